@@ -1,0 +1,40 @@
+"""`edged`: one command, one module in `edged.commands` per verb.
+
+Each module has VERB and SUMMARY, `arguments(parser)` and `run(args) -> exit code`; it imports what it needs
+inside `run`, so that `edged --help` needs nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from edged import __version__
+from edged.errors import ConfigError, EdgedError
+
+VERBS = ("run", "infer", "snapshot", "watch", "doctor", "check", "config", "models")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; return the exit code: 0 well, 1 failed, 2 bad configuration or usage."""
+    parser = argparse.ArgumentParser(
+        prog="edged", description="Cameras in, keypoints and health out over MQTT."
+    )
+    parser.add_argument("--version", action="version", version=f"edged {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    modules = {verb: import_module(f"edged.commands.{verb}") for verb in VERBS}
+    for verb, module in modules.items():
+        module.arguments(verbs.add_parser(verb, help=module.SUMMARY, description=module.SUMMARY))
+    args = parser.parse_args(argv)
+    try:
+        return int(modules[args.verb].run(args))
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    except EdgedError as error:
+        print(f"edged {args.verb}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except BrokenPipeError:  # `edged infer … | head`
+        sys.stderr.close()
+        return 0

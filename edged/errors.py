@@ -1,0 +1,60 @@
+"""What can go wrong, grouped by what the daemon does about it.
+
+EdgedError
+├── ConfigError          refuse at start (exit 2); on reload keep the last good configuration
+├── Retry                come back later, with back-off; everything else keeps running
+│   ├── CameraLost       the camera cannot be opened, or stopped giving frames
+│   └── BrokerLost       the broker cannot be reached, or refused us
+├── EndOfSource          a file or folder has no more frames: not a fault
+├── Degrade              this frame, or this model, is given up; the loop goes on
+│   └── ModelFault       an engine gave NaN, or an output its card does not describe
+└── Fatal                exit non-zero; systemd restarts the unit
+    ├── DeviceLost       the accelerator is gone
+    └── ModelMissing     a model in use is not in the store
+
+A message says what, got, wanted, and what to do.
+"""
+
+
+class EdgedError(Exception):
+    """Every error this package raises on purpose."""
+
+
+class ConfigError(EdgedError):
+    pass
+
+
+class Retry(EdgedError):
+    pass
+
+
+class CameraLost(Retry):
+    pass
+
+
+class BrokerLost(Retry):
+    pass
+
+
+class EndOfSource(EdgedError):
+    pass
+
+
+class Degrade(EdgedError):
+    pass
+
+
+class ModelFault(Degrade):
+    pass
+
+
+class Fatal(EdgedError):
+    pass
+
+
+class DeviceLost(Fatal):
+    pass
+
+
+class ModelMissing(Fatal):
+    pass

@@ -1,0 +1,109 @@
+"""What travels along the data path: frames in, sightings and subjects out.
+
+Every array is (…, x, y) order, image pixels, origin at the top-left corner of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+X, Y, SCORE = range(3)
+X0, Y0, X1, Y1 = range(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One camera image, upright and masked. Borrowed: `image` is valid only while its lease is held."""
+
+    camera: str
+    seq: int  # counts every captured frame of this camera from 0; gaps are drops
+    captured_ns: int  # CLOCK_MONOTONIC, as near to the exposure as the source can tell
+    image: U8  # (H, W, 3) BGR
+    source: str | None = None  # file the frame came from, None for live cameras
+    position: int | None = None  # frame number inside `source`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Boxes:
+    """Detections of one frame, best first."""
+
+    xyxy: F32  # (N, 4) image pixels
+    score: F32  # (N,) in [0, 1]
+    label: I64  # (N,) index into the detector's class names
+
+    def __post_init__(self) -> None:
+        n = len(self.xyxy)
+        if self.xyxy.shape != (n, 4) or self.score.shape != (n,) or self.label.shape != (n,):
+            got = f"xyxy {self.xyxy.shape}, score {self.score.shape}, label {self.label.shape}"
+            raise ValueError(f"boxes: got {got}; want (N, 4), (N,), (N,)")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, rows: I64 | NDArray[np.bool_]) -> Boxes:
+        """The chosen rows, in the order given."""
+        return Boxes(xyxy=self.xyxy[rows], score=self.score[rows], label=self.label[rows])
+
+    @staticmethod
+    def none() -> Boxes:
+        return Boxes(
+            xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32), label=np.zeros(0, np.int64)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What a compute plane saw in one frame: boxes, and the keypoints inside each."""
+
+    boxes: Boxes
+    keypoints: tuple[
+        F32 | None, ...
+    ]  # one (K, 3) x, y, score per box; None where its class has no pose model
+    stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clarity:
+    """How usable an image is, measured on its grey thumbnail."""
+
+    brightness: float  # mean grey level, 0..255
+    contrast: float  # grey level spread, 5th to 95th percentile, 0..255
+    sharpness: float  # variance of the Laplacian over the variance of the thumbnail; 0 = featureless
+    degraded: tuple[str, ...] = ()  # the limits it breaks: "dark", "bright", "flat", "blurred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """One tracked person or animal in one frame, in camera pixels."""
+
+    id: int  # stable while tracked, never reused in a run
+    label: str  # class name
+    score: float  # detector score in [0, 1]; of the last detection when the box was carried
+    xyxy: F32  # (4,)
+    keypoints: F32 | None  # (K, 3) x, y, score as the model gave them; None: no pose model for the class
+    smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
+    schema: str | None  # keypoint schema name, e.g. "ap10k-17"
+    carried: bool  # box taken from the track, not detected in this very frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Result:
+    """Everything known about one processed frame."""
+
+    camera: str
+    seq: int
+    captured_ns: int
+    done_ns: int
+    size_wh: tuple[int, int]
+    subjects: tuple[Subject, ...]
+    clarity: Clarity
+    stage_ns: dict[str, int]
+    source: str | None = None
+    position: int | None = None

@@ -1,0 +1,18 @@
+"""Conversion factors, the only place they are written.
+
+Inside, time is monotonic nanoseconds; wall time is added once, where a message leaves the daemon.
+"""
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+MS_PER_S = 1_000
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NS_PER_S)
+
+
+def ms(nanoseconds: int) -> float:
+    """Nanoseconds as milliseconds."""
+    return nanoseconds / NS_PER_MS
