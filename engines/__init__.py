@@ -1,0 +1,1 @@
+"""engines: model catalogue, store and engine building. Knows nothing of `edged`."""

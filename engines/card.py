@@ -1,0 +1,142 @@
+"""A catalogue card: everything the daemon must know about one ONNX model, validated.
+
+Cards are TOML files in `engines/catalogue`; sites add their own directory. A card states what the model
+expects and gives; `describes` compares it with the live session's tensors and refuses on any difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from engines.errors import CardError
+from engines.schema import SCHEMAS, Schema
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Three = tuple[float, float, float]
+Axis = int | None  # None: any size, chosen by the caller
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Table):
+    """Where the ONNX file comes from; `sha256` None means recorded on first use and checked ever after."""
+
+    bundled: str | None = None  # path inside the package, "starter/….onnx"
+    url: str | None = None  # official download, an .onnx file or a .zip holding one
+    member: str | None = None  # file name searched for in a .zip, at any depth
+    sha256: Sha256 | None = None  # of the .onnx file itself
+    page: str = ""  # where a person reads about the model
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Source:
+        if self.bundled and self.url:
+            raise ValueError("source: give bundled or url, not both; neither for files a site imports itself")
+        if (self.url or "").endswith(".zip") and not self.member:
+            raise ValueError("source: a .zip needs `member`, the file name inside it")
+        return self
+
+
+class Input(_Table):
+    """The image tensor: float32 NCHW, (pixel - mean) / std on 0–255 pixels in the given colour order."""
+
+    name: str
+    size_wh: tuple[int, int]
+    colour: Literal["bgr", "rgb"]
+    mean: Three = (0.0, 0.0, 0.0)
+    std: Three = (1.0, 1.0, 1.0)
+    fit: Literal["top-left", "centred", "crop"]  # letterbox placement; "crop" for top-down pose models
+    pad: int = Field(default=114, ge=0, le=255)  # grey level around the image
+
+
+class Output(_Table):
+    """One output tensor; None is an axis of any length."""
+
+    name: str
+    shape: tuple[Axis, ...]
+
+
+class Detect(_Table):
+    """What a detector's outputs mean."""
+
+    classes: tuple[str, ...]
+    score: float = Field(ge=0, le=1)  # default threshold
+    scores: dict[str, float] = {}  # thresholds of single classes
+    nms_iou: float = Field(gt=0, le=1)
+    strides: tuple[int, ...] = (8, 16, 32)
+
+    @model_validator(mode="after")
+    def _known(self) -> Detect:
+        if unknown := set(self.scores) - set(self.classes):
+            raise ValueError(f"detect.scores: {sorted(unknown)} not among classes {list(self.classes)}")
+        return self
+
+
+class Pose(_Table):
+    """What a pose model's outputs mean."""
+
+    schema_name: str = Field(alias="schema")
+    padding: float = Field(default=1.25, ge=1, le=2)  # box growth before the crop
+    split: float = Field(default=2.0, gt=0)  # SimCC bins per input pixel
+    score: float = Field(default=0.3, ge=0)  # keypoints below are drawn faintly; all are published
+
+    @model_validator(mode="after")
+    def _known(self) -> Pose:
+        if self.schema_name not in SCHEMAS:
+            raise ValueError(f"pose.schema is {self.schema_name!r}; want one of {sorted(SCHEMAS)}")
+        return self
+
+    @property
+    def schema_(self) -> Schema:
+        return SCHEMAS[self.schema_name]
+
+
+class Card(_Table):
+    """One model of the catalogue."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    summary: str
+    licence: str
+    task: Literal["detect", "pose"]
+    family: Literal["rtmdet", "rtmdet-end2end", "yolox", "yolov8", "simcc"]
+    source: Source
+    input: Input
+    outputs: tuple[Output, ...]
+    detect: Detect | None = None
+    pose: Pose | None = None
+    measured: dict[str, float | str] = {}  # accuracy figures and what they were measured on
+
+    @model_validator(mode="after")
+    def _complete(self) -> Card:
+        if (self.detect is None) == (self.task == "detect") or (self.pose is None) == (self.task == "pose"):
+            raise ValueError(f"task is {self.task!r}; want exactly the table [{self.task}]")
+        if (self.family == "simcc") != (self.task == "pose"):
+            raise ValueError(f"family {self.family!r} does not do task {self.task!r}")
+        if (self.input.fit == "crop") != (self.task == "pose"):
+            raise ValueError(f"input.fit is {self.input.fit!r}, which is not how a {self.task} model is fed")
+        return self
+
+    def describes(
+        self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]]
+    ) -> None:
+        """Compare with a live session's tensors; raise `CardError` naming the first difference."""
+        width, height = self.input.size_wh
+        wanted = {self.input.name: (None, 3, height, width)}
+        self._compare("input", wanted, inputs)
+        self._compare("output", {o.name: o.shape for o in self.outputs}, outputs)
+
+    def _compare(
+        self, role: str, wanted: Mapping[str, tuple[Axis, ...]], got: Mapping[str, tuple[Axis, ...]]
+    ) -> None:
+        do = "Correct the card, or pull the model again"
+        for name, shape in wanted.items():
+            live = got.get(name)
+            if live is None:
+                raise CardError(f"model {self.name}: no {role} {name!r}; the file has {sorted(got)}. {do}")
+            clash = any(a is not None and b is not None and a != b for a, b in zip(shape, live, strict=False))
+            if len(live) != len(shape) or clash:
+                raise CardError(f"model {self.name}: {role} {name!r} is {live}, the card says {shape}. {do}")

@@ -1,0 +1,26 @@
+"""EngineError
+├── CardError       a catalogue card is not valid, or does not describe its ONNX file
+├── StoreError      the store cannot be written: disk full, permissions
+└── SourceError     a model could not be fetched
+    └── WrongHash   what was fetched, or what is stored, is not what the card pins
+"""
+
+
+class EngineError(Exception):
+    """Every error this package raises on purpose."""
+
+
+class CardError(EngineError):
+    pass
+
+
+class StoreError(EngineError):
+    pass
+
+
+class SourceError(EngineError):
+    pass
+
+
+class WrongHash(SourceError):
+    pass
