@@ -6,9 +6,12 @@ Every array is (…, x, y) order, image pixels, origin at the top-left corner of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edged.config import Gate
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -53,20 +56,7 @@ class Boxes:
 
     @staticmethod
     def none() -> Boxes:
-        return Boxes(
-            xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32), label=np.zeros(0, np.int64)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sight:
-    """What a compute plane saw in one frame: boxes, and the keypoints inside each."""
-
-    boxes: Boxes
-    keypoints: tuple[
-        F32 | None, ...
-    ]  # one (K, 3) x, y, score per box; None where its class has no pose model
-    stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
+        return Boxes(xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32), label=np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +70,27 @@ class Clarity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Focus:
+    """What one camera looks for in its frames; a plane serves cameras with different focus."""
+
+    thresholds: F32  # (C,) least score per detector class; inf: not wanted
+    limit: int  # most subjects, best first
+    gate: Gate
+    roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
+    pick: Literal["score", "largest", "central"] = "score"  # what "best" means when there are more than `limit`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What a compute plane saw in one frame: boxes, and the keypoints inside each. Empty when degraded."""
+
+    clarity: Clarity
+    boxes: Boxes
+    keypoints: tuple[F32 | None, ...]  # one (K, 3) x, y, score per box; None: its class has no pose model
+    stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subject:
     """One tracked person or animal in one frame, in camera pixels."""
 
@@ -87,7 +98,9 @@ class Subject:
     label: str  # class name
     score: float  # detector score in [0, 1]; of the last detection when the box was carried
     xyxy: F32  # (4,)
-    keypoints: F32 | None  # (K, 3) x, y, score as the model gave them; None: no pose model for the class
+    keypoints: (
+        F32 | None
+    )  # (K, 3) x, y, score as the model gave them, NaN x, y where not found; None: no pose model for the class
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     carried: bool  # box taken from the track, not detected in this very frame

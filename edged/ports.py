@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from edged.frame import U8, Boxes, Clarity, Frame, Sight
+from edged.frame import U8, Boxes, Focus, Frame, Sight
 
 
 class Shot(Protocol):
@@ -35,21 +35,21 @@ class Camera(Protocol):
 
 
 class Plane(Protocol):
-    """Where pixels become keypoints. One thread owns a plane; its methods return when the work is done.
+    """Where pixels become keypoints. One thread owns a plane; `see` returns when the work is done.
 
-    `see` detects when `boxes` is None, and takes the given boxes as they are otherwise; then it runs the
-    pose model of each box's class on all of them at once. It raises `ModelFault` or `DeviceLost`.
+    `see` measures the image, and stops there when it is degraded. Without `boxes` it detects; given boxes it
+    takes as they are. Then it runs the pose model of each box's class, all subjects of a class in one call.
+    It raises `ModelFault` (give up this frame) or `DeviceLost` (exit).
     """
 
-    def clarity(self, frame: Frame) -> Clarity: ...
-    def see(self, frame: Frame, boxes: Boxes | None) -> Sight: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    def see(self, frame: Frame, focus: Focus, boxes: Boxes | None = None) -> Sight: ...
     def close(self) -> None: ...
 
 
 class Bus(Protocol):
     """Where messages leave. `publish` never blocks: it is bounded, and what it drops is counted."""
 
-    def publish(
-        self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False
-    ) -> None: ...
+    def publish(self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False) -> None: ...
     def close(self) -> None: ...

@@ -1,0 +1,59 @@
+"""Cutting one subject out for a top-down pose model: the geometry, and the numpy definition of the pixels.
+
+Source: GetBBoxCenterScale and TopdownAffine of MMPose, in closed form (no rotation, no shear).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edged.frame import F32, U8, X0, X1, Y0, Y1
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A window of the image, in image pixels, that fills the net's input."""
+
+    cx: float
+    cy: float
+    width: float
+    height: float
+    net_wh: tuple[int, int]
+
+    @staticmethod
+    def around(box: F32, net_wh: tuple[int, int], padding: float) -> Crop:
+        """The box grown by `padding`, then to the net's aspect ratio. It may reach beyond the image."""
+        width, height = float(box[X1] - box[X0]) * padding, float(box[Y1] - box[Y0]) * padding
+        aspect = net_wh[0] / net_wh[1]
+        width, height = max(width, height * aspect), max(height, width / aspect)
+        cx, cy = float(box[X0] + box[X1]) / 2, float(box[Y0] + box[Y1]) / 2
+        return Crop(cx, cy, max(width, 1e-3), max(height, 1e-3), net_wh)
+
+    @property
+    def to_net(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """(2, 3) affine matrix from image pixels to net pixels."""
+        s = self.net_wh[0] / self.width
+        return np.array([[s, 0, self.net_wh[0] / 2 - s * self.cx], [0, s, self.net_wh[1] / 2 - s * self.cy]])
+
+    def to_image(self, xy_net: F32) -> F32:
+        """Points (K, 2) from net pixels to image pixels."""
+        scale = np.float32(self.width / self.net_wh[0])
+        corner = np.array([self.cx - self.width / 2, self.cy - self.height / 2], np.float32)
+        return xy_net * scale + corner
+
+
+def cut(image: U8, crop: Crop) -> U8:
+    """The (H, W, 3) crop, bilinear, black outside the image: the definition; planes may differ by 2."""
+    (w, h), scale = crop.net_wh, crop.width / crop.net_wh[0]
+    xs = (np.arange(w) - w / 2) * scale + crop.cx
+    ys = (np.arange(h) - h / 2) * scale + crop.cy
+    bordered = np.pad(image, ((1, 1), (1, 1), (0, 0))).astype(np.float64)
+    xs, ys = np.clip(xs + 1, 0, image.shape[1] + 1), np.clip(ys + 1, 0, image.shape[0] + 1)
+    x0, y0 = np.minimum(xs.astype(int), image.shape[1]), np.minimum(ys.astype(int), image.shape[0])
+    fx, fy = (xs - x0)[None, :, None], (ys - y0)[:, None, None]
+    top = bordered[y0][:, x0] * (1 - fx) + bordered[y0][:, x0 + 1] * fx
+    bottom = bordered[y0 + 1][:, x0] * (1 - fx) + bordered[y0 + 1][:, x0 + 1] * fx
+    out: U8 = np.rint(top * (1 - fy) + bottom * fy).astype(np.uint8)
+    return out

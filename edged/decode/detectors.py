@@ -1,0 +1,124 @@
+"""Detector families: raw head outputs to `Boxes` in net pixels, before non-maximum suppression.
+
+Each decoder takes one image's outputs in the card's order, the card's strides, and a threshold per class
+(inf for a class nobody wants); only rows that pass are decoded at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edged.errors import ModelFault
+from edged.frame import F32, I64, Boxes
+
+Decoder = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]
+
+
+def sigmoid(x: F32) -> F32:
+    """1 / (1 + e^-x), without overflow for large negative x."""
+    y: F32 = np.exp(-np.logaddexp(np.float32(0), -x)).astype(np.float32)
+    return y
+
+
+def logit(p: F32) -> F32:
+    """The inverse of `sigmoid`; ±inf at 1 and 0, and +inf above 1 (a class nobody wants)."""
+    with np.errstate(divide="ignore"):
+        x: F32 = np.where(p < 1, np.log(np.clip(p, 0, 1)) - np.log1p(-np.clip(p, 0, 1)), np.inf).astype(np.float32)
+    return x
+
+
+def finite(name: str, outputs: Sequence[F32]) -> None:
+    """Raise `ModelFault` if an output holds NaN or infinity, which comparisons would hide as "no detection"."""
+    for i, output in enumerate(outputs):
+        if not np.isfinite(output.sum(dtype=np.float64)):
+            bad = int(np.count_nonzero(~np.isfinite(output)))
+            raise ModelFault(
+                f"model {name}: output {i} holds {bad} NaN or infinite values of {output.size}; frame given up"
+            )
+
+
+def _winners(scores: F32, thresholds: F32) -> tuple[I64, I64]:
+    """Rows of (C, N) scores whose best wanted class passes its threshold, and that class.
+
+    The best class is chosen among all classes: a horse that looks more like a cow is a cow, wanted or not.
+    """
+    label = scores.argmax(axis=0)
+    best = scores[label, np.arange(scores.shape[1])]
+    rows = np.flatnonzero(best >= thresholds[label])
+    return rows, label[rows]
+
+
+def rtmdet(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
+    """RTMDet raw heads: per stride logits (C, h, w), then per stride distances l, t, r, b (4, h, w) in net pixels.
+
+    Priors sit at the cell corner (offset 0). Source: MMDetection RTMDetHead.
+    """
+    limits, found = logit(thresholds), []
+    for stride, logits, distances in zip(strides, outputs, outputs[len(strides) :], strict=True):
+        width = logits.shape[2]
+        flat = logits.reshape(len(logits), -1)
+        rows, label = _winners(flat, limits)
+        prior = np.stack((rows % width, rows // width), axis=1).astype(np.float32) * stride
+        ltrb = distances.reshape(4, -1)[:, rows].T
+        xyxy = np.concatenate((prior - ltrb[:, :2], prior + ltrb[:, 2:]), axis=1)
+        found.append(Boxes(xyxy=xyxy, score=sigmoid(flat[label, rows]), label=label))
+    return _joined(found)
+
+
+def rtmdet_end2end(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
+    """MMDeploy exports with NMS inside: dets (n, 5) x0 y0 x1 y1 score, labels (n,). Padding rows score 0."""
+    dets, label = outputs[0], outputs[1].astype(np.int64)
+    keep = (dets[:, 4] > 0) & (dets[:, 4] >= thresholds[label])
+    return Boxes(xyxy=dets[keep, :4], score=dets[keep, 4], label=label[keep])
+
+
+def yolox(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
+    """YOLOX raw head (N, 5 + C): centre and size in stride units, objectness and class scores after sigmoid.
+
+    N runs over the strides in order, row-major. Source: YOLOX demo_utils.demo_postprocess.
+    """
+    raw = outputs[0]
+    scores = (raw[:, 4:5] * raw[:, 5:]).T
+    rows, label = _winners(scores, thresholds)
+    grid, stride = _grid(len(raw), strides)
+    xy = (raw[rows, :2] + grid[rows]) * stride[rows]
+    half = np.exp(raw[rows, 2:4]) * stride[rows] / 2
+    return Boxes(xyxy=np.concatenate((xy - half, xy + half), axis=1), score=scores[label, rows], label=label)
+
+
+def yolov8(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
+    """YOLOv8 and YOLO11 (4 + C, N): centre, size in net pixels, then class scores after sigmoid."""
+    raw = outputs[0]
+    rows, label = _winners(raw[4:], thresholds)
+    xy, half = raw[:2, rows].T, raw[2:4, rows].T / 2
+    return Boxes(xyxy=np.concatenate((xy - half, xy + half), axis=1), score=raw[4 + label, rows], label=label)
+
+
+def _grid(anchors: int, strides: tuple[int, ...]) -> tuple[F32, F32]:
+    """Cell corners (N, 2) in stride units and strides (N, 1) of a square net with that many anchors."""
+    side = round((anchors / sum((strides[0] / s) ** 2 for s in strides)) ** 0.5)  # cells of the finest level
+    corners, steps = [], []
+    for stride in strides:
+        n = side * strides[0] // stride
+        ys, xs = np.divmod(np.arange(n * n), n)
+        corners.append(np.stack((xs, ys), axis=1))
+        steps.append(np.full((n * n, 1), stride))
+    return np.concatenate(corners).astype(np.float32), np.concatenate(steps).astype(np.float32)
+
+
+def _joined(parts: Sequence[Boxes]) -> Boxes:
+    return Boxes(
+        xyxy=np.concatenate([p.xyxy for p in parts]),
+        score=np.concatenate([p.score for p in parts]),
+        label=np.concatenate([p.label for p in parts]),
+    )
+
+
+FAMILIES: dict[str, Decoder] = {
+    "rtmdet": rtmdet,
+    "rtmdet-end2end": rtmdet_end2end,
+    "yolox": yolox,
+    "yolov8": yolov8,
+}

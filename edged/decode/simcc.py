@@ -1,0 +1,23 @@
+"""SimCC heads (RTMPose): one distribution over x and one over y per keypoint."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edged.frame import F32
+
+
+def simcc(along_x: F32, along_y: F32, split: float) -> F32:
+    """Keypoints (N, K, 3) x, y, score in net pixels from (N, K, split·W) and (N, K, split·H) activations.
+
+    The place is the highest bin, without refinement; the score is the smaller of the two peaks. It is an
+    activation, not a probability, and may pass 1. A score of 0 or less means not found: x and y are NaN.
+    Ties: the lowest bin. A NaN beats every number and yields score NaN.
+    Source: MMPose get_simcc_maximum, SimCCLabel.decode.
+    """
+    ix, iy = along_x.argmax(axis=2), along_y.argmax(axis=2)
+    peak_x = np.take_along_axis(along_x, ix[..., None], axis=2)[..., 0]
+    peak_y = np.take_along_axis(along_y, iy[..., None], axis=2)[..., 0]
+    out = np.stack((ix / split, iy / split, np.minimum(peak_x, peak_y)), axis=2).astype(np.float32)
+    out[out[..., 2] <= 0, :2] = np.nan
+    return out

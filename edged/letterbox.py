@@ -1,0 +1,73 @@
+"""Fitting an image into a detector's input: the geometry, and the numpy definition of the pixels.
+
+Planes do the pixel work faster; `letterbox` and `normalise` say what it has to come out as.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edged.frame import F32, U8
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where an image lies inside the net's canvas: scaled by `scale`, shifted by the paddings."""
+
+    scale: float  # net pixels per image pixel
+    pad_x: int  # net pixels left of the image
+    pad_y: int  # net pixels above it
+    resized_wh: tuple[int, int]  # the image inside the canvas, net pixels
+
+    @staticmethod
+    def fit(image_wh: tuple[int, int], net_wh: tuple[int, int], placement: Literal["top-left", "centred"]) -> Letterbox:
+        """The largest aspect-true fit.
+
+        `top-left` cuts the resized size to whole pixels, as YOLOX and RTMDet deployments do;
+        `centred` rounds it and splits the padding, as the YOLOv8 family does.
+        """
+        (w, h), (net_w, net_h) = image_wh, net_wh
+        scale = min(net_w / w, net_h / h)
+        if placement == "top-left":
+            return Letterbox(scale, 0, 0, (max(1, int(w * scale)), max(1, int(h * scale))))
+        rw, rh = max(1, round(w * scale)), max(1, round(h * scale))
+        return Letterbox(scale, round((net_w - rw) / 2 - 0.1), round((net_h - rh) / 2 - 0.1), (rw, rh))
+
+    def to_image(self, xyxy_net: F32) -> F32:
+        """Boxes (N, 4) from net pixels to image pixels."""
+        shift = np.array([self.pad_x, self.pad_y, self.pad_x, self.pad_y], np.float32)
+        boxes: F32 = (xyxy_net - shift) / np.float32(self.scale)
+        return boxes
+
+
+def resize(image: U8, size_wh: tuple[int, int]) -> U8:
+    """Bilinear resize with pixel centres at .5 and clamped edges: the definition; planes may differ by 1."""
+    rows, cols = (
+        np.clip((np.arange(n) + 0.5) * size / n - 0.5, 0, size - 1)
+        for n, size in ((size_wh[1], image.shape[0]), (size_wh[0], image.shape[1]))
+    )
+    y0, x0 = rows.astype(int), cols.astype(int)
+    y1, x1 = np.minimum(y0 + 1, image.shape[0] - 1), np.minimum(x0 + 1, image.shape[1] - 1)
+    fy, fx = (rows - y0)[:, None, None], (cols - x0)[None, :, None]
+    top = image[y0][:, x0] * (1 - fx) + image[y0][:, x1] * fx
+    bottom = image[y1][:, x0] * (1 - fx) + image[y1][:, x1] * fx
+    out: U8 = np.rint(top * (1 - fy) + bottom * fy).astype(np.uint8)
+    return out
+
+
+def letterbox(image: U8, fit: Letterbox, net_wh: tuple[int, int], pad: int) -> U8:
+    """The (H, W, 3) canvas of grey level `pad` with the resized image on it: the definition."""
+    canvas = np.full((net_wh[1], net_wh[0], 3), pad, np.uint8)
+    w, h = fit.resized_wh
+    canvas[fit.pad_y : fit.pad_y + h, fit.pad_x : fit.pad_x + w] = resize(image, fit.resized_wh)
+    return canvas
+
+
+def normalise(bgr: U8, colour: Literal["bgr", "rgb"], mean: F32, std: F32) -> F32:
+    """(H, W, 3) BGR bytes to the (3, H, W) tensor (pixel - mean) / std in the net's colour order."""
+    pixels = bgr if colour == "bgr" else bgr[..., ::-1]
+    tensor: F32 = ((pixels.astype(np.float32) - mean) / std).transpose(2, 0, 1)
+    return tensor
