@@ -9,14 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from engines.classes import CLASSES
 from engines.errors import CardError
 from engines.schema import SCHEMAS, Schema
 
+
+def _any_length(written: object) -> object:
+    """TOML has no null: an axis of any length is written "*"."""
+    return None if written == "*" else written
+
+
+def _class_list(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    if written not in CLASSES:
+        raise ValueError(f"want a list of names, or one of {sorted(CLASSES)}")
+    return CLASSES[written]
+
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://")]
 Three = tuple[float, float, float]
-Axis = int | None  # None: any size, chosen by the caller
+Axis = int | None  # None: any length
+Length = Annotated[int, Field(gt=0)]
 
 
 class _Table(BaseModel):
@@ -26,18 +43,20 @@ class _Table(BaseModel):
 class Source(_Table):
     """Where the ONNX file comes from; `sha256` None means recorded on first use and checked ever after."""
 
-    bundled: str | None = None  # path inside the package, "starter/….onnx"
-    url: str | None = None  # official download, an .onnx file or a .zip holding one
+    bundled: Annotated[str, StringConstraints(pattern=r"^starter/\w+\.onnx$")] | None = None  # in the package
+    url: Url | None = None  # official download, an .onnx file or a .zip holding one
     member: str | None = None  # file name searched for in a .zip, at any depth
     sha256: Sha256 | None = None  # of the .onnx file itself
+    checkpoint: Url | None = None  # published as training weights only; `export` makes the .onnx of them
+    export: str = ""  # what a person does on a workstation to get the .onnx, when there is no url
     page: str = ""  # where a person reads about the model
 
     @model_validator(mode="after")
     def _somewhere(self) -> Source:
-        if self.bundled and self.url:
-            raise ValueError("source: give bundled or url, not both; neither for files a site imports itself")
-        if (self.url or "").endswith(".zip") and not self.member:
-            raise ValueError("source: a .zip needs `member`, the file name inside it")
+        if sum(map(bool, (self.bundled, self.url, self.export))) != 1:
+            raise ValueError("want exactly one of bundled, url, export")
+        if (self.url or "").endswith(".zip") != bool(self.member):
+            raise ValueError("a .zip, and only a .zip, needs `member`, the file name inside it")
         return self
 
 
@@ -45,7 +64,7 @@ class Input(_Table):
     """The image tensor: float32 NCHW, (pixel - mean) / std on 0–255 pixels in the given colour order."""
 
     name: str
-    size_wh: tuple[int, int]
+    size_wh: tuple[Length, Length]
     colour: Literal["bgr", "rgb"]
     mean: Three = (0.0, 0.0, 0.0)
     std: Three = (1.0, 1.0, 1.0)
@@ -54,16 +73,16 @@ class Input(_Table):
 
 
 class Output(_Table):
-    """One output tensor; None is an axis of any length."""
+    """One output tensor; "*" in the file, None here, is an axis of any length."""
 
     name: str
-    shape: tuple[Axis, ...]
+    shape: tuple[Annotated[Length | None, BeforeValidator(_any_length)], ...]
 
 
 class Detect(_Table):
     """What a detector's outputs mean."""
 
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], BeforeValidator(_class_list), Field(min_length=1)]
     score: float = Field(ge=0, le=1)  # default threshold
     scores: dict[str, float] = {}  # thresholds of single classes
     nms_iou: float = Field(gt=0, le=1)
@@ -120,18 +139,14 @@ class Card(_Table):
             raise ValueError(f"input.fit is {self.input.fit!r}, which is not how a {self.task} model is fed")
         return self
 
-    def describes(
-        self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]]
-    ) -> None:
+    def describes(self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]]) -> None:
         """Compare with a live session's tensors; raise `CardError` naming the first difference."""
         width, height = self.input.size_wh
         wanted = {self.input.name: (None, 3, height, width)}
         self._compare("input", wanted, inputs)
         self._compare("output", {o.name: o.shape for o in self.outputs}, outputs)
 
-    def _compare(
-        self, role: str, wanted: Mapping[str, tuple[Axis, ...]], got: Mapping[str, tuple[Axis, ...]]
-    ) -> None:
+    def _compare(self, role: str, wanted: Mapping[str, tuple[Axis, ...]], got: Mapping[str, tuple[Axis, ...]]) -> None:
         do = "Correct the card, or pull the model again"
         for name, shape in wanted.items():
             live = got.get(name)

@@ -1,0 +1,70 @@
+"""The model catalogue: the cards beside this file, and those of a site's own directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engines.card import Card
+from engines.errors import CardError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HERE = Path(__file__).parent
+
+
+def load(extra: Path | None = None) -> dict[str, Card]:
+    """Every card by its name, ours first. Raises `CardError` with file, key, got and wanted."""
+    ours = {path.stem: read(path) for path in _files(HERE)}
+    if extra is None:
+        return ours
+    theirs = {path.stem: read(path) for path in _files(extra)}
+    if twice := sorted(ours.keys() & theirs.keys()):
+        raise CardError(f"{extra / twice[0]}.toml: {twice[0]!r} is a card of ours; give yours another name")
+    return ours | theirs
+
+
+def read(path: Path) -> Card:
+    """The card in one file."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise CardError(f"{path}: {exc}") from exc
+    try:
+        card = Card.model_validate(table)
+    except ValidationError as exc:
+        raise CardError(_first(path, exc)) from exc
+    if card.name != path.stem:
+        raise CardError(f"{path}: name = {card.name!r}: want {path.stem!r}, as the file is called")
+    return card
+
+
+def _files(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise CardError(f"{directory}: not a directory; want one with model cards (*.toml)")
+    return sorted(directory.glob("*.toml"))
+
+
+def _first(path: Path, error: ValidationError) -> str:
+    """`file: key = got: wanted`, and how many more faults there are."""
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{path}: {_key(fault['loc'])}{_got(fault)}: {fault['msg'].removeprefix('Value error, ')}{more}"
+
+
+def _key(loc: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in loc) or "card"
+
+
+def _got(fault: Any) -> str:
+    """The value as written; nothing for a missing key or a whole table."""
+    if fault["type"] == "missing" or isinstance(fault["input"], dict):
+        return ""
+    return f" = {fault['input']!r}"
