@@ -18,6 +18,7 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 X, Y, SCORE = range(3)
+XY = slice(0, 2)
 X0, Y0, X1, Y1 = range(4)
 
 
@@ -53,6 +54,11 @@ class Boxes:
     def take(self, rows: I64 | NDArray[np.bool_]) -> Boxes:
         """The chosen rows, in the order given."""
         return Boxes(xyxy=self.xyxy[rows], score=self.score[rows], label=self.label[rows])
+
+    def shifted(self, dx: float, dy: float) -> Boxes:
+        """The same boxes, moved."""
+        by = np.array([dx, dy, dx, dy], np.float32)
+        return Boxes(xyxy=self.xyxy + by, score=self.score, label=self.label)
 
     @staticmethod
     def none() -> Boxes:
@@ -96,11 +102,9 @@ class Subject:
 
     id: int  # stable while tracked, never reused in a run
     label: str  # class name
-    score: float  # detector score in [0, 1]; of the last detection when the box was carried
+    score: float  # detector score in [0, 1]; of the last detection when carried; of the keypoints in a fixed region
     xyxy: F32  # (4,)
-    keypoints: (
-        F32 | None
-    )  # (K, 3) x, y, score as the model gave them, NaN x, y where not found; None: no pose model for the class
+    keypoints: F32 | None  # (K, 3) x, y, score, raw; x, y NaN where not found; None: no pose model for the class
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     carried: bool  # box taken from the track, not detected in this very frame

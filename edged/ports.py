@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edged.frame import U8, Boxes, Focus, Frame, Sight
 
 
-class Shot(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shot:
     """What a camera hands over: the image, and when and where it was taken."""
 
-    @property
-    def image(self) -> U8: ...  # (H, W, 3) BGR
-    @property
-    def captured_ns(self) -> int: ...  # CLOCK_MONOTONIC
-    @property
-    def source(self) -> str | None: ...
-    @property
-    def position(self) -> int | None: ...
+    image: U8  # (H, W, 3) BGR; of size zero when a frame was there but could not be decoded
+    captured_ns: int  # CLOCK_MONOTONIC; lies ahead for recorded frames that are not due yet
+    source: str | None = None  # file the frame came from, None for live cameras
+    position: int | None = None  # frame number inside `source`
+
+
+class Stream(Protocol):
+    """An open camera, used and closed by one capture thread.
+
+    `read` blocks until there is a frame, for at most the camera's time-out. It decodes into `out` where
+    it can, and the shot's image is then `out` itself; any other image is valid until the next `read`.
+    It raises `CameraLost` (come back later) or `EndOfSource` (no more frames, ever).
+    """
+
+    def read(self, out: U8 | None) -> Shot: ...
+    def close(self) -> None: ...
 
 
 class Camera(Protocol):
-    """A source of images, used by one capture thread.
+    """A source of images. Every `open` gives a stream of its own, so that a hanging one can be left behind.
 
-    `open` and `read` raise `CameraLost` (come back later) or `EndOfSource` (no more frames, ever).
-    `read` blocks for at most the camera's time-out. It decodes into `out` where it can, and
-    returns the image it used: `out` itself, or one of its own.
+    `open` raises `CameraLost` with the reason.
     """
 
-    def open(self) -> None: ...
-    def read(self, out: U8 | None) -> Shot: ...
-    def close(self) -> None: ...
+    def open(self) -> Stream: ...
 
 
 class Plane(Protocol):
     """Where pixels become keypoints. One thread owns a plane; `see` returns when the work is done.
 
-    `see` measures the image, and stops there when it is degraded. Without `boxes` it detects; given boxes it
-    takes as they are. Then it runs the pose model of each box's class, all subjects of a class in one call.
+    `see` measures the image, and stops there when it is degraded. With `detect` it runs the detector, and
+    `known` (subjects expected in this frame) helps to keep faint ones; without, it takes `known` as it is.
+    Then it runs the pose model of each box's class, all subjects of a class in one call.
     It raises `ModelFault` (give up this frame) or `DeviceLost` (exit).
     """
 
     @property
     def classes(self) -> tuple[str, ...]: ...
-    def see(self, frame: Frame, focus: Focus, boxes: Boxes | None = None) -> Sight: ...
+    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight: ...
     def close(self) -> None: ...
 
 

@@ -56,7 +56,7 @@ def rtmdet(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) ->
     Priors sit at the cell corner (offset 0). Source: MMDetection RTMDetHead.
     """
     limits, found = logit(thresholds), []
-    for stride, logits, distances in zip(strides, outputs, outputs[len(strides) :], strict=True):
+    for stride, logits, distances in zip(strides, outputs[: len(strides)], outputs[len(strides) :], strict=True):
         width = logits.shape[2]
         flat = logits.reshape(len(logits), -1)
         rows, label = _winners(flat, limits)

@@ -1,0 +1,181 @@
+"""The CPU plane: OpenCV moves the pixels, ONNX Runtime runs the models. Owned by the compute thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from edged.adapters.session_ort import OrtSession
+from edged.crop import Crop
+from edged.decode.detectors import FAMILIES
+from edged.decode.nms import nms
+from edged.decode.simcc import simcc
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
+from edged.gate import HIGH, LOW, judge
+from edged.letterbox import Letterbox
+from edged.select import FAINT, best
+from engines.card import Input
+from engines.errors import CardError
+
+
+class Stopwatch:
+    """Nanoseconds per stage of one frame."""
+
+    def __init__(self) -> None:
+        self.stage_ns: dict[str, int] = {}
+        self._last_ns = time.monotonic_ns()
+
+    def lap(self, stage: str) -> None:
+        """Charge the time since the last lap to `stage`."""
+        now_ns = time.monotonic_ns()
+        self.stage_ns[stage] = self.stage_ns.get(stage, 0) + now_ns - self._last_ns
+        self._last_ns = now_ns
+
+
+class CpuPlane:
+    """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
+
+    def __init__(self, detector: OrtSession, poses: Mapping[str, OrtSession]) -> None:
+        cv2.setNumThreads(1)  # OpenCV's pool would compete with ONNX Runtime's for the same cores
+        self._detector = Detector(detector)
+        self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._detector.classes
+
+    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+        watch = Stopwatch()
+        height, width = frame.image.shape[:2]
+        x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
+        content = self._detector.letterbox(frame.image[y0:y1, x0:x1])
+        watch.lap("letterbox")
+        clarity = judge(*measure(content), focus.gate)
+        watch.lap("gate")
+        if clarity.degraded:
+            return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=(), stage_ns=watch.stage_ns)
+        boxes = known
+        if detect:
+            found = self._detector.detect(focus.thresholds * FAINT, watch.lap).shifted(x0, y0)
+            boxes = best(found, known, focus, (width, height))
+            watch.lap("decode")
+        keypoints = self._pose(frame.image, boxes, watch.lap)
+        return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, stage_ns=watch.stage_ns)
+
+    def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
+        keypoints: list[F32 | None] = [None] * len(boxes)
+        for label in np.unique(boxes.label):
+            if estimator := self._estimators.get(self.classes[label]):
+                rows = np.flatnonzero(boxes.label == label)
+                for row, points in zip(rows, estimator.estimate(image, boxes.xyxy[rows], lap), strict=True):
+                    keypoints[row] = points
+        return tuple(keypoints)
+
+    def close(self) -> None:
+        """Nothing to release: sessions go with their last reference."""
+
+
+class Detector:
+    """Letterbox, engine, decode, NMS: an image in, boxes in image pixels out."""
+
+    def __init__(self, session: OrtSession) -> None:
+        card = session.card
+        if card.detect is None:
+            raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
+        self._session, self._card, self._detect = session, card, card.detect
+        self._decode = FAMILIES[card.family]
+        self._normalise = Normaliser(card.input)
+        width, height = card.input.size_wh
+        self._canvas = np.full((height, width, 3), card.input.pad, np.uint8)
+        self._tensor = np.empty((1, 3, height, width), np.float32)
+        self._fit = Letterbox(1.0, 0, 0, (width, height))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._detect.classes
+
+    def letterbox(self, image: U8) -> U8:
+        """Put the image on the canvas; the part of the canvas that it covers."""
+        card = self._card.input
+        placement: Literal["centred", "top-left"] = "centred" if card.fit == "centred" else "top-left"
+        fit = Letterbox.fit((image.shape[1], image.shape[0]), card.size_wh, placement)
+        if fit != self._fit:
+            self._canvas[:] = card.pad
+            self._fit = fit
+        w, h = fit.resized_wh
+        content = self._canvas[fit.pad_y : fit.pad_y + h, fit.pad_x : fit.pad_x + w]
+        cv2.resize(image, fit.resized_wh, dst=content, interpolation=cv2.INTER_LINEAR)
+        return content
+
+    def detect(self, thresholds: F32, lap: Callable[[str], None]) -> Boxes:
+        """Boxes of the letterboxed image, in its pixels, best first."""
+        self._normalise(self._canvas, self._tensor[0])
+        lap("letterbox")
+        outputs = self._session.run(self._tensor)
+        lap("detect")
+        boxes = self._decode([output[0] for output in outputs], self._detect.strides, thresholds)
+        if self._card.family != "rtmdet-end2end":
+            boxes = nms(boxes, self._detect.nms_iou)
+        return Boxes(xyxy=self._fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label)
+
+
+class PoseEstimator:
+    """Crop, engine, decode: boxes of one image in, keypoints in image pixels out, all in one batch."""
+
+    def __init__(self, session: OrtSession) -> None:
+        card = session.card
+        if card.pose is None:
+            raise CardError(f"model {card.name} is a {card.task} model; models.pose wants pose models")
+        self._session, self._input, self._pose = session, card.input, card.pose
+        self._normalise = Normaliser(card.input)
+        width, height = card.input.size_wh
+        self._pixels = np.empty((height, width, 3), np.uint8)
+        self._batch = np.empty((0, 3, height, width), np.float32)
+
+    def estimate(self, image: U8, xyxy: F32, lap: Callable[[str], None]) -> list[F32]:
+        """(K, 3) x, y, score for each of the (N, 4) boxes."""
+        crops = [Crop.around(box, self._input.size_wh, self._pose.padding) for box in xyxy]
+        if len(crops) > len(self._batch):
+            self._batch = np.empty((len(crops), *self._batch.shape[1:]), np.float32)
+        for crop, tensor in zip(crops, self._batch, strict=False):
+            cv2.warpAffine(image, crop.to_net, crop.net_wh, dst=self._pixels, flags=cv2.INTER_LINEAR)
+            self._normalise(self._pixels, tensor)
+        lap("crop")
+        along_x, along_y = self._session.run(self._batch[: len(crops)])
+        lap("pose")
+        keypoints = simcc(along_x, along_y, self._pose.split)
+        for crop, points in zip(crops, keypoints, strict=True):
+            points[:, XY] = crop.to_image(points[:, XY])
+        lap("decode")
+        return list(keypoints)
+
+
+class Normaliser:
+    """(pixel - mean) / std by table: 256 values per channel, looked up exactly."""
+
+    def __init__(self, spec: Input) -> None:
+        grey = np.arange(256, dtype=np.float32)
+        tables = [(grey - np.float32(m)) / np.float32(s) for m, s in zip(spec.mean, spec.std, strict=True)]
+        channels = (0, 1, 2) if spec.colour == "bgr" else (2, 1, 0)
+        self._plan = list(zip(channels, tables, strict=True))
+        self._plane = np.empty((spec.size_wh[1], spec.size_wh[0]), np.uint8)
+
+    def __call__(self, bgr: U8, out: F32) -> None:
+        """Write the (3, H, W) tensor of an (H, W, 3) image into `out`."""
+        for channel, (source, table) in enumerate(self._plan):
+            cv2.extractChannel(bgr, source, self._plane)
+            cv2.LUT(self._plane, table, out[channel])
+
+
+def measure(bgr: U8) -> tuple[float, float, float]:
+    """`gate.measure` of the image's grey version, by OpenCV."""
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    laplacian = cv2.Laplacian(grey, cv2.CV_16S)
+    (_, (edges,)), ((mean,), (spread,)) = cv2.meanStdDev(laplacian), cv2.meanStdDev(grey)
+    share = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()) / grey.size
+    low, high = np.searchsorted(share, (LOW, HIGH))
+    return float(mean[0]), float(high - low), float((edges[0] / spread[0]) ** 2) if spread[0] else 0.0

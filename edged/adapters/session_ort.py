@@ -1,0 +1,67 @@
+"""One ONNX model on ONNX Runtime, checked against its card when it is loaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnxruntime as ort
+
+from edged.decode.detectors import finite
+from edged.errors import ModelFault, ModelMissing
+from edged.frame import F32
+from engines.card import Axis, Card
+
+_REFUSALS = (
+    ort.capi.onnxruntime_pybind11_state.Fail,
+    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
+    ort.capi.onnxruntime_pybind11_state.InvalidGraph,
+    ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    ort.capi.onnxruntime_pybind11_state.NoSuchFile,
+    ort.capi.onnxruntime_pybind11_state.NotImplemented,
+    ort.capi.onnxruntime_pybind11_state.RuntimeException,
+)
+
+
+class OrtSession:
+    """Runs (B, 3, H, W) float32 tensors. Not thread-safe by contract: one compute thread owns it."""
+
+    def __init__(self, card: Card, path: Path, threads: int = 0) -> None:
+        """Load the file; raise `ModelMissing` if ONNX Runtime refuses it, `CardError` if it is not the card's."""
+        self.card = card
+        try:
+            self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
+        except _REFUSALS as refusal:
+            raise ModelMissing(
+                f"model {card.name}: ONNX Runtime refuses {path}: {_first_line(refusal)}; "
+                f"check it with `edged models verify {card.name}`"
+            ) from refusal
+        card.describes(_tensors(self._session.get_inputs()), _tensors(self._session.get_outputs()))
+        self._outputs = [output.name for output in card.outputs]
+
+    def run(self, tensor: F32) -> list[F32]:
+        """The outputs in the card's order; raises `ModelFault` on NaN, infinity, or a failed run."""
+        try:
+            outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
+        except _REFUSALS as refusal:
+            raise ModelFault(f"model {self.card.name}: run failed: {_first_line(refusal)}; frame given up") from refusal
+        finite(self.card.name, outputs)
+        return outputs
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    # Detector and pose run in turns: a pool that still spins when the other one works takes a core from it.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _tensors(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
+    """Names and shapes; an axis that the file leaves open is None."""
+    return {node.name: tuple(axis if isinstance(axis, int) else None for axis in node.shape) for node in nodes}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,162 @@
+"""One camera's frames in, its results out: all that remembers lives here, all that touches pixels in the plane.
+
+Upstream the intake's leases, downstream the reporter. Compute thread only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from edged.config import Camera, FixedRegion
+from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Result, Sight, Subject
+from edged.load import Load
+from edged.ports import Plane
+from edged.smooth import Smooth
+from edged.track import Tracks, box_from_keypoints
+from engines.card import Detect, Pose
+
+
+class Pipeline:
+    """Detects on every n-th frame, carries tracked boxes through the others, and keeps the subjects' ids."""
+
+    def __init__(self, options: Camera, plane: Plane, detect: Detect, poses: Mapping[str, Pose]) -> None:
+        self._plane = plane
+        self._classes = detect.classes
+        self._poses = poses
+        self._every = _focus(options, detect, poses)
+        self._one = _focus(options, detect, poses, single=True)
+        self._load = Load(options.mode)
+        self._interval = options.detector_interval
+        self._countdown = 0  # frames until the detector runs again
+        self._subjects = (
+            Tracks(options.track, self._every.thresholds)
+            if options.fixed is None
+            else Fixed(options.fixed, detect.classes)
+        )
+        self._smooth = {label: Smooth(pose.score) for label, pose in poses.items()}
+        self._source: str | None = None
+
+    def run(self, frame: Frame) -> Result:
+        """One frame, start to end. Raises `ModelFault` (give the frame up) or `DeviceLost`."""
+        if frame.source != self._source:
+            self._source, self._countdown = frame.source, 0
+            self._subjects.cut()
+        t_ns = frame.captured_ns
+        ids, known = self._subjects.carry(t_ns)
+        detect = self._countdown == 0 and isinstance(self._subjects, Tracks)
+        focus = self._one if self._load.single(frame.seq, t_ns) else self._every
+        sight = self._plane.see(frame, focus, known, detect=detect)
+        if sight.clarity.degraded:
+            return self._result(frame, sight, ())
+        self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
+        ids = self._subjects.update(sight.boxes, t_ns) if detect else self._follow(ids, sight, t_ns)
+        rows = np.flatnonzero(ids > 0)
+        labels = self._subjects.labels(ids[rows])
+        subjects = tuple(
+            self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect)
+            for row, label in zip(rows.tolist(), labels.tolist(), strict=True)
+        )
+        return self._result(frame, sight, subjects)
+
+    def _follow(self, ids: I64, sight: Sight, t_ns: int) -> I64:
+        """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""
+        moved = [self._found(sight, row) for row in range(len(sight.boxes))]
+        here = np.array([box is not None for box in moved], bool)
+        kept = sight.boxes.take(here)
+        xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
+        self._subjects.follow(ids[here], Boxes(xyxy=xyxy, score=kept.score, label=kept.label), t_ns)
+        return np.where(here, ids, -1)
+
+    def _found(self, sight: Sight, row: int) -> F32 | None:
+        """A carried box, moved onto its keypoints; None when they show nobody."""
+        keypoints, box = sight.keypoints[row], sight.boxes.xyxy[row]
+        if keypoints is None:
+            return box
+        pose = self._poses[self._classes[sight.boxes.label[row]]]
+        return box_from_keypoints(keypoints, pose.score, box)
+
+    def _subject(self, track: int, label: str, sight: Sight, row: int, t_ns: int, *, carried: bool) -> Subject:
+        """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
+        xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
+        pose = self._poses.get(label)
+        if pose is None or keypoints is None or self._classes[sight.boxes.label[row]] != label:
+            keypoints, smoothed, schema = None, None, None
+        else:
+            size_px = float(np.sqrt(max(0.0, (xyxy[X1] - xyxy[X0]) * (xyxy[Y1] - xyxy[Y0]))))
+            smoothed, schema = self._smooth[label](track, keypoints, size_px, t_ns), pose.schema_name
+            score = score if np.isfinite(score) else float(np.clip(keypoints[:, SCORE].mean(), 0, 1))
+        return Subject(
+            id=track,
+            label=label,
+            score=score,
+            xyxy=xyxy,
+            keypoints=keypoints,
+            smoothed=smoothed,
+            schema=schema,
+            carried=carried,
+        )
+
+    def _result(self, frame: Frame, sight: Sight, subjects: tuple[Subject, ...]) -> Result:
+        for smooth in self._smooth.values():
+            smooth.keep(subject.id for subject in subjects)
+        height, width = frame.image.shape[:2]
+        return Result(
+            camera=frame.camera,
+            seq=frame.seq,
+            captured_ns=frame.captured_ns,
+            done_ns=time.monotonic_ns(),
+            size_wh=(width, height),
+            subjects=subjects,
+            clarity=sight.clarity,
+            stage_ns=sight.stage_ns,
+            source=frame.source,
+            position=frame.position,
+        )
+
+
+class Fixed:
+    """The one subject of a fixed region, with the face of `Tracks`: its box never moves, its id is 1.
+
+    Nobody detected it, so its score is NaN until keypoints are seen.
+    """
+
+    def __init__(self, region: FixedRegion, classes: tuple[str, ...]) -> None:
+        self._box = Boxes(
+            xyxy=np.array([region.box], np.float32),
+            score=np.full(1, np.nan, np.float32),
+            label=np.array([classes.index(region.label)]),
+        )
+
+    def cut(self) -> None:
+        """A new scene has the same stall."""
+
+    def carry(self, t_ns: int) -> tuple[I64, Boxes]:
+        return np.ones(1, np.int64), self._box
+
+    def update(self, boxes: Boxes, t_ns: int) -> I64:
+        return np.full(len(boxes), -1, np.int64)
+
+    def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
+        """The stall stays where it is."""
+
+    def labels(self, ids: I64) -> I64:
+        return np.repeat(self._box.label, len(ids))
+
+
+def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False) -> Focus:
+    """What the camera's options ask of the plane."""
+    wanted = options.classes if options.classes is not None else tuple(poses)
+    scores = [
+        options.thresholds.get(name, detect.scores.get(name, detect.score)) if name in wanted else np.inf
+        for name in detect.classes
+    ]
+    return Focus(
+        thresholds=np.array(scores, np.float32),
+        limit=1 if single else options.max_subjects,
+        gate=options.gate,
+        roi=options.roi,
+        pick=options.pick if single else "score",
+    )
