@@ -34,6 +34,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://")]
 Three = tuple[float, float, float]
 Axis = int | None  # None: any length
 Length = Annotated[int, Field(gt=0)]
+_DO = "Correct the card, or pull the model again"
 
 
 class _Table(BaseModel):
@@ -41,7 +42,11 @@ class _Table(BaseModel):
 
 
 class Source(_Table):
-    """Where the ONNX file comes from; `sha256` None means recorded on first use and checked ever after."""
+    """Where the ONNX file comes from.
+
+    `sha256` is pinned when we made the file, or when independent parties recorded the same hash of the
+    official one. None: recorded on first use and checked ever after.
+    """
 
     bundled: Annotated[str, StringConstraints(pattern=r"^starter/\w+\.onnx$")] | None = None  # in the package
     url: Url | None = None  # official download, an .onnx file or a .zip holding one
@@ -55,6 +60,8 @@ class Source(_Table):
     def _somewhere(self) -> Source:
         if sum(map(bool, (self.bundled, self.url, self.export))) != 1:
             raise ValueError("want exactly one of bundled, url, export")
+        if self.bundled and not self.sha256:
+            raise ValueError("a bundled model needs its sha256")
         if (self.url or "").endswith(".zip") != bool(self.member):
             raise ValueError("a .zip, and only a .zip, needs `member`, the file name inside it")
         return self
@@ -144,14 +151,15 @@ class Card(_Table):
         width, height = self.input.size_wh
         wanted = {self.input.name: (None, 3, height, width)}
         self._compare("input", wanted, inputs)
+        if extra := sorted(inputs.keys() - wanted.keys()):
+            raise CardError(f"model {self.name}: inputs {extra} are not in the card, which has one. {_DO}")
         self._compare("output", {o.name: o.shape for o in self.outputs}, outputs)
 
     def _compare(self, role: str, wanted: Mapping[str, tuple[Axis, ...]], got: Mapping[str, tuple[Axis, ...]]) -> None:
-        do = "Correct the card, or pull the model again"
         for name, shape in wanted.items():
             live = got.get(name)
             if live is None:
-                raise CardError(f"model {self.name}: no {role} {name!r}; the file has {sorted(got)}. {do}")
+                raise CardError(f"model {self.name}: no {role} {name!r}; the file has {sorted(got)}. {_DO}")
             clash = any(a is not None and b is not None and a != b for a, b in zip(shape, live, strict=False))
             if len(live) != len(shape) or clash:
-                raise CardError(f"model {self.name}: {role} {name!r} is {live}, the card says {shape}. {do}")
+                raise CardError(f"model {self.name}: {role} {name!r} is {live}, the card says {shape}. {_DO}")

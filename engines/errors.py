@@ -1,5 +1,6 @@
 """EngineError
 ├── CardError       a catalogue card is not valid, or does not describe its ONNX file
+├── Missing         a model is not in the store
 ├── StoreError      the store cannot be written: disk full, permissions
 └── SourceError     a model could not be fetched
     └── WrongHash   what was fetched, or what is stored, is not what the card pins
@@ -11,6 +12,10 @@ class EngineError(Exception):
 
 
 class CardError(EngineError):
+    pass
+
+
+class Missing(EngineError):
     pass
 
 

@@ -1,0 +1,107 @@
+"""What the store does to the disk: failures with a name, atomic publishing, hashes, one writer at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engines.errors import StoreError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+CHUNK_BYTES = 1 << 18
+
+
+def megabytes(count: int) -> str:
+    """For people: "50.7 MB"."""
+    return f"{count / 1e6:.1f} MB"
+
+
+def sha256(path: Path) -> str:
+    """Raises `StoreError`."""
+    digest = hashlib.sha256()
+    with accessing(path), path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def accessing(path: Path) -> Iterator[None]:
+    """Translate what the operating system refuses. Raises `StoreError`."""
+    try:
+        yield
+    except OSError as exc:
+        raise StoreError(_refusal(path, exc)) from exc
+
+
+def _refusal(path: Path, error: OSError) -> str:
+    if error.errno in FULL:
+        return f"{path}: disk full ({error.strerror}); make room, or choose another place with --store"
+    if error.errno in REFUSED:
+        return f"{path}: {error.strerror}; run as its owner, or choose another place with --store"
+    return f"{path}: {error.strerror or error}"
+
+
+def make_room(directory: Path, count: int) -> None:
+    """Refuse before the first byte what cannot fit. Raises `StoreError`."""
+    free = shutil.disk_usage(directory).free
+    if count > free:
+        raise StoreError(
+            f"{directory}: disk full: {megabytes(count)} needed, {megabytes(free)} free; "
+            "make room, or choose another place with --store"
+        )
+
+
+@contextmanager
+def or_gone(part: Path) -> Iterator[None]:
+    """Leave no half-made `part` behind, whatever stops the making of it."""
+    try:
+        yield
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def copy(source: Path, part: Path) -> None:
+    """Raises `StoreError`."""
+    with accessing(source), source.open("rb") as original:
+        make_room(part.parent, source.stat().st_size)
+        with accessing(part), part.open("wb") as out:
+            shutil.copyfileobj(original, out)
+
+
+def publish(part: Path, final: Path) -> None:
+    """Make `part` appear as `final`, whole or not at all, even through a power cut."""
+    with accessing(final):
+        _sync(part)
+        os.replace(part, final)
+        _sync(final.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Hold `directory` against other writers, making it if need be. Raises `StoreError`."""
+    with accessing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise StoreError(f"{directory}: another process is changing the store; wait for it") from exc
+        yield

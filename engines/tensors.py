@@ -1,0 +1,37 @@
+"""What an ONNX file says of its own inputs and outputs, where the onnx package is there to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engines.card import Axis, Card
+from engines.errors import CardError
+
+Shapes = dict[str, tuple[Axis, ...]]
+FIRST_BYTE = b"\x08"  # field 1 of a ModelProto, its version, which every exporter writes first
+
+
+def check(card: Card, path: Path) -> bool:
+    """Compare the file with the card; False when onnx is not installed. Raises `CardError`."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[:1] != FIRST_BYTE:
+        raise CardError(f"model {card.name}: {path.name} is not an ONNX file, it starts with {start!r}")
+    try:
+        import onnx  # noqa: PLC0415  (optional, and slow to import)
+        from google.protobuf.message import DecodeError  # noqa: PLC0415
+    except ImportError:
+        return False
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except DecodeError as exc:
+        raise CardError(f"model {card.name}: {path.name} is not a whole ONNX file ({exc})") from exc
+    weights = {weight.name for weight in graph.initializer}
+    card.describes(_shapes(v for v in graph.input if v.name not in weights), _shapes(graph.output))
+    return True
+
+
+def _shapes(values: Iterable[Any]) -> Shapes:
+    return {v.name: tuple(axis.dim_value or None for axis in v.type.tensor_type.shape.dim) for v in values}
