@@ -12,15 +12,14 @@ from importlib import import_module
 
 from edged import __version__
 from edged.errors import ConfigError, EdgedError
+from engines.errors import EngineError
 
 VERBS = ("run", "infer", "snapshot", "watch", "doctor", "check", "config", "models")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; return the exit code: 0 well, 1 failed, 2 bad configuration or usage."""
-    parser = argparse.ArgumentParser(
-        prog="edged", description="Cameras in, keypoints and health out over MQTT."
-    )
+    parser = argparse.ArgumentParser(prog="edged", description="Cameras in, keypoints and health out over MQTT.")
     parser.add_argument("--version", action="version", version=f"edged {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     modules = {verb: import_module(f"edged.commands.{verb}") for verb in VERBS}
@@ -32,9 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    except EdgedError as error:
+    except (EdgedError, EngineError) as error:
         print(f"edged {args.verb}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # `edged infer … | head`
         sys.stderr.close()
         return 0

@@ -1,0 +1,163 @@
+"""`edged models`: what the catalogue offers, what is here, and getting it here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.config import Models
+    from engines.card import Card
+    from engines.store import Entry, Store, Verdict
+
+OFFERED = ("name", "in use", "state", "hash", "size", "input", "summary")
+DONE = ("name", "result", "hash", "tensors", "sha256")
+
+VERB = "models"
+SUMMARY = "List, pull, verify and import models."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _action(actions, "list", "Every card of the catalogue, and whether its model is here.")
+    pull = _action(actions, "pull", "Bring models here, from the mirror or from their official address.")
+    which = pull.add_argument_group("which")
+    which.add_argument("names", nargs="*", metavar="NAME")
+    which.add_argument("--all-in-use", action="store_true", help="those that the configuration names")
+    verify = _action(actions, "verify", "Check hashes and tensors of models that are here.")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    take = _action(actions, "import", "Take a file as a model.")
+    take.add_argument("name", metavar="NAME", help="the model's card")
+    take.add_argument("file", metavar="FILE", type=Path, help="an .onnx, or a .zip holding one")
+    take.add_argument("--replace", action="store_true", help="forget the hash recorded before")
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=summary, description=summary)
+    parser.add_argument("--config", type=Path, help="configuration file to take the defaults from")
+    parser.add_argument("--store", type=Path, help="where models are kept")
+    parser.add_argument("--mirror", type=Path, help="directory searched before any download")
+    parser.add_argument("--catalogue", type=Path, help="directory of additional model cards")
+    parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    from engines.catalogue import load  # noqa: PLC0415
+    from engines.store import Store  # noqa: PLC0415
+
+    models = _configured(args)
+    cards = load(args.catalogue or models.catalogue)
+    store = Store(args.store or models.store, args.mirror or models.mirror)
+    in_use = list(dict.fromkeys([models.detector, *models.pose.values()]))
+    if args.action == "list":
+        return _print(args, OFFERED, [_offer(entry, in_use) for entry in store.entries(cards.values())])
+    if args.action == "import":
+        card = _card(cards, args.name)
+        return _print(args, DONE, [_result(store.import_(card, args.file, replace=args.replace))])
+    if args.action == "pull":
+        return _pull(args, store, [_card(cards, name) for name in args.names or in_use])
+    here = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
+    return _each(args, store.verify, [_card(cards, name) for name in args.names or here])
+
+
+def _configured(args: argparse.Namespace) -> Models:
+    """The configuration's [models]; a broken file matters only where it was asked for."""
+    from edged.config import Models  # noqa: PLC0415
+    from edged.configfile import load  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return load(args.config).models
+    except ConfigError as exc:
+        if args.config is not None or getattr(args, "all_in_use", False):
+            raise
+        print(f"{exc}\nedged models: going on with the built-in defaults", file=sys.stderr)
+        return Models()
+
+
+def _card(cards: Mapping[str, Card], name: str) -> Card:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from engines.errors import CardError  # noqa: PLC0415
+
+    if name not in cards:
+        near = get_close_matches(name, cards, n=3) or sorted(cards)
+        raise CardError(f"no card {name!r}; want {', '.join(near)}; `edged models list` shows all")
+    return cards[name]
+
+
+def _pull(args: argparse.Namespace, store: Store, cards: Iterable[Card]) -> int:
+    from edged.adapters.terminal_models import bars  # noqa: PLC0415
+
+    if bool(args.names) == args.all_in_use:
+        print("edged models pull: name models, or give --all-in-use", file=sys.stderr)
+        return 2
+    with bars() as bar:
+        return _each(args, lambda card: store.pull(card, bar(card.name)), cards)
+
+
+def _each(args: argparse.Namespace, act: Callable[[Card], Verdict], cards: Iterable[Card]) -> int:
+    """Act on every card; one that fails is named, and the others go on."""
+    from engines.errors import EngineError  # noqa: PLC0415
+
+    rows: list[dict[str, object]] = []
+    failed = 0
+    for card in cards:
+        try:
+            rows.append(_result(act(card)))
+        except EngineError as exc:
+            failed = 1
+            rows.append({"name": card.name, "result": "failed", "error": str(exc)})
+            print(f"edged models: {exc}", file=sys.stderr)
+    _print(args, DONE, rows)
+    return failed
+
+
+def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
+    """People get these columns, scripts get everything."""
+    from edged.adapters.terminal_models import show  # noqa: PLC0415
+
+    if args.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        show(columns, rows)
+    return 0
+
+
+def _offer(entry: Entry, in_use: list[str]) -> dict[str, object]:
+    from engines.disk import megabytes  # noqa: PLC0415
+
+    card = entry.card
+    width, height = card.input.size_wh
+    return {
+        "name": card.name,
+        "in use": card.name in in_use,
+        "state": entry.state,
+        "hash": entry.trust,
+        "size": None if entry.bytes is None else megabytes(entry.bytes),
+        "bytes": entry.bytes,
+        "family": card.family,
+        "input": f"{width}x{height}",
+        "licence": card.licence,
+        "summary": card.summary,
+        "page": card.source.page,
+        "path": str(entry.path),
+    }
+
+
+def _result(verdict: Verdict) -> dict[str, object]:
+    return {
+        "name": verdict.card.name,
+        "result": "ok",
+        "hash": verdict.trust,
+        "tensors": "match" if verdict.described else "not checked: onnx is not installed",
+        "sha256": verdict.sha256,
+        "path": str(verdict.path),
+    }
