@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from engines.disk import make_room, megabytes, accessing
+from engines.disk import accessing, make_room, megabytes
 from engines.errors import SourceError
 
 MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit

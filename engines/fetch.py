@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from engines.disk import CHUNK_BYTES, make_room, megabytes, accessing
-from engines.errors import SourceError
+from engines.disk import CHUNK_BYTES, accessing, make_room, megabytes
+from engines.errors import SourceError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class _Broken(SourceError):
     """The connection ended early; what came is kept."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """Follow within https; never from https to anything weaker, never to a file."""
 
     def redirect_request(  # noqa: PLR0917  (the signature is not ours)
@@ -62,6 +62,10 @@ def fetch(url: str, part: Path, progress: Progress = quiet, *, timeout_s: float 
                 raise
             log.info("%s; taking it up again", exc)
             continue
+        except StoreError:
+            part.unlink(missing_ok=True)  # give the space back
+            _mark(part).unlink(missing_ok=True)
+            raise
         _mark(part).unlink(missing_ok=True)
         return
 
@@ -97,7 +101,7 @@ def _open(url: str, have: int, validator: str, timeout_s: float) -> Any:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", validator)
     try:
-        return urllib.request.build_opener(_Redirects).open(request, timeout=timeout_s)
+        return urllib.request.build_opener(Redirects).open(request, timeout=timeout_s)
     except urllib.error.HTTPError as exc:
         exc.close()
         if have and exc.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

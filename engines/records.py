@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from engines.card import Sha256
-from engines.disk import publish, accessing
+from engines.disk import accessing, publish
 from engines.errors import StoreError
 
 _RECORDS = TypeAdapter(dict[str, Sha256])

@@ -17,7 +17,7 @@ from engines import records, tensors
 from engines.archive import extract, is_zip
 from engines.card import Card
 from engines.disk import accessing, alone, copy, or_gone, publish, sha256
-from engines.errors import Missing, SourceError, StoreError, WrongHash
+from engines.errors import Missing, SourceError, WrongHash
 from engines.fetch import Progress, fetch, quiet
 
 log = logging.getLogger(__name__)
@@ -151,11 +151,7 @@ class Store:
 
     def _downloaded(self, card: Card, url: str, progress: Progress) -> Path:
         download = self._part(_file_name(url) + ".part")
-        try:
-            fetch(url, download, progress)
-        except StoreError:
-            download.unlink(missing_ok=True)  # give the space back; after a broken connection it stays
-            raise
+        fetch(url, download, progress)
         if not is_zip(download):
             return download.replace(self._part(f"{card.name}.onnx"))
         try:
