@@ -1,0 +1,147 @@
+"""Frames in: all cameras read side by side, and one place to take their frames from, in turn.
+
+Upstream a `Channel` per camera, downstream the loop. Newest wins and every drop is counted; a file read with
+`realtime = false` waits for the consumer instead. One condition guards everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from edged import config
+from edged.channel import CameraState, Channel, Desk, Reader
+from edged.frame import Frame
+from edged.ports import Camera
+from edged.ring import Ledger
+
+__all__ = ["CameraState", "Intake", "Ledger"]
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.1
+
+
+class Intake:
+    """All cameras, and one place to take frames from.
+
+    `on_state` is told every change of state once, in order, from a capture or watch thread; it must not block.
+    With `retry` off a lost camera is given up, and counts as exhausted.
+    """
+
+    def __init__(
+        self,
+        cameras: Mapping[str, tuple[config.Camera, Camera]],
+        on_state: Callable[[CameraState], None],
+        *,
+        retry: bool = True,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._desk = Desk(on_state, clock)
+        self._channels = {
+            name: Channel(name, settings, camera, self._desk, retry=retry)
+            for name, (settings, camera) in cameras.items()
+        }
+        self._turn = deque(self._channels.values())
+        self._stop = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="capture-watch", daemon=True)
+
+    def start(self) -> None:
+        with self._desk.changed:
+            for channel in self._channels.values():
+                self._desk.note(channel.state, logging.DEBUG, "connecting")
+                channel.start()
+        self._desk.tell()
+        self._watcher.start()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every source has ended and its last frame is booked."""
+        with self._desk.changed:
+            return all(channel.over for channel in self._channels.values())
+
+    @property
+    def states(self) -> dict[str, CameraState]:
+        with self._desk.changed:
+            return {name: channel.state for name, channel in self._channels.items()}
+
+    def ledger(self, name: str) -> Ledger:
+        with self._desk.changed:
+            return self._channels[name].ring.ledger
+
+    def restart(self, name: str) -> None:
+        """Close a camera and open it again at once."""
+        with self._desk.changed:
+            if not self._stop.is_set():
+                self._channels[name].restart()
+        self._desk.tell()
+
+    @contextmanager
+    def lease(self, timeout_s: float) -> Iterator[Frame | None]:
+        """The newest frame of the next camera in turn, ours inside the block only; None when none came in time.
+
+        Left normally, the frame counts as processed; left by an exception, as failed.
+        """
+        channel, frame = self._take(timeout_s)
+        processed = False
+        try:
+            yield frame
+            processed = True
+        finally:
+            if channel is not None:
+                with self._desk.changed:
+                    channel.ring.settle(processed=processed)
+                    self._desk.changed.notify_all()
+
+    def close(self, limit_s: float = 2.0) -> None:
+        """Stop every camera within the limit; say which would not. Waits for a lease that is out elsewhere."""
+        end_s = time.monotonic() + limit_s
+        self._stop.set()
+        for thread in (*self._retire_all(), self._watcher):
+            if thread.ident is not None:  # None: never started
+                thread.join(max(0.0, end_s - time.monotonic()))
+                if thread.is_alive():
+                    log.warning("%s would not end within %g s and is left behind", thread.name, limit_s)
+        with self._desk.changed:
+            rest_s = max(0.0, end_s - time.monotonic())
+            self._desk.changed.wait_for(lambda: all(c.ring.empty for c in self._channels.values()), rest_s)
+
+    def _retire_all(self) -> list[Reader]:
+        with self._desk.changed:
+            readers = [channel.retire() for channel in self._channels.values()]
+            for channel in self._channels.values():
+                channel.ring.drop()
+            self._desk.changed.notify_all()
+        return [reader for reader in readers if reader is not None]
+
+    def _take(self, timeout_s: float) -> tuple[Channel, Frame] | tuple[None, None]:
+        with self._desk.changed:
+            found = self._desk.changed.wait_for(lambda: self._next() or self._idle(), timeout_s)
+        return found if isinstance(found, tuple) else (None, None)
+
+    def _next(self) -> tuple[Channel, Frame] | None:
+        for _ in range(len(self._turn)):
+            channel = self._turn[0]
+            self._turn.rotate(-1)
+            frame = channel.ring.lease()
+            if frame is not None:
+                return channel, frame
+        return None
+
+    def _idle(self) -> bool:
+        """Nothing to wait for."""
+        return self._stop.is_set() or all(channel.over for channel in self._channels.values())
+
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_S):
+            now_ns = self._desk.clock()
+            with self._desk.changed:
+                if self._stop.is_set():
+                    return
+                for channel in self._channels.values():
+                    channel.watch(now_ns)
+            self._desk.tell()

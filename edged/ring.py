@@ -1,0 +1,124 @@
+"""The slots a camera's frames live in, and the ledger of what became of each.
+
+Three slots per camera: one being written, the newest, one leased. Not thread-safe: `capture.py` guards it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edged.frame import U8, Frame
+from edged.ports import Shot
+
+SLOTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What became of every captured frame, at one instant."""
+
+    captured: int
+    processed: int
+    dropped: int
+    failed: int
+    waiting: int  # in the ring or leased; 0 after close
+
+    @property
+    def balanced(self) -> bool:
+        return self.captured == self.processed + self.dropped + self.failed + self.waiting
+
+
+class Ring:
+    """Newest wins: a frame put on top of one that nobody took drops that one, and counts it."""
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self._shape: tuple[int, ...] | None = None
+        self._spare: list[U8] = []
+        self._newest: Frame | None = None
+        self._leased: Frame | None = None
+        self._captured = self._processed = self._dropped = self._failed = 0
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(
+            captured=self._captured,
+            processed=self._processed,
+            dropped=self._dropped,
+            failed=self._failed,
+            waiting=(self._newest is not None) + (self._leased is not None),
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether one more frame would drop one."""
+        return self._newest is not None
+
+    @property
+    def empty(self) -> bool:
+        return self._newest is None and self._leased is None
+
+    def blank(self) -> U8 | None:
+        """A slot to write the next frame into; None before the first frame told the size.
+
+        A writer that is left behind keeps its slot for good, and a new one takes its place here.
+        """
+        if self._spare:
+            return self._spare.pop()
+        return None if self._shape is None else np.empty(self._shape, np.uint8)
+
+    def remake(self, shape: tuple[int, ...]) -> U8:
+        """Make all slots anew for images of this shape; return the first to write into."""
+        self._shape = shape
+        self._spare = [np.empty(shape, np.uint8) for _ in range(SLOTS)]
+        return self._spare.pop()
+
+    def put(self, image: U8, shot: Shot) -> None:
+        """Take a written slot in as the newest frame."""
+        if self._newest is not None:
+            self.drop()
+        self._newest = Frame(
+            camera=self._camera,
+            seq=self._captured,
+            captured_ns=shot.captured_ns,
+            image=image,
+            source=shot.source,
+            position=shot.position,
+        )
+        self._captured += 1
+
+    def fail(self, blank: U8 | None) -> None:
+        """Count a frame that came but could not be decoded; its slot is free again."""
+        if blank is not None:
+            self._reuse(blank)
+        self._captured += 1
+        self._failed += 1
+
+    def drop(self) -> None:
+        """Give up the newest frame, if there is one."""
+        if self._newest is not None:
+            self._reuse(self._newest.image)
+            self._newest = None
+            self._dropped += 1
+
+    def lease(self) -> Frame | None:
+        """Hand out the newest frame; None when there is none, or one is still out."""
+        if self._newest is None or self._leased is not None:
+            return None
+        self._leased, self._newest = self._newest, None
+        return self._leased
+
+    def settle(self, *, processed: bool) -> None:
+        """Take the leased frame back and book it."""
+        if self._leased is None:
+            raise RuntimeError(f"camera {self._camera}: a lease was returned twice")
+        self._reuse(self._leased.image)
+        self._leased = None
+        self._processed += processed
+        self._failed += not processed
+
+    def _reuse(self, image: U8) -> None:
+        if image.shape == self._shape:
+            self._spare.append(image)
