@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from engines.card import Card
     from engines.store import Entry, Store, Verdict
 
-OFFERED = ("name", "in use", "state", "hash", "size", "input", "summary")
-DONE = ("name", "result", "hash", "tensors", "sha256")
+OFFERED = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
+DONE = ("name", "result", "hash", "tensors", "path")
 
 VERB = "models"
 SUMMARY = "List, pull, verify and import models."
@@ -140,6 +140,7 @@ def _offer(entry: Entry, in_use: list[str]) -> dict[str, object]:
         "name": card.name,
         "in use": card.name in in_use,
         "state": entry.state,
+        "get by": None if entry.state != "missing" else "pull" if card.source.url else "export, import",
         "hash": entry.trust,
         "size": None if entry.bytes is None else megabytes(entry.bytes),
         "bytes": entry.bytes,
