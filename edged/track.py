@@ -20,12 +20,12 @@ F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 # Motion, in sizes (square root of the box area) and seconds; chosen with `python -m tools.tracking`.
-BIRTH_SPEED = 2.0  # spread of the speed of a subject just met, sizes/s
+BIRTH_SPEED = 1.5  # spread of the speed of a subject just met, sizes/s
 AGILITY = 6.0  # growth of the speed's variance, sizes²/s³
-FADE_S = 2.0  # an unseen subject is expected to slow down this fast
-BOX_NOISE = 0.06  # spread of a detected box's centre, sizes
+FADE_S = 1.0  # a subject keeps its velocity for about this long
+BOX_NOISE = 0.08  # spread of a detected box's centre, sizes
 POSE_NOISE = 0.12  # spread of a centre taken from keypoints, sizes
-REACH = 0.5  # most a box is grown by doubt before matching, sizes per side
+REACH = 0.75  # most a box is grown by doubt before matching, sizes per side
 
 OTHER_CLASS = 0.3  # overlap that a detection of another class must show in addition
 FAINT_OVERLAP = 0.4  # least overlap of a detection too faint to start a track
@@ -88,8 +88,9 @@ class Tracks:
 
         Present: confirmed, missed by at most one detector run, and not left out by `follow` since.
         """
-        live = self._live[self._live["present"]]
-        live = _moved(live[np.argsort(-live["score"], kind="stable")], self._elapsed_s(t_ns))
+        live = self._at(t_ns)
+        live = live[live["present"]]
+        live = live[np.argsort(-live["score"], kind="stable")]
         boxes = Boxes(
             xyxy=_xyxy(live).astype(np.float32),
             score=live["score"].astype(np.float32),
@@ -106,8 +107,13 @@ class Tracks:
         self._live["present"] = np.isin(self._live["id"], ids) & self._live["present"]
         order = np.argsort(self._live["id"], kind="stable")
         rows = order[np.searchsorted(self._live["id"], ids, sorter=order)] if len(ids) else ids
-        self._live["seen_ns"][rows] = t_ns
+        self._live["seen_ns"][rows] = self._t_ns
         _correct(self._live, rows, boxes.xyxy, POSE_NOISE)
+
+    def cut(self) -> None:
+        """The scene is a new one: forget everybody, keep counting."""
+        self._live = self._live[:0]
+        self._first = True
 
     def labels(self, ids: I64) -> I64:
         """The classes of live ids by majority; the detector may name another in single frames."""
@@ -117,15 +123,15 @@ class Tracks:
     def _threshold(self, labels: I64) -> F64:
         return np.broadcast_to(self._starts, labels.shape) if self._starts.ndim == 0 else self._starts[labels]
 
-    def _elapsed_s(self, t_ns: int) -> float:
-        return max(0, t_ns - self._t_ns) / NS_PER_S
+    def _at(self, t_ns: int) -> State:
+        """The tracks moved to `t_ns`, without those unseen through an outage. A clock set back ages nobody."""
+        limit_ns = max(ns(self._options.patience_s), OUTAGE_NS)
+        live = self._live[t_ns - self._live["seen_ns"] <= limit_ns]
+        live["seen_ns"] = np.minimum(live["seen_ns"], t_ns)
+        return _moved(live, max(0, t_ns - self._t_ns) / NS_PER_S)
 
     def _advance(self, t_ns: int) -> None:
-        """Move every track to `t_ns`; forget those unseen through an outage."""
-        self._live = _moved(self._live, self._elapsed_s(t_ns))
-        self._t_ns = max(t_ns, self._t_ns)
-        limit_ns = max(ns(self._options.patience_s), OUTAGE_NS)
-        self._live = self._live[self._t_ns - self._live["seen_ns"] <= limit_ns]
+        self._live, self._t_ns = self._at(t_ns), t_ns
 
     def _match(self, boxes: Boxes, sure: Flags) -> I64:
         """(N,) the row of the track that each box continues, -1 where none."""
@@ -157,10 +163,10 @@ class Tracks:
 
     def _start(self, rows: I64, boxes: Boxes, sure: Flags) -> I64:
         """Start tracks for sure boxes without one, unless they double another box; return the new rows."""
-        rows = rows.copy()
-        double = _iou(boxes.xyxy, boxes.xyxy) >= SAME_THING
-        for i in np.flatnonzero(sure & (rows < 0)).tolist():
-            if not np.any(double[i] & (rows >= 0)):
+        rows, fresh = rows.copy(), np.flatnonzero(sure & (rows < 0))
+        doubles = _iou(boxes.xyxy[fresh], boxes.xyxy) >= SAME_THING
+        for i, double in zip(fresh.tolist(), doubles, strict=True):
+            if not np.any(double & (rows >= 0)):
                 rows[i] = len(self._live)
                 self._live = np.concatenate([self._live, _born(boxes, i, self._t_ns)])
         return rows
@@ -209,8 +215,8 @@ def _born(boxes: Boxes, i: int, t_ns: int) -> State:
 
 
 def _moved(live: State, dt_s: float) -> State:
-    """The tracks after `dt_s`: speed fades, doubt grows (white-noise acceleration)."""
-    live, faded = live.copy(), np.exp(-dt_s / FADE_S)
+    """The tracks after `dt_s`, in place: speed fades, doubt grows (white-noise acceleration)."""
+    faded = np.exp(-dt_s / FADE_S)
     live["centre"] += live["velocity"] * (FADE_S * (1 - faded))
     live["velocity"] *= faded
     a, b, c = live["spread"].T

@@ -111,7 +111,7 @@ def test_speed_is_per_second_not_per_frame() -> None:
     tracks = Tracks(AT_ONCE)
     walk(tracks)  # 100 px/s, last seen at 90 px at 0.9 s
     carried = [tracks.carry(ns(t))[1].xyxy[0, 0] for t in (0.9, 1.0, 1.2)]
-    assert carried == pytest.approx([90, 100, 118], abs=4)
+    assert carried == pytest.approx([90, 100, 116], abs=4)
 
 
 def test_carrying_changes_nothing() -> None:
@@ -213,6 +213,24 @@ def test_no_overlap_is_never_a_match_even_at_limit_zero() -> None:
     tracks = Tracks(Track(confirm=1, iou=0))
     tracks.update(boxes(0), 0)
     assert ids_of(tracks, boxes(900), 0.1) == [2]
+
+
+def test_after_an_outage_nobody_is_carried() -> None:
+    tracks = Tracks(AT_ONCE)
+    tracks.update(boxes(0), 0)
+    assert tracks.carry(ns(6))[0].tolist() == []
+
+
+def test_a_clock_set_back_costs_no_id() -> None:
+    tracks = Tracks(AT_ONCE)
+    assert [ids_of(tracks, boxes(0), t) for t in (100, 0, 4, 8)] == [[1]] * 4
+
+
+def test_after_a_cut_everybody_is_new_and_known_at_once() -> None:
+    tracks = Tracks(Track(confirm=3))
+    tracks.update(boxes(0), ns(50))
+    tracks.cut()
+    assert ids_of(tracks, boxes(0), 0) == [2]
 
 
 def test_time_that_stands_still_or_runs_back_is_harmless() -> None:
