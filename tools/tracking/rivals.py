@@ -1,0 +1,105 @@
+"""The trackers compared: ours, and those permissively licensed libraries that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from edged.config import Track
+from edged.frame import I64, Boxes
+from edged.track import Tracks
+from tools.tracking.scenes import SURE
+
+PATIENCE_S = 2.0
+OPTIONS = Track(confirm=2, patience_s=PATIENCE_S)
+
+
+class Tracker(Protocol):
+    def update(self, boxes: Boxes, t_ns: int) -> I64: ...  # (N,) id per box, -1 for none
+
+
+class Supervision:
+    """ByteTrack of `supervision` (MIT, up to 0.30); counts frames, so it is told the mean rate."""
+
+    def __init__(self, fps: float) -> None:
+        self._sv = import_module("supervision")
+        self._track = self._sv.ByteTrack(
+            track_activation_threshold=SURE,
+            lost_track_buffer=round(PATIENCE_S * 30),
+            minimum_matching_threshold=0.8,
+            frame_rate=max(1, round(fps)),
+            minimum_consecutive_frames=2,
+        )
+
+    def update(self, boxes: Boxes, t_ns: int) -> I64:
+        found = self._track.update_with_detections(_detections(self._sv, boxes))
+        return _by_row(len(boxes), found.data.get("row", []), found.tracker_id)
+
+
+class Roboflow:
+    """ByteTrack or SORT of `trackers` (Apache-2.0)."""
+
+    def __init__(self, fps: float, name: str, **extra: Any) -> None:
+        self._sv = import_module("supervision")
+        self._track = getattr(import_module("trackers"), name)(
+            lost_track_buffer=round(PATIENCE_S * 30),
+            frame_rate=fps,
+            track_activation_threshold=SURE,
+            minimum_consecutive_frames=2,
+            minimum_iou_threshold=0.2,
+            **extra,
+        )
+
+    def update(self, boxes: Boxes, t_ns: int) -> I64:
+        found = self._track.update(_detections(self._sv, boxes))
+        return _by_row(len(boxes), found.data.get("row", []), found.tracker_id)
+
+
+class Norfair:
+    """Norfair (BSD-3): Kalman filter and IoU distance."""
+
+    def __init__(self, fps: float) -> None:
+        self._norfair = import_module("norfair")
+        self._track = self._norfair.Tracker(
+            distance_function="iou",
+            distance_threshold=0.8,
+            hit_counter_max=round(PATIENCE_S * fps),
+            initialization_delay=1,
+        )
+
+    def update(self, boxes: Boxes, t_ns: int) -> I64:
+        ids = np.full(len(boxes), -1, np.int64)
+        sure = np.flatnonzero(boxes.score >= SURE).tolist()
+        corners = boxes.xyxy.reshape(-1, 2, 2).astype(float)
+        seen = [self._norfair.Detection(corners[i], data=(t_ns, i)) for i in sure]
+        for track in self._track.update(detections=seen):
+            at_ns, row = track.last_detection.data
+            if at_ns == t_ns:
+                ids[row] = track.id
+        return ids
+
+
+def _detections(sv: Any, boxes: Boxes) -> Any:
+    rows = {"row": np.arange(len(boxes))}
+    return sv.Detections(xyxy=boxes.xyxy, confidence=boxes.score, class_id=boxes.label, data=rows)
+
+
+def _by_row(n: int, rows: Any, ids: Any) -> I64:
+    out = np.full(n, -1, np.int64)
+    if len(rows):
+        out[np.asarray(rows, np.int64)] = ids
+    return out
+
+
+Make = Callable[[float], Tracker]  # takes the mean rate of the frames, Hz
+
+RIVALS: dict[str, Make] = {
+    "edged.track": lambda fps: Tracks(OPTIONS, starts=SURE),
+    "supervision ByteTrack": Supervision,
+    "trackers ByteTrack": lambda fps: Roboflow(fps, "ByteTrackTracker", high_conf_det_threshold=SURE),
+    "trackers SORT": lambda fps: Roboflow(fps, "SORTTracker"),
+    "norfair": Norfair,
+}
