@@ -6,6 +6,7 @@ EdgedError
 │   ├── CameraLost       the camera cannot be opened, or stopped giving frames
 │   └── BrokerLost       the broker cannot be reached, or refused us
 ├── EndOfSource          a file or folder has no more frames: not a fault
+├── NotWritten           a picture or video asked for cannot be written: full disk, permissions
 ├── Degrade              this frame, or this model, is given up; the loop goes on
 │   └── ModelFault       an engine gave NaN, or an output its card does not describe
 └── Fatal                exit non-zero; systemd restarts the unit
@@ -37,6 +38,10 @@ class BrokerLost(Retry):
 
 
 class EndOfSource(EdgedError):
+    pass
+
+
+class NotWritten(EdgedError):
     pass
 
 
