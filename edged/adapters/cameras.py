@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from edged import config
+from edged.adapters.camera_csi import CsiCamera
 from edged.adapters.camera_files import FileCamera
+from edged.adapters.camera_rtsp import RtspCamera
 from edged.adapters.camera_upright import UprightCamera
+from edged.adapters.camera_v4l2 import V4l2Camera
 from edged.ports import Camera
 
 
 def camera_of(name: str, settings: config.Camera) -> Camera:
     """The camera the source names, upright and masked. Raises ConfigError for what its kind cannot do."""
-    camera = FileCamera(name, settings)
+    camera: Camera
+    match settings.kind:
+        case "csi":
+            return UprightCamera(CsiCamera(settings), 0, settings.masks)
+        case "files":
+            camera = FileCamera(name, settings)
+        case "rtsp":
+            camera = RtspCamera(name, settings)
+        case "v4l2":
+            camera = V4l2Camera(name, settings)
     return UprightCamera(camera, settings.rotate, settings.masks)

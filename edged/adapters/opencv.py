@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from functools import cache
 from typing import Any, cast
 
 import cv2
 import numpy as np
 
+from edged.errors import CameraLost
 from edged.frame import U8
+from edged.ports import Shot
 
 NOTHING: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
 
@@ -23,6 +26,8 @@ ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
     # RTSP opens in 0.2 s in place of 2 s. Files are read alike: their headers say what 0.1 s of frames would.
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|analyzeduration;100000",
+    # Without it one camera that is slow to open holds a lock that every other open waits for.
+    "OPENCV_FFMPEG_IS_THREAD_SAFE": "1",
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; a silent device gives control back this often
 }
 
@@ -60,3 +65,20 @@ def has_element(name: str) -> bool:
         return False
     asked = subprocess.run([tool, "--exists", name], check=False, timeout=20)  # noqa: S603
     return asked.returncode == 0
+
+
+class LiveStream:
+    """An open cv2 capture of a stream; a frame's time is the moment it came."""
+
+    def __init__(self, capture: Any, shown: str) -> None:
+        self._capture = capture
+        self._shown = shown
+
+    def read(self, out: U8 | None) -> Shot:
+        if not self._capture.grab():
+            raise CameraLost(f"{self._shown}: the stream broke off")
+        captured_ns = time.monotonic_ns()
+        return Shot(image=decode(self._capture, out), captured_ns=captured_ns)
+
+    def close(self) -> None:
+        self._capture.release()

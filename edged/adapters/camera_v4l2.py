@@ -1,0 +1,146 @@
+"""A USB or other V4L2 camera. Says once what was granted of what was asked, and which name lasts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edged import config
+from edged.adapters.opencv import decode, prepare
+from edged.adapters.v4l2_device import busy, holders, lasting_name, node_of, query
+from edged.errors import CameraLost, ConfigError
+from edged.frame import U8
+from edged.ports import Shot, Stream
+from edged.units import NS_PER_MS, NS_PER_S
+
+log = logging.getLogger(__name__)
+
+FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "gray": "GREY"}
+AT_ONCE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
+OLDEST_NS = 10 * NS_PER_S  # a driver's stamp beyond this is not of our clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What the driver settled on."""
+
+    fourcc: str
+    size_wh: tuple[int, int]
+    fps_hz: float
+
+    def __str__(self) -> str:
+        return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz"
+
+
+class V4l2Camera:
+    """Raises ConfigError for a format that V4L2 cameras are not read in."""
+
+    def __init__(self, name: str, settings: config.Camera) -> None:
+        if settings.format != "auto" and settings.format not in FOURCC:
+            wanted = ", ".join(("auto", *FOURCC))
+            raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera")
+        prepare()
+        self._name = name
+        self._node = node_of(settings.source)
+        self._settings = settings
+        self._said: Granted | None = None
+
+    def open(self) -> Stream:
+        query(self._node)
+        capture = cv2.VideoCapture()
+        if not capture.open(str(self._node.resolve()), cv2.CAP_V4L2):
+            reason = busy(self._node) if holders(self._node) else "the driver refuses to stream"
+            raise CameraLost(f"{self._node}: {reason}")
+        self._ask(capture)
+        self._say(granted(capture))
+        return V4l2Stream(capture, self._node, self._settings.stall_timeout_s)
+
+    def _ask(self, capture: Any) -> None:
+        wanted = self._settings
+        if wanted.format != "auto":
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[wanted.format]))
+        if wanted.size is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.size[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.size[1])
+        if wanted.fps:
+            capture.set(cv2.CAP_PROP_FPS, wanted.fps)
+
+    def _say(self, got: Granted) -> None:
+        """Once, and again only when the driver grants something else."""
+        if got == self._said:
+            return
+        if self._said is None:
+            self._say_lasting_name()
+        self._said = got
+        missed = differences(self._settings, got)
+        if missed:
+            log.warning("camera %s: %s grants %s, not %s", self._name, self._node, got, ", ".join(missed))
+        else:
+            log.info("camera %s: %s grants %s", self._name, self._node, got)
+
+    def _say_lasting_name(self) -> None:
+        lasting = lasting_name(self._node)
+        if lasting is not None and not self._node.is_symlink():
+            log.warning(
+                "camera %s: %s may be another camera after the next boot; use %s", self._name, self._node, lasting
+            )
+
+
+def granted(capture: Any) -> Granted:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    return Granted(
+        fourcc=code.to_bytes(4, "little").decode("latin-1"),
+        size_wh=(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))),
+        fps_hz=round(capture.get(cv2.CAP_PROP_FPS), 2),
+    )
+
+
+def differences(wanted: config.Camera, got: Granted) -> list[str]:
+    """What was asked and not granted, as text."""
+    missed = []
+    if wanted.format != "auto" and FOURCC[wanted.format] != got.fourcc:
+        missed.append(FOURCC[wanted.format])
+    if wanted.size is not None and wanted.size != got.size_wh:
+        missed.append("{}x{}".format(*wanted.size))
+    if wanted.fps and abs(wanted.fps - got.fps_hz) > 0.02 * wanted.fps:
+        missed.append(f"{wanted.fps:g} Hz")
+    return missed
+
+
+class V4l2Stream:
+    def __init__(self, capture: Any, node: Path, stall_s: float) -> None:
+        self._capture = capture
+        self._node = node
+        self._stall_s = stall_s
+
+    def read(self, out: U8 | None) -> Shot:
+        self._grab()
+        captured_ns = stamp_ns(self._capture.get(cv2.CAP_PROP_POS_MSEC), time.monotonic_ns())
+        return Shot(image=decode(self._capture, out), captured_ns=captured_ns)
+
+    def _grab(self) -> None:
+        end_s = time.monotonic() + self._stall_s
+        while True:
+            tried_s = time.monotonic()
+            if self._capture.grab():
+                return
+            if not self._node.exists():
+                raise CameraLost(f"{self._node}: unplugged")
+            if time.monotonic() - tried_s < AT_ONCE_S:
+                raise CameraLost(f"{self._node}: the driver reports a streaming error")
+            if time.monotonic() > end_s:
+                raise CameraLost(f"{self._node}: the device gives no frames; unplug it and plug it in again")
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def stamp_ns(driver_ms: float, now_ns: int) -> int:
+    """The driver's time stamp when it is on CLOCK_MONOTONIC, else now."""
+    driver_ns = round(driver_ms * NS_PER_MS)
+    return driver_ns if 0 <= now_ns - driver_ns < OLDEST_NS else now_ns

@@ -1,0 +1,104 @@
+"""What the kernel says of a video device, before cv2 tries it: what it is, its lasting name, who holds it.
+
+ioctl and /proc only; used by camera_v4l2.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.errors import CameraLost
+
+# Source: linux/videodev2.h
+VIDIOC_QUERYCAP = 0x80685600
+CAPABILITY = struct.Struct("16s32s32s3I12x")  # driver, card, bus_info, version, capabilities, device_caps
+CAPTURES = 0x00000001 | 0x00001000  # single- and multi-planar video capture
+STREAMS = 0x04000000
+
+BY_PATH = Path("/dev/v4l/by-path")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    card: str
+    capabilities: int
+
+    @property
+    def captures(self) -> bool:
+        return bool(self.capabilities & CAPTURES) and bool(self.capabilities & STREAMS)
+
+
+def node_of(source: str) -> Path:
+    """`0` and `/dev/…` as the path to open."""
+    return Path(f"/dev/video{source}" if source.isdigit() else source)
+
+
+def query(node: Path) -> Capability:
+    """What a device is. Raises CameraLost saying whether it is absent, forbidden, busy or no camera."""
+    try:
+        device = os.open(node, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise CameraLost(f"{node}: {_cause(error, node)}") from error
+    try:
+        answer = fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size))
+    except OSError as error:
+        raise CameraLost(f"{node}: not a video device ({error.strerror})") from error
+    finally:
+        os.close(device)
+    _, card, _, _, _, of_this_node = CAPABILITY.unpack(answer)
+    found = Capability(card=card.rstrip(b"\0").decode("utf-8", "replace"), capabilities=of_this_node)
+    if not found.captures:
+        raise CameraLost(f"{node}: this node of {found.card!r} gives no video; use its other /dev/video number")
+    return found
+
+
+def lasting_name(node: Path, by_path: Path = BY_PATH) -> Path | None:
+    """The name that follows the socket the camera is plugged into; None when udev made none."""
+    links = sorted(by_path.iterdir()) if by_path.is_dir() else []
+    return next((link for link in links if link.resolve() == node.resolve()), None)
+
+
+def holders(node: Path, proc: Path = Path("/proc")) -> list[str]:
+    """Processes that hold a device open, as "name (pid)", as far as we may see."""
+    target = str(node.resolve())
+    found = []
+    for process in proc.iterdir():
+        if process.name.isdigit() and process.name != str(os.getpid()) and target in _open_files(process):
+            found.append(f"{_name(process)} ({process.name})")
+    return sorted(found)
+
+
+def _open_files(process: Path) -> set[str]:
+    try:
+        return {os.readlink(entry) for entry in (process / "fd").iterdir()}
+    except OSError:  # ended meanwhile, or not ours to look into
+        return set()
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "?"
+
+
+def _cause(error: OSError, node: Path) -> str:
+    match error.errno:
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV:
+            return "no such device; is it plugged in? `ls /dev/v4l/by-path` shows what is"
+        case errno.EACCES | errno.EPERM:
+            return "permission denied; add the daemon's user to the group `video`"
+        case errno.EBUSY:
+            return busy(node)
+        case _:
+            return str(error.strerror)
+
+
+def busy(node: Path) -> str:
+    """Who is in the way."""
+    return f"busy: held by {', '.join(holders(node)) or 'another process'}; stop that first"

@@ -1,0 +1,234 @@
+"""A small RTSP server for tests: H.264 over interleaved TCP, with faults on command. Runs in a thread of its own.
+
+Sources: RFC 2326 (RTSP), RFC 6184 (H.264 in RTP).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+import struct
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+
+CLOCK_HZ = 90_000
+PAYLOAD_TYPE = 96
+MOST_BYTES = 1400  # of one RTP payload
+IDR, SPS, PPS, FU_A = 5, 7, 8, 28
+REALM, NONCE = "test", "8f3c"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Encoded frames, each a list of NAL units: black on the left half, white on the right."""
+
+    frames: list[list[bytes]]
+    rate_hz: int
+
+    def parameter_set(self, kind: int) -> bytes:
+        return next(nal for frame in self.frames for nal in frame if nal[0] & 31 == kind)
+
+
+def encode(size_wh: tuple[int, int] = (320, 180), count: int = 30, rate_hz: int = 15) -> Clip:
+    """A clip that begins with an IDR frame and repeats its parameter sets before each."""
+    codec: Any = av.CodecContext.create("libx264", "w")
+    codec.width, codec.height, codec.pix_fmt, codec.framerate = *size_wh, "yuv420p", rate_hz
+    codec.gop_size = 5
+    codec.options = {"preset": "ultrafast", "tune": "zerolatency"}
+    halves = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    halves[:, size_wh[0] // 2 :] = 255
+    packets = []
+    for _ in range(count):
+        packets += codec.encode(av.VideoFrame.from_ndarray(halves, format="bgr24"))
+    packets += codec.encode(None)
+    return Clip([_nals(bytes(packet)) for packet in packets], rate_hz)
+
+
+def _nals(annex_b: bytes) -> list[bytes]:
+    return [nal for nal in re.split(rb"\x00{2,3}\x01", annex_b) if nal]
+
+
+class RtspServer:
+    """Serves one clip for ever on one port. Faults: stalled, password, missing, mute, drop, reset, stop and start."""
+
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
+        self.stalled = False
+        self.mute = False  # takes connections and says nothing
+        self.missing = False
+        self.login: tuple[str, str] | None = None
+        self.digest = False
+        self.port = 0
+        self.played = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/live"
+
+    def start(self) -> None:
+        """Listen; after a stop, on the same port again."""
+        self._run(self._listen())
+
+    def stop(self) -> None:
+        self._run(self._close())
+
+    def drop(self, *, reset: bool = False) -> None:
+        """Close all connections, with FIN or with RST."""
+        self._run(self._hang_up(reset))
+
+    def finish(self) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(5)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._hang_up(False)
+
+    async def _hang_up(self, reset: bool) -> None:
+        for writer in list(self._writers):
+            if reset:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort() if reset else writer.close()
+        await asyncio.sleep(0.05)  # the tasks see it and end
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        playing: asyncio.Task[None] | None = None
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                method, url, headers = await _request(reader)
+                if self.mute:
+                    continue
+                writer.write(self._answer(method, url, headers))
+                await writer.drain()
+                if method == "PLAY" and playing is None:
+                    playing = asyncio.create_task(self._play(writer))
+                if method == "TEARDOWN":
+                    break
+        if playing is not None:
+            playing.cancel()
+        self._writers.discard(writer)
+        writer.close()
+
+    def _answer(self, method: str, url: str, headers: dict[str, str]) -> bytes:
+        lines = [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"]
+        if method != "OPTIONS" and not self._welcome(method, headers):
+            kind = f'Digest realm="{REALM}", nonce="{NONCE}"' if self.digest else f'Basic realm="{REALM}"'
+            return _reply("401 Unauthorized", [*lines, f"WWW-Authenticate: {kind}"])
+        if method == "DESCRIBE" and self.missing:
+            return _reply("404 Not Found", lines)
+        if method == "DESCRIBE":
+            return _reply("200 OK", [*lines, f"Content-Base: {url}/", "Content-Type: application/sdp"], self._sdp())
+        if method == "SETUP":
+            lines.append("Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+        return _reply("200 OK", [*lines, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"])
+
+    def _welcome(self, method: str, headers: dict[str, str]) -> bool:
+        if self.login is None:
+            return True
+        user, password = self.login
+        given = headers.get("authorization", "")
+        if not self.digest:
+            return given == "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', given))
+        who = _md5(user, REALM, password)
+        return fields.get("response") == _md5(who, NONCE, _md5(method, fields.get("uri", "")))
+
+    def _sdp(self) -> str:
+        sps, pps = self.clip.parameter_set(SPS), self.clip.parameter_set(PPS)
+        sets = f"{b64encode(sps).decode()},{b64encode(pps).decode()}"
+        lines = [
+            *("v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "c=IN IP4 0.0.0.0", "t=0 0"),
+            *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}"),
+            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
+            *(f"a=framerate:{self.clip.rate_hz}", "a=control:track0", ""),
+        ]
+        return "\r\n".join(lines)
+
+    async def _play(self, writer: asyncio.StreamWriter) -> None:
+        clip, begun_s = self.clip, self._loop.time()
+        number = sequence = start = 0
+        while True:
+            if self.clip is not clip:
+                clip, start = self.clip, number
+            if not self.stalled:
+                nals = clip.frames[(number - start) % len(clip.frames)]
+                for payload, last in _payloads(nals):
+                    writer.write(_packet(payload, sequence, number * CLOCK_HZ // clip.rate_hz, last))
+                    sequence += 1
+                await writer.drain()
+                self.played += 1
+            number += 1
+            await asyncio.sleep(begun_s + number / clip.rate_hz - self._loop.time())
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str]]:
+    text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *rest = text.lstrip("\r\n").split("\r\n")
+    method, url, _ = first.split(" ")
+    headers = dict(line.split(": ", 1) for line in rest if ": " in line)
+    return method, url, {name.lower(): value for name, value in headers.items()}
+
+
+def _reply(status: str, lines: list[str], body: str = "") -> bytes:
+    head = [f"RTSP/1.0 {status}", *lines, f"Content-Length: {len(body)}"]
+    return ("\r\n".join([*head, "", ""]) + body).encode()
+
+
+def _payloads(nals: list[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """RTP payloads of one frame, each with whether it is the last; large units in fragments (FU-A)."""
+    for nal in nals:
+        final = nal is nals[-1]
+        if len(nal) <= MOST_BYTES:
+            yield nal, final
+            continue
+        kind, rest = nal[0], nal[1:]
+        for at in range(0, len(rest), MOST_BYTES):
+            first, last = at == 0, at + MOST_BYTES >= len(rest)
+            marks = kind & 31 | 0x80 * first | 0x40 * last
+            yield bytes([kind & 0xE0 | FU_A, marks]) + rest[at : at + MOST_BYTES], final and last
+
+
+def _packet(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
+    head = struct.pack(">BBHII", 0x80, PAYLOAD_TYPE | 0x80 * last, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x1234)
+    return b"$\0" + struct.pack(">H", len(head) + len(payload)) + head + payload
+
+
+def _md5(*parts: str) -> str:
+    return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def serving(clip: Clip) -> Iterator[RtspServer]:
+    server = RtspServer(clip)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.finish()
