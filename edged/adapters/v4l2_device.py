@@ -64,20 +64,28 @@ def lasting_name(node: Path, by_path: Path = BY_PATH) -> Path | None:
 
 
 def holders(node: Path, proc: Path = Path("/proc")) -> list[str]:
-    """Processes that hold a device open, as "name (pid)", as far as we may see."""
+    """Processes that hold a device open, this one among them, as "name (pid)", as far as we may see."""
     target = str(node.resolve())
     found = []
     for process in proc.iterdir():
-        if process.name.isdigit() and process.name != str(os.getpid()) and target in _open_files(process):
+        if process.name.isdigit() and target in _open_files(process):
             found.append(f"{_name(process)} ({process.name})")
     return sorted(found)
 
 
 def _open_files(process: Path) -> set[str]:
     try:
-        return {os.readlink(entry) for entry in (process / "fd").iterdir()}
+        entries = list((process / "fd").iterdir())
     except OSError:  # ended meanwhile, or not ours to look into
         return set()
+    return {_target(entry) for entry in entries}
+
+
+def _target(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:  # closed meanwhile
+        return ""
 
 
 def _name(process: Path) -> str:

@@ -1,0 +1,90 @@
+"""The V4L2 camera on a real kernel device: one emulated machine with a virtual camera, one run, many questions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VM = Path(__file__).parent / "vm"
+LIMIT_S = 150
+
+
+@pytest.fixture(scope="module")
+def kernel() -> str:
+    for tool in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "udevadm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is missing; run tests/system/setup.sh")
+    got = subprocess.run([VM / "kernel.sh"], capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    if got.returncode:
+        pytest.skip(f"no kernel for the test machine: {got.stderr[-300:]}")
+    return got.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def found(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the machine wrote down; its console goes into the failure message."""
+    out = tmp_path_factory.mktemp("vm")
+    guest = [sys.executable, str(VM / "guest_camera.py"), "/mnt/out/found.json"]
+    run = [str(VM / "boot.sh"), kernel, str(out), *guest]
+    console = subprocess.run(run, capture_output=True, text=True, check=False, timeout=LIMIT_S, errors="replace")
+    result = out / "found.json"
+    if not result.exists():
+        said = (out / "output").read_text() if (out / "output").exists() else ""
+        pytest.fail(f"the test machine gave no result\n{console.stdout[-2000:]}{console.stderr[-1000:]}\n{said}")
+    answers: dict[str, Any] = json.loads(result.read_text())
+    return answers
+
+
+def test_the_driver_stamps_frames_on_our_clock(found: dict[str, Any]) -> None:
+    stamps = found["stamps"]
+    assert all(abs(d - c) < 1000 for d, c in zip(stamps["driver_ms"], stamps["clock_ms"], strict=True))
+    assert stamps["driver_ms"] == sorted(stamps["driver_ms"])
+
+
+def test_frames_come_at_the_rate_asked_for_with_their_time(found: dict[str, Any]) -> None:
+    assert found["hz"] == pytest.approx(30, rel=0.1)
+    assert all(0 <= age_ms < 2000 for age_ms in found["ages_ms"])
+
+
+def test_every_format_becomes_bgr(found: dict[str, Any]) -> None:
+    assert set(found["formats"]) == {"yuyv", "nv12", "gray"}
+    assert all(shape == [180, 320, 3] for shape in found["formats"].values())
+
+
+def test_what_was_not_granted_and_the_lasting_name_are_said_once(found: dict[str, Any]) -> None:
+    renamed, granted = found["odd_log"]
+    assert renamed.endswith(f"/dev/video0 may be another camera after the next boot; use {found['link']}")
+    assert found["link"].startswith("/dev/v4l/by-path/platform-vivid")
+    assert granted.startswith("WARNING camera odd: /dev/video0 grants")
+    assert granted.endswith("not 333x333")
+
+
+def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dict[str, Any]) -> None:
+    phases = [phase for phase, _ in found["states"]]
+    reasons = [reason for phase, reason in found["states"] if phase == "lost"]
+    assert [phases[0], phases[1], phases[-1]] == ["connecting", "online", "online"]
+    assert "unplugged" in reasons[0]
+    assert "no such device; is it plugged in?" in reasons[-1]
+    assert found["returned"]
+    assert found["balanced"]
+
+
+def test_each_change_is_logged_once(found: dict[str, Any]) -> None:
+    log = found["log"]
+    assert sum(line.startswith("WARNING") for line in log) == 1
+    assert sum("online again after" in line for line in log) == 1
+    assert sum("grants YUYV 640x360 at 30 Hz" in line for line in log) == 1
+
+
+def test_a_busy_device_says_who_holds_it(found: dict[str, Any]) -> None:
+    assert "busy: held by python" in found["busy"]
+
+
+def test_a_forbidden_device_says_which_group_to_join(found: dict[str, Any]) -> None:
+    assert "permission denied; add the daemon's user to the group `video`" in found["forbidden"]

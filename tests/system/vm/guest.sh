@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs in the test machine as process 1: devices, the script given, its exit code, power off.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger --subsystem-match=video4linux
+udevadm settle --timeout=20
+"$@" > /mnt/out/output 2>&1
+echo $? > /mnt/out/code
+sync
+echo o > /proc/sysrq-trigger
+sleep 60

@@ -1,0 +1,143 @@
+"""Runs in the test machine: what the V4L2 camera does on a real kernel device, written down as JSON.
+
+The assertions are in test_v4l2_vm.py, outside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edged import config
+from edged.adapters.camera_v4l2 import V4l2Camera
+from edged.adapters.v4l2_device import lasting_name, query
+from edged.capture import CameraState, Intake
+from edged.errors import CameraLost
+
+NODE = Path("/dev/video0")
+DRIVER = Path("/sys/bus/platform/drivers/vivid")
+LIMIT_S = 30.0
+NOBODY = 65534
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.levelname} {record.getMessage()}")
+
+
+def settings(source: str, **keys: object) -> config.Camera:
+    quick = {"stall_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
+    return config.Camera.model_validate({"source": source, **quick, **keys})
+
+
+def until(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not true():
+        if time.monotonic() > end_s:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def refusal(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except CameraLost as lost:
+        return str(lost)
+    return ""
+
+
+def stamps() -> dict[str, list[float]]:
+    """The driver's time stamps beside our clock, ms."""
+    capture = cv2.VideoCapture(str(NODE), cv2.CAP_V4L2)
+    driver, clock = [], []
+    for _ in range(10):
+        capture.grab()
+        driver.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+        clock.append(time.monotonic() * 1e3)
+    capture.release()
+    return {"driver_ms": driver, "clock_ms": clock}
+
+
+def formats() -> dict[str, list[int]]:
+    shapes = {}
+    for name in ("yuyv", "nv12", "gray"):
+        stream = V4l2Camera("cam", settings(str(NODE), format=name, size=(320, 180))).open()
+        shapes[name] = list(stream.read(None).image.shape)
+        stream.close()
+    return shapes
+
+
+def as_nobody() -> str:
+    NODE.chmod(0o600)
+    os.seteuid(NOBODY)
+    said = refusal(lambda: query(NODE))
+    os.seteuid(0)
+    return said
+
+
+def plugged(link: Path) -> dict[str, Any]:
+    """Read at 30 Hz, unplug, plug in again, all through the intake and the lasting name."""
+    wanted = settings(str(link), format="yuyv", size=(640, 360), fps=30)
+    states: list[CameraState] = []
+    intake = Intake({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    intake.start()
+    frames: list[tuple[int, int]] = []
+    ages_ms: list[float] = []
+    while len(frames) < 45:
+        with intake.lease(LIMIT_S) as frame:
+            if frame is None:
+                raise TimeoutError
+            frames.append((frame.seq, frame.captured_ns))
+            ages_ms.append((time.monotonic_ns() - frame.captured_ns) / 1e6)
+    busy = refusal(lambda: V4l2Camera("other", settings(str(NODE), size=(320, 180))).open().read(None))
+    (DRIVER / "unbind").write_text("vivid.0")
+    until(lambda: any("no such device" in state.reason for state in states))
+    (DRIVER / "bind").write_text("vivid.0")
+    until(lambda: intake.states["cam"].phase == "online")
+    with intake.lease(LIMIT_S) as frame:
+        returned = frame is not None
+    ledger = intake.ledger("cam")
+    intake.close()
+    return {
+        "hz": (frames[-1][0] - frames[5][0]) / ((frames[-1][1] - frames[5][1]) / 1e9),
+        "ages_ms": ages_ms,
+        "busy": busy,
+        "states": [(state.phase, state.reason) for state in states],
+        "returned": returned,
+        "balanced": ledger.balanced,
+    }
+
+
+def main() -> None:
+    lines = Lines()
+    logging.getLogger("edged").addHandler(lines)
+    logging.getLogger("edged").setLevel(logging.INFO)
+    link = lasting_name(NODE)
+    if link is None:
+        raise SystemExit("udev made no name under /dev/v4l/by-path")
+    found: dict[str, Any] = {"link": str(link), "stamps": stamps(), "formats": formats()}
+    lines.lines.clear()
+    V4l2Camera("odd", settings("0", size=(333, 333))).open().close()
+    found["odd_log"] = list(lines.lines)
+    lines.lines.clear()
+    found |= plugged(link)
+    found["log"] = lines.lines
+    found["forbidden"] = as_nobody()
+    found["uptime_s"] = float(Path("/proc/uptime").read_text().split()[0])
+    Path(sys.argv[1]).write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
