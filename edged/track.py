@@ -32,6 +32,7 @@ FAINT_OVERLAP = 0.4  # least overlap of a detection too faint to start a track
 SAME_THING = 0.7  # overlap of two detections that are one subject, whatever their classes
 VOTES = 10.0  # most the class of a track can be ahead, in summed scores
 TRIAL_MISSES = 2  # detector runs in a row that end an unconfirmed track
+DOUBT_NS = ns(0.3)  # longest that a box is carried with neither detector nor keypoints to show for it
 OUTAGE_NS = ns(5)  # nobody looked for so long that the scene is new
 
 CENTRE_VAR, COVAR, SPEED_VAR = range(3)
@@ -44,7 +45,6 @@ _TRACK = np.dtype(
         ("hits", np.int64),
         ("misses", np.int64),  # detector runs without it, in a row
         ("seen_ns", np.int64),
-        ("present", np.bool_),  # worth carrying
         ("centre", np.float64, 2),  # px
         ("velocity", np.float64, 2),  # px/s
         ("wh", np.float64, 2),  # px
@@ -86,10 +86,11 @@ class Tracks:
     def carry(self, t_ns: int) -> tuple[I64, Boxes]:
         """Ids and expected boxes at `t_ns`, best first, of the subjects present; for frames without detector.
 
-        Present: confirmed, missed by at most one detector run, and not left out by `follow` since.
+        Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
         """
         live = self._at(t_ns)
-        live = live[live["present"]]
+        lately = (live["seen_ns"] == self._t_ns) | (t_ns - live["seen_ns"] <= DOUBT_NS)
+        live = live[(live["id"] > 0) & (live["misses"] <= 1) & lately]
         live = live[np.argsort(-live["score"], kind="stable")]
         boxes = Boxes(
             xyxy=_xyxy(live).astype(np.float32),
@@ -99,15 +100,11 @@ class Tracks:
         return live["id"].copy(), boxes
 
     def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
-        """After a carried frame: these ids are still there, in these boxes; the others carried are not.
-
-        Those are carried no more until a detector sees them again; they keep their ids for that long.
-        """
+        """After a carried frame: these of the ids carried are still there, in these boxes."""
         self._advance(t_ns)
-        self._live["present"] = np.isin(self._live["id"], ids) & self._live["present"]
         order = np.argsort(self._live["id"], kind="stable")
         rows = order[np.searchsorted(self._live["id"], ids, sorter=order)] if len(ids) else ids
-        self._live["seen_ns"][rows] = self._t_ns
+        self._live["seen_ns"][rows] = t_ns
         _correct(self._live, rows, boxes.xyxy, POSE_NOISE)
 
     def cut(self) -> None:
@@ -177,7 +174,6 @@ class Tracks:
         for row in np.flatnonzero((live["id"] == 0) & (live["hits"] >= needed)):
             self._ids += 1
             live["id"][row] = self._ids
-        live["present"] = (live["id"] > 0) & ((live["misses"] == 0) | live["present"] & (live["misses"] <= 1))
 
     def _drop(self) -> None:
         live = self._live
@@ -207,7 +203,7 @@ def _born(boxes: Boxes, i: int, t_ns: int) -> State:
     x0, y0, x1, y1 = boxes.xyxy[i].tolist()
     score = float(boxes.score[i])
     values: tuple[Any, ...] = (
-        *(0, int(boxes.label[i]), score, score, 1, 0, t_ns, False),
+        *(0, int(boxes.label[i]), score, score, 1, 0, t_ns),
         *(((x0 + x1) / 2, (y0 + y1) / 2), (0.0, 0.0), (x1 - x0, y1 - y0)),
         (BOX_NOISE**2, 0.0, BIRTH_SPEED**2),
     )

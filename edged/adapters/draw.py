@@ -16,6 +16,7 @@ from edged.frame import F32, SCORE, U8, X0, X1, Y0, Y1, Clarity, Result, Subject
 from engines.schema import SCHEMAS, Schema
 
 Colour = tuple[int, int, int]  # BGR
+Lettering = tuple[float, int, tuple[int, int], int]  # font scale, stroke px, width and height px, padding px
 
 LEFT: Colour = (255, 178, 66)
 RIGHT: Colour = (40, 130, 255)
@@ -126,13 +127,24 @@ def _id_colour(subject: Subject) -> Colour:
 
 def _tag(canvas: U8, subject: Subject) -> None:
     """Id, class and score on a plate above the box, or inside it at the image's upper edge."""
-    text = f"{subject.id} {subject.label} {subject.score:.2f}"
-    scale, stroke_px, (width, height), pad = _lettering(canvas, text)
-    x, y = _at(subject.xyxy[[X0, Y0]], canvas)
-    x = int(np.clip(x, 0, max(0, canvas.shape[1] - width - 2 * pad)))
+    x0, y = _at(subject.xyxy[[X0, Y0]], canvas)
+    text, (scale, stroke_px, (width, height), pad) = _caption(canvas, subject)
+    x = int(np.clip(x0, 0, max(0, canvas.shape[1] - width - 2 * pad)))
     y = y if y >= height + 2 * pad else max(y, 0) + height + 2 * pad
     cv2.rectangle(canvas, (x, y - height - 2 * pad), (x + width + 2 * pad, y), _id_colour(subject), cv2.FILLED)
     cv2.putText(canvas, text, (x + pad, y - pad), FONT, scale, EDGE, stroke_px, cv2.LINE_AA)
+
+
+def _caption(canvas: U8, subject: Subject) -> tuple[str, Lettering]:
+    """As much as has room over the box, so that captions in a crowd stay apart; the id always."""
+    words = [str(subject.id), subject.label, f"{subject.score:.2f}"]
+    room = 1.2 * float(subject.xyxy[X1] - subject.xyxy[X0])
+    for n in (3, 2):
+        text = " ".join(words[:n])
+        lettering = _lettering(canvas, text)
+        if lettering[2][0] <= room:
+            return text, lettering
+    return words[0], _lettering(canvas, words[0])
 
 
 def _banner(canvas: U8, clarity: Clarity) -> None:
@@ -145,9 +157,9 @@ def _banner(canvas: U8, clarity: Clarity) -> None:
     cv2.putText(canvas, text, (2 * pad, height + 2 * pad), FONT, scale, MIDDLE, stroke_px, cv2.LINE_AA)
 
 
-def _lettering(canvas: U8, text: str) -> tuple[float, int, tuple[int, int], int]:
-    """Font scale, stroke, size and padding of a line of text; smaller where it would not fit the image."""
-    scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360)
+def _lettering(canvas: U8, text: str) -> Lettering:
+    """How to set a line of text; smaller where it would not fit the image."""
+    scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360) ** 0.8
     stroke_px, pad = max(1, round(scale * 1.4)), round(8 * scale)
     (width, height), _ = cv2.getTextSize(text, FONT, scale, stroke_px)
     room = canvas.shape[1] - 4 * pad

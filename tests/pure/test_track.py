@@ -145,13 +145,20 @@ def test_a_subject_is_carried_over_one_missed_detection_not_two() -> None:
     assert carried == [[1], []]
 
 
-def test_who_is_not_followed_is_not_carried_until_detected_again() -> None:
+def test_who_is_not_followed_is_carried_for_a_moment_only_and_keeps_the_id() -> None:
     tracks = Tracks(AT_ONCE)
     tracks.update(boxes(0, 300), 0)
-    tracks.follow(np.array([2]), boxes(300), ns(0.1))
-    assert tracks.carry(ns(0.2))[0].tolist() == [2]
-    assert ids_of(tracks, boxes(0, 300), 0.3) == [1, 2]
-    assert tracks.carry(ns(0.4))[0].tolist() == [1, 2]
+    for t_s in (0.2, 0.4):
+        tracks.follow(np.array([2]), boxes(300), ns(t_s))
+    assert [sorted(tracks.carry(ns(t))[0].tolist()) for t in (0.2, 0.5)] == [[1, 2], [2]]
+    assert ids_of(tracks, boxes(0, 300), 0.6) == [1, 2]
+    assert sorted(tracks.carry(ns(0.7))[0].tolist()) == [1, 2]
+
+
+def test_slow_frames_do_not_stop_the_carrying() -> None:
+    tracks = Tracks(AT_ONCE)
+    tracks.update(boxes(0), 0)
+    assert tracks.carry(ns(1))[0].tolist() == [1]
 
 
 def test_following_moves_the_carried_box() -> None:

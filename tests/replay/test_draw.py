@@ -101,6 +101,12 @@ def test_a_carried_box_is_dashed() -> None:
     assert 0.4 * edge[0] < edge[1] < 0.7 * edge[0]
 
 
+def test_a_caption_is_no_wider_than_a_narrow_subject_allows() -> None:
+    wide = drawn(subject(None, box=(200, 100, 400, 300)))
+    narrow = drawn(subject(None, box=(200, 100, 230, 300)))
+    assert changed(narrow[:99, :]) < 0.3 * changed(wide[:99, :])
+
+
 def test_a_degraded_image_bears_a_banner() -> None:
     assert drawn(degraded=("dark",))[2, 600].tolist() != [128, 128, 128]
     assert changed(drawn(degraded=("dark", "blurred"))) > 640 * 10
