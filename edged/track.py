@@ -64,7 +64,7 @@ class Tracks:
 
     def __init__(self, options: Track, starts: ArrayLike = 0.0) -> None:
         self._options = options
-        self._starts = np.asarray(starts, np.float64)
+        self._starts = np.asarray(starts, np.float32)  # as scores are
         self._live: State = np.zeros(0, _TRACK)
         self._t_ns = 0
         self._ids = 0
@@ -117,7 +117,7 @@ class Tracks:
         known = dict(zip(self._live["id"].tolist(), self._live["label"].tolist(), strict=True))
         return np.array([known[i] for i in ids.tolist()], np.int64)
 
-    def _threshold(self, labels: I64) -> F64:
+    def _threshold(self, labels: I64) -> F32:
         return np.broadcast_to(self._starts, labels.shape) if self._starts.ndim == 0 else self._starts[labels]
 
     def _at(self, t_ns: int) -> State:

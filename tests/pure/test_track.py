@@ -114,6 +114,39 @@ def test_speed_is_per_second_not_per_frame() -> None:
     assert carried == pytest.approx([90, 100, 116], abs=4)
 
 
+def test_an_unseen_subject_is_expected_to_slow_down() -> None:
+    tracks = Tracks(AT_ONCE)
+    walk(tracks)  # 100 px/s
+    tracks.update(Boxes.none(), ns(1.0))
+    tracks.update(boxes(180), ns(2.9))  # e-fold time 1 s: about 86 px after 2 s, not 200
+    assert tracks.carry(ns(2.9))[0].tolist() == [1]
+
+
+def test_a_carried_box_has_grown_with_its_subject() -> None:
+    tracks = Tracks(AT_ONCE)
+    for i in range(10):
+        large = Boxes(
+            xyxy=np.array([[0, 0, 100 + 10 * i, 100]], np.float32),
+            score=np.ones(1, np.float32),
+            label=np.zeros(1, np.int64),
+        )
+        tracks.update(large, ns(0.1 * i))
+    x0, y0, x1, y1 = tracks.carry(ns(0.9))[1].xyxy[0]
+    assert (x1 - x0, y1 - y0) == pytest.approx((190, 100), abs=10)
+
+
+def test_a_newcomer_may_leap_out_of_its_box_between_slow_frames() -> None:
+    tracks = Tracks(AT_ONCE)
+    tracks.update(boxes(0), 0)
+    assert ids_of(tracks, boxes(110), 0.5) == [1]
+
+
+def test_a_steady_subject_does_not_leap() -> None:
+    tracks = Tracks(AT_ONCE)
+    walk(tracks, step_px=0, dt_s=0.03)
+    assert ids_of(tracks, boxes(110), 0.3) == [2]
+
+
 def test_carrying_changes_nothing() -> None:
     tracks = Tracks(AT_ONCE)
     walk(tracks)
@@ -123,6 +156,7 @@ def test_carrying_changes_nothing() -> None:
 
 def test_carried_boxes_are_best_first_with_the_score_last_seen() -> None:
     tracks = Tracks(AT_ONCE)
+    tracks.update(both(boxes(0, score=0.9), boxes(300, score=0.8)), 0)
     tracks.update(both(boxes(0, score=0.5), boxes(300, score=0.75)), 0)
     ids, carried = tracks.carry(ns(0.1))
     assert (ids.tolist(), carried.score.tolist()) == ([2, 1], [0.75, 0.5])
@@ -198,8 +232,8 @@ def test_a_rider_and_the_horse_are_two() -> None:
 
 
 def test_faint_detections_continue_a_subject_but_start_none() -> None:
-    tracks = Tracks(AT_ONCE, starts=[0.5, 0.3])
-    assert ids_of(tracks, both(boxes(0, score=0.4), boxes(300, score=0.4, label=1)), 0) == [-1, 1]
+    tracks = Tracks(AT_ONCE, starts=np.array([0.5, 0.3], np.float32))
+    assert ids_of(tracks, both(boxes(0, score=0.4), boxes(300, score=0.3, label=1)), 0) == [-1, 1]
     assert ids_of(tracks, boxes(300, score=0.1, label=1), 0.1) == [1]
 
 
@@ -231,6 +265,14 @@ def test_after_an_outage_nobody_is_carried() -> None:
 def test_a_clock_set_back_costs_no_id() -> None:
     tracks = Tracks(AT_ONCE)
     assert [ids_of(tracks, boxes(0), t) for t in (100, 0, 4, 8)] == [[1]] * 4
+
+
+def test_a_clock_set_back_does_not_stretch_the_patience() -> None:
+    tracks = Tracks(AT_ONCE)
+    tracks.update(boxes(0), ns(100))
+    for t_s in (0, 3):
+        tracks.update(Boxes.none(), ns(t_s))
+    assert ids_of(tracks, boxes(0), 3.1) == [2]
 
 
 def test_after_a_cut_everybody_is_new_and_known_at_once() -> None:
