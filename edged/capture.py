@@ -121,6 +121,7 @@ class Intake:
     def _take(self, timeout_s: float) -> tuple[Channel, Frame] | tuple[None, None]:
         with self._desk.changed:
             found = self._desk.changed.wait_for(lambda: self._next() or self._idle(), timeout_s)
+            self._desk.changed.notify_all()  # a patient camera has room for its next frame
         return found if isinstance(found, tuple) else (None, None)
 
     def _next(self) -> tuple[Channel, Frame] | None:

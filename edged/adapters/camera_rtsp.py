@@ -45,6 +45,8 @@ class RtspCamera:
 
     def _opened(self, capture: Any) -> bool:
         if has_gstreamer():
+            if not self._address.url.startswith("rtsps:"):
+                describe(self._address)  # first: an open that fails in GStreamer complains on stderr at length
             return bool(capture.open(self._pipeline(), cv2.CAP_GSTREAMER))
         return bool(capture.open(self._address.full, cv2.CAP_FFMPEG, self._limits()))
 

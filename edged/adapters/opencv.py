@@ -36,7 +36,8 @@ def prepare() -> None:
     """Set cv2 up for this process. Called when a camera is made, before cv2 opens anything."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # 4.x, 5.x
+    silence(0)
 
 
 def decode(capture: Any, out: U8 | None) -> U8:

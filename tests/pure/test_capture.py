@@ -12,10 +12,11 @@ import pytest
 from edged import config
 from edged.adapters.camera_scripted import ScriptedCamera, Step
 from edged.capture import WATCH_S, CameraState, Intake, Ledger
-from edged.channel import LEFT_BEHIND, Backoff
+from edged.channel import LEFT_BEHIND, STABLE_FRAMES, Backoff, Channel, Desk
 from edged.errors import CameraLost, ModelFault
 from edged.frame import U8
 from edged.ports import Shot
+from edged.ring import SLOTS, Ring
 from edged.units import ns
 
 LIMIT_S = 10.0  # of any wait; never reached when all is well
@@ -127,6 +128,27 @@ def test_a_leased_frame_does_not_change_while_newer_ones_arrive(gate: threading.
         assert frame.image.tolist() == image(1).tolist()
 
 
+def test_a_camera_has_one_lease_out_at_a_time() -> None:
+    with one([image(1), image(2)]) as watched, watched.intake.lease(LIMIT_S) as first:
+        until(lambda: watched.intake.ledger("cam").waiting == 2)
+        with watched.intake.lease(0.0) as second:
+            assert first is not None
+            assert second is None
+
+
+def test_the_slots_are_written_again_and_again() -> None:
+    ring = Ring("cam")
+    slot = ring.remake((2, 4, 3))
+    seen = {id(slot): slot}
+    for _ in range(20):
+        ring.put(slot, Shot(image=slot, captured_ns=0))
+        blank = ring.blank()
+        assert blank is not None
+        slot = blank
+        seen[id(slot)] = slot
+    assert len(seen) <= SLOTS
+
+
 def test_a_frame_whose_model_fails_counts_as_failed_and_the_error_goes_on() -> None:
     with one([image()]) as watched:
         with pytest.raises(ModelFault), watched.intake.lease(LIMIT_S):
@@ -203,7 +225,7 @@ def test_a_stalled_reader_is_left_behind_and_its_late_frame_goes_nowhere(
     gate: threading.Event, never: threading.Event
 ) -> None:
     clock = Clock()
-    camera = ScriptedCamera([image(1), gate.wait, image(2), image(3)], [image(4), never.wait], clock=clock)
+    camera = ScriptedCamera([image(1), gate.wait, image(2, width=9)], [image(4), never.wait], clock=clock)
     with Watched({"cam": (settings(stall_timeout_s=5), camera)}, clock) as watched:
         until(lambda: watched.phase() == "online")
         clock.pass_s(5.1)
@@ -214,6 +236,9 @@ def test_a_stalled_reader_is_left_behind_and_its_late_frame_goes_nowhere(
             gate.set()
             until(lambda: camera.closed >= 1)
             assert frame.image.tolist() == image(4).tolist()
+        slot = watched.intake._channels["cam"].ring.blank()
+        assert slot is not None
+        assert slot.shape == image().shape
         assert watched.intake.ledger("cam").captured == 2
 
 
@@ -249,6 +274,7 @@ def test_no_more_than_a_few_hanging_threads_are_left_behind(gate: threading.Even
             clock.pass_s(11)
         until(lambda: "hang in its driver" in watched.intake.states["cam"].reason)
         clock.pass_s(1000)
+        time.sleep(5 * WATCH_S)
         assert camera.opened == LEFT_BEHIND
         gate.set()
         until(lambda: camera.opened > LEFT_BEHIND)
@@ -280,13 +306,17 @@ def test_a_change_of_size_is_said_once_and_the_frames_go_on(caplog: pytest.LogCa
     assert caplog.text.count("images are 6x2 from now on") == 1
 
 
-def test_restart_opens_the_camera_again_at_once(gate: threading.Event) -> None:
-    camera = ScriptedCamera([image(1), gate.wait], [image(2)])
+def test_restart_opens_the_camera_again_once_the_old_stream_is_closed(gate: threading.Event) -> None:
+    closed = []
+    camera = ScriptedCamera([image(1), gate.wait], [lambda: closed.append(camera.closed), image(2)])
     with Watched({"cam": (FILE, camera)}) as watched:
         until(lambda: watched.phase() == "online")
-        gate.set()
         watched.intake.restart("cam")
+        assert watched.phase() == "connecting"
+        time.sleep(0.05)
+        gate.set()
         assert [grey for _, _, grey in watched.take()] == [1, 2]
+    assert closed == [1]
 
 
 def test_close_leaves_a_blocked_reader_behind_in_time_and_nothing_waits(
@@ -328,6 +358,25 @@ def test_waits_double_up_to_the_limit_with_jitter_below() -> None:
     backoff.reset()
     assert backoff.next_s() == 0.5
     assert Backoff(3.0, jitter=lambda: 0.0).next_s() == 0.25
+
+
+def test_only_a_camera_that_stays_gets_short_waits_again() -> None:
+    desk = Desk(lambda _: None, time.monotonic_ns)
+    channel = Channel("cam", settings(retry_max_s=30), ScriptedCamera(), desk, retry=True)
+    shot = Shot(image=image(), captured_ns=0)
+    with desk.changed:
+        waits_s = [channel.lose("gone") for _ in range(5)]
+        for _ in range(2):
+            for _ in range(STABLE_FRAMES - 1):
+                channel.progress(shot)
+            flapping_s = channel.lose("gone")
+        for _ in range(STABLE_FRAMES):
+            channel.progress(shot)
+        stable_s = channel.lose("gone")
+    assert waits_s[4] is not None and flapping_s is not None and stable_s is not None  # noqa: PT018
+    assert waits_s[4] >= 4
+    assert flapping_s >= 8
+    assert stable_s <= 0.5
 
 
 def test_a_name_nobody_gave_is_a_key_error() -> None:

@@ -16,6 +16,7 @@ from edged import config
 from edged.adapters.camera_files import FileCamera, Pace, load, natural
 from edged.adapters.camera_scripted import ScriptedCamera
 from edged.adapters.camera_upright import UprightCamera
+from edged.adapters.opencv import prepare
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
 from edged.ports import Shot
@@ -41,6 +42,7 @@ def shots(path: Path, **keys: object) -> Iterator[Shot]:
 
 
 def video(path: Path, frames: int = 12, size_wh: tuple[int, int] = WIDE, rate_hz: float = 10) -> Path:
+    prepare()  # FFmpeg takes its log level once, at its first use
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate_hz, size_wh)
     for n in range(frames):
         writer.write(picture(20 * n % 240, size_wh))
@@ -205,6 +207,13 @@ def test_what_is_no_recording_is_lost_with_the_reason(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(CameraLost, match=reason):
         camera(tmp_path / (name or "absent.mp4")).open()
+
+
+def test_the_library_says_nothing_by_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.mp4").write_bytes(video(tmp_path / "whole.mp4").read_bytes()[:700])
+    with pytest.raises(CameraLost):
+        camera(tmp_path / "x.mp4").open()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_empty_folder_is_lost_and_says_what_it_wants(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class RtspServer:
                 writer.write(self._answer(method, url, headers))
                 await writer.drain()
                 if method == "PLAY" and playing is None:
-                    playing = asyncio.create_task(self._play(writer))
+                    playing = asyncio.create_task(self._play_until_gone(writer))
                 if method == "TEARDOWN":
                     break
         if playing is not None:
@@ -171,6 +171,10 @@ class RtspServer:
         ]
         return "\r\n".join(lines)
 
+    async def _play_until_gone(self, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await self._play(writer)
+
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         clip, begun_s = self.clip, self._loop.time()
         number = sequence = start = 0
@@ -189,8 +193,13 @@ class RtspServer:
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str]]:
-    text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *rest = text.lstrip("\r\n").split("\r\n")
+    begin = await reader.readexactly(1)
+    while begin == b"$":  # the client's RTCP reports, between its requests
+        _, length = struct.unpack(">BH", await reader.readexactly(3))
+        await reader.readexactly(length)
+        begin = await reader.readexactly(1)
+    text = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *rest = text.split("\r\n")
     method, url, _ = first.split(" ")
     headers = dict(line.split(": ", 1) for line in rest if ": " in line)
     return method, url, {name.lower(): value for name, value in headers.items()}

@@ -16,7 +16,10 @@ import cv2
 
 from edged import config
 from edged.adapters.camera_scripted import ScriptedCamera
+from edged.adapters.camera_upright import UprightCamera
 from edged.adapters.cameras import camera_of
+from edged.adapters.opencv import has_gstreamer
+from edged.errors import CameraLost
 from edged.ports import Camera
 from tests.system.rtsp_server import encode, serving
 
@@ -101,3 +104,18 @@ def test_every_open_gives_a_stream_of_its_own(camera: Camera) -> None:
     assert second.read(None).image.size
     second.close()
     second.close()
+
+
+def test_a_csi_camera_is_turned_by_the_video_engine_alone() -> None:
+    camera = camera_of("cam", config.Camera(source="csi:1", rotate=90))
+    assert isinstance(camera, UprightCamera)
+    assert camera._rotate == 0
+    assert "sensor-id=1" in camera._camera._pipeline  # type: ignore[attr-defined]
+    assert "flip-method=3" in camera._camera._pipeline  # type: ignore[attr-defined]
+
+
+def test_a_csi_camera_without_gstreamer_says_what_is_needed() -> None:
+    if has_gstreamer():
+        pytest.skip("this cv2 has GStreamer")
+    with pytest.raises(CameraLost, match="use JetPack's own python3-opencv"):
+        camera_of("cam", config.Camera(source="csi:0")).open()
