@@ -1,0 +1,185 @@
+"""The bus on MQTT: one sender thread that connects, reconnects and empties the outbox.
+
+Upstream `publish`, from any thread, never blocking; downstream `mqtt_link`. A dead broker costs the loop nothing.
+The bus says by itself whether the box is there: online on every connect, stopped on close, offline as its will.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from edged.adapters.mqtt_link import EXPIRY_S, VERSIONS, HungUp, Link, RefusedVersion, tls_context
+from edged.channel import Backoff
+from edged.config import Mqtt
+from edged.errors import BrokerLost, ConfigError
+from edged.message import STATUS, Body, Presence, encode
+from edged.outbox import Letter, Outbox, Tally
+from edged.units import ns
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 1.0  # what waits at close gets this long
+CLOSE_S = 2.0  # longest `close`, FLUSH_S included
+STABLE_S = 30.0  # a connection that lived so long starts the waits small again
+IDLE_S = 1.0  # between looks at the keep-alive
+
+
+class MqttBus:
+    """Publishes below `<base>/<device>/`. The device id is the client id too."""
+
+    def __init__(self, broker: Mqtt, device: str, presence: Callable[[Presence], Body], *, queue: int = 256) -> None:
+        """`presence` makes a `status` message. Raises ConfigError when the TLS files cannot be used."""
+        if broker.tls.enabled:
+            tls_context(broker.tls)
+        self._broker = broker
+        self._device = device
+        self._root = f"{broker.base}/{device}/"
+        self._presence = presence
+        self._outbox = Outbox(queue, ns(EXPIRY_S))
+        self._versions = deque(VERSIONS if broker.protocol == "auto" else [broker.protocol])
+        self._proven: set[str] = set()  # versions that have connected in this run
+        self._backoff = Backoff(broker.reconnect_max_s)
+        self._complaint: type[Exception] | None = None  # logged, and not yet over
+        self._link: Link | None = None  # while connected
+        self._connects = 0
+        self._refused = False  # a message, for its topic; logged once
+        self._closing = threading.Event()
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
+        self._thread.start()
+
+    def publish(self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False) -> None:
+        """Raises ValueError for what cannot be sent: NaN, or a quality of service other than 0 and 1."""
+        self._post(topic, message, qos=qos, retain=retain)
+        self._wake_up()
+
+    @property
+    def tally(self) -> Tally:
+        return self._outbox.tally
+
+    @property
+    def connected(self) -> bool:
+        return self._link is not None
+
+    @property
+    def figures(self) -> Body:
+        """For `health`."""
+        link = self._link
+        return {
+            "connected": link is not None,
+            "protocol": link.version if link else None,
+            "reconnects": max(0, self._connects - 1),
+            **asdict(self.tally),
+        }
+
+    def close(self) -> None:
+        """Send what waits and `stopped`, within a second, and leave."""
+        self._closing.set()
+        self._wake_up()
+        self._thread.join(CLOSE_S)
+        self._outbox.close()
+        if self._thread.is_alive():
+            log.warning("broker %s:%d: left behind in the middle of connecting", self._broker.host, self._broker.port)
+            return
+        self._wake.close()
+        self._woken.close()
+
+    def _wake_up(self) -> None:
+        with suppress(OSError):  # full of wake-ups already, or closed
+            self._wake.send(b"\0")
+
+    def _post(self, topic: str, message: Mapping[str, Any], *, qos: int, retain: bool) -> None:
+        if qos not in (0, 1):
+            raise ValueError(f"qos is {qos}; want 0 or 1")
+        self._outbox.post(self._letter(topic, message, qos=qos, retain=retain))
+
+    def _letter(self, topic: str, message: Mapping[str, Any], *, qos: int, retain: bool) -> Letter:
+        topic = self._root + topic
+        return Letter(topic=topic, payload=encode(message), qos=qos, retain=retain, posted_ns=time.monotonic_ns())
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._connect_and_serve()
+            except (BrokerLost, ConfigError) as lost:
+                self._complain(lost)
+            except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
+                log.exception("broker %s:%d: the bus has a bug", self._broker.host, self._broker.port)
+            self._closing.wait(self._backoff.next_s())
+
+    def _connect_and_serve(self) -> None:
+        link = Link(
+            self._broker,
+            self._versions[0],
+            client_id=self._device,
+            will=self._letter(STATUS, self._presence("offline"), qos=1, retain=True),
+            on_settled=self._settle,
+        )
+        try:
+            link.open()
+            self._arrive(link)
+            self._serve(link)
+            self._leave(link)
+        finally:
+            self._link = None
+            self._outbox.bring_back(link.unsettled)
+            link.abandon()
+
+    def _arrive(self, link: Link) -> None:
+        self._link = link
+        self._connects += 1
+        self._proven.add(link.version)
+        again = "again " if self._complaint and self._connects > 1 else ""
+        self._complaint = None
+        log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
+        self._outbox.repeat_state()
+        self._post(STATUS, self._presence("online"), qos=1, retain=True)
+
+    def _serve(self, link: Link) -> None:
+        since_s = time.monotonic()
+        while not self._closing.is_set():
+            self._send_waiting(link)
+            link.turn(IDLE_S, self._woken)
+            if time.monotonic() - since_s > STABLE_S:
+                self._backoff.reset()
+
+    def _leave(self, link: Link) -> None:
+        self._post(STATUS, self._presence("stopped"), qos=1, retain=True)
+        end_s = time.monotonic() + FLUSH_S
+        while self.tally.waiting and time.monotonic() < end_s:
+            self._send_waiting(link)
+            link.turn(0.02, self._woken)
+        link.close()
+
+    def _send_waiting(self, link: Link) -> None:
+        while link.ready and (letter := self._outbox.take(time.monotonic_ns())) is not None:
+            link.send(letter)
+
+    def _settle(self, letter: Letter, published: bool) -> None:
+        self._outbox.settle(published=published)
+        if not published and not self._refused:
+            self._refused = True
+            log.warning("broker: may not publish %s; give %s write access to %s#", letter.topic, self._user, self._root)
+
+    def _complain(self, lost: Exception) -> None:
+        """Log once per kind of loss until it is over; try the other MQTT version where that may be the reason."""
+        unheard = isinstance(lost, HungUp) and self._versions[0] not in self._proven
+        if len(self._versions) > 1 and (unheard or isinstance(lost, RefusedVersion)):
+            self._versions.rotate(-1)
+            log.debug("%s; trying MQTT %s", lost, self._versions[0])
+        elif self._complaint is not type(lost):
+            self._complaint = type(lost)
+            log.warning("%s; publishing waits, everything else goes on", lost)
+
+    @property
+    def _user(self) -> str:
+        return f"user {self._broker.username}" if self._broker.username else f"client {self._device}"

@@ -1,0 +1,273 @@
+"""One connection to an MQTT broker, made, used and closed by one thread. All of paho-mqtt is here.
+
+It never reconnects: when it breaks it raises `BrokerLost`, and whoever holds it makes another.
+paho is driven by our own poll loop, so no callback runs in a thread of its own and nothing queues up in it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edged.config import Mqtt, Tls
+from edged.errors import BrokerLost, ConfigError
+from edged.outbox import Letter
+from edged.units import MS_PER_S
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike  # exists for type checkers only
+
+ANSWER_S = 5.0  # longest wait for the broker's answer; paho gives TCP and TLS as long before it
+GOODBYE_S = 0.2
+EXPIRY_S = 5  # news older than this is worth nothing
+UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default
+SILENCE = 0.75  # of the keep-alive: paho gives a silent broker up after two of its own
+
+VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+class Refused(BrokerLost):
+    """The broker answered, and does not want us."""
+
+
+class RefusedVersion(Refused):
+    """The broker does not speak this MQTT version."""
+
+
+class HungUp(BrokerLost):
+    """The broker closed the connection instead of answering: busy starting, or of another MQTT version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message received."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+class Link:
+    """A connection from `open` to `close`."""
+
+    def __init__(
+        self,
+        broker: Mqtt,
+        version: str,
+        *,
+        client_id: str,
+        will: Letter | None = None,
+        on_settled: Callable[[Letter, bool], None] = lambda letter, published: None,
+        on_message: Callable[[Message], None] = lambda message: None,
+    ) -> None:
+        self.version = version
+        self._broker = broker
+        self._on_settled = on_settled
+        self._on_message = on_message
+        self._answer: ReasonCode | None = None
+        self._end: str | None = None  # why the connection ended
+        self._unacknowledged: dict[int, Letter] = {}
+        self._unwritten: tuple[Letter, MQTTMessageInfo] | None = None
+        self._client = self._new_client(client_id, will)
+        self._of_news = _properties(version, expiry_s=EXPIRY_S)
+        self._of_state = _properties(version)
+
+    def open(self) -> None:
+        """Connect and be welcomed. Raises `BrokerLost`, or one of its kinds above, saying why."""
+        try:
+            self._client.connect(
+                self._broker.host, self._broker.port, max(1, round(SILENCE * self._broker.keepalive_s))
+            )
+        except (OSError, ValueError) as exc:
+            raise BrokerLost(f"{self._where}: {_reason(exc)}") from exc
+        end_s = time.monotonic() + ANSWER_S
+        while self._answer is None and self._end is None and time.monotonic() < end_s:
+            self._turn(0.1, None)
+        self._judge()
+
+    def send(self, letter: Letter) -> None:
+        """Hand over one message, when `ready`; `on_settled` tells what became of it."""
+        properties = self._of_news if letter.is_news else self._of_state
+        info = self._client.publish(letter.topic, letter.payload, letter.qos, letter.retain, properties)
+        if letter.qos:
+            self._unacknowledged[info.mid] = letter
+        else:
+            self._unwritten = (letter, info)
+            self._book_written()
+
+    def subscribe(self, topic: str) -> None:
+        self._client.subscribe(topic, qos=1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether one more message may be sent now; no when the broker does not read or acknowledge."""
+        written = self._unwritten is None and not self._client.want_write()
+        return written and self._end is None and len(self._unacknowledged) < UNACKNOWLEDGED
+
+    @property
+    def unsettled(self) -> list[Letter]:
+        """Messages handed over of which nothing is known, in order."""
+        return [*self._unacknowledged.values(), *([self._unwritten[0]] if self._unwritten else [])]
+
+    def turn(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+        """Read, write and keep alive, for at most this long or until `wake` is readable. Raises `BrokerLost`."""
+        if self._end is None:
+            self._turn(timeout_s, wake)
+            self._book_written()
+        if self._end is not None:
+            raise BrokerLost(f"{self._where}: {self._end}")
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker does not send the last will."""
+        self._client.disconnect()
+        end_s = time.monotonic() + GOODBYE_S
+        while self._client.socket() is not None and time.monotonic() < end_s:
+            self._turn(0.02, None)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Drop the connection without a word."""
+        sock = self._client.socket()
+        if sock is not None:
+            with suppress(OSError):
+                sock.close()
+
+    @property
+    def _where(self) -> str:
+        return f"broker {self._broker.host}:{self._broker.port}"
+
+    def _new_client(self, client_id: str, will: Letter | None) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=VERSIONS[self.version], reconnect_on_failure=False
+        )
+        client.on_socket_open = _no_delay
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_publish = self._acknowledged
+        client.on_message = self._received
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password.get_secret_value() or None)
+        if self._broker.tls.enabled:
+            client.tls_set_context(tls_context(self._broker.tls))
+        if will is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
+        return client
+
+    def _connected(
+        self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._answer = reason
+
+    def _disconnected(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        told = flags.is_disconnect_packet_from_server or reason.getName() == "Keep alive timeout"
+        self._end = f"ended by the broker: {reason}" if told else "connection lost"
+
+    def _acknowledged(
+        self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        letter = self._unacknowledged.pop(mid, None)
+        if letter is not None:
+            self._on_settled(letter, not reason.is_failure)
+
+    def _received(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        self._on_message(Message(topic=message.topic, payload=bytes(message.payload), retain=message.retain))
+
+    def _judge(self) -> None:
+        if self._answer is None:
+            if self._end is None:
+                raise BrokerLost(f"{self._where}: no answer within {ANSWER_S:g} s")
+            raise HungUp(f"{self._where}: hung up on the MQTT {self.version} greeting")
+        if self._answer.getName() == "Unsupported protocol version":
+            raise RefusedVersion(f"{self._where}: does not speak MQTT {self.version}")
+        if self._answer.is_failure:
+            raise Refused(f"{self._where}: refused: {self._answer}; check mqtt.username and its password")
+
+    def _turn(self, timeout_s: float, wake: socket.socket | None) -> None:
+        sock = self._client.socket()
+        if sock is None:
+            self._end = self._end or "connection lost"
+            return
+        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # read already, poll does not see it
+        ready = _wait(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
+        if wake is not None and wake.fileno() in ready:
+            wake.recv(4096)
+        events = ready.get(sock.fileno(), 0)
+        if decrypted or events & ~select.POLLOUT:
+            self._client.loop_read()
+        if events & select.POLLOUT:
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def _book_written(self) -> None:
+        if self._unwritten is not None:
+            letter, info = self._unwritten
+            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published():
+                self._unwritten = None
+                self._on_settled(letter, True)
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Raises ConfigError naming the file that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except OSError as exc:
+        raise ConfigError(f"mqtt.tls.ca = {tls.ca}: {_reason(exc)}; want a PEM file this user can read") from exc
+    if tls.cert is not None and tls.key is not None:
+        try:
+            context.load_cert_chain(tls.cert, tls.key, password="")
+        except OSError as exc:
+            raise ConfigError(
+                f"mqtt.tls.cert = {tls.cert}, key = {tls.key}: {_reason(exc)}; "
+                "want a PEM pair that belongs together, without a pass phrase, that this user can read"
+            ) from exc
+    return context
+
+
+def _wait(sock: SocketLike, writing: bool, wake: socket.socket | None, timeout_s: float) -> dict[int, int]:
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
+    if wake is not None:
+        poll.register(wake.fileno(), select.POLLIN)
+    return dict(poll.poll(timeout_s * MS_PER_S))
+
+
+def _no_delay(client: Client, userdata: object, sock: SocketLike) -> None:
+    """Small messages leave at once."""
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _properties(version: str, expiry_s: int | None = None) -> Properties | None:
+    if version != "5":
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = 1
+    properties.ContentType = "application/json"
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    return properties
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {exc.verify_message}"
+    return str(getattr(exc, "strerror", None) or exc)

@@ -1,0 +1,147 @@
+"""What is published: results and states as plain data, ready to be JSON.
+
+Upstream: the loop's `Result`, camera states, health. Downstream: the bus. Pure, but for the message numbers.
+Topics are relative to `<base>/<device>/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count
+from time import monotonic_ns
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edged.frame import F32, XY, Result, Subject
+from edged.units import ms
+
+VERSION = 1  # of the message format; additions keep it, changes raise it
+
+STATUS = "status"
+INFO = "info"
+HEALTH = "health"
+
+Body = dict[str, Any]
+Presence = Literal["online", "offline", "stopped"]
+
+
+def poses_topic(camera: str) -> str:
+    return f"cam/{camera}/poses"
+
+
+def camera_status_topic(camera: str) -> str:
+    return f"cam/{camera}/status"
+
+
+class WallClock(Protocol):
+    def utc_ms(self, monotonic_ns: int) -> int: ...
+    @property
+    def synced(self) -> bool: ...
+
+
+class Stamps:
+    """The first fields of every message: v, ts, time_synced, seq. One per daemon; any thread."""
+
+    def __init__(self, clock: WallClock) -> None:
+        self._clock = clock
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def __call__(self, topic: str, at_ns: int | None = None) -> Body:
+        """The stamp of the next message of this topic; `at_ns` is when its content was true, None: now."""
+        number = next(self._numbers.setdefault(topic, count()))
+        at_ns = monotonic_ns() if at_ns is None else at_ns
+        return {"v": VERSION, "ts": self.utc_ms(at_ns), "time_synced": self._clock.synced, "seq": number}
+
+    def utc_ms(self, monotonic_ns: int) -> int:
+        return self._clock.utc_ms(monotonic_ns)
+
+
+def presence(stamps: Stamps, state: Presence) -> Body:
+    """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""
+    stamp = stamps(STATUS)
+    return {**stamp, **({"ts": None} if state == "offline" else {}), "state": state}
+
+
+def info(stamps: Stamps, body: Mapping[str, Any]) -> Body:
+    """What this box is: versions, cameras, models."""
+    return {**stamps(INFO), **body}
+
+
+def health(stamps: Stamps, body: Mapping[str, Any]) -> Body:
+    """How this box is, as `edged.health` sees it."""
+    return {**stamps(HEALTH), **body}
+
+
+def camera_status(stamps: Stamps, camera: str, *, state: str, reason: str, since_ns: int) -> Body:
+    """Where a camera stands, why, and since when."""
+    stamp = stamps(camera_status_topic(camera))
+    return {**stamp, "camera": camera, "state": state, "reason": reason, "since": stamps.utc_ms(since_ns)}
+
+
+def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Body:
+    """Everything seen in one frame, in pixels of the camera image. `seq` counts messages, `frame` captured frames."""
+    width, height = result.size_wh
+    clarity = result.clarity
+    body: Body = {
+        **stamps(poses_topic(result.camera), result.captured_ns),
+        "camera": result.camera,
+        "frame": result.seq,
+        "image": {"w": width, "h": height},
+        "subjects": [_subject(subject, result.size_wh, smoothed=smoothed) for subject in result.subjects],
+        "degraded": list(clarity.degraded),
+        "quality": {
+            "brightness": round(clarity.brightness, 1),
+            "contrast": round(clarity.contrast, 1),
+            "sharpness": round(clarity.sharpness, 4),
+        },
+        "latency_ms": round(ms(result.done_ns - result.captured_ns), 1),
+    }
+    if result.source is not None:
+        body["source"] = result.source
+    if result.position is not None:
+        body["position"] = result.position
+    return body
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Compact UTF-8 JSON. Raises ValueError for NaN and infinity: they are not JSON."""
+    return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> Body:
+    body: Body = {
+        "id": subject.id,
+        "class": subject.label,
+        "score": round(float(subject.score), 3),
+        "box": _box(subject.xyxy, size_wh),
+        "keypoints": _keypoints(subject.keypoints),
+        "schema": subject.schema,
+        "carried": subject.carried,
+    }
+    if smoothed:
+        body["keypoints_smoothed"] = _keypoints(subject.smoothed)
+    return body
+
+
+def _box(xyxy: F32, size_wh: tuple[int, int]) -> list[float]:
+    """Clamped to the image: consumers crop with it."""
+    box: list[float] = _rounded(np.clip(xyxy, 0, (*size_wh, *size_wh)), 1)
+    return box
+
+
+def _keypoints(keypoints: F32 | None) -> list[list[float | None]]:
+    """Rows of x, y, score; x and y are null where the model did not find the point. Empty without a pose model."""
+    if keypoints is None:
+        return []
+    places: list[list[float | None]] = _rounded(keypoints[:, XY], 1)
+    for row in np.flatnonzero(np.isnan(keypoints[:, XY]).any(axis=1)):
+        places[row] = [None, None]
+    return [[*place, score] for place, score in zip(places, _rounded(keypoints[:, 2], 3), strict=True)]
+
+
+def _rounded(values: ArrayLike, digits: int) -> Any:
+    """As Python numbers; in double precision, where 0.1 prints as 0.1, and without a negative zero."""
+    return (np.round(np.asarray(values, np.float64), digits) + 0.0).tolist()

@@ -1,0 +1,141 @@
+"""Rates and latencies of one camera, over the last seconds and since start, in fixed memory.
+
+Upstream: the loop records every result; downstream: health and the live table, from other threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.frame import Result
+from edged.units import NS_PER_MS, NS_PER_S, ns
+
+CAPACITY = 4096  # results remembered: 10 s at 240 Hz, and some
+LOOK_NS = ns(0.25)  # between two remembered ledgers
+
+
+class Counts(Protocol):
+    """A camera's ledger: what became of every captured frame."""
+
+    @property
+    def captured(self) -> int: ...
+    @property
+    def processed(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Capture to result, of the results in the window. None when there were none."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One camera's figures at one instant; rates are over the window."""
+
+    in_hz: float  # frames captured
+    processed_hz: float
+    dropped_hz: float
+    mean_processed_hz: float  # since start
+    subjects: int  # in the latest result, 0 when it is older than the window
+    latency: Latency | None
+    stage_ms: dict[str, float]  # mean per stage
+
+
+class Meter:
+    """Figures of one camera. `record` from the loop, `read` from any thread."""
+
+    def __init__(self, window_s: float = 10.0, clock: Callable[[], int] = monotonic_ns) -> None:
+        self._window_ns = ns(window_s)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._start_ns = clock()
+        self._recorded = 0
+        self._done_ns = np.zeros(CAPACITY, np.int64)
+        self._latency_ns = np.zeros(CAPACITY, np.int64)
+        self._stage_ns: dict[str, NDArray[np.int64]] = {}
+        self._latest: Result | None = None
+        self._looks: deque[tuple[int, int, int, int]] = deque(maxlen=2 + self._window_ns // LOOK_NS)
+
+    def record(self, result: Result) -> None:
+        with self._lock:
+            at = self._recorded % CAPACITY
+            self._recorded += 1
+            self._done_ns[at] = result.done_ns
+            self._latency_ns[at] = result.done_ns - result.captured_ns
+            for stage in result.stage_ns.keys() - self._stage_ns.keys():
+                self._stage_ns[stage] = np.zeros(CAPACITY, np.int64)
+            for stage, times in self._stage_ns.items():
+                times[at] = result.stage_ns.get(stage, 0)
+            self._latest = result
+
+    @property
+    def latest(self) -> Result | None:
+        return self._latest
+
+    def read(self, counts: Counts) -> Reading:
+        with self._lock:
+            now_ns = self._clock()
+            recent = self._recent(now_ns)
+            in_hz, processed_hz, dropped_hz = self._rates(now_ns, counts)
+            return Reading(
+                in_hz=in_hz,
+                processed_hz=processed_hz,
+                dropped_hz=dropped_hz,
+                mean_processed_hz=_per_s(counts.processed, now_ns - self._start_ns),
+                subjects=len(self._latest.subjects) if self._latest and len(recent) else 0,
+                latency=_latency(self._latency_ns[recent]),
+                stage_ms=self._stages(recent),
+            )
+
+    def _recent(self, now_ns: int) -> NDArray[np.int64]:
+        """Rows of the results in the window."""
+        filled = min(self._recorded, CAPACITY)
+        return np.flatnonzero(self._done_ns[:filled] > now_ns - self._window_ns)
+
+    def _rates(self, now_ns: int, counts: Counts) -> tuple[float, float, float]:
+        """Against the ledger as it stood when the window began, or at the last look before that."""
+        now = (now_ns, counts.captured, counts.processed, counts.dropped)
+        if not self._looks:
+            self._looks.append((self._start_ns, 0, 0, 0))
+        while len(self._looks) > 1 and self._looks[1][0] <= now_ns - self._window_ns:
+            self._looks.popleft()
+        then = self._looks[0]
+        if now_ns - self._looks[-1][0] >= LOOK_NS:
+            self._looks.append(now)
+        in_hz, processed_hz, dropped_hz = (
+            _per_s(b - a, now_ns - then[0]) for a, b in zip(then[1:], now[1:], strict=True)
+        )
+        return in_hz, processed_hz, dropped_hz
+
+    def _stages(self, recent: NDArray[np.int64]) -> dict[str, float]:
+        if not len(recent):
+            return {}
+        return {stage: float(times[recent].mean()) / NS_PER_MS for stage, times in self._stage_ns.items()}
+
+
+def _per_s(events: int, over_ns: int) -> float:
+    return events * NS_PER_S / over_ns if over_ns > 0 else 0.0
+
+
+def _latency(latency_ns: NDArray[np.int64]) -> Latency | None:
+    if not len(latency_ns):
+        return None
+    p50, p95, p99, most = np.percentile(latency_ns, (50, 95, 99, 100)) / NS_PER_MS
+    return Latency(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), max_ms=float(most))
