@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from edged.adapters.mqtt_link import EXPIRY_S, VERSIONS, HungUp, Link, RefusedVersion, tls_context
+from edged.adapters.mqtt_link import EXPIRY_S, VERSIONS, Link, RefusedVersion, Unheard, tls_context
 from edged.channel import Backoff
 from edged.config import Mqtt
 from edged.errors import BrokerLost, ConfigError
@@ -135,7 +135,6 @@ class MqttBus:
             link.abandon()
 
     def _arrive(self, link: Link) -> None:
-        self._link = link
         self._connects += 1
         self._proven.add(link.version)
         again = "again " if self._complaint and self._connects > 1 else ""
@@ -143,6 +142,7 @@ class MqttBus:
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
         self._outbox.repeat_state()
         self._post(STATUS, self._presence("online"), qos=1, retain=True)
+        self._link = link
 
     def _serve(self, link: Link) -> None:
         since_s = time.monotonic()
@@ -172,7 +172,7 @@ class MqttBus:
 
     def _complain(self, lost: Exception) -> None:
         """Log once per kind of loss until it is over; try the other MQTT version where that may be the reason."""
-        unheard = isinstance(lost, HungUp) and self._versions[0] not in self._proven
+        unheard = isinstance(lost, Unheard) and self._versions[0] not in self._proven
         if len(self._versions) > 1 and (unheard or isinstance(lost, RefusedVersion)):
             self._versions.rotate(-1)
             log.debug("%s; trying MQTT %s", lost, self._versions[0])

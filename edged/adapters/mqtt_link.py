@@ -46,8 +46,8 @@ class RefusedVersion(Refused):
     """The broker does not speak this MQTT version."""
 
 
-class HungUp(BrokerLost):
-    """The broker closed the connection instead of answering: busy starting, or of another MQTT version."""
+class Unheard(BrokerLost):
+    """Something is there but does not answer our greeting: busy starting, or of another MQTT version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +193,8 @@ class Link:
 
     def _judge(self) -> None:
         if self._answer is None:
-            if self._end is None:
-                raise BrokerLost(f"{self._where}: no answer within {ANSWER_S:g} s")
-            raise HungUp(f"{self._where}: hung up on the MQTT {self.version} greeting")
+            did = "hung up on" if self._end else f"was silent for {ANSWER_S:g} s after"
+            raise Unheard(f"{self._where}: {did} our MQTT {self.version} greeting")
         if self._answer.getName() == "Unsupported protocol version":
             raise RefusedVersion(f"{self._where}: does not speak MQTT {self.version}")
         if self._answer.is_failure:

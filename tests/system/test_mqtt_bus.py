@@ -1,0 +1,329 @@
+"""The bus against a real broker that dies, freezes, refuses and comes back."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from edged import message
+from edged.adapters.broker import EmbeddedBroker
+from edged.adapters.bus_memory import MemoryBus
+from edged.adapters.bus_mqtt import MqttBus
+from edged.clock import Clock
+from edged.config import Mqtt
+from edged.message import Stamps
+from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
+
+BOX = "edged/box"
+
+NewBus = Callable[..., MqttBus]
+Listen = Callable[..., Listener]
+
+
+def new_presence() -> Any:
+    return partial(message.presence, Stamps(Clock()))
+
+
+@pytest.fixture
+def new_bus() -> Iterator[NewBus]:
+    buses: list[MqttBus] = []
+
+    def start(port: int, *, queue: int = 256, **settings: Any) -> MqttBus:
+        settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
+        buses.append(MqttBus(Mqtt(port=port, **settings), "box", new_presence(), queue=queue))
+        return buses[-1]
+
+    yield start
+    for bus in buses:
+        bus.close()
+
+
+def settled(bus: MqttBus) -> bool:
+    return bus.connected and bus.tally.waiting == 0
+
+
+@pytest.fixture(params=["memory", "mosquitto", "embedded"])
+def bus(request: pytest.FixtureRequest) -> Iterator[MemoryBus | MqttBus]:
+    """Every bus there is: what follows holds for each."""
+    if request.param == "memory":
+        yield MemoryBus(new_presence())
+        return
+    new_bus = request.getfixturevalue("new_bus")
+    if request.param == "mosquitto":
+        yield new_bus(request.getfixturevalue("mosquitto").port)
+        return
+    with EmbeddedBroker(0) as broker:
+        bus = new_bus(broker.port, protocol="3.1.1")
+        yield bus
+        bus.close()
+
+
+def test_every_message_is_accounted_for(bus: MemoryBus | MqttBus) -> None:
+    for qos in (0, 1):
+        bus.publish("cam/a/poses", {"qos": qos}, qos=qos)
+    until(lambda: bus.tally.published == 3)  # two and `status`
+    assert bus.tally.balanced
+
+
+def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | MqttBus) -> None:
+    bus.close()
+    before = bus.tally
+    bus.publish("health", {}, retain=True)
+    assert (bus.tally.dropped - before.dropped, bus.tally.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": float("inf")}])
+def test_what_is_not_json_is_refused_at_once(bus: MemoryBus | MqttBus, bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        bus.publish("health", bad)
+
+
+def test_quality_of_service_2_is_refused(bus: MemoryBus | MqttBus) -> None:
+    with pytest.raises(ValueError, match="qos is 2; want 0 or 1"):
+        bus.publish("health", {}, qos=2)
+
+
+def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
+    bus.close()
+    bus.close()
+    assert bus.figures["connected"] is False
+
+
+def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+    listener = listen(mosquitto.port)
+    body = {"v": 1, "subjects": [{"box": [0, 0.1, 2.5, 3], "keypoints": [[1.5, None, 0.25]]}], "name": "Süd"}
+    new_bus(mosquitto.port).publish("cam/barn/poses", body)
+    until(lambda: listener.bodies(f"{BOX}/cam/barn/poses"))
+    received = next(m for m in listener.messages if m.topic.endswith("poses"))
+    assert received.payload == message.encode(body)
+    assert (received.qos, received.retain) == (0, False)
+
+
+def test_poses_expire_and_name_their_format(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+    listener = listen(mosquitto.port, f"{BOX}/cam/#")
+    new_bus(mosquitto.port).publish("cam/barn/poses", {})
+    properties: Any = until(lambda: listener.messages)[0].properties
+    assert (properties.MessageExpiryInterval, properties.ContentType) == (5, "application/json")
+
+
+def test_status_is_online_then_stopped_and_both_are_retained(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
+) -> None:
+    bus = new_bus(mosquitto.port)
+    until(lambda: settled(bus))
+    early = listen(mosquitto.port)
+    until(lambda: early.states(f"{BOX}/status") == ["online"])
+    bus.close()
+    late = listen(mosquitto.port)
+    until(lambda: late.states(f"{BOX}/status") == ["stopped"])
+    assert late.messages[0].retain
+
+
+def test_close_sends_what_waits_before_it_says_stopped(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+    listener = listen(mosquitto.port)
+    bus = new_bus(mosquitto.port)
+    until(lambda: settled(bus))
+    for number in range(100):
+        bus.publish("alert", {"n": number}, qos=1)
+    bus.close()
+    until(lambda: "stopped" in listener.states(f"{BOX}/status"))
+    assert [body["n"] for body in listener.bodies(f"{BOX}/alert")] == list(range(100))
+    assert listener.messages[-1].topic == f"{BOX}/status"
+
+
+CHILD = """
+import sys, time
+from functools import partial
+from edged import message
+from edged.adapters.bus_mqtt import MqttBus
+from edged.clock import Clock
+from edged.config import Mqtt
+bus = MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, message.Stamps(Clock())))
+time.sleep(60)
+"""
+
+
+def test_a_killed_daemon_is_offline_by_its_last_will(mosquitto: Mosquitto, listen: Listen) -> None:
+    listener = listen(mosquitto.port)
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(mosquitto.port)])
+    try:
+        until(lambda: listener.states(f"{BOX}/status") == ["online"])
+    finally:
+        child.kill()
+        child.wait(LIMIT_S)
+    until(lambda: listener.states(f"{BOX}/status") == ["online", "offline"])
+    late = listen(mosquitto.port)
+    until(lambda: late.bodies(f"{BOX}/status"))
+    assert late.bodies(f"{BOX}/status")[0]["ts"] is None
+
+
+def test_a_broker_that_dies_and_returns_finds_all_state_again(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
+) -> None:
+    bus = new_bus(mosquitto.port)
+    bus.publish("info", {"versions": {}}, qos=1, retain=True)
+    bus.publish("cam/a/status", {"state": "lost"}, qos=1, retain=True)
+    until(lambda: settled(bus))
+    mosquitto.kill()
+    until(lambda: not bus.connected)
+    bus.publish("cam/a/status", {"state": "online"}, qos=1, retain=True)
+    mosquitto.start()
+    until(lambda: settled(bus))
+    listener = listen(mosquitto.port)
+    until(lambda: len(listener.messages) == 3)
+    assert listener.states(f"{BOX}/status") == ["online"]
+    assert listener.states(f"{BOX}/cam/a/status") == ["online"]
+    assert bus.figures["reconnects"] == 1
+    assert bus.tally.balanced
+
+
+def test_online_is_said_last_so_that_it_means_all_else_is_there(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
+) -> None:
+    mosquitto.kill()
+    bus = new_bus(mosquitto.port)
+    bus.publish("info", {}, qos=1, retain=True)
+    bus.publish("health", {}, retain=True)
+    mosquitto.start()
+    listener = listen(mosquitto.port)
+    until(lambda: len(listener.messages) == 3)
+    assert listener.messages[-1].topic == f"{BOX}/status"
+
+
+def test_a_dead_broker_never_blocks_the_publisher_and_drops_are_counted(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+    bus = new_bus(mosquitto.port, queue=50)
+    until(lambda: settled(bus))
+    longest_s = 0.0
+    for number in range(600):
+        if number == 100:
+            mosquitto.kill()
+        if number == 400:
+            mosquitto.start()
+        before_s = time.monotonic()
+        bus.publish("cam/a/poses", {"n": number})
+        longest_s = max(longest_s, time.monotonic() - before_s)
+        time.sleep(0.002)
+    assert longest_s < 1  # generous: the machine may be busy; a blocked publisher would wait for seconds
+    assert bus.tally.dropped > 0
+    until(lambda: settled(bus))
+    assert bus.tally.balanced
+
+
+def test_an_alert_survives_the_death_of_the_broker(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+    bus = new_bus(mosquitto.port)
+    until(lambda: settled(bus))
+    mosquitto.kill()
+    until(lambda: not bus.connected)
+    bus.publish("alert", {"n": 1}, qos=1)
+    mosquitto.start()
+    listener = listen(mosquitto.port)
+    until(lambda: listener.bodies(f"{BOX}/alert"))
+
+
+def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
+    mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = new_bus(mosquitto.port, queue=20)
+    until(lambda: settled(bus))
+    assert mosquitto.process is not None
+    mosquitto.process.send_signal(signal.SIGSTOP)
+    before_s = time.monotonic()
+    for _ in range(200):
+        bus.publish("cam/a/poses", {"filler": "x" * 100_000})
+    assert time.monotonic() - before_s < 5
+    assert bus.tally.dropped > 0
+    until(lambda: not bus.connected)
+    mosquitto.process.send_signal(signal.SIGCONT)
+    until(lambda: settled(bus))
+    assert bus.tally.balanced
+    assert "Keep alive timeout" in caplog.text
+
+
+def test_wrong_credentials_are_named_once(
+    new_mosquitto: Callable[..., Mosquitto], new_bus: NewBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = new_mosquitto("allow_anonymous false")
+    bus = new_bus(broker.port, username="barn", password=SecretStr("hunter2"))
+    until(lambda: "refused: Not authorized; check mqtt.username" in caplog.text)
+    time.sleep(1.5)  # more refusals come in this time
+    assert len(caplog.records) == 1
+    assert "hunter2" not in caplog.text
+    assert not bus.connected
+
+
+def test_a_topic_we_may_not_write_is_counted_and_named_once(
+    new_mosquitto: Callable[..., Mosquitto], new_bus: NewBus, caplog: pytest.LogCaptureFixture, tmp_path: Any
+) -> None:
+    (tmp_path / "acl").write_text(f"topic write {BOX}/status\n")
+    broker = new_mosquitto("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
+    bus = new_bus(broker.port)
+    for _ in range(3):
+        bus.publish("alert", {}, qos=1)
+    until(lambda: bus.tally.failed == 3)
+    assert [record.getMessage() for record in caplog.records if "may not publish" in record.getMessage()] == [
+        f"broker: may not publish {BOX}/alert; give client box write access to {BOX}/#"
+    ]
+
+
+def test_an_absent_broker_is_named_once_going_and_once_returning(
+    mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    mosquitto.kill()
+    bus = new_bus(mosquitto.port)
+    time.sleep(1.5)  # several attempts
+    mosquitto.start()
+    until(lambda: settled(bus))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "Connection refused" in said[0]
+    assert "connected" in said[1]
+
+
+def test_a_name_that_does_not_resolve_is_said_to(new_bus: NewBus, caplog: pytest.LogCaptureFixture) -> None:
+    new_bus(1883, host="no-such-broker.invalid")
+    until(lambda: "no-such-broker.invalid:1883: " in caplog.text)
+
+
+def test_a_broker_of_mqtt_3_is_spoken_to_in_mqtt_3(new_bus: NewBus, listen: Listen) -> None:
+    with EmbeddedBroker(0) as broker:
+        listener = listen(broker.port, version=MQTTv311)
+        bus = new_bus(broker.port)
+        until(lambda: settled(bus))
+        assert bus.figures["protocol"] == "3.1.1"
+        bus.publish("cam/a/poses", {"n": 1})
+        until(lambda: listener.bodies(f"{BOX}/cam/a/poses"))
+        bus.close()
+        until(lambda: listener.states(f"{BOX}/status") == ["online", "stopped"])
+        listener.close()
+
+
+def test_a_version_that_worked_is_kept_when_the_broker_comes_back(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+    bus = new_bus(mosquitto.port)
+    until(lambda: settled(bus))
+    for _ in range(2):
+        mosquitto.kill()
+        until(lambda: not bus.connected)
+        mosquitto.start()
+        until(lambda: settled(bus))
+    assert bus.figures["protocol"] == "5"
+
+
+def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+    mosquitto.kill()
+    bus = new_bus(mosquitto.port)
+    bus.publish("alert", {}, qos=1)
+    before_s = time.monotonic()
+    bus.close()
+    assert time.monotonic() - before_s < 3
+    assert bus.tally.balanced
+    assert bus.tally.waiting == 0

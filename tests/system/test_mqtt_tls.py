@@ -1,0 +1,122 @@
+"""TLS and mutual TLS against a real broker, with certificates made on the spot."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from edged import message
+from edged.adapters.bus_mqtt import MqttBus
+from edged.clock import Clock
+from edged.config import Mqtt, Tls
+from edged.errors import ConfigError
+from edged.message import Stamps
+from tests.system.conftest import Mosquitto, until
+
+# paho leaves the socket of a failed handshake to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
+
+NewMosquitto = Callable[..., Mosquitto]
+
+
+def _openssl(*args: str, at: Path) -> None:
+    subprocess.run(["openssl", *args], cwd=at, check=True, capture_output=True, timeout=60)
+
+
+def _sign(name: str, at: Path, extension: str) -> None:
+    """A key pair for `name`, signed by ca.pem."""
+    (at / "ext").write_text(extension)
+    _openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", "csr", "-subj", f"/CN={name}", at=at
+    )
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-out", f"{name}.pem")
+    _openssl("x509", "-req", "-in", "csr", "-days", "2", *signed, at=at)
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed (apt-get install openssl)")
+    at = tmp_path_factory.mktemp("certs")
+    new_ca = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout")
+    for name in ("ca", "other"):
+        _openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
+    _sign("server", at, "subjectAltName=IP:127.0.0.1")
+    _sign("box", at, "extendedKeyUsage=clientAuth")
+    return at
+
+
+@pytest.fixture
+def broker(new_mosquitto: NewMosquitto, certs: Path) -> Mosquitto:
+    return new_mosquitto(
+        f"cafile {certs}/ca.pem",
+        f"certfile {certs}/server.pem",
+        f"keyfile {certs}/server.key",
+        "require_certificate true",
+        "use_identity_as_username true",
+    )
+
+
+@pytest.fixture
+def new_bus() -> Iterator[Callable[[int, Tls], MqttBus]]:
+    buses: list[MqttBus] = []
+
+    def start(port: int, tls: Tls) -> MqttBus:
+        broker = Mqtt(port=port, tls=tls, reconnect_max_s=1)
+        buses.append(MqttBus(broker, "box", partial(message.presence, Stamps(Clock()))))
+        return buses[-1]
+
+    yield start
+    for bus in buses:
+        bus.close()
+
+
+NewBus = Callable[[int, Tls], MqttBus]
+
+
+def test_a_box_with_its_own_certificate_is_let_in(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
+    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key"))
+    for number in range(50):
+        bus.publish("alert", {"n": number, "filler": "x" * 20_000}, qos=1)
+    until(lambda: bus.connected and bus.tally.waiting == 0)
+    assert bus.tally.published == 51
+
+
+def test_a_broker_signed_by_another_is_not_trusted(
+    broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "other.pem"))
+    until(lambda: "its certificate is not accepted" in caplog.text)
+    assert not bus.connected
+
+
+def test_a_box_without_certificate_is_told_so(
+    broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "ca.pem"))
+    until(lambda: caplog.records)
+    assert not bus.connected
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        ({"ca": "nowhere.pem"}, r"mqtt.tls.ca = .*nowhere.pem: No such file"),
+        ({"ca": "ca.key"}, r"mqtt.tls.ca = .*ca.key"),
+        (
+            {"cert": "box.pem", "key": "server.key"},
+            r"mqtt.tls.cert = .*box.pem, key = .*server.key: .*belongs together",
+        ),
+    ],
+    ids=["absent", "not a certificate", "another's key"],
+)
+def test_files_that_cannot_be_used_are_a_configuration_error(
+    new_bus: NewBus, certs: Path, tls: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        new_bus(1, Tls(enabled=True, **{key: certs / name for key, name in tls.items()}))
