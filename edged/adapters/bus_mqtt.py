@@ -46,6 +46,7 @@ class MqttBus:
         self._outbox = Outbox(queue, ns(EXPIRY_S))
         self._versions = deque(VERSIONS if broker.protocol == "auto" else [broker.protocol])
         self._proven: set[str] = set()  # versions that have connected in this run
+        self._unheard: set[str] = set()  # versions that got no answer since the last connection
         self._backoff = Backoff(broker.reconnect_max_s)
         self._complaint: type[Exception] | None = None  # logged, and not yet over
         self._link: Link | None = None  # while connected
@@ -139,6 +140,7 @@ class MqttBus:
         self._proven.add(link.version)
         again = "again " if self._complaint and self._connects > 1 else ""
         self._complaint = None
+        self._unheard.clear()
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
         self._outbox.repeat_state()
         self._post(STATUS, self._presence("online"), qos=1, retain=True)
@@ -171,14 +173,19 @@ class MqttBus:
             log.warning("broker: may not publish %s; give %s write access to %s#", letter.topic, self._user, self._root)
 
     def _complain(self, lost: Exception) -> None:
-        """Log once per kind of loss until it is over; try the other MQTT version where that may be the reason."""
-        unheard = isinstance(lost, Unheard) and self._versions[0] not in self._proven
-        if len(self._versions) > 1 and (unheard or isinstance(lost, RefusedVersion)):
+        """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""
+        if self._may_be_the_version(lost):
+            self._unheard.add(self._versions[0])
             self._versions.rotate(-1)
-            log.debug("%s; trying MQTT %s", lost, self._versions[0])
-        elif self._complaint is not type(lost):
+            if len(self._unheard) < len(self._versions):
+                log.debug("%s; trying MQTT %s", lost, self._versions[0])
+                return
+        if self._complaint is not type(lost):
             self._complaint = type(lost)
             log.warning("%s; publishing waits, everything else goes on", lost)
+
+    def _may_be_the_version(self, lost: Exception) -> bool:
+        return isinstance(lost, RefusedVersion) or (isinstance(lost, Unheard) and self._versions[0] not in self._proven)
 
     @property
     def _user(self) -> str:
