@@ -195,7 +195,7 @@ class Link:
         if self._answer is None:
             tls = self._broker.tls
             did = "hung up on" if self._end else f"was silent for {ANSWER_S:g} s after"
-hint = "; it may want a certificate, see mqtt.tls.cert" if tls.enabled and tls.cert is None else ""
+            hint = "; it may want a certificate, see mqtt.tls.cert" if tls.enabled and tls.cert is None else ""
             raise Unheard(f"{self._where}: {did} our MQTT {self.version} greeting{hint}")
         if self._answer.getName() == "Unsupported protocol version":
             raise RefusedVersion(f"{self._where}: does not speak MQTT {self.version}")
