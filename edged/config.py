@@ -94,11 +94,15 @@ Int = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Seconds = Annotated[Number, Field(json_schema_extra=unit("s"))]
 Hertz = Annotated[Number, Field(json_schema_extra=unit("Hz"))]
-Grey = Annotated[Number, Field(ge=0, le=255, json_schema_extra=unit("grey level"))]
+Grey = Annotated[Number, Field(ge=0, le=255, json_schema_extra=unit("grey levels"))]
 Px = Annotated[Number, Field(json_schema_extra=unit("px"))]
 Flag = StrictBool
-Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
-Topic = Annotated[str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$"})]
+Name = Annotated[
+    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$", "format": "name"})
+]
+Topic = Annotated[
+    str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
+]
 File = Annotated[Path, AfterValidator(_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
 Extent = Annotated[Int, Field(ge=16, le=16384)]
@@ -179,7 +183,7 @@ class Tls(Section):
 
 
 class Mqtt(Section):
-    """The broker."""
+    """The MQTT broker."""
 
     host: Annotated[str, AfterValidator(_host)] = Field(
         "127.0.0.1", min_length=1, description="Broker host name or address."
@@ -201,7 +205,7 @@ class Mqtt(Section):
         json_schema_extra=unit("s"),
         description="Longest wait between reconnects (doubling, jittered).",
     )
-    tls: Tls = Field(Tls(), description="Encryption.")
+    tls: Tls = Tls()
 
     @model_validator(mode="after")
     def _user_with_password(self) -> Mqtt:
@@ -226,7 +230,7 @@ class Publish(Section):
 
 
 class Intrinsics(Section):
-    """Pinhole camera model, in pixels of the upright camera image."""
+    """Pinhole camera model, in pixels of the upright camera image; for metric results."""
 
     fx: Px = Field(gt=0, description="Focal length along x.", examples=[912.4])
     fy: Px = Field(gt=0, description="Focal length along y.", examples=[911.8])
@@ -253,7 +257,6 @@ class Gate(Section):
         0.002,
         ge=0,
         le=10,
-        json_schema_extra=unit("ratio"),
         description="Smaller Laplacian variance per grey variance: `blurred`.",
     )
 
@@ -313,7 +316,7 @@ class Camera(Section):
         description="Polygons blanked before anything looks at the image.",
         examples=[[[[0, 0], [320, 0], [0, 240]]]],
     )
-    intrinsics: Intrinsics | None = Field(None, description="Lens, for metric results.")
+    intrinsics: Intrinsics | None = None
     open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
     stall_timeout_s: Seconds = Field(
         5, ge=0.2, le=300, description="No frame for this long: the camera is lost and re-opened."
@@ -347,9 +350,9 @@ class Camera(Section):
         json_schema_extra=unit("frames"),
         description="Detect on every n-th frame; tracks carry boxes between.",
     )
-    fixed: FixedRegion | None = Field(None, description="Use this box instead of the detector.")
-    gate: Gate = Field(Gate(), description="Blur and darkness limits.")
-    track: Track = Field(Track(), description="Tracking.")
+    fixed: FixedRegion | None = None
+    gate: Gate = Gate()
+    track: Track = Track()
 
     @property
     def kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
@@ -367,9 +370,9 @@ class Config(Section):
     """The whole file."""
 
     version: Literal[1] = Field(1, description="Format of this file.")
-    device: Device = Field(Device(), description="Who this box is.")
-    models: Models = Field(Models(), description="Which engines run.")
-    compute: Compute = Field(Compute(), description="What they run on.")
-    mqtt: Mqtt = Field(Mqtt(), description="The broker.")
-    publish: Publish = Field(Publish(), description="What is sent, and how often.")
+    device: Device = Device()
+    models: Models = Models()
+    compute: Compute = Compute()
+    mqtt: Mqtt = Mqtt()
+    publish: Publish = Publish()
     cameras: dict[Name, Camera] = Field({}, description="The cameras, by name; the name is a topic level.")

@@ -1,0 +1,45 @@
+"""`edged config`: the configuration's schema, its annotated reference, and what is in effect."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+VERB = "config"
+SUMMARY = "Print the configuration's schema, its reference, or what is in effect."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("schema", help="JSON Schema (draft 2020-12), for editors")
+    actions.add_parser("reference", help="every key with default, unit, bounds and meaning, as TOML")
+    show = actions.add_parser("show", help="what is in effect, as TOML; secrets masked")
+    show.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: /etc/edged and its conf.d")
+    show.add_argument("--origin", action="store_true", help="say beside each key where it comes from")
+
+
+def run(args: argparse.Namespace) -> int:
+    print({"schema": _schema, "reference": _reference, "show": _show}[args.action](args), end="")
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> str:
+    import json  # noqa: PLC0415
+
+    from edged.configfile.schema import schema  # noqa: PLC0415
+
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _reference(_: argparse.Namespace) -> str:
+    from edged.configfile.text import reference  # noqa: PLC0415
+
+    return reference()
+
+
+def _show(args: argparse.Namespace) -> str:
+    from edged.configfile.loading import read, validated  # noqa: PLC0415
+    from edged.configfile.text import show  # noqa: PLC0415
+
+    layers = read(args.file)
+    return show(validated(layers), layers if args.origin else None)

@@ -1,0 +1,9 @@
+"""Configuration from files, environment and credentials: loaded, explained, printed.
+
+`load` is what the daemon calls; the rest serves `edged check`, `edged config` and reloads.
+"""
+
+from edged.configfile.loading import load
+from edged.configfile.text import changes
+
+__all__ = ["changes", "load"]

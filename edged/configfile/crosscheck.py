@@ -1,0 +1,96 @@
+"""What no single key can tell: models and classes against the catalogue, regions against the image, one source twice.
+
+Upstream: a valid configuration. Downstream: `edged check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from edged.config import Camera, Config, Models
+from edged.configfile.lines import Key
+from edged.configfile.problems import Layers, Problem
+from engines.card import Card
+
+Finding = tuple[Key, object, str]  # key, its value, what is wanted and what to do
+
+
+def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> list[Problem]:
+    """Every contradiction, in no order."""
+    detector = cards.get(config.models.detector)
+    classes = detector.detect.classes if detector and detector.detect else None
+    findings = [*_models(config.models, cards, classes), *_twice(config.cameras)]
+    for name, camera in config.cameras.items():
+        findings += _regions(("cameras", name), camera)
+        if classes is not None:
+            findings += _classes(("cameras", name), camera, classes)
+    return [layers.problem(key, sentence, got) for key, got, sentence in findings]
+
+
+def _models(models: Models, cards: Mapping[str, Card], classes: Iterable[str] | None) -> Iterator[Finding]:
+    yield from _model(("models", "detector"), models.detector, "detect", cards)
+    for label, name in models.pose.items():
+        yield from _model(("models", "pose", label), name, "pose", cards)
+        if classes is not None and label not in classes:
+            yield ("models", "pose", label), name, _unknown(label, classes)
+
+
+def _model(key: Key, name: str, task: str, cards: Mapping[str, Card]) -> Iterator[Finding]:
+    if name not in cards:
+        near = get_close_matches(name, cards, n=1)
+        yield key, name, f"is not in the catalogue; {f'did you mean {near[0]}?' if near else 'see `edged models list`'}"
+    elif cards[name].task != task:
+        fitting = ", ".join(card.name for card in cards.values() if card.task == task)
+        yield key, name, f"is a card of task {cards[name].task}; want one of task {task}: {fitting}"
+
+
+def _classes(key: Key, camera: Camera, classes: Iterable[str]) -> Iterator[Finding]:
+    """Every class that the camera names and the detector does not know."""
+    for place, label in enumerate(camera.classes or ()):
+        if label not in classes:
+            yield (*key, "classes", place), label, _unknown(label, classes)
+    for label, score in camera.thresholds.items():
+        if label not in classes:
+            yield (*key, "thresholds", label), score, _unknown(label, classes)
+    if camera.fixed and camera.fixed.label not in classes:
+        yield (*key, "fixed", "label"), camera.fixed.label, _unknown(camera.fixed.label, classes)
+
+
+def _unknown(label: str, classes: Iterable[str]) -> str:
+    return f"the detector does not know {label!r}; want one of {', '.join(classes)}, or another models.detector"
+
+
+def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
+    """Every region that leaves the upright image, where its size is given."""
+    if camera.size is None:
+        return
+    size = camera.size if camera.rotate in (0, 180) else camera.size[::-1]
+    inside = f"must lie inside the upright image of {size[0]} x {size[1]} px; correct it, or size and rotate"
+    if camera.roi and not _within(camera.roi, size):
+        yield (*key, "roi"), camera.roi, inside
+    if camera.fixed and not _within(camera.fixed.box, size):
+        yield (*key, "fixed", "box"), camera.fixed.box, inside
+    for place, polygon in enumerate(camera.masks):
+        if not all(_within(point, size) for point in polygon):
+            yield (*key, "masks", place), polygon, inside
+
+
+def _within(corners: tuple[float, ...], size_wh: tuple[int, ...]) -> bool:
+    """Whether x, y, x, y, … all lie on the image."""
+    return all(0 <= value <= size_wh[place % 2] for place, value in enumerate(corners))
+
+
+def _twice(cameras: Mapping[str, Camera]) -> Iterator[Finding]:
+    """Live sources that two cameras want; files may be read by any number."""
+    owners: dict[str, str] = {}
+    for name, camera in cameras.items():
+        if not camera.enabled or camera.kind == "files":
+            continue
+        first = owners.setdefault(camera.source, name)
+        if first != name:
+            yield (
+                ("cameras", name, "source"),
+                camera.source,
+                f"is also the source of cameras.{first}; remove one of them",
+            )

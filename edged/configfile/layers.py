@@ -1,0 +1,182 @@
+"""The sources of the configuration, each one layer: values, and where every key of them stands.
+
+Files, then environment, then credentials; a later layer wins. Downstream: loading.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edged.configfile.lines import Key, lines
+from edged.configfile.schema import node
+from edged.configfile.words import dotted
+from edged.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX, LEVEL = "EDGED_", "__"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+LARGEST = 1 << 20  # bytes; a configuration is a few KB, /dev/zero is not one
+UNREADABLE = {
+    FileNotFoundError: "no such file; check the path",
+    IsADirectoryError: "is a directory; name a file in it",
+    PermissionError: "may not be read by this user; give it read access",
+}
+SYNTAX = {
+    "Cannot overwrite a value": "this key is given twice; remove one of them",
+    "Cannot declare": "this table is given twice; put its keys under one header",
+    "Cannot mutate immutable": "an inline table is closed with its }; put the key inside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source. `lines` holds every key it gives, tables too; 0 where a source has no lines."""
+
+    place: str  # "configs/barn.toml", "environment", "credential"
+    values: dict[str, Any]
+    lines: dict[Key, int]
+    called: Callable[[Key], str] = dotted  # what a key is called there
+    hidden: bool = False  # its values are never shown
+
+    def where(self, key: Key) -> str:
+        """`configs/barn.toml:14`; of a key that it lacks, where the table above stands."""
+        line = self.line(key)
+        return f"{self.place}:{line}" if line else self.place
+
+    def origin(self, key: Key) -> str:
+        """The line of a file says enough; elsewhere the key's name there is needed."""
+        return self.where(key) if self.line(key) else f"{self.place} {self.called(key)}"
+
+    def line(self, key: Key) -> int:
+        return next((self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), 0)
+
+
+def file_layer(path: Path) -> Layer:
+    """Raises `ConfigError`: `configs/barn.toml:3: …`."""
+    text = _text(path)
+    try:
+        return Layer(str(path), tomllib.loads(text), lines(text))
+    except RecursionError:
+        raise ConfigError(f"{path}: lists or tables lie too deep in each other; flatten them") from None
+    except ValueError as exc:  # TOMLDecodeError, and numbers beyond Python's longest
+        raise ConfigError(_syntax(path, str(exc))) from exc
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {UNREADABLE.get(type(exc), f'{exc.strerror}; check the path')}") from exc
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}: larger than {LARGEST >> 20} MiB; name a configuration file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{path}:{line}: byte 0x{data[exc.start]:02x} is not UTF-8; save the file as UTF-8") from exc
+
+
+def _syntax(path: Path, said: str) -> str:
+    """tomllib's complaint with its line in front; it never quotes the text, which may be a password."""
+    place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$", said)
+    if not place:
+        return f"{path}: not TOML: {said}; correct it"
+    said = said[: place.start()]
+    hint = next((hint for start, hint in SYNTAX.items() if said.startswith(start)), None)
+    where = f"{path}:{place[1]}" if place[1] else f"{path}, at its end"
+    column = f" at column {place[2]}" if place[2] else ""
+    return f"{where}: {hint or f'not TOML{column}: {said}; correct it'}"
+
+
+def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:
+    """EDGED_MQTT__PORT is mqtt.port. Text needs no quotes; everything else is written as in TOML.
+
+    Variables cannot hold a `-`: where no camera is called stall_1, EDGED_CAMERAS__STALL_1__… means stall-1.
+    """
+    ours = sorted(variable for variable in environment if variable.startswith(PREFIX))
+    names: dict[Key, str] = {_key(variable, cameras): variable for variable in ours}
+    values: dict[str, Any] = {}
+    for key, variable in names.items():
+        _put(values, key, _typed(key, environment[variable]))
+    return Layer("environment", values, _mentions(names), lambda key: _variable(key, names))
+
+
+def _key(variable: str, cameras: set[str]) -> Key:
+    key = variable.removeprefix(PREFIX).lower().split(LEVEL)
+    if key[0] == "cameras" and len(key) > 1 and key[1] not in cameras:
+        dashed = [name for name in sorted(cameras) if name.replace("-", "_") == key[1]]
+        key[1:2] = dashed[:1] or [key[1]]
+    return tuple(key)
+
+
+def _variable(key: Key, names: Mapping[Key, str]) -> str:
+    """The variable that gave the key, or one below it, or the one that would."""
+    for end in range(len(key), 0, -1):
+        if key[:end] in names:
+            rest = dotted(key[end:])
+            return names[key[:end]] + (f".{rest}" if rest and not rest.startswith("[") else rest)
+    below = (variable for other, variable in names.items() if other[: len(key)] == key)
+    return next(below, PREFIX + LEVEL.join(str(part) for part in key).upper().replace("-", "_"))
+
+
+def credential_layer(directory: Path) -> Layer:
+    """Files called like the key, as `mqtt.password`; for a key that is itself a path, the file is the value.
+
+    Raises `ConfigError`, which never shows what is in them.
+    """
+    try:
+        files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as exc:
+        raise ConfigError(f"environment {CREDENTIALS} = {directory}: {exc.strerror}; unset it or correct it") from exc
+    keys: dict[Key, Path] = {tuple(path.name.split(".")): path for path in files}
+    values: dict[str, Any] = {}
+    for key, path in keys.items():
+        here = node(key)
+        _put(values, key, str(path) if here and here.path else _typed(key, _secret(path)))
+    return Layer("credential", values, _mentions(keys), lambda key: str(directory / dotted(key)), hidden=True)
+
+
+def _secret(path: Path) -> str:
+    """What is in the file, less the newline that editors and `echo` leave."""
+    try:
+        return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ConfigError(f"credential {path}: not UTF-8; save it as UTF-8 text") from None
+    except OSError as exc:
+        raise ConfigError(f"credential {path}: {exc.strerror}; give this user read access") from exc
+
+
+def _typed(key: Key, text: str) -> Any:
+    """Text where the key takes text, else the TOML value; what is neither stays text, and is refused later."""
+    here = node(key)
+    if here is None or here.kind == "string":
+        return text
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _put(values: dict[str, Any], key: Key, value: Any) -> None:
+    """Set the value, making tables on the way; where something else stands already, it stays, to be refused."""
+    table: Any = values
+    for part in key[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            return
+    table[key[-1]] = value
+
+
+def _mentions(keys: Mapping[Key, Any]) -> dict[Key, int]:
+    return {key[:end]: 0 for key in keys for end in range(1, len(key) + 1)}

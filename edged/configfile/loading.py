@@ -1,0 +1,90 @@
+"""From the sources to one validated configuration. Upstream: layers. Downstream: everything that runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from edged.config import Config
+from edged.configfile.layers import CREDENTIALS, Layer, credential_layer, environment_layer, file_layer
+from edged.configfile.problems import Layers, config_error
+from edged.errors import ConfigError
+
+ETC = Path("/etc/edged")
+
+
+def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Config:
+    """The configuration, each source over the one before.
+
+    Without `path`: `etc`/edged.toml, then `etc`/conf.d/*.toml by name; what is absent is left out.
+    With `path`: that file alone. Then, either way, EDGED_… variables, then systemd's credentials.
+    Raises `ConfigError` with a line for every problem, in the order of files and lines.
+    """
+    return validated(read(path, env=env, etc=etc))
+
+
+def read(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Layers:
+    """All sources, unvalidated. Raises `ConfigError` with a line for every source that cannot be read."""
+    env = os.environ if env is None else env
+    unreadable: list[str] = []
+    layers = [layer for file in _files(path, etc) if (layer := _tried(file_layer, file, unreadable))]
+    cameras = {name for layer in layers for name in _cameras(layer)}
+    layers.append(environment_layer(env, cameras))
+    if (directory := env.get(CREDENTIALS)) and (secrets := _tried(credential_layer, Path(directory), unreadable)):
+        layers.append(secrets)
+    if unreadable:
+        raise ConfigError("\n".join(unreadable))
+    return Layers(tuple(layers))
+
+
+def validated(layers: Layers) -> Config:
+    try:
+        return _Merged(layers.each).config
+    except ValidationError as exc:
+        raise config_error(layers.problems(exc, above=1)) from None  # pydantic's own text shows the values
+
+
+def _files(path: Path | None, etc: Path) -> list[Path]:
+    if path:
+        return [path]
+    main = etc / "edged.toml"
+    more = sorted(file for file in etc.glob("conf.d/*.toml") if not file.name.startswith("."))
+    return [main, *more] if main.exists() else more
+
+
+def _tried(layer: Callable[[Path], Layer], path: Path, unreadable: list[str]) -> Layer | None:
+    try:
+        return layer(path)
+    except ConfigError as exc:
+        unreadable.append(str(exc))
+        return None
+
+
+def _cameras(layer: Layer) -> Iterator[str]:
+    return (str(key[1]) for key in layer.lines if key[0] == "cameras" and len(key) > 1)
+
+
+class _Merged(BaseSettings):
+    """pydantic-settings lays the layers over each other; of its own sources none is read."""
+
+    config: Config
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__(layers=layers)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = cast(InitSettingsSource, init_settings).init_kwargs["layers"]
+        return tuple(InitSettingsSource(settings_cls, {"config": layer.values}) for layer in reversed(given))

@@ -1,0 +1,132 @@
+"""Problems as lines of text: `configs/barn.toml:14 cameras.stall1.fps = 300: must be 0..240 Hz; lower it`.
+
+Upstream: pydantic's errors and cross-checks. Downstream: the text of `ConfigError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from edged.config import MASK
+from edged.configfile.layers import Layer
+from edged.configfile.lines import Key
+from edged.configfile.schema import nearest, node
+from edged.configfile.words import dotted, example, shown
+from edged.errors import ConfigError
+
+# What pydantic found -> what is wanted; what to do.
+SENTENCES = {
+    "missing": ("must be given", "add {example}"),
+    "extra_forbidden": ("is not a known key", "{nearest}"),
+    "model_type": ("must be a table", "write its keys below a [{key}] header"),
+    "dict_type": ("must be a table", "write its keys below a [{key}] header"),
+    "int_type": ("must be {wanted}", "write digits, without quotes"),
+    "float_type": ("must be {wanted}", "write digits, without quotes"),
+    "finite_number": ("must be {wanted}", "write digits"),
+    "bool_type": ("must be {wanted}", "write it without quotes"),
+    "string_type": ("must be {wanted}", "write it in quotes"),
+    "path_type": ("must be {wanted}", "write it in quotes"),
+    "tuple_type": ("must be {wanted}", "write {example}"),
+    "literal_error": ("must be {noun}", "correct it"),
+    "greater_than": ("must be {limits}", "raise it"),
+    "greater_than_equal": ("must be {limits}", "raise it"),
+    "less_than": ("must be {limits}", "lower it"),
+    "less_than_equal": ("must be {limits}", "lower it"),
+    "too_short": ("must be {wanted}", "add what is missing"),
+    "too_long": ("must be {wanted}", "remove what is too much"),
+    "string_too_short": ("must not be empty", "write {example}"),
+    "string_too_long": ("must be {wanted}", "shorten it"),
+    "value_error": ("{said}", ""),
+}
+UNFORESEEN = ("{said}", "correct it")
+WITHOUT_VALUE = {"missing", "extra_forbidden"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One line, sortable by where it stands."""
+
+    rank: int  # of its source: files in the order they are read, environment, credentials
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """All sources, in rising priority."""
+
+    each: tuple[Layer, ...]
+
+    def owner(self, key: Key) -> int | None:
+        """Which source gave the key, or the nearest table above it; a list is of one source altogether."""
+        named = next((end for end, part in enumerate(key) if isinstance(part, int)), len(key))
+        for end in range(named, 0, -1):
+            for rank in reversed(range(len(self.each))):
+                if key[:end] in self.each[rank].lines:
+                    return rank
+        return None
+
+    def origin(self, key: Key) -> str:
+        """`configs/barn.toml:14`, `environment EDGED_MQTT__HOST`, `credential …/mqtt.password`, or `default`."""
+        rank = self.owner(key)
+        if rank is None or key not in self.each[rank].lines:
+            return "default"
+        return self.each[rank].origin(key)
+
+    def problem(self, key: Key, sentence: str, got: Any = None) -> Problem:
+        """`file:line key = got: sentence`; without `got` the value is not told."""
+        rank = self.owner(key)
+        if rank is None:
+            return Problem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
+        layer = self.each[rank]
+        value = "" if got is None else f" = {MASK if layer.hidden else shown(key, got)}"
+        return Problem(rank, layer.line(key), f"{layer.where(key)} {layer.called(key)}{value}: {sentence}")
+
+    def problems(self, error: ValidationError, above: int = 0) -> list[Problem]:
+        """Every error of a validation, the first `above` parts of its places left off."""
+        faults = filter(_counts, error.errors(include_url=False))
+        return [self._problem(fault["type"], fault["loc"][above:], fault) for fault in faults]
+
+    def _problem(self, kind: str, key: Key, fault: Any) -> Problem:
+        got = fault["input"]
+        if key[-1:] == ("[key]",):  # the name of a table is wrong, not what is in it
+            key, got = key[:-1], None
+        if kind == "missing" and isinstance(key[-1], int):  # a list that ends too early
+            kind, key = "too_short", key[:-1]
+        if kind in WITHOUT_VALUE or (kind == "value_error" and isinstance(got, dict)):
+            got = None
+        return self.problem(key, _sentence(kind, key, fault["msg"]), got)
+
+
+def _counts(fault: Any) -> bool:
+    """A list that is too short only because its bad elements are left out is not another problem."""
+    return bool(fault["type"] != "too_short" or len(fault["input"]) < fault["ctx"]["min_length"])
+
+
+def _sentence(kind: str, key: Key, said: str) -> str:
+    wanted, do = SENTENCES.get(kind, UNFORESEEN)
+    return (f"{wanted}; {do}" if do else wanted).format_map(_facts(key, said))
+
+
+def _facts(key: Key, said: str) -> dict[str, str]:
+    """What the sentences may speak of; an unknown key has no wanted value."""
+    here = node(key)
+    if here is None:
+        near = nearest(key)
+        return {"nearest": f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"}
+    return {
+        "said": said.removeprefix("Value error, "),
+        "key": dotted(key),
+        "wanted": here.wanted,
+        "noun": here.noun,
+        "limits": here.limits,
+        "example": example(key),
+    }
+
+
+def config_error(problems: Iterable[Problem]) -> ConfigError:
+    return ConfigError("\n".join(dict.fromkeys(problem.text for problem in sorted(problems))))

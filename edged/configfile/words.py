@@ -1,0 +1,64 @@
+"""Values and keys as TOML writes them, and as they may be shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edged.config import MASK, masked
+from edged.configfile.lines import Key
+from edged.configfile.schema import Node, node
+
+LONGEST = 72  # characters of a value in a message
+
+
+def toml(value: Any) -> str:
+    """A value in TOML; Source: toml.io v1.0.0."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{bare(name)} = {toml(item)}" for name, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(toml(item) for item in value)}]"
+    return str(value)  # numbers, dates
+
+
+def bare(name: str) -> str:
+    """One part of a key, quoted where TOML asks for it."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else toml(name)
+
+
+def dotted(key: Key) -> str:
+    """`cameras.stall1.masks[0]`"""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{bare(part)}" for part in key)
+    return "".join(parts).removeprefix(".")
+
+
+def shown(key: Key, value: Any) -> str:
+    """The value as it may be seen by anyone, in TOML, on one line. Of what holds others, only what it is."""
+    here = node(key)
+    if here is None or here.secret:
+        return MASK
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _list(value)
+    text = toml(masked(value) if isinstance(value, str) else value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _list(values: Sequence[Any]) -> str:
+    flat = all(isinstance(value, (int, float)) for value in values) and len(values) <= LONGEST // 8
+    return toml(values) if flat else f"a list of {len(values)}"
+
+
+def example(key: Key) -> str:
+    """How the key can be written: `size = [1280, 720]`."""
+    here = node(key) or Node({})
+    given = here.examples or [here.default]
+    return f"{dotted(key[-1:])} = {toml(given[0])}"
