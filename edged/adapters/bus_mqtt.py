@@ -10,13 +10,12 @@ import logging
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from edged.adapters.mqtt_link import EXPIRY_S, VERSIONS, Link, RefusedVersion, Unheard, tls_context
+from edged.adapters.mqtt_link import EXPIRY_S, Link, Versions, tls_context
 from edged.channel import Backoff
 from edged.config import Mqtt
 from edged.errors import BrokerLost, ConfigError
@@ -44,9 +43,7 @@ class MqttBus:
         self._root = f"{broker.base}/{device}/"
         self._presence = presence
         self._outbox = Outbox(queue, ns(EXPIRY_S))
-        self._versions = deque(VERSIONS if broker.protocol == "auto" else [broker.protocol])
-        self._proven: set[str] = set()  # versions that have connected in this run
-        self._unheard: set[str] = set()  # versions that got no answer since the last connection
+        self._versions = Versions(broker.protocol)
         self._backoff = Backoff(broker.reconnect_max_s)
         self._complaint: type[Exception] | None = None  # logged, and not yet over
         self._link: Link | None = None  # while connected
@@ -120,7 +117,7 @@ class MqttBus:
     def _connect_and_serve(self) -> None:
         link = Link(
             self._broker,
-            self._versions[0],
+            self._versions.current,
             client_id=self._device,
             will=self._letter(STATUS, self._presence("offline"), qos=1, retain=True),
             on_settled=self._settle,
@@ -137,10 +134,9 @@ class MqttBus:
 
     def _arrive(self, link: Link) -> None:
         self._connects += 1
-        self._proven.add(link.version)
+        self._versions.worked()
         again = "again " if self._complaint and self._connects > 1 else ""
         self._complaint = None
-        self._unheard.clear()
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
         self._outbox.repeat_state()
         self._post(STATUS, self._presence("online"), qos=1, retain=True)
@@ -174,18 +170,12 @@ class MqttBus:
 
     def _complain(self, lost: Exception) -> None:
         """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""
-        if self._may_be_the_version(lost):
-            self._unheard.add(self._versions[0])
-            self._versions.rotate(-1)
-            if len(self._unheard) < len(self._versions):
-                log.debug("%s; trying MQTT %s", lost, self._versions[0])
-                return
+        if self._versions.blame(lost):
+            log.debug("%s; trying MQTT %s", lost, self._versions.current)
+            return
         if self._complaint is not type(lost):
             self._complaint = type(lost)
             log.warning("%s; publishing waits, everything else goes on", lost)
-
-    def _may_be_the_version(self, lost: Exception) -> bool:
-        return isinstance(lost, RefusedVersion) or (isinstance(lost, Unheard) and self._versions[0] not in self._proven)
 
     @property
     def _user(self) -> str:

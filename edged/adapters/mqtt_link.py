@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,6 +49,32 @@ class RefusedVersion(Refused):
 
 class Unheard(BrokerLost):
     """Something is there but does not answer our greeting: busy starting, or of another MQTT version."""
+
+
+class Versions:
+    """Which MQTT version to try: the one that works, else the next when the last was not understood."""
+
+    def __init__(self, protocol: str) -> None:
+        self._rotation = deque(VERSIONS if protocol == "auto" else [protocol])
+        self._proven: set[str] = set()
+        self._unheard: set[str] = set()  # since the last connection
+
+    @property
+    def current(self) -> str:
+        return self._rotation[0]
+
+    def worked(self) -> None:
+        self._proven.add(self.current)
+        self._unheard.clear()
+
+    def blame(self, lost: Exception) -> bool:
+        """Whether the version may be to blame and another is worth a try before anything is made of it."""
+        unheard = isinstance(lost, Unheard) and self.current not in self._proven
+        if not (unheard or isinstance(lost, RefusedVersion)):
+            return False
+        self._unheard.add(self.current)
+        self._rotation.rotate(-1)
+        return len(self._unheard) < len(self._rotation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

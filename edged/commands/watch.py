@@ -1,0 +1,116 @@
+"""`edged watch`: poses and health of every box of a broker, live."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
+
+    from edged.adapters.mqtt_link import Message
+    from edged.config import Mqtt
+    from edged.watched import Watched
+
+VERB = "watch"
+SUMMARY = "Show poses and health from a broker, live."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="take the broker from this configuration")
+    parser.add_argument("--host", help="broker (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="its port (1883)")
+    parser.add_argument("--base", help="first topic level (edged)")
+    parser.add_argument("--device", default="+", help="one box only")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
+    parser.add_argument("--tls", action="store_true", help="encrypt")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (the system's)")
+    parser.add_argument("--jsonl", action="store_true", help="print every message as one line of JSON")
+    parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: there was a connection; 1: there was none."""
+    import threading  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    from edged.adapters.mqtt_listen import stop_after  # noqa: PLC0415
+    from edged.watched import Watched  # noqa: PLC0415
+
+    broker, stop = _broker(args), threading.Event()
+    watched = Watched(broker.base, time.monotonic_ns)
+    follow = _print if args.jsonl or not sys.stdout.isatty() else _show
+    stop_after(args.seconds, stop)
+    try:
+        return 0 if follow(broker, args, watched, stop) else 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _print(broker: Mqtt, args: argparse.Namespace, watched: Watched, stop: threading.Event) -> bool:
+    """A line per message on stdout, the connection on stderr."""
+    from edged.adapters.mqtt_listen import listen  # noqa: PLC0415
+    from edged.adapters.terminal_watch import plain  # noqa: PLC0415
+
+    def on_message(message: Message) -> None:
+        body = watched.take(message.topic, message.payload)
+        if body is not None:
+            line = {"topic": message.topic, "message": body}
+            print(json.dumps(line, ensure_ascii=False) if args.jsonl else plain(message.topic, body), flush=True)
+
+    def on_state(state: str) -> None:
+        print(f"edged watch: {state}", file=sys.stderr)
+
+    return listen(broker, _topic(broker, args), on_message, on_state, stop)
+
+
+def _show(broker: Mqtt, args: argparse.Namespace, watched: Watched, stop: threading.Event) -> bool:
+    """A live picture of everything."""
+    from edged.adapters.mqtt_listen import listen  # noqa: PLC0415
+    from edged.adapters.terminal_watch import live_watch  # noqa: PLC0415
+
+    states = [f"connecting to {broker.host}:{broker.port}"]
+
+    def on_message(message: Message) -> None:
+        watched.take(message.topic, message.payload)
+
+    with live_watch(watched, lambda: states[-1]):
+        return listen(broker, _topic(broker, args), on_message, lambda state: states.__setitem__(0, state), stop)
+
+
+def _topic(broker: Mqtt, args: argparse.Namespace) -> str:
+    return f"{broker.base}/{args.device}/#"
+
+
+def _broker(args: argparse.Namespace) -> Mqtt:
+    """The configuration's broker, where one is given, with what the command line says in its place."""
+    from pydantic import SecretStr, ValidationError  # noqa: PLC0415
+
+    from edged.config import Mqtt  # noqa: PLC0415
+    from edged.configfile import load  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    configured = load(args.config).mqtt if args.config else Mqtt()
+    asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
+    if args.password_file is not None:
+        asked["password"] = SecretStr(_password(args.password_file))
+    if args.tls or args.ca:
+        asked["tls"] = {**configured.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
+    try:
+        return Mqtt.model_validate(configured.model_dump() | asked)
+    except ValidationError as exc:
+        found = exc.errors()[0]
+        raise ConfigError(f"--{'.'.join(map(str, found['loc'])) or 'password-file'}: {found['msg']}") from exc
+
+
+def _password(path: Path) -> str:
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return path.read_text().partition("\n")[0]
+    except OSError as exc:
+        raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc

@@ -1,0 +1,91 @@
+"""What a watcher knows, from messages alone: boxes, their cameras, who is there, and what was lost on the way.
+
+Upstream: messages of any number of boxes below one base topic. Downstream: a view. Pure, but for the clock given in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edged.units import NS_PER_S
+
+RATE_MESSAGES = 50  # arrivals the rate is taken from
+FRESH_NS = 10 * NS_PER_S  # without poses for so long, the rate is 0
+
+Body = Mapping[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class SeenCamera:
+    """One camera, as far as its messages tell."""
+
+    status: Body = field(default_factory=dict)
+    poses: Body = field(default_factory=dict)
+    lost: int = 0  # poses messages that were sent and did not arrive
+    arrivals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_MESSAGES))
+
+    def take(self, poses: Body, now_ns: int) -> None:
+        before, number = self.poses.get("seq"), poses.get("seq")
+        if isinstance(before, int) and isinstance(number, int) and number > before:
+            self.lost += number - before - 1
+        self.poses = poses
+        self.arrivals_ns.append(now_ns)
+
+    def rate_hz(self, now_ns: int) -> float:
+        """Poses messages per second, lately."""
+        recent = [at for at in self.arrivals_ns if now_ns - at < FRESH_NS]
+        return (len(recent) - 1) * NS_PER_S / max(recent[-1] - recent[0], 1) if len(recent) > 1 else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class SeenBox:
+    """One device, as far as its messages tell."""
+
+    status: Body = field(default_factory=dict)
+    info: Body = field(default_factory=dict)
+    health: Body = field(default_factory=dict)
+    cameras: dict[str, SeenCamera] = field(default_factory=dict)
+
+
+class Watched:
+    """Everything below a base topic. Messages of other senders are passed over."""
+
+    def __init__(self, base: str, clock: Callable[[], int]) -> None:
+        self._prefix = f"{base}/"
+        self._clock = clock
+        self.boxes: dict[str, SeenBox] = {}
+
+    def take(self, topic: str, payload: bytes) -> Body | None:
+        """The message, or None when it is not one of ours."""
+        body = _object(payload)
+        device, *levels = topic.removeprefix(self._prefix).split("/")
+        match levels:
+            case _ if body is None or not topic.startswith(self._prefix):
+                return None
+            case ["status" | "info" | "health" as kind]:
+                setattr(self._box(device), kind, body)
+            case ["cam", camera, "status"]:
+                self._camera(device, camera).status = body
+            case ["cam", camera, "poses"]:
+                self._camera(device, camera).take(body, self._clock())
+            case _:
+                return None
+        return body
+
+    def _box(self, device: str) -> SeenBox:
+        return self.boxes.setdefault(device, SeenBox())
+
+    def _camera(self, device: str, camera: str) -> SeenCamera:
+        return self._box(device).cameras.setdefault(camera, SeenCamera())
+
+
+def _object(payload: bytes) -> Body | None:
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None

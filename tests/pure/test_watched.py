@@ -1,0 +1,75 @@
+"""What can be told from messages alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edged.watched import Watched
+
+S = 1_000_000_000
+
+
+class Hand:
+    now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def watched(hand: Hand) -> Watched:
+    return Watched("site/edged", hand)
+
+
+def pose(seq: int) -> bytes:
+    return json.dumps({"seq": seq}).encode()
+
+
+def test_boxes_and_cameras_appear_with_their_first_message(watched: Watched) -> None:
+    watched.take("site/edged/box/status", b'{"state":"online"}')
+    watched.take("site/edged/box/cam/a/status", b'{"state":"lost"}')
+    assert watched.boxes["box"].status["state"] == "online"
+    assert watched.boxes["box"].cameras["a"].status["state"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lost"),
+    [((0, 1, 2), 0), ((0, 3), 2), ((7,), 0), ((9, 0, 1), 0)],
+    ids=["none", "two", "joined late", "restarted"],
+)
+def test_gaps_in_the_numbers_are_messages_lost(watched: Watched, numbers: tuple[int, ...], lost: int) -> None:
+    for number in numbers:
+        watched.take("site/edged/box/cam/a/poses", pose(number))
+    assert watched.boxes["box"].cameras["a"].lost == lost
+
+
+def test_the_rate_is_that_of_late_arrivals_and_fades_to_none(watched: Watched, hand: Hand) -> None:
+    for number in range(11):
+        hand.now_ns = number * S // 10
+        watched.take("site/edged/box/cam/a/poses", pose(number))
+    camera = watched.boxes["box"].cameras["a"]
+    assert camera.rate_hz(hand.now_ns) == 10
+    assert camera.rate_hz(hand.now_ns + 60 * S) == 0
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("other/box/status", b"{}"),
+        ("site/edged/box/cam/a/snapshot", b"{}"),
+        ("site/edged/box/status", b"\xff\xd8"),
+        ("site/edged/box/status", b"[]"),
+        ("site/edged/box", b"{}"),
+    ],
+    ids=["another base", "another kind", "a picture", "a list", "no kind"],
+)
+def test_what_is_not_ours_is_passed_over(watched: Watched, topic: str, payload: bytes) -> None:
+    assert watched.take(topic, payload) is None
+    assert watched.boxes == {}
