@@ -42,7 +42,7 @@ def unit(name: str) -> dict[str, Any]:
 
 def _name(value: str) -> str:
     if not re.fullmatch(NAME, value):
-        raise ValueError("must be 1 to 63 of a-z 0-9 _ - and start with a letter or digit; it becomes a topic level")
+        raise ValueError("must be 1 to 63 of a-z 0-9 _ -, a letter or digit first; it becomes a topic level")
     return value
 
 

@@ -30,9 +30,10 @@ def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> lis
 
 def _models(models: Models, cards: Mapping[str, Card], classes: Iterable[str] | None) -> Iterator[Finding]:
     yield from _model(("models", "detector"), models.detector, "detect", cards)
+    chosen = "pose" in models.model_fields_set  # the defaults may offer more than a chosen detector finds
     for label, name in models.pose.items():
         yield from _model(("models", "pose", label), name, "pose", cards)
-        if classes is not None and label not in classes:
+        if chosen and classes is not None and label not in classes:
             yield ("models", "pose", label), name, _unknown(label, classes)
 
 

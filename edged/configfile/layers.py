@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Layer:
     """One source. `lines` holds every key it gives, tables too; 0 where a source has no lines."""
 
     place: str  # "configs/barn.toml", "environment", "credential"
-    values: dict[str, Any]
+    values: dict[str, Any] = field(repr=False)  # secrets among them
     lines: dict[Key, int]
     called: Callable[[Key], str] = dotted  # what a key is called there
     hidden: bool = False  # its values are never shown
@@ -68,7 +68,7 @@ def file_layer(path: Path) -> Layer:
     except RecursionError:
         raise ConfigError(f"{path}: lists or tables lie too deep in each other; flatten them") from None
     except ValueError as exc:  # TOMLDecodeError, and numbers beyond Python's longest
-        raise ConfigError(_syntax(path, str(exc))) from exc
+        raise ConfigError(_syntax(path, text, str(exc))) from exc
 
 
 def _text(path: Path) -> str:
@@ -86,16 +86,16 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}:{line}: byte 0x{data[exc.start]:02x} is not UTF-8; save the file as UTF-8") from exc
 
 
-def _syntax(path: Path, said: str) -> str:
+def _syntax(path: Path, text: str, said: str) -> str:
     """tomllib's complaint with its line in front; it never quotes the text, which may be a password."""
     place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$", said)
     if not place:
         return f"{path}: not TOML: {said}; correct it"
     said = said[: place.start()]
     hint = next((hint for start, hint in SYNTAX.items() if said.startswith(start)), None)
-    where = f"{path}:{place[1]}" if place[1] else f"{path}, at its end"
+    line = place[1] or text.rstrip().count("\n") + 1
     column = f" at column {place[2]}" if place[2] else ""
-    return f"{where}: {hint or f'not TOML{column}: {said}; correct it'}"
+    return f"{path}:{line}: {hint or f'not TOML{column}: {said}; correct it'}"
 
 
 def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:
@@ -108,7 +108,7 @@ def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Laye
     values: dict[str, Any] = {}
     for key, variable in names.items():
         _put(values, key, _typed(key, environment[variable]))
-    return Layer("environment", values, _mentions(names), lambda key: _variable(key, names))
+    return Layer("environment", values, _mentions(names), lambda key: _called(key, names) or _variable(key))
 
 
 def _key(variable: str, cameras: set[str]) -> Key:
@@ -119,14 +119,18 @@ def _key(variable: str, cameras: set[str]) -> Key:
     return tuple(key)
 
 
-def _variable(key: Key, names: Mapping[Key, str]) -> str:
-    """The variable that gave the key, or one below it, or the one that would."""
+def _variable(key: Key) -> str:
+    """The variable that would give the key."""
+    return PREFIX + LEVEL.join(str(part) for part in key).upper().replace("-", "_")
+
+
+def _called(key: Key, names: Mapping[Key, str]) -> str | None:
+    """The name of what gave the key, or of what gave one below it."""
     for end in range(len(key), 0, -1):
         if key[:end] in names:
             rest = dotted(key[end:])
             return names[key[:end]] + (f".{rest}" if rest and not rest.startswith("[") else rest)
-    below = (variable for other, variable in names.items() if other[: len(key)] == key)
-    return next(below, PREFIX + LEVEL.join(str(part) for part in key).upper().replace("-", "_"))
+    return next((name for other, name in names.items() if other[: len(key)] == key), None)
 
 
 def credential_layer(directory: Path) -> Layer:
@@ -138,12 +142,13 @@ def credential_layer(directory: Path) -> Layer:
         files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as exc:
         raise ConfigError(f"environment {CREDENTIALS} = {directory}: {exc.strerror}; unset it or correct it") from exc
-    keys: dict[Key, Path] = {tuple(path.name.split(".")): path for path in files}
+    names: dict[Key, str] = {tuple(path.name.split(".")): str(path) for path in files}
     values: dict[str, Any] = {}
-    for key, path in keys.items():
+    for key, name in names.items():
         here = node(key)
-        _put(values, key, str(path) if here and here.path else _typed(key, _secret(path)))
-    return Layer("credential", values, _mentions(keys), lambda key: str(directory / dotted(key)), hidden=True)
+        _put(values, key, name if here and here.path else _typed(key, _secret(Path(name))))
+    missing = str(directory)  # of a key that no file gives
+    return Layer("credential", values, _mentions(names), lambda key: _called(key, names) or missing, hidden=True)
 
 
 def _secret(path: Path) -> str:

@@ -34,7 +34,6 @@ SENTENCES = {
     "literal_error": ("must be {noun}", "correct it"),
     "greater_than": ("must be {limits}", "raise it"),
     "greater_than_equal": ("must be {limits}", "raise it"),
-    "less_than": ("must be {limits}", "lower it"),
     "less_than_equal": ("must be {limits}", "lower it"),
     "too_short": ("must be {wanted}", "add what is missing"),
     "too_long": ("must be {wanted}", "remove what is too much"),

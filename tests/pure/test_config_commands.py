@@ -1,0 +1,140 @@
+import argparse
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edged.commands import check, config
+from edged.errors import ConfigError
+
+BARN = Path(__file__).parents[2] / "configs/barn.toml"
+SIZED = '[cameras.a]\nsource = "0"\nsize = [640, 480]\n'
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("EDGED_") or name == "CREDENTIALS_DIRECTORY"]:
+        monkeypatch.delenv(variable)
+
+
+def run(module: object, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    module.arguments(parser)  # type: ignore[attr-defined]
+    return int(module.run(parser.parse_args(words)))  # type: ignore[attr-defined]
+
+
+def refused(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "F"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        run(check, str(file))
+    return [line.replace(str(file), "F") for line in str(caught.value).splitlines()]
+
+
+def test_a_good_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(check, str(BARN)) == 0
+    assert capsys.readouterr().out == (
+        f"ok: 3 cameras, broker 192.168.20.2:1883, detector det-person-horse; read {BARN}\n"
+    )
+
+
+def test_cameras_that_are_off_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "f"
+    file.write_text(SIZED + '[cameras.b]\nsource = "1"\nenabled = false')
+    run(check, str(file))
+    assert capsys.readouterr().out.startswith("ok: 1 camera (1 not enabled), ")
+
+
+def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
+    assert refused(tmp_path, "version = 2\nmodels.detector = 'none'") == ["F:1 version = 2: must be 1; correct it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (
+            'models.detector = "det-person-hors"',
+            'F:1 models.detector = "det-person-hors": is not in the catalogue; did you mean det-person-horse?',
+        ),
+        (
+            'models.detector = "xyzzy"',
+            'F:1 models.detector = "xyzzy": is not in the catalogue; see `edged models list`',
+        ),
+        (
+            'models.pose.person = "det-person-horse"',
+            'F:1 models.pose.person = "det-person-horse": is a card of task detect; want one of task pose: ',
+        ),
+        (
+            'models.pose.cat = "rtmpose-t-lsp14"',
+            "F:1 models.pose.cat = \"rtmpose-t-lsp14\": the detector does not know 'cat'; "
+            "want one of person, horse, or another models.detector",
+        ),
+        (
+            SIZED + 'classes = ["horse",\n "cat"]',
+            "F:5 cameras.a.classes[1] = \"cat\": the detector does not know 'cat'; want one of person, horse",
+        ),
+        (SIZED + "thresholds.cat = 0.5", "F:4 cameras.a.thresholds.cat = 0.5: the detector does not know 'cat'; "),
+        (
+            SIZED + '[cameras.a.fixed]\nlabel = "mare"\nbox = [0, 0, 9, 9]',
+            "F:5 cameras.a.fixed.label = \"mare\": the detector does not know 'mare'; ",
+        ),
+        (
+            SIZED + "roi = [0, 0, 641, 480]",
+            "F:4 cameras.a.roi = [0, 0, 641, 480]: must lie inside the upright image of 640 x 480 px; "
+            "correct it, or size and rotate",
+        ),
+        (
+            SIZED + "rotate = 90\nroi = [0, 0, 640, 480]",
+            "F:5 cameras.a.roi = [0, 0, 640, 480]: must lie inside the upright image of 480 x 640 px; ",
+        ),
+        (
+            SIZED + '[cameras.a.fixed]\nlabel = "horse"\nbox = [-1, 0, 9, 9]',
+            "F:6 cameras.a.fixed.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 px; ",
+        ),
+        (
+            SIZED + "masks = [[[0, 0], [9, 0], [9, 9]],\n[[0, 0], [9, 0], [9, 481]]]",
+            "F:5 cameras.a.masks[1] = a list of 3: must lie inside the upright image of 640 x 480 px; ",
+        ),
+        (
+            '[cameras.a]\nsource = "rtsp://u:hunter2@h/s"\n[cameras.b]\nsource = "rtsp://u:hunter2@h/s"',
+            'F:4 cameras.b.source = "rtsp://***@h/s": is also the source of cameras.a; remove one of them',
+        ),
+        (
+            'models.catalogue = "/nowhere"',
+            'F:1 models.catalogue = "/nowhere": /nowhere: not a directory; want one with model cards (*.toml)',
+        ),
+    ],
+)
+def test_what_no_single_key_can_tell(text: str, want: str, tmp_path: Path) -> None:
+    lines = refused(tmp_path, text)
+    assert len(lines) == 1
+    assert lines[0].startswith(want)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIZED + "rotate = 270\nroi = [0, 0, 480, 640]",
+        '[cameras.a]\nsource = "clip.mp4"\n[cameras.b]\nsource = "clip.mp4"',
+        '[cameras.a]\nsource = "0"\n[cameras.b]\nsource = "0"\nenabled = false',
+        '[cameras.a]\nsource = "0"\nroi = [0, 0, 9000, 9000]',
+        'models.detector = "rtmdet-nano-person"',
+    ],
+    ids=["turned", "one file twice", "the other is off", "size not given", "default pose models"],
+)
+def test_what_is_no_contradiction(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text(text)
+    assert run(check, str(file)) == 0
+
+
+def test_schema_reference_and_show_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    run(config, "schema")
+    assert json.loads(capsys.readouterr().out)["properties"]["mqtt"]
+    run(config, "reference")
+    assert capsys.readouterr().out == BARN.with_name("reference.toml").read_text("utf-8")
+    run(config, "show", str(BARN), "--origin")
+    assert f'id = "barn-east"  # {BARN}:7\n' in capsys.readouterr().out
+    run(config, "show", str(BARN))
+    assert "#" not in capsys.readouterr().out
