@@ -59,4 +59,6 @@ class Bus(Protocol):
     """Where messages leave. `publish` never blocks: it is bounded, and what it drops is counted."""
 
     def publish(self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False) -> None: ...
+    @property
+    def figures(self) -> dict[str, Any]: ...  # for `health`: connected, protocol, reconnects, and the tally
     def close(self) -> None: ...

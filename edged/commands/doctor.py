@@ -1,0 +1,45 @@
+"""`edged doctor`: check everything, and say how to fix what fails."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+VERB = "doctor"
+SUMMARY = "Check models, cameras, broker, permissions and clock, and say how to fix what fails."
+
+MARKS = {True: "✓", False: "✗", None: "–"}
+COLOURS = {True: "\033[32m", False: "\033[31m", None: "\033[2m"}
+PLAIN = "\033[0m"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: nothing failed; 1: something did."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from edged.adapters.doctor import examine  # noqa: PLC0415
+
+    findings = []
+    for finding in examine(args.config):
+        findings.append(finding)
+        if not args.json:
+            print(_line(finding.ok, finding.check, finding.said, finding.do), flush=True)
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    failed = sum(finding.ok is False for finding in findings)
+    if failed and not args.json:
+        print(f"\n{failed} of {len(findings)} checks failed")
+    return 1 if failed else 0
+
+
+def _line(ok: bool | None, check: str, said: str, do: str) -> str:
+    mark = f"{COLOURS[ok]}{MARKS[ok]}{PLAIN}" if sys.stdout.isatty() else MARKS[ok]
+    said = said.replace("\n", "\n" + " " * 4)
+    return f"{mark} {check}: {said}" + (f"\n    → {do}" if do else "")
