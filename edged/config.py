@@ -42,7 +42,7 @@ def unit(name: str) -> dict[str, Any]:
 
 def _name(value: str) -> str:
     if not re.fullmatch(NAME, value):
-        raise ValueError("must be 1 to 63 of a-z 0-9 _ -, a letter or digit first; it becomes a topic level")
+        raise ValueError("must be 1 to 63 of a-z 0-9 _ -, a letter or digit first")
     return value
 
 
@@ -375,4 +375,8 @@ class Config(Section):
     compute: Compute = Compute()
     mqtt: Mqtt = Mqtt()
     publish: Publish = Publish()
-    cameras: dict[Name, Camera] = Field({}, description="The cameras, by name; the name is a topic level.")
+    cameras: dict[Name, Camera] = Field(
+        {},
+        json_schema_extra={"additionalProperties": False},
+        description="The cameras, by name; the name is a topic level.",
+    )

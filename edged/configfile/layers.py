@@ -60,6 +60,28 @@ class Layer:
         return next((self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), 0)
 
 
+def site_files(etc: Path) -> list[Path]:
+    """edged.toml, then conf.d/*.toml by name, as far as they are there; what editors hide there is not ours.
+
+    Raises `ConfigError` where that cannot be seen.
+    """
+    return [*_listed(etc, "edged.toml"), *_listed(etc / "conf.d", "*.toml")]
+
+
+def _listed(directory: Path, pattern: str) -> list[Path]:
+    try:
+        found = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise ConfigError(_unreadable(directory, exc)) from exc
+    return [path for path in found if path.match(pattern) and not path.name.startswith(".")]
+
+
+def _unreadable(path: Path, exc: OSError) -> str:
+    return f"{path}: {UNREADABLE.get(type(exc), f'{exc.strerror}; check the path')}"
+
+
 def file_layer(path: Path) -> Layer:
     """Raises `ConfigError`: `configs/barn.toml:3: …`."""
     text = _text(path)
@@ -76,7 +98,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as exc:
-        raise ConfigError(f"{path}: {UNREADABLE.get(type(exc), f'{exc.strerror}; check the path')}") from exc
+        raise ConfigError(_unreadable(path, exc)) from exc
     if len(data) > LARGEST:
         raise ConfigError(f"{path}: larger than {LARGEST >> 20} MiB; name a configuration file")
     try:

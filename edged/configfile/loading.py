@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from edged.config import Config
-from edged.configfile.layers import CREDENTIALS, Layer, credential_layer, environment_layer, file_layer
+from edged.configfile.layers import CREDENTIALS, Layer, credential_layer, environment_layer, file_layer, site_files
 from edged.configfile.problems import Layers, config_error
 from edged.errors import ConfigError
 
@@ -32,7 +32,8 @@ def read(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc:
     """All sources, unvalidated. Raises `ConfigError` with a line for every source that cannot be read."""
     env = os.environ if env is None else env
     unreadable: list[str] = []
-    layers = [layer for file in _files(path, etc) if (layer := _tried(file_layer, file, unreadable))]
+    files = [path] if path else site_files(etc)
+    layers = [layer for file in files if (layer := _tried(file_layer, file, unreadable))]
     cameras = {name for layer in layers for name in _cameras(layer)}
     layers.append(environment_layer(env, cameras))
     if (directory := env.get(CREDENTIALS)) and (secrets := _tried(credential_layer, Path(directory), unreadable)):
@@ -47,14 +48,6 @@ def validated(layers: Layers) -> Config:
         return _Merged(layers.each).config
     except ValidationError as exc:
         raise config_error(layers.problems(exc, above=1)) from None  # pydantic's own text shows the values
-
-
-def _files(path: Path | None, etc: Path) -> list[Path]:
-    if path:
-        return [path]
-    main = etc / "edged.toml"
-    more = sorted(file for file in etc.glob("conf.d/*.toml") if not file.name.startswith("."))
-    return [main, *more] if main.exists() else more
 
 
 def _tried(layer: Callable[[Path], Layer], path: Path, unreadable: list[str]) -> Layer | None:

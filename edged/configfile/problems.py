@@ -61,9 +61,8 @@ class Layers:
     each: tuple[Layer, ...]
 
     def owner(self, key: Key) -> int | None:
-        """Which source gave the key, or the nearest table above it; a list is of one source altogether."""
-        named = next((end for end, part in enumerate(key) if isinstance(part, int)), len(key))
-        for end in range(named, 0, -1):
+        """Which source has the last word on the key, or else on the nearest table above it."""
+        for end in range(len(key), 0, -1):
             for rank in reversed(range(len(self.each))):
                 if key[:end] in self.each[rank].lines:
                     return rank

@@ -177,7 +177,7 @@ def test_a_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: P
 
 
 def test_a_credential_keeps_everything_but_the_last_newline(tmp_path: Path) -> None:
-    env = credentials(tmp_path, mqtt__password=" a\nb\n\n", mqtt__username="u")
+    env = credentials(tmp_path, mqtt__password=" a\nb\n\n", mqtt__username="u", __hidden="not ours")
     assert load(env=env, etc=tmp_path).mqtt.password.get_secret_value() == " a\nb\n"
 
 
@@ -210,4 +210,5 @@ def test_the_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) 
     file.write_text('mqtt.password = "hunter2"')
     with pytest.raises(ConfigError) as caught:
         load(file, env={})
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

@@ -3,7 +3,10 @@
 import os
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import ValidationError
@@ -123,7 +126,11 @@ ROWS = {
     # rules of our own
     "name_of_a_camera": (
         '[cameras."Stall 1"]\nsource = "0"',
-        'F:1 cameras."Stall 1": must be 1 to 63 of a-z 0-9 _ -, a letter or digit first; it becomes a topic level',
+        'F:1 cameras."Stall 1": must be 1 to 63 of a-z 0-9 _ -, a letter or digit first',
+    ),
+    "line_break_in_a_name": (
+        'models.detector = "a\\n"',
+        'F:1 models.detector = "a\\n": must be 1 to 63 of a-z 0-9 _ -, a letter or digit first',
     ),
     "topic": (
         'mqtt.base = "/edged/#"',
@@ -133,6 +140,11 @@ ROWS = {
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',
         'F:1 mqtt.host = "mqtt://10.0.0.2:1883": must be a host name or address alone; the port goes to mqtt.port, '
+        "TLS to [mqtt.tls]",
+    ),
+    "port_in_host": (
+        'mqtt.host = "broker:1883"',
+        'F:1 mqtt.host = "broker:1883": must be a host name or address alone; the port goes to mqtt.port, '
         "TLS to [mqtt.tls]",
     ),
     "region_turned": (
@@ -268,12 +280,29 @@ def test_a_file_that_cannot_be_read(make: object, want: str, tmp_path: Path) -> 
     assert str(caught.value).replace(str(tmp_path / "f"), "F") == want
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_read_access(tmp_path: Path) -> None:
-    file = tmp_path / "f"
-    file.touch(mode=0o000)
-    with pytest.raises(ConfigError, match="may not be read by this user; give it read access"):
-        load(file, env={})
+@contextmanager
+def plain_user() -> Iterator[None]:
+    """Root may read every file; somebody else may not."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("closed", ["edged.toml", "conf.d", "."])
+def test_what_may_not_be_read_is_not_taken_for_absent(closed: str) -> None:
+    with TemporaryDirectory() as directory:  # not below tmp_path, which is closed to others altogether
+        etc = Path(directory)
+        etc.chmod(0o755)
+        (etc / "edged.toml").touch()
+        (etc / "conf.d").mkdir()
+        (etc / closed).chmod(0o000)
+        with plain_user(), pytest.raises(ConfigError) as caught:
+            load(etc=etc, env={})
+        etc.chmod(0o755)
+    assert str(caught.value) == f"{etc / closed}: may not be read by this user; give it read access"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"# nothing\n", b"\xef\xbb\xbf# saved on Windows\r\n"])

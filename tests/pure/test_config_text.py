@@ -95,6 +95,12 @@ def test_what_is_shown_loads_to_the_same(name: str, tmp_path: Path) -> None:
     assert config(tmp_path, show(loaded)) == loaded
 
 
+def test_names_and_texts_of_any_kind_are_shown_as_toml(tmp_path: Path) -> None:
+    odd = 'a\x7f\u2028\\ " \t \U0001f40e'
+    loaded = Config.model_validate({"device": {"name": odd}, "models": {"pose": {odd: "x", "": "y"}}})
+    assert config(tmp_path, show(loaded)) == loaded
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     text = '[mqtt]\nusername="u"\npassword="hunter2"\n[cameras.a]\nsource="rtsp://me:hunter2@h/s"\npassword="hunter2"'
     shown = show(config(tmp_path, text))
