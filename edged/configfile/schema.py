@@ -28,8 +28,8 @@ PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "
 @cache
 def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12; `unit` is a keyword of ours."""
-    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "edged configuration"}
-    return Config.model_json_schema() | about
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect} | Config.model_json_schema() | {"title": "edged configuration"}
 
 
 @dataclass(frozen=True, slots=True)
