@@ -112,18 +112,13 @@ def _sentence(kind: str, key: Key, said: str) -> str:
 
 def _facts(key: Key, said: str) -> dict[str, str]:
     """What the sentences may speak of; an unknown key has no wanted value."""
+    facts = {"said": said.removeprefix("Value error, "), "key": dotted(key)}
     here = node(key)
     if here is None:
         near = nearest(key)
-        return {"nearest": f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"}
-    return {
-        "said": said.removeprefix("Value error, "),
-        "key": dotted(key),
-        "wanted": here.wanted,
-        "noun": here.noun,
-        "limits": here.limits,
-        "example": example(key),
-    }
+        facts["nearest"] = f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
+        return facts
+    return facts | {"wanted": here.wanted, "noun": here.noun, "limits": here.limits, "example": example(key)}
 
 
 def config_error(problems: Iterable[Problem]) -> ConfigError:
