@@ -41,7 +41,8 @@ class Crop:
         """Points (K, 2) from net pixels to image pixels."""
         scale = np.float32(self.width / self.net_wh[0])
         corner = np.array([self.cx - self.width / 2, self.cy - self.height / 2], np.float32)
-        return xy_net * scale + corner
+        points: F32 = xy_net * scale + corner
+        return points
 
 
 def cut(image: U8, crop: Crop) -> U8:

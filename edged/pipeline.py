@@ -74,7 +74,7 @@ class Pipeline:
         """A carried box, moved onto its keypoints; None when they show nobody."""
         keypoints, box = sight.keypoints[row], sight.boxes.xyxy[row]
         if keypoints is None:
-            return box
+            return np.asarray(box, np.float32)
         pose = self._poses[self._classes[sight.boxes.label[row]]]
         return box_from_keypoints(keypoints, pose.score, box)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edged.decode.nms import iou
 from edged.frame import F32, X0, X1, Y0, Y1, Boxes, Focus
+
+Flags = NDArray[np.bool_]
 
 FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
@@ -19,18 +22,21 @@ def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> 
     boxes, met = boxes.take(kept), met[kept]
     if len(boxes) <= focus.limit:
         return boxes
+    return boxes.take(np.argsort(-_rank(boxes, met, focus, size_wh), kind="stable")[: focus.limit])
+
+
+def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F32:
+    if focus.pick == "score":
+        return boxes.score
     rank = _size(boxes) if focus.pick == "largest" else _nearness(boxes, focus, size_wh)
-    rank = boxes.score if focus.pick == "score" else np.where(met, rank * INCUMBENT, rank)
-    return boxes.take(np.argsort(-rank, kind="stable")[: focus.limit])
+    return rank * np.where(met, np.float32(INCUMBENT), np.float32(1))
 
 
-def _met(boxes: Boxes, known: Boxes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _met(boxes: Boxes, known: Boxes) -> Flags:
     """(N,) whether each box shows a known subject of its class."""
     if not len(boxes) or not len(known):
         return np.zeros(len(boxes), bool)
-    same: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        (iou(boxes.xyxy, known.xyxy) >= SAME) & (boxes.label[:, None] == known.label[None, :])
-    ).any(axis=1)
+    same: Flags = ((iou(boxes.xyxy, known.xyxy) >= SAME) & (boxes.label[:, None] == known.label[None, :])).any(axis=1)
     return same
 
 

@@ -140,8 +140,7 @@ class Link:
     @property
     def ready(self) -> bool:
         """Whether one more message may be sent now; no when the broker does not read or acknowledge."""
-        written = self._unwritten is None and not self._client.want_write()
-        return written and self._end is None and len(self._unacknowledged) < UNACKNOWLEDGED
+        return self._end is None and self._unwritten is None and len(self._unacknowledged) < UNACKNOWLEDGED
 
     @property
     def unsettled(self) -> list[Letter]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.config import Config
-    from edged.configfile.problems import Layers, Problem
+    from edged.configfile.problems import Layers
 
 VERB = "check"
 SUMMARY = "Check a configuration; print every problem as file:line, key, got, wanted."
@@ -19,27 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.configfile.loading import read, validated  # noqa: PLC0415
-    from edged.configfile.problems import config_error  # noqa: PLC0415
+    from edged.configfile.crosscheck import consistent  # noqa: PLC0415
+    from edged.configfile.loading import read  # noqa: PLC0415
 
     layers = read(args.file)
-    config = validated(layers)
-    if problems := _contradictions(config, layers):
-        raise config_error(problems)
-    print(_well(config, layers))
+    print(_well(consistent(layers), layers))
     return 0
-
-
-def _contradictions(config: Config, layers: Layers) -> list[Problem]:
-    from edged.configfile.crosscheck import crosscheck  # noqa: PLC0415
-    from engines.catalogue import load  # noqa: PLC0415
-    from engines.errors import CardError  # noqa: PLC0415
-
-    try:
-        cards = load(config.models.catalogue)
-    except CardError as exc:
-        return [layers.problem(("models", "catalogue"), str(exc), str(config.models.catalogue))]
-    return crosscheck(config, layers, cards)
 
 
 def _well(config: Config, layers: Layers) -> str:

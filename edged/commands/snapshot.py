@@ -49,7 +49,7 @@ def _chosen(config: Config, name: str | None, source: str | None) -> tuple[str, 
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if source is not None:
-        return name or "snapshot", _made_for(source)
+        return name or "snapshot", made_for(source)
     if name is None and len(config.cameras) == 1:
         name = next(iter(config.cameras))
     if name not in config.cameras:
@@ -58,16 +58,18 @@ def _chosen(config: Config, name: str | None, source: str | None) -> tuple[str, 
     return name, config.cameras[name]
 
 
-def _made_for(source: str) -> Camera:
+def made_for(source: str, **options: object) -> Camera:
+    """A camera of that source. Raises `ConfigError` for what cannot be one."""
     from pydantic import ValidationError  # noqa: PLC0415
 
-    from edged.config import Camera  # noqa: PLC0415
+    from edged.config import Camera, masked  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     try:
-        return Camera(source=source)
+        return Camera.model_validate({"source": source, **options})
     except ValidationError as exc:
-        raise ConfigError(f"--source {source}: {exc.errors()[0]['msg'].removeprefix('Value error, ')}") from exc
+        fault = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{masked(source)}: {fault}") from None
 
 
 def _line(subject: Subject, sure_from: dict[str, float]) -> str:

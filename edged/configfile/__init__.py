@@ -3,7 +3,8 @@
 `load` is what the daemon calls; the rest serves `edged check`, `edged config` and reloads.
 """
 
+from edged.configfile.crosscheck import load_consistent
 from edged.configfile.loading import load
 from edged.configfile.text import changes
 
-__all__ = ["changes", "load"]
+__all__ = ["changes", "load", "load_consistent"]

@@ -1,19 +1,40 @@
 """What no single key can tell: models and classes against the catalogue, regions against the image, one source twice.
 
-Upstream: a valid configuration. Downstream: `edged check`.
+Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, which refuses to start on any of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
 from edged.config import Camera, Config, Models
 from edged.configfile.lines import Key
-from edged.configfile.problems import Layers, Problem
+from edged.configfile.loading import read, validated
+from edged.configfile.problems import Layers, Problem, config_error
 from engines.card import Card
+from engines.catalogue import load as load_cards
+from engines.errors import CardError
 
 Finding = tuple[Key, object, str]  # key, its value, what is wanted and what to do
+
+
+def load_consistent(path: Path | None = None) -> Config:
+    """As `load`, and without contradictions; raises `ConfigError` with a line for every problem."""
+    return consistent(read(path))
+
+
+def consistent(layers: Layers) -> Config:
+    """The configuration of these layers, checked in itself and against the catalogue."""
+    config = validated(layers)
+    try:
+        cards = load_cards(config.models.catalogue)
+    except CardError as exc:
+        raise config_error([layers.problem(("models", "catalogue"), str(exc), str(config.models.catalogue))]) from exc
+    if problems := crosscheck(config, layers, cards):
+        raise config_error(problems)
+    return config
 
 
 def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> list[Problem]:

@@ -1,0 +1,98 @@
+"""`edged infer`: the same pipeline on images, folders and videos, one message per frame on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.adapters.planes import Engines
+    from edged.config import Camera, Models
+    from edged.frame import Frame, Result
+
+VERB = "infer"
+SUMMARY = "Run detection and pose on images, folders or videos; print what is seen in every frame."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or video")
+    parser.add_argument("--jsonl", action="store_true", help="one `poses` message per line, as published over MQTT")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file, for its models")
+    parser.add_argument("--detector", metavar="CARD", help="detector, by its name in `edged models list`")
+    parser.add_argument(
+        "--pose", action="append", default=[], metavar="[CLASS=]CARD", help="pose model of a class (person); repeatable"
+    )
+    parser.add_argument("--classes", metavar="LIST", help="classes looked for, as in person,horse")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="least detector score (that of the card)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: every path was read; 1: some could not be."""
+    from edged.adapters.planes import engines_of  # noqa: PLC0415
+    from edged.adapters.terminal import LogHandler  # noqa: PLC0415
+    from edged.configfile import load  # noqa: PLC0415
+    from edged.logs import set_up  # noqa: PLC0415
+
+    set_up(LogHandler(), logging.WARNING)
+    settings = load(args.config)
+    engines = engines_of(_models(settings.models, args.detector, args.pose), settings.compute)
+    say = _json_lines() if args.jsonl else _words
+    return max([_infer(path, _camera(args, path, engines), engines, say) for path in args.paths])
+
+
+def _infer(path: str, camera: Camera, engines: Engines, say: Callable[[Frame, Result], None]) -> int:
+    from edged import loop  # noqa: PLC0415
+    from edged.adapters.cameras import camera_of  # noqa: PLC0415
+    from edged.capture import Intake  # noqa: PLC0415
+
+    name = VERB
+    intake = Intake({name: (camera, camera_of(name, camera))}, lambda state: None, retry=False)
+    intake.start()
+    try:
+        loop.run(intake, {name: engines.pipeline(camera)}, [say], threading.Event())
+    finally:
+        intake.close()
+    ledger = intake.ledger(name)
+    if ledger.failed:
+        print(f"edged infer: {path}: {ledger.failed} of {ledger.captured} frames given up", file=sys.stderr)
+    return 0 if intake.states[name].phase == "ended" and not ledger.failed else 1
+
+
+def _models(models: Models, detector: str | None, poses: list[str]) -> Models:
+    """The configured models, with those named on the command line in their place."""
+    pose = dict(models.pose)
+    for given in poses:
+        label, _, card = given.rpartition("=")
+        pose[label or "person"] = card
+    return models.model_copy(update={"detector": detector or models.detector, "pose": pose})
+
+
+def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
+    from edged.commands.snapshot import made_for  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    classes = tuple(args.classes.split(",")) if args.classes else None
+    known = engines.detect.classes
+    if unknown := sorted(set(classes or ()) - set(known)):
+        raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want of {', '.join(known)}")
+    thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
+    return made_for(path, realtime=False, classes=classes, thresholds=thresholds)
+
+
+def _json_lines() -> Callable[[Frame, Result], None]:
+    from edged.clock import Clock  # noqa: PLC0415
+    from edged.message import Stamps, encode, poses  # noqa: PLC0415
+
+    stamps = Stamps(Clock())
+    return lambda frame, result: print(encode(poses(stamps, result)).decode(), flush=True)
+
+
+def _words(frame: Frame, result: Result) -> None:
+    from edged.adapters.terminal import who  # noqa: PLC0415
+
+    print(f"{result.source} [{result.position}]: {who(result)}", flush=True)

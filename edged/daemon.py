@@ -1,0 +1,131 @@
+"""The daemon put together: models, bus, cameras, health; opened in this order and closed in reverse."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from edged import __version__, config, loop, message
+from edged.adapters.bus_mqtt import MqttBus
+from edged.adapters.cameras import camera_of
+from edged.adapters.planes import Engines, engines_of
+from edged.capture import Intake
+from edged.channel import CameraState
+from edged.clock import Clock
+from edged.config import Config
+from edged.errors import ConfigError
+from edged.health import CameraView, Health
+from edged.identity import device_id
+from edged.message import Stamps
+from edged.report import Reporter
+
+log = logging.getLogger(__name__)
+
+JOIN_S = 1.0
+LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
+
+
+class Daemon:
+    """Everything that runs beside the loop, and the loop."""
+
+    def __init__(self, settings: Config, engines: Engines, bus: MqttBus, stamps: Stamps) -> None:
+        self._settings = settings
+        self.engines = engines
+        self._bus = bus
+        self._stamps = stamps
+        self.cameras = enabled(settings)
+        self._reporter = Reporter(bus, stamps, settings.publish, self.cameras)
+        self._pipelines = {name: engines.pipeline(camera) for name, camera in self.cameras.items()}
+        sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
+        self._intake = Intake(sources, self._reporter.camera)
+        self._health = Health(settings.models.store)
+        self._closing = threading.Event()
+        self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
+
+    def start(self) -> None:
+        self._bus.publish(message.INFO, message.info(self._stamps, self._info()), qos=1, retain=True)
+        self._intake.start()
+        self._pulse.start()
+
+    def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = ()) -> None:
+        """Until `stop`, or until every source has ended."""
+        loop.run(self._intake, self._pipelines, (self._reporter.result, *sinks), stop)
+
+    def views(self) -> dict[str, CameraView]:
+        """Every camera at this instant."""
+        states = self._intake.states
+        return {name: self._view(name, states[name]) for name in self.cameras}
+
+    @property
+    def bus_figures(self) -> dict[str, Any]:
+        return self._bus.figures
+
+    def close(self) -> None:
+        """Stop the cameras and the pulse; the health published last has every frame accounted for."""
+        self._closing.set()
+        self._intake.close()
+        self._pulse.join(JOIN_S)
+
+    def _view(self, name: str, state: CameraState) -> CameraView:
+        meter, ledger = self._reporter.meters[name], self._intake.ledger(name)
+        return CameraView(state=state, ledger=ledger, reading=meter.read(ledger), latest=meter.latest)
+
+    def _publish_health(self) -> None:
+        last = False
+        while not last:
+            last = self._closing.wait(self._settings.publish.health_s)
+            body = self._health(self.views(), self._bus.figures, self._models())
+            self._bus.publish(message.HEALTH, message.health(self._stamps, body), qos=1, retain=True)
+
+    def _models(self) -> dict[str, Any]:
+        return {"plane": "cpu", "detector": self._settings.models.detector, "pose": dict(self._settings.models.pose)}
+
+    def _info(self) -> Mapping[str, Any]:
+        libraries = {}
+        for name in LIBRARIES:
+            with suppress(PackageNotFoundError):  # JetPack brings OpenCV without its distribution
+                libraries[name] = version(name)
+        return {
+            "version": __version__,
+            "name": self._settings.device.name,
+            "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
+            "models": {**self._models(), "classes": list(self.engines.detect.classes)},
+            "cameras": {name: _camera_info(camera) for name, camera in self.cameras.items()},
+        }
+
+
+@contextmanager
+def daemon(settings: Config) -> Iterator[Daemon]:
+    """The daemon, started. Raises `ConfigError`, `ModelMissing` or `EngineError` before anything runs."""
+    if not enabled(settings):
+        raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
+    engines = engines_of(settings.models, settings.compute)
+    stamps = Stamps(Clock())
+    device = device_id(settings.device.id)
+    bus = MqttBus(settings.mqtt, device, lambda state: message.presence(stamps, state), queue=settings.publish.queue)
+    try:
+        made = Daemon(settings, engines, bus, stamps)
+        made.start()
+        try:
+            yield made
+        finally:
+            made.close()
+    finally:
+        bus.close()
+        engines.plane.close()
+
+
+def enabled(settings: Config) -> dict[str, config.Camera]:
+    """The cameras in use, by name."""
+    return {name: camera for name, camera in settings.cameras.items() if camera.enabled}
+
+
+def _camera_info(camera: config.Camera) -> dict[str, Any]:
+    """What subscribers may need to know of a camera; its address is nobody's business."""
+    fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
+    return {"kind": camera.kind, "mode": camera.mode, "detector_interval": camera.detector_interval, "fixed": fixed}

@@ -1,0 +1,42 @@
+"""Which boxes are worth a pose."""
+
+import numpy as np
+import pytest
+
+from edged.config import Gate
+from edged.frame import Boxes, Focus
+from edged.select import best
+from tests.pure.test_nms import boxes
+
+WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.none()
+
+
+def focus(limit: int, pick: str = "score") -> Focus:
+    thresholds = np.array([0.5, np.inf], np.float32)
+    return Focus(thresholds=thresholds, limit=limit, gate=Gate(), pick=pick)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pick", "score"),
+    [pytest.param("score", 0.9), pytest.param("largest", 0.6), pytest.param("central", 0.7)],
+)
+def test_one_subject_is_picked_as_asked(pick: str, score: float) -> None:
+    found = boxes(([80, 80, 95, 95], 0.9, 0), (SMALL_MIDDLE, 0.7, 0), (WIDE, 0.6, 0))
+    assert best(found, NOBODY, focus(1, pick), (100, 100)).score.tolist() == pytest.approx([score])
+
+
+def test_a_faint_box_counts_only_where_its_subject_is_expected() -> None:
+    found = boxes((WIDE, 0.3, 0), (SMALL_MIDDLE, 0.3, 0))
+    known = boxes(([2, 2, 62, 62], 0.8, 0))
+    assert best(found, known, focus(9), (100, 100)).xyxy.tolist() == [WIDE]
+    assert len(best(found, NOBODY, focus(9), (100, 100))) == 0
+
+
+def test_a_faint_box_of_another_class_is_not_the_subject() -> None:
+    assert len(best(boxes((WIDE, 0.3, 1)), boxes((WIDE, 0.8, 0)), focus(9), (100, 100))) == 0
+
+
+def test_a_known_subject_is_not_dropped_for_one_slightly_larger() -> None:
+    found = boxes(([0, 0, 40, 40], 0.9, 0), ([50, 50, 92, 92], 0.9, 0))
+    assert best(found, boxes(([0, 0, 40, 40], 0.9, 0)), focus(1, "largest"), (100, 100)).xyxy[0, 0] == 0
+    assert best(found, NOBODY, focus(1, "largest"), (100, 100)).xyxy[0, 0] == 50
