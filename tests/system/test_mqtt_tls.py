@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from edged import message
 from edged.adapters.bus_mqtt import MqttBus
+from edged.adapters.mqtt_link import Link, Message
 from edged.clock import Clock
 from edged.config import Mqtt, Tls
 from edged.errors import ConfigError
@@ -120,3 +124,36 @@ def test_files_that_cannot_be_used_are_a_configuration_error(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         new_bus(1, Tls(enabled=True, **{key: certs / name for key, name in tls.items()}))
+
+
+@pytest.fixture
+def burst(certs: Path) -> Iterator[int]:
+    """The port of a server that answers the greeting and sends 50 messages, all in one TLS record."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certs / "server.pem", certs / "server.key")
+    welcome, message = b"\x20\x02\x00\x00", b"\x30\x05\x00\x01a{}"
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with context.wrap_socket(server.accept()[0], server_side=True) as client:
+                client.recv(1000)
+                client.sendall(welcome + 50 * message)
+                gone.wait(60)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        gone.set()
+        thread.join(60)
+
+
+def test_messages_that_share_a_tls_record_are_all_read(burst: int, certs: Path) -> None:
+    received: list[Message] = []
+    tls = Tls(enabled=True, ca=certs / "ca.pem")
+    link = Link(Mqtt(port=burst, tls=tls), "3.1.1", client_id="box", on_message=received.append)
+    link.open()
+    for _ in range(60):
+        link.turn(0.01)
+    link.abandon()
+    assert len(received) == 50
