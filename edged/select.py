@@ -29,7 +29,8 @@ def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F
     if focus.pick == "score":
         return boxes.score
     rank = _size(boxes) if focus.pick == "largest" else _nearness(boxes, focus, size_wh)
-    return rank * np.where(met, np.float32(INCUMBENT), np.float32(1))
+    ranked: F32 = np.where(met, rank * INCUMBENT, rank).astype(np.float32)
+    return ranked
 
 
 def _met(boxes: Boxes, known: Boxes) -> Flags:
@@ -50,5 +51,5 @@ def _nearness(boxes: Boxes, focus: Focus, size_wh: tuple[int, int]) -> F32:
     x0, y0, x1, y1 = focus.roi or (0, 0, *size_wh)
     centre = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) / 2
     offset = centre - np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
-    near: F32 = 1 / (1 + np.hypot(offset[:, 0], offset[:, 1]))
+    near: F32 = (1 / (1 + np.hypot(offset[:, 0], offset[:, 1]))).astype(np.float32)
     return near
