@@ -65,19 +65,11 @@ def how_to_subscribe(broker: Mqtt, device: str) -> str:
     )
 
 
-class LogHandler(logging.StreamHandler[TextIO]):
+class LogLines(logging.Handler):
     """Writes to whatever stderr is now, so that lines appear above a live table instead of through it."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, stream: TextIO) -> None:
-        raise AttributeError("stderr is the only stream")
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 def who(result: Result | None) -> str:

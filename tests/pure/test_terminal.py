@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edged.adapters.terminal import Glance, how_to_subscribe, live, who
+from edged.adapters.terminal import Glance, LogLines, how_to_subscribe, live, who
 from edged.adapters.terminal_watch import plain
 from edged.channel import CameraState
 from edged.config import Mqtt, Tls
@@ -86,3 +87,8 @@ def test_a_poses_message_fits_on_one_line() -> None:
     assert plain("e/b/cam/a/poses", body) == (
         "e/b/cam/a/poses  frame 4  person 1  0.50  [0 1 2 3]  right_knee 3,4 · right_ankle 1,2"
     )
+
+
+def test_log_lines_go_to_the_stderr_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
+    LogLines().emit(logging.LogRecord("edged", logging.WARNING, "", 0, "camera %s: lost", ("barn",), None))
+    assert capsys.readouterr().err == "camera barn: lost\n"
