@@ -10,7 +10,7 @@ from edged.frame import F32, X0, X1, Y0, Y1, Boxes, Focus
 
 Flags = NDArray[np.bool_]
 
-FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
+FAINT = 0.7  # of its class's threshold: what a box needs that shows a subject already known
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 

@@ -34,11 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
     from edged.adapters.planes import engines_of  # noqa: PLC0415
-    from edged.adapters.terminal import LogHandler  # noqa: PLC0415
+    from edged.adapters.terminal import LogLines  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
     from edged.logs import set_up  # noqa: PLC0415
 
-    set_up(LogHandler(), logging.WARNING)
+    set_up(LogLines(), logging.WARNING)
     settings = load(args.config)
     engines = engines_of(_models(settings.models, args.detector, args.pose), settings.compute)
     say = _json_lines() if args.jsonl else _words

@@ -29,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.terminal import Glance, LogHandler, how_to_subscribe, live  # noqa: PLC0415
+    from edged.adapters.terminal import Glance, LogLines, how_to_subscribe, live  # noqa: PLC0415
     from edged.configfile import load_consistent  # noqa: PLC0415
     from edged.daemon import daemon  # noqa: PLC0415
     from edged.identity import device_id  # noqa: PLC0415
     from edged.logs import set_up  # noqa: PLC0415
 
-    set_up(LogHandler())
+    set_up(LogLines())
     settings = load_consistent(args.config)
     if args.source is not None:
         settings = _with_source(settings, args.source, loop=args.loop, every=args.save_video is not None)

@@ -1,0 +1,47 @@
+# The two commands: `make run` and `make test`. Everything happens in a virtual environment here.
+#   make run                      play the default input, publish to an embedded broker
+#   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
+#   make run CONFIG=configs/barn.toml
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# What `make run` plays: yours, else recorded pictures beside the repository, else a clip drawn on the spot.
+SOURCE ?= $(firstword $(wildcard ../shared/data/media))
+CONFIG ?=
+FOR    ?=
+CLIP   := $(VENV)/demo.mp4
+
+.PHONY: run test system lint check clean
+
+run: $(STAMP) $(if $(SOURCE)$(CONFIG),,$(CLIP))
+	$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
+	    $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q --ignore tests/system
+
+# Real broker, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
+system: $(STAMP)
+	sh tests/system/setup.sh
+	$(BIN)/python -m pytest -q tests/system
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test system
+
+$(CLIP): $(STAMP) tools/demo/__main__.py
+	$(BIN)/python -m tools.demo $@
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
