@@ -32,6 +32,12 @@ class Frame:
     image: U8  # (H, W, 3) BGR
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
+    recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
+
+    @property
+    def scene_ns(self) -> int:
+        """When the scene looked like this: what motion is measured against."""
+        return self.captured_ns if self.recorded_ns is None else self.recorded_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -44,7 +44,7 @@ class Pipeline:
         if frame.source != self._source:
             self._source, self._countdown = frame.source, 0
             self._subjects.cut()
-        t_ns = frame.captured_ns
+        t_ns = frame.scene_ns
         ids, known = self._subjects.carry(t_ns)
         detect = self._countdown == 0 and isinstance(self._subjects, Tracks)
         focus = self._one if self._load.single(frame.seq, t_ns) else self._every

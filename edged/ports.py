@@ -17,6 +17,7 @@ class Shot:
     captured_ns: int  # CLOCK_MONOTONIC; lies ahead for recorded frames that are not due yet
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
+    recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
 
 
 class Stream(Protocol):

@@ -86,6 +86,7 @@ class Ring:
             image=image,
             source=shot.source,
             position=shot.position,
+            recorded_ns=shot.recorded_ns,
         )
         self._captured += 1
 

@@ -159,8 +159,11 @@ class VideoStream:
         self._path = path
         self._loop = settings.loop
         self._open()
-        recorded_hz = self._capture.get(cv2.CAP_PROP_FPS)
-        self._pace = _pace(settings, recorded_hz if 0 < recorded_hz <= 1000 else VIDEO_HZ)
+        told_hz = self._capture.get(cv2.CAP_PROP_FPS)
+        recorded_hz = told_hz if 0 < told_hz <= 1000 else VIDEO_HZ
+        self._pace = _pace(settings, recorded_hz)
+        self._step_ns = None if settings.realtime else round(NS_PER_S / recorded_hz)
+        self._read = 0  # frames, over all rounds
 
     def read(self, out: U8 | None) -> Shot:
         while not self._capture.grab():
@@ -169,7 +172,15 @@ class VideoStream:
         position = self._position
         self._position += 1
         self._good += image.size > 0
-        return Shot(image=image, captured_ns=self._pace.due_ns(), source=str(self._path), position=position)
+        recorded_ns = None if self._step_ns is None else self._step_ns * self._read
+        self._read += 1
+        return Shot(
+            image=image,
+            captured_ns=self._pace.due_ns(),
+            source=str(self._path),
+            position=position,
+            recorded_ns=recorded_ns,
+        )
 
     def close(self) -> None:
         self._capture.release()

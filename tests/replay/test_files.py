@@ -72,6 +72,14 @@ def test_a_looped_video_starts_again_at_its_first_frame(tmp_path: Path) -> None:
     assert [next(frames).position for _ in range(7)] == [0, 1, 2, 0, 1, 2, 0]
 
 
+def test_read_as_fast_as_possible_a_video_keeps_its_own_time(tmp_path: Path) -> None:
+    path = video(tmp_path / "clip.mp4", frames=4)
+    assert [shot.recorded_ns for shot in shots(path)] == [0, 100_000_000, 200_000_000, 300_000_000]
+    stream = camera(path, loop=True).open()
+    assert [stream.read(None).recorded_ns for _ in range(6)][-1] == 500_000_000
+    stream.close()
+
+
 def test_in_real_time_frames_fall_due_at_the_recorded_rate(tmp_path: Path) -> None:
     due_ns = [shot.captured_ns for shot in shots(video(tmp_path / "clip.mp4", rate_hz=10), realtime=True)]
     assert set(np.diff(due_ns).tolist()) == {100_000_000}

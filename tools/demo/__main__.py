@@ -69,14 +69,16 @@ class Horse:
         swing = 0.11 * np.sin(self._phase + offset)
         lift = 0.05 * max(0.0, np.cos(self._phase + offset))
         knee = (root + 0.5 * swing + (-0.03 if hind else 0.01), 0.30 - 0.4 * lift)
-        hoof = (root + swing + (0.0 if hind else 0.0), 0.56 - lift)
+        hoof = (root + swing, 0.56 - lift)
         coat = tuple(shade * c for c in COAT)
         dark = tuple(shade * c for c in DARK)
         self._limb([(root, 0.05), knee], [0.16 if hind else 0.13, 0.065], coat)
         self._limb([knee, hoof], [0.06, 0.04], dark)
         self._limb([hoof, (hoof[0] + 0.03, hoof[1] + 0.015)], [0.055, 0.06], tuple(0.6 * c for c in dark))
 
-    def _blob(self, at: tuple[float, float], axes: tuple[float, float], angle: float, colour: tuple[float, ...]) -> None:
+    def _blob(
+        self, at: tuple[float, float], axes: tuple[float, float], angle: float, colour: tuple[float, ...]
+    ) -> None:
         """A shaded ellipse: light from above."""
         for step in np.linspace(0, 1, 6):
             shrink = 1 - 0.75 * step
