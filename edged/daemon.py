@@ -67,8 +67,8 @@ class Daemon:
 
     def close(self) -> None:
         """Stop the cameras and the pulse; the health published last has every frame accounted for."""
-        self._closing.set()
         self._intake.close()
+        self._closing.set()
         self._pulse.join(JOIN_S)
 
     def _view(self, name: str, state: CameraState) -> CameraView:
@@ -76,11 +76,14 @@ class Daemon:
         return CameraView(state=state, ledger=ledger, reading=meter.read(ledger), latest=meter.latest)
 
     def _publish_health(self) -> None:
-        last = False
-        while not last:
-            last = self._closing.wait(self._settings.publish.health_s)
+        """At once, then at every interval, and once more when everything has stopped."""
+        stopped = False
+        while True:
             body = self._health(self.views(), self._bus.figures, self._models())
             self._bus.publish(message.HEALTH, message.health(self._stamps, body), qos=1, retain=True)
+            if stopped:
+                return
+            stopped = self._closing.wait(self._settings.publish.health_s)
 
     def _models(self) -> dict[str, Any]:
         return {"plane": "cpu", "detector": self._settings.models.detector, "pose": dict(self._settings.models.pose)}
