@@ -5,7 +5,6 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /tmp
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --subsystem-match=video4linux
 udevadm settle --timeout=20
