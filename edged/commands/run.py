@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edged.adapters.recorder import Recorder
     from edged.config import Config
+    from edged.loop import Sink
 
 VERB = "run"
 SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         if args.embedded_broker:
             settings = _with_broker(stack, settings)
         made = stack.enter_context(daemon(settings))
-        sinks = []
+        sinks: list[Sink] = []
         if args.save_video:
             sinks.append(_video(stack, settings, made.engines.sure_from, args.save_video))
         elif not args.quiet:
@@ -71,7 +73,7 @@ def _with_broker(stack: ExitStack, settings: Config) -> Config:
     return settings.model_copy(update={"mqtt": mqtt})
 
 
-def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path):  # type: ignore[no-untyped-def]
+def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path) -> Recorder:
     """A sink that writes what it sees; its progress bar lives as long as the stack."""
     from edged.adapters.recorder import Recorder  # noqa: PLC0415
     from edged.daemon import enabled  # noqa: PLC0415
