@@ -48,6 +48,9 @@ class Daemon:
         self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
 
     def start(self) -> None:
+        for name, camera in self.cameras.items():
+            if camera.fixed:
+                log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, camera.fixed.label)
         self._bus.publish(message.INFO, message.info(self._stamps, self._info()), qos=1, retain=True)
         self._intake.start()
         self._pulse.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +15,8 @@ from edged.ports import Plane
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +47,8 @@ def engines_of(models: config.Models, compute: config.Compute) -> Engines:
 
     detector = _card(cards, models.detector, "models.detector", "detect")
     poses = {label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()}
+    poses_said = ", ".join(f"{label} {card.name}" for label, card in poses.items())
+    log.info("plane cpu (ONNX Runtime): detector %s, pose %s", detector.name, poses_said or "none")
     return Engines(
         plane=CpuPlane(session(detector), {label: session(card) for label, card in poses.items()}),
         detect=cast(Detect, detector.detect),
