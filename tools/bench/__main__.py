@@ -1,0 +1,124 @@
+"""`python -m tools.bench`: what a frame costs here, beside rtmlib on the same files and frames, in one run.
+
+Both take turns in short blocks, so that whatever else the machine does hits both. Figures are medians over frames.
+rtmlib is not a dependency: `pip install --no-deps rtmlib==0.0.16 tqdm`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from edged.frame import U8
+from edged.units import NS_PER_MS
+from tools.bench.contenders import SESSIONS, Contender, Ours, Rtmlib, disagreement_px
+from tools.bench.frames import frames
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+BLOCK = 10  # frames in a row
+PAUSE_S = 0.05  # between turns: idle threads of the other have gone to sleep
+FRAMES = 40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
+    parser.add_argument("--media", type=Path, default=SHARED / "data/media")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each contender (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    args = parser.parse_args()
+    ours, theirs = Ours(args.detector), Rtmlib(args.detector)
+    rows = []
+    for people in (1, 4):
+        images = frames(args.media, people, FRAMES, theirs)
+        rows.append({"people": people, **measure(ours, theirs, images, args.rounds)})
+    figures = {"environment": environment(), "rows": rows}
+    show(figures)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def measure(ours: Ours, theirs: Rtmlib, images: list[U8], rounds: int) -> dict[str, Any]:
+    """One row: both contenders on the same frames, turn by turn, after a block each to warm up."""
+    for contender in (ours, theirs):
+        timed_ms(contender, images[:BLOCK])
+    ours.stages.clear()
+    mine: list[float] = []
+    other: list[float] = []
+    for turn in range(rounds):
+        block = [images[(turn * BLOCK + i) % len(images)] for i in range(BLOCK)]
+        mine += timed_ms(ours, block)
+        other += timed_ms(theirs, block)
+    stages = {name: median_ms([s.get(name, 0) for s in ours.stages]) for name in ours.stages[0]}
+    loops = np.array(mine)
+    sessions = np.array([sum(s.get(name, 0) for name in SESSIONS) for s in ours.stages]) / NS_PER_MS
+    apart = np.concatenate([disagreement_px(ours, theirs, image) for image in images])
+    return {
+        "ours_ms": summary(mine),
+        "rtmlib_ms": summary(other),
+        "speedup": float(np.median(other) / np.median(mine)),
+        "loop_per_sessions": float(np.median(loops / sessions)),
+        "stage_ms": {**stages, "rest": float(np.median(loops)) - sum(stages.values())},
+        "keypoints_px": {"p99": float(np.percentile(apart, 99)), "max": float(apart.max()), "count": len(apart)},
+    }
+
+
+def timed_ms(contender: Contender, images: list[U8]) -> list[float]:
+    time.sleep(PAUSE_S)
+    times = []
+    for image in images:
+        start_ns = time.perf_counter_ns()
+        contender(image)
+        times.append((time.perf_counter_ns() - start_ns) / NS_PER_MS)
+    return times
+
+
+def summary(times_ms: list[float]) -> dict[str, float]:
+    return {name: float(np.percentile(times_ms, q)) for name, q in (("p50", 50), ("p95", 95), ("max", 100))}
+
+
+def median_ms(times_ns: list[int]) -> float:
+    return float(np.median(times_ns)) / NS_PER_MS
+
+
+def environment() -> dict[str, Any]:
+    libraries = {name: version(name) for name in ("onnxruntime", "opencv-python", "numpy", "rtmlib")}
+    return {"machine": platform.platform(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **libraries}
+
+
+def show(figures: dict[str, Any]) -> None:
+    table = Table(box=None, header_style="bold")
+    rows = figures["rows"]
+    table.add_column("")
+    for row in rows:
+        table.add_column(f"{row['people']} people", justify="right")
+    lines = {
+        "edged, frames/s": lambda r: f"{1000 / r['ours_ms']['p50']:.0f}",
+        "rtmlib, frames/s": lambda r: f"{1000 / r['rtmlib_ms']['p50']:.0f}",
+        "ratio": lambda r: f"{r['speedup']:.2f}",
+        "edged, ms p50 / p95": lambda r: f"{r['ours_ms']['p50']:.1f} / {r['ours_ms']['p95']:.1f}",
+        "rtmlib, ms p50 / p95": lambda r: f"{r['rtmlib_ms']['p50']:.1f} / {r['rtmlib_ms']['p95']:.1f}",
+        "loop / sum of sessions": lambda r: f"{r['loop_per_sessions']:.3f}",
+        "keypoints apart, px p99 / max": lambda r: f"{r['keypoints_px']['p99']:.2f} / {r['keypoints_px']['max']:.2f}",
+    }
+    for name, cell in lines.items():
+        table.add_row(name, *(cell(row) for row in rows))
+    for stage in rows[0]["stage_ms"]:
+        table.add_row(f"  {stage}, ms", *(f"{row['stage_ms'].get(stage, 0):.2f}" for row in rows))
+    console = Console()
+    console.print(table)
+    console.print(", ".join(f"{name} {value}" for name, value in figures["environment"].items()), highlight=False)
+
+
+if __name__ == "__main__":
+    main()
