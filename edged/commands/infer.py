@@ -80,6 +80,8 @@ def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
     known = engines.detect.classes
     if unknown := sorted(set(classes or ()) - set(known)):
         raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want of {', '.join(known)}")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
     return made_for(path, realtime=False, classes=classes, thresholds=thresholds)
 

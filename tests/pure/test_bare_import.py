@@ -47,7 +47,9 @@ def test_everything_but_the_adapters_imports_where_no_library_is_installed() -> 
     unable = {COMPOSES, ROOT / "edged" / "__main__.py"}  # the second runs the command line
     names = [module(path) for path in SOURCES if not in_adapters(path) and path not in unable]
     text = f"LIBRARIES = {set(LIBRARIES)}\nNAMES = {names}\n{LOADS_ALL}"
-    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", text], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 

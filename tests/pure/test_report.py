@@ -1,0 +1,88 @@
+"""What reaches the bus, and how often."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.adapters.bus_memory import MemoryBus
+from edged.channel import CameraState
+from edged.config import Publish
+from edged.frame import Clarity, Frame, Result
+from edged.message import Stamps, presence
+from edged.report import Pace, Reporter
+from edged.units import NS_PER_S
+
+MS = 1_000_000
+CLEAR = Clarity(brightness=99, contrast=99, sharpness=1)
+
+
+class Wall:
+    synced = True
+
+    def utc_ms(self, monotonic_ns: int) -> int:
+        return monotonic_ns // MS
+
+
+STAMPS = Stamps(Wall())
+
+
+def reporter(rate_hz: float = 30) -> tuple[Reporter, MemoryBus]:
+    bus = MemoryBus(lambda state: presence(STAMPS, state))
+    return Reporter(bus, STAMPS, Publish(max_rate_hz=rate_hz), ["barn", "yard"]), bus
+
+
+def show(reporter: Reporter, camera: str, seq: int, t_ns: int) -> None:
+    image = np.zeros((2, 4, 3), np.uint8)
+    frame = Frame(camera=camera, seq=seq, captured_ns=t_ns, image=image)
+    result = Result(
+        camera=camera,
+        seq=seq,
+        captured_ns=t_ns,
+        done_ns=t_ns,
+        size_wh=(4, 2),
+        subjects=(),
+        clarity=CLEAR,
+        stage_ns={},
+    )
+    reporter.result(frame, result)
+
+
+def test_no_camera_is_published_more_often_than_asked_and_each_has_its_own_pace() -> None:
+    report, bus = reporter(rate_hz=10)
+    for seq in range(300):
+        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    show(report, "yard", 0, 2 * NS_PER_S)
+    assert len(bus.of("cam/barn/poses")) == 100 + 1  # the one that may come early, once
+    assert len(bus.of("cam/yard/poses")) == 1
+
+
+def test_a_camera_below_the_cap_is_published_in_full() -> None:
+    report, bus = reporter(rate_hz=30)
+    for seq in range(30):
+        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    assert [body["frame"] for body in bus.of("cam/barn/poses")] == list(range(30))
+
+
+def test_a_camera_state_is_kept_by_the_broker() -> None:
+    report, bus = reporter()
+    report.camera(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
+    body = bus.retained["cam/barn/status"]
+    assert [body[key] for key in ("camera", "state", "reason", "since")] == ["barn", "lost", "unplugged", 5]
+
+
+PACES = {
+    "the first passes": ([1000], [True]),
+    "a second at once does not": ([1000, 1000], [True, False]),
+    "one a period later does": ([1000, 1100], [True, True]),
+    "half a period early is jitter": ([1000, 1050], [True, True]),
+    "earlier than that is not": ([1000, 1049], [True, False]),
+    "jitter is not a rate": ([1000, 1050, 1100, 1150], [True, True, False, True]),
+    "a pause earns no burst": ([1000, 9000, 9001, 9002], [True, True, False, False]),
+}
+
+
+@pytest.mark.parametrize(("times_ms", "passes"), PACES.values(), ids=PACES)
+def test_pace_lets_one_through_per_100_ms(times_ms: list[int], passes: list[bool]) -> None:
+    pace = Pace(100 * MS)
+    assert [pace.due(t * MS) for t in times_ms] == passes
