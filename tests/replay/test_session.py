@@ -1,0 +1,80 @@
+"""Model files that are not what they claim to be: each is refused with its name, never an empty list."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.session_ort import OrtSession
+from edged.config import Gate
+from edged.errors import ModelFault, ModelMissing
+from edged.frame import Boxes, Focus, Frame
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import CardError
+
+STARTER = Path(__file__).parents[2] / "engines/starter"
+
+
+@pytest.fixture(scope="module")
+def yolox() -> Card:
+    return load()["own-yolox-coco"]
+
+
+def written(path: Path, shape: tuple[int, ...], value: float) -> Path:
+    """A model of the YOLOX card's names that answers `value` everywhere."""
+    answer = helper.make_tensor("answer", TensorProto.FLOAT, shape, np.full(shape, value, np.float32).ravel())
+    graph = helper.make_graph(
+        [helper.make_node("Constant", [], ["output"], value=answer)],
+        "constant",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 416, 416))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_that_answers_no_numbers_is_a_fault(tmp_path: Path, yolox: Card, value: float) -> None:
+    plane = CpuPlane(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
+    frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
+    focus = Focus(thresholds=np.full(80, 0.3, np.float32), limit=4, gate=Gate(enabled=False))
+    with pytest.raises(ModelFault, match="own-yolox-coco"):
+        plane.see(frame, focus, Boxes.none(), detect=True)
+
+
+def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card) -> None:
+    path = written(tmp_path / "m.onnx", (1, 3549, 6), 0)
+    with pytest.raises(CardError, match=r"own-yolox-coco: output 'output' is \(1, 3549, 6\)"):
+        OrtSession(yolox, path)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    whole = (STARTER / "det_person_horse.onnx").read_bytes()
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelMissing, match=r"cut\.onnx.*models verify det-person-horse"):
+        OrtSession(load()["det-person-horse"], cut)
+
+
+def test_a_text_file_is_refused(tmp_path: Path, yolox: Card) -> None:
+    page = tmp_path / "page.onnx"
+    page.write_text("<html>404 not found</html>")
+    with pytest.raises(ModelMissing, match=r"page\.onnx"):
+        OrtSession(yolox, page)
+
+
+def test_a_pose_model_does_not_pass_for_a_detector() -> None:
+    pose = OrtSession(load()["rtmpose-t-lsp14"], STARTER / "rtmpose_lsp_t.onnx")
+    with pytest.raises(CardError, match="wants a detector"):
+        CpuPlane(pose, {})
+
+
+def test_a_detector_does_not_pass_for_a_pose_model() -> None:
+    detector = OrtSession(load()["det-person-horse"], STARTER / "det_person_horse.onnx")
+    with pytest.raises(CardError, match="wants pose models"):
+        CpuPlane(detector, {"person": detector})
