@@ -198,7 +198,9 @@ def test_snapshot_writes_the_picture(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = edged("snapshot", "--source", images(tmp_path / "folder", picture()), "--out", out)
     assert done.returncode == 0, done.stderr
-    assert cv2.imread(str(out)).shape == (240, 320, 3)
+    written = cv2.imread(str(out))
+    assert written is not None
+    assert written.shape == (240, 320, 3)
 
 
 def test_doctor_gives_its_table_to_scripts(configuration: Path) -> None:

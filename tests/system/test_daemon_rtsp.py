@@ -1,0 +1,105 @@
+"""The whole daemon between a network camera and a broker that both fail, beside a camera that does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+from edged.config import Config
+from edged.daemon import Daemon, daemon
+from tests.replay.recorded import video
+from tests.system.conftest import Listener, Mosquitto, until
+from tests.system.rtsp_server import RtspServer, encode, serving
+
+Listen = Callable[..., Listener]
+
+GATE = "edged/box/cam/gate/"
+BARN = "edged/box/cam/barn/"
+BARN_HZ = 5.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RtspServer]:
+    with serving(encode(rate_hz=10)) as server:
+        yield server
+
+
+@pytest.fixture
+def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterator[Daemon]:
+    """A network camera `gate` and a looping clip `barn`; at the end, every frame of both is accounted for."""
+    stop = threading.Event()
+    with daemon(Config.model_validate(settings(mosquitto, server, video(tmp_path / "clip.mp4", 50)))) as made:
+        loop = threading.Thread(target=made.run, args=(stop,))
+        loop.start()
+        try:
+            yield made
+        finally:
+            stop.set()
+            loop.join(10)
+    ledgers = [view.ledger for view in made.views().values()]
+    assert [(ledger.balanced, ledger.waiting) for ledger in ledgers] == [(True, 0)] * 2
+
+
+def settings(mosquitto: Mosquitto, server: RtspServer, clip: Path) -> dict[str, Any]:
+    quick = {"open_timeout_s": 5, "stall_timeout_s": 1, "retry_max_s": 0.2}
+    return {
+        "device": {"id": "box"},
+        "mqtt": {"port": mosquitto.port, "reconnect_max_s": 1},
+        "cameras": {
+            "gate": {"source": server.url, **quick},
+            "barn": {"source": str(clip), "loop": True, "fps": BARN_HZ},
+        },
+    }
+
+
+def more(heard: Listener, topic: str, count: int = 3) -> None:
+    """Wait for further messages."""
+    before = len(heard.bodies(topic))
+    until(lambda: len(heard.bodies(topic)) >= before + count)
+
+
+def test_a_stall_and_a_dead_server_are_told_truthfully_and_the_other_camera_keeps_its_rate(
+    mosquitto: Mosquitto, server: RtspServer, running: Daemon, listen: Listen
+) -> None:
+    heard = listen(mosquitto.port)
+    more(heard, GATE + "poses")
+    more(heard, BARN + "poses")
+    server.stalled = True
+    until(lambda: heard.states(GATE + "status")[-1] == "lost")
+    more(heard, BARN + "poses")
+    server.stalled = False
+    until(lambda: heard.states(GATE + "status")[-1] == "online")
+    more(heard, GATE + "poses")
+    server.stop()
+    until(lambda: heard.states(GATE + "status")[-1] == "lost")
+    more(heard, BARN + "poses", count=10)
+    server.start()
+    until(lambda: heard.states(GATE + "status")[-1] == "online")
+    more(heard, GATE + "poses")
+    barn = heard.bodies(BARN + "poses")
+    seconds = (barn[-1]["ts"] - barn[0]["ts"]) / 1000
+    assert (len(barn) - 1) / seconds > 0.8 * BARN_HZ
+    assert "lost" not in heard.states(BARN + "status")
+
+
+def test_poses_flow_again_after_the_broker_died(
+    mosquitto: Mosquitto, server: RtspServer, running: Daemon, listen: Listen
+) -> None:
+    more(listen(mosquitto.port), GATE + "poses")
+    mosquitto.kill()
+    until(lambda: not running.bus_figures["connected"])
+    captured = running.views()["gate"].ledger.captured
+    until(lambda: running.views()["gate"].ledger.captured > captured + 5)
+    mosquitto.start()
+    heard = listen(mosquitto.port)
+    more(heard, GATE + "poses")
+    until(lambda: heard.states("edged/box/status")[-1:] == ["online"])
+    until(lambda: heard.states(GATE + "status")[-1:] == ["online"])
