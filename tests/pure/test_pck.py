@@ -20,7 +20,7 @@ def test_a_keypoint_at_exactly_the_limit_is_wrong() -> None:
 
 
 def test_every_subject_is_measured_by_its_own_length() -> None:
-    assert pck(TRUTH + [3, 0], TRUTH, ALL, np.array([10.0, 20.0]), 0.2) == 0.5
+    assert pck(TRUTH + np.array([3.0, 0.0]), TRUTH, ALL, np.array([10.0, 20.0]), 0.2) == 0.5
 
 
 def test_a_missed_subject_is_wrong() -> None:

@@ -1,0 +1,150 @@
+"""What the pipeline remembers between frames, over a plane that sees what it is told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edged.config import Camera
+from edged.frame import Boxes, Clarity, Focus, Frame, Result, Sight
+from edged.pipeline import Pipeline
+from engines.card import Detect, Pose
+
+HORSE = (100.0, 50.0, 300.0, 200.0)
+CLASSES = ("person", "horse")
+CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
+DARK = Clarity(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
+
+
+class ScriptedPlane:
+    """Sees `boxes` where it detects, keypoints of `score` in every box, and remembers what it was asked."""
+
+    classes = CLASSES
+
+    def __init__(self) -> None:
+        self.clarity, self.score, self.label = CLEAR, 0.8, 1
+        self.asked: list[bool] = []
+        self.focus: list[Focus] = []
+        self.known: list[Boxes] = []
+
+    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+        self.asked.append(detect)
+        self.focus.append(focus)
+        self.known.append(known)
+        if self.clarity.degraded:
+            return Sight(clarity=self.clarity, boxes=Boxes.none(), keypoints=())
+        boxes = known
+        if detect:
+            found = np.array([HORSE], np.float32)
+            boxes = Boxes(xyxy=found, score=np.full(1, 0.9, np.float32), label=np.array([self.label]))
+        return Sight(clarity=self.clarity, boxes=boxes, keypoints=tuple(self._points(box) for box in boxes.xyxy))
+
+    def _points(self, box: Any) -> Any:
+        along = np.linspace(0.1, 0.9, 17)
+        x, y = box[0] + along * (box[2] - box[0]), box[1] + along * (box[3] - box[1])
+        return np.stack([x, y, np.full(17, self.score)], axis=1).astype(np.float32)
+
+    def close(self) -> None: ...
+
+
+class Scene:
+    """Frames 40 ms apart through a pipeline."""
+
+    def __init__(self, **options: Any) -> None:
+        self.plane, self._seq = ScriptedPlane(), 0
+        detect = Detect(classes=CLASSES, score=0.3, nms_iou=0.5)
+        poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
+        self._pipeline = Pipeline(Camera(source="0", **options), self.plane, detect, poses)
+
+    def frame(self, source: str | None = None, skip: int = 0) -> Result:
+        self._seq += 1 + skip
+        image = np.zeros((240, 320, 3), np.uint8)
+        return self._pipeline.run(
+            Frame(camera="a", seq=self._seq, captured_ns=self._seq * 40_000_000, image=image, source=source)
+        )
+
+
+def test_between_detections_boxes_are_carried() -> None:
+    scene = Scene(detector_interval=3, track={"confirm": 1})
+    results = [scene.frame() for _ in range(6)]
+    assert scene.plane.asked == [True, False, False] * 2
+    assert [result.subjects[0].carried for result in results] == [False, True, True] * 2
+    assert len({result.subjects[0].id for result in results}) == 1
+
+
+def test_a_carried_box_ends_where_the_keypoints_show_nobody() -> None:
+    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene.frame()
+    scene.plane.score = 0.05
+    assert scene.frame().subjects == ()
+
+
+def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> None:
+    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene.plane.clarity = DARK
+    assert scene.frame().subjects == ()
+    scene.plane.clarity = CLEAR
+    assert len(scene.frame().subjects) == 1
+    assert scene.plane.asked == [True, True]
+
+
+def test_a_new_source_is_a_new_scene() -> None:
+    scene = Scene(detector_interval=3, track={"confirm": 1})
+    before = scene.frame("a.mp4").subjects[0].id
+    after = scene.frame("b.mp4").subjects[0].id
+    assert after != before
+    assert scene.plane.asked == [True, True]
+
+
+def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
+    scene = Scene(fixed={"label": "horse", "box": HORSE})
+    (subject,) = scene.frame().subjects
+    assert (subject.id, subject.label, subject.carried) == (1, "horse", True)
+    assert abs(subject.score - 0.8) < 1e-6
+    assert scene.plane.asked == [False]
+
+
+def test_a_fixed_region_whose_keypoints_show_nobody_is_empty() -> None:
+    scene = Scene(fixed={"label": "horse", "box": HORSE})
+    scene.plane.score = 0.05
+    assert scene.frame().subjects == ()
+
+
+def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
+    scene = Scene(track={"confirm": 1})
+    for _ in range(3):
+        scene.frame()
+    scene.plane.label = 0
+    (subject,) = scene.frame().subjects
+    assert subject.label == "horse"
+    assert subject.keypoints is None and subject.smoothed is None and subject.schema is None
+
+
+def test_single_mode_asks_for_one_subject() -> None:
+    scene = Scene(mode="single", pick="largest")
+    scene.frame()
+    assert (scene.plane.focus[0].limit, scene.plane.focus[0].pick) == (1, "largest")
+
+
+def test_adaptive_mode_asks_for_one_subject_once_frames_are_late() -> None:
+    scene = Scene(mode="adaptive", max_subjects=5)
+    for _ in range(12):
+        scene.frame(skip=1)
+    assert scene.plane.focus[0].limit == 5
+    assert scene.plane.focus[-1].limit == 1
+
+
+def test_a_class_that_is_not_wanted_is_not_looked_for() -> None:
+    scene = Scene(classes=["horse"])
+    scene.frame()
+    assert np.isinf(scene.plane.focus[0].thresholds[0])
+    assert np.isfinite(scene.plane.focus[0].thresholds[1])
+
+
+def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
+    scene = Scene(track={"confirm": 1})
+    (subject,) = scene.frame().subjects
+    assert subject.keypoints is not None and subject.smoothed is not None
+    assert subject.schema == "ap10k-17"
+    np.testing.assert_allclose(subject.smoothed, subject.keypoints, atol=1e-3)
