@@ -118,7 +118,9 @@ def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
     scene.plane.label = 0
     (subject,) = scene.frame().subjects
     assert subject.label == "horse"
-    assert subject.keypoints is None and subject.smoothed is None and subject.schema is None
+    assert subject.keypoints is None
+    assert subject.smoothed is None
+    assert subject.schema is None
 
 
 def test_single_mode_asks_for_one_subject() -> None:
@@ -145,6 +147,7 @@ def test_a_class_that_is_not_wanted_is_not_looked_for() -> None:
 def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
     scene = Scene(track={"confirm": 1})
     (subject,) = scene.frame().subjects
-    assert subject.keypoints is not None and subject.smoothed is not None
+    assert subject.keypoints is not None
+    assert subject.smoothed is not None
     assert subject.schema == "ap10k-17"
     np.testing.assert_allclose(subject.smoothed, subject.keypoints, atol=1e-3)

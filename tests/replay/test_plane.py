@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.plane_cpu import CpuPlane, Detector, PoseEstimator, measure
+from edged.adapters.plane_cpu import CpuPlane, Detector, measure
 from edged.adapters.session_ort import OrtSession
 from edged.config import Gate
 from edged.crop import Crop, cut
@@ -115,7 +115,8 @@ def test_each_box_gets_the_keypoints_of_its_own_class(plane: CpuPlane) -> None:
 def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuPlane) -> None:
     known = boxes((0, 0, 50, 90), (140, 0, 190, 90), label=(0, 0))
     first, second = see(plane, photo(200, 100), known).keypoints
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert first[:, XY].mean(0)[0] < 100 < second[:, XY].mean(0)[0]
 
 
