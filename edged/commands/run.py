@@ -25,9 +25,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="device, stream, video, image or folder, in place of the configured cameras")
     parser.add_argument("--loop", action="store_true", help="play --source again and again")
     parser.add_argument("--embedded-broker", action="store_true", help="bring an MQTT broker along, on loopback")
-    parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after so long")
+    parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after so long")
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write an annotated video of one camera")
     parser.add_argument("--quiet", action="store_true", help="no table; the log only")
+
+
+def seconds(text: str) -> float:
+    """A duration that a timer can wait for. Raises ArgumentTypeError."""
+    value = float(text)
+    if not 0 < value <= threading.TIMEOUT_MAX:  # false for NaN too
+        raise argparse.ArgumentTypeError(f"{text}: want a number of seconds above 0")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:

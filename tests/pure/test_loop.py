@@ -57,6 +57,7 @@ def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None)
     watchdog.start()
     try:
         loop.run(intake, {"barn": cast(Pipeline, pipeline)}, [lambda frame, result: seen.append(result.seq)], limit)
+        assert watchdog.is_alive(), "the loop did not end by itself"
     finally:
         watchdog.cancel()
         intake.close()

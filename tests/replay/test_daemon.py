@@ -186,6 +186,13 @@ def test_a_wrong_configuration_exits_2_with_file_and_line(tmp_path: Path) -> Non
     assert f"{path}:3 cameras.barn.fps" in done.stderr
 
 
+@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "soon"])
+def test_a_duration_that_is_none_exits_2(tmp_path: Path, duration: str) -> None:
+    done = edged("run", "--source", tmp_path, f"--for={duration}")
+    assert done.returncode == 2
+    assert "argument --for" in done.stderr
+
+
 def test_a_run_without_cameras_exits_2_and_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text("version = 1\n")
