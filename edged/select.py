@@ -17,8 +17,11 @@ INCUMBENT = 1.5  # a subject already known keeps its place until another ranks t
 
 def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> Boxes:
     """The sure boxes, and the faint ones of known subjects; at most `focus.limit`, ranked by `focus.pick`."""
+    sure = boxes.score >= focus.thresholds[boxes.label]
+    if sure.all() and len(boxes) <= focus.limit:  # nearly every frame
+        return boxes
     met = _met(boxes, known)
-    kept = (boxes.score >= focus.thresholds[boxes.label]) | met
+    kept = sure | met
     boxes, met = boxes.take(kept), met[kept]
     if len(boxes) <= focus.limit:
         return boxes

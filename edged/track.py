@@ -142,6 +142,8 @@ class Tracks:
         free = np.ones(len(self._live), np.bool_)
         for tracks, detections, enough in stages:
             allowed = (tracks & free)[:, None] & (detections & (rows < 0))
+            if not allowed.any():  # the later stages of nearly every frame
+                continue
             for track, detection in _pairs(np.where(allowed, overlap, -1.0), enough):
                 rows[detection], free[track] = track, False
         return rows
@@ -161,6 +163,8 @@ class Tracks:
     def _start(self, rows: I64, boxes: Boxes, sure: Flags) -> I64:
         """Start tracks for sure boxes without one, unless they double another box; return the new rows."""
         rows, fresh = rows.copy(), np.flatnonzero(sure & (rows < 0))
+        if not len(fresh):
+            return rows
         doubles = _iou(boxes.xyxy[fresh], boxes.xyxy) >= SAME_THING
         for i, double in zip(fresh.tolist(), doubles, strict=True):
             if not np.any(double & (rows >= 0)):

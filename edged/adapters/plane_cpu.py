@@ -21,6 +21,8 @@ from edged.select import FAINT, best
 from engines.card import Input
 from engines.errors import CardError
 
+LEVELS = np.arange(256, dtype=np.float64)  # grey
+
 
 class Stopwatch:
     """Nanoseconds per stage of one frame."""
@@ -40,7 +42,6 @@ class CpuPlane:
     """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
 
     def __init__(self, detector: OrtSession, poses: Mapping[str, OrtSession]) -> None:
-        cv2.setNumThreads(1)  # OpenCV's pool would compete with ONNX Runtime's for the same cores
         self._detector = Detector(detector)
         self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
 
@@ -60,8 +61,8 @@ class CpuPlane:
             return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=(), stage_ns=watch.stage_ns)
         boxes = known
         if detect:
-            found = self._detector.detect(focus.thresholds * FAINT, watch.lap).shifted(x0, y0)
-            boxes = best(found, known, focus, (width, height))
+            found = self._detector.detect(focus.thresholds * FAINT, watch.lap)
+            boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
         keypoints = self._pose(frame.image, boxes, watch.lap)
         return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, stage_ns=watch.stage_ns)
@@ -92,7 +93,7 @@ class Detector:
         width, height = card.input.size_wh
         self._canvas = np.full((height, width, 3), card.input.pad, np.uint8)
         self._tensor = np.empty((1, 3, height, width), np.float32)
-        self._fit = Letterbox(1.0, 0, 0, (width, height))
+        self._fit = Letterbox(0.0, 0, 0, (0, 0))  # of the last image; fits none
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -105,15 +106,21 @@ class Detector:
         fit = Letterbox.fit((image.shape[1], image.shape[0]), card.size_wh, placement)
         if fit != self._fit:
             self._canvas[:] = card.pad
+            self._normalise(self._canvas, self._tensor[0])
             self._fit = fit
-        w, h = fit.resized_wh
-        content = self._canvas[fit.pad_y : fit.pad_y + h, fit.pad_x : fit.pad_x + w]
-        cv2.resize(image, fit.resized_wh, dst=content, interpolation=cv2.INTER_LINEAR)
-        return content
+        cv2.resize(image, fit.resized_wh, dst=self._canvas[self._content], interpolation=cv2.INTER_LINEAR)
+        return self._canvas[self._content]
+
+    @property
+    def _content(self) -> tuple[slice, slice]:
+        """The part of the canvas that the image covers."""
+        (w, h), x, y = self._fit.resized_wh, self._fit.pad_x, self._fit.pad_y
+        return slice(y, y + h), slice(x, x + w)
 
     def detect(self, thresholds: F32, lap: Callable[[str], None]) -> Boxes:
-        """Boxes of the letterboxed image, in its pixels, best first."""
-        self._normalise(self._canvas, self._tensor[0])
+        """Boxes of the letterboxed image, in its pixels, best first. The tensor's border stays as it was."""
+        rows, columns = self._content
+        self._normalise(self._canvas[rows, columns], self._tensor[0, :, rows, columns])
         lap("letterbox")
         outputs = self._session.run(self._tensor)
         lap("detect")
@@ -162,20 +169,20 @@ class Normaliser:
         tables = [(grey - np.float32(m)) / np.float32(s) for m, s in zip(spec.mean, spec.std, strict=True)]
         channels = (0, 1, 2) if spec.colour == "bgr" else (2, 1, 0)
         self._plan = list(zip(channels, tables, strict=True))
-        self._plane = np.empty((spec.size_wh[1], spec.size_wh[0]), np.uint8)
 
     def __call__(self, bgr: U8, out: F32) -> None:
         """Write the (3, H, W) tensor of an (H, W, 3) image into `out`."""
-        for channel, (source, table) in enumerate(self._plan):
-            cv2.extractChannel(bgr, source, self._plane)
-            cv2.LUT(self._plane, table, out[channel])
+        planes = cv2.split(bgr)
+        for tensor, (channel, table) in zip(out, self._plan, strict=True):
+            cv2.LUT(planes[channel], table, tensor)
 
 
 def measure(bgr: U8) -> tuple[float, float, float]:
     """`gate.measure` of the image's grey version, by OpenCV."""
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-    laplacian = cv2.Laplacian(grey, cv2.CV_16S)
-    (_, (edges,)), ((mean,), (spread,)) = cv2.meanStdDev(laplacian), cv2.meanStdDev(grey)
-    share = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()) / grey.size
-    low, high = np.searchsorted(share, (LOW, HIGH))
-    return float(mean[0]), float(high - low), float((edges[0] / spread[0]) ** 2) if spread[0] else 0.0
+    count = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    low, high = np.searchsorted(np.cumsum(count) / grey.size, (LOW, HIGH))
+    mean = float(count @ LEVELS) / grey.size
+    spread = float(count @ LEVELS**2) / grey.size - mean**2
+    _, ((edges,),) = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    return mean, float(high - low), float(edges) ** 2 / spread if spread > 0 else 0.0

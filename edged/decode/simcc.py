@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged.frame import F32
+from edged.frame import F32, SCORE, XY, X, Y
 
 
 def simcc(along_x: F32, along_y: F32, split: float) -> F32:
@@ -16,8 +16,8 @@ def simcc(along_x: F32, along_y: F32, split: float) -> F32:
     Source: MMPose get_simcc_maximum, SimCCLabel.decode.
     """
     ix, iy = along_x.argmax(axis=2), along_y.argmax(axis=2)
-    peak_x = np.take_along_axis(along_x, ix[..., None], axis=2)[..., 0]
-    peak_y = np.take_along_axis(along_y, iy[..., None], axis=2)[..., 0]
-    out = np.stack((ix / split, iy / split, np.minimum(peak_x, peak_y)), axis=2).astype(np.float32)
-    out[out[..., 2] <= 0, :2] = np.nan
+    out = np.empty((*ix.shape, 3), np.float32)
+    out[..., X], out[..., Y] = ix / split, iy / split
+    out[..., SCORE] = np.minimum(along_x.max(axis=2), along_y.max(axis=2))
+    out[out[..., SCORE] <= 0, XY] = np.nan
     return out

@@ -45,7 +45,8 @@ def yolox() -> CpuPlane:
 
 
 def found(plane: CpuPlane, photo: str) -> Boxes:
-    frame = Frame(camera="photo", seq=0, captured_ns=0, image=cv2.imread(str(PHOTOS / photo)))
+    image = np.asarray(cv2.imread(str(PHOTOS / photo)), np.uint8)
+    frame = Frame(camera="photo", seq=0, captured_ns=0, image=image)
     thresholds = np.full(len(plane.classes), 0.3, np.float32)
     focus = Focus(thresholds=thresholds, limit=32, gate=Gate(enabled=False))
     return plane.see(frame, focus, Boxes.none(), detect=True).boxes

@@ -26,7 +26,7 @@ SESSIONS = ("detect", "pose")  # stages that are nothing but ONNX Runtime
 
 
 class Contender(Protocol):
-    def __call__(self, image: U8) -> int: ...  # people found
+    def __call__(self, bgr: U8, rgb: U8) -> int: ...  # people found
 
 
 class Ours:
@@ -46,8 +46,8 @@ class Ours:
         self._pipeline = Pipeline(options, plane, detect, {"person": posed})
         self._seq = 0
 
-    def __call__(self, image: U8) -> int:
-        frame = Frame(camera="bench", seq=self._seq, captured_ns=monotonic_ns(), image=image)
+    def __call__(self, bgr: U8, rgb: U8) -> int:
+        frame = Frame(camera="bench", seq=self._seq, captured_ns=monotonic_ns(), image=bgr)
         self._seq += 1
         result = self._pipeline.run(frame)
         self.stages.append(result.stage_ns)
@@ -64,18 +64,18 @@ class Rtmlib:
         self.detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=SCORE)
         self.pose: Any = RTMPose(str(pose), model_input_size=(192, 256), backend="onnxruntime")
 
-    def __call__(self, image: U8) -> int:
-        boxes = self.detect(image)
+    def __call__(self, bgr: U8, rgb: U8) -> int:
+        boxes = self.detect(bgr)
         if not len(boxes):
             return 0
-        keypoints, _ = self.pose(image[..., ::-1], boxes)
+        keypoints, _ = self.pose(rgb, boxes)
         return len(keypoints)
 
 
-def disagreement_px(ours: Ours, theirs: Rtmlib, image: U8) -> F32:
+def disagreement_px(ours: Ours, theirs: Rtmlib, bgr: U8, rgb: U8) -> F32:
     """(N·K,) distances between both keypoints of the same boxes, in image pixels."""
-    boxes = np.asarray(theirs.detect(image), np.float32).reshape(-1, 4)
-    keypoints, _ = theirs.pose(image[..., ::-1], boxes)
-    mine = np.stack(ours.estimator.estimate(image, boxes, lambda stage: None))
+    boxes = np.asarray(theirs.detect(bgr), np.float32).reshape(-1, 4)
+    keypoints, _ = theirs.pose(rgb, boxes)
+    mine = np.stack(ours.estimator.estimate(bgr, boxes, lambda stage: None))
     distance: F32 = np.linalg.norm(mine[..., :2] - keypoints, axis=-1).ravel().astype(np.float32)
     return distance

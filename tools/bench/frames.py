@@ -1,4 +1,4 @@
-"""Frames with a known number of people: variants of real photographs, so that no still is timed twice."""
+"""Frames with a known number of people: a slow pan and zoom over real photographs, no two frames alike."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from edged.frame import U8
 PHOTOGRAPHS = {1: "coco_000000000785.jpg", 4: "coco_000000196141.jpg"}  # by the people found in them
 
 
-def frames(media: Path, people: int, count: int, found: Callable[[U8], int]) -> list[U8]:
-    """`count` variants (shifted, scaled, brightened, mirrored; seeded) in which `found` sees so many people."""
+def frames(media: Path, people: int, count: int, found: Callable[[U8, U8], int]) -> list[tuple[U8, U8]]:
+    """`count` frames, BGR and RGB, of a camera swaying before the photograph; `found` sees so many people in each."""
     photograph = cv2.imread(str(media / PHOTOGRAPHS[people]))
     if photograph is None:
         raise SystemExit(f"{media / PHOTOGRAPHS[people]}: not there; give --media the folder of the photographs")
-    rng = np.random.default_rng(people)
-    chosen: list[U8] = []
-    for _ in range(20 * count):
-        image = _variant(np.asarray(photograph, np.uint8), rng)
-        if found(image) == people:
-            chosen.append(image)
+    chosen: list[tuple[U8, U8]] = []
+    for step in range(20 * count):
+        image = _view(np.asarray(photograph, np.uint8), step)
+        rgb = np.ascontiguousarray(image[..., ::-1])
+        if found(image, rgb) == people:
+            chosen.append((image, rgb))
         if len(chosen) == count:
             return chosen
-    raise SystemExit(f"only {len(chosen)} of {count} variants of {PHOTOGRAPHS[people]} show {people} people")
+    raise SystemExit(f"only {len(chosen)} of {count} views of {PHOTOGRAPHS[people]} show {people} people")
 
 
-def _variant(image: U8, rng: np.random.Generator) -> U8:
+def _view(image: U8, step: int) -> U8:
+    """Moved by up to 1 % of the image, scaled by up to 2 %, its light changing, at incommensurable speeds."""
     height, width = image.shape[:2]
-    scale = rng.uniform(0.92, 1.08)
-    shift = rng.uniform(-0.04, 0.04, 2) * (width, height) + (1 - scale) / 2 * np.array([width, height])
+    scale = 1 + 0.02 * np.sin(step / 17)
+    sway = 0.01 * np.array([np.sin(step / 11), np.cos(step / 13)]) * (width, height)
+    shift = sway + (1 - scale) / 2 * np.array([width, height])
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    lit = cv2.convertScaleAbs(moved, alpha=rng.uniform(0.85, 1.15))
-    return np.ascontiguousarray(lit[:, ::-1] if rng.random() < 0.5 else lit, np.uint8)
+    return np.asarray(cv2.convertScaleAbs(moved, alpha=1 + 0.05 * np.sin(step / 7)), np.uint8)
