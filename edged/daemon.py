@@ -33,16 +33,19 @@ LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
 class Daemon:
     """Everything that runs beside the loop, and the loop."""
 
-    def __init__(self, settings: Config, engines: Engines, bus: MqttBus, stamps: Stamps) -> None:
+    def __init__(
+        self, settings: Config, engines: Engines, bus: MqttBus, stamps: Stamps, *, display: bool, retry: bool
+    ) -> None:
         self._settings = settings
         self.engines = engines
         self._bus = bus
         self._stamps = stamps
         self.cameras = enabled(settings)
         self._reporter = Reporter(bus, stamps, settings.publish, self.cameras)
-        self._pipelines = {name: engines.pipeline(camera) for name, camera in self.cameras.items()}
+        smooth = display or settings.publish.smoothed
+        self._pipelines = {name: engines.pipeline(camera, smooth=smooth) for name, camera in self.cameras.items()}
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
-        self._intake = Intake(sources, self._reporter.camera)
+        self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store)
         self._closing = threading.Event()
         self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
@@ -106,8 +109,11 @@ class Daemon:
 
 
 @contextmanager
-def daemon(settings: Config) -> Iterator[Daemon]:
-    """The daemon, started. Raises `ConfigError`, `ModelMissing` or `EngineError` before anything runs."""
+def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> Iterator[Daemon]:
+    """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
+
+    Raises `ConfigError`, `ModelMissing` or `EngineError` before anything runs.
+    """
     if not enabled(settings):
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
     engines = engines_of(settings.models, settings.compute)
@@ -115,7 +121,7 @@ def daemon(settings: Config) -> Iterator[Daemon]:
     device = device_id(settings.device.id)
     bus = MqttBus(settings.mqtt, device, lambda state: message.presence(stamps, state), queue=settings.publish.queue)
     try:
-        made = Daemon(settings, engines, bus, stamps)
+        made = Daemon(settings, engines, bus, stamps, display=display, retry=retry)
         made.start()
         try:
             yield made

@@ -73,7 +73,7 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clarity:
-    """How usable an image is, measured on its grey thumbnail."""
+    """How usable an image is, measured in grey on every second row of it as the detector gets it."""
 
     brightness: float  # mean grey level, 0..255
     contrast: float  # grey level spread, 5th to 95th percentile, 0..255

@@ -20,9 +20,14 @@ from engines.card import Detect, Pose
 
 
 class Pipeline:
-    """Detects on every n-th frame, carries tracked boxes through the others, and keeps the subjects' ids."""
+    """Detects on every n-th frame, carries tracked boxes through the others, and keeps the subjects' ids.
 
-    def __init__(self, options: Camera, plane: Plane, detect: Detect, poses: Mapping[str, Pose]) -> None:
+    With `smooth` off nobody will look at smoothed keypoints, and none are made.
+    """
+
+    def __init__(
+        self, options: Camera, plane: Plane, detect: Detect, poses: Mapping[str, Pose], *, smooth: bool = True
+    ) -> None:
         self._plane = plane
         self._classes = detect.classes
         self._poses = poses
@@ -36,7 +41,7 @@ class Pipeline:
             if options.fixed is None
             else Fixed(options.fixed, detect.classes)
         )
-        self._smooth = {label: Smooth(pose.score) for label, pose in poses.items()}
+        self._smooth = {label: Smooth(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
 
     def run(self, frame: Frame) -> Result:
@@ -82,12 +87,15 @@ class Pipeline:
         """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
         xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
         pose = self._poses.get(label)
+        smoothed, schema = None, None
         if pose is None or keypoints is None or self._classes[sight.boxes.label[row]] != label:
-            keypoints, smoothed, schema = None, None, None
+            keypoints = None
         else:
-            size_px = float(np.sqrt(max(0.0, (xyxy[X1] - xyxy[X0]) * (xyxy[Y1] - xyxy[Y0]))))
-            smoothed, schema = self._smooth[label](track, keypoints, size_px, t_ns), pose.schema_name
+            schema = pose.schema_name
             score = score if np.isfinite(score) else float(np.clip(keypoints[:, SCORE].mean(), 0, 1))
+            if smooth := self._smooth.get(label):
+                size_px = float(np.sqrt(max(0.0, (xyxy[X1] - xyxy[X0]) * (xyxy[Y1] - xyxy[Y0]))))
+                smoothed = smooth(track, keypoints, size_px, t_ns)
         return Subject(
             id=track,
             label=label,

@@ -27,8 +27,8 @@ class Engines:
     detect: Detect
     poses: dict[str, Pose]  # by class
 
-    def pipeline(self, camera: config.Camera) -> Pipeline:
-        return Pipeline(camera, self.plane, self.detect, self.poses)
+    def pipeline(self, camera: config.Camera, *, smooth: bool = True) -> Pipeline:
+        return Pipeline(camera, self.plane, self.detect, self.poses, smooth=smooth)
 
     @property
     def sure_from(self) -> dict[str, float]:

@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         stop = stack.enter_context(_stopping(args.seconds))
         if args.embedded_broker:
             settings = _with_broker(stack, settings)
-        made = stack.enter_context(daemon(settings))
+        recorded = args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
+        made = stack.enter_context(daemon(settings, display=args.save_video is not None, retry=not recorded))
         sinks: list[Sink] = []
         if args.save_video:
             sinks.append(_video(stack, settings, made.engines.sure_from, args.save_video))
@@ -61,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
             print(how_to_subscribe(settings.mqtt, device_id(settings.device.id)), flush=True)
             stack.enter_context(live(lambda: Glance(cameras=made.views(), bus=made.bus_figures)))
         made.run(stop, sinks)
-    return 0
+        lost = recorded and made.views()[SOURCE_NAME].state.phase == "lost"
+    return 1 if lost else 0
 
 
 def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> Config:

@@ -116,3 +116,11 @@ def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
             view = made.views()["barn"]
     assert (view.ledger.captured, view.ledger.failed, view.ledger.processed) == (5, 5, 0)
     assert len([line for line in caplog.messages if "NaN" in line]) == 1
+
+
+def test_a_recording_that_cannot_be_played_ends_the_run_with_1(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video")
+    done = edged("run", "--source", tmp_path / "text.mp4", "--embedded-broker", "--save-video", tmp_path / "out.mp4")
+    assert done.returncode == 1
+    assert done.stderr.count("text.mp4: truncated, or neither a video nor an image") == 1
+    assert not (tmp_path / "out.mp4").exists()

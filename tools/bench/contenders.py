@@ -30,7 +30,7 @@ class Contender(Protocol):
 
 
 class Ours:
-    """The whole pipeline of one camera: gate, detector, pose, tracks, smoothing."""
+    """The whole pipeline of one camera, as the daemon runs it: gate, detector, pose, tracks."""
 
     def __init__(self, detector: Path) -> None:
         cards = load()
@@ -43,7 +43,7 @@ class Ours:
         assert isinstance(detect, Detect)  # noqa: S101
         assert isinstance(posed, Pose)  # noqa: S101
         options = Camera(source="bench", track=Track(confirm=1), thresholds={"person": SCORE})
-        self._pipeline = Pipeline(options, plane, detect, {"person": posed})
+        self._pipeline = Pipeline(options, plane, detect, {"person": posed}, smooth=False)
         self._seq = 0
 
     def __call__(self, bgr: U8, rgb: U8) -> int:
