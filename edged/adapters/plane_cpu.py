@@ -165,8 +165,7 @@ class Normaliser:
     """(pixel - mean) / std by table: 256 values per channel, looked up exactly."""
 
     def __init__(self, spec: Input) -> None:
-        grey = np.arange(256, dtype=np.float32)
-        tables = [(grey - np.float32(m)) / np.float32(s) for m, s in zip(spec.mean, spec.std, strict=True)]
+        tables = [((LEVELS - m) / s).astype(np.float32) for m, s in zip(spec.mean, spec.std, strict=True)]
         channels = (0, 1, 2) if spec.colour == "bgr" else (2, 1, 0)
         self._plan = list(zip(channels, tables, strict=True))
 
