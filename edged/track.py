@@ -66,6 +66,7 @@ class Tracks:
         self._options = options
         self._starts = np.asarray(starts, np.float32)  # as scores are
         self._live: State = np.zeros(0, _TRACK)
+        self._ahead: tuple[int, State] | None = None  # the tracks as `carry` expected them, and when
         self._t_ns = 0
         self._ids = 0
         self._first = True
@@ -89,6 +90,7 @@ class Tracks:
         Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
         """
         live = self._at(t_ns)
+        self._ahead = t_ns, live
         lately = (live["seen_ns"] == self._t_ns) | (t_ns - live["seen_ns"] <= DOUBT_NS)
         live = live[(live["id"] > 0) & (live["misses"] <= 1) & lately]
         live = live[np.argsort(-live["score"], kind="stable")]
@@ -109,7 +111,7 @@ class Tracks:
 
     def cut(self) -> None:
         """The scene is a new one: forget everybody, keep counting."""
-        self._live = self._live[:0]
+        self._live, self._ahead = self._live[:0], None
         self._first = True
 
     def labels(self, ids: I64) -> I64:
@@ -128,7 +130,9 @@ class Tracks:
         return _moved(live, max(0, t_ns - self._t_ns) / NS_PER_S)
 
     def _advance(self, t_ns: int) -> None:
-        self._live, self._t_ns = self._at(t_ns), t_ns
+        ahead, self._ahead = self._ahead, None
+        live = ahead[1] if ahead and ahead[0] == t_ns else self._at(t_ns)
+        self._live, self._t_ns = live, t_ns
 
     def _match(self, boxes: Boxes, sure: Flags) -> I64:
         """(N,) the row of the track that each box continues, -1 where none."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from edged.frame import U8
 
+SIZE_WH = 640, 480  # of a USB camera
 PHOTOGRAPHS = {1: "coco_000000000785.jpg", 4: "coco_000000196141.jpg"}  # by the people found in them
 
 
@@ -31,10 +32,10 @@ def frames(media: Path, people: int, count: int, found: Callable[[U8, U8], int])
 
 def _view(image: U8, step: int) -> U8:
     """Moved by up to 1 % of the image, scaled by up to 2 %, its light changing, at incommensurable speeds."""
-    height, width = image.shape[:2]
+    (height, width), (out_w, out_h) = image.shape[:2], SIZE_WH
     scale = 1 + 0.02 * np.sin(step / 17)
     sway = 0.01 * np.array([np.sin(step / 11), np.cos(step / 13)]) * (width, height)
-    shift = sway + (1 - scale) / 2 * np.array([width, height])
+    shift = sway + (np.array(SIZE_WH) - scale * np.array([width, height])) / 2
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(image, matrix, (out_w, out_h), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.convertScaleAbs(moved, alpha=1 + 0.05 * np.sin(step / 7)), np.uint8)
