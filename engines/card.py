@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from engines.classes import CLASSES
 from engines.errors import CardError
-from engines.schema import SCHEMAS, Schema
+from engines.schema import SCHEMAS
 
 
 def _any_length(written: object) -> object:
@@ -115,10 +115,6 @@ class Pose(_Table):
         if self.schema_name not in SCHEMAS:
             raise ValueError(f"pose.schema is {self.schema_name!r}; want one of {sorted(SCHEMAS)}")
         return self
-
-    @property
-    def schema_(self) -> Schema:
-        return SCHEMAS[self.schema_name]
 
 
 class Card(_Table):

@@ -73,7 +73,7 @@ def _models(models: Models, detector: str | None, poses: list[str]) -> Models:
 
 
 def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
-    from edged.commands.snapshot import made_for  # noqa: PLC0415
+    from edged.configfile import camera_at  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     classes = tuple(args.classes.split(",")) if args.classes else None
@@ -83,7 +83,7 @@ def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
-    return made_for(path, realtime=False, classes=classes, thresholds=thresholds)
+    return camera_at(path, realtime=False, classes=classes, thresholds=thresholds)
 
 
 def _json_lines() -> Callable[[Frame, Result], None]:

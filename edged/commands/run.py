@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> Config:
     """The configuration with one camera only; `every`: no frame of a file is dropped."""
-    from edged.commands.snapshot import made_for  # noqa: PLC0415
+    from edged.configfile import camera_at  # noqa: PLC0415
 
-    camera = made_for(source, loop=loop, realtime=not every)
+    camera = camera_at(source, loop=loop, realtime=not every)
     return settings.model_copy(update={"cameras": {SOURCE_NAME: camera}})
 
 

@@ -46,30 +46,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(config: Config, name: str | None, source: str | None) -> tuple[str, Camera]:
     """The camera named, or the only one; or one made for `source`."""
+    from edged.configfile import camera_at  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if source is not None:
-        return name or "snapshot", made_for(source)
+        return name or "snapshot", camera_at(source)
     if name is None and len(config.cameras) == 1:
         name = next(iter(config.cameras))
     if name not in config.cameras:
         got = "no CAMERA given" if name is None else f"no camera {name!r}"
         raise ConfigError(f"{got}; configured: {', '.join(config.cameras) or 'none'}. Name one, or give --source")
     return name, config.cameras[name]
-
-
-def made_for(source: str, **options: object) -> Camera:
-    """A camera of that source. Raises `ConfigError` for what cannot be one."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from edged.config import Camera, masked  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
-    try:
-        return Camera.model_validate({"source": source, **options})
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{masked(source)}: {fault}") from None
 
 
 def _line(subject: Subject, sure_from: dict[str, float]) -> str:

@@ -4,7 +4,8 @@
 """
 
 from edged.configfile.crosscheck import load_consistent
+from edged.configfile.given import camera_at
 from edged.configfile.loading import load
 from edged.configfile.text import changes
 
-__all__ = ["changes", "load", "load_consistent"]
+__all__ = ["camera_at", "changes", "load", "load_consistent"]

@@ -8,6 +8,7 @@ import engines
 from engines.card import Card
 from engines.catalogue import HERE, load, read
 from engines.errors import CardError
+from engines.schema import SCHEMAS
 
 STARTERS = {"det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"}
 GOOD = (HERE / "rtmpose-t-lsp14.toml").read_text().replace("rtmpose-t-lsp14", "mine")
@@ -27,7 +28,7 @@ def test_every_card_we_ship_is_valid() -> None:
 def test_a_simcc_output_is_as_long_as_the_crop_times_its_split(card: Card) -> None:
     if card.pose is None:
         return
-    keypoints = len(card.pose.schema_)
+    keypoints = len(SCHEMAS[card.pose.schema_name])
     bins = [round(side * card.pose.split) for side in card.input.size_wh]
     assert [output.shape for output in card.outputs] == [(None, keypoints, n) for n in bins]
 

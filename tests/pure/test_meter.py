@@ -9,21 +9,10 @@ import pytest
 from edged.frame import Clarity, Result
 from edged.meter import CAPACITY, Meter
 from edged.ring import Ledger
+from tests.pure.conftest import Hand
 
 S = 1_000_000_000
 MS = 1_000_000
-
-
-class Hand:
-    now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
-@pytest.fixture
-def hand() -> Hand:
-    return Hand()
 
 
 @pytest.fixture

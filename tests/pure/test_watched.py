@@ -7,20 +7,9 @@ import json
 import pytest
 
 from edged.watched import Watched
+from tests.pure.conftest import Hand
 
 S = 1_000_000_000
-
-
-class Hand:
-    now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
-@pytest.fixture
-def hand() -> Hand:
-    return Hand()
 
 
 @pytest.fixture

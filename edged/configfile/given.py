@@ -1,0 +1,17 @@
+"""A camera that no file describes: its source is named on the command line."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from edged.config import Camera, masked
+from edged.errors import ConfigError
+
+
+def camera_at(source: str, **options: object) -> Camera:
+    """A camera of that source. Raises `ConfigError` for what cannot be one."""
+    try:
+        return Camera.model_validate({"source": source, **options})
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{masked(source)}: {fault}") from None
