@@ -7,17 +7,16 @@ One `Tracks` per camera, used by the compute thread alone. Sure detections are m
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from edged.config import Track
 from edged.frame import F32, I64, SCORE, Boxes
 from edged.units import NS_PER_S, ns
-
-F64 = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 # Motion, in sizes (square root of the box area) and seconds; chosen with `python -m tools.tracking`.
 BIRTH_SPEED = 1.5  # spread of the speed of a subject just met, sizes/s
@@ -35,23 +34,101 @@ TRIAL_MISSES = 2  # detector runs in a row that end an unconfirmed track
 DOUBT_NS = ns(0.3)  # longest that a box is carried with neither detector nor keypoints to show for it
 OUTAGE_NS = ns(5)  # nobody looked for so long that the scene is new
 
-CENTRE_VAR, COVAR, SPEED_VAR = range(3)
-_TRACK = np.dtype(
-    [
-        ("id", np.int64),  # 0 until confirmed
-        ("label", np.int64),  # the class ahead in the vote
-        ("votes", np.float64),  # by how much, in summed scores
-        ("score", np.float64),  # of the last detection
-        ("hits", np.int64),
-        ("misses", np.int64),  # detector runs without it, in a row
-        ("seen_ns", np.int64),
-        ("centre", np.float64, 2),  # px
-        ("velocity", np.float64, 2),  # px/s
-        ("wh", np.float64, 2),  # px
-        ("spread", np.float64, 3),  # of each axis: CENTRE_VAR, COVAR, SPEED_VAR in sizes²
-    ]
-)
-State = NDArray[np.void]
+
+Fit = tuple[float, "Trail", int]  # how well the i-th detection fits the track
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One detection, as plain numbers: at a handful of subjects they are far quicker than arrays."""
+
+    xyxy: tuple[float, float, float, float]  # px
+    score: float
+    label: int
+    sure: bool  # enough to start a track
+
+
+@dataclass(slots=True, eq=False)
+class Trail:
+    """One track: where a subject is, how it moves, and how well that is known."""
+
+    label: int  # the class ahead in the vote
+    votes: float  # by how much, in summed scores
+    score: float  # of the last detection
+    seen_ns: int
+    x: float  # centre, px
+    y: float
+    w: float
+    h: float
+    vx: float = 0.0  # px/s
+    vy: float = 0.0
+    place_var: float = BOX_NOISE**2  # of each axis, sizes²
+    covar: float = 0.0
+    speed_var: float = BIRTH_SPEED**2
+    id: int = 0  # until confirmed
+    hits: int = 1
+    misses: int = 0  # detector runs without it, in a row
+
+    @staticmethod
+    def born(seen: Seen, t_ns: int) -> Trail:
+        x0, y0, x1, y1 = seen.xyxy
+        return Trail(seen.label, seen.score, seen.score, t_ns, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        return self.x - self.w / 2, self.y - self.h / 2, self.x + self.w / 2, self.y + self.h / 2
+
+    @property
+    def doubt_px(self) -> float:
+        """How far it may be from where it is expected."""
+        return min(math.sqrt(self.place_var), REACH) * math.sqrt(max(self.w * self.h, 1.0))
+
+    def move(self, dt_s: float) -> None:
+        """Speed fades, doubt grows (white-noise acceleration)."""
+        faded = math.exp(-dt_s / FADE_S)
+        self.x += self.vx * FADE_S * (1 - faded)
+        self.y += self.vy * FADE_S * (1 - faded)
+        self.vx *= faded
+        self.vy *= faded
+        self.place_var += 2 * self.covar * dt_s + self.speed_var * dt_s**2 + AGILITY * dt_s**3 / 3
+        self.covar += self.speed_var * dt_s + AGILITY * dt_s**2 / 2
+        self.speed_var += AGILITY * dt_s
+
+    def correct(self, xyxy: Iterable[float], noise: float) -> None:
+        """Kalman correction; x, y, width and height share one gain."""
+        x0, y0, x1, y1 = xyxy
+        gain, speed_gain = (var / (self.place_var + noise**2) for var in (self.place_var, self.covar))
+        off_x, off_y = (x0 + x1) / 2 - self.x, (y0 + y1) / 2 - self.y
+        self.x += gain * off_x
+        self.y += gain * off_y
+        self.vx += speed_gain * off_x
+        self.vy += speed_gain * off_y
+        self.w += gain * (x1 - x0 - self.w)
+        self.h += gain * (y1 - y0 - self.h)
+        self.speed_var -= speed_gain * self.covar
+        self.place_var *= 1 - gain
+        self.covar *= 1 - gain
+
+    def observe(self, seen: Seen, t_ns: int) -> None:
+        """Take its detection in."""
+        self.correct(seen.xyxy, BOX_NOISE)
+        self._vote(seen)
+        self.hits, self.misses, self.seen_ns, self.score = self.hits + 1, 0, t_ns, seen.score
+
+    def fits(self, seen: list[Seen]) -> Iterator[Fit]:
+        """The detections that may be it, and how well: overlap, both grown by the doubt, less for another class."""
+        xyxy, doubt_px = self.xyxy, self.doubt_px
+        for i, one in enumerate(seen):
+            shared = overlap(xyxy, one.xyxy, doubt_px)
+            if shared > 0 and (fit := shared - (OTHER_CLASS if one.label != self.label else 0.0)) > 0:
+                yield fit, self, i
+
+    def _vote(self, seen: Seen) -> None:
+        """Weighted majority with one candidate (Boyer & Moore)."""
+        votes = self.votes + (seen.score if seen.label == self.label else -seen.score)
+        if votes < 0:
+            self.label = seen.label
+        self.votes = min(abs(votes), VOTES)
 
 
 class Tracks:
@@ -65,129 +142,113 @@ class Tracks:
     def __init__(self, options: Track, starts: ArrayLike = 0.0) -> None:
         self._options = options
         self._starts = np.asarray(starts, np.float32)  # as scores are
-        self._live: State = np.zeros(0, _TRACK)
-        self._ahead: tuple[int, State] | None = None  # the tracks as `carry` expected them, and when
-        self._t_ns = 0
+        self._patience_ns = ns(options.patience_s)
+        self._live: list[Trail] = []
+        self._t_ns = 0  # what the tracks were moved to
+        self._looked_ns = 0  # the last frame that was looked at
         self._ids = 0
         self._first = True
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         """Match a detector run; return (N,) the track id of each box, -1 for those not (yet) subjects."""
         self._advance(t_ns)
-        sure = boxes.score >= self._threshold(boxes.label)
-        rows = self._match(boxes, sure)
-        self._observe(rows, boxes)
-        rows = self._start(rows, boxes, sure)
+        self._looked_ns = t_ns
+        seen = self._seen(boxes)
+        trails = self._match(seen)
+        for trail in self._live:
+            trail.misses += 1
+        for found, one in zip(trails, seen, strict=True):
+            if found is not None:
+                found.observe(one, t_ns)
+        self._start(trails, seen)
         self._confirm()
         self._first = False
-        ids = np.where(rows >= 0, self._live["id"][rows], 0) if len(self._live) else rows
-        self._drop()
-        return np.where(ids > 0, ids, -1)
+        self._live = [trail for trail in self._live if not self._gone(trail)]
+        return np.array([trail.id or -1 if trail else -1 for trail in trails], np.int64)
 
     def carry(self, t_ns: int) -> tuple[I64, Boxes]:
         """Ids and expected boxes at `t_ns`, best first, of the subjects present; for frames without detector.
 
         Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
         """
-        live = self._at(t_ns)
-        self._ahead = t_ns, live
-        lately = (live["seen_ns"] == self._t_ns) | (t_ns - live["seen_ns"] <= DOUBT_NS)
-        live = live[(live["id"] > 0) & (live["misses"] <= 1) & lately]
-        live = live[np.argsort(-live["score"], kind="stable")]
+        self._advance(t_ns)
+        live = [trail for trail in self._live if trail.id and trail.misses <= 1 and self._lately(trail)]
+        live.sort(key=lambda trail: -trail.score)
         boxes = Boxes(
-            xyxy=_xyxy(live).astype(np.float32),
-            score=live["score"].astype(np.float32),
-            label=live["label"].copy(),
+            xyxy=np.array([trail.xyxy for trail in live], np.float32).reshape(-1, 4),
+            score=np.array([trail.score for trail in live], np.float32),
+            label=np.array([trail.label for trail in live], np.int64),
         )
-        return live["id"].copy(), boxes
+        return np.array([trail.id for trail in live], np.int64), boxes
 
     def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """After a carried frame: these of the ids carried are still there, in these boxes."""
         self._advance(t_ns)
-        order = np.argsort(self._live["id"], kind="stable")
-        rows = order[np.searchsorted(self._live["id"], ids, sorter=order)] if len(ids) else ids
-        self._live["seen_ns"][rows] = t_ns
-        _correct(self._live, rows, boxes.xyxy, POSE_NOISE)
+        self._looked_ns = t_ns
+        trails = {trail.id: trail for trail in self._live}
+        for track, xyxy in zip(ids.tolist(), boxes.xyxy.tolist(), strict=True):
+            trails[track].seen_ns = t_ns
+            trails[track].correct(xyxy, POSE_NOISE)
 
     def cut(self) -> None:
         """The scene is a new one: forget everybody, keep counting."""
-        self._live, self._ahead = self._live[:0], None
+        self._live = []
         self._first = True
 
     def labels(self, ids: I64) -> I64:
         """The classes of live ids by majority; the detector may name another in single frames."""
-        known = dict(zip(self._live["id"].tolist(), self._live["label"].tolist(), strict=True))
-        return np.array([known[i] for i in ids.tolist()], np.int64)
+        known = {trail.id: trail.label for trail in self._live}
+        return np.array([known[track] for track in ids.tolist()], np.int64)
 
-    def _threshold(self, labels: I64) -> F32:
-        return np.broadcast_to(self._starts, labels.shape) if self._starts.ndim == 0 else self._starts[labels]
-
-    def _at(self, t_ns: int) -> State:
-        """The tracks moved to `t_ns`, without those unseen through an outage. A clock set back ages nobody."""
-        limit_ns = max(ns(self._options.patience_s), OUTAGE_NS)
-        live = self._live[t_ns - self._live["seen_ns"] <= limit_ns]
-        live["seen_ns"] = np.minimum(live["seen_ns"], t_ns)
-        return _moved(live, max(0, t_ns - self._t_ns) / NS_PER_S)
+    def _seen(self, boxes: Boxes) -> list[Seen]:
+        sure = boxes.score >= (self._starts if self._starts.ndim == 0 else self._starts[boxes.label])
+        rows = (boxes.xyxy.tolist(), boxes.score.tolist(), boxes.label.tolist(), sure.tolist())
+        return [Seen(tuple(xyxy), *rest) for xyxy, *rest in zip(*rows, strict=True)]
 
     def _advance(self, t_ns: int) -> None:
-        ahead, self._ahead = self._ahead, None
-        live = ahead[1] if ahead and ahead[0] == t_ns else self._at(t_ns)
-        self._live, self._t_ns = live, t_ns
+        """Move the tracks to `t_ns`, forgetting those unseen through an outage. A clock set back ages nobody."""
+        limit_ns = max(self._patience_ns, OUTAGE_NS)
+        dt_s = max(0, t_ns - self._t_ns) / NS_PER_S
+        self._t_ns = t_ns
+        self._live = [trail for trail in self._live if t_ns - trail.seen_ns <= limit_ns]
+        for trail in self._live:
+            trail.seen_ns = min(trail.seen_ns, t_ns)
+            trail.move(dt_s)
 
-    def _match(self, boxes: Boxes, sure: Flags) -> I64:
-        """(N,) the row of the track that each box continues, -1 where none."""
-        rows = np.full(len(boxes), -1, np.int64)
-        if not len(boxes) or not len(self._live):
-            return rows
-        overlap = _overlap(self._live, boxes)
-        known = self._live["id"] > 0
-        least = self._options.iou
-        stages = ((known, sure, least), (known, ~sure, max(least, FAINT_OVERLAP)), (~known, sure, least))
-        free = np.ones(len(self._live), np.bool_)
-        for tracks, detections, enough in stages:
-            allowed = (tracks & free)[:, None] & (detections & (rows < 0))
-            if not allowed.any():  # the later stages of nearly every frame
-                continue
-            for track, detection in _pairs(np.where(allowed, overlap, -1.0), enough):
-                rows[detection], free[track] = track, False
-        return rows
+    def _lately(self, trail: Trail) -> bool:
+        return trail.seen_ns == self._looked_ns or self._t_ns - trail.seen_ns <= DOUBT_NS
 
-    def _observe(self, rows: I64, boxes: Boxes) -> None:
-        """Take the matched boxes into their tracks; count a miss for every other track."""
-        live, found = self._live, rows >= 0
-        live["misses"] += 1
-        rows, boxes = rows[found], boxes.take(found)
-        _correct(live, rows, boxes.xyxy, BOX_NOISE)
-        _vote(live, rows, boxes)
-        live["misses"][rows] = 0
-        live["hits"][rows] += 1
-        live["seen_ns"][rows] = self._t_ns
-        live["score"][rows] = boxes.score
+    def _match(self, seen: list[Seen]) -> list[Trail | None]:
+        """The track that each detection continues."""
+        fits = sorted((fit for trail in self._live for fit in trail.fits(seen)), key=lambda fit: -fit[0])
+        least, faint = self._options.iou, max(self._options.iou, FAINT_OVERLAP)
+        chosen: dict[int, Trail] = {}
+        _pair(fits, chosen, lambda fit, trail, i: fit >= least and trail.id > 0 and seen[i].sure)
+        _pair(fits, chosen, lambda fit, trail, i: fit >= faint and trail.id > 0 and not seen[i].sure)
+        _pair(fits, chosen, lambda fit, trail, i: fit >= least and not trail.id and seen[i].sure)
+        return [chosen.get(i) for i in range(len(seen))]
 
-    def _start(self, rows: I64, boxes: Boxes, sure: Flags) -> I64:
-        """Start tracks for sure boxes without one, unless they double another box; return the new rows."""
-        rows, fresh = rows.copy(), np.flatnonzero(sure & (rows < 0))
-        if not len(fresh):
-            return rows
-        doubles = _iou(boxes.xyxy[fresh], boxes.xyxy) >= SAME_THING
-        for i, double in zip(fresh.tolist(), doubles, strict=True):
-            if not np.any(double & (rows >= 0)):
-                rows[i] = len(self._live)
-                self._live = np.concatenate([self._live, _born(boxes, i, self._t_ns)])
-        return rows
+    def _start(self, trails: list[Trail | None], seen: list[Seen]) -> None:
+        """Start tracks for sure detections without one, unless they double another that has one."""
+        for i, one in enumerate(seen):
+            if trails[i] is None and one.sure and not self._doubles(one, trails, seen):
+                trails[i] = trail = Trail.born(one, self._t_ns)
+                self._live.append(trail)
+
+    def _doubles(self, one: Seen, trails: list[Trail | None], seen: list[Seen]) -> bool:
+        others = (other for trail, other in zip(trails, seen, strict=True) if trail is not None)
+        return any(overlap(one.xyxy, other.xyxy) >= SAME_THING for other in others)
 
     def _confirm(self) -> None:
-        live = self._live
         needed = 1 if self._first else self._options.confirm
-        for row in np.flatnonzero((live["id"] == 0) & (live["hits"] >= needed)):
-            self._ids += 1
-            live["id"][row] = self._ids
+        for trail in self._live:
+            if not trail.id and trail.hits >= needed:
+                self._ids += 1
+                trail.id = self._ids
 
-    def _drop(self) -> None:
-        live = self._live
-        unseen_ns = self._t_ns - live["seen_ns"]
-        gone = (live["misses"] > 0) & (unseen_ns > ns(self._options.patience_s))
-        self._live = live[~(gone | (live["id"] == 0) & (live["misses"] >= TRIAL_MISSES))]
+    def _gone(self, trail: Trail) -> bool:
+        lost = trail.misses > 0 and self._t_ns - trail.seen_ns > self._patience_ns
+        return lost or (not trail.id and trail.misses >= TRIAL_MISSES)
 
 
 def box_from_keypoints(keypoints: F32, score: float, box: F32) -> F32 | None:
@@ -206,88 +267,25 @@ def box_from_keypoints(keypoints: F32, score: float, box: F32) -> F32 | None:
     return np.concatenate([corner, corner + wh]).astype(np.float32)
 
 
-def _born(boxes: Boxes, i: int, t_ns: int) -> State:
-    """One unconfirmed track, standing where its first detection is."""
-    x0, y0, x1, y1 = boxes.xyxy[i].tolist()
-    score = float(boxes.score[i])
-    values: tuple[Any, ...] = (
-        *(0, int(boxes.label[i]), score, score, 1, 0, t_ns),
-        *(((x0 + x1) / 2, (y0 + y1) / 2), (0.0, 0.0), (x1 - x0, y1 - y0)),
-        (BOX_NOISE**2, 0.0, BIRTH_SPEED**2),
-    )
-    return np.array([values], _TRACK)
+def _pair(fits: list[Fit], chosen: dict[int, Trail], allowed: Callable[[float, Trail, int], bool]) -> None:
+    """The best allowed fit, then the best of the tracks and detections left, and so on."""
+    taken = {id(trail) for trail in chosen.values()}
+    for fit, trail, i in fits:
+        if i not in chosen and id(trail) not in taken and allowed(fit, trail, i):
+            chosen[i] = trail
+            taken.add(id(trail))
 
 
-def _moved(live: State, dt_s: float) -> State:
-    """The tracks after `dt_s`, in place: speed fades, doubt grows (white-noise acceleration)."""
-    faded = np.exp(-dt_s / FADE_S)
-    live["centre"] += live["velocity"] * (FADE_S * (1 - faded))
-    live["velocity"] *= faded
-    a, b, c = live["spread"].T
-    live["spread"] = np.stack(
-        [
-            a + 2 * b * dt_s + c * dt_s**2 + AGILITY * dt_s**3 / 3,
-            b + c * dt_s + AGILITY * dt_s**2 / 2,
-            c + AGILITY * dt_s,
-        ],
-        axis=1,
-    )
-    return live
-
-
-def _correct(live: State, rows: I64, xyxy: F32, noise: float) -> None:
-    """Kalman correction of the given rows of `live`, in place; x, y, width and height share one gain."""
-    a, b, c = live["spread"][rows].T
-    gain, speed_gain = a / (a + noise**2), b / (a + noise**2)
-    xyxy = xyxy.astype(np.float64)
-    surprise = (xyxy[:, :2] + xyxy[:, 2:]) / 2 - live["centre"][rows]
-    live["centre"][rows] += gain[:, None] * surprise
-    live["velocity"][rows] += speed_gain[:, None] * surprise
-    live["wh"][rows] += gain[:, None] * (xyxy[:, 2:] - xyxy[:, :2] - live["wh"][rows])
-    live["spread"][rows] = np.stack([a * (1 - gain), b * (1 - gain), c - speed_gain * b], axis=1)
-
-
-def _vote(live: State, rows: I64, boxes: Boxes) -> None:
-    """Weighted majority with one candidate (Boyer & Moore), in place."""
-    agrees = live["label"][rows] == boxes.label
-    votes = live["votes"][rows] + np.where(agrees, boxes.score, -boxes.score)
-    live["label"][rows] = np.where(votes < 0, boxes.label, live["label"][rows])
-    live["votes"][rows] = np.minimum(np.abs(votes), VOTES)
-
-
-def _xyxy(live: State) -> F64:
-    return np.concatenate([live["centre"] - live["wh"] / 2, live["centre"] + live["wh"] / 2], axis=1)
-
-
-def _overlap(live: State, boxes: Boxes) -> F64:
-    """(T, N) how well each box fits each track: overlap, both grown by the track's doubt, less for another class."""
-    size_px = np.sqrt(live["wh"].prod(axis=1).clip(min=1.0))
-    doubt = np.minimum(np.sqrt(live["spread"][:, CENTRE_VAR]), REACH)
-    fits = _iou(_xyxy(live), boxes.xyxy.astype(np.float64), grow_px=doubt * size_px)
-    fits[live["label"][:, None] != boxes.label] -= OTHER_CLASS
-    return fits
-
-
-def _iou(a: NDArray[Any], b: NDArray[Any], grow_px: F64 | float = 0.0) -> F64:
-    """(A, B) intersection over union; row i with both boxes grown by `grow_px[i]` on every side. Empty boxes: 0."""
-    grow = 2 * np.broadcast_to(grow_px, len(a))[:, None]
-    wh_a, wh_b = a[:, None, 2:] - a[:, None, :2], b[None, :, 2:] - b[None, :, :2]
-    both = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = (both + grow[..., None]).clip(min=0).prod(axis=2)
-    union = (wh_a + grow[..., None]).prod(axis=2) + (wh_b + grow[..., None]).prod(axis=2) - shared
-    return np.asarray(shared / np.maximum(union, 1e-9))
-
-
-def _pairs(fits: F64, enough: float) -> list[tuple[int, int]]:
-    """The best fit, then the best of the rows and columns left, and so on while it is enough."""
-    rows, columns = np.nonzero((fits >= enough) & (fits > 0))
-    order = np.argsort(-fits[rows, columns], kind="stable")
-    pairs: list[tuple[int, int]] = []
-    seen_rows: set[int] = set()
-    seen_columns: set[int] = set()
-    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if row not in seen_rows and column not in seen_columns:
-            pairs.append((row, column))
-            seen_rows.add(row)
-            seen_columns.add(column)
-    return pairs
+def overlap(a: tuple[float, ...], b: tuple[float, ...], grow_px: float = 0.0) -> float:
+    """Intersection over union of two x0 y0 x1 y1, both grown by so much on every side. Empty boxes: 0."""
+    grow = 2 * grow_px
+    wide = min(a[2], b[2]) - max(a[0], b[0]) + grow
+    if wide <= 0:
+        return 0.0
+    high = min(a[3], b[3]) - max(a[1], b[1]) + grow
+    if high <= 0:
+        return 0.0
+    shared = wide * high
+    area_a = (a[2] - a[0] + grow) * (a[3] - a[1] + grow)
+    area_b = (b[2] - b[0] + grow) * (b[3] - b[1] + grow)
+    return shared / max(area_a + area_b - shared, 1e-9)
