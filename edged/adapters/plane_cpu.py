@@ -183,5 +183,6 @@ def measure(bgr: U8) -> tuple[float, float, float]:
     low, high = np.searchsorted(np.cumsum(count) / grey.size, (LOW, HIGH))
     mean = float(count @ LEVELS) / grey.size
     spread = float(count @ LEVELS**2) / grey.size - mean**2
-    _, ((edges,),) = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return mean, float(high - low), float(edges) ** 2 / spread if spread > 0 else 0.0
+    laplacian = cv2.Laplacian(grey, cv2.CV_16S)
+    edges = cv2.norm(laplacian, cv2.NORM_L2SQR) / grey.size - cv2.mean(laplacian)[0] ** 2
+    return mean, float(high - low), edges / spread if spread > 0 else 0.0
