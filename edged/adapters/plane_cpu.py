@@ -69,7 +69,7 @@ class CpuPlane:
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
         keypoints: list[F32 | None] = [None] * len(boxes)
-        for label in np.unique(boxes.label):
+        for label in sorted(set(boxes.label.tolist())):
             if estimator := self._estimators.get(self.classes[label]):
                 rows = np.flatnonzero(boxes.label == label)
                 for row, points in zip(rows, estimator.estimate(image, boxes.xyxy[rows], lap), strict=True):
