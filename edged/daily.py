@@ -1,0 +1,49 @@
+"""One day of one camera in minutes: how long it saw, and how long who was there.
+
+Upstream: looks, twice a second. Downstream: the `daily` message, and a file that survives restarts. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edged.scene import Look, View
+from edged.units import NS_PER_S, ns
+
+LONGEST_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
+
+
+@dataclass(slots=True, kw_only=True)
+class Day:
+    """Seconds of one local date, so far."""
+
+    date: str  # local, ISO 8601
+    view_s: dict[str, float] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
+    present_s: dict[str, float] = field(default_factory=dict)  # by class: at least one was there
+    most: dict[str, int] = field(default_factory=dict)  # by class: most at a time
+
+    def add(self, view: View, present: Mapping[str, int] | None, seconds: float) -> None:
+        self.view_s[view] = self.view_s.get(view, 0.0) + seconds
+        for label, count in (present or {}).items():
+            if count:
+                self.present_s[label] = self.present_s.get(label, 0.0) + seconds
+            self.most[label] = max(self.most.get(label, 0), count)
+
+
+class Diary:
+    """The running day of one camera."""
+
+    def __init__(self, today: Day) -> None:
+        self.today = today
+        self._before: Look | None = None
+
+    def see(self, look: Look, date: str) -> Day | None:
+        """Take a look in; the day that has just ended, when one has. A clock set back does not reopen a day."""
+        ended = None
+        if date > self.today.date:
+            ended, self.today = self.today, Day(date=date)
+        before, self._before = self._before, look
+        if before is not None and 0 < (passed_ns := look.t_ns - before.t_ns) <= LONGEST_NS:
+            self.today.add(before.view, before.present, passed_ns / NS_PER_S)
+        return ended

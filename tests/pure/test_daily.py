@@ -1,0 +1,56 @@
+"""Seconds of a day add up to what was watched, and only to that."""
+
+from __future__ import annotations
+
+import pytest
+
+from edged.daily import Day, Diary
+from edged.scene import Look, View
+from edged.units import ns
+
+TODAY = "2026-03-01"
+
+
+def look(t_s: float, view: View = "ok", **present: int) -> Look:
+    return Look(t_ns=ns(t_s), view=view, present=present or None)
+
+
+def kept(*made: Look) -> Day:
+    diary = Diary(Day(date=TODAY))
+    for one in made:
+        diary.see(one, TODAY)
+    return diary.today
+
+
+def test_time_goes_to_the_view_and_the_classes_that_were_there() -> None:
+    day = kept(look(0, horse=1, person=0), look(1, horse=1, person=2), look(2, horse=0))
+    assert day.view_s == {"ok": pytest.approx(2)}
+    assert day.present_s == {"horse": pytest.approx(2), "person": pytest.approx(1)}
+
+
+def test_two_horses_for_a_minute_are_one_minute_of_horse_and_two_at_most() -> None:
+    day = kept(look(0, horse=2), look(1, horse=2))
+    assert day.present_s["horse"] == pytest.approx(1)
+    assert day.most["horse"] == 2
+
+
+def test_a_gap_between_looks_is_nobodys_time() -> None:
+    assert kept(look(0, horse=1), look(60, horse=1)).view_s == {}
+
+
+def test_lost_time_counts_as_lost() -> None:
+    assert kept(look(0, "lost"), look(1, "lost"), look(2, "ok")).view_s == {"lost": pytest.approx(2)}
+
+
+def test_a_day_ends_once_and_the_next_begins_empty() -> None:
+    diary = Diary(Day(date=TODAY, view_s={"ok": 5.0}))
+    ended = diary.see(look(0), "2026-03-02")
+    assert ended == Day(date=TODAY, view_s={"ok": 5.0})
+    assert diary.today == Day(date="2026-03-02")
+    assert diary.see(look(1), "2026-03-02") is None
+
+
+def test_a_clock_set_back_does_not_reopen_yesterday() -> None:
+    diary = Diary(Day(date=TODAY))
+    assert diary.see(look(0), "1970-01-01") is None
+    assert diary.today.date == TODAY
