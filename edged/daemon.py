@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edged import __version__, config, loop, message
+from edged import __version__, config, loop, message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.planes import Engines, engines_of
@@ -54,7 +54,7 @@ class Daemon:
         for name, camera in self.cameras.items():
             if camera.fixed:
                 log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, camera.fixed.label)
-        self._bus.publish(message.INFO, message.info(self._stamps, self._info()), qos=1, retain=True)
+        self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
         self._intake.start()
         self._pulse.start()
 
@@ -86,7 +86,7 @@ class Daemon:
         stopped = False
         while True:
             body = self._health(self.views(), self._bus.figures, self._models())
-            self._bus.publish(message.HEALTH, message.health(self._stamps, body), qos=1, retain=True)
+            self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, body))
             if stopped:
                 return
             stopped = self._closing.wait(self._settings.publish.health_s)

@@ -1,7 +1,6 @@
 """What is published: results and states as plain data, ready to be JSON.
 
 Upstream: the loop's `Result`, camera states, health. Downstream: the bus. Pure, but for the message numbers.
-Topics are relative to `<base>/<device>/`.
 """
 
 from __future__ import annotations
@@ -15,25 +14,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edged import topics
 from edged.frame import F32, XY, Result, Subject
+from edged.topics import Topic
 from edged.units import ms
 
 VERSION = 1  # of the message format; additions keep it, changes raise it
 
-STATUS = "status"
-INFO = "info"
-HEALTH = "health"
-
 Body = dict[str, Any]
 Presence = Literal["online", "offline", "stopped"]
-
-
-def poses_topic(camera: str) -> str:
-    return f"cam/{camera}/poses"
-
-
-def camera_status_topic(camera: str) -> str:
-    return f"cam/{camera}/status"
 
 
 class WallClock(Protocol):
@@ -49,9 +38,9 @@ class Stamps:
         self._clock = clock
         self._numbers: dict[str, Iterator[int]] = {}
 
-    def __call__(self, topic: str, at_ns: int | None = None) -> Body:
+    def __call__(self, topic: Topic, at_ns: int | None = None) -> Body:
         """The stamp of the next message of this topic; `at_ns` is when its content was true, None: now."""
-        number = next(self._numbers.setdefault(topic, count()))
+        number = next(self._numbers.setdefault(topic.path, count()))
         at_ns = monotonic_ns() if at_ns is None else at_ns
         return {"v": VERSION, "ts": self.utc_ms(at_ns), "time_synced": self._clock.synced, "seq": number}
 
@@ -61,23 +50,23 @@ class Stamps:
 
 def presence(stamps: Stamps, state: Presence) -> Body:
     """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""
-    stamp = stamps(STATUS)
+    stamp = stamps(topics.STATUS.at())
     return {**stamp, **({"ts": None} if state == "offline" else {}), "state": state}
 
 
 def info(stamps: Stamps, body: Mapping[str, Any]) -> Body:
     """What this box is: versions, cameras, models."""
-    return {**stamps(INFO), **body}
+    return {**stamps(topics.INFO.at()), **body}
 
 
 def health(stamps: Stamps, body: Mapping[str, Any]) -> Body:
     """How this box is, as `edged.health` sees it."""
-    return {**stamps(HEALTH), **body}
+    return {**stamps(topics.HEALTH.at()), **body}
 
 
 def camera_status(stamps: Stamps, camera: str, *, state: str, reason: str, since_ns: int) -> Body:
     """Where a camera stands, why, and since when."""
-    stamp = stamps(camera_status_topic(camera))
+    stamp = stamps(topics.CAMERA_STATUS.at(camera=camera))
     return {**stamp, "camera": camera, "state": state, "reason": reason, "since": stamps.utc_ms(since_ns)}
 
 
@@ -86,7 +75,7 @@ def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Body:
     width, height = result.size_wh
     clarity = result.clarity
     body: Body = {
-        **stamps(poses_topic(result.camera), result.captured_ns),
+        **stamps(topics.POSES.at(camera=result.camera), result.captured_ns),
         "camera": result.camera,
         "frame": result.seq,
         "image": {"w": width, "h": height},

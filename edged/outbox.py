@@ -1,7 +1,7 @@
 """Messages waiting for the broker: bounded, and every one accounted for.
 
 Upstream `publish` from any thread, downstream the bus's one sender thread.
-`accepted = published + dropped + failed + waiting`, always.
+`accepted = published + expired + dropped + failed + waiting`, always.
 """
 
 from __future__ import annotations
@@ -11,21 +11,32 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edged.topics import Channel
+from edged.units import NS_PER_S
+
+JSON, JPEG = "application/json", "image/jpeg"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """One message on its way out."""
 
-    topic: str
+    topic: str  # the whole
     payload: bytes
-    qos: int = 0
-    retain: bool = False
+    channel: Channel  # how it is delivered
+    content: str = JSON
+    correlation: bytes | None = None  # of the request that it answers
     posted_ns: int = 0
 
     @property
     def is_news(self) -> bool:
         """Worth nothing soon: neither kept by the broker nor acknowledged."""
-        return self.qos == 0 and not self.retain
+        return self.channel.qos == 0 and not self.channel.retain
+
+    def left_s(self, now_ns: int) -> float | None:
+        """What is left of its life; None: it does not expire."""
+        expiry_s = self.channel.expiry_s
+        return None if expiry_s is None else expiry_s - (now_ns - self.posted_ns) / NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +45,27 @@ class Tally:
 
     accepted: int = 0
     published: int = 0  # written to the broker; with QoS 1, acknowledged
-    dropped: int = 0  # too many, too old, or overtaken by newer state before they could be sent
+    expired: int = 0  # too old to be sent
+    dropped: int = 0  # too many, or overtaken by newer state before they could be sent
     failed: int = 0  # refused by the broker
     waiting: int = 0
 
     @property
     def balanced(self) -> bool:
-        return self.accepted == self.published + self.dropped + self.failed + self.waiting
+        return self.accepted == self.published + self.expired + self.dropped + self.failed + self.waiting
 
 
 class Outbox:
     """A queue that gives up the oldest news first. State (retained) waits once per topic, the newest, and is kept."""
 
-    def __init__(self, size: int, expiry_ns: int) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._expiry_ns = expiry_ns
         self._lock = threading.Lock()
         self._queue: deque[Letter] = deque()
         self._state: dict[str, Letter] = {}  # the last retained letter of each topic
         self._closed = False
         self._out = 0  # taken, and neither settled nor returned
-        self._counts = Counter(accepted=0, published=0, dropped=0, failed=0)
+        self._counts = Counter(accepted=0, published=0, expired=0, dropped=0, failed=0)
 
     def post(self, letter: Letter) -> None:
         with self._lock:
@@ -62,7 +73,7 @@ class Outbox:
             if self._closed:
                 self._counts["dropped"] += 1
                 return
-            if letter.retain:
+            if letter.channel.retain:
                 self._overtake(letter)
             self._queue.append(letter)
             self._make_room()
@@ -72,10 +83,11 @@ class Outbox:
         with self._lock:
             while self._queue:
                 letter = self._queue.popleft()
-                if not (letter.is_news and now_ns - letter.posted_ns > self._expiry_ns):
+                left_s = letter.left_s(now_ns)
+                if left_s is None or left_s > 0:
                     self._out += 1
                     return letter
-                self._counts["dropped"] += 1
+                self._counts["expired"] += 1
             return None
 
     def settle(self, *, published: bool) -> None:
@@ -89,7 +101,7 @@ class Outbox:
         with self._lock:
             for letter in reversed(list(letters)):
                 self._out -= 1
-                if letter.retain and self._state[letter.topic] is not letter:
+                if letter.channel.retain and self._state[letter.topic] is not letter:
                     self._counts["dropped"] += 1
                 else:
                     self._queue.appendleft(letter)
@@ -120,7 +132,8 @@ class Outbox:
 
     def _overtake(self, letter: Letter) -> None:
         self._state[letter.topic] = letter
-        old = next((i for i, other in enumerate(self._queue) if other.retain and other.topic == letter.topic), None)
+        states = (i for i, other in enumerate(self._queue) if other.channel.retain)
+        old = next((i for i in states if self._queue[i].topic == letter.topic), None)
         if old is not None:
             del self._queue[old]
             self._counts["dropped"] += 1
@@ -129,7 +142,7 @@ class Outbox:
         """Drop the oldest news, else the oldest that is not state; state stays."""
         while len(self._queue) > self._size:
             news = (i for i, letter in enumerate(self._queue) if letter.is_news)
-            mortal = (i for i, letter in enumerate(self._queue) if not letter.retain)
+            mortal = (i for i, letter in enumerate(self._queue) if not letter.channel.retain)
             victim = next(news, next(mortal, None))
             if victim is None:
                 return

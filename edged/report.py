@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edged import message
+from edged import message, topics
 from edged.channel import CameraState
 from edged.config import Publish
 from edged.frame import Frame, Result
@@ -31,14 +31,14 @@ class Reporter:
     def result(self, frame: Frame, result: Result) -> None:
         self.meters[result.camera].record(result)
         if self._pace[result.camera].due(result.captured_ns):
-            topic = message.poses_topic(result.camera)
+            topic = topics.POSES.at(camera=result.camera)
             self._bus.publish(topic, message.poses(self._stamps, result, smoothed=self._smoothed))
 
     def camera(self, state: CameraState) -> None:
         body = message.camera_status(
             self._stamps, state.camera, state=state.phase, reason=state.reason, since_ns=state.since_ns
         )
-        self._bus.publish(message.camera_status_topic(state.camera), body, qos=1, retain=True)
+        self._bus.publish(topics.CAMERA_STATUS.at(camera=state.camera), body)
 
 
 @dataclass(slots=True)

@@ -36,6 +36,14 @@ class Topic:
     channel: Channel
 
 
+def matches(wanted: str, topic: str) -> bool:
+    """Whether a topic is meant: `+` stands for one level, a last `#` for all that follow."""
+    wants, levels = wanted.split("/"), topic.split("/")
+    if wants[-1] == "#":
+        wants, levels = wants[:-1], levels[: len(wants) - 1]
+    return len(wants) == len(levels) and all(want in ("+", level) for want, level in zip(wants, levels, strict=True))
+
+
 STATUS = Channel(name="status", path="status", retain=True, summary="Whether the box is there; also the last will.")
 INFO = Channel(name="info", path="info", retain=True, summary="What the box is: versions, cameras, models.")
 HEALTH = Channel(name="health", path="health", retain=True, summary="How the box and its cameras are doing.")

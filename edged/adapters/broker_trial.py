@@ -9,9 +9,11 @@ from edged.adapters.mqtt_link import Link, Message, Versions
 from edged.config import Mqtt
 from edged.errors import BrokerLost
 from edged.outbox import Letter
+from edged.topics import Channel
 from edged.units import MS_PER_S
 
 TRIAL_S = 3.0
+TRIAL = Channel(name="doctor", path="doctor", summary="What `edged doctor` sends to itself.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Trial:
 
 def try_broker(broker: Mqtt, device: str) -> Trial:
     """Send one message to ourselves, not retained. Raises `BrokerLost` when there is no connection, or not for long."""
-    versions, topic = Versions(broker.protocol), f"{broker.base}/{device}/doctor"
+    versions, topic = Versions(broker.protocol), f"{broker.base}/{device}/{TRIAL.path}"
     while True:
         trial = _Visit(broker, versions.current, f"{device}-doctor", topic)
         try:
@@ -50,7 +52,7 @@ class _Visit:
             self._link.open()
             self._link.subscribe(self._topic)
             sent_s = time.monotonic()
-            self._link.send(Letter(topic=self._topic, payload=b"{}", qos=1))
+            self._link.send(Letter(topic=self._topic, payload=b"{}", channel=TRIAL))
             while not self._done and time.monotonic() - sent_s < TRIAL_S:
                 self._link.turn(0.05)
             self._link.close()

@@ -9,40 +9,50 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from edged.message import STATUS, Body, Presence, encode
+from edged import topics
+from edged.message import Body, Presence, encode
 from edged.outbox import Tally
+from edged.ports import Request
+from edged.topics import Topic, matches
 
 
 class MemoryBus:
-    """Every message, in order; `keep` bounds how many."""
+    """Every message by its path, in order; `keep` bounds how many. Bytes stay bytes."""
 
     def __init__(self, presence: Callable[[Presence], Body], keep: int | None = None) -> None:
-        self.messages: deque[tuple[str, Body]] = deque(maxlen=keep)
-        self.retained: dict[str, Body] = {}
+        self.messages: deque[tuple[str, Any]] = deque(maxlen=keep)
+        self.retained: dict[str, Any] = {}
         self._presence = presence
+        self._takers: dict[str, Callable[[Request], None]] = {}
         self._lock = threading.Lock()
         self._accepted = self._dropped = 0
         self._open = True
-        self.publish(STATUS, presence("online"), qos=1, retain=True)
+        self.publish(topics.STATUS.at(), presence("online"))
 
-    def publish(self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False) -> None:
-        """Raises ValueError for what cannot be sent: NaN, or a quality of service other than 0 and 1."""
-        if qos not in (0, 1):
-            raise ValueError(f"qos is {qos}; want 0 or 1")
-        body = json.loads(encode(message))
+    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+        body = message if isinstance(message, bytes) else json.loads(encode(message))
         with self._lock:
             self._accepted += 1
             if not self._open:
                 self._dropped += 1
                 return
-            self.messages.append((topic, body))
-            if retain:
-                self.retained[topic] = body
+            self.messages.append((topic.path, body))
+            if topic.channel.retain:
+                self.retained[topic.path] = body
 
-    def of(self, topic: str) -> list[Body]:
+    def listen(self, topic: Topic, take: Callable[[Request], None]) -> None:
+        self._takers[topic.path] = take
+
+    def receive(self, request: Request) -> None:
+        """As if somebody had sent it."""
+        for path, take in self._takers.items():
+            if matches(path, request.path):
+                take(request)
+
+    def of(self, path: str) -> list[Any]:
         """The messages of one topic."""
         with self._lock:
-            return [body for name, body in self.messages if name == topic]
+            return [body for name, body in self.messages if name == path]
 
     @property
     def tally(self) -> Tally:
@@ -56,5 +66,5 @@ class MemoryBus:
 
     def close(self) -> None:
         if self._open:
-            self.publish(STATUS, self._presence("stopped"), qos=1, retain=True)
+            self.publish(topics.STATUS.at(), self._presence("stopped"))
             self._open = False

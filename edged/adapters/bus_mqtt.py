@@ -15,13 +15,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from edged.adapters.mqtt_link import EXPIRY_S, Link, Versions, tls_context
+from edged import topics
+from edged.adapters.mqtt_link import Link, Message, Versions, tls_context
 from edged.channel import Backoff
 from edged.config import Mqtt
 from edged.errors import BrokerLost, ConfigError
-from edged.message import STATUS, Body, Presence, encode
-from edged.outbox import Letter, Outbox, Tally
-from edged.units import ns
+from edged.message import Body, Presence, encode
+from edged.outbox import JPEG, JSON, Letter, Outbox, Tally
+from edged.ports import Request
+from edged.topics import Topic, matches
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,12 @@ class MqttBus:
         self._device = device
         self._root = f"{broker.base}/{device}/"
         self._presence = presence
-        self._outbox = Outbox(queue, ns(EXPIRY_S))
+        self._outbox = Outbox(queue)
         self._versions = Versions(broker.protocol)
         self._backoff = Backoff(broker.reconnect_max_s)
         self._complaint: type[Exception] | None = None  # logged, and not yet over
         self._link: Link | None = None  # while connected
+        self._takers: dict[str, Callable[[Request], None]] = {}  # by whole topic, wildcards and all
         self._connects = 0
         self._refused = False  # a message, for its topic; logged once
         self._closing = threading.Event()
@@ -55,9 +58,12 @@ class MqttBus:
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
         self._thread.start()
 
-    def publish(self, topic: str, message: Mapping[str, Any], *, qos: int = 0, retain: bool = False) -> None:
-        """Raises ValueError for what cannot be sent: NaN, or a quality of service other than 0 and 1."""
-        self._post(topic, message, qos=qos, retain=retain)
+    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+        self._outbox.post(self._letter(topic, message, correlation))
+        self._wake_up()
+
+    def listen(self, topic: Topic, take: Callable[[Request], None]) -> None:
+        self._takers[self._whole(topic)] = take
         self._wake_up()
 
     @property
@@ -95,14 +101,22 @@ class MqttBus:
         with suppress(OSError):  # full of wake-ups already, or closed
             self._wake.send(b"\0")
 
-    def _post(self, topic: str, message: Mapping[str, Any], *, qos: int, retain: bool) -> None:
-        if qos not in (0, 1):
-            raise ValueError(f"qos is {qos}; want 0 or 1")
-        self._outbox.post(self._letter(topic, message, qos=qos, retain=retain))
+    def _whole(self, topic: Topic) -> str:
+        return topic.path[1:] if topic.path.startswith("/") else self._root + topic.path
 
-    def _letter(self, topic: str, message: Mapping[str, Any], *, qos: int, retain: bool) -> Letter:
-        topic = self._root + topic
-        return Letter(topic=topic, payload=encode(message), qos=qos, retain=retain, posted_ns=time.monotonic_ns())
+    def _letter(self, topic: Topic, message: Mapping[str, Any] | bytes, correlation: bytes | None = None) -> Letter:
+        payload, content = (message, JPEG) if isinstance(message, bytes) else (encode(message), JSON)
+        return Letter(
+            topic=self._whole(topic),
+            payload=payload,
+            channel=topic.channel,
+            content=content,
+            correlation=correlation,
+            posted_ns=time.monotonic_ns(),
+        )
+
+    def _status(self, state: Presence) -> Letter:
+        return self._letter(topics.STATUS.at(), self._presence(state))
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -119,8 +133,9 @@ class MqttBus:
             self._broker,
             self._versions.current,
             client_id=self._device,
-            will=self._letter(STATUS, self._presence("offline"), qos=1, retain=True),
+            will=self._status("offline"),
             on_settled=self._settle,
+            on_message=self._received,
         )
         try:
             link.open()
@@ -139,19 +154,20 @@ class MqttBus:
         self._complaint = None
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
         self._outbox.repeat_state()
-        self._post(STATUS, self._presence("online"), qos=1, retain=True)
+        self._outbox.post(self._status("online"))
         self._link = link
 
     def _serve(self, link: Link) -> None:
         since_s = time.monotonic()
         while not self._closing.is_set():
+            self._subscribe(link)
             self._send_waiting(link)
             link.turn(IDLE_S, self._woken)
             if time.monotonic() - since_s > STABLE_S:
                 self._backoff.reset()
 
     def _leave(self, link: Link) -> None:
-        self._post(STATUS, self._presence("stopped"), qos=1, retain=True)
+        self._outbox.post(self._status("stopped"))
         end_s = time.monotonic() + FLUSH_S
         while self.tally.waiting and time.monotonic() < end_s:
             self._send_waiting(link)
@@ -161,6 +177,30 @@ class MqttBus:
     def _send_waiting(self, link: Link) -> None:
         while link.ready and (letter := self._outbox.take(time.monotonic_ns())) is not None:
             link.send(letter)
+
+    def _subscribe(self, link: Link) -> None:
+        for topic in self._takers.keys() - link.topics:
+            link.subscribe(topic)
+
+    def _received(self, message: Message) -> None:
+        for topic, take in list(self._takers.items()):
+            if matches(topic, message.topic):
+                self._hand_over(message, take)
+
+    def _hand_over(self, message: Message, take: Callable[[Request], None]) -> None:
+        path = message.topic.removeprefix(self._root)
+        request = Request(
+            path=path if path != message.topic else f"/{path}",
+            payload=message.payload,
+            retain=message.retain,
+            response_topic=message.response_topic,
+            correlation=message.correlation,
+            content=message.content,
+        )
+        try:
+            take(request)
+        except Exception:  # a listener's bug is not the connection's end
+            log.exception("broker: a message on %s could not be taken", message.topic)
 
     def _settle(self, letter: Letter, published: bool) -> None:
         self._outbox.settle(published=published)

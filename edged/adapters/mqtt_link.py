@@ -6,6 +6,7 @@ paho is driven by our own poll loop, so no callback runs in a thread of its own 
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import ssl
@@ -24,7 +25,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edged.config import Mqtt, Tls
 from edged.errors import BrokerLost, ConfigError
-from edged.outbox import Letter
+from edged.message import VERSION
+from edged.outbox import JSON, Letter
 from edged.units import MS_PER_S
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0  # longest wait for the broker's answer; paho gives TCP and TLS as long before it
 GOODBYE_S = 0.2
-EXPIRY_S = 5  # news older than this is worth nothing
 UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default
 SILENCE = 0.75  # of the keep-alive: paho gives a silent broker up after two of its own
 
@@ -84,6 +85,9 @@ class Message:
     topic: str
     payload: bytes
     retain: bool
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    content: str | None = None
 
 
 class Link:
@@ -108,8 +112,7 @@ class Link:
         self._unacknowledged: dict[int, Letter] = {}
         self._unwritten: tuple[Letter, MQTTMessageInfo] | None = None
         self._client = self._new_client(client_id, will)
-        self._of_news = _properties(version, expiry_s=EXPIRY_S)
-        self._of_state = _properties(version)
+        self.topics: set[str] = set()  # subscribed to
 
     def open(self) -> None:
         """Connect and be welcomed. Raises `BrokerLost`, or one of its kinds above, saying why."""
@@ -126,15 +129,17 @@ class Link:
 
     def send(self, letter: Letter) -> None:
         """Hand over one message, when `ready`; `on_settled` tells what became of it."""
-        properties = self._of_news if letter.is_news else self._of_state
-        info = self._client.publish(letter.topic, letter.payload, letter.qos, letter.retain, properties)
-        if letter.qos:
+        channel = letter.channel
+        properties = _properties(letter) if self.version == "5" else None
+        info = self._client.publish(letter.topic, letter.payload, channel.qos, channel.retain, properties)
+        if channel.qos:
             self._unacknowledged[info.mid] = letter
         else:
             self._unwritten = (letter, info)
             self._book_written()
 
     def subscribe(self, topic: str) -> None:
+        self.topics.add(topic)
         self._client.subscribe(topic, qos=1)
 
     @property
@@ -188,7 +193,7 @@ class Link:
         if self._broker.tls.enabled:
             client.tls_set_context(tls_context(self._broker.tls))
         if will is not None:
-            client.will_set(will.topic, will.payload, will.qos, will.retain)
+            client.will_set(will.topic, will.payload, will.channel.qos, will.channel.retain)
         return client
 
     def _connected(
@@ -215,7 +220,17 @@ class Link:
             self._on_settled(letter, not reason.is_failure)
 
     def _received(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        self._on_message(Message(topic=message.topic, payload=bytes(message.payload), retain=message.retain))
+        properties = message.properties
+        self._on_message(
+            Message(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                retain=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", None),
+                correlation=getattr(properties, "CorrelationData", None),
+                content=getattr(properties, "ContentType", None),
+            )
+        )
 
     def _judge(self) -> None:
         if self._answer is None:
@@ -283,14 +298,15 @@ def _no_delay(client: Client, userdata: object, sock: SocketLike) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _properties(version: str, expiry_s: int | None = None) -> Properties | None:
-    if version != "5":
-        return None
+def _properties(letter: Letter) -> Properties:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.PayloadFormatIndicator = 1
-    properties.ContentType = "application/json"
-    if expiry_s is not None:
-        properties.MessageExpiryInterval = expiry_s
+    properties.PayloadFormatIndicator = int(letter.content == JSON)
+    properties.ContentType = letter.content
+    properties.UserProperty = ("schema", f"{letter.channel.name}/{VERSION}")
+    if (left_s := letter.left_s(time.monotonic_ns())) is not None:
+        properties.MessageExpiryInterval = max(1, math.ceil(left_s))
+    if letter.correlation is not None:
+        properties.CorrelationData = letter.correlation
     return properties
 
 

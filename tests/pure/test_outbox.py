@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from edged import topics
 from edged.outbox import Letter, Outbox
+from edged.units import ns
 
 
 @pytest.fixture
 def outbox() -> Outbox:
-    return Outbox(size=3, expiry_ns=100)
+    return Outbox(size=3)
 
 
 def news(name: str, at_ns: int = 0) -> Letter:
-    return Letter(topic="poses", payload=name.encode(), posted_ns=at_ns)
+    return Letter(topic="poses", payload=name.encode(), channel=topics.POSES, posted_ns=at_ns)
 
 
 def alert(name: str) -> Letter:
-    return Letter(topic="alert", payload=name.encode(), qos=1)
+    return Letter(topic="alert", payload=name.encode(), channel=topics.ALERT)
 
 
 def state(topic: str, name: str) -> Letter:
-    return Letter(topic=topic, payload=name.encode(), qos=1, retain=True)
+    return Letter(topic=topic, payload=name.encode(), channel=topics.STATUS)
 
 
 def take_all(outbox: Outbox, now_ns: int = 0) -> str:
@@ -62,11 +64,12 @@ def test_newer_state_takes_the_place_of_older(outbox: Outbox) -> None:
     assert take_all(outbox) == "online back"
 
 
-@pytest.mark.parametrize(("now_ns", "left"), [(100, "old new alert"), (101, "new alert")])
-def test_stale_news_is_not_sent(outbox: Outbox, now_ns: int, left: str) -> None:
+@pytest.mark.parametrize(("now_ns", "left"), [(ns(5) - 1, "old new alert"), (ns(5), "new alert")])
+def test_what_has_expired_is_not_sent(outbox: Outbox, now_ns: int, left: str) -> None:
     for letter in (news("old"), news("new", at_ns=50), alert("alert")):
         outbox.post(letter)
     assert take_all(outbox, now_ns) == left
+    assert outbox.tally.expired == 3 - len(left.split())
     assert outbox.tally.balanced
 
 

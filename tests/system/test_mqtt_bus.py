@@ -14,16 +14,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from edged import message
+from edged import message, topics
 from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt
 from edged.message import Stamps
+from edged.ports import Request
+from edged.topics import Topic
 from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
 
 BOX = "edged/box"
+HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()
+POSES, ALERT, CAMERA_STATUS = (channel.at(camera="a") for channel in (topics.POSES, topics.ALERT, topics.CAMERA_STATUS))
 
 NewBus = Callable[..., MqttBus]
 Listen = Callable[..., Listener]
@@ -68,8 +72,8 @@ def bus(request: pytest.FixtureRequest) -> Iterator[MemoryBus | MqttBus]:
 
 
 def test_every_message_is_accounted_for(bus: MemoryBus | MqttBus) -> None:
-    for qos in (0, 1):
-        bus.publish("cam/a/poses", {"qos": qos}, qos=qos)
+    for topic in (POSES, ALERT):
+        bus.publish(topic, {})
     until(lambda: bus.tally.published == 3)  # two and `status`
     assert bus.tally.balanced
 
@@ -77,19 +81,14 @@ def test_every_message_is_accounted_for(bus: MemoryBus | MqttBus) -> None:
 def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | MqttBus) -> None:
     bus.close()
     before = bus.tally
-    bus.publish("health", {}, retain=True)
+    bus.publish(HEALTH, {})
     assert (bus.tally.dropped - before.dropped, bus.tally.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": float("inf")}])
 def test_what_is_not_json_is_refused_at_once(bus: MemoryBus | MqttBus, bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        bus.publish("health", bad)
-
-
-def test_quality_of_service_2_is_refused(bus: MemoryBus | MqttBus) -> None:
-    with pytest.raises(ValueError, match="qos is 2; want 0 or 1"):
-        bus.publish("health", {}, qos=2)
+        bus.publish(HEALTH, bad)
 
 
 def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
@@ -98,11 +97,54 @@ def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
     assert bus.figures["connected"] is False
 
 
+def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
+    mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: list[Request] = []
+
+    def take(request: Request) -> None:
+        taken.append(request)
+        raise RuntimeError("a bug")
+
+    bus = new_bus(mosquitto.port)
+    until(lambda: settled(bus))
+    bus.listen(topics.COMMAND.at(verb="+"), take)
+    send = ("mosquitto_pub", "-p", str(mosquitto.port), "-V", "5", "-q", "1", "-t", f"{BOX}/cmd/snapshot", "-m", "{}")
+    asked = ("-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "7")
+
+    def ask() -> bool:
+        subprocess.run([*send, *asked], check=True, timeout=LIMIT_S)
+        return len(taken) > 1
+
+    until(ask)
+    assert taken[0] == Request(
+        path="cmd/snapshot", payload=b"{}", retain=False, response_topic="answers", correlation=b"7"
+    )
+    assert bus.figures["reconnects"] == 0
+    assert "could not be taken" in caplog.text
+
+
+def test_an_absolute_topic_and_its_correlation_are_sent_as_they_are(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
+) -> None:
+    listener = listen(mosquitto.port, "answers/#")
+    topic = Topic(path="/answers/1", channel=topics.RESULT)
+    new_bus(mosquitto.port).publish(topic, b"\xff\xd8", correlation=b"7")
+    answer: Any = until(lambda: listener.messages)[0]
+    assert (answer.topic, answer.payload) == ("answers/1", b"\xff\xd8")
+    properties = answer.properties
+    assert (properties.CorrelationData, properties.ContentType, properties.UserProperty) == (
+        b"7",
+        "image/jpeg",
+        [("schema", "result/1")],
+    )
+
+
 def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     listener = listen(mosquitto.port)
     body = {"v": 1, "subjects": [{"box": [0, 0.1, 2.5, 3], "keypoints": [[1.5, None, 0.25]]}], "name": "Süd"}
-    new_bus(mosquitto.port).publish("cam/barn/poses", body)
-    until(lambda: listener.bodies(f"{BOX}/cam/barn/poses"))
+    new_bus(mosquitto.port).publish(POSES, body)
+    until(lambda: listener.bodies(f"{BOX}/cam/a/poses"))
     received = next(m for m in listener.messages if m.topic.endswith("poses"))
     assert received.payload == message.encode(body)
     assert (received.qos, received.retain) == (0, False)
@@ -110,7 +152,7 @@ def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, 
 
 def test_poses_expire_and_name_their_format(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     listener = listen(mosquitto.port, f"{BOX}/cam/#")
-    new_bus(mosquitto.port).publish("cam/barn/poses", {})
+    new_bus(mosquitto.port).publish(POSES, {})
     properties: Any = until(lambda: listener.messages)[0].properties
     assert (properties.MessageExpiryInterval, properties.ContentType) == (5, "application/json")
 
@@ -133,17 +175,17 @@ def test_close_sends_what_waits_before_it_says_stopped(mosquitto: Mosquitto, new
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
     for number in range(100):
-        bus.publish("alert", {"n": number}, qos=1)
+        bus.publish(ALERT, {"n": number})
     bus.close()
     until(lambda: "stopped" in listener.states(f"{BOX}/status"))
-    assert [body["n"] for body in listener.bodies(f"{BOX}/alert")] == list(range(100))
+    assert [body["n"] for body in listener.bodies(f"{BOX}/cam/a/alert")] == list(range(100))
     assert listener.messages[-1].topic == f"{BOX}/status"
 
 
 CHILD = """
 import sys, time
 from functools import partial
-from edged import message
+from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt
@@ -170,12 +212,12 @@ def test_a_broker_that_dies_and_returns_finds_all_state_again(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     bus = new_bus(mosquitto.port)
-    bus.publish("info", {"versions": {}}, qos=1, retain=True)
-    bus.publish("cam/a/status", {"state": "lost"}, qos=1, retain=True)
+    bus.publish(INFO, {"versions": {}})
+    bus.publish(CAMERA_STATUS, {"state": "lost"})
     until(lambda: settled(bus))
     mosquitto.kill()
     until(lambda: not bus.connected)
-    bus.publish("cam/a/status", {"state": "online"}, qos=1, retain=True)
+    bus.publish(CAMERA_STATUS, {"state": "online"})
     mosquitto.start()
     until(lambda: settled(bus))
     listener = listen(mosquitto.port)
@@ -191,8 +233,8 @@ def test_online_is_said_last_so_that_it_means_all_else_is_there(
 ) -> None:
     mosquitto.kill()
     bus = new_bus(mosquitto.port)
-    bus.publish("info", {}, qos=1, retain=True)
-    bus.publish("health", {}, retain=True)
+    bus.publish(INFO, {})
+    bus.publish(HEALTH, {})
     mosquitto.start()
     listener = listen(mosquitto.port)
     until(lambda: len(listener.messages) == 3)
@@ -209,7 +251,7 @@ def test_a_dead_broker_never_blocks_the_publisher_and_drops_are_counted(mosquitt
         if number == 400:
             mosquitto.start()
         before_s = time.monotonic()
-        bus.publish("cam/a/poses", {"n": number})
+        bus.publish(POSES, {"n": number})
         longest_s = max(longest_s, time.monotonic() - before_s)
         time.sleep(0.002)
     assert longest_s < 1  # generous: the machine may be busy; a blocked publisher would wait for seconds
@@ -223,10 +265,10 @@ def test_an_alert_survives_the_death_of_the_broker(mosquitto: Mosquitto, new_bus
     until(lambda: settled(bus))
     mosquitto.kill()
     until(lambda: not bus.connected)
-    bus.publish("alert", {"n": 1}, qos=1)
+    bus.publish(ALERT, {"n": 1})
     mosquitto.start()
     listener = listen(mosquitto.port)
-    until(lambda: listener.bodies(f"{BOX}/alert"))
+    until(lambda: listener.bodies(f"{BOX}/cam/a/alert"))
 
 
 def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
@@ -238,7 +280,7 @@ def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
     mosquitto.process.send_signal(signal.SIGSTOP)
     before_s = time.monotonic()
     for _ in range(200):
-        bus.publish("cam/a/poses", {"filler": "x" * 100_000})
+        bus.publish(POSES, {"filler": "x" * 100_000})
     assert time.monotonic() - before_s < 5
     assert bus.tally.dropped > 0
     until(lambda: not bus.connected)
@@ -267,10 +309,10 @@ def test_a_topic_we_may_not_write_is_counted_and_named_once(
     broker = new_mosquitto("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
     bus = new_bus(broker.port)
     for _ in range(3):
-        bus.publish("alert", {}, qos=1)
+        bus.publish(ALERT, {})
     until(lambda: bus.tally.failed == 3)
     assert [record.getMessage() for record in caplog.records if "may not publish" in record.getMessage()] == [
-        f"broker: may not publish {BOX}/alert; give client box write access to {BOX}/#"
+        f"broker: may not publish {BOX}/cam/a/alert; give client box write access to {BOX}/#"
     ]
 
 
@@ -300,7 +342,7 @@ def test_a_broker_of_mqtt_3_is_spoken_to_in_mqtt_3(new_bus: NewBus, listen: List
         bus = new_bus(broker.port)
         until(lambda: settled(bus))
         assert bus.figures["protocol"] == "3.1.1"
-        bus.publish("cam/a/poses", {"n": 1})
+        bus.publish(POSES, {"n": 1})
         until(lambda: listener.bodies(f"{BOX}/cam/a/poses"))
         bus.close()
         until(lambda: listener.states(f"{BOX}/status") == ["online", "stopped"])
@@ -321,7 +363,7 @@ def test_a_version_that_worked_is_kept_when_the_broker_comes_back(mosquitto: Mos
 def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosquitto, new_bus: NewBus) -> None:
     mosquitto.kill()
     bus = new_bus(mosquitto.port)
-    bus.publish("alert", {}, qos=1)
+    bus.publish(ALERT, {})
     before_s = time.monotonic()
     bus.close()
     assert time.monotonic() - before_s < 3

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from edged import topics
 from edged.adapters.mqtt_link import UNACKNOWLEDGED, Link, RefusedVersion, Unheard, Versions
 from edged.config import Mqtt
 from edged.errors import BrokerLost
@@ -20,7 +21,7 @@ def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosq
     mosquitto.process.send_signal(signal.SIGSTOP)
     sent = 0
     while link.ready and sent < 10 * UNACKNOWLEDGED:
-        link.send(Letter(topic="alert", payload=b"{}", qos=1))
+        link.send(Letter(topic="alert", payload=b"{}", channel=topics.ALERT))
         sent += 1
     link.abandon()
     assert sent == len(link.unsettled) == UNACKNOWLEDGED

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edged import message
+from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_link import Link, Message
 from edged.clock import Clock
@@ -86,7 +86,7 @@ NewBus = Callable[[int, Tls], MqttBus]
 def test_a_box_with_its_own_certificate_is_let_in(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
     bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key"))
     for number in range(50):
-        bus.publish("alert", {"n": number, "filler": "x" * 20_000}, qos=1)
+        bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
     until(lambda: bus.connected and bus.tally.waiting == 0)
     assert bus.tally.published == 51
 

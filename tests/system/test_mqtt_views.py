@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edged import message
+from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.commands import doctor, watch
@@ -51,7 +51,7 @@ def bus(mosquitto: Mosquitto) -> Iterator[MqttBus]:
 def test_watch_prints_every_message_as_json(
     mosquitto: Mosquitto, bus: MqttBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bus.publish("health", {"uptime_s": 7}, qos=1, retain=True)
+    bus.publish(topics.HEALTH.at(), {"uptime_s": 7})
     until(lambda: bus.tally.waiting == 0)
     assert run(watch, "--port", mosquitto.port, "--jsonl", "--for", 1) == 0
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
