@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edged.scene import Look
-from edged.units import NS_PER_S, ns
+from edged.units import NS_PER_S, S_PER_MIN, ns
 
 Stage = Literal["open", "acknowledged", "snoozed", "closed"]
 Severity = Literal["info", "warning", "critical"]
-S_PER_MIN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,23 +6,28 @@ Upstream: the loop's `Result`, camera states, health. Downstream: the bus. Pure,
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from itertools import count
 from time import monotonic_ns
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from edged import topics
+from edged.alerts import Episode
+from edged.daily import Day
 from edged.frame import F32, XY, Result, Subject
+from edged.scene import Situation, View
 from edged.topics import Topic
-from edged.units import ms
+from edged.units import S_PER_MIN, ms
 
 VERSION = 1  # of the message format; additions keep it, changes raise it
 
 Body = dict[str, Any]
 Presence = Literal["online", "offline", "stopped"]
+VIEWS: tuple[View, ...] = get_args(View)
 
 
 class WallClock(Protocol):
@@ -93,6 +98,58 @@ def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Body:
     if result.position is not None:
         body["position"] = result.position
     return body
+
+
+def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, ...]) -> Body:
+    """What goes on in front of a camera, and which alerts are open."""
+    return {
+        **stamps(topics.STATE.at(camera=camera), situation.since_ns),
+        "id": new_id(),
+        "camera": camera,
+        "view": situation.view,
+        "degraded": list(situation.degraded),
+        "present": None if situation.present is None else dict(situation.present),
+        "alerts": list(alerts),
+    }
+
+
+def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Body:
+    """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
+    return {
+        **stamps(topics.DAILY.at(camera=camera)),
+        "id": new_id(),
+        "camera": camera,
+        "date": day.date,
+        "closed": closed,
+        "view_min": {view: _minutes(day.view_s.get(view, 0.0)) for view in VIEWS},
+        "present_min": {label: _minutes(seconds) for label, seconds in day.present_s.items()},
+        "most": dict(day.most),
+    }
+
+
+def alert(stamps: Stamps, episode: Episode) -> Body:
+    """One stage of an episode. `id` is the message's own; `alert` stays from the opening to the closing."""
+    return {
+        **stamps(topics.ALERT.at(camera=episode.camera)),
+        "id": new_id(),
+        "alert": episode.id,
+        "camera": episode.camera,
+        "event_type": episode.rule.kind,
+        "stage": episode.stage,
+        "severity": episode.rule.severity,
+        "since": stamps.utc_ms(episode.since_ns),
+        "held_s": round(episode.held_s),
+        "reason": episode.reason,
+    }
+
+
+def new_id() -> str:
+    """What a subscriber tells repeated deliveries of one message by."""
+    return uuid.uuid4().hex
+
+
+def _minutes(seconds: float) -> float:
+    return round(seconds / S_PER_MIN, 1)
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

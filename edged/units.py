@@ -6,6 +6,7 @@ Inside, time is monotonic nanoseconds; wall time is added once, where a message 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 MS_PER_S = 1_000
+S_PER_MIN = 60
 
 
 def ns(seconds: float) -> int:

@@ -1,0 +1,162 @@
+"""The cameras watched twice a second: states, daily totals and alerts, told when there is something to tell.
+
+Upstream: each camera's state and latest result. Downstream: the bus, and a file that keeps the days through
+restarts. A thread of its own, so that the frames' way knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from time import monotonic_ns
+
+from edged import message
+from edged.alerts import Alerts, Episode
+from edged.channel import CameraState
+from edged.daily import Day, Diary
+from edged.frame import Result
+from edged.message import Stamps
+from edged.ports import Bus
+from edged.scene import Look, Scene, Situation
+from edged.topics import ALERT, DAILY, STATE
+from edged.units import MS_PER_S, ns
+from engines.disk import publish
+from engines.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 0.5
+SAVE_NS = ns(60)
+FRESH_NS = ns(5)  # an older result says nothing about now
+JOIN_S = 2.0
+
+Glance = tuple[CameraState, Result | None]  # a camera, and what was last seen there
+
+
+class Scenes:
+    """`glances` shows every camera as it is; `classes` are what each camera looks for."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        stamps: Stamps,
+        glances: Callable[[], Mapping[str, Glance]],
+        classes: Mapping[str, tuple[str, ...]],
+        *,
+        memory: Path,
+        daily_s: float,
+    ) -> None:
+        self._bus = bus
+        self._stamps = stamps
+        self._glances = glances
+        self._classes = classes
+        self._memory = Memory(memory)
+        self._daily_ns = ns(daily_s)
+        self._scenes = {name: Scene() for name in classes}
+        self._situations: dict[str, Situation] = {}
+        days = self._memory.load()
+        self._diaries = {name: Diary(days.get(name) or Day(date=self._date(monotonic_ns()))) for name in classes}
+        self.alerts = Alerts(tuple(classes), self._tell)
+        self._saved_ns = self._totalled_ns = monotonic_ns()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """What was counted so far is kept."""
+        self._closing.set()
+        self._thread.join(JOIN_S)
+        self._save()
+
+    def _run(self) -> None:
+        while not self._closing.wait(PERIOD_S):
+            self.look(monotonic_ns())
+
+    def look(self, now_ns: int) -> None:
+        """Once around all cameras."""
+        for name, (state, latest) in self._glances().items():
+            look = look_of(state, latest, self._classes[name], now_ns)
+            self.alerts.see(name, look)
+            if ended := self._diaries[name].see(look, self._date(now_ns)):
+                self._total(name, ended, closed=True)
+            if situation := self._scenes[name].see(look):
+                self._situations[name] = situation
+                self._state(name)
+        if now_ns - self._totalled_ns >= self._daily_ns:
+            self._totalled_ns = now_ns
+            for name, diary in self._diaries.items():
+                self._total(name, diary.today, closed=False)
+        if now_ns - self._saved_ns >= SAVE_NS:
+            self._saved_ns = now_ns
+            self._save()
+
+    def _tell(self, episode: Episode) -> None:
+        self._bus.publish(ALERT.at(camera=episode.camera), message.alert(self._stamps, episode))
+        if episode.camera in self._situations:
+            self._state(episode.camera)
+
+    def _state(self, name: str) -> None:
+        body = message.state(self._stamps, name, self._situations[name], self.alerts.open(name))
+        self._bus.publish(STATE.at(camera=name), body)
+
+    def _total(self, name: str, day: Day, *, closed: bool) -> None:
+        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, closed=closed))
+
+    def _date(self, now_ns: int) -> str:
+        return datetime.fromtimestamp(self._stamps.utc_ms(now_ns) / MS_PER_S).astimezone().date().isoformat()
+
+    def _save(self) -> None:
+        self._memory.save({name: diary.today for name, diary in self._diaries.items()})
+
+
+def look_of(state: CameraState, latest: Result | None, classes: Iterable[str], now_ns: int) -> Look:
+    """What a camera shows right now."""
+    if state.phase == "lost":
+        return Look(t_ns=now_ns, view="lost", reason=state.reason)
+    if latest is None or now_ns - latest.done_ns > FRESH_NS:
+        return Look(t_ns=now_ns, view="unknown")
+    if latest.clarity.degraded:
+        return Look(t_ns=now_ns, view="degraded", degraded=latest.clarity.degraded)
+    count = Counter(subject.label for subject in latest.subjects)
+    return Look(t_ns=now_ns, view="ok", present={label: count[label] for label in classes})
+
+
+class Memory:
+    """The running days in a JSON file. A disk that is full or read-only costs the days, and is said once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._silent = False
+
+    def load(self) -> dict[str, Day]:
+        """Empty when there is nothing to read, or nothing that makes sense."""
+        try:
+            return {name: Day(**day) for name, day in json.loads(self._path.read_text()).items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as exc:
+            log.warning("%s: %s; today's totals begin again", self._path, exc)
+            return {}
+
+    def save(self, days: Mapping[str, Day]) -> None:
+        part = self._path.with_suffix(".part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps({name: asdict(day) for name, day in days.items()}))
+            publish(part, self._path)
+        except (OSError, StoreError) as exc:
+            if not self._silent:
+                log.warning("%s: %s; a restart will forget today's totals", self._path, exc)
+            self._silent = True
+            return
+        if self._silent:
+            log.info("%s: today's totals are kept again", self._path)
+        self._silent = False
