@@ -14,7 +14,7 @@ CONFIG ?=
 FOR    ?=
 CLIP   := $(VENV)/demo.mp4
 
-.PHONY: run test system lint check clean
+.PHONY: run test system lint homeassistant check clean
 
 run: $(STAMP) $(if $(SOURCE)$(CONFIG),,$(CLIP))
 	$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
@@ -33,6 +33,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Discovery against the real Home Assistant, in an environment of its own; PYTHON_HA is a Python 3.13.
+PYTHON_HA ?= python3.13
+homeassistant: $(STAMP)
+	test -d $(VENV)-ha || $(PYTHON_HA) -m venv $(VENV)-ha
+	$(VENV)-ha/bin/python -m pip install --quiet --disable-pip-version-check homeassistant==2025.4.4 paho-mqtt==2.1.0
+	$(BIN)/python -m tools.homeassistant | $(VENV)-ha/bin/python tools/homeassistant/check.py
+
 check: lint test system
 
 $(CLIP): $(STAMP) tools/demo/__main__.py
@@ -44,4 +51,4 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-ha build dist *.egg-info

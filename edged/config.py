@@ -126,6 +126,10 @@ class Device(Section):
         "auto", description="Topic level and MQTT client id. `auto` takes edged-<machine id, 8 hex digits>."
     )
     name: str = Field("", max_length=80, description="What people call the box.")
+    state: File = Field(
+        Path("/var/lib/edged"),
+        description="Directory of what must survive a restart: messages that wait for the broker, today's totals.",
+    )
 
 
 class Models(Section):
@@ -227,6 +231,14 @@ class Publish(Section):
         description="Messages waiting for the broker; beyond, the oldest are dropped and counted.",
     )
     health_s: Seconds = Field(30, ge=1, le=3600, description="Interval of the `health` message.")
+    daily_s: Seconds = Field(900, ge=10, le=86400, description="Interval of the `daily` messages of the running day.")
+
+
+class HomeAssistant(Section):
+    """Discovery, so that Home Assistant finds the box and its cameras by itself."""
+
+    enabled: Flag = Field(False, description="Announce them. Switched off again, they are removed there.")
+    prefix: Topic = Field("homeassistant", description="Discovery prefix, as set in Home Assistant.")
 
 
 class Intrinsics(Section):
@@ -375,6 +387,7 @@ class Config(Section):
     compute: Compute = Compute()
     mqtt: Mqtt = Mqtt()
     publish: Publish = Publish()
+    homeassistant: HomeAssistant = HomeAssistant()
     cameras: dict[Name, Camera] = Field(
         {},
         json_schema_extra={"additionalProperties": False},

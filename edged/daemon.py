@@ -14,15 +14,19 @@ from edged import __version__, config, loop, message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.planes import Engines, engines_of
+from edged.alerts import RULES
+from edged.announce import Announcer
 from edged.capture import Intake
 from edged.channel import CameraState
 from edged.clock import Clock
 from edged.config import Config
+from edged.discovery import Appliance
 from edged.errors import ConfigError
 from edged.health import CameraView, Health
 from edged.identity import device_id
 from edged.message import Stamps
 from edged.report import Reporter
+from edged.scenes import Glance, Scenes
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,15 @@ class Daemon:
     """Everything that runs beside the loop, and the loop."""
 
     def __init__(
-        self, settings: Config, engines: Engines, bus: MqttBus, stamps: Stamps, *, display: bool, retry: bool
+        self,
+        settings: Config,
+        device: str,
+        engines: Engines,
+        bus: MqttBus,
+        stamps: Stamps,
+        *,
+        display: bool,
+        retry: bool,
     ) -> None:
         self._settings = settings
         self.engines = engines
@@ -47,6 +59,17 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store)
+        classes = {name: camera.classes or tuple(engines.poses) for name, camera in self.cameras.items()}
+        state = settings.device.state
+        self.scenes = Scenes(
+            bus, stamps, self._glances, classes, memory=state / "days.json", daily_s=settings.publish.daily_s
+        )
+        self._announcer = Announcer(
+            bus,
+            _appliance(settings, device, classes),
+            state / "announced.json",
+            enabled=settings.homeassistant.enabled,
+        )
         self._closing = threading.Event()
         self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
 
@@ -55,7 +78,9 @@ class Daemon:
             if camera.fixed:
                 log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, camera.fixed.label)
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
+        self._announcer.start()
         self._intake.start()
+        self.scenes.start()
         self._pulse.start()
 
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = ()) -> None:
@@ -73,9 +98,14 @@ class Daemon:
 
     def close(self) -> None:
         """Stop the cameras and the pulse; the health published last has every frame accounted for."""
+        self._announcer.close()
         self._intake.close()
+        self.scenes.close()
         self._closing.set()
         self._pulse.join(JOIN_S)
+
+    def _glances(self) -> dict[str, Glance]:
+        return {name: (state, self._reporter.meters[name].latest) for name, state in self._intake.states.items()}
 
     def _view(self, name: str, state: CameraState) -> CameraView:
         meter, ledger = self._reporter.meters[name], self._intake.ledger(name)
@@ -121,7 +151,7 @@ def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> It
     device = device_id(settings.device.id)
     bus = MqttBus(settings.mqtt, device, lambda state: message.presence(stamps, state), queue=settings.publish.queue)
     try:
-        made = Daemon(settings, engines, bus, stamps, display=display, retry=retry)
+        made = Daemon(settings, device, engines, bus, stamps, display=display, retry=retry)
         made.start()
         try:
             yield made
@@ -135,6 +165,19 @@ def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> It
 def enabled(settings: Config) -> dict[str, config.Camera]:
     """The cameras in use, by name."""
     return {name: camera for name, camera in settings.cameras.items() if camera.enabled}
+
+
+def _appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> Appliance:
+    return Appliance(
+        id=device,
+        base=settings.mqtt.base,
+        name=settings.device.name,
+        version=__version__,
+        health_s=settings.publish.health_s,
+        prefix=settings.homeassistant.prefix,
+        cameras=classes,
+        kinds=tuple(rule.kind for rule in RULES),
+    )
 
 
 def _camera_info(camera: config.Camera) -> dict[str, Any]:

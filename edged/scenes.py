@@ -74,7 +74,7 @@ class Scenes:
         """What was counted so far is kept."""
         self._closing.set()
         self._thread.join(JOIN_S)
-        self._save()
+        self.save()
 
     def _run(self) -> None:
         while not self._closing.wait(PERIOD_S):
@@ -96,7 +96,7 @@ class Scenes:
                 self._total(name, diary.today, closed=False)
         if now_ns - self._saved_ns >= SAVE_NS:
             self._saved_ns = now_ns
-            self._save()
+            self.save()
 
     def _tell(self, episode: Episode) -> None:
         self._bus.publish(ALERT.at(camera=episode.camera), message.alert(self._stamps, episode))
@@ -113,7 +113,7 @@ class Scenes:
     def _date(self, now_ns: int) -> str:
         return datetime.fromtimestamp(self._stamps.utc_ms(now_ns) / MS_PER_S).astimezone().date().isoformat()
 
-    def _save(self) -> None:
+    def save(self) -> None:
         self._memory.save({name: diary.today for name, diary in self._diaries.items()})
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,12 +76,15 @@ def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> C
 
 
 def _with_broker(stack: ExitStack, settings: Config) -> Config:
+    """The configuration for a trial: a broker of our own, and nothing left behind."""
     from edged.adapters.broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
     from edged.config import Mqtt  # noqa: PLC0415
 
     broker = stack.enter_context(EmbeddedBroker())
     mqtt = Mqtt(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
-    return settings.model_copy(update={"mqtt": mqtt})
+    state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
+    device = settings.device.model_copy(update={"state": state})
+    return settings.model_copy(update={"mqtt": mqtt, "device": device})
 
 
 def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path) -> Recorder:

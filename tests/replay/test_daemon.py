@@ -43,8 +43,9 @@ def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
 
 
 def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:
+    state = next(iter(sources.values())).parent / "state"
     return {
-        "device": {"id": "box"},
+        "device": {"id": "box", "state": str(state)},
         "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
         "cameras": {name: {"source": str(path), "realtime": False} for name, path in sources.items()},
     }
@@ -103,7 +104,7 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     """A file for `--config`: one camera that plays for ever."""
     path = tmp_path / "edged.toml"
     path.write_text(
-        f'[device]\nid = "box"\n[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\nprotocol = "3.1.1"\n'
+        f'[device]\nid = "box"\nstate = "{tmp_path}"\n[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\nprotocol = "3.1.1"\n'
         f'[cameras.barn]\nsource = "{video(tmp_path / "clip.mp4")}"\nloop = true\n'
     )
     return path

@@ -1,0 +1,75 @@
+"""Keeps Home Assistant informed of what there is: announced at start, again when it starts, removed when gone.
+
+Upstream: the appliance as configured. Downstream: the bus, which repeats retained messages on every connect.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from pathlib import Path
+
+from edged.discovery import BIRTH, DISCOVERY, Appliance
+from edged.ports import Bus, Request
+from edged.topics import Topic
+from engines.disk import publish
+from engines.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = (1.0, 5.0)  # a Home Assistant that has just started is given so long, and not by all boxes at once
+
+
+class Announcer:
+    """`memory` lists what was announced, so that a camera taken out of the configuration goes there too."""
+
+    def __init__(self, bus: Bus, appliance: Appliance, memory: Path, *, enabled: bool) -> None:
+        self._bus = bus
+        self._appliance = appliance
+        self._memory = memory
+        self._enabled = enabled
+        self._timer: threading.Timer | None = None
+
+    def start(self) -> None:
+        wanted = self._appliance.announcements() if self._enabled else {}
+        for path in self._recall() - {topic.path for topic in wanted}:
+            self._bus.publish(Topic(path=path, channel=DISCOVERY), b"")
+        self._remember({topic.path for topic in wanted})
+        if self._enabled:
+            self._announce()
+            self._bus.listen(BIRTH.at(prefix=self._appliance.prefix), self._born)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _born(self, request: Request) -> None:
+        if request.payload == b"online":
+            self.close()
+            self._timer = threading.Timer(random.uniform(*SETTLE_S), self._announce)  # noqa: S311  a delay, no secret
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _announce(self) -> None:
+        for topic, body in self._appliance.announcements().items():
+            self._bus.publish(topic, body)
+
+    def _recall(self) -> set[str]:
+        try:
+            return set(json.loads(self._memory.read_text()))
+        except FileNotFoundError:
+            return set()
+        except (OSError, ValueError, TypeError) as exc:
+            log.warning("%s: %s; cameras no longer configured stay in Home Assistant", self._memory, exc)
+            return set()
+
+    def _remember(self, paths: set[str]) -> None:
+        part = self._memory.with_suffix(".part")
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(sorted(paths)))
+            publish(part, self._memory)
+        except (OSError, StoreError) as exc:
+            log.debug("%s: %s", self._memory, exc)
