@@ -1,0 +1,102 @@
+"""Renders pictures with their truth.
+
+    python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--kinds horse,person,both,empty]
+    python -m tools.synth stills OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from engines.schema import SCHEMAS
+from tools import synth
+
+SHARES = "horse=0.42,person=0.40,both=0.10,empty=0.08"
+CATEGORIES = {"person": 1, "horse": 2}
+EVERY = 200  # pictures between two lines of progress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.synth", description=__doc__.splitlines()[0] if __doc__ else "")
+    commands = parser.add_subparsers(required=True)
+    data = commands.add_parser("dataset", help="random pictures and one truth.json")
+    data.add_argument("out", type=Path)
+    data.add_argument("--count", type=int, default=100)
+    data.add_argument("--seed", type=int, default=1)
+    data.add_argument("--first", type=int, default=0, help="number of the first picture; to render in parts")
+    data.add_argument("--size", type=_size, default=(640, 360), metavar="WxH")
+    data.add_argument("--shares", type=_shares, default=_shares(SHARES), help=f"default {SHARES}")
+    data.add_argument("--format", choices=("jpg", "webp", "png"), default="jpg")
+    data.set_defaults(run=dataset)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+def _size(text: str) -> tuple[int, int]:
+    w, h = text.split("x")
+    return int(w), int(h)
+
+
+def _shares(text: str) -> dict[str, float]:
+    return {kind: float(share) for kind, share in (part.split("=") for part in text.split(","))}
+
+
+def dataset(arguments: argparse.Namespace) -> None:
+    """Writes OUT/images/NNNNNN.jpg and OUT/truth.json."""
+    images: Path = arguments.out / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    document = _empty_document(arguments)
+    began = time.monotonic()
+    for done, number in enumerate(range(arguments.first, arguments.first + arguments.count), 1):
+        rng = np.random.default_rng([arguments.seed, number, 1])
+        kind = str(rng.choice(list(arguments.shares), p=np.array(list(arguments.shares.values())) / sum(arguments.shares.values())))
+        image, truths = synth.scene(arguments.seed, number, arguments.size, kind)
+        name = f"{number:06d}.{arguments.format}"
+        _write(images / name, image, int(rng.integers(45, 96)))
+        w, h = arguments.size
+        document["images"].append({"id": number, "file_name": name, "width": w, "height": h, "kind": kind})
+        document["annotations"] += [_annotation(number, t) for t in truths]
+        if done % EVERY == 0 or done == arguments.count:
+            print(f"{done}/{arguments.count}  {done / (time.monotonic() - began):.1f} per s", flush=True)
+            (arguments.out / "truth.json").write_text(json.dumps(document))
+
+
+def _empty_document(arguments: argparse.Namespace) -> dict[str, Any]:
+    """COCO's shape, but for keypoints, of which a subject has several schemas."""
+    return {
+        "info": {"seed": arguments.seed, "first": arguments.first, "count": arguments.count},
+        "categories": [{"id": n, "name": name} for name, n in CATEGORIES.items()],
+        "schemas": {name: list(SCHEMAS[name].keypoints) for name in ("ap10k-17", "lsp-14", "coco-17")},
+        "images": [],
+        "annotations": [],
+    }
+
+
+def _annotation(image_id: int, truth: Any) -> dict[str, Any]:
+    """`bbox` is x, y, width, height; `keypoints` by schema are [x, y, v] with v 2 visible, 1 hidden, 0 outside."""
+    x0, y0, x1, y1 = (float(v) for v in truth.xyxy)
+    fields = truth.as_dict()
+    return {
+        "image_id": image_id,
+        "category_id": CATEGORIES[truth.kind],
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "area": fields["pixels"],
+        **{key: fields[key] for key in ("behaviour", "visible", "keypoints")},
+    }
+
+
+def _write(path: Path, image: np.ndarray, quality: int) -> None:
+    flag = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}.get(path.suffix)
+    if not cv2.imwrite(str(path), image, [flag, quality] if flag is not None else []):
+        raise OSError(f"{path}: could not be written; is there room?")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Where the camera stands, and what its lens and sensor do to the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from tools.synth.shade import Eye
+from tools.synth.types import F32, F64, U8
+
+XYZ: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """A pinhole with a little barrel distortion; positions in m."""
+
+    at: XYZ
+    to: XYZ
+    fov_deg: float  # across the image's width
+    roll_deg: float = 0.0
+    barrel: float = 0.0  # radial distortion at the half diagonal, share
+
+    def frame(self) -> F32:
+        """(3, 4) world to x right, y down, z away."""
+        away = np.subtract(self.to, self.at) / np.linalg.norm(np.subtract(self.to, self.at))
+        right = np.cross(away, [0, 0, 1.0])
+        right /= np.linalg.norm(right)
+        down = np.cross(away, right)
+        c, s = np.cos(np.radians(self.roll_deg)), np.sin(np.radians(self.roll_deg))
+        turn = np.stack([c * right + s * down, c * down - s * right, away])
+        return np.concatenate([turn, -turn @ np.array(self.at)[:, None]], axis=1).astype(np.float32)
+
+    def lens(self, size_wh: tuple[int, int]) -> F32:
+        """fx, fy, cx, cy in px; wider than asked by what the distortion will cut off."""
+        w, h = size_wh
+        f = w / 2 / np.tan(np.radians(self.fov_deg) / 2)
+        return np.array([f, f, w / 2, h / 2], np.float32)
+
+    def eye(self, size_wh: tuple[int, int]) -> Eye:
+        frame, (fx, fy, cx, cy) = self.frame(), self.lens(size_wh)
+        inverse = np.array([[1 / fx, 0, -cx / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]], np.float32)
+        return Eye(np.array(self.at, np.float32), np.ascontiguousarray(frame[:, :3].T @ inverse, np.float32))
+
+    def pixels(self, points: F64, size_wh: tuple[int, int]) -> F64:
+        """(N, 3) x, y of the undistorted picture, and the distance along the view."""
+        view = points @ self.frame()[:, :3].T.astype(np.float64) + self.frame()[:, 3]
+        fx, fy, cx, cy = self.lens(size_wh)
+        z = np.maximum(view[:, 2], 1e-6)
+        return np.stack([view[:, 0] / z * fx + cx, view[:, 1] / z * fy + cy, view[:, 2]], axis=1)
+
+    def sources(self, xy: F64, size_wh: tuple[int, int]) -> F64:
+        """Where in the undistorted picture the lens takes a pixel of the picture from."""
+        middle = np.array(size_wh) / 2
+        offset = (xy - middle) / np.linalg.norm(middle)
+        return middle + (xy - middle) * (1 + self.barrel * ((offset**2).sum(axis=-1, keepdims=True) - 0.6))
+
+    def bent(self, xy: F64, size_wh: tuple[int, int]) -> F64:
+        """Where a point of the undistorted picture appears: `sources` backwards."""
+        out = xy.copy()
+        for _ in range(5):
+            out = out + (xy - self.sources(out, size_wh))
+        return out
+
+
+class Bend:
+    """The lens's distortion of pictures of one size."""
+
+    def __init__(self, camera: Camera, size_wh: tuple[int, int]) -> None:
+        w, h = size_wh
+        grid = np.stack(np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5), axis=-1)
+        at = (camera.sources(grid, size_wh) - 0.5).astype(np.float32)
+        self._flat = camera.barrel == 0
+        self._maps = cv2.convertMaps(at[..., 0], at[..., 1], cv2.CV_16SC2)
+
+    def __call__(self, image: U8, smooth: bool = True) -> U8:
+        if self._flat:
+            return image
+        how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+        return np.asarray(cv2.remap(image, *self._maps, how, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """What the picture suffers after the lens."""
+
+    infrared: bool = False
+    exposure: float = 1.0
+    gamma: float = 2.2
+    warmth: float = 1.0  # red over blue
+    saturation: float = 1.0
+    blur_px: float = 0.0
+    vignette: float = 0.15
+    noise: float = 2.0  # sigma in 8 bit levels, in the middle tones
+    grain_px: float = 0.6
+
+    def tones(self) -> U8:
+        """Light (16384 is 1.0) to 8 bits: a soft shoulder, then gamma."""
+        light = np.arange(65536) / 16384 * self.exposure
+        curved = light * (1 + light / 6.0) / (1 + light)
+        return np.clip(255 * (1.25 * curved) ** (1 / self.gamma), 0, 255).astype(np.uint8)
+
+    def develop(self, image: U8, rng: np.random.Generator) -> U8:
+        picture = image.astype(np.float32)
+        if self.infrared:
+            grey = picture @ np.float32([0.25, 0.45, 0.30])
+            picture = np.repeat(grey[..., None], 3, axis=2)
+        else:
+            grey = picture.mean(axis=2, keepdims=True)
+            picture = grey + (picture - grey) * self.saturation
+            picture *= np.float32([1 / self.warmth, 1.0, self.warmth])
+        if self.blur_px > 0.15:
+            picture = cv2.GaussianBlur(picture, (0, 0), self.blur_px)
+        picture *= self._falloff(image.shape)
+        return np.clip(picture + self._grain(image.shape, rng), 0, 255).astype(np.uint8)
+
+    def _falloff(self, shape: tuple[int, ...]) -> F32:
+        y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])[None]
+        return (1 - self.vignette * (x * x + y * y) / 1.3)[..., None].astype(np.float32)
+
+    def _grain(self, shape: tuple[int, ...], rng: np.random.Generator) -> F32:
+        channels = 1 if self.infrared else 3
+        grain = rng.standard_normal((*shape[:2], channels), np.float32)
+        if self.grain_px > 0.3:
+            grain = cv2.GaussianBlur(grain, (0, 0), self.grain_px).reshape(*shape[:2], channels) * (1 + 2 * self.grain_px)
+        return np.asarray(grain * self.noise, np.float32)

@@ -1,0 +1,130 @@
+"""Poses: between key poses, on the way through them, and settled on the ground.
+
+Angles are in degrees, as people think of them: roll, pitch, yaw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from tools.synth.body import Body
+from tools.synth.skeleton import Turn, about, placed
+from tools.synth.types import F64
+
+Turns: TypeAlias = Mapping[str, Turn]  # by bone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pose:
+    """Angles in degrees: roll, pitch, yaw."""
+
+    behaviour: str
+    trunk: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the whole body
+    turns: Turns = field(default_factory=dict)
+    level: bool = True  # the trunk pitches until fore and hind end both touch the ground
+
+
+def blend(a: Pose, b: Pose, t: float) -> Pose:
+    """Between two poses; it is called after the one that is nearer."""
+    names = sorted({*a.turns, *b.turns})
+    still = (0.0, 0.0, 0.0)
+    turns = {n: _between(a.turns.get(n, still), b.turns.get(n, still), t) for n in names}
+    near = a if t < 0.5 else b
+    return replace(near, trunk=_between(a.trunk, b.trunk, t), turns=turns)
+
+
+def _between(a: Turn, b: Turn, t: float) -> Turn:
+    return (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t)
+
+
+def along(keys: tuple[tuple[float, Pose], ...], t: float) -> Pose:
+    """A pose on the way through key poses, with soft stops."""
+    for (t0, a), (t1, b) in zip(keys, keys[1:], strict=False):
+        if t <= t1:
+            s = min(max((t - t0) / (t1 - t0), 0.0), 1.0)
+            return blend(a, b, s * s * (3 - 2 * s))
+    return keys[-1][1]
+
+
+def mirrored(pose: Pose) -> Pose:
+    """Left for right."""
+    swap = {"left": "right", "right": "left"}
+    turns = {}
+    for name, (roll, pitch, yaw) in pose.turns.items():
+        side, _, bone = name.partition("_")
+        turns[f"{swap[side]}_{bone}" if side in swap else name] = (-roll, pitch, -yaw)
+    roll, pitch, yaw = pose.trunk
+    return replace(pose, trunk=(-roll, pitch, -yaw), turns=turns)
+
+
+def added(pose: Pose, turns: Turns) -> Pose:
+    """The pose with some joints turned further."""
+    sums = {n: tuple(np.add(pose.turns.get(n, (0, 0, 0)), turn).tolist()) for n, turn in turns.items()}
+    return replace(pose, turns={**pose.turns, **sums})  # type: ignore[arg-type]
+
+
+def settle(body: Body, pose: Pose, xy: tuple[float, float], heading: float, size: float = 1.0) -> F64:
+    """(B, 4, 4) frames of a body that stands, kneels or lies on the ground z = 0."""
+    turns = {name: tuple(np.radians(turn)) for name, turn in pose.turns.items()}
+    lean, height = 0.0, 0.0
+    frames = np.empty(0)
+    for _ in range(4 if pose.level else 2):
+        root = _root(pose, xy, heading, size, lean, height)
+        frames = body.skeleton.frames(turns, root)  # type: ignore[arg-type]
+        points = body.lowest(frames)
+        ahead = (points[:, :2] - np.float32(xy)) @ np.float32([np.cos(heading), np.sin(heading)])
+        fore, hind = ahead > 0.1 * size, ahead < -0.1 * size
+        if pose.level and fore.any() and hind.any():
+            i, j = np.flatnonzero(fore)[points[fore, 2].argmin()], np.flatnonzero(hind)[points[hind, 2].argmin()]
+            lean += float(np.arctan2(points[i, 2] - points[j, 2], ahead[i] - ahead[j]))
+        height -= float(points[:, 2].min())
+    root = _root(pose, xy, heading, size, lean, height)
+    return _hung(body, body.skeleton.frames(turns, root), size)  # type: ignore[arg-type]
+
+
+def _root(pose: Pose, xy: tuple[float, float], heading: float, size: float, lean: float, height: float) -> F64:
+    roll, pitch, yaw = np.radians(pose.trunk)
+    trunk = about(np.array([0, 0, 1.2]), placed((0, 0, 0), (roll, pitch, yaw))[:3, :3])
+    return placed((*xy, height), (0, lean, heading), size) @ trunk
+
+
+def _hung(body: Body, frames: F64, size: float) -> F64:
+    """A tail drawn down by its weight, and kept above the ground."""
+    skeleton, out = body.skeleton, frames.copy()
+    index = [skeleton.index[name] for name in body.tail]
+    change = np.eye(4)
+    for n, i in enumerate(index):
+        frame = change @ frames[i]
+        joint = frame[:3, :3] @ skeleton.joints[i] + frame[:3, 3]
+        rest = skeleton.joints[index[n + 1]] - skeleton.joints[i] if n + 1 < len(index) else np.array([0, 0, -0.24])
+        along_m = frame[:3, :3] @ rest
+        reach = float(np.linalg.norm(along_m))
+        wanted = along_m / reach * (0.75 - 0.1 * n) + np.array([0, 0, -1.0]) * (0.25 + 0.1 * n)
+        lowest = (0.04 * size - joint[2]) / reach
+        wanted = _above(wanted / np.linalg.norm(wanted), lowest, along_m)
+        swing = about(joint, _swing(along_m / reach, wanted))
+        change = swing @ change
+        out[i] = change @ frames[i]
+    return out
+
+
+def _above(direction: F64, lowest: float, spread: F64) -> F64:
+    """The direction, not steeper than to end on the ground."""
+    if direction[2] >= lowest:
+        return direction
+    z = min(max(lowest, -1.0), 0.3)
+    flat = direction[:2] * 0.2 + spread[:2]
+    flat = flat / (np.linalg.norm(flat) + 1e-9) * np.sqrt(1 - z * z)
+    return np.array([*flat, z])
+
+
+def _swing(a: F64, b: F64) -> F64:
+    """The smallest rotation that takes unit a to unit b."""
+    axis, cosine = np.cross(a, b), float(a @ b)
+    k = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    turned: F64 = np.eye(3) + k + k @ k / max(1 + cosine, 1e-6)
+    return turned

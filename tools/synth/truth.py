@@ -1,0 +1,59 @@
+"""What is true of a rendered picture: boxes, keypoints, behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tools.synth.types import F32, F64, I32
+
+OUTSIDE, HIDDEN, VISIBLE = range(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Truth:
+    """One subject of one picture, in its pixels."""
+
+    kind: str  # "horse", "person"
+    number: int  # the same subject in every frame of a clip
+    behaviour: str
+    xyxy: F32  # (4,) around every pixel that shows it, tail and mane too
+    pixels: int  # how many these are
+    visible: float  # share of the whole body's pixels, those beyond the picture's edge included
+    keypoints: Mapping[str, F32]  # by schema: (K, 3) x, y, v: 2 visible, 1 hidden, 0 outside the picture (x = y = 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "class": self.kind,
+            "id": self.number,
+            "behaviour": self.behaviour,
+            "box": [round(float(v), 1) for v in self.xyxy],
+            "pixels": self.pixels,
+            "visible": round(self.visible, 3),
+            "keypoints": {name: _rounded(points) for name, points in self.keypoints.items()},
+        }
+
+
+def _rounded(points: F32) -> list[list[float]]:
+    return [[round(float(x), 1), round(float(y), 1), int(v)] for x, y, v in points]
+
+
+def judged(xyz: F64, at: F64, radius_m: F64, size_wh: tuple[int, int], in_front: F32, other: Any) -> F32:
+    """(K, 3) keypoints of the picture from where they fall.
+
+    `xyz` (K, 3) pixels of the finished picture and the distance; `in_front` (K,) the distance of what is seen there;
+    `other` (K,) that this is not the subject itself. A joint lies below the skin by `radius_m`: what is nearer hides it.
+    """
+    inside = (xyz[:, 2] > 0) & (at >= 0).all(axis=1) & (at < size_wh).all(axis=1)
+    hidden = in_front < np.where(other, xyz[:, 2] - 0.02, xyz[:, 2] - 1.25 * radius_m - 0.02)
+    v = np.where(inside, np.where(hidden, HIDDEN, VISIBLE), OUTSIDE)
+    return np.concatenate([at * inside[:, None], v[:, None]], axis=1).astype(np.float32)
+
+
+def around(mask: I32) -> F32:
+    """The box of a mask's pixels, edges included."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
