@@ -39,81 +39,99 @@ def to_view(vertices: F32, frame: F32) -> F32:
     return out
 
 
-@njit(fastmath=True, cache=True)
 def perspective(view: F32, triangles: I32, lens: F32, near: float) -> tuple[F32, I32]:
     """Triangles on the screen as (M, 3, 3) x, y, w, and the (M,) triangle each is a piece of.
 
     `lens` is fx, fy, cx, cy. What lies nearer than `near` is cut off.
     """
+    if view[:, 2].min() < near:
+        return _cut(view, triangles, lens, near)
+    return _whole(view, triangles, lens), np.arange(len(triangles), dtype=np.int32)
+
+
+@njit(parallel=True, fastmath=True, cache=True)
+def _whole(view: F32, triangles: I32, lens: F32) -> F32:
+    out = np.empty((len(triangles), 3, 3), np.float32)
+    for t in prange(len(triangles)):
+        for i in range(3):
+            v = triangles[t, i]
+            w = 1.0 / view[v, 2]
+            out[t, i, 0], out[t, i, 1] = view[v, 0] * w * lens[0] + lens[2], view[v, 1] * w * lens[1] + lens[3]
+            out[t, i, 2] = w
+    return out
+
+
+@njit(fastmath=True, cache=True)
+def _cut(view: F32, triangles: I32, lens: F32, near: float) -> tuple[F32, I32]:
     out = np.empty((2 * len(triangles), 3, 3), np.float32)
     source = np.empty(2 * len(triangles), np.int32)
     corners = np.empty((4, 3), np.float32)
     count = 0
     for t in range(len(triangles)):
-        n = _clip(view, triangles[t], near, corners)
+        n = _clip(view, triangles, t, near, corners)
         for i in range(n):
             w = 1.0 / corners[i, 2]
-            corners[i, 0] = corners[i, 0] * w * lens[0] + lens[2]
-            corners[i, 1] = corners[i, 1] * w * lens[1] + lens[3]
+            corners[i, 0], corners[i, 1] = corners[i, 0] * w * lens[0] + lens[2], corners[i, 1] * w * lens[1] + lens[3]
             corners[i, 2] = w
         for i in range(1, n - 1):
-            out[count, 0], out[count, 1], out[count, 2] = corners[0], corners[i], corners[i + 1]
+            for c in range(3):
+                out[count, 0, c], out[count, 1, c], out[count, 2, c] = corners[0, c], corners[i, c], corners[i + 1, c]
             source[count] = t
             count += 1
     return out[:count], source[:count]
 
 
 @njit(fastmath=True, cache=True)
-def _clip(view: F32, triangle: I32, near: float, corners: F32) -> int:
+def _clip(view: F32, triangles: I32, t: int, near: float, corners: F32) -> int:
     """Writes what is left of a triangle behind the near plane; returns the number of its corners."""
     n = 0
     for i in range(3):
-        a, b = view[triangle[i]], view[triangle[(i + 1) % 3]]
-        if a[2] >= near:
-            corners[n] = a
+        a, b = triangles[t, i], triangles[t, (i + 1) % 3]
+        za, zb = view[a, 2], view[b, 2]
+        if za >= near:
+            corners[n, 0], corners[n, 1], corners[n, 2] = view[a, 0], view[a, 1], za
             n += 1
-        if (a[2] >= near) != (b[2] >= near):
-            t = (near - a[2]) / (b[2] - a[2])
-            corners[n, 0], corners[n, 1] = a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])
+        if (za >= near) != (zb >= near):
+            s = (near - za) / (zb - za)
+            corners[n, 0] = view[a, 0] + s * (view[b, 0] - view[a, 0])
+            corners[n, 1] = view[a, 1] + s * (view[b, 1] - view[a, 1])
             corners[n, 2] = near
             n += 1
     return n
 
 
-@njit(fastmath=True, cache=True)
 def parallel_light(view: F32, triangles: I32, lens: F32) -> tuple[F32, I32]:
     """Triangles in a light's map: `lens` is the scale and the middle, in pixels."""
-    out = np.empty((len(triangles), 3, 3), np.float32)
-    for t in range(len(triangles)):
-        for i in range(3):
-            v = view[triangles[t, i]]
-            out[t, i, 0], out[t, i, 1], out[t, i, 2] = v[0] * lens[0] + lens[2], v[1] * lens[1] + lens[3], -v[2]
-    return out, np.arange(len(triangles)).astype(np.int32)
+    points = np.concatenate([view[:, :2] * lens[:2] + lens[2:], -view[:, 2:]], axis=1)
+    return points[triangles], np.arange(len(triangles), dtype=np.int32)
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def fill(screen: F32, source: I32, first: int, w: F32, triangle: I32) -> None:
-    """Draws the triangles where they are nearest; `first` is added to their numbers."""
+def fill(screen: F32, source: I32, w: F32, triangle: I32) -> None:
+    """Draws the triangles where they are nearest, and notes which."""
     height, width = w.shape
     for band in prange(BANDS):
         top, bottom = height * band // BANDS, height * (band + 1) // BANDS
         for t in range(len(screen)):
-            _fill_one(screen[t], source[t] + first, w, triangle, top, bottom, width)
+            y0, y1, y2 = screen[t, 0, 1], screen[t, 1, 1], screen[t, 2, 1]
+            low = max(int(np.ceil(min(y0, y1, y2) - 0.5)), top)
+            high = min(int(np.ceil(max(y0, y1, y2) - 0.5)), bottom)
+            if low < high:
+                _fill_one(screen, t, source[t], w, triangle, low, high)
 
 
 @njit(fastmath=True, cache=True)
-def _fill_one(p: F32, number: int, w: F32, triangle: I32, top: int, bottom: int, width: int) -> None:
-    x0, y0, x1, y1, x2, y2 = p[0, 0], p[0, 1], p[1, 0], p[1, 1], p[2, 0], p[2, 1]
-    low, high = max(int(np.ceil(min(y0, y1, y2) - 0.5)), top), min(int(np.ceil(max(y0, y1, y2) - 0.5)), bottom)
+def _fill_one(screen: F32, t: int, number: int, w: F32, triangle: I32, low: int, high: int) -> None:
+    x0, y0, x1, y1, x2, y2 = screen[t, 0, 0], screen[t, 0, 1], screen[t, 1, 0], screen[t, 1, 1], screen[t, 2, 0], screen[t, 2, 1]
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    if low >= high or abs(area) < 1e-9:
+    if abs(area) < 1e-9:
         return
-    slope_x = ((p[1, 2] - p[0, 2]) * (y2 - y0) - (p[2, 2] - p[0, 2]) * (y1 - y0)) / area
-    slope_y = ((p[2, 2] - p[0, 2]) * (x1 - x0) - (p[1, 2] - p[0, 2]) * (x2 - x0)) / area
+    w0, up1, up2 = screen[t, 0, 2], screen[t, 1, 2] - screen[t, 0, 2], screen[t, 2, 2] - screen[t, 0, 2]
+    slope_x, slope_y = (up1 * (y2 - y0) - up2 * (y1 - y0)) / area, (up2 * (x1 - x0) - up1 * (x2 - x0)) / area
     for y in range(low, high):
         left, right = _span(x0, y0, x1, y1, x2, y2, y + 0.5)
-        first, last = max(int(np.ceil(left - 0.5)), 0), min(int(np.ceil(right - 0.5)), width)
-        value = p[0, 2] + (first + 0.5 - x0) * slope_x + (y + 0.5 - y0) * slope_y
+        first, last = max(int(np.ceil(left - 0.5)), 0), min(int(np.ceil(right - 0.5)), w.shape[1])
+        value = w0 + (first + 0.5 - x0) * slope_x + (y + 0.5 - y0) * slope_y
         for x in range(first, last):
             if value > w[y, x]:
                 w[y, x] = value

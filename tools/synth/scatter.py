@@ -80,7 +80,7 @@ def _sensor(rng: Rng) -> Sensor:
         blur_px=float(rng.exponential(0.35)),
         vignette=_uniform(rng, 0.0, 0.35),
         noise=_uniform(rng, 0.5, 6.0 if infrared else 4.0),
-        grain_px=_uniform(rng, 0.0, 0.8),
+        grain_px=float(rng.choice([0.0, 0.5, 0.7, 1.0])),
     )
 
 
@@ -124,7 +124,7 @@ def _place(rng: Rng, dark: bool) -> tuple[Place, Room]:
             plaster=_tone(rng, (196, 188, 172), 26),
             boarded=_chance(rng, 0.5),
             bedding="straw" if _chance(rng, 0.7) else "sand",
-            front=_chance(rng, 0.35),
+            front=_chance(rng, 0.2),
             net=_chance(rng, 0.5),
             seed=int(rng.integers(1 << 30)),
         )
@@ -321,7 +321,7 @@ def _camera(rng: Rng, target: np.ndarray, room: Room, size_m: float, *, hard: bo
     at = target[:2] + far * np.array([np.cos(turn), np.sin(turn)])
     if room.ceiling:
         at[0] = np.clip(at[0], room.low[0] + 0.15, room.high[0] - 0.15)
-        at[1] = max(at[1], -6.0)
+        at[1] = max(at[1], 0.2 if _chance(rng, 0.5) else -5.0)
     reach = max(float(np.linalg.norm([*(at - target[:2]), height - target[2]])), 0.8)
     span = size_m * (_uniform(rng, 0.75, 1.4) if hard else float(np.exp(rng.uniform(0.5, 1.5))))
     fov = float(np.clip(np.degrees(2 * np.arctan(span / 2 / reach)), 14, 105))

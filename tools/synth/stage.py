@@ -81,7 +81,7 @@ class Stage:
         layer = self._layer
         layer.clear()
         screen, source = perspective(to_view(mesh.vertices, self._frame), mesh.triangles, self._lens, NEAR_M)
-        fill(screen, source, 0, layer.w, layer.triangle)
+        fill(screen, source, layer.w, layer.triangle)
         nearer = layer.w > self._w
         self._w[nearer], self._owner[nearer] = layer.w[nearer], owner
         pixels = np.flatnonzero(nearer).astype(np.int32)

@@ -50,7 +50,7 @@ class SunMap:
 
 def _cast(mesh: Mesh, frame: F32, lens: F32, layer: Layer) -> None:
     screen, source = parallel_light(to_view(mesh.vertices, frame), mesh.triangles, lens)
-    fill(screen, source, 0, layer.w, layer.triangle)
+    fill(screen, source, layer.w, layer.triangle)
 
 
 def _lens(size_px: int, reach_m: float) -> F32:
