@@ -207,7 +207,7 @@ class Mqtt(Section):
         ge=1,
         le=3600,
         json_schema_extra=unit("s"),
-        description="Longest wait between reconnects (doubling, jittered).",
+        description="Longest wait between attempts at a broker that refuses us; one that is away is sought every 3 s.",
     )
     tls: Tls = Tls()
 
@@ -232,6 +232,16 @@ class Publish(Section):
     )
     health_s: Seconds = Field(30, ge=1, le=3600, description="Interval of the `health` message.")
     daily_s: Seconds = Field(900, ge=10, le=86400, description="Interval of the `daily` messages of the running day.")
+    keep_mb: Int = Field(
+        16,
+        ge=1,
+        le=4096,
+        json_schema_extra=unit("MB"),
+        description="Alerts, totals and states kept on disk while the broker is away; beyond, the oldest are dropped.",
+    )
+    keep_days: Number = Field(
+        7, gt=0, le=365, json_schema_extra=unit("days"), description="How long they are kept at most."
+    )
 
 
 class HomeAssistant(Section):

@@ -149,7 +149,13 @@ def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> It
     engines = engines_of(settings.models, settings.compute)
     stamps = Stamps(Clock())
     device = device_id(settings.device.id)
-    bus = MqttBus(settings.mqtt, device, lambda state: message.presence(stamps, state), queue=settings.publish.queue)
+    bus = MqttBus(
+        settings.mqtt,
+        device,
+        lambda state: message.presence(stamps, state),
+        settings.publish,
+        keep=settings.device.state / "outbox.db",
+    )
     try:
         made = Daemon(settings, device, engines, bus, stamps, display=display, retry=retry)
         made.start()

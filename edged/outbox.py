@@ -9,12 +9,20 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from edged.topics import Channel
 from edged.units import NS_PER_S
 
 JSON, JPEG = "application/json", "image/jpeg"
+
+
+class Receipt(NamedTuple):
+    """Where in the store a message is."""
+
+    ring: int
+    row: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +35,7 @@ class Letter:
     content: str = JSON
     correlation: bytes | None = None  # of the request that it answers
     posted_ns: int = 0
+    receipt: Receipt | None = None  # of the store that keeps it until it is there
 
     @property
     def is_news(self) -> bool:
@@ -45,10 +54,14 @@ class Tally:
 
     accepted: int = 0
     published: int = 0  # written to the broker; with QoS 1, acknowledged
+    acknowledged: int = 0  # of those published, with QoS 1
     expired: int = 0  # too old to be sent
     dropped: int = 0  # too many, or overtaken by newer state before they could be sent
     failed: int = 0  # refused by the broker
     waiting: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
     @property
     def balanced(self) -> bool:
@@ -65,7 +78,7 @@ class Outbox:
         self._state: dict[str, Letter] = {}  # the last retained letter of each topic
         self._closed = False
         self._out = 0  # taken, and neither settled nor returned
-        self._counts = Counter(accepted=0, published=0, expired=0, dropped=0, failed=0)
+        self._counts = Counter(accepted=0, published=0, acknowledged=0, expired=0, dropped=0, failed=0)
 
     def post(self, letter: Letter) -> None:
         with self._lock:
@@ -90,18 +103,30 @@ class Outbox:
                 self._counts["expired"] += 1
             return None
 
-    def settle(self, *, published: bool) -> None:
+    def settle(self, letter: Letter, *, published: bool) -> None:
         """Book a letter that was taken."""
         with self._lock:
             self._out -= 1
             self._counts["published" if published else "failed"] += 1
+            self._counts["acknowledged"] += published and letter.channel.qos > 0
+
+    def remember(self, letter: Letter) -> None:
+        """State that came another way and is to be repeated."""
+        with self._lock:
+            self._state[letter.topic] = letter
+
+    def overtaken(self, topic: str) -> None:
+        """Newer state is on another way: what is known here of this topic is not to be sent any more."""
+        with self._lock:
+            if self._state.pop(topic, None) is not None:
+                self._withdraw(topic)
 
     def bring_back(self, letters: Iterable[Letter]) -> None:
         """Put letters that were taken and not sent in front again, in their order."""
         with self._lock:
             for letter in reversed(list(letters)):
                 self._out -= 1
-                if letter.channel.retain and self._state[letter.topic] is not letter:
+                if letter.channel.retain and self._state.get(letter.topic) is not letter:
                     self._counts["dropped"] += 1
                 else:
                     self._queue.appendleft(letter)
@@ -132,8 +157,11 @@ class Outbox:
 
     def _overtake(self, letter: Letter) -> None:
         self._state[letter.topic] = letter
+        self._withdraw(letter.topic)
+
+    def _withdraw(self, topic: str) -> None:
         states = (i for i, other in enumerate(self._queue) if other.channel.retain)
-        old = next((i for i in states if self._queue[i].topic == letter.topic), None)
+        old = next((i for i in states if self._queue[i].topic == topic), None)
         if old is not None:
             del self._queue[old]
             self._counts["dropped"] += 1

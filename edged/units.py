@@ -7,6 +7,8 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 MS_PER_S = 1_000
 S_PER_MIN = 60
+MS_PER_DAY = 86_400_000
+BYTES_PER_MB = 1_000_000
 
 
 def ns(seconds: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from edged.adapters.mqtt_link import Link, Message, Versions
+from edged.adapters.mqtt_link import Link, Message, Refusal, Versions
 from edged.config import Mqtt
 from edged.errors import BrokerLost
 from edged.outbox import Letter
@@ -65,8 +65,8 @@ class _Visit:
     def _done(self) -> bool:
         return self._acknowledged is False or (self._acknowledged is True and self._echoed_s is not None)
 
-    def _settled(self, letter: Letter, published: bool) -> None:
-        self._acknowledged = published
+    def _settled(self, letter: Letter, refusal: Refusal | None) -> None:
+        self._acknowledged = refusal is None
 
     def _came_back(self, message: Message) -> None:
         self._echoed_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The bus on MQTT: one sender thread that connects, reconnects and empties the outbox.
+"""The bus on MQTT: one thread that connects, reconnects, and empties the outbox and the store.
 
 Upstream `publish`, from any thread, never blocking; downstream `mqtt_link`. A dead broker costs the loop nothing.
 The bus says by itself whether the box is there: online on every connect, stopped on close, offline as its will.
@@ -12,23 +12,29 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from edged import topics
-from edged.adapters.mqtt_link import Link, Message, Versions, tls_context
+from edged.adapters.keep import Keep, Outcome
+from edged.adapters.mqtt_link import Link, Message, Refusal, Refused, Versions, tls_context
+from edged.adapters.ring_sqlite import Bounds
 from edged.channel import Backoff
-from edged.config import Mqtt
+from edged.config import Mqtt, Publish
 from edged.errors import BrokerLost, ConfigError
 from edged.message import Body, Presence, encode
 from edged.outbox import JPEG, JSON, Letter, Outbox, Tally
 from edged.ports import Request
 from edged.topics import Topic, matches
+from edged.units import BYTES_PER_MB, MS_PER_DAY
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 1.0  # what waits at close gets this long
-CLOSE_S = 2.0  # longest `close`, FLUSH_S included
+FLUSH_S = 0.5  # at close, for what waits, and as long again for `stopped`
+CLOSE_S = 2.0  # longest wait for the connection at close, both included
+AWAY_S = 3.0  # longest wait for a broker that is away: looking for it costs one packet, and it is to be found in 5 s
 STABLE_S = 30.0  # a connection that lived so long starts the waits small again
 IDLE_S = 1.0  # between looks at the keep-alive
 
@@ -36,31 +42,50 @@ IDLE_S = 1.0  # between looks at the keep-alive
 class MqttBus:
     """Publishes below `<base>/<device>/`. The device id is the client id too."""
 
-    def __init__(self, broker: Mqtt, device: str, presence: Callable[[Presence], Body], *, queue: int = 256) -> None:
-        """`presence` makes a `status` message. Raises ConfigError when the TLS files cannot be used."""
+    def __init__(
+        self,
+        broker: Mqtt,
+        device: str,
+        presence: Callable[[Presence], Body],
+        options: Publish,
+        keep: Path | None = None,
+    ) -> None:
+        """`presence` makes a `status` message; `keep` is the file of what must survive, None: it does not.
+
+        Raises ConfigError when the TLS files cannot be used.
+        """
         if broker.tls.enabled:
             tls_context(broker.tls)
+        elif broker.username and not _is_here(broker.host):
+            log.warning("mqtt.username and its password go to %s for all to read; enable mqtt.tls", broker.host)
         self._broker = broker
         self._device = device
         self._root = f"{broker.base}/{device}/"
         self._presence = presence
-        self._outbox = Outbox(queue)
+        self._outbox = Outbox(options.queue)
         self._versions = Versions(broker.protocol)
-        self._backoff = Backoff(broker.reconnect_max_s)
+        self._away = Backoff(min(AWAY_S, broker.reconnect_max_s))
+        self._unwelcome = Backoff(broker.reconnect_max_s)
         self._complaint: type[Exception] | None = None  # logged, and not yet over
         self._link: Link | None = None  # while connected
         self._takers: dict[str, Callable[[Request], None]] = {}  # by whole topic, wildcards and all
         self._connects = 0
-        self._refused = False  # a message, for its topic; logged once
+        self._refused = 0
+        self._forbidden: set[str] = set()  # topics refused, and logged
         self._closing = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
+        bounds = Bounds(size_bytes=options.keep_mb * BYTES_PER_MB, age_ms=round(options.keep_days * MS_PER_DAY))
+        self._keep = Keep(keep, bounds, self._letter, self._wake_up)
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
         self._thread.start()
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
-        self._outbox.post(self._letter(topic, message, correlation))
-        self._wake_up()
+        if topic.channel.keep is not None and not isinstance(message, bytes):
+            self._keep.post(topic, message)
+        else:
+            self._outbox.post(self._letter(topic, message, correlation))
+            self._wake_up()
 
     def listen(self, topic: Topic, take: Callable[[Request], None]) -> None:
         self._takers[self._whole(topic)] = take
@@ -68,7 +93,7 @@ class MqttBus:
 
     @property
     def tally(self) -> Tally:
-        return self._outbox.tally
+        return self._outbox.tally + self._keep.tally
 
     @property
     def connected(self) -> bool:
@@ -83,6 +108,8 @@ class MqttBus:
             "protocol": link.version if link else None,
             "reconnects": max(0, self._connects - 1),
             **asdict(self.tally),
+            "refused": self._refused,
+            "stored": self._keep.figures,
         }
 
     def close(self) -> None:
@@ -91,6 +118,7 @@ class MqttBus:
         self._wake_up()
         self._thread.join(CLOSE_S)
         self._outbox.close()
+        self._keep.close()
         if self._thread.is_alive():
             log.warning("broker %s:%d: left behind in the middle of connecting", self._broker.host, self._broker.port)
             return
@@ -120,13 +148,15 @@ class MqttBus:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            patience = self._unwelcome
             try:
                 self._connect_and_serve()
             except (BrokerLost, ConfigError) as lost:
                 self._complain(lost)
+                patience = self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
             except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
                 log.exception("broker %s:%d: the bus has a bug", self._broker.host, self._broker.port)
-            self._closing.wait(self._backoff.next_s())
+            self._closing.wait(patience.next_s())
 
     def _connect_and_serve(self) -> None:
         link = Link(
@@ -136,6 +166,7 @@ class MqttBus:
             will=self._status("offline"),
             on_settled=self._settle,
             on_message=self._received,
+            on_deaf=self._forbid,
         )
         try:
             link.open()
@@ -144,7 +175,8 @@ class MqttBus:
             self._leave(link)
         finally:
             self._link = None
-            self._outbox.bring_back(link.unsettled)
+            self._keep.disconnected()
+            self._outbox.bring_back(letter for letter in link.unsettled if letter.receipt is None)
             link.abandon()
 
     def _arrive(self, link: Link) -> None:
@@ -155,6 +187,8 @@ class MqttBus:
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
         self._outbox.repeat_state()
         self._outbox.post(self._status("online"))
+        self._keep.connected()
+        self._away.reset()
         self._link = link
 
     def _serve(self, link: Link) -> None:
@@ -164,19 +198,30 @@ class MqttBus:
             self._send_waiting(link)
             link.turn(IDLE_S, self._woken)
             if time.monotonic() - since_s > STABLE_S:
-                self._backoff.reset()
+                self._unwelcome.reset()
 
     def _leave(self, link: Link) -> None:
+        self._flush(link)
         self._outbox.post(self._status("stopped"))
-        end_s = time.monotonic() + FLUSH_S
-        while self.tally.waiting and time.monotonic() < end_s:
-            self._send_waiting(link)
-            link.turn(0.02, self._woken)
+        self._flush(link)
         link.close()
 
+    def _flush(self, link: Link) -> None:
+        end_s = time.monotonic() + FLUSH_S
+        while (self._outbox.tally.waiting or not self._keep.idle) and time.monotonic() < end_s:
+            self._send_waiting(link)
+            link.turn(0.02, self._woken)
+
     def _send_waiting(self, link: Link) -> None:
-        while link.ready and (letter := self._outbox.take(time.monotonic_ns())) is not None:
+        while link.ready and (letter := self._next()) is not None:
             link.send(letter)
+
+    def _next(self) -> Letter | None:
+        """What must survive goes first: it is paced, so that the rest gets its turn."""
+        kept = self._keep.take()
+        if kept is not None and kept.channel.retain:
+            self._outbox.overtaken(kept.topic)
+        return kept or self._outbox.take(time.monotonic_ns())
 
     def _subscribe(self, link: Link) -> None:
         for topic in self._takers.keys() - link.topics:
@@ -202,11 +247,24 @@ class MqttBus:
         except Exception:  # a listener's bug is not the connection's end
             log.exception("broker: a message on %s could not be taken", message.topic)
 
-    def _settle(self, letter: Letter, published: bool) -> None:
-        self._outbox.settle(published=published)
-        if not published and not self._refused:
-            self._refused = True
-            log.warning("broker: may not publish %s; give %s write access to %s#", letter.topic, self._user, self._root)
+    def _settle(self, letter: Letter, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            self._forbid(letter.topic, refusal)
+        if letter.receipt is None:
+            self._outbox.settle(letter, published=refusal is None)
+            return
+        outcome: Outcome = "published" if refusal is None else "failed" if refusal.for_good else "refused"
+        self._keep.settle(letter.receipt, outcome)
+        if outcome == "published" and letter.channel.retain:
+            self._outbox.remember(replace(letter, receipt=None))
+
+    def _forbid(self, topic: str, refusal: Refusal) -> None:
+        """Count every refusal, say each topic once."""
+        self._refused += 1
+        if topic not in self._forbidden:
+            self._forbidden.add(topic)
+            hint = f"; give {self._user} the right to {self._root}#" if refusal.reason == "Not authorized" else ""
+            log.warning("broker: %s was refused: %s%s", topic, refusal.reason, hint)
 
     def _complain(self, lost: Exception) -> None:
         """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""
@@ -220,3 +278,11 @@ class MqttBus:
     @property
     def _user(self) -> str:
         return f"user {self._broker.username}" if self._broker.username else f"client {self._device}"
+
+
+def _is_here(host: str) -> bool:
+    """Whether nothing leaves this box on the way to this host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

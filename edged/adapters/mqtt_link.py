@@ -6,7 +6,6 @@ paho is driven by our own poll loop, so no callback runs in a thread of its own 
 
 from __future__ import annotations
 
-import math
 import select
 import socket
 import ssl
@@ -15,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -23,25 +22,26 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edged.adapters.mqtt_v5 import Aliases, Terms, of_letter, of_session, terms
 from edged.config import Mqtt, Tls
 from edged.errors import BrokerLost, ConfigError
-from edged.message import VERSION
-from edged.outbox import JSON, Letter
+from edged.outbox import Letter
 from edged.units import MS_PER_S
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike  # exists for type checkers only
 
+LEFT_TO_ITSELF = frozenset({"Server shutting down", "Keep alive timeout", "Server busy"})  # worth another try at once
+PERMANENT = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})
 ANSWER_S = 5.0  # longest wait for the broker's answer; paho gives TCP and TLS as long before it
 GOODBYE_S = 0.2
-UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default
-SILENCE = 0.75  # of the keep-alive: paho gives a silent broker up after two of its own
+SILENCE = 0.7  # of the keep-alive: paho gives a silent broker up after two of its own
 
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
 class Refused(BrokerLost):
-    """The broker answered, and does not want us."""
+    """Somebody answered, and does not want us, or is not whom we want."""
 
 
 class RefusedVersion(Refused):
@@ -79,6 +79,14 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why the broker did not take a message, or a subscription."""
+
+    reason: str
+    for_good: bool = False  # it would refuse that message again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message received."""
 
@@ -100,15 +108,22 @@ class Link:
         *,
         client_id: str,
         will: Letter | None = None,
-        on_settled: Callable[[Letter, bool], None] = lambda letter, published: None,
+        on_settled: Callable[[Letter, Refusal | None], None] = lambda letter, refusal: None,
         on_message: Callable[[Message], None] = lambda message: None,
+        on_deaf: Callable[[str, Refusal], None] = lambda topic, refusal: None,
     ) -> None:
         self.version = version
         self._broker = broker
         self._on_settled = on_settled
         self._on_message = on_message
+        self._on_deaf = on_deaf
+        self._terms = Terms()
+        self._aliases = Aliases(0)
+        self._asked: dict[int | None, str] = {}  # subscriptions not yet granted
+        self._progress_s = 0.0  # when the broker last acknowledged, or had nothing to acknowledge
         self._answer: ReasonCode | None = None
         self._end: str | None = None  # why the connection ended
+        self._lost: type[BrokerLost] = BrokerLost  # and of which kind that is
         self._unacknowledged: dict[int, Letter] = {}
         self._unwritten: tuple[Letter, MQTTMessageInfo] | None = None
         self._client = self._new_client(client_id, will)
@@ -116,12 +131,13 @@ class Link:
 
     def open(self) -> None:
         """Connect and be welcomed. Raises `BrokerLost`, or one of its kinds above, saying why."""
+        keepalive_s = max(1, round(SILENCE * self._broker.keepalive_s))
+        session: dict[str, Any] = {"clean_start": True, "properties": of_session()} if self.version == "5" else {}
         try:
-            self._client.connect(
-                self._broker.host, self._broker.port, max(1, round(SILENCE * self._broker.keepalive_s))
-            )
+            self._client.connect(self._broker.host, self._broker.port, keepalive_s, **session)
         except (OSError, ValueError) as exc:
-            raise BrokerLost(f"{self._where}: {_reason(exc)}") from exc
+            lost = Refused if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError) else BrokerLost
+            raise lost(f"{self._where}: {_reason(exc)}") from exc
         end_s = time.monotonic() + ANSWER_S
         while self._answer is None and self._end is None and time.monotonic() < end_s:
             self._turn(0.1, None)
@@ -129,10 +145,16 @@ class Link:
 
     def send(self, letter: Letter) -> None:
         """Hand over one message, when `ready`; `on_settled` tells what became of it."""
-        channel = letter.channel
-        properties = _properties(letter) if self.version == "5" else None
-        info = self._client.publish(letter.topic, letter.payload, channel.qos, channel.retain, properties)
+        if not self._terms.admit(letter):
+            self._on_settled(letter, Refusal(reason="Packet too large", for_good=True))
+            return
+        channel, topic, properties = letter.channel, letter.topic, None
+        if self.version == "5":
+            properties = of_letter(letter)
+            topic = self._aliases.shorten(letter, properties)
+        info = self._client.publish(topic, letter.payload, channel.qos, channel.retain, properties)
         if channel.qos:
+            self._progress_s = self._progress_s if self._unacknowledged else time.monotonic()
             self._unacknowledged[info.mid] = letter
         else:
             self._unwritten = (letter, info)
@@ -140,12 +162,13 @@ class Link:
 
     def subscribe(self, topic: str) -> None:
         self.topics.add(topic)
-        self._client.subscribe(topic, qos=1)
+        self._asked[self._client.subscribe(topic, qos=1)[1]] = topic
 
     @property
     def ready(self) -> bool:
         """Whether one more message may be sent now; no when the broker does not read or acknowledge."""
-        return self._end is None and self._unwritten is None and len(self._unacknowledged) < UNACKNOWLEDGED
+        room = len(self._unacknowledged) < self._terms.unacknowledged
+        return self._end is None and self._unwritten is None and room
 
     @property
     def unsettled(self) -> list[Letter]:
@@ -157,8 +180,9 @@ class Link:
         if self._end is None:
             self._turn(timeout_s, wake)
             self._book_written()
+            self._judge_silence()
         if self._end is not None:
-            raise BrokerLost(f"{self._where}: {self._end}")
+            raise self._lost(f"{self._where}: {self._end}")
 
     def close(self) -> None:
         """Say goodbye, so that the broker does not send the last will."""
@@ -187,19 +211,23 @@ class Link:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._acknowledged
+        client.on_subscribe = self._subscribed
         client.on_message = self._received
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password.get_secret_value() or None)
         if self._broker.tls.enabled:
             client.tls_set_context(tls_context(self._broker.tls))
         if will is not None:
-            client.will_set(will.topic, will.payload, will.channel.qos, will.channel.retain)
+            properties = of_letter(will, PacketTypes.WILLMESSAGE) if self.version == "5" else None
+            client.will_set(will.topic, will.payload, will.channel.qos, will.channel.retain, properties)
         return client
 
     def _connected(
         self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self._answer = reason
+        self._terms = terms(properties)
+        self._aliases = Aliases(self._terms.aliases)
 
     def _disconnected(
         self,
@@ -210,14 +238,25 @@ class Link:
         properties: Properties | None,
     ) -> None:
         told = flags.is_disconnect_packet_from_server or reason.getName() == "Keep alive timeout"
-        self._end = f"ended by the broker: {reason}" if told else "connection lost"
+        self._end = self._end or (f"ended by the broker: {reason}" if told else "connection lost")
+        if told and reason.getName() not in LEFT_TO_ITSELF:
+            self._lost = Refused
 
     def _acknowledged(
         self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         letter = self._unacknowledged.pop(mid, None)
+        self._progress_s = time.monotonic()
         if letter is not None:
-            self._on_settled(letter, not reason.is_failure)
+            name = reason.getName()
+            self._on_settled(letter, Refusal(reason=name, for_good=name in PERMANENT) if reason.is_failure else None)
+
+    def _subscribed(
+        self, client: Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        topic = self._asked.pop(mid, None)
+        if topic is not None and reasons[0].is_failure:
+            self._on_deaf(topic, Refusal(reason=reasons[0].getName()))
 
     def _received(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         properties = message.properties
@@ -264,7 +303,13 @@ class Link:
             letter, info = self._unwritten
             if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published():
                 self._unwritten = None
-                self._on_settled(letter, True)
+                self._on_settled(letter, None)
+
+    def _judge_silence(self) -> None:
+        """A broker may answer every ping and still acknowledge nothing."""
+        silent_s = time.monotonic() - self._progress_s
+        if self._unacknowledged and silent_s > self._broker.keepalive_s:
+            self._end = self._end or f"nothing acknowledged for {silent_s:.0f} s"
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
@@ -296,18 +341,6 @@ def _no_delay(client: Client, userdata: object, sock: SocketLike) -> None:
     """Small messages leave at once."""
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _properties(letter: Letter) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.PayloadFormatIndicator = int(letter.content == JSON)
-    properties.ContentType = letter.content
-    properties.UserProperty = ("schema", f"{letter.channel.name}/{VERSION}")
-    if (left_s := letter.left_s(time.monotonic_ns())) is not None:
-        properties.MessageExpiryInterval = max(1, math.ceil(left_s))
-    if letter.correlation is not None:
-        properties.CorrelationData = letter.correlation
-    return properties
 
 
 def _reason(exc: Exception) -> str:

@@ -87,7 +87,7 @@ def test_state_that_was_overtaken_on_its_way_is_not_sent_again(outbox: Outbox) -
     outbox.post(state("cam", "back"))
     outbox.bring_back([taken] if taken else [])
     assert take_all(outbox) == "back"
-    outbox.settle(published=True)
+    outbox.settle(state("cam", "back"), published=True)
     assert outbox.tally.balanced
 
 
@@ -115,8 +115,8 @@ def test_the_tally_balances_at_every_step(outbox: Outbox) -> None:
         assert outbox.tally.balanced
     first, second = outbox.take(0), outbox.take(0)
     assert outbox.tally.balanced
-    outbox.settle(published=False)
+    assert first is not None
+    outbox.settle(first, published=False)
     outbox.bring_back([second] if second else [])
     assert outbox.tally.balanced
-    assert first is not None
     assert outbox.tally.failed == 1

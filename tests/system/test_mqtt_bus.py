@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
-from edged.config import Mqtt
+from edged.config import Mqtt, Publish
 from edged.message import Stamps
 from edged.ports import Request
 from edged.topics import Topic
@@ -27,7 +28,9 @@ from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
 
 BOX = "edged/box"
 HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()
-POSES, ALERT, CAMERA_STATUS = (channel.at(camera="a") for channel in (topics.POSES, topics.ALERT, topics.CAMERA_STATUS))
+POSES, ALERT, CAMERA_STATUS, SNAPSHOT = (
+    channel.at(camera="a") for channel in (topics.POSES, topics.ALERT, topics.CAMERA_STATUS, topics.SNAPSHOT)
+)
 
 NewBus = Callable[..., MqttBus]
 Listen = Callable[..., Listener]
@@ -41,9 +44,9 @@ def new_presence() -> Any:
 def new_bus() -> Iterator[NewBus]:
     buses: list[MqttBus] = []
 
-    def start(port: int, *, queue: int = 256, **settings: Any) -> MqttBus:
+    def start(port: int, *, queue: int = 256, keep: Path | None = None, **settings: Any) -> MqttBus:
         settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
-        buses.append(MqttBus(Mqtt(port=port, **settings), "box", new_presence(), queue=queue))
+        buses.append(MqttBus(Mqtt(port=port, **settings), "box", new_presence(), Publish(queue=queue), keep))
         return buses[-1]
 
     yield start
@@ -188,8 +191,8 @@ from functools import partial
 from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
-from edged.config import Mqtt
-bus = MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, message.Stamps(Clock())))
+from edged.config import Mqtt, Publish
+bus = MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, message.Stamps(Clock())), Publish())
 time.sleep(60)
 """
 
@@ -310,9 +313,13 @@ def test_a_topic_we_may_not_write_is_counted_and_named_once(
     bus = new_bus(broker.port)
     for _ in range(3):
         bus.publish(ALERT, {})
-    until(lambda: bus.tally.failed == 3)
-    assert [record.getMessage() for record in caplog.records if "may not publish" in record.getMessage()] == [
-        f"broker: may not publish {BOX}/cam/a/alert; give client box write access to {BOX}/#"
+        bus.publish(SNAPSHOT, b"")
+    until(lambda: bus.figures["refused"] == 6)
+    tally = bus.tally
+    assert (tally.failed, tally.waiting) == (3, 3)  # an alert waits until we may
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"broker: {BOX}/cam/a/{what} was refused: Not authorized; give client box the right to {BOX}/#"
+        for what in ("alert", "snapshot")
     ]
 
 

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from edged import topics
-from edged.adapters.mqtt_link import UNACKNOWLEDGED, Link, RefusedVersion, Unheard, Versions
+from edged.adapters.mqtt_link import Link, RefusedVersion, Unheard, Versions
+from edged.adapters.mqtt_v5 import UNACKNOWLEDGED
 from edged.config import Mqtt
 from edged.errors import BrokerLost
 from edged.outbox import Letter

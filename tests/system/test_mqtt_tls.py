@@ -17,7 +17,7 @@ from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_link import Link, Message
 from edged.clock import Clock
-from edged.config import Mqtt, Tls
+from edged.config import Mqtt, Publish, Tls
 from edged.errors import ConfigError
 from edged.message import Stamps
 from tests.system.conftest import Mosquitto, until
@@ -72,7 +72,7 @@ def new_bus() -> Iterator[Callable[[int, Tls], MqttBus]]:
 
     def start(port: int, tls: Tls) -> MqttBus:
         broker = Mqtt(port=port, tls=tls, reconnect_max_s=1)
-        buses.append(MqttBus(broker, "box", partial(message.presence, Stamps(Clock()))))
+        buses.append(MqttBus(broker, "box", partial(message.presence, Stamps(Clock())), Publish()))
         return buses[-1]
 
     yield start

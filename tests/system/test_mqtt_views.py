@@ -19,7 +19,7 @@ from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.commands import doctor, watch
-from edged.config import Mqtt
+from edged.config import Mqtt, Publish
 from edged.message import Stamps
 from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
 
@@ -42,7 +42,7 @@ def run(verb: ModuleType, *arguments: str | Path | float) -> int:
 
 @pytest.fixture
 def bus(mosquitto: Mosquitto) -> Iterator[MqttBus]:
-    bus = MqttBus(Mqtt(port=mosquitto.port), "box", partial(message.presence, Stamps(Clock())))
+    bus = MqttBus(Mqtt(port=mosquitto.port), "box", partial(message.presence, Stamps(Clock())), Publish())
     until(lambda: bus.connected)
     yield bus
     bus.close()

@@ -1,0 +1,78 @@
+"""What MQTT 5 adds to a connection: the broker's terms, properties, short names for topics.
+
+Upstream and downstream `mqtt_link`. Nothing here is needed to understand a message.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edged.message import VERSION
+from edged.outbox import JSON, Letter
+
+ENVELOPE_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
+UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the broker takes, as said in its welcome."""
+
+    aliases: int = 0
+    unacknowledged: int = UNACKNOWLEDGED
+    packet_bytes: float = math.inf
+
+    def admit(self, letter: Letter) -> bool:
+        """Whether it is small enough. A broker ends the connection over one that is not."""
+        return len(letter.payload) + len(letter.topic) + ENVELOPE_BYTES <= self.packet_bytes
+
+
+def terms(welcome: Properties | None) -> Terms:
+    return Terms(
+        aliases=getattr(welcome, "TopicAliasMaximum", 0),
+        unacknowledged=min(UNACKNOWLEDGED, getattr(welcome, "ReceiveMaximum", UNACKNOWLEDGED)),
+        packet_bytes=getattr(welcome, "MaximumPacketSize", math.inf),
+    )
+
+
+class Aliases:
+    """Numbers for topics, good for one connection, as many as the broker takes.
+
+    For QoS 0 only: a message that is sent again on the next connection would name a number nobody knows there.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._numbers: dict[str, int] = {}
+
+    def shorten(self, letter: Letter, properties: Properties) -> str:
+        """The topic to send; empty once its number, put into the properties, says it."""
+        known = self._numbers.get(letter.topic)
+        if known is None and (letter.channel.qos or len(self._numbers) >= self._most):
+            return letter.topic
+        properties.TopicAlias = known or self._numbers.setdefault(letter.topic, len(self._numbers) + 1)
+        return "" if known else letter.topic
+
+
+def of_session() -> Properties:
+    """Nothing is to be remembered for us: what must survive is in our own store."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 0
+    return properties
+
+
+def of_letter(letter: Letter, packet: int = PacketTypes.PUBLISH) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = int(letter.content == JSON)
+    properties.ContentType = letter.content
+    properties.UserProperty = ("schema", f"{letter.channel.name}/{VERSION}")
+    if (left_s := letter.left_s(time.monotonic_ns())) is not None:
+        properties.MessageExpiryInterval = max(1, math.ceil(left_s))
+    if letter.correlation is not None:
+        properties.CorrelationData = letter.correlation
+    return properties
