@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tools.synth.flesh import Cone
 from tools.synth.geometry import Mesh
@@ -23,7 +25,10 @@ class Point:
     radius_m: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+EVERY = 5  # one vertex in so many says where a body is
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Body:
     kind: str  # "horse", "person"
     skeleton: Skeleton
@@ -31,6 +36,26 @@ class Body:
     skin: Skin
     points: Mapping[str, tuple[Point, ...]]  # by schema, in its order
     tail: tuple[str, ...] = ()  # bones that hang, from the root
+    bulk: tuple[str, ...] = ()  # bones of what a lying body rests on
+
+    @cached_property
+    def firm(self) -> NDArray[np.bool_]:
+        """(N,) which of `some` vertices bear weight: a tail does not."""
+        return ~self._of(self.tail)
+
+    @cached_property
+    def trunk(self) -> NDArray[np.bool_]:
+        """(N,) which of the firm ones belong to the bulk."""
+        return self._of(self.bulk)[self.firm]
+
+    @cached_property
+    def ends(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(N,) which of the firm ones belong to the fore and to the hind part."""
+        x = self.mesh.vertices[::EVERY, 0][self.firm]
+        return x > 0.1, x < -0.1
+
+    def _of(self, bones: Sequence[str]) -> NDArray[np.bool_]:
+        return np.isin(self.skin.bones[::EVERY, 0], [self.skeleton.index[name] for name in bones])
 
     def posed(self, frames: F64) -> Mesh:
         rows = np.ascontiguousarray(frames[:, :3], np.float32)
@@ -41,11 +66,11 @@ class Body:
             normals=bend(self.mesh.normals, self.skin.bones, self.skin.weights, turn),
         )
 
-    def lowest(self, frames: F64, every: int = 5) -> F32:
+    def some(self, frames: F64, every: int = EVERY) -> F32:
         """(N, 3) some of the posed vertices: enough to find what touches the ground."""
-        skin_ = self.skin
+        tie = self.skin
         rows = np.ascontiguousarray(frames[:, :3], np.float32)
-        return bend(self.mesh.vertices[::every], skin_.bones[::every], skin_.weights[::every], rows)
+        return bend(self.mesh.vertices[::every], tie.bones[::every], tie.weights[::every], rows)
 
     def where(self, schema: str, frames: F64) -> F64:
         """(K, 3) the points of a schema in the world."""

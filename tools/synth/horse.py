@@ -62,17 +62,17 @@ BONES = [
 
 _TRUNK = [
     Cone("chest", (0.42, 0, 1.21), (0.15, 0, 1.185), 0.335, 0.345, 0.72, 0.06),
-    Cone("loins", (0.15, 0, 1.18), (-0.22, 0, 1.215), 0.345, 0.315, 0.84, 0.06),
-    Cone("pelvis", (-0.34, 0, 1.29), (-0.56, 0, 1.30), 0.265, 0.235, 1.0, 0.08),
+    Cone("loins", (0.15, 0, 1.18), (-0.22, 0, 1.215), 0.345, 0.315, 0.84, 0.015),
+    Cone("pelvis", (-0.22, 0, 1.25), (-0.56, 0, 1.30), 0.29, 0.235, 1.0, 0.08),
     Cone("pelvis", (-0.60, 0, 1.37), (-0.77, 0, 1.38), 0.14, 0.06, 1.0, 0.08),
     Cone("chest", (0.47, 0, 1.50), (0.16, 0, 1.475), 0.075, 0.06, 0.8, 0.10),
-    Cone("loins", (0.16, 0, 1.465), (-0.32, 0, 1.49), 0.07, 0.07, 1.4, 0.08),
+    Cone("loins", (0.16, 0, 1.465), (-0.32, 0, 1.47), 0.07, 0.08, 1.4, 0.08),
     Cone("chest", (0.62, 0, 1.13), (0.46, 0, 0.99), 0.17, 0.15, 1.05, 0.08),
 ]
 _NECK = [
     Cone("neck", (0.46, 0, 1.32), (0.70, 0, 1.55), 0.26, 0.175, 0.55, 0.10),
-    Cone("crest", (0.70, 0, 1.55), (0.88, 0, 1.74), 0.175, 0.135, 0.58, 0.06),
-    Cone("poll", (0.88, 0, 1.74), (1.02, 0, 1.84), 0.135, 0.115, 0.66, 0.06),
+    Cone("crest", (0.70, 0, 1.55), (0.88, 0, 1.74), 0.175, 0.135, 0.58, 0.02),
+    Cone("poll", (0.88, 0, 1.74), (1.02, 0, 1.84), 0.135, 0.115, 0.66, 0.02),
     Cone("neck", (0.50, 0, 1.50), (0.68, 0, 1.67), 0.07, 0.06, 0.8, 0.08),
     Cone("crest", (0.68, 0, 1.67), (0.86, 0, 1.83), 0.06, 0.055, 0.8, 0.06),
     Cone("poll", (0.86, 0, 1.83), (1.02, 0, 1.90), 0.055, 0.05, 0.8, 0.06),
@@ -128,6 +128,7 @@ _MIDDLE = {
     "root_of_tail": ("pelvis", (-0.79, 0.0, 1.39), 0.09),
 }
 
+BULK = ("loins", "pelvis", "chest")
 TAIL = tuple(f"tail{i}" for i in range(len(_TAIL)))
 
 
@@ -153,7 +154,7 @@ def build(rng: np.random.Generator, coat: Coat, shape: int = 0, infrared: bool =
         tied(SKELETON, dock),
     ]
     mesh = geometry.joined([body, eyes, mane, lock, tail])
-    return Body(kind="horse", skeleton=SKELETON, mesh=mesh, skin=skins(ties), points=POINTS, tail=TAIL)
+    return Body(kind="horse", skeleton=SKELETON, mesh=mesh, skin=skins(ties), points=POINTS, tail=TAIL, bulk=BULK)
 
 
 def _eyes(infrared: bool) -> Mesh:

@@ -66,13 +66,15 @@ PAWING = Pose(
 PAWED = Pose(behaviour="pawing", turns={**_neck(36, 10, 4, -2), **_fore("left", 4, 8, 22, 10, 20, 10)})
 STERNAL = Pose(
     behaviour="sternal",
-    trunk=(-14, 0, 0),
+    trunk=(-16, 0, 0),
+    level=False,
+    lies=1.0,
     turns={
-        **_neck(-6, -4, 4, 6, 6),
-        **_fore("left", 6, 26, -84, 138, 30, 20, 12),
-        **_fore("right", 4, 22, -96, 146, 30, 20, 6),
-        **_hind("left", -38, 84, -122, 30, 10, 22),
-        **_hind("right", -44, 84, -128, 30, 10, -12),
+        **_neck(-4, -4, 4, 8, 6),
+        **_fore("left", 4, 14, -100, 158, 30, 20, 4),
+        **_fore("right", 4, 10, -98, 160, 30, 20, 10),
+        **_hind("left", -42, 68, -116, 30, 10, 16),
+        **_hind("right", -44, 66, -116, 30, 10, 26),
     },
 )
 SLEEPING = replace(STERNAL, turns={**STERNAL.turns, **_neck(34, 22, 16, 6, 18)})
@@ -80,10 +82,11 @@ LATERAL = Pose(
     behaviour="lateral",
     trunk=(-86, 0, 0),
     level=False,
+    lies=0.6,
     turns={
-        "neck": (0, 8, -12),
-        "crest": (0, 4, -8),
-        "head": (0, -4, 0),
+        "neck": (0, 14, 16),
+        "crest": (0, 4, 8),
+        "head": (0, -10, 4),
         **_fore("left", -4, -8, -22, 26, 10, 0, 6),
         **_fore("right", 0, 0, -12, 34, 14),
         **_hind("left", -6, 8, -4, 10, 0, 5),
@@ -140,8 +143,8 @@ PROPPED = Pose(
     trunk=(-6, -16, 0),
     turns={
         **_neck(-12, -6, 4, 10),
-        **_fore("left", -16, -22, -38, 6, 12),
-        **_fore("right", -12, -16, -30, 12, 14),
+        **_fore("left", -8, -14, -22, 4, 12),
+        **_fore("right", -6, -8, -12, 6, 14),
         **_hind("left", -38, 80, -112, 30, 10, 14),
         **_hind("right", -40, 78, -112, 30, 10),
     },
@@ -151,8 +154,8 @@ PUSHING = Pose(
     trunk=(0, -20, 0),
     turns={
         **_neck(6, 6, 4, 0),
-        **_fore("left", -12, -16, -22, 0, 8),
-        **_fore("right", -10, -12, -16, 2, 8),
+        **_fore("left", -7, -10, -14, 0, 8),
+        **_fore("right", -5, -6, -8, 2, 8),
         **_hind("left", -34, 48, -48, 24, 6, 6),
         **_hind("right", -38, 52, -50, 26, 6),
     },

@@ -13,7 +13,7 @@ import numpy as np
 
 from tools.synth.body import Body
 from tools.synth.skeleton import Turn, about, placed
-from tools.synth.types import F64
+from tools.synth.types import F32, F64
 
 Turns: TypeAlias = Mapping[str, Turn]  # by bone
 
@@ -26,6 +26,7 @@ class Pose:
     trunk: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the whole body
     turns: Turns = field(default_factory=dict)
     level: bool = True  # the trunk pitches until fore and hind end both touch the ground
+    lies: float = 0.0  # 1 rests on the trunk, legs pressed into the bedding; 0 on whatever is lowest
 
 
 def blend(a: Pose, b: Pose, t: float) -> Pose:
@@ -34,7 +35,7 @@ def blend(a: Pose, b: Pose, t: float) -> Pose:
     still = (0.0, 0.0, 0.0)
     turns = {n: _between(a.turns.get(n, still), b.turns.get(n, still), t) for n in names}
     near = a if t < 0.5 else b
-    return replace(near, trunk=_between(a.trunk, b.trunk, t), turns=turns)
+    return replace(near, lies=a.lies + (b.lies - a.lies) * t, trunk=_between(a.trunk, b.trunk, t), turns=turns)
 
 
 def _between(a: Turn, b: Turn, t: float) -> Turn:
@@ -75,15 +76,26 @@ def settle(body: Body, pose: Pose, xy: tuple[float, float], heading: float, size
     for _ in range(4 if pose.level else 2):
         root = _root(pose, xy, heading, size, lean, height)
         frames = body.skeleton.frames(turns, root)  # type: ignore[arg-type]
-        points = body.lowest(frames)
+        points = body.some(frames)[body.firm]
         ahead = (points[:, :2] - np.float32(xy)) @ np.float32([np.cos(heading), np.sin(heading)])
-        fore, hind = ahead > 0.1 * size, ahead < -0.1 * size
-        if pose.level and fore.any() and hind.any():
-            i, j = np.flatnonzero(fore)[points[fore, 2].argmin()], np.flatnonzero(hind)[points[hind, 2].argmin()]
+        if pose.level:
+            i, j = (np.flatnonzero(end)[points[end, 2].argmin()] for end in body.ends)
             lean += float(np.arctan2(points[i, 2] - points[j, 2], ahead[i] - ahead[j]))
-        height -= float(points[:, 2].min())
+        height -= _resting(body, points, pose.lies)
     root = _root(pose, xy, heading, size, lean, height)
     return _hung(body, body.skeleton.frames(turns, root), size)  # type: ignore[arg-type]
+
+
+SINK_M = 0.03  # how deep a lying body presses into the bedding
+
+
+def _resting(body: Body, points: F32, lies: float) -> float:
+    """The height of what the body rests on."""
+    lowest = float(points[:, 2].min())
+    if lies == 0:
+        return lowest
+    trunk = points[body.trunk, 2].min() + SINK_M
+    return lowest + lies * float(trunk - lowest)
 
 
 def _root(pose: Pose, xy: tuple[float, float], heading: float, size: float, lean: float, height: float) -> F64:

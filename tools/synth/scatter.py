@@ -52,7 +52,7 @@ class Room:
 
     def holds(self, actor: Actor) -> bool:
         """Nothing of it goes through a wall; the open side counts as one where cameras look in."""
-        points = actor.body.lowest(actor.frames, 40)[:, :2]
+        points = actor.body.some(actor.frames, 40)[:, :2]
         return self.ceiling is None or bool((points > self.low).all() and (points < self.high).all())
 
     def spot(self, rng: Rng, margin: float) -> tuple[float, float]:
@@ -189,9 +189,9 @@ def _placed(rng: Rng, room: Room, body: Body, held: Pose, size: float, others: l
 
 def _apart(actor: Actor, others: list[Actor]) -> bool:
     """Nothing of it within a hand of the others."""
-    mine = actor.body.lowest(actor.frames, 60)
+    mine = actor.body.some(actor.frames, 60)
     for other in others:
-        theirs = other.body.lowest(other.frames, 60)
+        theirs = other.body.some(other.frames, 60)
         if ((mine[:, None] - theirs[None]) ** 2).sum(axis=2).min() < 0.12**2:
             return False
     return True
@@ -290,7 +290,7 @@ def _person(rng: Rng, dark: bool) -> tuple[Body, Pose, float]:
 
 
 def _middle(actor: Actor) -> np.ndarray:
-    points = actor.body.lowest(actor.frames, 40)
+    points = actor.body.some(actor.frames, 40)
     return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2, np.float64)
 
 
@@ -299,7 +299,7 @@ def _aimed(rng: Rng, actors: list[Actor], room: Room, size_wh: tuple[int, int]) 
     if not actors:
         return _camera(rng, np.array([*room.centre, 0.9]), room, 2.0, hard=False)
     hard = _chance(rng, 0.25)
-    points = actors[0].body.lowest(actors[0].frames, 40).astype(np.float64)
+    points = actors[0].body.some(actors[0].frames, 40).astype(np.float64)
     size_m = float((points.max(axis=0) - points.min(axis=0)).max())
     for _ in range(20):
         camera = _camera(rng, _middle(actors[0]), room, size_m, hard=hard)
