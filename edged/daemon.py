@@ -58,7 +58,7 @@ class Daemon:
         self._pipelines = {name: engines.pipeline(camera, smooth=smooth) for name, camera in self.cameras.items()}
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
-        self._health = Health(settings.models.store)
+        self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
         classes = {name: camera.classes or tuple(engines.poses) for name, camera in self.cameras.items()}
         state = settings.device.state
         self.scenes = Scenes(
@@ -108,8 +108,16 @@ class Daemon:
         return {name: (state, self._reporter.meters[name].latest) for name, state in self._intake.states.items()}
 
     def _view(self, name: str, state: CameraState) -> CameraView:
-        meter, ledger = self._reporter.meters[name], self._intake.ledger(name)
-        return CameraView(state=state, ledger=ledger, reading=meter.read(ledger), latest=meter.latest)
+        meter, outages, ledger = self._reporter.meters[name], self._reporter.outages[name], self._intake.ledger(name)
+        return CameraView(
+            state=state,
+            ledger=ledger,
+            reading=meter.read(ledger),
+            figures=self._reporter.trends[name].read(),
+            latest=meter.latest,
+            losses_per_h=outages.losses,
+            reconnects_per_h=outages.returns,
+        )
 
     def _publish_health(self) -> None:
         """At once, then at every interval, and once more when everything has stopped."""

@@ -52,6 +52,10 @@ class Stamps:
     def utc_ms(self, monotonic_ns: int) -> int:
         return self._clock.utc_ms(monotonic_ns)
 
+    @property
+    def synced(self) -> bool:
+        return self._clock.synced
+
 
 def presence(stamps: Stamps, state: Presence) -> Body:
     """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""

@@ -19,6 +19,7 @@ from edged.frame import Result
 from edged.units import NS_PER_MS, NS_PER_S, ns
 
 CAPACITY = 4096  # results remembered: 10 s at 240 Hz, and some
+NEVER = np.int64(-1)  # the stage was not run for that result
 LOOK_NS = ns(0.25)  # between two remembered ledgers
 
 
@@ -36,8 +37,8 @@ class Counts(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Capture to result, of the results in the window. None when there were none."""
+class Spread:
+    """Times of the results in the window."""
 
     p50_ms: float
     p95_ms: float
@@ -54,8 +55,8 @@ class Reading:
     dropped_hz: float
     mean_processed_hz: float  # since start
     subjects: int  # in the latest result, 0 when it is older than the window
-    latency: Latency | None
-    stage_ms: dict[str, float]  # mean per stage
+    latency: Spread | None  # capture to result; None when there were no results
+    stages: dict[str, Spread]
 
 
 class Meter:
@@ -73,16 +74,18 @@ class Meter:
         self._latest: Result | None = None
         self._looks: deque[tuple[int, int, int, int]] = deque(maxlen=2 + self._window_ns // LOOK_NS)
 
-    def record(self, result: Result) -> None:
+    def record(self, result: Result, **stage_ns: int) -> None:
+        """A result, and the time of stages that came after it."""
+        times_ns = {**result.stage_ns, **stage_ns}
         with self._lock:
             at = self._recorded % CAPACITY
             self._recorded += 1
             self._done_ns[at] = result.done_ns
             self._latency_ns[at] = result.done_ns - result.captured_ns
-            for stage in result.stage_ns.keys() - self._stage_ns.keys():
-                self._stage_ns[stage] = np.zeros(CAPACITY, np.int64)
+            for stage in times_ns.keys() - self._stage_ns.keys():
+                self._stage_ns[stage] = np.full(CAPACITY, NEVER)
             for stage, times in self._stage_ns.items():
-                times[at] = result.stage_ns.get(stage, 0)
+                times[at] = times_ns.get(stage, NEVER)
             self._latest = result
 
     @property
@@ -100,8 +103,8 @@ class Meter:
                 dropped_hz=dropped_hz,
                 mean_processed_hz=_per_s(counts.processed, now_ns - self._start_ns),
                 subjects=len(self._latest.subjects) if self._latest and len(recent) else 0,
-                latency=_latency(self._latency_ns[recent]),
-                stage_ms=self._stages(recent),
+                latency=_spread(self._latency_ns[recent]),
+                stages=self._stages(recent),
             )
 
     def _recent(self, now_ns: int) -> NDArray[np.int64]:
@@ -124,18 +127,18 @@ class Meter:
         )
         return in_hz, processed_hz, dropped_hz
 
-    def _stages(self, recent: NDArray[np.int64]) -> dict[str, float]:
-        if not len(recent):
-            return {}
-        return {stage: float(times[recent].mean()) / NS_PER_MS for stage, times in self._stage_ns.items()}
+    def _stages(self, recent: NDArray[np.int64]) -> dict[str, Spread]:
+        spreads = {stage: _spread(times[recent]) for stage, times in self._stage_ns.items()}
+        return {stage: spread for stage, spread in spreads.items() if spread is not None}
 
 
 def _per_s(events: int, over_ns: int) -> float:
     return events * NS_PER_S / over_ns if over_ns > 0 else 0.0
 
 
-def _latency(latency_ns: NDArray[np.int64]) -> Latency | None:
-    if not len(latency_ns):
+def _spread(times_ns: NDArray[np.int64]) -> Spread | None:
+    times_ns = times_ns[times_ns != NEVER]
+    if not len(times_ns):
         return None
-    p50, p95, p99, most = np.percentile(latency_ns, (50, 95, 99, 100)) / NS_PER_MS
-    return Latency(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), max_ms=float(most))
+    p50, p95, p99, most = np.percentile(times_ns, (50, 95, 99, 100)) / NS_PER_MS
+    return Spread(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), max_ms=float(most))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from time import monotonic_ns
 
 from edged import message, topics
 from edged.channel import CameraState
@@ -15,6 +16,7 @@ from edged.frame import Frame, Result
 from edged.message import Stamps
 from edged.meter import Meter
 from edged.ports import Bus
+from edged.trend import Outages, Trend
 from edged.units import NS_PER_S
 
 
@@ -26,15 +28,23 @@ class Reporter:
         self._stamps = stamps
         self._smoothed = options.smoothed
         self.meters = {name: Meter() for name in cameras}
+        self.trends = {name: Trend() for name in self.meters}
+        self.outages = {name: Outages() for name in self.meters}
         self._pace = {name: Pace(round(NS_PER_S / options.max_rate_hz)) for name in self.meters}
 
     def result(self, frame: Frame, result: Result) -> None:
-        self.meters[result.camera].record(result)
+        waited_ns = result.done_ns - result.captured_ns - sum(result.stage_ns.values())
+        beside = {"wait": waited_ns}  # on its way from the sensor, for its turn, and a little tracking
         if self._pace[result.camera].due(result.captured_ns):
+            begun_ns = monotonic_ns()
             topic = topics.POSES.at(camera=result.camera)
             self._bus.publish(topic, message.poses(self._stamps, result, smoothed=self._smoothed))
+            beside["publish"] = monotonic_ns() - begun_ns
+        self.meters[result.camera].record(result, **beside)
+        self.trends[result.camera].record(result)
 
     def camera(self, state: CameraState) -> None:
+        self.outages[state.camera].note(state.phase)
         body = message.camera_status(
             self._stamps, state.camera, state=state.phase, reason=state.reason, since_ns=state.since_ns
         )

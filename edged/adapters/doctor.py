@@ -24,7 +24,7 @@ from edged import config
 from edged.clock import Clock
 from edged.config import Config
 from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
-from edged.health import MB, disk_free_mb
+from edged.health import MB, of_disk
 from edged.identity import device_id
 
 LEAST_DISK_MB = 500
@@ -273,7 +273,7 @@ def kept(now_s: float, synced: bool) -> Finding:
 def room(patient: Patient) -> Iterator[Finding]:
     """There is disk and memory to work with."""
     store = patient.config.models.store if patient.config else Path("/")
-    yield enough("disk", disk_free_mb(store), LEAST_DISK_MB, f"free space where {store} is")
+    yield enough("disk", of_disk(store)["disk_free_mb"], LEAST_DISK_MB, f"free space where {store} is")
     free_mb = round(psutil.virtual_memory().available / MB)
     yield enough("memory", free_mb, LEAST_MEMORY_MB, "stop other programs, or add swap")
 

@@ -41,7 +41,7 @@ def result(done_ns: int, latency_ms: int = 10, subjects: int = 0, **stage_ns: in
 
 def test_a_meter_that_saw_nothing_knows_no_latency(meter: Meter) -> None:
     reading = meter.read(counts())
-    assert (reading.latency, reading.in_hz, reading.subjects, reading.stage_ms) == (None, 0, 0, {})
+    assert (reading.latency, reading.in_hz, reading.subjects, reading.stages) == (None, 0, 0, {})
 
 
 def test_rates_are_those_of_the_window(meter: Meter, hand: Hand) -> None:
@@ -72,10 +72,11 @@ def test_percentiles_are_of_the_results_in_the_window(meter: Meter, hand: Hand) 
     assert (latency.p50_ms, latency.p95_ms, latency.max_ms) == pytest.approx((50.5, 95.05, 100))
 
 
-def test_stage_times_are_means_and_an_idle_stage_counts_as_none(meter: Meter) -> None:
+def test_a_stage_is_timed_over_the_results_that_ran_it(meter: Meter) -> None:
     meter.record(result(S, detect=4 * MS, pose=2 * MS))
-    meter.record(result(S, pose=4 * MS))
-    assert meter.read(counts()).stage_ms == {"detect": 2, "pose": 3}
+    meter.record(result(S, pose=4 * MS), publish=MS)
+    middle = {stage: spread.p50_ms for stage, spread in meter.read(counts()).stages.items()}
+    assert middle == {"detect": 4, "pose": 3, "publish": 1}
 
 
 def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: Meter, hand: Hand) -> None:

@@ -16,7 +16,7 @@ from edged.adapters.terminal_watch import plain
 from edged.channel import CameraState
 from edged.config import Mqtt, Tls
 from edged.health import CameraView
-from edged.meter import Latency
+from edged.meter import Spread
 from tests.pure.test_health import view
 from tests.pure.test_message import result, subject
 
@@ -24,7 +24,7 @@ BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropp
 
 
 def camera(phase: Any = "online", reason: str = "") -> CameraView:
-    seen = view(Latency(p50_ms=21, p95_ms=35, p99_ms=50, max_ms=60))
+    seen = view(Spread(p50_ms=21, p95_ms=35, p99_ms=50, max_ms=60))
     return replace(
         seen, state=CameraState(camera="barn", phase=phase, reason=reason, since_ns=0), latest=result(subject())
     )

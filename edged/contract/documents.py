@@ -1,0 +1,235 @@
+"""JSON Schemas, the AsyncAPI document and the reference, generated from the bodies and the table of channels.
+
+The generated files beside this module are what subscribers read; a test holds them to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from edged import topics
+from edged.contract import bodies
+from edged.contract.commands import COMMANDS
+from edged.message import VERSION
+from edged.topics import Channel
+
+Schema = dict[str, Any]
+
+BODIES: dict[str, Any] = {
+    topics.STATUS.name: bodies.Status,
+    topics.INFO.name: bodies.Info,
+    topics.HEALTH.name: bodies.Health,
+    topics.CAMERA_STATUS.name: bodies.CameraStatus,
+    topics.POSES.name: bodies.Poses,
+    topics.STATE.name: bodies.State,
+    topics.DAILY.name: bodies.Daily,
+    topics.ALERT.name: bodies.Alert,
+    topics.RESULT.name: bodies.Result,
+}
+
+PARAMETERS = {
+    "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
+    "device": "Device id.",
+    "camera": "Name of the camera in the configuration.",
+    "verb": "Name of the command.",
+}
+
+
+class _Plain(GenerateJsonSchema):
+    """Without titles: they only repeat the names of the fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema(name: str) -> Schema:
+    """The JSON Schema (2020-12) of one channel's messages. Unknown fields are allowed: additions keep the version."""
+    made = TypeAdapter(BODIES[name]).json_schema(schema_generator=_Plain)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edged:{name}/{VERSION}", **made}
+
+
+def asyncapi() -> Schema:
+    """The AsyncAPI 3.0 document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "edged",
+            "version": f"{VERSION}.0.0",
+            "description": "Poses, states and health of cameras over MQTT. MQTT 5 is preferred, 3.1.1 is spoken; "
+            'nothing essential is carried by MQTT 5 alone. With `publish.encoding = "cbor"` the same bodies '
+            "travel as CBOR, poses in whole numbers.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "servers": {
+            "broker": {
+                "host": "{host}:{port}",
+                "protocol": "mqtt",
+                "protocolVersion": "5",
+                "variables": {"host": {"default": "127.0.0.1"}, "port": {"default": "1883"}},
+                "security": [{"$ref": f"#/components/securitySchemes/{kind}"} for kind in ("password", "certificate")],
+            }
+        },
+        "defaultContentType": "application/json",
+        "channels": {channel.name: _channel(channel) for channel in topics.CHANNELS},
+        "operations": dict(map(_operation, topics.CHANNELS)),
+        "components": {
+            "messages": {channel.name: _message(channel) for channel in topics.CHANNELS},
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "password": {"type": "userPassword", "description": "`mqtt.username` and its password."},
+                "certificate": {"type": "X509", "description": "Client certificate; its CN should be the device id."},
+            },
+        },
+    }
+
+
+def _channel(channel: Channel) -> Schema:
+    address = f"{{base}}/{{device}}/{channel.path}"
+    return {
+        "address": address,
+        "description": channel.summary,
+        "messages": {channel.name: {"$ref": f"#/components/messages/{channel.name}"}},
+        "parameters": {n: {"description": text} for n, text in PARAMETERS.items() if f"{{{n}}}" in address},
+    }
+
+
+def _operation(channel: Channel) -> tuple[str, Schema]:
+    where = {"$ref": f"#/channels/{channel.name}"}
+    if channel is topics.COMMAND:
+        reply = {
+            "channel": {"$ref": f"#/channels/{topics.RESULT.name}"},
+            "address": {"location": "$message.header#/responseTopic"},
+        }
+        return "obey", {"action": "receive", "channel": where, "reply": reply}
+    mqtt: Schema = {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}
+    if channel.expiry_s is not None:
+        mqtt["messageExpiryInterval"] = channel.expiry_s
+    return f"publish-{channel.name}", {"action": "send", "channel": where, "bindings": {"mqtt": mqtt}}
+
+
+def _message(channel: Channel) -> Schema:
+    if channel is topics.SNAPSHOT:
+        return {
+            "summary": channel.summary,
+            "contentType": "image/jpeg",
+            "payload": {"type": "string", "format": "binary"},
+        }
+    if channel is topics.COMMAND:
+        verbs = [{"$ref": f"#/components/schemas/command-{verb}"} for verb in COMMANDS]
+        return {"summary": channel.summary, "payload": {"anyOf": verbs}}
+    return {
+        "summary": channel.summary,
+        "payload": {"$ref": f"#/components/schemas/{BODIES[channel.name].__name__}"},
+        "headers": {
+            "type": "object",
+            "properties": {"schema": {"const": f"{channel.name}/{VERSION}", "description": "MQTT 5 user property."}},
+        },
+    }
+
+
+def _schemas() -> Schema:
+    mode: Literal["validation"] = "validation"
+    adapters = [(name, mode, TypeAdapter(body)) for name, body in BODIES.items()]
+    _, shared = TypeAdapter.json_schemas(adapters, schema_generator=_Plain, ref_template="#/components/schemas/{model}")
+    commands = {f"command-{verb}": arguments.model_json_schema() for verb, arguments in COMMANDS.items()}
+    return {**shared["$defs"], **commands}
+
+
+def topic_table() -> str:
+    """The channels as a Markdown table."""
+    rows = [
+        "| topic below `<base>/<device>/` | what | QoS | retained | expires | survives an outage |",
+        "|---|---|---|---|---|---|",
+    ]
+    for channel in topics.CHANNELS:
+        path = channel.path.replace("{", "<").replace("}", ">")
+        expiry = f"{channel.expiry_s} s" if channel.expiry_s else ""
+        kept = "on disk" if channel.keep is not None else ""
+        rows.append(
+            f"| `{path}` | {channel.summary} | {channel.qos} | {'yes' if channel.retain else ''} | {expiry} | {kept} |"
+        )
+    return "\n".join(rows)
+
+
+def reference() -> str:
+    """Every message field by field, as Markdown."""
+    sections = [f"# MQTT reference, version {VERSION}", INTRODUCTION, topic_table()]
+    sections += [_section(name) for name in BODIES]
+    sections += ["## Commands", COMMANDS_SAY, _commands()]
+    return "\n\n".join(sections) + "\n"
+
+
+INTRODUCTION = """Generated by `edged contract reference`; JSON Schemas and an AsyncAPI 3 document lie beside it.
+Fields may be added without notice; none is removed or changes its meaning without a new `v`.
+Ignore what you do not know. `seq` shows gaps; a consumer that must know whether the box is there listens to
+`status` and also misses `health` when it stops coming."""
+
+COMMANDS_SAY = """Send JSON to `cmd/<verb>`; the answer comes to the MQTT 5 response topic, or else to
+`cmd/<verb>/result`, with your correlation data and your `id`. Retained commands are refused. Only what
+`commands.allow` lists is obeyed."""
+
+
+def _section(name: str) -> str:
+    made = schema(name)
+    rows = [f"## {name}", made.get("description", ""), "| field | type | meaning |\n|---|---|---|"]
+    lines = [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
+    return "\n\n".join(rows) + "\n" + "\n".join(lines)
+
+
+def _commands() -> str:
+    lines = ["| verb | arguments | what it does |", "|---|---|---|"]
+    for verb, arguments in COMMANDS.items():
+        fields = [
+            f"`{name}`{'' if field.is_required() else ' (may be left out)'}: {field.description}"
+            for name, field in arguments.model_fields.items()
+            if name != "id"
+        ]
+        lines.append(f"| `{verb}` | {' '.join(fields)} | {' '.join((arguments.__doc__ or '').split())} |")
+    return "\n".join(lines)
+
+
+def _fields(node: Schema, shared: Schema, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """(path, type, meaning) of every field, those of nested objects included."""
+    required = node.get("required", ())
+    for name, field in node.get("properties", {}).items():
+        inner, path = _inner(field, shared), prefix + name
+        optional = "" if name in required else " Optional."
+        text = field.get("description") or inner.get("description", "")
+        yield path, _kind(field, shared), text + optional
+        if "properties" in inner:
+            step = "[]." if field.get("type") == "array" else ".*." if "additionalProperties" in field else "."
+            yield from _fields(inner, shared, path + step)
+
+
+def _inner(field: Schema, shared: Schema) -> Schema:
+    """The object that a field holds, directly, in a list, in a mapping, or unless it is null."""
+    for one in (field, field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())):
+        if isinstance(one, dict) and "$ref" in one:
+            found: Schema = shared[one["$ref"].rsplit("/", 1)[1]]
+            return found
+    return {}
+
+
+def _kind(field: Schema, shared: Schema) -> str:
+    if "anyOf" in field:
+        return " or ".join(_kind(one, shared) for one in field["anyOf"])
+    if "enum" in field or "const" in field:
+        return " ".join(f"`{json.dumps(one)}`" for one in field.get("enum", [field.get("const")]))
+    if "$ref" in field:
+        return "object"
+    if field.get("type") == "array":
+        return f"list of {_kind(field['items'], shared)}" if field.get("items") else "list"
+    if isinstance(field.get("additionalProperties"), dict):
+        return f"{_kind(field['additionalProperties'], shared)} by name"
+    return str(field.get("type", "any"))
+
+
+def files() -> dict[str, str]:
+    """What ships in the package, by file name."""
+    made = {f"{name}.schema.json": schema(name) for name in BODIES} | {"asyncapi.json": asyncapi()}
+    return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

@@ -1,0 +1,77 @@
+"""What wants looking after, in words, from the figures of the health message. Pure.
+
+A problem begins when its figure passes the first limit, and ends when it comes back over the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure of the box that may grow too large."""
+
+    what: str
+    begins: float
+    ends: float
+    read: Callable[[Body], float | None]
+    detail: str  # {} is the figure
+
+
+def _used_percent(box: Body) -> float:
+    return 100 * (1 - float(box["memory_free_mb"]) / float(box["memory_total_mb"]))
+
+
+LIMITS = (
+    Limit("disk-nearly-full", 95, 92, lambda box: box["disk_used_percent"], "{} % used; remove what is not needed"),
+    Limit("memory-nearly-full", 95, 90, _used_percent, "{} % used"),
+    Limit("hot", 90, 85, lambda box: box["temperature_c"], "{} °C in the hottest zone; look at the fan and the dust"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    what: str
+    where: str
+    detail: str
+
+
+class Watchlist:
+    """Remembers which problems there are, and since when."""
+
+    def __init__(self) -> None:
+        self._since_ns: dict[tuple[str, str], int] = {}
+
+    def update(self, body: Body, now_ns: int) -> list[tuple[Problem, int]]:
+        """The problems of a health body, and the instant each began."""
+        problems = [*self._of_box(body["box"]), *of_cameras(body["cameras"])]
+        if not body["clock"]["synced"]:
+            problems.append(Problem("clock-not-set", "box", "nothing keeps the clock; give the box an NTP server"))
+        current = {(problem.what, problem.where): problem for problem in problems}
+        self._since_ns = {key: self._since_ns.get(key, now_ns) for key in current}
+        return [(problem, self._since_ns[key]) for key, problem in current.items()]
+
+    def _of_box(self, box: Body) -> Iterator[Problem]:
+        for limit in LIMITS:
+            value = limit.read(box)
+            least = limit.ends if (limit.what, "box") in self._since_ns else limit.begins
+            if value is not None and value >= least:
+                yield Problem(limit.what, "box", limit.detail.format(round(value)))
+        throttling = box["throttling"] or {"now": [], "events": 0}
+        if throttling["now"]:
+            yield Problem("throttled", "box", f"cooling at work: {', '.join(throttling['now'])}")
+        if throttling["events"]:
+            yield Problem("over-current", "box", f"{throttling['events']} events lately; look at the power supply")
+
+
+def of_cameras(cameras: Mapping[str, Body]) -> Iterator[Problem]:
+    for name, camera in cameras.items():
+        if camera["state"] == "lost":
+            yield Problem("camera-lost", name, camera["reason"])
+        elif (camera["degraded_share"] or 0) > 0.5:
+            yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are not believed")
