@@ -19,7 +19,7 @@ from edged.topics import Topic, matches
 class MemoryBus:
     """Every message by its path, in order; `keep` bounds how many. Bytes stay bytes."""
 
-    def __init__(self, presence: Callable[[Presence], Body], keep: int | None = None) -> None:
+    def __init__(self, presence: Callable[[Presence], Mapping[str, Any]], keep: int | None = None) -> None:
         self.messages: deque[tuple[str, Any]] = deque(maxlen=keep)
         self.retained: dict[str, Any] = {}
         self._presence = presence

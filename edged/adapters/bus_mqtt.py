@@ -46,7 +46,7 @@ class MqttBus:
         self,
         broker: Mqtt,
         device: str,
-        presence: Callable[[Presence], Body],
+        presence: Callable[[Presence], Mapping[str, Any]],
         options: Publish,
         keep: Path | None = None,
     ) -> None:

@@ -137,11 +137,12 @@ class Keep:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """For `health`: what waits, how old it is in seconds, and whether it would survive a power cut."""
+        """For `health`: what waits, how old it is, and whether it will survive a power cut once it is written."""
         with self._changed:
             age_ms = None if self._oldest_ms is None else max(0, time.time_ns() // NS_PER_MS - self._oldest_ms)
             return {
                 "rows": self._waiting,
+                "unwritten": len(self._inbox) + self._writing,
                 "bytes": self._shelf.size_bytes,
                 "oldest_s": None if age_ms is None or not self._waiting else round(age_ms / MS_PER_S),
                 "durable": self._shelf.durable,

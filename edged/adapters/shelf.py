@@ -16,7 +16,7 @@ from edged.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 5.0  # between attempts at a file that could not be written
+RETRY_S = 2.0  # between attempts at a file that could not be written
 MEMORY = 0  # number of the ring in memory; files count from 1
 
 

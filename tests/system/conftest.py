@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -71,16 +72,25 @@ class Mosquitto:
 class Listener:
     """Everything published below a topic, as (topic, payload), from a plain paho client."""
 
-    def __init__(self, port: int, topic: str = "#", *, version: MQTTProtocolVersion = MQTTv5) -> None:
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        *,
+        version: MQTTProtocolVersion = MQTTv5,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.messages: list[MQTTMessage] = []
-        self._subscribed = False
+        self.subscribed = 0  # times: it comes back with the broker
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: setattr(self, "_subscribed", True)
+        self._client.on_subscribe = lambda *_: setattr(self, "subscribed", self.subscribed + 1)
         self._client.on_message = lambda client, userdata, message: self.messages.append(message)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        until(lambda: self._subscribed)
+        until(lambda: self.subscribed)
 
     def bodies(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(message.payload) for message in list(self.messages) if message.topic == topic]
@@ -91,6 +101,35 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def _openssl(*args: str, at: Path) -> None:
+    subprocess.run(["openssl", *args], cwd=at, check=True, capture_output=True, timeout=60)
+
+
+def _sign(name: str, at: Path, extension: str) -> None:
+    """A key pair for `name`, signed by ca.pem."""
+    (at / "ext").write_text(extension)
+    _openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", "csr", "-subj", f"/CN={name}", at=at
+    )
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-out", f"{name}.pem")
+    _openssl("x509", "-req", "-in", "csr", "-days", "2", *signed, at=at)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, a server and two clients signed by it, and another authority."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed (apt-get install openssl)")
+    at = tmp_path_factory.mktemp("certs")
+    new_ca = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout")
+    for name in ("ca", "other"):
+        _openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
+    _sign("server", at, "subjectAltName=IP:127.0.0.1")
+    for client in ("box", "reader"):
+        _sign(client, at, "extendedKeyUsage=clientAuth")
+    return at
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,33 +24,6 @@ from tests.system.conftest import Mosquitto, until
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 
 NewMosquitto = Callable[..., Mosquitto]
-
-
-def _openssl(*args: str, at: Path) -> None:
-    subprocess.run(["openssl", *args], cwd=at, check=True, capture_output=True, timeout=60)
-
-
-def _sign(name: str, at: Path, extension: str) -> None:
-    """A key pair for `name`, signed by ca.pem."""
-    (at / "ext").write_text(extension)
-    _openssl(
-        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", "csr", "-subj", f"/CN={name}", at=at
-    )
-    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-out", f"{name}.pem")
-    _openssl("x509", "-req", "-in", "csr", "-days", "2", *signed, at=at)
-
-
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed (apt-get install openssl)")
-    at = tmp_path_factory.mktemp("certs")
-    new_ca = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout")
-    for name in ("ca", "other"):
-        _openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
-    _sign("server", at, "subjectAltName=IP:127.0.0.1")
-    _sign("box", at, "extendedKeyUsage=clientAuth")
-    return at
 
 
 @pytest.fixture

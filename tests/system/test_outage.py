@@ -1,0 +1,273 @@
+"""Alerts through every kind of outage, with TLS and access rights as in the field: once, in order, as of then."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged import message, topics
+from edged.adapters.bus_mqtt import MqttBus
+from edged.clock import Clock
+from edged.config import Mqtt, Publish, Tls
+from edged.message import Body, Presence, Stamps, new_id
+from tests.system.conftest import Listener, Mosquitto, until
+from tests.system.wire import MuteBroker, Wire
+
+# paho leaves the socket of a failed handshake to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
+
+ALERT, POSES = topics.ALERT.at(camera="a"), topics.POSES.at(camera="a")
+STAMPS = Stamps(Clock())
+ACL = "user box\ntopic readwrite edged/box/#\nuser reader\ntopic read edged/box/#\n"
+LIMIT_S = 40.0
+
+NewBus = Callable[..., MqttBus]
+
+
+class Load:
+    """What a camera publishes, faster: poses all the time, and numbered alerts."""
+
+    def __init__(self, bus: MqttBus, first: int = 0) -> None:
+        self.alerts: list[Body] = []
+        self._bus = bus
+        self._first = first
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> list[Body]:
+        self._over.set()
+        self._thread.join(20)
+        return self.alerts
+
+    def _run(self) -> None:
+        while not self._over.wait(0.02):
+            self._bus.publish(POSES, {**STAMPS(POSES), "subjects": [[0.5] * 51] * 4})
+            alert = {**STAMPS(ALERT), "id": new_id(), "n": self._first + len(self.alerts)}
+            self._bus.publish(ALERT, alert)
+            self.alerts.append(alert)
+
+
+@pytest.fixture
+def broker(new_mosquitto: Callable[..., Mosquitto], certs: Path, tmp_path: Path) -> Mosquitto:
+    (tmp_path / "acl").write_text(ACL)
+    return new_mosquitto(
+        f"cafile {certs}/ca.pem",
+        f"certfile {certs}/server.pem",
+        f"keyfile {certs}/server.key",
+        f"acl_file {tmp_path}/acl",
+        "require_certificate true",
+        "use_identity_as_username true",
+    )
+
+
+@pytest.fixture
+def wire(broker: Mosquitto) -> Iterator[Wire]:
+    wire = Wire(broker.port)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def new_bus(wire: Wire, certs: Path, tmp_path: Path) -> Iterator[NewBus]:
+    buses: list[MqttBus] = []
+
+    def start() -> MqttBus:
+        tls = Tls(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
+        asked = Mqtt(port=wire.port, tls=tls, keepalive_s=5)
+        buses.append(MqttBus(asked, "box", presence, Publish(), tmp_path / "outbox.db"))
+        return buses[-1]
+
+    yield start
+    for bus in buses:
+        bus.close()
+
+
+@pytest.fixture
+def reader(broker: Mosquitto, listen: Callable[..., Listener], certs: Path) -> Listener:
+    context = ssl.create_default_context(cafile=certs / "ca.pem")
+    context.load_cert_chain(certs / "reader.pem", certs / "reader.key")
+    return listen(broker.port, "edged/box/#", tls=context)
+
+
+def presence(state: Presence) -> Mapping[str, Any]:
+    return message.presence(STAMPS, state)
+
+
+def away(bus: MqttBus) -> bool:
+    return not bus.connected
+
+
+def delivered(bus: MqttBus) -> bool:
+    return bus.connected and bus.tally.waiting == 0
+
+
+def received(reader: Listener) -> list[Body]:
+    return reader.bodies("edged/box/cam/a/alert")
+
+
+def check(reader: Listener, sent: list[Body]) -> None:
+    """Every alert is there, in order and unchanged; one that is there twice is the same one."""
+    until(lambda: {body["id"] for body in received(reader)} >= {body["id"] for body in sent})
+    first = {body["id"]: body for body in reversed(received(reader))}
+    assert [{k: v for k, v in body.items() if k != "stored"} for body in reversed(first.values())] == sent
+    assert all("n" in body for body in sent)
+
+
+def statuses(reader: Listener) -> list[str]:
+    return reader.states("edged/box/status")
+
+
+def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+    bus = new_bus()
+    until(lambda: bus.connected)
+    load = Load(bus)
+    until(lambda: len(received(reader)) > 20)
+    broker.kill()
+    until(lambda: away(bus))
+    wire.state = "down"
+    before = len(load.alerts)
+    until(lambda: len(load.alerts) > before + 50)
+    broker.start()
+    until(lambda: reader.subscribed == 2)  # what is published before is not for it
+    wire.state = "up"
+    until(lambda: bus.connected)
+    sent = load.stop()
+    until(lambda: delivered(bus), LIMIT_S)
+    check(reader, sent)
+    assert any(body.get("stored") for body in received(reader))
+    assert not received(reader)[-1].get("stored")
+    assert statuses(reader)[-1] == "online"
+    assert bus.tally.balanced
+
+
+def test_a_network_that_swallows_everything_costs_no_alert(wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+    bus = new_bus()
+    until(lambda: bus.connected)
+    load = Load(bus)
+    until(lambda: len(received(reader)) > 20)
+    wire.state = "swallowing"
+    until(lambda: away(bus), LIMIT_S)
+    wire.state = "down"  # the broker is told that the line is dead, and says so for us
+    until(lambda: statuses(reader)[-1] == "offline")
+    wire.state = "up"
+    until(lambda: bus.connected)
+    sent = load.stop()
+    until(lambda: delivered(bus), LIMIT_S)
+    check(reader, sent)
+    assert statuses(reader) == ["online", "offline", "online"]
+
+
+def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
+    wire: Wire, new_bus: NewBus, reader: Listener
+) -> None:
+    wire.state = "down"
+    first = new_bus()
+    for number in range(30):
+        first.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
+    first.close()
+    second = new_bus()
+    assert second.figures["stored"]["rows"] == 30
+    assert received(reader) == []
+    wire.state = "up"
+    until(lambda: delivered(second), LIMIT_S)
+    assert [body["n"] for body in until(lambda: len(received(reader)) == 30 and received(reader))] == list(range(30))
+    assert all(body["stored"] for body in received(reader))
+
+
+def test_live_messages_go_on_while_old_ones_are_sent(wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+    wire.state = "down"
+    bus = new_bus()
+    for number in range(100):
+        bus.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
+    until(lambda: bus.figures["stored"]["unwritten"] == 0)
+    wire.state = "up"
+    until(lambda: bus.connected)
+    while len(received(reader)) < 100:
+        bus.publish(POSES, {})
+        time.sleep(0.01)
+    kinds = [sent.topic.rsplit("/")[-1] for sent in reader.messages if sent.topic.startswith("edged/box/cam/a/")]
+    assert "poses" in kinds[kinds.index("alert") : kinds.index("alert") + 60]
+
+
+def test_a_state_that_the_broker_forgot_is_told_again_and_never_an_older_one(
+    broker: Mosquitto, wire: Wire, new_bus: NewBus, reader: Listener
+) -> None:
+    bus, state = new_bus(), topics.STATE.at(camera="a")
+    until(lambda: bus.connected)
+    bus.publish(state, {"view": "day"})
+    until(lambda: delivered(bus))
+    broker.kill()
+    until(lambda: away(bus))
+    wire.state = "down"
+    broker.start()
+    until(lambda: reader.subscribed == 2)
+    wire.state = "up"
+    views = partial(reader.bodies, "edged/box/cam/a/state")
+    until(lambda: [body["view"] for body in views()] == ["day", "day"])
+    wire.state = "down"
+    until(lambda: away(bus))
+    bus.publish(state, {"view": "night"})
+    until(lambda: bus.figures["stored"]["unwritten"] == 0)
+    wire.state = "up"
+    until(lambda: delivered(bus))
+    until(lambda: views()[-1]["view"] == "night")
+    assert [body["view"] for body in views()][2:] in (["night"], ["day", "night"])
+
+
+@pytest.fixture
+def mute() -> Iterator[MuteBroker]:
+    broker = MuteBroker()
+    yield broker
+    broker.close()
+
+
+def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(
+    mute: MuteBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = MqttBus(Mqtt(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, Publish())
+    until(lambda: mute.visits > 1)
+    bus.close()
+    assert "nothing acknowledged for" in caplog.text
+
+
+def test_a_broker_that_refused_us_and_then_does_not_is_found(new_mosquitto: Callable[..., Mosquitto]) -> None:
+    broker = new_mosquitto("allow_anonymous false")
+    bus = MqttBus(Mqtt(port=broker.port), "box", presence, Publish())
+    bus.publish(ALERT, {"id": "1"})
+    time.sleep(1)  # some refusals
+    broker.kill()
+    broker.lines = ("allow_anonymous true",)
+    broker.start()
+    until(lambda: delivered(bus), LIMIT_S)
+    bus.close()
+
+
+def test_a_bug_in_the_bus_is_not_its_end(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[str] = []
+
+    def buggy(state: Presence) -> Mapping[str, Any]:
+        calls.append(state)
+        if calls.count("online") == 1 and state == "online":
+            raise RuntimeError("a bug")
+        return presence(state)
+
+    bus = MqttBus(Mqtt(port=mosquitto.port), "box", buggy, Publish())
+    until(lambda: delivered(bus))
+    bus.close()
+    assert "the bus has a bug" in caplog.text
+
+
+def test_a_password_in_the_clear_is_warned_of_but_not_on_this_box(caplog: pytest.LogCaptureFixture) -> None:
+    said: list[Any] = []
+    for host in ("127.0.0.1", "localhost", "::1", "broker.invalid"):
+        MqttBus(Mqtt(host=host, username="barn"), "box", presence, Publish()).close()
+        said.append("for all to read" in caplog.text)
+    assert said == [False, False, False, True]
