@@ -17,13 +17,16 @@ from numpy.typing import ArrayLike
 
 from edged import topics
 from edged.alerts import Episode
+from edged.channel import Phase
+from edged.contract.bodies import Alert, CameraStatus, Daily, Poses, Stamp, State, Status
+from edged.contract.bodies import Subject as SubjectBody
 from edged.daily import Day
 from edged.frame import F32, XY, Result, Subject
 from edged.scene import Situation, View
 from edged.topics import Topic
 from edged.units import S_PER_MIN, ms
 
-VERSION = 1  # of the message format; additions keep it, changes raise it
+VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
 
 Body = dict[str, Any]
 Presence = Literal["online", "offline", "stopped"]
@@ -43,7 +46,7 @@ class Stamps:
         self._clock = clock
         self._numbers: dict[str, Iterator[int]] = {}
 
-    def __call__(self, topic: Topic, at_ns: int | None = None) -> Body:
+    def __call__(self, topic: Topic, at_ns: int | None = None) -> Stamp:
         """The stamp of the next message of this topic; `at_ns` is when its content was true, None: now."""
         number = next(self._numbers.setdefault(topic.path, count()))
         at_ns = monotonic_ns() if at_ns is None else at_ns
@@ -57,10 +60,10 @@ class Stamps:
         return self._clock.synced
 
 
-def presence(stamps: Stamps, state: Presence) -> Body:
+def presence(stamps: Stamps, state: Presence) -> Status:
     """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""
     stamp = stamps(topics.STATUS.at())
-    return {**stamp, **({"ts": None} if state == "offline" else {}), "state": state}
+    return {**stamp, "ts": None if state == "offline" else stamp["ts"], "state": state}
 
 
 def info(stamps: Stamps, body: Mapping[str, Any]) -> Body:
@@ -73,18 +76,20 @@ def health(stamps: Stamps, body: Mapping[str, Any]) -> Body:
     return {**stamps(topics.HEALTH.at()), **body}
 
 
-def camera_status(stamps: Stamps, camera: str, *, state: str, reason: str, since_ns: int) -> Body:
+def camera_status(stamps: Stamps, camera: str, *, state: Phase, reason: str, since_ns: int) -> CameraStatus:
     """Where a camera stands, why, and since when."""
     stamp = stamps(topics.CAMERA_STATUS.at(camera=camera))
     return {**stamp, "camera": camera, "state": state, "reason": reason, "since": stamps.utc_ms(since_ns)}
 
 
-def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Body:
+def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Poses:
     """Everything seen in one frame, in pixels of the camera image. `seq` counts messages, `frame` captured frames."""
     width, height = result.size_wh
     clarity = result.clarity
-    body: Body = {
-        **stamps(topics.POSES.at(camera=result.camera), result.captured_ns),
+    body: Poses = {
+        **stamps(  # type: ignore[typeddict-item]  # mypy fears an optional field in the stamp
+            topics.POSES.at(camera=result.camera), result.captured_ns
+        ),
         "camera": result.camera,
         "frame": result.seq,
         "image": {"w": width, "h": height},
@@ -104,10 +109,10 @@ def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Body:
     return body
 
 
-def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, ...]) -> Body:
+def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, ...]) -> State:
     """What goes on in front of a camera, and which alerts are open."""
     return {
-        **stamps(topics.STATE.at(camera=camera), situation.since_ns),
+        **stamps(topics.STATE.at(camera=camera), situation.since_ns),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
         "camera": camera,
         "view": situation.view,
@@ -117,10 +122,10 @@ def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, 
     }
 
 
-def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Body:
+def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Daily:
     """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
     return {
-        **stamps(topics.DAILY.at(camera=camera)),
+        **stamps(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
         "camera": camera,
         "date": day.date,
@@ -131,10 +136,10 @@ def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Body:
     }
 
 
-def alert(stamps: Stamps, episode: Episode) -> Body:
+def alert(stamps: Stamps, episode: Episode) -> Alert:
     """One stage of an episode. `id` is the message's own; `alert` stays from the opening to the closing."""
     return {
-        **stamps(topics.ALERT.at(camera=episode.camera)),
+        **stamps(topics.ALERT.at(camera=episode.camera)),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
         "alert": episode.id,
         "camera": episode.camera,
@@ -161,8 +166,8 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> Body:
-    body: Body = {
+def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> SubjectBody:
+    body: SubjectBody = {
         "id": subject.id,
         "class": subject.label,
         "score": round(float(subject.score), 3),

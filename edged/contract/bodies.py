@@ -117,8 +117,7 @@ class Poses(Stamp):
     image: Image
     subjects: list[Subject]
     degraded: Annotated[
-        list[Literal["dark", "bright", "flat", "blurred"]],
-        says("Why the image is not to be believed; there are no subjects then."),
+        list[str], says("Why the image is not to be believed: dark, bright, flat, blurred; nobody is looked for then.")
     ]
     quality: Quality
     latency_ms: Annotated[float, says("From capture to result.")]
@@ -278,17 +277,32 @@ class Problem(TypedDict):
     since: Millis
 
 
+class Stored(TypedDict):
+    """Messages on disk that wait for the broker."""
+
+    rows: Count
+    unwritten: Annotated[int, says("Not yet on disk.", ge=0)]
+    bytes: Count
+    oldest_s: Annotated[int | None, says("Age of the oldest; null when none waits.")]
+    durable: Annotated[bool, says("False: the disk is full or read-only, and a power cut loses them.")]
+    torn: Annotated[int, says("Files that were damaged and put aside.", ge=0)]
+
+
 class BusHealth(TypedDict):
     """The broker connection and what became of every message."""
 
     connected: bool
     protocol: Annotated[str | None, says("MQTT version in use; null while not connected.")]
     reconnects: Count
-    accepted: Annotated[int, says("accepted = published + dropped + failed + waiting.", ge=0)]
+    accepted: Annotated[int, says("accepted = published + expired + dropped + failed + waiting.", ge=0)]
     published: Annotated[int, says("Written to the broker; with QoS 1, acknowledged.", ge=0)]
-    dropped: Annotated[int, says("Too many, too old, or overtaken by newer state.", ge=0)]
+    acknowledged: Annotated[int, says("Of those published, with QoS 1.", ge=0)]
+    expired: Annotated[int, says("Too old to be sent.", ge=0)]
+    dropped: Annotated[int, says("Too many, or overtaken by newer state.", ge=0)]
     failed: Annotated[int, says("Refused by the broker.", ge=0)]
     waiting: Count
+    refused: Annotated[int, says("Topics that the broker would not let us publish or listen to.", ge=0)]
+    stored: Stored
 
 
 class Health(Stamp):

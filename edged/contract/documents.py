@@ -32,6 +32,8 @@ BODIES: dict[str, Any] = {
     topics.RESULT.name: bodies.Result,
 }
 
+STAMP = frozenset(bodies.Stamp.__annotations__)
+
 PARAMETERS = {
     "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
     "device": "Device id.",
@@ -159,6 +161,7 @@ def topic_table() -> str:
 def reference() -> str:
     """Every message field by field, as Markdown."""
     sections = [f"# MQTT reference, version {VERSION}", INTRODUCTION, topic_table()]
+    sections += ["## Every message begins with", _table(TypeAdapter(bodies.Stamp).json_schema(schema_generator=_Plain))]
     sections += [_section(name) for name in BODIES]
     sections += ["## Commands", COMMANDS_SAY, _commands()]
     return "\n\n".join(sections) + "\n"
@@ -176,9 +179,14 @@ COMMANDS_SAY = """Send JSON to `cmd/<verb>`; the answer comes to the MQTT 5 resp
 
 def _section(name: str) -> str:
     made = schema(name)
-    rows = [f"## {name}", made.get("description", ""), "| field | type | meaning |\n|---|---|---|"]
-    lines = [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
-    return "\n\n".join(rows) + "\n" + "\n".join(lines)
+    fields = {key: field for key, field in made["properties"].items() if key not in STAMP}
+    return f"## {name}\n\n{made['description']}\n\n{_table({**made, 'properties': fields})}"
+
+
+def _table(made: Schema) -> str:
+    rows = ["| field | type | meaning |", "|---|---|---|"]
+    rows += [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
+    return "\n".join(rows)
 
 
 def _commands() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def stamps() -> Stamps:
     return Stamps(NineOClock())
 
 
-def sent(message: dict[str, Any]) -> Any:
+def sent(message: Mapping[str, Any]) -> Any:
     return json.loads(encode(message))
 
 

@@ -1,0 +1,35 @@
+"""A message held against the schema of its channel, more strictly than subscribers should."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+
+from edged.contract.documents import schema
+from edged.topics import CHANNELS, COMMAND, SNAPSHOT, matches
+
+
+@lru_cache
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    """Of a channel; here a field that the contract does not know is an error."""
+    return jsonschema.Draft202012Validator(closed(schema(name)))
+
+
+def closed(node: Any) -> Any:
+    if isinstance(node, list):
+        return [closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    strict = {key: closed(value) for key, value in node.items()}
+    return strict | {"additionalProperties": False} if isinstance(node.get("properties"), dict) else strict
+
+
+def faults(path: str, body: Any) -> list[str]:
+    """What is wrong with a message below <base>/<device>/."""
+    for channel in CHANNELS:
+        if channel not in (COMMAND, SNAPSHOT) and matches(channel.at(camera="+", verb="+").path, path):
+            found = validator(channel.name).iter_errors(body)
+            return [f"{path} {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
+    return [f"{path}: no such channel"]
