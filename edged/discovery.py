@@ -178,7 +178,7 @@ CAMERA = (
     _figure(
         "latency",
         "Latency",
-        "(value_json.cameras['{camera}'].latency_ms or {}).p95",
+        "(value_json.cameras['{camera}'].latency_ms or {'p95': None}).p95",
         device_class="duration",
         unit_of_measurement="ms",
     ),

@@ -1,4 +1,4 @@
-"""Print what an example appliance announces, and a message of every kind: `python -m tools.homeassistant | check.py`."""
+"""Print what an example appliance announces, and a message of every kind, for check.py."""
 
 from __future__ import annotations
 

@@ -22,6 +22,8 @@ from homeassistant.exceptions import TemplateError
 from homeassistant.helpers import frame
 from homeassistant.helpers.template import Template
 
+FAILED = "template error:"
+
 
 class House:
     """A Home Assistant that has seen these messages."""
@@ -45,21 +47,21 @@ class House:
             yield from self._unreadable(f"{topic} {key}", component)
 
     def _unreadable(self, where: str, component: dict[str, Any]) -> Iterator[str]:
-        """Templates that make nothing of the message they are for."""
+        """Templates that make nothing of the message they are for; None is a value that the box does not know."""
         pairs = [("state_topic", "value_template"), ("json_attributes_topic", "json_attributes_template")]
         templates = [(component[topic], component[key]) for topic, key in pairs if key in component]
         templates += [(one["topic"], one["value_template"]) for one in component.get("availability", ())]
         for topic, template in templates:
             if topic not in self._messages:
                 yield f"{where}: no example of {topic}"
-            elif (text := self._rendered(template, self._messages[topic])) in ("", "None", "unknown"):
+            elif (text := self._rendered(template, self._messages[topic])).startswith(FAILED) or not text:
                 yield f"{where}: {template} makes {text!r} of {topic}"
 
     def _rendered(self, template: str, message: Any) -> str:
         try:
             return str(Template(template, self._hass).async_render({"value_json": message}, parse_result=False))
         except TemplateError as error:
-            return f"unknown: {error}"
+            return f"{FAILED} {error}"
 
 
 def _refusals(where: str, schema: Any, value: Any) -> Iterator[str]:
