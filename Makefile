@@ -1,5 +1,5 @@
 # The two commands: `make run` and `make test`. Everything happens in a virtual environment here.
-#   make run                      play the default input, publish to an embedded broker
+#   make run                      play the demonstration clip, publish to an embedded broker
 #   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
 #   make run CONFIG=configs/barn.toml
 
@@ -8,15 +8,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-# What `make run` plays: yours, else recorded pictures beside the repository, else a clip drawn on the spot.
-SOURCE ?= $(firstword $(wildcard ../shared/data/media))
+# What `make run` plays: yours, else the clip of configs/demo.toml.
+SOURCE ?=
 CONFIG ?=
 FOR    ?=
-CLIP   := $(VENV)/demo.mp4
 
 .PHONY: run test system lint homeassistant check clean
 
-run: $(STAMP) $(if $(SOURCE)$(CONFIG),,$(CLIP))
+run: $(STAMP)
 	$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
 	    $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
@@ -41,9 +40,6 @@ homeassistant: $(STAMP)
 	$(BIN)/python -m tools.homeassistant | $(VENV)-ha/bin/python tools/homeassistant/check.py
 
 check: lint test system
-
-$(CLIP): $(STAMP) tools/demo/__main__.py
-	$(BIN)/python -m tools.demo $@
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

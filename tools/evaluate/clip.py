@@ -1,0 +1,126 @@
+"""Accuracy of the whole pipeline on a rendered clip: `edged infer` on the file, against what is true of every frame.
+
+A subject counts when enough of it shows; it is found when a box of its class overlaps it with an IoU of 0.5 or more,
+each box taken once. Keypoints count when they are visible; those of subjects that were not found are wrong.
+People: PCK@0.2 of the torso (right shoulder to left hip, LSP). Horses: PCK@0.1 of the box's longer side, as on
+photographs, and PCK@0.2 of the torso (neck to root of the tail).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edged.frame import XY
+from engines.schema import SCHEMAS
+from tools.evaluate.pck import F64, pck, torso
+
+SHOWS = 0.3  # share of a subject's pixels that must show for it to count
+OVERLAP = 0.5  # IoU from which a box is the subject's
+SCHEMA = {"horse": "ap10k-17", "person": "lsp-14"}
+TORSO = {"horse": ("neck", "root_of_tail"), "person": ("right_shoulder", "left_hip")}
+LIMIT_S = 600
+
+
+class Pair(NamedTuple):
+    """A subject of one frame, and what was said about it."""
+
+    truth: dict[str, Any]
+    found: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How well one class was seen in a clip."""
+
+    kind: str
+    subjects: int
+    recall: float  # share of the subjects that were found
+    precision: float  # share of the boxes that lie on a subject, however little of it shows
+    pck: dict[str, float]
+
+
+def infer(clip: Path, *options: str) -> list[dict[str, Any]]:
+    """The `poses` message of every frame, as `edged` publishes them."""
+    command = [sys.executable, "-m", "edged", "infer", "--jsonl", *options, str(clip)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def truth_of(clip: Path) -> list[list[dict[str, Any]]]:
+    """The subjects of every frame, as `tools.synth` writes them beside a clip."""
+    document = json.loads(gzip.decompress(clip.with_suffix(".json.gz").read_bytes()))
+    frames: list[list[dict[str, Any]]] = document["frames"]
+    return frames
+
+
+def score(frames: Sequence[Sequence[dict[str, Any]]], messages: Sequence[dict[str, Any]], kind: str) -> Score:
+    """One class over the frames; message i is about frame i."""
+    pairs: list[Pair] = []
+    boxes = 0
+    stray = 0
+    for truths, message in zip(frames, messages, strict=True):
+        mine = [t for t in truths if t["class"] == kind]
+        said = [s for s in message["subjects"] if s["class"] == kind]
+        matched = matches(mine, said)
+        boxes, stray = boxes + len(said), stray + len(said) - sum(pair.found is not None for pair in matched)
+        pairs += [pair for pair in matched if pair.truth["visible"] >= SHOWS]
+    found = sum(pair.found is not None for pair in pairs)
+    precision = 1 - stray / boxes if boxes else float("nan")
+    return Score(kind=kind, subjects=len(pairs), recall=found / max(len(pairs), 1), precision=precision, pck=_pck(pairs, kind))
+
+
+def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) -> list[Pair]:
+    """Every subject with its box, best overlaps first, each box once."""
+    overlaps = sorted(((_iou(t, s), i, j) for i, t in enumerate(truths) for j, s in enumerate(said)), reverse=True)
+    box_of: dict[int, int] = {}
+    for iou, i, j in overlaps:
+        if iou >= OVERLAP and i not in box_of and j not in box_of.values():
+            box_of[i] = j
+    return [Pair(truth, said[box_of[i]] if i in box_of else None) for i, truth in enumerate(truths)]
+
+
+def _iou(truth: dict[str, Any], said: dict[str, Any]) -> float:
+    """A truth's box has two corners, a message's a corner, width and height."""
+    a, (x, y, w, h) = np.array(truth["box"]), said["box"]
+    b = np.array([x, y, x + w, y + h])
+    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
+    shared = float(sides.prod())
+    return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
+
+
+def _pck(pairs: Sequence[Pair], kind: str) -> dict[str, float]:
+    if not pairs:
+        return {}
+    names = SCHEMAS[SCHEMA[kind]].keypoints
+    truth = np.array([pair.truth["keypoints"][SCHEMA[kind]] for pair in pairs], np.float64)
+    found = np.array([_points(pair, len(names)) for pair in pairs])
+    seen = truth[..., 2] == 2
+    length_px, counted = torso(truth[..., XY], seen, (names.index(TORSO[kind][0]), names.index(TORSO[kind][1])))
+    out = {"PCK@0.2 torso": pck(found, truth[..., XY], counted, length_px, 0.2)}
+    if kind == "horse":
+        boxes = np.array([pair.truth["box"] for pair in pairs])
+        side_px = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        out["PCK@0.1 box side"] = pck(found, truth[..., XY], seen, side_px, 0.1)
+    return out
+
+
+def _points(pair: Pair, count: int) -> F64:
+    """(K, 2) what was found; NaN where nothing was."""
+    if pair.found is None:
+        return np.full((count, 2), np.nan)
+    return np.array([[np.nan if v is None else v for v in point[:2]] for point in pair.found["keypoints"]], np.float64)
+
+
+def report(clip: Path, *options: str) -> list[Score]:
+    """Both classes on one clip with its truth."""
+    frames, messages = truth_of(clip), infer(clip, *options)
+    return [score(frames, messages, kind) for kind in SCHEMA]
