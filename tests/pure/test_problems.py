@@ -1,0 +1,67 @@
+"""Figures become problems, with a beginning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edged.problems import Watchlist
+
+BOX = {
+    "disk_used_percent": 50.0,
+    "memory_free_mb": 4000,
+    "memory_total_mb": 8000,
+    "temperature_c": 50.0,
+    "throttling": None,
+}
+
+
+def body(*, synced: bool = True, cameras: dict[str, Any] | None = None, **box: Any) -> dict[str, Any]:
+    return {"box": {**BOX, **box}, "clock": {"synced": synced}, "cameras": cameras or {}}
+
+
+def found(watchlist: Watchlist, figures: dict[str, Any], at_ns: int = 0) -> list[tuple[str, str, int]]:
+    return [(problem.what, problem.where, since) for problem, since in watchlist.update(figures, at_ns)]
+
+
+def test_a_healthy_box_has_none() -> None:
+    assert found(Watchlist(), body()) == []
+
+
+def test_a_figure_that_is_not_known_is_no_problem() -> None:
+    assert found(Watchlist(), body(disk_used_percent=None, temperature_c=None)) == []
+
+
+def test_a_problem_keeps_its_beginning_while_it_lasts() -> None:
+    watchlist = Watchlist()
+    assert found(watchlist, body(disk_used_percent=96), 5) == [("disk-nearly-full", "box", 5)]
+    assert found(watchlist, body(disk_used_percent=97), 9) == [("disk-nearly-full", "box", 5)]
+
+
+def test_a_figure_near_its_limit_does_not_flicker() -> None:
+    watchlist = Watchlist()
+    assert found(watchlist, body(temperature_c=88)) == []
+    assert found(watchlist, body(temperature_c=91))
+    assert found(watchlist, body(temperature_c=88))
+    assert found(watchlist, body(temperature_c=84)) == []
+    assert found(watchlist, body(temperature_c=88)) == []
+
+
+def test_little_memory_is_a_problem() -> None:
+    assert found(Watchlist(), body(memory_free_mb=300)) == [("memory-nearly-full", "box", 0)]
+
+
+def test_throttling_and_over_current_are_two_problems() -> None:
+    throttling = {"now": ["cpu-throttle-alert"], "events": 3}
+    assert [what for what, *_ in found(Watchlist(), body(throttling=throttling))] == ["throttled", "over-current"]
+
+
+def test_a_lost_camera_is_named_with_its_reason() -> None:
+    cameras = {"a": {"state": "lost", "reason": "unplugged", "degraded_share": None}}
+    ((problem, _),) = Watchlist().update(body(cameras=cameras), 0)
+    assert (problem.what, problem.where, problem.detail) == ("camera-lost", "a", "unplugged")
+
+
+def test_a_view_that_is_mostly_not_believed_is_a_problem() -> None:
+    cameras = {"a": {"state": "online", "reason": "", "degraded_share": 0.6}}
+    ((problem, _),) = Watchlist().update(body(cameras=cameras), 0)
+    assert (problem.what, problem.detail) == ("view-degraded", "60% of the frames are not believed")
