@@ -105,6 +105,7 @@ Topic = Annotated[
 ]
 File = Annotated[Path, AfterValidator(_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
+Verb = Literal["snapshot", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
 Extent = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]
 Box = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
@@ -251,6 +252,33 @@ class HomeAssistant(Section):
     prefix: Topic = Field("homeassistant", description="Discovery prefix, as set in Home Assistant.")
 
 
+class Prometheus(Section):
+    """Health as metrics over HTTP, for those who scrape."""
+
+    enabled: Flag = Field(False, description="Serve http://HOST:PORT/metrics.")
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; nothing asks for a password."
+    )
+    port: Int = Field(9464, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+
+
+class Commands(Section):
+    """What the box may be told to do over MQTT. With an empty list it does not even listen."""
+
+    allow: tuple[Verb, ...] = Field(
+        ("acknowledge", "snooze"),
+        description="Commands obeyed. Those two only answer an alert; the others show or change more of the box.",
+        examples=[["acknowledge", "snooze", "restart-camera", "reload"]],
+    )
+    snapshot_kb: Int = Field(
+        256,
+        ge=16,
+        le=16384,
+        json_schema_extra=unit("kB"),
+        description="Largest picture sent; a larger one is made coarser, then smaller, until it fits.",
+    )
+
+
 class Intrinsics(Section):
     """Pinhole camera model, in pixels of the upright camera image; for metric results."""
 
@@ -332,6 +360,9 @@ class Camera(Section):
         description="x0 y0 x1 y1 of the part that is looked at. Left out: all of it.",
         examples=[[0, 120, 1280, 720]],
     )
+    images: Flag = Field(
+        False, description="Pictures of this camera may leave the box, for whom `commands.allow` lets have them."
+    )
     masks: tuple[Polygon, ...] = Field(
         (),
         json_schema_extra=unit("px"),
@@ -398,8 +429,15 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     publish: Publish = Publish()
     homeassistant: HomeAssistant = HomeAssistant()
+    prometheus: Prometheus = Prometheus()
+    commands: Commands = Commands()
     cameras: dict[Name, Camera] = Field(
         {},
         json_schema_extra={"additionalProperties": False},
         description="The cameras, by name; the name is a topic level.",
     )
+
+    @property
+    def in_use(self) -> dict[str, Camera]:
+        """The cameras that are enabled, by name."""
+        return {name: camera for name, camera in self.cameras.items() if camera.enabled}

@@ -14,6 +14,7 @@ from edged import __version__, config, loop, message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.planes import Engines, engines_of
+from edged.adapters.prometheus import Metrics
 from edged.alerts import RULES
 from edged.announce import Announcer
 from edged.capture import Intake
@@ -25,6 +26,7 @@ from edged.errors import ConfigError
 from edged.health import CameraView, Health
 from edged.identity import device_id
 from edged.message import Stamps
+from edged.metrics import exposition
 from edged.report import Reporter
 from edged.scenes import Glance, Scenes
 
@@ -70,6 +72,8 @@ class Daemon:
             state / "announced.json",
             enabled=settings.homeassistant.enabled,
         )
+        self._pulse_now: Mapping[str, Any] = {}
+        self._metrics: Metrics | None = None
         self._closing = threading.Event()
         self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
 
@@ -78,6 +82,8 @@ class Daemon:
             if camera.fixed:
                 log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, camera.fixed.label)
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
+        if (scraped := self._settings.prometheus).enabled:
+            self._metrics = Metrics(scraped.host, scraped.port, lambda: exposition(self._pulse_now))
         self._announcer.start()
         self._intake.start()
         self.scenes.start()
@@ -99,6 +105,8 @@ class Daemon:
     def close(self) -> None:
         """Stop the cameras and the pulse; the health published last has every frame accounted for."""
         self._announcer.close()
+        if self._metrics is not None:
+            self._metrics.close()
         self._intake.close()
         self.scenes.close()
         self._closing.set()
@@ -123,8 +131,8 @@ class Daemon:
         """At once, then at every interval, and once more when everything has stopped."""
         stopped = False
         while True:
-            body = self._health(self.views(), self._bus.figures, self._models())
-            self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, body))
+            self._pulse_now = self._health(self.views(), self._bus.figures, self._models())
+            self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, self._pulse_now))
             if stopped:
                 return
             stopped = self._closing.wait(self._settings.publish.health_s)
