@@ -267,8 +267,8 @@ class Commands(Section):
 
     allow: tuple[Verb, ...] = Field(
         ("acknowledge", "snooze"),
-        description="Commands obeyed. Those two only answer an alert; the others show or change more of the box.",
-        examples=[["acknowledge", "snooze", "restart-camera", "reload"]],
+        description="Commands obeyed. These two only answer an alert; `snapshot` and `diagnose` show more of the box, "
+        "`restart-camera`, `set-rate` and `reload` change what it does.",
     )
     snapshot_kb: Int = Field(
         256,
