@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edged.adapters.mqtt_v5 import Aliases, Terms, of_letter, of_session, terms
+from edged.adapters.mqtt_v5 import Aliases, Terms, of_letter, of_session, of_will, terms
 from edged.config import Mqtt, Tls
 from edged.errors import BrokerLost, ConfigError
 from edged.outbox import Letter
@@ -150,8 +149,8 @@ class Link:
             return
         channel, topic, properties = letter.channel, letter.topic, None
         if self.version == "5":
-            properties = of_letter(letter)
-            topic = self._aliases.shorten(letter, properties)
+            topic, alias = self._aliases.shorten(letter)
+            properties = of_letter(letter, alias)
         info = self._client.publish(topic, letter.payload, channel.qos, channel.retain, properties)
         if channel.qos:
             self._progress_s = self._progress_s if self._unacknowledged else time.monotonic()
@@ -218,7 +217,7 @@ class Link:
         if self._broker.tls.enabled:
             client.tls_set_context(tls_context(self._broker.tls))
         if will is not None:
-            properties = of_letter(will, PacketTypes.WILLMESSAGE) if self.version == "5" else None
+            properties = of_will(will) if self.version == "5" else None
             client.will_set(will.topic, will.payload, will.channel.qos, will.channel.retain, properties)
         return client
 

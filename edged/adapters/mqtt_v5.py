@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -50,13 +51,14 @@ class Aliases:
         self._most = most
         self._numbers: dict[str, int] = {}
 
-    def shorten(self, letter: Letter, properties: Properties) -> str:
-        """The topic to send; empty once its number, put into the properties, says it."""
+    def shorten(self, letter: Letter) -> tuple[str, int | None]:
+        """The topic to send and its number, if it has one; the topic is empty once the broker knows the number."""
         known = self._numbers.get(letter.topic)
-        if known is None and (letter.channel.qos or len(self._numbers) >= self._most):
-            return letter.topic
-        properties.TopicAlias = known or self._numbers.setdefault(letter.topic, len(self._numbers) + 1)
-        return "" if known else letter.topic
+        if known is not None:
+            return "", known
+        if letter.channel.qos or len(self._numbers) >= self._most:
+            return letter.topic, None
+        return letter.topic, self._numbers.setdefault(letter.topic, len(self._numbers) + 1)
 
 
 def of_session() -> Properties:
@@ -66,13 +68,32 @@ def of_session() -> Properties:
     return properties
 
 
-def of_letter(letter: Letter, packet: int = PacketTypes.PUBLISH) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    properties.PayloadFormatIndicator = int(letter.content == JSON)
-    properties.ContentType = letter.content
-    properties.UserProperty = ("schema", f"{letter.channel.name}/{VERSION}")
-    if (left_s := letter.left_s(time.monotonic_ns())) is not None:
-        properties.MessageExpiryInterval = max(1, math.ceil(left_s))
-    if letter.correlation is not None:
-        properties.CorrelationData = letter.correlation
+def of_letter(letter: Letter, alias: int | None = None) -> Properties:
+    left_s = letter.left_s(time.monotonic_ns())
+    expiry_s = None if left_s is None else max(1, math.ceil(left_s))
+    return _publish(letter.channel.name, letter.content, expiry_s, letter.correlation, alias)
+
+
+@lru_cache(maxsize=256)  # most messages of a camera are alike in this
+def _publish(
+    schema: str, content: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
+) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = int(content == JSON)
+    properties.ContentType = content
+    properties.UserProperty = ("schema", f"{schema}/{VERSION}")
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    if alias is not None:
+        properties.TopicAlias = alias
+    return properties
+
+
+def of_will(will: Letter) -> Properties:
+    properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = int(will.content == JSON)
+    properties.ContentType = will.content
+    properties.UserProperty = ("schema", f"{will.channel.name}/{VERSION}")
     return properties

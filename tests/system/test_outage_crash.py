@@ -1,0 +1,128 @@
+"""The daemon is killed at random instants, again and again: what was on disk arrives, in order, doubles by their id.
+
+EDGED_CRASHES sets how many times; 300 take some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import LIMIT_S, Listener, Mosquitto, until
+
+log = logging.getLogger(__name__)
+
+CRASHES = int(os.environ.get("EDGED_CRASHES", "40"))
+LONGEST_S = 0.5  # of a life: starting, connecting, draining and publishing all happen in it
+STRIDE = 1_000_000  # numbers of one life
+
+NURSERY = """
+import os, random, signal, sys, time
+from functools import partial
+from pathlib import Path
+from edged import message, topics
+from edged.adapters.bus_mqtt import MqttBus
+from edged.clock import Clock
+from edged.config import Mqtt, Publish
+
+def new_bus(stamps):
+    return MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, stamps), Publish(), Path(sys.argv[2]))
+
+def live(number):
+    random.seed()
+    stamps = message.Stamps(Clock())
+    bus = new_bus(stamps)
+    while True:
+        topic = random.choice((topics.ALERT, topics.STATE)).at(camera="a")
+        bus.publish(topic, {**stamps(topic), "id": message.new_id(), "n": number})
+        if random.random() < 0.5:
+            while bus.figures["stored"]["unwritten"]:
+                time.sleep(0.0005)
+            os.write(1, b"written %d\\n" % number)
+        number += 1
+        time.sleep(random.choice((0, 0, 0.001, 0.01)))
+
+def empty():
+    bus = new_bus(message.Stamps(Clock()))
+    while not bus.connected or bus.tally.waiting:
+        time.sleep(0.05)
+    os.write(1, b"torn %d\\n" % bus.figures["stored"]["torn"])
+    bus.close()
+
+for line in sys.stdin:
+    first, seconds = line.split()
+    child = os.fork()
+    if child == 0:
+        live(int(first)) if float(seconds) else empty()
+        os._exit(0)
+    if float(seconds):
+        time.sleep(float(seconds))
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.write(1, b"dead 0\\n")
+"""
+
+
+class Nursery:
+    """Lives of a publisher, one after the other; each takes over what the one before left."""
+
+    def __init__(self, port: int, keep: Path) -> None:
+        command = (sys.executable, "-c", NURSERY, str(port), str(keep))
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def live(self, first: int, seconds: float) -> list[tuple[str, int]]:
+        """One life, killed after so long; 0: it publishes nothing and ends when its store is empty. What it said."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{first} {seconds}\n")
+        said = []
+        for line in self._process.stdout:
+            word, number = line.split()
+            if word == "dead":
+                break
+            said.append((word, int(number)))
+        return said
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=LIMIT_S)
+
+
+@pytest.fixture
+def nursery(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Nursery]:
+    nursery = Nursery(mosquitto.port, tmp_path / "outbox.db")
+    yield nursery
+    nursery.close()
+
+
+def test_what_was_written_survives_every_crash(
+    mosquitto: Mosquitto, nursery: Nursery, listen: Callable[..., Listener]
+) -> None:
+    reader = listen(mosquitto.port, "edged/box/cam/#")
+    written: set[int] = set()
+    for life in range(CRASHES):
+        said = nursery.live(life * STRIDE, random.uniform(0.001, LONGEST_S))
+        written.update(number for _, number in said)
+    assert nursery.live(0, 0) == [("torn", 0)]
+    assert len(written) > CRASHES
+    until(lambda: {number for number, _ in arrived(reader)} >= written)
+    pairs = set(arrived(reader))
+    assert len({number for number, _ in pairs}) == len({name for _, name in pairs}) == len(pairs)
+    first = list(dict.fromkeys(number for number, _ in arrived(reader)))
+    assert first == sorted(first)
+    doubles = len(arrived(reader)) - len(pairs)
+    log.info("%d crashes, %d known written, %d arrived, %d twice", CRASHES, len(written), len(pairs), doubles)
+
+
+def arrived(reader: Listener) -> list[tuple[int, str]]:
+    """Number and id of everything, as it came."""
+    bodies = [json.loads(message.payload) for message in list(reader.messages)]
+    return [(body["n"], body["id"]) for body in bodies]

@@ -1,0 +1,172 @@
+"""`python -m tools.mqtt_bench`: what publishing costs, and how long a message takes to a subscriber, on this machine.
+
+The daemon's own bus, a mosquitto of its own on loopback, and a subscriber in another process. Both ends read
+CLOCK_MONOTONIC, so the time from `publish` to subscriber is one subtraction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edged import message, topics
+from edged.adapters.bus_mqtt import MqttBus
+from edged.adapters.mqtt_link import Message
+from edged.adapters.mqtt_listen import listen
+from edged.clock import Clock
+from edged.config import Mqtt, Publish
+from edged.frame import Clarity, Result, Subject
+from edged.message import Stamps
+from edged.units import ms
+
+FIRST = b'{"sent_ns":'  # how every message of this bench begins
+HORSE_POINTS = 17
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.mqtt_bench", description=__doc__)
+    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--rate-hz", type=float, default=30)
+    parser.add_argument("--subjects", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=20)
+    args = parser.parse_args()
+    with mosquitto() as port, tempfile.TemporaryDirectory() as folder, subscriber(port) as arrivals:
+        stamps = Stamps(Clock())
+        bus = MqttBus(
+            Mqtt(port=port), "bench", lambda state: message.presence(stamps, state), Publish(), Path(folder) / "keep"
+        )
+        bodies = [message.poses(stamps, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
+        time.sleep(1)
+        idle = cpu_share(lambda: None, args.rate_hz, args.seconds / 4)
+        one = cpu_share(lambda: publish(bus, bodies[:1]), args.rate_hz, args.seconds)
+        time.sleep(1)
+        arrivals()  # those of one camera are not asked for
+        every = cpu_share(lambda: publish(bus, bodies), args.rate_hz, args.seconds)
+        time.sleep(1)
+        late_ms = arrivals()
+        bus.close()
+    show(args, late_ms, {"1 camera": one - idle, f"{args.cameras} cameras": every - idle})
+
+
+def show(args: argparse.Namespace, late_ms: list[float], shares: dict[str, float]) -> None:
+    p50, p95, p99, worst = np.percentile(late_ms, [50, 95, 99, 100])
+    sent = round(args.seconds * args.rate_hz) * args.cameras
+    print(f"{args.cameras} cameras x {args.rate_hz:g} Hz, {args.subjects} subjects: {len(late_ms)} of {sent} arrived")
+    print(f"publish to subscriber: p50 {p50:.2f} ms, p95 {p95:.2f} ms, p99 {p99:.2f} ms, max {worst:.2f} ms")
+    for what, share in shares.items():
+        print(f"encoding and sending, {what}: {100 * share:.2f} % of a core")
+
+
+def publish(bus: MqttBus, bodies: Sequence[Mapping[str, Any]]) -> None:
+    for body in bodies:
+        bus.publish(topics.POSES.at(camera=body["camera"]), {"sent_ns": time.monotonic_ns(), **body})
+
+
+def cpu_share(act: Callable[[], None], rate_hz: float, seconds: float) -> float:
+    """Process time per wall time while acting so often."""
+    start_s, cpu_s = time.monotonic(), time.process_time()
+    for turn in range(round(seconds * rate_hz)):
+        time.sleep(max(0.0, start_s + turn / rate_hz - time.monotonic()))
+        act()
+    return (time.process_time() - cpu_s) / (time.monotonic() - start_s)
+
+
+def result(camera: str, subjects: int) -> Result:
+    rng = np.random.default_rng(1)
+    now_ns = time.monotonic_ns()
+    seen = tuple(
+        Subject(
+            id=number,
+            label="horse",
+            score=0.9,
+            xyxy=np.array([10, 20, 300, 400], np.float32),
+            keypoints=(rng.random((HORSE_POINTS, 3)) * [640, 480, 1]).astype(np.float32),
+            smoothed=None,
+            schema="ap10k-17",
+            carried=False,
+        )
+        for number in range(subjects)
+    )
+    return Result(
+        camera=camera,
+        seq=0,
+        captured_ns=now_ns,
+        done_ns=now_ns,
+        size_wh=(640, 480),
+        subjects=seen,
+        clarity=Clarity(brightness=100, contrast=50, sharpness=0.1),
+        stage_ns={},
+    )
+
+
+@contextmanager
+def mosquitto() -> Iterator[int]:
+    """Its port. Without `set_tcp_nodelay` it holds every second small message back for 40 ms."""
+    binary = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if binary is None:
+        sys.exit("mosquitto is not installed (apt-get install mosquitto)")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+        conf.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
+        conf.flush()
+        broker = subprocess.Popen([binary, "-c", conf.name], stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        yield port
+        broker.terminate()
+        broker.wait(10)
+
+
+@contextmanager
+def subscriber(port: int) -> Iterator[Callable[[], list[float]]]:
+    """A process that listens; what is yielded returns how late in ms everything since the last call came."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_listen, args=(port, theirs), daemon=True)
+    process.start()
+    ours.recv()
+
+    def arrivals() -> list[float]:
+        ours.send(None)
+        late_ms: list[float] = ours.recv()
+        return late_ms
+
+    yield arrivals
+    process.terminate()
+    process.join(10)
+
+
+def _listen(port: int, parent: Connection) -> None:
+    late_ms: list[float] = []
+
+    def on_message(arrived: Message) -> None:
+        if arrived.payload.startswith(FIRST):
+            sent_ns = int(arrived.payload[len(FIRST) : arrived.payload.index(b",")])
+            late_ms.append(ms(time.monotonic_ns() - sent_ns))
+
+    def answer() -> None:
+        while True:
+            parent.recv()
+            parent.send(late_ms.copy())
+            late_ms.clear()
+
+    threading.Thread(target=answer, daemon=True).start()
+    listen(Mqtt(port=port), "edged/bench/cam/#", on_message, parent.send, threading.Event())
+
+
+if __name__ == "__main__":
+    main()
