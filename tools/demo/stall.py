@@ -11,12 +11,12 @@ from tools.synth import horse, person, stall
 from tools.synth.camera import Camera, Sensor
 from tools.synth.horse_coat import COATS
 from tools.synth.person import Outfit
-from tools.synth.scatter import infrared
+from tools.synth.surroundings import infrared
 from tools.synth.shade import Light
 from tools.synth.stage import Stage
 from tools.synth.story import Act, Horse, Walker
 from tools.synth.truth import Truth
-from tools.synth.types import F32, U8
+from tools.synth.types import U8, f32
 
 SIZE_WH, FPS, FINER, CRF = (640, 360), 15, 2.0, 23
 DAY_S, NIGHT_S = 10.6, 9.4
@@ -29,19 +29,20 @@ GROOM = Outfit(headwear="tail", top=(44, 78, 118), trousers=(66, 60, 58), hair=(
 WATCHMAN = Outfit(headwear="cap", top=(150, 140, 128), trousers=(110, 108, 104), hat=(60, 58, 56))
 
 
-def _rgb(r: float, g: float, b: float) -> F32:
-    return np.array([r, g, b], np.float32)
-
-
 def _daylight() -> Light:
-    none = np.zeros(3, np.float32)
-    sun_to = _rgb(-0.45, -0.55, 0.85) / np.float32(1.11)
-    haze = np.array([0.6, 0.6, 0.6, 0.0], np.float32)
-    return Light(sun_to, _rgb(1.9, 1.75, 1.5), _rgb(0.50, 0.54, 0.60), _rgb(0.36, 0.31, 0.24), none, none, haze)
+    return Light(
+        sun_to=f32((-0.405, -0.495, 0.766)),
+        sun=f32((1.9, 1.75, 1.5)),
+        sky=f32((0.50, 0.54, 0.60)),
+        ground=f32((0.36, 0.31, 0.24)),
+        lamp_at=f32((0, 0, 0)),
+        lamp=f32((0, 0, 0)),
+        haze=f32((0, 0, 0, 0)),
+    )
 
 
 def _horse(rng: np.random.Generator, acts: list[Act], xy: tuple[float, float], *, night: bool) -> Horse:
-    body = horse.build(rng, PALE_BAY if night else BAY, SHAPE, night)
+    body = horse.build(rng, PALE_BAY if night else BAY, SHAPE, infrared=night)
     return Horse(body=body, acts=acts, start_xy=xy, heading=float(np.radians(194)))
 
 

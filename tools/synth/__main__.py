@@ -1,7 +1,7 @@
 """Renders pictures with their truth.
 
-    python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--kinds horse,person,both,empty]
-    python -m tools.synth stills OUT
+python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--kinds horse,person,both,empty]
+python -m tools.synth stills OUT
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ EVERY = 200  # pictures between two lines of progress
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.synth", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.synth", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     commands = parser.add_subparsers(required=True)
     data = commands.add_parser("dataset", help="random pictures and one truth.json")
     data.add_argument("out", type=Path)
@@ -56,7 +58,11 @@ def dataset(arguments: argparse.Namespace) -> None:
     began = time.monotonic()
     for done, number in enumerate(range(arguments.first, arguments.first + arguments.count), 1):
         rng = np.random.default_rng([arguments.seed, number, 1])
-        kind = str(rng.choice(list(arguments.shares), p=np.array(list(arguments.shares.values())) / sum(arguments.shares.values())))
+        kind = str(
+            rng.choice(
+                list(arguments.shares), p=np.array(list(arguments.shares.values())) / sum(arguments.shares.values())
+            )
+        )
         image, truths = synth.scene(arguments.seed, number, arguments.size, kind)
         name = f"{number:06d}.{arguments.format}"
         _write(images / name, image, int(rng.integers(45, 96)))

@@ -12,7 +12,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from tools.synth.shade import Eye
-from tools.synth.types import F32, F64, U8
+from tools.synth.types import F32, F64, U8, f32
 
 XYZ: TypeAlias = tuple[float, float, float]
 
@@ -59,13 +59,14 @@ class Camera:
         """Where in the undistorted picture the lens takes a pixel of the picture from."""
         middle = np.array(size_wh) / 2
         offset = (xy - middle) / np.linalg.norm(middle)
-        return middle + (xy - middle) * (1 + self.barrel * ((offset**2).sum(axis=-1, keepdims=True) - 0.6))
+        moved: F64 = middle + (xy - middle) * (1 + self.barrel * ((offset**2).sum(axis=-1, keepdims=True) - 0.6))
+        return moved
 
     def bent(self, xy: F64, size_wh: tuple[int, int]) -> F64:
         """Where a point of the undistorted picture appears: `sources` backwards."""
-        out = xy.copy()
+        out: F64 = xy.copy()
         for _ in range(5):
-            out = out + (xy - self.sources(out, size_wh))
+            out += xy - self.sources(out, size_wh)
         return out
 
 
@@ -128,10 +129,10 @@ def _grain(size_px: float) -> F32:
 def _mix(infrared: bool, saturation: float, warmth: float) -> F32:
     """(3, 3) BGR to BGR."""
     if infrared:
-        return np.tile(np.float32([0.25, 0.45, 0.30]), (3, 1))
+        return np.tile(f32([0.25, 0.45, 0.30]), (3, 1))
     third = np.full((3, 3), 1 / 3, np.float32)
     mixed = third + saturation * (np.eye(3, dtype=np.float32) - third)
-    return np.asarray(np.float32([[1 / warmth], [1.0], [warmth]]) * mixed, np.float32)
+    return np.asarray(f32([[1 / warmth], [1.0], [warmth]]) * mixed, np.float32)
 
 
 @njit(parallel=True, fastmath=True, cache=True)

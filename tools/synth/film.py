@@ -33,7 +33,9 @@ class Film:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
         self._file.mux(self._stream.encode(frame))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self._file.mux(self._stream.encode())
         self._file.close()
 

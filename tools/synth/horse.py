@@ -52,10 +52,7 @@ BONES = [
     Bone(name="poll", parent="crest", joint=(0.88, 0.0, 1.73)),
     Bone(name="head", parent="poll", joint=(1.03, 0.0, 1.86)),
     Bone(name="lip", parent="head", joint=(1.16, 0.0, 1.66)),
-    *(
-        Bone(name=f"tail{i}", parent=f"tail{i - 1}" if i else "pelvis", joint=joint)
-        for i, joint in enumerate(_TAIL)
-    ),
+    *(Bone(name=f"tail{i}", parent=f"tail{i - 1}" if i else "pelvis", joint=joint) for i, joint in enumerate(_TAIL)),
     *_leg_bones("left"),
     *_leg_bones("right"),
 ]
@@ -137,7 +134,7 @@ def build(rng: np.random.Generator, coat: Coat, shape: int = 0, infrared: bool =
     cones = list(_shaped(shape))
     vertices, normals, triangles, hide = _hide(shape)
     colours = horse_coat.paint(coat, vertices, float(rng.uniform(0, 90)))
-    horn = (vertices[triangles, 2].max(axis=1) < 0.085)
+    horn = vertices[triangles, 2].max(axis=1) < 0.085
     body = geometry.of(vertices, normals, triangles, Stuff.COAT, colours)
     body = body._replace(stuff=np.where(horn, Stuff.HOOF, Stuff.COAT).astype(np.int32))
     side = 1.0 if rng.random() < 0.5 else -1.0
@@ -184,8 +181,10 @@ def _group(cone: Cone) -> str:
         if cone.bone in bones:
             return group
     upper = ("shoulder", "thigh", "arm")
-    return "head" if "head" in cone.bone or "lip" in cone.bone or "ear" in cone.bone else (
-        "trunk" if cone.bone.split("_")[-1] in upper else "leg"
+    return (
+        "head"
+        if "head" in cone.bone or "lip" in cone.bone or "ear" in cone.bone
+        else ("trunk" if cone.bone.split("_")[-1] in upper else "leg")
     )
 
 

@@ -10,7 +10,7 @@ from tools.synth import geometry
 from tools.synth.flesh import Cone, push_out
 from tools.synth.geometry import RGB, Mesh, Stuff, linear
 from tools.synth.shade import lumps
-from tools.synth.types import F32, F64
+from tools.synth.types import F32, F64, f32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def _white(coat: Coat, at: F32, tone: F32, seed: float) -> F32:
     wobble = 0.03 * (lumps(at, 16.0, seed + 5) - 0.5)
     white = np.zeros(len(at), np.float32)
     if coat.patches:
-        share = lumps(at * np.float32([1, 0.6, 1]), 2.3, seed + 9) + 0.25 * (lumps(at, 7.0, seed) - 0.5)
+        share = lumps(at * f32([1, 0.6, 1]), 2.3, seed + 9) + 0.25 * (lumps(at, 7.0, seed) - 0.5)
         white = np.maximum(white, _step(share, 1 - coat.patches - 0.015, 1 - coat.patches + 0.015) * (1 - _is_head(at)))
     for fore, left, height in zip((1, 1, 0, 0), (1, 0, 1, 0), coat.socks, strict=True):
         limb = ((x > 0) == bool(fore)) & ((y > 0) == bool(left)) & (np.abs(y) > 0.03)
@@ -92,7 +92,7 @@ _FACE = np.array([0.33, 0.0, -0.39]) / np.hypot(0.33, 0.39)  # from the poll to 
 
 
 def _head_along(at: F32) -> F32:
-    return np.asarray((at - np.float32([1.05, 0, 1.86])) @ _FACE.astype(np.float32))
+    return np.asarray((at - f32([1.05, 0, 1.86])) @ _FACE.astype(np.float32))
 
 
 def _is_head(at: F32) -> F32:
@@ -101,8 +101,8 @@ def _is_head(at: F32) -> F32:
 
 def _above_face(at: F32) -> F32:
     """How far before the face's midline a point lies."""
-    normal = np.float32([-_FACE[2], 0, _FACE[0]])
-    return np.asarray((at - np.float32([1.05, 0, 1.86])) @ normal - 0.045)
+    normal = f32([-_FACE[2], 0, _FACE[0]])
+    return np.asarray((at - f32([1.05, 0, 1.86])) @ normal - 0.045)
 
 
 def mane(coat: Coat, flesh: list[Cone], rng: np.random.Generator, length: float, side: float) -> tuple[Mesh, F32]:

@@ -16,7 +16,16 @@ def _pitch(**degrees: float) -> dict[str, tuple[float, float, float]]:
     return {name: (0.0, angle, 0.0) for name, angle in degrees.items()}
 
 
-def _fore(side: str, shoulder: float, arm: float, forearm: float, cannon: float, pastern: float, hoof: float = 0, out: float = 0) -> Turns:
+def _fore(
+    side: str,
+    shoulder: float,
+    arm: float,
+    forearm: float,
+    cannon: float,
+    pastern: float,
+    hoof: float = 0,
+    out: float = 0,
+) -> Turns:
     roll = out if side == "left" else -out
     return {
         f"{side}_shoulder": (0, shoulder, 0),
@@ -28,7 +37,9 @@ def _fore(side: str, shoulder: float, arm: float, forearm: float, cannon: float,
     }
 
 
-def _hind(side: str, thigh: float, gaskin: float, cannon: float, pastern: float, hoof: float = 0, out: float = 0) -> Turns:
+def _hind(
+    side: str, thigh: float, gaskin: float, cannon: float, pastern: float, hoof: float = 0, out: float = 0
+) -> Turns:
     roll = out if side == "left" else -out
     return {
         f"{side}_thigh": (roll, thigh, 0),
@@ -190,7 +201,11 @@ def walk(phase: float) -> Pose:
             turns.update(_hind(side, thigh, 6 * reach + 34 * lift, -8 * reach - 34 * lift, 2 + 36 * lift, 10 * lift))
     nod = 4 * np.sin(4 * np.pi * (phase + 0.1))
     sway = 2.0 * np.sin(2 * np.pi * phase)
-    turns |= {**_neck(12 + nod, 4, 2, -4 - 0.6 * nod, sway), "pelvis": (0.8 * sway, 0, 0.8 * sway), "tail0": (0, 0, 3 * sway)}
+    turns |= {
+        **_neck(12 + nod, 4, 2, -4 - 0.6 * nod, sway),
+        "pelvis": (0.8 * sway, 0, 0.8 * sway),
+        "tail0": (0, 0, 3 * sway),
+    }
     return Pose(behaviour="walking", turns=turns)
 
 

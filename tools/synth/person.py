@@ -170,7 +170,10 @@ def _shaped(shape: int, headwear: str) -> tuple[tuple[str, Cone], ...]:
         return tuple(cones)
     rng = np.random.default_rng([13, shape])
     girth = {group: float(rng.uniform(*limits)) for group, limits in _GIRTHS.items()}
-    return tuple((cover, c._replace(ra=c.ra * girth.get(_group(c), 1.0), rb=c.rb * girth.get(_group(c), 1.0))) for cover, c in cones)
+    return tuple(
+        (cover, c._replace(ra=c.ra * girth.get(_group(c), 1.0), rb=c.rb * girth.get(_group(c), 1.0)))
+        for cover, c in cones
+    )
 
 
 def _group(cone: Cone) -> str:

@@ -32,7 +32,13 @@ def _both_legs(forward: float, knee: float = 4, out: float = 2, foot: float = 0)
 
 
 def _stoop(hips: float, waist: float, chest: float, head: float = 0) -> Turns:
-    return {"hips": (0, hips, 0), "waist": (0, waist, 0), "chest": (0, chest, 0), "neck": (0, 0.5 * head, 0), "head": (0, 0.5 * head, 0)}
+    return {
+        "hips": (0, hips, 0),
+        "waist": (0, waist, 0),
+        "chest": (0, chest, 0),
+        "neck": (0, 0.5 * head, 0),
+        "head": (0, 0.5 * head, 0),
+    }
 
 
 _HANGING = _both_arms(76, 4, 14)
@@ -51,18 +57,45 @@ PHONE = _pose("standing", _both_arms(72, 22, 100, 10), _stoop(0, 4, 6, 34))
 ARMS_UP = _pose("arms raised", _both_arms(-68, 6, 12))
 ONE_UP = _pose("arms raised", _arm("left", -60, 10, 20))
 SPREAD = _pose("arms raised", _both_arms(4, 0, 8), _both_legs(0, 3, 10))
-REACHING = _pose("reaching", _arm("right", 74, 84, 10), _stoop(0, 8, 8, -4), _leg("left", 16, 10), _leg("right", -12, 6))
+REACHING = _pose(
+    "reaching", _arm("right", 74, 84, 10), _stoop(0, 8, 8, -4), _leg("left", 16, 10), _leg("right", -12, 6)
+)
 REACHING_UP = _pose("reaching", _arm("right", 70, 140, 12), _arm("left", 70, 40, 60), _stoop(0, -4, -4, -18))
-GROOMING = _pose("reaching", _arm("right", 74, 78, 40), _arm("left", 60, 50, 40), _stoop(4, 10, 8, 6), _leg("left", 14, 14, 6))
-BENDING = _pose("bending", {"waist": (0, 28, 0), "chest": (0, 24, 0)}, _stoop(38, 26, 20, 10), _both_legs(40, 10, 4), _both_arms(82, 88, 10))
+GROOMING = _pose(
+    "reaching", _arm("right", 74, 78, 40), _arm("left", 60, 50, 40), _stoop(4, 10, 8, 6), _leg("left", 14, 14, 6)
+)
+BENDING = _pose(
+    "bending",
+    {"waist": (0, 28, 0), "chest": (0, 24, 0)},
+    _stoop(38, 26, 20, 10),
+    _both_legs(40, 10, 4),
+    _both_arms(82, 88, 10),
+)
 PICKING = _pose("bending", _stoop(34, 30, 22, 6), _both_legs(66, 58, 6, -24), _both_arms(80, 92, 14))
-SWEEPING = _pose("bending", _stoop(14, 14, 10, 14), _both_legs(18, 14, 6), _arm("left", 66, 42, 40, 14), _arm("right", 70, 60, 20, 20))
+SWEEPING = _pose(
+    "bending",
+    _stoop(14, 14, 10, 14),
+    _both_legs(18, 14, 6),
+    _arm("left", 66, 42, 40, 14),
+    _arm("right", 70, 60, 20, 20),
+)
 SQUATTING = _pose("squatting", _stoop(20, 16, 10, 2), _both_legs(124, 128, 12, -22), _both_arms(70, 66, 40))
-KNEELING = _pose("kneeling", _stoop(6, 10, 8, 12), _leg("left", 88, 92, 6), _leg("right", 2, 96, 4, 40), _both_arms(74, 40, 50))
+KNEELING = _pose(
+    "kneeling", _stoop(6, 10, 8, 12), _leg("left", 88, 92, 6), _leg("right", 2, 96, 4, 40), _both_arms(74, 40, 50)
+)
 SITTING = _pose("sitting", _stoop(-4, 6, 4, 6), _both_legs(86, 84, 6, 0), _both_arms(72, 30, 50))
 SLUMPED = _pose("sitting", _stoop(12, 20, 12, 18), _both_legs(90, 80, 14, 0), _both_arms(68, 50, 60))
-PUSHING = _pose("walking", _stoop(14, 10, 6, -10), _both_arms(70, 62, 30), _leg("left", 26, 14), _leg("right", -22, 16, 2, 10))
-RUNNING = _pose("walking", _stoop(10, 6, 4), _arm("left", 70, -42, 80), _arm("right", 70, 40, 84), _leg("left", 46, 52), _leg("right", -26, 44, 2, 24))
+PUSHING = _pose(
+    "walking", _stoop(14, 10, 6, -10), _both_arms(70, 62, 30), _leg("left", 26, 14), _leg("right", -22, 16, 2, 10)
+)
+RUNNING = _pose(
+    "walking",
+    _stoop(10, 6, 4),
+    _arm("left", 70, -42, 80),
+    _arm("right", 70, 40, 84),
+    _leg("left", 46, 52),
+    _leg("right", -26, 44, 2, 24),
+)
 
 POSES = (
     *(STANDING, RELAXED, AKIMBO, FOLDED, PHONE, ARMS_UP, ONE_UP, SPREAD, REACHING, REACHING_UP, GROOMING),

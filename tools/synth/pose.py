@@ -13,7 +13,7 @@ import numpy as np
 
 from tools.synth.body import Body
 from tools.synth.skeleton import Turn, about, placed
-from tools.synth.types import F32, F64
+from tools.synth.types import F32, F64, f32
 
 Turns: TypeAlias = Mapping[str, Turn]  # by bone
 
@@ -65,7 +65,7 @@ def mirrored(pose: Pose) -> Pose:
 def added(pose: Pose, turns: Turns) -> Pose:
     """The pose with some joints turned further."""
     sums = {n: tuple(np.add(pose.turns.get(n, (0, 0, 0)), turn).tolist()) for n, turn in turns.items()}
-    return replace(pose, turns={**pose.turns, **sums})  # type: ignore[arg-type]
+    return replace(pose, turns={**pose.turns, **sums})
 
 
 def settle(body: Body, pose: Pose, xy: tuple[float, float], heading: float, size: float = 1.0) -> F64:
@@ -75,15 +75,15 @@ def settle(body: Body, pose: Pose, xy: tuple[float, float], heading: float, size
     frames = np.empty(0)
     for _ in range(4 if pose.level else 2):
         root = _root(pose, xy, heading, size, lean, height)
-        frames = body.skeleton.frames(turns, root)  # type: ignore[arg-type]
+        frames = body.skeleton.frames(turns, root)
         points = body.some(frames)[body.firm]
-        ahead = (points[:, :2] - np.float32(xy)) @ np.float32([np.cos(heading), np.sin(heading)])
+        ahead = (points[:, :2] - f32(xy)) @ f32([np.cos(heading), np.sin(heading)])
         if pose.level:
             i, j = (np.flatnonzero(end)[points[end, 2].argmin()] for end in body.ends)
             lean += float(np.arctan2(points[i, 2] - points[j, 2], ahead[i] - ahead[j]))
         height -= _resting(body, points, pose.lies)
     root = _root(pose, xy, heading, size, lean, height)
-    return _hung(body, body.skeleton.frames(turns, root), size)  # type: ignore[arg-type]
+    return _hung(body, body.skeleton.frames(turns, root), size)
 
 
 SINK_M = 0.03  # how deep a lying body presses into the bedding

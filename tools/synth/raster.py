@@ -122,7 +122,14 @@ def fill(screen: F32, source: I32, w: F32, triangle: I32) -> None:
 
 @njit(fastmath=True, cache=True)
 def _fill_one(screen: F32, t: int, number: int, w: F32, triangle: I32, low: int, high: int) -> None:
-    x0, y0, x1, y1, x2, y2 = screen[t, 0, 0], screen[t, 0, 1], screen[t, 1, 0], screen[t, 1, 1], screen[t, 2, 0], screen[t, 2, 1]
+    x0, y0, x1, y1, x2, y2 = (
+        screen[t, 0, 0],
+        screen[t, 0, 1],
+        screen[t, 1, 0],
+        screen[t, 1, 1],
+        screen[t, 2, 0],
+        screen[t, 2, 1],
+    )
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     if abs(area) < 1e-9:
         return

@@ -137,7 +137,14 @@ CHUNK = 2048  # pixels a thread takes at a time
 
 @njit(parallel=True, fastmath=True, cache=True)
 def shade(
-    pixels: I32, layer: tuple[F32, I32], mesh: Mesh, looks: F32, pictures: F32, eye: Eye, light: Light, parts: tuple[F32, F32]
+    pixels: I32,
+    layer: tuple[F32, I32],
+    mesh: Mesh,
+    looks: F32,
+    pictures: F32,
+    eye: Eye,
+    light: Light,
+    parts: tuple[F32, F32],
 ) -> None:
     """Writes both parts of the light at the given pixels (flat numbers) of a layer that shows `mesh`."""
     w, triangle = layer
@@ -164,7 +171,16 @@ def _dot(a: Vector, b: Vector) -> float:
 
 @njit(fastmath=True, cache=True)
 def _shade_one(
-    x: int, y: int, w: float, t: int, mesh: Mesh, looks: F32, pictures: F32, eye: Eye, light: Light, parts: tuple[F32, F32]
+    x: int,
+    y: int,
+    w: float,
+    t: int,
+    mesh: Mesh,
+    looks: F32,
+    pictures: F32,
+    eye: Eye,
+    light: Light,
+    parts: tuple[F32, F32],
 ) -> None:
     i, j, k, stuff = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2], mesh.stuff[t]
     ray = _ray(eye.rays, x + 0.5, y + 0.5)
@@ -181,7 +197,15 @@ def _shade_one(
 
 @njit(fastmath=True, cache=True)
 def _lit(
-    x: int, y: int, albedo: Vector, normal: Vector, to_eye: Vector, point: Vector, gloss: tuple[float, float], light: Light, parts: tuple[F32, F32]
+    x: int,
+    y: int,
+    albedo: Vector,
+    normal: Vector,
+    to_eye: Vector,
+    point: Vector,
+    gloss: tuple[float, float],
+    light: Light,
+    parts: tuple[F32, F32],
 ) -> None:
     """Writes the two parts of one pixel's light."""
     soft, sunny = parts

@@ -46,6 +46,12 @@ class Actor:
     behaviour: str
     number: int = 0
 
+    @property
+    def middle(self) -> F64:
+        """Of the box around it, in the world."""
+        points = self.body.some(self.frames, 40).astype(np.float64)
+        return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
+
 
 class Stage:
     """One camera in one place. Not to be shared between threads."""
@@ -58,7 +64,11 @@ class Stage:
         self._layer = Layer(self._fine_wh)
         self._sun = SunMap(place.light.sun_to, np.array(place.centre), place.reach_m, place.casters)
         shape = (*self._fine_wh[::-1], 3)
-        self._soft, self._sunny, self._out = _sky(place, self._eye, shape), np.zeros(shape, np.float32), np.empty(shape, np.uint8)
+        self._soft, self._sunny, self._out = (
+            _sky(place, self._eye, shape),
+            np.zeros(shape, np.float32),
+            np.empty(shape, np.uint8),
+        )
         self._w, self._owner = np.zeros(shape[:2], np.float32), np.full(shape[:2], STILL, np.int16)
         self._draw(place.mesh, STILL)
         self._still = [a.copy() for a in (self._w, self._soft, self._sunny)]
@@ -92,7 +102,9 @@ class Stage:
 
     def _truth(self, actor: Actor, owner: int, mesh: Mesh, whole: int) -> Truth | None:
         fine = self._owner == owner
-        mask = self._bend(np.asarray(cv2.resize(fine.astype(np.uint8) * 255, self.size_wh, interpolation=cv2.INTER_AREA)))
+        mask = self._bend(
+            np.asarray(cv2.resize(fine.astype(np.uint8) * 255, self.size_wh, interpolation=cv2.INTER_AREA))
+        )
         shown = mask > 90
         if not shown.any():
             return None
@@ -110,7 +122,9 @@ class Stage:
     def _inside(self, mesh: Mesh) -> float:
         """The share of a mesh that lies within the picture, by its vertices."""
         xyz = self._camera.pixels(mesh.vertices[::7].astype(np.float64), self._fine_wh)
-        return float(((xyz[:, 2] > NEAR_M) & (xyz[:, :2] >= 0).all(axis=1) & (xyz[:, :2] < self._fine_wh).all(axis=1)).mean())
+        return float(
+            ((xyz[:, 2] > NEAR_M) & (xyz[:, :2] >= 0).all(axis=1) & (xyz[:, :2] < self._fine_wh).all(axis=1)).mean()
+        )
 
     def _keypoints(self, actor: Actor, schema: str, owner: int) -> F32:
         where = actor.body.where(schema, actor.frames)

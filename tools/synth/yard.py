@@ -109,7 +109,10 @@ def _hedge(rng: np.random.Generator) -> Mesh:
 
 def _barn(rng: np.random.Generator) -> list[Mesh]:
     """A wall with a door, a window and a roof's edge."""
-    y, tone = float(rng.uniform(4.5, 9)), ((146, 60, 48), (120, 96, 72), (186, 180, 168), (92, 104, 112))[int(rng.integers(4))]
+    y, tone = (
+        float(rng.uniform(4.5, 9)),
+        ((146, 60, 48), (120, 96, 72), (186, 180, 168), (92, 104, 112))[int(rng.integers(4))],
+    )
     x = float(rng.uniform(-4, 1))
     dark = (44, 38, 34)
     return [
