@@ -11,10 +11,10 @@ from tools.synth import horse, person, stall
 from tools.synth.camera import Camera, Sensor
 from tools.synth.horse_coat import COATS
 from tools.synth.person import Outfit
-from tools.synth.surroundings import infrared
 from tools.synth.shade import Light
 from tools.synth.stage import Stage
 from tools.synth.story import Act, Horse, Walker
+from tools.synth.surroundings import infrared
 from tools.synth.truth import Truth
 from tools.synth.types import U8, f32
 

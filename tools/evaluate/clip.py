@@ -75,7 +75,9 @@ def score(frames: Sequence[Sequence[dict[str, Any]]], messages: Sequence[dict[st
         pairs += [pair for pair in matched if pair.truth["visible"] >= SHOWS]
     found = sum(pair.found is not None for pair in pairs)
     precision = 1 - stray / boxes if boxes else float("nan")
-    return Score(kind=kind, subjects=len(pairs), recall=found / max(len(pairs), 1), precision=precision, pck=_pck(pairs, kind))
+    return Score(
+        kind=kind, subjects=len(pairs), recall=found / max(len(pairs), 1), precision=precision, pck=_pck(pairs, kind)
+    )
 
 
 def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) -> list[Pair]:

@@ -52,7 +52,7 @@ def _cone(c: F32, x: float, y: float, z: float) -> float:
     dx, dy, dz = px - t * ux, (py - t * uy) / c[8], pz - t * uz
     far = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
     slope = np.sqrt(dx * dx + dy * dy / (c[8] * c[8]) + dz * dz) / far
-    return (far - c[6] - (c[7] - c[6]) * t) / max(slope, 1e-3)
+    return float((far - c[6] - (c[7] - c[6]) * t) / max(slope, 1e-3))
 
 
 @njit(fastmath=True, cache=True)
@@ -63,7 +63,7 @@ def _depth(cones: F32, floor: float, x: float, y: float, z: float) -> float:
         c, k = _cone(cones[i], x, y, z), cones[i, 9]
         h = max(k - abs(d - c), 0.0) / k
         d = min(d, c) - h * h * k * 0.25
-    return max(d, floor - z)
+    return float(max(d, floor - z))
 
 
 @njit(parallel=True, fastmath=True, cache=True)

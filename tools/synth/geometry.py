@@ -7,8 +7,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tools.synth.types import F32, F64, I32
+from tools.synth.types import F32, F64, I32, Numbers
 
 RGB = tuple[float, float, float]
 
@@ -60,19 +61,31 @@ def linear(rgb: Sequence[float] | F64) -> F32:
 def joined(meshes: Sequence[Mesh]) -> Mesh:
     offsets = np.cumsum([0, *(len(m.vertices) for m in meshes[:-1])])
     triangles = np.concatenate([m.triangles + o for m, o in zip(meshes, offsets, strict=True)]).astype(np.int32)
-    fields = [np.concatenate([m[i] for m in meshes]).astype(np.float32) for i in range(4)]
-    return Mesh(*fields, triangles, np.concatenate([m.stuff for m in meshes]).astype(np.int32))
+    return Mesh(
+        vertices=np.concatenate([m.vertices for m in meshes]),
+        normals=np.concatenate([m.normals for m in meshes]),
+        rest=np.concatenate([m.rest for m in meshes]),
+        paint=np.concatenate([m.paint for m in meshes]),
+        triangles=triangles,
+        stuff=np.concatenate([m.stuff for m in meshes]),
+    )
 
 
-def of(vertices: F32, normals: F32, triangles: I32, stuff: Stuff, paint: F32, rest: F32 | None = None) -> Mesh:
+def of(
+    vertices: Numbers, normals: Numbers, triangles: I32, stuff: Stuff, paint: Numbers, rest: Numbers | None = None
+) -> Mesh:
     """A mesh of one stuff; `paint` is one colour or one per vertex."""
-    colours = np.broadcast_to(np.asarray(paint, np.float32), vertices.shape)
-    kinds = np.full(len(triangles), stuff, np.int32)
-    where = vertices if rest is None else rest
-    return Mesh(*(np.ascontiguousarray(a, np.float32) for a in (vertices, normals, where, colours)), triangles, kinds)
+    return Mesh(
+        vertices=np.ascontiguousarray(vertices, np.float32),
+        normals=np.ascontiguousarray(normals, np.float32),
+        rest=np.ascontiguousarray(vertices if rest is None else rest, np.float32),
+        paint=np.ascontiguousarray(np.broadcast_to(paint, vertices.shape), np.float32),
+        triangles=triangles,
+        stuff=np.full(len(triangles), stuff, np.int32),
+    )
 
 
-def panel(corner: Sequence[float], u: Sequence[float], v: Sequence[float], stuff: Stuff, rgb: RGB) -> Mesh:
+def panel(corner: ArrayLike, u: ArrayLike, v: ArrayLike, stuff: Stuff, rgb: RGB) -> Mesh:
     """A parallelogram seen from the side u x v points to; boards lie along u."""
     c, a, b = (np.asarray(p, np.float64) for p in (corner, u, v))
     vertices = np.array([c, c + a, c + a + b, c + b], np.float32)
@@ -84,9 +97,9 @@ def panel(corner: Sequence[float], u: Sequence[float], v: Sequence[float], stuff
     return of(vertices, np.tile(normal, (4, 1)), triangles, stuff, linear(rgb), rest)
 
 
-def box(low: Sequence[float], high: Sequence[float], stuff: Stuff, rgb: RGB) -> Mesh:
+def box(low: ArrayLike, high: ArrayLike, stuff: Stuff, rgb: RGB) -> Mesh:
     """Boards lie along its longest side."""
-    low_m, size = np.asarray(low, np.float64), np.asarray(high, np.float64) - low
+    low_m, size = np.asarray(low, np.float64), np.subtract(high, low).astype(np.float64)
     sides = []
     for axis in range(3):
         u, v = np.eye(3)[(axis + 1) % 3] * size, np.eye(3)[(axis + 2) % 3] * size

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from tools.synth.types import F32, U8
+from tools.synth.types import F32, U8, f32
 
 SIDE_PX, SIDE_M, LEVELS = 512, 2.4, 5
 
@@ -20,7 +20,7 @@ def picture(kind: str, seed: int) -> F32:
     flat = {"straw": _straw, "grass": _grass, "sand": _sand, "concrete": _concrete}[kind](rng)
     light = (flat.astype(np.float32) / 255) ** 2.2
     light /= light.mean(axis=(0, 1))
-    return np.ascontiguousarray([light, *(_blurred(light, 0.6 * 2**n) for n in range(1, LEVELS))], np.float32)
+    return np.ascontiguousarray([light, *(_blurred(f32(light), 0.6 * 2**n) for n in range(1, LEVELS))], np.float32)
 
 
 def _blurred(image: F32, sigma: float) -> F32:
@@ -30,7 +30,9 @@ def _blurred(image: F32, sigma: float) -> F32:
     return np.asarray(cv2.GaussianBlur(wide, (0, 0), sigma)[pad:-pad, pad:-pad], np.float32)
 
 
-def _strokes(base: U8, rng: np.random.Generator, count: int, length_px: Sequence[float], tones: U8, width: int) -> U8:
+def _strokes(
+    base: U8, rng: np.random.Generator, count: int, length_px: tuple[float, float], tones: U8, width: int
+) -> U8:
     """Straight strokes of random direction over a tile, wrapping at its edges; the last drawn lie on top."""
     at = rng.uniform(0, SIDE_PX, (count, 2))
     angle, length = rng.uniform(0, np.pi, count), rng.uniform(*length_px, count)

@@ -10,7 +10,7 @@ from engines.schema import SCHEMAS
 from tools.synth import flesh, geometry, horse_coat
 from tools.synth.body import Body, Point, rooted, skins, tied
 from tools.synth.flesh import Cone, both
-from tools.synth.geometry import Mesh, Stuff, linear
+from tools.synth.geometry import Mesh, Stuff
 from tools.synth.horse_coat import Coat
 from tools.synth.skeleton import Bone, Skeleton, Skin, skin
 from tools.synth.types import F32, I32
@@ -139,7 +139,7 @@ def build(rng: np.random.Generator, coat: Coat, shape: int = 0, infrared: bool =
     body = body._replace(stuff=np.where(horn, Stuff.HOOF, Stuff.COAT).astype(np.int32))
     side = 1.0 if rng.random() < 0.5 else -1.0
     mane, mane_roots = horse_coat.mane(coat, cones, rng, float(rng.uniform(0.16, 0.32)), side)
-    lock, lock_roots = horse_coat.forelock(coat, cones, rng)
+    lock = horse_coat.forelock(coat, cones, rng)
     tail, along = horse_coat.tail(coat, np.array(_TAIL), rng, float(rng.uniform(0.8, 1.05)))
     eyes = _eyes(infrared)
     dock = [TAIL[min(int(a), len(TAIL) - 1)] for a in along]

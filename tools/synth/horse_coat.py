@@ -119,16 +119,17 @@ def mane(coat: Coat, flesh: list[Cone], rng: np.random.Generator, length: float,
     paths = roots[:, None] + drift[:, None] * fall[:, None, None] * down + lift
     shape = paths.shape
     paths = push_out(flesh, paths.reshape(-1, 3), 0.012 + 0.012 * rng.random(n).repeat(steps)).reshape(shape)
-    return _strands(paths, coat, rng, 0.03, np.array([1.0, 0, 0.5]), steps), roots.astype(np.float32)
+    return _strands(paths, coat, rng, 0.03, np.array([1.0, 0, 0.5])), roots.astype(np.float32)
 
 
-def forelock(coat: Coat, flesh: list[Cone], rng: np.random.Generator) -> tuple[Mesh, F32]:
+def forelock(coat: Coat, flesh: list[Cone], rng: np.random.Generator) -> Mesh:
+    """Strands from between the ears down the face."""
     n, steps = 26, 5
     roots = np.stack([rng.normal(1.06, 0.01, n), rng.normal(0, 0.02, n), np.full(n, 1.955)], axis=1)
     ends = np.stack([rng.normal(1.20, 0.02, n), rng.normal(0, 0.035, n), rng.normal(1.80, 0.03, n)], axis=1)
     paths = roots[:, None] + (ends - roots)[:, None] * np.linspace(0, 1, steps)[None, :, None]
     paths = push_out(flesh, paths.reshape(-1, 3), np.full(n * steps, 0.012)).reshape(paths.shape)
-    return _strands(paths, coat, rng, 0.016, np.array([0, 1.0, 0]), steps), roots.astype(np.float32)
+    return _strands(paths, coat, rng, 0.016, np.array([0, 1.0, 0]))
 
 
 def tail(coat: Coat, joints: F64, rng: np.random.Generator, length: float) -> tuple[Mesh, F64]:
@@ -138,17 +139,17 @@ def tail(coat: Coat, joints: F64, rng: np.random.Generator, length: float) -> tu
     stop = np.clip(len(joints) * (0.72 + 0.3 * rng.random(n)) * length, 2.5, len(joints) + 0.6)
     along = start[:, None] + (stop - start)[:, None] * np.linspace(0, 1, steps)
     knots = np.arange(len(joints) + 2)
-    ends = np.concatenate([joints, joints[-1:] + [[0.005, 0, -0.24]], joints[-1:] + [[0.02, 0, -0.48]]])
+    ends = np.concatenate([joints, joints[-1] + np.array([[0.005, 0, -0.24], [0.02, 0, -0.48]])])
     paths = np.stack([np.interp(along, knots, ends[:, c]) for c in range(3)], axis=2)
     angle, out = rng.uniform(0, 2 * np.pi, n), 0.035 + 0.05 * rng.random(n)
     spread = out[:, None] * np.sin(np.pi * np.clip(along / (len(joints) + 1), 0.12, 0.85))
     paths[..., 0] += np.cos(angle)[:, None] * spread * 0.8
     paths[..., 1] += np.sin(angle)[:, None] * spread
     across = np.stack([-np.sin(angle), np.cos(angle), np.zeros(n)], axis=1)
-    return _strands(paths, coat, rng, 0.03, across, steps), np.repeat(along, 2, axis=1).reshape(-1)
+    return _strands(paths, coat, rng, 0.03, across), np.repeat(along, 2, axis=1).reshape(-1)
 
 
-def _strands(paths: F64, coat: Coat, rng: np.random.Generator, width: float, across: F64, steps: int) -> Mesh:
+def _strands(paths: F64, coat: Coat, rng: np.random.Generator, width: float, across: F64) -> Mesh:
     tones = linear(coat.hair)[None] * rng.uniform(0.6, 1.45, (len(paths), 1)).astype(np.float32)
     directions = np.broadcast_to(across / np.linalg.norm(across, axis=-1, keepdims=True), (len(paths), 3))
     return geometry.ribbons(paths, directions, width, Stuff.HAIR, tones)

@@ -1,4 +1,7 @@
-"""A person of 1.78 m: bones, flesh, clothes, joints of LSP-14 and COCO-17. x forward, y left, z up, in m; arms spread."""
+"""A person of 1.78 m: bones, flesh, clothes, joints of LSP-14 and COCO-17.
+
+x forward, y left, z up, in m; arms spread.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -44,7 +45,7 @@ def _between(a: Turn, b: Turn, t: float) -> Turn:
 
 def along(keys: tuple[tuple[float, Pose], ...], t: float) -> Pose:
     """A pose on the way through key poses, with soft stops."""
-    for (t0, a), (t1, b) in zip(keys, keys[1:], strict=False):
+    for (t0, a), (t1, b) in pairwise(keys):
         if t <= t1:
             s = min(max((t - t0) / (t1 - t0), 0.0), 1.0)
             return blend(a, b, s * s * (3 - 2 * s))
@@ -101,25 +102,24 @@ def _resting(body: Body, points: F32, lies: float) -> float:
 def _root(pose: Pose, xy: tuple[float, float], heading: float, size: float, lean: float, height: float) -> F64:
     roll, pitch, yaw = np.radians(pose.trunk)
     trunk = about(np.array([0, 0, 1.2]), placed((0, 0, 0), (roll, pitch, yaw))[:3, :3])
-    return placed((*xy, height), (0, lean, heading), size) @ trunk
+    root: F64 = placed((*xy, height), (0, lean, heading), size) @ trunk
+    return root
 
 
 def _hung(body: Body, frames: F64, size: float) -> F64:
     """A tail drawn down by its weight, and kept above the ground."""
-    skeleton, out = body.skeleton, frames.copy()
-    index = [skeleton.index[name] for name in body.tail]
+    joints, index = body.skeleton.joints, [body.skeleton.index[name] for name in body.tail]
+    out: F64 = frames.copy()
     change = np.eye(4)
     for n, i in enumerate(index):
+        end = joints[index[n + 1]] if n + 1 < len(index) else joints[i] + [0, 0, -0.24]
         frame = change @ frames[i]
-        joint = frame[:3, :3] @ skeleton.joints[i] + frame[:3, 3]
-        rest = skeleton.joints[index[n + 1]] - skeleton.joints[i] if n + 1 < len(index) else np.array([0, 0, -0.24])
-        along_m = frame[:3, :3] @ rest
-        reach = float(np.linalg.norm(along_m))
-        wanted = along_m / reach * (0.75 - 0.1 * n) + np.array([0, 0, -1.0]) * (0.25 + 0.1 * n)
-        lowest = (0.04 * size - joint[2]) / reach
-        wanted = _above(wanted / np.linalg.norm(wanted), lowest, along_m)
-        swing = about(joint, _swing(along_m / reach, wanted))
-        change = swing @ change
+        start = frame[:3, :3] @ joints[i] + frame[:3, 3]
+        along_m = frame[:3, :3] @ (end - joints[i])
+        reach_m = float(np.linalg.norm(along_m))
+        wanted = along_m / reach_m * (0.75 - 0.1 * n) + np.array([0, 0, -0.25 - 0.1 * n])
+        wanted = _above(wanted / np.linalg.norm(wanted), (0.04 * size - start[2]) / reach_m, along_m)
+        change = about(start, _swing(along_m / reach_m, wanted)) @ change
         out[i] = change @ frames[i]
     return out
 

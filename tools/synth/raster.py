@@ -109,7 +109,7 @@ def parallel_light(view: F32, triangles: I32, lens: F32) -> tuple[F32, I32]:
 @njit(parallel=True, fastmath=True, cache=True)
 def fill(screen: F32, source: I32, w: F32, triangle: I32) -> None:
     """Draws the triangles where they are nearest, and notes which."""
-    height, width = w.shape
+    height = len(w)
     for band in prange(BANDS):
         top, bottom = height * band // BANDS, height * (band + 1) // BANDS
         for t in range(len(screen)):

@@ -14,7 +14,6 @@ from numba import njit, prange
 from tools.synth.geometry import BOARDS, PICTURE, Mesh
 from tools.synth.types import F32, I32, U8
 
-
 Vector: TypeAlias = tuple[float, float, float]
 TILE_M = 2.4  # side of the ground picture
 
@@ -67,7 +66,7 @@ def _board(rest: Vector, far: float) -> float:
     seam = 1.0 - 0.75 * max(0.0, 1.0 - edge / (0.005 + 0.0012 * far)) / (1 + 0.12 * far)
     tone = 0.72 + 0.5 * _hash(number, 17, int(rest[2] * 10))
     wave = noise(rest[0] * 0.9, number * 3.1 + rest[1] * 2, rest[2])
-    return seam * tone * (0.75 + 0.45 * wave)
+    return float(seam * tone * (0.75 + 0.45 * wave))
 
 
 @njit(fastmath=True, cache=True)
@@ -78,7 +77,8 @@ def _texel(pictures: F32, level: int, x: float, y: float, c: int) -> float:
     u, v = x - i, y - j
     i0, i1, j0, j1 = i % size, (i + 1) % size, j % size, (j + 1) % size
     top = pictures[level, j0, i0, c] * (1 - u) + pictures[level, j0, i1, c] * u
-    return top * (1 - v) + (pictures[level, j1, i0, c] * (1 - u) + pictures[level, j1, i1, c] * u) * v
+    low = pictures[level, j1, i0, c] * (1 - u) + pictures[level, j1, i1, c] * u
+    return float(top * (1 - v) + low * v)
 
 
 @njit(fastmath=True, cache=True)
@@ -269,7 +269,7 @@ def _open_sky(p: Vector, s: Shadows) -> float:
     u, v = x - i, y - j
     top = s.cover[j, i] * (1 - u) + s.cover[j, i + 1] * u
     low = s.cover[j + 1, i] * (1 - u) + s.cover[j + 1, i + 1] * u
-    return 1.0 - (top * (1 - v) + low * v) * (1 - 2 * max(p[2], 0.0))
+    return float(1.0 - (top * (1 - v) + low * v) * (1 - 2 * max(p[2], 0.0)))
 
 
 @njit(parallel=True, fastmath=True, cache=True)

@@ -136,7 +136,7 @@ class Stage:
         in_front = 1 / np.maximum(self._w[y, x], 1e-6)
         xyz = self._camera.pixels(where, self.size_wh)
         at = self._camera.bent(xyz[:, :2], self.size_wh)
-        return judged(xyz, at, radius_m, self.size_wh, in_front, self._owner[y, x] != owner)
+        return judged(at, xyz[:, 2], radius_m, in_front, self._owner[y, x] != owner, self.size_wh)
 
 
 def _sky(place: Place, eye: Eye, shape: tuple[int, ...]) -> F32:

@@ -10,7 +10,6 @@ from tools.synth import geometry, ground
 from tools.synth.geometry import RGB, Mesh, Stuff, ball, box, linear, panel, tube
 from tools.synth.shade import Light
 from tools.synth.stage import Place
-from tools.synth.types import F32
 
 WALL_M = 1.35  # boards up to here, bars or boards above
 DOOR_M = 1.25  # width of the gap in the front
@@ -150,9 +149,9 @@ def _heap(at: tuple[float, float], rng: np.random.Generator) -> list[Mesh]:
     x, y = at
     mound = ball((x, y, 0.0), (0.42, 0.36, 0.14), Stuff.HAY, (138, 130, 74), 9)
     n = 160
-    roots = np.array([x, y, 0.03]) + rng.normal(0, 1, (n, 3)) * [0.25, 0.22, 0.02] + [0, 0, 0.06]
+    roots = np.array([x, y, 0.09]) + rng.normal(0, 1, (n, 3)) * [0.25, 0.22, 0.02]
     step = rng.normal(0, 0.09, (n, 3)) * [1, 1, 0.25]
-    paths = np.stack([roots - step, roots + [0, 0, 0.03], roots + step], axis=1)
+    paths = np.stack([roots - step, np.add(roots, [0, 0, 0.03]), roots + step], axis=1)
     across = np.cross(step, [0, 0, 1.0])
     across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
     tones = linear((172, 160, 92))[None] * rng.uniform(0.5, 1.3, (n, 1)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from tools.synth import horse, horse_pose, person, person_pose, pose
@@ -78,7 +79,7 @@ def horse_held(dice: Dice) -> Pose:
 
 def _horse_key(dice: Dice) -> Pose:
     h, t = horse_pose, dice.between(0, 1)
-    shares = {
+    shares: dict[float, Callable[[], Pose]] = {
         0.26: lambda: pose.blend(h.STANDING, dice.one((h.ALERT, h.DOZING, h.NET)), t),
         0.46: lambda: h.walk(t),
         0.58: lambda: pose.blend(h.FEEDING, h.STANDING, 0.45 * t),

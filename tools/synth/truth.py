@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tools.synth.types import F32, F64, I32
+from tools.synth.types import F32, F64, Flags
 
 OUTSIDE, HIDDEN, VISIBLE = range(3)
+SLACK_M = 0.02  # what is so little nearer hides nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,19 +42,19 @@ def _rounded(points: F32) -> list[list[float]]:
     return [[round(float(x), 1), round(float(y), 1), int(v)] for x, y, v in points]
 
 
-def judged(xyz: F64, at: F64, radius_m: F64, size_wh: tuple[int, int], in_front: F32, other: Any) -> F32:
-    """(K, 3) keypoints of the picture from where they fall.
+def judged(at: F64, far_m: F64, radius_m: F64, in_front_m: F32, other: Flags, size_wh: tuple[int, int]) -> F32:
+    """(K, 3) keypoints x, y, v from where they fall in the picture and how far away they are.
 
-    `xyz` (K, 3) pixels of the finished picture and the distance; `in_front` (K,) the distance of what is seen there;
-    `other` (K,) that this is not the subject itself. A joint lies below the skin by `radius_m`: what is nearer hides it.
+    `in_front_m` (K,) is the distance of what is seen there, `other` (K,) whether that is not the subject itself.
+    A joint lies below the skin by `radius_m`: what is nearer than that hides it.
     """
-    inside = (xyz[:, 2] > 0) & (at >= 0).all(axis=1) & (at < size_wh).all(axis=1)
-    hidden = in_front < np.where(other, xyz[:, 2] - 0.02, xyz[:, 2] - 1.25 * radius_m - 0.02)
+    inside = (far_m > 0) & (at >= 0).all(axis=1) & (at < size_wh).all(axis=1)
+    hidden = in_front_m < far_m - SLACK_M - np.where(other, 0, 1.25 * radius_m)
     v = np.where(inside, np.where(hidden, HIDDEN, VISIBLE), OUTSIDE)
     return np.concatenate([at * inside[:, None], v[:, None]], axis=1).astype(np.float32)
 
 
-def around(mask: I32) -> F32:
+def around(mask: Flags) -> F32:
     """The box of a mask's pixels, edges included."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
