@@ -15,7 +15,7 @@ from typing import NamedTuple
 from edged.topics import Channel
 from edged.units import NS_PER_S
 
-JSON, JPEG = "application/json", "image/jpeg"
+JSON, CBOR, JPEG = "application/json", "application/cbor", "image/jpeg"
 
 
 class Receipt(NamedTuple):

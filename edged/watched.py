@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edged.contract.packed import unpack
 from edged.units import NS_PER_S
 
 RATE_MESSAGES = 50  # arrivals the rate is taken from
@@ -61,7 +62,7 @@ class Watched:
 
     def take(self, topic: str, payload: bytes) -> Body | None:
         """The message, or None when it is not one of ours."""
-        body = _object(payload)
+        body = read(payload)
         device, *levels = topic.removeprefix(self._prefix).split("/")
         match levels:
             case _ if body is None or not topic.startswith(self._prefix):
@@ -83,9 +84,10 @@ class Watched:
         return self._box(device).cameras.setdefault(camera, SeenCamera())
 
 
-def _object(payload: bytes) -> Body | None:
+def read(payload: bytes) -> Body | None:
+    """A message's body, JSON or packed; None for anything else."""
     try:
-        body = json.loads(payload)
-    except ValueError:
+        body = json.loads(payload) if payload[:1] == b"{" else unpack(payload)
+    except (ValueError, ImportError):
         return None
     return body if isinstance(body, dict) else None

@@ -23,9 +23,10 @@ from edged.adapters.mqtt_link import Link, Message, Refusal, Refused, Versions, 
 from edged.adapters.ring_sqlite import Bounds
 from edged.channel import Backoff
 from edged.config import Mqtt, Publish
+from edged.contract import packed
 from edged.errors import BrokerLost, ConfigError
 from edged.message import Body, Presence, encode
-from edged.outbox import JPEG, JSON, Letter, Outbox, Tally
+from edged.outbox import CBOR, JPEG, JSON, Letter, Outbox, Tally
 from edged.ports import Request
 from edged.topics import Topic, matches
 from edged.units import BYTES_PER_MB, MS_PER_DAY
@@ -54,6 +55,9 @@ class MqttBus:
 
         Raises ConfigError when the TLS files cannot be used.
         """
+        self._packs = options.encoding == "cbor"
+        if self._packs:
+            packed.available()
         if broker.tls.enabled:
             tls_context(broker.tls)
         elif broker.username and not _is_here(broker.host):
@@ -133,7 +137,7 @@ class MqttBus:
         return topic.path[1:] if topic.path.startswith("/") else self._root + topic.path
 
     def _letter(self, topic: Topic, message: Mapping[str, Any] | bytes, correlation: bytes | None = None) -> Letter:
-        payload, content = (message, JPEG) if isinstance(message, bytes) else (encode(message), JSON)
+        payload, content = self._encoded(topic, message)
         return Letter(
             topic=self._whole(topic),
             payload=payload,
@@ -142,6 +146,14 @@ class MqttBus:
             correlation=correlation,
             posted_ns=time.monotonic_ns(),
         )
+
+    def _encoded(self, topic: Topic, message: Mapping[str, Any] | bytes) -> tuple[bytes, str]:
+        """A payload and its content type."""
+        if isinstance(message, bytes):
+            return message, JPEG
+        if topic.channel is topics.POSES and self._packs:
+            return packed.pack(message), CBOR
+        return encode(message), JSON
 
     def _status(self, state: Presence) -> Letter:
         return self._letter(topics.STATUS.at(), self._presence(state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import subprocess
@@ -21,9 +22,11 @@ from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
+from edged.contract.packed import unpack
 from edged.message import Stamps
 from edged.ports import Request
 from edged.topics import Topic
+from tests.pure.test_message import result, subject
 from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
 
 BOX = "edged/box"
@@ -376,3 +379,20 @@ def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosqui
     assert time.monotonic() - before_s < 3
     assert bus.tally.balanced
     assert bus.tally.waiting == 0
+
+
+def test_packed_poses_arrive_as_cbor_and_all_else_as_json(mosquitto: Mosquitto, listen: Listen) -> None:
+    pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
+    heard = listen(mosquitto.port)
+    body = message.poses(Stamps(Clock()), result(subject()))
+    made = MqttBus(Mqtt(port=mosquitto.port), "box", new_presence(), Publish(encoding="cbor"))
+    until(lambda: made.connected)
+    made.publish(topics.POSES.at(camera="a"), body)
+    until(lambda: [m for m in heard.messages if m.topic.endswith("/poses")])
+    made.close()
+    sent = {m.topic.split("/")[-1]: m for m in heard.messages}
+    assert unpack(sent["poses"].payload) == json.loads(message.encode(body))
+    assert [getattr(sent[name].properties, "ContentType", None) for name in ("poses", "status")] == [
+        "application/cbor",
+        "application/json",
+    ]
