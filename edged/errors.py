@@ -7,6 +7,7 @@ EdgedError
 │   └── BrokerLost       the broker cannot be reached, or refused us
 ├── EndOfSource          a file or folder has no more frames: not a fault
 ├── NotWritten           a picture or video asked for cannot be written: full disk, permissions
+├── Declined             a command is not carried out; whoever sent it is told why
 ├── Degrade              this frame, or this model, is given up; the loop goes on
 │   └── ModelFault       an engine gave NaN, or an output its card does not describe
 └── Fatal                exit non-zero; systemd restarts the unit
@@ -43,6 +44,15 @@ class EndOfSource(EdgedError):
 
 class NotWritten(EdgedError):
     pass
+
+
+class Declined(EdgedError):
+    def __init__(self, what: str, *, got: str, wanted: str, do: str) -> None:
+        super().__init__(f"{what}: got {got}; want {wanted}; {do}")
+        self.what = what
+        self.got = got
+        self.wanted = wanted
+        self.do = do
 
 
 class Degrade(EdgedError):

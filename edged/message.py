@@ -18,9 +18,11 @@ from numpy.typing import ArrayLike
 from edged import topics
 from edged.alerts import Episode
 from edged.channel import Phase
-from edged.contract.bodies import Alert, CameraStatus, Daily, Poses, Stamp, State, Status
+from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Poses, Stamp, State, Status
+from edged.contract.bodies import Result as ResultBody
 from edged.contract.bodies import Subject as SubjectBody
 from edged.daily import Day
+from edged.errors import Declined
 from edged.frame import F32, XY, Result, Subject
 from edged.scene import Situation, View
 from edged.topics import Topic
@@ -149,6 +151,23 @@ def alert(stamps: Stamps, episode: Episode) -> Alert:
         "since": stamps.utc_ms(episode.since_ns),
         "held_s": round(episode.held_s),
         "reason": episode.reason,
+    }
+
+
+def result(
+    stamps: Stamps, verb: str, command_id: str | None, data: Mapping[str, Any], declined: Declined | None = None
+) -> ResultBody:
+    """What became of a command."""
+    error: Failure | None = None
+    if declined is not None:
+        error = {"what": declined.what, "got": declined.got, "wanted": declined.wanted, "do": declined.do}
+    return {
+        **stamps(topics.RESULT.at(verb=verb)),
+        "verb": verb,
+        "id": command_id,
+        "ok": declined is None,
+        "error": error,
+        "data": dict(data),
     }
 
 

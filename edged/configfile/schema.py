@@ -162,6 +162,11 @@ def _resolved(facts: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def described(facts: Mapping[str, Any]) -> Node:
+    """What a schema that stands outside the tree asks for."""
+    return Node(_resolved(facts))
+
+
 def root() -> Node:
     return Node(schema())
 
