@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from edged import topics
-from edged.adapters.mqtt_link import Link, RefusedVersion, Unheard, Versions
-from edged.adapters.mqtt_v5 import UNACKNOWLEDGED
+from edged.adapters.mqtt_link import Link, Refusal, RefusedVersion, Unheard, Versions
+from edged.adapters.mqtt_v5 import UNACKNOWLEDGED, Aliases
 from edged.config import Mqtt
 from edged.errors import BrokerLost
 from edged.outbox import Letter
-from tests.system.conftest import Mosquitto
+from tests.system.conftest import Listener, Mosquitto, until
+
+NewMosquitto = Callable[..., Mosquitto]
 
 
 def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosquitto) -> None:
@@ -26,6 +31,87 @@ def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosq
         sent += 1
     link.abandon()
     assert sent == len(link.unsettled) == UNACKNOWLEDGED
+
+
+def test_a_broker_is_sent_no_more_at_once_than_it_takes(new_mosquitto: NewMosquitto) -> None:
+    broker = new_mosquitto("allow_anonymous true", "max_inflight_messages 3")
+    link = Link(Mqtt(port=broker.port), "5", client_id="box")
+    link.open()
+    while link.ready:
+        link.send(Letter(topic="alert", payload=b"{}", channel=topics.ALERT))
+    assert len(link.unsettled) == 3
+    link.abandon()
+
+
+def test_what_the_broker_finds_too_large_is_not_sent_to_it(new_mosquitto: NewMosquitto) -> None:
+    broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000")
+    refused: list[Refusal | None] = []
+    link = Link(Mqtt(port=broker.port), "5", client_id="box", on_settled=lambda letter, why: refused.append(why))
+    link.open()
+    for size in (3000, 1000):
+        link.send(Letter(topic="poses", payload=b"x" * size, channel=topics.POSES))
+    link.close()
+    assert refused == [Refusal(reason="Packet too large", for_good=True), None]
+
+
+@pytest.fixture
+def unwilling() -> Iterator[int]:
+    """The port of a broker that welcomes a client and grants it no subscription; mosquitto grants every one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with server.accept()[0] as client:
+                client.recv(1000)
+                client.sendall(b"\x20\x02\x00\x00")
+                asked = client.recv(1000)
+                client.sendall(b"\x90\x03" + asked[2:4] + b"\x80")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(60)
+
+
+def test_a_subscription_that_is_not_granted_is_told(unwilling: int) -> None:
+    deaf: list[str] = []
+    link = Link(Mqtt(port=unwilling), "3.1.1", client_id="box", on_deaf=lambda topic, why: deaf.append(topic))
+    link.open()
+    link.subscribe("cmd/+")
+    with pytest.raises(BrokerLost):  # the test's broker leaves
+        until(lambda: link.turn(0.05))
+    link.abandon()
+    assert deaf == ["cmd/+"]
+
+
+def pose(topic: str) -> Letter:
+    return Letter(topic=topic, payload=b"", channel=topics.POSES)
+
+
+def test_a_topic_has_a_number_once_it_was_said_and_there_is_one() -> None:
+    aliases = Aliases(2)
+    said = [aliases.shorten(pose(topic)) for topic in ("a", "b", "c", "a", "c", "b")]
+    assert said == [("a", 1), ("b", 2), ("c", None), ("", 1), ("c", None), ("", 2)]
+
+
+def test_what_is_acknowledged_has_no_number() -> None:
+    alert = Letter(topic="a", payload=b"", channel=topics.ALERT)
+    aliases = Aliases(2)
+    assert [aliases.shorten(alert) for _ in range(2)] == [("a", None), ("a", None)]
+
+
+def test_numbered_topics_arrive_under_their_names_on_every_connection(
+    new_mosquitto: NewMosquitto, listen: Callable[..., Listener]
+) -> None:
+    broker = new_mosquitto("allow_anonymous true", "max_topic_alias 2")
+    reader = listen(broker.port)
+    for _ in range(2):
+        link = Link(Mqtt(port=broker.port), "5", client_id="box")
+        link.open()
+        for topic in 3 * "abc":
+            link.send(pose(topic))
+        link.close()
+    until(lambda: len(reader.messages) == 18)
+    assert "".join(message.topic for message in reader.messages) == 6 * "abc"
 
 
 def test_version_5_is_tried_first_and_the_other_when_it_is_not_understood() -> None:
