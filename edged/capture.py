@@ -42,6 +42,7 @@ class Intake:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._desk = Desk(on_state, clock)
+        self._retry = retry
         self._channels = {
             name: Channel(name, settings, camera, self._desk, retry=retry)
             for name, (settings, camera) in cameras.items()
@@ -53,8 +54,7 @@ class Intake:
     def start(self) -> None:
         with self._desk.changed:
             for channel in self._channels.values():
-                self._desk.note(channel.state, logging.DEBUG, "connecting")
-                channel.start()
+                self._begin(channel)
         self._desk.tell()
         self._watcher.start()
 
@@ -79,6 +79,29 @@ class Intake:
             if not self._stop.is_set():
                 self._channels[name].restart()
         self._desk.tell()
+
+    def put(self, name: str, settings: config.Camera, camera: Camera) -> None:
+        """Open one more camera, or another in the place of the one of this name."""
+        with self._desk.changed:
+            if self._stop.is_set():
+                return
+            if name in self._channels:
+                self._channels[name].change(settings, camera)
+            else:
+                channel = self._channels[name] = Channel(name, settings, camera, self._desk, retry=self._retry)
+                self._turn.append(channel)
+                self._begin(channel)
+        self._desk.tell()
+
+    def remove(self, name: str) -> None:
+        """Close a camera for good. Not while one of its frames is leased."""
+        with self._desk.changed:
+            channel = self._channels.pop(name)
+            self._turn.remove(channel)
+            channel.retire()
+            channel.ring.drop()
+            self._desk.changed.notify_all()
+        self._desk.forget(name)
 
     @contextmanager
     def lease(self, timeout_s: float) -> Iterator[Frame | None]:
@@ -109,6 +132,10 @@ class Intake:
         with self._desk.changed:
             rest_s = max(0.0, end_s - time.monotonic())
             self._desk.changed.wait_for(lambda: all(c.ring.empty for c in self._channels.values()), rest_s)
+
+    def _begin(self, channel: Channel) -> None:
+        self._desk.note(channel.state, logging.DEBUG, "connecting")
+        channel.start()
 
     def _retire_all(self) -> list[Reader]:
         with self._desk.changed:

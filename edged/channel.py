@@ -74,6 +74,11 @@ class Desk:
     def note(self, state: CameraState, level: int, text: str) -> None:
         self._news.append((state, level, text))
 
+    def forget(self, camera: str) -> None:
+        """Once it returns, nothing is told of this camera that was noted before. Without the lock."""
+        with self._telling, self.changed:
+            self._news = deque(news for news in self._news if news[0].camera != camera)
+
     def tell(self) -> None:
         with self._telling:
             while self._news:
@@ -90,7 +95,7 @@ class Channel:
         self.camera = camera
         self.desk = desk
         self.ring = Ring(name)
-        self.patient = settings.kind == "files" and not settings.realtime
+        self.patient = _patient(settings)
         self.state = CameraState(camera=name, phase="connecting", reason="", since_ns=desk.clock())
         self._settings = settings
         self._retry = retry
@@ -116,6 +121,14 @@ class Channel:
             reader.retired.set()
             self._left_behind.append(reader)
         return reader
+
+    def change(self, settings: config.Camera, camera: Camera) -> None:
+        """Another camera under this name, or the same opened in another way. The ledger goes on."""
+        self.camera, self._settings = camera, settings
+        self.patient = _patient(settings)
+        self._backoff = Backoff(settings.retry_max_s)
+        self.ring.drop()
+        self.restart()
 
     def restart(self) -> None:
         self._backoff.reset()
@@ -197,6 +210,11 @@ class Channel:
         self.state = CameraState(camera=self.name, phase=phase, reason=reason, since_ns=self.desk.clock())
         self.desk.note(self.state, level, text)
         self.desk.changed.notify_all()
+
+
+def _patient(settings: config.Camera) -> bool:
+    """Whether the source waits until its last frame was taken."""
+    return settings.kind == "files" and not settings.realtime
 
 
 class Reader(threading.Thread):

@@ -18,10 +18,19 @@ TICK_S = 0.1  # longest look for a frame before looking at `stop` again
 Sink = Callable[[Frame, Result], None]
 
 
-def run(intake: Intake, pipelines: Mapping[str, Pipeline], sinks: Sequence[Sink], stop: threading.Event) -> None:
-    """Until `stop`, or until every source has ended. Raises what is fatal; a frame given up is counted as failed."""
+def run(
+    intake: Intake,
+    pipelines: Mapping[str, Pipeline],
+    sinks: Sequence[Sink],
+    stop: threading.Event,
+    between: Callable[[], bool] = lambda: False,
+) -> None:
+    """Until `stop`, or until every source has ended. Raises what is fatal; a frame given up is counted as failed.
+
+    `between` two frames something else may be done; when it returns True there are no more frames.
+    """
     faults = Faults()
-    while not (stop.is_set() or intake.exhausted):
+    while not (stop.is_set() or intake.exhausted or between()):
         camera = ""
         try:
             with intake.lease(TICK_S) as frame:  # the image is ours inside this block only

@@ -22,11 +22,18 @@ from engines.card import Detect, Pose
 class Pipeline:
     """Detects on every n-th frame, carries tracked boxes through the others, and keeps the subjects' ids.
 
-    With `smooth` off nobody will look at smoothed keypoints, and none are made.
+    With `smooth` off nobody will look at smoothed keypoints, and none are made. Ids count on from `given`.
     """
 
     def __init__(
-        self, options: Camera, plane: Plane, detect: Detect, poses: Mapping[str, Pose], *, smooth: bool = True
+        self,
+        options: Camera,
+        plane: Plane,
+        detect: Detect,
+        poses: Mapping[str, Pose],
+        *,
+        smooth: bool = True,
+        given: int = 0,
     ) -> None:
         self._plane = plane
         self._classes = detect.classes
@@ -37,12 +44,17 @@ class Pipeline:
         self._interval = options.detector_interval
         self._countdown = 0  # frames until the detector runs again
         self._subjects = (
-            Tracks(options.track, self._every.thresholds)
+            Tracks(options.track, self._every.thresholds, given)
             if options.fixed is None
-            else Fixed(options.fixed, detect.classes)
+            else Fixed(options.fixed, detect.classes, given)
         )
         self._smooth = {label: Smooth(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
+
+    @property
+    def given(self) -> int:
+        """The last id."""
+        return self._subjects.given
 
     def run(self, frame: Frame) -> Result:
         """One frame, start to end. Raises `ModelFault` (give the frame up) or `DeviceLost`."""
@@ -131,7 +143,8 @@ class Fixed:
     Nobody detected it, so its score is NaN until keypoints are seen.
     """
 
-    def __init__(self, region: FixedRegion, classes: tuple[str, ...]) -> None:
+    def __init__(self, region: FixedRegion, classes: tuple[str, ...], given: int = 0) -> None:
+        self.given = max(1, given)
         self._box = Boxes(
             xyxy=np.array([region.box], np.float32),
             score=np.full(1, np.nan, np.float32),

@@ -12,12 +12,13 @@ from time import monotonic_ns
 from edged import message, topics
 from edged.channel import CameraState
 from edged.config import Publish
+from edged.contract.bodies import Poses
 from edged.frame import Frame, Result
 from edged.message import Stamps
 from edged.meter import Meter
 from edged.ports import Bus
 from edged.trend import Outages, Trend
-from edged.units import NS_PER_S
+from edged.units import NS_PER_S, ns
 
 
 class Reporter:
@@ -26,29 +27,62 @@ class Reporter:
     def __init__(self, bus: Bus, stamps: Stamps, options: Publish, cameras: Iterable[str]) -> None:
         self._bus = bus
         self._stamps = stamps
-        self._smoothed = options.smoothed
-        self.meters = {name: Meter() for name in cameras}
-        self.trends = {name: Trend() for name in self.meters}
-        self.outages = {name: Outages() for name in self.meters}
-        self._pace = {name: Pace(round(NS_PER_S / options.max_rate_hz)) for name in self.meters}
+        self.meters: dict[str, Meter] = {}
+        self.trends: dict[str, Trend] = {}
+        self.outages: dict[str, Outages] = {}
+        self._pace: dict[str, Pace] = {}
+        self._poses: dict[str, Poses] = {}
+        self.adopt(options, cameras)
+
+    def adopt(self, options: Publish, cameras: Iterable[str]) -> None:
+        """From now on these cameras, at the configured rate; those that were here keep their figures."""
+        self._options = options
+        self._pace = {name: self._usual() for name in cameras}
+        self.meters = {name: self.meters.get(name) or Meter() for name in self._pace}
+        self.trends = {name: self.trends.get(name) or Trend() for name in self._pace}
+        self.outages = {name: self.outages.get(name) or Outages() for name in self._pace}
+
+    def set_rate(self, cameras: Iterable[str], hz: float, seconds: float | None) -> None:
+        """Another rate, for so long or until something else is said. Any thread."""
+        until_ns = None if seconds is None else monotonic_ns() + ns(seconds)
+        self._pace.update({name: Pace(round(NS_PER_S / hz), until_ns) for name in cameras})
+
+    def hurry(self, camera: str) -> None:
+        """The next frame is published, whatever the rate. Any thread."""
+        self._pace[camera].skip()
+
+    def published(self, camera: str) -> Poses | None:
+        """The last poses message."""
+        return self._poses.get(camera)
 
     def result(self, frame: Frame, result: Result) -> None:
         waited_ns = result.done_ns - result.captured_ns - sum(result.stage_ns.values())
         beside = {"wait": waited_ns}  # on its way from the sensor, for its turn, and a little tracking
-        if self._pace[result.camera].due(result.captured_ns):
+        if self._due(result):
             begun_ns = monotonic_ns()
-            topic = topics.POSES.at(camera=result.camera)
-            self._bus.publish(topic, message.poses(self._stamps, result, smoothed=self._smoothed))
+            body = message.poses(self._stamps, result, smoothed=self._options.smoothed)
+            self._bus.publish(topics.POSES.at(camera=result.camera), body)
+            self._poses[result.camera] = body
             beside["publish"] = monotonic_ns() - begun_ns
         self.meters[result.camera].record(result, **beside)
         self.trends[result.camera].record(result)
 
     def camera(self, state: CameraState) -> None:
-        self.outages[state.camera].note(state.phase)
+        if outages := self.outages.get(state.camera):
+            outages.note(state.phase)
         body = message.camera_status(
             self._stamps, state.camera, state=state.phase, reason=state.reason, since_ns=state.since_ns
         )
         self._bus.publish(topics.CAMERA_STATUS.at(camera=state.camera), body)
+
+    def _usual(self) -> Pace:
+        return Pace(round(NS_PER_S / self._options.max_rate_hz))
+
+    def _due(self, result: Result) -> bool:
+        pace = self._pace[result.camera]
+        if pace.until_ns is not None and result.done_ns >= pace.until_ns:
+            pace = self._pace[result.camera] = self._usual()
+        return pace.due(result.captured_ns)
 
 
 @dataclass(slots=True)
@@ -56,6 +90,7 @@ class Pace:
     """Lets one event through per period on average, early by at most half a period: cameras jitter."""
 
     period_ns: int
+    until_ns: int | None = None  # then another takes its place
     _next_ns: int = 0
 
     def due(self, t_ns: int) -> bool:
@@ -64,3 +99,7 @@ class Pace:
             return False
         self._next_ns = max(t_ns, self._next_ns) + self.period_ns
         return True
+
+    def skip(self) -> None:
+        """Let the next one through."""
+        self._next_ns = 0

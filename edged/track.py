@@ -135,18 +135,18 @@ class Tracks:
     """The subjects of one camera.
 
     `starts` is the score a detection needs to start a track: one number, or one per class. Fainter ones
-    only continue tracks. Ids count from 1 and are never used twice. Detections of the very first update are
+    only continue tracks. Ids count on from `given` and are never used twice. Detections of the very first update are
     confirmed at once: a single picture has subjects too.
     """
 
-    def __init__(self, options: Track, starts: ArrayLike = 0.0) -> None:
+    def __init__(self, options: Track, starts: ArrayLike = 0.0, given: int = 0) -> None:
         self._options = options
         self._starts = np.asarray(starts, np.float32)  # as scores are
         self._patience_ns = ns(options.patience_s)
         self._live: list[Trail] = []
         self._t_ns = 0  # what the tracks were moved to
         self._looked_ns = 0  # the last frame that was looked at
-        self._ids = 0
+        self.given = given  # the last id
         self._first = True
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
@@ -243,8 +243,8 @@ class Tracks:
         needed = 1 if self._first else self._options.confirm
         for trail in self._live:
             if not trail.id and trail.hits >= needed:
-                self._ids += 1
-                trail.id = self._ids
+                self.given += 1
+                trail.id = self.given
 
     def _gone(self, trail: Trail) -> bool:
         lost = trail.misses > 0 and self._t_ns - trail.seen_ns > self._patience_ns

@@ -27,8 +27,8 @@ class Engines:
     detect: Detect
     poses: dict[str, Pose]  # by class
 
-    def pipeline(self, camera: config.Camera, *, smooth: bool = True) -> Pipeline:
-        return Pipeline(camera, self.plane, self.detect, self.poses, smooth=smooth)
+    def pipeline(self, camera: config.Camera, *, smooth: bool = True, given: int = 0) -> Pipeline:
+        return Pipeline(camera, self.plane, self.detect, self.poses, smooth=smooth, given=given)
 
     @property
     def sure_from(self) -> dict[str, float]:
