@@ -104,6 +104,10 @@ class Watch:
             return self.move("open", look.t_ns)
         return None
 
+    def leave(self) -> Episode:
+        """The open episode, closed: nobody looks any more."""
+        return self.move("closed", self._held_ns)
+
     def _closed(self) -> Episode | None:
         episode = self.move("closed", self._held_ns) if self.episode is not None else None
         self.episode = None
@@ -122,9 +126,22 @@ class Alerts:
     """Every rule on every camera. `tell` is called for each stage of each episode, one call at a time."""
 
     def __init__(self, cameras: tuple[str, ...], tell: Callable[[Episode], None], rules: tuple[Rule, ...] = RULES):
-        self._watches = {camera: [Watch(camera, rule) for rule in rules] for camera in cameras}
+        self._rules = rules
+        self._watches: dict[str, list[Watch]] = {}
         self._tell = tell
         self._lock = threading.Lock()
+        self.adopt(cameras)
+
+    def adopt(self, cameras: tuple[str, ...]) -> None:
+        """Watch these from now on. What is open on a camera that is gone will not be heard of again, and closes."""
+        with self._lock:
+            gone = [watches for camera, watches in self._watches.items() if camera not in cameras]
+            for watch in (watch for watches in gone for watch in watches):
+                if watch.episode is not None:
+                    self._tell(watch.leave())
+            self._watches = {
+                camera: self._watches.get(camera) or [Watch(camera, rule) for rule in self._rules] for camera in cameras
+            }
 
     def see(self, camera: str, look: Look) -> None:
         with self._lock:

@@ -27,10 +27,14 @@ class Announcer:
 
     def __init__(self, bus: Bus, appliance: Appliance, memory: Path, *, enabled: bool) -> None:
         self._bus = bus
-        self._appliance = appliance
         self._memory = memory
-        self._enabled = enabled
         self._timer: threading.Timer | None = None
+        self.adopt(appliance, enabled=enabled)
+
+    def adopt(self, appliance: Appliance, *, enabled: bool) -> None:
+        """What there is from now on; `start` tells it."""
+        self._appliance = appliance
+        self._enabled = enabled
 
     def start(self) -> None:
         wanted = self._appliance.announcements() if self._enabled else {}
@@ -46,7 +50,7 @@ class Announcer:
             self._timer.cancel()
 
     def _born(self, request: Request) -> None:
-        if request.payload == b"online":
+        if self._enabled and request.payload == b"online":
             self.close()
             self._timer = threading.Timer(random.uniform(*SETTLE_S), self._announce)  # noqa: S311  a delay, no secret
             self._timer.daemon = True

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
+from contextlib import nullcontext
 
 PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
+LONGEST = 2000  # characters of a remembered line, tracebacks too
 
 
 class JournalFormatter(logging.Formatter):
@@ -16,9 +19,27 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
-def set_up(handler: logging.Handler, level: int = logging.INFO) -> None:
-    """Send everything to `handler`, in the form its reader wants."""
+class Recent(logging.Handler):
+    """The last lines, for a technician who cannot see the journal. Fixed memory."""
+
+    def __init__(self, lines: int = 300) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque(maxlen=lines)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record)[:LONGEST])
+
+    @property
+    def lines(self) -> list[str]:
+        """Oldest first."""
+        with self.lock or nullcontext():
+            return list(self._lines)
+
+
+def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent: Recent | None = None) -> None:
+    """Send everything to `handler`, in the form its reader wants, and to `recent`."""
     in_journal = "JOURNAL_STREAM" in os.environ
     people = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(JournalFormatter("%(message)s") if in_journal else people)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler, *([recent] if recent else [])], force=True)

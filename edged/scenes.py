@@ -55,17 +55,28 @@ class Scenes:
         self._bus = bus
         self._stamps = stamps
         self._glances = glances
-        self._classes = classes
         self._memory = Memory(memory)
-        self._daily_ns = ns(daily_s)
-        self._scenes = {name: Scene() for name in classes}
+        self._scenes: dict[str, Scene] = {}
         self._situations: dict[str, Situation] = {}
-        days = self._memory.load()
-        self._diaries = {name: Diary(days.get(name) or Day(date=self._date(monotonic_ns()))) for name in classes}
-        self.alerts = Alerts(tuple(classes), self._tell)
+        self._days = self._memory.load()
+        self._diaries: dict[str, Diary] = {}
+        self.alerts = Alerts((), self._tell)
+        self._looking = threading.Lock()
+        self.adopt(classes, daily_s)
         self._saved_ns = self._totalled_ns = monotonic_ns()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
+
+    def adopt(self, classes: Mapping[str, tuple[str, ...]], daily_s: float) -> None:
+        """From now on these cameras; those that were here go on as they are."""
+        with self._looking:
+            self._days |= {name: diary.today for name, diary in self._diaries.items()}
+            self._classes = classes
+            self._daily_ns = ns(daily_s)
+            self._scenes = {name: self._scenes.get(name) or Scene() for name in classes}
+            self._diaries = {name: self._diaries.get(name) or self._diary(name) for name in classes}
+            self._situations = {name: self._situations[name] for name in classes if name in self._situations}
+            self.alerts.adopt(tuple(classes))
 
     def start(self) -> None:
         self._thread.start()
@@ -78,11 +89,13 @@ class Scenes:
 
     def _run(self) -> None:
         while not self._closing.wait(PERIOD_S):
-            self.look(monotonic_ns())
+            with self._looking:
+                self.look(monotonic_ns())
 
     def look(self, now_ns: int) -> None:
         """Once around all cameras."""
-        for name, (state, latest) in self._glances().items():
+        glances = self._glances()
+        for name, (state, latest) in ((name, glances[name]) for name in self._classes if name in glances):
             look = look_of(state, latest, self._classes[name], now_ns)
             self.alerts.see(name, look)
             if ended := self._diaries[name].see(look, self._date(now_ns)):
@@ -97,6 +110,10 @@ class Scenes:
         if now_ns - self._saved_ns >= SAVE_NS:
             self._saved_ns = now_ns
             self.save()
+
+    def _diary(self, name: str) -> Diary:
+        """Of today, as far as it is known."""
+        return Diary(self._days.get(name) or Day(date=self._date(monotonic_ns())))
 
     def _tell(self, episode: Episode) -> None:
         self._bus.publish(ALERT.at(camera=episode.camera), message.alert(self._stamps, episode))

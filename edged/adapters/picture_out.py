@@ -1,4 +1,4 @@
-"""A picture into a JPEG or PNG file, complete or not there at all."""
+"""A picture into a JPEG or PNG file, complete or not there at all; or into as many bytes as may be sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from edged.errors import NotWritten
 from edged.frame import U8
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+COARSER = (88, 75, 60)  # JPEG qualities, tried in this order at each size
+SMALLER = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
 
 
 def write_picture(path: Path, image: U8) -> None:
@@ -26,6 +28,17 @@ def write_picture(path: Path, image: U8) -> None:
         with suppress(OSError):
             part.unlink()
         raise NotWritten(f"{path}: {exc.strerror}. Choose a folder that can be written and has room") from exc
+
+
+def jpeg(image: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
+    """The BGR image as JPEG of at most so many bytes, and its width and height. Raises `NotWritten`."""
+    for scale in SMALLER:
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        for quality in COARSER:
+            _, encoded = cv2.imencode(".jpg", small, (cv2.IMWRITE_JPEG_QUALITY, quality))
+            if encoded.size <= most_bytes:
+                return encoded.tobytes(), (small.shape[1], small.shape[0])
+    raise NotWritten(f"a picture of {image.shape[1]} x {image.shape[0]} px does not fit {most_bytes} bytes; allow more")
 
 
 def _replace(part: Path, path: Path, content: bytes) -> None:
