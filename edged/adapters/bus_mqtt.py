@@ -58,25 +58,19 @@ class MqttBus:
         self._packs = options.encoding == "cbor"
         if self._packs:
             packed.available()
-        if broker.tls.enabled:
-            tls_context(broker.tls)
-        elif broker.username and not _is_here(broker.host):
-            log.warning("mqtt.username and its password go to %s for all to read; enable mqtt.tls", broker.host)
-        self._broker = broker
+        _check(broker)
+        self._wanted = broker
+        self._turn_to(broker)
         self._device = device
         self._root = f"{broker.base}/{device}/"
         self._presence = presence
         self._outbox = Outbox(options.queue)
-        self._versions = Versions(broker.protocol)
-        self._away = Backoff(min(AWAY_S, broker.reconnect_max_s))
-        self._unwelcome = Backoff(broker.reconnect_max_s)
-        self._complaint: type[Exception] | None = None  # logged, and not yet over
         self._link: Link | None = None  # while connected
         self._takers: dict[str, Callable[[Request], None]] = {}  # by whole topic, wildcards and all
         self._connects = 0
         self._refused = 0
-        self._forbidden: set[str] = set()  # topics refused, and logged
         self._closing = threading.Event()
+        self._stirred = threading.Event()  # out of a wait: closing, or moving
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         bounds = Bounds(size_bytes=options.keep_mb * BYTES_PER_MB, age_ms=round(options.keep_days * MS_PER_DAY))
@@ -93,6 +87,16 @@ class MqttBus:
 
     def listen(self, topic: Topic, take: Callable[[Request], None]) -> None:
         self._takers[self._whole(topic)] = take
+        self._wake_up()
+
+    def move(self, broker: Mqtt) -> None:
+        """Take leave, and go on at this broker, or at the same in this way. `base` is to stay as it is. Any thread.
+
+        Raises ConfigError when the TLS files cannot be used; then all is as it was.
+        """
+        _check(broker)
+        self._wanted = broker
+        self._stirred.set()
         self._wake_up()
 
     @property
@@ -119,6 +123,7 @@ class MqttBus:
     def close(self) -> None:
         """Send what waits and `stopped`, within a second, and leave."""
         self._closing.set()
+        self._stirred.set()
         self._wake_up()
         self._thread.join(CLOSE_S)
         self._outbox.close()
@@ -160,6 +165,8 @@ class MqttBus:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            if self._broker is not self._wanted:
+                self._turn_to(self._wanted)
             patience = self._unwelcome
             try:
                 self._connect_and_serve()
@@ -168,7 +175,17 @@ class MqttBus:
                 patience = self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
             except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
                 log.exception("broker %s:%d: the bus has a bug", self._broker.host, self._broker.port)
-            self._closing.wait(patience.next_s())
+            if self._stirred.wait(patience.next_s()):
+                self._stirred.clear()
+
+    def _turn_to(self, broker: Mqtt) -> None:
+        """Nothing is known of this broker yet."""
+        self._broker = broker
+        self._versions = Versions(broker.protocol)
+        self._away = Backoff(min(AWAY_S, broker.reconnect_max_s))
+        self._unwelcome = Backoff(broker.reconnect_max_s)
+        self._complaint: type[Exception] | None = None  # logged, and not yet over
+        self._forbidden: set[str] = set()  # topics refused, and logged
 
     def _connect_and_serve(self) -> None:
         link = Link(
@@ -205,7 +222,7 @@ class MqttBus:
 
     def _serve(self, link: Link) -> None:
         since_s = time.monotonic()
-        while not self._closing.is_set():
+        while not self._closing.is_set() and self._broker is self._wanted:
             self._subscribe(link)
             self._send_waiting(link)
             link.turn(IDLE_S, self._woken)
@@ -290,6 +307,14 @@ class MqttBus:
     @property
     def _user(self) -> str:
         return f"user {self._broker.username}" if self._broker.username else f"client {self._device}"
+
+
+def _check(broker: Mqtt) -> None:
+    """Raises ConfigError when the TLS files cannot be used; warns of a password that all may read."""
+    if broker.tls.enabled:
+        tls_context(broker.tls)
+    elif broker.username and not _is_here(broker.host):
+        log.warning("mqtt.username and its password go to %s for all to read; enable mqtt.tls", broker.host)
 
 
 def _is_here(host: str) -> bool:

@@ -20,6 +20,7 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage,
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.adapters.mqtt_v5 import Aliases, Terms, of_letter, of_session, of_will, terms
 from edged.config import Mqtt, Tls
@@ -160,8 +161,10 @@ class Link:
             self._book_written()
 
     def subscribe(self, topic: str) -> None:
+        """With MQTT 5 a message that its sender has the broker keep is known as such when it is sent, too."""
         self.topics.add(topic)
-        self._asked[self._client.subscribe(topic, qos=1)[1]] = topic
+        as_sent = {"options": SubscribeOptions(qos=1, retainAsPublished=True)} if self.version == "5" else {"qos": 1}
+        self._asked[self._client.subscribe(topic, **as_sent)[1]] = topic
 
     @property
     def ready(self) -> bool:
