@@ -13,7 +13,7 @@ from tools.synth.horse_coat import COATS
 from tools.synth.person import Outfit
 from tools.synth.shade import Light
 from tools.synth.stage import Stage
-from tools.synth.story import Act, Horse, Walker
+from tools.synth.story import Act, Horse, Walker, play
 from tools.synth.surroundings import infrared
 from tools.synth.truth import Truth
 from tools.synth.types import U8, f32
@@ -70,9 +70,5 @@ def _night() -> tuple[Stage, Horse, Walker]:
 
 def pictures() -> Iterator[tuple[U8, list[Truth]]]:
     """Every frame of the clip, and who is in it."""
-    for (stage, one, walker), seconds in ((_day(), DAY_S), (_night(), NIGHT_S)):
-        rng = np.random.default_rng(4003)
-        for frame in range(round(seconds * FPS)):
-            t_s = frame / FPS
-            passing = walker.at(t_s, 2)
-            yield stage.render([one.at(t_s, 1), *([passing] if passing else [])], rng)
+    yield from play(*_day(), DAY_S, FPS)
+    yield from play(*_night(), NIGHT_S, FPS)

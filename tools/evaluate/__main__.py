@@ -1,4 +1,8 @@
-"""Prints the starter pose models' PCK on annotated photographs: `python -m tools.evaluate <data folder>`."""
+"""Prints the starter models' accuracy.
+
+python -m tools.evaluate DATA        pose models: PCK on annotated photographs
+python -m tools.evaluate CLIP.mp4    the whole pipeline: recall and PCK on a rendered clip with its truth beside it
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from edged.adapters.session_ort import OrtSession
 from edged.config import Gate
 from edged.frame import F32, U8, XY, Boxes, Focus, Frame
 from engines.catalogue import load
+from tools.evaluate import clip
 from tools.evaluate.pck import pck, torso
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
@@ -34,6 +39,10 @@ class Row(NamedTuple):
 
 def main() -> None:
     data = Path(sys.argv[1])
+    if data.is_file():
+        for score in clip.report(data):
+            print(score.line())
+        return
     for row in [*people(data / "lsp"), horses(data / "horse")]:
         print(f"{row.model:22} {row.data:28} {row.images:4} {row.metric:8} {row.value:.3f} (stated {row.stated:.3f})")
 

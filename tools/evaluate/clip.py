@@ -2,8 +2,8 @@
 
 A subject counts when enough of it shows; it is found when a box of its class overlaps it with an IoU of 0.5 or more,
 each box taken once. Keypoints count when they are visible; those of subjects that were not found are wrong.
-People: PCK@0.2 of the torso (right shoulder to left hip, LSP). Horses: PCK@0.1 of the box's longer side, as on
-photographs, and PCK@0.2 of the torso (neck to root of the tail).
+People: PCK@0.2 of the torso (right shoulder to left hip, LSP; hidden ends are known here and count as ends). Horses:
+PCK@0.1 of the box's longer side, as on photographs, and PCK@0.2 of the torso (neck to root of the tail).
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class Score:
     recall: float  # share of the subjects that were found
     precision: float  # share of the boxes that lie on a subject, however little of it shows
     pck: dict[str, float]
+
+    def line(self) -> str:
+        figures = {f"recall at IoU {OVERLAP}": self.recall, "precision": self.precision, **self.pck}
+        return f"{self.kind:8}{self.subjects:5}  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
 def infer(clip: Path, *options: str) -> list[dict[str, Any]]:
@@ -106,8 +110,9 @@ def _pck(pairs: Sequence[Pair], kind: str) -> dict[str, float]:
     truth = np.array([pair.truth["keypoints"][SCHEMA[kind]] for pair in pairs], np.float64)
     found = np.array([_points(pair, len(names)) for pair in pairs])
     seen = truth[..., 2] == 2
-    length_px, counted = torso(truth[..., XY], seen, (names.index(TORSO[kind][0]), names.index(TORSO[kind][1])))
-    out = {"PCK@0.2 torso": pck(found, truth[..., XY], counted, length_px, 0.2)}
+    ends = (names.index(TORSO[kind][0]), names.index(TORSO[kind][1]))
+    length_px, whole = torso(truth[..., XY], truth[..., 2] > 0, ends)
+    out = {"PCK@0.2 torso": pck(found, truth[..., XY], seen & whole, length_px, 0.2)}
     if kind == "horse":
         boxes = np.array([pair.truth["box"] for pair in pairs])
         side_px = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)

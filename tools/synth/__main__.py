@@ -17,9 +17,13 @@ import numpy as np
 
 from engines.schema import SCHEMAS
 from tools import synth
+from tools.synth.gallery import stills as drawn
+from tools.synth.story import ACTS
+from tools.synth.takes import acts, take
 
 SHARES = "horse=0.42,person=0.40,both=0.10,empty=0.08"
 CATEGORIES = {"person": 1, "horse": 2}
+STILL_QUALITY = 82
 EVERY = 200  # pictures between two lines of progress
 
 
@@ -37,6 +41,19 @@ def main() -> None:
     data.add_argument("--shares", type=_shares, default=_shares(SHARES), help=f"default {SHARES}")
     data.add_argument("--format", choices=("jpg", "webp", "png"), default="jpg")
     data.set_defaults(run=dataset)
+    clip = commands.add_parser("clip", help="a horse doing one thing after another, and the truth of every frame")
+    clip.add_argument("out", type=Path)
+    clip.add_argument("--acts", type=acts, required=True, help=f"BEHAVIOUR:SECONDS,… of: {', '.join(ACTS)}")
+    clip.add_argument("--person", action="store_true", help="somebody passes")
+    clip.add_argument("--night", action="store_true", help="by infrared")
+    clip.add_argument("--seed", type=int, default=1)
+    clip.add_argument("--fps", type=int, default=15)
+    clip.add_argument("--size", type=_size, default=(640, 360), metavar="WxH")
+    clip.add_argument("--crf", type=int, default=24)
+    clip.set_defaults(run=shot)
+    few = commands.add_parser("stills", help="the pictures the README shows")
+    few.add_argument("out", type=Path)
+    few.set_defaults(run=stills)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
@@ -72,6 +89,22 @@ def dataset(arguments: argparse.Namespace) -> None:
         if done % EVERY == 0 or done == arguments.count:
             print(f"{done}/{arguments.count}  {done / (time.monotonic() - began):.1f} per s", flush=True)
             (arguments.out / "truth.json").write_text(json.dumps(document))
+
+
+def shot(arguments: argparse.Namespace) -> None:
+    """Writes OUT.mp4 and OUT.json.gz."""
+    from tools.synth.film import shoot  # noqa: PLC0415
+
+    a = arguments
+    frames = take(a.acts, a.size, a.fps, seed=a.seed, night=a.night, passer=a.person)
+    count = shoot(a.out, frames, a.fps, a.size, a.crf)
+    print(f"{a.out}: {count} frames, {a.out.stat().st_size / 1e6:.2f} MB")
+
+
+def stills(arguments: argparse.Namespace) -> None:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, image in drawn():
+        _write(arguments.out / f"{name}.webp", image, STILL_QUALITY)
 
 
 def _empty_document(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Camera:
     def bent(self, xy: F64, size_wh: tuple[int, int]) -> F64:
         """Where a point of the undistorted picture appears: `sources` backwards."""
         out: F64 = xy.copy()
-        for _ in range(5):
+        for _ in range(12):
             out += xy - self.sources(out, size_wh)
         return out
 

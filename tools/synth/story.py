@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,9 @@ from tools.synth import horse_pose as h
 from tools.synth import person_pose, pose
 from tools.synth.body import Body
 from tools.synth.pose import Pose
-from tools.synth.stage import Actor
+from tools.synth.stage import Actor, Stage
+from tools.synth.truth import Truth
+from tools.synth.types import U8
 
 SOFTEN_S = 0.7  # from the end of one act into the next
 HORSE_MPS, PERSON_MPS = 0.9, 1.15
@@ -125,3 +127,14 @@ class Walker:
         xy = (x + gone_m * float(np.cos(self.heading)), y + gone_m * float(np.sin(self.heading)))
         frames = pose.settle(self.body, held, xy, self.heading, self.size)
         return Actor(body=self.body, frames=frames, behaviour=held.behaviour, number=number)
+
+
+def play(
+    stage: Stage, horse: Horse, walker: Walker | None, seconds: float, fps: int
+) -> Iterator[tuple[U8, list[Truth]]]:
+    """Every frame of one take, and who is in it; the horse is subject 1, who passes is 2."""
+    rng = np.random.default_rng(round(seconds * fps))
+    for frame in range(round(seconds * fps)):
+        t_s = frame / fps
+        passing = walker.at(t_s, 2) if walker else None
+        yield stage.render([horse.at(t_s, 1), *([passing] if passing else [])], rng)

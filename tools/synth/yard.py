@@ -11,6 +11,7 @@ from tools.synth.geometry import RGB, Mesh, Stuff, ball, box, linear, panel, tub
 from tools.synth.shade import Light
 from tools.synth.stage import Place
 from tools.synth.stall import sheet
+from tools.synth.types import Numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,14 @@ def _tree(at: tuple[float, float], rng: np.random.Generator) -> list[Mesh]:
     (x, y), high = at, float(rng.uniform(5, 11))
     trunk = tube(np.array([[x, y, -0.3], [x, y, 0.5 * high]]), (0.28, 0.18), Stuff.HAIR, (84, 70, 56), 8)
     tone = np.array((70, 96, 46)) * rng.uniform(0.7, 1.25) + rng.normal(0, 6, 3)
-    n = 420
+    n = 1100
     shell = rng.normal(0, 1, (n, 3))
-    shell *= (rng.random((n, 1)) ** 0.25) / np.linalg.norm(shell, axis=1, keepdims=True)
+    shell *= (rng.random((n, 1)) ** 0.3) / np.linalg.norm(shell, axis=1, keepdims=True)
     middle = np.array([x, y, 0.68 * high])
-    return [trunk, _leaves(middle + shell * [0.3 * high, 0.3 * high, 0.36 * high], shell, 0.07 * high, tone, rng)]
+    return [trunk, _leaves(middle + shell * [0.3 * high, 0.3 * high, 0.36 * high], shell, 0.042 * high, tone, rng)]
 
 
-def _leaves(at: np.ndarray, out: np.ndarray, size: float, tone: np.ndarray, rng: np.random.Generator) -> Mesh:
+def _leaves(at: Numbers, out: Numbers, size: float, tone: Numbers, rng: np.random.Generator) -> Mesh:
     """Ragged clumps, lit as the crown's surface is."""
     n = len(at)
     u, v = (rng.normal(0, 1, (n, 3)) for _ in range(2))
@@ -97,14 +98,25 @@ def _leaves(at: np.ndarray, out: np.ndarray, size: float, tone: np.ndarray, rng:
 
 
 def _hedge(rng: np.random.Generator) -> Mesh:
-    """A line of wood at the horizon."""
-    n = 7000
-    angle = rng.uniform(0, 2 * np.pi, n)
-    top = 4.5 + 2.0 * np.sin(3 * angle + rng.uniform(0, 6)) + 1.2 * np.sin(11 * angle)
-    z = top * rng.random(n) ** 0.7
-    at = np.stack([68 * np.cos(angle), 68 * np.sin(angle), z], axis=1) + rng.normal(0, 1.2, (n, 3))
-    out = np.stack([-np.cos(angle), -np.sin(angle), 0.6 + 0.6 * z / 7], axis=1)
-    return _leaves(at, out / np.linalg.norm(out, axis=1, keepdims=True), 0.7, np.array((62, 84, 48)), rng)
+    """A line of wood at the horizon: leaves before a dark that no sky shines through."""
+    n, tone = 9000, np.array((62, 84, 48))
+    angle, phase = rng.uniform(0, 2 * np.pi, n), rng.uniform(0, 6)
+    at = np.stack([67 * np.cos(angle), 67 * np.sin(angle), _skyline(angle, phase) * rng.random(n) ** 0.6], axis=1)
+    out = np.stack([-np.cos(angle), -np.sin(angle), 0.6 + 0.1 * at[:, 2]], axis=1)
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    round_ = np.linspace(0, 2 * np.pi, 121)
+    foot = np.stack([68 * np.cos(round_), 68 * np.sin(round_), np.full(121, -2.0)], axis=1)
+    top = foot + np.stack([0 * round_, 0 * round_, 1.8 + 0.92 * _skyline(round_, phase)], axis=1)
+    a = np.arange(120)
+    quads = np.concatenate([np.stack([a, a + 1, a + 122], -1), np.stack([a, a + 122, a + 121], -1)]).astype(np.int32)
+    inward = np.tile(-foot / 68 * [1, 1, 0] + [0, 0, 0.5], (2, 1))
+    dark = geometry.of(np.concatenate([foot, top]), inward, quads, Stuff.LEAF, linear(0.8 * tone))
+    return geometry.joined([dark, _leaves(at + rng.normal(0, 0.8, (n, 3)), out, 0.55, tone, rng)])
+
+
+def _skyline(angle: Numbers, phase: float) -> Numbers:
+    """The height of the wood, in m."""
+    return np.asarray(4.5 + 2.0 * np.sin(3 * angle + phase) + 1.2 * np.sin(11 * angle) + 0.5 * np.sin(37 * angle))
 
 
 def _barn(rng: np.random.Generator) -> list[Mesh]:

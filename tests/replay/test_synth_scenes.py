@@ -1,0 +1,127 @@
+"""Rendered pictures and what is said to be true of them."""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+
+from tools import synth
+from tools.synth import person, person_pose, pose, takes, yard
+from tools.synth.camera import Camera, Sensor
+from tools.synth.gallery import sunlight
+from tools.synth.person import Outfit
+from tools.synth.stage import Actor, Stage
+from tools.synth.truth import HIDDEN, OUTSIDE, VISIBLE, Truth, judged
+
+SIZE_WH = (320, 180)
+AHEAD = Camera(at=(4.0, 0.0, 1.2), to=(0.0, 0.0, 0.9), fov_deg=50)
+
+
+@lru_cache
+def stage(camera: Camera = AHEAD) -> Stage:
+    place = yard.build(yard.Yard(kind="concrete", fence_m=None, trees=0), sunlight((0.4, 0.3, 0.9), 2.0))
+    return Stage(place, camera, Sensor(noise=0), SIZE_WH, 1.5)
+
+
+def groom(x: float, y: float, number: int = 1, top: tuple[float, float, float] = (200, 30, 30)) -> Actor:
+    """Somebody who faces the camera."""
+    body = person.build(Outfit(top=top))
+    frames = pose.settle(body, person_pose.STANDING, (x, y), 0.0)
+    return Actor(body=body, frames=frames, behaviour="standing", number=number)
+
+
+def rendered(*actors: Actor, camera: Camera = AHEAD) -> tuple[Any, dict[int, Truth]]:
+    image, truths = stage(camera).render(actors, np.random.default_rng(0))
+    return image, {truth.number: truth for truth in truths}
+
+
+def test_one_seed_one_picture_and_another_number_another() -> None:
+    (a, truth), (b, again), (c, _) = (synth.scene(3, n, SIZE_WH, "both") for n in (7, 7, 8))
+    assert (a == b).all()
+    assert (a != c).any()
+    assert [t.as_dict() for t in truth] == [t.as_dict() for t in again]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_an_empty_scene_has_nobody(number: int) -> None:
+    image, truths = synth.scene(3, number, SIZE_WH, "empty")
+    assert (image.shape, truths) == ((180, 320, 3), [])
+
+
+def test_a_scene_has_whom_it_was_asked_for() -> None:
+    assert {t.kind for n in range(4) for t in synth.scene(3, n, SIZE_WH, "horse")[1]} == {"horse"}
+    assert {t.kind for n in range(4) for t in synth.scene(3, n, SIZE_WH, "person")[1]} == {"person"}
+
+
+def test_the_box_is_that_of_the_pixels_that_change() -> None:
+    bare, _ = rendered()
+    image, truth = rendered(groom(0, 0))
+    rows = np.flatnonzero((np.abs(image.astype(int) - bare).max(axis=2) > 12)[:, 150:170].any(axis=1))
+    assert truth[1].xyxy[1] == pytest.approx(rows[0], abs=1.5)
+    assert truth[1].xyxy[0] < 150
+    assert truth[1].xyxy[2] > 170
+
+
+def test_keypoints_lie_on_the_body() -> None:
+    image, truth = rendered(groom(0, 0))
+    at = dict(zip(("right_shoulder", "left_shoulder"), truth[1].keypoints["lsp-14"][8:10], strict=True))
+    for x, y, v in at.values():
+        assert v == VISIBLE
+        blue, _, red = image[int(y), int(x)]
+        assert red > 2 * blue
+    assert at["left_shoulder"][0] > at["right_shoulder"][0]  # who faces us has the left on our right
+
+
+def test_who_stands_behind_somebody_is_hidden_and_still_placed() -> None:
+    _, alone = rendered(groom(-0.6, 0))
+    _, truth = rendered(groom(-0.6, 0), groom(0.6, 0, number=2))
+    assert alone[1].visible > 0.95
+    assert truth[1].visible < 0.3
+    hip, before = truth[1].keypoints["lsp-14"][3], alone[1].keypoints["lsp-14"][3]
+    assert (hip[2], before[2]) == (HIDDEN, VISIBLE)
+    assert hip[:2] == pytest.approx(before[:2])
+
+
+def test_what_lies_beyond_the_edge_is_outside_and_counts_as_unseen() -> None:
+    close = replace(AHEAD, to=(0.0, 0.0, 1.7), fov_deg=20)
+    _, truth = rendered(groom(0, 0), camera=close)
+    ankle = truth[1].keypoints["lsp-14"][0]
+    assert ankle.tolist() == [0, 0, OUTSIDE]
+    assert truth[1].visible < 0.6
+
+
+def test_the_lens_bends_the_picture_and_the_truth_alike() -> None:
+    bent = replace(AHEAD, barrel=0.3)
+    xy = np.array([[20.0, 15.0], [160.0, 90.0], [300.0, 170.0]])
+    assert bent.sources(bent.bent(xy, SIZE_WH), SIZE_WH) == pytest.approx(xy, abs=0.05)
+
+
+def test_keypoints_are_judged_by_what_is_in_front() -> None:
+    at = np.array([[5.0, 5.0], [5.0, 5.0], [5.0, 5.0], [-1.0, 5.0]])
+    own = np.array([False, False, True, False])
+    in_front = np.array([2.95, 2.0, 2.95, 2.95], np.float32)
+    got = judged(at, np.full(4, 3.0), np.full(4, 0.1), in_front, own, SIZE_WH)
+    assert got[:, 2].tolist() == [VISIBLE, HIDDEN, HIDDEN, OUTSIDE]
+
+
+def test_a_night_is_grey() -> None:
+    frames = takes.take(takes.acts("sternal:0.2"), SIZE_WH, 10, seed=1, night=True)
+    image, truths = next(frames)
+    assert (image[..., 0] == image[..., 2]).all()
+    assert [t.behaviour for t in truths] == ["sternal"]
+
+
+def test_acts_follow_one_another() -> None:
+    frames = list(takes.take(takes.acts("standing:0.4,rising:2,standing:0.4"), SIZE_WH, 5, seed=1))
+    seen = [truths[0].behaviour for _, truths in frames]
+    assert (seen[0], seen[7], seen[-1], len(seen)) == ("standing", "rising", "standing", 14)
+
+
+def test_an_act_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="'flying' is no act; want one of standing"):
+        takes.acts("standing:1,flying:2")

@@ -1,0 +1,65 @@
+"""Takes: one horse in a random stall that does what it is told, for clips of any behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tools.synth import horse, person, stall
+from tools.synth.camera import Camera, Sensor
+from tools.synth.dice import Dice
+from tools.synth.stage import Stage
+from tools.synth.story import ACTS, Act, Horse, Walker, play
+from tools.synth.subjects import coat, outfit
+from tools.synth.surroundings import WOODS, daylight, infrared
+from tools.synth.truth import Truth
+from tools.synth.types import U8
+
+FINER = 1.5
+
+
+def acts(text: str) -> list[Act]:
+    """`standing:3,rising:4` as acts. Raises: ValueError."""
+    out = []
+    for part in text.split(","):
+        what, _, seconds = part.partition(":")
+        if what not in ACTS:
+            raise ValueError(f"{what!r} is no act; want one of {', '.join(ACTS)}")
+        out.append(Act(what=what, seconds=float(seconds)))
+    return out
+
+
+def take(
+    programme: Sequence[Act],
+    size_wh: tuple[int, int],
+    fps: int,
+    *,
+    seed: int,
+    night: bool = False,
+    passer: bool = False,
+) -> Iterator[tuple[U8, list[Truth]]]:
+    """Every frame of the programme, and who is in it."""
+    dice, seconds = Dice(np.random.default_rng([19, seed])), sum(act.seconds for act in programme)
+    design = stall.Stall(
+        size_x=dice.between(3.8, 4.6), size_y=dice.between(3.4, 4.0), wood=dice.one(WOODS), seed=dice.below(1 << 30)
+    )
+    middle = design.size_x / 2
+    camera = Camera(
+        at=(middle + dice.between(-0.8, 0.8), dice.between(-3.8, -3.0), dice.between(2.3, 2.7)),
+        to=(middle, 1.3, 0.7),
+        fov_deg=dice.between(54, 60),
+        barrel=dice.between(0, 0.1),
+    )
+    light = infrared(camera, dice.between(18, 30), 0.05) if night else daylight(dice, indoors=True)
+    sensor = Sensor(infrared=night, noise=dice.between(1.5, 3.0), blur_px=0.3)
+    body = horse.build(dice.rng, coat(dice, dark=night), dice.below(horse.SHAPES), infrared=night)
+    heading = np.radians(dice.between(-20, 20)) + np.pi * dice.below(2)
+    one = Horse(body=body, acts=programme, start_xy=(middle, design.size_y / 2), heading=float(heading))
+    walker = _passer(dice, design, seconds) if passer else None
+    yield from play(Stage(stall.build(design, light), camera, sensor, size_wh, FINER), one, walker, seconds, fps)
+
+
+def _passer(dice: Dice, design: stall.Stall, seconds: float) -> Walker:
+    body = person.build(outfit(dice), dice.below(person.SHAPES))
+    return Walker(body=body, start_xy=(-1.5, -0.1), heading=0.0, from_s=0.2 * seconds, until_s=0.2 * seconds + 8)
