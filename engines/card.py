@@ -33,6 +33,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://")]
 Three = tuple[float, float, float]
 Axis = int | None  # None: any length
+Family = Literal["rtmdet", "rtmdet-end2end", "yolox", "yolov8", "boxes", "simcc"]  # what decodes the outputs
 Length = Annotated[int, Field(gt=0)]
 _DO = "Correct the card, or pull the model again"
 
@@ -124,12 +125,13 @@ class Card(_Table):
     summary: str
     licence: str
     task: Literal["detect", "pose"]
-    family: Literal["rtmdet", "rtmdet-end2end", "yolox", "yolov8", "simcc"]
+    family: Family
     source: Source
     input: Input
     outputs: tuple[Output, ...]
     detect: Detect | None = None
     pose: Pose | None = None
+    fp32: tuple[str, ...] = ()  # beginnings of the names of nodes that FP16 would ruin
     measured: dict[str, float | str] = {}  # accuracy figures and what they were measured on
 
     @model_validator(mode="after")

@@ -74,6 +74,13 @@ def rtmdet_end2end(outputs: Sequence[F32], strides: tuple[int, ...], thresholds:
     return Boxes(xyxy=dets[keep, :4], score=dets[keep, 4], label=label[keep])
 
 
+def boxes(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
+    """Decoded candidates (N, 4) x0 y0 x1 y1 and class scores (N, C): an end-to-end model cut before its NMS."""
+    scores = outputs[1].T
+    rows, label = _winners(scores, thresholds)
+    return Boxes(xyxy=outputs[0][rows], score=scores[label, rows], label=label)
+
+
 def yolox(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
     """YOLOX raw head (N, 5 + C): centre and size in stride units, objectness and class scores after sigmoid.
 
@@ -121,4 +128,5 @@ FAMILIES: dict[str, Decoder] = {
     "rtmdet-end2end": rtmdet_end2end,
     "yolox": yolox,
     "yolov8": yolov8,
+    "boxes": boxes,
 }

@@ -1,0 +1,83 @@
+"""From a catalogue model to the ONNX that TensorRT builds: cut, of fixed shape, folded, half precision.
+
+The same file in gives the same bytes out, on every machine. Needs onnx; nothing is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engines.card import Card, Family
+from engines.errors import CardError
+
+Precision = Literal["fp16", "fp32"]
+Batch = int | tuple[int, int, int]  # fixed, or least, best and most of a dynamic one
+VERSION = 1  # of the preparation; part of what it makes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One input or output."""
+
+    name: str
+    dtype: str  # numpy's name
+    shape: tuple[int | None, ...]  # None: the dynamic batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A model ready to be built."""
+
+    onnx: bytes
+    sha256: str
+    family: Family  # how its outputs are decoded: without NMS inside, another one than the card's
+    precision: Precision
+    batch: Batch
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    islands: tuple[str, ...]  # nodes kept in FP32
+
+
+def prepare(
+    card: Card, model: bytes, *, batch: Batch, precision: Precision = "fp16", io: Precision = "fp16"
+) -> Prepared:
+    """Raises `CardError` when the file is no ONNX, or cannot be prepared."""
+    import onnx  # noqa: PLC0415  (slow, and not needed to run)
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+    from engines.prepare import graph, half  # noqa: PLC0415
+
+    try:
+        proto = onnx.load_model_from_string(model)
+    except DecodeError as exc:
+        raise CardError(f"model {card.name}: not a whole ONNX file ({exc}); pull it again") from exc
+    family = graph.cut_at_heads(proto, card)
+    graph.make_static(proto, card, batch)
+    islands: tuple[str, ...] = ()
+    if precision == "fp16":
+        islands = half.to_half(proto, card.fp32, io)
+    graph.name_plainly(proto, f"{card.name} v{VERSION}")
+    data = proto.SerializeToString(deterministic=True)
+    return Prepared(
+        onnx=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        family=family,
+        precision=precision,
+        batch=batch,
+        inputs=tuple(_tensor(value) for value in proto.graph.input),
+        outputs=tuple(_tensor(value) for value in proto.graph.output),
+        islands=islands,
+    )
+
+
+def _tensor(value: object) -> Tensor:
+    import onnx  # noqa: PLC0415
+
+    kind = value.type.tensor_type  # type: ignore[attr-defined]  # a ValueInfoProto
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+    shape = tuple(axis.dim_value or None for axis in kind.shape.dim)
+    return Tensor(name=value.name, dtype=dtype, shape=shape)  # type: ignore[attr-defined]
