@@ -78,7 +78,7 @@ PAWED = Pose(behaviour="pawing", turns={**_neck(36, 10, 4, -2), **_fore("left", 
 STERNAL = Pose(
     behaviour="sternal",
     trunk=(-16, 0, 0),
-    level=False,
+    level=0.0,
     lies=1.0,
     turns={
         **_neck(-4, -4, 4, 8, 6),
@@ -92,7 +92,7 @@ SLEEPING = replace(STERNAL, turns={**STERNAL.turns, **_neck(34, 22, 16, 6, 18)})
 LATERAL = Pose(
     behaviour="lateral",
     trunk=(-86, 0, 0),
-    level=False,
+    level=0.0,
     lies=0.6,
     turns={
         "neck": (0, 14, 16),
@@ -107,7 +107,7 @@ LATERAL = Pose(
 ON_BACK = Pose(
     behaviour="rolling",
     trunk=(-168, 0, 0),
-    level=False,
+    level=0.0,
     turns={
         "neck": (0, 34, -6),
         "crest": (0, 10, -6),

@@ -46,7 +46,7 @@ _STAND = {**_HANGING, **_both_legs(0), **_stoop(0, 2, 0, 4)}
 
 
 def _pose(behaviour: str, *turns: Turns) -> Pose:
-    return Pose(behaviour=behaviour, level=False, turns={k: v for part in (_STAND, *turns) for k, v in part.items()})
+    return Pose(behaviour=behaviour, level=0.0, turns={k: v for part in (_STAND, *turns) for k, v in part.items()})
 
 
 STANDING = _pose("standing")

@@ -26,7 +26,7 @@ class Pose:
     behaviour: str
     trunk: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the whole body
     turns: Turns = field(default_factory=dict)
-    level: bool = True  # the trunk pitches until fore and hind end both touch the ground
+    level: float = 1.0  # 1: the trunk pitches until fore and hind end both touch the ground; 0: it stays
     lies: float = 0.0  # 1 rests on the trunk, legs pressed into the bedding; 0 on whatever is lowest
 
 
@@ -36,7 +36,8 @@ def blend(a: Pose, b: Pose, t: float) -> Pose:
     still = (0.0, 0.0, 0.0)
     turns = {n: _between(a.turns.get(n, still), b.turns.get(n, still), t) for n in names}
     near = a if t < 0.5 else b
-    return replace(near, lies=a.lies + (b.lies - a.lies) * t, trunk=_between(a.trunk, b.trunk, t), turns=turns)
+    level, lies = a.level + (b.level - a.level) * t, a.lies + (b.lies - a.lies) * t
+    return replace(near, level=level, lies=lies, trunk=_between(a.trunk, b.trunk, t), turns=turns)
 
 
 def _between(a: Turn, b: Turn, t: float) -> Turn:
@@ -72,19 +73,26 @@ def added(pose: Pose, turns: Turns) -> Pose:
 def settle(body: Body, pose: Pose, xy: tuple[float, float], heading: float, size: float = 1.0) -> F64:
     """(B, 4, 4) frames of a body that stands, kneels or lies on the ground z = 0."""
     turns = {name: tuple(np.radians(turn)) for name, turn in pose.turns.items()}
-    lean, height = 0.0, 0.0
-    frames = np.empty(0)
-    for _ in range(4 if pose.level else 2):
-        root = _root(pose, xy, heading, size, lean, height)
-        frames = body.skeleton.frames(turns, root)
-        points = body.some(frames)[body.firm]
-        ahead = (points[:, :2] - f32(xy)) @ f32([np.cos(heading), np.sin(heading)])
-        if pose.level:
-            i, j = (np.flatnonzero(end)[points[end, 2].argmin()] for end in body.ends)
-            lean += float(np.arctan2(points[i, 2] - points[j, 2], ahead[i] - ahead[j]))
-        height -= _resting(body, points, pose.lies)
-    root = _root(pose, xy, heading, size, lean, height)
-    return _hung(body, body.skeleton.frames(turns, root), size)
+
+    def framed(lean: float, height: float) -> F64:
+        return body.skeleton.frames(turns, _root(pose, xy, heading, size, lean, height))
+
+    lean = 0.0
+    for _ in range(ROUNDS if pose.level else 0):
+        lean += _slope(body, framed(lean, 0.0), f32((np.cos(heading), np.sin(heading))))
+    lean *= pose.level
+    height = -_resting(body, body.some(framed(lean, 0.0))[body.firm], pose.lies)
+    return _hung(body, framed(lean, height), size)
+
+
+ROUNDS = 3  # of levelling; each leaves a tenth of the slope or less
+
+
+def _slope(body: Body, frames: F64, ahead: F32) -> float:
+    """How much the fore end's lowest point lies above the hind end's, in rad."""
+    points = body.some(frames)[body.firm]
+    fore, hind = (points[end][points[end, 2].argmin()] for end in body.ends)
+    return float(np.arctan2(fore[2] - hind[2], (fore - hind)[:2] @ ahead))
 
 
 SINK_M = 0.03  # how deep a lying body presses into the bedding
