@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import platform
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edged import __version__, config, loop, message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
+from edged.adapters.doctor import glance
+from edged.adapters.draw import annotate
+from edged.adapters.mqtt_link import tls_context
+from edged.adapters.picture_out import jpeg
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
 from edged.alerts import RULES
@@ -21,19 +27,35 @@ from edged.capture import Intake
 from edged.channel import CameraState
 from edged.clock import Clock
 from edged.config import Config
+from edged.configfile.text import show
+from edged.contract.commands import Diagnose, Reload
+from edged.control import Control, Deed, Done
+from edged.deeds import Deeds
+from edged.diagnosis import bundle
 from edged.discovery import Appliance
-from edged.errors import ConfigError
+from edged.errands import Errands
+from edged.errors import ConfigError, Declined, Fatal
 from edged.health import CameraView, Health
 from edged.identity import device_id
+from edged.logs import Recent
 from edged.message import Stamps
 from edged.metrics import exposition
+from edged.pipeline import Pipeline
+from edged.ports import Camera
+from edged.reload import Plan, planned
 from edged.report import Reporter
 from edged.scenes import Glance, Scenes
+from engines.errors import EngineError
 
 log = logging.getLogger(__name__)
 
 JOIN_S = 1.0
+ADOPT_S = 10.0  # for a change to begin; a frame is never that long
+LONGEST = 4000  # characters of what is wrong with a configuration
+OF_CAMERA = (topics.CAMERA_STATUS, topics.STATE, topics.DAILY)  # what a broker keeps of a camera that is gone
 LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
+
+Reread = Callable[[], Config]  # the configuration as it now stands; raises ConfigError
 
 
 class Daemon:
@@ -49,54 +71,69 @@ class Daemon:
         *,
         display: bool,
         retry: bool,
+        read: Reread | None,
+        recent: Recent,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        self.successor: Config | None = None  # a configuration that can only be had by a new daemon
         self.engines = engines
+        self._device = device
         self._bus = bus
         self._stamps = stamps
-        self.cameras = enabled(settings)
+        self._display = display
+        self._read = read
+        self._recent = recent
+        self._changing = threading.Lock()  # held while cameras come and go
+        self._errands = Errands()
         self._reporter = Reporter(bus, stamps, settings.publish, self.cameras)
-        smooth = display or settings.publish.smoothed
-        self._pipelines = {name: engines.pipeline(camera, smooth=smooth) for name, camera in self.cameras.items()}
+        self._pipelines: dict[str, Pipeline] = {}
+        self._pipelines.update(self._new_pipelines(self.cameras))
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
-        classes = {name: camera.classes or tuple(engines.poses) for name, camera in self.cameras.items()}
         state = settings.device.state
         self.scenes = Scenes(
-            bus, stamps, self._glances, classes, memory=state / "days.json", daily_s=settings.publish.daily_s
+            bus, stamps, self._glances, self._classes, memory=state / "days.json", daily_s=settings.publish.daily_s
         )
         self._announcer = Announcer(
-            bus,
-            _appliance(settings, device, classes),
-            state / "announced.json",
-            enabled=settings.homeassistant.enabled,
+            bus, self._appliance(), state / "announced.json", enabled=settings.homeassistant.enabled
         )
+        self._deeds = self._new_deeds()
+        self._control = self._new_control()
         self._pulse_now: Mapping[str, Any] = {}
         self._metrics: Metrics | None = None
         self._closing = threading.Event()
         self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
 
     def start(self) -> None:
-        for name, camera in self.cameras.items():
-            if camera.fixed:
-                log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, camera.fixed.label)
+        self._warn_of_fixed(self.cameras)
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
-        if (scraped := self._settings.prometheus).enabled:
+        if (scraped := self.settings.prometheus).enabled:
             self._metrics = Metrics(scraped.host, scraped.port, lambda: exposition(self._pulse_now))
         self._announcer.start()
         self._intake.start()
         self.scenes.start()
         self._pulse.start()
+        self._control.start()
 
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = ()) -> None:
-        """Until `stop`, or until every source has ended."""
-        loop.run(self._intake, self._pipelines, (self._reporter.result, *sinks), stop)
+        """Until `stop`, until every source has ended, or until there is a successor."""
+        all_sinks = (self._reporter.result, self._deeds.stills.sink, *sinks)
+        loop.run(self._intake, self._pipelines, all_sinks, stop, self._between)
+
+    def reload(self) -> None:
+        """Have the configuration read again, as if commanded. Signal handlers may call it."""
+        self._control.order("reload")
+
+    @property
+    def cameras(self) -> dict[str, config.Camera]:
+        return self.settings.in_use
 
     def views(self) -> dict[str, CameraView]:
         """Every camera at this instant."""
-        states = self._intake.states
-        return {name: self._view(name, states[name]) for name in self.cameras}
+        with self._changing:
+            states = self._intake.states
+            return {name: self._view(name, states[name]) for name in self.cameras}
 
     @property
     def bus_figures(self) -> dict[str, Any]:
@@ -104,6 +141,7 @@ class Daemon:
 
     def close(self) -> None:
         """Stop the cameras and the pulse; the health published last has every frame accounted for."""
+        self._control.close()
         self._announcer.close()
         if self._metrics is not None:
             self._metrics.close()
@@ -112,8 +150,130 @@ class Daemon:
         self._closing.set()
         self._pulse.join(JOIN_S)
 
+    def _between(self) -> bool:
+        """Two frames, on the compute thread."""
+        self._errands.run()
+        return self.successor is not None
+
+    def _reload(self, _: Reload) -> Done:
+        """On the control thread: what was not said before the change is said before the connection goes."""
+        if self._read is None:
+            raise Declined("daemon", got="no configuration file", wanted="one to read again", do="start it from one")
+        try:
+            new = self._read()
+            plan = self._errands.ask(lambda: self._adopt(new), ADOPT_S)
+        except (ConfigError, EngineError, Fatal) as exc:
+            do = "correct this and reload again; until then the one before stays in effect"
+            raise Declined("configuration", got=str(exc)[:LONGEST], wanted="one that can be used", do=do) from exc
+        data = {"changed": list(plan.changed), "restarted": plan.restarted}
+        if plan.everything:
+            return Done(data=data, then=partial(self._yield_to, new))
+        return Done(data=data, then=partial(self._bus.move, new.mqtt) if plan.broker else None)
+
+    def _yield_to(self, new: Config) -> None:
+        self.successor = new
+
+    def _adopt(self, new: Config) -> Plan:
+        """Between two frames, run by another configuration, unless that takes a successor.
+
+        Raises ConfigError, EngineError or ModelMissing while nothing has changed yet.
+        """
+        plan, engines = planned(self.settings, new), self.engines
+        fresh = {name: camera_of(name, camera) for name, camera in _usable(new).items() if name in plan.sources}
+        if new.mqtt.tls.enabled:
+            tls_context(new.mqtt.tls)
+        if plan.models:
+            engines = engines_of(new.models, new.compute)
+        if not plan.everything:
+            self._change(plan, new, fresh, engines)
+        elif plan.models:  # they can be loaded: that was to be known
+            engines.plane.close()
+        return plan
+
+    def _change(self, plan: Plan, new: Config, fresh: Mapping[str, Camera], engines: Engines) -> None:
+        """What cannot fail."""
+        before, self.engines = self.engines, engines
+        with self._changing:
+            self.settings = new
+            for name in plan.closed:
+                self._intake.remove(name)
+                del self._pipelines[name]
+            self._pipelines.update(self._new_pipelines(plan.pipelines))
+            self._reporter.adopt(new.publish, self.cameras)
+            for name, camera in fresh.items():
+                self._intake.put(name, self.cameras[name], camera)
+        if before is not engines:
+            before.plane.close()
+        self._tell_change(plan)
+
+    def _tell_change(self, plan: Plan) -> None:
+        self.scenes.adopt(self._classes, self.settings.publish.daily_s)
+        for name in plan.closed:
+            for channel in OF_CAMERA:
+                self._bus.publish(channel.at(camera=name), b"")
+        self._warn_of_fixed(plan.pipelines)
+        self._announcer.adopt(self._appliance(), enabled=self.settings.homeassistant.enabled)
+        self._announcer.start()
+        self._control.allow(self.settings.commands.allow)
+        self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
+
+    def _diagnose(self, _: Diagnose) -> Done:
+        parts = {
+            "info": self._info(),
+            "health": self._pulse_now,
+            "configuration": show(self.settings),
+            "doctor": [asdict(finding) for finding in glance(self.settings)],
+        }
+        return Done(data=bundle(parts, self._recent.lines))
+
+    def _new_pipelines(self, names: Iterable[str]) -> dict[str, Pipeline]:
+        """Ids of the ones before are not used again."""
+        smooth = self._display or self.settings.publish.smoothed
+        given = {name: pipeline.given for name, pipeline in self._pipelines.items()}
+        return {n: self.engines.pipeline(self.cameras[n], smooth=smooth, given=given.get(n, 0)) for n in names}
+
+    def _new_deeds(self) -> Deeds:
+        return Deeds(
+            settings=lambda: self.settings,
+            bus=self._bus,
+            stamps=self._stamps,
+            intake=self._intake,
+            reporter=self._reporter,
+            alerts=self.scenes.alerts,
+            draw=lambda still: annotate(still.image, still.result, self.engines.sure_from),
+            encode=jpeg,
+        )
+
+    def _new_control(self) -> Control:
+        deeds: dict[str, Deed] = {**self._deeds.table, "reload": self._reload, "diagnose": self._diagnose}
+        root = f"{self.settings.mqtt.base}/{self._device}/"
+        return Control(self._bus, self._stamps, deeds, self.settings.commands.allow, root=root)
+
+    @property
+    def _classes(self) -> dict[str, tuple[str, ...]]:
+        """What each camera looks for."""
+        return {name: camera.classes or tuple(self.engines.poses) for name, camera in self.cameras.items()}
+
+    def _appliance(self) -> Appliance:
+        return Appliance(
+            id=self._device,
+            base=self.settings.mqtt.base,
+            name=self.settings.device.name,
+            version=__version__,
+            health_s=self.settings.publish.health_s,
+            prefix=self.settings.homeassistant.prefix,
+            cameras=self._classes,
+            kinds=tuple(rule.kind for rule in RULES),
+        )
+
+    def _warn_of_fixed(self, names: Iterable[str]) -> None:
+        for name in names:
+            if fixed := self.cameras[name].fixed:
+                log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, fixed.label)
+
     def _glances(self) -> dict[str, Glance]:
-        return {name: (state, self._reporter.meters[name].latest) for name, state in self._intake.states.items()}
+        with self._changing:
+            return {name: (state, self._reporter.meters[name].latest) for name, state in self._intake.states.items()}
 
     def _view(self, name: str, state: CameraState) -> CameraView:
         meter, outages, ledger = self._reporter.meters[name], self._reporter.outages[name], self._intake.ledger(name)
@@ -135,10 +295,10 @@ class Daemon:
             self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, self._pulse_now))
             if stopped:
                 return
-            stopped = self._closing.wait(self._settings.publish.health_s)
+            stopped = self._closing.wait(self.settings.publish.health_s)
 
     def _models(self) -> dict[str, Any]:
-        return {"plane": "cpu", "detector": self._settings.models.detector, "pose": dict(self._settings.models.pose)}
+        return {"plane": "cpu", "detector": self.settings.models.detector, "pose": dict(self.settings.models.pose)}
 
     def _info(self) -> Mapping[str, Any]:
         libraries = {}
@@ -147,7 +307,7 @@ class Daemon:
                 libraries[name] = version(name)
         return {
             "version": __version__,
-            "name": self._settings.device.name,
+            "name": self.settings.device.name,
             "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
             "models": {**self._models(), "classes": list(self.engines.detect.classes)},
             "cameras": {name: _camera_info(camera) for name, camera in self.cameras.items()},
@@ -155,13 +315,20 @@ class Daemon:
 
 
 @contextmanager
-def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> Iterator[Daemon]:
+def daemon(
+    settings: Config,
+    *,
+    display: bool = False,
+    retry: bool = True,
+    read: Reread | None = None,
+    recent: Recent | None = None,
+) -> Iterator[Daemon]:
     """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
 
+    `read` reads the configuration again; `recent` are log lines for who diagnoses from afar.
     Raises `ConfigError`, `ModelMissing` or `EngineError` before anything runs.
     """
-    if not enabled(settings):
-        raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
+    _usable(settings)
     engines = engines_of(settings.models, settings.compute)
     stamps = Stamps(Clock())
     device = device_id(settings.device.id)
@@ -172,8 +339,11 @@ def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> It
         settings.publish,
         keep=settings.device.state / "outbox.db",
     )
+    made: Daemon | None = None
     try:
-        made = Daemon(settings, device, engines, bus, stamps, display=display, retry=retry)
+        made = Daemon(
+            settings, device, engines, bus, stamps, display=display, retry=retry, read=read, recent=recent or Recent()
+        )
         made.start()
         try:
             yield made
@@ -181,25 +351,14 @@ def daemon(settings: Config, *, display: bool = False, retry: bool = True) -> It
             made.close()
     finally:
         bus.close()
-        engines.plane.close()
+        (made.engines if made else engines).plane.close()
 
 
-def enabled(settings: Config) -> dict[str, config.Camera]:
-    """The cameras in use, by name."""
-    return {name: camera for name, camera in settings.cameras.items() if camera.enabled}
-
-
-def _appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> Appliance:
-    return Appliance(
-        id=device,
-        base=settings.mqtt.base,
-        name=settings.device.name,
-        version=__version__,
-        health_s=settings.publish.health_s,
-        prefix=settings.homeassistant.prefix,
-        cameras=classes,
-        kinds=tuple(rule.kind for rule in RULES),
-    )
+def _usable(settings: Config) -> dict[str, config.Camera]:
+    """The cameras in use. Raises ConfigError when there are none."""
+    if not settings.in_use:
+        raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
+    return settings.in_use
 
 
 def _camera_info(camera: config.Camera) -> dict[str, Any]:

@@ -37,12 +37,17 @@ class Plan:
     everything: bool  # something changes that cannot change in place
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Cameras that are opened."""
+        return (*self.opened, *self.reopened)
+
+    @property
     def restarted(self) -> list[str]:
         """For the answer: what did not simply go on."""
         if self.everything:
             return ["everything"]
         parts = [*(["models"] if self.models else []), *(["broker connection"] if self.broker else [])]
-        return [*parts, *(f"camera {name}" for name in (*self.reopened, *self.opened, *self.closed))]
+        return [*parts, *(f"camera {name}" for name in (*self.sources, *self.closed))]
 
 
 def planned(old: Config, new: Config) -> Plan:

@@ -30,14 +30,16 @@ class Reporter:
         self.meters: dict[str, Meter] = {}
         self.trends: dict[str, Trend] = {}
         self.outages: dict[str, Outages] = {}
+        self._options = options
         self._pace: dict[str, Pace] = {}
         self._poses: dict[str, Poses] = {}
         self.adopt(options, cameras)
 
     def adopt(self, options: Publish, cameras: Iterable[str]) -> None:
-        """From now on these cameras, at the configured rate; those that were here keep their figures."""
+        """From now on these cameras; those that were here keep their figures, and their rate if it has not changed."""
+        paces = self._pace if self._options.max_rate_hz == options.max_rate_hz else {}
         self._options = options
-        self._pace = {name: self._usual() for name in cameras}
+        self._pace = {name: paces.get(name) or self._usual() for name in cameras}
         self.meters = {name: self.meters.get(name) or Meter() for name in self._pace}
         self.trends = {name: self.trends.get(name) or Trend() for name in self._pace}
         self.outages = {name: self.outages.get(name) or Outages() for name in self._pace}

@@ -21,16 +21,18 @@ class Still:
 
 
 class Stills:
-    """`published` shows the last poses message of a camera."""
+    """`published` shows the last poses message of a camera, `hurry` has its next frame published."""
 
-    def __init__(self, published: Callable[[str], Poses | None]) -> None:
+    def __init__(self, published: Callable[[str], Poses | None], hurry: Callable[[str], None]) -> None:
         self._published = published
+        self._hurry = hurry
         self._asked: dict[str, SimpleQueue[Still]] = {}
 
     def ask(self, camera: str, limit_s: float) -> Still | None:
         """Wait for one; None when none came in time. One asks at a time."""
         answer: SimpleQueue[Still] = SimpleQueue()
         self._asked[camera] = answer
+        self._hurry(camera)
         try:
             return answer.get(timeout=limit_s)
         except Empty:

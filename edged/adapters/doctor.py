@@ -288,6 +288,13 @@ def enough(check: str, free_mb: int | None, least_mb: int, do: str) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, permissions, clock, room)
+QUICK: tuple[Check, ...] = (libraries, jetson, permissions, clock, room)  # and in nobody's way
+
+
+def glance(settings: Config) -> Iterator[Finding]:
+    """What can be found out while the daemon runs."""
+    for check in QUICK:
+        yield from check(Patient(path=None, config=settings))
 
 
 def _configured(settings: Config, path: Path | None) -> str:

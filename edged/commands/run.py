@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edged.adapters.recorder import Recorder
     from edged.config import Config
+    from edged.daemon import Daemon
+    from edged.logs import Recent
     from edged.loop import Sink
+
+log = logging.getLogger(__name__)
 
 VERB = "run"
 SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
@@ -40,31 +46,93 @@ def seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.terminal import Glance, LogLines, how_to_subscribe, live  # noqa: PLC0415
+    from edged.adapters.terminal import LogLines  # noqa: PLC0415
     from edged.configfile import load_consistent  # noqa: PLC0415
-    from edged.daemon import daemon  # noqa: PLC0415
-    from edged.identity import device_id  # noqa: PLC0415
-    from edged.logs import set_up  # noqa: PLC0415
+    from edged.logs import Recent, set_up  # noqa: PLC0415
 
-    set_up(LogLines())
-    settings = load_consistent(args.config)
-    if args.source is not None:
-        settings = _with_source(settings, args.source, loop=args.loop, every=args.save_video is not None)
+    recent = Recent()
+    set_up(LogLines(), recent=recent)
+    first = load_consistent(args.config)
     with ExitStack() as stack:
-        stop = stack.enter_context(_stopping(args.seconds))
-        if args.embedded_broker:
-            settings = _with_broker(stack, settings)
-        recorded = args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
-        made = stack.enter_context(daemon(settings, display=args.save_video is not None, retry=not recorded))
-        sinks: list[Sink] = []
-        if args.save_video:
-            sinks.append(_video(stack, settings, made.engines.sure_from, args.save_video))
-        elif not args.quiet:
+        trial = _trial(stack, first) if args.embedded_broker else {}
+
+        def read() -> Config:
+            return _as_told(args, load_consistent(args.config), trial)
+
+        stop = threading.Event()
+        lives = Lives(args, read, recent, stop)
+        stack.enter_context(_signals(stop, lives.reload, args.seconds))
+        return lives.run(_as_told(args, first, trial))
+
+
+class Lives:
+    """The daemon and, after a reload that changes everything, the one that takes its place."""
+
+    def __init__(
+        self, args: argparse.Namespace, read: Callable[[], Config], recent: Recent, stop: threading.Event
+    ) -> None:
+        self._args = args
+        self._read = read
+        self._recent = recent
+        self._stop = stop
+        self._now: Daemon | None = None
+
+    def reload(self) -> None:
+        """In a signal handler."""
+        if self._now is not None:
+            self._now.reload()
+
+    def run(self, settings: Config) -> int:
+        """Until stopped; the exit code. A successor that cannot start makes way for the one before."""
+        from edged.errors import ConfigError  # noqa: PLC0415
+
+        before: Config | None = None
+        while True:
+            try:
+                end = self._live(settings)
+            except ConfigError as exc:
+                if before is None:
+                    raise
+                log.error("%s; the configuration before stays in effect", exc)
+                settings, before = before, None
+                continue
+            if isinstance(end, int):
+                return end
+            before, settings = settings, end
+
+    def _live(self, settings: Config) -> Config | int:
+        """One daemon from start to end: its successor, or the exit code."""
+        from edged.daemon import daemon  # noqa: PLC0415
+
+        drawn = self._args.save_video is not None
+        recorded = self._args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
+        with ExitStack() as stack:
+            made = stack.enter_context(
+                daemon(settings, display=drawn, retry=not recorded, read=self._read, recent=self._recent)
+            )
+            self._now = made
+            made.run(self._stop, self._watched(stack, settings, made))
+            lost = recorded and made.views()[SOURCE_NAME].state.phase == "lost"
+        return int(lost) if made.successor is None else made.successor
+
+    def _watched(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
+        """What a person sees of it: a video, a table, or nothing."""
+        from edged.adapters.terminal import Glance, how_to_subscribe, live  # noqa: PLC0415
+        from edged.identity import device_id  # noqa: PLC0415
+
+        if self._args.save_video:
+            return [_video(stack, settings, made.engines.sure_from, self._args.save_video)]
+        if not self._args.quiet:
             print(how_to_subscribe(settings.mqtt, device_id(settings.device.id)), flush=True)
             stack.enter_context(live(lambda: Glance(cameras=made.views(), bus=made.bus_figures)))
-        made.run(stop, sinks)
-        lost = recorded and made.views()[SOURCE_NAME].state.phase == "lost"
-    return 1 if lost else 0
+        return []
+
+
+def _as_told(args: argparse.Namespace, settings: Config, trial: Mapping[str, Any]) -> Config:
+    """The configuration with what the command line says in its place."""
+    if args.source is not None:
+        settings = _with_source(settings, args.source, loop=args.loop, every=args.save_video is not None)
+    return settings.model_copy(update=trial)
 
 
 def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> Config:
@@ -75,41 +143,42 @@ def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> C
     return settings.model_copy(update={"cameras": {SOURCE_NAME: camera}})
 
 
-def _with_broker(stack: ExitStack, settings: Config) -> Config:
-    """The configuration for a trial: a broker of our own, and nothing left behind."""
+def _trial(stack: ExitStack, settings: Config) -> dict[str, Any]:
+    """What is different in a trial: a broker of our own, and nothing left behind."""
     from edged.adapters.broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
     from edged.config import Mqtt  # noqa: PLC0415
 
     broker = stack.enter_context(EmbeddedBroker())
     mqtt = Mqtt(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
     state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
-    device = settings.device.model_copy(update={"state": state})
-    return settings.model_copy(update={"mqtt": mqtt, "device": device})
+    return {"mqtt": mqtt, "device": settings.device.model_copy(update={"state": state})}
 
 
 def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path) -> Recorder:
     """A sink that writes what it sees; its progress bar lives as long as the stack."""
     from edged.adapters.recorder import Recorder  # noqa: PLC0415
-    from edged.daemon import enabled  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    cameras = enabled(settings)
+    cameras = settings.in_use
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")
     return stack.enter_context(Recorder(path, next(iter(cameras.values())), sure_from))
 
 
 @contextmanager
-def _stopping(seconds: float | None) -> Iterator[threading.Event]:
-    """An event set by SIGTERM, SIGINT, or when the time is up."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float | None) -> Iterator[None]:
+    """SIGTERM, SIGINT and the end of the time set `stop`. SIGHUP reloads; from a terminal that is closed it stops."""
+    person = sys.stdin is not None and sys.stdin.isatty()
+    ends = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if person else []))
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ends}
+    if signal.SIGHUP not in before:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reload())
     timer = threading.Timer(seconds, stop.set) if seconds is not None else None
     if timer is not None:
         timer.daemon = True
         timer.start()
     try:
-        yield stop
+        yield
     finally:
         if timer is not None:
             timer.cancel()
