@@ -62,7 +62,9 @@ class MemoryBus:
     @property
     def figures(self) -> Body:
         """As the real bus reports itself in `health`."""
-        return {"connected": self._open, "protocol": None, "reconnects": 0, **asdict(self.tally)}
+        stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "torn": 0}
+        said = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
+        return {**said, **asdict(self.tally)}
 
     def close(self) -> None:
         if self._open:

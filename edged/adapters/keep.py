@@ -280,6 +280,7 @@ def _row(topic: Topic, message: Mapping[str, Any]) -> Row:
         path=topic.path,
         channel=topic.channel.name,
         priority=topic.channel.keep or 0,
-        at_ms=message.get("ts") if message.get("time_synced") else None,
+        at_ms=message.get("ts"),
+        dated=bool(message.get("time_synced")),
         body=encode(message),
     )

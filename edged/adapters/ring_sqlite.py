@@ -19,6 +19,7 @@ from edged.errors import Retry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VERSIONS = (0, 1)  # a new file, and this one's
 ROW_BYTES = 64  # what a row costs beside its text, about
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (
@@ -26,17 +27,19 @@ CREATE TABLE IF NOT EXISTS kept (
     path TEXT NOT NULL,
     channel TEXT NOT NULL,
     priority INTEGER NOT NULL,
-    at_ms INTEGER,  -- when it was true, UTC; null when the clock could not be trusted
+    at_ms INTEGER,  -- when it was true, UTC
+    dated INTEGER NOT NULL,  -- whether the clock could be trusted then
     size INTEGER NOT NULL,
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_priority ON kept (priority);
 CREATE INDEX IF NOT EXISTS by_age ON kept (at_ms);
+PRAGMA user_version = 1;
 """
-INSERT = "INSERT INTO kept (path, channel, priority, at_ms, size, body) VALUES (?, ?, ?, ?, ?, ?)"
-AFTER = "SELECT path, channel, priority, at_ms, body, id FROM kept WHERE id > ? ORDER BY id LIMIT ?"
+INSERT = "INSERT INTO kept (path, channel, priority, at_ms, dated, size, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+AFTER = "SELECT path, channel, priority, at_ms, dated, body, id FROM kept WHERE id > ? ORDER BY id LIMIT ?"
 FORGET = "DELETE FROM kept WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
-EXPIRE = "DELETE FROM kept WHERE id > ? AND at_ms < ? RETURNING size"
+EXPIRE = "DELETE FROM kept WHERE id > ? AND dated AND at_ms < ? RETURNING size"
 YIELD = """
 DELETE FROM kept WHERE id = (SELECT id FROM kept WHERE id > ? ORDER BY priority, id LIMIT 1) RETURNING size
 """  # the oldest of those that matter least
@@ -62,6 +65,7 @@ class Row:
     channel: str
     priority: int
     at_ms: int | None
+    dated: bool = True  # whether at_ms can be trusted: nothing expires by a wrong clock
     body: bytes  # JSON
     id: int = 0  # given by the ring
 
@@ -134,7 +138,7 @@ class Ring:
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest message was true, UTC; None when there is none, or nobody knew the time."""
+        """When the oldest message was true, as far as the clock could be trusted; None when there is none."""
         with _translated(self.path):
             oldest_ms: int | None = self._db.execute("SELECT min(at_ms) FROM kept").fetchone()[0]
         return oldest_ms
@@ -149,7 +153,10 @@ class Ring:
     def _after(self, row_id: int, count: int) -> list[Row]:
         with _translated(self.path):
             found = self._db.execute(AFTER, (row_id, count)).fetchall()
-        return [Row(path=p, channel=c, priority=n, at_ms=t, body=b, id=i) for p, c, n, t, b, i in found]
+        return [
+            Row(path=path, channel=channel, priority=priority, at_ms=at_ms, dated=bool(dated), body=body, id=row_id)
+            for path, channel, priority, at_ms, dated, body, row_id in found
+        ]
 
     def _prepare(self) -> None:
         with _translated(self.path):
@@ -159,8 +166,9 @@ class Ring:
             self._db.execute("PRAGMA wal_autocheckpoint = 64")
             self._db.execute("PRAGMA journal_size_limit = 1048576")
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if verdict != "ok" or version not in VERSIONS:
+                raise sqlite3.DatabaseError(f"quick check says {verdict}, of version {version}; want ok and {VERSIONS}")
             self._db.executescript(SCHEMA)
             total = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM kept")
             self.rows, self.size_bytes = total.fetchone()
@@ -178,7 +186,9 @@ class Ring:
                     self._db.execute("ROLLBACK")
 
     def _insert(self, row: Row) -> int:
-        cursor = self._db.execute(INSERT, (row.path, row.channel, row.priority, row.at_ms, row.size, row.body))
+        cursor = self._db.execute(
+            INSERT, (row.path, row.channel, row.priority, row.at_ms, row.dated, row.size, row.body)
+        )
         self.rows += 1
         self.size_bytes += row.size
         return cursor.lastrowid or 0

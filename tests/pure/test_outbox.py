@@ -101,6 +101,17 @@ def test_state_is_repeated_once_and_first(outbox: Outbox) -> None:
     assert take_all(outbox) == "1 n 3"
 
 
+def test_state_that_went_another_way_is_repeated_until_it_is_overtaken(outbox: Outbox) -> None:
+    outbox.remember(state("a", "1"))
+    outbox.repeat_state()
+    assert take_all(outbox) == "1"
+    outbox.repeat_state()
+    outbox.overtaken("a")
+    outbox.repeat_state()
+    assert take_all(outbox) == ""
+    assert outbox.tally.dropped == 1
+
+
 def test_a_closed_outbox_counts_what_comes_as_dropped(outbox: Outbox) -> None:
     outbox.post(news("a"))
     outbox.close()

@@ -40,10 +40,10 @@ def message(number: int, **more: Any) -> dict[str, Any]:
     return {"n": number, "ts": now_ms(), "time_synced": True, "id": f"id-{number}", **more}
 
 
-def row(number: int, *, age_ms: int | None = 0, priority: int = 1, size: int = 0) -> Row:
-    at_ms = None if age_ms is None else now_ms() - age_ms
+def row(number: int, *, age_ms: int = 0, dated: bool = True, priority: int = 1, size: int = 0) -> Row:
     body = json.dumps({"n": number, "filler": "x" * size}).encode()
-    return Row(path="cam/a/alert", channel="alert", priority=priority, at_ms=at_ms, body=body)
+    at_ms = now_ms() - age_ms
+    return Row(path="cam/a/alert", channel="alert", priority=priority, at_ms=at_ms, dated=dated, body=body)
 
 
 def numbers(ring: Ring) -> list[int]:
@@ -182,7 +182,7 @@ def test_the_figures_of_a_ring_are_those_of_its_file(file: Path) -> None:
 
 def test_old_messages_expire_unless_nobody_knows_how_old_they_are(file: Path) -> None:
     ring = Ring(file, Bounds(size_bytes=100_000, age_ms=60_000))
-    rows = [row(0, age_ms=61_000), row(1, age_ms=None), row(2, age_ms=59_000)]
+    rows = [row(0, age_ms=61_000), row(1, age_ms=61_000, dated=False), row(2, age_ms=59_000)]
     assert ring.apply(rows, (), now_ms()).expired == 1
     assert numbers(ring) == [1, 2]
     ring.close()

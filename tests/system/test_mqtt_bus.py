@@ -22,6 +22,7 @@ from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
+from edged.contract.bodies import BusHealth, Stored
 from edged.contract.packed import unpack
 from edged.message import Stamps
 from edged.ports import Request
@@ -95,6 +96,12 @@ def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | Mq
 def test_what_is_not_json_is_refused_at_once(bus: MemoryBus | MqttBus, bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="JSON"):
         bus.publish(HEALTH, bad)
+
+
+def test_every_bus_tells_the_same_figures(bus: MemoryBus | MqttBus) -> None:
+    figures = bus.figures
+    assert figures.keys() == BusHealth.__annotations__.keys()
+    assert figures["stored"].keys() == Stored.__annotations__.keys()
 
 
 def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
@@ -391,7 +398,7 @@ def test_packed_poses_arrive_as_cbor_and_all_else_as_json(mosquitto: Mosquitto, 
     until(lambda: [m for m in heard.messages if m.topic.endswith("/poses")])
     made.close()
     sent = {m.topic.split("/")[-1]: m for m in heard.messages}
-    assert unpack(sent["poses"].payload) == json.loads(message.encode(body))
+    assert unpack(bytes(sent["poses"].payload)) == json.loads(message.encode(body))
     assert [getattr(sent[name].properties, "ContentType", None) for name in ("poses", "status")] == [
         "application/cbor",
         "application/json",

@@ -16,6 +16,7 @@ from edged.config import Mqtt
 from edged.errors import BrokerLost
 from edged.outbox import Letter
 from tests.system.conftest import Listener, Mosquitto, until
+from tests.system.wire import Wire
 
 NewMosquitto = Callable[..., Mosquitto]
 
@@ -112,6 +113,17 @@ def test_numbered_topics_arrive_under_their_names_on_every_connection(
         link.close()
     until(lambda: len(reader.messages) == 18)
     assert "".join(message.topic for message in reader.messages) == 6 * "abc"
+
+
+def test_a_numbered_topic_is_not_sent_again(mosquitto: Mosquitto) -> None:
+    wire = Wire(mosquitto.port)
+    link = Link(Mqtt(port=wire.port), "5", client_id="box")
+    link.open()
+    for _ in range(100):
+        link.send(pose("a" * 1000))
+    link.close()
+    wire.close()
+    assert 1000 < wire.carried < 20_000
 
 
 def test_version_5_is_tried_first_and_the_other_when_it_is_not_understood() -> None:

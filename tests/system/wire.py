@@ -17,6 +17,7 @@ class Wire:
 
     def __init__(self, target: int) -> None:
         self.state: State = "up"
+        self.carried = 0  # bytes, both ways
         self._target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -39,7 +40,7 @@ class Wire:
             for end in readable:
                 if end is self._server:
                     self._accept(pairs)
-                elif end in pairs and (self.state == "down" or not _pass_on(end, pairs[end])):
+                elif end in pairs and (self.state == "down" or not self._pass_on(end, pairs[end])):
                     _cut(pairs, end)
             if self.state == "down":
                 for end in list(pairs):
@@ -56,14 +57,14 @@ class Wire:
             return
         pairs[near], pairs[far] = far, near
 
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> bool:
-    try:
-        data = source.recv(65536)
-        sink.sendall(data)
-    except OSError:
-        return False
-    return bool(data)
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> bool:
+        try:
+            data = source.recv(65536)
+            sink.sendall(data)
+        except OSError:
+            return False
+        self.carried += len(data)
+        return bool(data)
 
 
 def _cut(pairs: dict[socket.socket, socket.socket], end: socket.socket) -> None:
