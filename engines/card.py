@@ -118,6 +118,14 @@ class Pose(_Table):
         return self
 
 
+class Tolerance(_Table):
+    """How far an engine may be from the FP32 model before it is refused."""
+
+    shift_px: float = Field(default=2.0, ge=0)  # of a sure keypoint, in px of the net's input
+    iou: float = Field(default=0.95, ge=0, le=1)  # of a box with its counterpart
+    score: float = Field(default=0.03, ge=0)
+
+
 class Card(_Table):
     """One model of the catalogue."""
 
@@ -132,6 +140,7 @@ class Card(_Table):
     detect: Detect | None = None
     pose: Pose | None = None
     fp32: tuple[str, ...] = ()  # beginnings of the names of nodes that FP16 would ruin
+    tolerance: Tolerance = Tolerance()
     measured: dict[str, float | str] = {}  # accuracy figures and what they were measured on
 
     @model_validator(mode="after")

@@ -1,0 +1,92 @@
+"""Whether an engine does what its model does: asked once before it is used, and again at every start.
+
+The golden input goes through the engine and through the FP32 model; then the first input once more, which must
+give the same again, and the second, which must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import add
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.card import Card
+from engines.golden import golden_inputs
+from engines.parity import Decode, Drift, drift
+
+F32 = NDArray[np.float32]
+REPEAT = 1e-3  # most that the same input may give otherwise, of the largest output
+
+
+class Runner(Protocol):
+    """A model that can be run: TensorRT on a GPU, ONNX Runtime anywhere."""
+
+    def run(self, tensor: F32) -> Sequence[F32]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was found, and what is wrong with it."""
+
+    drift: Drift
+    repeatable: bool  # the same input twice gives the same
+    responsive: bool  # another input gives something else
+    faults: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        return not self.faults
+
+    def table(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def prove(card: Card, engine: Runner, reference: Runner, decode: Decode | None) -> Proof:
+    """Compare an engine with its reference on the golden input."""
+    inputs = golden_inputs(card)
+    outputs = [_run(engine, tensor) for tensor in inputs]
+    apart = reduce(
+        add,
+        (drift(card, decode, reference.run(tensor), output) for tensor, output in zip(inputs, outputs, strict=True)),
+    )
+    repeatable = _same(outputs[0], _run(engine, inputs[0]), REPEAT)
+    responsive = not _same(outputs[0], outputs[1], 0.0)
+    faults = [
+        *apart.faults(card.tolerance),
+        *([] if repeatable else ["the same input gives something else the second time"]),
+        *([] if responsive else ["another input gives the same"]),
+    ]
+    return Proof(drift=apart, repeatable=repeatable, responsive=responsive, faults=tuple(faults))
+
+
+def _run(runner: Runner, tensor: F32) -> list[F32]:
+    """Copies: an engine may write into the same buffers again."""
+    return [np.array(output, np.float32) for output in runner.run(tensor)]
+
+
+def _same(a: Sequence[F32], b: Sequence[F32], within: float) -> bool:
+    return all(
+        np.allclose(x, y, rtol=0, atol=within * float(np.abs(x).max(initial=1.0))) for x, y in zip(a, b, strict=True)
+    )
+
+
+class OnnxRunner:
+    """The reference: a model on ONNX Runtime's CPU."""
+
+    def __init__(self, model: bytes) -> None:
+        import onnxruntime as ort  # noqa: PLC0415  (not needed where no engine is proved)
+
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        (self._input,) = self._session.get_inputs()
+        self._dtype = np.float16 if "float16" in self._input.type else np.float32
+
+    def run(self, tensor: F32) -> list[F32]:
+        outputs = self._session.run(None, {self._input.name: tensor.astype(self._dtype)})
+        return [output.astype(np.float32) for output in outputs]
