@@ -32,14 +32,15 @@ def to_half(model: ModelProto, islands: Iterable[str], io: str) -> tuple[str, ..
     typed = _Typed(graph, weights, made)
     for node in graph.node:
         typed.feed(node, FP32 if node.name in wide else FP16, floats)
-    for value in graph.output:
-        if value.name in floats:
-            typed.end(value.name, outer)
+    ends = {v.name: FP32 if io == "fp32" else made[v.name] for v in graph.output if v.name in floats}
+    for name, kind in ends.items():  # an island's output stays in FP32: rounding it would only make ties
+        typed.end(name, kind)
     _replace(graph.node, typed.nodes)
     _replace(graph.initializer, [*typed.weights.values(), *(w for w in graph.initializer if w.data_type != FP32)])
-    for value in (*graph.input, *graph.output):
-        if value.name in floats:
-            value.type.tensor_type.elem_type = outer
+    for value in graph.input:
+        value.type.tensor_type.elem_type = outer
+    for value in graph.output:
+        value.type.tensor_type.elem_type = ends.get(value.name, value.type.tensor_type.elem_type)
     refold(model)
     return tuple(sorted(wide))
 
