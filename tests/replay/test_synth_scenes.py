@@ -97,7 +97,8 @@ def test_what_lies_beyond_the_edge_is_outside_and_counts_as_unseen() -> None:
 
 def test_the_lens_bends_the_picture_and_the_truth_alike() -> None:
     bent = replace(AHEAD, barrel=0.3)
-    xy = np.array([[20.0, 15.0], [160.0, 90.0], [300.0, 170.0]])
+    xy = np.array([[20.0, 15.0], [160.0, 90.0], [300.0, 170.0], [-900.0, 2000.0]])
+    assert np.isfinite(bent.bent(np.array([[1e12, -1e12]]), SIZE_WH)).all()
     assert bent.sources(bent.bent(xy, SIZE_WH), SIZE_WH) == pytest.approx(xy, abs=0.05)
 
 

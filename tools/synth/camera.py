@@ -63,11 +63,17 @@ class Camera:
         return moved
 
     def bent(self, xy: F64, size_wh: tuple[int, int]) -> F64:
-        """Where a point of the undistorted picture appears: `sources` backwards."""
-        out: F64 = xy.copy()
-        for _ in range(12):
-            out += xy - self.sources(out, size_wh)
-        return out
+        """Where a point of the undistorted picture appears: `sources` backwards, by Newton on the radius."""
+        middle, straight = np.array(size_wh) / 2, 1 - 0.6 * self.barrel
+        radius = np.clip(np.linalg.norm((xy - middle) / np.linalg.norm(middle), axis=-1, keepdims=True), 1e-9, FARTHEST)
+        r = radius / straight
+        for _ in range(20):
+            r = r - (self.barrel * r**3 + straight * r - radius) / (3 * self.barrel * r**2 + straight)
+        moved: F64 = middle + (xy - middle) * r / radius
+        return moved
+
+
+FARTHEST = 50.0  # half diagonals from the middle: beyond, nothing is bent further
 
 
 class Bend:

@@ -51,7 +51,7 @@ def judged(at: F64, far_m: F64, radius_m: F64, in_front_m: F32, other: Flags, si
     inside = (far_m > 0) & (at >= 0).all(axis=1) & (at < size_wh).all(axis=1)
     hidden = in_front_m < far_m - SLACK_M - np.where(other, 0, 1.25 * radius_m)
     v = np.where(inside, np.where(hidden, HIDDEN, VISIBLE), OUTSIDE)
-    return np.concatenate([at * inside[:, None], v[:, None]], axis=1).astype(np.float32)
+    return np.concatenate([np.where(inside[:, None], at, 0), v[:, None]], axis=1).astype(np.float32)
 
 
 def around(mask: Flags) -> F32:
