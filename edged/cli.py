@@ -14,7 +14,7 @@ from edged import __version__
 from edged.errors import ConfigError, EdgedError
 from engines.errors import EngineError
 
-VERBS = ("run", "infer", "snapshot", "watch", "doctor", "check", "config", "contract", "models")
+VERBS = ("run", "infer", "snapshot", "watch", "send", "doctor", "check", "config", "contract", "engines", "models")
 
 
 def main(argv: list[str] | None = None) -> int:

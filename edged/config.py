@@ -164,6 +164,24 @@ class Compute(Section):
     )
 
 
+class Engines(Section):
+    """How TensorRT engines are built."""
+
+    level: Int = Field(
+        3,
+        ge=0,
+        le=5,
+        description="TensorRT's optimization level: 0 builds soonest, 5 runs fastest.",
+    )
+    workspace_mb: Int = Field(
+        512,
+        ge=64,
+        le=65536,
+        json_schema_extra=unit("MB"),
+        description="Memory that a build may use on the GPU; less helps small boards.",
+    )
+
+
 class Tls(Section):
     """Encryption of the broker connection."""
 
@@ -430,6 +448,7 @@ class Config(Section):
     device: Device = Device()
     models: Models = Models()
     compute: Compute = Compute()
+    engines: Engines = Engines()
     mqtt: Mqtt = Mqtt()
     publish: Publish = Publish()
     homeassistant: HomeAssistant = HomeAssistant()

@@ -14,7 +14,6 @@ from typing import Any
 
 from engines.errors import BuildFailed, Cancelled
 from engines.key import Options
-from engines.prepare import Prepared
 from engines.progress import Estimate, Progress
 from engines.trt import TensorRT
 
@@ -38,19 +37,22 @@ class Builder:
     def cancel(self) -> None:
         self._stop.set()
 
-    def build(self, model: Prepared, options: Options, timing: bytes = b"") -> tuple[bytes, bytes]:
-        """The engine, and the timing cache grown by it. Raises `BuildFailed` with TensorRT's reason, `Cancelled`."""
+    def build(self, model: bytes, precision: str, options: Options, timing: bytes = b"") -> tuple[bytes, bytes]:
+        """The engine of a prepared model, and the timing cache grown by it.
+
+        Raises `BuildFailed` with TensorRT's reason, and `Cancelled`.
+        """
         api = self._trt.api
         complaints: list[str] = []
         logger = _logger(api, complaints)
         builder = api.Builder(logger)
         network = builder.create_network(_flags(api))
         parser = api.OnnxParser(network, logger)
-        if not parser.parse(model.onnx):
+        if not parser.parse(model):
             told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildFailed(f"TensorRT {self._trt.version} cannot read the model: {_joined(told or complaints)}")
         config = builder.create_builder_config()
-        self._configure(builder, config, network, model, options)
+        self._configure(builder, config, network, precision, options)
         cache = self._with_timings(config, timing)
         config.progress_monitor = _monitor(api, Estimate(self._usual_s), self._on_progress, self._stop)
         plan = builder.build_serialized_network(network, config)
@@ -60,12 +62,12 @@ class Builder:
             raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_joined(complaints)}")
         return bytes(plan), bytes(cache.serialize()) if cache is not None else b""
 
-    def _configure(self, builder: Any, config: Any, network: Any, model: Prepared, options: Options) -> None:
+    def _configure(self, builder: Any, config: Any, network: Any, precision: str, options: Options) -> None:
         api = self._trt.api
         config.builder_optimization_level = options.level
         config.max_aux_streams = 0  # one stream: least memory, and simple to capture in a CUDA graph
         config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MB)
-        if _typed_weakly(api) and model.precision == "fp16":
+        if _typed_weakly(api) and precision == "fp16":
             config.set_flag(api.BuilderFlag.FP16)
         for least, best, most in options.profiles:
             profile = builder.create_optimization_profile()

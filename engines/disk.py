@@ -80,12 +80,12 @@ def copy(source: Path, part: Path) -> None:
 def publish(part: Path, final: Path) -> None:
     """Make `part` appear as `final`, whole or not at all, even through a power cut."""
     with accessing(final):
-        _sync(part)
+        sync(part)
         os.replace(part, final)
-        _sync(final.parent)
+        sync(final.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

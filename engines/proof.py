@@ -73,20 +73,3 @@ def _same(a: Sequence[F32], b: Sequence[F32], within: float) -> bool:
     return all(
         np.allclose(x, y, rtol=0, atol=within * float(np.abs(x).max(initial=1.0))) for x, y in zip(a, b, strict=True)
     )
-
-
-class OnnxRunner:
-    """The reference: a model on ONNX Runtime's CPU."""
-
-    def __init__(self, model: bytes) -> None:
-        import onnxruntime as ort  # noqa: PLC0415  (not needed where no engine is proved)
-
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        (self._input,) = self._session.get_inputs()
-        self._dtype = np.float16 if "float16" in self._input.type else np.float32
-
-    def run(self, tensor: F32) -> list[F32]:
-        outputs = self._session.run(None, {self._input.name: tensor.astype(self._dtype)})
-        return [output.astype(np.float32) for output in outputs]

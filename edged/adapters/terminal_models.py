@@ -1,4 +1,4 @@
-"""How `edged models` looks in a terminal: a table, and a bar per download. Runs in the command's own thread."""
+"""How `edged models` and `edged engines` look in a terminal: tables and bars. Runs in the command's own thread."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ class Bytes(Protocol):
     """Told how far a download is."""
 
     def __call__(self, done: int, total: int | None, /) -> None: ...
+
+
+class Built(Protocol):
+    """How far a build is."""
+
+    @property
+    def phase(self) -> str: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def left_s(self) -> float | None: ...
 
 
 def show(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
@@ -55,3 +66,18 @@ def bars() -> Iterator[Callable[[str], Bytes]]:
             return lambda done, total: progress.update(task, completed=done, total=total)
 
         yield bar
+
+
+@contextmanager
+def building(name: str, *, quiet: bool) -> Iterator[Callable[[Built], None]]:
+    """A bar for one build, on stderr."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task(name, total=1.0, left="")
+
+        def at(built: Built) -> None:
+            left = "" if built.left_s is None else f"{built.left_s:.0f} s left"
+            progress.update(task, completed=built.share, description=f"{name}: {built.phase}", left=left)
+
+        yield at

@@ -59,12 +59,12 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return _print(args, OFFERED, [_offer(entry, in_use) for entry in store.entries(cards.values())])
     if args.action == "import":
-        card = _card(cards, args.name)
+        card = card_of(cards, args.name)
         return _print(args, DONE, [_result(store.import_(card, args.file, replace=args.replace))])
     if args.action == "pull":
-        return _pull(args, store, [_card(cards, name) for name in args.names or in_use])
+        return _pull(args, store, [card_of(cards, name) for name in args.names or in_use])
     here = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
-    return _each(args, store.verify, [_card(cards, name) for name in args.names or here])
+    return _each(args, store.verify, [card_of(cards, name) for name in args.names or here])
 
 
 def _configured(args: argparse.Namespace) -> Models:
@@ -82,7 +82,7 @@ def _configured(args: argparse.Namespace) -> Models:
         return Models()
 
 
-def _card(cards: Mapping[str, Card], name: str) -> Card:
+def card_of(cards: Mapping[str, Card], name: str) -> Card:
     from difflib import get_close_matches  # noqa: PLC0415
 
     from engines.errors import CardError  # noqa: PLC0415

@@ -1,0 +1,154 @@
+"""From a card to an engine that may be used: prepared, checked, built, proved, stored; or why there is none.
+
+Everything that runs a model comes from outside: a reference on ONNX Runtime, a runner on the GPU, the decoders.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.card import Card
+from engines.errors import BuildFailed, Cancelled, PlanRefused
+from engines.forge import Forge
+from engines.key import Key, Options, differences
+from engines.machine import Machine
+from engines.parity import Decode
+from engines.plans import ATTEMPTS, Plan, Plans
+from engines.prepare import Batch, Precision, Prepared, prepare
+from engines.progress import Progress
+from engines.proof import Proof, Runner, prove
+from engines.trt import TensorRT
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[Progress], None]
+POSE_BATCHES = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What runs models here."""
+
+    reference: Callable[[bytes], Runner]  # an FP32 ONNX, run by something trusted
+    engine: Callable[[bytes, Prepared], Runner] | None  # a TensorRT engine; None: nothing here can run one
+    decoders: Mapping[str, Decode]  # by family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """One model, ready to be looked up or built."""
+
+    card: Card
+    model: Prepared
+    reference: Prepared  # the same in FP32
+    options: Options
+    key: Key
+    seconds: float  # that the preparation took
+
+
+class Foundry:
+    def __init__(self, plans: Plans, trt: TensorRT, machine: Machine, workshop: Workshop, forge: Forge) -> None:
+        self.plans = plans
+        self._trt = trt
+        self._machine = machine
+        self._workshop = workshop
+        self._forge = forge
+
+    def job(self, card: Card, file: Path, *, level: int, workspace_mb: int, precision: Precision = "fp16") -> Job:
+        """Prepare a model: a detector for one image, a pose model for up to eight subjects. Raises `CardError`."""
+        begun_s = time.monotonic()
+        data = file.read_bytes()
+        batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
+        profiles = () if card.pose is None else tuple((n, n, n) for n in POSE_BATCHES)
+        model = prepare(card, data, batch=batch, precision=precision)
+        reference = prepare(card, data, batch=1, precision="fp32", io="fp32")
+        options = Options(level=level, workspace_mb=workspace_mb, profiles=profiles)
+        key = Key.of(model.sha256, precision, options, self._trt, self._machine)
+        seconds = time.monotonic() - begun_s
+        return Job(card=card, model=model, reference=reference, options=options, key=key, seconds=seconds)
+
+    def usable(self, job: Job) -> tuple[Plan | None, str]:
+        """The engine to use, and why not if there is none. Its bytes are checked, and it is proved once more."""
+        plan = self.plans.find(job.card.name, job.key)
+        if plan is None:
+            return None, "; ".join(self.explain(job))
+        try:
+            data = plan.read()
+        except PlanRefused as refusal:
+            self.plans.quarantine(plan, str(refusal))
+            return None, str(refusal)
+        if self._workshop.engine is None:
+            return None, "built, and never proved: nothing here can run a TensorRT engine"
+        proof = self._prove(job, self._workshop.engine(data, job.model))
+        if not proof.good:
+            reason = "; ".join(proof.faults)
+            self.plans.quarantine(plan, reason)
+            return None, reason
+        return self.plans.prove(plan, proof.table()), ""
+
+    def build(self, job: Job, on_progress: OnProgress, stop: threading.Event) -> Plan:
+        """Check the FP16 model, build, prove, store. Raises `BuildFailed` saying why, `Cancelled`, `StoreError`."""
+        name = job.card.name
+        if self.plans.attempts(name, job.key) >= ATTEMPTS:
+            last = self.plans.last_failure(name, job.key)
+            raise BuildFailed(
+                f"{name}: {ATTEMPTS} attempts failed, the last: {last}; try `edged engines build --again`"
+            )
+        self.plans.begin(name, job.key)
+        try:
+            plan = self._built(job, on_progress, stop)
+        except Cancelled:
+            self.plans.forget(name, job.key)  # nobody's fault
+            raise
+        except BuildFailed as failure:
+            self.plans.failed(name, job.key, str(failure))
+            raise
+        self.plans.forget(name, job.key)
+        return plan
+
+    def explain(self, job: Job) -> list[str]:
+        """Why no stored engine is the one wanted, a sentence per difference with the nearest one."""
+        others = self.plans.plans(job.card.name)
+        if not others:
+            return ["none was ever built here"]
+        nearest = min((differences(plan.key, job.key) for plan in others), key=len)
+        return nearest or []
+
+    def _built(self, job: Job, on_progress: OnProgress, stop: threading.Event) -> Plan:
+        checked = self._prove(job, self._workshop.reference(job.model.onnx))
+        if not checked.good:
+            raise BuildFailed(f"{job.card.name} in FP16 is not what it is in FP32: {'; '.join(checked.faults)}")
+        built = self._forge.build(job.model, job.options, on_progress, stop, self._usual_s(job))
+        proof = self._proof_of(job, built.plan)
+        if proof is not None and not proof.good:
+            raise BuildFailed(f"the engine of {job.card.name} failed its proof: {'; '.join(proof.faults)}")
+        meta: dict[str, Any] = {
+            "seconds": round(built.seconds, 1),
+            "peak_rss_mb": built.peak_rss_mb,
+            "prepare_s": round(job.seconds, 2),
+            "family": job.model.family,
+            "islands": list(job.model.islands),
+            "fp16_drift": checked.drift.table(),
+        }
+        return self.plans.publish(job.card.name, job.key, built.plan, meta, None if proof is None else proof.table())
+
+    def _proof_of(self, job: Job, plan: Path) -> Proof | None:
+        """None where nothing can run the engine: it is stored, and not used."""
+        if self._workshop.engine is None:
+            return None
+        return self._prove(job, self._workshop.engine(plan.read_bytes(), job.model))
+
+    def _prove(self, job: Job, engine: Runner) -> Proof:
+        reference = self._workshop.reference(job.reference.onnx)
+        return prove(job.card, engine, reference, self._workshop.decoders.get(job.model.family))
+
+    def _usual_s(self, job: Job) -> float | None:
+        """How long the last build of this model took."""
+        before = self.plans.plans(job.card.name)
+        return float(before[0].meta["seconds"]) if before else None
