@@ -107,12 +107,13 @@ class Control:
     def take(self, request: Request) -> None:
         """A command from the broker. Returns at once."""
         waiting = self._orders.qsize()
+        self._flooded = self._flooded and waiting > 0
         if waiting < ANSWERED:
             request = replace(request, payload=request.payload[: LARGEST_BYTES + 1])
             self._orders.put(Order(request=request, allow=self._allow, in_time=waiting < WAITING))
         elif not self._flooded:
-            log.warning("commands: more than %d wait, the next ones go unanswered; see who sends them", waiting)
-        self._flooded = waiting >= ANSWERED
+            self._flooded = True
+            log.warning("commands: more than %d wait, the next ones go unanswered; see who sends them", ANSWERED)
 
     def order(self, verb: str) -> None:
         """A command without arguments from this machine itself, which needs no leave. Signal handlers may call it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edged.commands import reach
 
 if TYPE_CHECKING:
     import threading
@@ -20,15 +21,8 @@ SUMMARY = "Show poses and health from a broker, live."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="take the broker from this configuration")
-    parser.add_argument("--host", help="broker (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="its port (1883)")
-    parser.add_argument("--base", help="first topic level (edged)")
+    reach.arguments(parser)
     parser.add_argument("--device", default="+", help="one box only")
-    parser.add_argument("--username")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
-    parser.add_argument("--tls", action="store_true", help="encrypt")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (the system's)")
     parser.add_argument("--jsonl", action="store_true", help="print every message as one line of JSON")
     parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself")
 
@@ -39,9 +33,12 @@ def run(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
     from edged.adapters.mqtt_listen import stop_after  # noqa: PLC0415
+    from edged.config import Mqtt  # noqa: PLC0415
+    from edged.configfile import load  # noqa: PLC0415
     from edged.watched import Watched  # noqa: PLC0415
 
-    broker, stop = _broker(args), threading.Event()
+    broker = reach.broker(args, load(args.config).mqtt if args.config else Mqtt())
+    stop = threading.Event()
     watched = Watched(broker.base, time.monotonic_ns)
     follow = _print if args.jsonl or not sys.stdout.isatty() else _show
     stop_after(args.seconds, stop)
@@ -84,33 +81,3 @@ def _show(broker: Mqtt, args: argparse.Namespace, watched: Watched, stop: thread
 
 def _topic(broker: Mqtt, args: argparse.Namespace) -> str:
     return f"{broker.base}/{args.device}/#"
-
-
-def _broker(args: argparse.Namespace) -> Mqtt:
-    """The configuration's broker, where one is given, with what the command line says in its place."""
-    from pydantic import SecretStr, ValidationError  # noqa: PLC0415
-
-    from edged.config import Mqtt  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
-    configured = load(args.config).mqtt if args.config else Mqtt()
-    asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
-    if args.password_file is not None:
-        asked["password"] = SecretStr(_password(args.password_file))
-    if args.tls or args.ca:
-        asked["tls"] = {**configured.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
-    try:
-        return Mqtt.model_validate(configured.model_dump() | asked)
-    except ValidationError as exc:
-        found = exc.errors()[0]
-        raise ConfigError(f"--{'.'.join(map(str, found['loc'])) or 'password-file'}: {found['msg']}") from exc
-
-
-def _password(path: Path) -> str:
-    from edged.errors import ConfigError  # noqa: PLC0415
-
-    try:
-        return path.read_text().partition("\n")[0]
-    except OSError as exc:
-        raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc

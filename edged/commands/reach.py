@@ -1,0 +1,49 @@
+"""Which broker the command line means: arguments that `watch` and `send` share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.config import Mqtt
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="take the broker from this configuration")
+    parser.add_argument("--host", help="broker (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="its port (1883)")
+    parser.add_argument("--base", help="first topic level (edged)")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
+    parser.add_argument("--tls", action="store_true", help="encrypt")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (the system's)")
+
+
+def broker(args: argparse.Namespace, configured: Mqtt) -> Mqtt:
+    """The configured broker, with what the command line says in its place. Raises ConfigError."""
+    from pydantic import SecretStr, ValidationError  # noqa: PLC0415
+
+    from edged.config import Mqtt  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
+    if args.password_file is not None:
+        asked["password"] = SecretStr(_password(args.password_file))
+    if args.tls or args.ca:
+        asked["tls"] = {**configured.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
+    try:
+        return Mqtt.model_validate(configured.model_dump() | asked)
+    except ValidationError as exc:
+        found = exc.errors()[0]
+        raise ConfigError(f"--{'.'.join(map(str, found['loc'])) or 'password-file'}: {found['msg']}") from exc
+
+
+def _password(path: Path) -> str:
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return path.read_text().partition("\n")[0]
+    except OSError as exc:
+        raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc

@@ -1,0 +1,331 @@
+"""Commands to a whole daemon through a real broker, with MQTT 5 and with 3.1.1."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+import cv2
+import numpy as np
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edged.adapters.bus_mqtt import MqttBus
+from edged.cli import main
+from edged.config import Config, Mqtt, Publish
+from edged.contract.commands import COMMANDS
+from edged.control import ANSWERED
+from edged.daemon import Daemon, daemon
+from edged.logs import Recent
+from edged.message import Stamps, presence
+from edged.ports import Request
+from edged.topics import COMMAND
+from tests.contract import faults
+from tests.replay.recorded import video
+from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until
+from tests.threads import running
+
+BOX = "edged/box/"
+POSES = f"{BOX}cam/barn/poses"
+NewMosquitto = Callable[..., Mosquitto]
+
+
+class Sender:
+    """A client of somebody else's, which sends commands and waits for their answers."""
+
+    def __init__(self, port: int, version: MQTTProtocolVersion) -> None:
+        self._v5 = version == MQTTv5
+        self.answers: list[MQTTMessage] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
+        self._client.on_message = lambda client, userdata, message: self.answers.append(message)
+        self._ready = False
+        self._client.on_subscribe = lambda *_: setattr(self, "_ready", True)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe("desk/answers" if self._v5 else f"{BOX}cmd/+/result", qos=1)
+        until(lambda: self._ready)
+
+    def post(self, verb: str, payload: bytes, *, mark: bytes = b"", retain: bool = False) -> None:
+        properties = None
+        if self._v5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ResponseTopic, properties.CorrelationData = "desk/answers", mark
+        self._client.publish(f"{BOX}cmd/{verb}", payload, 1, retain, properties)
+
+    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """The answer to this very command."""
+        mark = f"{verb}-{time.monotonic_ns()}"
+        self.post(verb, json.dumps({"id": mark, **arguments}).encode(), mark=mark.encode())
+        body: dict[str, Any] = json.loads(until(lambda: self._of(mark)).payload)
+        assert faults(f"cmd/{verb}/result", body) == []
+        assert (body["verb"], body["id"]) == (verb, mark)
+        return body
+
+    def _of(self, mark: str) -> MQTTMessage | None:
+        for message in list(self.answers):
+            if json.loads(message.payload)["id"] == mark:
+                assert not self._v5 or message.properties.CorrelationData == mark.encode()  # type: ignore[union-attr]
+                return message
+        return None
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Site:
+    """A box with two cameras that may show pictures of one, and does what it is told."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        clip = str(video(folder / "clip.mp4", 20))
+        self.path = folder
+        self.tables: dict[str, Any] = {
+            "device": {"id": "box", "state": str(folder / "state")},
+            "mqtt": {"port": port, "reconnect_max_s": 1},
+            "publish": {"health_s": 1},
+            "commands": {"allow": list(COMMANDS)},
+            "cameras": {
+                "barn": {"source": clip, "loop": True, "images": True},
+                "yard": {"source": clip, "loop": True, "password": "hunter2"},
+            },
+        }
+
+    def read(self) -> Config:
+        """As from a file."""
+        return Config.model_validate(self.tables)
+
+
+@pytest.fixture
+def site(mosquitto: Mosquitto, tmp_path: Path) -> Site:
+    return Site(mosquitto.port, tmp_path)
+
+
+@pytest.fixture
+def box(site: Site) -> Iterator[Daemon]:
+    recent = Recent()
+    logging.getLogger().addHandler(recent)
+    try:
+        with daemon(site.read(), read=site.read, recent=recent) as made, running(made):
+            until(lambda: {view.state.phase for view in made.views().values()} == {"online"})
+            yield made
+    finally:
+        logging.getLogger().removeHandler(recent)
+
+
+@pytest.fixture(params=[MQTTv5, MQTTv311], ids=["5", "3.1.1"])
+def sender(request: pytest.FixtureRequest, mosquitto: Mosquitto) -> Iterator[Sender]:
+    sender = Sender(mosquitto.port, request.param)
+    yield sender
+    sender.close()
+
+
+@pytest.fixture
+def heard(mosquitto: Mosquitto, listen: Callable[..., Listener]) -> Listener:
+    return listen(mosquitto.port)
+
+
+def rate(heard: Listener, camera: str, seconds: float = 1.0) -> float:
+    before = len(heard.bodies(f"{BOX}cam/{camera}/poses"))
+    time.sleep(seconds)
+    return (len(heard.bodies(f"{BOX}cam/{camera}/poses")) - before) / seconds
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+def test_snapshot_shows_the_frame_of_the_poses_message_that_it_names(
+    box: Daemon, sender: Sender, heard: Listener, annotated: bool
+) -> None:
+    data = sender.ask("snapshot", camera="barn", annotated=annotated)["data"]
+    shown = until(lambda: payloads(heard, "cam/barn/snapshot"))[0]
+    image = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert (data["image"], data["bytes"]) == ({"w": 320, "h": 240}, len(shown))
+    poses = until(lambda: [body for body in heard.bodies(POSES) if body["seq"] == data["seq"]])[0]
+    assert (poses["ts"], poses["frame"]) == (data["ts"], data["frame"])
+    assert poses["position"] == nearest(poses["source"], image)
+
+
+def payloads(heard: Listener, path: str) -> list[bytes]:
+    return [bytes(message.payload) for message in list(heard.messages) if message.topic == BOX + path]
+
+
+def nearest(clip: str, image: Any) -> int:
+    """The position of the frame of the clip that an image is of."""
+    frames, off = cv2.VideoCapture(clip), []
+    while (frame := frames.read()[1]) is not None:
+        off.append(float(np.abs(frame.astype(int) - image).mean()))
+    frames.release()
+    return int(np.argmin(off))
+
+
+def test_no_picture_of_a_camera_that_shows_none_leaves_the_box(box: Daemon, sender: Sender, heard: Listener) -> None:
+    error = sender.ask("snapshot", camera="yard")["error"]
+    assert error["got"] == "images = false"
+    assert error["do"] == "set cameras.yard.images = true in the configuration of the box"
+    assert payloads(heard, "cam/yard/snapshot") == []
+
+
+def test_restart_camera_opens_one_camera_again(box: Daemon, sender: Sender, heard: Listener) -> None:
+    assert sender.ask("restart-camera", camera="barn")["ok"]
+    until(lambda: heard.states(f"{BOX}cam/barn/status")[-2:] == ["connecting", "online"])
+    until(lambda: rate(heard, "barn", 0.2) > 0)
+    assert "connecting" not in heard.states(f"{BOX}cam/yard/status")[1:]
+
+
+def test_set_rate_slows_one_camera_for_a_while(box: Daemon, sender: Sender, heard: Listener) -> None:
+    data = sender.ask("set-rate", camera="barn", hz=0.5, seconds=3)["data"]
+    assert (data["cameras"], data["hz"]) == (["barn"], 0.5)
+    assert rate(heard, "barn", 2) <= 1
+    assert rate(heard, "yard", 0.5) > 2
+    until(lambda: rate(heard, "barn", 0.5) > 2)
+
+
+def test_an_alert_that_is_not_open_is_no_alert(box: Daemon, sender: Sender) -> None:
+    assert sender.ask("acknowledge", alert="a1")["error"]["what"] == "alert"
+    assert sender.ask("snooze", alert="a1", minutes=5)["error"]["got"] == "'a1'"
+
+
+def test_diagnose_tells_everything_but_the_secrets(box: Daemon, sender: Sender, heard: Listener) -> None:
+    until(lambda: heard.bodies(f"{BOX}health"))
+    logging.getLogger("edged").warning("opening rtsp://me:hunter2@10.0.0.1/a")
+    data = sender.ask("diagnose")["data"]
+    assert data.keys() == {"info", "health", "configuration", "doctor", "log"}
+    assert "[cameras.yard]" in data["configuration"]
+    assert any("opening rtsp://***@10.0.0.1/a" in line for line in data["log"])
+    assert {finding["check"] for finding in data["doctor"]} >= {"OpenCV", "clock", "disk"}
+    assert data["health"]["cameras"].keys() == {"barn", "yard"}
+    assert "hunter2" not in json.dumps(data)
+
+
+@pytest.fixture
+def elsewhere(mosquitto_binary: str, tmp_path: Path) -> Iterator[Mosquitto]:
+    """Another broker."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    broker = Mosquitto(folder=folder, binary=mosquitto_binary).start()
+    yield broker
+    broker.kill()
+
+
+def test_reload_is_answered_before_the_box_moves_to_another_broker(
+    box: Daemon, sender: Sender, site: Site, elsewhere: Mosquitto
+) -> None:
+    here, there = Listener(site.tables["mqtt"]["port"]), Listener(elsewhere.port)
+    site.tables["mqtt"] = site.tables["mqtt"] | {"port": elsewhere.port}
+    assert sender.ask("reload")["data"] == {"changed": ["mqtt.port"], "restarted": ["broker connection"]}
+    until(lambda: there.bodies(POSES))
+    assert there.states(f"{BOX}status") == ["online"]
+    assert there.bodies(f"{BOX}info")
+    assert there.states(f"{BOX}cam/barn/status") == ["online"]
+    until(lambda: here.states(f"{BOX}status")[-1] == "stopped")
+    for listener in (here, there):
+        listener.close()
+
+
+def test_a_retained_command_is_not_obeyed_when_it_is_sent_nor_when_the_box_comes_back(
+    mosquitto: Mosquitto, site: Site, heard: Listener
+) -> None:
+    sender = Sender(mosquitto.port, MQTTv5)
+    result = f"{BOX}cmd/restart-camera/result"
+    payload = b'{"camera": "barn"}'
+    with daemon(site.read()) as made, running(made):
+        until(lambda: heard.bodies(POSES))
+        sender.post("restart-camera", payload, retain=True)
+        until(lambda: sender.answers)
+    with daemon(site.read()) as made, running(made):
+        until(lambda: len(sender.answers) == 2 or len(heard.bodies(result)) == 1)
+        until(lambda: rate(heard, "barn", 0.2) > 0)
+    said = [json.loads(message.payload) for message in sender.answers] + heard.bodies(result)
+    assert {body["error"]["got"] for body in said} == {"a retained message"}
+    assert heard.states(f"{BOX}cam/barn/status").count("connecting") == 2  # one per start
+    sender.close()
+
+
+def test_a_flood_of_commands_does_not_disturb_the_poses(
+    box: Daemon, mosquitto: Mosquitto, heard: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    sender = Sender(mosquitto.port, MQTTv5)
+    until(lambda: heard.bodies(POSES))
+    first = heard.bodies(POSES)[-1]["seq"]
+    for _ in range(1000):
+        sender.post("set-rate", b'{"hz": 240}')
+    until(lambda: len(sender.answers) >= ANSWERED)
+    until(box._control._orders.empty)
+    assert sender.ask("set-rate", hz=240)["ok"]
+    seen = [body["seq"] for body in heard.bodies(POSES) if body["seq"] > first]
+    assert seen == list(range(first + 1, first + 1 + len(seen)))
+    assert len(seen) > 5
+    assert box.bus_figures["dropped"] == 0
+    assert len([record for record in caplog.records if "go unanswered" in record.message]) == 1
+    sender.close()
+
+
+def deaf(folder: Path) -> tuple[str, ...]:
+    """Lines for a broker on which everybody may publish and nobody may subscribe; ACL files cannot say that."""
+    plugin = next(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("mosquitto has no dynamic security plugin here")
+    rights = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False, "unsubscribe": True}
+    (folder / "dynsec.json").write_text(json.dumps({"defaultACLAccess": rights}))
+    return f"plugin {plugin}", f"plugin_opt_config_file {folder / 'dynsec.json'}"
+
+
+def test_a_broker_that_lets_us_hear_no_commands_is_told_of_once(
+    new_mosquitto: NewMosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = new_mosquitto("allow_anonymous true", *deaf(tmp_path))
+    heard: list[Request] = []
+    stamps = Stamps(type("Wall", (), {"synced": True, "utc_ms": lambda self, ns: 0})())
+    bus = MqttBus(Mqtt(port=broker.port, reconnect_max_s=1), "box", lambda state: presence(stamps, state), Publish())
+    try:
+        bus.listen(COMMAND.at(verb="+"), heard.append)
+        until(lambda: "edged/box/cmd/+ was refused" in caplog.text)
+        broker.kill()
+        broker.start()
+        until(lambda: bus.figures["reconnects"] and bus.figures["refused"] == 2)
+    finally:
+        bus.close()
+    assert caplog.text.count("edged/box/cmd/+ was refused") == 1
+
+
+def sent(site: Site, *arguments: str) -> int:
+    broker = site.tables["mqtt"]
+    return main(["send", *arguments, "--host", "127.0.0.1", "--port", str(broker["port"]), "--to", "box"])
+
+
+def test_edged_send_prints_the_answer(box: Daemon, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sent(site, "set-rate", "camera=barn", "hz=5") == 0
+    assert json.loads(capsys.readouterr().out) == {"cameras": ["barn"], "hz": 5, "until": None}
+    assert sent(site, "set-rate", "camera=7", "hz=5") == 1
+    assert "camera: got '7'\n  want one of barn, yard\n" in capsys.readouterr().err
+
+
+def test_edged_send_says_when_nobody_answers(mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("reload", "--host", "127.0.0.1", "--to", "box", "--within", "0.3")
+    assert main(["send", *asked, "--port", str(mosquitto.port)]) == 1
+    assert "edged/box/cmd/reload: no answer within 0.3 s; is the box online" in capsys.readouterr().err
+    assert main(["send", *asked, "--port", str(free_port())]) == 1
+    assert "Connection refused" in capsys.readouterr().err
+
+
+def test_edged_send_says_when_it_may_not(
+    new_mosquitto: NewMosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broker = new_mosquitto("allow_anonymous true", *deaf(tmp_path))
+    assert main(["send", "reload", "--host", "127.0.0.1", "--port", str(broker.port), "--to", "box"]) == 1
+    assert "edged/box/cmd/reload/result: the broker refused it" in capsys.readouterr().err
+
+
+def test_an_argument_of_edged_send_without_a_value_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", "set-rate", "5", "--host", "127.0.0.1"]) == 2
+    assert "want NAME=VALUE; arguments of set-rate: id, hz, camera, seconds" in capsys.readouterr().err
