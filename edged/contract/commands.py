@@ -18,14 +18,22 @@ class Command(BaseModel):
 
 
 class Snapshot(Command):
-    """Publish a JPEG of the camera's next frame, as the models see it, on its `snapshot` topic."""
+    """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.images` lets it leave.
+
+    The answer has `camera`, `frame`, `seq` and `ts` of the poses message of that very frame, the picture's size
+    `image` in px (smaller than the camera's where `commands.snapshot_kb` asks for it), its `bytes`, and `annotated`.
+    """
 
     camera: Text = Field(description="Name of the camera.")
     annotated: bool = Field(True, description="Draw boxes and keypoints.")
 
 
 class Reload(Command):
-    """Read the configuration again and run by it; a bad one is refused and the last good one stays."""
+    """Read the configuration again and run by it; a bad one is refused, with its lines, and the last good one stays.
+
+    The answer has the keys that `changed`, and what was `restarted`: cameras, `models`, `broker connection`, or
+    `everything`. SIGHUP does the same, and is answered on the result topic too.
+    """
 
 
 class RestartCamera(Command):
@@ -35,7 +43,10 @@ class RestartCamera(Command):
 
 
 class SetRate(Command):
-    """Publish at most so many poses per second."""
+    """Publish at most so many poses per second, until told otherwise or started again.
+
+    The answer has the `cameras`, `hz`, and `until` when in UTC ms, or null.
+    """
 
     hz: Number = Field(gt=0, le=240, description="Most messages per camera and second.")
     camera: Text | None = Field(None, description="Name of the camera; all when left out.")
@@ -56,7 +67,11 @@ class Snooze(Command):
 
 
 class Diagnose(Command):
-    """Collect versions, configuration without secrets, figures and the last log lines into the answer."""
+    """Collect what helps to understand the box, without its secrets, into at most 120 kB.
+
+    The answer has `info` and `health` as published, `configuration` as TOML, `doctor` (findings), and the last lines
+    of the `log`.
+    """
 
 
 COMMANDS: dict[str, type[Command]] = {

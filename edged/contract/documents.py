@@ -176,9 +176,11 @@ With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `appli
 keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
 `edged.contract.packed.unpack` is the definition."""
 
-COMMANDS_SAY = """Send JSON to `cmd/<verb>`; the answer comes to the MQTT 5 response topic, or else to
-`cmd/<verb>/result`, with your correlation data and your `id`. Retained commands are refused. Only what
-`commands.allow` lists is obeyed."""
+COMMANDS_SAY = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
+MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
+delivered again with the same id or correlation data is answered again and not obeyed twice. Retained commands are
+refused. Only what `commands.allow` lists is obeyed. Commands are obeyed one after the other: of those that come faster,
+16 wait, 112 more are answered with an error, and the rest is not answered. A sender for people is `edged send`."""
 
 
 def _section(name: str) -> str:
