@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.adapters.picture_out import write_picture
+from edged.adapters.picture_out import jpeg, write_picture
 from edged.errors import CameraLost, NotWritten
 from edged.frame import U8, Clarity, Frame, Result
 from edged.snapshot import take
@@ -78,3 +78,23 @@ def test_a_picture_that_cannot_be_written_says_why(tmp_path: Path, name: str, sa
     (tmp_path / "file").touch()
     with pytest.raises(NotWritten, match=said):
         write_picture(tmp_path / name, flat(90))
+
+
+def noise(width: int, height: int) -> U8:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("kilobytes", [1000, 100, 30, 10])
+def test_a_picture_to_send_is_made_to_fit(kilobytes: int) -> None:
+    encoded, (width, height) = jpeg(noise(640, 480), kilobytes * 1000)
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (height, width, 3)
+    assert len(encoded) <= kilobytes * 1000
+    assert (width == 640) == (kilobytes == 1000)
+    assert width / height == pytest.approx(4 / 3, abs=0.02)
+
+
+def test_a_picture_that_cannot_be_made_to_fit_is_not_sent() -> None:
+    with pytest.raises(NotWritten, match="640 x 480 px does not fit 100 bytes; allow more"):
+        jpeg(noise(640, 480), 100)
