@@ -1,6 +1,6 @@
 """Home Assistant discovery: the appliance as a device, and each camera as one behind it. Pure.
 
-Upstream: what is configured. Downstream: retained messages on `<prefix>/device/<id>/config`.
+Upstream: what is configured. Downstream: retained messages on `<prefix>/device/<box>/<id>/config`.
 Entities are tables; every template reads a message of ours, which a test holds against real ones.
 """
 
@@ -27,7 +27,10 @@ from edged.topics import (
 Body = dict[str, Any]
 
 DISCOVERY = Channel(
-    name="homeassistant", path="/{prefix}/device/{device}/config", retain=True, summary="Home Assistant discovery."
+    name="homeassistant",
+    path="/{prefix}/device/{box}/{device}/config",
+    retain=True,
+    summary="Home Assistant discovery.",
 )
 BIRTH = Channel(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
@@ -239,7 +242,8 @@ class Appliance:
         return made
 
     def _topic(self, device: str) -> Topic:
-        return DISCOVERY.at(prefix=self.prefix, device=device)
+        """The box has a level to itself: brokers grant rights by whole levels."""
+        return DISCOVERY.at(prefix=self.prefix, box=self.id, device=device)
 
     @property
     def _root(self) -> str:

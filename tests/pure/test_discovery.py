@@ -26,7 +26,7 @@ def appliance(**changes: Any) -> Appliance:
 
 def payload(device: str, **changes: Any) -> dict[str, Any]:
     return next(
-        body for topic, body in appliance(**changes).announcements().items() if f"/device/{device}/" in topic.path
+        body for topic, body in appliance(**changes).announcements().items() if topic.path.endswith(f"/{device}/config")
     )
 
 
@@ -82,7 +82,7 @@ def announce(bus: MemoryBus, folder: Path, *, enabled: bool = True, **changes: A
     return announcer
 
 
-STALL, YARD = (f"/homeassistant/device/box_{name}/config" for name in ("stall", "yard"))
+STALL, YARD = (f"/homeassistant/device/box/box_{name}/config" for name in ("stall", "yard"))
 
 
 def test_a_camera_taken_out_is_removed_and_the_others_stay(bus: MemoryBus, tmp_path: Path) -> None:
