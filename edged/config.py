@@ -167,6 +167,12 @@ class Compute(Section):
 class Engines(Section):
     """How TensorRT engines are built."""
 
+    tensorrt: Literal["auto", "off", "tensorrt-rtx"] = Field(
+        "auto",
+        description="`auto`: engines are built in the background where TensorRT and a GPU are. "
+        "`tensorrt-rtx`: built with that, to try it.",
+    )
+
     level: Int = Field(
         3,
         ge=0,

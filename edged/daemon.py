@@ -17,8 +17,10 @@ from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
 from edged.adapters.draw import annotate
+from edged.adapters.foundry import runner, smithy_of
 from edged.adapters.mqtt_link import tls_context
 from edged.adapters.picture_out import jpeg
+from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
 from edged.alerts import RULES
@@ -45,7 +47,10 @@ from edged.ports import Camera
 from edged.reload import Plan, planned
 from edged.report import Reporter
 from edged.scenes import Glance, Scenes
+from engines.card import Card
 from engines.errors import EngineError
+from engines.foundry import Job
+from engines.plans import Plan as EnginePlan
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +105,8 @@ class Daemon:
         )
         self._deeds = self._new_deeds()
         self._control = self._new_control()
+        self._forged: dict[str, tuple[Job, EnginePlan]] = {}  # engines that may be used, by model
+        self._smithy = smithy_of(settings, self._take_up)
         self._pulse_now: Mapping[str, Any] = {}
         self._metrics: Metrics | None = None
         self._closing = threading.Event()
@@ -115,6 +122,8 @@ class Daemon:
         self.scenes.start()
         self._pulse.start()
         self._control.start()
+        if self._smithy is not None:
+            self._smithy.start()
 
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = ()) -> None:
         """Until `stop`, until every source has ended, or until there is a successor."""
@@ -141,6 +150,8 @@ class Daemon:
 
     def close(self) -> None:
         """Stop the cameras and the pulse; the health published last has every frame accounted for."""
+        if self._smithy is not None:
+            self._smithy.close()
         self._control.close()
         self._announcer.close()
         if self._metrics is not None:
@@ -183,7 +194,7 @@ class Daemon:
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.models:
-            engines = engines_of(new.models, new.compute)
+            engines = engines_of(new.models, new.compute, tensorrt=self._engine)
         if not plan.everything:
             self._change(plan, new, fresh, engines)
         elif plan.models:  # they can be loaded: that was to be known
@@ -205,6 +216,27 @@ class Daemon:
         if before is not engines:
             before.plane.close()
         self._tell_change(plan)
+
+    def _take_up(self, job: Job, plan: EnginePlan) -> None:
+        """An engine may be used from now on; on the smithy's thread."""
+        self._forged[job.card.name] = job, plan
+        self._errands.ask(self._rearm, ADOPT_S)
+
+    def _rearm(self) -> None:
+        """Between two frames, run every model by the best there is of it."""
+        before, self.engines = (
+            self.engines,
+            engines_of(self.settings.models, self.settings.compute, spare=True, tensorrt=self._engine),
+        )
+        self._pipelines.update(self._new_pipelines(self.cameras))
+        before.plane.close()
+        self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
+
+    def _engine(self, card: Card) -> Session | None:
+        if card.name not in self._forged:
+            return None
+        job, plan = self._forged[card.name]
+        return runner(plan.read(), job.model, job.card, job.options)
 
     def _tell_change(self, plan: Plan) -> None:
         self.scenes.adopt(self._classes, self.settings.publish.daily_s)
@@ -298,7 +330,17 @@ class Daemon:
             stopped = self._closing.wait(self.settings.publish.health_s)
 
     def _models(self) -> dict[str, Any]:
-        return {"plane": "cpu", "detector": self.settings.models.detector, "pose": dict(self.settings.models.pose)}
+        models, engines = self.settings.models, self.engines
+        works = {} if self._smithy is None else self._smithy.works
+        return {
+            "plane": "cpu",
+            "detector": models.detector,
+            "pose": dict(models.pose),
+            "serving": engines.serving,
+            "served": engines.served,
+            "missing": engines.reasons,
+            "engines": {name: asdict(work) for name, work in works.items()},
+        }
 
     def _info(self) -> Mapping[str, Any]:
         libraries = {}
@@ -326,10 +368,10 @@ def daemon(
     """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
 
     `read` reads the configuration again; `recent` are log lines for who diagnoses from afar.
-    Raises `ConfigError`, `ModelMissing` or `EngineError` before anything runs.
+    A model that cannot be had is done without, and said to be. Raises `ConfigError` before anything runs.
     """
     _usable(settings)
-    engines = engines_of(settings.models, settings.compute)
+    engines = engines_of(settings.models, settings.compute, spare=True)
     stamps = Stamps(Clock())
     device = device_id(settings.device.id)
     bus = MqttBus(

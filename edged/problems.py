@@ -50,6 +50,7 @@ class Watchlist:
     def update(self, body: Body, now_ns: int) -> list[tuple[Problem, int]]:
         """The problems of a health body, and the instant each began."""
         problems = [*self._of_box(body["box"]), *of_cameras(body["cameras"])]
+        problems += of_models(body["models"])
         if not body["clock"]["synced"]:
             problems.append(Problem("clock-not-set", "box", "nothing keeps the clock; give the box an NTP server"))
         current = {(problem.what, problem.where): problem for problem in problems}
@@ -67,6 +68,14 @@ class Watchlist:
             yield Problem("throttled", "box", f"cooling at work: {', '.join(throttling['now'])}")
         if throttling["events"]:
             yield Problem("over-current", "box", f"{throttling['events']} events lately; look at the power supply")
+
+
+def of_models(models: Body) -> Iterator[Problem]:
+    for name, reason in models.get("missing", {}).items():
+        yield Problem("model-missing", name, reason)
+    for name, work in models.get("engines", {}).items():
+        if work["phase"] == "failed":
+            yield Problem("no-engine", name, work["reason"])
 
 
 def of_cameras(cameras: Mapping[str, Body]) -> Iterator[Problem]:

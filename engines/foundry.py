@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Workshop:
     """What runs models here."""
 
     reference: Callable[[bytes], Runner]  # an FP32 ONNX, run by something trusted
-    engine: Callable[[bytes, Prepared], Runner] | None  # a TensorRT engine; None: nothing here can run one
+    engine: Callable[[bytes, Prepared, Card, Options], Runner] | None  # of a plan; None: nothing here can run one
     decoders: Mapping[str, Decode]  # by family
 
 
@@ -85,7 +86,7 @@ class Foundry:
             return None, str(refusal)
         if self._workshop.engine is None:
             return None, "built, and never proved: nothing here can run a TensorRT engine"
-        proof = self._prove(job, self._workshop.engine(data, job.model))
+        proof = self._prove(job, self._workshop.engine(data, job.model, job.card, job.options))
         if not proof.good:
             reason = "; ".join(proof.faults)
             self.plans.quarantine(plan, reason)
@@ -142,11 +143,12 @@ class Foundry:
         """None where nothing can run the engine: it is stored, and not used."""
         if self._workshop.engine is None:
             return None
-        return self._prove(job, self._workshop.engine(plan.read_bytes(), job.model))
+        return self._prove(job, self._workshop.engine(plan.read_bytes(), job.model, job.card, job.options))
 
     def _prove(self, job: Job, engine: Runner) -> Proof:
         reference = self._workshop.reference(job.reference.onnx)
-        return prove(job.card, engine, reference, self._workshop.decoders.get(job.model.family))
+        with closing(engine), closing(reference):
+            return prove(job.card, engine, reference, self._workshop.decoders.get(job.model.family))
 
     def _usual_s(self, job: Job) -> float | None:
         """How long the last build of this model took."""

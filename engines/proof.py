@@ -27,6 +27,7 @@ class Runner(Protocol):
     """A model that can be run: TensorRT on a GPU, ONNX Runtime anywhere."""
 
     def run(self, tensor: F32) -> Sequence[F32]: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

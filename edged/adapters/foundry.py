@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from edged.adapters.plane_cpu import Session
+from edged.adapters.planes import cards_in_use
 from edged.adapters.runner_ort import OnnxRunner
+from edged.config import Config
 from edged.decode.detectors import FAMILIES
+from edged.smithy import Smithy
 from engines import machine
+from engines.card import Card
+from engines.errors import EngineError, NoTensorRT
 from engines.forge import Forge
-from engines.foundry import Foundry, Workshop
-from engines.plans import Plans
+from engines.foundry import Foundry, Job, Workshop
+from engines.key import Options
+from engines.plans import Plan, Plans
+from engines.prepare import Prepared
+from engines.store import Store
 from engines.trt import Flavour, find
+
+log = logging.getLogger(__name__)
 
 FOLDER = "engines"  # in the model store
 
 
+def foundry_for(settings: Config) -> Foundry | None:
+    """Where engines are worth building: TensorRT and a GPU are here, or somebody insists."""
+    wanted = settings.engines.tensorrt
+    if wanted == "off" or (wanted == "auto" and machine.here().gpu is None):
+        return None
+    try:
+        return foundry_of(settings.models.store, "tensorrt" if wanted == "auto" else wanted)
+    except NoTensorRT as absent:
+        log.warning("%s; models run on ONNX Runtime", absent)
+        return None
+
+
+def smithy_of(settings: Config, ready: Callable[[Job, Plan], None]) -> Smithy | None:
+    """Makes engines of the models in use, where that is worth it."""
+    foundry = foundry_for(settings)
+    if foundry is None:
+        return None
+    detector, poses = cards_in_use(settings.models)
+    store, files = Store(settings.models.store, settings.models.mirror), {}
+    for card in (detector, *poses.values()):
+        with suppress(EngineError):  # said where the models are loaded
+            files[card.name] = card, store.path(card)
+    options = settings.engines
+    return Smithy(foundry, files, ready, level=options.level, workspace_mb=options.workspace_mb)
+
+
+def runner(plan: bytes, model: Prepared, card: Card, options: Options) -> Session:
+    """The engine on the GPU, of the thread that calls. Raises `PlanRefused`."""
+    from edged.adapters.session_trt import TrtSession  # noqa: PLC0415  (needs pycuda only where there is a GPU)
+
+    own = card.model_copy(update={"family": model.family})
+    return TrtSession(own, plan, model, options.profiles)
+
+
 def foundry_of(store: Path, flavour: Flavour, memory_mb: int | None = None) -> Foundry:
-    """Raises `NoTensorRT`. Engines can be built wherever TensorRT is; nothing runs them here yet."""
+    """Raises `NoTensorRT`. Engines can be built wherever TensorRT is, and run where there is a GPU."""
     trt = find(flavour)
     plans = Plans(store / FOLDER)
-    workshop = Workshop(reference=OnnxRunner, engine=None, decoders=FAMILIES)
+    engine = runner if flavour == "tensorrt" and machine.here().gpu is not None else None
+    workshop = Workshop(reference=OnnxRunner, engine=engine, decoders=FAMILIES)
     return Foundry(plans, trt, machine.here(), workshop, Forge(plans.partial, flavour, memory_mb))

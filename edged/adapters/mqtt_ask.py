@@ -54,7 +54,8 @@ class _Visit:
             self._link.open()
             self._link.subscribe(self._result)
             payload = encode({**arguments, "id": self._id})
-            self._link.send(Letter(topic=self._topic, payload=payload, channel=COMMAND))
+            letter = Letter(topic=self._topic, payload=payload, channel=COMMAND, posted_ns=time.monotonic_ns())
+            self._link.send(letter)
             end_s = time.monotonic() + limit_s
             while self._answer is None and self._refusal is None and time.monotonic() < end_s:
                 self._link.turn(TURN_S)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
-from edged.adapters.session_ort import OrtSession
 from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
 from edged.decode.nms import nms
@@ -18,10 +17,19 @@ from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
 from edged.gate import HIGH, LOW, judge
 from edged.letterbox import Letterbox
 from edged.select import FAINT, best
-from engines.card import Input
+from engines.card import Card, Input
 from engines.errors import CardError
 
 LEVELS = np.arange(256, dtype=np.float64)  # grey
+
+
+class Session(Protocol):
+    """A model that runs: on ONNX Runtime, or as a TensorRT engine."""
+
+    @property
+    def card(self) -> Card: ...
+    def run(self, tensor: F32) -> list[F32]: ...
+    def close(self) -> None: ...
 
 
 class Stopwatch:
@@ -41,7 +49,8 @@ class Stopwatch:
 class CpuPlane:
     """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
 
-    def __init__(self, detector: OrtSession, poses: Mapping[str, OrtSession]) -> None:
+    def __init__(self, detector: Session, poses: Mapping[str, Session]) -> None:
+        self._sessions = (*poses.values(), detector)  # closed in this order: GPU contexts are a stack
         self._detector = Detector(detector)
         self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
 
@@ -77,13 +86,14 @@ class CpuPlane:
         return tuple(keypoints)
 
     def close(self) -> None:
-        """Nothing to release: sessions go with their last reference."""
+        for session in self._sessions:
+            session.close()
 
 
 class Detector:
     """Letterbox, engine, decode, NMS: an image in, boxes in image pixels out."""
 
-    def __init__(self, session: OrtSession) -> None:
+    def __init__(self, session: Session) -> None:
         card = session.card
         if card.detect is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
@@ -133,7 +143,7 @@ class Detector:
 class PoseEstimator:
     """Crop, engine, decode: boxes of one image in, keypoints in image pixels out, all in one batch."""
 
-    def __init__(self, session: OrtSession) -> None:
+    def __init__(self, session: Session) -> None:
         card = session.card
         if card.pose is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.pose wants pose models")

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from edged import config
-from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.plane_blind import BlindPlane
+from edged.adapters.plane_cpu import CpuPlane, Session
 from edged.adapters.session_ort import OrtSession
-from edged.errors import ConfigError
+from edged.errors import ConfigError, ModelMissing
 from edged.pipeline import Pipeline
 from edged.ports import Plane
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
+from engines.errors import EngineError
 from engines.store import Store
 
 log = logging.getLogger(__name__)
+
+
+Served = Literal["tensorrt", "onnxruntime", "nothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +31,9 @@ class Engines:
 
     plane: Plane
     detect: Detect
-    poses: dict[str, Pose]  # by class
+    poses: dict[str, Pose]  # by class; a class whose model cannot be had is left out
+    served: dict[str, Served]  # what runs each model
+    reasons: dict[str, str]  # why nothing does
 
     def pipeline(self, camera: config.Camera, *, smooth: bool = True, given: int = 0) -> Pipeline:
         return Pipeline(camera, self.plane, self.detect, self.poses, smooth=smooth, given=given)
@@ -35,25 +43,63 @@ class Engines:
         """The score from which a keypoint counts as seen, by schema."""
         return {pose.schema_name: pose.score for pose in self.poses.values()}
 
+    @property
+    def serving(self) -> Literal["poses", "boxes", "cameras"]:
+        """What is left, in the order in which it is given up."""
+        if isinstance(self.plane, BlindPlane):
+            return "cameras"
+        return "poses" if self.poses else "boxes"
 
-def engines_of(models: config.Models, compute: config.Compute) -> Engines:
-    """Load the detector and the pose models. Raises `ConfigError`, `EngineError` or `ModelMissing`."""
+
+def engines_of(
+    models: config.Models,
+    compute: config.Compute,
+    *,
+    spare: bool = False,
+    tensorrt: Callable[[Card], Session | None] = lambda card: None,
+) -> Engines:
+    """Load the detector and the pose models, each from `tensorrt` where it gives one, else on ONNX Runtime.
+
+    With `spare` a model that cannot be had is done without, and said to be: no poses of a class, or no detector at
+    all. Raises `ConfigError`; without `spare` also `EngineError` and `ModelMissing`.
+    """
     if compute.plane == "cuda":
         raise ConfigError("compute.plane = 'cuda': not in this version; want auto or cpu")
-    cards, store = load(models.catalogue), Store(models.store, models.mirror)
+    detector, poses = cards_in_use(models)
+    store = Store(models.store, models.mirror)
+    served: dict[str, Served] = {}
+    reasons: dict[str, str] = {}
 
-    def session(card: Card) -> OrtSession:
-        return OrtSession(card, store.path(card), compute.threads)
+    def session(card: Card) -> Session | None:
+        try:
+            made = tensorrt(card) or OrtSession(card, store.path(card), compute.threads)
+        except (EngineError, ModelMissing) as missing:
+            if not spare:
+                raise
+            log.error("%s; going on without it", missing)
+            served[card.name], reasons[card.name] = "nothing", str(missing)
+            return None
+        served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
+        return made
 
-    detector = _card(cards, models.detector, "models.detector", "detect")
-    poses = {label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()}
-    poses_said = ", ".join(f"{label} {card.name}" for label, card in poses.items())
-    log.info("plane cpu (ONNX Runtime): detector %s, pose %s", detector.name, poses_said or "none")
+    eye = session(detector)
+    found = {label: made for label, card in poses.items() if (made := session(card)) is not None}
+    detect = cast(Detect, detector.detect)
+    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in served.items()))
     return Engines(
-        plane=CpuPlane(session(detector), {label: session(card) for label, card in poses.items()}),
-        detect=cast(Detect, detector.detect),
-        poses={label: cast(Pose, card.pose) for label, card in poses.items()},
+        plane=CpuPlane(eye, found) if eye is not None else BlindPlane(detect.classes),
+        detect=detect,
+        poses={label: cast(Pose, made.card.pose) for label, made in found.items()},
+        served=served,
+        reasons=reasons,
     )
+
+
+def cards_in_use(models: config.Models) -> tuple[Card, dict[str, Card]]:
+    """The detector's card, and the pose models' by class. Raises `ConfigError` and `CardError`."""
+    cards = load(models.catalogue)
+    poses = {label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()}
+    return _card(cards, models.detector, "models.detector", "detect"), poses
 
 
 def _card(cards: dict[str, Card], name: str, key: str, task: str) -> Card:

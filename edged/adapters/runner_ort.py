@@ -21,3 +21,6 @@ class OnnxRunner:
     def run(self, tensor: F32) -> list[F32]:
         outputs = self._session.run(None, {self._input.name: tensor.astype(self._dtype)})
         return [output.astype(np.float32) for output in outputs]
+
+    def close(self) -> None:
+        """Nothing to release: a session goes with its last reference."""

@@ -48,6 +48,9 @@ class OrtSession:
         finite(self.card.name, outputs)
         return outputs
 
+    def close(self) -> None:
+        """Nothing to release: a session goes with its last reference."""
+
 
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()

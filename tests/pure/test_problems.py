@@ -16,7 +16,7 @@ BOX = {
 
 
 def body(*, synced: bool = True, cameras: dict[str, Any] | None = None, **box: Any) -> dict[str, Any]:
-    return {"box": {**BOX, **box}, "clock": {"synced": synced}, "cameras": cameras or {}}
+    return {"box": {**BOX, **box}, "clock": {"synced": synced}, "cameras": cameras or {}, "models": {}}
 
 
 def found(watchlist: Watchlist, figures: dict[str, Any], at_ns: int = 0) -> list[tuple[str, str, int]]:

@@ -1,0 +1,118 @@
+"""Engines made in the background, one model after another, while the daemon serves with what it has.
+
+Upstream: the models in use. Downstream: the daemon, which is told when an engine may be used, and health. A
+thread of its own; what builds is a child process, and what fails is said and tried again at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engines.card import Card
+from engines.errors import Cancelled, EngineError
+from engines.foundry import Foundry, Job
+from engines.plans import Plan
+from engines.progress import Progress
+
+log = logging.getLogger(__name__)
+
+JOIN_S = 1.5
+STEP = 0.1  # of a build, between two lines of the log
+
+Phase = Literal["waiting", "preparing", "building", "ready", "unproved", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Where one model's engine stands."""
+
+    phase: Phase
+    reason: str = ""  # why it failed, or is not used
+    share: float | None = None  # of the build
+    left_s: float | None = None
+    key: str | None = None
+
+
+class Smithy:
+    """`files` are the verified models; `ready` is called for each engine that may be used from now on."""
+
+    def __init__(
+        self,
+        foundry: Foundry,
+        files: Mapping[str, tuple[Card, Path]],
+        ready: Callable[[Job, Plan], None],
+        *,
+        level: int,
+        workspace_mb: int,
+    ) -> None:
+        self._foundry = foundry
+        self._files = files
+        self._ready = ready
+        self._level = level
+        self._workspace_mb = workspace_mb
+        self.works: dict[str, Work] = {name: Work(phase="waiting") for name in files}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="smithy", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """A build under way is ended; what it had done is in the timing cache."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_S)
+
+    @property
+    def busy(self) -> bool:
+        return any(work.phase in ("waiting", "preparing", "building") for work in self.works.values())
+
+    def _run(self) -> None:
+        for name, (card, file) in self._files.items():
+            if self._stop.is_set():
+                return
+            try:
+                self._make(name, card, file)
+            except Cancelled:
+                return
+            except (EngineError, OSError) as exc:
+                self.works[name] = Work(phase="failed", reason=str(exc))
+                log.error("engine of %s: %s; serving goes on without it", name, exc)
+
+    def _make(self, name: str, card: Card, file: Path) -> None:
+        self.works[name] = Work(phase="preparing")
+        job = self._foundry.job(card, file, level=self._level, workspace_mb=self._workspace_mb)
+        plan, reason = self._foundry.usable(job)
+        if plan is None and self._foundry.plans.find(name, job.key) is None:
+            log.info("engine of %s: building, for %s", name, reason)
+            self._build(name, job)
+            plan, reason = self._foundry.usable(job)
+        key = job.key.digest
+        if plan is None:
+            self.works[name] = Work(phase="unproved", reason=reason, key=key)
+            log.warning("engine of %s: %s; it is not used", name, reason)
+            return
+        self.works[name] = Work(phase="ready", key=key)
+        log.info("engine of %s: proved, %s", name, key)
+        self._ready(job, plan)
+
+    def _build(self, name: str, job: Job) -> None:
+        said = 0.0
+
+        def at(progress: Progress) -> None:
+            nonlocal said
+            self.works[name] = Work(phase="building", share=progress.share, left_s=progress.left_s, key=job.key.digest)
+            if progress.share >= said + STEP:
+                said = progress.share
+                log.info("engine of %s: %.0f %%%s", name, 100 * said, _left(progress.left_s))
+
+        self._foundry.build(job, at, self._stop)
+
+
+def _left(left_s: float | None) -> str:
+    return "" if left_s is None else f", about {left_s:.0f} s left"
