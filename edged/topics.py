@@ -65,7 +65,9 @@ ALERT = Channel(
 SNAPSHOT = Channel(
     name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, when asked for."
 )
-COMMAND = Channel(name="command", path="cmd/{verb}", summary="What the box is asked to do; it listens here.")
+COMMAND = Channel(
+    name="command", path="cmd/{verb}", expiry_s=30, summary="What the box is asked to do; it listens here."
+)
 RESULT = Channel(name="result", path="cmd/{verb}/result", expiry_s=60, summary="What became of a command.")
 
 CHANNELS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, COMMAND, RESULT)

@@ -180,7 +180,8 @@ COMMANDS_SAY = """Send a JSON object, `{}` at least and 4096 bytes at most, to `
 MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
 delivered again with the same id or correlation data is answered again and not obeyed twice. Retained commands are
 refused. Only what `commands.allow` lists is obeyed. Commands are obeyed one after the other: of those that come faster,
-16 wait, 112 more are answered with an error, and the rest is not answered. A sender for people is `edged send`."""
+16 wait, 112 more are answered with an error, and the rest is not answered. Let a command expire (MQTT 5, 30 s), or one
+that a bridge kept is obeyed when nobody expects it any more. A sender for people is `edged send`."""
 
 
 def _section(name: str) -> str:
