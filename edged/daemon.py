@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edged import __version__, config, loop, message, topics
+from edged import config, loop, message, topics
+from edged.about import about, appliance
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
@@ -23,7 +22,6 @@ from edged.adapters.picture_out import jpeg
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
-from edged.alerts import RULES
 from edged.announce import Announcer
 from edged.capture import Intake
 from edged.channel import CameraState
@@ -34,7 +32,6 @@ from edged.contract.commands import Diagnose, Reload
 from edged.control import Control, Deed, Done
 from edged.deeds import Deeds
 from edged.diagnosis import bundle
-from edged.discovery import Appliance
 from edged.errands import Errands
 from edged.errors import ConfigError, Declined, Fatal
 from edged.health import CameraView, Health
@@ -58,7 +55,6 @@ JOIN_S = 1.0
 ADOPT_S = 10.0  # for a change to begin; a frame is never that long
 LONGEST = 4000  # characters of what is wrong with a configuration
 OF_CAMERA = (topics.CAMERA_STATUS, topics.STATE, topics.DAILY)  # what a broker keeps of a camera that is gone
-LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
 
 Reread = Callable[[], Config]  # the configuration as it now stands; raises ConfigError
 
@@ -101,7 +97,10 @@ class Daemon:
             bus, stamps, self._glances, self._classes, memory=state / "days.json", daily_s=settings.publish.daily_s
         )
         self._announcer = Announcer(
-            bus, self._appliance(), state / "announced.json", enabled=settings.homeassistant.enabled
+            bus,
+            appliance(self.settings, self._device, self._classes),
+            state / "announced.json",
+            enabled=settings.homeassistant.enabled,
         )
         self._deeds = self._new_deeds()
         self._control = self._new_control()
@@ -190,6 +189,8 @@ class Daemon:
         Raises ConfigError, EngineError or ModelMissing while nothing has changed yet.
         """
         plan, engines = planned(self.settings, new), self.engines
+        if plan.models and self._smithy is not None:  # it makes engines of the models it was given
+            plan = replace(plan, everything=True)
         fresh = {name: camera_of(name, camera) for name, camera in _usable(new).items() if name in plan.sources}
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
@@ -244,7 +245,9 @@ class Daemon:
             for channel in OF_CAMERA:
                 self._bus.publish(channel.at(camera=name), b"")
         self._warn_of_fixed(plan.pipelines)
-        self._announcer.adopt(self._appliance(), enabled=self.settings.homeassistant.enabled)
+        self._announcer.adopt(
+            appliance(self.settings, self._device, self._classes), enabled=self.settings.homeassistant.enabled
+        )
         self._announcer.start()
         self._control.allow(self.settings.commands.allow)
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
@@ -285,18 +288,6 @@ class Daemon:
     def _classes(self) -> dict[str, tuple[str, ...]]:
         """What each camera looks for."""
         return {name: camera.classes or tuple(self.engines.poses) for name, camera in self.cameras.items()}
-
-    def _appliance(self) -> Appliance:
-        return Appliance(
-            id=self._device,
-            base=self.settings.mqtt.base,
-            name=self.settings.device.name,
-            version=__version__,
-            health_s=self.settings.publish.health_s,
-            prefix=self.settings.homeassistant.prefix,
-            cameras=self._classes,
-            kinds=tuple(rule.kind for rule in RULES),
-        )
 
     def _warn_of_fixed(self, names: Iterable[str]) -> None:
         for name in names:
@@ -343,17 +334,8 @@ class Daemon:
         }
 
     def _info(self) -> Mapping[str, Any]:
-        libraries = {}
-        for name in LIBRARIES:
-            with suppress(PackageNotFoundError):  # JetPack brings OpenCV without its distribution
-                libraries[name] = version(name)
-        return {
-            "version": __version__,
-            "name": self.settings.device.name,
-            "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
-            "models": {**self._models(), "classes": list(self.engines.detect.classes)},
-            "cameras": {name: _camera_info(camera) for name, camera in self.cameras.items()},
-        }
+        models = {**self._models(), "classes": list(self.engines.detect.classes)}
+        return about(self.settings, models)
 
 
 @contextmanager
@@ -401,9 +383,3 @@ def _usable(settings: Config) -> dict[str, config.Camera]:
     if not settings.in_use:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
     return settings.in_use
-
-
-def _camera_info(camera: config.Camera) -> dict[str, Any]:
-    """What subscribers may need to know of a camera; its address is nobody's business."""
-    fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
-    return {"kind": camera.kind, "mode": camera.mode, "detector_interval": camera.detector_interval, "fixed": fixed}
