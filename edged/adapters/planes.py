@@ -16,7 +16,7 @@ from edged.pipeline import Pipeline
 from edged.ports import Plane
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
-from engines.errors import EngineError
+from engines.errors import EngineError, PlanRefused
 from engines.store import Store
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,16 @@ def engines_of(
     served: dict[str, Served] = {}
     reasons: dict[str, str] = {}
 
+    def engine(card: Card) -> Session | None:
+        try:
+            return tensorrt(card)
+        except PlanRefused as refusal:
+            log.error("%s; it runs on ONNX Runtime instead", refusal)
+            return None
+
     def session(card: Card) -> Session | None:
         try:
-            made = tensorrt(card) or OrtSession(card, store.path(card), compute.threads)
+            made = engine(card) or OrtSession(card, store.path(card), compute.threads)
         except (EngineError, ModelMissing) as missing:
             if not spare:
                 raise

@@ -1,0 +1,101 @@
+"""Engines made in the background: what is said of them, and what happens when one cannot be made."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from edged.smithy import Smithy, Work
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import BuildFailed, Cancelled
+from engines.foundry import Foundry
+from engines.progress import Progress
+
+NAMES = ("rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
+KEY = SimpleNamespace(digest="abc")
+
+
+class Script:
+    """A foundry that does as written: per model, whether a proved engine is there, and how its build ends."""
+
+    def __init__(self, there: tuple[str, ...] = (), builds: dict[str, Exception | None] | None = None) -> None:
+        self.there = set(there)
+        self.builds = builds or {}
+        self.plans = SimpleNamespace(find=lambda name, key: name in self.there or None)
+        self.proves = True
+        self.under_way = threading.Event()
+
+    def job(self, card: Card, file: Path, **_: int) -> Any:
+        return SimpleNamespace(card=card, key=KEY)
+
+    def usable(self, job: Any) -> tuple[Any, str]:
+        good = job.card.name in self.there and self.proves
+        return (SimpleNamespace() if good else None), "" if good else "never proved"
+
+    def build(self, job: Any, on_progress: Any, stop: threading.Event) -> None:
+        on_progress(Progress(phase="tactics", share=0.5, left_s=7.0))
+        end = self.builds.get(job.card.name)
+        if isinstance(end, Cancelled):
+            self.under_way.set()
+            stop.wait(10)
+        if end is not None:
+            raise end
+        self.there.add(job.card.name)
+
+
+def smithy(script: Script, names: tuple[str, ...] = NAMES) -> tuple[Smithy, list[str]]:
+    cards, ready = load(None), list[str]()
+    made = Smithy(
+        cast(Foundry, script),
+        {name: (cards[name], Path("x")) for name in names},
+        lambda job, plan: ready.append(job.card.name),
+        level=3,
+        workspace_mb=512,
+    )
+    return made, ready
+
+
+def worked(script: Script) -> tuple[Smithy, list[str]]:
+    made, ready = smithy(script)
+    made.start()
+    made._thread.join(10)
+    return made, ready
+
+
+def test_an_engine_that_is_there_and_proved_is_used_and_not_built() -> None:
+    made, ready = worked(Script(there=NAMES, builds=dict.fromkeys(NAMES, BuildFailed("not to be built"))))
+    assert ready == list(NAMES)
+    assert made.works[NAMES[0]] == Work(phase="ready", key="abc")
+
+
+def test_what_is_missing_is_built_and_then_used() -> None:
+    _, ready = worked(Script())
+    assert ready == list(NAMES)
+
+
+def test_a_build_that_fails_is_said_and_the_next_model_has_its_turn(caplog: pytest.LogCaptureFixture) -> None:
+    made, ready = worked(Script(builds={NAMES[0]: BuildFailed("no memory")}))
+    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == ("failed", "no memory", [NAMES[1]])
+    assert "serving goes on without it" in caplog.text
+
+
+def test_an_engine_that_cannot_be_proved_here_is_not_used() -> None:
+    script = Script()
+    script.proves = False
+    made, ready = worked(script)
+    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == ("unproved", "never proved", [])
+
+
+def test_closing_ends_a_build_and_begins_no_other() -> None:
+    script = Script(builds={NAMES[0]: Cancelled("told to")})
+    made, ready = smithy(script)
+    made.start()
+    assert script.under_way.wait(10)
+    assert made.works[NAMES[0]] == Work(phase="building", share=0.5, left_s=7.0, key="abc")
+    made.close()
+    assert (made._thread.is_alive(), ready, made.works[NAMES[1]].phase) == (False, [], "waiting")
