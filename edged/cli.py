@@ -14,7 +14,20 @@ from edged import __version__
 from edged.errors import ConfigError, EdgedError
 from engines.errors import EngineError
 
-VERBS = ("run", "infer", "snapshot", "watch", "send", "doctor", "check", "config", "contract", "engines", "models")
+VERBS = (
+    "run",
+    "infer",
+    "snapshot",
+    "watch",
+    "send",
+    "doctor",
+    "check",
+    "config",
+    "contract",
+    "engines",
+    "models",
+    "provision",
+)
 
 
 def main(argv: list[str] | None = None) -> int:

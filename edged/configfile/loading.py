@@ -16,13 +16,15 @@ from edged.configfile.problems import Layers, config_error
 from edged.errors import ConfigError
 
 ETC = Path("/etc/edged")
+KEPT = "credentials"  # directory in it, for root alone to read
 
 
 def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Config:
     """The configuration, each source over the one before.
 
     Without `path`: `etc`/edged.toml, then `etc`/conf.d/*.toml by name; what is absent is left out.
-    With `path`: that file alone. Then, either way, EDGED_… variables, then systemd's credentials.
+    With `path`: that file alone. Then, either way, EDGED_… variables, then systemd's credentials; where there are
+    none, whoever may read them takes those in `etc`/credentials, of which systemd makes them.
     Raises `ConfigError` with a line for every problem, in the order of files and lines.
     """
     return validated(read(path, env=env, etc=etc))
@@ -36,11 +38,19 @@ def read(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc:
     layers = [layer for file in files if (layer := _tried(file_layer, file, unreadable))]
     cameras = {name for layer in layers for name in _cameras(layer)}
     layers.append(environment_layer(env, cameras))
-    if (directory := env.get(CREDENTIALS)) and (secrets := _tried(credential_layer, Path(directory), unreadable)):
+    directory = _credentials(path, env, etc)
+    if directory and (secrets := _tried(credential_layer, directory, unreadable)):
         layers.append(secrets)
     if unreadable:
         raise ConfigError("\n".join(unreadable))
     return Layers(tuple(layers))
+
+
+def _credentials(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
+    if given := env.get(CREDENTIALS):
+        return Path(given)
+    kept = etc / KEPT
+    return kept if path is None and os.access(kept, os.R_OK | os.X_OK) else None
 
 
 def validated(layers: Layers) -> Config:

@@ -73,6 +73,15 @@ def show(config: Config, layers: Layers | None = None) -> str:
     return "\n".join(text) + "\n"
 
 
+def document(values: Mapping[str, Any]) -> str:
+    """Values as they stand in a file, secrets and all."""
+    text = []
+    for key, own in _tables(values, ()):
+        text += [f"\n[{dotted(key)}]"] if key else []
+        text += [f"{dotted((name,))} = {toml(value)}" for name, value in own.items()]
+    return "\n".join(text).lstrip("\n") + "\n"
+
+
 def _tables(values: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, dict[str, Any]]]:
     """Each table with its own keys; those without a value are left out, as TOML has no word for it."""
     below = {name for name in values if (here := node((*key, name))) and here.table}

@@ -1,0 +1,160 @@
+"""One file that makes a box: what is secret in it becomes credentials, the rest configuration.
+
+The file is a configuration like any other, but that certificates and keys may stand in it as text.
+Upstream `edged provision`. Downstream /etc/edged, and systemd, which hands the credentials to the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edged.config import masked
+from edged.configfile.layers import Layer, file_layer, site_files
+from edged.configfile.lines import Key
+from edged.configfile.loading import KEPT
+from edged.configfile.problems import Layers
+from edged.configfile.schema import node
+from edged.configfile.text import document
+from edged.configfile.words import dotted
+from edged.errors import ConfigError, NotWritten
+from engines.disk import or_gone, sync
+
+ETC = Path("etc/edged")
+UNIT = Path("etc/systemd/system/edged.service.d")
+SETTINGS = "50-box.toml"  # in conf.d: over edged.toml, and under what a technician names 90-….toml
+DROP_IN = "50-credentials.conf"
+PEM = "-----BEGIN "
+FILES = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
+LARGEST = 1 << 16  # bytes of a certificate file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """What one file makes of a box."""
+
+    layer: Layer  # the whole, as it stands in the file
+    settings: dict[str, Any]  # what anyone may read
+    credentials: dict[Key, str]
+
+
+def read(file: Path) -> Box:
+    """Raises `ConfigError`; whether the configuration is one is for `layers` to show."""
+    layer = file_layer(file)
+    credentials: dict[Key, str] = {}
+    settings = _without_secrets(layer, layer.values, (), credentials)
+    return Box(layer=layer, settings=settings, credentials=credentials)
+
+
+def _without_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
+    kept = {}
+    for name, value in values.items():
+        key = (*above, name)
+        if isinstance(value, Mapping):
+            kept[name] = _without_secrets(layer, value, key, found)
+        elif isinstance(value, str) and (secret := _secret(layer, key, value)) is not None:
+            found |= {key: secret} if secret else {}
+        else:
+            kept[name] = value
+    return kept
+
+
+def _secret(layer: Layer, key: Key, value: str) -> str | None:
+    """What only the daemon may see: passwords, addresses with one in them, keys and certificates."""
+    if key in FILES:
+        return value.lstrip() if value.lstrip().startswith(PEM) else _text(layer, key, value)
+    here = node(key)
+    return value if (here and here.secret) or masked(value) != value else None
+
+
+def _text(layer: Layer, key: Key, name: str) -> str:
+    """The text of a file that lies beside the one we read."""
+    path = Path(layer.place).parent / name
+    try:
+        with path.open(encoding="ascii") as file:
+            return file.read(LARGEST)
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "is no PEM text"
+        raise ConfigError(
+            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a file beside {layer.place}"
+        ) from exc
+
+
+def layers(box: Box, root: Path, folder: Path) -> Layers:
+    """The configuration as it will be, the box's file among those of its site.
+
+    Certificates are written to `folder`, to be tried there.
+    """
+    values: Mapping[str, Any] = box.layer.values
+    for key in FILES & box.credentials.keys():
+        (folder / dotted(key)).write_text(box.credentials[key])
+        values = _put(values, key, str(folder / dotted(key)))
+    sites = {path.name: file_layer(path) for path in site_files(root / ETC)}
+    base = [layer for name, layer in sites.items() if name == "edged.toml"]
+    rest = {name: layer for name, layer in sites.items() if name != "edged.toml"}
+    rest[SETTINGS] = replace(box.layer, values=dict(values))
+    return Layers((*base, *(rest[name] for name in sorted(rest))))
+
+
+def _put(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
+    """A copy with this value in it."""
+    first, *rest = key
+    return {**values, str(first): _put(values[str(first)], tuple(rest), value) if rest else value}
+
+
+def write(box: Box, root: Path) -> list[Path]:
+    """Everything in place, each file whole or not at all; what an earlier file left is removed. Can be repeated.
+
+    Raises `NotWritten`.
+    """
+    try:
+        return _write(box, root)
+    except OSError as exc:
+        raise NotWritten(
+            f"{exc.filename}: {exc.strerror}; run it as root, on a disk with room that is not mounted read-only"
+        ) from exc
+
+
+def _write(box: Box, root: Path) -> list[Path]:
+    etc, credentials, unit = root / ETC, root / ETC / KEPT, root / UNIT
+    credentials.mkdir(parents=True, exist_ok=True)
+    credentials.chmod(0o700)
+    secrets = {credentials / dotted(key): text for key, text in box.credentials.items()}
+    for path, text in secrets.items():
+        _place(path, f"{text}\n", mode=0o600)
+    _place(etc / "conf.d" / SETTINGS, _settings(box), mode=0o644)
+    _place(unit / DROP_IN, _drop_in(box), mode=0o644)
+    for stale in set(credentials.iterdir()) - secrets.keys():
+        stale.unlink()
+    return [etc / "conf.d" / SETTINGS, *sorted(secrets), unit / DROP_IN]
+
+
+def _place(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with or_gone(part):
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+        part.chmod(mode)
+        sync(part)
+        os.replace(part, path)
+    sync(path.parent)
+
+
+def _settings(box: Box) -> str:
+    name = Path(box.layer.place).name
+    return (
+        f"# Made from {name} by `edged provision`, which replaces it whole. Changes of your own belong in a file that\n"
+        f"# comes later, like 90-local.toml. Passwords, certificates and keys are in ../{KEPT}.\n\n"
+        f"{document(box.settings)}"
+    )
+
+
+def _drop_in(box: Box) -> str:
+    """LoadCredential= reads them as root and shows them to nobody but the daemon. Source: systemd.exec(5)."""
+    names = sorted(dotted(key) for key in box.credentials)
+    lines = (f"LoadCredential={name}:/{ETC / KEPT / name}\n" for name in names)
+    return "# Made by `edged provision`.\n[Service]\n" + "".join(lines)

@@ -1,0 +1,119 @@
+"""The brokers of deploy/mosquitto, as shipped, but on free loopback ports and in folders of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
+ETC = "/etc/mosquitto/edged"
+BOXES, PEOPLE = 8883, 8884  # ports as shipped
+LIMIT_S = 20.0
+POSES = "topic +/cam/+/poses"
+
+
+class Broker:
+    """A mosquitto whose `folder` stands for /etc/mosquitto/edged."""
+
+    def __init__(self, folder: Path, acl: str = "acl") -> None:
+        self.folder = folder
+        self.boxes_port, self.people_port = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._more = ""
+        self._enrol("init", "127.0.0.1", str(DEPLOY / acl))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def add(self, device: str, *how: str) -> str:
+        """The provisioning file of a new box."""
+        text = self._enrol("add", device, *how)
+        ports = {BOXES: self.boxes_port, PEOPLE: self.people_port}
+        for shipped, ours in ports.items():
+            text = text.replace(f"port = {shipped}", f"port = {ours}")
+        return text
+
+    def remove(self, name: str) -> None:
+        self._enrol("remove", name)
+
+    def people(self, passwords: dict[str, str]) -> None:
+        """Give all of them passwords, at once; boxes may be among them."""
+        written = self.folder / "passwords"
+        with written.open("a") as file:
+            file.writelines(f"{name}:{password}\n" for name, password in passwords.items())
+        subprocess.run([_binary("mosquitto_passwd"), "-U", written], check=True, timeout=60)
+
+    def bridge(self, central: Broker, site: str, *, poses: bool = False) -> None:
+        """Be connected upward, as `site`, from the next start on."""
+        central._enrol("site", site, str(self.folder))
+        text = (DEPLOY / "bridge.conf").read_text().replace(ETC, str(self.folder)).replace("site42", site)
+        text = text.replace("central.example:8883", f"127.0.0.1:{central.boxes_port}")
+        self._more = text.replace(f"#{POSES}", POSES) if poses else text
+
+    def start(self) -> None:
+        conf = (DEPLOY / "edged.conf").read_text().replace(ETC, str(self.folder))
+        conf = conf.replace(f"listener {BOXES}", f"listener {self.boxes_port} 127.0.0.1")
+        conf = conf.replace(f"listener {PEOPLE}", f"listener {self.people_port} 127.0.0.1")
+        here = f"persistence_location {self.folder}/\n" + ("user root\n" if os.geteuid() == 0 else "")
+        file = self.folder / "mosquitto.conf"
+        file.write_text(here + conf + self._more)
+        with (self.folder / "mosquitto.log").open("ab") as out:
+            self._process = subprocess.Popen([_binary("mosquitto"), "-v", "-c", file], stdout=out, stderr=out)
+        _wait_for(self.people_port)
+
+    def stop(self) -> None:
+        """As systemd does."""
+        if self._process is not None:
+            self._process.terminate()
+            self._wait()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._process is not None:
+            self._process.wait(LIMIT_S)
+            self._process = None
+
+    def _enrol(self, *arguments: str) -> str:
+        environment = {**os.environ, "EDGED_BROKER": str(self.folder)}
+        command = ["sh", str(DEPLOY / "boxes"), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _binary(name: str) -> str:
+    path = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if path is None:
+        sys.exit(f"{name} is not installed (apt-get install mosquitto)")
+    return path
+
+
+def _wait_for(port: int) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < end_s:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"mosquitto does not listen on port {port}; see mosquitto.log")
