@@ -79,6 +79,7 @@ class Listener:
         *,
         version: MQTTProtocolVersion = MQTTv5,
         tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
     ) -> None:
         self.messages: list[MQTTMessage] = []
         self.subscribed = 0  # times: it comes back with the broker
@@ -88,6 +89,8 @@ class Listener:
         self._client.on_message = lambda client, userdata, message: self.messages.append(message)
         if tls is not None:
             self._client.tls_set_context(tls)
+        if login is not None:
+            self._client.username_pw_set(*login)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         until(lambda: self.subscribed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,11 @@ class Broker:
         with (self.folder / "mosquitto.log").open("ab") as out:
             self._process = subprocess.Popen([_binary("mosquitto"), "-v", "-c", file], stdout=out, stderr=out)
         _wait_for(self.people_port)
+
+    def reload(self) -> None:
+        """Read passwords, rights and what is revoked again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """As systemd does."""

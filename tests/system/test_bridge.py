@@ -1,0 +1,184 @@
+"""The shipped bridge from a site's broker to a central one, both real: what goes up, what comes down, what survives."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged import message, topics
+from edged.adapters.bus_mqtt import MqttBus
+from edged.adapters.mqtt_ask import ask
+from edged.clock import Clock
+from edged.config import Mqtt, Publish
+from edged.errors import BrokerLost
+from edged.message import Stamps
+from edged.outbox import Letter
+from edged.ports import Request
+from tests.system.conftest import Listener, until
+from tools.fleet.brokers import Broker
+
+SITE, DEVICE = "farm", "barn-east"
+PASSWORDS = {"operator": "o-secret"}
+BURST = 300  # alerts while the link is down
+
+
+@pytest.fixture
+def brokers(mosquitto_binary: str, certs: Path, tmp_path: Path) -> Iterator[tuple[Broker, Broker]]:
+    """A site's, and the central one that it is bridged to."""
+    for name in ("site", "central"):
+        (tmp_path / name).mkdir()
+    site, central = Broker(tmp_path / "site"), Broker(tmp_path / "central", "central.acl")
+    site.people({**PASSWORDS, DEVICE: "b-secret"})
+    central.people(PASSWORDS)
+    site.bridge(central, SITE)
+    central.start()
+    site.start()
+    yield site, central
+    site.kill()
+    central.kill()
+
+
+@pytest.fixture
+def site(brokers: tuple[Broker, Broker]) -> Broker:
+    return brokers[0]
+
+
+@pytest.fixture
+def central(brokers: tuple[Broker, Broker]) -> Broker:
+    return brokers[1]
+
+
+@pytest.fixture
+def above(central: Broker, listen: Callable[..., Listener]) -> Listener:
+    """All that arrives at the central broker, once the link is up."""
+    tls = ssl.create_default_context(cafile=central.ca)
+    listener = listen(central.people_port, "#", tls=tls, login=("operator", PASSWORDS["operator"]))
+    until(lambda: link(listener)[-1:] == ["1"])
+    return listener
+
+
+@pytest.fixture
+def bus(site: Broker, tmp_path: Path) -> Iterator[MqttBus]:
+    presence = partial(message.presence, Stamps(Clock()))
+    bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, presence, Publish(), tmp_path / "keep.db")
+    until(lambda: bus.connected)
+    yield bus
+    bus.close()
+
+
+def login(broker: Broker, name: str, password: str = "") -> Mqtt:
+    tls = {"enabled": True, "ca": broker.ca}
+    given = {"username": name, "password": password or PASSWORDS[name]}
+    return Mqtt.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+
+
+def link(above: Listener) -> list[str]:
+    return [arrived.payload.decode() for arrived in list(above.messages) if arrived.topic == f"{SITE}/link"]
+
+
+def at(path: str) -> str:
+    return f"{SITE}/edged/{DEVICE}/{path}"
+
+
+def numbers(above: Listener) -> list[int]:
+    return [body["n"] for body in above.bodies(at("cam/a/alert"))]
+
+
+def delivered(bus: MqttBus) -> bool:
+    return bus.connected and bus.tally.waiting == 0
+
+
+def test_states_and_alerts_go_up_and_poses_stay(above: Listener, bus: MqttBus) -> None:
+    bus.publish(topics.POSES.at(camera="a"), {"n": 0})
+    bus.publish(topics.ALERT.at(camera="a"), {"n": 1})
+    until(lambda: numbers(above) == [1])
+    assert above.states(at("status")) == ["online"]
+    assert not above.bodies(at("cam/a/poses"))
+
+
+def test_mqtt_5_survives_the_way_up(above: Listener, bus: MqttBus) -> None:
+    bus.publish(topics.RESULT.at(verb="diagnose"), {}, correlation=b"\1\2")
+    until(lambda: above.bodies(at("cmd/diagnose/result")))
+    properties = next(m.properties for m in above.messages if m.topic == at("cmd/diagnose/result"))
+    assert properties is not None
+    assert (properties.ContentType, properties.CorrelationData) == ("application/json", b"\1\2")
+    assert properties.UserProperty == [("schema", "result/1")]
+    assert 0 < properties.MessageExpiryInterval <= 60
+
+
+def test_a_command_comes_down_once_and_its_answer_goes_up(central: Broker, above: Listener, bus: MqttBus) -> None:
+    heard: list[Request] = []
+
+    def obey(request: Request) -> None:
+        heard.append(request)
+        bus.publish(topics.RESULT.at(verb="diagnose"), {"id": json.loads(request.payload)["id"], "ok": True})
+
+    bus.listen(topics.COMMAND.at(verb="+"), obey)
+    operator = login(central, "operator").model_copy(update={"base": f"{SITE}/edged"})
+    assert until(lambda: answer(operator))["ok"]
+    assert len(heard) == 1
+
+
+def answer(operator: Mqtt) -> dict[str, Any] | None:
+    try:
+        return ask(operator, DEVICE, "diagnose", {}, 5.0)
+    except BrokerLost:
+        return None
+
+
+def test_what_must_survive_waits_at_the_site_while_the_link_is_down(
+    site: Broker, central: Broker, above: Listener, bus: MqttBus
+) -> None:
+    central.kill()
+    for number in range(BURST):
+        bus.publish(topics.ALERT.at(camera="a"), {"n": number})
+        if number == BURST // 2:
+            bus.publish(topics.STATE.at(camera="a"), {"n": number})
+    until(lambda: delivered(bus))
+    central.start()
+    until(lambda: len(numbers(above)) >= BURST)
+    assert list(dict.fromkeys(numbers(above))) == list(range(BURST))
+    until(lambda: above.bodies(at("cam/a/state")))
+
+
+def test_what_waits_at_the_site_outlives_a_restart_of_its_broker(
+    site: Broker, central: Broker, above: Listener, bus: MqttBus
+) -> None:
+    central.kill()
+    bus.publish(topics.ALERT.at(camera="a"), {"n": 7})
+    until(lambda: delivered(bus))
+    site.stop()
+    site.start()
+    central.start()
+    until(lambda: numbers(above) == [7])
+
+
+def test_a_site_whose_broker_dies_is_seen_to_be_gone(site: Broker, above: Listener, bus: MqttBus) -> None:
+    until(lambda: above.states(at("status")) == ["online"])
+    site.kill()
+    until(lambda: link(above)[-1] == "0")
+    site.start()
+    until(lambda: link(above)[-1] == "1")
+
+
+def test_a_site_speaks_for_itself_alone(site: Broker, central: Broker, above: Listener) -> None:
+    """As whoever has taken over a site would."""
+    from edged.adapters.mqtt_link import Link, Refusal
+
+    met: list[Refusal | None] = []
+    tls = {"enabled": True, "ca": central.ca, "cert": site.folder / f"{SITE}.pem", "key": site.folder / f"{SITE}.key"}
+    broker = Mqtt.model_validate({"port": central.boxes_port, "tls": tls, "protocol": "5"})
+    taken = Link(broker, "5", client_id="other", on_settled=lambda letter, refusal: met.append(refusal))
+    taken.open()
+    for topic in ("elsewhere/edged/box/status", "elsewhere/link", f"{SITE}/edged/box/cmd/x", at("cam/a/alert")):
+        taken.send(Letter(topic=topic, payload=b"{}", channel=topics.ALERT, posted_ns=time.monotonic_ns()))
+    until(lambda: taken.turn(0.05) or len(met) == 4)
+    taken.close()
+    assert [bool(refusal) for refusal in met] == [True, True, False, False]

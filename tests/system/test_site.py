@@ -1,0 +1,203 @@
+"""The shipped broker configuration on a real mosquitto: who is let in, and what each may do there."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tomllib
+
+from edged import topics
+from edged.adapters.bus_mqtt import MqttBus
+from edged.adapters.mqtt_ask import ask
+from edged.cli import main
+from edged.config import Config, Mqtt, Publish
+from edged.configfile import load
+from edged.discovery import DISCOVERY
+from edged.errors import BrokerLost
+from edged.ports import Request
+from edged.topics import Topic
+from tests.system.conftest import Listener, until
+from tools.fleet.brokers import Broker
+
+# paho leaves the socket of a failed handshake to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
+
+PASSWORDS = {"operator": "o-secret", "reader": "r-secret", "homeassistant": "h-secret"}
+CAMERAS = '\n[cameras.stall1]\nsource = "csi:0"\n'
+
+Provisioned = Callable[..., Config]
+NewBus = Callable[[Config], MqttBus]
+
+
+@pytest.fixture
+def site(mosquitto_binary: str, certs: Path, tmp_path: Path) -> Iterator[Broker]:
+    (tmp_path / "edged").mkdir()
+    broker = Broker(tmp_path / "edged")
+    broker.people(PASSWORDS)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def provisioned(site: Broker, tmp_path: Path) -> Provisioned:
+    """A box as it is made: known to the broker, then provisioned from the one file."""
+
+    def make(device: str, *how: str) -> Config:
+        root = tmp_path / device
+        root.mkdir()
+        file = tmp_path / f"{device}.toml"
+        file.write_text(site.add(device, *how) + CAMERAS)
+        site.reload()
+        assert main(["provision", str(file), "--root", str(root)]) == 0
+        return load(env={}, etc=root / "etc" / "edged")
+
+    return make
+
+
+@pytest.fixture
+def new_bus() -> Iterator[NewBus]:
+    buses: list[MqttBus] = []
+
+    def start(config: Config) -> MqttBus:
+        broker = config.mqtt.model_copy(update={"reconnect_max_s": 1})
+        buses.append(MqttBus(broker, config.device.id, lambda state: {"state": state}, Publish()))
+        return buses[-1]
+
+    yield start
+    for bus in buses:
+        bus.close()
+
+
+@pytest.fixture
+def person(site: Broker, listen: Callable[..., Listener]) -> Callable[..., Listener]:
+    def start(name: str, topic: str = "#") -> Listener:
+        tls = ssl.create_default_context(cafile=site.ca)
+        return listen(site.people_port, topic, tls=tls, login=(name, PASSWORDS[name]))
+
+    return start
+
+
+def login(site: Broker, name: str, password: str = "") -> Mqtt:
+    """How somebody reaches the people's listener."""
+    given = {"username": name, "password": password or PASSWORDS[name]} if name else {}
+    tls = {"enabled": True, "ca": site.ca}
+    return Mqtt.model_validate({"port": site.people_port, "tls": tls, "protocol": "5", **given})
+
+
+@pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
+def test_a_box_made_from_its_file_is_let_in_and_heard(
+    how: tuple[str, ...], provisioned: Provisioned, new_bus: NewBus, person: Callable[..., Listener]
+) -> None:
+    reader = person("reader")
+    bus = new_bus(provisioned("barn-east", *how))
+    bus.publish(topics.ALERT.at(camera="stall1"), {"n": 1})
+    until(lambda: reader.bodies("edged/barn-east/cam/stall1/alert"))
+    assert reader.states("edged/barn-east/status") == ["online"]
+
+
+def test_a_box_announces_itself_and_nobody_else(provisioned: Provisioned, new_bus: NewBus) -> None:
+    bus = new_bus(provisioned("barn-east"))
+    own = DISCOVERY.at(prefix="homeassistant", box="barn-east", device="barn-east_stall1")
+    others = DISCOVERY.at(prefix="homeassistant", box="barn-west", device="barn-west_stall1")
+    foreign = Topic(path="/edged/barn-west/cam/stall1/alert", channel=topics.RESULT)
+    for topic in (own, others, foreign):
+        bus.publish(topic, {})
+    until(lambda: bus.connected and bus.tally.waiting == 0)
+    assert (bus.tally.published, bus.tally.failed) == (2, 2)  # online is one
+
+
+def test_a_box_hears_its_own_commands_and_no_more(
+    site: Broker, provisioned: Provisioned, new_bus: NewBus, person: Callable[..., Listener]
+) -> None:
+    east, west = new_bus(provisioned("barn-east")), new_bus(provisioned("barn-west"))
+    heard: list[Request] = []
+    for path in ("cmd/+", "/edged/#", "/homeassistant/status"):
+        east.listen(Topic(path=path, channel=topics.COMMAND), heard.append)
+    until(lambda: east.connected and west.connected)
+    west.publish(topics.ALERT.at(camera="stall1"), {})
+    for device in ("barn-west", "barn-east"):
+        with pytest.raises(BrokerLost, match="no answer"):
+            ask(login(site, "operator"), device, "diagnose", {}, 1.0)
+    assert {request.path for request in heard} == {"cmd/diagnose"}
+
+
+@pytest.mark.parametrize("name", ["reader", "homeassistant"])
+def test_only_who_may_command_commands(site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus) -> None:
+    bus = new_bus(provisioned("barn-east"))
+    heard: list[Request] = []
+    bus.listen(topics.COMMAND.at(verb="+"), heard.append)
+    until(lambda: bus.connected)
+    with pytest.raises(BrokerLost, match="no answer" if name == "homeassistant" else "refused it: Not authorized"):
+        ask(login(site, name), "barn-east", "diagnose", {}, 1.0)
+    assert bool(heard) == (name == "homeassistant")
+
+
+@pytest.mark.parametrize(("name", "password"), [("", ""), ("reader", "wrong"), ("nobody", "r-secret")])
+def test_nobody_else_is_let_in(site: Broker, name: str, password: str) -> None:
+    with pytest.raises(BrokerLost, match="refused: Not authorized"):
+        ask(login(site, name, password), "barn-east", "diagnose", {}, 1.0)
+
+
+def test_a_box_without_a_certificate_does_not_get_past_the_handshake(site: Broker) -> None:
+    broker = login(site, "operator").model_copy(update={"port": site.boxes_port})
+    with pytest.raises(BrokerLost):
+        ask(broker, "barn-east", "diagnose", {}, 1.0)
+
+
+@pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
+def test_a_box_that_was_removed_is_not_let_in_again(
+    how: tuple[str, ...], site: Broker, provisioned: Provisioned, new_bus: NewBus
+) -> None:
+    stolen, kept = new_bus(provisioned("barn-east", *how)), new_bus(provisioned("barn-west", *how))
+    until(lambda: stolen.connected and kept.connected)
+    site.remove("barn-east")
+    site.stop()
+    site.start()
+    until(lambda: kept.connected and not stolen.connected)
+    reconnects = kept.figures["reconnects"]
+    site.stop()
+    site.start()
+    until(lambda: kept.figures["reconnects"] > reconnects)
+    assert not stolen.connected
+
+
+@pytest.mark.parametrize("name", ["operator", "Barn", "a/b", "+", "$SYS", ""])
+def test_no_box_takes_a_name_with_rights_of_its_own_or_that_is_no_level(site: Broker, name: str) -> None:
+    with pytest.raises(RuntimeError, match="boxes: "):
+        site.add(name)
+
+
+def test_the_authority_cannot_be_made_twice_nor_a_box_overwrite_it(site: Broker) -> None:
+    before = (site.folder / "authority" / "ca.key").read_text()
+    for name in ("ca", "named", "index"):
+        site.add(name)
+    with pytest.raises(RuntimeError, match="every box trusts it"):
+        Broker(site.folder)
+    assert (site.folder / "authority" / "ca.key").read_text() == before
+
+
+def test_a_key_leaves_the_authority_with_its_box(site: Broker) -> None:
+    given = tomllib.loads(site.add("barn-east"))["mqtt"]["tls"]["key"].strip()
+    for path in site.folder.rglob("*"):
+        assert path.is_dir() or given not in path.read_text(errors="replace")
+
+
+def test_a_certificate_that_is_not_the_keys_is_refused_before_anything_is_written(
+    site: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    east, west = site.add("barn-east"), site.add("barn-west")
+    file = tmp_path / "mixed.toml"
+    file.write_text(east[: east.index("key = ")] + west[west.index("key = ") :])
+    assert main(["provision", str(file), "--root", str(tmp_path / "root")]) == 2
+    assert "mixed.toml:11 mqtt.tls.cert" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
+
+
+def test_the_script_is_sound_sh() -> None:
+    script = Path(__file__).parents[2] / "deploy" / "mosquitto" / "boxes"
+    subprocess.run(["sh", "-n", script], check=True, timeout=10)
