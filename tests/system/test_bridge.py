@@ -106,11 +106,10 @@ def test_states_and_alerts_go_up_and_poses_stay(above: Listener, bus: MqttBus) -
 def test_mqtt_5_survives_the_way_up(above: Listener, bus: MqttBus) -> None:
     bus.publish(topics.RESULT.at(verb="diagnose"), {}, correlation=b"\1\2")
     until(lambda: above.bodies(at("cmd/diagnose/result")))
-    properties = next(m.properties for m in above.messages if m.topic == at("cmd/diagnose/result"))
-    assert properties is not None
-    assert (properties.ContentType, properties.CorrelationData) == ("application/json", b"\1\2")
-    assert properties.UserProperty == [("schema", "result/1")]
-    assert 0 < properties.MessageExpiryInterval <= 60
+    sent = next(vars(m.properties) for m in above.messages if m.topic == at("cmd/diagnose/result"))
+    assert (sent["ContentType"], sent["CorrelationData"]) == ("application/json", b"\1\2")
+    assert sent["UserProperty"] == [("schema", "result/1")]
+    assert 0 < sent["MessageExpiryInterval"] <= 60
 
 
 def test_a_command_comes_down_once_and_its_answer_goes_up(central: Broker, above: Listener, bus: MqttBus) -> None:
@@ -179,6 +178,7 @@ def test_a_site_speaks_for_itself_alone(site: Broker, central: Broker, above: Li
     taken.open()
     for topic in ("elsewhere/edged/box/status", "elsewhere/link", f"{SITE}/edged/box/cmd/x", at("cam/a/alert")):
         taken.send(Letter(topic=topic, payload=b"{}", channel=topics.ALERT, posted_ns=time.monotonic_ns()))
-    until(lambda: taken.turn(0.05) or len(met) == 4)
+    while len(met) < 4:  # `turn` raises when the broker falls silent
+        taken.turn(1.0)
     taken.close()
     assert [bool(refusal) for refusal in met] == [True, True, False, False]
