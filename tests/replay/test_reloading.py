@@ -90,6 +90,22 @@ def test_a_camera_that_is_looked_at_differently_stays_open(site: Site) -> None:
         assert made.settings.cameras["barn"].roi == (0, 0, 160, 240)
 
 
+def test_no_id_is_given_twice(site: Site) -> None:
+    with site.run() as made:
+        made._pipelines["barn"]._subjects.given = 41
+        site.tables["cameras"]["barn"]["max_subjects"] = 3
+        site.reload(made)
+        assert made._pipelines["barn"].given >= 41
+
+
+def test_what_is_allowed_and_announced_changes_in_place(site: Site) -> None:
+    with site.run() as made:
+        site.tables |= {"commands": {"allow": ["reload"]}, "homeassistant": {"enabled": True}}
+        assert site.reload(made)["data"]["restarted"] == []
+        until(lambda: any(message.topic.startswith("homeassistant/") for message in list(site.heard.messages)))
+        assert made._control._allow == ("reload",)
+
+
 def test_a_camera_with_another_source_is_opened_again_alone_and_counts_on(site: Site, tmp_path: Path) -> None:
     with site.run() as made:
         site.tables["cameras"]["barn"]["source"] = str(video(tmp_path / "other.mp4", 20))
@@ -107,6 +123,7 @@ def test_a_camera_comes_and_another_goes(site: Site) -> None:
         assert site.reload(made)["data"]["restarted"] == ["camera box", "camera yard"]
         site.seen("box")
         site.seen("barn")
+        until(lambda: site.heard.bodies("edged/box/cam/box/state"))
         gone = len(site.poses("yard"))
         until(lambda: [m for m in site.heard.messages if (m.topic, m.payload) == ("edged/box/cam/yard/status", b"")])
         until(lambda: list(site.heard.bodies("edged/box/health")[-1]["cameras"]) == ["barn", "box"])
@@ -117,10 +134,12 @@ def test_a_camera_comes_and_another_goes(site: Site) -> None:
 
 def test_models_are_loaded_again_while_the_cameras_stay_open(site: Site) -> None:
     with site.run() as made:
-        before = made.engines
+        before, closed = made.engines, []
+        before.plane.close = lambda: closed.append(1)  # type: ignore[method-assign]
         site.tables["models"] = {"pose": {"horse": "rtmpose-t-ap10k-horse"}}
         assert site.reload(made)["data"]["restarted"] == ["models"]
         assert made.engines is not before
+        assert closed == [1]
         site.seen("barn")
         assert site.states("barn") == ["connecting", "online"]
 
