@@ -246,7 +246,7 @@ class Mqtt(Section):
 class Publish(Section):
     """What is sent, and how often."""
 
-    max_rate_hz: Hertz = Field(30, gt=0, le=240, description="Most `poses` messages per camera and second.")
+    max_rate_hz: Hertz = Field(30, ge=0.001, le=240, description="Most `poses` messages per camera and second.")
     encoding: Literal["json", "cbor"] = Field(
         "json",
         description="Of `poses`. `cbor`: the same in half the bytes, whole numbers; see the MQTT reference.",

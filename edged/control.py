@@ -34,7 +34,7 @@ ANSWERED = 128  # and beyond so many waiting answers there is none
 GAP_S = 0.02  # between two answers: they share the bus with the poses
 REMEMBERED = 64  # answers kept for commands that are delivered twice
 LOOK_S = 0.2
-JOIN_S = 2.0
+JOIN_S = 0.5  # a command that takes longer than the end of everything goes unanswered
 SHOWN = 60  # characters of what was got
 UNKNOWN = "unknown"  # stands for a verb that cannot be a topic level of ours
 

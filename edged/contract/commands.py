@@ -48,7 +48,7 @@ class SetRate(Command):
     The answer has the `cameras`, `hz`, and `until` when in UTC ms, or null.
     """
 
-    hz: Number = Field(gt=0, le=240, description="Most messages per camera and second.")
+    hz: Number = Field(ge=0.001, le=240, description="Most messages per camera and second.")
     camera: Text | None = Field(None, description="Name of the camera; all when left out.")
     seconds: Number | None = Field(None, gt=0, le=86400, description="Then back to the configured rate.")
 

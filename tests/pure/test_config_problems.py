@@ -27,7 +27,7 @@ ROWS = {
     # the words of pydantic
     "too_large": (CAMERA + "fps = 300", "F:3 cameras.a.fps = 300: must be 0..240 Hz; lower it"),
     "too_small": ("[mqtt]\nport = 0", "F:2 mqtt.port = 0: must be 1..65535; raise it"),
-    "not_above": ("publish.max_rate_hz = 0", "F:1 publish.max_rate_hz = 0: must be above 0, at most 240 Hz; raise it"),
+    "not_above": ("publish.keep_days = 0", "F:1 publish.keep_days = 0: must be above 0, at most 365 days; raise it"),
     "text_for_whole_number": (
         '[mqtt]\n\nport = "1883"',
         'F:3 mqtt.port = "1883": must be a whole number, 1..65535; write digits, without quotes',
