@@ -1,0 +1,85 @@
+"""The detector's loss, and its training: task-aligned assignment, quality focal loss, GIoU.
+
+Source: Feng et al., TOOD, ICCV 2021; Li et al., GFL, NeurIPS 2020; as RTMDet combines them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tools.train.nets_detector import STRIDES
+from tools.train.pictures import SIDE
+
+CANDIDATES = 10  # cells that may stand for one subject
+SCORE_POWER, OVERLAP_POWER = 0.5, 6.0
+CLASS_WEIGHT, BOX_WEIGHT = 1.5, 2.5
+
+
+def priors() -> Tensor:
+    """(N, 3) corner x, y and stride of every cell, the finest first."""
+    cells = []
+    for stride in STRIDES:
+        axis = torch.arange(SIDE // stride) * stride
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        cells.append(torch.stack([x.flatten(), y.flatten(), torch.full((x.numel(),), stride)], 1))
+    return torch.cat(cells).float()
+
+
+class Truth(NamedTuple):
+    """The subjects of a batch."""
+
+    boxes: Tensor  # (B, M, 4) x0 y0 x1 y1
+    labels: Tensor  # (B, M)
+    there: Tensor  # (B, M) whether a row is a subject at all
+
+
+def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
+    """Of one batch; `cells` from `priors`."""
+    logits, distances = (_flat(outputs[at : at + len(STRIDES)]) for at in (0, len(STRIDES)))
+    found = torch.cat([cells[:, :2] - distances[..., :2], cells[:, :2] + distances[..., 2:]], -1)
+    with torch.no_grad():
+        quality, matched = assign(logits.sigmoid(), found, truth, cells)
+        wanted = F.one_hot(torch.gather(truth.labels, 1, matched), logits.shape[2]) * quality[..., None]
+        target = torch.gather(truth.boxes, 1, matched[..., None].expand(-1, -1, 4))
+    total = quality.sum().clamp(min=1)
+    hard = ((logits.sigmoid() - wanted).abs() ** 1.5 + 0.5 * wanted).detach()
+    of_class = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * hard).sum() / total
+    here = quality > 0
+    of_box = ((1 - overlap(found[here], target[here], generalised=True)) * quality[here]).sum() / total
+    return CLASS_WEIGHT * of_class + BOX_WEIGHT * of_box
+
+
+def assign(scores: Tensor, found: Tensor, truth: Truth, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """For every cell how good a positive it is (B, N), 0 for none, and the row it stands for (B, N)."""
+    boxes, labels, there = truth
+    own = torch.gather(scores, 2, labels[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
+    shared = overlap(found[:, None], boxes[:, :, None]).clamp(0, 1)
+    x, y = cells[:, 0], cells[:, 1]
+    inside = (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
+    inside &= there[..., None]
+    aligned = own.clamp(min=1e-6) ** SCORE_POWER * shared**OVERLAP_POWER * inside
+    chosen = torch.zeros_like(inside).scatter_(2, aligned.topk(CANDIDATES, -1).indices, True) & inside
+    best = torch.where(chosen, shared, shared.new_tensor(-1.0)).argmax(1)
+    chosen &= F.one_hot(best, boxes.shape[1]).transpose(1, 2).bool()
+    aligned = aligned * chosen
+    most, widest = aligned.amax(-1, keepdim=True), (shared * chosen).amax(-1, keepdim=True)
+    return (aligned / (most + 1e-9) * widest).amax(1), chosen.float().argmax(1)
+
+
+def overlap(a: Tensor, b: Tensor, *, generalised: bool = False) -> Tensor:
+    """Intersection over union of x0 y0 x1 y1; generalised: less the empty part of the hull (Rezatofighi, 2019)."""
+    shared = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    total = sum((q[..., 2:] - q[..., :2]).clamp(min=0).prod(-1) for q in (a, b)) - shared + 1e-6
+    if not generalised:
+        return shared / total
+    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1) + 1e-6
+    return shared / total - (hull - total) / hull
+
+
+def _flat(maps: tuple[Tensor, ...]) -> Tensor:
+    """(B, C, h, w) per stride to (B, N, C)."""
+    return torch.cat([one.flatten(2).transpose(1, 2) for one in maps], 1)

@@ -1,0 +1,225 @@
+"""What the detector is trained on: rendered scenes, photographs of horses, people in mosaics, and pictures of nobody.
+
+Every source gives (image BGR, boxes (N, 4) x0 y0 x1 y1, classes (N,)); `Mix` fits them on the net's canvas as the
+daemon does, most of the time, and otherwise cut and scaled at random.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Picture = tuple[U8, F32, NDArray[np.int64]]
+
+PERSON, HORSE = 0, 1
+SIDE = 320
+GREY = 114
+LEAST_VISIBLE = 0.3  # of a rendered subject; less is not asked for
+LEAST_PX = 8  # shortest side of a box on the canvas
+LEAST_SHARE = 0.35  # of a box that a cut leaves
+NOBODY: tuple[F32, NDArray[np.int64]] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenes:
+    """A folder that `python -m tools.synth dataset` made."""
+
+    files: list[Path]
+    boxes: list[F32]
+    labels: list[NDArray[np.int64]]
+
+    @staticmethod
+    def read(folder: Path) -> Scenes:
+        truth = json.loads((folder / "truth.json").read_text())
+        kinds = {category["id"]: category["name"] for category in truth["categories"]}
+        found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in truth["images"]}
+        for one in truth["annotations"]:
+            if one["visible"] >= LEAST_VISIBLE:
+                x, y, w, h = one["bbox"]
+                label = HORSE if kinds[one["category_id"]] == "horse" else PERSON
+                found[one["image_id"]].append(([x, y, x + w, y + h], label))
+        files = [folder / "images" / image["file_name"] for image in truth["images"]]
+        boxes = [np.array([box for box, _ in rows], np.float32).reshape(-1, 4) for rows in found.values()]
+        labels = [np.array([label for _, label in rows], np.int64) for rows in found.values()]
+        return Scenes(files, boxes, labels)
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        i = int(rng.integers(len(self.files)))
+        return read(self.files[i]), self.boxes[i], self.labels[i]
+
+
+@dataclass(frozen=True, slots=True)
+class Horses:
+    """Photographs of one horse each, those of the validation left out."""
+
+    files: list[Path]
+    boxes: list[F32]
+
+    @staticmethod
+    def read(folder: Path) -> Horses:
+        kept = set(json.loads((folder / "keypoints_val.json").read_text()))
+        told = json.loads((folder / "boxes.json").read_text())
+        boxes = {folder / "images" / f"{name}.jpg": box for name, box in told.items() if name not in kept}
+        files = [file for file in boxes if file.exists()]
+        return Horses(files, [np.array([boxes[file]], np.float32) for file in files])
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        i = int(rng.integers(len(self.files)))
+        return read(self.files[i]), self.boxes[i], np.array([HORSE])
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Leeds Sports Pose crops, one to four of them on one canvas; boxes from a teacher, or around the joints."""
+
+    data: U8
+    offsets: NDArray[np.int64]
+    boxes: list[F32]
+
+    @staticmethod
+    def read(folder: Path, teacher: Callable[[U8], F32]) -> People:
+        """`teacher` gives the people that a detector sees in an image, (N, 4)."""
+        data = np.fromfile(folder / "train.bin", np.uint8)
+        with np.load(folder / "train.npz") as told:
+            offsets, joints = told["offset"].astype(np.int64), told["joints"]
+        boxes = [_taught(_around(points), teacher(_decoded(data, offsets, i))) for i, points in enumerate(joints)]
+        return People(data, offsets, boxes)
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        columns, rows = ((1, 1), (2, 1), (1, 2), (2, 2))[int(rng.integers(4))]
+        canvas = np.full((256 * rows, 256 * columns, 3), GREY, np.uint8)
+        boxes = []
+        for x in range(columns):
+            for y in range(rows):
+                i = int(rng.integers(len(self.boxes)))
+                canvas[256 * y : 256 * (y + 1), 256 * x : 256 * (x + 1)] = _decoded(self.data, self.offsets, i)
+                boxes.append(self.boxes[i] + np.array([256 * x, 256 * y, 256 * x, 256 * y], np.float32))
+        found = np.concatenate(boxes)
+        return canvas, found, np.zeros(len(found), np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Flat, graded and noisy fields, blurred shapes; and photographs of horses without the horse."""
+
+    horses: Horses
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        makers = (_flat, _graded, _noisy, self._background)
+        return makers[int(rng.integers(len(makers)))](rng), *NOBODY
+
+    def _background(self, rng: np.random.Generator) -> U8:
+        """The largest strip beside, above or below the horse."""
+        image, boxes, _ = self.horses.draw(rng)
+        x0, y0, x1, y1 = boxes[0].round().astype(int).clip(0)
+        strips = (image[:, :x0], image[:, x1:], image[:y0], image[y1:])
+        strip = max(strips, key=lambda s: min(s.shape[:2]))
+        return strip if min(strip.shape[:2]) >= 32 else _flat(rng)
+
+
+Source = Scenes | Horses | People | Nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A source for each sample, by weight."""
+
+    sources: Sequence[Source]
+    weights: Sequence[float]
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """(320, 320, 3) with its boxes."""
+        source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
+        image, boxes, labels = source.draw(rng)
+        if rng.random() < 0.5:
+            image, boxes = image[:, ::-1], boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
+            boxes = boxes + np.array([image.shape[1], 0, image.shape[1], 0], np.float32)
+        return placed(_lit(np.ascontiguousarray(image), rng), boxes, labels, rng)
+
+
+def placed(image: U8, boxes: F32, labels: NDArray[np.int64], rng: np.random.Generator) -> Picture:
+    """On the canvas: at the top left as the daemon does it, or scaled and shifted at random."""
+    height, width = image.shape[:2]
+    scale, dx, dy = SIDE / max(height, width), 0.0, 0.0
+    if rng.random() < 0.6:
+        scale *= float(np.exp(rng.uniform(np.log(0.5), np.log(1.9))))
+        dx, dy = (rng.uniform(min(0, SIDE - n * scale), max(0, SIDE - n * scale)) for n in (width, height))
+    matrix = np.array([[scale, 0, dx], [0, scale, dy]])
+    flags = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    canvas = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderValue=(GREY, GREY, GREY))
+    moved = boxes * np.float32(scale) + np.array([dx, dy, dx, dy], np.float32)
+    cut = moved.clip(0, SIDE)
+    area, rest = _area(moved), _area(cut)
+    shortest = (cut[:, 2:] - cut[:, :2]).min(axis=1) if len(cut) else np.zeros(0)
+    kept = (rest >= LEAST_SHARE * area) & (shortest >= LEAST_PX)
+    return canvas, cut[kept], labels[kept]
+
+
+def read(path: Path) -> U8:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f"{path}: not an image; make the data set again")
+    return np.asarray(image, np.uint8)
+
+
+def _decoded(data: U8, offsets: NDArray[np.int64], i: int) -> U8:
+    return np.asarray(cv2.imdecode(data[offsets[i] : offsets[i + 1]], cv2.IMREAD_COLOR), np.uint8)
+
+
+def _around(joints: F32) -> F32:
+    """A box around the visible joints, with room for what sticks out."""
+    points = joints[joints[:, 2] > 0, :2]
+    low, high = points.min(axis=0), points.max(axis=0)
+    room = 0.08 * (high - low) + 4
+    return np.concatenate([low - room, high + room]).astype(np.float32).clip(0, 256)
+
+
+def _taught(own: F32, seen: F32) -> F32:
+    """Everybody the teacher sees, and the labelled person if the teacher missed it."""
+    if not len(seen):
+        return own[None]
+    low, high = np.maximum(own[:2], seen[:, :2]), np.minimum(own[2:], seen[:, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    same = shared / (_area(own[None]) + _area(seen) - shared) > 0.3
+    return seen if same.any() else np.concatenate([seen, own[None]])
+
+
+def _area(boxes: F32) -> F32:
+    area: F32 = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
+    return area
+
+
+def _lit(image: U8, rng: np.random.Generator) -> U8:
+    """Other light, no colour, less sharp, noisier."""
+    if rng.random() < 0.2:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    if rng.random() < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 2.5)))
+    gain, lift = rng.uniform(0.55, 1.4) * rng.uniform(0.9, 1.1, 3), rng.uniform(-25, 25)
+    lit = image.astype(np.float32) * gain.astype(np.float32) + np.float32(lift)
+    if rng.random() < 0.4:
+        lit += rng.normal(0, rng.uniform(1, 12), lit.shape[:2]).astype(np.float32)[..., None]
+    return lit.clip(0, 255).astype(np.uint8)
+
+
+def _flat(rng: np.random.Generator) -> U8:
+    return np.full((240, 320, 3), rng.integers(0, 256, 3), np.uint8)
+
+
+def _graded(rng: np.random.Generator) -> U8:
+    corners = rng.integers(0, 256, (2, 2, 3)).astype(np.uint8)
+    return cv2.resize(corners, (320, 240), interpolation=cv2.INTER_LINEAR)
+
+
+def _noisy(rng: np.random.Generator) -> U8:
+    cells = int(rng.integers(2, 60))
+    field = rng.integers(0, 256, (cells, cells, 3)).astype(np.uint8)
+    return cv2.resize(field, (320, 240), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))

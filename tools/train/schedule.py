@@ -1,0 +1,84 @@
+"""What every training has: an averaged copy of the net, a learning rate over time, checkpoints to go on from."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WARM = 0.03  # of the steps, with a growing learning rate
+LOWEST = 0.02  # of the learning rate, at the end
+CLIP = 10.0
+
+
+class Training:
+    """`step_loss` makes a batch and gives its loss. Resumes from `checkpoint` when it is there."""
+
+    def __init__(self, net: nn.Module, rate: float, steps: int, checkpoint: Path) -> None:
+        self.net = net
+        self.average = copy.deepcopy(net).eval()
+        self._rate, self._steps, self._checkpoint = rate, steps, checkpoint
+        self._done = 0
+        learned = [p for p in net.parameters() if p.requires_grad]
+        groups = ([p for p in learned if p.ndim > 1], [p for p in learned if p.ndim < 2])
+        self._optimizer = torch.optim.AdamW(
+            [{"params": groups[0], "weight_decay": 0.05}, {"params": groups[1], "weight_decay": 0.0}], lr=rate
+        )
+        if checkpoint.exists():
+            self._resume(torch.load(checkpoint, map_location="cpu", weights_only=True))
+
+    def run(self, step_loss: Callable[[], Tensor], every: int, report: Callable[[int, float, float], None]) -> None:
+        """To the end; `report` gets step, mean loss and samples' seconds so far every `every` steps."""
+        begun_s, losses = time.monotonic(), []
+        while self._done < self._steps:
+            losses.append(self._step(step_loss))
+            if self._done % every == 0 or self._done == self._steps:
+                report(self._done, sum(losses) / len(losses), time.monotonic() - begun_s)
+                losses.clear()
+                self._save()
+
+    def _step(self, step_loss: Callable[[], Tensor]) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate * share(self._done / self._steps)
+        lost = step_loss()
+        self._optimizer.zero_grad(set_to_none=True)
+        lost.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
+        self._optimizer.step()
+        self._follow(min(0.998, (1 + self._done) / (10 + self._done)))
+        self._done += 1
+        return float(lost.detach())
+
+    @torch.no_grad()
+    def _follow(self, inertia: float) -> None:
+        for mean, value in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - inertia)
+            else:
+                mean.copy_(value)
+
+    def _save(self) -> None:
+        state = {"net": self.net.state_dict(), "average": self.average.state_dict(), "done": self._done}
+        part = self._checkpoint.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({**state, "optimizer": self._optimizer.state_dict()}, part)
+        part.replace(self._checkpoint)
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._done = state["done"]
+
+
+def share(progress: float) -> float:
+    """Of the full learning rate: up, level, then down as a cosine."""
+    if progress < WARM:
+        return progress / WARM
+    return max(LOWEST, 0.5 * (1 + math.cos(math.pi * max(0.0, progress - 0.3) / 0.7)))
