@@ -92,16 +92,8 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
-        state = settings.device.state
-        self.scenes = Scenes(
-            bus, stamps, self._glances, self._classes, memory=state / "days.json", daily_s=settings.publish.daily_s
-        )
-        self._announcer = Announcer(
-            bus,
-            appliance(self.settings, self._device, self._classes),
-            state / "announced.json",
-            enabled=settings.homeassistant.enabled,
-        )
+        self.scenes = self._new_scenes()
+        self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()
         self._control = self._new_control()
         self._forged: dict[str, tuple[Job, EnginePlan]] = {}  # engines that may be used, by model
@@ -173,8 +165,10 @@ class Daemon:
             new = self._read()
             plan = self._errands.ask(lambda: self._adopt(new), ADOPT_S)
         except (ConfigError, EngineError, Fatal) as exc:
+            log.warning("configuration: %s; the one before stays in effect", exc)
             do = "correct this and reload again; until then the one before stays in effect"
             raise Declined("configuration", got=str(exc)[:LONGEST], wanted="one that can be used", do=do) from exc
+        log.info("configuration: changed %s; restarted %s", _listed(plan.changed), _listed(plan.restarted))
         data = {"changed": list(plan.changed), "restarted": plan.restarted}
         if plan.everything:
             return Done(data=data, then=partial(self._yield_to, new))
@@ -266,6 +260,14 @@ class Daemon:
         smooth = self._display or self.settings.publish.smoothed
         given = {name: pipeline.given for name, pipeline in self._pipelines.items()}
         return {n: self.engines.pipeline(self.cameras[n], smooth=smooth, given=given.get(n, 0)) for n in names}
+
+    def _new_scenes(self) -> Scenes:
+        memory, daily_s = self.settings.device.state / "days.json", self.settings.publish.daily_s
+        return Scenes(self._bus, self._stamps, self._glances, self._classes, memory=memory, daily_s=daily_s)
+
+    def _new_announcer(self) -> Announcer:
+        box, memory = appliance(self.settings, self._device, self._classes), self.settings.device.state
+        return Announcer(self._bus, box, memory / "announced.json", enabled=self.settings.homeassistant.enabled)
 
     def _new_deeds(self) -> Deeds:
         return Deeds(
@@ -383,3 +385,7 @@ def _usable(settings: Config) -> dict[str, config.Camera]:
     if not settings.in_use:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
     return settings.in_use
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nothing"
