@@ -1,10 +1,12 @@
-"""`python -m tools.train detector --scenes DIR --data ../shared/data --start WEIGHTS.pth --out DIR`."""
+"""`python -m tools.train detector|person|horse --scenes DIR --data ../shared/data --start WEIGHTS.pth --out DIR`."""
 
 from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from tools.export import to_onnx
+from tools.train.crops import FLIPS, Boxed, Crops, Photographs
 from tools.train.detector import Truth, loss, priors
 from tools.train.nets_detector import Detector
+from tools.train.nets_pose import Pose
 from tools.train.pictures import SIDE, Horses, Mix, Nobody, People, Scenes, Source
+from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
 from tools.train.teacher import MEAN, STD, Teacher
 from tools.train.weights import keep, take
@@ -28,26 +33,41 @@ HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
 class Batches(IterableDataset[tuple[Tensor, ...]]):
     """Endless, from one seed per worker."""
 
-    def __init__(self, mix: Mix, size: int, seed: int) -> None:
-        self._mix, self._size, self._seed = mix, size, seed
+    def __init__(self, make: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int) -> None:
+        self._make, self._seed = make, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng((self._seed, worker.id if worker else 0))
         while True:
-            yield self._batch(rng)
+            yield self._make(rng)
 
-    def _batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        images = torch.empty(self._size, 3, SIDE, SIDE)
-        boxes, labels = torch.zeros(self._size, MOST, 4), torch.zeros(self._size, MOST, dtype=torch.long)
-        there = torch.zeros(self._size, MOST, dtype=torch.bool)
-        for i in range(self._size):
-            image, found, kinds = self._mix.draw(rng)
-            count = min(len(found), MOST)
-            images[i] = torch.from_numpy(((image - MEAN) / STD).transpose(2, 0, 1))
-            boxes[i, :count], labels[i, :count] = torch.from_numpy(found[:count]), torch.from_numpy(kinds[:count])
-            there[i, :count] = True
-        return images, boxes, labels, there
+
+def batches(
+    args: argparse.Namespace, make: Callable[[np.random.Generator], tuple[Tensor, ...]]
+) -> Iterator[tuple[Tensor, ...]]:
+    return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers))
+
+
+def pictures(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """A batch for the detector."""
+    images = torch.empty(size, 3, SIDE, SIDE)
+    boxes, labels = torch.zeros(size, MOST, 4), torch.zeros(size, MOST, dtype=torch.long)
+    there = torch.zeros(size, MOST, dtype=torch.bool)
+    for i in range(size):
+        image, found, kinds = mix.draw(rng)
+        count = min(len(found), MOST)
+        images[i] = torch.from_numpy(((image - MEAN) / STD).transpose(2, 0, 1))
+        boxes[i, :count], labels[i, :count] = torch.from_numpy(found[:count]), torch.from_numpy(kinds[:count])
+        there[i, :count] = True
+    return images, boxes, labels, there
+
+
+def windows(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """A batch for a pose model, RGB."""
+    drawn = [crops.draw(rng) for _ in range(size)]
+    images = np.stack([((image - MEAN) / STD)[..., ::-1].transpose(2, 0, 1) for image, _ in drawn])
+    return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(np.stack([points for _, points in drawn]))
 
 
 def detector(args: argparse.Namespace) -> None:
@@ -59,7 +79,7 @@ def detector(args: argparse.Namespace) -> None:
         for early in (net.stem, *list(net.stages)[: args.frozen]):
             early.requires_grad_(False)
     net = net.to(device, memory_format=torch.channels_last)
-    loader = iter(DataLoader(Batches(mixed(args), args.batch, args.seed), None, num_workers=args.workers))
+    loader = batches(args, partial(pictures, mixed(args), args.batch))
     cells = priors().to(device)
     training = Training(net, args.rate, args.steps, args.out / "detector.checkpoint")
 
@@ -73,6 +93,57 @@ def detector(args: argparse.Namespace) -> None:
     training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
     keep(training.average, args.out / "det_person_horse.pth")
     to_onnx(training.average.cpu(), (1, 3, SIDE, SIDE), HEADS, args.out / "det_person_horse.onnx")
+
+
+def pose(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe = POSES[args.model]
+    net = Pose(len(FLIPS[recipe.schema]), recipe.size_wh)
+    if args.start is not None:
+        take(net, args.start)
+    net = net.to(device, memory_format=torch.channels_last)
+    frozen = (net.stem, *list(net.stages)[: args.frozen]) if args.start is not None else ()
+    for early in frozen:
+        early.requires_grad_(False)
+    loader = batches(args, partial(windows, recipe.crops(args), args.batch))
+    training = Training(net, args.rate, args.steps, args.out / f"{args.model}.checkpoint")
+
+    def step() -> Tensor:
+        net.train()
+        for early in frozen:
+            early.eval()  # statistics of what is not trained stay too
+        images, keypoints = (one.to(device) for one in next(loader))
+        return pose_loss(net(images.contiguous(memory_format=torch.channels_last)), keypoints, recipe.size_wh)
+
+    training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
+    keep(training.average, args.out / f"{recipe.file}.pth")
+    width, height = recipe.size_wh
+    to_onnx(training.average.cpu(), (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is particular to one pose model."""
+
+    file: str
+    schema: str
+    size_wh: tuple[int, int]
+    turn_deg: float
+
+    def crops(self, args: argparse.Namespace) -> Crops:
+        """Photographs and rendered subjects, half and half."""
+        kind = args.model
+        photographs = Photographs.read(args.data / "lsp") if kind == "person" else Boxed.of_horses(args.data / "horse")
+        rendered = [Boxed.of_scenes(folder, kind, self.schema) for folder in args.scenes]
+        shares = [0.5, *[0.5 / len(rendered)] * len(rendered)]
+        return Crops([photographs, *rendered], shares, self.schema, self.size_wh, self.turn_deg)
+
+
+POSES = {
+    "person": Recipe("rtmpose_lsp_t", "lsp-14", (192, 256), 40),
+    "horse": Recipe("rtmpose_horse_t", "ap10k-17", (256, 256), 25),
+}
 
 
 def mixed(args: argparse.Namespace) -> Mix:
@@ -100,7 +171,7 @@ def say(args: argparse.Namespace, step: int, lost: float, seconds: float) -> Non
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
-    parser.add_argument("model", choices=("detector",))
+    parser.add_argument("model", choices=("detector", *POSES))
     parser.add_argument("--data", type=Path, required=True, help="folder with horse/ and lsp/")
     parser.add_argument("--scenes", type=Path, nargs="+", required=True, help="folders that tools.synth made")
     parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet for people, to label photographs with")
@@ -117,4 +188,5 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    detector(arguments().parse_args())
+    given = arguments().parse_args()
+    (detector if given.model == "detector" else pose)(given)
