@@ -1,0 +1,30 @@
+"""The fleet's figures on a few boxes: nothing is lost, and what is lost would be seen."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tools.fleet.__main__ import Figures, brokers, row, run
+
+FEW = Namespace(rate_hz=10.0, seconds=1.0, processes=2)
+
+
+@pytest.mark.parametrize("bridged", [False, True], ids=["broker", "bridge"])
+def test_a_few_boxes_lose_nothing(bridged: bool, mosquitto_binary: str, certs: Path) -> None:
+    with brokers(3, bridged=bridged) as (site, central):
+        figures = run(site, central, FEW, 3)
+    assert "0 of 24, 0 of 6" in row(3, "bridge", figures)
+    assert all(arrivals.again == 0 for arrivals in figures.arrivals.values())
+
+
+def test_what_did_not_arrive_is_counted(mosquitto_binary: str, certs: Path) -> None:
+    with brokers(1, bridged=False) as (site, _):
+        figures = run(site, None, FEW, 1)
+    poses = figures.arrivals["poses"]
+    fewer: Figures = replace(figures, arrivals={"poses": replace(poses, count=5, late_ms=np.array([1.0]))})
+    assert "3 of 8, 2 of 2" in row(1, "broker", fewer)

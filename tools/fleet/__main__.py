@@ -1,0 +1,165 @@
+"""`python -m tools.fleet`: many boxes on the shipped broker configuration, and on its bridge; what is lost, how late.
+
+Real mosquitto, TLS, passwords, rights by name. Everything shares this machine: boxes, brokers and reader take each
+other's time, so what is seen here is the worst of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from edged.config import Mqtt
+from tools.fleet.boxes import Boxes, Load, Sent, in_s
+from tools.fleet.brokers import Broker
+from tools.fleet.reader import Arrivals, Reader
+
+SITE = "site42"
+OPERATOR = {"operator": "operator"}
+LEAD_S = 1.0  # from the order to publish until it begins
+SETTLE_S = 3.0  # most, for what is on its way
+HEAD = (
+    "| boxes | through | messages/s | lost: poses, states | p50 ms | p99 ms | max ms | site broker | central | reader "
+    "| a box | all back |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One run."""
+
+    sent: Sequence[Sent]
+    arrivals: dict[str, Arrivals]
+    shares: Sequence[float]  # of a core: site broker, central broker, reader
+    seconds: float
+    back_s: float  # until all boxes were online again, once the site's broker was killed and back
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
+    parser.add_argument("--devices", type=int, nargs="+", default=[10, 100, 500], metavar="N")
+    parser.add_argument("--rate-hz", type=float, default=5, help="messages of each box")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--processes", type=int, default=2, help="that the boxes are spread over")
+    parser.add_argument("--through", choices=["broker", "bridge"], nargs="+", default=["broker", "bridge"])
+    args = parser.parse_args()
+    print(HEAD)
+    for through in args.through:
+        with brokers(max(args.devices), bridged=through == "bridge") as (site, central):
+            for count in args.devices:
+                figures = run(site, central, args, count)
+                print(row(count, through, figures), flush=True)
+
+
+@contextmanager
+def brokers(most: int, *, bridged: bool) -> Iterator[tuple[Broker, Broker | None]]:
+    """A site's broker, and the central one that it sends everything to, poses too."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = _broker(Path(folder) / "site", "acl")
+        site.people(OPERATOR | passwords(most))
+        central = _broker(Path(folder) / "central", "central.acl") if bridged else None
+        if central is not None:
+            central.people(OPERATOR)
+            site.bridge(central, SITE, poses=True)
+            central.start()
+        site.start()
+        try:
+            yield site, central
+        finally:
+            for broker in filter(None, (site, central)):
+                broker.kill()
+
+
+def _broker(folder: Path, acl: str) -> Broker:
+    folder.mkdir()
+    return Broker(folder, acl)
+
+
+def passwords(count: int) -> dict[str, str]:
+    return {f"box-{number:04d}": f"secret-{number}" for number in range(count)}
+
+
+def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: int) -> Figures:
+    top, below = (central, f"{SITE}/edged") if central else (site, "edged")
+    reader = Reader(_login(top, "operator"), f"{below}/+/cam/#")
+    boxes = [Boxes(load) for load in _loads(site, args, count)]
+    for some in boxes:
+        some.connected()
+    start_s = time.monotonic() + LEAD_S
+    processes = [psutil.Process(pid) for pid in (site.pid, central.pid if central else site.pid, reader.pid)]
+    before_s = [_cpu_s(process) for process in processes]
+    for some in boxes:
+        some.publish(start_s)
+    sent = [some.sent() for some in boxes]
+    took_s = time.monotonic() - start_s
+    shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
+    arrivals = _settled(reader, in_s(start_s), sum(sum(some.posted.values()) for some in sent))
+    back_s = _storm(site, boxes)
+    for some in boxes:
+        some.close()
+    reader.close()
+    return Figures(sent=sent, arrivals=arrivals, shares=shares, seconds=args.seconds, back_s=back_s)
+
+
+def _settled(reader: Reader, since_ns: int, posted: int) -> dict[str, Arrivals]:
+    """What arrived, once it is everything, or nothing more can be on its way."""
+    end_s = time.monotonic() + SETTLE_S
+    while True:
+        found = reader.arrivals(since_ns)
+        if sum(kind.count for kind in found.values()) >= posted or time.monotonic() > end_s:
+            return found
+        time.sleep(0.1)
+
+
+def _storm(site: Broker, boxes: Sequence[Boxes]) -> float:
+    site.kill()
+    site.start()
+    returned_s = time.monotonic()
+    for some in boxes:
+        some.back()
+    return time.monotonic() - returned_s
+
+
+def _loads(site: Broker, args: argparse.Namespace, count: int) -> list[Load]:
+    everyone = list(passwords(count).items())
+    shares = [dict(everyone[first :: args.processes]) for first in range(min(args.processes, count))]
+    broker = _login(site, "")
+    return [Load(broker=broker, passwords=share, rate_hz=args.rate_hz, seconds=args.seconds) for share in shares]
+
+
+def _login(broker: Broker, name: str) -> Mqtt:
+    given = {"username": name, "password": OPERATOR[name]} if name else {}
+    tls = {"enabled": True, "ca": broker.ca}
+    return Mqtt.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def row(count: int, through: str, figures: Figures) -> str:
+    posted = {kind: sum(sent.posted[kind] for sent in figures.sent) for kind in figures.sent[0].posted}
+    arrived = {kind: figures.arrivals[kind].count if kind in figures.arrivals else 0 for kind in posted}
+    lost = ", ".join(f"{posted[kind] - arrived[kind]} of {posted[kind]}" for kind in posted)
+    p50, p99, worst = np.percentile(np.concatenate([a.late_ms for a in figures.arrivals.values()]), [50, 99, 100])
+    rate = sum(posted.values()) / (figures.seconds + max(sent.late_s for sent in figures.sent))
+    site, central, reader = (f"{share:.1%}" for share in figures.shares)
+    box = sum(sent.cpu_s for sent in figures.sent) / count / figures.seconds
+    return (
+        f"| {count} | {through} | {rate:.0f} | {lost} | {p50:.1f} | {p99:.1f} | {worst:.0f} "
+        f"| {site} | {central if through == 'bridge' else ''} | {reader} | {box:.2%} "
+        f"| {figures.back_s:.1f} s |"
+    )
+
+
+if __name__ == "__main__":
+    main()
