@@ -42,6 +42,8 @@ def appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ..
         prefix=settings.homeassistant.prefix,
         cameras=classes,
         kinds=tuple(rule.kind for rule in RULES),
+        commands=frozenset(settings.commands.allow),
+        pictures=frozenset(name for name, camera in settings.in_use.items() if camera.images),
     )
 
 

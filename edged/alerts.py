@@ -45,6 +45,12 @@ class Episode:
     snoozed_until_ns: int = 0
 
 
+def _unfit(degraded: tuple[str, ...]) -> str:
+    if "no-model" in degraded:
+        return "nobody looks at the image: the detector is missing"
+    return "the image is " + " and ".join(degraded)
+
+
 RULES = (
     Rule(
         kind="camera-lost",
@@ -58,7 +64,7 @@ RULES = (
         kind="view-degraded",
         severity="warning",
         holds=lambda look: look.view == "degraded",
-        reason=lambda look: "the image is " + " and ".join(look.degraded),
+        reason=lambda look: _unfit(look.degraded),
         open_s=120,
         close_s=30,
     ),

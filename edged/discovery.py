@@ -260,7 +260,7 @@ class Appliance:
         components[f"{place.id}_alert"]["event_types"] = list(self.kinds)
         for label in labels:
             components |= _components(LABEL, place, camera=camera, label=label)
-        if camera in self.pictures:
+        if self._shows(camera):
             components |= _components((PICTURE,), place, camera=camera)
         components |= self._buttons(camera, place)
         device = {"identifiers": [place.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
@@ -268,7 +268,7 @@ class Appliance:
 
     def _buttons(self, camera: str, place: Place) -> dict[str, Body]:
         """Commands that only need to know the camera."""
-        verbs = {"restart-camera": "Restart", **({"snapshot": "Take snapshot"} if camera in self.pictures else {})}
+        verbs = {"restart-camera": "Restart", **({"snapshot": "Take snapshot"} if self._shows(camera) else {})}
         return {
             f"{place.id}_{verb}_button": {
                 "platform": "button",
@@ -282,6 +282,9 @@ class Appliance:
             for verb, name in verbs.items()
             if verb in self.commands
         }
+
+    def _shows(self, camera: str) -> bool:
+        return camera in self.pictures and "snapshot" in self.commands
 
     def _payload(self, device: Body, components: dict[str, Body]) -> Body:
         return {

@@ -84,6 +84,12 @@ def test_a_dark_view_is_told_with_what_is_wrong() -> None:
     ]
 
 
+def test_a_camera_that_nobody_looks_at_is_told_as_such() -> None:
+    told = Told()
+    told.watch(200, Look(t_ns=0, view="degraded", degraded=("no-model",)))
+    assert told[0].reason == "nobody looks at the image: the detector is missing"
+
+
 def test_acknowledging_is_told_and_says_whether_there_was_anything() -> None:
     told = Told()
     told.watch(100, LOST)

@@ -67,7 +67,9 @@ def test_buttons_exist_for_allowed_commands_only() -> None:
 
 def test_a_picture_is_announced_only_where_one_may_be_taken() -> None:
     assert "box_stall_snapshot" not in payload("box_stall")["components"]
-    assert "box_stall_snapshot" in payload("box_stall", pictures=frozenset({"stall"}))["components"]
+    may = payload("box_stall", pictures=frozenset({"stall"}), commands=frozenset({"snapshot"}))["components"]
+    assert {"box_stall_snapshot", "box_stall_snapshot_button"} <= may.keys()
+    assert "box_stall_snapshot" not in payload("box_stall", pictures=frozenset({"stall"}))["components"]
 
 
 @pytest.fixture
