@@ -22,8 +22,8 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -q --ignore tests/system
 
-# Real broker, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
-system: $(STAMP)
+# Real broker, TensorRT builder, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
+system: $(STAMP)-system
 	sh tests/system/setup.sh
 	$(BIN)/python -m pytest -q tests/system
 
@@ -44,6 +44,10 @@ check: lint test system
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(STAMP)-system: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tensorrt-rtx]'
 	touch $@
 
 clean:
