@@ -6,7 +6,6 @@ have is asked for with hasattr.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,9 +14,7 @@ from typing import Any
 from engines.errors import BuildFailed, Cancelled
 from engines.key import Options
 from engines.progress import Estimate, Progress
-from engines.trt import TensorRT
-
-log = logging.getLogger(__name__)
+from engines.trt import TensorRT, logger
 
 BYTES_PER_MB = 1 << 20
 REASONS = 3  # of TensorRT's complaints, shown in an error
@@ -44,7 +41,7 @@ class Builder:
         """
         api = self._trt.api
         complaints: list[str] = []
-        logger = _logger(api, complaints)
+        logger = logger(api, complaints)
         builder = api.Builder(logger)
         network = builder.create_network(_flags(api))
         parser = api.OnnxParser(network, logger)
@@ -94,22 +91,6 @@ def _flags(api: Any) -> int:
 
 def _typed_weakly(api: Any) -> bool:
     return not hasattr(api.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-
-
-def _logger(api: Any, complaints: list[str]) -> Any:
-    """TensorRT's own words, to our log; errors are also collected."""
-    levels = {api.ILogger.VERBOSE: logging.DEBUG, api.ILogger.INFO: logging.DEBUG, api.ILogger.WARNING: logging.INFO}
-
-    class Logger(api.ILogger):  # type: ignore[misc]  # of a module without types
-        def __init__(self) -> None:
-            api.ILogger.__init__(self)
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity in (api.ILogger.ERROR, api.ILogger.INTERNAL_ERROR):
-                complaints.append(text)
-            log.log(levels.get(severity, logging.WARNING), "TensorRT: %s", text)
-
-    return Logger()
 
 
 def _monitor(api: Any, estimate: Estimate, on_progress: OnProgress, stop: threading.Event) -> Any:

@@ -7,6 +7,7 @@ parsed and built; its engines run on GeForce and RTX, never on a Jetson.
 from __future__ import annotations
 
 import ctypes
+import logging
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,8 @@ from types import ModuleType
 from typing import Any, Literal
 
 from engines.errors import NoTensorRT
+
+log = logging.getLogger(__name__)
 
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
 
@@ -64,3 +67,19 @@ def _imported(name: str, otherwise: str) -> ModuleType:
         return import_module(name)
     except ImportError as exc:
         raise NoTensorRT(f"{name} cannot be imported ({exc}); {otherwise}") from exc
+
+
+def logger(api: Any, complaints: list[str]) -> Any:
+    """TensorRT's own words, to our log; errors are also collected."""
+    levels = {api.ILogger.VERBOSE: logging.DEBUG, api.ILogger.INFO: logging.DEBUG, api.ILogger.WARNING: logging.INFO}
+
+    class Logger(api.ILogger):  # type: ignore[misc]  # of a module without types
+        def __init__(self) -> None:
+            api.ILogger.__init__(self)
+
+        def log(self, severity: Any, text: str) -> None:
+            if severity in (api.ILogger.ERROR, api.ILogger.INTERNAL_ERROR):
+                complaints.append(text)
+            log.log(levels.get(severity, logging.WARNING), "TensorRT: %s", text)
+
+    return Logger()

@@ -5,7 +5,6 @@ Belongs to the thread that makes it, with pycuda's primary context on top. Not r
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -18,9 +17,7 @@ from edged.frame import F32
 from engines.card import Card
 from engines.errors import PlanRefused
 from engines.prepare import Prepared
-from engines.trt import find
-
-log = logging.getLogger(__name__)
+from engines.trt import find, logger
 
 
 class TrtSession:
@@ -36,7 +33,7 @@ class TrtSession:
         self._stream = self._cuda.Stream(1)  # non-blocking: never waits for the default stream
         api = find("tensorrt").api
         self._complaints: list[str] = []
-        self._runtime = api.Runtime(_logger(api, self._complaints))
+        self._runtime = api.Runtime(logger(api, self._complaints))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise PlanRefused(f"engine of {card.name}: TensorRT refuses it: {'; '.join(self._complaints[-2:])}")
@@ -97,16 +94,3 @@ class TrtSession:
         whole = tuple(self._batches[-1] if i == 0 else int(axis or 1) for i, axis in enumerate(shape))
         host = self._cuda.pagelocked_zeros(whole, np.dtype(dtype))
         return host, self._cuda.mem_alloc(host.nbytes)
-
-
-def _logger(api: Any, complaints: list[str]) -> Any:
-    class Logger(api.ILogger):  # type: ignore[misc]  # of a module without types
-        def __init__(self) -> None:
-            api.ILogger.__init__(self)
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity in (api.ILogger.ERROR, api.ILogger.INTERNAL_ERROR):
-                complaints.append(text)
-                log.warning("TensorRT: %s", text)
-
-    return Logger()
