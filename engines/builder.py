@@ -41,10 +41,10 @@ class Builder:
         """
         api = self._trt.api
         complaints: list[str] = []
-        logger = logger(api, complaints)
-        builder = api.Builder(logger)
+        ear = logger(api, complaints)
+        builder = api.Builder(ear)
         network = builder.create_network(_flags(api))
-        parser = api.OnnxParser(network, logger)
+        parser = api.OnnxParser(network, ear)
         if not parser.parse(model):
             told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildFailed(f"TensorRT {self._trt.version} cannot read the model: {_joined(told or complaints)}")
