@@ -1,11 +1,12 @@
 """One prepared model in, one serialized TensorRT engine out: the same calls for TensorRT 10.3 to 11.
 
 Runs in a process of its own (see `child`), for a build can be killed for memory. What only some versions
-have is asked for with hasattr.
+have is asked for by version or not at all.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from engines.key import Options
 from engines.progress import Estimate, Progress
 from engines.trt import TensorRT, logger
 
+log = logging.getLogger(__name__)
+
 BYTES_PER_MB = 1 << 20
+TYPED_WELL = (10, 12)  # the first TensorRT whose strong typing NVIDIA calls complete
 REASONS = 3  # of TensorRT's complaints, shown in an error
 
 OnProgress = Callable[[Progress], None]
@@ -37,19 +41,35 @@ class Builder:
     def build(self, model: bytes, precision: str, options: Options, timing: bytes = b"") -> tuple[bytes, bytes]:
         """The engine of a prepared model, and the timing cache grown by it.
 
+        Typed strongly; where that fails and TensorRT is older than it was made for, typed weakly, with FP16 allowed.
         Raises `BuildFailed` with TensorRT's reason, and `Cancelled`.
         """
+        try:
+            return self._attempt(model, precision, options, timing, strong=True)
+        except Cancelled:
+            raise
+        except BuildFailed as failure:
+            if not _has_weak_typing(self._trt):
+                raise
+            log.warning("%s; once more, typed weakly", failure)
+        return self._attempt(model, precision, options, timing, strong=False)
+
+    def _attempt(
+        self, model: bytes, precision: str, options: Options, timing: bytes, *, strong: bool
+    ) -> tuple[bytes, bytes]:
         api = self._trt.api
         complaints: list[str] = []
         ear = logger(api, complaints)
         builder = api.Builder(ear)
-        network = builder.create_network(_flags(api))
+        network = builder.create_network(1 << int(api.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if strong else 0)
         parser = api.OnnxParser(network, ear)
         if not parser.parse(model):
             told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildFailed(f"TensorRT {self._trt.version} cannot read the model: {_joined(told or complaints)}")
         config = builder.create_builder_config()
-        self._configure(builder, config, network, precision, options)
+        self._configure(builder, config, network, options)
+        if precision == "fp16" and not strong:
+            config.set_flag(api.BuilderFlag.FP16)
         cache = self._with_timings(config, timing)
         config.progress_monitor = _monitor(api, Estimate(self._usual_s), self._on_progress, self._stop)
         plan = builder.build_serialized_network(network, config)
@@ -59,13 +79,11 @@ class Builder:
             raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_joined(complaints)}")
         return bytes(plan), bytes(cache.serialize()) if cache is not None else b""
 
-    def _configure(self, builder: Any, config: Any, network: Any, precision: str, options: Options) -> None:
+    def _configure(self, builder: Any, config: Any, network: Any, options: Options) -> None:
         api = self._trt.api
         config.builder_optimization_level = options.level
         config.max_aux_streams = 0  # one stream: least memory, and simple to capture in a CUDA graph
         config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MB)
-        if _typed_weakly(api) and precision == "fp16":
-            config.set_flag(api.BuilderFlag.FP16)
         for least, best, most in options.profiles:
             profile = builder.create_optimization_profile()
             for i in range(network.num_inputs):
@@ -83,14 +101,9 @@ class Builder:
         return config.get_timing_cache()
 
 
-def _flags(api: Any) -> int:
-    """By symbol: the numbers changed between TensorRT 10 and 11."""
-    flags = api.NetworkDefinitionCreationFlag
-    return 1 << int(flags.STRONGLY_TYPED) if hasattr(flags, "STRONGLY_TYPED") else 1 << int(flags.EXPLICIT_BATCH)
-
-
-def _typed_weakly(api: Any) -> bool:
-    return not hasattr(api.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+def _has_weak_typing(trt: TensorRT) -> bool:
+    """Strong typing is there since 10.0 and complete since 10.12; 11 knows nothing else."""
+    return trt.flavour == "tensorrt" and tuple(map(int, trt.version.split(".")[:2])) < TYPED_WELL
 
 
 def _monitor(api: Any, estimate: Estimate, on_progress: OnProgress, stop: threading.Event) -> Any:
