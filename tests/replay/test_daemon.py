@@ -104,7 +104,8 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     """A file for `--config`: one camera that plays for ever."""
     path = tmp_path / "edged.toml"
     path.write_text(
-        f'[device]\nid = "box"\nstate = "{tmp_path}"\n[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\nprotocol = "3.1.1"\n'
+        f'[device]\nid = "box"\nstate = "{tmp_path}"\n'
+        f'[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\nprotocol = "3.1.1"\n'
         f'[cameras.barn]\nsource = "{video(tmp_path / "clip.mp4")}"\nloop = true\n'
     )
     return path
