@@ -26,10 +26,10 @@ SITE = "site42"
 OPERATOR = {"operator": "operator"}
 LEAD_S = 1.0  # from the order to publish until it begins
 SETTLE_S = 3.0  # most, for what is on its way
-HEAD = (
-    "| boxes | through | messages/s | lost: poses, states | p50 ms | p99 ms | max ms | site broker | central | reader "
-    "| a box | all back |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
-)
+HEAD = """\
+| boxes | through | messages/s | lost: poses, states | p50, p99, max ms: poses | states | site | central | reader \
+| a box | others | all back |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Figures:
     sent: Sequence[Sent]
     arrivals: dict[str, Arrivals]
     shares: Sequence[float]  # of a core: site broker, central broker, reader
+    busy: float  # of a core, by everything on this machine
     seconds: float
     back_s: float  # until all boxes were online again, once the site's broker was killed and back
 
@@ -94,19 +95,21 @@ def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: i
     for some in boxes:
         some.connected()
     start_s = time.monotonic() + LEAD_S
-    processes = [psutil.Process(pid) for pid in (site.pid, central.pid if central else site.pid, reader.pid)]
-    before_s = [_cpu_s(process) for process in processes]
     for some in boxes:
         some.publish(start_s)
+    processes = [psutil.Process(pid) for pid in (site.pid, central.pid if central else site.pid, reader.pid)]
+    time.sleep(start_s - time.monotonic())
+    before_s, before_busy_s = [_cpu_s(process) for process in processes], _busy_s()
     sent = [some.sent() for some in boxes]
     took_s = time.monotonic() - start_s
     shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
+    busy = (_busy_s() - before_busy_s) / took_s
     arrivals = _settled(reader, in_s(start_s), sum(sum(some.posted.values()) for some in sent))
     back_s = _storm(site, boxes)
     for some in boxes:
         some.close()
     reader.close()
-    return Figures(sent=sent, arrivals=arrivals, shares=shares, seconds=args.seconds, back_s=back_s)
+    return Figures(sent=sent, arrivals=arrivals, shares=shares, busy=busy, seconds=args.seconds, back_s=back_s)
 
 
 def _settled(reader: Reader, since_ns: int, posted: int) -> dict[str, Arrivals]:
@@ -146,19 +149,30 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait)
+
+
 def row(count: int, through: str, figures: Figures) -> str:
     posted = {kind: sum(sent.posted[kind] for sent in figures.sent) for kind in figures.sent[0].posted}
     arrived = {kind: figures.arrivals[kind].count if kind in figures.arrivals else 0 for kind in posted}
     lost = ", ".join(f"{posted[kind] - arrived[kind]} of {posted[kind]}" for kind in posted)
-    p50, p99, worst = np.percentile(np.concatenate([a.late_ms for a in figures.arrivals.values()]), [50, 99, 100])
+    late = " | ".join(_late(figures.arrivals[kind]) if arrived[kind] else "" for kind in posted)
     rate = sum(posted.values()) / (figures.seconds + max(sent.late_s for sent in figures.sent))
     site, central, reader = (f"{share:.1%}" for share in figures.shares)
-    box = sum(sent.cpu_s for sent in figures.sent) / count / figures.seconds
+    boxes = sum(sent.cpu_s for sent in figures.sent) / figures.seconds
+    ours = boxes + figures.shares[0] + figures.shares[2] + (figures.shares[1] if through == "bridge" else 0)
     return (
-        f"| {count} | {through} | {rate:.0f} | {lost} | {p50:.1f} | {p99:.1f} | {worst:.0f} "
-        f"| {site} | {central if through == 'bridge' else ''} | {reader} | {box:.2%} "
-        f"| {figures.back_s:.1f} s |"
+        f"| {count} | {through} | {rate:.0f} | {lost} | {late} "
+        f"| {site} | {central if through == 'bridge' else ''} | {reader} | {boxes / count:.2%} "
+        f"| {figures.busy - ours:.0%} | {figures.back_s:.1f} s |"
     )
+
+
+def _late(arrivals: Arrivals) -> str:
+    p50, p99, worst = np.percentile(arrivals.late_ms, [50, 99, 100])
+    return f"{p50:.1f}, {p99:.1f}, {worst:.0f}"
 
 
 if __name__ == "__main__":

@@ -119,10 +119,10 @@ def _publish(buses: Sequence[MqttBus], stamps: Stamps, load: Load, start_s: floa
     posted: dict[Kind, int] = {"poses": 0, "state": 0}
     for turn in range(round(load.rate_hz * load.seconds) * len(buses)):
         time.sleep(max(0.0, start_s + turn / (load.rate_hz * len(buses)) - time.monotonic()))
-        number = turn // len(buses)
-        kind: Kind = "state" if number % EVERY == EVERY - 1 else "poses"
+        number, box = divmod(turn, len(buses))
+        kind: Kind = "state" if (number + box) % EVERY == EVERY - 1 else "poses"  # not all boxes at once
         body = {"sent_ns": time.monotonic_ns(), "n": number, **bodies[kind]}
-        buses[turn % len(buses)].publish(channels[kind], body)
+        buses[box].publish(channels[kind], body)
         posted[kind] += 1
     return posted
 

@@ -69,7 +69,7 @@ class Broker:
         file = self.folder / "mosquitto.conf"
         file.write_text(here + conf + self._more)
         with (self.folder / "mosquitto.log").open("ab") as out:
-            self._process = subprocess.Popen([_binary("mosquitto"), "-v", "-c", file], stdout=out, stderr=out)
+            self._process = subprocess.Popen([_binary("mosquitto"), "-c", file], stdout=out, stderr=out)
         _wait_for(self.people_port)
 
     def reload(self) -> None:
