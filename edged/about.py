@@ -5,13 +5,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged import __version__, config
 from edged.alerts import RULES
 from edged.config import Config
 from edged.discovery import Appliance
+from edged.smithy import Work
+
+if TYPE_CHECKING:
+    from edged.adapters.planes import Engines
 
 LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
 
@@ -28,6 +33,19 @@ def about(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
         "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
         "models": models,
         "cameras": {name: _camera(camera) for name, camera in settings.in_use.items()},
+    }
+
+
+def serving(models: config.Models, engines: Engines, works: Mapping[str, Work]) -> dict[str, Any]:
+    """Which models are in use, what runs them, and where engines in the making stand."""
+    return {
+        "plane": "cpu",
+        "detector": models.detector,
+        "pose": dict(models.pose),
+        "serving": engines.serving,
+        "served": engines.served,
+        "missing": engines.reasons,
+        "engines": {name: asdict(work) for name, work in works.items()},
     }
 
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from edged import config
 from edged.channel import CameraState, Channel, Desk, Reader
@@ -24,6 +25,15 @@ __all__ = ["CameraState", "Intake", "Ledger"]
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Frames of all cameras, and rounds of the thread that minds them; to be compared with an earlier one."""
+
+    worked: int  # processed or failed
+    dropped: int
+    rounds: int
 
 
 class Intake:
@@ -48,6 +58,7 @@ class Intake:
             for name, (settings, camera) in cameras.items()
         }
         self._turn = deque(self._channels.values())
+        self._rounds = 0
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="capture-watch", daemon=True)
 
@@ -68,6 +79,16 @@ class Intake:
     def states(self) -> dict[str, CameraState]:
         with self._desk.changed:
             return {name: channel.state for name, channel in self._channels.items()}
+
+    @property
+    def advance(self) -> Advance:
+        with self._desk.changed:
+            ledgers = [channel.ring.ledger for channel in self._channels.values()]
+        return Advance(
+            worked=sum(book.processed + book.failed for book in ledgers),
+            dropped=sum(book.dropped for book in ledgers),
+            rounds=self._rounds,
+        )
 
     def ledger(self, name: str) -> Ledger:
         with self._desk.changed:
@@ -173,3 +194,4 @@ class Intake:
                 for channel in self._channels.values():
                     channel.watch(now_ns)
             self._desk.tell()
+            self._rounds += 1

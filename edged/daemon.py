@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any
 
 from edged import config, loop, message, topics
-from edged.about import about, appliance
+from edged.about import about, appliance, serving
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
 from edged.adapters.draw import annotate
 from edged.adapters.foundry import runner, smithy_of
 from edged.adapters.mqtt_link import tls_context
+from edged.adapters.notify import Notify
 from edged.adapters.picture_out import jpeg
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
@@ -44,6 +45,8 @@ from edged.ports import Camera
 from edged.reload import Plan, planned
 from edged.report import Reporter
 from edged.scenes import Glance, Scenes
+from edged.smithy import Work
+from edged.vigil import Keeper, Look, Vigil
 from engines.card import Card
 from engines.errors import EngineError
 from engines.foundry import Job
@@ -53,7 +56,9 @@ log = logging.getLogger(__name__)
 
 JOIN_S = 1.0
 ADOPT_S = 10.0  # for a change to begin; a frame is never that long
+LONG_S = 120.0  # for models to be loaded
 LONGEST = 4000  # characters of what is wrong with a configuration
+NOBODY = Notify()
 OF_CAMERA = (topics.CAMERA_STATUS, topics.STATE, topics.DAILY)  # what a broker keeps of a camera that is gone
 
 Reread = Callable[[], Config]  # the configuration as it now stands; raises ConfigError
@@ -116,10 +121,10 @@ class Daemon:
         if self._smithy is not None:
             self._smithy.start()
 
-    def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = ()) -> None:
-        """Until `stop`, until every source has ended, or until there is a successor."""
+    def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
+        """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
         all_sinks = (self._reporter.result, self._deeds.stills.sink, *sinks)
-        loop.run(self._intake, self._pipelines, all_sinks, stop, self._between)
+        loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, Vigil(keeper, self._look)))
 
     def reload(self) -> None:
         """Have the configuration read again, as if commanded. Signal handlers may call it."""
@@ -152,9 +157,12 @@ class Daemon:
         self._closing.set()
         self._pulse.join(JOIN_S)
 
-    def _between(self) -> bool:
+    def _between(self, vigil: Vigil) -> bool:
         """Two frames, on the compute thread."""
-        self._errands.run()
+        if self._errands.waiting:
+            with vigil.long("taking up a change", LONG_S):
+                self._errands.run()
+        vigil.beat()
         return self.successor is not None
 
     def _reload(self, _: Reload) -> Done:
@@ -322,18 +330,19 @@ class Daemon:
                 return
             stopped = self._closing.wait(self.settings.publish.health_s)
 
+    def _look(self) -> Look:
+        """For who keeps watch, on the compute thread."""
+        intake, told = self._intake, self._pulse.is_alive()
+        return Look(
+            advance=intake.advance, told=told, states=intake.states, connected=self._bus.connected, works=self._works
+        )
+
+    @property
+    def _works(self) -> Mapping[str, Work]:
+        return {} if self._smithy is None else self._smithy.works
+
     def _models(self) -> dict[str, Any]:
-        models, engines = self.settings.models, self.engines
-        works = {} if self._smithy is None else self._smithy.works
-        return {
-            "plane": "cpu",
-            "detector": models.detector,
-            "pose": dict(models.pose),
-            "serving": engines.serving,
-            "served": engines.served,
-            "missing": engines.reasons,
-            "engines": {name: asdict(work) for name, work in works.items()},
-        }
+        return serving(self.settings.models, self.engines, self._works)
 
     def _info(self) -> Mapping[str, Any]:
         models = {**self._models(), "classes": list(self.engines.detect.classes)}

@@ -32,6 +32,10 @@ class Errands:
                 raise Declined("daemon", got=got, wanted="some", do="send it again; see the log of the box") from None
             return answer.result()
 
+    @property
+    def waiting(self) -> bool:
+        return not self._waiting.empty()
+
     def run(self) -> None:
         """Everything that waits. On the compute thread."""
         while True:

@@ -5,6 +5,8 @@ Inside, time is monotonic nanoseconds; wall time is added once, where a message 
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+US_PER_S = 1_000_000
 MS_PER_S = 1_000
 S_PER_MIN = 60
 MS_PER_DAY = 86_400_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edged.adapters.notify import Notify
     from edged.adapters.recorder import Recorder
     from edged.config import Config
     from edged.daemon import Daemon
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 VERB = "run"
 SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
+LOAD_S = 300.0  # for models to be loaded, from the slowest card
 SOURCE_NAME = "camera"  # what a camera given by --source is called
 
 
@@ -46,6 +49,7 @@ def seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
+    from edged.adapters import notify  # noqa: PLC0415
     from edged.adapters.terminal import LogLines  # noqa: PLC0415
     from edged.configfile import load_consistent  # noqa: PLC0415
     from edged.logs import Recent, set_up  # noqa: PLC0415
@@ -60,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             return _as_told(args, load_consistent(args.config), trial)
 
         stop = threading.Event()
-        lives = Lives(args, read, recent, stop)
+        lives = Lives(args, read, recent, stop, notify.from_environment(os.environ))
         stack.enter_context(_signals(stop, lives.reload, args.seconds))
         return lives.run(_as_told(args, first, trial))
 
@@ -69,12 +73,18 @@ class Lives:
     """The daemon and, after a reload that changes everything, the one that takes its place."""
 
     def __init__(
-        self, args: argparse.Namespace, read: Callable[[], Config], recent: Recent, stop: threading.Event
+        self,
+        args: argparse.Namespace,
+        read: Callable[[], Config],
+        recent: Recent,
+        stop: threading.Event,
+        keeper: Notify,
     ) -> None:
         self._args = args
         self._read = read
         self._recent = recent
         self._stop = stop
+        self._keeper = keeper
         self._now: Daemon | None = None
 
     def reload(self) -> None:
@@ -102,18 +112,32 @@ class Lives:
 
     def _live(self, settings: Config) -> Config | int:
         """One daemon from start to end: its successor, or the exit code."""
+        with ExitStack() as stack:
+            made = self._now = self._started(stack, settings)
+            stack.callback(self._ending, made)
+            self._keeper.ready()
+            made.run(self._stop, self._watched(stack, settings, made), self._keeper)
+            lost = self._recorded(settings) and made.views()[SOURCE_NAME].state.phase == "lost"
+        return int(lost) if made.successor is None else made.successor
+
+    def _started(self, stack: ExitStack, settings: Config) -> Daemon:
         from edged.daemon import daemon  # noqa: PLC0415
 
-        drawn = self._args.save_video is not None
-        recorded = self._args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
-        with ExitStack() as stack:
-            made = stack.enter_context(
-                daemon(settings, display=drawn, retry=not recorded, read=self._read, recent=self._recent)
+        drawn, retry = self._args.save_video is not None, not self._recorded(settings)
+        with self._keeper.patience("loading models", LOAD_S):
+            return stack.enter_context(
+                daemon(settings, display=drawn, retry=retry, read=self._read, recent=self._recent)
             )
-            self._now = made
-            made.run(self._stop, self._watched(stack, settings, made))
-            lost = recorded and made.views()[SOURCE_NAME].state.phase == "lost"
-        return int(lost) if made.successor is None else made.successor
+
+    def _ending(self, made: Daemon) -> None:
+        """Before anything is closed."""
+        if made.successor is None:
+            self._keeper.stopping()
+        else:
+            self._keeper.reloading()
+
+    def _recorded(self, settings: Config) -> bool:
+        return self._args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
 
     def _watched(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
         """What a person sees of it: a video, a table, or nothing."""
