@@ -1,9 +1,8 @@
-"""Where log lines go: the journal understands a priority in front, people a time."""
+"""How log lines look: with a priority in front for the journal, with a time for people."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from contextlib import nullcontext
 
@@ -38,8 +37,7 @@ class Recent(logging.Handler):
 
 
 def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent: Recent | None = None) -> None:
-    """Send everything to `handler`, in the form its reader wants, and to `recent`."""
-    in_journal = "JOURNAL_STREAM" in os.environ
-    people = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JournalFormatter("%(message)s") if in_journal else people)
+    """Send everything to `handler`, which is read by people unless it has a form of its own, and to `recent`."""
+    if handler.formatter is None:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler, *([recent] if recent else [])], force=True)

@@ -50,12 +50,13 @@ def seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     from edged.adapters import notify  # noqa: PLC0415
+    from edged.adapters.journal import journal  # noqa: PLC0415
     from edged.adapters.terminal import LogLines  # noqa: PLC0415
     from edged.configfile import load_consistent  # noqa: PLC0415
     from edged.logs import Recent, set_up  # noqa: PLC0415
 
     recent = Recent()
-    set_up(LogLines(), recent=recent)
+    set_up(journal(os.environ, LogLines()) or LogLines(), recent=recent)
     first = load_consistent(args.config)
     with ExitStack() as stack:
         trial = _trial(stack, first) if args.embedded_broker else {}

@@ -34,15 +34,15 @@ def test_every_line_of_a_record_has_its_priority() -> None:
     assert JournalFormatter("%(message)s").format(record(logging.ERROR, "one\ntwo")) == "<3>one\n<3>two"
 
 
-def test_under_systemd_lines_are_for_the_journal(monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
-    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    set_up(logging.StreamHandler(said))
+def test_a_handler_with_a_form_of_its_own_keeps_it(said: io.StringIO) -> None:
+    handler = logging.StreamHandler(said)
+    handler.setFormatter(JournalFormatter("%(message)s"))
+    set_up(handler)
     logging.getLogger("edged").warning("camera %s: lost", "barn")
     assert said.getvalue() == "<4>camera barn: lost\n"
 
 
-def test_people_see_the_time_and_nothing_below_the_level(monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
-    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+def test_people_see_the_time_and_nothing_below_the_level(said: io.StringIO) -> None:
     set_up(logging.StreamHandler(said), logging.WARNING)
     logging.getLogger("edged").info("not this")
     logging.getLogger("edged").warning("this")
