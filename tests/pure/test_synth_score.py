@@ -19,7 +19,7 @@ def person(x: float = 0, *, visible: float = 1.0, v: int = 2) -> dict[str, Any]:
 
 def said(x: float = 0, *, off_px: float = 0.0) -> dict[str, Any]:
     points = [[x + 20 + off_px, 5.0 * k, 0.9] for k in range(POINTS)]
-    return {"class": "person", "box": [x, 0, 40, 100], "keypoints": points}
+    return {"class": "person", "box": [x, 0, x + 40, 100], "keypoints": points}
 
 
 def scored(truths: list[dict[str, Any]], subjects: list[dict[str, Any]]) -> Any:

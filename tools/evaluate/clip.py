@@ -95,9 +95,8 @@ def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) ->
 
 
 def _iou(truth: dict[str, Any], said: dict[str, Any]) -> float:
-    """A truth's box has two corners, a message's a corner, width and height."""
-    a, (x, y, w, h) = np.array(truth["box"]), said["box"]
-    b = np.array([x, y, x + w, y + h])
+    """Of x0 y0 x1 y1, both."""
+    a, b = np.array(truth["box"]), np.array(said["box"])
     sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
     shared = float(sides.prod())
     return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
@@ -121,8 +120,8 @@ def _pck(pairs: Sequence[Pair], kind: str) -> dict[str, float]:
 
 
 def _points(pair: Pair, count: int) -> F64:
-    """(K, 2) what was found; NaN where nothing was."""
-    if pair.found is None:
+    """(K, 2) what was found; NaN where nothing was, or a box without a pose."""
+    if pair.found is None or not pair.found["keypoints"]:
         return np.full((count, 2), np.nan)
     return np.array([[np.nan if v is None else v for v in point[:2]] for point in pair.found["keypoints"]], np.float64)
 
