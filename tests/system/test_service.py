@@ -1,0 +1,134 @@
+"""The units on a real systemd: one throw-away boot of this machine's own files, many questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+from tests.replay.recorded import video
+
+NSPAWN = Path(__file__).parent / "nspawn"
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+LIMIT_S = 200
+EXPOSED = 30  # tenths; what systemd calls OK ends at 49
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What was written down in there; its console goes into the failure message."""
+    for tool in ("systemd-nspawn", "mosquitto_passwd", "setpriv"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is missing; run tests/system/setup.sh")
+    if os.geteuid() != 0:
+        pytest.skip("only root can boot a container")
+    out = tmp_path_factory.mktemp("service")
+    video(out / "clip.mp4", 20)
+    run = [str(NSPAWN / "boot.sh"), str(out), sys.executable, str(NSPAWN / "guest_service.py")]
+    console = subprocess.run(run, capture_output=True, text=True, check=False, timeout=LIMIT_S, errors="replace")
+    result = out / "found.json"
+    written = json.loads(result.read_text()) if result.exists() else {}
+    if console.returncode:
+        journal = "\n".join(written.get("journal", [])[-40:])
+        pytest.fail(f"the scenario was not gone through\n{console.stdout[-3000:]}{console.stderr[-1000:]}\n{journal}")
+    answers: dict[str, Any] = written
+    return answers
+
+
+def test_ready_means_that_it_runs_and_the_status_says_how_it_stands(found: dict[str, Any]) -> None:
+    assert found["begun"]["code"] == 0
+    assert found["begun"]["status"].startswith("1 of 2 cameras online; yard lost: rtsp://127.0.0.1:9/gone: ")
+    assert found["begun"]["status"].endswith("; broker connected")
+
+
+def test_it_runs_as_a_user_of_its_own_who_may_see_cameras_and_the_gpu(found: dict[str, Any]) -> None:
+    assert found["begun"]["user"] == "edged"
+    assert found["begun"]["groups"] == ["edged", "render", "video"]
+
+
+def test_a_password_comes_by_credential_and_root_alone_can_read_it(found: dict[str, Any]) -> None:
+    assert found["begun"]["credentials"] == ["0o700", "0o600"]
+    assert not found["begun"]["password_in_settings"]
+
+
+def test_the_journal_can_be_asked_about_one_camera(found: dict[str, Any]) -> None:
+    assert [line.split(": ")[0] for line in found["begun"]["of_yard"]] == ["camera yard"]
+
+
+def test_a_reload_takes_a_right_configuration_and_refuses_a_wrong_one_to_who_asks(found: dict[str, Any]) -> None:
+    assert (found["reloaded"]["good"], found["reloaded"]["bad"]) == (0, 1)
+    assert "/etc/edged/conf.d/90-local.toml:1 publish.health_s = -7: must be 1..3600 s; raise it" in found["journal"]
+    assert found["reloaded"]["same"]
+
+
+def test_a_change_of_everything_is_made_in_the_same_process(found: dict[str, Any]) -> None:
+    assert found["replaced"] == {"same": True, "restarts": "0"}
+
+
+def test_a_killed_daemon_comes_back(found: dict[str, Any]) -> None:
+    assert found["killed"] == {"restarts": "1"}
+
+
+def test_a_loop_that_hangs_is_ended_by_the_watchdog_and_the_journal_has_where(found: dict[str, Any]) -> None:
+    journal = found["journal"]
+    assert found["wedged"] == {"restarts": "2"}
+    assert "edged.service: Failed with result 'watchdog'." in journal
+    assert any("sitecustomize.py" in line and "in hang" in line for line in journal)
+
+
+def test_a_box_whose_cameras_are_all_lost_is_left_alone_by_the_watchdog(found: dict[str, Any]) -> None:
+    assert found["without_cameras"]["same"]
+    assert found["without_cameras"]["status"].startswith("0 of 1 cameras online; yard lost: ")
+
+
+def test_argus_is_restarted_when_the_daemon_asks(found: dict[str, Any]) -> None:
+    assert found["argus"] == {"asked_still": False}
+
+
+def test_stopping_is_orderly_and_leaves_nothing_in_run(found: dict[str, Any]) -> None:
+    stopped = found["stopped"]
+    assert (stopped["code"], stopped["result"], stopped["rest"]) == (0, "success", False)
+    assert stopped["took_s"] < 5  # 2 s are promised; test machines are busy
+
+
+def test_a_daemon_that_cannot_start_rests_and_is_tried_again_until_it_can(found: dict[str, Any]) -> None:
+    assert found["given_up"]["code"] == "2"
+    assert found["given_up"]["rests"] == "active"
+    assert found["given_up"]["tries"] >= 2
+
+
+@pytest.fixture
+def analyze() -> str:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is missing (apt-get install systemd)")
+    return tool
+
+
+def test_the_service_is_as_closed_as_cuda_lets_it_be(analyze: str) -> None:
+    asked = [
+        analyze,
+        "security",
+        "--offline=true",
+        f"--threshold={EXPOSED}",
+        "--no-pager",
+        str(UNITS / "edged.service"),
+    ]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_systemd_understands_every_line_of_every_unit(analyze: str) -> None:
+    units = [str(unit) for unit in UNITS.iterdir() if unit.suffix in (".service", ".timer", ".path")]
+    done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, check=False, timeout=60)
+    complaints = [line for line in done.stderr.splitlines() if not line.endswith("No such file or directory")]
+    assert complaints == []  # but for what is not installed here
