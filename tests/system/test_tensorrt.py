@@ -1,0 +1,138 @@
+"""Real TensorRT: every model that is here is prepared, parsed, typed and built, on a machine without a GPU."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.errors import BuildFailed, Cancelled, NoTensorRT
+from engines.trt import find
+
+try:
+    find("tensorrt-rtx")
+except NoTensorRT as absent:
+    pytest.skip(str(absent), allow_module_level=True)
+
+from edged.adapters.foundry import foundry_of
+from engines.catalogue import load
+from engines.forge import explained
+from engines.foundry import Foundry, Job
+from engines.plans import ATTEMPTS
+from engines.store import Store
+
+CARDS = load(None)
+BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
+KILLS = int(os.environ.get("EDGED_KILLS", "12"))  # 200 for the long run
+LIMIT_S = 120
+
+
+def never(progress: Any) -> None:
+    """Nobody watches."""
+
+
+def job_of(foundry: Foundry, name: str, folder: Path, **options: Any) -> Job:
+    card = CARDS[name]
+    return foundry.job(card, Store(folder).path(card), **{"level": 3, "workspace_mb": 512, **options})
+
+
+@pytest.fixture
+def foundry(tmp_path: Path) -> Foundry:
+    return foundry_of(tmp_path, "tensorrt-rtx")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_is_built_and_its_fp16_is_as_good_as_its_fp32(
+    foundry: Foundry, tmp_path: Path, name: str, precision: str
+) -> None:
+    shares: list[float] = []
+    job = job_of(foundry, name, tmp_path, precision=precision)
+    plan = foundry.build(job, lambda progress: shares.append(progress.share), threading.Event())
+    assert len(plan.read()) > 1_000_000
+    assert shares == sorted(shares)
+    assert (plan.proved, foundry.plans.current(name)) == (False, None)
+    assert "nothing here can run" in foundry.usable(job)[1]
+
+
+def test_a_changed_tensorrt_is_explained_and_built_again(foundry: Foundry, tmp_path: Path) -> None:
+    job = job_of(foundry, "det-person-horse", tmp_path)
+    foundry.build(job, never, threading.Event())
+    newer = replace(job, key=replace(job.key, tensorrt="99.0", gpu="Thor"))
+    assert [text.split(":")[0] for text in foundry.explain(newer)] == ["tensorrt", "gpu"]
+    assert foundry.usable(newer)[0] is None
+    foundry.build(newer, never, threading.Event())
+    assert len(foundry.plans.plans("det-person-horse")) == 2
+
+
+def test_one_changed_byte_is_found_and_put_aside(foundry: Foundry, tmp_path: Path) -> None:
+    job = job_of(foundry, "det-person-horse", tmp_path)
+    file = foundry.build(job, never, threading.Event()).folder / "engine.plan"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert "not the ones stored" in foundry.usable(job)[1]
+    assert foundry.plans.find("det-person-horse", job.key) is None
+
+
+def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: Foundry, tmp_path: Path) -> None:
+    stop = threading.Event()
+    job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
+    with pytest.raises(Cancelled):
+        foundry.build(job, lambda progress: stop.set(), stop)
+    assert foundry.plans.attempts("rtmpose-t-lsp14", job.key) == 0
+
+
+def test_too_little_memory_is_named_with_what_helps_and_attempts_end(tmp_path: Path) -> None:
+    foundry = foundry_of(tmp_path, "tensorrt-rtx", memory_mb=700)
+    job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
+    for _ in range(ATTEMPTS):
+        with pytest.raises(BuildFailed, match=r"ran out of memory.*add swap, or lower engines\.workspace_mb"):
+            foundry.build(job, never, threading.Event())
+    with pytest.raises(BuildFailed, match=f"{ATTEMPTS} attempts failed"):
+        foundry.build(job, never, threading.Event())
+
+
+def test_a_child_that_the_kernel_killed_is_explained() -> None:
+    assert "killed, most likely by the kernel for memory; 123 MB were free" in explained(-signal.SIGKILL, [], 123)
+
+
+def command(store: Path) -> list[str]:
+    names = ["det-person-horse"]
+    options = ["--store", str(store), "--tensorrt", "tensorrt-rtx"]
+    return [sys.executable, "-m", "edged", "engines", "build", *names, *options]
+
+
+def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: Foundry, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    job = job_of(foundry, "det-person-horse", tmp_path)
+    for _ in range(KILLS):
+        build = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.2, 4))
+        build.kill()
+        build.wait()
+        foundry.plans.forget("det-person-horse", job.key)  # it was the test's doing
+        assert all(made.read() for made in foundry.plans.plans("det-person-horse")), "whole, or not there at all"
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    plan = foundry.plans.find("det-person-horse", job.key)
+    assert plan is not None
+    assert plan.read()
+
+
+def test_a_person_who_ends_the_command_leaves_nothing_half_made(foundry: Foundry, tmp_path: Path) -> None:
+    build = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    build.terminate()
+    _, said = build.communicate(timeout=LIMIT_S)
+    assert build.returncode in (0, 1), said
+    assert all(plan.read() for plan in foundry.plans.plans("det-person-horse"))
