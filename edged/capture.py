@@ -141,7 +141,7 @@ class Intake:
                     channel.ring.settle(processed=processed)
                     self._desk.changed.notify_all()
 
-    def close(self, limit_s: float = 2.0) -> None:
+    def close(self, limit_s: float = 0.8) -> None:
         """Stop every camera within the limit; say which would not. Waits for a lease that is out elsewhere."""
         end_s = time.monotonic() + limit_s
         self._stop.set()

@@ -21,7 +21,7 @@ from engines.progress import Progress
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 1.5
+JOIN_S = 0.3  # for the build to be told; its process may take longer to end
 STEP = 0.1  # of a build, between two lines of the log
 
 Phase = Literal["waiting", "preparing", "building", "ready", "unproved", "failed"]
@@ -56,6 +56,7 @@ class Smithy:
         self._level = level
         self._workspace_mb = workspace_mb
         self.works: dict[str, Work] = {name: Work(phase="waiting") for name in files}
+        self._under_way: Job | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="smithy", daemon=True)
 
@@ -63,10 +64,12 @@ class Smithy:
         self._thread.start()
 
     def close(self) -> None:
-        """A build under way is ended; what it had done is in the timing cache."""
+        """A build under way is ended, and not counted as an attempt; what it had done is in the timing cache."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(JOIN_S)
+        if job := self._under_way:
+            self._foundry.plans.forget(job.card.name, job.key)
 
     @property
     def busy(self) -> bool:
@@ -111,7 +114,11 @@ class Smithy:
                 said = progress.share
                 log.info("engine of %s: %.0f %%%s", name, 100 * said, _left(progress.left_s))
 
-        self._foundry.build(job, at, self._stop)
+        self._under_way = job
+        try:
+            self._foundry.build(job, at, self._stop)
+        finally:
+            self._under_way = None
 
 
 def _left(left_s: float | None) -> str:

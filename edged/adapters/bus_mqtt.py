@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.5  # at close, for what waits, and as long again for `stopped`
 CLOSE_S = 2.0  # longest wait for the connection at close, both included
+LEAVE_S = 0.3  # the same where there is no connection
 AWAY_S = 3.0  # longest wait for a broker that is away: looking for it costs one packet, and it is to be found in 5 s
 STABLE_S = 30.0  # a connection that lived so long starts the waits small again
 IDLE_S = 1.0  # between looks at the keep-alive
@@ -125,7 +126,7 @@ class MqttBus:
         self._closing.set()
         self._stirred.set()
         self._wake_up()
-        self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_S if self.connected else LEAVE_S)
         self._outbox.close()
         self._keep.close()
         if self._thread.is_alive():

@@ -26,9 +26,14 @@ class Script:
     def __init__(self, there: tuple[str, ...] = (), builds: dict[str, Exception | None] | None = None) -> None:
         self.there = set(there)
         self.builds = builds or {}
-        self.plans = SimpleNamespace(find=lambda name, key: name in self.there or None)
+        self.forgotten: list[str] = []
+        self.plans = SimpleNamespace(
+            find=lambda name, key: name in self.there or None, forget=lambda name, key: self.forgotten.append(name)
+        )
+        self.hurries = True  # ends soon after it was told to
         self.proves = True
         self.under_way = threading.Event()
+        self.hung = threading.Event()
 
     def job(self, card: Card, file: Path, **_: int) -> Any:
         return SimpleNamespace(card=card, key=KEY)
@@ -43,6 +48,7 @@ class Script:
         if isinstance(end, Cancelled):
             self.under_way.set()
             stop.wait(10)
+            self.hung.wait(0 if self.hurries else 10)
         if end is not None:
             raise end
         self.there.add(job.card.name)
@@ -99,3 +105,22 @@ def test_closing_ends_a_build_and_begins_no_other() -> None:
     assert made.works[NAMES[0]] == Work(phase="building", share=0.5, left_s=7.0, key="abc")
     made.close()
     assert (made._thread.is_alive(), ready, made.works[NAMES[1]].phase) == (False, [], "waiting")
+
+
+def test_a_build_that_outlives_the_daemon_is_not_counted_against_the_model() -> None:
+    script = Script(builds={NAMES[0]: Cancelled("told to")})
+    script.hurries = False
+    made, _ = smithy(script)
+    made.start()
+    assert script.under_way.wait(10)
+    made.close()
+    assert (made._thread.is_alive(), script.forgotten) == (True, [NAMES[0]])
+    script.hung.set()
+    made._thread.join(10)
+
+
+def test_closing_forgets_no_failure_of_before() -> None:
+    script = Script(builds=dict.fromkeys(NAMES, BuildFailed("no memory")))
+    made, _ = worked(script)
+    made.close()
+    assert script.forgotten == []
