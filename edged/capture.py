@@ -28,12 +28,15 @@ WATCH_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """Frames of all cameras, and rounds of the thread that minds them; to be compared with an earlier one."""
+class Standing:
+    """All cameras at one instant; the counts are to be compared with earlier ones."""
 
-    worked: int  # processed or failed
+    worked: int  # frames processed or failed
     dropped: int
-    rounds: int
+    rounds: int  # of the thread that minds the cameras
+    states: dict[str, CameraState]
+    away: dict[str, config.Camera]  # those that give nothing, and are to
+    well: dict[str, config.Camera]
 
 
 class Intake:
@@ -81,13 +84,18 @@ class Intake:
             return {name: channel.state for name, channel in self._channels.items()}
 
     @property
-    def advance(self) -> Advance:
+    def standing(self) -> Standing:
         with self._desk.changed:
-            ledgers = [channel.ring.ledger for channel in self._channels.values()]
-        return Advance(
+            channels = dict(self._channels)
+            ledgers = [channel.ring.ledger for channel in channels.values()]
+            states = {name: channel.state for name, channel in channels.items()}
+        return Standing(
             worked=sum(book.processed + book.failed for book in ledgers),
             dropped=sum(book.dropped for book in ledgers),
             rounds=self._rounds,
+            states=states,
+            away={name: channels[name].settings for name in states if states[name].phase in ("connecting", "lost")},
+            well={name: channels[name].settings for name in states if states[name].phase == "online"},
         )
 
     def ledger(self, name: str) -> Ledger:

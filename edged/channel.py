@@ -97,7 +97,7 @@ class Channel:
         self.ring = Ring(name)
         self.patient = _patient(settings)
         self.state = CameraState(camera=name, phase="connecting", reason="", since_ns=desk.clock())
-        self._settings = settings
+        self.settings = settings
         self._retry = retry
         self._backoff = Backoff(settings.retry_max_s)
         self._reader: Reader | None = None
@@ -124,7 +124,7 @@ class Channel:
 
     def change(self, settings: config.Camera, camera: Camera) -> None:
         """Another camera under this name, or the same opened in another way. The ledger goes on."""
-        self.camera, self._settings = camera, settings
+        self.camera, self.settings = camera, settings
         self.patient = _patient(settings)
         self._backoff = Backoff(settings.retry_max_s)
         self.ring.drop()
@@ -181,7 +181,7 @@ class Channel:
             self._replace(0.0)
         elif reader.busy_since_ns is not None:
             online = self.state.phase == "online"
-            limit_s = self._settings.stall_timeout_s if online else self._settings.open_timeout_s
+            limit_s = self.settings.stall_timeout_s if online else self.settings.open_timeout_s
             if now_ns - reader.busy_since_ns > ns(limit_s):
                 self._leave_behind(f"no {'' if online else 'first '}frame for {limit_s:g} s")
 

@@ -23,6 +23,7 @@ from edged.adapters.picture_out import jpeg
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
+from edged.adapters.v4l2_device import usb_port
 from edged.announce import Announcer
 from edged.capture import Intake
 from edged.channel import CameraState
@@ -44,6 +45,7 @@ from edged.pipeline import Pipeline
 from edged.ports import Camera
 from edged.reload import Plan, planned
 from edged.report import Reporter
+from edged.rescue import Rescue
 from edged.scenes import Glance, Scenes
 from edged.smithy import Work
 from edged.vigil import Keeper, Look, Vigil
@@ -124,7 +126,8 @@ class Daemon:
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
         """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
         all_sinks = (self._reporter.result, self._deeds.stills.sink, *sinks)
-        loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, Vigil(keeper, self._look)))
+        vigil = Vigil(keeper, self._look, Rescue(usb_port))
+        loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, vigil))
 
     def reload(self) -> None:
         """Have the configuration read again, as if commanded. Signal handlers may call it."""
@@ -176,7 +179,7 @@ class Daemon:
             log.warning("configuration: %s; the one before stays in effect", exc)
             do = "correct this and reload again; until then the one before stays in effect"
             raise Declined("configuration", got=str(exc)[:LONGEST], wanted="one that can be used", do=do) from exc
-        log.info("configuration: changed %s; restarted %s", _listed(plan.changed), _listed(plan.restarted))
+        log.info("configuration: %s", plan)
         data = {"changed": list(plan.changed), "restarted": plan.restarted}
         if plan.everything:
             return Done(data=data, then=partial(self._yield_to, new))
@@ -332,10 +335,8 @@ class Daemon:
 
     def _look(self) -> Look:
         """For who keeps watch, on the compute thread."""
-        intake, told = self._intake, self._pulse.is_alive()
-        return Look(
-            advance=intake.advance, told=told, states=intake.states, connected=self._bus.connected, works=self._works
-        )
+        cameras, told = self._intake.standing, self._pulse.is_alive()
+        return Look(cameras=cameras, told=told, connected=self._bus.connected, works=self._works)
 
     @property
     def _works(self) -> Mapping[str, Work]:
@@ -394,7 +395,3 @@ def _usable(settings: Config) -> dict[str, config.Camera]:
     if not settings.in_use:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
     return settings.in_use
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "nothing"

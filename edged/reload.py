@@ -49,6 +49,9 @@ class Plan:
         parts = [*(["models"] if self.models else []), *(["broker connection"] if self.broker else [])]
         return [*parts, *(f"camera {name}" for name in (*self.sources, *self.closed))]
 
+    def __str__(self) -> str:
+        return f"changed {', '.join(self.changed) or 'nothing'}; restarted {', '.join(self.restarted) or 'nothing'}"
+
 
 def planned(old: Config, new: Config) -> Plan:
     """What leads from the one to the other."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Protocol
 
-from edged.capture import Advance
+from edged.capture import Standing
 from edged.channel import CameraState
+from edged.rescue import Rescue
 from edged.smithy import Work
 from edged.units import S_PER_MIN, ns
 
@@ -31,6 +32,7 @@ class Keeper(Protocol):
 
     def alive(self) -> None: ...
     def status(self, text: str) -> None: ...
+    def ask(self, unit: str) -> None: ...
     def patience(self, what: str, limit_s: float) -> AbstractContextManager[None]: ...
 
 
@@ -38,9 +40,8 @@ class Keeper(Protocol):
 class Look:
     """The daemon at one instant."""
 
-    advance: Advance
+    cameras: Standing
     told: bool  # whether health is being published
-    states: Mapping[str, CameraState]
     connected: bool
     works: Mapping[str, Work]  # engines in the making, by model
 
@@ -48,9 +49,12 @@ class Look:
 class Vigil:
     """Asks for a look a few times per watchdog time, and says that we live when there was progress since the last."""
 
-    def __init__(self, keeper: Keeper, look: Callable[[], Look], clock: Callable[[], int] = monotonic_ns) -> None:
+    def __init__(
+        self, keeper: Keeper, look: Callable[[], Look], rescue: Rescue, clock: Callable[[], int] = monotonic_ns
+    ) -> None:
         self._keeper = keeper
         self._look = look
+        self._rescue = rescue
         self._clock = clock
         self._every_ns = ns((keeper.watchdog_s or BEATS * IDLE_S) / BEATS)
         self._next_ns = clock()
@@ -70,6 +74,9 @@ class Vigil:
         if not self._hindrance:
             self._keeper.alive()
         self._keeper.status(self._hindrance or line(now))
+        for remedy in self._rescue.due(now.cameras.away, now.cameras.well):
+            log.warning("asking systemd for %s", remedy)
+            self._keeper.ask(remedy)
 
     def long(self, what: str, limit_s: float) -> AbstractContextManager[None]:
         """Inside, no frame is taken, and that is well for so long."""
@@ -88,18 +95,18 @@ def hindrance(before: Look, now: Look) -> str:
 
     A camera that gives nothing is no hindrance: it is stalled, lost or ended, as long as somebody minds it.
     """
-    if now.advance.dropped != before.advance.dropped and now.advance.worked == before.advance.worked:
+    if now.cameras.dropped != before.cameras.dropped and now.cameras.worked == before.cameras.worked:
         return "frames are dropped, and none is worked off"
-    if now.advance.rounds == before.advance.rounds:
+    if now.cameras.rounds == before.cameras.rounds:
         return "nobody minds the cameras"
     return "" if now.told else "nobody publishes health"
 
 
 def line(now: Look) -> str:
     """For a technician: `1 of 2 cameras online; stall2 lost: connection refused; broker connected`."""
-    online = sum(state.phase == "online" for state in now.states.values())
-    parts = [f"{online} of {len(now.states)} cameras online"]
-    parts += [_camera(state) for state in now.states.values() if state.phase != "online"]
+    online = sum(state.phase == "online" for state in now.cameras.states.values())
+    parts = [f"{online} of {len(now.cameras.states)} cameras online"]
+    parts += [_camera(state) for state in now.cameras.states.values() if state.phase != "online"]
     parts += [_work(name, work) for name, work in now.works.items() if work.phase not in ("waiting", "ready")]
     return "; ".join([*parts, "broker connected" if now.connected else "no broker"])
 

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic_ns
 
 from edged.units import NS_PER_US, US_PER_S
@@ -18,10 +19,14 @@ PATIENCE_S = 0.5  # for systemd to read what must not be lost
 
 
 class Notify:
-    """`address` is systemd's socket, a path or @abstract; `watchdog_s` the silence after which it ends us."""
+    """`address` is systemd's socket, a path or @abstract; `watchdog_s` the silence after which it ends us.
 
-    def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
+    `folder` is our own, where units of systemd look for files that ask them to start.
+    """
+
+    def __init__(self, address: str = "", watchdog_s: float | None = None, folder: Path | None = None) -> None:
         self.watchdog_s = watchdog_s
+        self._folder = folder
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     def ready(self) -> None:
@@ -39,6 +44,12 @@ class Notify:
 
     def alive(self) -> None:
         self._tell("WATCHDOG=1")
+
+    def ask(self, unit: str) -> None:
+        """Have something done that takes root."""
+        if self._folder is not None:
+            with suppress(OSError):  # a folder that is gone or full: asked again later
+                (self._folder / unit).touch()
 
     @contextmanager
     def patience(self, what: str, limit_s: float) -> Iterator[None]:
@@ -65,7 +76,8 @@ def from_environment(environ: Mapping[str, str]) -> Notify:
     """As systemd started us."""
     meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     us = int(environ.get("WATCHDOG_USEC", "0")) if meant else 0
-    return Notify(environ.get("NOTIFY_SOCKET", ""), us / US_PER_S if us else None)
+    folder = environ.get("RUNTIME_DIRECTORY")
+    return Notify(environ.get("NOTIFY_SOCKET", ""), us / US_PER_S if us else None, Path(folder) if folder else None)
 
 
 def _line(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ CAPTURES = 0x00000001 | 0x00001000  # single- and multi-planar video capture
 STREAMS = 0x04000000
 
 BY_PATH = Path("/dev/v4l/by-path")
+SYSFS = Path("/sys/class/video4linux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,13 @@ def query(node: Path) -> Capability:
     if not found.captures:
         raise CameraLost(f"{node}: this node of {found.card!r} gives no video; use its other /dev/video number")
     return found
+
+
+def usb_port(source: str, sysfs: Path = SYSFS) -> str | None:
+    """`1-2.3` of the device behind a source, as long as it is plugged in; None where it is not on USB."""
+    interface = (sysfs / node_of(source).resolve().name / "device").resolve().name
+    found = re.fullmatch(r"(\d+-[\d.]+):\d+\.\d+", interface)
+    return found[1] if found else None
 
 
 def lasting_name(node: Path, by_path: Path = BY_PATH) -> Path | None:

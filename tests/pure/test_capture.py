@@ -119,15 +119,16 @@ def test_the_newest_frame_wins_and_the_others_are_counted(gate: threading.Event)
         assert watched.intake.ledger("cam").dropped == 4
 
 
-def test_the_advance_is_of_all_cameras_and_of_who_minds_them(gate: threading.Event) -> None:
+def test_all_cameras_at_one_instant_and_who_minds_them(gate: threading.Event) -> None:
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as watched:
         until(lambda: watched.intake.ledger("cam").captured == 5)
         with watched.intake.lease(LIMIT_S):
             pass
-        advance = watched.intake.advance
-        assert (advance.worked, advance.dropped) == (1, 4)
-        until(lambda: watched.intake.advance.rounds > advance.rounds)
+        standing = watched.intake.standing
+        assert (standing.worked, standing.dropped, standing.states["cam"].phase) == (1, 4, "online")
+        assert (list(standing.away), list(standing.well)) == ([], ["cam"])
+        until(lambda: watched.intake.standing.rounds > standing.rounds)
 
 
 def test_a_leased_frame_does_not_change_while_newer_ones_arrive(gate: threading.Event) -> None:

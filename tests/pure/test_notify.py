@@ -90,3 +90,10 @@ def test_the_environment_says_where_and_how_often() -> None:
     assert from_environment(said).watchdog_s == 30
     assert from_environment({**said, "WATCHDOG_PID": "1"}).watchdog_s is None
     assert from_environment({}).watchdog_s is None
+
+
+def test_what_takes_root_is_asked_for_by_a_file(tmp_path: Path) -> None:
+    from_environment({"RUNTIME_DIRECTORY": str(tmp_path)}).ask("reset-argus")
+    assert [path.name for path in tmp_path.iterdir()] == ["reset-argus"]
+    from_environment({"RUNTIME_DIRECTORY": str(tmp_path / "gone")}).ask("reset-argus")
+    from_environment({}).ask("reset-argus")

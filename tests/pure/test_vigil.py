@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from edged.capture import Advance
+from edged import config
+from edged.capture import Standing
 from edged.channel import CameraState, Phase
+from edged.rescue import FIRST_S, Rescue
 from edged.smithy import Work
 from edged.units import ns
 from edged.vigil import Look, Vigil, hindrance, line
@@ -23,16 +25,20 @@ def state(name: str, phase: Phase, reason: str = "") -> CameraState:
 
 
 START = Look(
-    advance=Advance(worked=10, dropped=5, rounds=7),
+    cameras=Standing(
+        worked=10, dropped=5, rounds=7, states={"barn": state("barn", "online", "640x480")}, away={}, well={}
+    ),
     told=True,
-    states={"barn": state("barn", "online", "640x480")},
     connected=True,
     works={},
 )
 
 
-def later(told: bool = True, **counts: int) -> Look:
-    return replace(START, told=told, advance=replace(START.advance, **counts))
+def later(told: bool = True, **changes: Any) -> Look:
+    return replace(START, told=told, cameras=replace(START.cameras, **changes))
+
+
+NO_RESCUE = Rescue(lambda source: None)
 
 
 class Systemd:
@@ -40,12 +46,16 @@ class Systemd:
         self.watchdog_s = watchdog_s
         self.beats = 0
         self.said: list[str] = []
+        self.asked: list[str] = []
 
     def alive(self) -> None:
         self.beats += 1
 
     def status(self, text: str) -> None:
         self.said.append(text)
+
+    def ask(self, unit: str) -> None:
+        self.asked.append(unit)
 
     @contextmanager
     def patience(self, what: str, limit_s: float) -> Iterator[None]:
@@ -70,7 +80,7 @@ def test_progress_is(now: Look, why: str) -> None:
 
 def test_a_beat_is_given_four_times_per_watchdog_time(hand: Hand) -> None:
     systemd, looks = Systemd(watchdog_s=8), iter(later(rounds=8 + n) for n in range(100))
-    vigil = Vigil(systemd, lambda: next(looks), hand)
+    vigil = Vigil(systemd, lambda: next(looks), NO_RESCUE, hand)
     for _ in range(80):  # 8 s
         vigil.beat()
         hand.now_ns += ns(0.1)
@@ -80,13 +90,23 @@ def test_a_beat_is_given_four_times_per_watchdog_time(hand: Hand) -> None:
 def test_without_progress_there_is_no_beat_and_the_reason_is_said(hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edged.vigil")
     systemd, looks = Systemd(8), iter([START, START, START, later(rounds=8), later(rounds=9)])
-    vigil = Vigil(systemd, lambda: next(looks), hand)
+    vigil = Vigil(systemd, lambda: next(looks), NO_RESCUE, hand)
     for _ in range(5):
         vigil.beat()
         hand.now_ns += ns(2)
     assert systemd.beats == 3
     assert systemd.said[1] == "nobody minds the cameras"
     assert caplog.messages == ["no progress: nobody minds the cameras", "progress again"]
+
+
+def test_a_camera_that_stays_away_is_helped_by_systemd(hand: Hand) -> None:
+    away = {"barn": config.Camera.model_validate({"source": "csi:0"})}
+    systemd, looks = Systemd(8), iter(later(rounds=8 + n, away=away) for n in range(100))
+    vigil = Vigil(systemd, lambda: next(looks), Rescue(lambda source: None, hand), hand)
+    vigil.beat()
+    hand.now_ns += ns(FIRST_S)
+    vigil.beat()
+    assert systemd.asked == ["reset-argus"]
 
 
 WORKS = {
@@ -102,7 +122,12 @@ WORKS = {
         pytest.param({}, "1 of 1 cameras online; broker connected", id="all is well"),
         pytest.param({"connected": False}, "1 of 1 cameras online; no broker", id="no broker"),
         pytest.param(
-            {"states": {"barn": state("barn", "lost", "unplugged"), "yard": state("yard", "connecting")}},
+            {
+                "cameras": replace(
+                    START.cameras,
+                    states={"barn": state("barn", "lost", "unplugged"), "yard": state("yard", "connecting")},
+                )
+            },
             "0 of 2 cameras online; barn lost: unplugged; yard connecting; broker connected",
             id="cameras away",
         ),
