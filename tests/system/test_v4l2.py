@@ -11,7 +11,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged import config
 from edged.adapters.camera_v4l2 import Granted, V4l2Camera, differences, stamp_ns
-from edged.adapters.v4l2_device import holders, lasting_name, node_of, query
+from edged.adapters.v4l2_device import holders, lasting_name, node_of, query, usb_port
 from edged.errors import CameraLost, ConfigError
 
 NOW_NS = 1_000_000_000_000
@@ -41,6 +41,18 @@ def test_only_what_was_asked_and_not_granted_differs() -> None:
 def test_a_number_is_a_device_and_a_path_stays() -> None:
     assert node_of("2") == Path("/dev/video2")
     assert node_of("/dev/v4l/by-path/x") == Path("/dev/v4l/by-path/x")
+
+
+@pytest.mark.parametrize(
+    ("interface", "port"), [("usb1/1-2/1-2.3/1-2.3:1.0", "1-2.3"), ("usb2/2-1/2-1:1.0", "2-1"), ("vivid.0", None)]
+)
+def test_the_usb_port_is_that_of_the_device_behind_the_node(tmp_path: Path, interface: str, port: str | None) -> None:
+    (tmp_path / "devices" / interface).mkdir(parents=True)
+    (tmp_path / "class" / "video7").mkdir(parents=True)
+    (tmp_path / "class" / "video7" / "device").symlink_to(tmp_path / "devices" / interface)
+    (tmp_path / "by-path").symlink_to("video7")
+    assert usb_port(str(tmp_path / "by-path"), tmp_path / "class") == port
+    assert usb_port("9", tmp_path / "class") is None
 
 
 def test_the_lasting_name_is_the_link_that_leads_to_the_device(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ def test_what_was_not_granted_and_the_lasting_name_are_said_once(found: dict[str
     assert granted.endswith("not 333x333")
 
 
+def test_udev_names_a_camera_by_where_it_is_plugged_in_also_when_it_returns(found: dict[str, Any]) -> None:
+    assert found["names"] == {"at-platform-vivid_0": "/dev/video0"}
+
+
 def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dict[str, Any]) -> None:
     phases = [phase for phase, _ in found["states"]]
     reasons = [reason for phase, reason in found["states"] if phase == "lost"]

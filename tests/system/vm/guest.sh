@@ -5,6 +5,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /run
+cp "$(dirname "$0")/../../../deploy/systemd/70-edged.rules" /etc/udev/rules.d/
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --subsystem-match=video4linux
 udevadm settle --timeout=20

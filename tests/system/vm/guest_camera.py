@@ -134,6 +134,7 @@ def main() -> None:
     lines.lines.clear()
     found |= plugged(link)
     found["log"] = lines.lines
+    found["names"] = {link.name: str(link.resolve()) for link in Path("/dev/edged").glob("*")}
     found["forbidden"] = as_nobody()
     found["uptime_s"] = float(Path("/proc/uptime").read_text().split()[0])
     Path(sys.argv[1]).write_text(json.dumps(found, indent=1))

@@ -1,0 +1,65 @@
+"""`edged run` with a test in systemd's place, and peers that answer nothing."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+
+class Site:
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self.heard: list[str] = []
+        self._ear = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        self._ear.bind(str(folder / "notify"))
+        self._ear.setblocking(False)
+
+    def silent_port(self) -> int:
+        """Takes connections, and says nothing."""
+        return self._port(backlog=16)
+
+    def deaf_port(self) -> int:
+        """Does not even take them: its queue is full."""
+        port = self._port(backlog=0)
+        for _ in range(4):
+            caller = self._stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        return port
+
+    def configure(self, keys: str) -> None:
+        state = f'device.state = "{self._folder}"\nmodels.store = "{self._folder}/models"\n'
+        (self._folder / "edged.toml").write_text(state + keys)
+
+    def start(self, keys: str) -> subprocess.Popen[str]:
+        self.configure(keys)
+        command = [sys.executable, "-m", "edged", "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
+        env = {"NOTIFY_SOCKET": str(self._folder / "notify"), "WATCHDOG_USEC": "800000"}
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+        self._stack.callback(process.kill)
+        return process
+
+    def says(self, text: str) -> bool:
+        while True:
+            try:
+                self.heard.append(self._ear.recv(4096).decode())
+            except BlockingIOError:
+                return any(text in said for said in self.heard)
+
+    def _port(self, backlog: int) -> int:
+        peer = self._stack.enter_context(socket.socket())
+        peer.bind(("127.0.0.1", 0))
+        peer.listen(backlog)
+        return int(peer.getsockname()[1])
+
+
+def camera(source: object) -> str:
+    return f'cameras.barn.source = "{source}"\ncameras.barn.loop = {str(not str(source).startswith("rtsp")).lower()}\n'
+
+
+def broker(port: int) -> str:
+    return f"mqtt.port = {port}\n"
