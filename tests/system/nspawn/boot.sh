@@ -5,6 +5,8 @@
 set -eu
 out=$1
 shift
+EDGED_REPOSITORY=$(cd "$(dirname "$0")/../../.." && pwd) # bound too: it may lie in /tmp, which a container has anew
+export EDGED_REPOSITORY
 for tree in systemd unified; do # a group of our own, where groups are of version 1
     group=/sys/fs/cgroup/$tree/edged-test-$$
     [ -d "/sys/fs/cgroup/$tree" ] && mkdir "$group" && echo $$ > "$group/cgroup.procs"
@@ -25,7 +27,7 @@ timeout -k 5 "${LIMIT_S:-170}" unshare --mount --propagation private sh -eu -c '
         "ExecStart=$*" "StandardOutput=tty" "StandardError=inherit" "TTYPath=/dev/console" \
         > etc/systemd/system/edged-test.service
     systemd-nspawn --quiet --register=no --keep-unit --directory=/run/over/root --machine=edged-test --private-network \
-        --console=interactive --bind="$out:/mnt/out" --boot systemd.unit=edged-test.service systemd.show_status=no \
+        --console=interactive --bind="$out:/mnt/out" --bind="$EDGED_REPOSITORY" --boot systemd.unit=edged-test.service systemd.show_status=no \
         < /dev/null
 ' sh "$out" "$@" || code=$?
 for tree in systemd unified; do
