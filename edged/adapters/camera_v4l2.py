@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "gray": "GREY"}
 AT_ONCE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
+UDEV_S = 0.2  # the driver speaks of an unplugged camera before udev takes its name away
 OLDEST_NS = 10 * NS_PER_S  # a driver's stamp beyond this is not of our clock
 
 
@@ -129,9 +130,12 @@ class V4l2Stream:
             tried_s = time.monotonic()
             if self._capture.grab():
                 return
+            at_once = time.monotonic() - tried_s < AT_ONCE_S
+            if at_once:
+                time.sleep(UDEV_S)
             if not self._node.exists():
                 raise CameraLost(f"{self._node}: unplugged")
-            if time.monotonic() - tried_s < AT_ONCE_S:
+            if at_once:
                 raise CameraLost(f"{self._node}: the driver reports a streaming error")
             if time.monotonic() > end_s:
                 raise CameraLost(f"{self._node}: the device gives no frames; unplug it and plug it in again")
