@@ -145,6 +145,7 @@ def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: Wire, new_bus: 
     until(lambda: reader.subscribed == 2)  # what is published before is not for it
     wire.state = "up"
     until(lambda: bus.connected)
+    until(lambda: len(received(reader)) > before and not received(reader)[-1].get("stored"), LIMIT_S)  # live again
     sent = load.stop()
     until(lambda: delivered(bus), LIMIT_S)
     check(reader, sent)
