@@ -10,8 +10,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from edged import config, loop, message, topics
-from edged.about import about, appliance, serving
+from edged import config, loop
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
@@ -24,31 +23,33 @@ from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
 from edged.adapters.v4l2_device import usb_port
-from edged.announce import Announcer
+from edged.box.about import about, appliance, serving
+from edged.box.diagnosis import bundle
+from edged.box.health import CameraView, Health
+from edged.box.identity import device_id
+from edged.box.metrics import exposition
+from edged.box.rescue import Rescue
+from edged.box.smithy import Work
+from edged.box.vigil import Keeper, Look, Vigil
+from edged.bus import message, topics
+from edged.bus.announce import Announcer
+from edged.bus.message import Stamps
 from edged.capture import Intake
 from edged.channel import CameraState
 from edged.clock import Clock
 from edged.config import Config
 from edged.configfile.text import show
 from edged.contract.commands import Diagnose, Reload
-from edged.control import Control, Deed, Done
-from edged.deeds import Deeds
-from edged.diagnosis import bundle
-from edged.errands import Errands
+from edged.control.control import Control, Deed, Done
+from edged.control.deeds import Deeds
+from edged.control.errands import Errands
+from edged.control.reload import Plan, planned
 from edged.errors import ConfigError, Declined, Fatal
-from edged.health import CameraView, Health
-from edged.identity import device_id
 from edged.logs import Recent
-from edged.message import Stamps
-from edged.metrics import exposition
 from edged.pipeline import Pipeline
 from edged.ports import Camera
-from edged.reload import Plan, planned
 from edged.report import Reporter
-from edged.rescue import Rescue
-from edged.scenes import Glance, Scenes
-from edged.smithy import Work
-from edged.vigil import Keeper, Look, Vigil
+from edged.watching.scenes import Glance, Scenes
 from engines.card import Card
 from engines.errors import EngineError
 from engines.foundry import Job

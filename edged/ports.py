@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edged.bus.topics import Topic
 from edged.frame import U8, Boxes, Focus, Frame, Sight
-from edged.topics import Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edged import message, topics
+from edged.box.meter import Meter
+from edged.box.trend import Outages, Trend
+from edged.bus import message, topics
+from edged.bus.message import Stamps
 from edged.channel import CameraState
 from edged.config import Publish
 from edged.contract.bodies import Poses
 from edged.frame import Frame, Result
-from edged.message import Stamps
-from edged.meter import Meter
 from edged.ports import Bus
-from edged.trend import Outages, Trend
 from edged.units import NS_PER_S, ns
 
 

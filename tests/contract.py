@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema
 
+from edged.bus.topics import CHANNELS, COMMAND, SNAPSHOT, matches
 from edged.contract.documents import schema
-from edged.topics import CHANNELS, COMMAND, SNAPSHOT, matches
 
 
 @lru_cache

@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_link import Message
 from edged.adapters.mqtt_listen import listen
+from edged.bus import message, topics
+from edged.bus.message import Stamps
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
 from edged.frame import Clarity, Result, Subject
-from edged.message import Stamps
 from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # how every message of this bench begins

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 
 from edged.adapters.mqtt_link import Link, Message, Refusal, Versions
+from edged.bus.outbox import Letter
+from edged.bus.topics import Channel
 from edged.config import Mqtt
 from edged.errors import BrokerLost
-from edged.outbox import Letter
-from edged.topics import Channel
 from edged.units import MS_PER_S
 
 TRIAL_S = 3.0

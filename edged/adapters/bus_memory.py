@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from edged import topics
-from edged.message import Body, Presence, encode
-from edged.outbox import Tally
+from edged.bus import topics
+from edged.bus.message import Body, Presence, encode
+from edged.bus.outbox import Tally
+from edged.bus.topics import Topic, matches
 from edged.ports import Request
-from edged.topics import Topic, matches
 
 
 class MemoryBus:

@@ -17,18 +17,18 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from edged import topics
 from edged.adapters.keep import Keep, Outcome
 from edged.adapters.mqtt_link import Link, Message, Refusal, Refused, Versions, tls_context
 from edged.adapters.ring_sqlite import Bounds
+from edged.bus import topics
+from edged.bus.message import Body, Presence, encode
+from edged.bus.outbox import CBOR, JPEG, JSON, Letter, Outbox, Tally
+from edged.bus.topics import Topic, matches
 from edged.channel import Backoff
 from edged.config import Mqtt, Publish
 from edged.contract import packed
 from edged.errors import BrokerLost, ConfigError
-from edged.message import Body, Presence, encode
-from edged.outbox import CBOR, JPEG, JSON, Letter, Outbox, Tally
 from edged.ports import Request
-from edged.topics import Topic, matches
 from edged.units import BYTES_PER_MB, MS_PER_DAY
 
 log = logging.getLogger(__name__)

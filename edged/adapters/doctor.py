@@ -21,11 +21,11 @@ from pathlib import Path
 import psutil
 
 from edged import config
+from edged.box.health import MB, of_disk
+from edged.box.identity import device_id
 from edged.clock import Clock
 from edged.config import Config
 from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
-from edged.health import MB, of_disk
-from edged.identity import device_id
 
 LEAST_DISK_MB = 500
 LEAST_MEMORY_MB = 300

@@ -10,9 +10,9 @@ from pathlib import Path
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import cards_in_use
 from edged.adapters.runner_ort import OnnxRunner
+from edged.box.smithy import Smithy
 from edged.config import Config
 from edged.decode.detectors import FAMILIES
-from edged.smithy import Smithy
 from engines import machine
 from engines.card import Card
 from engines.errors import EngineError, NoTensorRT

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from edged.adapters.ring_sqlite import Bounds, Row
 from edged.adapters.shelf import MEMORY, Shelf
-from edged.message import encode
-from edged.outbox import Letter, Receipt, Tally
-from edged.topics import CHANNELS, Topic
+from edged.bus.message import encode
+from edged.bus.outbox import Letter, Receipt, Tally
+from edged.bus.topics import CHANNELS, Topic
 from edged.units import MS_PER_S, NS_PER_MS
 
 log = logging.getLogger(__name__)

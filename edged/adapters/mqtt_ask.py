@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from edged.adapters.mqtt_link import Link, Message, Refusal, Versions
+from edged.bus.message import encode, new_id
+from edged.bus.outbox import Letter
+from edged.bus.topics import COMMAND, RESULT
 from edged.config import Mqtt
 from edged.errors import BrokerLost
-from edged.message import encode, new_id
-from edged.outbox import Letter
-from edged.topics import COMMAND, RESULT
 
 TURN_S = 0.05
 

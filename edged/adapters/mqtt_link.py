@@ -23,9 +23,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.adapters.mqtt_v5 import Aliases, Terms, of_letter, of_session, of_will, terms
+from edged.bus.outbox import Letter
 from edged.config import Mqtt, Tls
 from edged.errors import BrokerLost, ConfigError
-from edged.outbox import Letter
 from edged.units import MS_PER_S
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from functools import lru_cache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.message import VERSION
-from edged.outbox import JSON, Letter
+from edged.bus.message import VERSION
+from edged.bus.outbox import JSON, Letter
 
 ENVELOPE_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
 UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default

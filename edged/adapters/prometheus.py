@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from edged.box.metrics import CONTENT_TYPE
 from edged.errors import ConfigError
-from edged.metrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edged.adapters.ring_sqlite import Bounds, Ring, RingLost, RingTorn, Row, set_aside
-from edged.outbox import Receipt
+from edged.bus.outbox import Receipt
 from edged.units import NS_PER_MS
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edged.box.health import CameraView
 from edged.config import Mqtt
 from edged.frame import SCORE, Result, Subject
-from edged.health import CameraView
 
 REFRESH_HZ = 4
 LINE_S = 5.0

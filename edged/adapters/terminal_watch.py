@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edged.watched import SeenBox, SeenCamera, Watched
+from edged.bus.watched import SeenBox, SeenCamera, Watched
 from engines.schema import SCHEMAS
 
 Body = Mapping[str, Any]

@@ -87,8 +87,8 @@ def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
 
 
 def _json_lines() -> Callable[[Frame, Result], None]:
+    from edged.bus.message import Stamps, encode, poses  # noqa: PLC0415
     from edged.clock import Clock  # noqa: PLC0415
-    from edged.message import Stamps, encode, poses  # noqa: PLC0415
 
     stamps = Stamps(Clock())
     return lambda frame, result: print(encode(poses(stamps, result)).decode(), flush=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edged.box.provision import Box
     from edged.config import Config
-    from edged.provision import Box
 
 VERB = "provision"
 SUMMARY = "Make this machine the box that one file describes: its name, broker, credentials, cameras."
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Nothing is written unless all of it is right."""
-    from edged.provision import read, write  # noqa: PLC0415
+    from edged.box.provision import read, write  # noqa: PLC0415
 
     box = read(args.file)
     config = _tried(box, args.root)
@@ -43,9 +43,9 @@ def _tried(box: Box, root: Path) -> Config:
     from tempfile import TemporaryDirectory  # noqa: PLC0415
 
     from edged.adapters.mqtt_link import tls_context  # noqa: PLC0415
+    from edged.box.provision import layers  # noqa: PLC0415
     from edged.configfile.crosscheck import consistent  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
-    from edged.provision import layers  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
         found = layers(box, root, Path(folder))

@@ -143,7 +143,7 @@ class Lives:
     def _watched(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
         """What a person sees of it: a video, a table, or nothing."""
         from edged.adapters.terminal import Glance, how_to_subscribe, live  # noqa: PLC0415
-        from edged.identity import device_id  # noqa: PLC0415
+        from edged.box.identity import device_id  # noqa: PLC0415
 
         if self._args.save_video:
             return [_video(stack, settings, made.engines.sure_from, self._args.save_video)]

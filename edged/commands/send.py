@@ -33,9 +33,9 @@ def _level(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """0: done; 1: not done, or no answer."""
     from edged.adapters.mqtt_ask import ask  # noqa: PLC0415
+    from edged.box.identity import device_id  # noqa: PLC0415
     from edged.config import Config  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
-    from edged.identity import device_id  # noqa: PLC0415
 
     settings = load(args.config) if args.config or args.host is None else Config()
     broker, device = reach.broker(args, settings.mqtt), args.to or device_id(settings.device.id)

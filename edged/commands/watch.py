@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import threading
 
     from edged.adapters.mqtt_link import Message
+    from edged.bus.watched import Watched
     from edged.config import Mqtt
-    from edged.watched import Watched
 
 VERB = "watch"
 SUMMARY = "Show poses and health from a broker, live."
@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
     from edged.adapters.mqtt_listen import stop_after  # noqa: PLC0415
+    from edged.bus.watched import Watched  # noqa: PLC0415
     from edged.config import Mqtt  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
-    from edged.watched import Watched  # noqa: PLC0415
 
     broker = reach.broker(args, load(args.config).mqtt if args.config else Mqtt())
     stop = threading.Event()

@@ -12,11 +12,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from edged import topics
+from edged.bus import topics
+from edged.bus.message import VERSION
+from edged.bus.topics import Channel
 from edged.contract import bodies
 from edged.contract.commands import COMMANDS
-from edged.message import VERSION
-from edged.topics import Channel
 
 Schema = dict[str, Any]
 

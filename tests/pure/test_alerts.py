@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edged.alerts import Alerts, Episode
-from edged.scene import Look
 from edged.units import ns
+from edged.watching.alerts import Alerts, Episode
+from edged.watching.scene import Look
 
 
 class Told(list[Episode]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.board import Board
+from edged.box.board import Board
 
 ORIN_NANO = {  # JetPack 6
     "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic",
@@ -108,7 +108,7 @@ def test_a_gpu_that_appears_late_is_found_at_the_next_search(tmp_path: Path, mon
     tree(tmp_path, ORIN_NANO)
     board.look()
     assert board.gpu() is None
-    monkeypatch.setattr("edged.board.SEARCH_NS", 0)
+    monkeypatch.setattr("edged.box.board.SEARCH_NS", 0)
     board.look()
     assert board.gpu() is not None
 

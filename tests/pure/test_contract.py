@@ -13,14 +13,14 @@ pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
 import jsonschema
 
 import edged
-from edged import message, topics
-from edged.alerts import RULES, Episode
+from edged.bus import message, topics
+from edged.bus.message import Stamps, encode
 from edged.cli import main
 from edged.contract.commands import COMMANDS
 from edged.contract.documents import BODIES, asyncapi, files, schema
-from edged.daily import Day
-from edged.message import Stamps, encode
-from edged.scene import Situation
+from edged.watching.alerts import RULES, Episode
+from edged.watching.daily import Day
+from edged.watching.scene import Situation
 from tests.contract import faults
 from tests.pure.test_message import NineOClock, result, subject
 

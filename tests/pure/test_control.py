@@ -12,13 +12,13 @@ from typing import Any, get_args
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
+from edged.bus.message import Stamps, presence
+from edged.bus.topics import Topic
 from edged.config import Verb
 from edged.contract.commands import COMMANDS, SetRate
-from edged.control import ANSWERED, LARGEST_BYTES, REMEMBERED, WAITING, Control, Done
+from edged.control.control import ANSWERED, LARGEST_BYTES, REMEMBERED, WAITING, Control, Done
 from edged.errors import Declined
-from edged.message import Stamps, presence
 from edged.ports import Request
-from edged.topics import Topic
 from tests.contract import faults
 
 ROOT = "edged/box/"

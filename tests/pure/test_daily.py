@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edged.daily import Day, Diary
-from edged.scene import Look, View
 from edged.units import ns
+from edged.watching.daily import Day, Diary
+from edged.watching.scene import Look, View
 
 TODAY = "2026-03-01"
 

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged import message
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.camera_scripted import ScriptedCamera
-from edged.alerts import Alerts, Episode
+from edged.bus import message
 from edged.capture import Intake
 from edged.config import Config, Publish
 from edged.contract.commands import Acknowledge, RestartCamera, SetRate, Snapshot, Snooze
-from edged.control import Done
-from edged.deeds import Deeds
+from edged.control.control import Done
+from edged.control.deeds import Deeds
+from edged.control.still import Still, Stills
 from edged.errors import Declined, NotWritten
 from edged.frame import U8, Frame
 from edged.report import Reporter
-from edged.scene import Look
-from edged.still import Still, Stills
 from edged.units import ns
+from edged.watching.alerts import Alerts, Episode
+from edged.watching.scene import Look
 from tests.pure.test_capture import LIMIT_S, image, settings, until
 from tests.pure.test_message import result
 from tests.pure.test_report import STAMPS
@@ -110,7 +110,7 @@ def test_a_still_is_of_the_camera_that_was_asked_for_and_only_of_a_frame_that_is
 
 
 def test_a_camera_that_gives_no_frame_is_waited_for_so_long(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edged.deeds.STILL_S", 0.01)
+    monkeypatch.setattr("edged.control.deeds.STILL_S", 0.01)
     with pytest.raises(Declined, match=r"no frame for 0.01 s, camera connecting; want a camera that gives frames"):
         parts.deeds.snapshot(Snapshot(camera="barn"))
     assert parts.deeds.stills._asked == {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edged.diagnosis import LEFT_OUT, bundle
-from edged.message import encode
+from edged.box.diagnosis import LEFT_OUT, bundle
+from edged.bus.message import encode
 
 
 def test_a_bundle_that_fits_is_whole_and_shows_no_password() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from edged import message
 from edged.adapters.bus_memory import MemoryBus
-from edged.announce import Announcer
-from edged.discovery import Appliance
-from edged.message import Stamps
+from edged.bus import message
+from edged.bus.announce import Announcer
+from edged.bus.discovery import Appliance
+from edged.bus.message import Stamps
 from edged.ports import Request
 from tests.pure.test_message import NineOClock
 
@@ -109,7 +109,7 @@ def test_a_house_that_never_heard_of_us_is_told_nothing(bus: MemoryBus, tmp_path
 def test_a_home_assistant_that_has_started_is_told_again(
     bus: MemoryBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.announce.SETTLE_S", (0.0, 0.0))
+    monkeypatch.setattr("edged.bus.announce.SETTLE_S", (0.0, 0.0))
     announcer = announce(bus, tmp_path)
     for payload in (b"offline", b"online"):
         bus.receive(Request(path="/homeassistant/status", payload=payload, retain=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edged.adapters.doctor import enough, examine, kept, l4t, tensorrt, writable
-from edged.identity import device_id
+from edged.box.identity import device_id
 
 IN_2026 = 1_780_000_000
 

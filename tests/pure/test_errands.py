@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edged.errands import Errands
+from edged.control.errands import Errands
 from edged.errors import Declined
 
 

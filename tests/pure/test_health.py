@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from edged.box.health import CameraView, Health, of_camera, of_disk
+from edged.box.meter import Reading, Spread
+from edged.box.trend import Trend
 from edged.channel import CameraState
-from edged.health import CameraView, Health, of_camera, of_disk
-from edged.meter import Reading, Spread
 from edged.ring import Ledger
-from edged.trend import Trend
 
 SPREAD = Spread(p50_ms=10.04, p95_ms=20, p99_ms=30, max_ms=40)
 

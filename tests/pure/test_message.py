@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edged.bus.message import Stamps, camera_status, encode, info, poses, presence
 from edged.frame import F32, Clarity, Result, Subject
-from edged.message import Stamps, camera_status, encode, info, poses, presence
 
 MS = 1_000_000
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from edged.box.meter import CAPACITY, Meter
 from edged.frame import Clarity, Result
-from edged.meter import CAPACITY, Meter
 from edged.ring import Ledger
 from tests.pure.conftest import Hand
 

@@ -14,8 +14,8 @@ pytest.importorskip("prometheus_client", reason="needs prometheus_client; instal
 from prometheus_client import parser
 
 from edged.adapters.prometheus import Metrics
+from edged.box.metrics import exposition
 from edged.errors import ConfigError
-from edged.metrics import exposition
 from tests.pure.test_health import SPREAD, health, view
 
 BUS = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}

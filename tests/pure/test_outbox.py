@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edged import topics
-from edged.outbox import Letter, Outbox
+from edged.bus import topics
+from edged.bus.outbox import Letter, Outbox
 from edged.units import ns
 
 

@@ -13,9 +13,9 @@ pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
 
 import cbor2
 
+from edged.bus.message import Stamps, encode, poses
+from edged.bus.watched import read
 from edged.contract.packed import pack, unpack
-from edged.message import Stamps, encode, poses
-from edged.watched import read
 from tests.contract import faults
 from tests.pure.test_message import NineOClock, points, result, subject
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.problems import Watchlist
+from edged.box.problems import Watchlist
 
 BOX = {
     "disk_used_percent": 50.0,

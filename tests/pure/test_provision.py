@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edged.box.provision import layers, read, write
 from edged.configfile import load
 from edged.configfile.crosscheck import consistent
 from edged.errors import ConfigError, NotWritten
-from edged.provision import layers, read, write
 
 PEM = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
 FILE = f'''\

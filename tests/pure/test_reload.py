@@ -8,7 +8,7 @@ import pytest
 
 from edged.config import Config
 from edged.configfile.schema import known
-from edged.reload import FIXED, LIVE, SEEN_WITH, planned
+from edged.control.reload import FIXED, LIVE, SEEN_WITH, planned
 
 BARN, YARD = {"source": "rtsp://10.0.0.1/a"}, {"source": "rtsp://10.0.0.2/a"}
 

@@ -11,22 +11,23 @@ from time import monotonic_ns
 import numpy as np
 import pytest
 
-from edged import config, message
+from edged import config
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.alerts import Alerts, Episode
-from edged.announce import Announcer
+from edged.bus import message
+from edged.bus.announce import Announcer
+from edged.bus.discovery import BIRTH, Appliance
+from edged.bus.message import Stamps
 from edged.capture import CameraState, Intake
 from edged.config import Publish
-from edged.discovery import BIRTH, Appliance
 from edged.frame import Boxes
 from edged.logs import Recent
-from edged.message import Stamps
 from edged.ports import Request
-from edged.scene import Look
-from edged.scenes import Glance, Scenes
 from edged.track import Tracks
 from edged.units import NS_PER_S, ns
+from edged.watching.alerts import Alerts, Episode
+from edged.watching.scene import Look
+from edged.watching.scenes import Glance, Scenes
 from tests.pure.test_capture import FILE, image, settings, until
 from tests.pure.test_report import STAMPS, reporter, show
 from tests.pure.test_scenes import CLEAR, Wall, seen

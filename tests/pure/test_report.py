@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
+from edged.bus.message import Stamps, presence
 from edged.channel import CameraState
 from edged.config import Publish
 from edged.frame import Clarity, Frame, Result
-from edged.message import Stamps, presence
 from edged.report import Pace, Reporter
 from edged.units import NS_PER_S
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edged.box.rescue import FIRST_S, MOST_S, Rescue
 from edged.config import Camera
-from edged.rescue import FIRST_S, MOST_S, Rescue
 from edged.units import ns
 from tests.pure.conftest import Hand
 

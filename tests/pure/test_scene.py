@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edged.scene import Look, Scene, Situation
 from edged.units import NS_PER_S
+from edged.watching.scene import Look, Scene, Situation
 
 STEP_NS = NS_PER_S // 2
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from edged import message
 from edged.adapters.bus_memory import MemoryBus
+from edged.bus import message
+from edged.bus.message import Stamps
 from edged.channel import CameraState, Phase
 from edged.frame import Clarity, Result
-from edged.message import Stamps
-from edged.scenes import Glance, Scenes, look_of
 from edged.units import ns
+from edged.watching.scenes import Glance, Scenes, look_of
 from tests.pure.test_message import result, subject
 
 CLEAR = Clarity(brightness=100, contrast=100, sharpness=1)

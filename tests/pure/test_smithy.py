@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from edged.smithy import Smithy, Work
+from edged.box.smithy import Smithy, Work
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import BuildFailed, Cancelled

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from edged.adapters.terminal import Glance, LogLines, how_to_subscribe, live, who
 from edged.adapters.terminal_watch import plain
+from edged.box.health import CameraView
+from edged.box.meter import Spread
 from edged.channel import CameraState
 from edged.config import Mqtt, Tls
-from edged.health import CameraView
-from edged.meter import Spread
 from tests.pure.test_health import view
 from tests.pure.test_message import result, subject
 

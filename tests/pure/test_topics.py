@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.topics import CHANNELS, matches
+from edged.bus.topics import CHANNELS, matches
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edged.box.trend import Outages, Trend
 from edged.frame import Clarity, Subject
-from edged.trend import Outages, Trend
 from edged.units import ns
 from tests.pure.test_message import result, subject
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from edged import config
+from edged.box.rescue import FIRST_S, Rescue
+from edged.box.smithy import Work
+from edged.box.vigil import Look, Vigil, hindrance, line
 from edged.capture import Standing
 from edged.channel import CameraState, Phase
-from edged.rescue import FIRST_S, Rescue
-from edged.smithy import Work
 from edged.units import ns
-from edged.vigil import Look, Vigil, hindrance, line
 from tests.pure.conftest import Hand
 
 
@@ -88,7 +88,7 @@ def test_a_beat_is_given_four_times_per_watchdog_time(hand: Hand) -> None:
 
 
 def test_without_progress_there_is_no_beat_and_the_reason_is_said(hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "edged.vigil")
+    caplog.set_level(logging.INFO, "edged.box.vigil")
     systemd, looks = Systemd(8), iter([START, START, START, later(rounds=8), later(rounds=9)])
     vigil = Vigil(systemd, lambda: next(looks), NO_RESCUE, hand)
     for _ in range(5):

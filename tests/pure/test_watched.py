@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edged.watched import Watched
+from edged.bus.watched import Watched
 from tests.pure.conftest import Hand
 
 S = 1_000_000_000

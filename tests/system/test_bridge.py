@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_ask import ask
+from edged.bus import message, topics
+from edged.bus.message import Stamps
+from edged.bus.outbox import Letter
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
 from edged.errors import BrokerLost
-from edged.message import Stamps
-from edged.outbox import Letter
 from edged.ports import Request
 from tests.system.conftest import Listener, until
 from tools.fleet.brokers import Broker

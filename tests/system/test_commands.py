@@ -22,15 +22,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.adapters.bus_mqtt import MqttBus
+from edged.bus.message import Stamps, presence
+from edged.bus.topics import COMMAND
 from edged.cli import main
 from edged.config import Config, Mqtt, Publish
 from edged.contract.commands import COMMANDS
-from edged.control import ANSWERED
+from edged.control.control import ANSWERED
 from edged.daemon import Daemon, daemon
 from edged.logs import Recent
-from edged.message import Stamps, presence
 from edged.ports import Request
-from edged.topics import COMMAND
 from tests.contract import faults
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from edged import topics
 from edged.adapters.keep import WINDOW, Keep
 from edged.adapters.ring_sqlite import Bounds, Ring, Row
-from edged.outbox import Letter
-from edged.topics import Topic
+from edged.bus import topics
+from edged.bus.outbox import Letter
+from edged.bus.topics import Topic
 from tests.system.conftest import until
 
 ALERT, STATE = topics.ALERT.at(camera="a"), topics.STATE.at(camera="a")

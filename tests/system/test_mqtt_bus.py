@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from edged import message, topics
 from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
+from edged.bus import message, topics
+from edged.bus.message import Stamps
+from edged.bus.topics import Topic
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
 from edged.contract.bodies import BusHealth, Stored
 from edged.contract.packed import unpack
-from edged.message import Stamps
 from edged.ports import Request
-from edged.topics import Topic
 from tests.pure.test_message import result, subject
 from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
 
@@ -198,7 +198,7 @@ def test_close_sends_what_waits_before_it_says_stopped(mosquitto: Mosquitto, new
 CHILD = """
 import sys, time
 from functools import partial
-from edged import message, topics
+from edged.bus import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt, Publish

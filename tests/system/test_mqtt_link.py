@@ -11,12 +11,12 @@ from functools import partial
 
 import pytest
 
-from edged import topics
 from edged.adapters.mqtt_link import Link, Refusal, RefusedVersion, Unheard, Versions
 from edged.adapters.mqtt_v5 import UNACKNOWLEDGED, Aliases
+from edged.bus import topics
+from edged.bus.outbox import Letter
 from edged.config import Mqtt
 from edged.errors import BrokerLost
-from edged.outbox import Letter
 from tests.system.conftest import Listener, Mosquitto, until
 from tests.system.wire import Wire
 

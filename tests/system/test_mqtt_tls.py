@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_link import Link, Message
+from edged.bus import message, topics
+from edged.bus.message import Stamps
 from edged.clock import Clock
 from edged.config import Mqtt, Publish, Tls
 from edged.errors import ConfigError
-from edged.message import Stamps
 from tests.system.conftest import Mosquitto, until
 
 # paho leaves the socket of a failed handshake to the garbage collector.

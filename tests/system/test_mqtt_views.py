@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
+from edged.bus import message, topics
+from edged.bus.message import Stamps
 from edged.clock import Clock
 from edged.commands import doctor, watch
 from edged.config import Mqtt, Publish
-from edged.message import Stamps
 from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
 
 NewMosquitto = Callable[..., Mosquitto]

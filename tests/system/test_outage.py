@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
+from edged.bus import message, topics
+from edged.bus.message import Body, Presence, Stamps, new_id
 from edged.clock import Clock
 from edged.config import Mqtt, Publish, Tls
-from edged.message import Body, Presence, Stamps, new_id
 from tests.system.conftest import Listener, Mosquitto, until
 from tests.system.wire import MuteBroker, Wire
 

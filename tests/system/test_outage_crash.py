@@ -28,7 +28,7 @@ NURSERY = """
 import os, random, signal, sys, time
 from functools import partial
 from pathlib import Path
-from edged import message, topics
+from edged.bus import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
 from edged.config import Mqtt, Publish

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from edged import topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.mqtt_ask import ask
+from edged.bus import topics
+from edged.bus.discovery import DISCOVERY
+from edged.bus.topics import Topic
 from edged.cli import main
 from edged.config import Config, Mqtt, Publish
 from edged.configfile import load
-from edged.discovery import DISCOVERY
 from edged.errors import BrokerLost
 from edged.ports import Request
-from edged.topics import Topic
 from tests.system.conftest import Listener, until
 from tools.fleet.brokers import Broker
 

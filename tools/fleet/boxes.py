@@ -16,14 +16,14 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from edged import message, topics
 from edged.adapters.bus_mqtt import MqttBus
+from edged.bus import message, topics
+from edged.bus.message import Stamps
+from edged.bus.outbox import Tally
 from edged.clock import Clock
 from edged.config import Mqtt, Publish
-from edged.message import Stamps
-from edged.outbox import Tally
-from edged.scene import Situation
 from edged.units import NS_PER_S
+from edged.watching.scene import Situation
 from tools.mqtt_bench import result
 
 CAMERA = "stall1"

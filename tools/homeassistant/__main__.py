@@ -7,18 +7,18 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged import message, topics
-from edged.alerts import RULES, Episode
+from edged.box.health import CameraView, Health
+from edged.box.meter import Meter
+from edged.box.trend import Trend
+from edged.bus import message, topics
+from edged.bus.discovery import Appliance
+from edged.bus.message import Stamps
 from edged.channel import CameraState
 from edged.clock import Clock
-from edged.daily import Day
-from edged.discovery import Appliance
-from edged.health import CameraView, Health
-from edged.message import Stamps
-from edged.meter import Meter
 from edged.ring import Ledger
-from edged.scene import Situation
-from edged.trend import Trend
+from edged.watching.alerts import RULES, Episode
+from edged.watching.daily import Day
+from edged.watching.scene import Situation
 
 CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}
 APPLIANCE = Appliance(

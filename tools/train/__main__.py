@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tools.train.detector import Truth, loss, priors
 from tools.train.nets_detector import Detector
 from tools.train.nets_pose import Pose
 from tools.train.pictures import SIDE, Horses, Mix, Nobody, People, Scenes, Source
+from tools.train.pose import drift
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
 from tools.train.teacher import MEAN, STD, Teacher
@@ -66,8 +68,9 @@ def pictures(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...
 def windows(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     """A batch for a pose model, RGB."""
     drawn = [crops.draw(rng) for _ in range(size)]
-    images = np.stack([((image - MEAN) / STD)[..., ::-1].transpose(2, 0, 1) for image, _ in drawn])
-    return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(np.stack([points for _, points in drawn]))
+    images = np.stack([((image - MEAN) / STD)[..., ::-1].transpose(2, 0, 1) for image, _, _ in drawn])
+    points, photographed = np.stack([one for _, one, _ in drawn]), np.array([one for _, _, one in drawn])
+    return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(points), torch.from_numpy(photographed)
 
 
 def detector(args: argparse.Namespace) -> None:
@@ -107,14 +110,22 @@ def pose(args: argparse.Namespace) -> None:
     for early in frozen:
         early.requires_grad_(False)
     loader = batches(args, partial(windows, recipe.crops(args), args.batch))
+    before = copy.deepcopy(net).eval()
     training = Training(net, args.rate, args.steps, args.out / f"{args.model}.checkpoint")
 
     def step() -> Tensor:
         net.train()
         for early in frozen:
             early.eval()  # statistics of what is not trained stay too
-        images, keypoints = (one.to(device) for one in next(loader))
-        return pose_loss(net(images.contiguous(memory_format=torch.channels_last)), keypoints, recipe.size_wh)
+        images, keypoints, photographed = (one.to(device) for one in next(loader))
+        images = images.contiguous(memory_format=torch.channels_last)
+        found = net(images)
+        lost = pose_loss(found, keypoints, recipe.size_wh)
+        if not args.hold:
+            return lost
+        with torch.no_grad():
+            was = before(images)
+        return lost + args.hold * drift(found, was, photographed)
 
     training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
     keep(training.average, args.out / f"{recipe.file}.pth")
@@ -132,11 +143,11 @@ class Recipe:
     turn_deg: float
 
     def crops(self, args: argparse.Namespace) -> Crops:
-        """Photographs and rendered subjects, half and half."""
+        """Photographs, and rendered subjects."""
         kind = args.model
         photographs = Photographs.read(args.data / "lsp") if kind == "person" else Boxed.of_horses(args.data / "horse")
         rendered = [Boxed.of_scenes(folder, kind, self.schema) for folder in args.scenes]
-        shares = [0.5, *[0.5 / len(rendered)] * len(rendered)]
+        shares = [args.photographs, *[(1 - args.photographs) / len(rendered)] * len(rendered)]
         return Crops([photographs, *rendered], shares, self.schema, self.size_wh, self.turn_deg)
 
 
@@ -177,6 +188,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet for people, to label photographs with")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
     parser.add_argument("--frozen", type=int, default=1, help="stages after the stem that stay as they were")
+    parser.add_argument(
+        "--photographs", type=float, default=0.5, help="share of a pose model's samples; the rest rendered"
+    )
+    parser.add_argument("--hold", type=float, default=0.0, help="weight of staying with what it said of photographs")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)

@@ -87,7 +87,7 @@ class Boxed:
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """Windows as the net sees them, turned, scaled, mirrored, lit and partly covered at random."""
+    """Windows as the net sees them, turned, scaled, mirrored, lit and partly covered at random; photographs first."""
 
     sources: Sequence[Photographs | Boxed]
     shares: Sequence[float]
@@ -95,10 +95,11 @@ class Crops:
     size_wh: tuple[int, int]
     turn_deg: float
 
-    def draw(self, rng: np.random.Generator) -> tuple[U8, F32]:
-        """(H, W, 3) BGR, and keypoints (K, 3) x, y in its px, and whether each is to be learned."""
+    def draw(self, rng: np.random.Generator) -> tuple[U8, F32, bool]:
+        """(H, W, 3) BGR; keypoints (K, 3) x, y in its px, and whether each is to be learned; from a photograph or not."""
         width, height = self.size_wh
-        source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
+        which = int(rng.choice(len(self.sources), p=self.shares))
+        source = self.sources[which]
         image, subject = source.draw(rng, width / height)
         matrix, mirrored = self._window(subject, rng)
         window = cv2.warpAffine(image, matrix, self.size_wh, flags=cv2.INTER_LINEAR)
@@ -109,7 +110,7 @@ class Crops:
             points, seen = points[order], seen[order]
         inside = (points >= 0).all(axis=1) & (points < (width, height)).all(axis=1)
         learned = np.column_stack([points, seen & inside]).astype(np.float32)
-        return _covered(_lit(np.asarray(window, np.uint8), rng), rng), learned
+        return _covered(_lit(np.asarray(window, np.uint8), rng), rng), learned, which == 0
 
     def _window(self, subject: Subject, rng: np.random.Generator) -> tuple[NDArray[np.float64], bool]:
         """The affine matrix (2, 3) from image to window, and whether it mirrors."""

@@ -24,6 +24,18 @@ def loss(outputs: tuple[Tensor, Tensor], keypoints: Tensor, size_wh: tuple[int, 
     return lost
 
 
+def drift(outputs: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor], photographed: Tensor) -> Tensor:
+    """How far the net has gone from what it said `before` of the samples `photographed` (B,): learning without forgetting
+    (Li & Hoiem, ECCV 2016), so that rendered subjects cost nothing on real ones."""
+    gone = photographed.new_zeros((), dtype=torch.float32)
+    for found, was in zip(outputs, before, strict=True):
+        apart = F.kl_div(F.log_softmax(found * SHARPNESS, -1), F.softmax(was * SHARPNESS, -1), reduction="none").mean(
+            (-1, -2)
+        )
+        gone = gone + (apart * photographed).sum() / photographed.sum().clamp(min=1)
+    return gone
+
+
 def _label(place_px: Tensor, bins: int, sigma: float) -> Tensor:
     """(B, K, bins): a bell around the place."""
     at = torch.arange(bins, device=place_px.device)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edged.topics import (
+from edged.bus.topics import (
     ALERT,
     CAMERA_STATUS,
     COMMAND,

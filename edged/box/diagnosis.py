@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edged.bus.message import encode
 from edged.config import masked
-from edged.message import encode
 
 LARGEST_BYTES = 120_000  # brokers in a cloud take 128 KiB
 LEFT_OUT = "left out: too long"

@@ -11,9 +11,9 @@ import random
 import threading
 from pathlib import Path
 
-from edged.discovery import BIRTH, DISCOVERY, Appliance
+from edged.bus.discovery import BIRTH, DISCOVERY, Appliance
+from edged.bus.topics import Topic
 from edged.ports import Bus, Request
-from edged.topics import Topic
 from engines.disk import publish
 from engines.errors import StoreError
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from edged.topics import Channel
+from edged.bus.topics import Channel
 from edged.units import NS_PER_S
 
 JSON, CBOR, JPEG = "application/json", "application/cbor", "image/jpeg"

@@ -15,18 +15,18 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edged import topics
-from edged.alerts import Episode
+from edged.bus import topics
+from edged.bus.topics import Topic
 from edged.channel import Phase
 from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Poses, Stamp, State, Status
 from edged.contract.bodies import Result as ResultBody
 from edged.contract.bodies import Subject as SubjectBody
-from edged.daily import Day
 from edged.errors import Declined
 from edged.frame import F32, XY, Result, Subject
-from edged.scene import Situation, View
-from edged.topics import Topic
 from edged.units import S_PER_MIN, ms
+from edged.watching.alerts import Episode
+from edged.watching.daily import Day
+from edged.watching.scene import Situation, View
 
 VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
 
@@ -74,7 +74,7 @@ def info(stamps: Stamps, body: Mapping[str, Any]) -> Body:
 
 
 def health(stamps: Stamps, body: Mapping[str, Any]) -> Body:
-    """How this box is, as `edged.health` sees it."""
+    """How this box is, as `edged.box.health` sees it."""
     return {**stamps(topics.HEALTH.at()), **body}
 
 

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from time import monotonic_ns
 
 from edged import config
-from edged.alerts import Alerts
+from edged.bus.message import Stamps
+from edged.bus.topics import SNAPSHOT
 from edged.capture import Intake
 from edged.config import Config
 from edged.contract.commands import Acknowledge, RestartCamera, SetRate, Snapshot, Snooze
-from edged.control import Deed, Done
+from edged.control.control import Deed, Done
+from edged.control.still import Still, Stills
 from edged.errors import Declined, NotWritten
 from edged.frame import U8
-from edged.message import Stamps
 from edged.ports import Bus
 from edged.report import Reporter
-from edged.still import Still, Stills
-from edged.topics import SNAPSHOT
 from edged.units import BYTES_PER_KB, ns
+from edged.watching.alerts import Alerts
 
 STILL_S = 5.0  # longest wait for a frame to show
 

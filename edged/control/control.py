@@ -18,13 +18,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edged import message
+from edged.bus import message
+from edged.bus.message import Stamps
+from edged.bus.topics import COMMAND, RESULT, Topic
 from edged.configfile.schema import described
 from edged.contract.commands import COMMANDS, Command
 from edged.errors import Declined
-from edged.message import Stamps
 from edged.ports import Bus, Request
-from edged.topics import COMMAND, RESULT, Topic
 
 log = logging.getLogger(__name__)
 

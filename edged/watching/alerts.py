@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edged.scene import Look
 from edged.units import NS_PER_S, S_PER_MIN, ns
+from edged.watching.scene import Look
 
 Stage = Literal["open", "acknowledged", "snoozed", "closed"]
 Severity = Literal["info", "warning", "critical"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edged.scene import Look, View
 from edged.units import NS_PER_S, ns
+from edged.watching.scene import Look, View
 
 LONGEST_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
 

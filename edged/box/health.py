@@ -16,15 +16,15 @@ from typing import Any, TypedDict, cast
 
 import psutil
 
-from edged.board import Board
+from edged.box.board import Board
+from edged.box.meter import Reading, Spread
+from edged.box.problems import Watchlist
+from edged.box.trend import Figures
 from edged.channel import CameraState
 from edged.contract.bodies import Box, BusHealth, CameraHealth, Percentiles, Process
 from edged.contract.bodies import Problem as ProblemBody
 from edged.frame import Result
-from edged.meter import Reading, Spread
-from edged.problems import Watchlist
 from edged.ring import Ledger
-from edged.trend import Figures
 
 Body = dict[str, Any]
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Protocol
 
+from edged.box.rescue import Rescue
+from edged.box.smithy import Work
 from edged.capture import Standing
 from edged.channel import CameraState
-from edged.rescue import Rescue
-from edged.smithy import Work
 from edged.units import S_PER_MIN, ns
 
 log = logging.getLogger(__name__)

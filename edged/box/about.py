@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__, config
-from edged.alerts import RULES
+from edged.box.smithy import Work
+from edged.bus.discovery import Appliance
 from edged.config import Config
-from edged.discovery import Appliance
-from edged.smithy import Work
+from edged.watching.alerts import RULES
 
 if TYPE_CHECKING:
     from edged.adapters.planes import Engines

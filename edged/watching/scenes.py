@@ -16,16 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from time import monotonic_ns
 
-from edged import message
-from edged.alerts import Alerts, Episode
+from edged.bus import message
+from edged.bus.message import Stamps
+from edged.bus.topics import ALERT, DAILY, STATE
 from edged.channel import CameraState
-from edged.daily import Day, Diary
 from edged.frame import Result
-from edged.message import Stamps
 from edged.ports import Bus
-from edged.scene import Look, Scene, Situation
-from edged.topics import ALERT, DAILY, STATE
 from edged.units import MS_PER_S, ns
+from edged.watching.alerts import Alerts, Episode
+from edged.watching.daily import Day, Diary
+from edged.watching.scene import Look, Scene, Situation
 from engines.disk import publish
 from engines.errors import StoreError
 

@@ -1,0 +1,1 @@
+"""What the daemon is asked for while it runs: commands, and a new configuration."""
