@@ -96,7 +96,7 @@ class Crops:
     turn_deg: float
 
     def draw(self, rng: np.random.Generator) -> tuple[U8, F32, bool]:
-        """(H, W, 3) BGR; keypoints (K, 3) x, y in its px, and whether each is to be learned; from a photograph or not."""
+        """(H, W, 3) BGR; keypoints (K, 3) x, y in its px, and whether to be learned; whether it is a photograph."""
         width, height = self.size_wh
         which = int(rng.choice(len(self.sources), p=self.shares))
         source = self.sources[which]

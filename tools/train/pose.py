@@ -25,8 +25,8 @@ def loss(outputs: tuple[Tensor, Tensor], keypoints: Tensor, size_wh: tuple[int, 
 
 
 def drift(outputs: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor], photographed: Tensor) -> Tensor:
-    """How far the net has gone from what it said `before` of the samples `photographed` (B,): learning without forgetting
-    (Li & Hoiem, ECCV 2016), so that rendered subjects cost nothing on real ones."""
+    """How far the net has gone from what it said `before` of the samples `photographed` (B,), so that what rendered
+    subjects teach costs nothing on real ones. Source: Li & Hoiem, Learning without Forgetting, ECCV 2016."""
     gone = photographed.new_zeros((), dtype=torch.float32)
     for found, was in zip(outputs, before, strict=True):
         apart = F.kl_div(F.log_softmax(found * SHARPNESS, -1), F.softmax(was * SHARPNESS, -1), reduction="none").mean(
