@@ -46,8 +46,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
+# Of these only the Python API is read, to see that what we call is there; their libraries are not needed.
+TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.6 \
+    tensorrt-cu12-bindings==10.16.1.11 tensorrt-cu13-bindings==11.4.0.106
+
 $(STAMP)-system: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tensorrt-rtx]'
+	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
 	touch $@
 
 clean:
