@@ -148,7 +148,8 @@ class Foundry:
     def _prove(self, job: Job, engine: Runner) -> Proof:
         reference = self._workshop.reference(job.reference.onnx)
         with closing(engine), closing(reference):
-            return prove(job.card, engine, reference, self._workshop.decoders.get(job.model.family))
+            decode = self._workshop.decoders.get(job.model.family)
+            return prove(job.card, engine, reference, decode, [best for _, best, _ in job.options.profiles] or [1])
 
     def _usual_s(self, job: Job) -> float | None:
         """How long the last build of this model took."""

@@ -1,7 +1,7 @@
 """Whether an engine does what its model does: asked once before it is used, and again at every start.
 
-The golden input goes through the engine and through the FP32 model; then the first input once more, which must
-give the same again, and the second, which must not.
+The golden input goes through the engine in every batch size it was built for, and through the FP32 model; then the
+first input once more, which must give the same again, and the second, which must not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from itertools import cycle, islice
 from operator import add
 from typing import Any, Protocol
 
@@ -47,22 +48,37 @@ class Proof:
         return asdict(self)
 
 
-def prove(card: Card, engine: Runner, reference: Runner, decode: Decode | None) -> Proof:
-    """Compare an engine with its reference on the golden input."""
+def prove(card: Card, engine: Runner, reference: Runner, decode: Decode | None, batches: Sequence[int] = (1,)) -> Proof:
+    """Compare an engine with its reference on the golden input; `batches` begins with 1."""
     inputs = golden_inputs(card)
-    outputs = [_run(engine, tensor) for tensor in inputs]
-    apart = reduce(
-        add,
-        (drift(card, decode, reference.run(tensor), output) for tensor, output in zip(inputs, outputs, strict=True)),
-    )
+    wanted = [_run(reference, tensor) for tensor in inputs]
+    found = {size: _answers(engine, inputs, size) for size in batches}
+    apart = {
+        size: reduce(add, (drift(card, decode, *pair) for pair in zip(cycle(wanted), outputs)))
+        for size, outputs in found.items()
+    }
+    outputs = found[batches[0]]
     repeatable = _same(outputs[0], _run(engine, inputs[0]), REPEAT)
     responsive = not _same(outputs[0], outputs[1], 0.0)
     faults = [
-        *apart.faults(card.tolerance),
+        *(_in_batches(size, fault) for size, one in apart.items() for fault in one.faults(card.tolerance)),
         *([] if repeatable else ["the same input gives something else the second time"]),
         *([] if responsive else ["another input gives the same"]),
     ]
-    return Proof(drift=apart, repeatable=repeatable, responsive=responsive, faults=tuple(faults))
+    whole = reduce(add, apart.values())
+    return Proof(drift=whole, repeatable=repeatable, responsive=responsive, faults=tuple(faults))
+
+
+def _answers(runner: Runner, inputs: Sequence[F32], size: int) -> list[list[F32]]:
+    """To each input, in batches of `size`; what is left of the last batch is filled with the first ones again."""
+    count = -(-len(inputs) // size) * size
+    filled = list(islice(cycle(inputs), count))
+    batches = [_run(runner, np.concatenate(filled[at : at + size])) for at in range(0, count, size)]
+    return [[output[i : i + 1] for output in outputs] for outputs in batches for i in range(size)]
+
+
+def _in_batches(size: int, fault: str) -> str:
+    return fault if size == 1 else f"in batches of {size} {fault}"
 
 
 def _run(runner: Runner, tensor: F32) -> list[F32]:

@@ -26,19 +26,23 @@ class Model:
         self._asked = 0
 
     def run(self, tensor: F32) -> Sequence[F32]:
-        rng = np.random.default_rng(int(abs(tensor).sum()) % 1000)
+        outputs = [np.concatenate(axis) for axis in zip(*map(self._one, tensor), strict=True)]
+        self._asked += 1
+        return list(self._spoil(self._asked, outputs))
+
+    def _one(self, image: F32) -> list[F32]:
+        rng = np.random.default_rng(int(abs(image).sum()) % 1000)
         outputs = [rng.uniform(0, 0.2, (1, 14, bins)).astype(np.float32) for bins in (384, 512)]
         for output in outputs:
             output[0, np.arange(14), rng.integers(20, 300, 14)] = 0.9
-        self._asked += 1
-        return list(self._spoil(self._asked, outputs))
+        return outputs
 
     def close(self) -> None:
         """Nothing."""
 
 
-def faults(spoil: Callable[[int, list[F32]], Any]) -> str:
-    return "; ".join(prove(POSE, Model(spoil), Model(), None).faults)
+def faults(spoil: Callable[[int, list[F32]], Any], batches: Sequence[int] = (1,)) -> str:
+    return "; ".join(prove(POSE, Model(spoil), Model(), None, batches).faults)
 
 
 def rolled(n: int, outputs: list[F32]) -> list[F32]:
@@ -59,7 +63,13 @@ def moody(n: int, outputs: list[F32]) -> list[F32]:
 
 
 def deaf(n: int, outputs: list[F32]) -> list[F32]:
-    return Model().run(np.ones(1))  # type: ignore[return-value]
+    return Model().run(np.ones((1, 1)))  # type: ignore[return-value]
+
+
+def last_of_four(n: int, outputs: list[F32]) -> list[F32]:
+    if len(outputs[0]) == 4:
+        outputs[0][3] = np.roll(outputs[0][3], 20, axis=1)
+    return outputs
 
 
 def test_the_same_model_is_good() -> None:
@@ -79,6 +89,11 @@ def test_the_same_model_is_good() -> None:
 )
 def test_a_spoilt_engine_is_found_out(spoil: Callable[[int, list[F32]], Any], said: str) -> None:
     assert said in faults(spoil)
+
+
+def test_every_place_of_every_batch_size_is_proved() -> None:
+    assert faults(last_of_four, (1, 2, 4, 8)) == "in batches of 4 a keypoint moved 10.0 px, 2.0 allowed"
+    assert faults(last_of_four, (1, 2, 8)) == ""
 
 
 def test_a_model_that_finds_nothing_proves_nothing() -> None:
