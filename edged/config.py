@@ -186,6 +186,17 @@ class Engines(Section):
         json_schema_extra=unit("MB"),
         description="Memory that a build may use on the GPU; less helps small boards.",
     )
+    quick_first: Flag = Field(
+        False,
+        description="Build every engine at level 0 first, to serve from the GPU soonest, then again at `level`.",
+    )
+    quota_mb: Int = Field(
+        2048,
+        ge=0,
+        le=1048576,
+        json_schema_extra=unit("MB"),
+        description="Room for engines that are kept to go back to; the ones in use are always kept.",
+    )
 
 
 class Tls(Section):

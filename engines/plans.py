@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # builds of one key that may fail before nobody tries again
 KEPT = 2  # engines of one model: the current one, and the one before for going back
+ASIDE_KEPT = 3  # of what was put aside: enough to see what went wrong
+BYTES_PER_MB = 1 << 20
 PLAN, META, PROOF, CURRENT, TRIES = "engine.plan", "meta.json", "proof.json", "current", "attempts.json"
 
 
@@ -53,10 +56,11 @@ class Plan:
 
 
 class Plans:
-    """`root` is made when first needed."""
+    """`root` is made when first needed; `quota_mb` is what engines may take beside those in use."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, quota_mb: int | None = None) -> None:
         self._root = root
+        self._quota_mb = quota_mb
         self.partial = root / ".partial"
         self._aside = root / ".quarantine"
 
@@ -102,6 +106,7 @@ class Plans:
         made = Plan(model=model, folder=folder, key=key, meta=told, proof=proof)
         if made.proved:
             self._point(model, key.digest)
+        self.tidy()
         return made
 
     def prove(self, plan: Plan, proof: dict[str, Any]) -> Plan:
@@ -157,22 +162,36 @@ class Plans:
         self._note(model, key, None)
 
     def clean(self) -> list[str]:
-        """Remove halves, what was put aside, and engines beyond the newest few of a model; what went."""
-        gone: list[str] = []
+        """Remove halves, what was put aside, and engines that nobody goes back to; what went."""
         with accessing(self._root):
+            gone = [path for folder in (self.partial, self._aside) for path in sorted(folder.glob("*"))]
             for folder in (self.partial, self._aside):
-                gone += [f"{folder.name}/{path.name}" for path in sorted(folder.glob("*"))]
                 shutil.rmtree(folder, ignore_errors=True)
-            for model in self.models():
-                gone += self._clean(model)
-        return gone
+        return [f"{path.parent.name}/{path.name}" for path in gone] + self.tidy()
 
-    def _clean(self, model: str) -> list[str]:
-        now = self.current(model)
-        spare = [plan for plan in self.plans(model) if now is None or plan.key.digest != now.key.digest]
-        for plan in spare[KEPT - 1 :]:
-            shutil.rmtree(plan.folder)
-        return [f"{model}/{plan.key.digest}" for plan in spare[KEPT - 1 :]]
+    def tidy(self) -> list[str]:
+        """Keep the store bounded: of each model the engine in use and the one before, the latter within the quota.
+
+        Returns what went. Raises `StoreError`.
+        """
+        with accessing(self._root):
+            aside = sorted(self._aside.glob("*"), key=lambda path: path.stat().st_mtime_ns)[:-ASIDE_KEPT]
+            spare = {model: self._spare(model) for model in self.models()}
+            old = [plan for plans in spare.values() for plan in plans[KEPT - 1 :]]
+            rest = sorted(
+                (p for plans in spare.values() for p in plans[: KEPT - 1]), key=lambda p: float(p.meta["built"])
+            )
+            while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MB:
+                old.append(rest.pop(0))
+            for folder in (*aside, *(plan.folder for plan in old)):
+                shutil.rmtree(folder)
+        return [f"{path.parent.name}/{path.name}" for path in aside] + [f"{p.model}/{p.key.digest}" for p in old]
+
+    def _spare(self, model: str) -> list[Plan]:
+        """Engines beside the one in use, or the newest where none is; those to go back to first, then by age."""
+        plans = sorted(self.plans(model), key=lambda plan: plan.proved, reverse=True)
+        now = self.current(model) or next(iter(plans), None)
+        return [plan for plan in plans if now is None or plan.key.digest != now.key.digest]
 
     def _open(self, model: str, folder: Path) -> Plan | None:
         """None for a folder that is none of ours, or damaged."""
@@ -214,6 +233,10 @@ class Plans:
             part = path.with_suffix(".part")
             _write(part, {digest: told for digest, told in tries.items() if told is not None})
         publish(part, path)
+
+
+def _size(plans: Sequence[Plan]) -> int:
+    return sum(int(plan.meta["bytes"]) for plan in plans)
 
 
 def _write(path: Path, table: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from engines.trt import Flavour, find
 log = logging.getLogger(__name__)
 
 FOLDER = "engines"  # in the model store
+QUICK = 0  # optimization level
 
 
 def foundry_for(settings: Config) -> Foundry | None:
@@ -35,7 +36,8 @@ def foundry_for(settings: Config) -> Foundry | None:
     if wanted == "off" or (wanted == "auto" and machine.here().gpu is None):
         return None
     try:
-        return foundry_of(settings.models.store, "tensorrt" if wanted == "auto" else wanted)
+        flavour: Flavour = "tensorrt" if wanted == "auto" else wanted
+        return foundry_of(settings.models.store, flavour, quota_mb=settings.engines.quota_mb)
     except NoTensorRT as absent:
         log.warning("%s; models run on ONNX Runtime", absent)
         return None
@@ -52,7 +54,8 @@ def smithy_of(settings: Config, ready: Callable[[Job, Plan], None]) -> Smithy | 
         with suppress(EngineError):  # said where the models are loaded
             files[card.name] = card, store.path(card)
     options = settings.engines
-    return Smithy(foundry, files, ready, level=options.level, workspace_mb=options.workspace_mb)
+    levels = (QUICK, options.level) if options.quick_first and options.level > QUICK else (options.level,)
+    return Smithy(foundry, files, ready, levels=levels, workspace_mb=options.workspace_mb)
 
 
 def runner(plan: bytes, model: Prepared, card: Card, options: Options) -> Session:
@@ -63,10 +66,10 @@ def runner(plan: bytes, model: Prepared, card: Card, options: Options) -> Sessio
     return TrtSession(own, plan, model, options.profiles)
 
 
-def foundry_of(store: Path, flavour: Flavour, memory_mb: int | None = None) -> Foundry:
+def foundry_of(store: Path, flavour: Flavour, memory_mb: int | None = None, quota_mb: int | None = None) -> Foundry:
     """Raises `NoTensorRT`. Engines can be built wherever TensorRT is, and run where there is a GPU."""
     trt = find(flavour)
-    plans = Plans(store / FOLDER)
+    plans = Plans(store / FOLDER, quota_mb)
     engine = runner if flavour == "tensorrt" and machine.here().gpu is not None else None
     workshop = Workshop(reference=OnnxRunner, engine=engine, decoders=FAMILIES)
     return Foundry(plans, trt, machine.here(), workshop, Forge(plans.partial, flavour, memory_mb))

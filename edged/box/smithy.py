@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +40,10 @@ class Work:
 
 
 class Smithy:
-    """`files` are the verified models; `ready` is called for each engine that may be used from now on."""
+    """`files` are the verified models; `ready` is called for each engine that may be used from now on.
+
+    Every model is built at the first of `levels`, then every one at the next: the best engine is the last.
+    """
 
     def __init__(
         self,
@@ -47,13 +51,13 @@ class Smithy:
         files: Mapping[str, tuple[Card, Path]],
         ready: Callable[[Job, Plan], None],
         *,
-        level: int,
+        levels: Sequence[int],
         workspace_mb: int,
     ) -> None:
         self._foundry = foundry
         self._files = files
         self._ready = ready
-        self._level = level
+        self._levels = levels
         self._workspace_mb = workspace_mb
         self.works: dict[str, Work] = {name: Work(phase="waiting") for name in files}
         self._under_way: Job | None = None
@@ -76,20 +80,23 @@ class Smithy:
         return any(work.phase in ("waiting", "preparing", "building") for work in self.works.values())
 
     def _run(self) -> None:
-        for name, (card, file) in self._files.items():
+        for level, name in product(self._levels, self._files):
             if self._stop.is_set():
                 return
             try:
-                self._make(name, card, file)
+                self._make(name, level)
             except Cancelled:
                 return
             except (EngineError, OSError) as exc:
                 self.works[name] = Work(phase="failed", reason=str(exc))
-                log.error("engine of %s: %s; serving goes on without it", name, exc)
+                log.error("engine of %s: %s; serving goes on as before", name, exc)
 
-    def _make(self, name: str, card: Card, file: Path) -> None:
+    def _make(self, name: str, level: int) -> None:
         self.works[name] = Work(phase="preparing")
-        job = self._foundry.job(card, file, level=self._level, workspace_mb=self._workspace_mb)
+        best = self._levels[-1]
+        if level != best and self._foundry.plans.find(name, self._job(name, best).key):
+            return  # no quick one is needed
+        job = self._job(name, level)
         plan, reason = self._foundry.usable(job)
         if plan is None and self._foundry.plans.find(name, job.key) is None:
             log.info("engine of %s: building, for %s", name, reason)
@@ -103,6 +110,10 @@ class Smithy:
         self.works[name] = Work(phase="ready", key=key)
         log.info("engine of %s: proved, %s", name, key)
         self._ready(job, plan)
+
+    def _job(self, name: str, level: int) -> Job:
+        card, file = self._files[name]
+        return self._foundry.job(card, file, level=level, workspace_mb=self._workspace_mb)
 
     def _build(self, name: str, job: Job) -> None:
         said = 0.0

@@ -168,6 +168,24 @@ def test_cleaning_keeps_the_current_engine_and_the_one_to_go_back_to(plans: Plan
     assert ".partial/half" in gone
 
 
+def test_nothing_piles_up_in_the_store(plans: Plans, tmp_path: Path) -> None:
+    for level in range(4):
+        stored(plans, replace(KEY, level=level))
+    assert {plan.key.level for plan in plans.plans("m")} == {3, 2}, "without anybody cleaning"
+    for _ in range(5):
+        plans.quarantine(stored(plans, replace(KEY, level=9)), "spoilt")
+    stored(plans)
+    assert len(list((tmp_path / "engines/.quarantine").iterdir())) == 3
+
+
+def test_the_quota_is_for_engines_that_are_not_in_use_the_oldest_go_first(tmp_path: Path) -> None:
+    plans = Plans(tmp_path / "engines", quota_mb=3)
+    for model, level in (("a", 1), ("b", 1), ("a", 2), ("b", 2)):
+        stored(plans, replace(KEY, level=level), content=bytes(2 << 20), model=model)
+    assert [plan.key.level for plan in plans.plans("a")] == [2]
+    assert [plan.key.level for plan in plans.plans("b")] == [2, 1]
+
+
 def test_a_half_made_engine_is_never_found(plans: Plans, tmp_path: Path) -> None:
     half = tmp_path / "engines" / ".partial" / "m-x"
     half.mkdir(parents=True)

@@ -16,30 +16,31 @@ from engines.errors import BuildFailed, Cancelled
 from engines.foundry import Foundry
 from engines.progress import Progress
 
+LEVEL = 3
 NAMES = ("rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
-KEY = SimpleNamespace(digest="abc")
 
 
 class Script:
-    """A foundry that does as written: per model, whether a proved engine is there, and how its build ends."""
+    """A foundry that does as written: which proved engines are there, and how each model's build ends."""
 
     def __init__(self, there: tuple[str, ...] = (), builds: dict[str, Exception | None] | None = None) -> None:
-        self.there = set(there)
+        self.there = {(name, LEVEL) for name in there}
         self.builds = builds or {}
         self.forgotten: list[str] = []
         self.plans = SimpleNamespace(
-            find=lambda name, key: name in self.there or None, forget=lambda name, key: self.forgotten.append(name)
+            find=lambda name, key: (name, key.level) in self.there or None,
+            forget=lambda name, key: self.forgotten.append(name),
         )
         self.hurries = True  # ends soon after it was told to
         self.proves = True
         self.under_way = threading.Event()
         self.hung = threading.Event()
 
-    def job(self, card: Card, file: Path, **_: int) -> Any:
-        return SimpleNamespace(card=card, key=KEY)
+    def job(self, card: Card, file: Path, *, level: int, **_: int) -> Any:
+        return SimpleNamespace(card=card, key=SimpleNamespace(digest="abc", level=level))
 
     def usable(self, job: Any) -> tuple[Any, str]:
-        good = job.card.name in self.there and self.proves
+        good = (job.card.name, job.key.level) in self.there and self.proves
         return (SimpleNamespace() if good else None), "" if good else "never proved"
 
     def build(self, job: Any, on_progress: Any, stop: threading.Event) -> None:
@@ -51,23 +52,25 @@ class Script:
             self.hung.wait(0 if self.hurries else 10)
         if end is not None:
             raise end
-        self.there.add(job.card.name)
+        self.there.add((job.card.name, job.key.level))
 
 
-def smithy(script: Script, names: tuple[str, ...] = NAMES) -> tuple[Smithy, list[str]]:
-    cards, ready = load(None), list[str]()
+def smithy(
+    script: Script, names: tuple[str, ...] = NAMES, levels: tuple[int, ...] = (LEVEL,)
+) -> tuple[Smithy, list[tuple[str, int]]]:
+    cards, ready = load(None), list[tuple[str, int]]()
     made = Smithy(
         cast(Foundry, script),
         {name: (cards[name], Path("x")) for name in names},
-        lambda job, plan: ready.append(job.card.name),
-        level=3,
+        lambda job, plan: ready.append((job.card.name, job.key.level)),
+        levels=levels,
         workspace_mb=512,
     )
     return made, ready
 
 
-def worked(script: Script) -> tuple[Smithy, list[str]]:
-    made, ready = smithy(script)
+def worked(script: Script, levels: tuple[int, ...] = (LEVEL,)) -> tuple[Smithy, list[tuple[str, int]]]:
+    made, ready = smithy(script, levels=levels)
     made.start()
     made._thread.join(10)
     return made, ready
@@ -75,19 +78,33 @@ def worked(script: Script) -> tuple[Smithy, list[str]]:
 
 def test_an_engine_that_is_there_and_proved_is_used_and_not_built() -> None:
     made, ready = worked(Script(there=NAMES, builds=dict.fromkeys(NAMES, BuildFailed("not to be built"))))
-    assert ready == list(NAMES)
+    assert ready == [(name, LEVEL) for name in NAMES]
     assert made.works[NAMES[0]] == Work(phase="ready", key="abc")
 
 
 def test_what_is_missing_is_built_and_then_used() -> None:
     _, ready = worked(Script())
-    assert ready == list(NAMES)
+    assert ready == [(name, LEVEL) for name in NAMES]
+
+
+def test_quick_engines_of_every_model_come_before_the_best_ones() -> None:
+    _, ready = worked(Script(), levels=(0, LEVEL))
+    assert ready == [(name, level) for level in (0, LEVEL) for name in NAMES]
+
+
+def test_no_quick_engine_is_built_where_the_best_is_there() -> None:
+    _, ready = worked(Script(there=NAMES[:1]), levels=(0, LEVEL))
+    assert ready == [(NAMES[1], 0), (NAMES[0], LEVEL), (NAMES[1], LEVEL)]
 
 
 def test_a_build_that_fails_is_said_and_the_next_model_has_its_turn(caplog: pytest.LogCaptureFixture) -> None:
     made, ready = worked(Script(builds={NAMES[0]: BuildFailed("no memory")}))
-    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == ("failed", "no memory", [NAMES[1]])
-    assert "serving goes on without it" in caplog.text
+    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == (
+        "failed",
+        "no memory",
+        [(NAMES[1], LEVEL)],
+    )
+    assert "serving goes on as before" in caplog.text
 
 
 def test_an_engine_that_cannot_be_proved_here_is_not_used() -> None:
