@@ -24,6 +24,7 @@ except NoTensorRT as absent:
     pytest.skip(str(absent), allow_module_level=True)
 
 from edged.adapters.foundry import foundry_of
+from edged.box.smithy import Smithy
 from engines.catalogue import load
 from engines.forge import explained
 from engines.foundry import Foundry, Job
@@ -100,6 +101,26 @@ def test_too_little_memory_is_named_with_what_helps_and_attempts_end(tmp_path: P
             foundry.build(job, never, threading.Event())
     with pytest.raises(BuildFailed, match=f"{ATTEMPTS} attempts failed"):
         foundry.build(job, never, threading.Event())
+
+
+def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_published(tmp_path: Path) -> None:
+    offered: list[Job] = []
+    name = "rtmpose-t-lsp14"
+    files = {name: (CARDS[name], Store(tmp_path).path(CARDS[name]))}
+    smithy = Smithy(
+        foundry_of(tmp_path, "tensorrt-rtx", memory_mb=700),
+        files,
+        lambda job, plan: offered.append(job),
+        levels=(0, 3),
+        workspace_mb=512,
+    )
+    smithy.start()
+    deadline_s = time.monotonic() + LIMIT_S
+    while smithy.busy and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    smithy.close()
+    assert (smithy.works[name].phase, offered) == ("failed", [])
+    assert "ran out of memory" in smithy.works[name].reason
 
 
 def test_a_child_that_the_kernel_killed_is_explained() -> None:
