@@ -180,11 +180,11 @@ class Engines(Section):
         description="TensorRT's optimization level: 0 builds soonest, 5 runs fastest.",
     )
     workspace_mb: Int = Field(
-        512,
-        ge=64,
+        0,
+        ge=0,
         le=65536,
         json_schema_extra=unit("MB"),
-        description="Memory that a build may use on the GPU; less helps small boards.",
+        description="Memory that a build may use on the GPU; less helps small boards. 0: as suits the board.",
     )
     quick_first: Flag = Field(
         False,

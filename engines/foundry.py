@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines import machine
 from engines.card import Card
 from engines.errors import BuildFailed, Cancelled, PlanRefused
 from engines.forge import Forge
 from engines.key import Key, Options, differences
-from engines.machine import Machine
 from engines.parity import Decode
 from engines.plans import ATTEMPTS, Plan, Plans
 from engines.prepare import Batch, Precision, Prepared, prepare
@@ -54,22 +54,26 @@ class Job:
 
 
 class Foundry:
-    def __init__(self, plans: Plans, trt: TensorRT, machine: Machine, workshop: Workshop, forge: Forge) -> None:
+    def __init__(self, plans: Plans, trt: TensorRT, board: machine.Machine, workshop: Workshop, forge: Forge) -> None:
         self.plans = plans
         self._trt = trt
-        self._machine = machine
+        self._machine = board
         self._workshop = workshop
         self._forge = forge
 
     def job(self, card: Card, file: Path, *, level: int, workspace_mb: int, precision: Precision = "fp16") -> Job:
-        """Prepare a model: a detector for one image, a pose model for up to eight subjects. Raises `CardError`."""
+        """Prepare a model: a detector for one image, a pose model for up to eight subjects.
+
+        `workspace_mb` 0 is what suits the board. Raises `CardError`.
+        """
         begun_s = time.monotonic()
         data = file.read_bytes()
         batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
         profiles = () if card.pose is None else tuple((n, n, n) for n in POSE_BATCHES)
         model = prepare(card, data, batch=batch, precision=precision)
         reference = prepare(card, data, batch=1, precision="fp32", io="fp32")
-        options = Options(level=level, workspace_mb=workspace_mb, profiles=profiles)
+        room_mb = workspace_mb or machine.workspace_mb(self._machine)
+        options = Options(level=level, workspace_mb=room_mb, profiles=profiles)
         key = Key.of(model.sha256, precision, options, self._trt, self._machine)
         seconds = time.monotonic() - begun_s
         return Job(card=card, model=model, reference=reference, options=options, key=key, seconds=seconds)

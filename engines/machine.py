@@ -12,6 +12,8 @@ RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 NAME_BYTES = 256
 BYTES_PER_GB = 1 << 30
+WORKSPACE_MB = ((8, 512), (16, 1024), (32, 2048))  # memory in GB up to which, and what a build may have of it
+MOST_WORKSPACE_MB = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,11 @@ class Machine:
     gpu_gb: int | None = None  # memory, rounded: boards of one GPU differ by it
     driver: str | None = None  # CUDA version of the driver, like 12.6
     l4t: str | None = None  # NVIDIA's Linux for Tegra, like 36.4.3
+
+
+def workspace_mb(machine: Machine) -> int:
+    """What a build may use on the GPU, where nobody says: little on boards that share their memory with everything."""
+    return next((mb for gb, mb in WORKSPACE_MB if (machine.gpu_gb or 0) <= gb), MOST_WORKSPACE_MB)
 
 
 def here(root: Path = Path("/")) -> Machine:
