@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ from engines.store import Store
 
 CARDS = load(None)
 BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
-KILLS = int(os.environ.get("EDGED_KILLS", "12"))  # 200 for the long run
+START_EVERY = 4  # kills
+KILLS = int(os.environ.get("KILLS", "12"))  # 200 for the long run
 LIMIT_S = 120
 
 
@@ -134,16 +136,25 @@ def command(store: Path) -> list[str]:
 
 
 def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: Foundry, tmp_path: Path) -> None:
-    rng = random.Random(7)
+    rng, hit = random.Random(7), 0
     job = job_of(foundry, "det-person-horse", tmp_path)
-    for _ in range(KILLS):
+    for number in range(1, KILLS + 1):
         build = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0.2, 4))
+        hit += build.poll() is None
         build.kill()
         build.wait()
         foundry.plans.forget("det-person-horse", job.key)  # it was the test's doing
         assert all(made.read() for made in foundry.plans.plans("det-person-horse")), "whole, or not there at all"
-    done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        if number % START_EVERY == 0:
+            _starts(foundry, job, tmp_path)
+        if plan := foundry.plans.find("det-person-horse", job.key):
+            shutil.rmtree(plan.folder)  # so that there is something to build again
+    assert hit >= KILLS / 2, "builds were under way"
+
+
+def _starts(foundry: Foundry, job: Job, store: Path) -> None:
+    done = subprocess.run(command(store), capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr
     plan = foundry.plans.find("det-person-horse", job.key)
     assert plan is not None
