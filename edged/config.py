@@ -6,69 +6,38 @@ Nothing here reads anything.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
-    Strict,
-    StrictBool,
-    WithJsonSchema,
     model_validator,
 )
 
-NAME = "[a-z0-9][a-z0-9_-]{0,62}"
-TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
-SECRET_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|key)=[^&;/\s]+")
-MASK = "***"
-LEAST_PX = 8  # smallest side of a region
-
-
-def masked(address: str) -> str:
-    """An address fit to be shown: no user, no password."""
-    return SECRET_PARAMETER.sub(rf"\1={MASK}", re.sub(r"(?s)(?<=://).*@", f"{MASK}@", address))
-
-
-def unit(name: str) -> dict[str, Any]:
-    """The unit of a field, shown in the reference and in error messages."""
-    return {"unit": name}
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(NAME, value):
-        raise ValueError("must be 1 to 63 of a-z 0-9 _ -, a letter or digit first")
-    return value
-
-
-def _topic(value: str) -> str:
-    if not re.fullmatch(TOPIC, value):
-        raise ValueError("must be topic levels, like site/edged; no space, # or +, no / at either end, no $ in front")
-    return value
-
-
-def _host(value: str) -> str:
-    if re.search(r"[\s/@]", value) or value.count(":") == 1:  # more colons: IPv6
-        raise ValueError("must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]")
-    return value
-
-
-def _path(value: Path) -> Path:
-    if value == Path():
-        raise ValueError("must be a path; to go without, leave the key out")
-    return value
-
-
-def _area(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = value
-    if x1 - x0 < LEAST_PX or y1 - y0 < LEAST_PX:
-        raise ValueError(f"must be [x0, y0, x1, y1], x1 and y1 at least {LEAST_PX} px beyond x0 and y0")
-    return value
+from edged.kinds import (
+    Area,
+    Box,
+    Extent,
+    File,
+    Flag,
+    Grey,
+    Hertz,
+    Int,
+    Name,
+    Number,
+    Polygon,
+    Px,
+    Score,
+    Seconds,
+    Section,
+    Topic,
+    Verb,
+    host_name,
+    unit,
+)
 
 
 def _source(value: str) -> str:
@@ -88,36 +57,6 @@ def _reachable(address: str) -> bool:
         return bool((parts := urlsplit(address)).hostname) and parts.port != 0
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
-
-
-Int = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Seconds = Annotated[Number, Field(json_schema_extra=unit("s"))]
-Hertz = Annotated[Number, Field(json_schema_extra=unit("Hz"))]
-Grey = Annotated[Number, Field(ge=0, le=255, json_schema_extra=unit("grey levels"))]
-Px = Annotated[Number, Field(json_schema_extra=unit("px"))]
-Flag = StrictBool
-Name = Annotated[
-    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$", "format": "name"})
-]
-Topic = Annotated[
-    str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
-]
-File = Annotated[Path, AfterValidator(_path)]
-Score = Annotated[Number, Field(ge=0, le=1)]
-Verb = Literal["snapshot", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
-Extent = Annotated[Int, Field(ge=16, le=16384)]
-Pixel = Annotated[Int, Field(ge=0, le=16384)]
-Box = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
-Area = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
-Point = tuple[Number, Number]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
-
-
-class Section(BaseModel):
-    """A table of the file. Unknown keys are errors; the tree never changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Device(Section):
@@ -225,7 +164,7 @@ class Tls(Section):
 class Mqtt(Section):
     """The MQTT broker."""
 
-    host: Annotated[str, AfterValidator(_host)] = Field(
+    host: Annotated[str, AfterValidator(host_name)] = Field(
         "127.0.0.1", min_length=1, description="Broker host name or address."
     )
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
@@ -295,7 +234,7 @@ class Prometheus(Section):
     """Health as metrics over HTTP, for those who scrape."""
 
     enabled: Flag = Field(False, description="Serve http://HOST:PORT/metrics.")
-    host: Annotated[str, AfterValidator(_host)] = Field(
+    host: Annotated[str, AfterValidator(host_name)] = Field(
         "127.0.0.1", min_length=1, description="Address to listen on; nothing asks for a password."
     )
     port: Int = Field(9464, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")

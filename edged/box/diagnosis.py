@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edged.bus.message import encode
-from edged.config import masked
+from edged.kinds import masked
 
 LARGEST_BYTES = 120_000  # brokers in a cloud take 128 KiB
 LEFT_OUT = "left out: too long"

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edged.config import masked
 from edged.configfile.layers import Layer, file_layer, site_files
 from edged.configfile.lines import Key
 from edged.configfile.loading import KEPT
@@ -21,6 +20,7 @@ from edged.configfile.schema import node
 from edged.configfile.text import document
 from edged.configfile.words import dotted
 from edged.errors import ConfigError, NotWritten
+from edged.kinds import masked
 from engines.disk import or_gone, sync
 
 ETC = Path("etc/edged")

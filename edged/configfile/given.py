@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from edged.config import Camera, masked
+from edged.config import Camera
 from edged.errors import ConfigError
+from edged.kinds import masked
 
 
 def camera_at(source: str, **options: object) -> Camera:

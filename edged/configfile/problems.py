@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edged.config import MASK
 from edged.configfile.layers import Layer
 from edged.configfile.lines import Key
 from edged.configfile.schema import nearest, node
 from edged.configfile.words import dotted, example, shown
 from edged.errors import ConfigError
+from edged.kinds import MASK
 
 # What pydantic found -> what is wanted; what to do.
 SENTENCES = {

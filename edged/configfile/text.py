@@ -6,11 +6,12 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edged.config import MASK, Config, masked
+from edged.config import Config
 from edged.configfile.lines import Key
 from edged.configfile.problems import Layers
 from edged.configfile.schema import NAME, Node, node, root
 from edged.configfile.words import dotted, toml
+from edged.kinds import MASK, masked
 
 WIDTH = 110
 EXAMPLE = "example"  # name of the camera in the reference

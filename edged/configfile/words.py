@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edged.config import MASK, masked
 from edged.configfile.lines import Key
 from edged.configfile.schema import Node, node
+from edged.kinds import MASK, masked
 
 LONGEST = 72  # characters of a value in a message
 

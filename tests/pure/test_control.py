@@ -14,10 +14,10 @@ import pytest
 from edged.adapters.bus_memory import MemoryBus
 from edged.bus.message import Stamps, presence
 from edged.bus.topics import Topic
-from edged.config import Verb
 from edged.contract.commands import COMMANDS, SetRate
 from edged.control.control import ANSWERED, LARGEST_BYTES, REMEMBERED, WAITING, Control, Done
 from edged.errors import Declined
+from edged.kinds import Verb
 from edged.ports import Request
 from tests.contract import faults
 
