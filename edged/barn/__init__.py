@@ -1,1 +1,1 @@
-"""From a horse's keypoints to what a stable can act on: posture, behaviour, the day, alerts; in seconds and body lengths."""
+"""From a horse's keypoints to what a stable acts on: posture, behaviour, the day, alerts. Seconds, body lengths."""

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.barn.points import F64, HOOVES, LEGS, NECK, NOSE, ROOTS, TAIL, TRUNK, Sighting
+from edged.barn.points import BESIDE, F64, HOOVES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, ROOTS, TAIL, Sighting
 
+ENDS = np.array([NECK, NECK, TAIL, TAIL])  # of the trunk's line, nearest to each leg
 LEAST_LEGS = 2  # with root and hoof seen; fewer say nothing of the posture
 BOX_PER_LENGTH = 0.45  # least body length, of the box's longer side: a horse seen end-on has a short neck-tail line
-FOLDED = 0.3  # a leg shorter than this is folded under the body
-DOWNWARD, ALONG = 0.8, 0.55  # share of a leg that points down: standing from, lying on the side up to
-RAISED = -0.3  # legs point up: on the back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,11 +26,11 @@ class Measures:
     trunk_px: float  # neck to root of the tail, as seen
     reach: float  # of a leg, from trunk to hoof; the median leg
     down: float  # share of that which points down: 1 straight down, 0 along the ground, -1 up
-    height: float  # of the trunk above the lowest point seen
+    depth: float  # of the belly below the trunk's line
     head: float  # of the nose above the trunk's line at the neck
     along: float  # of the nose along the trunk: 0 at the neck, 1 at the root of the tail, below 0 in front
     aside: float  # of the nose from the trunk's line
-    centre: F64  # (2,) of the trunk
+    centre: F64  # (2,) of the trunk's line
     nose: F64  # (2,)
     hooves: F64  # (4, 2) left fore, right fore, left hind, right hind
     hips: float  # height difference of the two hips
@@ -44,28 +42,28 @@ def measure(sighting: Sighting, usual_px: float | None = None) -> Measures:
     trunk = xy[TAIL] - xy[NECK]
     trunk_px = math.hypot(*trunk)
     length_px = _length(sighting, trunk_px, usual_px)
-    legs = (xy[HOOVES] - xy[ROOTS]) / length_px
+    roots = np.where(np.isnan(xy[ROOTS]), xy[BESIDE], xy[ROOTS])
+    legs = (xy[HOOVES] - roots) / length_px
     seen = legs[~np.isnan(legs[:, 0])]
     reach = float(np.median(np.hypot(*seen.T))) if len(seen) >= LEAST_LEGS else math.nan
     drop = float(np.median(seen[:, 1])) if len(seen) >= LEAST_LEGS else math.nan
-    centre = _mean(xy[TRUNK])
+    centre = (xy[NECK] + xy[TAIL]) / 2
     nose = xy[NOSE] - xy[NECK]
     along = float(nose @ trunk) / trunk_px**2 if trunk_px > 0 else math.nan
-    lowest = _highest_y(xy)
     return Measures(
         t_s=sighting.t_s,
         length_px=length_px,
         trunk_px=trunk_px,
         reach=reach,
         down=drop / max(reach, 0.05),
-        height=(lowest - float(centre[1])) / length_px,
+        depth=_mean((roots - xy[ENDS])[:, 1]) / length_px,
         head=-float(nose[1]) / length_px,
         along=along,
         aside=abs(float(trunk[0] * nose[1] - trunk[1] * nose[0])) / trunk_px / length_px if trunk_px > 0 else math.nan,
         centre=centre / length_px,
         nose=xy[NOSE] / length_px,
         hooves=xy[HOOVES] / length_px,
-        hips=float(xy[LEGS[2].root, 1] - xy[LEGS[3].root, 1]) / length_px,
+        hips=float(xy[LEFT_HIP, 1] - xy[RIGHT_HIP, 1]) / length_px,
     )
 
 
@@ -76,12 +74,7 @@ def _length(sighting: Sighting, trunk_px: float, usual_px: float | None) -> floa
     return max(seen, least if usual_px is None else 0.75 * usual_px, 1.0)
 
 
-def _mean(points: F64) -> F64:
-    """Of the points seen; NaN with fewer than two."""
-    seen = points[~np.isnan(points[:, 0])]
-    return np.asarray(seen.mean(axis=0)) if len(seen) >= LEAST_LEGS else np.full(2, np.nan)
-
-
-def _highest_y(points: F64) -> float:
-    seen = points[~np.isnan(points[:, 1]), 1]
-    return float(seen.max()) if len(seen) else math.nan
+def _mean(values: F64) -> float:
+    """Of what was seen."""
+    seen = values[~np.isnan(values)]
+    return float(seen.mean()) if len(seen) else math.nan

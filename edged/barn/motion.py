@@ -17,16 +17,24 @@ WALK_S = 3.0  # source: two or more legs moved within 3 s
 PAW_HZ, PAW_CYCLES, PAW_SWING = (0.7, 3.0), 3, 0.06
 WEAVE_HZ, WEAVE_CYCLES, WEAVE_SWING = (0.3, 1.5), 3, 0.06
 LEAST_HZ = 7.0  # to see 3 Hz at all
-SEEN = 0.6  # of the samples
+SEEN, LEAST_SEEN = 0.6, 0.35  # of the samples: to speak of them, to follow one hoof that another hides
 THRASH = 1.5  # body lengths per second of a hoof
-INSIDE = (0.15, 0.95)  # along the trunk, where the nose is at the flank
-CLOSE = 0.6  # from the trunk's line
-DROP = 0.4  # of the trunk's height, lost in a fall
-FALL_S = 1.0
+FLANK = (0.0, 1.0)  # along the trunk, where the nose is when it looks back
+CLOSE, RAISED = 0.6, -0.35  # the nose: from the trunk's line; above the neck, or it is at the ground
+BROADSIDE = 0.6  # least of the body length that the trunk must show
+DROP = 0.25  # of the trunk, in body lengths, in a fall
+FALL_S, FALL_HZ = 1.0, 3.0
+
+
+def middle(values: F64) -> float:
+    """The median of what was seen; NumPy's own takes longer than all the rest for so few."""
+    known = np.sort(values[~np.isnan(values)])
+    return float(known[len(known) // 2]) if len(known) else float("nan")
 
 
 def rate_hz(t_s: F64) -> float:
-    return (len(t_s) - 1) / float(t_s[-1] - t_s[0]) if len(t_s) > 1 and t_s[-1] > t_s[0] else 0.0
+    """Of most of the samples: a pause does not make it low."""
+    return 1 / max(middle(np.diff(t_s)), 1e-3) if len(t_s) > 2 else 0.0
 
 
 def pawing(t_s: F64, hooves: F64) -> bool | None:
@@ -66,40 +74,51 @@ def walking(t_s: F64, hooves: F64, centre: F64) -> bool | None:
 
 
 def thrashing(t_s: F64, hooves: F64) -> bool | None:
-    """Hooves of a horse that lies, moving fast."""
-    if len(t_s) < 4 or rate_hz(t_s) < LEAST_HZ / 2:
+    """A hoof of a horse that lies, moving fast all the time."""
+    if rate_hz(t_s) < LEAST_HZ / 2:
         return None
-    paths = np.hypot(*np.moveaxis(np.diff(hooves, axis=0), -1, 0)) / np.diff(t_s)[:, None]
-    fastest = [float(np.nanmedian(paths[:, i])) for i in range(4) if _share_seen(paths[:, i]) >= SEEN]
-    return max(fastest) > THRASH if len(fastest) >= 2 else None
+    speeds = [speed for i in range(4) if not np.isnan(speed := _speed(t_s, hooves[:, i]))]
+    return max(speeds) > THRASH if speeds else None
 
 
-def looks_back(along: F64, aside: F64, length: F64) -> bool | None:
-    """The nose at the flank; `length` (N,) is the trunk as seen: a horse that shows its end has no flank to look at."""
-    seen = ~np.isnan(along) & (length > 0.6)
-    if np.count_nonzero(seen) < max(2, SEEN * len(along)):
+def looks_back(along: F64, aside: F64, head: F64, trunk: F64) -> bool | None:
+    """The nose at the flank, on the trunk's own axis; a horse that shows its end has no flank to look at."""
+    seen = ~np.isnan(along) & (trunk > BROADSIDE)
+    if np.count_nonzero(seen) < max(2, LEAST_SEEN * len(along)):
         return None
-    there = (along > INSIDE[0]) & (along < INSIDE[1]) & (aside < CLOSE)
+    there = (along > FLANK[0]) & (along < FLANK[1]) & (aside < CLOSE) & (head > RAISED)
     return bool(there[seen].mean() > SEEN)
 
 
-def fell(t_s: F64, height: F64) -> bool:
-    """The trunk lost `DROP` of its height within `FALL_S`."""
-    known = ~np.isnan(height)
-    t_s, height = t_s[known], height[known]
-    if len(t_s) < 5:
-        return False
-    high, low = np.median(height[:3]), np.median(height[-2:])
-    above = np.flatnonzero(height > high * (1 - DROP / 4))
-    return bool(low < (1 - DROP) * high and len(above) and t_s[-2] - t_s[above[-1]] <= FALL_S)
+def fell(t_s: F64, centre: F64, hooves: F64) -> bool | None:
+    """The trunk is lower by `DROP` than `FALL_S` before, while a hind hoof stood where it stood."""
+    hind = [stray for i in (2, 3) if not np.isnan(stray := _stray(hooves[:, i]))]
+    if not hind or min(hind) > 2 * PLANTED:
+        return None
+    known = ~np.isnan(centre[:, 1])
+    t_s, low = t_s[known], centre[known, 1]  # y grows downwards
+    if rate_hz(t_s) < FALL_HZ or len(t_s) < 6:
+        return None
+    now = middle(low[-3:])
+    before = low[(t_s < t_s[-3]) & (t_s >= t_s[-3] - FALL_S)]
+    return bool(len(before) and now - before.min() > DROP and now - middle(low[:3]) > DROP)
 
 
 def _stray(track: F64) -> float:
     """How far a point strays, robustly; NaN where too little was seen."""
     seen = track[~np.isnan(track[:, 0])]
-    if len(seen) < max(3, SEEN * len(track)):
+    if len(seen) < max(3, LEAST_SEEN * len(track)):
         return float("nan")
-    return float(1.48 * np.median(np.hypot(*(seen - np.median(seen, axis=0)).T)))
+    return 1.48 * middle(np.hypot(seen[:, 0] - middle(seen[:, 0]), seen[:, 1] - middle(seen[:, 1])))
+
+
+def _speed(t_s: F64, track: F64) -> float:
+    """Usual speed along the path; NaN where too little was seen."""
+    seen = ~np.isnan(track[:, 0])
+    if np.count_nonzero(seen) < max(4, LEAST_SEEN * len(track)):
+        return float("nan")
+    steps = np.diff(track[seen], axis=0)
+    return middle(np.hypot(steps[:, 0], steps[:, 1]) / np.diff(t_s[seen]))
 
 
 def _main_axis(track: F64) -> F64:
@@ -133,7 +152,7 @@ def _went(t_s: F64, track: F64) -> float:
     first, last = track[t_s <= t_s[0] + third], track[t_s >= t_s[-1] - third]
     if _share_seen(first[:, 0]) < SEEN or _share_seen(last[:, 0]) < SEEN:
         return float("nan")
-    return float(np.hypot(*(np.nanmedian(last, axis=0) - np.nanmedian(first, axis=0))))
+    return float(np.hypot(middle(last[:, 0]) - middle(first[:, 0]), middle(last[:, 1]) - middle(first[:, 1])))
 
 
 def _share_seen(values: F64) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +16,10 @@ LEFT_HIP, LEFT_KNEE, LEFT_HIND = 11, 12, 13
 RIGHT_HIP, RIGHT_KNEE, RIGHT_HIND = 14, 15, 16
 
 
-class Leg(NamedTuple):
-    """Where it leaves the trunk, its middle joint, the hoof."""
-
-    root: int
-    joint: int
-    hoof: int
-
-
-LEGS = (
-    Leg(LEFT_SHOULDER, LEFT_ELBOW, LEFT_FORE),
-    Leg(RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_FORE),
-    Leg(LEFT_HIP, LEFT_KNEE, LEFT_HIND),
-    Leg(RIGHT_HIP, RIGHT_KNEE, RIGHT_HIND),
-)
-ROOTS, HOOVES = np.array([leg.root for leg in LEGS]), np.array([leg.hoof for leg in LEGS])
-TRUNK = np.array([NECK, TAIL, *ROOTS])
+# Legs: left fore, right fore, left hind, right hind.
+ROOTS = np.array([LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP])  # where a leg leaves the trunk
+BESIDE = np.array([RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP])  # the same of the leg beside it
+HOOVES = np.array([LEFT_FORE, RIGHT_FORE, LEFT_HIND, RIGHT_HIND])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
 """Standing, on the chest, on the side, or unknown: each sighting has its say, and the last seconds decide together.
 
-The legs tell. A standing horse's point down; lying on the chest they are folded, lying on the side they are long and
-lie along the ground, on the back they point up. Without two legs in view nothing is said: the trunk alone lies as
-level as it stands.
+The legs tell. A standing horse's point down, and its belly hangs below the line from neck to tail; lying on the chest
+they are folded, lying on the side they are long and lie along the ground, on the back they point up. Without two legs
+in view nothing is said: the trunk alone lies as level as it stands.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import math
 from collections import Counter, deque
 from typing import Literal
 
-from edged.barn.measures import ALONG, DOWNWARD, FOLDED, RAISED, Measures
+from edged.barn.measures import Measures
 
 Posture = Literal["standing", "sternal", "lateral", "unknown"]
+
+FOLDED, GONE = 0.3, 0.15  # reach of a leg that is folded; of one that cannot be told from none
+DOWNWARD, ALONG, RAISED = 0.8, 0.55, 0.2  # share of a leg that points down: standing; lying; not under the body
+HANGS, FLAT = 0.27, 0.2  # depth of the belly: standing from, lying on the side up to
+UP = -0.3  # legs point up: on the back
 
 WINDOW_S = 6.0  # that decides
 LEAST_S, LEAST_SEEN = 3.0, 3  # of it, before anything is decided
@@ -21,19 +26,21 @@ KNOWN = 0.4  # of the sightings that must say something
 AGREED = 0.7  # of those that do, to change to what they say
 
 
-def glimpse(seen: Measures) -> Posture:
-    """What one sighting says."""
+def glimpse(seen: Measures, *, lay: bool = False) -> Posture:
+    """What one sighting says; of a horse that `lay` before, what is not clearly standing still lies."""
     if math.isnan(seen.reach):
         return "unknown"
     if seen.reach < FOLDED:
-        return "sternal"
-    if seen.down > DOWNWARD:
+        return "sternal" if seen.down > RAISED or seen.reach < GONE else "lateral"
+    if seen.down < ALONG or (seen.down > DOWNWARD and seen.depth < FLAT):
+        return "lateral"
+    if seen.down > DOWNWARD and seen.depth > HANGS:
         return "standing"
-    return "lateral" if seen.down < ALONG else "unknown"
+    return "lateral" if lay and seen.depth < HANGS else "unknown"
 
 
 def on_its_back(seen: Measures) -> bool:
-    return not math.isnan(seen.reach) and seen.reach >= FOLDED and seen.down < RAISED
+    return not math.isnan(seen.reach) and seen.reach > FOLDED - 0.05 and seen.down < UP
 
 
 class Deciding:

@@ -1,0 +1,62 @@
+"""`[cameras.<name>.stall]`: what a camera sees of one stall. With this table its horse is watched over."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from edged.kinds import Flag, Int, Name, Polygon, Section, unit
+
+CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+def _clock(value: str) -> str:
+    if not CLOCK.fullmatch(value):
+        raise ValueError("must be a local time of day, like 06:30")
+    return value
+
+
+Clock = Annotated[str, AfterValidator(_clock)]
+
+
+class Expecting(Section):
+    """A mare near her time; foaling alerts are raised between these days only."""
+
+    begin: date = Field(description="First local date.", examples=["2027-03-01"])
+    end: date = Field(description="Last local date.", examples=["2027-04-15"])
+
+
+class Stall(Section):
+    """What a camera sees of one stall; all positions are in px of the upright image."""
+
+    enabled: Flag = Field(False, description="Watch over the horse in this stall.")
+    floor: Polygon | None = Field(
+        None,
+        json_schema_extra=unit("px"),
+        description="Corners of the floor. What stands elsewhere is a neighbour. Left out: all that is seen is in it.",
+        examples=[[[80, 700], [1200, 700], [1000, 300], [300, 300]]],
+    )
+    open_sides: tuple[Int, ...] = Field(
+        (),
+        description="Sides of the floor that are no wall, by number: 0 is from the first corner to the second.",
+        examples=[[0]],
+    )
+    zones: dict[Name, Polygon] = Field(
+        {},
+        json_schema_extra=unit("px"),
+        description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
+        examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
+    )
+    horses: Literal["one", "mare-and-foal"] = Field(
+        "one", description="Who lives here. Of two, the larger is watched, and the smaller is said to be present."
+    )
+    feeding: tuple[Clock, ...] = Field(
+        (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]
+    )
+    expecting: Expecting | None = None
+    people: Literal["presence", "poses"] = Field(
+        "presence", description="`presence`: of people only that somebody is there leaves the box, no keypoints."
+    )

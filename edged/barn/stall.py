@@ -1,0 +1,58 @@
+"""The stall as the camera sees it: what stands on its floor, what is in a zone, how near a wall is. Pure; px."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edged.barn.settings import Stall
+
+XY = tuple[float, float]
+OUTSIDE = 0.1  # of the box's longer side that a horse may stand beyond the drawn floor
+
+
+def stands_on(stall: Stall, box: tuple[float, float, float, float]) -> bool:
+    """Whether a box is rooted on the floor: the middle of its lower edge lies in it, or close."""
+    if stall.floor is None:
+        return True
+    x0, y0, x1, y1 = box
+    root, near = ((x0 + x1) / 2, y1), OUTSIDE * max(x1 - x0, y1 - y0)
+    return inside(stall.floor, root) or _from_edges(stall.floor, root) <= near
+
+
+def zone_of(stall: Stall, point: XY) -> str | None:
+    """The first zone a point lies in."""
+    return next((name for name, polygon in stall.zones.items() if inside(polygon, point)), None)
+
+
+def wall_px(stall: Stall, point: XY) -> float:
+    """From a point to the nearest wall, along the image; infinite where no floor is drawn."""
+    if stall.floor is None:
+        return math.inf
+    walls = [side for i, side in enumerate(_sides(stall.floor)) if i not in stall.open_sides]
+    return min((_to_segment(point, *side) for side in walls), default=math.inf)
+
+
+def inside(polygon: Sequence[XY], point: XY) -> bool:
+    """Even-odd rule: a ray to the right crosses the outline an odd number of times."""
+    x, y = point
+    crossings = sum(
+        (y0 > y) != (y1 > y) and x < x0 + (y - y0) * (x1 - x0) / (y1 - y0) for (x0, y0), (x1, y1) in _sides(polygon)
+    )
+    return crossings % 2 == 1
+
+
+def _sides(polygon: Sequence[XY]) -> list[tuple[XY, XY]]:
+    return list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
+
+
+def _from_edges(polygon: Sequence[XY], point: XY) -> float:
+    return min(_to_segment(point, *side) for side in _sides(polygon))
+
+
+def _to_segment(point: XY, begin: XY, end: XY) -> float:
+    (x, y), (x0, y0), (x1, y1) = point, begin, end
+    dx, dy = x1 - x0, y1 - y0
+    share = ((x - x0) * dx + (y - y0) * dy) / max(dx * dx + dy * dy, 1e-9)
+    share = min(1.0, max(0.0, share))
+    return math.hypot(x - x0 - share * dx, y - y0 - share * dy)

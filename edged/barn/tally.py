@@ -1,0 +1,32 @@
+"""What happened minute by minute over the last hours: seconds of what lasts, counts of what happened."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
+
+KEPT_MIN = 26 * 60
+
+
+class Tally:
+    """Time is CLOCK_MONOTONIC, so that a clock that is set changes nothing."""
+
+    def __init__(self) -> None:
+        self._minutes: deque[tuple[int, defaultdict[str, float]]] = deque(maxlen=KEPT_MIN)
+
+    def add(self, now_s: float, told: Mapping[str, float]) -> None:
+        minute = int(now_s // 60)
+        if not self._minutes or self._minutes[-1][0] != minute:
+            self._minutes.append((minute, defaultdict(float)))
+        for name, amount in told.items():
+            self._minutes[-1][1][name] += amount
+
+    def last(self, minutes: float, now_s: float) -> Counter[str]:
+        """Sums over the last minutes, the running one included. Values are floats."""
+        total: Counter[str] = Counter()
+        for minute, told in reversed(self._minutes):
+            if minute <= now_s // 60 - minutes:
+                break
+            for name, amount in told.items():
+                total[name] += amount  # type: ignore[assignment]  # a Counter of seconds
+        return total

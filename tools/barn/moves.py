@@ -1,0 +1,74 @@
+"""What a horse's seventeen points do in space, for every behaviour: frames of one cycle, or of the way through.
+
+The bodies and poses are those of the rendered scenes; nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.synth import horse, horse_pose, pose
+from tools.synth.dice import Dice
+from tools.synth.pose import Pose
+from tools.synth.subjects import coat
+
+F64 = NDArray[np.float64]
+
+FRAMES = 24
+BACK = {
+    "neck": (0, 6, 62),
+    "crest": (0, 4, 50),
+    "poll": (0, 0, 24),
+    "head": (0, 6, 20),
+}  # degrees: the nose at the flank
+
+
+@cache
+def moves() -> dict[str, F64]:
+    """(F, 17, 3) by behaviour, in m; the horse at the origin, looking along x."""
+    h = horse_pose
+    made: dict[str, Callable[[float], Pose]] = {
+        "standing": lambda t: pose.blend(h.STANDING, h.ALERT, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
+        "dozing": lambda t: pose.blend(h.DOZING, h.STANDING, 0.2 * (1 + np.sin(2 * np.pi * t))),
+        "feeding": lambda t: pose.blend(h.FEEDING, h.STANDING, 0.12 * (1 + np.sin(2 * np.pi * t))),
+        "hay": lambda t: pose.blend(h.NET, h.STANDING, 0.3 * (1 + np.sin(2 * np.pi * t))),
+        "walking": h.walk,
+        "pawing": lambda t: pose.blend(h.PAWING, h.PAWED, 0.5 + 0.5 * np.cos(2 * np.pi * t)),
+        "flank-look": lambda t: pose.added(h.STANDING, BACK),
+        "weaving": lambda t: pose.added(h.STANDING, _swayed(28 * np.sin(2 * np.pi * t))),
+        "sternal": lambda t: pose.blend(h.STERNAL, h.SLEEPING, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
+        "lateral": lambda t: pose.blend(h.LATERAL, h.STERNAL, 0.04 * (1 + np.sin(2 * np.pi * t))),
+        "rolling": h.rolled,
+        "thrashing": lambda t: pose.added(h.LATERAL, _kicking(40 * np.sin(2 * np.pi * t))),
+        "lying-down": lambda t: pose.along(h.LYING_DOWN, t),
+        "rising": lambda t: pose.along(h.RISING, t),
+        "turning-over": lambda t: pose.blend(h.STERNAL, h.LATERAL, t),
+        "collapsing": lambda t: pose.blend(h.DOZING, h.CROUCHED, t),
+    }
+    rng = np.random.default_rng(1)
+    body = horse.build(rng, coat(Dice(rng), dark=False), 0, infrared=False)
+    phases = np.linspace(0, 1, FRAMES, endpoint=False)
+    ways = {"lying-down", "rising", "turning-over", "collapsing"}
+    ends = np.linspace(0, 1, FRAMES)
+    return {
+        name: np.array(
+            [
+                body.where("ap10k-17", pose.settle(body, make(t), (0, 0), 0.0))
+                for t in (ends if name in ways else phases)
+            ]
+        )
+        for name, make in made.items()
+    }
+
+
+def _swayed(degrees: float) -> dict[str, tuple[float, float, float]]:
+    return {"neck": (0, 0, degrees), "crest": (0, 0, 0.5 * degrees), "head": (0, 0, 0.3 * degrees)}
+
+
+def _kicking(degrees: float) -> dict[str, tuple[float, float, float]]:
+    legs = ("left_arm", "right_arm", "left_thigh", "right_thigh")
+    return {name: (0, degrees if i % 2 else -degrees, 0) for i, name in enumerate(legs)}

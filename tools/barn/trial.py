@@ -1,0 +1,160 @@
+"""One simulated stall-day through `edged.barn`, and how what it said compares with what was."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from edged.barn.ledger import Ledger, StallDay
+from edged.barn.points import Sighting
+from edged.barn.rules import shipped
+from edged.barn.settings import Expecting, Stall
+from edged.barn.watch import StallWatch
+from edged.units import S_PER_MIN
+from tools.barn.life import BETWEEN, DAY_S, Act, day
+from tools.barn.tracks import View, sightings
+
+DATE = datetime(2027, 1, 15).astimezone()
+FLOOR = ((-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0))  # m
+COUNTED = {  # acts by what they are counted as, and how far apart two of them still are one
+    "paw": (("pawing",), 10.0),
+    "flank-look": (("flank-look",), 2.0),
+    "roll": (("rolling",), 20.0),
+    "weave": (("weaving",), 20.0),
+    "thrash": (("thrashing",), 5.0),
+    "lie-down": (("lying-down",), 0.0),
+    "rise": (("rising",), 0.0),
+    "collapse": (("collapsing",), 5.0),
+}
+SLACK_S = 40.0  # that a count may come after the act
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Plain data. Seconds of truth by what was said; behaviours as right, missed, false; findings by their minute."""
+
+    trouble: str | None
+    began_min: float | None  # when the trouble did
+    postures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    false: Counter[str] = field(default_factory=Counter)
+    bouts: tuple[int, int] = (0, 0)  # of lying: there were, were counted
+    found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
+
+
+def run(seed: int, trouble: str | None, dropped: float, *, days: int = 1) -> Outcome:
+    rng = np.random.default_rng(seed)
+    acts = day(rng, trouble)
+    view = View(dropped=dropped)
+    floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
+    expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
+    stall = Stall(enabled=True, floor=floor, feeding=("06:30", "17:00"), expecting=expecting)
+    watch = StallWatch(stall, 0.3, Ledger([]))
+    outcome = Outcome(trouble=trouble, began_min=_began_min(acts, trouble))
+    gap = _gap(rng)
+    told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
+    _compare(acts, told, gap, outcome)
+    outcome.bouts = (
+        sum(act.kind == "rising" and acts[i - 1].posture == "sternal" for i, act in enumerate(acts)),
+        _today(watch).bouts,
+    )
+    return outcome
+
+
+def _lived(
+    watch: StallWatch, acts: list[Act], seen: Iterable[Sighting], gap: tuple[float, float], outcome: Outcome
+) -> list[tuple[float, str]]:
+    """The day, sighting by sighting; what was counted, and when."""
+    counted: list[tuple[float, str]] = []
+    begins = [act.begin_s for act in acts]
+    before: Counter[str] = Counter()
+    last: dict[str, float] = {}
+    next_s = 0.0
+    for sighting in seen:
+        if not gap[0] <= sighting.t_s < gap[1]:
+            watch.saw(sighting)
+        if sighting.t_s < next_s:
+            continue
+        next_s = sighting.t_s + 1.0
+        watch.tick(sighting.t_s, DATE + timedelta(seconds=min(sighting.t_s, DAY_S - 1)))
+        act = acts[bisect_right(begins, sighting.t_s) - 1]
+        if not gap[0] <= sighting.t_s < gap[1] and act.kind not in BETWEEN:
+            outcome.postures[act.posture, watch.now.posture] += 1
+        now = Counter({name: int(_today(watch).total(name)) for name in COUNTED})
+        counted += [(sighting.t_s, name) for name in (now - before).elements()]
+        before = now
+        for kind in watch.findings:
+            if sighting.t_s - last.get(kind, -1e9) > 30 * S_PER_MIN:
+                outcome.found.append((kind, sighting.t_s / S_PER_MIN))
+            last[kind] = sighting.t_s
+    return counted
+
+
+def _today(watch: StallWatch) -> StallDay:
+    return watch.ledger.days[-1] if watch.ledger.days else StallDay("")
+
+
+def _compare(acts: list[Act], told: Iterable[tuple[float, str]], gap: tuple[float, float], outcome: Outcome) -> None:
+    left = sorted(told)
+    for name, (kinds, join_s) in COUNTED.items():
+        for begin_s, end_s in _joined(acts, kinds, join_s):
+            if begin_s < gap[1] and end_s > gap[0]:
+                continue
+            hits = [one for one in left if one[1] == name and begin_s - 5 <= one[0] <= end_s + join_s + SLACK_S]
+            outcome.right[name] += bool(hits)
+            outcome.missed[name] += not hits
+            left = [one for one in left if one not in hits[:1]]
+    outcome.false.update(name for t_s, name in left if not gap[0] - SLACK_S <= t_s <= gap[1] + SLACK_S)
+
+
+def _joined(acts: list[Act], kinds: tuple[str, ...], join_s: float) -> list[tuple[float, float]]:
+    spans: list[tuple[float, float]] = []
+    for act in acts:
+        if act.kind in kinds:
+            if spans and act.begin_s - spans[-1][1] <= join_s:
+                spans[-1] = spans[-1][0], act.begin_s + act.seconds
+            else:
+                spans.append((act.begin_s, act.begin_s + act.seconds))
+    return spans
+
+
+def _gap(rng: np.random.Generator) -> tuple[float, float]:
+    """The camera is away for a while, on one day in five."""
+    begin_s = float(rng.uniform(0, DAY_S))
+    return (begin_s, begin_s + float(rng.uniform(5, 60)) * S_PER_MIN) if rng.random() < 0.2 else (-1.0, -1.0)
+
+
+SHOWS = {  # the act that shows a trouble, and how often it must have come
+    "colic": ("rolling", 2),
+    "cast": ("thrashing", 2),
+    "foaling": ("lying-down", 3),
+    "collapse": ("collapsing", 2),
+    "too-long": ("sternal", 1),
+    "box-walking": ("walking", 1),
+}
+
+
+def _began_min(acts: list[Act], trouble: str | None) -> float | None:
+    """When the trouble began: acts carry no name of it, so the first cluster of what shows it."""
+    if trouble is None:
+        return None
+    kind, times = SHOWS[trouble]
+    begins = [act.begin_s for act in acts if act.kind == kind and (trouble != "too-long" or act.seconds > 2400)]
+    begins = (
+        [act.begin_s for act in acts if act.kind == kind and act.seconds > 300] if trouble == "box-walking" else begins
+    )
+    for i in range(len(begins) - times + 1):
+        if begins[i + times - 1] - begins[i] < 3600:
+            return begins[i] / S_PER_MIN
+    return None
+
+
+def rules() -> dict[str, str]:
+    """Severity by kind."""
+    return {rule.kind: rule.severity for rule in shipped()}
