@@ -23,7 +23,7 @@ from edged.barn.tally import Tally
 from edged.frame import Result, Subject
 from edged.units import NS_PER_S, S_PER_MIN
 
-JUDGED_S = 5.0  # between two readings of the rules
+JUDGED_S = 10.0  # between two readings of the rules
 PERSON_S = 600.0  # after which what a person stirred has settled
 FEEDING_S = 1800.0  # around a feed
 NIGHT = (20, 6)  # local hours
@@ -50,6 +50,7 @@ class StallWatch:
         self.now = StallNow()
         self.findings: Mapping[str, Finding] = {}
         self.ledger = ledger
+        self.told: Mapping[str, float] = {}  # what the last tick added
         self._sure = sure
         self._rules = shipped() if rules is None else tuple(rules)
         self._horse = Horse()
@@ -87,6 +88,7 @@ class StallWatch:
             told["person-s" if person else "alone-s"] += told[f"{horse.posture}-s"]
             if zone is not None:
                 told[f"at-{zone}-s"] += told[f"{horse.posture}-s"]
+        self.told = told
         self._tally.add(now_s, told)
         self._enter(now_s, local, told)
         self.now = StallNow(

@@ -73,7 +73,6 @@ def _lived(
     """The day, sighting by sighting; what was counted, and when."""
     counted: list[tuple[float, str]] = []
     begins = [act.begin_s for act in acts]
-    before: Counter[str] = Counter()
     last: dict[str, float] = {}
     next_s = 0.0
     for sighting in seen:
@@ -86,9 +85,7 @@ def _lived(
         act = acts[bisect_right(begins, sighting.t_s) - 1]
         if not gap[0] <= sighting.t_s < gap[1] and act.kind not in BETWEEN:
             outcome.postures[act.posture, watch.now.posture] += 1
-        now = Counter({name: int(_today(watch).total(name)) for name in COUNTED})
-        counted += [(sighting.t_s, name) for name in (now - before).elements()]
-        before = now
+        counted += [(sighting.t_s, name) for name in COUNTED if watch.told.get(name)]
         for kind in watch.findings:
             if sighting.t_s - last.get(kind, -1e9) > 30 * S_PER_MIN:
                 outcome.found.append((kind, sighting.t_s / S_PER_MIN))
@@ -153,6 +150,16 @@ def _began_min(acts: list[Act], trouble: str | None) -> float | None:
         if begins[i + times - 1] - begins[i] < 3600:
             return begins[i] / S_PER_MIN
     return None
+
+
+EXPECTED = {  # which alerts say it
+    "colic": ("colic-suspected", "restless"),
+    "cast": ("cast-suspected",),
+    "foaling": ("foaling-suspected", "restless"),
+    "collapse": ("collapsing",),
+    "too-long": ("down-too-long",),
+    "box-walking": ("stereotypy", "restless"),
+}
 
 
 def rules() -> dict[str, str]:
