@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,10 @@ def report(outcomes: list[Outcome]) -> list[str]:
     return [
         "# How well a stall is understood, where everything is known",
         "",
-        f"`python -m tools.barn OUT --days {len(outcomes)}`: stall-days of simulated keypoints (a camera in a corner under",
-        "the roof, noise of 1.5 % of a body length, 10 or 20 % of the keypoints missing, half of those on the far side",
-        "hidden, the camera away on one day in five). Nothing here is a claim about real horses: it shows that the rules",
-        "do what they say.",
+        f"`python -m tools.barn OUT --days {len(outcomes)}`: stall-days of simulated keypoints (a camera in a corner",
+        "under the roof, noise of 1.5 % of a body length, 10 or 20 % of the keypoints missing, half of those on the far",
+        "side hidden, the camera away on one day in five). Nothing here is a claim about real horses: it shows that the",
+        "rules do what they say.",
         "",
         *_postures(outcomes),
         "",
@@ -128,7 +128,7 @@ def total(counters: Iterable[Counter[Any]]) -> Counter[Any]:
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
-    table = asdict(outcome)
+    table = {one.name: getattr(outcome, one.name) for one in fields(outcome)}
     return {**table, "postures": {"/".join(pair): seconds for pair, seconds in outcome.postures.items()}}
 
 
