@@ -1,0 +1,47 @@
+"""PCKh, PCK by joint, AUC and EPE, by hand."""
+
+import numpy as np
+import pytest
+
+from tools.evaluate.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
+
+TRUTH = np.array([[[0.0, 0], [10, 0]], [[0, 0], [20, 0]]])
+ALL = np.ones((2, 2), bool)
+
+
+def _off(*px: float) -> np.ndarray:
+    return TRUTH + np.array(px).reshape(2, 2, 1) * np.array([0.0, 1.0])
+
+
+def test_every_joint_has_its_own_share() -> None:
+    assert pck_by_joint(_off(0, 9, 0, 0), TRUTH, ALL, np.full(2, 10.0), 0.5).tolist() == [1, 0.5]
+
+
+def test_a_joint_that_seldom_counts_weighs_as_much_as_the_others() -> None:
+    counted = np.array([[True, True], [True, False]])
+    assert pck_mean(_off(0, 9, 0, 0), TRUTH, counted, np.full(2, 10.0), 0.5) == 0.5
+
+
+def test_a_joint_that_never_counts_is_left_out() -> None:
+    counted = np.array([[True, False], [True, False]])
+    assert pck_mean(_off(0, 99, 0, 99), TRUTH, counted, np.full(2, 10.0), 0.5) == 1
+
+
+def test_half_a_head_is_three_tenths_of_the_head_boxs_diagonal() -> None:
+    head = np.array([[0.0, 0, 30, 40]] * 2)  # diagonal 50, head 30, half of it 15
+    assert pckh(_off(14.9, 15, 0, 0), TRUTH, ALL, head) == 0.75
+
+
+def test_the_area_under_the_curve_of_a_constant_error() -> None:
+    assert auc(_off(14, 14, 14, 14), TRUTH, ALL) == pytest.approx(10 / 20)  # 0.5 … 0.95 of 30 px
+
+
+def test_the_truth_itself_fails_only_at_threshold_nought() -> None:
+    assert auc(TRUTH, TRUTH, ALL) == pytest.approx(19 / 20)
+
+
+def test_the_end_point_error_is_a_mean_of_pixels_over_what_was_found() -> None:
+    found = _off(1, 3, 0, 0)
+    found[1] = np.nan
+    assert epe(found, TRUTH, ALL) == 2
+    assert np.isnan(epe(found, TRUTH, ~ALL))

@@ -1,0 +1,54 @@
+"""Keypoints in the image plane: PCK, PCKh, AUC and EPE."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tools.evaluate.metrics.oks import F64, Flags
+from tools.evaluate.pck import pck
+
+PCKH_SHARE = 0.5
+HEAD_SHARE = 0.6  # of the diagonal of MPII's head box: its length of the head
+AUC_PX = 30.0
+AUC_SHARES = np.arange(20) / 20
+
+
+def pck_by_joint(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> F64:
+    """(K,) the PCK of every joint over the subjects; NaN where a joint never counts.
+
+    PCK_k = #{i: counted[i, k] and |found[i, k] - truth[i, k]| < share · length_px[i]} / #{i: counted[i, k]}
+    """
+    joints = range(truth.shape[1])
+    parts = ((found[:, k : k + 1], truth[:, k : k + 1], counted[:, k : k + 1]) for k in joints)
+    return np.array([pck(f, t, c, length_px, share) for f, t, c in parts])
+
+
+def pck_mean(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> float:
+    """The mean over joints of `pck_by_joint`: rare joints weigh as much as frequent ones. MMPose states this one."""
+    return _mean(pck_by_joint(found, truth, counted, length_px, share))
+
+
+def pckh(found: F64, truth: F64, counted: Flags, head_xyxy: F64) -> float:
+    """PCKh@0.5 of MPII: the mean PCK over joints, half the head's length from the truth.
+
+    head = 0.6 · the diagonal of the annotated head box
+    """
+    head_px = HEAD_SHARE * np.linalg.norm(head_xyxy[:, 2:] - head_xyxy[:, :2], axis=1)
+    return pck_mean(found, truth, counted, head_px, PCKH_SHARE)
+
+
+def auc(found: F64, truth: F64, counted: Flags, length_px: float = AUC_PX) -> float:
+    """The mean of `pck_mean` at 20 thresholds, 0, 0.05 … 0.95 of a length of 30 px."""
+    lengths_px = np.full(len(truth), length_px)
+    return float(np.mean([pck_mean(found, truth, counted, lengths_px, share) for share in AUC_SHARES]))
+
+
+def epe(found: F64, truth: F64, counted: Flags) -> float:
+    """End point error: the mean distance in px over keypoints that count and were found. NaN when none."""
+    return _mean(np.linalg.norm(found - truth, axis=-1)[counted])
+
+
+def _mean(values: F64) -> float:
+    """Of what is not NaN."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
