@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from edged.barn.settings import Stall
 from edged.kinds import (
     Area,
     Box,
@@ -384,6 +385,12 @@ class Camera(Section):
     fixed: FixedRegion | None = None
     gate: Gate = Gate()
     track: Track = Track()
+    stall: Stall = Stall()
+
+    @property
+    def private(self) -> bool:
+        """Of people, only that somebody is there leaves the box."""
+        return self.stall.enabled and self.stall.people == "presence"
 
     @property
     def kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:

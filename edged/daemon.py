@@ -1,11 +1,10 @@
-"""The daemon put together: models, bus, cameras, health; opened in this order and closed in reverse."""
+"""The daemon put together: models, bus, cameras, health, and what changes while it runs."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -23,10 +22,11 @@ from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
 from edged.adapters.v4l2_device import usb_port
+from edged.barn.settings import Stall
+from edged.barn.stable import Stable
 from edged.box.about import about, appliance, serving
 from edged.box.diagnosis import bundle
 from edged.box.health import CameraView, Health
-from edged.box.identity import device_id
 from edged.box.metrics import exposition
 from edged.box.rescue import Rescue
 from edged.box.smithy import Work
@@ -36,7 +36,6 @@ from edged.bus.announce import Announcer
 from edged.bus.message import Stamps
 from edged.capture import Intake
 from edged.channel import CameraState
-from edged.clock import Clock
 from edged.config import Config
 from edged.configfile.text import show
 from edged.contract.commands import Diagnose, Reload
@@ -100,6 +99,7 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
+        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state / "stalls.json")
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()
@@ -126,7 +126,7 @@ class Daemon:
 
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
         """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
-        all_sinks = (self._reporter.result, self._deeds.stills.sink, *sinks)
+        all_sinks = (self._reporter.result, self._deeds.stills.sink, self._stable.sink, *sinks)
         vigil = Vigil(keeper, self._look, Rescue(usb_port))
         loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, vigil))
 
@@ -197,7 +197,7 @@ class Daemon:
         plan, engines = planned(self.settings, new), self.engines
         if plan.models and self._smithy is not None:  # it makes engines of the models it was given
             plan = replace(plan, everything=True)
-        fresh = {name: camera_of(name, camera) for name, camera in _usable(new).items() if name in plan.sources}
+        fresh = {name: camera_of(name, camera) for name, camera in usable(new).items() if name in plan.sources}
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.models:
@@ -246,7 +246,7 @@ class Daemon:
         return runner(plan.read(), job.model, job.card, job.options)
 
     def _tell_change(self, plan: Plan) -> None:
-        self.scenes.adopt(self._classes, self.settings.publish.daily_s)
+        self.scenes.adopt(self._classes, self.settings.publish.daily_s, self._stalls)
         for name in plan.closed:
             for channel in OF_CAMERA:
                 self._bus.publish(channel.at(camera=name), b"")
@@ -275,7 +275,9 @@ class Daemon:
 
     def _new_scenes(self) -> Scenes:
         memory, daily_s = self.settings.device.state / "days.json", self.settings.publish.daily_s
-        return Scenes(self._bus, self._stamps, self._glances, self._classes, memory=memory, daily_s=daily_s)
+        return Scenes(
+            self._bus, self._stamps, self._glances, self._classes, stable=self._stable, memory=memory, daily_s=daily_s
+        )
 
     def _new_announcer(self) -> Announcer:
         box, memory = appliance(self.settings, self._device, self._classes), self.settings.device.state
@@ -302,6 +304,14 @@ class Daemon:
     def _classes(self) -> dict[str, tuple[str, ...]]:
         """What each camera looks for."""
         return {name: camera.classes or tuple(self.engines.poses) for name, camera in self.cameras.items()}
+
+    @property
+    def _stalls(self) -> dict[str, Stall]:
+        return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
+
+    @property
+    def _sure_of_horses(self) -> float:
+        return self.engines.sure_from.get("ap10k-17", 1.0)
 
     def _warn_of_fixed(self, names: Iterable[str]) -> None:
         for name in names:
@@ -351,47 +361,7 @@ class Daemon:
         return about(self.settings, models)
 
 
-@contextmanager
-def daemon(
-    settings: Config,
-    *,
-    display: bool = False,
-    retry: bool = True,
-    read: Reread | None = None,
-    recent: Recent | None = None,
-) -> Iterator[Daemon]:
-    """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
-
-    `read` reads the configuration again; `recent` are log lines for who diagnoses from afar.
-    A model that cannot be had is done without, and said to be. Raises `ConfigError` before anything runs.
-    """
-    _usable(settings)
-    engines = engines_of(settings.models, settings.compute, spare=True)
-    stamps = Stamps(Clock())
-    device = device_id(settings.device.id)
-    bus = MqttBus(
-        settings.mqtt,
-        device,
-        lambda state: message.presence(stamps, state),
-        settings.publish,
-        keep=settings.device.state / "outbox.db",
-    )
-    made: Daemon | None = None
-    try:
-        made = Daemon(
-            settings, device, engines, bus, stamps, display=display, retry=retry, read=read, recent=recent or Recent()
-        )
-        made.start()
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        bus.close()
-        (made.engines if made else engines).plane.close()
-
-
-def _usable(settings: Config) -> dict[str, config.Camera]:
+def usable(settings: Config) -> dict[str, config.Camera]:
     """The cameras in use. Raises ConfigError when there are none."""
     if not settings.in_use:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

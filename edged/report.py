@@ -5,8 +5,8 @@ Upstream the loop and the capture threads, downstream the bus, which never block
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from time import monotonic_ns
 
 from edged.box.meter import Meter
@@ -14,7 +14,7 @@ from edged.box.trend import Outages, Trend
 from edged.bus import message, topics
 from edged.bus.message import Stamps
 from edged.channel import CameraState
-from edged.config import Publish
+from edged.config import Camera, Publish
 from edged.contract.bodies import Poses
 from edged.frame import Frame, Result
 from edged.ports import Bus
@@ -24,7 +24,7 @@ from edged.units import NS_PER_S, ns
 class Reporter:
     """Publishes what the loop found, at most so often per camera."""
 
-    def __init__(self, bus: Bus, stamps: Stamps, options: Publish, cameras: Iterable[str]) -> None:
+    def __init__(self, bus: Bus, stamps: Stamps, options: Publish, cameras: Mapping[str, Camera]) -> None:
         self._bus = bus
         self._stamps = stamps
         self.meters: dict[str, Meter] = {}
@@ -35,10 +35,11 @@ class Reporter:
         self._poses: dict[str, Poses] = {}
         self.adopt(options, cameras)
 
-    def adopt(self, options: Publish, cameras: Iterable[str]) -> None:
+    def adopt(self, options: Publish, cameras: Mapping[str, Camera]) -> None:
         """From now on these cameras; those that were here keep their figures, and their rate if it has not changed."""
         paces = self._pace if self._options.max_rate_hz == options.max_rate_hz else {}
         self._options = options
+        self._private = {name for name, camera in cameras.items() if camera.private}
         self._pace = {name: paces.get(name) or self._usual() for name in cameras}
         self.meters = {name: self.meters.get(name) or Meter() for name in self._pace}
         self.trends = {name: self.trends.get(name) or Trend() for name in self._pace}
@@ -62,7 +63,8 @@ class Reporter:
         beside = {"wait": waited_ns}  # on its way from the sensor, for its turn, and a little tracking
         if self._due(result):
             begun_ns = monotonic_ns()
-            body = message.poses(self._stamps, result, smoothed=self._options.smoothed)
+            shown = without_people(result) if result.camera in self._private else result
+            body = message.poses(self._stamps, shown, smoothed=self._options.smoothed)
             self._bus.publish(topics.POSES.at(camera=result.camera), body)
             self._poses[result.camera] = body
             beside["publish"] = monotonic_ns() - begun_ns
@@ -85,6 +87,11 @@ class Reporter:
         if pace.until_ns is not None and result.done_ns >= pace.until_ns:
             pace = self._pace[result.camera] = self._usual()
         return pace.due(result.captured_ns)
+
+
+def without_people(result: Result) -> Result:
+    """Of people, that somebody is there is told elsewhere; where they are and how they stand is told nowhere."""
+    return replace(result, subjects=tuple(one for one in result.subjects if one.label != "person"))
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ Upstream: the appliance as configured. Downstream: the bus, which repeats retain
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
@@ -13,9 +12,8 @@ from pathlib import Path
 
 from edged.bus.discovery import BIRTH, DISCOVERY, Appliance
 from edged.bus.topics import Topic
+from edged.memory import Memory
 from edged.ports import Bus, Request
-from engines.disk import publish
-from engines.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,7 @@ class Announcer:
 
     def __init__(self, bus: Bus, appliance: Appliance, memory: Path, *, enabled: bool) -> None:
         self._bus = bus
-        self._memory = memory
+        self._memory = Memory(memory, "announcements to Home Assistant")
         self._timer: threading.Timer | None = None
         self.adopt(appliance, enabled=enabled)
 
@@ -38,9 +36,10 @@ class Announcer:
 
     def start(self) -> None:
         wanted = self._appliance.announcements() if self._enabled else {}
-        for path in self._recall() - {topic.path for topic in wanted}:
+        nothing: set[str] = set()
+        for path in self._memory.read(_paths, nothing) - {topic.path for topic in wanted}:
             self._bus.publish(Topic(path=path, channel=DISCOVERY), b"")
-        self._remember({topic.path for topic in wanted})
+        self._memory.write(sorted(topic.path for topic in wanted))
         if self._enabled:
             self._announce()
             self._bus.listen(BIRTH.at(prefix=self._appliance.prefix), self._born)
@@ -60,20 +59,6 @@ class Announcer:
         for topic, body in self._appliance.announcements().items():
             self._bus.publish(topic, body)
 
-    def _recall(self) -> set[str]:
-        try:
-            return set(json.loads(self._memory.read_text()))
-        except FileNotFoundError:
-            return set()
-        except (OSError, ValueError, TypeError) as exc:
-            log.warning("%s: %s; cameras no longer configured stay in Home Assistant", self._memory, exc)
-            return set()
 
-    def _remember(self, paths: set[str]) -> None:
-        part = self._memory.with_suffix(".part")
-        try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(sorted(paths)))
-            publish(part, self._memory)
-        except (OSError, StoreError) as exc:
-            log.debug("%s: %s", self._memory, exc)
+def _paths(told: list[str]) -> set[str]:
+    return set(told)

@@ -15,11 +15,15 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edged.barn.ledger import StallDay
+from edged.barn.watch import StallNow
 from edged.bus import topics
 from edged.bus.topics import Topic
 from edged.channel import Phase
 from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Poses, Stamp, State, Status
 from edged.contract.bodies import Result as ResultBody
+from edged.contract.bodies import StallDay as StallDayBody
+from edged.contract.bodies import StallNow as StallBody
 from edged.contract.bodies import Subject as SubjectBody
 from edged.errors import Declined
 from edged.frame import F32, XY, Result, Subject
@@ -121,10 +125,11 @@ def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, 
         "degraded": list(situation.degraded),
         "present": None if situation.present is None else dict(situation.present),
         "alerts": list(alerts),
+        "stall": None if situation.stall is None else _stall(situation.stall),
     }
 
 
-def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Daily:
+def daily(stamps: Stamps, camera: str, day: Day, stall: StallDay | None = None, *, closed: bool) -> Daily:
     """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
     return {
         **stamps(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
@@ -135,6 +140,7 @@ def daily(stamps: Stamps, camera: str, day: Day, *, closed: bool) -> Daily:
         "view_min": {view: _minutes(day.view_s.get(view, 0.0)) for view in VIEWS},
         "present_min": {label: _minutes(seconds) for label, seconds in day.present_s.items()},
         "most": dict(day.most),
+        "stall": None if stall is None else _stall_day(stall),
     }
 
 
@@ -151,6 +157,9 @@ def alert(stamps: Stamps, episode: Episode) -> Alert:
         "since": stamps.utc_ms(episode.since_ns),
         "held_s": round(episode.held_s),
         "reason": episode.reason,
+        "evidence": None if (seen := episode.evidence) is None else dict(seen.signs),
+        "coverage": None if seen is None else seen.coverage,
+        "reminders": episode.reminders,
     }
 
 
@@ -174,6 +183,29 @@ def result(
 def new_id() -> str:
     """What a subscriber tells repeated deliveries of one message by."""
     return uuid.uuid4().hex
+
+
+def _stall(now: StallNow) -> StallBody:
+    return {
+        "posture": now.posture,
+        "head": now.head,
+        "doing": list(now.doing),
+        "at": now.at,
+        "horses": now.horses,
+        "person": now.person,
+    }
+
+
+def _stall_day(day: StallDay) -> StallDayBody:
+    """Minutes, counts and bouts; what nobody saw is in none of them."""
+    totals = {name: day.total(name) for name in sorted({name for hour in day.hours for name in hour})}
+    return {
+        "minutes": {name.removesuffix("-s"): _minutes(total) for name, total in totals.items() if name.endswith("-s")},
+        "counts": {name: round(total) for name, total in totals.items() if not name.endswith("-s")},
+        "seen_min": _minutes(day.seen_s),
+        "bouts": day.bouts,
+        "longest_min": day.longest_min,
+    }
 
 
 def _minutes(seconds: float) -> float:

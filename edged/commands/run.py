@@ -122,7 +122,7 @@ class Lives:
         return int(lost) if made.successor is None else made.successor
 
     def _started(self, stack: ExitStack, settings: Config) -> Daemon:
-        from edged.daemon import daemon  # noqa: PLC0415
+        from edged.serve import daemon  # noqa: PLC0415
 
         drawn, retry = self._args.save_video is not None, not self._recorded(settings)
         with self._keeper.patience("loading models", LOAD_S):

@@ -125,6 +125,27 @@ class Poses(Stamp):
     position: NotRequired[Annotated[int, says("Frame number in that file.", ge=0)]]
 
 
+class StallNow(TypedDict):
+    """A stall that is watched over."""
+
+    posture: Literal["standing", "sternal", "lateral", "unknown"]
+    head: Annotated[Literal["above", "level", "below", "unknown"], says("The nose against the base of the neck.")]
+    doing: Annotated[list[str], says("`walking`, `paw`, `flank-look`, `roll`, `weave`, `thrash`, `box-walking`.")]
+    at: Annotated[str | None, says("The zone its nose is in.")]
+    horses: Count
+    person: Annotated[bool, says("Somebody is in front of the camera.")]
+
+
+class StallDay(TypedDict):
+    """A day of a stall. What nobody saw is in no figure, and nothing is scaled up."""
+
+    minutes: Annotated[dict[str, float], says("Per posture, behaviour, head height, and zone (`at-feeder`).")]
+    counts: Annotated[dict[str, Count], says("`lie-down`, `rise`, and bouts of behaviours.")]
+    seen_min: Annotated[float, says("Minutes in which the horse was seen well enough.")]
+    bouts: Annotated[int, says("Times it lay, and rose again.", ge=0)]
+    longest_min: Annotated[float, says("The longest of them.")]
+
+
 class State(Kept):
     """What goes on in front of a camera. Retained; sent when it changes."""
 
@@ -135,6 +156,7 @@ class State(Kept):
     degraded: Annotated[list[str], says("What is wrong with the image: dark, bright, flat, blurred.")]
     present: Annotated[dict[str, Count] | None, says("Subjects per class; null when nobody can tell.")]
     alerts: Annotated[list[str], says("Alerts of this camera that have not closed, oldest first.")]
+    stall: Annotated[StallNow | None, says("Null without `[cameras.<name>.stall]`, and while nothing is seen.")]
 
 
 class Daily(Kept):
@@ -146,6 +168,7 @@ class Daily(Kept):
     view_min: Annotated[dict[str, float], says("Minutes per view: ok, degraded, lost, unknown.")]
     present_min: Annotated[dict[str, float], says("Minutes with at least one subject of the class.")]
     most: Annotated[dict[str, Count], says("Most subjects of the class at a time.")]
+    stall: Annotated[StallDay | None, says("Null without `[cameras.<name>.stall]`.")]
 
 
 class Alert(Kept):
@@ -159,6 +182,9 @@ class Alert(Kept):
     since: Annotated[int, says("When it began to hold, UTC in ms.")]
     held_s: Annotated[int, says("How long it has held, in s.", ge=0)]
     reason: Annotated[str, says("In words.")]
+    evidence: Annotated[dict[str, float] | None, says("Signs that speak for it, and how often or how long.")]
+    coverage: Annotated[float | None, says("Share of the time looked at in which the horse was seen.")]
+    reminders: Annotated[int, says("How often it was told again because nobody acknowledged it.", ge=0)]
 
 
 class Percentiles(TypedDict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +29,16 @@ class Rule:
     reason: Callable[[Look], str]
     open_s: float
     close_s: float
+    evidence: Callable[[Look], Evidence | None] = lambda look: None
+    remind_s: float | None = None  # after which it is told again, until somebody acknowledges it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What speaks for an episode, and how much was seen of the time that was looked at."""
+
+    signs: Mapping[str, float]
+    coverage: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +53,9 @@ class Episode:
     reason: str
     held_s: float = 0.0  # how long it has held, as of this stage
     snoozed_until_ns: int = 0
+    evidence: Evidence | None = None
+    told_ns: int = 0  # last
+    reminders: int = 0
 
 
 def _unfit(degraded: tuple[str, ...]) -> str:
@@ -104,11 +117,28 @@ class Watch:
                 since_ns=since_ns,
                 reason=self._rule.reason(look),
                 held_s=(look.t_ns - since_ns) / NS_PER_S,
+                evidence=self._rule.evidence(look),
+                told_ns=look.t_ns,
             )
             return self.episode
         if self.episode.stage == "snoozed" and look.t_ns >= self.episode.snoozed_until_ns:
             return self.move("open", look.t_ns)
-        return None
+        return self._reminded(look, self.episode)
+
+    def _reminded(self, look: Look, episode: Episode) -> Episode | None:
+        """Told once more, with what speaks for it now, when nobody has answered."""
+        wait_s = self._rule.remind_s
+        if episode.stage != "open" or wait_s is None or look.t_ns - episode.told_ns < ns(wait_s):
+            return None
+        self.episode = replace(
+            episode,
+            reason=self._rule.reason(look),
+            evidence=self._rule.evidence(look),
+            told_ns=look.t_ns,
+            reminders=episode.reminders + 1,
+            held_s=(look.t_ns - episode.since_ns) / NS_PER_S,
+        )
+        return self.episode
 
     def leave(self) -> Episode:
         """The open episode, closed: nobody looks any more."""
@@ -124,7 +154,9 @@ class Watch:
         if self.episode is None:
             raise LookupError(f"{self._camera}: no open episode of {self._rule.kind}")
         held_s = (t_ns - self.episode.since_ns) / NS_PER_S
-        self.episode = replace(self.episode, stage=stage, held_s=held_s, snoozed_until_ns=snoozed_until_ns)
+        self.episode = replace(
+            self.episode, stage=stage, held_s=held_s, snoozed_until_ns=snoozed_until_ns, told_ns=t_ns
+        )
         return self.episode
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median_low
 from typing import Literal
 
+from edged.barn.rules import Finding
+from edged.barn.watch import StallNow
 from edged.units import ns
 
 WINDOW_NS = ns(3)  # what is true now was true in most of the looks of so long
@@ -26,6 +28,8 @@ class Look:
     reason: str = ""  # why it is lost
     degraded: tuple[str, ...] = ()  # what is wrong with the image: "dark", "bright", "flat", "blurred"
     present: Mapping[str, int] | None = None  # subjects per class; None: nobody can tell
+    stall: StallNow | None = None  # of a camera that watches over one
+    findings: Mapping[str, Finding] = field(default_factory=dict)  # what somebody should know of it, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class Situation:
     degraded: tuple[str, ...]
     present: Mapping[str, int] | None
     since_ns: int
+    stall: StallNow | None = None
 
 
 class Scene:
@@ -49,13 +54,13 @@ class Scene:
         """The new situation; None when it is still the one before."""
         if look.view in ("lost", "unknown"):
             self._looks.clear()
-            return self._settle(look.view, (), None, look.t_ns)
+            return self._settle(look.view, (), None, look)
         self._looks.append(look)
         while look.t_ns - self._looks[0].t_ns > WINDOW_NS:
             self._looks.popleft()
         if look.t_ns - self._looks[0].t_ns < WINDOW_NS // 2:  # too short to tell
             return None
-        return self._settle(*self._usual(), look.t_ns)
+        return self._settle(*self._usual(), look)
 
     def _usual(self) -> tuple[View, tuple[str, ...], Mapping[str, int] | None]:
         clear = [look for look in self._looks if look.view == "ok" and look.present is not None]
@@ -66,10 +71,10 @@ class Scene:
         return "ok", (), {label: median_low((look.present or {}).get(label, 0) for look in clear) for label in labels}
 
     def _settle(
-        self, view: View, degraded: tuple[str, ...], present: Mapping[str, int] | None, t_ns: int
+        self, view: View, degraded: tuple[str, ...], present: Mapping[str, int] | None, look: Look
     ) -> Situation | None:
-        now = self._now
-        if now is not None and (now.view, now.degraded, now.present) == (view, degraded, present):
+        now, stall = self._now, look.stall if view == "ok" else None
+        if now is not None and (now.view, now.degraded, now.present, now.stall) == (view, degraded, present, stall):
             return None
-        self._now = Situation(view=view, degraded=degraded, present=present, since_ns=t_ns)
+        self._now = Situation(view=view, degraded=degraded, present=present, since_ns=look.t_ns, stall=stall)
         return self._now

@@ -6,30 +6,29 @@ restarts. A thread of its own, so that the frames' way knows nothing of it.
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic_ns
+from typing import Any
 
+from edged.barn.alerts import RULES as BARN
+from edged.barn.settings import Stall
+from edged.barn.stable import Stable
 from edged.bus import message
 from edged.bus.message import Stamps
 from edged.bus.topics import ALERT, DAILY, STATE
 from edged.channel import CameraState
 from edged.frame import Result
+from edged.memory import Memory
 from edged.ports import Bus
 from edged.units import MS_PER_S, ns
-from edged.watching.alerts import Alerts, Episode
+from edged.watching.alerts import RULES, Alerts, Episode
 from edged.watching.daily import Day, Diary
 from edged.watching.scene import Look, Scene, Situation
-from engines.disk import publish
-from engines.errors import StoreError
-
-log = logging.getLogger(__name__)
 
 PERIOD_S = 0.5
 SAVE_NS = ns(60)
@@ -49,27 +48,33 @@ class Scenes:
         glances: Callable[[], Mapping[str, Glance]],
         classes: Mapping[str, tuple[str, ...]],
         *,
+        stable: Stable,
         memory: Path,
         daily_s: float,
     ) -> None:
         self._bus = bus
         self._stamps = stamps
         self._glances = glances
-        self._memory = Memory(memory)
+        self._stable = stable
+        self._memory = Memory(memory, "today's totals")
         self._scenes: dict[str, Scene] = {}
         self._situations: dict[str, Situation] = {}
-        self._days = self._memory.load()
+        self._days: dict[str, Day] = self._memory.read(_days, {})
         self._diaries: dict[str, Diary] = {}
-        self.alerts = Alerts((), self._tell)
+        self.alerts = Alerts((), self._tell, (*RULES, *BARN))
         self._looking = threading.Lock()
         self.adopt(classes, daily_s)
         self._saved_ns = self._totalled_ns = monotonic_ns()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
 
-    def adopt(self, classes: Mapping[str, tuple[str, ...]], daily_s: float) -> None:
+    def adopt(
+        self, classes: Mapping[str, tuple[str, ...]], daily_s: float, stalls: Mapping[str, Stall] | None = None
+    ) -> None:
         """From now on these cameras; those that were here go on as they are."""
         with self._looking:
+            if stalls is not None:
+                self._stable.adopt(stalls)
             self._days |= {name: diary.today for name, diary in self._diaries.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
@@ -95,8 +100,11 @@ class Scenes:
     def look(self, now_ns: int) -> None:
         """Once around all cameras."""
         glances = self._glances()
+        self._stable.look(now_ns, self._local(now_ns))
         for name, (state, latest) in ((name, glances[name]) for name in self._classes if name in glances):
             look = look_of(state, latest, self._classes[name], now_ns)
+            if look.view == "ok":
+                look = replace(look, stall=self._stable.now(name), findings=self._stable.findings(name))
             self.alerts.see(name, look)
             if ended := self._diaries[name].see(look, self._date(now_ns)):
                 self._total(name, ended, closed=True)
@@ -125,13 +133,18 @@ class Scenes:
         self._bus.publish(STATE.at(camera=name), body)
 
     def _total(self, name: str, day: Day, *, closed: bool) -> None:
-        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, closed=closed))
+        stall = self._stable.day(name, day.date)
+        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, stall, closed=closed))
 
     def _date(self, now_ns: int) -> str:
-        return datetime.fromtimestamp(self._stamps.utc_ms(now_ns) / MS_PER_S).astimezone().date().isoformat()
+        return self._local(now_ns).date().isoformat()
+
+    def _local(self, now_ns: int) -> datetime:
+        return datetime.fromtimestamp(self._stamps.utc_ms(now_ns) / MS_PER_S).astimezone()
 
     def save(self) -> None:
-        self._memory.save({name: diary.today for name, diary in self._diaries.items()})
+        self._memory.write({name: asdict(diary.today) for name, diary in self._diaries.items()})
+        self._stable.save()
 
 
 def look_of(state: CameraState, latest: Result | None, classes: Iterable[str], now_ns: int) -> Look:
@@ -146,34 +159,5 @@ def look_of(state: CameraState, latest: Result | None, classes: Iterable[str], n
     return Look(t_ns=now_ns, view="ok", present={label: count[label] for label in classes})
 
 
-class Memory:
-    """The running days in a JSON file. A disk that is full or read-only costs the days, and is said once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._silent = False
-
-    def load(self) -> dict[str, Day]:
-        """Empty when there is nothing to read, or nothing that makes sense."""
-        try:
-            return {name: Day(**day) for name, day in json.loads(self._path.read_text()).items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError) as exc:
-            log.warning("%s: %s; today's totals begin again", self._path, exc)
-            return {}
-
-    def save(self, days: Mapping[str, Day]) -> None:
-        part = self._path.with_suffix(".part")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({name: asdict(day) for name, day in days.items()}))
-            publish(part, self._path)
-        except (OSError, StoreError) as exc:
-            if not self._silent:
-                log.warning("%s: %s; a restart will forget today's totals", self._path, exc)
-            self._silent = True
-            return
-        if self._silent:
-            log.info("%s: today's totals are kept again", self._path)
-        self._silent = False
+def _days(table: Any) -> dict[str, Day]:
+    return {name: Day(**day) for name, day in table.items()}

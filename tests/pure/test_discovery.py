@@ -123,5 +123,5 @@ def test_a_torn_memory_is_said_and_does_no_harm(
 ) -> None:
     (tmp_path / "announced.json").write_text("{")
     announce(bus, tmp_path)
-    assert "stay in Home Assistant" in caplog.text
+    assert "announcements to Home Assistant begin again" in caplog.text
     assert json.loads((tmp_path / "announced.json").read_text())

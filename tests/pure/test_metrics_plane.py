@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
+from tools.evaluate.metrics.oks import F64
 from tools.evaluate.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
 
 TRUTH = np.array([[[0.0, 0], [10, 0]], [[0, 0], [20, 0]]])
 ALL = np.ones((2, 2), bool)
 
 
-def _off(*px: float) -> np.ndarray:
-    return TRUTH + np.array(px).reshape(2, 2, 1) * np.array([0.0, 1.0])
+def _off(*px: float) -> F64:
+    moved: F64 = TRUTH + np.array(px).reshape(2, 2, 1) * np.array([0.0, 1.0])
+    return moved
 
 
 def test_every_joint_has_its_own_share() -> None:

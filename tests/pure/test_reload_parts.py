@@ -14,6 +14,7 @@ import pytest
 from edged import config
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.camera_scripted import ScriptedCamera, Step
+from edged.barn.stable import Stable
 from edged.bus import message
 from edged.bus.announce import Announcer
 from edged.bus.discovery import BIRTH, Appliance
@@ -29,7 +30,7 @@ from edged.watching.alerts import Alerts, Episode
 from edged.watching.scene import Look
 from edged.watching.scenes import Glance, Scenes
 from tests.pure.test_capture import FILE, image, settings, until
-from tests.pure.test_report import STAMPS, reporter, show
+from tests.pure.test_report import STAMPS, cameras, reporter, show
 from tests.pure.test_scenes import CLEAR, Wall, seen
 
 LOST = Look(t_ns=0, view="lost", reason="unplugged")
@@ -52,11 +53,11 @@ def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
 def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it() -> None:
     report, bus = reporter(rate_hz=30)
     report.set_rate(["barn"], 1, None)
-    report.adopt(Publish(max_rate_hz=30), ["barn"])
+    report.adopt(Publish(max_rate_hz=30), cameras("barn"))
     for seq in range(90):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
     assert len(bus.of("cam/barn/poses")) == 4  # one of them early
-    report.adopt(Publish(max_rate_hz=15), ["barn"])
+    report.adopt(Publish(max_rate_hz=15), cameras("barn"))
     for seq in range(90, 180):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
     assert len(bus.of("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
@@ -75,7 +76,7 @@ def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
 def test_a_camera_that_stays_keeps_its_figures() -> None:
     report, _ = reporter()
     barn = report.meters["barn"]
-    report.adopt(Publish(), ["barn", "box"])
+    report.adopt(Publish(), cameras("barn", "box"))
     assert report.meters["barn"] is barn
     assert report.meters.keys() == report.trends.keys() == report.outages.keys() == {"barn", "box"}
 
@@ -192,7 +193,15 @@ class Yard:
         self.bus = MemoryBus(lambda state: message.presence(stamps, state))
         self.now_ns = monotonic_ns()
         self.cameras = ["barn"]
-        self.scenes = Scenes(self.bus, stamps, self.glances, self.classes, memory=folder / "days.json", daily_s=60)
+        self.scenes = Scenes(
+            self.bus,
+            stamps,
+            self.glances,
+            self.classes,
+            stable=Stable({}, 0.3, folder / "stalls.json"),
+            memory=folder / "days.json",
+            daily_s=60,
+        )
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import pytest
 from edged.adapters.bus_memory import MemoryBus
 from edged.bus.message import Stamps, presence
 from edged.channel import CameraState
-from edged.config import Publish
+from edged.config import Camera, Publish
 from edged.frame import Clarity, Frame, Result
 from edged.report import Pace, Reporter
 from edged.units import NS_PER_S
@@ -29,7 +29,11 @@ STAMPS = Stamps(Wall())
 
 def reporter(rate_hz: float = 30) -> tuple[Reporter, MemoryBus]:
     bus = MemoryBus(lambda state: presence(STAMPS, state))
-    return Reporter(bus, STAMPS, Publish(max_rate_hz=rate_hz), ["barn", "yard"]), bus
+    return Reporter(bus, STAMPS, Publish(max_rate_hz=rate_hz), cameras("barn", "yard")), bus
+
+
+def cameras(*names: str) -> dict[str, Camera]:
+    return {name: Camera(source=f"/dev/{name}") for name in names}
 
 
 def show(reporter: Reporter, camera: str, seq: int, t_ns: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
+from edged.barn.stable import Stable
 from edged.bus import message
 from edged.bus.message import Stamps
 from edged.channel import CameraState, Phase
@@ -44,6 +45,7 @@ class Stage:
             stamps,
             lambda: {"stall": self.glance},
             {"stall": ("horse", "person")},
+            stable=Stable({}, 0.3, folder / "state" / "stalls.json"),
             memory=folder / "state" / "days.json",
             daily_s=900,
         )

@@ -22,7 +22,7 @@ import cv2
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.config import Config
-from edged.daemon import daemon
+from edged.serve import daemon
 from tests.replay.recorded import LIMIT_S, edged, images, picture, video
 from tests.system.conftest import Listener, MQTTv311, until
 

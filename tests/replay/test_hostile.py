@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.config import Config
-from edged.daemon import daemon
+from edged.serve import daemon
 from tests.replay.recorded import edged, images, picture, video
 
 NOISE = np.random.default_rng(0).bytes(4000)

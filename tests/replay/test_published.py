@@ -15,7 +15,7 @@ pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.config import Config
-from edged.daemon import daemon
+from edged.serve import daemon
 from tests.contract import faults
 from tests.replay.recorded import images, picture, video
 from tests.system.conftest import Listener, MQTTv311, until

@@ -20,8 +20,9 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.config import Config
-from edged.daemon import Daemon, daemon
+from edged.daemon import Daemon
 from edged.errors import ConfigError
+from edged.serve import daemon
 from tests.contract import faults
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, MQTTv311, until

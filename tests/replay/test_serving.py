@@ -19,7 +19,8 @@ from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.planes import engines_of
 from edged.adapters.session_ort import OrtSession
 from edged.config import Compute, Config, Models
-from edged.daemon import Daemon, daemon
+from edged.daemon import Daemon
+from edged.serve import daemon
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import Missing, PlanRefused

@@ -28,9 +28,10 @@ from edged.cli import main
 from edged.config import Config, Mqtt, Publish
 from edged.contract.commands import COMMANDS
 from edged.control.control import ANSWERED
-from edged.daemon import Daemon, daemon
+from edged.daemon import Daemon
 from edged.logs import Recent
 from edged.ports import Request
+from edged.serve import daemon
 from tests.contract import faults
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until

@@ -14,7 +14,8 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 from edged.config import Config
-from edged.daemon import Daemon, daemon
+from edged.daemon import Daemon
+from edged.serve import daemon
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, Mosquitto, until
 from tests.system.rtsp_server import RtspServer, encode, serving

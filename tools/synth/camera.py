@@ -48,9 +48,14 @@ class Camera:
         inverse = np.array([[1 / fx, 0, -cx / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]], np.float32)
         return Eye(np.array(self.at, np.float32), np.ascontiguousarray(frame[:, :3].T @ inverse, np.float32))
 
+    def view(self, points: F64) -> F64:
+        """(N, 3) world to the camera's frame."""
+        seen: F64 = points @ self.frame()[:, :3].T.astype(np.float64) + self.frame()[:, 3]
+        return seen
+
     def pixels(self, points: F64, size_wh: tuple[int, int]) -> F64:
         """(N, 3) x, y of the undistorted picture, and the distance along the view."""
-        view = points @ self.frame()[:, :3].T.astype(np.float64) + self.frame()[:, 3]
+        view = self.view(points)
         fx, fy, cx, cy = self.lens(size_wh)
         z = np.maximum(view[:, 2], 1e-6)
         return np.stack([view[:, 0] / z * fx + cx, view[:, 1] / z * fy + cy, view[:, 2]], axis=1)

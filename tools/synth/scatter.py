@@ -24,8 +24,13 @@ APART_M = 0.12
 PLACES_TRIED, CAMERAS_TRIED = 16, 20
 
 
-def picture(seed: int, number: int, size_wh: tuple[int, int], kind: str) -> tuple[U8, list[Truth]]:
-    """One random picture (H, W, 3) BGR of a kind (`horse`, `person`, `both`, `empty`), and who is in it."""
+def picture(
+    seed: int, number: int, size_wh: tuple[int, int], kind: str, *, pinhole: bool = False
+) -> tuple[U8, list[Truth]]:
+    """One random picture (H, W, 3) BGR of a kind (`horse`, `person`, `both`, `empty`), and who is in it.
+
+    `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly.
+    """
     dice = Dice(np.random.default_rng([seed, number]))
     if kind == "empty" and dice.chance(0.25):
         return _nothing(dice, size_wh), []
@@ -33,6 +38,7 @@ def picture(seed: int, number: int, size_wh: tuple[int, int], kind: str) -> tupl
     place, room = a_place(dice, dark=sensor.infrared)
     actors = _cast(dice, kind, room, dark=sensor.infrared)
     camera = _aimed(dice, actors, room, size_wh)
+    camera = replace(camera, barrel=0.0) if pinhole else camera
     if sensor.infrared:
         far_m = float(np.linalg.norm(actors[0].middle - camera.at)) if actors else 4.0
         light = infrared(camera, dice.between(0.5, 2.2) * (far_m**2 + 1.0), dice.between(0.01, 0.10))

@@ -117,6 +117,8 @@ class Stage:
             pixels=int(shown.sum()),
             visible=float(fine.sum() / max(whole, 1) * self._inside(mesh)),
             keypoints={name: self._keypoints(actor, name, owner) for name in names},
+            space_m={name: self._camera.view(actor.body.where(name, actor.frames)) for name in names},
+            lens=self._camera.lens(self.size_wh),
         )
 
     def _inside(self, mesh: Mesh) -> float:

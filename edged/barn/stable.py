@@ -1,0 +1,83 @@
+"""All stalls of a box: results come in from the compute thread, and are looked through by the thread that watches.
+
+Upstream: the loop, as a sink. Downstream: the watching of all cameras, twice a second. The days survive restarts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edged.barn.ledger import Ledger, StallDay
+from edged.barn.rules import Finding
+from edged.barn.settings import Stall
+from edged.barn.watch import StallNow, StallWatch
+from edged.frame import Frame, Result
+from edged.memory import Memory
+from edged.units import NS_PER_S
+
+WAITING = 256  # results of one camera, at most: half a second of them, many times over
+TICK_S = 0.9
+
+
+class Stable:
+    """`stalls` by camera. `sink` is the compute thread's; everything else belongs to one other."""
+
+    def __init__(self, stalls: Mapping[str, Stall], sure: float, memory: Path) -> None:
+        self._sure = sure
+        self._memory = Memory(memory, "the stalls' days")
+        self._waiting: dict[str, deque[Result]] = {}
+        self._watches: dict[str, StallWatch] = {}
+        self._ticked_s: dict[str, float] = {}
+        self._kept: dict[str, list[StallDay]] = self._memory.read(_ledgers, {})
+        self.adopt(stalls)
+
+    def adopt(self, stalls: Mapping[str, Stall]) -> None:
+        """From now on these; a stall that is told otherwise begins anew, with the days it had."""
+        ledgers = {name: watch.ledger for name, watch in self._watches.items()}
+        same = {name: watch for name, watch in self._watches.items() if stalls.get(name) == watch.stall}
+        self._watches = {
+            name: same.get(name) or StallWatch(stall, self._sure, ledgers.get(name) or Ledger(self._kept.get(name, [])))
+            for name, stall in stalls.items()
+        }
+        self._waiting = {name: self._waiting.get(name, deque(maxlen=WAITING)) for name in stalls}
+
+    def sink(self, frame: Frame, result: Result) -> None:
+        """A result, on the compute thread."""
+        if (waiting := self._waiting.get(result.camera)) is not None:
+            waiting.append(result)
+
+    def look(self, now_ns: int, local: datetime) -> None:
+        """Through everything that came since."""
+        now_s = now_ns / NS_PER_S
+        for name, watch in self._watches.items():
+            waiting = self._waiting[name]
+            while waiting:
+                watch.see(waiting.popleft())
+            if now_s - self._ticked_s.get(name, 0.0) >= TICK_S:
+                self._ticked_s[name] = now_s
+                watch.tick(now_s, local)
+
+    def now(self, camera: str) -> StallNow | None:
+        watch = self._watches.get(camera)
+        return watch.now if watch is not None else None
+
+    def findings(self, camera: str) -> Mapping[str, Finding]:
+        watch = self._watches.get(camera)
+        return watch.findings if watch is not None else {}
+
+    def day(self, camera: str, date: str) -> StallDay | None:
+        watch = self._watches.get(camera)
+        return None if watch is None else next((day for day in watch.ledger.days if day.date == date), None)
+
+    def save(self) -> None:
+        """What was counted so far."""
+        if self._watches:
+            self._memory.write({name: watch.ledger.tables() for name, watch in self._watches.items()})
+
+
+def _ledgers(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[StallDay]]:
+    return {name: Ledger.read(days).days for name, days in tables.items()}

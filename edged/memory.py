@@ -1,0 +1,51 @@
+"""What must survive a restart, a JSON file each. A full or read-only disk costs what it holds, and is said once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engines.disk import publish
+from engines.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Memory:
+    """`what` names the content in the log, such as "today's totals"."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path = path
+        self._what = what
+        self._silent = False
+
+    def read(self, make: Callable[[Any], T], otherwise: T) -> T:
+        """What `make` makes of the file; `otherwise` when there is nothing to read, or nothing that makes sense."""
+        try:
+            return make(json.loads(self._path.read_text()))
+        except FileNotFoundError:
+            return otherwise
+        except (OSError, ValueError, TypeError, AttributeError) as exc:
+            log.warning("%s: %s; %s begin again", self._path, exc, self._what)
+            return otherwise
+
+    def write(self, value: Any) -> None:
+        """Whole or not at all."""
+        part = self._path.with_suffix(".part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(value))
+            publish(part, self._path)
+        except (OSError, StoreError) as exc:
+            if not self._silent:
+                log.warning("%s: %s; a restart will forget %s", self._path, exc, self._what)
+            self._silent = True
+            return
+        if self._silent:
+            log.info("%s: %s are kept again", self._path, self._what)
+        self._silent = False

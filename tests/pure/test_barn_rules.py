@@ -1,0 +1,98 @@
+"""When somebody should look: never for one sign, never for what was not seen, never while a person is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edged.barn.rules import Facts, Finding, findings, shipped
+from edged.barn.tally import Tally
+
+NOW_S = 100 * 3600.0
+
+
+def facts(*, seen_s: float = 60.0, **told: float) -> Facts:
+    """A stall in which, over the last hours, the horse was seen `seen_s` of every minute, and `told` happened now."""
+    tally = Tally()
+    for minute in range(240):
+        tally.add(NOW_S - 60 * (239 - minute), {"standing-s": seen_s})
+    tally.add(NOW_S, {name.replace("_", "-"): count for name, count in told.items()})
+    return Facts(now_s=NOW_S, watched_min=600, tally=tally)
+
+
+def found(seen: Facts) -> dict[str, Finding]:
+    return findings(shipped(), seen)
+
+
+@pytest.mark.parametrize("sign", ["lie_down", "roll", "paw", "flank_look", "thrash", "collapse"])
+def test_one_sign_alone_alarms_nobody(sign: str) -> None:
+    assert not any(rule.severity != "info" for rule in shipped() if rule.kind in found(facts(**{sign: 3})))
+
+
+def test_rolling_and_pawing_may_be_colic_and_what_speaks_for_it_is_said() -> None:
+    one = found(facts(roll=2, paw=4))["colic-suspected"]
+    assert one.reason == "rolled 2 times in 30 min; pawed 4 times in 30 min"
+    assert (one.signs, one.coverage) == ({"roll": 2, "paw": 4}, 1.0)
+
+
+def test_without_rolling_it_is_restless_and_no_more() -> None:
+    assert found(facts(paw=3, flank_look=3)).keys() == {"restless"}
+
+
+def test_who_was_hardly_seen_is_not_judged() -> None:
+    assert found(facts(seen_s=30, roll=2, paw=4)) == {}
+
+
+@pytest.mark.parametrize(("mask", "left"), [("person", set()), ("feeding", {"colic-suspected"})])
+def test_context_silences(mask: str, left: set[str]) -> None:
+    seen = replace(facts(roll=2, paw=4, lie_down=3), masks=frozenset({mask}))
+    assert set(found(seen)) == left
+
+
+def test_what_happened_long_ago_is_over() -> None:
+    seen = facts(roll=2, paw=4)
+    assert found(replace(seen, now_s=NOW_S + 31 * 60)) == {}
+
+
+def test_foaling_is_looked_for_in_her_time_only() -> None:
+    seen = facts(lie_down=3, flank_look=2, walking_s=180)
+    assert "foaling-suspected" not in found(seen)
+    assert "foaling-suspected" in found(replace(seen, modes=frozenset({"expecting"})))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "more", "said"),
+    [
+        (70, {}, False),
+        (70, {"day": 1.0}, True),
+        (110, {}, True),
+        (50, {"day": 1.0}, False),
+    ],
+)
+def test_lying_long_needs_a_second_reason_or_to_be_longer_than_sleep(
+    minutes: float, more: dict[str, float], said: bool
+) -> None:
+    seen = replace(facts(), gauges={"down_min": minutes, **more}, watched_min=30)
+    assert ("down-too-long" in found(seen)) == said
+
+
+def test_a_cast_horse_lies_at_a_wall_and_thrashes() -> None:
+    seen = facts(thrash=2)
+    assert "cast-suspected" in found(replace(seen, gauges={"down_min": 4.0, "at_wall": 1.0}))
+    assert "cast-suspected" not in found(replace(seen, gauges={"down_min": 4.0, "at_wall": 0.0}))
+    assert "cast-suspected" not in found(replace(seen, gauges={"down_min": 4.0, "at_wall": None}))
+
+
+def test_habit_counts_as_a_sign_when_it_is_known() -> None:
+    def unusual(name: str) -> float | None:
+        return 4.0 if name == "walking-s" else None
+
+    assert "restless" in found(replace(facts(paw=3), habit=unusual))
+
+
+@pytest.mark.parametrize("rule", shipped(), ids=lambda rule: rule.kind)
+def test_every_rule_names_its_source_and_asks_for_more_than_one_sign(rule: object) -> None:
+    named = next(one for one in shipped() if one is rule)
+    assert named.source
+    assert named.needs >= 2 or named.severity == "info"

@@ -1,0 +1,129 @@
+"""A horse whose every movement is known, watched: posture, behaviours, and the mistakes that others made."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+
+from edged.barn import points
+from edged.barn.horse import Horse
+from edged.barn.points import Sighting
+from engines.schema import SCHEMAS
+from tools.barn.life import Act, on_circle
+from tools.barn.tracks import View, sightings
+from tools.barn.trial import run
+
+SIDE_ON = 0.0  # heading, rad
+QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
+
+
+def acts(*kinds: tuple[str, float], heading: float = SIDE_ON) -> list[Act]:
+    begin_s, made = 0.0, []
+    for kind, seconds in kinds:
+        made.append(Act(kind, begin_s, seconds, on_circle(heading), heading))
+        begin_s += seconds
+    return made
+
+
+def watched(seen: Iterable[Sighting]) -> tuple[Horse, dict[str, float]]:
+    horse, told, next_s = Horse(), defaultdict[str, float](float), 0.0
+    for sighting in seen:
+        horse.see(sighting)
+        if sighting.t_s >= next_s:
+            next_s = sighting.t_s + 1
+            for name, amount in horse.tick(sighting.t_s).items():
+                told[name] += amount
+    return horse, told
+
+
+def seen(doing: Sequence[Act], view: View = QUIET) -> list[Sighting]:
+    return list(sightings(list(doing), view, np.random.default_rng(0)))
+
+
+HEADINGS = [round(-math.pi + n * math.pi / 6, 2) for n in range(12)]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+@pytest.mark.parametrize("kind", ["standing", "feeding", "dozing"])
+def test_a_standing_horse_never_lies(kind: str, heading: float) -> None:
+    _, told = watched(seen(acts((kind, 60), heading=heading), View()))
+    assert told["lateral-s"] + told["sternal-s"] == 0
+    assert told["standing-s"] > 45
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_a_horse_that_lay_down_does_not_stand(heading: float) -> None:
+    _, told = watched(seen(acts(("standing", 60), ("lying-down", 7), ("sternal", 120), heading=heading), View()))
+    assert told["sternal-s"] + told["lateral-s"] > 100
+    assert told["standing-s"] < 75
+    assert told["lie-down"] == 1
+
+
+def test_hidden_legs_are_unknown_though_the_trunk_is_level() -> None:
+    hidden = [
+        replace(one, xy=np.where(np.isin(np.arange(17), points.HOOVES)[:, None], np.nan, one.xy))
+        for one in seen(acts(("sternal", 60)))
+    ]
+    horse, told = watched(hidden)
+    assert (horse.posture, told["standing-s"]) == ("unknown", 0)
+
+
+def test_points_stand_where_the_schema_puts_them() -> None:
+    names = SCHEMAS["ap10k-17"].keypoints
+    assert [names[i] for i in (points.NOSE, points.NECK, points.TAIL)] == ["nose", "neck", "root_of_tail"]
+    assert [names[i] for i in points.HOOVES] == ["left_front_paw", "right_front_paw", "left_back_paw", "right_back_paw"]
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("busy_hz", [8.0, 12.5, 30.0])
+def test_neither_the_resolution_nor_the_frame_rate_matters(scale: float, busy_hz: float) -> None:
+    doing = acts(("standing", 20), ("pawing", 6), ("standing", 25), ("flank-look", 5), ("standing", 20))
+    near = [
+        Sighting(one.t_s, one.xy * scale, tuple(scale * side for side in one.box))  # type: ignore[arg-type]  # four
+        for one in seen(doing, replace(QUIET, busy_hz=busy_hz))
+    ]
+    _, told = watched(near)
+    assert (told["paw"], told["flank-look"]) == (1, 1)
+
+
+@pytest.mark.parametrize("heading", [0.0, math.pi])
+def test_it_looks_back_whichever_way_it_faces(heading: float) -> None:
+    _, told = watched(seen(acts(("standing", 20), ("flank-look", 5), ("standing", 20), heading=heading)))
+    assert told["flank-look"] == 1
+
+
+@pytest.mark.parametrize("kind", ["standing", "feeding", "walking"])
+def test_a_horse_that_does_not_paw_is_not_said_to(kind: str) -> None:
+    _, told = watched(seen(acts((kind, 120)), View(rest_hz=10)))
+    assert {name: told[name] for name in ("paw", "flank-look", "roll", "thrash", "collapse")} == dict.fromkeys(
+        ("paw", "flank-look", "roll", "thrash", "collapse"), 0
+    )
+
+
+def test_too_slow_a_camera_cannot_tell_whether_it_paws() -> None:
+    _, told = watched(seen(acts(("standing", 10), ("pawing", 8), ("standing", 30)), replace(QUIET, busy_hz=2.0)))
+    assert told["paw"] == 0
+
+
+def test_nothing_is_added_while_nobody_sees() -> None:
+    horse, told = watched(seen(acts(("standing", 30))))
+    for second in range(40, 100):
+        assert not horse.tick(float(second))
+    assert (horse.posture, horse.head, told["standing-s"] <= 30) == ("unknown", "unknown", True)
+
+
+def test_a_day_with_colic_is_understood_and_its_alarm_is_soon() -> None:
+    day = run(2, "colic", 0.2)
+    told = sum(seconds for (was, said), seconds in day.postures.items() if was == said)
+    assert told / sum(day.postures.values()) > 0.95
+    assert abs(day.bouts[0] - day.bouts[1]) <= 1
+    assert day.missed["lie-down"] + day.missed["roll"] == 0
+    assert day.began_min is not None
+    assert any(kind == "colic-suspected" and 0 < minute - day.began_min < 20 for kind, minute in day.found)
