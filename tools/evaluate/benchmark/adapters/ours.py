@@ -1,0 +1,57 @@
+"""Leeds Sports Poses and Weizmann horses, as annotated for this project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from edged.frame import XY
+from engines.schema import SCHEMAS
+from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane
+from tools.evaluate.pck import torso
+
+TORSO = (8, 3)  # right shoulder, left hip
+
+
+def lsp(data: Path) -> Prepared:
+    """From the tight box of the visible joints; PCK by the torso, where both its ends are visible."""
+    marks = json.loads((data / "val_full.json").read_text())
+    joints = np.array(list(marks.values()), float)
+    seen = joints[..., 2] > 0
+    length_px, whole = torso(joints[..., XY], seen, TORSO)
+    low = np.where(seen[..., None], joints[..., XY], np.inf).min(axis=1)
+    high = np.where(seen[..., None], joints[..., XY], -np.inf).max(axis=1)
+    names = SCHEMAS["lsp-14"].keypoints
+    facts = Facts(name="lsp", task="plane", subject="person", joints=names, whole=True, length="torso", share=0.2)
+    return in_plane(
+        facts,
+        tuple(str(data / "val_full" / name) for name in marks),
+        np.arange(len(marks)),
+        np.concatenate([low, high], axis=1),
+        np.concatenate([joints[..., XY], 2.0 * seen[..., None]], axis=-1),
+        length_px=np.where((whole == seen).all(axis=1), length_px, np.nan),
+    )
+
+
+def horses(data: Path) -> Prepared:
+    """From the silhouettes' boxes; keypoints that are not hidden, by the box's longer side."""
+    marks = json.loads((data / "keypoints_val.json").read_text())
+    boxes = json.loads((data / "boxes.json").read_text())
+    files = {path.stem: str(path) for path in (data / "images").iterdir()}
+    facts = Facts(
+        name="horse",
+        task="plane",
+        subject="horse",
+        joints=SCHEMAS["ap10k-17"].keypoints,
+        whole=True,
+        sigmas="ap10k-17",
+        length="longer box side",
+        share=0.1,
+        counts_from=2,
+    )
+    box = np.array([boxes[name] for name in marks], float)
+    return in_plane(
+        facts, tuple(files[name] for name in marks), np.arange(len(marks)), box, np.array(list(marks.values()), float)
+    )
