@@ -1,0 +1,96 @@
+"""What stands in a stall and what beside it, in px of its camera; and what a wrong drawing is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edged.barn.settings import Stall
+from edged.barn.stable import Stable
+from edged.barn.stall import inside, stands_on, wall_px, zone_of
+from edged.config import Camera
+from edged.frame import Clarity, Result, Subject
+from edged.report import without_people
+
+STALL = Stall(
+    enabled=True,
+    floor=((0, 100), (100, 100), (100, 50), (0, 50)),
+    open_sides=(0,),
+    zones={"feeder": ((10, 10), (20, 10), (20, 20))},
+)
+
+
+def subject(label: str) -> Subject:
+    box = np.array([0, 0, 10, 10], np.float32)
+    return Subject(id=1, label=label, score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=False)
+
+
+@pytest.mark.parametrize(
+    ("box", "stands"),
+    [
+        ((40, 0, 60, 90), True),
+        ((40, 0, 60, 104), True),  # a little beyond what was drawn
+        ((140, 0, 160, 90), False),  # the neighbour
+        ((40, 0, 60, 20), False),  # seen over the wall
+    ],
+)
+def test_a_horse_belongs_to_the_stall_it_stands_in(box: tuple[float, float, float, float], stands: bool) -> None:
+    assert stands_on(STALL, box) == stands
+
+
+def test_without_a_floor_everything_is_in_it() -> None:
+    assert stands_on(Stall(), (0, 0, 1, 1))
+    assert wall_px(Stall(), (0, 0)) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("point", "within"), [((50, 75), True), ((50, 49), False), ((-1, 75), False), ((99, 99), True)]
+)
+def test_inside_is_inside(point: tuple[float, float], within: bool) -> None:
+    assert STALL.floor is not None
+    assert inside(STALL.floor, point) == within
+
+
+def test_an_open_side_is_no_wall() -> None:
+    assert wall_px(STALL, (50, 99)) == 49  # the back wall; the open side is 1 px away
+    assert wall_px(STALL, (90, 75)) == 10
+
+
+def test_the_nose_is_in_a_zone_or_in_none() -> None:
+    assert (zone_of(STALL, (18, 12)), zone_of(STALL, (12, 18))) == ("feeder", None)
+
+
+@pytest.mark.parametrize("clock", ["6:30", "24:00", "06:60", "noon"])
+def test_a_feeding_time_is_a_time(clock: str) -> None:
+    with pytest.raises(ValueError, match="local time of day"):
+        Stall(feeding=(clock,))
+
+
+def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
+    barn = Camera(source="x", stall=Stall(enabled=True))
+    assert (barn.private, Camera(source="x").private) == (True, False)
+    assert not Camera(source="x", stall=Stall(enabled=True, people="poses")).private
+    clear = Clarity(brightness=100, contrast=100, sharpness=1)
+    seen = Result(
+        camera="x",
+        seq=0,
+        captured_ns=0,
+        done_ns=0,
+        size_wh=(10, 10),
+        subjects=(subject("person"), subject("horse")),
+        clarity=clear,
+        stage_ns={},
+    )
+    assert [one.label for one in without_people(seen).subjects] == ["horse"]
+
+
+def test_a_stall_that_is_told_otherwise_keeps_its_days(tmp_path: Path) -> None:
+    stable = Stable({"a": STALL}, 0.3, tmp_path / "stalls.json")
+    stable._watches["a"].ledger.today("2027-01-01")
+    stable.adopt({"a": STALL.model_copy(update={"zones": {}})})
+    assert stable.day("a", "2027-01-01") is not None
+    stable.save()
+    again = Stable({"a": STALL}, 0.3, tmp_path / "stalls.json")
+    assert again.day("a", "2027-01-01") is not None
