@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edged.barn.motion import middle
 from edged.barn.points import BESIDE, F64, HOOVES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, ROOTS, TAIL, Sighting
 
 ENDS = np.array([NECK, NECK, TAIL, TAIL])  # of the trunk's line, nearest to each leg
@@ -45,8 +46,8 @@ def measure(sighting: Sighting, usual_px: float | None = None) -> Measures:
     roots = np.where(np.isnan(xy[ROOTS]), xy[BESIDE], xy[ROOTS])
     legs = (xy[HOOVES] - roots) / length_px
     seen = legs[~np.isnan(legs[:, 0])]
-    reach = float(np.median(np.hypot(*seen.T))) if len(seen) >= LEAST_LEGS else math.nan
-    drop = float(np.median(seen[:, 1])) if len(seen) >= LEAST_LEGS else math.nan
+    reach = middle(np.hypot(seen[:, 0], seen[:, 1])) if len(seen) >= LEAST_LEGS else math.nan
+    drop = middle(seen[:, 1]) if len(seen) >= LEAST_LEGS else math.nan
     centre = (xy[NECK] + xy[TAIL]) / 2
     nose = xy[NOSE] - xy[NECK]
     along = float(nose @ trunk) / trunk_px**2 if trunk_px > 0 else math.nan

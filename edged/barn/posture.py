@@ -16,8 +16,8 @@ from edged.barn.measures import Measures
 Posture = Literal["standing", "sternal", "lateral", "unknown"]
 
 FOLDED, GONE = 0.3, 0.15  # reach of a leg that is folded; of one that cannot be told from none
-DOWNWARD, ALONG, RAISED = 0.8, 0.55, 0.2  # share of a leg that points down: standing; lying; not under the body
-HANGS, FLAT = 0.27, 0.2  # depth of the belly: standing from, lying on the side up to
+DOWNWARD, ALONG, RAISED = 0.65, 0.55, 0.2  # share of a leg that points down: upright; lying; not under the body
+HANGS, FLAT = 0.27, 0.2  # depth of the belly: upright from, lying on the side whatever the legs do
 UP = -0.3  # legs point up: on the back
 
 WINDOW_S = 6.0  # that decides
@@ -27,16 +27,16 @@ AGREED = 0.7  # of those that do, to change to what they say
 
 
 def glimpse(seen: Measures, *, lay: bool = False) -> Posture:
-    """What one sighting says; of a horse that `lay` before, what is not clearly standing still lies."""
+    """What one sighting says; of a horse that `lay` before, what does not hang still lies."""
     if math.isnan(seen.reach):
         return "unknown"
     if seen.reach < FOLDED:
         return "sternal" if seen.down > RAISED or seen.reach < GONE else "lateral"
-    if seen.down < ALONG or (seen.down > DOWNWARD and seen.depth < FLAT):
+    if seen.depth > HANGS:
+        return "standing" if seen.down > DOWNWARD else "unknown"
+    if seen.down < ALONG or seen.depth < FLAT:
         return "lateral"
-    if seen.down > DOWNWARD and seen.depth > HANGS:
-        return "standing"
-    return "lateral" if lay and seen.depth < HANGS else "unknown"
+    return "lateral" if lay else "unknown"
 
 
 def on_its_back(seen: Measures) -> bool:
