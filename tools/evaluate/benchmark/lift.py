@@ -7,6 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edged.frame import F32, U8
 from tools.evaluate.metrics.oks import F64
 
 PADDING = 1.25
@@ -37,7 +38,7 @@ def k_mm(box: Processed, lens: F64) -> float:
     return float(np.sqrt(BODY_MM**2 * lens[0] * lens[1] / (box.w * box.h)))
 
 
-def crop(image_bgr: F64, box: Processed, net_wh: tuple[int, int]) -> F64:
+def crop(image_bgr: U8, box: Processed, net_wh: tuple[int, int]) -> F32:
     """(1, 3, H, W) float32 RGB, 0 to 255; black beyond the image."""
     (w, h), scale_x, scale_y = net_wh, net_wh[0] / box.w, net_wh[1] / box.h
     turn = np.array([[scale_x, 0, -scale_x * box.x], [0, scale_y, -scale_y * box.y]])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from engines.card import Card
 from engines.catalogue import load
@@ -30,7 +32,8 @@ class Model:
     weights: Path  # of the .onnx; may not be there
     get: str  # how a person comes by it
     open: Callable[[Path], Estimate]
-    published_m: float | None = None  # parameters, in millions, where the paper's authors or we counted them
+    published_m: float | None = None  # parameters, in millions, counted from the published architecture
+    absolute: bool = False  # says where the root is; others are told its true depth, as the protocols do
 
     @property
     def here(self) -> bool:
@@ -57,7 +60,7 @@ def _of_card(card: Card, weights: Path) -> Model:
         joints=SCHEMAS[card.pose.schema_name].keypoints,
         weights=STARTER / bundled if bundled else weights / f"{card.name}.onnx",
         get=f"`edged models pull {card.name}`, then point --weights at the models' directory",
-        open=lambda path: estimators.simcc(card, path),
+        open=partial(estimators.simcc, card),
     )
 
 
@@ -82,41 +85,32 @@ _NETS = (
 
 def _nets(weights: Path) -> Iterator[Model]:
     for name, joints, net, get, published_m in _NETS:
-        yield _in_space(name, joints, weights, get, lambda path, net=net: estimators.volume(net, path), published_m)
-    yield _in_space("rootnet", ("pelvis",), weights, _ROOT, estimators.rootnet, 33.998)
-
-
-def _in_space(
-    name: str,
-    joints: tuple[str, ...],
-    weights: Path,
-    get: str,
-    opened: Callable[[Path], Estimate],
-    published_m: float | None = None,
-) -> Model:
-    """A model that answers in mm."""
-    return Model(
-        name=name,
-        task="space",
-        subject="person",
-        joints=joints,
-        weights=weights / f"{name}.onnx",
-        get=get,
-        open=opened,
-        published_m=published_m,
+        opened = partial(estimators.volume, net)
+        yield _in_space(name, joints, weights / f"{name}.onnx", get, open=opened, published_m=published_m)
+    yield _in_space(
+        "rootnet",
+        ("pelvis",),
+        weights / "rootnet.onnx",
+        _ROOT,
+        open=estimators.rootnet,
+        published_m=33.998,
+        absolute=True,
     )
+
+
+def _in_space(name: str, joints: tuple[str, ...], weights: Path, get: str, **more: Any) -> Model:
+    """A model that answers in mm."""
+    return Model(name=name, task="space", subject="person", joints=joints, weights=weights, get=get, **more)
 
 
 def _flat(posed: list[Model]) -> Iterator[Model]:
     """References: a 2D model's keypoints laid flat, what a 3D net has to beat."""
     for model in posed:
         if model.here and "left_hip" in model.joints and model.subject == "person":
-            yield Model(
-                name=f"flat-{model.name}",
-                task="space",
-                subject="person",
-                joints=("pelvis", *model.joints),
-                weights=model.weights,
-                get=model.get,
-                open=lambda path, model=model: estimators.flat(model.open(path), model.joints),
-            )
+            opened = partial(_opened_flat, model)
+            joints = ("pelvis", *model.joints)
+            yield _in_space(f"flat-{model.name}", joints, model.weights, model.get, open=opened, absolute=True)
+
+
+def _opened_flat(model: Model, path: Path) -> Estimate:
+    return estimators.flat(model.open(path), model.joints)

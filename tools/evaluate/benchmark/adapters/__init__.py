@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.evaluate.benchmark.adapters import coco, human36m, mupots, ours, rendered
-from tools.evaluate.benchmark.prepared import Prepared
+from tools.evaluate.benchmark.prepared import Prepared, Task
 
 
 class Dataset(NamedTuple):
@@ -15,6 +15,7 @@ class Dataset(NamedTuple):
 
     prepare: Callable[[Path], Prepared]  # from its directory
     files: str  # what must lie there
+    task: Task = "plane"
 
 
 DATASETS = {
@@ -22,9 +23,11 @@ DATASETS = {
     "ap10k": Dataset(coco.animals, "annotations/ap10k-val-split1.json and data/, or *ap10k*.json with images"),
     "lsp": Dataset(ours.lsp, "val_full.json and val_full/"),
     "horse": Dataset(ours.horses, "keypoints_val.json, boxes.json and images/"),
-    "h36m-p1": Dataset(human36m.protocol1, "annotations/Human36M_subject11_{data,camera,joint_3d}.json and images/"),
-    "h36m-p2": Dataset(human36m.protocol2, "the same of subjects 9 and 11"),
-    "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/"),
-    "rendered-people": Dataset(rendered.people, "nothing: it is rendered there (needs the synth extra)"),
+    "h36m-p1": Dataset(
+        human36m.protocol1, "annotations/Human36M_subject11_{data,camera,joint_3d}.json and images/", "space"
+    ),
+    "h36m-p2": Dataset(human36m.protocol2, "the same of subjects 9 and 11", "space"),
+    "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/", "space"),
+    "rendered-people": Dataset(rendered.people, "nothing: it is rendered there (needs the synth extra)", "space"),
     "rendered-horses": Dataset(rendered.horses, "nothing: it is rendered there (needs the synth extra)"),
 }

@@ -1,0 +1,131 @@
+"""The report: one document as JSON, and the same to be read as Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tools.evaluate.benchmark.score import lower_is_better
+
+Status = Literal["scored", "no weights here", "no data here"]
+COLUMNS = {
+    "plane": ("AP", "AP50", "AP75", "AR", "AUC to 30 px", "EPE px"),
+    "space": ("PA-MPJPE rigid mm", "PA-MPJPE similarity mm", "N-MPJPE mm", "3DPCK@150", "3D AUC", "MRPE mm"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One model on one dataset, run or not."""
+
+    model: str
+    data: str
+    status: Status
+    get: str = ""  # how to come by what is missing
+    subjects: int = 0
+    joints: int = 0
+    joints_of: int = 0  # that the data has
+    parameters_m: float | None = None
+    ms_p50: float | None = None
+    ms_p95: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One dataset and all models on it."""
+
+    data: str
+    task: Literal["plane", "space"]
+    headline: str
+    note: str
+    results: list[Result]
+
+
+def write(out: Path, sections: list[Section], environment: dict[str, str], plots: list[str]) -> None:
+    """`report.json` and `report.md` below `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    document = {"v": 1, "environment": environment, "sections": [asdict(section) for section in sections]}
+    (out / "report.json").write_text(json.dumps(_strict(document), indent=1) + "\n")
+    (out / "report.md").write_text("\n".join(_markdown(sections, environment, plots)) + "\n")
+
+
+def _strict(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _strict(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _markdown(sections: list[Section], environment: dict[str, str], plots: list[str]) -> Iterator[str]:
+    yield "# Benchmark\n"
+    yield "Shares are from 0 to 1; ms are crop, net and decode of one subject. Joints are those that the model and the"
+    yield "data have in common, of those the data has: figures over fewer joints are not those of the whole set.\n"
+    yield from (f"![{plot}]({plot})" for plot in plots)
+    for section in sections:
+        yield from _section(section)
+    yield from _listed(
+        "Where sources disagree", sorted({d for s in sections for r in s.results for d in r.disagreements})
+    )
+    yield from _listed("Not run", sorted(_missing(sections)))
+    yield "\n## Environment\n"
+    yield from (f"- {name}: {value}" for name, value in environment.items() if value)
+
+
+def _section(section: Section) -> Iterator[str]:
+    scored = [result for result in section.results if result.status == "scored"]
+    yield f"\n## {section.data}\n"
+    if section.note:
+        yield f"{section.note[0].upper()}{section.note[1:]}.\n"
+    if not scored:
+        yield "Nothing was run; see below."
+        return
+    named = (section.headline, *COLUMNS[section.task])
+    columns = [name for name in named if any(name in result.figures for result in scored)]
+    yield f"| model | params M | subjects | joints | {' | '.join(columns)} | ms p50 | ms p95 |"
+    yield f"|---{'|---' * (len(columns) + 5)}|"
+    yield from (_row(result, columns) for result in _ranked(scored, section.headline))
+    yield from _listed("", [f"{result.model}: {line}" for result in scored for line in result.verdict])
+
+
+def _ranked(results: list[Result], headline: str) -> list[Result]:
+    sign = 1 if lower_is_better(headline) else -1
+    return sorted(results, key=lambda result: sign * result.figures.get(headline, sign * math.inf))
+
+
+def _row(result: Result, columns: list[str]) -> str:
+    figures = [_cell(result.figures.get(name), 1 if lower_is_better(name) else 3) for name in columns]
+    joints = f"{result.joints} of {result.joints_of}"
+    cells = [result.model, _cell(result.parameters_m, 2), str(result.subjects), joints, *figures]
+    return f"| {' | '.join([*cells, _cell(result.ms_p50, 1), _cell(result.ms_p95, 1)])} |"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "" if value is None else "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _missing(sections: list[Section]) -> Iterator[str]:
+    for section in sections:
+        for result in section.results:
+            if result.status == "no weights here":
+                yield f"{result.model}: no weights here; {result.get}{_stated(result)}"
+
+
+def _stated(result: Result) -> str:
+    said = ", ".join(f"{claim['value']:g} ({claim['source']})" for claim in result.claims)
+    return f". On {result.data} {result.claims[0]['figure']} is stated as {said}" if said else ""
+
+
+def _listed(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"\n## {title}\n" if title else ""
+        yield from (f"- {line}" for line in lines)
