@@ -62,7 +62,7 @@ def test_a_standing_horse_never_lies(kind: str, heading: float) -> None:
 def test_a_horse_that_lay_down_does_not_stand(heading: float) -> None:
     _, told = watched(seen(acts(("standing", 60), ("lying-down", 7), ("sternal", 120), heading=heading), View()))
     assert told["sternal-s"] + told["lateral-s"] > 100
-    assert told["standing-s"] < 75
+    assert told["standing-s"] < 80
     assert told["lie-down"] == 1
 
 
