@@ -64,3 +64,9 @@ def test_the_area_under_the_curve_of_a_constant_error() -> None:
     found, truth = np.zeros((1, 2, 3)), np.zeros((1, 2, 3))
     found[0, 1, 0] = 72.0
     assert space.auc3d(found, truth, ROOT) == pytest.approx((30 / 31 + 16 / 31) / 2)  # the root always, but at 0
+
+
+def test_a_pose_in_one_point_has_the_error_of_its_distances() -> None:
+    truth = np.array([[[0.0, 0, 0], [-30, 0, 0], [30, 0, 0]]])
+    assert space.pa_mpjpe_similarity(truth * 0, truth) == pytest.approx(20)
+    assert space.n_mpjpe(truth * 0, truth, ROOT) == pytest.approx(20)

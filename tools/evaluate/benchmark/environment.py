@@ -18,6 +18,7 @@ def environment() -> dict[str, str]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": str(os.cpu_count() or ""),
+        "load over the last quarter of an hour": f"{os.getloadavg()[2]:.1f}",
         "python": platform.python_version(),
         "commit": _commit(),
         **packages,

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.evaluate.benchmark.report import Result, Section
 from tools.evaluate.benchmark.score import lower_is_better
 
-COLOUR, STATED = "#2b6cb0", "#b7791f"
+COLOUR, SHAPES = "#2b6cb0", "osD^vP*X"
 AXES = {"parameters": ("parameters_m", "parameters, millions"), "latency": ("ms_p50", "ms per subject, median")}
+
+
+class Point(NamedTuple):
+    """One model on one dataset."""
+
+    model: str
+    data: str
+    x: float
+    y: float
+    measured: bool = True
 
 
 def draw(out: Path, sections: Sequence[Section]) -> list[str]:
@@ -23,13 +33,14 @@ def draw(out: Path, sections: Sequence[Section]) -> list[str]:
     shown = [section for section in sections if _points(section, "ms_p50")]
     names = [_bars(Figure, out, shown)] if shown else []
     for name, (measure, label) in AXES.items():
-        kept = [s for s in sections if _points(s, measure) or (measure == "parameters_m" and _stated(s))]
-        names += [_scatter(Figure, out / f"{name}.png", kept, measure, label)] if kept else []
+        points = {task: _points_of(sections, task, measure) for task in ("plane", "space")}
+        kept = {task: found for task, found in points.items() if found}
+        names += [_scatter(Figure, out / f"{name}.png", kept, label)] if kept else []
     return names
 
 
 def _bars(figure_of: Any, out: Path, sections: Sequence[Section]) -> str:
-    figure = figure_of(figsize=(8, sum(0.9 + 0.32 * len(_points(s, "ms_p50")) for s in sections)), layout="constrained")
+    figure = figure_of(figsize=(8, sum(0.6 + 0.3 * len(_points(s, "ms_p50")) for s in sections)), layout="constrained")
     heights = [1.5 + len(_points(section, "ms_p50")) for section in sections]
     panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
     for panel, section in zip(panels, sections, strict=True):
@@ -38,43 +49,52 @@ def _bars(figure_of: Any, out: Path, sections: Sequence[Section]) -> str:
         bars = panel.barh([result.model for result in rows], values, color=COLOUR)
         panel.bar_label(bars, fmt="%.1f" if lower_is_better(section.headline) else "%.3f", padding=3, fontsize=8)
         panel.set_title(f"{section.data}: {_direction(section.headline)}", fontsize=9, loc="left")
-        panel.margins(x=0.12)
+        panel.set_xlim(0, 1.05 if not lower_is_better(section.headline) else 1.15 * max(values))
         _plain(panel)
     return _saved(figure, out / "accuracy.png")
 
 
-def _scatter(figure_of: Any, path: Path, sections: Sequence[Section], measure: str, label: str) -> str:
-    columns = min(3, len(sections))
-    rows = -(-len(sections) // columns)
-    figure = figure_of(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel, section in zip(panels, sections, strict=False):
-        _cloud(panel, section, measure)
+def _scatter(figure_of: Any, path: Path, panels: dict[str, list[Point]], label: str) -> str:
+    figure = figure_of(figsize=(8, 3.6 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for panel, (task, points) in zip(axes, panels.items(), strict=True):
+        _cloud(panel, points)
         panel.set_xlabel(label, fontsize=8)
-    for empty in panels[len(sections) :]:
-        empty.set_visible(False)
+        panel.set_ylabel("MPJPE mm, lower is better" if task == "space" else "PCK, higher is better", fontsize=8)
     return _saved(figure, path)
 
 
-def _cloud(panel: Any, section: Section, measure: str) -> None:
-    """Filled: measured in this run. Hollow: what others state for the model."""
-    for result in _points(section, measure):
-        at = (getattr(result, measure), result.figures[section.headline])
-        panel.scatter(*at, color=COLOUR)
-        _named(panel, result.model, at)
-    for result, value in _stated(section) if measure == "parameters_m" else []:
-        at = (result.parameters_m, value)
-        panel.scatter(*at, facecolors="none", edgecolors=STATED)
-        _named(panel, result.model, at)
-    stated = " (hollow: stated, not run)" if measure == "parameters_m" and _stated(section) else ""
-    panel.set_title(f"{section.data}{stated}", fontsize=9, loc="left")
-    panel.set_ylabel(_direction(section.headline), fontsize=8)
-    panel.margins(0.25)
+def _cloud(panel: Any, points: list[Point]) -> None:
+    """A colour per model, a shape per dataset; hollow is what others state."""
+    data, models = (list(dict.fromkeys(getattr(p, part) for p in points)) for part in ("data", "model"))
+    for point in points:
+        colour = f"C{models.index(point.model)}"
+        panel.scatter(
+            point.x,
+            point.y,
+            marker=SHAPES[data.index(point.data) % len(SHAPES)],
+            facecolors=colour if point.measured else "none",
+            edgecolors=colour,
+            label=f"{point.model}, {point.data}{'' if point.measured else ' (stated, not run)'}",
+        )
+    handles, labels = panel.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    panel.legend(once.values(), once.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    panel.set_xlim(left=0)
+    panel.set_ylim(bottom=0)
+    panel.margins(0.1)
     _plain(panel)
 
 
-def _named(panel: Any, name: str, at: Any) -> None:
-    panel.annotate(name, at, xytext=(4, 4), textcoords="offset points", fontsize=6)
+def _points_of(sections: Sequence[Section], task: str, measure: str) -> list[Point]:
+    """Measured in this run and, over parameters, stated by others."""
+    found = []
+    for section in (section for section in sections if section.task == task):
+        for result in _points(section, measure):
+            found.append(Point(result.model, section.data, getattr(result, measure), result.figures[section.headline]))
+        for result, value in _stated(section) if measure == "parameters_m" else []:
+            found.append(Point(result.model, section.data, result.parameters_m or 0.0, value, measured=False))
+    return found
 
 
 def _points(section: Section, measure: str) -> list[Result]:

@@ -13,7 +13,7 @@ from tools.evaluate.benchmark.score import lower_is_better
 
 Status = Literal["scored", "no weights here", "no data here"]
 COLUMNS = {
-    "plane": ("AP", "AP50", "AP75", "AR", "AUC to 30 px", "EPE px"),
+    "plane": ("AP", "AP50", "AP75", "AR", "AUC@30px", "EPE px"),
     "space": ("PA-MPJPE rigid mm", "PA-MPJPE similarity mm", "N-MPJPE mm", "3DPCK@150", "3D AUC", "MRPE mm"),
 }
 
@@ -76,7 +76,7 @@ def _markdown(sections: list[Section], environment: dict[str, str], plots: list[
     yield from _listed(
         "Where sources disagree", sorted({d for s in sections for r in s.results for d in r.disagreements})
     )
-    yield from _listed("Not run", sorted(_missing(sections)))
+    yield from _listed("Not run", list(_missing(sections)))
     yield "\n## Environment\n"
     yield from (f"- {name}: {value}" for name, value in environment.items() if value)
 
@@ -114,15 +114,19 @@ def _cell(value: float | None, digits: int) -> str:
 
 
 def _missing(sections: list[Section]) -> Iterator[str]:
-    for section in sections:
-        for result in section.results:
-            if result.status == "no weights here":
-                yield f"{result.model}: no weights here; {result.get}{_stated(result)}"
+    """One line per model without weights: how to get them, and what is stated of it wherever it was to run."""
+    absent: dict[str, list[Result]] = {}
+    for result in (result for section in sections for result in section.results):
+        if result.status == "no weights here":
+            absent.setdefault(result.model, []).append(result)
+    for model, results in sorted(absent.items()):
+        stated = "; ".join(line for result in results for line in _stated(result))
+        yield f"{model}: no weights here; {results[0].get}{'. Stated: ' if stated else ''}{stated}"
 
 
-def _stated(result: Result) -> str:
-    said = ", ".join(f"{claim['value']:g} ({claim['source']})" for claim in result.claims)
-    return f". On {result.data} {result.claims[0]['figure']} is stated as {said}" if said else ""
+def _stated(result: Result) -> Iterator[str]:
+    for claim in result.claims:
+        yield f"{claim['figure']} {claim['value']:g} on {result.data} ({claim['source']})"
 
 
 def _listed(title: str, lines: list[str]) -> Iterator[str]:

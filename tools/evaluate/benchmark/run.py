@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,7 @@ from tools.evaluate.benchmark.prepared import Facts, Prepared
 from tools.evaluate.benchmark.report import Result, Section
 from tools.evaluate.benchmark.score import comparable, headline, score
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 
@@ -44,7 +46,8 @@ def _section(job: Run, name: str, directory: Path, progress: Progress) -> Sectio
     try:
         data = _prepared(job.out, name, directory)
     except FileNotFoundError as missing:
-        return _without_data(job, name, missing)
+        log.warning("%s", missing)
+        return _without_data(job, name)
     fitting = [model for model in job.models if comparable(model, data.facts)]
     results = [_result(job.out, model, data, progress) for model in fitting]
     return Section(
@@ -52,14 +55,19 @@ def _section(job: Run, name: str, directory: Path, progress: Progress) -> Sectio
     )
 
 
-def _without_data(job: Run, name: str, missing: FileNotFoundError) -> Section:
+def _without_data(job: Run, name: str) -> Section:
     """What is stated of the models that somebody ran on it."""
-    needs = f"no data here ({missing}); it needs {DATASETS[name].files}"
     spoken_of = [model for model in job.models if claims(model.name, name)]
     results = [
         replace(_stated(model, name), status="no data here" if model.here else "no weights here") for model in spoken_of
     ]
-    return Section(data=name, task=DATASETS[name].task, headline="MPJPE mm", note=needs, results=results)
+    return Section(
+        data=name,
+        task=DATASETS[name].task,
+        headline="MPJPE mm",
+        note=f"no data here; it needs {DATASETS[name].files}",
+        results=results,
+    )
 
 
 def _prepared(out: Path, name: str, directory: Path) -> Prepared:

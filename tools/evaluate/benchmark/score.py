@@ -59,7 +59,7 @@ def _in_plane(data: Prepared, joints: tuple[str, ...], truth: F64, found: F64) -
     return {
         _pck_name(facts): pck(*xy, sized, data.length_px, facts.share),
         f"{_pck_name(facts)}, mean of joints": plane.pck_mean(*xy, sized, data.length_px, facts.share),
-        "AUC to 30 px": plane.auc(*xy, counted),
+        "AUC@30px": plane.auc(*xy, counted),
         "EPE px": plane.epe(*xy, counted),
         **(_precision(data, joints, truth, found) if facts.sigmas else {}),
     }

@@ -52,7 +52,7 @@ def aligned(found: F64, truth: F64, *, scale: bool) -> F64:
     signs = np.ones_like(s)
     signs[:, 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
     turn = np.einsum("nki,nk,njk->nij", vt, signs, u)
-    size = (s * signs).sum(axis=1) / (p**2).sum(axis=(1, 2)) if scale else np.ones(len(p))
+    size = _ratio((s * signs).sum(axis=1), p) if scale else np.ones(len(p))
     moved = size[:, None, None] * np.einsum("nik,njk->nji", turn, p)
     return np.asarray(moved + truth.mean(axis=1, keepdims=True))
 
@@ -70,7 +70,7 @@ def pa_mpjpe_similarity(found: F64, truth: F64) -> float:
 def n_mpjpe(found: F64, truth: F64, root: int) -> float:
     """Mean joint error after scale alone: both rooted, s = Σ_j p_j · g_j / Σ_j |p_j|² for every pose."""
     p, g = rooted(found, root), rooted(truth, root)
-    size = (p * g).sum(axis=(1, 2)) / (p**2).sum(axis=(1, 2))
+    size = _ratio((p * g).sum(axis=(1, 2)), p)
     return float(errors(size[:, None, None] * p, g).mean())
 
 
@@ -88,3 +88,10 @@ def pck3d(found: F64, truth: F64, root: int, limit_mm: float = PCK_MM) -> float:
 def auc3d(found: F64, truth: F64, root: int) -> float:
     """The mean 3DPCK at 31 limits, 0, 5 … 150 mm."""
     return float(np.mean([pck3d(found, truth, root, limit) for limit in AUC_MM]))
+
+
+def _ratio(likeness: F64, poses: F64) -> F64:
+    """(N,) by the sum of squares of each pose; 1 where all joints lie in one point, which no size changes."""
+    squares = (poses**2).sum(axis=(1, 2))
+    size: F64 = np.divide(likeness, squares, out=np.ones_like(squares), where=squares > 0)
+    return size

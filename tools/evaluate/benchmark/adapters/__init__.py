@@ -26,7 +26,9 @@ DATASETS = {
     "h36m-p1": Dataset(
         human36m.protocol1, "annotations/Human36M_subject11_{data,camera,joint_3d}.json and images/", "space"
     ),
-    "h36m-p2": Dataset(human36m.protocol2, "the same of subjects 9 and 11", "space"),
+    "h36m-p2": Dataset(
+        human36m.protocol2, "annotations/Human36M_subject{9,11}_{data,camera,joint_3d}.json and images/", "space"
+    ),
     "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/", "space"),
     "rendered-people": Dataset(rendered.people, "nothing: it is rendered there (needs the synth extra)", "space"),
     "rendered-horses": Dataset(rendered.horses, "nothing: it is rendered there (needs the synth extra)"),

@@ -1,0 +1,37 @@
+"""What others state, held against what was measured."""
+
+import pytest
+
+from tools.evaluate.benchmark.claims import Claim, claims, disagreements, verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (50.9, "within 2% of 50"),
+        (45.0, "10.0% better than 50"),
+        (55.0, "10.0% worse than 50"),
+    ],
+)
+def test_fewer_millimetres_are_better(value: float, said: str) -> None:
+    (line,) = verdict([Claim("m", "d", "MPJPE mm", 50, "me")], {"MPJPE mm": value})
+    assert said in line
+
+
+def test_a_larger_share_is_better() -> None:
+    (line,) = verdict([Claim("m", "d", "AP", 0.5, "me")], {"AP": 0.6})
+    assert "20.0% better" in line
+
+
+def test_a_claim_about_another_figure_is_not_held_against_this_one() -> None:
+    assert verdict([Claim("m", "d", "AP", 0.5, "me")], {"AR": 0.6}) == []
+
+
+def test_sources_that_agree_are_not_listed() -> None:
+    assert disagreements([Claim("m", "d", "AP", 0.500, "me"), Claim("m", "d", "AP", 0.505, "you")]) == []
+
+
+def test_both_figures_of_rootnet_are_known_with_their_sources() -> None:
+    (line,) = disagreements(claims("rootnet", "h36m-p2"))
+    assert "120 (the authors' README)" in line
+    assert "57 (circulated" in line
