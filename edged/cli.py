@@ -18,6 +18,8 @@ VERBS = (
     "run",
     "infer",
     "snapshot",
+    "calibrate",
+    "barn",
     "watch",
     "send",
     "doctor",

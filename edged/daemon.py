@@ -99,7 +99,7 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
-        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state / "stalls.json")
+        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state)
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, Frame, Result
-from edged.ports import Camera, Stream
+from edged.ports import Camera, Shot, Stream
 from edged.units import ns
 
 SETTLE_FRAMES = 10  # live cameras need about so many to find their exposure
@@ -38,23 +38,34 @@ def take(
         return taken
 
 
+def first(camera: Camera, *, name: str, settle: int = SETTLE_FRAMES) -> U8:
+    """The first image after `settle` others, looked at by nobody. Raises `CameraLost`."""
+    with closing(camera.open()) as stream:
+        image: U8 = _next(stream, name, settle).image.copy()
+        return image
+
+
 def _look(stream: Stream, see: Callable[[Frame], Result], name: str, skip: int) -> tuple[U8, Result]:
-    """The next frame that could be decoded, after `skip` others."""
-    seq = 0
-    while True:
-        shot = stream.read(None)
-        if shot.image.size and seq >= skip:
-            break
-        seq += 1
-        if seq > skip + 100:
-            raise CameraLost(f"{name}: none of {seq} frames could be decoded. Check the cable, or the file")
+    shot = _next(stream, name, skip)
     image = shot.image.copy()
     frame = Frame(
         camera=name,
-        seq=seq,
+        seq=skip,
         captured_ns=shot.captured_ns,
         image=image,
         source=shot.source,
         position=shot.position,
     )
     return image, see(frame)
+
+
+def _next(stream: Stream, name: str, skip: int) -> Shot:
+    """The next frame that could be decoded, after `skip` others."""
+    seq = 0
+    while True:
+        shot = stream.read(None)
+        if shot.image.size and seq >= skip:
+            return shot
+        seq += 1
+        if seq > skip + 100:
+            raise CameraLost(f"{name}: none of {seq} frames could be decoded. Check the cable, or the file")

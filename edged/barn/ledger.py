@@ -33,6 +33,7 @@ class StallDay:
     heads: str = " " * MINUTES  # a above, l level, b below
     longest_min: float = 0.0  # bout of lying
     bouts: int = 0
+    alerts: list[tuple[int, str]] = field(default_factory=list)  # minute of the day, kind
 
     def add(self, hour: int, told: Mapping[str, float]) -> None:
         for name, amount in told.items():

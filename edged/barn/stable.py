@@ -21,18 +21,22 @@ from edged.units import NS_PER_S
 
 WAITING = 256  # results of one camera, at most: half a second of them, many times over
 TICK_S = 0.9
+FILE, WHAT = "stalls.json", "the stalls' days"
 
 
 class Stable:
-    """`stalls` by camera. `sink` is the compute thread's; everything else belongs to one other."""
+    """`stalls` by camera; `state` is the directory of what survives a restart.
 
-    def __init__(self, stalls: Mapping[str, Stall], sure: float, memory: Path) -> None:
+    `sink` is the compute thread's; everything else belongs to one other.
+    """
+
+    def __init__(self, stalls: Mapping[str, Stall], sure: float, state: Path) -> None:
         self._sure = sure
-        self._memory = Memory(memory, "the stalls' days")
+        self._memory = Memory(state / FILE, WHAT)
         self._waiting: dict[str, deque[Result]] = {}
         self._watches: dict[str, StallWatch] = {}
         self._ticked_s: dict[str, float] = {}
-        self._kept: dict[str, list[StallDay]] = self._memory.read(_ledgers, {})
+        self._kept = remembered(state)
         self.adopt(stalls)
 
     def adopt(self, stalls: Mapping[str, Stall]) -> None:
@@ -77,6 +81,12 @@ class Stable:
         """What was counted so far."""
         if self._watches:
             self._memory.write({name: watch.ledger.tables() for name, watch in self._watches.items()})
+
+
+def remembered(state: Path) -> dict[str, list[StallDay]]:
+    """The days kept in a state directory, by camera; the oldest first."""
+    nothing: dict[str, list[StallDay]] = {}
+    return Memory(state / FILE, WHAT).read(_ledgers, nothing)
 
 
 def _ledgers(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[StallDay]]:

@@ -33,6 +33,38 @@ def wall_px(stall: Stall, point: XY) -> float:
     return min((_to_segment(point, *side) for side in walls), default=math.inf)
 
 
+def faults(stall: Stall, size_wh: tuple[int, int]) -> list[str]:
+    """What is wrong with a drawing on an image of that size: outlines that cross themselves, or lie outside."""
+    drawn = {"floor": stall.floor or (), **{f"zone {name}": polygon for name, polygon in stall.zones.items()}}
+    found = [
+        f"{what}: its outline crosses itself; give the corners in turn" for what, p in drawn.items() if _crosses(p)
+    ]
+    width, height = size_wh
+    for what, polygon in drawn.items():
+        beyond = [point for point in polygon if not (0 <= point[0] <= width and 0 <= point[1] <= height)]
+        if beyond:
+            found.append(f"{what}: {beyond[0]} lies outside the image of {width} x {height} px; read it again")
+    sides = len(stall.floor or ())
+    found += [f"open side {i}: the floor has sides 0 to {sides - 1}" for i in stall.open_sides if not 0 <= i < sides]
+    return found
+
+
+def _crosses(polygon: Sequence[XY]) -> bool:
+    """Two sides that are no neighbours meet."""
+    sides = _sides(polygon)
+    apart = ((i, j) for i in range(len(sides)) for j in range(i + 2, len(sides)) if (j + 1) % len(sides) != i)
+    return any(_meet(*sides[i], *sides[j]) for i, j in apart)
+
+
+def _meet(a: XY, b: XY, c: XY, d: XY) -> bool:
+    """Each segment's ends lie on both sides of the other."""
+    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+
+
+def _side(begin: XY, end: XY, point: XY) -> float:
+    return (end[0] - begin[0]) * (point[1] - begin[1]) - (end[1] - begin[1]) * (point[0] - begin[0])
+
+
 def inside(polygon: Sequence[XY], point: XY) -> bool:
     """Even-odd rule: a ray to the right crosses the outline an odd number of times."""
     x, y = point

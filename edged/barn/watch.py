@@ -6,7 +6,7 @@ Upstream: every result of the camera. Downstream: state, daily and alert message
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,6 +29,7 @@ FEEDING_S = 1800.0  # around a feed
 NIGHT = (20, 6)  # local hours
 AT_WALL = 0.3  # body lengths from a hoof to a wall
 MOVED_S = 2.0
+NOTED_MIN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,9 @@ class StallWatch:
         )
         if now_s - self._judged_s >= JUDGED_S:
             self._judged_s = now_s
-            self.findings = findings(self._rules, self._facts(now_s, local))
+            found = findings(self._rules, self._facts(now_s, local))
+            self._note(found.keys() - self.findings.keys(), local)
+            self.findings = found
 
     @property
     def stirs(self) -> bool:
@@ -123,6 +126,13 @@ class StallWatch:
         elif self._down_s is not None:
             day.bouts += 1
         self._down_s = down_s
+
+    def _note(self, kinds: Set[str], local: datetime) -> None:
+        """Findings that are new, into the day: once each while they come and go."""
+        day, minute = self.ledger.today(local.date().isoformat()), local.hour * 60 + local.minute
+        for kind in sorted(kinds):
+            if not any(other == kind and minute - at < NOTED_MIN for at, other in day.alerts):
+                day.alerts.append((minute, kind))
 
     def _facts(self, now_s: float, local: datetime) -> Facts:
         down_s, hour = self._horse.down_since_s, local.hour

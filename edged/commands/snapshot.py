@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from edged.snapshot import SETTLE_FRAMES, take  # noqa: PLC0415
 
     config = load(args.config)
-    name, settings = _chosen(config, args.camera, args.source)
+    name, settings = chosen(config, args.camera, args.source)
     engines = engines_of(config.models, config.compute)
     settle = 0 if settings.kind == "files" else SETTLE_FRAMES
     image, result = take(camera_of(name, settings), engines.pipeline(settings).run, name=name, settle=settle)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(config: Config, name: str | None, source: str | None) -> tuple[str, Camera]:
+def chosen(config: Config, name: str | None, source: str | None) -> tuple[str, Camera]:
     """The camera named, or the only one; or one made for `source`."""
     from edged.configfile import camera_at  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415

@@ -87,10 +87,10 @@ def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
 
 
 def test_a_stall_that_is_told_otherwise_keeps_its_days(tmp_path: Path) -> None:
-    stable = Stable({"a": STALL}, 0.3, tmp_path / "stalls.json")
+    stable = Stable({"a": STALL}, 0.3, tmp_path)
     stable._watches["a"].ledger.today("2027-01-01")
     stable.adopt({"a": STALL.model_copy(update={"zones": {}})})
     assert stable.day("a", "2027-01-01") is not None
     stable.save()
-    again = Stable({"a": STALL}, 0.3, tmp_path / "stalls.json")
+    again = Stable({"a": STALL}, 0.3, tmp_path)
     assert again.day("a", "2027-01-01") is not None

@@ -198,7 +198,7 @@ class Yard:
             stamps,
             self.glances,
             self.classes,
-            stable=Stable({}, 0.3, folder / "stalls.json"),
+            stable=Stable({}, 0.3, folder),
             memory=folder / "days.json",
             daily_s=60,
         )

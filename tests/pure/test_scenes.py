@@ -45,7 +45,7 @@ class Stage:
             stamps,
             lambda: {"stall": self.glance},
             {"stall": ("horse", "person")},
-            stable=Stable({}, 0.3, folder / "state" / "stalls.json"),
+            stable=Stable({}, 0.3, folder / "state"),
             memory=folder / "state" / "days.json",
             daily_s=900,
         )

@@ -1,0 +1,115 @@
+"""`edged calibrate`: a picture with a grid to read positions from; and what was understood of those read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.barn.settings import Stall
+    from edged.frame import U8
+
+VERB = "calibrate"
+SUMMARY = "Tell the box where a stall's floor, feeder and water are."
+
+Corners = tuple[tuple[float, float], ...]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("camera", nargs="?", metavar="CAMERA", help="its name; may be left out when there is only one")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--source", help="device, stream or file, in place of a configured camera")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="picture to write, .jpg or .png (<camera>-grid.jpg)")
+    parser.add_argument("--floor", metavar="'X,Y X,Y …'", help="corners of the floor, one after the other")
+    parser.add_argument(
+        "--open", type=int, nargs="*", default=[], metavar="SIDE", help="sides of the floor that are no wall, by number"
+    )
+    parser.add_argument(
+        "--zone", action="append", default=[], metavar="NAME='X,Y X,Y …'", help="feeder, hay, water; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from edged.adapters.draw_stall import with_grid, with_stall  # noqa: PLC0415
+    from edged.adapters.picture_out import write_picture  # noqa: PLC0415
+    from edged.barn.stall import faults  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    name, image = _picture(args)
+    path = args.out or Path(f"{name}-grid.jpg")
+    stall = _stall(args)
+    if stall is None:
+        write_picture(path, with_grid(image))
+        print(f"{path}  read the corners of the floor off it and give them with --floor 'X,Y X,Y …'")
+        return 0
+    write_picture(path, with_stall(image, stall))
+    if wrong := faults(stall, (image.shape[1], image.shape[0])):
+        raise ConfigError("\n".join([*wrong, f"see {path}"]))
+    print(f"# {path} shows what was understood. Put this into the configuration:\n{_toml(name, stall)}")
+    return 0
+
+
+def _picture(args: argparse.Namespace) -> tuple[str, U8]:
+    from edged.adapters.cameras import camera_of  # noqa: PLC0415
+    from edged.commands.snapshot import chosen  # noqa: PLC0415
+    from edged.configfile import load  # noqa: PLC0415
+    from edged.snapshot import SETTLE_FRAMES, first  # noqa: PLC0415
+
+    name, settings = chosen(load(args.config), args.camera, args.source)
+    settle = 0 if settings.kind == "files" else SETTLE_FRAMES
+    return name, first(camera_of(name, settings), name=name, settle=settle)
+
+
+def _stall(args: argparse.Namespace) -> Stall | None:
+    """None when nothing was given yet. Raises `ConfigError`."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from edged.barn.settings import Stall  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    zones = dict(_named(zone) for zone in args.zone)
+    if args.floor is None and not zones:
+        return None
+    floor = None if args.floor is None else corners("--floor", args.floor)
+    try:
+        return Stall(enabled=True, floor=floor, open_sides=tuple(args.open), zones=zones)
+    except ValidationError as exc:
+        told = exc.errors()[0]
+        raise ConfigError(f"{'.'.join(map(str, told['loc']))}: {told['msg']}") from exc
+
+
+def _named(text: str) -> tuple[str, Corners]:
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    name, equals, points = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--zone {text!r}: no name; want NAME='X,Y X,Y X,Y'")
+    return name, corners(f"--zone {name}", points)
+
+
+def corners(option: str, text: str) -> Corners:
+    """`10,20 30,40 …` as points. Raises `ConfigError`."""
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        points = tuple((float(x), float(y)) for x, y in (pair.split(",") for pair in text.split()))
+    except ValueError:
+        raise ConfigError(f"{option} {text!r}: want pixels like '80,700 1200,700 1000,300'") from None
+    if len(points) < 3:
+        raise ConfigError(f"{option}: {len(points)} corners; want at least 3")
+    return points
+
+
+def _toml(name: str, stall: Stall) -> str:
+    def listed(points: Corners) -> str:
+        return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in points) + "]"
+
+    lines = [f"[cameras.{name}.stall]", "enabled = true"]
+    if stall.floor is not None:
+        lines.append(f"floor = {listed(stall.floor)}")
+    if stall.open_sides:
+        lines.append(f"open_sides = {list(stall.open_sides)}")
+    if stall.zones:
+        lines.append("zones = { " + ", ".join(f"{zone} = {listed(p)}" for zone, p in stall.zones.items()) + " }")
+    return "\n".join(lines)
