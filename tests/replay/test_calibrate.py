@@ -14,7 +14,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 from edged.adapters.draw_day import LEFT, POSTURES, draw_day
 from edged.barn.ledger import Ledger, StallDay
 from edged.cli import main
-from edged.configfile.layers import tomllib
+from edged.configfile import load
 from edged.frame import U8
 from tools.demo import CLIP
 
@@ -41,9 +41,11 @@ def test_then_the_configuration_to_paste_and_a_picture_of_it(
     calibrate(tmp_path)
     plain = picture(tmp_path / "grid.png")
     assert calibrate(tmp_path, "--floor", FLOOR, "--open", "0", "--zone", "feeder=60,150 120,150 120,210") == 0
-    told = capsys.readouterr().out
-    stall = tomllib.loads(told[told.index("[cameras") :])["cameras"]["snapshot"]["stall"]
-    assert (stall["floor"][0], stall["open_sides"], list(stall["zones"])) == ([20, 350], [0], ["feeder"])
+    told, file = capsys.readouterr().out, tmp_path / "edged.toml"
+    file.write_text(told[told.index("[cameras") :] + '[cameras.snapshot]\nsource = "stall.mp4"\n')
+    stall = load(file).cameras["snapshot"].stall
+    assert stall.floor is not None
+    assert (stall.floor[0], stall.open_sides, list(stall.zones)) == ((20, 350), (0,), ["feeder"])
     assert np.any(plain != picture(tmp_path / "grid.png"))
 
 
