@@ -80,9 +80,8 @@ def _cloud(panel: Any, points: list[Point]) -> None:
     handles, labels = panel.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     panel.legend(once.values(), once.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    panel.set_xlim(left=0)
-    panel.set_ylim(bottom=0)
-    panel.margins(0.1)
+    panel.set_xlim(0, 1.1 * max(point.x for point in points))
+    panel.set_ylim(0, 1.1 * max(point.y for point in points))
     _plain(panel)
 
 

@@ -37,7 +37,7 @@ def people(out: Path) -> Prepared:
         subject="person",
         joints=PERSON,
         whole=True,
-        note="the pelvis is the middle of the hips",
+        note="the pelvis is the middle of the hips; joints that are hidden or beyond the picture count",
     )
     space = np.array([_person_mm(row.truth) for row in rows])
     lens = np.array([row.truth.lens for row in rows], float)
