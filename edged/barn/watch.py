@@ -106,12 +106,6 @@ class StallWatch:
             self._note(found.keys() - self.findings.keys(), local)
             self.findings = found
 
-    @property
-    def stirs(self) -> bool:
-        """Something moves, or may be about to: worth every frame."""
-        horse = self._horse
-        return horse.latest is None or horse.latest.t_s - horse.stirred_s < 30 or horse.posture == "unknown"
-
     def _enter(self, now_s: float, local: datetime, told: Mapping[str, float]) -> None:
         """Into the day. A bout of lying is counted when it ends."""
         if not told:
