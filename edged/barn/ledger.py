@@ -83,9 +83,6 @@ class Ledger:
         spread = math.sqrt(sum((one - mean) ** 2 for one in known) / (len(known) - 1))
         return (value - mean) / max(spread, LEAST_SPREAD * mean, S_PER_MIN / 6)
 
-    def tables(self) -> list[dict[str, Any]]:
-        return [day.table() for day in self.days]
-
 
 def _put(text: str, at: int, code: str) -> str:
     return text[:at] + code + text[at + 1 :]

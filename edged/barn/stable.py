@@ -21,7 +21,7 @@ from edged.units import NS_PER_S
 
 WAITING = 256  # results of one camera, at most: half a second of them, many times over
 TICK_S = 0.9
-FILE, WHAT = "stalls.json", "the stalls' days"
+BEFORE, TODAY, WHAT = "stalls.json", "stalls-today.json", "the stalls' days"  # the first is written once a day
 
 
 class Stable:
@@ -32,7 +32,8 @@ class Stable:
 
     def __init__(self, stalls: Mapping[str, Stall], sure: float, state: Path) -> None:
         self._sure = sure
-        self._memory = Memory(state / FILE, WHAT)
+        self._before, self._today = Memory(state / BEFORE, WHAT), Memory(state / TODAY, WHAT)
+        self._written: dict[str, list[str]] = {}  # dates of the days before
         self._waiting: dict[str, deque[Result]] = {}
         self._watches: dict[str, StallWatch] = {}
         self._ticked_s: dict[str, float] = {}
@@ -79,14 +80,27 @@ class Stable:
 
     def save(self) -> None:
         """What was counted so far."""
-        if self._watches:
-            self._memory.write({name: watch.ledger.tables() for name, watch in self._watches.items()})
+        if not self._watches:
+            return
+        days = {name: watch.ledger.days for name, watch in self._watches.items()}
+        before = {name: [day.date for day in kept[:-1]] for name, kept in days.items()}
+        if before != self._written:
+            self._before.write({name: [day.table() for day in kept[:-1]] for name, kept in days.items()})
+            self._written = before
+        self._today.write({name: [day.table() for day in kept[-1:]] for name, kept in days.items()})
 
 
 def remembered(state: Path) -> dict[str, list[StallDay]]:
     """The days kept in a state directory, by camera; the oldest first."""
     nothing: dict[str, list[StallDay]] = {}
-    return Memory(state / FILE, WHAT).read(_ledgers, nothing)
+    before, today = (Memory(state / file, WHAT).read(_ledgers, nothing) for file in (BEFORE, TODAY))
+    return {name: _joined(before.get(name, []), today.get(name, [])) for name in {**before, **today}}
+
+
+def _joined(before: list[StallDay], today: list[StallDay]) -> list[StallDay]:
+    """A power cut between the two files leaves a day in both, or in neither for a minute."""
+    dates = {day.date for day in today}
+    return sorted([day for day in before if day.date not in dates] + today, key=lambda day: day.date)
 
 
 def _ledgers(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[StallDay]]:

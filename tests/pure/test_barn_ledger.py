@@ -41,7 +41,7 @@ def test_a_day_survives_a_restart() -> None:
     day = ledger.today("2027-01-20")
     day.add(2, HOUR)
     day.mark(150, "lateral", "below", True)
-    again = Ledger.read(json.loads(json.dumps(ledger.tables()))).today("2027-01-20")
+    again = Ledger.read(json.loads(json.dumps([day.table()]))).today("2027-01-20")
     assert (again.seen_s, again.postures[150], again.heads[150], again.activity[150]) == (3000.0, "L", "b", 1.0)
 
 

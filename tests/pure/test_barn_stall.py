@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edged.barn.settings import Stall
-from edged.barn.stable import Stable
+from edged.barn.stable import Stable, remembered
 from edged.barn.stall import inside, stands_on, wall_px, zone_of
 from edged.config import Camera
 from edged.frame import Clarity, Result, Subject
@@ -88,9 +88,31 @@ def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
 
 def test_a_stall_that_is_told_otherwise_keeps_its_days(tmp_path: Path) -> None:
     stable = Stable({"a": STALL}, 0.3, tmp_path)
-    stable._watches["a"].ledger.today("2027-01-01")
+    for date in ("2027-01-01", "2027-01-02"):
+        stable._watches["a"].ledger.today(date)
     stable.adopt({"a": STALL.model_copy(update={"zones": {}})})
     assert stable.day("a", "2027-01-01") is not None
     stable.save()
-    again = Stable({"a": STALL}, 0.3, tmp_path)
-    assert again.day("a", "2027-01-01") is not None
+    assert [day.date for day in remembered(tmp_path)["a"]] == ["2027-01-01", "2027-01-02"]
+    assert Stable({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-02") is not None
+
+
+def test_the_days_before_are_written_once_a_day(tmp_path: Path) -> None:
+    stable = Stable({"a": STALL}, 0.3, tmp_path)
+    ledger = stable._watches["a"].ledger
+    ledger.today("2027-01-01")
+    ledger.today("2027-01-02")
+    stable.save()
+    (tmp_path / "stalls.json").unlink()
+    stable.save()
+    assert not (tmp_path / "stalls.json").exists()
+    ledger.today("2027-01-03")
+    stable.save()
+    assert [day.date for day in remembered(tmp_path)["a"]] == ["2027-01-01", "2027-01-02", "2027-01-03"]
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[]", '{"a": 3}', '{"a": [{"nonsense": 1}]}'])
+def test_torn_days_are_said_and_begin_again(torn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "stalls.json").write_text(torn)
+    assert Stable({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-01") is None
+    assert "the stalls' days begin again" in caplog.text

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.adapters.draw_day import LEFT, POSTURES, draw_day
-from edged.barn.ledger import Ledger, StallDay
+from edged.barn.ledger import StallDay
 from edged.cli import main
 from edged.configfile import load
 from edged.frame import U8
@@ -73,7 +73,7 @@ def kept(folder: Path) -> Path:
     day = StallDay("2027-01-15")
     day.add(2, {"lateral-s": 60.0})
     day.mark(125, "lateral", "below", True)
-    (folder / "stalls.json").write_text(json.dumps({"stall-1": Ledger([day]).tables()}))
+    (folder / "stalls.json").write_text(json.dumps({"stall-1": [day.table()]}))
     file = folder / "edged.toml"
     file.write_text(f'[device]\nstate = "{folder}"\n')
     return file
