@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from edged.barn.settings import Stall
+from edged.barn.settings import Aisle, Stall
 from edged.kinds import (
     Area,
     Box,
@@ -386,6 +386,7 @@ class Camera(Section):
     gate: Gate = Gate()
     track: Track = Track()
     stall: Stall = Stall()
+    aisle: Aisle = Aisle()
 
     @property
     def private(self) -> bool:

@@ -99,7 +99,7 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
-        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state)
+        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state, self._aisles)
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()
@@ -246,7 +246,7 @@ class Daemon:
         return runner(plan.read(), job.model, job.card, job.options)
 
     def _tell_change(self, plan: Plan) -> None:
-        self.scenes.adopt(self._classes, self.settings.publish.daily_s, self._stalls)
+        self.scenes.adopt(self._classes, self.settings.publish.daily_s, self._stalls, self._aisles)
         for name in plan.closed:
             for channel in OF_CAMERA:
                 self._bus.publish(channel.at(camera=name), b"")
@@ -308,6 +308,10 @@ class Daemon:
     @property
     def _stalls(self) -> dict[str, Stall]:
         return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
+
+    @property
+    def _aisles(self) -> list[str]:
+        return [name for name, camera in self.cameras.items() if camera.aisle.enabled]
 
     @property
     def _sure_of_horses(self) -> float:

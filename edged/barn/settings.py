@@ -22,6 +22,12 @@ def _clock(value: str) -> str:
 Clock = Annotated[str, AfterValidator(_clock)]
 
 
+class Aisle(Section):
+    """A camera along which horses walk, seen from the side at ten frames a second or more."""
+
+    enabled: Flag = Field(False, description="Tell how horses walk past: a trend of the day, never a lameness score.")
+
+
 class Expecting(Section):
     """A mare near her time; foaling alerts are raised between these days only."""
 

@@ -6,11 +6,13 @@ Upstream: the loop, as a sink. Downstream: the watching of all cameras, twice a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edged.barn.aisle import AisleWatch, GaitDay, days_of
 from edged.barn.ledger import Ledger, StallDay
 from edged.barn.rules import Finding
 from edged.barn.settings import Stall
@@ -19,6 +21,7 @@ from edged.frame import Frame, Result
 from edged.memory import Memory
 from edged.units import NS_PER_S
 
+GAITS = "gaits.json"
 WAITING = 256  # results of one camera, at most: half a second of them, many times over
 TICK_S = 0.9
 BEFORE, TODAY, WHAT = "stalls.json", "stalls-today.json", "the stalls' days"  # the first is written once a day
@@ -30,7 +33,7 @@ class Stable:
     `sink` is the compute thread's; everything else belongs to one other.
     """
 
-    def __init__(self, stalls: Mapping[str, Stall], sure: float, state: Path) -> None:
+    def __init__(self, stalls: Mapping[str, Stall], sure: float, state: Path, aisles: Iterable[str] = ()) -> None:
         self._sure = sure
         self._before, self._today = Memory(state / BEFORE, WHAT), Memory(state / TODAY, WHAT)
         self._written: dict[str, list[str]] = {}  # dates of the days before
@@ -38,9 +41,13 @@ class Stable:
         self._watches: dict[str, StallWatch] = {}
         self._ticked_s: dict[str, float] = {}
         self._kept = remembered(state)
-        self.adopt(stalls)
+        self._gaits = Memory(state / GAITS, "the aisles' days")
+        nothing: dict[str, GaitDay] = {}
+        self._walked = self._gaits.read(days_of, nothing)
+        self._aisles: dict[str, AisleWatch] = {}
+        self.adopt(stalls, aisles)
 
-    def adopt(self, stalls: Mapping[str, Stall]) -> None:
+    def adopt(self, stalls: Mapping[str, Stall], aisles: Iterable[str] = ()) -> None:
         """From now on these; a stall that is told otherwise begins anew, with the days it had."""
         ledgers = {name: watch.ledger for name, watch in self._watches.items()}
         same = {name: watch for name, watch in self._watches.items() if stalls.get(name) == watch.stall}
@@ -48,7 +55,9 @@ class Stable:
             name: same.get(name) or StallWatch(stall, self._sure, ledgers.get(name) or Ledger(self._kept.get(name, [])))
             for name, stall in stalls.items()
         }
-        self._waiting = {name: self._waiting.get(name, deque(maxlen=WAITING)) for name in stalls}
+        self._aisles = {name: self._aisles.get(name) or self._aisle(name) for name in aisles}
+        cameras = {*self._watches, *self._aisles}
+        self._waiting = {name: self._waiting.get(name, deque(maxlen=WAITING)) for name in cameras}
 
     def sink(self, frame: Frame, result: Result) -> None:
         """A result, on the compute thread."""
@@ -58,13 +67,16 @@ class Stable:
     def look(self, now_ns: int, local: datetime) -> None:
         """Through everything that came since."""
         now_s = now_ns / NS_PER_S
-        for name, watch in self._watches.items():
-            waiting = self._waiting[name]
+        for name, waiting in self._waiting.items():
+            watches = [one for one in (self._watches.get(name), self._aisles.get(name)) if one is not None]
             while waiting:
-                watch.see(waiting.popleft())
+                result = waiting.popleft()
+                for watch in watches:
+                    watch.see(result)
             if now_s - self._ticked_s.get(name, 0.0) >= TICK_S:
                 self._ticked_s[name] = now_s
-                watch.tick(now_s, local)
+                for watch in watches:
+                    watch.tick(now_s, local)
 
     def now(self, camera: str) -> StallNow | None:
         watch = self._watches.get(camera)
@@ -77,6 +89,19 @@ class Stable:
     def day(self, camera: str, date: str) -> StallDay | None:
         watch = self._watches.get(camera)
         return None if watch is None else next((day for day in watch.ledger.days if day.date == date), None)
+
+    def gait(self, camera: str, date: str) -> GaitDay | None:
+        """What walked along an aisle on a date; an empty day when nobody did."""
+        watch = self._aisles.get(camera)
+        if watch is None:
+            return None
+        return watch.day if watch.day is not None and watch.day.date == date else GaitDay(date)
+
+    def _aisle(self, name: str) -> AisleWatch:
+        return AisleWatch(self._sure, self._walked.get(name), self._keep_gaits)
+
+    def _keep_gaits(self) -> None:
+        self._gaits.write({name: asdict(watch.day) for name, watch in self._aisles.items() if watch.day is not None})
 
     def save(self) -> None:
         """What was counted so far."""

@@ -15,12 +15,13 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edged.barn.aisle import GaitDay
 from edged.barn.ledger import StallDay
 from edged.barn.watch import StallNow
 from edged.bus import topics
 from edged.bus.topics import Topic
 from edged.channel import Phase
-from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Poses, Stamp, State, Status
+from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Gait, Poses, Stamp, State, Status
 from edged.contract.bodies import Result as ResultBody
 from edged.contract.bodies import StallDay as StallDayBody
 from edged.contract.bodies import StallNow as StallBody
@@ -37,6 +38,8 @@ VERSION: Literal[1] = 1  # of the message format; additions keep it, changes rai
 Body = dict[str, Any]
 Presence = Literal["online", "offline", "stopped"]
 VIEWS: tuple[View, ...] = get_args(View)
+
+Watched = tuple[StallDay | None, GaitDay | None]  # of a camera over a stall, of one along an aisle
 
 
 class WallClock(Protocol):
@@ -129,7 +132,7 @@ def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, 
     }
 
 
-def daily(stamps: Stamps, camera: str, day: Day, stall: StallDay | None = None, *, closed: bool) -> Daily:
+def daily(stamps: Stamps, camera: str, day: Day, watched: Watched = (None, None), *, closed: bool) -> Daily:
     """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
     return {
         **stamps(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
@@ -140,7 +143,8 @@ def daily(stamps: Stamps, camera: str, day: Day, stall: StallDay | None = None, 
         "view_min": {view: _minutes(day.view_s.get(view, 0.0)) for view in VIEWS},
         "present_min": {label: _minutes(seconds) for label, seconds in day.present_s.items()},
         "most": dict(day.most),
-        "stall": None if stall is None else _stall_day(stall),
+        "stall": None if watched[0] is None else _stall_day(watched[0]),
+        "gait": None if watched[1] is None else _gait(watched[1]),
     }
 
 
@@ -206,6 +210,10 @@ def _stall_day(day: StallDay) -> StallDayBody:
         "bouts": day.bouts,
         "longest_min": day.longest_min,
     }
+
+
+def _gait(day: GaitDay) -> Gait:
+    return {"passages": len(day.passages), **day.trend()}  # type: ignore[typeddict-item]  # the trend's keys are its
 
 
 def _minutes(seconds: float) -> float:

@@ -146,6 +146,16 @@ class StallDay(TypedDict):
     longest_min: Annotated[float, says("The longest of them.")]
 
 
+class Gait(TypedDict):
+    """How horses walked past, medians of the day: a trend, never a lameness score. Null: seen in no passage."""
+
+    passages: Count
+    stride_hz: float | None
+    speed: Annotated[float | None, says("Body lengths per second.")]
+    fore_ratio: Annotated[float | None, says("Time of the left fore's step over the right one's; 1: even.")]
+    hind_ratio: Annotated[float | None, says("The same of the hind legs.")]
+
+
 class State(Kept):
     """What goes on in front of a camera. Retained; sent when it changes."""
 
@@ -169,6 +179,7 @@ class Daily(Kept):
     present_min: Annotated[dict[str, float], says("Minutes with at least one subject of the class.")]
     most: Annotated[dict[str, Count], says("Most subjects of the class at a time.")]
     stall: Annotated[StallDay | None, says("Null without `[cameras.<name>.stall]`.")]
+    gait: Annotated[Gait | None, says("Null without `[cameras.<name>.aisle]`.")]
 
 
 class Alert(Kept):

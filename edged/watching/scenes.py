@@ -69,12 +69,16 @@ class Scenes:
         self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
 
     def adopt(
-        self, classes: Mapping[str, tuple[str, ...]], daily_s: float, stalls: Mapping[str, Stall] | None = None
+        self,
+        classes: Mapping[str, tuple[str, ...]],
+        daily_s: float,
+        stalls: Mapping[str, Stall] | None = None,
+        aisles: Iterable[str] = (),
     ) -> None:
-        """From now on these cameras; those that were here go on as they are."""
+        """From now on these cameras; those that were here go on as they are. Without `stalls` these stay too."""
         with self._looking:
             if stalls is not None:
-                self._stable.adopt(stalls)
+                self._stable.adopt(stalls, aisles)
             self._days |= {name: diary.today for name, diary in self._diaries.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
@@ -133,8 +137,8 @@ class Scenes:
         self._bus.publish(STATE.at(camera=name), body)
 
     def _total(self, name: str, day: Day, *, closed: bool) -> None:
-        stall = self._stable.day(name, day.date)
-        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, stall, closed=closed))
+        watched = self._stable.day(name, day.date), self._stable.gait(name, day.date)
+        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, watched, closed=closed))
 
     def _date(self, now_ns: int) -> str:
         return self._local(now_ns).date().isoformat()

@@ -36,7 +36,12 @@ def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
             "barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True},
             "night": {"source": str(images(folder / "night", picture(grey=0))), "loop": True, "fps": 5},
             "gone": {"source": str(folder / "absent.mp4")},
-            "box": {"source": str(CLIP), "loop": True, "stall": {"enabled": True, "floor": FLOOR}},
+            "box": {
+                "source": str(CLIP),
+                "loop": True,
+                "stall": {"enabled": True, "floor": FLOOR},
+                "aisle": {"enabled": True},
+            },
         },
     }
 
@@ -52,7 +57,7 @@ def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path)
             until(lambda: heard.bodies(ROOT + "cam/night/state") and heard.bodies(ROOT + "cam/barn/daily"))
             until(lambda: len(heard.bodies(ROOT + "health")) > 2)
             until(lambda: watched(heard.bodies(ROOT + "cam/box/state")), 60)
-            until(lambda: any(day["stall"] for day in heard.bodies(ROOT + "cam/box/daily")), 30)
+            until(lambda: any(day["stall"] and day["gait"] for day in heard.bodies(ROOT + "cam/box/daily")), 30)
         until(lambda: "stopped" in heard.states(ROOT + "status"))
         heard.close()
     said = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in heard.messages]

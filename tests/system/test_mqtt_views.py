@@ -26,7 +26,8 @@ from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
 NewMosquitto = Callable[..., Mosquitto]
 
 WATCH = """
-import argparse, sys
+import argparse, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
 from edged.commands import watch
 parser = argparse.ArgumentParser()
 watch.arguments(parser)
