@@ -114,6 +114,7 @@ class Subject:
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     carried: bool  # box taken from the track, not detected in this very frame
+    bridged: bool = False  # carried, and the detector looked and missed it: no evidence of anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,3 +131,8 @@ class Result:
     stage_ns: dict[str, int]
     source: str | None = None
     position: int | None = None
+
+    @property
+    def seen(self) -> tuple[Subject, ...]:
+        """The subjects that may speak for something: not those bridged."""
+        return tuple(subject for subject in self.subjects if not subject.bridged)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,7 +77,28 @@ class Pipeline:
             self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect)
             for row, label in zip(rows.tolist(), labels.tolist(), strict=True)
         )
-        return self._result(frame, sight, subjects)
+        if not detect:
+            return self._result(frame, sight, subjects)
+        bridged, sight = self._bridge(frame, focus, sight)
+        return self._result(frame, sight, subjects + bridged)
+
+    def _bridge(self, frame: Frame, focus: Focus, sight: Sight) -> tuple[tuple[Subject, ...], Sight]:
+        """Who the detector missed, looked for where the tracks expect them; and the sight with the time it took."""
+        assert isinstance(self._subjects, Tracks)  # noqa: S101  # a fixed region is never searched
+        ids, expected = self._subjects.missed(sight.boxes, focus.limit - len(sight.boxes))
+        if not len(ids):
+            return (), sight
+        second = self._plane.see(frame, focus, expected, detect=False)
+        moved = [None if points is None else self._found(second, row) for row, points in enumerate(second.keypoints)]
+        here = np.array([box is not None for box in moved], bool)
+        xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
+        self._subjects.bridge(ids[here], replace(second.boxes.take(here), xyxy=xyxy))
+        subjects = tuple(
+            replace(self._subject(int(ids[row]), label, second, row, frame.scene_ns, carried=True), bridged=True)
+            for row in np.flatnonzero(here).tolist()
+            for label in [self._classes[second.boxes.label[row]]]
+        )
+        return subjects, replace(sight, stage_ns=_summed(sight.stage_ns, second.stage_ns))
 
     def _follow(self, ids: I64, sight: Sight, t_ns: int) -> I64:
         """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""
@@ -165,6 +187,10 @@ class Fixed:
 
     def labels(self, ids: I64) -> I64:
         return np.repeat(self._box.label, len(ids))
+
+
+def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {stage: first.get(stage, 0) + second.get(stage, 0) for stage in {**first, **second}}
 
 
 def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False) -> Focus:

@@ -32,6 +32,8 @@ SAME_THING = 0.7  # overlap of two detections that are one subject, whatever the
 VOTES = 10.0  # most the class of a track can be ahead, in summed scores
 TRIAL_MISSES = 2  # detector runs in a row that end an unconfirmed track
 DOUBT_NS = ns(0.3)  # longest that a box is carried with neither detector nor keypoints to show for it
+BRIDGE_HITS = 3  # detections that a track needs before it is bridged
+BESIDE = 0.3  # most a bridged box may overlap what was detected: it is that subject then, or hidden behind it
 OUTAGE_NS = ns(5)  # nobody looked for so long that the scene is new
 
 
@@ -143,6 +145,7 @@ class Tracks:
         self._options = options
         self._starts = np.asarray(starts, np.float32)  # as scores are
         self._patience_ns = ns(options.patience_s)
+        self._bridge_ns = ns(options.bridge_s)
         self._live: list[Trail] = []
         self._t_ns = 0  # what the tracks were moved to
         self._looked_ns = 0  # the last frame that was looked at
@@ -173,13 +176,20 @@ class Tracks:
         """
         self._advance(t_ns)
         live = [trail for trail in self._live if trail.id and trail.misses <= 1 and self._lately(trail)]
-        live.sort(key=lambda trail: -trail.score)
-        boxes = Boxes(
-            xyxy=np.array([trail.xyxy for trail in live], np.float32).reshape(-1, 4),
-            score=np.array([trail.score for trail in live], np.float32),
-            label=np.array([trail.label for trail in live], np.int64),
-        )
-        return np.array([trail.id for trail in live], np.int64), boxes
+        return _expected(live)
+
+    def missed(self, found: Boxes, limit: int) -> tuple[I64, Boxes]:
+        """Ids and expected boxes, best first, of subjects lately seen that the last detector run did not find."""
+        if limit <= 0 or not any(trail.misses for trail in self._live):  # nearly every frame
+            return _expected([])
+        near = found.xyxy.tolist()
+        return _expected([trail for trail in self._live if self._bridgeable(trail, near)][:limit])
+
+    def bridge(self, ids: I64, boxes: Boxes) -> None:
+        """These of the ids missed were found by their keypoints: they move, but count as unseen as before."""
+        trails = {trail.id: trail for trail in self._live}
+        for track, xyxy in zip(ids.tolist(), boxes.xyxy.tolist(), strict=True):
+            trails[track].correct(xyxy, POSE_NOISE)
 
     def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """After a carried frame: these of the ids carried are still there, in these boxes."""
@@ -218,6 +228,10 @@ class Tracks:
     def _lately(self, trail: Trail) -> bool:
         return trail.seen_ns == self._looked_ns or self._t_ns - trail.seen_ns <= DOUBT_NS
 
+    def _bridgeable(self, trail: Trail, near: list[tuple[float, ...]]) -> bool:
+        lately = trail.id and trail.hits >= BRIDGE_HITS and self._t_ns - trail.seen_ns <= self._bridge_ns
+        return bool(lately) and trail.misses > 0 and all(overlap(trail.xyxy, one) < BESIDE for one in near)
+
     def _match(self, seen: list[Seen]) -> list[Trail | None]:
         """The track that each detection continues."""
         fits = sorted((fit for trail in self._live for fit in trail.fits(seen)), key=lambda fit: -fit[0])
@@ -249,6 +263,17 @@ class Tracks:
     def _gone(self, trail: Trail) -> bool:
         lost = trail.misses > 0 and self._t_ns - trail.seen_ns > self._patience_ns
         return lost or (not trail.id and trail.misses >= TRIAL_MISSES)
+
+
+def _expected(trails: list[Trail]) -> tuple[I64, Boxes]:
+    """Ids and boxes, best first."""
+    trails = sorted(trails, key=lambda trail: -trail.score)
+    boxes = Boxes(
+        xyxy=np.array([trail.xyxy for trail in trails], np.float32).reshape(-1, 4),
+        score=np.array([trail.score for trail in trails], np.float32),
+        label=np.array([trail.label for trail in trails], np.int64),
+    )
+    return np.array([trail.id for trail in trails], np.int64), boxes
 
 
 def box_from_keypoints(keypoints: F32, score: float, box: F32) -> F32 | None:

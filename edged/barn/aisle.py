@@ -46,7 +46,7 @@ class AisleWatch:
         self._walkers: dict[int, list[Sighting]] = {}
 
     def see(self, result: Result) -> None:
-        for subject in result.subjects:
+        for subject in result.seen:
             if subject.label == "horse" and subject.keypoints is not None:
                 x0, y0, x1, y1 = map(float, subject.xyxy)
                 track = self._walkers.setdefault(subject.id, [])

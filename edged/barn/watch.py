@@ -67,9 +67,9 @@ class StallWatch:
         """A frame. Who stands elsewhere is nobody's business here; of several horses the largest is the one."""
         t_s = result.captured_ns / NS_PER_S
         self._result_s = t_s
-        if any(subject.label == "person" for subject in result.subjects):
+        if any(subject.label == "person" for subject in result.seen):
             self._person_s = t_s
-        horses = [one for one in result.subjects if one.label == "horse" and stands_on(self.stall, _box(one))]
+        horses = [one for one in result.seen if one.label == "horse" and stands_on(self.stall, _box(one))]
         self._horses = len(horses)
         if horses:
             self.saw(Sighting.of(t_s, *_points(max(horses, key=_area)), self._sure))

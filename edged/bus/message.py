@@ -235,6 +235,8 @@ def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> S
         "schema": subject.schema,
         "carried": subject.carried,
     }
+    if subject.bridged:
+        body["bridged"] = True
     if smoothed:
         body["keypoints_smoothed"] = _keypoints(subject.smoothed)
     return body

@@ -104,6 +104,12 @@ Subject = TypedDict(
         "keypoints": Annotated[list[Keypoint], says("In the order of `schema`; empty without a pose model.")],
         "schema": Annotated[str | None, says("Names the keypoints, such as `coco-17` or `ap10k-17`.")],
         "carried": Annotated[bool, says("The box comes from the track, not from a detection in this frame.")],
+        "bridged": NotRequired[
+            Annotated[
+                bool,
+                says("True: the detector missed it here; its keypoints were found where its track expects it."),
+            ]
+        ],
         "keypoints_smoothed": NotRequired[Annotated[list[Keypoint], says("For display, when configured.")]],
     },
 )

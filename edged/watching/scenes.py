@@ -159,7 +159,7 @@ def look_of(state: CameraState, latest: Result | None, classes: Iterable[str], n
         return Look(t_ns=now_ns, view="unknown")
     if latest.clarity.degraded:
         return Look(t_ns=now_ns, view="degraded", degraded=latest.clarity.degraded)
-    count = Counter(subject.label for subject in latest.subjects)
+    count = Counter(subject.label for subject in latest.seen)
     return Look(t_ns=now_ns, view="ok", present={label: count[label] for label in classes})
 
 
