@@ -50,8 +50,9 @@ class Blinking:
 class Scene:
     """Frames 40 ms apart; the horse was detected in the first four."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, bridge_s: float = 0.5, confirm: int = 2, **options: Any) -> None:
         self.plane, self._seq = Blinking(), 0
+        options["track"] = {"bridge_s": bridge_s, "confirm": confirm}
         detect, pose = Detect(classes=Blinking.classes, score=0.3, nms_iou=0.5), Pose(schema="ap10k-17")
         self._pipeline = Pipeline(Camera(source="0", **options), self.plane, detect, {"horse": pose})
         for _ in range(4):
@@ -90,7 +91,7 @@ def test_a_message_names_the_bridged() -> None:
 
 
 def test_a_bridge_ends_after_a_while() -> None:
-    counts = [len(result.subjects) for result in Scene(track={"bridge_s": 0.1}).missed(4)]
+    counts = [len(result.subjects) for result in Scene(bridge_s=0.1).missed(4)]
     assert counts == [1, 1, 0, 0]
 
 
@@ -101,7 +102,7 @@ def test_a_bridge_ends_where_the_keypoints_show_nobody() -> None:
 
 
 def test_without_a_bridge_the_models_run_once() -> None:
-    scene = Scene(track={"bridge_s": 0.0})
+    scene = Scene(bridge_s=0.0)
     (result,) = scene.missed()
     assert result.subjects == ()
     assert scene.plane.asked == [True] * 5
@@ -118,7 +119,7 @@ def test_a_subject_behind_another_is_not_read_off_that_one() -> None:
 
 
 def test_a_track_met_just_now_is_not_bridged() -> None:
-    scene = Scene(track={"confirm": 1})
+    scene = Scene(confirm=1)
     scene.plane.others = [(200.0, 50.0, 300.0, 150.0)]
     scene.frame()
     scene.plane.others = []
