@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from edged.frame import U8
 from edged.units import NS_PER_MS
+from tools.bench import growth, report
 from tools.bench.contenders import SESSIONS, Contender, Ours, Rtmlib, disagreement_px
 from tools.bench.frames import frames
 
@@ -35,18 +37,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
     parser.add_argument("--media", type=Path, default=SHARED / "data/media")
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each contender (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each contender (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the report there")
+    parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
     args = parser.parse_args()
     ours, theirs = Ours(args.detector), Rtmlib(args.detector)
     rows = []
     for people in (1, 4):
         images = frames(args.media, people, FRAMES, theirs)
         rows.append(measure(ours, theirs, images, people, args.rounds))
-    figures = {"environment": environment(), "rows": rows}
+    views = [bgr for bgr, _ in images]
+    figures = {
+        "environment": environment(),
+        "rows": rows,
+        "subjects_ms": growth.by_subjects(ours, views, 3 * args.rounds),
+        "size_ms": growth.by_size(ours, views, 3 * args.rounds),
+    }
     show(figures)
+    if args.report:
+        report.write(args.report, figures)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if args.compare and (found := report.worse(figures, json.loads(args.compare.read_text()))):
+        raise SystemExit("worse than earlier: " + "; ".join(found))
 
 
 def measure(ours: Ours, theirs: Rtmlib, images: list[tuple[U8, U8]], people: int, rounds: int) -> dict[str, Any]:
@@ -55,20 +69,26 @@ def measure(ours: Ours, theirs: Rtmlib, images: list[tuple[U8, U8]], people: int
         timed_ms(contender, images[:BLOCK], people)
     ours.stages.clear()
     times: dict[Contender, list[float]] = {ours: [], theirs: []}
+    began_s, busy_s = time.perf_counter(), time.process_time()
     for turn in range(rounds):
         block = [images[(turn * BLOCK + i) % len(images)] for i in range(BLOCK)]
         for contender in (ours, theirs) if turn % 2 == 0 else (theirs, ours):
             times[contender] += timed_ms(contender, block, people)
+    cores_used = (time.process_time() - busy_s) / (time.perf_counter() - began_s)
     mine = np.array(times[ours])
     stages = {name: np.array([s.get(name, 0) for s in ours.stages]) / NS_PER_MS for name in ours.stages[0]}
     sessions = sum(stages[name] for name in SESSIONS)
     apart = np.concatenate([disagreement_px(ours, theirs, *image) for image in images])
     return {
         "people": people,
+        "runs": len(mine),
         "ours_ms": summary(times[ours]),
         "rtmlib_ms": summary(times[theirs]),
         "speedup": float(np.sum(times[theirs]) / np.sum(mine)),
         "loop_per_sessions": float(np.median(mine / sessions)),
+        "host_ms": float(np.median(mine - sessions)),
+        "cores_used": cores_used,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "stage_ms": {
             **{name: float(np.median(each)) for name, each in stages.items()},
             "tracks and rest": float(np.median(mine - sum(stages.values()))),
@@ -99,7 +119,9 @@ def timed_ms(contender: Contender, images: list[tuple[U8, U8]], people: int) -> 
 
 
 def summary(times_ms: list[float]) -> dict[str, float]:
-    ranks = {name: float(np.percentile(times_ms, q)) for name, q in (("p50", 50), ("p95", 95), ("max", 100))}
+    ranks = {
+        name: float(np.percentile(times_ms, q)) for name, q in (("p50", 50), ("p95", 95), ("p99", 99), ("max", 100))
+    }
     return {**ranks, "frames_per_s": 1000 * len(times_ms) / sum(times_ms)}
 
 

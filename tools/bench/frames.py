@@ -21,7 +21,7 @@ def frames(media: Path, people: int, count: int, found: Callable[[U8, U8], int])
         raise SystemExit(f"{media / PHOTOGRAPHS[people]}: not there; give --media the folder of the photographs")
     chosen: list[tuple[U8, U8]] = []
     for step in range(20 * count):
-        image = _view(np.asarray(photograph, np.uint8), step)
+        image = swayed(np.asarray(photograph, np.uint8), step)
         rgb = np.ascontiguousarray(image[..., ::-1])
         if found(image, rgb) == people:
             chosen.append((image, rgb))
@@ -30,7 +30,7 @@ def frames(media: Path, people: int, count: int, found: Callable[[U8, U8], int])
     raise SystemExit(f"only {len(chosen)} of {count} views of {PHOTOGRAPHS[people]} show {people} people")
 
 
-def _view(image: U8, step: int) -> U8:
+def swayed(image: U8, step: int) -> U8:
     """Moved by up to 1 % of the image, scaled by up to 2 %, its light changing, at incommensurable speeds."""
     (height, width), (out_w, out_h) = image.shape[:2], SIZE_WH
     scale = 1 + 0.02 * np.sin(step / 17)

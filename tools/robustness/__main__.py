@@ -1,0 +1,91 @@
+"""`python -m tools.robustness`: what bad pictures cost, and what the gate and the bridge give back, with a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edged.adapters.planes import Engines, engines_of
+from edged.config import Camera, Compute, Models, Track
+from edged.frame import U8, Frame, Result
+from edged.units import NS_PER_S
+from tools.robustness import report
+from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
+from tools.robustness.conditions import CONDITIONS, Condition
+from tools.robustness.score import Play, score
+
+HERE = Path(__file__).parent
+DEMO = HERE.parent / "demo" / "stall.mp4"
+MEDIA = HERE.parents[1].parent / "shared" / "data" / "media"
+ON, OFF = Track(bridge_s=0.5), Track(bridge_s=0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.robustness", description=__doc__)
+    parser.add_argument("--clip", type=Path, default=DEMO, help="with its truth beside it (%(default)s)")
+    parser.add_argument("--media", type=Path, default=MEDIA, help="folder of real videos and photographs")
+    parser.add_argument("--frames", type=int, default=300, help="most of the rendered clip (%(default)s)")
+    parser.add_argument("--real-frames", type=int, default=60, help="most of each real one (%(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE / "report")
+    args = parser.parse_args()
+    engines = engines_of(Models(), Compute())
+    sets = {"rendered": [rendered(args.clip, args.frames)]}
+    if lived := list(real(args.media, args.real_frames)):
+        sets["real"] = [_with_truth(engines, clip) for clip in lived]
+    figures = {name: _rows(engines, clips) for name, clips in sets.items()}
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "robustness.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (args.out / "README.md").write_text(report.markdown(figures))
+    for name, clips in sets.items():
+        images = [(condition, *_shown(engines, clips[0], change)) for condition, change in CONDITIONS.items()]
+        report.grid(args.out / f"{name}.webp", images)
+    print((args.out / "README.md").read_text())
+
+
+def _rows(engines: Engines, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Every condition, with the bridge on."""
+    return {
+        name: score([play(engines, clip, disturbed(clip.images, condition), ON) for clip in clips])
+        for name, condition in CONDITIONS.items()
+    }
+
+
+def disturbed(images: Sequence[U8], condition: Condition) -> list[U8]:
+    return [condition(image, np.random.default_rng([11, number])) for number, image in enumerate(images)]
+
+
+def play(engines: Engines, clip: Clip, images: Sequence[U8], track: Track) -> Play:
+    start = time.perf_counter()
+    results = run(engines, clip.fps, images, track)
+    return Play(truth=clip.truth or [], results=results, seconds=time.perf_counter() - start)
+
+
+def run(engines: Engines, fps: float, images: Sequence[U8], track: Track) -> list[Result]:
+    """Every picture through a pipeline of its own, in the clip's own time."""
+    pipeline = engines.pipeline(Camera(source="robustness", track=track), smooth=False)
+    times = [round(number * NS_PER_S / fps) for number in range(len(images))]
+    return [
+        pipeline.run(Frame(camera="robustness", seq=number, captured_ns=t_ns, image=image))
+        for number, (t_ns, image) in enumerate(zip(times, images, strict=True))
+    ]
+
+
+def _with_truth(engines: Engines, clip: Clip) -> Clip:
+    truth = reference(run(engines, clip.fps, clip.images, OFF), lambda label: engines.sure_from[SCHEMA[label]])
+    return Clip(name=clip.name, fps=clip.fps, images=clip.images, truth=truth)
+
+
+def _shown(engines: Engines, clip: Clip, condition: Condition) -> tuple[U8, Result]:
+    """The last of a few frames, and what was seen of it."""
+    images = disturbed(clip.images[:20], condition)
+    return images[-1], run(engines, clip.fps, images, ON)[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The clips: a rendered one with exact truth, and real pictures whose truth is what is seen of them undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edged.frame import U8, Result
+from tools.bench.frames import swayed
+from tools.robustness.score import Truth, Truths
+from tools.synth.film import truth_of
+
+SHOWS = 0.3  # share of a subject's pixels that must show for it to count
+SURE = 0.5  # score from which a subject seen undisturbed is taken for true
+SCHEMA = {"horse": "ap10k-17", "person": "lsp-14"}
+FPS = 30
+LEAST = 12  # frames of a video worth playing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clip:
+    """Pictures in order, and the truth of each; without, that of a run on them as they are."""
+
+    name: str
+    fps: float
+    images: Sequence[U8]
+    truth: Truths | None = None
+
+
+def rendered(path: Path, count: int) -> Clip:
+    images = list(_frames(path, count))
+    truth = [[_truth(one) for one in frame if one["visible"] >= SHOWS] for frame in truth_of(path)][: len(images)]
+    return Clip(name="rendered", fps=cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS), images=images, truth=truth)
+
+
+def real(media: Path, count: int) -> Iterator[Clip]:
+    """Videos, and photographs before which the camera sways."""
+    for video in sorted(media.glob("*.mp4")):
+        if len(images := list(_frames(video, count))) >= LEAST:
+            yield Clip(name=f"real: {video.stem}", fps=FPS, images=images)
+    for photograph in sorted([*media.glob("coco*.jpg"), *media.glob("ap10k*.jpg")]):
+        image = np.asarray(cv2.imread(str(photograph)), np.uint8)
+        yield Clip(name=f"real: {photograph.stem}", fps=FPS, images=[swayed(image, step) for step in range(count)])
+
+
+def reference(results: Sequence[Result], scores: Callable[[str], float]) -> Truths:
+    """What a run saw for sure, as truth. `scores` is from when a keypoint of a class counts."""
+    return [
+        [
+            Truth(number=one.id, kind=one.label, xyxy=one.xyxy, keypoints=_sure(one.keypoints, scores(one.label)))
+            for one in result.seen
+            if one.score >= SURE
+        ]
+        for result in results
+    ]
+
+
+def _sure(keypoints: Any, least: float) -> Any:
+    if keypoints is None:
+        return None
+    here = np.isfinite(keypoints).all(axis=1) & (keypoints[:, 2] >= least)
+    return np.concatenate([keypoints[:, :2], here[:, None]], axis=1).astype(np.float32)
+
+
+def _truth(one: dict[str, Any]) -> Truth:
+    keypoints = np.array(one["keypoints"][SCHEMA[one["class"]]], np.float32)
+    keypoints[:, 2] = keypoints[:, 2] == 2  # visible ones count
+    return Truth(number=one["id"], kind=one["class"], xyxy=np.array(one["box"], np.float32), keypoints=keypoints)
+
+
+def _frames(path: Path, count: int) -> Iterator[U8]:
+    video = cv2.VideoCapture(str(path))
+    for _ in range(count):
+        there, image = video.read()
+        if not there:
+            return
+        yield np.asarray(image, np.uint8)

@@ -1,0 +1,159 @@
+"""How well frames were seen: what was detected, how right its keypoints are, what a bridge gave back.
+
+A subject is found when a box of its class overlaps it with an IoU of 0.5 or more. Lost are the frames between two in
+which it was detected; recovered are those of them with a bridged subject on it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edged.frame import F32, XY, Result, Subject
+from edged.track import overlap
+
+FOUND = 0.5  # IoU
+NEAR = 0.1  # of the box's longer side: PCK@0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Truth:
+    """One subject of one frame."""
+
+    number: int  # the same in every frame
+    kind: str
+    xyxy: F32
+    keypoints: F32 | None  # (K, 3) x, y, v > 0 where it counts
+
+
+Truths = Sequence[Sequence[Truth]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Play:
+    """A clip gone through; result i is about frame i."""
+
+    truth: Truths
+    results: Sequence[Result]
+    seconds: float  # of computing
+
+
+@dataclass(slots=True)
+class Sums:
+    """Counts over frames; the figures are ratios of them."""
+
+    frames: int = 0
+    gated: int = 0
+    subjects: int = 0
+    detected: int = 0
+    points: int = 0
+    right: int = 0
+    confidence: float = 0.0
+    lost: int = 0
+    lost_gated: int = 0
+    recovered: int = 0
+    bridged: int = 0
+    astray: int = 0  # bridged, on nobody
+
+    def figures(self) -> dict[str, float | None]:
+        return {
+            "detection": _ratio(self.detected, self.subjects),
+            "pck": _ratio(self.right, self.points),
+            "confidence": _ratio(self.confidence, self.detected),
+            "gated": _ratio(self.gated, self.frames),
+            "lost": self.lost,
+            "lost_gated": self.lost_gated,
+            "recovered": _ratio(self.recovered, self.lost),
+            "bridged": self.bridged,
+            "astray": self.astray,
+        }
+
+
+def score(plays: Sequence[Play]) -> dict[str, float | None]:
+    """The figures of clips played under one condition."""
+    sums = Sums()
+    errors: dict[bool, list[float]] = {False: [], True: []}  # of the seen, of the bridged; shares of the longer side
+    for play in plays:
+        story: dict[int, list[str]] = defaultdict(list)
+        for truths, result in zip(play.truth, play.results, strict=True):
+            _frame(sums, truths, result)
+            for truth in truths:
+                subject = _on(truth, result.subjects)
+                story[truth.number].append(_word(subject, result))
+                _count(sums, truth, subject, errors)
+        for words in story.values():
+            _gaps(sums, words)
+    middle = {name: _median(errors[bridged]) for name, bridged in (("error", False), ("error_bridged", True))}
+    return {**sums.figures(), **middle, "frames_per_s": _ratio(sums.frames, sum(play.seconds for play in plays))}
+
+
+def _frame(sums: Sums, truths: Sequence[Truth], result: Result) -> None:
+    loose = [one for one in result.subjects if one.bridged]
+    sums.frames += 1
+    sums.gated += bool(result.clarity.degraded)
+    sums.bridged += len(loose)
+    sums.astray += sum(all(_iou(one, truth) < FOUND for truth in truths) for one in loose)
+
+
+def _count(sums: Sums, truth: Truth, subject: Subject | None, errors: dict[bool, list[float]]) -> None:
+    distance = _distances(truth, subject)
+    if subject is not None:
+        errors[subject.bridged] += distance[np.isfinite(distance)].tolist()
+    sums.subjects += 1
+    if subject is None or subject.bridged:
+        sums.points += len(distance)
+        return
+    sums.detected += 1
+    sums.confidence += subject.score
+    sums.points += len(distance)
+    sums.right += int((distance < NEAR).sum())
+
+
+def _distances(truth: Truth, subject: Subject | None) -> F32:
+    """(n,) of the keypoints that count, in longer sides of the true box; NaN where not found."""
+    if truth.keypoints is None:
+        return np.zeros(0, np.float32)
+    counts = truth.keypoints[:, 2] > 0
+    if subject is None or subject.keypoints is None:
+        return np.full(int(counts.sum()), np.nan, np.float32)
+    x0, y0, x1, y1 = truth.xyxy
+    apart = np.linalg.norm(subject.keypoints[:, XY] - truth.keypoints[:, XY], axis=1)[counts]
+    return np.asarray(apart / max(x1 - x0, y1 - y0), np.float32)
+
+
+def _word(subject: Subject | None, result: Result) -> str:
+    if subject is None:
+        return "gated" if result.clarity.degraded else "lost"
+    return "bridged" if subject.bridged else "seen"
+
+
+def _gaps(sums: Sums, words: list[str]) -> None:
+    """Counts what lies between the first and the last sight."""
+    if "seen" not in words:
+        return
+    first, last = words.index("seen"), len(words) - words[::-1].index("seen")
+    between = words[first:last]
+    sums.lost += sum(word != "seen" for word in between)
+    sums.lost_gated += between.count("gated")
+    sums.recovered += between.count("bridged")
+
+
+def _on(truth: Truth, subjects: Sequence[Subject]) -> Subject | None:
+    """The subject on it: a seen one before a bridged one, the best overlap first."""
+    near = [one for one in subjects if one.label == truth.kind and _iou(one, truth) >= FOUND]
+    return max(near, key=lambda one: (not one.bridged, _iou(one, truth)), default=None)
+
+
+def _iou(subject: Subject, truth: Truth) -> float:
+    return overlap(tuple(subject.xyxy.tolist()), tuple(truth.xyxy.tolist()))
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
