@@ -14,6 +14,7 @@ from edged.barn.motion import middle
 from edged.barn.points import BESIDE, F64, HOOVES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, ROOTS, TAIL, Sighting
 
 ENDS = np.array([NECK, NECK, TAIL, TAIL])  # of the trunk's line, nearest to each leg
+SHOWN = 0.75  # of the body length that the box suggests; less: the horse shows its end
 LEAST_LEGS = 2  # with root and hoof seen; fewer say nothing of the posture
 BOX_PER_LENGTH = 0.45  # least body length, of the box's longer side: a horse seen end-on has a short neck-tail line
 
@@ -38,14 +39,17 @@ class Measures:
 
 
 def measure(sighting: Sighting, usual_px: float | None = None) -> Measures:
-    """`usual_px` is the body length known of this horse in this stall; without it, the box says how large it is."""
+    """`usual_px` is the body length known of this horse in this stall.
+
+    Without it the box says how large it is; legs of a horse that then shows its end are not measured: by what?
+    """
     xy = sighting.xy
     trunk = xy[TAIL] - xy[NECK]
     trunk_px = math.hypot(*trunk)
     length_px = _length(sighting, trunk_px, usual_px)
     roots = np.where(np.isnan(xy[ROOTS]), xy[BESIDE], xy[ROOTS])
     legs = (xy[HOOVES] - roots) / length_px
-    seen = legs[~np.isnan(legs[:, 0])]
+    seen = legs[~np.isnan(legs[:, 0])] if usual_px is not None or trunk_px > SHOWN * length_px else legs[:0]
     reach = middle(np.hypot(seen[:, 0], seen[:, 1])) if len(seen) >= LEAST_LEGS else math.nan
     drop = middle(seen[:, 1]) if len(seen) >= LEAST_LEGS else math.nan
     centre = (xy[NECK] + xy[TAIL]) / 2
