@@ -1,0 +1,1 @@
+"""Published networks, written anew so that their official checkpoints load: one file each."""
