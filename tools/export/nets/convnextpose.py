@@ -5,10 +5,11 @@ Source: Nguyen et al., ConvNeXtPose, IEEE Access 2023. M and L upsample three ti
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class Block(nn.Module):
@@ -19,17 +20,14 @@ class Block(nn.Module):
         self.pwconv1, self.pwconv2 = nn.Conv2d(width, 4 * width, 1), nn.Conv2d(4 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + cast(Tensor, self.pwconv2(F.relu(self.pwconv1(self.norm(self.dwconv(x))))))
+        return x + cast(Tensor, self.pwconv2(functional.relu(self.pwconv1(self.norm(self.dwconv(x))))))
 
 
 class Backbone(nn.Module):
     def __init__(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> None:
         super().__init__()
         stem = nn.Sequential(nn.Conv2d(3, widths[0], 4, 4), nn.BatchNorm2d(widths[0]))
-        down = [
-            nn.Sequential(nn.BatchNorm2d(inside), nn.Conv2d(inside, out, 2, 2))
-            for inside, out in zip(widths, widths[1:], strict=False)
-        ]
+        down = [nn.Sequential(nn.BatchNorm2d(inside), nn.Conv2d(inside, out, 2, 2)) for inside, out in pairwise(widths)]
         self.downsample_layers = nn.ModuleList([stem, *down])
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
@@ -53,8 +51,8 @@ class Step(nn.Module):
         self.doubles = doubles
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.pwconv(self.norm(self.dwconv(x))))
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True) if self.doubles else x
+        x = functional.relu(self.pwconv(self.norm(self.dwconv(x))))
+        return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True) if self.doubles else x
 
 
 class Head(nn.Module):

@@ -10,7 +10,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 EMBEDDED = 2048
 HEAD = 256
@@ -80,7 +80,7 @@ class Backbone(nn.Module):
         x = self.last_conv(x)
         for number, skip in enumerate(self.skips):
             x = self.get_submodule(f"deconv{number}")(torch.cat([kept[skip], x], 1))
-            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+            x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
         return cast(Tensor, self.final_layer(x))
 
 
