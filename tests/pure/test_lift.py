@@ -58,7 +58,7 @@ def test_a_pixel_right_of_the_centre_lies_right_of_the_camera() -> None:
 def test_a_sure_cell_is_the_place() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
-    np.testing.assert_allclose(expected(volume, 2)[0], [[2.5, 2, 1.5], [2, 1, 3]], rtol=1e-6)
+    np.testing.assert_allclose(expected(volume, 2)[0], np.array([[2.5, 2.0, 1.5], [2.0, 1.0, 3.0]]), rtol=1e-6)
 
 
 def test_huge_activations_do_not_overflow() -> None:

@@ -1,6 +1,8 @@
 """Checkpoints of the published shapes load, and their ONNX says what the net says. Random weights only."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,7 +19,7 @@ from tools.export.nets.rootnet import RootNet  # noqa: E402
 from tools.export.onnx_file import write  # noqa: E402
 
 WIDE, DEEP = checkpoint.CONVNEXT[48]
-NETS = {  # how it is made, keys, elements of the state_dict, variant
+NETS: dict[str, tuple[Callable[[], Any], int, int, str]] = {  # make, keys, elements, variant
     "convnextpose-xs": (lambda: ConvNeXtPose(*checkpoint.CONVNEXT[40], 128, 576, 32), 194, 3534140, "xs"),
     "convnextpose-s": (lambda: ConvNeXtPose(WIDE, DEEP, 256, 576, 32), 260, 7448954, "s"),
     "convnextpose-m": (lambda: ConvNeXtPose(WIDE, DEEP, 256, 1152, 64), 260, 7596986, "m"),
