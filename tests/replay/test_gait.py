@@ -64,6 +64,12 @@ def test_even_steps_are_even_and_a_leg_that_comes_late_is_seen(seed: int) -> Non
     assert late.hind_ratio == pytest.approx(1, abs=0.08)
 
 
+def test_a_camera_too_slow_for_the_times_of_steps_says_nothing_of_them() -> None:
+    one = passage(walked(1.0, 12))
+    assert one is not None
+    assert (one.fore_ratio, one.hind_ratio) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("fps", "seconds", "count"),
     [(25, 1.5, 99), (6, 5.0, 99), (25, 5.0, 5), (25, 5.0, 0)],
