@@ -81,6 +81,16 @@ class Models(Section):
         {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"},
         description="Catalogue card of the pose model for each class. A class left out gets boxes only.",
     )
+    lift: Name | None = Field(
+        None,
+        description="Catalogue card of the 3D model, for cameras with `lift = true`. It knows people only.",
+        examples=["convnextpose-s"],
+    )
+    root: Name | None = Field(
+        None,
+        description="Catalogue card of RootNet, which tells how far away people are. Left out: their boxes' size does.",
+        examples=["rootnet"],
+    )
     store: File = Field(Path("/var/lib/edged/models"), description="Where downloaded models and engines are kept.")
     mirror: File | None = Field(
         None,
@@ -90,6 +100,17 @@ class Models(Section):
     catalogue: File | None = Field(
         None, description="Directory of additional model cards (*.toml).", examples=["/etc/edged/catalogue"]
     )
+
+    @model_validator(mode="after")
+    def _root_of_something(self) -> Models:
+        if self.root is not None and self.lift is None:
+            raise ValueError("root must come with a 3D model; give models.lift too")
+        return self
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The names of all in use."""
+        return tuple(name for name in (self.detector, *self.pose.values(), self.lift, self.root) if name is not None)
 
 
 class Compute(Section):
@@ -388,6 +409,10 @@ class Camera(Section):
         le=60,
         json_schema_extra=unit("frames"),
         description="Detect on every n-th frame; tracks carry boxes between.",
+    )
+    lift: Flag = Field(
+        False,
+        description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
     )
     fixed: FixedRegion | None = None
     gate: Gate = Gate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edged.frame import F32, U8, X0, X1, Y0, Y1
 
@@ -23,7 +24,7 @@ class Crop:
     net_wh: tuple[int, int]
 
     @staticmethod
-    def around(box: F32, net_wh: tuple[int, int], padding: float) -> Crop:
+    def around(box: NDArray[np.floating], net_wh: tuple[int, int], padding: float) -> Crop:
         """The box grown by `padding`, then to the net's aspect ratio. It may reach beyond the image."""
         width, height = float(box[X1] - box[X0]) * padding, float(box[Y1] - box[Y0]) * padding
         aspect = net_wh[0] / net_wh[1]
@@ -43,6 +44,11 @@ class Crop:
         corner = np.array([self.cx - self.width / 2, self.cy - self.height / 2], np.float32)
         points: F32 = xy_net * scale + corner
         return points
+
+    def of_cells(self, xy: F32, cells_wh: tuple[int, int]) -> F32:
+        """Points (…, 2) from cells of a grid that lies over the crop, counted from its corner, to image pixels."""
+        (net_w, net_h), (w, h) = self.net_wh, cells_wh
+        return self.to_image(xy * np.array([net_w / w, net_h / h], np.float32))
 
 
 def cut(image: U8, crop: Crop) -> U8:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.config import Gate
+from edged.lift.lens import Lens
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -90,6 +91,19 @@ class Focus:
     gate: Gate
     roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
     pick: Literal["score", "largest", "central"] = "score"  # what "best" means when there are more than `limit`
+    space: bool = False  # people in space too, where the plane has a model for it
+    lens: Lens | None = None  # of the camera; None: nobody measured it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pose3d:
+    """A person in space: millimetres in the camera's frame, x right, y down, z forward."""
+
+    joints_mm: F32  # (J, 3) from the root joint
+    root_mm: F32  # (3,) the root joint, from the camera
+    schema: str  # names the joints, e.g. "h36m-18"
+    depth: Literal["rootnet", "heuristic"]  # of the root: told by a net, or by the box's size alone
+    focal: Literal["given", "assumed"]  # whether the lens was measured; if not, all of it is of a guessed camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,6 +113,7 @@ class Sight:
     clarity: Clarity
     boxes: Boxes
     keypoints: tuple[F32 | None, ...]  # one (K, 3) x, y, score per box; None: its class has no pose model
+    poses3d: tuple[Pose3d | None, ...] = ()  # one per box, or none at all where nobody asked
     stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
 
 
@@ -115,6 +130,7 @@ class Subject:
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     carried: bool  # box taken from the track, not detected in this very frame
     bridged: bool = False  # carried, and the detector looked and missed it: no evidence of anything
+    pose3d: Pose3d | None = None  # in space, where that was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

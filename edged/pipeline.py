@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from edged.config import Camera, FixedRegion
+from edged.config import Camera, FixedRegion, Intrinsics
 from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Result, Sight, Subject
+from edged.lift.lens import Lens
 from edged.load import Load
 from edged.ports import Plane
 from edged.smooth import Smooth
@@ -88,7 +89,7 @@ class Pipeline:
         ids, expected = self._subjects.missed(sight.boxes, focus.limit - len(sight.boxes))
         if not len(ids):
             return (), sight
-        second = self._plane.see(frame, focus, expected, detect=False)
+        second = self._plane.see(frame, replace(focus, space=False), expected, detect=False)
         moved = [None if points is None else self._found(second, row) for row, points in enumerate(second.keypoints)]
         here = np.array([box is not None for box in moved], bool)
         xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
@@ -121,7 +122,9 @@ class Pipeline:
         """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
         xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
         pose = self._poses.get(label)
-        smoothed, schema = None, None
+        smoothed, schema, pose3d = None, None, None
+        if self._classes[sight.boxes.label[row]] == label and sight.poses3d:
+            pose3d = sight.poses3d[row]
         if pose is None or keypoints is None or self._classes[sight.boxes.label[row]] != label:
             keypoints = None
         else:
@@ -139,6 +142,7 @@ class Pipeline:
             smoothed=smoothed,
             schema=schema,
             carried=carried,
+            pose3d=pose3d,
         )
 
     def _result(self, frame: Frame, sight: Sight, subjects: tuple[Subject, ...]) -> Result:
@@ -206,4 +210,12 @@ def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single
         gate=options.gate,
         roi=options.roi,
         pick=options.pick if single else "score",
+        space=options.lift,
+        lens=_lens(options.intrinsics),
     )
+
+
+def _lens(given: Intrinsics | None) -> Lens | None:
+    if given is None:
+        return None
+    return Lens(fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion)

@@ -33,8 +33,12 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://")]
 Three = tuple[float, float, float]
 Axis = int | None  # None: any length
-Family = Literal["rtmdet", "rtmdet-end2end", "yolox", "yolov8", "boxes", "simcc"]  # what decodes the outputs
+Task = Literal["detect", "pose", "lift", "root"]  # boxes; keypoints; a person in space; how far away it is
+Family = Literal[  # what decodes the outputs
+    "rtmdet", "rtmdet-end2end", "yolox", "yolov8", "boxes", "simcc", "heatmap3d", "rootnet"
+]
 Length = Annotated[int, Field(gt=0)]
+TASKS: dict[Family, Task] = {"simcc": "pose", "heatmap3d": "lift", "rootnet": "root"}  # the others detect
 _DO = "Correct the card, or pull the model again"
 
 
@@ -76,7 +80,7 @@ class Input(_Table):
     colour: Literal["bgr", "rgb"]
     mean: Three = (0.0, 0.0, 0.0)
     std: Three = (1.0, 1.0, 1.0)
-    fit: Literal["top-left", "centred", "crop"]  # letterbox placement; "crop" for top-down pose models
+    fit: Literal["top-left", "centred", "crop"]  # letterbox placement; "crop" for what looks at one subject
     pad: int = Field(default=114, ge=0, le=255)  # grey level around the image
 
 
@@ -118,10 +122,35 @@ class Pose(_Table):
         return self
 
 
+class Lift(_Table):
+    """What a 3D model's volume means: J·D channels, that of joint j at depth d being j·D + d."""
+
+    schema_name: str = Field(alias="schema")
+    padding: float = Field(default=1.25, ge=1, le=2)  # box growth before the crop
+    depth: Length  # D, bins along z
+    span_mm: float = Field(default=2000.0, gt=0)  # that they cover, half of it before the root
+
+    @model_validator(mode="after")
+    def _known(self) -> Lift:
+        rooted = sorted(name for name, schema in SCHEMAS.items() if schema.root)
+        if self.schema_name not in rooted:
+            raise ValueError(f"lift.schema is {self.schema_name!r}; want one of {rooted}")
+        return self
+
+
+class Root(_Table):
+    """What RootNet's outputs mean: the root's place in cells of the crop, and its depth over k."""
+
+    padding: float = Field(default=1.25, ge=1, le=2)  # box growth before the crop
+    cells: Length = 64
+
+
 class Tolerance(_Table):
     """How far an engine may be from the FP32 model before it is refused."""
 
-    shift_px: float = Field(default=2.0, ge=0)  # of a sure keypoint, in px of the net's input
+    shift_px: float = Field(default=2.0, ge=0)  # of a sure keypoint or of a root, in px of the net's input
+    shift_mm: float = Field(default=1.0, ge=0)  # of a joint from the root, at the size of the golden subject
+    depth: float = Field(default=0.005, ge=0)  # share of a root's depth
     iou: float = Field(default=0.95, ge=0, le=1)  # of a box with its counterpart
     score: float = Field(default=0.03, ge=0)
 
@@ -132,26 +161,35 @@ class Card(_Table):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     summary: str
     licence: str
-    task: Literal["detect", "pose"]
+    task: Task
     family: Family
     source: Source
     input: Input
     outputs: tuple[Output, ...]
     detect: Detect | None = None
     pose: Pose | None = None
+    lift: Lift | None = None
+    root: Root | None = None
     fp32: tuple[str, ...] = ()  # beginnings of the names of nodes that FP16 would ruin
     tolerance: Tolerance = Tolerance()
     measured: dict[str, float | str] = {}  # accuracy figures and what they were measured on
 
     @model_validator(mode="after")
     def _complete(self) -> Card:
-        if (self.detect is None) == (self.task == "detect") or (self.pose is None) == (self.task == "pose"):
+        tables = {"detect": self.detect, "pose": self.pose, "lift": self.lift, "root": self.root}
+        if [task for task, table in tables.items() if table is not None] != [self.task]:
             raise ValueError(f"task is {self.task!r}; want exactly the table [{self.task}]")
-        if (self.family == "simcc") != (self.task == "pose"):
+        if TASKS.get(self.family, "detect") != self.task:
             raise ValueError(f"family {self.family!r} does not do task {self.task!r}")
-        if (self.input.fit == "crop") != (self.task == "pose"):
+        if (self.input.fit == "crop") != (self.task != "detect"):
             raise ValueError(f"input.fit is {self.input.fit!r}, which is not how a {self.task} model is fed")
         return self
+
+    @property
+    def padding(self) -> float | None:
+        """How much a subject's box grows before the crop; None: the whole image is looked at."""
+        table = self.pose or self.lift or self.root
+        return table.padding if table else None
 
     def describes(self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]]) -> None:
         """Compare with a live session's tensors; raise `CardError` naming the first difference."""

@@ -12,6 +12,7 @@ class Schema:
     name: str
     keypoints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...]  # drawn as lines
+    root: str | None = None  # of joints in space: the one that the others are told from
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -84,6 +85,42 @@ SCHEMAS = {
                 *(("root_of_tail", "left_hip"), ("root_of_tail", "right_hip")),
                 *_both(("shoulder", "elbow"), ("elbow", "front_paw"), ("hip", "knee"), ("knee", "back_paw")),
             ),
+        ),
+        Schema(
+            name="h36m-18",
+            keypoints=(
+                *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+                *("torso", "neck", "nose", "head_top", "left_shoulder", "left_elbow", "left_wrist"),
+                *("right_shoulder", "right_elbow", "right_wrist", "thorax"),
+            ),
+            limbs=(
+                *(("pelvis", "torso"), ("torso", "neck"), ("neck", "nose"), ("nose", "head_top")),
+                *_both(("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")),
+                *(
+                    ("neck", "left_shoulder"),
+                    ("neck", "right_shoulder"),
+                    ("pelvis", "left_hip"),
+                    ("pelvis", "right_hip"),
+                ),
+            ),
+            root="pelvis",
+        ),
+        Schema(
+            name="muco-21",
+            keypoints=(
+                *("head_top", "thorax", "right_shoulder", "right_elbow", "right_wrist"),
+                *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
+                *("left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
+                *("right_hand", "left_hand", "right_toe", "left_toe"),
+            ),
+            limbs=(
+                *(("head_top", "head"), ("head", "thorax"), ("thorax", "spine"), ("spine", "pelvis")),
+                *(("thorax", "left_shoulder"), ("thorax", "right_shoulder")),
+                *(("pelvis", "left_hip"), ("pelvis", "right_hip")),
+                *_both(("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand")),
+                *_both(("hip", "knee"), ("knee", "ankle"), ("ankle", "toe")),
+            ),
+            root="pelvis",
         ),
     )
 }

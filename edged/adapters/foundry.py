@@ -48,9 +48,8 @@ def smithy_of(settings: Config, ready: Callable[[Job, Plan], None]) -> Smithy | 
     foundry = foundry_for(settings)
     if foundry is None:
         return None
-    detector, poses = cards_in_use(settings.models)
     store, files = Store(settings.models.store, settings.models.mirror), {}
-    for card in (detector, *poses.values()):
+    for card in cards_in_use(settings.models).all:
         with suppress(EngineError):  # said where the models are loaded
             files[card.name] = card, store.path(card)
     options = settings.engines

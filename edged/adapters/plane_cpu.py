@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -13,13 +13,18 @@ from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
 from edged.gate import HIGH, LOW, judge
 from edged.letterbox import Letterbox
+from edged.lift.lens import Lens
 from edged.select import FAINT, best
 from engines.card import Card, Input
 from engines.errors import CardError
 
+if TYPE_CHECKING:
+    from edged.adapters.lifter import Lifter
+
+PERSON = "person"
 LEVELS = np.arange(256, dtype=np.float64)  # grey
 
 
@@ -49,8 +54,10 @@ class Stopwatch:
 class CpuPlane:
     """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
 
-    def __init__(self, detector: Session, poses: Mapping[str, Session]) -> None:
-        self._sessions = (*poses.values(), detector)  # closed in this order: GPU contexts are a stack
+    def __init__(self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None) -> None:
+        lifting = lifter.sessions if lifter else ()
+        self._sessions = (*lifting, *poses.values(), detector)  # closed in this order: GPU contexts are a stack
+        self._lifter = lifter
         self._detector = Detector(detector)
         self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
 
@@ -74,7 +81,8 @@ class CpuPlane:
             boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
         keypoints = self._pose(frame.image, boxes, watch.lap)
-        return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, stage_ns=watch.stage_ns)
+        poses3d = self._lift(frame.image, boxes, focus, watch.lap)
+        return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
         keypoints: list[F32 | None] = [None] * len(boxes)
@@ -84,6 +92,14 @@ class CpuPlane:
                 for row, points in zip(rows, estimator.estimate(image, boxes.xyxy[rows], lap), strict=True):
                     keypoints[row] = points
         return tuple(keypoints)
+
+    def _lift(self, image: U8, boxes: Boxes, focus: Focus, lap: Callable[[str], None]) -> tuple[Pose3d | None, ...]:
+        if self._lifter is None or not focus.space:
+            return ()
+        people = [self.classes[label] == PERSON for label in boxes.label.tolist()]
+        lens = focus.lens or Lens.guessed((image.shape[1], image.shape[0]))
+        found = iter(self._lifter.lift(image, boxes.xyxy[people], lens, lap))
+        return tuple(next(found) if person else None for person in people)
 
     def close(self) -> None:
         for session in self._sessions:
@@ -148,9 +164,8 @@ class PoseEstimator:
         if card.pose is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.pose wants pose models")
         self._session, self._input, self._pose = session, card.input, card.pose
-        self._normalise = Normaliser(card.input)
+        self._cut = Cutter(card.input)
         width, height = card.input.size_wh
-        self._pixels = np.empty((height, width, 3), np.uint8)
         self._batch = np.empty((0, 3, height, width), np.float32)
 
     def estimate(self, image: U8, xyxy: F32, lap: Callable[[str], None]) -> list[F32]:
@@ -159,8 +174,7 @@ class PoseEstimator:
         if len(crops) > len(self._batch):
             self._batch = np.empty((len(crops), *self._batch.shape[1:]), np.float32)
         for crop, tensor in zip(crops, self._batch, strict=False):
-            cv2.warpAffine(image, crop.to_net, crop.net_wh, dst=self._pixels, flags=cv2.INTER_LINEAR)
-            self._normalise(self._pixels, tensor)
+            self._cut(image, crop, tensor)
         lap("crop")
         along_x, along_y = self._session.run(self._batch[: len(crops)])
         lap("pose")
@@ -169,6 +183,20 @@ class PoseEstimator:
             points[:, XY] = crop.to_image(points[:, XY])
         lap("decode")
         return list(keypoints)
+
+
+class Cutter:
+    """One subject's crop, normalised, for a net that looks at one subject."""
+
+    def __init__(self, spec: Input) -> None:
+        width, height = spec.size_wh
+        self._pixels = np.empty((height, width, 3), np.uint8)
+        self._normalise = Normaliser(spec)
+
+    def __call__(self, image: U8, crop: Crop, out: F32) -> None:
+        """Write the (3, H, W) tensor of the crop into `out`."""
+        cv2.warpAffine(image, crop.to_net, crop.net_wh, dst=self._pixels, flags=cv2.INTER_LINEAR)
+        self._normalise(self._pixels, out)
 
 
 class Normaliser:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from edged import config
+from edged.adapters.lifter import Lifter, RootNet, VolumeNet
 from edged.adapters.plane_blind import BlindPlane
 from edged.adapters.plane_cpu import CpuPlane, Session
 from edged.adapters.session_ort import OrtSession
@@ -32,6 +33,7 @@ class Engines:
     plane: Plane
     detect: Detect
     poses: dict[str, Pose]  # by class; a class whose model cannot be had is left out
+    lifts: bool  # people into space
     served: dict[str, Served]  # what runs each model
     reasons: dict[str, str]  # why nothing does
 
@@ -65,7 +67,7 @@ def engines_of(
     """
     if compute.plane == "cuda":
         raise ConfigError("compute.plane = 'cuda': not in this version; want auto or cpu")
-    detector, poses = cards_in_use(models)
+    used = cards_in_use(models)
     store = Store(models.store, models.mirror)
     served: dict[str, Served] = {}
     reasons: dict[str, str] = {}
@@ -89,30 +91,56 @@ def engines_of(
         served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
         return made
 
-    eye = session(detector)
-    found = {label: made for label, card in poses.items() if (made := session(card)) is not None}
-    detect = cast(Detect, detector.detect)
+    def lifter() -> Lifter | None:
+        volume = session(used.lift) if used.lift else None
+        if volume is None:
+            return None
+        root = session(used.root) if used.root else None
+        return Lifter(VolumeNet(volume), RootNet(root) if root else None)
+
+    eye = session(used.detector)
+    found = {label: made for label, card in used.poses.items() if (made := session(card)) is not None}
+    lift = lifter()
+    detect = cast(Detect, used.detector.detect)
     log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in served.items()))
     return Engines(
-        plane=CpuPlane(eye, found) if eye is not None else BlindPlane(detect.classes),
+        plane=CpuPlane(eye, found, lift) if eye is not None else BlindPlane(detect.classes),
         detect=detect,
         poses={label: cast(Pose, made.card.pose) for label, made in found.items()},
+        lifts=lift is not None,
         served=served,
         reasons=reasons,
     )
 
 
-def cards_in_use(models: config.Models) -> tuple[Card, dict[str, Card]]:
-    """The detector's card, and the pose models' by class. Raises `ConfigError` and `CardError`."""
+class InUse(NamedTuple):
+    """The cards that a configuration names."""
+
+    detector: Card
+    poses: dict[str, Card]  # by class
+    lift: Card | None
+    root: Card | None
+
+    @property
+    def all(self) -> tuple[Card, ...]:
+        return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
+
+
+def cards_in_use(models: config.Models) -> InUse:
+    """Raises `ConfigError` and `CardError`."""
     cards = load(models.catalogue)
-    poses = {label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()}
-    return _card(cards, models.detector, "models.detector", "detect"), poses
+    return InUse(
+        detector=_card(cards, models.detector, "models.detector", "detect"),
+        poses={label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()},
+        lift=None if models.lift is None else _card(cards, models.lift, "models.lift", "lift"),
+        root=None if models.root is None else _card(cards, models.root, "models.root", "root"),
+    )
 
 
 def _card(cards: dict[str, Card], name: str, key: str, task: str) -> Card:
     card = cards.get(name)
     if card is None or card.task != task:
         got = "no such card" if card is None else f"a {card.task} model"
-        fitting = ", ".join(sorted(other for other, card in cards.items() if card.task == task))
+        fitting = ", ".join(sorted(other for other, known in cards.items() if known.task == task))
         raise ConfigError(f"{key} = {name!r}: {got}; want one of {fitting}")
     return card

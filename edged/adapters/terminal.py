@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -23,6 +24,7 @@ from rich.text import Text
 from edged.box.health import CameraView
 from edged.config import Mqtt
 from edged.frame import SCORE, Result, Subject
+from edged.units import MM_PER_M
 
 REFRESH_HZ = 4
 LINE_S = 5.0
@@ -88,6 +90,10 @@ def _subject(subject: Subject) -> str:
     if subject.keypoints is not None:
         seen = int((subject.keypoints[:, SCORE] >= SEEN_FROM).sum())
         text += f", {seen}/{len(subject.keypoints)} points"
+    if subject.pose3d is not None:
+        sure = subject.pose3d.focal == "given" and subject.pose3d.depth == "rootnet"
+        away_m = float(np.linalg.norm(subject.pose3d.root_mm)) / MM_PER_M
+        text += f", {'' if sure else 'about '}{away_m:.1f} m away"
     return f"{text})"
 
 

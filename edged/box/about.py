@@ -42,6 +42,8 @@ def serving(models: config.Models, engines: Engines, works: Mapping[str, Work]) 
         "plane": "cpu",
         "detector": models.detector,
         "pose": dict(models.pose),
+        "lift": models.lift,
+        "root": models.root,
         "serving": engines.serving,
         "served": engines.served,
         "missing": engines.reasons,

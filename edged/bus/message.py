@@ -22,12 +22,13 @@ from edged.bus import topics
 from edged.bus.topics import Topic
 from edged.channel import Phase
 from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Gait, Poses, Stamp, State, Status
+from edged.contract.bodies import Pose3d as Pose3dBody
 from edged.contract.bodies import Result as ResultBody
 from edged.contract.bodies import StallDay as StallDayBody
 from edged.contract.bodies import StallNow as StallBody
 from edged.contract.bodies import Subject as SubjectBody
 from edged.errors import Declined
-from edged.frame import F32, XY, Result, Subject
+from edged.frame import F32, XY, Pose3d, Result, Subject
 from edged.units import S_PER_MIN, ms
 from edged.watching.alerts import Episode
 from edged.watching.daily import Day
@@ -239,7 +240,19 @@ def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> S
         body["bridged"] = True
     if smoothed:
         body["keypoints_smoothed"] = _keypoints(subject.smoothed)
+    if subject.pose3d is not None:
+        body["pose3d"] = _pose3d(subject.pose3d)
     return body
+
+
+def _pose3d(pose: Pose3d) -> Pose3dBody:
+    return {
+        "joints": np.rint(pose.joints_mm).astype(int).tolist(),
+        "root": np.rint(pose.root_mm).astype(int).tolist(),
+        "schema": pose.schema,
+        "depth": pose.depth,
+        "focal": pose.focal,
+    }
 
 
 def _box(xyxy: F32, size_wh: tuple[int, int]) -> list[float]:

@@ -179,7 +179,7 @@ def _cards(args: argparse.Namespace) -> list[Card]:
 
     models = _settings(args).models
     cards = load(args.catalogue or models.catalogue)
-    names = getattr(args, "names", None) or dict.fromkeys([models.detector, *models.pose.values()])
+    names = getattr(args, "names", None) or dict.fromkeys(models.cards)
     return [card_of(cards, name) for name in names]
 
 

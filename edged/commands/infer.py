@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.adapters.planes import Engines
-    from edged.config import Camera, Models
+    from edged.config import Camera, Intrinsics, Models
     from edged.frame import Frame, Result
 
 VERB = "infer"
@@ -27,6 +27,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose", action="append", default=[], metavar="[CLASS=]CARD", help="pose model of a class (person); repeatable"
     )
+    parser.add_argument("--lift", metavar="CARD", help="3D model: people in mm too")
+    parser.add_argument("--root", metavar="CARD", help="RootNet, for how far away they are (their size in the image)")
+    parser.add_argument(
+        "--lens", type=_lens, metavar="FX,FY,CX,CY", help="the camera's focal lengths and centre in px (1500, guessed)"
+    )
     parser.add_argument("--classes", metavar="LIST", help="classes looked for, as in person,horse")
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="least detector score (that of the card)")
 
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     set_up(LogLines(), logging.WARNING)
     settings = load(args.config)
-    engines = engines_of(_models(settings.models, args.detector, args.pose), settings.compute)
+    engines = engines_of(_models(settings.models, args), settings.compute)
     say = _json_lines() if args.jsonl else _words
     return max([_infer(path, _camera(args, path, engines), engines, say) for path in args.paths])
 
@@ -63,13 +68,24 @@ def _infer(path: str, camera: Camera, engines: Engines, say: Callable[[Frame, Re
     return 0 if intake.states[name].phase == "ended" and not ledger.failed else 1
 
 
-def _models(models: Models, detector: str | None, poses: list[str]) -> Models:
+def _models(models: Models, args: argparse.Namespace) -> Models:
     """The configured models, with those named on the command line in their place."""
     pose = dict(models.pose)
-    for given in poses:
+    for given in args.pose:
         label, _, card = given.rpartition("=")
         pose[label or "person"] = card
-    return models.model_copy(update={"detector": detector or models.detector, "pose": pose})
+    named = {key: given for key in ("detector", "lift", "root") if (given := getattr(args, key)) is not None}
+    return models.model_copy(update={**named, "pose": pose})
+
+
+def _lens(text: str) -> Intrinsics:
+    from edged.config import Intrinsics  # noqa: PLC0415
+
+    try:
+        fx, fy, cx, cy = map(float, text.split(","))
+        return Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{text}: want four numbers, both focal lengths above 0") from exc
 
 
 def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
@@ -83,7 +99,8 @@ def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
-    return camera_at(path, realtime=False, classes=classes, thresholds=thresholds)
+    space = {"lift": engines.lifts, "intrinsics": args.lens}
+    return camera_at(path, realtime=False, classes=classes, thresholds=thresholds, **space)
 
 
 def _json_lines() -> Callable[[Frame, Result], None]:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     models = _configured(args)
     cards = load(args.catalogue or models.catalogue)
     store = Store(args.store or models.store, args.mirror or models.mirror)
-    in_use = list(dict.fromkeys([models.detector, *models.pose.values()]))
+    in_use = list(dict.fromkeys(models.cards))
     if args.action == "list":
         return _print(args, OFFERED, [_offer(entry, in_use) for entry in store.entries(cards.values())])
     if args.action == "import":

@@ -44,6 +44,7 @@ def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> lis
     findings = [*_models(config.models, cards, classes), *_twice(config.cameras)]
     for name, camera in config.cameras.items():
         findings += _regions(("cameras", name), camera)
+        findings += _space(("cameras", name), camera, config.models)
         if classes is not None:
             findings += _classes(("cameras", name), camera, classes)
     return [layers.problem(key, sentence, got) for key, got, sentence in findings]
@@ -56,6 +57,20 @@ def _models(models: Models, cards: Mapping[str, Card], classes: Iterable[str] | 
         yield from _model(("models", "pose", label), name, "pose", cards)
         if chosen and classes is not None and label not in classes:
             yield ("models", "pose", label), name, _unknown(label, classes)
+
+    for task, given in (("lift", models.lift), ("root", models.root)):
+        if given is not None:
+            yield from _model(("models", task), given, task, cards)
+
+
+def _space(key: Key, camera: Camera, models: Models) -> Iterator[Finding]:
+    """Where people are to be lifted, there is a model for it and a detector that finds them."""
+    if not camera.lift:
+        return
+    if models.lift is None:
+        yield (*key, "lift"), True, "wants a 3D model; name its card in models.lift, see `edged models list`"
+    if camera.fixed:
+        yield (*key, "lift"), True, "wants boxes around people, and a fixed region is none; drop one of the two"
 
 
 def _model(key: Key, name: str, task: str, cards: Mapping[str, Card]) -> Iterator[Finding]:

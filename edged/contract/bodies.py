@@ -93,6 +93,24 @@ Keypoint = Annotated[
     says("x, y in px of the camera image, and score; x and y are null where not found.", min_length=3, max_length=3),
 ]
 
+Millimetres = Annotated[list[int], says("x right, y down, z forward, in mm.", min_length=3, max_length=3)]
+
+
+class Pose3d(TypedDict):
+    """A person in the camera's space, in mm: a joint lies at `root` plus its row of `joints`."""
+
+    joints: Annotated[list[Millimetres], says("From the root joint, in the order of `schema`.")]
+    root: Annotated[Millimetres, says("The root joint, from the camera: x right, y down, z forward.")]
+    schema: Annotated[str, says("Names the joints, such as `h36m-18`; their root is the pelvis.")]
+    depth: Annotated[
+        Literal["rootnet", "heuristic"],
+        says("How `root` got its distance. `heuristic`: from the box's size alone, as if all people were of one."),
+    ]
+    focal: Annotated[
+        Literal["given", "assumed"], says("`assumed`: the camera has no intrinsics; 1500 px were taken, so no true mm.")
+    ]
+
+
 # `class` is a keyword of Python.
 Subject = TypedDict(
     "Subject",
@@ -111,6 +129,7 @@ Subject = TypedDict(
             ]
         ],
         "keypoints_smoothed": NotRequired[Annotated[list[Keypoint], says("For display, when configured.")]],
+        "pose3d": NotRequired[Annotated[Pose3d, says("Of people, with `cameras.<name>.lift`.")]],
     },
 )
 

@@ -19,7 +19,7 @@ FIXED = ("models.store", "mqtt.base")  # and these not: the disk that is watched
 # What only the pipeline asks of a camera; any other key is the camera's own, and it is opened again.
 SEEN_WITH = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
-    *("detector_interval", "fixed", "gate", "track"),
+    *("detector_interval", "lift", "fixed", "gate", "track"),
 }
 
 

@@ -1,77 +1,86 @@
-"""Which square of the image a 3D model looks at, and where in the camera's space its answer lies.
+"""Which part of the image a 3D model looks at, and where in the camera's space its answer lies.
 
-Pure geometry, the definition for every plane. Camera frame: x right, y down, z forward, millimetres.
-Source: 3DMPPE RootNet, common/utils/pose_utils.py and main/model.py (Moon et al., ICCV 2019).
+Pure geometry, the definition for every plane; millimetres. Upstream: crops and decoded volumes. Downstream: `Pose3d`.
+Source: 3DMPPE, RootNet and PoseNet, common/utils/pose_utils.py (Moon et al., ICCV 2019).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edged.frame import F32, XY, X, Y
+from edged.crop import Crop
+from edged.frame import F32, XY, Pose3d
+from edged.lift.lens import Lens
+from engines.card import Lift
+from engines.schema import SCHEMAS
 
-PADDING = 1.25
-PERSON_MM = 2000.0  # side of the cube around a person; a constant of the models, and of people only
+PERSON_MM = 2000.0  # side of the cube that a person is taken to fill; a constant of the models, and of people only
+GAMMA = (0.5, 1.5)  # RootNet's answers on published photographs lie from 0.67 to 1.15; beyond these the crop is wrong
 Z = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lens:
-    """A pinhole camera, in pixels of the image as it is processed."""
+class InBins(NamedTuple):
+    """What a 3D model says of one person."""
 
-    focal_x_px: float
-    focal_y_px: float
-    centre_x_px: float
-    centre_y_px: float
-    assumed: bool = False  # nobody measured the focal length
-
-    @staticmethod
-    def guessed(size_wh: tuple[int, int], focal_px: float = 1500.0) -> Lens:
-        """The published demonstrations' camera: that focal length, the centre in the image's middle."""
-        x, y = size_wh[0] / 2, size_wh[1] / 2
-        return Lens(focal_x_px=focal_px, focal_y_px=focal_px, centre_x_px=x, centre_y_px=y, assumed=True)
+    crop: Crop
+    bins: F32  # (J, 3) x, y, z of the joints' places, counted from 0
+    shape_dhw: tuple[int, int, int]  # of a joint's volume
 
 
-@dataclass(frozen=True, slots=True)
-class Square:
-    """The processed box: its corner and side, in image pixels. It may reach beyond the image."""
+def window(
+    xyxy: NDArray[np.floating], size_wh: tuple[int, int], net_wh: tuple[int, int], padding: float
+) -> Crop | None:
+    """The box clipped to the image, grown to the net's shape and by `padding`; None where nothing is left of it.
 
-    x: float
-    y: float
-    side: float
-
-    @staticmethod
-    def around(xywh: tuple[float, float, float, float], size_wh: tuple[int, int]) -> Square | None:
-        """The box clipped to the image, made square about its centre, grown; None where nothing is left of it."""
-        x, y, width, height = xywh
-        x0, y0 = max(0.0, x), max(0.0, y)
-        x1 = min(size_wh[0] - 1.0, x0 + max(0.0, width - 1))
-        y1 = min(size_wh[1] - 1.0, y0 + max(0.0, height - 1))
-        if width * height <= 0 or x1 < x0 or y1 < y0:
-            return None
-        side = max(x1 - x0, y1 - y0) * PADDING
-        return Square((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side) if side > 0 else None
-
-    def depth_mm(self, lens: Lens) -> float:
-        """RootNet's k: how far away a cube of `PERSON_MM` fills the square."""
-        return PERSON_MM * float(np.sqrt(lens.focal_x_px * lens.focal_y_px)) / self.side
-
-    def joints(self, bins: F32, shape_dhw: tuple[int, int, int]) -> F32:
-        """(..., 3) image x, image y, depth in mm relative to the root, of places in a volume's bins."""
-        depth, height, width = shape_dhw
-        out = np.empty_like(bins, np.float32)
-        out[..., X] = bins[..., X] / width * self.side + self.x
-        out[..., Y] = bins[..., Y] / height * self.side + self.y
-        out[..., Z] = (bins[..., Z] / depth * 2 - 1) * (PERSON_MM / 2)
-        return out
+    Not clipped again: it may reach beyond the image. Source: process_bbox, whose box ends on its last pixel.
+    """
+    left, top, right, bottom = (float(edge) for edge in xyxy)
+    x0, y0 = max(0.0, left), max(0.0, top)
+    x1 = min(size_wh[0] - 1.0, x0 + max(0.0, right - left - 1))
+    y1 = min(size_wh[1] - 1.0, y0 + max(0.0, bottom - top - 1))
+    if right <= left or bottom <= top or x1 < x0 or y1 < y0 or (x1 == x0 and y1 == y0):
+        return None
+    return Crop.around(np.array([x0, y0, x1, y1]), net_wh, padding)
 
 
-def to_camera(points: F32, lens: Lens) -> F32:
-    """(..., 3) millimetres in the camera's frame, of image x, image y and absolute depth in mm."""
-    focal = np.array([lens.focal_x_px, lens.focal_y_px], np.float32)
-    centre = np.array([lens.centre_x_px, lens.centre_y_px], np.float32)
-    out = np.array(points, np.float32)
-    out[..., XY] = (points[..., XY] - centre) / focal * points[..., Z : Z + 1]
-    return out
+def depth_mm(crop: Crop, lens: Lens) -> float:
+    """RootNet's k: how far away a square of `PERSON_MM` has the window's area, PERSON_MM · sqrt(fx fy / (w h))."""
+    return PERSON_MM * lens.focal_px / float(np.sqrt(crop.width * crop.height))
+
+
+def places(seen: InBins, span_mm: float) -> F32:
+    """(J, 3) image x, image y in px, and depth from the root in mm, of which the bins cover `span_mm`."""
+    depth, height, width = seen.shape_dhw
+    z = (seen.bins[:, Z:] / depth * 2 - 1) * (span_mm / 2)
+    return np.concatenate([seen.crop.of_cells(seen.bins[:, XY], (width, height)), z], axis=1).astype(np.float32)
+
+
+def to_camera(points: NDArray[np.floating], lens: Lens) -> F32:
+    """(…, 3) mm in the camera's frame, of image x, image y in px and depth from the camera in mm."""
+    depth = points[..., Z:].astype(np.float64)
+    return np.concatenate([lens.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
+
+
+def pose3d(seen: InBins, lift: Lift, lens: Lens, gamma: float | None) -> Pose3d | None:
+    """One person in the camera's frame; `gamma` is RootNet's, None without.
+
+    None where a joint would lie behind the camera: the window or the lens is wrong then, and so were the person.
+    """
+    believed = gamma is not None and GAMMA[0] <= gamma <= GAMMA[1]
+    points = places(seen, lift.span_mm)
+    points[:, Z] += depth_mm(seen.crop, lens) * (gamma if gamma is not None and believed else 1.0)
+    if points[:, Z].min() <= 0:
+        return None
+    joints = to_camera(points, lens)
+    schema = SCHEMAS[lift.schema_name]
+    root = joints[schema.keypoints.index(str(schema.root))]
+    return Pose3d(
+        joints_mm=joints - root,
+        root_mm=root.copy(),
+        schema=schema.name,
+        depth="rootnet" if believed else "heuristic",
+        focal="assumed" if lens.assumed else "given",
+    )

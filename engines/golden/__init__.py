@@ -19,9 +19,9 @@ U8 = NDArray[np.uint8]
 
 
 def golden_inputs(card: Card) -> list[F32]:
-    """(1, 3, H, W) tensors: the frames letterboxed for a detector, the subjects cut out for a pose model."""
+    """(1, 3, H, W) tensors: the frames letterboxed for a detector, the subjects cut out for the others."""
     frames, boxes = _load()
-    if card.pose is None:
+    if card.padding is None:
         return [_normalised(card, _fitted(card, frame)) for frame in frames]
     windows = [(frame, box) for frame, found in zip(frames, boxes, strict=True) for box in found]
     return [_normalised(card, _cut(card, frame, box)) for frame, box in windows]
@@ -46,7 +46,7 @@ def _fitted(card: Card, frame: U8) -> U8:
 def _cut(card: Card, frame: U8, box: F32) -> U8:
     """The padded window around a box, black beyond the frame; nearest pixels will do."""
     width, height = card.input.size_wh
-    padding = card.pose.padding if card.pose else 1.0
+    padding = card.padding or 1.0
     (x0, y0, x1, y1), aspect = box.tolist(), width / height
     wide = max((x1 - x0) * padding, (y1 - y0) * padding * aspect)
     xs = np.floor((x0 + x1) / 2 + (np.arange(width) + 0.5 - width / 2) * wide / width).astype(int)

@@ -27,9 +27,11 @@ class Blinking:
     def __init__(self) -> None:
         self.blind, self.score, self.others = False, 0.8, list[tuple[float, ...]]()
         self.asked: list[bool] = []
+        self.lifted: list[bool] = []
 
     def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
         self.asked.append(detect)
+        self.lifted.append(focus.space)
         boxes = self._found(frame.seq) if detect else known
         points = tuple(self._points(box) for box in boxes.xyxy)
         return Sight(clarity=CLEAR, boxes=boxes, keypoints=points, stage_ns={"pose": 1})
@@ -130,6 +132,12 @@ def test_the_bridged_take_no_place_from_the_seen() -> None:
     scene = Scene(max_subjects=1)
     scene.plane.others = [(200.0, 50.0, 300.0, 150.0)]
     assert [one.bridged for one in scene.missed()[0].subjects if one.bridged] == []
+
+
+def test_who_was_not_detected_is_not_lifted_into_space() -> None:
+    scene = Scene(lift=True)
+    scene.missed()
+    assert scene.plane.lifted == [True] * 5 + [False]
 
 
 def test_a_subject_seen_again_keeps_its_id() -> None:

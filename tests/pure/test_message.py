@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edged.bus.message import Stamps, camera_status, encode, info, poses, presence
-from edged.frame import F32, Clarity, Result, Subject
+from edged.frame import F32, Clarity, Pose3d, Result, Subject
 
 MS = 1_000_000
 
@@ -163,3 +163,21 @@ def test_info_is_stamped(stamps: Stamps) -> None:
 
 def test_names_are_sent_as_they_are_written() -> None:
     assert encode({"name": "Stall Süd"}) == '{"name":"Stall Süd"}'.encode()
+
+
+def test_a_person_in_space_is_told_in_whole_millimetres(stamps: Stamps) -> None:
+    pose3d = Pose3d(
+        joints_mm=points((0, 0, 0), (-120.6, 300.4, 12.5)),
+        root_mm=np.array([10.2, -5.8, 4200.4], np.float32),
+        schema="h36m-18",
+        depth="rootnet",
+        focal="given",
+    )
+    (told,) = sent(poses(stamps, result(subject(pose3d=pose3d))))["subjects"]
+    assert told["pose3d"] == {
+        "joints": [[0, 0, 0], [-121, 300, 12]],
+        "root": [10, -6, 4200],
+        "schema": "h36m-18",
+        "depth": "rootnet",
+        "focal": "given",
+    }

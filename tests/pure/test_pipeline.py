@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from edged.config import Camera
-from edged.frame import Boxes, Clarity, Focus, Frame, Result, Sight
+from edged.frame import Boxes, Clarity, Focus, Frame, Pose3d, Result, Sight
+from edged.lift.lens import Lens
 from edged.pipeline import Pipeline
 from engines.card import Detect, Pose
 
@@ -15,6 +16,14 @@ HORSE = (100.0, 50.0, 300.0, 200.0)
 CLASSES = ("person", "horse")
 CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
 DARK = Clarity(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
+
+BODY = Pose3d(
+    joints_mm=np.zeros((18, 3), np.float32),
+    root_mm=np.zeros(3, np.float32),
+    schema="h36m-18",
+    depth="heuristic",
+    focal="assumed",
+)
 
 
 class ScriptedPlane:
@@ -38,7 +47,8 @@ class ScriptedPlane:
         if detect:
             found = np.array([HORSE], np.float32)
             boxes = Boxes(xyxy=found, score=np.full(1, 0.9, np.float32), label=np.array([self.label]))
-        return Sight(clarity=self.clarity, boxes=boxes, keypoints=tuple(self._points(box) for box in boxes.xyxy))
+        points = tuple(self._points(box) for box in boxes.xyxy)
+        return Sight(clarity=self.clarity, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
 
     def _points(self, box: Any) -> Any:
         along = np.linspace(0.1, 0.9, 17)
@@ -119,6 +129,7 @@ def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
     (subject,) = scene.frame().subjects
     assert subject.label == "horse"
     assert subject.keypoints is None
+    assert subject.pose3d is None
     assert subject.smoothed is None
     assert subject.schema is None
 
@@ -151,3 +162,14 @@ def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
     assert subject.smoothed is not None
     assert subject.schema == "ap10k-17"
     np.testing.assert_allclose(subject.smoothed, subject.keypoints, atol=1e-3)
+
+
+def test_people_are_lifted_with_the_cameras_lens_where_it_says_so() -> None:
+    scene = Scene(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"confirm": 1})
+    assert scene.frame().subjects[0].pose3d is BODY
+    (focus,) = scene.plane.focus
+    assert focus.space
+    assert focus.lens == Lens(fx=900, fy=800, cx=310, cy=250)
+    plain = Scene()
+    plain.frame()
+    assert (plain.plane.focus[0].space, plain.plane.focus[0].lens) == (False, None)
