@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from edged import config
 from edged.channel import CameraState, Channel, Desk, Reader
 from edged.frame import Frame
+from edged.pace import Pace
 from edged.ports import Camera
 from edged.ring import Ledger
+from edged.units import NS_PER_S
 
 __all__ = ["CameraState", "Intake", "Ledger"]
 
@@ -61,6 +63,8 @@ class Intake:
             for name, (settings, camera) in cameras.items()
         }
         self._turn = deque(self._channels.values())
+        self._period_ns: int | None = None  # between two frames of a camera, where not all are wanted
+        self._paces: dict[str, Pace] = {}
         self._rounds = 0
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="capture-watch", daemon=True)
@@ -101,6 +105,12 @@ class Intake:
     def ledger(self, name: str) -> Ledger:
         with self._desk.changed:
             return self._channels[name].ring.ledger
+
+    def limit(self, most_hz: float | None) -> None:
+        """From now on no more frames of a camera than this are handed out; None: as many as can be worked off."""
+        with self._desk.changed:
+            self._period_ns = None if most_hz is None else round(NS_PER_S / most_hz)
+            self._paces = {}
 
     def restart(self, name: str) -> None:
         """Close a camera and open it again at once."""
@@ -184,10 +194,18 @@ class Intake:
         for _ in range(len(self._turn)):
             channel = self._turn[0]
             self._turn.rotate(-1)
+            if self._early(channel):
+                continue
             frame = channel.ring.lease()
             if frame is not None:
                 return channel, frame
         return None
+
+    def _early(self, channel: Channel) -> bool:
+        """Whether its newest frame comes too soon after the one before; it stays, until a newer one takes its place."""
+        if self._period_ns is None or not channel.ring.ready:
+            return False
+        return not self._paces.setdefault(channel.name, Pace(self._period_ns)).due(self._desk.clock())
 
     def _idle(self) -> bool:
         """Nothing to wait for."""

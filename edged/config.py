@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from edged.barn.settings import Aisle, Stall
+from edged.box.settings import Heat
 from edged.kinds import (
     Area,
     Box,
@@ -70,6 +71,15 @@ class Device(Section):
     state: File = Field(
         Path("/var/lib/edged"),
         description="Directory of what must survive a restart: messages that wait for the broker, today's totals.",
+    )
+
+    reboots: Int = Field(
+        2,
+        ge=0,
+        le=10,
+        json_schema_extra=unit("reboots"),
+        description="Most reboots asked for while no camera comes back although Argus or its USB port was reset; a day "
+        "with a camera online gives one back. 0: never.",
     )
 
 
@@ -447,6 +457,7 @@ class Config(Section):
     engines: Engines = Engines()
     mqtt: Mqtt = Mqtt()
     publish: Publish = Publish()
+    heat: Heat = Heat()
     homeassistant: HomeAssistant = HomeAssistant()
     prometheus: Prometheus = Prometheus()
     commands: Commands = Commands()

@@ -27,8 +27,9 @@ from edged.barn.stable import Stable
 from edged.box.about import about, appliance, serving
 from edged.box.diagnosis import bundle
 from edged.box.health import CameraView, Health
+from edged.box.heat import Warden
 from edged.box.metrics import exposition
-from edged.box.rescue import Rescue
+from edged.box.rescue import Budget, Rescue
 from edged.box.smithy import Work
 from edged.box.vigil import Keeper, Look, Vigil
 from edged.bus import message, topics
@@ -98,7 +99,11 @@ class Daemon:
         self._pipelines.update(self._new_pipelines(self.cameras))
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
-        self._health = Health(settings.models.store, stamps.utc_ms, lambda: stamps.synced)
+        self._rescue = Rescue(usb_port, budget=Budget.of(settings.device))
+        self._warden = Warden(settings.heat, self._intake.limit)
+        self._health = Health(
+            settings.models.store, stamps.utc_ms, lambda: stamps.synced, step=lambda: self._warden.step
+        )
         self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state, self._aisles)
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
@@ -118,6 +123,7 @@ class Daemon:
             self._metrics = Metrics(scraped.host, scraped.port, lambda: exposition(self._pulse_now))
         self._announcer.start()
         self._intake.start()
+        self._warden.start()
         self.scenes.start()
         self._pulse.start()
         self._control.start()
@@ -127,7 +133,7 @@ class Daemon:
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
         """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
         all_sinks = (self._reporter.result, self._deeds.stills.sink, self._stable.sink, *sinks)
-        vigil = Vigil(keeper, self._look, Rescue(usb_port))
+        vigil = Vigil(keeper, self._look, self._rescue)
         loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, vigil))
 
     def reload(self) -> None:
@@ -154,6 +160,7 @@ class Daemon:
             self._smithy.close()
         self._control.close()
         self._announcer.close()
+        self._warden.close()
         if self._metrics is not None:
             self._metrics.close()
         self._intake.close()
@@ -336,6 +343,7 @@ class Daemon:
             latest=meter.latest,
             losses_per_h=outages.losses,
             reconnects_per_h=outages.returns,
+            rescue=self._rescue.told.get(name, ""),
         )
 
     def _publish_health(self) -> None:

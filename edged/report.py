@@ -6,7 +6,7 @@ Upstream the loop and the capture threads, downstream the bus, which never block
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic_ns
 
 from edged.box.meter import Meter
@@ -17,6 +17,7 @@ from edged.channel import CameraState
 from edged.config import Camera, Publish
 from edged.contract.bodies import Poses
 from edged.frame import Frame, Result
+from edged.pace import Pace
 from edged.ports import Bus
 from edged.units import NS_PER_S, ns
 
@@ -92,23 +93,3 @@ class Reporter:
 def without_people(result: Result) -> Result:
     """Of people, that somebody is there is told elsewhere; where they are and how they stand is told nowhere."""
     return replace(result, subjects=tuple(one for one in result.subjects if one.label != "person"))
-
-
-@dataclass(slots=True)
-class Pace:
-    """Lets one event through per period on average, early by at most half a period: cameras jitter."""
-
-    period_ns: int
-    until_ns: int | None = None  # then another takes its place
-    _next_ns: int = 0
-
-    def due(self, t_ns: int) -> bool:
-        """Whether an event at `t_ns` may pass. Source: the generic cell rate algorithm, ITU-T I.371."""
-        if t_ns < self._next_ns - self.period_ns // 2:
-            return False
-        self._next_ns = max(t_ns, self._next_ns) + self.period_ns
-        return True
-
-    def skip(self) -> None:
-        """Let the next one through."""
-        self._next_ns = 0

@@ -57,6 +57,11 @@ class Ring:
         return self._newest is not None
 
     @property
+    def ready(self) -> bool:
+        """Whether a lease would be given."""
+        return self._newest is not None and self._leased is None
+
+    @property
     def empty(self) -> bool:
         return self._newest is None and self._leased is None
 
@@ -106,7 +111,7 @@ class Ring:
 
     def lease(self) -> Frame | None:
         """Hand out the newest frame; None when there is none, or one is still out."""
-        if self._newest is None or self._leased is not None:
+        if not self.ready:
             return None
         self._leased, self._newest = self._newest, None
         return self._leased

@@ -70,6 +70,10 @@ class Board:
         kinds = [_text(cooler / "type") or cooler.name for cooler in working]
         return {"now": sorted({kind for kind in kinds if "fan" not in kind.lower()}), "events": self._new_events()}
 
+    def coolers(self) -> list[str]:
+        """Kinds of cooling devices there are, at work or not."""
+        return sorted({_text(cooler / "type") or cooler.name for cooler in self._nodes.coolers})
+
     def gpu(self) -> Gpu | None:
         nodes = self._nodes
         if nodes.gpu_load is None and nodes.gpu_hz is None:

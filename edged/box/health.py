@@ -17,11 +17,12 @@ from typing import Any, TypedDict, cast
 import psutil
 
 from edged.box.board import Board
+from edged.box.heat import Step
 from edged.box.meter import Reading, Spread
 from edged.box.problems import Watchlist
 from edged.box.trend import Figures
 from edged.channel import CameraState
-from edged.contract.bodies import Box, BusHealth, CameraHealth, Percentiles, Process
+from edged.contract.bodies import Box, BusHealth, CameraHealth, Percentiles, Process, Slowed
 from edged.contract.bodies import Problem as ProblemBody
 from edged.frame import Result
 from edged.ring import Ledger
@@ -43,17 +44,26 @@ class CameraView:
     latest: Result | None
     losses_per_h: int
     reconnects_per_h: int
+    rescue: str = ""  # what was asked of root for it, while it stays away
 
 
 class Health:
     """Takes the pulse. CPU shares and over-current events are since the call before."""
 
-    def __init__(self, disk: Path, utc: Utc, synced: Callable[[], bool], board: Board | None = None) -> None:
-        """`disk` is where models are stored: its file system is watched."""
+    def __init__(
+        self,
+        disk: Path,
+        utc: Utc,
+        synced: Callable[[], bool],
+        board: Board | None = None,
+        step: Callable[[], Step | None] = lambda: None,
+    ) -> None:
+        """`disk` is where models are stored: its file system is watched. `step` is where the rate stands."""
         self._disk = disk
         self._utc = utc
         self._synced = synced
         self._board = board or Board()
+        self._step = step
         self._watchlist = Watchlist()
         self._process = psutil.Process()
         self._started_s = time.monotonic()
@@ -93,7 +103,7 @@ class Health:
         board.look()
         zones = board.temperatures_c()
         return {
-            "uptime_s": round(time.time() - psutil.boot_time()),
+            "uptime_s": round(time.clock_gettime(time.CLOCK_BOOTTIME)),
             "boot_reason": board.boot_reason(),
             "cpu_percent": psutil.cpu_percent(),
             "load": round(os.getloadavg()[0], 2),
@@ -105,11 +115,23 @@ class Health:
             "temperature_c": max(zones.values(), default=None),
             "temperatures_c": zones,
             "throttling": board.throttling(),
+            "slowed": self._slowed(),
             "gpu": board.gpu(),
             "power_w": board.power_w(),
             "fan_percent": board.fan_percent(),
             "power_mode": board.power_mode(),
             "pressure_percent": board.pressure_percent(),
+        }
+
+    def _slowed(self) -> Slowed | None:
+        step = self._step()
+        if step is None or step.most_hz is None:
+            return None
+        return {
+            "step": step.level,
+            "most_hz": step.most_hz,
+            "reason": step.reason,
+            "since": self._utc(step.since_ns),
         }
 
 
@@ -127,6 +149,7 @@ def of_camera(view: CameraView, utc: Utc) -> CameraHealth:
         "fps_mean": round(reading.mean_processed_hz, 2),
         "reconnects_per_h": view.reconnects_per_h,
         "losses_per_h": view.losses_per_h,
+        "rescue": view.rescue,
         "subjects": reading.subjects,
         "latency_ms": None if reading.latency is None else _percentiles(reading.latency),
         "stage_ms": {stage: _percentiles(spread) for stage, spread in reading.stages.items()},

@@ -63,6 +63,10 @@ class Watchlist:
             least = limit.ends if (limit.what, "box") in self._since_ns else limit.begins
             if value is not None and value >= least:
                 yield Problem(limit.what, "box", limit.detail.format(round(value)))
+        if slowed := box["slowed"]:
+            yield Problem(
+                "slowed", "box", f"{slowed['most_hz']:g} frames per camera and second, for {slowed['reason']}"
+            )
         throttling = box["throttling"] or {"now": [], "events": 0}
         if throttling["now"]:
             yield Problem("throttled", "box", f"cooling at work: {', '.join(throttling['now'])}")
@@ -81,6 +85,7 @@ def of_models(models: Body) -> Iterator[Problem]:
 def of_cameras(cameras: Mapping[str, Body]) -> Iterator[Problem]:
     for name, camera in cameras.items():
         if camera["state"] == "lost":
-            yield Problem("camera-lost", name, camera["reason"])
+            asked = camera["rescue"] and f"; asked for {camera['rescue']}"
+            yield Problem("camera-lost", name, camera["reason"] + asked)
         elif (camera["degraded_share"] or 0) > 0.5:
             yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are not believed")

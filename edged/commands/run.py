@@ -52,9 +52,11 @@ def run(args: argparse.Namespace) -> int:
     from edged.adapters import notify  # noqa: PLC0415
     from edged.adapters.journal import journal  # noqa: PLC0415
     from edged.adapters.terminal import LogLines  # noqa: PLC0415
+    from edged.box.allocator import few_arenas  # noqa: PLC0415
     from edged.configfile import load_consistent  # noqa: PLC0415
     from edged.logs import Recent, set_up  # noqa: PLC0415
 
+    few_arenas()
     recent = Recent()
     set_up(journal(os.environ, LogLines()) or LogLines(), recent=recent)
     first = load_consistent(args.config)

@@ -264,6 +264,7 @@ class CameraHealth(TypedDict):
     fps_mean: Annotated[float, says("Frames processed per second since start.")]
     reconnects_per_h: Annotated[int, says("Times that it came online again in the last hour.", ge=0)]
     losses_per_h: Annotated[int, says("Times that it was lost in the last hour, stalls included.", ge=0)]
+    rescue: Annotated[str, says("What was asked of the system because it stays away, how often; empty: nothing.")]
     subjects: Annotated[int, says("In the latest frame.", ge=0)]
     latency_ms: Annotated[Percentiles | None, says("Capture to result; null when nothing was processed lately.")]
     stage_ms: Annotated[
@@ -299,6 +300,15 @@ class Throttling(TypedDict):
     events: Annotated[int, says("Over-current events since the health message before.", ge=0)]
 
 
+class Slowed(TypedDict):
+    """The rate has given way to heat or to the board's own protection."""
+
+    step: Annotated[int, says("Of `heat.steps_hz`; 1 is the first.", ge=1)]
+    most_hz: Annotated[float, says("Frames looked at per camera and second; the others are dropped and counted.")]
+    reason: Annotated[str, says("In words, with the figure.")]
+    since: Millis
+
+
 class Box(TypedDict):
     """The computer. What it does not show is null."""
 
@@ -315,6 +325,7 @@ class Box(TypedDict):
     temperature_c: Annotated[float | None, says("Of the hottest zone.")]
     temperatures_c: Annotated[dict[str, float], says("By thermal zone.")]
     throttling: Throttling | None
+    slowed: Annotated[Slowed | None, says("Null while every frame may be looked at.")]
     gpu: Gpu | None
     power_w: Annotated[dict[str, float], says("By supply rail.")]
     fan_percent: float | None

@@ -119,6 +119,17 @@ def test_the_newest_frame_wins_and_the_others_are_counted(gate: threading.Event)
         assert watched.intake.ledger("cam").dropped == 4
 
 
+def test_a_limited_camera_gives_so_many_a_second_and_the_others_are_dropped_and_counted() -> None:
+    steps: list[Step] = [step for grey in range(10) for step in (lambda: time.sleep(0.03), image(grey))]
+    with one(steps, settings=settings()) as watched:
+        watched.intake.limit(10)
+        taken = watched.take()
+        ledger = watched.intake.ledger("cam")
+    assert 2 <= len(taken) < len(steps) // 2
+    assert taken[-1][1] == 9  # the last one waits until its time has come
+    assert (ledger.balanced, ledger.dropped) == (True, 10 - len(taken))
+
+
 def test_all_cameras_at_one_instant_and_who_minds_them(gate: threading.Event) -> None:
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as watched:

@@ -12,6 +12,7 @@ BOX = {
     "memory_total_mb": 8000,
     "temperature_c": 50.0,
     "throttling": None,
+    "slowed": None,
 }
 
 
@@ -56,9 +57,24 @@ def test_throttling_and_over_current_are_two_problems() -> None:
 
 
 def test_a_lost_camera_is_named_with_its_reason() -> None:
-    cameras = {"a": {"state": "lost", "reason": "unplugged", "degraded_share": None}}
+    cameras = {"a": {"state": "lost", "reason": "unplugged", "degraded_share": None, "rescue": ""}}
     ((problem, _),) = Watchlist().update(body(cameras=cameras), 0)
     assert (problem.what, problem.where, problem.detail) == ("camera-lost", "a", "unplugged")
+
+
+def test_what_was_asked_for_to_bring_a_camera_back_is_told() -> None:
+    cameras = {"a": {"state": "lost", "reason": "frozen", "degraded_share": None, "rescue": "reset-argus, 2 times"}}
+    ((problem, _),) = Watchlist().update(body(cameras=cameras), 0)
+    assert problem.detail == "frozen; asked for reset-argus, 2 times"
+
+
+def test_a_rate_that_has_given_way_is_told_with_its_reason() -> None:
+    slowed = {"step": 1, "most_hz": 10.0, "reason": "91 °C in the hottest zone", "since": 0}
+    ((problem, _),) = Watchlist().update(body(slowed=slowed), 0)
+    assert (problem.what, problem.detail) == (
+        "slowed",
+        "10 frames per camera and second, for 91 °C in the hottest zone",
+    )
 
 
 def test_a_view_that_is_mostly_not_believed_is_a_problem() -> None:

@@ -10,7 +10,8 @@ from edged.bus.message import Stamps, presence
 from edged.channel import CameraState
 from edged.config import Camera, Publish
 from edged.frame import Clarity, Frame, Result
-from edged.report import Pace, Reporter
+from edged.pace import Pace
+from edged.report import Reporter
 from edged.units import NS_PER_S
 
 MS = 1_000_000

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from edged.box.rescue import FIRST_S, MOST_S, Rescue
-from edged.config import Camera
+from edged.box.rescue import FIRST_S, MOST_S, REFILL_S, Budget, Rescue
+from edged.config import Camera, Device
 from edged.units import ns
 from tests.pure.conftest import Hand
 
@@ -60,3 +62,53 @@ def test_a_camera_that_was_back_is_given_its_time_again(rescue: Rescue, hand: Ha
     hand.now_ns += ns(FIRST_S)
     rescue.due({}, {"a": CSI})
     assert rescue.due({"a": CSI}, {}) == []
+
+
+def days(rescue: Rescue, hand: Hand, away: dict[str, Camera], well: dict[str, Camera], hours: float) -> list[str]:
+    """Everything asked for, looking every minute."""
+    asked = []
+    for _ in range(round(hours * 60)):
+        hand.now_ns += ns(60)
+        asked += rescue.due(away, well)
+    return asked
+
+
+def test_the_box_is_rebooted_when_argus_did_not_help_and_only_as_often_as_its_budget_allows(
+    hand: Hand, tmp_path: Path
+) -> None:
+    device = Device(state=tmp_path, reboots=2)
+    rescue = Rescue(lambda source: None, hand, Budget.of(device))
+    asked = days(rescue, hand, {"a": CSI, "b": OTHER_CSI}, {}, 12)
+    assert asked[:4] == ["reset-argus"] * 3 + ["reset-box"]
+    assert asked.count("reset-box") == 2
+    assert rescue.told["a"].endswith("; 2 of 2 reboots spent")
+    after_the_reboot = Rescue(lambda source: None, hand, Budget.of(device))
+    assert "reset-box" not in days(after_the_reboot, hand, {"a": CSI}, {}, 12)
+
+
+def test_a_day_with_a_camera_gives_one_reboot_back(hand: Hand, tmp_path: Path) -> None:
+    budget = Budget.of(Device(state=tmp_path, reboots=1))
+    assert budget.spend()
+    rescue = Rescue(lambda source: None, hand, budget)
+    days(rescue, hand, {}, {"a": CSI}, REFILL_S / 3600 + 0.1)
+    assert days(rescue, hand, {"a": CSI}, {}, 1).count("reset-box") == 1
+
+
+@pytest.mark.parametrize(
+    ("away", "well"),
+    [
+        pytest.param({"a": USB}, {"b": RTSP}, id="while another camera gives frames"),
+        pytest.param({"a": RTSP}, {}, id="for a camera that is not the box's"),
+        pytest.param({"a": UNPLUGGED}, {}, id="for a camera that is not there"),
+    ],
+)
+def test_the_box_is_never_rebooted(
+    hand: Hand, tmp_path: Path, away: dict[str, Camera], well: dict[str, Camera]
+) -> None:
+    rescue = Rescue({"/dev/video0": "1-2.3"}.get, hand, Budget.of(Device(state=tmp_path)))
+    assert "reset-box" not in days(rescue, hand, away, well, 24)
+
+
+def test_a_torn_budget_is_a_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "rescue.json").write_text('{"spent": ')
+    assert Budget.of(Device(state=tmp_path)).spent == 0
