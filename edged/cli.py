@@ -23,6 +23,7 @@ VERBS = (
     "watch",
     "send",
     "doctor",
+    "prove",
     "check",
     "config",
     "contract",

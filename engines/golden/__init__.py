@@ -27,6 +27,11 @@ def golden_inputs(card: Card) -> list[F32]:
     return [_normalised(card, _cut(card, frame, box)) for frame, box in windows]
 
 
+def golden_frames() -> U8:
+    """(2, 180, 320, 3) BGR."""
+    return _load()[0]
+
+
 @cache
 def _load() -> tuple[U8, F32]:
     with np.load(Path(__file__).with_name("frames.npz")) as golden:

@@ -1,0 +1,66 @@
+"""Asks one probe, in a process of its own. Nothing that it does to itself can cost the report more than its rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edged.adapters.prove.probe import Bench, Probe, Row, failed
+
+
+def ask(probe: Probe, bench: Bench, config: Path | None) -> list[Row]:
+    """The rows it found, and one more when it died or ran out of time."""
+    request = {
+        "probe": probe.name,
+        "config": str(config) if config else None,
+        "folder": str(bench.folder),
+        "seconds": bench.seconds,
+        "flavour": bench.flavour,
+    }
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as complaints:
+        with subprocess.Popen(
+            [sys.executable, "-m", "edged.adapters.prove.child"],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=complaints,
+            text=True,
+            start_new_session=True,
+        ) as child:
+            end = _ended(child, json.dumps(request), probe.limit_s + bench.seconds)
+        rows = list(_rows(_text(out)))
+        if end:
+            last = next((line for line in reversed(_text(complaints).splitlines()) if line.strip()), "")
+            rows.append(failed("the rest of it", f"{end}{f': {last}' if last else ''}"))
+    return rows
+
+
+def _ended(child: subprocess.Popen[str], request: str, limit_s: float) -> str:
+    """How it ended, in words; empty when well."""
+    try:
+        child.communicate(request, limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)  # and what it has started
+        child.wait()
+        return f"no end after {limit_s:g} s"
+    if child.returncode < 0:
+        return f"died of {signal.Signals(-child.returncode).name}"
+    return f"ended with code {child.returncode}" if child.returncode else ""
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return str(file.read())
+
+
+def _rows(text: str) -> Iterator[Row]:
+    for line in text.splitlines():
+        with suppress(ValueError, TypeError):  # cut off in the middle of a line
+            yield Row(**json.loads(line))

@@ -1,0 +1,91 @@
+"""Engines: how long they take to build and what memory at its peak, and whether they do what their models do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from edged.adapters.prove.loops import foundry_here, in_use
+from edged.adapters.prove.probe import Bench, Row, failed, impossible
+from edged.box.board import Board
+from engines.card import Card
+from engines.errors import EngineError
+from engines.forge import available_mb
+from engines.foundry import Foundry, Job
+from engines.store import Store
+
+EVERY_S = 0.2
+
+
+def builds(bench: Bench) -> Iterator[Row]:
+    """Every model in use, built from nothing."""
+    foundry = foundry_here(bench)
+    for card in in_use(bench.settings):
+        job = _job(bench, foundry, card)
+        try:
+            with Lowest() as memory:
+                plan = foundry.build(job, lambda progress: None, threading.Event())
+        except EngineError as exc:
+            yield failed(card.name, str(exc))
+            continue
+        drift = {f"fp16_{name}": value for name, value in plan.meta["fp16_drift"].items() if value is not None}
+        yield Row(
+            subject=card.name,
+            figures={
+                "tensorrt": f"{job.key.tensorrt} ({job.key.flavour})",
+                "level": job.options.level,
+                "prepare_s": plan.meta["prepare_s"],
+                "build_s": plan.meta["seconds"],
+                "engine_mb": round(plan.meta["bytes"] / 1e6, 1),
+                "peak_rss_mb": plan.meta["peak_rss_mb"],
+                "gpu_memory_most_mb": memory.gpu_most_mb,
+                "memory_free_before_mb": memory.free_before_mb,
+                "memory_free_least_mb": memory.free_least_mb,
+                **drift,
+            },
+        )
+
+
+def proofs(bench: Bench) -> Iterator[Row]:
+    """Every engine that was built, on golden frames against FP32, in every batch size; twice alike, and not always."""
+    foundry = foundry_here(bench)
+    for card in in_use(bench.settings):
+        job = _job(bench, foundry, card)
+        plan, why = foundry.usable(job)
+        if plan is not None and plan.proof is not None:
+            yield Row(subject=card.name, figures={name: str(value) for name, value in plan.proof.items()})
+        elif "nothing here can run" in why or "never built" in why:
+            yield impossible(card.name, why)
+        else:
+            yield failed(card.name, why)
+
+
+class Lowest:
+    """Watches memory while a build runs: on a Jetson the GPU's is the host's, and no process's RSS shows it."""
+
+    def __init__(self) -> None:
+        self.free_before_mb = self.free_least_mb = available_mb()
+        self.gpu_most_mb: int | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Lowest:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        board = Board()
+        while not self._stop.wait(EVERY_S):
+            self.free_least_mb = min(self.free_least_mb, available_mb())
+            if (used := board.gpu_memory_mb()) is not None:
+                self.gpu_most_mb = max(self.gpu_most_mb or 0, used)
+
+
+def _job(bench: Bench, foundry: Foundry, card: Card) -> Job:
+    settings = bench.settings
+    file = Store(settings.models.store, settings.models.mirror).path(card)
+    return foundry.job(card, file, level=settings.engines.level, workspace_mb=settings.engines.workspace_mb)

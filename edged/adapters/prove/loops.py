@@ -1,0 +1,164 @@
+"""The whole loop and each model alone, on frames of ours that every model knows: times, and what the host adds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edged.adapters.foundry import foundry_of, runner
+from edged.adapters.plane_cpu import Session
+from edged.adapters.planes import cards_in_use, engines_of
+from edged.adapters.prove.probe import Bench, Impossible, Row, Value, failed, impossible
+from edged.adapters.session_ort import OrtSession
+from edged.config import Camera, Config
+from edged.errors import EdgedError
+from edged.frame import U8, Frame, Result
+from edged.units import NS_PER_MS
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import EngineError
+from engines.foundry import POSE_BATCHES, Foundry
+from engines.golden import golden_frames
+from engines.store import Store
+
+SIZE_WH = 1280, 720
+WARM_UP, RUNS = 5, 60
+SESSIONS = ("detect", "pose")  # stages that are nothing but models
+
+Run = Callable[[U8], Result]
+
+
+def loops(bench: Bench) -> Iterator[Row]:
+    """Every detector that is here with the pose models in use, and every pose model with the detector in use."""
+    settings, store = bench.settings, Store(bench.settings.models.store, bench.settings.models.mirror)
+    for models in _pairings(settings, store):
+        subject = f"{models.detector} + {', '.join(models.pose.values())}"
+        try:
+            with loop_of(settings.model_copy(update={"models": models})) as run:
+                yield Row(subject=subject, figures=_figures(run))
+        except (EdgedError, EngineError) as exc:
+            yield failed(subject, str(exc))
+
+
+def sessions(bench: Bench) -> Iterator[Row]:
+    """Each model in use alone, in every batch size: ONNX Runtime here, and its engine where that can be run."""
+    store = Store(bench.settings.models.store, bench.settings.models.mirror)
+    for card in in_use(bench.settings):
+        session = OrtSession(card, store.path(card), bench.settings.compute.threads)
+        yield Row(subject=f"{card.name} on ONNX Runtime", figures=_timed(session, card))
+        try:
+            engine = _engine(bench, card, store)
+        except Impossible as why:
+            yield impossible(f"{card.name} as an engine", str(why))
+            continue
+        yield Row(subject=f"{card.name} as an engine", figures=_timed(engine, card))
+        engine.close()
+
+
+def in_use(settings: Config) -> list[Card]:
+    detector, poses = cards_in_use(settings.models)
+    return list({card.name: card for card in (detector, *poses.values())}.values())
+
+
+@contextmanager
+def loop_of(settings: Config) -> Iterator[Run]:
+    """One camera's pipeline as the daemon has it, an image in, a result out."""
+    engines = engines_of(settings.models, settings.compute)
+    pipeline = engines.pipeline(Camera(source="prove"), smooth=False)
+    seq = 0
+
+    def run(image: U8) -> Result:
+        nonlocal seq
+        seq += 1
+        return pipeline.run(Frame(camera="prove", seq=seq, captured_ns=time.monotonic_ns(), image=image))
+
+    try:
+        yield run
+    finally:
+        engines.plane.close()
+
+
+def pictures() -> list[U8]:
+    """A horse and a person, as large as a camera gives them, swaying by whole pixels so that no two are alike."""
+    large = [np.asarray(cv2.resize(frame, SIZE_WH), np.uint8) for frame in golden_frames()]
+    return [np.roll(image, shift, axis=1) for image in large for shift in (0, 3, 6, 3)]
+
+
+def spread(times_ms: Sequence[float]) -> dict[str, Value]:
+    p50, p95, p99 = np.percentile(times_ms, (50, 95, 99))
+    return {"ms_p50": round(float(p50), 2), "ms_p95": round(float(p95), 2), "ms_p99": round(float(p99), 2)}
+
+
+def _pairings(settings: Config, store: Store) -> Iterator[Any]:
+    models = settings.models
+    yield models
+    here = {entry.card.name: entry.card for entry in store.entries(load(models.catalogue).values()) if entry.bytes}
+    for card in here.values():
+        if card.task == "detect" and card.name != models.detector:
+            yield models.model_copy(update={"detector": card.name})
+        elif card.pose is not None and card.name not in models.pose.values():
+            label = "horse" if card.pose.schema_name.startswith("ap10k") else "person"
+            yield models.model_copy(update={"pose": {label: card.name}})
+
+
+def _figures(run: Run) -> dict[str, Value]:
+    images = cycle(pictures())
+    for image in islice(images, WARM_UP):
+        run(image)
+    times_ms, ratios, subjects = [], [], 0
+    for image in islice(images, RUNS):
+        begun_ns = time.perf_counter_ns()
+        result = run(image)
+        took_ns = time.perf_counter_ns() - begun_ns
+        models_ns = sum(result.stage_ns.get(stage, 0) for stage in SESSIONS)
+        times_ms.append(took_ns / NS_PER_MS)
+        ratios.append(took_ns / models_ns if models_ns else np.nan)
+        subjects += len(result.subjects)
+    return {
+        **spread(times_ms),
+        "frames_per_s": round(1000 * len(times_ms) / sum(times_ms), 1),
+        "loop_per_models": None if np.isnan(ratios).all() else round(float(np.nanmedian(ratios)), 3),
+        "subjects_per_frame": round(subjects / RUNS, 2),
+    }
+
+
+def _timed(session: Session, card: Card) -> dict[str, Value]:
+    """Medians, in ms, by batch size."""
+    width, height = card.input.size_wh
+    sizes = (1,) if card.pose is None else POSE_BATCHES
+    figures: dict[str, Value] = {}
+    for size in sizes:
+        tensor = np.zeros((size, 3, height, width), np.float32)
+        times_ms = []
+        for turn in range(WARM_UP + RUNS // size):
+            begun_ns = time.perf_counter_ns()
+            session.run(tensor)
+            if turn >= WARM_UP:
+                times_ms.append((time.perf_counter_ns() - begun_ns) / NS_PER_MS)
+        figures[f"ms_p50_batch_{size}"] = round(float(np.median(times_ms)), 2)
+    return figures
+
+
+def _engine(bench: Bench, card: Card, store: Store) -> Session:
+    """The engine that the probe before this one has built. Raises Impossible."""
+    foundry = foundry_here(bench)
+    options = bench.settings.engines
+    job = foundry.job(card, store.path(card), level=options.level, workspace_mb=options.workspace_mb)
+    plan, why = foundry.usable(job)
+    if plan is None:
+        raise Impossible(why)
+    return runner(plan.read(), job.model, card, job.options)
+
+
+def foundry_here(bench: Bench) -> Foundry:
+    """With a store of its own, so that everything is built anew. Raises Impossible."""
+    try:
+        return foundry_of(bench.folder, bench.flavour)
+    except EngineError as exc:
+        raise Impossible(str(exc)) from exc

@@ -1,0 +1,98 @@
+"""The proof kit on a machine that can prove little: every question has an answer, and the report is what was signed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+from edged.adapters.prove import report
+from edged.adapters.prove.ask import ask
+from edged.adapters.prove.probe import Bench, Row, failed, impossible
+from edged.adapters.prove.table import BY_NAME, PROBES
+from edged.cli import main
+from edged.config import Config
+from tests.replay.recorded import video
+
+README = Path(__file__).parents[2] / "README.md"
+BOARD = Row(subject="machine", figures={"board": "Orin Nano", "l4t": "36.4.3"})
+BUILT = Row(subject="det", figures={"build_s": 71.5})
+ABSENT = impossible("all of it", "no TensorRT")
+
+
+def body(**found: list[Row]) -> dict[str, Any]:
+    return report.body({"identity": [BOARD], **found}, version="1", operator="A. N.", at="2026-01-02T03", seconds=9)
+
+
+def bench(folder: Path) -> Bench:
+    return Bench(settings=Config(), folder=folder, seconds=0.1, flavour="tensorrt")
+
+
+def test_every_row_is_a_figure_or_says_why_there_is_none(tmp_path: Path) -> None:
+    configuration = tmp_path / "edged.toml"
+    clip = video(tmp_path / "clip.mp4")
+    configuration.write_text(f'models.store = "{tmp_path}"\ncameras.barn = {{ source = "{clip}", loop = true }}\n')
+    asked = ["identity", "nodes", "builds", "copies", "v4l2-modes", "cameras"]
+    arguments = ["prove", "--config", str(configuration), "--out", str(tmp_path / "out"), "--seconds", "0.5", "--only"]
+    assert main([*arguments, *asked]) == 0
+    written = json.loads((tmp_path / "out" / report.JSON).read_text())
+    assert [one["probe"] for one in written["probes"]] == asked
+    rows = [row for one in written["probes"] for row in one["rows"]]
+    assert all(bool(row["figures"]) if row["state"] == "measured" else bool(row["why"]) for row in rows)
+    (camera,) = next(one["rows"] for one in written["probes"] if one["probe"] == "cameras")
+    assert camera["figures"]["frames_per_s"] > 0
+    assert main(["prove", "--verify", str(tmp_path / "out")]) == 0
+
+
+def test_a_figure_changed_after_signing_is_found(tmp_path: Path) -> None:
+    report.write(tmp_path, body(builds=[BUILT]))
+    assert report.signed(tmp_path) == ""
+    altered = (tmp_path / report.JSON).read_text().replace("71.5", "31.5")
+    (tmp_path / report.JSON).write_text(altered)
+    assert "is not what" in report.signed(tmp_path)
+    assert main(["prove", "--support", str(tmp_path)]) == 1
+
+
+def test_the_page_names_the_board_the_operator_and_what_could_not_be_shown(tmp_path: Path) -> None:
+    report.write(tmp_path, body(builds=[ABSENT]))
+    page = (tmp_path / report.MARKDOWN).read_text()
+    assert page.startswith("# What Orin Nano, L4T 36.4.3 showed")
+    assert "Operator: A. N." in page
+    assert "**not possible here**: no TensorRT" in page
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param([BUILT], "measured on Orin Nano, L4T 36.4.3, 2026-01-02", id="measured"),
+        pytest.param([BUILT, failed("pose", "crashed")], "1 of 2 failed on Orin Nano", id="failed"),
+        pytest.param([ABSENT], "not run on hardware yet", id="not possible"),
+    ],
+)
+def test_the_support_table_says_what_was_seen_where(rows: list[Row], said: str) -> None:
+    lines = [line for line in report.support([body(builds=rows)]) if line.startswith("| TensorRT engines, building")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_what_probes_speak_for_are_rows_of_the_readme() -> None:
+    text = README.read_text("utf-8")
+    assert [probe.supports for probe in PROBES if f"\n| {probe.supports} |" not in text and probe.supports] == []
+
+
+def test_a_probe_that_never_ends_costs_its_own_rows(tmp_path: Path) -> None:
+    (row,) = ask(replace(BY_NAME["identity"], limit_s=-0.05), bench(tmp_path), None)
+    assert (row.state, row.why) == ("failed", "no end after 0.05 s")
+
+
+def test_a_probe_that_dies_costs_its_own_rows(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text("nonsense = 1\n")
+    (row,) = ask(BY_NAME["identity"], bench(tmp_path), tmp_path / "wrong.toml")
+    assert row.state == "failed"
+    assert row.why.startswith("ended with code 1: ")

@@ -1,0 +1,57 @@
+"""What a soak makes of its samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tools.soak.figures import Sample, figures, slope_per_h
+
+FRAMES = {"captured": 10, "processed": 6, "dropped": 3, "failed": 1, "waiting": 0}
+
+
+def samples(mb_per_h: float = 0.0, files_after: int = 13) -> list[Sample]:
+    """Half an hour, after a start that grows."""
+    return [
+        Sample(
+            at_s=at,
+            rss_mb=250 + (0 if at > 300 else at / 10 - 30) + mb_per_h * at / 3600,
+            files=13 if at < 900 else files_after,
+            threads=22,
+            cpu_s=at / 3,
+        )
+        for at in range(0, 1800, 5)
+    ]
+
+
+def judged(frames: dict[str, int] | None = None, *, code: int = 0, stop_s: float = 1.0, **grown: Any) -> list[str]:
+    body = {"cameras": {"one": {"frames": frames or FRAMES}}, "bus": {}}
+    faults: list[str] = figures(samples(**grown), [body], exit_code=code, stop_s=stop_s)["faults"]
+    return faults
+
+
+def test_the_slope_is_per_hour_and_the_start_is_not_judged() -> None:
+    assert slope_per_h([0, 1800, 3600], [1, 2, 3]) == pytest.approx((2, 0), abs=1e-9)
+    assert figures(samples(0.7), [], exit_code=0, stop_s=0)["rss_mb_per_h"] == pytest.approx(0.7, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        pytest.param({"mb_per_h": 1.2}, "resident memory rises by 1.2 MB/h", id="memory"),
+        pytest.param({"files_after": 14}, "files: 13 at first, 14 at last", id="descriptors"),
+        pytest.param({"frames": {**FRAMES, "dropped": 2}}, "frames are not accounted for", id="ledger"),
+        pytest.param({"frames": {**FRAMES, "waiting": 1, "dropped": 2}}, "frames are not accounted for", id="waiting"),
+        pytest.param({"frames": {**FRAMES, "processed": 0, "dropped": 9}}, "no frame processed", id="idle"),
+        pytest.param({"code": 1}, "ended with code 1", id="exit"),
+        pytest.param({"stop_s": 2.4}, "SIGTERM to exit took 2.4 s", id="slow end"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_told(how: dict[str, Any], fault: str) -> None:
+    (told,) = judged(**how)
+    assert fault in told
+
+
+def test_nothing_grew() -> None:
+    assert judged() == []

@@ -1,0 +1,129 @@
+"""`python -m tools.soak --minutes 30`: the daemon with two cameras, left alone; what it takes and whether it grows.
+
+The daemon is a process of its own, on the CPU plane; its broker and who measures it are in this one. Its memory,
+descriptors and threads are read from the kernel, its frames from its own health messages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edged.adapters.broker import PROTOCOL, EmbeddedBroker
+from edged.adapters.mqtt_link import Message
+from edged.adapters.mqtt_listen import listen
+from edged.config import Mqtt
+from edged.units import S_PER_MIN
+from tools.evaluate.benchmark.environment import environment
+from tools.soak import report
+from tools.soak.figures import Sample, figures
+
+HERE = Path(__file__).parent
+DEMO = HERE.parent / "demo" / "stall.mp4"
+EVERY_S = 5.0
+STOP_S = 10.0
+CAMERAS = ("one", "two")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--clip", type=Path, default=DEMO, help="what both cameras show, again and again (%(default)s)")
+    parser.add_argument("--fps", type=float, default=10, help="of each camera (%(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE / "report")
+    args = parser.parse_args()
+    where = environment()
+    with tempfile.TemporaryDirectory() as folder, EmbeddedBroker(0) as broker:
+        configuration = Path(folder) / "edged.toml"
+        configuration.write_text(configured(folder, broker.port, args.clip.resolve(), args.fps))
+        with hearing(broker.port) as healths, daemon(configuration) as process:
+            samples = list(sampled(process, args.minutes * S_PER_MIN))
+            exit_code, stop_s = ended(process)
+    found = figures(samples, healths, exit_code=exit_code, stop_s=stop_s)
+    report.write(args.out, {"environment": where, "fps": args.fps, **found})
+    print((args.out / "README.md").read_text())
+    return 0 if found["good"] else 1
+
+
+def configured(folder: str, port: int, clip: Path, fps: float) -> str:
+    cameras = "".join(f'cameras.{name} = {{ source = "{clip}", loop = true, fps = {fps:g} }}\n' for name in CAMERAS)
+    return (
+        f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
+        f'mqtt = {{ port = {port}, protocol = "{PROTOCOL}" }}\npublish.health_s = {EVERY_S:g}\n{cameras}'
+    )
+
+
+@contextmanager
+def daemon(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "edged", "run", "--quiet", "--config", str(configuration)]
+    with subprocess.Popen(command, cwd=HERE.parents[1]) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@contextmanager
+def hearing(port: int) -> Iterator[list[dict[str, Any]]]:
+    """Every health message, as it comes."""
+    healths: list[dict[str, Any]] = []
+    stop, ready = threading.Event(), threading.Event()
+
+    def take(arrived: Message) -> None:
+        healths.append(json.loads(arrived.payload))
+
+    where = Mqtt(port=port, protocol=PROTOCOL)
+    thread = threading.Thread(
+        target=listen, args=(where, "edged/soak/health", take, lambda *_: ready.set(), stop), daemon=True
+    )
+    thread.start()
+    ready.wait(STOP_S)
+    try:
+        yield healths
+    finally:
+        stop.set()
+        thread.join(STOP_S)
+
+
+def sampled(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
+    """What the kernel says of the daemon, every few seconds, until its time is over or it has died."""
+    watched = psutil.Process(process.pid)
+    begun_s = time.monotonic()
+    while (at_s := time.monotonic() - begun_s) < seconds and process.poll() is None:
+        with watched.oneshot():
+            used_s = sum(watched.cpu_times()[:2])
+            yield Sample(
+                at_s=at_s,
+                rss_mb=watched.memory_info().rss / 1e6,
+                files=watched.num_fds(),
+                threads=watched.num_threads(),
+                cpu_s=used_s,
+            )
+        time.sleep(EVERY_S)
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Its exit code at SIGTERM, and how long that took."""
+    process.send_signal(signal.SIGTERM)
+    told_s = time.monotonic()
+    code = process.wait(STOP_S)
+    took_s = time.monotonic() - told_s
+    time.sleep(1)  # its last health message is on its way
+    return code, took_s
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The soak's figures as JSON, a picture of them, and a page that says what they mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tools.soak.figures import WARM_UP
+
+PANELS = (("rss_mb", "resident memory, MB"), ("files", "descriptors"), ("threads", "threads"))
+
+
+def write(folder: Path, found: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "soak.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "README.md").write_text(page(found))
+    draw(folder / "soak.png", found["samples"])
+
+
+def page(found: Mapping[str, Any]) -> str:
+    verdict = "Nothing grew." if found["good"] else f"Not as it should be: {'; '.join(found['faults'])}."
+    rows = [
+        ("resident memory, slope", f"{found['rss_mb_per_h']} ± {found['rss_mb_per_h_error']} MB/h", "below 1 MB/h"),
+        ("resident memory", "{first} → {last} MB".format(**found["rss_mb"]), ""),
+        *((what, "{first} → {last} ({least} to {most})".format(**found[what]), "no more") for what in PANEL_NAMES),
+        ("health messages whose ledger does not balance", f"{found['unbalanced']} of {found['healths']}", "0"),
+        *((f"camera {name}", _ledger(frames), "balanced") for name, frames in found["ledger"].items()),
+        ("processor", f"{found['cores']} cores", ""),
+        ("SIGTERM to exit", f"{found['stop_s']} s", "2 s"),
+    ]
+    lines = [
+        "# Soak\n",
+        f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']:g} Hz on the CPU plane, a "
+        f"broker, nobody touching it. The first {WARM_UP:.0%} are not judged. {verdict}\n",
+        "| | measured | wanted |\n|---|---|---|",
+        *(f"| {what} | {value} | {wanted} |" for what, value, wanted in rows),
+        "\n![memory, descriptors, threads](soak.png)\n",
+        ", ".join(f"{name} {value}" for name, value in found["environment"].items() if value),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PANEL_NAMES = tuple(name for name, _ in PANELS[1:])
+
+
+def draw(path: Path, samples: list[Mapping[str, float]]) -> None:
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    minutes = [sample["at_s"] / 60 for sample in samples]
+    axes = figure.subplots(len(PANELS), 1, sharex=True, height_ratios=(3, 1, 1))
+    for panel, (name, label) in zip(axes, PANELS, strict=True):
+        panel.plot(minutes, [sample[name] for sample in samples], color="#2b6cb0", linewidth=1)
+        panel.axvspan(0, WARM_UP * minutes[-1], color="#eeeeee")
+        panel.set_ylabel(label, fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xlabel("minutes", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _ledger(frames: Mapping[str, int]) -> str:
+    return (
+        "{captured} captured = {processed} processed + {dropped} dropped + {failed} failed + {waiting} waiting".format(
+            **frames
+        )
+    )
