@@ -62,8 +62,7 @@ def sessions(bench: Bench) -> Iterator[Row]:
 
 
 def in_use(settings: Config) -> list[Card]:
-    detector, poses = cards_in_use(settings.models)
-    return list({card.name: card for card in (detector, *poses.values())}.values())
+    return list({card.name: card for card in cards_in_use(settings.models).all}.values())
 
 
 @contextmanager
