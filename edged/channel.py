@@ -107,6 +107,7 @@ class Channel:
         self._size_wh: tuple[int, int] | None = None
         self._lost_ns: int | None = None
         self._reasons: set[str] = set()  # of this outage, each logged once
+        self._last_words = ""  # in this outage, of a reader that was left behind
 
     def start(self, delay_s: float = 0.0) -> None:
         """Put a new reader in the place of the present one. Called with the lock held, as all below."""
@@ -173,6 +174,11 @@ class Channel:
         self._become("lost", reason, level, f"lost: {reason}")
         return self._backoff.next_s() if self._retry else None
 
+    def hear(self, last_words: str) -> None:
+        """What a reader that was left behind met in the end: it knows more than our clock did."""
+        if self.state.phase == "lost":
+            self._last_words = last_words
+
     def watch(self, now_ns: int) -> None:
         """Leave a reader behind that is overdue; start one again when hanging ones have woken."""
         self._left_behind = [reader for reader in self._left_behind if reader.is_alive()]
@@ -187,6 +193,7 @@ class Channel:
 
     def _leave_behind(self, reason: str) -> None:
         self.retire()
+        reason += self._last_words and f"; the try before: {self._last_words}"
         if len(self._left_behind) >= LEFT_BEHIND:
             reason += f"; {LEFT_BEHIND} readers hang in its driver, the next starts when one returns"
         self._replace(self.lose(reason))
@@ -197,7 +204,7 @@ class Channel:
 
     def _return(self, size_wh: tuple[int, int]) -> None:
         away = "" if self._lost_ns is None else f" again after {self._away_s():.1f} s"
-        self._lost_ns = None
+        self._lost_ns, self._last_words = None, ""
         size = "{}x{}".format(*size_wh)
         self._become("online", size, logging.INFO, f"online{away}, {size}")
 
@@ -251,7 +258,10 @@ class Reader(threading.Thread):
             reason = f"{type(bug).__name__}: {bug}"
         with self._desk.changed:
             self.busy_since_ns = None
-            self._delay_s = outcome(reason) if self._channel.owns(self) else None
+            owner = self._channel.owns(self)
+            self._delay_s = outcome(reason) if owner else None
+            if not owner and outcome == self._channel.lose:
+                self._channel.hear(reason)
 
     def _read_all(self) -> None:
         with self._desk.changed:

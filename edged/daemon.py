@@ -26,11 +26,10 @@ from edged.barn.settings import Stall
 from edged.barn.stable import Stable
 from edged.box.about import about, appliance, serving
 from edged.box.diagnosis import bundle
-from edged.box.health import CameraView, Health
-from edged.box.heat import Warden
+from edged.box.health import CameraView
 from edged.box.metrics import exposition
-from edged.box.rescue import Budget, Rescue
 from edged.box.smithy import Work
+from edged.box.upkeep import Upkeep
 from edged.box.vigil import Keeper, Look, Vigil
 from edged.bus import message, topics
 from edged.bus.announce import Announcer
@@ -57,7 +56,6 @@ from engines.plans import Plan as EnginePlan
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 1.0
 ADOPT_S = 10.0  # for a change to begin; a frame is never that long
 LONG_S = 120.0  # for models to be loaded
 LONGEST = 4000  # characters of what is wrong with a configuration
@@ -99,11 +97,7 @@ class Daemon:
         self._pipelines.update(self._new_pipelines(self.cameras))
         sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
-        self._rescue = Rescue(usb_port, budget=Budget.of(settings.device))
-        self._warden = Warden(settings.heat, self._intake.limit)
-        self._health = Health(
-            settings.models.store, stamps.utc_ms, lambda: stamps.synced, step=lambda: self._warden.step
-        )
+        self._upkeep = self._new_upkeep()
         self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state, self._aisles)
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
@@ -111,21 +105,17 @@ class Daemon:
         self._control = self._new_control()
         self._forged: dict[str, tuple[Job, EnginePlan]] = {}  # engines that may be used, by model
         self._smithy = smithy_of(settings, self._take_up)
-        self._pulse_now: Mapping[str, Any] = {}
         self._metrics: Metrics | None = None
-        self._closing = threading.Event()
-        self._pulse = threading.Thread(target=self._publish_health, name="health", daemon=True)
 
     def start(self) -> None:
         self._warn_of_fixed(self.cameras)
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
         if (scraped := self.settings.prometheus).enabled:
-            self._metrics = Metrics(scraped.host, scraped.port, lambda: exposition(self._pulse_now))
+            self._metrics = Metrics(scraped.host, scraped.port, lambda: exposition(self._upkeep.body))
         self._announcer.start()
         self._intake.start()
-        self._warden.start()
         self.scenes.start()
-        self._pulse.start()
+        self._upkeep.start()
         self._control.start()
         if self._smithy is not None:
             self._smithy.start()
@@ -133,7 +123,7 @@ class Daemon:
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
         """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
         all_sinks = (self._reporter.result, self._deeds.stills.sink, self._stable.sink, *sinks)
-        vigil = Vigil(keeper, self._look, self._rescue)
+        vigil = Vigil(keeper, self._look, self._upkeep.rescue)
         loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, vigil))
 
     def reload(self) -> None:
@@ -160,13 +150,11 @@ class Daemon:
             self._smithy.close()
         self._control.close()
         self._announcer.close()
-        self._warden.close()
         if self._metrics is not None:
             self._metrics.close()
         self._intake.close()
         self.scenes.close()
-        self._closing.set()
-        self._pulse.join(JOIN_S)
+        self._upkeep.close()
 
     def _between(self, vigil: Vigil) -> bool:
         """Two frames, on the compute thread."""
@@ -174,6 +162,8 @@ class Daemon:
             with vigil.long("taking up a change", LONG_S):
                 self._errands.run()
         vigil.beat()
+        if self._upkeep.fate is not None:
+            raise self._upkeep.fate
         return self.successor is not None
 
     def _reload(self, _: Reload) -> Done:
@@ -225,6 +215,7 @@ class Daemon:
                 del self._pipelines[name]
             self._pipelines.update(self._new_pipelines(plan.pipelines))
             self._reporter.adopt(new.publish, self.cameras)
+            self._upkeep.adopt(new)
             for name, camera in fresh.items():
                 self._intake.put(name, self.cameras[name], camera)
         if before is not engines:
@@ -268,7 +259,7 @@ class Daemon:
     def _diagnose(self, _: Diagnose) -> Done:
         parts = {
             "info": self._info(),
-            "health": self._pulse_now,
+            "health": self._upkeep.body,
             "configuration": show(self.settings),
             "doctor": [asdict(finding) for finding in glance(self.settings)],
         }
@@ -300,6 +291,12 @@ class Daemon:
             alerts=self.scenes.alerts,
             draw=lambda still: annotate(still.image, still.result, self.engines.sure_from),
             encode=jpeg,
+        )
+
+    def _new_upkeep(self) -> Upkeep:
+        limit = self._intake.limit
+        return Upkeep(
+            self.settings, self._stamps, self._bus, views=self.views, models=self._models, limit=limit, port=usb_port
         )
 
     def _new_control(self) -> Control:
@@ -343,22 +340,12 @@ class Daemon:
             latest=meter.latest,
             losses_per_h=outages.losses,
             reconnects_per_h=outages.returns,
-            rescue=self._rescue.told.get(name, ""),
+            rescue=self._upkeep.rescue.told.get(name, ""),
         )
-
-    def _publish_health(self) -> None:
-        """At once, then at every interval, and once more when everything has stopped."""
-        stopped = False
-        while True:
-            self._pulse_now = self._health(self.views(), self._bus.figures, self._models())
-            self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, self._pulse_now))
-            if stopped:
-                return
-            stopped = self._closing.wait(self.settings.publish.health_s)
 
     def _look(self) -> Look:
         """For who keeps watch, on the compute thread."""
-        cameras, told = self._intake.standing, self._pulse.is_alive()
+        cameras, told = self._intake.standing, self._upkeep.alive
         return Look(cameras=cameras, told=told, connected=self._bus.connected, works=self._works)
 
     @property

@@ -9,10 +9,13 @@ import cv2
 from edged import config
 from edged.adapters.gstreamer import Codec, rtsp_pipeline
 from edged.adapters.opencv import LiveStream, has_element, has_gstreamer, prepare
-from edged.adapters.rtsp_describe import Address, codecs, describe
+from edged.adapters.rtsp_describe import LIMIT_S, Address, codecs, describe
 from edged.errors import CameraLost, ConfigError
 from edged.ports import Stream
 from edged.units import MS_PER_S
+
+OPENING = 0.7  # share of `open_timeout_s` that FFmpeg may take: the rest is for asking the camera why not
+ASKING = 0.2
 
 
 class RtspCamera:
@@ -37,7 +40,8 @@ class RtspCamera:
         """Raises CameraLost itself where the camera's own answer is the reason."""
         if self._address.url.startswith("rtsps:"):
             return "could not be opened over TLS; try rtsp:// to learn the reason"
-        offered = ", ".join(codecs(describe(self._address))) or "nothing"
+        answer = describe(self._address, min(LIMIT_S, ASKING * self._open_s))
+        offered = ", ".join(codecs(answer)) or "nothing"
         return (
             f"the camera describes a stream ({offered}) and gave no frame; "
             f"set it to H.264 or H.265, and look at its limit of viewers"
@@ -62,9 +66,9 @@ class RtspCamera:
         )
 
     def _limits(self) -> list[int]:
-        """cv2's own time-outs only free a thread that was left behind: ours come first."""
+        """An open that gives up before our own clock does can say why; a read's time-out only frees its thread."""
         return [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(2 * self._open_s * MS_PER_S)),
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPENING * self._open_s * MS_PER_S)),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(2 * self._stall_s * MS_PER_S)),
             *(cv2.CAP_PROP_N_THREADS, 1),  # every further thread holds one more frame back
         ]

@@ -74,11 +74,14 @@ class LiveStream:
     def __init__(self, capture: Any, shown: str) -> None:
         self._capture = capture
         self._shown = shown
+        self._begun = False
 
     def read(self, out: U8 | None) -> Shot:
         if not self._capture.grab():
-            raise CameraLost(f"{self._shown}: the stream broke off")
+            how = "the stream broke off" if self._begun else "it opened and gave no frame; what it sends is no video"
+            raise CameraLost(f"{self._shown}: {how}")
         captured_ns = time.monotonic_ns()
+        self._begun = True
         return Shot(image=decode(self._capture, out), captured_ns=captured_ns)
 
     def close(self) -> None:

@@ -75,6 +75,8 @@ class Watchlist:
 
 
 def of_models(models: Body) -> Iterator[Problem]:
+    if models.get("gpu_missing"):
+        yield Problem("gpu-missing", "box", "no GPU answers; models run on the CPU until one does")
     for name, reason in models.get("missing", {}).items():
         yield Problem("model-missing", name, reason)
     for name, work in models.get("engines", {}).items():

@@ -5,6 +5,7 @@ Upstream: looks, twice a second. Downstream: the `daily` message, and a file tha
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,12 +39,19 @@ class Diary:
         self.today = today
         self._before: Look | None = None
 
-    def see(self, look: Look, date: str) -> Day | None:
-        """Take a look in; the day that has just ended, when one has. A clock set back does not reopen a day."""
+    def see(self, look: Look, date: str, *, kept: bool = False) -> Day | None:
+        """Take a look in; the day that has just ended, when one has.
+
+        A clock set back by hours does not reopen a day. One set by days was wrong before: the running day gets its
+        right date, once something keeps the clock (`kept`), and nothing that was counted is lost.
+        """
         ended = None
-        if date > self.today.date:
-            ended, self.today = self.today, Day(date=date)
         before, self._before = self._before, look
+        days = (datetime.date.fromisoformat(date) - datetime.date.fromisoformat(self.today.date)).days
+        if (days > 1 and before is not None) or (days < -1 and kept):
+            self.today.date = date
+        elif days > 0:
+            ended, self.today = self.today, Day(date=date)
         if before is not None and 0 < (passed_ns := look.t_ns - before.t_ns) <= LONGEST_NS:
             self.today.add(before.view, before.present, passed_ns / NS_PER_S)
         return ended

@@ -110,7 +110,7 @@ class Scenes:
             if look.view == "ok":
                 look = replace(look, stall=self._stable.now(name), findings=self._stable.findings(name))
             self.alerts.see(name, look)
-            if ended := self._diaries[name].see(look, self._date(now_ns)):
+            if ended := self._diaries[name].see(look, self._date(now_ns), kept=self._stamps.synced):
                 self._total(name, ended, closed=True)
             if situation := self._scenes[name].see(look):
                 self._situations[name] = situation

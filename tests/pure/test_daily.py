@@ -54,3 +54,30 @@ def test_a_clock_set_back_does_not_reopen_yesterday() -> None:
     diary = Diary(Day(date=TODAY))
     assert diary.see(look(0), "1970-01-01") is None
     assert diary.today.date == TODAY
+
+
+def looks(diary: Diary, date: str, first_s: float, last_s: float, *, kept: bool = True) -> None:
+    for second in range(round(first_s), round(last_s) + 1):
+        diary.see(look(second), date, kept=kept)
+
+
+@pytest.mark.parametrize("wrong", ["1970-01-01", "2036-02-07"])
+def test_a_day_counted_under_a_wrong_clock_gets_its_date_when_the_clock_is_set(wrong: str) -> None:
+    diary = Diary(Day(date=wrong))
+    looks(diary, wrong, 0, 10, kept=False)
+    assert diary.see(look(11), "2026-11-25", kept=True) is None
+    assert (diary.today.date, diary.today.view_s) == ("2026-11-25", {"ok": 11.0})
+
+
+def test_a_box_that_boots_in_1970_does_not_redate_the_day_it_remembers() -> None:
+    diary = Diary(Day(date="2026-11-24", view_s={"ok": 100.0}))
+    looks(diary, "1970-01-01", 0, 5, kept=False)
+    ended = diary.see(look(6), "2026-11-25")
+    assert ended is not None
+    assert ended.date == "2026-11-24"
+
+
+def test_a_box_that_was_off_for_a_week_closes_the_day_it_remembers() -> None:
+    diary = Diary(Day(date="2026-11-18", view_s={"ok": 100.0}))
+    ended = diary.see(look(0), "2026-11-25")
+    assert (ended and ended.date, diary.today.date) == ("2026-11-18", "2026-11-25")

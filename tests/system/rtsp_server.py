@@ -58,13 +58,17 @@ def _nals(annex_b: bytes) -> list[bytes]:
 
 
 class RtspServer:
-    """Serves one clip for ever on one port. Faults: stalled, password, missing, mute, drop, reset, stop and start."""
+    """Serves one clip for ever on one port.
+
+    Faults: stalled, password, missing, mute, another codec than it says, drop, reset, stop and start.
+    """
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
         self.stalled = False
         self.mute = False  # takes connections and says nothing
         self.missing = False
+        self.codec = "H264"  # as it says; what it sends is H.264
         self.login: tuple[str, str] | None = None
         self.digest = False
         self.port = 0
@@ -165,7 +169,7 @@ class RtspServer:
         sets = f"{b64encode(sps).decode()},{b64encode(pps).decode()}"
         lines = [
             *("v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "c=IN IP4 0.0.0.0", "t=0 0"),
-            *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}"),
+            *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} {self.codec}/{CLOCK_HZ}"),
             f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
             *(f"a=framerate:{self.clip.rate_hz}", "a=control:track0", ""),
         ]

@@ -79,6 +79,20 @@ def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dic
     assert found["balanced"]
 
 
+@pytest.mark.parametrize("mode", ["MMAP", "USERPTR"])
+def test_the_proof_kit_finds_that_the_driver_streams_into_its_memory_and_into_ours(
+    found: dict[str, Any], mode: str
+) -> None:
+    figures = found["modes"][mode]
+    assert figures["frames_per_s"] > 0
+    assert figures["empty"] == 0
+
+
+def test_a_driver_that_freezes_or_fails_is_a_loss_with_its_reason_and_returns(found: dict[str, Any]) -> None:
+    assert "no frame for 3 s" in found["broken"]["frozen"]
+    assert found["broken"]["error"]
+
+
 def test_each_change_is_logged_once(found: dict[str, Any]) -> None:
     log = found["log"]
     assert sum(line.startswith("WARNING") for line in log) == 1

@@ -5,9 +5,11 @@ The assertions are in test_v4l2_vm.py, outside.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ import cv2
 
 from edged import config
 from edged.adapters.camera_v4l2 import V4l2Camera
+from edged.adapters.prove.v4l2_modes import MODES, stream
 from edged.adapters.v4l2_device import lasting_name, query
 from edged.capture import CameraState, Intake
 from edged.errors import CameraLost
@@ -25,6 +28,8 @@ from edged.errors import CameraLost
 NODE = Path("/dev/video0")
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 LIMIT_S = 30.0
+QUERYCTRL, S_CTRL, NEXT = 0xC0445624, 0xC008561C, 0x80000000  # linux/videodev2.h
+CONTROL = struct.Struct("II32s4iI8x")  # id, type, name, …
 NOBODY = 65534
 
 
@@ -87,6 +92,41 @@ def as_nobody() -> str:
     return said
 
 
+def set_control(name: str, value: int) -> None:
+    """One of the faults that the driver has on command."""
+    device = os.open(NODE, os.O_RDWR | os.O_NONBLOCK)
+    number = 0
+    while True:  # ends with OSError where there is no such control
+        told = bytearray(CONTROL.pack(number | NEXT, 0, b"", 0, 0, 0, 0, 0))
+        fcntl.ioctl(device, QUERYCTRL, told)
+        number, _, found, *_ = CONTROL.unpack(told)
+        if found.rstrip(b"\0").decode() == name:
+            break
+    fcntl.ioctl(device, S_CTRL, struct.pack("Ii", number, value))
+    os.close(device)
+
+
+def broken() -> dict[str, Any]:
+    """A driver that gives no frames any more, and one that meets an error: what is said, and that it returns."""
+    wanted = settings(str(NODE), format="yuyv", size=(320, 180), fps=30)
+    states: list[CameraState] = []
+    intake = Intake({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    intake.start()
+    until(lambda: intake.states["cam"].phase == "online")
+    set_control("Percentage of Dropped Buffers", 100)
+    until(lambda: intake.states["cam"].phase == "lost")
+    frozen = intake.states["cam"].reason
+    set_control("Percentage of Dropped Buffers", 0)
+    until(lambda: intake.states["cam"].phase == "online")
+    before = len(states)
+    set_control("Inject Fatal Streaming Error", 1)
+    until(lambda: any(state.phase == "lost" for state in states[before:]))
+    error = next(state.reason for state in states[before:] if state.phase == "lost")
+    until(lambda: intake.states["cam"].phase == "online")
+    intake.close()
+    return {"frozen": frozen, "error": error}
+
+
 def plugged(link: Path) -> dict[str, Any]:
     """Read at 30 Hz, unplug, plug in again, all through the intake and the lasting name."""
     wanted = settings(str(link), format="yuyv", size=(640, 360), fps=30)
@@ -131,6 +171,9 @@ def main() -> None:
     lines.lines.clear()
     V4l2Camera("odd", settings("0", size=(333, 333))).open().close()
     found["odd_log"] = list(lines.lines)
+    lines.lines.clear()
+    found["modes"] = {mode: stream(NODE, mode, 1.0) for mode in MODES}
+    found["broken"] = broken()
     lines.lines.clear()
     found |= plugged(link)
     found["log"] = lines.lines

@@ -1,0 +1,33 @@
+"""`python -m tests.system.rtsp_reader URL`: one network camera read as the daemon reads it; every state as a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from edged import config
+from edged.adapters.camera_rtsp import RtspCamera
+from edged.box.allocator import few_arenas
+from edged.capture import CameraState, Intake
+
+
+def tell(state: CameraState) -> None:
+    print(json.dumps({"at_s": time.monotonic(), "phase": state.phase, "reason": state.reason}), flush=True)
+
+
+def main() -> None:
+    few_arenas()
+    quick = {"open_timeout_s": 3, "stall_timeout_s": 1, "retry_max_s": 0.2}
+    settings = config.Camera.model_validate({"source": sys.argv[1], **quick})
+    intake = Intake({"cam": (settings, RtspCamera("cam", settings))}, tell)
+    intake.start()
+    while True:
+        with intake.lease(1.0) as frame:
+            size = None if frame is None else frame.image.shape[:2]
+        if frame is not None and frame.seq == 0:
+            print(json.dumps({"at_s": time.monotonic(), "phase": "first", "reason": f"{size}"}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
