@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edged.config import Gate
 from edged.frame import U8, Clarity
 
+LEVELS = np.arange(256, dtype=np.float64)  # grey
 LOW, HIGH = 0.05, 0.95  # share of pixels below the grey levels whose distance is the contrast
 
 
@@ -26,6 +30,16 @@ def measure(grey: U8) -> tuple[float, float, float]:
         float(levels[1] - levels[0]),
         float(laplacian.var() / spread) if spread else 0.0,
     )
+
+
+def summed(histogram: NDArray[Any], laplacian: int, squares: int) -> tuple[float, float, float]:
+    """The same three from sums alone: pixels (256,) of each grey level, the Laplacian, and its square."""
+    size = int(histogram.sum())
+    low, high = np.searchsorted(np.cumsum(histogram) / size, (LOW, HIGH))
+    mean = float(histogram @ LEVELS) / size
+    spread = float(histogram @ LEVELS**2) / size - mean**2
+    edges = squares / size - (laplacian / size) ** 2
+    return mean, float(high - low), edges / spread if spread > 0 else 0.0
 
 
 def judge(brightness: float, contrast: float, sharpness: float, limits: Gate) -> Clarity:

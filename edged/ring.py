@@ -5,7 +5,9 @@ Three slots per camera: one being written, the newest, one leased. Not thread-sa
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -13,6 +15,11 @@ from edged.frame import U8, Frame
 from edged.ports import Shot
 
 SLOTS = 3
+
+
+def _slot(shape: tuple[int, ...]) -> U8:
+    """Memory of its own pages, so that a GPU or a camera driver can be given it as it is."""
+    return np.frombuffer(mmap.mmap(-1, max(1, prod(shape))), np.uint8)[: prod(shape)].reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +79,12 @@ class Ring:
         """
         if self._spare:
             return self._spare.pop()
-        return None if self._shape is None else np.empty(self._shape, np.uint8)
+        return None if self._shape is None else _slot(self._shape)
 
     def remake(self, shape: tuple[int, ...]) -> U8:
         """Make all slots anew for images of this shape; return the first to write into."""
         self._shape = shape
-        self._spare = [np.empty(shape, np.uint8) for _ in range(SLOTS)]
+        self._spare = [_slot(shape) for _ in range(SLOTS)]
         return self._spare.pop()
 
     def put(self, image: U8, shot: Shot) -> None:

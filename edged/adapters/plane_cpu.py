@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import cv2
 import numpy as np
 
+from edged.adapters.stopwatch import Stopwatch
 from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
 from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
-from edged.gate import HIGH, LOW, judge
+from edged.gate import LEVELS, judge, summed
 from edged.letterbox import Letterbox
 from edged.lift.lens import Lens
 from edged.select import FAINT, best
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from edged.adapters.lifter import Lifter
 
 PERSON = "person"
-LEVELS = np.arange(256, dtype=np.float64)  # grey
 
 
 class Session(Protocol):
@@ -35,20 +34,6 @@ class Session(Protocol):
     def card(self) -> Card: ...
     def run(self, tensor: F32) -> list[F32]: ...
     def close(self) -> None: ...
-
-
-class Stopwatch:
-    """Nanoseconds per stage of one frame."""
-
-    def __init__(self) -> None:
-        self.stage_ns: dict[str, int] = {}
-        self._last_ns = time.monotonic_ns()
-
-    def lap(self, stage: str) -> None:
-        """Charge the time since the last lap to `stage`."""
-        now_ns = time.monotonic_ns()
-        self.stage_ns[stage] = self.stage_ns.get(stage, 0) + now_ns - self._last_ns
-        self._last_ns = now_ns
 
 
 class CpuPlane:
@@ -217,10 +202,6 @@ class Normaliser:
 def measure(bgr: U8) -> tuple[float, float, float]:
     """`gate.measure` of the image's grey version, by OpenCV."""
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-    count = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
-    low, high = np.searchsorted(np.cumsum(count) / grey.size, (LOW, HIGH))
-    mean = float(count @ LEVELS) / grey.size
-    spread = float(count @ LEVELS**2) / grey.size - mean**2
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
     laplacian = cv2.Laplacian(grey, cv2.CV_16S)
-    edges = cv2.norm(laplacian, cv2.NORM_L2SQR) / grey.size - cv2.mean(laplacian)[0] ** 2
-    return mean, float(high - low), edges / spread if spread > 0 else 0.0
+    return summed(histogram, int(cv2.sumElems(laplacian)[0]), int(cv2.norm(laplacian, cv2.NORM_L2SQR)))

@@ -12,7 +12,7 @@ from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from engines.card import Axis, Card
 
-_REFUSALS = (
+REFUSALS = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
     ort.capi.onnxruntime_pybind11_state.InvalidGraph,
@@ -31,9 +31,9 @@ class OrtSession:
         self.card = card
         try:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-        except _REFUSALS as refusal:
+        except REFUSALS as refusal:
             raise ModelMissing(
-                f"model {card.name}: ONNX Runtime refuses {path}: {_first_line(refusal)}; "
+                f"model {card.name}: ONNX Runtime refuses {path}: {first_line(refusal)}; "
                 f"check it with `edged models verify {card.name}`"
             ) from refusal
         card.describes(_tensors(self._session.get_inputs()), _tensors(self._session.get_outputs()))
@@ -43,8 +43,8 @@ class OrtSession:
         """The outputs in the card's order; raises `ModelFault` on NaN, infinity, or a failed run."""
         try:
             outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
-        except _REFUSALS as refusal:
-            raise ModelFault(f"model {self.card.name}: run failed: {_first_line(refusal)}; frame given up") from refusal
+        except REFUSALS as refusal:
+            raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
         finite(self.card.name, outputs)
         return outputs
 
@@ -66,5 +66,5 @@ def _tensors(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
     return {node.name: tuple(axis if isinstance(axis, int) else None for axis in node.shape) for node in nodes}
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0]

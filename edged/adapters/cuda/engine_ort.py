@@ -1,0 +1,75 @@
+"""A model on ONNX Runtime's CUDA provider, for GPUs without TensorRT: bound to our tensors, on our stream.
+
+Its work is not captured: ONNX Runtime keeps CUDA graphs of its own. Not run on hardware yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnxruntime as ort
+
+from edged.adapters.cuda.engine import Tensor, Tensors
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.session_ort import REFUSALS, first_line
+from edged.errors import ModelFault, ModelMissing
+from engines.card import Card
+from engines.prepare import Prepared
+
+PROVIDER = "CUDAExecutionProvider"
+
+
+def present() -> bool:
+    """Whether this ONNX Runtime was built with CUDA."""
+    return PROVIDER in ort.get_available_providers()
+
+
+class OrtCudaEngine:
+    """Raises `ModelMissing` when ONNX Runtime does not take the model, or not onto the GPU."""
+
+    captures = False
+
+    def __init__(self, gpu: Gpu, card: Card, model: Prepared, batches: Sequence[int]) -> None:
+        self.card = card
+        self.batches = tuple(batches)
+        options = ort.SessionOptions()
+        options.log_severity_level = 3  # errors only
+        ours = {"device_id": "0", "user_compute_stream": str(gpu.stream.handle)}
+        try:
+            self._session = ort.InferenceSession(model.onnx, options, providers=[(PROVIDER, ours)])
+        except REFUSALS as refusal:
+            raise ModelMissing(f"model {card.name}: ONNX Runtime refuses it: {first_line(refusal)}") from refusal
+        if PROVIDER not in self._session.get_providers():
+            raise ModelMissing(f"model {card.name}: ONNX Runtime has no CUDA here; install onnxruntime-gpu for it")
+        self._how = ort.RunOptions()
+        self._how.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self._tensors = Tensors(gpu, model, self.batches[-1])
+        self._bindings = {batch: self._binding(batch) for batch in self.batches}
+
+    @property
+    def source(self) -> Tensor:
+        return self._tensors.source
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return self._tensors.outputs
+
+    def enqueue(self, batch: int) -> None:
+        try:
+            self._session.run_with_iobinding(self._bindings[batch], self._how)
+        except REFUSALS as refusal:
+            raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
+
+    def close(self) -> None:
+        self._bindings.clear()
+        del self._session
+        self._tensors.free()
+
+    def _binding(self, batch: int) -> Any:
+        binding = self._session.io_binding()
+        for tensor in self._tensors.all:
+            bind = binding.bind_input if tensor is self.source else binding.bind_output
+            shape = (batch, *tensor.shape[1:])
+            bind(tensor.name, "cuda", 0, tensor.dtype.type, shape, tensor.memory.address)
+        return binding

@@ -1,0 +1,105 @@
+"""The GPU as one thread has it: the primary context, one stream, and one way to wait for it.
+
+pycuda knows no CUDA graphs; those go to the driver itself. The thread that makes a `Gpu` is the only one to use it,
+and closes it last: a context that is left on pycuda's stack aborts the process when it ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
+
+from edged.errors import DeviceLost, ModelFault
+
+log = logging.getLogger(__name__)
+
+# Source: cuda.h
+SCHED_BLOCKING_SYNC = 4  # CUctx_flags: a thread that waits sleeps
+NON_BLOCKING = 1  # CUstream_flags: never waits for the default stream
+THREAD_LOCAL = 1  # CUstreamCaptureMode: what other threads do does not end the capture
+
+
+class Gpu:
+    """Raises `DeviceLost` when CUDA does not answer, `ImportError` without pycuda."""
+
+    def __init__(self) -> None:
+        self.cuda: Any = import_module("pycuda.driver")
+        self._driver = ctypes.CDLL("libcuda.so.1")
+        with self.answering():
+            self.cuda.init()
+            self.status("cuDevicePrimaryCtxSetFlags_v2", 0, SCHED_BLOCKING_SYNC)
+            self.device = self.cuda.Device(0)
+            self._context = self.device.retain_primary_context()
+            self._context.push()
+            self.stream = self.cuda.Stream(NON_BLOCKING)
+            flags = self.cuda.event_flags
+            self._done = self.cuda.Event(flags.BLOCKING_SYNC | flags.DISABLE_TIMING)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """CUDA's errors as ours. They last as long as the process does, so the daemon ends and is started again."""
+        try:
+            yield
+        except self.cuda.Error as exc:
+            raise DeviceLost(f"CUDA: {exc}; the daemon ends, to be started again") from exc
+
+    def wait(self) -> None:
+        """Sleep until the stream has done everything; other threads run meanwhile."""
+        self._done.record(self.stream)
+        self._done.synchronize()
+
+    def status(self, function: str, *arguments: Any) -> int:
+        """What a function of the driver itself answers; 0 is success."""
+        return int(getattr(self._driver, function)(*arguments))
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """The same, where anything but success is fatal."""
+        if failed := self.status(function, *arguments):
+            raise DeviceLost(f"CUDA: {function} failed ({failed}); the daemon ends, to be started again")
+
+    def captured(self, enqueue: Callable[[], None]) -> Graph | None:
+        """What `enqueue` puts onto the stream, as a graph, and not done yet; None when CUDA refuses to capture it."""
+        stream, graph, executable = ctypes.c_void_p(self.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
+        if self.status("cuStreamBeginCapture_v2", stream, THREAD_LOCAL):
+            return None
+        refused = False
+        try:
+            enqueue()
+        except (self.cuda.Error, ModelFault) as exc:
+            log.info("CUDA graph: %s", exc)
+            refused = True
+        refused |= bool(self.status("cuStreamEndCapture", stream, ctypes.byref(graph)) or not graph)
+        if not refused:
+            nothing = ctypes.c_ulonglong(0)
+            refused = bool(self.status("cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, nothing))
+        if graph:
+            self.status("cuGraphDestroy", graph)
+        return None if refused else Graph(self, executable)
+
+    def close(self) -> None:
+        """After everything that was made on it; also when the GPU is lost."""
+        with suppress(self.cuda.Error):
+            self.stream.synchronize()
+        del self._done, self.stream
+        self._context.pop()
+        self._context.detach()
+
+
+class Graph:
+    """Work that one call puts onto the stream. Owned: `free` gives it back."""
+
+    def __init__(self, gpu: Gpu, executable: ctypes.c_void_p) -> None:
+        self._gpu = gpu
+        self._executable = executable
+        self._stream = ctypes.c_void_p(gpu.stream.handle)
+
+    def launch(self) -> None:
+        """Raises `DeviceLost`."""
+        self._gpu.call("cuGraphLaunch", self._executable, self._stream)
+
+    def free(self) -> None:
+        self._gpu.status("cuGraphExecDestroy", self._executable)

@@ -1,0 +1,139 @@
+"""Memory that the GPU reads and writes. Buffers are owned and freed; an address that is lent is only a number.
+
+Everything here belongs to the thread that owns the GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import mmap
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.frame import U8
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["mapped", "copied"]
+DEVICEMAP = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
+UNUSED = 1000  # frames after which a slot that is not seen any more is let go
+
+
+class DeviceBuffer:
+    """Memory on the GPU, all zero at first."""
+
+    def __init__(self, gpu: Gpu, size: int) -> None:
+        self._gpu = gpu
+        self.size = max(4, (size + 3) // 4 * 4)
+        self._memory = gpu.cuda.mem_alloc(self.size)
+        self.address = int(self._memory)
+        gpu.cuda.memset_d32_async(self.address, 0, self.size // 4, gpu.stream)
+
+    @staticmethod
+    def holding(gpu: Gpu, values: np.ndarray[Any, Any]) -> DeviceBuffer:
+        """A copy of an array, for good."""
+        made = DeviceBuffer(gpu, values.nbytes)
+        gpu.wait()  # for the zeros
+        gpu.cuda.memcpy_htod(made.address, np.frombuffer(values.tobytes(), np.uint8))
+        return made
+
+    def free(self) -> None:
+        with suppress(self._gpu.cuda.Error):  # of a lost GPU
+            self._memory.free()
+
+
+class MappedArray:
+    """A page-locked array on the host that kernels read and write in place, at `address`."""
+
+    def __init__(self, gpu: Gpu, shape: Sequence[int], dtype: Any) -> None:
+        self._gpu = gpu
+        dtype = np.dtype(dtype)
+        flags = gpu.cuda.host_alloc_flags.DEVICEMAP
+        self._bytes = gpu.cuda.pagelocked_zeros(int(np.prod(shape)) * dtype.itemsize, np.uint8, mem_flags=flags)
+        self.host: np.ndarray[Any, Any] = self._bytes.view(dtype).reshape(tuple(shape))
+        self.address = int(self._bytes.base.get_device_pointer())
+
+    def free(self) -> None:
+        base = self._bytes.base
+        del self.host, self._bytes
+        with suppress(self._gpu.cuda.Error):
+            base.free()
+
+
+class Frames:
+    """Where kernels find a frame: where it lies, if it lies in a slot, else in a copy.
+
+    A slot (`edged.ring`) begins on a page, and is registered when it is first seen. It is held until it is let go,
+    so that no address is in use that has become somebody else's.
+    """
+
+    def __init__(self, gpu: Gpu, *, copy: bool = False) -> None:
+        self._gpu = gpu
+        self._copy = copy
+        self._slots: dict[int, Slot] = {}  # by host address
+        self._frame = 0
+        self._staging: MappedArray | None = None
+        self.mode: Mode = "mapped"  # of the last frame
+
+    def lend(self, image: U8) -> int:
+        """The device address of an image; good until the next call, and no longer than the image is."""
+        self._frame += 1
+        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._slot(image)
+        if slot is None:
+            self.mode = "copied"
+            return self._staged(image)
+        self.mode = "mapped"
+        slot.seen = self._frame
+        return slot.device
+
+    def free(self) -> None:
+        for address in list(self._slots):
+            self._let_go(address)
+        if self._staging is not None:
+            self._staging.free()
+
+    def _staged(self, image: U8) -> int:
+        if self._staging is None or self._staging.host.nbytes < image.nbytes:
+            if self._staging is not None:
+                self._staging.free()
+            self._staging = MappedArray(self._gpu, (image.nbytes,), np.uint8)
+        np.copyto(self._staging.host[: image.nbytes].reshape(image.shape), image)
+        return self._staging.address
+
+    def _slot(self, image: U8) -> Slot | None:
+        """The slot an image lies in, registered; None when CUDA does not take it."""
+        address = image.ctypes.data
+        known = self._slots.get(address)
+        if known is not None and known.memory.nbytes == image.nbytes:
+            return known
+        for other, slot in list(self._slots.items()):
+            if self._frame - slot.seen > UNUSED or other == address:
+                self._let_go(other)
+        device = ctypes.c_uint64()
+        refused = self._gpu.status("cuMemHostRegister_v2", ctypes.c_void_p(address), image.nbytes, DEVICEMAP)
+        if refused:
+            log.warning("CUDA does not map camera memory (%d): every frame is copied once", refused)
+            self._copy = True
+            return None
+        self._gpu.call("cuMemHostGetDevicePointer_v2", ctypes.byref(device), ctypes.c_void_p(address), 0)
+        self._slots[address] = Slot(image, device.value)
+        return self._slots[address]
+
+    def _let_go(self, address: int) -> None:
+        self._gpu.status("cuMemHostUnregister", ctypes.c_void_p(address))  # a lost GPU has forgotten it
+        del self._slots[address]
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Host memory that kernels read in place."""
+
+    memory: U8  # held, so that nobody else gets this address
+    device: int  # its address for kernels
+    seen: int = 0  # frame in which it was last used

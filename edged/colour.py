@@ -1,0 +1,59 @@
+"""What cameras give, and the BGR image that it is: the numpy definition, which is OpenCV's own arithmetic.
+
+A frame in memory is (H, W, 3) bytes of BGR, (H, W) of GRAY, (H, W, 2) of YUYV, or (H·3/2, W) of NV12.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from edged.frame import U8
+
+Format = Literal["bgr", "gray", "yuyv", "nv12"]
+FORMATS: tuple[Format, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the kernels' order
+
+# ITU-R BT.601, limited range, in 1/2^20. Source: OpenCV, modules/imgproc/src/color_yuv.simd.hpp.
+SHIFT = 20
+Y_GAIN, U_TO_B, U_TO_G, V_TO_G, V_TO_R = 1220542, 2116026, -409993, -852492, 1673527
+
+
+def size_of(image: U8, form: Format) -> tuple[int, int]:
+    """Width and height in pixels."""
+    height, width = image.shape[:2]
+    return (width, height * 2 // 3) if form == "nv12" else (width, height)
+
+
+def shape_of(size_wh: tuple[int, int], form: Format) -> tuple[int, ...]:
+    """Of the bytes in memory."""
+    width, height = size_wh
+    return {
+        "bgr": (height, width, 3),
+        "gray": (height, width),
+        "yuyv": (height, width, 2),
+        "nv12": (height * 3 // 2, width),
+    }[form]
+
+
+def to_bgr(image: U8, form: Format) -> U8:
+    """(H, W, 3) BGR. Chroma is taken from the pair or block a pixel lies in, not interpolated."""
+    if form == "bgr":
+        return image
+    if form == "gray":
+        return np.repeat(image[..., None], 3, axis=2)
+    if form == "yuyv":
+        luma, chroma = image[..., 0], image[..., 1]
+        u, v = np.repeat(chroma[:, 0::2], 2, axis=1), np.repeat(chroma[:, 1::2], 2, axis=1)
+        return _from_yuv(luma, u, v)
+    width, height = size_of(image, form)
+    chroma = image[height:].reshape(height // 2, width // 2, 2).repeat(2, axis=0).repeat(2, axis=1)
+    return _from_yuv(image[:height], chroma[..., 0], chroma[..., 1])
+
+
+def _from_yuv(y: U8, u: U8, v: U8) -> U8:
+    light = np.maximum(y.astype(np.int64) - 16, 0) * Y_GAIN + (1 << (SHIFT - 1))
+    blue, red = u.astype(np.int64) - 128, v.astype(np.int64) - 128
+    channels = (light + U_TO_B * blue, light + U_TO_G * blue + V_TO_G * red, light + V_TO_R * red)
+    bgr: U8 = np.clip(np.stack(channels, axis=-1) >> SHIFT, 0, 255).astype(np.uint8)
+    return bgr

@@ -1,0 +1,71 @@
+// Which boxes are worth a pose, in px of the frame, and which pose model's they are. Definition: select.py.
+#pragma once
+#include "decode/nms.cu"
+
+const float SAME = 0.5f, INCUMBENT = 1.5f;  // as in select.py
+
+// Letterbox.to_image, then from the part looked at to the frame.
+__device__ inline Box in_frame(const Look& look, Box box) {
+    box.x0 = (box.x0 - look.fit_x) / look.fit_scale + look.roi_x;
+    box.y0 = (box.y0 - look.fit_y) / look.fit_scale + look.roi_y;
+    box.x1 = (box.x1 - look.fit_x) / look.fit_scale + look.roi_x;
+    box.y1 = (box.y1 - look.fit_y) / look.fit_scale + look.roi_y;
+    return box;
+}
+
+__device__ inline bool is_known(const Look& look, const Box& box) {
+    for (int k = 0; k < look.known_count; k++)
+        if (look.known[k].label == box.label && iou(box, look.known[k]) >= SAME) return true;
+    return false;
+}
+
+__device__ inline float rank_of(const Look& look, const Box& box, bool known) {
+    if (look.pick == SCORE) return box.score;
+    float value;
+    if (look.pick == LARGEST) {
+        value = (box.x1 - box.x0) * (box.y1 - box.y0);
+    } else {
+        const float dx = (box.x0 + box.x1) / 2 - (look.roi_x + look.roi_x + look.roi_w) / 2.0f;
+        const float dy = (box.y0 + box.y1) / 2 - (look.roi_y + look.roi_y + look.roi_h) / 2.0f;
+        value = 1 / (1 + hypotf(dx, dy));
+    }
+    return known ? value * INCUMBENT : value;
+}
+
+// One block. chosen (SUBJECTS) in frame px; rows (MODELS, SUBJECTS): which of them each pose model poses.
+KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* rows) {
+    __shared__ Box box[CANDIDATES];
+    __shared__ bool wanted[CANDIDATES];
+    __shared__ float value[CANDIDATES];
+    __shared__ int count;
+    if (threadIdx.x == 0) count = 0;
+    __syncthreads();
+    const int n = look->detect ? tally->kept : look->known_count;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        box[i] = look->detect ? in_frame(*look, kept[i]) : look->known[i];
+        const bool known = look->detect && is_known(*look, box[i]);
+        wanted[i] = !look->detect || known || box[i].score >= look->sure[box[i].label];
+        value[i] = rank_of(*look, box[i], known);
+        if (wanted[i]) atomicAdd(&count, 1);
+    }
+    __syncthreads();
+    const bool crowded = look->detect && count > look->limit;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        if (!wanted[i]) continue;
+        int place = 0;
+        for (int j = 0; j < n; j++)
+            place += wanted[j] && (crowded ? value[j] > value[i] || (value[j] == value[i] && j < i) : j < i);
+        if (!crowded || place < look->limit) chosen[place] = box[i];
+    }
+    __syncthreads();
+    const int taken = crowded ? look->limit : count;
+    for (int i = threadIdx.x; i < taken; i += blockDim.x) {
+        const int model = look->model_of[chosen[i].label];
+        if (model < 0) continue;
+        int place = 0;
+        for (int j = 0; j < i; j++) place += look->model_of[chosen[j].label] == model;
+        rows[model * SUBJECTS + place] = i;
+        atomicAdd(&tally->rows[model], 1);
+    }
+    if (threadIdx.x == 0) tally->chosen = taken;
+}

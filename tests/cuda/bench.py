@@ -1,0 +1,77 @@
+"""What tests of single kernels need: arrays to the GPU and back, and a frame to be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.kernels import Kernels
+from edged.adapters.cuda.layout import LOOK, NET, TALLY
+from edged.adapters.cuda.memory import DeviceBuffer
+from edged.colour import FORMATS, Format, size_of
+from edged.frame import F32, U8
+from edged.letterbox import Letterbox
+
+KINDS = {"_f16": np.float16, "_f32": np.float32}
+
+
+class Bench:
+    """Arrays on the GPU by the names under which they are read back; all are freed at the end."""
+
+    def __init__(self, gpu: Gpu, kernels: Kernels) -> None:
+        self._gpu, self._kernels = gpu, kernels
+        self._all: list[DeviceBuffer] = []
+        self.tally = self.room(TALLY.itemsize)
+
+    def put(self, array: np.ndarray[Any, Any]) -> int:
+        self._all.append(DeviceBuffer.holding(self._gpu, np.ascontiguousarray(array)))
+        return self._all[-1].address
+
+    def room(self, size: int) -> int:
+        self._all.append(DeviceBuffer(self._gpu, size))
+        return self._all[-1].address
+
+    def run(self, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: int) -> None:
+        self._kernels(name, grid, block, *arguments)
+
+    def get(self, address: int, dtype: Any, shape: tuple[int, ...] = (1,)) -> Any:
+        """A copy, once the stream has done its work."""
+        self._gpu.wait()
+        out = np.zeros(shape, dtype)
+        self._gpu.cuda.memcpy_dtoh(out, address)
+        return out
+
+    def counted(self) -> Any:
+        return self.get(self.tally, TALLY)[0]
+
+    def free(self) -> None:
+        for buffer in self._all:
+            buffer.free()
+
+
+def look_at(address: int, image: U8, form: Format = "bgr") -> Any:
+    """LOOK of a whole frame, with nothing wanted yet."""
+    look = np.zeros(1, LOOK)
+    width, height = size_of(image, form)
+    look[0]["pixels"], look[0]["format"] = address, FORMATS.index(form)
+    look[0]["size"], look[0]["stride"] = (width, height), image.nbytes // image.shape[0]
+    look[0]["roi"] = (0, 0, width, height)
+    look[0]["model_of"] = -1
+    look[0]["limit"], look[0]["detect"] = 64, 1
+    look[0]["fit_scale"] = 1
+    return look
+
+
+def fitted(look: Any, net_wh: tuple[int, int], placement: Any = "top-left") -> Letterbox:
+    """Fit the part looked at into a net, there and in LOOK."""
+    fit = Letterbox.fit(tuple(look[0]["roi"][2:].tolist()), net_wh, placement)
+    look[0]["fit"], look[0]["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
+    return fit
+
+
+def net_of(net_wh: tuple[int, int], mean: F32, std: F32, *, rgb: bool, padding: float = 1.25, split: float = 2) -> Any:
+    net = np.zeros(1, NET)
+    net[0] = (net_wh, 114, rgb, mean, std, padding, split)
+    return net

@@ -1,0 +1,359 @@
+"""Every kernel against the numpy function that defines it, its threads taking turns in a random order."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from math import ceil
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.adapters.cuda import layout
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.kernels import Kernels
+from edged.adapters.cuda.layout import BOX, CANDIDATES, HEADS, MODELS, SUBJECTS
+from edged.colour import Format, shape_of, to_bgr
+from edged.config import Gate
+from edged.crop import Crop, cut
+from edged.decode import detectors
+from edged.decode.heatmap3d import expected
+from edged.decode.nms import nms
+from edged.decode.simcc import simcc
+from edged.frame import F32, U8, XY, Boxes, Focus
+from edged.gate import measure, summed
+from edged.letterbox import letterbox, normalise
+from edged.select import FAINT, best
+from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
+
+MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
+NONE = Gate(enabled=False)
+both_kinds = pytest.mark.parametrize("kind", ["_f16", "_f32"])
+
+
+@pytest.fixture
+def bench(gpu: Gpu, kernels: Kernels) -> Iterator[Bench]:
+    made = Bench(gpu, kernels)
+    yield made
+    made.free()
+
+
+def random(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def memory(size_wh: tuple[int, int], form: Format) -> U8:
+    """A frame as a camera gives it: noise, but soft."""
+    noise = random().integers(0, 256, shape_of(size_wh, form), np.uint8)
+    return np.asarray(cv2.blur(noise, (3, 3)), np.uint8) if min(noise.shape[:2]) > 2 else noise
+
+
+@pytest.mark.parametrize("name", ["Look", "Tally", "Net", "Heads", "Box"])
+def test_host_and_kernels_have_the_same_structs(driver: ctypes.CDLL, name: str) -> None:
+    assert getattr(layout, name.upper()).itemsize == driver.emulated_size(name.encode())
+
+
+@both_kinds
+@pytest.mark.parametrize("form", ["bgr", "gray", "yuyv", "nv12"])
+@pytest.mark.parametrize(
+    ("size_wh", "roi", "placement"),
+    [
+        ((640, 360), None, "top-left"),
+        ((360, 642), (30, 50, 330, 600), "centred"),
+        ((2, 2), None, "centred"),
+        ((38, 26), None, "top-left"),
+        ((1922, 1082), (1, 3, 1920, 1081), "centred"),
+    ],
+    ids=str,
+)
+def test_the_letterbox_is_the_defined_one_within_a_grey_level(
+    bench: Bench, kind: str, form: Format, size_wh: tuple[int, int], roi: tuple[int, ...] | None, placement: str
+) -> None:
+    net_wh, image = (96, 64), memory(size_wh, form)
+    look = look_at(bench.put(image), image, form)
+    x0, y0, x1, y1 = roi or (0, 0, *size_wh)
+    look[0]["roi"] = (x0, y0, x1 - x0, y1 - y0)
+    fit = fitted(look, net_wh, placement)
+    out, grey = bench.room(3 * 96 * 64 * 4), bench.room(96 * 64)
+    net = bench.put(net_of(net_wh, MEAN, STD, rgb=True))
+    bench.run(f"letterbox{kind}", (3, 8), (32, 8), bench.put(look), net, out, grey)
+    canvas = letterbox(to_bgr(image, form)[y0:y1, x0:x1], fit, net_wh, 114)
+    got = bench.get(out, KINDS[kind], (3, 64, 96)).astype(np.float32)
+    pixels = got * STD[:, None, None] + MEAN[:, None, None]
+    wanted = normalise(canvas, "rgb", MEAN, STD) * STD[:, None, None] + MEAN[:, None, None]
+    tolerance = 1.01 if kind == "_f32" else 1.2  # FP16 holds 2.0 to 1/512
+    assert np.abs(pixels - wanted).max() <= tolerance
+    assert np.abs(pixels - wanted).mean() < 0.1
+    inside = np.s_[fit.pad_y : fit.pad_y + fit.resized_wh[1], fit.pad_x : fit.pad_x + fit.resized_wh[0]]
+    seen = bench.get(grey, np.uint8, (64, 96))[inside].astype(int)
+    assert np.abs(seen - cv2.cvtColor(canvas[inside], cv2.COLOR_BGR2GRAY)).max() <= 1
+
+
+@pytest.mark.parametrize("fit", [(0, 0, 96, 54), (3, 5, 40, 59), (0, 0, 96, 1), (7, 0, 1, 64), (0, 0, 2, 4)], ids=str)
+def test_the_gate_s_sums_are_exact(bench: Bench, fit: tuple[int, int, int, int]) -> None:
+    grey = random().integers(0, 256, (64, 96), np.uint8)
+    x, y, w, h = fit
+    look = look_at(0, np.zeros((64, 96, 3), np.uint8))
+    look[0]["fit"] = fit
+    net = bench.put(net_of((96, 64), MEAN, STD, rgb=False))
+    bench.run("gate", (3, 4), (32, 8), bench.put(look), net, bench.put(grey), bench.tally)
+    told, part = bench.counted(), grey[y : y + h : 2, x : x + w]
+    assert told["histogram"].tolist() == np.bincount(part.ravel(), minlength=256).tolist()
+    sums = summed(told["histogram"], int(told["laplacian"]), int(told["laplacian_squared"]))
+    assert sums == pytest.approx(measure(part), rel=1e-9)
+
+
+def heads(bench: Bench, classes: int, size_wh: tuple[int, int], strides: tuple[int, ...]) -> Any:
+    sizes = [(size_wh[0] // stride, size_wh[1] // stride) for stride in strides]
+    made = np.zeros(1, HEADS)
+    made[0]["classes"], made[0]["levels"], made[0]["nms_iou"] = classes, len(strides), 0.5
+    made[0]["anchors"] = sum(w * h for w, h in sizes)
+    made[0]["stride"][: len(strides)] = strides
+    made[0]["width"][: len(strides)], made[0]["height"][: len(strides)] = zip(*sizes, strict=True)
+    made[0]["first"][: len(strides)] = np.cumsum([0, *(w * h for w, h in sizes[:-1])])
+    return made
+
+
+def decoded(bench: Bench, family: str, kind: str, made: Any, limits: F32) -> Boxes:
+    """What a decoder finds, in the order of the definition."""
+    look = look_at(0, np.zeros((8, 8, 3), np.uint8))
+    look[0]["faint"][: len(limits)] = limits
+    anchors = int(made[0]["anchors"])
+    out = bench.room(anchors * BOX.itemsize)
+    bench.run(f"{family}{kind}", (ceil(anchors / 128),), (128,), bench.put(look), bench.put(made), bench.tally, out)
+    found = bench.get(out, BOX, (anchors,))[: bench.counted()["found"]]
+    found = found[np.argsort(found["order"])]
+    return Boxes(xyxy=found["xyxy"], score=found["score"], label=found["label"].astype(np.int64))
+
+
+def same_boxes(got: Boxes, wanted: Boxes) -> None:
+    assert got.label.tolist() == wanted.label.tolist()
+    np.testing.assert_allclose(got.xyxy, wanted.xyxy, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(got.score, wanted.score, rtol=1e-5, atol=1e-6)
+
+
+THRESHOLDS = np.array([0.6, np.inf, 0.5, 0.8], np.float32)
+
+
+def test_rtmdet_heads_are_decoded_as_defined(bench: Bench) -> None:
+    for kind, dtype in KINDS.items():
+        bench.tally = bench.room(layout.TALLY.itemsize)
+        strides, made = (8, 16, 32), heads(bench, 4, (96, 64), (8, 16, 32))
+        scores = [random(s).normal(0, 1, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
+        distances = [random(s + 1).uniform(0, 90, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
+        scores[0][:, 0, 0] = 2  # every class the same: the first
+        made[0]["scores"][:3], made[0]["distances"][:3] = ([bench.put(x) for x in xs] for xs in (scores, distances))
+        got = decoded(bench, "rtmdet", kind, made, detectors.logit(THRESHOLDS))
+        wide = [x.astype(np.float32) for x in (*scores, *distances)]
+        same_boxes(got, detectors.rtmdet(wide, strides, THRESHOLDS))
+        assert len(got) > 20
+
+
+@both_kinds
+def test_yolox_is_decoded_as_defined(bench: Bench, kind: str) -> None:
+    made = heads(bench, 4, (96, 96), (8, 16, 32))
+    raw = random().uniform(0, 1, (int(made[0]["anchors"]), 9)).astype(KINDS[kind])
+    made[0]["scores"][0] = bench.put(raw)
+    got = decoded(bench, "yolox", kind, made, THRESHOLDS * np.float32(0.5))
+    same_boxes(got, detectors.yolox([raw.astype(np.float32)], (8, 16, 32), THRESHOLDS * np.float32(0.5)))
+    assert len(got) > 20
+
+
+@both_kinds
+def test_yolov8_is_decoded_as_defined(bench: Bench, kind: str) -> None:
+    made = heads(bench, 4, (96, 96), (8, 16, 32))
+    raw = random().uniform(0, 1, (8, int(made[0]["anchors"]))).astype(KINDS[kind])
+    made[0]["scores"][0] = bench.put(raw)
+    got = decoded(bench, "yolov8", kind, made, THRESHOLDS)
+    same_boxes(got, detectors.yolov8([raw.astype(np.float32)], (8, 16, 32), THRESHOLDS))
+    assert len(got) > 20
+
+
+@both_kinds
+def test_boxes_decoded_inside_the_engine_are_taken_as_they_are(bench: Bench, kind: str) -> None:
+    made = heads(bench, 4, (96, 96), (8, 16, 32))
+    n = int(made[0]["anchors"])
+    xyxy, scores = random().uniform(0, 90, (n, 4)).astype(KINDS[kind]), random(1).uniform(0, 1, (n, 4)).astype(KINDS[kind])
+    made[0]["distances"][0], made[0]["scores"][0] = bench.put(xyxy), bench.put(scores)
+    got = decoded(bench, "boxes", kind, made, THRESHOLDS)
+    same_boxes(got, detectors.boxes([xyxy.astype(np.float32), scores.astype(np.float32)], (8, 16, 32), THRESHOLDS))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_wild_output_is_counted_wherever_it_is(bench: Bench, bad: float) -> None:
+    made = heads(bench, 4, (96, 96), (8, 16, 32))
+    raw = np.zeros((int(made[0]["anchors"]), 9), np.float32)
+    raw[40, 4] = 1
+    raw[40, 7] = bad
+    made[0]["scores"][0] = bench.put(raw)
+    decoded(bench, "yolox", "_f32", made, THRESHOLDS)
+    assert bench.counted()["detector_faults"] > 0
+
+
+def as_boxes(rows: Any) -> Boxes:
+    return Boxes(xyxy=rows["xyxy"], score=rows["score"], label=rows["label"].astype(np.int64))
+
+
+def crowd(n: int, seed: int = 0, scores: int = 40) -> Any:
+    """Overlapping candidates, many of equal score, in a mixed order."""
+    rows, chance = np.zeros(n, BOX), random(seed)
+    corner, size = chance.uniform(0, 60, (n, 2)), chance.uniform(0, 40, (n, 2))
+    rows["xyxy"] = np.concatenate((corner, corner + size), axis=1)
+    rows["score"] = np.round(chance.uniform(0, 1, n) * scores) / scores
+    rows["label"] = chance.integers(0, 3, n)
+    rows["order"] = chance.permutation(n)
+    return rows
+
+
+def suppressed(bench: Bench, rows: Any) -> Any:
+    n = len(rows)
+    look = np.zeros(1, layout.TALLY)
+    look[0]["found"] = n
+    bench.tally = bench.put(look)
+    candidates = bench.put(rows) if n else bench.room(BOX.itemsize)
+    ordered, kept = bench.room(CANDIDATES * BOX.itemsize), bench.room(CANDIDATES * BOX.itemsize)
+    made = heads(bench, 3, (96, 96), (8,))
+    bench.run("rank", (max(1, ceil(n / 128)),), (128,), bench.tally, candidates, ordered)
+    bench.run("nms", (1,), (CANDIDATES,), bench.put(made), bench.tally, ordered, kept)
+    return bench.get(kept, BOX, (CANDIDATES,))[: bench.counted()["kept"]]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 64, 299, 300, 301, 700])
+def test_suppression_keeps_what_the_definition_keeps_ties_and_all(bench: Bench, n: int) -> None:
+    rows = crowd(n, seed=n)
+    wanted = nms(as_boxes(rows[np.argsort(rows["order"])]), 0.5)
+    got = as_boxes(suppressed(bench, rows))
+    assert got.score.tolist() == wanted.score.tolist()
+    assert got.xyxy.tolist() == wanted.xyxy.tolist()
+    assert got.label.tolist() == wanted.label.tolist()
+
+
+def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
+    tally = np.zeros(1, layout.TALLY)
+    tally[0]["kept"] = len(kept)
+    bench.tally = bench.put(tally)
+    room = np.zeros(CANDIDATES, BOX)
+    room[: len(kept)] = kept
+    out, rows = bench.room(SUBJECTS * BOX.itemsize), bench.room(MODELS * SUBJECTS * 4)
+    bench.run("best", (1,), (CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
+    told = bench.counted()
+    return bench.get(out, BOX, (SUBJECTS,))[: told["chosen"]], told, bench.get(rows, np.int32, (MODELS, SUBJECTS))
+
+
+@pytest.mark.parametrize("pick", ["score", "largest", "central"])
+@pytest.mark.parametrize("limit", [1, 3, 64])
+@pytest.mark.parametrize("n", [0, 1, 40, 300])
+def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: int, n: int) -> None:
+    kept = crowd(n, seed=n + limit)
+    kept = kept[np.argsort(-kept["score"], kind="stable")]
+    known = crowd(5, seed=9)
+    focus = Focus(
+        thresholds=np.array([0.5, 0.7, np.inf], np.float32), limit=limit, gate=NONE, roi=(10, 20, 210, 120), pick=pick
+    )
+    look = look_at(0, np.zeros((120, 210, 3), np.uint8))
+    look[0]["roi"] = (10, 20, 200, 100)
+    fit = fitted(look, (100, 100), "centred")
+    look[0]["limit"], look[0]["pick"] = limit, layout.PICKS.index(pick)
+    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, focus.thresholds * FAINT
+    look[0]["known_count"] = len(known)
+    look[0]["known"][: len(known)] = known
+    look[0]["known"]["xyxy"][: len(known)] = Boxes(
+        xyxy=fit.to_image(known["xyxy"]), score=known["score"], label=known["label"].astype(np.int64)
+    ).shifted(10, 20).xyxy
+    look[0]["model_of"][:3] = (1, 0, 1)
+    boxes = as_boxes(kept)
+    in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
+    expecting = as_boxes(look[0]["known"][: len(known)])
+    wanted = best(in_frame, expecting, focus, (210, 120))
+    got, told, rows = chosen(bench, look, kept)
+    same_boxes(as_boxes(got[: len(wanted)]), wanted.take(np.arange(min(len(wanted), SUBJECTS))))
+    for model, labels in ((0, [1]), (1, [0, 2])):
+        mine = np.flatnonzero(np.isin(got["label"], labels)).tolist()
+        assert told["rows"][model] == len(mine)
+        assert rows[model, : len(mine)].tolist() == mine
+
+
+def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench) -> None:
+    known = crowd(SUBJECTS, seed=3)
+    look = look_at(0, np.zeros((8, 8, 3), np.uint8))
+    look[0]["detect"], look[0]["known_count"], look[0]["known"] = 0, SUBJECTS, known
+    got, _, _ = chosen(bench, look, crowd(10))
+    assert got["xyxy"].tolist() == known["xyxy"].tolist()
+
+
+BOXES = [(20, 10, 90, 100), (-50, -40, 30, 40), (100, 60, 300, 260), (60, 60, 60, 60), (-900, 5, -800, 50)]
+
+
+def posed(bench: Bench, look: Any, boxes: list[tuple[int, ...]]) -> tuple[int, int, int]:
+    rows = np.zeros(len(boxes), BOX)
+    rows["xyxy"] = boxes
+    tally = np.zeros(1, layout.TALLY)
+    tally[0]["rows"][1] = len(boxes)
+    bench.tally = bench.put(tally)
+    return bench.put(look), bench.put(rows), bench.put(np.arange(len(boxes), dtype=np.int32))
+
+
+@both_kinds
+@pytest.mark.parametrize("form", ["bgr", "gray", "yuyv", "nv12"])
+def test_the_crops_are_the_defined_ones_within_two_grey_levels(bench: Bench, kind: str, form: Format) -> None:
+    net_wh, image = (48, 64), memory((164, 122), form)
+    look, rows, mine = posed(bench, look_at(bench.put(image), image, form), BOXES)
+    net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
+    out = bench.room(8 * 3 * 64 * 48 * 4)
+    bench.run(f"crop{kind}", (2, 8, 8), (32, 8), look, net, rows, mine, bench.tally, 1, out)
+    got = bench.get(out, KINDS[kind], (8, 3, 64, 48)).astype(np.float32)
+    bgr = to_bgr(image, form)
+    for box, tensor in zip(BOXES, got, strict=False):
+        wanted = cut(bgr, Crop.around(np.array(box, np.float32), net_wh, 1.25)).transpose(2, 0, 1)
+        difference = np.abs(tensor * STD[:, None, None] + MEAN[:, None, None] - wanted)
+        assert difference.max() <= 2
+        assert difference.mean() < 0.1
+    assert not got[len(BOXES) :].any(), "rows beyond the subjects are left alone"
+
+
+@both_kinds
+def test_keypoints_are_the_defined_ones_ties_and_unseen_ones_too(bench: Bench, kind: str) -> None:
+    net_wh, count = (48, 64), 5
+    chance, dtype = random(4), KINDS[kind]
+    along_x = np.round(chance.normal(0, 1, (len(BOXES), count, 96)) * 4).astype(dtype)  # many ties
+    along_y = np.round(chance.normal(0, 1, (len(BOXES), count, 128)) * 4).astype(dtype)
+    along_x[1, 2] = -1  # nowhere to be found
+    along_y[2, 3] = 0
+    along_x[0, 0, 0] = along_x[0, 0, 95] = 90
+    look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES)
+    out = bench.room(SUBJECTS * count * 3 * 4)
+    net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
+    bench.run(
+        f"simcc{kind}", (count, len(BOXES)), (128,),
+        look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out,
+    )  # fmt: skip
+    wanted = simcc(along_x.astype(np.float32), along_y.astype(np.float32), 2)
+    for box, points in zip(BOXES, wanted, strict=True):
+        points[:, XY] = Crop.around(np.array(box, np.float32), net_wh, 1.25).to_image(points[:, XY])
+    got = bench.get(out, np.float32, (SUBJECTS, count, 3))[: len(BOXES)]
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-3)
+    assert not bench.counted()["pose_faults"].any()
+
+
+def test_a_nan_among_the_bins_beats_every_number_and_is_counted(bench: Bench) -> None:
+    along_x, along_y = np.ones((1, 1, 96), np.float32), np.ones((1, 1, 128), np.float32)
+    along_x[0, 0, 40] = np.nan
+    look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES[:1])
+    out, net = bench.room(SUBJECTS * 12), bench.put(net_of((48, 64), MEAN, STD, rgb=False))
+    bench.run("simcc_f32", (1, 1), (128,), look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out)
+    assert np.isnan(bench.get(out, np.float32, (3,))[2])
+    assert bench.counted()["pose_faults"][1] == 1
+
+
+@both_kinds
+@pytest.mark.parametrize("size", [(8, 8, 8), (3, 5, 7), (16, 16, 12)], ids=str)
+def test_places_in_a_volume_are_the_defined_ones(bench: Bench, kind: str, size: tuple[int, int, int]) -> None:
+    depth, height, width = size
+    volume = (random().normal(0, 4, (2, 3 * depth, height, width))).astype(KINDS[kind])
+    volume[1, 0] = 60000 if kind == "_f16" else 3e38  # the softmax must not overflow
+    out = bench.room(2 * 3 * 3 * 4)
+    bench.run(f"expected{kind}", (3, 2), (256,), bench.put(np.array(size, np.int32)), bench.put(volume), out)
+    got = bench.get(out, np.float32, (2, 3, 3))
+    np.testing.assert_allclose(got, expected(volume.astype(np.float32), 3), rtol=1e-4, atol=1e-4)
