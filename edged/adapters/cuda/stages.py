@@ -146,13 +146,13 @@ class PoseStage:
         (width, height), desk, source = self.card.input.size_wh, self._desk, self._engine.source
         self._kernels(
             f"crop{source.kind}", (*_tiles(width, height), batch), TILE,
-            desk.look, self._net, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
+            desk.look, self._net.address, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
             source.memory.address,
         )  # fmt: skip
         self._engine.enqueue(batch)
         self._kernels(
             f"simcc{self._along_x.kind}", (self._count, batch), (ROW,),
-            desk.look, self._net, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
+            desk.look, self._net.address, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
             self._along_x.memory.address, self._along_y.memory.address, self._keypoints.address,
         )  # fmt: skip
 

@@ -1,0 +1,73 @@
+"""The data path as its definitions have it, in numpy from end to end: what a plane is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from edged.adapters.plane_cpu import Session
+from edged.crop import Crop, cut
+from edged.decode.detectors import FAMILIES
+from edged.decode.nms import nms
+from edged.decode.simcc import simcc
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
+from edged.gate import judge, measure
+from edged.letterbox import Letterbox, letterbox, normalise
+from edged.select import FAINT, best
+from engines.card import Input
+
+
+class DefinedPlane:
+    def __init__(self, detector: Session, poses: Mapping[str, Session]) -> None:
+        self._detector, self._poses = detector, poses
+        assert detector.card.detect is not None
+        self._detect = detector.card.detect
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._detect.classes
+
+    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+        card, bgr = self._detector.card, frame.image
+        height, width = bgr.shape[:2]
+        x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
+        spec = card.input
+        fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, "centred" if spec.fit == "centred" else "top-left")
+        canvas = letterbox(bgr[y0:y1, x0:x1], fit, spec.size_wh, spec.pad)
+        w, h = fit.resized_wh
+        grey = cv2.cvtColor(canvas[fit.pad_y : fit.pad_y + h : 2, fit.pad_x : fit.pad_x + w], cv2.COLOR_BGR2GRAY)
+        clarity = judge(*measure(np.asarray(grey, np.uint8)), focus.gate)
+        if clarity.degraded:
+            return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=())
+        boxes = known
+        if detect:
+            outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
+            found = FAMILIES[card.family](outputs, self._detect.strides, focus.thresholds * FAINT)
+            found = nms(found, self._detect.nms_iou)
+            in_frame = Boxes(xyxy=fit.to_image(found.xyxy), score=found.score, label=found.label).shifted(x0, y0)
+            boxes = best(in_frame, known, focus, (width, height))
+        points = tuple(
+            self._points(bgr, box, self.classes[label]) for box, label in zip(boxes.xyxy, boxes.label, strict=True)
+        )
+        return Sight(clarity=clarity, boxes=boxes, keypoints=points)
+
+    def _points(self, bgr: U8, box: F32, label: str) -> F32 | None:
+        session = self._poses.get(label)
+        if session is None:
+            return None
+        pose = session.card.pose
+        assert pose is not None
+        crop = Crop.around(box, session.card.input.size_wh, pose.padding)
+        along_x, along_y = session.run(_tensor(cut(bgr, crop), session.card.input)[None])
+        (points,) = simcc(along_x, along_y, pose.split)
+        points[:, XY] = crop.to_image(points[:, XY])
+        return points
+
+    def close(self) -> None:
+        """Its sessions are others'."""
+
+
+def _tensor(bgr: U8, spec: Input) -> F32:
+    return normalise(bgr, spec.colour, np.array(spec.mean, np.float32), np.array(spec.std, np.float32))

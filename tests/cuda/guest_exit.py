@@ -1,0 +1,54 @@
+"""A process with a CUDA plane, ended in the way its argument says: `edged`'s own order of closing, and no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from tests.cuda.emulation import load
+
+driver = load(Path(sys.argv[1]))
+
+from edged.adapters.cuda.gpu import Gpu  # noqa: E402  (after the driver)
+from edged.adapters.cuda.memory import DeviceBuffer, Frames, MappedArray  # noqa: E402
+from edged.errors import DeviceLost  # noqa: E402
+from edged.ring import Ring  # noqa: E402
+
+END = sys.argv[2]
+
+
+def work(gpu: Gpu, stop: threading.Event) -> None:
+    while not stop.is_set():
+        gpu.wait()
+        if END == "exception":
+            raise ValueError("as any bug would")
+        if END == "lost":
+            driver.emulated_loss(1)
+        if END == "sigterm":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> int:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    gpu = Gpu()
+    frames, buffer, mapped = Frames(gpu), DeviceBuffer(gpu, 100), MappedArray(gpu, (4,), "f4")
+    frames.lend(Ring("a").remake((64, 64, 3)))
+    try:
+        with gpu.answering():
+            work(gpu, stop)
+    except DeviceLost as lost:
+        print(lost)
+        return 4
+    finally:
+        frames.free()
+        buffer.free()
+        mapped.free()
+        gpu.close()
+    return 0
+
+
+sys.exit(main())

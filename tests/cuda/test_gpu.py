@@ -1,0 +1,79 @@
+"""The GPU's context: how a process with one ends, and whose thread it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.memory import DeviceBuffer, MappedArray
+from tests.cuda.emulation import ROOT
+
+
+@pytest.mark.parametrize(("end", "code"), [("sigterm", 0), ("exception", 1), ("lost", 4)])
+def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: int) -> None:
+    guest = [sys.executable, "-W", "error", "-m", "tests.cuda.guest_exit", str(library), end]
+    done = subprocess.run(guest, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert "not empty" not in done.stderr, "pycuda aborts when a context is left on its stack"
+    assert ("as any bug would" in done.stderr) == (end == "exception")
+    assert ("the daemon ends, to be started again" in done.stdout) == (end == "lost")
+
+
+def test_what_is_put_into_mapped_memory_is_there_for_the_gpu_and_back(gpu: Gpu) -> None:
+    mapped, buffer = MappedArray(gpu, (3, 2), np.float32), DeviceBuffer(gpu, 24)
+    mapped.host[:] = [[1, 2], [3, 4], [5, 6]]
+    gpu.cuda.memcpy_htod_async(buffer.address, mapped.host, gpu.stream)
+    out = np.zeros((3, 2), np.float32)
+    gpu.wait()
+    gpu.cuda.memcpy_dtoh(out, buffer.address)
+    assert out.tolist() == mapped.host.tolist()
+    mapped.free()
+    buffer.free()
+
+
+def test_other_threads_run_while_the_gpu_is_waited_for(gpu: Gpu) -> None:
+    turns, over = [], threading.Event()
+
+    def other() -> None:
+        while not over.wait(0.0005):
+            turns.append(1)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    for _ in range(100):
+        gpu.wait()
+    over.set()
+    thread.join()
+    assert turns
+
+
+def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> None:
+    buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
+    assert gpu.captured(lambda: gpu.stream.synchronize()) is None
+    gpu.cuda.memset_d32_async(buffer.address, 7, 1, gpu.stream)
+    gpu.wait()
+    gpu.cuda.memcpy_dtoh(out, buffer.address)
+    assert out[0] == 7
+    buffer.free()
+
+
+def test_a_graph_does_its_work_at_every_launch_and_not_when_it_is_captured(gpu: Gpu) -> None:
+    buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
+    graph = gpu.captured(lambda: gpu.cuda.memset_d32_async(buffer.address, 9, 1, gpu.stream))
+    assert graph is not None
+    for value, launches in ((0, False), (9, True), (0, False), (9, True)):
+        if launches:
+            graph.launch()
+        else:
+            gpu.cuda.memset_d32_async(buffer.address, 0, 1, gpu.stream)
+        gpu.wait()
+        gpu.cuda.memcpy_dtoh(out, buffer.address)
+        assert out[0] == value
+    graph.free()
+    buffer.free()

@@ -1,0 +1,274 @@
+"""The whole CUDA plane against the data path as it is defined, and against the CPU plane: the same models and frames."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.session_ort import OrtSession
+from edged.config import Gate
+from edged.errors import DeviceLost, ModelFault
+from edged.frame import U8, XY, Boxes, Focus, Frame, Sight
+from edged.ring import Ring
+from engines.catalogue import load
+from engines.foundry import POSE_BATCHES
+from engines.prepare import Precision, prepare
+from tests.cuda.conftest import ANY
+from tests.cuda.defined import DefinedPlane
+from tests.cuda.stand_in import StandIn
+
+ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "engines/starter"
+DETECTOR = ("det-person-horse", "det_person_horse.onnx")
+POSES = {"person": ("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"), "horse": ("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx")}
+FRAMES = (20, 150, 205, 240)  # of the clip: a horse alone and with a person, by day and by infrared
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[U8]:
+    capture = cv2.VideoCapture(str(ROOT / "tools/demo/stall.mp4"))
+    images = []
+    for number in FRAMES:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+        good, image = capture.read()
+        assert good
+        images.append(np.asarray(image, np.uint8))
+    return images
+
+
+def session(card: str, file: str) -> OrtSession:
+    return OrtSession(load()[card], STARTER / file, threads=2)
+
+
+@pytest.fixture(scope="module")
+def defined() -> DefinedPlane:
+    return DefinedPlane(session(*DETECTOR), {label: session(*pose) for label, pose in POSES.items()})
+
+
+@pytest.fixture(scope="module")
+def cpu() -> CpuPlane:
+    return CpuPlane(session(*DETECTOR), {label: session(*pose) for label, pose in POSES.items()})
+
+
+Make = Callable[..., CudaPlane]
+
+
+@pytest.fixture
+def make(driver: ctypes.CDLL) -> Iterator[Make]:
+    """Planes on the emulated GPU, closed at the end, which must leave nothing behind."""
+    before, planes = driver.emulated(b"alive"), []
+
+    def made(precision: Precision = "fp32", *, captures: bool = True, **options: bool) -> CudaPlane:
+        gpu = Gpu()
+
+        def engine(name: str, file: str) -> StandIn:
+            card, posing = load()[name], "pose" in name
+            batch: Any = (1, 4, 8) if posing else 1
+            model = prepare(card, (STARTER / file).read_bytes(), batch=batch, precision=precision, io=precision)
+            return StandIn(gpu, card, model, POSE_BATCHES if posing else (1,), captures=captures)
+
+        planes.append(CudaPlane(gpu, engine(*DETECTOR), {k: engine(*v) for k, v in POSES.items()}, ANY, **options))
+        return planes[-1]
+
+    yield made
+    for plane in reversed(planes):
+        plane.close()
+    assert driver.emulated(b"alive") == before
+    assert driver.emulated(b"registered") == 0
+
+
+def focus(least: float = 0.25, limit: int = 16, **more: Any) -> Focus:
+    return Focus(thresholds=np.full(2, least, np.float32), limit=limit, gate=more.pop("gate", Gate()), **more)
+
+
+def frame(image: U8, camera: str = "a", seq: int = 0) -> Frame:
+    return Frame(camera=camera, seq=seq, captured_ns=0, image=image)
+
+
+def same(got: Sight, wanted: Sight, *, px: float = 0.05, of: float = 0.99) -> None:
+    """The same subjects, and so many of their keypoints within `px`."""
+    assert got.boxes.label.tolist() == wanted.boxes.label.tolist()
+    np.testing.assert_allclose(got.boxes.xyxy, wanted.boxes.xyxy, atol=px)
+    np.testing.assert_allclose(got.boxes.score, wanted.boxes.score, atol=0.01)
+    np.testing.assert_allclose(
+        (got.clarity.brightness, got.clarity.contrast), (wanted.clarity.brightness, wanted.clarity.contrast), atol=1
+    )
+    apart = [
+        np.linalg.norm(a[:, XY] - b[:, XY], axis=1)
+        for a, b in zip(got.keypoints, wanted.keypoints, strict=True)
+        if a is not None and b is not None
+    ]
+    if apart:
+        every = np.concatenate(apart)
+        assert np.mean(every[np.isfinite(every)] <= px) >= of
+
+
+@pytest.mark.parametrize("roi", [None, (40, 20, 600, 350)], ids=str)
+def test_the_plane_sees_what_is_defined(make: Make, defined: DefinedPlane, clip: list[U8], roi: Any) -> None:
+    plane, look, seen = make(), focus(roi=roi), 0
+    for _ in range(3):  # put onto the stream, captured, replayed
+        for image in clip:
+            got = plane.see(frame(image), look, Boxes.none(), detect=True)
+            wanted = defined.see(frame(image), look, Boxes.none(), detect=True)
+            same(got, wanted)
+            seen += len(got.boxes)
+    assert seen >= 3 * len(clip)
+
+
+def test_it_sees_what_the_cpu_plane_sees_up_to_ties(make: Make, cpu: CpuPlane, clip: list[U8]) -> None:
+    """OpenCV's pixels are a grey level away from the defined ones, which turns SimCC peaks of nearly equal height."""
+    plane = make()
+    for image in clip:
+        got, wanted = (p.see(frame(image), focus(), Boxes.none(), detect=True) for p in (plane, cpu))
+        same(got, wanted, px=1, of=0.9)
+
+
+def test_in_half_precision_it_sees_nearly_the_same(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
+    plane = make("fp16")
+    for image in clip:
+        got, wanted = (p.see(frame(image), focus(), Boxes.none(), detect=True) for p in (plane, defined))
+        same(got, wanted, px=3, of=0.9)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 9, 23, 70])
+def test_any_number_of_known_boxes_is_posed_each_with_its_own_points(
+    make: Make, defined: DefinedPlane, clip: list[U8], count: int
+) -> None:
+    chance = np.random.default_rng(count)
+    corner = chance.uniform(0, 400, (count, 2))
+    xyxy = np.concatenate((corner, corner + chance.uniform(40, 200, (count, 2))), axis=1).astype(np.float32)
+    label = chance.integers(0, 2, count)
+    known = Boxes(xyxy=xyxy, score=np.full(count, np.nan, np.float32), label=label)
+    got, wanted = (p.see(frame(clip[1]), focus(), known, detect=False) for p in (make(), defined))
+    same(got, wanted)
+    assert len(got.boxes) == count
+
+
+def test_more_subjects_than_were_reckoned_with_are_posed_all_the_same(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
+    """Every anchor that is not quite empty is a subject here."""
+    look = focus(0.06, limit=40)
+    got, wanted = (p.see(frame(clip[2]), look, Boxes.none(), detect=True) for p in (make(), defined))
+    assert len(wanted.boxes) > 8
+    same(got, wanted)
+
+
+def test_a_known_subject_keeps_its_faint_box(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
+    plane = make()
+    known = defined.see(frame(clip[1]), focus(), Boxes.none(), detect=True).boxes
+    strict = focus(float(known.score.max()) * 1.2)
+    for expected in (Boxes.none(), known):
+        got, wanted = (p.see(frame(clip[1]), strict, expected, detect=True) for p in (plane, defined))
+        same(got, wanted)
+        assert (len(got.boxes) > 0) == (len(expected) > 0)
+
+
+def test_a_degraded_frame_has_no_subjects_and_its_figures_are_the_cpu_plane_s(make: Make, defined: DefinedPlane) -> None:
+    dark = np.full((360, 640, 3), 2, np.uint8)
+    dark[100:120, 200:300] = 4
+    got, wanted = (p.see(frame(dark), focus(), Boxes.none(), detect=True) for p in (make(), defined))
+    assert got.clarity.degraded == wanted.clarity.degraded != ()
+    assert len(got.boxes) == 0
+    assert got.keypoints == ()
+
+
+def test_cameras_of_different_sizes_take_turns(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
+    plane, wide, small = make(), focus(), focus(0.3)
+    for _ in range(3):
+        for name, look, image in (("a", wide, clip[0]), ("b", small, cv2.resize(clip[2], (320, 180)))):
+            image = np.asarray(image, np.uint8)
+            got, wanted = (p.see(frame(image, name), look, Boxes.none(), detect=True) for p in (plane, defined))
+            same(got, wanted)
+
+
+def in_slot(image: U8) -> U8:
+    slot = Ring("a").remake(image.shape)
+    slot[:] = image
+    return slot
+
+
+def test_a_frame_in_a_slot_is_read_in_place_and_any_other_copied(make: Make, clip: list[U8]) -> None:
+    plane = make()
+    seen = plane.see(frame(in_slot(clip[1])), focus(), Boxes.none(), detect=True)
+    assert plane.frames == "mapped"
+    away = plane.see(frame(clip[1][:, :]), focus(), Boxes.none(), detect=True)
+    assert plane.frames == "copied"
+    assert away.boxes.xyxy.tolist() == seen.boxes.xyxy.tolist()
+
+
+def test_slots_that_are_not_used_any_more_are_let_go(make: Make, driver: ctypes.CDLL, monkeypatch: Any) -> None:
+    monkeypatch.setattr("edged.adapters.cuda.memory.UNUSED", 3)
+    plane = make()
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    for _ in range(12):
+        plane.see(frame(in_slot(grey)), focus(), Boxes.none(), detect=True)
+    assert 1 <= driver.emulated(b"registered") <= 6
+
+
+def test_steady_state_allocates_nothing_and_every_frame_is_one_graph_and_one_wait(
+    make: Make, driver: ctypes.CDLL, clip: list[U8]
+) -> None:
+    plane, slots = make(), [in_slot(image) for image in clip[:2]]
+    for seq in range(12):
+        plane.see(frame(slots[seq % 2], seq=seq), focus(), Boxes.none(), detect=True)
+    look = focus()
+    before = {what: driver.emulated(what) for what in (b"allocations", b"launches", b"replays", b"waits")}
+    for seq in range(20):
+        plane.see(frame(slots[seq % 2], seq=seq), look, Boxes.none(), detect=True)
+    after = {what: driver.emulated(what) - count for what, count in before.items()}
+    assert after == {b"allocations": 0, b"launches": 0, b"replays": 20, b"waits": 20}
+    assert plane.captured
+
+
+@pytest.mark.parametrize("why", ["refused", "engine", "asked"])
+def test_without_graphs_everything_is_the_same_only_launched_one_by_one(
+    make: Make, driver: ctypes.CDLL, defined: DefinedPlane, clip: list[U8], why: str
+) -> None:
+    driver.emulated_refusal(why == "refused")
+    try:
+        plane = make(captures=why != "engine", graphs=why != "asked")
+        replays = driver.emulated(b"replays")
+        for _ in range(3):
+            got, wanted = (p.see(frame(clip[1]), focus(), Boxes.none(), detect=True) for p in (plane, defined))
+            same(got, wanted)
+        assert driver.emulated(b"replays") == replays
+        assert not plane.captured
+    finally:
+        driver.emulated_refusal(0)
+
+
+@pytest.mark.parametrize("which", ["detector", "pose"])
+def test_a_wild_output_gives_the_frame_up_and_the_next_one_is_whole(make: Make, clip: list[U8], which: str) -> None:
+    plane = make()
+    stage = plane._detector if which == "detector" else plane._poses[1]
+    engine: Any = stage._engine
+    whole = plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    engine.poison = np.nan
+    with pytest.raises(ModelFault, match="NaN or infinite values; frame given up"):
+        plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    engine.poison = None
+    assert len(plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True).boxes) == len(whole.boxes)
+
+
+def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(make: Make, driver: ctypes.CDLL, clip: list[U8]) -> None:
+    plane = make()
+    plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    driver.emulated_loss(1)
+    try:
+        with pytest.raises(DeviceLost, match="the daemon ends, to be started again"):
+            plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    finally:
+        driver.emulated_loss(0)
+
+
+def test_slots_begin_on_pages() -> None:
+    assert Ring("a").remake((7, 5, 3)).ctypes.data % mmap.PAGESIZE == 0
