@@ -13,14 +13,21 @@ SOURCE ?=
 CONFIG ?=
 FOR    ?=
 
-.PHONY: run test system lint homeassistant check clean
+.PHONY: run test system cuda kernels lint homeassistant check clean
 
 run: $(STAMP)
 	$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
 	    $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q --ignore tests/system
+	$(BIN)/python -m pytest -q --ignore tests/system --ignore tests/cuda
+
+# The CUDA plane: on the GPU that is here, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
+cuda: $(STAMP)-cuda kernels
+	$(BIN)/python -m pytest -q tests/cuda
+
+kernels: $(STAMP)
+	$(BIN)/python deploy/kernels.py
 
 # Real broker, TensorRT builder, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
 system: $(STAMP)-system
@@ -39,7 +46,7 @@ homeassistant: $(STAMP)
 	$(VENV)-ha/bin/python -m pip install --quiet --disable-pip-version-check homeassistant==2025.4.4 paho-mqtt==2.1.0
 	$(BIN)/python -m tools.homeassistant | $(VENV)-ha/bin/python tools/homeassistant/check.py
 
-check: lint test system
+check: lint test system cuda
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +56,10 @@ $(STAMP): pyproject.toml
 # Of these only the Python API is read, to see that what we call is there; their libraries are not needed.
 TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.6 \
     tensorrt-cu12-bindings==10.16.1.11 tensorrt-cu13-bindings==11.4.0.106
+
+$(STAMP)-cuda: $(STAMP)
+	sh tests/cuda/pycuda.sh $(BIN)/python
+	touch $@
 
 $(STAMP)-system: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tensorrt-rtx]'

@@ -14,11 +14,10 @@ from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
 from edged.adapters.draw import annotate
-from edged.adapters.foundry import runner, smithy_of
+from edged.adapters.foundry import Forged, smithy_of
 from edged.adapters.mqtt_link import tls_context
 from edged.adapters.notify import Notify
 from edged.adapters.picture_out import jpeg
-from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import Engines, engines_of
 from edged.adapters.prometheus import Metrics
 from edged.adapters.v4l2_device import usb_port
@@ -103,7 +102,7 @@ class Daemon:
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()
         self._control = self._new_control()
-        self._forged: dict[str, tuple[Job, EnginePlan]] = {}  # engines that may be used, by model
+        self._forged: dict[str, Forged] = {}  # engines that may be used, by model
         self._smithy = smithy_of(settings, self._take_up)
         self._metrics: Metrics | None = None
 
@@ -198,7 +197,7 @@ class Daemon:
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.models:
-            engines = engines_of(new.models, new.compute, tensorrt=self._engine)
+            engines = engines_of(new.models, new.compute, forged=self._forged_of)
         if not plan.everything:
             self._change(plan, new, fresh, engines)
         elif plan.models:  # they can be loaded: that was to be known
@@ -224,24 +223,21 @@ class Daemon:
 
     def _take_up(self, job: Job, plan: EnginePlan) -> None:
         """An engine may be used from now on; on the smithy's thread."""
-        self._forged[job.card.name] = job, plan
+        self._forged[job.card.name] = Forged(job, plan)
         self._errands.ask(self._rearm, ADOPT_S)
 
     def _rearm(self) -> None:
         """Between two frames, run every model by the best there is of it."""
         before, self.engines = (
             self.engines,
-            engines_of(self.settings.models, self.settings.compute, spare=True, tensorrt=self._engine),
+            engines_of(self.settings.models, self.settings.compute, spare=True, forged=self._forged_of),
         )
         self._pipelines.update(self._new_pipelines(self.cameras))
         before.plane.close()
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
 
-    def _engine(self, card: Card) -> Session | None:
-        if card.name not in self._forged:
-            return None
-        job, plan = self._forged[card.name]
-        return runner(plan.read(), job.model, job.card, job.options)
+    def _forged_of(self, card: Card) -> Forged | None:
+        return self._forged.get(card.name)
 
     def _tell_change(self, plan: Plan) -> None:
         self.scenes.adopt(self._classes, self.settings.publish.daily_s, self._stalls, self._aisles)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import cards_in_use
 from edged.adapters.runner_ort import OnnxRunner
@@ -57,12 +59,32 @@ def smithy_of(settings: Config, ready: Callable[[Job, Plan], None]) -> Smithy | 
     return Smithy(foundry, files, ready, levels=levels, workspace_mb=options.workspace_mb)
 
 
+class Forged:
+    """An engine in the store that has been proved, as the daemon takes it up."""
+
+    def __init__(self, job: Job, plan: Plan) -> None:
+        self._job, self._plan = job, plan
+
+    def session(self) -> Session:
+        return runner(self._plan.read(), self._job.model, self._job.card, self._job.options)
+
+    def engine(self, gpu: Gpu) -> Engine:
+        from edged.adapters.cuda.engine_trt import TrtEngine  # noqa: PLC0415  (needs TensorRT)
+
+        card, model = self._job.card, self._job.model
+        return TrtEngine(gpu, as_prepared(card, model), self._plan.read(), model, self._job.options.profiles)
+
+
 def runner(plan: bytes, model: Prepared, card: Card, options: Options) -> Session:
     """The engine on the GPU, of the thread that calls. Raises `PlanRefused`."""
     from edged.adapters.session_trt import TrtSession  # noqa: PLC0415  (needs pycuda only where there is a GPU)
 
-    own = card.model_copy(update={"family": model.family})
-    return TrtSession(own, plan, model, options.profiles)
+    return TrtSession(as_prepared(card, model), plan, model, options.profiles)
+
+
+def as_prepared(card: Card, model: Prepared) -> Card:
+    """The card with the decoder that the prepared model's outputs want."""
+    return card.model_copy(update={"family": model.family})
 
 
 def foundry_of(store: Path, flavour: Flavour, memory_mb: int | None = None, quota_mb: int | None = None) -> Foundry:

@@ -13,12 +13,14 @@ import numpy as np
 from edged.adapters.plane_cpu import Cutter, Session
 from edged.crop import Crop
 from edged.decode.heatmap3d import expected
-from edged.frame import F32, U8, Pose3d
+from edged.frame import F32, U8, Boxes, Focus, Pose3d
 from edged.lift.lens import Lens
 from edged.lift.space import InBins, pose3d, window
 from engines.card import Card
 from engines.errors import CardError
 from engines.schema import SCHEMAS
+
+PERSON = "person"
 
 
 class Rooted(NamedTuple):
@@ -76,6 +78,17 @@ class Lifter:
     def sessions(self) -> tuple[Session, ...]:
         """To be closed, in this order."""
         return (*([self._root.session] if self._root else []), self._volume.session)
+
+    def people(
+        self, image: U8, boxes: Boxes, classes: tuple[str, ...], focus: Focus, lap: Callable[[str], None]
+    ) -> tuple[Pose3d | None, ...]:
+        """One per box, None for what is no person; nothing at all where nobody asked."""
+        if not focus.space:
+            return ()
+        people = [classes[label] == PERSON for label in boxes.label.tolist()]
+        lens = focus.lens or Lens.guessed((image.shape[1], image.shape[0]))
+        found = iter(self.lift(image, boxes.xyxy[people], lens, lap))
+        return tuple(next(found) if person else None for person in people)
 
     def lift(self, image: U8, xyxy: F32, lens: Lens, lap: Callable[[str], None]) -> list[Pose3d | None]:
         """For each of the (N, 4) boxes; None where nothing of it lies on the image, or it makes no sense in space."""

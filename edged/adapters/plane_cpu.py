@@ -13,18 +13,15 @@ from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
 from edged.gate import LEVELS, judge, summed
 from edged.letterbox import Letterbox
-from edged.lift.lens import Lens
 from edged.select import FAINT, best
 from engines.card import Card, Input
 from engines.errors import CardError
 
 if TYPE_CHECKING:
     from edged.adapters.lifter import Lifter
-
-PERSON = "person"
 
 
 class Session(Protocol):
@@ -66,7 +63,7 @@ class CpuPlane:
             boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
         keypoints = self._pose(frame.image, boxes, watch.lap)
-        poses3d = self._lift(frame.image, boxes, focus, watch.lap)
+        poses3d = self._lifter.people(frame.image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
         return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
@@ -77,14 +74,6 @@ class CpuPlane:
                 for row, points in zip(rows, estimator.estimate(image, boxes.xyxy[rows], lap), strict=True):
                     keypoints[row] = points
         return tuple(keypoints)
-
-    def _lift(self, image: U8, boxes: Boxes, focus: Focus, lap: Callable[[str], None]) -> tuple[Pose3d | None, ...]:
-        if self._lifter is None or not focus.space:
-            return ()
-        people = [self.classes[label] == PERSON for label in boxes.label.tolist()]
-        lens = focus.lens or Lens.guessed((image.shape[1], image.shape[0]))
-        found = iter(self._lifter.lift(image, boxes.xyxy[people], lens, lap))
-        return tuple(next(found) if person else None for person in people)
 
     def close(self) -> None:
         for session in self._sessions:

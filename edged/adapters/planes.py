@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from functools import partial
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from edged import config
+from edged.adapters.cuda import engine_ort
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.opening import MakeEngine, missing, opened
+from edged.adapters.cuda.plane import CudaPlane
 from edged.adapters.lifter import Lifter, RootNet, VolumeNet
 from edged.adapters.plane_blind import BlindPlane
 from edged.adapters.plane_cpu import CpuPlane, Session
@@ -46,6 +52,13 @@ class Engines:
         return {pose.schema_name: pose.score for pose in self.poses.values()}
 
     @property
+    def on(self) -> dict[str, Any]:
+        """Where frames become keypoints, and how they get there, for `info` and `health`."""
+        if not isinstance(self.plane, CudaPlane):
+            return {"plane": "cpu"}
+        return {"plane": "cuda", "frames": self.plane.frames, "graphs": self.plane.captured}
+
+    @property
     def serving(self) -> Literal["poses", "boxes", "cameras"]:
         """What is left, in the order in which it is given up."""
         if isinstance(self.plane, BlindPlane):
@@ -53,64 +66,128 @@ class Engines:
         return "poses" if self.poses else "boxes"
 
 
+class Forged(Protocol):
+    """A TensorRT engine that may be used. Both raise `PlanRefused`, and belong to the thread that asks."""
+
+    def session(self) -> Session:
+        """It alone, host arrays in and out."""
+
+    def engine(self, gpu: Gpu) -> Engine:
+        """It as a part of the CUDA plane."""
+
+
+Forge = Callable[[Card], Forged | None]
+
+
 def engines_of(
-    models: config.Models,
-    compute: config.Compute,
-    *,
-    spare: bool = False,
-    tensorrt: Callable[[Card], Session | None] = lambda card: None,
+    models: config.Models, compute: config.Compute, *, spare: bool = False, forged: Forge = lambda card: None
 ) -> Engines:
-    """Load the detector and the pose models, each from `tensorrt` where it gives one, else on ONNX Runtime.
+    """Load the models in use, each as the engine that `forged` gives, else on ONNX Runtime.
 
-    With `spare` a model that cannot be had is done without, and said to be: no poses of a class, or no detector at
-    all. Raises `ConfigError`; without `spare` also `EngineError` and `ModelMissing`.
+    Once all but the 3D ones can run on the GPU, frames stay there from the camera to the keypoints. With `spare` a
+    model that cannot be had is done without, and said to be: no poses of a class, or no detector at all.
+    Raises `ConfigError`; without `spare` also `EngineError` and `ModelMissing`.
     """
-    if compute.plane == "cuda":
-        raise ConfigError("compute.plane = 'cuda': not in this version; want auto or cpu")
-    used = cards_in_use(models)
-    store = Store(models.store, models.mirror)
-    served: dict[str, Served] = {}
-    reasons: dict[str, str] = {}
+    lack = missing() if compute.plane != "cpu" else "not wanted"
+    if compute.plane == "cuda" and lack:
+        raise ConfigError(f"compute.plane = 'cuda': {lack}; or write auto")
+    loading = _Loading(cards_in_use(models), Store(models.store, models.mirror), compute.threads, forged, spare=spare)
+    engines = (None if lack else loading.on_gpu()) or loading.on_host()
+    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in engines.served.items()))
+    return engines
 
-    def engine(card: Card) -> Session | None:
+
+class _Loading:
+    """What becomes of each model."""
+
+    def __init__(self, used: InUse, store: Store, threads: int, forged: Forge, *, spare: bool) -> None:
+        self._used, self._store, self._threads, self._forged, self._spare = used, store, threads, forged, spare
+        self._served: dict[str, Served] = {}
+        self._reasons: dict[str, str] = {}
+
+    def on_gpu(self) -> Engines | None:
+        """On the CUDA plane; None while a model has no engine, or where one cannot be part of it."""
+        poses = {label: card for label, card in self._used.poses.items() if self._there(card)}
+        makers = {card.name: self._maker(card) for card in (self._used.detector, *poses.values())}
+        if not all(makers.values()):
+            return None
+        lift = self._lifter()
         try:
-            return tensorrt(card)
+            plane = opened(
+                cast(MakeEngine, makers[self._used.detector.name]),
+                {label: cast(MakeEngine, makers[card.name]) for label, card in poses.items()},
+                lift,
+            )
+        except (EngineError, ModelMissing) as refusal:
+            log.error("the CUDA plane: %s; frames go over the host instead", refusal)
+            for session in lift.sessions if lift else ():
+                session.close()
+            return None
+        for card in (self._used.detector, *poses.values()):
+            self._served[card.name] = "tensorrt" if self._forged(card) else "onnxruntime"
+        return self._engines(plane, {label: cast(Pose, card.pose) for label, card in poses.items()}, lift)
+
+    def on_host(self) -> Engines:
+        eye = self._session(self._used.detector)
+        poses = {label: made for label, card in self._used.poses.items() if (made := self._session(card)) is not None}
+        lift = self._lifter()
+        plane = CpuPlane(eye, poses, lift) if eye is not None else BlindPlane(self._detect.classes)
+        return self._engines(plane, {label: cast(Pose, made.card.pose) for label, made in poses.items()}, lift)
+
+    def _engines(self, plane: Plane, poses: dict[str, Pose], lift: Lifter | None) -> Engines:
+        return Engines(
+            plane=plane,
+            detect=self._detect,
+            poses=poses,
+            lifts=lift is not None,
+            served=self._served,
+            reasons=self._reasons,
+        )
+
+    @property
+    def _detect(self) -> Detect:
+        return cast(Detect, self._used.detector.detect)
+
+    def _there(self, card: Card) -> bool:
+        """Whether the model can be had at all. Its absence is told by `_session`."""
+        try:
+            self._store.path(card)
+        except EngineError:
+            return self._session(card) is not None
+        return True
+
+    def _maker(self, card: Card) -> MakeEngine | None:
+        if made := self._forged(card):
+            return made.engine
+        if not engine_ort.present():
+            return None
+        return partial(engine_ort.made, card, self._store.path(card))
+
+    def _session(self, card: Card) -> Session | None:
+        try:
+            made = self._engine_alone(card) or OrtSession(card, self._store.path(card), self._threads)
+        except (EngineError, ModelMissing) as absent:
+            if not self._spare:
+                raise
+            log.error("%s; going on without it", absent)
+            self._served[card.name], self._reasons[card.name] = "nothing", str(absent)
+            return None
+        self._served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
+        return made
+
+    def _engine_alone(self, card: Card) -> Session | None:
+        try:
+            return made.session() if (made := self._forged(card)) else None
         except PlanRefused as refusal:
             log.error("%s; it runs on ONNX Runtime instead", refusal)
             return None
 
-    def session(card: Card) -> Session | None:
-        try:
-            made = engine(card) or OrtSession(card, store.path(card), compute.threads)
-        except (EngineError, ModelMissing) as missing:
-            if not spare:
-                raise
-            log.error("%s; going on without it", missing)
-            served[card.name], reasons[card.name] = "nothing", str(missing)
-            return None
-        served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
-        return made
-
-    def lifter() -> Lifter | None:
-        volume = session(used.lift) if used.lift else None
+    def _lifter(self) -> Lifter | None:
+        volume = self._session(self._used.lift) if self._used.lift else None
         if volume is None:
             return None
-        root = session(used.root) if used.root else None
+        root = self._session(self._used.root) if self._used.root else None
         return Lifter(VolumeNet(volume), RootNet(root) if root else None)
-
-    eye = session(used.detector)
-    found = {label: made for label, card in used.poses.items() if (made := session(card)) is not None}
-    lift = lifter()
-    detect = cast(Detect, used.detector.detect)
-    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in served.items()))
-    return Engines(
-        plane=CpuPlane(eye, found, lift) if eye is not None else BlindPlane(detect.classes),
-        detect=detect,
-        poses={label: cast(Pose, made.card.pose) for label, made in found.items()},
-        lifts=lift is not None,
-        served=served,
-        reasons=reasons,
-    )
 
 
 class InUse(NamedTuple):

@@ -39,7 +39,7 @@ def about(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
 def serving(models: config.Models, engines: Engines, works: Mapping[str, Work]) -> dict[str, Any]:
     """Which models are in use, what runs them, and where engines in the making stand."""
     return {
-        "plane": "cpu",
+        **engines.on,
         "detector": models.detector,
         "pose": dict(models.pose),
         "lift": models.lift,

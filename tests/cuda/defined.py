@@ -61,7 +61,7 @@ class DefinedPlane:
         assert pose is not None
         crop = Crop.around(box, session.card.input.size_wh, pose.padding)
         along_x, along_y = session.run(_tensor(cut(bgr, crop), session.card.input)[None])
-        (points,) = simcc(along_x, along_y, pose.split)
+        points: F32 = simcc(along_x, along_y, pose.split)[0]
         points[:, XY] = crop.to_image(points[:, XY])
         return points
 

@@ -32,7 +32,8 @@ def build(folder: Path) -> Path:
 def load(library: Path) -> ctypes.CDLL:
     """Everybody who asks for libcuda.so.1 in this process gets this one."""
     driver = ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-    driver.emulated.restype = ctypes.c_long
+    if hasattr(driver, "emulated"):
+        driver.emulated.restype = ctypes.c_long
     return driver
 
 

@@ -41,7 +41,7 @@ def main() -> int:
         with gpu.answering():
             work(gpu, stop)
     except DeviceLost as lost:
-        print(lost)
+        sys.stdout.write(str(lost))
         return 4
     finally:
         frames.free()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -60,5 +61,5 @@ class StandIn:
 
 def view(tensor: Tensor, batch: int) -> np.ndarray[Any, Any]:
     shape = (batch, *tensor.shape[1:])
-    raw = (ctypes.c_char * (int(np.prod(shape)) * tensor.dtype.itemsize)).from_address(tensor.memory.address)
-    return np.frombuffer(raw, tensor.dtype).reshape(shape)
+    raw = (ctypes.c_uint8 * (prod(shape) * tensor.dtype.itemsize)).from_address(tensor.memory.address)
+    return np.ctypeslib.as_array(raw).view(tensor.dtype).reshape(shape)

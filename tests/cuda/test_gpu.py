@@ -55,7 +55,7 @@ def test_other_threads_run_while_the_gpu_is_waited_for(gpu: Gpu) -> None:
 
 def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> None:
     buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
-    assert gpu.captured(lambda: gpu.stream.synchronize()) is None
+    assert gpu.captured(gpu.stream.synchronize) is None
     gpu.cuda.memset_d32_async(buffer.address, 7, 1, gpu.stream)
     gpu.wait()
     gpu.cuda.memcpy_dtoh(out, buffer.address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -27,6 +27,7 @@ from edged.gate import measure, summed
 from edged.letterbox import letterbox, normalise
 from edged.select import FAINT, best
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
+from tests.cuda.conftest import Count
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
 NONE = Gate(enabled=False)
@@ -51,14 +52,14 @@ def memory(size_wh: tuple[int, int], form: Format) -> U8:
 
 
 @pytest.mark.parametrize("name", ["Look", "Tally", "Net", "Heads", "Box"])
-def test_host_and_kernels_have_the_same_structs(driver: ctypes.CDLL, name: str) -> None:
+def test_host_and_kernels_have_the_same_structs(driver: ctypes.CDLL, count: Count, name: str) -> None:
     assert getattr(layout, name.upper()).itemsize == driver.emulated_size(name.encode())
 
 
 @both_kinds
 @pytest.mark.parametrize("form", ["bgr", "gray", "yuyv", "nv12"])
 @pytest.mark.parametrize(
-    ("size_wh", "roi", "placement"),
+    "where",
     [
         ((640, 360), None, "top-left"),
         ((360, 642), (30, 50, 330, 600), "centred"),
@@ -69,8 +70,9 @@ def test_host_and_kernels_have_the_same_structs(driver: ctypes.CDLL, name: str) 
     ids=str,
 )
 def test_the_letterbox_is_the_defined_one_within_a_grey_level(
-    bench: Bench, kind: str, form: Format, size_wh: tuple[int, int], roi: tuple[int, ...] | None, placement: str
+    bench: Bench, kind: str, form: Format, where: Any
 ) -> None:
+    size_wh, roi, placement = where
     net_wh, image = (96, 64), memory(size_wh, form)
     look = look_at(bench.put(image), image, form)
     x0, y0, x1, y1 = roi or (0, 0, *size_wh)
@@ -175,7 +177,10 @@ def test_yolov8_is_decoded_as_defined(bench: Bench, kind: str) -> None:
 def test_boxes_decoded_inside_the_engine_are_taken_as_they_are(bench: Bench, kind: str) -> None:
     made = heads(bench, 4, (96, 96), (8, 16, 32))
     n = int(made[0]["anchors"])
-    xyxy, scores = random().uniform(0, 90, (n, 4)).astype(KINDS[kind]), random(1).uniform(0, 1, (n, 4)).astype(KINDS[kind])
+    xyxy, scores = (
+        random().uniform(0, 90, (n, 4)).astype(KINDS[kind]),
+        random(1).uniform(0, 1, (n, 4)).astype(KINDS[kind]),
+    )
     made[0]["distances"][0], made[0]["scores"][0] = bench.put(xyxy), bench.put(scores)
     got = decoded(bench, "boxes", kind, made, THRESHOLDS)
     same_boxes(got, detectors.boxes([xyxy.astype(np.float32), scores.astype(np.float32)], (8, 16, 32), THRESHOLDS))
@@ -259,9 +264,11 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: i
     look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, focus.thresholds * FAINT
     look[0]["known_count"] = len(known)
     look[0]["known"][: len(known)] = known
-    look[0]["known"]["xyxy"][: len(known)] = Boxes(
-        xyxy=fit.to_image(known["xyxy"]), score=known["score"], label=known["label"].astype(np.int64)
-    ).shifted(10, 20).xyxy
+    look[0]["known"]["xyxy"][: len(known)] = (
+        Boxes(xyxy=fit.to_image(known["xyxy"]), score=known["score"], label=known["label"].astype(np.int64))
+        .shifted(10, 20)
+        .xyxy
+    )
     look[0]["model_of"][:3] = (1, 0, 1)
     boxes = as_boxes(kept)
     in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
@@ -286,7 +293,7 @@ def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench
 BOXES = [(20, 10, 90, 100), (-50, -40, 30, 40), (100, 60, 300, 260), (60, 60, 60, 60), (-900, 5, -800, 50)]
 
 
-def posed(bench: Bench, look: Any, boxes: list[tuple[int, ...]]) -> tuple[int, int, int]:
+def posed(bench: Bench, look: Any, boxes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
     rows = np.zeros(len(boxes), BOX)
     rows["xyxy"] = boxes
     tally = np.zeros(1, layout.TALLY)
@@ -342,7 +349,9 @@ def test_a_nan_among_the_bins_beats_every_number_and_is_counted(bench: Bench) ->
     along_x[0, 0, 40] = np.nan
     look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES[:1])
     out, net = bench.room(SUBJECTS * 12), bench.put(net_of((48, 64), MEAN, STD, rgb=False))
-    bench.run("simcc_f32", (1, 1), (128,), look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out)
+    bench.run(
+        "simcc_f32", (1, 1), (128,), look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out
+    )
     assert np.isnan(bench.get(out, np.float32, (3,))[2])
     assert bench.counted()["pose_faults"][1] == 1
 

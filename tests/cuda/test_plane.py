@@ -1,4 +1,4 @@
-"""The whole CUDA plane against the data path as it is defined, and against the CPU plane: the same models and frames."""
+"""The whole CUDA plane against the data path as it is defined, and against the CPU plane; same models, same frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.engine_ort import OrtCudaEngine
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.plane import CudaPlane
 from edged.adapters.plane_cpu import CpuPlane
@@ -23,14 +25,17 @@ from edged.ring import Ring
 from engines.catalogue import load
 from engines.foundry import POSE_BATCHES
 from engines.prepare import Precision, prepare
-from tests.cuda.conftest import ANY
+from tests.cuda.conftest import EMULATED, IMAGE, Count
 from tests.cuda.defined import DefinedPlane
 from tests.cuda.stand_in import StandIn
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "engines/starter"
 DETECTOR = ("det-person-horse", "det_person_horse.onnx")
-POSES = {"person": ("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"), "horse": ("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx")}
+POSES = {
+    "person": ("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"),
+    "horse": ("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx"),
+}
 FRAMES = (20, 150, 205, 240)  # of the clip: a horse alone and with a person, by day and by infrared
 
 
@@ -66,25 +71,31 @@ Make = Callable[..., CudaPlane]
 @pytest.fixture
 def make(driver: ctypes.CDLL) -> Iterator[Make]:
     """Planes on the emulated GPU, closed at the end, which must leave nothing behind."""
-    before, planes = driver.emulated(b"alive"), []
+    before, planes = driver.emulated(b"alive") if EMULATED else 0, []
 
-    def made(precision: Precision = "fp32", *, captures: bool = True, **options: bool) -> CudaPlane:
+    def made(precision: Precision = "fp32", *, captures: bool = True, graphs: bool = True) -> CudaPlane:
         gpu = Gpu()
 
-        def engine(name: str, file: str) -> StandIn:
+        def engine(name: str, file: str) -> Engine:
             card, posing = load()[name], "pose" in name
             batch: Any = (1, 4, 8) if posing else 1
             model = prepare(card, (STARTER / file).read_bytes(), batch=batch, precision=precision, io=precision)
-            return StandIn(gpu, card, model, POSE_BATCHES if posing else (1,), captures=captures)
+            batches = POSE_BATCHES if posing else (1,)
+            if EMULATED:
+                return StandIn(gpu, card, model, batches, captures=captures)
+            return OrtCudaEngine(gpu, card.model_copy(update={"family": model.family}), model, batches)
 
-        planes.append(CudaPlane(gpu, engine(*DETECTOR), {k: engine(*v) for k, v in POSES.items()}, ANY, **options))
+        planes.append(
+            CudaPlane(gpu, engine(*DETECTOR), {k: engine(*v) for k, v in POSES.items()}, IMAGE, graphs=graphs)
+        )
         return planes[-1]
 
     yield made
     for plane in reversed(planes):
         plane.close()
-    assert driver.emulated(b"alive") == before
-    assert driver.emulated(b"registered") == 0
+    if EMULATED:
+        assert driver.emulated(b"alive") == before
+        assert driver.emulated(b"registered") == 0
 
 
 def focus(least: float = 0.25, limit: int = 16, **more: Any) -> Focus:
@@ -154,7 +165,9 @@ def test_any_number_of_known_boxes_is_posed_each_with_its_own_points(
     assert len(got.boxes) == count
 
 
-def test_more_subjects_than_were_reckoned_with_are_posed_all_the_same(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
+def test_more_subjects_than_were_reckoned_with_are_posed_all_the_same(
+    make: Make, defined: DefinedPlane, clip: list[U8]
+) -> None:
     """Every anchor that is not quite empty is a subject here."""
     look = focus(0.06, limit=40)
     got, wanted = (p.see(frame(clip[2]), look, Boxes.none(), detect=True) for p in (make(), defined))
@@ -172,7 +185,9 @@ def test_a_known_subject_keeps_its_faint_box(make: Make, defined: DefinedPlane, 
         assert (len(got.boxes) > 0) == (len(expected) > 0)
 
 
-def test_a_degraded_frame_has_no_subjects_and_its_figures_are_the_cpu_plane_s(make: Make, defined: DefinedPlane) -> None:
+def test_a_degraded_frame_has_no_subjects_and_its_figures_are_the_cpu_plane_s(
+    make: Make, defined: DefinedPlane
+) -> None:
     dark = np.full((360, 640, 3), 2, np.uint8)
     dark[100:120, 200:300] = 4
     got, wanted = (p.see(frame(dark), focus(), Boxes.none(), detect=True) for p in (make(), defined))
@@ -183,9 +198,9 @@ def test_a_degraded_frame_has_no_subjects_and_its_figures_are_the_cpu_plane_s(ma
 
 def test_cameras_of_different_sizes_take_turns(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
     plane, wide, small = make(), focus(), focus(0.3)
+    halved = np.asarray(cv2.resize(clip[2], (320, 180)), np.uint8)
     for _ in range(3):
-        for name, look, image in (("a", wide, clip[0]), ("b", small, cv2.resize(clip[2], (320, 180)))):
-            image = np.asarray(image, np.uint8)
+        for name, look, image in (("a", wide, clip[0]), ("b", small, halved)):
             got, wanted = (p.see(frame(image, name), look, Boxes.none(), detect=True) for p in (plane, defined))
             same(got, wanted)
 
@@ -199,48 +214,48 @@ def in_slot(image: U8) -> U8:
 def test_a_frame_in_a_slot_is_read_in_place_and_any_other_copied(make: Make, clip: list[U8]) -> None:
     plane = make()
     seen = plane.see(frame(in_slot(clip[1])), focus(), Boxes.none(), detect=True)
-    assert plane.frames == "mapped"
+    modes = [plane.frames]
     away = plane.see(frame(clip[1][:, :]), focus(), Boxes.none(), detect=True)
-    assert plane.frames == "copied"
+    assert [*modes, plane.frames] == ["mapped", "copied"]
     assert away.boxes.xyxy.tolist() == seen.boxes.xyxy.tolist()
 
 
-def test_slots_that_are_not_used_any_more_are_let_go(make: Make, driver: ctypes.CDLL, monkeypatch: Any) -> None:
+def test_slots_that_are_not_used_any_more_are_let_go(make: Make, count: Count, monkeypatch: Any) -> None:
     monkeypatch.setattr("edged.adapters.cuda.memory.UNUSED", 3)
     plane = make()
     grey = np.full((64, 64, 3), 90, np.uint8)
     for _ in range(12):
         plane.see(frame(in_slot(grey)), focus(), Boxes.none(), detect=True)
-    assert 1 <= driver.emulated(b"registered") <= 6
+    assert 1 <= count("registered") <= 6
 
 
 def test_steady_state_allocates_nothing_and_every_frame_is_one_graph_and_one_wait(
-    make: Make, driver: ctypes.CDLL, clip: list[U8]
+    make: Make, count: Count, clip: list[U8]
 ) -> None:
     plane, slots = make(), [in_slot(image) for image in clip[:2]]
     for seq in range(12):
         plane.see(frame(slots[seq % 2], seq=seq), focus(), Boxes.none(), detect=True)
     look = focus()
-    before = {what: driver.emulated(what) for what in (b"allocations", b"launches", b"replays", b"waits")}
+    before = {what: count(what) for what in ("allocations", "launches", "replays", "waits")}
     for seq in range(20):
         plane.see(frame(slots[seq % 2], seq=seq), look, Boxes.none(), detect=True)
-    after = {what: driver.emulated(what) - count for what, count in before.items()}
-    assert after == {b"allocations": 0, b"launches": 0, b"replays": 20, b"waits": 20}
+    after = {what: count(what) - earlier for what, earlier in before.items()}
+    assert after == {"allocations": 0, "launches": 0, "replays": 20, "waits": 20}
     assert plane.captured
 
 
 @pytest.mark.parametrize("why", ["refused", "engine", "asked"])
 def test_without_graphs_everything_is_the_same_only_launched_one_by_one(
-    make: Make, driver: ctypes.CDLL, defined: DefinedPlane, clip: list[U8], why: str
+    make: Make, driver: ctypes.CDLL, count: Count, defined: DefinedPlane, clip: list[U8], why: str
 ) -> None:
     driver.emulated_refusal(why == "refused")
     try:
         plane = make(captures=why != "engine", graphs=why != "asked")
-        replays = driver.emulated(b"replays")
+        replays = count("replays")
         for _ in range(3):
             got, wanted = (p.see(frame(clip[1]), focus(), Boxes.none(), detect=True) for p in (plane, defined))
             same(got, wanted)
-        assert driver.emulated(b"replays") == replays
+        assert count("replays") == replays
         assert not plane.captured
     finally:
         driver.emulated_refusal(0)
@@ -259,15 +274,19 @@ def test_a_wild_output_gives_the_frame_up_and_the_next_one_is_whole(make: Make, 
     assert len(plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True).boxes) == len(whole.boxes)
 
 
-def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(make: Make, driver: ctypes.CDLL, clip: list[U8]) -> None:
+def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(
+    make: Make, driver: ctypes.CDLL, count: Count, clip: list[U8]
+) -> None:
     plane = make()
     plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    waits = count("waits")
     driver.emulated_loss(1)
     try:
         with pytest.raises(DeviceLost, match="the daemon ends, to be started again"):
             plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
     finally:
         driver.emulated_loss(0)
+    assert count("waits") <= waits + 1
 
 
 def test_slots_begin_on_pages() -> None:

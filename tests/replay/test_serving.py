@@ -14,7 +14,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
-from edged import daemon as daemon_module
+from edged.adapters import foundry
 from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.planes import engines_of
 from edged.adapters.session_ort import OrtSession
@@ -116,7 +116,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine(load(None)["det-person-horse"])
-    monkeypatch.setattr(daemon_module, "runner", lambda *_: made)
+    monkeypatch.setattr(foundry, "runner", lambda *_: made)
     return made
 
 
@@ -150,10 +150,14 @@ def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_t
 
 
 def test_an_engine_that_tensorrt_refuses_leaves_the_model_on_onnx_runtime(tmp_path: Path) -> None:
-    def refused(card: Card) -> None:
-        raise PlanRefused(f"engine of {card.name}: of another version")
+    class Refused:
+        def session(self) -> Any:
+            raise PlanRefused("engine: of another version")
 
-    served = engines_of(Models(store=tmp_path), Compute(), tensorrt=refused).served
+        def engine(self, gpu: Any) -> Any:
+            raise PlanRefused("engine: of another version")
+
+    served = engines_of(Models(store=tmp_path), Compute(), forged=lambda card: Refused()).served
     assert set(served.values()) == {"onnxruntime"}
 
 

@@ -6,6 +6,7 @@ Its work is not captured: ONNX Runtime keeps CUDA graphs of its own. Not run on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -15,7 +16,8 @@ from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.session_ort import REFUSALS, first_line
 from edged.errors import ModelFault, ModelMissing
 from engines.card import Card
-from engines.prepare import Prepared
+from engines.foundry import POSE_BATCHES
+from engines.prepare import Batch, Prepared, prepare
 
 PROVIDER = "CUDAExecutionProvider"
 
@@ -23,6 +25,14 @@ PROVIDER = "CUDAExecutionProvider"
 def present() -> bool:
     """Whether this ONNX Runtime was built with CUDA."""
     return PROVIDER in ort.get_available_providers()
+
+
+def made(card: Card, file: Path, gpu: Gpu) -> OrtCudaEngine:
+    """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`."""
+    batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
+    model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
+    own = card.model_copy(update={"family": model.family})
+    return OrtCudaEngine(gpu, own, model, (1,) if card.pose is None else POSE_BATCHES)
 
 
 class OrtCudaEngine:

@@ -6,6 +6,7 @@ and closes it last: a context that is left on pycuda's stack aborts the process 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class Gpu:
             self.stream = self.cuda.Stream(NON_BLOCKING)
             flags = self.cuda.event_flags
             self._done = self.cuda.Event(flags.BLOCKING_SYNC | flags.DISABLE_TIMING)
+        atexit.register(self.close)  # for who could not: pycuda would abort the process
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -81,7 +83,10 @@ class Gpu:
         return None if refused else Graph(self, executable)
 
     def close(self) -> None:
-        """After everything that was made on it; also when the GPU is lost."""
+        """After everything that was made on it; also when the GPU is lost. Once is enough."""
+        atexit.unregister(self.close)
+        if not hasattr(self, "stream"):
+            return
         with suppress(self.cuda.Error):
             self.stream.synchronize()
         del self._done, self.stream

@@ -1,4 +1,4 @@
-"""The compiled kernels, and how each is called. `make kernels` makes them of edged/kernels.cu; no compiler is needed here."""
+"""The compiled kernels, and how each is called. `make kernels` compiles edged/kernels.cu; no compiler is needed."""
 
 from __future__ import annotations
 

@@ -50,9 +50,7 @@ TALLY = _struct(
     ("laplacian_squared", np.int64),
 )
 SEEN = _struct(("tally", TALLY), ("chosen", BOX, SUBJECTS))  # what comes back of a frame, beside keypoints
-NET = _struct(
-    ("size", I, 2), ("pad", I), ("rgb", I), ("mean", F, 3), ("std", F, 3), ("padding", F), ("split", F)
-)
+NET = _struct(("size", I, 2), ("pad", I), ("rgb", I), ("mean", F, 3), ("std", F, 3), ("padding", F), ("split", F))
 HEADS = _struct(
     ("classes", I),
     ("levels", I),

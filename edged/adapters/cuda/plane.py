@@ -18,6 +18,7 @@ from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.layout import MODELS, PICKS, SUBJECTS
 from edged.adapters.cuda.memory import Frames, Mode
 from edged.adapters.cuda.stages import Desk, DetectorStage, PoseStage
+from edged.adapters.lifter import Lifter
 from edged.adapters.stopwatch import Stopwatch
 from edged.errors import ModelFault
 from edged.frame import F32, Boxes, Clarity, Focus, Frame, Sight
@@ -37,15 +38,25 @@ class CudaPlane:
     """Detector and pose models on the GPU. The plane owns the GPU and the engines, and closes them.
 
     Without `graphs` every kernel is put onto the stream anew for every frame; with `copy` frames are copied to the
-    GPU's side even where they could be read in place. Both are for measuring.
+    GPU's side even where they could be read in place. Both are for measuring. `lifter` still reads the
+    frame on the host.
     """
 
     def __init__(
-        self, gpu: Gpu, detector: Engine, poses: Mapping[str, Engine], image: bytes, *, graphs: bool = True, copy: bool = False
+        self,
+        gpu: Gpu,
+        detector: Engine,
+        poses: Mapping[str, Engine],
+        image: bytes,
+        *,
+        lifter: Lifter | None = None,
+        graphs: bool = True,
+        copy: bool = False,
     ) -> None:
         if len(poses) > MODELS:
             raise CardError(f"models.pose has {len(poses)} models; the CUDA plane takes {MODELS}")
         self._gpu = gpu
+        self._lifter = lifter
         self._kernels = Kernels(gpu, image)
         self._frames = Frames(gpu, copy=copy)
         self._desk = Desk(gpu, self._kernels)
@@ -99,16 +110,20 @@ class CudaPlane:
             forecast.update(self._told_rows)
         self._check()
         boxes = self._boxes() if detect else known
-        sight = Sight(clarity=clarity, boxes=boxes, keypoints=self._keypoints(boxes), stage_ns=watch.stage_ns)
+        keypoints = self._keypoints(boxes)
         watch.lap("collect")
-        return sight
+        poses3d = self._lifter.people(frame.image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
+        return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
 
     def close(self) -> None:
+        for session in self._lifter.sessions if self._lifter else ():
+            session.close()
         for graph in self._graphs.values():
             if graph is not None:
                 graph.free()
-        for stage in (*self._poses, self._detector):
-            stage.free()
+        for pose in self._poses:
+            pose.free()
+        self._detector.free()
         self._desk.free()
         self._frames.free()
         self._kernels.free()
@@ -136,7 +151,10 @@ class CudaPlane:
         asked["fit"], asked["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
         asked["limit"], asked["pick"] = focus.limit, PICKS.index(focus.pick)
         count = len(focus.thresholds)
-        asked["faint"][:count], asked["sure"][:count] = self._detector.limits(focus.thresholds * FAINT), focus.thresholds
+        asked["faint"][:count], asked["sure"][:count] = (
+            self._detector.limits(focus.thresholds * FAINT),
+            focus.thresholds,
+        )
         self._asked = focus, shape
 
     def _rows_of(self, known: Boxes) -> list[int]:
@@ -208,9 +226,7 @@ class CudaPlane:
 
     def _boxes(self) -> Boxes:
         chosen = self._desk.told["chosen"][: int(self._desk.told["tally"]["chosen"])]
-        return Boxes(
-            xyxy=chosen["xyxy"].copy(), score=chosen["score"].copy(), label=chosen["label"].astype(np.int64)
-        )
+        return Boxes(xyxy=chosen["xyxy"].copy(), score=chosen["score"].copy(), label=chosen["label"].astype(np.int64))
 
     def _keypoints(self, boxes: Boxes) -> tuple[F32 | None, ...]:
         """Copies, in the order of the boxes; each model's rows are in that order too."""
@@ -248,5 +264,6 @@ def _joined(sights: list[Sight]) -> Sight:
             label=np.concatenate([sight.boxes.label for sight in sights]),
         ),
         keypoints=tuple(points for sight in sights for points in sight.keypoints),
+        poses3d=tuple(pose for sight in sights for pose in sight.poses3d),
         stage_ns={stage: sum(s.stage_ns.get(stage, 0) for s in sights) for stage in sights[0].stage_ns},
     )

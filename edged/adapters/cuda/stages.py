@@ -28,7 +28,7 @@ FAMILIES = {"rtmdet", "yolox", "yolov8", "boxes"}
 
 
 class Desk:
-    """What the frame in work is looked at for, and how far it is: the mapped halves for the host, the others for kernels."""
+    """What the frame in work is looked at for, and how far it is: mapped for the host, a copy for kernels."""
 
     def __init__(self, gpu: Gpu, kernels: Kernels) -> None:
         self._gpu = gpu
@@ -70,7 +70,9 @@ class DetectorStage:
         if card.detect is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
         if card.family not in FAMILIES:
-            raise CardError(f"model {card.name}: the CUDA plane does not decode {card.family!r}; want {sorted(FAMILIES)}")
+            raise CardError(
+                f"model {card.name}: the CUDA plane does not decode {card.family!r}; want {sorted(FAMILIES)}"
+            )
         if len(card.detect.classes) > CLASSES:
             raise CardError(f"model {card.name}: {len(card.detect.classes)} classes; the CUDA plane takes {CLASSES}")
         self.detect: Detect = card.detect
@@ -99,7 +101,13 @@ class DetectorStage:
         width, height = self.card.input.size_wh
         source, desk = self._engine.source, self._desk
         self._kernels(
-            f"letterbox{source.kind}", _tiles(width, height), TILE, desk.look, self._net, source.memory.address, self._grey
+            f"letterbox{source.kind}",
+            _tiles(width, height),
+            TILE,
+            desk.look,
+            self._net,
+            source.memory.address,
+            self._grey,
         )
         self._kernels("gate", _tiles(width, ceil(height / 2)), TILE, desk.look, self._net, self._grey, desk.tally)
 
@@ -132,6 +140,7 @@ class PoseStage:
         self._kernels, self._engine, self._desk, self._place = kernels, engine, desk, place
         self._along_x, self._along_y = engine.outputs
         self._count = self._along_x.shape[1]
+        self._rows = desk.rows + place * SUBJECTS * WORD
         self._net = DeviceBuffer.holding(gpu, _net(card, card.pose.padding, card.pose.split))
         self._keypoints = MappedArray(gpu, (SUBJECTS, self._count, 3), np.float32)
         self.keypoints: F32 = self._keypoints.host
@@ -146,13 +155,13 @@ class PoseStage:
         (width, height), desk, source = self.card.input.size_wh, self._desk, self._engine.source
         self._kernels(
             f"crop{source.kind}", (*_tiles(width, height), batch), TILE,
-            desk.look, self._net.address, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
+            desk.look, self._net.address, desk.chosen, self._rows, desk.tally, self._place,
             source.memory.address,
         )  # fmt: skip
         self._engine.enqueue(batch)
         self._kernels(
             f"simcc{self._along_x.kind}", (self._count, batch), (ROW,),
-            desk.look, self._net.address, desk.chosen, desk.rows + self._place * SUBJECTS * WORD, desk.tally, self._place,
+            desk.look, self._net.address, desk.chosen, self._rows, desk.tally, self._place,
             self._along_x.memory.address, self._along_y.memory.address, self._keypoints.address,
         )  # fmt: skip
 

@@ -1,0 +1,49 @@
+"""Compiles the CUDA kernels into the package: `make kernels`, and the wheel's build.
+
+Use a toolkit no newer than the CUDA of the boxes' driver: 12.6 for JetPack 6, 13 for JetPack 7.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE, OUTPUT = ROOT / "edged/kernels.cu", ROOT / "edged/kernels.fatbin"
+# Code for Orin, Hopper and Thor, and PTX for every other GPU since Ampere; what the compiler does not know is left out.
+TARGETS = (("87", "sm_87"), ("90", "sm_90"), ("110", "sm_110"), ("80", "compute_80"))
+
+
+def nvcc() -> str | None:
+    """$NVCC, or the one that is installed."""
+    return os.environ.get("NVCC") or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+
+
+def build(compiler: str) -> None:
+    """Raises CalledProcessError; the compiler's words are on stderr. Nothing half written is left.
+
+    Multiplication and addition are kept apart, as numpy does them.
+    """
+    listed = subprocess.run([compiler, "--list-gpu-code"], capture_output=True, text=True, check=True)  # noqa: S603
+    known = listed.stdout.split()
+    codes = [f"-gencode=arch=compute_{arch},code={code}" for arch, code in TARGETS if f"sm_{arch}" in known]
+    flags = ["-O3", "-std=c++17", "--fmad=false", "-Wno-deprecated-gpu-targets", f"-I{SOURCE.parent}", "-fatbin"]
+    partial = OUTPUT.with_suffix(".partial")
+    subprocess.run([compiler, *flags, *codes, str(SOURCE), "-o", str(partial)], check=True)  # noqa: S603
+    partial.replace(OUTPUT)
+
+
+def main() -> int:
+    compiler = nvcc()
+    if compiler is None:
+        sys.stderr.write("no nvcc: install the CUDA toolkit, or name its compiler in the variable NVCC\n")
+        return 1
+    build(compiler)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

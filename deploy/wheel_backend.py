@@ -1,0 +1,19 @@
+"""setuptools, with the CUDA kernels compiled first where there is an nvcc. Without one the wheel is for CPUs only."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import kernels  # beside this file
+from setuptools import build_meta
+from setuptools.build_meta import *  # noqa: F403  # the other hooks are setuptools' own
+
+
+def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
+    compiler = kernels.nvcc()
+    if compiler is None:
+        sys.stderr.write("no nvcc: this wheel has no CUDA kernels, and runs on the CPU only\n")
+    else:
+        kernels.build(compiler)
+    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)

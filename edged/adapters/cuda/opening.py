@@ -1,0 +1,47 @@
+"""Whether the CUDA plane can be had here, and having it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from importlib.util import find_spec
+
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.kernels import built
+from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.lifter import Lifter
+from engines import machine
+
+MakeEngine = Callable[[Gpu], Engine]
+
+
+def missing() -> str | None:
+    """What this machine lacks for the CUDA plane, and what to do about it; None: nothing."""
+    if machine.here().gpu is None:
+        return "no GPU answers; `edged doctor` tells more"
+    if find_spec("pycuda") is None:
+        return "pycuda is not installed; pip install 'edged[jetson]'"
+    if built() is None:
+        return "this package was made without CUDA kernels; `make kernels` on a machine with nvcc makes them"
+    return None
+
+
+def opened(detector: MakeEngine, poses: Mapping[str, MakeEngine], lifter: Lifter | None = None) -> CudaPlane:
+    """The plane, on the GPU of the thread that calls. Where it fails, nothing is left behind: `PlanRefused`,
+    `ModelMissing`, `CardError`, `DeviceLost`."""
+    image = built()
+    assert image is not None  # noqa: S101  # `missing` has been asked
+    with ExitStack() as made:
+        gpu = Gpu()
+        made.callback(gpu.close)
+
+        def engine(make: MakeEngine) -> Engine:
+            one = make(gpu)
+            made.callback(one.close)
+            return one
+
+        eye = engine(detector)
+        plane = CudaPlane(gpu, eye, {label: engine(make) for label, make in poses.items()}, image, lifter=lifter)
+        made.pop_all()  # they are the plane's now
+    return plane
