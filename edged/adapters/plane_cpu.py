@@ -38,7 +38,7 @@ class CpuPlane:
 
     def __init__(self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None) -> None:
         lifting = lifter.sessions if lifter else ()
-        self._sessions = (*lifting, *poses.values(), detector)  # closed in this order: GPU contexts are a stack
+        self._sessions = (*lifting, *poses.values(), detector)
         self._lifter = lifter
         self._detector = Detector(detector)
         self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}

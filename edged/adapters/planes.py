@@ -164,6 +164,8 @@ class _Loading:
         return partial(engine_ort.made, card, self._store.path(card))
 
     def _session(self, card: Card) -> Session | None:
+        if card.name in self._reasons:  # it was looked for before, and that was told
+            return None
         try:
             made = self._engine_alone(card) or OrtSession(card, self._store.path(card), self._threads)
         except (EngineError, ModelMissing) as absent:

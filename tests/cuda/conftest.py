@@ -1,10 +1,10 @@
-"""The CUDA plane on the GPU that is here; where there is none, real pycuda on a driver that runs our kernels on the CPU."""
+"""The CUDA plane on the GPU that is here; without one, real pycuda on a driver that runs our kernels on the CPU."""
 
 from __future__ import annotations
 
 import ctypes
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,8 +18,6 @@ from tests.cuda import emulation
 EMULATED = machine.here().gpu is None  # asked before the emulated one is there
 IMAGE = b"the emulated driver has the kernels compiled in" if EMULATED else built() or b""
 
-Count = Callable[[str], int]
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     why = _missing()
@@ -28,8 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if why:
             item.add_marker(pytest.mark.skip(reason=why))
-        elif not EMULATED and "count" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.skip(reason="counts what the emulated driver did; a real one does not tell"))
+        elif not EMULATED and "emulated" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason="asks what only the emulated driver tells, or does"))
 
 
 def _missing() -> str | None:
@@ -52,14 +50,28 @@ def driver(library: Path) -> ctypes.CDLL:
     return emulation.load(library)
 
 
+class Emulated:
+    """The emulated driver, as tests see it."""
+
+    def __init__(self, driver: ctypes.CDLL) -> None:
+        self._driver = driver
+        self.lose = driver.emulated_loss  # every call fails from then on, as after a fault of the GPU; 0: no more
+        self.refuse_capture = driver.emulated_refusal
+
+    def __call__(self, what: str) -> int:
+        """How often it was asked for something, or how much of it is left."""
+        return int(self._driver.emulated(what.encode()))
+
+    def size(self, struct: str) -> int:
+        return int(self._driver.emulated_size(struct.encode()))
+
+
 @pytest.fixture
-def count(driver: ctypes.CDLL) -> Count:
-    """How often the emulated driver was asked for something, or how much of it is left."""
-
-    def counted(what: str) -> int:
-        return int(driver.emulated(what.encode()))
-
-    return counted
+def emulated(driver: ctypes.CDLL) -> Iterator[Emulated]:
+    made = Emulated(driver)
+    yield made
+    made.lose(0)
+    made.refuse_capture(0)
 
 
 @pytest.fixture

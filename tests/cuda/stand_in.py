@@ -1,10 +1,11 @@
-"""An engine for the emulated GPU: ONNX Runtime on the CPU, run by the stream when it comes to it."""
+"""Engines for the emulated GPU, and TensorRT itself: ONNX Runtime on the CPU, run by the stream when it comes to it."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edged.adapters.cuda.gpu import Gpu
 from engines.card import Card
 from engines.prepare import Prepared
 
+DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
 HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -60,6 +62,71 @@ class StandIn:
 
 
 def view(tensor: Tensor, batch: int) -> np.ndarray[Any, Any]:
-    shape = (batch, *tensor.shape[1:])
-    raw = (ctypes.c_uint8 * (prod(shape) * tensor.dtype.itemsize)).from_address(tensor.memory.address)
-    return np.ctypeslib.as_array(raw).view(tensor.dtype).reshape(shape)
+    return at(tensor.memory.address, (batch, *tensor.shape[1:]), tensor.dtype)
+
+
+def at(address: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """An array where it lies in the emulated GPU's memory."""
+    raw = (ctypes.c_uint8 * (prod(shape) * np.dtype(dtype).itemsize)).from_address(address)
+    array: np.ndarray[Any, Any] = np.ctypeslib.as_array(raw).view(dtype).reshape(shape)
+    return array
+
+
+class Context:
+    """A TensorRT execution context: it runs what lies at its addresses, in the batch of its profile and no other."""
+
+    def __init__(self, driver: ctypes.CDLL, session: Any, profiles: Sequence[int]) -> None:
+        self._driver, self._session, self._profiles = driver, session, profiles
+        self._at: dict[str, int] = {}
+        self._profile = 0
+        self._shape: tuple[int, ...] = ()
+        self._function = HostFunction(lambda _: self._run())
+        self.fails = False
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        assert address % 256 == 0, "TensorRT wants aligned tensors"
+        self._at[name] = address
+
+    def set_optimization_profile_async(self, index: int, stream: int) -> None:
+        self._profile = index
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert self._shape[0] == self._profiles[self._profile], "the batch is the profile's"
+        if self.fails:
+            return False
+        return not self._driver.cuLaunchHostFunc(ctypes.c_void_p(stream), self._function, None)
+
+    def _run(self) -> None:
+        (source,) = self._session.get_inputs()
+        given = {source.name: at(self._at[source.name], self._shape, DTYPES[source.type])}
+        for told, found in zip(self._session.get_outputs(), self._session.run(None, given), strict=True):
+            at(self._at[told.name], found.shape, found.dtype)[:] = found
+
+
+class TensorRT:
+    """TensorRT's bindings, whose plans are ONNX files: what our engine asks of them, and nothing else."""
+
+    class ILogger:
+        VERBOSE, INFO, WARNING, ERROR, INTERNAL_ERROR = 4, 3, 2, 1, 0
+
+    def __init__(self, driver: ctypes.CDLL, profiles: dict[bytes, Sequence[int]]) -> None:
+        self._driver, self._profiles = driver, profiles
+        self.contexts: list[Context] = []
+
+    def Runtime(self, logger: Any) -> TensorRT:  # noqa: N802  # TensorRT's name
+        return self
+
+    def deserialize_cuda_engine(self, plan: bytes) -> Any:
+        if plan not in self._profiles:
+            return None
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = ort.InferenceSession(plan, options, providers=["CPUExecutionProvider"])
+        return SimpleNamespace(create_execution_context=lambda: self._context(session, self._profiles[plan]))
+
+    def _context(self, session: Any, profiles: Sequence[int]) -> Context:
+        self.contexts.append(Context(self._driver, session, profiles))
+        return self.contexts[-1]

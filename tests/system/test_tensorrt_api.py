@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WHEELS = Path(sys.prefix) / "tensorrt-api"  # `make system` puts them there
 VERSIONS = ("10.3.0", "10.13.2.6", "10.16.1.11", "11.4.0.106")
-FILES = ("engines/builder.py", "engines/trt.py", "edged/adapters/session_trt.py")
+FILES = ("engines/builder.py", "engines/trt.py", "edged/adapters/cuda/engine_trt.py")
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 EMPTY = """
 #define EMPTY(name) void *name(void) { return 0; }
@@ -34,7 +34,8 @@ KINDS = {  # what our names for them stand for
     "cache": "ITimingCache",
     "self._runtime": "Runtime",
     "self._engine": "ICudaEngine",
-    "self._run": "IExecutionContext",
+    "run": "IExecutionContext",
+    "self._runs[batch]": "IExecutionContext",
 }
 GONE = {"BuilderFlag.FP16": (11,)}  # asked for by version: engines/builder.py
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -24,6 +25,29 @@ NON_BLOCKING = 1  # CUstream_flags: never waits for the default stream
 THREAD_LOCAL = 1  # CUstreamCaptureMode: what other threads do does not end the capture
 
 
+class _Primary(threading.local):
+    """The primary context on this thread's stack, once for all that use it: it comes off with the last of them."""
+
+    users = 0
+    context: Any = None
+
+    def enter(self, device: Any) -> None:
+        if not self.users:
+            self.context = device.retain_primary_context()
+            self.context.push()
+        self.users += 1
+
+    def leave(self) -> None:
+        self.users -= 1
+        if not self.users:
+            self.context.pop()
+            self.context.detach()
+            self.context = None
+
+
+_primary = _Primary()
+
+
 class Gpu:
     """Raises `DeviceLost` when CUDA does not answer, `ImportError` without pycuda."""
 
@@ -34,8 +58,7 @@ class Gpu:
             self.cuda.init()
             self.status("cuDevicePrimaryCtxSetFlags_v2", 0, SCHED_BLOCKING_SYNC)
             self.device = self.cuda.Device(0)
-            self._context = self.device.retain_primary_context()
-            self._context.push()
+            _primary.enter(self.device)
             self.stream = self.cuda.Stream(NON_BLOCKING)
             flags = self.cuda.event_flags
             self._done = self.cuda.Event(flags.BLOCKING_SYNC | flags.DISABLE_TIMING)
@@ -90,8 +113,7 @@ class Gpu:
         with suppress(self.cuda.Error):
             self.stream.synchronize()
         del self._done, self.stream
-        self._context.pop()
-        self._context.detach()
+        _primary.leave()
 
 
 class Graph:

@@ -1,0 +1,230 @@
+"""TensorRT engines on the emulated GPU, alone and as the daemon takes them up; TensorRT itself is a stand-in.
+
+What is asked of it is held against the real bindings in tests/system/test_tensorrt_api.py; here it is run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from edged.adapters.broker import EmbeddedBroker
+from edged.adapters.cuda import engine_trt, kernels
+from edged.adapters.planes import engines_of
+from edged.adapters.session_trt import TrtSession
+from edged.config import Compute, Config, Models
+from edged.daemon import Daemon
+from edged.errors import ConfigError, DeviceLost, ModelFault
+from edged.serve import daemon
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import PlanRefused
+from engines.foundry import POSE_BATCHES
+from engines.golden import golden_inputs
+from engines.key import Options
+from engines.prepare import Prepared, prepare
+from engines.store import Store
+from tests.contract import faults
+from tests.cuda.conftest import IMAGE, Emulated
+from tests.cuda.stand_in import TensorRT
+from tests.system.conftest import Listener, MQTTv311, until
+
+CLIP = Path(__file__).parents[2] / "tools/demo/stall.mp4"
+PROFILES = tuple((n, n, n) for n in POSE_BATCHES)
+MODELS = ("det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
+
+
+class Model(NamedTuple):
+    card: Card
+    prepared: Prepared
+    profiles: tuple[tuple[int, int, int], ...]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    store = Store(tmp_path_factory.mktemp("store"))
+    made = {}
+    for name in MODELS:
+        card = load()[name]
+        batch: Any = 1 if card.pose is None else (1, 4, 8)
+        prepared = prepare(card, store.path(card).read_bytes(), batch=batch, precision="fp16")
+        made[name] = Model(card, prepared, () if card.pose is None else PROFILES)
+    return made
+
+
+@pytest.fixture
+def tensorrt(
+    emulated: Emulated, driver: ctypes.CDLL, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TensorRT]:
+    """In the place of the bindings; its engines must leave nothing on the GPU."""
+    left = emulated("alive"), emulated("registered")
+    made = TensorRT(driver, {m.prepared.onnx: [most for _, _, most in m.profiles] or [1] for m in models.values()})
+    monkeypatch.setattr(engine_trt, "find", lambda flavour: SimpleNamespace(api=made))
+    monkeypatch.setattr(kernels, "built", lambda: IMAGE)
+    monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: IMAGE)
+    yield made
+    emulated.lose(0)
+    assert (emulated("alive"), emulated("registered")) == left
+
+
+@pytest.fixture
+def session(tensorrt: TensorRT, models: dict[str, Model]) -> Iterator[TrtSession]:
+    card, prepared, profiles = models["rtmpose-t-lsp14"]
+    made = TrtSession(card, prepared.onnx, prepared, profiles)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 11])
+def test_any_number_of_subjects_gets_its_own_answers(session: TrtSession, count: int) -> None:
+    inputs = (golden_inputs(session.card) * 4)[:count]
+    together = session.run(np.concatenate(inputs))
+    for i, tensor in enumerate(inputs):
+        for whole, alone in zip(together, session.run(tensor), strict=True):
+            assert whole[i : i + 1] == pytest.approx(alone, abs=2e-3)
+
+
+def test_a_session_makes_its_memory_once(session: TrtSession, emulated: Emulated) -> None:
+    session.run(golden_inputs(session.card)[0])
+    before = emulated("allocations")
+    session.run(golden_inputs(session.card)[0])
+    assert emulated("allocations") == before
+
+
+def test_a_lost_gpu_ends_the_daemon_and_a_refused_run_only_the_frame(
+    session: TrtSession, tensorrt: TensorRT, emulated: Emulated
+) -> None:
+    tensorrt.contexts[0].fails = True
+    with pytest.raises(ModelFault, match="TensorRT did not run it"):
+        session.run(golden_inputs(session.card)[0])
+    emulated.lose(1)
+    with pytest.raises(DeviceLost, match="unknown error"):
+        session.run(golden_inputs(session.card)[0])
+
+
+def test_a_plan_that_tensorrt_does_not_take_is_refused_and_nothing_is_left(
+    tensorrt: TensorRT, models: dict[str, Model]
+) -> None:
+    card, prepared, profiles = models["det-person-horse"]
+    with pytest.raises(PlanRefused, match="TensorRT refuses it"):
+        TrtSession(card, b"truncated", prepared, profiles)
+
+
+class Forged:
+    """What the daemon has of an engine in the store."""
+
+    def __init__(self, model: Model, plan: bytes | None = None) -> None:
+        self.card = model.card
+        self.job: Any = SimpleNamespace(
+            card=model.card,
+            model=model.prepared,
+            options=Options(level=3, workspace_mb=64, profiles=model.profiles),
+        )
+        self.plan: Any = SimpleNamespace(read=lambda: model.prepared.onnx if plan is None else plan)
+
+    def session(self) -> Any:
+        return self._own.session()
+
+    def engine(self, gpu: Any) -> Any:
+        return self._own.engine(gpu)
+
+    @property
+    def _own(self) -> Any:
+        from edged.adapters.foundry import Forged as Real
+
+        return Real(self.job, self.plan)
+
+
+@pytest.mark.parametrize("without", [None, *MODELS])
+def test_frames_stay_on_the_gpu_once_every_model_has_an_engine(
+    tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path, without: str | None
+) -> None:
+    def forged(card: Card) -> Forged | None:
+        return None if card.name == without else Forged(models[card.name])
+
+    engines = engines_of(Models(store=tmp_path), Compute(), forged=forged)
+    engines.plane.close()
+    assert engines.on["plane"] == ("cuda" if without is None else "cpu")
+    assert engines.served == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
+
+
+def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_others_as_engines(
+    tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
+) -> None:
+    def forged(card: Card) -> Forged:
+        return Forged(models[card.name], b"truncated" if "ap10k" in card.name else None)
+
+    engines = engines_of(Models(store=tmp_path), Compute(), forged=forged)
+    engines.plane.close()
+    assert engines.on == {"plane": "cpu"}
+    assert [engines.served[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
+
+
+def test_who_insists_on_cuda_is_told_what_is_missing(
+    tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: None)
+    with pytest.raises(ConfigError, match=r"compute\.plane = 'cuda': .*make kernels.*; or write auto"):
+        engines_of(Models(store=tmp_path), Compute(plane="cuda"))
+
+
+def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
+    tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
+) -> None:
+    with EmbeddedBroker() as broker:
+        heard = Listener(broker.port, version=MQTTv311)
+        settings = Config.model_validate(
+            {
+                "device": {"id": "box", "state": str(tmp_path)},
+                "engines": {"tensorrt": "off"},  # nothing is built here
+                "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
+                "models": {"store": str(tmp_path / "models")},
+                "publish": {"health_s": 1},
+                "cameras": {"stall": {"source": str(CLIP), "loop": True, "fps": 5}},
+            }
+        )
+        with daemon(settings) as made:
+            smith = Smith(made, models, heard)
+            smith.start()
+            made.run(smith.over)  # on the thread that made the plane and will close it
+            smith.join(60)
+            assert made.engines.on["plane"] == "cuda"
+            assert made.views()["stall"].ledger.failed == 0
+        heard.close()
+    health = heard.bodies("edged/box/health")[-1]
+    assert smith.told["models"]["plane"] == "cuda"
+    assert smith.told["models"]["frames"] == "mapped"
+    assert faults("health", health) == []
+    assert any(body["subjects"] for body in heard.bodies("edged/box/cam/stall/poses")[smith.before :])
+
+
+class Smith(threading.Thread):
+    """Has engines ready, one after the other, and ends the daemon when it has seen what comes of it."""
+
+    def __init__(self, made: Daemon, models: dict[str, Model], heard: Listener) -> None:
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self.told: dict[str, Any] = {}
+        self.before = 0
+        self._made, self._models, self._heard = made, models, heard
+
+    def run(self) -> None:
+        try:
+            poses = "edged/box/cam/stall/poses"
+            until(lambda: self._heard.bodies(poses))
+            for model in self._models.values():
+                forged = Forged(model)
+                self._made._take_up(forged.job, forged.plan)
+            self.before = len(self._heard.bodies(poses))
+            until(lambda: len(self._heard.bodies(poses)) > self.before + 8, 60)
+            until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frames") == "mapped")
+            self.told = self._heard.bodies("edged/box/health")[-1]
+        finally:
+            self.over.set()
