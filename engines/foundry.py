@@ -18,7 +18,7 @@ from engines import machine
 from engines.card import Card
 from engines.errors import BuildFailed, Cancelled, PlanRefused
 from engines.forge import Forge
-from engines.key import Key, Options, differences
+from engines.key import Key, Options, cause, differences
 from engines.parity import Decode
 from engines.plans import ATTEMPTS, Plan, Plans
 from engines.prepare import Batch, Precision, Prepared, prepare
@@ -122,14 +122,21 @@ class Foundry:
         others = self.plans.plans(job.card.name)
         if not others:
             return ["none was ever built here"]
-        nearest = min((differences(plan.key, job.key) for plan in others), key=len)
-        return nearest or []
+        return differences(_nearest(others, job).key, job.key)
+
+    def before(self, job: Job) -> tuple[str, float | None]:
+        """Why the engine that was built here before will not do, and how many seconds its build took.
+
+        Nothing where none was.
+        """
+        others = self.plans.plans(job.card.name)
+        return (cause(_nearest(others, job).key, job.key) if others else ""), _usual_s(others, job)
 
     def _built(self, job: Job, on_progress: OnProgress, stop: threading.Event) -> Plan:
         checked = self._prove(job, self._workshop.reference(job.model.onnx))
         if not checked.good:
             raise BuildFailed(f"{job.card.name} in FP16 is not what it is in FP32: {'; '.join(checked.faults)}")
-        built = self._forge.build(job.model, job.options, on_progress, stop, self._usual_s(job))
+        built = self._forge.build(job.model, job.options, on_progress, stop, self.before(job)[1])
         proof = self._proof_of(job, built.plan)
         if proof is not None and not proof.good:
             raise BuildFailed(f"the engine of {job.card.name} failed its proof: {'; '.join(proof.faults)}")
@@ -155,7 +162,12 @@ class Foundry:
             decode = self._workshop.decoders.get(job.model.family)
             return prove(job.card, engine, reference, decode, [best for _, best, _ in job.options.profiles] or [1])
 
-    def _usual_s(self, job: Job) -> float | None:
-        """How long the last build of this model took."""
-        before = self.plans.plans(job.card.name)
-        return float(before[0].meta["seconds"]) if before else None
+
+def _nearest(others: list[Plan], job: Job) -> Plan:
+    return min(others, key=lambda plan: len(differences(plan.key, job.key)))
+
+
+def _usual_s(others: list[Plan], job: Job) -> float | None:
+    """How long the last build of this model took, of those as thorough as this one if there are any."""
+    alike = [plan for plan in others if plan.key.level == job.options.level] or others
+    return float(alike[0].meta["seconds"]) if alike else None

@@ -73,6 +73,19 @@ SAYS = {
 }
 
 
+ROOTS = ("l4t", "gpu", "sm", "gpu_gb")  # what other fields change with
+UNREADABLE = ("onnx", "profiles")
+
+
+def cause(built: Key, wanted: Key) -> str:
+    """The one difference that explains the others: `JetPack has changed: 36.4.3, now 36.5.0`; empty without any."""
+    for name in (*ROOTS, *SAYS):
+        was, now = getattr(built, name), getattr(wanted, name)
+        if was != now:
+            return SAYS[name] if name in UNREADABLE else f"{SAYS[name]}: {was or 'none'}, now {now or 'none'}"
+    return ""
+
+
 def differences(built: Key, wanted: Key) -> list[str]:
     """Why an engine is not the one wanted, a sentence per field; empty when it is."""
     pairs = [(field.name, getattr(built, field.name), getattr(wanted, field.name)) for field in fields(Key)]

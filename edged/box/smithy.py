@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -37,6 +37,8 @@ class Work:
     share: float | None = None  # of the build
     left_s: float | None = None
     key: str | None = None
+    because: str = ""  # why the engine that was there before will not do
+    last_s: float | None = None  # that the build took the last time
 
 
 class Smithy:
@@ -99,8 +101,7 @@ class Smithy:
         job = self._job(name, level)
         plan, reason = self._foundry.usable(job)
         if plan is None and self._foundry.plans.find(name, job.key) is None:
-            log.info("engine of %s: building, for %s", name, reason)
-            self._build(name, job)
+            self._build(name, job, reason)
             plan, reason = self._foundry.usable(job)
         key = job.key.digest
         if plan is None:
@@ -115,12 +116,15 @@ class Smithy:
         card, file = self._files[name]
         return self._foundry.job(card, file, level=level, workspace_mb=self._workspace_mb)
 
-    def _build(self, name: str, job: Job) -> None:
+    def _build(self, name: str, job: Job, reason: str) -> None:
         said = 0.0
+        because, last_s = self._foundry.before(job)
+        log.info("engine of %s: building, for %s%s", name, reason, f"; the last took {last_s:.0f} s" if last_s else "")
+        begun = Work(phase="building", key=job.key.digest, because=because, last_s=last_s)
 
         def at(progress: Progress) -> None:
             nonlocal said
-            self.works[name] = Work(phase="building", share=progress.share, left_s=progress.left_s, key=job.key.digest)
+            self.works[name] = replace(begun, share=progress.share, left_s=progress.left_s)
             if progress.share >= said + STEP:
                 said = progress.share
                 log.info("engine of %s: %.0f %%%s", name, 100 * said, _left(progress.left_s))

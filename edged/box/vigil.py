@@ -118,4 +118,10 @@ def _camera(state: CameraState) -> str:
 def _work(name: str, work: Work) -> str:
     share = "" if work.share is None else f" {work.share:.0%}"
     left = "" if work.left_s is None else f", about {max(1, round(work.left_s / S_PER_MIN))} min left"
-    return f"engine {name} {work.phase}{share}{left}{f': {work.reason[:WORDS]}' if work.reason else ''}"
+    reasons = [f": {said[:WORDS]}" for said in (work.reason, work.because) if said]
+    last = "" if work.last_s is None else f"; it took {_duration(work.last_s)} last time"
+    return f"engine {name} {work.phase}{share}{left}{''.join(reasons)}{last}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 2 * S_PER_MIN else f"{seconds / S_PER_MIN:.0f} min"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from engines.errors import PlanRefused
-from engines.key import SAYS, Key, differences
+from engines.foundry import Foundry, Job
+from engines.key import SAYS, Key, Options, cause, differences
 from engines.plans import META, PLAN, Plan, Plans
 
 KEY = Key(
@@ -28,7 +30,7 @@ KEY = Key(
     l4t="36.4.3",
 )
 GOOD: dict[str, Any] = {"faults": []}
-META_OF_BUILD = {"seconds": 2.0, "peak_rss_mb": 300}
+META_OF_BUILD = {"peak_rss_mb": 300}
 
 
 @pytest.fixture
@@ -36,11 +38,19 @@ def plans(tmp_path: Path) -> Plans:
     return Plans(tmp_path / "engines")
 
 
-def stored(plans: Plans, key: Key = KEY, content: bytes = b"engine", proof: Any = GOOD, model: str = "m") -> Plan:
+def stored(
+    plans: Plans,
+    key: Key = KEY,
+    content: bytes = b"engine",
+    proof: Any = GOOD,
+    model: str = "m",
+    *,
+    seconds: float = 2.0,
+) -> Plan:
     plans.partial.mkdir(parents=True, exist_ok=True)
     file = plans.partial / "made.plan"
     file.write_bytes(content)
-    return plans.publish(model, key, file, dict(META_OF_BUILD), proof)
+    return plans.publish(model, key, file, {**META_OF_BUILD, "seconds": seconds}, proof)
 
 
 def test_what_was_stored_is_read_again(plans: Plans) -> None:
@@ -192,3 +202,21 @@ def test_a_half_made_engine_is_never_found(plans: Plans, tmp_path: Path) -> None
     (half / PLAN).write_bytes(b"half")
     (half / META).write_text(json.dumps({}))
     assert (plans.models(), plans.plans("m")) == ([], [])
+
+
+def test_after_an_update_of_jetpack_it_is_known_why_and_how_long_it_took_last_time(plans: Plans) -> None:
+    for level, seconds in ((3, 400.0), (0, 20.0)):
+        stored(plans, replace(KEY, level=level), seconds=seconds)
+    now = replace(KEY, l4t="36.5.0", tensorrt="10.7", driver="12.8")
+    job = cast(Job, SimpleNamespace(card=SimpleNamespace(name="m"), key=now, options=Options(level=3)))
+    foundry = Foundry(plans, *[cast(Any, None)] * 4)
+    assert foundry.before(job) == (f"JetPack has changed: {KEY.l4t}, now 36.5.0", 400.0)
+
+
+def test_of_an_engine_never_built_nothing_is_said(plans: Plans) -> None:
+    job = cast(Job, SimpleNamespace(card=SimpleNamespace(name="m"), key=KEY, options=Options()))
+    assert Foundry(plans, *[cast(Any, None)] * 4).before(job) == ("", None)
+
+
+def test_what_nobody_can_read_is_not_shown(plans: Plans) -> None:
+    assert cause(KEY, replace(KEY, onnx="d" * 64)) == "the model, or how it is prepared, has changed"

@@ -31,6 +31,7 @@ class Script:
             find=lambda name, key: (name, key.level) in self.there or None,
             forget=lambda name, key: self.forgotten.append(name),
         )
+        self.before = lambda job: ("JetPack has changed", 400.0)
         self.hurries = True  # ends soon after it was told to
         self.proves = True
         self.under_way = threading.Event()
@@ -119,7 +120,9 @@ def test_closing_ends_a_build_and_begins_no_other() -> None:
     made, ready = smithy(script)
     made.start()
     assert script.under_way.wait(10)
-    assert made.works[NAMES[0]] == Work(phase="building", share=0.5, left_s=7.0, key="abc")
+    assert made.works[NAMES[0]] == Work(
+        phase="building", share=0.5, left_s=7.0, key="abc", because="JetPack has changed", last_s=400.0
+    )
     made.close()
     assert (made._thread.is_alive(), ready, made.works[NAMES[1]].phase) == (False, [], "waiting")
 

@@ -111,6 +111,7 @@ def test_a_camera_that_stays_away_is_helped_by_systemd(hand: Hand) -> None:
 
 WORKS = {
     "det": Work(phase="building", share=0.43, left_s=250),
+    "again": Work(phase="building", because="JetPack has changed: 36.4.3, now 36.5.0", last_s=400),
     "done": Work(phase="ready"),
     "pose": Work(phase="failed", reason="it ran out of memory"),
 }
@@ -134,6 +135,7 @@ WORKS = {
         pytest.param(
             {"works": WORKS},
             "1 of 1 cameras online; engine det building 43%, about 4 min left; "
+            "engine again building: JetPack has changed: 36.4.3, now 36.5.0; it took 7 min last time; "
             "engine pose failed: it ran out of memory; broker connected",
             id="engines in the making",
         ),
