@@ -6,12 +6,15 @@ Upstream `edged provision`. Downstream /etc/edged, and systemd, which hands the 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import hashlib
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edged.box.redo import Files, Text, finish, keep, kept, place, replace_all
 from edged.configfile.layers import Layer, file_layer, site_files
 from edged.configfile.lines import Key
 from edged.configfile.loading import KEPT
@@ -21,7 +24,6 @@ from edged.configfile.text import document
 from edged.configfile.words import dotted
 from edged.errors import ConfigError, NotWritten
 from edged.kinds import masked
-from engines.disk import or_gone, sync
 
 ETC = Path("etc/edged")
 UNIT = Path("etc/systemd/system/edged.service.d")
@@ -30,6 +32,10 @@ DROP_IN = "50-credentials.conf"
 PEM = "-----BEGIN "
 FILES = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
 LARGEST = 1 << 16  # bytes of a certificate file
+PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
+BEFORE = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
+APPLIED = ETC / "provisioned" / "applied"  # digests of files from sticks
+REMEMBERED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,7 @@ class Box:
     layer: Layer  # the whole, as it stands in the file
     settings: dict[str, Any]  # what anyone may read
     credentials: dict[Key, str]
+    digest: str  # of the file, comments too, and of what lies beside it
 
 
 def read(file: Path) -> Box:
@@ -46,7 +53,8 @@ def read(file: Path) -> Box:
     layer = file_layer(file)
     credentials: dict[Key, str] = {}
     settings = _without_secrets(layer, layer.values, (), credentials)
-    return Box(layer=layer, settings=settings, credentials=credentials)
+    whole = hashlib.sha256(file.read_bytes() + repr(sorted(credentials.items())).encode())
+    return Box(layer=layer, settings=settings, credentials=credentials, digest=whole.hexdigest())
 
 
 def _without_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
@@ -106,42 +114,90 @@ def _put(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
 
 
 def write(box: Box, root: Path) -> list[Path]:
-    """Everything in place, each file whole or not at all; what an earlier file left is removed. Can be repeated.
+    """Everything in place or, after a power cut, to be finished; what an earlier file left is removed.
 
     Raises `NotWritten`.
     """
+    with _writing():
+        finish(root, root / PENDING)
+        wanted = _files(box)
+        _replace(wanted, root)
+        return [root / name for name in wanted]
+
+
+def finished(root: Path) -> bool:
+    """Whether something was broken off; it is done now. Raises `NotWritten`."""
+    with _writing():
+        return finish(root, root / PENDING)
+
+
+def keep_before(root: Path) -> None:
+    """What is in place is known to be good: for `back`. Raises `NotWritten`."""
+    with _writing():
+        finish(root, root / PENDING)
+        keep(_in_place(root), root / BEFORE)
+
+
+def back(root: Path) -> bool:
+    """Put in place again what was last known to be good; whether there was any. Raises `NotWritten`."""
+    with _writing():
+        before = kept(root / BEFORE)
+        if before is not None:
+            _replace(before, root)
+        return before is not None
+
+
+def applied(box: Box, root: Path) -> bool:
+    """Whether this very file has been tried here."""
+    path = root / APPLIED
+    return path.exists() and box.digest in path.read_text().split()
+
+
+def note_applied(box: Box, root: Path) -> None:
+    """Raises `NotWritten`."""
+    with _writing():
+        path = root / APPLIED
+        before = path.read_text().split() if path.exists() else []
+        place(path, "".join(f"{digest}\n" for digest in [*before, box.digest][-REMEMBERED:]), 0o600)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
     try:
-        return _write(box, root)
+        yield
     except OSError as exc:
         raise NotWritten(
             f"{exc.filename}: {exc.strerror}; run it as root, on a disk with room that is not mounted read-only"
         ) from exc
 
 
-def _write(box: Box, root: Path) -> list[Path]:
-    etc, credentials, unit = root / ETC, root / ETC / KEPT, root / UNIT
-    credentials.mkdir(parents=True, exist_ok=True)
-    credentials.chmod(0o700)
-    secrets = {credentials / dotted(key): text for key, text in box.credentials.items()}
-    for path, text in secrets.items():
-        _place(path, f"{text}\n", mode=0o600)
-    _place(etc / "conf.d" / SETTINGS, _settings(box), mode=0o644)
-    _place(unit / DROP_IN, _drop_in(box), mode=0o644)
-    for stale in set(credentials.iterdir()) - secrets.keys():
-        stale.unlink()
-    return [etc / "conf.d" / SETTINGS, *sorted(secrets), unit / DROP_IN]
+def _replace(wanted: Files, root: Path) -> None:
+    for folder in (root / ETC / KEPT, root / PENDING.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    replace_all(wanted, _in_place(root).keys() - wanted.keys(), root, root / PENDING)
 
 
-def _place(path: Path, text: str, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with or_gone(part):
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-            file.write(text)
-        part.chmod(mode)
-        sync(part)
-        os.replace(part, path)
-    sync(path.parent)
+def _files(box: Box) -> Files:
+    """The settings, each secret, and what hands the secrets to the daemon."""
+    return {
+        str(ETC / "conf.d" / SETTINGS): Text(text=_settings(box), mode=0o644),
+        **{
+            str(ETC / KEPT / dotted(key)): Text(text=f"{secret}\n", mode=0o600)
+            for key, secret in sorted(box.credentials.items())
+        },
+        str(UNIT / DROP_IN): Text(text=_drop_in(box), mode=0o644),
+    }
+
+
+def _in_place(root: Path) -> Files:
+    """Whatever of that is here now."""
+    own = (root / ETC / "conf.d" / SETTINGS, *sorted((root / ETC / KEPT).glob("*")), root / UNIT / DROP_IN)
+    return {
+        str(path.relative_to(root)): Text(text=path.read_text(), mode=stat.S_IMODE(path.stat().st_mode))
+        for path in own
+        if path.is_file()
+    }
 
 
 def _settings(box: Box) -> str:

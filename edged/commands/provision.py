@@ -8,38 +8,83 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.box.provision import Box
-    from edged.config import Config
 
 VERB = "provision"
+NEXT = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
 SUMMARY = "Make this machine the box that one file describes: its name, broker, credentials, cameras."
+
+STANDING_S = 30.0  # for cameras and broker to be found
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a configuration, with passwords and certificates in it"
+        "file", nargs="?", type=Path, metavar="FILE", help="a configuration, with passwords and certificates in it"
     )
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="the root of a disk image (/)")
-    parser.add_argument("--check", action="store_true", help="write nothing; say whether it would do")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--check", action="store_true", help="write nothing; say whether it would do")
+    task.add_argument(
+        "--once",
+        action="store_true",
+        help="as from a USB stick: unless it was applied before, apply it, restart, and go back if that fails",
+    )
+    task.add_argument("--back", action="store_true", help="the settings that the daemon ran with before the last file")
+    task.add_argument("--finish", action="store_true", help="bring to its end what a power cut broke off")
 
 
 def run(args: argparse.Namespace) -> int:
     """Nothing is written unless all of it is right."""
-    from edged.box.provision import read, write  # noqa: PLC0415
+    from edged.box.provision import back, finished, read, write  # noqa: PLC0415
+    from edged.errors import ConfigError  # noqa: PLC0415
 
+    if args.finish:
+        print("brought to its end" if finished(args.root) else "nothing was broken off")
+        return 0
+    if args.back:
+        there = back(args.root)
+        print(f"as before; {NEXT}" if there else "there are no settings from before")
+        return int(not there)
+    if args.file is None:
+        raise ConfigError("edged provision: no FILE; want a configuration like configs/barn.toml, with passwords in it")
     box = read(args.file)
-    config = _tried(box, args.root)
-    cameras = ", ".join(config.in_use) or "none yet"
-    print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")
+    if args.once:
+        return _once(box, args.root)
+    _tried(box, args.root)
     if args.check:
         return 0
     for path in write(box, args.root):
         print(f"  wrote {path}")
-    print(f"next: systemctl daemon-reload && systemctl restart edged, then edged doctor; and wipe {args.file}")
+    print(f"next: {NEXT}; and wipe {args.file}")
     return 0
 
 
-def _tried(box: Box, root: Path) -> Config:
-    """The configuration, right in itself and with certificates that belong together. Raises ConfigError."""
+def _once(box: Box, root: Path) -> int:
+    """What the daemon was running with is kept until it runs with the new, and put back if it does not."""
+    from edged.adapters.systemctl import Service  # noqa: PLC0415
+    from edged.box.provision import applied, back, keep_before, note_applied, write  # noqa: PLC0415
+
+    if applied(box, root):
+        print("this file was applied before; nothing is done. To apply it again, change it; a comment will do")
+        return 0
+    _tried(box, root)
+    service = Service()
+    if service.running:
+        keep_before(root)
+    write(box, root)
+    refusal = service.restart()
+    note_applied(box, root)
+    if not refusal:
+        print(f"applied; the daemon runs with it\n{service.standing(STANDING_S)}")
+        return 0
+    print(f"the daemon does not come up with it:\n{refusal}")
+    if back(root):
+        said = service.restart()
+        print(f"the settings before are in place again{f', and fail too: {said}' if said else ''}")
+    return 1
+
+
+def _tried(box: Box, root: Path) -> None:
+    """Whether it is right in itself, with certificates that belong together; says what it makes. Raises ConfigError."""
     from tempfile import TemporaryDirectory  # noqa: PLC0415
 
     from edged.adapters.mqtt_link import tls_context  # noqa: PLC0415
@@ -55,4 +100,5 @@ def _tried(box: Box, root: Path) -> Config:
         except ConfigError as exc:
             said = str(exc).replace(f"{folder}/", "")
             raise ConfigError(f"{box.layer.where(('mqtt', 'tls'))} {said}") from exc
-    return config
+    cameras = ", ".join(config.in_use) or "none yet"
+    print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")

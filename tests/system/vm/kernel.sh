@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches Debian's kernel, for its virtual camera (vivid), and packs the modules that tests need into an initramfs.
+# Fetches Debian's kernel, for its virtual camera (vivid) and USB sticks, and packs the modules that tests need into an initramfs.
 # Leaves vmlinuz and initrd.gz in the cache folder; does nothing when they are there. Prints the folder.
 set -eu
 
@@ -24,7 +24,7 @@ depmod -b kernel "$version"
 mkdir -p root/bin root/proc root/sys root/dev root/modules root/host root/overlay root/new
 cp /bin/busybox root/bin/
 number=100
-for module in virtio_pci 9p 9pnet_virtio overlay vivid; do
+for module in virtio_pci 9p 9pnet_virtio overlay vivid xhci_pci usb-storage sd_mod vfat nls_cp437 nls_ascii; do
     modprobe -d kernel -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r file; do
     cp "$file" "root/modules/$number-$(basename "$file")"

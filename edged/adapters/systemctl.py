@@ -1,0 +1,48 @@
+"""The service as who administers it sees it, through systemd's own commands. Needs root."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+UNIT = "edged.service"
+LIMIT_S = 420.0  # a start with the slowest models
+POLL_S = 0.5
+LINES = 5  # of the journal, where a start failed
+
+
+class Service:
+    @property
+    def running(self) -> bool:
+        return _ask("is-active", "--quiet", UNIT).returncode == 0
+
+    def restart(self) -> str:
+        """With what is in place now; why it did not come up, empty when it is ready."""
+        _ask("daemon-reload")
+        _ask("reset-failed", UNIT)
+        if _ask("restart", UNIT).returncode == 0 and self.running:
+            return ""
+        said = _run("journalctl", f"--unit={UNIT}", f"--lines={LINES}", "--output=cat", "--no-pager").stdout.strip()
+        return said or "systemd does not say why"
+
+    def standing(self, limit_s: float) -> str:
+        """How it says that it stands, as soon as it knows of its cameras and broker, or after that time."""
+        end_s = time.monotonic() + limit_s
+        while True:
+            said = _ask("show", "--property=StatusText", "--value", UNIT).stdout.strip()
+            if _settled(said) or time.monotonic() > end_s:
+                return said
+            time.sleep(POLL_S)
+
+
+def _settled(status: str) -> bool:
+    """See `edged.box.vigil.line`."""
+    return "broker connected" in status and " connecting" not in status
+
+
+def _ask(*words: str) -> subprocess.CompletedProcess[str]:
+    return _run("systemctl", *words)
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)  # noqa: S603
