@@ -1,4 +1,4 @@
-"""Compiles the CUDA kernels into the package: `make kernels`, and the wheel's build.
+"""Compiles the CUDA kernels into the package: `make kernels`, the wheel's build, and the installer on a Jetson.
 
 Use a toolkit no newer than the CUDA of the boxes' driver: 12.6 for JetPack 6, 13 for JetPack 7.
 """
@@ -11,18 +11,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCE, OUTPUT = ROOT / "edged/kernels.cu", ROOT / "edged/kernels.fatbin"
+PACKAGE = Path(__file__).resolve().parents[1] / "edged"
 # Code for Orin, Hopper and Thor, and PTX for every other GPU since Ampere; what the compiler does not know is left out.
 TARGETS = (("87", "sm_87"), ("90", "sm_90"), ("110", "sm_110"), ("80", "compute_80"))
 
 
 def nvcc() -> str | None:
-    """$NVCC, or the one that is installed."""
-    return os.environ.get("NVCC") or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    """$NVCC, or the one that is installed; none where it is `no`."""
+    named = os.environ.get("NVCC")
+    return None if named == "no" else named or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
 
 
-def build(compiler: str) -> None:
+def build(compiler: str, package: Path = PACKAGE) -> None:
     """Raises CalledProcessError; the compiler's words are on stderr. Nothing half written is left.
 
     Multiplication and addition are kept apart, as numpy does them.
@@ -30,18 +30,19 @@ def build(compiler: str) -> None:
     listed = subprocess.run([compiler, "--list-gpu-code"], capture_output=True, text=True, check=True)  # noqa: S603
     known = listed.stdout.split()
     codes = [f"-gencode=arch=compute_{arch},code={code}" for arch, code in TARGETS if f"sm_{arch}" in known]
-    flags = ["-O3", "-std=c++17", "--fmad=false", "-Wno-deprecated-gpu-targets", f"-I{SOURCE.parent}", "-fatbin"]
-    partial = OUTPUT.with_suffix(".partial")
-    subprocess.run([compiler, *flags, *codes, str(SOURCE), "-o", str(partial)], check=True)  # noqa: S603
-    partial.replace(OUTPUT)
+    flags = ["-O3", "-std=c++17", "--fmad=false", "-Wno-deprecated-gpu-targets", f"-I{package}", "-fatbin"]
+    partial = package / "kernels.partial"
+    subprocess.run([compiler, *flags, *codes, str(package / "kernels.cu"), "-o", str(partial)], check=True)  # noqa: S603
+    partial.replace(package / "kernels.fatbin")
 
 
 def main() -> int:
+    """`kernels.py [PACKAGE]`"""
     compiler = nvcc()
     if compiler is None:
         sys.stderr.write("no nvcc: install the CUDA toolkit, or name its compiler in the variable NVCC\n")
         return 1
-    build(compiler)
+    build(compiler, *map(Path, sys.argv[1:2]))
     return 0
 
 

@@ -12,7 +12,7 @@ import pwd
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
@@ -34,6 +34,7 @@ LEAST_TENSORRT = (10, 3)  # JetPack 6.1
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 LEAST_L4T = (36, 4)  # JetPack 6.1
 DEVICES = (("video", "/dev", "video[0-9]*"), ("render", "/dev/dri", "renderD*"), ("video", "/dev", "nvmap"))
+PYCUDA = "apt-get install g++ python3-dev and CUDA's nvcc and cudart-dev, then install edged again: it is built here"
 UNDECODABLE = 30  # frames in a row before a camera is called broken
 
 
@@ -58,8 +59,8 @@ class Patient:
 Check = Callable[[Patient], Iterator[Finding]]
 
 
-def examine(path: Path | None) -> Iterator[Finding]:
-    """Every finding, as it is made."""
+def examine(path: Path | None, checks: Sequence[Check] | None = None) -> Iterator[Finding]:
+    """Every finding, as it is made; of all checks, unless told which."""
     from edged.configfile import load  # noqa: PLC0415
 
     try:
@@ -69,7 +70,7 @@ def examine(path: Path | None) -> Iterator[Finding]:
         found = None
         yield Finding(check="configuration", ok=False, said=str(error), do=f"edged check {path or ''}".strip())
     patient = Patient(path=path, config=found)
-    for check in CHECKS:
+    for check in CHECKS if checks is None else checks:
         yield from check(patient)
 
 
@@ -84,6 +85,11 @@ def libraries(patient: Patient) -> Iterator[Finding]:
         yield tensorrt(str(import_module("tensorrt").__version__))
     except ImportError:
         yield Finding(check="TensorRT", ok=None, said="not installed; models run on the CPU")
+        return
+    try:
+        yield Finding(check="pycuda", ok=True, said=str(import_module("pycuda").VERSION_TEXT))
+    except ImportError as error:
+        yield Finding(check="pycuda", ok=False, said=f"{error}; models run on the CPU", do=PYCUDA)
 
 
 def tensorrt(version: str) -> Finding:

@@ -18,7 +18,7 @@ from edged.watching.alerts import RULES
 if TYPE_CHECKING:
     from edged.adapters.planes import Engines
 
-LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "paho-mqtt")
+LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
 
 
 def about(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:

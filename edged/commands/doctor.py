@@ -17,6 +17,7 @@ PLAIN = "\033[0m"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--quick", action="store_true", help="leave cameras, broker and models to the daemon that runs")
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
 
 
@@ -24,10 +25,10 @@ def run(args: argparse.Namespace) -> int:
     """0: nothing failed; 1: something did."""
     from dataclasses import asdict  # noqa: PLC0415
 
-    from edged.adapters.doctor import examine  # noqa: PLC0415
+    from edged.adapters.doctor import CHECKS, QUICK, examine  # noqa: PLC0415
 
     findings = []
-    for finding in examine(args.config):
+    for finding in examine(args.config, QUICK if args.quick else CHECKS):
         findings.append(finding)
         if not args.json:
             print(_line(finding.ok, finding.check, finding.said, finding.do), flush=True)

@@ -63,8 +63,8 @@ def until(true: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
     return found
 
 
-def sh(*command: str | Path) -> tuple[int, str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+def sh(*command: str | Path, limit_s: float = LIMIT_S) -> tuple[int, str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -101,11 +101,10 @@ def open_to_all(*folders: Path) -> None:
 def install() -> None:
     """As an installer does it, with a watchdog that does not take half a minute."""
     open_to_all(REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
-    Path("/opt/edged").symlink_to(sys.prefix)
+    Path("/opt/edged").mkdir()
+    Path("/opt/edged/current").symlink_to(sys.prefix)
     for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.timer"), *UNITS.glob("*.path")]:
         shutil.copy(unit, SYSTEM)
-    Path("/usr/lib/edged").mkdir()
-    shutil.copy(UNITS / "usb-reset", "/usr/lib/edged")
     drop(
         "edged.service",
         "[Service]\nProtectHome=read-only\nWatchdogSec=6\nRestartSec=0.2\nEnvironment=PYTHONPATH=/opt/wedge\n",
@@ -127,7 +126,7 @@ def drop(unit: str, text: str) -> None:
 def provision() -> None:
     shutil.copy(OUT / "clip.mp4", "/var/lib/edged")
     Path("/opt/box.toml").write_text(BOX)
-    subprocess.run(["/opt/edged/bin/edged", "provision", "/opt/box.toml"], check=True, timeout=LIMIT_S)
+    subprocess.run(["/opt/edged/current/bin/edged", "provision", "/opt/box.toml"], check=True, timeout=LIMIT_S)
     systemctl("daemon-reload")
 
 

@@ -1,0 +1,374 @@
+#!/bin/sh
+# install.sh: puts edged on this machine: a Jetson with JetPack 6.1 or newer, or any Debian or Ubuntu with systemd and
+# Python 3.10 or newer. Run it as root, as often as you like; every step is said before it is done.
+#   install.sh [--wheelhouse DIR]   install or upgrade; settings, engines, models and messages that wait are kept
+#   install.sh --explain            say every step, do nothing
+#   install.sh --rollback           back to the version before
+#   install.sh --uninstall          remove the program; settings and engines stay
+#   install.sh --purge              remove everything
+# The wheelhouse (see wheelhouse.sh) is looked for beside this file; without one, in a clone of the repository, the
+# packages are fetched from the network.
+set -eu
+umask 022
+unset PYTHONPATH PYTHONHOME
+export ORT_DISABLE_TELEMETRY=1
+
+TOP=/opt/edged              # releases/<version>, current and previous, which are links
+SYSTEM=/etc/systemd/system  # and these, of the release in use:
+COMMANDS=/usr/local
+SERVICE=edged.service
+DATA="/etc/edged /var/lib/edged /var/cache/edged"
+LEAST_L4T=36.4 # JetPack 6.1
+LEAST_FREE_MB=1200
+here=$(dirname "$(readlink -f "$0")")
+python=/usr/bin/python3 # the system's own: no other has TensorRT
+explain=no
+wheelhouse=
+number=0
+
+fail() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+say() {
+    printf '   %s\n' "$*"
+}
+
+# Says what comes; whether it is to be done.
+step() {
+    number=$((number + 1))
+    printf '%d. %s\n' "$number" "$*"
+    [ "$explain" = no ]
+}
+
+booted() {
+    [ -d /run/systemd/system ]
+}
+
+# One line per file of release $1 that has its place outside: where from, where to.
+placed() {
+    for file in "$1"/deploy/systemd/*; do
+        name=${file##*/}
+        case $name in
+            *.service | *.timer | *.path) echo "$file $SYSTEM/$name" ;;
+            *.rules) echo "$file /etc/udev/rules.d/$name" ;;
+            edged.sysusers) echo "$file /etc/sysusers.d/edged.conf" ;;
+            edged.tmpfiles) echo "$file /etc/tmpfiles.d/edged.conf" ;;
+        esac
+    done
+}
+
+link() { # TARGET NAME, in one instant
+    ln -sfn "$1" "$2.new"
+    mv -T "$2.new" "$2"
+}
+
+enabled() { # what starts with every boot: the daemon, and what waits for its wishes
+    (cd $SYSTEM && echo $SERVICE edged-*.path)
+}
+
+release_of() { # current or previous; nothing where there is none
+    if [ -e "$TOP/$1/whole" ]; then readlink -f "$TOP/$1"; fi
+}
+
+configured() {
+    for file in /etc/edged/edged.toml /etc/edged/conf.d/*.toml; do
+        [ ! -s "$file" ] || return 0
+    done
+    return 1
+}
+
+# --- what this machine is -----------------------------------------------------------------------------------------
+
+look() {
+    [ "$(id -u)" = 0 ] || [ "$explain" = yes ] || fail "only root can install; run: sudo $0"
+    command -v systemctl > /dev/null || fail "no systemd here; edged runs as its service"
+    [ -x $python ] || fail "no $python; run: apt-get install python3"
+    version=$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "Python $version is too old; want 3.10 (Ubuntu 22.04, Debian 12) or newer"
+    $python -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
+    arch=$(uname -m)
+    kind=plain
+    if [ -e /etc/nv_tegra_release ]; then
+        kind=jetson
+        l4t=$(sed -n 's/^# R\([0-9]*\) (release), REVISION: \([0-9.]*\).*/\1.\2/p;q' /etc/nv_tegra_release)
+        newer "$l4t" "$LEAST_L4T" || fail "L4T $l4t is too old; want $LEAST_L4T (JetPack 6.1) or newer"
+        $python -c 'import tensorrt' 2> /dev/null ||
+            say "TensorRT is missing; models run on the CPU until: apt-get install nvidia-jetpack, and this again"
+    fi
+    free_mb=$(df -Pm "$(existing $TOP)" | awk 'NR == 2 { print $4 }')
+    [ "$free_mb" -ge $LEAST_FREE_MB ] || fail "$free_mb MB free for $TOP; want $LEAST_FREE_MB; make room"
+}
+
+newer() { # VERSION LEAST
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+existing() { # the nearest folder at or above $1 that is there
+    place=$1
+    while [ ! -d "$place" ]; do place=$(dirname "$place"); done
+    echo "$place"
+}
+
+find_wheels() {
+    wheelhouse=${wheelhouse:-$here/wheelhouse}
+    lock=$wheelhouse/$kind-$arch-$version.txt
+    if [ ! -d "$wheelhouse" ] && [ -x "$here/wheelhouse.sh" ] && [ -e "$here/../pyproject.toml" ]; then
+        fetched=$(mktemp -d)
+        trap 'rm -rf "$fetched"' EXIT
+        wheelhouse=$fetched lock=$fetched/$kind-$arch-$version.txt own=edged-new-
+        step "Packages for $kind, $arch, Python $version: fetched from the network" || return 0
+        "$here/wheelhouse.sh" "$wheelhouse" "$kind" "$arch" "$version"
+    fi
+    [ -d "$wheelhouse" ] || fail "$wheelhouse: no such folder; say --wheelhouse DIR, made by wheelhouse.sh"
+    [ -e "$lock" ] || fail "$wheelhouse has no ${lock##*/}, but: $(cd "$wheelhouse" && echo ./*-*-3.*.txt);" \
+        "make one with wheelhouse.sh $wheelhouse $kind $arch $version"
+    (cd "$wheelhouse" && sha256sum --quiet --check SHA256SUMS) || fail "$wheelhouse is damaged; copy it again"
+    own=$(cd "$wheelhouse" && echo edged-*.whl)
+}
+
+# --- a release: its environment, and the files of its service ----------------------------------------------------
+
+# Named for all that it is made of; what is there whole is not made again.
+name_release() {
+    cuda=$(readlink -f /usr/local/cuda || true)
+    made_of=$( (cat "$wheelhouse/SHA256SUMS" "$here"/install.sh "$here"/kernels.py "$here"/systemd/*
+        echo "$kind $version ${cuda##*/}") 2> /dev/null | sha256sum | cut -c 1-8)
+    release=$TOP/releases/$(echo "$own" | cut -d - -f 2)-$made_of
+}
+
+make_release() {
+    if [ -e "$release/whole" ]; then
+        step "Release ${release##*/} is there already" || true
+        return 0
+    fi
+    step "Release ${release##*/}: an environment of its own in $release, half a minute on a PC, minutes on a Jetson" ||
+        return 0
+    rm -rf "$release"
+    mkdir -p "$release/deploy"
+    cp -R "$here/install.sh" "$here/kernels.py" "$here/systemd" "$release/deploy/"
+    { echo "# $kind, Python $version, ${cuda##*/}" && cat "$lock"; } > "$release/packages.txt"
+    if cmp -s "$release/packages.txt" "$TOP/current/packages.txt"; then
+        share_environment
+    else
+        new_environment
+    fi
+    pip install --no-deps --force-reinstall "$wheelhouse/$own"
+    [ "$kind" = plain ] || for_gpu
+    try_release
+    sync -f "$release"
+    echo "$own" > "$release/whole"
+    sync -f "$release"
+}
+
+new_environment() {
+    system=
+    [ "$kind" = plain ] || system=--system-site-packages # TensorRT and OpenCV are JetPack's
+    $python -m venv --without-pip $system "$release"
+    grep -v '^pycuda==' "$release/packages.txt" > "$release/wheels.txt"
+    pip install --no-warn-script-location --ignore-installed --no-deps --requirement "$release/wheels.txt"
+}
+
+# The packages are those of the release in use: a second name for each file, in place of minutes and 400 MB.
+share_environment() {
+    say "its packages are those of the release in use"
+    for part in bin include lib lib64 pyvenv.cfg; do
+        [ ! -e "$TOP/current/$part" ] || cp -al "$TOP/current/$part" "$release/"
+    done
+}
+
+pip() { # what is installed there comes from the wheelhouse, and from nowhere else
+    set -- "$@" --no-index --find-links "$wheelhouse" --quiet
+    "$release/bin/python" "$(echo "$wheelhouse"/pip-*.whl)/pip" --isolated --disable-pip-version-check "$@"
+}
+
+# By the CUDA that is here; what cannot be had is said, and done without.
+for_gpu() {
+    gpu_binding
+    package=$(echo "$release"/lib/python*/site-packages/edged)
+    NVCC=$cuda/bin/nvcc "$release/bin/python" "$release/deploy/kernels.py" "$package" > "$release/kernels.log" 2>&1 ||
+        say "the CUDA kernels could not be compiled ($release/kernels.log): frames are prepared on the CPU"
+}
+
+# pycuda has no wheel: it is built here once per CUDA and Python, and kept; or somebody put one into the wheelhouse.
+gpu_binding() {
+    built=$TOP/wheels/$version-${cuda##*/}
+    wanted=$(grep '^pycuda==' "$lock")
+    pip install --no-deps --only-binary :all: --find-links "$built" "$wanted" 2> /dev/null && return 0
+    say "pycuda is built for ${cuda:-CUDA, which is not here}: 4 to 8 minutes"
+    mkdir -p "$built"
+    echo 'CUDA_ENABLE_CURAND = False' > "$built/.aksetup-defaults.py" # its header is in a package few have
+    if (export HOME="$built" CUDA_ROOT="$cuda" PATH="$cuda/bin:$PATH"
+        pip wheel --no-deps --wheel-dir "$built" "$wanted") > "$built/log" 2>&1; then
+        pip install --no-deps --find-links "$built" "$wanted"
+    else
+        tail -n 5 "$built/log"
+        say "pycuda could not be built (all of it: $built/log). Models run on the CPU until these are installed and" \
+            "this installer is run again: g++, python3-dev, and of CUDA nvcc and cudart-dev"
+    fi
+}
+
+# Before anybody relies on it: it starts, finds its libraries, and takes the settings that are here.
+try_release() {
+    "$release/bin/python" -c 'import cv2, onnxruntime, edged.daemon' ||
+        fail "$release does not start; nothing is changed"
+    configured || return 0
+    "$release/bin/edged" check ||
+        fail "these settings do not suit $("$release/bin/edged" --version); nothing is changed; correct them, and again"
+}
+
+# --- taking a release into use -----------------------------------------------------------------------------------
+
+take() { # RELEASE
+    if step "Units, udev rules, user: those of ${1##*/}"; then put "$1"; fi
+    if step "Commands: $COMMANDS/bin/edged, $COMMANDS/sbin/edged-install; $TOP/current is ${1##*/}"; then
+        switch "$1"
+    fi
+}
+
+put() {
+    now=$(release_of current)
+    placed "$1" > "$1/placed"
+    while read -r from to; do
+        mkdir -p "${to%/*}"
+        install -m 644 "$from" "$to.new"
+        mv "$to.new" "$to"
+    done < "$1/placed"
+    if [ -n "$now" ]; then # what only the release before had
+        awk '{ print $2 }' "$now/placed" | grep -vxF -e "$(awk '{ print $2 }' "$1/placed")" | xargs -r rm -f
+    fi
+    systemd-sysusers /etc/sysusers.d/edged.conf
+    systemd-tmpfiles --create /etc/tmpfiles.d/edged.conf
+}
+
+switch() {
+    now=$(release_of current)
+    if [ "$now" != "$1" ]; then
+        [ -z "$now" ] || link "releases/${now##*/}" $TOP/previous
+        link "releases/${1##*/}" $TOP/current
+    fi
+    mkdir -p $COMMANDS/bin $COMMANDS/sbin
+    link $TOP/current/bin/edged $COMMANDS/bin/edged
+    link $TOP/current/deploy/install.sh $COMMANDS/sbin/edged-install
+    sync -f $TOP
+}
+
+# Whether the daemon came up; true where nothing could be started.
+start() {
+    step "Service: started with every boot, and now if there are settings" || return 0
+    # shellcheck disable=SC2046  # a list of names
+    systemctl --quiet enable $(enabled)
+    if ! booted; then
+        say "systemd does not run here: it starts with the next boot"
+        return 0
+    fi
+    systemctl daemon-reload
+    if udevadm control --reload 2> /dev/null; then udevadm trigger --subsystem-match=video4linux; fi
+    # shellcheck disable=SC2046
+    systemctl restart $(enabled | cut -d ' ' -f 2-)
+    systemctl reset-failed $SERVICE 2> /dev/null || true
+    if ! configured; then
+        say "no settings yet: put edged-provision.toml onto a USB stick and plug it in, or write /etc/edged/edged.toml"
+        return 0
+    fi
+    if [ "$former" = "$release" ] && systemctl --quiet is-active $SERVICE; then
+        say "it runs, with this very release: it is left alone"
+        return 0
+    fi
+    systemctl restart $SERVICE && say "it is ready; how it stands: systemctl status edged"
+}
+
+# --- what can be asked for ---------------------------------------------------------------------------------------
+
+install_or_upgrade() {
+    look
+    find_wheels
+    name_release
+    former=$(release_of current) earlier=$(release_of previous)
+    running=no
+    ! booted || ! systemctl --quiet is-active $SERVICE || running=yes
+    make_release
+    take "$release"
+    start || unwell
+    finish
+}
+
+# The new release does not come up. Where the one before did, it is taken again.
+unwell() {
+    journalctl --unit=$SERVICE --lines=15 --no-pager --output=cat >&2 || true
+    if [ "$running" = no ] || [ -z "$former" ] || [ "$former" = "$release" ]; then
+        say "installed, but the daemon did not come up (above); correct that, and: systemctl restart edged"
+        return 0
+    fi
+    say "${release##*/} did not come up (above); back to ${former##*/}"
+    take "$former"
+    start || true
+    if [ -n "$earlier" ]; then link "releases/${earlier##*/}" $TOP/previous; else rm $TOP/previous; fi
+    rm -rf "$release"
+    fail "${former##*/} is in use as before"
+}
+
+finish() {
+    step "A look at the whole, as the service sees it" || return 0
+    for old in "$TOP"/releases/*; do
+        [ "$old" = "$(release_of current)" ] || [ "$old" = "$(release_of previous)" ] || rm -rf "$old"
+    done
+    setpriv --reuid=edged --regid=edged --init-groups "$TOP/current/bin/edged" doctor --quick || true
+    say "done: $("$TOP/current/bin/edged" --version), ${release##*/}"
+}
+
+rollback() {
+    look
+    former=$(release_of current) previous=$(release_of previous)
+    [ -n "$previous" ] || fail "there is no version before this one"
+    release=$previous running=no
+    ! configured || [ "$explain" = yes ] || try_release
+    take "$previous"
+    start || fail "the daemon did not come up: journalctl -u edged"
+    finish
+}
+
+uninstall() {
+    if step "Stop $SERVICE and what belongs to it"; then stop; fi
+    step "Remove units, udev rules, commands and $TOP; settings, engines and models stay: $DATA" || return 0
+    cat $TOP/releases/*/placed 2> /dev/null | awk '{ print $2 }' | xargs -r rm -f
+    rm -f $COMMANDS/bin/edged $COMMANDS/sbin/edged-install
+    rm -rf $TOP
+    ! booted || systemctl daemon-reload
+}
+
+stop() {
+    # shellcheck disable=SC2046
+    systemctl --quiet disable $(enabled) 2> /dev/null || true
+    booted || return 0
+    # shellcheck disable=SC2046
+    systemctl stop 'edged-*.timer' $(enabled) 2> /dev/null || true
+    systemctl reset-failed $SERVICE 2> /dev/null || true
+}
+
+purge() {
+    uninstall
+    step "Remove settings, engines, models, messages that wait, and the user: $DATA" || return 0
+    # shellcheck disable=SC2086
+    rm -rf $DATA $SYSTEM/$SERVICE.d
+    if getent passwd edged > /dev/null; then userdel edged; fi
+    ! booted || systemctl daemon-reload
+}
+
+task=install_or_upgrade
+while [ $# -gt 0 ]; do
+    case $1 in
+        --wheelhouse) wheelhouse=$(readlink -f "${2:?a folder}") && shift ;;
+        --explain) explain=yes ;;
+        --rollback) task=rollback ;;
+        --uninstall) task=uninstall ;;
+        --purge) task=purge ;;
+        --help | -h) task=usage ;;
+        *) sed -n '2,12s/^# //p' "$0" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ $task != usage ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0; }
+$task

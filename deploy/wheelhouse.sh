@@ -1,0 +1,71 @@
+#!/bin/sh
+# wheelhouse.sh DEST KIND ARCH PYTHON...: collects everything a box needs from the Python index into one folder, so
+# that install.sh needs no network. KIND is plain or jetson, ARCH x86_64 or aarch64, PYTHON 3.10, 3.12, ...:
+#   wheelhouse.sh wheelhouse jetson aarch64 3.10 3.12     JetPack 6.1 and newer, JetPack 7.2 and newer
+#   wheelhouse.sh wheelhouse plain x86_64 3.11            Debian 12
+# Runs on any Linux with Python 3.10 or newer and a network. Versions are resolved for the box, not for this machine,
+# and written to KIND-ARCH-PYTHON.txt. pycuda has no wheel: its source comes along, and is built on the box.
+set -eu
+[ $# -ge 4 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
+dest=$1 kind=$2 arch=$3
+shift 3
+case $kind in
+    plain) extra=headless ;;
+    jetson) extra=jetson ;;
+    *) echo "wheelhouse.sh: kind $kind: want plain or jetson" >&2; exit 2 ;;
+esac
+case $arch in
+    x86_64 | aarch64) ;;
+    *) echo "wheelhouse.sh: architecture $arch: want x86_64 or aarch64" >&2; exit 2 ;;
+esac
+GLIBC="17 24 26 27 28 31 34 35" # 2.35 is Ubuntu 22.04's: JetPack 6
+repository=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$dest"
+dest=$(cd "$dest" && pwd)
+
+pip() {
+    "$work/tools/bin/python" -m pip "$@" --quiet --disable-pip-version-check
+}
+
+# What is on the box beside this package: pip itself, which not every distribution has, and what builds pycuda.
+wanted() {
+    echo "edged[$extra,cbor] @ file://$work/edged"
+    echo pip
+    [ "$kind" = plain ] || printf '%s\n' setuptools wheel
+}
+
+python3 -m venv "$work/tools"
+pip install uv
+mkdir "$work/edged"
+(cd "$repository" && cp -R pyproject.toml README.md edged engines deploy "$work/edged")
+# CUDA kernels are compiled on the box, by its own CUDA; say NVCC=/path to have those of a certain one in the wheel.
+export NVCC="${NVCC:-no}"
+rm -f "$work/edged/edged/kernels.fatbin"
+pip wheel --no-deps --wheel-dir "$work/own" "$work/edged"
+rm -f "$dest"/edged-*.whl
+mv "$work/own"/edged-*.whl "$dest"
+
+platforms="--platform manylinux2014_$arch"
+for minor in $GLIBC; do
+    platforms="$platforms --platform manylinux_2_${minor}_$arch"
+done
+wanted > "$work/wanted.in"
+for python in "$@"; do
+    lock=$dest/$kind-$arch-$python.txt
+    echo "$kind, $arch, Python $python"
+    "$work/tools/bin/uv" pip compile --quiet --no-header --no-annotate --python-version "$python" \
+        --python-platform "$arch-manylinux_2_35" "$work/wanted.in" | grep -v '^edged ' > "$lock"
+    grep -v '^pycuda==' "$lock" > "$work/binary.txt"
+    # shellcheck disable=SC2086  # a list of options
+    pip download --no-deps --only-binary :all: --python-version "$python" $platforms --dest "$dest" \
+        --requirement "$work/binary.txt"
+    source=$(grep '^pycuda==' "$lock" || true)
+    if [ -n "$source" ] && [ ! -e "$dest/pycuda-${source#*==}.tar.gz" ]; then
+        pip download --no-deps --no-binary pycuda --dest "$dest" "$source"
+    fi
+done
+# shellcheck disable=SC2094  # it leaves itself out
+(cd "$dest" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum > SHA256SUMS)
+du -sh "$dest" | sed 's/\t/  /'

@@ -1,0 +1,144 @@
+"""Runs under a systemd of its own: the package from installation to purge, written down as JSON.
+
+The assertions are in test_package.py, outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.system.nspawn.guest_service import BOX, ETC, OUT, broker, journal, sh, shown, systemctl, until
+
+TOP = Path("/opt/edged")
+DATA = (ETC, Path("/var/lib/edged"), Path("/var/cache/edged"))
+ENGINE = Path("/var/lib/edged/models/engines/rtmpose/abc/engine.plan")
+PLACES = (
+    "/etc/systemd/system",
+    "/etc/udev/rules.d",
+    "/etc/sysusers.d",
+    "/etc/tmpfiles.d",
+    "/usr/local",
+    "/usr/lib/edged",
+)
+STICK = Path("/opt/stick/edged-provision.toml")
+INSTALL_S = 240.0
+
+
+def dpkg(*words: str | Path) -> dict[str, Any]:
+    begun_s = time.monotonic()
+    code, said = sh("dpkg", *words, limit_s=INSTALL_S)
+    return {"code": code, "said": said.splitlines(), "took_s": time.monotonic() - begun_s, **standing()}
+
+
+def standing() -> dict[str, Any]:
+    link = TOP / "current"
+    return {
+        "version": sh("/usr/local/bin/edged", "--version")[1].strip() if link.exists() else None,
+        "active": shown("ActiveState"),
+        "status": shown("StatusText"),
+        "releases": sorted(path.name.split("-")[0] for path in TOP.glob("releases/*")),
+        "previous": (TOP / "previous").resolve().name.split("-")[0] if (TOP / "previous").exists() else None,
+    }
+
+
+def ours() -> list[str]:
+    """Files of ours anywhere but where data is."""
+    found = sorted(str(path) for place in PLACES for path in Path(place).rglob("*edged*"))
+    return [path for path in found if not path.endswith("edged-test.service")]
+
+
+def data() -> dict[str, str]:
+    """What must not be lost, by path; not what the daemon itself goes on writing."""
+    files = [*ETC.rglob("*"), ENGINE, Path("/etc/systemd/system/edged.service.d/50-credentials.conf")]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files) if path.is_file()}
+
+
+def online() -> str:
+    return str(
+        until(lambda: (said := shown("StatusText")).startswith("1 of 2") and "broker connected" in said and said)
+    )
+
+
+def installed() -> dict[str, Any]:
+    """On a box that nobody has set up."""
+    done = dpkg("--install", OUT / "first.deb")
+    started = systemctl("start", "edged")
+    enabled = sh("systemctl", "is-enabled", "edged.service", "edged-usb-reset.path")[1].split()
+    return {**done, "enabled": enabled, "started": started, "result": shown("ConditionResult"), "files": ours()}
+
+
+def provisioned() -> dict[str, Any]:
+    """From a stick: well, again, with a mistake, and with what only the daemon refuses."""
+    shutil.copy(OUT / "clip.mp4", "/var/lib/edged")
+    STICK.parent.mkdir()
+    said = []
+    for text in (BOX, BOX, BOX.replace("port = ", "ports = "), f"{BOX}\n[compute]\nplane = 'cuda'\n"):
+        STICK.write_text(text)
+        said.append(sh("/usr/local/bin/edged", "provision", "--once", STICK))
+    return {"said": said, **standing(), "back": "cuda" not in (ETC / "conf.d/50-box.toml").read_text(), "how": online()}
+
+
+def upgraded() -> dict[str, Any]:
+    ENGINE.parent.mkdir(parents=True)
+    ENGINE.write_bytes(b"took minutes to build")
+    (ETC / "conf.d/90-local.toml").write_text("publish.health_s = 7\n")
+    before, pid = data(), shown("MainPID")
+    done = dpkg("--install", OUT / "second.deb")
+    return {**done, "kept": before == data(), "another": shown("MainPID") != pid, "how": online(), "data": list(before)}
+
+
+def again() -> dict[str, Any]:
+    """The installer once more by hand, as after an update of the system."""
+    begun_s, pid = time.monotonic(), shown("MainPID")
+    code, said = sh("/usr/local/sbin/edged-install", "--wheelhouse", "/usr/lib/edged/wheelhouse")
+    explained = sh("/usr/local/sbin/edged-install", "--wheelhouse", "/usr/lib/edged/wheelhouse", "--explain")[1]
+    took_s = time.monotonic() - begun_s
+    return {"code": code, "said": said, "explained": explained, "took_s": took_s, "another": pid != shown("MainPID")}
+
+
+def rolled_back() -> dict[str, Any]:
+    before = data()
+    code, said = sh("/usr/local/sbin/edged-install", "--rollback")
+    return {"code": code, "said": said.splitlines(), **standing(), "kept": before == data(), "how": online()}
+
+
+def broken() -> dict[str, Any]:
+    """A version whose daemon does not start."""
+    before = data()
+    return {**dpkg("--install", OUT / "third.deb"), "kept": before == data(), "how": online()}
+
+
+def removed() -> dict[str, Any]:
+    before = data()
+    done = dpkg("--remove", "edged")
+    return {**done, "kept": before == data(), "files": ours(), "top": TOP.exists()}
+
+
+def purged() -> dict[str, Any]:
+    done = dpkg("--purge", "edged")
+    left = [str(path) for path in DATA if path.exists()]
+    return {**done, "left": left, "files": ours(), "user": sh("getent", "passwd", "edged")[0] == 0}
+
+
+def main() -> None:
+    os.environ["SYSTEMD_COLORS"] = "0"
+    del os.environ["PYTHONPATH"]  # it is for this program, not for those it starts
+    found: dict[str, Any] = {}
+    broker()
+    try:
+        for part in (installed, provisioned, upgraded, again, rolled_back, broken, removed, purged):
+            found[part.__name__] = part()
+            (OUT / "found.json").write_text(json.dumps(found, indent=1))
+    finally:
+        found["journal"] = journal("--unit=edged")
+        (OUT / "found.json").write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

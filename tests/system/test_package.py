@@ -1,0 +1,134 @@
+"""The package on a real systemd: one throw-away boot of this machine's own files, from installation to purge."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+
+from tests.replay.recorded import video
+from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
+
+BOOT = Path(__file__).parent / "nspawn" / "boot.sh"
+PYTHON = "/usr/bin/python3"  # the system's own is what the installer takes
+VERSIONS = ("0.2.0", "0.2.1", "0.2.2")
+LIMIT_S = 900  # on a busy machine
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What was written down in there; its console goes into the failure message."""
+    for tool in ("systemd-nspawn", "mosquitto_passwd", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is missing; run tests/system/setup.sh")
+    if os.geteuid() != 0:
+        pytest.skip("only root can boot a container")
+    out, made = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("made")
+    version = run(PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    others = fetched(platform.machine(), version)
+    for name, version in zip(("first", "second", "third"), VERSIONS, strict=True):
+        house = wheelhouse(made, others, version, broken=name == "third")
+        Path(run(DEPLOY / "deb.sh", house, made).strip()).rename(out / f"{name}.deb")
+    video(out / "clip.mp4", 20)
+    guest = ["/usr/bin/env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "tests.system.nspawn.guest_package"]
+    console = subprocess.run(
+        [str(BOOT), str(out), *guest],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S + 30,
+        errors="replace",
+        env={**os.environ, "LIMIT_S": str(LIMIT_S)},
+    )
+    result = out / "found.json"
+    written = json.loads(result.read_text()) if result.exists() else {}
+    if console.returncode:
+        journal = "\n".join(written.get("journal", [])[-40:])
+        pytest.fail(f"the scenario was not gone through\n{console.stdout[-3000:]}{console.stderr[-1000:]}\n{journal}")
+    answers: dict[str, Any] = written
+    return answers
+
+
+def test_a_fresh_box_has_a_service_that_waits_for_settings_and_is_no_failure(found: dict[str, Any]) -> None:
+    fresh = found["installed"]
+    assert (fresh["code"], fresh["version"], fresh["enabled"]) == (0, "edged 0.2.0", ["enabled", "enabled"])
+    assert (fresh["started"], fresh["active"], fresh["result"]) == (0, "inactive", "no")
+    assert "/etc/udev/rules.d/70-edged.rules" in fresh["files"]
+
+
+def test_every_step_is_said_and_the_whole_is_looked_at(found: dict[str, Any]) -> None:
+    said = found["installed"]["said"]
+    assert [line[:2] for line in said if line[1:3] == ". "] == ["1.", "2.", "3.", "4.", "5."]
+    assert any(line.startswith("✓ OpenCV: ") for line in said)
+
+
+def test_a_file_from_a_stick_makes_the_box_and_the_report_says_how_it_stands(found: dict[str, Any]) -> None:
+    (code, said), (again, repeated), _, _ = found["provisioned"]["said"]
+    assert (code, again) == (0, 0)
+    assert said.startswith("box: broker 127.0.0.1:18830; cameras: barn, yard\napplied; the daemon runs with it\n1 of 2")
+    assert repeated.startswith("this file was applied before; nothing is done.")
+
+
+def test_a_mistake_on_the_stick_is_told_by_its_line_and_what_the_daemon_refuses_is_taken_back(
+    found: dict[str, Any],
+) -> None:
+    _, _, (wrong, mistake), (refused, told) = found["provisioned"]["said"]
+    assert (wrong, refused) == (2, 1)
+    assert mistake.startswith("/opt/stick/edged-provision.toml:5 mqtt.ports: ")
+    assert "compute.plane = 'cuda': no GPU" in told
+    assert told.endswith("the settings before are in place again\n")
+    assert found["provisioned"]["back"]
+    assert found["provisioned"]["active"] == "active"
+
+
+def test_an_upgrade_takes_over_and_keeps_settings_secrets_and_engines(found: dict[str, Any]) -> None:
+    done = found["upgraded"]
+    assert (done["code"], done["version"], done["active"]) == (0, "edged 0.2.1", "active")
+    assert (done["kept"], done["another"], done["previous"]) == (True, True, "0.2.0")
+    assert any(path.endswith("engine.plan") for path in done["data"])
+    assert any("its packages are those of the release in use" in line for line in done["said"])
+
+
+def test_installing_again_makes_nothing_anew_leaves_the_daemon_alone_and_explaining_does_nothing(
+    found: dict[str, Any],
+) -> None:
+    again = found["again"]
+    assert (again["code"], again["another"]) == (0, False)
+    assert "1. Release 0.2.1-" in again["said"]
+    assert " is there already" in again["said"]
+    assert again["explained"].count("\n") == 5
+
+
+def test_a_rollback_is_the_version_before_and_needs_no_network(found: dict[str, Any]) -> None:
+    back = found["rolled_back"]
+    assert (back["code"], back["version"], back["active"]) == (0, "edged 0.2.0", "active")
+    assert (back["previous"], back["kept"]) == ("0.2.1", True)
+
+
+def test_a_version_that_does_not_come_up_makes_way_for_the_one_that_did(found: dict[str, Any]) -> None:
+    done = found["broken"]
+    assert (done["code"], done["version"], done["active"]) == (1, "edged 0.2.0", "active")
+    assert any("this version is broken" in line for line in done["said"])
+    assert (done["previous"], done["kept"]) == ("0.2.1", True)
+    assert "0.2.2" not in done["releases"]
+    assert any(line.startswith("install.sh: 0.2.0-") and line.endswith(" is in use as before") for line in done["said"])
+
+
+def test_removal_leaves_settings_and_engines_and_nothing_else(found: dict[str, Any]) -> None:
+    done = found["removed"]
+    assert (done["code"], done["active"], done["top"], done["kept"]) == (0, "inactive", False, True)
+    assert done["files"] == ["/etc/systemd/system/edged.service.d"]
+
+
+def test_a_purge_leaves_nothing(found: dict[str, Any]) -> None:
+    done = found["purged"]
+    assert (done["code"], done["left"], done["files"], done["user"]) == (0, [], [], False)
