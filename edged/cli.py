@@ -7,6 +7,7 @@ inside `run`, so that `edged --help` needs nothing installed.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -35,6 +36,7 @@ VERBS = (
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; return the exit code: 0 well, 1 failed, 2 bad configuration or usage."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else ONNX Runtime reports to its maker, from the very import on
     parser = argparse.ArgumentParser(prog="edged", description="Cameras in, keypoints and health out over MQTT.")
     parser.add_argument("--version", action="version", version=f"edged {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
