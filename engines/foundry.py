@@ -62,7 +62,7 @@ class Foundry:
         self._forge = forge
 
     def job(self, card: Card, file: Path, *, level: int, workspace_mb: int, precision: Precision = "fp16") -> Job:
-        """Prepare a model: a detector for one image, a pose model for up to eight subjects.
+        """Prepare a model: a pose model for up to eight subjects, any other for one image or person.
 
         `workspace_mb` 0 is what suits the board. Raises `CardError`.
         """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.card import Card, Tolerance
+from engines.card import Card, Detect, Lift, Root, Tolerance
+from engines.schema import SCHEMAS
 
 F32 = NDArray[np.float32]
 NEAR = 0.8  # of the threshold: a box this much fainter still answers one of the reference
@@ -26,14 +27,18 @@ class Boxes(Protocol):
     def label(self) -> NDArray[np.int64]: ...
 
 
-Decode = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]  # one image's outputs, strides, threshold per class
+Detections = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]  # one image's outputs, strides, threshold per class
+Places = Callable[[F32, int], F32]  # (N, J·D, H, W) activations, J; (N, J, 3) x, y, z in bins
+Decode = Detections | Places  # of a detector's family, or of a 3D model's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """The worst of everything compared; None where the task has no such thing, or nothing was found to compare."""
 
-    max_shift_px: float | None = None  # of a keypoint that is sure, in px of the net's input
+    max_shift_px: float | None = None  # of a keypoint that is sure, or of a root, in px of the net's input
+    max_shift_mm: float | None = None  # of a joint in space, where the crop is as large as a person is
+    max_depth_diff: float | None = None  # of a root, as a share of its depth
     argmax_agreement: float | None = None  # share of sure keypoints in the very same bins
     min_iou: float | None = None  # of a box with its counterpart
     max_score_diff: float = 0.0
@@ -46,6 +51,8 @@ class Drift:
         count = self.compared + other.compared
         return Drift(
             max_shift_px=_worse(max, self.max_shift_px, other.max_shift_px),
+            max_shift_mm=_worse(max, self.max_shift_mm, other.max_shift_mm),
+            max_depth_diff=_worse(max, self.max_depth_diff, other.max_depth_diff),
             argmax_agreement=_mean(self, other),
             min_iou=_worse(min, self.min_iou, other.min_iou),
             max_score_diff=max(self.max_score_diff, other.max_score_diff),
@@ -64,6 +71,14 @@ class Drift:
                 (self.max_shift_px or 0) > limit.shift_px,
                 f"a keypoint moved {self.max_shift_px} px, {limit.shift_px} allowed",
             ),
+            (
+                (self.max_shift_mm or 0) > limit.shift_mm,
+                f"a joint moved {self.max_shift_mm} mm, {limit.shift_mm} allowed",
+            ),
+            (
+                (self.max_depth_diff or 0) > limit.depth,
+                f"a depth changed by {self.max_depth_diff} of itself, {limit.depth} allowed",
+            ),
             ((self.min_iou or 1) < limit.iou, f"a box overlaps its reference by {self.min_iou}, {limit.iou} wanted"),
             (self.max_score_diff > limit.score, f"a score changed by {self.max_score_diff:.3f}, {limit.score} allowed"),
         )
@@ -74,17 +89,26 @@ class Drift:
 
 
 def drift(card: Card, decode: Decode | None, reference: Sequence[F32], outputs: Sequence[F32]) -> Drift:
-    """Compare one image's outputs, in the order of the model; `decode` is for detectors."""
+    """Compare one image's outputs, in the order of the model; `decode` is for detectors and 3D models."""
     nan = sum(int(np.count_nonzero(~np.isfinite(output.astype(np.float32)))) for output in outputs)
     if nan:
         return Drift(nan=nan)
     if card.pose is not None:
         return _of_pose(reference, outputs, card.pose.split, card.pose.score)
-    if card.detect is None or decode is None:
-        raise ValueError(f"model {card.name}: want the decoder of a detector's outputs")
-    limits = np.full(len(card.detect.classes), card.detect.score, np.float32)
-    wanted = decode([output[0] for output in reference], card.detect.strides, limits)
-    found = decode([output[0].astype(np.float32) for output in outputs], card.detect.strides, limits * np.float32(NEAR))
+    if card.root is not None:
+        return _of_root(reference, outputs, card.input.size_wh, card.root)
+    if decode is None:
+        raise ValueError(f"model {card.name}: want the decoder of its outputs")
+    if card.lift is not None:
+        return _of_lift(reference[0], outputs[0], cast(Places, decode), card.lift)
+    assert card.detect is not None  # noqa: S101  # the only task that is left
+    return _of_detector(reference, outputs, cast(Detections, decode), card.detect)
+
+
+def _of_detector(reference: Sequence[F32], outputs: Sequence[F32], decode: Detections, detect: Detect) -> Drift:
+    limits = np.full(len(detect.classes), detect.score, np.float32)
+    wanted = decode([output[0] for output in reference], detect.strides, limits)
+    found = decode([output[0].astype(np.float32) for output in outputs], detect.strides, limits * np.float32(NEAR))
     return _of_boxes(wanted, found)
 
 
@@ -101,6 +125,25 @@ def _of_pose(reference: Sequence[F32], outputs: Sequence[F32], split: float, sur
         argmax_agreement=round(float((apart == 0).all(axis=0).mean()), 4),
         max_score_diff=round(float(np.abs(scores[0] - scores[1])[sure].max()), 4),
         compared=int(sure.sum()),
+    )
+
+
+def _of_lift(reference: F32, output: F32, places: Places, lift: Lift) -> Drift:
+    """A volume: where the joints are. `span_mm` lies across it along every axis, for k is the depth where it does."""
+    joints = len(SCHEMAS[lift.schema_name])
+    bins = np.array([output.shape[3], output.shape[2], lift.depth], np.float32)  # x, y, z
+    apart = (places(output, joints) - places(reference, joints)) * (lift.span_mm / bins)
+    return Drift(max_shift_mm=round(float(np.linalg.norm(apart, axis=2).max()), 3), compared=joints)
+
+
+def _of_root(reference: Sequence[F32], outputs: Sequence[F32], size_wh: tuple[int, int], root: Root) -> Drift:
+    """RootNet: where the root is, and its depth over k."""
+    (xy, gamma), (xy_found, gamma_found) = reference, outputs
+    apart = (xy_found - xy) * (np.array(size_wh, np.float32) / root.cells)
+    return Drift(
+        max_shift_px=round(float(np.linalg.norm(apart, axis=1).max()), 3),
+        max_depth_diff=round(float(np.abs(gamma_found / gamma - 1).max()), 5),
+        compared=1,
     )
 
 

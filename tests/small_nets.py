@@ -50,7 +50,8 @@ def _volume(card: Card) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
     step = card.input.size_wh[0] // cells
     rng = np.random.default_rng(SEED)
     kernel = (rng.standard_normal((channels, 3, step, step)) * 0.03 / step).astype(np.float32)
-    conv = helper.make_node("Conv", ["image", "kernel"], ["volume"], name="final", strides=[step, step])
+    name = f"{card.fp32[0]}/Conv"  # the last layer, as in the real net: FP16 would show in it
+    conv = helper.make_node("Conv", ["image", "kernel"], ["volume"], name=name, strides=[step, step])
     return [conv], {"kernel": kernel}
 
 

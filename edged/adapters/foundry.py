@@ -15,6 +15,7 @@ from edged.adapters.runner_ort import OnnxRunner
 from edged.box.smithy import Smithy
 from edged.config import Config
 from edged.decode.detectors import FAMILIES
+from edged.decode.heatmap3d import expected
 from engines import machine
 from engines.card import Card
 from engines.errors import EngineError, NoTensorRT
@@ -92,5 +93,5 @@ def foundry_of(store: Path, flavour: Flavour, memory_mb: int | None = None, quot
     trt = find(flavour)
     plans = Plans(store / FOLDER, quota_mb)
     engine = runner if flavour == "tensorrt" and machine.here().gpu is not None else None
-    workshop = Workshop(reference=OnnxRunner, engine=engine, decoders=FAMILIES)
+    workshop = Workshop(reference=OnnxRunner, engine=engine, decoders={**FAMILIES, "heatmap3d": expected})
     return Foundry(plans, trt, machine.here(), workshop, Forge(plans.partial, flavour, memory_mb))

@@ -227,6 +227,10 @@ def _figures(plan: Plan) -> Row:
 
 def _drift(drift: Mapping[str, Any]) -> str:
     """FP16 against FP32, in the terms of the task."""
+    if drift.get("max_shift_mm") is not None:
+        return f"{drift['max_shift_mm']} mm"
+    if drift.get("max_depth_diff") is not None:
+        return f"{drift['max_shift_px']} px, depth {drift['max_depth_diff']:.2%}"
     if drift["max_shift_px"] is not None:
         return f"{drift['max_shift_px']} px, {drift['argmax_agreement']:.1%} same bins"
     return f"IoU {drift['min_iou']}, score {drift['max_score_diff']}"

@@ -18,11 +18,12 @@ def expected(volume: F32, joints: int) -> F32:
     if channels % joints:
         raise ValueError(f"volume head: got {channels} channels; want a multiple of {joints} joints")
     depth = channels // joints
-    logits = volume.astype(np.float32).reshape(n, joints, -1)
-    weight = np.exp(logits - logits.max(axis=2, keepdims=True))
-    weight /= weight.sum(axis=2, keepdims=True)
-    weight = weight.reshape(n, joints, depth, height, width)
-    x = weight.sum(axis=(2, 3)) @ np.arange(width, dtype=np.float32)
-    y = weight.sum(axis=(2, 4)) @ np.arange(height, dtype=np.float32)
-    z = weight.sum(axis=(3, 4)) @ np.arange(depth, dtype=np.float32)
-    return np.stack([x, y, z], axis=2)
+    logits = volume.astype(np.float32, copy=False).reshape(n, joints, depth, height * width)
+    weight = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
+    along_z = weight.sum(axis=3)
+    plane = weight.sum(axis=2).reshape(n, joints, height, width)
+    x = plane.sum(axis=2) @ np.arange(width, dtype=np.float32)
+    y = plane.sum(axis=3) @ np.arange(height, dtype=np.float32)
+    z = along_z @ np.arange(depth, dtype=np.float32)
+    places: F32 = np.stack([x, y, z], axis=2) / along_z.sum(axis=2)[..., None]
+    return places

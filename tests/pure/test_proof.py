@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edged.decode.detectors import FAMILIES
+from edged.decode.heatmap3d import expected
 from engines.catalogue import load
 from engines.parity import Drift, drift
 from engines.progress import Estimate
@@ -150,3 +151,30 @@ def test_a_build_that_ran_before_is_timed_by_it() -> None:
 
 def test_without_a_former_build_nobody_guesses_at_the_beginning() -> None:
     assert Estimate().now(5).left_s is None
+
+
+LIFT, ROOT = load(None)["convnextpose-s"], load(None)["rootnet"]
+
+
+def peak(joint: int, z: int, y: int, x: int) -> F32:
+    """A volume whose joints lie in its middle, but one."""
+    volume = np.zeros((1, 18, 32, 32, 32), np.float32)
+    volume[0, :, 16, 16, 16] = 50
+    volume[0, joint] = np.roll(volume[0, joint], (z, y, x), (0, 1, 2))
+    return volume.reshape(1, 576, 32, 32)
+
+
+def test_a_joint_that_moves_by_a_bin_moves_by_its_part_of_two_metres() -> None:
+    found = drift(LIFT, expected, [peak(7, 0, 0, 0)], [peak(7, 3, 0, 4)])
+    assert found.max_shift_mm == pytest.approx(5 * 2000 / 32, rel=1e-4)
+    assert found.faults(LIFT.tolerance) == ["a joint moved 312.5 mm, 1.0 allowed"]
+    assert drift(LIFT, expected, [peak(7, 0, 0, 0)], [peak(7, 0, 0, 0)]).faults(LIFT.tolerance) == []
+
+
+def test_a_root_that_moves_or_goes_farther_is_told() -> None:
+    was = [np.array([[32, 32]], np.float32), np.array([[0.8]], np.float32)]
+    found = drift(ROOT, None, was, [was[0] + (3, 4), was[1] * 1.01])
+    assert found.max_shift_px == pytest.approx(20)
+    assert found.max_depth_diff == pytest.approx(0.01)
+    told = found.faults(ROOT.tolerance)
+    assert [fault.split(" ", 2)[1] for fault in told] == ["keypoint", "depth"]

@@ -265,7 +265,11 @@ def test_an_import_of_nothing_is_named(store: Store, tmp_path: Path) -> None:
 def test_a_card_without_download_says_export_then_import(store: Store) -> None:
     with pytest.raises(SourceError) as caught:
         store.pull(load()["rtmdet-m-coco"])
-    for step in ("get CHECKPOINT from https://", "tools/deploy.py", "`edged models import rtmdet-m-coco FILE`"):
+    for step in (
+        "get CHECKPOINT from https://",
+        "python -m tools.export rtmdet",
+        "`edged models import rtmdet-m-coco FILE`",
+    ):
         assert step in str(caught.value)
 
 

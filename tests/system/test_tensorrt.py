@@ -31,6 +31,7 @@ from engines.forge import explained
 from engines.foundry import Foundry, Job
 from engines.plans import ATTEMPTS
 from engines.store import Store
+from tests.small_nets import written
 
 CARDS = load(None)
 BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
@@ -65,6 +66,18 @@ def test_a_bundled_model_is_built_and_its_fp16_is_as_good_as_its_fp32(
     assert shares == sorted(shares)
     assert (plan.proved, foundry.plans.current(name)) == (False, None)
     assert "nothing here can run" in foundry.usable(job)[1]
+
+
+@pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152", "rootnet"])
+def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: Foundry, tmp_path: Path, name: str) -> None:
+    job = foundry.job(CARDS[name], written(CARDS[name], tmp_path), level=0, workspace_mb=512)
+    assert job.options.profiles == ()
+    assert {tensor.shape[0] for tensor in (*job.model.inputs, *job.model.outputs)} == {1}
+    plan = foundry.build(job, never, threading.Event())
+    assert len(plan.read()) > 1000
+    drift = plan.meta["fp16_drift"]
+    assert (drift["max_shift_mm"] or 0) <= 1
+    assert (drift["max_depth_diff"] or 0) <= 0.005
 
 
 def test_a_changed_tensorrt_is_explained_and_built_again(foundry: Foundry, tmp_path: Path) -> None:

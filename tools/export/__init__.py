@@ -1,7 +1,8 @@
-"""Trained nets as ONNX, with the names and the dynamic batch that the cards state. Needs PyTorch."""
+"""Nets as ONNX, with the names and the batch that their cards state. Needs PyTorch."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +12,26 @@ from torch import nn
 OPSET = 17
 
 
-def to_onnx(net: nn.Module, shape: Sequence[int], outputs: Sequence[str], path: Path) -> None:
-    """One input called `input`; the first axis of every tensor is the batch."""
+def to_onnx(
+    net: nn.Module,
+    shape: Sequence[int],
+    outputs: Sequence[str],
+    path: Path,
+    *,
+    source: str = "input",
+    open_batch: bool = True,
+) -> None:
+    """One input, called `source`; the first axis of every tensor is the batch, which may be left open."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    axes = {name: {0: "batch"} for name in ("input", *outputs)}
-    torch.onnx.export(
-        net.eval(),
-        (torch.zeros(*shape),),
-        str(path),
-        input_names=["input"],
-        output_names=list(outputs),
-        dynamic_axes=axes,
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net.eval(),
+            (torch.zeros(*shape),),
+            str(path),
+            input_names=[source],
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "batch"} for name in (source, *outputs)} if open_batch else None,
+            opset_version=OPSET,
+            dynamo=False,
+        )

@@ -1,20 +1,18 @@
-"""A loaded net as an ONNX file: static shapes, RGB 0–255 in, normalisation inside, metadata that says what it is."""
+"""A net as an ONNX file: what its card feeds and reads, normalisation inside where the card has none, metadata."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
-from tools.export.checkpoint import Loaded
+from tools.export import to_onnx
+from tools.export.families import Export
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-WHITE = {"integral": 255.0}  # the others were trained on pixels that nobody divided by 255
-OPSET = 17
 
 
 class Normalised(nn.Module):
@@ -31,20 +29,18 @@ class Normalised(nn.Module):
         return out
 
 
-def write(family: str, loaded: Loaded, path: Path) -> str:
-    """Write the file; its sha256."""
-    width, height = loaded.size_wh
-    outputs = ["volume"] if loaded.depth else ["root_xy", "gamma"]
-    net = Normalised(loaded.net, WHITE.get(family, 1.0)).eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        image = torch.zeros(1, 3, height, width)
-        torch.onnx.export(
-            net, (image,), str(path), input_names=["image"], output_names=outputs, opset_version=OPSET, dynamo=False
-        )
+def write(export: Export, path: Path) -> str:
+    """Write the file; its sha256. What looks at one person in space does so one at a time; other batches are open."""
+    width, height = export.size_wh
+    if export.white is None:
+        to_onnx(export.net, (1, 3, height, width), export.outputs, path)
+    else:
+        net = Normalised(export.net, export.white)
+        to_onnx(net, (1, 3, height, width), export.outputs, path, source="image", open_batch=False)
     model = onnx.load(path)
-    facts = {"family": family, "variant": loaded.variant, "joints": loaded.joints, "depth": loaded.depth}
-    onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()} | {"input": "RGB 0-255"})
+    feed = "normalised, see the card" if export.white is None else "RGB, 0 to 255"
+    table = {key: str(value) for key, value in (export.table or {}).items()}
+    onnx.helper.set_model_props(model, {"name": export.name, "input": feed, **table})
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

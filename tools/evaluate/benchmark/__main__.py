@@ -1,7 +1,7 @@
 """Benchmarks models on annotated data; killed and run again, it goes on where it was.
 
 python -m tools.evaluate.benchmark --data lsp=DIR --data horse=DIR --data rendered-people=DIR --out OUT
-    [--model NAME …] [--weights DIR] [--list]
+    [--model NAME …] [--weights DIR] [--catalogue DIR] [--list]
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, default=Path("weights"), help="directory with NAME.onnx of other models"
     )
+    parser.add_argument("--catalogue", type=Path, help="directory of additional model cards (*.toml)")
     parser.add_argument("--out", type=Path, default=Path("benchmark"))
     parser.add_argument("--list", action="store_true", help="what can be asked, and what is here")
     arguments = parser.parse_args()
-    known = models(arguments.weights)
+    known = models(arguments.weights, arguments.catalogue)
     if unknown := sorted(set(arguments.model) - known.keys()):
         parser.error(f"no model {unknown[0]!r}; want one of {', '.join(known)}")
     if arguments.list or not arguments.data:

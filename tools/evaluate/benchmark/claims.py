@@ -40,6 +40,8 @@ _NETS = (
     Claim("mobilehumanpose", *_P2, 56.9, f"{_MHP}: small variant"),
     Claim("mobilehumanpose", *_P2, 69.6, f"{_MHP}: smallest variant"),
     Claim("mobilehumanpose", *_P1, 35.2, f"{_MHP}: largest variant"),
+    Claim("mobilehumanpose-large", *_P2, 51.4, _MHP),
+    Claim("mobilehumanpose-large", *_P1, 35.2, _MHP),
     Claim("mobilehumanpose-muco", "mupots", "3DPCK@150", 0.796, f"{_MHP}: largest variant, rescaled to true bones"),
     Claim("integral-r152", *_P2, 57.0, "circulated; the README's 56.9 is of the challenge's validation set, flipped"),
     Claim("integral-r152", *_P2, 49.6, "tables of later papers"),

@@ -1,21 +1,24 @@
-"""Opened models: one subject in, its joints out. Everything that knows ONNX Runtime in the benchmark."""
+"""Opened models: one subject in, its joints out, by the appliance's own code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import onnxruntime as ort
 
+from edged.adapters.lifter import RootNet, VolumeNet
 from edged.adapters.plane_cpu import PoseEstimator
 from edged.adapters.session_ort import OrtSession
 from edged.frame import U8, XY
+from edged.lift.lens import Lens
+from edged.lift.space import depth_mm, places, to_camera, window
 from engines.card import Card
-from tools.evaluate.benchmark import lift
+from engines.schema import SCHEMAS
 from tools.evaluate.metrics.oks import F64
+
+SQUARE_WH, PADDING = (256, 256), 1.25  # of the window whose area k is told from
 
 
 class Question(NamedTuple):
@@ -31,15 +34,6 @@ class Question(NamedTuple):
 Estimate: TypeAlias = Callable[[Question], F64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Net:
-    """How a volume of heat is laid out; 3D nets take (1, 3, H, W) RGB from 0 to 255, normalised inside."""
-
-    bins_whd: tuple[int, int, int]
-    wh: tuple[int, int] = (256, 256)
-    span_mm: float = lift.BODY_MM
-
-
 def simcc(card: Card, path: Path) -> Estimate:
     """A 2D pose model, as the appliance runs it."""
     estimator = PoseEstimator(OrtSession(card, path))
@@ -51,32 +45,29 @@ def simcc(card: Card, path: Path) -> Estimate:
     return estimate
 
 
-def volume(net: Net, path: Path) -> Estimate:
-    """A net that gives heat (1, J·D, H, W), or already its soft-argmax (1, J, 3) in bins."""
-    session = _session(path)
+def volume(card: Card, path: Path) -> Estimate:
+    """A 3D model, as the appliance runs it, at the depth that the protocols hand to root-relative nets."""
+    net = VolumeNet(OrtSession(card, path))
 
     def estimate(question: Question) -> F64:
-        box = _box(question, net.wh)
-        (out,) = session.run(None, {_names(session)[0]: lift.crop(question.image, box, net.wh)})
-        share = out[0] / np.array(net.bins_whd) if out.ndim == 3 else _of_heat(out[0], net.bins_whd[2])
-        return lift.to_camera_mm(share.astype(np.float64), box, question.root_z_mm, net.span_mm, question.lens)
+        seen = net.look(question.image, question.box_xyxy.astype(np.float32))
+        if seen is None:
+            return _nowhere(len(SCHEMAS[net.spec.schema_name]))
+        points = places(seen, net.spec.span_mm)
+        return to_camera(points + np.array([0, 0, question.root_z_mm], np.float32), _lens(question)).astype(np.float64)
 
     return estimate
 
 
-def rootnet(path: Path) -> Estimate:
-    """The pelvis in the camera's frame; answers x, y in 64 bins and the depth in mm."""
-    session = _session(path)
+def rootnet(card: Card, path: Path) -> Estimate:
+    """The pelvis in the camera's frame."""
+    net = RootNet(OrtSession(card, path))
 
     def estimate(question: Question) -> F64:
-        box = _box(question, (256, 256))
-        k = np.array([[lift.k_mm(box, question.lens)]], np.float32)
-        (out,) = session.run(
-            None, dict(zip(_names(session), (lift.crop(question.image, box, (256, 256)), k), strict=True))
-        )
-        x, y, z_mm = out.reshape(3).astype(np.float64)
-        px = np.array([[x / 64 * box.w + box.x, y / 64 * box.h + box.y]])
-        return lift.unprojected(px, np.array([z_mm]), question.lens)
+        seen, lens = net.look(question.image, question.box_xyxy.astype(np.float32)), _lens(question)
+        if seen is None:
+            return _nowhere(1)
+        return to_camera(np.array([[*seen.xy_px, seen.gamma * depth_mm(seen.crop, lens)]]), lens).astype(np.float64)
 
     return estimate
 
@@ -86,10 +77,14 @@ def flat(plane: Estimate, joints: tuple[str, ...]) -> Estimate:
     hips = [joints.index("left_hip"), joints.index("right_hip")]
 
     def estimate(question: Question) -> F64:
-        px = plane(question)[:, XY]
-        k = lift.k_mm(_box(question, (256, 256)), question.lens)
+        px, lens = plane(question)[:, XY], _lens(question)
+        height, width = question.image.shape[:2]
+        crop = window(question.box_xyxy, (width, height), SQUARE_WH, PADDING)
+        if crop is None:
+            return _nowhere(1 + len(px))
         with_pelvis = np.concatenate([px[hips].mean(axis=0, keepdims=True), px])
-        return lift.unprojected(with_pelvis, np.full(len(with_pelvis), k), question.lens)
+        depth = np.full((len(with_pelvis), 1), depth_mm(crop, lens))
+        return to_camera(np.concatenate([with_pelvis, depth], axis=1), lens).astype(np.float64)
 
     return estimate
 
@@ -105,19 +100,11 @@ def parameters_m(path: Path) -> float | None:
     return sum(int(np.prod(t.dims)) for t in weights) / 1e6
 
 
-def _of_heat(heat: F64, depth: int) -> F64:
-    """Channel j · D + d is joint j at depth d."""
-    return lift.soft_argmax(heat.reshape(-1, depth, *heat.shape[1:]))
+def _lens(question: Question) -> Lens:
+    fx, fy, cx, cy = question.lens.tolist()
+    return Lens(fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def _box(question: Question, net_wh: tuple[int, int]) -> lift.Processed:
-    height, width = question.image.shape[:2]
-    return lift.processed(question.box_xyxy, (width, height), net_wh[0] / net_wh[1])
-
-
-def _session(path: Path) -> ort.InferenceSession:
-    return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-
-def _names(session: ort.InferenceSession) -> list[str]:
-    return [node.name for node in session.get_inputs()]
+def _nowhere(joints: int) -> F64:
+    """The answer where nothing of the box lies on the image."""
+    return np.full((joints, 3), np.nan)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from engines.card import Card
 from engines.catalogue import load
 from engines.schema import SCHEMAS
 from tools.evaluate.benchmark import estimators
-from tools.evaluate.benchmark.adapters import human36m, mupots
-from tools.evaluate.benchmark.estimators import Estimate, Net
+from tools.evaluate.benchmark.estimators import Estimate
 from tools.evaluate.benchmark.prepared import Subject, Task
 
 STARTER = Path(__file__).parents[3] / "engines"
-H36M18 = (*human36m.JOINTS, "thorax")
-MUCO21 = (*mupots.JOINTS, "right_hand", "left_hand", "right_toe", "left_toe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +36,15 @@ class Model:
         return self.weights.is_file()
 
 
-def models(weights: Path) -> dict[str, Model]:
-    """Every model by name; `weights` is the directory for those that the package does not carry, NAME.onnx."""
-    posed = [_of_card(card, weights) for card in load().values() if card.pose is not None]
-    every = [*posed, *_nets(weights), *_flat(posed)]
+def models(weights: Path, catalogue: Path | None = None) -> dict[str, Model]:
+    """Every model by name; `weights` is the directory for those that the package does not carry, NAME.onnx.
+
+    `catalogue` has cards of one's own. Raises `CardError`.
+    """
+    cards = load(catalogue).values()
+    posed = [_of_card(card, weights) for card in cards if card.pose is not None]
+    lifting = [_in_space(card, weights) for card in cards if card.lift is not None or card.root is not None]
+    every = [*posed, *lifting, *_flat(posed)]
     return {model.name: model for model in every}
 
 
@@ -64,43 +65,20 @@ def _of_card(card: Card, weights: Path) -> Model:
     )
 
 
-DRIVE = "https://drive.google.com/drive/folders/"
-_CNX = f"checkpoint by hand from {DRIVE}12H7zkLvmJtrkCmAUAPkQ6788WAnO60gI, then `python -m tools.export`"
-_ROOT = f"checkpoint by hand from {DRIVE}1oGXqscxZpakld6j4Lj4hEDy8DCnh9cAs, then `python -m tools.export`"
-_MHP = f"checkpoint by hand from {DRIVE}146ZFPZyFyRQejB8CBYZ_R26NEXEO4EjI, then `python -m tools.export`"
-_IHP = "checkpoint by hand from the README of JimmySuen/integral-human-pose, then `python -m tools.export`"
-_SMALL, _FINE = Net(bins_whd=(32, 32, 32)), Net(bins_whd=(64, 64, 64))
-_WIDE = Net(wh=(288, 384), bins_whd=(72, 96, 72), span_mm=1485.0)
-_NETS = (
-    ("convnextpose-xs", H36M18, _SMALL, _CNX, 3.528),
-    ("convnextpose-s", H36M18, _SMALL, _CNX, 7.439),
-    ("convnextpose-m", H36M18, _FINE, _CNX, 7.587),
-    ("convnextpose-l", H36M18, _FINE, _CNX, 8.380),
-    ("mobilehumanpose", H36M18, _SMALL, _MHP, 3.500),
-    ("mobilehumanpose-muco", MUCO21, _SMALL, _MHP, 3.525),
-    ("integral-r50", H36M18, _FINE, _IHP, 34.29),
-    ("integral-r152", H36M18, _WIDE, _IHP, 68.96),
-)
-
-
-def _nets(weights: Path) -> Iterator[Model]:
-    for name, joints, net, get, published_m in _NETS:
-        opened = partial(estimators.volume, net)
-        yield _in_space(name, joints, weights / f"{name}.onnx", get, open=opened, published_m=published_m)
-    yield _in_space(
-        "rootnet",
-        ("pelvis",),
-        weights / "rootnet.onnx",
-        _ROOT,
-        open=estimators.rootnet,
-        published_m=33.998,
-        absolute=True,
-    )
-
-
-def _in_space(name: str, joints: tuple[str, ...], weights: Path, get: str, **more: Any) -> Model:
+def _in_space(card: Card, weights: Path) -> Model:
     """A model that answers in mm."""
-    return Model(name=name, task="space", subject="person", joints=joints, weights=weights, get=get, **more)
+    source, known = card.source, card.measured.get("parameters_m")
+    return Model(
+        name=card.name,
+        task="space",
+        subject="person",
+        joints=SCHEMAS[card.lift.schema_name].keypoints if card.lift else ("pelvis",),
+        weights=weights / f"{card.name}.onnx",
+        get=f"checkpoint by hand from {source.checkpoint or source.page}, then `{source.export}`",
+        open=partial(estimators.volume if card.lift else estimators.rootnet, card),
+        published_m=None if known is None else float(known),
+        absolute=card.root is not None,
+    )
 
 
 def _flat(posed: list[Model]) -> Iterator[Model]:
@@ -108,8 +86,8 @@ def _flat(posed: list[Model]) -> Iterator[Model]:
     for model in posed:
         if model.here and "left_hip" in model.joints and model.subject == "person":
             opened = partial(_opened_flat, model)
-            joints = ("pelvis", *model.joints)
-            yield _in_space(f"flat-{model.name}", joints, model.weights, model.get, open=opened, absolute=True)
+            name, joints = f"flat-{model.name}", ("pelvis", *model.joints)
+            yield replace(model, name=name, task="space", joints=joints, open=opened, absolute=True)
 
 
 def _opened_flat(model: Model, path: Path) -> Estimate:

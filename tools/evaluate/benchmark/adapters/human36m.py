@@ -13,14 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engines.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
 from tools.evaluate.metrics.oks import F64
 
-JOINTS = (
-    *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "torso", "neck"),
-    *("nose", "head_top", "left_shoulder", "left_elbow", "left_wrist"),
-    *("right_shoulder", "right_elbow", "right_wrist"),
-)
+JOINTS = SCHEMAS["h36m-18"].keypoints[:17]
 EVERY = 64
 SUBJECTS = {"h36m-p1": (11,), "h36m-p2": (9, 11)}
 WHOLE = {"h36m-p1": 2000, "h36m-p2": 8000}  # subjects of a complete copy, at least; protocol 2 has about 8 700

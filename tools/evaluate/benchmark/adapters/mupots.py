@@ -11,21 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
 
-JOINTS = (
-    *(
-        "head_top",
-        "thorax",
-        "right_shoulder",
-        "right_elbow",
-        "right_wrist",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-    ),
-    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
-)
+JOINTS = SCHEMAS["muco-21"].keypoints[:17]
 WHOLE = 20_000  # people of a complete copy, at least
 NOTE = "true boxes, all people, not rescaled to the bones of the truth: the official script rescales"
 
