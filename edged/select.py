@@ -10,7 +10,8 @@ from edged.frame import F32, X0, X1, Y0, Y1, Boxes, Focus
 
 Flags = NDArray[np.bool_]
 
-FAINT = 0.7  # of its class's threshold: what a box needs that shows a subject already known
+FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
+FAINTEST = 0.18  # score below which nothing is believed, known or not
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 
@@ -37,11 +38,14 @@ def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F
 
 
 def _met(boxes: Boxes, known: Boxes) -> Flags:
-    """(N,) whether each box shows a known subject of its class."""
+    """(N,) whether each box shows a known subject of its class: of those that may, only the one that fits best."""
+    met = np.zeros(len(boxes), bool)
     if not len(boxes) or not len(known):
-        return np.zeros(len(boxes), bool)
-    same: Flags = ((iou(boxes.xyxy, known.xyxy) >= SAME) & (boxes.label[:, None] == known.label[None, :])).any(axis=1)
-    return same
+        return met
+    possible = (boxes.label[:, None] == known.label[None, :]) & (boxes.score[:, None] >= FAINTEST)
+    shared = iou(boxes.xyxy, known.xyxy) * possible
+    met[shared.argmax(axis=0)[shared.max(axis=0) >= SAME]] = True
+    return met
 
 
 def _size(boxes: Boxes) -> F32:

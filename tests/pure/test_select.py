@@ -1,5 +1,7 @@
 """Which boxes are worth a pose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,18 @@ def test_a_faint_box_counts_only_where_its_subject_is_expected() -> None:
     known = boxes(([2, 2, 62, 62], 0.8, 0))
     assert best(found, known, focus(9), (100, 100)).xyxy.tolist() == [WIDE]
     assert len(best(found, NOBODY, focus(9), (100, 100))) == 0
+
+
+def test_of_two_faint_boxes_on_one_subject_the_better_fitting_counts() -> None:
+    found = boxes(([0, 0, 60, 90], 0.4, 0), (WIDE, 0.3, 0))
+    assert best(found, boxes(([2, 2, 62, 62], 0.8, 0)), focus(9), (100, 100)).xyxy.tolist() == [WIDE]
+
+
+def test_what_is_hardly_there_is_not_believed_even_of_a_known_subject() -> None:
+    known = boxes(([2, 2, 62, 62], 0.8, 0))
+    least = replace(focus(9), thresholds=np.array([0.2, np.inf], np.float32))
+    assert len(best(boxes((WIDE, 0.17, 0)), known, least, (100, 100))) == 0
+    assert len(best(boxes((WIDE, 0.19, 0)), known, least, (100, 100))) == 1
 
 
 def test_a_faint_box_of_another_class_is_not_the_subject() -> None:
