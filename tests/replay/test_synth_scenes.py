@@ -58,6 +58,14 @@ def test_a_scene_has_whom_it_was_asked_for() -> None:
     assert {t.kind for n in range(4) for t in synth.scene(3, n, SIZE_WH, "person")[1]} == {"person"}
 
 
+def test_people_pass_before_a_horse_and_at_the_pictures_edge() -> None:
+    pictures = [synth.scene(3, n, SIZE_WH, "passing")[1] for n in range(8)]
+    people = [truth for truths in pictures for truth in truths if truth.kind == "person"]
+    assert all(any(truth.kind == "horse" for truth in truths) for truths in pictures)
+    assert any(truth.xyxy[0] == 0 or truth.xyxy[2] == SIZE_WH[0] for truth in people)
+    assert any(truth.kind == "horse" and truth.visible < 0.9 for truths in pictures for truth in truths)
+
+
 def test_the_box_is_that_of_the_pixels_that_change() -> None:
     bare, _ = rendered()
     image, truth = rendered(groom(0, 0))

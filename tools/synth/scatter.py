@@ -27,18 +27,19 @@ PLACES_TRIED, CAMERAS_TRIED = 16, 20
 def picture(
     seed: int, number: int, size_wh: tuple[int, int], kind: str, *, pinhole: bool = False
 ) -> tuple[U8, list[Truth]]:
-    """One random picture (H, W, 3) BGR of a kind (`horse`, `person`, `both`, `empty`), and who is in it.
+    """One random picture (H, W, 3) BGR of a kind (`horse`, `person`, `both`, `passing`, `empty`), and who is in it.
 
     `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly.
     """
     dice = Dice(np.random.default_rng([seed, number]))
     if kind == "empty" and dice.chance(0.25):
         return _nothing(dice, size_wh), []
-    sensor = _sensor(dice)
+    sensor = _sensor(dice, dark=0.5 if kind == "passing" else 0.28)
     place, room = a_place(dice, dark=sensor.infrared)
     actors = _cast(dice, kind, room, dark=sensor.infrared)
     camera = _aimed(dice, actors, room, size_wh)
     camera = replace(camera, barrel=0.0) if pinhole else camera
+    actors += _passers(dice, actors, room, camera) if kind == "passing" else []
     if sensor.infrared:
         far_m = float(np.linalg.norm(actors[0].middle - camera.at)) if actors else 4.0
         light = infrared(camera, dice.between(0.5, 2.2) * (far_m**2 + 1.0), dice.between(0.01, 0.10))
@@ -47,8 +48,9 @@ def picture(
     return Stage(place, camera, sensor, size_wh, FINER).render(actors, dice.rng)
 
 
-def _sensor(dice: Dice) -> Sensor:
-    infrared_ = dice.chance(0.28)
+def _sensor(dice: Dice, *, dark: float) -> Sensor:
+    """Infrared with a chance of `dark`."""
+    infrared_ = dice.chance(dark)
     return Sensor(
         infrared=infrared_,
         exposure=dice.between(0.7, 1.5),
@@ -64,14 +66,15 @@ def _sensor(dice: Dice) -> Sensor:
 
 def _cast(dice: Dice, kind: str, room: Room, *, dark: bool) -> list[Actor]:
     """Who is there: the first is who the camera looks at."""
-    who = {"empty": [], "both": ["horse", "person"]}.get(kind, [kind])
+    who = {"empty": [], "both": ["horse", "person"], "passing": ["horse"]}.get(kind, [kind])
     if kind in {"horse", "person"} and dice.chance(0.18):
         who = [kind, kind]
     if kind == "both" and dice.chance(0.4):
         who = ["person", "horse"]
     actors: list[Actor] = []
     for one in who:
-        body, held, size = a_horse(dice, dark=dark) if one == "horse" else a_person(dice)
+        lying = kind == "passing" and dice.chance(0.45)
+        body, held, size = a_horse(dice, dark=dark, lying=lying) if one == "horse" else a_person(dice)
         actor = _placed(dice, room, body, held, size, actors)
         actors += [actor] if actor else []
     return actors
@@ -87,6 +90,35 @@ def _placed(dice: Dice, room: Room, body: Body, held: Pose, size: float, others:
         if last or (room.holds(actor) and _apart(actor, others)):
             return actor
     return None
+
+
+def _passers(dice: Dice, actors: Sequence[Actor], room: Room, camera: Camera) -> list[Actor]:
+    """People between the camera and whom it looks at, beside it, or cut by the picture's edge."""
+    passers: list[Actor] = []
+    for _ in range(2 if dice.chance(0.2) else 1):
+        body, held, size = a_person(dice)
+        for _ in range(PLACES_TRIED):
+            frames = pose.settle(body, held, _crossing(dice, actors[0], camera), dice.between(-np.pi, np.pi), size)
+            actor = Actor(body=body, frames=frames, behaviour=held.behaviour, number=len(actors) + len(passers))
+            if (room.holds(actor) or _outside(room, actor)) and _apart(actor, [*actors, *passers]):
+                passers.append(actor)
+                break
+    return passers
+
+
+def _crossing(dice: Dice, seen: Actor, camera: Camera) -> tuple[float, float]:
+    """A place on the ground at any column of the picture, its edges often, mostly nearer than who is looked at."""
+    x, y, _ = camera.at
+    ahead = np.arctan2(camera.to[1] - y, camera.to[0] - x)
+    column = dice.one((-1.0, 1.0)) * dice.around(1.0, 0.12) if dice.chance(0.35) else dice.between(-1, 1)
+    bearing = ahead - np.arctan(column * np.tan(np.radians(camera.fov_deg) / 2))
+    far_m = max(dice.between(0.35, 1.15) * float(np.hypot(*(seen.middle[:2] - camera.at[:2]))), 1.2)
+    return float(x + far_m * np.cos(bearing)), float(y + far_m * np.sin(bearing))
+
+
+def _outside(room: Room, actor: Actor) -> bool:
+    """Before the stall's open side, where cameras look in."""
+    return bool((actor.body.some(actor.frames, 40)[:, 1] < room.low[1] - 0.1).all())
 
 
 def _apart(actor: Actor, others: Sequence[Actor]) -> bool:

@@ -17,13 +17,14 @@ SKINS: tuple[RGB, ...] = ((236, 192, 164), (214, 164, 132), (188, 136, 100), (14
 HAIRS: tuple[RGB, ...] = ((34, 26, 22), (70, 48, 34), (112, 78, 48), (190, 156, 104), (150, 148, 146), (120, 58, 34))
 SOCKS_M = (0.0, 0.0, 0.16, 0.28, 0.42)
 BLAZES_M = (0.0, 0.0, 0.012, 0.022, 0.04)
+LYING = 0.64  # of `_horse_key`'s shares: what comes after is down, or on its way
 PALER = 70.0  # of 255: how much more infrared a dark coat returns
 
 
-def a_horse(dice: Dice, *, dark: bool) -> tuple[Body, Pose, float]:
-    """A body, how it is held, and its size."""
+def a_horse(dice: Dice, *, dark: bool, lying: bool = False) -> tuple[Body, Pose, float]:
+    """A body, how it is held, and its size; `lying` rules out that it stands."""
     body = horse.build(dice.rng, coat(dice, dark=dark), dice.below(horse.SHAPES), infrared=dark)
-    return body, horse_held(dice), dice.between(0.78, 1.08)
+    return body, horse_held(dice, lying=lying), dice.between(0.78, 1.08)
 
 
 def a_person(dice: Dice) -> tuple[Body, Pose, float]:
@@ -67,9 +68,9 @@ def outfit(dice: Dice) -> Outfit:
     )
 
 
-def horse_held(dice: Dice) -> Pose:
+def horse_held(dice: Dice, *, lying: bool = False) -> Pose:
     """Any behaviour, at any moment of it, with a horse's own slackness."""
-    held = _horse_key(dice)
+    held = _horse_key(dice, LYING if lying else 0.0)
     mirror = pose.mirrored(held) if dice.chance(0.5) else held
     slack: Turns = {name: dice.turn(0, 3.5, 0) for name in sorted(mirror.turns)}
     return pose.added(
@@ -77,7 +78,8 @@ def horse_held(dice: Dice) -> Pose:
     )
 
 
-def _horse_key(dice: Dice) -> Pose:
+def _horse_key(dice: Dice, least: float) -> Pose:
+    """Of the behaviours below, listed by their shares summed up, one beyond `least`."""
     h, t = horse_pose, dice.between(0, 1)
     shares: dict[float, Callable[[], Pose]] = {
         0.26: lambda: pose.blend(h.STANDING, dice.one((h.ALERT, h.DOZING, h.NET)), t),
@@ -89,7 +91,7 @@ def _horse_key(dice: Dice) -> Pose:
         0.89: lambda: h.rolled(t),
         1.00: lambda: pose.along(dice.one((h.LYING_DOWN, h.RISING)), 0.1 + 0.85 * t),
     }
-    pick = dice.between(0, 1)
+    pick = dice.between(least, 1)
     return next(make() for below, make in shares.items() if pick <= below)
 
 

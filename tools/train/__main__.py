@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader, IterableDataset
 from tools.export import to_onnx
 from tools.train.crops import FLIPS, Boxed, Crops, Photographs
 from tools.train.detector import Truth, loss, priors
+from tools.train.detector import drift as detector_drift
 from tools.train.nets_detector import Detector
 from tools.train.nets_pose import Pose
-from tools.train.pictures import SIDE, Horses, Mix, Nobody, People, Scenes, Source
+from tools.train.pictures import SIZE_WH, Horses, Mix, Nobody, People, Scenes, Source
 from tools.train.pose import drift
 from tools.train.pose import loss as pose_loss
-from tools.train.schedule import Training
+from tools.train.schedule import Training, learning
 from tools.train.teacher import MEAN, STD, Teacher
 from tools.train.weights import keep, take
 
@@ -53,16 +54,17 @@ def batches(
 
 def pictures(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     """A batch for the detector."""
-    images = torch.empty(size, 3, SIDE, SIDE)
+    images = torch.empty(size, 3, *SIZE_WH[::-1])
     boxes, labels = torch.zeros(size, MOST, 4), torch.zeros(size, MOST, dtype=torch.long)
     there = torch.zeros(size, MOST, dtype=torch.bool)
+    photographed = torch.zeros(size, dtype=torch.bool)
     for i in range(size):
-        image, found, kinds = mix.draw(rng)
+        image, found, kinds, photographed[i] = mix.draw(rng)
         count = min(len(found), MOST)
         images[i] = torch.from_numpy(((image - MEAN) / STD).transpose(2, 0, 1))
         boxes[i, :count], labels[i, :count] = torch.from_numpy(found[:count]), torch.from_numpy(kinds[:count])
         there[i, :count] = True
-    return images, boxes, labels, there
+    return images, boxes, labels, there, photographed
 
 
 def windows(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -83,19 +85,26 @@ def detector(args: argparse.Namespace) -> None:
             early.requires_grad_(False)
     net = net.to(device, memory_format=torch.channels_last)
     loader = batches(args, partial(pictures, mixed(args), args.batch))
+    before = copy.deepcopy(net).eval()
     cells = priors().to(device)
     training = Training(net, args.rate, args.steps, args.out / "detector.checkpoint")
 
     def step() -> Tensor:
-        net.train()
-        for early in (net.stem, *list(net.stages)[: args.frozen if args.start is not None else 0]):
-            early.eval()  # statistics of what is not trained stay too
-        images, *truth = (one.to(device) for one in next(loader))
-        return loss(net(images.contiguous(memory_format=torch.channels_last)), Truth(*truth), cells)
+        learning(net, fresh=args.start is None)
+        images, boxes, labels, there, photographed = (one.to(device) for one in next(loader))
+        images, truth = images.contiguous(memory_format=torch.channels_last), Truth(boxes, labels, there)
+        found = net(images)
+        lost = loss(found, truth, cells)
+        if not args.hold or not photographed.any():
+            return lost
+        with torch.no_grad():
+            was = before(images[photographed])
+        held = Truth(*(part[photographed] for part in truth))
+        return lost + args.hold * detector_drift(tuple(part[photographed] for part in found), was, held, cells)
 
     training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
     keep(training.average, args.out / "det_person_horse.pth")
-    to_onnx(training.average.cpu(), (1, 3, SIDE, SIDE), HEADS, args.out / "det_person_horse.onnx")
+    to_onnx(training.average.cpu(), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
 
 
 def pose(args: argparse.Namespace) -> None:
@@ -106,17 +115,15 @@ def pose(args: argparse.Namespace) -> None:
     if args.start is not None:
         take(net, args.start)
     net = net.to(device, memory_format=torch.channels_last)
-    frozen = (net.stem, *list(net.stages)[: args.frozen]) if args.start is not None else ()
-    for early in frozen:
-        early.requires_grad_(False)
+    if args.start is not None:
+        for early in (net.stem, *list(net.stages)[: args.frozen]):
+            early.requires_grad_(False)
     loader = batches(args, partial(windows, recipe.crops(args), args.batch))
     before = copy.deepcopy(net).eval()
     training = Training(net, args.rate, args.steps, args.out / f"{args.model}.checkpoint")
 
     def step() -> Tensor:
-        net.train()
-        for early in frozen:
-            early.eval()  # statistics of what is not trained stay too
+        learning(net, fresh=args.start is None)
         images, keypoints, photographed = (one.to(device) for one in next(loader))
         images = images.contiguous(memory_format=torch.channels_last)
         found = net(images)

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.train.pictures import LEAST_VISIBLE, U8, _decoded, _lit, read
+from tools.train.pictures import U8, _decoded, _lit, read
 
 F32 = NDArray[np.float32]
 PADDING = 1.25
+LEAST_VISIBLE = 0.3  # of a rendered subject; of less no keypoints are asked for
 LSP_WINDOW = 256 / 1.7  # px of a crop that the net's window is high
 FLIPS = {
     "lsp-14": (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13),

@@ -12,19 +12,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tools.train.nets_detector import STRIDES
-from tools.train.pictures import SIDE
+from tools.train.pictures import SIZE_WH
 
 CANDIDATES = 10  # cells that may stand for one subject
 SCORE_POWER, OVERLAP_POWER = 0.5, 6.0
 CLASS_WEIGHT, BOX_WEIGHT = 1.5, 2.5
+SURE = 0.2  # score from which a box is held where it was
 
 
 def priors() -> Tensor:
     """(N, 3) corner x, y and stride of every cell, the finest first."""
     cells = []
     for stride in STRIDES:
-        axis = torch.arange(SIDE // stride) * stride
-        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        across, down = (torch.arange(side // stride) * stride for side in SIZE_WH)
+        y, x = torch.meshgrid(down, across, indexing="ij")
         cells.append(torch.stack([x.flatten(), y.flatten(), torch.full((x.numel(),), stride)], 1))
     return torch.cat(cells).float()
 
@@ -53,16 +54,43 @@ def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
     return CLASS_WEIGHT * of_class + BOX_WEIGHT * of_box
 
 
+def drift(outputs: tuple[Tensor, ...], before: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
+    """How far the net has gone from what it said `before` of the subjects of a batch, in the cells of their boxes, so
+    that new pictures cost nothing on old ones. What it said of anything else may have been wrong, and is not held.
+
+    Source: Li & Hoiem, Learning without Forgetting, ECCV 2016.
+    """
+    (logits, distances), (old, old_distances) = (
+        tuple(_flat(maps[at : at + len(STRIDES)]) for at in (0, len(STRIDES))) for maps in (outputs, before)
+    )
+    kinds = F.one_hot(truth.labels, logits.shape[2]).float()
+    here = torch.einsum("bmn,bmc->bnc", inside(truth, cells).float(), kinds) > 0
+    was = old.sigmoid() * here
+    total = was.amax(2).sum().clamp(min=1)
+    apart = F.binary_cross_entropy_with_logits(logits, was, reduction="none") - F.binary_cross_entropy(
+        was, was, reduction="none"
+    )
+    sure = was.amax(2) * (was.amax(2) > SURE)
+    a, b = (torch.cat([cells[:, :2] - d[..., :2], cells[:, :2] + d[..., 2:]], -1) for d in (distances, old_distances))
+    moved = (1 - overlap(a, b, generalised=True)) * sure
+    return CLASS_WEIGHT * (apart * here).sum() / total + BOX_WEIGHT * moved.sum() / total
+
+
+def inside(truth: Truth, cells: Tensor) -> Tensor:
+    """(B, M, N) whether a cell's corner lies in a subject's box."""
+    boxes, x, y = truth.boxes, cells[:, 0], cells[:, 1]
+    within = (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
+    return within & truth.there[..., None]
+
+
 def assign(scores: Tensor, found: Tensor, truth: Truth, cells: Tensor) -> tuple[Tensor, Tensor]:
     """For every cell how good a positive it is (B, N), 0 for none, and the row it stands for (B, N)."""
-    boxes, labels, there = truth
+    boxes, labels, _ = truth
     own = torch.gather(scores, 2, labels[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
     shared = overlap(found[:, None], boxes[:, :, None]).clamp(0, 1)
-    x, y = cells[:, 0], cells[:, 1]
-    inside = (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
-    inside &= there[..., None]
-    aligned = own.clamp(min=1e-6) ** SCORE_POWER * shared**OVERLAP_POWER * inside
-    chosen = torch.zeros_like(inside).scatter_(2, aligned.topk(CANDIDATES, -1).indices, True) & inside
+    within = inside(truth, cells)
+    aligned = own.clamp(min=1e-6) ** SCORE_POWER * shared**OVERLAP_POWER * within
+    chosen = torch.zeros_like(within).scatter_(2, aligned.topk(CANDIDATES, -1).indices, True) & within
     best = torch.where(chosen, shared, shared.new_tensor(-1.0)).argmax(1)
     chosen &= F.one_hot(best, boxes.shape[1]).transpose(1, 2).bool()
     aligned = aligned * chosen

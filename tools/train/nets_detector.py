@@ -80,7 +80,7 @@ class Pyramid(nn.Module):
 
 
 class Detector(nn.Module):
-    """(B, 3, 320, 320) BGR, normalised, to three logits and three distances."""
+    """(B, 3, H, W) BGR, normalised, to three logits and three distances."""
 
     def __init__(self, classes: int = 2, widths: tuple[int, ...] = (16, 32, 64, 128, 256), neck: int = 64) -> None:
         super().__init__()

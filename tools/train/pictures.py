@@ -20,11 +20,11 @@ F32 = NDArray[np.float32]
 Picture = tuple[U8, F32, NDArray[np.int64]]
 
 PERSON, HORSE = 0, 1
-SIDE = 320
+SIZE_WH = (416, 256)  # the canvas: of a 16:9 camera it shows more than a square of as many pixels
 GREY = 114
-LEAST_VISIBLE = 0.3  # of a rendered subject; less is not asked for
+LEAST_VISIBLE = 0.15  # of a rendered subject; less is not asked for
 LEAST_PX = 8  # shortest side of a box on the canvas
-LEAST_SHARE = 0.35  # of a box that a cut leaves
+LEAST_SHARE = 0.2  # of a box that a cut leaves
 NOBODY: tuple[F32, NDArray[np.int64]] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
@@ -135,28 +135,30 @@ class Mix:
     sources: Sequence[Source]
     weights: Sequence[float]
 
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """(320, 320, 3) with its boxes."""
+    def draw(self, rng: np.random.Generator) -> tuple[U8, F32, NDArray[np.int64], bool]:
+        """(256, 416, 3) with its boxes; whether it is a photograph of somebody."""
         source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
         image, boxes, labels = source.draw(rng)
         if rng.random() < 0.5:
             image, boxes = image[:, ::-1], boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
             boxes = boxes + np.array([image.shape[1], 0, image.shape[1], 0], np.float32)
-        return placed(_lit(np.ascontiguousarray(image), rng), boxes, labels, rng)
+        photograph = isinstance(source, Horses | People)
+        return *placed(_lit(np.ascontiguousarray(image), rng), boxes, labels, rng), photograph
 
 
 def placed(image: U8, boxes: F32, labels: NDArray[np.int64], rng: np.random.Generator) -> Picture:
     """On the canvas: at the top left as the daemon does it, or scaled and shifted at random."""
     height, width = image.shape[:2]
-    scale, dx, dy = SIDE / max(height, width), 0.0, 0.0
+    scale, dx, dy = min(SIZE_WH[0] / width, SIZE_WH[1] / height), 0.0, 0.0
     if rng.random() < 0.6:
         scale *= float(np.exp(rng.uniform(np.log(0.5), np.log(1.9))))
-        dx, dy = (rng.uniform(min(0, SIDE - n * scale), max(0, SIDE - n * scale)) for n in (width, height))
+        room = (side - n * scale for side, n in zip(SIZE_WH, (width, height), strict=True))
+        dx, dy = (rng.uniform(min(0, left), max(0, left)) for left in room)
     matrix = np.array([[scale, 0, dx], [0, scale, dy]])
     flags = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    canvas = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderValue=(GREY, GREY, GREY))
+    canvas = cv2.warpAffine(image, matrix, SIZE_WH, flags=flags, borderValue=(GREY, GREY, GREY))
     moved = boxes * np.float32(scale) + np.array([dx, dy, dx, dy], np.float32)
-    cut = moved.clip(0, SIDE)
+    cut = moved.clip(0, np.array(SIZE_WH * 2, np.float32))
     area, rest = _area(moved), _area(cut)
     shortest = (cut[:, 2:] - cut[:, :2]).min(axis=1) if len(cut) else np.zeros(0)
     kept = (rest >= LEAST_SHARE * area) & (shortest >= LEAST_PX)

@@ -77,6 +77,15 @@ class Training:
         self._done = state["done"]
 
 
+def learning(net: nn.Module, *, fresh: bool) -> None:
+    """In training; batch statistics that were learned before stay as they are, so that what is trained is what runs:
+    heads shared by three strides see three statistics in training and one afterwards."""
+    net.train()
+    for norm in () if fresh else net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.eval()
+
+
 def share(progress: float) -> float:
     """Of the full learning rate: up, level, then down as a cosine."""
     if progress < WARM:

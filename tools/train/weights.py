@@ -4,18 +4,72 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
-from torch import nn
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from tools.train.nets_detector import Conv
 
 
 def take(net: nn.Module, path: Path) -> None:
-    """Load weights that were saved in the same order, whatever their names were. Raises ValueError on any other."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    """Load weights that were saved in the same order, whatever their names were; or what `to_onnx` made of a detector.
+
+    Raises ValueError on any other.
+    """
+    if path.suffix == ".onnx":
+        _take_exported(net, onnx.load(path).graph, path)
+    else:
+        _take_saved(net, torch.load(path, map_location="cpu", weights_only=True), path)
+
+
+def _take_saved(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
     own = net.state_dict()
     shapes = [(tuple(a.shape), tuple(b.shape)) for a, b in zip(own.values(), saved.values(), strict=False)]
     if len(own) != len(saved) or any(a != b for a, b in shapes):
         raise ValueError(f"{path}: {len(saved)} tensors that do not fit the {len(own)} of {type(net).__name__}")
     net.load_state_dict({name: value.to(own[name].dtype) for name, value in zip(own, saved.values(), strict=True)})
+
+
+@torch.no_grad()
+def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
+    """Norms were folded into the convolutions before them: these get filters of length one, the norms the rest."""
+    values = {one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
+    exported = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    own = _order(net, torch.zeros(1, *(axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:])))
+    if [tuple(conv.weight.shape) for conv in own] != [tuple(weight.shape) for weight, _ in exported]:
+        raise ValueError(f"{path}: {len(exported)} convolutions that do not fit {type(net).__name__}")
+    norms = {block.conv: block.norm for block in net.modules() if isinstance(block, Conv)}
+    for conv, (weight, bias) in zip(own, exported, strict=True):
+        if conv in norms:
+            _unfold(conv, norms[conv], weight, bias)
+        else:
+            conv.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> None:
+    length = torch.linalg.vector_norm(weight.flatten(1), dim=1).clamp(min=1e-6)
+    conv.load_state_dict({"weight": weight / length[:, None, None, None]})
+    still = {"running_mean": torch.zeros_like(bias), "running_var": torch.ones_like(bias) - norm.eps}
+    norm.load_state_dict({"weight": length, "bias": bias, **still}, strict=False)
+
+
+def _order(net: nn.Module, image: Tensor) -> list[nn.Conv2d]:
+    """The convolutions as they are applied, shared ones as often as they are."""
+    applied: list[nn.Conv2d] = []
+    hooks = [
+        one.register_forward_hook(lambda conv, _, __: applied.append(conv))
+        for one in net.modules()
+        if isinstance(one, nn.Conv2d)
+    ]
+    net.eval()(image)
+    for hook in hooks:
+        hook.remove()
+    return applied
 
 
 def keep(net: nn.Module, path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Training goes on from what ships, and holds what the net said of photographs."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
+
+from tools.train.detector import Truth, drift, loss, priors  # noqa: E402
+from tools.train.nets_detector import Detector  # noqa: E402
+from tools.train.pictures import SIZE_WH, placed  # noqa: E402
+from tools.train.schedule import learning  # noqa: E402
+from tools.train.weights import take  # noqa: E402
+
+SHIPPED = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
+POSE = SHIPPED.with_name("rtmpose_lsp_t.onnx")
+
+
+@pytest.fixture(scope="module")
+def net() -> Detector:
+    net = Detector()
+    take(net, SHIPPED)
+    return net
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(1).normal(0, 1, (1, 3, *SIZE_WH[::-1])).astype(np.float32)
+
+
+def test_the_detector_that_ships_is_taken_up_as_it_is(net: Detector, image: np.ndarray) -> None:
+    shipped = onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"]).run(None, {"input": image})
+    with torch.no_grad():
+        taken = net.eval()(torch.from_numpy(image))
+    for ours, theirs in zip(taken, shipped, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_in_training_it_still_says_what_it_said(net: Detector, image: np.ndarray) -> None:
+    with torch.no_grad():
+        before = net.eval()(torch.from_numpy(image))
+        learning(net, fresh=False)
+        assert net.training
+        assert all(torch.equal(a, b) for a, b in zip(net(torch.from_numpy(image)), before, strict=True))
+
+
+def test_another_nets_export_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match=r"rtmpose_lsp_t\.onnx.*do not fit Detector"):
+        take(Detector(), POSE)
+
+
+def test_only_what_was_said_of_the_subjects_is_held(net: Detector, image: np.ndarray) -> None:
+    cells, box = priors(), torch.tensor([[[40.0, 40, 160, 200]]])
+    truth = Truth(box, torch.tensor([[0]]), torch.tensor([[True]]))
+    with torch.no_grad():
+        said = net.eval()(torch.from_numpy(image))
+    said = (*(one.clamp(min=-1.0) for one in said[:3]), *said[3:])  # sure enough to be held
+    beside = tuple(one.clone() for one in said)
+    beside[0][:, :, 28:, 40:] += 3  # far from the subject
+    within = tuple(one.clone() for one in said)
+    within[0][:, 0, 10:20, 8:16] -= 3
+    same, apart = (float(drift(now, said, truth, cells)) for now in (beside, within))
+    assert same == pytest.approx(0, abs=1e-6)
+    assert apart > 0.1
+    assert float(loss(said, truth, cells)) > 0
+
+
+def test_a_picture_is_placed_as_the_daemon_places_it_or_cut_to_what_shows() -> None:
+    image, box = np.zeros((360, 640, 3), np.uint8), np.array([[320.0, 90, 640, 360]], np.float32)
+    seen = [placed(image, box, np.array([1]), np.random.default_rng(seed))[1] for seed in range(40)]
+    assert any(np.allclose(one, [[208, 58.5, 416, 234]]) for one in seen)
+    cut = np.concatenate(seen)
+    assert (cut >= 0).all()
+    assert (cut <= SIZE_WH * 2).all()
