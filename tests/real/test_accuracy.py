@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.evaluate import detector
 from tools.evaluate.__main__ import horses, people
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -19,3 +20,26 @@ def test_people_are_posed_as_well_as_stated() -> None:
 def test_horses_are_posed_as_well_as_stated() -> None:
     row = horses(DATA / "horse")
     assert row.value == pytest.approx(row.stated, abs=0.01), row
+
+
+@pytest.fixture(scope="module")
+def find() -> detector.Find:
+    return detector.finder()
+
+
+def test_gymnasts_are_found_and_none_is_taken_for_a_horse(find: detector.Find) -> None:
+    found, horse_boxes = detector.gymnasts(DATA / "lsp", find)
+    assert found.hits >= 98
+    assert horse_boxes.hits == 0
+
+
+def test_horses_are_found_and_none_is_taken_for_a_person(find: detector.Find) -> None:
+    found, person_boxes = detector.horses(DATA / "horse", find)
+    assert found.hits >= 284
+    assert person_boxes.hits == 0
+
+
+def test_people_in_ordinary_photographs_are_found_and_none_is_taken_for_a_horse(find: detector.Find) -> None:
+    found, horse_boxes = detector.ordinary(DATA / "media", find)
+    assert found.hits >= 11
+    assert horse_boxes.hits == 0

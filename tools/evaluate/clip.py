@@ -86,7 +86,7 @@ def score(frames: Sequence[Sequence[dict[str, Any]]], messages: Sequence[dict[st
 
 def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) -> list[Pair]:
     """Every subject with its box, best overlaps first, each box once."""
-    overlaps = sorted(((_iou(t, s), i, j) for i, t in enumerate(truths) for j, s in enumerate(said)), reverse=True)
+    overlaps = sorted(((overlap(t, s), i, j) for i, t in enumerate(truths) for j, s in enumerate(said)), reverse=True)
     box_of: dict[int, int] = {}
     for iou, i, j in overlaps:
         if iou >= OVERLAP and i not in box_of and j not in box_of.values():
@@ -94,7 +94,7 @@ def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) ->
     return [Pair(truth, said[box_of[i]] if i in box_of else None) for i, truth in enumerate(truths)]
 
 
-def _iou(truth: dict[str, Any], said: dict[str, Any]) -> float:
+def overlap(truth: dict[str, Any], said: dict[str, Any]) -> float:
     """Of x0 y0 x1 y1, both."""
     a, b = np.array(truth["box"]), np.array(said["box"])
     sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
