@@ -19,7 +19,7 @@ import numpy as np
 
 from edged import config
 from edged.errors import CameraLost, EndOfSource
-from edged.frame import U8
+from edged.frame import U8, size_of
 from edged.ports import Camera, Shot
 from edged.ring import Ring
 from edged.units import NS_PER_S, ns
@@ -147,11 +147,10 @@ class Channel:
 
     def progress(self, shot: Shot) -> None:
         """Book a good frame: the camera is, or is again, online."""
-        height, width = shot.image.shape[:2]
+        size_wh = size_of(shot.image, shot.form)
         self._good += 1
         if self._good == STABLE_FRAMES:
             self._backoff.reset()
-        size_wh = (width, height)
         if self.state.phase != "online":
             self._return(size_wh)
         elif size_wh != self._size_wh and shot.source == self._source:
@@ -283,7 +282,7 @@ class Reader(threading.Thread):
         if shot.image.size == 0:
             self._fail(shot, blank)
             return
-        image = self._slot(shot.image, blank)
+        image = self._adopted(shot.image) if shot.traded else self._slot(shot.image, blank)
         self._hold(shot)
         with self._desk.changed:
             if image is not None and self._channel.owns(self):
@@ -291,6 +290,14 @@ class Reader(threading.Thread):
                 self._channel.progress(shot)
                 self._channel.ring.put(image, shot)
                 self._desk.changed.notify_all()
+
+    def _adopted(self, image: U8) -> U8 | None:
+        """An image in memory that the stream gave for ours; None when it is not for us any more."""
+        with self._desk.changed:
+            if not self._channel.owns(self):
+                return None
+            self._channel.ring.adopt(image.shape)
+        return image
 
     def _slot(self, image: U8, blank: U8 | None) -> U8 | None:
         """The image in a slot of the ring, copied there unless it was read there."""

@@ -5,24 +5,15 @@ A frame in memory is (H, W, 3) bytes of BGR, (H, W) of GRAY, (H, W, 2) of YUYV, 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from edged.frame import U8
+from edged.frame import U8, Format, size_of
 
-Format = Literal["bgr", "gray", "yuyv", "nv12"]
 FORMATS: tuple[Format, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the kernels' order
 
 # ITU-R BT.601, limited range, in 1/2^20. Source: OpenCV, modules/imgproc/src/color_yuv.simd.hpp.
 SHIFT = 20
 Y_GAIN, U_TO_B, U_TO_G, V_TO_G, V_TO_R = 1220542, 2116026, -409993, -852492, 1673527
-
-
-def size_of(image: U8, form: Format) -> tuple[int, int]:
-    """Width and height in pixels."""
-    height, width = image.shape[:2]
-    return (width, height * 2 // 3) if form == "nv12" else (width, height)
 
 
 def shape_of(size_wh: tuple[int, int], form: Format) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ class Daemon:
         self._reporter = Reporter(bus, stamps, settings.publish, self.cameras)
         self._pipelines: dict[str, Pipeline] = {}
         self._pipelines.update(self._new_pipelines(self.cameras))
-        sources = {name: (camera, camera_of(name, camera)) for name, camera in self.cameras.items()}
+        sources = {name: (camera, camera_of(name, camera, raw=True)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._upkeep = self._new_upkeep()
         self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state, self._aisles)
@@ -193,7 +193,9 @@ class Daemon:
         plan, engines = planned(self.settings, new), self.engines
         if plan.models and self._smithy is not None:  # it makes engines of the models it was given
             plan = replace(plan, everything=True)
-        fresh = {name: camera_of(name, camera) for name, camera in usable(new).items() if name in plan.sources}
+        fresh = {
+            name: camera_of(name, camera, raw=True) for name, camera in usable(new).items() if name in plan.sources
+        }
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.models:

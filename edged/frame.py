@@ -18,9 +18,17 @@ F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
+Format = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; colour.py says what each is
+
 X, Y, SCORE = range(3)
 XY = slice(0, 2)
 X0, Y0, X1, Y1 = range(4)
+
+
+def size_of(image: U8, form: Format) -> tuple[int, int]:
+    """Width and height in pixels."""
+    height, width = image.shape[:2]
+    return (width, height * 2 // 3) if form == "nv12" else (width, height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,10 +38,15 @@ class Frame:
     camera: str
     seq: int  # counts every captured frame of this camera from 0; gaps are drops
     captured_ns: int  # CLOCK_MONOTONIC, as near to the exposure as the source can tell
-    image: U8  # (H, W, 3) BGR
+    image: U8  # (H, W, 3) BGR, or as `form` has it
+    form: Format = "bgr"
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return size_of(self.image, self.form)
 
     @property
     def scene_ns(self) -> int:

@@ -148,13 +148,12 @@ class Pipeline:
     def _result(self, frame: Frame, sight: Sight, subjects: tuple[Subject, ...]) -> Result:
         for smooth in self._smooth.values():
             smooth.keep(subject.id for subject in subjects)
-        height, width = frame.image.shape[:2]
         return Result(
             camera=frame.camera,
             seq=frame.seq,
             captured_ns=frame.captured_ns,
             done_ns=time.monotonic_ns(),
-            size_wh=(width, height),
+            size_wh=frame.size_wh,
             subjects=subjects,
             clarity=sight.clarity,
             stage_ns=sight.stage_ns,

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edged.bus.topics import Topic
-from edged.frame import U8, Boxes, Focus, Frame, Sight
+from edged.frame import U8, Boxes, Focus, Format, Frame, Sight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shot:
     """What a camera hands over: the image, and when and where it was taken."""
 
-    image: U8  # (H, W, 3) BGR; of size zero when a frame was there but could not be decoded
+    image: U8  # (H, W, 3) BGR, or as `form` has it; of size zero when a frame was there but could not be decoded
     captured_ns: int  # CLOCK_MONOTONIC; lies ahead for recorded frames that are not due yet
+    form: Format = "bgr"
+    traded: bool = False  # the image is the reader's now, and the memory it gave is the stream's
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
@@ -25,7 +27,8 @@ class Stream(Protocol):
     """An open camera, used and closed by one capture thread.
 
     `read` blocks until there is a frame, for at most the camera's time-out. It decodes into `out` where
-    it can, and the shot's image is then `out` itself; any other image is valid until the next `read`.
+    it can, and the shot's image is then `out` itself; any other image is valid until the next `read`, unless it is
+    traded: a camera that fills memory by itself keeps `out` to fill it later, and gives what it filled before.
     It raises `CameraLost` (come back later) or `EndOfSource` (no more frames, ever).
     """
 

@@ -17,7 +17,7 @@ from edged.ports import Shot
 SLOTS = 3
 
 
-def _slot(shape: tuple[int, ...]) -> U8:
+def slot(shape: tuple[int, ...]) -> U8:
     """Memory of its own pages, so that a GPU or a camera driver can be given it as it is."""
     return np.frombuffer(mmap.mmap(-1, max(1, prod(shape))), np.uint8)[: prod(shape)].reshape(shape)
 
@@ -79,13 +79,18 @@ class Ring:
         """
         if self._spare:
             return self._spare.pop()
-        return None if self._shape is None else _slot(self._shape)
+        return None if self._shape is None else slot(self._shape)
 
     def remake(self, shape: tuple[int, ...]) -> U8:
         """Make all slots anew for images of this shape; return the first to write into."""
         self._shape = shape
-        self._spare = [_slot(shape) for _ in range(SLOTS)]
+        self._spare = [slot(shape) for _ in range(SLOTS)]
         return self._spare.pop()
+
+    def adopt(self, shape: tuple[int, ...]) -> None:
+        """From now on slots are of this shape, and come from the camera in exchange for those it is given."""
+        if shape != self._shape:
+            self._shape, self._spare = shape, []
 
     def put(self, image: U8, shot: Shot) -> None:
         """Take a written slot in as the newest frame."""
@@ -96,6 +101,7 @@ class Ring:
             seq=self._captured,
             captured_ns=shot.captured_ns,
             image=image,
+            form=shot.form,
             source=shot.source,
             position=shot.position,
             recorded_ns=shot.recorded_ns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from dataclasses import dataclass
@@ -12,18 +13,17 @@ import cv2
 
 from edged import config
 from edged.adapters.opencv import decode, prepare
-from edged.adapters.v4l2_device import busy, holders, lasting_name, node_of, query
+from edged.adapters.v4l2_device import busy, holders, lasting_name, node_of, query, stamp_ns
+from edged.adapters.v4l2_stream import CODES, MEMORIES, Asked, RawStream, Unfit
 from edged.errors import CameraLost, ConfigError
 from edged.frame import U8
 from edged.ports import Shot, Stream
-from edged.units import NS_PER_MS, NS_PER_S
 
 log = logging.getLogger(__name__)
 
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "gray": "GREY"}
 AT_ONCE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
 UDEV_S = 0.2  # the driver speaks of an unplugged camera before udev takes its name away
-OLDEST_NS = 10 * NS_PER_S  # a driver's stamp beyond this is not of our clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,19 @@ class Granted:
     fourcc: str
     size_wh: tuple[int, int]
     fps_hz: float
+    by: str = "OpenCV"  # how frames come: into our memory (USERPTR), by one copy (MMAP), or converted
 
     def __str__(self) -> str:
-        return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz"
+        return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz by {self.by}"
 
 
 class V4l2Camera:
-    """Raises ConfigError for a format that V4L2 cameras are not read in."""
+    """With `raw` frames come as the driver writes them, where the format asked for is one that planes can read.
 
-    def __init__(self, name: str, settings: config.Camera) -> None:
+    Raises ConfigError for a format that V4L2 cameras are not read in.
+    """
+
+    def __init__(self, name: str, settings: config.Camera, *, raw: bool = False) -> None:
         if settings.format != "auto" and settings.format not in FOURCC:
             wanted = ", ".join(("auto", *FOURCC))
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera")
@@ -49,10 +53,13 @@ class V4l2Camera:
         self._name = name
         self._node = node_of(settings.source)
         self._settings = settings
+        self._raw = raw
         self._said: Granted | None = None
 
     def open(self) -> Stream:
         query(self._node)
+        if self._raw and (stream := self._open_raw()) is not None:
+            return stream
         capture = cv2.VideoCapture()
         if not capture.open(str(self._node.resolve()), cv2.CAP_V4L2):
             reason = busy(self._node) if holders(self._node) else "the driver refuses to stream"
@@ -60,6 +67,32 @@ class V4l2Camera:
         self._ask(capture)
         self._say(granted(capture))
         return V4l2Stream(capture, self._node, self._settings.stall_timeout_s)
+
+    def _open_raw(self) -> RawStream | None:
+        """None where the driver, or the format asked for, is none that can be read as it is."""
+        form = next((form for form in CODES if form == self._settings.format), None)
+        if form is None:
+            return None
+        wanted, refusals = self._settings, []
+        asked = Asked(form=form, size_wh=wanted.size, fps_hz=wanted.fps or 0, stall_s=wanted.stall_timeout_s)
+        for memory in MEMORIES:
+            try:
+                stream = RawStream(self._node.resolve(), asked, memory, self._lost)
+            except Unfit as unfit:
+                refusals.append(f"{memory}: {unfit}")
+                continue
+            self._say(Granted(fourcc=FOURCC[form], size_wh=stream.size_wh, fps_hz=round(stream.fps_hz, 2), by=memory))
+            return stream
+        log.info("camera %s: %s goes through OpenCV (%s)", self._name, self._node, "; ".join(refusals))
+        return None
+
+    def _lost(self, refusal: OSError) -> CameraLost:
+        """What an error of the driver means, once udev has had time to say so too."""
+        if refusal.errno == errno.EBUSY:
+            return CameraLost(f"{self._node}: {busy(self._node)}")
+        time.sleep(UDEV_S)
+        gone = not self._node.exists() or refusal.errno == errno.ENODEV
+        return CameraLost(f"{self._node}: {'unplugged' if gone else 'the driver reports a streaming error'}")
 
     def _ask(self, capture: Any) -> None:
         wanted = self._settings
@@ -142,9 +175,3 @@ class V4l2Stream:
 
     def close(self) -> None:
         self._capture.release()
-
-
-def stamp_ns(driver_ms: float, now_ns: int) -> int:
-    """The driver's time stamp when it is on CLOCK_MONOTONIC, else now."""
-    driver_ns = round(driver_ms * NS_PER_MS)
-    return driver_ns if 0 <= now_ns - driver_ns < OLDEST_NS else now_ns

@@ -11,8 +11,11 @@ from edged.adapters.camera_v4l2 import V4l2Camera
 from edged.ports import Camera
 
 
-def camera_of(name: str, settings: config.Camera) -> Camera:
-    """The camera the source names, upright and masked. Raises ConfigError for what its kind cannot do."""
+def camera_of(name: str, settings: config.Camera, *, raw: bool = False) -> Camera:
+    """The camera the source names, upright and masked; with `raw` its frames need not be BGR.
+
+    Raises ConfigError for what its kind cannot do.
+    """
     camera: Camera
     match settings.kind:
         case "csi":
@@ -22,5 +25,7 @@ def camera_of(name: str, settings: config.Camera) -> Camera:
         case "rtsp":
             camera = RtspCamera(name, settings)
         case "v4l2":
+            if raw and not settings.rotate and not settings.masks:
+                return V4l2Camera(name, settings, raw=True)
             camera = V4l2Camera(name, settings)
     return UprightCamera(camera, settings.rotate, settings.masks)

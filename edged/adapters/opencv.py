@@ -17,11 +17,16 @@ import cv2
 import numpy as np
 
 from edged.errors import CameraLost
-from edged.frame import U8
+from edged.frame import U8, Format
 from edged.ports import Shot
 
 NOTHING: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
 
+CODES = {
+    "gray": cv2.COLOR_GRAY2BGR,
+    "yuyv": cv2.COLOR_YUV2BGR_YUYV,
+    "nv12": cv2.COLOR_YUV2BGR_NV12,
+}
 ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
     # RTSP opens in 0.2 s in place of 2 s. Files are read alike: their headers say what 0.1 s of frames would.
@@ -49,6 +54,11 @@ def decode(capture: Any, out: U8 | None) -> U8:
     if not good or image is None or image.size == 0:
         return NOTHING
     return cast(U8, image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+
+
+def to_bgr(image: U8, form: Format) -> U8:
+    """(H, W, 3) BGR: what colour.py defines, as fast as OpenCV does it."""
+    return image if form == "bgr" else cast(U8, cv2.cvtColor(image, CODES[form]))
 
 
 @cache

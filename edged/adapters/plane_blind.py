@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edged.adapters.opencv import to_bgr
 from edged.adapters.plane_cpu import measure
 from edged.frame import Boxes, Focus, Frame, Sight
 from edged.gate import judge
@@ -23,8 +24,9 @@ class BlindPlane:
         return self._classes
 
     def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
-        x0, y0, x1, y1 = focus.roi or (0, 0, frame.image.shape[1], frame.image.shape[0])
-        clarity = judge(*measure(frame.image[y0:y1:STRIDE, x0:x1:STRIDE]), focus.gate)
+        image = to_bgr(frame.image, frame.form)
+        x0, y0, x1, y1 = focus.roi or (0, 0, *frame.size_wh)
+        clarity = judge(*measure(image[y0:y1:STRIDE, x0:x1:STRIDE]), focus.gate)
         blind = replace(clarity, degraded=(*clarity.degraded, NOBODY))
         return Sight(clarity=blind, boxes=Boxes.none(), keypoints=())
 

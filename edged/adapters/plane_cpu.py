@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import cv2
 import numpy as np
 
+from edged.adapters.opencv import to_bgr
 from edged.adapters.stopwatch import Stopwatch
 from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
@@ -49,9 +50,10 @@ class CpuPlane:
 
     def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
         watch = Stopwatch()
-        height, width = frame.image.shape[:2]
+        image = to_bgr(frame.image, frame.form)
+        height, width = image.shape[:2]
         x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
-        content = self._detector.letterbox(frame.image[y0:y1, x0:x1])
+        content = self._detector.letterbox(image[y0:y1, x0:x1])
         watch.lap("letterbox")
         clarity = judge(*measure(content[::2]), focus.gate)  # every second row tells as much
         watch.lap("gate")
@@ -62,8 +64,8 @@ class CpuPlane:
             found = self._detector.detect(focus.thresholds * FAINT, watch.lap)
             boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
-        keypoints = self._pose(frame.image, boxes, watch.lap)
-        poses3d = self._lifter.people(frame.image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
+        keypoints = self._pose(image, boxes, watch.lap)
+        poses3d = self._lifter.people(image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
         return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:

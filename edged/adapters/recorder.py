@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edged.adapters.draw import annotate
+from edged.adapters.opencv import to_bgr
 from edged.adapters.video_out import VideoWriter
 from edged.config import Camera
 from edged.frame import Frame, Result
@@ -41,7 +42,7 @@ class Recorder:
         if self._writer is None:
             self._writer = VideoWriter(self._path, self._rate_hz, result.size_wh)
         at_ns = None if self._recorded else frame.captured_ns
-        self._writer.write(annotate(frame.image, result, self._sure_from), at_ns)
+        self._writer.write(annotate(to_bgr(frame.image, frame.form), result, self._sure_from), at_ns)
         self._bar.advance(self._task)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:

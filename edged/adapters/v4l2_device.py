@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.errors import CameraLost
+from edged.units import NS_PER_MS, NS_PER_S
 
 # Source: linux/videodev2.h
 VIDIOC_QUERYCAP = 0x80685600
 CAPABILITY = struct.Struct("16s32s32s3I12x")  # driver, card, bus_info, version, capabilities, device_caps
 CAPTURES = 0x00000001 | 0x00001000  # single- and multi-planar video capture
 STREAMS = 0x04000000
+
+OLDEST_NS = 10 * NS_PER_S  # a driver's stamp beyond this is not of our clock
 
 BY_PATH = Path("/dev/v4l/by-path")
 SYSFS = Path("/sys/class/video4linux")
@@ -119,3 +122,9 @@ def _cause(error: OSError, node: Path) -> str:
 def busy(node: Path) -> str:
     """Who is in the way."""
     return f"busy: held by {', '.join(holders(node)) or 'another process'}; stop that first"
+
+
+def stamp_ns(driver_ms: float, now_ns: int) -> int:
+    """The driver's time stamp when it is on CLOCK_MONOTONIC, else now."""
+    driver_ns = round(driver_ms * NS_PER_MS)
+    return driver_ns if 0 <= now_ns - driver_ns < OLDEST_NS else now_ns

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from edged.colour import to_bgr
 from edged.contract.bodies import Poses
 from edged.frame import U8, Frame, Result
 
@@ -45,5 +46,5 @@ class Stills:
         if self._asked and (answer := self._asked.get(frame.camera)) is not None:
             poses = self._published(frame.camera)
             if poses is not None and poses["frame"] == frame.seq:
-                answer.put(Still(image=frame.image.copy(), result=result, poses=poses))
+                answer.put(Still(image=to_bgr(frame.image, frame.form).copy(), result=result, poses=poses))
                 self._asked.pop(frame.camera, None)

@@ -10,8 +10,8 @@ from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.layout import LOOK, NET, TALLY
 from edged.adapters.cuda.memory import DeviceBuffer
-from edged.colour import FORMATS, Format, size_of
-from edged.frame import F32, U8
+from edged.colour import FORMATS
+from edged.frame import F32, U8, Format, size_of
 from edged.letterbox import Letterbox
 
 KINDS = {"_f16": np.float16, "_f32": np.float32}

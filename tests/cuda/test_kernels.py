@@ -14,14 +14,14 @@ from edged.adapters.cuda import layout
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.layout import BOX, CANDIDATES, HEADS, MODELS, SUBJECTS
-from edged.colour import Format, shape_of, to_bgr
+from edged.colour import shape_of, to_bgr
 from edged.config import Gate
 from edged.crop import Crop, cut
 from edged.decode import detectors
 from edged.decode.heatmap3d import expected
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus
+from edged.frame import F32, U8, XY, Boxes, Focus, Format
 from edged.gate import measure, summed
 from edged.letterbox import letterbox, normalise
 from edged.select import FAINT, best

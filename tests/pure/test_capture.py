@@ -13,7 +13,7 @@ from edged import config
 from edged.adapters.camera_scripted import ScriptedCamera, Step
 from edged.capture import WATCH_S, CameraState, Intake, Ledger
 from edged.channel import LEFT_BEHIND, STABLE_FRAMES, Backoff, Channel, Desk
-from edged.errors import CameraLost, ModelFault
+from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
 from edged.ports import Shot
 from edged.ring import SLOTS, Ring
@@ -405,3 +405,44 @@ def test_only_a_camera_that_stays_gets_short_waits_again() -> None:
 def test_a_name_nobody_gave_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         Intake({}, lambda _: None).ledger("nobody")
+
+
+class Trading:
+    """A camera whose driver fills memory by itself: it keeps what it is given, and gives what it filled before."""
+
+    def __init__(self, count: int) -> None:
+        self.given: list[int] = []  # addresses, as images
+        self._left = count
+        self._queue: list[U8] = [image(9) for _ in range(3)]
+
+    def open(self) -> Trading:
+        return self
+
+    def read(self, out: U8 | None) -> Shot:
+        if not self._left:
+            raise EndOfSource("the script is over")
+        self._left -= 1
+        self._queue.append(image() if out is None else out)
+        filled = self._queue.pop(0)
+        filled[:] = self._left
+        self.given.append(filled.ctypes.data)
+        return Shot(image=filled, captured_ns=time.monotonic_ns(), form="bgr", traded=True)
+
+    def close(self) -> None:
+        """Its memory goes with it."""
+
+
+def test_frames_that_a_driver_wrote_into_the_ring_are_never_copied_and_live_in_few_places() -> None:
+    camera = Trading(60)
+    intake = Intake({"cam": (FILE, camera)}, lambda state: None)
+    intake.start()
+    seen, greys = [], []
+    while not intake.exhausted:
+        with intake.lease(0.1) as frame:
+            if frame is not None:
+                seen.append(frame.image.ctypes.data)
+                greys.append(int(frame.image[0, 0, 0]))
+    intake.close()
+    assert seen == camera.given
+    assert greys == list(range(59, -1, -1)), "nobody wrote into a frame while it was leased"
+    assert len(set(seen)) <= 3 + SLOTS + 1

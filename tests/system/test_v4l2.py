@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged import config
-from edged.adapters.camera_v4l2 import Granted, V4l2Camera, differences, stamp_ns
-from edged.adapters.v4l2_device import holders, lasting_name, node_of, query, usb_port
+from edged.adapters.camera_v4l2 import Granted, V4l2Camera, differences
+from edged.adapters.v4l2_device import holders, lasting_name, node_of, query, stamp_ns, usb_port
 from edged.errors import CameraLost, ConfigError
 
 NOW_NS = 1_000_000_000_000

@@ -57,6 +57,28 @@ def test_every_format_becomes_bgr(found: dict[str, Any]) -> None:
     assert all(shape == [180, 320, 3] for shape in found["formats"].values())
 
 
+def test_frames_as_the_driver_writes_them_show_what_opencv_shows(found: dict[str, Any]) -> None:
+    raw = found["raw"]
+    assert {(name.split()[0], name.split()[1]) for name in raw} == {
+        (form, memory) for form in ("yuyv", "nv12", "gray") for memory in ("USERPTR", "MMAP")
+    }
+    for name, seen in raw.items():
+        assert seen["traded"] == name.endswith("USERPTR")
+        assert seen["on_pages"]
+        assert seen["rising"]
+        assert seen["apart"] <= 2, name
+
+
+def test_the_driver_writes_into_the_ring_itself_and_the_camera_may_go_and_come(found: dict[str, Any]) -> None:
+    said = found["in_place"]
+    assert said["shapes"] == [["yuyv", [640, 360]]]
+    assert said["places"] <= 8
+    assert said["different"] > 20
+    assert "unplugged" in said["lost"]
+    assert said["balanced"]
+    assert any(line.endswith("by USERPTR") for line in found["in_place_log"])
+
+
 def test_what_was_not_granted_and_the_lasting_name_are_said_once(found: dict[str, Any]) -> None:
     renamed, granted = found["odd_log"]
     assert renamed.endswith(f"/dev/video0 may be another camera after the next boot; use {found['link']}")

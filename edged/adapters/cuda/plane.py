@@ -19,9 +19,11 @@ from edged.adapters.cuda.layout import MODELS, PICKS, SUBJECTS
 from edged.adapters.cuda.memory import Frames, Mode
 from edged.adapters.cuda.stages import Desk, DetectorStage, PoseStage
 from edged.adapters.lifter import Lifter
+from edged.adapters.opencv import to_bgr
 from edged.adapters.stopwatch import Stopwatch
+from edged.colour import FORMATS
 from edged.errors import ModelFault
-from edged.frame import F32, Boxes, Clarity, Focus, Frame, Sight
+from edged.frame import F32, Boxes, Clarity, Focus, Format, Frame, Pose3d, Sight
 from edged.gate import judge, summed
 from edged.letterbox import Letterbox
 from edged.select import FAINT
@@ -70,7 +72,7 @@ class CudaPlane:
         self._graphs: dict[tuple[bool | None, Batches], Graph | None] = {}  # None: run once, to be captured next
         self._captures = graphs and all(engine.captures for engine in (detector, *poses.values()))
         self._forecasts: dict[str, Forecast] = {}
-        self._asked: tuple[Focus, tuple[int, ...]] | None = None
+        self._asked: tuple[Focus, tuple[int, ...], Format] | None = None
         gpu.wait()
 
     @property
@@ -112,8 +114,13 @@ class CudaPlane:
         boxes = self._boxes() if detect else known
         keypoints = self._keypoints(boxes)
         watch.lap("collect")
-        poses3d = self._lifter.people(frame.image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
+        poses3d = self._lift(frame, boxes, focus, watch)
         return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
+
+    def _lift(self, frame: Frame, boxes: Boxes, focus: Focus, watch: Stopwatch) -> tuple[Pose3d | None, ...]:
+        if self._lifter is None:
+            return ()
+        return self._lifter.people(to_bgr(frame.image, frame.form), boxes, self.classes, focus, watch.lap)
 
     def close(self) -> None:
         for session in self._lifter.sessions if self._lifter else ():
@@ -133,20 +140,21 @@ class CudaPlane:
 
     def _ask(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> None:
         asked, image = self._desk.asked, frame.image
-        if self._asked is None or self._asked[0] is not focus or self._asked[1] != image.shape:
-            self._ask_of_camera(focus, image.shape)
+        if self._asked is None or self._asked[0] is not focus or self._asked[1:] != (image.shape, frame.form):
+            self._ask_of_camera(focus, frame)
         asked["pixels"] = self._frames.lend(image)
         asked["detect"] = detect
         n = asked["known_count"] = min(len(known), SUBJECTS)
         asked["known"]["xyxy"][:n], asked["known"]["label"][:n] = known.xyxy[:n], known.label[:n]
         asked["known"]["score"][:n] = known.score[:n]
 
-    def _ask_of_camera(self, focus: Focus, shape: tuple[int, ...]) -> None:
+    def _ask_of_camera(self, focus: Focus, frame: Frame) -> None:
         """What stays the same from frame to frame."""
-        asked, spec, (height, width) = self._desk.asked, self._detector.card.input, shape[:2]
+        asked, spec, (width, height) = self._desk.asked, self._detector.card.input, frame.size_wh
         x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
         fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, "centred" if spec.fit == "centred" else "top-left")
-        asked["size"], asked["stride"] = (width, height), width * 3
+        asked["format"], asked["size"] = FORMATS.index(frame.form), (width, height)
+        asked["stride"] = frame.image.nbytes // frame.image.shape[0]
         asked["roi"] = (x0, y0, x1 - x0, y1 - y0)
         asked["fit"], asked["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
         asked["limit"], asked["pick"] = focus.limit, PICKS.index(focus.pick)
@@ -155,7 +163,7 @@ class CudaPlane:
             self._detector.limits(focus.thresholds * FAINT),
             focus.thresholds,
         )
-        self._asked = focus, shape
+        self._asked = focus, frame.image.shape, frame.form
 
     def _rows_of(self, known: Boxes) -> list[int]:
         models = self._model_of[known.label]

@@ -8,22 +8,29 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import mmap
 import os
 import struct
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from edged import config
 from edged.adapters.camera_v4l2 import V4l2Camera
+from edged.adapters.cameras import camera_of
 from edged.adapters.prove.v4l2_modes import MODES, stream
 from edged.adapters.v4l2_device import lasting_name, query
+from edged.adapters.v4l2_stream import MEMORIES, Asked, RawStream
 from edged.capture import CameraState, Intake
+from edged.colour import shape_of, to_bgr
 from edged.errors import CameraLost
+from edged.ring import slot
 
 NODE = Path("/dev/video0")
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
@@ -82,6 +89,62 @@ def formats() -> dict[str, list[int]]:
         shapes[name] = list(stream.read(None).image.shape)
         stream.close()
     return shapes
+
+
+def raw() -> dict[str, Any]:
+    """Frames as the driver writes them: what comes of each format, beside what OpenCV makes of it."""
+    found: dict[str, Any] = {}
+    for form in ("yuyv", "nv12", "gray"):
+        wanted = settings(str(NODE), format=form, size=(320, 180))
+        stream = V4l2Camera("cam", wanted).open()
+        converted = stream.read(None).image.copy()
+        stream.close()
+        for memory in MEMORIES:
+            asked = Asked(form=form, size_wh=(320, 180), fps_hz=30, stall_s=5)
+            own = RawStream(NODE, asked, memory, lambda error: CameraLost(str(error)))
+            out = slot(shape_of((320, 180), form))
+            shots = []
+            for _ in range(8):
+                shots.append(own.read(out))
+                out = shots[-1].image if shots[-1].traded else out
+            own.close()
+            apart = np.abs(to_bgr(shots[-1].image, form).astype(int) - converted)
+            found[f"{form} {memory}"] = {
+                "traded": shots[-1].traded,
+                "apart": float(np.median(apart)),
+                "rising": all(a.captured_ns < b.captured_ns for a, b in pairwise(shots)),
+                "on_pages": all(shot.image.ctypes.data % mmap.PAGESIZE == 0 for shot in shots),
+            }
+    return found
+
+
+def in_place() -> dict[str, Any]:
+    """The daemon's own way: how many pieces of memory a camera's frames live in, for how long it may run."""
+    wanted = settings(str(NODE), format="yuyv", size=(640, 360), fps=30)
+    states: list[CameraState] = []
+    intake = Intake({"cam": (wanted, camera_of("cam", wanted, raw=True))}, states.append)
+    intake.start()
+    places, shapes, changing = set(), set(), set()
+    for _ in range(40):
+        with intake.lease(LIMIT_S) as frame:
+            if frame is None:
+                raise TimeoutError
+            places.add(frame.image.ctypes.data)
+            shapes.add((frame.form, frame.size_wh))
+            changing.add(frame.image.tobytes())
+    (DRIVER / "unbind").write_text("vivid.0")
+    until(lambda: any("no such device" in state.reason for state in states))
+    (DRIVER / "bind").write_text("vivid.0")
+    until(lambda: intake.states["cam"].phase == "online")
+    ledger = intake.ledger("cam")
+    intake.close()
+    return {
+        "places": len(places),
+        "shapes": sorted(shapes),
+        "different": len(changing),
+        "lost": next(state.reason for state in states if state.phase == "lost"),
+        "balanced": ledger.balanced,
+    }
 
 
 def as_nobody() -> str:
@@ -173,12 +236,16 @@ def main() -> None:
     found["odd_log"] = list(lines.lines)
     lines.lines.clear()
     found["modes"] = {mode: stream(NODE, mode, 1.0) for mode in MODES}
+    found["raw"] = raw()
     found["broken"] = broken()
     lines.lines.clear()
     found |= plugged(link)
     found["log"] = lines.lines
     found["names"] = {link.name: str(link.resolve()) for link in Path("/dev/edged").glob("*")}
     found["forbidden"] = as_nobody()
+    lines.lines = []
+    found["in_place"] = in_place()
+    found["in_place_log"] = lines.lines
     found["uptime_s"] = float(Path("/proc/uptime").read_text().split()[0])
     Path(sys.argv[1]).write_text(json.dumps(found, indent=1))
 
