@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 
 from edged import config
-from edged.adapters.gstreamer import Codec, rtsp_pipeline
+from edged.adapters.gstreamer import Codec, Form, rtsp_pipeline
 from edged.adapters.opencv import LiveStream, has_element, has_gstreamer, prepare
 from edged.adapters.rtsp_describe import LIMIT_S, Address, codecs, describe
 from edged.errors import CameraLost, ConfigError
@@ -19,14 +19,15 @@ ASKING = 0.2
 
 
 class RtspCamera:
-    """Raises ConfigError for a format that is no codec."""
+    """With `raw` frames are NV12 where GStreamer decodes them. Raises ConfigError for a format that is no codec."""
 
-    def __init__(self, name: str, settings: config.Camera) -> None:
+    def __init__(self, name: str, settings: config.Camera, *, raw: bool = False) -> None:
         if settings.format not in ("auto", "h264", "h265"):
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want auto, h264 or h265 for RTSP")
         prepare()
         self._address = Address.of(settings)
         self._codec: Codec = settings.format
+        self._form: Form = "nv12" if raw and has_gstreamer() else "bgr"
         self._open_s = settings.open_timeout_s
         self._stall_s = settings.stall_timeout_s
 
@@ -34,7 +35,7 @@ class RtspCamera:
         capture = cv2.VideoCapture()
         if not self._opened(capture):
             raise CameraLost(f"{self._address.shown}: {self._why_not()}")
-        return LiveStream(capture, self._address.shown)
+        return LiveStream(capture, self._address.shown, self._form)
 
     def _why_not(self) -> str:
         """Raises CameraLost itself where the camera's own answer is the reason."""
@@ -63,6 +64,7 @@ class RtspCamera:
             self._codec,
             timeout_s=self._open_s,
             hardware=has_element("nvv4l2decoder"),
+            form=self._form,
         )
 
     def _limits(self) -> list[int]:

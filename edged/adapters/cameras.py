@@ -16,16 +16,19 @@ def camera_of(name: str, settings: config.Camera, *, raw: bool = False) -> Camer
 
     Raises ConfigError for what its kind cannot do.
     """
+    raw = raw and not settings.masks  # which are painted in BGR
     camera: Camera
     match settings.kind:
         case "csi":
-            return UprightCamera(CsiCamera(settings), 0, settings.masks)
+            camera = CsiCamera(settings, raw=raw)  # turns by itself
+            return camera if raw else UprightCamera(camera, 0, settings.masks)
         case "files":
             camera = FileCamera(name, settings)
+            raw = False
         case "rtsp":
-            camera = RtspCamera(name, settings)
+            raw = raw and not settings.rotate
+            camera = RtspCamera(name, settings, raw=raw)
         case "v4l2":
-            if raw and not settings.rotate and not settings.masks:
-                return V4l2Camera(name, settings, raw=True)
-            camera = V4l2Camera(name, settings)
-    return UprightCamera(camera, settings.rotate, settings.masks)
+            raw = raw and not settings.rotate
+            camera = V4l2Camera(name, settings, raw=raw)
+    return camera if raw else UprightCamera(camera, settings.rotate, settings.masks)

@@ -7,17 +7,23 @@ from typing import Literal
 
 # Only the newest frame is kept, and it leaves at once.
 SINK = "appsink drop=true max-buffers=1 sync=false"
-# Out of the video engine's own memory: the last step to BGR is the CPU's, nvvidconv cannot do it.
-FROM_NVMM = "nvvidconv{flip} ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR"
-FROM_MEMORY = "videoconvert ! video/x-raw,format=BGR"
+# Out of the video engine's own memory. It gives NV12 as it is; the last step to BGR would be the CPU's.
+FROM_NVMM = {
+    "nv12": "nvvidconv{flip} ! video/x-raw,format=NV12",
+    "bgr": "nvvidconv{flip} ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR",
+}
+FROM_MEMORY = {"nv12": "videoconvert ! video/x-raw,format=NV12", "bgr": "videoconvert ! video/x-raw,format=BGR"}
 # nvvidconv flip-method by clockwise turn in degrees. Source: L4T Accelerated GStreamer guide, video rotation.
 FLIP = {0: 0, 90: 3, 180: 2, 270: 1}
 
 Codec = Literal["auto", "h264", "h265"]
+Form = Literal["bgr", "nv12"]
 
 
-def rtsp_pipeline(url: str, username: str, password: str, codec: Codec, *, timeout_s: float, hardware: bool) -> str:
-    """From an RTSP address without credentials to BGR frames; `hardware`: through nvv4l2decoder."""
+def rtsp_pipeline(
+    url: str, username: str, password: str, codec: Codec, *, timeout_s: float, hardware: bool, form: Form = "bgr"
+) -> str:
+    """From an RTSP address without credentials to frames; `hardware`: through nvv4l2decoder."""
     source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * 1e6)}"
     if username:
         source += f" user-id={quoted(username)} user-pw={quoted(password)}"
@@ -26,19 +32,19 @@ def rtsp_pipeline(url: str, username: str, password: str, codec: Codec, *, timeo
     else:
         engine = "nvv4l2decoder enable-max-performance=1" if hardware else f"avdec_{codec}"
         decoder = f"rtp{codec}depay ! {codec}parse ! {engine}"
-    convert = FROM_NVMM.format(flip="") if hardware else FROM_MEMORY
+    convert = FROM_NVMM[form].format(flip="") if hardware else FROM_MEMORY[form]
     return f"{source} ! {decoder} ! {convert} ! {SINK}"
 
 
-def csi_pipeline(sensor: int, size: tuple[int, int] | None, fps_hz: float, rotate: int) -> str:
-    """From a CSI sensor through the ISP to upright BGR frames."""
+def csi_pipeline(sensor: int, size: tuple[int, int] | None, fps_hz: float, rotate: int, form: Form = "bgr") -> str:
+    """From a CSI sensor through the ISP to upright frames."""
     caps = "video/x-raw(memory:NVMM),format=NV12"
     if size is not None:
         caps += f",width={size[0]},height={size[1]}"
     if fps_hz:
         rate = Fraction(fps_hz).limit_denominator(1001)
         caps += f",framerate={rate.numerator}/{rate.denominator}"
-    convert = FROM_NVMM.format(flip=f" flip-method={FLIP[rotate]}")
+    convert = FROM_NVMM[form].format(flip=f" flip-method={FLIP[rotate]}")
     return f"nvarguscamerasrc sensor-id={sensor} ! {caps} ! {convert} ! {SINK}"
 
 

@@ -45,15 +45,16 @@ def prepare() -> None:
     silence(0)
 
 
-def decode(capture: Any, out: U8 | None) -> U8:
-    """The grabbed frame as (H, W, 3) BGR, in `out` where it fits; of size zero when it is corrupt."""
+def decode(capture: Any, out: U8 | None, form: Format = "bgr") -> U8:
+    """The grabbed frame, in `out` where it fits; of size zero when it is corrupt."""
     try:
         good, image = capture.retrieve(out) if out is not None else capture.retrieve()
     except cv2.error:
         return NOTHING
     if not good or image is None or image.size == 0:
         return NOTHING
-    return cast(U8, image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    grey = form == "bgr" and image.ndim < 3
+    return cast(U8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image)
 
 
 def to_bgr(image: U8, form: Format) -> U8:
@@ -81,9 +82,10 @@ def has_element(name: str) -> bool:
 class LiveStream:
     """An open cv2 capture of a stream; a frame's time is the moment it came."""
 
-    def __init__(self, capture: Any, shown: str) -> None:
+    def __init__(self, capture: Any, shown: str, form: Format = "bgr") -> None:
         self._capture = capture
         self._shown = shown
+        self._form = form
         self._begun = False
 
     def read(self, out: U8 | None) -> Shot:
@@ -92,7 +94,7 @@ class LiveStream:
             raise CameraLost(f"{self._shown}: {how}")
         captured_ns = time.monotonic_ns()
         self._begun = True
-        return Shot(image=decode(self._capture, out), captured_ns=captured_ns)
+        return Shot(image=decode(self._capture, out, self._form), captured_ns=captured_ns, form=self._form)
 
     def close(self) -> None:
         self._capture.release()

@@ -95,3 +95,12 @@ def test_the_digest_answer_is_the_one_of_the_standard() -> None:
 
 def test_codecs_are_read_from_a_description() -> None:
     assert codecs("m=video\r\na=rtpmap:96 H265/90000\r\na=rtpmap:0 PCMU/8000\r\n") == ["H265", "PCMU"]
+
+
+def test_frames_for_the_gpu_stay_as_the_video_engine_makes_them() -> None:
+    assert csi_pipeline(0, None, 0, 180, "nv12").endswith(
+        f"format=NV12 ! nvvidconv flip-method=2 ! video/x-raw,format=NV12 ! {SINK}"
+    )
+    rtsp = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=True, form="nv12")
+    assert rtsp.endswith(f"nvv4l2decoder enable-max-performance=1 ! nvvidconv ! video/x-raw,format=NV12 ! {SINK}")
+    assert "BGR" not in rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False, form="nv12")

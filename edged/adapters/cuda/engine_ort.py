@@ -27,12 +27,12 @@ def present() -> bool:
     return PROVIDER in ort.get_available_providers()
 
 
-def made(card: Card, file: Path, gpu: Gpu) -> OrtCudaEngine:
+def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
     """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`."""
     batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
     model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
     own = card.model_copy(update={"family": model.family})
-    return OrtCudaEngine(gpu, own, model, (1,) if card.pose is None else POSE_BATCHES)
+    return OrtCudaEngine(gpu, own, model, batches or ((1,) if card.pose is None else POSE_BATCHES))
 
 
 class OrtCudaEngine:

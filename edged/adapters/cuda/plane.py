@@ -8,7 +8,8 @@ lately, and once more where there are more. Owned by the thread that owns the GP
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import prod
 
 import numpy as np
 
@@ -88,6 +89,19 @@ class CudaPlane:
     def captured(self) -> bool:
         """Whether frames go to the GPU as CUDA graphs."""
         return self._captures
+
+    @property
+    def gpu(self) -> Gpu:
+        return self._gpu
+
+    def parts(self, frame_bytes: int) -> dict[str, tuple[Callable[[], None], int]]:
+        """To be measured alone, on the frame seen last: work for the stream, and the bytes it must read and write."""
+        spec, pose = self._detector.card.input, self._poses[0]
+        most = pose.batches[-1]
+        return {
+            "letterbox": (self._detector.letterbox, frame_bytes + self._detector.tensor_bytes + prod(spec.size_wh)),
+            f"{most} crops": (lambda: pose.crop(most), pose.tensor_bytes(most) * 2),
+        }
 
     def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
         if len(known) > SUBJECTS and not detect:

@@ -97,19 +97,20 @@ class DetectorStage:
         """The least output of each class that is decoded at all."""
         return logit(thresholds) if self.card.family in LOGITS else thresholds
 
+    @property
+    def tensor_bytes(self) -> int:
+        return self._engine.source.memory.size
+
     def look(self) -> None:
         width, height = self.card.input.size_wh
-        source, desk = self._engine.source, self._desk
-        self._kernels(
-            f"letterbox{source.kind}",
-            _tiles(width, height),
-            TILE,
-            desk.look,
-            self._net,
-            source.memory.address,
-            self._grey,
-        )
+        desk = self._desk
+        self.letterbox()
         self._kernels("gate", _tiles(width, ceil(height / 2)), TILE, desk.look, self._net, self._grey, desk.tally)
+
+    def letterbox(self) -> None:
+        (width, height), source, desk = self.card.input.size_wh, self._engine.source, self._desk
+        where = source.memory.address, self._grey
+        self._kernels(f"letterbox{source.kind}", _tiles(width, height), TILE, desk.look, self._net, *where)
 
     def find(self) -> None:
         desk, kind = self._desk, self._engine.outputs[0].kind
@@ -151,19 +152,26 @@ class PoseStage:
             return 0
         return next((batch for batch in self.batches if batch >= subjects), self.batches[-1])
 
+    def tensor_bytes(self, batch: int) -> int:
+        return self._engine.source.memory.size * batch // self.batches[-1]
+
     def estimate(self, batch: int) -> None:
-        (width, height), desk, source = self.card.input.size_wh, self._desk, self._engine.source
-        self._kernels(
-            f"crop{source.kind}", (*_tiles(width, height), batch), TILE,
-            desk.look, self._net.address, desk.chosen, self._rows, desk.tally, self._place,
-            source.memory.address,
-        )  # fmt: skip
+        self.crop(batch)
         self._engine.enqueue(batch)
-        self._kernels(
-            f"simcc{self._along_x.kind}", (self._count, batch), (ROW,),
-            desk.look, self._net.address, desk.chosen, self._rows, desk.tally, self._place,
-            self._along_x.memory.address, self._along_y.memory.address, self._keypoints.address,
-        )  # fmt: skip
+        along = self._along_x.memory.address, self._along_y.memory.address
+        grid, kind = (self._count, batch), self._along_x.kind
+        self._kernels(f"simcc{kind}", grid, (ROW,), *self._subjects, *along, self._keypoints.address)
+
+    def crop(self, batch: int) -> None:
+        (width, height), source = self.card.input.size_wh, self._engine.source
+        grid = (*_tiles(width, height), batch)
+        self._kernels(f"crop{source.kind}", grid, TILE, *self._subjects, source.memory.address)
+
+    @property
+    def _subjects(self) -> tuple[int, ...]:
+        """Whose poses: what both kernels take first."""
+        desk = self._desk
+        return desk.look, self._net.address, desk.chosen, self._rows, desk.tally, self._place
 
     def free(self) -> None:
         del self.keypoints

@@ -1,0 +1,184 @@
+"""What the CUDA plane costs on a GPU: its engines alone, the loop around them, each kernel beside the memory's speed.
+
+All of one run, medians; times on the GPU are by CUDA events, times of the loop by the host's clock.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.memory import DeviceBuffer
+from edged.adapters.cuda.plane import CudaPlane
+from edged.config import Gate
+from edged.frame import U8, Boxes, Focus, Frame
+from edged.ring import slot
+from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
+
+Figures = dict[str, Any]
+SUBJECTS = (1, 2, 4, 8, 16)
+FAINT = 0.002  # a threshold at which every picture is full of subjects: as many as are allowed
+KB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    frames: int = 300
+    warm_up: int = 30
+    launches: int = 200
+    long: int = 10_000
+    copy_mb: int = 256
+
+
+class Makers:
+    """Planes with fresh engines: `detector`, and the pose models by class, each of any number of batch sizes."""
+
+    def __init__(
+        self,
+        detector: Callable[[Gpu], Engine],
+        poses: Mapping[str, Callable[[Gpu, Sequence[int] | None], Engine]],
+        image: bytes,
+    ) -> None:
+        self._detector, self._poses, self._image = detector, poses, image
+
+    def plane(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaPlane:
+        gpu = Gpu()
+        poses = {label: make(gpu, batches) for label, make in self._poses.items()}
+        return CudaPlane(gpu, self._detector(gpu), poses, self._image, graphs=graphs, copy=copy)
+
+    def engines(self, gpu: Gpu) -> dict[str, Engine]:
+        return {"detector": self._detector(gpu)} | {label: make(gpu, None) for label, make in self._poses.items()}
+
+
+def engines_alone(makers: Makers, effort: Effort) -> Figures:
+    """Milliseconds on the GPU by engine and batch."""
+    gpu = Gpu()
+    found: Figures = {}
+    for name, engine in makers.engines(gpu).items():
+        found[name] = {str(n): on_gpu_ms(gpu, partial(engine.enqueue, n), effort) for n in engine.batches}
+        engine.close()
+    gpu.close()
+    return found
+
+
+def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
+    """The loop by number of subjects, in four ways: as it is, without graphs, with a copy, subjects one by one."""
+    ways: dict[str, dict[str, Any]] = {
+        "as it is": {},
+        "without graphs": {"graphs": False},
+        "frames copied": {"copy": True},
+        "subjects one by one": {"batches": (1,)},
+    }
+    found: Figures = {}
+    for way, options in ways.items():
+        plane = makers.plane(**options)
+        found[way] = {str(n): loop_ms(plane, images, n, effort) for n in SUBJECTS}
+        found[way]["ms_per_subject"] = float(np.polyfit(SUBJECTS, [found[way][str(n)]["p50"] for n in SUBJECTS], 1)[0])
+        plane.close()
+    return found
+
+
+def loop_ms(plane: CudaPlane, images: list[U8], subjects: int, effort: Effort) -> Figures:
+    """Percentiles of a frame's time, what of it the host works, and how many subjects were posed."""
+    focus = Focus(thresholds=np.full(len(plane.classes), FAINT, np.float32), limit=subjects, gate=Gate(enabled=False))
+    slots = in_slots(images)
+    times, worked, posed = [], [], set()
+    for seq in range(effort.warm_up + effort.frames):
+        frame = Frame(camera="bench", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
+        began_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
+        sight = plane.see(frame, focus, Boxes.none(), detect=True)
+        if seq >= effort.warm_up:
+            times.append((time.perf_counter_ns() - began_ns) / NS_PER_MS)
+            worked.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
+            posed.add(len(sight.boxes))
+    p50, p95, p99 = (float(np.percentile(times, q)) for q in (50, 95, 99))
+    return {"p50": p50, "p95": p95, "p99": p99, "host_ms": float(np.median(worked)), "subjects": sorted(posed)}
+
+
+def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
+    """Whether memory grows over many frames, on the GPU and on the host."""
+    plane, gpu = makers.plane(), Gpu()
+    loop_ms(plane, images, 4, Effort(frames=effort.warm_up, warm_up=effort.warm_up))
+    before = gpu.cuda.mem_get_info()[0], rss_mb()
+    began_s = time.monotonic()
+    loop_ms(plane, images, 4, Effort(frames=effort.long, warm_up=0))
+    after = gpu.cuda.mem_get_info()[0], rss_mb()
+    minutes = (time.monotonic() - began_s) / S_PER_MIN
+    gpu.close()
+    plane.close()
+    return {
+        "frames": effort.long,
+        "minutes": round(minutes, 2),
+        "gpu_bytes": before[0] - after[0],
+        "host_mb": round(after[1] - before[1], 2),
+    }
+
+
+def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
+    """Bytes a second: of a copy inside the GPU's memory; of letterbox and crops, by what they must read and write."""
+    plane = makers.plane(graphs=False)
+    focus = Focus(thresholds=np.full(len(plane.classes), FAINT, np.float32), limit=8, gate=Gate(enabled=False))
+    frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_slots(images)[0])
+    plane.see(frame, focus, Boxes.none(), detect=True)
+    gpu = plane.gpu
+    size = effort.copy_mb * BYTES_PER_MB
+    a, b = DeviceBuffer(gpu, size), DeviceBuffer(gpu, size)
+    copied_ms = on_gpu_ms(gpu, lambda: gpu.cuda.memcpy_dtod_async(a.address, b.address, size, gpu.stream), effort)
+    a.free()
+    b.free()
+    found: Figures = {"copy": per_s(2 * size, copied_ms)}
+    for name, (launch, moved) in plane.parts(frame.image.nbytes).items():
+        found[name] = per_s(moved, on_gpu_ms(gpu, launch, effort))
+    plane.close()
+    return found
+
+
+def on_gpu_ms(gpu: Gpu, enqueue: Callable[[], None], effort: Effort) -> float:
+    """Of one, from many in a row."""
+    begin, end = gpu.cuda.Event(), gpu.cuda.Event()
+    for _ in range(effort.warm_up):
+        enqueue()
+    begin.record(gpu.stream)
+    for _ in range(effort.launches):
+        enqueue()
+    end.record(gpu.stream)
+    end.synchronize()
+    return float(begin.time_till(end)) / effort.launches
+
+
+def per_s(size: int, ms: float) -> Figures:
+    return {"bytes": size, "ms": ms, "gb_per_s": size / ms / 1e6 if ms else None}
+
+
+def in_slots(images: list[U8]) -> list[U8]:
+    """As a camera's ring holds them."""
+    slots = [slot(image.shape) for image in images]
+    for place, image in zip(slots, images, strict=True):
+        np.copyto(place, image)
+    return slots
+
+
+def rss_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB
+
+
+def ratios(engines: Figures, loop: Figures) -> Figures:
+    """The loop over its engines' own time, where one pose model did the work; None where there was no time."""
+    pose = next(name for name in engines if name != "detector")
+    found: Figures = {}
+    for n in SUBJECTS:
+        batch = next((b for b in map(int, engines[pose]) if b >= n), max(map(int, engines[pose])))
+        rounds = -(-n // batch)
+        own = engines["detector"]["1"] + rounds * engines[pose][str(batch)]
+        found[str(n)] = loop[str(n)]["p50"] / own if own else None
+    return found
