@@ -2,7 +2,7 @@
 #pragma once
 #include "decode/nms.cu"
 
-const float SAME = 0.5f, INCUMBENT = 1.5f;  // as in select.py
+const float FAINTEST = 0.18f, SAME = 0.5f, INCUMBENT = 1.5f;  // as in select.py
 
 // Letterbox.to_image, then from the part looked at to the frame.
 __device__ inline Box in_frame(const Look& look, Box box) {
@@ -13,10 +13,15 @@ __device__ inline Box in_frame(const Look& look, Box box) {
     return box;
 }
 
-__device__ inline bool is_known(const Look& look, const Box& box) {
-    for (int k = 0; k < look.known_count; k++)
-        if (look.known[k].label == box.label && iou(box, look.known[k]) >= SAME) return true;
-    return false;
+// Of n boxes the one that shows a known subject: the first of those that fit best; -1: none does.
+__device__ inline int showing(const Box& known, const Box* boxes, int n) {
+    int best = -1;
+    float most = 0;
+    for (int i = 0; i < n; i++) {
+        const float shared = boxes[i].label == known.label && boxes[i].score >= FAINTEST ? iou(boxes[i], known) : 0;
+        if (shared > most) best = i, most = shared;
+    }
+    return most >= SAME ? best : -1;
 }
 
 __device__ inline float rank_of(const Look& look, const Box& box, bool known) {
@@ -35,7 +40,7 @@ __device__ inline float rank_of(const Look& look, const Box& box, bool known) {
 // One block. chosen (SUBJECTS) in frame px; rows (MODELS, SUBJECTS): which of them each pose model poses.
 KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* rows) {
     __shared__ Box box[CANDIDATES];
-    __shared__ bool wanted[CANDIDATES];
+    __shared__ bool met[CANDIDATES], wanted[CANDIDATES];
     __shared__ float value[CANDIDATES];
     __shared__ int count;
     if (threadIdx.x == 0) count = 0;
@@ -43,9 +48,17 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     const int n = look->detect ? tally->kept : look->known_count;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         box[i] = look->detect ? in_frame(*look, kept[i]) : look->known[i];
-        const bool known = look->detect && is_known(*look, box[i]);
-        wanted[i] = !look->detect || known || box[i].score >= look->sure[box[i].label];
-        value[i] = rank_of(*look, box[i], known);
+        met[i] = false;
+    }
+    __syncthreads();
+    for (int k = threadIdx.x; look->detect && k < look->known_count; k += blockDim.x) {
+        const int shown = showing(look->known[k], box, n);
+        if (shown >= 0) met[shown] = true;
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        wanted[i] = !look->detect || met[i] || box[i].score >= look->sure[box[i].label];
+        value[i] = rank_of(*look, box[i], met[i]);
         if (wanted[i]) atomicAdd(&count, 1);
     }
     __syncthreads();
