@@ -13,6 +13,7 @@ class Site:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
+        self.state = folder  # where the daemon keeps what must survive
         self.heard: list[str] = []
         self._ear = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         self._ear.bind(str(folder / "notify"))
@@ -32,14 +33,15 @@ class Site:
         return port
 
     def configure(self, keys: str) -> None:
-        state = f'device.state = "{self._folder}"\nmodels.store = "{self._folder}/models"\n'
+        state = f'device.state = "{self.state}"\nmodels.store = "{self.state}/models"\n'
         (self._folder / "edged.toml").write_text(state + keys)
 
-    def start(self, keys: str) -> subprocess.Popen[str]:
+    def start(self, keys: str, *within: str) -> subprocess.Popen[str]:
+        """`within`: what to run it through, such as a namespace of its own."""
         self.configure(keys)
         command = [sys.executable, "-m", "edged", "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
         env = {"NOTIFY_SOCKET": str(self._folder / "notify"), "WATCHDOG_USEC": "800000"}
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+        process = subprocess.Popen([*within, *command], stderr=subprocess.PIPE, text=True, env=env)
         self._stack.callback(process.kill)
         return process
 

@@ -1,0 +1,188 @@
+"""Boxes that fail: old clocks, no network, disks that take nothing, power that goes. The whole daemon, every time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+from tests.replay.recorded import LIMIT_S, video
+from tests.system.conftest import Listener, Mosquitto, until
+from tests.system.ear import Site, broker, camera
+
+Listen = Callable[..., Listener]
+
+POWER_CUTS = int(os.environ.get("POWER_CUTS", "3"))  # 100 for the long run
+DAY_S = 86_400
+ONLINE, POSES, HEALTH = "1 of 1 cameras online; broker connected", "edged/box/cam/barn/poses", "edged/box/health"
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and namespaces")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        yield Site(tmp_path, stack)
+
+
+@pytest.fixture
+def keys(mosquitto: Mosquitto, tmp_path: Path) -> str:
+    once_a_second = 'device.id = "box"\npublish.health_s = 1\n'
+    return once_a_second + broker(mosquitto.port) + camera(video(tmp_path / "clip.mp4"))
+
+
+@pytest.fixture
+def heard(mosquitto: Mosquitto, listen: Listen) -> Listener:
+    return listen(mosquitto.port)
+
+
+def wait(true: Callable[[], Any]) -> Any:
+    return until(true, LIMIT_S)
+
+
+def fresh(heard: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
+    """Messages from now on."""
+    before = len(heard.bodies(topic))
+    wait(lambda: len(heard.bodies(topic)) >= before + count)
+    return heard.bodies(topic)[before:]
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, "Traceback" in said) == (0, False), said
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "turn_s", [2**32 / 1000, 2**32 / 100], ids=["49 days: milliseconds", "497 days: hundredths of a second"]
+)
+def test_it_runs_on_when_a_counter_of_32_bits_turns_over(site: Site, keys: str, heard: Listener, turn_s: float) -> None:
+    """In a namespace whose monotonic clock is about to pass that instant."""
+    ahead_s = round(turn_s - time.monotonic() - 10)
+    process = site.start(
+        keys, "unshare", "--time", "--monotonic", str(ahead_s), "--boottime", str(ahead_s), "--fork", "--kill-child"
+    )
+    fresh(heard, POSES)
+    wait(lambda: time.monotonic() + ahead_s > turn_s + 1)
+    (*_, health) = fresh(heard, HEALTH)
+    poses = fresh(heard, POSES)
+    assert turn_s < health["box"]["uptime_s"] < turn_s + DAY_S
+    assert 0 <= health["uptime_s"] < 3600
+    assert all(0 < one["latency_ms"] < 60_000 for one in poses)
+    assert abs(poses[-1]["ts"] / 1000 - time.time()) < 60
+    assert health["cameras"]["barn"]["losses_per_h"] == 0
+    process.kill()
+    process.communicate()
+
+
+@needs_root
+@pytest.mark.parametrize("fault", ["read-only", "full"])
+def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
+    site: Site, keys: str, heard: Listener, tmp_path: Path, fault: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
+    try:
+        if fault == "full":
+            (disk / "filler").write_bytes(bytes(252 * 1024))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        site.state = disk
+        process = site.start(keys)
+        (*_, health) = fresh(heard, HEALTH)
+        fresh(heard, POSES)
+        assert not health["bus"]["stored"]["durable"]
+        assert fault == "read-only" or "disk-nearly-full" in [problem["what"] for problem in health["problems"]]
+        end(process)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_power_may_go_at_any_instant(site: Site, keys: str, heard: Listener, tmp_path: Path) -> None:
+    """Killed whenever, and what it was writing torn: the next start is as good as any."""
+    dice = random.Random(7)
+    for _ in range(POWER_CUTS):
+        process = site.start(keys)
+        time.sleep(dice.uniform(0.5, 6))
+        process.kill()
+        process.communicate()
+        for path in itertools.chain(tmp_path.glob("*.json"), tmp_path.glob("*.part"), tmp_path.glob("outbox.db-wal")):
+            if (size := path.stat().st_size) and dice.random() < 0.5:
+                os.truncate(path, dice.randrange(size))
+    process = site.start(keys)
+    (*_, health) = fresh(heard, HEALTH)
+    fresh(heard, POSES)
+    assert health["bus"]["stored"]["durable"]
+    end(process)
+
+
+@pytest.fixture
+def wires() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A namespace with nothing but loopback, and what plugs its cable in: over a router to 10.77.2.2, which is us."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs root and iproute2: network namespaces")
+    tag = str(os.getpid())
+    box, router, us = f"edbox{tag}", f"edrout{tag}", f"edus{tag}"[:15]
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
+
+    def plug_in() -> None:
+        ip("-n", router, "link", "add", "lan", "type", "veth", "peer", "eth0", "netns", box)
+        ip("-n", router, "addr", "add", "10.77.1.1/24", "dev", "lan")
+        ip("-n", router, "link", "set", "lan", "up")
+        ip("-n", box, "addr", "add", "10.77.1.2/24", "dev", "eth0")
+        ip("-n", box, "link", "set", "eth0", "up")
+        ip("-n", box, "route", "add", "default", "via", "10.77.1.1")
+
+    for name in (box, router):
+        ip("netns", "add", name)
+        ip("-n", name, "link", "set", "lo", "up")
+    try:
+        ip("link", "add", us, "type", "veth", "peer", "wan", "netns", router)
+        ip("addr", "add", "10.77.2.2/24", "dev", us)
+        ip("link", "set", us, "up")
+        ip("-n", router, "addr", "add", "10.77.2.1/24", "dev", "wan")
+        ip("-n", router, "link", "set", "wan", "up")
+        ip("netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        ip("route", "add", "10.77.1.0/24", "via", "10.77.2.1", "dev", us)
+        yield box, plug_in
+    finally:
+        ip("netns", "del", box)
+        ip("netns", "del", router)
+        subprocess.run(["ip", "link", "del", us], check=False, capture_output=True)
+
+
+def test_a_box_without_a_network_at_boot_finds_its_broker_on_another_subnet_when_the_cable_is_plugged_in(
+    site: Site,
+    new_mosquitto: Callable[..., Mosquitto],
+    listen: Listen,
+    tmp_path: Path,
+    wires: tuple[str, Callable[[], None]],
+) -> None:
+    box, plug_in = wires
+    mosquitto = new_mosquitto("allow_anonymous true", "listener 18877 10.77.2.2")
+    heard = listen(mosquitto.port)
+    keys = 'device.id = "box"\nmqtt.host = "10.77.2.2"\nmqtt.port = 18877\n' + camera(video(tmp_path / "clip.mp4"))
+    process = site.start(keys, "ip", "netns", "exec", box)
+    wait(lambda: site.says("READY=1"))
+    wait(lambda: site.says("1 of 1 cameras online; no broker"))
+    assert heard.bodies(POSES) == []
+    plug_in()
+    fresh(heard, POSES)
+    wait(lambda: site.says(ONLINE))
+    end(process)
