@@ -7,9 +7,13 @@ inside `run`, so that `edged --help` needs nothing installed.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from edged import __version__
 from edged.errors import ConfigError, EdgedError
@@ -32,6 +36,22 @@ VERBS = (
     "models",
     "provision",
 )
+
+
+def entry() -> NoReturn:
+    """The process from its first line to its last.
+
+    A thread that hangs in a driver is left behind; should it wake while the interpreter is taken down, C++ would end
+    the process with SIGABRT. So where one is left, nothing is taken down.
+    """
+    code = main()
+    if all(thread is threading.main_thread() for thread in threading.enumerate()):
+        sys.exit(code)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, full, or never there
+            stream.flush()
+    os._exit(code)
 
 
 def main(argv: list[str] | None = None) -> int:

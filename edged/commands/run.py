@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 VERB = "run"
 SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
 LOAD_S = 300.0  # for models to be loaded, from the slowest card
+PROMISED_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
 SOURCE_NAME = "camera"  # what a camera given by --source is called
 
 
@@ -194,10 +195,21 @@ def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path
 
 @contextmanager
 def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float | None) -> Iterator[None]:
-    """SIGTERM, SIGINT and the end of the time set `stop`. SIGHUP reloads; from a terminal that is closed it stops."""
+    """SIGTERM, SIGINT and the end of the time set `stop`. SIGHUP reloads; from a terminal that is closed it stops.
+
+    Models that are being loaded cannot be told to stop: then the process ends as it is, when its time is over.
+    """
+    limit = threading.Timer(PROMISED_S, _end_now)
+    limit.daemon = True
+
+    def end(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            limit.start()
+
     person = sys.stdin is not None and sys.stdin.isatty()
     ends = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if person else []))
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ends}
+    before = {number: signal.signal(number, end) for number in ends}
     if signal.SIGHUP not in before:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reload())
     timer = threading.Timer(seconds, stop.set) if seconds is not None else None
@@ -207,7 +219,14 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
     try:
         yield
     finally:
+        limit.cancel()
         if timer is not None:
             timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_now() -> None:
+    log.warning("not closed %g s after the signal: ending as it is", PROMISED_S)
+    logging.shutdown()
+    os._exit(0)

@@ -36,10 +36,11 @@ class Site:
         state = f'device.state = "{self.state}"\nmodels.store = "{self.state}/models"\n'
         (self._folder / "edged.toml").write_text(state + keys)
 
-    def start(self, keys: str, *within: str) -> subprocess.Popen[str]:
-        """`within`: what to run it through, such as a namespace of its own."""
+    def start(self, keys: str, *within: str, changed: str = "") -> subprocess.Popen[str]:
+        """`within`: what to run it through, such as a namespace of its own; `changed`: Python that is run first."""
         self.configure(keys)
-        command = [sys.executable, "-m", "edged", "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
+        begin = f"{changed}\nfrom edged.cli import entry\nentry()"
+        command = [sys.executable, "-c", begin, "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
         env = {"NOTIFY_SOCKET": str(self._folder / "notify"), "WATCHDOG_USEC": "800000"}
         process = subprocess.Popen([*within, *command], stderr=subprocess.PIPE, text=True, env=env)
         self._stack.callback(process.kill)

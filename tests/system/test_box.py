@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
@@ -110,6 +112,18 @@ def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
         end(process)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_box_that_has_no_more_memory_to_give_keeps_its_cameras(site: Site, keys: str, heard: Listener) -> None:
+    """Steady state asks for none: not one byte of address space more is granted, and the clip goes round and round."""
+    process = site.start(keys)
+    fresh(heard, POSES)
+    far_below = psutil.Process(process.pid).memory_info().vms // 2
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (far_below, resource.RLIM_INFINITY))
+    fresh(heard, HEALTH, 5)
+    fresh(heard, POSES, 20)
+    assert "lost" not in heard.states("edged/box/cam/barn/status")
+    end(process)
 
 
 def test_power_may_go_at_any_instant(site: Site, keys: str, heard: Listener, tmp_path: Path) -> None:

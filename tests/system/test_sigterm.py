@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("av", reason="PyAV encodes a clip; install edged[dev]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 from tests.replay.recorded import LIMIT_S, video
-from tests.system.conftest import free_port, until
+from tests.system.conftest import Listener, Mosquitto, free_port, until
 from tests.system.ear import Site, broker, camera
+from tests.system.rtsp_server import encode, serving
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
 needs_builder = pytest.mark.skipif(
@@ -40,11 +42,19 @@ def end(process: subprocess.Popen[str]) -> None:
     _, said = process.communicate(timeout=LIMIT_S)
     took_s = time.monotonic() - begun_s
     assert (process.returncode, "Traceback" in said) == (0, False), said
+    print(f"SIGTERM to exit: {took_s:.2f} s")
     assert took_s < STOPS_WITHIN_S, said
 
 
 def test_while_models_are_loaded(site: Site, tmp_path: Path) -> None:
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
+    until(lambda: site.says("STATUS=loading models"))
+    end(process)
+
+
+def test_while_a_model_loads_that_takes_for_ever(site: Site, tmp_path: Path) -> None:
+    forever = "import time, edged.serve\nedged.serve.engines_of = lambda *args, **keys: time.sleep(600)"
+    process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")), changed=forever)
     until(lambda: site.says("STATUS=loading models"))
     end(process)
 
@@ -77,6 +87,56 @@ def test_with_a_camera_that_hangs(site: Site) -> None:
     process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{site.silent_port()}/mute"))
     until(lambda: site.says("barn connecting"))
     end(process)
+
+
+def test_with_a_camera_that_stalls_while_it_is_read(site: Site) -> None:
+    with serving(encode()) as server:
+        process = site.start(broker(free_port()) + camera(server.url) + "cameras.barn.stall_timeout_s = 60\n")
+        until(lambda: site.says("1 of 1 cameras online"))
+        server.stalled = True
+        time.sleep(1)  # its reader waits for a packet by now
+        end(process)
+
+
+def test_with_more_cameras_that_hang_than_readers_may_be_left_behind(site: Site) -> None:
+    hanging = "".join(
+        f'cameras.c{number} = {{ source = "rtsp://127.0.0.1:{site.silent_port()}/mute", open_timeout_s = 0.5 }}\n'
+        for number in range(6)
+    )
+    process = site.start(broker(free_port()) + hanging)
+    until(lambda: site.says("0 of 6 cameras online; c0 lost"))
+    time.sleep(2)  # each has left some behind
+    end(process)
+
+
+def test_while_a_change_is_taken_up(site: Site, tmp_path: Path) -> None:
+    clip = camera(video(tmp_path / "clip.mp4"))
+    process = site.start(broker(free_port()) + clip)
+    until(lambda: site.says("1 of 1 cameras online"))
+    site.configure(broker(free_port()) + clip + 'models.pose = { horse = "rtmpose-t-ap10k-horse" }\n')
+    process.send_signal(signal.SIGHUP)
+    until(lambda: site.says("taking up a change"))
+    end(process)
+
+
+def test_while_messages_wait_for_a_broker_that_has_gone(
+    site: Site, tmp_path: Path, mosquitto: Mosquitto, listen: Callable[..., Listener]
+) -> None:
+    heard = listen(mosquitto.port)
+    process = site.start('device.id = "box"\n' + broker(mosquitto.port) + camera(video(tmp_path / "clip.mp4")))
+    until(lambda: heard.bodies("edged/box/cam/barn/poses"))
+    mosquitto.kill()
+    until(lambda: site.says("1 of 1 cameras online; no broker"))
+    end(process)
+
+
+def test_before_it_has_begun(site: Site, tmp_path: Path) -> None:
+    """While Python still imports: ended by the signal itself, or orderly."""
+    process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LIMIT_S)
+    assert process.returncode in {0, -signal.SIGTERM}
 
 
 @needs_builder
