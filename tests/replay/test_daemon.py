@@ -112,7 +112,7 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
 
 
 def test_run_for_some_seconds_ends_by_itself(configuration: Path, heard: Listener) -> None:
-    done = edged("run", "--config", configuration, "--for", 2, "--quiet")
+    done = edged("run", "--config", configuration, "--for", 6, "--quiet")
     assert done.returncode == 0, done.stderr
     last(heard, "edged/box/status", "stopped")
     assert heard.bodies("edged/box/cam/barn/poses")

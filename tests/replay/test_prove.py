@@ -14,6 +14,8 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from edged.adapters.prove import report
 from edged.adapters.prove.ask import ask
+from edged.adapters.prove.loops import loop_of
+from edged.adapters.prove.plane import compared
 from edged.adapters.prove.probe import Bench, Row, failed, impossible
 from edged.adapters.prove.table import BY_NAME, PROBES
 from edged.cli import main
@@ -96,3 +98,10 @@ def test_a_probe_that_dies_costs_its_own_rows(tmp_path: Path) -> None:
     (row,) = ask(BY_NAME["identity"], bench(tmp_path), tmp_path / "wrong.toml")
     assert row.state == "failed"
     assert row.why.startswith("ended with code 1: ")
+
+
+def test_planes_that_see_the_same_are_no_pixel_apart(tmp_path: Path) -> None:
+    with loop_of(Config()) as run:
+        row = compared(bench(tmp_path), run)
+    assert (row.state, row.figures["px_p99"], row.figures["seen_by_one_only"]) == ("measured", 0, 0)
+    assert row.figures["keypoints"]

@@ -27,7 +27,9 @@ def missing() -> str | None:
     return None
 
 
-def opened(detector: MakeEngine, poses: Mapping[str, MakeEngine], lifter: Lifter | None = None) -> CudaPlane:
+def opened(
+    detector: MakeEngine, poses: Mapping[str, MakeEngine], lifter: Lifter | None = None, *, graphs: bool = True
+) -> CudaPlane:
     """The plane, on the GPU of the thread that calls. Where it fails, nothing is left behind: `PlanRefused`,
     `ModelMissing`, `CardError`, `DeviceLost`."""
     image = built()
@@ -42,6 +44,7 @@ def opened(detector: MakeEngine, poses: Mapping[str, MakeEngine], lifter: Lifter
             return one
 
         eye = engine(detector)
-        plane = CudaPlane(gpu, eye, {label: engine(make) for label, make in poses.items()}, image, lifter=lifter)
+        others = {label: engine(make) for label, make in poses.items()}
+        plane = CudaPlane(gpu, eye, others, image, lifter=lifter, graphs=graphs)
         made.pop_all()  # they are the plane's now
     return plane

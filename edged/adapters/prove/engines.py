@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from edged.adapters.prove.loops import foundry_here, in_use
+from edged.adapters.prove.loops import foundry_here, in_use, job_of
 from edged.adapters.prove.probe import Bench, Row, failed, impossible
 from edged.box.board import Board
-from engines.card import Card
 from engines.errors import EngineError
 from engines.forge import available_mb
-from engines.foundry import Foundry, Job
-from engines.store import Store
 
 EVERY_S = 0.2
 
@@ -21,7 +18,7 @@ def builds(bench: Bench) -> Iterator[Row]:
     """Every model in use, built from nothing."""
     foundry = foundry_here(bench)
     for card in in_use(bench.settings):
-        job = _job(bench, foundry, card)
+        job = job_of(bench, foundry, card)
         try:
             with Lowest() as memory:
                 plan = foundry.build(job, lambda progress: None, threading.Event())
@@ -50,7 +47,7 @@ def proofs(bench: Bench) -> Iterator[Row]:
     """Every engine that was built, on golden frames against FP32, in every batch size; twice alike, and not always."""
     foundry = foundry_here(bench)
     for card in in_use(bench.settings):
-        job = _job(bench, foundry, card)
+        job = job_of(bench, foundry, card)
         plan, why = foundry.usable(job)
         if plan is not None and plan.proof is not None:
             yield Row(subject=card.name, figures={name: str(value) for name, value in plan.proof.items()})
@@ -83,9 +80,3 @@ class Lowest:
             self.free_least_mb = min(self.free_least_mb, available_mb())
             if (used := board.gpu_memory_mb()) is not None:
                 self.gpu_most_mb = max(self.gpu_most_mb or 0, used)
-
-
-def _job(bench: Bench, foundry: Foundry, card: Card) -> Job:
-    settings = bench.settings
-    file = Store(settings.models.store, settings.models.mirror).path(card)
-    return foundry.job(card, file, level=settings.engines.level, workspace_mb=settings.engines.workspace_mb)

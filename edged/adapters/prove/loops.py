@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from typing import Any
 
 import cv2
 import numpy as np
 
-from edged.adapters.foundry import foundry_of, runner
+from edged.adapters.foundry import Forged, foundry_of
 from edged.adapters.plane_cpu import Session
 from edged.adapters.planes import cards_in_use, engines_of
 from edged.adapters.prove.probe import Bench, Impossible, Row, Value, failed, impossible
@@ -19,12 +19,14 @@ from edged.adapters.session_ort import OrtSession
 from edged.config import Camera, Config
 from edged.errors import EdgedError
 from edged.frame import U8, Frame, Result
+from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import EngineError
-from engines.foundry import POSE_BATCHES, Foundry
+from engines.foundry import POSE_BATCHES, Foundry, Job
 from engines.golden import golden_frames
+from engines.plans import Plan
 from engines.store import Store
 
 SIZE_WH = 1280, 720
@@ -41,7 +43,7 @@ def loops(bench: Bench) -> Iterator[Row]:
         subject = f"{models.detector} + {', '.join(models.pose.values())}"
         try:
             with loop_of(settings.model_copy(update={"models": models})) as run:
-                yield Row(subject=subject, figures=_figures(run))
+                yield Row(subject=subject, figures=figures_of(run))
         except (EdgedError, EngineError) as exc:
             yield failed(subject, str(exc))
 
@@ -53,7 +55,7 @@ def sessions(bench: Bench) -> Iterator[Row]:
         session = OrtSession(card, store.path(card), bench.settings.compute.threads)
         yield Row(subject=f"{card.name} on ONNX Runtime", figures=_timed(session, card))
         try:
-            engine = _engine(bench, card, store)
+            engine = Forged(*engine_of(bench, card)).session()
         except Impossible as why:
             yield impossible(f"{card.name} as an engine", str(why))
             continue
@@ -69,18 +71,17 @@ def in_use(settings: Config) -> list[Card]:
 def loop_of(settings: Config) -> Iterator[Run]:
     """One camera's pipeline as the daemon has it, an image in, a result out."""
     engines = engines_of(settings.models, settings.compute)
-    pipeline = engines.pipeline(Camera(source="prove"), smooth=False)
-    seq = 0
-
-    def run(image: U8) -> Result:
-        nonlocal seq
-        seq += 1
-        return pipeline.run(Frame(camera="prove", seq=seq, captured_ns=time.monotonic_ns(), image=image))
-
     try:
-        yield run
+        yield run_of(engines.pipeline(Camera(source="prove"), smooth=False))
     finally:
         engines.plane.close()
+
+
+def run_of(pipeline: Pipeline) -> Run:
+    numbers = count()
+    return lambda image: pipeline.run(
+        Frame(camera="prove", seq=next(numbers), captured_ns=time.monotonic_ns(), image=image)
+    )
 
 
 def pictures() -> list[U8]:
@@ -106,7 +107,7 @@ def _pairings(settings: Config, store: Store) -> Iterator[Any]:
             yield models.model_copy(update={"pose": {label: card.name}})
 
 
-def _figures(run: Run) -> dict[str, Value]:
+def figures_of(run: Run) -> dict[str, Value]:
     images = cycle(pictures())
     for image in islice(images, WARM_UP):
         run(image)
@@ -144,15 +145,20 @@ def _timed(session: Session, card: Card) -> dict[str, Value]:
     return figures
 
 
-def _engine(bench: Bench, card: Card, store: Store) -> Session:
-    """The engine that the probe before this one has built. Raises Impossible."""
+def job_of(bench: Bench, foundry: Foundry, card: Card) -> Job:
+    settings = bench.settings
+    file = Store(settings.models.store, settings.models.mirror).path(card)
+    return foundry.job(card, file, level=settings.engines.level, workspace_mb=settings.engines.workspace_mb)
+
+
+def engine_of(bench: Bench, card: Card) -> tuple[Job, Plan]:
+    """The engine that an earlier probe has built. Raises Impossible."""
     foundry = foundry_here(bench)
-    options = bench.settings.engines
-    job = foundry.job(card, store.path(card), level=options.level, workspace_mb=options.workspace_mb)
+    job = job_of(bench, foundry, card)
     plan, why = foundry.usable(job)
     if plan is None:
-        raise Impossible(why)
-    return runner(plan.read(), job.model, card, job.options)
+        raise Impossible(f"{card.name}: {why}")
+    return job, plan
 
 
 def foundry_here(bench: Bench) -> Foundry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edged.adapters.prove import board, cameras, copies, engines, loops, service, v4l2_modes
+from edged.adapters.prove import board, cameras, copies, engines, loops, plane, service, v4l2_modes
 from edged.adapters.prove.probe import Probe
 
 HOUR_S = 3600.0
@@ -31,6 +31,12 @@ PROBES = (
         supports="",
         run=loops.loops,
         limit_s=HOUR_S,
+    ),
+    Probe(
+        name="plane",
+        asks="What does a frame cost on the CUDA plane, what do graphs gain, and does it see what the CPU plane sees?",
+        supports="CUDA plane (zero copy)",
+        run=plane.plane,
     ),
     Probe(name="copies", asks="What does moving a frame cost?", supports="", run=copies.copies),
     Probe(
