@@ -128,7 +128,8 @@ class Compute(Section):
 
     plane: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="`cuda`: TensorRT. `cpu`: ONNX Runtime. `auto`: the best one present, announced.",
+        description="`cuda`: frames stay on the GPU; refused where there is none. `cpu`: they do not, whatever runs "
+        "the models. `auto`: on the GPU once every model has an engine, announced.",
     )
     threads: Int = Field(
         0, ge=0, le=64, json_schema_extra=unit("threads"), description="CPU plane: inference threads; 0 = all cores."

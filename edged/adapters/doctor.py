@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from edged import config
+from edged.adapters.cuda.kernels import built
 from edged.box.health import MB, of_disk
 from edged.box.identity import device_id
 from edged.clock import Clock
@@ -90,6 +91,15 @@ def libraries(patient: Patient) -> Iterator[Finding]:
         yield Finding(check="pycuda", ok=True, said=str(import_module("pycuda").VERSION_TEXT))
     except ImportError as error:
         yield Finding(check="pycuda", ok=False, said=f"{error}; models run on the CPU", do=PYCUDA)
+    yield kernels(built())
+
+
+def kernels(image: bytes | None) -> Finding:
+    """Without them engines run all the same, but every frame goes over the host."""
+    if image is not None:
+        return Finding(check="CUDA kernels", ok=True, said=f"{len(image) // 1000} kB")
+    do = "make kernels, where there is nvcc, or install a wheel that was built there"
+    return Finding(check="CUDA kernels", ok=False, said="not in this package; frames go over the host", do=do)
 
 
 def tensorrt(version: str) -> Finding:

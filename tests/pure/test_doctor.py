@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.doctor import enough, examine, kept, l4t, tensorrt, writable
+from edged.adapters.doctor import enough, examine, kept, kernels, l4t, tensorrt, writable
 from edged.box.identity import device_id
 
 IN_2026 = 1_780_000_000
@@ -76,3 +76,9 @@ def test_a_device_without_name_is_named_after_the_machine(tmp_path: Path) -> Non
 
 def test_a_machine_without_id_still_has_a_name(tmp_path: Path) -> None:
     assert len(device_id("auto", (tmp_path / "absent",))) == len("edged-01234567")
+
+
+def test_a_package_without_kernels_is_told_what_that_costs_and_where_they_are_made() -> None:
+    assert kernels(b"k" * 5000).said == "5 kB"
+    lacking = kernels(None)
+    assert (lacking.ok, "over the host" in lacking.said, "make kernels" in (lacking.do or "")) == (False, True, True)
