@@ -105,9 +105,11 @@ def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dic
 def test_the_proof_kit_finds_that_the_driver_streams_into_its_memory_and_into_ours(
     found: dict[str, Any], mode: str
 ) -> None:
-    figures = found["modes"][mode]
-    assert figures["frames_per_s"] > 0
-    assert figures["empty"] == 0
+    row = found["modes"][mode]
+    assert row["state"] == "measured", row
+    assert row["figures"]["frames_per_s"] > 0
+    assert row["figures"]["empty"] == 0
+    assert (row["figures"]["in_our_memory"] > 0) is (mode == "USERPTR")
 
 
 def test_a_driver_that_freezes_or_fails_is_a_loss_with_its_reason_and_returns(found: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 from edged import config
 from edged.adapters.camera_v4l2 import V4l2Camera
 from edged.adapters.cameras import camera_of
-from edged.adapters.prove.v4l2_modes import MODES, stream
+from edged.adapters.prove.v4l2_modes import tried
 from edged.adapters.v4l2_device import lasting_name, query
 from edged.adapters.v4l2_stream import MEMORIES, Asked, RawStream
 from edged.capture import CameraState, Intake
@@ -235,7 +236,7 @@ def main() -> None:
     V4l2Camera("odd", settings("0", size=(333, 333))).open().close()
     found["odd_log"] = list(lines.lines)
     lines.lines.clear()
-    found["modes"] = {mode: stream(NODE, mode, 1.0) for mode in MODES}
+    found["modes"] = {memory: asdict(tried(NODE, "vivid", "yuyv", memory, 1.0)) for memory in MEMORIES}
     found["raw"] = raw()
     found["broken"] = broken()
     lines.lines.clear()
