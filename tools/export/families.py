@@ -90,7 +90,6 @@ def rootnet(weights: Weights, joints: int) -> Export:
         white=1.0,
         task="root",
         table={"cells": 64},
-        islands=("/net/root/xy_layer", "/net/root/depth_layer", "/net/root/MatMul"),
     )
 
 
