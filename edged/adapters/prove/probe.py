@@ -44,7 +44,7 @@ class Probe:
 
     name: str
     asks: str  # the question, for who reads the report
-    supports: str  # the row of the README's support table that it speaks for; empty: none
+    supports: str  # how the row of the README's support table begins that it speaks for; empty: none
     run: Callable[[Bench], Iterator[Row]]
     limit_s: float = 300.0  # on top of what `Bench.seconds` asks for
 

@@ -35,7 +35,7 @@ PROBES = (
     Probe(
         name="plane",
         asks="What does a frame cost on the CUDA plane, what do graphs gain, and does it see what the CPU plane sees?",
-        supports="CUDA plane: kernels, graphs, memory, loop",
+        supports="CUDA plane",
         run=plane.plane,
     ),
     Probe(name="copies", asks="What does moving a frame cost?", supports="", run=copies.copies),
