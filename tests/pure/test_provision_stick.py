@@ -179,7 +179,11 @@ STICK = Path(__file__).parents[2] / "deploy" / "systemd" / "stick"
 @pytest.fixture
 def stick(tmp_path: Path) -> Callable[[int], str]:
     """The script, on a stick that is a folder, with an `edged` that only says what it was asked."""
-    for name, text in {"mount": "exit 0", "umount": "exit 0", "edged": 'echo "$@"; exit $(cat code)'}.items():
+    release = tmp_path / "releases" / "1.2.3-abc"
+    (release / "bin").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(release)
+    scripts = {"mount": "exit 0", "umount": "exit 0", "current/bin/edged": 'echo "$@"; exit $(cat code)'}
+    for name, text in scripts.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "run" / "mounted").mkdir(parents=True)
@@ -187,7 +191,7 @@ def stick(tmp_path: Path) -> Callable[[int], str]:
     def plug_in(code: int) -> str:
         (tmp_path / "code").write_text(str(code))
         done = subprocess.run(
-            [STICK, "/dev/sdx1", tmp_path / "run", tmp_path / "edged"],
+            [STICK, "/dev/sdx1", tmp_path / "run", tmp_path / "current" / "bin" / "edged"],
             capture_output=True,
             text=True,
             check=False,
@@ -212,4 +216,4 @@ def test_what_came_of_it_is_written_beside_the_file(stick: Callable[[int], str],
     file.write_text(NEW)
     assert f"provision --once {file}" in stick(code)
     report = file.with_name("edged-provision.report.txt").read_text()
-    assert report.splitlines()[1:] == ["--version", f"provision --once {file}"]
+    assert report.splitlines()[1:] == ["edged 1.2.3-abc", f"provision --once {file}"]

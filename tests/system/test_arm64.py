@@ -25,7 +25,8 @@ from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 log = logging.getLogger(__name__)
 
 PACKAGES = "coreutils,dash,diffutils,sed,grep,mawk,findutils,passwd,util-linux,systemd,python3,libstdc++6"
-INSTALL_S, LIMIT_S = 900, 600
+INSTALL_S, LIMIT_S = 1800, 900  # on a busy machine a frame takes half a minute
+POSED = 5
 BOX = """
 [device]
 id = "arm"
@@ -33,7 +34,7 @@ id = "arm"
 port = {port}
 [cameras.stall]
 source = "/mnt/stall.mp4"
-loop = true
+realtime = false
 """
 CLIP = REPOSITORY / "tools" / "demo" / "stall.mp4"
 # Emulated processors have no /sys as ONNX Runtime's cpuinfo wants it: none at all is understood.
@@ -135,7 +136,7 @@ def test_keypoints_of_a_clip_are_published(
         subjects = [subject for body in ear.bodies("edged/arm/cam/stall/poses") for subject in body["subjects"]]
         return [subject for subject in subjects if sum(x is not None for x, _, _ in subject["keypoints"]) > 10]
 
-    until(lambda: len(posed()) >= 20, LIMIT_S)
+    until(lambda: len(posed()) >= POSED, LIMIT_S)
     health = until(lambda: ear.bodies("edged/arm/health"), LIMIT_S)[-1]
     log.info("%s", json.dumps({"subject": posed()[-1], "cameras": health["cameras"]})[:2000])
     assert {subject["class"] for subject in posed()} <= {"horse", "person"}

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.system.nspawn.guest_service import ETC, OUT, REPOSITORY, SYSTEM, UNITS, journal, sh, systemctl, until
 
-LIMIT_S = 240.0  # everything is emulated
+LIMIT_S = 500.0  # everything is emulated
 REPORT = "edged-provision.report.txt"
 
 
