@@ -189,7 +189,7 @@ for_gpu() {
     gpu_binding
     package=$(echo "$release"/lib/python*/site-packages/edged)
     NVCC=$cuda/bin/nvcc "$release/bin/python" "$release/deploy/kernels.py" "$package" > "$release/kernels.log" 2>&1 ||
-        say "the CUDA kernels could not be compiled ($release/kernels.log): frames are prepared on the CPU"
+        say "the CUDA kernels could not be compiled ($release/kernels.log): frames go over the host"
 }
 
 # pycuda has no wheel: it is built here once per CUDA and Python, and kept; or somebody put one into the wheelhouse.

@@ -98,7 +98,7 @@ def kernels(image: bytes | None) -> Finding:
     """Without them engines run all the same, but every frame goes over the host."""
     if image is not None:
         return Finding(check="CUDA kernels", ok=True, said=f"{len(image) // 1000} kB")
-    do = "make kernels, where there is nvcc, or install a wheel that was built there"
+    do = "put CUDA's nvcc onto the box and install edged again: it compiles them; in a clone: make kernels"
     return Finding(check="CUDA kernels", ok=False, said="not in this package; frames go over the host", do=do)
 
 
