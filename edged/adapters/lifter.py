@@ -5,18 +5,17 @@ Owned by the plane in whose thread it runs. One at a time: 18 volumes of 64³ bi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from edged.adapters.plane_cpu import Cutter, Session
 from edged.crop import Crop
 from edged.decode.heatmap3d import expected
-from edged.frame import F32, U8, Boxes, Focus, Pose3d
+from edged.frame import F32, U8, Boxes, Focus, Frame, Pose3d
 from edged.lift.lens import Lens
 from edged.lift.space import InBins, pose3d, window
-from engines.card import Card
+from engines.card import Card, Lift
 from engines.errors import CardError
 from engines.schema import SCHEMAS
 
@@ -49,6 +48,9 @@ class VolumeNet:
         _, _, height, width = volume.shape
         return InBins(crop, expected(volume, self._joints)[0], (self.spec.depth, height, width))
 
+    def close(self) -> None:
+        self.session.close()
+
 
 class RootNet:
     """A model of task `root`."""
@@ -67,34 +69,51 @@ class RootNet:
         xy_px = crop.of_cells(xy_cells, (self.spec.cells, self.spec.cells))[0]
         return Rooted(crop, xy_px, float(gamma[0, 0]))
 
+    def close(self) -> None:
+        self.session.close()
+
+
+class Volumes(Protocol):
+    """A model of task `lift`, wherever it runs. `look` gives None where nothing of the box lies on the image."""
+
+    @property
+    def spec(self) -> Lift: ...
+    def look(self, image: U8, xyxy: F32) -> InBins | None: ...
+    def close(self) -> None: ...
+
+
+class Roots(Protocol):
+    """A model of task `root`, wherever it runs. `look` gives None where nothing of the box lies on the image."""
+
+    def look(self, image: U8, xyxy: F32) -> Rooted | None: ...
+    def close(self) -> None: ...
+
 
 class Lifter:
     """Joints in the camera's frame, at the depth that RootNet tells, or else that the box's size suggests."""
 
-    def __init__(self, volume: VolumeNet, root: RootNet | None) -> None:
+    def __init__(self, volume: Volumes, root: Roots | None) -> None:
         self._volume, self._root = volume, root
 
-    @property
-    def sessions(self) -> tuple[Session, ...]:
-        """To be closed, in this order."""
-        return (*([self._root.session] if self._root else []), self._volume.session)
+    def close(self) -> None:
+        if self._root is not None:
+            self._root.close()
+        self._volume.close()
 
     def people(
-        self, image: U8, boxes: Boxes, classes: tuple[str, ...], focus: Focus, lap: Callable[[str], None]
+        self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], focus: Focus
     ) -> tuple[Pose3d | None, ...]:
         """One per box, None for what is no person; nothing at all where nobody asked."""
         if not focus.space:
             return ()
         people = [classes[label] == PERSON for label in boxes.label.tolist()]
-        lens = focus.lens or Lens.guessed((image.shape[1], image.shape[0]))
-        found = iter(self.lift(image, boxes.xyxy[people], lens, lap))
+        lens = focus.lens or Lens.guessed(frame.size_wh)
+        found = iter(self.lift(image, boxes.xyxy[people], lens))
         return tuple(next(found) if person else None for person in people)
 
-    def lift(self, image: U8, xyxy: F32, lens: Lens, lap: Callable[[str], None]) -> list[Pose3d | None]:
+    def lift(self, image: U8, xyxy: F32, lens: Lens) -> list[Pose3d | None]:
         """For each of the (N, 4) boxes; None where nothing of it lies on the image, or it makes no sense in space."""
-        found = [self._one(image, box, lens) for box in xyxy]
-        lap("lift")
-        return found
+        return [self._one(image, box, lens) for box in xyxy]
 
     def _one(self, image: U8, box: F32, lens: Lens) -> Pose3d | None:
         seen = self._volume.look(image, box)

@@ -14,7 +14,7 @@ from edged.crop import Crop
 from edged.decode.detectors import FAMILIES
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
 from edged.gate import LEVELS, judge, summed
 from edged.letterbox import Letterbox
 from edged.select import FAINT, best
@@ -38,8 +38,7 @@ class CpuPlane:
     """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
 
     def __init__(self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None) -> None:
-        lifting = lifter.sessions if lifter else ()
-        self._sessions = (*lifting, *poses.values(), detector)
+        self._sessions = (*poses.values(), detector)
         self._lifter = lifter
         self._detector = Detector(detector)
         self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
@@ -65,7 +64,7 @@ class CpuPlane:
             boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
         keypoints = self._pose(image, boxes, watch.lap)
-        poses3d = self._lifter.people(image, boxes, self.classes, focus, watch.lap) if self._lifter else ()
+        poses3d = self._lift(frame, image, boxes, focus, watch)
         return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
@@ -77,7 +76,16 @@ class CpuPlane:
                     keypoints[row] = points
         return tuple(keypoints)
 
+    def _lift(self, frame: Frame, image: U8, boxes: Boxes, focus: Focus, watch: Stopwatch) -> tuple[Pose3d | None, ...]:
+        if self._lifter is None:
+            return ()
+        poses3d = self._lifter.people(frame, image, boxes, self.classes, focus)
+        watch.lap("lift")
+        return poses3d
+
     def close(self) -> None:
+        if self._lifter is not None:
+            self._lifter.close()
         for session in self._sessions:
             session.close()
 

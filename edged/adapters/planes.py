@@ -111,35 +111,40 @@ class _Loading:
         makers = {card.name: self._maker(card) for card in (self._used.detector, *poses.values())}
         if not all(makers.values()):
             return None
-        lift = self._lifter()
+        deep = self._deep()
+        lift = None if deep else self._lifter()
         try:
             plane = opened(
                 cast(MakeEngine, makers[self._used.detector.name]),
                 {label: cast(MakeEngine, makers[card.name]) for label, card in poses.items()},
+                deep,
                 lift,
             )
         except (EngineError, ModelMissing) as refusal:
             log.error("the CUDA plane: %s; frames go over the host instead", refusal)
-            for session in lift.sessions if lift else ():
-                session.close()
+            if lift is not None:
+                lift.close()
             return None
-        for card in (self._used.detector, *poses.values()):
+        lifting = [card for card in (self._used.lift, self._used.root) if deep and card]
+        for card in (self._used.detector, *poses.values(), *lifting):
             self._served[card.name] = "tensorrt" if self._forged(card) else "onnxruntime"
-        return self._engines(plane, {label: cast(Pose, card.pose) for label, card in poses.items()}, lift)
+        bodies = {label: cast(Pose, card.pose) for label, card in poses.items()}
+        return self._engines(plane, bodies, lifts=deep is not None or lift is not None)
 
     def on_host(self) -> Engines:
         eye = self._session(self._used.detector)
         poses = {label: made for label, card in self._used.poses.items() if (made := self._session(card)) is not None}
         lift = self._lifter()
         plane = CpuPlane(eye, poses, lift) if eye is not None else BlindPlane(self._detect.classes)
-        return self._engines(plane, {label: cast(Pose, made.card.pose) for label, made in poses.items()}, lift)
+        bodies = {label: cast(Pose, made.card.pose) for label, made in poses.items()}
+        return self._engines(plane, bodies, lifts=lift is not None)
 
-    def _engines(self, plane: Plane, poses: dict[str, Pose], lift: Lifter | None) -> Engines:
+    def _engines(self, plane: Plane, poses: dict[str, Pose], *, lifts: bool) -> Engines:
         return Engines(
             plane=plane,
             detect=self._detect,
             poses=poses,
-            lifts=lift is not None,
+            lifts=lifts,
             served=self._served,
             reasons=self._reasons,
         )
@@ -147,6 +152,13 @@ class _Loading:
     @property
     def _detect(self) -> Detect:
         return cast(Detect, self._used.detector.detect)
+
+    def _deep(self) -> tuple[MakeEngine, MakeEngine | None] | None:
+        """The engines of the 3D models, once every one that is in use has one."""
+        volume, root = (self._forged(card) if card else None for card in (self._used.lift, self._used.root))
+        if volume is None or (self._used.root is not None and root is None):
+            return None
+        return volume.engine, root.engine if root else None
 
     def _there(self, card: Card) -> bool:
         """Whether the model can be had at all. Its absence is told by `_session`."""

@@ -239,7 +239,7 @@ API cuDeviceGetAttribute(int* value, int attribute, int) {
 }
 API cuDevicePrimaryCtxSetFlags_v2(int, unsigned) { return OK; }
 API cuDevicePrimaryCtxRetain(void** context, int) { return *context = &the_context, state(); }
-API cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+API cuDevicePrimaryCtxRelease_v2(int) { return state(); }
 API cuCtxPushCurrent_v2(void* context) { return contexts.push_back(context), OK; }
 API cuCtxPopCurrent_v2(void** context) {
     if (contexts.empty()) return INVALID_CONTEXT;

@@ -60,7 +60,7 @@ def lifter(nets: Path, name: str = "convnextpose-s", *, root: bool = True) -> Li
 def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
     image, card = photo(), CARDS[name]
     assert card.lift is not None
-    for box, found in zip(BOXES, lifter(nets, name).lift(image, BOXES, LENS, lambda _: None), strict=True):
+    for box, found in zip(BOXES, lifter(nets, name).lift(image, BOXES, LENS), strict=True):
         crop = window(box, (640, 480), card.input.size_wh, card.lift.padding)
         assert crop is not None
         shown = cut(image, crop)[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)  # RGB, 0 to 255
@@ -81,7 +81,7 @@ def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
 
 def test_a_box_beside_the_image_has_nobody_in_it(nets: Path) -> None:
     beside = np.array([(700, 0, 800, 100)], np.float32)
-    assert lifter(nets).lift(photo(), beside, LENS, lambda _: None) == [None]
+    assert lifter(nets).lift(photo(), beside, LENS) == [None]
 
 
 @pytest.mark.parametrize("count", [4, 5, 8])

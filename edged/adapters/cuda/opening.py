@@ -28,10 +28,17 @@ def missing() -> str | None:
 
 
 def opened(
-    detector: MakeEngine, poses: Mapping[str, MakeEngine], lifter: Lifter | None = None, *, graphs: bool = True
+    detector: MakeEngine,
+    poses: Mapping[str, MakeEngine],
+    lift: tuple[MakeEngine, MakeEngine | None] | None = None,
+    lifter: Lifter | None = None,
+    *,
+    graphs: bool = True,
 ) -> CudaPlane:
-    """The plane, on the GPU of the thread that calls. Where it fails, nothing is left behind: `PlanRefused`,
-    `ModelMissing`, `CardError`, `DeviceLost`."""
+    """The plane, on the GPU of the thread that calls.
+
+    Raises `PlanRefused`, `ModelMissing`, `CardError` and `DeviceLost`, and leaves nothing behind then.
+    """
     image = built()
     assert image is not None  # noqa: S101  # `missing` has been asked
     with ExitStack() as made:
@@ -45,6 +52,7 @@ def opened(
 
         eye = engine(detector)
         others = {label: engine(make) for label, make in poses.items()}
-        plane = CudaPlane(gpu, eye, others, image, lifter=lifter, graphs=graphs)
+        deep = (engine(lift[0]), engine(lift[1]) if lift[1] else None) if lift else None
+        plane = CudaPlane(gpu, eye, others, image, lift=deep, lifter=lifter, graphs=graphs)
         made.pop_all()  # they are the plane's now
     return plane

@@ -17,6 +17,7 @@ from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu, Graph
 from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.layout import MODELS, PICKS, SUBJECTS
+from edged.adapters.cuda.lifting import Eye, RootOnGpu, VolumeOnGpu
 from edged.adapters.cuda.memory import Frames, Mode
 from edged.adapters.cuda.stages import Desk, DetectorStage, PoseStage
 from edged.adapters.lifter import Lifter
@@ -41,8 +42,8 @@ class CudaPlane:
     """Detector and pose models on the GPU. The plane owns the GPU and the engines, and closes them.
 
     Without `graphs` every kernel is put onto the stream anew for every frame; with `copy` frames are copied to the
-    GPU's side even where they could be read in place. Both are for measuring. `lifter` still reads the
-    frame on the host.
+    GPU's side even where they could be read in place. Both are for measuring. `lift` are a 3D model and RootNet; in
+    their place `lifter` reads the frame on the host.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CudaPlane:
         poses: Mapping[str, Engine],
         image: bytes,
         *,
+        lift: tuple[Engine, Engine | None] | None = None,
         lifter: Lifter | None = None,
         graphs: bool = True,
         copy: bool = False,
@@ -59,7 +61,6 @@ class CudaPlane:
         if len(poses) > MODELS:
             raise CardError(f"models.pose has {len(poses)} models; the CUDA plane takes {MODELS}")
         self._gpu = gpu
-        self._lifter = lifter
         self._kernels = Kernels(gpu, image)
         self._frames = Frames(gpu, copy=copy)
         self._desk = Desk(gpu, self._kernels)
@@ -70,6 +71,8 @@ class CudaPlane:
         self._model_of = np.array([place.get(label, -1) for label in classes], np.int32)
         self._desk.asked["model_of"][:] = -1
         self._desk.asked["model_of"][: len(classes)] = self._model_of
+        self._eyes: list[Eye] = []
+        self._lifter = lifter if lift is None else self._lifting(*lift)
         self._graphs: dict[tuple[bool | None, Batches], Graph | None] = {}  # None: run once, to be captured next
         self._captures = graphs and all(engine.captures for engine in (detector, *poses.values()))
         self._forecasts: dict[str, Forecast] = {}
@@ -134,11 +137,22 @@ class CudaPlane:
     def _lift(self, frame: Frame, boxes: Boxes, focus: Focus, watch: Stopwatch) -> tuple[Pose3d | None, ...]:
         if self._lifter is None:
             return ()
-        return self._lifter.people(to_bgr(frame.image, frame.form), boxes, self.classes, focus, watch.lap)
+        for eye in self._eyes:
+            eye.turn_to(self._desk.asked)
+        image = frame.image if self._eyes else to_bgr(frame.image, frame.form)
+        poses3d = self._lifter.people(frame, image, boxes, self.classes, focus)
+        watch.lap("lift")
+        return poses3d
+
+    def _lifting(self, volume: Engine, root: Engine | None) -> Lifter:
+        deep = VolumeOnGpu(self._gpu, self._kernels, volume)
+        far = RootOnGpu(self._gpu, self._kernels, root) if root is not None else None
+        self._eyes = [deep.eye, far.eye] if far is not None else [deep.eye]
+        return Lifter(deep, far)
 
     def close(self) -> None:
-        for session in self._lifter.sessions if self._lifter else ():
-            session.close()
+        if self._lifter is not None:
+            self._lifter.close()
         for graph in self._graphs.values():
             if graph is not None:
                 graph.free()

@@ -82,7 +82,7 @@ class DetectorStage:
         self._anchors = int(heads["anchors"])
         width, height = card.input.size_wh
         self._buffers = [
-            DeviceBuffer.holding(gpu, _net(card, 1, 0)),
+            DeviceBuffer.holding(gpu, net_of(card, 1, 0)),
             DeviceBuffer.holding(gpu, heads),
             DeviceBuffer(gpu, width * height),
             DeviceBuffer(gpu, self._anchors * BOX.itemsize),
@@ -105,12 +105,12 @@ class DetectorStage:
         width, height = self.card.input.size_wh
         desk = self._desk
         self.letterbox()
-        self._kernels("gate", _tiles(width, ceil(height / 2)), TILE, desk.look, self._net, self._grey, desk.tally)
+        self._kernels("gate", tiles(width, ceil(height / 2)), TILE, desk.look, self._net, self._grey, desk.tally)
 
     def letterbox(self) -> None:
         (width, height), source, desk = self.card.input.size_wh, self._engine.source, self._desk
         where = source.memory.address, self._grey
-        self._kernels(f"letterbox{source.kind}", _tiles(width, height), TILE, desk.look, self._net, *where)
+        self._kernels(f"letterbox{source.kind}", tiles(width, height), TILE, desk.look, self._net, *where)
 
     def find(self) -> None:
         desk, kind = self._desk, self._engine.outputs[0].kind
@@ -142,7 +142,7 @@ class PoseStage:
         self._along_x, self._along_y = engine.outputs
         self._count = self._along_x.shape[1]
         self._rows = desk.rows + place * SUBJECTS * WORD
-        self._net = DeviceBuffer.holding(gpu, _net(card, card.pose.padding, card.pose.split))
+        self._net = DeviceBuffer.holding(gpu, net_of(card, card.pose.padding, card.pose.split))
         self._keypoints = MappedArray(gpu, (SUBJECTS, self._count, 3), np.float32)
         self.keypoints: F32 = self._keypoints.host
 
@@ -164,7 +164,7 @@ class PoseStage:
 
     def crop(self, batch: int) -> None:
         (width, height), source = self.card.input.size_wh, self._engine.source
-        grid = (*_tiles(width, height), batch)
+        grid = (*tiles(width, height), batch)
         self._kernels(f"crop{source.kind}", grid, TILE, *self._subjects, source.memory.address)
 
     @property
@@ -180,11 +180,12 @@ class PoseStage:
         self._engine.close()
 
 
-def _tiles(width: int, height: int) -> tuple[int, int]:
+def tiles(width: int, height: int) -> tuple[int, int]:
     return ceil(width / TILE[0]), ceil(height / TILE[1])
 
 
-def _net(card: Card, padding: float, split: float) -> np.ndarray[Any, Any]:
+def net_of(card: Card, padding: float, split: float) -> np.ndarray[Any, Any]:
+    """NET of a card."""
     net = np.zeros(1, NET)
     spec = card.input
     net[0] = (spec.size_wh, spec.pad, spec.colour == "rgb", spec.mean, spec.std, padding, split)

@@ -1,0 +1,107 @@
+"""People in space on the emulated GPU: the 3D models' whole way against its definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.session_ort import OrtSession
+from edged.config import Gate
+from edged.crop import cut
+from edged.decode.heatmap3d import expected
+from edged.frame import U8, Boxes, Focus, Frame, Pose3d
+from edged.lift.lens import Lens
+from edged.lift.space import InBins, pose3d, window
+from engines.catalogue import load
+from engines.prepare import prepare
+from tests.cuda.conftest import IMAGE, Emulated
+from tests.cuda.stand_in import StandIn
+from tests.cuda.test_plane import DETECTOR, POSES, STARTER
+from tests.small_nets import written
+
+CARDS = load()
+LIFT, ROOT = CARDS["convnextpose-s"], CARDS["rootnet"]
+LENS = Lens(fx=800, fy=790, cx=310, cy=170)
+BOXES = np.array([(250, 60, 400, 340), (-80, 20, 90, 300), (700, 0, 800, 100), (20, 30, 200, 200)], np.float32)
+LABELS = np.array([0, 0, 0, 1])  # the last one is a horse
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nets")
+    written(LIFT, folder)
+    written(ROOT, folder)
+    return folder
+
+
+def photo() -> U8:
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)
+    return np.asarray(cv2.blur(noise, (9, 9)), np.uint8)
+
+
+def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
+    gpu = Gpu()
+
+    def engine(name: str, file: Path) -> StandIn:
+        return StandIn(
+            gpu, CARDS[name], prepare(CARDS[name], file.read_bytes(), batch=1, precision="fp32", io="fp32"), (1,)
+        )
+
+    people = engine(POSES["person"][0], STARTER / POSES["person"][1])
+    deep = engine(LIFT.name, nets / f"{LIFT.name}.onnx")
+    far = engine(ROOT.name, nets / f"{ROOT.name}.onnx") if rooted else None
+    plane = CudaPlane(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
+    look = Focus(thresholds=np.ones(2, np.float32), limit=16, gate=Gate(enabled=False), space=True, lens=LENS)
+    known = Boxes(xyxy=BOXES, score=np.ones(len(BOXES), np.float32), label=LABELS)
+    frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
+    sight = plane.see(frame, look, known, detect=False)
+    again = plane.see(frame, look, known, detect=False)
+    plane.close()
+    for first, second in zip(sight.poses3d, again.poses3d, strict=True):
+        if first is not None:
+            assert second is not None
+            assert first.joints_mm.tolist() == second.joints_mm.tolist()
+    return sight.poses3d
+
+
+def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
+    """Window, cut, net, places, space: all as they are defined."""
+
+    def fed(card: Any) -> tuple[Any, Any]:
+        crop = window(box, (640, 360), card.input.size_wh, card.padding)
+        assert crop is not None
+        pixels = cut(photo(), crop)
+        pixels = pixels[..., ::-1] if card.input.colour == "rgb" else pixels
+        mean, std = np.array(card.input.mean, np.float32), np.array(card.input.std, np.float32)
+        return crop, ((pixels.astype(np.float32) - mean) / std).transpose(2, 0, 1)[None]
+
+    crop, tensor = fed(LIFT)
+    (volume,) = OrtSession(LIFT, nets / f"{LIFT.name}.onnx").run(tensor)
+    assert LIFT.lift is not None
+    seen = InBins(crop, expected(volume, 18)[0], (LIFT.lift.depth, *volume.shape[2:]))
+    gamma = None
+    if rooted:
+        _, gammas = OrtSession(ROOT, nets / f"{ROOT.name}.onnx").run(fed(ROOT)[1])
+        gamma = float(gammas[0, 0])
+    return pose3d(seen, LIFT.lift, LENS, gamma)
+
+
+@pytest.mark.parametrize("rooted", [False, True], ids=["by size", "by RootNet"])
+def test_people_in_space_are_the_defined_ones_and_nobody_else_is(emulated: Emulated, nets: Path, rooted: bool) -> None:
+    left = emulated("alive")
+    found = lifted(nets, rooted=rooted)
+    assert [pose is None for pose in found] == [False, False, True, True]
+    for box, pose in zip(BOXES, found, strict=True):
+        if pose is not None:
+            wanted = defined(nets, box, rooted=rooted)
+            assert wanted is not None
+            np.testing.assert_allclose(pose.joints_mm, wanted.joints_mm, atol=1)
+            np.testing.assert_allclose(pose.root_mm, wanted.root_mm, rtol=1e-3)
+            assert (pose.depth, pose.focal, pose.schema) == (wanted.depth, wanted.focal, wanted.schema)
+    assert emulated("alive") == left
