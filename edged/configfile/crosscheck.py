@@ -108,6 +108,9 @@ def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
         yield (*key, "roi"), camera.roi, inside
     if camera.fixed and not _within(camera.fixed.box, size):
         yield (*key, "fixed", "box"), camera.fixed.box, inside
+    if (lens := camera.intrinsics) and not _within((lens.cx, lens.cy), size):
+        centre = f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size[0]} x {size[1]} px"
+        yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the size that is asked for"
     for place, polygon in enumerate(camera.masks):
         if not all(_within(point, size) for point in polygon):
             yield (*key, "masks", place), polygon, inside

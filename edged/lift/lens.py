@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 ROUNDS = 20  # of undistorting; what a lens for people does is exact to 1e-6 after half of them
+SETTLED = 1e-4  # most that the last round may have changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Lens:
         return float(np.sqrt(self.fx * self.fy))
 
     def rays(self, xy_px: NDArray[np.floating]) -> F64:
-        """(…, 2) x/z and y/z of the directions that pixels look in.
+        """(…, 2) x/z and y/z of the directions that pixels look in; NaN where no ray of a distorting lens ends.
 
         Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints.
         """
@@ -46,11 +47,14 @@ class Lens:
             return seen
         k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
         ray: F64 = seen.copy()
+        before = ray
         for _ in range(ROUNDS):
+            before = ray
             x, y = ray[..., 0], ray[..., 1]
             r2 = x * x + y * y
             radial = (1 + r2 * (k4 + r2 * (k5 + r2 * k6))) / (1 + r2 * (k1 + r2 * (k2 + r2 * k3)))
             dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
             dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
             ray = np.asarray((seen - np.stack([dx, dy], axis=-1)) * radial[..., None])
+        ray[~(np.abs(ray - before).max(axis=-1) < SETTLED)] = np.nan
         return ray

@@ -67,7 +67,8 @@ def to_camera(points: NDArray[np.floating], lens: Lens) -> F32:
 def pose3d(seen: InBins, lift: Lift, lens: Lens, gamma: float | None) -> Pose3d | None:
     """One person in the camera's frame; `gamma` is RootNet's, None without.
 
-    None where a joint would lie behind the camera: the window or the lens is wrong then, and so were the person.
+    None where a joint would lie behind the camera, or where no ray of the lens goes: the window or the lens is wrong
+    then, and so were the person.
     """
     believed = gamma is not None and GAMMA[0] <= gamma <= GAMMA[1]
     points = places(seen, lift.span_mm)
@@ -75,6 +76,8 @@ def pose3d(seen: InBins, lift: Lift, lens: Lens, gamma: float | None) -> Pose3d 
     if points[:, Z].min() <= 0:
         return None
     joints = to_camera(points, lens)
+    if not np.isfinite(joints).all():
+        return None
     schema = SCHEMAS[lift.schema_name]
     root = joints[schema.keypoints.index(str(schema.root))]
     return Pose3d(

@@ -99,6 +99,10 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
             "F:6 cameras.a.fixed.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 px; ",
         ),
         (
+            SIZED + "intrinsics = { fx = 1400, fy = 1400, cx = 960, cy = 540 }",
+            'F:4 cameras.a.intrinsics = "a lens": has its centre at 960, 540, outside the upright image of 640 x 480',
+        ),
+        (
             SIZED + "masks = [[[0, 0], [9, 0], [9, 9]],\n[[0, 0], [9, 0], [9, 481]]]",
             "F:5 cameras.a.masks[1] = a list of 3: must lie inside the upright image of 640 x 480 px; ",
         ),

@@ -107,6 +107,14 @@ def test_nobody_stands_behind_the_camera() -> None:
     assert pose3d(person(z_bin=7), LIFT, near, None) is None  # 562 mm before the root
 
 
+def test_where_no_ray_of_the_lens_ends_nobody_is_lifted() -> None:
+    barrel = Lens(fx=100, fy=100, cx=320, cy=240, distortion=(-0.5,))  # shows r (1 - r² / 2), 0.544 at most
+    rays = barrel.rays(np.array([[360.0, 240.0], [420.0, 240.0]]))  # at 0.4 and at 1
+    assert rays[0, 0] * (1 - 0.5 * rays[0, 0] ** 2) == pytest.approx(0.4, abs=1e-3)
+    assert np.isnan(rays[1]).all()
+    assert pose3d(person(), LIFT, barrel, None) is None
+
+
 def test_a_sure_cell_is_the_place() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
