@@ -55,10 +55,10 @@ class Upkeep:
         self._pulse = threading.Thread(target=self._run, name="health", daemon=True)
 
     def start(self) -> None:
-        self._warden.start()
-        self._pulse.start()
         if self._late_gpu is not None:
             self._late_gpu.start()
+        self._warden.start()
+        self._pulse.start()
 
     @property
     def alive(self) -> bool:

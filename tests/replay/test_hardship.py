@@ -1,9 +1,11 @@
-"""The whole daemon on a box whose clock jumps, and on one that is too hot."""
+"""The whole daemon on a box whose clock jumps, on one that is too hot, and on one whose GPU comes late."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.adapters.broker import EmbeddedBroker
-from edged.box import heat
+from edged.box import heat, upkeep
 from edged.box.board import Board
+from edged.box.late_gpu import LateGpu
 from edged.config import Config
+from edged.errors import Fatal
 from edged.serve import daemon
 from tests.contract import faults
 from tests.replay.recorded import LIMIT_S, video
@@ -115,3 +119,19 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     assert "slowed" in [problem["what"] for problem in hot["problems"]]
     assert last["ts"] - first["ts"] >= 2400  # three frames at 1 Hz, early by half a period at most
     assert faults("health", hot) == []
+
+
+def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be_started_with_it(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = threading.Event()
+    monkeypatch.setattr(upkeep, "missing", lambda here: True)
+    monkeypatch.setattr(upkeep, "LateGpu", partial(LateGpu, look=lambda: "Orin" if there.is_set() else ""))
+    with daemon(configured(broker, tmp_path)) as made:
+        told = threading.Timer(2, there.set)
+        told.start()
+        with pytest.raises(Fatal, match="Orin answers now"):
+            made.run(threading.Event())
+        told.join(LIMIT_S)
+    problems = [problem["what"] for body in heard.bodies(HEALTH) for problem in body["problems"]]
+    assert "gpu-missing" in problems
