@@ -83,6 +83,17 @@ def test_the_support_table_says_what_was_seen_where(rows: list[Row], said: str) 
     assert said in lines[0]
 
 
+def test_a_camera_on_usb_says_nothing_of_csi() -> None:
+    usb, csi = (Row(subject=f"barn ({kind})", figures={"frames_per_s": 30.0}) for kind in ("v4l2", "csi"))
+    told = [
+        line
+        for rows in ([usb], [usb, csi])
+        for line in report.support([body(cameras=rows)])
+        if line.startswith("| CSI")
+    ]
+    assert ["not run on hardware yet" in line for line in told] == [True, False]
+
+
 def test_what_probes_speak_for_are_rows_of_the_readme() -> None:
     text = README.read_text("utf-8")
     assert [probe.supports for probe in PROBES if f"\n| {probe.supports}" not in text and probe.supports] == []

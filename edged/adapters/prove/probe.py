@@ -46,6 +46,7 @@ class Probe:
     asks: str  # the question, for who reads the report
     supports: str  # how the row of the README's support table begins that it speaks for; empty: none
     run: Callable[[Bench], Iterator[Row]]
+    speaking: str = ""  # what is in the subjects of the rows that do; empty: all do
     limit_s: float = 300.0  # on top of what `Bench.seconds` asks for
 
 

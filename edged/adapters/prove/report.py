@@ -66,6 +66,7 @@ def support(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _seen(report: Mapping[str, Any], probe: Probe) -> str:
     rows: list[Any] = next((asked["rows"] for asked in report["probes"] if asked["probe"] == probe.name), [])
+    rows = [row for row in rows if probe.speaking in row["subject"]]
     measured = [row for row in rows if row["state"] == "measured"]
     failures = [row for row in rows if row["state"] == "failed"]
     if not measured and not failures:

@@ -49,6 +49,7 @@ PROBES = (
         name="cameras",
         asks="How soon and how evenly do the configured cameras give frames?",
         supports="CSI (nvarguscamerasrc)",
+        speaking="(csi)",
         run=cameras.cameras,
     ),
     Probe(
