@@ -1,7 +1,7 @@
 """`python -m tools.soak --minutes 30`: the daemon with two cameras, left alone; what it takes and whether it grows.
 
-The daemon is a process of its own, on the CPU plane; its broker and who measures it are in this one. Its memory,
-descriptors and threads are read from the kernel, its frames from its own health messages.
+The daemon is a process of its own, on the CPU plane, beside a mosquitto. Its memory, descriptors and threads are read
+from the kernel, its frames from its own health messages.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from typing import Any
 
 import psutil
 
-from edged.adapters.broker import PROTOCOL, EmbeddedBroker
 from edged.adapters.mqtt_link import Message
 from edged.adapters.mqtt_listen import listen
 from edged.config import Mqtt
 from edged.units import S_PER_MIN
 from tools.evaluate.benchmark.environment import environment
+from tools.mqtt_bench import mosquitto
 from tools.soak import report
 from tools.soak.figures import Sample, figures
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo" / "stall.mp4"
 EVERY_S = 5.0
+DAILY_S = 20.0  # what comes every quarter of an hour is to have come often before anything is judged
 STOP_S = 10.0
 CAMERAS = ("one", "two")
 
@@ -45,10 +46,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE / "report")
     args = parser.parse_args()
     where = environment()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedBroker(0) as broker:
+    with tempfile.TemporaryDirectory() as folder, mosquitto() as port:
         configuration = Path(folder) / "edged.toml"
-        configuration.write_text(configured(folder, broker.port, args.clip.resolve(), args.fps))
-        with hearing(broker.port) as healths, daemon(configuration) as process:
+        configuration.write_text(configured(folder, port, args.clip.resolve(), args.fps))
+        with hearing(port) as healths, daemon(configuration) as process:
             samples = list(sampled(process, args.minutes * S_PER_MIN))
             exit_code, stop_s = ended(process)
     found = figures(samples, healths, exit_code=exit_code, stop_s=stop_s)
@@ -61,7 +62,7 @@ def configured(folder: str, port: int, clip: Path, fps: float) -> str:
     cameras = "".join(f'cameras.{name} = {{ source = "{clip}", loop = true, fps = {fps:g} }}\n' for name in CAMERAS)
     return (
         f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
-        f'mqtt = {{ port = {port}, protocol = "{PROTOCOL}" }}\npublish.health_s = {EVERY_S:g}\n{cameras}'
+        f"mqtt.port = {port}\npublish.health_s = {EVERY_S:g}\npublish.daily_s = {DAILY_S:g}\n{cameras}"
     )
 
 
@@ -85,7 +86,7 @@ def hearing(port: int) -> Iterator[list[dict[str, Any]]]:
     def take(arrived: Message) -> None:
         healths.append(json.loads(arrived.payload))
 
-    where = Mqtt(port=port, protocol=PROTOCOL)
+    where = Mqtt(port=port)
     thread = threading.Thread(
         target=listen, args=(where, "edged/soak/health", take, lambda *_: ready.set(), stop), daemon=True
     )
