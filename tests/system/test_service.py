@@ -94,6 +94,12 @@ def test_argus_is_restarted_when_the_daemon_asks(found: dict[str, Any]) -> None:
     assert found["argus"] == {"asked_still": False}
 
 
+def test_a_reboot_that_the_daemon_asks_for_is_tried_but_not_of_a_box_that_has_just_come_up(
+    found: dict[str, Any],
+) -> None:
+    assert found["rebooted"]["tried"] is (found["rebooted"]["up_s"] >= 900)
+
+
 def test_stopping_is_orderly_and_leaves_nothing_in_run(found: dict[str, Any]) -> None:
     stopped = found["stopped"]
     assert (stopped["code"], stopped["result"], stopped["rest"]) == (0, "success", False)

@@ -243,6 +243,17 @@ def argus() -> dict[str, Any]:
     return {"asked_still": (RUN / "reset-argus").exists()}
 
 
+def rebooted() -> dict[str, Any]:
+    """A reboot is asked for, where none can be had: what was tried, and how long the box had been up."""
+    sh("systemctl", "mask", "--runtime", "reboot.target")
+    systemctl("start", "edged-box-reset.path")
+    sh("setpriv", "--reuid=edged", "--regid=edged", "--clear-groups", "touch", RUN / "reset-box")
+    until(lambda: not (RUN / "reset-box").exists())
+    until(lambda: shown("ActiveState", "edged-box-reset.service") in {"inactive", "failed"})
+    up_s = float(Path("/proc/uptime").read_text().split()[0])
+    return {"up_s": up_s, "tried": shown("Result", "edged-box-reset.service") != "success"}
+
+
 def stopped() -> dict[str, Any]:
     begun_s = time.monotonic()
     code = systemctl("stop", "edged")
@@ -257,7 +268,7 @@ def main() -> None:
     broker()
     provision()
     try:
-        for part in (begun, reloaded, replaced, killed, wedged, without_cameras, argus, stopped, given_up):
+        for part in (begun, reloaded, replaced, killed, wedged, without_cameras, argus, rebooted, stopped, given_up):
             found[part.__name__] = part()
     finally:
         found["journal"] = journal("--unit=edged")
