@@ -13,20 +13,25 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NAME = "libcuda.so.1"
-UNSUPPORTED = 801  # what pycuda could call and we do not
-FLAGS = ("-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror")
+# What pycuda could call and we do not: CUDA_ERROR_NOT_SUPPORTED
+STUB = '__attribute__((visibility("default"))) int {name}(void) {{ return 801; }}'
+FLAGS = ("-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-Wall", "-Werror")
 QUIET = ("-Wno-sign-compare", "-Wno-unused-function")  # as nvcc has it
 
 
 def build(folder: Path) -> Path:
-    """The library; raises CalledProcessError with the compiler's words."""
+    """The library. Raises RuntimeError with the compiler's words."""
+    includes = (f"-I{HERE / 'include'}", f"-I{ROOT / 'edged'}")
+    objects = [str(folder / f"{name}.o") for name in ("driver", "fibers", "rest")]
+    for name, made in zip(("driver", "fibers"), objects, strict=False):
+        _run("g++", *FLAGS, *QUIET, *includes, "-c", str(HERE / f"{name}.cpp"), "-o", made)
+    missing = sorted(_symbols("-D", "--undefined-only", _pycuda()) - _symbols("--defined-only", Path(objects[0])))
     rest = folder / "rest.c"
-    rest.write_text("")
-    library = _compiled(folder, rest)
-    missing = sorted(_symbols(_pycuda(), "--undefined-only") - _symbols(library, "--defined-only"))
-    stubs = (f'__attribute__((visibility("default"))) int {name}(void) {{ return {UNSUPPORTED}; }}' for name in missing)
-    rest.write_text("\n".join(stubs))
-    return _compiled(folder, rest)
+    rest.write_text("\n".join(STUB.format(name=name) for name in missing))
+    _run("gcc", "-c", "-fPIC", str(rest), "-o", objects[2])
+    library = folder / NAME
+    _run("g++", "-shared", f"-Wl,-soname,{NAME}", *objects, "-o", str(library), "-lpthread")
+    return library
 
 
 def load(library: Path) -> ctypes.CDLL:
@@ -37,15 +42,6 @@ def load(library: Path) -> ctypes.CDLL:
     return driver
 
 
-def _compiled(folder: Path, rest: Path) -> Path:
-    stubs, library = folder / "rest.o", folder / NAME
-    _run("gcc", "-c", "-fPIC", str(rest), "-o", str(stubs))
-    sources = (str(HERE / "driver.cpp"), str(HERE / "fibers.cpp"))
-    includes = (f"-I{HERE / 'include'}", f"-I{ROOT / 'edged'}")
-    _run("g++", *FLAGS, *QUIET, *includes, f"-Wl,-soname,{NAME}", *sources, str(stubs), "-o", str(library), "-lpthread")
-    return library
-
-
 def _pycuda() -> Path:
     spec = find_spec("pycuda._driver")
     assert spec is not None
@@ -53,8 +49,8 @@ def _pycuda() -> Path:
     return Path(spec.origin)
 
 
-def _symbols(library: Path, which: str) -> set[str]:
-    listed = _run("nm", "-D", which, str(library)).split()
+def _symbols(*which: str | Path) -> set[str]:
+    listed = _run("nm", *map(str, which)).split()
     return {name for name in listed if name.startswith("cu") and name[2:3].isupper()}
 
 
