@@ -140,7 +140,8 @@ class CudaPlane:
         for eye in self._eyes:
             eye.turn_to(self._desk.asked)
         image = frame.image if self._eyes else to_bgr(frame.image, frame.form)
-        poses3d = self._lifter.people(frame, image, boxes, self.classes, focus)
+        with self._gpu.answering():
+            poses3d = self._lifter.people(frame, image, boxes, self.classes, focus)
         watch.lap("lift")
         return poses3d
 
