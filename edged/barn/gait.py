@@ -14,6 +14,7 @@ import numpy as np
 
 from edged.barn.measures import measure
 from edged.barn.motion import middle, rate_hz
+from edged.barn.plan import Known
 from edged.barn.points import F64, Sighting
 
 LEAST_HZ, LEAST_S, LEAST_LENGTHS = 10.0, 2.0, 2.0  # sampling, duration, way
@@ -23,7 +24,7 @@ GRID_HZ = 50.0
 STRIDE_HZ = (0.5, 2.5)  # slow walk to fast trot
 SMOOTH_S = 0.12
 LEAST_STRIDES = 3
-ALIKE = 0.4  # of one stride to the next
+ALIKE, AS_HIGH = 0.4, 0.8  # of one stride to the next; share of the highest peak that the first one reaches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +41,17 @@ class Passage:
 
 def passage(sightings: Sequence[Sighting], usual_px: float | None = None) -> Passage | None:
     """None when it was too short, too slow a camera, or no walk at all."""
-    seen = [measure(one, usual_px) for one in sightings]
+    seen = [measure(one, Known(length_px=usual_px)) for one in sightings]
     t_s = np.array([one.t_s for one in seen])
     if len(t_s) < 8 or rate_hz(t_s) < LEAST_HZ or t_s[-1] - t_s[0] < LEAST_S:
         return None
     length_px = middle(np.array([one.length_px for one in seen]))
-    centre = np.array([one.centre * one.length_px for one in seen]) / length_px
+    scale = np.array([one.length_px for one in seen]) / length_px
+    centre = np.array([one.centre for one in seen]) * scale[:, None]
     way = _way(t_s, centre)
     if way is None:
         return None
-    hooves = np.array([one.hooves * one.length_px for one in seen]) / length_px
+    hooves = np.array([one.hooves for one in seen]) * scale[:, None, None]
     grid_s = np.arange(t_s[0], t_s[-1], 1 / GRID_HZ)
     ahead = [_ahead(t_s, (hooves[:, i] - centre) @ way[0], grid_s) for i in range(4)]
     stride_hz = _stride_hz(ahead)
@@ -90,7 +92,8 @@ def _ahead(t_s: F64, place: F64, grid_s: F64) -> F64 | None:
 
 
 def _stride_hz(hooves: Sequence[F64 | None]) -> float | None:
-    """The first lag at which all hooves do as before: the highest peak of their summed autocorrelation."""
+    """The first lag at which all hooves do as before: the first peak of their summed autocorrelation that is about as
+    high as any. Two strides are as alike as one, and where the camera is slow sometimes more so."""
     tracks = [one for one in hooves if one is not None]
     if not tracks:
         return None
@@ -99,9 +102,11 @@ def _stride_hz(hooves: Sequence[F64 | None]) -> float | None:
     likeness = [sum(_alike(one, lag) for one in tracks) / len(tracks) for lag in range(low, high)]
     if len(likeness) < 3:
         return None
-    best = int(np.argmax(likeness))
-    if likeness[best] < ALIKE or best in (0, len(likeness) - 1):
+    peaks = [i for i in range(1, len(likeness) - 1) if likeness[i - 1] < likeness[i] >= likeness[i + 1]]
+    highest = max((likeness[i] for i in peaks), default=0.0)
+    if highest < ALIKE or highest < max(likeness) - 1e-9:
         return None
+    best = next(i for i in peaks if likeness[i] >= AS_HIGH * highest)
     return GRID_HZ / (low + best + _peak(likeness[best - 1], likeness[best], likeness[best + 1]))
 
 

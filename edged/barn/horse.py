@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from edged.barn import motion
 from edged.barn.bouts import Bouts, Kind
+from edged.barn.ground import Ground
 from edged.barn.measures import Measures, measure
 from edged.barn.points import F64, Sighting
-from edged.barn.posture import Deciding, Posture, glimpse, on_its_back
+from edged.barn.posture import Deciding, Posture, Said, glimpse, on_its_back
 from edged.barn.recent import Recent, Window
 from edged.barn.ruler import Ruler
 
@@ -28,7 +30,10 @@ ABOVE, BELOW = 0.1, -0.45  # of the nose, from the neck, in body lengths
 STILL_S = 4.0  # without a movement: nothing is going on
 BRIDGE_S = 120.0  # unknown between two postures, over which a change of posture still is one
 RISEN, ELSEWHERE, LAY_SLOWLY = 0.12, 0.7, 0.1  # of a trunk that lay there; how its place is learned
-RECOVERED, RECOVERY_S = 0.6, 10.0  # of the height lost in a fall, and how soon
+RECOVERED, RECOVERY_S = 0.85, 10.0  # of the height before a fall, and how soon
+SAME_PLACE = 0.25  # where it comes up again
+STAYS_S, AGAIN_S = 2.0, 5.0  # that it stays there; least between two falls
+STOOD_S = 3.0  # before a fall, at most; by then it is seen to be down
 SHIFT, SLOWLY, SHIFT_S = (
     0.06,
     0.05,
@@ -37,7 +42,7 @@ SHIFT, SLOWLY, SHIFT_S = (
 LOOP_S, LOOPS, ALIKE = (4, 45), 5, 0.6  # box walking: seconds per round, rounds, their likeness
 LEAST_ROUTE_S = 60
 ROUTE_S = 240  # that rounds are looked for in
-BACKS, BACK_S = 4, 2.0  # sightings on its back within so long: one alone may be noise
+BACKS, BACK_S = 4, 3.0  # sightings on its back within so long: one alone may be noise
 STIRRED = 0.1  # moved so much: something is going on
 
 BOUTS = (
@@ -49,11 +54,23 @@ BOUTS = (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fall:
+    """When, which leg, how high shoulder or hip was above it before, and where the trunk was."""
+
+    t_s: float
+    leg: int
+    before: float
+    place_px: F64
+    up_s: float | None = None  # again
+
+
 class Horse:
     """`see` for every sighting, `tick` about once a second."""
 
-    def __init__(self) -> None:
-        self.ruler = Ruler()
+    def __init__(self, ground: Ground | None = None) -> None:
+        """On a `ground` of known size it is measured as if from above."""
+        self.ruler = Ruler(ground)
         self.doing: frozenset[str] = frozenset()
         self.head: Head = "unknown"
         self.down_since_s: float | None = None
@@ -67,7 +84,9 @@ class Horse:
         self._lay_px: F64 | None = None  # where its trunk lies
         self._upright: bool | None = None  # before, as far as it was known
         self._upright_s = 0.0
-        self._fell: tuple[float, float] | None = None  # when, and where the trunk was before
+        self._stood_s = -math.inf  # last
+        self._fell: Fall | None = None
+        self._fell_s = self._walked_s = -math.inf  # last
         self._rested = 0  # side of the hip that was lower
         self._level = math.nan  # usual height difference of the hips, as they are seen
         self._backs_s: deque[float] = deque(maxlen=BACKS)  # when it was last seen on its back
@@ -78,7 +97,7 @@ class Horse:
         return self._deciding.now
 
     def see(self, sighting: Sighting) -> None:
-        seen = measure(sighting, self.ruler.usual_px)
+        seen = measure(sighting, self.ruler.known)
         self.latest, self.measures = sighting, seen
         self.ruler.see(seen)
         self._recent.add(seen)
@@ -86,11 +105,11 @@ class Horse:
         if on_its_back(seen):
             self._backs_s.append(seen.t_s)
 
-    def _said(self, seen: Measures) -> Posture:
+    def _said(self, seen: Measures) -> Said:
         """A horse that lay stands only when its trunk rose or is elsewhere: legs towards the camera point down too."""
         said = glimpse(seen, lay=self.down_since_s is not None)
-        here_px = seen.centre * seen.length_px
-        if self.down_since_s is None or np.isnan(here_px[0]):
+        here_px = np.array(seen.centre) * seen.length_px
+        if self.down_since_s is None or np.isnan(here_px[0]) or seen.plan is not None:
             return said
         if said in ("sternal", "lateral"):
             before_px = here_px if self._lay_px is None else self._lay_px
@@ -127,8 +146,9 @@ class Horse:
         if now_s - self.stirred_s <= STILL_S:
             self._level = math.nan  # it may stand otherwise now
             walks = bool(motion.walking(window.t_s, window.hooves, window.centre))
+            self._walked_s = now_s if walks else self._walked_s
             going_on = self._moves(now_s, window, walks=walks)
-            self._falls(now_s, window, told, walks=walks)
+            self._falls(self._recent.last(motion.FALL_WINDOW_S, now_s), told)
         elif self.posture == "standing":
             self._shifts(self._recent.last(SHIFT_S, now_s), told)
         for name, bouts in self._bouts.items():
@@ -144,11 +164,11 @@ class Horse:
     def _moves(self, now_s: float, window: Window, *, walks: bool) -> dict[str, bool | None]:
         """Each behaviour, where its posture allows it."""
         here = self.posture == "standing" and not walks
-        lying = self.posture in ("sternal", "lateral")
+        lying, paws = self.down_since_s is not None, here and self._paws(now_s)
         return {
-            "paw": here and self._paws(now_s),
+            "paw": paws,
             "weave": here and self._weaves(now_s),
-            "flank-look": here and motion.looks_back(window.along, window.aside, window.head, window.trunk),
+            "flank-look": here and not paws and motion.looks_back(window.flank),
             "roll": lying and len(self._backs_s) == BACKS and now_s - self._backs_s[0] < BACK_S,
             "thrash": lying and motion.thrashing(window.t_s, window.hooves),
         }
@@ -170,6 +190,7 @@ class Horse:
                 self._upright, self.down_since_s, self._lay_px = None, None, None
             return
         upright = self.posture == "standing"
+        self._stood_s = now_s if upright else self._stood_s
         if self._upright is not None and upright != self._upright:
             told["rise" if upright else "lie-down"] += 1
         if upright:
@@ -178,18 +199,32 @@ class Horse:
             self.down_since_s = now_s
         self._upright, self._upright_s = upright, now_s
 
-    def _falls(self, now_s: float, window: Window, told: Told, *, walks: bool) -> None:
-        """A fall counts when the horse is up again soon: it collapsed, and did not lie down."""
-        low = window.centre[~np.isnan(window.centre[:, 1]), 1]  # y grows downwards
+    def _falls(self, window: Window, told: Told) -> None:
+        """A fall counts when the horse is soon up again, and where it was: it neither lay down nor walked away."""
         if self._fell is not None:
-            since_s, before = self._fell
-            if len(low) > 2 and before + (1 - RECOVERED) * motion.DROP > motion.middle(low[-3:]):
-                self._fell = None
-                told["collapse"] += 1
-            elif now_s - since_s > RECOVERY_S:
-                self._fell = None
-        elif self.posture == "standing" and not walks and motion.fell(window.t_s, window.centre, window.hooves):
-            self._fell = now_s, motion.middle(low[:3])
+            self._rises(self._fell, window, told)
+            return
+        for leg, heights in enumerate(window.legs.T):
+            t_s = motion.fell(window.t_s, heights)
+            if t_s is None or t_s - self._fell_s < AGAIN_S or t_s - self._stood_s > STOOD_S or t_s < self._walked_s:
+                continue
+            if motion.sank(window.t_s, window.centre, window.trunk, t_s):
+                self._fell_s = t_s
+                before = window.t_s < t_s - motion.FALL_S / 2
+                usual = motion.middle(_last(heights[before]))
+                self._fell = Fall(t_s, leg, usual, window.length_px * motion.place(window.centre[before]))
+                return
+
+    def _rises(self, fall: Fall, window: Window, told: Told) -> None:
+        now_s, since = window.t_s[-1], window.t_s > fall.t_s
+        away = float(np.hypot(*(motion.place(window.centre) - fall.place_px / window.length_px)))
+        if self._walked_s > fall.t_s or away > ELSEWHERE or (fall.up_s is None and now_s - fall.t_s > RECOVERY_S):
+            self._fell = None
+        elif fall.up_s is None and motion.middle(_last(window.legs[since, fall.leg])) > RECOVERED * fall.before:
+            self._fell = replace(fall, up_s=now_s)
+        elif fall.up_s is not None and now_s - fall.up_s > STAYS_S:
+            self._fell = None
+            told["collapse"] += away < SAME_PLACE
 
     def _shifts(self, window: Window, told: Told) -> None:
         """The hips change sides about their usual place: another hind leg rests."""
@@ -217,15 +252,20 @@ def rounds(route: F64) -> float:
     z = route[:, 1] + 1j * route[:, 2]
     if len(z) < LEAST_ROUTE_S or route[-1, 0] - route[0, 0] > 1.5 * len(z):
         return 0.0
-    z = z - z.mean()
     best = 0.0
     for lag in range(LOOP_S[0], min(LOOP_S[1], len(z) // LOOPS) + 1):
         part = z[-max((LOOPS + 1) * lag, LEAST_ROUTE_S) :]
+        part = part - part.mean()
         a, b = part[lag:], part[:-lag]
         power = math.sqrt(float((abs(a) ** 2).sum() * (abs(b) ** 2).sum()))
         if power > 0 and float((a * b.conj()).real.sum()) / power > ALIKE and abs(part).mean() > 0.3:
             best = max(best, len(part) / lag)
     return best
+
+
+def _last(values: F64) -> F64:
+    """The last three that were seen."""
+    return values[~np.isnan(values)][-3:]
 
 
 def _head(window: Window) -> Head:

@@ -6,6 +6,9 @@ where it is too low, or too little was seen, the answer is None and never "no".
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 
 from edged.barn.points import F64
@@ -19,17 +22,28 @@ WEAVE_HZ, WEAVE_CYCLES, WEAVE_SWING = (0.3, 1.5), 3, 0.06
 LEAST_HZ = 7.0  # to see 3 Hz at all
 SEEN, LEAST_SEEN = 0.6, 0.35  # of the samples: to speak of them, to follow one hoof that another hides
 THRASH = 1.5  # body lengths per second of a hoof
-FLANK = (-0.05, 1.1)  # along the trunk, where the nose is when it looks back
-CLOSE, RAISED = 0.6, -0.35  # the nose: from the trunk's line; above the neck, or it is at the ground
-BROADSIDE = 0.6  # least of the body length that the trunk must show
-DROP = 0.25  # of the trunk, in body lengths, in a fall
-FALL_S, FALL_HZ = 1.0, 3.0
+FALLEN = 0.75  # of their height that shoulders or hips have left after a fall; source: 40 % lost, on its knees less
+FALL_S, CLOSELY_S = 1.5, 1.3  # a fall takes less; three sightings that tell where it ended
+FALL_WINDOW_S = 5.0
+STILL, SANK, TILTED = 0.15, 0.08, 0.12  # of the trunk: most that it strays; least that it moves, or changes its length
 
 
 def middle(values: F64) -> float:
     """The median of what was seen; NumPy's own takes longer than all the rest for so few."""
     known = np.sort(values[~np.isnan(values)])
     return float(known[len(known) // 2]) if len(known) else float("nan")
+
+
+def median(values: Iterable[float]) -> float:
+    """As `middle`, of plain numbers."""
+    seen = sorted(value for value in values if value == value)  # noqa: PLR0124  # NaN differs from itself
+    return seen[len(seen) // 2] if seen else math.nan
+
+
+def mean(values: Iterable[float]) -> float:
+    """Of what was seen; NaN of nothing."""
+    seen = [value for value in values if value == value]  # noqa: PLR0124
+    return sum(seen) / len(seen) if seen else math.nan
 
 
 def rate_hz(t_s: F64) -> float:
@@ -81,27 +95,46 @@ def thrashing(t_s: F64, hooves: F64) -> bool | None:
     return max(speeds) > THRASH if speeds else None
 
 
-def looks_back(along: F64, aside: F64, head: F64, trunk: F64) -> bool | None:
-    """The nose at the flank, on the trunk's own axis; a horse that shows its end has no flank to look at."""
-    seen = ~np.isnan(along) & (trunk > BROADSIDE)
-    if np.count_nonzero(seen) < max(2, LEAST_SEEN * len(along)):
+def looks_back(flank: F64) -> bool | None:
+    """The nose at the flank, most of the time; a horse that shows its end has no flank to look at."""
+    seen = flank[~np.isnan(flank)]
+    if len(seen) < max(2, LEAST_SEEN * len(flank)):
         return None
-    there = (along > FLANK[0]) & (along < FLANK[1]) & (aside < CLOSE) & (head > RAISED)
-    return bool(there[seen].mean() > SEEN)
+    return bool(seen.mean() > SEEN)
 
 
-def fell(t_s: F64, centre: F64, hooves: F64) -> bool | None:
-    """The trunk is lower by `DROP` than `FALL_S` before, while a hind hoof stood where it stood."""
-    hind = [stray for i in (2, 3) if not np.isnan(stray := _stray(hooves[:, i]))]
-    if not hind or min(hind) > 2 * PLANTED:
+def fell(t_s: F64, heights: F64) -> float | None:
+    """When a shoulder or hip (N,) had come much nearer to its hoof within `FALL_S`; None when it had not."""
+    known = ~np.isnan(heights)
+    t_s, heights = t_s[known], heights[known]
+    if len(t_s) < 8:
         return None
-    known = ~np.isnan(centre[:, 1])
-    t_s, low = t_s[known], centre[known, 1]  # y grows downwards
-    if rate_hz(t_s) < FALL_HZ or len(t_s) < 6:
-        return None
-    now = middle(low[-3:])
-    before = low[(t_s < t_s[-3]) & (t_s >= t_s[-3] - FALL_S)]
-    return bool(len(before) and now - before.min() > DROP and now - middle(low[:3]) > DROP)
+    lows = np.sort([heights[i : len(heights) - 4 + i] for i in range(5)], axis=0)[2]  # medians of five
+    lows[t_s[4:] - t_s[:-4] > CLOSELY_S] = np.inf
+    at = int(np.argmin(lows))
+    before = heights[(t_s < t_s[at]) & (t_s >= t_s[at] - FALL_S)]
+    usual = middle(heights[:at][:3])
+    return float(t_s[at + 2]) if len(before) and lows[at] < FALLEN * min(usual, before.max()) else None
+
+
+def place(centre: F64) -> F64:
+    """Where the trunk (N, 2) was, last; NaN where it was not seen."""
+    seen = centre[~np.isnan(centre[:, 0])][-3:]
+    return np.array([middle(seen[:, 0]), middle(seen[:, 1])])
+
+
+def sank(t_s: F64, centre: F64, trunk: F64, at_s: float) -> bool:
+    """Whether the trunk stayed where it was until shortly before, and then went down or tilted.
+
+    Who walks lifts its feet, and does not fall. `trunk` (N,) is the length of its line as seen.
+    """
+    seen = ~np.isnan(trunk)
+    before, then = (t_s <= at_s - FALL_S) & seen, (abs(t_s - at_s) < 0.4) & seen
+    if not before.any() or not then.any() or float(np.hypot(*np.ptp(centre[before], axis=0))) > STILL:
+        return False
+    moved = place(centre[then]) - place(centre[before])
+    tilted = middle(trunk[then]) - middle(trunk[before])
+    return float(np.hypot(*moved)) > SANK or abs(tilted) > TILTED
 
 
 def _stray(track: F64) -> float:

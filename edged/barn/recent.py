@@ -19,11 +19,12 @@ class Window:
     """Columns over N sightings; positions in body lengths of the whole window, so that they can be compared."""
 
     t_s: F64
+    length_px: float  # that they are measured in
     head: F64
-    along: F64
-    aside: F64
     trunk: F64  # the neck-tail line as seen
+    flank: F64  # 1: the nose is there
     hips: F64
+    legs: F64  # (N, 4) heights of shoulders and hips above their hooves
     centre: F64  # (N, 2)
     nose: F64  # (N, 2)
     hooves: F64  # (N, 4, 2)
@@ -33,7 +34,7 @@ class Recent:
     """A ring of rows."""
 
     def __init__(self) -> None:
-        self._rows = np.full((MOST, 19), np.nan)
+        self._rows = np.full((MOST, 22), np.nan)
         self._count = 0
 
     def add(self, seen: Measures) -> None:
@@ -41,8 +42,9 @@ class Recent:
             self._drop(MOST // 4)
         row = self._rows[self._count]
         trunk = seen.trunk_px / seen.length_px
-        row[:7] = seen.t_s, seen.length_px, seen.head, seen.along, seen.aside, trunk, seen.hips
-        row[7:9], row[9:11], row[11:] = seen.centre, seen.nose, seen.hooves.ravel()
+        row[:6] = seen.t_s, seen.length_px, seen.head, trunk, seen.flank, seen.hips
+        row[6:10] = seen.legs
+        row[10:] = (*seen.centre, *seen.nose, *(one for hoof in seen.hooves for one in hoof))
         self._count += 1
 
     def last(self, seconds: float, now_s: float) -> Window:
@@ -51,18 +53,20 @@ class Recent:
             self._drop(int(np.searchsorted(self._rows[: self._count, 0], now_s - KEPT_S)))
         rows = self._rows[: self._count]
         rows = rows[np.searchsorted(rows[:, 0], now_s - seconds) :]
-        scale = (rows[:, 1] / middle(rows[:, 1]))[:, None] if len(rows) else rows[:, 1:2]
-        t_s, _, head, along, aside, trunk, hips = rows[:, :7].T
+        length_px = middle(rows[:, 1])
+        scale = (rows[:, 1] / length_px)[:, None]
+        t_s, _, head, trunk, flank, hips = rows[:, :6].T
         return Window(
             t_s,
+            length_px,
             head,
-            along,
-            aside,
-            trunk,
+            trunk * scale[:, 0],
+            flank,
             hips,
-            centre=rows[:, 7:9] * scale,
-            nose=rows[:, 9:11] * scale,
-            hooves=(rows[:, 11:] * scale).reshape(-1, 4, 2),
+            legs=rows[:, 6:10] * scale,
+            centre=rows[:, 10:12] * scale,
+            nose=rows[:, 12:14] * scale,
+            hooves=(rows[:, 14:] * scale).reshape(-1, 4, 2),
         )
 
     def _drop(self, count: int) -> None:

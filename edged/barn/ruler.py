@@ -1,12 +1,16 @@
-"""How long the horse of a stall is, in px: learned from it while it stands broadside, and forgotten slowly."""
+"""How long and how high the horse of a stall is: learned from it while it stands, and forgotten slowly."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
+from edged.barn.ground import Ground
 from edged.barn.measures import Measures
+from edged.barn.motion import middle
+from edged.barn.plan import Known, Plan
 from edged.barn.posture import glimpse
 
 EVERY_S = 5.0  # between two lengths that are kept
@@ -14,22 +18,36 @@ KEPT = 720  # an hour of standing
 LEAST = 6
 BROADSIDE = 1.1  # a leg is at most so long beside the trunk as seen, unless the horse shows its end
 PERCENTILE = 90
+HIGHEST = 0.8  # of the camera's height, that a trunk may be
 
 
 class Ruler:
-    """Body length: the 90th percentile of the line from neck to root of the tail."""
+    """Body length: the 90th percentile of the line from neck to root of the tail, in px and where possible in m."""
 
-    def __init__(self) -> None:
+    def __init__(self, ground: Ground | None = None) -> None:
         self._lengths_px: deque[float] = deque(maxlen=KEPT)
+        self._plans: deque[Plan] = deque(maxlen=KEPT)
         self._last_s = -EVERY_S
-        self.usual_px: float | None = None
+        self.known = Known(ground=ground)
 
     def see(self, seen: Measures) -> None:
         if seen.t_s - self._last_s < EVERY_S or glimpse(seen) != "standing" or not seen.trunk_px > 0:
             return
-        if seen.reach * seen.length_px > BROADSIDE * seen.trunk_px:
-            return
+        if seen.plan is None:
+            if seen.reach * seen.length_px > BROADSIDE * seen.trunk_px:
+                return
+            self._lengths_px.append(seen.trunk_px)
+        elif seen.plan.trunk_m > 0 and seen.plan.high_m > 0:
+            self._plans.append(seen.plan)
         self._last_s = seen.t_s
-        self._lengths_px.append(seen.trunk_px)
-        if len(self._lengths_px) >= LEAST:
-            self.usual_px = float(np.percentile(self._lengths_px, PERCENTILE))
+        self.known = self._learned()
+
+    def _learned(self) -> Known:
+        known = self.known
+        if known.ground is None and len(self._lengths_px) >= LEAST:
+            return replace(known, length_px=float(np.percentile(self._lengths_px, PERCENTILE)))
+        if known.ground is not None and len(self._plans) >= LEAST:
+            length_m = float(np.percentile([one.trunk_m for one in self._plans], PERCENTILE))
+            high_m = middle(np.array([one.high_m for one in self._plans]))
+            return replace(known, length_m=length_m, high_m=min(high_m, HIGHEST * known.ground.camera_m))
+        return known

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edged.kinds import Flag, Int, Name, Polygon, Section, unit
+from edged.kinds import Flag, Int, Name, Number, Polygon, Section, unit
 
 CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -19,6 +19,7 @@ def _clock(value: str) -> str:
     return value
 
 
+Metres = Annotated[Number, Field(gt=0, le=50)]
 Clock = Annotated[str, AfterValidator(_clock)]
 
 
@@ -44,6 +45,13 @@ class Stall(Section):
         json_schema_extra=unit("px"),
         description="Corners of the floor. What stands elsewhere is a neighbour. Left out: all that is seen is in it.",
         examples=[[[80, 700], [1200, 700], [1000, 300], [300, 300]]],
+    )
+    floor_m: tuple[Metres, Metres] | None = Field(
+        None,
+        json_schema_extra=unit("m"),
+        description="Lengths of side 0 and side 1 of a floor of four corners. With it a horse is measured as if from "
+        "above, whichever way it is turned; the camera must hang 2 m high or more.",
+        examples=[[4.0, 3.5]],
     )
     open_sides: tuple[Int, ...] = Field(
         (),

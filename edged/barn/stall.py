@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from edged.barn.ground import Ground
 from edged.barn.settings import Stall
 
 XY = tuple[float, float]
@@ -31,6 +32,13 @@ def wall_px(stall: Stall, point: XY) -> float:
         return math.inf
     walls = [side for i, side in enumerate(_sides(stall.floor)) if i not in stall.open_sides]
     return min((_to_segment(point, *side) for side in walls), default=math.inf)
+
+
+def ground_of(stall: Stall, size_wh: tuple[int, int]) -> Ground | None:
+    """The floor as a plane of known size; None when its size is not given. Raises ValueError when it does not fit."""
+    if stall.floor is None or stall.floor_m is None:
+        return None
+    return Ground(stall.floor, stall.floor_m, size_wh)
 
 
 def faults(stall: Stall, size_wh: tuple[int, int]) -> list[str]:

@@ -13,6 +13,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._minutes: deque[tuple[int, defaultdict[str, float]]] = deque(maxlen=KEPT_MIN)
+        self._whole: dict[float, tuple[int, Counter[str]]] = {}  # by length: sums of the minutes that are over
 
     def add(self, now_s: float, told: Mapping[str, float]) -> None:
         minute = int(now_s // 60)
@@ -23,10 +24,26 @@ class Tally:
 
     def last(self, minutes: float, now_s: float) -> Counter[str]:
         """Sums over the last minutes, the running one included. Values are floats."""
+        running = int(now_s // 60)
+        minute, whole = self._whole.get(minutes, (-1, Counter()))
+        if minute != running:
+            whole = self._sum(running - minutes, running)
+            self._whole[minutes] = running, whole
+        total = whole.copy()
+        if self._minutes and self._minutes[-1][0] == running:
+            _add(total, self._minutes[-1][1])
+        return total
+
+    def _sum(self, after: float, before: int) -> Counter[str]:
         total: Counter[str] = Counter()
         for minute, told in reversed(self._minutes):
-            if minute <= now_s // 60 - minutes:
+            if minute <= after:
                 break
-            for name, amount in told.items():
-                total[name] += amount  # type: ignore[assignment]  # a Counter of seconds
+            if minute < before:
+                _add(total, told)
         return total
+
+
+def _add(total: Counter[str], told: Mapping[str, float]) -> None:
+    for name, amount in told.items():
+        total[name] += amount  # type: ignore[assignment]  # a Counter of seconds

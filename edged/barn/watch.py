@@ -5,6 +5,7 @@ Upstream: every result of the camera. Downstream: state, daily and alert message
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from edged.barn.points import HOOVES, NOSE, Sighting
 from edged.barn.posture import Posture
 from edged.barn.rules import Facts, Finding, Rule, findings, shipped
 from edged.barn.settings import Stall
-from edged.barn.stall import stands_on, wall_px, zone_of
+from edged.barn.stall import ground_of, stands_on, wall_px, zone_of
 from edged.barn.tally import Tally
 from edged.frame import Result, Subject
 from edged.units import NS_PER_S, S_PER_MIN
+
+log = logging.getLogger(__name__)
 
 JUDGED_S = 10.0  # between two readings of the rules
 PERSON_S = 600.0  # after which what a person stirred has settled
@@ -55,6 +58,7 @@ class StallWatch:
         self._sure = sure
         self._rules = shipped() if rules is None else tuple(rules)
         self._horse = Horse()
+        self._size_wh: tuple[int, int] | None = None
         self._tally = Tally()
         self._began_s: float | None = None
         self._person_s = -math.inf
@@ -67,12 +71,24 @@ class StallWatch:
         """A frame. Who stands elsewhere is nobody's business here; of several horses the largest is the one."""
         t_s = result.captured_ns / NS_PER_S
         self._result_s = t_s
+        self.sized(result.size_wh)
         if any(subject.label == "person" for subject in result.seen):
             self._person_s = t_s
         horses = [one for one in result.seen if one.label == "horse" and stands_on(self.stall, _box(one))]
         self._horses = len(horses)
         if horses:
             self.saw(Sighting.of(t_s, *_points(max(horses, key=_area)), self._sure))
+
+    def sized(self, size_wh: tuple[int, int]) -> None:
+        """The image's size, from which a floor of known size tells where the camera hangs."""
+        if size_wh == self._size_wh:
+            return
+        self._size_wh = size_wh
+        try:
+            self._horse = Horse(ground_of(self.stall, size_wh))
+        except ValueError as exc:
+            log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
+            self._horse = Horse()
 
     def saw(self, sighting: Sighting) -> None:
         """The horse itself."""

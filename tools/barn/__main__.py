@@ -31,10 +31,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    outcomes = list(played(args.seed, args.days, args.processes))
-    (args.out / "outcomes.json").write_text(json.dumps([_plain(one) for one in outcomes]))
-    (args.out / "README.md").write_text("\n".join(report(outcomes)) + "\n")
-    confusion(args.out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
+    outcomes: list[Outcome] = []
+    for outcome in played(args.seed, args.days, args.processes):
+        outcomes.append(outcome)
+        if len(outcomes) % 10 == 0 or len(outcomes) == args.days:
+            written(args.out, outcomes)
+
+
+def written(out: Path, outcomes: list[Outcome]) -> None:
+    """The report of the days so far: a long run that is broken off has said something."""
+    (out / "outcomes.json").write_text(json.dumps([_plain(one) for one in outcomes]))
+    (out / "README.md").write_text("\n".join(report(outcomes)) + "\n")
+    confusion(out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
 
 
 def played(seed: int, days: int, processes: int) -> Iterable[Outcome]:

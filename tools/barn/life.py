@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 CIRCLE_M, PACE_M_S = 0.7, 0.9  # how a horse walks in a stall
 DAY_S, HOUR_S, MIN_S = 86_400.0, 3_600.0, 60.0
 FEEDS_S = (6.5 * HOUR_S, 17 * HOUR_S)
-WAY_S = {"lying-down": 7.0, "rising": 5.0, "turning-over": 4.0, "rolling": 5.0, "collapsing": 0.7}
+WAY_S = {
+    "lying-down": 7.0,
+    "rising": 5.0,
+    "turning-over": 4.0,
+    "rolling": 5.0,
+    "collapsing": 0.7,  # onto the knees, hind legs half folded too
+    "recovering": 2.0,
+    "buckling": 0.7,  # the forelegs alone
+    "catching": 2.0,
+}
 BUSY = frozenset({"pawing", "weaving", "walking", "flank-look", "rolling", "thrashing", *WAY_S})
 CYCLE_HZ = {"pawing": 1.4, "weaving": 0.5, "walking": 0.75, "thrashing": 1.6}
 POSTURE = {"sternal": "sternal", "lateral": "lateral", "thrashing": "lateral", "rolling": "lateral"}
-BETWEEN = frozenset({"lying-down", "rising", "turning-over", "collapsing"})  # neither one posture nor the other
+FALLS = (("collapsing", "recovering"), ("buckling", "catching"))
+BETWEEN = frozenset({"lying-down", "rising", "turning-over", *FALLS[0], *FALLS[1]})  # neither one posture nor the other
 
 
 def on_circle(heading: float) -> tuple[float, float]:
@@ -182,8 +192,9 @@ def collapse(life: Life) -> None:
     """Asleep on its feet until the knees give way, again and again."""
     for _ in range(4):
         life.do("dozing", life.between(3, 8) * MIN_S)
-        life.do("collapsing")
-        life.do("rising", 2.0)
+        falls, is_up = FALLS[int(life.rng.integers(0, 2))]
+        life.do(falls)
+        life.do(is_up)
 
 
 def too_long(life: Life) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.barn.life import BETWEEN
 from tools.synth import horse, horse_pose, pose
 from tools.synth.dice import Dice
 from tools.synth.pose import Pose
@@ -48,17 +49,19 @@ def moves() -> dict[str, F64]:
         "rising": lambda t: pose.along(h.RISING, t),
         "turning-over": lambda t: pose.blend(h.STERNAL, h.LATERAL, t),
         "collapsing": lambda t: pose.blend(h.DOZING, h.CROUCHED, t),
+        "recovering": lambda t: pose.blend(h.CROUCHED, h.STANDING, t),
+        "buckling": lambda t: pose.blend(h.DOZING, h.KNEELING, t),
+        "catching": lambda t: pose.blend(h.KNEELING, h.STANDING, t),
     }
     rng = np.random.default_rng(1)
     body = horse.build(rng, coat(Dice(rng), dark=False), 0, infrared=False)
     phases = np.linspace(0, 1, FRAMES, endpoint=False)
-    ways = {"lying-down", "rising", "turning-over", "collapsing"}
     ends = np.linspace(0, 1, FRAMES)
     return {
         name: np.array(
             [
                 body.where("ap10k-17", pose.settle(body, make(t), (0, 0), 0.0))
-                for t in (ends if name in ways else phases)
+                for t in (ends if name in BETWEEN else phases)
             ]
         )
         for name, make in made.items()

@@ -21,6 +21,7 @@ from tools.barn.tracks import View, sightings
 
 DATE = datetime(2027, 1, 15).astimezone()
 FLOOR = ((-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0))  # m
+FLOOR_M = (4.0, 4.0)
 COUNTED = {  # acts by what they are counted as, and how far apart two of them still are one
     "paw": (("pawing",), 10.0),
     "flank-look": (("flank-look",), 2.0),
@@ -29,7 +30,7 @@ COUNTED = {  # acts by what they are counted as, and how far apart two of them s
     "thrash": (("thrashing",), 5.0),
     "lie-down": (("lying-down",), 0.0),
     "rise": (("rising",), 0.0),
-    "collapse": (("collapsing",), 5.0),
+    "collapse": (("collapsing", "buckling"), 5.0),
 }
 SLACK_S = 40.0  # that a count may come after the act
 
@@ -54,8 +55,9 @@ def run(seed: int, trouble: str | None, dropped: float, *, days: int = 1) -> Out
     view = View(dropped=dropped)
     floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
     expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    stall = Stall(enabled=True, floor=floor, feeding=("06:30", "17:00"), expecting=expecting)
+    stall = Stall(enabled=True, floor=floor, floor_m=FLOOR_M, feeding=("06:30", "17:00"), expecting=expecting)
     watch = StallWatch(stall, 0.3, Ledger([]))
+    watch.sized(view.size_wh)
     outcome = Outcome(trouble=trouble, began_min=_began_min(acts, trouble))
     gap = _gap(rng)
     told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
@@ -128,12 +130,12 @@ def _gap(rng: np.random.Generator) -> tuple[float, float]:
 
 
 SHOWS = {  # the act that shows a trouble, and how often it must have come
-    "colic": ("rolling", 2),
-    "cast": ("thrashing", 2),
-    "foaling": ("lying-down", 3),
-    "collapse": ("collapsing", 2),
-    "too-long": ("sternal", 1),
-    "box-walking": ("walking", 1),
+    "colic": (("rolling",), 2),
+    "cast": (("thrashing",), 2),
+    "foaling": (("lying-down",), 3),
+    "collapse": (("collapsing", "buckling"), 2),
+    "too-long": (("sternal",), 1),
+    "box-walking": (("walking",), 1),
 }
 
 
@@ -141,11 +143,9 @@ def _began_min(acts: list[Act], trouble: str | None) -> float | None:
     """When the trouble began: acts carry no name of it, so the first cluster of what shows it."""
     if trouble is None:
         return None
-    kind, times = SHOWS[trouble]
-    begins = [act.begin_s for act in acts if act.kind == kind and (trouble != "too-long" or act.seconds > 2400)]
-    begins = (
-        [act.begin_s for act in acts if act.kind == kind and act.seconds > 300] if trouble == "box-walking" else begins
-    )
+    kinds, times = SHOWS[trouble]
+    least_s = {"too-long": 2400, "box-walking": 300}.get(trouble, 0)
+    begins = [act.begin_s for act in acts if act.kind in kinds and act.seconds > least_s]
     for i in range(len(begins) - times + 1):
         if begins[i + times - 1] - begins[i] < 3600:
             return begins[i] / S_PER_MIN
