@@ -278,8 +278,8 @@ class Commands(Section):
 
     allow: tuple[Verb, ...] = Field(
         ("acknowledge", "snooze"),
-        description="Commands obeyed. These two only answer an alert; `snapshot` and `diagnose` show more of the box, "
-        "`restart-camera`, `set-rate` and `reload` change what it does.",
+        description="Commands obeyed. These two only answer an alert; `snapshot`, `day` and `diagnose` show more of "
+        "the box, `restart-camera`, `set-rate` and `reload` change what it does.",
     )
     snapshot_kb: Int = Field(
         256,

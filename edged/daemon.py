@@ -14,6 +14,7 @@ from edged.adapters.bus_mqtt import MqttBus
 from edged.adapters.cameras import camera_of
 from edged.adapters.doctor import glance
 from edged.adapters.draw import annotate
+from edged.adapters.draw_day import draw_day
 from edged.adapters.foundry import Forged, smithy_of
 from edged.adapters.mqtt_link import tls_context
 from edged.adapters.notify import Notify
@@ -39,6 +40,7 @@ from edged.config import Config
 from edged.configfile.text import show
 from edged.contract.commands import Diagnose, Reload
 from edged.control.control import Control, Deed, Done
+from edged.control.days import Days
 from edged.control.deeds import Deeds
 from edged.control.errands import Errands
 from edged.control.reload import Plan, planned
@@ -298,7 +300,9 @@ class Daemon:
         )
 
     def _new_control(self) -> Control:
-        deeds: dict[str, Deed] = {**self._deeds.table, "reload": self._reload, "diagnose": self._diagnose}
+        days = Days(settings=lambda: self.settings, kept=self._stable.days, bus=self._bus, draw=draw_day, encode=jpeg)
+        others: dict[str, Deed] = {"day": days.day, "reload": self._reload, "diagnose": self._diagnose}
+        deeds = {**self._deeds.table, **others}
         root = f"{self.settings.mqtt.base}/{self._device}/"
         return Control(self._bus, self._stamps, deeds, self.settings.commands.allow, root=root)
 

@@ -74,7 +74,7 @@ Topic = Annotated[
 ]
 File = Annotated[Path, AfterValidator(_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
-Verb = Literal["snapshot", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
+Verb = Literal["snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
 Extent = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]
 Box = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_area), Field(json_schema_extra=unit("px"))]

@@ -15,6 +15,7 @@ import numpy as np
 from edged.barn.points import F64
 
 Pixel = tuple[float, float]
+UPSIDE_DOWN = 0.2
 LEAST_M = 2.0  # of the camera above the floor: lower, a trunk's height hardly shows in its length
 
 
@@ -40,6 +41,8 @@ class Ground:
         if self.camera[2] < 0:  # corners given the other way round: up is the other side
             self._to_world[2] *= -1
             self.camera[2] *= -1
+        if self._to_world[2, 1] > UPSIDE_DOWN:  # y grows downwards in the picture
+            raise ValueError("the camera would stand on its head; look at the corners, or at the camera's `rotate`")
         self._depth_row = np.linalg.inv(self._to_world)[2].tolist()
         self.camera_m = float(self.camera[2])
         if self.camera_m < LEAST_M:

@@ -32,7 +32,7 @@ BRIDGE_S = 120.0  # unknown between two postures, over which a change of posture
 RISEN, ELSEWHERE, LAY_SLOWLY = 0.12, 0.7, 0.1  # of a trunk that lay there; how its place is learned
 RECOVERED, RECOVERY_S = 0.85, 10.0  # of the height before a fall, and how soon
 SAME_PLACE = 0.25  # where it comes up again
-STAYS_S, AGAIN_S = 2.0, 5.0  # that it stays there; least between two falls
+STAYS_S, AGAIN_S = 3.0, 5.0  # that it stays there; least between two falls
 STOOD_S = 3.0  # before a fall, at most; by then it is seen to be down
 SHIFT, SLOWLY, SHIFT_S = (
     0.06,
@@ -86,7 +86,8 @@ class Horse:
         self._upright_s = 0.0
         self._stood_s = -math.inf  # last
         self._fell: Fall | None = None
-        self._fell_s = self._walked_s = -math.inf  # last
+        self._fell_s = -math.inf  # last
+        self._walked_s: deque[float] = deque(maxlen=8)  # lately
         self._rested = 0  # side of the hip that was lower
         self._level = math.nan  # usual height difference of the hips, as they are seen
         self._backs_s: deque[float] = deque(maxlen=BACKS)  # when it was last seen on its back
@@ -95,6 +96,10 @@ class Horse:
     @property
     def posture(self) -> Posture:
         return self._deciding.now
+
+    def fresh(self, now_s: float) -> bool:
+        """Whether it was seen lately."""
+        return self.latest is not None and now_s - self.latest.t_s <= FRESH_S
 
     def see(self, sighting: Sighting) -> None:
         seen = measure(sighting, self.ruler.known)
@@ -125,7 +130,7 @@ class Horse:
         self._deciding.forget(now_s)
         before_s, self._ticked_s = self._ticked_s, now_s
         passed_s = 0.0 if before_s is None else now_s - before_s
-        if self.latest is None or now_s - self.latest.t_s > FRESH_S or not 0 < passed_s <= LONGEST_S:
+        if not self.fresh(now_s) or not 0 < passed_s <= LONGEST_S:
             self.doing, self.head = frozenset(), "unknown"
             return defaultdict(float)
         told: Told = defaultdict(float)
@@ -146,7 +151,8 @@ class Horse:
         if now_s - self.stirred_s <= STILL_S:
             self._level = math.nan  # it may stand otherwise now
             walks = bool(motion.walking(window.t_s, window.hooves, window.centre))
-            self._walked_s = now_s if walks else self._walked_s
+            if walks:
+                self._walked_s.append(now_s)
             going_on = self._moves(now_s, window, walks=walks)
             self._falls(self._recent.last(motion.FALL_WINDOW_S, now_s), told)
         elif self.posture == "standing":
@@ -204,9 +210,11 @@ class Horse:
         if self._fell is not None:
             self._rises(self._fell, window, told)
             return
-        for leg, heights in enumerate(window.legs.T):
+        for leg, heights in enumerate(window.legs.T if self.down_since_s is None else ()):
             t_s = motion.fell(window.t_s, heights)
-            if t_s is None or t_s - self._fell_s < AGAIN_S or t_s - self._stood_s > STOOD_S or t_s < self._walked_s:
+            if t_s is None or t_s - self._fell_s < AGAIN_S or t_s - self._stood_s > STOOD_S:
+                continue
+            if any(t_s - motion.WALK_S < walked_s <= t_s for walked_s in self._walked_s):
                 continue
             if motion.sank(window.t_s, window.centre, window.trunk, t_s):
                 self._fell_s = t_s
@@ -216,15 +224,16 @@ class Horse:
                 return
 
     def _rises(self, fall: Fall, window: Window, told: Told) -> None:
-        now_s, since = window.t_s[-1], window.t_s > fall.t_s
+        now_s, since = float(window.t_s[-1]), window.t_s > fall.t_s
         away = float(np.hypot(*(motion.place(window.centre) - fall.place_px / window.length_px)))
-        if self._walked_s > fall.t_s or away > ELSEWHERE or (fall.up_s is None and now_s - fall.t_s > RECOVERY_S):
+        if away > ELSEWHERE or (fall.up_s is None and now_s - fall.t_s > RECOVERY_S):
             self._fell = None
         elif fall.up_s is None and motion.middle(_last(window.legs[since, fall.leg])) > RECOVERED * fall.before:
             self._fell = replace(fall, up_s=now_s)
         elif fall.up_s is not None and now_s - fall.up_s > STAYS_S:
             self._fell = None
-            told["collapse"] += away < SAME_PLACE
+            stays = motion.stays(window.centre[window.t_s > fall.up_s + STAYS_S / 3])
+            told["collapse"] += stays and away < SAME_PLACE and self.down_since_s is None
 
     def _shifts(self, window: Window, told: Told) -> None:
         """The hips change sides about their usual place: another hind leg rests."""

@@ -123,6 +123,12 @@ def place(centre: F64) -> F64:
     return np.array([middle(seen[:, 0]), middle(seen[:, 1])])
 
 
+def stays(centre: F64) -> bool:
+    """Whether the trunk (N, 2) is where it is."""
+    seen = centre[~np.isnan(centre[:, 0])]
+    return len(seen) < 2 or float(np.hypot(*np.ptp(seen, axis=0))) < STILL
+
+
 def sank(t_s: F64, centre: F64, trunk: F64, at_s: float) -> bool:
     """Whether the trunk stayed where it was until shortly before, and then went down or tilted.
 
@@ -130,7 +136,7 @@ def sank(t_s: F64, centre: F64, trunk: F64, at_s: float) -> bool:
     """
     seen = ~np.isnan(trunk)
     before, then = (t_s <= at_s - FALL_S) & seen, (abs(t_s - at_s) < 0.4) & seen
-    if not before.any() or not then.any() or float(np.hypot(*np.ptp(centre[before], axis=0))) > STILL:
+    if not before.any() or not then.any() or not stays(centre[before]):
         return False
     moved = place(centre[then]) - place(centre[before])
     tilted = middle(trunk[then]) - middle(trunk[before])

@@ -65,7 +65,7 @@ class Stall(Section):
         examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
     )
     horses: Literal["one", "mare-and-foal"] = Field(
-        "one", description="Who lives here. Of two, the larger is watched, and the smaller is said to be present."
+        "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."
     )
     feeding: tuple[Clock, ...] = Field(
         (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]

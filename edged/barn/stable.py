@@ -86,9 +86,13 @@ class Stable:
         watch = self._watches.get(camera)
         return watch.findings if watch is not None else {}
 
-    def day(self, camera: str, date: str) -> StallDay | None:
+    def days(self, camera: str) -> list[StallDay]:
+        """Of a stall, the oldest first; none of another camera. Any thread."""
         watch = self._watches.get(camera)
-        return None if watch is None else next((day for day in watch.ledger.days if day.date == date), None)
+        return [] if watch is None else list(watch.ledger.days)
+
+    def day(self, camera: str, date: str) -> StallDay | None:
+        return next((day for day in self.days(camera) if day.date == date), None)
 
     def gait(self, camera: str, date: str) -> GaitDay | None:
         """What walked along an aisle on a date; an empty day when nobody did."""

@@ -9,6 +9,8 @@ from edged.barn.ground import Ground
 from edged.barn.settings import Stall
 
 XY = tuple[float, float]
+Where = tuple[str, ...]
+REACH = 0.25  # of the floor's longest side: how far beyond it a zone may begin
 OUTSIDE = 0.1  # of the box's longer side that a horse may stand beyond the drawn floor
 
 
@@ -41,20 +43,52 @@ def ground_of(stall: Stall, size_wh: tuple[int, int]) -> Ground | None:
     return Ground(stall.floor, stall.floor_m, size_wh)
 
 
-def faults(stall: Stall, size_wh: tuple[int, int]) -> list[str]:
-    """What is wrong with a drawing on an image of that size: outlines that cross themselves, or lie outside."""
-    drawn = {"floor": stall.floor or (), **{f"zone {name}": polygon for name, polygon in stall.zones.items()}}
+def faults(stall: Stall, size_wh: tuple[int, int] | None) -> list[tuple[Where, str]]:
+    """What is wrong with a drawing, and where in the stall's table; what lies outside an image of that size too."""
+    drawn: dict[Where, Sequence[XY]] = {("zones", name): polygon for name, polygon in stall.zones.items()}
+    if stall.floor is not None:
+        drawn[("floor",)] = stall.floor
     found = [
-        f"{what}: its outline crosses itself; give the corners in turn" for what, p in drawn.items() if _crosses(p)
+        (where, "its outline crosses itself; give the corners in turn") for where, p in drawn.items() if _crosses(p)
     ]
-    width, height = size_wh
-    for what, polygon in drawn.items():
-        beyond = [point for point in polygon if not (0 <= point[0] <= width and 0 <= point[1] <= height)]
-        if beyond:
-            found.append(f"{what}: {beyond[0]} lies outside the image of {width} x {height} px; read it again")
+    if size_wh is not None:
+        found += [(where, told) for where, polygon in drawn.items() if (told := _beyond(polygon, size_wh))]
     sides = len(stall.floor or ())
-    found += [f"open side {i}: the floor has sides 0 to {sides - 1}" for i in stall.open_sides if not 0 <= i < sides]
-    return found
+    strange = [i for i in stall.open_sides if not 0 <= i < sides]
+    found += [(("open_sides",), f"side {i}: the floor has sides 0 to {sides - 1}") for i in strange]
+    found += [(("zones", name), told) for name, polygon in stall.zones.items() if (told := _far(stall.floor, polygon))]
+    return found or [(("floor_m",), told) for told in _unfit(stall, size_wh)]
+
+
+def _beyond(polygon: Sequence[XY], size_wh: tuple[int, int]) -> str | None:
+    width, height = size_wh
+    for x, y in polygon:
+        if not (0 <= x <= width and 0 <= y <= height):
+            return f"{(x, y)} lies outside the image of {width} x {height} px; read it again"
+    return None
+
+
+def _far(floor: Sequence[XY] | None, zone: Sequence[XY]) -> str | None:
+    """A rack hangs on the wall, above the floor in the picture; but the horse that stands there must reach it."""
+    if floor is None or any(inside(floor, point) for point in zone) or any(inside(zone, point) for point in floor):
+        return None
+    far = min([_from_edges(floor, point) for point in zone] + [_from_edges(zone, point) for point in floor])
+    reach = REACH * max(math.dist(*side) for side in _sides(floor))
+    if far <= reach:
+        return None
+    return f"lies {far:.0f} px outside the floor; no horse of this stall reaches it, correct one of the two"
+
+
+def _unfit(stall: Stall, size_wh: tuple[int, int] | None) -> list[str]:
+    if stall.floor_m is not None and stall.floor is None:
+        return ["there is no floor to be of that size; draw it, or leave this out"]
+    if size_wh is None:
+        return []
+    try:
+        ground_of(stall, size_wh)
+    except ValueError as exc:
+        return [str(exc)]
+    return []
 
 
 def _crosses(polygon: Sequence[XY]) -> bool:

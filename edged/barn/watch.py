@@ -15,9 +15,10 @@ import numpy as np
 
 from edged.barn.horse import FRESH_S, Head, Horse
 from edged.barn.ledger import Ledger
+from edged.barn.pair import Pair
 from edged.barn.points import HOOVES, NOSE, Sighting
 from edged.barn.posture import Posture
-from edged.barn.rules import Facts, Finding, Rule, findings, shipped
+from edged.barn.rules import SEEN, Facts, Finding, Rule, findings, shipped
 from edged.barn.settings import Stall
 from edged.barn.stall import ground_of, stands_on, wall_px, zone_of
 from edged.barn.tally import Tally
@@ -45,6 +46,7 @@ class StallNow:
     at: str | None = None  # a zone
     horses: int = 0
     person: bool = False
+    foal: Posture | None = None  # None: it is not seen, or none is expected
 
 
 class StallWatch:
@@ -57,7 +59,7 @@ class StallWatch:
         self.told: Mapping[str, float] = {}  # what the last tick added
         self._sure = sure
         self._rules = shipped() if rules is None else tuple(rules)
-        self._horse = Horse()
+        self._horse, self._foal, self._pair = Horse(), Horse(), Pair()
         self._size_wh: tuple[int, int] | None = None
         self._tally = Tally()
         self._began_s: float | None = None
@@ -68,7 +70,7 @@ class StallWatch:
         self._down_s: float | None = None
 
     def see(self, result: Result) -> None:
-        """A frame. Who stands elsewhere is nobody's business here; of several horses the largest is the one."""
+        """A frame. Who stands elsewhere is nobody's business here; the largest is the horse, or the mare is."""
         t_s = result.captured_ns / NS_PER_S
         self._result_s = t_s
         self.sized(result.size_wh)
@@ -76,19 +78,25 @@ class StallWatch:
             self._person_s = t_s
         horses = [one for one in result.seen if one.label == "horse" and stands_on(self.stall, _box(one))]
         self._horses = len(horses)
-        if horses:
-            self.saw(Sighting.of(t_s, *_points(max(horses, key=_area)), self._sure))
+        if self.stall.horses == "mare-and-foal":
+            horse, foal = self._pair.part(horses)
+        else:
+            horse, foal = max(horses, key=_area, default=None), None
+        if horse is not None:
+            self.saw(Sighting.of(t_s, *_points(horse), self._sure))
+        if foal is not None:
+            self._foal.see(Sighting.of(t_s, *_points(foal), self._sure))
 
     def sized(self, size_wh: tuple[int, int]) -> None:
         """The image's size, from which a floor of known size tells where the camera hangs."""
         if size_wh == self._size_wh:
             return
-        self._size_wh = size_wh
+        self._size_wh, ground = size_wh, None
         try:
-            self._horse = Horse(ground_of(self.stall, size_wh))
+            ground = ground_of(self.stall, size_wh)
         except ValueError as exc:
             log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
-            self._horse = Horse()
+        self._horse, self._foal = Horse(ground), Horse(ground)
 
     def saw(self, sighting: Sighting) -> None:
         """The horse itself."""
@@ -99,6 +107,9 @@ class StallWatch:
         """About once a second; `local` is the wall clock, for days and hours only."""
         self._began_s = now_s if self._began_s is None else self._began_s
         told = self._horse.tick(now_s)
+        for name, amount in self._foal.tick(now_s).items():
+            if name in SEEN:
+                told[f"foal-{name}"] += amount
         horse, zone = self._horse, self._zone(now_s)
         person = now_s - self._person_s < FRESH_S
         if told:
@@ -115,6 +126,7 @@ class StallWatch:
             at=zone,
             horses=self._horses if now_s - self._result_s < FRESH_S else 0,
             person=person,
+            foal=self._foal.posture if self._foal.fresh(now_s) else None,
         )
         if now_s - self._judged_s >= JUDGED_S:
             self._judged_s = now_s

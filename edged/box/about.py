@@ -64,6 +64,7 @@ def appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ..
         kinds=tuple(rule.kind for rule in RULES),
         commands=frozenset(settings.commands.allow),
         pictures=frozenset(name for name, camera in settings.in_use.items() if camera.images),
+        stalls=frozenset(name for name, camera in settings.in_use.items() if camera.stall.enabled),
     )
 
 

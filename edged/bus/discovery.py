@@ -104,6 +104,19 @@ def _figure(key: str, name: str, state: str, **options: Any) -> Entity:
     )
 
 
+def _of_day(key: str, name: str, state: str, *, diagnostic: bool = False) -> Entity:
+    """Minutes of a stall's day: `s` is its table, `m` the minutes in it."""
+    return Entity(
+        key=key,
+        platform="sensor",
+        name=name,
+        channel=DAILY,
+        state="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + state + " }}",
+        options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"},
+        diagnostic=diagnostic,
+    )
+
+
 BOX = (
     Entity(
         key="connected",
@@ -214,6 +227,32 @@ LABEL = (  # once per class that a camera looks for
     ),
 )
 
+STALL = (  # of a camera that watches over one
+    Entity(
+        key="posture",
+        platform="sensor",
+        name="Posture",
+        channel=STATE,
+        state="{{ (value_json.stall or {}).get('posture', 'unknown') }}",
+        attributes="{{ {'head': value_json.stall.head, 'doing': value_json.stall.doing, 'at': value_json.stall.at,"
+        " 'horses': value_json.stall.horses, 'foal': value_json.stall.foal} | tojson if value_json.stall else '{}' }}",
+        options={"device_class": "enum", "options": ["standing", "sternal", "lateral", "unknown"]},
+    ),
+    Entity(
+        key="person_in_stall",
+        platform="binary_sensor",
+        name="Somebody there",
+        channel=STATE,
+        state="{{ 'ON' if (value_json.stall or {}).get('person') else 'OFF' }}",
+        options={"device_class": "occupancy"},
+    ),
+    _of_day("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)"),
+    _of_day("walked", "Walking today", "m.get('walking', 0)"),
+    _of_day("at_feeder", "At the feeder today", "m.get('at-feeder', 0)"),
+    _of_day("watched", "Seen today", "s.get('seen_min', 0)", diagnostic=True),
+    _of_day("longest", "Longest lying today", "s.get('longest_min', 0)"),
+)
+
 PICTURE = Entity(
     key="snapshot", platform="image", name="Snapshot", channel=SNAPSHOT, options={"content_type": "image/jpeg"}
 )
@@ -231,6 +270,7 @@ class Appliance:
     prefix: str = "homeassistant"
     cameras: Mapping[str, tuple[str, ...]]  # the classes each looks for
     pictures: frozenset[str] = frozenset()  # cameras that may be asked for a snapshot
+    stalls: frozenset[str] = frozenset()  # cameras that watch over one
     kinds: tuple[str, ...] = ()  # of alerts
     commands: frozenset[str] = frozenset()  # that are allowed
 
@@ -260,6 +300,8 @@ class Appliance:
         components[f"{place.id}_alert"]["event_types"] = list(self.kinds)
         for label in labels:
             components |= _components(LABEL, place, camera=camera, label=label)
+        if camera in self.stalls:
+            components |= _components(STALL, place, camera=camera)
         if self._shows(camera):
             components |= _components((PICTURE,), place, camera=camera)
         components |= self._buttons(camera, place)

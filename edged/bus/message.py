@@ -198,6 +198,7 @@ def _stall(now: StallNow) -> StallBody:
         "at": now.at,
         "horses": now.horses,
         "person": now.person,
+        "foal": now.foal,
     }
 
 

@@ -65,9 +65,10 @@ ALERT = Channel(
 SNAPSHOT = Channel(
     name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, when asked for."
 )
+DAY = Channel(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, when asked for.")
 COMMAND = Channel(
     name="command", path="cmd/{verb}", expiry_s=30, summary="What the box is asked to do; it listens here."
 )
 RESULT = Channel(name="result", path="cmd/{verb}/result", expiry_s=60, summary="What became of a command.")
 
-CHANNELS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, COMMAND, RESULT)
+CHANNELS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, DAY, COMMAND, RESULT)

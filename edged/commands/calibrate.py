@@ -23,6 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="picture to write, .jpg or .png (<camera>-grid.jpg)")
     parser.add_argument("--floor", metavar="'X,Y X,Y …'", help="corners of the floor, one after the other")
     parser.add_argument(
+        "--size",
+        metavar="'W D'",
+        help="length in m of its side 0 and of its side 1, like '4.0 3.5'; it has four corners",
+    )
+    parser.add_argument(
         "--open", type=int, nargs="*", default=[], metavar="SIDE", help="sides of the floor that are no wall, by number"
     )
     parser.add_argument(
@@ -33,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from edged.adapters.draw_stall import with_grid, with_stall  # noqa: PLC0415
     from edged.adapters.picture_out import write_picture  # noqa: PLC0415
-    from edged.barn.stall import faults  # noqa: PLC0415
+    from edged.barn.stall import faults, ground_of  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     name, image = _picture(args)
@@ -45,8 +50,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     write_picture(path, with_stall(image, stall))
     if wrong := faults(stall, (image.shape[1], image.shape[0])):
-        raise ConfigError("\n".join([*wrong, f"see {path}"]))
-    print(f"# {path} shows what was understood. Put this into the configuration:\n{_toml(name, stall)}")
+        raise ConfigError("\n".join([*(f"{' '.join(where)}: {told}" for where, told in wrong), f"see {path}"]))
+    print(f"# {path} shows what was understood. Put this into the configuration:")
+    if ground := ground_of(stall, (image.shape[1], image.shape[0])):
+        print(
+            f"# By the floor's size the camera hangs {ground.camera_m:.1f} m above it; if it does not, read it again."
+        )
+    print(_toml(name, stall))
     return 0
 
 
@@ -73,7 +83,7 @@ def _stall(args: argparse.Namespace) -> Stall | None:
         return None
     floor = None if args.floor is None else corners("--floor", args.floor)
     try:
-        return Stall(enabled=True, floor=floor, open_sides=tuple(args.open), zones=zones)
+        return Stall(enabled=True, floor=floor, floor_m=_size(args.size), open_sides=tuple(args.open), zones=zones)
     except ValidationError as exc:
         told = exc.errors()[0]
         raise ConfigError(f"{'.'.join(map(str, told['loc']))}: {told['msg']}") from exc
@@ -86,6 +96,18 @@ def _named(text: str) -> tuple[str, Corners]:
     if not equals:
         raise ConfigError(f"--zone {text!r}: no name; want NAME='X,Y X,Y X,Y'")
     return name, corners(f"--zone {name}", points)
+
+
+def _size(text: str | None) -> tuple[float, float] | None:
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        width, depth = map(float, text.split())
+    except ValueError:
+        raise ConfigError(f"--size {text!r}: want two lengths in m, like '4.0 3.5'") from None
+    return width, depth
 
 
 def corners(option: str, text: str) -> Corners:
@@ -108,6 +130,8 @@ def _toml(name: str, stall: Stall) -> str:
     lines = [f"[cameras.{name}.stall]", "enabled = true"]
     if stall.floor is not None:
         lines.append(f"floor = {listed(stall.floor)}")
+    if stall.floor_m is not None:
+        lines.append(f"floor_m = [{stall.floor_m[0]:g}, {stall.floor_m[1]:g}]")
     if stall.open_sides:
         lines.append(f"open_sides = {list(stall.open_sides)}")
     if stall.zones:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from edged.barn.settings import Stall
+from edged.barn.stall import faults
 from edged.config import Camera, Config, Models
 from edged.configfile.lines import Key
 from edged.configfile.loading import read, validated
@@ -45,6 +47,7 @@ def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> lis
     for name, camera in config.cameras.items():
         findings += _regions(("cameras", name), camera)
         findings += _space(("cameras", name), camera, config.models)
+        findings += _stall(("cameras", name, "stall"), camera)
         if classes is not None:
             findings += _classes(("cameras", name), camera, classes)
     return [layers.problem(key, sentence, got) for key, got, sentence in findings]
@@ -100,9 +103,9 @@ def _unknown(label: str, classes: Iterable[str]) -> str:
 
 def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
     """Every region that leaves the upright image, where its size is given."""
-    if camera.size is None:
+    size = _size(camera)
+    if size is None:
         return
-    size = camera.size if camera.rotate in (0, 180) else camera.size[::-1]
     inside = f"must lie inside the upright image of {size[0]} x {size[1]} px; correct it, or size and rotate"
     if camera.roi and not _within(camera.roi, size):
         yield (*key, "roi"), camera.roi, inside
@@ -114,6 +117,25 @@ def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
     for place, polygon in enumerate(camera.masks):
         if not all(_within(point, size) for point in polygon):
             yield (*key, "masks", place), polygon, inside
+
+
+def _stall(key: Key, camera: Camera) -> Iterator[Finding]:
+    """What is wrong with the drawing of a stall that is watched over."""
+    for where, told in faults(camera.stall, _size(camera)) if camera.stall.enabled else ():
+        yield (*key, *where), _got(camera.stall, where), told
+
+
+def _got(stall: Stall, where: tuple[str, ...]) -> object:
+    value = getattr(stall, where[0])
+    return value[where[1]] if len(where) > 1 else value
+
+
+def _size(camera: Camera) -> tuple[int, int] | None:
+    """Of the upright image, where it is given."""
+    if camera.size is None:
+        return None
+    width, height = camera.size
+    return (width, height) if camera.rotate in (0, 180) else (height, width)
 
 
 def _within(corners: tuple[float, ...], size_wh: tuple[int, ...]) -> bool:

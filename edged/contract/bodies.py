@@ -159,12 +159,17 @@ class StallNow(TypedDict):
     at: Annotated[str | None, says("The zone its nose is in.")]
     horses: Count
     person: Annotated[bool, says("Somebody is in front of the camera.")]
+    foal: Annotated[
+        Literal["standing", "sternal", "lateral", "unknown"] | None, says("Of the foal; null when it is not seen.")
+    ]
 
 
 class StallDay(TypedDict):
     """A day of a stall. What nobody saw is in no figure, and nothing is scaled up."""
 
-    minutes: Annotated[dict[str, float], says("Per posture, behaviour, head height, and zone (`at-feeder`).")]
+    minutes: Annotated[
+        dict[str, float], says("Per posture (`foal-…` of the foal), behaviour, head height, and zone (`at-feeder`).")
+    ]
     counts: Annotated[dict[str, Count], says("`lie-down`, `rise`, and bouts of behaviours.")]
     seen_min: Annotated[float, says("Minutes in which the horse was seen well enough.")]
     bouts: Annotated[int, says("Times it lay, and rose again.", ge=0)]

@@ -28,6 +28,17 @@ class Snapshot(Command):
     annotated: bool = Field(True, description="Draw boxes and keypoints.")
 
 
+class Day(Command):
+    """Publish a stall's day as a JPEG on its `day` topic: posture, head, activity and alerts over 24 hours.
+
+    It shows no image of the stall. The answer has the `camera`, the `date`, the picture's size `image` in px, and its
+    `bytes`.
+    """
+
+    camera: Text = Field(description="Name of the stall's camera.")
+    date: Text | None = Field(None, description="Local date, ISO 8601; the running day when left out.")
+
+
 class Reload(Command):
     """Read the configuration again and run by it; a bad one is refused, with its lines, and the last good one stays.
 
@@ -76,6 +87,7 @@ class Diagnose(Command):
 
 COMMANDS: dict[str, type[Command]] = {
     "snapshot": Snapshot,
+    "day": Day,
     "reload": Reload,
     "restart-camera": RestartCamera,
     "set-rate": SetRate,

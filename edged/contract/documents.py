@@ -115,7 +115,7 @@ def _operation(channel: Channel) -> tuple[str, Schema]:
 
 
 def _message(channel: Channel) -> Schema:
-    if channel is topics.SNAPSHOT:
+    if channel in (topics.SNAPSHOT, topics.DAY):
         return {
             "summary": channel.summary,
             "contentType": "image/jpeg",

@@ -11,6 +11,8 @@ from edged.errors import ConfigError
 BARN = Path(__file__).parents[2] / "configs/barn.toml"
 SIZED = '[cameras.a]\nsource = "0"\nsize = [640, 480]\n'
 
+STALL = "[cameras.a.stall]\nenabled = true\nfloor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
+
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +109,26 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
             "F:5 cameras.a.masks[1] = a list of 3: must lie inside the upright image of 640 x 480 px; ",
         ),
         (
+            SIZED + STALL + "zones.hay = [[500, 10], [600, 10], [600, 60]]",
+            "F:7 cameras.a.stall.zones.hay = a list of 3: lies 278 px outside the floor; ",
+        ),
+        (
+            SIZED + STALL + "zones.hay = [[0, 300], [700, 300], [600, 400]]",
+            "F:7 cameras.a.stall.zones.hay = a list of 3: (700.0, 300.0) lies outside the image of 640 x 480 px; ",
+        ),
+        (
+            SIZED + STALL + "open_sides = [4]",
+            "F:7 cameras.a.stall.open_sides = [4]: side 4: the floor has sides 0 to 3",
+        ),
+        (
+            SIZED + "[cameras.a.stall]\nenabled = true\nfloor = [[0, 0], [9, 9], [9, 0], [0, 9]]",
+            "F:6 cameras.a.stall.floor = a list of 4: its outline crosses itself; give the corners in turn",
+        ),
+        (
+            SIZED + STALL + "floor_m = [0.4, 9.0]",
+            "F:7 cameras.a.stall.floor_m = [0.4, 9.0]: ",
+        ),
+        (
             '[cameras.a]\nsource = "rtsp://u:hunter2@h/s"\n[cameras.b]\nsource = "rtsp://u:hunter2@h/s"',
             'F:4 cameras.b.source = "rtsp://***@h/s": is also the source of cameras.a; remove one of them',
         ),
@@ -130,8 +152,18 @@ def test_what_no_single_key_can_tell(text: str, want: str, tmp_path: Path) -> No
         '[cameras.a]\nsource = "0"\n[cameras.b]\nsource = "0"\nenabled = false',
         '[cameras.a]\nsource = "0"\nroi = [0, 0, 9000, 9000]',
         'models.detector = "rtmdet-nano-person"',
+        SIZED + STALL + "zones.rack = [[200, 150], [300, 150], [300, 200]]",
+        SIZED + "[cameras.a.stall]\nopen_sides = [9]",
     ],
-    ids=["turned", "one file twice", "the other is off", "size not given", "default pose models"],
+    ids=[
+        "turned",
+        "one file twice",
+        "the other is off",
+        "size not given",
+        "default pose models",
+        "a rack on the wall",
+        "not watched over",
+    ],
 )
 def test_what_is_no_contradiction(text: str, tmp_path: Path) -> None:
     file = tmp_path / "f"

@@ -72,6 +72,12 @@ def test_a_picture_is_announced_only_where_one_may_be_taken() -> None:
     assert "box_stall_snapshot" not in payload("box_stall", pictures=frozenset({"stall"}))["components"]
 
 
+def test_a_stall_that_is_watched_over_has_entities_of_its_own() -> None:
+    own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "watched")}
+    assert own <= payload("box_stall", stalls=frozenset({"stall"}))["components"].keys()
+    assert not own & payload("box_stall")["components"].keys()
+
+
 @pytest.fixture
 def bus() -> MemoryBus:
     stamps = Stamps(NineOClock())

@@ -16,7 +16,7 @@ from edged.barn import points
 from edged.barn.horse import Horse
 from edged.barn.points import Sighting
 from engines.schema import SCHEMAS
-from tools.barn.life import Act, on_circle
+from tools.barn.life import FALLS, Act, on_circle
 from tools.barn.tracks import View, sightings
 from tools.barn.trial import run
 
@@ -112,6 +112,26 @@ def test_a_horse_that_does_not_paw_is_not_said_to(kind: str) -> None:
     assert {name: told[name] for name in ("paw", "flank-look", "roll", "thrash", "collapse")} == dict.fromkeys(
         ("paw", "flank-look", "roll", "thrash", "collapse"), 0
     )
+
+
+@pytest.mark.parametrize("heading", HEADINGS[::3])
+@pytest.mark.parametrize(("falls", "rises"), FALLS)
+def test_a_horse_that_sinks_to_its_knees_and_comes_up_again_has_collapsed(
+    falls: str, rises: str, heading: float
+) -> None:
+    asleep = acts(("dozing", 60), (falls, 0.7), (rises, 2.0), ("dozing", 20), heading=heading, begin_s=60)
+    _, told = watched(seen([*KNOWN, *asleep]))
+    assert told["collapse"] == 1
+
+
+def test_a_horse_that_lies_down_has_not_collapsed() -> None:
+    _, told = watched(seen([*KNOWN, *acts(("lying-down", 7), ("sternal", 60), ("rising", 5), begin_s=60)]))
+    assert told["collapse"] == 0
+
+
+def test_a_horse_that_goes_round_and_round_walks_its_box() -> None:
+    _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]))
+    assert 120 < told["box-walking-s"] < 240
 
 
 def test_too_slow_a_camera_cannot_tell_whether_it_paws() -> None:

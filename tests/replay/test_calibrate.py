@@ -18,6 +18,7 @@ from edged.configfile import load
 from edged.frame import U8
 from tools.demo import CLIP
 
+SQUARE = "155,298 485,298 404,160 236,160"
 FLOOR = "20,350 620,350 560,190 90,190"
 
 
@@ -49,9 +50,18 @@ def test_then_the_configuration_to_paste_and_a_picture_of_it(
     assert np.any(plain != picture(tmp_path / "grid.png"))
 
 
+def test_the_floors_size_tells_how_high_the_camera_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert calibrate(tmp_path, "--floor", SQUARE, "--size", "4 4") == 0
+    told = capsys.readouterr().out
+    assert "floor_m = [4, 4]" in told
+    assert "the camera hangs 3.0 m above it" in told
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--floor", SQUARE, "--size", "4"], "want two lengths in m"),
+        (["--floor", "20,10 620,10 400,350 240,350", "--size", "4 4"], "no camera sees"),
         (["--floor", "20,350 560,190 620,350 90,190"], "crosses itself"),
         (["--floor", "20,350 2000,350 90,190"], "outside the image of 640 x 360 px"),
         (["--floor", "20,350 560"], "want pixels like"),

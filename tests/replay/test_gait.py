@@ -51,6 +51,13 @@ def test_stride_and_speed_are_measured(stride_hz: float, fps: float) -> None:
     assert one.speed == pytest.approx(SPEED_M_S / LENGTH_M, rel=0.06)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_two_strides_are_never_read_as_one(seed: int) -> None:
+    one = passage(walked(1.6, 12, seed=seed))
+    assert one is not None
+    assert one.stride_hz == pytest.approx(1.6, rel=0.1)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_even_steps_are_even_and_a_leg_that_comes_late_is_seen(seed: int) -> None:
     even, late, early = (passage(walked(0.8, 25, late_s=late_s, seed=seed)) for late_s in (0.0, 0.1, -0.1))

@@ -16,7 +16,7 @@ from typing import Any
 
 from tools.barn.life import TROUBLES
 from tools.barn.picture import confusion
-from tools.barn.trial import COUNTED, EXPECTED, Outcome, rules, run
+from tools.barn.trial import COUNTED, CROWDED, EXPECTED, Outcome, rules, run
 
 POSTURES = ("standing", "sternal", "lateral", "unknown")
 MONTH_DAYS = 30
@@ -27,14 +27,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.barn", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--days", type=int, default=200)
+    parser.add_argument("--crowded", type=int, default=0, help="lives of four hours in which everything happens")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
-    for outcome in played(args.seed, args.days, args.processes):
+    for outcome in played(args.seed, args.days, args.crowded, args.processes):
         outcomes.append(outcome)
-        if len(outcomes) % 10 == 0 or len(outcomes) == args.days:
+        if len(outcomes) % 10 == 0 or len(outcomes) == args.days + args.crowded:
             written(args.out, outcomes)
 
 
@@ -45,32 +46,36 @@ def written(out: Path, outcomes: list[Outcome]) -> None:
     confusion(out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
 
 
-def played(seed: int, days: int, processes: int) -> Iterable[Outcome]:
+def played(seed: int, days: int, lives: int, processes: int) -> Iterable[Outcome]:
     troubles = list(TROUBLES)
     with ProcessPoolExecutor(processes) as pool:
         jobs = [
             pool.submit(run, seed + i, troubles[i // 10 * 3 % 6 + i % 10] if i % 10 < 3 else None, DROPPED[i % 2])
             for i in range(days)
         ]
+        jobs = [pool.submit(run, seed + days + i, CROWDED, DROPPED[i % 2]) for i in range(lives)] + jobs
         for number, job in enumerate(as_completed(jobs), 1):
-            print(f"{number}/{days}", flush=True)
+            print(f"{number}/{days + lives}", flush=True)
             yield job.result()
 
 
 def report(outcomes: list[Outcome]) -> list[str]:
+    lives = [one for one in outcomes if one.trouble == CROWDED]
+    days = [one for one in outcomes if one.trouble != CROWDED]
     return [
         "# How well a stall is understood, where everything is known",
         "",
-        f"`python -m tools.barn OUT --days {len(outcomes)}`: stall-days of simulated keypoints (a camera in a corner",
-        "under the roof, noise of 1.5 % of a body length, 10 or 20 % of the keypoints missing, half of those on the",
-        "far side hidden, the camera away on one day in five). Nothing here is a claim about real horses: it shows",
-        "that the rules do what they say.",
-        "",
-        *_postures(outcomes),
-        "",
-        *_behaviours(outcomes),
-        "",
-        *_alerts(outcomes),
+        f"`python -m tools.barn OUT --days {len(days)} --crowded {len(lives)}`: simulated keypoints (a camera",
+        "in a corner under the roof, the floor drawn and its size given, noise of 1.5 % of a body length, 10 or 20 %",
+        "of the keypoints missing, half of those on the far side hidden, the camera away on one day in five). Nothing",
+        "here is a claim about real horses: it shows that the rules do what they say.",
+        *(
+            ["", f"## {len(days)} days", "", *_postures(days), "", *_behaviours(days), "", *_alerts(days)]
+            if days
+            else []
+        ),
+        *(["", f"## {len(lives)} times four hours in which much happens"] if lives else []),
+        *(["", *_postures(lives), "", *_behaviours(lives)] if lives else []),
     ]
 
 
@@ -88,9 +93,7 @@ def _postures(outcomes: list[Outcome]) -> list[str]:
     return [
         *rows,
         "",
-        f"Unknown in {unknown:.1%} of the time. Bouts of lying within one of the truth on {close:.0%} of the days.",
-        "",
-        "![Postures](postures.webp)",
+        f"Unknown in {unknown:.1%} of the time. Bouts of lying within one of the truth in {close:.0%} of them.",
     ]
 
 
@@ -107,6 +110,8 @@ def _behaviours(outcomes: list[Outcome]) -> list[str]:
 def _alerts(outcomes: list[Outcome]) -> list[str]:
     severity = rules()
     calm = [one for one in outcomes if one.trouble is None]
+    if not calm:
+        return []
     false = sum(severity[kind] == "critical" for one in calm for kind, _ in one.found)
     warned = sum(severity[kind] == "warning" for one in calm for kind, _ in one.found)
     rows = ["| trouble | days | found | minutes from its first signs, median |", "|---|---|---|---|"]
@@ -120,6 +125,8 @@ def _alerts(outcomes: list[Outcome]) -> list[str]:
         "",
         f"False on {len(calm)} calm days: {false} critical ({false / len(calm) * MONTH_DAYS:.2f} per stall and month), "
         f"{warned} warnings ({warned / len(calm) * MONTH_DAYS:.2f}).",
+        "",
+        "![Postures](postures.webp)",
     ]
 
 

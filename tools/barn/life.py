@@ -101,6 +101,10 @@ class Life:
         self.do("flank-look", self.between(2, 8))
         self.do("standing", self.between(8, 20))
 
+    def sink(self) -> None:
+        for part in FALLS[int(self.rng.integers(0, len(FALLS)))]:
+            self.do(part)
+
     def sway(self, seconds: float) -> None:
         self.do("weaving", seconds)
         self.do("standing", self.between(25, 40))
@@ -131,6 +135,48 @@ def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
         happens(life)
     life.idle(DAY_S)
     return life.acts
+
+
+def crowded(rng: np.random.Generator) -> list[Act]:
+    """Four hours in which everything happens several times: what a day shows once, sooner."""
+    heading = float(rng.uniform(-math.pi, math.pi))
+    life = Life(rng, at=on_circle(heading), heading=heading)
+    life.do("standing", MIN_S)
+    for happens in rng.permutation(
+        np.array([*[_slept] * 6, *[_looked] * 4, *[_sank] * 3, _paws, _rolled, _rolled, _swayed])
+    ):
+        for _ in range(2):
+            life.do(str(rng.choice(["hay", "feeding", "dozing", "standing"])), life.between(40, 120))
+            life.walk(life.between(6, 20))
+        life.do("standing", life.between(10, 30))
+        happens(life)
+        life.do("standing", life.between(20, 40))
+    cast(life)
+    life.idle(life.now_s + 10 * MIN_S)
+    return life.acts
+
+
+def _looked(life: Life) -> None:
+    for _ in range(3):
+        life.look_back()
+
+
+def _sank(life: Life) -> None:
+    for _ in range(2):
+        life.do("dozing", life.between(30, 60))
+        life.sink()
+
+
+def _paws(life: Life) -> None:
+    life.paw(life.between(4, 10))
+
+
+def _rolled(life: Life) -> None:
+    life.roll(int(life.rng.integers(1, 4)))
+
+
+def _swayed(life: Life) -> None:
+    life.sway(life.between(20, 40))
 
 
 def _nights(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -192,9 +238,7 @@ def collapse(life: Life) -> None:
     """Asleep on its feet until the knees give way, again and again."""
     for _ in range(4):
         life.do("dozing", life.between(3, 8) * MIN_S)
-        falls, is_up = FALLS[int(life.rng.integers(0, 2))]
-        life.do(falls)
-        life.do(is_up)
+        life.sink()
 
 
 def too_long(life: Life) -> None:

@@ -16,7 +16,7 @@ from edged.barn.rules import shipped
 from edged.barn.settings import Expecting, Stall
 from edged.barn.watch import StallWatch
 from edged.units import S_PER_MIN
-from tools.barn.life import BETWEEN, DAY_S, Act, day
+from tools.barn.life import BETWEEN, DAY_S, Act, crowded, day
 from tools.barn.tracks import View, sightings
 
 DATE = datetime(2027, 1, 15).astimezone()
@@ -32,6 +32,7 @@ COUNTED = {  # acts by what they are counted as, and how far apart two of them s
     "rise": (("rising",), 0.0),
     "collapse": (("collapsing", "buckling"), 5.0),
 }
+CROWDED = "crowded"
 SLACK_S = 40.0  # that a count may come after the act
 
 
@@ -49,9 +50,10 @@ class Outcome:
     found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
 
 
-def run(seed: int, trouble: str | None, dropped: float, *, days: int = 1) -> Outcome:
+def run(seed: int, trouble: str | None, dropped: float) -> Outcome:
+    """A day of 24 h; with the trouble `crowded` four hours in which everything happens."""
     rng = np.random.default_rng(seed)
-    acts = day(rng, trouble)
+    acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
     floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
     expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
@@ -59,7 +61,7 @@ def run(seed: int, trouble: str | None, dropped: float, *, days: int = 1) -> Out
     watch = StallWatch(stall, 0.3, Ledger([]))
     watch.sized(view.size_wh)
     outcome = Outcome(trouble=trouble, began_min=_began_min(acts, trouble))
-    gap = _gap(rng)
+    gap = NO_GAP if trouble == CROWDED else _gap(rng)
     told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
     _compare(acts, told, gap, outcome)
     outcome.bouts = (
@@ -123,10 +125,13 @@ def _joined(acts: list[Act], kinds: tuple[str, ...], join_s: float) -> list[tupl
     return spans
 
 
+NO_GAP = (-1.0, -1.0)
+
+
 def _gap(rng: np.random.Generator) -> tuple[float, float]:
     """The camera is away for a while, on one day in five."""
     begin_s = float(rng.uniform(0, DAY_S))
-    return (begin_s, begin_s + float(rng.uniform(5, 60)) * S_PER_MIN) if rng.random() < 0.2 else (-1.0, -1.0)
+    return (begin_s, begin_s + float(rng.uniform(5, 60)) * S_PER_MIN) if rng.random() < 0.2 else NO_GAP
 
 
 SHOWS = {  # the act that shows a trouble, and how often it must have come
@@ -141,7 +146,7 @@ SHOWS = {  # the act that shows a trouble, and how often it must have come
 
 def _began_min(acts: list[Act], trouble: str | None) -> float | None:
     """When the trouble began: acts carry no name of it, so the first cluster of what shows it."""
-    if trouble is None:
+    if trouble is None or trouble == CROWDED:
         return None
     kinds, times = SHOWS[trouble]
     least_s = {"too-long": 2400, "box-walking": 300}.get(trouble, 0)

@@ -29,6 +29,7 @@ APPLIANCE = Appliance(
     health_s=30,
     cameras=CAMERAS,
     pictures=frozenset({"yard"}),
+    stalls=frozenset({"stall-1"}),
     kinds=tuple(rule.kind for rule in RULES),
     commands=frozenset({"snapshot", "restart-camera"}),
 )

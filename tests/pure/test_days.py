@@ -1,0 +1,58 @@
+"""A stall's day, asked for and sent as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.adapters.bus_memory import MemoryBus
+from edged.barn.ledger import StallDay
+from edged.bus import message
+from edged.config import Config
+from edged.contract.commands import Day
+from edged.control.days import Days
+from edged.errors import Declined
+from edged.frame import U8
+from tests.pure.test_deeds import encode
+from tests.pure.test_report import STAMPS
+
+STALL = {"source": "0", "stall": {"enabled": True}}
+CONFIG = Config.model_validate({"cameras": {"stall-1": STALL, "yard": {"source": "1"}}})
+KEPT = {"stall-1": [StallDay("2027-03-01"), StallDay("2027-03-02")]}
+
+
+def draw(name: str, day: StallDay) -> U8:
+    return np.full((2, 4, 3), int(day.date[-1]), np.uint8)
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    return MemoryBus(lambda state: message.presence(STAMPS, state))
+
+
+def days(bus: MemoryBus) -> Days:
+    return Days(settings=lambda: CONFIG, kept=lambda name: KEPT.get(name, []), bus=bus, draw=draw, encode=encode)
+
+
+def test_a_day_is_sent_as_a_picture(bus: MemoryBus) -> None:
+    done = days(bus).day(Day(camera="stall-1", date="2027-03-01"))
+    assert bus.of("cam/stall-1/day") == [bytes([1]) * 24]
+    assert done.data == {"camera": "stall-1", "date": "2027-03-01", "image": {"w": 4, "h": 2}, "bytes": 24}
+
+
+def test_without_a_date_it_is_the_running_one(bus: MemoryBus) -> None:
+    assert days(bus).day(Day(camera="stall-1")).data["date"] == "2027-03-02"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Day(camera="stall-1", date="2027-02-28"), "2027-03-01, 2027-03-02"),
+        (Day(camera="yard"), "one with days: stall-1"),
+        (Day(camera="nosuch"), "one with days: stall-1"),
+    ],
+)
+def test_a_day_that_is_not_kept_is_declined(asked: Day, said: str, bus: MemoryBus) -> None:
+    with pytest.raises(Declined, match=said):
+        days(bus).day(asked)
+    assert bus.of("cam/yard/day") == []

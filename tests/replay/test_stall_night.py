@@ -1,0 +1,143 @@
+"""From what a camera shows of a horse in trouble to the message that wakes somebody, and to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+
+from edged.adapters.bus_memory import MemoryBus
+from edged.barn.settings import Stall
+from edged.barn.stable import Stable
+from edged.bus import message
+from edged.bus.message import Stamps
+from edged.channel import CameraState
+from edged.frame import Frame, Result, Subject
+from edged.units import ns
+from edged.watching.scenes import Scenes
+from tests.pure.test_message import result
+from tests.pure.test_scenes import CLEAR, Wall
+from tools.barn.life import Life, on_circle
+from tools.barn.tracks import View, sightings
+
+AT_NS = ns(1_000_000)
+MIDNIGHT_MS = 1_800_057_600_000  # some night
+ONLINE = CameraState(camera="stall", phase="online", reason="", since_ns=0)
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+class Night(Wall):
+    """Its clock begins at some midnight, so that no feed is near."""
+
+    def utc_ms(self, monotonic_ns: int) -> int:
+        return MIDNIGHT_MS + (monotonic_ns - AT_NS) // 1_000_000
+
+
+def trouble() -> Life:
+    """A horse that rolls, paws and looks back, again and again."""
+    life = Life(np.random.default_rng(3), at=on_circle(0.0))
+    life.do("standing", 60)
+    for _ in range(4):
+        life.paw(8)
+        life.look_back()
+        life.roll(2)
+        life.do("standing", 60)
+    return life
+
+
+def results(*, person: bool) -> Iterator[Result]:
+    for seen in sightings(trouble().acts, View(), np.random.default_rng(1)):
+        points = np.concatenate([np.nan_to_num(seen.xy), np.isfinite(seen.xy[:, :1])], axis=1).astype(np.float32)
+        horse = Subject(
+            id=1,
+            label="horse",
+            score=0.9,
+            xyxy=np.array(seen.box, np.float32),
+            keypoints=points,
+            smoothed=None,
+            schema="ap10k-17",
+            carried=False,
+        )
+        somebody = (Subject(**{**_table(horse), "id": 2, "label": "person", "keypoints": None}),) if person else ()
+        t_ns = AT_NS + ns(seen.t_s)
+        yield result(horse, *somebody, camera="stall", captured_ns=t_ns, done_ns=t_ns, clarity=CLEAR)
+
+
+def _table(subject: Subject) -> dict[str, Any]:
+    return {name: getattr(subject, name) for name in Subject.__slots__ if name != "bridged"}
+
+
+class Box:
+    """What of the daemon stands between a result and a message."""
+
+    def __init__(self, folder: Path) -> None:
+        stamps = Stamps(Night())
+        self.bus = MemoryBus(lambda state: message.presence(stamps, state))
+        self.stable = Stable({"stall": Stall(enabled=True, feeding=("12:00",))}, 0.3, folder)
+        self.latest: Result | None = None
+        self.scenes = Scenes(
+            self.bus,
+            stamps,
+            lambda: {"stall": (ONLINE, self.latest)},
+            {"stall": ("horse", "person")},
+            stable=self.stable,
+            memory=folder / "days.json",
+            daily_s=900,
+        )
+        self.now_ns = AT_NS
+
+    def live(self, *, person: bool = False) -> None:
+        for one in results(person=person):
+            self.latest = one
+            self.stable.sink(Frame(camera="stall", seq=0, captured_ns=one.captured_ns, image=PIXELS), one)
+            if one.captured_ns - self.now_ns >= ns(0.5):
+                self.now_ns = one.captured_ns
+                self.scenes.look(self.now_ns)
+
+    def wait(self, seconds: int) -> None:
+        """The horse stands as it stood last."""
+        assert self.latest is not None
+        for _ in range(seconds):
+            self.now_ns += ns(1)
+            self.latest = result(*self.latest.seen, captured_ns=self.now_ns, done_ns=self.now_ns, clarity=CLEAR)
+            self.scenes.look(self.now_ns)
+
+    @property
+    def colic(self) -> list[Any]:
+        return [one for one in self.bus.of("cam/stall/alert") if one["event_type"] == "colic-suspected"]
+
+
+def test_a_colic_is_told_with_its_evidence_until_somebody_answers(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.live()
+    (opened,) = box.colic
+    assert (opened["stage"], opened["severity"], opened["reminders"]) == ("open", "critical", 0)
+    assert opened["evidence"]["roll"] >= 2
+    assert len(opened["evidence"]) >= 2
+    assert opened["coverage"] >= 0.6
+    assert opened["alert"] in box.bus.retained["cam/stall/state"]["alerts"]
+    box.wait(11 * 60)
+    assert [(one["stage"], one["reminders"]) for one in box.colic] == [("open", 0), ("open", 1)]
+    assert box.scenes.alerts.acknowledge(opened["alert"], box.now_ns)
+    box.wait(11 * 60)
+    assert [one["stage"] for one in box.colic] == ["open", "open", "acknowledged"]
+
+
+def test_a_snoozed_alert_comes_back_when_its_time_is_up(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.live()
+    assert box.scenes.alerts.snooze(box.colic[0]["alert"], 2, box.now_ns)
+    box.wait(150)
+    assert [one["stage"] for one in box.colic] == ["open", "snoozed", "open"]
+
+
+def test_while_somebody_is_with_the_horse_nobody_is_called(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.live(person=True)
+    assert box.colic == []
+    assert box.bus.retained["cam/stall/state"]["stall"]["person"]
