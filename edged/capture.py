@@ -63,7 +63,8 @@ class Intake:
             for name, (settings, camera) in cameras.items()
         }
         self._turn = deque(self._channels.values())
-        self._period_ns: int | None = None  # between two frames of a camera, where not all are wanted
+        self._period_ns = 0  # between two frames of a camera, where not all are wanted
+        self._resting_ns: dict[str, int] = {}  # the same, of those where nothing moves
         self._paces: dict[str, Pace] = {}
         self._rounds = 0
         self._stop = threading.Event()
@@ -109,8 +110,14 @@ class Intake:
     def limit(self, most_hz: float | None) -> None:
         """From now on no more frames of a camera than this are handed out; None: as many as can be worked off."""
         with self._desk.changed:
-            self._period_ns = None if most_hz is None else round(NS_PER_S / most_hz)
+            self._period_ns = 0 if most_hz is None else round(NS_PER_S / most_hz)
             self._paces = {}
+
+    def rest(self, name: str, hz: float | None) -> None:
+        """From now on no more frames of this camera than `hz` are handed out: nothing moves there. None: all again."""
+        with self._desk.changed:
+            self._resting_ns[name] = 0 if hz is None else round(NS_PER_S / hz)
+            self._paces.pop(name, None)
 
     def restart(self, name: str) -> None:
         """Close a camera and open it again at once."""
@@ -203,9 +210,10 @@ class Intake:
 
     def _early(self, channel: Channel) -> bool:
         """Whether its newest frame comes too soon after the one before; it stays, until a newer one takes its place."""
-        if self._period_ns is None or not channel.ring.ready:
+        period_ns = max(self._period_ns, self._resting_ns.get(channel.name, 0))
+        if not period_ns or not channel.ring.ready:
             return False
-        return not self._paces.setdefault(channel.name, Pace(self._period_ns)).due(self._desk.clock())
+        return not self._paces.setdefault(channel.name, Pace(period_ns)).due(self._desk.clock())
 
     def _idle(self) -> bool:
         """Nothing to wait for."""

@@ -99,7 +99,9 @@ class Daemon:
         sources = {name: (camera, camera_of(name, camera, raw=True)) for name, camera in self.cameras.items()}
         self._intake = Intake(sources, self._reporter.camera, retry=retry)
         self._upkeep = self._new_upkeep()
-        self._stable = Stable(self._stalls, self._sure_of_horses, settings.device.state, self._aisles)
+        self._stable = Stable(
+            self._stalls, self._sure_of_horses, settings.device.state, self._aisles, self._intake.rest
+        )
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()

@@ -19,6 +19,7 @@ def _clock(value: str) -> str:
     return value
 
 
+Rest = Annotated[Number, Field(ge=1, le=30)]
 Metres = Annotated[Number, Field(gt=0, le=50)]
 Clock = Annotated[str, AfterValidator(_clock)]
 
@@ -63,6 +64,13 @@ class Stall(Section):
         json_schema_extra=unit("px"),
         description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
         examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
+    )
+    rest_hz: Rest | None = Field(
+        None,
+        json_schema_extra=unit("Hz"),
+        description="Look at so many frames a second while nothing moves, and at all when something does; postures are "
+        "told from 1 Hz on. Left out: always at all.",
+        examples=[2.0],
     )
     horses: Literal["one", "mare-and-foal"] = Field(
         "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."

@@ -6,7 +6,7 @@ Upstream: the loop, as a sink. Downstream: the watching of all cameras, twice a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,17 @@ class Stable:
     `sink` is the compute thread's; everything else belongs to one other.
     """
 
-    def __init__(self, stalls: Mapping[str, Stall], sure: float, state: Path, aisles: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        stalls: Mapping[str, Stall],
+        sure: float,
+        state: Path,
+        aisles: Iterable[str] = (),
+        rest: Callable[[str, float | None], None] = lambda camera, hz: None,
+    ) -> None:
+        """`rest` is told how many frames a second of a camera are enough now; None: all."""
+        self._rest = rest
+        self._resting: dict[str, float] = {}
         self._sure = sure
         self._before, self._today = Memory(state / BEFORE, WHAT), Memory(state / TODAY, WHAT)
         self._written: dict[str, list[str]] = {}  # dates of the days before
@@ -56,6 +66,8 @@ class Stable:
             for name, stall in stalls.items()
         }
         self._aisles = {name: self._aisles.get(name) or self._aisle(name) for name in aisles}
+        for name in self._resting.keys() - self._watches.keys():
+            self._paced(name, None)
         cameras = {*self._watches, *self._aisles}
         self._waiting = {name: self._waiting.get(name, deque(maxlen=WAITING)) for name in cameras}
 
@@ -77,6 +89,17 @@ class Stable:
                 self._ticked_s[name] = now_s
                 for watch in watches:
                     watch.tick(now_s, local)
+                if stall := self._watches.get(name):
+                    self._paced(name, None if name in self._aisles else stall.rest_hz(now_s))
+
+    def _paced(self, name: str, hz: float | None) -> None:
+        if hz == self._resting.get(name):
+            return
+        self._rest(name, hz)
+        if hz is None:
+            del self._resting[name]
+        else:
+            self._resting[name] = hz
 
     def now(self, camera: str) -> StallNow | None:
         watch = self._watches.get(camera)

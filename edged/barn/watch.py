@@ -30,9 +30,11 @@ log = logging.getLogger(__name__)
 JUDGED_S = 10.0  # between two readings of the rules
 PERSON_S = 600.0  # after which what a person stirred has settled
 FEEDING_S = 1800.0  # around a feed
+LEAST_WATCHED_MIN = 6 * 60  # before it says anything that a horse hardly lay down
 NIGHT = (20, 6)  # local hours
 AT_WALL = 0.3  # body lengths from a hoof to a wall
 MOVED_S = 2.0
+AWAKE_S = 10.0  # after the last movement every frame is looked at
 NOTED_MIN = 60
 
 
@@ -103,6 +105,11 @@ class StallWatch:
         self._result_s = sighting.t_s
         self._horse.see(sighting)
 
+    def rest_hz(self, now_s: float) -> float | None:
+        """How many frames a second are enough now; None: all there are, something moves or somebody is there."""
+        moved_s = max(self._horse.stirred_s, self._foal.stirred_s, self._person_s)
+        return self.stall.rest_hz if now_s - moved_s > AWAKE_S else None
+
     def tick(self, now_s: float, local: datetime) -> None:
         """About once a second; `local` is the wall clock, for days and hours only."""
         self._began_s = now_s if self._began_s is None else self._began_s
@@ -165,7 +172,7 @@ class StallWatch:
             "down_min": None if down_s is None else (now_s - down_s) / S_PER_MIN,
             "at_wall": self._at_wall(),
             "day": float(not night),
-            "lain_min_24h": self._lain_min(now_s) if watched_min > 23 * 60 else None,
+            "lain_min": self._lain_min(now_s) if watched_min > LEAST_WATCHED_MIN else None,
         }
         return Facts(
             now_s=now_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from edged.barn.settings import Stall
 from edged.barn.stable import Stable, remembered
 from edged.barn.stall import inside, stands_on, wall_px, zone_of
 from edged.config import Camera
-from edged.frame import Clarity, Result, Subject
+from edged.frame import Clarity, Frame, Result, Subject
 from edged.report import without_people
+from edged.units import ns
 
 STALL = Stall(
     enabled=True,
@@ -116,3 +118,36 @@ def test_torn_days_are_said_and_begin_again(torn: str, tmp_path: Path, caplog: p
     (tmp_path / "stalls.json").write_text(torn)
     assert Stable({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-01") is None
     assert "the stalls' days begin again" in caplog.text
+
+
+def test_where_nothing_moves_fewer_frames_are_asked_for_and_all_again_when_somebody_comes(tmp_path: Path) -> None:
+    asked: list[tuple[str, float | None]] = []
+    stall = STALL.model_copy(update={"rest_hz": 2.0})
+    stable = Stable({"a": stall, "b": STALL}, 0.3, tmp_path, rest=lambda name, hz: asked.append((name, hz)))
+    night = datetime(2027, 1, 1, 2, 0).astimezone()
+    for second in range(20):
+        stable.look(ns(1000 + second), night)
+    assert asked == [("a", 2.0)]
+    clear = Clarity(brightness=100, contrast=100, sharpness=1)
+    came = Result(
+        camera="a",
+        seq=0,
+        captured_ns=ns(1020),
+        done_ns=ns(1020),
+        size_wh=(100, 100),
+        subjects=(subject("person"),),
+        clarity=clear,
+        stage_ns={},
+    )
+    stable.sink(Frame(camera="a", seq=0, captured_ns=ns(1020), image=np.zeros((2, 2, 3), np.uint8)), came)
+    stable.look(ns(1021), night)
+    assert asked == [("a", 2.0), ("a", None)]
+
+
+def test_a_stall_that_is_watched_no_longer_does_not_rest(tmp_path: Path) -> None:
+    asked: list[tuple[str, float | None]] = []
+    stall = STALL.model_copy(update={"rest_hz": 2.0})
+    stable = Stable({"a": stall}, 0.3, tmp_path, rest=lambda name, hz: asked.append((name, hz)))
+    stable.look(ns(1000), datetime(2027, 1, 1, 2, 0).astimezone())
+    stable.adopt({})
+    assert asked == [("a", 2.0), ("a", None)]

@@ -119,10 +119,15 @@ def test_the_newest_frame_wins_and_the_others_are_counted(gate: threading.Event)
         assert watched.intake.ledger("cam").dropped == 4
 
 
-def test_a_limited_camera_gives_so_many_a_second_and_the_others_are_dropped_and_counted() -> None:
+@pytest.mark.parametrize(
+    "slowed", [lambda intake: intake.limit(10), lambda intake: intake.rest("cam", 10)], ids=["limit", "rest"]
+)
+def test_a_limited_camera_gives_so_many_a_second_and_the_others_are_dropped_and_counted(
+    slowed: Callable[[Intake], None],
+) -> None:
     steps: list[Step] = [step for grey in range(10) for step in (lambda: time.sleep(0.03), image(grey))]
     with one(steps, settings=settings()) as watched:
-        watched.intake.limit(10)
+        slowed(watched.intake)
         taken = watched.take()
         ledger = watched.intake.ledger("cam")
     assert 2 <= len(taken) < len(steps) // 2

@@ -35,7 +35,7 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for outcome in played(args.seed, args.days, args.crowded, args.processes):
         outcomes.append(outcome)
-        if len(outcomes) % 10 == 0 or len(outcomes) == args.days + args.crowded:
+        if len(outcomes) % 2 == 0 or len(outcomes) == args.days + args.crowded:
             written(args.out, outcomes)
 
 

@@ -125,7 +125,8 @@ def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
     heading = float(rng.uniform(-math.pi, math.pi))
     life = Life(rng, at=on_circle(heading), heading=heading)
     plan: list[tuple[float, Callable[[Life], None]]] = [(feed_s, _fed) for feed_s in FEEDS_S]
-    plan += [(float(at_s), _slept) for at_s in _nights(rng)]
+    if trouble != "collapse":  # who does not dare to lie down falls asleep on its feet
+        plan += [(float(at_s), _slept) for at_s in _nights(rng)]
     if rng.random() < 0.4:
         plan.append((life.between(8, 16) * HOUR_S, lambda own: own.roll(int(own.rng.integers(1, 3)))))
     if trouble is not None:

@@ -50,14 +50,16 @@ class Outcome:
     found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
 
 
-def run(seed: int, trouble: str | None, dropped: float) -> Outcome:
+def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = None) -> Outcome:
     """A day of 24 h; with the trouble `crowded` four hours in which everything happens."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
     floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
     expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    stall = Stall(enabled=True, floor=floor, floor_m=FLOOR_M, feeding=("06:30", "17:00"), expecting=expecting)
+    stall = Stall(
+        enabled=True, floor=floor, floor_m=FLOOR_M, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting
+    )
     watch = StallWatch(stall, 0.3, Ledger([]))
     watch.sized(view.size_wh)
     outcome = Outcome(trouble=trouble, began_min=_began_min(acts, trouble))
@@ -79,8 +81,12 @@ def _lived(
     begins = [act.begin_s for act in acts]
     last: dict[str, float] = {}
     next_s = 0.0
+    seen_s = -1.0
     for sighting in seen:
-        if not gap[0] <= sighting.t_s < gap[1]:
+        resting_hz = watch.rest_hz(sighting.t_s)
+        due = resting_hz is None or sighting.t_s - seen_s > 0.99 / resting_hz
+        if due and not gap[0] <= sighting.t_s < gap[1]:
+            seen_s = sighting.t_s
             watch.saw(sighting)
         if sighting.t_s < next_s:
             continue
