@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-WARM_UP = 0.2  # share of the run that is not judged: models load, arenas and caches find their size
+WARM_UP = 0.3  # share of the run that is not judged: memory grows to what the most subjects in a frame ever asked for
 MOST_MB_PER_H = 1.0
 S_PER_H = 3600.0
 MOST_STOP_S = 2.0
