@@ -49,6 +49,7 @@ from edged.logs import Recent
 from edged.pipeline import Pipeline
 from edged.ports import Camera
 from edged.report import Reporter
+from edged.watching.outlooks import Outlooks
 from edged.watching.scenes import Glance, Scenes
 from engines.card import Card
 from engines.errors import EngineError
@@ -102,6 +103,7 @@ class Daemon:
         self._stable = Stable(
             self._stalls, self._sure_of_horses, settings.device.state, self._aisles, self._intake.rest
         )
+        self._outlooks = Outlooks(self._stalls, settings.device.state)
         self.scenes = self._new_scenes()
         self._announcer = self._new_announcer()
         self._deeds = self._new_deeds()
@@ -125,7 +127,7 @@ class Daemon:
 
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), keeper: Keeper = NOBODY) -> None:
         """Until `stop`, until every source has ended, or until there is a successor; under the eyes of `keeper`."""
-        all_sinks = (self._reporter.result, self._deeds.stills.sink, self._stable.sink, *sinks)
+        all_sinks = (self._reporter.result, self._deeds.stills.sink, self._stable.sink, self._outlooks.sink, *sinks)
         vigil = Vigil(keeper, self._look, self._upkeep.rescue)
         loop.run(self._intake, self._pipelines, all_sinks, stop, partial(self._between, vigil))
 
@@ -276,7 +278,14 @@ class Daemon:
     def _new_scenes(self) -> Scenes:
         memory, daily_s = self.settings.device.state / "days.json", self.settings.publish.daily_s
         return Scenes(
-            self._bus, self._stamps, self._glances, self._classes, stable=self._stable, memory=memory, daily_s=daily_s
+            self._bus,
+            self._stamps,
+            self._glances,
+            self._classes,
+            stable=self._stable,
+            outlooks=self._outlooks,
+            memory=memory,
+            daily_s=daily_s,
         )
 
     def _new_announcer(self) -> Announcer:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__, config
+from edged.barn.alerts import RULES as BARN
 from edged.box.smithy import Work
 from edged.bus.discovery import Appliance
 from edged.config import Config
@@ -61,7 +62,7 @@ def appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ..
         health_s=settings.publish.health_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        kinds=tuple(rule.kind for rule in RULES),
+        kinds=tuple(rule.kind for rule in (*RULES, *BARN)),
         commands=frozenset(settings.commands.allow),
         pictures=frozenset(name for name, camera in settings.in_use.items() if camera.images),
         stalls=frozenset(name for name, camera in settings.in_use.items() if camera.stall.enabled),

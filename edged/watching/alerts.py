@@ -81,6 +81,22 @@ RULES = (
         open_s=120,
         close_s=30,
     ),
+    Rule(
+        kind="camera-moved",
+        severity="warning",
+        holds=lambda look: look.outlook == "moved",
+        reason=lambda look: "it looks elsewhere than when the stall was drawn: turn it back, or draw the stall again",
+        open_s=300,
+        close_s=120,
+    ),
+    Rule(
+        kind="camera-dirty",
+        severity="warning",
+        holds=lambda look: look.outlook == "dirty",
+        reason=lambda look: "parts of the view have lost their detail: clean the lens, look for a web",
+        open_s=600,
+        close_s=300,
+    ),
 )
 
 

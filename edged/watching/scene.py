@@ -29,6 +29,7 @@ class Look:
     degraded: tuple[str, ...] = ()  # what is wrong with the image: "dark", "bright", "flat", "blurred"
     present: Mapping[str, int] | None = None  # subjects per class; None: nobody can tell
     stall: StallNow | None = None  # of a camera that watches over one
+    outlook: str | None = None  # what has happened to the view of a stall: "moved", "dirty"
     findings: Mapping[str, Finding] = field(default_factory=dict)  # what somebody should know of it, by kind
 
 

@@ -28,6 +28,7 @@ from edged.ports import Bus
 from edged.units import MS_PER_S, ns
 from edged.watching.alerts import RULES, Alerts, Episode
 from edged.watching.daily import Day, Diary
+from edged.watching.outlooks import Outlooks
 from edged.watching.scene import Look, Scene, Situation
 
 PERIOD_S = 0.5
@@ -49,6 +50,7 @@ class Scenes:
         classes: Mapping[str, tuple[str, ...]],
         *,
         stable: Stable,
+        outlooks: Outlooks | None = None,
         memory: Path,
         daily_s: float,
     ) -> None:
@@ -56,6 +58,7 @@ class Scenes:
         self._stamps = stamps
         self._glances = glances
         self._stable = stable
+        self._outlooks = outlooks
         self._memory = Memory(memory, "today's totals")
         self._scenes: dict[str, Scene] = {}
         self._situations: dict[str, Situation] = {}
@@ -79,6 +82,8 @@ class Scenes:
         with self._looking:
             if stalls is not None:
                 self._stable.adopt(stalls, aisles)
+                if self._outlooks is not None:
+                    self._outlooks.adopt(stalls)
             self._days |= {name: diary.today for name, diary in self._diaries.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
@@ -108,7 +113,10 @@ class Scenes:
         for name, (state, latest) in ((name, glances[name]) for name in self._classes if name in glances):
             look = look_of(state, latest, self._classes[name], now_ns)
             if look.view == "ok":
-                look = replace(look, stall=self._stable.now(name), findings=self._stable.findings(name))
+                outlook = None if self._outlooks is None else self._outlooks.found(name, now_ns)
+                look = replace(
+                    look, stall=self._stable.now(name), findings=self._stable.findings(name), outlook=outlook
+                )
             self.alerts.see(name, look)
             if ended := self._diaries[name].see(look, self._date(now_ns), kept=self._stamps.synced):
                 self._total(name, ended, closed=True)

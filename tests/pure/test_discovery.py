@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
+from edged.box import about
 from edged.bus import message
 from edged.bus.announce import Announcer
 from edged.bus.discovery import Appliance
 from edged.bus.message import Stamps
+from edged.config import Config
 from edged.ports import Request
 from tests.pure.test_message import NineOClock
 
@@ -76,6 +78,13 @@ def test_a_stall_that_is_watched_over_has_entities_of_its_own() -> None:
     own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "watched")}
     assert own <= payload("box_stall", stalls=frozenset({"stall"}))["components"].keys()
     assert not own & payload("box_stall")["components"].keys()
+
+
+def test_every_kind_of_alert_is_known_there() -> None:
+    settings = Config.model_validate({"cameras": {"stall": {"source": "0", "stall": {"enabled": True}}}})
+    known = about.appliance(settings, "box", {"stall": HORSE})
+    assert {"camera-lost", "camera-moved", "colic-suspected", "foaling-suspected"} <= set(known.kinds)
+    assert known.stalls == {"stall"}
 
 
 @pytest.fixture
