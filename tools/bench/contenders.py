@@ -1,81 +1,155 @@
-"""Who runs: our pipeline, and rtmlib, on the same two ONNX files.
+"""Who runs: our pipeline, rtmlib, and ONNX Runtime called by hand, on the same two ONNX files.
 
-rtmlib feeds its pose model BGR with RGB statistics; it gets an RGB image here, so that it computes the right thing.
+Each takes the best boxes up to a limit, so that all pose the same number of people. rtmlib feeds its pose model BGR
+with RGB statistics; it gets an RGB image here, so that it computes the right thing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
+import onnxruntime as ort
 
-from edged.adapters.plane_cpu import CpuPlane, PoseEstimator
-from edged.adapters.session_ort import OrtSession
+from edged.adapters.plane_cpu import CpuPlane, PoseEstimator, Session
 from edged.config import Camera, Track
-from edged.frame import F32, U8, Frame
+from edged.crop import Crop
+from edged.frame import F32, Frame
 from edged.pipeline import Pipeline
-from engines.card import Detect, Pose
+from edged.units import NS_PER_S
+from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.store import Store
+from tools.bench.frames import Shown
 
 DETECTOR, POSE = "own-rtmdet-person", "rtmpose-t-lsp14"
-SCORE = 0.3  # of both detectors
-SESSIONS = ("detect", "pose")  # stages that are nothing but ONNX Runtime
+SCORE = 0.3  # of every detector
+SESSIONS = ("detect", "pose")  # stages that are nothing but the models
+FPS = 30  # of the scenes, for tracks
 
 
 class Contender(Protocol):
-    def __call__(self, bgr: U8, rgb: U8) -> int: ...  # people found
+    def limit(self, people: int) -> None: ...
+    def __call__(self, shown: Shown) -> int: ...  # people posed
 
 
 class Ours:
     """The whole pipeline of one camera, as the daemon runs it: gate, detector, pose, tracks."""
 
-    def __init__(self, detector: Path) -> None:
-        cards = load()
-        self._found, pose = cards[DETECTOR], cards[POSE]
-        pose_session = OrtSession(pose, Store(Path("/nonexistent")).path(pose))
-        self.estimator = PoseEstimator(pose_session)
-        self.stages: list[dict[str, int]] = []
-        plane = CpuPlane(OrtSession(self._found, detector), {"person": pose_session})
-        detect, posed = self._found.detect, pose.pose
-        assert isinstance(detect, Detect)  # noqa: S101
-        assert isinstance(posed, Pose)  # noqa: S101
-        options = Camera(source="bench", track=Track(confirm=1), thresholds={"person": SCORE})
-        self._pipeline = Pipeline(options, plane, detect, {"person": posed}, smooth=False)
-        self._seq = 0
+    def __init__(self, detector: Session, pose: Session) -> None:
+        self.plane = CpuPlane(detector, {"person": pose})
+        self.estimator = PoseEstimator(pose)
+        self.stages: list[Mapping[str, int]] = []  # ns, of each frame
+        self._detect, self._pose = detector.card.detect, pose.card.pose
+        self.limit(1)
 
-    def __call__(self, bgr: U8, rgb: U8) -> int:
-        frame = Frame(camera="bench", seq=self._seq, captured_ns=monotonic_ns(), image=bgr)
+    def limit(self, people: int) -> None:
+        """A new pipeline, for so many."""
+        assert isinstance(self._detect, Detect)  # noqa: S101
+        assert isinstance(self._pose, Pose)  # noqa: S101
+        tracks, scores = Track(confirm=1), {"person": SCORE}
+        options = Camera(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
+        self._pipeline = Pipeline(options, self.plane, self._detect, {"person": self._pose}, smooth=False)
+        self._seq = 0
+        self.stages = []
+
+    def __call__(self, shown: Shown) -> int:
+        t_ns = self._seq * NS_PER_S // FPS
+        frame = Frame(camera="bench", seq=self._seq, captured_ns=t_ns, image=shown.bgr, source=shown.scene)
         self._seq += 1
         result = self._pipeline.run(frame)
         self.stages.append(result.stage_ns)
         return len(result.subjects)
+
+    def boxes(self, shown: Shown) -> F32:
+        """(N, 4) of the people found, not timed."""
+        frame = Frame(camera="bench", seq=self._seq, captured_ns=0, image=shown.bgr, source=f"{shown.scene} once")
+        boxes = [subject.xyxy for subject in self._pipeline.run(frame).subjects]
+        return np.array(boxes, np.float32).reshape(-1, 4)
 
 
 class Rtmlib:
     """rtmlib's RTMDet and RTMPose with its own defaults."""
 
     def __init__(self, detector: Path) -> None:
-        from rtmlib import RTMDet, RTMPose  # noqa: PLC0415
+        try:
+            from rtmlib import RTMDet, RTMPose  # noqa: PLC0415
+        except ImportError as missing:
+            raise SystemExit(f"{missing}; pip install --no-deps rtmlib==0.0.16 tqdm") from missing
+        self._detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=SCORE)
+        self._pose: Any = RTMPose(str(path_of(POSE)), model_input_size=(192, 256), backend="onnxruntime")
+        self._people = 1
 
-        pose = Store(Path("/nonexistent")).path(load()[POSE])
-        self.detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=SCORE)
-        self.pose: Any = RTMPose(str(pose), model_input_size=(192, 256), backend="onnxruntime")
+    def limit(self, people: int) -> None:
+        self._people = people
 
-    def __call__(self, bgr: U8, rgb: U8) -> int:
-        boxes = self.detect(bgr)
+    def boxes(self, shown: Shown) -> F32:
+        return np.asarray(self._detect(shown.bgr), np.float32).reshape(-1, 4)[: self._people]
+
+    def keypoints(self, shown: Shown, boxes: F32) -> F32:
+        return np.asarray(self._pose(shown.rgb, boxes)[0], np.float32)
+
+    def __call__(self, shown: Shown) -> int:
+        boxes = self.boxes(shown)
+        return len(self.keypoints(shown, boxes)) if len(boxes) else 0
+
+
+class Plain:
+    """ONNX Runtime by hand, its options untouched: blobs by OpenCV, all people in one batch, the highest bins."""
+
+    def __init__(self, detector: Path) -> None:
+        cards = load()
+        self._found, self._posed = cards[DETECTOR].input, cards[POSE].input
+        self._padding = _pose(cards[POSE]).padding
+        self._detect, self._pose = (
+            ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (detector, path_of(POSE))
+        )
+        self._people = 1
+
+    def limit(self, people: int) -> None:
+        self._people = people
+
+    def __call__(self, shown: Shown) -> int:
+        boxes = self._boxes(shown)
         if not len(boxes):
             return 0
-        keypoints, _ = self.pose(rgb, boxes)
-        return len(keypoints)
+        crops = [Crop.around(box, self._posed.size_wh, self._padding) for box in boxes]
+        cut = [cv2.warpAffine(shown.rgb, crop.to_net, crop.net_wh).transpose(2, 0, 1) for crop in crops]
+        mean, std = (np.array(value, np.float32).reshape(3, 1, 1) for value in (self._posed.mean, self._posed.std))
+        batch = (np.stack(cut) - mean) / std
+        along_x, along_y = self._pose.run(None, {self._posed.name: batch.astype(np.float32)})
+        places = [crop.to_image(np.stack([x.argmax(1), y.argmax(1)], axis=1) / np.float32(2))
+                  for crop, x, y in zip(crops, along_x, along_y, strict=True)]  # fmt: skip
+        return len(places)
+
+    def _boxes(self, shown: Shown) -> F32:
+        spec, (height, width) = self._found, shown.bgr.shape[:2]
+        scale = min(spec.size_wh[0] / width, spec.size_wh[1] / height)
+        canvas = np.full((spec.size_wh[1], spec.size_wh[0], 3), spec.pad, np.uint8)
+        small = cv2.resize(shown.bgr, (int(width * scale), int(height * scale)))
+        canvas[: small.shape[0], : small.shape[1]] = small
+        blob = (canvas - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+        found, _ = self._detect.run(None, {spec.name: blob.transpose(2, 0, 1)[None].astype(np.float32)})
+        sure = found[0][found[0][:, 4] >= SCORE]
+        return np.asarray(sure[: self._people, :4] / scale, np.float32)
 
 
-def disagreement_px(ours: Ours, theirs: Rtmlib, bgr: U8, rgb: U8) -> F32:
+def disagreement_px(ours: Ours, theirs: Rtmlib, shown: Shown) -> F32:
     """(N·K,) distances between both keypoints of the same boxes, in image pixels."""
-    boxes = np.asarray(theirs.detect(bgr), np.float32).reshape(-1, 4)
-    keypoints, _ = theirs.pose(rgb, boxes)
-    mine = np.stack(ours.estimator.estimate(bgr, boxes, lambda stage: None))
-    distance: F32 = np.linalg.norm(mine[..., :2] - keypoints, axis=-1).ravel().astype(np.float32)
-    return distance
+    boxes = theirs.boxes(shown)
+    mine = np.stack(ours.estimator.estimate(shown.bgr, boxes, lambda stage: None))
+    apart = np.linalg.norm(mine[..., :2] - theirs.keypoints(shown, boxes), axis=-1)
+    return np.asarray(apart.ravel(), np.float32)
+
+
+def path_of(card: str) -> Path:
+    """Of a bundled model."""
+    return Store(Path("/nonexistent")).path(load()[card])
+
+
+def _pose(card: Card) -> Pose:
+    assert card.pose is not None  # noqa: S101
+    return card.pose

@@ -1,105 +1,187 @@
-"""The benchmark's report in Markdown with a picture of where a frame's time goes, and the guard over its ratios."""
+"""The benchmark's report in Markdown, what of it the project's README repeats, and the guard over its ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import cv2
-import numpy as np
-
-from tools.bench.growth import slope_ms
+Figures = Mapping[str, Any]
 
 SLACK = 1.1  # a ratio may be so much worse than earlier: what two runs of one machine differ by
-WORSE_ABOVE, WORSE_BELOW = ("loop_per_sessions",), ("speedup",)
-CONFIGURATIONS = (
-    ("ONNX Runtime, CPU, detect + pose", "measured: below"),
-    ("ONNX Runtime, CPU, pose only", "measured: growth with subjects"),
-    ("PyTorch, CPU, detect + pose", "not measured: the product carries no PyTorch models"),
-    ("PyTorch, CPU, pose only", "not measured: as above"),
-    ("PyTorch, GPU, detect + pose", "not measured: no GPU in this machine"),
-    ("ONNX Runtime, GPU, detect + pose", "not measured: as above"),
-    ("TensorRT FP16, GPU, detect + pose", "not measured: as above"),
-    ("TensorRT FP16, GPU, pose only", "not measured: as above"),
-)
-COLOURS = (
-    (150, 200, 120),
-    (120, 200, 220),
-    (220, 150, 90),
-    (160, 160, 160),
-    (110, 110, 220),
-    (90, 160, 240),
-    (200,) * 3,
-)
+QUIET = 0.2  # cores that others may use before the figures are called disturbed
+COMMAND = "python -m tools.bench"
 
 
-def write(folder: Path, figures: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text("\n".join(_lines(figures)) + "\n")
-    cv2.imwrite(str(folder / "stages.png"), _picture(figures["rows"]))
+def ratios(figures: Figures) -> dict[str, tuple[float, bool]]:
+    """What may be compared between runs and machines, and whether more is better."""
+    found = {}
+    for people, row in figures["peers"].items():
+        found[f"{people} people: loop / sessions"] = row["loop_per_sessions"], False
+        found |= {f"{people} people: frames/s over {peer}'s": (value, True) for peer, value in row["speedup"].items()}
+    if subjects := figures.get("subjects"):
+        found["a further subject / the first frame"] = subjects["slope"] / subjects["ms"]["1"], False
+    return found
 
 
-def worse(figures: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
+def worse(figures: Figures, earlier: Figures) -> list[str]:
     """The ratios that are worse than those of an earlier run by more than the slack."""
-    before = {row["people"]: row for row in earlier["rows"]}
-    out = []
-    for row in figures["rows"]:
-        if (old := before.get(row["people"])) is None:
+    before = ratios(earlier)
+    told = []
+    for name, (now, more_is_better) in ratios(figures).items():
+        if name not in before:
             continue
-        out += [_told(row, old, name) for name in WORSE_ABOVE if row[name] > old[name] * SLACK]
-        out += [_told(row, old, name) for name in WORSE_BELOW if row[name] < old[name] / SLACK]
-    return out
+        was = before[name][0]
+        if now < was / SLACK if more_is_better else now > was * SLACK:
+            told.append(f"{name}: {now:.3f}, was {was:.3f}")
+    return told
 
 
-def _told(row: Mapping[str, Any], old: Mapping[str, Any], name: str) -> str:
-    return f"{row['people']} people: {name} {row[name]:.3f}, was {old[name]:.3f}"
+def markdown(figures: Figures) -> str:
+    """The whole report."""
+    return "\n".join(_lines(figures)) + "\n"
 
 
-def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    yield "# Speed\n\nRemade by `python -m tools.bench --report tools/bench/report`. Milliseconds are of one run on one"
-    yield "machine, with whatever else it did (its load is below); compare within a column, and the ratios.\n"
-    yield ", ".join(f"{name} {value}" for name, value in figures["environment"].items()) + "\n"
-    yield "| configuration | |\n| --- | --- |"
-    yield from (f"| {name} | {said} |" for name, said in CONFIGURATIONS)
-    rows = figures["rows"]
-    yield "\n| | " + " | ".join(f"{row['people']} people" for row in rows) + " |\n| --- |" + " ---: |" * len(rows)
-    yield from (_row(f"edged, ms {name}", [row["ours_ms"][name] for row in rows]) for name in ("p50", "p95", "p99"))
-    yield from (_row(f"rtmlib, ms {name}", [row["rtmlib_ms"][name] for row in rows]) for name in ("p50", "p95", "p99"))
-    yield _row("frames per second, edged / rtmlib", [row["speedup"] for row in rows])
-    yield _row("loop / sum of sessions", [row["loop_per_sessions"] for row in rows])
-    yield _row("host, ms (loop less sessions)", [row["host_ms"] for row in rows])
-    yield _row("cores in use, both contenders", [row["cores_used"] for row in rows])
-    yield _row("RSS after, MB", [row["rss_mb"] for row in rows])
-    yield f"\n{rows[0]['runs']} measured runs of each contender per column, after warm-up, over moving views.\n"
-    yield "![where a frame's time goes](stages.png)\n"
-    yield f"Posing only, by subjects (slope {slope_ms(figures['subjects_ms']):.2f} ms each):\n"
-    yield from _table(figures["subjects_ms"])
-    yield "\nThe whole pipeline, by the size of the picture:\n"
-    yield from _table(figures["size_ms"])
+def excerpt(figures: Figures) -> str:
+    """The table in the project's README."""
+    rows = {people: figures["peers"][people] for people in ("1", "4")}
+    lines = [
+        ("", *(_people(people) for people in rows)),
+        ("---", *("---:" for _ in rows)),
+        *_against(rows, "rtmlib"),
+        *_against(rows, "ONNX Runtime by hand"),
+        ("whole loop / ONNX Runtime sessions alone", *(f"{row['loop_per_sessions']:.2f}" for row in rows.values())),
+        ("keypoints that differ from rtmlib's by more than 0.5 px",
+         *("{beyond_half_a_pixel} of {count}".format(**row["keypoints_px"]) for row in rows.values())),
+    ]  # fmt: skip
+    return "\n".join([*map(_row, lines), "", _growth_told(figures), *_noise(figures)])
 
 
-def _row(name: str, values: list[float]) -> str:
-    return f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
+def _against(rows: Mapping[str, Figures], peer: str) -> Iterator[tuple[str, ...]]:
+    pairs = [(row["ms"]["edged"], row["ms"][peer]) for row in rows.values()]
+    speedups = [row["speedup"][peer] for row in rows.values()]
+    yield (f"frames/s beside {peer}", *(f"{s:.2f} times as many" for s in speedups))
+    for rank in ("p50", "p95"):
+        yield (f"edged / {peer}, latency {rank}", *(f"{a[rank]:.1f} / {b[rank]:.1f} ms" for a, b in pairs))
 
 
-def _table(costs: Mapping[str, float]) -> Iterator[str]:
-    yield "| " + " | ".join(costs) + " |\n|" + " ---: |" * len(costs)
-    yield "| " + " | ".join(f"{value:.1f} ms" for value in costs.values()) + " |"
+def _growth_told(figures: Figures) -> str:
+    subjects, cores = figures["subjects"], figures["cameras"]["cores"]
+    return (
+        f"A further subject costs {subjects['slope']:.2f} ms (1 to 16, R² {subjects['r2']:.3f}), a further camera at "
+        f"{figures['cameras']['rate_hz']:g} Hz\n{100 * cores['slope']:.1f} % of a core (1 to 8, R² {cores['r2']:.3f})."
+    )
 
 
-def _picture(rows: list[Mapping[str, Any]]) -> np.ndarray[Any, Any]:
-    """One bar per row, a piece per stage."""
-    canvas = np.full((60 + 90 * len(rows), 900, 3), 255, np.uint8)
-    most_ms = max(sum(row["stage_ms"].values()) for row in rows)
-    for at, row in enumerate(rows):
-        x, y = 20.0, 40 + 90 * at
-        cv2.putText(canvas, f"{row['people']} people", (20, y - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
-        for (name, cost_ms), colour in zip(row["stage_ms"].items(), COLOURS, strict=False):
-            end = x + 860 * cost_ms / most_ms
-            cv2.rectangle(canvas, (round(x), y), (round(end), y + 30), colour, cv2.FILLED)
-            if end - x > 70:
-                text = f"{name} {cost_ms:.1f} ms"
-                cv2.putText(canvas, text, (round(x) + 5, y + 20), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
-            x = end
-    return canvas
+def _noise(figures: Figures) -> Iterator[str]:
+    if (others := figures["environment"]["others_cores"]) > QUIET:
+        yield f"\nOther work took {others:.1f} cores meanwhile: milliseconds are too long, loop / sessions too near 1."
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    yield f"# Speed\n\nRemade by `{COMMAND}`. Milliseconds are of one run on one machine; contenders took turns, so"
+    yield "compare within a table. A frame is a photograph of Leeds Sports Pose before which the camera sways, or a"
+    yield "grid of them.\n"
+    yield ", ".join(f"{name} {value}" for name, value in figures["environment"].items() if name != "others_cores") + "."
+    yield from _noise(figures)
+    yield "\n## The same models and frames, three ways\n"
+    yield from _peers(figures["peers"])
+    yield "\n## The configurations people compare\n"
+    yield from _configurations(figures["configurations"])
+    yield "\n## Where a frame's time goes\n\n![stages of a frame](stages.webp)\n"
+    yield from _costs(figures)
+    yield "\n## Growth\n\n![growth](growth.webp)\n"
+    yield from _growth(figures)
+
+
+def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
+    names = list(next(iter(rows.values()))["ms"])
+    yield _row(("", *(_people(people) for people in rows)))
+    yield _row(("---", *("---:" for _ in rows)))
+    for name in names:
+        cells = ["{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**row["ms"][name]) for row in rows.values()]
+        yield _row((f"{name}: ms p50 / p95 / p99", *cells))
+    for name in names:
+        yield _row((f"{name}: frames/s", *(f"{row['ms'][name]['frames_per_s']:.1f}" for row in rows.values())))
+    for name in names[1:]:
+        yield _row((f"edged / {name}, frames/s by medians", *(f"{row['speedup'][name]:.2f}" for row in rows.values())))
+    for name in names[1:]:
+        longer = [", ".join(row["longest"][name]) or "never" for row in rows.values()]
+        yield _row((f"latency longer than {name}'s", *longer))
+    yield _row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
+    yield _row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
+    for name in names:
+        yield _row((f"{name}: cores in use", *(f"{row['cores_used'][name]:.2f}" for row in rows.values())))
+    kept = ["{peak:.0f} / {kept:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
+    yield _row(("edged allocates in a frame / leaves behind, kB", *kept))
+    apart = [
+        "{p99:.2f} / {max:.2f}, {beyond_half_a_pixel} of {count}".format(**r["keypoints_px"]) for r in rows.values()
+    ]
+    yield _row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *apart))
+    uneven = [
+        ", ".join(f"{name} {count}" for name, count in r["uneven"].items() if count) or "none" for r in rows.values()
+    ]
+    yield _row(("frames with another number of people", *uneven))
+    yield f"\n{next(iter(rows.values()))['runs']} measured frames of each per column, after warm-up."
+
+
+def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
+    yield "One subject, starter models (RTMDet-nano 320, RTMPose-t), the CPU plane around whatever runs them.\n"
+    yield _row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
+    yield _row(("---", "---:", "---:", "---:"))
+    for row in rows:
+        if why := row.get("why_not"):
+            yield _row((row["name"], f"not measured: {why}", "", ""))
+        else:
+            ratio = f"{row['loop_per_sessions']:.2f}" if "loop_per_sessions" in row else ""
+            ms = row["ms"]
+            yield _row(
+                (row["name"], "{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**ms), f"{ms['frames_per_s']:.0f}", ratio)
+            )
+
+
+def _costs(figures: Figures) -> Iterator[str]:
+    costs, one = figures["costs"], figures["peers"]["1"]
+    stages = sorted(one["stage_ms"].items(), key=lambda stage: -stage[1])
+    whole = sum(one["stage_ms"].values())
+    told = ", ".join(f"{name} {cost:.2f} ms ({100 * cost / whole:.0f} %)" for name, cost in stages[:3])
+    yield f"The three dearest at one person: {told}. The first two are ONNX Runtime's own:\n"
+    yield _row(("model", "ms, all threads", "ms, one thread", "GFLOP/s", "its operators"))
+    yield _row(("---", "---:", "---:", "---:", "---"))
+    for name, row in costs["models"].items():
+        shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in row["operators"].items())
+        yield _row((name, f"{row['ms']:.2f}", f"{row['ms_one_thread']:.2f}", f"{row['gflops']:.0f}", shares))
+    yield f"\nA product of matrices reaches {costs['product_gflops']:.0f} GFLOP/s here: what is left to gain lies in"
+    yield "the models' many small and depthwise convolutions, not in our loop."
+
+
+def _growth(figures: Figures) -> Iterator[str]:
+    subjects, sizes, cameras = figures["subjects"], figures["sizes"], figures["cameras"]
+    yield _series("subjects", subjects["ms"], "ms")
+    yield f"\n{subjects['slope']:.2f} ms per subject, {subjects['at_0']:.1f} ms without; R² {subjects['r2']:.3f}.\n"
+    yield _series("picture", {sizes["names"][key]: value for key, value in sizes["ms"].items()}, "ms")
+    yield f"\n{sizes['slope']:.2f} ms per megapixel; R² {sizes['r2']:.3f}.\n"
+    yield _row(("cameras", "cores", "CPU ms/frame", "RSS MB", "age when done, ms p50 / p95 / p99", "frame ledger"))
+    yield _row(("---", "---:", "---:", "---:", "---:", "---"))
+    for count, row in cameras["cameras"].items():
+        book = row["ledger"]
+        told = (
+            f"{book['captured']} = {book['processed']} processed + {book['dropped']} dropped + {book['failed']} failed"
+        )
+        late = "{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**row["late_ms"])
+        yield _row((count, f"{row['cores']:.2f}", f"{row['cpu_ms_per_frame']:.1f}", f"{row['rss_mb']:.0f}", late, told))
+    cores = cameras["cores"]
+    share, told = 100 * cores["slope"], f"R² {cores['r2']:.3f}"
+    yield f"\nEach at {cameras['rate_hz']:g} Hz, one subject: {share:.1f} % of a core per camera; {told}."
+
+
+def _series(name: str, costs: Mapping[str, float], unit: str) -> str:
+    head, values = (name, *costs), (unit, *(f"{value:.1f}" for value in costs.values()))
+    return "\n".join(map(_row, (head, ("---", *("---:" for _ in costs)), values)))
+
+
+def _people(count: str) -> str:
+    return f"{count} {'person' if count == '1' else 'people'}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,57 @@
+"""Figures part by part: a run that is killed goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+Key = dict[str, Any]  # what a part was measured with
+
+
+class Kept:
+    """The parts measured so far, in a file if there is to be one; those of another key are forgotten."""
+
+    def __init__(self, path: Path | None, key: Key) -> None:
+        self._path, self._key = path, key
+        self.parts: dict[str, Any] = {}
+        self.others: dict[str, float] = {}  # cores that other processes used meanwhile
+        if path and path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
+            self.parts, self.others = saved["parts"], saved["others"]
+
+    def part(self, name: str, make: Callable[[], Any]) -> Any:
+        """That part, measured unless it is there."""
+        if name not in self.parts:
+            began, own_s, busy_s = time.perf_counter(), _own_s(), _busy_s()
+            self.parts[name] = make()
+            wall_s = time.perf_counter() - began
+            self.others[name] = max(0.0, (_busy_s() - busy_s - _own_s() + own_s) / wall_s)
+            self._write()
+            print(f"{name}: {wall_s:.0f} s, others used {self.others[name]:.1f} cores", flush=True)
+        return self.parts[name]
+
+    def forget(self) -> None:
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        if not self._path:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps({"key": self._key, "parts": self.parts, "others": self.others}))
+        part.replace(self._path)
+
+
+def _own_s() -> float:
+    spent = psutil.Process().cpu_times()
+    return float(spent.user + spent.system + spent.children_user + spent.children_system)
+
+
+def _busy_s() -> float:
+    spent = psutil.cpu_times()
+    return float(spent.user + spent.system + spent.nice)
