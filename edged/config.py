@@ -308,14 +308,17 @@ class FixedRegion(Section):
 
 
 class Gate(Section):
-    """When an image is too bad to be believed. Such a frame is published with its figures and no subjects."""
+    """When an image is too bad to be believed. Such a frame is published with its figures and no subjects.
+
+    Beyond the limits more subjects are missed than seen (`python -m tools.robustness`), and "nobody" would be untrue.
+    """
 
     enabled: Flag = Field(True, description="Judge every frame.")
     min_brightness: Grey = Field(8, description="Darker on average: `dark`.")
-    max_brightness: Grey = Field(247, description="Brighter on average: `bright`.")
+    max_brightness: Grey = Field(250, description="Brighter on average: `bright`.")
     min_contrast: Grey = Field(6, description="Smaller 5-95 % grey spread: `flat`.")
     min_sharpness: Number = Field(
-        0.002,
+        0.003,
         ge=0,
         le=10,
         description="Smaller Laplacian variance per grey variance: `blurred`.",
@@ -340,8 +343,8 @@ class Track(Section):
         0,
         ge=0,
         le=5,
-        description="How long one that the detector misses is still posed where its track expects it, and published "
-        "as `bridged`. 0: not at all.",
+        description="How long one that the detector hardly sees is still posed where its track expects it, and "
+        "published as `bridged`. 0: not at all.",
     )
 
 

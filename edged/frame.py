@@ -104,6 +104,7 @@ class Focus:
     gate: Gate
     roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
     pick: Literal["score", "largest", "central"] = "score"  # what "best" means when there are more than `limit`
+    bridge: bool = False  # known subjects are shown by the faintest hint too
     space: bool = False  # people in space too, where the plane has a model for it
     lens: Lens | None = None  # of the camera; None: nobody measured it
 
@@ -141,8 +142,8 @@ class Subject:
     keypoints: F32 | None  # (K, 3) x, y, score, raw; x, y NaN where not found; None: no pose model for the class
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
-    carried: bool  # box taken from the track, not detected in this very frame
-    bridged: bool = False  # carried, and the detector looked and missed it: no evidence of anything
+    carried: bool  # not detected in this very frame
+    bridged: bool = False  # the detector gave its box too low a score to show anybody: no evidence of anything
     pose3d: Pose3d | None = None  # in space, where that was asked for
 
 

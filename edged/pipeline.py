@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Re
 from edged.lift.lens import Lens
 from edged.load import Load
 from edged.ports import Plane
+from edged.select import hints
 from edged.smooth import Smooth
 from edged.track import Tracks, box_from_keypoints
 from engines.card import Detect, Pose
@@ -64,42 +64,22 @@ class Pipeline:
             self._source, self._countdown = frame.source, 0
             self._subjects.cut()
         t_ns = frame.scene_ns
-        ids, known = self._subjects.carry(t_ns)
         detect = self._countdown == 0 and isinstance(self._subjects, Tracks)
+        ids, known = self._subjects.expect(t_ns) if detect else self._subjects.carry(t_ns)
         focus = self._one if self._load.single(frame.seq, t_ns) else self._every
         sight = self._plane.see(frame, focus, known, detect=detect)
         if sight.clarity.degraded:
             return self._result(frame, sight, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         ids = self._subjects.update(sight.boxes, t_ns) if detect else self._follow(ids, sight, t_ns)
+        bridged = hints(sight.boxes, focus.thresholds) & (detect and focus.bridge)
         rows = np.flatnonzero(ids > 0)
         labels = self._subjects.labels(ids[rows])
         subjects = tuple(
-            self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect)
-            for row, label in zip(rows.tolist(), labels.tolist(), strict=True)
+            self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect, bridged=hint)
+            for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged[rows].tolist(), strict=True)
         )
-        if not detect:
-            return self._result(frame, sight, subjects)
-        bridged, sight = self._bridge(frame, focus, sight)
-        return self._result(frame, sight, subjects + bridged)
-
-    def _bridge(self, frame: Frame, focus: Focus, sight: Sight) -> tuple[tuple[Subject, ...], Sight]:
-        """Who the detector missed, looked for where the tracks expect them; and the sight with the time it took."""
-        assert isinstance(self._subjects, Tracks)  # noqa: S101  # a fixed region is never searched
-        ids, expected = self._subjects.missed(sight.boxes, focus.limit - len(sight.boxes))
-        if not len(ids):
-            return (), sight
-        second = self._plane.see(frame, replace(focus, space=False), expected, detect=False)
-        moved = [None if points is None else self._found(second, row) for row, points in enumerate(second.keypoints)]
-        here = np.array([box is not None for box in moved], bool)
-        xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
-        self._subjects.bridge(ids[here], replace(second.boxes.take(here), xyxy=xyxy))
-        subjects = tuple(
-            replace(self._subject(int(ids[row]), label, second, row, frame.scene_ns, carried=True), bridged=True)
-            for row in np.flatnonzero(here).tolist()
-            for label in [self._classes[second.boxes.label[row]]]
-        )
-        return subjects, replace(sight, stage_ns=_summed(sight.stage_ns, second.stage_ns))
+        return self._result(frame, sight, subjects)
 
     def _follow(self, ids: I64, sight: Sight, t_ns: int) -> I64:
         """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""
@@ -118,7 +98,9 @@ class Pipeline:
         pose = self._poses[self._classes[sight.boxes.label[row]]]
         return box_from_keypoints(keypoints, pose.score, box)
 
-    def _subject(self, track: int, label: str, sight: Sight, row: int, t_ns: int, *, carried: bool) -> Subject:
+    def _subject(
+        self, track: int, label: str, sight: Sight, row: int, t_ns: int, *, carried: bool, bridged: bool
+    ) -> Subject:
         """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
         xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
         pose = self._poses.get(label)
@@ -141,7 +123,8 @@ class Pipeline:
             keypoints=keypoints,
             smoothed=smoothed,
             schema=schema,
-            carried=carried,
+            carried=carried or bridged,
+            bridged=bridged,
             pose3d=pose3d,
         )
 
@@ -182,6 +165,9 @@ class Fixed:
     def carry(self, t_ns: int) -> tuple[I64, Boxes]:
         return np.ones(1, np.int64), self._box
 
+    def expect(self, t_ns: int) -> tuple[I64, Boxes]:
+        return self.carry(t_ns)
+
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         return np.full(len(boxes), -1, np.int64)
 
@@ -190,10 +176,6 @@ class Fixed:
 
     def labels(self, ids: I64) -> I64:
         return np.repeat(self._box.label, len(ids))
-
-
-def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
-    return {stage: first.get(stage, 0) + second.get(stage, 0) for stage in {**first, **second}}
 
 
 def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False) -> Focus:
@@ -209,6 +191,7 @@ def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single
         gate=options.gate,
         roi=options.roi,
         pick=options.pick if single else "score",
+        bridge=options.track.bridge_s > 0,
         space=options.lift,
         lens=_lens(options.intrinsics),
     )

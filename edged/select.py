@@ -6,27 +6,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.decode.nms import iou
-from edged.frame import F32, X0, X1, Y0, Y1, Boxes, Focus
+from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, Focus
 
 Flags = NDArray[np.bool_]
 
 FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
 FAINTEST = 0.18  # score below which nothing is believed, known or not
+HINT = 0.3  # as FAINT, of a box that shows nothing by itself: where a known subject may be that nothing else shows
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
+NEAR = 0.1  # the same, of a hint
+BESIDE = 0.5  # most a hint may overlap what is there: it is that subject's then
+EDGE = 0.01  # of the picture's width: who reaches that near to its left or right end may be leaving, and is no hint
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 
 
+def least(focus: Focus) -> F32:
+    """(C,) the score from which a box may be of use."""
+    scores: F32 = focus.thresholds * np.float32(HINT if focus.bridge else FAINT)
+    return scores
+
+
+def hints(boxes: Boxes, thresholds: F32) -> Flags:
+    """(N,) whether each box is too faint to show anybody by itself."""
+    too_faint: Flags = boxes.score < np.maximum(FAINT * thresholds, FAINTEST)[boxes.label]
+    return too_faint
+
+
 def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> Boxes:
-    """The sure boxes, and the faint ones of known subjects; at most `focus.limit`, ranked by `focus.pick`."""
+    """The sure boxes, and the faint ones of known subjects; at most `focus.limit`, ranked by `focus.pick`.
+
+    After them, where there is room, a hint of each known subject that none of these shows.
+    """
     sure = boxes.score >= focus.thresholds[boxes.label]
     if sure.all() and len(boxes) <= focus.limit:  # nearly every frame
         return boxes
-    met = _met(boxes, known)
-    kept = sure | met
-    boxes, met = boxes.take(kept), met[kept]
-    if len(boxes) <= focus.limit:
-        return boxes
-    return boxes.take(np.argsort(-_rank(boxes, met, focus, size_wh), kind="stable")[: focus.limit])
+    hint = hints(boxes, focus.thresholds)
+    met = _met(boxes, known, ~hint)
+    rows = np.flatnonzero(sure | met)
+    if len(rows) > focus.limit:
+        ranks = _rank(boxes.take(rows), met[rows], focus, size_wh)
+        return boxes.take(rows[np.argsort(-ranks, kind="stable")[: focus.limit]])
+    if not focus.bridge:
+        return boxes.take(rows)
+    hint &= ~_leaving(boxes, focus.roi or (0, 0, *size_wh))
+    pointing = _pointing(boxes, np.flatnonzero(hint), boxes.take(rows), known)
+    return boxes.take(np.concatenate([rows, pointing[: focus.limit - len(rows)]]))
+
+
+def _pointing(boxes: Boxes, hint: I64, shown: Boxes, known: Boxes) -> I64:
+    """Of the rows of hints the nearest to each known subject that is not shown."""
+    shows = (iou(shown.xyxy, known.xyxy) >= SAME) & (shown.label[:, None] == known.label[None, :])
+    unseen = known.take(~shows.any(axis=0))
+    hint = hint[(iou(boxes.xyxy[hint], shown.xyxy) < BESIDE).all(axis=1)]
+    if not len(hint) or not len(unseen):
+        return hint[:0]
+    near = iou(boxes.xyxy[hint], unseen.xyxy) * (boxes.label[hint][:, None] == unseen.label[None, :])
+    return np.unique(hint[near.argmax(axis=0)[near.max(axis=0) >= NEAR]])
+
+
+def _leaving(boxes: Boxes, scene: tuple[int, int, int, int]) -> Flags:
+    """(N,) whether each box reaches the left or right end of the scene: the detector keeps seeing somebody there."""
+    left, _, right, _ = scene
+    margin = EDGE * (right - left)
+    out: Flags = (boxes.xyxy[:, X0] <= left + margin) | (boxes.xyxy[:, X1] >= right - margin)
+    return out
 
 
 def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F32:
@@ -37,12 +80,12 @@ def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F
     return ranked
 
 
-def _met(boxes: Boxes, known: Boxes) -> Flags:
-    """(N,) whether each box shows a known subject of its class: of those that may, only the one that fits best."""
+def _met(boxes: Boxes, known: Boxes, able: Flags) -> Flags:
+    """(N,) whether each box shows a known subject of its class: of those able to, only the one that fits best."""
     met = np.zeros(len(boxes), bool)
     if not len(boxes) or not len(known):
         return met
-    possible = (boxes.label[:, None] == known.label[None, :]) & (boxes.score[:, None] >= FAINTEST)
+    possible = (boxes.label[:, None] == known.label[None, :]) & able[:, None]
     shared = iou(boxes.xyxy, known.xyxy) * possible
     met[shared.argmax(axis=0)[shared.max(axis=0) >= SAME]] = True
     return met

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from edged.config import Track
 from edged.frame import F32, I64, SCORE, Boxes
+from edged.select import hints
 from edged.units import NS_PER_S, ns
 
 # Motion, in sizes (square root of the box area) and seconds; chosen with `python -m tools.tracking`.
@@ -32,8 +33,10 @@ SAME_THING = 0.7  # overlap of two detections that are one subject, whatever the
 VOTES = 10.0  # most the class of a track can be ahead, in summed scores
 TRIAL_MISSES = 2  # detector runs in a row that end an unconfirmed track
 DOUBT_NS = ns(0.3)  # longest that a box is carried with neither detector nor keypoints to show for it
-BRIDGE_HITS = 3  # detections that a track needs before it is bridged
-BESIDE = 0.3  # most a bridged box may overlap what was detected: it is that subject then, or hidden behind it
+HINT_OVERLAP = 0.25  # least overlap of a detection that is no more than a hint
+HINT_NOISE = 0.12  # spread of its box's centre, sizes
+HABIT_S = 4.0  # how far back it counts how often a subject was seen
+OFTEN = 0.15  # share of the detector runs lately that saw it which a track needs to be shown by a hint
 OUTAGE_NS = ns(5)  # nobody looked for so long that the scene is new
 
 
@@ -48,6 +51,7 @@ class Seen:
     score: float
     label: int
     sure: bool  # enough to start a track
+    hint: bool  # too faint to be seen
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +72,9 @@ class Trail:
     covar: float = 0.0
     speed_var: float = BIRTH_SPEED**2
     id: int = 0  # until confirmed
+    shown_ns: int = 0  # when it was last seen, or shown by a hint
     hits: int = 1
+    often: float = 0.0  # share of the detector runs lately that saw it
     misses: int = 0  # detector runs without it, in a row
 
     @staticmethod
@@ -149,20 +155,27 @@ class Tracks:
         self._live: list[Trail] = []
         self._t_ns = 0  # what the tracks were moved to
         self._looked_ns = 0  # the last frame that was looked at
+        self._ran_ns = 0  # the last with a detector run
         self.given = given  # the last id
         self._first = True
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         """Match a detector run; return (N,) the track id of each box, -1 for those not (yet) subjects."""
         self._advance(t_ns)
-        self._looked_ns = t_ns
         seen = self._seen(boxes)
         trails = self._match(seen)
+        habit = math.exp(-max(0, t_ns - self._ran_ns) / NS_PER_S / HABIT_S)
+        self._looked_ns = self._ran_ns = t_ns
         for trail in self._live:
             trail.misses += 1
+            trail.often *= habit
         for found, one in zip(trails, seen, strict=True):
-            if found is not None:
+            if found is not None and one.hint:
+                found.correct(one.xyxy, HINT_NOISE)
+                found.shown_ns = t_ns
+            elif found is not None:
                 found.observe(one, t_ns)
+                found.often += 1 - habit
         self._start(trails, seen)
         self._confirm()
         self._first = False
@@ -175,21 +188,12 @@ class Tracks:
         Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
         """
         self._advance(t_ns)
-        live = [trail for trail in self._live if trail.id and trail.misses <= 1 and self._lately(trail)]
-        return _expected(live)
+        return _expected([trail for trail in self._live if self._present(trail)])
 
-    def missed(self, found: Boxes, limit: int) -> tuple[I64, Boxes]:
-        """Ids and expected boxes, best first, of subjects lately seen that the last detector run did not find."""
-        if limit <= 0 or not any(trail.misses for trail in self._live):  # nearly every frame
-            return _expected([])
-        near = found.xyxy.tolist()
-        return _expected([trail for trail in self._live if self._bridgeable(trail, near)][:limit])
-
-    def bridge(self, ids: I64, boxes: Boxes) -> None:
-        """These of the ids missed were found by their keypoints: they move, but count as unseen as before."""
-        trails = {trail.id: trail for trail in self._live}
-        for track, xyxy in zip(ids.tolist(), boxes.xyxy.tolist(), strict=True):
-            trails[track].correct(xyxy, POSE_NOISE)
+    def expect(self, t_ns: int) -> tuple[I64, Boxes]:
+        """The same for frames with detector: of those present, and of those that a hint would be enough to show."""
+        self._advance(t_ns)
+        return _expected([trail for trail in self._live if self._present(trail) or self._bridgeable(trail)])
 
     def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """After a carried frame: these of the ids carried are still there, in these boxes."""
@@ -211,8 +215,10 @@ class Tracks:
         return np.array([known[track] for track in ids.tolist()], np.int64)
 
     def _seen(self, boxes: Boxes) -> list[Seen]:
-        sure = boxes.score >= (self._starts if self._starts.ndim == 0 else self._starts[boxes.label])
-        rows = (boxes.xyxy.tolist(), boxes.score.tolist(), boxes.label.tolist(), sure.tolist())
+        starts = np.broadcast_to(self._starts, self._starts.shape or (int(boxes.label.max(initial=0)) + 1,))
+        sure = boxes.score >= starts[boxes.label]
+        hint = hints(boxes, starts) if self._bridge_ns else np.zeros(len(boxes), bool)
+        rows = (boxes.xyxy.tolist(), boxes.score.tolist(), boxes.label.tolist(), sure.tolist(), hint.tolist())
         return [Seen(tuple(xyxy), *rest) for xyxy, *rest in zip(*rows, strict=True)]
 
     def _advance(self, t_ns: int) -> None:
@@ -228,9 +234,11 @@ class Tracks:
     def _lately(self, trail: Trail) -> bool:
         return trail.seen_ns == self._looked_ns or self._t_ns - trail.seen_ns <= DOUBT_NS
 
-    def _bridgeable(self, trail: Trail, near: list[tuple[float, ...]]) -> bool:
-        lately = trail.id and trail.hits >= BRIDGE_HITS and self._t_ns - trail.seen_ns <= self._bridge_ns
-        return bool(lately) and trail.misses > 0 and all(overlap(trail.xyxy, one) < BESIDE for one in near)
+    def _present(self, trail: Trail) -> bool:
+        return trail.id > 0 and trail.misses <= 1 and self._lately(trail)
+
+    def _bridgeable(self, trail: Trail) -> bool:
+        return trail.id > 0 and trail.often >= OFTEN and self._t_ns - trail.seen_ns <= self._bridge_ns
 
     def _match(self, seen: list[Seen]) -> list[Trail | None]:
         """The track that each detection continues."""
@@ -238,8 +246,9 @@ class Tracks:
         least, faint = self._options.iou, max(self._options.iou, FAINT_OVERLAP)
         chosen: dict[int, Trail] = {}
         _pair(fits, chosen, lambda fit, trail, i: fit >= least and trail.id > 0 and seen[i].sure)
-        _pair(fits, chosen, lambda fit, trail, i: fit >= faint and trail.id > 0 and not seen[i].sure)
+        _pair(fits, chosen, lambda fit, trail, i: fit >= faint and trail.id > 0 and not (seen[i].sure or seen[i].hint))
         _pair(fits, chosen, lambda fit, trail, i: fit >= least and not trail.id and seen[i].sure)
+        _pair(fits, chosen, lambda fit, trail, i: fit >= HINT_OVERLAP and seen[i].hint and self._bridgeable(trail))
         return [chosen.get(i) for i in range(len(seen))]
 
     def _start(self, trails: list[Trail | None], seen: list[Seen]) -> None:
@@ -261,7 +270,7 @@ class Tracks:
                 trail.id = self.given
 
     def _gone(self, trail: Trail) -> bool:
-        lost = trail.misses > 0 and self._t_ns - trail.seen_ns > self._patience_ns
+        lost = trail.misses > 0 and self._t_ns - max(trail.seen_ns, trail.shown_ns) > self._patience_ns
         return lost or (not trail.id and trail.misses >= TRIAL_MISSES)
 
 

@@ -15,6 +15,7 @@ from edged.decode.heatmap3d import expected
 from edged.frame import F32, U8, Boxes, Focus, Frame, Pose3d
 from edged.lift.lens import Lens
 from edged.lift.space import InBins, pose3d, window
+from edged.select import hints
 from engines.card import Card, Lift
 from engines.errors import CardError
 from engines.schema import SCHEMAS
@@ -103,10 +104,11 @@ class Lifter:
     def people(
         self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], focus: Focus
     ) -> tuple[Pose3d | None, ...]:
-        """One per box, None for what is no person; nothing at all where nobody asked."""
+        """One per box, None for what is no person or no more than a hint; nothing at all where nobody asked."""
         if not focus.space:
             return ()
-        people = [classes[label] == PERSON for label in boxes.label.tolist()]
+        sure = (~hints(boxes, focus.thresholds)).tolist()
+        people = [classes[label] == PERSON and seen for label, seen in zip(boxes.label.tolist(), sure, strict=True)]
         lens = focus.lens or Lens.guessed(frame.size_wh)
         found = iter(self.lift(image, boxes.xyxy[people], lens))
         return tuple(next(found) if person else None for person in people)

@@ -17,7 +17,7 @@ from edged.decode.simcc import simcc
 from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
 from edged.gate import LEVELS, judge, summed
 from edged.letterbox import Letterbox
-from edged.select import FAINT, best
+from edged.select import best, least
 from engines.card import Card, Input
 from engines.errors import CardError
 
@@ -60,7 +60,7 @@ class CpuPlane:
             return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=(), stage_ns=watch.stage_ns)
         boxes = known
         if detect:
-            found = self._detector.detect(focus.thresholds * FAINT, watch.lap)
+            found = self._detector.detect(least(focus), watch.lap)
             boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
             watch.lap("decode")
         keypoints = self._pose(image, boxes, watch.lap)

@@ -125,7 +125,7 @@ Subject = TypedDict(
         "bridged": NotRequired[
             Annotated[
                 bool,
-                says("True: the detector missed it here; its keypoints were found where its track expects it."),
+                says("True: hardly seen; a box too faint to count, where its track expects it, with keypoints in it."),
             ]
         ],
         "keypoints_smoothed": NotRequired[Annotated[list[Keypoint], says("For display, when configured.")]],

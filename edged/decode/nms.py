@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged.frame import F32, I64, Boxes
+from edged.frame import F32, Boxes
 
 CANDIDATES = 300  # rows considered, best first; more never survive in a camera image
 
@@ -26,12 +26,15 @@ def nms(boxes: Boxes, limit: float) -> Boxes:
     Best first; equal scores keep their order.
     """
     boxes = boxes.take(np.argsort(-boxes.score, kind="stable")[:CANDIDATES])
-    if len(boxes) < 2:
-        return boxes
-    rival = (iou(boxes.xyxy, boxes.xyxy) > limit) & (boxes.label[:, None] == boxes.label[None, :])
-    alive = np.ones(len(boxes), bool)
-    for i in range(len(boxes) - 1):
-        if alive[i]:
-            alive[i + 1 :] &= ~rival[i, i + 1 :]
-    kept: I64 = np.flatnonzero(alive)
-    return boxes.take(kept)
+    x0, y0, x1, y1 = boxes.xyxy.T.copy()
+    area = np.clip(x1 - x0, 0, None) * np.clip(y1 - y0, 0, None)
+    kept, rest = list[int](), np.arange(len(boxes))
+    while len(rest):
+        best, rest = rest[0], rest[1:]
+        kept.append(best)
+        wide = np.minimum(x1[best], x1[rest]) - np.maximum(x0[best], x0[rest])
+        high = np.minimum(y1[best], y1[rest]) - np.maximum(y0[best], y0[rest])
+        shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
+        rival = shared > limit * (area[best] + area[rest] - shared)
+        rest = rest[~(rival & (boxes.label[rest] == boxes.label[best]))]
+    return boxes.take(np.array(kept, np.int64))

@@ -7,7 +7,7 @@ import pytest
 
 from edged.config import Gate
 from edged.frame import Boxes, Focus
-from edged.select import best
+from edged.select import best, least
 from tests.pure.test_nms import boxes
 
 WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.none()
@@ -54,3 +54,41 @@ def test_a_known_subject_is_not_dropped_for_one_slightly_larger() -> None:
     found = boxes(([0, 0, 40, 40], 0.9, 0), ([50, 50, 92, 92], 0.9, 0))
     assert best(found, boxes(([0, 0, 40, 40], 0.9, 0)), focus(1, "largest"), (100, 100)).xyxy[0, 0] == 0
     assert best(found, NOBODY, focus(1, "largest"), (100, 100)).xyxy[0, 0] == 50
+
+
+AT, FAR = [20.0, 20, 60, 60], [70.0, 20, 90, 60]
+
+
+def seeing(found: Boxes, known: Boxes, limit: int = 9) -> list[list[float]]:
+    return [row[:2] for row in best(found, known, replace(focus(limit), bridge=True), (100, 100)).xyxy.tolist()]
+
+
+def test_a_hint_shows_the_known_subject_that_nothing_else_shows() -> None:
+    known = boxes((AT, 0.8, 0))
+    assert seeing(boxes((AT, 0.2, 0), (FAR, 0.2, 0)), known) == [AT[:2]]
+    assert seeing(boxes((AT, 0.2, 0), (FAR, 0.2, 0)), NOBODY) == []
+    assert seeing(boxes(([22, 22, 62, 62], 0.9, 0), (AT, 0.2, 0)), known) == [[22, 22]]
+
+
+def test_of_two_hints_the_nearer_one_counts() -> None:
+    near, nearer = [30.0, 20, 70, 60], [24.0, 20, 64, 60]
+    assert seeing(boxes((near, 0.24, 0), (nearer, 0.16, 0)), boxes((AT, 0.8, 0))) == [nearer[:2]]
+
+
+def test_a_hint_of_another_class_is_none() -> None:
+    found = boxes((AT, 0.2, 0))
+    assert seeing(found, boxes((AT, 0.8, 1))) == []
+
+
+def test_a_hint_takes_no_place_from_the_seen() -> None:
+    assert seeing(boxes((FAR, 0.9, 0), (AT, 0.2, 0)), boxes((AT, 0.8, 0)), limit=1) == [FAR[:2]]
+
+
+def test_who_reaches_the_end_of_the_picture_is_no_hint() -> None:
+    leaving = [60.0, 20, 100, 60]
+    assert seeing(boxes((leaving, 0.2, 0)), boxes((leaving, 0.8, 0))) == []
+
+
+def test_only_a_bridge_asks_for_hints() -> None:
+    assert least(focus(1))[0] == pytest.approx(0.25)
+    assert least(replace(focus(1), bridge=True))[0] == pytest.approx(0.15)

@@ -234,7 +234,7 @@ def test_a_rider_and_the_horse_are_two() -> None:
 def test_faint_detections_continue_a_subject_but_start_none() -> None:
     tracks = Tracks(AT_ONCE, starts=np.array([0.5, 0.3], np.float32))
     assert ids_of(tracks, both(boxes(0, score=0.4), boxes(300, score=0.3, label=1)), 0) == [-1, 1]
-    assert ids_of(tracks, boxes(300, score=0.1, label=1), 0.1) == [1]
+    assert ids_of(tracks, boxes(300, score=0.25, label=1), 0.1) == [1]
 
 
 def test_a_sure_detection_is_matched_before_a_better_placed_faint_one() -> None:

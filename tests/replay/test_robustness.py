@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edged.config import Gate
 from edged.frame import Clarity, Result, Subject
 from tools.robustness.conditions import CONDITIONS
+from tools.robustness.limits import LADDERS, Seen, withheld
+from tools.robustness.report import limits_of
 from tools.robustness.score import Play, Truth, score
 
 BOX = (10.0, 10.0, 110.0, 60.0)
@@ -58,6 +61,17 @@ def test_a_bridge_to_nowhere_is_astray() -> None:
     assert figures(frame(on_it(bridged=True, box=(150, 10, 190, 60))))["astray"] == 1
 
 
+def test_who_is_misplaced_is_neither_found_nor_lost() -> None:
+    beside = (70.0, 10.0, 170.0, 60.0)  # IoU 0.25
+    found = figures(frame(on_it()), frame(on_it(box=beside)), frame(on_it()))
+    assert found["detection"] == pytest.approx(2 / 3)
+    assert (found["lost"], found["phantoms"]) == (0, 0)
+
+
+def test_who_is_seen_where_nobody_is_is_a_phantom() -> None:
+    assert figures(frame(on_it(), on_it(box=(150, 10, 190, 60))))["phantoms"] == 1
+
+
 def test_withheld_frames_are_named_among_the_lost() -> None:
     found = figures(frame(on_it()), frame(clarity=DARK), frame(on_it()))
     assert (found["lost"], found["lost_gated"]) == (1, 1)
@@ -73,3 +87,18 @@ def test_a_condition_leaves_its_picture_alone_and_is_the_same_every_time(name: s
     assert (image == before).all()
     assert (first == again).all()
     assert name == "clean" or (first != image).any()
+
+
+def test_a_limit_withholds_what_is_beyond_it() -> None:
+    seen = [Seen(5.0, 3, 1, 0, 1), Seen(9.0, 0, 7, 1, 1)]
+    below = withheld(seen, 8, below=True)
+    assert below == {"wrong": 3, "right": 1, "missed": 1, "found": 0}
+    assert withheld(seen, 8, below=False) == {"wrong": 0, "right": 7, "missed": 0, "found": 1}
+    assert withheld([], 8, below=True)["missed"] == 0
+
+
+def test_the_report_marks_the_limits_in_force() -> None:
+    climbs = {ladder: {"measure": measure, "rungs": {}, "seen": []} for ladder, (measure, _) in LADDERS.items()}
+    tried = limits_of(climbs)["tried"]
+    for name in ("min_brightness", "max_brightness", "min_sharpness"):
+        assert getattr(Gate(), name) in [row["value"] for row in tried if row["limit"] == name]

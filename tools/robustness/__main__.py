@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +16,63 @@ from edged.adapters.planes import Engines, engines_of
 from edged.config import Camera, Compute, Models, Track
 from edged.frame import U8, Frame, Result
 from edged.units import NS_PER_S
-from tools.robustness import report
+from tools.kept import Kept
+from tools.robustness import limits, report
 from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
 from tools.robustness.conditions import CONDITIONS, Condition
 from tools.robustness.score import Play, score
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo" / "stall.mp4"
-MEDIA = HERE.parents[1].parent / "shared" / "data" / "media"
-ON, OFF = Track(bridge_s=0.5), Track(bridge_s=0.0)
+DATA = HERE.parents[1].parent / "shared" / "data"
+ON, OFF = Track(bridge_s=4.0), Track(bridge_s=0.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.robustness", description=__doc__)
     parser.add_argument("--clip", type=Path, default=DEMO, help="with its truth beside it (%(default)s)")
-    parser.add_argument("--media", type=Path, default=MEDIA, help="folder of real videos and photographs")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of real pictures: media, lsp, horse")
     parser.add_argument("--frames", type=int, default=300, help="most of the rendered clip (%(default)s)")
-    parser.add_argument("--real-frames", type=int, default=60, help="most of each real one (%(default)s)")
+    parser.add_argument("--real-frames", type=int, default=12, help="most of each real one (%(default)s)")
+    parser.add_argument("--stills", type=int, default=30, help="for the gate's limits, of each kind (%(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="of a model; 1 on a busy machine (all cores)")
     parser.add_argument("--out", type=Path, default=HERE / "report")
     args = parser.parse_args()
-    engines = engines_of(Models(), Compute())
+    engines = engines_of(Models(), Compute(threads=args.threads))
     sets = {"rendered": [rendered(args.clip, args.frames)]}
-    if lived := list(real(args.media, args.real_frames)):
+    if lived := list(real(args.data / "media", args.real_frames)):
         sets["real"] = [_with_truth(engines, clip) for clip in lived]
-    figures = {name: _rows(engines, clips) for name, clips in sets.items()}
+    kept = Kept(args.out / "unfinished.json", {"frames": args.frames, "real": args.real_frames, "stills": args.stills})
+    figures: dict[str, Any] = {
+        name: {
+            condition: kept.part(f"{name}, {condition}", partial(_row, engines, clips, change))
+            for condition, change in CONDITIONS.items()
+        }
+        for name, clips in sets.items()
+    }
+    stills = _stills(sets["rendered"][0], args.data, args.stills)
+    climbs = {ladder: kept.part(ladder, partial(limits.climb, engines, stills, ladder)) for ladder in limits.LADDERS}
+    figures["limits"] = report.limits_of(climbs)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "robustness.json").write_text(json.dumps(figures, indent=1) + "\n")
     (args.out / "README.md").write_text(report.markdown(figures))
     for name, clips in sets.items():
         images = [(condition, *_shown(engines, clips[0], change)) for condition, change in CONDITIONS.items()]
         report.grid(args.out / f"{name}.webp", images)
+    kept.forget()
     print((args.out / "README.md").read_text())
 
 
-def _rows(engines: Engines, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Every condition, with the bridge on."""
-    return {
-        name: score([play(engines, clip, disturbed(clip.images, condition), ON) for clip in clips])
-        for name, condition in CONDITIONS.items()
-    }
+def _row(engines: Engines, clips: Sequence[Clip], condition: Condition) -> dict[str, Any]:
+    """One condition, with the bridge on."""
+    return score([play(engines, clip, disturbed(clip.images, condition), ON) for clip in clips])
+
+
+def _stills(clip: Clip, data: Path, count: int) -> list[limits.Still]:
+    """So many frames of the clip, and of each kind of annotated photographs."""
+    every = max(1, len(clip.images) // count)
+    drawn = [limits.Still(image, truth) for image, truth in zip(clip.images, clip.truth or [], strict=True)][::every]
+    return drawn + (list(limits.photographs(data, count)) if data.is_dir() else [])
 
 
 def disturbed(images: Sequence[U8], condition: Condition) -> list[U8]:

@@ -43,6 +43,11 @@ def moved(length: float) -> Condition:
     return blur
 
 
+def defocused(length: float) -> Condition:
+    """Out of focus: a Gaussian whose spread is so much of the picture's width."""
+    return lambda image, rng: np.asarray(cv2.GaussianBlur(image, (0, 0), length * image.shape[1]), np.uint8)
+
+
 def barred(image: U8, rng: Rng) -> U8:
     """Behind posts: three, each 6 % of the width."""
     out: U8 = image.copy()

@@ -14,7 +14,7 @@ from edged.track import Tracks
 from tools.tracking.scenes import SURE
 
 PATIENCE_S = 2.0
-OPTIONS = Track(confirm=2, patience_s=PATIENCE_S)
+OPTIONS = Track(confirm=2, patience_s=PATIENCE_S, bridge_s=0)
 
 
 class Tracker(Protocol):
