@@ -332,7 +332,7 @@ rollback() {
 
 uninstall() {
     if step "Stop $SERVICE and what belongs to it"; then stop; fi
-    step "Remove units, udev rules, commands and $TOP; settings, engines and models stay: $DATA" || return 0
+    step "Remove units, udev rules, commands and $TOP; ${1:-settings, engines and models stay}: $DATA" || return 0
     cat $TOP/releases/*/placed 2> /dev/null | awk '{ print $2 }' | xargs -r rm -f
     rm -f $COMMANDS/bin/edged $COMMANDS/sbin/edged-install
     rm -rf $TOP
@@ -349,7 +349,7 @@ stop() {
 }
 
 purge() {
-    uninstall
+    uninstall "what is left then"
     step "Remove settings, engines, models, messages that wait, and the user: $DATA" || return 0
     # shellcheck disable=SC2086
     rm -rf $DATA $SYSTEM/$SERVICE.d
