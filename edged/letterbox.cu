@@ -3,30 +3,30 @@
 #pragma once
 #include "colour.cu"
 
-// The pixels between which output i of `length` lies, bilinear with pixel centres at .5 and clamped edges. In whole
-// numbers: FP64 is slow on small GPUs, and FP32 too coarse.
+// The pixels between which output i of `length` lies, bilinear with pixel centres at .5 and clamped edges.
 struct Taps {
     int low, high;
-    float share;  // of the high one
+    unsigned share;  // of the high one, in 1 / (2 * length)
 };
 
 __device__ inline Taps taps(int i, int length, int size) {
     const int whole = 2 * length, at = clamped((2 * i + 1) * size - length, (size - 1) * whole);
     const int low = at / whole;
-    return {low, clamped(low + 1, size - 1), (float)(at - low * whole) / whole};
+    return {low, clamped(low + 1, size - 1), (unsigned)(at - low * whole)};
 }
 
+// In whole numbers, to the last bit as the definition has it.
 __device__ inline Pixel resized(const Look& look, int u, int v) {
     const Taps x = taps(u, look.fit_w, look.roi_w), y = taps(v, look.fit_h, look.roi_h);
     const int left = look.roi_x + x.low, right = look.roi_x + x.high, top = look.roi_y + y.low, low = look.roi_y + y.high;
     const Pixel a = pixel_of(look, left, top), b = pixel_of(look, right, top);
     const Pixel c = pixel_of(look, left, low), d = pixel_of(look, right, low);
-    const float fx = x.share, fy = y.share;
+    const unsigned across = 2 * look.fit_w, down = 2 * look.fit_h, whole = across * down;
     Pixel mixed;
     for (int k = 0; k < 3; k++) {
-        const float above = a.channel[k] * (1 - fx) + b.channel[k] * fx;
-        const float below = c.channel[k] * (1 - fx) + d.channel[k] * fx;
-        mixed.channel[k] = (int)rintf(above * (1 - fy) + below * fy);
+        const unsigned above = a.channel[k] * (across - x.share) + b.channel[k] * x.share;
+        const unsigned below = c.channel[k] * (across - x.share) + d.channel[k] * x.share;
+        mixed.channel[k] = (int)((above * (down - y.share) + below * y.share + whole / 2) / whole);
     }
     return mixed;
 }

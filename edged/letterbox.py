@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from edged.frame import F32, U8
+from edged.frame import F32, I64, U8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,26 @@ class Letterbox:
 
 
 def resize(image: U8, size_wh: tuple[int, int]) -> U8:
-    """Bilinear resize with pixel centres at .5 and clamped edges: the definition; planes may differ by 1."""
-    rows, cols = (
-        np.clip((np.arange(n) + 0.5) * size / n - 0.5, 0, size - 1)
-        for n, size in ((size_wh[1], image.shape[0]), (size_wh[0], image.shape[1]))
-    )
-    y0, x0 = rows.astype(int), cols.astype(int)
-    y1, x1 = np.minimum(y0 + 1, image.shape[0] - 1), np.minimum(x0 + 1, image.shape[1] - 1)
-    fy, fx = (rows - y0)[:, None, None], (cols - x0)[None, :, None]
-    top = image[y0][:, x0] * (1 - fx) + image[y0][:, x1] * fx
-    bottom = image[y1][:, x0] * (1 - fx) + image[y1][:, x1] * fx
-    out: U8 = np.rint(top * (1 - fy) + bottom * fy).astype(np.uint8)
+    """Bilinear resize with pixel centres at .5 and clamped edges, in whole numbers, a half rounded up: the definition.
+
+    Planes may differ by 1.
+    """
+    (y0, y1, fy), (x0, x1, fx) = (_taps(n, size) for n, size in zip(size_wh[::-1], image.shape[:2], strict=True))
+    fy, fx, (across, down) = fy[:, None, None], fx[None, :, None], (2 * size_wh[0], 2 * size_wh[1])
+    wide = image.astype(np.int64)
+    top = wide[y0][:, x0] * (across - fx) + wide[y0][:, x1] * fx
+    bottom = wide[y1][:, x0] * (across - fx) + wide[y1][:, x1] * fx
+    whole = across * down
+    out: U8 = ((top * (down - fy) + bottom * fy + whole // 2) // whole).astype(np.uint8)
     return out
+
+
+def _taps(length: int, size: int) -> tuple[I64, I64, I64]:
+    """Between which of `size` pixels each of `length` lies, and the share of the second one, in 1 / (2 · length)."""
+    whole = 2 * length
+    at = np.clip((2 * np.arange(length) + 1) * size - length, 0, (size - 1) * whole)
+    low = at // whole
+    return low, np.minimum(low + 1, size - 1), at - low * whole
 
 
 def letterbox(image: U8, fit: Letterbox, net_wh: tuple[int, int], pad: int) -> U8:

@@ -106,12 +106,8 @@ def frame(image: U8, camera: str = "a", seq: int = 0) -> Frame:
     return Frame(camera=camera, seq=seq, captured_ns=0, image=image)
 
 
-def same(got: Sight, wanted: Sight, *, px: float = 0.2, of: float = 0.92) -> None:
-    """The same subjects, and so many of their keypoints within `px`.
-
-    Where a pixel of the canvas lies between two grey levels, planes may round it apart, which moves a faint box by a
-    tenth of a pixel; and one of a person's fourteen keypoints may be a tie of two peaks of a SimCC.
-    """
+def same(got: Sight, wanted: Sight, *, px: float = 0.05, of: float = 0.99) -> None:
+    """The same subjects, and so many of their keypoints within `px`."""
     assert got.boxes.label.tolist() == wanted.boxes.label.tolist()
     np.testing.assert_allclose(got.boxes.xyxy, wanted.boxes.xyxy, atol=px)
     np.testing.assert_allclose(got.boxes.score, wanted.boxes.score, atol=0.01)

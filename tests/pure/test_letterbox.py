@@ -38,7 +38,7 @@ def test_the_canvas_is_grey_where_the_image_is_not() -> None:
 def test_halving_averages_pairs_and_doubling_keeps_the_edges() -> None:
     row = np.array([[[0], [10], [20], [30]]], np.uint8)
     assert resize(row, (2, 1))[0, :, 0].tolist() == [5, 25]
-    assert resize(row[:, :2], (4, 1))[0, :, 0].tolist() == [0, 2, 8, 10]
+    assert resize(row[:, :2], (4, 1))[0, :, 0].tolist() == [0, 3, 8, 10]
 
 
 def test_rgb_nets_get_red_first() -> None:

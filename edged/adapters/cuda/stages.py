@@ -23,6 +23,7 @@ from engines.errors import CardError
 TILE = (32, 8)  # threads, over an image
 ROW = 128  # threads, over a list or the bins of a keypoint
 WORD = 4  # bytes
+MOST_PIXELS = 4_200_000  # of a detector's input: 255.5 times four of it is less than 2^32, in which letterbox.cu adds
 LOGITS = {"rtmdet"}  # families whose outputs are compared as logits
 FAMILIES = {"rtmdet", "yolox", "yolov8", "boxes"}
 
@@ -73,6 +74,11 @@ class DetectorStage:
             raise CardError(
                 f"model {card.name}: the CUDA plane does not decode {card.family!r}; want {sorted(FAMILIES)}"
             )
+        width, height = card.input.size_wh
+        if width * height > MOST_PIXELS:
+            raise CardError(
+                f"model {card.name}: its input is {width}x{height}; the CUDA plane takes {MOST_PIXELS} pixels"
+            )
         if len(card.detect.classes) > CLASSES:
             raise CardError(f"model {card.name}: {len(card.detect.classes)} classes; the CUDA plane takes {CLASSES}")
         self.detect: Detect = card.detect
@@ -80,7 +86,6 @@ class DetectorStage:
         self._kernels, self._engine, self._desk = kernels, engine, desk
         heads = _heads(engine)
         self._anchors = int(heads["anchors"])
-        width, height = card.input.size_wh
         self._buffers = [
             DeviceBuffer.holding(gpu, net_of(card, 1, 0)),
             DeviceBuffer.holding(gpu, heads),
