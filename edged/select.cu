@@ -2,7 +2,8 @@
 #pragma once
 #include "decode/nms.cu"
 
-const float FAINTEST = 0.18f, SAME = 0.5f, INCUMBENT = 1.5f;  // as in select.py
+// As in select.py.
+const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.1f, BESIDE = 0.5f, EDGE = 0.01f, INCUMBENT = 1.5f;
 
 // Letterbox.to_image, then from the part looked at to the frame.
 __device__ inline Box in_frame(const Look& look, Box box) {
@@ -13,15 +14,24 @@ __device__ inline Box in_frame(const Look& look, Box box) {
     return box;
 }
 
-// Of n boxes the one that shows a known subject: the first of those that fit best; -1: none does.
-__device__ inline int showing(const Box& known, const Box* boxes, int n) {
+__device__ inline bool is_hint(const Look& look, const Box& box) {
+    return box.score < fmaxf(FAINT * look.sure[box.label], FAINTEST);
+}
+
+// Of the able ones among n boxes the one that shows a known subject: the first of those that fit best; -1: none does.
+__device__ inline int showing(const Box& known, const Box* boxes, const bool* able, int n, float least) {
     int best = -1;
     float most = 0;
     for (int i = 0; i < n; i++) {
-        const float shared = boxes[i].label == known.label && boxes[i].score >= FAINTEST ? iou(boxes[i], known) : 0;
+        const float shared = able[i] && boxes[i].label == known.label ? iou(boxes[i], known) : 0;
         if (shared > most) best = i, most = shared;
     }
-    return most >= SAME ? best : -1;
+    return most >= least ? best : -1;
+}
+
+__device__ inline bool is_leaving(const Look& look, const Box& box) {
+    const float margin = EDGE * look.roi_w;
+    return box.x0 <= look.roi_x + margin || box.x1 >= look.roi_x + look.roi_w - margin;
 }
 
 __device__ inline float rank_of(const Look& look, const Box& box, bool known) {
@@ -40,39 +50,60 @@ __device__ inline float rank_of(const Look& look, const Box& box, bool known) {
 // One block. chosen (SUBJECTS) in frame px; rows (MODELS, SUBJECTS): which of them each pose model poses.
 KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* rows) {
     __shared__ Box box[CANDIDATES];
-    __shared__ bool met[CANDIDATES], wanted[CANDIDATES];
+    __shared__ bool able[CANDIDATES], met[CANDIDATES], wanted[CANDIDATES], hint[CANDIDATES], pointing[CANDIDATES];
     __shared__ float value[CANDIDATES];
-    __shared__ int count;
-    if (threadIdx.x == 0) count = 0;
-    __syncthreads();
-    const int n = look->detect ? tally->kept : look->known_count;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        box[i] = look->detect ? in_frame(*look, kept[i]) : look->known[i];
-        met[i] = false;
+    __shared__ int count, hints;
+    if (threadIdx.x == 0) count = hints = 0;
+    const bool detect = look->detect;
+    const int n = detect ? tally->kept : look->known_count, first = threadIdx.x, step = blockDim.x;
+    for (int i = first; i < n; i += step) {
+        box[i] = detect ? in_frame(*look, kept[i]) : look->known[i];
+        able[i] = !is_hint(*look, box[i]);
+        met[i] = pointing[i] = false;
     }
     __syncthreads();
-    for (int k = threadIdx.x; look->detect && k < look->known_count; k += blockDim.x) {
-        const int shown = showing(look->known[k], box, n);
+    for (int k = first; detect && k < look->known_count; k += step) {
+        const int shown = showing(look->known[k], box, able, n, SAME);
         if (shown >= 0) met[shown] = true;
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        wanted[i] = !look->detect || met[i] || box[i].score >= look->sure[box[i].label];
+    for (int i = first; i < n; i += step) {
+        wanted[i] = !detect || met[i] || box[i].score >= look->sure[box[i].label];
         value[i] = rank_of(*look, box[i], met[i]);
         if (wanted[i]) atomicAdd(&count, 1);
     }
     __syncthreads();
-    const bool crowded = look->detect && count > look->limit;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        if (!wanted[i]) continue;
-        int place = 0;
-        for (int j = 0; j < n; j++)
-            place += wanted[j] && (crowded ? value[j] > value[i] || (value[j] == value[i] && j < i) : j < i);
-        if (!crowded || place < look->limit) chosen[place] = box[i];
+    const bool crowded = detect && count > look->limit, bridging = detect && look->bridge && !crowded;
+    for (int i = first; bridging && i < n; i += step) {  // what might be a known subject that nothing else shows
+        hint[i] = !able[i] && !is_leaving(*look, box[i]);
+        for (int j = 0; hint[i] && j < n; j++) hint[i] = !wanted[j] || iou(box[i], box[j]) < BESIDE;
     }
     __syncthreads();
-    const int taken = crowded ? look->limit : count;
-    for (int i = threadIdx.x; i < taken; i += blockDim.x) {
+    for (int k = first; bridging && k < look->known_count; k += step) {
+        if (showing(look->known[k], box, wanted, n, SAME) >= 0) continue;
+        const int shown = showing(look->known[k], box, hint, n, NEAR);
+        if (shown >= 0) pointing[shown] = true;
+    }
+    __syncthreads();
+    const int room = look->limit - count;
+    for (int i = first; i < n; i += step) {
+        if (!wanted[i] && !pointing[i]) continue;
+        int place = 0;
+        if (!wanted[i]) {  // hints come last, as they were found
+            for (int j = 0; j < i; j++) place += pointing[j];
+            if (place >= room) continue;
+            place += count;
+            atomicAdd(&hints, 1);
+        } else {
+            for (int j = 0; j < n; j++)
+                place += wanted[j] && (crowded ? value[j] > value[i] || (value[j] == value[i] && j < i) : j < i);
+            if (crowded && place >= look->limit) continue;
+        }
+        chosen[place] = box[i];
+    }
+    __syncthreads();
+    const int taken = crowded ? look->limit : count + hints;
+    for (int i = first; i < taken; i += step) {
         const int model = look->model_of[chosen[i].label];
         if (model < 0) continue;
         int place = 0;
@@ -80,5 +111,5 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
         rows[model * SUBJECTS + place] = i;
         atomicAdd(&tally->rows[model], 1);
     }
-    if (threadIdx.x == 0) tally->chosen = taken;
+    if (first == 0) tally->chosen = taken;
 }

@@ -15,7 +15,7 @@ from edged.decode.simcc import simcc
 from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
 from edged.gate import judge, measure
 from edged.letterbox import Letterbox, letterbox, normalise
-from edged.select import FAINT, best
+from edged.select import best, least
 from engines.card import Input
 
 
@@ -44,7 +44,7 @@ class DefinedPlane:
         boxes = known
         if detect:
             outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
-            found = FAMILIES[card.family](outputs, self._detect.strides, focus.thresholds * FAINT)
+            found = FAMILIES[card.family](outputs, self._detect.strides, least(focus))
             found = nms(found, self._detect.nms_iou)
             in_frame = Boxes(xyxy=fit.to_image(found.xyxy), score=found.score, label=found.label).shifted(x0, y0)
             boxes = best(in_frame, known, focus, (width, height))

@@ -24,7 +24,7 @@ from edged.decode.simcc import simcc
 from edged.frame import F32, U8, XY, Boxes, Focus, Format
 from edged.gate import measure, summed
 from edged.letterbox import letterbox, normalise
-from edged.select import FAINT, best
+from edged.select import best, least
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 
@@ -244,22 +244,28 @@ def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
     return bench.get(out, BOX, (SUBJECTS,))[: told["chosen"]], told, bench.get(rows, np.int32, (MODELS, SUBJECTS))
 
 
-@pytest.mark.parametrize("pick", ["score", "largest", "central"])
+@pytest.mark.parametrize("how", [("score", False), ("score", True), ("largest", True), ("central", False)])
 @pytest.mark.parametrize("limit", [1, 3, 64])
 @pytest.mark.parametrize("n", [0, 1, 40, 300])
-def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: int, n: int) -> None:
+def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: int, n: int) -> None:
+    pick, bridge = how
     kept = crowd(n, seed=n + limit)
     kept = kept[np.argsort(-kept["score"], kind="stable")]
     known = kept[::5][:SUBJECTS].copy()  # where they are now, or nearly
     known["xyxy"] += random(9).normal(0, 2, known["xyxy"].shape)
     focus = Focus(
-        thresholds=np.array([0.5, 0.7, np.inf], np.float32), limit=limit, gate=NONE, roi=(10, 20, 210, 120), pick=pick
+        thresholds=np.array([0.5, 0.7, np.inf], np.float32),
+        limit=limit,
+        gate=NONE,
+        roi=(10, 20, 210, 120),
+        pick=pick,
+        bridge=bridge,
     )
     look = look_at(0, np.zeros((120, 210, 3), np.uint8))
     look[0]["roi"] = (10, 20, 200, 100)
     fit = fitted(look, (100, 100), "centred")
-    look[0]["limit"], look[0]["pick"] = limit, layout.PICKS.index(pick)
-    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, focus.thresholds * FAINT
+    look[0]["limit"], look[0]["pick"], look[0]["bridge"] = limit, layout.PICKS.index(pick), bridge
+    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, least(focus)
     look[0]["known_count"] = len(known)
     look[0]["known"][: len(known)] = known
     look[0]["known"]["xyxy"][: len(known)] = (
@@ -278,6 +284,18 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: i
         mine = np.flatnonzero(np.isin(got["label"], labels)).tolist()
         assert told["rows"][model] == len(mine)
         assert rows[model, : len(mine)].tolist() == mine
+
+
+@pytest.mark.parametrize(("apart_px", "count"), [(0, 1), (60, 2)])
+def test_a_hint_on_somebody_who_is_seen_is_none(bench: Bench, apart_px: int, count: int) -> None:
+    kept = np.zeros(2, BOX)
+    kept["xyxy"] = [(50, 50, 90, 90), (50 + apart_px, 52, 90 + apart_px, 92)]
+    kept["score"], kept["label"] = (0.9, 0.2), (0, 1)
+    look = look_at(0, np.zeros((200, 300, 3), np.uint8))
+    look[0]["sure"][:2], look[0]["bridge"], look[0]["known_count"] = 0.6, 1, 1
+    look[0]["known"][0] = kept[1]
+    got, _, _ = chosen(bench, look, kept)
+    assert len(got) == count
 
 
 def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench) -> None:

@@ -30,6 +30,7 @@ LOOK = _struct(
     ("detect", I),
     ("limit", I),
     ("pick", I),
+    ("bridge", I),
     ("first", I, MODELS),
     ("model_of", I, CLASSES),
     ("faint", F, CLASSES),

@@ -28,7 +28,7 @@ from edged.errors import ModelFault
 from edged.frame import F32, Boxes, Clarity, Focus, Format, Frame, Pose3d, Sight
 from edged.gate import judge, summed
 from edged.letterbox import Letterbox
-from edged.select import FAINT
+from edged.select import least
 from engines.errors import CardError
 
 log = logging.getLogger(__name__)
@@ -188,10 +188,8 @@ class CudaPlane:
         asked["fit"], asked["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
         asked["limit"], asked["pick"] = focus.limit, PICKS.index(focus.pick)
         count = len(focus.thresholds)
-        asked["faint"][:count], asked["sure"][:count] = (
-            self._detector.limits(focus.thresholds * FAINT),
-            focus.thresholds,
-        )
+        asked["bridge"] = focus.bridge
+        asked["faint"][:count], asked["sure"][:count] = self._detector.limits(least(focus)), focus.thresholds
         self._asked = focus, frame.image.shape, frame.form
 
     def _rows_of(self, known: Boxes) -> list[int]:
