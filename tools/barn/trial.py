@@ -141,7 +141,7 @@ def _gap(rng: np.random.Generator) -> tuple[float, float]:
 
 
 SHOWS = {  # the act that shows a trouble, and how often it must have come
-    "colic": (("rolling",), 2),
+    "colic": (("rolling",), 3),  # twice is how a healthy horse rolls
     "cast": (("thrashing",), 2),
     "foaling": (("lying-down",), 3),
     "collapse": (("collapsing", "buckling"), 2),
