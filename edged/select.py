@@ -12,11 +12,11 @@ Flags = NDArray[np.bool_]
 
 FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
 FAINTEST = 0.18  # score below which nothing is believed, known or not
-HINT = 0.3  # as FAINT, of a box that shows nothing by itself: where a known subject may be that nothing else shows
+HINT = 0.2  # as FAINT, of a box that shows nothing by itself: where a known subject may be that nothing else shows
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
-NEAR = 0.1  # the same, of a hint
+NEAR = 0.2  # the same, of a hint
 BESIDE = 0.5  # most a hint may overlap what is there: it is that subject's then
-EDGE = 0.01  # of the picture's width: who reaches that near to its left or right end may be leaving, and is no hint
+EDGE = 0.015  # of the picture's width: who reaches that near to its left or right end may be leaving, and is no hint
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 
 
@@ -48,8 +48,9 @@ def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> 
         return boxes.take(rows[np.argsort(-ranks, kind="stable")[: focus.limit]])
     if not focus.bridge:
         return boxes.take(rows)
-    hint &= ~_leaving(boxes, focus.roi or (0, 0, *size_wh))
-    pointing = _pointing(boxes, np.flatnonzero(hint), boxes.take(rows), known)
+    scene = focus.roi or (0, 0, *size_wh)
+    hint &= ~_leaving(boxes, scene)
+    pointing = _pointing(boxes, np.flatnonzero(hint), boxes.take(rows), known.take(~_leaving(known, scene)))
     return boxes.take(np.concatenate([rows, pointing[: focus.limit - len(rows)]]))
 
 

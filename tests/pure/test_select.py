@@ -91,4 +91,8 @@ def test_who_reaches_the_end_of_the_picture_is_no_hint() -> None:
 
 def test_only_a_bridge_asks_for_hints() -> None:
     assert least(focus(1))[0] == pytest.approx(0.25)
-    assert least(replace(focus(1), bridge=True))[0] == pytest.approx(0.15)
+    assert least(replace(focus(1), bridge=True))[0] == pytest.approx(0.1)
+
+
+def test_who_is_expected_at_the_end_of_the_picture_may_have_left() -> None:
+    assert seeing(boxes(([55.0, 20, 95, 60], 0.2, 0)), boxes(([60.0, 20, 100, 60], 0.8, 0))) == []

@@ -18,7 +18,8 @@ WIDTH_PX, COLUMNS, QUALITY = 320, 4, 55
 SOURCES = {
     "rendered": "A rendered stall (`tools/demo/stall.mp4`), judged by its exact truth.",
     "real": "Real pictures (a video, and photographs before which the camera sways), judged by what is seen of them "
-    "undisturbed: consistency, not accuracy.",
+    "undisturbed: consistency, not accuracy; a phantom is what was not sure there either. The pictures are not ours to "
+    "show: a run leaves `real.webp` where it was made.",
 }
 CANDIDATES: dict[str, tuple[tuple[str, ...], tuple[float, ...], bool]] = {  # of the gate: ladders, values, from below
     "min_brightness": (("darkness",), (4, 6, 8, 10, 12, 16), True),
@@ -101,7 +102,8 @@ def _section(name: str, rows: Mapping[str, Any]) -> str:
         for condition, row in rows.items()
     ]  # fmt: skip
     return (
-        f"{SOURCES[name]}\n\n![the conditions]({name}.webp)\n\n"
+        SOURCES[name]
+        + ("\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n")
         + _table(("condition", "detected", "PCK@0.1", "mean score", "phantoms", "gated", "frames/s"), seen)
         + "\nWhat `track.bridge_s = 4` gives back:\n\n"
         + _table(
