@@ -167,7 +167,7 @@ class StallWatch:
         down_s, hour = self._horse.down_since_s, local.hour
         night = hour >= NIGHT[0] or hour < NIGHT[1]
         hour_ago = self._tally.last(60, now_s)
-        watched_min = (now_s - (self._began_s or now_s)) / S_PER_MIN
+        watched_min = 0.0 if self._began_s is None else (now_s - self._began_s) / S_PER_MIN
         gauges: dict[str, float | None] = {
             "down_min": None if down_s is None else (now_s - down_s) / S_PER_MIN,
             "at_wall": self._at_wall(),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
+from edged.barn.ledger import Ledger
 from edged.barn.rules import Facts, Finding, findings, shipped
+from edged.barn.settings import Stall
 from edged.barn.tally import Tally
+from edged.barn.watch import StallWatch
 
 NOW_S = 100 * 3600.0
 
@@ -82,6 +86,23 @@ def test_a_cast_horse_lies_at_a_wall_and_thrashes() -> None:
     assert "cast-suspected" in found(replace(seen, gauges={"down_min": 4.0, "at_wall": 1.0}))
     assert "cast-suspected" not in found(replace(seen, gauges={"down_min": 4.0, "at_wall": 0.0}))
     assert "cast-suspected" not in found(replace(seen, gauges={"down_min": 4.0, "at_wall": None}))
+
+
+def test_a_horse_that_collapses_alarms_when_it_hardly_lay_down() -> None:
+    seen = facts(collapse=2)
+    assert "collapsing" in found(replace(seen, gauges={"lain_min": 10.0}))
+    assert "collapsing" not in found(replace(seen, gauges={"lain_min": 90.0}))
+    assert "collapsing" not in found(replace(seen, gauges={"lain_min": None}))
+
+
+def test_how_long_a_horse_lay_is_known_after_six_hours_of_watching() -> None:
+    watch = StallWatch(Stall(enabled=True), 0.3, Ledger([]))
+    noon = datetime(2027, 1, 15, 12, 0).astimezone()
+    told: dict[int, float | None] = {}
+    for hour in range(8):  # whatever the clock begins at, zero too
+        watch.tick(3600.0 * hour, noon)
+        told[hour] = watch._facts(3600.0 * hour, noon).gauges["lain_min"]
+    assert [hour for hour, minutes in told.items() if minutes is not None] == [7]
 
 
 def test_habit_counts_as_a_sign_when_it_is_known() -> None:
