@@ -340,7 +340,7 @@ class Track(Section):
     )
     patience_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
     bridge_s: Seconds = Field(
-        4,
+        0,
         ge=0,
         le=5,
         description="How long one that the detector hardly sees is still posed where its track expects it, and "
