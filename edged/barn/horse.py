@@ -252,8 +252,9 @@ class Horse:
         centre = window.centre[~np.isnan(window.centre[:, 0])]
         if not len(centre) or (self._route and now_s - self._route[-1][0] < 0.9):
             return walks and "box-walking" in self.doing
-        self._route.append((now_s, motion.middle(centre[-3:, 0]), motion.middle(centre[-3:, 1])))
-        return walks and rounds(np.array(self._route)) >= LOOPS
+        x_px, y_px = window.length_px * motion.place(centre)  # its length looks another one elsewhere
+        self._route.append((now_s, float(x_px), float(y_px)))
+        return walks and rounds(np.array(self._route) / [1, window.length_px, window.length_px]) >= LOOPS
 
 
 def rounds(route: F64) -> float:

@@ -13,12 +13,13 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
 from edged.barn import points
+from edged.barn.ground import Ground
 from edged.barn.horse import Horse
 from edged.barn.points import Sighting
 from engines.schema import SCHEMAS
 from tools.barn.life import FALLS, Act, on_circle
 from tools.barn.tracks import View, sightings
-from tools.barn.trial import run
+from tools.barn.trial import FLOOR, run
 
 SIDE_ON = 0.0  # heading, rad
 QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
@@ -32,8 +33,8 @@ def acts(*kinds: tuple[str, float], heading: float = SIDE_ON, begin_s: float = 0
     return made
 
 
-def watched(seen: Iterable[Sighting]) -> tuple[Horse, dict[str, float]]:
-    horse, told, next_s = Horse(), defaultdict[str, float](float), 0.0
+def watched(seen: Iterable[Sighting], ground: Ground | None = None) -> tuple[Horse, dict[str, float]]:
+    horse, told, next_s = Horse(ground), defaultdict[str, float](float), 0.0
     for sighting in seen:
         horse.see(sighting)
         if sighting.t_s >= next_s:
@@ -129,8 +130,11 @@ def test_a_horse_that_lies_down_has_not_collapsed() -> None:
     assert told["collapse"] == 0
 
 
-def test_a_horse_that_goes_round_and_round_walks_its_box() -> None:
-    _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]))
+@pytest.mark.parametrize("floor_m", [None, (4.0, 4.0)], ids=["in the picture", "on the ground"])
+def test_a_horse_that_goes_round_and_round_walks_its_box(floor_m: tuple[float, float] | None) -> None:
+    corners = QUIET.project(np.array([(x, y, 0.0) for x, y in FLOOR]))
+    ground = None if floor_m is None else Ground([(float(x), float(y)) for x, y in corners], floor_m, QUIET.size_wh)
+    _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]), ground)
     assert 120 < told["box-walking-s"] < 240
 
 
