@@ -3,7 +3,7 @@
 #include "decode/nms.cu"
 
 // As in select.py.
-const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.1f, BESIDE = 0.5f, EDGE = 0.01f, INCUMBENT = 1.5f;
+const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.2f, BESIDE = 0.5f, EDGE = 0.015f, INCUMBENT = 1.5f;
 
 // Letterbox.to_image, then from the part looked at to the frame.
 __device__ inline Box in_frame(const Look& look, Box box) {
@@ -80,7 +80,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     }
     __syncthreads();
     for (int k = first; bridging && k < look->known_count; k += step) {
-        if (showing(look->known[k], box, wanted, n, SAME) >= 0) continue;
+        if (is_leaving(*look, look->known[k]) || showing(look->known[k], box, wanted, n, SAME) >= 0) continue;
         const int shown = showing(look->known[k], box, hint, n, NEAR);
         if (shown >= 0) pointing[shown] = true;
     }
