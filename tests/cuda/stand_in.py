@@ -34,15 +34,8 @@ class StandIn:
         options.intra_op_num_threads = 1
         self._session = ort.InferenceSession(model.onnx, options, providers=["CPUExecutionProvider"])
         self._tensors = Tensors(gpu, model, self.batches[-1])
+        self.source, self.outputs = self._tensors.source, self._tensors.outputs
         self._functions = {batch: HostFunction(lambda _, batch=batch: self._run(batch)) for batch in self.batches}
-
-    @property
-    def source(self) -> Tensor:
-        return self._tensors.source
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        return self._tensors.outputs
 
     def enqueue(self, batch: int) -> None:
         stream = ctypes.c_void_p(self._gpu.stream.handle)

@@ -11,7 +11,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from edged.adapters.cuda.engine import Tensor, Tensors
+from edged.adapters.cuda.engine import Tensors
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.session_ort import REFUSALS, first_line
 from edged.errors import ModelFault, ModelMissing
@@ -55,15 +55,8 @@ class OrtCudaEngine:
         self._how = ort.RunOptions()
         self._how.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._tensors = Tensors(gpu, model, self.batches[-1])
+        self.source, self.outputs = self._tensors.source, self._tensors.outputs
         self._bindings = {batch: self._binding(batch) for batch in self.batches}
-
-    @property
-    def source(self) -> Tensor:
-        return self._tensors.source
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        return self._tensors.outputs
 
     def enqueue(self, batch: int) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edged.adapters.cuda.engine import Tensor, Tensors
+from edged.adapters.cuda.engine import Tensors
 from edged.adapters.cuda.gpu import Gpu
 from edged.errors import ModelFault
 from engines.card import Card
@@ -33,15 +33,8 @@ class TrtEngine:
             raise PlanRefused(f"engine of {card.name}: TensorRT refuses it: {self._words}")
         self.batches = tuple(most for _, _, most in profiles) or (1,)
         self._tensors = Tensors(gpu, model, self.batches[-1])
+        self.source, self.outputs = self._tensors.source, self._tensors.outputs
         self._runs = {batch: self._run(batch, place) for place, batch in enumerate(self.batches)}
-
-    @property
-    def source(self) -> Tensor:
-        return self._tensors.source
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        return self._tensors.outputs
 
     def enqueue(self, batch: int) -> None:
         if not self._runs[batch].execute_async_v3(self._gpu.stream.handle):
