@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -205,7 +205,8 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
     def end(*_: object) -> None:
         if not stop.is_set():
             stop.set()
-            limit.start()
+            with suppress(RuntimeError):  # a box without memory has none for a thread; it closes all the same
+                limit.start()
 
     person = sys.stdin is not None and sys.stdin.isatty()
     ends = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if person else []))
