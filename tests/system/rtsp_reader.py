@@ -12,8 +12,14 @@ from edged.box.allocator import few_arenas
 from edged.capture import CameraState, Intake
 
 
+def said(phase: str, reason: str) -> None:
+    """One line in one write: two threads say something."""
+    sys.stdout.write(json.dumps({"at_s": time.monotonic(), "phase": phase, "reason": reason}) + "\n")
+    sys.stdout.flush()
+
+
 def tell(state: CameraState) -> None:
-    print(json.dumps({"at_s": time.monotonic(), "phase": state.phase, "reason": state.reason}), flush=True)
+    said(state.phase, state.reason)
 
 
 def main() -> None:
@@ -26,7 +32,7 @@ def main() -> None:
         with intake.lease(1.0) as frame:
             size = None if frame is None else frame.image.shape[:2]
         if frame is not None and frame.seq == 0:
-            print(json.dumps({"at_s": time.monotonic(), "phase": "first", "reason": f"{size}"}), flush=True)
+            said("first", f"{size}")
 
 
 if __name__ == "__main__":
