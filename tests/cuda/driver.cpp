@@ -75,20 +75,6 @@ void* allocate(size_t size) {
     return start;
 }
 
-int release(void* address) {
-    std::lock_guard guard(memory_lock);
-    auto found = regions.find((char*)address);
-    if (found == regions.end()) return INVALID_VALUE;
-    const Region& region = found->second;
-    const char* end = region.whole + region.mapped - sysconf(_SC_PAGESIZE);
-    for (size_t i = 1; i <= region.slack; i++)
-        if (end[-(long)i] != CANARY) fault = LAUNCH_FAILED;
-    munmap(region.whole, region.mapped);
-    regions.erase(found);
-    alive--;
-    return fault;
-}
-
 // ---- streams
 
 struct Stream {
@@ -131,6 +117,13 @@ struct Stream {
         changed.notify_all();
     }
 
+    bool push_if_busy(const Work& work) {
+        std::lock_guard guard(lock);
+        if (queue.empty() && !busy) return false;
+        queue.push_back(work);
+        return true;
+    }
+
     void drain() {
         std::unique_lock guard(lock);
         changed.wait(guard, [this] { return queue.empty() && !busy; });
@@ -148,6 +141,31 @@ struct Stream {
 
 std::mutex streams_lock;
 std::vector<Stream*> streams;
+
+// Memory is given back when what streams were given before has been done, as cuMemFree waits for it. (It does not wait
+// here: a stream may be about to call Python, and whoever frees may hold Python's lock.)
+int release(void* address) {
+    Region region;
+    {
+        std::lock_guard guard(memory_lock);
+        auto found = regions.find((char*)address);
+        if (found == regions.end()) return INVALID_VALUE;
+        region = found->second;
+        regions.erase(found);
+        alive--;
+    }
+    auto bury = [region] {
+        const char* end = region.whole + region.mapped - sysconf(_SC_PAGESIZE);
+        for (size_t i = 1; i <= region.slack; i++)
+            if (end[-(long)i] != CANARY) fault = LAUNCH_FAILED;
+        munmap(region.whole, region.mapped);
+    };
+    std::lock_guard guard(streams_lock);
+    for (Stream* stream : streams)
+        if (stream->push_if_busy(bury)) return state();
+    bury();
+    return fault;
+}
 
 struct Event {
     Stream* stream = nullptr;

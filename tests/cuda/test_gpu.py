@@ -80,3 +80,10 @@ def test_a_graph_does_its_work_at_every_launch_and_not_when_it_is_captured(gpu: 
         assert out[0] == value
     graph.free()
     buffer.free()
+
+
+def test_memory_may_be_freed_while_the_stream_still_writes_to_it(gpu: Gpu) -> None:
+    """As an engine's is whose neighbour is refused: CUDA gives it back when the stream has done."""
+    for _ in range(3):
+        DeviceBuffer(gpu, 1 << 27).free()
+    gpu.wait()
