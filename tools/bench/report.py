@@ -125,7 +125,7 @@ def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
-    yield "One subject, starter models (RTMDet-nano 320, RTMPose-t), the CPU plane around whatever runs them.\n"
+    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU plane around whatever runs them.\n"
     yield _row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
     yield _row(("---", "---:", "---:", "---:"))
     for row in rows:
