@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from tools.bench.turns import by_turns, timed_ms
 
-GFLOP = {"detect": 0.64, "pose": 0.71}  # per call at batch 1, two per multiply-add: RTMDet-nano 416x256, RTMPose-t 256x192
+GFLOP = {"detect": 0.64, "pose": 0.71}  # per call at batch 1, two per multiply-add: RTMDet-nano, RTMPose-t
 SHAPES = {"detect": (1, 3, 256, 416), "pose": (1, 3, 256, 192)}
 SIDE = 768  # of the matrices whose product says what this machine can do
 RUNS = 30
