@@ -76,3 +76,16 @@ __device__ inline void store(float* at, float value) { *at = value; }
 
 __device__ inline bool wild(float x) { return !(fabsf(x) <= 3.402823466e38f); }  // NaN or infinite
 __device__ inline int clamped(int x, int most) { return x < 0 ? 0 : x > most ? most : x; }
+
+// What the threads of a block, a power of two of them, have between them: for every thread, and as often as wanted.
+template <typename V, typename Join>
+__device__ inline V joined(V own, V* shared, Join join) {
+    __syncthreads();  // what lay there before was read
+    shared[threadIdx.x] = own;
+    for (int half = blockDim.x / 2; half; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + half]);
+    }
+    __syncthreads();
+    return shared[0];
+}

@@ -22,6 +22,12 @@ __device__ inline Winner winner(const T* scores, int classes, size_t gap, float 
     return best;
 }
 
+__device__ inline int level_of(const Heads& heads, int anchor) {
+    int level = 0;
+    while (level + 1 < heads.levels && anchor >= heads.first[level + 1]) level++;
+    return level;
+}
+
 __device__ inline void found(Tally* tally, Box* candidates, Box box) {
     if (wild(box.x0) || wild(box.y0) || wild(box.x1) || wild(box.y1)) atomicAdd(&tally->detector_faults, 1);
     candidates[atomicAdd(&tally->found, 1)] = box;
@@ -31,8 +37,7 @@ template <typename T>
 __device__ inline void rtmdet(const Look& look, const Heads& heads, Tally* tally, Box* candidates) {
     const int anchor = blockIdx.x * blockDim.x + threadIdx.x;
     if (anchor >= heads.anchors) return;
-    int level = 0;
-    while (level + 1 < heads.levels && anchor >= heads.first[level + 1]) level++;
+    const int level = level_of(heads, anchor);
     const int cell = anchor - heads.first[level], cells = heads.width[level] * heads.height[level];
     const T* scores = (const T*)heads.scores[level] + cell;
     const Winner best = winner(scores, heads.classes, cells, 1, &tally->detector_faults);
@@ -54,8 +59,7 @@ __device__ inline void yolox(const Look& look, const Heads& heads, Tally* tally,
     const T* raw = (const T*)heads.scores[0] + (size_t)anchor * (5 + heads.classes);
     const Winner best = winner(raw + 5, heads.classes, 1, number(raw + 4), &tally->detector_faults);
     if (!(best.value >= look.faint[best.label])) return;
-    int level = 0;
-    while (level + 1 < heads.levels && anchor >= heads.first[level + 1]) level++;
+    const int level = level_of(heads, anchor);
     const int cell = anchor - heads.first[level], stride = heads.stride[level];
     const float cx = (number(raw) + cell % heads.width[level]) * stride;
     const float cy = (number(raw + 1) + cell / heads.width[level]) * stride;

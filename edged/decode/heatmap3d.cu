@@ -6,18 +6,6 @@ struct Moments {
     float weight, x, y, z;
 };
 
-template <typename V, typename Join>
-__device__ inline V joined(V own, V* shared, Join join) {
-    __syncthreads();  // what lay there before was read
-    shared[threadIdx.x] = own;
-    for (int half = blockDim.x / 2; half; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + half]);
-    }
-    __syncthreads();
-    return shared[0];
-}
-
 // Grid: joints by subjects; a block of a power of two, 256 at most. volume (N, J·D, H, W); size: D, H, W;
 // places (N, J, 3) x, y, z in bins.
 template <typename T>

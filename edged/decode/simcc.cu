@@ -23,14 +23,7 @@ __device__ inline Peak peak(const T* row, int bins, Peak* shared, int* faults) {
         if (wild(value)) atomicAdd(faults, 1);
         best = higher(best, {value, i});
     }
-    __syncthreads();  // the shared peaks of the row before were read
-    shared[threadIdx.x] = best;
-    for (int half = blockDim.x / 2; half; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) shared[threadIdx.x] = higher(shared[threadIdx.x], shared[threadIdx.x + half]);
-    }
-    __syncthreads();
-    return shared[0];
+    return joined(best, shared, [](Peak a, Peak b) { return higher(a, b); });
 }
 
 // Grid: keypoints by rows of the batch; a block of a power of two, 128 at most. along_x (B, K, split·W), along_y

@@ -168,7 +168,6 @@ int release(void* address) {
 }
 
 struct Event {
-    Stream* stream = nullptr;
     std::shared_ptr<std::atomic<bool>> done = std::make_shared<std::atomic<bool>>(true);
 };
 
@@ -233,7 +232,6 @@ extern "C" __attribute__((visibility("default"))) long emulated(const char* what
 }
 extern "C" __attribute__((visibility("default"))) void emulated_loss(int gone) { lost = gone; }
 extern "C" __attribute__((visibility("default"))) void emulated_refusal(int refuses) { refuses_capture = refuses; }
-extern "C" __attribute__((visibility("default"))) void emulated_seed(unsigned value) { seed = value; }
 extern "C" __attribute__((visibility("default"))) int emulated_size(const char* what) {
     if (!strcmp(what, "Look")) return sizeof(Look);
     if (!strcmp(what, "Tally")) return sizeof(Tally);
@@ -372,7 +370,6 @@ API cuEventCreate(void** event, unsigned) { return *event = new Event, state(); 
 API cuEventDestroy_v2(void* event) { return delete (Event*)event, OK; }
 API cuEventRecord(void* event, void* stream) {
     Event* own = (Event*)event;
-    own->stream = (Stream*)stream;
     own->done = std::make_shared<std::atomic<bool>>(false);
     return push(stream, [done = own->done] { *done = true; });
 }
