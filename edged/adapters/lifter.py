@@ -36,7 +36,7 @@ class VolumeNet:
 
     def __init__(self, session: Session) -> None:
         if session.card.lift is None:
-            raise _not(session.card, "lift")
+            raise other_task(session.card, "lift")
         self.session, self.spec = session, session.card.lift
         self._joints = len(SCHEMAS[self.spec.schema_name])
         self._eye = _Eye(session)
@@ -58,7 +58,7 @@ class RootNet:
 
     def __init__(self, session: Session) -> None:
         if session.card.root is None:
-            raise _not(session.card, "root")
+            raise other_task(session.card, "root")
         self.session, self.spec = session, session.card.root
         self._eye = _Eye(session)
 
@@ -142,5 +142,6 @@ class _Eye:
         return crop
 
 
-def _not(card: Card, task: str) -> CardError:
+def other_task(card: Card, task: str) -> CardError:
+    """What is said of a model in the wrong place."""
     return CardError(f"model {card.name} is a {card.task} model; models.{task} wants one of task {task}")

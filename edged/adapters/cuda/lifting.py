@@ -14,12 +14,11 @@ from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.memory import DeviceBuffer, MappedArray
 from edged.adapters.cuda.stages import TILE, Desk, net_of, tiles
-from edged.adapters.lifter import Rooted
+from edged.adapters.lifter import Rooted, other_task
 from edged.crop import Crop
 from edged.frame import F32, U8
 from edged.lift.space import InBins, window
 from engines.card import Lift, Root
-from engines.errors import CardError
 from engines.schema import SCHEMAS
 
 VOLUME = 256  # threads for one joint's volume
@@ -76,7 +75,7 @@ class VolumeOnGpu:
     def __init__(self, gpu: Gpu, kernels: Kernels, engine: Engine) -> None:
         card = engine.card
         if card.lift is None:
-            raise CardError(f"model {card.name} is a {card.task} model; models.lift wants one of task lift")
+            raise other_task(card, "lift")
         self.spec: Lift = card.lift
         self._kernels, self._volume = kernels, engine.outputs[0]
         self._joints = len(SCHEMAS[self.spec.schema_name])
@@ -107,7 +106,7 @@ class RootOnGpu:
     def __init__(self, gpu: Gpu, kernels: Kernels, engine: Engine) -> None:
         card = engine.card
         if card.root is None:
-            raise CardError(f"model {card.name} is a {card.task} model; models.root wants one of task root")
+            raise other_task(card, "root")
         self.spec: Root = card.root
         self._told = [gpu.cuda.pagelocked_zeros(output.shape, output.dtype) for output in engine.outputs]
         self.eye = Eye(gpu, kernels, engine)
