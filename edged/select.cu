@@ -5,14 +5,19 @@
 // As in select.py.
 const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.2f, BESIDE = 0.5f, EDGE = 0.015f, INCUMBENT = 1.5f;
 
-// Letterbox.to_image, then from the part looked at to the frame.
+__device__ inline float within(float at, float length) { return fminf(fmaxf(at, 0), length); }
+
+// Letterbox.to_image, cut at the edges of the part looked at, then from there to the frame.
 __device__ inline Box in_frame(const Look& look, Box box) {
-    box.x0 = (box.x0 - look.fit_x) / look.fit_scale + look.roi_x;
-    box.y0 = (box.y0 - look.fit_y) / look.fit_scale + look.roi_y;
-    box.x1 = (box.x1 - look.fit_x) / look.fit_scale + look.roi_x;
-    box.y1 = (box.y1 - look.fit_y) / look.fit_scale + look.roi_y;
+    box.x0 = within((box.x0 - look.fit_x) / look.fit_scale, look.roi_w) + look.roi_x;
+    box.y0 = within((box.y0 - look.fit_y) / look.fit_scale, look.roi_h) + look.roi_y;
+    box.x1 = within((box.x1 - look.fit_x) / look.fit_scale, look.roi_w) + look.roi_x;
+    box.y1 = within((box.y1 - look.fit_y) / look.fit_scale, look.roi_h) + look.roi_y;
     return box;
 }
+
+// Wholly outside: nothing was left of it.
+__device__ inline bool is_empty(const Box& box) { return box.x1 <= box.x0 || box.y1 <= box.y0; }
 
 __device__ inline bool is_hint(const Look& look, const Box& box) {
     return box.score < fmaxf(FAINT * look.sure[box.label], FAINTEST);
@@ -58,7 +63,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     const int n = detect ? tally->kept : look->known_count, first = threadIdx.x, step = blockDim.x;
     for (int i = first; i < n; i += step) {
         box[i] = detect ? in_frame(*look, kept[i]) : look->known[i];
-        able[i] = !is_hint(*look, box[i]);
+        able[i] = !is_hint(*look, box[i]) && !is_empty(box[i]);
         met[i] = pointing[i] = false;
     }
     __syncthreads();
@@ -68,14 +73,15 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     }
     __syncthreads();
     for (int i = first; i < n; i += step) {
-        wanted[i] = !detect || met[i] || box[i].score >= look->sure[box[i].label];
+        const bool sure = box[i].score >= look->sure[box[i].label] && !is_empty(box[i]);
+        wanted[i] = !detect || met[i] || sure;
         value[i] = rank_of(*look, box[i], met[i]);
         if (wanted[i]) atomicAdd(&count, 1);
     }
     __syncthreads();
     const bool crowded = detect && count > look->limit, bridging = detect && look->bridge && !crowded;
     for (int i = first; bridging && i < n; i += step) {  // what might be a known subject that nothing else shows
-        hint[i] = !able[i] && !is_leaving(*look, box[i]);
+        hint[i] = !able[i] && !is_empty(box[i]) && !is_leaving(*look, box[i]);
         for (int j = 0; hint[i] && j < n; j++) hint[i] = !wanted[j] || iou(box[i], box[j]) < BESIDE;
     }
     __syncthreads();

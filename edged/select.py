@@ -35,8 +35,11 @@ def hints(boxes: Boxes, thresholds: F32) -> Flags:
 def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> Boxes:
     """The sure boxes, and the faint ones of known subjects; at most `focus.limit`, ranked by `focus.pick`.
 
-    After them, where there is room, a hint of each known subject that none of these shows.
+    After them, where there is room, a hint of each known subject that none of these shows. All are cut at the edges of
+    the scene, as MMDetection and the YOLO family do: what a pose model learned from ends there too.
     """
+    scene = focus.roi or (0, 0, *size_wh)
+    boxes = _within(boxes, scene)
     sure = boxes.score >= focus.thresholds[boxes.label]
     if sure.all() and len(boxes) <= focus.limit:  # nearly every frame
         return boxes
@@ -48,10 +51,17 @@ def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> 
         return boxes.take(rows[np.argsort(-ranks, kind="stable")[: focus.limit]])
     if not focus.bridge:
         return boxes.take(rows)
-    scene = focus.roi or (0, 0, *size_wh)
     hint &= ~_leaving(boxes, scene)
     pointing = _pointing(boxes, np.flatnonzero(hint), boxes.take(rows), known.take(~_leaving(known, scene)))
     return boxes.take(np.concatenate([rows, pointing[: focus.limit - len(rows)]]))
+
+
+def _within(boxes: Boxes, scene: tuple[int, int, int, int]) -> Boxes:
+    """What lies in the scene; a box wholly outside is none."""
+    xyxy = boxes.xyxy.clip((*scene[:2], *scene[:2]), (*scene[2:], *scene[2:])).astype(np.float32)
+    there = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
+    cut = Boxes(xyxy=xyxy, score=boxes.score, label=boxes.label)
+    return cut if there.all() else cut.take(np.flatnonzero(there))
 
 
 def _pointing(boxes: Boxes, hint: I64, shown: Boxes, known: Boxes) -> I64:

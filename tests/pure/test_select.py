@@ -56,6 +56,17 @@ def test_a_known_subject_is_not_dropped_for_one_slightly_larger() -> None:
     assert best(found, NOBODY, focus(1, "largest"), (100, 100)).xyxy[0, 0] == 50
 
 
+def test_boxes_end_where_the_scene_does() -> None:
+    found = boxes(([-8, -3, 60, 60], 0.9, 0), ([70, 50, 120, 130], 0.8, 0), ([102, 10, 120, 60], 0.7, 0))
+    assert best(found, NOBODY, focus(9), (100, 100)).xyxy.tolist() == [[0, 0, 60, 60], [70, 50, 100, 100]]
+    part = replace(focus(9), roi=(10, 20, 110, 90))
+    assert best(found, NOBODY, part, (200, 200)).xyxy.tolist() == [
+        [10, 20, 60, 60],
+        [70, 50, 110, 90],
+        [102, 20, 110, 60],
+    ]
+
+
 AT, FAR = [20.0, 20, 60, 60], [70.0, 20, 90, 60]
 
 

@@ -25,6 +25,7 @@ GREY = 114
 LEAST_VISIBLE = 0.15  # of a rendered subject; less is not asked for
 LEAST_PX = 8  # shortest side of a box on the canvas
 LEAST_SHARE = 0.2  # of a box that a cut leaves
+WORN = 0.3  # of what is drawn comes from a bad camera
 NOBODY: tuple[F32, NDArray[np.int64]] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
@@ -136,14 +137,15 @@ class Mix:
     weights: Sequence[float]
 
     def draw(self, rng: np.random.Generator) -> tuple[U8, F32, NDArray[np.int64], bool]:
-        """(256, 416, 3) with its boxes; whether it is a photograph of somebody."""
+        """(256, 416, 3) with its boxes; whether it is a fair photograph of somebody."""
         source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
         image, boxes, labels = source.draw(rng)
         if rng.random() < 0.5:
             image, boxes = image[:, ::-1], boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
             boxes = boxes + np.array([image.shape[1], 0, image.shape[1], 0], np.float32)
-        photograph = isinstance(source, Horses | People)
-        return *placed(_lit(np.ascontiguousarray(image), rng), boxes, labels, rng), photograph
+        image, fair = _lit(np.ascontiguousarray(image), rng), rng.random() >= WORN
+        photograph = isinstance(source, Horses | People) and fair
+        return *placed(image if fair else _worn(image, rng), boxes, labels, rng), photograph
 
 
 def placed(image: U8, boxes: F32, labels: NDArray[np.int64], rng: np.random.Generator) -> Picture:
@@ -210,6 +212,34 @@ def _lit(image: U8, rng: np.random.Generator) -> U8:
     if rng.random() < 0.4:
         lit += rng.normal(0, rng.uniform(1, 12), lit.shape[:2]).astype(np.float32)[..., None]
     return lit.clip(0, 255).astype(np.uint8)
+
+
+def _worn(image: U8, rng: np.random.Generator) -> U8:
+    """As a bad camera has it: grainy, shaken, or hardly lit."""
+    return (_grainy, _shaken, _dim)[int(rng.integers(3))](image, rng)
+
+
+def _grainy(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
+    """The noise of a sensor, up to so many grey levels, alike in all colours or in each its own."""
+    shape = image.shape if rng.random() < 0.6 else (*image.shape[:2], 1)
+    noise = rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(2, most))
+    return np.asarray((image + noise).clip(0, 255), np.uint8)
+
+
+def _shaken(image: U8, rng: np.random.Generator) -> U8:
+    """Motion blur of up to 6 % of the picture's width, any way."""
+    reach = max(3, round(image.shape[1] * rng.uniform(0.01, 0.06)))
+    centre = (reach - 1) / 2
+    line = np.zeros((reach, reach), np.float32)
+    line[reach // 2] = 1
+    turn = cv2.getRotationMatrix2D((centre, centre), float(rng.uniform(0, 180)), 1.0)
+    line = cv2.warpAffine(line, turn, (reach, reach))
+    return np.asarray(cv2.filter2D(image, -1, line / line.sum()), np.uint8)
+
+
+def _dim(image: U8, rng: np.random.Generator) -> U8:
+    """A tenth to a half of the light, and the sensor's noise on it."""
+    return _grainy((image * np.float32(rng.uniform(0.08, 0.5))).astype(np.uint8), rng, most=9)
 
 
 def _flat(rng: np.random.Generator) -> U8:
