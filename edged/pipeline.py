@@ -15,7 +15,7 @@ from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Re
 from edged.lift.lens import Lens
 from edged.load import Load
 from edged.ports import Plane
-from edged.select import hints
+from edged.select import Flags
 from edged.smooth import Smooth
 from edged.track import Tracks, box_from_keypoints
 from engines.card import Detect, Pose
@@ -72,12 +72,11 @@ class Pipeline:
             return self._result(frame, sight, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         ids = self._subjects.update(sight.boxes, t_ns) if detect else self._follow(ids, sight, t_ns)
-        bridged = hints(sight.boxes, focus.thresholds) & (detect and focus.bridge)
         rows = np.flatnonzero(ids > 0)
-        labels = self._subjects.labels(ids[rows])
+        labels, bridged = self._subjects.labels(ids[rows]), self._subjects.bridged(ids[rows])
         subjects = tuple(
             self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect, bridged=hint)
-            for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged[rows].tolist(), strict=True)
+            for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged.tolist(), strict=True)
         )
         return self._result(frame, sight, subjects)
 
@@ -176,6 +175,9 @@ class Fixed:
 
     def labels(self, ids: I64) -> I64:
         return np.repeat(self._box.label, len(ids))
+
+    def bridged(self, ids: I64) -> Flags:
+        return np.zeros(len(ids), bool)
 
 
 def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False) -> Focus:

@@ -49,7 +49,8 @@ class Plane(Protocol):
     """Where pixels become keypoints. One thread owns a plane; `see` returns when the work is done.
 
     `see` measures the image, and stops there when it is degraded. With `detect` it runs the detector, and
-    `known` (subjects expected in this frame) helps to keep faint ones; without, it takes `known` as it is.
+    `known` (subjects expected in this frame) helps to keep faint ones, those missed of late (score 0) as hints only;
+    without, it takes `known` as it is.
     Then it runs the pose model of each box's class, all subjects of a class in one call.
     It raises `ModelFault` (give up this frame) or `DeviceLost` (exit).
     """

@@ -3,7 +3,8 @@
 #include "decode/nms.cu"
 
 // As in select.py.
-const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.2f, BESIDE = 0.5f, EDGE = 0.015f, INCUMBENT = 1.5f;
+const float FAINT = 0.5f, FAINTEST = 0.18f, SAME = 0.5f, NEAR = 0.2f, BESIDE = 0.5f, EDGE = 0.015f, MISSED = 0,
+            INCUMBENT = 1.5f;
 
 __device__ inline float within(float at, float length) { return fminf(fmaxf(at, 0), length); }
 
@@ -68,6 +69,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     }
     __syncthreads();
     for (int k = first; detect && k < look->known_count; k += step) {
+        if (!(look->known[k].score > MISSED)) continue;
         const int shown = showing(look->known[k], box, able, n, SAME);
         if (shown >= 0) met[shown] = true;
     }
@@ -81,7 +83,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     __syncthreads();
     const bool crowded = detect && count > look->limit, bridging = detect && look->bridge && !crowded;
     for (int i = first; bridging && i < n; i += step) {  // what might be a known subject that nothing else shows
-        hint[i] = !able[i] && !is_empty(box[i]) && !is_leaving(*look, box[i]);
+        hint[i] = !wanted[i] && !is_empty(box[i]) && !is_leaving(*look, box[i]);
         for (int j = 0; hint[i] && j < n; j++) hint[i] = !wanted[j] || iou(box[i], box[j]) < BESIDE;
     }
     __syncthreads();

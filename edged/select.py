@@ -17,6 +17,7 @@ SAME = 0.5  # overlap with a known subject's expected box that makes it that sub
 NEAR = 0.2  # the same, of a hint
 BESIDE = 0.5  # most a hint may overlap what is there: it is that subject's then
 EDGE = 0.015  # of the picture's width: who reaches that near to its left or right end may be leaving, and is no hint
+MISSED = 0.0  # score of a known subject that was not seen of late: only a hint may show it
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 
 
@@ -33,26 +34,26 @@ def hints(boxes: Boxes, thresholds: F32) -> Flags:
 
 
 def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> Boxes:
-    """The sure boxes, and the faint ones of known subjects; at most `focus.limit`, ranked by `focus.pick`.
+    """The sure boxes, and the faint ones of subjects present; at most `focus.limit`, ranked by `focus.pick`.
 
-    After them, where there is room, a hint of each known subject that none of these shows. All are cut at the edges of
-    the scene, as MMDetection and the YOLO family do: what a pose model learned from ends there too.
+    After them, where there is room and `focus.bridge`, a hint of each known subject that none of these shows: any box
+    that is left. All are cut at the edges of the scene, as MMDetection and the YOLO family do: what a pose model
+    learned from ends there too.
     """
     scene = focus.roi or (0, 0, *size_wh)
     boxes = _within(boxes, scene)
     sure = boxes.score >= focus.thresholds[boxes.label]
     if sure.all() and len(boxes) <= focus.limit:  # nearly every frame
         return boxes
-    hint = hints(boxes, focus.thresholds)
-    met = _met(boxes, known, ~hint)
+    met = _met(boxes, known.take(known.score > MISSED), ~hints(boxes, focus.thresholds))
     rows = np.flatnonzero(sure | met)
     if len(rows) > focus.limit:
         ranks = _rank(boxes.take(rows), met[rows], focus, size_wh)
         return boxes.take(rows[np.argsort(-ranks, kind="stable")[: focus.limit]])
     if not focus.bridge:
         return boxes.take(rows)
-    hint &= ~_leaving(boxes, scene)
-    pointing = _pointing(boxes, np.flatnonzero(hint), boxes.take(rows), known.take(~_leaving(known, scene)))
+    left = ~(sure | met | _leaving(boxes, scene))
+    pointing = _pointing(boxes, np.flatnonzero(left), boxes.take(rows), known.take(~_leaving(known, scene)))
     return boxes.take(np.concatenate([rows, pointing[: focus.limit - len(rows)]]))
 
 

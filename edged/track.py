@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from edged.config import Track
 from edged.frame import F32, I64, SCORE, Boxes
-from edged.select import hints
+from edged.select import MISSED, Flags, hints
 from edged.units import NS_PER_S, ns
 
 # Motion, in sizes (square root of the box area) and seconds; chosen with `python -m tools.tracking`.
@@ -163,14 +163,14 @@ class Tracks:
         """Match a detector run; return (N,) the track id of each box, -1 for those not (yet) subjects."""
         self._advance(t_ns)
         seen = self._seen(boxes)
-        trails = self._match(seen)
+        trails, hinted = self._match(seen)
         habit = math.exp(-max(0, t_ns - self._ran_ns) / NS_PER_S / HABIT_S)
         self._looked_ns = self._ran_ns = t_ns
         for trail in self._live:
             trail.misses += 1
             trail.often *= habit
-        for found, one in zip(trails, seen, strict=True):
-            if found is not None and one.hint:
+        for i, (found, one) in enumerate(zip(trails, seen, strict=True)):
+            if found is not None and i in hinted:
                 found.correct(one.xyxy, HINT_NOISE)
                 found.shown_ns = t_ns
             elif found is not None:
@@ -188,12 +188,13 @@ class Tracks:
         Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
         """
         self._advance(t_ns)
-        return _expected([trail for trail in self._live if self._present(trail)])
+        return _expected([trail for trail in self._live if self._present(trail)], [])
 
     def expect(self, t_ns: int) -> tuple[I64, Boxes]:
-        """The same for frames with detector: of those present, and of those that a hint would be enough to show."""
+        """The same for frames with detector; after them, with the score `MISSED`, those whom only a hint may show."""
         self._advance(t_ns)
-        return _expected([trail for trail in self._live if self._present(trail) or self._bridgeable(trail)])
+        present = [trail for trail in self._live if self._present(trail)]
+        return _expected(present, [one for one in self._live if self._bridgeable(one) and one not in present])
 
     def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """After a carried frame: these of the ids carried are still there, in these boxes."""
@@ -213,6 +214,11 @@ class Tracks:
         """The classes of live ids by majority; the detector may name another in single frames."""
         known = {trail.id: trail.label for trail in self._live}
         return np.array([known[track] for track in ids.tolist()], np.int64)
+
+    def bridged(self, ids: I64) -> Flags:
+        """(N,) which of the live ids the last frame showed by no more than a hint."""
+        hinted = {trail.id for trail in self._live if trail.shown_ns == self._looked_ns != trail.seen_ns}
+        return np.array([track in hinted for track in ids.tolist()], bool)
 
     def _seen(self, boxes: Boxes) -> list[Seen]:
         starts = np.broadcast_to(self._starts, self._starts.shape or (int(boxes.label.max(initial=0)) + 1,))
@@ -240,16 +246,21 @@ class Tracks:
     def _bridgeable(self, trail: Trail) -> bool:
         return trail.id > 0 and trail.often >= OFTEN and self._t_ns - trail.seen_ns <= self._bridge_ns
 
-    def _match(self, seen: list[Seen]) -> list[Trail | None]:
-        """The track that each detection continues."""
+    def _match(self, seen: list[Seen]) -> tuple[list[Trail | None], set[int]]:
+        """The track that each detection continues, and which of them only hint at it."""
         fits = sorted((fit for trail in self._live for fit in trail.fits(seen)), key=lambda fit: -fit[0])
         least, faint = self._options.iou, max(self._options.iou, FAINT_OVERLAP)
         chosen: dict[int, Trail] = {}
         _pair(fits, chosen, lambda fit, trail, i: fit >= least and trail.id > 0 and seen[i].sure)
-        _pair(fits, chosen, lambda fit, trail, i: fit >= faint and trail.id > 0 and not (seen[i].sure or seen[i].hint))
+        _pair(fits, chosen, lambda fit, trail, i: fit >= faint and self._shown_by(trail, seen[i]))
         _pair(fits, chosen, lambda fit, trail, i: fit >= least and not trail.id and seen[i].sure)
-        _pair(fits, chosen, lambda fit, trail, i: fit >= HINT_OVERLAP and seen[i].hint and self._bridgeable(trail))
-        return [chosen.get(i) for i in range(len(seen))]
+        shown = set(chosen)
+        _pair(fits, chosen, lambda fit, trail, i: fit >= HINT_OVERLAP and not seen[i].sure and self._bridgeable(trail))
+        return [chosen.get(i) for i in range(len(seen))], set(chosen) - shown
+
+    def _shown_by(self, trail: Trail, faint: Seen) -> bool:
+        """Whether a faint detection is enough; of who was missed of late it is a hint, where those count."""
+        return trail.id > 0 and not (faint.sure or faint.hint) and (not self._bridge_ns or self._present(trail))
 
     def _start(self, trails: list[Trail | None], seen: list[Seen]) -> None:
         """Start tracks for sure detections without one, unless they double another that has one."""
@@ -274,12 +285,13 @@ class Tracks:
         return lost or (not trail.id and trail.misses >= TRIAL_MISSES)
 
 
-def _expected(trails: list[Trail]) -> tuple[I64, Boxes]:
+def _expected(present: list[Trail], missed: list[Trail]) -> tuple[I64, Boxes]:
     """Ids and boxes, best first."""
-    trails = sorted(trails, key=lambda trail: -trail.score)
+    present = sorted(present, key=lambda trail: -trail.score)
+    trails = [*present, *missed]
     boxes = Boxes(
         xyxy=np.array([trail.xyxy for trail in trails], np.float32).reshape(-1, 4),
-        score=np.array([trail.score for trail in trails], np.float32),
+        score=np.array([trail.score for trail in present] + [MISSED] * len(missed), np.float32),
         label=np.array([trail.label for trail in trails], np.int64),
     )
     return np.array([trail.id for trail in trails], np.int64), boxes

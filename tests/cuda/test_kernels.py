@@ -24,7 +24,7 @@ from edged.decode.simcc import simcc
 from edged.frame import F32, U8, XY, Boxes, Focus, Format
 from edged.gate import measure, summed
 from edged.letterbox import letterbox, normalise
-from edged.select import best, least
+from edged.select import MISSED, best, least
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 
@@ -253,6 +253,7 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: in
     kept = kept[np.argsort(-kept["score"], kind="stable")]
     known = kept[::5][:SUBJECTS].copy()  # where they are now, or nearly
     known["xyxy"] += random(9).normal(0, 2, known["xyxy"].shape)
+    known["score"][::3] = MISSED
     focus = Focus(
         thresholds=np.array([0.5, 0.7, np.inf], np.float32),
         limit=limit,

@@ -94,6 +94,16 @@ def test_a_message_names_the_bridged() -> None:
     assert "bridged" not in poses(Stamps(NineOClock()), seen)["subjects"][0]
 
 
+def test_who_was_missed_for_a_while_is_not_seen_in_a_faint_box_but_bridged() -> None:
+    scene = Scene(speed=1.0)
+    scene.hinted(3, score=0.05)
+    (subject,) = scene.hinted(score=0.3)[0].subjects
+    assert subject.bridged
+    without = Scene(speed=1.0, bridge_s=0.0)
+    without.hinted(3, score=0.05)
+    assert without.hinted(score=0.3)[0].subjects == ()
+
+
 def test_a_bridge_ends_after_a_while() -> None:
     counts = [len(result.subjects) for result in Scene(bridge_s=0.1).hinted(4)]
     assert counts == [1, 1, 0, 0]
