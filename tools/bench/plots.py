@@ -58,7 +58,7 @@ def growth(path: Path, figures: Mapping[str, Any]) -> None:
         panel.set_title(f"{fit['slope']:.3g} {unit} each, R² {fit['r2']:.3f}", fontsize=9)
         panel.set_xlabel(what, fontsize=8)
         panel.set_ylabel(unit, fontsize=8)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.1 * max(costs.values()))
     _saved(figure, path)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from edged.units import NS_PER_MS
 
-PAUSE_S = 0.25  # between turns; idle threads of ONNX Runtime spin for 0.1 s, and cost whoever comes next two thirds more
+# Between turns: idle threads of ONNX Runtime spin for 0.1 s, and cost whoever comes next two thirds more.
+PAUSE_S = 0.25
 RANKS = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 Block = Callable[[int], Sequence[float]]  # its n-th turn: the ms of every frame
