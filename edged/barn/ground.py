@@ -24,10 +24,10 @@ class Ground:
 
     def __init__(self, corners: Sequence[Pixel], size_m: tuple[float, float], image_wh: tuple[int, int]) -> None:
         """`size_m` are the lengths of side 0 and side 1. Raises ValueError where no camera sees such a rectangle so."""
-        self._middle = np.array(image_wh) / 2
+        middle = np.array(image_wh) / 2
         width, depth = size_m
         floor = np.array([(0, 0), (width, 0), (width, depth), (0, depth)], float)
-        pixels = np.array(corners, float) - self._middle
+        pixels = np.array(corners, float) - middle
         if len(pixels) != len(floor):
             raise ValueError(f"a floor of known size has 4 corners, not {len(pixels)}")
         plane = _homography(floor, pixels)
@@ -36,14 +36,16 @@ class Ground:
         turned /= math.copysign(math.sqrt(np.linalg.norm(turned[:, 0]) * np.linalg.norm(turned[:, 1])), turned[2, 2])
         up = np.cross(turned[:, 0], turned[:, 1])
         to_camera = np.stack([turned[:, 0], turned[:, 1], up], axis=1)
-        self._to_world = np.linalg.inv(to_camera)
-        self.camera: F64 = -self._to_world @ turned[:, 2]  # (3,) m
+        to_world = np.linalg.inv(to_camera)
+        self.camera: F64 = -to_world @ turned[:, 2]  # (3,) m
         if self.camera[2] < 0:  # corners given the other way round: up is the other side
-            self._to_world[2] *= -1
+            to_world[2] *= -1
             self.camera[2] *= -1
-        if self._to_world[2, 1] > UPSIDE_DOWN:  # y grows downwards in the picture
+        if to_world[2, 1] > UPSIDE_DOWN:  # y grows downwards in the picture
             raise ValueError("the camera would stand on its head; look at the corners, or at the camera's `rotate`")
-        self._depth_row = np.linalg.inv(self._to_world)[2].tolist()
+        self._depth_row = np.linalg.inv(to_world)[2].tolist()
+        self._per_px = to_world[:, :2].T / self.focal_px  # of a ray, as `_ray`
+        self._ray = to_world[:, 2] - middle @ self._per_px  # that of the pixel 0, 0
         self.camera_m = float(self.camera[2])
         if self.camera_m < LEAST_M:
             raise ValueError(
@@ -55,9 +57,9 @@ class Ground:
 
         At a height h it passes `camera + (camera_m - h) * slope`. NaN for a ray that never comes down.
         """
-        rays = np.column_stack([(xy - self._middle) / self.focal_px, np.ones(len(xy))]) @ self._to_world.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(rays[:, 2:] < 0, rays[:, :2] / -rays[:, 2:], np.nan))
+        rays = xy @ self._per_px + self._ray
+        rays[rays[:, 2] >= 0] = np.nan
+        return np.asarray(rays[:, :2] / -rays[:, 2:])
 
     def px_per_m(self, slope: Sequence[float], height_m: float) -> float:
         """Of what stands across the camera's view, where a ray passes that height."""

@@ -87,7 +87,6 @@ class Horse:
         self._stood_s = -math.inf  # last
         self._fell: Fall | None = None
         self._fell_s = -math.inf  # last
-        self._walked_s: deque[float] = deque(maxlen=8)  # lately
         self._rested = 0  # side of the hip that was lower
         self._level = math.nan  # usual height difference of the hips, as they are seen
         self._backs_s: deque[float] = deque(maxlen=BACKS)  # when it was last seen on its back
@@ -151,8 +150,6 @@ class Horse:
         if now_s - self.stirred_s <= STILL_S:
             self._level = math.nan  # it may stand otherwise now
             walks = bool(motion.walking(window.t_s, window.hooves, window.centre))
-            if walks:
-                self._walked_s.append(now_s)
             going_on = self._moves(now_s, window, walks=walks)
             self._falls(self._recent.last(motion.FALL_WINDOW_S, now_s), told)
         elif self.posture == "standing":
@@ -174,8 +171,8 @@ class Horse:
         return {
             "paw": paws,
             "weave": here and self._weaves(now_s),
-            "flank-look": here and not paws and motion.looks_back(window.flank),
-            "roll": lying and len(self._backs_s) == BACKS and now_s - self._backs_s[0] < BACK_S,
+            "flank-look": here and not paws and motion.looks_back(window.flank, window.hooves),
+            "roll": len(self._backs_s) == BACKS and now_s - self._backs_s[0] < BACK_S,
             "thrash": lying and motion.thrashing(window.t_s, window.hooves),
         }
 
@@ -213,8 +210,6 @@ class Horse:
         for leg, heights in enumerate(window.legs.T if self.down_since_s is None else ()):
             t_s = motion.fell(window.t_s, heights)
             if t_s is None or t_s - self._fell_s < AGAIN_S or t_s - self._stood_s > STOOD_S:
-                continue
-            if any(t_s - motion.WALK_S < walked_s <= t_s for walked_s in self._walked_s):
                 continue
             if motion.sank(window.t_s, window.centre, window.trunk, t_s):
                 self._fell_s = t_s

@@ -24,14 +24,13 @@ SEEN, LEAST_SEEN = 0.6, 0.35  # of the samples: to speak of them, to follow one 
 THRASH = 1.5  # body lengths per second of a hoof
 FALLEN = 0.75  # of their height that shoulders or hips have left after a fall; source: 40 % lost, on its knees less
 FALL_S, CLOSELY_S = 1.5, 1.3  # a fall takes less; three sightings that tell where it ended
-FALL_WINDOW_S = 5.0
+FALL_WINDOW_S, SETTLED_S = 7.0, 1.0  # that a fall is looked for in; least of it in which the trunk stayed before
 STILL, SANK, TILTED = 0.15, 0.08, 0.12  # of the trunk: most that it strays; least that it moves, or changes its length
 
 
 def middle(values: F64) -> float:
     """The median of what was seen; NumPy's own takes longer than all the rest for so few."""
-    known = np.sort(values[~np.isnan(values)])
-    return float(known[len(known) // 2]) if len(known) else float("nan")
+    return median(values.tolist())
 
 
 def median(values: Iterable[float]) -> float:
@@ -95,8 +94,13 @@ def thrashing(t_s: F64, hooves: F64) -> bool | None:
     return max(speeds) > THRASH if speeds else None
 
 
-def looks_back(flank: F64) -> bool | None:
-    """The nose at the flank, most of the time; a horse that shows its end has no flank to look at."""
+def looks_back(flank: F64, hooves: F64) -> bool | None:
+    """The nose at the flank, most of the time; a horse that shows its end has no flank to look at.
+
+    No fore hoof stirs: who paws hangs its head, and from the front a nose that hangs seems beside the trunk.
+    """
+    if any(_stray(hooves[:, fore]) > PLANTED for fore in (0, 1)):
+        return False
     seen = flank[~np.isnan(flank)]
     if len(seen) < max(2, LEAST_SEEN * len(flank)):
         return None
@@ -136,7 +140,7 @@ def sank(t_s: F64, centre: F64, trunk: F64, at_s: float) -> bool:
     """
     seen = ~np.isnan(trunk)
     before, then = (t_s <= at_s - FALL_S) & seen, (abs(t_s - at_s) < 0.4) & seen
-    if not before.any() or not then.any() or not stays(centre[before]):
+    if not then.any() or not before.any() or np.ptp(t_s[before]) < SETTLED_S or not stays(centre[before]):
         return False
     moved = place(centre[then]) - place(centre[before])
     tilted = middle(trunk[then]) - middle(trunk[before])

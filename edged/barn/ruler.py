@@ -9,8 +9,7 @@ import numpy as np
 
 from edged.barn.ground import Ground
 from edged.barn.measures import Measures
-from edged.barn.motion import middle
-from edged.barn.plan import Known, Plan
+from edged.barn.plan import Known
 from edged.barn.posture import glimpse
 
 EVERY_S = 5.0  # between two lengths that are kept
@@ -25,8 +24,8 @@ class Ruler:
     """Body length: the 90th percentile of the line from neck to root of the tail, in px and where possible in m."""
 
     def __init__(self, ground: Ground | None = None) -> None:
-        self._lengths_px: deque[float] = deque(maxlen=KEPT)
-        self._plans: deque[Plan] = deque(maxlen=KEPT)
+        self._lengths: deque[float] = deque(maxlen=KEPT)  # px; m on a ground
+        self._highs_m: deque[float] = deque(maxlen=KEPT)
         self._last_s = -EVERY_S
         self.known = Known(ground=ground)
 
@@ -36,18 +35,19 @@ class Ruler:
         if seen.plan is None:
             if seen.reach * seen.length_px > BROADSIDE * seen.trunk_px:
                 return
-            self._lengths_px.append(seen.trunk_px)
+            self._lengths.append(seen.trunk_px)
         elif seen.plan.trunk_m > 0 and seen.plan.high_m > 0:
-            self._plans.append(seen.plan)
+            self._lengths.append(seen.plan.trunk_m)
+            self._highs_m.append(seen.plan.high_m)
         self._last_s = seen.t_s
         self.known = self._learned()
 
     def _learned(self) -> Known:
         known = self.known
-        if known.ground is None and len(self._lengths_px) >= LEAST:
-            return replace(known, length_px=float(np.percentile(self._lengths_px, PERCENTILE)))
-        if known.ground is not None and len(self._plans) >= LEAST:
-            length_m = float(np.percentile([one.trunk_m for one in self._plans], PERCENTILE))
-            high_m = middle(np.array([one.high_m for one in self._plans]))
-            return replace(known, length_m=length_m, high_m=min(high_m, HIGHEST * known.ground.camera_m))
-        return known
+        if len(self._lengths) < LEAST:
+            return known
+        length = float(np.percentile(self._lengths, PERCENTILE))
+        if known.ground is None:
+            return replace(known, length_px=length)
+        high_m = min(float(np.median(self._highs_m)), HIGHEST * known.ground.camera_m)
+        return replace(known, length_m=length, high_m=high_m)

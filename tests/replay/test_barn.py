@@ -17,9 +17,9 @@ from edged.barn.ground import Ground
 from edged.barn.horse import Horse
 from edged.barn.points import Sighting
 from engines.schema import SCHEMAS
-from tools.barn.life import FALLS, Act, on_circle
+from tools.barn.life import FALLS, Act, Life, on_circle
 from tools.barn.tracks import View, sightings
-from tools.barn.trial import FLOOR, run
+from tools.barn.trial import FLOOR, FLOOR_M, run
 
 SIDE_ON = 0.0  # heading, rad
 QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
@@ -46,6 +46,11 @@ def watched(seen: Iterable[Sighting], ground: Ground | None = None) -> tuple[Hor
 
 def seen(doing: Sequence[Act], view: View = QUIET) -> list[Sighting]:
     return list(sightings(list(doing), view, np.random.default_rng(0)))
+
+
+def on_the_ground() -> Ground:
+    corners = QUIET.project(np.array([(x, y, 0.0) for x, y in FLOOR]))
+    return Ground([(float(x), float(y)) for x, y in corners], FLOOR_M, QUIET.size_wh)
 
 
 KNOWN = acts(("standing", 60))  # broadside: how long the horse is, is learned
@@ -130,10 +135,25 @@ def test_a_horse_that_lies_down_has_not_collapsed() -> None:
     assert told["collapse"] == 0
 
 
-@pytest.mark.parametrize("floor_m", [None, (4.0, 4.0)], ids=["in the picture", "on the ground"])
-def test_a_horse_that_goes_round_and_round_walks_its_box(floor_m: tuple[float, float] | None) -> None:
-    corners = QUIET.project(np.array([(x, y, 0.0) for x, y in FLOOR]))
-    ground = None if floor_m is None else Ground([(float(x), float(y)) for x, y in corners], floor_m, QUIET.size_wh)
+def test_a_horse_that_stops_where_it_was_five_seconds_ago_has_not_collapsed() -> None:
+    life = Life(np.random.default_rng(503), at=on_circle(SIDE_ON))  # a round takes it 4.9 s
+    life.do("standing", 60)
+    for _ in range(40):
+        life.walk(life.between(8, 25))
+        life.do("dozing", life.between(15, 40))
+    _, told = watched(seen(life.acts, View(dropped=0.2)), on_the_ground())
+    assert told["collapse"] == 0
+
+
+@pytest.mark.parametrize("heading", HEADINGS[:8])  # towards the camera its low head seems beside the trunk
+def test_a_horse_that_paws_does_not_look_back(heading: float) -> None:
+    paws = acts(*[("standing", 20), ("pawing", 6)] * 5, ("standing", 30), heading=heading, begin_s=60)
+    _, told = watched(seen([*KNOWN, *paws], View()), on_the_ground())
+    assert (told["paw"], told["flank-look"]) == (5, 0)
+
+
+@pytest.mark.parametrize("ground", [None, on_the_ground()], ids=["in the picture", "on the ground"])
+def test_a_horse_that_goes_round_and_round_walks_its_box(ground: Ground | None) -> None:
     _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]), ground)
     assert 120 < told["box-walking-s"] < 240
 

@@ -41,6 +41,7 @@ class Outcome:
     """Plain data. Seconds of truth by what was said; behaviours as right, missed, false; findings by their minute."""
 
     trouble: str | None
+    dropped: float  # share of the keypoints
     began_min: float | None  # when the trouble did
     postures: Counter[tuple[str, str]] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
@@ -62,7 +63,7 @@ def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = 
     )
     watch = StallWatch(stall, 0.3, Ledger([]))
     watch.sized(view.size_wh)
-    outcome = Outcome(trouble=trouble, began_min=_began_min(acts, trouble))
+    outcome = Outcome(trouble=trouble, dropped=dropped, began_min=_began_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED else _gap(rng)
     told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
     _compare(acts, told, gap, outcome)
