@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from edged.units import NS_PER_MS, NS_PER_S
 
@@ -36,5 +39,10 @@ class Clock:
 
 def _kernel_is_synced() -> bool:
     """Source: adjtimex(2). A zeroed `struct timex` (208 bytes) changes nothing and needs no privilege."""
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    adjtimex = _adjtimex()
     return adjtimex is not None and adjtimex(ctypes.create_string_buffer(512)) not in (-1, _CLOCK_ERROR)
+
+
+@cache  # every CDLL is a class of its own: garbage that Python, with little else to collect, looks for after hours
+def _adjtimex() -> Callable[[Any], int] | None:
+    return getattr(ctypes.CDLL(None), "adjtimex", None)

@@ -24,6 +24,7 @@ from edged.adapters.prometheus import Metrics
 from edged.adapters.v4l2_device import usb_port
 from edged.barn.settings import Stall
 from edged.barn.stable import Stable
+from edged.box import allocator
 from edged.box.about import about, appliance, serving
 from edged.box.diagnosis import bundle
 from edged.box.health import CameraView
@@ -227,6 +228,7 @@ class Daemon:
                 self._intake.put(name, self.cameras[name], camera)
         if before is not engines:
             before.plane.close()
+            allocator.settle()
         self._tell_change(plan)
 
     def _take_up(self, job: Job, plan: EnginePlan) -> None:
@@ -242,6 +244,7 @@ class Daemon:
         )
         self._pipelines.update(self._new_pipelines(self.cameras))
         before.plane.close()
+        allocator.settle()
         self._bus.publish(topics.INFO.at(), message.info(self._stamps, self._info()))
 
     def _forged_of(self, card: Card) -> Forged | None:

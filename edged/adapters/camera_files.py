@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 IMAGES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 TEXT = frozenset([".ans", ".asc", ".nfo", ".txt"])  # FFmpeg would play these as a video of a terminal
+INDEXED = frozenset(
+    [".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"]
+)  # of others FFmpeg finds no start, or a wrong one
 SIDE_PX = (16, 16384)  # what we take for a camera image
 VIDEO_HZ = 25.0  # when a video does not say its rate
 FOLDER_HZ = 5.0
@@ -158,6 +161,7 @@ class VideoStream:
         self._name = name
         self._path = path
         self._loop = settings.loop
+        self._rewound = False  # and not opened anew
         self._open()
         told_hz = self._capture.get(cv2.CAP_PROP_FPS)
         recorded_hz = told_hz if 0 < told_hz <= 1000 else VIDEO_HZ
@@ -192,13 +196,24 @@ class VideoStream:
             raise CameraLost(f"{self._path}: truncated, or neither a video nor an image")
 
     def _again(self) -> None:
-        """At the end of the file: from the start, or no more."""
-        if self._good == 0:
+        """At the end of the file: from the start, or no more.
+
+        Rewound where that can be: opened anew for months, a decoder leaves holes in the heap.
+        """
+        if self._good == 0 and not self._rewound:
             raise CameraLost(f"{self._path}: not one frame of this video can be decoded")
         told = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop:
             if self._position < 0.95 * told - 1:
                 log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
             raise EndOfSource(f"{self._position} frames read, {max(told, 0)} announced")
-        self.close()
-        self._open()
+        self._rewound = self._good > 0 and self._rewind()
+        if not self._rewound:
+            self.close()
+            self._open()
+
+    def _rewind(self) -> bool:
+        if self._path.suffix.lower() not in INDEXED or not self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0):
+            return False
+        self._position = self._good = 0
+        return True

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
+from edged.box.allocator import give_back
 from edged.box.health import CameraView, Health
 from edged.box.heat import Warden
 from edged.box.late_gpu import LateGpu, missing
@@ -22,6 +24,7 @@ from edged.ports import Bus
 from engines import machine
 
 JOIN_S = 1.0
+GIVE_BACK_S = 60.0  # between two times that free memory goes back to the kernel
 
 
 class Upkeep:
@@ -78,7 +81,7 @@ class Upkeep:
 
     def _run(self) -> None:
         """At once, then at every interval, and once more when everything has stopped."""
-        stopped = False
+        stopped, gave_s = False, monotonic()
         while True:
             missed = self._late_gpu is not None and self._late_gpu.missed
             models = {**self._models(), "gpu_missing": missed}
@@ -86,6 +89,9 @@ class Upkeep:
             self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, self.body))
             if stopped:
                 return
+            if monotonic() - gave_s >= GIVE_BACK_S:
+                give_back()
+                gave_s = monotonic()
             stopped = self._closing.wait(self._every_s)
 
     def _restart_for(self, gpu: str) -> None:

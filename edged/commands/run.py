@@ -116,8 +116,11 @@ class Lives:
 
     def _live(self, settings: Config) -> Config | int:
         """One daemon from start to end: its successor, or the exit code."""
+        from edged.box.allocator import settle  # noqa: PLC0415
+
         with ExitStack() as stack:
             made = self._now = self._started(stack, settings)
+            settle()
             stack.callback(self._ending, made)
             self._keeper.ready()
             made.run(self._stop, self._watched(stack, settings, made), self._keeper)

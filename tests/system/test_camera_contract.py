@@ -21,7 +21,7 @@ from edged.adapters.cameras import camera_of
 from edged.adapters.opencv import has_gstreamer
 from edged.errors import CameraLost
 from edged.ports import Camera
-from tests.system.rtsp_server import encode, serving
+from tools.rtsp_server import encode, serving
 
 SHAPE = (180, 320, 3)
 

@@ -18,7 +18,7 @@ from edged.daemon import Daemon
 from edged.serve import daemon
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.rtsp_server import RtspServer, encode, serving
+from tools.rtsp_server import RtspServer, encode, serving
 
 Listen = Callable[..., Listener]
 

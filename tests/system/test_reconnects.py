@@ -25,7 +25,7 @@ import pytest
 pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
-from tests.system.rtsp_server import Clip, RtspServer, encode, serving
+from tools.rtsp_server import Clip, RtspServer, encode, serving
 
 RECONNECTS = int(os.environ.get("RECONNECTS", "3"))
 LIMIT_S = 60.0

@@ -19,7 +19,7 @@ from edged.adapters.camera_rtsp import RtspCamera
 from edged.adapters.rtsp_describe import Address, describe
 from edged.capture import CameraState, Intake
 from edged.errors import CameraLost, ConfigError
-from tests.system.rtsp_server import Clip, RtspServer, encode, serving
+from tools.rtsp_server import Clip, RtspServer, encode, serving
 
 LIMIT_S = 30.0
 

@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, free_port, until
 from tests.system.ear import Site, broker, camera
-from tests.system.rtsp_server import encode, serving
+from tools.rtsp_server import encode, serving
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
 needs_builder = pytest.mark.skipif(

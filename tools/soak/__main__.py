@@ -1,7 +1,8 @@
 """`python -m tools.soak --minutes 30`: the daemon with two cameras, left alone; what it takes and whether it grows.
 
-The daemon is a process of its own, on the CPU plane, beside a mosquitto. Its memory, descriptors and threads are read
-from the kernel, its frames from its own health messages.
+One is a network camera, over RTSP; the other a video that is played again and again. The daemon is a process of its
+own, on the CPU plane, beside a mosquitto. Its memory, descriptors and threads are read from the kernel, its frames
+from its own health messages.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import psutil
 
 from edged.adapters.mqtt_link import Message
 from edged.adapters.mqtt_listen import listen
 from edged.config import Mqtt
+from edged.frame import U8
 from edged.units import S_PER_MIN
 from tools.evaluate.benchmark.environment import environment
 from tools.mqtt_bench import mosquitto
+from tools.rtsp_server import encoded, serving
 from tools.soak import report
 from tools.soak.figures import Sample, figures
 
@@ -35,20 +40,20 @@ DEMO = HERE.parent / "demo" / "stall.mp4"
 EVERY_S = 5.0
 DAILY_S = 20.0  # what comes every quarter of an hour is to have come often before anything is judged
 STOP_S = 10.0
-CAMERAS = ("one", "two")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--clip", type=Path, default=DEMO, help="what both cameras show, again and again (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10, help="of each camera (%(default)s)")
+    parser.add_argument("--fps", type=int, default=10, help="of each camera (%(default)s)")
     parser.add_argument("--out", type=Path, default=HERE / "report")
     args = parser.parse_args()
     where = environment()
-    with tempfile.TemporaryDirectory() as folder, mosquitto() as port:
+    filmed = encoded(images(args.clip), args.fps, gop=args.fps)
+    with tempfile.TemporaryDirectory() as folder, mosquitto() as port, serving(filmed) as camera:
         configuration = Path(folder) / "edged.toml"
-        configuration.write_text(configured(folder, port, args.clip.resolve(), args.fps))
+        configuration.write_text(configured(folder, port, camera.url, args.clip.resolve(), args.fps))
         with hearing(port) as healths, daemon(configuration) as process:
             samples = list(sampled(process, args.minutes * S_PER_MIN))
             exit_code, stop_s = ended(process)
@@ -58,11 +63,18 @@ def main() -> int:
     return 0 if found["good"] else 1
 
 
-def configured(folder: str, port: int, clip: Path, fps: float) -> str:
-    cameras = "".join(f'cameras.{name} = {{ source = "{clip}", loop = true, fps = {fps:g} }}\n' for name in CAMERAS)
+def images(clip: Path) -> Iterator[U8]:
+    video = cv2.VideoCapture(str(clip))
+    while (shown := video.read())[0]:
+        yield np.asarray(shown[1], np.uint8)
+
+
+def configured(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
     return (
         f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
-        f"mqtt.port = {port}\npublish.health_s = {EVERY_S:g}\npublish.daily_s = {DAILY_S:g}\n{cameras}"
+        f"mqtt.port = {port}\npublish.health_s = {EVERY_S:g}\npublish.daily_s = {DAILY_S:g}\n"
+        f'cameras.network.source = "{url}"\n'
+        f'cameras.video = {{ source = "{clip}", loop = true, fps = {fps} }}\n'
     )
 
 

@@ -28,7 +28,7 @@ def figures(
 ) -> dict[str, Any]:
     """What is reported, and under `faults` what is not as it should be."""
     kept = [sample for sample in samples if sample.at_s >= WARM_UP * samples[-1].at_s]
-    slope, error = slope_per_h([s.at_s for s in kept], [s.rss_mb for s in kept])
+    slope, error = _rise(kept)
     last = healths[-1] if healths else {"cameras": {}}
     ledgers = {name: camera["frames"] for name, camera in last["cameras"].items()}
     found: dict[str, Any] = {
@@ -36,6 +36,7 @@ def figures(
         "rss_mb": {"first": round(kept[0].rss_mb, 2), "last": round(kept[-1].rss_mb, 2)},
         "rss_mb_per_h": round(slope, 3),
         "rss_mb_per_h_error": round(error, 3),
+        "rss_mb_per_h_later": round(_rise(kept[len(kept) // 2 :])[0], 3),
         "files": _range([s.files for s in kept]),
         "threads": _range([s.threads for s in kept]),
         "cores": round((kept[-1].cpu_s - kept[0].cpu_s) / (kept[-1].at_s - kept[0].at_s), 3),
@@ -58,6 +59,10 @@ def slope_per_h(at_s: Sequence[float], values: Sequence[float]) -> tuple[float, 
     slope = float(away @ (y - y.mean()) / (away @ away))
     rest = y - y.mean() - slope * away
     return slope, float(np.sqrt(rest @ rest / max(1, len(y) - 2) / (away @ away)))
+
+
+def _rise(samples: Sequence[Sample]) -> tuple[float, float]:
+    return slope_per_h([sample.at_s for sample in samples], [sample.rss_mb for sample in samples])
 
 
 def _faults(found: Mapping[str, Any]) -> list[str]:

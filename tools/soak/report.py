@@ -25,6 +25,7 @@ def page(found: Mapping[str, Any]) -> str:
     verdict = "Nothing grew." if found["good"] else f"Not as it should be: {'; '.join(found['faults'])}."
     rows = [
         ("resident memory, slope", f"{found['rss_mb_per_h']} ± {found['rss_mb_per_h_error']} MB/h", "below 1 MB/h"),
+        ("of that the second half", f"{found['rss_mb_per_h_later']} MB/h", ""),
         ("resident memory", "{first} → {last} MB".format(**found["rss_mb"]), ""),
         *((what, "{first} → {last} ({least} to {most})".format(**found[what]), "no more") for what in PANEL_NAMES),
         ("health messages whose ledger does not balance", f"{found['unbalanced']} of {found['healths']}", "0"),
@@ -34,8 +35,9 @@ def page(found: Mapping[str, Any]) -> str:
     ]
     lines = [
         "# Soak\n",
-        f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']:g} Hz on the CPU plane, a "
-        f"broker, nobody touching it. The first {WARM_UP:.0%} are not judged. {verdict}\n",
+        f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']} Hz on the CPU plane, one "
+        f"over RTSP and one a video again and again, a broker, nobody touching it. The first {WARM_UP:.0%} are not "
+        f"judged. {verdict}\n",
         "| | measured | wanted |\n|---|---|---|",
         *(f"| {what} | {value} | {wanted} |" for what, value, wanted in rows),
         "\n![memory, descriptors, threads](soak.png)\n",

@@ -1,4 +1,6 @@
-"""A small RTSP server for tests: H.264 over interleaved TCP, with faults on command. Runs in a thread of its own.
+"""A small RTSP server, a network camera for tests and soaks: H.264 over interleaved TCP, with faults on command.
+
+Runs in a thread of its own.
 
 Sources: RFC 2326 (RTSP), RFC 6184 (H.264 in RTP).
 """
@@ -12,13 +14,16 @@ import socket
 import struct
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import av
 import numpy as np
+
+from edged.frame import U8
 
 CLOCK_HZ = 90_000
 PAYLOAD_TYPE = 96
@@ -29,7 +34,7 @@ REALM, NONCE = "test", "8f3c"
 
 @dataclass(frozen=True)
 class Clip:
-    """Encoded frames, each a list of NAL units: black on the left half, white on the right."""
+    """Encoded frames, each a list of NAL units. It begins with an IDR frame and repeats its parameter sets at each."""
 
     frames: list[list[bytes]]
     rate_hz: int
@@ -39,16 +44,23 @@ class Clip:
 
 
 def encode(size_wh: tuple[int, int] = (320, 180), count: int = 30, rate_hz: int = 15) -> Clip:
-    """A clip that begins with an IDR frame and repeats its parameter sets before each."""
-    codec: Any = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height, codec.pix_fmt, codec.framerate = *size_wh, "yuv420p", rate_hz
-    codec.gop_size = 5
-    codec.options = {"preset": "ultrafast", "tune": "zerolatency"}
+    """A picture that is black on the left half and white on the right."""
     halves = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     halves[:, size_wh[0] // 2 :] = 255
+    return encoded(repeat(halves, count), rate_hz)
+
+
+def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5) -> Clip:
+    """BGR images as a camera encodes them: none waits for a later one."""
+    rest = iter(images)
+    first = next(rest)
+    codec: Any = av.CodecContext.create("libx264", "w")
+    codec.height, codec.width = first.shape[:2]
+    codec.pix_fmt, codec.framerate, codec.gop_size = "yuv420p", rate_hz, gop
+    codec.options = {"preset": "ultrafast", "tune": "zerolatency"}
     packets = []
-    for _ in range(count):
-        packets += codec.encode(av.VideoFrame.from_ndarray(halves, format="bgr24"))
+    for image in chain([first], rest):
+        packets += codec.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))
     packets += codec.encode(None)
     return Clip([_nals(bytes(packet)) for packet in packets], rate_hz)
 
