@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import re
 from collections.abc import Callable
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,8 @@ import numpy as np
 from edged.adapters.session_ort import OrtSession
 from engines.catalogue import load
 from tools.bench import configurations, costs, growth, peers, plots, report
-from tools.bench.contenders import DETECTOR, POSE, Contender, Ours, Plain, Rtmlib, path_of
+from tools.bench.contenders import DETECTOR, POSE, Contender, Plain, Rtmlib, on_cpu, path_of
+from tools.bench.environment import environment
 from tools.bench.frames import Scene, photographs, scenes
 from tools.kept import Kept
 
@@ -30,7 +28,6 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 REPORT = Path(__file__).parent / "report"
 README = ROOT / "README.md"
-PACKAGES = ("onnxruntime", "opencv-python", "numpy", "rtmlib", "torch")
 FULL = {"turns": 20, "scenes": 20, "seconds": 12.0}  # 20 turns of 10 frames
 QUICK = {"turns": 3, "scenes": 3, "seconds": 3.0}
 PEOPLE = (1, 2, 4)  # to whom the peers are put
@@ -40,7 +37,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
     parser.add_argument("--photographs", type=Path, default=SHARED / "data/lsp/val_full")
-    parser.add_argument("--prototypes", type=Path, default=SHARED / "models/starter", help="PyTorch weights")
     parser.add_argument("--quick", action="store_true", help="a few frames of each, to see that it works")
     parser.add_argument("--out", type=Path, help="of the report (the project's own, and its README; if quick: none)")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
@@ -75,10 +71,10 @@ class Bench:
     @cached_property
     def contenders(self) -> dict[str, Contender]:
         detector = self._args.detector
-        return {"edged": Ours(*self.sessions), "rtmlib": Rtmlib(detector), "ONNX Runtime by hand": Plain(detector)}
+        return {"edged": on_cpu(*self.sessions), "rtmlib": Rtmlib(detector), "ONNX Runtime by hand": Plain(detector)}
 
     def scenes(self, people: int) -> list[Scene]:
-        finder = Ours(*self.sessions)
+        finder = on_cpu(*self.sessions)
         finder.limit(people)
         return scenes(photographs(self._args.photographs), people, self._amount["scenes"], finder)
 
@@ -91,7 +87,7 @@ class Bench:
         models = {"detect": path_of(configurations.DETECTOR), "pose": path_of(configurations.POSE)}
         return {
             **{f"peers {people}": partial(self._peers, people) for people in PEOPLE},
-            "configurations": lambda: configurations.measure(self.scenes(1), self._args.prototypes, turns),
+            "configurations": lambda: configurations.measure(self.scenes(1), turns),
             "costs": lambda: costs.explain(models, turns),
             "subjects": lambda: growth.by_subjects(*self.sessions, self.scenes(16), turns),
             "sizes": lambda: growth.by_size(*self.sessions, self.scenes(1), turns),
@@ -131,17 +127,6 @@ def repeat(figures: dict[str, Any]) -> None:
     begin, end = "<!-- speed -->\n", "\n<!-- end of speed -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     README.write_text(pattern.sub(lambda _: begin + report.excerpt(figures) + end, text), "utf-8")
-
-
-def environment() -> dict[str, Any]:
-    return {"machine": platform.platform(), "cores": os.cpu_count(), **{name: _version(name) for name in PACKAGES}}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 if __name__ == "__main__":

@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime as ort
 
-from edged.adapters.plane_cpu import Session
+from edged.adapters.plane_cpu import PoseEstimator, Session
 from edged.adapters.session_ort import OrtSession
 from edged.frame import F32
 from engines.card import Card
 from engines.catalogue import load
-from tools.bench.contenders import Ours, path_of
+from tools.bench.absent import Absent
+from tools.bench.contenders import Ours, on_cpu, path_of
 from tools.bench.frames import Scene, Shown
 from tools.bench.peers import made_of
 from tools.bench.turns import by_turns, summary, timed_ms
 
 DETECTOR, POSE = "det-person-horse", "rtmpose-t-lsp14"
-PROTOTYPES = {DETECTOR: "det_person_horse.pth", POSE: "rtmpose_lsp_t.pth"}
 GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
 
 
@@ -55,51 +54,66 @@ CONFIGURATIONS = (
 
 
 class TorchSession:
-    """A starter model as PyTorch runs it, eager, FP32: a session like any other."""
+    """A starter model as PyTorch runs it, eager, FP32: a session like any other, whatever device the net is on.
 
-    def __init__(self, card: Card, weights: Path) -> None:
+    Its weights are those of the model's ONNX file.
+    """
+
+    def __init__(self, card: Card, device: str = "cpu") -> None:
         import torch  # noqa: PLC0415
 
         from tools.train.nets_detector import Detector  # noqa: PLC0415
         from tools.train.nets_pose import Pose  # noqa: PLC0415
         from tools.train.weights import take  # noqa: PLC0415
 
-        self.card, self._torch = card, torch
+        self.card, self._torch, self._device = card, torch, device
         points = {"lsp-14": 14, "ap10k-17": 17}
         net = Detector() if card.pose is None else Pose(points[card.pose.schema_name], card.input.size_wh)
-        take(net, weights)
-        self._net = net.eval()
+        take(net, path_of(card.name))
+        self._net = net.eval().to(device)
         torch.set_num_threads(os.cpu_count() or 1)
 
     def run(self, tensor: F32) -> list[F32]:
         with self._torch.inference_mode():
-            return [out.numpy() for out in self._net(self._torch.from_numpy(tensor))]
+            return [out.cpu().numpy() for out in self._net(self._torch.from_numpy(tensor).to(self._device))]
 
     def close(self) -> None:
         """Goes with its last reference."""
 
 
-def why_not(configuration: Configuration, prototypes: Path) -> str:
+def on_torch(device: str = "cpu") -> Ours:
+    """The starter models in PyTorch, the CPU plane around them. Raises `Absent`."""
+    if lack := torch_lacks(device):
+        raise Absent(lack)
+    return on_cpu(*(TorchSession(load()[name], device) for name in (DETECTOR, POSE)))
+
+
+def why_not(configuration: Configuration) -> str:
     """Why it cannot be measured here; empty where it can."""
     if configuration.place == "GPU":
         if not any(path.exists() for path in GPU):
             return "no NVIDIA GPU in this machine"
-        if configuration.runner == "ONNX Runtime" and "CUDAExecutionProvider" not in ort.get_available_providers():
-            return "the installed ONNX Runtime has no CUDA provider"
-        return "not measured by this tool yet"
-    if configuration.runner == "PyTorch":
-        if find_spec("torch") is None:
-            return "torch is not installed (pip install '.[train]')"
-        if missing := [name for name in PROTOTYPES.values() if not (prototypes / name).exists()]:
-            return f"{missing[0]} is not in {prototypes}; give --prototypes"
+        return "python -m tools.cuda measures what there is on a GPU"
+    return torch_lacks() if configuration.runner == "PyTorch" else ""
+
+
+def torch_lacks(device: str = "cpu") -> str:
+    """Why PyTorch cannot run the starter models here; empty where it can."""
+    if find_spec("torch") is None:
+        return "torch is not installed (pip install '.[train]')"
+    if device == "cuda":
+        import torch  # noqa: PLC0415
+
+        if not torch.cuda.is_available():
+            return f"torch {torch.__version__} finds no CUDA here"
     return ""
 
 
-def measure(scenes: Sequence[Scene], prototypes: Path, turns: int) -> list[dict[str, Any]]:
+def measure(scenes: Sequence[Scene], turns: int) -> list[dict[str, Any]]:
     """A row for each of the eight, those that run by turns: one subject, the same frames."""
-    reasons = {c: why_not(c, prototypes) for c in CONFIGURATIONS}
+    reasons = {c: why_not(c) for c in CONFIGURATIONS}
     runners = dict.fromkeys(c.runner for c, why in reasons.items() if not why)
-    made = {runner: Ours(*(_session(runner, name, prototypes) for name in (DETECTOR, POSE))) for runner in runners}
+    made = {runner: [_session(runner, name) for name in (DETECTOR, POSE)] for runner in runners}
     blocks = {c.name: Turns(c, made[c.runner], scenes) for c, why in reasons.items() if not why}
     times = by_turns(blocks, turns)
     return [
@@ -113,8 +127,11 @@ def measure(scenes: Sequence[Scene], prototypes: Path, turns: int) -> list[dict[
 class Turns:
     """One configuration's turns, a scene each. The boxes of the pose alone are found beforehand."""
 
-    def __init__(self, configuration: Configuration, ours: Ours, scenes: Sequence[Scene]) -> None:
+    def __init__(self, configuration: Configuration, sessions: Sequence[Session], scenes: Sequence[Scene]) -> None:
+        detector, pose = sessions
+        ours = on_cpu(detector, pose)
         self._whole, self._ours, self._scenes = configuration.whole, ours, scenes
+        self._estimator = PoseEstimator(pose)
         self._stages: list[Mapping[str, int]] = []
         self._ms: list[float] = []
         self._boxes = {} if self._whole else {scene[0].scene: ours.boxes(scene[0]) for scene in scenes}
@@ -136,11 +153,9 @@ class Turns:
         if self._whole:
             self._missed += self._ours(shown) != 1
         else:
-            self._ours.estimator.estimate(shown.bgr, self._boxes[shown.scene], lambda stage: None)
+            self._estimator.estimate(shown.bgr, self._boxes[shown.scene], lambda stage: None)
 
 
-def _session(runner: str, name: str, prototypes: Path) -> Session:
+def _session(runner: str, name: str) -> Session:
     card = load()[name]
-    if runner == "PyTorch":
-        return TorchSession(card, prototypes / PROTOTYPES[name])
-    return OrtSession(card, path_of(name))
+    return TorchSession(card) if runner == "PyTorch" else OrtSession(card, path_of(name))

@@ -1,4 +1,4 @@
-"""Who runs: our pipeline, rtmlib, and ONNX Runtime called by hand, on the same two ONNX files.
+"""Who runs: our pipeline on any plane, rtmlib, and ONNX Runtime called by hand, on the same two ONNX files.
 
 Each takes the best boxes up to a limit, so that all pose the same number of people. rtmlib feeds its pose model BGR
 with RGB statistics; it gets an RGB image here, so that it computes the right thing.
@@ -8,27 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edged.adapters.plane_cpu import CpuPlane, PoseEstimator, Session
-from edged.config import Camera, Track
+from edged.adapters.plane_cpu import CpuPlane, Session
+from edged.config import Camera, Gate, Track
 from edged.crop import Crop
-from edged.frame import F32, Frame
+from edged.frame import F32, XY, Boxes, Focus, Frame
 from edged.pipeline import Pipeline
+from edged.ports import Plane
 from edged.units import NS_PER_S
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.store import Store
+from tools.bench.absent import Absent
 from tools.bench.frames import Shown
 
 DETECTOR, POSE = "own-rtmdet-person", "rtmpose-t-lsp14"
 SCORE = 0.3  # of every detector
 SESSIONS = ("detect", "pose")  # stages that are nothing but the models
 FPS = 30  # of the scenes, for tracks
+CUDA = "CUDAExecutionProvider"
 
 
 class Contender(Protocol):
@@ -39,17 +42,15 @@ class Contender(Protocol):
 class Ours:
     """The whole pipeline of one camera, as the daemon runs it: gate, detector, pose, tracks."""
 
-    def __init__(self, detector: Session, pose: Session) -> None:
-        self.plane = CpuPlane(detector, {"person": pose})
-        self.estimator = PoseEstimator(pose)
+    def __init__(self, plane: Plane, detector: Card, pose: Card) -> None:
+        assert isinstance(detector.detect, Detect)  # noqa: S101
+        self.plane = plane
         self.stages: list[Mapping[str, int]] = []  # ns, of each frame
-        self._detect, self._pose = detector.card.detect, pose.card.pose
+        self._detect, self._pose = detector.detect, _pose(pose)
         self.limit(1)
 
     def limit(self, people: int) -> None:
         """A new pipeline, for so many."""
-        assert isinstance(self._detect, Detect)  # noqa: S101
-        assert isinstance(self._pose, Pose)  # noqa: S101
         tracks, scores = Track(confirm=1), {"person": SCORE}
         options = Camera(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
         self._pipeline = Pipeline(options, self.plane, self._detect, {"person": self._pose}, smooth=False)
@@ -70,17 +71,36 @@ class Ours:
         boxes = [subject.xyxy for subject in self._pipeline.run(frame).subjects]
         return np.array(boxes, np.float32).reshape(-1, 4)
 
+    def keypoints(self, shown: Shown, boxes: F32) -> F32:
+        """(N, K, 3) of people in these (N, 4) boxes, not timed."""
+        people, classes = len(boxes), self.plane.classes
+        known = Boxes(
+            xyxy=boxes,
+            score=np.ones(people, np.float32),
+            label=np.full(people, classes.index("person"), np.int64),
+        )
+        focus = Focus(thresholds=np.zeros(len(classes), np.float32), limit=people, gate=Gate(enabled=False))
+        frame = Frame(camera="bench", seq=self._seq, captured_ns=0, image=shown.bgr)
+        found = self.plane.see(frame, focus, known, detect=False).keypoints
+        return np.array(found, np.float32).reshape(people, -1, 3)
+
+
+def on_cpu(detector: Session, pose: Session) -> Ours:
+    return Ours(CpuPlane(detector, {"person": pose}), detector.card, pose.card)
+
 
 class Rtmlib:
-    """rtmlib's RTMDet and RTMPose with its own defaults."""
+    """rtmlib's RTMDet and RTMPose with its own defaults, on ONNX Runtime's `device`. Raises `Absent`."""
 
-    def __init__(self, detector: Path) -> None:
+    def __init__(self, detector: Path, device: Literal["cpu", "cuda"] = "cpu") -> None:
         try:
             from rtmlib import RTMDet, RTMPose  # noqa: PLC0415
         except ImportError as missing:
-            raise SystemExit(f"{missing}; pip install --no-deps rtmlib==0.0.16 tqdm") from missing
-        self._detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=SCORE)
-        self._pose: Any = RTMPose(str(path_of(POSE)), model_input_size=(192, 256), backend="onnxruntime")
+            raise Absent(f"{missing}; pip install --no-deps rtmlib==0.0.16 tqdm") from missing
+        self._detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=SCORE, device=device)
+        self._pose: Any = RTMPose(str(path_of(POSE)), model_input_size=(192, 256), backend="onnxruntime", device=device)
+        if device == "cuda" and not all(CUDA in net.session.get_providers() for net in (self._detect, self._pose)):
+            raise Absent("ONNX Runtime has no CUDA here, and runs rtmlib's models on the CPU; install onnxruntime-gpu")
         self._people = 1
 
     def limit(self, people: int) -> None:
@@ -140,8 +160,7 @@ class Plain:
 def disagreement_px(ours: Ours, theirs: Rtmlib, shown: Shown) -> F32:
     """(N·K,) distances between both keypoints of the same boxes, in image pixels."""
     boxes = theirs.boxes(shown)
-    mine = np.stack(ours.estimator.estimate(shown.bgr, boxes, lambda stage: None))
-    apart = np.linalg.norm(mine[..., :2] - theirs.keypoints(shown, boxes), axis=-1)
+    apart = np.linalg.norm(ours.keypoints(shown, boxes)[..., XY] - theirs.keypoints(shown, boxes), axis=-1)
     return np.asarray(apart.ravel(), np.float32)
 
 

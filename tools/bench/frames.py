@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edged.frame import U8
+from tools.bench.absent import Absent
 
 SIZE_WH = 640, 480  # of a USB camera
 FRAMES = 10  # of a scene
@@ -35,7 +36,7 @@ Scene = list[Shown]
 
 def photographs(folder: Path) -> list[U8]:
     if not (paths := sorted(folder.glob("*.jpg"))):
-        raise SystemExit(f"{folder}: no photographs there; give --photographs a folder of them")
+        raise Absent(f"{folder}: no photographs there; give --photographs a folder of them")
     return [np.asarray(cv2.imread(str(path)), np.uint8) for path in paths]
 
 
@@ -51,7 +52,7 @@ def scenes(images: Sequence[U8], people: int, count: int, found: Callable[[Shown
             chosen.append(scene)
         if len(chosen) == count:
             return chosen
-    raise SystemExit(f"only {len(chosen)} of {count} scenes show {people} people; give --photographs more of them")
+    raise Absent(f"only {len(chosen)} of {count} scenes show {people} people; give --photographs more of them")
 
 
 def swayed(image: U8, step: int) -> U8:

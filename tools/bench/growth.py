@@ -23,7 +23,7 @@ from edged.loop import run
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS
 from engines.catalogue import load
-from tools.bench.contenders import DETECTOR, POSE, SCORE, Ours, path_of
+from tools.bench.contenders import DETECTOR, POSE, SCORE, Ours, on_cpu, path_of
 from tools.bench.frames import Scene, Shown
 from tools.bench.turns import by_turns, line, summary, timed_ms
 
@@ -36,7 +36,7 @@ SETTLE_S = 1.0
 
 def by_subjects(detector: OrtSession, pose: OrtSession, scenes: Sequence[Scene], turns: int) -> dict[str, Any]:
     """The whole pipeline on the same frames, the best so many posed."""
-    posing = {str(count): Ours(detector, pose) for count in SUBJECTS}
+    posing = {str(count): on_cpu(detector, pose) for count in SUBJECTS}
     for count, ours in posing.items():
         ours.limit(int(count))
     blocks = {count: _block(ours, scenes) for count, ours in posing.items()}
@@ -48,7 +48,7 @@ def by_size(detector: OrtSession, pose: OrtSession, scenes: Sequence[Scene], tur
     costs = {}
     for name, size_wh in SIZES.items():
         grown = [_resized(scenes[0], size_wh)]
-        costs[f"{size_wh[0] * size_wh[1] / 1e6:.2f}"] = (name, _block(Ours(detector, pose), grown))
+        costs[f"{size_wh[0] * size_wh[1] / 1e6:.2f}"] = (name, _block(on_cpu(detector, pose), grown))
     figures = _grown(by_turns({key: block for key, (_, block) in costs.items()}, turns))
     return {**figures, "names": {key: name for key, (name, _) in costs.items()}}
 
@@ -67,7 +67,7 @@ def by_cameras(detector: Path, images: Sequence[U8], seconds: float) -> dict[str
 def watched(detector: Path, images: Sequence[U8], count: int, seconds: float) -> dict[str, Any]:
     """So many cameras for so long: the ledger, cores in use, memory, and how old a frame is when it is done."""
     cards = load()
-    ours = Ours(OrtSession(cards[DETECTOR], detector), OrtSession(cards[POSE], path_of(POSE)))
+    ours = on_cpu(OrtSession(cards[DETECTOR], detector), OrtSession(cards[POSE], path_of(POSE)))
     options = Camera(
         source="bench", classes=["person"], max_subjects=1, thresholds={"person": SCORE}, track=Track(confirm=1)
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edged.ring import slot
 from edged.units import NS_PER_MS
 from tools.bench.contenders import SESSIONS, Contender, Ours, Rtmlib, disagreement_px
 from tools.bench.frames import Scene, Shown
@@ -19,13 +20,13 @@ Contenders = Mapping[str, Contender]
 
 
 class Turns:
-    """One contender's turns, a scene each, in frames just written, as a capture thread leaves them."""
+    """One contender's turns, a scene each, in frames just written, as a capture thread leaves them in the ring."""
 
     def __init__(self, contender: Contender, scenes: Sequence[Scene], people: int) -> None:
         contender.limit(people)
         self._contender, self._scenes, self._people = contender, scenes, people
         first = scenes[0][0]
-        self._bgr, self._rgb = np.empty_like(first.bgr), np.empty_like(first.rgb)
+        self._bgr, self._rgb = slot(first.bgr.shape), slot(first.rgb.shape)
         self.uneven = 0  # frames in which another number was posed
         self.cpu_s = self.wall_s = 0.0
 
@@ -47,14 +48,24 @@ class Turns:
 
 def measure(contenders: Contenders, scenes: Sequence[Scene], people: int, turns: int) -> dict[str, Any]:
     """What each costs at so many people, and what ours is made of."""
-    blocks = {name: Turns(contender, scenes, people) for name, contender in contenders.items()}
-    times = by_turns(blocks, turns)
+    figures, mine = beside(contenders, scenes, people, turns)
     ours, theirs = contenders["edged"], contenders["rtmlib"]
     assert isinstance(ours, Ours)  # noqa: S101
     assert isinstance(theirs, Rtmlib)  # noqa: S101
-    mine = np.array(times["edged"])
-    apart = np.concatenate([disagreement_px(ours, theirs, shown) for scene in scenes for shown in scene[:2]])
     return {
+        **figures,
+        **made_of(ours.stages[-len(mine) :], mine),
+        "allocated_kb": allocated_kb(ours, scenes[0]),
+        "keypoints_px": apart_px(ours, theirs, scenes),
+    }
+
+
+def beside(contenders: Contenders, scenes: Sequence[Scene], people: int, turns: int) -> tuple[dict[str, Any], Any]:
+    """What "edged" and every other costs at so many people; and the ms of all of our frames."""
+    blocks = {name: Turns(contender, scenes, people) for name, contender in contenders.items()}
+    times = by_turns(blocks, turns)
+    mine = np.array(times["edged"])
+    figures = {
         "people": people,
         "runs": len(mine),
         "uneven": {name: block.uneven for name, block in blocks.items()},
@@ -62,14 +73,18 @@ def measure(contenders: Contenders, scenes: Sequence[Scene], people: int, turns:
         "speedup": {name: float(np.median(each) / np.median(mine)) for name, each in times.items() if name != "edged"},
         "longest": {name: _longer(mine, each) for name, each in times.items() if name != "edged"},
         "cores_used": {name: block.cpu_s / block.wall_s for name, block in blocks.items()},
-        **made_of(ours.stages[-len(mine) :], mine),
-        "allocated_kb": allocated_kb(ours, scenes[0]),
-        "keypoints_px": {
-            "p99": float(np.percentile(apart, 99)),
-            "max": float(apart.max()),
-            "beyond_half_a_pixel": int((apart > 0.5).sum()),
-            "count": len(apart),
-        },
+    }
+    return figures, mine
+
+
+def apart_px(ours: Ours, theirs: Rtmlib, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """How far our keypoints lie from rtmlib's, of the same boxes."""
+    apart = np.concatenate([disagreement_px(ours, theirs, shown) for scene in scenes for shown in scene[:2]])
+    return {
+        "p99": float(np.percentile(apart, 99)),
+        "max": float(apart.max()),
+        "beyond_half_a_pixel": int((apart > 0.5).sum()),
+        "count": len(apart),
     }
 
 

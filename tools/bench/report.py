@@ -72,6 +72,12 @@ def _growth_told(figures: Figures) -> str:
     )
 
 
+def environment(figures: Figures) -> Iterator[str]:
+    """What was measured on, and with what."""
+    yield ", ".join(f"{name} {value}" for name, value in figures["environment"].items() if name != "others_cores") + "."
+    yield from _noise(figures)
+
+
 def _noise(figures: Figures) -> Iterator[str]:
     if (others := figures["environment"]["others_cores"]) > QUIET:
         yield f"\nOther work took {others:.1f} cores meanwhile: milliseconds are too long, loop / sessions too near 1."
@@ -81,8 +87,7 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield f"# Speed\n\nRemade by `{COMMAND}`. Milliseconds are of one run on one machine; contenders took turns, so"
     yield "compare within a table. A frame is a photograph of Leeds Sports Pose before which the camera sways, or a"
     yield "grid of them.\n"
-    yield ", ".join(f"{name} {value}" for name, value in figures["environment"].items() if name != "others_cores") + "."
-    yield from _noise(figures)
+    yield from environment(figures)
     yield "\n## The same models and frames, three ways\n"
     yield from _peers(figures["peers"])
     yield "\n## The configurations people compare\n"
@@ -94,7 +99,19 @@ def _lines(figures: Figures) -> Iterator[str]:
 
 
 def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
-    names = list(next(iter(rows.values()))["ms"])
+    yield from beside(rows)
+    yield _row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
+    yield _row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
+    yield from cores(rows)
+    kept = ["{peak:.0f} / {kept:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
+    yield _row(("edged allocates in a frame / leaves behind, kB", *kept))
+    yield from apart(rows)
+    yield from uneven(rows)
+
+
+def beside(rows: Mapping[str, Figures]) -> Iterator[str]:
+    """Everybody's times by the number of people, ours first."""
+    names = _names(rows)
     yield _row(("", *(_people(people) for people in rows)))
     yield _row(("---", *("---:" for _ in rows)))
     for name in names:
@@ -107,20 +124,26 @@ def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
     for name in names[1:]:
         longer = [", ".join(row["longest"][name]) or "never" for row in rows.values()]
         yield _row((f"latency longer than {name}'s", *longer))
-    yield _row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
-    yield _row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
-    for name in names:
+
+
+def cores(rows: Mapping[str, Figures]) -> Iterator[str]:
+    for name in _names(rows):
         yield _row((f"{name}: cores in use", *(f"{row['cores_used'][name]:.2f}" for row in rows.values())))
-    kept = ["{peak:.0f} / {kept:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
-    yield _row(("edged allocates in a frame / leaves behind, kB", *kept))
-    apart = [
+
+
+def apart(rows: Mapping[str, Figures]) -> Iterator[str]:
+    told = [
         "{p99:.2f} / {max:.2f}, {beyond_half_a_pixel} of {count}".format(**r["keypoints_px"]) for r in rows.values()
     ]
-    yield _row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *apart))
-    uneven = [
+    yield _row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *told))
+
+
+def uneven(rows: Mapping[str, Figures]) -> Iterator[str]:
+    """Where somebody did not do the same work as the others; and how much was measured."""
+    told = [
         ", ".join(f"{name} {count}" for name, count in r["uneven"].items() if count) or "none" for r in rows.values()
     ]
-    yield _row(("frames with another number of people", *uneven))
+    yield _row(("frames with another number of people", *told))
     yield f"\n{next(iter(rows.values()))['runs']} measured frames of each per column, after warm-up."
 
 
@@ -177,6 +200,11 @@ def _growth(figures: Figures) -> Iterator[str]:
 def _series(name: str, costs: Mapping[str, float], unit: str) -> str:
     head, values = (name, *costs), (unit, *(f"{value:.1f}" for value in costs.values()))
     return "\n".join(map(_row, (head, ("---", *("---:" for _ in costs)), values)))
+
+
+def _names(rows: Mapping[str, Figures]) -> list[str]:
+    """Who took turns."""
+    return list(next(iter(rows.values()))["ms"])
 
 
 def _people(count: str) -> str:

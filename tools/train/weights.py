@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 
 from tools.train.nets_detector import Conv
 
+Layer = TypeVar("Layer", bound=nn.Module)
+
 
 def take(net: nn.Module, path: Path) -> None:
-    """Load weights that were saved in the same order, whatever their names were; or what `to_onnx` made of a detector.
+    """Load weights that were saved in the same order, whatever their names were; or what `to_onnx` made of such a net.
 
     Raises ValueError on any other.
     """
@@ -40,15 +43,41 @@ def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
         if node.op_type == "Identity" and node.input[0] in values:
             values[node.output[0]] = values[node.input[0]]
     exported = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
-    own = _order(net, torch.zeros(1, *(axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:])))
+    products = [values[node.input[1]].T for node in graph.node if node.op_type == "MatMul" and node.input[1] in values]
+    image = torch.zeros(1, *(axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]))
+    own, linear = _order(net, image, nn.Conv2d), _order(net, image, nn.Linear)
     if [tuple(conv.weight.shape) for conv in own] != [tuple(weight.shape) for weight, _ in exported]:
         raise ValueError(f"{path}: {len(exported)} convolutions that do not fit {type(net).__name__}")
+    if [tuple(one.weight.shape) for one in linear] != [tuple(weight.shape) for weight in products]:
+        raise ValueError(f"{path}: {len(products)} products that do not fit {type(net).__name__}")
     norms = {block.conv: block.norm for block in net.modules() if isinstance(block, Conv)}
     for conv, (weight, bias) in zip(own, exported, strict=True):
         if conv in norms:
             _unfold(conv, norms[conv], weight, bias)
         else:
             conv.load_state_dict({"weight": weight, "bias": bias})
+    for one, weight in zip(linear, products, strict=True):
+        one.load_state_dict({"weight": weight})
+    for name, parameter in _loose(net).items():
+        parameter.copy_(values[name] if name in values else _factor(values, parameter, path))
+
+
+def _loose(net: nn.Module) -> dict[str, nn.Parameter]:
+    """What belongs to no layer of its own."""
+    return {
+        f"{at}.{name}": parameter
+        for at, module in net.named_modules()
+        if not isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+        for name, parameter in module.named_parameters(recurse=False)
+    }
+
+
+def _factor(values: dict[str, Tensor], parameter: Tensor, path: Path) -> Tensor:
+    """The one constant of its shape that something is multiplied by: the export may have named it anew."""
+    fit = [v for name, v in values.items() if name.startswith("onnx::Mul") and v.numel() == parameter.numel()]
+    if len(fit) != 1:
+        raise ValueError(f"{path}: {len(fit)} constants for a parameter of {tuple(parameter.shape)}")
+    return fit[0].reshape(parameter.shape)
 
 
 def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> None:
@@ -58,13 +87,13 @@ def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor)
     norm.load_state_dict({"weight": length, "bias": bias, **still}, strict=False)
 
 
-def _order(net: nn.Module, image: Tensor) -> list[nn.Conv2d]:
-    """The convolutions as they are applied, shared ones as often as they are."""
-    applied: list[nn.Conv2d] = []
+def _order(net: nn.Module, image: Tensor, kind: type[Layer]) -> list[Layer]:
+    """The layers of a kind as they are applied, shared ones as often as they are."""
+    applied: list[Layer] = []
     hooks = [
-        one.register_forward_hook(lambda conv, _, __: applied.append(conv))
+        one.register_forward_hook(lambda layer, _, __: applied.append(layer))
         for one in net.modules()
-        if isinstance(one, nn.Conv2d)
+        if isinstance(one, kind)
     ]
     net.eval()(image)
     for hook in hooks:
