@@ -17,10 +17,10 @@ class Kept:
     """The parts measured so far, in a file if there is to be one; those of another key are forgotten."""
 
     def __init__(self, path: Path | None, key: Key) -> None:
-        self._path, self._key = path, key
+        self._path, self._key = path, json.loads(json.dumps(key))  # as it is read back
         self.parts: dict[str, Any] = {}
         self.others: dict[str, float] = {}  # cores that other processes used meanwhile
-        if path and path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
+        if path and path.exists() and (saved := json.loads(path.read_text()))["key"] == self._key:
             self.parts, self.others = saved["parts"], saved["others"]
 
     def part(self, name: str, make: Callable[[], Any]) -> Any:

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -34,6 +35,7 @@ enum Result {
     ALREADY_REGISTERED = 712,
     NOT_REGISTERED = 713,
     NOT_FOUND = 500,
+    NOT_READY = 600,
     LAUNCH_FAILED = 719,
     CAPTURE_UNSUPPORTED = 900,
     UNKNOWN = 999,
@@ -168,7 +170,11 @@ int release(void* address) {
 }
 
 struct Event {
-    std::shared_ptr<std::atomic<bool>> done = std::make_shared<std::atomic<bool>>(true);
+    struct Mark {
+        std::atomic<bool> done{true};
+        std::chrono::steady_clock::time_point at;  // to be read when it is done
+    };
+    std::shared_ptr<Mark> mark = std::make_shared<Mark>();
 };
 
 struct Graph {
@@ -370,16 +376,25 @@ API cuEventCreate(void** event, unsigned) { return *event = new Event, state(); 
 API cuEventDestroy_v2(void* event) { return delete (Event*)event, OK; }
 API cuEventRecord(void* event, void* stream) {
     Event* own = (Event*)event;
-    own->done = std::make_shared<std::atomic<bool>>(false);
-    return push(stream, [done = own->done] { *done = true; });
+    own->mark = std::make_shared<Event::Mark>();
+    own->mark->done = false;
+    return push(stream, [mark = own->mark] {
+        mark->at = std::chrono::steady_clock::now();
+        mark->done = true;
+    });
 }
 API cuEventSynchronize(void* event) {
     Event* own = (Event*)event;
     waits++;
-    while (!*own->done && state() == OK) usleep(20);
+    while (!own->mark->done && state() == OK) usleep(20);
     return state();
 }
-API cuEventElapsedTime_v2(float* ms, void*, void*) { return *ms = 0, state(); }
+API cuEventElapsedTime_v2(float* ms, void* begin, void* end) {
+    const Event::Mark &from = *((Event*)begin)->mark, &to = *((Event*)end)->mark;
+    if (!from.done || !to.done) return NOT_READY;
+    *ms = std::chrono::duration<float, std::milli>(to.at - from.at).count();
+    return state();
+}
 
 API cuModuleLoadDataEx(void** module, const void*, unsigned, void*, void*) { return *module = &the_module, state(); }
 API cuModuleUnload(void*) { return OK; }

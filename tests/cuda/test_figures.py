@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
+import time
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +14,169 @@ import pytest
 
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.plane import BEGIN, END
+from edged.frame import U8, Boxes, Frame
+from engines.card import Card
 from engines.catalogue import load
-from engines.prepare import prepare
+from engines.prepare import Prepared, prepare
 from engines.store import Store
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
-from tools.cuda import figures
-from tools.cuda.__main__ import clip, measured
-from tools.cuda.figures import SUBJECTS, Effort, Makers
+from tools.bench import turns
+from tools.bench.frames import Scene, Shown
+from tools.cuda import __main__ as tool
+from tools.cuda import figures, timeline
+from tools.cuda.figures import Effort, Makers
+from tools.cuda.peers import PUBLISHED, STARTER, Course
 from tools.cuda.report import markdown
+from tools.kept import Kept
 
-QUICK = Effort(frames=2, warm_up=1, launches=2, long=3, copy_mb=1)
+QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, turns=1, subjects=(1, 2))
+STAGES = ["letterbox", "gate", "detect", "decode", "crop", "pose", "results"]
+RTMDET = Path(__file__).parents[3] / "shared/models/upstream/rtmdet_nano.onnx"
+ABSENT = Path("/nonexistent")
+HERE = {
+    "gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"},
+    "environment": {"cores": 2},
+    "checks": {"tests": "passed"},
+}
 
 
-def made(name: str, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
+def made(
+    name: str, gpu: Gpu, batches: Sequence[int] | None = None, *, kind: type[StandIn] = StandIn, **how: Any
+) -> Engine:
+    card, model = prepared(name)
+    return kind(gpu, card, model, batches or ((1,) if card.pose is None else (1, 2)), **how)
+
+
+@cache
+def prepared(name: str) -> tuple[Card, Prepared]:
     card = load()[name]
+    file = RTMDET if name == PUBLISHED else Store(ABSENT).path(card)
     batch: Any = 1 if card.pose is None else (1, 4, 8)
-    file = Store(Path("absent")).path(card)
-    model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
-    return StandIn(gpu, card, model, batches or ((1,) if card.pose is None else (1, 8)))
+    return card, prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
 
 
-def test_every_figure_is_taken_and_the_report_has_them_all(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "SUBJECTS", (1, 2))
-    makers = Makers(partial(made, "det-person-horse"), {"person": partial(made, "rtmpose-t-lsp14")}, IMAGE)
+def makers(detector: str = STARTER, **how: Any) -> Makers:
+    return Makers(partial(made, detector, **how), {"person": partial(made, "rtmpose-t-lsp14", **how)}, IMAGE)
+
+
+@cache
+def clip() -> list[U8]:
+    return tool.clip(7)
+
+
+def of_the_clip(people: int, ours: object) -> list[Scene]:
+    """Frames in which there is one person."""
+    return [[Shown(bgr=image, rgb=image[..., ::-1].copy(), scene="stall") for image in clip()[5:7]]]
+
+
+def course(**more: Any) -> Course:
+    plain = {"scenes": of_the_clip, "turns": 1, "people": (1,), "detector": ABSENT}
+    return Course(**{**plain, **more})
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+
+
+def test_every_figure_is_taken_and_the_report_has_them_all(emulated: Emulated, tmp_path: Path) -> None:
     left = emulated("alive")
-    found = measured(makers, QUICK, clip()[:2])
+    found = tool.measured(makers(), makers(PUBLISHED), course(), QUICK, kept=Kept(None, {}), images=clip()[:2])
     assert emulated("alive") == left
     assert set(found["loops"]) == {"as it is", "without graphs", "frames copied", "subjects one by one"}
     for way in found["loops"].values():
         assert [way[str(n)]["subjects"] for n in (1, 2)] == [[1], [2]], "every frame had as many subjects as it says"
+    assert [(way["graphs"], way["frames"]) for way in found["loops"].values()] == [
+        (True, "mapped"), (False, "mapped"), (True, "copied"), (True, "mapped"),
+    ]  # fmt: skip
+    assert [list(found["stages"][n]) for n in ("1", "2")] == [STAGES] * 2
     assert found["bandwidth"]["copy"]["bytes"] == 2 * 1_000_000
     assert found["steady"]["frames"] == QUICK.long
-    for way in found["loops"].values():
-        way |= {str(n): way["2"] for n in SUBJECTS}
-    found["loop_per_engines"] |= dict.fromkeys(map(str, SUBJECTS), 1.05)
-    page = markdown(
-        {**found, "machine": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "checks": {"tests": "passed"}}
-    )
-    assert "| as it is |" in page
-    assert "1.05, 1.05" in page
+    tool.write(tmp_path, {**HERE, **found})
+    page = (tmp_path / "README.md").read_text()
+    assert "| as it is | yes | mapped |" in page
+    assert all(f"\n| {stage} | " in page for stage in (*STAGES, "host"))
+    assert "\n| edged: frames/s |" in page
+    assert "\n- PyTorch: not measured: " in page
+    assert f"\n- everybody: not measured: {ABSENT} is not there; give --detector" in page
+    assert (tmp_path / "stages.webp").stat().st_size > 1000
+    assert json.loads((tmp_path / "cuda.json").read_text())["stages"] == found["stages"]
+    found["loops"]["as it is"]["graphs"] = False
+    assert "what graphs gain is not measured" in markdown({**HERE, **found})
+
+
+def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emulated: Emulated) -> None:
+    heard: list[tuple[str, int, list[str]]] = []  # of each stage: kernels and engines since the one before
+    engines: list[str] = []
+    launched = 0
+
+    class Heard(StandIn):
+        def enqueue(self, batch: int) -> None:
+            engines.append(self.card.task)
+            super().enqueue(batch)
+
+    def lap(stage: str) -> None:
+        nonlocal launched
+        heard.append((stage, emulated("launches") - launched, engines.copy()))
+        launched = emulated("launches")
+        engines.clear()
+
+    plane = makers(kind=Heard).plane(graphs=False)
+    plane.lap = lap
+    for seq in range(2):
+        heard.clear()
+        frame = Frame(camera="a", seq=seq, captured_ns=0, image=clip()[5])
+        plane.see(frame, figures.full(plane, 1), Boxes.none(), detect=True)
+    plane.close()
+    assert heard[1:] == [
+        ("letterbox", 2, []),  # what is asked for is copied to the GPU before
+        ("gate", 1, []),
+        ("detect", 0, ["detect"]),
+        ("decode", 4, []),  # heads, rank, NMS, choice
+        ("crop", 1, []),
+        ("pose", 0, ["pose"]),
+        ("decode", 1, []),
+        ("results", 1, []),
+    ]
+    assert heard[0][0] == BEGIN
+
+
+def test_a_stage_is_the_gpu_s_time_and_none_of_the_host_s(gpu: Gpu) -> None:
+    line = timeline.Timeline(gpu)
+    naps = [timeline.HostFunction(lambda _, s=s: time.sleep(s)) for s in (0.2, 0.1)]
+
+    def work(nap: Any) -> None:
+        gpu.call("cuLaunchHostFunc", ctypes.c_void_p(gpu.stream.handle), nap, None)
+
+    for _ in range(2):  # goes
+        line.lap(BEGIN)
+        work(naps[0])
+        line.lap("detect")
+        time.sleep(0.5)
+        work(naps[1])
+        line.lap("pose")
+        line.lap(END)
+        gpu.wait()
+        time.sleep(0.3)
+    spent = line.take()
+    assert list(spent) == ["detect", "pose", END]
+    assert 400 <= spent["detect"] < 900
+    assert 200 <= spent["pose"] < 700
+    assert spent[END] < 300
+    assert line.held
+    assert line.take() == {}
+
+
+def test_an_engine_that_waits_for_the_gpu_has_no_stages_and_the_page_says_so(
+    emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waits(StandIn):
+        def enqueue(self, batch: int) -> None:
+            super().enqueue(batch)
+            self._gpu.wait()
+
+    monkeypatch.setattr(timeline, "HELD_S", 0.05)
+    found = timeline.stages(makers(kind=Waits), clip()[:1], Effort(frames=1, warm_up=0, subjects=(1,)))
+    assert list(found) == ["why_not"]

@@ -22,10 +22,10 @@ from edged.config import Gate
 from edged.frame import U8, Boxes, Focus, Frame
 from edged.ring import slot
 from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
+from tools.bench.turns import line
 
 Figures = dict[str, Any]
-SUBJECTS = (1, 2, 4, 8, 16)
-FAINT = 0.002  # a threshold at which every picture is full of subjects: as many as are allowed
+FAINT = 0.002  # a threshold at which every picture is full of subjects
 KB = 1024
 
 
@@ -37,6 +37,8 @@ class Effort:
     warm_up: int = 30
     launches: int = 200
     long: int = 10_000
+    turns: int = 20  # of the peers, of ten frames each
+    subjects: tuple[int, ...] = (1, 2, 4, 8, 16)
     copy_mb: int = 256
 
 
@@ -72,7 +74,10 @@ def engines_alone(makers: Makers, effort: Effort) -> Figures:
 
 
 def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
-    """The loop by number of subjects, in four ways: as it is, without graphs, with a copy, subjects one by one."""
+    """The loop by number of subjects, in four ways: as it is, without graphs, with a copy, subjects one by one.
+
+    Each says how it came out: an engine whose work cannot be captured has no graphs in any way.
+    """
     ways: dict[str, dict[str, Any]] = {
         "as it is": {},
         "without graphs": {"graphs": False},
@@ -82,16 +87,16 @@ def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     found: Figures = {}
     for way, options in ways.items():
         plane = makers.plane(**options)
-        found[way] = {str(n): loop_ms(plane, images, n, effort) for n in SUBJECTS}
-        found[way]["ms_per_subject"] = float(np.polyfit(SUBJECTS, [found[way][str(n)]["p50"] for n in SUBJECTS], 1)[0])
+        found[way] = {str(n): loop_ms(plane, images, n, effort) for n in effort.subjects}
+        found[way]["ms_per_subject"] = line({n: by["p50"] for n, by in found[way].items()})["slope"]
+        found[way] |= {"graphs": plane.captured, "frames": plane.frames}
         plane.close()
     return found
 
 
 def loop_ms(plane: CudaPlane, images: list[U8], subjects: int, effort: Effort) -> Figures:
     """Percentiles of a frame's time, what of it the host works, and how many subjects were posed."""
-    focus = Focus(thresholds=np.full(len(plane.classes), FAINT, np.float32), limit=subjects, gate=Gate(enabled=False))
-    slots = in_slots(images)
+    focus, slots = full(plane, subjects), in_slots(images)
     times, worked, posed = [], [], set()
     for seq in range(effort.warm_up + effort.frames):
         frame = Frame(camera="bench", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
@@ -100,7 +105,7 @@ def loop_ms(plane: CudaPlane, images: list[U8], subjects: int, effort: Effort) -
         if seq >= effort.warm_up:
             times.append((time.perf_counter_ns() - began_ns) / NS_PER_MS)
             worked.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
-            posed.add(len(sight.boxes))
+            posed.add(sum(points is not None for points in sight.keypoints))
     p50, p95, p99 = (float(np.percentile(times, q)) for q in (50, 95, 99))
     return {"p50": p50, "p95": p95, "p99": p99, "host_ms": float(np.median(worked)), "subjects": sorted(posed)}
 
@@ -127,9 +132,8 @@ def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     """Bytes a second: of a copy inside the GPU's memory; of letterbox and crops, by what they must read and write."""
     plane = makers.plane(graphs=False)
-    focus = Focus(thresholds=np.full(len(plane.classes), FAINT, np.float32), limit=8, gate=Gate(enabled=False))
     frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_slots(images)[0])
-    plane.see(frame, focus, Boxes.none(), detect=True)
+    plane.see(frame, full(plane, 8), Boxes.none(), detect=True)
     gpu = plane.gpu
     size = effort.copy_mb * BYTES_PER_MB
     a, b = DeviceBuffer(gpu, size), DeviceBuffer(gpu, size)
@@ -160,6 +164,12 @@ def per_s(size: int, ms: float) -> Figures:
     return {"bytes": size, "ms": ms, "gb_per_s": size / ms / 1e6 if ms else None}
 
 
+def full(plane: CudaPlane, subjects: int) -> Focus:
+    """So many people in every picture, whatever it shows; nobody else, who would not be posed."""
+    thresholds = np.where(np.array(plane.classes) == "person", FAINT, np.inf).astype(np.float32)
+    return Focus(thresholds=thresholds, limit=subjects, gate=Gate(enabled=False))
+
+
 def in_slots(images: list[U8]) -> list[U8]:
     """As a camera's ring holds them."""
     slots = [slot(image.shape) for image in images]
@@ -172,11 +182,11 @@ def rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB
 
 
-def ratios(engines: Figures, loop: Figures) -> Figures:
+def ratios(engines: Figures, loop: Figures, subjects: Sequence[int]) -> Figures:
     """The loop over its engines' own time, where one pose model did the work; None where there was no time."""
     pose = next(name for name in engines if name != "detector")
     found: Figures = {}
-    for n in SUBJECTS:
+    for n in subjects:
         batch = next((b for b in map(int, engines[pose]) if b >= n), max(map(int, engines[pose])))
         rounds = -(-n // batch)
         own = engines["detector"]["1"] + rounds * engines[pose][str(batch)]

@@ -19,7 +19,7 @@ from edged.adapters.cuda.kernels import Kernels
 from edged.adapters.cuda.layout import MODELS, PICKS, SUBJECTS
 from edged.adapters.cuda.lifting import Eye, RootOnGpu, VolumeOnGpu
 from edged.adapters.cuda.memory import Frames, Mode
-from edged.adapters.cuda.stages import Desk, DetectorStage, PoseStage
+from edged.adapters.cuda.stages import Desk, DetectorStage, Lap, PoseStage
 from edged.adapters.lifter import Lifter
 from edged.adapters.opencv import to_bgr
 from edged.adapters.stopwatch import Stopwatch
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 HOLD = 30  # frames for which a number of subjects is still reckoned with
 
+BEGIN, END = "begin", "results"  # laps: before the first stage; after the last, with what the host reads written
+
 Batches = tuple[int, ...]  # of each pose model; 0: it does not run
 
 
@@ -42,8 +44,9 @@ class CudaPlane:
     """Detector and pose models on the GPU. The plane owns the GPU and the engines, and closes them.
 
     Without `graphs` every kernel is put onto the stream anew for every frame; with `copy` frames are copied to the
-    GPU's side even where they could be read in place. Both are for measuring. `lift` are a 3D model and RootNet; in
-    their place `lifter` reads the frame on the host.
+    GPU's side even where they could be read in place. Both are for measuring, as is `lap`, which needs a plane without
+    graphs: of one it would hear no more than the making. `lift` are a 3D model and RootNet; in their place `lifter`
+    reads the frame on the host.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class CudaPlane:
     ) -> None:
         if len(poses) > MODELS:
             raise CardError(f"models.pose has {len(poses)} models; the CUDA plane takes {MODELS}")
+        self.lap: Lap = lambda stage: None
         self._gpu = gpu
         self._kernels = Kernels(gpu, image)
         self._frames = Frames(gpu, copy=copy)
@@ -215,16 +219,19 @@ class CudaPlane:
 
     def _enqueue(self, detect: bool | None, batches: Batches) -> None:
         """A frame's whole way. `detect` None: only more poses of the frame before."""
+        self.lap(BEGIN)
         self._desk.open(again=detect is None)
         if detect is not None:
-            self._detector.look()
+            self._detector.look(self.lap)
             if detect:
-                self._detector.find()
+                self._detector.find(self.lap)
             self._desk.choose(self._detector.kept)
+            self.lap("decode")
         for stage, batch in zip(self._poses, batches, strict=True):
             if batch:
-                stage.estimate(batch)
+                stage.estimate(batch, self.lap)
         self._desk.close()
+        self.lap(END)
 
     def _pose_the_rest(self, batches: Batches) -> None:
         """Where there are more subjects than were reckoned with."""

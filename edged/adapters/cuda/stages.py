@@ -5,6 +5,7 @@ Every buffer is made here, once; what a stage enqueues depends on nothing but th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
@@ -26,6 +27,8 @@ WORD = 4  # bytes
 MOST_PIXELS = 4_200_000  # of a detector's input: 255.5 times four of it is less than 2^32, in which letterbox.cu adds
 LOGITS = {"rtmdet"}  # families whose outputs are compared as logits
 FAMILIES = {"rtmdet", "yolox", "yolov8", "boxes"}
+
+Lap = Callable[[str], None]  # told the name of a stage when its work is on the stream
 
 
 class Desk:
@@ -106,20 +109,23 @@ class DetectorStage:
     def tensor_bytes(self) -> int:
         return self._engine.source.memory.size
 
-    def look(self) -> None:
+    def look(self, lap: Lap) -> None:
         width, height = self.card.input.size_wh
         desk = self._desk
         self.letterbox()
+        lap("letterbox")
         self._kernels("gate", tiles(width, ceil(height / 2)), TILE, desk.look, self._net, self._grey, desk.tally)
+        lap("gate")
 
     def letterbox(self) -> None:
         (width, height), source, desk = self.card.input.size_wh, self._engine.source, self._desk
         where = source.memory.address, self._grey
         self._kernels(f"letterbox{source.kind}", tiles(width, height), TILE, desk.look, self._net, *where)
 
-    def find(self) -> None:
+    def find(self, lap: Lap) -> None:
         desk, kind = self._desk, self._engine.outputs[0].kind
         self._engine.enqueue(1)
+        lap("detect")
         all_anchors = (ceil(self._anchors / ROW),)
         self._kernels(
             f"{self.card.family}{kind}", all_anchors, (ROW,), desk.look, self._heads, desk.tally, self._candidates
@@ -160,12 +166,15 @@ class PoseStage:
     def tensor_bytes(self, batch: int) -> int:
         return self._engine.source.memory.size * batch // self.batches[-1]
 
-    def estimate(self, batch: int) -> None:
+    def estimate(self, batch: int, lap: Lap) -> None:
         self.crop(batch)
+        lap("crop")
         self._engine.enqueue(batch)
+        lap("pose")
         along = self._along_x.memory.address, self._along_y.memory.address
         grid, kind = (self._count, batch), self._along_x.kind
         self._kernels(f"simcc{kind}", grid, (ROW,), *self._subjects, *along, self._keypoints.address)
+        lap("decode")
 
     def crop(self, batch: int) -> None:
         (width, height), source = self.card.input.size_wh, self._engine.source

@@ -1,0 +1,86 @@
+"""Where a frame's time goes on the GPU: CUDA events between the stages of whole frames, without graphs."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.plane import BEGIN, END, CudaPlane
+from edged.frame import U8, Boxes, Frame
+from tools.cuda.figures import Effort, Figures, Makers, full, in_slots, loop_ms
+
+HELD_S = 1.0  # at most: an engine that itself waits for the stream would wait for ever
+HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Timeline:
+    """Hears a plane's laps. The stream is held until all of a frame lies on it, so that from one event to the next the
+    GPU works, and never waits for the host to go on."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu = gpu
+        self._whole = threading.Event()  # the frame is on the stream
+        self._function = HostFunction(lambda _: self._hold())  # CUDA calls it: it must not go
+        self._marks: list[tuple[str, Any]] = []
+        self.held = True  # every time until everything was on the stream
+
+    def lap(self, stage: str) -> None:
+        if stage == BEGIN:
+            self._whole.clear()
+            self._gpu.call("cuLaunchHostFunc", ctypes.c_void_p(self._gpu.stream.handle), self._function, None)
+        self._marks.append((stage, self._gpu.cuda.Event()))
+        self._marks[-1][1].record(self._gpu.stream)
+        if stage == END:
+            self._whole.set()
+
+    def take(self) -> dict[str, float]:
+        """Milliseconds by stage since the last time; the GPU has done it all. A frame may come in two goes."""
+        spent: Counter[str] = Counter()
+        for (_, begin), (stage, end) in pairwise(self._marks):
+            if stage != BEGIN:
+                spent[stage] += end.time_since(begin)
+        self._marks.clear()
+        return dict(spent)
+
+    def _hold(self) -> None:
+        self.held &= self._whole.wait(HELD_S)
+
+
+def stages(makers: Makers, images: list[U8], effort: Effort) -> Figures:
+    """Medians by number of subjects and stage; or why there are none."""
+    with closing(makers.plane(graphs=False)) as plane:
+        for n in effort.subjects:  # first runs take memory, for which they may wait
+            loop_ms(plane, images, n, replace(effort, frames=1))
+        timeline = Timeline(plane.gpu)
+        plane.lap = timeline.lap
+        found: Figures = {}
+        for n in effort.subjects:
+            rows = list(_taken(plane, timeline, images, n, effort.frames))
+            if not timeline.held:
+                return {"why_not": "an engine waits for the GPU while it is given its work, and hides what takes long"}
+            found[str(n)] = {stage: float(np.median([row[stage] for row in rows])) for stage in rows[0]}
+    return found
+
+
+def _taken(
+    plane: CudaPlane, timeline: Timeline, images: list[U8], subjects: int, frames: int
+) -> Iterator[dict[str, float]]:
+    """Of each frame but the first, before which the plane does not reckon with so many subjects."""
+    focus, slots = full(plane, subjects), in_slots(images)
+    for seq in range(1 + frames):
+        frame = Frame(camera=f"{subjects} subjects", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
+        plane.see(frame, focus, Boxes.none(), detect=True)
+        row = timeline.take()
+        if not timeline.held:
+            return
+        if seq:
+            yield row
