@@ -21,7 +21,7 @@ from edged.adapters.session_ort import OrtSession
 from edged.config import Gate
 from edged.errors import DeviceLost, ModelFault
 from edged.frame import U8, XY, Boxes, Focus, Frame, Sight
-from edged.ring import Ring
+from edged.ring import Ring, slot
 from engines.catalogue import load
 from engines.foundry import POSE_BATCHES
 from engines.prepare import Precision, prepare
@@ -215,7 +215,9 @@ def test_a_frame_in_a_slot_is_read_in_place_and_any_other_copied(make: Make, cli
     plane = make()
     seen = plane.see(frame(in_slot(clip[1])), focus(), Boxes.none(), detect=True)
     modes = [plane.frames]
-    away = plane.see(frame(clip[1][:, :]), focus(), Boxes.none(), detect=True)
+    elsewhere = slot((clip[1].nbytes + 64,))[64:].reshape(clip[1].shape)
+    np.copyto(elsewhere, clip[1])
+    away = plane.see(frame(elsewhere), focus(), Boxes.none(), detect=True)
     assert [*modes, plane.frames] == ["mapped", "copied"]
     assert away.boxes.xyxy.tolist() == seen.boxes.xyxy.tolist()
 
