@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -10,9 +11,9 @@ torch = pytest.importorskip("torch", reason="needs torch, which only a workstati
 
 from tools.train.detector import Truth, drift, loss, priors  # noqa: E402
 from tools.train.nets_detector import Detector  # noqa: E402
-from tools.train.pictures import SIZE_WH, placed  # noqa: E402
+from tools.train.pictures import SIZE_WH, Horses, Mix, placed  # noqa: E402
 from tools.train.schedule import learning  # noqa: E402
-from tools.train.weights import take  # noqa: E402
+from tools.train.weights import blend, take  # noqa: E402
 
 SHIPPED = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
 POSE = SHIPPED.with_name("rtmpose_lsp_t.onnx")
@@ -74,3 +75,26 @@ def test_a_picture_is_placed_as_the_daemon_places_it_or_cut_to_what_shows() -> N
     cut = np.concatenate(seen)
     assert (cut >= 0).all()
     assert (cut <= SIZE_WH * 2).all()
+
+
+def test_a_blend_goes_a_share_of_the_way(net: Detector) -> None:
+    trained, begun = Detector(), Detector()
+    first, was = trained.stem[0].conv.weight.clone(), begun.stem[0].conv.weight
+    blend(trained, begun, 0.75)
+    torch.testing.assert_close(trained.stem[0].conv.weight, 0.75 * first + 0.25 * was)
+    blend(trained, net, 0.0)
+    assert all(torch.equal(a, b) for a, b in zip(trained.state_dict().values(), net.state_dict().values(), strict=True))
+
+
+def test_pictures_of_bad_cameras_are_among_them_and_what_was_said_of_these_is_not_held(tmp_path: Path) -> None:
+    photograph = tmp_path / "horse.png"
+    cv2.imwrite(str(photograph), np.full((256, 416, 3), 128, np.uint8))
+    mix = Mix([Horses([photograph], [np.array([[40.0, 40, 360, 220]], np.float32)])], [1.0])
+    drawn = [mix.draw(np.random.default_rng(seed)) for seed in range(80)]
+    fair = np.array([held for *_, held in drawn])
+    assert 0.5 < fair.mean() < 0.9
+    middles = [image[100:150, 150:250].astype(float) for image, *_ in drawn]
+    rough = np.array([np.abs(np.diff(middle, axis=1)).mean() for middle in middles])
+    assert rough[~fair].max() > 25 > rough[fair].max()
+    dim = np.array([middle.mean() for middle in middles])
+    assert dim[~fair].min() < 40 < dim[fair].min()

@@ -26,9 +26,9 @@ from tools.train.pose import drift
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training, learning
 from tools.train.teacher import MEAN, STD, Teacher
-from tools.train.weights import keep, take
+from tools.train.weights import blend, keep, take
 
-SCENES, HORSES, PEOPLE, NOBODY = 0.45, 0.13, 0.34, 0.08  # of what is drawn
+NOBODY, HORSES = 0.08, 0.28  # of what the detector sees; of the photographs among that
 MOST = 12  # subjects of one picture
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
 
@@ -103,6 +103,7 @@ def detector(args: argparse.Namespace) -> None:
         return lost + args.hold * detector_drift(tuple(part[photographed] for part in found), was, held, cells)
 
     training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
+    blend(training.average, before, args.blend)
     keep(training.average, args.out / "det_person_horse.pth")
     to_onnx(training.average.cpu(), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
 
@@ -135,6 +136,7 @@ def pose(args: argparse.Namespace) -> None:
         return lost + args.hold * drift(found, was, photographed)
 
     training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
+    blend(training.average, before, args.blend)
     keep(training.average, args.out / f"{recipe.file}.pth")
     width, height = recipe.size_wh
     to_onnx(training.average.cpu(), (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
@@ -165,10 +167,14 @@ POSES = {
 
 
 def mixed(args: argparse.Namespace) -> Mix:
-    """Half of it rendered."""
-    horses = Horses.read(args.data / "horse")
-    scenes = [(Scenes.read(folder), SCENES / len(args.scenes)) for folder in args.scenes]
-    sources: list[tuple[Source, float]] = [*scenes, (horses, HORSES), (people(args), PEOPLE), (Nobody(horses), NOBODY)]
+    """Photographs, pictures of nobody, and the rest rendered."""
+    horses, rendered = Horses.read(args.data / "horse"), 1 - NOBODY - args.photographs
+    sources: list[tuple[Source, float]] = [
+        *((Scenes.read(folder), rendered / len(args.scenes)) for folder in args.scenes),
+        (horses, HORSES * args.photographs),
+        (people(args), (1 - HORSES) * args.photographs),
+        (Nobody(horses), NOBODY),
+    ]
     return Mix([source for source, _ in sources], [share for _, share in sources])
 
 
@@ -195,10 +201,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet for people, to label photographs with")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
     parser.add_argument("--frozen", type=int, default=1, help="stages after the stem that stay as they were")
-    parser.add_argument(
-        "--photographs", type=float, default=0.5, help="share of a pose model's samples; the rest rendered"
-    )
+    parser.add_argument("--photographs", type=float, default=0.5, help="share of the samples; the rest rendered")
     parser.add_argument("--hold", type=float, default=0.0, help="weight of staying with what it said of photographs")
+    parser.add_argument("--blend", type=float, default=1.0, help="share of the way from --start to go in the end")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)

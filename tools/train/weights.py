@@ -27,6 +27,18 @@ def take(net: nn.Module, path: Path) -> None:
         _take_saved(net, torch.load(path, map_location="cpu", weights_only=True), path)
 
 
+@torch.no_grad()
+def blend(trained: nn.Module, before: nn.Module, share: float) -> None:
+    """Move the trained weights back to where they began, to `share` of the way: what a net could see of photographs
+    stays, and most of what it learned is kept.
+
+    Source: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
+    """
+    for value, was in zip(trained.state_dict().values(), before.state_dict().values(), strict=True):
+        if value.dtype.is_floating_point:
+            value.lerp_(was.to(value.device), 1 - share)
+
+
 def _take_saved(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
     own = net.state_dict()
     shapes = [(tuple(a.shape), tuple(b.shape)) for a, b in zip(own.values(), saved.values(), strict=False)]
