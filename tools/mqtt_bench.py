@@ -126,9 +126,11 @@ def mosquitto() -> Iterator[int]:
         conf.flush()
         broker = subprocess.Popen([binary, "-c", conf.name], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
-        yield port
-        broker.terminate()
-        broker.wait(10)
+        try:
+            yield port
+        finally:
+            broker.terminate()
+            broker.wait(10)
 
 
 @contextmanager

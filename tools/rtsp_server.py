@@ -194,7 +194,7 @@ class RtspServer:
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         clip, begun_s = self.clip, self._loop.time()
         number = sequence = start = 0
-        while True:
+        while not writer.is_closing():
             if self.clip is not clip:
                 clip, start = self.clip, number
             if not self.stalled:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import time
 
 from edged.clock import Clock
@@ -18,3 +19,10 @@ def test_an_instant_in_the_past_stays_in_the_past() -> None:
 
 def test_whether_the_clock_is_kept_is_asked_of_the_kernel() -> None:
     assert isinstance(Clock().synced, bool)
+
+
+def test_asking_the_kernel_leaves_no_garbage_behind() -> None:
+    gc.collect()
+    for _ in range(20):
+        assert isinstance(Clock().synced, bool)
+    assert gc.collect() < 20

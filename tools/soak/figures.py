@@ -29,6 +29,7 @@ def figures(
     """What is reported, and under `faults` what is not as it should be."""
     kept = [sample for sample in samples if sample.at_s >= WARM_UP * samples[-1].at_s]
     slope, error = _rise(kept)
+    later, later_error = _rise(kept[len(kept) // 2 :])
     last = healths[-1] if healths else {"cameras": {}}
     ledgers = {name: camera["frames"] for name, camera in last["cameras"].items()}
     found: dict[str, Any] = {
@@ -36,7 +37,8 @@ def figures(
         "rss_mb": {"first": round(kept[0].rss_mb, 2), "last": round(kept[-1].rss_mb, 2)},
         "rss_mb_per_h": round(slope, 3),
         "rss_mb_per_h_error": round(error, 3),
-        "rss_mb_per_h_later": round(_rise(kept[len(kept) // 2 :])[0], 3),
+        "rss_mb_per_h_later": round(later, 3),
+        "rss_mb_per_h_later_error": round(later_error, 3),
         "files": _range([s.files for s in kept]),
         "threads": _range([s.threads for s in kept]),
         "cores": round((kept[-1].cpu_s - kept[0].cpu_s) / (kept[-1].at_s - kept[0].at_s), 3),

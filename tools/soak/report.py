@@ -25,7 +25,7 @@ def page(found: Mapping[str, Any]) -> str:
     verdict = "Nothing grew." if found["good"] else f"Not as it should be: {'; '.join(found['faults'])}."
     rows = [
         ("resident memory, slope", f"{found['rss_mb_per_h']} ± {found['rss_mb_per_h_error']} MB/h", "below 1 MB/h"),
-        ("of that the second half", f"{found['rss_mb_per_h_later']} MB/h", ""),
+        ("… of the second half", f"{found['rss_mb_per_h_later']} ± {found['rss_mb_per_h_later_error']} MB/h", ""),
         ("resident memory", "{first} → {last} MB".format(**found["rss_mb"]), ""),
         *((what, "{first} → {last} ({least} to {most})".format(**found[what]), "no more") for what in PANEL_NAMES),
         ("health messages whose ledger does not balance", f"{found['unbalanced']} of {found['healths']}", "0"),
