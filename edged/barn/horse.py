@@ -34,11 +34,8 @@ RECOVERED, RECOVERY_S = 0.85, 10.0  # of the height before a fall, and how soon
 SAME_PLACE = 0.25  # where it comes up again
 STAYS_S, AGAIN_S = 3.0, 5.0  # that it stays there; least between two falls
 STOOD_S = 3.0  # before a fall, at most; by then it is seen to be down
-SHIFT, SLOWLY, SHIFT_S = (
-    0.06,
-    0.05,
-    10.0,
-)  # of the hips against each other, from their usual: a leg at rest; how that is learned
+SHIFT, SHIFT_S = 0.06, 10.0  # of the hips against each other, from their usual: a leg at rest; seen for so long
+SLOWLY = 0.05  # how their usual is learned
 LOOP_S, LOOPS, ALIKE = (4, 45), 5, 0.6  # box walking: seconds per round, rounds, their likeness
 LEAST_ROUTE_S = 60
 ROUTE_S = 240  # that rounds are looked for in

@@ -167,9 +167,9 @@ def _speed(t_s: F64, track: F64) -> float:
 def _main_axis(track: F64) -> F64:
     """The position along the direction in which it varies most."""
     seen = ~np.isnan(track[:, 0])
-    middle = track - np.nanmean(track, axis=0)
-    _, _, axes = np.linalg.svd(middle[seen], full_matrices=False)
-    return np.asarray(middle @ axes[0])
+    about = track - np.nanmean(track, axis=0)
+    _, _, axes = np.linalg.svd(about[seen], full_matrices=False)
+    return np.asarray(about @ axes[0])
 
 
 def _swings(t_s: F64, place: F64, swing: float, band_hz: tuple[float, float]) -> float:

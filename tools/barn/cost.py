@@ -6,12 +6,9 @@ import time
 
 import numpy as np
 
-from edged.barn.ledger import Ledger
-from edged.barn.settings import Stall
-from edged.barn.watch import StallWatch
 from tools.barn.life import day
 from tools.barn.tracks import View, sightings
-from tools.barn.trial import DATE
+from tools.barn.trial import DATE, watched
 
 STALLS, SECONDS = 10, 600.0
 
@@ -19,8 +16,9 @@ STALLS, SECONDS = 10, 600.0
 def main() -> None:
     rng = np.random.default_rng(1)
     acts = [act for act in day(rng, "colic") if act.begin_s < SECONDS]
-    seen = [one for one in sightings(acts, View(rest_hz=10), rng) if one.t_s < SECONDS]
-    watches = [StallWatch(Stall(enabled=True), 0.3, Ledger([])) for _ in range(STALLS)]
+    view = View(rest_hz=10)
+    seen = [one for one in sightings(acts, view, rng) if one.t_s < SECONDS]
+    watches = [watched(view) for _ in range(STALLS)]
     began_s, next_s = time.process_time(), 0.0
     for one in seen:
         for watch in watches:
@@ -30,7 +28,7 @@ def main() -> None:
             for watch in watches:
                 watch.tick(one.t_s, DATE)
     share = (time.process_time() - began_s) / SECONDS
-    print(f"{STALLS} stalls at 10 frames/s: {share:.1%} of a core")
+    print(f"{STALLS} stalls at 10 frames/s, {len(seen)} sightings of each: {share:.1%} of a core")
 
 
 if __name__ == "__main__":

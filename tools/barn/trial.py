@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,7 @@ SLACK_S = 40.0  # that a count may come after the act
 class Outcome:
     """Plain data. Seconds of truth by what was said; behaviours as right, missed, false; findings by their minute."""
 
+    seed: int
     trouble: str | None
     dropped: float  # share of the keypoints
     began_min: float | None  # when the trouble did
@@ -56,14 +58,9 @@ def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = 
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
-    floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
     expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    stall = Stall(
-        enabled=True, floor=floor, floor_m=FLOOR_M, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting
-    )
-    watch = StallWatch(stall, 0.3, Ledger([]))
-    watch.sized(view.size_wh)
-    outcome = Outcome(trouble=trouble, dropped=dropped, began_min=_began_min(acts, trouble))
+    watch = watched(view, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting)
+    outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, began_min=_began_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED else _gap(rng)
     told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
     _compare(acts, told, gap, outcome)
@@ -72,6 +69,14 @@ def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = 
         _today(watch).bouts,
     )
     return outcome
+
+
+def watched(view: View, **more: Any) -> StallWatch:
+    """A stall whose floor is drawn, and its size given."""
+    floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
+    watch = StallWatch(Stall(enabled=True, floor=floor, floor_m=FLOOR_M, **more), 0.3, Ledger([]))
+    watch.sized(view.size_wh)
+    return watch
 
 
 def _lived(

@@ -1,0 +1,144 @@
+"""What a run says: the report's words and tables, from its outcomes. `weak.md` is what somebody found out about it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tools.barn.trial import COUNTED, CROWDED, EXPECTED, Outcome, rules
+
+POSTURES = ("standing", "sternal", "lateral", "unknown")
+MONTH_DAYS = 30
+SURE = 0.95
+WEAK = Path(__file__).with_name("weak.md")
+
+
+def report(outcomes: list[Outcome], days: int, lives: int, seed: int) -> list[str]:
+    """What is known of a run that was to have so many days and lives."""
+    crowded = [one for one in outcomes if one.trouble == CROWDED]
+    lived = [one for one in outcomes if one.trouble != CROWDED]
+    return [
+        "# How well a stall is understood, where everything is known",
+        "",
+        "Simulated keypoints: a camera in a corner under the roof, the floor drawn and its size given (`floor_m`),",
+        "noise of 1.5 % of a body length, 10 or 20 % of the keypoints missing, half of those on the far side hidden,",
+        "the camera away on one day in five. Nothing here is a claim about real horses: it shows that the rules do",
+        "what they say.",
+        "",
+        f"`python -m tools.barn OUT --days {days} --crowded {lives} --seed {seed}`; the thresholds were found on other",
+        "seeds.",
+        *([] if len(lived) == days else [f"**Of the {days} days only {_numbers(lived, seed)} were lived.**"]),
+        "",
+        *WEAK.read_text().splitlines(),
+        *(["", f"## {len(lived)} days", "", *_postures(lived), "", *_behaviours(lived)] if lived else []),
+        *(["", *_troubles(lived), "", *_false(lived), "", "![Postures](postures.webp)"] if lived else []),
+        *(["", f"## {len(crowded)} times four hours in which much happens"] if crowded else []),
+        *(["", *_postures(crowded), "", *_behaviours(crowded)] if crowded else []),
+    ]
+
+
+def _numbers(days: list[Outcome], seed: int) -> str:
+    """`0-3, 7`."""
+    spans: list[list[int]] = []
+    for number in sorted(one.seed - seed for one in days):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    return ", ".join("-".join(map(str, span)) for span in spans) or "none"
+
+
+def _postures(outcomes: list[Outcome]) -> list[str]:
+    """Minutes said against minutes that were, and bouts of lying."""
+    sums = total(one.postures for one in outcomes)
+    rows = ["| posture | minutes there were | minutes said | apart |", "|---|---|---|---|"]
+    for posture in POSTURES[:3]:
+        was = sum(seconds for (truth, _), seconds in sums.items() if truth == posture) / 60
+        said = sum(seconds for (_, told), seconds in sums.items() if told == posture) / 60
+        rows.append(f"| {posture} | {was:.0f} | {said:.0f} | {(said - was) / was:+.1%} |")
+    unknown = sum(s for (_, told), s in sums.items() if told == "unknown") / sum(sums.values())
+    off = [abs(there - counted) for there, counted in (one.bouts for one in outcomes)]
+    return [
+        *rows,
+        "",
+        f"Unknown in {unknown:.1%} of the time. Bouts of lying within one of the truth in {_of(off, 1)} of {len(off)}, "
+        f"the same in {_of(off, 0)}.",
+    ]
+
+
+def _of(values: list[int], most: int) -> int:
+    return sum(one <= most for one in values)
+
+
+def _behaviours(outcomes: list[Outcome]) -> list[str]:
+    right, missed, false = (total(getattr(one, name) for one in outcomes) for name in ("right", "missed", "false"))
+    rows = ["| behaviour | bouts | recall | precision | said and not there |", "|---|---|---|---|---|"]
+    for name in COUNTED:
+        there, said = right[name] + missed[name], right[name] + false[name]
+        recall, precision = right[name] / max(there, 1), right[name] / max(said, 1)
+        rows.append(f"| {name} | {there} | {recall:.2f} | {precision:.2f} | {false[name]} |")
+    return rows
+
+
+def _troubles(days: list[Outcome]) -> list[str]:
+    rows = ["| trouble | days | found | minutes from its first signs: median | at most |", "|---|---|---|---|---|"]
+    for trouble, kinds in EXPECTED.items():
+        there = [one for one in days if one.trouble == trouble]
+        delays = [delay for one in there if (delay := _delay(one, kinds)) is not None]
+        late = f"{median(delays):.0f} | {max(delays):.0f}" if delays else "- | -"
+        rows.append(f"| {trouble} | {len(there)} | {len(delays)} | {late} |")
+    return rows
+
+
+def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
+    """Minutes from the first signs to the first alert that names it."""
+    if outcome.began_min is None:
+        return None
+    after = [minute - outcome.began_min for kind, minute in outcome.found if kind in kinds]
+    return min((delay for delay in after if delay > -5), default=None)
+
+
+def _false(days: list[Outcome]) -> list[str]:
+    """Alerts of days on which nothing was wrong: how many, and how many there may be at most, for all that is known."""
+    calm = [one for one in days if one.trouble is None]
+    rows = [
+        "| days without a trouble, keypoints missing | days | false critical | per stall and month | at most "
+        f"({SURE:.0%} sure) | false warnings | per stall and month |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for dropped in (*sorted({one.dropped for one in calm}), None):
+        those = [one for one in calm if dropped in (one.dropped, None)]
+        if not those:
+            continue
+        months = len(those) / MONTH_DAYS
+        critical, warned = (_alerts(those, severity) for severity in ("critical", "warning"))
+        rows.append(
+            f"| {'all' if dropped is None else f'{dropped:.0%}'} | {len(those)} | {critical} | {critical / months:.2f} "
+            f"| {most(critical) / months:.2f} | {warned} | {warned / months:.2f} |"
+        )
+    troubled = [(one.trouble, kind) for one in days if one.trouble is not None for kind, _ in one.found]
+    others = sum(rules()[kind] == "critical" and kind not in EXPECTED[trouble] for trouble, kind in troubled)
+    return [*rows, "", f"On the other {len(days) - len(calm)} days {others} critical alerts named another trouble."]
+
+
+def _alerts(days: list[Outcome], severity: str) -> int:
+    severities = rules()
+    return sum(severities[kind] == severity for one in days for kind, _ in one.found)
+
+
+def most(seen: int) -> float:
+    """Events that are to be expected at most when so many were seen: by Poisson, wrong once in twenty times."""
+    low, high = 0.0, 10.0 + 3 * seen
+    for _ in range(60):
+        mean = (low + high) / 2
+        chance = sum(math.exp(-mean) * mean**n / math.factorial(n) for n in range(seen + 1))
+        low, high = (mean, high) if chance > 1 - SURE else (low, mean)
+    return high
+
+
+def total(counters: Iterable[Counter[Any]]) -> Counter[Any]:
+    return sum(counters, Counter())
