@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
-from functools import cache
-from typing import Any
 
+from edged import libc
 from edged.units import NS_PER_MS, NS_PER_S
 
 _CLOCK_ERROR = 5  # adjtimex(2): TIME_ERROR, no time source has set this clock
@@ -39,10 +37,5 @@ class Clock:
 
 def _kernel_is_synced() -> bool:
     """Source: adjtimex(2). A zeroed `struct timex` (208 bytes) changes nothing and needs no privilege."""
-    adjtimex = _adjtimex()
+    adjtimex = libc.function("adjtimex")
     return adjtimex is not None and adjtimex(ctypes.create_string_buffer(512)) not in (-1, _CLOCK_ERROR)
-
-
-@cache  # every CDLL is a class of its own: garbage that Python, with little else to collect, looks for after hours
-def _adjtimex() -> Callable[[Any], int] | None:
-    return getattr(ctypes.CDLL(None), "adjtimex", None)

@@ -17,7 +17,7 @@ __device__ inline Box in_frame(const Look& look, Box box) {
     return box;
 }
 
-// Wholly outside: nothing was left of it.
+// Wholly outside: nothing was left of it, and it overlaps nothing.
 __device__ inline bool is_empty(const Box& box) { return box.x1 <= box.x0 || box.y1 <= box.y0; }
 
 __device__ inline bool is_hint(const Look& look, const Box& box) {
@@ -64,7 +64,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     const int n = detect ? tally->kept : look->known_count, first = threadIdx.x, step = blockDim.x;
     for (int i = first; i < n; i += step) {
         box[i] = detect ? in_frame(*look, kept[i]) : look->known[i];
-        able[i] = !is_hint(*look, box[i]) && !is_empty(box[i]);
+        able[i] = !is_hint(*look, box[i]);
         met[i] = pointing[i] = false;
     }
     __syncthreads();
@@ -83,7 +83,7 @@ KERNEL best(const Look* look, Tally* tally, const Box* kept, Box* chosen, int* r
     __syncthreads();
     const bool crowded = detect && count > look->limit, bridging = detect && look->bridge && !crowded;
     for (int i = first; bridging && i < n; i += step) {  // what might be a known subject that nothing else shows
-        hint[i] = !wanted[i] && !is_empty(box[i]) && !is_leaving(*look, box[i]);
+        hint[i] = !wanted[i] && !is_leaving(*look, box[i]);
         for (int j = 0; hint[i] && j < n; j++) hint[i] = !wanted[j] || iou(box[i], box[j]) < BESIDE;
     }
     __syncthreads();

@@ -26,9 +26,7 @@ log = logging.getLogger(__name__)
 
 IMAGES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 TEXT = frozenset([".ans", ".asc", ".nfo", ".txt"])  # FFmpeg would play these as a video of a terminal
-INDEXED = frozenset(
-    [".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"]
-)  # of others FFmpeg finds no start, or a wrong one
+INDEXED = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"])  # FFmpeg finds the start of these again
 SIDE_PX = (16, 16384)  # what we take for a camera image
 VIDEO_HZ = 25.0  # when a video does not say its rate
 FOLDER_HZ = 5.0

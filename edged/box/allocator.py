@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+
+from edged import libc
 
 ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 ARENAS = 1
@@ -18,7 +16,7 @@ def few_arenas() -> None:
     glibc otherwise gives each of our twenty threads a heap of its own, up to eight per core, and every one grows to the
     largest frame it ever held: tens of megabytes an hour, for hours.
     """
-    if mallopt := _libc("mallopt"):
+    if mallopt := libc.function("mallopt"):
         mallopt(ARENA_MAX, ARENAS)
 
 
@@ -39,10 +37,5 @@ def give_back() -> None:
     hours, in which each length of tuple may keep two thousand. A millisecond or two, once `settle` was called.
     """
     gc.collect()
-    if trim := _libc("malloc_trim"):
+    if trim := libc.function("malloc_trim"):
         trim(0)
-
-
-@cache
-def _libc(name: str) -> Callable[..., Any] | None:
-    return getattr(ctypes.CDLL(None), name, None)

@@ -33,14 +33,19 @@ def moved(length: float) -> Condition:
     """Motion blur up to `length` of the picture's width, of a shaking camera: every frame another way and far."""
 
     def blur(image: U8, rng: Rng) -> U8:
-        reach = max(3, round(length * image.shape[1] * rng.uniform(0.4, 1.0)))
-        centre, angle = (reach - 1) / 2, rng.uniform(-30, 30)
-        line = np.zeros((reach, reach), np.float32)
-        line[reach // 2] = 1
-        kernel = cv2.warpAffine(line, cv2.getRotationMatrix2D((centre, centre), angle, 1.0), (reach, reach))
-        return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+        return streaked(image, length * rng.uniform(0.4, 1.0), rng.uniform(-30, 30))
 
     return blur
+
+
+def streaked(image: U8, length: float, angle_deg: float) -> U8:
+    """Moved by `length` of the picture's width while it was exposed."""
+    reach = max(3, round(length * image.shape[1]))
+    centre = (reach - 1) / 2
+    line = np.zeros((reach, reach), np.float32)
+    line[reach // 2] = 1
+    kernel = cv2.warpAffine(line, cv2.getRotationMatrix2D((centre, centre), angle_deg, 1.0), (reach, reach))
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
 
 def defocused(length: float) -> Condition:

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.robustness.conditions import streaked
+
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 Picture = tuple[U8, F32, NDArray[np.int64]]
@@ -228,13 +230,7 @@ def _grainy(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
 
 def _shaken(image: U8, rng: np.random.Generator) -> U8:
     """Motion blur of up to 6 % of the picture's width, any way."""
-    reach = max(3, round(image.shape[1] * rng.uniform(0.01, 0.06)))
-    centre = (reach - 1) / 2
-    line = np.zeros((reach, reach), np.float32)
-    line[reach // 2] = 1
-    turn = cv2.getRotationMatrix2D((centre, centre), float(rng.uniform(0, 180)), 1.0)
-    line = cv2.warpAffine(line, turn, (reach, reach))
-    return np.asarray(cv2.filter2D(image, -1, line / line.sum()), np.uint8)
+    return streaked(image, rng.uniform(0.01, 0.06), rng.uniform(0, 180))
 
 
 def _dim(image: U8, rng: np.random.Generator) -> U8:
