@@ -104,7 +104,7 @@ class Pipeline:
         xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
         pose = self._poses.get(label)
         smoothed, schema, pose3d = None, None, None
-        if self._classes[sight.boxes.label[row]] == label and sight.poses3d:
+        if self._classes[sight.boxes.label[row]] == label and sight.poses3d and not bridged:
             pose3d = sight.poses3d[row]
         if pose is None or keypoints is None or self._classes[sight.boxes.label[row]] != label:
             keypoints = None

@@ -15,6 +15,7 @@ from edged.pipeline import Pipeline
 from edged.select import best, least
 from engines.card import Detect, Pose
 from tests.pure.test_message import NineOClock
+from tests.pure.test_pipeline import BODY
 
 CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
 STEP_NS = 40_000_000
@@ -32,7 +33,8 @@ class Blinking:
         found = self._found(frame.seq)
         boxes = best(found.take(found.score >= least(focus)[found.label]), known, focus, (320, 240))
         points = tuple(self._points(box) for box in boxes.xyxy)
-        return Sight(clarity=CLEAR, boxes=boxes, keypoints=points, stage_ns={"pose": 1})
+        bodies = tuple(BODY for _ in points)
+        return Sight(clarity=CLEAR, boxes=boxes, keypoints=points, poses3d=bodies, stage_ns={"pose": 1})
 
     def _found(self, seq: int) -> Boxes:
         rows = [(self.speed * seq, 50.0, self.speed * seq + 100, 150.0), *self.others]
@@ -102,6 +104,13 @@ def test_who_was_missed_for_a_while_is_not_seen_in_a_faint_box_but_bridged() -> 
     without = Scene(speed=1.0, bridge_s=0.0)
     without.hinted(3, score=0.05)
     assert without.hinted(score=0.3)[0].subjects == ()
+
+
+def test_who_is_bridged_has_no_place_in_space() -> None:
+    scene = Scene(speed=1.0)
+    assert scene.frame().subjects[0].pose3d is BODY
+    scene.hinted(3, score=0.05)
+    assert scene.hinted(score=0.3)[0].subjects[0].pose3d is None
 
 
 def test_a_bridge_ends_after_a_while() -> None:
