@@ -22,6 +22,7 @@ from edged.barn.rules import SEEN, Facts, Finding, Rule, findings, shipped
 from edged.barn.settings import Stall
 from edged.barn.stall import ground_of, stands_on, wall_px, zone_of
 from edged.barn.tally import Tally
+from edged.barn.visitors import Visitors
 from edged.frame import Result, Subject
 from edged.units import NS_PER_S, S_PER_MIN
 
@@ -65,7 +66,7 @@ class StallWatch:
         self._size_wh: tuple[int, int] | None = None
         self._tally = Tally()
         self._began_s: float | None = None
-        self._person_s = -math.inf
+        self._visitors = Visitors()
         self._horses = 0
         self._result_s = -math.inf
         self._judged_s = -math.inf
@@ -76,8 +77,7 @@ class StallWatch:
         t_s = result.captured_ns / NS_PER_S
         self._result_s = t_s
         self.sized(result.size_wh)
-        if any(subject.label == "person" for subject in result.seen):
-            self._person_s = t_s
+        self._visitors.see(t_s, (subject for subject in result.seen if subject.label == "person"))
         horses = [one for one in result.seen if one.label == "horse" and stands_on(self.stall, _box(one))]
         self._horses = len(horses)
         if self.stall.horses == "mare-and-foal":
@@ -107,7 +107,7 @@ class StallWatch:
 
     def rest_hz(self, now_s: float) -> float | None:
         """How many frames a second are enough now; None: all there are, something moves or somebody is there."""
-        moved_s = max(self._horse.stirred_s, self._foal.stirred_s, self._person_s)
+        moved_s = max(self._horse.stirred_s, self._foal.stirred_s, self._visitors.stirred_s)
         return self.stall.rest_hz if now_s - moved_s > AWAKE_S else None
 
     def tick(self, now_s: float, local: datetime) -> None:
@@ -118,7 +118,7 @@ class StallWatch:
             if name in SEEN:
                 told[f"foal-{name}"] += amount
         horse, zone = self._horse, self._zone(now_s)
-        person = now_s - self._person_s < FRESH_S
+        person = now_s - self._visitors.seen_s < FRESH_S
         if told:
             told["person-s" if person else "alone-s"] += told[f"{horse.posture}-s"]
             if zone is not None:
@@ -186,7 +186,7 @@ class StallWatch:
 
     def _masks(self, now_s: float, local: datetime, *, night: bool) -> set[str]:
         masks = set() if night else {"day"}
-        if now_s - self._person_s < PERSON_S:
+        if now_s - self._visitors.seen_s < PERSON_S:
             masks.add("person")
         if any(abs((local - feed).total_seconds()) < FEEDING_S for feed in self._feeds(local)):
             masks.add("feeding")

@@ -158,7 +158,7 @@ class StallNow(TypedDict):
     doing: Annotated[list[str], says("`walking`, `paw`, `flank-look`, `roll`, `weave`, `thrash`, `box-walking`.")]
     at: Annotated[str | None, says("The zone its nose is in.")]
     horses: Count
-    person: Annotated[bool, says("Somebody is in front of the camera.")]
+    person: Annotated[bool, says("Somebody is in front of the camera, and has moved.")]
     foal: Annotated[
         Literal["standing", "sternal", "lateral", "unknown"] | None, says("Of the foal; null when it is not seen.")
     ]

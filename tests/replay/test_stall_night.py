@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,19 @@ def trouble() -> Life:
     return life
 
 
-def results(*, person: bool) -> Iterator[Result]:
+Walk = Callable[[float], float]  # from seconds to px: where a person stands
+
+
+def bucket(t_s: float) -> float:
+    """It stays where it is, and its box trembles."""
+    return 40 + 3 * math.sin(7 * t_s)
+
+
+def groom(t_s: float) -> float:
+    return 40 + 60 * math.sin(t_s / 5)
+
+
+def results(person: Walk | None = None) -> Iterator[Result]:
     for seen in sightings(trouble().acts, View(), np.random.default_rng(1)):
         points = np.concatenate([np.nan_to_num(seen.xy), np.isfinite(seen.xy[:, :1])], axis=1).astype(np.float32)
         horse = Subject(
@@ -63,13 +77,13 @@ def results(*, person: bool) -> Iterator[Result]:
             schema="ap10k-17",
             carried=False,
         )
-        somebody = (Subject(**{**_table(horse), "id": 2, "label": "person", "keypoints": None}),) if person else ()
         t_ns = AT_NS + ns(seen.t_s)
-        yield result(horse, *somebody, camera="stall", captured_ns=t_ns, done_ns=t_ns, clarity=CLEAR)
+        people = [] if person is None else [_person(horse, person(seen.t_s))]
+        yield result(horse, *people, camera="stall", captured_ns=t_ns, done_ns=t_ns, clarity=CLEAR)
 
 
-def _table(subject: Subject) -> dict[str, Any]:
-    return {name: getattr(subject, name) for name in Subject.__slots__ if name != "bridged"}
+def _person(horse: Subject, x: float) -> Subject:
+    return replace(horse, id=2, label="person", keypoints=None, xyxy=np.array([x, 50, x + 40, 170], np.float32))
 
 
 class Box:
@@ -91,8 +105,8 @@ class Box:
         )
         self.now_ns = AT_NS
 
-    def live(self, *, person: bool = False) -> None:
-        for one in results(person=person):
+    def live(self, person: Walk | None = None) -> None:
+        for one in results(person):
             self.latest = one
             self.stable.sink(Frame(camera="stall", seq=0, captured_ns=one.captured_ns, image=PIXELS), one)
             if one.captured_ns - self.now_ns >= ns(0.5):
@@ -138,6 +152,13 @@ def test_a_snoozed_alert_comes_back_when_its_time_is_up(tmp_path: Path) -> None:
 
 def test_while_somebody_is_with_the_horse_nobody_is_called(tmp_path: Path) -> None:
     box = Box(tmp_path)
-    box.live(person=True)
+    box.live(groom)
     assert box.colic == []
     assert box.bus.retained["cam/stall/state"]["stall"]["person"]
+
+
+def test_a_bucket_that_is_taken_for_a_person_silences_nothing(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.live(bucket)
+    assert box.colic
+    assert not box.bus.retained["cam/stall/state"]["stall"]["person"]
