@@ -17,6 +17,7 @@ from engines.errors import CardError
 Precision = Literal["fp16", "fp32"]
 Batch = int | tuple[int, int, int]  # fixed, or least, best and most of a dynamic one
 VERSION = 1  # of the preparation; part of what it makes
+BATCH_AXIS = "batch"  # name of a dynamic one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from engines.card import Card, Family
 from engines.errors import CardError
+from engines.prepare import BATCH_AXIS
 
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
 LARGEST_FOLD = 1 << 22  # elements; what is larger is cheaper to compute than to ship
@@ -57,7 +58,7 @@ def make_static(model: ModelProto, card: Card, batch: int | tuple[int, int, int]
     make_static(single, card, 1)
     _fix_input(model, card, None)
     for axes in (shapes := [value.type.tensor_type.shape for value in single.graph.output]):
-        axes.dim[0].dim_param = "batch"
+        axes.dim[0].dim_param = BATCH_AXIS
     fold(model)
     _say(model, shapes)
 
@@ -85,7 +86,7 @@ def _fix_input(model: ModelProto, card: Card, batch: int | None) -> None:
     for axis, length in zip(inputs[0].type.tensor_type.shape.dim, (batch, 3, height, width), strict=True):
         axis.Clear()
         if length is None:
-            axis.dim_param = "batch"
+            axis.dim_param = BATCH_AXIS
         else:
             axis.dim_value = length
     del model.graph.input[:]

@@ -12,12 +12,13 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 
 from edged.adapters.runner_ort import OnnxRunner
 from edged.decode.detectors import FAMILIES
 from engines.catalogue import load
 from engines.errors import CardError
-from engines.prepare import Batch, Prepared, prepare
+from engines.prepare import BATCH_AXIS, Batch, Prepared, prepare
 from engines.proof import prove
 from engines.store import Store
 
@@ -89,3 +90,11 @@ def test_a_weight_beyond_fp16_makes_its_node_an_island() -> None:
 def test_what_is_no_onnx_is_named(data: bytes) -> None:
     with pytest.raises(CardError, match="rtmpose-t-lsp14"):
         prepare(CARDS["rtmpose-t-lsp14"], data, batch=1)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_runtime_fixes_a_dynamic_batch_by_the_name_of_its_axis(name: str) -> None:
+    options = ort.SessionOptions()
+    options.add_free_dimension_override_by_name(BATCH_AXIS, 2)
+    fixed = ort.InferenceSession(made(name, (1, 8, 8)).onnx, options, providers=["CPUExecutionProvider"])
+    assert {tensor.shape[0] for tensor in (*fixed.get_inputs(), *fixed.get_outputs())} == {2}

@@ -1,6 +1,8 @@
 """A model on ONNX Runtime's CUDA provider, for GPUs without TensorRT: bound to our tensors, on our stream.
 
-Its work is not captured: ONNX Runtime keeps CUDA graphs of its own. Not run on hardware yet.
+Its work is not captured: ONNX Runtime keeps CUDA graphs of its own. Every batch size has a session of its own: a
+convolution keeps cuDNN's plan for the shape it saw last, and would make it anew whenever the batch changes.
+Not run on hardware yet.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from edged.adapters.session_ort import REFUSALS, first_line
 from edged.errors import ModelFault, ModelMissing
 from engines.card import Card
 from engines.foundry import POSE_BATCHES
-from engines.prepare import Batch, Prepared, prepare
+from engines.prepare import BATCH_AXIS, Batch, Prepared, prepare
 
 PROVIDER = "CUDAExecutionProvider"
 
@@ -28,11 +30,14 @@ def present() -> bool:
 
 
 def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
-    """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`."""
-    batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
+    """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`.
+
+    `batches` rise; left out, they are those of the plane: one image for a detector, up to eight subjects for a pose.
+    """
+    sizes = tuple(batches or ((1,) if card.pose is None else POSE_BATCHES))
+    batch: Batch = sizes[0] if len(sizes) == 1 else (sizes[0], sizes[-1], sizes[-1])
     model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
-    own = card.model_copy(update={"family": model.family})
-    return OrtCudaEngine(gpu, own, model, batches or ((1,) if card.pose is None else POSE_BATCHES))
+    return OrtCudaEngine(gpu, card.model_copy(update={"family": model.family}), model, sizes)
 
 
 class OrtCudaEngine:
@@ -43,15 +48,8 @@ class OrtCudaEngine:
     def __init__(self, gpu: Gpu, card: Card, model: Prepared, batches: Sequence[int]) -> None:
         self.card = card
         self.batches = tuple(batches)
-        options = ort.SessionOptions()
-        options.log_severity_level = 3  # errors only
-        ours = {"device_id": "0", "user_compute_stream": str(gpu.stream.handle)}
-        try:
-            self._session = ort.InferenceSession(model.onnx, options, providers=[(PROVIDER, ours)])
-        except REFUSALS as refusal:
-            raise ModelMissing(f"model {card.name}: ONNX Runtime refuses it: {first_line(refusal)}") from refusal
-        if PROVIDER not in self._session.get_providers():
-            raise ModelMissing(f"model {card.name}: ONNX Runtime has no CUDA here; install onnxruntime-gpu for it")
+        _find_libraries()
+        self._sessions = {batch: self._session(gpu, model, batch) for batch in self.batches}
         self._how = ort.RunOptions()
         self._how.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._tensors = Tensors(gpu, model, self.batches[-1])
@@ -60,19 +58,41 @@ class OrtCudaEngine:
 
     def enqueue(self, batch: int) -> None:
         try:
-            self._session.run_with_iobinding(self._bindings[batch], self._how)
+            self._sessions[batch].run_with_iobinding(self._bindings[batch], self._how)
         except REFUSALS as refusal:
             raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
 
     def close(self) -> None:
         self._bindings.clear()
-        del self._session
+        self._sessions.clear()
         self._tensors.free()
 
+    def _session(self, gpu: Gpu, model: Prepared, batch: int) -> Any:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3  # errors only
+        options.add_free_dimension_override_by_name(BATCH_AXIS, batch)
+        ours = {"device_id": "0", "user_compute_stream": str(gpu.stream.handle)}
+        try:
+            session = ort.InferenceSession(model.onnx, options, providers=[(PROVIDER, ours)])
+        except REFUSALS as refusal:
+            raise ModelMissing(f"model {self.card.name}: ONNX Runtime refuses it: {first_line(refusal)}") from refusal
+        if PROVIDER not in session.get_providers():
+            raise ModelMissing(
+                f"model {self.card.name}: ONNX Runtime cannot use CUDA here; install onnxruntime-gpu, and the CUDA and "
+                "cuDNN it was built for where it finds them"
+            )
+        return session
+
     def _binding(self, batch: int) -> Any:
-        binding = self._session.io_binding()
+        binding = self._sessions[batch].io_binding()
         for tensor in self._tensors.all:
             bind = binding.bind_input if tensor is self.source else binding.bind_output
             shape = (batch, *tensor.shape[1:])
             bind(tensor.name, "cuda", 0, tensor.dtype.type, shape, tensor.memory.address)
         return binding
+
+
+def _find_libraries() -> None:
+    """Load CUDA and cuDNN where they came as Python packages: ONNX Runtime looks only where the linker does."""
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
