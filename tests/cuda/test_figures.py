@@ -22,10 +22,11 @@ from engines.prepare import Prepared, prepare
 from engines.store import Store
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
-from tools.bench import turns
+from tools.bench import configurations, turns
 from tools.bench.frames import Scene, Shown
-from tools.cuda import __main__ as tool
-from tools.cuda import figures, timeline
+from tools.cuda import figures, parts, timeline
+from tools.cuda.batching import BATCHES, CAMERAS, batching, saved_share, served
+from tools.cuda.command import write
 from tools.cuda.figures import Effort, Makers
 from tools.cuda.peers import PUBLISHED, STARTER, Course
 from tools.cuda.report import markdown
@@ -38,23 +39,23 @@ ABSENT = Path("/nonexistent")
 HERE = {
     "gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"},
     "environment": {"cores": 2},
-    "checks": {"tests": "passed"},
 }
+SAID = {"tests": {"tests": "12 passed"}, "sanitizer": {"memcheck": "0 errors"}}
 
 
 def made(
     name: str, gpu: Gpu, batches: Sequence[int] | None = None, *, kind: type[StandIn] = StandIn, **how: Any
 ) -> Engine:
-    card, model = prepared(name)
-    return kind(gpu, card, model, batches or ((1,) if card.pose is None else (1, 2)), **how)
+    sizes = batches or ((1,) if load()[name].pose is None else (1, 2))
+    card, model = prepared(name, dynamic=len(sizes) > 1)
+    return kind(gpu, card, model, sizes, **how)
 
 
 @cache
-def prepared(name: str) -> tuple[Card, Prepared]:
+def prepared(name: str, *, dynamic: bool) -> tuple[Card, Prepared]:
     card = load()[name]
     file = RTMDET if name == PUBLISHED else Store(ABSENT).path(card)
-    batch: Any = 1 if card.pose is None else (1, 4, 8)
-    return card, prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
+    return card, prepare(card, file.read_bytes(), batch=(1, 4, 8) if dynamic else 1, precision="fp32", io="fp32")
 
 
 def makers(detector: str = STARTER, **how: Any) -> Makers:
@@ -63,7 +64,7 @@ def makers(detector: str = STARTER, **how: Any) -> Makers:
 
 @cache
 def clip() -> list[U8]:
-    return tool.clip(7)
+    return parts.clip(7)
 
 
 def of_the_clip(people: int, ours: object) -> list[Scene]:
@@ -81,9 +82,13 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PAUSE_S", 0.0)
 
 
-def test_every_figure_is_taken_and_the_report_has_them_all(emulated: Emulated, tmp_path: Path) -> None:
+def test_every_figure_is_taken_and_the_report_has_them_all(
+    emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configurations, "find_spec", lambda name: None)  # no PyTorch, wherever this runs
     left = emulated("alive")
-    found = tool.measured(makers(), makers(PUBLISHED), course(), QUICK, kept=Kept(None, {}), images=clip()[:2])
+    makes = parts.here(makers(), makers(PUBLISHED), course(), QUICK, clip()[:2])
+    found = parts.measured(lambda name, _: SAID[name] if name in SAID else makes[name](), QUICK, Kept(None, {}))
     assert emulated("alive") == left
     assert set(found["loops"]) == {"as it is", "without graphs", "frames copied", "subjects one by one"}
     for way in found["loops"].values():
@@ -94,9 +99,11 @@ def test_every_figure_is_taken_and_the_report_has_them_all(emulated: Emulated, t
     assert [list(found["stages"][n]) for n in ("1", "2")] == [STAGES] * 2
     assert found["bandwidth"]["copy"]["bytes"] == 2 * 1_000_000
     assert found["steady"]["frames"] == QUICK.long
-    tool.write(tmp_path, {**HERE, **found})
+    write(tmp_path, {**HERE, **found})
     page = (tmp_path / "README.md").read_text()
+    assert "\n- tests: 12 passed\n- memcheck: 0 errors\n" in page
     assert "| as it is | yes | mapped |" in page
+    assert "\n- batching 8 cameras saves " in page
     assert all(f"\n| {stage} | " in page for stage in (*STAGES, "host"))
     assert "\n| edged: frames/s |" in page
     assert "\n- PyTorch: not measured: " in page
@@ -180,3 +187,45 @@ def test_an_engine_that_waits_for_the_gpu_has_no_stages_and_the_page_says_so(
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
     found = timeline.stages(makers(kind=Waits), clip()[:1], Effort(frames=1, warm_up=0, subjects=(1,)))
     assert list(found) == ["why_not"]
+
+
+def test_a_batch_is_run_as_a_whole_and_its_figures_are_of_what_they_say(emulated: Emulated) -> None:
+    took_s = {"detect": 0.04, "pose": 0.02}  # of a run, whatever its batch
+    engines: list[StandIn] = []
+
+    class Sleeps(StandIn):
+        def __init__(self, *given: Any, **how: Any) -> None:
+            super().__init__(*given, **how)
+            engines.append(self)
+
+        def _run(self, batch: int) -> None:
+            self.ran.append(batch)
+            time.sleep(took_s[self.card.task])
+
+    left = emulated("alive")
+    found = batching(makers(kind=Sleeps), Effort(warm_up=1, launches=2))
+    assert emulated("alive") == left
+    assert [set(engine.ran) for engine in engines] == [set(BATCHES)] * 2
+    assert all(40 <= found["gpu_ms"]["detector"][str(n)] < 80 for n in BATCHES)
+    assert all(20 <= found["gpu_ms"]["person"][str(n)] < 60 for n in BATCHES)
+    for n in CAMERAS:
+        assert 60 <= found["clock_ms"][str(n)]["one batch"] < 60 * n <= found["clock_ms"][str(n)]["one by one"]
+
+
+def test_what_a_batch_saves_is_of_the_whole_frame_and_gives_room_for_cameras() -> None:
+    gpu_ms = {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}}
+    assert saved_share(gpu_ms, 4, rest_ms=1.0) == pytest.approx((4.0 - 2.0) / 5.0)
+    clock_ms = {"4": {"one by one": 18.0, "one batch": 10.0}}
+    assert served(clock_ms, 4, frame_ms=5.0, rate_hz=30) == (6, 11)  # 5 ms a frame, 3 ms in batches
+
+
+def test_batches_of_an_engine_that_waits_for_the_gpu_are_not_measured(
+    emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waits(StandIn):
+        def enqueue(self, batch: int) -> None:
+            super().enqueue(batch)
+            self._gpu.wait()
+
+    monkeypatch.setattr(timeline, "HELD_S", 0.05)
+    assert list(batching(makers(kind=Waits), Effort(warm_up=1, launches=1))) == ["why_not"]

@@ -42,24 +42,23 @@ class Effort:
     copy_mb: int = 256
 
 
-class Makers:
-    """Planes with fresh engines: `detector`, and the pose models by class, each of any number of batch sizes."""
+MakeEngine = Callable[[Gpu, Sequence[int] | None], Engine]  # of these batch sizes; None: those of the plane
 
-    def __init__(
-        self,
-        detector: Callable[[Gpu], Engine],
-        poses: Mapping[str, Callable[[Gpu, Sequence[int] | None], Engine]],
-        image: bytes,
-    ) -> None:
+
+class Makers:
+    """Planes with fresh engines: `detector`, and the pose models by class."""
+
+    def __init__(self, detector: MakeEngine, poses: Mapping[str, MakeEngine], image: bytes) -> None:
         self._detector, self._poses, self._image = detector, poses, image
 
     def plane(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaPlane:
         gpu = Gpu()
         poses = {label: make(gpu, batches) for label, make in self._poses.items()}
-        return CudaPlane(gpu, self._detector(gpu), poses, self._image, graphs=graphs, copy=copy)
+        return CudaPlane(gpu, self._detector(gpu, None), poses, self._image, graphs=graphs, copy=copy)
 
-    def engines(self, gpu: Gpu) -> dict[str, Engine]:
-        return {"detector": self._detector(gpu)} | {label: make(gpu, None) for label, make in self._poses.items()}
+    def engines(self, gpu: Gpu, batches: Sequence[int] | None = None) -> dict[str, Engine]:
+        makers = {"detector": self._detector, **self._poses}
+        return {name: make(gpu, batches) for name, make in makers.items()}
 
 
 def engines_alone(makers: Makers, effort: Effort) -> Figures:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tools.bench import report as bench
+from tools.cuda.batching import saved_share, served
+from tools.cuda.figures import ratios as loop_per_engines
 
 Figures = dict[str, Any]
+
+ENGINES = ("detect", "pose")  # stages that are nothing but engines
+RATE_HZ = 30  # of a camera
 
 
 def markdown(found: Figures) -> str:
@@ -16,8 +21,8 @@ def markdown(found: Figures) -> str:
 
 def bars(found: Figures) -> dict[str, dict[str, float]]:
     """A frame by number of subjects: its stages on the GPU, and what the loop takes beyond them."""
-    stages, loop = found["stages"], found["loops"]["as it is"]
-    if "why_not" in stages:
+    stages, loop = found["stages"], _loop(found)
+    if "why_not" in stages or loop is None:
         return {}
     return {
         f"CUDA plane, {n} subject{'s' if n > 1 else ''}": {**stages[str(n)], "host": host_ms(stages, loop, n)}
@@ -35,46 +40,106 @@ def _lines(found: Figures) -> Iterator[str]:
     yield f"# The CUDA plane on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
     yield from bench.environment({"environment": {**found["environment"], "others_cores": found["others_cores"]}})
     yield ""
-    yield from (f"- {name}: {said}" for name, said in found["checks"].items())
-    yield "\n## Engines alone, ms on the GPU\n"
-    yield from table(("engine", "batch", "ms"), engine_rows(found["engines_ms"]))
+    yield from _said("tests", found["tests"])
+    yield from _said("sanitizer", found["sanitizer"])
     yield "\n## A frame, ms: p50, and what of it the host's thread works\n"
-    yield from table(
-        ("way", "graphs", "frames", *map(str, subjects), "ms per subject"), loop_rows(found["loops"], subjects)
-    )
-    if not found["loops"]["as it is"]["graphs"]:
-        yield "\nThe work of these engines cannot become part of a CUDA graph: what graphs gain is not measured."
-    ratios = [number(found["loop_per_engines"][str(n)]) for n in subjects]
-    yield f"\nLoop over engines, by subjects {', '.join(map(str, subjects))}: {', '.join(ratios)}."
+    yield from _unless_absent(found["loops"], lambda loops: _loops(loops, subjects))
+    yield "\n## Frames of several cameras as one batch\n"
+    yield from _unless_absent(found["batching"], lambda batching: _batching(batching, found["stages"], _loop(found)))
     yield "\n## Where a frame's time goes\n"
-    yield from _stages(found["stages"], found["loops"]["as it is"], subjects)
+    yield from _unless_absent(found["stages"], lambda stages: _stages(stages, _loop(found), subjects))
+    yield "\n## Engines alone, ms of one of many in a row, the host's handing over included\n"
+    yield from _unless_absent(found["engines_ms"], lambda engines: _engines(engines, _loop(found), subjects))
     yield "\n## Beside peers on this GPU\n"
     yield "Everybody takes turns on the same photographs, in FP32 as each library does it by default. Around PyTorch's"
     yield "nets letterbox, crops and decoding are our CPU plane's, as in `python -m tools.bench`."
     yield "\n### Starter models: RTMDet-nano 416x256, RTMPose-t\n"
-    yield from beside_peers(found["starters"])
+    yield from _unless_absent(found["starters"], beside_peers)
     yield "\n### RTMDet-nano as published, 320x320, NMS inside, and RTMPose-t\n"
-    yield from beside_peers(found["published"])
-    yield "\n## Bandwidth\n"
-    yield from table(("what", "MB moved", "ms", "GB/s"), bandwidth_rows(found["bandwidth"]))
+    yield from _unless_absent(found["published"], beside_peers)
     yield "\n## Memory\n"
-    yield (
-        "Over {frames} frames ({minutes} min) the GPU's memory grew by {gpu_bytes} bytes, the host's by {host_mb} MB."
-    ).format(**found["steady"])
+    yield from _unless_absent(found["steady"], _steady)
+    yield "\n## Bandwidth\n"
+    yield from _unless_absent(
+        found["bandwidth"], lambda moved: table(("what", "MB moved", "ms", "GB/s"), bandwidth_rows(moved))
+    )
 
 
-def _stages(stages: Figures, loop: Figures, subjects: Sequence[int]) -> Iterator[str]:
-    if why := stages.get("why_not"):
+def _unless_absent(part: Figures, lines: Callable[[Figures], Iterable[str]]) -> Iterator[str]:
+    if why := part.get("why_not"):
         yield f"not measured: {why}"
-        return
-    yield "![stages of a frame](stages.webp)\n"
+    else:
+        yield from lines(part)
+
+
+def _said(name: str, part: Figures) -> Iterator[str]:
+    said = {name: f"not run: {part['why_not']}"} if "why_not" in part else part
+    yield from (f"- {check}: {words}" for check, words in said.items())
+
+
+def _loop(found: Figures) -> Figures | None:
+    """The loop as it is, by number of subjects."""
+    loops = found["loops"]
+    return None if "why_not" in loops else loops["as it is"]
+
+
+def _loops(loops: Figures, subjects: Sequence[int]) -> Iterator[str]:
+    yield from table(("way", "graphs", "frames", *map(str, subjects), "ms per subject"), loop_rows(loops, subjects))
+    if not loops["as it is"]["graphs"]:
+        yield "\nThe work of these engines cannot become part of a CUDA graph: what graphs gain is not measured."
+
+
+def _batching(batching: Figures, stages: Figures, loop: Figures | None) -> Iterator[str]:
+    gpu_ms, clock_ms = batching["gpu_ms"], batching["clock_ms"]
+    yield "Of one image, ms on the GPU: medians between CUDA events, the stream held until all of a batch lies on it.\n"
+    rows = [[name, *(number(ms / int(n)) for n, ms in by_batch.items())] for name, by_batch in gpu_ms.items()]
+    yield from table(("engine, by batch", *next(iter(gpu_ms.values()))), rows)
+    yield "\nA frame of each camera at the same instant, one subject in each: ms of the clock until the last has its"
+    yield "keypoints, letterbox and decoding, which are each camera's own, left out.\n"
+    ways = next(iter(clock_ms.values()))
+    rows = [[way, *(number(by_way[way]) for by_way in clock_ms.values())] for way in ways]
+    yield from table(("way, by cameras", *clock_ms), rows)
+    rest_ms = 0.0 if "why_not" in stages else sum(ms for stage, ms in stages["1"].items() if stage not in ENGINES)
+    yield ""
+    yield from (f"- {_saved(batching, int(n), rest_ms, loop)}" for n in clock_ms)
+    yield "\nA batch that waits for its last frame costs up to a frame period,"
+    yield f"{1000 / RATE_HZ:.0f} ms at {RATE_HZ} Hz: it pays only where more cameras share this GPU than it serves one"
+    yield "after the other."
+
+
+def _saved(batching: Figures, cameras: int, rest_ms: float, loop: Figures | None) -> str:
+    share = saved_share(batching["gpu_ms"], cameras, rest_ms)
+    told = f"batching {cameras} cameras saves {100 * share:.0f} % of GPU time a frame"
+    if loop is None:
+        return told
+    alone, batched = served(batching["clock_ms"], cameras, loop["1"]["p50"], RATE_HZ)
+    return f"{told}; the loop serves {alone} cameras at {RATE_HZ} Hz one after the other, {batched} in such batches"
+
+
+def _engines(engines: Figures, loop: Figures | None, subjects: Sequence[int]) -> Iterator[str]:
+    yield from table(("engine", "batch", "ms"), engine_rows(engines))
+    if loop is not None:
+        ratios = loop_per_engines(engines, loop, subjects)
+        told = ", ".join(number(ratios[str(n)]) for n in subjects)
+        yield f"\nLoop over engines, by subjects {', '.join(map(str, subjects))}: {told}."
+
+
+def _stages(stages: Figures, loop: Figures | None, subjects: Sequence[int]) -> Iterator[str]:
+    names = list(stages[str(subjects[0])])
+    rows = [[name, *(number(stages[str(n)][name]) for n in subjects)] for name in names]
+    if loop is not None:
+        yield "![stages of a frame](stages.webp)\n"
+        rows.append(["host", *(number(host_ms(stages, loop, n)) for n in subjects)])
     yield "By subjects, ms: medians between CUDA events, each frame whole on its stream before the GPU begins, without"
     yield "graphs. `host` is the rest of the loop as it is: handing over, waking up, reading what came back; 0 where"
     yield "the loop took less than the stages together.\n"
-    names = list(stages[str(subjects[0])])
-    rows = [[name, *(number(stages[str(n)][name]) for n in subjects)] for name in names]
-    rows.append(["host", *(number(host_ms(stages, loop, n)) for n in subjects)])
     yield from table(("stage", *map(str, subjects)), rows)
+
+
+def _steady(steady: Figures) -> Iterator[str]:
+    yield (
+        "Over {frames} frames ({minutes} min) the GPU's memory grew by {gpu_bytes} bytes, the host's by {host_mb} MB."
+    ).format(**steady)
 
 
 def beside_peers(found: Figures) -> Iterator[str]:

@@ -19,6 +19,7 @@ from edged.frame import U8, Boxes, Frame
 from tools.cuda.figures import Effort, Figures, Makers, full, in_slots, loop_ms
 
 HELD_S = 1.0  # at most: an engine that itself waits for the stream would wait for ever
+WAITS = "an engine waits for the GPU while it is given its work, and hides what takes long"
 HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -66,7 +67,7 @@ def stages(makers: Makers, images: list[U8], effort: Effort) -> Figures:
         for n in effort.subjects:
             rows = list(_taken(plane, timeline, images, n, effort.frames))
             if not timeline.held:
-                return {"why_not": "an engine waits for the GPU while it is given its work, and hides what takes long"}
+                return {"why_not": WAITS}
             found[str(n)] = {stage: float(np.median([row[stage] for row in rows])) for stage in rows[0]}
     return found
 

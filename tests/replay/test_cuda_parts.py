@@ -1,0 +1,93 @@
+"""The GPU's report goes on without what fails, hangs or lacks, says so, and the next run goes on there."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tools.cuda import apart, needs, parts
+from tools.cuda.apart import Unmeasured, run
+from tools.cuda.figures import Effort
+from tools.cuda.report import bars, markdown
+from tools.kept import Kept
+
+HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "environment": {"cores": 2}}
+
+
+def test_a_part_that_fails_costs_no_other_and_is_tried_again(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def measure(name: str, limit_s: float) -> Any:
+        tried.append(name)
+        if name == "loops":
+            raise Unmeasured("the GPU fell off the bus")
+        return {"why_not": "a figure of this test"}
+
+    found = parts.measured(measure, Effort(), Kept(tmp_path / "unfinished.json", {}))
+    assert tried == list(parts.LIMITS_S)
+    assert found["loops"] == {"why_not": "the GPU fell off the bus"}
+    parts.measured(measure, Effort(), Kept(tmp_path / "unfinished.json", {}))
+    assert tried[len(parts.LIMITS_S) :] == ["loops"]
+    page = markdown({**HERE, **found})
+    assert "not measured: the GPU fell off the bus" in page
+    assert page.count("a figure of this test") == len(parts.LIMITS_S) - 1
+    assert bars(found) == {}
+
+
+def test_no_part_has_longer_than_its_limit_or_goes_on_after_the_end() -> None:
+    given: dict[str, float] = {}
+
+    def measure(name: str, limit_s: float) -> Any:
+        given[name] = limit_s
+        return {}
+
+    parts.measured(measure, Effort(), Kept(None, {}), time.monotonic() + 100)
+    assert all(limit_s <= min(100, parts.LIMITS_S[name]) for name, limit_s in given.items())
+    assert given["engines_ms"] == parts.LIMITS_S["engines_ms"]
+    late = parts.measured(measure, Effort(), Kept(None, {}), time.monotonic() + 1)
+    assert {late[name]["why_not"] for name in parts.LIMITS_S} == {"no time was left; the next run goes on here"}
+
+
+def test_a_command_is_heard_to_its_end(tmp_path: Path) -> None:
+    code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
+    assert run([sys.executable, "-c", code], tmp_path / "new/said.log", 20) == (3, "two")
+    assert (tmp_path / "new/said.log").read_text() == "one\ntwo\n"
+
+
+def test_a_command_that_hangs_ends_with_all_that_it_began(tmp_path: Path) -> None:
+    code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    with pytest.raises(Unmeasured, match="not done within 2 s"):
+        run([sys.executable, "-c", code], tmp_path / "hang.log", 2)
+    pid = int((tmp_path / "hang.log").read_text().split()[0])
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_a_failed_part_said_is_told_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(Unmeasured, match=r"nothing \(exit 1\)"):
+        apart.Apart(tmp_path, [])("loops", 20)
+    assert (tmp_path / "loops.log").exists()
+
+
+def test_all_packages_that_lack_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith(("p", "r"))}
+    monkeypatch.setattr(needs, "find_spec", lambda module: None if module in absent else module)
+    packages, pycuda = needs.packages()
+    assert packages == (
+        "not installed: paho-mqtt, psutil, pydantic, pydantic-settings, pytest, rich; "
+        "pip install paho-mqtt psutil pydantic pydantic-settings pytest rich"
+    )
+    assert "pycuda" in pycuda
+
+
+def test_what_the_report_will_do_without_is_told_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "find_spec", lambda module: None)
+    told = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
+    assert [word.split()[0] for word in told] == ["rtmlib,", "torch,", "the", "all"]

@@ -1,0 +1,89 @@
+"""Every part in a process of its own, given so long and no longer: one that hangs or breaks the GPU costs no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+# Plugins that happen to be installed, and what others' packages warn of, are no matter of the GPU's.
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider")
+SURROUNDINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUNBUFFERED": "1"}
+SANITIZERS = ("memcheck", "racecheck")
+
+
+class Unmeasured(Exception):
+    """Why a part has no figures. The next run tries again."""
+
+
+class Apart:
+    """Measures a part, by name and within so many seconds. What it said stays in `folder` where it failed."""
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        self._folder, self._options = folder, options
+
+    def __call__(self, name: str, limit_s: float) -> Any:
+        """Raises `Unmeasured`."""
+        if name == "tests":
+            return {name: self._last_line(name, (*PYTEST, "tests/cuda"), limit_s)}
+        if name == "sanitizer":
+            return self._sanitized(limit_s)
+        return self._figures(name, limit_s)
+
+    def _figures(self, name: str, limit_s: float) -> Any:
+        with tempfile.TemporaryDirectory() as scratch:
+            into = Path(scratch) / "part.json"
+            command = (sys.executable, "-m", "tools.cuda", str(self._folder), *self._options)
+            status, said = run((*command, "--part", name, "--into", str(into)), log := self._log(name), limit_s)
+            if status:
+                raise Unmeasured(f"{said} (exit {status})")
+            log.unlink()
+            return json.loads(into.read_text())
+
+    def _sanitized(self, limit_s: float) -> dict[str, str]:
+        sanitizer = shutil.which("compute-sanitizer")
+        if sanitizer is None:
+            return {"sanitizer": "not here: compute-sanitizer is not installed"}
+        kernels = (*PYTEST, "tests/cuda/test_kernels.py")
+        return {
+            tool: self._last_line(tool, (sanitizer, "--tool", tool, "--error-exitcode", "9", *kernels), limit_s / 2)
+            for tool in SANITIZERS
+        }
+
+    def _last_line(self, name: str, command: Sequence[str], limit_s: float) -> str:
+        status, said = run(command, self._log(name), limit_s)
+        return f"{said} (exit {status})"
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+
+def run(command: Sequence[str], log: Path, limit_s: float) -> tuple[int, str]:
+    """Its exit status, and the last line of what it said, all of which goes into `log`.
+
+    Raises `Unmeasured` when it is not done in time; it has ended then, with all that it began.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    surroundings = {**os.environ, **SURROUNDINGS}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=surroundings, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired as exc:
+            raise Unmeasured(f"not done within {limit_s:.0f} s; {log.name} tells how far it came") from exc
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    lines = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+    return status, lines[-1]

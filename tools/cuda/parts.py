@@ -1,0 +1,113 @@
+"""The parts of the report in the order of what they are worth: what measures each, and how long it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edged.adapters.cuda import engine_ort
+from edged.adapters.cuda.engine import Engine
+from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.kernels import built
+from edged.frame import U8
+from engines.catalogue import load
+from tools.bench.contenders import POSE, Ours, path_of
+from tools.bench.frames import Scene, photographs, scenes
+from tools.cuda import figures, peers, timeline
+from tools.cuda.apart import ROOT, Unmeasured
+from tools.cuda.batching import batching
+from tools.cuda.figures import Effort, Figures, Makers
+from tools.cuda.peers import Course
+from tools.kept import Kept
+
+CLIP = ROOT / "tools/demo/stall.mp4"
+FRAMES = 24
+LEAST_S = 10.0  # with less left no part is begun
+
+LIMITS_S = {
+    "tests": 200,
+    "loops": 150,
+    "batching": 90,
+    "stages": 90,
+    "engines_ms": 60,
+    "starters": 120,
+    "published": 120,
+    "steady": 120,
+    "bandwidth": 60,
+    "sanitizer": 240,
+}
+
+Measure = Callable[[str, float], Any]  # a part by name, within so many seconds; raises `Unmeasured`
+
+
+def measured(measure: Measure, effort: Effort, kept: Kept, until_s: float = float("inf")) -> Figures:
+    """Every part by name, or why it has no figures; none goes on after `until_s` of the monotonic clock."""
+    found: Figures = {"effort": asdict(effort)}
+    for name, limit_s in LIMITS_S.items():
+        try:
+            found[name] = kept.part(name, partial(_within, measure, name, limit_s, until_s))
+        except Unmeasured as why:
+            found[name] = {"why_not": str(why)}
+            print(f"{name}: not measured: {why}", flush=True)
+    found["others_cores"] = float(np.mean(list(kept.others.values()) or [0.0]))
+    return found
+
+
+def here(
+    makers: Makers, published: Makers, course: Course, effort: Effort, images: Sequence[U8]
+) -> dict[str, Callable[[], Any]]:
+    """What measures a part in this process; the tests are processes themselves."""
+    seen = list(images)
+    return {
+        "loops": partial(figures.loops, makers, seen, effort),
+        "batching": partial(batching, makers, effort),
+        "stages": partial(timeline.stages, makers, seen, effort),
+        "engines_ms": partial(figures.engines_alone, makers, effort),
+        "starters": partial(peers.starters, makers, course),
+        "published": partial(peers.published, published, course),
+        "steady": partial(figures.steady, makers, seen, effort),
+        "bandwidth": partial(figures.bandwidth, makers, seen, effort),
+    }
+
+
+def on_onnxruntime(detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
+    """The same, of engines on ONNX Runtime's CUDA."""
+    course = Course(scenes=partial(_scenes, photos, effort.turns), turns=effort.turns, detector=detector)
+    starter, published = _makers(peers.STARTER, path_of(peers.STARTER)), _makers(peers.PUBLISHED, detector)
+    return here(starter, published, course, effort, clip())
+
+
+def clip(frames: int = FRAMES) -> list[U8]:
+    capture, images = cv2.VideoCapture(str(CLIP)), []
+    for number in range(frames):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, 12 * number)
+        images.append(np.asarray(capture.read()[1], np.uint8))
+    return images
+
+
+def _within(measure: Measure, name: str, limit_s: float, until_s: float) -> Any:
+    left_s = until_s - time.monotonic()
+    if left_s < LEAST_S:
+        raise Unmeasured("no time was left; the next run goes on here")
+    return measure(name, min(limit_s, left_s))
+
+
+def _makers(detector: str, file: Path) -> Makers:
+    image = built()
+    assert image is not None  # noqa: S101  # it has been looked for
+    return Makers(partial(_engine, detector, file), {"person": partial(_engine, POSE, path_of(POSE))}, image)
+
+
+def _engine(name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
+    return engine_ort.made(load()[name], file, gpu, batches)
+
+
+def _scenes(folder: Path, count: int, people: int, ours: Ours) -> list[Scene]:
+    return scenes(photographs(folder), people, count, ours)
