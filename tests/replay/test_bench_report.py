@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tools.bench import batches, turns
 from tools.bench.configurations import CONFIGURATIONS, why_not
 from tools.bench.frames import FRAMES, SIZE_WH, Shown, scenes
 from tools.bench.growth import watched
@@ -125,3 +126,13 @@ def test_the_readme_repeats_the_figures_of_the_report(figures: Any) -> None:
     found = re.search(r"<!-- speed -->\n(.*)\n<!-- end of speed -->", (ROOT / "README.md").read_text(), re.DOTALL)
     assert found is not None
     assert found.group(1) == excerpt(figures)
+
+
+def test_batches_are_taken_by_turns_and_told_by_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+    monkeypatch.setattr(batches, "IMAGES", 4)
+    measured = batches.measure(1)
+    assert [list(by_batch) for by_batch in measured.values()] == [["1", "2", "4"]] * 2
+    assert all(0 < by_batch["4"] < 3 * by_batch["1"] for by_batch in measured.values()), "of one image, not of four"
+    told = {"detect": {"1": 12.0, "2": 12.5, "4": 13.0}}
+    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in markdown({**figures, "batches": told})

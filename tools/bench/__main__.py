@@ -18,7 +18,7 @@ import numpy as np
 
 from edged.adapters.session_ort import OrtSession
 from engines.catalogue import load
-from tools.bench import configurations, costs, growth, peers, plots, report
+from tools.bench import batches, configurations, costs, growth, peers, plots, report
 from tools.bench.contenders import DETECTOR, POSE, Contender, Plain, Rtmlib, on_cpu, path_of
 from tools.bench.environment import environment
 from tools.bench.frames import Scene, photographs, scenes
@@ -89,6 +89,7 @@ class Bench:
             **{f"peers {people}": partial(self._peers, people) for people in PEOPLE},
             "configurations": lambda: configurations.measure(self.scenes(1), turns),
             "costs": lambda: costs.explain(models, turns),
+            "batches": lambda: batches.measure(turns),
             "subjects": lambda: growth.by_subjects(*self.sessions, self.scenes(16), turns),
             "sizes": lambda: growth.by_size(*self.sessions, self.scenes(1), turns),
             "cameras": lambda: growth.by_cameras(

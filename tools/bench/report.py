@@ -94,6 +94,8 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield from _configurations(figures["configurations"])
     yield "\n## Where a frame's time goes\n\n![stages of a frame](stages.webp)\n"
     yield from _costs(figures)
+    if batches := figures.get("batches"):
+        yield from _batches(batches)
     yield "\n## Growth\n\n![growth](growth.webp)\n"
     yield from _growth(figures)
 
@@ -175,6 +177,15 @@ def _costs(figures: Figures) -> Iterator[str]:
         yield _row((name, f"{row['ms']:.2f}", f"{row['ms_one_thread']:.2f}", f"{row['gflops']:.0f}", shares))
     yield f"\nA product of matrices reaches {costs['product_gflops']:.0f} GFLOP/s here: what is left to gain lies in"
     yield "the models' many small and depthwise convolutions, not in our loop."
+
+
+def _batches(batches: Mapping[str, Figures]) -> Iterator[str]:
+    yield "\nFrames of several cameras as one batch, CPU ms an image on one thread:\n"
+    names = next(iter(batches.values()))
+    yield _row(("model", *(f"batch {n}" for n in names)))
+    yield _row(("---", *("---:" for _ in names)))
+    for model, by_batch in batches.items():
+        yield _row((model, *(f"{ms:.2f}" for ms in by_batch.values())))
 
 
 def _growth(figures: Figures) -> Iterator[str]:
