@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -26,6 +27,13 @@ def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: 
     assert "not empty" not in done.stderr, "pycuda aborts when a context is left on its stack"
     assert ("as any bug would" in done.stderr) == (end == "exception")
     assert ("the daemon ends, to be started again" in done.stdout) == (end == "lost")
+
+
+def test_nobody_has_to_load_the_driver_before(library: Path) -> None:
+    opens = [sys.executable, "-W", "error", "-c", "from edged.adapters.cuda.gpu import Gpu; Gpu().close()"]
+    found = os.environ if not EMULATED else {**os.environ, "LD_LIBRARY_PATH": str(library.parent)}
+    done = subprocess.run(opens, cwd=ROOT, env=found, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_put_into_mapped_memory_is_there_for_the_gpu_and_back(gpu: Gpu) -> None:

@@ -52,8 +52,9 @@ class Gpu:
     """Raises `DeviceLost` when CUDA does not answer, `ImportError` without pycuda."""
 
     def __init__(self) -> None:
+        # Before pycuda, for all to see: one that was built without a driver does not say which library it wants.
+        self._driver = ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
         self.cuda: Any = import_module("pycuda.driver")
-        self._driver = ctypes.CDLL("libcuda.so.1")
         with self.answering():
             self.cuda.init()
             self.status("cuDevicePrimaryCtxSetFlags_v2", 0, SCHED_BLOCKING_SYNC)
