@@ -32,12 +32,13 @@ from tools.cuda.peers import PUBLISHED, STARTER, Course
 from tools.cuda.report import markdown
 from tools.kept import Kept
 
-QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, turns=1, subjects=(1, 2))
+QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
 STAGES = ["letterbox", "gate", "detect", "decode", "crop", "pose", "results"]
 RTMDET = Path(__file__).parents[3] / "shared/models/upstream/rtmdet_nano.onnx"
 ABSENT = Path("/nonexistent")
 HERE = {
     "gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"},
+    "engines": "onnxruntime",
     "environment": {"cores": 2},
 }
 SAID = {"tests": {"tests": "12 passed"}, "sanitizer": {"memcheck": "0 errors"}}
@@ -203,7 +204,7 @@ def test_a_batch_is_run_as_a_whole_and_its_figures_are_of_what_they_say(emulated
             time.sleep(took_s[self.card.task])
 
     left = emulated("alive")
-    found = batching(makers(kind=Sleeps), Effort(warm_up=1, launches=2))
+    found = batching(makers(kind=Sleeps), Effort(warm_up=1, rounds=2))
     assert emulated("alive") == left
     assert [set(engine.ran) for engine in engines] == [set(BATCHES)] * 2
     assert all(40 <= found["gpu_ms"]["detector"][str(n)] < 80 for n in BATCHES)
@@ -228,4 +229,4 @@ def test_batches_of_an_engine_that_waits_for_the_gpu_are_not_measured(
             self._gpu.wait()
 
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
-    assert list(batching(makers(kind=Waits), Effort(warm_up=1, launches=1))) == ["why_not"]
+    assert list(batching(makers(kind=Waits), Effort(warm_up=1, rounds=1))) == ["why_not"]

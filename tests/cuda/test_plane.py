@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edged.adapters.cuda import engine_ort
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.engine_ort import OrtCudaEngine
 from edged.adapters.cuda.gpu import Gpu
@@ -28,6 +29,7 @@ from engines.prepare import Precision, prepare
 from tests.cuda.conftest import EMULATED, IMAGE, Emulated
 from tests.cuda.defined import DefinedPlane
 from tests.cuda.stand_in import StandIn
+from tools.cuda import engine_torch
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "engines/starter"
@@ -74,6 +76,8 @@ def make(driver: ctypes.CDLL) -> Iterator[Make]:
     before, planes = driver.emulated(b"alive") if EMULATED else 0, []
 
     def made(precision: Precision = "fp32", *, captures: bool = True, graphs: bool = True) -> CudaPlane:
+        if not EMULATED and precision == "fp16" and not engine_ort.present():
+            pytest.skip("needs onnxruntime-gpu")
         gpu = Gpu()
 
         def engine(name: str, file: str) -> Engine:
@@ -83,6 +87,8 @@ def make(driver: ctypes.CDLL) -> Iterator[Make]:
             batches = POSE_BATCHES if posing else (1,)
             if EMULATED:
                 return StandIn(gpu, card, model, batches, captures=captures)
+            if not engine_ort.present():
+                return engine_torch.made(card, STARTER / file, gpu, batches)
             return OrtCudaEngine(gpu, card.model_copy(update={"family": model.family}), model, batches)
 
         planes.append(
@@ -261,7 +267,9 @@ def test_without_graphs_everything_is_the_same_only_launched_one_by_one(
 
 
 @pytest.mark.parametrize("which", ["detector", "pose"])
-def test_a_wild_output_gives_the_frame_up_and_the_next_one_is_whole(make: Make, clip: list[U8], which: str) -> None:
+def test_a_wild_output_gives_the_frame_up_and_the_next_one_is_whole(
+    make: Make, emulated: Emulated, clip: list[U8], which: str
+) -> None:
     plane = make()
     stage = plane._detector if which == "detector" else plane._poses[1]
     engine: Any = stage._engine

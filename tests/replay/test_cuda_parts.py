@@ -16,7 +16,7 @@ from tools.cuda.figures import Effort
 from tools.cuda.report import bars, markdown
 from tools.kept import Kept
 
-HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "environment": {"cores": 2}}
+HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
 
 
 def test_a_part_that_fails_costs_no_other_and_is_tried_again(tmp_path: Path) -> None:
@@ -50,7 +50,14 @@ def test_no_part_has_longer_than_its_limit_or_goes_on_after_the_end() -> None:
     assert all(limit_s <= min(100, parts.LIMITS_S[name]) for name, limit_s in given.items())
     assert given["engines_ms"] == parts.LIMITS_S["engines_ms"]
     late = parts.measured(measure, Effort(), Kept(None, {}), time.monotonic() + 1)
-    assert {late[name]["why_not"] for name in parts.LIMITS_S} == {"no time was left; the next run goes on here"}
+    assert {late[name]["why_not"] for name in parts.LIMITS_S} == {parts.NO_TIME}
+
+
+def test_what_an_earlier_run_tried_in_vain_comes_last() -> None:
+    tried: list[str] = []
+    earlier = {"loops": {"why_not": "not done within 200 s"}, "batching": {"why_not": parts.NO_TIME}, "tests": {}}
+    parts.measured(lambda name, _: tried.append(name), Effort(), Kept(None, {}), earlier=earlier)
+    assert tried == [*(name for name in parts.LIMITS_S if name != "loops"), "loops"]
 
 
 def test_a_command_is_heard_to_its_end(tmp_path: Path) -> None:
@@ -75,13 +82,10 @@ def test_what_a_failed_part_said_is_told_and_kept(tmp_path: Path, monkeypatch: p
 
 
 def test_all_packages_that_lack_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith(("p", "r"))}
+    absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith("p")}
     monkeypatch.setattr(needs, "find_spec", lambda module: None if module in absent else module)
     packages, pycuda = needs.packages()
-    assert packages == (
-        "not installed: paho-mqtt, psutil, pydantic, pydantic-settings, pytest, rich; "
-        "pip install paho-mqtt psutil pydantic pydantic-settings pytest rich"
-    )
+    assert packages == "not installed: psutil, pydantic, pytest; pip install psutil pydantic pytest"
     assert "pycuda" in pycuda
 
 

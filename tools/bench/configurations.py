@@ -62,15 +62,8 @@ class TorchSession:
     def __init__(self, card: Card, device: str = "cpu") -> None:
         import torch  # noqa: PLC0415
 
-        from tools.train.nets_detector import Detector  # noqa: PLC0415
-        from tools.train.nets_pose import Pose  # noqa: PLC0415
-        from tools.train.weights import take  # noqa: PLC0415
-
         self.card, self._torch, self._device = card, torch, device
-        points = {"lsp-14": 14, "ap10k-17": 17}
-        net = Detector() if card.pose is None else Pose(points[card.pose.schema_name], card.input.size_wh)
-        take(net, path_of(card.name))
-        self._net = net.eval().to(device)
+        self._net = torch_net(card, path_of(card.name)).to(device)
         torch.set_num_threads(os.cpu_count() or 1)
 
     def run(self, tensor: F32) -> list[F32]:
@@ -79,6 +72,18 @@ class TorchSession:
 
     def close(self) -> None:
         """Goes with its last reference."""
+
+
+def torch_net(card: Card, file: Path) -> Any:
+    """The net of a starter model with the weights of its ONNX file, to be run."""
+    from tools.train.nets_detector import Detector  # noqa: PLC0415
+    from tools.train.nets_pose import Pose  # noqa: PLC0415
+    from tools.train.weights import take  # noqa: PLC0415
+
+    points = {"lsp-14": 14, "ap10k-17": 17}
+    net = Detector() if card.pose is None else Pose(points[card.pose.schema_name], card.input.size_wh)
+    take(net, file)
+    return net.eval()
 
 
 def on_torch(device: str = "cpu") -> Ours:

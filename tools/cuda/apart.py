@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 # Plugins that happen to be installed, and what others' packages warn of, are no matter of the GPU's.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider")
-SURROUNDINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUNBUFFERED": "1"}
+ON_A_GPU = [f"tests/cuda/test_{name}.py" for name in ("gpu", "kernels", "plane", "figures")]  # the others emulate one
+FOR_TESTS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NVIDIA_TF32_OVERRIDE": "0"}  # what is compared is FP32
 SANITIZERS = ("memcheck", "racecheck")
 
 
@@ -33,16 +34,16 @@ class Apart:
     def __call__(self, name: str, limit_s: float) -> Any:
         """Raises `Unmeasured`."""
         if name == "tests":
-            return {name: self._last_line(name, (*PYTEST, "tests/cuda"), limit_s)}
+            return {name: self._last_line(name, (*PYTEST, *ON_A_GPU), limit_s)}
         if name == "sanitizer":
             return self._sanitized(limit_s)
         return self._figures(name, limit_s)
 
     def _figures(self, name: str, limit_s: float) -> Any:
         with tempfile.TemporaryDirectory() as scratch:
-            into = Path(scratch) / "part.json"
+            into, log = Path(scratch) / "part.json", self._log(name)
             command = (sys.executable, "-m", "tools.cuda", str(self._folder), *self._options)
-            status, said = run((*command, "--part", name, "--into", str(into)), log := self._log(name), limit_s)
+            status, said = run((*command, "--part", name, "--into", str(into)), log, limit_s)
             if status:
                 raise Unmeasured(f"{said} (exit {status})")
             log.unlink()
@@ -59,23 +60,25 @@ class Apart:
         }
 
     def _last_line(self, name: str, command: Sequence[str], limit_s: float) -> str:
-        status, said = run(command, self._log(name), limit_s)
+        status, said = run(command, self._log(name), limit_s, FOR_TESTS)
         return f"{said} (exit {status})"
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
 
-def run(command: Sequence[str], log: Path, limit_s: float) -> tuple[int, str]:
+def run(
+    command: Sequence[str], log: Path, limit_s: float, surroundings: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Its exit status, and the last line of what it said, all of which goes into `log`.
 
     Raises `Unmeasured` when it is not done in time; it has ended then, with all that it began.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    surroundings = {**os.environ, **SURROUNDINGS}
+    known = {**os.environ, "PYTHONUNBUFFERED": "1", **(surroundings or {})}
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=surroundings, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=ROOT, env=known, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             status = process.wait(limit_s)

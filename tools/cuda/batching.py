@@ -69,7 +69,7 @@ def _measured(gpu: Gpu, engines: Mapping[str, Engine], effort: Effort) -> Figure
     _by_turns(held, 1)
     if not timeline.held:
         return {"why_not": WAITS}
-    found = _by_turns(clock | held, effort.launches)
+    found = _by_turns(clock | held, effort.rounds)
     return {
         "gpu_ms": {name: {str(n): found[name, str(n)] for n in BATCHES} for name in engines},
         "clock_ms": {str(n): {way: found[way, str(n)] for way in ("one by one", "one batch")} for n in CAMERAS},

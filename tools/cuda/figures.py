@@ -37,6 +37,7 @@ class Effort:
     warm_up: int = 30
     launches: int = 200
     long: int = 10_000
+    rounds: int = 50  # of batches, each size once
     turns: int = 20  # of the peers, of ten frames each
     subjects: tuple[int, ...] = (1, 2, 4, 8, 16)
     copy_mb: int = 256

@@ -15,12 +15,9 @@ PACKAGES = {  # by module: what pip calls it
     "numpy": "numpy",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime-gpu",
-    "paho": "paho-mqtt",
     "psutil": "psutil",
     "pydantic": "pydantic",
-    "pydantic_settings": "pydantic-settings",
     "pytest": "pytest",
-    "rich": "rich",
 }
 PEERS = {"rtmlib": "pip install --no-deps rtmlib==0.0.16 tqdm", "torch": "PyTorch with CUDA"}
 

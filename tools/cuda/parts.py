@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,10 +18,11 @@ from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import built
 from edged.frame import U8
+from engines.card import Card
 from engines.catalogue import load
 from tools.bench.contenders import POSE, Ours, path_of
 from tools.bench.frames import Scene, photographs, scenes
-from tools.cuda import figures, peers, timeline
+from tools.cuda import engine_torch, figures, peers, timeline
 from tools.cuda.apart import ROOT, Unmeasured
 from tools.cuda.batching import batching
 from tools.cuda.figures import Effort, Figures, Makers
@@ -30,29 +32,42 @@ from tools.kept import Kept
 CLIP = ROOT / "tools/demo/stall.mp4"
 FRAMES = 24
 LEAST_S = 10.0  # with less left no part is begun
+NO_TIME = "no time was left; the next run goes on here"
 
 LIMITS_S = {
     "tests": 200,
-    "loops": 150,
+    "loops": 200,
     "batching": 90,
     "stages": 90,
     "engines_ms": 60,
     "starters": 120,
     "published": 120,
-    "steady": 120,
+    "steady": 200,
     "bandwidth": 60,
     "sanitizer": 240,
 }
 
+Kind = Literal["onnxruntime", "torch"]
+KINDS: tuple[Kind, ...] = ("onnxruntime", "torch")  # the better one first
+MakeFrom = Callable[[Card, Path, Gpu, Sequence[int] | None], Engine]
 Measure = Callable[[str, float], Any]  # a part by name, within so many seconds; raises `Unmeasured`
 
 
-def measured(measure: Measure, effort: Effort, kept: Kept, until_s: float = float("inf")) -> Figures:
-    """Every part by name, or why it has no figures; none goes on after `until_s` of the monotonic clock."""
+def measured(
+    measure: Measure,
+    effort: Effort,
+    kept: Kept,
+    until_s: float = float("inf"),
+    earlier: Mapping[str, Any] = MappingProxyType({}),
+) -> Figures:
+    """Every part by name, or why it has no figures; none goes on after `until_s` of the monotonic clock.
+
+    Those that the `earlier` run tried in vain come last.
+    """
     found: Figures = {"effort": asdict(effort)}
-    for name, limit_s in LIMITS_S.items():
+    for name in sorted(LIMITS_S, key=lambda name: earlier.get(name, {}).get("why_not", NO_TIME) != NO_TIME):
         try:
-            found[name] = kept.part(name, partial(_within, measure, name, limit_s, until_s))
+            found[name] = kept.part(name, partial(_within, measure, name, until_s))
         except Unmeasured as why:
             found[name] = {"why_not": str(why)}
             print(f"{name}: not measured: {why}", flush=True)
@@ -77,11 +92,17 @@ def here(
     }
 
 
-def on_onnxruntime(detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
-    """The same, of engines on ONNX Runtime's CUDA."""
+def of_engines(kind: Kind, detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
+    """The same, on ONNX Runtime's CUDA or PyTorch's."""
     course = Course(scenes=partial(_scenes, photos, effort.turns), turns=effort.turns, detector=detector)
-    starter, published = _makers(peers.STARTER, path_of(peers.STARTER)), _makers(peers.PUBLISHED, detector)
-    return here(starter, published, course, effort, clip())
+    starter = _makers(kind, peers.STARTER, path_of(peers.STARTER))
+    return here(starter, _makers(kind, peers.PUBLISHED, detector), course, effort, clip())
+
+
+def engine(kind: Kind, name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
+    """Raises `ModelMissing`, or `Absent` where there is no such engine."""
+    made: MakeFrom = engine_ort.made if kind == "onnxruntime" else engine_torch.made
+    return made(load()[name], file, gpu, batches)
 
 
 def clip(frames: int = FRAMES) -> list[U8]:
@@ -92,21 +113,18 @@ def clip(frames: int = FRAMES) -> list[U8]:
     return images
 
 
-def _within(measure: Measure, name: str, limit_s: float, until_s: float) -> Any:
+def _within(measure: Measure, name: str, until_s: float) -> Any:
     left_s = until_s - time.monotonic()
     if left_s < LEAST_S:
-        raise Unmeasured("no time was left; the next run goes on here")
-    return measure(name, min(limit_s, left_s))
+        raise Unmeasured(NO_TIME)
+    return measure(name, min(LIMITS_S[name], left_s))
 
 
-def _makers(detector: str, file: Path) -> Makers:
+def _makers(kind: Kind, detector: str, file: Path) -> Makers:
     image = built()
     assert image is not None  # noqa: S101  # it has been looked for
-    return Makers(partial(_engine, detector, file), {"person": partial(_engine, POSE, path_of(POSE))}, image)
-
-
-def _engine(name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
-    return engine_ort.made(load()[name], file, gpu, batches)
+    pose = partial(engine, kind, POSE, path_of(POSE))
+    return Makers(partial(engine, kind, detector, file), {"person": pose}, image)
 
 
 def _scenes(folder: Path, count: int, people: int, ours: Ours) -> list[Scene]:

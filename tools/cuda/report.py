@@ -13,6 +13,7 @@ Figures = dict[str, Any]
 
 ENGINES = ("detect", "pose")  # stages that are nothing but engines
 RATE_HZ = 30  # of a camera
+RUNNERS = {"onnxruntime": "ONNX Runtime's CUDA", "torch": "PyTorch's CUDA, eager"}
 
 
 def markdown(found: Figures) -> str:
@@ -39,7 +40,7 @@ def _lines(found: Figures) -> Iterator[str]:
     gpu, subjects = found["gpu"], found["effort"]["subjects"]
     yield f"# The CUDA plane on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
     yield from bench.environment({"environment": {**found["environment"], "others_cores": found["others_cores"]}})
-    yield ""
+    yield f"\nThe engines run on {RUNNERS[found['engines']]}, in FP32, TF32 where the GPU multiplies in it.\n"
     yield from _said("tests", found["tests"])
     yield from _said("sanitizer", found["sanitizer"])
     yield "\n## A frame, ms: p50, and what of it the host's thread works\n"

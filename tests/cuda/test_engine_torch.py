@@ -1,0 +1,44 @@
+"""PyTorch as an engine of the plane: it gives what the model's file gives, for every batch, where it is asked to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.adapters.cuda.gpu import Gpu
+from engines.catalogue import load
+from tests.cuda.conftest import Emulated
+from tests.cuda.stand_in import StandIn, view
+from tests.cuda.test_figures import prepared
+from tools.bench.absent import Absent
+from tools.bench.contenders import path_of
+from tools.cuda import engine_torch
+from tools.cuda.engine_torch import TorchEngine
+
+BATCHES = (1, 2)
+
+
+@pytest.mark.parametrize("name", ["det-person-horse", "rtmpose-t-lsp14"])
+def test_it_gives_what_the_file_gives(emulated: Emulated, gpu: Gpu, name: str) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch; install edged[train]")
+    card, model = prepared(name, dynamic=True)
+    engine = TorchEngine(gpu, load()[name], path_of(name), BATCHES, device="cpu")
+    wanted = StandIn(gpu, card, model, BATCHES)
+    gpu.wait()  # for the zeros
+    for batch in BATCHES:
+        shown = np.random.default_rng(batch).standard_normal((batch, *engine.source.shape[1:])).astype(np.float32)
+        for one in (engine, wanted):
+            view(one.source, batch)[:] = shown
+            one.enqueue(batch)
+        gpu.wait()
+        for mine, theirs in zip(engine.outputs, wanted.outputs, strict=True):
+            assert mine.name == theirs.name
+            np.testing.assert_allclose(view(mine, batch), view(theirs, batch), rtol=1e-3, atol=2e-3)
+    engine.close()
+    wanted.close()
+
+
+def test_of_other_models_it_says_that_it_has_no_net(gpu: Gpu) -> None:
+    card = load()["own-rtmdet-person"]
+    with pytest.raises(Absent, match="no PyTorch net of own-rtmdet-person"):
+        engine_torch.made(card, path_of("det-person-horse"), gpu)
