@@ -218,6 +218,7 @@ def test_what_a_batch_saves_is_of_the_whole_frame_and_gives_room_for_cameras() -
     assert saved_share(gpu_ms, 4, rest_ms=1.0) == pytest.approx((4.0 - 2.0) / 5.0)
     clock_ms = {"4": {"one by one": 18.0, "one batch": 10.0}}
     assert served(clock_ms, 4, frame_ms=5.0, rate_hz=30) == (6, 11)  # 5 ms a frame, 3 ms in batches
+    assert served(clock_ms, 4, frame_ms=1.0, rate_hz=30) == (33, 133), "a batch is no cheaper than a frame"
 
 
 def test_batches_of_an_engine_that_waits_for_the_gpu_are_not_measured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,26 @@ def test_what_an_earlier_run_tried_in_vain_comes_last() -> None:
     assert tried == [*(name for name in parts.LIMITS_S if name != "loops"), "loops"]
 
 
+@pytest.mark.parametrize(
+    ("batched_ms", "told"),
+    [
+        pytest.param(10.0, "It pays here where more than 6 cameras share the GPU, up to 11;", id="it pays"),
+        pytest.param(20.0, "It does not pay here:", id="it does not"),
+    ],
+)
+def test_the_page_says_whether_a_batch_pays(batched_ms: float, told: str) -> None:
+    found: dict[str, Any] = {name: {"why_not": "a figure of this test"} for name in parts.LIMITS_S}
+    found["batching"] = {
+        "gpu_ms": {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}},
+        "clock_ms": {"4": {"one by one": 18.0, "one batch": batched_ms}},
+    }
+    row = {"p50": 5.0, "host_ms": 1.0}
+    found["loops"] = {"as it is": {"1": row, "graphs": True, "frames": "mapped", "ms_per_subject": 1.0}}
+    page = markdown({**HERE, **found, "effort": {"subjects": [1]}, "others_cores": 0.0})
+    assert "\n- batching 4 cameras saves 50 % of GPU time a frame; " in page
+    assert f"\n{told}" in page
+
+
 def test_a_command_is_heard_to_its_end(tmp_path: Path) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
     assert run([sys.executable, "-c", code], tmp_path / "new/said.log", 20) == (3, "two")
@@ -71,7 +92,7 @@ def test_a_command_that_hangs_ends_with_all_that_it_began(tmp_path: Path) -> Non
     with pytest.raises(Unmeasured, match="not done within 2 s"):
         run([sys.executable, "-c", code], tmp_path / "hang.log", 2)
     pid = int((tmp_path / "hang.log").read_text().split()[0])
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert _ends(pid)
 
 
 def test_what_a_failed_part_said_is_told_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +116,15 @@ def test_what_the_report_will_do_without_is_told_before_it_begins(
     monkeypatch.setattr(needs, "find_spec", lambda module: None)
     told = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
     assert [word.split()[0] for word in told] == ["rtmlib,", "torch,", "the", "all"]
+
+
+def _ends(pid: int, within_s: float = 10.0) -> bool:
+    """Whether nothing of it goes on; its parent, which would have asked for its status, is gone too."""
+    end_s = time.monotonic() + within_s
+    while time.monotonic() < end_s:
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.05)
+                continue
+        return True
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ CAMERAS = (2, 4, 8)
 BATCHES = (1, *CAMERAS)
 RUN = "run"
 
-Run = Callable[[], float]  # its ms
+Runs = Mapping[tuple[str, str], Callable[[], float]]  # ms of one, by way and cameras, or engine and batch
 
 
 def batching(makers: Makers, effort: Effort) -> Figures:
@@ -50,33 +50,49 @@ def saved_share(gpu_ms: Figures, cameras: int, rest_ms: float) -> float:
 def served(clock_ms: Figures, cameras: int, frame_ms: float, rate_hz: float) -> tuple[int, int]:
     """How many cameras of one subject the loop keeps up with: a frame after the other, and in batches of so many."""
     gained_ms = (clock_ms[str(cameras)]["one by one"] - clock_ms[str(cameras)]["one batch"]) / cameras
-    alone, batched = (int(1000 / (rate_hz * ms)) for ms in (frame_ms, max(frame_ms - gained_ms, 1e-3)))
-    return alone, batched
+    batched_ms = max(frame_ms - gained_ms, frame_ms / cameras)  # at best a batch costs what a frame does
+    return int(1000 / (rate_hz * frame_ms)), int(1000 / (rate_hz * batched_ms))
 
 
 def _measured(gpu: Gpu, engines: Mapping[str, Engine], effort: Effort) -> Figures:
     timeline = Timeline(gpu)
-    clock: dict[tuple[str, str], Run] = {}
-    held: dict[tuple[str, str], Run] = {}
     for engine in engines.values():
         _fill(gpu, engine.source)
-    for n in CAMERAS:
-        clock["one by one", str(n)] = partial(_clock_ms, gpu, engines, frames=n, batch=1)
-        clock["one batch", str(n)] = partial(_clock_ms, gpu, engines, frames=n, batch=n)
-    for name, engine in engines.items():
-        held |= {(name, str(n)): partial(_gpu_ms, gpu, timeline, engine, n) for n in BATCHES}
-    _by_turns(clock, effort.warm_up)  # first runs take memory, for which they may wait
+    enqueue = {n: partial(_enqueue, engines, n) for n in BATCHES}
+    held = {
+        (name, str(n)): partial(_gpu_ms, gpu, timeline, engine, n) for name, engine in engines.items() for n in BATCHES
+    }
+    _by_turns(_both_ways(gpu, enqueue), effort.warm_up)  # first runs take memory, for which they may wait
     _by_turns(held, 1)
     if not timeline.held:
         return {"why_not": WAITS}
-    found = _by_turns(clock | held, effort.rounds)
+    with ExitStack() as graphs:
+        launch = {n: _as_the_plane(gpu, engines, enqueue[n], graphs) for n in BATCHES}
+        found = _by_turns({**_both_ways(gpu, launch), **held}, effort.rounds)
     return {
         "gpu_ms": {name: {str(n): found[name, str(n)] for n in BATCHES} for name in engines},
         "clock_ms": {str(n): {way: found[way, str(n)] for way in ("one by one", "one batch")} for n in CAMERAS},
     }
 
 
-def _by_turns(runs: Mapping[tuple[str, str], Run], turns: int) -> dict[tuple[str, str], float]:
+def _both_ways(gpu: Gpu, launch: Mapping[int, Callable[[], None]]) -> Runs:
+    one_by_one = {("one by one", str(n)): partial(_clock_ms, gpu, launch[1], n) for n in CAMERAS}
+    one_batch = {("one batch", str(n)): partial(_clock_ms, gpu, launch[n], 1) for n in CAMERAS}
+    return {**one_by_one, **one_batch}
+
+
+def _as_the_plane(
+    gpu: Gpu, engines: Mapping[str, Engine], enqueue: Callable[[], None], graphs: ExitStack
+) -> Callable[[], None]:
+    """How the plane hands work over: as one graph, where engines let it."""
+    graph = gpu.captured(enqueue) if all(engine.captures for engine in engines.values()) else None
+    if graph is None:
+        return enqueue
+    graphs.callback(graph.free)
+    return graph.launch
+
+
+def _by_turns(runs: Runs, turns: int) -> dict[tuple[str, str], float]:
     times = [{key: run() for key, run in runs.items()} for _ in range(turns)]
     return {key: float(np.median([row[key] for row in times])) for key in runs}
 
@@ -90,14 +106,18 @@ def _gpu_ms(gpu: Gpu, timeline: Timeline, engine: Engine, batch: int) -> float:
     return timeline.take()[RUN]
 
 
-def _clock_ms(gpu: Gpu, engines: Mapping[str, Engine], *, frames: int, batch: int) -> float:
-    """As the plane works: a batch's work goes onto the stream as a whole, and the host waits for it once."""
+def _clock_ms(gpu: Gpu, launch: Callable[[], None], times: int) -> float:
+    """The host waits for each."""
     began_ns = time.perf_counter_ns()
-    for _ in range(frames // batch):
-        for engine in engines.values():
-            engine.enqueue(batch)
+    for _ in range(times):
+        launch()
         gpu.wait()
     return (time.perf_counter_ns() - began_ns) / NS_PER_MS
+
+
+def _enqueue(engines: Mapping[str, Engine], batch: int) -> None:
+    for engine in engines.values():
+        engine.enqueue(batch)
 
 
 def _fill(gpu: Gpu, tensor: Tensor) -> None:

@@ -102,19 +102,31 @@ def _batching(batching: Figures, stages: Figures, loop: Figures | None) -> Itera
     yield from table(("way, by cameras", *clock_ms), rows)
     rest_ms = 0.0 if "why_not" in stages else sum(ms for stage, ms in stages["1"].items() if stage not in ENGINES)
     yield ""
-    yield from (f"- {_saved(batching, int(n), rest_ms, loop)}" for n in clock_ms)
-    yield "\nA batch that waits for its last frame costs up to a frame period,"
-    yield f"{1000 / RATE_HZ:.0f} ms at {RATE_HZ} Hz: it pays only where more cameras share this GPU than it serves one"
-    yield "after the other."
+    for n in clock_ms:
+        share = 100 * saved_share(gpu_ms, int(n), rest_ms)
+        yield f"- batching {n} cameras saves {share:.0f} % of GPU time a frame{_room(clock_ms, int(n), loop)}"
+    period_ms = 1000 / RATE_HZ
+    yield f"\nA batch that waits for its last frame costs up to a frame period, {period_ms:.0f} ms at {RATE_HZ} Hz."
+    if loop is not None:
+        yield _pays(served(clock_ms, int(n), loop["1"]["p50"], RATE_HZ) for n in clock_ms)
 
 
-def _saved(batching: Figures, cameras: int, rest_ms: float, loop: Figures | None) -> str:
-    share = saved_share(batching["gpu_ms"], cameras, rest_ms)
-    told = f"batching {cameras} cameras saves {100 * share:.0f} % of GPU time a frame"
+def _room(clock_ms: Figures, cameras: int, loop: Figures | None) -> str:
     if loop is None:
-        return told
-    alone, batched = served(batching["clock_ms"], cameras, loop["1"]["p50"], RATE_HZ)
-    return f"{told}; the loop serves {alone} cameras at {RATE_HZ} Hz one after the other, {batched} in such batches"
+        return ""
+    alone, batched = served(clock_ms, cameras, loop["1"]["p50"], RATE_HZ)
+    return (
+        f"; cameras at {RATE_HZ} Hz that the loop keeps up with: {alone} one after the other, {batched} in such batches"
+    )
+
+
+def _pays(numbers: Iterable[tuple[int, int]]) -> str:
+    """Of cameras kept up with one after the other, and in batches of each size."""
+    rows = list(numbers)
+    alone, most = rows[0][0], max(batched for _, batched in rows)
+    if most <= alone:
+        return "It does not pay here: the loop keeps up with no more cameras in batches."
+    return f"It pays here where more than {alone} cameras share the GPU, up to {most}; fewer would wait for nothing."
 
 
 def _engines(engines: Figures, loop: Figures | None, subjects: Sequence[int]) -> Iterator[str]:
