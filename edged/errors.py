@@ -9,7 +9,8 @@ EdgedError
 ├── NotWritten           a picture or video asked for cannot be written: full disk, permissions
 ├── Declined             a command is not carried out; whoever sent it is told why
 ├── Degrade              this frame, or this model, is given up; the loop goes on
-│   └── ModelFault       an engine gave NaN, or an output its card does not describe
+│   ├── ModelFault       an engine gave NaN, or an output its card does not describe
+│   └── OutsideImage     the part of the image that is to be looked at is not there
 └── Fatal                exit non-zero; systemd restarts the unit
     ├── DeviceLost       the accelerator is gone
     └── ModelMissing     a model in use is not in the store
@@ -60,6 +61,10 @@ class Degrade(EdgedError):
 
 
 class ModelFault(Degrade):
+    pass
+
+
+class OutsideImage(Degrade):
     pass
 
 

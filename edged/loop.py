@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from edged.capture import Intake
-from edged.errors import ModelFault
+from edged.errors import Degrade
 from edged.frame import Frame, Result
 from edged.pipeline import Pipeline
 
@@ -41,7 +41,7 @@ def run(
                 for sink in sinks:
                     sink(frame, result)
             faults.over(camera)
-        except ModelFault as fault:
+        except Degrade as fault:
             faults.begun(camera, fault)
 
 
@@ -51,7 +51,7 @@ class Faults:
     def __init__(self) -> None:
         self._lost: dict[str, int] = {}
 
-    def begun(self, camera: str, fault: ModelFault) -> None:
+    def begun(self, camera: str, fault: Degrade) -> None:
         if camera not in self._lost:
             log.warning("camera %s: %s", camera, fault)
         self._lost[camera] = self._lost.get(camera, 0) + 1

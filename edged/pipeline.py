@@ -5,6 +5,7 @@ Upstream the intake's leases, downstream the reporter. Compute thread only.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -15,10 +16,12 @@ from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Re
 from edged.lift.lens import Lens
 from edged.load import Load
 from edged.ports import Plane
-from edged.select import Flags
+from edged.select import Flags, clipped
 from edged.smooth import Smooth
 from edged.track import Tracks, box_from_keypoints
 from engines.card import Detect, Pose
+
+log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -40,8 +43,9 @@ class Pipeline:
         self._plane = plane
         self._classes = detect.classes
         self._poses = poses
-        self._every = _focus(options, detect, poses)
-        self._one = _focus(options, detect, poses, single=True)
+        self._wanted = _focus(options, detect, poses), _focus(options, detect, poses, single=True)
+        self._every, self._one = self._wanted  # as far as they lie inside the image
+        self._size_wh: tuple[int, int] | None = None  # of that image
         self._load = Load(options.mode)
         self._interval = options.detector_interval
         self._countdown = 0  # frames until the detector runs again
@@ -59,7 +63,9 @@ class Pipeline:
         return self._subjects.given
 
     def run(self, frame: Frame) -> Result:
-        """One frame, start to end. Raises `ModelFault` (give the frame up) or `DeviceLost`."""
+        """One frame, start to end. Raises `Degrade` (give the frame up) or `DeviceLost`."""
+        if frame.size_wh != self._size_wh:
+            self._sized(frame)
         if frame.source != self._source:
             self._source, self._countdown = frame.source, 0
             self._subjects.cut()
@@ -79,6 +85,13 @@ class Pipeline:
             for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged.tolist(), strict=True)
         )
         return self._result(frame, sight, subjects)
+
+    def _sized(self, frame: Frame) -> None:
+        """From now on images are of this size. Raises `OutsideImage`."""
+        every, one = (clipped(focus, frame.size_wh) for focus in self._wanted)
+        if every is not self._wanted[0] and self._every is self._wanted[0]:
+            log.warning("camera %s: roi reaches beyond the image; only what is inside is looked at", frame.camera)
+        self._every, self._one, self._size_wh = every, one, frame.size_wh
 
     def _follow(self, ids: I64, sight: Sight, t_ns: int) -> I64:
         """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""

@@ -1,12 +1,16 @@
-"""Which of the boxes found in a frame are worth a pose."""
+"""Which part of a frame is looked at, and which of the boxes found there are worth a pose."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.decode.nms import iou
+from edged.errors import OutsideImage
 from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, Focus
+from edged.kinds import LEAST_PX
 
 Flags = NDArray[np.bool_]
 
@@ -19,6 +23,17 @@ BESIDE = 0.5  # most a hint may overlap what is there: it is that subject's then
 EDGE = 0.015  # of the picture's width: who reaches that near to its left or right end may be leaving, and is no hint
 MISSED = 0.0  # score of a known subject that was not seen of late: only a hint may show it
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
+
+
+def clipped(focus: Focus, size_wh: tuple[int, int]) -> Focus:
+    """The focus, its region cut at the image's edges. Raises `OutsideImage` where nothing is left of it."""
+    if focus.roi is None:
+        return focus
+    width, height = size_wh
+    x0, y0, x1, y1 = roi = (*focus.roi[:2], min(focus.roi[X1], width), min(focus.roi[Y1], height))
+    if min(x1 - x0, y1 - y0) < LEAST_PX:
+        raise OutsideImage(f"roi = {list(focus.roi)} lies outside the image of {width} x {height} px; correct it")
+    return focus if roi == focus.roi else replace(focus, roi=roi)
 
 
 def least(focus: Focus) -> F32:

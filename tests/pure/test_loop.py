@@ -13,7 +13,7 @@ import pytest
 from edged import config, loop
 from edged.adapters.camera_scripted import ScriptedCamera
 from edged.capture import Intake, Ledger
-from edged.errors import DeviceLost, ModelFault
+from edged.errors import DeviceLost, ModelFault, OutsideImage
 from edged.frame import Clarity, Frame, Result
 from edged.pipeline import Pipeline
 
@@ -70,8 +70,8 @@ def test_every_frame_of_a_clip_comes_through_and_then_the_loop_ends() -> None:
     assert (ledger.captured, ledger.processed) == (4, 4)
 
 
-def test_frames_the_model_faults_at_are_counted_failed_and_the_rest_comes_through() -> None:
-    seen, ledger = played(Scripted({1: ModelFault("NaN"), 2: ModelFault("NaN")}), 5)
+def test_frames_that_are_given_up_are_counted_failed_and_the_rest_comes_through() -> None:
+    seen, ledger = played(Scripted({1: ModelFault("NaN"), 2: OutsideImage("roi")}), 5)
     assert seen == [0, 3, 4]
     assert (ledger.captured, ledger.processed, ledger.failed) == (5, 3, 2)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from edged.config import Camera
+from edged.errors import OutsideImage
 from edged.frame import Boxes, Clarity, Focus, Frame, Pose3d, Result, Sight
 from edged.lift.lens import Lens
 from edged.pipeline import Pipeline
@@ -67,9 +69,9 @@ class Scene:
         poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
         self._pipeline = Pipeline(Camera(source="0", **options), self.plane, detect, poses)
 
-    def frame(self, source: str | None = None, skip: int = 0) -> Result:
+    def frame(self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240)) -> Result:
         self._seq += 1 + skip
-        image = np.zeros((240, 320, 3), np.uint8)
+        image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
         return self._pipeline.run(
             Frame(camera="a", seq=self._seq, captured_ns=self._seq * 40_000_000, image=image, source=source)
         )
@@ -173,3 +175,17 @@ def test_people_are_lifted_with_the_cameras_lens_where_it_says_so() -> None:
     plain = Scene()
     plain.frame()
     assert (plain.plane.focus[0].space, plain.plane.focus[0].lens) == (False, None)
+
+
+def test_a_camera_that_comes_back_smaller_is_looked_at_as_far_as_its_region_is_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene(roi=[0, 100, 320, 240])
+    for size_wh in ((320, 240), (160, 120), (160, 120), (320, 240)):
+        scene.frame(size_wh=size_wh)
+    with pytest.raises(OutsideImage):
+        scene.frame(size_wh=(120, 90))
+    scene.frame()
+    wanted, cut = (0, 100, 320, 240), (0, 100, 160, 120)
+    assert [focus.roi for focus in scene.plane.focus] == [wanted, cut, cut, wanted, wanted]
+    assert caplog.messages == ["camera a: roi reaches beyond the image; only what is inside is looked at"]

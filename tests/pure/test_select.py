@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edged.config import Gate
+from edged.errors import OutsideImage
 from edged.frame import Boxes, Focus
-from edged.select import best, least
+from edged.select import best, clipped, least
 from tests.pure.test_nms import boxes
 
 WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.none()
@@ -107,3 +108,25 @@ def test_only_a_bridge_asks_for_hints() -> None:
 
 def test_who_is_expected_at_the_end_of_the_picture_may_have_left() -> None:
     assert seeing(boxes(([55.0, 20, 95, 60], 0.2, 0)), boxes(([60.0, 20, 100, 60], 0.8, 0))) == []
+
+
+@pytest.mark.parametrize(
+    ("roi", "left"),
+    [
+        (None, None),
+        ((0, 0, 640, 360), (0, 0, 640, 360)),
+        ((0, 140, 1280, 720), (0, 140, 640, 360)),
+        ((632, 352, 700, 700), (632, 352, 640, 360)),
+    ],
+    ids=["none", "all", "beyond", "a corner"],
+)
+def test_a_region_ends_where_the_image_does(
+    roi: tuple[int, int, int, int] | None, left: tuple[int, int, int, int] | None
+) -> None:
+    assert clipped(replace(focus(9), roi=roi), (640, 360)).roi == left
+
+
+@pytest.mark.parametrize("roi", [(640, 0, 900, 360), (700, 400, 900, 500), (633, 0, 900, 360)])
+def test_a_region_that_is_not_in_the_image_is_told(roi: tuple[int, int, int, int]) -> None:
+    with pytest.raises(OutsideImage, match=r"roi = \[.*\] lies outside the image of 640 x 360 px; correct it"):
+        clipped(replace(focus(9), roi=roi), (640, 360))
