@@ -26,6 +26,7 @@ from edged.box.health import MB, of_disk
 from edged.box.identity import device_id
 from edged.clock import Clock
 from edged.config import Config
+from edged.configfile.words import dotted
 from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
 
 LEAST_DISK_MB = 500
@@ -62,13 +63,15 @@ Check = Callable[[Patient], Iterator[Finding]]
 
 def examine(path: Path | None, checks: Sequence[Check] | None = None) -> Iterator[Finding]:
     """Every finding, as it is made; of all checks, unless told which."""
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.configfile.crosscheck import consistent  # noqa: PLC0415
+    from edged.configfile.loading import read, validated  # noqa: PLC0415
 
+    found: Config | None = None
     try:
-        found: Config | None = load(path)
-        yield Finding(check="configuration", ok=True, said=_configured(found or Config(), path))
+        layers = read(path)
+        found = validated(layers)  # what contradicts itself can be examined all the same
+        yield Finding(check="configuration", ok=True, said=_configured(consistent(layers), path))
     except ConfigError as error:
-        found = None
         yield Finding(check="configuration", ok=False, said=str(error), do=f"edged check {path or ''}".strip())
     patient = Patient(path=path, config=found)
     for check in CHECKS if checks is None else checks:
@@ -172,7 +175,7 @@ def _loaded(settings: Config) -> Finding:
 
 
 def cameras(patient: Patient) -> Iterator[Finding]:
-    """Every camera gives a frame."""
+    """Every camera gives a frame, in which its regions lie."""
     if patient.config is None or not patient.config.cameras:
         yield Finding(check="cameras", ok=None, said="none configured")
         return
@@ -195,22 +198,27 @@ def _camera(name: str, settings: config.Camera) -> Finding:
 
 
 def _first_frame(name: str, settings: config.Camera) -> Finding:
+    from edged.configfile.crosscheck import drawn  # noqa: PLC0415
+
     start_s = time.monotonic()
     try:
-        size = _size_of_frame(name, settings)
+        width, height = _size_of_frame(name, settings)
     except (CameraLost, EndOfSource, ConfigError, ImportError) as error:
         return _no_camera(name, str(error))
-    return Finding(check=f"camera {name}", ok=True, said=f"{size} after {time.monotonic() - start_s:.1f} s")
+    said = f"{width} x {height} px after {time.monotonic() - start_s:.1f} s"
+    wrong = [f"{dotted(key)} {told}" for key, _, told in drawn((), settings, (width, height))]
+    do = f"correct [cameras.{name}], or the size that the camera sends" if wrong else ""
+    return Finding(check=f"camera {name}", ok=not wrong, said="\n".join([said, *wrong]), do=do)
 
 
-def _size_of_frame(name: str, settings: config.Camera) -> str:
+def _size_of_frame(name: str, settings: config.Camera) -> tuple[int, int]:
     from edged.adapters.cameras import camera_of  # noqa: PLC0415
 
     with closing(camera_of(name, settings).open()) as stream:
         for _ in range(UNDECODABLE):
             image = stream.read(None).image
             if image.size:
-                return f"{image.shape[1]} x {image.shape[0]} px"
+                return image.shape[1], image.shape[0]
     raise CameraLost(f"none of {UNDECODABLE} frames could be decoded")
 
 
@@ -252,16 +260,17 @@ def permissions(patient: Patient) -> Iterator[Finding]:
             do = f"sudo usermod -aG {_group_of(shut[0], group)} {user}, then log in again"
             yield Finding(check=f"group {group}", ok=False, said=f"{user} may not open {shut[0]}", do=do)
     if patient.config is not None:
-        yield writable(patient.config.models.store, user)
+        yield writable("model store", patient.config.models.store, user)
+        yield writable("device.state", patient.config.device.state, user)
 
 
-def writable(store: Path, user: str) -> Finding:
+def writable(check: str, folder: Path, user: str) -> Finding:
     """The folder, or the nearest one above that exists."""
-    place = next(place for place in (store, *store.absolute().parents) if place.exists())
-    if os.access(place, os.W_OK):
-        return Finding(check="model store", ok=True, said=f"{store} can be written")
-    do = f"sudo install -d -o {user} {store}, or run as the user of the service"
-    return Finding(check="model store", ok=False, said=f"{user} may not write {place}", do=do)
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if place.is_dir() and os.access(place, os.W_OK):
+        return Finding(check=check, ok=True, said=f"{folder} can be written")
+    do = f"sudo install -d -o {user} {folder}, or run as the user of the service"
+    return Finding(check=check, ok=False, said=f"{user} can put nothing into {place}", do=do)
 
 
 def _group_of(device: Path, usual: str) -> str:

@@ -5,6 +5,7 @@ Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, whi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,9 +46,8 @@ def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> lis
     classes = detector.detect.classes if detector and detector.detect else None
     findings = [*_models(config.models, cards, classes), *_twice(config.cameras)]
     for name, camera in config.cameras.items():
-        findings += _regions(("cameras", name), camera)
+        findings += drawn(("cameras", name), camera, _size(camera))
         findings += _space(("cameras", name), camera, config.models)
-        findings += _stall(("cameras", name, "stall"), camera)
         if classes is not None:
             findings += _classes(("cameras", name), camera, classes)
     return [layers.problem(key, sentence, got) for key, got, sentence in findings]
@@ -101,11 +101,16 @@ def _unknown(label: str, classes: Iterable[str]) -> str:
     return f"the detector does not know {label!r}; want one of {', '.join(classes)}, or another models.detector"
 
 
-def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
-    """Every region that leaves the upright image, where its size is given."""
-    size = _size(camera)
-    if size is None:
-        return
+def drawn(key: Key, camera: Camera, size_wh: tuple[int, int] | None) -> Iterator[Finding]:
+    """What is wrong with the camera's regions, in an upright image of that size; None: not known."""
+    if size_wh is not None:
+        yield from _outside(key, camera, size_wh)
+    for where, told in faults(camera.stall, size_wh) if camera.stall.enabled else ():
+        yield (*key, "stall", *where), _got(camera.stall, where), told
+
+
+def _outside(key: Key, camera: Camera, size: tuple[int, int]) -> Iterator[Finding]:
+    """Every region that leaves the image."""
     inside = f"must lie inside the upright image of {size[0]} x {size[1]} px; correct it, or size and rotate"
     if camera.roi and not _within(camera.roi, size):
         yield (*key, "roi"), camera.roi, inside
@@ -117,12 +122,6 @@ def _regions(key: Key, camera: Camera) -> Iterator[Finding]:
     for place, polygon in enumerate(camera.masks):
         if not all(_within(point, size) for point in polygon):
             yield (*key, "masks", place), polygon, inside
-
-
-def _stall(key: Key, camera: Camera) -> Iterator[Finding]:
-    """What is wrong with the drawing of a stall that is watched over."""
-    for where, told in faults(camera.stall, _size(camera)) if camera.stall.enabled else ():
-        yield (*key, *where), _got(camera.stall, where), told
 
 
 def _got(stall: Stall, where: tuple[str, ...]) -> object:
@@ -149,10 +148,17 @@ def _twice(cameras: Mapping[str, Camera]) -> Iterator[Finding]:
     for name, camera in cameras.items():
         if not camera.enabled or camera.kind == "files":
             continue
-        first = owners.setdefault(camera.source, name)
+        first = owners.setdefault(_place(camera), name)
         if first != name:
             yield (
                 ("cameras", name, "source"),
                 camera.source,
                 f"is also the source of cameras.{first}; remove one of them",
             )
+
+
+def _place(camera: Camera) -> str:
+    """What is opened: a V4L2 device may be called by its number, its node, or a link to that."""
+    if camera.kind != "v4l2":
+        return camera.source
+    return os.path.realpath(f"/dev/video{camera.source}" if camera.source.isdigit() else camera.source)

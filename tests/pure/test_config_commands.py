@@ -133,6 +133,10 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
             'F:4 cameras.b.source = "rtsp://***@h/s": is also the source of cameras.a; remove one of them',
         ),
         (
+            '[cameras.a]\nsource = "/dev/video7"\n[cameras.b]\nsource = "7"',
+            'F:4 cameras.b.source = "7": is also the source of cameras.a; remove one of them',
+        ),
+        (
             'models.catalogue = "/nowhere"',
             'F:1 models.catalogue = "/nowhere": /nowhere: not a directory; want one with model cards (*.toml)',
         ),

@@ -48,13 +48,18 @@ def test_room_is_enough_or_not_or_unknown(free_mb: int | None, ok: bool | None) 
 
 
 def test_a_store_that_is_not_there_yet_is_judged_by_what_it_will_be_in(tmp_path: Path) -> None:
-    assert writable(tmp_path / "a" / "b", "me").ok
+    assert writable("store", tmp_path / "a" / "b", "me").ok
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_store_that_cannot_be_written_names_the_fix(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert "sudo install -d -o me" in writable(tmp_path / "models", "me").do
+    assert "sudo install -d -o me" in writable("store", tmp_path / "models", "me").do
+
+
+def test_a_file_where_a_folder_is_wanted_is_none(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    assert writable("device.state", tmp_path / "state", "me").said == f"me can put nothing into {tmp_path / 'state'}"
 
 
 def test_a_broken_configuration_does_not_end_the_examination(tmp_path: Path) -> None:
@@ -65,6 +70,13 @@ def test_a_broken_configuration_does_not_end_the_examination(tmp_path: Path) -> 
     assert "edged check" in findings["configuration"].do
     assert findings["broker"].ok is None
     assert findings["disk"].ok is not None
+
+
+def test_a_configuration_that_the_daemon_would_refuse_is_not_well(tmp_path: Path) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text('[cameras.a]\nsource = "0"\nsize = [640, 480]\nroi = [0, 0, 641, 480]\n')
+    (finding,) = examine(file, ())
+    assert (finding.ok, "must lie inside the upright image" in finding.said) == (False, True)
 
 
 def test_a_device_without_name_is_named_after_the_machine(tmp_path: Path) -> None:
