@@ -39,7 +39,7 @@ Family = Literal[  # what decodes the outputs
 ]
 Length = Annotated[int, Field(gt=0)]
 TASKS: dict[Family, Task] = {"simcc": "pose", "heatmap3d": "lift", "rootnet": "root"}  # the others detect
-_DO = "Correct the card, or pull the model again"
+_DO = "Correct the card, or get the model that it describes"
 
 
 class _Table(BaseModel):
@@ -191,14 +191,24 @@ class Card(_Table):
         table = self.pose or self.lift or self.root
         return table.padding if table else None
 
-    def describes(self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]]) -> None:
-        """Compare with a live session's tensors; raise `CardError` naming the first difference."""
+    def describes(
+        self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]], *, takes: str = "float32"
+    ) -> None:
+        """Compare with a live session's tensors; raise `CardError` naming the first difference.
+
+        `takes` is the type of numbers that go in, as numpy calls it.
+        """
         width, height = self.input.size_wh
         wanted = {self.input.name: (None, 3, height, width)}
         self._compare("input", wanted, inputs)
         if extra := sorted(inputs.keys() - wanted.keys()):
             raise CardError(f"model {self.name}: inputs {extra} are not in the card, which has one. {_DO}")
         self._compare("output", {o.name: o.shape for o in self.outputs}, outputs)
+        if takes != "float32":
+            raise CardError(
+                f"model {self.name}: input {self.input.name!r} takes {takes}, and is given float32; "
+                "export it in single precision (without half=True, --fp16 or quantisation of its input)"
+            )
 
     def _compare(self, role: str, wanted: Mapping[str, tuple[Axis, ...]], got: Mapping[str, tuple[Axis, ...]]) -> None:
         for name, shape in wanted.items():

@@ -29,7 +29,9 @@ def check(card: Card, path: Path) -> bool:
     except DecodeError as exc:
         raise CardError(f"model {card.name}: {path.name} is not a whole ONNX file ({exc})") from exc
     weights = {weight.name for weight in graph.initializer}
-    card.describes(_shapes(v for v in graph.input if v.name not in weights), _shapes(graph.output))
+    inputs = [value for value in graph.input if value.name not in weights]
+    takes = [onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name for value in inputs]
+    card.describes(_shapes(inputs), _shapes(graph.output), takes=", ".join(takes))
     return True
 
 

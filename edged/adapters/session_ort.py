@@ -36,7 +36,8 @@ class OrtSession:
                 f"model {card.name}: ONNX Runtime refuses {path}: {first_line(refusal)}; "
                 f"check it with `edged models verify {card.name}`"
             ) from refusal
-        card.describes(_tensors(self._session.get_inputs()), _tensors(self._session.get_outputs()))
+        inputs = self._session.get_inputs()
+        card.describes(_tensors(inputs), _tensors(self._session.get_outputs()), takes=_kinds(inputs))
         self._outputs = [output.name for output in card.outputs]
 
     def run(self, tensor: F32) -> list[F32]:
@@ -64,6 +65,12 @@ def _options(threads: int) -> ort.SessionOptions:
 def _tensors(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
     """Names and shapes; an axis that the file leaves open is None."""
     return {node.name: tuple(axis if isinstance(axis, int) else None for axis in node.shape) for node in nodes}
+
+
+def _kinds(nodes: list[ort.NodeArg]) -> str:
+    """What numbers they take, as numpy calls them: ONNX Runtime's float is float32."""
+    kinds = (node.type.removeprefix("tensor(").removesuffix(")") for node in nodes)
+    return ", ".join("float32" if kind == "float" else kind for kind in kinds)
 
 
 def first_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from edged.frame import Boxes, Focus, Frame
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import CardError
+from engines.tensors import check
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 
@@ -24,13 +25,13 @@ def yolox() -> Card:
     return load()["own-yolox-coco"]
 
 
-def written(path: Path, shape: tuple[int, ...], value: float) -> Path:
+def written(path: Path, shape: tuple[int, ...], value: float, takes: int = TensorProto.FLOAT) -> Path:
     """A model of the YOLOX card's names that answers `value` everywhere."""
     answer = helper.make_tensor("answer", TensorProto.FLOAT, shape, np.full(shape, value, np.float32).ravel())
     graph = helper.make_graph(
         [helper.make_node("Constant", [], ["output"], value=answer)],
         "constant",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 416, 416))],
+        [helper.make_tensor_value_info("images", takes, (1, 3, 416, 416))],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -51,6 +52,13 @@ def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card)
     path = written(tmp_path / "m.onnx", (1, 3549, 6), 0)
     with pytest.raises(CardError, match=r"own-yolox-coco: output 'output' is \(1, 3549, 6\)"):
         OrtSession(yolox, path)
+
+
+def test_a_model_exported_in_half_precision_is_refused(tmp_path: Path, yolox: Card) -> None:
+    path = written(tmp_path / "m.onnx", (1, 3549, 85), 0, TensorProto.FLOAT16)
+    for load_it in (OrtSession, check):
+        with pytest.raises(CardError, match=r"own-yolox-coco: input 'images' takes float16, and is given float32"):
+            load_it(yolox, path)
 
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
