@@ -9,8 +9,13 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from edged.contract import bodies
 from edged.contract.packed import unpack
 from edged.units import NS_PER_S
 
@@ -18,6 +23,7 @@ RATE_MESSAGES = 50  # arrivals the rate is taken from
 FRESH_NS = 10 * NS_PER_S  # without poses for so long, the rate is 0
 
 Body = Mapping[str, Any]
+OF_BOX = {"status": bodies.Status, "info": bodies.Info, "health": bodies.Health}
 
 
 @dataclass(slots=True, eq=False)
@@ -67,11 +73,11 @@ class Watched:
         match levels:
             case _ if body is None or not topic.startswith(self._prefix):
                 return None
-            case ["status" | "info" | "health" as kind]:
+            case ["status" | "info" | "health" as kind] if keeps(OF_BOX[kind], body):
                 setattr(self._box(device), kind, body)
-            case ["cam", camera, "status"]:
+            case ["cam", camera, "status"] if keeps(bodies.CameraStatus, body):
                 self._camera(device, camera).status = body
-            case ["cam", camera, "poses"]:
+            case ["cam", camera, "poses"] if keeps(bodies.Poses, body):
                 self._camera(device, camera).take(body, self._clock())
             case _:
                 return None
@@ -84,10 +90,25 @@ class Watched:
         return self._box(device).cameras.setdefault(camera, SeenCamera())
 
 
+def keeps(kind: type, body: Body) -> bool:
+    """Whether all that it says is of the contract's types; a box of another version may say less."""
+    try:
+        _lenient(kind).validate_python(body, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _lenient(kind: type) -> TypeAdapter[Any]:
+    fields = get_type_hints(kind, include_extras=True)
+    return TypeAdapter(TypedDict(kind.__name__, fields, total=False))  # type: ignore[operator]
+
+
 def read(payload: bytes) -> Body | None:
     """A message's body, JSON or packed; None for anything else."""
     try:
         body = json.loads(payload) if payload[:1] == b"{" else unpack(payload)
-    except (ValueError, ImportError):
+    except (ValueError, RecursionError, ImportError):
         return None
     return body if isinstance(body, dict) else None

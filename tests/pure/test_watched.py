@@ -62,3 +62,19 @@ def test_the_rate_is_that_of_late_arrivals_and_fades_to_none(watched: Watched, h
 def test_what_is_not_ours_is_passed_over(watched: Watched, topic: str, payload: bytes) -> None:
     assert watched.take(topic, payload) is None
     assert watched.boxes == {}
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("site/edged/box/cam/a/poses", b'{"subjects": 5}'),
+        ("site/edged/box/cam/a/poses", b'{"subjects": [{"class": "horse"}]}'),
+        ("site/edged/box/cam/a/status", b'{"state": 5}'),
+        ("site/edged/box/health", b'{"process": []}'),
+        ("site/edged/box/health", b'{"uptime_s": ' + b"[" * 100_000),
+    ],
+    ids=["no list", "half a subject", "a number", "no table", "too deep"],
+)
+def test_what_does_not_keep_to_the_contract_is_passed_over(watched: Watched, topic: str, payload: bytes) -> None:
+    assert watched.take(topic, payload) is None
+    assert watched.boxes == {}
