@@ -120,7 +120,7 @@ Subject = TypedDict(
         "score": Annotated[float, says("Of the detector; of the last detection when carried.", ge=0, le=1)],
         "box": Annotated[list[float], says("x0, y0, x1, y1 in px, clamped to the image.", min_length=4, max_length=4)],
         "keypoints": Annotated[list[Keypoint], says("In the order of `schema`; empty without a pose model.")],
-        "schema": Annotated[str | None, says("Names the keypoints, such as `coco-17` or `ap10k-17`.")],
+        "schema": Annotated[str | None, says("Names the keypoints, such as `ap10k-17`; their order: keypoints.json.")],
         "carried": Annotated[bool, says("The box comes from the track, not from a detection in this frame.")],
         "bridged": NotRequired[
             Annotated[

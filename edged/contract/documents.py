@@ -17,6 +17,7 @@ from edged.bus.message import VERSION
 from edged.bus.topics import Channel
 from edged.contract import bodies
 from edged.contract.commands import COMMANDS
+from engines.schema import SCHEMAS
 
 Schema = dict[str, Any]
 
@@ -163,6 +164,7 @@ def reference() -> str:
     sections = [f"# MQTT reference, version {VERSION}", INTRODUCTION, topic_table()]
     sections += ["## Every message begins with", _table(TypeAdapter(bodies.Stamp).json_schema(schema_generator=_Plain))]
     sections += [_section(name) for name in BODIES]
+    sections += ["## Keypoints", KEYPOINTS_SAY, _keypoints()]
     sections += ["## Commands", COMMANDS_SAY, _commands()]
     return "\n\n".join(sections) + "\n"
 
@@ -175,6 +177,9 @@ not know. `seq` shows gaps; a consumer that must know whether the box is there l
 With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `application/cbor`): `score`, `box` and
 keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
 `edged.contract.packed.unpack` is the definition."""
+
+KEYPOINTS_SAY = """What the names of `schema` stand for, in the order of the lists; `keypoints.json` says the same to
+programs. Left and right are the subject's own."""
 
 COMMANDS_SAY = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
 MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
@@ -194,6 +199,16 @@ def _table(made: Schema) -> str:
     rows = ["| field | type | meaning |", "|---|---|---|"]
     rows += [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
     return "\n".join(rows)
+
+
+def keypoints() -> dict[str, list[str]]:
+    """The names of every schema's keypoints, in order."""
+    return {name: list(schema.keypoints) for name, schema in SCHEMAS.items()}
+
+
+def _keypoints() -> str:
+    rows = [f"| `{name}` | {' '.join(f'`{point}`' for point in points)} |" for name, points in keypoints().items()]
+    return "\n".join(["| schema | keypoints |", "|---|---|", *rows])
 
 
 def _commands() -> str:
@@ -246,5 +261,6 @@ def _kind(field: Schema, shared: Schema) -> str:
 
 def files() -> dict[str, str]:
     """What ships in the package, by file name."""
-    made = {f"{name}.schema.json": schema(name) for name in BODIES} | {"asyncapi.json": asyncapi()}
+    made = {f"{name}.schema.json": schema(name) for name in BODIES}
+    made |= {"asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
     return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

@@ -25,6 +25,7 @@ from tests.contract import faults
 from tests.pure.test_message import NineOClock, result, subject
 
 SHIPPED = Path(edged.__file__).parent / "contract"
+FILES = files()
 STAMPS = Stamps(NineOClock())
 EPISODE = Episode(id="e", camera="a", rule=RULES[0], stage="open", since_ns=0, reason="unplugged")
 SITUATION = Situation(view="ok", degraded=(), present={"horse": 1}, since_ns=0)
@@ -52,9 +53,9 @@ def test_a_field_that_nobody_announced_is_found() -> None:
     assert faults("status", {**MESSAGES["status"], "mood": "good"})
 
 
-@pytest.mark.parametrize("name", files())
-def test_what_ships_is_what_is_generated(name: str) -> None:
-    assert (SHIPPED / name).read_text() == files()[name], f"run `edged contract write {SHIPPED}`"
+@pytest.mark.parametrize(("name", "text"), FILES.items(), ids=FILES)
+def test_what_ships_is_what_is_generated(name: str, text: str) -> None:
+    assert (SHIPPED / name).read_text("utf-8") == text, f"run `edged contract write {SHIPPED}`"
 
 
 @pytest.mark.parametrize("name", BODIES)
