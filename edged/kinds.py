@@ -35,7 +35,7 @@ def _name(value: str) -> str:
 
 
 def _topic(value: str) -> str:
-    if not re.fullmatch(TOPIC, value):
+    if not re.fullmatch(TOPIC, value) or not value.isprintable():
         raise ValueError("must be topic levels, like site/edged; no space, # or +, no / at either end, no $ in front")
     return value
 
@@ -47,7 +47,7 @@ def host_name(value: str) -> str:
 
 
 def _path(value: Path) -> Path:
-    if value == Path():
+    if value == Path() or "\0" in str(value):
         raise ValueError("must be a path; to go without, leave the key out")
     return value
 
@@ -77,9 +77,10 @@ Score = Annotated[Number, Field(ge=0, le=1)]
 Verb = Literal["snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
 Extent = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]
-Box = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
+Corner = Annotated[Number, Field(ge=-16384, le=16384)]
+Box = Annotated[tuple[Corner, Corner, Corner, Corner], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
 Area = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
-Point = tuple[Number, Number]
+Point = tuple[Corner, Corner]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edged.adapters.draw import annotate
 from edged.adapters.opencv import to_bgr
-from edged.adapters.video_out import VideoWriter
+from edged.adapters.video_out import VideoWriter, known
 from edged.config import Camera
 from edged.frame import Frame, Result
 
@@ -23,6 +23,7 @@ class Recorder:
     """A sink of the loop. The video opens with the first frame, whose size it takes."""
 
     def __init__(self, path: Path, camera: Camera, sure_from: dict[str, float]) -> None:
+        known(path)  # before anything runs
         self._path = path
         self._recorded = camera.kind == "files" and not camera.realtime
         self._sure_from = sure_from

@@ -25,12 +25,17 @@ RESERVE_BYTES = 32 << 20  # disk left free, for the file's index and for everybo
 LONGEST_STILL_S = 2  # most a frame is repeated to keep pace with the clock
 
 
+def known(path: Path) -> None:
+    """Raise `NotWritten` unless the name's ending tells the format."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
+
+
 class VideoWriter:
     """A video of constant size and rate; frames of another size are fitted in, with black borders."""
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
-        if path.suffix.lower() not in SUFFIXES:
-            raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
+        known(path)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fps = fps

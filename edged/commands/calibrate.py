@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.barn.settings import Stall
+    from edged.configfile.lines import Key
     from edged.frame import U8
 
 VERB = "calibrate"
@@ -73,20 +74,18 @@ def _picture(args: argparse.Namespace) -> tuple[str, U8]:
 
 def _stall(args: argparse.Namespace) -> Stall | None:
     """None when nothing was given yet. Raises `ConfigError`."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from edged.barn.settings import Stall  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.configfile.given import config_of  # noqa: PLC0415
 
     zones = dict(_named(zone) for zone in args.zone)
     if args.floor is None and not zones:
         return None
     floor = None if args.floor is None else corners("--floor", args.floor)
-    try:
-        return Stall(enabled=True, floor=floor, floor_m=_size(args.size), open_sides=tuple(args.open), zones=zones)
-    except ValidationError as exc:
-        told = exc.errors()[0]
-        raise ConfigError(f"{'.'.join(map(str, told['loc']))}: {told['msg']}") from exc
+    stall = {"floor": floor, "floor_m": _size(args.size), "open_sides": tuple(args.open), "zones": zones}
+    key: Key = ("cameras", "camera", "stall")
+    options = {(*key, "floor"): "--floor", (*key, "floor_m"): "--size", (*key, "open_sides"): "--open"}
+    options |= {(*key, "zones", name): f"--zone {name}" for name in zones}
+    values = {"cameras": {"camera": {"source": "0", "stall": {"enabled": True, **stall}}}}
+    return config_of(values, options).cameras["camera"].stall
 
 
 def _named(text: str) -> tuple[str, Corners]:

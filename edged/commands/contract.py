@@ -22,16 +22,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edged.contract.documents import BODIES, asyncapi, files, reference, schema  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.errors import ConfigError, NotWritten  # noqa: PLC0415
 
     if args.form == "asyncapi":
         print(json.dumps(asyncapi(), indent=2))
     elif args.form == "reference":
         print(reference(), end="")
     elif args.form == "write":
-        args.directory.mkdir(parents=True, exist_ok=True)
-        for name, text in files().items():
-            (args.directory / name).write_text(text)
+        try:
+            args.directory.mkdir(parents=True, exist_ok=True)
+            for name, text in files().items():
+                (args.directory / name).write_text(text, "utf-8")
+        except OSError as exc:
+            raise NotWritten(f"{args.directory}: {exc.strerror}; name a directory that can be written") from exc
     elif args.name is None:
         print("\n".join(BODIES))
     elif args.name in BODIES:

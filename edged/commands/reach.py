@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.config import Mqtt
+    from edged.configfile.lines import Key
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,27 +24,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def broker(args: argparse.Namespace, configured: Mqtt) -> Mqtt:
     """The configured broker, with what the command line says in its place. Raises ConfigError."""
-    from pydantic import SecretStr, ValidationError  # noqa: PLC0415
+    from pydantic import SecretStr  # noqa: PLC0415
 
-    from edged.config import Mqtt  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.configfile.given import config_of  # noqa: PLC0415
 
     asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
     if args.password_file is not None:
         asked["password"] = SecretStr(_password(args.password_file))
     if args.tls or args.ca:
         asked["tls"] = {**configured.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
-    try:
-        return Mqtt.model_validate(configured.model_dump() | asked)
-    except ValidationError as exc:
-        found = exc.errors()[0]
-        raise ConfigError(f"--{'.'.join(map(str, found['loc'])) or 'password-file'}: {found['msg']}") from exc
+    options: dict[Key, str] = {("mqtt", key): "--password-file" if key == "password" else f"--{key}" for key in asked}
+    return config_of({"mqtt": configured.model_dump() | asked}, options).mqtt
 
 
 def _password(path: Path) -> str:
     from edged.errors import ConfigError  # noqa: PLC0415
 
     try:
-        return path.read_text().partition("\n")[0]
+        return path.read_text("utf-8").partition("\n")[0]
+    except UnicodeDecodeError:
+        raise ConfigError(f"--password-file {path}: not UTF-8; save it as UTF-8 text") from None
     except OSError as exc:
         raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc

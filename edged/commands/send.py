@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from edged.commands import reach
+from edged.commands.run import seconds
 
 VERB = "send"
 SUMMARY = "Send a command to a box and print its answer."
@@ -19,7 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", type=_level, metavar="COMMAND", help="such as snapshot, set-rate, diagnose")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="its arguments: camera=stall1 hz=5")
     parser.add_argument("--to", type=_level, metavar="DEVICE", help="the box (the one of the configuration)")
-    parser.add_argument("--within", type=float, default=LIMIT_S, metavar="SECONDS", help="wait so long for the answer")
+    parser.add_argument(
+        "--within", type=seconds, default=LIMIT_S, metavar="SECONDS", help="wait so long for the answer"
+    )
     reach.arguments(parser)
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edged.commands import reach
+from edged.commands.run import seconds
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     reach.arguments(parser)
     parser.add_argument("--device", default="+", help="one box only")
     parser.add_argument("--jsonl", action="store_true", help="print every message as one line of JSON")
-    parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself")
+    parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself")
 
 
 def run(args: argparse.Namespace) -> int:

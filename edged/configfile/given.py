@@ -1,10 +1,16 @@
-"""A camera that no file describes: its source is named on the command line."""
+"""What no file describes: a camera whose source, and keys whose values, are given on the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
 
-from edged.config import Camera
+from edged.config import Camera, Config
+from edged.configfile.layers import options_layer
+from edged.configfile.lines import Key
+from edged.configfile.problems import Layers, config_error
 from edged.errors import ConfigError
 from edged.kinds import masked
 
@@ -16,3 +22,14 @@ def camera_at(source: str, **options: object) -> Camera:
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{masked(source)}: {fault}") from None
+
+
+def config_of(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:
+    """The configuration of these values; `options` are what its keys are called on the command line.
+
+    Raises `ConfigError` with a line for every problem.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as exc:
+        raise config_error(Layers((options_layer(options),)).problems(exc)) from None  # pydantic shows the values

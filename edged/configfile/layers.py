@@ -155,6 +155,11 @@ def _called(key: Key, names: Mapping[Key, str]) -> str | None:
     return next((name for other, name in names.items() if other[: len(key)] == key), None)
 
 
+def options_layer(options: Mapping[Key, str]) -> Layer:
+    """The command line, as a place where problems stand: the keys it gives, each with what it is called there."""
+    return Layer("command line", {}, _mentions(options), lambda key: _called(key, options) or dotted(key))
+
+
 def credential_layer(directory: Path) -> Layer:
     """Files called like the key, as `mqtt.password`; for a key that is itself a path, the file is the value.
 

@@ -63,6 +63,10 @@ ROWS = {
     ),
     "number_for_path": ("models.store = 5", "F:1 models.store = 5: must be a path; write it in quotes"),
     "empty_path": ('models.mirror = ""', 'F:1 models.mirror = "": must be a path; to go without, leave the key out'),
+    "no_path_of_any_system": (
+        'device.state = "/var\\u0000"',
+        'F:1 device.state = "/var\\u0000": must be a path; to go without, leave the key out',
+    ),
     "text_for_list": (
         CAMERA + 'size = "1280x720"',
         'F:3 cameras.a.size = "1280x720": must be 2 whole numbers, 16..16384 px; write size = [1280, 720]',
@@ -78,11 +82,15 @@ ROWS = {
     "one_in_a_list": (CAMERA + "size = [640,\n 8]", "F:4 cameras.a.size[1] = 8: must be 16..16384 px; raise it"),
     "polygon_of_two": (
         CAMERA + "masks = [\n [[0, 0], [1, 1], [2, 0]],\n [[0, 0], [1, 1]]]",
-        "F:5 cameras.a.masks[1] = a list of 2: must be at least 3 lists, in px; add what is missing",
+        "F:5 cameras.a.masks[1] = a list of 2: must be at least 3 lists, -16384..16384 px; add what is missing",
     ),
     "bad_point_counts_once": (
         CAMERA + 'masks = [[[0, 0], [1, 1], [2, "x"]]]',
-        'F:3 cameras.a.masks[0][2][1] = "x": must be a number, in px; write digits, without quotes',
+        'F:3 cameras.a.masks[0][2][1] = "x": must be a number, -16384..16384 px; write digits, without quotes',
+    ),
+    "point_beyond_any_image": (
+        CAMERA + "masks = [[[0, 0], [1e300, 1], [2, 0]]]",
+        "F:3 cameras.a.masks[0][1][0] = 1e+300: must be -16384..16384 px; lower it",
     ),
     "no_such_choice": (CAMERA + "rotate = 45", "F:3 cameras.a.rotate = 45: must be one of 0, 90, 180, 270; correct it"),
     "no_such_version": ("version = 2", "F:1 version = 2: must be 1; correct it"),
@@ -135,6 +143,11 @@ ROWS = {
     "topic": (
         'mqtt.base = "/edged/#"',
         'F:1 mqtt.base = "/edged/#": must be topic levels, like site/edged; no space, # or +, no / at either end, '
+        "no $ in front",
+    ),
+    "topic_of_two_lines": (
+        'mqtt.base = "site\\u0000"',
+        'F:1 mqtt.base = "site\\u0000": must be topic levels, like site/edged; no space, # or +, no / at either end, '
         "no $ in front",
     ),
     "address_for_host": (

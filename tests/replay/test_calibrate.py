@@ -69,6 +69,8 @@ def test_the_floors_size_tells_how_high_the_camera_hangs(tmp_path: Path, capsys:
         (["--floor", FLOOR, "--open", "4"], "sides 0 to 3"),
         (["--zone", "20,350 560,190 1,1"], "no name"),
         (["--zone", "Feeder!=20,350 560,190 1,1"], "a-z"),
+        (["--floor", "1e300,350 620,350 90,190"], "--floor[0][0] = 1e+300: must be -16384..16384 px; lower it"),
+        (["--floor", SQUARE, "--size", "-4 4"], "--size[0] = -4.0: must be above 0, at most 50 m; raise it"),
     ],
 )
 def test_a_wrong_drawing_is_named(

@@ -1,0 +1,50 @@
+"""What is wrong on a command line is told as what is wrong in a file: what, got, wanted, do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edged.cli import main
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--port", "99999"], "command line --port = 99999: must be 1..65535; lower it\n"),
+        (
+            ["--host", "broker:1883"],
+            'command line --host = "broker:1883": must be a host name or address alone; the port goes to mqtt.port, '
+            "TLS to [mqtt.tls]\n",
+        ),
+        (["--password-file", "latin-1"], "--password-file latin-1: not UTF-8; save it as UTF-8 text\n"),
+        (
+            ["--password-file", "secret"],
+            "command line --password-file: password must come with a username; give mqtt.username too\n",
+        ),
+    ],
+    ids=["port", "host", "no text", "no user"],
+)
+def test_a_broker_that_cannot_be(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("latin-1").write_bytes(b"p\xe4ss\n")
+    Path("secret").write_text("hunter2\n")
+    assert main(["watch", *options]) == 2
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("words", [["watch", "--for", "1e99"], ["send", "diagnose", "--within", "nan"]])
+def test_a_time_that_nothing_can_wait_for(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(words)
+    assert exited.value.code == 2
+    assert "want a number of seconds above 0" in capsys.readouterr().err
+
+
+def test_a_contract_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["contract", "write", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.endswith("file: File exists; name a directory that can be written\n")
