@@ -91,3 +91,5 @@ def of_cameras(cameras: Mapping[str, Body]) -> Iterator[Problem]:
             yield Problem("camera-lost", name, camera["reason"] + asked)
         elif (camera["degraded_share"] or 0) > 0.5:
             yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are not believed")
+        elif (failed := camera["frames"]["failed"]) and camera["fps_in"] > camera["fps_dropped"] and not camera["fps"]:
+            yield Problem("frames-given-up", name, f"{failed} so far, none is processed now; the log says why")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from edged.box.problems import Watchlist
 
 BOX = {
@@ -81,3 +83,21 @@ def test_a_view_that_is_mostly_not_believed_is_a_problem() -> None:
     cameras = {"a": {"state": "online", "reason": "", "degraded_share": 0.6}}
     ((problem, _),) = Watchlist().update(body(cameras=cameras), 0)
     assert (problem.what, problem.detail) == ("view-degraded", "60% of the frames are not believed")
+
+
+@pytest.mark.parametrize(
+    ("rates", "failed", "told"),
+    [
+        ((15.0, 0.0, 12.0), 30, True),
+        ((15.0, 3.0, 12.0), 30, False),
+        ((15.0, 0.0, 15.0), 1, False),
+        ((15.0, 0.0, 12.0), 0, False),
+    ],
+    ids=["all", "some", "no time for any", "just begun"],
+)
+def test_a_camera_all_of_whose_frames_are_given_up_is_told(
+    rates: tuple[float, float, float], failed: int, told: bool
+) -> None:
+    figures = dict(zip(("fps_in", "fps", "fps_dropped"), rates, strict=True))
+    cameras = {"a": {"state": "online", "degraded_share": None, "frames": {"failed": failed}, **figures}}
+    assert [what for what, *_ in found(Watchlist(), body(cameras=cameras))] == ["frames-given-up"] * told
