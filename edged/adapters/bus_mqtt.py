@@ -38,7 +38,12 @@ CLOSE_S = 2.0  # longest wait for the connection at close, both included
 LEAVE_S = 0.3  # the same where there is no connection
 AWAY_S = 3.0  # longest wait for a broker that is away: looking for it costs one packet, and it is to be found in 5 s
 STABLE_S = 30.0  # a connection that lived so long starts the waits small again
+BRIEF = 4  # connections in a row that did not live so long: they are being cut off
 IDLE_S = 1.0  # between looks at the keep-alive
+
+
+class CutOff(Refused):
+    """Let in, and cut off soon after, again and again."""
 
 
 class MqttBus:
@@ -69,6 +74,7 @@ class MqttBus:
         self._link: Link | None = None  # while connected
         self._takers: dict[str, Callable[[Request], None]] = {}  # by whole topic, wildcards and all
         self._connects = 0
+        self._brief = 0  # connections in a row that did not last
         self._refused = 0
         self._closing = threading.Event()
         self._stirred = threading.Event()  # out of a wait: closing, or moving
@@ -168,10 +174,12 @@ class MqttBus:
         while not self._closing.is_set():
             if self._broker is not self._wanted:
                 self._turn_to(self._wanted)
-            patience = self._unwelcome
+            patience, connects = self._unwelcome, self._connects
             try:
                 self._connect_and_serve()
-            except (BrokerLost, ConfigError) as lost:
+            except (BrokerLost, ConfigError) as exc:
+                cut_off = self._connects > connects and self._brief >= BRIEF
+                lost = self._cut_off(exc) if cut_off else exc
                 self._complain(lost)
                 patience = self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
             except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
@@ -211,15 +219,20 @@ class MqttBus:
 
     def _arrive(self, link: Link) -> None:
         self._connects += 1
+        self._brief += 1
         self._versions.worked()
-        again = "again " if self._complaint and self._connects > 1 else ""
-        self._complaint = None
-        log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, link.version)
+        if self._complaint is not CutOff:
+            self._return(link.version)
         self._outbox.repeat_state()
         self._outbox.post(self._status("online"))
         self._keep.connected()
         self._away.reset()
         self._link = link
+
+    def _return(self, version: str) -> None:
+        again = "again " if self._complaint and self._connects > 1 else ""
+        self._complaint = None
+        log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, version)
 
     def _serve(self, link: Link) -> None:
         since_s = time.monotonic()
@@ -229,6 +242,9 @@ class MqttBus:
             link.turn(IDLE_S, self._woken)
             if time.monotonic() - since_s > STABLE_S:
                 self._unwelcome.reset()
+                self._brief = 0
+                if self._complaint is CutOff:
+                    self._return(link.version)
 
     def _leave(self, link: Link) -> None:
         self._flush(link)
@@ -295,6 +311,11 @@ class MqttBus:
             self._forbidden.add(topic)
             hint = f"; give {self._user} the right to {self._root}#" if refusal.reason == "Not authorized" else ""
             log.warning("broker: %s was refused: %s%s", topic, refusal.reason, hint)
+
+    def _cut_off(self, lost: Exception) -> CutOff:
+        """Brokers let the newer of two clients of one id stay; few say so."""
+        hint = f"does another box have device.id {self._device} too? Give each its own"
+        return CutOff(f"{lost}, soon after it let us in, for the {BRIEF}th time in a row; {hint}")
 
     def _complain(self, lost: Exception) -> None:
         """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""
