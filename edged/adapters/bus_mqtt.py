@@ -177,11 +177,8 @@ class MqttBus:
             patience, connects = self._unwelcome, self._connects
             try:
                 self._connect_and_serve()
-            except (BrokerLost, ConfigError) as exc:
-                cut_off = self._connects > connects and self._brief >= BRIEF
-                lost = self._cut_off(exc) if cut_off else exc
-                self._complain(lost)
-                patience = self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
+            except (BrokerLost, ConfigError) as lost:
+                patience = self._lost(lost, was_connected=self._connects > connects)
             except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
                 log.exception("broker %s:%d: the bus has a bug", self._broker.host, self._broker.port)
             if self._stirred.wait(patience.next_s()):
@@ -312,10 +309,16 @@ class MqttBus:
             hint = f"; give {self._user} the right to {self._root}#" if refusal.reason == "Not authorized" else ""
             log.warning("broker: %s was refused: %s%s", topic, refusal.reason, hint)
 
-    def _cut_off(self, lost: Exception) -> CutOff:
-        """Brokers let the newer of two clients of one id stay; few say so."""
-        hint = f"does another box have device.id {self._device} too? Give each its own"
-        return CutOff(f"{lost}, soon after it let us in, for the {BRIEF}th time in a row; {hint}")
+    def _lost(self, lost: Exception, *, was_connected: bool) -> Backoff:
+        """Say so where that is new; return the waits that suit the reason.
+
+        Of two clients of one id a broker keeps the newer, and hardly any tells the other.
+        """
+        if was_connected and self._brief >= BRIEF:
+            hint = f"does another box have device.id {self._device} too? Give each its own"
+            lost = CutOff(f"{lost}, soon after it let us in, for the {BRIEF}th time in a row; {hint}")
+        self._complain(lost)
+        return self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
 
     def _complain(self, lost: Exception) -> None:
         """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""

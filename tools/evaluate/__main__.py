@@ -6,8 +6,8 @@ python -m tools.evaluate CLIP.mp4    the whole pipeline: recall and PCK on a ren
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,11 @@ class Row(NamedTuple):
 
 
 def main() -> None:
-    data = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description="Print the starter models' accuracy.")
+    parser.add_argument(
+        "data", type=Path, help="folder with lsp/ and horse/, or a rendered clip with its truth beside it"
+    )
+    data: Path = parser.parse_args().data
     if data.is_file():
         for score in clip.report(data):
             print(score.line())

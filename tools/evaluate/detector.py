@@ -8,8 +8,8 @@ was trained on.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,12 +134,15 @@ def _found(truths: Said, said: Said, kind: str | None = None, *, shown: bool = F
 
 
 def main() -> None:
-    data, *scenes = (Path(argument) for argument in sys.argv[1:])
-    find = finder()
+    parser = argparse.ArgumentParser(prog="python -m tools.evaluate.detector", description="Count what it finds.")
+    parser.add_argument("data", type=Path, help="folder with lsp/, horse/ and media/")
+    parser.add_argument("scenes", type=Path, nargs="*", help="folders that `python -m tools.synth dataset` made")
+    args = parser.parse_args()
+    data, find = args.data, finder()
     for rows in (gymnasts(data / "lsp", find), horses(data / "horse", find), ordinary(data / "media", find)):
         for row in rows:
             print(row.line(), flush=True)
-    for folder in scenes:
+    for folder in args.scenes:
         for row in rendered(folder, find):
             print(row.line(), flush=True)
 
