@@ -63,13 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _picture(args: argparse.Namespace) -> tuple[str, U8]:
     from edged.adapters.cameras import camera_of  # noqa: PLC0415
-    from edged.commands.snapshot import chosen  # noqa: PLC0415
+    from edged.commands.snapshot import chosen, interruptible  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
     from edged.snapshot import SETTLE_FRAMES, first  # noqa: PLC0415
 
     name, settings = chosen(load(args.config), args.camera, args.source)
     settle = 0 if settings.kind == "files" else SETTLE_FRAMES
-    return name, first(camera_of(name, settings), name=name, settle=settle)
+    with interruptible():
+        return name, first(camera_of(name, settings), name=name, settle=settle)
 
 
 def _stall(args: argparse.Namespace) -> Stall | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     name, settings = chosen(config, args.camera, args.source)
     engines = engines_of(config.models, config.compute)
     settle = 0 if settings.kind == "files" else SETTLE_FRAMES
-    image, result = take(camera_of(name, settings), engines.pipeline(settings).run, name=name, settle=settle)
+    with interruptible():
+        image, result = take(camera_of(name, settings), engines.pipeline(settings).run, name=name, settle=settle)
     path = args.out or Path(f"{name}.jpg")
     write_picture(path, image if args.plain else annotate(image, result, engines.sure_from))
     degraded = f"  image {', '.join(result.clarity.degraded)}: not looked at" if result.clarity.degraded else ""
@@ -42,6 +46,18 @@ def run(args: argparse.Namespace) -> int:
     for subject in result.subjects:
         print(_line(subject, engines.sure_from))
     return 0
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the process at once, also while a library hangs in opening a camera; there is nothing to tidy up."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def chosen(config: Config, name: str | None, source: str | None) -> tuple[str, Camera]:

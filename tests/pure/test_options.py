@@ -1,7 +1,10 @@
-"""What is wrong on a command line is told as what is wrong in a file: what, got, wanted, do."""
+"""A person at a terminal: what is wrong is told as what is wrong in a file, and Ctrl-C ends it."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,24 @@ def test_a_contract_that_cannot_be_written(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "file").touch()
     assert main(["contract", "write", str(tmp_path / "file")]) == 1
     assert capsys.readouterr().err.endswith("file: File exists; name a directory that can be written\n")
+
+
+HANGS = """
+import hashlib, signal
+from edged.commands.snapshot import interruptible
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
+with interruptible():
+    print("hangs", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes in C, as a library that waits for a camera
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_library_that_hangs() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"hangs\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == -signal.SIGINT
+        finally:
+            process.kill()
