@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.commands.run import seconds
+
 if TYPE_CHECKING:
     from edged.adapters.prove.probe import Bench, Row
 
@@ -26,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--operator", default="", metavar="NAME", help="who signs for it")
     parser.add_argument("--only", nargs="+", metavar="PROBE", help="these probes; `--list` has them all")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement over time (%(default)g)")
+    parser.add_argument("--seconds", type=seconds, default=SECONDS, help="of each measurement over time (%(default)g)")
     parser.add_argument("--tensorrt", choices=("tensorrt", "tensorrt-rtx"), default="tensorrt", help="which one builds")
     parser.add_argument("--list", action="store_true", help="what is asked")
     parser.add_argument("--verify", type=Path, metavar="FOLDER", help="whether a report is as it was signed")
@@ -62,6 +64,7 @@ def _prove(args: argparse.Namespace) -> int:
 
     names = _chosen(args.only)
     settings = load(args.config)
+    report.prepare(args.out)  # before minutes of work
     begun_s, at = time.monotonic(), datetime.now().astimezone().isoformat(timespec="seconds")
     with TemporaryDirectory(prefix="edged-prove-") as folder:
         bench = Bench(settings=settings, folder=Path(folder), seconds=args.seconds, flavour=args.tensorrt)

@@ -61,6 +61,20 @@ def test_a_figure_changed_after_signing_is_found(tmp_path: Path) -> None:
     assert main(["prove", "--support", str(tmp_path)]) == 1
 
 
+def test_a_page_that_is_damaged_is_found(tmp_path: Path) -> None:
+    report.write(tmp_path, body(builds=[BUILT]))
+    (tmp_path / report.MARKDOWN).write_bytes(b"\xff\x00")
+    assert report.signed(tmp_path).endswith("carries no hash")
+
+
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["prove", "--only", "identity", "--out", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith("file: File exists; give --out a folder that can be written\n")
+
+
 def test_the_page_names_the_board_the_operator_and_what_could_not_be_shown(tmp_path: Path) -> None:
     report.write(tmp_path, body(builds=[ABSENT]))
     page = (tmp_path / report.MARKDOWN).read_text()

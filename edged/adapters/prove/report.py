@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from edged.adapters.prove.probe import Probe, Row
 from edged.adapters.prove.table import PROBES
+from edged.errors import NotWritten
 
 JSON, MARKDOWN = "prove.json", "prove.md"
 HASH = re.compile(r"sha256 of prove\.json: `([0-9a-f]{64})`")
@@ -34,17 +36,26 @@ def body(found: Mapping[str, list[Row]], *, version: str, operator: str, at: str
     return {"edged": version, "operator": operator, "at": at, "seconds": round(seconds), "probes": probes}
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder, and see that it can be written. Raises `NotWritten`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as exc:
+        raise NotWritten(f"{folder}: {exc.strerror}; give --out a folder that can be written") from exc
+
+
 def write(folder: Path, report: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    """Into a folder that is prepared."""
     data = (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
     (folder / JSON).write_bytes(data)
-    (folder / MARKDOWN).write_text("\n".join(_page(report, hashlib.sha256(data).hexdigest())) + "\n")
+    (folder / MARKDOWN).write_text("\n".join(_page(report, hashlib.sha256(data).hexdigest())) + "\n", "utf-8")
 
 
 def signed(folder: Path) -> str:
     """Empty when the page is of these figures; else what is wrong with them."""
     try:
-        told = HASH.search((folder / MARKDOWN).read_text())
+        told = HASH.search((folder / MARKDOWN).read_text("utf-8", errors="replace"))
         data = (folder / JSON).read_bytes()
     except OSError as exc:
         return f"{exc.filename}: {exc.strerror}"
