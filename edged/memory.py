@@ -30,9 +30,11 @@ class Memory:
             return make(json.loads(self._path.read_text()))
         except FileNotFoundError:
             return otherwise
-        except (OSError, ValueError, TypeError, AttributeError) as exc:
-            log.warning("%s: %s; %s begin again", self._path, exc, self._what)
-            return otherwise
+        except OSError as exc:
+            log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._what)
+        except (ValueError, TypeError, AttributeError) as exc:
+            log.warning("%s: damaged (%s); %s begin again", self._path, exc, self._what)
+        return otherwise
 
     def write(self, value: Any) -> None:
         """Whole or not at all."""
@@ -43,7 +45,8 @@ class Memory:
             publish(part, self._path)
         except (OSError, StoreError) as exc:
             if not self._silent:
-                log.warning("%s: %s; a restart will forget %s", self._path, exc, self._what)
+                said = exc.strerror if isinstance(exc, OSError) else exc
+                log.warning("%s: %s; a restart will forget %s", self._path, said, self._what)
             self._silent = True
             return
         if self._silent:

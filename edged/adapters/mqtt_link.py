@@ -137,7 +137,7 @@ class Link:
             self._client.connect(self._broker.host, self._broker.port, keepalive_s, **session)
         except (OSError, ValueError) as exc:
             lost = Refused if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError) else BrokerLost
-            raise lost(f"{self._where}: {_reason(exc)}") from exc
+            raise lost(f"{self._where}: {_reason(exc)}{self._hint(exc)}") from exc
         end_s = time.monotonic() + ANSWER_S
         while self._answer is None and self._end is None and time.monotonic() < end_s:
             self._turn(0.1, None)
@@ -273,11 +273,21 @@ class Link:
             )
         )
 
+    def _hint(self, exc: Exception) -> str:
+        """What answers a TLS greeting with anything but a certificate is no TLS port."""
+        greeted = isinstance(exc, ConnectionResetError | ssl.SSLError)
+        if not self._broker.tls.enabled or not greeted or isinstance(exc, ssl.SSLCertVerificationError):
+            return ""
+        return f"; is {self._broker.port} its port for TLS? 8883 is usual"
+
     def _judge(self) -> None:
         if self._answer is None:
             tls = self._broker.tls
             did = "hung up on" if self._end else f"was silent for {ANSWER_S:g} s after"
-            hint = "; it may want a certificate, see mqtt.tls.cert" if tls.enabled and tls.cert is None else ""
+            wants = (
+                "TLS, see mqtt.tls" if not tls.enabled else "a certificate, see mqtt.tls.cert" if not tls.cert else ""
+            )
+            hint = f"; it may want {wants}" if wants else ""
             raise Unheard(f"{self._where}: {did} our MQTT {self.version} greeting{hint}")
         if self._answer.getName() == "Unsupported protocol version":
             raise RefusedVersion(f"{self._where}: does not speak MQTT {self.version}")
