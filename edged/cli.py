@@ -7,6 +7,7 @@ inside `run`, so that `edged --help` needs nothing installed.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -56,6 +57,8 @@ def entry() -> NoReturn:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; return the exit code: 0 well, 1 failed, 2 bad configuration or usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="namereplace")  # a console that has no ✓ is told of a CHECK MARK
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else ONNX Runtime reports to its maker, from the very import on
     parser = argparse.ArgumentParser(prog="edged", description="Cameras in, keypoints and health out over MQTT.")
     parser.add_argument("--version", action="version", version=f"edged {__version__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -51,6 +52,14 @@ def test_a_contract_that_cannot_be_written(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "file").touch()
     assert main(["contract", "write", str(tmp_path / "file")]) == 1
     assert capsys.readouterr().err.endswith("file: File exists; name a directory that can be written\n")
+
+
+def test_a_console_without_our_letters_is_told_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", console)
+    assert main(["config", "reference"]) == 0
+    console.seek(0)
+    assert "\\N{DEGREE SIGN}C" in console.read()
 
 
 HANGS = """
