@@ -7,6 +7,7 @@ A folder's bad files are skipped, named once, and given as frames of size zero, 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -69,7 +70,12 @@ def _listed(path: Path) -> list[Path] | None:
 def natural(path: Path) -> list[tuple[bool, int, str]]:
     """Sort key under which frame9 comes before frame10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def told(path: Path) -> str:
+    """The path as it can be sent: a file's name need not be UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 class Pace:
@@ -111,7 +117,7 @@ class ImageStream:
         image = self._load(path)
         self._good += image.size > 0
         due_ns = self._pace.due_ns() if image.size else time.monotonic_ns()
-        return Shot(image=image, captured_ns=due_ns, source=str(path), position=0)
+        return Shot(image=image, captured_ns=due_ns, source=told(path), position=0)
 
     def close(self) -> None:
         self._rest = iter(())
@@ -120,7 +126,7 @@ class ImageStream:
         """The first file of the next round, if there is to be one."""
         many = len(self._paths)
         if self._good == 0:
-            raise CameraLost(f"{self._paths[0]}: none of {many} image(s) can be used; see the lines above")
+            raise CameraLost(f"{told(self._paths[0])}: none of {many} image(s) can be used; see the lines above")
         if not self._loop:
             raise EndOfSource(f"{self._good} of {many} image(s) read")
         self._good = 0
@@ -142,15 +148,15 @@ def load(path: Path) -> U8:
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
-        raise CameraLost(f"{path}: {error.strerror}") from error
+        raise CameraLost(f"{told(path)}: {error.strerror}") from error
     except cv2.error as error:
-        raise CameraLost(f"{path}: empty, or too large to decode") from error
+        raise CameraLost(f"{told(path)}: empty, or too large to decode") from error
     if image is None:
-        raise CameraLost(f"{path}: truncated, or not an image")
+        raise CameraLost(f"{told(path)}: truncated, or not an image")
     height, width = image.shape[:2]
     least, most = SIDE_PX
     if not (least <= min(height, width) and max(height, width) <= most):
-        raise CameraLost(f"{path}: {width}x{height} px; want {least} to {most} px each way")
+        raise CameraLost(f"{told(path)}: {width}x{height} px; want {least} to {most} px each way")
     return np.asarray(image, np.uint8)
 
 

@@ -159,6 +159,15 @@ def test_bad_files_of_a_folder_are_size_zero_and_named_once(tmp_path: Path, capl
     assert "e.png: 1x1 px; want 16 to 16384 px" in said[3]
 
 
+def test_a_name_of_any_bytes_is_read_and_told_as_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = cv2.imencode(".png", picture(50))[1].tobytes()
+    for name, content in ((b"S\xfcd.png", whole), (b"S\xfcd.jpg", b""), ("1²3.png".encode(), whole)):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(content)
+    seen = [shot.source for shot in shots(tmp_path) if shot.image.size]
+    assert seen == [f"{tmp_path}/1²3.png", f"{tmp_path}/S\ufffdd.png"]
+    assert f"{tmp_path}/S\ufffdd.jpg: empty" in caplog.text
+
+
 def test_a_folder_of_bad_files_alone_is_lost_and_does_not_loop_hot(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(CameraLost, match="none of 1 image"):
