@@ -42,7 +42,7 @@ BRIEF = 4  # connections in a row that did not live so long: they are being cut 
 IDLE_S = 1.0  # between looks at the keep-alive
 
 
-class CutOff(Refused):
+class CutOff(BrokerLost):
     """Let in, and cut off soon after, again and again."""
 
 
@@ -223,7 +223,8 @@ class MqttBus:
         self._outbox.repeat_state()
         self._outbox.post(self._status("online"))
         self._keep.connected()
-        self._away.reset()
+        if self._brief < BRIEF:
+            self._away.reset()
         self._link = link
 
     def _return(self, version: str) -> None:
@@ -239,6 +240,7 @@ class MqttBus:
             link.turn(IDLE_S, self._woken)
             if time.monotonic() - since_s > STABLE_S:
                 self._unwelcome.reset()
+                self._away.reset()
                 self._brief = 0
                 if self._complaint is CutOff:
                     self._return(link.version)
@@ -315,8 +317,8 @@ class MqttBus:
         Of two clients of one id a broker keeps the newer, and hardly any tells the other.
         """
         if was_connected and self._brief >= BRIEF:
-            hint = f"does another box have device.id {self._device} too? Give each its own"
-            lost = CutOff(f"{lost}, soon after it let us in, for the {BRIEF}th time in a row; {hint}")
+            why = f"the network is bad, or another box has device.id {self._device} too"
+            lost = CutOff(f"{lost}, soon after it let us in, for the {BRIEF}th time in a row: {why}")
         self._complain(lost)
         return self._unwelcome if isinstance(lost, Refused | ConfigError) else self._away
 
