@@ -36,7 +36,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     gpu = Gpu()
     frames, buffer, mapped = Frames(gpu), DeviceBuffer(gpu, 100), MappedArray(gpu, (4,), "f4")
-    frames.lend(Ring("a").remake((64, 64, 3)))
+    frames.lend(Ring("a").remake((64, 64, 3)), "a")
     try:
         with gpu.answering():
             work(gpu, stop)

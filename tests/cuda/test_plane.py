@@ -16,6 +16,7 @@ from edged.adapters.cuda import engine_ort
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.engine_ort import OrtCudaEngine
 from edged.adapters.cuda.gpu import Gpu
+from edged.adapters.cuda.memory import EACH
 from edged.adapters.cuda.plane import CudaPlane
 from edged.adapters.plane_cpu import CpuPlane
 from edged.adapters.session_ort import OrtSession
@@ -235,6 +236,17 @@ def test_slots_that_are_not_used_any_more_are_let_go(make: Make, emulated: Emula
     for _ in range(12):
         plane.see(frame(in_slot(grey)), focus(), Boxes.none(), detect=True)
     assert 1 <= emulated("registered") <= 6
+
+
+def test_a_camera_that_comes_and_goes_leaves_no_slots_behind_and_other_cameras_theirs(
+    make: Make, emulated: Emulated
+) -> None:
+    plane, steady = make(), in_slot(np.full((64, 64, 3), 90, np.uint8))
+    for _ in range(40):
+        plane.see(frame(steady, "steady"), focus(), Boxes.none(), detect=True)
+        plane.see(frame(in_slot(steady), "flapping"), focus(), Boxes.none(), detect=True)
+        assert plane.frames == "mapped"
+    assert emulated("registered") == EACH + 1
 
 
 def test_steady_state_allocates_nothing_and_every_frame_is_one_graph_and_one_wait(

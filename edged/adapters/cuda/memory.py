@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Mode = Literal["mapped", "copied"]
 DEVICEMAP = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
 UNUSED = 1000  # frames after which a slot that is not seen any more is let go
+EACH = 16  # slots of one camera that are held; those of a V4L2 driver and of the ring come to half of that
 
 
 class DeviceBuffer:
@@ -70,7 +71,8 @@ class Frames:
     """Where kernels find a frame: where it lies, if it lies in a slot, else in a copy.
 
     A slot (`edged.ring`) begins on a page, and is registered when it is first seen. It is held until it is let go,
-    so that no address is in use that has become somebody else's.
+    so that no address is in use that has become somebody else's. A camera that is opened anew brings new slots: its
+    old ones are let go for them, however often it comes and goes.
     """
 
     def __init__(self, gpu: Gpu, *, copy: bool = False) -> None:
@@ -81,10 +83,10 @@ class Frames:
         self._staging: MappedArray | None = None
         self.mode: Mode = "mapped"  # of the last frame
 
-    def lend(self, image: U8) -> int:
-        """The device address of an image; good until the next call, and no longer than the image is."""
+    def lend(self, image: U8, camera: str) -> int:
+        """The device address of a camera's image; good until the next call, and no longer than the image is."""
         self._frame += 1
-        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._slot(image)
+        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._slot(image, camera)
         if slot is None:
             self.mode = "copied"
             return self._staged(image)
@@ -106,15 +108,14 @@ class Frames:
         np.copyto(self._staging.host[: image.nbytes].reshape(image.shape), image)
         return self._staging.address
 
-    def _slot(self, image: U8) -> Slot | None:
+    def _slot(self, image: U8, camera: str) -> Slot | None:
         """The slot an image lies in, registered; None when CUDA does not take it."""
         address = image.ctypes.data
         known = self._slots.get(address)
         if known is not None and known.memory.nbytes == image.nbytes:
             return known
-        for other, slot in list(self._slots.items()):
-            if self._frame - slot.seen > UNUSED or other == address:
-                self._let_go(other)
+        for old in self._outdated(address, camera):
+            self._let_go(old)
         device = ctypes.c_uint64()
         refused = self._gpu.status("cuMemHostRegister_v2", ctypes.c_void_p(address), image.nbytes, DEVICEMAP)
         if refused:
@@ -122,8 +123,14 @@ class Frames:
             self._copy = True
             return None
         self._gpu.call("cuMemHostGetDevicePointer_v2", ctypes.byref(device), ctypes.c_void_p(address), 0)
-        self._slots[address] = Slot(image, device.value)
+        self._slots[address] = Slot(image, device.value, camera)
         return self._slots[address]
+
+    def _outdated(self, address: int, camera: str) -> set[int]:
+        """The slots that make way for one more of a camera's, at this address."""
+        mine = sorted((slot.seen, host) for host, slot in self._slots.items() if slot.camera == camera)
+        unused = {host for host, slot in self._slots.items() if self._frame - slot.seen > UNUSED or host == address}
+        return unused | {host for _, host in mine[: max(0, len(mine) + 1 - EACH)]}
 
     def _let_go(self, address: int) -> None:
         self._gpu.status("cuMemHostUnregister", ctypes.c_void_p(address))  # a lost GPU has forgotten it
@@ -136,4 +143,5 @@ class Slot:
 
     memory: U8  # held, so that nobody else gets this address
     device: int  # its address for kernels
+    camera: str
     seen: int = 0  # frame in which it was last used

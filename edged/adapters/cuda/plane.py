@@ -175,7 +175,7 @@ class CudaPlane:
         asked, image = self._desk.asked, frame.image
         if self._asked is None or self._asked[0] is not focus or self._asked[1:] != (image.shape, frame.form):
             self._ask_of_camera(focus, frame)
-        asked["pixels"] = self._frames.lend(image)
+        asked["pixels"] = self._frames.lend(image, frame.camera)
         asked["detect"] = detect
         n = asked["known_count"] = min(len(known), SUBJECTS)
         asked["known"]["xyxy"][:n], asked["known"]["label"][:n] = known.xyxy[:n], known.label[:n]
