@@ -47,7 +47,8 @@ BUFFER = struct.Struct("IIIII4xqq16sIIQIIII")
 CODES: dict[Format, bytes] = {"yuyv": b"YUYV", "nv12": b"NV12", "gray": b"GREY"}
 COUNT = 4  # buffers the driver has
 MILLI = 1000  # rates are fractions
-REFUSALS = (errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP)
+# EFAULT: the driver wants contiguous memory, and there is no IOMMU that makes ours so (videobuf2-dma-contig.c)
+REFUSALS = (errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP, errno.EFAULT)
 LOOK_S = 0.5  # between two looks at whether the device is still there
 NOTHING: U8 = np.zeros((0, 0, 3), np.uint8)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# boot.sh KERNEL_FOLDER OUT COMMAND...: runs a command in a machine with a virtual camera at /dev/video0.
+# boot.sh KERNEL_FOLDER OUT COMMAND...: runs a command in a machine with virtual cameras at /dev/video0 and /dev/video1.
 # The command sees this machine's files, and leaves its own in /mnt/out (OUT here). Emulated: needs no KVM.
 # FIRST is its first process, guest.sh or guest-systemd.sh; QEMU_MORE are further options.
 set -eu

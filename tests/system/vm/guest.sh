@@ -6,6 +6,8 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /run
 cp "$(dirname "$0")/../../../deploy/systemd/70-edged.rules" /etc/udev/rules.d/
+# vivid's cameras are all plugged in at one place: its name leads to the first.
+echo 'KERNEL=="video1", OPTIONS+="link_priority=-1"' > /etc/udev/rules.d/71-first.rules
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --subsystem-match=video4linux
 udevadm settle --timeout=20

@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +27,16 @@ from edged import config
 from edged.adapters.camera_v4l2 import V4l2Camera
 from edged.adapters.cameras import camera_of
 from edged.adapters.prove.v4l2_modes import tried
-from edged.adapters.v4l2_device import lasting_name, query
-from edged.adapters.v4l2_stream import MEMORIES, Asked, RawStream
+from edged.adapters.v4l2_device import holders, lasting_name, query
+from edged.adapters.v4l2_stream import MEMORIES, Asked, RawStream, Unfit
 from edged.capture import CameraState, Intake
 from edged.colour import shape_of, to_bgr
 from edged.errors import CameraLost
+from edged.frame import U8, Frame
 from edged.ring import slot
 
 NODE = Path("/dev/video0")
+MMAP_ONLY = Path("/dev/video1")
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 LIMIT_S = 30.0
 QUERYCTRL, S_CTRL, NEXT = 0xC0445624, 0xC008561C, 0x80000000  # linux/videodev2.h
@@ -119,32 +122,59 @@ def raw() -> dict[str, Any]:
     return found
 
 
+class Unwritable(RawStream):
+    """Offers the driver memory that it must refuse, as one does that cannot write to pages here and there."""
+
+    def _make_rooms(self) -> list[U8]:
+        sealed = [mmap.mmap(-1, room.nbytes, prot=mmap.PROT_READ) for room in super()._make_rooms()]
+        return [np.frombuffer(memory, np.uint8) for memory in sealed]
+
+
+def refused(node: Path, kind: type[RawStream]) -> str:
+    """Why a driver does not fill our memory."""
+    asked = Asked(form="yuyv", size_wh=(320, 180), fps_hz=30, stall_s=5)
+    try:
+        kind(node, asked, "USERPTR", lambda error: CameraLost(f"lost: {error}")).close()
+    except (Unfit, CameraLost) as why:
+        return str(why)
+    return ""
+
+
 def in_place() -> dict[str, Any]:
-    """The daemon's own way: how many pieces of memory a camera's frames live in, for how long it may run."""
-    wanted = settings(str(NODE), format="yuyv", size=(640, 360), fps=30)
+    """The daemon's own way, by USERPTR and by MMAP: in how much memory frames live, and what a held one shows."""
+    nodes = {"ours": NODE, "theirs": MMAP_ONLY}
+    wanted = {name: settings(str(node), format="yuyv", size=(320, 180), fps=30) for name, node in nodes.items()}
     states: list[CameraState] = []
-    intake = Intake({"cam": (wanted, camera_of("cam", wanted, raw=True))}, states.append)
+    intake = Intake({name: (one, camera_of(name, one, raw=True)) for name, one in wanted.items()}, states.append)
     intake.start()
-    places, shapes, changing = set(), set(), set()
-    for _ in range(40):
+    seen: dict[str, list[Frame]] = {name: [] for name in nodes}
+    changing = set()
+    while min(map(len, seen.values())) < 25:
         with intake.lease(LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
-            places.add(frame.image.ctypes.data)
-            shapes.add((frame.form, frame.size_wh))
+            seen[frame.camera].append(frame)
             changing.add(frame.image.tobytes())
-    (DRIVER / "unbind").write_text("vivid.0")
-    until(lambda: any("no such device" in state.reason for state in states))
-    (DRIVER / "bind").write_text("vivid.0")
-    until(lambda: intake.states["cam"].phase == "online")
-    ledger = intake.ledger("cam")
+    with ExitStack() as held:
+        frames = [held.enter_context(intake.lease(LIMIT_S)) for _ in nodes]
+        shown = [frame.image.tobytes() for frame in frames if frame is not None]
+        (DRIVER / "unbind").write_text("vivid.0")
+        until(lambda: all(any(s.camera == name and "no such device" in s.reason for s in states) for name in nodes))
+        (DRIVER / "bind").write_text("vivid.0")
+        until(lambda: all(intake.states[name].phase == "online" for name in nodes))
+        captured = {name: intake.ledger(name).captured for name in nodes}
+        until(lambda: all(intake.ledger(name).captured > captured[name] + 10 for name in nodes))
+        kept = shown == [frame.image.tobytes() for frame in frames if frame is not None]
+    ledgers = [intake.ledger(name) for name in nodes]
     intake.close()
     return {
-        "places": len(places),
-        "shapes": sorted(shapes),
+        "places": {name: len({frame.image.ctypes.data for frame in frames}) for name, frames in seen.items()},
+        "shapes": sorted({(frame.form, frame.size_wh) for frames in seen.values() for frame in frames}),
         "different": len(changing),
-        "lost": next(state.reason for state in states if state.phase == "lost"),
-        "balanced": ledger.balanced,
+        "held": len(shown),
+        "kept": kept,
+        "lost": [state.reason for state in states if state.phase == "lost" and "no such device" not in state.reason],
+        "balanced": all(ledger.balanced for ledger in ledgers),
     }
 
 
@@ -238,6 +268,7 @@ def main() -> None:
     lines.lines.clear()
     found["modes"] = {memory: asdict(tried(NODE, "vivid", "yuyv", memory, 1.0)) for memory in MEMORIES}
     found["raw"] = raw()
+    found["refused"] = {"scattered": refused(NODE, Unwritable), "theirs": refused(MMAP_ONLY, RawStream)}
     found["broken"] = broken()
     lines.lines.clear()
     found |= plugged(link)
@@ -247,6 +278,8 @@ def main() -> None:
     lines.lines = []
     found["in_place"] = in_place()
     found["in_place_log"] = lines.lines
+    mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/video" in line]
+    found["left"] = [*mapped, *holders(NODE), *holders(MMAP_ONLY)]
     found["uptime_s"] = float(Path("/proc/uptime").read_text().split()[0])
     Path(sys.argv[1]).write_text(json.dumps(found, indent=1))
 
