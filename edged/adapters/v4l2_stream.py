@@ -1,5 +1,8 @@
 """A V4L2 camera's frames as the driver writes them: straight into our memory where it can (USERPTR), else one copy.
 
+The driver's own buffers (MMAP) are copied, not lent: where there is CUDA, the drivers of USB cameras (uvcvideo) and of
+a Jetson's camera ports (tegra-video) take ours. Those that do not are of other chips, and their buffers are often
+uncached: slow to read more than once.
 ioctls only. Source: linux/videodev2.h, 64-bit layout.
 """
 
