@@ -27,7 +27,7 @@ GREY = 114
 LEAST_VISIBLE = 0.15  # of a rendered subject; less is not asked for
 LEAST_PX = 8  # shortest side of a box on the canvas
 LEAST_SHARE = 0.2  # of a box that a cut leaves
-WORN = 0.3  # of what is drawn comes from a bad camera
+WORN = 0.4  # of what is drawn comes from a bad camera, or one behind posts
 NOBODY: tuple[F32, NDArray[np.int64]] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
@@ -217,8 +217,8 @@ def _lit(image: U8, rng: np.random.Generator) -> U8:
 
 
 def _worn(image: U8, rng: np.random.Generator) -> U8:
-    """As a bad camera has it: grainy, shaken, or hardly lit."""
-    return (_grainy, _shaken, _dim)[int(rng.integers(3))](image, rng)
+    """As a bad camera has it: grainy, shaken, hardly lit, or behind posts."""
+    return (_grainy, _shaken, _dim, _barred)[int(rng.integers(4))](image, rng)
 
 
 def _grainy(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
@@ -236,6 +236,22 @@ def _shaken(image: U8, rng: np.random.Generator) -> U8:
 def _dim(image: U8, rng: np.random.Generator) -> U8:
     """A tenth to a half of the light, and the sensor's noise on it."""
     return _grainy((image * np.float32(rng.uniform(0.08, 0.5))).astype(np.uint8), rng, most=9)
+
+
+def _barred(image: U8, rng: np.random.Generator) -> U8:
+    """Behind a few posts or the bars of a stall's front, leaning a little and alike; at most a third is hidden."""
+    height, width = image.shape[:2]
+    count = int(rng.integers(1, 13))
+    thick = max(1.0, width * min(rng.uniform(0.008, 0.1), 0.33 / count))
+    apart = width / count
+    foot = apart * rng.uniform(0, 1) + apart * np.arange(count) + rng.uniform(-0.2, 0.2, count) * apart * (count < 5)
+    lean = rng.normal(0, 0.04) * height
+    colour = rng.uniform(15, 235) + rng.uniform(-25, 25, 3)
+    out = image.copy()
+    for x in foot:
+        corners = [(x, height), (x + thick, height), (x + thick + lean, 0), (x + lean, 0)]
+        cv2.fillPoly(out, [np.round(corners).astype(np.int32)], (colour * rng.uniform(0.8, 1.2)).clip(0, 255).tolist())
+    return out
 
 
 def _flat(rng: np.random.Generator) -> U8:
