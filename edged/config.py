@@ -314,7 +314,7 @@ class Gate(Section):
     """
 
     enabled: Flag = Field(True, description="Judge every frame.")
-    min_brightness: Grey = Field(8, description="Darker on average: `dark`.")
+    min_brightness: Grey = Field(6, description="Darker on average: `dark`.")
     max_brightness: Grey = Field(250, description="Brighter on average: `bright`.")
     min_contrast: Grey = Field(6, description="Smaller 5-95 % grey spread: `flat`.")
     min_sharpness: Number = Field(

