@@ -197,8 +197,7 @@ def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single
     """What the camera's options ask of the plane."""
     wanted = options.classes if options.classes is not None else tuple(poses)
     scores = [
-        options.thresholds.get(name, detect.scores.get(name, detect.score)) if name in wanted else np.inf
-        for name in detect.classes
+        options.thresholds.get(name, detect.threshold(name)) if name in wanted else np.inf for name in detect.classes
     ]
     return Focus(
         thresholds=np.array(scores, np.float32),

@@ -106,6 +106,10 @@ class Detect(_Table):
             raise ValueError(f"detect.scores: {sorted(unknown)} not among classes {list(self.classes)}")
         return self
 
+    def threshold(self, label: str) -> float:
+        """The score from which a box is one of this class."""
+        return self.scores.get(label, self.score)
+
 
 class Pose(_Table):
     """What a pose model's outputs mean."""

@@ -177,14 +177,15 @@ def test_a_stage_is_the_gpu_s_time_and_none_of_the_host_s(gpu: Gpu) -> None:
     assert line.take() == {}
 
 
+class Waits(StandIn):
+    def enqueue(self, batch: int) -> None:
+        super().enqueue(batch)
+        self._gpu.wait()
+
+
 def test_an_engine_that_waits_for_the_gpu_has_no_stages_and_the_page_says_so(
     emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Waits(StandIn):
-        def enqueue(self, batch: int) -> None:
-            super().enqueue(batch)
-            self._gpu.wait()
-
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
     found = timeline.stages(makers(kind=Waits), clip()[:1], Effort(frames=1, warm_up=0, subjects=(1,)))
     assert list(found) == ["why_not"]
@@ -224,10 +225,5 @@ def test_what_a_batch_saves_is_of_the_whole_frame_and_gives_room_for_cameras() -
 def test_batches_of_an_engine_that_waits_for_the_gpu_are_not_measured(
     emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Waits(StandIn):
-        def enqueue(self, batch: int) -> None:
-            super().enqueue(batch)
-            self._gpu.wait()
-
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
     assert list(batching(makers(kind=Waits), Effort(warm_up=1, rounds=1))) == ["why_not"]

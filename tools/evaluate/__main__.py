@@ -105,8 +105,9 @@ def _keypoints(pose: PoseEstimator, images: list[U8], xyxy: F32) -> Any:
 def _people(plane: CpuPlane, image: U8) -> F32:
     detect = load()["det-person-horse"].detect
     assert detect is not None  # noqa: S101  # it is the detector's card
-    sure = detect.scores.get("person", detect.score)
-    thresholds = np.array([sure if name == "person" else np.inf for name in plane.classes], np.float32)
+    thresholds = np.array(
+        [detect.threshold(name) if name == "person" else np.inf for name in plane.classes], np.float32
+    )
     focus = Focus(thresholds=thresholds, limit=99, gate=Gate(enabled=False))
     return plane.see(Frame(camera="", seq=0, captured_ns=0, image=image), focus, Boxes.none(), detect=True).boxes.xyxy
 

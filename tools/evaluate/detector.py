@@ -49,7 +49,7 @@ def finder() -> Find:
     card = load()["det-person-horse"]
     assert card.detect is not None  # noqa: S101  # it is the detector's card
     classes = card.detect.classes
-    scores = [card.detect.scores.get(name, card.detect.score) for name in classes]
+    scores = [card.detect.threshold(name) for name in classes]
     focus = Focus(thresholds=np.array(scores, np.float32), limit=99, gate=Gate(enabled=False))
     plane = CpuPlane(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
 

@@ -102,7 +102,7 @@ def _figures(seen: Sequence[Seen]) -> dict[str, float]:
 
 def _seen(engines: Engines, still: Still, rung: Condition, measure: str, number: int) -> Seen:
     image = rung(still.image, np.random.default_rng([12, number]))
-    scores = [engines.detect.scores.get(name, engines.detect.score) for name in engines.detect.classes]
+    scores = [engines.detect.threshold(name) for name in engines.detect.classes]
     focus = Focus(thresholds=np.array(scores, np.float32), limit=20, gate=Gate(enabled=False))
     frame = Frame(camera="limits", seq=0, captured_ns=0, image=image)
     sight = engines.plane.see(frame, focus, Boxes.none(), detect=True)
