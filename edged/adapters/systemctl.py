@@ -17,13 +17,17 @@ class Service:
         return _ask("is-active", "--quiet", UNIT).returncode == 0
 
     def restart(self) -> str:
-        """With what is in place now; why it did not come up, empty when it is ready."""
+        """With what is in place now; why it did not come up, empty when it is ready.
+
+        In the daemon's own words, which systemd's five lines on a failure would hide; in these if it had none.
+        """
         _ask("daemon-reload")
         _ask("reset-failed", UNIT)
         if _ask("restart", UNIT).returncode == 0 and self.running:
             return ""
-        said = _run("journalctl", f"--unit={UNIT}", f"--lines={LINES}", "--output=cat", "--no-pager").stdout.strip()
-        return said or "systemd does not say why"
+        start = _ask("show", "--property=InvocationID", "--value", UNIT).stdout.strip()
+        own = _journal(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
+        return own or _journal(f"--unit={UNIT}") or "systemd does not say why"
 
     def standing(self, limit_s: float) -> str:
         """How it says that it stands, as soon as it knows of its cameras and broker, or after that time."""
@@ -38,6 +42,10 @@ class Service:
 def _settled(status: str) -> bool:
     """See `edged.box.vigil.line`."""
     return "broker connected" in status and " connecting" not in status
+
+
+def _journal(which: str) -> str:
+    return _run("journalctl", which, f"--lines={LINES}", "--output=cat", "--no-pager").stdout.strip()
 
 
 def _ask(*words: str) -> subprocess.CompletedProcess[str]:
