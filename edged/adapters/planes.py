@@ -179,7 +179,7 @@ class _Loading:
         if card.name in self._reasons:  # it was looked for before, and that was told
             return None
         try:
-            made = self._engine_alone(card) or OrtSession(card, self._store.path(card), self._threads)
+            made = self._engine_alone(card) or self._on_ort(card)
         except (EngineError, ModelMissing) as absent:
             if not self._spare:
                 raise
@@ -187,6 +187,11 @@ class _Loading:
             self._served[card.name], self._reasons[card.name] = "nothing", str(absent)
             return None
         self._served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
+        return made
+
+    def _on_ort(self, card: Card) -> Session:
+        made = OrtSession(card, self._store.path(card), self._threads)
+        made.warm()
         return made
 
     def _engine_alone(self, card: Card) -> Session | None:

@@ -1,5 +1,7 @@
 """Model files that are not what they claim to be: each is refused with its name, never an empty list."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,37 @@ def test_a_detector_does_not_pass_for_a_pose_model() -> None:
     detector = OrtSession(load()["det-person-horse"], STARTER / "det_person_horse.onnx")
     with pytest.raises(CardError, match="wants pose models"):
         CpuPlane(detector, {"person": detector})
+
+
+WARMED = """
+import sys
+import numpy as np, psutil
+from pathlib import Path
+from edged.adapters.planes import engines_of
+from edged.config import Compute, Gate, Models
+from edged.frame import Boxes, Focus, Frame
+
+engines = engines_of(Models(store=Path(sys.argv[1])), Compute(plane="cpu"))
+process = psutil.Process()
+frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((360, 640, 3), np.uint8))
+focus = Focus(thresholds=np.full(2, 2.0, np.float32), limit=4, gate=Gate(enabled=False))
+
+def shown(horses):
+    known = Boxes(xyxy=np.full((horses, 4), (0, 0, 90, 200), np.float32), score=np.ones(horses, np.float32),
+                  label=np.ones(horses, np.int64))
+    for detect in (True, False, False):
+        engines.plane.see(frame, focus, known, detect=detect)
+
+shown(1)
+before = process.memory_info().rss
+for horses in (2, 3, 4):
+    shown(horses)
+print((process.memory_info().rss - before) / 1e6)
+"""
+
+
+def test_the_memory_of_four_subjects_is_taken_when_models_are_loaded(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", WARMED, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    grown_mb = float(done.stdout)
+    assert grown_mb < 10, "about 36 where nothing was taken"
