@@ -7,6 +7,7 @@ inside `run`, so that `edged --help` needs nothing installed.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import os
@@ -37,6 +38,7 @@ VERBS = (
     "models",
     "provision",
 )
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def entry() -> NoReturn:
@@ -80,3 +82,10 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `edged infer … | head`
         sys.stderr.close()
         return 0
+    except OSError as error:  # `edged infer … > file`
+        if error.errno not in NO_ROOM:
+            raise
+        where = error.filename or "the output"
+        print(f"edged {args.verb}: {where}: {error.strerror}; make room there and run it again", file=sys.stderr)  # noqa: T201
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what it still holds would fail once more
+        return 1

@@ -404,6 +404,7 @@ class Camera(Section):
 
     classes: tuple[str, ...] | None = Field(
         None,
+        min_length=1,
         description="Classes published. Left out: all that the detector knows and a pose model exists for.",
         examples=[["horse"]],
     )

@@ -15,6 +15,7 @@ NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
 SECRET_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|key)=[^&;/\s]+")
 MASK = "***"
+TOPIC_BYTES = 1024  # of a configured part of one
 LEAST_PX = 8  # smallest side of a region
 
 
@@ -37,6 +38,8 @@ def _name(value: str) -> str:
 def _topic(value: str) -> str:
     if not re.fullmatch(TOPIC, value) or not value.isprintable():
         raise ValueError("must be topic levels, like site/edged; no space, # or +, no / at either end, no $ in front")
+    if len(value.encode()) > TOPIC_BYTES:
+        raise ValueError(f"must be {TOPIC_BYTES} bytes or less: MQTT's end at 65535, ours begin with it")
     return value
 
 

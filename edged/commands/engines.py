@@ -155,7 +155,13 @@ def _settings(args: argparse.Namespace) -> Config:
 
 
 def _store(args: argparse.Namespace) -> Path:
-    store: Path = args.store or _settings(args).models.store
+    from edged.errors import ConfigError  # noqa: PLC0415
+
+    if args.store is None:
+        return _settings(args).models.store
+    store: Path = args.store
+    if args.action != "build" and not store.is_dir():  # which may be the first to put something there
+        raise ConfigError(f"--store {store}: no such folder; want one that `edged engines build --store` filled")
     return store
 
 

@@ -141,6 +141,8 @@ class Node:
         least, most = self.facts.get("minItems"), self.facts.get("maxItems")
         if least == most and least is not None:
             return str(least)
+        if (least, most) == (1, None):
+            return "one or more"
         return _between(least, most) or "a list of"
 
 

@@ -84,6 +84,10 @@ ROWS = {
         CAMERA + "masks = [\n [[0, 0], [1, 1], [2, 0]],\n [[0, 0], [1, 1]]]",
         "F:5 cameras.a.masks[1] = a list of 2: must be at least 3 lists, -16384..16384 px; add what is missing",
     ),
+    "nothing_to_look_for": (
+        CAMERA + "classes = []",
+        "F:3 cameras.a.classes = []: must be one or more texts; add what is missing",
+    ),
     "bad_point_counts_once": (
         CAMERA + 'masks = [[[0, 0], [1, 1], [2, "x"]]]',
         'F:3 cameras.a.masks[0][2][1] = "x": must be a number, -16384..16384 px; write digits, without quotes',
@@ -149,6 +153,10 @@ ROWS = {
         'mqtt.base = "site\\u0000"',
         'F:1 mqtt.base = "site\\u0000": must be topic levels, like site/edged; no space, # or +, no / at either end, '
         "no $ in front",
+    ),
+    "topic_longer_than_a_broker_takes": (
+        f'mqtt.base = "{"x" * 1025}"',
+        f"F:1 mqtt.base = \"{'x' * 71}…: must be 1024 bytes or less: MQTT's end at 65535, ours begin with it",
     ),
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',

@@ -54,6 +54,11 @@ def test_a_contract_that_cannot_be_written(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.endswith("file: File exists; name a directory that can be written\n")
 
 
+def test_a_store_of_engines_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engines", "list", "--store", str(tmp_path / "no")]) == 2
+    assert capsys.readouterr().err.endswith("no such folder; want one that `edged engines build --store` filled\n")
+
+
 def test_a_console_without_our_letters_is_told_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", console)
@@ -81,3 +86,12 @@ def test_ctrl_c_does_not_wait_for_a_library_that_hangs() -> None:
             assert process.wait(10) == -signal.SIGINT
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_an_output_without_room_is_told_without_a_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "edged", "config", "reference"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "edged config: the output: No space left on device; make room there and run it again\n"
+    assert (done.returncode, done.stderr) == (1, said)
