@@ -18,8 +18,13 @@ SLOTS = 3
 
 
 def slot(shape: tuple[int, ...]) -> U8:
-    """Memory of its own pages, so that a GPU or a camera driver can be given it as it is."""
-    return np.frombuffer(mmap.mmap(-1, max(1, prod(shape))), np.uint8)[: prod(shape)].reshape(shape)
+    """Memory of its own pages, so that a GPU or a camera driver can be given it as it is.
+
+    All of it is there from the start: the third slot is first written when a frame is late, perhaps weeks after that.
+    """
+    pages = np.frombuffer(mmap.mmap(-1, max(1, prod(shape))), np.uint8)
+    pages.fill(0)
+    return pages[: prod(shape)].reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ from engines.errors import CardError
 if TYPE_CHECKING:
     from edged.adapters.lifter import Lifter
 
+AT_ONCE = 4  # subjects of one frame whose memory is taken at the start
+
 
 class Session(Protocol):
     """A model that runs: on ONNX Runtime, or as a TensorRT engine."""
@@ -150,7 +152,7 @@ class PoseEstimator:
         self._session, self._input, self._pose = session, card.input, card.pose
         self._cut = Cutter(card.input)
         width, height = card.input.size_wh
-        self._batch = np.empty((0, 3, height, width), np.float32)
+        self._batch = np.full((AT_ONCE, 3, height, width), 0, np.float32)
 
     def estimate(self, image: U8, xyxy: F32, lap: Callable[[str], None]) -> list[F32]:
         """(K, 3) x, y, score for each of the (N, 4) boxes."""

@@ -16,7 +16,7 @@ from edged.adapters.cuda.opening import MakeEngine, missing, opened
 from edged.adapters.cuda.plane import CudaPlane
 from edged.adapters.lifter import Lifter, RootNet, VolumeNet
 from edged.adapters.plane_blind import BlindPlane
-from edged.adapters.plane_cpu import CpuPlane, Session
+from edged.adapters.plane_cpu import AT_ONCE, CpuPlane, Session
 from edged.adapters.session_ort import OrtSession
 from edged.errors import ConfigError, ModelMissing
 from edged.pipeline import Pipeline
@@ -191,7 +191,7 @@ class _Loading:
 
     def _on_ort(self, card: Card) -> Session:
         made = OrtSession(card, self._store.path(card), self._threads)
-        made.warm()
+        made.warm(AT_ONCE)
         return made
 
     def _engine_alone(self, card: Card) -> Session | None:

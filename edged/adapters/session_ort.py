@@ -25,9 +25,6 @@ REFUSALS = (
 )
 
 
-AT_ONCE = 4  # subjects of one frame whose memory is taken at the start
-
-
 class OrtSession:
     """Runs (B, 3, H, W) float32 tensors. Not thread-safe by contract: one compute thread owns it."""
 
@@ -45,14 +42,14 @@ class OrtSession:
         card.describes(_tensors(inputs), _tensors(self._session.get_outputs()), takes=_kinds(inputs))
         self._outputs = [output.name for output in card.outputs]
 
-    def warm(self) -> None:
-        """Take the memory now that up to four subjects will need; a larger frame adds to it once.
+    def warm(self, subjects: int) -> None:
+        """Take the memory now that a frame of so many subjects will need; a larger one adds to it once.
 
         ONNX Runtime's arena grows with the largest batch so far and keeps it: otherwise a step for each first time,
         weeks apart. It lays its blocks out anew in the second run. What fails here is told by the first frame.
         """
         width, height = self.card.input.size_wh
-        nothing = np.zeros((AT_ONCE if self.card.task == "pose" else 1, 3, height, width), np.float32)
+        nothing = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
         with contextlib.suppress(*REFUSALS):
             for _ in range(2):
                 self._session.run(self._outputs, {self.card.input.name: nothing})
