@@ -11,10 +11,12 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
 from tools import synth
-from tools.synth import person, person_pose, pose, takes, yard
+from tools.synth import person, person_pose, pose, surroundings, takes, yard
 from tools.synth.camera import Camera, Sensor
 from tools.synth.gallery import sunlight
+from tools.synth.geometry import Mesh
 from tools.synth.person import Outfit
+from tools.synth.pose import Pose
 from tools.synth.stage import Actor, Stage
 from tools.synth.truth import HIDDEN, OUTSIDE, VISIBLE, Truth, judged
 
@@ -64,6 +66,24 @@ def test_people_pass_before_a_horse_and_at_the_pictures_edge() -> None:
     assert all(any(truth.kind == "horse" for truth in truths) for truths in pictures)
     assert any(truth.xyxy[0] == 0 or truth.xyxy[2] == SIZE_WH[0] for truth in people)
     assert any(truth.kind == "horse" and truth.visible < 0.9 for truths in pictures for truth in truths)
+
+
+def test_a_watched_stall_has_a_horse_or_nobody_and_at_times_who_passes() -> None:
+    seen = [sorted(truth.kind for truth in synth.scene(3, n, SIZE_WH, "watched")[1]) for n in range(10)]
+    assert {tuple(kinds) for kinds in seen} >= {(), ("horse",)}
+    assert any("person" in kinds for kinds in seen)
+
+
+def test_who_sits_on_the_ground_has_no_bale_and_who_sits_higher_rests_on_one() -> None:
+    body = person.build(Outfit())
+
+    def seats(held: Pose) -> list[Mesh]:
+        frames = pose.settle(body, held, (0, 0), 0.0)
+        return surroundings._seat(Actor(body=body, frames=frames, behaviour=held.behaviour))
+
+    assert seats(person_pose.STRETCHED) == []
+    (bale,) = seats(person_pose.SITTING)
+    assert 0.3 < bale.vertices[:, 2].max() < 0.6
 
 
 def test_the_box_is_that_of_the_pixels_that_change() -> None:

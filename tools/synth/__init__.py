@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from tools.synth.truth import Truth
     from tools.synth.types import U8
 
-KINDS = ("horse", "person", "both", "passing", "empty")
+KINDS = ("horse", "person", "both", "passing", "watched", "empty")
 
 
 def scene(seed: int, number: int, size_wh: tuple[int, int] = (640, 360), kind: str = "both") -> tuple[U8, list[Truth]]:
     """One random picture of a kind (`KINDS`) and who is in it; `empty` has nobody,
-    in `passing` people cross between the camera and a horse or are cut by the picture's edge."""
+    in `passing` people cross between the camera and a horse or are cut by the picture's edge,
+    `watched` is a stall from where a camera watches over it."""
     from tools.synth.scatter import picture  # noqa: PLC0415
 
     return picture(seed, number, size_wh, kind)

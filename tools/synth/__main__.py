@@ -1,6 +1,6 @@
 """Renders pictures with their truth.
 
-python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--kinds horse,person,both,empty]
+python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--shares horse=0.4,person=0.4,empty=0.2]
 python -m tools.synth stills OUT
 """
 
@@ -64,7 +64,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _shares(text: str) -> dict[str, float]:
-    return {kind: float(share) for kind, share in (part.split("=") for part in text.split(","))}
+    shares = {kind: float(share) for kind, share in (part.split("=") for part in text.split(","))}
+    if unknown := sorted(shares.keys() - set(synth.KINDS)):
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such pictures; want of {', '.join(synth.KINDS)}")
+    return shares
 
 
 def dataset(arguments: argparse.Namespace) -> None:

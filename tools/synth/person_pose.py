@@ -85,6 +85,15 @@ KNEELING = _pose(
 )
 SITTING = _pose("sitting", _stoop(-4, 6, 4, 6), _both_legs(86, 84, 6, 0), _both_arms(72, 30, 50))
 SLUMPED = _pose("sitting", _stoop(12, 20, 12, 18), _both_legs(90, 80, 14, 0), _both_arms(68, 50, 60))
+STRETCHED = _pose(
+    "sitting", _stoop(-8, 10, 10, 6), _leg("left", 86, 6, 12), _leg("right", 82, 16, 8), _both_arms(70, 40, 30)
+)
+ASTRIDE = _pose("sitting", _stoop(-4, 12, 12, 8), _both_legs(100, 116, 42), _both_arms(68, 40, 50))
+KNEES_UP = _pose("sitting", _stoop(4, 16, 14, 4), _both_legs(122, 104, 10), _both_arms(74, 64, 30))
+LEANING_BACK = _pose(
+    "sitting", _stoop(-24, -4, 6, 14), _leg("left", 70, 10, 10), _leg("right", 92, 62, 8), _both_arms(62, -46, 6)
+)
+ON_HEELS = _pose("kneeling", _stoop(4, 6, 6, 10), _both_legs(64, 148, 10, 40), _both_arms(74, 34, 40))
 PUSHING = _pose(
     "walking", _stoop(14, 10, 6, -10), _both_arms(70, 62, 30), _leg("left", 26, 14), _leg("right", -22, 16, 2, 10)
 )
@@ -100,6 +109,7 @@ RUNNING = _pose(
 POSES = (
     *(STANDING, RELAXED, AKIMBO, FOLDED, PHONE, ARMS_UP, ONE_UP, SPREAD, REACHING, REACHING_UP, GROOMING),
     *(BENDING, PICKING, SWEEPING, SQUATTING, KNEELING, SITTING, SLUMPED, PUSHING, RUNNING),
+    *(STRETCHED, ASTRIDE, KNEES_UP, LEANING_BACK, ON_HEELS),
 )
 STRIDE_M = 1.42
 

@@ -16,6 +16,7 @@ from tools.synth.pose import Pose
 from tools.synth.stage import Actor, Stage
 from tools.synth.subjects import a_horse, a_person
 from tools.synth.surroundings import Room, a_place, clutter, infrared
+from tools.synth.takes import glimpse
 from tools.synth.truth import Truth
 from tools.synth.types import F64, U8
 
@@ -27,13 +28,15 @@ PLACES_TRIED, CAMERAS_TRIED = 16, 20
 def picture(
     seed: int, number: int, size_wh: tuple[int, int], kind: str, *, pinhole: bool = False
 ) -> tuple[U8, list[Truth]]:
-    """One random picture (H, W, 3) BGR of a kind (`horse`, `person`, `both`, `passing`, `empty`), and who is in it.
+    """One random picture (H, W, 3) BGR of a kind (one of `synth.KINDS`), and who is in it.
 
     `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly.
     """
     dice = Dice(np.random.default_rng([seed, number]))
     if kind == "empty" and dice.chance(0.25):
         return _nothing(dice, size_wh), []
+    if kind == "watched":
+        return glimpse(dice, size_wh)
     sensor = _sensor(dice, dark=0.5 if kind == "passing" else 0.28)
     place, room = a_place(dice, dark=sensor.infrared)
     actors = _cast(dice, kind, room, dark=sensor.infrared)
@@ -67,8 +70,8 @@ def _sensor(dice: Dice, *, dark: float) -> Sensor:
 def _cast(dice: Dice, kind: str, room: Room, *, dark: bool) -> list[Actor]:
     """Who is there: the first is who the camera looks at."""
     who = {"empty": [], "both": ["horse", "person"], "passing": ["horse"]}.get(kind, [kind])
-    if kind in {"horse", "person"} and dice.chance(0.18):
-        who = [kind, kind]
+    if kind in {"horse", "person"} and dice.chance(0.18 if kind == "horse" else 0.35):
+        who = [kind] * (3 if kind == "person" and dice.chance(0.3) else 2)
     if kind == "both" and dice.chance(0.4):
         who = ["person", "horse"]
     actors: list[Actor] = []

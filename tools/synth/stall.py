@@ -101,7 +101,7 @@ def _things(stall: Stall) -> list[Mesh]:
     left = rng.random() < 0.5
     near = 0.25 if left else stall.size_x - 0.25
     far = stall.size_x - 0.35 if left else 0.35
-    parts = [*_bucket((near, stall.size_y - 0.28, 0.75), colour), *_feeder(stall, far)]
+    parts = [*bucket((near, stall.size_y - 0.28, 0.75), colour), *_feeder(stall, far)]
     if stall.net:
         parts += _hay_net((stall.size_x * rng.uniform(0.35, 0.65), stall.size_y - 0.24, 1.25), rng)
     if rng.random() < 0.6:
@@ -109,7 +109,8 @@ def _things(stall: Stall) -> list[Mesh]:
     return parts
 
 
-def _bucket(at: tuple[float, float, float], rgb: RGB) -> list[Mesh]:
+def bucket(at: tuple[float, float, float], rgb: RGB) -> list[Mesh]:
+    """With water and a handle; `at` is the middle of its bottom."""
     x, y, z = at
     wall = tube(np.array([[x, y, z], [x, y, z + 0.3]]), (0.13, 0.165), Stuff.PLASTIC, rgb, 18, closed=False)
     bottom = tube(np.array([[x, y, z], [x, y, z + 0.01]]), (0.13, 0.13), Stuff.PLASTIC, rgb, 18)

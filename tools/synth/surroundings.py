@@ -16,6 +16,7 @@ from tools.synth.types import f32
 
 WOODS: tuple[RGB, ...] = ((150, 108, 70), (118, 84, 58), (176, 140, 98), (132, 122, 110), (92, 70, 54))
 STRAW: RGB = (186, 162, 96)
+LOW_M = 0.16  # who sits lower than this needs no seat
 NIGHT_SKY = (f32((0.004, 0.004, 0.004)), f32((0.002, 0.002, 0.002)))
 
 
@@ -109,19 +110,19 @@ def _a_yard(dice: Dice, *, dark: bool) -> tuple[Place, Room]:
 
 
 def clutter(dice: Dice, room: Room, actors: list[Actor]) -> list[Mesh]:
-    """Things that are no subjects and sometimes hide them; a bale under whoever sits."""
-    out = [_seat(actor) for actor in actors if actor.behaviour == "sitting"]
+    """Things that are no subjects and sometimes hide them; a bale under whoever sits, unless on the ground."""
+    out = [seat for actor in actors if actor.behaviour == "sitting" for seat in _seat(actor)]
     for _ in range(dice.below(4)):
         x, y = room.spot(dice, 0.3)
         near = any(np.hypot(a.middle[0] - x, a.middle[1] - y) < 1.0 for a in actors)
         if not near or dice.chance(0.3):
-            out += dice.one((_bale, _barrel, _post, _chair, _sack))(dice, x, y)
+            out += dice.one((_bale, _barrel, _post, _chair, _sack, _bucket))(dice, x, y)
     return out
 
 
-def _seat(actor: Actor) -> Mesh:
+def _seat(actor: Actor) -> list[Mesh]:
     x, y, z = (float(v) for v in (actor.frames[0] @ [-0.12, 0, 0.86, 1])[:3])
-    return box((x - 0.25, y - 0.25, 0), (x + 0.25, y + 0.25, max(z, 0.1)), Stuff.HAY, STRAW)
+    return [box((x - 0.25, y - 0.25, 0), (x + 0.25, y + 0.25, z), Stuff.HAY, STRAW)] if z > LOW_M else []
 
 
 def _bale(dice: Dice, x: float, y: float) -> list[Mesh]:
@@ -144,6 +145,11 @@ def _chair(dice: Dice, x: float, y: float) -> list[Mesh]:
     legs = [box((a, b, 0), (a + 0.04, b + 0.04, 0.45), Stuff.METAL, tone) for a, b in feet]
     seat = box((x - 0.2, y - 0.2, 0.45), (x + 0.2, y + 0.2, 0.5), Stuff.PLASTIC, tone)
     return [*legs, seat, box((x - 0.2, y + 0.16, 0.5), (x + 0.2, y + 0.2, 0.95), Stuff.PLASTIC, tone)]
+
+
+def _bucket(dice: Dice, x: float, y: float) -> list[Mesh]:
+    """On the ground, or hung."""
+    return stall.bucket((x, y, 0.0 if dice.chance(0.6) else dice.between(0.5, 0.9)), dice.colour())
 
 
 def _sack(dice: Dice, x: float, y: float) -> list[Mesh]:

@@ -41,6 +41,26 @@ def take(
 ) -> Iterator[tuple[U8, list[Truth]]]:
     """Every frame of the programme, and who is in it."""
     dice, seconds = Dice(np.random.default_rng([19, seed])), sum(act.seconds for act in programme)
+    stage, design = _watched(dice, size_wh, night=night)
+    one = _kept(dice, design, programme, night=night)
+    walker = _passer(dice, design, seconds) if passer else None
+    yield from play(stage, one, walker, seconds, fps)
+
+
+def glimpse(dice: Dice, size_wh: tuple[int, int]) -> tuple[U8, list[Truth]]:
+    """One moment of such a clip: a horse, mostly, and at times somebody who passes."""
+    night, seconds = dice.chance(0.4), 8.0
+    stage, design = _watched(dice, size_wh, night=night)
+    one = _kept(dice, design, [Act(what=dice.one(tuple(ACTS)), seconds=seconds)], night=night)
+    walker = _passer(dice, design, seconds)
+    t_s = dice.between(0, seconds)
+    there = [one.at(t_s, 1)] if dice.chance(0.7) else []
+    passing = walker.at(t_s, 2) if dice.chance(0.3) else None
+    return stage.render([*there, *([passing] if passing else [])], dice.rng)
+
+
+def _watched(dice: Dice, size_wh: tuple[int, int], *, night: bool) -> tuple[Stage, stall.Stall]:
+    """A stall from where a camera hangs that watches over it."""
     design = stall.Stall(
         size_x=dice.between(3.8, 4.6), size_y=dice.between(3.4, 4.0), wood=dice.one(WOODS), seed=dice.below(1 << 30)
     )
@@ -53,11 +73,13 @@ def take(
     )
     light = infrared(camera, dice.between(18, 30), 0.05) if night else daylight(dice, indoors=True)
     sensor = Sensor(infrared=night, noise=dice.between(1.5, 3.0), blur_px=0.3)
+    return Stage(stall.build(design, light), camera, sensor, size_wh, FINER), design
+
+
+def _kept(dice: Dice, design: stall.Stall, programme: Sequence[Act], *, night: bool) -> Horse:
     body = horse.build(dice.rng, coat(dice, dark=night), dice.below(horse.SHAPES), infrared=night)
     heading = np.radians(dice.between(-20, 20)) + np.pi * dice.below(2)
-    one = Horse(body=body, acts=programme, start_xy=(middle, design.size_y / 2), heading=float(heading))
-    walker = _passer(dice, design, seconds) if passer else None
-    yield from play(Stage(stall.build(design, light), camera, sensor, size_wh, FINER), one, walker, seconds, fps)
+    return Horse(body=body, acts=programme, start_xy=(design.size_x / 2, design.size_y / 2), heading=float(heading))
 
 
 def _passer(dice: Dice, design: stall.Stall, seconds: float) -> Walker:
