@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
+from tools.train import pictures  # noqa: E402
 from tools.train.detector import Truth, drift, loss, priors  # noqa: E402
 from tools.train.nets_detector import Detector  # noqa: E402
 from tools.train.pictures import SIZE_WH, Horses, Mix, placed  # noqa: E402
@@ -98,3 +99,12 @@ def test_pictures_of_bad_cameras_are_among_them_and_what_was_said_of_these_is_no
     assert rough[~fair].max() > 25 > rough[fair].max()
     dim = np.array([middle.mean() for middle in middles])
     assert dim[~fair].min() < 40 < dim[fair].min()
+
+
+def test_some_bad_cameras_light_by_infrared_what_they_point_at() -> None:
+    image = np.full((240, 400, 3), (60, 120, 180), np.uint8)
+    worn = [pictures._worn(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
+    lit = [one for one in worn if np.ptp(one.mean(axis=(0, 1))) < 3]
+    assert 4 < len(lit) < 30
+    corners = [one[[0, -1]][:, [0, -1]] for one in (cv2.blur(one, (40, 40)) for one in lit)]
+    assert all(one[60:180, 100:300].mean() > edges.mean() for one, edges in zip(lit, corners, strict=True))

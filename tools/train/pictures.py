@@ -217,8 +217,9 @@ def _lit(image: U8, rng: np.random.Generator) -> U8:
 
 
 def _worn(image: U8, rng: np.random.Generator) -> U8:
-    """As a bad camera has it: grainy, shaken, hardly lit, or behind posts."""
-    return (_grainy, _shaken, _dim, _barred)[int(rng.integers(4))](image, rng)
+    """As a bad camera has it: grainy, shaken, hardly lit, by infrared, or behind posts."""
+    ways = (_grainy, _shaken, _dim, _infrared, _barred)
+    return ways[int(rng.integers(len(ways)))](image, rng)
 
 
 def _grainy(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
@@ -236,6 +237,16 @@ def _shaken(image: U8, rng: np.random.Generator) -> U8:
 def _dim(image: U8, rng: np.random.Generator) -> U8:
     """A tenth to a half of the light, and the sensor's noise on it."""
     return _grainy((image * np.float32(rng.uniform(0.08, 0.5))).astype(np.uint8), rng, most=9)
+
+
+def _infrared(image: U8, rng: np.random.Generator) -> U8:
+    """Grey, and lit by a lamp beside the lens: bright where it points, dark at the edges, grainy."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j] + rng.normal(0, 0.2, 2)[:, None, None]
+    lamp = rng.uniform(0.7, 1.7) * np.exp(-rng.uniform(0.2, 1.4) * (x * x + y * y))
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) * lamp
+    lit = grey.clip(0, 255).astype(np.uint8)
+    return _grainy(cv2.cvtColor(lit, cv2.COLOR_GRAY2BGR), rng, most=14)
 
 
 def _barred(image: U8, rng: np.random.Generator) -> U8:
