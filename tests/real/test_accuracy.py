@@ -27,10 +27,10 @@ def find() -> detector.Find:
     return detector.finder()
 
 
-def test_gymnasts_are_found_and_at_most_one_is_taken_for_a_horse(find: detector.Find) -> None:
+def test_gymnasts_are_found_and_at_most_two_are_taken_for_a_horse(find: detector.Find) -> None:
     found, horse_boxes = detector.gymnasts(DATA / "lsp", find)
     assert found.hits >= 96
-    assert horse_boxes.hits <= 1
+    assert horse_boxes.hits <= 2
 
 
 def test_horses_are_found_and_at_most_one_is_taken_for_a_person(find: detector.Find) -> None:
@@ -41,5 +41,5 @@ def test_horses_are_found_and_at_most_one_is_taken_for_a_person(find: detector.F
 
 def test_people_in_ordinary_photographs_are_found_and_none_is_taken_for_a_horse(find: detector.Find) -> None:
     found, horse_boxes = detector.ordinary(DATA / "media", find)
-    assert found.hits >= 11
+    assert found.hits >= 12
     assert horse_boxes.hits == 0
