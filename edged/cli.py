@@ -38,7 +38,7 @@ VERBS = (
     "models",
     "provision",
 )
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def entry() -> NoReturn:

@@ -30,7 +30,8 @@ def picture(
 ) -> tuple[U8, list[Truth]]:
     """One random picture (H, W, 3) BGR of a kind (one of `synth.KINDS`), and who is in it.
 
-    `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly.
+    `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly; not so of
+    `watched`.
     """
     dice = Dice(np.random.default_rng([seed, number]))
     if kind == "empty" and dice.chance(0.25):
