@@ -22,7 +22,7 @@ from edged.adapters.plane_cpu import CpuPlane
 from edged.adapters.session_ort import OrtSession
 from edged.config import Gate
 from edged.errors import DeviceLost, ModelFault
-from edged.frame import U8, XY, Boxes, Focus, Frame, Sight
+from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
 from edged.ring import Ring, slot
 from engines.catalogue import load
 from engines.foundry import POSE_BATCHES
@@ -115,32 +115,38 @@ def frame(image: U8, camera: str = "a", seq: int = 0) -> Frame:
 
 def same(got: Sight, wanted: Sight, *, px: float = 0.05, of: float = 0.99) -> None:
     """The same subjects, and so many of their keypoints within `px`."""
+    every = apart(got, wanted, px)
+    assert (every <= px).sum() >= of * len(every)
+
+
+def apart(got: Sight, wanted: Sight, px: float = 0.05) -> F32:
+    """(N,) how many px each keypoint lies from where it is wanted, of subjects that are the same."""
     assert got.boxes.label.tolist() == wanted.boxes.label.tolist()
     np.testing.assert_allclose(got.boxes.xyxy, wanted.boxes.xyxy, atol=px)
     np.testing.assert_allclose(got.boxes.score, wanted.boxes.score, atol=0.01)
     np.testing.assert_allclose(
         (got.clarity.brightness, got.clarity.contrast), (wanted.clarity.brightness, wanted.clarity.contrast), atol=1
     )
-    apart = [
-        np.linalg.norm(a[:, XY] - b[:, XY], axis=1)
-        for a, b in zip(got.keypoints, wanted.keypoints, strict=True)
-        if a is not None and b is not None
-    ]
-    if apart:
-        every = np.concatenate(apart)
-        assert np.mean(every[np.isfinite(every)] <= px) >= of
+    pairs = zip(got.keypoints, wanted.keypoints, strict=True)
+    far = [np.linalg.norm(a[:, XY] - b[:, XY], axis=1) for a, b in pairs if a is not None and b is not None]
+    every = np.concatenate([*far, np.zeros(0, np.float32)])
+    return np.asarray(every[np.isfinite(every)], np.float32)
 
 
 @pytest.mark.parametrize("roi", [None, (40, 20, 600, 350)], ids=str)
 def test_the_plane_sees_what_is_defined(make: Make, defined: DefinedPlane, clip: list[U8], roi: Any) -> None:
-    plane, look, seen = make(), focus(roi=roi), 0
+    """But for ties: one keypoint of 82 has two SimCC bins beside each other of one height, up to the last bits."""
+    plane, look, seen, far = make(), focus(roi=roi), 0, []
     for _ in range(3):  # put onto the stream, captured, replayed
         for image in clip:
             got = plane.see(frame(image), look, Boxes.none(), detect=True)
             wanted = defined.see(frame(image), look, Boxes.none(), detect=True)
-            same(got, wanted)
+            far.append(apart(got, wanted))
             seen += len(got.boxes)
     assert seen >= 3 * len(clip)
+    every = np.concatenate(far)
+    assert np.mean(every <= 0.05) >= 0.98
+    assert every.max() < 1
 
 
 def test_it_sees_what_the_cpu_plane_sees_up_to_ties(make: Make, cpu: CpuPlane, clip: list[U8]) -> None:
