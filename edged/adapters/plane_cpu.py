@@ -152,7 +152,7 @@ class PoseEstimator:
         self._session, self._input, self._pose = session, card.input, card.pose
         self._cut = Cutter(card.input)
         width, height = card.input.size_wh
-        self._batch = np.full((AT_ONCE, 3, height, width), 0, np.float32)
+        self._batch = np.full((AT_ONCE, 3, height, width), 0, np.float32)  # written, not only reserved
 
     def estimate(self, image: U8, xyxy: F32, lap: Callable[[str], None]) -> list[F32]:
         """(K, 3) x, y, score for each of the (N, 4) boxes."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ class OrtSession:
         """
         width, height = self.card.input.size_wh
         nothing = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
-        with contextlib.suppress(*REFUSALS):
+        with suppress(*REFUSALS):
             for _ in range(2):
                 self._session.run(self._outputs, {self.card.input.name: nothing})
 

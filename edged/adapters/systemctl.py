@@ -25,7 +25,7 @@ class Service:
         _ask("reset-failed", UNIT)
         if _ask("restart", UNIT).returncode == 0 and self.running:
             return ""
-        start = _ask("show", "--property=InvocationID", "--value", UNIT).stdout.strip()
+        start = _shown("InvocationID")
         own = _journal(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
         return own or _journal(f"--unit={UNIT}") or "systemd does not say why"
 
@@ -33,7 +33,7 @@ class Service:
         """How it says that it stands, as soon as it knows of its cameras and broker, or after that time."""
         end_s = time.monotonic() + limit_s
         while True:
-            said = _ask("show", "--property=StatusText", "--value", UNIT).stdout.strip()
+            said = _shown("StatusText")
             if _settled(said) or time.monotonic() > end_s:
                 return said
             time.sleep(POLL_S)
@@ -42,6 +42,11 @@ class Service:
 def _settled(status: str) -> bool:
     """See `edged.box.vigil.line`."""
     return "broker connected" in status and " connecting" not in status
+
+
+def _shown(what: str) -> str:
+    """A property of the unit."""
+    return _ask("show", f"--property={what}", "--value", UNIT).stdout.strip()
 
 
 def _journal(which: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from edged import config
@@ -180,14 +179,10 @@ def test_the_slots_are_written_again_and_again() -> None:
 
 
 def test_a_late_frame_finds_the_memory_of_its_slot_already_there() -> None:
-    ring, before = Ring("cam"), resident_bytes()
+    ring, process = Ring("cam"), psutil.Process()
+    before = process.memory_info().rss
     first = ring.remake((1080, 1920, 3))
-    assert resident_bytes() - before > 0.99 * SLOTS * first.nbytes
-
-
-def resident_bytes() -> int:
-    """Of this process, in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+    assert process.memory_info().rss - before > 0.99 * SLOTS * first.nbytes
 
 
 def test_a_frame_whose_model_fails_counts_as_failed_and_the_error_goes_on() -> None:

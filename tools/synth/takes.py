@@ -54,9 +54,8 @@ def glimpse(dice: Dice, size_wh: tuple[int, int]) -> tuple[U8, list[Truth]]:
     one = _kept(dice, design, [Act(what=dice.one(tuple(ACTS)), seconds=seconds)], night=night)
     walker = _passer(dice, design, seconds)
     t_s = dice.between(0, seconds)
-    there = [one.at(t_s, 1)] if dice.chance(0.7) else []
-    passing = walker.at(t_s, 2) if dice.chance(0.3) else None
-    return stage.render([*there, *([passing] if passing else [])], dice.rng)
+    there = (one.at(t_s, 1) if dice.chance(0.7) else None, walker.at(t_s, 2) if dice.chance(0.3) else None)
+    return stage.render([actor for actor in there if actor], dice.rng)
 
 
 def _watched(dice: Dice, size_wh: tuple[int, int], *, night: bool) -> tuple[Stage, stall.Stall]:
