@@ -15,33 +15,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edged import config
-from edged.channel import CameraState, Channel, Desk, Reader
+from edged.channel import CameraState, CameraWorker, CaptureShared, CaptureThread
 from edged.frame import Frame
-from edged.pace import Pace
+from edged.pace import RateLimiter
 from edged.ports import Camera
-from edged.ring import Ledger
+from edged.ring import FrameCounts
 from edged.units import NS_PER_S
 
-__all__ = ["CameraState", "Intake", "Ledger"]
+__all__ = ["CameraState", "CameraHub", "FrameCounts"]
 
 log = logging.getLogger(__name__)
 
-WATCH_S = 0.1
+STALL_CHECK_PERIOD_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CaptureStats:
     """All cameras at one instant; the counts are to be compared with earlier ones."""
 
-    worked: int  # frames processed or failed
+    processed: int  # frames processed or failed
     dropped: int
     rounds: int  # of the thread that minds the cameras
     states: dict[str, CameraState]
-    away: dict[str, config.Camera]  # those that give nothing, and are to
-    well: dict[str, config.Camera]
+    offline: dict[str, config.CameraConfig]  # those that give nothing, and are to
+    online: dict[str, config.CameraConfig]
 
 
-class Intake:
+class CameraHub:
     """All cameras, and one place to take frames from.
 
     `on_state` is told every change of state once, in order, from a capture or watch thread; it must not block.
@@ -50,104 +50,104 @@ class Intake:
 
     def __init__(
         self,
-        cameras: Mapping[str, tuple[config.Camera, Camera]],
+        cameras: Mapping[str, tuple[config.CameraConfig, Camera]],
         on_state: Callable[[CameraState], None],
         *,
         retry: bool = True,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._desk = Desk(on_state, clock)
+        self._shared = CaptureShared(on_state, clock)
         self._retry = retry
-        self._channels = {
-            name: Channel(name, settings, camera, self._desk, retry=retry)
+        self._workers = {
+            name: CameraWorker(name, settings, camera, self._shared, retry=retry)
             for name, (settings, camera) in cameras.items()
         }
-        self._turn = deque(self._channels.values())
-        self._period_ns = 0  # between two frames of a camera, where not all are wanted
-        self._resting_ns: dict[str, int] = {}  # the same, of those where nothing moves
-        self._paces: dict[str, Pace] = {}
+        self._round_robin = deque(self._workers.values())
+        self._min_period_ns = 0  # between two frames of a camera, where not all are wanted
+        self._idle_period_ns: dict[str, int] = {}  # the same, of those where nothing moves
+        self._limiters: dict[str, RateLimiter] = {}
         self._rounds = 0
         self._stop = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="capture-watch", daemon=True)
+        self._watcher = threading.Thread(target=self._check_stalls, name="capture-watch", daemon=True)
 
     def start(self) -> None:
-        with self._desk.changed:
-            for channel in self._channels.values():
-                self._begin(channel)
-        self._desk.tell()
+        with self._shared.condition:
+            for channel in self._workers.values():
+                self._start_worker(channel)
+        self._shared.emit_events()
         self._watcher.start()
 
     @property
     def exhausted(self) -> bool:
         """Whether every source has ended and its last frame is booked."""
-        with self._desk.changed:
-            return all(channel.over for channel in self._channels.values())
+        with self._shared.condition:
+            return all(channel.finished for channel in self._workers.values())
 
     @property
     def states(self) -> dict[str, CameraState]:
-        with self._desk.changed:
-            return {name: channel.state for name, channel in self._channels.items()}
+        with self._shared.condition:
+            return {name: channel.state for name, channel in self._workers.items()}
 
     @property
-    def standing(self) -> Standing:
-        with self._desk.changed:
-            channels = dict(self._channels)
-            ledgers = [channel.ring.ledger for channel in channels.values()]
+    def stats(self) -> CaptureStats:
+        with self._shared.condition:
+            channels = dict(self._workers)
+            ledgers = [channel.buffer.counts for channel in channels.values()]
             states = {name: channel.state for name, channel in channels.items()}
-        return Standing(
-            worked=sum(book.processed + book.failed for book in ledgers),
+        return CaptureStats(
+            processed=sum(book.processed + book.failed for book in ledgers),
             dropped=sum(book.dropped for book in ledgers),
             rounds=self._rounds,
             states=states,
-            away={name: channels[name].settings for name in states if states[name].phase in ("connecting", "lost")},
-            well={name: channels[name].settings for name in states if states[name].phase == "online"},
+            offline={name: channels[name].settings for name in states if states[name].phase in ("connecting", "lost")},
+            online={name: channels[name].settings for name in states if states[name].phase == "online"},
         )
 
-    def ledger(self, name: str) -> Ledger:
-        with self._desk.changed:
-            return self._channels[name].ring.ledger
+    def counts(self, name: str) -> FrameCounts:
+        with self._shared.condition:
+            return self._workers[name].buffer.counts
 
-    def limit(self, most_hz: float | None) -> None:
+    def set_max_rate(self, max_hz: float | None) -> None:
         """From now on no more frames of a camera than this are handed out; None: as many as can be worked off."""
-        with self._desk.changed:
-            self._period_ns = 0 if most_hz is None else round(NS_PER_S / most_hz)
-            self._paces = {}
+        with self._shared.condition:
+            self._min_period_ns = 0 if max_hz is None else round(NS_PER_S / max_hz)
+            self._limiters = {}
 
-    def rest(self, name: str, hz: float | None) -> None:
+    def set_idle_rate(self, name: str, hz: float | None) -> None:
         """From now on no more frames of this camera than `hz` are handed out: nothing moves there. None: all again."""
-        with self._desk.changed:
-            self._resting_ns[name] = 0 if hz is None else round(NS_PER_S / hz)
-            self._paces.pop(name, None)
+        with self._shared.condition:
+            self._idle_period_ns[name] = 0 if hz is None else round(NS_PER_S / hz)
+            self._limiters.pop(name, None)
 
     def restart(self, name: str) -> None:
         """Close a camera and open it again at once."""
-        with self._desk.changed:
+        with self._shared.condition:
             if not self._stop.is_set():
-                self._channels[name].restart()
-        self._desk.tell()
+                self._workers[name].restart()
+        self._shared.emit_events()
 
-    def put(self, name: str, settings: config.Camera, camera: Camera) -> None:
+    def set_camera(self, name: str, settings: config.CameraConfig, camera: Camera) -> None:
         """Open one more camera, or another in the place of the one of this name."""
-        with self._desk.changed:
+        with self._shared.condition:
             if self._stop.is_set():
                 return
-            if name in self._channels:
-                self._channels[name].change(settings, camera)
+            if name in self._workers:
+                self._workers[name].reconfigure(settings, camera)
             else:
-                channel = self._channels[name] = Channel(name, settings, camera, self._desk, retry=self._retry)
-                self._turn.append(channel)
-                self._begin(channel)
-        self._desk.tell()
+                channel = self._workers[name] = CameraWorker(name, settings, camera, self._shared, retry=self._retry)
+                self._round_robin.append(channel)
+                self._start_worker(channel)
+        self._shared.emit_events()
 
-    def remove(self, name: str) -> None:
+    def remove_camera(self, name: str) -> None:
         """Close a camera for good. Not while one of its frames is leased."""
-        with self._desk.changed:
-            channel = self._channels.pop(name)
-            self._turn.remove(channel)
-            channel.retire()
-            channel.ring.drop()
-            self._desk.changed.notify_all()
-        self._desk.forget(name)
+        with self._shared.condition:
+            channel = self._workers.pop(name)
+            self._round_robin.remove(channel)
+            channel.detach()
+            channel.buffer.drop_newest()
+            self._shared.condition.notify_all()
+        self._shared.drop_events(name)
 
     @contextmanager
     def lease(self, timeout_s: float) -> Iterator[Frame | None]:
@@ -155,77 +155,77 @@ class Intake:
 
         Left normally, the frame counts as processed; left by an exception, as failed.
         """
-        channel, frame = self._take(timeout_s)
+        channel, frame = self._wait_for_frame(timeout_s)
         processed = False
         try:
             yield frame
             processed = True
         finally:
             if channel is not None:
-                with self._desk.changed:
-                    channel.ring.settle(processed=processed)
-                    self._desk.changed.notify_all()
+                with self._shared.condition:
+                    channel.buffer.release(processed=processed)
+                    self._shared.condition.notify_all()
 
     def close(self, limit_s: float = 0.8) -> None:
         """Stop every camera within the limit; say which would not. Waits for a lease that is out elsewhere."""
         end_s = time.monotonic() + limit_s
         self._stop.set()
-        for thread in (*self._retire_all(), self._watcher):
+        for thread in (*self._detach_all(), self._watcher):
             if thread.ident is not None:  # None: never started
                 thread.join(max(0.0, end_s - time.monotonic()))
                 if thread.is_alive():
                     log.warning("%s would not end within %g s and is left behind", thread.name, limit_s)
-        with self._desk.changed:
+        with self._shared.condition:
             rest_s = max(0.0, end_s - time.monotonic())
-            self._desk.changed.wait_for(lambda: all(c.ring.empty for c in self._channels.values()), rest_s)
+            self._shared.condition.wait_for(lambda: all(c.buffer.empty for c in self._workers.values()), rest_s)
 
-    def _begin(self, channel: Channel) -> None:
-        self._desk.note(channel.state, logging.DEBUG, "connecting")
-        channel.start()
+    def _start_worker(self, worker: CameraWorker) -> None:
+        self._shared.queue_event(worker.state, logging.DEBUG, "connecting")
+        worker.start()
 
-    def _retire_all(self) -> list[Reader]:
-        with self._desk.changed:
-            readers = [channel.retire() for channel in self._channels.values()]
-            for channel in self._channels.values():
-                channel.ring.drop()
-            self._desk.changed.notify_all()
+    def _detach_all(self) -> list[CaptureThread]:
+        with self._shared.condition:
+            readers = [channel.detach() for channel in self._workers.values()]
+            for channel in self._workers.values():
+                channel.buffer.drop_newest()
+            self._shared.condition.notify_all()
         return [reader for reader in readers if reader is not None]
 
-    def _take(self, timeout_s: float) -> tuple[Channel, Frame] | tuple[None, None]:
-        with self._desk.changed:
-            found = self._desk.changed.wait_for(lambda: self._next() or self._idle(), timeout_s)
-            self._desk.changed.notify_all()  # a patient camera has room for its next frame
+    def _wait_for_frame(self, timeout_s: float) -> tuple[CameraWorker, Frame] | tuple[None, None]:
+        with self._shared.condition:
+            found = self._shared.condition.wait_for(lambda: self._next_frame() or self._no_more_frames(), timeout_s)
+            self._shared.condition.notify_all()  # a patient camera has room for its next frame
         return found if isinstance(found, tuple) else (None, None)
 
-    def _next(self) -> tuple[Channel, Frame] | None:
-        for _ in range(len(self._turn)):
-            channel = self._turn[0]
-            self._turn.rotate(-1)
-            if self._early(channel):
+    def _next_frame(self) -> tuple[CameraWorker, Frame] | None:
+        for _ in range(len(self._round_robin)):
+            channel = self._round_robin[0]
+            self._round_robin.rotate(-1)
+            if self._too_soon(channel):
                 continue
-            frame = channel.ring.lease()
+            frame = channel.buffer.lease()
             if frame is not None:
                 return channel, frame
         return None
 
-    def _early(self, channel: Channel) -> bool:
+    def _too_soon(self, worker: CameraWorker) -> bool:
         """Whether its newest frame comes too soon after the one before; it stays, until a newer one takes its place."""
-        period_ns = max(self._period_ns, self._resting_ns.get(channel.name, 0))
-        if not period_ns or not channel.ring.ready:
+        period_ns = max(self._min_period_ns, self._idle_period_ns.get(worker.name, 0))
+        if not period_ns or not worker.buffer.ready:
             return False
-        return not self._paces.setdefault(channel.name, Pace(period_ns)).due(self._desk.clock())
+        return not self._limiters.setdefault(worker.name, RateLimiter(period_ns)).allow(self._shared.clock())
 
-    def _idle(self) -> bool:
+    def _no_more_frames(self) -> bool:
         """Nothing to wait for."""
-        return self._stop.is_set() or all(channel.over for channel in self._channels.values())
+        return self._stop.is_set() or all(channel.finished for channel in self._workers.values())
 
-    def _watch(self) -> None:
-        while not self._stop.wait(WATCH_S):
-            now_ns = self._desk.clock()
-            with self._desk.changed:
+    def _check_stalls(self) -> None:
+        while not self._stop.wait(STALL_CHECK_PERIOD_S):
+            now_ns = self._shared.clock()
+            with self._shared.condition:
                 if self._stop.is_set():
                     return
-                for channel in self._channels.values():
-                    channel.watch(now_ns)
-            self._desk.tell()
+                for channel in self._workers.values():
+                    channel.check_stall(now_ns)
+            self._shared.emit_events()
             self._rounds += 1

@@ -38,7 +38,7 @@ VERBS = (
     "models",
     "provision",
 )
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def entry() -> NoReturn:
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:  # `edged infer … > file`
-        if error.errno not in NO_ROOM:
+        if error.errno not in DISK_FULL:
             raise
         where = error.filename or "the output"
         print(f"edged {args.verb}: {where}: {error.strerror}; make room there and run it again", file=sys.stderr)  # noqa: T201

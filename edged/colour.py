@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged.frame import U8, Format, size_of
+from edged.frame import U8, PixelFormat, image_size
 
-FORMATS: tuple[Format, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the kernels' order
+PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the kernels' order
 
 # ITU-R BT.601, limited range, in 1/2^20. Source: OpenCV, modules/imgproc/src/color_yuv.simd.hpp.
 SHIFT = 20
 Y_GAIN, U_TO_B, U_TO_G, V_TO_G, V_TO_R = 1220542, 2116026, -409993, -852492, 1673527
 
 
-def shape_of(size_wh: tuple[int, int], form: Format) -> tuple[int, ...]:
+def image_shape(size_wh: tuple[int, int], pixel_format: PixelFormat) -> tuple[int, ...]:
     """Of the bytes in memory."""
     width, height = size_wh
     return {
@@ -24,20 +24,20 @@ def shape_of(size_wh: tuple[int, int], form: Format) -> tuple[int, ...]:
         "gray": (height, width),
         "yuyv": (height, width, 2),
         "nv12": (height * 3 // 2, width),
-    }[form]
+    }[pixel_format]
 
 
-def to_bgr(image: U8, form: Format) -> U8:
+def to_bgr(image: U8, pixel_format: PixelFormat) -> U8:
     """(H, W, 3) BGR. Chroma is taken from the pair or block a pixel lies in, not interpolated."""
-    if form == "bgr":
+    if pixel_format == "bgr":
         return image
-    if form == "gray":
+    if pixel_format == "gray":
         return np.repeat(image[..., None], 3, axis=2)
-    if form == "yuyv":
+    if pixel_format == "yuyv":
         luma, chroma = image[..., 0], image[..., 1]
         u, v = np.repeat(chroma[:, 0::2], 2, axis=1), np.repeat(chroma[:, 1::2], 2, axis=1)
         return _from_yuv(luma, u, v)
-    width, height = size_of(image, form)
+    width, height = image_size(image, pixel_format)
     chroma = image[height:].reshape(height // 2, width // 2, 2).repeat(2, axis=0).repeat(2, axis=1)
     return _from_yuv(image[:height], chroma[..., 0], chroma[..., 1])
 

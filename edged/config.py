@@ -17,13 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from edged.barn.settings import Aisle, Stall
-from edged.box.settings import Heat
+from edged.barn.settings import AisleConfig, StallConfig
+from edged.box.settings import ThrottleConfig
 from edged.kinds import (
     Area,
     Box,
-    Extent,
-    File,
+    ImageSide,
+    FilePath,
     Flag,
     Grey,
     Hertz,
@@ -36,39 +36,39 @@ from edged.kinds import (
     Seconds,
     Section,
     Topic,
-    Verb,
-    host_name,
+    CommandName,
+    check_host,
     unit,
 )
 
 
-def _source(value: str) -> str:
+def _check_source(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of printable text")
     if value.startswith("csi:") and not value[4:].isdecimal():
         raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
-    if value.startswith(("rtsp:", "rtsps:")) and not _reachable(value):
+    if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
         raise ValueError("must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? @")
     if "://" in value and not value.startswith(("rtsp:", "rtsps:")):
         raise ValueError("must be rtsp://…, rtsps://…, csi:N, a device or a path; other addresses cannot be opened")
     return value
 
 
-def _reachable(address: str) -> bool:
+def _is_rtsp_url(url: str) -> bool:
     try:
-        return bool((parts := urlsplit(address)).hostname) and parts.port != 0
+        return bool((parts := urlsplit(url)).hostname) and parts.port != 0
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
 
 
-class Device(Section):
+class DeviceConfig(Section):
     """Who this box is."""
 
     id: Name = Field(
         "auto", description="Topic level and MQTT client id. `auto` takes edged-<machine id, 8 hex digits>."
     )
     name: str = Field("", max_length=80, description="What people call the box.")
-    state: File = Field(
+    state: FilePath = Field(
         Path("/var/lib/edged"),
         description="Directory of what must survive a restart: messages that wait for the broker, today's totals.",
     )
@@ -83,7 +83,7 @@ class Device(Section):
     )
 
 
-class Models(Section):
+class ModelsConfig(Section):
     """Which engines run, and where they are kept."""
 
     detector: Name = Field("det-person-horse", description="Catalogue card of the detector.")
@@ -101,29 +101,29 @@ class Models(Section):
         description="Catalogue card of RootNet, which tells how far away people are. Left out: their boxes' size does.",
         examples=["rootnet"],
     )
-    store: File = Field(Path("/var/lib/edged/models"), description="Where downloaded models and engines are kept.")
-    mirror: File | None = Field(
+    store: FilePath = Field(Path("/var/lib/edged/models"), description="Where downloaded models and engines are kept.")
+    mirror: FilePath | None = Field(
         None,
         description="Directory searched for model files before any download, for boxes without a network.",
         examples=["/media/usb/models"],
     )
-    catalogue: File | None = Field(
+    catalogue: FilePath | None = Field(
         None, description="Directory of additional model cards (*.toml).", examples=["/etc/edged/catalogue"]
     )
 
     @model_validator(mode="after")
-    def _root_of_something(self) -> Models:
+    def _check_root(self) -> ModelsConfig:
         if self.root is not None and self.lift is None:
             raise ValueError("root must come with a 3D model; give models.lift too")
         return self
 
     @property
-    def cards(self) -> tuple[str, ...]:
+    def card_names(self) -> tuple[str, ...]:
         """The names of all in use."""
         return tuple(name for name in (self.detector, *self.pose.values(), self.lift, self.root) if name is not None)
 
 
-class Compute(Section):
+class ComputeConfig(Section):
     """What the models run on."""
 
     plane: Literal["auto", "cpu", "cuda"] = Field(
@@ -136,7 +136,7 @@ class Compute(Section):
     )
 
 
-class Engines(Section):
+class EnginesConfig(Section):
     """How TensorRT engines are built."""
 
     tensorrt: Literal["auto", "off", "tensorrt-rtx"] = Field(
@@ -171,33 +171,33 @@ class Engines(Section):
     )
 
 
-class Tls(Section):
+class TlsConfig(Section):
     """Encryption of the broker connection."""
 
     enabled: Flag = Field(False, description="Use TLS.")
-    ca: File | None = Field(
+    ca: FilePath | None = Field(
         None, description="CA certificate (PEM). Left out: the system's store.", examples=["/etc/edged/ca.pem"]
     )
-    cert: File | None = Field(
+    cert: FilePath | None = Field(
         None, description="Client certificate (PEM), for mutual TLS.", examples=["/etc/edged/client.pem"]
     )
-    key: File | None = Field(
+    key: FilePath | None = Field(
         None,
         description="Client key (PEM, not password-protected), for mutual TLS.",
         examples=["/etc/edged/client.key"],
     )
 
     @model_validator(mode="after")
-    def _pair(self) -> Tls:
+    def _check_pair(self) -> TlsConfig:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key must come together; give both or neither")
         return self
 
 
-class Mqtt(Section):
+class MqttConfig(Section):
     """The MQTT broker."""
 
-    host: Annotated[str, AfterValidator(host_name)] = Field(
+    host: Annotated[str, AfterValidator(check_host)] = Field(
         "127.0.0.1", min_length=1, description="Broker host name or address."
     )
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
@@ -217,16 +217,16 @@ class Mqtt(Section):
         json_schema_extra=unit("s"),
         description="Longest wait between attempts at a broker that refuses us; one that is away is sought every 3 s.",
     )
-    tls: Tls = Tls()
+    tls: TlsConfig = TlsConfig()
 
     @model_validator(mode="after")
-    def _user_with_password(self) -> Mqtt:
+    def _check_username(self) -> MqttConfig:
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password must come with a username; give mqtt.username too")
         return self
 
 
-class Publish(Section):
+class PublishConfig(Section):
     """What is sent, and how often."""
 
     max_rate_hz: Hertz = Field(30, ge=0.001, le=240, description="Most `poses` messages per camera and second.")
@@ -256,27 +256,27 @@ class Publish(Section):
     )
 
 
-class HomeAssistant(Section):
+class HomeAssistantConfig(Section):
     """Discovery, so that Home Assistant finds the box and its cameras by itself."""
 
     enabled: Flag = Field(False, description="Announce them. Switched off again, they are removed there.")
     prefix: Topic = Field("homeassistant", description="Discovery prefix, as set in Home Assistant.")
 
 
-class Prometheus(Section):
+class PrometheusConfig(Section):
     """Health as metrics over HTTP, for those who scrape."""
 
     enabled: Flag = Field(False, description="Serve http://HOST:PORT/metrics.")
-    host: Annotated[str, AfterValidator(host_name)] = Field(
+    host: Annotated[str, AfterValidator(check_host)] = Field(
         "127.0.0.1", min_length=1, description="Address to listen on; nothing asks for a password."
     )
     port: Int = Field(9464, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
 
 
-class Commands(Section):
+class CommandsConfig(Section):
     """What the box may be told to do over MQTT. With an empty list it does not even listen."""
 
-    allow: tuple[Verb, ...] = Field(
+    allow: tuple[CommandName, ...] = Field(
         ("acknowledge", "snooze"),
         description="Commands obeyed. These two only answer an alert; `snapshot`, `day` and `diagnose` show more of "
         "the box, `restart-camera`, `set-rate` and `reload` change what it does.",
@@ -290,7 +290,7 @@ class Commands(Section):
     )
 
 
-class Intrinsics(Section):
+class IntrinsicsConfig(Section):
     """Pinhole camera model, in pixels of the upright camera image; for metric results."""
 
     fx: Px = Field(gt=0, description="Focal length along x.", examples=[912.4])
@@ -300,14 +300,14 @@ class Intrinsics(Section):
     distortion: tuple[Number, ...] = Field((), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.")
 
 
-class FixedRegion(Section):
+class StaticRegionConfig(Section):
     """A stall where the subject is always there: this box is used, and no detector runs."""
 
     label: str = Field(min_length=1, description="Class of the subject.", examples=["horse"])
     box: Box = Field(description="x0 y0 x1 y1 in the upright camera image.", examples=[[40, 60, 1240, 700]])
 
 
-class Gate(Section):
+class QualityConfig(Section):
     """When an image is too bad to be believed. Such a frame is published with its figures and no subjects.
 
     Beyond the limits more subjects are missed than seen (`python -m tools.robustness`), and "nobody" would be untrue.
@@ -325,13 +325,13 @@ class Gate(Section):
     )
 
     @model_validator(mode="after")
-    def _some_light(self) -> Gate:
+    def _check_brightness(self) -> QualityConfig:
         if self.min_brightness >= self.max_brightness:
             raise ValueError("min_brightness must be below max_brightness; lower the one or raise the other")
         return self
 
 
-class Track(Section):
+class TrackConfig(Section):
     """How subjects keep their ids."""
 
     iou: Number = Field(0.2, ge=0, le=1, description="Least overlap of a detection with a track's predicted box.")
@@ -348,10 +348,10 @@ class Track(Section):
     )
 
 
-class Camera(Section):
+class CameraConfig(Section):
     """One camera: where frames come from and what is looked for in them."""
 
-    source: Annotated[str, AfterValidator(_source)] = Field(
+    source: Annotated[str, AfterValidator(_check_source)] = Field(
         min_length=1,
         description="`/dev/v4l/by-path/…` or a number, `rtsp://…`, `csi:0`, or a video, image or folder.",
         examples=["rtsp://192.168.1.40/stream1"],
@@ -364,7 +364,7 @@ class Camera(Section):
     format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
         "auto", description="Pixel format (V4L2) or codec (RTSP) asked for."
     )
-    size: tuple[Extent, Extent] | None = Field(
+    size: tuple[ImageSide, ImageSide] | None = Field(
         None,
         json_schema_extra=unit("px"),
         description="Width and height asked of the sensor. Left out: its own choice.",
@@ -390,7 +390,7 @@ class Camera(Section):
         description="Polygons blanked before anything looks at the image.",
         examples=[[[[0, 0], [320, 0], [0, 240]]]],
     )
-    intrinsics: Intrinsics | None = None
+    intrinsics: IntrinsicsConfig | None = None
     open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
     stall_timeout_s: Seconds = Field(
         5, ge=0.2, le=300, description="No frame for this long: the camera is lost and re-opened."
@@ -429,19 +429,19 @@ class Camera(Section):
         False,
         description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
     )
-    fixed: FixedRegion | None = None
-    gate: Gate = Gate()
-    track: Track = Track()
-    stall: Stall = Stall()
-    aisle: Aisle = Aisle()
+    fixed: StaticRegionConfig | None = None
+    gate: QualityConfig = QualityConfig()
+    track: TrackConfig = TrackConfig()
+    stall: StallConfig = StallConfig()
+    aisle: AisleConfig = AisleConfig()
 
     @property
-    def private(self) -> bool:
+    def hides_people(self) -> bool:
         """Of people, only that somebody is there leaves the box."""
         return self.stall.enabled and self.stall.people == "presence"
 
     @property
-    def kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
+    def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
         """Which adapter the source names."""
         if self.source.startswith(("rtsp:", "rtsps:")):
             return "rtsp"
@@ -456,23 +456,23 @@ class Config(Section):
     """The whole file."""
 
     version: Literal[1] = Field(1, description="Format of this file.")
-    device: Device = Device()
-    models: Models = Models()
-    compute: Compute = Compute()
-    engines: Engines = Engines()
-    mqtt: Mqtt = Mqtt()
-    publish: Publish = Publish()
-    heat: Heat = Heat()
-    homeassistant: HomeAssistant = HomeAssistant()
-    prometheus: Prometheus = Prometheus()
-    commands: Commands = Commands()
-    cameras: dict[Name, Camera] = Field(
+    device: DeviceConfig = DeviceConfig()
+    models: ModelsConfig = ModelsConfig()
+    compute: ComputeConfig = ComputeConfig()
+    engines: EnginesConfig = EnginesConfig()
+    mqtt: MqttConfig = MqttConfig()
+    publish: PublishConfig = PublishConfig()
+    heat: ThrottleConfig = ThrottleConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
+    prometheus: PrometheusConfig = PrometheusConfig()
+    commands: CommandsConfig = CommandsConfig()
+    cameras: dict[Name, CameraConfig] = Field(
         {},
         json_schema_extra={"additionalProperties": False},
         description="The cameras, by name; the name is a topic level.",
     )
 
     @property
-    def in_use(self) -> dict[str, Camera]:
+    def enabled_cameras(self) -> dict[str, CameraConfig]:
         """The cameras that are enabled, by name."""
         return {name: camera for name, camera in self.cameras.items() if camera.enabled}

@@ -45,13 +45,13 @@ class Crop:
         points: F32 = xy_net * scale + corner
         return points
 
-    def of_cells(self, xy: F32, cells_wh: tuple[int, int]) -> F32:
+    def cells_to_image(self, xy: F32, cells_wh: tuple[int, int]) -> F32:
         """Points (…, 2) from cells of a grid that lies over the crop, counted from its corner, to image pixels."""
         (net_w, net_h), (w, h) = self.net_wh, cells_wh
         return self.to_image(xy * np.array([net_w / w, net_h / h], np.float32))
 
 
-def cut(image: U8, crop: Crop) -> U8:
+def crop_image(image: U8, crop: Crop) -> U8:
     """The (H, W, 3) crop, bilinear, black outside the image: the definition; planes may differ by 2."""
     (w, h), scale = crop.net_wh, crop.width / crop.net_wh[0]
     xs = (np.arange(w) - w / 2) * scale + crop.cx

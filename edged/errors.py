@@ -47,7 +47,7 @@ class NotWritten(EdgedError):
     pass
 
 
-class Declined(EdgedError):
+class CommandRejected(EdgedError):
     def __init__(self, what: str, *, got: str, wanted: str, do: str) -> None:
         super().__init__(f"{what}: got {got}; want {wanted}; {do}")
         self.what = what

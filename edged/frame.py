@@ -11,24 +11,24 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.config import Gate
-from edged.lift.lens import Lens
+from edged.config import QualityConfig
+from edged.lift.lens import CameraIntrinsics
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
-Format = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; colour.py says what each is
+PixelFormat = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; colour.py says what each is
 
 X, Y, SCORE = range(3)
 XY = slice(0, 2)
 X0, Y0, X1, Y1 = range(4)
 
 
-def size_of(image: U8, form: Format) -> tuple[int, int]:
+def image_size(image: U8, pixel_format: PixelFormat) -> tuple[int, int]:
     """Width and height in pixels."""
     height, width = image.shape[:2]
-    return (width, height * 2 // 3) if form == "nv12" else (width, height)
+    return (width, height * 2 // 3) if pixel_format == "nv12" else (width, height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,14 +39,14 @@ class Frame:
     seq: int  # counts every captured frame of this camera from 0; gaps are drops
     captured_ns: int  # CLOCK_MONOTONIC, as near to the exposure as the source can tell
     image: U8  # (H, W, 3) BGR, or as `form` has it
-    form: Format = "bgr"
+    pixel_format: PixelFormat = "bgr"
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
 
     @property
     def size_wh(self) -> tuple[int, int]:
-        return size_of(self.image, self.form)
+        return image_size(self.image, self.pixel_format)
 
     @property
     def scene_ns(self) -> int:
@@ -71,7 +71,7 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.score)
 
-    def take(self, rows: I64 | NDArray[np.bool_]) -> Boxes:
+    def select(self, rows: I64 | NDArray[np.bool_]) -> Boxes:
         """The chosen rows, in the order given."""
         return Boxes(xyxy=self.xyxy[rows], score=self.score[rows], label=self.label[rows])
 
@@ -81,12 +81,12 @@ class Boxes:
         return Boxes(xyxy=self.xyxy + by, score=self.score, label=self.label)
 
     @staticmethod
-    def none() -> Boxes:
+    def empty() -> Boxes:
         return Boxes(xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32), label=np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clarity:
+class ImageQuality:
     """How usable an image is, measured in grey on every second row of it as the detector gets it."""
 
     brightness: float  # mean grey level, 0..255
@@ -96,35 +96,35 @@ class Clarity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Focus:
+class InferenceParams:
     """What one camera looks for in its frames; a plane serves cameras with different focus."""
 
     thresholds: F32  # (C,) least score per detector class; inf: not wanted
-    limit: int  # most subjects, best first
-    gate: Gate
+    max_subjects: int  # most subjects, best first
+    quality_limits: QualityConfig
     roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
     pick: Literal["score", "largest", "central"] = "score"  # what "best" means when there are more than `limit`
     bridge: bool = False  # known subjects are shown by the faintest hint too
-    space: bool = False  # people in space too, where the plane has a model for it
-    lens: Lens | None = None  # of the camera; None: nobody measured it
+    lift_3d: bool = False  # people in space too, where the plane has a model for it
+    intrinsics: CameraIntrinsics | None = None  # of the camera; None: nobody measured it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pose3d:
     """A person in space: millimetres in the camera's frame, x right, y down, z forward."""
 
-    joints_mm: F32  # (J, 3) from the root joint
+    xyz_mm: F32  # (J, 3) from the root joint
     root_mm: F32  # (3,) the root joint, from the camera
     schema: str  # names the joints, e.g. "h36m-18"
-    depth: Literal["rootnet", "heuristic"]  # of the root: told by a net, or by the box's size alone
-    focal: Literal["given", "assumed"]  # whether the lens was measured; if not, all of it is of a guessed camera
+    depth_source: Literal["rootnet", "heuristic"]  # of the root: told by a net, or by the box's size alone
+    focal_source: Literal["given", "assumed"]  # whether the lens was measured; if not, all of it is of a guessed camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sight:
+class InferenceResult:
     """What a compute plane saw in one frame: boxes, and the keypoints inside each. Empty when degraded."""
 
-    clarity: Clarity
+    quality: ImageQuality
     boxes: Boxes
     keypoints: tuple[F32 | None, ...]  # one (K, 3) x, y, score per box; None: its class has no pose model
     poses3d: tuple[Pose3d | None, ...] = ()  # one per box, or none at all where nobody asked
@@ -132,7 +132,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
+class TrackedSubject:
     """One tracked person or animal in one frame, in camera pixels."""
 
     id: int  # stable while tracked, never reused in a run
@@ -148,7 +148,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Result:
+class FrameResult:
     """Everything known about one processed frame."""
 
     camera: str
@@ -156,13 +156,13 @@ class Result:
     captured_ns: int
     done_ns: int
     size_wh: tuple[int, int]
-    subjects: tuple[Subject, ...]
-    clarity: Clarity
+    subjects: tuple[TrackedSubject, ...]
+    quality: ImageQuality
     stage_ns: dict[str, int]
     source: str | None = None
     position: int | None = None
 
     @property
-    def seen(self) -> tuple[Subject, ...]:
+    def seen(self) -> tuple[TrackedSubject, ...]:
         """The subjects that may speak for something: not those bridged."""
         return tuple(subject for subject in self.subjects if not subject.bridged)

@@ -15,11 +15,11 @@ NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
 SECRET_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|key)=[^&;/\s]+")
 MASK = "***"
-TOPIC_BYTES = 1024  # of a configured part of one
-LEAST_PX = 8  # smallest side of a region
+MAX_TOPIC_BYTES = 1024  # of a configured part of one
+MIN_SIDE_PX = 8  # smallest side of a region
 
 
-def masked(address: str) -> str:
+def redact(address: str) -> str:
     """An address fit to be shown: no user, no password."""
     return SECRET_PARAMETER.sub(rf"\1={MASK}", re.sub(r"(?s)(?<=://).*@", f"{MASK}@", address))
 
@@ -29,36 +29,36 @@ def unit(name: str) -> dict[str, Any]:
     return {"unit": name}
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     if not re.fullmatch(NAME, value):
         raise ValueError("must be 1 to 63 of a-z 0-9 _ -, a letter or digit first")
     return value
 
 
-def _topic(value: str) -> str:
+def _check_topic(value: str) -> str:
     if not re.fullmatch(TOPIC, value) or not value.isprintable():
         raise ValueError("must be topic levels, like site/edged; no space, # or +, no / at either end, no $ in front")
-    if len(value.encode()) > TOPIC_BYTES:
-        raise ValueError(f"must be {TOPIC_BYTES} bytes or less: MQTT's end at 65535, ours begin with it")
+    if len(value.encode()) > MAX_TOPIC_BYTES:
+        raise ValueError(f"must be {MAX_TOPIC_BYTES} bytes or less: MQTT's end at 65535, ours begin with it")
     return value
 
 
-def host_name(value: str) -> str:
+def check_host(value: str) -> str:
     if re.search(r"[\s/@]", value) or value.count(":") == 1:  # more colons: IPv6
         raise ValueError("must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]")
     return value
 
 
-def _path(value: Path) -> Path:
+def _check_path(value: Path) -> Path:
     if value == Path() or "\0" in str(value):
         raise ValueError("must be a path; to go without, leave the key out")
     return value
 
 
-def _area(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _check_area(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = value
-    if x1 - x0 < LEAST_PX or y1 - y0 < LEAST_PX:
-        raise ValueError(f"must be [x0, y0, x1, y1], x1 and y1 at least {LEAST_PX} px beyond x0 and y0")
+    if x1 - x0 < MIN_SIDE_PX or y1 - y0 < MIN_SIDE_PX:
+        raise ValueError(f"must be [x0, y0, x1, y1], x1 and y1 at least {MIN_SIDE_PX} px beyond x0 and y0")
     return value
 
 
@@ -70,20 +70,24 @@ Grey = Annotated[Number, Field(ge=0, le=255, json_schema_extra=unit("grey levels
 Px = Annotated[Number, Field(json_schema_extra=unit("px"))]
 Flag = StrictBool
 Name = Annotated[
-    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$", "format": "name"})
+    str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$", "format": "name"})
 ]
 Topic = Annotated[
-    str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
+    str, AfterValidator(_check_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
 ]
-File = Annotated[Path, AfterValidator(_path)]
+FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
-Verb = Literal["snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
-Extent = Annotated[Int, Field(ge=16, le=16384)]
+CommandName = Literal["snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
+ImageSide = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]
-Corner = Annotated[Number, Field(ge=-16384, le=16384)]
-Box = Annotated[tuple[Corner, Corner, Corner, Corner], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
-Area = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_area), Field(json_schema_extra=unit("px"))]
-Point = tuple[Corner, Corner]
+Coordinate = Annotated[Number, Field(ge=-16384, le=16384)]
+Box = Annotated[
+    tuple[Coordinate, Coordinate, Coordinate, Coordinate],
+    AfterValidator(_check_area),
+    Field(json_schema_extra=unit("px")),
+]
+Area = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_check_area), Field(json_schema_extra=unit("px"))]
+Point = tuple[Coordinate, Coordinate]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 
 

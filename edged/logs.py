@@ -6,19 +6,19 @@ import logging
 from collections import deque
 from contextlib import nullcontext
 
-PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
-LONGEST = 2000  # characters of a remembered line, tracebacks too
+SYSLOG_PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
+MAX_LINE_CHARS = 2000  # characters of a remembered line, tracebacks too
 
 
 class JournalFormatter(logging.Formatter):
     """`<4>camera stall1: lost`, as sd-daemon(3) describes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{PRIORITY.get(record.levelname, 5)}>"
+        prefix = f"<{SYSLOG_PRIORITY.get(record.levelname, 5)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
-class Recent(logging.Handler):
+class RecentLines(logging.Handler):
     """The last lines, for a technician who cannot see the journal. Fixed memory."""
 
     def __init__(self, lines: int = 300) -> None:
@@ -27,7 +27,7 @@ class Recent(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record)[:LONGEST])
+        self._lines.append(self.format(record)[:MAX_LINE_CHARS])
 
     @property
     def lines(self) -> list[str]:
@@ -36,8 +36,8 @@ class Recent(logging.Handler):
             return list(self._lines)
 
 
-def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent: Recent | None = None) -> None:
-    """Send everything to `handler`, which is read by people unless it has a form of its own, and to `recent`."""
+def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent_lines: RecentLines | None = None) -> None:
+    """Send everything to `handler`, which is read by people unless it has a form of its own, and to `recent_lines`."""
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=level, handlers=[handler, *([recent] if recent else [])], force=True)
+    logging.basicConfig(level=level, handlers=[handler, *([recent_lines] if recent_lines else [])], force=True)

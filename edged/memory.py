@@ -16,25 +16,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Memory:
+class JsonState:
     """`what` names the content in the log, such as "today's totals"."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, content: str) -> None:
         self._path = path
-        self._what = what
-        self._silent = False
+        self._content = content
+        self._write_failed = False
 
-    def read(self, make: Callable[[Any], T], otherwise: T) -> T:
-        """What `make` makes of the file; `otherwise` when there is nothing to read, or nothing that makes sense."""
+    def read(self, parse: Callable[[Any], T], default: T) -> T:
+        """What `parse` makes of the file; `default` when there is nothing to read, or nothing that makes sense."""
         try:
-            return make(json.loads(self._path.read_text()))
+            return parse(json.loads(self._path.read_text()))
         except FileNotFoundError:
-            return otherwise
+            return default
         except OSError as exc:
-            log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._what)
+            log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._content)
         except (ValueError, TypeError, AttributeError) as exc:
-            log.warning("%s: damaged (%s); %s begin again", self._path, exc, self._what)
-        return otherwise
+            log.warning("%s: damaged (%s); %s begin again", self._path, exc, self._content)
+        return default
 
     def write(self, value: Any) -> None:
         """Whole or not at all."""
@@ -44,11 +44,11 @@ class Memory:
             part.write_text(json.dumps(value))
             publish(part, self._path)
         except (OSError, StoreError) as exc:
-            if not self._silent:
+            if not self._write_failed:
                 said = exc.strerror if isinstance(exc, OSError) else exc
-                log.warning("%s: %s; a restart will forget %s", self._path, said, self._what)
-            self._silent = True
+                log.warning("%s: %s; a restart will forget %s", self._path, said, self._content)
+            self._write_failed = True
             return
-        if self._silent:
-            log.info("%s: %s are kept again", self._path, self._what)
-        self._silent = False
+        if self._write_failed:
+            log.info("%s: %s are kept again", self._path, self._content)
+        self._write_failed = False

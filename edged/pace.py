@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """Lets one event through per period on average, early by at most half a period: cameras jitter."""
 
     period_ns: int
-    until_ns: int | None = None  # then another takes its place
+    expires_ns: int | None = None  # then another takes its place
     _next_ns: int = 0
 
-    def due(self, t_ns: int) -> bool:
+    def allow(self, t_ns: int) -> bool:
         """Whether an event at `t_ns` may pass. Source: the generic cell rate algorithm, ITU-T I.371."""
         if t_ns < self._next_ns - self.period_ns // 2:
             return False
         self._next_ns = max(t_ns, self._next_ns) + self.period_ns
         return True
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """Let the next one through."""
         self._next_ns = 0

@@ -11,14 +11,28 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edged.config import Camera, FixedRegion, Intrinsics
-from edged.frame import F32, I64, SCORE, X0, X1, Y0, Y1, Boxes, Focus, Frame, Result, Sight, Subject
-from edged.lift.lens import Lens
-from edged.load import Load
-from edged.ports import Plane
-from edged.select import Flags, clipped
-from edged.smooth import Smooth
-from edged.track import Tracks, box_from_keypoints
+from edged.config import CameraConfig, StaticRegionConfig, IntrinsicsConfig
+from edged.frame import (
+    F32,
+    I64,
+    SCORE,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    Boxes,
+    InferenceParams,
+    Frame,
+    FrameResult,
+    InferenceResult,
+    TrackedSubject,
+)
+from edged.lift.lens import CameraIntrinsics
+from edged.load import AdaptiveMode
+from edged.ports import PoseBackend
+from edged.select import Flags, clip_region
+from edged.smooth import OneEuroFilter
+from edged.track import Tracker, box_from_keypoints
 from engines.card import Detect, Pose
 
 log = logging.getLogger(__name__)
@@ -32,77 +46,77 @@ class Pipeline:
 
     def __init__(
         self,
-        options: Camera,
-        plane: Plane,
+        options: CameraConfig,
+        plane: PoseBackend,
         detect: Detect,
         poses: Mapping[str, Pose],
         *,
         smooth: bool = True,
-        given: int = 0,
+        last_id: int = 0,
     ) -> None:
         self._plane = plane
         self._classes = detect.classes
         self._poses = poses
-        self._wanted = _focus(options, detect, poses), _focus(options, detect, poses, single=True)
-        self._every, self._one = self._wanted  # as far as they lie inside the image
+        self._configured_params = _params(options, detect, poses), _params(options, detect, poses, single=True)
+        self._multi_params, self._single_params = self._configured_params  # as far as they lie inside the image
         self._size_wh: tuple[int, int] | None = None  # of that image
-        self._load = Load(options.mode)
+        self._mode = AdaptiveMode(options.mode)
         self._interval = options.detector_interval
         self._countdown = 0  # frames until the detector runs again
-        self._subjects = (
-            Tracks(options.track, self._every.thresholds, given)
+        self._tracker = (
+            Tracker(options.track, self._multi_params.thresholds, last_id)
             if options.fixed is None
-            else Fixed(options.fixed, detect.classes, given)
+            else StaticRegionTracker(options.fixed, detect.classes, last_id)
         )
-        self._smooth = {label: Smooth(pose.score) for label, pose in poses.items() if smooth}
+        self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
 
     @property
-    def given(self) -> int:
+    def last_id(self) -> int:
         """The last id."""
-        return self._subjects.given
+        return self._tracker.last_id
 
-    def run(self, frame: Frame) -> Result:
+    def run(self, frame: Frame) -> FrameResult:
         """One frame, start to end. Raises `Degrade` (give the frame up) or `DeviceLost`."""
         if frame.size_wh != self._size_wh:
-            self._sized(frame)
+            self._set_image_size(frame)
         if frame.source != self._source:
             self._source, self._countdown = frame.source, 0
-            self._subjects.cut()
+            self._tracker.reset()
         t_ns = frame.scene_ns
-        detect = self._countdown == 0 and isinstance(self._subjects, Tracks)
-        ids, known = self._subjects.expect(t_ns) if detect else self._subjects.carry(t_ns)
-        focus = self._one if self._load.single(frame.seq, t_ns) else self._every
-        sight = self._plane.see(frame, focus, known, detect=detect)
-        if sight.clarity.degraded:
+        detect = self._countdown == 0 and isinstance(self._tracker, Tracker)
+        ids, known = self._tracker.predict_for_match(t_ns) if detect else self._tracker.predict(t_ns)
+        focus = self._single_params if self._mode.is_single(frame.seq, t_ns) else self._multi_params
+        sight = self._plane.infer(frame, focus, known, detect=detect)
+        if sight.quality.degraded:
             return self._result(frame, sight, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
-        ids = self._subjects.update(sight.boxes, t_ns) if detect else self._follow(ids, sight, t_ns)
+        ids = self._tracker.update(sight.boxes, t_ns) if detect else self._update_from_keypoints(ids, sight, t_ns)
         rows = np.flatnonzero(ids > 0)
-        labels, bridged = self._subjects.labels(ids[rows]), self._subjects.bridged(ids[rows])
+        labels, bridged = self._tracker.labels(ids[rows]), self._tracker.bridged(ids[rows])
         subjects = tuple(
             self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect, bridged=hint)
             for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged.tolist(), strict=True)
         )
         return self._result(frame, sight, subjects)
 
-    def _sized(self, frame: Frame) -> None:
+    def _set_image_size(self, frame: Frame) -> None:
         """From now on images are of this size. Raises `OutsideImage`."""
-        every, one = (clipped(focus, frame.size_wh) for focus in self._wanted)
-        if every is not self._wanted[0] and self._every is self._wanted[0]:
+        every, one = (clip_region(focus, frame.size_wh) for focus in self._configured_params)
+        if every is not self._configured_params[0] and self._multi_params is self._configured_params[0]:
             log.warning("camera %s: roi reaches beyond the image; only what is inside is looked at", frame.camera)
-        self._every, self._one, self._size_wh = every, one, frame.size_wh
+        self._multi_params, self._single_params, self._size_wh = every, one, frame.size_wh
 
-    def _follow(self, ids: I64, sight: Sight, t_ns: int) -> I64:
+    def _update_from_keypoints(self, ids: I64, sight: InferenceResult, t_ns: int) -> I64:
         """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""
-        moved = [self._found(sight, row) for row in range(len(sight.boxes))]
+        moved = [self._moved_box(sight, row) for row in range(len(sight.boxes))]
         here = np.array([box is not None for box in moved], bool)
-        kept = sight.boxes.take(here)
+        kept = sight.boxes.select(here)
         xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
-        self._subjects.follow(ids[here], Boxes(xyxy=xyxy, score=kept.score, label=kept.label), t_ns)
+        self._tracker.update_from_keypoints(ids[here], Boxes(xyxy=xyxy, score=kept.score, label=kept.label), t_ns)
         return np.where(here, ids, -1)
 
-    def _found(self, sight: Sight, row: int) -> F32 | None:
+    def _moved_box(self, sight: InferenceResult, row: int) -> F32 | None:
         """A carried box, moved onto its keypoints; None when they show nobody."""
         keypoints, box = sight.keypoints[row], sight.boxes.xyxy[row]
         if keypoints is None:
@@ -111,8 +125,8 @@ class Pipeline:
         return box_from_keypoints(keypoints, pose.score, box)
 
     def _subject(
-        self, track: int, label: str, sight: Sight, row: int, t_ns: int, *, carried: bool, bridged: bool
-    ) -> Subject:
+        self, track_id: int, label: str, sight: InferenceResult, row: int, t_ns: int, *, carried: bool, bridged: bool
+    ) -> TrackedSubject:
         """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
         xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
         pose = self._poses.get(label)
@@ -124,11 +138,11 @@ class Pipeline:
         else:
             schema = pose.schema_name
             score = score if np.isfinite(score) else float(np.clip(keypoints[:, SCORE].mean(), 0, 1))
-            if smooth := self._smooth.get(label):
+            if smooth := self._filters.get(label):
                 size_px = float(np.sqrt(max(0.0, (xyxy[X1] - xyxy[X0]) * (xyxy[Y1] - xyxy[Y0]))))
-                smoothed = smooth(track, keypoints, size_px, t_ns)
-        return Subject(
-            id=track,
+                smoothed = smooth(track_id, keypoints, size_px, t_ns)
+        return TrackedSubject(
+            id=track_id,
             label=label,
             score=score,
             xyxy=xyxy,
@@ -140,50 +154,50 @@ class Pipeline:
             pose3d=pose3d,
         )
 
-    def _result(self, frame: Frame, sight: Sight, subjects: tuple[Subject, ...]) -> Result:
-        for smooth in self._smooth.values():
-            smooth.keep(subject.id for subject in subjects)
-        return Result(
+    def _result(self, frame: Frame, sight: InferenceResult, subjects: tuple[TrackedSubject, ...]) -> FrameResult:
+        for smooth in self._filters.values():
+            smooth.retain(subject.id for subject in subjects)
+        return FrameResult(
             camera=frame.camera,
             seq=frame.seq,
             captured_ns=frame.captured_ns,
             done_ns=time.monotonic_ns(),
             size_wh=frame.size_wh,
             subjects=subjects,
-            clarity=sight.clarity,
+            quality=sight.quality,
             stage_ns=sight.stage_ns,
             source=frame.source,
             position=frame.position,
         )
 
 
-class Fixed:
+class StaticRegionTracker:
     """The one subject of a fixed region, with the face of `Tracks`: its box never moves, its id is 1.
 
     Nobody detected it, so its score is NaN until keypoints are seen.
     """
 
-    def __init__(self, region: FixedRegion, classes: tuple[str, ...], given: int = 0) -> None:
-        self.given = max(1, given)
+    def __init__(self, region: StaticRegionConfig, classes: tuple[str, ...], last_id: int = 0) -> None:
+        self.last_id = max(1, last_id)
         self._box = Boxes(
             xyxy=np.array([region.box], np.float32),
             score=np.full(1, np.nan, np.float32),
             label=np.array([classes.index(region.label)]),
         )
 
-    def cut(self) -> None:
+    def reset(self) -> None:
         """A new scene has the same stall."""
 
-    def carry(self, t_ns: int) -> tuple[I64, Boxes]:
+    def predict(self, t_ns: int) -> tuple[I64, Boxes]:
         return np.ones(1, np.int64), self._box
 
-    def expect(self, t_ns: int) -> tuple[I64, Boxes]:
-        return self.carry(t_ns)
+    def predict_for_match(self, t_ns: int) -> tuple[I64, Boxes]:
+        return self.predict(t_ns)
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         return np.full(len(boxes), -1, np.int64)
 
-    def follow(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
+    def update_from_keypoints(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """The stall stays where it is."""
 
     def labels(self, ids: I64) -> I64:
@@ -193,25 +207,27 @@ class Fixed:
         return np.zeros(len(ids), bool)
 
 
-def _focus(options: Camera, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False) -> Focus:
+def _params(
+    options: CameraConfig, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False
+) -> InferenceParams:
     """What the camera's options ask of the plane."""
     wanted = options.classes if options.classes is not None else tuple(poses)
     scores = [
         options.thresholds.get(name, detect.threshold(name)) if name in wanted else np.inf for name in detect.classes
     ]
-    return Focus(
+    return InferenceParams(
         thresholds=np.array(scores, np.float32),
-        limit=1 if single else options.max_subjects,
-        gate=options.gate,
+        max_subjects=1 if single else options.max_subjects,
+        quality_limits=options.gate,
         roi=options.roi,
         pick=options.pick if single else "score",
         bridge=options.track.bridge_s > 0,
-        space=options.lift,
-        lens=_lens(options.intrinsics),
+        lift_3d=options.lift,
+        intrinsics=_camera_intrinsics(options.intrinsics),
     )
 
 
-def _lens(given: Intrinsics | None) -> Lens | None:
+def _camera_intrinsics(given: IntrinsicsConfig | None) -> CameraIntrinsics | None:
     if given is None:
         return None
-    return Lens(fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion)
+    return CameraIntrinsics(fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion)

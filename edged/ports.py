@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edged.bus.topics import Topic
-from edged.frame import U8, Boxes, Focus, Format, Frame, Sight
+from edged.frame import U8, Boxes, InferenceParams, PixelFormat, Frame, InferenceResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Shot:
+class CapturedImage:
     """What a camera hands over: the image, and when and where it was taken."""
 
     image: U8  # (H, W, 3) BGR, or as `form` has it; of size zero when a frame was there but could not be decoded
     captured_ns: int  # CLOCK_MONOTONIC; lies ahead for recorded frames that are not due yet
-    form: Format = "bgr"
-    traded: bool = False  # the image is the reader's now, and the memory it gave is the stream's
+    pixel_format: PixelFormat = "bgr"
+    swapped: bool = False  # the image is the reader's now, and the memory it gave is the stream's
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
@@ -32,7 +32,7 @@ class Stream(Protocol):
     It raises `CameraLost` (come back later) or `EndOfSource` (no more frames, ever).
     """
 
-    def read(self, out: U8 | None) -> Shot: ...
+    def read(self, out: U8 | None) -> CapturedImage: ...
     def close(self) -> None: ...
 
 
@@ -45,7 +45,7 @@ class Camera(Protocol):
     def open(self) -> Stream: ...
 
 
-class Plane(Protocol):
+class PoseBackend(Protocol):
     """Where pixels become keypoints. One thread owns a plane; `see` returns when the work is done.
 
     `see` measures the image, and stops there when it is degraded. With `detect` it runs the detector, and
@@ -57,7 +57,7 @@ class Plane(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight: ...
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult: ...
     def close(self) -> None: ...
 
 
@@ -70,7 +70,7 @@ class Request:
     retain: bool  # an old one, kept by the broker: not to be acted on
     response_topic: str | None = None  # where the sender wants the answer, a whole topic
     correlation: bytes | None = None  # to be sent back with the answer
-    content: str | None = None  # type of the payload, like application/json
+    content_type: str | None = None  # type of the payload, like application/json
 
 
 class Bus(Protocol):
@@ -85,7 +85,7 @@ class Bus(Protocol):
     def publish(
         self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None
     ) -> None: ...
-    def listen(self, topic: Topic, take: Callable[[Request], None]) -> None: ...
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None: ...
     @property
-    def figures(self) -> dict[str, Any]: ...  # for `health`: connected, protocol, reconnects, and the tally
+    def stats(self) -> dict[str, Any]: ...  # for `health`: connected, protocol, reconnects, and the tally
     def close(self) -> None: ...

@@ -12,12 +12,12 @@ from math import prod
 import numpy as np
 
 from edged.frame import U8, Frame
-from edged.ports import Shot
+from edged.ports import CapturedImage
 
-SLOTS = 3
+BUFFER_COUNT = 3
 
 
-def slot(shape: tuple[int, ...]) -> U8:
+def allocate_pages(shape: tuple[int, ...]) -> U8:
     """Memory of its own pages, so that a GPU or a camera driver can be given it as it is.
 
     All of it is there from the start: the third slot is first written when a frame is late, perhaps weeks after that.
@@ -28,7 +28,7 @@ def slot(shape: tuple[int, ...]) -> U8:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class FrameCounts:
     """What became of every captured frame, at one instant."""
 
     captured: int
@@ -42,20 +42,20 @@ class Ledger:
         return self.captured == self.processed + self.dropped + self.failed + self.waiting
 
 
-class Ring:
+class FrameBuffer:
     """Newest wins: a frame put on top of one that nobody took drops that one, and counts it."""
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
         self._shape: tuple[int, ...] | None = None
-        self._spare: list[U8] = []
+        self._free: list[U8] = []
         self._newest: Frame | None = None
         self._leased: Frame | None = None
         self._captured = self._processed = self._dropped = self._failed = 0
 
     @property
-    def ledger(self) -> Ledger:
-        return Ledger(
+    def counts(self) -> FrameCounts:
+        return FrameCounts(
             captured=self._captured,
             processed=self._processed,
             dropped=self._dropped,
@@ -77,53 +77,53 @@ class Ring:
     def empty(self) -> bool:
         return self._newest is None and self._leased is None
 
-    def blank(self) -> U8 | None:
+    def acquire_free(self) -> U8 | None:
         """A slot to write the next frame into; None before the first frame told the size.
 
         A writer that is left behind keeps its slot for good, and a new one takes its place here.
         """
-        if self._spare:
-            return self._spare.pop()
-        return None if self._shape is None else slot(self._shape)
+        if self._free:
+            return self._free.pop()
+        return None if self._shape is None else allocate_pages(self._shape)
 
-    def remake(self, shape: tuple[int, ...]) -> U8:
+    def reallocate(self, shape: tuple[int, ...]) -> U8:
         """Make all slots anew for images of this shape; return the first to write into."""
         self._shape = shape
-        self._spare = [slot(shape) for _ in range(SLOTS)]
-        return self._spare.pop()
+        self._free = [allocate_pages(shape) for _ in range(BUFFER_COUNT)]
+        return self._free.pop()
 
-    def adopt(self, shape: tuple[int, ...]) -> None:
+    def set_shape(self, shape: tuple[int, ...]) -> None:
         """From now on slots are of this shape, and come from the camera in exchange for those it is given."""
         if shape != self._shape:
-            self._shape, self._spare = shape, []
+            self._shape, self._free = shape, []
 
-    def put(self, image: U8, shot: Shot) -> None:
+    def put(self, image: U8, captured: CapturedImage) -> None:
         """Take a written slot in as the newest frame."""
         if self._newest is not None:
-            self.drop()
+            self.drop_newest()
         self._newest = Frame(
             camera=self._camera,
             seq=self._captured,
-            captured_ns=shot.captured_ns,
+            captured_ns=captured.captured_ns,
             image=image,
-            form=shot.form,
-            source=shot.source,
-            position=shot.position,
-            recorded_ns=shot.recorded_ns,
+            pixel_format=captured.pixel_format,
+            source=captured.source,
+            position=captured.position,
+            recorded_ns=captured.recorded_ns,
         )
         self._captured += 1
 
-    def fail(self, blank: U8 | None) -> None:
+    def count_failed(self, image: U8 | None) -> None:
         """Count a frame that came but could not be decoded; its slot is free again."""
-        if blank is not None:
-            self._reuse(blank)
+        if image is not None:
+            self._recycle(image)
         self._captured += 1
         self._failed += 1
 
-    def drop(self) -> None:
+    def drop_newest(self) -> None:
         """Give up the newest frame, if there is one."""
         if self._newest is not None:
-            self._reuse(self._newest.image)
+            self._recycle(self._newest.image)
             self._newest = None
             self._dropped += 1
 
@@ -134,15 +134,15 @@ class Ring:
         self._leased, self._newest = self._newest, None
         return self._leased
 
-    def settle(self, *, processed: bool) -> None:
+    def release(self, *, processed: bool) -> None:
         """Take the leased frame back and book it."""
         if self._leased is None:
             raise RuntimeError(f"camera {self._camera}: a lease was returned twice")
-        self._reuse(self._leased.image)
+        self._recycle(self._leased.image)
         self._leased = None
         self._processed += processed
         self._failed += not processed
 
-    def _reuse(self, image: U8) -> None:
+    def _recycle(self, image: U8) -> None:
         if image.shape == self._shape:
-            self._spare.append(image)
+            self._free.append(image)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from edged.decode.nms import iou
 from edged.errors import OutsideImage
-from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, Focus
-from edged.kinds import LEAST_PX
+from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, InferenceParams
+from edged.kinds import MIN_SIDE_PX
 
 Flags = NDArray[np.bool_]
 
-FAINT = 0.5  # of its class's threshold: what a box needs that shows a subject already known
-FAINTEST = 0.18  # score below which nothing is believed, known or not
+LOW_SHARE = 0.5  # of its class's threshold: what a box needs that shows a subject already known
+MIN_SCORE = 0.18  # score below which nothing is believed, known or not
 HINT = 0.2  # as FAINT, of a box that shows nothing by itself: where a known subject may be that nothing else shows
 SAME = 0.5  # overlap with a known subject's expected box that makes it that subject
 NEAR = 0.2  # the same, of a hint
@@ -25,30 +25,30 @@ MISSED = 0.0  # score of a known subject that was not seen of late: only a hint 
 INCUMBENT = 1.5  # a subject already known keeps its place until another ranks this much better
 
 
-def clipped(focus: Focus, size_wh: tuple[int, int]) -> Focus:
+def clip_region(focus: InferenceParams, size_wh: tuple[int, int]) -> InferenceParams:
     """The focus, its region cut at the image's edges. Raises `OutsideImage` where nothing is left of it."""
     if focus.roi is None:
         return focus
     width, height = size_wh
     x0, y0, x1, y1 = roi = (*focus.roi[:2], min(focus.roi[X1], width), min(focus.roi[Y1], height))
-    if min(x1 - x0, y1 - y0) < LEAST_PX:
+    if min(x1 - x0, y1 - y0) < MIN_SIDE_PX:
         raise OutsideImage(f"roi = {list(focus.roi)} lies outside the image of {width} x {height} px; correct it")
     return focus if roi == focus.roi else replace(focus, roi=roi)
 
 
-def least(focus: Focus) -> F32:
+def low_thresholds(focus: InferenceParams) -> F32:
     """(C,) the score from which a box may be of use."""
-    scores: F32 = focus.thresholds * np.float32(HINT if focus.bridge else FAINT)
+    scores: F32 = focus.thresholds * np.float32(HINT if focus.bridge else LOW_SHARE)
     return scores
 
 
 def hints(boxes: Boxes, thresholds: F32) -> Flags:
     """(N,) whether each box is too faint to show anybody by itself."""
-    too_faint: Flags = boxes.score < np.maximum(FAINT * thresholds, FAINTEST)[boxes.label]
+    too_faint: Flags = boxes.score < np.maximum(LOW_SHARE * thresholds, MIN_SCORE)[boxes.label]
     return too_faint
 
 
-def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> Boxes:
+def select_detections(boxes: Boxes, known: Boxes, focus: InferenceParams, size_wh: tuple[int, int]) -> Boxes:
     """The sure boxes, and the faint ones of subjects present; at most `focus.limit`, ranked by `focus.pick`.
 
     After them, where there is room and `focus.bridge`, a hint of each known subject that none of these shows: any box
@@ -56,34 +56,34 @@ def best(boxes: Boxes, known: Boxes, focus: Focus, size_wh: tuple[int, int]) -> 
     learned from ends there too.
     """
     scene = focus.roi or (0, 0, *size_wh)
-    boxes = _within(boxes, scene)
+    boxes = _clip_to_region(boxes, scene)
     sure = boxes.score >= focus.thresholds[boxes.label]
-    if sure.all() and len(boxes) <= focus.limit:  # nearly every frame
+    if sure.all() and len(boxes) <= focus.max_subjects:  # nearly every frame
         return boxes
-    met = _met(boxes, known.take(known.score > MISSED), ~hints(boxes, focus.thresholds))
+    met = _met(boxes, known.select(known.score > MISSED), ~hints(boxes, focus.thresholds))
     rows = np.flatnonzero(sure | met)
-    if len(rows) > focus.limit:
-        ranks = _rank(boxes.take(rows), met[rows], focus, size_wh)
-        return boxes.take(rows[np.argsort(-ranks, kind="stable")[: focus.limit]])
+    if len(rows) > focus.max_subjects:
+        ranks = _rank(boxes.select(rows), met[rows], focus, size_wh)
+        return boxes.select(rows[np.argsort(-ranks, kind="stable")[: focus.max_subjects]])
     if not focus.bridge:
-        return boxes.take(rows)
+        return boxes.select(rows)
     left = ~(sure | met | _leaving(boxes, scene))
-    pointing = _pointing(boxes, np.flatnonzero(left), boxes.take(rows), known.take(~_leaving(known, scene)))
-    return boxes.take(np.concatenate([rows, pointing[: focus.limit - len(rows)]]))
+    pointing = _pointing(boxes, np.flatnonzero(left), boxes.select(rows), known.select(~_leaving(known, scene)))
+    return boxes.select(np.concatenate([rows, pointing[: focus.max_subjects - len(rows)]]))
 
 
-def _within(boxes: Boxes, scene: tuple[int, int, int, int]) -> Boxes:
+def _clip_to_region(boxes: Boxes, scene: tuple[int, int, int, int]) -> Boxes:
     """What lies in the scene; a box wholly outside is none."""
     xyxy = boxes.xyxy.clip((*scene[:2], *scene[:2]), (*scene[2:], *scene[2:])).astype(np.float32)
     there = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
     cut = Boxes(xyxy=xyxy, score=boxes.score, label=boxes.label)
-    return cut if there.all() else cut.take(np.flatnonzero(there))
+    return cut if there.all() else cut.select(np.flatnonzero(there))
 
 
 def _pointing(boxes: Boxes, hint: I64, shown: Boxes, known: Boxes) -> I64:
     """Of the rows of hints the nearest to each known subject that is not shown."""
     shows = (iou(shown.xyxy, known.xyxy) >= SAME) & (shown.label[:, None] == known.label[None, :])
-    unseen = known.take(~shows.any(axis=0))
+    unseen = known.select(~shows.any(axis=0))
     hint = hint[(iou(boxes.xyxy[hint], shown.xyxy) < BESIDE).all(axis=1)]
     if not len(hint) or not len(unseen):
         return hint[:0]
@@ -99,7 +99,7 @@ def _leaving(boxes: Boxes, scene: tuple[int, int, int, int]) -> Flags:
     return out
 
 
-def _rank(boxes: Boxes, met: Flags, focus: Focus, size_wh: tuple[int, int]) -> F32:
+def _rank(boxes: Boxes, met: Flags, focus: InferenceParams, size_wh: tuple[int, int]) -> F32:
     if focus.pick == "score":
         return boxes.score
     rank = _size(boxes) if focus.pick == "largest" else _nearness(boxes, focus, size_wh)
@@ -123,7 +123,7 @@ def _size(boxes: Boxes) -> F32:
     return area
 
 
-def _nearness(boxes: Boxes, focus: Focus, size_wh: tuple[int, int]) -> F32:
+def _nearness(boxes: Boxes, focus: InferenceParams, size_wh: tuple[int, int]) -> F32:
     """One over the distance from the box's centre to the centre of the looked-at part."""
     x0, y0, x1, y1 = focus.roi or (0, 0, *size_wh)
     centre = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) / 2

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.planes import engines_of
+from edged.adapters.planes import load_models
 from edged.box.identity import device_id
 from edged.bus import message
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.clock import Clock
 from edged.config import Config
-from edged.daemon import Daemon, Reread, usable
-from edged.logs import Recent
+from edged.daemon import Daemon, ReadConfig, cameras_in_use
+from edged.logs import RecentLines
 
 
 @contextmanager
@@ -22,29 +22,37 @@ def daemon(
     *,
     display: bool = False,
     retry: bool = True,
-    read: Reread | None = None,
-    recent: Recent | None = None,
+    read_config: ReadConfig | None = None,
+    recent_lines: RecentLines | None = None,
 ) -> Iterator[Daemon]:
     """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
 
-    `read` reads the configuration again; `recent` are log lines for who diagnoses from afar.
+    `read_config` reads the configuration again; `recent_lines` are log lines for who diagnoses from afar.
     A model that cannot be had is done without, and said to be. Raises `ConfigError` before anything runs.
     """
-    usable(settings)
-    engines = engines_of(settings.models, settings.compute, spare=True)
-    stamps = Stamps(Clock())
+    cameras_in_use(settings)
+    engines = load_models(settings.models, settings.compute, allow_missing=True)
+    stamps = HeaderFactory(Clock())
     device = device_id(settings.device.id)
     bus = MqttBus(
         settings.mqtt,
         device,
-        lambda state: message.presence(stamps, state),
+        lambda state: message.device_status(stamps, state),
         settings.publish,
-        keep=settings.device.state / "outbox.db",
+        store_path=settings.device.state / "outbox.db",
     )
     made: Daemon | None = None
     try:
         made = Daemon(
-            settings, device, engines, bus, stamps, display=display, retry=retry, read=read, recent=recent or Recent()
+            settings,
+            device,
+            engines,
+            bus,
+            stamps,
+            display=display,
+            retry=retry,
+            read_config=read_config,
+            recent_lines=recent_lines or RecentLines(),
         )
         made.start()
         try:
@@ -53,4 +61,4 @@ def daemon(
             made.close()
     finally:
         bus.close()
-        (made.engines if made else engines).plane.close()
+        (made.engines if made else engines).backend.close()

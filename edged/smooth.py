@@ -17,9 +17,9 @@ from edged.units import NS_PER_S, ns
 
 F64 = NDArray[np.float64]
 
-REST_HZ = 1.0  # cut-off for a keypoint at rest
-HASTE = 4.0  # cut-off gained per speed: Hz per (size/s)
-SPEED_HZ = 1.0  # cut-off of the speed estimate itself
+MIN_CUTOFF_HZ = 1.0  # cut-off for a keypoint at rest
+BETA = 4.0  # cut-off gained per speed: Hz per (size/s)
+D_CUTOFF_HZ = 1.0  # cut-off of the speed estimate itself
 RESTART_NS = ns(0.5)  # older state says nothing about now
 
 
@@ -31,7 +31,7 @@ class _State:
     measured_ns: NDArray[np.int64]  # (K,) when the keypoint was last trusted
 
 
-class Smooth:
+class OneEuroFilter:
     """The filters of one camera's subjects, by track id.
 
     A keypoint scored at least `score` is filtered as published. One below is taken along by the mean motion
@@ -40,36 +40,36 @@ class Smooth:
     `RESTART_NS` starts afresh where it is measured. Scores pass through unchanged.
     """
 
-    def __init__(self, score: float) -> None:
-        self._score = score
+    def __init__(self, min_score: float) -> None:
+        self._min_score = min_score
         self._states: dict[int, _State] = {}
 
     def __call__(self, track: int, keypoints: F32, size_px: float, t_ns: int) -> F32:
         """(K, 3) the smoothed keypoints; `size_px` is the square root of the subject's box area."""
-        weight = _weight(keypoints, self._score)
+        weight = _weight(keypoints, self._min_score)
         measured = np.where(weight[:, None] > 0, keypoints[:, :2], np.nan).astype(np.float64)
         state = self._states.get(track)
         if state is None or len(state.xy) != len(keypoints) or t_ns - state.t_ns > RESTART_NS:
-            state = _fresh(measured, t_ns)
+            state = _initial_state(measured, t_ns)
         elif t_ns > state.t_ns:
             _step(state, measured, weight, max(size_px, 1.0), t_ns)
         self._states[track] = state
         return np.concatenate([state.xy, keypoints[:, SCORE:]], axis=1, dtype=np.float32)
 
-    def keep(self, tracks: Iterable[int]) -> None:
+    def retain(self, tracks: Iterable[int]) -> None:
         """Drop the state of every other track."""
         kept = set(tracks)
         self._states = {track: state for track, state in self._states.items() if track in kept}
 
 
-def _weight(keypoints: F32, score: float) -> F64:
+def _weight(keypoints: F32, min_score: float) -> F64:
     """(K,) trust in each keypoint, 0 to 1."""
     known = np.isfinite(keypoints).all(axis=1) & (keypoints[:, SCORE] > 0)
-    trust = np.where(known, keypoints[:, SCORE], 0) / max(score, 1e-6)
+    trust = np.where(known, keypoints[:, SCORE], 0) / max(min_score, 1e-6)
     return np.asarray(np.minimum(trust, 1.0) ** 2, np.float64)
 
 
-def _fresh(measured: F64, t_ns: int) -> _State:
+def _initial_state(measured: F64, t_ns: int) -> _State:
     return _State(
         t_ns=t_ns,
         xy=measured.copy(),
@@ -85,12 +85,12 @@ def _step(state: _State, measured: F64, weight: F64, size_px: float, t_ns: int) 
     afresh = np.isnan(state.xy[:, 0]) | trusted & (t_ns - state.measured_ns > RESTART_NS)
     before = state.xy
     offset = np.nan_to_num(measured - before)
-    state.speed += _gain(SPEED_HZ, dt_s) * weight[:, None] * (offset / dt_s - state.speed)
+    state.speed += _gain(D_CUTOFF_HZ, dt_s) * weight[:, None] * (offset / dt_s - state.speed)
     speed = np.hypot(*state.speed.T) / size_px
-    state.xy = before + _gain(REST_HZ + HASTE * speed, dt_s)[:, None] * offset
+    state.xy = before + _gain(MIN_CUTOFF_HZ + BETA * speed, dt_s)[:, None] * offset
     moved = (state.xy - before)[trusted & ~afresh]
     together = moved.mean(axis=0) if len(moved) else np.zeros(2)
-    drawn = weight * _gain(REST_HZ, dt_s)
+    drawn = weight * _gain(MIN_CUTOFF_HZ, dt_s)
     along = before + together + drawn[:, None] * np.nan_to_num(measured - before - together)
     state.xy = np.where(trusted[:, None], state.xy, along)
     state.xy[afresh], state.speed[afresh] = measured[afresh], 0.0

@@ -7,46 +7,46 @@ from collections.abc import Callable
 from contextlib import closing
 
 from edged.errors import CameraLost, EndOfSource
-from edged.frame import U8, Frame, Result
-from edged.ports import Camera, Shot, Stream
+from edged.frame import U8, Frame, FrameResult
+from edged.ports import Camera, CapturedImage, Stream
 from edged.units import ns
 
-SETTLE_FRAMES = 10  # live cameras need about so many to find their exposure
-GOOD_WITHIN_S = 5.0  # how long a degraded image is hoped to get better
+WARM_UP_FRAMES = 10  # live cameras need about so many to find their exposure
+GOOD_FRAME_TIMEOUT_S = 5.0  # how long a degraded image is hoped to get better
 
 
-def take(
+def first_good_frame(
     camera: Camera,
-    see: Callable[[Frame], Result],
+    infer: Callable[[Frame], FrameResult],
     *,
     name: str,
-    settle: int = SETTLE_FRAMES,
-    good_within_s: float = GOOD_WITHIN_S,
-) -> tuple[U8, Result]:
-    """The first frame after `settle` others that is not degraded, or the last one looked at if none comes in time.
+    warm_up_frames: int = WARM_UP_FRAMES,
+    timeout_s: float = GOOD_FRAME_TIMEOUT_S,
+) -> tuple[U8, FrameResult]:
+    """The first frame after `warm_up_frames` others that is not degraded, or the last one looked at if none comes in time.
 
     Raises `CameraLost` when the camera gives no frame.
     """
     with closing(camera.open()) as stream:
-        taken = _look(stream, see, name, settle)
-        limit_ns = time.monotonic_ns() + ns(good_within_s)
-        while taken[1].clarity.degraded and time.monotonic_ns() < limit_ns:
+        taken = _infer_next(stream, infer, name, warm_up_frames)
+        limit_ns = time.monotonic_ns() + ns(timeout_s)
+        while taken[1].quality.degraded and time.monotonic_ns() < limit_ns:
             try:
-                taken = _look(stream, see, name, 0)
+                taken = _infer_next(stream, infer, name, 0)
             except EndOfSource:
                 break
         return taken
 
 
-def first(camera: Camera, *, name: str, settle: int = SETTLE_FRAMES) -> U8:
-    """The first image after `settle` others, looked at by nobody. Raises `CameraLost`."""
+def first_image(camera: Camera, *, name: str, warm_up_frames: int = WARM_UP_FRAMES) -> U8:
+    """The first image after `warm_up_frames` others, looked at by nobody. Raises `CameraLost`."""
     with closing(camera.open()) as stream:
-        image: U8 = _next(stream, name, settle).image.copy()
+        image: U8 = _next_decoded(stream, name, warm_up_frames).image.copy()
         return image
 
 
-def _look(stream: Stream, see: Callable[[Frame], Result], name: str, skip: int) -> tuple[U8, Result]:
-    shot = _next(stream, name, skip)
+def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str, skip: int) -> tuple[U8, FrameResult]:
+    shot = _next_decoded(stream, name, skip)
     image = shot.image.copy()
     frame = Frame(
         camera=name,
@@ -56,10 +56,10 @@ def _look(stream: Stream, see: Callable[[Frame], Result], name: str, skip: int) 
         source=shot.source,
         position=shot.position,
     )
-    return image, see(frame)
+    return image, infer(frame)
 
 
-def _next(stream: Stream, name: str, skip: int) -> Shot:
+def _next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
     """The next frame that could be decoded, after `skip` others."""
     seq = 0
     while True:

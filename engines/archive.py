@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from engines.disk import accessing, make_room, megabytes
+from engines.disk import translate_os_errors, check_free_space, megabytes
 from engines.errors import SourceError
 
 MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit
@@ -18,7 +18,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runti
 
 def is_zip(file: Path) -> bool:
     """By its first bytes: a .zip's directory is at its end, where weights may look like anything."""
-    with accessing(file), file.open("rb") as start:
+    with translate_os_errors(file), file.open("rb") as start:
         return start.read(2) == b"PK"
 
 
@@ -27,8 +27,8 @@ def extract(archive: Path, member: str, out: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as files:
             found = _find(archive, files, member)
-            make_room(out.parent, found.file_size)
-            with accessing(out), files.open(found) as packed, out.open("wb") as plain:
+            check_free_space(out.parent, found.file_size)
+            with translate_os_errors(out), files.open(found) as packed, out.open("wb") as plain:
                 shutil.copyfileobj(packed, plain)
     except _DAMAGED as exc:
         raise SourceError(f"{archive.name}: not a whole .zip ({exc}); get it again") from exc

@@ -13,20 +13,20 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.errors import BuildFailed, Cancelled
-from engines.key import Options
+from engines.key import BuildOptions
 from engines.progress import Estimate, Progress
 from engines.trt import TensorRT, logger
 
 log = logging.getLogger(__name__)
 
 BYTES_PER_MB = 1 << 20
-TYPED_WELL = (10, 12)  # the first TensorRT whose strong typing NVIDIA calls complete
-REASONS = 3  # of TensorRT's complaints, shown in an error
+STRONG_TYPING_COMPLETE = (10, 12)  # the first TensorRT whose strong typing NVIDIA calls complete
+MAX_REASONS = 3  # of TensorRT's complaints, shown in an error
 
 OnProgress = Callable[[Progress], None]
 
 
-class Builder:
+class TensorRTBuilder:
     """Builds; `cancel` may be called from any thread and ends a build at its next step."""
 
     def __init__(self, trt: TensorRT, on_progress: OnProgress, usual_s: float | None = None) -> None:
@@ -38,7 +38,7 @@ class Builder:
     def cancel(self) -> None:
         self._stop.set()
 
-    def build(self, model: bytes, precision: str, options: Options, timing: bytes = b"") -> tuple[bytes, bytes]:
+    def build(self, model: bytes, precision: str, options: BuildOptions, timing: bytes = b"") -> tuple[bytes, bytes]:
         """The engine of a prepared model, and the timing cache grown by it.
 
         Typed strongly; where that fails and TensorRT is older than it was made for, typed weakly, with FP16 allowed.
@@ -55,7 +55,7 @@ class Builder:
         return self._attempt(model, precision, options, timing, strong=False)
 
     def _attempt(
-        self, model: bytes, precision: str, options: Options, timing: bytes, *, strong: bool
+        self, model: bytes, precision: str, options: BuildOptions, timing: bytes, *, strong: bool
     ) -> tuple[bytes, bytes]:
         api = self._trt.api
         complaints: list[str] = []
@@ -65,7 +65,9 @@ class Builder:
         parser = api.OnnxParser(network, ear)
         if not parser.parse(model):
             told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
-            raise BuildFailed(f"TensorRT {self._trt.version} cannot read the model: {_joined(told or complaints)}")
+            raise BuildFailed(
+                f"TensorRT {self._trt.version} cannot read the model: {_join_messages(told or complaints)}"
+            )
         config = builder.create_builder_config()
         self._configure(builder, config, network, options)
         if precision == "fp16" and not strong:
@@ -76,10 +78,10 @@ class Builder:
         if self._stop.is_set():
             raise Cancelled("the build was told to stop")
         if plan is None:
-            raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_joined(complaints)}")
+            raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_join_messages(complaints)}")
         return bytes(plan), bytes(cache.serialize()) if cache is not None else b""
 
-    def _configure(self, builder: Any, config: Any, network: Any, options: Options) -> None:
+    def _configure(self, builder: Any, config: Any, network: Any, options: BuildOptions) -> None:
         api = self._trt.api
         config.builder_optimization_level = options.level
         config.max_aux_streams = 0  # one stream: least memory, and simple to capture in a CUDA graph
@@ -103,7 +105,7 @@ class Builder:
 
 def _has_weak_typing(trt: TensorRT) -> bool:
     """Strong typing is there since 10.0 and complete since 10.12; 11 knows nothing else."""
-    return trt.flavour == "tensorrt" and tuple(map(int, trt.version.split(".")[:2])) < TYPED_WELL
+    return trt.flavour == "tensorrt" and tuple(map(int, trt.version.split(".")[:2])) < STRONG_TYPING_COMPLETE
 
 
 def _monitor(api: Any, estimate: Estimate, on_progress: OnProgress, stop: threading.Event) -> Any:
@@ -132,5 +134,5 @@ def _monitor(api: Any, estimate: Estimate, on_progress: OnProgress, stop: thread
     return Monitor()
 
 
-def _joined(complaints: list[str]) -> str:
-    return "; ".join(dict.fromkeys(complaints[-REASONS:])) or "it does not say why"
+def _join_messages(complaints: list[str]) -> str:
+    return "; ".join(dict.fromkeys(complaints[-MAX_REASONS:])) or "it does not say why"

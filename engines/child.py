@@ -18,18 +18,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.builder import Builder
+from engines.builder import TensorRTBuilder
 from engines.errors import Cancelled, EngineError
-from engines.key import Options
+from engines.key import BuildOptions
 from engines.trt import Flavour, find
 
-NICENESS = 10
-FIRST_TO_DIE = 900  # oom_score_adj: rather the build than the daemon
+NICE_LEVEL = 10
+OOM_SCORE_ADJ = 900  # oom_score_adj: rather the build than the daemon
 BYTES_PER_MB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class BuildRequest:
     """What to build, and where to put it."""
 
     model: str  # file of the prepared ONNX
@@ -42,26 +42,26 @@ class Request:
     memory_mb: int | None = None  # address space allowed; None: no limit
 
     @staticmethod
-    def read(text: str) -> Request:
-        return Request(**json.loads(text))
+    def read(text: str) -> BuildRequest:
+        return BuildRequest(**json.loads(text))
 
 
 def main() -> int:
-    request = Request.read(sys.stdin.read())
-    _be_humble(request.memory_mb)
+    request = BuildRequest.read(sys.stdin.read())
+    _lower_priority(request.memory_mb)
     try:
         _build(request)
     except (EngineError, MemoryError) as refusal:
         kind = "cancelled" if isinstance(refusal, Cancelled) else "failed"
-        _tell({kind: str(refusal) or "out of memory"})
+        _send({kind: str(refusal) or "out of memory"})
         return 1
-    _tell({"done": {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}})
+    _send({"done": {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}})
     return 0
 
 
-def _build(request: Request) -> None:
-    options = Options(**{**request.options, "profiles": tuple(map(tuple, request.options["profiles"]))})
-    builder = Builder(find(request.flavour), lambda progress: _tell(asdict(progress)), request.usual_s)
+def _build(request: BuildRequest) -> None:
+    options = BuildOptions(**{**request.options, "profiles": tuple(map(tuple, request.options["profiles"]))})
+    builder = TensorRTBuilder(find(request.flavour), lambda progress: _send(asdict(progress)), request.usual_s)
     signal.signal(signal.SIGTERM, lambda *_: builder.cancel())
     timing = Path(request.timing)
     plan, timings = builder.build(
@@ -77,19 +77,19 @@ def _build(request: Request) -> None:
         part.replace(timing)
 
 
-def _be_humble(memory_mb: int | None) -> None:
-    os.nice(NICENESS)
+def _lower_priority(memory_mb: int | None) -> None:
+    os.nice(NICE_LEVEL)
     with suppress(OSError):  # not everybody may
-        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_DIE))
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
     if memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MB,) * 2)
 
 
-_TELLING = threading.Lock()
+_OUTPUT_LOCK = threading.Lock()
 
 
-def _tell(line: dict[str, Any]) -> None:
-    with _TELLING, suppress(BrokenPipeError):  # the parent is gone: finish, nobody will use it
+def _send(line: dict[str, Any]) -> None:
+    with _OUTPUT_LOCK, suppress(BrokenPipeError):  # the parent is gone: finish, nobody will use it
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from engines.errors import StoreError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 CHUNK_BYTES = 1 << 18
 
 
@@ -26,30 +26,30 @@ def megabytes(count: int) -> str:
 def sha256(path: Path) -> str:
     """Raises `StoreError`."""
     digest = hashlib.sha256()
-    with accessing(path), path.open("rb") as file:
+    with translate_os_errors(path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
 
 
 @contextmanager
-def accessing(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path) -> Iterator[None]:
     """Translate what the operating system refuses. Raises `StoreError`."""
     try:
         yield
     except OSError as exc:
-        raise StoreError(_refusal(path, exc)) from exc
+        raise StoreError(_error_text(path, exc)) from exc
 
 
-def _refusal(path: Path, error: OSError) -> str:
-    if error.errno in FULL:
+def _error_text(path: Path, error: OSError) -> str:
+    if error.errno in DISK_FULL:
         return f"{path}: disk full ({error.strerror}); make room, or choose another place with --store"
-    if error.errno in REFUSED:
+    if error.errno in NO_PERMISSION:
         return f"{path}: {error.strerror}; run as its owner, or choose another place with --store"
     return f"{path}: {error.strerror or error}"
 
 
-def make_room(directory: Path, count: int) -> None:
+def check_free_space(directory: Path, count: int) -> None:
     """Refuse before the first byte what cannot fit. Raises `StoreError`."""
     free = shutil.disk_usage(directory).free
     if count > free:
@@ -60,7 +60,7 @@ def make_room(directory: Path, count: int) -> None:
 
 
 @contextmanager
-def or_gone(part: Path) -> Iterator[None]:
+def remove_on_error(part: Path) -> Iterator[None]:
     """Leave no half-made `part` behind, whatever stops the making of it."""
     try:
         yield
@@ -71,15 +71,15 @@ def or_gone(part: Path) -> Iterator[None]:
 
 def copy(source: Path, part: Path) -> None:
     """Raises `StoreError`."""
-    with accessing(source), source.open("rb") as original:
-        make_room(part.parent, source.stat().st_size)
-        with accessing(part), part.open("wb") as out:
+    with translate_os_errors(source), source.open("rb") as original:
+        check_free_space(part.parent, source.stat().st_size)
+        with translate_os_errors(part), part.open("wb") as out:
             shutil.copyfileobj(original, out)
 
 
 def publish(part: Path, final: Path) -> None:
     """Make `part` appear as `final`, whole or not at all, even through a power cut."""
-    with accessing(final):
+    with translate_os_errors(final):
         sync(part)
         os.replace(part, final)
         sync(final.parent)
@@ -94,9 +94,9 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def file_lock(directory: Path) -> Iterator[None]:
     """Hold `directory` against other writers, making it if need be. Raises `StoreError`."""
-    with accessing(directory):
+    with translate_os_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / ".lock").open("w")
     with lock:

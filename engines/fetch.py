@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from engines.disk import CHUNK_BYTES, accessing, make_room, megabytes
+from engines.disk import CHUNK_BYTES, translate_os_errors, check_free_space, megabytes
 from engines.errors import SourceError, StoreError
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
-AGAIN = (408, 425, 429, 500, 502, 503, 504)
+RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 Progress = Callable[[int, int | None], None]  # bytes so far, and in all where the server says
 
 
-def quiet(_done: int, _total: int | None) -> None:
+def no_progress(_done: int, _total: int | None) -> None:
     """Report progress to nobody."""
 
 
@@ -48,7 +48,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, part: Path, progress: Progress = quiet, *, timeout_s: float = TIMEOUT_S) -> None:
+def fetch(url: str, part: Path, progress: Progress = no_progress, *, timeout_s: float = TIMEOUT_S) -> None:
     """Bring all of `url` into `part`. A broken connection is taken up again as long as that brings bytes.
 
     Raises `SourceError` (what came is kept for the next call) and `StoreError` (it is not).
@@ -56,7 +56,7 @@ def fetch(url: str, part: Path, progress: Progress = quiet, *, timeout_s: float 
     while True:
         before = _size(part)
         try:
-            _once(url, part, progress, timeout_s)
+            _attempt(url, part, progress, timeout_s)
         except _Broken as exc:
             if _size(part) <= before:
                 raise
@@ -64,31 +64,31 @@ def fetch(url: str, part: Path, progress: Progress = quiet, *, timeout_s: float 
             continue
         except StoreError:
             part.unlink(missing_ok=True)  # give the space back
-            _mark(part).unlink(missing_ok=True)
+            _validator_file(part).unlink(missing_ok=True)
             raise
-        _mark(part).unlink(missing_ok=True)
+        _validator_file(part).unlink(missing_ok=True)
         return
 
 
-def _once(url: str, part: Path, progress: Progress, timeout_s: float) -> None:
-    have, validator = _left_over(url, part)
+def _attempt(url: str, part: Path, progress: Progress, timeout_s: float) -> None:
+    have, validator = _resume_state(url, part)
     with _open(url, have, validator, timeout_s) as reply:
         start, total = _span(reply, have)
         if total is not None:
-            make_room(part.parent, total - start)
-        with accessing(part):
-            _mark(part).write_text(json.dumps({"url": url, "validator": _validator(reply.headers)}))
+            check_free_space(part.parent, total - start)
+        with translate_os_errors(part):
+            _validator_file(part).write_text(json.dumps({"url": url, "validator": _validator(reply.headers)}))
             file = FileIO(part, "ab" if start else "wb")
         with file:
-            done = _pour(reply, file, start, total, progress)
+            done = _copy_body(reply, file, start, total, progress)
     if total is not None and done != total:
         raise _Broken(f"{url}: ended after {megabytes(done)} of {megabytes(total)}; run it again to resume")
 
 
-def _left_over(url: str, part: Path) -> tuple[int, str]:
+def _resume_state(url: str, part: Path) -> tuple[int, str]:
     """Bytes that an earlier attempt left, and what proves that they are of the same file."""
     try:
-        mark = json.loads(_mark(part).read_text())
+        mark = json.loads(_validator_file(part).read_text())
     except (OSError, ValueError):
         return 0, ""
     same = mark.get("url") == url and mark.get("validator")
@@ -106,7 +106,7 @@ def _open(url: str, have: int, validator: str, timeout_s: float) -> Any:
         exc.close()
         if have and exc.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return _open(url, 0, "", timeout_s)  # nothing is left to resume: begin anew
-        again = "; try again later" if exc.code in AGAIN else ""
+        again = "; try again later" if exc.code in RETRY_STATUS else ""
         raise SourceError(f"{url}: HTTP {exc.code} {exc.reason}{again}") from exc
     except urllib.error.URLError as exc:
         raise SourceError(f"{url}: {exc.reason}; check the network, or use a mirror directory") from exc
@@ -132,7 +132,7 @@ def _validator(headers: Message) -> str:
     return etag if etag and not etag.startswith("W/") else str(headers.get("Last-Modified", ""))
 
 
-def _pour(reply: Any, file: FileIO, done: int, total: int | None, progress: Progress) -> int:
+def _copy_body(reply: Any, file: FileIO, done: int, total: int | None, progress: Progress) -> int:
     progress(done, total)
     while chunk := _read(reply, done):
         _write(file, chunk)
@@ -151,11 +151,11 @@ def _read(reply: Any, done: int) -> bytes:
 def _write(file: FileIO, chunk: bytes) -> None:
     left = memoryview(chunk)
     while left:
-        with accessing(Path(str(file.name))):
+        with translate_os_errors(Path(str(file.name))):
             left = left[file.write(left) :]
 
 
-def _mark(part: Path) -> Path:
+def _validator_file(part: Path) -> Path:
     return part.with_name(part.name + ".mark")
 
 

@@ -14,21 +14,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.child import Request
+from engines.child import BuildRequest
 from engines.errors import BuildFailed, Cancelled
-from engines.key import Options
-from engines.prepare import Prepared
+from engines.key import BuildOptions
+from engines.prepare import PreparedModel
 from engines.progress import Progress
 from engines.trt import Flavour
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 20.0  # between SIGTERM and SIGKILL: TensorRT looks at it between two steps only
+TERMINATE_TIMEOUT_S = 20.0  # between SIGTERM and SIGKILL: TensorRT looks at it between two steps only
 OUT_OF_MEMORY = ("bad_alloc", "out of memory", "OutOfMemory", "Cannot allocate memory", "temporarily unavailable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuiltPlan:
     """An engine in a file, not yet proved."""
 
     plan: Path
@@ -36,7 +36,7 @@ class Built:
     peak_rss_mb: int
 
 
-class Forge:
+class BuildProcess:
     """`folder` is where halves lie: on the store's file system, and cleared by the store."""
 
     def __init__(self, folder: Path, flavour: Flavour, memory_mb: int | None = None) -> None:
@@ -46,12 +46,12 @@ class Forge:
 
     def build(
         self,
-        model: Prepared,
-        options: Options,
+        model: PreparedModel,
+        options: BuildOptions,
         on_progress: Callable[[Progress], None],
         stop: threading.Event,
         usual_s: float | None = None,
-    ) -> Built:
+    ) -> BuiltPlan:
         """Raises `BuildFailed` with the reason in words, `Cancelled` when `stop` was set meanwhile."""
         request = self._request(model, options, usual_s)
         begun_s, free_mb = time.monotonic(), available_mb()
@@ -64,7 +64,7 @@ class Forge:
             start_new_session=True,
         ) as child:
             ended = threading.Event()
-            watcher = threading.Thread(target=_end_when_told, args=(child, stop, ended), daemon=True)
+            watcher = threading.Thread(target=_terminate_on_stop, args=(child, stop, ended), daemon=True)
             complaints: list[str] = []
             listener = threading.Thread(target=lambda: complaints.extend(child.stderr or ()), daemon=True)
             watcher.start()
@@ -75,16 +75,16 @@ class Forge:
             listener.join(1)
         if "done" in outcome:
             seconds = time.monotonic() - begun_s
-            return Built(plan=Path(request.plan), seconds=seconds, peak_rss_mb=outcome["done"]["peak_rss_mb"])
+            return BuiltPlan(plan=Path(request.plan), seconds=seconds, peak_rss_mb=outcome["done"]["peak_rss_mb"])
         if stop.is_set():
             raise Cancelled("the build was told to stop")
-        raise BuildFailed(explained(child.returncode, [*complaints, outcome.get("failed", "")], free_mb))
+        raise BuildFailed(explain_exit(child.returncode, [*complaints, outcome.get("failed", "")], free_mb))
 
-    def _request(self, model: Prepared, options: Options, usual_s: float | None) -> Request:
+    def _request(self, model: PreparedModel, options: BuildOptions, usual_s: float | None) -> BuildRequest:
         self._folder.mkdir(parents=True, exist_ok=True)
         onnx = self._folder / f"{model.sha256[:16]}.onnx"
         onnx.write_bytes(model.onnx)
-        return Request(
+        return BuildRequest(
             model=str(onnx),
             precision=model.precision,
             plan=str(onnx.with_suffix(".plan")),
@@ -96,7 +96,7 @@ class Forge:
         )
 
 
-def explained(code: int, complaints: list[str], free_mb: int) -> str:
+def explain_exit(code: int, complaints: list[str], free_mb: int) -> str:
     """Why a child that said nothing is gone."""
     last = next((line.strip() for line in reversed(complaints) if line.strip()), "")
     if any(sign in line for sign in OUT_OF_MEMORY for line in complaints):
@@ -120,7 +120,9 @@ def _more_memory(free_mb: int) -> str:
     return f"{free_mb} MB were free: stop other programs, add swap, or lower engines.workspace_mb"
 
 
-def _follow(child: subprocess.Popen[str], request: Request, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
+def _follow(
+    child: subprocess.Popen[str], request: BuildRequest, on_progress: Callable[[Progress], None]
+) -> dict[str, Any]:
     """Hand the request over, progress on, and return what the child said last."""
     if child.stdin is None or child.stdout is None:
         raise ValueError("want a child with pipes")
@@ -150,10 +152,10 @@ def _lines(stream: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield line
 
 
-def _end_when_told(child: subprocess.Popen[str], stop: threading.Event, ended: threading.Event) -> None:
+def _terminate_on_stop(child: subprocess.Popen[str], stop: threading.Event, ended: threading.Event) -> None:
     while not ended.wait(0.1):
         if stop.is_set():
             child.terminate()
-            if not ended.wait(PATIENCE_S):
+            if not ended.wait(TERMINATE_TIMEOUT_S):
                 child.kill()
             return

@@ -14,7 +14,7 @@ DIGITS = 20  # of the digest, in hexadecimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class BuildOptions:
     """How TensorRT is asked to build."""
 
     level: int = 3  # builder_optimization_level, 0 quick .. 5 thorough
@@ -23,7 +23,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class EngineKey:
     """Two engines with the same key are the same."""
 
     onnx: str  # sha256 of the prepared model
@@ -41,22 +41,22 @@ class Key:
     format: int = FORMAT
 
     @staticmethod
-    def of(onnx: str, precision: str, options: Options, trt: TensorRT, machine: Machine) -> Key:
+    def of(onnx: str, precision: str, options: BuildOptions, trt: TensorRT, machine: Machine) -> EngineKey:
         made = {**asdict(options), "flavour": trt.flavour, "tensorrt": trt.version, **asdict(machine)}
-        return Key(onnx=onnx, precision=precision, **made)
+        return EngineKey(onnx=onnx, precision=precision, **made)
 
     @staticmethod
-    def read(table: dict[str, object]) -> Key:
+    def read(table: dict[str, object]) -> EngineKey:
         """From JSON. Raises TypeError or ValueError when it is no key."""
         profiles = tuple(tuple(profile) for profile in table.pop("profiles"))  # type: ignore[attr-defined]  # of JSON
-        return Key(**table, profiles=profiles)  # type: ignore[arg-type]
+        return EngineKey(**table, profiles=profiles)  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
-SAYS = {
+FIELD_TEXT = {
     "onnx": "the model, or how it is prepared, has changed",
     "precision": "another precision is asked for",
     "level": "another optimization level is asked for",
@@ -77,16 +77,18 @@ ROOTS = ("l4t", "gpu", "sm", "gpu_gb")  # what other fields change with
 UNREADABLE = ("onnx", "profiles")
 
 
-def cause(built: Key, wanted: Key) -> str:
+def cause(built: EngineKey, wanted: EngineKey) -> str:
     """The one difference that explains the others: `JetPack has changed: 36.4.3, now 36.5.0`; empty without any."""
-    for name in (*ROOTS, *SAYS):
+    for name in (*ROOTS, *FIELD_TEXT):
         was, now = getattr(built, name), getattr(wanted, name)
         if was != now:
-            return SAYS[name] if name in UNREADABLE else f"{SAYS[name]}: {was or 'none'}, now {now or 'none'}"
+            return (
+                FIELD_TEXT[name] if name in UNREADABLE else f"{FIELD_TEXT[name]}: {was or 'none'}, now {now or 'none'}"
+            )
     return ""
 
 
-def differences(built: Key, wanted: Key) -> list[str]:
+def differences(built: EngineKey, wanted: EngineKey) -> list[str]:
     """Why an engine is not the one wanted, a sentence per field; empty when it is."""
-    pairs = [(field.name, getattr(built, field.name), getattr(wanted, field.name)) for field in fields(Key)]
-    return [f"{name}: built {was}, here {now}: {SAYS[name]}" for name, was, now in pairs if was != now]
+    pairs = [(field.name, getattr(built, field.name), getattr(wanted, field.name)) for field in fields(EngineKey)]
+    return [f"{name}: built {was}, here {now}: {FIELD_TEXT[name]}" for name, was, now in pairs if was != now]

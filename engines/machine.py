@@ -13,7 +13,7 @@ MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 NAME_BYTES = 256
 BYTES_PER_GB = 1 << 30
 WORKSPACE_MB = ((8, 512), (16, 1024), (32, 2048))  # memory in GB up to which, and what a build may have of it
-MOST_WORKSPACE_MB = 4096
+MAX_WORKSPACE_MB = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,10 @@ class Machine:
 
 def workspace_mb(machine: Machine) -> int:
     """What a build may use on the GPU, where nobody says: little on boards that share their memory with everything."""
-    return next((mb for gb, mb in WORKSPACE_MB if (machine.gpu_gb or 0) <= gb), MOST_WORKSPACE_MB)
+    return next((mb for gb, mb in WORKSPACE_MB if (machine.gpu_gb or 0) <= gb), MAX_WORKSPACE_MB)
 
 
-def here(root: Path = Path("/")) -> Machine:
+def detect(root: Path = Path("/")) -> Machine:
     """This machine."""
     return replace(_gpu(), l4t=_l4t(root / "etc/nv_tegra_release"))
 

@@ -13,7 +13,7 @@ from engines.card import Card, Detect, Lift, Root, Tolerance
 from engines.schema import SCHEMAS
 
 F32 = NDArray[np.float32]
-NEAR = 0.8  # of the threshold: a box this much fainter still answers one of the reference
+NEAR_THRESHOLD = 0.8  # of the threshold: a box this much fainter still answers one of the reference
 
 
 class Boxes(Protocol):
@@ -27,13 +27,15 @@ class Boxes(Protocol):
     def label(self) -> NDArray[np.int64]: ...
 
 
-Detections = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]  # one image's outputs, strides, threshold per class
-Places = Callable[[F32, int], F32]  # (N, J·D, H, W) activations, J; (N, J, 3) x, y, z in bins
-Decode = Detections | Places  # of a detector's family, or of a 3D model's
+DecodeBoxes = Callable[
+    [Sequence[F32], tuple[int, ...], F32], Boxes
+]  # one image's outputs, strides, threshold per class
+DecodeVolume = Callable[[F32, int], F32]  # (N, J·D, H, W) activations, J; (N, J, 3) x, y, z in bins
+Decode = DecodeBoxes | DecodeVolume  # of a detector's family, or of a 3D model's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class AccuracyDiff:
     """The worst of everything compared; None where the task has no such thing, or nothing was found to compare."""
 
     max_shift_px: float | None = None  # of a keypoint that is sure, or of a root, in px of the net's input
@@ -46,10 +48,10 @@ class Drift:
     nan: int = 0  # values that are not finite
     compared: int = 0  # keypoints or boxes
 
-    def __add__(self, other: Drift) -> Drift:
+    def __add__(self, other: AccuracyDiff) -> AccuracyDiff:
         """The worse of two; agreement by the number compared."""
         count = self.compared + other.compared
-        return Drift(
+        return AccuracyDiff(
             max_shift_px=_worse(max, self.max_shift_px, other.max_shift_px),
             max_shift_mm=_worse(max, self.max_shift_mm, other.max_shift_mm),
             max_depth_diff=_worse(max, self.max_depth_diff, other.max_depth_diff),
@@ -61,7 +63,7 @@ class Drift:
             compared=count,
         )
 
-    def faults(self, limit: Tolerance) -> list[str]:
+    def violations(self, limit: Tolerance) -> list[str]:
         """What is out of tolerance; empty when all is well."""
         checks = (
             (self.nan > 0, f"{self.nan} values are NaN or infinite"),
@@ -84,43 +86,47 @@ class Drift:
         )
         return [text for wrong, text in checks if wrong]
 
-    def table(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def drift(card: Card, decode: Decode | None, reference: Sequence[F32], outputs: Sequence[F32]) -> Drift:
+def accuracy_diff(card: Card, decode: Decode | None, reference: Sequence[F32], outputs: Sequence[F32]) -> AccuracyDiff:
     """Compare one image's outputs, in the order of the model; `decode` is for detectors and 3D models."""
     nan = sum(int(np.count_nonzero(~np.isfinite(output.astype(np.float32)))) for output in outputs)
     if nan:
-        return Drift(nan=nan)
+        return AccuracyDiff(nan=nan)
     if card.pose is not None:
-        return _of_pose(reference, outputs, card.pose.split, card.pose.score)
+        return _pose_diff(reference, outputs, card.pose.split, card.pose.score)
     if card.root is not None:
-        return _of_root(reference, outputs, card.input.size_wh, card.root)
+        return _root_diff(reference, outputs, card.input.size_wh, card.root)
     if decode is None:
         raise ValueError(f"model {card.name}: want the decoder of its outputs")
     if card.lift is not None:
-        return _of_lift(reference[0], outputs[0], cast(Places, decode), card.lift)
+        return _lift_diff(reference[0], outputs[0], cast(DecodeVolume, decode), card.lift)
     assert card.detect is not None  # noqa: S101  # the only task that is left
-    return _of_detector(reference, outputs, cast(Detections, decode), card.detect)
+    return _detector_diff(reference, outputs, cast(DecodeBoxes, decode), card.detect)
 
 
-def _of_detector(reference: Sequence[F32], outputs: Sequence[F32], decode: Detections, detect: Detect) -> Drift:
+def _detector_diff(
+    reference: Sequence[F32], outputs: Sequence[F32], decode: DecodeBoxes, detect: Detect
+) -> AccuracyDiff:
     limits = np.full(len(detect.classes), detect.score, np.float32)
     wanted = decode([output[0] for output in reference], detect.strides, limits)
-    found = decode([output[0].astype(np.float32) for output in outputs], detect.strides, limits * np.float32(NEAR))
-    return _of_boxes(wanted, found)
+    found = decode(
+        [output[0].astype(np.float32) for output in outputs], detect.strides, limits * np.float32(NEAR_THRESHOLD)
+    )
+    return _box_diff(wanted, found)
 
 
-def _of_pose(reference: Sequence[F32], outputs: Sequence[F32], split: float, sure_from: float) -> Drift:
+def _pose_diff(reference: Sequence[F32], outputs: Sequence[F32], split: float, min_score: float) -> AccuracyDiff:
     """SimCC: where the peaks are, and how high."""
     peaks = [np.stack([axis[0].argmax(axis=1) for axis in pair]) for pair in (reference, outputs)]
     scores = [np.minimum(*(axis[0].max(axis=1).astype(np.float32) for axis in pair)) for pair in (reference, outputs)]
-    sure = scores[0] >= sure_from
+    sure = scores[0] >= min_score
     if not sure.any():
-        return Drift(max_score_diff=float(np.abs(scores[0] - scores[1]).max()))
+        return AccuracyDiff(max_score_diff=float(np.abs(scores[0] - scores[1]).max()))
     apart = np.abs(peaks[0] - peaks[1])[:, sure]
-    return Drift(
+    return AccuracyDiff(
         max_shift_px=round(float(np.hypot(*apart).max()) / split, 2),
         argmax_agreement=round(float((apart == 0).all(axis=0).mean()), 4),
         max_score_diff=round(float(np.abs(scores[0] - scores[1])[sure].max()), 4),
@@ -128,29 +134,29 @@ def _of_pose(reference: Sequence[F32], outputs: Sequence[F32], split: float, sur
     )
 
 
-def _of_lift(reference: F32, output: F32, places: Places, lift: Lift) -> Drift:
+def _lift_diff(reference: F32, output: F32, places: DecodeVolume, lift: Lift) -> AccuracyDiff:
     """A volume: where the joints are. `span_mm` lies across it along every axis, for k is the depth where it does."""
     joints = len(SCHEMAS[lift.schema_name])
     bins = np.array([output.shape[3], output.shape[2], lift.depth], np.float32)  # x, y, z
     apart = (places(output, joints) - places(reference, joints)) * (lift.span_mm / bins)
-    return Drift(max_shift_mm=round(float(np.linalg.norm(apart, axis=2).max()), 3), compared=joints)
+    return AccuracyDiff(max_shift_mm=round(float(np.linalg.norm(apart, axis=2).max()), 3), compared=joints)
 
 
-def _of_root(reference: Sequence[F32], outputs: Sequence[F32], size_wh: tuple[int, int], root: Root) -> Drift:
+def _root_diff(reference: Sequence[F32], outputs: Sequence[F32], size_wh: tuple[int, int], root: Root) -> AccuracyDiff:
     """RootNet: where the root is, and its depth over k."""
     (xy, gamma), (xy_found, gamma_found) = reference, outputs
     apart = (xy_found - xy) * (np.array(size_wh, np.float32) / root.cells)
-    return Drift(
+    return AccuracyDiff(
         max_shift_px=round(float(np.linalg.norm(apart, axis=1).max()), 3),
         max_depth_diff=round(float(np.abs(gamma_found / gamma - 1).max()), 5),
         compared=1,
     )
 
 
-def _of_boxes(wanted: Boxes, found: Boxes) -> Drift:
+def _box_diff(reference: Boxes, found: Boxes) -> AccuracyDiff:
     """Every box of the reference against the best of its class."""
     overlaps, differences, unmatched = [], [], 0
-    for box, score, label in zip(wanted.xyxy, wanted.score, wanted.label, strict=True):
+    for box, score, label in zip(reference.xyxy, reference.score, reference.label, strict=True):
         fits = np.where(found.label == label, _iou(box, found.xyxy), 0.0)
         if not len(fits) or fits.max() < 0.5:
             unmatched += 1
@@ -158,11 +164,11 @@ def _of_boxes(wanted: Boxes, found: Boxes) -> Drift:
         near = fits >= fits.max() - 1e-3  # neighbours of one subject overlap alike: the closest in score is meant
         overlaps.append(float(fits.max()))
         differences.append(float(np.abs(found.score[near] - score).min()))
-    return Drift(
+    return AccuracyDiff(
         min_iou=round(min(overlaps), 4) if overlaps else None,
         max_score_diff=round(max(differences, default=0.0), 4),
         unmatched=unmatched,
-        compared=len(wanted.score),
+        compared=len(reference.score),
     )
 
 
@@ -181,7 +187,7 @@ def _worse(pick: Callable[..., float], a: float | None, b: float | None) -> floa
     return pick(both) if both else None
 
 
-def _mean(a: Drift, b: Drift) -> float | None:
+def _mean(a: AccuracyDiff, b: AccuracyDiff) -> float | None:
     known = [d for d in (a, b) if d.argmax_agreement is not None]
     count = sum(d.compared for d in known)
     return round(sum((d.argmax_agreement or 0) * d.compared for d in known) / count, 4) if count else None

@@ -19,7 +19,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Phase:
+class _BuildStep:
     parent: str | None
     steps: int
     done: int = 0
@@ -31,12 +31,12 @@ class Estimate:
     """`usual_s` is how long the same build took before, if it ever ran."""
 
     usual_s: float | None = None
-    _phases: dict[str, _Phase] = field(default_factory=dict)
+    _phases: dict[str, _BuildStep] = field(default_factory=dict)
     _share: float = 0.0
     _top: str | None = None
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
-        self._phases[name] = _Phase(parent, max(1, steps))
+        self._phases[name] = _BuildStep(parent, max(1, steps))
         if parent is None or self._top is None:
             self._top = name
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from engines.card import Card
 from engines.golden import golden_inputs
-from engines.parity import Decode, Drift, drift
+from engines.parity import Decode, AccuracyDiff, accuracy_diff
 
 F32 = NDArray[np.float32]
-REPEAT = 1e-3  # most that the same input may give otherwise, of the largest output
+REPEAT_TOLERANCE = 1e-3  # most that the same input may give otherwise, of the largest output
 
 
 class Runner(Protocol):
@@ -32,44 +32,46 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class SelfTest:
     """What was found, and what is wrong with it."""
 
-    drift: Drift
+    drift: AccuracyDiff
     repeatable: bool  # the same input twice gives the same
     responsive: bool  # another input gives something else
     faults: tuple[str, ...]
 
     @property
-    def good(self) -> bool:
+    def passed(self) -> bool:
         return not self.faults
 
-    def table(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def prove(card: Card, engine: Runner, reference: Runner, decode: Decode | None, batches: Sequence[int] = (1,)) -> Proof:
+def selftest(
+    card: Card, engine: Runner, reference: Runner, decode: Decode | None, batches: Sequence[int] = (1,)
+) -> SelfTest:
     """Compare an engine with its reference on the golden input; `batches` begins with 1."""
     inputs = golden_inputs(card)
     wanted = [_run(reference, tensor) for tensor in inputs]
-    found = {size: _answers(engine, inputs, size) for size in batches}
+    found = {size: _outputs(engine, inputs, size) for size in batches}
     apart = {
-        size: reduce(add, (drift(card, decode, *pair) for pair in zip(cycle(wanted), outputs)))
+        size: reduce(add, (accuracy_diff(card, decode, *pair) for pair in zip(cycle(wanted), outputs)))
         for size, outputs in found.items()
     }
     outputs = found[batches[0]]
-    repeatable = _same(outputs[0], _run(engine, inputs[0]), REPEAT)
-    responsive = not _same(outputs[0], outputs[1], 0.0)
+    repeatable = _agree(outputs[0], _run(engine, inputs[0]), REPEAT_TOLERANCE)
+    responsive = not _agree(outputs[0], outputs[1], 0.0)
     faults = [
-        *(_in_batches(size, fault) for size, one in apart.items() for fault in one.faults(card.tolerance)),
+        *(_batch_fault(size, fault) for size, one in apart.items() for fault in one.violations(card.tolerance)),
         *([] if repeatable else ["the same input gives something else the second time"]),
         *([] if responsive else ["another input gives the same"]),
     ]
     whole = reduce(add, apart.values())
-    return Proof(drift=whole, repeatable=repeatable, responsive=responsive, faults=tuple(faults))
+    return SelfTest(drift=whole, repeatable=repeatable, responsive=responsive, faults=tuple(faults))
 
 
-def _answers(runner: Runner, inputs: Sequence[F32], size: int) -> list[list[F32]]:
+def _outputs(runner: Runner, inputs: Sequence[F32], size: int) -> list[list[F32]]:
     """To each input, in batches of `size`; what is left of the last batch is filled with the first ones again."""
     count = -(-len(inputs) // size) * size
     filled = list(islice(cycle(inputs), count))
@@ -77,7 +79,7 @@ def _answers(runner: Runner, inputs: Sequence[F32], size: int) -> list[list[F32]
     return [[output[i : i + 1] for output in outputs] for outputs in batches for i in range(size)]
 
 
-def _in_batches(size: int, fault: str) -> str:
+def _batch_fault(size: int, fault: str) -> str:
     return fault if size == 1 else f"in batches of {size} {fault}"
 
 
@@ -86,9 +88,10 @@ def _run(runner: Runner, tensor: F32) -> list[F32]:
     return [np.array(output, np.float32) for output in runner.run(tensor)]
 
 
-def _same(a: Sequence[F32], b: Sequence[F32], within: float) -> bool:
+def _agree(a: Sequence[F32], b: Sequence[F32], tolerance: float) -> bool:
     """What is not a number is the same as itself: it is a fault of its own."""
     scales = [float(np.nan_to_num(np.abs(x)).max(initial=1.0)) for x in a]
     return all(
-        np.allclose(x, y, rtol=0, atol=within * scale, equal_nan=True) for x, y, scale in zip(a, b, scales, strict=True)
+        np.allclose(x, y, rtol=0, atol=tolerance * scale, equal_nan=True)
+        for x, y, scale in zip(a, b, scales, strict=True)
     )

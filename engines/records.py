@@ -8,15 +8,15 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from engines.card import Sha256
-from engines.disk import accessing, publish
+from engines.disk import translate_os_errors, publish
 from engines.errors import StoreError
 
 _RECORDS = TypeAdapter(dict[str, Sha256])
 
 
-def read(path: Path) -> dict[str, str]:
+def read_hashes(path: Path) -> dict[str, str]:
     """Hashes by model name; none where nothing was ever recorded. Raises `StoreError`."""
-    with accessing(path):
+    with translate_os_errors(path):
         text = path.read_bytes() if path.exists() else b"{}"
     try:
         return _RECORDS.validate_json(text)
@@ -25,10 +25,10 @@ def read(path: Path) -> dict[str, str]:
         raise StoreError(f"{path}: {what}; restore it, or delete it and import the unpinned models again") from exc
 
 
-def add(path: Path, name: str, sha256: str) -> None:
+def add_hash(path: Path, name: str, sha256: str) -> None:
     """Record one model; a reader sees the old records or the new ones, never half."""
-    records = read(path) | {name: sha256}
+    records = read_hashes(path) | {name: sha256}
     part = path.with_name(path.name + ".part")
-    with accessing(part):
+    with translate_os_errors(part):
         part.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")
     publish(part, path)

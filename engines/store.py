@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 from engines import records, tensors
 from engines.archive import extract, is_zip
 from engines.card import Card
-from engines.disk import accessing, alone, copy, or_gone, publish, sha256
+from engines.disk import translate_os_errors, file_lock, copy, remove_on_error, publish, sha256
 from engines.errors import Missing, SourceError, WrongHash
-from engines.fetch import Progress, fetch, quiet
+from engines.fetch import Progress, fetch, no_progress
 
 log = logging.getLogger(__name__)
 
-PACKAGE = Path(__file__).parent
+PACKAGE_ROOT = Path(__file__).parent
 EXPORTED = "end2end.onnx"  # what mmdeploy calls the model in its .zip
 Trust = Literal["pinned", "recorded", "none"]  # what a file's hash is compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class VerifiedModel:
     """A model whose hash is right."""
 
     card: Card
@@ -49,7 +49,7 @@ class Entry:
     bytes: int | None  # None: not here
 
 
-class Store:
+class ModelStore:
     """Where model files are kept. `mirror` is searched before any download."""
 
     def __init__(self, root: Path, mirror: Path | None = None) -> None:
@@ -62,12 +62,12 @@ class Store:
         """The model's file, its hash checked just now. Raises `Missing`, `WrongHash`, `StoreError`."""
         return self._checked(card)[0]
 
-    def verify(self, card: Card) -> Verdict:
+    def verify(self, card: Card) -> VerifiedModel:
         """The model's hash and, where onnx is installed, its tensors. Raises as `path`, and `CardError`."""
         path, digest = self._checked(card)
-        return self._verdict(card, path, digest, described=tensors.check(card, path))
+        return self._verified(card, path, digest, described=tensors.check_tensors(card, path))
 
-    def pull(self, card: Card, progress: Progress = quiet) -> Verdict:
+    def pull(self, card: Card, progress: Progress = no_progress) -> VerifiedModel:
         """Bring the model here unless it already is, from the mirror or else from its address.
 
         Raises `SourceError`, `WrongHash`, `CardError`, `StoreError`; the store is then as before.
@@ -78,25 +78,25 @@ class Store:
             if card.source.bundled:
                 raise
             log.debug("%s", exc)
-        with alone(self._root):
-            return self._adopt(card, self._bring(card, progress), self._wanted(card))
+        with file_lock(self._root):
+            return self._install(card, self._obtain(card, progress), self._expected_hash(card))
 
-    def import_(self, card: Card, file: Path, *, replace: bool = False) -> Verdict:
+    def import_(self, card: Card, file: Path, *, replace: bool = False) -> VerifiedModel:
         """Take `file`, an .onnx or a .zip holding one, as the model.
 
         `replace` forgets the hash recorded before; a pinned one stays. Raises as `pull`.
         """
         if card.source.bundled:
             raise SourceError(f"model {card.name} comes with the package; there is nothing to import")
-        with alone(self._root):
-            wanted = card.source.sha256 if replace else self._wanted(card)
-            return self._adopt(card, self._unpacked(card, file), wanted)
+        with file_lock(self._root):
+            wanted = card.source.sha256 if replace else self._expected_hash(card)
+            return self._install(card, self._unpacked(card, file), wanted)
 
     def entries(self, cards: Iterable[Card]) -> list[Entry]:
         return [self._entry(card) for card in cards]
 
     def _entry(self, card: Card) -> Entry:
-        path = self._place(card)
+        path = self._model_dir(card)
         here = _exists(path)
         return Entry(
             card=card,
@@ -106,20 +106,20 @@ class Store:
             bytes=path.stat().st_size if here else None,
         )
 
-    def _place(self, card: Card) -> Path:
-        return PACKAGE / card.source.bundled if card.source.bundled else self._root / f"{card.name}.onnx"
+    def _model_dir(self, card: Card) -> Path:
+        return PACKAGE_ROOT / card.source.bundled if card.source.bundled else self._root / f"{card.name}.onnx"
 
-    def _wanted(self, card: Card) -> str | None:
-        return card.source.sha256 or records.read(self._records).get(card.name)
+    def _expected_hash(self, card: Card) -> str | None:
+        return card.source.sha256 or records.read_hashes(self._records).get(card.name)
 
     def _trust(self, card: Card) -> Trust:
         if card.source.sha256:
             return "pinned"
-        return "recorded" if self._wanted(card) else "none"
+        return "recorded" if self._expected_hash(card) else "none"
 
     def _checked(self, card: Card) -> tuple[Path, str]:
         """The model's file and hash."""
-        path, wanted = self._place(card), self._wanted(card)
+        path, wanted = self._model_dir(card), self._expected_hash(card)
         again = "reinstall the package" if card.source.bundled else f"run `edged models pull {card.name}`"
         if not _exists(path):
             raise Missing(f"model {card.name} is not in {path.parent}; {again}")
@@ -129,16 +129,16 @@ class Store:
             raise WrongHash(f"{path}: sha256 is {got}, want {wanted}; {again}")
         return path, wanted
 
-    def _verdict(self, card: Card, path: Path, digest: str, *, described: bool) -> Verdict:
-        return Verdict(card=card, path=path, sha256=digest, trust=self._trust(card), described=described)
+    def _verified(self, card: Card, path: Path, digest: str, *, described: bool) -> VerifiedModel:
+        return VerifiedModel(card=card, path=path, sha256=digest, trust=self._trust(card), described=described)
 
-    def _bring(self, card: Card, progress: Progress) -> Path:
+    def _obtain(self, card: Card, progress: Progress) -> Path:
         """The model in `.partial`, not yet checked."""
         if (mirrored := self._mirrored(card)) is not None:
             log.info("model %s: taken from %s", card.name, mirrored)
             return self._unpacked(card, mirrored)
         if card.source.url is None:
-            raise SourceError(_by_hand(card))
+            raise SourceError(_manual_hint(card))
         return self._downloaded(card, card.source.url, progress)
 
     def _mirrored(self, card: Card) -> Path | None:
@@ -162,7 +162,7 @@ class Store:
     def _unpacked(self, card: Card, file: Path) -> Path:
         """A copy of the .onnx that `file` is or holds, in `.partial`."""
         part = self._part(f"{card.name}.onnx")
-        with or_gone(part):
+        with remove_on_error(part):
             if is_zip(file):
                 extract(file, card.source.member or EXPORTED, part)
             else:
@@ -170,25 +170,25 @@ class Store:
         return part
 
     def _part(self, name: str) -> Path:
-        with accessing(self._partial):
+        with translate_os_errors(self._partial):
             self._partial.mkdir(exist_ok=True)
         return self._partial / name
 
-    def _adopt(self, card: Card, part: Path, wanted: str | None) -> Verdict:
+    def _install(self, card: Card, part: Path, wanted: str | None) -> VerifiedModel:
         """Check the file in `part`, and only then let it be the model."""
-        with or_gone(part):
+        with remove_on_error(part):
             got = sha256(part)
             if wanted not in (None, got):
-                raise WrongHash(_another_file(card, got, str(wanted)))
-            described = tensors.check(card, part)
+                raise WrongHash(_hash_mismatch(card, got, str(wanted)))
+            described = tensors.check_tensors(card, part)
             if card.source.sha256 is None:
-                records.add(self._records, card.name, got)
-            publish(part, self._place(card))
-        return self._verdict(card, self._place(card), got, described=described)
+                records.add_hash(self._records, card.name, got)
+            publish(part, self._model_dir(card))
+        return self._verified(card, self._model_dir(card), got, described=described)
 
 
 def _exists(path: Path) -> bool:
-    with accessing(path):
+    with translate_os_errors(path):
         return path.exists()
 
 
@@ -196,7 +196,7 @@ def _file_name(url: str) -> str:
     return PurePosixPath(urlsplit(url).path).name
 
 
-def _another_file(card: Card, got: str, wanted: str) -> str:
+def _hash_mismatch(card: Card, got: str, wanted: str) -> str:
     if card.source.sha256:
         return f"model {card.name}: sha256 is {got}, the card pins {wanted}; get the file of {card.source.page}"
     return (
@@ -205,7 +205,7 @@ def _another_file(card: Card, got: str, wanted: str) -> str:
     )
 
 
-def _by_hand(card: Card) -> str:
+def _manual_hint(card: Card) -> str:
     """How a person makes the model of a card without a download."""
     lines = [f"model {card.name} has no ONNX download. On a workstation:"]
     if card.source.checkpoint:

@@ -13,7 +13,7 @@ Shapes = dict[str, tuple[Axis, ...]]
 FIRST_BYTE = b"\x08"  # field 1 of a ModelProto, its version, which every exporter writes first
 
 
-def check(card: Card, path: Path) -> bool:
+def check_tensors(card: Card, path: Path) -> bool:
     """Compare the file with the card; False when onnx is not installed. Raises `CardError`."""
     with path.open("rb") as file:
         start = file.read(16)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
 
-OLDEST = (10, 3)  # JetPack 6.1; older ones have no strong typing
+MIN_VERSION = (10, 3)  # JetPack 6.1; older ones have no strong typing
 RTX_LIBRARIES = "onnxruntime_ep_nv_tensorrt_rtx"  # the package that carries them
 RTX_PATTERNS = ("libtensorrt_rtx.so.*", "libtensorrt_onnxparser_rtx.so.*")
 
@@ -43,10 +43,12 @@ def find(flavour: Flavour = "tensorrt") -> TensorRT:
 
 
 def _tensorrt() -> TensorRT:
-    api = _imported("tensorrt", "on a Jetson it comes with JetPack: use the system's Python and its site packages")
+    api = _import("tensorrt", "on a Jetson it comes with JetPack: use the system's Python and its site packages")
     version = str(api.__version__)
-    if tuple(map(int, version.split(".")[:2])) < OLDEST:
-        raise NoTensorRT(f"TensorRT is {version}; want {OLDEST[0]}.{OLDEST[1]} or newer: upgrade to JetPack 6.1")
+    if tuple(map(int, version.split(".")[:2])) < MIN_VERSION:
+        raise NoTensorRT(
+            f"TensorRT is {version}; want {MIN_VERSION[0]}.{MIN_VERSION[1]} or newer: upgrade to JetPack 6.1"
+        )
     return TensorRT(api, "tensorrt", version)
 
 
@@ -58,18 +60,18 @@ def _rtx() -> TensorRT:
     for pattern in RTX_PATTERNS:
         for library in sorted(folder.glob(pattern)):
             ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-    api = _imported("tensorrt_rtx_bindings", "pip install 'edged[tensorrt-rtx]'")
+    api = _import("tensorrt_rtx_bindings", "pip install 'edged[tensorrt-rtx]'")
     return TensorRT(api, "tensorrt-rtx", str(api.__version__))
 
 
-def _imported(name: str, otherwise: str) -> ModuleType:
+def _import(name: str, otherwise: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as exc:
         raise NoTensorRT(f"{name} cannot be imported ({exc}); {otherwise}") from exc
 
 
-def logger(api: Any, complaints: list[str]) -> Any:
+def logger(api: Any, messages: list[str]) -> Any:
     """TensorRT's own words, to our log; errors are also collected."""
     levels = {api.ILogger.VERBOSE: logging.DEBUG, api.ILogger.INFO: logging.DEBUG, api.ILogger.WARNING: logging.INFO}
 
@@ -79,7 +81,7 @@ def logger(api: Any, complaints: list[str]) -> Any:
 
         def log(self, severity: Any, text: str) -> None:
             if severity in (api.ILogger.ERROR, api.ILogger.INTERNAL_ERROR):
-                complaints.append(text)
+                messages.append(text)
             log.log(levels.get(severity, logging.WARNING), "TensorRT: %s", text)
 
     return Logger()

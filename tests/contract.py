@@ -7,14 +7,14 @@ from typing import Any
 
 import jsonschema
 
-from edged.bus.topics import CHANNELS, COMMAND, SNAPSHOT, matches
-from edged.contract.documents import schema
+from edged.bus.topics import TOPIC_SPECS, COMMAND, SNAPSHOT, matches
+from edged.contract.documents import json_schema
 
 
 @lru_cache
 def validator(name: str) -> jsonschema.Draft202012Validator:
     """Of a channel; here a field that the contract does not know is an error."""
-    return jsonschema.Draft202012Validator(closed(schema(name)))
+    return jsonschema.Draft202012Validator(closed(json_schema(name)))
 
 
 def closed(node: Any) -> Any:
@@ -26,9 +26,9 @@ def closed(node: Any) -> Any:
     return strict | {"additionalProperties": False} if isinstance(node.get("properties"), dict) else strict
 
 
-def faults(path: str, body: Any) -> list[str]:
+def schema_errors(path: str, body: Any) -> list[str]:
     """What is wrong with a message below <base>/<device>/."""
-    for channel in CHANNELS:
+    for channel in TOPIC_SPECS:
         if channel not in (COMMAND, SNAPSHOT) and matches(channel.at(camera="+", verb="+").path, path):
             found = validator(channel.name).iter_errors(body)
             return [f"{path} {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]

@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto, checker, helper, numpy_helper, save
 from engines.card import Card
 from engines.catalogue import load
 from engines.schema import SCHEMAS
-from engines.store import Store
+from engines.store import ModelStore
 
 SEED = 9
 CELL = 4  # px of RootNet's input
@@ -38,7 +38,7 @@ def kept(store: Path, *names: str) -> Path:
     """A model store that holds the nets of these cards."""
     cards = load()
     for name in names:
-        Store(store).import_(cards[name], written(cards[name], store.with_name("exported")))
+        ModelStore(store).import_(cards[name], written(cards[name], store.with_name("exported")))
     return store
 
 

@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_link import Message
-from edged.adapters.mqtt_listen import listen
+from edged.adapters.mqtt_link import IncomingMessage
+from edged.adapters.mqtt_listen import subscribe
 from edged.bus import message, topics
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
-from edged.frame import Clarity, Result, Subject
+from edged.config import MqttConfig, PublishConfig
+from edged.frame import ImageQuality, FrameResult, TrackedSubject
 from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # how every message of this bench begins
@@ -45,9 +45,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     args = parser.parse_args()
     with mosquitto() as port, tempfile.TemporaryDirectory() as folder, subscriber(port) as arrivals:
-        stamps = Stamps(Clock())
+        stamps = HeaderFactory(Clock())
         bus = MqttBus(
-            Mqtt(port=port), "bench", lambda state: message.presence(stamps, state), Publish(), Path(folder) / "keep"
+            MqttConfig(port=port),
+            "bench",
+            lambda state: message.device_status(stamps, state),
+            PublishConfig(),
+            Path(folder) / "keep",
         )
         bodies = [message.poses(stamps, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
         time.sleep(1)
@@ -85,11 +89,11 @@ def cpu_share(act: Callable[[], None], rate_hz: float, seconds: float) -> float:
     return (time.process_time() - cpu_s) / (time.monotonic() - start_s)
 
 
-def result(camera: str, subjects: int) -> Result:
+def result(camera: str, subjects: int) -> FrameResult:
     rng = np.random.default_rng(1)
     now_ns = time.monotonic_ns()
     seen = tuple(
-        Subject(
+        TrackedSubject(
             id=number,
             label="horse",
             score=0.9,
@@ -101,14 +105,14 @@ def result(camera: str, subjects: int) -> Result:
         )
         for number in range(subjects)
     )
-    return Result(
+    return FrameResult(
         camera=camera,
         seq=0,
         captured_ns=now_ns,
         done_ns=now_ns,
         size_wh=(640, 480),
         subjects=seen,
-        clarity=Clarity(brightness=100, contrast=50, sharpness=0.1),
+        quality=ImageQuality(brightness=100, contrast=50, sharpness=0.1),
         stage_ns={},
     )
 
@@ -155,7 +159,7 @@ def subscriber(port: int) -> Iterator[Callable[[], list[float]]]:
 def _listen(port: int, parent: Connection) -> None:
     late_ms: list[float] = []
 
-    def on_message(arrived: Message) -> None:
+    def on_message(arrived: IncomingMessage) -> None:
         if arrived.payload.startswith(FIRST):
             sent_ns = int(arrived.payload[len(FIRST) : arrived.payload.index(b",")])
             late_ms.append(ms(time.monotonic_ns() - sent_ns))
@@ -167,7 +171,7 @@ def _listen(port: int, parent: Connection) -> None:
             late_ms.clear()
 
     threading.Thread(target=answer, daemon=True).start()
-    listen(Mqtt(port=port), "edged/bench/cam/#", on_message, parent.send, threading.Event())
+    subscribe(MqttConfig(port=port), "edged/bench/cam/#", on_message, parent.send, threading.Event())
 
 
 if __name__ == "__main__":

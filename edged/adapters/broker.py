@@ -20,7 +20,7 @@ from edged.errors import BrokerLost
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-USUAL_PORT = 1883
+DEFAULT_PORT = 1883
 PROTOCOL = "3.1.1"  # all it speaks; a client that tries 5 first waits in vain for an answer
 SETTINGS: dict[str, Any] = {
     "listeners": {"default": {"type": "external"}},
@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
 }
 START_S = 10.0
 STOP_S = 5.0
-GOODBYE_S = 1.0  # for the clients' tasks to end
+CLIENT_STOP_S = 1.0  # for the clients' tasks to end
 
 
 class EmbeddedBroker:
@@ -38,19 +38,19 @@ class EmbeddedBroker:
         """`port` None takes 1883, or any other when that is taken; 0 takes any."""
         self.host = HOST
         self.port = 0  # known once entered
-        self._ports = (USUAL_PORT, 0) if port is None else (port,)
+        self._ports = (DEFAULT_PORT, 0) if port is None else (port,)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._fault: Exception | None = None
-        self._settled = threading.Event()  # running, or failed to start
+        self._error: Exception | None = None
+        self._started = threading.Event()  # running, or failed to start
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
     def __enter__(self) -> EmbeddedBroker:
         """Raises BrokerLost when it cannot start."""
         self._thread.start()
-        if not self._settled.wait(START_S) or self._fault is not None:
-            why = self._fault or f"not ready after {START_S:g} s"
-            raise BrokerLost(f"embedded broker on {HOST}:{self.port}: {why}") from self._fault
+        if not self._started.wait(START_S) or self._error is not None:
+            why = self._error or f"not ready after {START_S:g} s"
+            raise BrokerLost(f"embedded broker on {HOST}:{self.port}: {why}") from self._error
         log.info("embedded broker on %s:%d, MQTT 3.1.1", HOST, self.port)
         return self
 
@@ -65,28 +65,28 @@ class EmbeddedBroker:
         try:
             asyncio.run(self._serve())
         except Exception as fault:  # this thread's outermost supervisor
-            self._fault = fault
-            if self._settled.is_set():
+            self._error = fault
+            if self._started.is_set():
                 log.exception("embedded broker: died")
         finally:
-            self._settled.set()
+            self._started.set()
 
     async def _serve(self) -> None:
-        _hush()
+        _silence_logs()
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        door = _Door(Broker(SETTINGS))
+        door = _Listener(Broker(SETTINGS))
         self.port = await door.open(self._ports)
-        self._settled.set()
+        self._started.set()
         await self._stop.wait()
         await door.close()
 
 
-class _Door:
+class _Listener:
     """Our own listening socket in front of amqtt, so that the port is known and every connection is closed."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._visits: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def open(self, ports: tuple[int, ...]) -> int:
         """Listen on the first port that is free; return it."""
@@ -97,30 +97,30 @@ class _Door:
         return await self._listen(ports[-1])
 
     async def _listen(self, port: int) -> int:
-        self._server = await asyncio.start_server(self._visit, HOST, port)
+        self._server = await asyncio.start_server(self._handle_client, HOST, port)
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        self._visits[task] = writer
+        self._clients[task] = writer
         try:
             await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
         except Exception as fault:  # one odd client
             log.debug("embedded broker: %s", fault)
         finally:
-            del self._visits[task]
+            del self._clients[task]
             writer.close()
 
     async def close(self) -> None:
         self._server.close()
         await self._broker.shutdown()
-        for writer in self._visits.values():
+        for writer in self._clients.values():
             writer.close()
-        if tasks := [task for task in self._visits if task is not None]:
-            await asyncio.wait(tasks, timeout=GOODBYE_S)
+        if tasks := [task for task in self._clients if task is not None]:
+            await asyncio.wait(tasks, timeout=CLIENT_STOP_S)
 
 
-def _hush() -> None:
+def _silence_logs() -> None:
     """It tells of every client and packet, and reports a client that hangs up as an error."""
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from edged.bus import topics
-from edged.bus.message import Body, Presence, encode
-from edged.bus.outbox import Tally
+from edged.bus.message import Body, DeviceStatus, encode
+from edged.bus.outbox import DeliveryCounts
 from edged.bus.topics import Topic, matches
 from edged.ports import Request
 
@@ -19,15 +19,17 @@ from edged.ports import Request
 class MemoryBus:
     """Every message by its path, in order; `keep` bounds how many. Bytes stay bytes."""
 
-    def __init__(self, presence: Callable[[Presence], Mapping[str, Any]], keep: int | None = None) -> None:
-        self.messages: deque[tuple[str, Any]] = deque(maxlen=keep)
+    def __init__(
+        self, make_status: Callable[[DeviceStatus], Mapping[str, Any]], max_messages: int | None = None
+    ) -> None:
+        self.messages: deque[tuple[str, Any]] = deque(maxlen=max_messages)
         self.retained: dict[str, Any] = {}
-        self._presence = presence
-        self._takers: dict[str, Callable[[Request], None]] = {}
+        self._make_status = make_status
+        self._callbacks: dict[str, Callable[[Request], None]] = {}
         self._lock = threading.Lock()
         self._accepted = self._dropped = 0
         self._open = True
-        self.publish(topics.STATUS.at(), presence("online"))
+        self.publish(topics.STATUS.at(), make_status("online"))
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
         body = message if isinstance(message, bytes) else json.loads(encode(message))
@@ -37,36 +39,38 @@ class MemoryBus:
                 self._dropped += 1
                 return
             self.messages.append((topic.path, body))
-            if topic.channel.retain:
+            if topic.spec.retain:
                 self.retained[topic.path] = body
 
-    def listen(self, topic: Topic, take: Callable[[Request], None]) -> None:
-        self._takers[topic.path] = take
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
+        self._callbacks[topic.path] = callback
 
     def receive(self, request: Request) -> None:
         """As if somebody had sent it."""
-        for path, take in self._takers.items():
+        for path, take in self._callbacks.items():
             if matches(path, request.path):
                 take(request)
 
-    def of(self, path: str) -> list[Any]:
+    def messages_on(self, path: str) -> list[Any]:
         """The messages of one topic."""
         with self._lock:
             return [body for name, body in self.messages if name == path]
 
     @property
-    def tally(self) -> Tally:
+    def counts(self) -> DeliveryCounts:
         with self._lock:
-            return Tally(accepted=self._accepted, published=self._accepted - self._dropped, dropped=self._dropped)
+            return DeliveryCounts(
+                accepted=self._accepted, published=self._accepted - self._dropped, dropped=self._dropped
+            )
 
     @property
-    def figures(self) -> Body:
+    def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
         stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "torn": 0}
         said = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
-        return {**said, **asdict(self.tally)}
+        return {**said, **asdict(self.counts)}
 
     def close(self) -> None:
         if self._open:
-            self.publish(topics.STATUS.at(), self._presence("stopped"))
+            self.publish(topics.STATUS.at(), self._make_status("stopped"))
             self._open = False

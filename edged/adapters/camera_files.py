@@ -17,68 +17,70 @@ import cv2
 import numpy as np
 
 from edged import config
-from edged.adapters.opencv import NOTHING, decode, prepare
+from edged.adapters.opencv import EMPTY_IMAGE, decode, configure_opencv
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
-from edged.ports import Shot, Stream
+from edged.ports import CapturedImage, Stream
 from edged.units import NS_PER_S
 
 log = logging.getLogger(__name__)
 
-IMAGES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-TEXT = frozenset([".ans", ".asc", ".nfo", ".txt"])  # FFmpeg would play these as a video of a terminal
-INDEXED = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"])  # FFmpeg finds the start of these again
-SIDE_PX = (16, 16384)  # what we take for a camera image
-VIDEO_HZ = 25.0  # when a video does not say its rate
-FOLDER_HZ = 5.0
-LATE_NS = NS_PER_S  # beyond this, the timeline slips instead of running after the clock
+IMAGE_SUFFIXES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+TEXT_SUFFIXES = frozenset([".ans", ".asc", ".nfo", ".txt"])  # FFmpeg would play these as a video of a terminal
+SEEKABLE_SUFFIXES = frozenset(
+    [".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"]
+)  # FFmpeg finds the start of these again
+SIDE_LIMITS_PX = (16, 16384)  # what we take for a camera image
+DEFAULT_VIDEO_HZ = 25.0  # when a video does not say its rate
+DEFAULT_FOLDER_HZ = 5.0
+MAX_LATE_NS = NS_PER_S  # beyond this, the timeline slips instead of running after the clock
 
 
 class FileCamera:
-    def __init__(self, name: str, settings: config.Camera) -> None:
-        prepare()
+    def __init__(self, name: str, settings: config.CameraConfig) -> None:
+        configure_opencv()
         self._name = name
         self._settings = settings
-        self._bad: set[Path] = set()  # named in the log already
+        self._logged_bad: set[Path] = set()  # named in the log already
 
     def open(self) -> Stream:
         path = Path(self._settings.source).expanduser()
         try:
             size = path.stat().st_size
-            images = _listed(path)
+            images = _images_in(path)
         except OSError as error:
             raise CameraLost(f"{path}: {error.strerror}; give the path of a video, image or folder") from error
         if images is not None:
-            return ImageStream(self._name, images, self._settings, self._bad)
+            return ImageStream(self._name, images, self._settings, self._logged_bad)
         if size == 0:
             raise CameraLost(f"{path}: the file is empty; record or copy it again")
         if cv2.haveImageReader(str(path)):
-            return ImageStream(self._name, [path], self._settings, self._bad)
+            return ImageStream(self._name, [path], self._settings, self._logged_bad)
         return VideoStream(self._name, path, self._settings)
 
 
-def _listed(path: Path) -> list[Path] | None:
+def _images_in(path: Path) -> list[Path] | None:
     """The images of a folder in natural order; None when the path is no folder. Raises OSError."""
     if not path.is_dir():
         return None
-    images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGES]
+    images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        raise CameraLost(f"{path}: no image in this folder; want {' '.join(sorted(IMAGES))}")
-    return sorted(images, key=natural)
+        raise CameraLost(f"{path}: no image in this folder; want {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return sorted(images, key=natural_key)
 
 
-def natural(path: Path) -> list[tuple[bool, int, str]]:
+def natural_key(path: Path) -> list[tuple[bool, int, str]]:
     """Sort key under which frame9 comes before frame10."""
     parts = re.split(r"(\d+)", path.name)
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
-def told(path: Path) -> str:
+def printable_path(path: Path) -> str:
     """The path as it can be sent: a file's name need not be UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
-class Pace:
+class PlaybackClock:
     """When recorded frames are due, at a rate; None: at once."""
 
     def __init__(self, rate_hz: float | None) -> None:
@@ -89,102 +91,104 @@ class Pace:
         now_ns = time.monotonic_ns()
         if self._step_ns is None:
             return now_ns
-        if self._next_ns is None or now_ns - self._next_ns > LATE_NS:
+        if self._next_ns is None or now_ns - self._next_ns > MAX_LATE_NS:
             self._next_ns = now_ns
         due_ns = self._next_ns
         self._next_ns += self._step_ns
         return due_ns
 
 
-def _pace(settings: config.Camera, recorded_hz: float) -> Pace:
-    return Pace((settings.fps or recorded_hz) if settings.realtime else None)
+def _playback_clock(settings: config.CameraConfig, recorded_hz: float) -> PlaybackClock:
+    return PlaybackClock((settings.fps or recorded_hz) if settings.realtime else None)
 
 
 class ImageStream:
-    def __init__(self, name: str, paths: list[Path], settings: config.Camera, bad: set[Path]) -> None:
+    def __init__(self, name: str, paths: list[Path], settings: config.CameraConfig, logged_bad: set[Path]) -> None:
         self._name = name
         self._paths = paths
         self._loop = settings.loop
-        self._pace = _pace(settings, FOLDER_HZ)
-        self._bad = bad
-        self._rest: Iterator[Path] = iter(paths)
-        self._good = 0  # of this round
+        self._clock = _playback_clock(settings, DEFAULT_FOLDER_HZ)
+        self._logged_bad = logged_bad
+        self._remaining: Iterator[Path] = iter(paths)
+        self._decoded = 0  # of this round
 
-    def read(self, out: U8 | None) -> Shot:
-        path = next(self._rest, None)
+    def read(self, out: U8 | None) -> CapturedImage:
+        path = next(self._remaining, None)
         if path is None:
-            path = self._again()
+            path = self._restart_or_end()
         image = self._load(path)
-        self._good += image.size > 0
-        due_ns = self._pace.due_ns() if image.size else time.monotonic_ns()
-        return Shot(image=image, captured_ns=due_ns, source=told(path), position=0)
+        self._decoded += image.size > 0
+        due_ns = self._clock.due_ns() if image.size else time.monotonic_ns()
+        return CapturedImage(image=image, captured_ns=due_ns, source=printable_path(path), position=0)
 
     def close(self) -> None:
-        self._rest = iter(())
+        self._remaining = iter(())
 
-    def _again(self) -> Path:
+    def _restart_or_end(self) -> Path:
         """The first file of the next round, if there is to be one."""
         many = len(self._paths)
-        if self._good == 0:
-            raise CameraLost(f"{told(self._paths[0])}: none of {many} image(s) can be used; see the lines above")
+        if self._decoded == 0:
+            raise CameraLost(
+                f"{printable_path(self._paths[0])}: none of {many} image(s) can be used; see the lines above"
+            )
         if not self._loop:
-            raise EndOfSource(f"{self._good} of {many} image(s) read")
-        self._good = 0
-        self._rest = iter(self._paths)
-        return next(self._rest)
+            raise EndOfSource(f"{self._decoded} of {many} image(s) read")
+        self._decoded = 0
+        self._remaining = iter(self._paths)
+        return next(self._remaining)
 
     def _load(self, path: Path) -> U8:
         try:
-            return load(path)
+            return load_image(path)
         except CameraLost as bad:
-            if path not in self._bad:
-                self._bad.add(path)
+            if path not in self._logged_bad:
+                self._logged_bad.add(path)
                 log.warning("camera %s: skipped %s", self._name, bad)
-            return NOTHING
+            return EMPTY_IMAGE
 
 
-def load(path: Path) -> U8:
+def load_image(path: Path) -> U8:
     """An image file as upright 8-bit BGR, whatever its depth, palette, alpha and EXIF turn. Raises CameraLost."""
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
-        raise CameraLost(f"{told(path)}: {error.strerror}") from error
+        raise CameraLost(f"{printable_path(path)}: {error.strerror}") from error
     except cv2.error as error:
-        raise CameraLost(f"{told(path)}: empty, or too large to decode") from error
+        raise CameraLost(f"{printable_path(path)}: empty, or too large to decode") from error
     if image is None:
-        raise CameraLost(f"{told(path)}: truncated, or not an image")
+        raise CameraLost(f"{printable_path(path)}: truncated, or not an image")
     height, width = image.shape[:2]
-    least, most = SIDE_PX
+    least, most = SIDE_LIMITS_PX
     if not (least <= min(height, width) and max(height, width) <= most):
-        raise CameraLost(f"{told(path)}: {width}x{height} px; want {least} to {most} px each way")
+        raise CameraLost(f"{printable_path(path)}: {width}x{height} px; want {least} to {most} px each way")
     return np.asarray(image, np.uint8)
 
 
 class VideoStream:
-    def __init__(self, name: str, path: Path, settings: config.Camera) -> None:
+    def __init__(self, name: str, path: Path, settings: config.CameraConfig) -> None:
         self._name = name
         self._path = path
         self._loop = settings.loop
         self._rewound = False  # and not opened anew
         self._open()
         told_hz = self._capture.get(cv2.CAP_PROP_FPS)
-        recorded_hz = told_hz if 0 < told_hz <= 1000 else VIDEO_HZ
-        self._pace = _pace(settings, recorded_hz)
+        recorded_hz = told_hz if 0 < told_hz <= 1000 else DEFAULT_VIDEO_HZ
+        self._clock = _playback_clock(settings, recorded_hz)
         self._step_ns = None if settings.realtime else round(NS_PER_S / recorded_hz)
-        self._read = 0  # frames, over all rounds
+        self._frames_read = 0  # frames, over all rounds
 
-    def read(self, out: U8 | None) -> Shot:
+    def read(self, out: U8 | None) -> CapturedImage:
         while not self._capture.grab():
-            self._again()
+            self._restart_or_end()
         image = decode(self._capture, out)
         position = self._position
         self._position += 1
-        self._good += image.size > 0
-        recorded_ns = None if self._step_ns is None else self._step_ns * self._read
-        self._read += 1
-        return Shot(
+        self._decoded += image.size > 0
+        recorded_ns = None if self._step_ns is None else self._step_ns * self._frames_read
+        self._frames_read += 1
+        return CapturedImage(
             image=image,
-            captured_ns=self._pace.due_ns(),
+            captured_ns=self._clock.due_ns(),
             source=str(self._path),
             position=position,
             recorded_ns=recorded_ns,
@@ -194,30 +198,30 @@ class VideoStream:
         self._capture.release()
 
     def _open(self) -> None:
-        self._position = self._good = 0
+        self._position = self._decoded = 0
         self._capture = cv2.VideoCapture()
-        if self._path.suffix.lower() in TEXT or not self._capture.open(str(self._path), cv2.CAP_FFMPEG):
+        if self._path.suffix.lower() in TEXT_SUFFIXES or not self._capture.open(str(self._path), cv2.CAP_FFMPEG):
             raise CameraLost(f"{self._path}: truncated, or neither a video nor an image")
 
-    def _again(self) -> None:
+    def _restart_or_end(self) -> None:
         """At the end of the file: from the start, or no more.
 
         Rewound where that can be: opened anew for months, a decoder leaves holes in the heap.
         """
-        if self._good == 0 and not self._rewound:
+        if self._decoded == 0 and not self._rewound:
             raise CameraLost(f"{self._path}: not one frame of this video can be decoded")
         told = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop:
             if self._position < 0.95 * told - 1:
                 log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
             raise EndOfSource(f"{self._position} frames read, {max(told, 0)} announced")
-        self._rewound = self._good > 0 and self._rewind()
+        self._rewound = self._decoded > 0 and self._rewind()
         if not self._rewound:
             self.close()
             self._open()
 
     def _rewind(self) -> bool:
-        if self._path.suffix.lower() not in INDEXED or not self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0):
+        if self._path.suffix.lower() not in SEEKABLE_SUFFIXES or not self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0):
             return False
-        self._position = self._good = 0
+        self._position = self._decoded = 0
         return True

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edged.errors import EndOfSource
 from edged.frame import U8
-from edged.ports import Shot
+from edged.ports import CapturedImage
 
-Step = U8 | Shot | Exception | Callable[[], object]
+Step = U8 | CapturedImage | Exception | Callable[[], object]
 
 
 class ScriptedCamera:
@@ -34,14 +34,14 @@ class ScriptedStream:
         self._camera = camera
         self._steps: Iterator[Step] = iter(steps)
 
-    def read(self, out: U8 | None) -> Shot:
+    def read(self, out: U8 | None) -> CapturedImage:
         for step in self._steps:
             if isinstance(step, Exception):
                 raise step
-            if isinstance(step, Shot):
+            if isinstance(step, CapturedImage):
                 return step
             if not callable(step):
-                return Shot(image=_into(out, step), captured_ns=self._camera.clock())
+                return CapturedImage(image=_into(out, step), captured_ns=self._camera.clock())
             step()
         raise EndOfSource("the script is over")
 

@@ -12,31 +12,31 @@ from typing import Any
 import cv2
 
 from edged import config
-from edged.adapters.opencv import decode, prepare
-from edged.adapters.v4l2_device import busy, holders, lasting_name, node_of, query, stamp_ns
-from edged.adapters.v4l2_stream import CODES, MEMORIES, Asked, RawStream, Unfit
+from edged.adapters.opencv import decode, configure_opencv
+from edged.adapters.v4l2_device import busy_text, holders, stable_path, device_path, query, capture_time_ns
+from edged.adapters.v4l2_stream import FOURCC_CODES, MEMORY_CODES, WantedStream, RawStream, UnsupportedMode
 from edged.errors import CameraLost, ConfigError
 from edged.frame import U8
-from edged.ports import Shot, Stream
+from edged.ports import CapturedImage, Stream
 
 log = logging.getLogger(__name__)
 
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "gray": "GREY"}
-AT_ONCE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
-UDEV_S = 0.2  # the driver speaks of an unplugged camera before udev takes its name away
+FAST_FAILURE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
+UDEV_DELAY_S = 0.2  # the driver speaks of an unplugged camera before udev takes its name away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class GrantedFormat:
     """What the driver settled on."""
 
     fourcc: str
     size_wh: tuple[int, int]
     fps_hz: float
-    by: str = "OpenCV"  # how frames come: into our memory (USERPTR), by one copy (MMAP), or converted
+    method: str = "OpenCV"  # how frames come: into our memory (USERPTR), by one copy (MMAP), or converted
 
     def __str__(self) -> str:
-        return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz by {self.by}"
+        return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz by {self.method}"
 
 
 class V4l2Camera:
@@ -45,16 +45,16 @@ class V4l2Camera:
     Raises ConfigError for a format that V4L2 cameras are not read in.
     """
 
-    def __init__(self, name: str, settings: config.Camera, *, raw: bool = False) -> None:
+    def __init__(self, name: str, settings: config.CameraConfig, *, raw: bool = False) -> None:
         if settings.format != "auto" and settings.format not in FOURCC:
             wanted = ", ".join(("auto", *FOURCC))
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera")
-        prepare()
+        configure_opencv()
         self._name = name
-        self._node = node_of(settings.source)
+        self._node = device_path(settings.source)
         self._settings = settings
         self._raw = raw
-        self._said: Granted | None = None
+        self._logged: GrantedFormat | None = None
 
     def open(self) -> Stream:
         query(self._node)
@@ -62,39 +62,45 @@ class V4l2Camera:
             return stream
         capture = cv2.VideoCapture()
         if not capture.open(str(self._node.resolve()), cv2.CAP_V4L2):
-            reason = busy(self._node) if holders(self._node) else "the driver refuses to stream"
+            reason = busy_text(self._node) if holders(self._node) else "the driver refuses to stream"
             raise CameraLost(f"{self._node}: {reason}")
-        self._ask(capture)
-        self._say(granted(capture))
+        self._set_wanted(capture)
+        self._log_granted(granted_format(capture))
         return V4l2Stream(capture, self._node, self._settings.stall_timeout_s)
 
     def _open_raw(self) -> RawStream | None:
         """None where the driver, or the format asked for, is none that can be read as it is."""
-        form = next((form for form in CODES if form == self._settings.format), None)
+        form = next((form for form in FOURCC_CODES if form == self._settings.format), None)
         if form is None:
             return None
         wanted, refusals = self._settings, []
-        asked = Asked(form=form, size_wh=wanted.size, fps_hz=wanted.fps or 0, stall_s=wanted.stall_timeout_s)
-        for memory in MEMORIES:
+        asked = WantedStream(
+            pixel_format=form, size_wh=wanted.size, fps_hz=wanted.fps or 0, stall_s=wanted.stall_timeout_s
+        )
+        for memory in MEMORY_CODES:
             try:
-                stream = RawStream(self._node.resolve(), asked, memory, self._lost)
-            except Unfit as unfit:
+                stream = RawStream(self._node.resolve(), asked, memory, self._camera_lost)
+            except UnsupportedMode as unfit:
                 refusals.append(f"{memory}: {unfit}")
                 continue
-            self._say(Granted(fourcc=FOURCC[form], size_wh=stream.size_wh, fps_hz=round(stream.fps_hz, 2), by=memory))
+            self._log_granted(
+                GrantedFormat(
+                    fourcc=FOURCC[form], size_wh=stream.size_wh, fps_hz=round(stream.fps_hz, 2), method=memory
+                )
+            )
             return stream
         log.info("camera %s: %s goes through OpenCV (%s)", self._name, self._node, "; ".join(refusals))
         return None
 
-    def _lost(self, refusal: OSError) -> CameraLost:
+    def _camera_lost(self, refusal: OSError) -> CameraLost:
         """What an error of the driver means, once udev has had time to say so too."""
         if refusal.errno == errno.EBUSY:
-            return CameraLost(f"{self._node}: {busy(self._node)}")
-        time.sleep(UDEV_S)
+            return CameraLost(f"{self._node}: {busy_text(self._node)}")
+        time.sleep(UDEV_DELAY_S)
         gone = not self._node.exists() or refusal.errno == errno.ENODEV
         return CameraLost(f"{self._node}: {'unplugged' if gone else 'the driver reports a streaming error'}")
 
-    def _ask(self, capture: Any) -> None:
+    def _set_wanted(self, capture: Any) -> None:
         wanted = self._settings
         if wanted.format != "auto":
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[wanted.format]))
@@ -104,37 +110,37 @@ class V4l2Camera:
         if wanted.fps:
             capture.set(cv2.CAP_PROP_FPS, wanted.fps)
 
-    def _say(self, got: Granted) -> None:
+    def _log_granted(self, got: GrantedFormat) -> None:
         """Once, and again only when the driver grants something else."""
-        if got == self._said:
+        if got == self._logged:
             return
-        if self._said is None:
-            self._say_lasting_name()
-        self._said = got
+        if self._logged is None:
+            self._log_stable_path()
+        self._logged = got
         missed = differences(self._settings, got)
         if missed:
             log.warning("camera %s: %s grants %s, not %s", self._name, self._node, got, ", ".join(missed))
         else:
             log.info("camera %s: %s grants %s", self._name, self._node, got)
 
-    def _say_lasting_name(self) -> None:
-        lasting = lasting_name(self._node)
+    def _log_stable_path(self) -> None:
+        lasting = stable_path(self._node)
         if lasting is not None and not self._node.is_symlink():
             log.warning(
                 "camera %s: %s may be another camera after the next boot; use %s", self._name, self._node, lasting
             )
 
 
-def granted(capture: Any) -> Granted:
+def granted_format(capture: Any) -> GrantedFormat:
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
-    return Granted(
+    return GrantedFormat(
         fourcc=code.to_bytes(4, "little").decode("latin-1"),
         size_wh=(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))),
         fps_hz=round(capture.get(cv2.CAP_PROP_FPS), 2),
     )
 
 
-def differences(wanted: config.Camera, got: Granted) -> list[str]:
+def differences(wanted: config.CameraConfig, got: GrantedFormat) -> list[str]:
     """What was asked and not granted, as text."""
     missed = []
     if wanted.format != "auto" and FOURCC[wanted.format] != got.fourcc:
@@ -152,10 +158,10 @@ class V4l2Stream:
         self._node = node
         self._stall_s = stall_s
 
-    def read(self, out: U8 | None) -> Shot:
+    def read(self, out: U8 | None) -> CapturedImage:
         self._grab()
-        captured_ns = stamp_ns(self._capture.get(cv2.CAP_PROP_POS_MSEC), time.monotonic_ns())
-        return Shot(image=decode(self._capture, out), captured_ns=captured_ns)
+        captured_ns = capture_time_ns(self._capture.get(cv2.CAP_PROP_POS_MSEC), time.monotonic_ns())
+        return CapturedImage(image=decode(self._capture, out), captured_ns=captured_ns)
 
     def _grab(self) -> None:
         end_s = time.monotonic() + self._stall_s
@@ -163,9 +169,9 @@ class V4l2Stream:
             tried_s = time.monotonic()
             if self._capture.grab():
                 return
-            at_once = time.monotonic() - tried_s < AT_ONCE_S
+            at_once = time.monotonic() - tried_s < FAST_FAILURE_S
             if at_once:
-                time.sleep(UDEV_S)
+                time.sleep(UDEV_DELAY_S)
             if not self._node.exists():
                 raise CameraLost(f"{self._node}: unplugged")
             if at_once:

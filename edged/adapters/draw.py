@@ -12,11 +12,11 @@ from typing import cast
 import cv2
 import numpy as np
 
-from edged.frame import F32, SCORE, U8, X0, X1, Y0, Y1, Clarity, Result, Subject
+from edged.frame import F32, SCORE, U8, X0, X1, Y0, Y1, ImageQuality, FrameResult, TrackedSubject
 from engines.schema import SCHEMAS, Schema
 
 Colour = tuple[int, int, int]  # BGR
-Lettering = tuple[float, int, tuple[int, int], int]  # font scale, stroke px, width and height px, padding px
+TextLayout = tuple[float, int, tuple[int, int], int]  # font scale, stroke px, width and height px, padding px
 
 LEFT: Colour = (255, 178, 66)
 RIGHT: Colour = (40, 130, 255)
@@ -28,30 +28,30 @@ IDS: tuple[Colour, ...] = (
     *((225, 140, 215), (200, 215, 110), (150, 190, 200), (210, 165, 165)),
 )
 
-FAINT = 0.35  # opacity of what is unsure
-SURE_FROM = 0.3  # keypoint score, for schemas whose card is not at hand
+UNSURE_OPACITY = 0.35  # opacity of what is unsure
+DEFAULT_KEYPOINT_THRESHOLD = 0.3  # keypoint score, for schemas whose card is not at hand
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SCALE_360P = 0.42  # font scale on an image whose shorter side is 360 px
 
 
-def annotate(image: U8, result: Result, sure_from: Mapping[str, float] | None = None) -> U8:
+def annotate(image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, float] | None = None) -> U8:
     """A copy of the BGR image with the result drawn in; smoothed keypoints where there are some.
 
-    `sure_from` maps schema names to the score from which a keypoint counts as seen (the card's).
+    `keypoint_thresholds` maps schema names to the score from which a keypoint counts as seen (the card's).
     """
-    limits = sure_from or {}
+    limits = keypoint_thresholds or {}
     canvas: U8 = image.copy()
     faint = canvas.copy()
     for subject in result.subjects:
         _skeleton(faint, subject, limits, sure=False)
-    cv2.addWeighted(faint, FAINT, canvas, 1 - FAINT, 0, dst=canvas)
+    cv2.addWeighted(faint, UNSURE_OPACITY, canvas, 1 - UNSURE_OPACITY, 0, dst=canvas)
     for subject in result.subjects:
         _box(canvas, subject)
         _skeleton(canvas, subject, limits, sure=True)
     for subject in result.subjects:
-        _tag(canvas, subject)
-    if result.clarity.degraded:
-        _banner(canvas, result.clarity)
+        _label(canvas, subject)
+    if result.quality.degraded:
+        _banner(canvas, result.quality)
     return canvas
 
 
@@ -61,14 +61,14 @@ def _unit_px(image: U8) -> int:
     return max(1, round(float(min(height, width)) / 360))
 
 
-def _skeleton(canvas: U8, subject: Subject, limits: Mapping[str, float], *, sure: bool) -> None:
+def _skeleton(canvas: U8, subject: TrackedSubject, limits: Mapping[str, float], *, sure: bool) -> None:
     """The limbs whose both ends are sure, or the others; likewise the keypoints."""
     keypoints = subject.smoothed if subject.smoothed is not None else subject.keypoints
     if keypoints is None or subject.schema is None:
         return
     schema = SCHEMAS[subject.schema]
     seen = np.isfinite(keypoints).all(axis=1) & (keypoints[:, SCORE] > 0)
-    clear = seen & (keypoints[:, SCORE] >= limits.get(schema.name, SURE_FROM))
+    clear = seen & (keypoints[:, SCORE] >= limits.get(schema.name, DEFAULT_KEYPOINT_THRESHOLD))
     width_px = _limb_px(canvas, subject)
     for a, b in schema.edges:
         if seen[a] and seen[b] and (clear[a] and clear[b]) == sure:
@@ -77,7 +77,7 @@ def _skeleton(canvas: U8, subject: Subject, limits: Mapping[str, float], *, sure
         _dot(canvas, _at(keypoints[k], canvas), _side(schema, k, k), width_px)
 
 
-def _limb_px(canvas: U8, subject: Subject) -> int:
+def _limb_px(canvas: U8, subject: TrackedSubject) -> int:
     """Thinner on small subjects, or nothing would be left of them."""
     size_px = float(np.sqrt(max(0.0, np.prod(subject.xyxy[[X1, Y1]] - subject.xyxy[[X0, Y0]]))))
     return int(min(max(size_px / 70, 1), 1.5 * _unit_px(canvas)))
@@ -104,7 +104,7 @@ def _dot(canvas: U8, at: tuple[int, int], colour: Colour, width_px: int) -> None
     cv2.circle(canvas, at, round(1.4 * width_px) + 1, colour, cv2.FILLED, cv2.LINE_AA)
 
 
-def _box(canvas: U8, subject: Subject) -> None:
+def _box(canvas: U8, subject: TrackedSubject) -> None:
     """A thin frame in the id's colour; dashed when the box was carried."""
     x0, y0, x1, y1 = (*_at(subject.xyxy[[X0, Y0]], canvas), *_at(subject.xyxy[[X1, Y1]], canvas))
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
@@ -121,11 +121,11 @@ def _dashes(a: tuple[int, int], b: tuple[int, int], length_px: int) -> list[tupl
     return [((x0, y0), (x1, y1)) for (x0, y0), (x1, y1) in zip(stops[:-1:2], stops[1::2], strict=True)]
 
 
-def _id_colour(subject: Subject) -> Colour:
+def _id_colour(subject: TrackedSubject) -> Colour:
     return IDS[subject.id % len(IDS)]
 
 
-def _tag(canvas: U8, subject: Subject) -> None:
+def _label(canvas: U8, subject: TrackedSubject) -> None:
     """Id, class and score on a plate above the box, or inside it at the image's upper edge."""
     x0, y = _at(subject.xyxy[[X0, Y0]], canvas)
     text, (scale, stroke_px, (width, height), pad) = _caption(canvas, subject)
@@ -135,29 +135,29 @@ def _tag(canvas: U8, subject: Subject) -> None:
     cv2.putText(canvas, text, (x + pad, y - pad), FONT, scale, EDGE, stroke_px, cv2.LINE_AA)
 
 
-def _caption(canvas: U8, subject: Subject) -> tuple[str, Lettering]:
+def _caption(canvas: U8, subject: TrackedSubject) -> tuple[str, TextLayout]:
     """As much as has room over the box, so that captions in a crowd stay apart; the id always."""
     words = [str(subject.id), subject.label, f"{subject.score:.2f}"]
     room = 1.2 * float(subject.xyxy[X1] - subject.xyxy[X0])
     for n in (3, 2):
         text = " ".join(words[:n])
-        lettering = _lettering(canvas, text)
+        lettering = _text_layout(canvas, text)
         if lettering[2][0] <= room:
             return text, lettering
-    return words[0], _lettering(canvas, words[0])
+    return words[0], _text_layout(canvas, words[0])
 
 
-def _banner(canvas: U8, clarity: Clarity) -> None:
+def _banner(canvas: U8, clarity: ImageQuality) -> None:
     """A red strip along the upper edge: why the image is not used, with the figures."""
     figures = f"light {clarity.brightness:.0f}, contrast {clarity.contrast:.0f}, sharpness {clarity.sharpness:.3f}"
     text = f"IMAGE {', '.join(clarity.degraded).upper()}   {figures}"
-    scale, stroke_px, (_, height), pad = _lettering(canvas, text)
+    scale, stroke_px, (_, height), pad = _text_layout(canvas, text)
     strip = canvas[: height + 4 * pad]
     strip[:] = cv2.addWeighted(strip, 0.25, np.full_like(strip, ALARM), 0.75, 0)
     cv2.putText(canvas, text, (2 * pad, height + 2 * pad), FONT, scale, MIDDLE, stroke_px, cv2.LINE_AA)
 
 
-def _lettering(canvas: U8, text: str) -> Lettering:
+def _text_layout(canvas: U8, text: str) -> TextLayout:
     """How to set a line of text; smaller where it would not fit the image."""
     scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360) ** 0.8
     stroke_px, pad = max(1, round(scale * 1.4)), round(8 * scale)

@@ -13,7 +13,7 @@ from edged.units import S_PER_MIN
 
 Colour = tuple[int, int, int]  # BGR
 
-PAPER, INK, PALE, NOBODY = (250, 250, 250), (60, 55, 50), (170, 165, 160), (232, 230, 228)
+PAPER, INK, PALE, EMPTY = (250, 250, 250), (60, 55, 50), (170, 165, 160), (232, 230, 228)
 POSTURES: Mapping[str, tuple[str, Colour]] = {
     "S": ("standing", (176, 196, 132)),
     "C": ("on its chest", (208, 156, 84)),
@@ -36,7 +36,7 @@ def draw_day(name: str, day: StallDay) -> U8:
     _text(image, f"{name}   {day.date}", (LEFT, 40), INK, 0.9)
     for label, y, height in ROWS:
         _text(image, label, (20, y + height // 2 + 5), INK, 0.5)
-        cv2.rectangle(image, (LEFT, y), (LEFT + WIDTH, y + height), NOBODY, -1)
+        cv2.rectangle(image, (LEFT, y), (LEFT + WIDTH, y + height), EMPTY, -1)
     _ribbon(image, day.postures, POSTURES, 90, 64)
     _ribbon(image, day.heads, HEADS, 176, 26)
     most = max(*day.activity, 1.0)
@@ -73,7 +73,7 @@ def _legend(image: U8, day: StallDay) -> None:
         _text(image, said, (x + 24, 401), INK, 0.5)
         x += 250
     counts = (("lay down", "lie-down"), ("rolled", "roll"), ("pawed", "paw"), ("looked back", "flank-look"))
-    told = [f"seen {_clock(day.seen_s)} of 24:00", f"longest lying {_clock(day.longest_min * S_PER_MIN)}"]
+    told = [f"seen {_clock(day.observed_s)} of 24:00", f"longest lying {_clock(day.longest_min * S_PER_MIN)}"]
     told += [f"{label} {day.total(key):.0f}x" for label, key in counts]
     told += sorted({f"alert: {kind}" for _, kind in day.alerts})
     _text(image, "    ".join(told), (LEFT, 440), INK, 0.5)

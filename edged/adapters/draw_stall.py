@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edged.barn.settings import Stall
+from edged.barn.settings import StallConfig
 from edged.frame import U8
 
 Colour = tuple[int, int, int]  # BGR
@@ -34,7 +34,7 @@ def with_grid(image: U8) -> U8:
     return canvas
 
 
-def with_stall(image: U8, stall: Stall) -> U8:
+def with_stall(image: U8, stall: StallConfig) -> U8:
     """A copy with the floor's sides, numbered, and the zones."""
     canvas = with_grid(image)
     corners = [(round(x), round(y)) for x, y in stall.floor or ()]

@@ -17,11 +17,18 @@ FROM_MEMORY = {"nv12": "videoconvert ! video/x-raw,format=NV12", "bgr": "videoco
 FLIP = {0: 0, 90: 3, 180: 2, 270: 1}
 
 Codec = Literal["auto", "h264", "h265"]
-Form = Literal["bgr", "nv12"]
+OutputFormat = Literal["bgr", "nv12"]
 
 
 def rtsp_pipeline(
-    url: str, username: str, password: str, codec: Codec, *, timeout_s: float, hardware: bool, form: Form = "bgr"
+    url: str,
+    username: str,
+    password: str,
+    codec: Codec,
+    *,
+    timeout_s: float,
+    hardware: bool,
+    pixel_format: OutputFormat = "bgr",
 ) -> str:
     """From an RTSP address without credentials to frames; `hardware`: through nvv4l2decoder."""
     source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * 1e6)}"
@@ -32,11 +39,13 @@ def rtsp_pipeline(
     else:
         engine = "nvv4l2decoder enable-max-performance=1" if hardware else f"avdec_{codec}"
         decoder = f"rtp{codec}depay ! {codec}parse ! {engine}"
-    convert = FROM_NVMM[form].format(flip="") if hardware else FROM_MEMORY[form]
+    convert = FROM_NVMM[pixel_format].format(flip="") if hardware else FROM_MEMORY[pixel_format]
     return f"{source} ! {decoder} ! {convert} ! {SINK}"
 
 
-def csi_pipeline(sensor: int, size: tuple[int, int] | None, fps_hz: float, rotate: int, form: Form = "bgr") -> str:
+def csi_pipeline(
+    sensor: int, size: tuple[int, int] | None, fps_hz: float, rotate: int, pixel_format: OutputFormat = "bgr"
+) -> str:
     """From a CSI sensor through the ISP to upright frames."""
     caps = "video/x-raw(memory:NVMM),format=NV12"
     if size is not None:
@@ -44,7 +53,7 @@ def csi_pipeline(sensor: int, size: tuple[int, int] | None, fps_hz: float, rotat
     if fps_hz:
         rate = Fraction(fps_hz).limit_denominator(1001)
         caps += f",framerate={rate.numerator}/{rate.denominator}"
-    convert = FROM_NVMM[form].format(flip=f" flip-method={FLIP[rotate]}")
+    convert = FROM_NVMM[pixel_format].format(flip=f" flip-method={FLIP[rotate]}")
     return f"nvarguscamerasrc sensor-id={sensor} ! {caps} ! {convert} ! {SINK}"
 
 

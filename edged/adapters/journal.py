@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
-from edged.logs import PRIORITY, JournalFormatter
+from edged.logs import SYSLOG_PRIORITY, JournalFormatter
 
 SOCKET = "/run/systemd/journal/socket"
 PATIENCE_S = 0.5  # for the journal to read
@@ -47,7 +47,7 @@ class Journal(logging.Handler):
     def _fields(self, record: logging.LogRecord) -> dict[str, str]:
         fields = {
             "MESSAGE": self.format(record),
-            "PRIORITY": str(PRIORITY.get(record.levelname, 5)),
+            "PRIORITY": str(SYSLOG_PRIORITY.get(record.levelname, 5)),
             "SYSLOG_IDENTIFIER": "edged",
             "CODE_FILE": record.pathname,
             "CODE_LINE": str(record.lineno),

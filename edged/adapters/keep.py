@@ -16,61 +16,61 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edged.adapters.ring_sqlite import Bounds, Row
-from edged.adapters.shelf import MEMORY, Shelf
+from edged.adapters.ring_sqlite import QueueLimits, QueueRow
+from edged.adapters.shelf import MEMORY, FailoverStore
 from edged.bus.message import encode
-from edged.bus.outbox import Letter, Receipt, Tally
-from edged.bus.topics import CHANNELS, Topic
+from edged.bus.outbox import OutgoingMessage, StoreId, DeliveryCounts
+from edged.bus.topics import TOPIC_SPECS, Topic
 from edged.units import MS_PER_S, NS_PER_MS
 
 log = logging.getLogger(__name__)
 
-INBOX = 1024  # messages not yet written; so many only wait while the disk hangs
-WINDOW = 10  # at the broker at once: half of what it takes, the rest is for live messages
-PACE_S = 0.1  # between windows of old messages
-REST_S = 1.0  # what the broker has is forgotten on disk so often
-AGAIN_S = 600.0  # what was refused is tried again so often: rights may have been given
-TRIM_S = 60.0
-CLOSE_S = 2.0
+MAX_UNWRITTEN = 1024  # messages not yet written; so many only wait while the disk hangs
+MAX_IN_FLIGHT = 10  # at the broker at once: half of what it takes, the rest is for live messages
+WINDOW_INTERVAL_S = 0.1  # between windows of old messages
+FORGET_INTERVAL_S = 1.0  # what the broker has is forgotten on disk so often
+RETRY_REFUSED_S = 600.0  # what was refused is tried again so often: rights may have been given
+TRIM_INTERVAL_S = 60.0
+CLOSE_TIMEOUT_S = 2.0
 
-CHANNEL = {channel.name: channel for channel in CHANNELS}
+SPEC_BY_NAME = {channel.name: channel for channel in TOPIC_SPECS}
 
 Outcome = Literal["published", "failed", "refused"]
 
 
-class Keep:
+class PersistentQueue:
     """A queue on disk. Each connection begins with all that is in it, oldest first."""
 
     def __init__(
         self,
         path: Path | None,
-        bounds: Bounds,
-        letter: Callable[[Topic, Mapping[str, Any]], Letter],
+        limits: QueueLimits,
+        make_message: Callable[[Topic, Mapping[str, Any]], OutgoingMessage],
         wake: Callable[[], None],
     ) -> None:
-        """`letter` makes one of a message; `wake` is called when there is something to take."""
-        self._letter = letter
+        """`make_message` makes one of a message; `wake` is called when there is something to take."""
+        self._make_message = make_message
         self._wake = wake
         self._changed = threading.Condition()
-        self._inbox: deque[tuple[Row, int]] = deque()  # and the connection it was posted in
+        self._inbox: deque[tuple[QueueRow, int]] = deque()  # and the connection it was posted in
         self._writing = 0  # rows between inbox and shelf
-        self._ready: deque[tuple[Receipt, Letter]] = deque()
-        self._out: set[Receipt] = set()  # taken, not settled
-        self._gone: set[Receipt] = set()  # settled, still on the shelf
+        self._ready: deque[tuple[StoreId, OutgoingMessage]] = deque()
+        self._out: set[StoreId] = set()  # taken, not settled
+        self._gone: set[StoreId] = set()  # settled, still on the shelf
         self._counts = Counter(accepted=0, published=0, dropped=0, failed=0)
         self._connection = 0  # odd while there is one
         self._closing = False
-        self._shelf = Shelf(path, bounds)
+        self._shelf = FailoverStore(path, limits)
         self._rows, self._oldest_ms = self._shelf.rows, self._shelf.oldest_ms
         self._era = 0  # the connection that is being served
-        self._fresh: set[Receipt] = set()  # posted in this connection, not yet handed out
+        self._fresh: set[StoreId] = set()  # posted in this connection, not yet handed out
         self._all_out = False  # nothing more on the shelf
         self._fill_s = self._rest_s = self._trim_s = 0.0  # when to hand out, forget and trim again
         self._again_s: float | None = None  # when to try again what was refused
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
         self._thread.start()
 
-    def post(self, topic: Topic, message: Mapping[str, Any]) -> None:
+    def put(self, topic: Topic, message: Mapping[str, Any]) -> None:
         """Raises ValueError for what is not JSON."""
         row = _row(topic, message)
         with self._changed:
@@ -79,7 +79,7 @@ class Keep:
                 self._counts["dropped"] += 1
                 return
             self._inbox.append((row, self._connection))
-            if len(self._inbox) > INBOX:
+            if len(self._inbox) > MAX_UNWRITTEN:
                 self._inbox.remove(min(self._inbox, key=lambda posted: posted[0].priority))
                 self._counts["dropped"] += 1
             self._changed.notify()
@@ -91,7 +91,7 @@ class Keep:
         """What was taken and not settled is handed out again at the next connection."""
         self._turn_over(online=False)
 
-    def take(self) -> Letter | None:
+    def get(self) -> OutgoingMessage | None:
         """The next letter to send. It must be settled while the connection lasts."""
         with self._changed:
             if not self._ready:
@@ -100,16 +100,16 @@ class Keep:
             self._out.add(receipt)
             return letter
 
-    def settle(self, receipt: Receipt, outcome: Outcome) -> None:
+    def done(self, store_id: StoreId, outcome: Outcome) -> None:
         """Book a letter that was taken; one refused is tried again later, one failed goes for good."""
         with self._changed:
-            if receipt not in self._out:
+            if store_id not in self._out:
                 return
-            self._out.remove(receipt)
+            self._out.remove(store_id)
             if outcome == "refused":
-                self._again_s = time.monotonic() + AGAIN_S
+                self._again_s = time.monotonic() + RETRY_REFUSED_S
             else:
-                self._gone.add(receipt)
+                self._gone.add(store_id)
                 self._counts[outcome] += 1
             if not self._out and not self._ready:
                 self._changed.notify()
@@ -122,10 +122,10 @@ class Keep:
             return not busy and (self._all_out or not self._online)
 
     @property
-    def tally(self) -> Tally:
+    def counts(self) -> DeliveryCounts:
         with self._changed:
             shelf, counts = self._shelf, self._counts
-            return Tally(
+            return DeliveryCounts(
                 accepted=counts["accepted"] + shelf.carried,
                 published=counts["published"],
                 acknowledged=counts["published"],
@@ -136,7 +136,7 @@ class Keep:
             )
 
     @property
-    def figures(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """For `health`: what waits, how old it is, and whether it will survive a power cut once it is written."""
         with self._changed:
             age_ms = None if self._oldest_ms is None else max(0, time.time_ns() // NS_PER_MS - self._oldest_ms)
@@ -154,7 +154,7 @@ class Keep:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     @property
     def _online(self) -> bool:
@@ -178,7 +178,7 @@ class Keep:
                 self._turn()
             except Exception:  # this thread's outermost supervisor: the bus outlives its store
                 log.exception("the store of messages has a bug")
-                time.sleep(REST_S)
+                time.sleep(FORGET_INTERVAL_S)
         self._store()
         self._shelf.close()
         with self._changed:
@@ -186,7 +186,9 @@ class Keep:
 
     def _turn(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._wanted, PACE_S if self._online and not self._all_out else REST_S)
+            self._changed.wait_for(
+                lambda: self._wanted, WINDOW_INTERVAL_S if self._online and not self._all_out else FORGET_INTERVAL_S
+            )
         self._follow_connection()
         now_s = time.monotonic()
         if self._inbox or (self._gone and now_s > self._rest_s) or now_s > self._trim_s:
@@ -219,7 +221,7 @@ class Keep:
             self._inbox.clear()
             self._writing = len(posted)
         receipts, forgotten = self._shelf.put([row for row, _ in posted], gone)
-        self._rest_s, self._trim_s = time.monotonic() + REST_S, time.monotonic() + TRIM_S
+        self._rest_s, self._trim_s = time.monotonic() + FORGET_INTERVAL_S, time.monotonic() + TRIM_INTERVAL_S
         born = zip(receipts, posted, strict=True)
         self._fresh.update(receipt for receipt, (_, era) in born if era % 2 == 1 and era == self._era)
         with self._changed:
@@ -233,7 +235,7 @@ class Keep:
         if not self._shelf.mending:
             return
         with self._changed:
-            if self._out or any(receipt.ring == MEMORY for receipt in self._gone):
+            if self._out or any(receipt.file_no == MEMORY for receipt in self._gone):
                 return
             self._ready.clear()
         self._shelf.mend()
@@ -244,14 +246,14 @@ class Keep:
     def _fill(self) -> None:
         """Make the next letters ready: at once what is new, window by window what is old."""
         with self._changed:
-            room = WINDOW - len(self._ready) - len(self._out) if self._online else 0
+            room = MAX_IN_FLIGHT - len(self._ready) - len(self._out) if self._online else 0
         if room <= 0 or self._all_out or time.monotonic() < self._fill_s:
             return
         found = self._shelf.next(room)
         wanted = [(receipt, row) for receipt, row in found if receipt not in self._gone]
         letters = [(receipt, self._restored(receipt, row)) for receipt, row in wanted if self._known(receipt, row)]
         if any(receipt not in self._fresh for receipt, _ in found):
-            self._fill_s = time.monotonic() + PACE_S
+            self._fill_s = time.monotonic() + WINDOW_INTERVAL_S
         self._fresh.difference_update(receipt for receipt, _ in found)
         with self._changed:
             self._all_out = len(found) < room
@@ -259,28 +261,28 @@ class Keep:
                 self._ready.extend(letters)
         self._wake()
 
-    def _known(self, receipt: Receipt, row: Row) -> bool:
+    def _known(self, receipt: StoreId, row: QueueRow) -> bool:
         """Whether there still is such a channel; the message of another version's is given up."""
-        if row.channel not in CHANNEL:
+        if row.spec_name not in SPEC_BY_NAME:
             with self._changed:
                 self._gone.add(receipt)
                 self._counts["failed"] += 1
-        return row.channel in CHANNEL
+        return row.spec_name in SPEC_BY_NAME
 
-    def _restored(self, receipt: Receipt, row: Row) -> Letter:
+    def _restored(self, receipt: StoreId, row: QueueRow) -> OutgoingMessage:
         """The letter; it says so when it could not be delivered at once."""
         stored = {} if receipt in self._fresh else {"stored": True}
         body = {**json.loads(row.body), **stored}
-        letter = self._letter(Topic(path=row.path, channel=CHANNEL[row.channel]), body)
-        return replace(letter, receipt=receipt)
+        letter = self._make_message(Topic(path=row.path, spec=SPEC_BY_NAME[row.spec_name]), body)
+        return replace(letter, store_id=receipt)
 
 
-def _row(topic: Topic, message: Mapping[str, Any]) -> Row:
-    return Row(
+def _row(topic: Topic, message: Mapping[str, Any]) -> QueueRow:
+    return QueueRow(
         path=topic.path,
-        channel=topic.channel.name,
-        priority=topic.channel.keep or 0,
-        at_ms=message.get("ts"),
-        dated=bool(message.get("time_synced")),
+        spec_name=topic.spec.name,
+        priority=topic.spec.store_priority or 0,
+        timestamp_ms=message.get("ts"),
+        clock_synced=bool(message.get("time_synced")),
         body=encode(message),
     )

@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from edged.adapters.plane_cpu import Cutter, Session
+from edged.adapters.plane_cpu import CropSampler, Session
 from edged.crop import Crop
-from edged.decode.heatmap3d import expected
-from edged.frame import F32, U8, Boxes, Focus, Frame, Pose3d
-from edged.lift.lens import Lens
-from edged.lift.space import InBins, pose3d, window
+from edged.decode.heatmap3d import soft_argmax
+from edged.frame import F32, U8, Boxes, InferenceParams, Frame, Pose3d
+from edged.lift.lens import CameraIntrinsics
+from edged.lift.space import VolumeJoints, person_pose3d, person_crop
 from edged.select import hints
 from engines.card import Card, Lift
 from engines.errors import CardError
@@ -23,7 +23,7 @@ from engines.schema import SCHEMAS
 PERSON = "person"
 
 
-class Rooted(NamedTuple):
+class RootDepth(NamedTuple):
     """What RootNet says of one person."""
 
     crop: Crop
@@ -36,18 +36,18 @@ class VolumeNet:
 
     def __init__(self, session: Session) -> None:
         if session.card.lift is None:
-            raise other_task(session.card, "lift")
+            raise wrong_task(session.card, "lift")
         self.session, self.spec = session, session.card.lift
         self._joints = len(SCHEMAS[self.spec.schema_name])
-        self._eye = _Eye(session)
+        self._input = _CropInput(session)
 
-    def look(self, image: U8, xyxy: F32) -> InBins | None:
+    def estimate(self, image: U8, xyxy: F32) -> VolumeJoints | None:
         """None where nothing of the box lies on the image."""
-        if (crop := self._eye.on(image, xyxy)) is None:
+        if (crop := self._input.fill(image, xyxy)) is None:
             return None
-        (volume,) = self.session.run(self._eye.tensor)
+        (volume,) = self.session.run(self._input.tensor)
         _, _, height, width = volume.shape
-        return InBins(crop, expected(volume, self._joints)[0], (self.spec.depth, height, width))
+        return VolumeJoints(crop, soft_argmax(volume, self._joints)[0], (self.spec.depth, height, width))
 
     def close(self) -> None:
         self.session.close()
@@ -58,42 +58,42 @@ class RootNet:
 
     def __init__(self, session: Session) -> None:
         if session.card.root is None:
-            raise other_task(session.card, "root")
+            raise wrong_task(session.card, "root")
         self.session, self.spec = session, session.card.root
-        self._eye = _Eye(session)
+        self._input = _CropInput(session)
 
-    def look(self, image: U8, xyxy: F32) -> Rooted | None:
+    def estimate(self, image: U8, xyxy: F32) -> RootDepth | None:
         """None where nothing of the box lies on the image."""
-        if (crop := self._eye.on(image, xyxy)) is None:
+        if (crop := self._input.fill(image, xyxy)) is None:
             return None
-        xy_cells, gamma = self.session.run(self._eye.tensor)
-        xy_px = crop.of_cells(xy_cells, (self.spec.cells, self.spec.cells))[0]
-        return Rooted(crop, xy_px, float(gamma[0, 0]))
+        xy_cells, gamma = self.session.run(self._input.tensor)
+        xy_px = crop.cells_to_image(xy_cells, (self.spec.cells, self.spec.cells))[0]
+        return RootDepth(crop, xy_px, float(gamma[0, 0]))
 
     def close(self) -> None:
         self.session.close()
 
 
-class Volumes(Protocol):
+class VolumeModel(Protocol):
     """A model of task `lift`, wherever it runs. `look` gives None where nothing of the box lies on the image."""
 
     @property
     def spec(self) -> Lift: ...
-    def look(self, image: U8, xyxy: F32) -> InBins | None: ...
+    def estimate(self, image: U8, xyxy: F32) -> VolumeJoints | None: ...
     def close(self) -> None: ...
 
 
-class Roots(Protocol):
+class RootModel(Protocol):
     """A model of task `root`, wherever it runs. `look` gives None where nothing of the box lies on the image."""
 
-    def look(self, image: U8, xyxy: F32) -> Rooted | None: ...
+    def estimate(self, image: U8, xyxy: F32) -> RootDepth | None: ...
     def close(self) -> None: ...
 
 
 class Lifter:
     """Joints in the camera's frame, at the depth that RootNet tells, or else that the box's size suggests."""
 
-    def __init__(self, volume: Volumes, root: Roots | None) -> None:
+    def __init__(self, volume: VolumeModel, root: RootModel | None) -> None:
         self._volume, self._root = volume, root
 
     def close(self) -> None:
@@ -101,47 +101,47 @@ class Lifter:
             self._root.close()
         self._volume.close()
 
-    def people(
-        self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], focus: Focus
+    def lift_people(
+        self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], params: InferenceParams
     ) -> tuple[Pose3d | None, ...]:
         """One per box, None for what is no person or no more than a hint; nothing at all where nobody asked."""
-        if not focus.space:
+        if not params.lift_3d:
             return ()
-        sure = (~hints(boxes, focus.thresholds)).tolist()
+        sure = (~hints(boxes, params.thresholds)).tolist()
         people = [classes[label] == PERSON and seen for label, seen in zip(boxes.label.tolist(), sure, strict=True)]
-        lens = focus.lens or Lens.guessed(frame.size_wh)
-        found = iter(self.lift(image, boxes.xyxy[people], lens))
+        lens = params.intrinsics or CameraIntrinsics.default(frame.size_wh)
+        found = iter(self.lift_boxes(image, boxes.xyxy[people], lens))
         return tuple(next(found) if person else None for person in people)
 
-    def lift(self, image: U8, xyxy: F32, lens: Lens) -> list[Pose3d | None]:
+    def lift_boxes(self, image: U8, xyxy: F32, intrinsics: CameraIntrinsics) -> list[Pose3d | None]:
         """For each of the (N, 4) boxes; None where nothing of it lies on the image, or it makes no sense in space."""
-        return [self._one(image, box, lens) for box in xyxy]
+        return [self._lift_box(image, box, intrinsics) for box in xyxy]
 
-    def _one(self, image: U8, box: F32, lens: Lens) -> Pose3d | None:
-        seen = self._volume.look(image, box)
+    def _lift_box(self, image: U8, box: F32, intrinsics: CameraIntrinsics) -> Pose3d | None:
+        seen = self._volume.estimate(image, box)
         if seen is None:
             return None
-        rooted = self._root.look(image, box) if self._root else None
-        return pose3d(seen, self._volume.spec, lens, rooted.gamma if rooted else None)
+        rooted = self._root.estimate(image, box) if self._root else None
+        return person_pose3d(seen, self._volume.spec, intrinsics, rooted.gamma if rooted else None)
 
 
-class _Eye:
+class _CropInput:
     """The window of the 3DMPPE family, as one net wants it."""
 
     def __init__(self, session: Session) -> None:
         card = session.card
         self._net_wh, self._padding = card.input.size_wh, card.padding or 1.0
-        self._cut = Cutter(card.input)
+        self._sample_crop = CropSampler(card.input)
         self.tensor = np.empty((1, 3, *self._net_wh[::-1]), np.float32)
 
-    def on(self, image: U8, xyxy: F32) -> Crop | None:
+    def fill(self, image: U8, xyxy: F32) -> Crop | None:
         """Fill the tensor from the box's window, and say which that was."""
-        crop = window(xyxy, (image.shape[1], image.shape[0]), self._net_wh, self._padding)
+        crop = person_crop(xyxy, (image.shape[1], image.shape[0]), self._net_wh, self._padding)
         if crop is not None:
-            self._cut(image, crop, self.tensor[0])
+            self._sample_crop(image, crop, self.tensor[0])
         return crop
 
 
-def other_task(card: Card, task: str) -> CardError:
+def wrong_task(card: Card, task: str) -> CardError:
     """What is said of a model in the wrong place."""
     return CardError(f"model {card.name} is a {card.task} model; models.{task} wants one of task {task}")

@@ -10,43 +10,50 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from edged.adapters.mqtt_link import Link, Message, Refusal, Versions
+from edged.adapters.mqtt_link import MqttConnection, IncomingMessage, Refusal, ProtocolNegotiator
 from edged.bus.message import encode, new_id
-from edged.bus.outbox import Letter
+from edged.bus.outbox import OutgoingMessage
 from edged.bus.topics import COMMAND, RESULT
-from edged.config import Mqtt
+from edged.config import MqttConfig
 from edged.errors import BrokerLost
 
-TURN_S = 0.05
+POLL_S = 0.05
 
 
-class Unanswered(BrokerLost):
+class ResponseTimeout(BrokerLost):
     """The broker took the command, and nothing came back."""
 
 
-def ask(broker: Mqtt, device: str, verb: str, arguments: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+def request(
+    broker: MqttConfig, device: str, verb: str, arguments: Mapping[str, Any], timeout_s: float
+) -> dict[str, Any]:
     """The answer. Raises `BrokerLost` when there is no connection or no leave, `Unanswered` when none comes."""
-    versions = Versions(broker.protocol)
+    versions = ProtocolNegotiator(broker.protocol)
     while True:
         try:
-            return _Visit(broker, versions.current, device, verb).run(arguments, limit_s)
+            return _CommandRequest(broker, versions.current, device, verb).run(arguments, timeout_s)
         except BrokerLost as lost:
-            if not versions.blame(lost):
+            if not versions.try_next(lost):
                 raise
 
 
-class _Visit:
+class _CommandRequest:
     """One connection, one command."""
 
-    def __init__(self, broker: Mqtt, version: str, device: str, verb: str) -> None:
+    def __init__(self, broker: MqttConfig, version: str, device: str, verb: str) -> None:
         root = f"{broker.base}/{device}/"
         self._topic = root + COMMAND.at(verb=verb).path
         self._result = root + RESULT.at(verb=verb).path
         self._id = new_id()
         self._answer: dict[str, Any] | None = None
         self._refusal: str | None = None
-        self._link = Link(
-            broker, version, client_id="", on_settled=self._settled, on_message=self._received, on_deaf=self._deaf
+        self._link = MqttConnection(
+            broker,
+            version,
+            client_id="",
+            on_result=self._settled,
+            on_message=self._received,
+            on_subscribe_refused=self._deaf,
         )
 
     def run(self, arguments: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
@@ -54,31 +61,31 @@ class _Visit:
             self._link.open()
             self._link.subscribe(self._result)
             payload = encode({**arguments, "id": self._id})
-            letter = Letter(topic=self._topic, payload=payload, channel=COMMAND, posted_ns=time.monotonic_ns())
+            letter = OutgoingMessage(topic=self._topic, payload=payload, spec=COMMAND, queued_ns=time.monotonic_ns())
             self._link.send(letter)
             end_s = time.monotonic() + limit_s
             while self._answer is None and self._refusal is None and time.monotonic() < end_s:
-                self._link.turn(TURN_S)
+                self._link.poll(POLL_S)
             self._link.close()
         finally:
             self._link.abandon()
         if self._refusal is not None:
             raise BrokerLost(self._refusal)
         if self._answer is None:
-            raise Unanswered(
+            raise ResponseTimeout(
                 f"{self._topic}: no answer within {limit_s:g} s; is the box online, is its name right, "
                 "and does its commands.allow list anything at all?"
             )
         return self._answer
 
-    def _settled(self, letter: Letter, refusal: Refusal | None) -> None:
+    def _settled(self, letter: OutgoingMessage, refusal: Refusal | None) -> None:
         if refusal is not None:
             self._refusal = f"{letter.topic}: the broker refused it: {refusal.reason}; we need the right to write there"
 
     def _deaf(self, topic: str, refusal: Refusal) -> None:
         self._refusal = f"{topic}: the broker refused it: {refusal.reason}; we need the right to read there"
 
-    def _received(self, message: Message) -> None:
+    def _received(self, message: IncomingMessage) -> None:
         try:
             body = json.loads(message.payload)
         except ValueError:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edged.adapters.mqtt_link import Link, Message, Versions
+from edged.adapters.mqtt_link import MqttConnection, IncomingMessage, ProtocolNegotiator
 from edged.channel import Backoff
-from edged.config import Mqtt
+from edged.config import MqttConfig
 from edged.errors import BrokerLost
 
-TURN_S = 0.2
+POLL_S = 0.2
 RETRY_S = 2.0
 
 
-def listen(
-    broker: Mqtt,
+def subscribe(
+    broker: MqttConfig,
     topic: str,
-    on_message: Callable[[Message], None],
+    on_message: Callable[[IncomingMessage], None],
     on_state: Callable[[str], None],
     stop: threading.Event,
 ) -> bool:
@@ -28,18 +28,18 @@ def listen(
 
     `on_state` is told in words when the connection comes and why it goes. Raises ConfigError for unusable TLS files.
     """
-    versions, backoff, ever = Versions(broker.protocol), Backoff(RETRY_S), False
+    versions, backoff, ever = ProtocolNegotiator(broker.protocol), Backoff(RETRY_S), False
     while not stop.is_set():
-        link = Link(broker, versions.current, client_id="", on_message=on_message)
+        link = MqttConnection(broker, versions.current, client_id="", on_message=on_message)
         try:
             link.open()
-            versions.worked()
+            versions.confirm()
             backoff.reset()
             ever = True
             on_state(f"connected to {broker.host}:{broker.port} with MQTT {link.version}")
-            _follow(link, topic, stop)
+            _receive(link, topic, stop)
         except BrokerLost as lost:
-            if not versions.blame(lost):
+            if not versions.try_next(lost):
                 on_state(str(lost))
             stop.wait(backoff.next_s())
         finally:
@@ -55,8 +55,8 @@ def stop_after(seconds: float | None, stop: threading.Event) -> None:
         timer.start()
 
 
-def _follow(link: Link, topic: str, stop: threading.Event) -> None:
+def _receive(link: MqttConnection, topic: str, stop: threading.Event) -> None:
     link.subscribe(topic)
     while not stop.is_set():
-        link.turn(TURN_S)
+        link.poll(POLL_S)
     link.close()

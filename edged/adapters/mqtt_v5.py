@@ -13,75 +13,75 @@ from functools import lru_cache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.bus.message import VERSION
-from edged.bus.outbox import JSON, Letter
+from edged.bus.message import MESSAGE_VERSION
+from edged.bus.outbox import JSON, OutgoingMessage
 
-ENVELOPE_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
-UNACKNOWLEDGED = 20  # QoS 1 messages on their way, as many as brokers take by default
+PACKET_OVERHEAD_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
+RECEIVE_MAX = 20  # QoS 1 messages on their way, as many as brokers take by default
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class BrokerLimits:
     """What the broker takes, as said in its welcome."""
 
-    aliases: int = 0
-    unacknowledged: int = UNACKNOWLEDGED
-    packet_bytes: float = math.inf
+    topic_alias_max: int = 0
+    receive_max: int = RECEIVE_MAX
+    max_packet_bytes: float = math.inf
 
-    def admit(self, letter: Letter) -> bool:
+    def fits(self, message: OutgoingMessage) -> bool:
         """Whether it is small enough. A broker ends the connection over one that is not."""
-        return len(letter.payload) + len(letter.topic) + ENVELOPE_BYTES <= self.packet_bytes
+        return len(message.payload) + len(message.topic) + PACKET_OVERHEAD_BYTES <= self.max_packet_bytes
 
 
-def terms(welcome: Properties | None) -> Terms:
-    return Terms(
-        aliases=getattr(welcome, "TopicAliasMaximum", 0),
-        unacknowledged=min(UNACKNOWLEDGED, getattr(welcome, "ReceiveMaximum", UNACKNOWLEDGED)),
-        packet_bytes=getattr(welcome, "MaximumPacketSize", math.inf),
+def broker_limits(connack: Properties | None) -> BrokerLimits:
+    return BrokerLimits(
+        topic_alias_max=getattr(connack, "TopicAliasMaximum", 0),
+        receive_max=min(RECEIVE_MAX, getattr(connack, "ReceiveMaximum", RECEIVE_MAX)),
+        max_packet_bytes=getattr(connack, "MaximumPacketSize", math.inf),
     )
 
 
-class Aliases:
+class TopicAliases:
     """Numbers for topics, good for one connection, as many as the broker takes.
 
     For QoS 0 only: a message that is sent again on the next connection would name a number nobody knows there.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._numbers: dict[str, int] = {}
 
-    def shorten(self, letter: Letter) -> tuple[str, int | None]:
+    def shorten(self, message: OutgoingMessage) -> tuple[str, int | None]:
         """The topic to send and its number, if it has one; the topic is empty once the broker knows the number."""
-        known = self._numbers.get(letter.topic)
+        known = self._numbers.get(message.topic)
         if known is not None:
             return "", known
-        if letter.channel.qos or len(self._numbers) >= self._most:
-            return letter.topic, None
-        return letter.topic, self._numbers.setdefault(letter.topic, len(self._numbers) + 1)
+        if message.spec.qos or len(self._numbers) >= self._maximum:
+            return message.topic, None
+        return message.topic, self._numbers.setdefault(message.topic, len(self._numbers) + 1)
 
 
-def of_session() -> Properties:
+def connect_properties() -> Properties:
     """Nothing is to be remembered for us: what must survive is in our own store."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = 0
     return properties
 
 
-def of_letter(letter: Letter, alias: int | None = None) -> Properties:
-    left_s = letter.left_s(time.monotonic_ns())
+def publish_properties(message: OutgoingMessage, alias: int | None = None) -> Properties:
+    left_s = message.remaining_s(time.monotonic_ns())
     expiry_s = None if left_s is None else max(1, math.ceil(left_s))
-    return _publish(letter.channel.name, letter.content, expiry_s, letter.correlation, alias)
+    return _cached_properties(message.spec.name, message.content_type, expiry_s, message.correlation, alias)
 
 
 @lru_cache(maxsize=256)  # most messages of a camera are alike in this
-def _publish(
+def _cached_properties(
     schema: str, content: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
 ) -> Properties:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.PayloadFormatIndicator = int(content == JSON)
     properties.ContentType = content
-    properties.UserProperty = ("schema", f"{schema}/{VERSION}")
+    properties.UserProperty = ("schema", f"{schema}/{MESSAGE_VERSION}")
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
     if correlation is not None:
@@ -91,9 +91,9 @@ def _publish(
     return properties
 
 
-def of_will(will: Letter) -> Properties:
+def will_properties(will: OutgoingMessage) -> Properties:
     properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
-    properties.PayloadFormatIndicator = int(will.content == JSON)
-    properties.ContentType = will.content
-    properties.UserProperty = ("schema", f"{will.channel.name}/{VERSION}")
+    properties.PayloadFormatIndicator = int(will.content_type == JSON)
+    properties.ContentType = will.content_type
+    properties.UserProperty = ("schema", f"{will.spec.name}/{MESSAGE_VERSION}")
     return properties

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 
 from edged.errors import CameraLost
-from edged.frame import U8, Format
-from edged.ports import Shot
+from edged.frame import U8, PixelFormat
+from edged.ports import CapturedImage
 
-NOTHING: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
+EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
 
-CODES = {
+BGR_CONVERSIONS = {
     "gray": cv2.COLOR_GRAY2BGR,
     "yuyv": cv2.COLOR_YUV2BGR_YUYV,
     "nv12": cv2.COLOR_YUV2BGR_NV12,
@@ -37,7 +37,7 @@ ENVIRONMENT = {
 }
 
 
-def prepare() -> None:
+def configure_opencv() -> None:
     """Set cv2 up for this process. Called when a camera is made, before cv2 opens anything."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -45,21 +45,21 @@ def prepare() -> None:
     silence(0)
 
 
-def decode(capture: Any, out: U8 | None, form: Format = "bgr") -> U8:
+def decode(capture: Any, out: U8 | None, pixel_format: PixelFormat = "bgr") -> U8:
     """The grabbed frame, in `out` where it fits; of size zero when it is corrupt."""
     try:
         good, image = capture.retrieve(out) if out is not None else capture.retrieve()
     except cv2.error:
-        return NOTHING
+        return EMPTY_IMAGE
     if not good or image is None or image.size == 0:
-        return NOTHING
-    grey = form == "bgr" and image.ndim < 3
+        return EMPTY_IMAGE
+    grey = pixel_format == "bgr" and image.ndim < 3
     return cast(U8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image)
 
 
-def to_bgr(image: U8, form: Format) -> U8:
+def to_bgr(image: U8, pixel_format: PixelFormat) -> U8:
     """(H, W, 3) BGR: what colour.py defines, as fast as OpenCV does it."""
-    return image if form == "bgr" else cast(U8, cv2.cvtColor(image, CODES[form]))
+    return image if pixel_format == "bgr" else cast(U8, cv2.cvtColor(image, BGR_CONVERSIONS[pixel_format]))
 
 
 @cache
@@ -82,19 +82,25 @@ def has_element(name: str) -> bool:
 class LiveStream:
     """An open cv2 capture of a stream; a frame's time is the moment it came."""
 
-    def __init__(self, capture: Any, shown: str, form: Format = "bgr") -> None:
+    def __init__(self, capture: Any, display_name: str, pixel_format: PixelFormat = "bgr") -> None:
         self._capture = capture
-        self._shown = shown
-        self._form = form
-        self._begun = False
+        self._display_name = display_name
+        self._pixel_format = pixel_format
+        self._got_frame = False
 
-    def read(self, out: U8 | None) -> Shot:
+    def read(self, out: U8 | None) -> CapturedImage:
         if not self._capture.grab():
-            how = "the stream broke off" if self._begun else "it opened and gave no frame; what it sends is no video"
-            raise CameraLost(f"{self._shown}: {how}")
+            how = (
+                "the stream broke off" if self._got_frame else "it opened and gave no frame; what it sends is no video"
+            )
+            raise CameraLost(f"{self._display_name}: {how}")
         captured_ns = time.monotonic_ns()
-        self._begun = True
-        return Shot(image=decode(self._capture, out, self._form), captured_ns=captured_ns, form=self._form)
+        self._got_frame = True
+        return CapturedImage(
+            image=decode(self._capture, out, self._pixel_format),
+            captured_ns=captured_ns,
+            pixel_format=self._pixel_format,
+        )
 
     def close(self) -> None:
         self._capture.release()

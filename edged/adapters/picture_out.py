@@ -12,11 +12,11 @@ from edged.errors import NotWritten
 from edged.frame import U8
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-COARSER = (88, 75, 60)  # JPEG qualities, tried in this order at each size
-SMALLER = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
+JPEG_QUALITIES = (88, 75, 60)  # JPEG qualities, tried in this order at each size
+JPEG_SCALES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
 
 
-def write_picture(path: Path, image: U8) -> None:
+def write_image(path: Path, image: U8) -> None:
     """Encode the BGR image by the name's ending. Raises `NotWritten`; an older file is then left as it was."""
     if path.suffix.lower() not in SUFFIXES:
         raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
@@ -30,15 +30,15 @@ def write_picture(path: Path, image: U8) -> None:
         raise NotWritten(f"{path}: {exc.strerror}. Choose a folder that can be written and has room") from exc
 
 
-def jpeg(image: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
+def encode_jpeg(image: U8, max_bytes: int) -> tuple[bytes, tuple[int, int]]:
     """The BGR image as JPEG of at most so many bytes, and its width and height. Raises `NotWritten`."""
-    for scale in SMALLER:
+    for scale in JPEG_SCALES:
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-        for quality in COARSER:
+        for quality in JPEG_QUALITIES:
             _, encoded = cv2.imencode(".jpg", small, (cv2.IMWRITE_JPEG_QUALITY, quality))
-            if encoded.size <= most_bytes:
+            if encoded.size <= max_bytes:
                 return encoded.tobytes(), (small.shape[1], small.shape[0])
-    raise NotWritten(f"a picture of {image.shape[1]} x {image.shape[0]} px does not fit {most_bytes} bytes; allow more")
+    raise NotWritten(f"a picture of {image.shape[1]} x {image.shape[0]} px does not fit {max_bytes} bytes; allow more")
 
 
 def _replace(part: Path, path: Path, content: bytes) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edged.adapters.opencv import to_bgr
-from edged.adapters.plane_cpu import measure
-from edged.frame import Boxes, Focus, Frame, Sight
-from edged.gate import judge
+from edged.adapters.plane_cpu import image_quality
+from edged.frame import Boxes, InferenceParams, Frame, InferenceResult
+from edged.gate import check_limits
 
 STRIDE = 4  # pixels between those that are measured
-NOBODY = "no-model"
+NO_MODEL = "no-model"
 
 
-class BlindPlane:
+class NullBackend:
     """Measures the image and finds nothing in it."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
@@ -23,12 +23,12 @@ class BlindPlane:
     def classes(self) -> tuple[str, ...]:
         return self._classes
 
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
-        image = to_bgr(frame.image, frame.form)
-        x0, y0, x1, y1 = focus.roi or (0, 0, *frame.size_wh)
-        clarity = judge(*measure(image[y0:y1:STRIDE, x0:x1:STRIDE]), focus.gate)
-        blind = replace(clarity, degraded=(*clarity.degraded, NOBODY))
-        return Sight(clarity=blind, boxes=Boxes.none(), keypoints=())
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
+        image = to_bgr(frame.image, frame.pixel_format)
+        x0, y0, x1, y1 = params.roi or (0, 0, *frame.size_wh)
+        clarity = check_limits(*image_quality(image[y0:y1:STRIDE, x0:x1:STRIDE]), params.quality_limits)
+        blind = replace(clarity, degraded=(*clarity.degraded, NO_MODEL))
+        return InferenceResult(quality=blind, boxes=Boxes.empty(), keypoints=())
 
     def close(self) -> None:
         """Nothing to release."""

@@ -9,22 +9,22 @@ import cv2
 import numpy as np
 
 from edged.adapters.opencv import to_bgr
-from edged.adapters.stopwatch import Stopwatch
+from edged.adapters.stopwatch import StageTimer
 from edged.crop import Crop
-from edged.decode.detectors import FAMILIES
+from edged.decode.detectors import DECODERS
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Pose3d, Sight
-from edged.gate import LEVELS, judge, summed
+from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame, Pose3d, InferenceResult
+from edged.gate import GREY_LEVELS, check_limits, from_sums
 from edged.letterbox import Letterbox
-from edged.select import best, least
+from edged.select import select_detections, low_thresholds
 from engines.card import Card, Input
 from engines.errors import CardError
 
 if TYPE_CHECKING:
     from edged.adapters.lifter import Lifter
 
-AT_ONCE = 4  # subjects of one frame whose memory is taken at the start
+PREALLOCATED_SUBJECTS = 4  # subjects of one frame whose memory is taken at the start
 
 
 class Session(Protocol):
@@ -36,7 +36,7 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
-class CpuPlane:
+class CpuBackend:
     """Detector and pose models on the CPU; buffers are made once and reused for every frame."""
 
     def __init__(self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None) -> None:
@@ -49,25 +49,27 @@ class CpuPlane:
     def classes(self) -> tuple[str, ...]:
         return self._detector.classes
 
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
-        watch = Stopwatch()
-        image = to_bgr(frame.image, frame.form)
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
+        watch = StageTimer()
+        image = to_bgr(frame.image, frame.pixel_format)
         height, width = image.shape[:2]
-        x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
+        x0, y0, x1, y1 = params.roi or (0, 0, width, height)
         content = self._detector.letterbox(image[y0:y1, x0:x1])
         watch.lap("letterbox")
-        clarity = judge(*measure(content[::2]), focus.gate)  # every second row tells as much
+        clarity = check_limits(*image_quality(content[::2]), params.quality_limits)  # every second row tells as much
         watch.lap("gate")
         if clarity.degraded:
-            return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=(), stage_ns=watch.stage_ns)
-        boxes = known
+            return InferenceResult(quality=clarity, boxes=Boxes.empty(), keypoints=(), stage_ns=watch.stage_ns)
+        boxes = priors
         if detect:
-            found = self._detector.detect(least(focus), watch.lap)
-            boxes = best(found.shifted(x0, y0) if focus.roi else found, known, focus, (width, height))
+            found = self._detector.detect(low_thresholds(params), watch.lap)
+            boxes = select_detections(found.shifted(x0, y0) if params.roi else found, priors, params, (width, height))
             watch.lap("decode")
         keypoints = self._pose(image, boxes, watch.lap)
-        poses3d = self._lift(frame, image, boxes, focus, watch)
-        return Sight(clarity=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns)
+        poses3d = self._lift(frame, image, boxes, params, watch)
+        return InferenceResult(
+            quality=clarity, boxes=boxes, keypoints=keypoints, poses3d=poses3d, stage_ns=watch.stage_ns
+        )
 
     def _pose(self, image: U8, boxes: Boxes, lap: Callable[[str], None]) -> tuple[F32 | None, ...]:
         keypoints: list[F32 | None] = [None] * len(boxes)
@@ -78,11 +80,13 @@ class CpuPlane:
                     keypoints[row] = points
         return tuple(keypoints)
 
-    def _lift(self, frame: Frame, image: U8, boxes: Boxes, focus: Focus, watch: Stopwatch) -> tuple[Pose3d | None, ...]:
+    def _lift(
+        self, frame: Frame, image: U8, boxes: Boxes, params: InferenceParams, timer: StageTimer
+    ) -> tuple[Pose3d | None, ...]:
         if self._lifter is None:
             return ()
-        poses3d = self._lifter.people(frame, image, boxes, self.classes, focus)
-        watch.lap("lift")
+        poses3d = self._lifter.lift_people(frame, image, boxes, self.classes, params)
+        timer.lap("lift")
         return poses3d
 
     def close(self) -> None:
@@ -100,7 +104,7 @@ class Detector:
         if card.detect is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
         self._session, self._card, self._detect = session, card, card.detect
-        self._decode = FAMILIES[card.family]
+        self._decode = DECODERS[card.family]
         self._normalise = Normaliser(card.input)
         width, height = card.input.size_wh
         self._canvas = np.full((height, width, 3), card.input.pad, np.uint8)
@@ -150,9 +154,9 @@ class PoseEstimator:
         if card.pose is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.pose wants pose models")
         self._session, self._input, self._pose = session, card.input, card.pose
-        self._cut = Cutter(card.input)
+        self._sample_crop = CropSampler(card.input)
         width, height = card.input.size_wh
-        self._batch = np.full((AT_ONCE, 3, height, width), 0, np.float32)  # written, not only reserved
+        self._batch = np.full((PREALLOCATED_SUBJECTS, 3, height, width), 0, np.float32)  # written, not only reserved
 
     def estimate(self, image: U8, xyxy: F32, lap: Callable[[str], None]) -> list[F32]:
         """(K, 3) x, y, score for each of the (N, 4) boxes."""
@@ -160,7 +164,7 @@ class PoseEstimator:
         if len(crops) > len(self._batch):
             self._batch = np.empty((len(crops), *self._batch.shape[1:]), np.float32)
         for crop, tensor in zip(crops, self._batch, strict=False):
-            self._cut(image, crop, tensor)
+            self._sample_crop(image, crop, tensor)
         lap("crop")
         along_x, along_y = self._session.run(self._batch[: len(crops)])
         lap("pose")
@@ -171,7 +175,7 @@ class PoseEstimator:
         return list(keypoints)
 
 
-class Cutter:
+class CropSampler:
     """One subject's crop, normalised, for a net that looks at one subject."""
 
     def __init__(self, spec: Input) -> None:
@@ -189,20 +193,20 @@ class Normaliser:
     """(pixel - mean) / std by table: 256 values per channel, looked up exactly."""
 
     def __init__(self, spec: Input) -> None:
-        tables = [((LEVELS - m) / s).astype(np.float32) for m, s in zip(spec.mean, spec.std, strict=True)]
+        tables = [((GREY_LEVELS - m) / s).astype(np.float32) for m, s in zip(spec.mean, spec.std, strict=True)]
         channels = (0, 1, 2) if spec.colour == "bgr" else (2, 1, 0)
-        self._plan = list(zip(channels, tables, strict=True))
+        self._channel_tables = list(zip(channels, tables, strict=True))
 
     def __call__(self, bgr: U8, out: F32) -> None:
         """Write the (3, H, W) tensor of an (H, W, 3) image into `out`."""
         planes = cv2.split(bgr)
-        for tensor, (channel, table) in zip(out, self._plan, strict=True):
+        for tensor, (channel, table) in zip(out, self._channel_tables, strict=True):
             cv2.LUT(planes[channel], table, tensor)
 
 
-def measure(bgr: U8) -> tuple[float, float, float]:
+def image_quality(bgr: U8) -> tuple[float, float, float]:
     """`gate.measure` of the image's grey version, by OpenCV."""
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
     laplacian = cv2.Laplacian(grey, cv2.CV_16S)
-    return summed(histogram, int(cv2.sumElems(laplacian)[0]), int(cv2.norm(laplacian, cv2.NORM_L2SQR)))
+    return from_sums(histogram, int(cv2.sumElems(laplacian)[0]), int(cv2.norm(laplacian, cv2.NORM_L2SQR)))

@@ -12,61 +12,61 @@ from edged import config
 from edged.adapters.cuda import engine_ort
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.opening import MakeEngine, missing, opened
-from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.cuda.opening import EngineFactory, unavailable_reason, open_backend
+from edged.adapters.cuda.plane import CudaBackend
 from edged.adapters.lifter import Lifter, RootNet, VolumeNet
-from edged.adapters.plane_blind import BlindPlane
-from edged.adapters.plane_cpu import AT_ONCE, CpuPlane, Session
+from edged.adapters.plane_blind import NullBackend
+from edged.adapters.plane_cpu import PREALLOCATED_SUBJECTS, CpuBackend, Session
 from edged.adapters.session_ort import OrtSession
 from edged.errors import ConfigError, ModelMissing
 from edged.pipeline import Pipeline
-from edged.ports import Plane
+from edged.ports import PoseBackend
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.errors import EngineError, PlanRefused
-from engines.store import Store
+from engines.store import ModelStore
 
 log = logging.getLogger(__name__)
 
 
-Served = Literal["tensorrt", "onnxruntime", "nothing"]
+Runtime = Literal["tensorrt", "onnxruntime", "nothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Engines:
+class LoadedModels:
     """The models in use, loaded."""
 
-    plane: Plane
-    detect: Detect
+    backend: PoseBackend
+    detector: Detect
     poses: dict[str, Pose]  # by class; a class whose model cannot be had is left out
-    lifts: bool  # people into space
-    served: dict[str, Served]  # what runs each model
-    reasons: dict[str, str]  # why nothing does
+    has_lift: bool  # people into space
+    runtime_by_model: dict[str, Runtime]  # what runs each model
+    missing_by_model: dict[str, str]  # why nothing does
 
-    def pipeline(self, camera: config.Camera, *, smooth: bool = True, given: int = 0) -> Pipeline:
-        return Pipeline(camera, self.plane, self.detect, self.poses, smooth=smooth, given=given)
+    def pipeline(self, camera: config.CameraConfig, *, smooth: bool = True, last_id: int = 0) -> Pipeline:
+        return Pipeline(camera, self.backend, self.detector, self.poses, smooth=smooth, last_id=last_id)
 
     @property
-    def sure_from(self) -> dict[str, float]:
+    def keypoint_thresholds(self) -> dict[str, float]:
         """The score from which a keypoint counts as seen, by schema."""
         return {pose.schema_name: pose.score for pose in self.poses.values()}
 
     @property
-    def on(self) -> dict[str, Any]:
+    def backend_info(self) -> dict[str, Any]:
         """Where frames become keypoints, and how they get there, for `info` and `health`."""
-        if not isinstance(self.plane, CudaPlane):
+        if not isinstance(self.backend, CudaBackend):
             return {"plane": "cpu"}
-        return {"plane": "cuda", "frames": self.plane.frames, "graphs": self.plane.captured}
+        return {"plane": "cuda", "frames": self.backend.frame_access, "graphs": self.backend.uses_graphs}
 
     @property
-    def serving(self) -> Literal["poses", "boxes", "cameras"]:
+    def service_level(self) -> Literal["poses", "boxes", "cameras"]:
         """What is left, in the order in which it is given up."""
-        if isinstance(self.plane, BlindPlane):
+        if isinstance(self.backend, NullBackend):
             return "cameras"
         return "poses" if self.poses else "boxes"
 
 
-class Forged(Protocol):
+class UsableEngine(Protocol):
     """A TensorRT engine that may be used. Both raise `PlanRefused`, and belong to the thread that asks."""
 
     def session(self) -> Session:
@@ -76,36 +76,42 @@ class Forged(Protocol):
         """It as a part of the CUDA plane."""
 
 
-Forge = Callable[[Card], Forged | None]
+EngineLookup = Callable[[Card], UsableEngine | None]
 
 
-def engines_of(
-    models: config.Models, compute: config.Compute, *, spare: bool = False, forged: Forge = lambda card: None
-) -> Engines:
-    """Load the models in use, each as the engine that `forged` gives, else on ONNX Runtime.
+def load_models(
+    models: config.ModelsConfig,
+    compute: config.ComputeConfig,
+    *,
+    allow_missing: bool = False,
+    engine_of: EngineLookup = lambda card: None,
+) -> LoadedModels:
+    """Load the models in use, each as the engine that `engine_of` gives, else on ONNX Runtime.
 
-    Once all but the 3D ones can run on the GPU, frames stay there from the camera to the keypoints. With `spare` a
+    Once all but the 3D ones can run on the GPU, frames stay there from the camera to the keypoints. With `allow_missing` a
     model that cannot be had is done without, and said to be: no poses of a class, or no detector at all.
-    Raises `ConfigError`; without `spare` also `EngineError` and `ModelMissing`.
+    Raises `ConfigError`; without `allow_missing` also `EngineError` and `ModelMissing`.
     """
-    lack = missing() if compute.plane != "cpu" else "not wanted"
+    lack = unavailable_reason() if compute.plane != "cpu" else "not wanted"
     if compute.plane == "cuda" and lack:
         raise ConfigError(f"compute.plane = 'cuda': {lack}; or write auto")
-    loading = _Loading(cards_in_use(models), Store(models.store, models.mirror), compute.threads, forged, spare=spare)
+    loading = _Loading(
+        model_cards(models), ModelStore(models.store, models.mirror), compute.threads, engine_of, spare=allow_missing
+    )
     engines = (None if lack else loading.on_gpu()) or loading.on_host()
-    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in engines.served.items()))
+    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in engines.runtime_by_model.items()))
     return engines
 
 
 class _Loading:
     """What becomes of each model."""
 
-    def __init__(self, used: InUse, store: Store, threads: int, forged: Forge, *, spare: bool) -> None:
+    def __init__(self, used: ModelCards, store: ModelStore, threads: int, forged: EngineLookup, *, spare: bool) -> None:
         self._used, self._store, self._threads, self._forged, self._spare = used, store, threads, forged, spare
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, Runtime] = {}
         self._reasons: dict[str, str] = {}
 
-    def on_gpu(self) -> Engines | None:
+    def on_gpu(self) -> LoadedModels | None:
         """On the CUDA plane; None while a model has no engine, or where one cannot be part of it."""
         poses = {label: card for label, card in self._used.poses.items() if self._there(card)}
         makers = {card.name: self._maker(card) for card in (self._used.detector, *poses.values())}
@@ -114,9 +120,9 @@ class _Loading:
         deep = self._deep()
         lift = None if deep else self._lifter()
         try:
-            plane = opened(
-                cast(MakeEngine, makers[self._used.detector.name]),
-                {label: cast(MakeEngine, makers[card.name]) for label, card in poses.items()},
+            plane = open_backend(
+                cast(EngineFactory, makers[self._used.detector.name]),
+                {label: cast(EngineFactory, makers[card.name]) for label, card in poses.items()},
                 deep,
                 lift,
             )
@@ -131,29 +137,29 @@ class _Loading:
         bodies = {label: cast(Pose, card.pose) for label, card in poses.items()}
         return self._engines(plane, bodies, lifts=deep is not None or lift is not None)
 
-    def on_host(self) -> Engines:
+    def on_host(self) -> LoadedModels:
         eye = self._session(self._used.detector)
         poses = {label: made for label, card in self._used.poses.items() if (made := self._session(card)) is not None}
         lift = self._lifter()
-        plane = CpuPlane(eye, poses, lift) if eye is not None else BlindPlane(self._detect.classes)
+        plane = CpuBackend(eye, poses, lift) if eye is not None else NullBackend(self._detect.classes)
         bodies = {label: cast(Pose, made.card.pose) for label, made in poses.items()}
         return self._engines(plane, bodies, lifts=lift is not None)
 
-    def _engines(self, plane: Plane, poses: dict[str, Pose], *, lifts: bool) -> Engines:
-        return Engines(
-            plane=plane,
-            detect=self._detect,
+    def _engines(self, plane: PoseBackend, poses: dict[str, Pose], *, lifts: bool) -> LoadedModels:
+        return LoadedModels(
+            backend=plane,
+            detector=self._detect,
             poses=poses,
-            lifts=lifts,
-            served=self._served,
-            reasons=self._reasons,
+            has_lift=lifts,
+            runtime_by_model=self._served,
+            missing_by_model=self._reasons,
         )
 
     @property
     def _detect(self) -> Detect:
         return cast(Detect, self._used.detector.detect)
 
-    def _deep(self) -> tuple[MakeEngine, MakeEngine | None] | None:
+    def _deep(self) -> tuple[EngineFactory, EngineFactory | None] | None:
         """The engines of the 3D models, once every one that is in use has one."""
         volume, root = (self._forged(card) if card else None for card in (self._used.lift, self._used.root))
         if volume is None or (self._used.root is not None and root is None):
@@ -168,12 +174,12 @@ class _Loading:
             return self._session(card) is not None
         return True
 
-    def _maker(self, card: Card) -> MakeEngine | None:
+    def _maker(self, card: Card) -> EngineFactory | None:
         if made := self._forged(card):
             return made.engine
-        if not engine_ort.present():
+        if not engine_ort.is_available():
             return None
-        return partial(engine_ort.made, card, self._store.path(card))
+        return partial(engine_ort.open_engine, card, self._store.path(card))
 
     def _session(self, card: Card) -> Session | None:
         if card.name in self._reasons:  # it was looked for before, and that was told
@@ -191,7 +197,7 @@ class _Loading:
 
     def _on_ort(self, card: Card) -> Session:
         made = OrtSession(card, self._store.path(card), self._threads)
-        made.warm(AT_ONCE)
+        made.warm_up(PREALLOCATED_SUBJECTS)
         return made
 
     def _engine_alone(self, card: Card) -> Session | None:
@@ -209,7 +215,7 @@ class _Loading:
         return Lifter(VolumeNet(volume), RootNet(root) if root else None)
 
 
-class InUse(NamedTuple):
+class ModelCards(NamedTuple):
     """The cards that a configuration names."""
 
     detector: Card
@@ -222,10 +228,10 @@ class InUse(NamedTuple):
         return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
 
 
-def cards_in_use(models: config.Models) -> InUse:
+def model_cards(models: config.ModelsConfig) -> ModelCards:
     """Raises `ConfigError` and `CardError`."""
     cards = load(models.catalogue)
-    return InUse(
+    return ModelCards(
         detector=_card(cards, models.detector, "models.detector", "detect"),
         poses={label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()},
         lift=None if models.lift is None else _card(cards, models.lift, "models.lift", "lift"),

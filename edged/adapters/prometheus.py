@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 5.0  # a client that says nothing is given up
 
 
-class Metrics:
+class MetricsServer:
     """Serves what `text` returns."""
 
     def __init__(self, host: str, port: int, text: Callable[[], str]) -> None:

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edged.adapters.draw import annotate
 from edged.adapters.opencv import to_bgr
-from edged.adapters.video_out import VideoWriter, known
-from edged.config import Camera
-from edged.frame import Frame, Result
+from edged.adapters.video_out import VideoWriter, check_suffix
+from edged.config import CameraConfig
+from edged.frame import Frame, FrameResult
 
 LIVE_HZ = 15.0  # of the video of a camera that does not say its rate
 
@@ -22,12 +22,12 @@ LIVE_HZ = 15.0  # of the video of a camera that does not say its rate
 class Recorder:
     """A sink of the loop. The video opens with the first frame, whose size it takes."""
 
-    def __init__(self, path: Path, camera: Camera, sure_from: dict[str, float]) -> None:
-        known(path)  # before anything runs
+    def __init__(self, path: Path, camera: CameraConfig, keypoint_thresholds: dict[str, float]) -> None:
+        check_suffix(path)  # before anything runs
         self._path = path
-        self._recorded = camera.kind == "files" and not camera.realtime
-        self._sure_from = sure_from
-        self._rate_hz, frames = _announced(camera)
+        self._recorded = camera.source_kind == "files" and not camera.realtime
+        self._keypoint_thresholds = keypoint_thresholds
+        self._rate_hz, frames = _rate_and_length(camera)
         self._writer: VideoWriter | None = None
         console = Console(file=sys.stderr)
         self._bar = Progress(
@@ -39,11 +39,11 @@ class Recorder:
         self._bar.start()
         return self
 
-    def __call__(self, frame: Frame, result: Result) -> None:
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
         if self._writer is None:
             self._writer = VideoWriter(self._path, self._rate_hz, result.size_wh)
         at_ns = None if self._recorded else frame.captured_ns
-        self._writer.write(annotate(to_bgr(frame.image, frame.form), result, self._sure_from), at_ns)
+        self._writer.write(annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds), at_ns)
         self._bar.advance(self._task)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
@@ -52,9 +52,9 @@ class Recorder:
             self._writer.__exit__(kind, value, at)
 
 
-def _announced(camera: Camera) -> tuple[float, int | None]:
+def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:
     """Rate and number of frames, as far as the source tells."""
-    if camera.kind != "files" or not Path(camera.source).is_file():
+    if camera.source_kind != "files" or not Path(camera.source).is_file():
         return camera.fps or LIVE_HZ, None
     video = cv2.VideoCapture(camera.source)
     rate_hz, frames = video.get(cv2.CAP_PROP_FPS), int(video.get(cv2.CAP_PROP_FRAME_COUNT))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSIONS = (0, 1)  # a new file, and this one's
-ROW_BYTES = 64  # what a row costs beside its text, about
+ROW_OVERHEAD_BYTES = 64  # what a row costs beside its text, about
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: what was added later has the larger number
@@ -37,53 +37,53 @@ CREATE INDEX IF NOT EXISTS by_age ON kept (at_ms);
 PRAGMA user_version = 1;
 """
 INSERT = "INSERT INTO kept (path, channel, priority, at_ms, dated, size, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
-AFTER = "SELECT path, channel, priority, at_ms, dated, body, id FROM kept WHERE id > ? ORDER BY id LIMIT ?"
-FORGET = "DELETE FROM kept WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
-EXPIRE = "DELETE FROM kept WHERE id > ? AND dated AND at_ms < ? RETURNING size"
-YIELD = """
+SELECT_AFTER = "SELECT path, channel, priority, at_ms, dated, body, id FROM kept WHERE id > ? ORDER BY id LIMIT ?"
+DELETE_IDS = "DELETE FROM kept WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
+DELETE_EXPIRED = "DELETE FROM kept WHERE id > ? AND dated AND at_ms < ? RETURNING size"
+DELETE_LEAST_IMPORTANT = """
 DELETE FROM kept WHERE id = (SELECT id FROM kept WHERE id > ? ORDER BY priority, id LIMIT 1) RETURNING size
 """  # the oldest of those that matter least
 
 
-class RingLost(Retry):
+class StoreUnavailable(Retry):
     """The file cannot be read or written now: full disk, read-only, in use."""
 
 
-class RingTorn(Retry):
+class StoreCorrupt(Retry):
     """The file is not what was written to it."""
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
         self.path = path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class QueueRow:
     """One message as it is kept."""
 
     path: str
-    channel: str
+    spec_name: str
     priority: int
-    at_ms: int | None
-    dated: bool = True  # whether at_ms can be trusted: nothing expires by a wrong clock
+    timestamp_ms: int | None
+    clock_synced: bool = True  # whether at_ms can be trusted: nothing expires by a wrong clock
     body: bytes  # JSON
     id: int = 0  # given by the ring
 
     @property
     def size(self) -> int:
-        return len(self.body) + len(self.path) + ROW_BYTES
+        return len(self.body) + len(self.path) + ROW_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class QueueLimits:
     """How much is kept, and for how long."""
 
-    size_bytes: int
-    age_ms: int
+    max_bytes: int
+    max_age_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class CommitResult:
     """What a commit did."""
 
     ids: list[int]  # of what was added, in order
@@ -91,15 +91,15 @@ class Applied:
     expired: int
 
 
-class Ring:
+class SqliteQueue:
     """Rows in the order they came. `path` None: in memory. All but `close` may raise `RingLost` or `RingTorn`."""
 
-    def __init__(self, path: Path | None, bounds: Bounds) -> None:
+    def __init__(self, path: Path | None, limits: QueueLimits) -> None:
         self.path = path
-        self._bounds = bounds
+        self._limits = limits
         self._cursor = 0  # the last row handed out
         self.rows = self.size_bytes = 0
-        with _translated(path):
+        with _translate_errors(path):
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0.2, cached_statements=16
             )
@@ -109,27 +109,27 @@ class Ring:
             self.close()
             raise
 
-    def apply(self, new: Iterable[Row], gone: Iterable[int], now_ms: int) -> Applied:
+    def commit(self, added: Iterable[QueueRow], removed: Iterable[int], now_ms: int) -> CommitResult:
         """Forget, add and trim in one commit."""
         before = self.rows, self.size_bytes
         try:
-            with self._writing():
-                self._delete(FORGET, json.dumps(list(gone)))
-                ids = [self._insert(row) for row in new]
-                expired = self._delete(EXPIRE, self._cursor, now_ms - self._bounds.age_ms)
+            with self._transaction():
+                self._delete(DELETE_IDS, json.dumps(list(removed)))
+                ids = [self._insert(row) for row in added]
+                expired = self._delete(DELETE_EXPIRED, self._cursor, now_ms - self._limits.max_age_ms)
                 dropped = self._make_room()
         except Retry:
             self.rows, self.size_bytes = before
             raise
-        return Applied(ids=ids, dropped=dropped, expired=expired)
+        return CommitResult(ids=ids, dropped=dropped, expired=expired)
 
-    def next(self, count: int) -> list[Row]:
+    def read_next(self, count: int) -> list[QueueRow]:
         """The rows after those handed out before."""
         rows = self._after(self._cursor, count)
         self._cursor = rows[-1].id if rows else self._cursor
         return rows
 
-    def all(self) -> list[Row]:
+    def read_all(self) -> list[QueueRow]:
         return self._after(0, self.rows)
 
     def rewind(self) -> None:
@@ -139,7 +139,7 @@ class Ring:
     @property
     def oldest_ms(self) -> int | None:
         """When the oldest message was true, as far as the clock could be trusted; None when there is none."""
-        with _translated(self.path):
+        with _translate_errors(self.path):
             oldest_ms: int | None = self._db.execute("SELECT min(at_ms) FROM kept").fetchone()[0]
         return oldest_ms
 
@@ -150,16 +150,24 @@ class Ring:
         if self.path is None:
             self.rows = self.size_bytes = 0
 
-    def _after(self, row_id: int, count: int) -> list[Row]:
-        with _translated(self.path):
-            found = self._db.execute(AFTER, (row_id, count)).fetchall()
+    def _after(self, row_id: int, count: int) -> list[QueueRow]:
+        with _translate_errors(self.path):
+            found = self._db.execute(SELECT_AFTER, (row_id, count)).fetchall()
         return [
-            Row(path=path, channel=channel, priority=priority, at_ms=at_ms, dated=bool(dated), body=body, id=row_id)
+            QueueRow(
+                path=path,
+                spec_name=channel,
+                priority=priority,
+                timestamp_ms=at_ms,
+                clock_synced=bool(dated),
+                body=body,
+                id=row_id,
+            )
             for path, channel, priority, at_ms, dated, body, row_id in found
         ]
 
     def _prepare(self) -> None:
-        with _translated(self.path):
+        with _translate_errors(self.path):
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # one daemon, and no shared memory file to tear
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -174,9 +182,9 @@ class Ring:
             self.rows, self.size_bytes = total.fetchone()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         """One transaction: all of it, or nothing."""
-        with _translated(self.path):
+        with _translate_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -185,9 +193,9 @@ class Ring:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def _insert(self, row: Row) -> int:
+    def _insert(self, row: QueueRow) -> int:
         cursor = self._db.execute(
-            INSERT, (row.path, row.channel, row.priority, row.at_ms, row.dated, row.size, row.body)
+            INSERT, (row.path, row.spec_name, row.priority, row.timestamp_ms, row.clock_synced, row.size, row.body)
         )
         self.rows += 1
         self.size_bytes += row.size
@@ -202,12 +210,12 @@ class Ring:
     def _make_room(self) -> int:
         """Drop what matters least, oldest first. What was handed out stays: it may be there already."""
         dropped = 0
-        while self.size_bytes > self._bounds.size_bytes and self._delete(YIELD, self._cursor):
+        while self.size_bytes > self._limits.max_bytes and self._delete(DELETE_LEAST_IMPORTANT, self._cursor):
             dropped += 1
         return dropped
 
 
-def set_aside(path: Path) -> None:
+def quarantine_file(path: Path) -> None:
     """Make place for a new file; the torn one stays beside it for whoever wants to look. Raises `RingLost`."""
     try:
         for suffix in ("-wal", ""):
@@ -215,14 +223,14 @@ def set_aside(path: Path) -> None:
             if part.exists():
                 part.replace(path.with_name(f"{path.name}.torn{suffix}"))
     except OSError as exc:
-        raise RingLost(f"{path}: {exc.strerror}") from exc
+        raise StoreUnavailable(f"{path}: {exc.strerror}") from exc
 
 
 @contextmanager
-def _translated(path: Path | None) -> Iterator[None]:
+def _translate_errors(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as exc:  # disk full, read-only, no such folder, locked
-        raise RingLost(f"{path}: {exc}") from exc
+        raise StoreUnavailable(f"{path}: {exc}") from exc
     except sqlite3.DatabaseError as exc:  # not a database, malformed
-        raise RingTorn(path or Path(), str(exc)) from exc
+        raise StoreCorrupt(path or Path(), str(exc)) from exc

@@ -19,10 +19,10 @@ from edged import config
 from edged.errors import CameraLost
 
 PORT = 554
-LIMIT_S = 2.0
-MOST_LINES = 100
-MOST_BYTES = 65536
-SECRET = re.compile(r"(?i)\b(\w*(?:pass|pwd)\w*)=[^&_/]*")
+TIMEOUT_S = 2.0
+MAX_HEADER_LINES = 100
+MAX_BYTES = 65536
+PASSWORD_PARAMETER = re.compile(r"(?i)\b(\w*(?:pass|pwd)\w*)=[^&_/]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Address:
     secret: SecretStr
 
     @staticmethod
-    def of(settings: config.Camera) -> Address:
+    def from_settings(settings: config.CameraConfig) -> Address:
         """User name and password come from their own keys, or else from the address."""
         parts = urlsplit(settings.source)
         bare = parts.netloc.rpartition("@")[2]
@@ -50,12 +50,12 @@ class Address:
         )
 
     @property
-    def shown(self) -> str:
+    def masked_url(self) -> str:
         """For people: no credentials, and no password among the path's parameters."""
-        return SECRET.sub(r"\1=***", self.url)
+        return PASSWORD_PARAMETER.sub(r"\1=***", self.url)
 
     @property
-    def full(self) -> str:
+    def url_with_credentials(self) -> str:
         """For FFmpeg: with credentials, percent-encoded."""
         if not self.username:
             return self.url
@@ -75,14 +75,14 @@ class Reply:
     body: str
 
 
-def describe(address: Address, limit_s: float = LIMIT_S) -> str:
+def describe(address: Address, timeout_s: float = TIMEOUT_S) -> str:
     """The stream's description (SDP). Raises CameraLost with the reason why there is none."""
     try:
-        reply = _converse(address, limit_s)
+        reply = _exchange(address, timeout_s)
     except OSError as error:
-        raise CameraLost(f"{address.shown}: {_cause(error, address, limit_s)}") from error
+        raise CameraLost(f"{address.masked_url}: {_error_text(error, address, timeout_s)}") from error
     if reply.code != 200:
-        raise CameraLost(f"{address.shown}: {_refusal(reply, address)}")
+        raise CameraLost(f"{address.masked_url}: {_status_text(reply, address)}")
     return reply.body
 
 
@@ -91,42 +91,42 @@ def codecs(sdp: str) -> list[str]:
     return re.findall(r"(?m)^a=rtpmap:\d+ ([^/\s]+)", sdp)
 
 
-def _converse(address: Address, limit_s: float) -> Reply:
+def _exchange(address: Address, timeout_s: float) -> Reply:
     with (
-        socket.create_connection((address.host, address.port), limit_s) as connection,
+        socket.create_connection((address.host, address.port), timeout_s) as connection,
         connection.makefile("rb") as answers,
     ):
-        connection.sendall(_question(address, 1, None))
-        reply = _reply(answers, address)
+        connection.sendall(_request(address, 1, None))
+        reply = _read_reply(answers, address)
         if reply.code == 401 and address.username and reply.challenges:
-            connection.sendall(_question(address, 2, authorization(reply.challenges, address)))
-            reply = _reply(answers, address)
+            connection.sendall(_request(address, 2, authorization(reply.challenges, address)))
+            reply = _read_reply(answers, address)
         return reply
 
 
-def _question(address: Address, cseq: int, credentials: str | None) -> bytes:
+def _request(address: Address, cseq: int, credentials: str | None) -> bytes:
     lines = [f"DESCRIBE {address.url} RTSP/1.0", f"CSeq: {cseq}", "Accept: application/sdp"]
     if credentials:
         lines.append(f"Authorization: {credentials}")
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def _reply(answers: BinaryIO, address: Address) -> Reply:
-    status = answers.readline(MOST_BYTES).decode("latin-1")
+def _read_reply(answers: BinaryIO, address: Address) -> Reply:
+    status = answers.readline(MAX_BYTES).decode("latin-1")
     if not status:
-        raise CameraLost(f"{address.shown}: closed the connection without an answer")
+        raise CameraLost(f"{address.masked_url}: closed the connection without an answer")
     match = re.match(r"RTSP/\d\.\d (\d{3}) (.*)", status)
     if match is None:
-        raise CameraLost(f"{address.shown}: port {address.port} does not speak RTSP; check the port")
+        raise CameraLost(f"{address.masked_url}: port {address.port} does not speak RTSP; check the port")
     headers: list[tuple[str, str]] = []
-    for _ in range(MOST_LINES):
-        name, _, value = answers.readline(MOST_BYTES).decode("latin-1").strip().partition(":")
+    for _ in range(MAX_HEADER_LINES):
+        name, _, value = answers.readline(MAX_BYTES).decode("latin-1").strip().partition(":")
         if not name:
             break
         headers.append((name.lower(), value.strip()))
     length = next((int(value) for name, value in headers if name == "content-length" and value.isdigit()), 0)
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
-    body = answers.read(min(length, MOST_BYTES)).decode("utf-8", "replace")
+    body = answers.read(min(length, MAX_BYTES)).decode("utf-8", "replace")
     return Reply(int(match[1]), match[2].strip(), challenges, body)
 
 
@@ -153,7 +153,7 @@ def authorization(challenges: tuple[str, ...], address: Address) -> str:
     return "Digest " + ", ".join(f'{key}="{value}"' for key, value in fields.items())
 
 
-def _refusal(reply: Reply, address: Address) -> str:
+def _status_text(reply: Reply, address: Address) -> str:
     if reply.code in (401, 403) and not address.username:
         return "wants a user name and password; set the camera's username and password"
     if reply.code in (401, 403):
@@ -163,11 +163,11 @@ def _refusal(reply: Reply, address: Address) -> str:
     return f"the camera answers {reply.code} {reply.phrase}"
 
 
-def _cause(error: OSError, address: Address, limit_s: float) -> str:
+def _error_text(error: OSError, address: Address, timeout_s: float) -> str:
     if isinstance(error, socket.gaierror):
         return f"no such host as {address.host!r}; check the name, or use an address"
     if isinstance(error, ConnectionRefusedError):
         return f"connection refused on port {address.port}; is the camera's RTSP service on?"
     if isinstance(error, TimeoutError):
-        return f"no answer within {limit_s:g} s; is the camera on, and its address right?"
+        return f"no answer within {timeout_s:g} s; is the camera on, and its address right?"
     return f"{error.strerror or error}; check the network"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edged.decode.detectors import finite
+from edged.decode.detectors import check_finite
 from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from engines.card import Axis, Card
 
-REFUSALS = (
+ORT_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
     ort.capi.onnxruntime_pybind11_state.InvalidGraph,
@@ -33,16 +33,16 @@ class OrtSession:
         self.card = card
         try:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-        except REFUSALS as refusal:
+        except ORT_ERRORS as refusal:
             raise ModelMissing(
                 f"model {card.name}: ONNX Runtime refuses {path}: {first_line(refusal)}; "
                 f"check it with `edged models verify {card.name}`"
             ) from refusal
         inputs = self._session.get_inputs()
-        card.describes(_tensors(inputs), _tensors(self._session.get_outputs()), takes=_kinds(inputs))
+        card.describes(_tensors(inputs), _tensors(self._session.get_outputs()), takes=_dtypes(inputs))
         self._outputs = [output.name for output in card.outputs]
 
-    def warm(self, subjects: int) -> None:
+    def warm_up(self, subjects: int) -> None:
         """Take the memory now that a frame of so many subjects will need; a larger one adds to it once.
 
         ONNX Runtime's arena grows with the largest batch so far and keeps it: otherwise a step for each first time,
@@ -50,7 +50,7 @@ class OrtSession:
         """
         width, height = self.card.input.size_wh
         nothing = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
-        with suppress(*REFUSALS):
+        with suppress(*ORT_ERRORS):
             for _ in range(2):
                 self._session.run(self._outputs, {self.card.input.name: nothing})
 
@@ -58,9 +58,9 @@ class OrtSession:
         """The outputs in the card's order; raises `ModelFault` on NaN, infinity, or a failed run."""
         try:
             outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
-        except REFUSALS as refusal:
+        except ORT_ERRORS as refusal:
             raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
-        finite(self.card.name, outputs)
+        check_finite(self.card.name, outputs)
         return outputs
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ def _tensors(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
     return {node.name: tuple(axis if isinstance(axis, int) else None for axis in node.shape) for node in nodes}
 
 
-def _kinds(nodes: list[ort.NodeArg]) -> str:
+def _dtypes(nodes: list[ort.NodeArg]) -> str:
     """What numbers they take, as numpy calls them: ONNX Runtime's float is float32."""
     kinds = (node.type.removeprefix("tensor(").removesuffix(")") for node in nodes)
     return ", ".join("float32" if kind == "float" else kind for kind in kinds)

@@ -10,8 +10,15 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from edged.adapters.ring_sqlite import Bounds, Ring, RingLost, RingTorn, Row, set_aside
-from edged.bus.outbox import Receipt
+from edged.adapters.ring_sqlite import (
+    QueueLimits,
+    SqliteQueue,
+    StoreUnavailable,
+    StoreCorrupt,
+    QueueRow,
+    quarantine_file,
+)
+from edged.bus.outbox import StoreId
 from edged.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
@@ -20,14 +27,14 @@ RETRY_S = 2.0  # between attempts at a file that could not be written
 MEMORY = 0  # number of the ring in memory; files count from 1
 
 
-class Shelf:
+class FailoverStore:
     """Rows in the order they came, those on disk before those in memory. `path` None: memory alone."""
 
-    def __init__(self, path: Path | None, bounds: Bounds) -> None:
+    def __init__(self, path: Path | None, bounds: QueueLimits) -> None:
         self._path = path
         self._bounds = bounds
-        self._memory = Ring(None, bounds)
-        self._disk: Ring | None = None
+        self._memory = SqliteQueue(None, bounds)
+        self._disk: SqliteQueue | None = None
         self._file_no = 1
         self._lost = False
         self._retry_s = 0.0
@@ -53,11 +60,11 @@ class Shelf:
     def oldest_ms(self) -> int | None:
         try:
             times = [ring.oldest_ms for _, ring in self._rings]
-        except (RingLost, RingTorn):
+        except (StoreUnavailable, StoreCorrupt):
             return None
         return min((t for t in times if t is not None), default=None)
 
-    def put(self, rows: Sequence[Row], gone: Collection[Receipt]) -> tuple[list[Receipt], set[Receipt]]:
+    def put(self, rows: Sequence[QueueRow], gone: Collection[StoreId]) -> tuple[list[StoreId], set[StoreId]]:
         """Add and forget. Returns where the new rows are, and which of the gone are no longer there."""
         if self._path is not None and self._disk is None and rows:
             self._open(self._path)
@@ -65,22 +72,22 @@ class Shelf:
         if added is None or self._memory.rows:
             in_memory = self._put(self._memory, MEMORY, rows if added is None else (), gone)
             added = in_memory if added is None else added
-        left = {receipt for receipt in gone if self._lost and receipt.ring == self._file_no}
+        left = {receipt for receipt in gone if self._lost and receipt.file_no == self._file_no}
         return added or [], set(gone) - left
 
-    def next(self, count: int) -> list[tuple[Receipt, Row]]:
+    def next(self, count: int) -> list[tuple[StoreId, QueueRow]]:
         """The rows after those handed out before."""
-        found: list[tuple[Receipt, Row]] = []
+        found: list[tuple[StoreId, QueueRow]] = []
         for number, ring in self._rings:
             try:
-                rows = ring.next(count - len(found))
-            except RingLost as lost:
+                rows = ring.read_next(count - len(found))
+            except StoreUnavailable as lost:
                 self._lose(lost)
                 self._leave(ring)
-            except RingTorn as torn:
+            except StoreCorrupt as torn:
                 self._quarantine(torn, ring)
             else:
-                found += [(Receipt(ring=number, row=row.id), row) for row in rows]
+                found += [(StoreId(file_no=number, row=row.id), row) for row in rows]
         return found
 
     def rewind(self) -> None:
@@ -98,11 +105,11 @@ class Shelf:
         self._retry_s = time.monotonic() + RETRY_S
         if self._disk is None and self._path is not None:
             self._open(self._path)
-        rows = self._memory.all()
+        rows = self._memory.read_all()
         if self._disk is None or self._put(self._disk, self._file_no, rows, ()) is None:
             return
         self._memory.close()
-        self._memory = Ring(None, self._bounds)
+        self._memory = SqliteQueue(None, self._bounds)
         self._lost = False
         log.info("%s: written again; %d messages moved there from memory", self._path, len(rows))
 
@@ -113,45 +120,47 @@ class Shelf:
             ring.close()
 
     @property
-    def _rings(self) -> list[tuple[int, Ring]]:
+    def _rings(self) -> list[tuple[int, SqliteQueue]]:
         return [*([(self._file_no, self._disk)] if self._disk else []), (MEMORY, self._memory)]
 
-    def _put(self, ring: Ring, number: int, rows: Sequence[Row], gone: Collection[Receipt]) -> list[Receipt] | None:
+    def _put(
+        self, ring: SqliteQueue, number: int, rows: Sequence[QueueRow], gone: Collection[StoreId]
+    ) -> list[StoreId] | None:
         try:
-            done = ring.apply(rows, [receipt.row for receipt in gone if receipt.ring == number], _now_ms())
-        except RingLost as lost:
+            done = ring.commit(rows, [receipt.row for receipt in gone if receipt.file_no == number], _now_ms())
+        except StoreUnavailable as lost:
             self._lose(lost)
-        except RingTorn as torn:
+        except StoreCorrupt as torn:
             self._quarantine(torn, ring)
         else:
             self.dropped += done.dropped
             self.expired += done.expired
-            return [Receipt(ring=number, row=row) for row in done.ids]
+            return [StoreId(file_no=number, row=row) for row in done.ids]
         return None
 
     def _open(self, path: Path) -> None:
         try:
-            self._disk = Ring(path, self._bounds)
-        except RingLost as lost:
+            self._disk = SqliteQueue(path, self._bounds)
+        except StoreUnavailable as lost:
             self._lose(lost)
-        except RingTorn as torn:
+        except StoreCorrupt as torn:
             self._quarantine(torn, None)
         else:
             self.carried += self._disk.rows
 
-    def _leave(self, ring: Ring) -> None:
+    def _leave(self, ring: SqliteQueue) -> None:
         """A file that cannot even be read is opened anew when that works."""
         self.carried -= ring.rows
         ring.close()
         self._disk = None
 
-    def _lose(self, lost: RingLost) -> None:
+    def _lose(self, lost: StoreUnavailable) -> None:
         self._retry_s = time.monotonic() + RETRY_S
         if not self._lost:
             self._lost = True
             log.warning("%s; messages that must survive wait in memory; make room, or let this user write there", lost)
 
-    def _quarantine(self, torn: RingTorn, ring: Ring | None) -> None:
+    def _quarantine(self, torn: StoreCorrupt, ring: SqliteQueue | None) -> None:
         """The next message starts a new file."""
         self.torn += 1
         self._file_no += 1
@@ -161,8 +170,8 @@ class Shelf:
             ring.close()
         self._disk = None
         try:
-            set_aside(torn.path)
-        except RingLost as lost:
+            quarantine_file(torn.path)
+        except StoreUnavailable as lost:
             self._lose(lost)
 
 

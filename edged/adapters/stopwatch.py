@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Stopwatch:
+class StageTimer:
     """Nanoseconds per stage of one frame."""
 
     def __init__(self) -> None:

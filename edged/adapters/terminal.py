@@ -21,37 +21,37 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edged.box.health import CameraView
-from edged.config import Mqtt
-from edged.frame import SCORE, Result, Subject
+from edged.box.health import CameraOverview
+from edged.config import MqttConfig
+from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.units import MM_PER_M
 
 REFRESH_HZ = 4
-LINE_S = 5.0
-JOIN_S = 2.0
-SEEN_FROM = 0.3  # keypoint score
-NAMED = 4  # subjects named in a row, the rest counted
+LINE_INTERVAL_S = 5.0
+JOIN_TIMEOUT_S = 2.0
+MIN_KEYPOINT_SCORE = 0.3  # keypoint score
+MAX_NAMED = 4  # subjects named in a row, the rest counted
 COLOURS = {"online": "green", "connecting": "yellow", "lost": "red", "ended": "dim"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Glance:
+class LiveStatus:
     """What the live table shows at one instant."""
 
-    cameras: Mapping[str, CameraView]
-    bus: Mapping[str, Any]  # the bus's figures
+    cameras: Mapping[str, CameraOverview]
+    mqtt: Mapping[str, Any]  # the bus's figures
 
 
-def live(glance: Callable[[], Glance], out: TextIO | None = None) -> AbstractContextManager[object]:
-    """Show `glance` while the block runs: a table on a terminal, a line per camera every five seconds elsewhere."""
+def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> AbstractContextManager[object]:
+    """Show `status` while the block runs: a table on a terminal, a line per camera every five seconds elsewhere."""
     out = out or sys.stdout
     console = Console(file=out)
     if console.is_terminal:
-        return Live(console=console, get_renderable=lambda: _table(glance()), refresh_per_second=REFRESH_HZ)
-    return _Lines(glance, out)
+        return Live(console=console, get_renderable=lambda: _table(status()), refresh_per_second=REFRESH_HZ)
+    return _LineWriter(status, out)
 
 
-def how_to_subscribe(broker: Mqtt, device: str) -> str:
+def how_to_subscribe(broker: MqttConfig, device: str) -> str:
     """Commands that show what is published, ready to be pasted."""
     where = f"-h {shlex.quote(broker.host)} -p {broker.port}"
     who = f" -u {shlex.quote(broker.username)} -P '…'" if broker.username else ""
@@ -67,50 +67,50 @@ def how_to_subscribe(broker: Mqtt, device: str) -> str:
     )
 
 
-class LogLines(logging.Handler):
+class StderrHandler(logging.Handler):
     """Writes to whatever stderr is now, so that lines appear above a live table instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{self.format(record)}\n")
 
 
-def who(result: Result | None) -> str:
+def describe_subjects(result: FrameResult | None) -> str:
     """The subjects of a frame in words, best seen first."""
     if result is None:
         return ""
-    if result.clarity.degraded:
-        return f"image {', '.join(result.clarity.degraded)}: not looked at"
-    named = ", ".join(_subject(subject) for subject in result.subjects[:NAMED])
-    more = len(result.subjects) - NAMED
+    if result.quality.degraded:
+        return f"image {', '.join(result.quality.degraded)}: not looked at"
+    named = ", ".join(_subject(subject) for subject in result.subjects[:MAX_NAMED])
+    more = len(result.subjects) - MAX_NAMED
     return f"{named} and {more} more" if more > 0 else named or "nobody"
 
 
-def _subject(subject: Subject) -> str:
+def _subject(subject: TrackedSubject) -> str:
     text = f"{subject.label} {subject.id} ({subject.score:.2f}"
     if subject.keypoints is not None:
-        seen = int((subject.keypoints[:, SCORE] >= SEEN_FROM).sum())
+        seen = int((subject.keypoints[:, SCORE] >= MIN_KEYPOINT_SCORE).sum())
         text += f", {seen}/{len(subject.keypoints)} points"
     if subject.pose3d is not None:
-        sure = subject.pose3d.focal == "given" and subject.pose3d.depth == "rootnet"
+        sure = subject.pose3d.focal_source == "given" and subject.pose3d.depth_source == "rootnet"
         away_m = float(np.linalg.norm(subject.pose3d.root_mm)) / MM_PER_M
         text += f", {'' if sure else 'about '}{away_m:.1f} m away"
     return f"{text})"
 
 
-def _table(glance: Glance) -> RenderableType:
+def _table(status: LiveStatus) -> RenderableType:
     table = Table(expand=True, pad_edge=False, box=None, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)
     for name in ("in/s", "out/s", "p50 ms", "p95 ms", "dropped"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("sees", ratio=1, no_wrap=True, overflow="ellipsis")
-    for name, view in glance.cameras.items():
+    for name, view in status.cameras.items():
         table.add_row(*_row(name, view))
-    return Group(table, Text(_bus(glance.bus), style="dim" if glance.bus.get("connected") else "red"))
+    return Group(table, Text(_mqtt_line(status.mqtt), style="dim" if status.mqtt.get("connected") else "red"))
 
 
-def _row(name: str, view: CameraView) -> tuple[RenderableType, ...]:
-    phase, reading = view.state.phase, view.reading
+def _row(name: str, view: CameraOverview) -> tuple[RenderableType, ...]:
+    phase, reading = view.state.phase, view.rates
     latency = reading.latency
     return (
         Text(name),
@@ -119,47 +119,47 @@ def _row(name: str, view: CameraView) -> tuple[RenderableType, ...]:
         f"{reading.processed_hz:.1f}",
         f"{latency.p50_ms:.0f}" if latency else "–",
         f"{latency.p95_ms:.0f}" if latency else "–",
-        str(view.ledger.dropped),
-        Text(who(view.latest) if phase in ("online", "ended") else view.state.reason),
+        str(view.counts.dropped),
+        Text(describe_subjects(view.latest) if phase in ("online", "ended") else view.state.reason),
     )
 
 
-def _bus(bus: Mapping[str, Any]) -> str:
-    link = f"MQTT {bus.get('protocol')}" if bus.get("connected") else "broker away"
-    return f"{link} · {bus['published']} messages sent · {bus['waiting']} waiting · {bus['dropped']} dropped"
+def _mqtt_line(mqtt: Mapping[str, Any]) -> str:
+    link = f"MQTT {mqtt.get('protocol')}" if mqtt.get("connected") else "broker away"
+    return f"{link} · {mqtt['published']} messages sent · {mqtt['waiting']} waiting · {mqtt['dropped']} dropped"
 
 
-def _line(name: str, view: CameraView) -> str:
-    reading, latency = view.reading, view.reading.latency
-    rates = f"in {reading.in_hz:.1f}/s, out {reading.processed_hz:.1f}/s, dropped {view.ledger.dropped}"
+def _camera_line(name: str, view: CameraOverview) -> str:
+    reading, latency = view.rates, view.rates.latency
+    rates = f"in {reading.in_hz:.1f}/s, out {reading.processed_hz:.1f}/s, dropped {view.counts.dropped}"
     times = f", p50 {latency.p50_ms:.0f} ms, p95 {latency.p95_ms:.0f} ms" if latency else ""
-    return f"{name}: {view.state.phase}, {rates}{times}; {who(view.latest) or view.state.reason}"
+    return f"{name}: {view.state.phase}, {rates}{times}; {describe_subjects(view.latest) or view.state.reason}"
 
 
-class _Lines:
+class _LineWriter:
     """A line per camera every five seconds, and once more at the end."""
 
-    def __init__(self, glance: Callable[[], Glance], out: TextIO) -> None:
-        self._glance = glance
+    def __init__(self, status: Callable[[], LiveStatus], out: TextIO) -> None:
+        self._status = status
         self._out = out
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> _LineWriter:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join(JOIN_S)
+        self._thread.join(JOIN_TIMEOUT_S)
         self._print()
 
     def _run(self) -> None:
-        while not self._stop.wait(LINE_S):
+        while not self._stop.wait(LINE_INTERVAL_S):
             self._print()
 
     def _print(self) -> None:
-        glance = self._glance()
-        lines = [_line(name, view) for name, view in glance.cameras.items()]
-        self._out.write("\n".join((*lines, _bus(glance.bus), "")))
+        glance = self._status()
+        lines = [_camera_line(name, view) for name, view in glance.cameras.items()]
+        self._out.write("\n".join((*lines, _mqtt_line(glance.mqtt), "")))
         self._out.flush()

@@ -15,13 +15,13 @@ from rich.table import Table
 PIPE_COLUMNS = 200  # width where nobody's terminal sets one, so that grep finds whole lines
 
 
-class Bytes(Protocol):
+class DownloadProgress(Protocol):
     """Told how far a download is."""
 
     def __call__(self, done: int, total: int | None, /) -> None: ...
 
 
-class Built(Protocol):
+class BuildProgress(Protocol):
     """How far a build is."""
 
     @property
@@ -32,7 +32,7 @@ class Built(Protocol):
     def left_s(self) -> float | None: ...
 
 
-def show(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     """Print these keys of every row; a row may lack some."""
     console = Console()
     if not console.is_terminal:
@@ -51,7 +51,7 @@ def _cell(value: object) -> str:
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str], Bytes]]:
+def download_bars() -> Iterator[Callable[[str], DownloadProgress]]:
     """One bar per download, on stderr; nothing is drawn where that is not a terminal."""
     console = Console(stderr=True)
     columns = (
@@ -61,7 +61,7 @@ def bars() -> Iterator[Callable[[str], Bytes]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
-        def bar(name: str) -> Bytes:
+        def bar(name: str) -> DownloadProgress:
             task = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -69,14 +69,14 @@ def bars() -> Iterator[Callable[[str], Bytes]]:
 
 
 @contextmanager
-def building(name: str, *, quiet: bool) -> Iterator[Callable[[Built], None]]:
+def build_bar(name: str, *, quiet: bool) -> Iterator[Callable[[BuildProgress], None]]:
     """A bar for one build, on stderr."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(name, total=1.0, left="")
 
-        def at(built: Built) -> None:
+        def at(built: BuildProgress) -> None:
             left = "" if built.left_s is None else f"{built.left_s:.0f} s left"
             progress.update(task, completed=built.share, description=f"{name}: {built.phase}", left=left)
 

@@ -12,15 +12,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edged.bus.watched import SeenBox, SeenCamera, Watched
+from edged.bus.watched import FleetDevice, FleetCamera, FleetState
 from engines.schema import SCHEMAS
 
-Body = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
-POINTS = 5  # keypoints named per subject, surest first
+MAX_POINTS = 5  # keypoints named per subject, surest first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
-HEALTH = (  # section, key, text
+HEALTH_FIELDS = (  # section, key, text
     ("process", "cpu_percent", "edged {:.0f} % of a core"),
     ("process", "rss_mb", "{} MB"),
     ("box", "cpu_percent", "box {:.0f} %"),
@@ -31,14 +31,14 @@ HEALTH = (  # section, key, text
 )
 
 
-def live_watch(watched: Watched, state: Callable[[], str]) -> AbstractContextManager[object]:
+def live_watch(watched: FleetState, state: Callable[[], str]) -> AbstractContextManager[object]:
     """Show what is known while the block runs; `state` tells of the connection."""
     return Live(
         get_renderable=lambda: _screen(watched, state()), refresh_per_second=REFRESH_HZ, console=Console(), screen=False
     )
 
 
-def plain(topic: str, body: Body) -> str:
+def message_line(topic: str, body: JsonObject) -> str:
     """One message on one line, for where there is no terminal."""
     if not topic.endswith("/poses"):
         said = {key: value for key, value in body.items() if key in ("state", "reason", "uptime_s")}
@@ -47,16 +47,16 @@ def plain(topic: str, body: Body) -> str:
     return f"{topic}  frame {body.get('frame')}{degraded}  {'; '.join(map(_subject, body.get('subjects', []))) or '–'}"
 
 
-def _screen(watched: Watched, state: str) -> RenderableType:
+def _screen(watched: FleetState, state: str) -> RenderableType:
     parts: list[RenderableType] = [Text(state, style="dim")]
-    for device, box in list(watched.boxes.items()):
-        parts.extend(_box(device, box))
-    if not watched.boxes:
+    for device, box in list(watched.devices.items()):
+        parts.extend(_device(device, box))
+    if not watched.devices:
         parts.append(Text("nothing is published here yet", style="dim"))
     return Group(*parts)
 
 
-def _box(device: str, box: SeenBox) -> Iterator[RenderableType]:
+def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
     state = str(box.status.get("state", "unknown"))
     yield Text.assemble((f"\n{device} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim"))
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
@@ -70,7 +70,7 @@ def _box(device: str, box: SeenBox) -> Iterator[RenderableType]:
     yield table
 
 
-def _row(name: str, camera: SeenCamera) -> tuple[RenderableType, ...]:
+def _row(name: str, camera: FleetCamera) -> tuple[RenderableType, ...]:
     state, poses = str(camera.status.get("state", "unknown")), camera.poses
     return (
         Text(name),
@@ -78,11 +78,11 @@ def _row(name: str, camera: SeenCamera) -> tuple[RenderableType, ...]:
         f"{camera.rate_hz(time.monotonic_ns()):.1f}",
         str(poses.get("latency_ms", "–")),
         str(camera.lost),
-        Text("\n".join(_sees(camera))),
+        Text("\n".join(_subjects(camera))),
     )
 
 
-def _sees(camera: SeenCamera) -> list[str]:
+def _subjects(camera: FleetCamera) -> list[str]:
     if camera.status.get("state") == "lost":
         return [str(camera.status.get("reason", ""))]
     if camera.poses.get("degraded"):
@@ -90,21 +90,21 @@ def _sees(camera: SeenCamera) -> list[str]:
     return [_subject(subject) for subject in camera.poses.get("subjects", [])] or ["nobody"]
 
 
-def _subject(subject: Body) -> str:
+def _subject(subject: JsonObject) -> str:
     box = " ".join(f"{value:.0f}" for value in subject["box"])
     return f"{subject['class']} {subject['id']}  {subject['score']:.2f}  [{box}]  {_points(subject)}".rstrip()
 
 
-def _points(subject: Body) -> str:
+def _points(subject: JsonObject) -> str:
     """The surest keypoints by name."""
     schema = SCHEMAS.get(str(subject.get("schema")))
     found = [(score, i, x, y) for i, (x, y, score) in enumerate(subject["keypoints"]) if x is not None]
     names = schema.keypoints if schema else ()
-    surest = sorted(found, reverse=True)[:POINTS]
+    surest = sorted(found, reverse=True)[:MAX_POINTS]
     told = (f"{names[i] if i < len(names) else i} {x:.0f},{y:.0f}" for _, i, x, y in surest)
     return " · ".join(told)
 
 
-def _health(health: Body) -> str:
-    found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH)
+def _health(health: JsonObject) -> str:
+    found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH_FIELDS)
     return " · ".join(text.format(value) for value, text in found if value is not None)

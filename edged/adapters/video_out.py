@@ -14,7 +14,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edged.adapters.opencv import prepare
+from edged.adapters.opencv import configure_opencv
 from edged.errors import NotWritten
 from edged.frame import U8
 from edged.units import NS_PER_S
@@ -22,10 +22,10 @@ from edged.units import NS_PER_S
 CODECS = ("avc1", "mp4v")  # H.264 plays everywhere, but only cv2 with GStreamer or a GPL FFmpeg writes it
 SUFFIXES = (".mp4", ".mkv", ".avi")
 RESERVE_BYTES = 32 << 20  # disk left free, for the file's index and for everybody else
-LONGEST_STILL_S = 2  # most a frame is repeated to keep pace with the clock
+MAX_REPEAT_S = 2  # most a frame is repeated to keep pace with the clock
 
 
-def known(path: Path) -> None:
+def check_suffix(path: Path) -> None:
     """Raise `NotWritten` unless the name's ending tells the format."""
     if path.suffix.lower() not in SUFFIXES:
         raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
@@ -35,7 +35,7 @@ class VideoWriter:
     """A video of constant size and rate; frames of another size are fitted in, with black borders."""
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
-        known(path)
+        check_suffix(path)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fps = fps
@@ -44,7 +44,7 @@ class VideoWriter:
         self._start_ns = 0
         self._reserve_bytes = reserve_bytes
         self.frames = 0
-        _writable(self._part)
+        _check_writable(self._part)
         self._video = _open(self._part, fps, self._size_wh)
 
     def __enter__(self) -> VideoWriter:
@@ -63,7 +63,7 @@ class VideoWriter:
         if shutil.disk_usage(self._part.parent).free < self._reserve_bytes:
             raise NotWritten(f"{self._path}: stopped after {self.frames} frames, the disk is full. Free some space")
         fitted = self._fit(image)
-        for _ in range(self._due(captured_ns)):
+        for _ in range(self._repeat_count(captured_ns)):
             self._video.write(fitted)
             self.frames += 1
 
@@ -76,7 +76,7 @@ class VideoWriter:
     def _finish(self) -> bool:
         """Whether the hidden file is a video with frames; it is removed otherwise."""
         self._video.release()
-        good = self.frames > 0 and _playable(self._part)
+        good = self.frames > 0 and _is_playable(self._part)
         if good:
             with self._part.open("rb") as file:
                 os.fsync(file.fileno())
@@ -84,14 +84,14 @@ class VideoWriter:
             self._part.unlink(missing_ok=True)
         return good
 
-    def _due(self, captured_ns: int | None) -> int:
+    def _repeat_count(self, captured_ns: int | None) -> int:
         """How often a frame of that time is to be written."""
         if captured_ns is None:
             return 1
         if self.frames == 0:
             self._start_ns = captured_ns
         due = round((captured_ns - self._start_ns) / NS_PER_S * self._fps) + 1 - self.frames
-        longest = max(1, round(LONGEST_STILL_S * self._fps))
+        longest = max(1, round(MAX_REPEAT_S * self._fps))
         if due > longest:  # the source was away: go on from here
             self._start_ns += round((due - longest) / self._fps * NS_PER_S)
         return min(max(due, 0), longest)
@@ -111,7 +111,7 @@ class VideoWriter:
         return self._canvas
 
 
-def _writable(part: Path) -> None:
+def _check_writable(part: Path) -> None:
     try:
         part.open("wb").close()
     except OSError as exc:
@@ -119,7 +119,7 @@ def _writable(part: Path) -> None:
 
 
 def _open(part: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
-    prepare()
+    configure_opencv()
     for codec in CODECS:
         video = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*codec), fps, size_wh)
         if video.isOpened():
@@ -129,7 +129,7 @@ def _open(part: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
     raise NotWritten(f"{part.suffix} video of {got}: this OpenCV has no encoder for it. Try another format or size")
 
 
-def _playable(path: Path) -> bool:
+def _is_playable(path: Path) -> bool:
     video = cv2.VideoCapture(str(path))
     good, _ = video.read()
     video.release()

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from edged.barn.gait import Passage, passage
-from edged.barn.motion import middle
-from edged.barn.points import Sighting
-from edged.frame import Result
+from edged.barn.gait import Passage, measure_passage
+from edged.barn.motion import median_of
+from edged.barn.points import KeypointObservation
+from edged.frame import FrameResult
 from edged.units import NS_PER_S
 
-GONE_S = 2.0  # not seen for so long: it has passed
-MOST = 1200  # sightings of one passage: beyond, it stands there
-FIGURES = ("stride_hz", "speed", "fore_ratio", "hind_ratio")
+PASSED_AFTER_S = 2.0  # not seen for so long: it has passed
+MAX_OBSERVATIONS = 1200  # sightings of one passage: beyond, it stands there
+TREND_FIELDS = ("stride_hz", "speed", "fore_ratio", "hind_ratio")
 
 
 @dataclass(slots=True)
@@ -32,42 +32,48 @@ class GaitDay:
 
     def trend(self) -> dict[str, float | None]:
         """The median of each figure over the passages that have it."""
-        known = {name: [one[name] for one in self.passages if one.get(name) is not None] for name in FIGURES}
-        return {name: round(middle(np.array(values, float)), 2) if values else None for name, values in known.items()}
+        known = {name: [one[name] for one in self.passages if one.get(name) is not None] for name in TREND_FIELDS}
+        return {
+            name: round(median_of(np.array(values, float)), 2) if values else None for name, values in known.items()
+        }
 
 
-class AisleWatch:
+class AisleMonitor:
     """`sure` is the score from which a keypoint counts as seen."""
 
-    def __init__(self, sure: float, day: GaitDay | None, changed: Callable[[], None]) -> None:
+    def __init__(self, keypoint_threshold: float, day: GaitDay | None, on_change: Callable[[], None]) -> None:
         self.day = day
-        self._sure = sure
-        self._changed = changed
-        self._walkers: dict[int, list[Sighting]] = {}
+        self._keypoint_threshold = keypoint_threshold
+        self._on_change = on_change
+        self._tracks: dict[int, list[KeypointObservation]] = {}
 
-    def see(self, result: Result) -> None:
+    def process(self, result: FrameResult) -> None:
         for subject in result.seen:
             if subject.label == "horse" and subject.keypoints is not None:
                 x0, y0, x1, y1 = map(float, subject.xyxy)
-                track = self._walkers.setdefault(subject.id, [])
-                if len(track) < MOST:
+                track = self._tracks.setdefault(subject.id, [])
+                if len(track) < MAX_OBSERVATIONS:
                     t_s = result.captured_ns / NS_PER_S
-                    track.append(Sighting.of(t_s, subject.keypoints, (x0, y0, x1, y1), self._sure))
+                    track.append(
+                        KeypointObservation.from_keypoints(
+                            t_s, subject.keypoints, (x0, y0, x1, y1), self._keypoint_threshold
+                        )
+                    )
 
     def tick(self, now_s: float, local: datetime) -> None:
         """Who has passed is measured."""
-        gone = [number for number, track in self._walkers.items() if now_s - track[-1].t_s > GONE_S]
+        gone = [number for number, track in self._tracks.items() if now_s - track[-1].t_s > PASSED_AFTER_S]
         for number in gone:
-            if (one := passage(self._walkers.pop(number))) is not None:
-                self._note(one, local.date().isoformat())
+            if (one := measure_passage(self._tracks.pop(number))) is not None:
+                self._add_passage(one, local.date().isoformat())
 
-    def _note(self, one: Passage, date: str) -> None:
+    def _add_passage(self, passage: Passage, date: str) -> None:
         if self.day is None or date > self.day.date:
             self.day = GaitDay(date)
-        self.day.passages.append(asdict(one))
-        self._changed()
+        self.day.passages.append(asdict(passage))
+        self._on_change()
 
 
-def days_of(tables: dict[str, dict[str, Any]]) -> dict[str, GaitDay]:
+def parse_gait_days(tables: dict[str, dict[str, Any]]) -> dict[str, GaitDay]:
     """By camera. Raises TypeError or AttributeError for what is none."""
     return {name: GaitDay(**table) for name, table in tables.items()}

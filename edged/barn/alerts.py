@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from edged.barn import rules
 from edged.units import S_PER_MIN
-from edged.watching.alerts import Evidence, Rule
-from edged.watching.scene import Look
+from edged.watching.alerts import AlertEvidence, AlertRule
+from edged.watching.scene import CameraObservation
 
 
-def rule_of(rule: rules.Rule) -> Rule:
-    def evidence(look: Look) -> Evidence | None:
+def alert_rule(rule: rules.StallRule) -> AlertRule:
+    def evidence(look: CameraObservation) -> AlertEvidence | None:
         found = look.findings.get(rule.kind)
-        return None if found is None else Evidence(signs=found.signs, coverage=found.coverage)
+        return None if found is None else AlertEvidence(values=found.evidence, coverage=found.coverage)
 
-    return Rule(
+    return AlertRule(
         kind=rule.kind,
         severity=rule.severity,
         holds=lambda look: rule.kind in look.findings,
         reason=lambda look: look.findings[rule.kind].reason,
-        open_s=0,
-        close_s=rule.close_min * S_PER_MIN,
+        open_after_s=0,
+        close_after_s=rule.close_min * S_PER_MIN,
         evidence=evidence,
-        remind_s=None if rule.escalate_min is None else rule.escalate_min * S_PER_MIN,
+        remind_every_s=None if rule.escalate_min is None else rule.escalate_min * S_PER_MIN,
     )
 
 
-RULES = tuple(map(rule_of, rules.shipped()))
+HORSE_RULES = tuple(map(alert_rule, rules.load_rules()))

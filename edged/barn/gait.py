@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.barn.measures import measure
-from edged.barn.motion import middle, rate_hz
-from edged.barn.plan import Known
-from edged.barn.points import F64, Sighting
+from edged.barn.measures import extract_features
+from edged.barn.motion import median_of, rate_hz
+from edged.barn.plan import BodySize
+from edged.barn.points import F64, KeypointObservation
 
 LEAST_HZ, LEAST_S, LEAST_LENGTHS = 10.0, 2.0, 2.0  # sampling, duration, way
 RATIO_HZ = 20.0  # sampling for the times of steps: at 12 an even horse reads up to 1.5
@@ -39,21 +39,21 @@ class Passage:
     hind_ratio: float | None
 
 
-def passage(sightings: Sequence[Sighting], usual_px: float | None = None) -> Passage | None:
+def measure_passage(observations: Sequence[KeypointObservation], body_length_px: float | None = None) -> Passage | None:
     """None when it was too short, too slow a camera, or no walk at all."""
-    seen = [measure(one, Known(length_px=usual_px)) for one in sightings]
+    seen = [extract_features(one, BodySize(length_px=body_length_px)) for one in observations]
     t_s = np.array([one.t_s for one in seen])
     if len(t_s) < 8 or rate_hz(t_s) < LEAST_HZ or t_s[-1] - t_s[0] < LEAST_S:
         return None
-    length_px = middle(np.array([one.length_px for one in seen]))
-    scale = np.array([one.length_px for one in seen]) / length_px
-    centre = np.array([one.centre for one in seen]) * scale[:, None]
-    way = _way(t_s, centre)
+    length_px = median_of(np.array([one.body_length_px for one in seen]))
+    scale = np.array([one.body_length_px for one in seen]) / length_px
+    centre = np.array([one.trunk_centre for one in seen]) * scale[:, None]
+    way = _direction_and_speed(t_s, centre)
     if way is None:
         return None
     hooves = np.array([one.hooves for one in seen]) * scale[:, None, None]
     grid_s = np.arange(t_s[0], t_s[-1], 1 / GRID_HZ)
-    ahead = [_ahead(t_s, (hooves[:, i] - centre) @ way[0], grid_s) for i in range(4)]
+    ahead = [_hoof_offset(t_s, (hooves[:, i] - centre) @ way[0], grid_s) for i in range(4)]
     stride_hz = _stride_hz(ahead)
     seconds, timed = float(t_s[-1] - t_s[0]), rate_hz(t_s) >= RATIO_HZ
     if stride_hz is None or seconds * stride_hz < LEAST_STRIDES:
@@ -63,12 +63,12 @@ def passage(sightings: Sequence[Sighting], usual_px: float | None = None) -> Pas
         strides=round(seconds * stride_hz, 1),
         stride_hz=round(stride_hz, 2),
         speed=round(way[1], 2),
-        fore_ratio=_ratio(grid_s, ahead[0], ahead[1], stride_hz) if timed else None,
-        hind_ratio=_ratio(grid_s, ahead[2], ahead[3], stride_hz) if timed else None,
+        fore_ratio=_step_ratio(grid_s, ahead[0], ahead[1], stride_hz) if timed else None,
+        hind_ratio=_step_ratio(grid_s, ahead[2], ahead[3], stride_hz) if timed else None,
     )
 
 
-def _way(t_s: F64, centre: F64) -> tuple[F64, float] | None:
+def _direction_and_speed(t_s: F64, centre: F64) -> tuple[F64, float] | None:
     """Direction and speed of the trunk; None when it goes nowhere."""
     known = ~np.isnan(centre[:, 0])
     if np.count_nonzero(known) < SEEN * len(t_s):
@@ -80,12 +80,12 @@ def _way(t_s: F64, centre: F64) -> tuple[F64, float] | None:
     return velocity / speed, speed
 
 
-def _ahead(t_s: F64, place: F64, grid_s: F64) -> F64 | None:
+def _hoof_offset(t_s: F64, offset: F64, grid_s: F64) -> F64 | None:
     """How far a hoof is ahead of the trunk, evenly in time, smoothed, about its mean; None when hardly seen."""
-    known = ~np.isnan(place)
+    known = ~np.isnan(offset)
     if np.count_nonzero(known) < SEEN * len(t_s):
         return None
-    even = np.interp(grid_s, t_s[known], place[known])
+    even = np.interp(grid_s, t_s[known], offset[known])
     width = max(3, round(SMOOTH_S * GRID_HZ) | 1)
     smooth = np.convolve(np.pad(even, width // 2, mode="edge"), np.hanning(width + 2)[1:-1], mode="valid")
     return np.asarray(smooth - smooth.mean())
@@ -99,7 +99,7 @@ def _stride_hz(hooves: Sequence[F64 | None]) -> float | None:
         return None
     low, high = (round(GRID_HZ / hz) for hz in reversed(STRIDE_HZ))
     high = min(high, len(tracks[0]) // 2)
-    likeness = [sum(_alike(one, lag) for one in tracks) / len(tracks) for lag in range(low, high)]
+    likeness = [sum(_autocorrelation(one, lag) for one in tracks) / len(tracks) for lag in range(low, high)]
     if len(likeness) < 3:
         return None
     peaks = [i for i in range(1, len(likeness) - 1) if likeness[i - 1] < likeness[i] >= likeness[i + 1]]
@@ -107,29 +107,29 @@ def _stride_hz(hooves: Sequence[F64 | None]) -> float | None:
     if highest < ALIKE or highest < max(likeness) - 1e-9:
         return None
     best = next(i for i in peaks if likeness[i] >= AS_HIGH * highest)
-    return GRID_HZ / (low + best + _peak(likeness[best - 1], likeness[best], likeness[best + 1]))
+    return GRID_HZ / (low + best + _parabola_peak(likeness[best - 1], likeness[best], likeness[best + 1]))
 
 
-def _alike(track: F64, lag: int) -> float:
+def _autocorrelation(track: F64, lag: int) -> float:
     a, b = track[lag:], track[:-lag]
     return float(a @ b) / max(math.sqrt(float(a @ a) * float(b @ b)), 1e-9)
 
 
-def _ratio(grid_s: F64, left: F64 | None, right: F64 | None, stride_hz: float) -> float | None:
+def _step_ratio(grid_s: F64, left: F64 | None, right: F64 | None, stride_hz: float) -> float | None:
     """Left step over right step: from the left hoof set down to the right one, over from the right to the next left."""
     if left is None or right is None:
         return None
-    lefts, rights = (_set_down(grid_s, one, stride_hz) for one in (left, right))
-    there = [t for begin in lefts if (t := _next(rights, begin)) is not None]
-    steps = [(r - b, e - r) for b, r in zip(lefts, there) if (e := _next(lefts, r)) is not None]  # noqa: B905
+    lefts, rights = (_touchdowns(grid_s, one, stride_hz) for one in (left, right))
+    there = [t for begin in lefts if (t := _first_after(rights, begin)) is not None]
+    steps = [(r - b, e - r) for b, r in zip(lefts, there) if (e := _first_after(lefts, r)) is not None]  # noqa: B905
     usual = [(a, b) for a, b in steps if 0.6 < (a + b) * stride_hz < 1.4]
     if len(usual) < LEAST_STRIDES - 1:
         return None
-    first, second = (middle(np.array(part)) for part in zip(*usual, strict=True))
+    first, second = (median_of(np.array(part)) for part in zip(*usual, strict=True))
     return round(first / second, 2)
 
 
-def _set_down(grid_s: F64, track: F64, stride_hz: float) -> list[float]:
+def _touchdowns(grid_s: F64, track: F64, stride_hz: float) -> list[float]:
     """When a hoof is farthest ahead: just before it bears weight."""
     apart = round(0.6 * GRID_HZ / stride_hz)
     peaks: list[int] = []
@@ -138,14 +138,14 @@ def _set_down(grid_s: F64, track: F64, stride_hz: float) -> list[float]:
             break
         if 0 < i < len(track) - 1 and all(abs(i - other) >= apart for other in peaks):
             peaks.append(int(i))
-    return [float(grid_s[i]) + _peak(track[i - 1], track[i], track[i + 1]) / GRID_HZ for i in sorted(peaks)]
+    return [float(grid_s[i]) + _parabola_peak(track[i - 1], track[i], track[i + 1]) / GRID_HZ for i in sorted(peaks)]
 
 
-def _peak(before: float, at: float, after: float) -> float:
+def _parabola_peak(before: float, at: float, after: float) -> float:
     """Where the parabola through three points is highest, from the middle one."""
     bend = before - 2 * at + after
     return 0.0 if bend == 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
-def _next(times: Sequence[float], after: float) -> float | None:
+def _first_after(times: Sequence[float], after: float) -> float | None:
     return next((t for t in times if t > after), None)

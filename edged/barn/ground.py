@@ -19,7 +19,7 @@ UPSIDE_DOWN = 0.2
 LEAST_M = 2.0  # of the camera above the floor: lower, a trunk's height hardly shows in its length
 
 
-class Ground:
+class GroundPlane:
     """World: metres, the floor's first corner at the origin, x along its side 0, y along its side 3, z up."""
 
     def __init__(self, corners: Sequence[Pixel], size_m: tuple[float, float], image_wh: tuple[int, int]) -> None:
@@ -31,39 +31,39 @@ class Ground:
         if len(pixels) != len(floor):
             raise ValueError(f"a floor of known size has 4 corners, not {len(pixels)}")
         plane = _homography(floor, pixels)
-        self.focal_px = _focal(plane)
+        self.focal_px = _focal_length_px(plane)
         turned = plane / [[self.focal_px], [self.focal_px], [1.0]]
         turned /= math.copysign(math.sqrt(np.linalg.norm(turned[:, 0]) * np.linalg.norm(turned[:, 1])), turned[2, 2])
         up = np.cross(turned[:, 0], turned[:, 1])
         to_camera = np.stack([turned[:, 0], turned[:, 1], up], axis=1)
         to_world = np.linalg.inv(to_camera)
-        self.camera: F64 = -to_world @ turned[:, 2]  # (3,) m
-        if self.camera[2] < 0:  # corners given the other way round: up is the other side
+        self.camera_position_m: F64 = -to_world @ turned[:, 2]  # (3,) m
+        if self.camera_position_m[2] < 0:  # corners given the other way round: up is the other side
             to_world[2] *= -1
-            self.camera[2] *= -1
+            self.camera_position_m[2] *= -1
         if to_world[2, 1] > UPSIDE_DOWN:  # y grows downwards in the picture
             raise ValueError("the camera would stand on its head; look at the corners, or at the camera's `rotate`")
         self._depth_row = np.linalg.inv(to_world)[2].tolist()
-        self._per_px = to_world[:, :2].T / self.focal_px  # of a ray, as `_ray`
-        self._ray = to_world[:, 2] - middle @ self._per_px  # that of the pixel 0, 0
-        self.camera_m = float(self.camera[2])
-        if self.camera_m < LEAST_M:
+        self._ray_per_px = to_world[:, :2].T / self.focal_px  # of a ray, as `_ray`
+        self._ray_at_origin = to_world[:, 2] - middle @ self._ray_per_px  # that of the pixel 0, 0
+        self.camera_height_m = float(self.camera_position_m[2])
+        if self.camera_height_m < LEAST_M:
             raise ValueError(
-                f"the camera would hang {self.camera_m:.1f} m above it; from {LEAST_M:g} m on it can be used"
+                f"the camera would hang {self.camera_height_m:.1f} m above it; from {LEAST_M:g} m on it can be used"
             )
 
-    def slopes(self, xy: F64) -> F64:
+    def ray_slopes(self, xy: F64) -> F64:
         """(N, 2) px to (N, 2) m: how far the ray of a pixel goes sideways while it goes down one metre.
 
         At a height h it passes `camera + (camera_m - h) * slope`. NaN for a ray that never comes down.
         """
-        rays = xy @ self._per_px + self._ray
+        rays = xy @ self._ray_per_px + self._ray_at_origin
         rays[rays[:, 2] >= 0] = np.nan
         return np.asarray(rays[:, :2] / -rays[:, 2:])
 
     def px_per_m(self, slope: Sequence[float], height_m: float) -> float:
         """Of what stands across the camera's view, where a ray passes that height."""
-        below = self.camera_m - height_m
+        below = self.camera_height_m - height_m
         x, y, z = self._depth_row
         return self.focal_px / float(below * (x * slope[0] + y * slope[1] - z))
 
@@ -77,7 +77,7 @@ def _homography(plane: F64, pixels: F64) -> F64:
     return np.asarray(found / found[2, 2])
 
 
-def _focal(plane: F64) -> float:
+def _focal_length_px(plane: F64) -> float:
     """The floor's sides are at right angles and as long as said: two equations for one unknown, by least squares."""
     a, b = (column / np.linalg.norm(plane[:2, :2]) for column in plane.T[:2])
     sideways = np.array([a[:2] @ b[:2], a[:2] @ a[:2] - b[:2] @ b[:2]])

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from edged.barn.rules import SEEN
+from edged.barn.rules import OBSERVED
 from edged.units import S_PER_MIN
 
 HOURS, MINUTES = 24, 24 * 60
-KEPT_DAYS = 14
-LEAST_DAYS = 5  # before anything is usual
-SEEN_S = 2700.0  # of an hour, for it to count
+MAX_DAYS = 14
+MIN_DAYS = 5  # before anything is usual
+MIN_OBSERVED_S = 2700.0  # of an hour, for it to count
 CODES = {"standing": "S", "sternal": "C", "lateral": "L", "unknown": "?"}  # one character a minute; nobody looked: " "
-LEAST_SPREAD = 0.25  # of the mean: a habit is never so exact
+MIN_RELATIVE_STD = 0.25  # of the mean: a habit is never so exact
 
 
 @dataclass(slots=True)
@@ -35,53 +35,55 @@ class StallDay:
     bouts: int = 0
     alerts: list[tuple[int, str]] = field(default_factory=list)  # minute of the day, kind
 
-    def add(self, hour: int, told: Mapping[str, float]) -> None:
-        for name, amount in told.items():
+    def add(self, hour: int, increments: Mapping[str, float]) -> None:
+        for name, amount in increments.items():
             self.hours[hour][name] = round(self.hours[hour].get(name, 0.0) + amount, 3)
 
     def total(self, name: str) -> float:
         return sum(hour.get(name, 0.0) for hour in self.hours)
 
     @property
-    def seen_s(self) -> float:
-        return sum(map(self.total, SEEN))
+    def observed_s(self) -> float:
+        return sum(map(self.total, OBSERVED))
 
-    def table(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def mark(self, minute: int, posture: str, head: str, moving: bool) -> None:
+    def mark_minute(self, minute: int, posture: str, head: str, moving: bool) -> None:
         """What the running minute shows so far: its latest posture."""
         self.postures = _put(self.postures, minute, CODES[posture])
         self.heads = _put(self.heads, minute, {"unknown": "?"}.get(head, head[0]))
         self.activity[minute] += moving
 
 
-class Ledger:
+class DayLog:
     """Today, and the days before; the oldest first."""
 
     def __init__(self, days: list[StallDay]) -> None:
         self.days = days
 
     @staticmethod
-    def read(tables: list[dict[str, Any]]) -> Ledger:
+    def from_json(tables: list[dict[str, Any]]) -> DayLog:
         """Raises TypeError or ValueError for what is no ledger."""
-        return Ledger([StallDay(**table) for table in tables])
+        return DayLog([StallDay(**table) for table in tables])
 
     def today(self, date: str) -> StallDay:
         """The day of that date; a clock set back goes on with the newest one."""
         if not self.days or date > self.days[-1].date:
-            self.days = [*self.days[-KEPT_DAYS:], StallDay(date)]
+            self.days = [*self.days[-MAX_DAYS:], StallDay(date)]
         return next((day for day in reversed(self.days) if day.date == date), self.days[-1])
 
-    def unusual(self, name: str, value: float, at: datetime) -> float | None:
+    def z_score(self, name: str, value: float, at: datetime) -> float | None:
         """z score of an hour's value against the same hour of the days before; None until enough of them were seen."""
         before = [day.hours[at.hour] for day in self.days[:-1]]
-        known = [hour.get(name, 0.0) for hour in before if sum(hour.get(key, 0.0) for key in SEEN) >= SEEN_S]
-        if len(known) < LEAST_DAYS:
+        known = [
+            hour.get(name, 0.0) for hour in before if sum(hour.get(key, 0.0) for key in OBSERVED) >= MIN_OBSERVED_S
+        ]
+        if len(known) < MIN_DAYS:
             return None
         mean = sum(known) / len(known)
         spread = math.sqrt(sum((one - mean) ** 2 for one in known) / (len(known) - 1))
-        return (value - mean) / max(spread, LEAST_SPREAD * mean, S_PER_MIN / 6)
+        return (value - mean) / max(spread, MIN_RELATIVE_STD * mean, S_PER_MIN / 6)
 
 
 def _put(text: str, at: int, code: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from edged.barn import plan
 from edged.barn.motion import mean, median
-from edged.barn.plan import Known
-from edged.barn.points import BESIDE, HOOVES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, ROOTS, TAIL, Sighting
+from edged.barn.plan import BodySize
+from edged.barn.points import OPPOSITE_ROOTS, HOOVES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, ROOTS, TAIL, KeypointObservation
 
 ENDS = (NECK, NECK, TAIL, TAIL)  # of the trunk's line, nearest to each leg
 SHOWN = 0.75  # of the body length that the box suggests; less: the horse shows its end
@@ -27,85 +27,92 @@ XY = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measures:
+class PoseFeatures:
     """Lengths are in body lengths; NaN where too little was seen."""
 
     t_s: float
-    length_px: float  # of the body, as far as it can be seen here
-    trunk_px: float  # neck to root of the tail, as seen
-    reach: float  # of a leg, from trunk to hoof; the median leg
-    down: float  # share of that which points down: 1 straight down, 0 along the ground, -1 up
-    depth: float  # of the belly below the trunk's line
-    head: float  # of the nose above the trunk's line at the neck
-    flank: float  # 1: the nose is at the flank; 0: it is not
-    centre: XY  # of the trunk's line
+    body_length_px: float  # of the body, as far as it can be seen here
+    trunk_length_px: float  # neck to root of the tail, as seen
+    leg_reach: float  # of a leg, from trunk to hoof; the median leg
+    leg_down: float  # share of that which points down: 1 straight down, 0 along the ground, -1 up
+    belly_depth: float  # of the belly below the trunk's line
+    head_height: float  # of the nose above the trunk's line at the neck
+    nose_at_flank: float  # 1: the nose is at the flank; 0: it is not
+    trunk_centre: XY  # of the trunk's line
     nose: XY
     hooves: Sequence[XY]  # left fore, right fore, left hind, right hind
-    hips: float  # height difference of the two hips
-    legs: XY  # height of each shoulder and hip above its hoof
-    sized: bool = True  # the body's length is known
-    plan: plan.Plan | None = None  # where the ground is known
+    hip_tilt: float  # height difference of the two hips
+    leg_heights: XY  # height of each shoulder and hip above its hoof
+    body_length_known: bool = True  # the body's length is known
+    ground: plan.GroundProjection | None = None  # where the ground is known
 
 
-def measure(sighting: Sighting, known: Known | None = None) -> Measures:
+def extract_features(observation: KeypointObservation, body_size: BodySize | None = None) -> PoseFeatures:
     """Legs of a horse that shows its end, while its length is not known, are not measured: by what?"""
-    xy: list[list[float]] = sighting.xy.tolist()
+    xy: list[list[float]] = observation.xy.tolist()
     neck, tail, nose = xy[NECK], xy[TAIL], xy[NOSE]
-    roots = [xy[beside if _lost(xy[root]) else root] for root, beside in zip(ROOTS, BESIDE, strict=True)]
+    roots = [xy[beside if _is_missing(xy[root]) else root] for root, beside in zip(ROOTS, OPPOSITE_ROOTS, strict=True)]
     hooves = [xy[hoof] for hoof in HOOVES]
     trunk_px = math.dist(neck, tail)
-    above = None if known is None or known.ground is None else plan.plan(sighting.xy, known.ground, known)
-    length_px = _length(sighting.box, trunk_px, known, above)
+    above = (
+        None
+        if body_size is None or body_size.ground is None
+        else plan.project_to_ground(observation.xy, body_size.ground, body_size)
+    )
+    length_px = _body_length_px(observation.box, trunk_px, body_size, above)
     legs = [(hoof[0] - root[0], hoof[1] - root[1]) for hoof, root in zip(hooves, roots, strict=True)]
-    sized = known is not None and known.sized
-    seen = [leg for leg in legs if not _lost(leg)] if sized or trunk_px > SHOWN * length_px else []
+    sized = body_size is not None and body_size.is_known
+    seen = [leg for leg in legs if not _is_missing(leg)] if sized or trunk_px > SHOWN * length_px else []
     reach = drop = math.nan
     if len(seen) >= LEAST_LEGS:
         reach = median(math.hypot(*leg) for leg in seen) / length_px
         drop = median(leg[1] for leg in seen) / length_px
     head = (neck[1] - nose[1]) / length_px
-    at_flank = above.flank if above else _flank(neck, tail, nose, length_px)
-    return Measures(
-        t_s=sighting.t_s,
-        length_px=length_px,
-        trunk_px=trunk_px,
-        reach=reach,
-        down=drop / max(reach, 0.05),
-        depth=mean(root[1] - xy[end][1] for root, end in zip(roots, ENDS, strict=True)) / length_px,
-        head=head,
-        flank=0.0 if head < RAISED or (above and above.upright < UPRIGHT) else at_flank,
-        centre=[(a + b) / 2 / length_px for a, b in zip(neck, tail, strict=True)],
+    at_flank = above.nose_at_flank if above else _nose_at_flank(neck, tail, nose, length_px)
+    return PoseFeatures(
+        t_s=observation.t_s,
+        body_length_px=length_px,
+        trunk_length_px=trunk_px,
+        leg_reach=reach,
+        leg_down=drop / max(reach, 0.05),
+        belly_depth=mean(root[1] - xy[end][1] for root, end in zip(roots, ENDS, strict=True)) / length_px,
+        head_height=head,
+        nose_at_flank=0.0 if head < RAISED or (above and above.relative_height < UPRIGHT) else at_flank,
+        trunk_centre=[(a + b) / 2 / length_px for a, b in zip(neck, tail, strict=True)],
         nose=[one / length_px for one in nose],
         hooves=[[one / length_px for one in hoof] for hoof in hooves],
-        hips=(xy[LEFT_HIP][1] - xy[RIGHT_HIP][1]) / length_px,
-        legs=[(xy[h][1] - xy[r][1]) / length_px for r, h in zip(ROOTS, HOOVES, strict=True)],
-        sized=sized,
-        plan=above,
+        hip_tilt=(xy[LEFT_HIP][1] - xy[RIGHT_HIP][1]) / length_px,
+        leg_heights=[(xy[h][1] - xy[r][1]) / length_px for r, h in zip(ROOTS, HOOVES, strict=True)],
+        body_length_known=sized,
+        ground=above,
     )
 
 
-def _length(
-    box: tuple[float, float, float, float], trunk_px: float, known: Known | None, above: plan.Plan | None
+def _body_length_px(
+    box: tuple[float, float, float, float],
+    trunk_px: float,
+    body_size: BodySize | None,
+    ground: plan.GroundProjection | None,
 ) -> float:
-    if above is not None and above.length_px > 0:
-        return above.length_px
+    if ground is not None and ground.body_length_px > 0:
+        return ground.body_length_px
     x0, y0, x1, y1 = box
     least = BOX_PER_LENGTH * max(x1 - x0, y1 - y0)
-    if known is not None and known.length_px is not None:
-        least = 0.75 * known.length_px
+    if body_size is not None and body_size.length_px is not None:
+        least = 0.75 * body_size.length_px
     return max(0.0 if math.isnan(trunk_px) else trunk_px, least, 1.0)
 
 
-def _flank(neck: XY, tail: XY, nose: XY, length_px: float) -> float:
+def _nose_at_flank(neck: XY, tail: XY, nose: XY, length_px: float) -> float:
     """Whether the nose is over the trunk, on the trunk's own axis."""
     trunk, to = (tail[0] - neck[0], tail[1] - neck[1]), (nose[0] - neck[0], nose[1] - neck[1])
     trunk_px = math.hypot(*trunk)
-    if not trunk_px > BROADSIDE * length_px or _lost(to):
+    if not trunk_px > BROADSIDE * length_px or _is_missing(to):
         return math.nan
     along = (trunk[0] * to[0] + trunk[1] * to[1]) / trunk_px**2
     aside = abs(trunk[0] * to[1] - trunk[1] * to[0]) / trunk_px / length_px
     return float(FLANK[0] < along < FLANK[1] and aside < CLOSE)
 
 
-def _lost(point: XY) -> bool:
+def _is_missing(point: XY) -> bool:
     return math.isnan(point[0])

@@ -28,7 +28,7 @@ FALL_WINDOW_S, SETTLED_S = 7.0, 1.0  # that a fall is looked for in; least of it
 STILL, SANK, TILTED = 0.15, 0.08, 0.12  # of the trunk: most that it strays; least that it moves, or changes its length
 
 
-def middle(values: F64) -> float:
+def median_of(values: F64) -> float:
     """The median of what was seen; NumPy's own takes longer than all the rest for so few."""
     return median(values.tolist())
 
@@ -47,39 +47,39 @@ def mean(values: Iterable[float]) -> float:
 
 def rate_hz(t_s: F64) -> float:
     """Of most of the samples: a pause does not make it low."""
-    return 1 / max(middle(np.diff(t_s)), 1e-3) if len(t_s) > 2 else 0.0
+    return 1 / max(median_of(np.diff(t_s)), 1e-3) if len(t_s) > 2 else 0.0
 
 
 def pawing(t_s: F64, hooves: F64) -> bool | None:
     """One fore hoof going to and fro 0.7-3 times a second, at least three times, the others standing."""
     if rate_hz(t_s) < LEAST_HZ:
         return None
-    strays = np.array([_stray(hooves[:, i]) for i in range(4)])
+    strays = np.array([_spread(hooves[:, i]) for i in range(4)])
     for fore, others in ((0, (1, 2, 3)), (1, (0, 2, 3))):
         planted = [strays[i] < PLANTED for i in others if not np.isnan(strays[i])]
         if len(planted) < 2 or np.isnan(strays[fore]):
             continue
-        if all(planted) and _swings(t_s, _main_axis(hooves[:, fore]), PAW_SWING, PAW_HZ) >= PAW_CYCLES:
+        if all(planted) and _count_cycles(t_s, _main_axis(hooves[:, fore]), PAW_SWING, PAW_HZ) >= PAW_CYCLES:
             return True
     return False if np.count_nonzero(~np.isnan(strays)) >= 3 else None
 
 
 def weaving(t_s: F64, nose: F64, hooves: F64) -> bool | None:
     """Head and neck swaying sideways 0.3-1.5 times a second while the hooves stand."""
-    if rate_hz(t_s) < LEAST_HZ or _share_seen(nose[:, 0]) < SEEN:
+    if rate_hz(t_s) < LEAST_HZ or _fraction_seen(nose[:, 0]) < SEEN:
         return None
-    strays = [stray for i in range(4) if not np.isnan(stray := _stray(hooves[:, i]))]
+    strays = [stray for i in range(4) if not np.isnan(stray := _spread(hooves[:, i]))]
     if len(strays) < 2:
         return None
-    return max(strays) < PLANTED and _swings(t_s, nose[:, 0], WEAVE_SWING, WEAVE_HZ) >= WEAVE_CYCLES
+    return max(strays) < PLANTED and _count_cycles(t_s, nose[:, 0], WEAVE_SWING, WEAVE_HZ) >= WEAVE_CYCLES
 
 
-def walking(t_s: F64, hooves: F64, centre: F64) -> bool | None:
+def walking(t_s: F64, hooves: F64, trunk_centre: F64) -> bool | None:
     """Two or more hooves elsewhere than `WALK_S` before, and the trunk with them."""
     if len(t_s) < 3 or t_s[-1] - t_s[0] < 0.7 * WALK_S:
         return None
-    went = _went(t_s, centre)
-    steps = [_went(t_s, hooves[:, i]) for i in range(4)]
+    went = _displacement(t_s, trunk_centre)
+    steps = [_displacement(t_s, hooves[:, i]) for i in range(4)]
     known = [step for step in steps if not np.isnan(step)]
     if np.isnan(went) or len(known) < 2:
         return None
@@ -94,20 +94,20 @@ def thrashing(t_s: F64, hooves: F64) -> bool | None:
     return max(speeds) > THRASH if speeds else None
 
 
-def looks_back(flank: F64, hooves: F64) -> bool | None:
+def flank_look(nose_at_flank: F64, hooves: F64) -> bool | None:
     """The nose at the flank, most of the time; a horse that shows its end has no flank to look at.
 
     No fore hoof stirs: who paws hangs its head, and from the front a nose that hangs seems beside the trunk.
     """
-    if any(_stray(hooves[:, fore]) > PLANTED for fore in (0, 1)):
+    if any(_spread(hooves[:, fore]) > PLANTED for fore in (0, 1)):
         return False
-    seen = flank[~np.isnan(flank)]
-    if len(seen) < max(2, LEAST_SEEN * len(flank)):
+    seen = nose_at_flank[~np.isnan(nose_at_flank)]
+    if len(seen) < max(2, LEAST_SEEN * len(nose_at_flank)):
         return None
     return bool(seen.mean() > SEEN)
 
 
-def fell(t_s: F64, heights: F64) -> float | None:
+def find_fall(t_s: F64, heights: F64) -> float | None:
     """When a shoulder or hip (N,) had come much nearer to its hoof within `FALL_S`; None when it had not."""
     known = ~np.isnan(heights)
     t_s, heights = t_s[known], heights[known]
@@ -117,42 +117,42 @@ def fell(t_s: F64, heights: F64) -> float | None:
     lows[t_s[4:] - t_s[:-4] > CLOSELY_S] = np.inf
     at = int(np.argmin(lows))
     before = heights[(t_s < t_s[at]) & (t_s >= t_s[at] - FALL_S)]
-    usual = middle(heights[:at][:3])
+    usual = median_of(heights[:at][:3])
     return float(t_s[at + 2]) if len(before) and lows[at] < FALLEN * min(usual, before.max()) else None
 
 
-def place(centre: F64) -> F64:
+def last_position(trunk_centre: F64) -> F64:
     """Where the trunk (N, 2) was, last; NaN where it was not seen."""
-    seen = centre[~np.isnan(centre[:, 0])][-3:]
-    return np.array([middle(seen[:, 0]), middle(seen[:, 1])])
+    seen = trunk_centre[~np.isnan(trunk_centre[:, 0])][-3:]
+    return np.array([median_of(seen[:, 0]), median_of(seen[:, 1])])
 
 
-def stays(centre: F64) -> bool:
+def is_stationary(trunk_centre: F64) -> bool:
     """Whether the trunk (N, 2) is where it is."""
-    seen = centre[~np.isnan(centre[:, 0])]
+    seen = trunk_centre[~np.isnan(trunk_centre[:, 0])]
     return len(seen) < 2 or float(np.hypot(*np.ptp(seen, axis=0))) < STILL
 
 
-def sank(t_s: F64, centre: F64, trunk: F64, at_s: float) -> bool:
+def trunk_sank(t_s: F64, trunk_centre: F64, trunk_length: F64, fall_s: float) -> bool:
     """Whether the trunk stayed where it was until shortly before, and then went down or tilted.
 
-    Who walks lifts its feet, and does not fall. `trunk` (N,) is the length of its line as seen.
+    Who walks lifts its feet, and does not fall. `trunk_length` (N,) is the length of its line as seen.
     """
-    seen = ~np.isnan(trunk)
-    before, then = (t_s <= at_s - FALL_S) & seen, (abs(t_s - at_s) < 0.4) & seen
-    if not then.any() or not before.any() or np.ptp(t_s[before]) < SETTLED_S or not stays(centre[before]):
+    seen = ~np.isnan(trunk_length)
+    before, then = (t_s <= fall_s - FALL_S) & seen, (abs(t_s - fall_s) < 0.4) & seen
+    if not then.any() or not before.any() or np.ptp(t_s[before]) < SETTLED_S or not is_stationary(trunk_centre[before]):
         return False
-    moved = place(centre[then]) - place(centre[before])
-    tilted = middle(trunk[then]) - middle(trunk[before])
+    moved = last_position(trunk_centre[then]) - last_position(trunk_centre[before])
+    tilted = median_of(trunk_length[then]) - median_of(trunk_length[before])
     return float(np.hypot(*moved)) > SANK or abs(tilted) > TILTED
 
 
-def _stray(track: F64) -> float:
+def _spread(track: F64) -> float:
     """How far a point strays, robustly; NaN where too little was seen."""
     seen = track[~np.isnan(track[:, 0])]
     if len(seen) < max(3, LEAST_SEEN * len(track)):
         return float("nan")
-    return 1.48 * middle(np.hypot(seen[:, 0] - middle(seen[:, 0]), seen[:, 1] - middle(seen[:, 1])))
+    return 1.48 * median_of(np.hypot(seen[:, 0] - median_of(seen[:, 0]), seen[:, 1] - median_of(seen[:, 1])))
 
 
 def _speed(t_s: F64, track: F64) -> float:
@@ -161,7 +161,7 @@ def _speed(t_s: F64, track: F64) -> float:
     if np.count_nonzero(seen) < max(4, LEAST_SEEN * len(track)):
         return float("nan")
     steps = np.diff(track[seen], axis=0)
-    return middle(np.hypot(steps[:, 0], steps[:, 1]) / np.diff(t_s[seen]))
+    return median_of(np.hypot(steps[:, 0], steps[:, 1]) / np.diff(t_s[seen]))
 
 
 def _main_axis(track: F64) -> F64:
@@ -172,14 +172,14 @@ def _main_axis(track: F64) -> F64:
     return np.asarray(about @ axes[0])
 
 
-def _swings(t_s: F64, place: F64, swing: float, band_hz: tuple[float, float]) -> float:
-    """Full cycles of at least +-`swing` about the drifting middle; 0 when they are not in the band."""
-    known = ~np.isnan(place)
-    t_s, place = t_s[known], place[known]
+def _count_cycles(t_s: F64, position: F64, amplitude: float, band_hz: tuple[float, float]) -> float:
+    """Full cycles of at least +-`amplitude` about the drifting middle; 0 when they are not in the band."""
+    known = ~np.isnan(position)
+    t_s, position = t_s[known], position[known]
     if len(t_s) < 4:
         return 0.0
-    place = place - np.polyval(np.polyfit(t_s - t_s[0], place, 1), t_s - t_s[0])
-    sides = np.where(place > swing, 1, np.where(place < -swing, -1, 0))
+    position = position - np.polyval(np.polyfit(t_s - t_s[0], position, 1), t_s - t_s[0])
+    sides = np.where(position > amplitude, 1, np.where(position < -amplitude, -1, 0))
     out = np.flatnonzero(sides)
     turns = out[1:][np.diff(sides[out]) != 0]
     if len(turns) < 2:
@@ -189,14 +189,16 @@ def _swings(t_s: F64, place: F64, swing: float, band_hz: tuple[float, float]) ->
     return cycles if band_hz[0] <= hz <= band_hz[1] else 0.0
 
 
-def _went(t_s: F64, track: F64) -> float:
+def _displacement(t_s: F64, track: F64) -> float:
     """From the median of the first third to that of the last."""
     third = (t_s[-1] - t_s[0]) / 3
     first, last = track[t_s <= t_s[0] + third], track[t_s >= t_s[-1] - third]
-    if _share_seen(first[:, 0]) < SEEN or _share_seen(last[:, 0]) < SEEN:
+    if _fraction_seen(first[:, 0]) < SEEN or _fraction_seen(last[:, 0]) < SEEN:
         return float("nan")
-    return float(np.hypot(middle(last[:, 0]) - middle(first[:, 0]), middle(last[:, 1]) - middle(first[:, 1])))
+    return float(
+        np.hypot(median_of(last[:, 0]) - median_of(first[:, 0]), median_of(last[:, 1]) - median_of(first[:, 1]))
+    )
 
 
-def _share_seen(values: F64) -> float:
+def _fraction_seen(values: F64) -> float:
     return float(np.count_nonzero(~np.isnan(values))) / len(values) if len(values) else 0.0

@@ -18,12 +18,12 @@ RIGHT_HIP, RIGHT_KNEE, RIGHT_HIND = 14, 15, 16
 
 # Legs: left fore, right fore, left hind, right hind.
 ROOTS = np.array([LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP])  # where a leg leaves the trunk
-BESIDE = np.array([RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP])  # the same of the leg beside it
+OPPOSITE_ROOTS = np.array([RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP])  # the same of the leg beside it
 HOOVES = np.array([LEFT_FORE, RIGHT_FORE, LEFT_HIND, RIGHT_HIND])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
+class KeypointObservation:
     """One horse in one frame: `xy` (17, 2) in px of the upright image, NaN where not sure; `box` x0 y0 x1 y1."""
 
     t_s: float  # CLOCK_MONOTONIC, when the frame was captured
@@ -31,14 +31,14 @@ class Sighting:
     box: tuple[float, float, float, float]
 
     @staticmethod
-    def of(
-        t_s: float, keypoints: NDArray[np.floating], box: tuple[float, float, float, float], sure: float
-    ) -> Sighting:
-        """From (17, 3) x, y, score; points below `sure` count as not seen."""
+    def from_keypoints(
+        t_s: float, keypoints: NDArray[np.floating], box: tuple[float, float, float, float], threshold: float
+    ) -> KeypointObservation:
+        """From (17, 3) x, y, score; points below `threshold` count as not seen."""
         points = np.asarray(keypoints, np.float64)
-        return Sighting(t_s, np.where(points[:, 2:] >= sure, points[:, :2], np.nan), box)
+        return KeypointObservation(t_s, np.where(points[:, 2:] >= threshold, points[:, :2], np.nan), box)
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def visible(self) -> NDArray[np.bool_]:
         """(17,) which points were seen."""
         return ~np.isnan(self.xy[:, 0])

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from edged.barn.ground import Ground
-from edged.barn.measures import Measures
-from edged.barn.plan import Known
-from edged.barn.posture import glimpse
+from edged.barn.ground import GroundPlane
+from edged.barn.measures import PoseFeatures
+from edged.barn.plan import BodySize
+from edged.barn.posture import classify_posture
 
 EVERY_S = 5.0  # between two lengths that are kept
 KEPT = 720  # an hour of standing
@@ -20,34 +20,38 @@ PERCENTILE = 90
 HIGHEST = 0.8  # of the camera's height, that a trunk may be
 
 
-class Ruler:
+class BodySizeEstimator:
     """Body length: the 90th percentile of the line from neck to root of the tail, in px and where possible in m."""
 
-    def __init__(self, ground: Ground | None = None) -> None:
+    def __init__(self, ground: GroundPlane | None = None) -> None:
         self._lengths: deque[float] = deque(maxlen=KEPT)  # px; m on a ground
-        self._highs_m: deque[float] = deque(maxlen=KEPT)
-        self._last_s = -EVERY_S
-        self.known = Known(ground=ground)
+        self._heights_m: deque[float] = deque(maxlen=KEPT)
+        self._last_sample_s = -EVERY_S
+        self.size = BodySize(ground=ground)
 
-    def see(self, seen: Measures) -> None:
-        if seen.t_s - self._last_s < EVERY_S or glimpse(seen) != "standing" or not seen.trunk_px > 0:
+    def update(self, features: PoseFeatures) -> None:
+        if (
+            features.t_s - self._last_sample_s < EVERY_S
+            or classify_posture(features) != "standing"
+            or not features.trunk_length_px > 0
+        ):
             return
-        if seen.plan is None:
-            if seen.reach * seen.length_px > BROADSIDE * seen.trunk_px:
+        if features.ground is None:
+            if features.leg_reach * features.body_length_px > BROADSIDE * features.trunk_length_px:
                 return
-            self._lengths.append(seen.trunk_px)
-        elif seen.plan.trunk_m > 0 and seen.plan.high_m > 0:
-            self._lengths.append(seen.plan.trunk_m)
-            self._highs_m.append(seen.plan.high_m)
-        self._last_s = seen.t_s
-        self.known = self._learned()
+            self._lengths.append(features.trunk_length_px)
+        elif features.ground.trunk_length_m > 0 and features.ground.trunk_height_m > 0:
+            self._lengths.append(features.ground.trunk_length_m)
+            self._heights_m.append(features.ground.trunk_height_m)
+        self._last_sample_s = features.t_s
+        self.size = self._estimate()
 
-    def _learned(self) -> Known:
-        known = self.known
+    def _estimate(self) -> BodySize:
+        known = self.size
         if len(self._lengths) < LEAST:
             return known
         length = float(np.percentile(self._lengths, PERCENTILE))
         if known.ground is None:
             return replace(known, length_px=length)
-        high_m = min(float(np.median(self._highs_m)), HIGHEST * known.ground.camera_m)
-        return replace(known, length_m=length, high_m=high_m)
+        high_m = min(float(np.median(self._heights_m)), HIGHEST * known.ground.camera_height_m)
+        return replace(known, length_m=length, standing_height_m=high_m)

@@ -10,34 +10,34 @@ from pydantic import AfterValidator, Field
 
 from edged.kinds import Flag, Int, Name, Number, Polygon, Section, unit
 
-CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _clock(value: str) -> str:
-    if not CLOCK.fullmatch(value):
+def _check_time_of_day(value: str) -> str:
+    if not TIME_OF_DAY.fullmatch(value):
         raise ValueError("must be a local time of day, like 06:30")
     return value
 
 
-Rest = Annotated[Number, Field(ge=1, le=30)]
+IdleHz = Annotated[Number, Field(ge=1, le=30)]
 Metres = Annotated[Number, Field(gt=0, le=50)]
-Clock = Annotated[str, AfterValidator(_clock)]
+TimeOfDay = Annotated[str, AfterValidator(_check_time_of_day)]
 
 
-class Aisle(Section):
+class AisleConfig(Section):
     """A camera along which horses walk, seen from the side at ten frames a second or more."""
 
     enabled: Flag = Field(False, description="Tell how horses walk past: a trend of the day, never a lameness score.")
 
 
-class Expecting(Section):
+class FoalingWindowConfig(Section):
     """A mare near her time; foaling alerts are raised between these days only."""
 
     begin: date = Field(description="First local date.", examples=["2027-03-01"])
     end: date = Field(description="Last local date.", examples=["2027-04-15"])
 
 
-class Stall(Section):
+class StallConfig(Section):
     """What a camera sees of one stall; all positions are in px of the upright image."""
 
     enabled: Flag = Field(False, description="Watch over the horse in this stall.")
@@ -65,7 +65,7 @@ class Stall(Section):
         description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
         examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
     )
-    rest_hz: Rest | None = Field(
+    rest_hz: IdleHz | None = Field(
         None,
         json_schema_extra=unit("Hz"),
         description="Look at so many frames a second while nothing moves, and at all when something does; postures are "
@@ -75,10 +75,10 @@ class Stall(Section):
     horses: Literal["one", "mare-and-foal"] = Field(
         "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."
     )
-    feeding: tuple[Clock, ...] = Field(
+    feeding: tuple[TimeOfDay, ...] = Field(
         (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]
     )
-    expecting: Expecting | None = None
+    expecting: FoalingWindowConfig | None = None
     people: Literal["presence", "poses"] = Field(
         "presence", description="`presence`: of people only that somebody is there leaves the box, no keypoints."
     )

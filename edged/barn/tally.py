@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 
-KEPT_MIN = 26 * 60
+MAX_MINUTES = 26 * 60
 
 
-class Tally:
+class RollingCounts:
     """Time is CLOCK_MONOTONIC, so that a clock that is set changes nothing."""
 
     def __init__(self) -> None:
-        self._minutes: deque[tuple[int, defaultdict[str, float]]] = deque(maxlen=KEPT_MIN)
-        self._whole: dict[float, tuple[int, Counter[str]]] = {}  # by length: sums of the minutes that are over
+        self._minutes: deque[tuple[int, defaultdict[str, float]]] = deque(maxlen=MAX_MINUTES)
+        self._complete_sums: dict[float, tuple[int, Counter[str]]] = {}  # by length: sums of the minutes that are over
 
-    def add(self, now_s: float, told: Mapping[str, float]) -> None:
+    def add(self, now_s: float, increments: Mapping[str, float]) -> None:
         minute = int(now_s // 60)
         if not self._minutes or self._minutes[-1][0] != minute:
             self._minutes.append((minute, defaultdict(float)))
-        for name, amount in told.items():
+        for name, amount in increments.items():
             self._minutes[-1][1][name] += amount
 
-    def last(self, minutes: float, now_s: float) -> Counter[str]:
+    def totals(self, minutes: float, now_s: float) -> Counter[str]:
         """Sums over the last minutes, the running one included. Values are floats."""
         running = int(now_s // 60)
-        minute, whole = self._whole.get(minutes, (-1, Counter()))
+        minute, whole = self._complete_sums.get(minutes, (-1, Counter()))
         if minute != running:
             whole = self._sum(running - minutes, running)
-            self._whole[minutes] = running, whole
+            self._complete_sums[minutes] = running, whole
         total = whole.copy()
         if self._minutes and self._minutes[-1][0] == running:
             _add(total, self._minutes[-1][1])
@@ -44,6 +44,6 @@ class Tally:
         return total
 
 
-def _add(total: Counter[str], told: Mapping[str, float]) -> None:
-    for name, amount in told.items():
+def _add(total: Counter[str], increments: Mapping[str, float]) -> None:
+    for name, amount in increments.items():
         total[name] += amount  # type: ignore[assignment]  # a Counter of seconds

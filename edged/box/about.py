@@ -10,19 +10,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__, config
-from edged.barn.alerts import RULES as BARN
-from edged.box.smithy import Work
-from edged.bus.discovery import Appliance
+from edged.barn.alerts import HORSE_RULES as BARN
+from edged.box.smithy import BuildStatus
+from edged.bus.discovery import DiscoveryDevice
 from edged.config import Config
-from edged.watching.alerts import RULES
+from edged.watching.alerts import CAMERA_RULES
 
 if TYPE_CHECKING:
-    from edged.adapters.planes import Engines
+    from edged.adapters.planes import LoadedModels
 
 LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
 
 
-def about(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
+def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
     """The body of `info`."""
     libraries = {}
     for name in LIBRARIES:
@@ -33,28 +33,28 @@ def about(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
         "name": settings.device.name,
         "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
         "models": models,
-        "cameras": {name: _camera(camera) for name, camera in settings.in_use.items()},
+        "cameras": {name: _camera_info(camera) for name, camera in settings.enabled_cameras.items()},
     }
 
 
-def serving(models: config.Models, engines: Engines, works: Mapping[str, Work]) -> dict[str, Any]:
+def models_info(models: config.ModelsConfig, engines: LoadedModels, works: Mapping[str, BuildStatus]) -> dict[str, Any]:
     """Which models are in use, what runs them, and where engines in the making stand."""
     return {
-        **engines.on,
+        **engines.backend_info,
         "detector": models.detector,
         "pose": dict(models.pose),
         "lift": models.lift,
         "root": models.root,
-        "serving": engines.serving,
-        "served": engines.served,
-        "missing": engines.reasons,
+        "serving": engines.service_level,
+        "served": engines.runtime_by_model,
+        "missing": engines.missing_by_model,
         "engines": {name: asdict(work) for name, work in works.items()},
     }
 
 
-def appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> Appliance:
+def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> DiscoveryDevice:
     """`classes` are what each camera looks for."""
-    return Appliance(
+    return DiscoveryDevice(
         id=device,
         base=settings.mqtt.base,
         name=settings.device.name,
@@ -62,14 +62,19 @@ def appliance(settings: Config, device: str, classes: Mapping[str, tuple[str, ..
         health_s=settings.publish.health_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        kinds=tuple(rule.kind for rule in (*RULES, *BARN)),
-        commands=frozenset(settings.commands.allow),
-        pictures=frozenset(name for name, camera in settings.in_use.items() if camera.images),
-        stalls=frozenset(name for name, camera in settings.in_use.items() if camera.stall.enabled),
+        alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *BARN)),
+        allowed_commands=frozenset(settings.commands.allow),
+        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.images),
+        stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),
     )
 
 
-def _camera(camera: config.Camera) -> dict[str, Any]:
+def _camera_info(camera: config.CameraConfig) -> dict[str, Any]:
     """What subscribers may need to know of a camera; its address is nobody's business."""
     fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
-    return {"kind": camera.kind, "mode": camera.mode, "detector_interval": camera.detector_interval, "fixed": fixed}
+    return {
+        "kind": camera.source_kind,
+        "mode": camera.mode,
+        "detector_interval": camera.detector_interval,
+        "fixed": fixed,
+    }

@@ -7,20 +7,20 @@ import gc
 from edged import libc
 
 ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
-ARENAS = 1
+MAX_ARENAS = 1
 
 
-def few_arenas() -> None:
+def limit_arenas() -> None:
     """Let all threads share one heap, made before there are threads. Elsewhere than on glibc nothing happens.
 
     glibc otherwise gives each of our twenty threads a heap of its own, up to eight per core, and every one grows to the
     largest frame it ever held: tens of megabytes an hour, for hours.
     """
     if mallopt := libc.function("mallopt"):
-        mallopt(ARENA_MAX, ARENAS)
+        mallopt(ARENA_MAX, MAX_ARENAS)
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """What there is now stays for long: Python's collector goes through it once more, and then leaves it alone.
 
     Seventy thousand objects of libraries and models take it tens of milliseconds, in which no frame moves.
@@ -30,7 +30,7 @@ def settle() -> None:
     gc.freeze()
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """What is free goes back to the kernel: garbage, what Python keeps for later, the holes of the heap.
 
     By itself Python does this when seven hundred objects more were made than freed, a hundred times over: here after

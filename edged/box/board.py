@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
 
-from edged.contract.bodies import Gpu, Throttling
+from edged.contract.bodies import Gpu, HardwareThrottling
 from edged.units import ns
 
-SEARCH_NS = ns(60)
-COLDEST_C = -100  # zones that are switched off show less
+RESCAN_NS = ns(60)
+MIN_VALID_C = -100  # zones that are switched off show less
 GPU_NODES = ("gv11b", "ga10b", "gpu")  # device tree names of Tegra's GPUs
-RESET = ("sys/devices/platform/*.pmc/reset_reason", "sys/devices/platform/bus@0/*.pmc/reset_reason")
+RESET_REASON_GLOBS = ("sys/devices/platform/*.pmc/reset_reason", "sys/devices/platform/bus@0/*.pmc/reset_reason")
 RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
 KB_PER_MB = 1000
 
 
 @dataclass(slots=True)
-class Nodes:
+class SensorPaths:
     """Where things are on this board."""
 
     zones: list[Path] = field(default_factory=list)
@@ -38,44 +38,47 @@ class Nodes:
     fan: Path | None = None  # duty, 0..255
 
 
-class Board:
+class SysfsSensors:
     """One board. `root` is / but in tests."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
-        self._nodes = Nodes()
-        self._searched_ns: int | None = None
-        self._events: int | None = None
+        self._paths = SensorPaths()
+        self._scanned_ns: int | None = None
+        self._last_events: int | None = None
 
-    def look(self) -> None:
+    def rescan(self) -> None:
         """Find what there is, at most once a minute."""
         now_ns = monotonic_ns()
-        if self._searched_ns is None or now_ns - self._searched_ns > SEARCH_NS:
-            self._nodes, self._searched_ns = self._search(), now_ns
+        if self._scanned_ns is None or now_ns - self._scanned_ns > RESCAN_NS:
+            self._paths, self._scanned_ns = self._scan(), now_ns
 
     def temperatures_c(self) -> dict[str, float]:
         """By zone. A zone that is switched off is left out."""
         zones = {}
-        for zone in self._nodes.zones:
+        for zone in self._paths.zones:
             milli = _number(zone / "temp")
-            if milli is not None and milli > COLDEST_C * 1000:
+            if milli is not None and milli > MIN_VALID_C * 1000:
                 zones[_text(zone / "type") or zone.name] = round(milli / 1000, 1)
         return zones
 
-    def throttling(self) -> Throttling | None:
+    def throttling(self) -> HardwareThrottling | None:
         """Cooling at work now, fans aside, and over-current events since the last call."""
-        if not self._nodes.coolers and not self._nodes.overcurrent:
+        if not self._paths.coolers and not self._paths.overcurrent:
             return None
-        working = [cooler for cooler in self._nodes.coolers if (_number(cooler / "cur_state") or 0) > 0]
+        working = [cooler for cooler in self._paths.coolers if (_number(cooler / "cur_state") or 0) > 0]
         kinds = [_text(cooler / "type") or cooler.name for cooler in working]
-        return {"now": sorted({kind for kind in kinds if "fan" not in kind.lower()}), "events": self._new_events()}
+        return {
+            "now": sorted({kind for kind in kinds if "fan" not in kind.lower()}),
+            "events": self._new_overcurrent_events(),
+        }
 
     def coolers(self) -> list[str]:
         """Kinds of cooling devices there are, at work or not."""
-        return sorted({_text(cooler / "type") or cooler.name for cooler in self._nodes.coolers})
+        return sorted({_text(cooler / "type") or cooler.name for cooler in self._paths.coolers})
 
     def gpu(self) -> Gpu | None:
-        nodes = self._nodes
+        nodes = self._paths
         if nodes.gpu_load is None and nodes.gpu_hz is None:
             return None
         load = _number(nodes.gpu_load)
@@ -88,14 +91,14 @@ class Board:
     def power_w(self) -> dict[str, float]:
         """By rail."""
         power = {}
-        for name, voltage, current in self._nodes.rails:
+        for name, voltage, current in self._paths.rails:
             millivolts, milliamps = _number(voltage), _number(current)
             if millivolts is not None and milliamps is not None:
                 power[name] = round(millivolts * milliamps / 1e6, 2)
         return power
 
     def fan_percent(self) -> float | None:
-        duty = _number(self._nodes.fan)
+        duty = _number(self._paths.fan)
         return None if duty is None else round(duty / 2.55, 1)
 
     def power_mode(self) -> str | None:
@@ -108,7 +111,9 @@ class Board:
         return round(int(found.group(1)) / KB_PER_MB) if found else None
 
     def boot_reason(self) -> str | None:
-        return next((text for pattern in RESET for path in self._root.glob(pattern) if (text := _text(path))), None)
+        return next(
+            (text for pattern in RESET_REASON_GLOBS for path in self._root.glob(pattern) if (text := _text(path))), None
+        )
 
     def pressure_percent(self) -> dict[str, float] | None:
         """Share of the last 10 s in which something waited. Source: Linux Documentation/accounting/psi.rst."""
@@ -123,14 +128,14 @@ class Board:
         found = RELEASE.search(_text(self._root / "etc/nv_tegra_release") or "")
         return f"{found.group(1)}.{found.group(2)}" if found else None
 
-    def _new_events(self) -> int:
-        now = sum(round(_number(counter) or 0) for counter in self._nodes.overcurrent)
-        before, self._events = self._events, now
+    def _new_overcurrent_events(self) -> int:
+        now = sum(round(_number(counter) or 0) for counter in self._paths.overcurrent)
+        before, self._last_events = self._last_events, now
         return max(0, now - before) if before is not None else 0
 
-    def _search(self) -> Nodes:
+    def _scan(self) -> SensorPaths:
         sys = self._root / "sys"
-        nodes = Nodes(
+        nodes = SensorPaths(
             zones=sorted(sys.glob("class/thermal/thermal_zone*")),
             coolers=sorted(sys.glob("class/thermal/cooling_device*")),
         )

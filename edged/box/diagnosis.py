@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edged.bus.message import encode
-from edged.kinds import masked
+from edged.kinds import redact
 
-LARGEST_BYTES = 120_000  # brokers in a cloud take 128 KiB
-LEFT_OUT = "left out: too long"
+MAX_BYTES = 120_000  # brokers in a cloud take 128 KiB
+OMITTED = "left out: too long"
 
 
-def bundle(parts: Mapping[str, Any], lines: Sequence[str], most_bytes: int = LARGEST_BYTES) -> dict[str, Any]:
+def bundle(parts: Mapping[str, Any], lines: Sequence[str], max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """The parts and the log lines, oldest lines left out first and then the largest parts."""
-    body: dict[str, Any] = {**parts, "log": [masked(line) for line in lines]}
-    while len(encode(body)) > most_bytes and body["log"]:
+    body: dict[str, Any] = {**parts, "log": [redact(line) for line in lines]}
+    while len(encode(body)) > max_bytes and body["log"]:
         body["log"] = body["log"][len(body["log"]) // 4 + 1 :]
     for name in sorted(parts, key=lambda name: -len(encode({name: parts[name]}))):
-        if len(encode(body)) <= most_bytes:
+        if len(encode(body)) <= max_bytes:
             break
-        body[name] = LEFT_OUT
+        body[name] = OMITTED
     return body

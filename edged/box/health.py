@@ -16,16 +16,16 @@ from typing import Any, TypedDict, cast
 
 import psutil
 
-from edged.box.board import Board
-from edged.box.heat import Step
-from edged.box.meter import Reading, Spread
-from edged.box.problems import Watchlist
-from edged.box.trend import Figures
+from edged.box.board import SysfsSensors
+from edged.box.heat import ThrottleLevel
+from edged.box.meter import CameraRates, TimePercentiles
+from edged.box.problems import ProblemTracker
+from edged.box.trend import TrendFigures
 from edged.channel import CameraState
-from edged.contract.bodies import Box, BusHealth, CameraHealth, Percentiles, Process, Slowed
+from edged.contract.bodies import DeviceHealth, MqttHealth, CameraHealth, Percentiles, Process, Throttle
 from edged.contract.bodies import Problem as ProblemBody
-from edged.frame import Result
-from edged.ring import Ledger
+from edged.frame import FrameResult
+from edged.ring import FrameCounts
 
 Body = dict[str, Any]
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
@@ -34,17 +34,17 @@ MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CameraView:
+class CameraOverview:
     """Everything known about one camera at one instant; also what the live table shows."""
 
     state: CameraState
-    ledger: Ledger
-    reading: Reading
-    figures: Figures
-    latest: Result | None
+    counts: FrameCounts
+    rates: CameraRates
+    trend: TrendFigures
+    latest: FrameResult | None
     losses_per_h: int
     reconnects_per_h: int
-    rescue: str = ""  # what was asked of root for it, while it stays away
+    recovery: str = ""  # what was asked of root for it, while it stays away
 
 
 class Health:
@@ -55,41 +55,43 @@ class Health:
         disk: Path,
         utc: Utc,
         synced: Callable[[], bool],
-        board: Board | None = None,
-        step: Callable[[], Step | None] = lambda: None,
+        sensors: SysfsSensors | None = None,
+        throttle_level: Callable[[], ThrottleLevel | None] = lambda: None,
     ) -> None:
-        """`disk` is where models are stored: its file system is watched. `step` is where the rate stands."""
+        """`disk` is where models are stored: its file system is watched. `throttle_level` is where the rate stands."""
         self._disk = disk
         self._utc = utc
         self._synced = synced
-        self._board = board or Board()
-        self._step = step
-        self._watchlist = Watchlist()
+        self._sensors = sensors or SysfsSensors()
+        self._throttle_level = throttle_level
+        self._problem_tracker = ProblemTracker()
         self._process = psutil.Process()
         self._started_s = time.monotonic()
         self._process.cpu_percent()
         psutil.cpu_percent()
 
-    def __call__(self, cameras: Mapping[str, CameraView], bus: Mapping[str, Any], models: Mapping[str, Any]) -> Body:
+    def __call__(
+        self, cameras: Mapping[str, CameraOverview], bus: Mapping[str, Any], models: Mapping[str, Any]
+    ) -> Body:
         body: Body = {
             "uptime_s": round(time.monotonic() - self._started_s),
-            "process": self._of_process(),
-            "box": self._of_box(),
+            "process": self._process_stats(),
+            "box": self._device_stats(),
             "clock": {"synced": self._synced()},
-            "cameras": {name: of_camera(view, self._utc) for name, view in cameras.items()},
-            "bus": cast(BusHealth, dict(bus)),
+            "cameras": {name: camera_health(view, self._utc) for name, view in cameras.items()},
+            "bus": cast(MqttHealth, dict(bus)),
             "models": dict(models),
         }
         return {**body, "problems": self._problems(body)}
 
     def _problems(self, body: Body) -> list[ProblemBody]:
-        found = self._watchlist.update(body, time.monotonic_ns())
+        found = self._problem_tracker.update(body, time.monotonic_ns())
         return [
-            {"what": problem.what, "where": problem.where, "detail": problem.detail, "since": self._utc(since_ns)}
+            {"what": problem.code, "where": problem.source, "detail": problem.detail, "since": self._utc(since_ns)}
             for problem, since_ns in found
         ]
 
-    def _of_process(self) -> Process:
+    def _process_stats(self) -> Process:
         with self._process.oneshot():
             return {
                 "cpu_percent": self._process.cpu_percent(),
@@ -98,9 +100,9 @@ class Health:
                 "files": self._process.num_fds(),
             }
 
-    def _of_box(self) -> Box:
-        memory, board = psutil.virtual_memory(), self._board
-        board.look()
+    def _device_stats(self) -> DeviceHealth:
+        memory, board = psutil.virtual_memory(), self._sensors
+        board.rescan()
         zones = board.temperatures_c()
         return {
             "uptime_s": round(time.clock_gettime(time.CLOCK_BOOTTIME)),
@@ -111,11 +113,11 @@ class Health:
             "memory_free_mb": round(memory.available / MB),
             "swap_used_mb": round(psutil.swap_memory().used / MB),
             "gpu_memory_mb": board.gpu_memory_mb(),
-            **of_disk(self._disk),
+            **disk_usage(self._disk),
             "temperature_c": max(zones.values(), default=None),
             "temperatures_c": zones,
             "throttling": board.throttling(),
-            "slowed": self._slowed(),
+            "slowed": self._throttle(),
             "gpu": board.gpu(),
             "power_w": board.power_w(),
             "fan_percent": board.fan_percent(),
@@ -123,21 +125,21 @@ class Health:
             "pressure_percent": board.pressure_percent(),
         }
 
-    def _slowed(self) -> Slowed | None:
-        step = self._step()
-        if step is None or step.most_hz is None:
+    def _throttle(self) -> Throttle | None:
+        step = self._throttle_level()
+        if step is None or step.max_fps is None:
             return None
         return {
-            "step": step.level,
-            "most_hz": step.most_hz,
+            "step": step.step,
+            "most_hz": step.max_fps,
             "reason": step.reason,
             "since": self._utc(step.since_ns),
         }
 
 
-def of_camera(view: CameraView, utc: Utc) -> CameraHealth:
+def camera_health(view: CameraOverview, utc: Utc) -> CameraHealth:
     """One camera's entry."""
-    reading, figures = view.reading, view.figures
+    reading, figures = view.rates, view.trend
     return {
         "state": view.state.phase,
         "reason": view.state.reason,
@@ -149,11 +151,11 @@ def of_camera(view: CameraView, utc: Utc) -> CameraHealth:
         "fps_mean": round(reading.mean_processed_hz, 2),
         "reconnects_per_h": view.reconnects_per_h,
         "losses_per_h": view.losses_per_h,
-        "rescue": view.rescue,
+        "rescue": view.recovery,
         "subjects": reading.subjects,
         "latency_ms": None if reading.latency is None else _percentiles(reading.latency),
         "stage_ms": {stage: _percentiles(spread) for stage, spread in reading.stages.items()},
-        "frames": cast(Any, asdict(view.ledger)),
+        "frames": cast(Any, asdict(view.counts)),
         "degraded_share": _rounded(figures.degraded_share, 3),
         "detections_per_min": round(figures.detections_per_min, 1),
         "confidence": _rounded(figures.confidence, 3),
@@ -166,12 +168,12 @@ def of_camera(view: CameraView, utc: Utc) -> CameraHealth:
     }
 
 
-class Disk(TypedDict):
+class DiskUsage(TypedDict):
     disk_free_mb: int | None
     disk_used_percent: float | None
 
 
-def of_disk(path: Path) -> Disk:
+def disk_usage(path: Path) -> DiskUsage:
     """The file system where `path` is, or will be; null when that cannot be told."""
     for place in (path, *path.absolute().parents):
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -181,7 +183,7 @@ def of_disk(path: Path) -> Disk:
     return {"disk_free_mb": None, "disk_used_percent": None}
 
 
-def _percentiles(spread: Spread) -> Percentiles:
+def _percentiles(spread: TimePercentiles) -> Percentiles:
     return {
         "p50": round(spread.p50_ms, 2),
         "p95": round(spread.p95_ms, 2),

@@ -18,34 +18,34 @@ from engines import machine
 
 log = logging.getLogger(__name__)
 
-MOST_S = 120.0  # between two looks
-ASK_S = 30.0  # a driver may hang
-ASK = "from engines.machine import here; print(here().gpu or '')"
+BACKOFF_MAX_S = 120.0  # between two looks
+PROBE_TIMEOUT_S = 30.0  # a driver may hang
+PROBE_CODE = "from engines.machine import here; print(here().gpu or '')"
 
 
-def missing(here: machine.Machine) -> bool:
+def gpu_missing(here: machine.Machine) -> bool:
     """Whether a GPU is to be expected, and there is none."""
     return here.gpu is None and (here.l4t is not None or find_spec("tensorrt") is not None)
 
 
-def answering() -> str:
+def probe_gpu() -> str:
     """The name of the GPU; empty when there is none yet."""
     try:
         asked = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", ASK], capture_output=True, text=True, check=False, timeout=ASK_S
+            [sys.executable, "-c", PROBE_CODE], capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT_S
         )
     except (subprocess.TimeoutExpired, OSError):
         return ""
     return asked.stdout.strip()
 
 
-class LateGpu:
+class GpuWait:
     """`seen` is called once, from a thread of ours, with the GPU's name."""
 
-    def __init__(self, seen: Callable[[str], None], look: Callable[[], str] = answering) -> None:
-        self._seen = seen
-        self._look = look
-        self._backoff = Backoff(MOST_S)
+    def __init__(self, on_found: Callable[[str], None], probe: Callable[[], str] = probe_gpu) -> None:
+        self._on_found = on_found
+        self._probe = probe
+        self._backoff = Backoff(BACKOFF_MAX_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="late-gpu", daemon=True)
 
@@ -54,7 +54,7 @@ class LateGpu:
         self._thread.start()
 
     @property
-    def missed(self) -> bool:
+    def waiting(self) -> bool:
         return self._thread.is_alive()
 
     def close(self) -> None:
@@ -63,6 +63,6 @@ class LateGpu:
 
     def _run(self) -> None:
         while not self._stop.wait(self._backoff.next_s()):
-            if name := self._look():
-                self._seen(name)
+            if name := self._probe():
+                self._on_found(name)
                 return

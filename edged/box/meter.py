@@ -15,12 +15,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.frame import Result
+from edged.frame import FrameResult
 from edged.units import NS_PER_MS, NS_PER_S, ns
 
 CAPACITY = 4096  # results remembered: 10 s at 240 Hz, and some
-NEVER = np.int64(-1)  # the stage was not run for that result
-LOOK_NS = ns(0.25)  # between two remembered ledgers
+NOT_RUN = np.int64(-1)  # the stage was not run for that result
+SAMPLE_NS = ns(0.25)  # between two remembered ledgers
 
 
 class Counts(Protocol):
@@ -37,7 +37,7 @@ class Counts(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class TimePercentiles:
     """Times of the results in the window."""
 
     p50_ms: float
@@ -47,7 +47,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CameraRates:
     """One camera's figures at one instant; rates are over the window."""
 
     in_hz: float  # frames captured
@@ -55,11 +55,11 @@ class Reading:
     dropped_hz: float
     mean_processed_hz: float  # since start
     subjects: int  # in the latest result, 0 when it is older than the window
-    latency: Spread | None  # capture to result; None when there were no results
-    stages: dict[str, Spread]
+    latency: TimePercentiles | None  # capture to result; None when there were no results
+    stages: dict[str, TimePercentiles]
 
 
-class Meter:
+class RateMeter:
     """Figures of one camera. `record` from the loop, `read` from any thread."""
 
     def __init__(self, window_s: float = 10.0, clock: Callable[[], int] = monotonic_ns) -> None:
@@ -71,10 +71,10 @@ class Meter:
         self._done_ns = np.zeros(CAPACITY, np.int64)
         self._latency_ns = np.zeros(CAPACITY, np.int64)
         self._stage_ns: dict[str, NDArray[np.int64]] = {}
-        self._latest: Result | None = None
-        self._looks: deque[tuple[int, int, int, int]] = deque(maxlen=2 + self._window_ns // LOOK_NS)
+        self._latest: FrameResult | None = None
+        self._samples: deque[tuple[int, int, int, int]] = deque(maxlen=2 + self._window_ns // SAMPLE_NS)
 
-    def record(self, result: Result, **stage_ns: int) -> None:
+    def record(self, result: FrameResult, **stage_ns: int) -> None:
         """A result, and the time of stages that came after it."""
         times_ns = {**result.stage_ns, **stage_ns}
         with self._lock:
@@ -83,27 +83,27 @@ class Meter:
             self._done_ns[at] = result.done_ns
             self._latency_ns[at] = result.done_ns - result.captured_ns
             for stage in times_ns.keys() - self._stage_ns.keys():
-                self._stage_ns[stage] = np.full(CAPACITY, NEVER)
+                self._stage_ns[stage] = np.full(CAPACITY, NOT_RUN)
             for stage, times in self._stage_ns.items():
-                times[at] = times_ns.get(stage, NEVER)
+                times[at] = times_ns.get(stage, NOT_RUN)
             self._latest = result
 
     @property
-    def latest(self) -> Result | None:
+    def latest(self) -> FrameResult | None:
         return self._latest
 
-    def read(self, counts: Counts) -> Reading:
+    def read(self, counts: Counts) -> CameraRates:
         with self._lock:
             now_ns = self._clock()
             recent = self._recent(now_ns)
             in_hz, processed_hz, dropped_hz = self._rates(now_ns, counts)
-            return Reading(
+            return CameraRates(
                 in_hz=in_hz,
                 processed_hz=processed_hz,
                 dropped_hz=dropped_hz,
                 mean_processed_hz=_per_s(counts.processed, now_ns - self._start_ns),
                 subjects=len(self._latest.subjects) if self._latest and len(recent) else 0,
-                latency=_spread(self._latency_ns[recent]),
+                latency=_percentiles(self._latency_ns[recent]),
                 stages=self._stages(recent),
             )
 
@@ -115,20 +115,20 @@ class Meter:
     def _rates(self, now_ns: int, counts: Counts) -> tuple[float, float, float]:
         """Against the ledger as it stood when the window began, or at the last look before that."""
         now = (now_ns, counts.captured, counts.processed, counts.dropped)
-        if not self._looks:
-            self._looks.append((self._start_ns, 0, 0, 0))
-        while len(self._looks) > 1 and self._looks[1][0] <= now_ns - self._window_ns:
-            self._looks.popleft()
-        then = self._looks[0]
-        if now_ns - self._looks[-1][0] >= LOOK_NS:
-            self._looks.append(now)
+        if not self._samples:
+            self._samples.append((self._start_ns, 0, 0, 0))
+        while len(self._samples) > 1 and self._samples[1][0] <= now_ns - self._window_ns:
+            self._samples.popleft()
+        then = self._samples[0]
+        if now_ns - self._samples[-1][0] >= SAMPLE_NS:
+            self._samples.append(now)
         in_hz, processed_hz, dropped_hz = (
             _per_s(b - a, now_ns - then[0]) for a, b in zip(then[1:], now[1:], strict=True)
         )
         return in_hz, processed_hz, dropped_hz
 
-    def _stages(self, recent: NDArray[np.int64]) -> dict[str, Spread]:
-        spreads = {stage: _spread(times[recent]) for stage, times in self._stage_ns.items()}
+    def _stages(self, recent: NDArray[np.int64]) -> dict[str, TimePercentiles]:
+        spreads = {stage: _percentiles(times[recent]) for stage, times in self._stage_ns.items()}
         return {stage: spread for stage, spread in spreads.items() if spread is not None}
 
 
@@ -136,9 +136,9 @@ def _per_s(events: int, over_ns: int) -> float:
     return events * NS_PER_S / over_ns if over_ns > 0 else 0.0
 
 
-def _spread(times_ns: NDArray[np.int64]) -> Spread | None:
-    times_ns = times_ns[times_ns != NEVER]
+def _percentiles(times_ns: NDArray[np.int64]) -> TimePercentiles | None:
+    times_ns = times_ns[times_ns != NOT_RUN]
     if not len(times_ns):
         return None
     p50, p95, p99, most = np.percentile(times_ns, (50, 95, 99, 100)) / NS_PER_MS
-    return Spread(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), max_ms=float(most))
+    return TimePercentiles(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), max_ms=float(most))

@@ -16,9 +16,9 @@ Body = Mapping[str, Any]
 class Limit:
     """A figure of the box that may grow too large."""
 
-    what: str
-    begins: float
-    ends: float
+    code: str
+    begins_at: float
+    ends_at: float
     read: Callable[[Body], float | None]
     detail: str  # {} is the figure
 
@@ -36,12 +36,12 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    what: str
-    where: str
+    code: str
+    source: str
     detail: str
 
 
-class Watchlist:
+class ProblemTracker:
     """Remembers which problems there are, and since when."""
 
     def __init__(self) -> None:
@@ -49,20 +49,20 @@ class Watchlist:
 
     def update(self, body: Body, now_ns: int) -> list[tuple[Problem, int]]:
         """The problems of a health body, and the instant each began."""
-        problems = [*self._of_box(body["box"]), *of_cameras(body["cameras"])]
-        problems += of_models(body["models"])
+        problems = [*self._device_problems(body["box"]), *camera_problems(body["cameras"])]
+        problems += model_problems(body["models"])
         if not body["clock"]["synced"]:
             problems.append(Problem("clock-not-set", "box", "nothing keeps the clock; give the box an NTP server"))
-        current = {(problem.what, problem.where): problem for problem in problems}
+        current = {(problem.code, problem.source): problem for problem in problems}
         self._since_ns = {key: self._since_ns.get(key, now_ns) for key in current}
         return [(problem, self._since_ns[key]) for key, problem in current.items()]
 
-    def _of_box(self, box: Body) -> Iterator[Problem]:
+    def _device_problems(self, box: Body) -> Iterator[Problem]:
         for limit in LIMITS:
             value = limit.read(box)
-            least = limit.ends if (limit.what, "box") in self._since_ns else limit.begins
+            least = limit.ends_at if (limit.code, "box") in self._since_ns else limit.begins_at
             if value is not None and value >= least:
-                yield Problem(limit.what, "box", limit.detail.format(round(value)))
+                yield Problem(limit.code, "box", limit.detail.format(round(value)))
         if slowed := box["slowed"]:
             yield Problem(
                 "slowed", "box", f"{slowed['most_hz']:g} frames per camera and second, for {slowed['reason']}"
@@ -74,7 +74,7 @@ class Watchlist:
             yield Problem("over-current", "box", f"{throttling['events']} events lately; look at the power supply")
 
 
-def of_models(models: Body) -> Iterator[Problem]:
+def model_problems(models: Body) -> Iterator[Problem]:
     if models.get("gpu_missing"):
         yield Problem("gpu-missing", "box", "no GPU answers; models run on the CPU until one does")
     for name, reason in models.get("missing", {}).items():
@@ -84,7 +84,7 @@ def of_models(models: Body) -> Iterator[Problem]:
             yield Problem("no-engine", name, work["reason"])
 
 
-def of_cameras(cameras: Mapping[str, Body]) -> Iterator[Problem]:
+def camera_problems(cameras: Mapping[str, Body]) -> Iterator[Problem]:
     for name, camera in cameras.items():
         if camera["state"] == "lost":
             asked = camera["rescue"] and f"; asked for {camera['rescue']}"

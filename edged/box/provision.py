@@ -14,32 +14,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edged.box.redo import Files, Text, finish, keep, kept, place, replace_all
+from edged.box.redo import Files, FileContent, finish, save, load, write_file, replace_all
 from edged.configfile.layers import Layer, file_layer, site_files
 from edged.configfile.lines import Key
-from edged.configfile.loading import KEPT
+from edged.configfile.loading import CREDENTIALS_DIR
 from edged.configfile.problems import Layers
-from edged.configfile.schema import node
-from edged.configfile.text import document
+from edged.configfile.schema import node_at
+from edged.configfile.text import dump
 from edged.configfile.words import dotted
 from edged.errors import ConfigError, NotWritten
-from edged.kinds import masked
+from edged.kinds import redact
 
 ETC = Path("etc/edged")
 UNIT = Path("etc/systemd/system/edged.service.d")
-SETTINGS = "50-box.toml"  # in conf.d: over edged.toml, and under what a technician names 90-….toml
+SETTINGS_FILE = "50-box.toml"  # in conf.d: over edged.toml, and under what a technician names 90-….toml
 DROP_IN = "50-credentials.conf"
 PEM = "-----BEGIN "
-FILES = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
-LARGEST = 1 << 16  # bytes of a certificate file
+PEM_KEYS = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
+MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
-BEFORE = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
+SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
 APPLIED = ETC / "provisioned" / "applied"  # digests of files from sticks
-REMEMBERED = 100
+MAX_APPLIED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Bundle:
     """What one file makes of a box."""
 
     layer: Layer  # the whole, as it stands in the file
@@ -48,121 +48,121 @@ class Box:
     digest: str  # of the file, comments too, and of what lies beside it
 
 
-def read(file: Path) -> Box:
+def read_bundle(file: Path) -> Bundle:
     """Raises `ConfigError`; whether the configuration is one is for `layers` to show."""
     layer = file_layer(file)
     credentials: dict[Key, str] = {}
-    settings = _without_secrets(layer, layer.values, (), credentials)
+    settings = _split_secrets(layer, layer.values, (), credentials)
     whole = hashlib.sha256(file.read_bytes() + repr(sorted(credentials.items())).encode())
-    return Box(layer=layer, settings=settings, credentials=credentials, digest=whole.hexdigest())
+    return Bundle(layer=layer, settings=settings, credentials=credentials, digest=whole.hexdigest())
 
 
-def _without_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
+def _split_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
     kept = {}
     for name, value in values.items():
         key = (*above, name)
         if isinstance(value, Mapping):
-            kept[name] = _without_secrets(layer, value, key, found)
-        elif isinstance(value, str) and (secret := _secret(layer, key, value)) is not None:
+            kept[name] = _split_secrets(layer, value, key, found)
+        elif isinstance(value, str) and (secret := _secret_value(layer, key, value)) is not None:
             found |= {key: secret} if secret else {}
         else:
             kept[name] = value
     return kept
 
 
-def _secret(layer: Layer, key: Key, value: str) -> str | None:
+def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
     """What only the daemon may see: passwords, addresses with one in them, keys and certificates."""
-    if key in FILES:
-        return value.lstrip() if value.lstrip().startswith(PEM) else _text(layer, key, value)
-    here = node(key)
-    return value if (here and here.secret) or masked(value) != value else None
+    if key in PEM_KEYS:
+        return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value)
+    here = node_at(key)
+    return value if (here and here.is_secret) or redact(value) != value else None
 
 
-def _text(layer: Layer, key: Key, name: str) -> str:
+def _read_pem(layer: Layer, key: Key, name: str) -> str:
     """The text of a file that lies beside the one we read."""
-    path = Path(layer.place).parent / name
+    path = Path(layer.name).parent / name
     try:
         with path.open(encoding="ascii") as file:
-            return file.read(LARGEST)
+            return file.read(MAX_PEM_BYTES)
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is no PEM text"
         raise ConfigError(
-            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a file beside {layer.place}"
+            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a file beside {layer.name}"
         ) from exc
 
 
-def layers(box: Box, root: Path, folder: Path) -> Layers:
+def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
     """The configuration as it will be, the box's file among those of its site.
 
     Certificates are written to `folder`, to be tried there.
     """
-    values: Mapping[str, Any] = box.layer.values
-    for key in FILES & box.credentials.keys():
-        (folder / dotted(key)).write_text(box.credentials[key])
-        values = _put(values, key, str(folder / dotted(key)))
+    values: Mapping[str, Any] = bundle.layer.values
+    for key in PEM_KEYS & bundle.credentials.keys():
+        (folder / dotted(key)).write_text(bundle.credentials[key])
+        values = _with_value(values, key, str(folder / dotted(key)))
     sites = {path.name: file_layer(path) for path in site_files(root / ETC)}
     base = [layer for name, layer in sites.items() if name == "edged.toml"]
     rest = {name: layer for name, layer in sites.items() if name != "edged.toml"}
-    rest[SETTINGS] = replace(box.layer, values=dict(values))
+    rest[SETTINGS_FILE] = replace(bundle.layer, values=dict(values))
     return Layers((*base, *(rest[name] for name in sorted(rest))))
 
 
-def _put(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
+def _with_value(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
     """A copy with this value in it."""
     first, *rest = key
-    return {**values, str(first): _put(values[str(first)], tuple(rest), value) if rest else value}
+    return {**values, str(first): _with_value(values[str(first)], tuple(rest), value) if rest else value}
 
 
-def write(box: Box, root: Path) -> list[Path]:
+def install(bundle: Bundle, root: Path) -> list[Path]:
     """Everything in place or, after a power cut, to be finished; what an earlier file left is removed.
 
     Raises `NotWritten`.
     """
-    with _writing():
+    with _translate_os_errors():
         finish(root, root / PENDING)
-        wanted = _files(box)
+        wanted = _files(bundle)
         _replace(wanted, root)
         return [root / name for name in wanted]
 
 
-def finished(root: Path) -> bool:
+def finish_pending(root: Path) -> bool:
     """Whether something was broken off; it is done now. Raises `NotWritten`."""
-    with _writing():
+    with _translate_os_errors():
         return finish(root, root / PENDING)
 
 
-def keep_before(root: Path) -> None:
+def snapshot(root: Path) -> None:
     """What is in place is known to be good: for `back`. Raises `NotWritten`."""
-    with _writing():
+    with _translate_os_errors():
         finish(root, root / PENDING)
-        keep(_in_place(root), root / BEFORE)
+        save(_installed(root), root / SNAPSHOT)
 
 
-def back(root: Path) -> bool:
+def rollback(root: Path) -> bool:
     """Put in place again what was last known to be good; whether there was any. Raises `NotWritten`."""
-    with _writing():
-        before = kept(root / BEFORE)
+    with _translate_os_errors():
+        before = load(root / SNAPSHOT)
         if before is not None:
             _replace(before, root)
         return before is not None
 
 
-def applied(box: Box, root: Path) -> bool:
+def was_applied(bundle: Bundle, root: Path) -> bool:
     """Whether this very file has been tried here."""
     path = root / APPLIED
-    return path.exists() and box.digest in path.read_text().split()
+    return path.exists() and bundle.digest in path.read_text().split()
 
 
-def note_applied(box: Box, root: Path) -> None:
+def mark_applied(bundle: Bundle, root: Path) -> None:
     """Raises `NotWritten`."""
-    with _writing():
+    with _translate_os_errors():
         path = root / APPLIED
         before = path.read_text().split() if path.exists() else []
-        place(path, "".join(f"{digest}\n" for digest in [*before, box.digest][-REMEMBERED:]), 0o600)
+        write_file(path, "".join(f"{digest}\n" for digest in [*before, bundle.digest][-MAX_APPLIED:]), 0o600)
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def _translate_os_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -172,45 +172,49 @@ def _writing() -> Iterator[None]:
 
 
 def _replace(wanted: Files, root: Path) -> None:
-    for folder in (root / ETC / KEPT, root / PENDING.parent):
+    for folder in (root / ETC / CREDENTIALS_DIR, root / PENDING.parent):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-    replace_all(wanted, _in_place(root).keys() - wanted.keys(), root, root / PENDING)
+    replace_all(wanted, _installed(root).keys() - wanted.keys(), root, root / PENDING)
 
 
-def _files(box: Box) -> Files:
+def _files(bundle: Bundle) -> Files:
     """The settings, each secret, and what hands the secrets to the daemon."""
     return {
-        str(ETC / "conf.d" / SETTINGS): Text(text=_settings(box), mode=0o644),
+        str(ETC / "conf.d" / SETTINGS_FILE): FileContent(text=_settings(bundle), mode=0o644),
         **{
-            str(ETC / KEPT / dotted(key)): Text(text=f"{secret}\n", mode=0o600)
-            for key, secret in sorted(box.credentials.items())
+            str(ETC / CREDENTIALS_DIR / dotted(key)): FileContent(text=f"{secret}\n", mode=0o600)
+            for key, secret in sorted(bundle.credentials.items())
         },
-        str(UNIT / DROP_IN): Text(text=_drop_in(box), mode=0o644),
+        str(UNIT / DROP_IN): FileContent(text=_drop_in(bundle), mode=0o644),
     }
 
 
-def _in_place(root: Path) -> Files:
+def _installed(root: Path) -> Files:
     """Whatever of that is here now."""
-    own = (root / ETC / "conf.d" / SETTINGS, *sorted((root / ETC / KEPT).glob("*")), root / UNIT / DROP_IN)
+    own = (
+        root / ETC / "conf.d" / SETTINGS_FILE,
+        *sorted((root / ETC / CREDENTIALS_DIR).glob("*")),
+        root / UNIT / DROP_IN,
+    )
     return {
-        str(path.relative_to(root)): Text(text=path.read_text(), mode=stat.S_IMODE(path.stat().st_mode))
+        str(path.relative_to(root)): FileContent(text=path.read_text(), mode=stat.S_IMODE(path.stat().st_mode))
         for path in own
         if path.is_file()
     }
 
 
-def _settings(box: Box) -> str:
-    name = Path(box.layer.place).name
+def _settings(bundle: Bundle) -> str:
+    name = Path(bundle.layer.name).name
     return (
         f"# Made from {name} by `edged provision`, which replaces it whole. Changes of your own belong in a file that\n"
-        f"# comes later, like 90-local.toml. Passwords, certificates and keys are in ../{KEPT}.\n\n"
-        f"{document(box.settings)}"
+        f"# comes later, like 90-local.toml. Passwords, certificates and keys are in ../{CREDENTIALS_DIR}.\n\n"
+        f"{dump(bundle.settings)}"
     )
 
 
-def _drop_in(box: Box) -> str:
+def _drop_in(bundle: Bundle) -> str:
     """LoadCredential= reads them as root and shows them to nobody but the daemon. Source: systemd.exec(5)."""
-    names = sorted(dotted(key) for key in box.credentials)
-    lines = (f"LoadCredential={name}:/{ETC / KEPT / name}\n" for name in names)
+    names = sorted(dotted(key) for key in bundle.credentials)
+    lines = (f"LoadCredential={name}:/{ETC / CREDENTIALS_DIR / name}\n" for name in names)
     return "# Made by `edged provision`.\n[Service]\n" + "".join(lines)

@@ -13,47 +13,47 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edged.errors import NotWritten
-from engines.disk import or_gone, sync
+from engines.disk import remove_on_error, sync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class FileContent:
     """What a file holds, and who may read it."""
 
     text: str
     mode: int
 
 
-Files = Mapping[str, Text]  # by path below the root
+Files = Mapping[str, FileContent]  # by path below the root
 
 
-def replace_all(wanted: Files, gone: set[str], root: Path, log: Path) -> None:
-    """Put `wanted` in place and remove `gone`. Raises OSError."""
-    table = {"files": {name: asdict(file) for name, file in wanted.items()}, "gone": sorted(gone)}
-    place(log, json.dumps(table), 0o600)
-    finish(root, log)
+def replace_all(wanted: Files, removed: set[str], root: Path, pending: Path) -> None:
+    """Put `wanted` in place and remove `removed`. Raises OSError."""
+    table = {"files": {name: asdict(file) for name, file in wanted.items()}, "gone": sorted(removed)}
+    write_file(pending, json.dumps(table), 0o600)
+    finish(root, pending)
 
 
-def finish(root: Path, log: Path) -> bool:
+def finish(root: Path, pending: Path) -> bool:
     """Bring to its end what was broken off; whether there was anything. Raises OSError, `NotWritten`."""
-    if not log.exists():
+    if not pending.exists():
         return False
-    wanted, gone = _read(log)
+    wanted, gone = _read(pending)
     for name, file in wanted.items():
-        place(root / name, file.text, file.mode)
+        write_file(root / name, file.text, file.mode)
     for name in gone:
         (root / name).unlink(missing_ok=True)
-    log.unlink()
-    sync(log.parent)
+    pending.unlink()
+    sync(pending.parent)
     return True
 
 
-def keep(files: Files, at: Path) -> None:
+def save(files: Files, at: Path) -> None:
     """For `kept` to read. Raises OSError."""
-    place(at, json.dumps({"files": {name: asdict(file) for name, file in files.items()}, "gone": []}), 0o600)
+    write_file(at, json.dumps({"files": {name: asdict(file) for name, file in files.items()}, "gone": []}), 0o600)
 
 
-def kept(at: Path) -> Files | None:
+def load(at: Path) -> Files | None:
     """Raises `NotWritten` when it is damaged."""
     return _read(at)[0] if at.exists() else None
 
@@ -61,16 +61,16 @@ def kept(at: Path) -> Files | None:
 def _read(path: Path) -> tuple[Files, list[str]]:
     try:
         table = json.loads(path.read_text())
-        return {name: Text(**file) for name, file in table["files"].items()}, table["gone"]
+        return {name: FileContent(**file) for name, file in table["files"].items()}, table["gone"]
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise NotWritten(f"{path}: damaged ({exc}); remove it, and provision again") from exc
 
 
-def place(path: Path, text: str, mode: int) -> None:
+def write_file(path: Path, text: str, mode: int) -> None:
     """One file, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with or_gone(part):
+    with remove_on_error(part):
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
             file.write(text)
         part.chmod(mode)

@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 from edged.kinds import Hertz, Number, Seconds, Section, unit
 
 Celsius = Annotated[Number, Field(ge=20, le=125, json_schema_extra=unit("°C"))]
-Step = Annotated[Hertz, Field(ge=0.5, le=240)]
+StepRate = Annotated[Hertz, Field(ge=0.5, le=240)]
 
 
-class Heat(Section):
+class ThrottleConfig(Section):
     """What gives way when the box is too hot or is held back by its own protection: the rate, step by step."""
 
-    steps_hz: tuple[Step, ...] = Field(
+    steps_hz: tuple[StepRate, ...] = Field(
         (10, 5, 2),
         max_length=8,
         json_schema_extra=unit("Hz"),
@@ -28,7 +28,7 @@ class Heat(Section):
     calm_s: Seconds = Field(120, ge=1, le=86400, description="How long it must be cool before a step up.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Heat:
+    def _check_order(self) -> ThrottleConfig:
         if self.cool_c >= self.hot_c:
             raise ValueError("cool_c must be below hot_c; lower the one or raise the other")
         if list(self.steps_hz) != sorted(set(self.steps_hz), reverse=True):

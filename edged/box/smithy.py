@@ -16,23 +16,23 @@ from typing import Literal
 
 from engines.card import Card
 from engines.errors import Cancelled, EngineError
-from engines.foundry import Foundry, Job
-from engines.plans import Plan
+from engines.foundry import EngineBuilder, BuildJob
+from engines.plans import StoredEngine
 from engines.progress import Progress
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 0.3  # for the build to be told; its process may take longer to end
-STEP = 0.1  # of a build, between two lines of the log
+STOP_TIMEOUT_S = 0.3  # for the build to be told; its process may take longer to end
+LOG_STEP = 0.1  # of a build, between two lines of the log
 
-Phase = Literal["waiting", "preparing", "building", "ready", "unproved", "failed"]
+BuildPhase = Literal["waiting", "preparing", "building", "ready", "unproved", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class BuildStatus:
     """Where one model's engine stands."""
 
-    phase: Phase
+    phase: BuildPhase
     reason: str = ""  # why it failed, or is not used
     share: float | None = None  # of the build
     left_s: float | None = None
@@ -41,7 +41,7 @@ class Work:
     last_s: float | None = None  # that the build took the last time
 
 
-class Smithy:
+class EngineBuildService:
     """`files` are the verified models; `ready` is called for each engine that may be used from now on.
 
     Every model is built at the first of `levels`, then every one at the next: the best engine is the last.
@@ -49,20 +49,20 @@ class Smithy:
 
     def __init__(
         self,
-        foundry: Foundry,
+        builder: EngineBuilder,
         files: Mapping[str, tuple[Card, Path]],
-        ready: Callable[[Job, Plan], None],
+        on_ready: Callable[[BuildJob, StoredEngine], None],
         *,
         levels: Sequence[int],
         workspace_mb: int,
     ) -> None:
-        self._foundry = foundry
+        self._builder = builder
         self._files = files
-        self._ready = ready
+        self._on_ready = on_ready
         self._levels = levels
         self._workspace_mb = workspace_mb
-        self.works: dict[str, Work] = {name: Work(phase="waiting") for name in files}
-        self._under_way: Job | None = None
+        self.statuses: dict[str, BuildStatus] = {name: BuildStatus(phase="waiting") for name in files}
+        self._current_job: BuildJob | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="smithy", daemon=True)
 
@@ -73,68 +73,68 @@ class Smithy:
         """A build under way is ended, and not counted as an attempt; what it had done is in the timing cache."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(JOIN_S)
-        if job := self._under_way:
-            self._foundry.plans.forget(job.card.name, job.key)
+            self._thread.join(STOP_TIMEOUT_S)
+        if job := self._current_job:
+            self._builder.plans.forget(job.card.name, job.key)
 
     @property
-    def busy(self) -> bool:
-        return any(work.phase in ("waiting", "preparing", "building") for work in self.works.values())
+    def is_busy(self) -> bool:
+        return any(work.phase in ("waiting", "preparing", "building") for work in self.statuses.values())
 
     def _run(self) -> None:
         for level, name in product(self._levels, self._files):
             if self._stop.is_set():
                 return
             try:
-                self._make(name, level)
+                self._build_model(name, level)
             except Cancelled:
                 return
             except (EngineError, OSError) as exc:
-                self.works[name] = Work(phase="failed", reason=str(exc))
+                self.statuses[name] = BuildStatus(phase="failed", reason=str(exc))
                 log.error("engine of %s: %s; serving goes on as before", name, exc)
 
-    def _make(self, name: str, level: int) -> None:
-        self.works[name] = Work(phase="preparing")
+    def _build_model(self, name: str, level: int) -> None:
+        self.statuses[name] = BuildStatus(phase="preparing")
         best = self._levels[-1]
-        if level != best and self._foundry.plans.find(name, self._job(name, best).key):
+        if level != best and self._builder.plans.find(name, self._job(name, best).key):
             return  # no quick one is needed
         job = self._job(name, level)
-        plan, reason = self._foundry.usable(job)
-        if plan is None and self._foundry.plans.find(name, job.key) is None:
+        plan, reason = self._builder.usable(job)
+        if plan is None and self._builder.plans.find(name, job.key) is None:
             self._build(name, job, reason)
-            plan, reason = self._foundry.usable(job)
+            plan, reason = self._builder.usable(job)
         key = job.key.digest
         if plan is None:
-            self.works[name] = Work(phase="unproved", reason=reason, key=key)
+            self.statuses[name] = BuildStatus(phase="unproved", reason=reason, key=key)
             log.warning("engine of %s: %s; it is not used", name, reason)
             return
-        self.works[name] = Work(phase="ready", key=key)
+        self.statuses[name] = BuildStatus(phase="ready", key=key)
         log.info("engine of %s: proved, %s", name, key)
-        self._ready(job, plan)
+        self._on_ready(job, plan)
 
-    def _job(self, name: str, level: int) -> Job:
+    def _job(self, name: str, level: int) -> BuildJob:
         card, file = self._files[name]
-        return self._foundry.job(card, file, level=level, workspace_mb=self._workspace_mb)
+        return self._builder.job(card, file, level=level, workspace_mb=self._workspace_mb)
 
-    def _build(self, name: str, job: Job, reason: str) -> None:
+    def _build(self, name: str, job: BuildJob, reason: str) -> None:
         said = 0.0
-        because, last_s = self._foundry.before(job)
+        because, last_s = self._builder.last_attempt(job)
         log.info("engine of %s: building, for %s%s", name, reason, f"; the last took {last_s:.0f} s" if last_s else "")
-        begun = Work(phase="building", key=job.key.digest, because=because, last_s=last_s)
+        begun = BuildStatus(phase="building", key=job.key.digest, because=because, last_s=last_s)
 
         def at(progress: Progress) -> None:
             nonlocal said
-            self.works[name] = replace(begun, share=progress.share, left_s=progress.left_s)
-            if progress.share >= said + STEP:
+            self.statuses[name] = replace(begun, share=progress.share, left_s=progress.left_s)
+            if progress.share >= said + LOG_STEP:
                 said = progress.share
-                log.info("engine of %s: %.0f %%%s", name, 100 * said, _left(progress.left_s))
+                log.info("engine of %s: %.0f %%%s", name, 100 * said, _remaining(progress.left_s))
 
-        self._under_way = job
+        self._current_job = job
         try:
-            self._foundry.build(job, at, self._stop)
+            self._builder.build(job, at, self._stop)
         finally:
-            self._under_way = None
+            self._current_job = None
 
 
-def _left(left_s: float | None) -> str:
+def _remaining(left_s: float | None) -> str:
     return "" if left_s is None else f", about {left_s:.0f} s left"

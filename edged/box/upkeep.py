@@ -11,92 +11,92 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
-from edged.box.allocator import give_back
-from edged.box.health import CameraView, Health
-from edged.box.heat import Warden
-from edged.box.late_gpu import LateGpu, missing
-from edged.box.rescue import Budget, Rescue
+from edged.box.allocator import trim_heap
+from edged.box.health import CameraOverview, Health
+from edged.box.heat import ThermalThrottle
+from edged.box.late_gpu import GpuWait, gpu_missing
+from edged.box.rescue import RebootBudget, CameraRecovery
 from edged.bus import message, topics
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.config import Config
 from edged.errors import Fatal
 from edged.ports import Bus
 from engines import machine
 
 JOIN_S = 1.0
-GIVE_BACK_S = 60.0  # between two times that free memory goes back to the kernel
+TRIM_HEAP_S = 60.0  # between two times that free memory goes back to the kernel
 
 
-class Upkeep:
+class DeviceSupervisor:
     """`views` and `models` are asked at every pulse; `limit` is told how many frames per camera and second at most."""
 
     def __init__(
         self,
         settings: Config,
-        stamps: Stamps,
+        headers: HeaderFactory,
         bus: Bus,
         *,
-        views: Callable[[], Mapping[str, CameraView]],
+        views: Callable[[], Mapping[str, CameraOverview]],
         models: Callable[[], Mapping[str, Any]],
-        limit: Callable[[float | None], None],
+        set_max_rate: Callable[[float | None], None],
         port: Callable[[str], str | None],
     ) -> None:
-        self._every_s = settings.publish.health_s
-        self._stamps = stamps
+        self._interval_s = settings.publish.health_s
+        self._headers = headers
         self._bus = bus
         self._views = views
         self._models = models
-        self.rescue = Rescue(port, budget=Budget.of(settings.device))
-        self._warden = Warden(settings.heat, limit)
-        self._late_gpu = LateGpu(self._restart_for) if _gpu_missing(settings) else None
+        self.recovery = CameraRecovery(port, budget=RebootBudget.from_config(settings.device))
+        self._throttle = ThermalThrottle(settings.heat, set_max_rate)
+        self._gpu_wait = GpuWait(self._on_gpu_found) if _gpu_missing(settings) else None
         self._health = Health(
-            settings.models.store, stamps.utc_ms, lambda: stamps.synced, step=lambda: self._warden.step
+            settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
         )
-        self.fate: Fatal | None = None  # what only another process can do
-        self.body: Mapping[str, Any] = {}  # of the last pulse
+        self.fatal_error: Fatal | None = None  # what only another process can do
+        self.latest_health: Mapping[str, Any] = {}  # of the last pulse
         self._closing = threading.Event()
-        self._pulse = threading.Thread(target=self._run, name="health", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 
     def start(self) -> None:
-        if self._late_gpu is not None:
-            self._late_gpu.start()
-        self._warden.start()
-        self._pulse.start()
+        if self._gpu_wait is not None:
+            self._gpu_wait.start()
+        self._throttle.start()
+        self._thread.start()
 
     @property
     def alive(self) -> bool:
         """Whether health is being published."""
-        return self._pulse.is_alive()
+        return self._thread.is_alive()
 
-    def adopt(self, settings: Config) -> None:
-        self._every_s = settings.publish.health_s
+    def reconfigure(self, settings: Config) -> None:
+        self._interval_s = settings.publish.health_s
 
     def close(self) -> None:
         """Once everything else has stopped: the health published last has every frame accounted for."""
-        self._warden.close()
-        if self._late_gpu is not None:
-            self._late_gpu.close()
+        self._throttle.close()
+        if self._gpu_wait is not None:
+            self._gpu_wait.close()
         self._closing.set()
-        self._pulse.join(JOIN_S)
+        self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         """At once, then at every interval, and once more when everything has stopped."""
         stopped, gave_s = False, monotonic()
         while True:
-            missed = self._late_gpu is not None and self._late_gpu.missed
+            missed = self._gpu_wait is not None and self._gpu_wait.waiting
             models = {**self._models(), "gpu_missing": missed}
-            self.body = self._health(self._views(), self._bus.figures, models)
-            self._bus.publish(topics.HEALTH.at(), message.health(self._stamps, self.body))
+            self.latest_health = self._health(self._views(), self._bus.stats, models)
+            self._bus.publish(topics.HEALTH.at(), message.health(self._headers, self.latest_health))
             if stopped:
                 return
-            if monotonic() - gave_s >= GIVE_BACK_S:
-                give_back()
+            if monotonic() - gave_s >= TRIM_HEAP_S:
+                trim_heap()
                 gave_s = monotonic()
-            stopped = self._closing.wait(self._every_s)
+            stopped = self._closing.wait(self._interval_s)
 
-    def _restart_for(self, gpu: str) -> None:
-        self.fate = Fatal(f"{gpu} answers now; the daemon ends, to be started again with it")
+    def _on_gpu_found(self, gpu: str) -> None:
+        self.fatal_error = Fatal(f"{gpu} answers now; the daemon ends, to be started again with it")
 
 
 def _gpu_missing(settings: Config) -> bool:
-    return settings.engines.tensorrt == "auto" and settings.compute.plane != "cpu" and missing(machine.here())
+    return settings.engines.tensorrt == "auto" and settings.compute.plane != "cpu" and gpu_missing(machine.detect())

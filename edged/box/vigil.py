@@ -12,113 +12,117 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Protocol
 
-from edged.box.rescue import Rescue
-from edged.box.smithy import Work
-from edged.capture import Standing
+from edged.box.rescue import CameraRecovery
+from edged.box.smithy import BuildStatus
+from edged.capture import CaptureStats
 from edged.channel import CameraState
 from edged.units import S_PER_MIN, ns
 
 log = logging.getLogger(__name__)
 
-BEATS = 4  # per time after which the keeper would act
-IDLE_S = 5.0  # between two looks where nobody would act
-WORDS = 90  # characters of a reason
+FEEDS_PER_TIMEOUT = 4  # per time after which the keeper would act
+POLL_S = 5.0  # between two looks where nobody would act
+MAX_REASON_CHARS = 90  # characters of a reason
 
 
-class Keeper(Protocol):
+class ServiceManager(Protocol):
     """Who watches. None of this blocks."""
 
     watchdog_s: float | None
 
-    def alive(self) -> None: ...
+    def feed_watchdog(self) -> None: ...
     def status(self, text: str) -> None: ...
-    def ask(self, unit: str) -> None: ...
-    def patience(self, what: str, limit_s: float) -> AbstractContextManager[None]: ...
+    def request_unit(self, unit: str) -> None: ...
+    def extend_timeout(self, what: str, limit_s: float) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class WatchdogSnapshot:
     """The daemon at one instant."""
 
-    cameras: Standing
-    told: bool  # whether health is being published
+    cameras: CaptureStats
+    health_alive: bool  # whether health is being published
     connected: bool
-    works: Mapping[str, Work]  # engines in the making, by model
+    builds: Mapping[str, BuildStatus]  # engines in the making, by model
 
 
-class Vigil:
+class Watchdog:
     """Asks for a look a few times per watchdog time, and says that we live when there was progress since the last."""
 
     def __init__(
-        self, keeper: Keeper, look: Callable[[], Look], rescue: Rescue, clock: Callable[[], int] = monotonic_ns
+        self,
+        manager: ServiceManager,
+        snapshot: Callable[[], WatchdogSnapshot],
+        recovery: CameraRecovery,
+        clock: Callable[[], int] = monotonic_ns,
     ) -> None:
-        self._keeper = keeper
-        self._look = look
-        self._rescue = rescue
+        self._manager = manager
+        self._snapshot = snapshot
+        self._recovery = recovery
         self._clock = clock
-        self._every_ns = ns((keeper.watchdog_s or BEATS * IDLE_S) / BEATS)
+        self._period_ns = ns((manager.watchdog_s or FEEDS_PER_TIMEOUT * POLL_S) / FEEDS_PER_TIMEOUT)
         self._next_ns = clock()
-        self._before: Look | None = None
-        self._hindrance = ""
+        self._previous: WatchdogSnapshot | None = None
+        self._stall_reason = ""
 
-    def beat(self) -> None:
+    def poll(self) -> None:
         """Between two frames, or when there were none for a moment."""
         now_ns = self._clock()
         if now_ns < self._next_ns:
             return
-        self._next_ns = now_ns + self._every_ns
-        now, before = self._look(), self._before
-        self._before = now
+        self._next_ns = now_ns + self._period_ns
+        now, before = self._snapshot(), self._previous
+        self._previous = now
         if before is not None:
-            self._note(hindrance(before, now))
-        if not self._hindrance:
-            self._keeper.alive()
-        self._keeper.status(self._hindrance or line(now))
-        for remedy in self._rescue.due(now.cameras.away, now.cameras.well):
+            self._log_change(stall_reason(before, now))
+        if not self._stall_reason:
+            self._manager.feed_watchdog()
+        self._manager.status(self._stall_reason or status_line(now))
+        for remedy in self._recovery.due_actions(now.cameras.offline, now.cameras.online):
             log.warning("asking systemd for %s", remedy)
-            self._keeper.ask(remedy)
+            self._manager.request_unit(remedy)
 
-    def long(self, what: str, limit_s: float) -> AbstractContextManager[None]:
+    def extend_timeout(self, what: str, limit_s: float) -> AbstractContextManager[None]:
         """Inside, no frame is taken, and that is well for so long."""
-        return self._keeper.patience(what, limit_s)
+        return self._manager.extend_timeout(what, limit_s)
 
-    def _note(self, hindrance: str) -> None:
-        if hindrance and not self._hindrance:
-            log.error("no progress: %s", hindrance)
-        elif self._hindrance and not hindrance:
+    def _log_change(self, reason: str) -> None:
+        if reason and not self._stall_reason:
+            log.error("no progress: %s", reason)
+        elif self._stall_reason and not reason:
             log.info("progress again")
-        self._hindrance = hindrance
+        self._stall_reason = reason
 
 
-def hindrance(before: Look, now: Look) -> str:
+def stall_reason(before: WatchdogSnapshot, now: WatchdogSnapshot) -> str:
     """Why there was no progress between two looks; empty when there was.
 
     A camera that gives nothing is no hindrance: it is stalled, lost or ended, as long as somebody minds it.
     """
-    if now.cameras.dropped != before.cameras.dropped and now.cameras.worked == before.cameras.worked:
+    if now.cameras.dropped != before.cameras.dropped and now.cameras.processed == before.cameras.processed:
         return "frames are dropped, and none is worked off"
     if now.cameras.rounds == before.cameras.rounds:
         return "nobody minds the cameras"
-    return "" if now.told else "nobody publishes health"
+    return "" if now.health_alive else "nobody publishes health"
 
 
-def line(now: Look) -> str:
+def status_line(now: WatchdogSnapshot) -> str:
     """For a technician: `1 of 2 cameras online; stall2 lost: connection refused; broker connected`."""
     online = sum(state.phase == "online" for state in now.cameras.states.values())
     parts = [f"{online} of {len(now.cameras.states)} cameras online"]
     parts += [_camera(state) for state in now.cameras.states.values() if state.phase != "online"]
-    parts += [_work(name, work) for name, work in now.works.items() if work.phase not in ("waiting", "ready")]
+    parts += [_build(name, work) for name, work in now.builds.items() if work.phase not in ("waiting", "ready")]
     return "; ".join([*parts, "broker connected" if now.connected else "no broker"])
 
 
 def _camera(state: CameraState) -> str:
-    return f"{state.camera} {state.phase}{f': {state.reason[:WORDS]}' if state.reason else ''}"
+    return f"{state.camera} {state.phase}{f': {state.reason[:MAX_REASON_CHARS]}' if state.reason else ''}"
 
 
-def _work(name: str, work: Work) -> str:
+def _build(name: str, work: BuildStatus) -> str:
     share = "" if work.share is None else f" {work.share:.0%}"
     left = "" if work.left_s is None else f", about {max(1, round(work.left_s / S_PER_MIN))} min left"
-    reasons = [f": {said[:WORDS]}" for said in (work.reason, work.because) if said]
+    reasons = [f": {said[:MAX_REASON_CHARS]}" for said in (work.reason, work.because) if said]
     last = "" if work.last_s is None else f"; it took {_duration(work.last_s)} last time"
     return f"engine {name} {work.phase}{share}{left}{''.join(reasons)}{last}"
 

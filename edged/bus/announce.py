@@ -10,53 +10,53 @@ import random
 import threading
 from pathlib import Path
 
-from edged.bus.discovery import BIRTH, DISCOVERY, Appliance
+from edged.bus.discovery import BIRTH, DISCOVERY, DiscoveryDevice
 from edged.bus.topics import Topic
-from edged.memory import Memory
+from edged.memory import JsonState
 from edged.ports import Bus, Request
 
 log = logging.getLogger(__name__)
 
-SETTLE_S = (1.0, 5.0)  # a Home Assistant that has just started is given so long, and not by all boxes at once
+BIRTH_DELAY_S = (1.0, 5.0)  # a Home Assistant that has just started is given so long, and not by all boxes at once
 
 
-class Announcer:
+class DiscoveryPublisher:
     """`memory` lists what was announced, so that a camera taken out of the configuration goes there too."""
 
-    def __init__(self, bus: Bus, appliance: Appliance, memory: Path, *, enabled: bool) -> None:
+    def __init__(self, bus: Bus, device: DiscoveryDevice, announced_file: Path, *, enabled: bool) -> None:
         self._bus = bus
-        self._memory = Memory(memory, "announcements to Home Assistant")
+        self._announced = JsonState(announced_file, "announcements to Home Assistant")
         self._timer: threading.Timer | None = None
-        self.adopt(appliance, enabled=enabled)
+        self.reconfigure(device, enabled=enabled)
 
-    def adopt(self, appliance: Appliance, *, enabled: bool) -> None:
+    def reconfigure(self, device: DiscoveryDevice, *, enabled: bool) -> None:
         """What there is from now on; `start` tells it."""
-        self._appliance = appliance
+        self._device = device
         self._enabled = enabled
 
     def start(self) -> None:
-        wanted = self._appliance.announcements() if self._enabled else {}
+        wanted = self._device.payloads() if self._enabled else {}
         nothing: set[str] = set()
-        for path in self._memory.read(_paths, nothing) - {topic.path for topic in wanted}:
-            self._bus.publish(Topic(path=path, channel=DISCOVERY), b"")
-        self._memory.write(sorted(topic.path for topic in wanted))
+        for path in self._announced.read(_paths, nothing) - {topic.path for topic in wanted}:
+            self._bus.publish(Topic(path=path, spec=DISCOVERY), b"")
+        self._announced.write(sorted(topic.path for topic in wanted))
         if self._enabled:
-            self._announce()
-            self._bus.listen(BIRTH.at(prefix=self._appliance.prefix), self._born)
+            self._publish_all()
+            self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _born(self, request: Request) -> None:
+    def _on_birth(self, request: Request) -> None:
         if self._enabled and request.payload == b"online":
             self.close()
-            self._timer = threading.Timer(random.uniform(*SETTLE_S), self._announce)  # noqa: S311  a delay, no secret
+            self._timer = threading.Timer(random.uniform(*BIRTH_DELAY_S), self._publish_all)  # noqa: S311  a delay, no secret
             self._timer.daemon = True
             self._timer.start()
 
-    def _announce(self) -> None:
-        for topic, body in self._appliance.announcements().items():
+    def _publish_all(self) -> None:
+        for topic, body in self._device.payloads().items():
             self._bus.publish(topic, body)
 
 

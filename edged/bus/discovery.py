@@ -20,21 +20,21 @@ from edged.bus.topics import (
     SNAPSHOT,
     STATE,
     STATUS,
-    Channel,
+    TopicSpec,
     Topic,
 )
 
 Body = dict[str, Any]
 
-DISCOVERY = Channel(
+DISCOVERY = TopicSpec(
     name="homeassistant",
     path="/{prefix}/device/{box}/{device}/config",
     retain=True,
     summary="Home Assistant discovery.",
 )
-BIRTH = Channel(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
+BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
-MISSED = 3.5  # health messages that may fail to come before their figures are unavailable
+EXPIRE_AFTER_PERIODS = 3.5  # health messages that may fail to come before their figures are unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,35 +44,35 @@ class Entity:
     key: str
     platform: str
     name: str
-    channel: Channel
-    state: str | None = None
-    attributes: str | None = None  # more of the same message, as a Jinja template
+    spec: TopicSpec
+    value_template: str | None = None
+    attributes_template: str | None = None  # more of the same message, as a Jinja template
     options: Mapping[str, Any] = field(default_factory=dict)
     diagnostic: bool = False
-    expires: bool = False  # unavailable when the health messages stop
-    always: bool = False  # available even when the box is not: it says so itself
+    expires_with_health: bool = False  # unavailable when the health messages stop
+    always_available: bool = False  # available even when the box is not: it says so itself
 
-    def component(self, place: Place, **names: str) -> Body:
+    def component(self, context: EntityContext, **names: str) -> Body:
         """Its part of a device payload."""
         body: Body = {"platform": self.platform, "name": self.name.format(**names), **self.options}
-        body["unique_id"] = f"{place.id}_{self.key.format(**names)}"
-        topic = place.topic(self.channel.at(**names))
+        body["unique_id"] = f"{context.id}_{self.key.format(**names)}"
+        topic = context.topic(self.spec.at(**names))
         body["image_topic" if self.platform == "image" else "state_topic"] = topic
-        if self.state is not None:
-            body["value_template"] = _filled(self.state, names)
-        if self.attributes is not None:
-            body |= {"json_attributes_topic": topic, "json_attributes_template": self.attributes}
+        if self.value_template is not None:
+            body["value_template"] = _fill_names(self.value_template, names)
+        if self.attributes_template is not None:
+            body |= {"json_attributes_topic": topic, "json_attributes_template": self.attributes_template}
         if self.diagnostic:
             body["entity_category"] = "diagnostic"
-        if self.expires:
-            body["expire_after"] = round(place.health_s * MISSED)
-        if not self.always:
-            body |= {"availability": place.availability, "availability_mode": "all"}
+        if self.expires_with_health:
+            body["expire_after"] = round(context.health_s * EXPIRE_AFTER_PERIODS)
+        if not self.always_available:
+            body |= {"availability": context.availability, "availability_mode": "all"}
         return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EntityContext:
     """The box, or one camera of it: who it is and when it is there."""
 
     id: str
@@ -90,108 +90,110 @@ class Place:
         return [{"topic": self.topic(topic), "value_template": online} for topic in channels]
 
 
-def _figure(key: str, name: str, state: str, **options: Any) -> Entity:
+def _health_sensor(key: str, name: str, state: str, **options: Any) -> Entity:
     """A number of the health message."""
     return Entity(
         key=key,
         platform="sensor",
         name=name,
-        channel=HEALTH,
-        state="{{ " + state + " }}",
+        spec=HEALTH,
+        value_template="{{ " + state + " }}",
         options={"state_class": "measurement", **options},
         diagnostic=True,
-        expires=True,
+        expires_with_health=True,
     )
 
 
-def _of_day(key: str, name: str, state: str, *, diagnostic: bool = False) -> Entity:
+def _daily_minutes(key: str, name: str, state: str, *, diagnostic: bool = False) -> Entity:
     """Minutes of a stall's day: `s` is its table, `m` the minutes in it."""
     return Entity(
         key=key,
         platform="sensor",
         name=name,
-        channel=DAILY,
-        state="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + state + " }}",
+        spec=DAILY,
+        value_template="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + state + " }}",
         options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"},
         diagnostic=diagnostic,
     )
 
 
-BOX = (
+DEVICE_ENTITIES = (
     Entity(
         key="connected",
         platform="binary_sensor",
         name="Connected",
-        channel=STATUS,
-        state="{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
+        spec=STATUS,
+        value_template="{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
         options={"device_class": "connectivity"},
         diagnostic=True,
-        always=True,
+        always_available=True,
     ),
     Entity(
         key="problem",
         platform="binary_sensor",
         name="Problem",
-        channel=HEALTH,
-        state="{{ 'ON' if value_json.problems else 'OFF' }}",
-        attributes="{{ {'problems': value_json.problems} | tojson }}",
+        spec=HEALTH,
+        value_template="{{ 'ON' if value_json.problems else 'OFF' }}",
+        attributes_template="{{ {'problems': value_json.problems} | tojson }}",
         options={"device_class": "problem"},
         diagnostic=True,
-        expires=True,
+        expires_with_health=True,
     ),
-    _figure(
+    _health_sensor(
         "temperature",
         "Temperature",
         "value_json.box.temperature_c",
         device_class="temperature",
         unit_of_measurement="°C",
     ),
-    _figure("cpu", "CPU", "value_json.box.cpu_percent", unit_of_measurement="%"),
-    _figure(
+    _health_sensor("cpu", "CPU", "value_json.box.cpu_percent", unit_of_measurement="%"),
+    _health_sensor(
         "memory", "Free memory", "value_json.box.memory_free_mb", device_class="data_size", unit_of_measurement="MB"
     ),
-    _figure("disk", "Free disk", "value_json.box.disk_free_mb", device_class="data_size", unit_of_measurement="MB"),
-    _figure("uptime", "Uptime", "value_json.uptime_s", device_class="duration", unit_of_measurement="s"),
+    _health_sensor(
+        "disk", "Free disk", "value_json.box.disk_free_mb", device_class="data_size", unit_of_measurement="MB"
+    ),
+    _health_sensor("uptime", "Uptime", "value_json.uptime_s", device_class="duration", unit_of_measurement="s"),
 )
 
-CAMERA = (
+CAMERA_ENTITIES = (
     Entity(
         key="online",
         platform="binary_sensor",
         name="Online",
-        channel=CAMERA_STATUS,
-        state="{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
-        attributes="{{ {'state': value_json.state, 'reason': value_json.reason} | tojson }}",
+        spec=CAMERA_STATUS,
+        value_template="{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
+        attributes_template="{{ {'state': value_json.state, 'reason': value_json.reason} | tojson }}",
         options={"device_class": "connectivity"},
         diagnostic=True,
-        always=True,
+        always_available=True,
     ),
     Entity(
         key="view",
         platform="sensor",
         name="View",
-        channel=STATE,
-        state="{{ value_json.view }}",
+        spec=STATE,
+        value_template="{{ value_json.view }}",
         options={"device_class": "enum", "options": ["ok", "degraded", "lost", "unknown"]},
     ),
     Entity(
         key="alert",
         platform="event",
         name="Alert",
-        channel=ALERT,
+        spec=ALERT,
         options={"event_types": []},  # filled in with the kinds that this box knows
     ),
-    _figure(
+    _health_sensor(
         "fps", "Frame rate", "value_json.cameras['{camera}'].fps", unit_of_measurement="Hz", device_class="frequency"
     ),
-    _figure(
+    _health_sensor(
         "dropped",
         "Dropped frames",
         "value_json.cameras['{camera}'].fps_dropped",
         unit_of_measurement="Hz",
         device_class="frequency",
     ),
-    _figure(
+    _health_sensor(
         "latency",
         "Latency",
         "(value_json.cameras['{camera}'].latency_ms or {'p95': None}).p95",
@@ -200,41 +202,41 @@ CAMERA = (
     ),
 )
 
-LABEL = (  # once per class that a camera looks for
+CLASS_ENTITIES = (  # once per class that a camera looks for
     Entity(
         key="{label}_present",
         platform="binary_sensor",
         name="{label} present",
-        channel=STATE,
-        state="{{ 'ON' if (value_json.present or {}).get('{label}') else 'OFF' }}",
+        spec=STATE,
+        value_template="{{ 'ON' if (value_json.present or {}).get('{label}') else 'OFF' }}",
         options={"device_class": "occupancy"},
     ),
     Entity(
         key="{label}_count",
         platform="sensor",
         name="{label} count",
-        channel=STATE,
-        state="{{ (value_json.present or {}).get('{label}') }}",
+        spec=STATE,
+        value_template="{{ (value_json.present or {}).get('{label}') }}",
         options={"state_class": "measurement"},
     ),
     Entity(
         key="{label}_minutes",
         platform="sensor",
         name="{label} present today",
-        channel=DAILY,
-        state="{{ value_json.present_min.get('{label}', 0) }}",
+        spec=DAILY,
+        value_template="{{ value_json.present_min.get('{label}', 0) }}",
         options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "total_increasing"},
     ),
 )
 
-STALL = (  # of a camera that watches over one
+STALL_ENTITIES = (  # of a camera that watches over one
     Entity(
         key="posture",
         platform="sensor",
         name="Posture",
-        channel=STATE,
-        state="{{ (value_json.stall or {}).get('posture', 'unknown') }}",
-        attributes="{{ {'head': value_json.stall.head, 'doing': value_json.stall.doing, 'at': value_json.stall.at,"
+        spec=STATE,
+        value_template="{{ (value_json.stall or {}).get('posture', 'unknown') }}",
+        attributes_template="{{ {'head': value_json.stall.head, 'doing': value_json.stall.doing, 'at': value_json.stall.at,"
         " 'horses': value_json.stall.horses, 'foal': value_json.stall.foal} | tojson if value_json.stall else '{}' }}",
         options={"device_class": "enum", "options": ["standing", "sternal", "lateral", "unknown"]},
     ),
@@ -242,24 +244,24 @@ STALL = (  # of a camera that watches over one
         key="person_in_stall",
         platform="binary_sensor",
         name="Somebody there",
-        channel=STATE,
-        state="{{ 'ON' if (value_json.stall or {}).get('person') else 'OFF' }}",
+        spec=STATE,
+        value_template="{{ 'ON' if (value_json.stall or {}).get('person') else 'OFF' }}",
         options={"device_class": "occupancy"},
     ),
-    _of_day("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)"),
-    _of_day("walked", "Walking today", "m.get('walking', 0)"),
-    _of_day("at_feeder", "At the feeder today", "m.get('at-feeder', 0)"),
-    _of_day("watched", "Seen today", "s.get('seen_min', 0)", diagnostic=True),
-    _of_day("longest", "Longest lying today", "s.get('longest_min', 0)"),
+    _daily_minutes("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)"),
+    _daily_minutes("walked", "Walking today", "m.get('walking', 0)"),
+    _daily_minutes("at_feeder", "At the feeder today", "m.get('at-feeder', 0)"),
+    _daily_minutes("watched", "Seen today", "s.get('seen_min', 0)", diagnostic=True),
+    _daily_minutes("longest", "Longest lying today", "s.get('longest_min', 0)"),
 )
 
-PICTURE = Entity(
-    key="snapshot", platform="image", name="Snapshot", channel=SNAPSHOT, options={"content_type": "image/jpeg"}
+SNAPSHOT_ENTITY = Entity(
+    key="snapshot", platform="image", name="Snapshot", spec=SNAPSHOT, options={"content_type": "image/jpeg"}
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appliance:
+class DiscoveryDevice:
     """What is announced."""
 
     id: str  # the device id
@@ -269,16 +271,16 @@ class Appliance:
     health_s: float
     prefix: str = "homeassistant"
     cameras: Mapping[str, tuple[str, ...]]  # the classes each looks for
-    pictures: frozenset[str] = frozenset()  # cameras that may be asked for a snapshot
-    stalls: frozenset[str] = frozenset()  # cameras that watch over one
-    kinds: tuple[str, ...] = ()  # of alerts
-    commands: frozenset[str] = frozenset()  # that are allowed
+    snapshot_cameras: frozenset[str] = frozenset()  # cameras that may be asked for a snapshot
+    stall_cameras: frozenset[str] = frozenset()  # cameras that watch over one
+    alert_kinds: tuple[str, ...] = ()  # of alerts
+    allowed_commands: frozenset[str] = frozenset()  # that are allowed
 
-    def announcements(self) -> dict[Topic, Body]:
+    def payloads(self) -> dict[Topic, Body]:
         """Every device's retained payload."""
-        made = {self._topic(self.id): self._box()}
+        made = {self._topic(self.id): self._device_payload()}
         for camera, labels in self.cameras.items():
-            made[self._topic(f"{self.id}_{camera}")] = self._camera(camera, labels)
+            made[self._topic(f"{self.id}_{camera}")] = self._camera_payload(camera, labels)
         return made
 
     def _topic(self, device: str) -> Topic:
@@ -289,44 +291,44 @@ class Appliance:
     def _root(self) -> str:
         return f"{self.base}/{self.id}/"
 
-    def _box(self) -> Body:
-        place = Place(id=self.id, root=self._root, health_s=self.health_s)
+    def _device_payload(self) -> Body:
+        place = EntityContext(id=self.id, root=self._root, health_s=self.health_s)
         device = {"identifiers": [self.id], "name": self.name or self.id, "serial_number": self.id}
-        return self._payload(device | {"model": "pose appliance"}, _components(BOX, place))
+        return self._payload(device | {"model": "pose appliance"}, _components(DEVICE_ENTITIES, place))
 
-    def _camera(self, camera: str, labels: Iterable[str]) -> Body:
-        place = Place(id=f"{self.id}_{camera}", root=self._root, health_s=self.health_s, camera=camera)
-        components = _components(CAMERA, place, camera=camera)
-        components[f"{place.id}_alert"]["event_types"] = list(self.kinds)
+    def _camera_payload(self, camera: str, labels: Iterable[str]) -> Body:
+        place = EntityContext(id=f"{self.id}_{camera}", root=self._root, health_s=self.health_s, camera=camera)
+        components = _components(CAMERA_ENTITIES, place, camera=camera)
+        components[f"{place.id}_alert"]["event_types"] = list(self.alert_kinds)
         for label in labels:
-            components |= _components(LABEL, place, camera=camera, label=label)
-        if camera in self.stalls:
-            components |= _components(STALL, place, camera=camera)
-        if self._shows(camera):
-            components |= _components((PICTURE,), place, camera=camera)
+            components |= _components(CLASS_ENTITIES, place, camera=camera, label=label)
+        if camera in self.stall_cameras:
+            components |= _components(STALL_ENTITIES, place, camera=camera)
+        if self._has_snapshot(camera):
+            components |= _components((SNAPSHOT_ENTITY,), place, camera=camera)
         components |= self._buttons(camera, place)
         device = {"identifiers": [place.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
         return self._payload(device | {"model": "camera"}, components)
 
-    def _buttons(self, camera: str, place: Place) -> dict[str, Body]:
+    def _buttons(self, camera: str, context: EntityContext) -> dict[str, Body]:
         """Commands that only need to know the camera."""
-        verbs = {"restart-camera": "Restart", **({"snapshot": "Take snapshot"} if self._shows(camera) else {})}
+        verbs = {"restart-camera": "Restart", **({"snapshot": "Take snapshot"} if self._has_snapshot(camera) else {})}
         return {
-            f"{place.id}_{verb}_button": {
+            f"{context.id}_{verb}_button": {
                 "platform": "button",
-                "unique_id": f"{place.id}_{verb}_button",
+                "unique_id": f"{context.id}_{verb}_button",
                 "name": name,
-                "command_topic": place.topic(COMMAND.at(verb=verb)),
+                "command_topic": context.topic(COMMAND.at(verb=verb)),
                 "payload_press": json.dumps({"camera": camera}),
                 "entity_category": "diagnostic",
-                "availability": Place(id=self.id, root=self._root, health_s=self.health_s).availability,
+                "availability": EntityContext(id=self.id, root=self._root, health_s=self.health_s).availability,
             }
             for verb, name in verbs.items()
-            if verb in self.commands
+            if verb in self.allowed_commands
         }
 
-    def _shows(self, camera: str) -> bool:
-        return camera in self.pictures and "snapshot" in self.commands
+    def _has_snapshot(self, camera: str) -> bool:
+        return camera in self.snapshot_cameras and "snapshot" in self.allowed_commands
 
     def _payload(self, device: Body, components: dict[str, Body]) -> Body:
         return {
@@ -336,12 +338,12 @@ class Appliance:
         }
 
 
-def _components(entities: Iterable[Entity], place: Place, **names: str) -> dict[str, Body]:
-    components = (entity.component(place, **names) for entity in entities)
+def _components(entities: Iterable[Entity], context: EntityContext, **names: str) -> dict[str, Body]:
+    components = (entity.component(context, **names) for entity in entities)
     return {body["unique_id"]: body for body in components}
 
 
-def _filled(template: str, names: Mapping[str, str]) -> str:
+def _fill_names(template: str, names: Mapping[str, str]) -> str:
     """`{camera}` and `{label}` filled in; Jinja's own braces stay."""
     for name, value in names.items():
         template = template.replace("{" + name + "}", value)

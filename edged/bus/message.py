@@ -17,30 +17,31 @@ from numpy.typing import ArrayLike
 
 from edged.barn.aisle import GaitDay
 from edged.barn.ledger import StallDay
-from edged.barn.watch import StallNow
+from edged.barn.watch import StallState
 from edged.bus import topics
 from edged.bus.topics import Topic
-from edged.channel import Phase
-from edged.contract.bodies import Alert, CameraStatus, Daily, Failure, Gait, Poses, Stamp, State, Status
-from edged.contract.bodies import Pose3d as Pose3dBody
+from edged.channel import CameraPhase
+from edged.contract.bodies import Alert as AlertBody
+from edged.contract.bodies import CameraStatus, Daily, CommandError, Gait, Poses, Header, State, Status
+from edged.contract.bodies import Keypoints3d as Pose3dBody
 from edged.contract.bodies import Result as ResultBody
 from edged.contract.bodies import StallDay as StallDayBody
-from edged.contract.bodies import StallNow as StallBody
+from edged.contract.bodies import StallState as StallBody
 from edged.contract.bodies import Subject as SubjectBody
-from edged.errors import Declined
-from edged.frame import F32, XY, Pose3d, Result, Subject
+from edged.errors import CommandRejected
+from edged.frame import F32, XY, Pose3d, FrameResult, TrackedSubject
 from edged.units import S_PER_MIN, ms
-from edged.watching.alerts import Episode
-from edged.watching.daily import Day
-from edged.watching.scene import Situation, View
+from edged.watching.alerts import Alert
+from edged.watching.daily import DailyTotals
+from edged.watching.scene import SceneState, View
 
-VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
+MESSAGE_VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
 
 Body = dict[str, Any]
-Presence = Literal["online", "offline", "stopped"]
+DeviceStatus = Literal["online", "offline", "stopped"]
 VIEWS: tuple[View, ...] = get_args(View)
 
-Watched = tuple[StallDay | None, GaitDay | None]  # of a camera over a stall, of one along an aisle
+StallAndGaitDay = tuple[StallDay | None, GaitDay | None]  # of a camera over a stall, of one along an aisle
 
 
 class WallClock(Protocol):
@@ -49,18 +50,18 @@ class WallClock(Protocol):
     def synced(self) -> bool: ...
 
 
-class Stamps:
+class HeaderFactory:
     """The first fields of every message: v, ts, time_synced, seq. One per daemon; any thread."""
 
     def __init__(self, clock: WallClock) -> None:
         self._clock = clock
         self._numbers: dict[str, Iterator[int]] = {}
 
-    def __call__(self, topic: Topic, at_ns: int | None = None) -> Stamp:
+    def __call__(self, topic: Topic, at_ns: int | None = None) -> Header:
         """The stamp of the next message of this topic; `at_ns` is when its content was true, None: now."""
         number = next(self._numbers.setdefault(topic.path, count()))
         at_ns = monotonic_ns() if at_ns is None else at_ns
-        return {"v": VERSION, "ts": self.utc_ms(at_ns), "time_synced": self._clock.synced, "seq": number}
+        return {"v": MESSAGE_VERSION, "ts": self.utc_ms(at_ns), "time_synced": self._clock.synced, "seq": number}
 
     def utc_ms(self, monotonic_ns: int) -> int:
         return self._clock.utc_ms(monotonic_ns)
@@ -70,34 +71,36 @@ class Stamps:
         return self._clock.synced
 
 
-def presence(stamps: Stamps, state: Presence) -> Status:
+def device_status(headers: HeaderFactory, state: DeviceStatus) -> Status:
     """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""
-    stamp = stamps(topics.STATUS.at())
+    stamp = headers(topics.STATUS.at())
     return {**stamp, "ts": None if state == "offline" else stamp["ts"], "state": state}
 
 
-def info(stamps: Stamps, body: Mapping[str, Any]) -> Body:
+def info(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
     """What this box is: versions, cameras, models."""
-    return {**stamps(topics.INFO.at()), **body}
+    return {**headers(topics.INFO.at()), **body}
 
 
-def health(stamps: Stamps, body: Mapping[str, Any]) -> Body:
+def health(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
     """How this box is, as `edged.box.health` sees it."""
-    return {**stamps(topics.HEALTH.at()), **body}
+    return {**headers(topics.HEALTH.at()), **body}
 
 
-def camera_status(stamps: Stamps, camera: str, *, state: Phase, reason: str, since_ns: int) -> CameraStatus:
+def camera_status(
+    headers: HeaderFactory, camera: str, *, state: CameraPhase, reason: str, since_ns: int
+) -> CameraStatus:
     """Where a camera stands, why, and since when."""
-    stamp = stamps(topics.CAMERA_STATUS.at(camera=camera))
-    return {**stamp, "camera": camera, "state": state, "reason": reason, "since": stamps.utc_ms(since_ns)}
+    stamp = headers(topics.CAMERA_STATUS.at(camera=camera))
+    return {**stamp, "camera": camera, "state": state, "reason": reason, "since": headers.utc_ms(since_ns)}
 
 
-def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Poses:
+def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False) -> Poses:
     """Everything seen in one frame, in pixels of the camera image. `seq` counts messages, `frame` captured frames."""
     width, height = result.size_wh
-    clarity = result.clarity
+    clarity = result.quality
     body: Poses = {
-        **stamps(  # type: ignore[typeddict-item]  # mypy fears an optional field in the stamp
+        **headers(  # type: ignore[typeddict-item]  # mypy fears an optional field in the stamp
             topics.POSES.at(camera=result.camera), result.captured_ns
         ),
         "camera": result.camera,
@@ -119,67 +122,78 @@ def poses(stamps: Stamps, result: Result, *, smoothed: bool = False) -> Poses:
     return body
 
 
-def state(stamps: Stamps, camera: str, situation: Situation, alerts: tuple[str, ...]) -> State:
+def state(headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[str, ...]) -> State:
     """What goes on in front of a camera, and which alerts are open."""
     return {
-        **stamps(topics.STATE.at(camera=camera), situation.since_ns),  # type: ignore[typeddict-item]  # as above
+        **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
         "camera": camera,
-        "view": situation.view,
-        "degraded": list(situation.degraded),
-        "present": None if situation.present is None else dict(situation.present),
+        "view": scene.view,
+        "degraded": list(scene.degraded),
+        "present": None if scene.counts is None else dict(scene.counts),
         "alerts": list(alerts),
-        "stall": None if situation.stall is None else _stall(situation.stall),
+        "stall": None if scene.stall is None else _stall_state(scene.stall),
     }
 
 
-def daily(stamps: Stamps, camera: str, day: Day, watched: Watched = (None, None), *, closed: bool) -> Daily:
+def daily(
+    headers: HeaderFactory,
+    camera: str,
+    totals: DailyTotals,
+    stall_and_gait: StallAndGaitDay = (None, None),
+    *,
+    closed: bool,
+) -> Daily:
     """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
     return {
-        **stamps(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
+        **headers(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
         "camera": camera,
-        "date": day.date,
+        "date": totals.date,
         "closed": closed,
-        "view_min": {view: _minutes(day.view_s.get(view, 0.0)) for view in VIEWS},
-        "present_min": {label: _minutes(seconds) for label, seconds in day.present_s.items()},
-        "most": dict(day.most),
-        "stall": None if watched[0] is None else _stall_day(watched[0]),
-        "gait": None if watched[1] is None else _gait(watched[1]),
+        "view_min": {view: _minutes(totals.view_s.get(view, 0.0)) for view in VIEWS},
+        "present_min": {label: _minutes(seconds) for label, seconds in totals.present_s.items()},
+        "most": dict(totals.most),
+        "stall": None if stall_and_gait[0] is None else _stall_day(stall_and_gait[0]),
+        "gait": None if stall_and_gait[1] is None else _gait(stall_and_gait[1]),
     }
 
 
-def alert(stamps: Stamps, episode: Episode) -> Alert:
+def alert(headers: HeaderFactory, alert: Alert) -> AlertBody:
     """One stage of an episode. `id` is the message's own; `alert` stays from the opening to the closing."""
     return {
-        **stamps(topics.ALERT.at(camera=episode.camera)),  # type: ignore[typeddict-item]  # as above
+        **headers(topics.ALERT.at(camera=alert.camera)),  # type: ignore[typeddict-item]  # as above
         "id": new_id(),
-        "alert": episode.id,
-        "camera": episode.camera,
-        "event_type": episode.rule.kind,
-        "stage": episode.stage,
-        "severity": episode.rule.severity,
-        "since": stamps.utc_ms(episode.since_ns),
-        "held_s": round(episode.held_s),
-        "reason": episode.reason,
-        "evidence": None if (seen := episode.evidence) is None else dict(seen.signs),
+        "alert": alert.id,
+        "camera": alert.camera,
+        "event_type": alert.rule.kind,
+        "stage": alert.stage,
+        "severity": alert.rule.severity,
+        "since": headers.utc_ms(alert.since_ns),
+        "held_s": round(alert.duration_s),
+        "reason": alert.reason,
+        "evidence": None if (seen := alert.evidence) is None else dict(seen.values),
         "coverage": None if seen is None else seen.coverage,
-        "reminders": episode.reminders,
+        "reminders": alert.reminders,
     }
 
 
 def result(
-    stamps: Stamps, verb: str, command_id: str | None, data: Mapping[str, Any], declined: Declined | None = None
+    headers: HeaderFactory,
+    verb: str,
+    command_id: str | None,
+    data: Mapping[str, Any],
+    rejection: CommandRejected | None = None,
 ) -> ResultBody:
     """What became of a command."""
-    error: Failure | None = None
-    if declined is not None:
-        error = {"what": declined.what, "got": declined.got, "wanted": declined.wanted, "do": declined.do}
+    error: CommandError | None = None
+    if rejection is not None:
+        error = {"what": rejection.what, "got": rejection.got, "wanted": rejection.wanted, "do": rejection.do}
     return {
-        **stamps(topics.RESULT.at(verb=verb)),
+        **headers(topics.RESULT.at(verb=verb)),
         "verb": verb,
         "id": command_id,
-        "ok": declined is None,
+        "ok": rejection is None,
         "error": error,
         "data": dict(data),
     }
@@ -190,15 +204,15 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _stall(now: StallNow) -> StallBody:
+def _stall_state(now: StallState) -> StallBody:
     return {
         "posture": now.posture,
-        "head": now.head,
-        "doing": list(now.doing),
-        "at": now.at,
+        "head": now.head_height,
+        "doing": list(now.behaviours),
+        "at": now.zone,
         "horses": now.horses,
-        "person": now.person,
-        "foal": now.foal,
+        "person": now.person_present,
+        "foal": now.foal_posture,
     }
 
 
@@ -208,7 +222,7 @@ def _stall_day(day: StallDay) -> StallDayBody:
     return {
         "minutes": {name.removesuffix("-s"): _minutes(total) for name, total in totals.items() if name.endswith("-s")},
         "counts": {name: round(total) for name, total in totals.items() if not name.endswith("-s")},
-        "seen_min": _minutes(day.seen_s),
+        "seen_min": _minutes(day.observed_s),
         "bouts": day.bouts,
         "longest_min": day.longest_min,
     }
@@ -227,7 +241,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> SubjectBody:
+def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: bool) -> SubjectBody:
     body: SubjectBody = {
         "id": subject.id,
         "class": subject.label,
@@ -242,17 +256,17 @@ def _subject(subject: Subject, size_wh: tuple[int, int], *, smoothed: bool) -> S
     if smoothed:
         body["keypoints_smoothed"] = _keypoints(subject.smoothed)
     if subject.pose3d is not None:
-        body["pose3d"] = _pose3d(subject.pose3d)
+        body["pose3d"] = _keypoints_3d(subject.pose3d)
     return body
 
 
-def _pose3d(pose: Pose3d) -> Pose3dBody:
+def _keypoints_3d(pose: Pose3d) -> Pose3dBody:
     return {
-        "joints": np.rint(pose.joints_mm).astype(int).tolist(),
+        "joints": np.rint(pose.xyz_mm).astype(int).tolist(),
         "root": np.rint(pose.root_mm).astype(int).tolist(),
         "schema": pose.schema,
-        "depth": pose.depth,
-        "focal": pose.focal,
+        "depth": pose.depth_source,
+        "focal": pose.focal_source,
     }
 
 

@@ -12,7 +12,7 @@ Low, High = 0, 1  # what the store gives up first, and last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class TopicSpec:
     """One kind of message."""
 
     name: str  # of its schema
@@ -21,11 +21,11 @@ class Channel:
     qos: Literal[0, 1] = 1
     retain: bool = False
     expiry_s: int | None = None  # MQTT 5: a broker drops it after so long; None: never
-    keep: int | None = None  # survives an outage on disk, with this priority; None: it does not
+    store_priority: int | None = None  # survives an outage on disk, with this priority; None: it does not
 
     def at(self, **names: str) -> Topic:
         """This channel for one camera, or one verb."""
-        return Topic(path=self.path.format(**names), channel=self)
+        return Topic(path=self.path.format(**names), spec=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,42 +33,53 @@ class Topic:
     """Where one message goes. A path with a leading slash is the whole topic, without <base>/<device>/."""
 
     path: str
-    channel: Channel
+    spec: TopicSpec
 
 
-def matches(wanted: str, topic: str) -> bool:
+def matches(pattern: str, topic: str) -> bool:
     """Whether a topic is meant: `+` stands for one level, a last `#` for all that follow."""
-    wants, levels = wanted.split("/"), topic.split("/")
+    wants, levels = pattern.split("/"), topic.split("/")
     if wants[-1] == "#":
         wants, levels = wants[:-1], levels[: len(wants) - 1]
     return len(wants) == len(levels) and all(want in ("+", level) for want, level in zip(wants, levels, strict=True))
 
 
-STATUS = Channel(name="status", path="status", retain=True, summary="Whether the box is there; also the last will.")
-INFO = Channel(name="info", path="info", retain=True, summary="What the box is: versions, cameras, models.")
-HEALTH = Channel(name="health", path="health", retain=True, summary="How the box and its cameras are doing.")
-CAMERA_STATUS = Channel(
+STATUS = TopicSpec(name="status", path="status", retain=True, summary="Whether the box is there; also the last will.")
+INFO = TopicSpec(name="info", path="info", retain=True, summary="What the box is: versions, cameras, models.")
+HEALTH = TopicSpec(name="health", path="health", retain=True, summary="How the box and its cameras are doing.")
+CAMERA_STATUS = TopicSpec(
     name="camera-status", path="cam/{camera}/status", retain=True, summary="Where a camera stands, and why."
 )
-POSES = Channel(
+POSES = TopicSpec(
     name="poses", path="cam/{camera}/poses", qos=0, expiry_s=5, summary="Everything seen in one frame; rate-capped."
 )
-STATE = Channel(
-    name="state", path="cam/{camera}/state", retain=True, keep=Low, summary="What goes on there; sent when it changes."
+STATE = TopicSpec(
+    name="state",
+    path="cam/{camera}/state",
+    retain=True,
+    store_priority=Low,
+    summary="What goes on there; sent when it changes.",
 )
-DAILY = Channel(
-    name="daily", path="cam/{camera}/daily", retain=True, keep=High, summary="Totals of one day, so far or closed."
+DAILY = TopicSpec(
+    name="daily",
+    path="cam/{camera}/daily",
+    retain=True,
+    store_priority=High,
+    summary="Totals of one day, so far or closed.",
 )
-ALERT = Channel(
-    name="alert", path="cam/{camera}/alert", keep=High, summary="Something a person should know; opens and closes."
+ALERT = TopicSpec(
+    name="alert",
+    path="cam/{camera}/alert",
+    store_priority=High,
+    summary="Something a person should know; opens and closes.",
 )
-SNAPSHOT = Channel(
+SNAPSHOT = TopicSpec(
     name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, when asked for."
 )
-DAY = Channel(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, when asked for.")
-COMMAND = Channel(
+DAY = TopicSpec(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, when asked for.")
+COMMAND = TopicSpec(
     name="command", path="cmd/{verb}", expiry_s=30, summary="What the box is asked to do; it listens here."
 )
-RESULT = Channel(name="result", path="cmd/{verb}/result", expiry_s=60, summary="What became of a command.")
+RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="What became of a command.")
 
-CHANNELS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, DAY, COMMAND, RESULT)
+TOPIC_SPECS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, DAY, COMMAND, RESULT)

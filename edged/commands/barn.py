@@ -26,25 +26,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edged.adapters.draw_day import draw_day  # noqa: PLC0415
-    from edged.adapters.picture_out import write_picture  # noqa: PLC0415
+    from edged.adapters.picture_out import write_image  # noqa: PLC0415
 
-    name, day = _found(args)
+    name, day = _find_day(args)
     if args.json:
-        print(json.dumps(day.table(), indent=2))
+        print(json.dumps(day.to_json(), indent=2))
         return 0
     path = args.out or Path(f"{name}-{day.date}.png")
-    write_picture(path, draw_day(name, day))
+    write_image(path, draw_day(name, day))
     print(path)
     return 0
 
 
-def _found(args: argparse.Namespace) -> tuple[str, StallDay]:
+def _find_day(args: argparse.Namespace) -> tuple[str, StallDay]:
     """The camera and its day. Raises `ConfigError` saying which there are."""
-    from edged.barn.stable import remembered  # noqa: PLC0415
+    from edged.barn.stable import load_days  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    stalls = remembered(load(args.config).device.state)
+    stalls = load_days(load(args.config).device.state)
     name = args.camera or next(iter(stalls), None)
     if name not in stalls or (args.camera is None and len(stalls) > 1):
         got = f"no stall {args.camera!r}" if args.camera else "no CAMERA given"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.barn.settings import Stall
+    from edged.barn.settings import StallConfig
     from edged.configfile.lines import Key
     from edged.frame import U8
 
@@ -38,67 +38,67 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edged.adapters.draw_stall import with_grid, with_stall  # noqa: PLC0415
-    from edged.adapters.picture_out import write_picture  # noqa: PLC0415
-    from edged.barn.stall import faults, ground_of  # noqa: PLC0415
+    from edged.adapters.picture_out import write_image  # noqa: PLC0415
+    from edged.barn.stall import drawing_errors, ground_plane  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    name, image = _picture(args)
+    name, image = _grab_image(args)
     path = args.out or Path(f"{name}-grid.jpg")
     stall = _stall(args)
     if stall is None:
-        write_picture(path, with_grid(image))
+        write_image(path, with_grid(image))
         print(f"{path}  read the corners of the floor off it and give them with --floor 'X,Y X,Y …'")
         return 0
-    write_picture(path, with_stall(image, stall))
-    if wrong := faults(stall, (image.shape[1], image.shape[0])):
+    write_image(path, with_stall(image, stall))
+    if wrong := drawing_errors(stall, (image.shape[1], image.shape[0])):
         raise ConfigError("\n".join([*(f"{' '.join(where)}: {told}" for where, told in wrong), f"see {path}"]))
     print(f"# {path} shows what was understood. Put this into the configuration:")
-    if ground := ground_of(stall, (image.shape[1], image.shape[0])):
+    if ground := ground_plane(stall, (image.shape[1], image.shape[0])):
         print(
-            f"# By the floor's size the camera hangs {ground.camera_m:.1f} m above it; if it does not, read it again."
+            f"# By the floor's size the camera hangs {ground.camera_height_m:.1f} m above it; if it does not, read it again."
         )
     print(_toml(name, stall))
     return 0
 
 
-def _picture(args: argparse.Namespace) -> tuple[str, U8]:
-    from edged.adapters.cameras import camera_of  # noqa: PLC0415
-    from edged.commands.snapshot import chosen, interruptible  # noqa: PLC0415
+def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
+    from edged.adapters.cameras import make_camera  # noqa: PLC0415
+    from edged.commands.snapshot import choose_camera, exit_on_interrupt  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
-    from edged.snapshot import SETTLE_FRAMES, first  # noqa: PLC0415
+    from edged.snapshot import WARM_UP_FRAMES, first_image  # noqa: PLC0415
 
-    name, settings = chosen(load(args.config), args.camera, args.source)
-    settle = 0 if settings.kind == "files" else SETTLE_FRAMES
-    with interruptible():
-        return name, first(camera_of(name, settings), name=name, settle=settle)
+    name, settings = choose_camera(load(args.config), args.camera, args.source)
+    settle = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
+    with exit_on_interrupt():
+        return name, first_image(make_camera(name, settings), name=name, warm_up_frames=settle)
 
 
-def _stall(args: argparse.Namespace) -> Stall | None:
+def _stall(args: argparse.Namespace) -> StallConfig | None:
     """None when nothing was given yet. Raises `ConfigError`."""
-    from edged.configfile.given import config_of  # noqa: PLC0415
+    from edged.configfile.given import config_from_options  # noqa: PLC0415
 
-    zones = dict(_named(zone) for zone in args.zone)
+    zones = dict(_parse_zone(zone) for zone in args.zone)
     if args.floor is None and not zones:
         return None
-    floor = None if args.floor is None else corners("--floor", args.floor)
-    stall = {"floor": floor, "floor_m": _size(args.size), "open_sides": tuple(args.open), "zones": zones}
+    floor = None if args.floor is None else parse_corners("--floor", args.floor)
+    stall = {"floor": floor, "floor_m": _parse_size(args.size), "open_sides": tuple(args.open), "zones": zones}
     key: Key = ("cameras", "camera", "stall")
     options = {(*key, "floor"): "--floor", (*key, "floor_m"): "--size", (*key, "open_sides"): "--open"}
     options |= {(*key, "zones", name): f"--zone {name}" for name in zones}
     values = {"cameras": {"camera": {"source": "0", "stall": {"enabled": True, **stall}}}}
-    return config_of(values, options).cameras["camera"].stall
+    return config_from_options(values, options).cameras["camera"].stall
 
 
-def _named(text: str) -> tuple[str, Corners]:
+def _parse_zone(text: str) -> tuple[str, Corners]:
     from edged.errors import ConfigError  # noqa: PLC0415
 
     name, equals, points = text.partition("=")
     if not equals:
         raise ConfigError(f"--zone {text!r}: no name; want NAME='X,Y X,Y X,Y'")
-    return name, corners(f"--zone {name}", points)
+    return name, parse_corners(f"--zone {name}", points)
 
 
-def _size(text: str | None) -> tuple[float, float] | None:
+def _parse_size(text: str | None) -> tuple[float, float] | None:
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if text is None:
@@ -110,7 +110,7 @@ def _size(text: str | None) -> tuple[float, float] | None:
     return width, depth
 
 
-def corners(option: str, text: str) -> Corners:
+def parse_corners(option: str, text: str) -> Corners:
     """`10,20 30,40 …` as points. Raises `ConfigError`."""
     from edged.errors import ConfigError  # noqa: PLC0415
 
@@ -123,7 +123,7 @@ def corners(option: str, text: str) -> Corners:
     return points
 
 
-def _toml(name: str, stall: Stall) -> str:
+def _toml(name: str, stall: StallConfig) -> str:
     def listed(points: Corners) -> str:
         return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in points) + "]"
 

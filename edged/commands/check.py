@@ -19,19 +19,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.configfile.crosscheck import consistent  # noqa: PLC0415
-    from edged.configfile.loading import read  # noqa: PLC0415
+    from edged.configfile.crosscheck import checked_config  # noqa: PLC0415
+    from edged.configfile.loading import read_layers  # noqa: PLC0415
 
-    layers = read(args.file)
-    print(_well(consistent(layers), layers))
+    layers = read_layers(args.file)
+    print(_summary(checked_config(layers), layers))
     return 0
 
 
-def _well(config: Config, layers: Layers) -> str:
+def _summary(config: Config, layers: Layers) -> str:
     """`ok: 2 cameras, broker 10.0.0.2:1883, detector det-person-horse; read configs/barn.toml, environment`"""
     count = sum(camera.enabled for camera in config.cameras.values())
     off = f" ({len(config.cameras) - count} not enabled)" if count < len(config.cameras) else ""
     broker = f"broker {config.mqtt.host}:{config.mqtt.port}"
-    sources = ", ".join(layer.place for layer in layers.each if layer.lines) or "nothing: all defaults"
+    sources = ", ".join(layer.name for layer in layers.ordered if layer.lines) or "nothing: all defaults"
     plural = "" if count == 1 else "s"
     return f"ok: {count} camera{plural}{off}, {broker}, detector {config.models.detector}; read {sources}"

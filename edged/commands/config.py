@@ -38,8 +38,8 @@ def _reference(_: argparse.Namespace) -> str:
 
 
 def _show(args: argparse.Namespace) -> str:
-    from edged.configfile.loading import read, validated  # noqa: PLC0415
-    from edged.configfile.text import show  # noqa: PLC0415
+    from edged.configfile.loading import read_layers, validate  # noqa: PLC0415
+    from edged.configfile.text import effective  # noqa: PLC0415
 
-    layers = read(args.file)
-    return show(validated(layers), layers if args.origin else None)
+    layers = read_layers(args.file)
+    return effective(validate(layers), layers if args.origin else None)

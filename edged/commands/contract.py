@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.contract.documents import BODIES, asyncapi, files, reference, schema  # noqa: PLC0415
+    from edged.contract.documents import BODIES, asyncapi, files, reference, json_schema  # noqa: PLC0415
     from edged.errors import ConfigError, NotWritten  # noqa: PLC0415
 
     if args.form == "asyncapi":
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.name is None:
         print("\n".join(BODIES))
     elif args.name in BODIES:
-        print(json.dumps(schema(args.name), indent=2))
+        print(json.dumps(json_schema(args.name), indent=2))
     else:
         raise ConfigError(f"edged contract schema: no message {args.name!r}; want one of {', '.join(BODIES)}")
     return 0

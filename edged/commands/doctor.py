@@ -25,13 +25,13 @@ def run(args: argparse.Namespace) -> int:
     """0: nothing failed; 1: something did."""
     from dataclasses import asdict  # noqa: PLC0415
 
-    from edged.adapters.doctor import CHECKS, QUICK, examine  # noqa: PLC0415
+    from edged.adapters.doctor import CHECKS, QUICK_CHECKS, run_checks  # noqa: PLC0415
 
     findings = []
-    for finding in examine(args.config, QUICK if args.quick else CHECKS):
+    for finding in run_checks(args.config, QUICK_CHECKS if args.quick else CHECKS):
         findings.append(finding)
         if not args.json:
-            print(_line(finding.ok, finding.check, finding.said, finding.do), flush=True)
+            print(_line(finding.ok, finding.check, finding.message, finding.do), flush=True)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     failed = sum(finding.ok is False for finding in findings)
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _line(ok: bool | None, check: str, said: str, do: str) -> str:
+def _line(ok: bool | None, check: str, message: str, do: str) -> str:
     mark = f"{COLOURS[ok]}{MARKS[ok]}{PLAIN}" if sys.stdout.isatty() else MARKS[ok]
-    said = said.replace("\n", "\n" + " " * 4)
-    return f"{mark} {check}: {said}" + (f"\n    → {do}" if do else "")
+    message = message.replace("\n", "\n" + " " * 4)
+    return f"{mark} {check}: {message}" + (f"\n    → {do}" if do else "")

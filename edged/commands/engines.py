@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edged.config import Config
     from engines.card import Card
-    from engines.foundry import Foundry, Job
-    from engines.plans import Plan
+    from engines.foundry import EngineBuilder, BuildJob
+    from engines.plans import StoredEngine
     from engines.prepare import Precision
 
 VERB = "engines"
 SUMMARY = "Build, prove and look after TensorRT engines."
 
-LISTED = ("model", "engine", "state", "size", "built for", "TensorRT", "took")
-BUILT = ("model", "result", "prepare", "build", "size", "peak RSS", "drift")
+LIST_COLUMNS = ("model", "engine", "state", "size", "built for", "TensorRT", "took")
+BUILD_COLUMNS = ("model", "result", "prepare", "build", "size", "peak RSS", "drift")
 FLAVOURS = ("tensorrt", "tensorrt-rtx")
 
 Row = dict[str, object]
@@ -73,8 +73,8 @@ def _list(args: argparse.Namespace) -> int:
     rows: list[Row] = []
     for model in plans.models():
         now = plans.current(model)
-        rows += [_listed(plan, current=now is not None and plan.key == now.key) for plan in plans.plans(model)]
-    return _show(args, LISTED, rows)
+        rows += [_list_row(plan, current=now is not None and plan.key == now.key) for plan in plans.engines(model)]
+    return _print(args, LIST_COLUMNS, rows)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -82,21 +82,21 @@ def _build(args: argparse.Namespace) -> int:
 
     rows: list[Row] = []
     failed = 0
-    with _stopping() as stop:
+    with _stop_on_signal() as stop:
         foundry = _foundry(args, args.memory_mb)
         for card in _cards(args):
             try:
-                rows.append(_built(args, foundry, card, stop))
+                rows.append(_build_one(args, foundry, card, stop))
             except EngineError as exc:
                 failed = 1
                 rows.append({"model": card.name, "result": "failed", "error": str(exc)})
                 print(f"edged engines: {exc}", file=sys.stderr)
-    _show(args, BUILT, rows)
+    _print(args, BUILD_COLUMNS, rows)
     return failed
 
 
-def _built(args: argparse.Namespace, foundry: Foundry, card: Card, stop: Any) -> Row:
-    from edged.adapters.terminal_models import building  # noqa: PLC0415
+def _build_one(args: argparse.Namespace, foundry: EngineBuilder, card: Card, stop: Any) -> Row:
+    from edged.adapters.terminal_models import build_bar  # noqa: PLC0415
 
     job = _job(args, foundry, card)
     plan = None if args.again else foundry.plans.find(card.name, job.key)
@@ -104,10 +104,10 @@ def _built(args: argparse.Namespace, foundry: Foundry, card: Card, stop: Any) ->
     if plan is None:
         if args.again:
             foundry.plans.forget(card.name, job.key)
-        with building(card.name, quiet=args.json) as on_progress:
+        with build_bar(card.name, quiet=args.json) as on_progress:
             plan = foundry.build(job, on_progress, stop)
         result = "built"
-    return {"model": card.name, "result": f"{result}, {_state(plan)}", **_figures(plan)}
+    return {"model": card.name, "result": f"{result}, {_state(plan)}", **_details(plan)}
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -116,7 +116,7 @@ def _verify(args: argparse.Namespace) -> int:
     for card in _cards(args):
         plan, reason = foundry.usable(_job(args, foundry, card))
         rows.append({"model": card.name, "result": "good" if plan else "not usable", "why": reason})
-    _show(args, ("model", "result", "why"), rows)
+    _print(args, ("model", "result", "why"), rows)
     return int(any(row["result"] != "good" for row in rows))
 
 
@@ -131,7 +131,7 @@ def _explain(args: argparse.Namespace) -> int:
         if tries:
             reasons.append(f"{tries} attempts failed, the last: {foundry.plans.last_failure(card.name, job.key)}")
         rows += [{"model": card.name, "key": job.key.digest, "because": reason} for reason in reasons]
-    return _show(args, ("model", "key", "because"), rows)
+    return _print(args, ("model", "key", "because"), rows)
 
 
 def _rollback(args: argparse.Namespace) -> int:
@@ -140,15 +140,15 @@ def _rollback(args: argparse.Namespace) -> int:
     rows: list[Row] = [
         {"model": name, "engine": plan.key.digest if plan else "no other proved engine"} for name, plan in back.items()
     ]
-    _show(args, ("model", "engine"), rows)
+    _print(args, ("model", "engine"), rows)
     return int(not all(back.values()))
 
 
 def _clean(args: argparse.Namespace) -> int:
-    return _show(args, ("removed",), [{"removed": what} for what in _plans(args).clean()])
+    return _print(args, ("removed",), [{"removed": what} for what in _plans(args).clean()])
 
 
-def _settings(args: argparse.Namespace) -> Config:
+def _config(args: argparse.Namespace) -> Config:
     from edged.configfile import load  # noqa: PLC0415
 
     return load(args.config)
@@ -158,7 +158,7 @@ def _store(args: argparse.Namespace) -> Path:
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if args.store is None:
-        return _settings(args).models.store
+        return _config(args).models.store
     store: Path = args.store
     if args.action != "build" and not store.is_dir():  # which may be the first to put something there
         raise ConfigError(f"--store {store}: no such folder; want one that `edged engines build --store` filled")
@@ -166,16 +166,16 @@ def _store(args: argparse.Namespace) -> Path:
 
 
 def _plans(args: argparse.Namespace) -> Any:
-    from edged.adapters.foundry import FOLDER  # noqa: PLC0415
-    from engines.plans import Plans  # noqa: PLC0415
+    from edged.adapters.foundry import ENGINE_FOLDER  # noqa: PLC0415
+    from engines.plans import EngineStore  # noqa: PLC0415
 
-    return Plans(_store(args) / FOLDER)
+    return EngineStore(_store(args) / ENGINE_FOLDER)
 
 
-def _foundry(args: argparse.Namespace, memory_mb: int | None = None) -> Foundry:
-    from edged.adapters.foundry import foundry_of  # noqa: PLC0415
+def _foundry(args: argparse.Namespace, memory_mb: int | None = None) -> EngineBuilder:
+    from edged.adapters.foundry import engine_builder  # noqa: PLC0415
 
-    return foundry_of(_store(args), args.tensorrt, memory_mb)
+    return engine_builder(_store(args), args.tensorrt, memory_mb)
 
 
 def _cards(args: argparse.Namespace) -> list[Card]:
@@ -183,23 +183,23 @@ def _cards(args: argparse.Namespace) -> list[Card]:
     from edged.commands.models import card_of  # noqa: PLC0415
     from engines.catalogue import load  # noqa: PLC0415
 
-    models = _settings(args).models
+    models = _config(args).models
     cards = load(args.catalogue or models.catalogue)
-    names = getattr(args, "names", None) or dict.fromkeys(models.cards)
+    names = getattr(args, "names", None) or dict.fromkeys(models.card_names)
     return [card_of(cards, name) for name in names]
 
 
-def _job(args: argparse.Namespace, foundry: Foundry, card: Card) -> Job:
-    from engines.store import Store  # noqa: PLC0415
+def _job(args: argparse.Namespace, foundry: EngineBuilder, card: Card) -> BuildJob:
+    from engines.store import ModelStore  # noqa: PLC0415
 
-    settings = _settings(args)
-    file = Store(_store(args), settings.models.mirror).path(card)
+    settings = _config(args)
+    file = ModelStore(_store(args), settings.models.mirror).path(card)
     precision: Precision = getattr(args, "precision", "fp16")
     options = settings.engines
     return foundry.job(card, file, level=options.level, workspace_mb=options.workspace_mb, precision=precision)
 
 
-def _listed(plan: Plan, *, current: bool) -> Row:
+def _list_row(plan: StoredEngine, *, current: bool) -> Row:
     key = plan.key
     return {
         "model": plan.model,
@@ -208,15 +208,15 @@ def _listed(plan: Plan, *, current: bool) -> Row:
         "built for": f"{key.gpu or 'no GPU here'} {key.sm or ''}".strip(),
         "TensorRT": f"{key.tensorrt} ({key.flavour})",
         "took": f"{plan.meta['seconds']} s",
-        **_figures(plan),
+        **_details(plan),
     }
 
 
-def _state(plan: Plan) -> str:
-    return "proved" if plan.proved else "unproved" if plan.proof is None else "failed its proof"
+def _state(plan: StoredEngine) -> str:
+    return "proved" if plan.is_verified else "unproved" if plan.proof is None else "failed its proof"
 
 
-def _figures(plan: Plan) -> Row:
+def _details(plan: StoredEngine) -> Row:
     from engines.disk import megabytes  # noqa: PLC0415
 
     meta = plan.meta
@@ -242,18 +242,18 @@ def _drift(drift: Mapping[str, Any]) -> str:
     return f"IoU {drift['min_iou']}, score {drift['max_score_diff']}"
 
 
-def _show(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Row]) -> int:
-    from edged.adapters.terminal_models import show  # noqa: PLC0415
+def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Row]) -> int:
+    from edged.adapters.terminal_models import print_table  # noqa: PLC0415
 
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
-        show(columns, rows)
+        print_table(columns, rows)
     return 0
 
 
 @contextmanager
-def _stopping() -> Iterator[Any]:
+def _stop_on_signal() -> Iterator[Any]:
     """An event set by SIGTERM and SIGINT."""
     import signal  # noqa: PLC0415
     import threading  # noqa: PLC0415

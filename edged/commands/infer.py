@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.adapters.planes import Engines
-    from edged.config import Camera, Intrinsics, Models
-    from edged.frame import Frame, Result
+    from edged.adapters.planes import LoadedModels
+    from edged.config import CameraConfig, IntrinsicsConfig, ModelsConfig
+    from edged.frame import Frame, FrameResult
 
 VERB = "infer"
 SUMMARY = "Run detection and pose on images, folders or videos; print what is seen in every frame."
@@ -38,37 +38,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
-    from edged.adapters.planes import engines_of  # noqa: PLC0415
-    from edged.adapters.terminal import LogLines  # noqa: PLC0415
+    from edged.adapters.planes import load_models  # noqa: PLC0415
+    from edged.adapters.terminal import StderrHandler  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
     from edged.logs import set_up  # noqa: PLC0415
 
-    set_up(LogLines(), logging.WARNING)
+    set_up(StderrHandler(), logging.WARNING)
     settings = load(args.config)
-    engines = engines_of(_models(settings.models, args), settings.compute)
-    say = _json_lines() if args.jsonl else _words
+    engines = load_models(_models(settings.models, args), settings.compute)
+    say = _json_printer() if args.jsonl else _print_text
     return max([_infer(path, _camera(args, path, engines), engines, say) for path in args.paths])
 
 
-def _infer(path: str, camera: Camera, engines: Engines, say: Callable[[Frame, Result], None]) -> int:
+def _infer(path: str, camera: CameraConfig, engines: LoadedModels, say: Callable[[Frame, FrameResult], None]) -> int:
     from edged import loop  # noqa: PLC0415
-    from edged.adapters.cameras import camera_of  # noqa: PLC0415
-    from edged.capture import Intake  # noqa: PLC0415
+    from edged.adapters.cameras import make_camera  # noqa: PLC0415
+    from edged.capture import CameraHub  # noqa: PLC0415
 
     name = VERB
-    intake = Intake({name: (camera, camera_of(name, camera))}, lambda state: None, retry=False)
+    intake = CameraHub({name: (camera, make_camera(name, camera))}, lambda state: None, retry=False)
     intake.start()
     try:
         loop.run(intake, {name: engines.pipeline(camera)}, [say], threading.Event())
     finally:
         intake.close()
-    ledger = intake.ledger(name)
+    ledger = intake.counts(name)
     if ledger.failed:
         print(f"edged infer: {path}: {ledger.failed} of {ledger.captured} frames given up", file=sys.stderr)
     return 0 if intake.states[name].phase == "ended" and not ledger.failed else 1
 
 
-def _models(models: Models, args: argparse.Namespace) -> Models:
+def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
     """The configured models, with those named on the command line in their place."""
     pose = dict(models.pose)
     for given in args.pose:
@@ -78,40 +78,40 @@ def _models(models: Models, args: argparse.Namespace) -> Models:
     return models.model_copy(update={**named, "pose": pose})
 
 
-def _lens(text: str) -> Intrinsics:
-    from edged.config import Intrinsics  # noqa: PLC0415
+def _lens(text: str) -> IntrinsicsConfig:
+    from edged.config import IntrinsicsConfig  # noqa: PLC0415
 
     try:
         fx, fy, cx, cy = map(float, text.split(","))
-        return Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy)
+        return IntrinsicsConfig(fx=fx, fy=fy, cx=cx, cy=cy)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{text}: want four numbers, both focal lengths above 0") from exc
 
 
-def _camera(args: argparse.Namespace, path: str, engines: Engines) -> Camera:
-    from edged.configfile import camera_at  # noqa: PLC0415
+def _camera(args: argparse.Namespace, path: str, engines: LoadedModels) -> CameraConfig:
+    from edged.configfile import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     classes = tuple(args.classes.split(",")) if args.classes else None
-    known = engines.detect.classes
+    known = engines.detector.classes
     if unknown := sorted(set(classes or ()) - set(known)):
         raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want of {', '.join(known)}")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
-    space = {"lift": engines.lifts, "intrinsics": args.lens}
-    return camera_at(path, realtime=False, classes=classes, thresholds=thresholds, **space)
+    space = {"lift": engines.has_lift, "intrinsics": args.lens}
+    return camera_from_source(path, realtime=False, classes=classes, thresholds=thresholds, **space)
 
 
-def _json_lines() -> Callable[[Frame, Result], None]:
-    from edged.bus.message import Stamps, encode, poses  # noqa: PLC0415
+def _json_printer() -> Callable[[Frame, FrameResult], None]:
+    from edged.bus.message import HeaderFactory, encode, poses  # noqa: PLC0415
     from edged.clock import Clock  # noqa: PLC0415
 
-    stamps = Stamps(Clock())
+    stamps = HeaderFactory(Clock())
     return lambda frame, result: print(encode(poses(stamps, result)).decode(), flush=True)
 
 
-def _words(frame: Frame, result: Result) -> None:
-    from edged.adapters.terminal import who  # noqa: PLC0415
+def _print_text(frame: Frame, result: FrameResult) -> None:
+    from edged.adapters.terminal import describe_subjects  # noqa: PLC0415
 
-    print(f"{result.source} [{result.position}]: {who(result)}", flush=True)
+    print(f"{result.source} [{result.position}]: {describe_subjects(result)}", flush=True)

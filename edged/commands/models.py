@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import Models
+    from edged.config import ModelsConfig
     from engines.card import Card
-    from engines.store import Entry, Store, Verdict
+    from engines.store import Entry, ModelStore, VerifiedModel
 
-OFFERED = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
-DONE = ("name", "result", "hash", "tensors", "path")
+LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
+RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
 
 VERB = "models"
 SUMMARY = "List, pull, verify and import models."
@@ -50,26 +50,26 @@ def _action(
 
 def run(args: argparse.Namespace) -> int:
     from engines.catalogue import load  # noqa: PLC0415
-    from engines.store import Store  # noqa: PLC0415
+    from engines.store import ModelStore  # noqa: PLC0415
 
-    models = _configured(args)
+    models = _models_config(args)
     cards = load(args.catalogue or models.catalogue)
-    store = Store(args.store or models.store, args.mirror or models.mirror)
-    in_use = list(dict.fromkeys(models.cards))
+    store = ModelStore(args.store or models.store, args.mirror or models.mirror)
+    in_use = list(dict.fromkeys(models.card_names))
     if args.action == "list":
-        return _print(args, OFFERED, [_offer(entry, in_use) for entry in store.entries(cards.values())])
+        return _print(args, LIST_COLUMNS, [_list_row(entry, in_use) for entry in store.entries(cards.values())])
     if args.action == "import":
         card = card_of(cards, args.name)
-        return _print(args, DONE, [_result(store.import_(card, args.file, replace=args.replace))])
+        return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, args.file, replace=args.replace))])
     if args.action == "pull":
         return _pull(args, store, [card_of(cards, name) for name in args.names or in_use])
     here = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
     return _each(args, store.verify, [card_of(cards, name) for name in args.names or here])
 
 
-def _configured(args: argparse.Namespace) -> Models:
+def _models_config(args: argparse.Namespace) -> ModelsConfig:
     """The configuration's [models]; a broken file matters only where it was asked for."""
-    from edged.config import Models  # noqa: PLC0415
+    from edged.config import ModelsConfig  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def _configured(args: argparse.Namespace) -> Models:
         if args.config is not None or getattr(args, "all_in_use", False):
             raise
         print(f"{exc}\nedged models: going on with the built-in defaults", file=sys.stderr)
-        return Models()
+        return ModelsConfig()
 
 
 def card_of(cards: Mapping[str, Card], name: str) -> Card:
@@ -93,17 +93,17 @@ def card_of(cards: Mapping[str, Card], name: str) -> Card:
     return cards[name]
 
 
-def _pull(args: argparse.Namespace, store: Store, cards: Iterable[Card]) -> int:
-    from edged.adapters.terminal_models import bars  # noqa: PLC0415
+def _pull(args: argparse.Namespace, store: ModelStore, cards: Iterable[Card]) -> int:
+    from edged.adapters.terminal_models import download_bars  # noqa: PLC0415
 
     if bool(args.names) == args.all_in_use:
         print("edged models pull: name models, or give --all-in-use", file=sys.stderr)
         return 2
-    with bars() as bar:
+    with download_bars() as bar:
         return _each(args, lambda card: store.pull(card, bar(card.name)), cards)
 
 
-def _each(args: argparse.Namespace, act: Callable[[Card], Verdict], cards: Iterable[Card]) -> int:
+def _each(args: argparse.Namespace, act: Callable[[Card], VerifiedModel], cards: Iterable[Card]) -> int:
     """Act on every card; one that fails is named, and the others go on."""
     from engines.errors import EngineError  # noqa: PLC0415
 
@@ -111,27 +111,27 @@ def _each(args: argparse.Namespace, act: Callable[[Card], Verdict], cards: Itera
     failed = 0
     for card in cards:
         try:
-            rows.append(_result(act(card)))
+            rows.append(_result_row(act(card)))
         except EngineError as exc:
             failed = 1
             rows.append({"name": card.name, "result": "failed", "error": str(exc)})
             print(f"edged models: {exc}", file=sys.stderr)
-    _print(args, DONE, rows)
+    _print(args, RESULT_COLUMNS, rows)
     return failed
 
 
 def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
     """People get these columns, scripts get everything."""
-    from edged.adapters.terminal_models import show  # noqa: PLC0415
+    from edged.adapters.terminal_models import print_table  # noqa: PLC0415
 
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
-        show(columns, rows)
+        print_table(columns, rows)
     return 0
 
 
-def _offer(entry: Entry, in_use: list[str]) -> dict[str, object]:
+def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:
     from engines.disk import megabytes  # noqa: PLC0415
 
     card = entry.card
@@ -153,7 +153,7 @@ def _offer(entry: Entry, in_use: list[str]) -> dict[str, object]:
     }
 
 
-def _result(verdict: Verdict) -> dict[str, object]:
+def _result_row(verdict: VerifiedModel) -> dict[str, object]:
     return {
         "name": verdict.card.name,
         "result": "ok",

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from edged.commands.run import seconds
 
 if TYPE_CHECKING:
-    from edged.adapters.prove.probe import Bench, Row
+    from edged.adapters.prove.probe import Bench, ReportRow
 
 VERB = "prove"
 SUMMARY = (
     "Measure what only this machine can show, into one signed report. Stop the service first: it takes all there is."
 )
-SECONDS = 60.0
+DEFAULT_SECONDS = 60.0
 QUICK_S = 3.0
 
 
@@ -28,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--operator", default="", metavar="NAME", help="who signs for it")
     parser.add_argument("--only", nargs="+", metavar="PROBE", help="these probes; `--list` has them all")
-    parser.add_argument("--seconds", type=seconds, default=SECONDS, help="of each measurement over time (%(default)g)")
+    parser.add_argument(
+        "--seconds", type=seconds, default=DEFAULT_SECONDS, help="of each measurement over time (%(default)g)"
+    )
     parser.add_argument("--tensorrt", choices=("tensorrt", "tensorrt-rtx"), default="tensorrt", help="which one builds")
     parser.add_argument("--list", action="store_true", help="what is asked")
     parser.add_argument("--verify", type=Path, metavar="FOLDER", help="whether a report is as it was signed")
@@ -41,18 +43,18 @@ def run(args: argparse.Namespace) -> int:
     from edged.adapters.prove.table import PROBES  # noqa: PLC0415
 
     if args.list:
-        print("\n".join(f"{probe.name:12} {probe.asks}" for probe in PROBES))
+        print("\n".join(f"{probe.name:12} {probe.question}" for probe in PROBES))
         return 0
     if args.verify:
-        wrong = report.signed(args.verify)
+        wrong = report.signature_error(args.verify)
         print(wrong or f"{args.verify}: as it was signed")
         return int(bool(wrong))
     if args.support:
         return _support(args.support)
-    return _prove(args)
+    return _measure(args)
 
 
-def _prove(args: argparse.Namespace) -> int:
+def _measure(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
     from datetime import datetime  # noqa: PLC0415
     from tempfile import TemporaryDirectory  # noqa: PLC0415
@@ -62,33 +64,33 @@ def _prove(args: argparse.Namespace) -> int:
     from edged.adapters.prove.probe import Bench  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
 
-    names = _chosen(args.only)
+    names = _probe_names(args.only)
     settings = load(args.config)
-    report.prepare(args.out)  # before minutes of work
+    report.make_folder(args.out)  # before minutes of work
     begun_s, at = time.monotonic(), datetime.now().astimezone().isoformat(timespec="seconds")
     with TemporaryDirectory(prefix="edged-prove-") as folder:
         bench = Bench(settings=settings, folder=Path(folder), seconds=args.seconds, flavour=args.tensorrt)
-        found = {name: _asked(name, bench, args.config) for name in names}
+        found = {name: _run_probe(name, bench, args.config) for name in names}
     operator = args.operator or "nobody yet"
     took_s = time.monotonic() - begun_s
-    written = report.body(found, version=__version__, operator=operator, at=at, seconds=took_s)
+    written = report.build_report(found, version=__version__, operator=operator, at=at, seconds=took_s)
     report.write(args.out, written)
     print(f"{args.out / report.MARKDOWN}, {args.out / report.JSON}")
     return int(any(row.state == "failed" for rows in found.values() for row in rows))
 
 
-def _asked(name: str, bench: Bench, config: Path | None) -> list[Row]:
-    from edged.adapters.prove.ask import ask  # noqa: PLC0415
+def _run_probe(name: str, bench: Bench, config: Path | None) -> list[ReportRow]:
+    from edged.adapters.prove.ask import run_probe  # noqa: PLC0415
     from edged.adapters.prove.table import BY_NAME  # noqa: PLC0415
 
-    print(f"{name}: {BY_NAME[name].asks}", flush=True)
-    rows = ask(BY_NAME[name], bench, config)
+    print(f"{name}: {BY_NAME[name].question}", flush=True)
+    rows = run_probe(BY_NAME[name], bench, config)
     for row in rows:
         print(f"  {row.subject}: {'measured' if row.state == 'measured' else f'{row.state}: {row.why}'}", flush=True)
     return rows
 
 
-def _chosen(only: list[str] | None) -> list[str]:
+def _probe_names(only: list[str] | None) -> list[str]:
     """In the table's order. Raises ConfigError."""
     from edged.adapters.prove.table import BY_NAME  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
@@ -102,8 +104,8 @@ def _support(folders: list[Path]) -> int:
     from edged.adapters.prove import report  # noqa: PLC0415
 
     for folder in folders:
-        if wrong := report.signed(folder):
+        if wrong := report.signature_error(folder):
             print(wrong, file=sys.stderr)
             return 1
-    print("\n".join(report.support(json.loads((folder / report.JSON).read_text()) for folder in folders)))
+    print("\n".join(report.support_table(json.loads((folder / report.JSON).read_text()) for folder in folders)))
     return 0

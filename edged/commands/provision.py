@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.box.provision import Box
+    from edged.box.provision import Bundle
 
 VERB = "provision"
-NEXT = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
+NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
 SUMMARY = "Make this machine the box that one file describes: its name, broker, credentials, cameras."
 
-STANDING_S = 30.0  # for cameras and broker to be found
+REPORT_TIMEOUT_S = 30.0  # for cameras and broker to be found
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,71 +34,71 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Nothing is written unless all of it is right."""
-    from edged.box.provision import back, finished, read, write  # noqa: PLC0415
+    from edged.box.provision import rollback, finish_pending, read_bundle, install  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if args.finish:
-        print("brought to its end" if finished(args.root) else "nothing was broken off")
+        print("brought to its end" if finish_pending(args.root) else "nothing was broken off")
         return 0
     if args.back:
-        there = back(args.root)
-        print(f"as before; {NEXT}" if there else "there are no settings from before")
+        there = rollback(args.root)
+        print(f"as before; {NEXT_STEPS}" if there else "there are no settings from before")
         return int(not there)
     if args.file is None:
         raise ConfigError("edged provision: no FILE; want a configuration like configs/barn.toml, with passwords in it")
-    box = read(args.file)
+    box = read_bundle(args.file)
     if args.once:
         return _once(box, args.root)
-    _tried(box, args.root)
+    _check(box, args.root)
     if args.check:
         return 0
-    for path in write(box, args.root):
+    for path in install(box, args.root):
         print(f"  wrote {path}")
-    print(f"next: {NEXT}; and wipe {args.file}")
+    print(f"next: {NEXT_STEPS}; and wipe {args.file}")
     return 0
 
 
-def _once(box: Box, root: Path) -> int:
+def _once(box: Bundle, root: Path) -> int:
     """What the daemon was running with is kept until it runs with the new, and put back if it does not."""
     from edged.adapters.systemctl import Service  # noqa: PLC0415
-    from edged.box.provision import applied, back, keep_before, note_applied, write  # noqa: PLC0415
+    from edged.box.provision import was_applied, rollback, snapshot, mark_applied, install  # noqa: PLC0415
 
-    if applied(box, root):
+    if was_applied(box, root):
         print("this file was applied before; nothing is done. To apply it again, change it; a comment will do")
         return 0
-    _tried(box, root)
+    _check(box, root)
     service = Service()
     if service.running:
-        keep_before(root)
-    write(box, root)
+        snapshot(root)
+    install(box, root)
     refusal = service.restart()
-    note_applied(box, root)
+    mark_applied(box, root)
     if not refusal:
-        print(f"applied; the daemon runs with it\n{service.standing(STANDING_S)}")
+        print(f"applied; the daemon runs with it\n{service.wait_for_status(REPORT_TIMEOUT_S)}")
         return 0
     print(f"the daemon does not come up with it:\n{refusal}")
-    if back(root):
+    if rollback(root):
         said = service.restart()
         print(f"the settings before are in place again{f', and fail too: {said}' if said else ''}")
     return 1
 
 
-def _tried(box: Box, root: Path) -> None:
+def _check(box: Bundle, root: Path) -> None:
     """Whether it is right in itself, with certificates that belong together; says what it makes. Raises ConfigError."""
     from tempfile import TemporaryDirectory  # noqa: PLC0415
 
     from edged.adapters.mqtt_link import tls_context  # noqa: PLC0415
-    from edged.box.provision import layers  # noqa: PLC0415
-    from edged.configfile.crosscheck import consistent  # noqa: PLC0415
+    from edged.box.provision import bundle_layers  # noqa: PLC0415
+    from edged.configfile.crosscheck import checked_config  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
-        found = layers(box, root, Path(folder))
-        config = consistent(found)
+        found = bundle_layers(box, root, Path(folder))
+        config = checked_config(found)
         try:
             tls_context(config.mqtt.tls)
         except ConfigError as exc:
             said = str(exc).replace(f"{folder}/", "")
             raise ConfigError(f"{box.layer.where(('mqtt', 'tls'))} {said}") from exc
-    cameras = ", ".join(config.in_use) or "none yet"
+    cameras = ", ".join(config.enabled_cameras) or "none yet"
     print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import Mqtt
+    from edged.config import MqttConfig
     from edged.configfile.lines import Key
 
 
@@ -22,19 +22,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (the system's)")
 
 
-def broker(args: argparse.Namespace, configured: Mqtt) -> Mqtt:
+def broker_config(args: argparse.Namespace, default: MqttConfig) -> MqttConfig:
     """The configured broker, with what the command line says in its place. Raises ConfigError."""
     from pydantic import SecretStr  # noqa: PLC0415
 
-    from edged.configfile.given import config_of  # noqa: PLC0415
+    from edged.configfile.given import config_from_options  # noqa: PLC0415
 
     asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
     if args.password_file is not None:
         asked["password"] = SecretStr(_password(args.password_file))
     if args.tls or args.ca:
-        asked["tls"] = {**configured.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
+        asked["tls"] = {**default.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
     options: dict[Key, str] = {("mqtt", key): "--password-file" if key == "password" else f"--{key}" for key in asked}
-    return config_of({"mqtt": configured.model_dump() | asked}, options).mqtt
+    return config_from_options({"mqtt": default.model_dump() | asked}, options).mqtt
 
 
 def _password(path: Path) -> str:

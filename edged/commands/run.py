@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from edged.adapters.recorder import Recorder
     from edged.config import Config
     from edged.daemon import Daemon
-    from edged.logs import Recent
+    from edged.logs import RecentLines
     from edged.loop import Sink
 
 log = logging.getLogger(__name__)
 
 VERB = "run"
 SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
-LOAD_S = 300.0  # for models to be loaded, from the slowest card
-PROMISED_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
+MODEL_LOAD_LIMIT_S = 300.0  # for models to be loaded, from the slowest card
+STOP_LIMIT_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
 SOURCE_NAME = "camera"  # what a camera given by --source is called
 
 
@@ -52,49 +52,49 @@ def seconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     from edged.adapters import notify  # noqa: PLC0415
     from edged.adapters.journal import journal  # noqa: PLC0415
-    from edged.adapters.terminal import LogLines  # noqa: PLC0415
-    from edged.box.allocator import few_arenas  # noqa: PLC0415
-    from edged.configfile import load_consistent  # noqa: PLC0415
-    from edged.logs import Recent, set_up  # noqa: PLC0415
+    from edged.adapters.terminal import StderrHandler  # noqa: PLC0415
+    from edged.box.allocator import limit_arenas  # noqa: PLC0415
+    from edged.configfile import load_checked  # noqa: PLC0415
+    from edged.logs import RecentLines, set_up  # noqa: PLC0415
 
-    few_arenas()
-    recent = Recent()
-    set_up(journal(os.environ, LogLines()) or LogLines(), recent=recent)
-    first = load_consistent(args.config)
+    limit_arenas()
+    recent = RecentLines()
+    set_up(journal(os.environ, StderrHandler()) or StderrHandler(), recent_lines=recent)
+    first = load_checked(args.config)
     with ExitStack() as stack:
-        trial = _trial(stack, first) if args.embedded_broker else {}
+        trial = _with_embedded_broker(stack, first) if args.embedded_broker else {}
 
         def read() -> Config:
-            return _as_told(args, load_consistent(args.config), trial)
+            return _with_arguments(args, load_checked(args.config), trial)
 
         stop = threading.Event()
-        lives = Lives(args, read, recent, stop, notify.from_environment(os.environ))
+        lives = DaemonRunner(args, read, recent, stop, notify.from_environment(os.environ))
         stack.enter_context(_signals(stop, lives.reload, args.seconds))
-        return lives.run(_as_told(args, first, trial))
+        return lives.run(_with_arguments(args, first, trial))
 
 
-class Lives:
+class DaemonRunner:
     """The daemon and, after a reload that changes everything, the one that takes its place."""
 
     def __init__(
         self,
         args: argparse.Namespace,
-        read: Callable[[], Config],
-        recent: Recent,
+        read_config: Callable[[], Config],
+        recent_lines: RecentLines,
         stop: threading.Event,
-        keeper: Notify,
+        systemd: Notify,
     ) -> None:
         self._args = args
-        self._read = read
-        self._recent = recent
+        self._read_config = read_config
+        self._recent_lines = recent_lines
         self._stop = stop
-        self._keeper = keeper
-        self._now: Daemon | None = None
+        self._systemd = systemd
+        self._daemon: Daemon | None = None
 
     def reload(self) -> None:
         """In a signal handler."""
-        if self._now is not None:
-            self._now.reload()
+        if self._daemon is not None:
+            self._daemon.reload()
 
     def run(self, settings: Config) -> int:
         """Until stopped; the exit code. A successor that cannot start makes way for the one before."""
@@ -103,7 +103,7 @@ class Lives:
         before: Config | None = None
         while True:
             try:
-                end = self._live(settings)
+                end = self._run_one(settings)
             except ConfigError as exc:
                 if before is None:
                     raise
@@ -114,52 +114,54 @@ class Lives:
                 return end
             before, settings = settings, end
 
-    def _live(self, settings: Config) -> Config | int:
+    def _run_one(self, settings: Config) -> Config | int:
         """One daemon from start to end: its successor, or the exit code."""
-        from edged.box.allocator import settle  # noqa: PLC0415
+        from edged.box.allocator import freeze_gc  # noqa: PLC0415
 
         with ExitStack() as stack:
-            made = self._now = self._started(stack, settings)
-            settle()
-            stack.callback(self._ending, made)
-            self._keeper.ready()
-            made.run(self._stop, self._watched(stack, settings, made), self._keeper)
-            lost = self._recorded(settings) and made.views()[SOURCE_NAME].state.phase == "lost"
-        return int(lost) if made.successor is None else made.successor
+            made = self._daemon = self._start(stack, settings)
+            freeze_gc()
+            stack.callback(self._notify_end, made)
+            self._systemd.ready()
+            made.run(self._stop, self._display_sinks(stack, settings, made), self._systemd)
+            lost = self._plays_file(settings) and made.views()[SOURCE_NAME].state.phase == "lost"
+        return int(lost) if made.next_config is None else made.next_config
 
-    def _started(self, stack: ExitStack, settings: Config) -> Daemon:
+    def _start(self, stack: ExitStack, settings: Config) -> Daemon:
         from edged.serve import daemon  # noqa: PLC0415
 
-        drawn, retry = self._args.save_video is not None, not self._recorded(settings)
-        with self._keeper.patience("loading models", LOAD_S):
+        drawn, retry = self._args.save_video is not None, not self._plays_file(settings)
+        with self._systemd.extend_timeout("loading models", MODEL_LOAD_LIMIT_S):
             return stack.enter_context(
-                daemon(settings, display=drawn, retry=retry, read=self._read, recent=self._recent)
+                daemon(
+                    settings, display=drawn, retry=retry, read_config=self._read_config, recent_lines=self._recent_lines
+                )
             )
 
-    def _ending(self, made: Daemon) -> None:
+    def _notify_end(self, made: Daemon) -> None:
         """Before anything is closed."""
-        if made.successor is None:
-            self._keeper.stopping()
+        if made.next_config is None:
+            self._systemd.stopping()
         else:
-            self._keeper.reloading()
+            self._systemd.reloading()
 
-    def _recorded(self, settings: Config) -> bool:
-        return self._args.source is not None and settings.cameras[SOURCE_NAME].kind == "files"
+    def _plays_file(self, settings: Config) -> bool:
+        return self._args.source is not None and settings.cameras[SOURCE_NAME].source_kind == "files"
 
-    def _watched(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
+    def _display_sinks(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
         """What a person sees of it: a video, a table, or nothing."""
-        from edged.adapters.terminal import Glance, how_to_subscribe, live  # noqa: PLC0415
+        from edged.adapters.terminal import LiveStatus, how_to_subscribe, live  # noqa: PLC0415
         from edged.box.identity import device_id  # noqa: PLC0415
 
         if self._args.save_video:
-            return [_video(stack, settings, made.engines.sure_from, self._args.save_video)]
+            return [_video(stack, settings, made.engines.keypoint_thresholds, self._args.save_video)]
         if not self._args.quiet:
             print(how_to_subscribe(settings.mqtt, device_id(settings.device.id)), flush=True)
-            stack.enter_context(live(lambda: Glance(cameras=made.views(), bus=made.bus_figures)))
+            stack.enter_context(live(lambda: LiveStatus(cameras=made.views(), mqtt=made.bus_stats)))
         return []
 
 
-def _as_told(args: argparse.Namespace, settings: Config, trial: Mapping[str, Any]) -> Config:
+def _with_arguments(args: argparse.Namespace, settings: Config, trial: Mapping[str, Any]) -> Config:
     """The configuration with what the command line says in its place."""
     if args.source is not None:
         settings = _with_source(settings, args.source, loop=args.loop, every=args.save_video is not None)
@@ -168,19 +170,19 @@ def _as_told(args: argparse.Namespace, settings: Config, trial: Mapping[str, Any
 
 def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> Config:
     """The configuration with one camera only; `every`: no frame of a file is dropped."""
-    from edged.configfile import camera_at  # noqa: PLC0415
+    from edged.configfile import camera_from_source  # noqa: PLC0415
 
-    camera = camera_at(source, loop=loop, realtime=not every)
+    camera = camera_from_source(source, loop=loop, realtime=not every)
     return settings.model_copy(update={"cameras": {SOURCE_NAME: camera}})
 
 
-def _trial(stack: ExitStack, settings: Config) -> dict[str, Any]:
+def _with_embedded_broker(stack: ExitStack, settings: Config) -> dict[str, Any]:
     """What is different in a trial: a broker of our own, and nothing left behind."""
     from edged.adapters.broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
-    from edged.config import Mqtt  # noqa: PLC0415
+    from edged.config import MqttConfig  # noqa: PLC0415
 
     broker = stack.enter_context(EmbeddedBroker())
-    mqtt = Mqtt(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
+    mqtt = MqttConfig(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
     state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
     return {"mqtt": mqtt, "device": settings.device.model_copy(update={"state": state})}
 
@@ -190,7 +192,7 @@ def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path
     from edged.adapters.recorder import Recorder  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    cameras = settings.in_use
+    cameras = settings.enabled_cameras
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")
     return stack.enter_context(Recorder(path, next(iter(cameras.values())), sure_from))
@@ -202,7 +204,7 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
 
     Models that are being loaded cannot be told to stop: then the process ends as it is, when its time is over.
     """
-    limit = threading.Timer(PROMISED_S, _end_now)
+    limit = threading.Timer(STOP_LIMIT_S, _exit_now)
     limit.daemon = True
 
     def end(*_: object) -> None:
@@ -230,7 +232,7 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
             signal.signal(number, handler)
 
 
-def _end_now() -> None:
-    log.warning("not closed %g s after the signal: ending as it is", PROMISED_S)
+def _exit_now() -> None:
+    log.warning("not closed %g s after the signal: ending as it is", STOP_LIMIT_S)
     logging.shutdown()
     os._exit(0)

@@ -13,20 +13,20 @@ from edged.commands.run import seconds
 
 VERB = "send"
 SUMMARY = "Send a command to a box and print its answer."
-LIMIT_S = 15.0
+TIMEOUT_S = 15.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("command", type=_level, metavar="COMMAND", help="such as snapshot, set-rate, diagnose")
+    parser.add_argument("command", type=_topic_level, metavar="COMMAND", help="such as snapshot, set-rate, diagnose")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="its arguments: camera=stall1 hz=5")
-    parser.add_argument("--to", type=_level, metavar="DEVICE", help="the box (the one of the configuration)")
+    parser.add_argument("--to", type=_topic_level, metavar="DEVICE", help="the box (the one of the configuration)")
     parser.add_argument(
-        "--within", type=seconds, default=LIMIT_S, metavar="SECONDS", help="wait so long for the answer"
+        "--within", type=seconds, default=TIMEOUT_S, metavar="SECONDS", help="wait so long for the answer"
     )
     reach.arguments(parser)
 
 
-def _level(text: str) -> str:
+def _topic_level(text: str) -> str:
     """One level of a topic. Raises ArgumentTypeError."""
     if not re.fullmatch("[A-Za-z0-9_-]+", text):
         raise argparse.ArgumentTypeError(f"{text!r}: want letters, digits, - and _")
@@ -35,14 +35,14 @@ def _level(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """0: done; 1: not done, or no answer."""
-    from edged.adapters.mqtt_ask import ask  # noqa: PLC0415
+    from edged.adapters.mqtt_ask import request  # noqa: PLC0415
     from edged.box.identity import device_id  # noqa: PLC0415
     from edged.config import Config  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
 
     settings = load(args.config) if args.config or args.host is None else Config()
-    broker, device = reach.broker(args, settings.mqtt), args.to or device_id(settings.device.id)
-    answer = ask(broker, device, args.command, _values(args.command, args.values), args.within)
+    broker, device = reach.broker_config(args, settings.mqtt), args.to or device_id(settings.device.id)
+    answer = request(broker, device, args.command, _values(args.command, args.values), args.within)
     if answer["ok"]:
         print(json.dumps(answer["data"], indent=2, ensure_ascii=False))
         return 0
@@ -51,23 +51,23 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _values(verb: str, given: list[str]) -> dict[str, Any]:
+def _values(verb: str, pairs: list[str]) -> dict[str, Any]:
     """As the command wants them: text stays text, whatever it looks like. Raises ConfigError."""
-    from edged.configfile.schema import described  # noqa: PLC0415
+    from edged.configfile.schema import node_of_schema  # noqa: PLC0415
     from edged.contract.commands import COMMANDS  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    known = described(COMMANDS[verb].model_json_schema()).children if verb in COMMANDS else {}
+    known = node_of_schema(COMMANDS[verb].model_json_schema()).children if verb in COMMANDS else {}
     values: dict[str, Any] = {}
-    for pair in given:
+    for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign:
             raise ConfigError(f"{pair}: want NAME=VALUE; arguments of {verb}: {', '.join(known) or 'none'}")
-        values[name] = value if name in known and known[name].kind == "string" else _typed(value)
+        values[name] = value if name in known and known[name].kind == "string" else _parse_value(value)
     return values
 
 
-def _typed(value: str) -> Any:
+def _parse_value(value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError:

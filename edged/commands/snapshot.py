@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import Camera, Config
-    from edged.frame import Subject
+    from edged.config import CameraConfig, Config
+    from edged.frame import TrackedSubject
 
 VERB = "snapshot"
 SUMMARY = "Write an annotated picture of one camera."
@@ -26,30 +26,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.cameras import camera_of  # noqa: PLC0415
+    from edged.adapters.cameras import make_camera  # noqa: PLC0415
     from edged.adapters.draw import annotate  # noqa: PLC0415
-    from edged.adapters.picture_out import write_picture  # noqa: PLC0415
-    from edged.adapters.planes import engines_of  # noqa: PLC0415
+    from edged.adapters.picture_out import write_image  # noqa: PLC0415
+    from edged.adapters.planes import load_models  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
-    from edged.snapshot import SETTLE_FRAMES, take  # noqa: PLC0415
+    from edged.snapshot import WARM_UP_FRAMES, first_good_frame  # noqa: PLC0415
 
     config = load(args.config)
-    name, settings = chosen(config, args.camera, args.source)
-    engines = engines_of(config.models, config.compute)
-    settle = 0 if settings.kind == "files" else SETTLE_FRAMES
-    with interruptible():
-        image, result = take(camera_of(name, settings), engines.pipeline(settings).run, name=name, settle=settle)
+    name, settings = choose_camera(config, args.camera, args.source)
+    engines = load_models(config.models, config.compute)
+    settle = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
+    with exit_on_interrupt():
+        image, result = first_good_frame(
+            make_camera(name, settings), engines.pipeline(settings).run, name=name, warm_up_frames=settle
+        )
     path = args.out or Path(f"{name}.jpg")
-    write_picture(path, image if args.plain else annotate(image, result, engines.sure_from))
-    degraded = f"  image {', '.join(result.clarity.degraded)}: not looked at" if result.clarity.degraded else ""
+    write_image(path, image if args.plain else annotate(image, result, engines.keypoint_thresholds))
+    degraded = f"  image {', '.join(result.quality.degraded)}: not looked at" if result.quality.degraded else ""
     print(f"{path}  {result.size_wh[0]} x {result.size_wh[1]} px, {len(result.subjects)} subjects{degraded}")
     for subject in result.subjects:
-        print(_line(subject, engines.sure_from))
+        print(_line(subject, engines.keypoint_thresholds))
     return 0
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def exit_on_interrupt() -> Iterator[None]:
     """Ctrl-C ends the process at once, also while a library hangs in opening a camera; there is nothing to tidy up."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
@@ -60,13 +62,13 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def chosen(config: Config, name: str | None, source: str | None) -> tuple[str, Camera]:
+def choose_camera(config: Config, name: str | None, source: str | None) -> tuple[str, CameraConfig]:
     """The camera named, or the only one; or one made for `source`."""
-    from edged.configfile import camera_at  # noqa: PLC0415
+    from edged.configfile import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if source is not None:
-        return name or "snapshot", camera_at(source)
+        return name or "snapshot", camera_from_source(source)
     if name is None and len(config.cameras) == 1:
         name = next(iter(config.cameras))
     if name not in config.cameras:
@@ -75,7 +77,7 @@ def chosen(config: Config, name: str | None, source: str | None) -> tuple[str, C
     return name, config.cameras[name]
 
 
-def _line(subject: Subject, sure_from: dict[str, float]) -> str:
+def _line(subject: TrackedSubject, sure_from: dict[str, float]) -> str:
     """Id, class, score, box, and how many keypoints are seen."""
     box = ", ".join(f"{v:.0f}" for v in subject.xyxy.tolist())
     line = f"  {subject.id} {subject.label} {subject.score:.2f}  box [{box}]"

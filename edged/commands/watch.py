@@ -13,9 +13,9 @@ from edged.commands.run import seconds
 if TYPE_CHECKING:
     import threading
 
-    from edged.adapters.mqtt_link import Message
-    from edged.bus.watched import Watched
-    from edged.config import Mqtt
+    from edged.adapters.mqtt_link import IncomingMessage
+    from edged.bus.watched import FleetState
+    from edged.config import MqttConfig
 
 VERB = "watch"
 SUMMARY = "Show poses and health from a broker, live."
@@ -34,14 +34,14 @@ def run(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
     from edged.adapters.mqtt_listen import stop_after  # noqa: PLC0415
-    from edged.bus.watched import Watched  # noqa: PLC0415
-    from edged.config import Mqtt  # noqa: PLC0415
+    from edged.bus.watched import FleetState  # noqa: PLC0415
+    from edged.config import MqttConfig  # noqa: PLC0415
     from edged.configfile import load  # noqa: PLC0415
 
-    broker = reach.broker(args, load(args.config).mqtt if args.config else Mqtt())
+    broker = reach.broker_config(args, load(args.config).mqtt if args.config else MqttConfig())
     stop = threading.Event()
-    watched = Watched(broker.base, time.monotonic_ns)
-    follow = _print if args.jsonl or not sys.stdout.isatty() else _show
+    watched = FleetState(broker.base, time.monotonic_ns)
+    follow = _print if args.jsonl or not sys.stdout.isatty() else _live
     stop_after(args.seconds, stop)
     try:
         return 0 if follow(broker, args, watched, stop) else 1
@@ -49,36 +49,36 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
 
-def _print(broker: Mqtt, args: argparse.Namespace, watched: Watched, stop: threading.Event) -> bool:
+def _print(broker: MqttConfig, args: argparse.Namespace, watched: FleetState, stop: threading.Event) -> bool:
     """A line per message on stdout, the connection on stderr."""
-    from edged.adapters.mqtt_listen import listen  # noqa: PLC0415
-    from edged.adapters.terminal_watch import plain  # noqa: PLC0415
+    from edged.adapters.mqtt_listen import subscribe  # noqa: PLC0415
+    from edged.adapters.terminal_watch import message_line  # noqa: PLC0415
 
-    def on_message(message: Message) -> None:
-        body = watched.take(message.topic, message.payload)
+    def on_message(message: IncomingMessage) -> None:
+        body = watched.update(message.topic, message.payload)
         if body is not None:
             line = {"topic": message.topic, "message": body}
-            print(json.dumps(line, ensure_ascii=False) if args.jsonl else plain(message.topic, body), flush=True)
+            print(json.dumps(line, ensure_ascii=False) if args.jsonl else message_line(message.topic, body), flush=True)
 
     def on_state(state: str) -> None:
         print(f"edged watch: {state}", file=sys.stderr)
 
-    return listen(broker, _topic(broker, args), on_message, on_state, stop)
+    return subscribe(broker, _topic(broker, args), on_message, on_state, stop)
 
 
-def _show(broker: Mqtt, args: argparse.Namespace, watched: Watched, stop: threading.Event) -> bool:
+def _live(broker: MqttConfig, args: argparse.Namespace, watched: FleetState, stop: threading.Event) -> bool:
     """A live picture of everything."""
-    from edged.adapters.mqtt_listen import listen  # noqa: PLC0415
+    from edged.adapters.mqtt_listen import subscribe  # noqa: PLC0415
     from edged.adapters.terminal_watch import live_watch  # noqa: PLC0415
 
     states = [f"connecting to {broker.host}:{broker.port}"]
 
-    def on_message(message: Message) -> None:
-        watched.take(message.topic, message.payload)
+    def on_message(message: IncomingMessage) -> None:
+        watched.update(message.topic, message.payload)
 
     with live_watch(watched, lambda: states[-1]):
-        return listen(broker, _topic(broker, args), on_message, lambda state: states.__setitem__(0, state), stop)
+        return subscribe(broker, _topic(broker, args), on_message, lambda state: states.__setitem__(0, state), stop)
 
 
-def _topic(broker: Mqtt, args: argparse.Namespace) -> str:
+def _topic(broker: MqttConfig, args: argparse.Namespace) -> str:
     return f"{broker.base}/{args.device}/#"

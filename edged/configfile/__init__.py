@@ -3,9 +3,9 @@
 `load` is what the daemon calls; the rest serves `edged check`, `edged config` and reloads.
 """
 
-from edged.configfile.crosscheck import load_consistent
-from edged.configfile.given import camera_at
+from edged.configfile.crosscheck import load_checked
+from edged.configfile.given import camera_from_source
 from edged.configfile.loading import load
-from edged.configfile.text import changes
+from edged.configfile.text import changed_keys
 
-__all__ = ["camera_at", "changes", "load", "load_consistent"]
+__all__ = ["camera_from_source", "changed_keys", "load", "load_checked"]

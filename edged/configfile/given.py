@@ -7,24 +7,24 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edged.config import Camera, Config
+from edged.config import CameraConfig, Config
 from edged.configfile.layers import options_layer
 from edged.configfile.lines import Key
 from edged.configfile.problems import Layers, config_error
 from edged.errors import ConfigError
-from edged.kinds import masked
+from edged.kinds import redact
 
 
-def camera_at(source: str, **options: object) -> Camera:
+def camera_from_source(source: str, **options: object) -> CameraConfig:
     """A camera of that source. Raises `ConfigError` for what cannot be one."""
     try:
-        return Camera.model_validate({"source": source, **options})
+        return CameraConfig.model_validate({"source": source, **options})
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{masked(source)}: {fault}") from None
+        raise ConfigError(f"{redact(source)}: {fault}") from None
 
 
-def config_of(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:
+def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:
     """The configuration of these values; `options` are what its keys are called on the command line.
 
     Raises `ConfigError` with a line for every problem.

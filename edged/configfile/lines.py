@@ -25,50 +25,50 @@ STRING = re.compile(
 SCALAR = re.compile(r"[^,\]}#\n]+")  # number, date, true
 
 
-def lines(text: str) -> dict[Key, int]:
+def key_lines(text: str) -> dict[Key, int]:
     """The line of every key, header and array element of a valid TOML text; the first line is 1.
 
     A table that is only implied, as `a` in `[a.b]`, stands where it is first mentioned.
     """
     text = text.replace("\r\n", "\n")
-    scan = _Scan(text)
+    scan = _Scanner(text)
     scan.document()
     ends = [newline.start() for newline in re.finditer("\n", text)]
     return {key: 1 + bisect(ends, at) for key, at in scan.found.items()}
 
 
-class _Scan:
+class _Scanner:
     """One walk over a text that tomllib has accepted; what is not there need not be feared."""
 
     def __init__(self, text: str) -> None:
         self.found: dict[Key, int] = {}  # offset in the text
-        self._text, self._at = text, 0
+        self._text, self._pos = text, 0
         self._elements: dict[Key, int] = {}  # of each array of tables, so far
 
     def document(self) -> None:
         table: Key = ()
         self._skip(GAP)
-        while self._at < len(self._text):
-            if self._sees("["):
+        while self._pos < len(self._text):
+            if self._looking_at("["):
                 table = self._header()
             else:
                 self._pair(table)
             self._skip(GAP)
 
     def _header(self) -> Key:
-        start, width = self._at, 2 if self._sees("[[") else 1
-        self._at += width
-        key = self._in_newest(self._key())
-        self._at += width
-        self._note(key, start)
+        start, width = self._pos, 2 if self._looking_at("[[") else 1
+        self._pos += width
+        key = self._header_key(self._key())
+        self._pos += width
+        self._record(key, start)
         if width == 1:
             return key
         index = self._elements.get(key, 0)
         self._elements[key] = index + 1
-        self._note((*key, index), start)
+        self._record((*key, index), start)
         return (*key, index)
 
-    def _in_newest(self, parts: tuple[str, ...]) -> Key:
+    def _header_key(self, parts: tuple[str, ...]) -> Key:
         """The header's key, by way of the newest element of every array of tables."""
         key: Key = ()
         for part in parts[:-1]:
@@ -78,26 +78,26 @@ class _Scan:
         return (*key, parts[-1])
 
     def _pair(self, table: Key) -> None:
-        start = self._at
+        start = self._pos
         key = (*table, *self._key())
-        self._note(key, start)
-        self._at += len("=")
+        self._record(key, start)
+        self._pos += len("=")
         self._skip(GAP)
         self._value(key)
 
     def _value(self, key: Key) -> None:
-        if self._sees("["):
+        if self._looking_at("["):
             self._array(key)
-        elif self._sees("{"):
+        elif self._looking_at("{"):
             self._inline_table(key)
         else:
-            self._skip(STRING if self._sees(('"', "'")) else SCALAR)
+            self._skip(STRING if self._looking_at(('"', "'")) else SCALAR)
 
     def _array(self, key: Key) -> None:
         index = 0
         self._open()
         while not self._closes("]"):
-            self._note((*key, index), self._at)
+            self._record((*key, index), self._pos)
             self._value((*key, index))
             index += 1
 
@@ -107,22 +107,22 @@ class _Scan:
             self._pair(key)
 
     def _open(self) -> None:
-        self._at += 1
+        self._pos += 1
         self._skip(GAP)
 
     def _closes(self, bracket: str) -> bool:
         """Step over the comma between elements, or over the closing bracket."""
         self._skip(GAP)
-        if self._sees(","):
+        if self._looking_at(","):
             self._open()
-        if closed := self._sees(bracket):
-            self._at += 1
+        if closed := self._looking_at(bracket):
+            self._pos += 1
         return closed
 
     def _key(self) -> tuple[str, ...]:
         parts = [self._part()]
-        while self._sees("."):
-            self._at += 1
+        while self._looking_at("."):
+            self._pos += 1
             parts.append(self._part())
         return tuple(parts)
 
@@ -130,17 +130,17 @@ class _Scan:
         word = self._skip(PART).strip(" \t")
         return next(iter(tomllib.loads(f"{word} = 0"))) if word[0] in "\"'" else word
 
-    def _note(self, key: Key, at: int) -> None:
+    def _record(self, key: Key, at: int) -> None:
         self.found[key] = at
         for end in range(1, len(key)):
             self.found.setdefault(key[:end], at)
 
-    def _sees(self, text: str | tuple[str, ...]) -> bool:
-        return self._text.startswith(text, self._at)
+    def _looking_at(self, text: str | tuple[str, ...]) -> bool:
+        return self._text.startswith(text, self._pos)
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
         """Step over what matches here, and return it."""
-        found = pattern.match(self._text, self._at)
+        found = pattern.match(self._text, self._pos)
         text = found[0] if found else ""
-        self._at += len(text)
+        self._pos += len(text)
         return text

@@ -11,12 +11,19 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from edged.config import Config
-from edged.configfile.layers import CREDENTIALS, Layer, credential_layer, environment_layer, file_layer, site_files
+from edged.configfile.layers import (
+    CREDENTIALS_VARIABLE,
+    Layer,
+    credential_layer,
+    environment_layer,
+    file_layer,
+    site_files,
+)
 from edged.configfile.problems import Layers, config_error
 from edged.errors import ConfigError
 
 ETC = Path("/etc/edged")
-KEPT = "credentials"  # directory in it, for root alone to read
+CREDENTIALS_DIR = "credentials"  # directory in it, for root alone to read
 
 
 def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Config:
@@ -27,48 +34,48 @@ def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc:
     none, whoever may read them takes those in `etc`/credentials, of which systemd makes them.
     Raises `ConfigError` with a line for every problem, in the order of files and lines.
     """
-    return validated(read(path, env=env, etc=etc))
+    return validate(read_layers(path, env=env, etc=etc))
 
 
-def read(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Layers:
+def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Layers:
     """All sources, unvalidated. Raises `ConfigError` with a line for every source that cannot be read."""
     env = os.environ if env is None else env
     unreadable: list[str] = []
     files = [path] if path else site_files(etc)
-    layers = [layer for file in files if (layer := _tried(file_layer, file, unreadable))]
-    cameras = {name for layer in layers for name in _cameras(layer)}
+    layers = [layer for file in files if (layer := _try_layer(file_layer, file, unreadable))]
+    cameras = {name for layer in layers for name in _camera_names(layer)}
     layers.append(environment_layer(env, cameras))
-    directory = _credentials(path, env, etc)
-    if directory and (secrets := _tried(credential_layer, directory, unreadable)):
+    directory = _credentials_dir(path, env, etc)
+    if directory and (secrets := _try_layer(credential_layer, directory, unreadable)):
         layers.append(secrets)
     if unreadable:
         raise ConfigError("\n".join(unreadable))
     return Layers(tuple(layers))
 
 
-def _credentials(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
-    if given := env.get(CREDENTIALS):
+def _credentials_dir(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
+    if given := env.get(CREDENTIALS_VARIABLE):
         return Path(given)
-    kept = etc / KEPT
+    kept = etc / CREDENTIALS_DIR
     return kept if path is None and os.access(kept, os.R_OK | os.X_OK) else None
 
 
-def validated(layers: Layers) -> Config:
+def validate(layers: Layers) -> Config:
     try:
-        return _Merged(layers.each).config
+        return _Merged(layers.ordered).config
     except ValidationError as exc:
         raise config_error(layers.problems(exc, above=1)) from None  # pydantic's own text shows the values
 
 
-def _tried(layer: Callable[[Path], Layer], path: Path, unreadable: list[str]) -> Layer | None:
+def _try_layer(make: Callable[[Path], Layer], path: Path, errors: list[str]) -> Layer | None:
     try:
-        return layer(path)
+        return make(path)
     except ConfigError as exc:
-        unreadable.append(str(exc))
+        errors.append(str(exc))
         return None
 
 
-def _cameras(layer: Layer) -> Iterator[str]:
+def _camera_names(layer: Layer) -> Iterator[str]:
     return (str(key[1]) for key in layer.lines if key[0] == "cameras" and len(key) > 1)
 
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from edged.configfile.layers import Layer
 from edged.configfile.lines import Key
-from edged.configfile.schema import nearest, node
-from edged.configfile.words import dotted, example, shown
+from edged.configfile.schema import suggest_key, node_at
+from edged.configfile.words import dotted, example_line, display_value
 from edged.errors import ConfigError
 from edged.kinds import MASK
 
@@ -41,12 +41,12 @@ SENTENCES = {
     "string_too_long": ("must be {wanted}", "shorten it"),
     "value_error": ("{said}", ""),
 }
-UNFORESEEN = ("{said}", "correct it")
+OTHER_SENTENCE = ("{said}", "correct it")
 WITHOUT_VALUE = {"missing", "extra_forbidden"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class ConfigProblem:
     """One line, sortable by where it stands."""
 
     rank: int  # of its source: files in the order they are read, environment, credentials
@@ -58,68 +58,70 @@ class Problem:
 class Layers:
     """All sources, in rising priority."""
 
-    each: tuple[Layer, ...]
+    ordered: tuple[Layer, ...]
 
-    def owner(self, key: Key) -> int | None:
+    def owner_rank(self, key: Key) -> int | None:
         """Which source has the last word on the key, or else on the nearest table above it."""
         for end in range(len(key), 0, -1):
-            for rank in reversed(range(len(self.each))):
-                if key[:end] in self.each[rank].lines:
+            for rank in reversed(range(len(self.ordered))):
+                if key[:end] in self.ordered[rank].lines:
                     return rank
         return None
 
     def origin(self, key: Key) -> str:
         """`configs/barn.toml:14`, `environment EDGED_MQTT__HOST`, `credential …/mqtt.password`, or `default`."""
-        rank = self.owner(key)
-        if rank is None or key not in self.each[rank].lines:
+        rank = self.owner_rank(key)
+        if rank is None or key not in self.ordered[rank].lines:
             return "default"
-        return self.each[rank].origin(key)
+        return self.ordered[rank].origin(key)
 
-    def problem(self, key: Key, sentence: str, got: Any = None) -> Problem:
+    def problem(self, key: Key, sentence: str, got: Any = None) -> ConfigProblem:
         """`file:line key = got: sentence`; without `got` the value is not told."""
-        rank = self.owner(key)
+        rank = self.owner_rank(key)
         if rank is None:
-            return Problem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
-        layer = self.each[rank]
-        value = "" if got is None else f" = {MASK if layer.hidden else shown(key, got)}"
-        return Problem(rank, layer.line(key), f"{layer.where(key)} {layer.called(key)}{value}: {sentence}")
+            return ConfigProblem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
+        layer = self.ordered[rank]
+        value = "" if got is None else f" = {MASK if layer.hidden else display_value(key, got)}"
+        return ConfigProblem(rank, layer.line(key), f"{layer.where(key)} {layer.key_name(key)}{value}: {sentence}")
 
-    def problems(self, error: ValidationError, above: int = 0) -> list[Problem]:
+    def problems(self, error: ValidationError, above: int = 0) -> list[ConfigProblem]:
         """Every error of a validation, the first `above` parts of its places left off."""
-        faults = filter(_counts, error.errors(include_url=False))
-        return [self._problem(fault["type"], fault["loc"][above:], fault) for fault in faults]
+        faults = filter(_is_separate, error.errors(include_url=False))
+        return [self._from_fault(fault["type"], fault["loc"][above:], fault) for fault in faults]
 
-    def _problem(self, kind: str, key: Key, fault: Any) -> Problem:
+    def _from_fault(self, code: str, key: Key, fault: Any) -> ConfigProblem:
         got = fault["input"]
         if key[-1:] == ("[key]",):  # the name of a table is wrong, not what is in it
             key, got = key[:-1], None
-        if kind == "missing" and isinstance(key[-1], int):  # a list that ends too early
-            kind, key = "too_short", key[:-1]
-        if kind in WITHOUT_VALUE or (kind == "value_error" and isinstance(got, dict)):
+        if code == "missing" and isinstance(key[-1], int):  # a list that ends too early
+            code, key = "too_short", key[:-1]
+        if code in WITHOUT_VALUE or (code == "value_error" and isinstance(got, dict)):
             got = None
-        return self.problem(key, _sentence(kind, key, fault["msg"]), got)
+        return self.problem(key, _sentence(code, key, fault["msg"]), got)
 
 
-def _counts(fault: Any) -> bool:
+def _is_separate(fault: Any) -> bool:
     """A list that is too short only because its bad elements are left out is not another problem."""
     return bool(fault["type"] != "too_short" or len(fault["input"]) < fault["ctx"]["min_length"])
 
 
-def _sentence(kind: str, key: Key, said: str) -> str:
-    wanted, do = SENTENCES.get(kind, UNFORESEEN)
-    return (f"{wanted}; {do}" if do else wanted).format_map(_facts(key, said))
+def _sentence(code: str, key: Key, message: str) -> str:
+    wanted, do = SENTENCES.get(code, OTHER_SENTENCE)
+    return (f"{wanted}; {do}" if do else wanted).format_map(_placeholders(key, message))
 
 
-def _facts(key: Key, said: str) -> dict[str, str]:
+def _placeholders(key: Key, message: str) -> dict[str, str]:
     """What the sentences may speak of; an unknown key has no wanted value."""
-    facts = {"said": said.removeprefix("Value error, "), "key": dotted(key)}
-    here = node(key)
+    facts = {"said": message.removeprefix("Value error, "), "key": dotted(key)}
+    here = node_at(key)
     if here is None:
-        near = nearest(key)
-        facts["nearest"] = f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
+        near = suggest_key(key)
+        facts["suggest_key"] = (
+            f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
+        )
         return facts
-    return facts | {"wanted": here.wanted, "noun": here.noun, "limits": here.limits, "example": example(key)}
+    return facts | {"wanted": here.expected, "noun": here.noun, "limits": here.limits, "example": example_line(key)}
 
 
-def config_error(problems: Iterable[Problem]) -> ConfigError:
+def config_error(problems: Iterable[ConfigProblem]) -> ConfigError:
     return ConfigError("\n".join(dict.fromkeys(problem.text for problem in sorted(problems))))

@@ -9,13 +9,13 @@ from typing import Any
 from edged.config import Config
 from edged.configfile.lines import Key
 from edged.configfile.problems import Layers
-from edged.configfile.schema import NAME, Node, node, root
-from edged.configfile.words import dotted, toml
-from edged.kinds import MASK, masked
+from edged.configfile.schema import NAME, Node, node_at, root
+from edged.configfile.words import dotted, toml_value
+from edged.kinds import MASK, redact
 
 WIDTH = 110
 EXAMPLE = "example"  # name of the camera in the reference
-HEAD = """\
+HEADER = """\
 # Every key of edged's configuration with its default, as `edged config reference` prints it.
 # Copy what you change, not the whole. Read in this order, the later over the earlier:
 #   /etc/edged/edged.toml, then /etc/edged/conf.d/*.toml by name (tables are merged, cameras by their names);
@@ -27,7 +27,7 @@ HEAD = """\
 
 def reference() -> str:
     """All keys, defaults, units, bounds, choices and sentences, as TOML that loads."""
-    return HEAD + "".join(_table((), root(), off=False))
+    return HEADER + "".join(_table((), root(), off=False))
 
 
 def _table(key: tuple[str, ...], table: Node, *, off: bool) -> Iterator[str]:
@@ -38,22 +38,22 @@ def _table(key: tuple[str, ...], table: Node, *, off: bool) -> Iterator[str]:
     elif key:
         yield f"\n\n{_comment(table.description)}"
     for name, child in children:
-        if not child.table:
+        if not child.is_table:
             yield _key(name, child, off=off)
     for name, child in children:
-        if child.table:
+        if child.is_table:
             free = name == NAME
-            yield from _table((*key, EXAMPLE if free else name), child, off=off or free or child.optional)
+            yield from _table((*key, EXAMPLE if free else name), child, off=off or free or child.is_optional)
 
 
 def _key(name: str, child: Node, *, off: bool) -> str:
     """Its sentence, what is wanted, and its default; without a default, an example behind #."""
     given = child.default if child.default is not None else child.examples[0]
-    about = _comment(f"{child.description} ({child.wanted})")
+    about = _comment(f"{child.description} ({child.expected})")
     if child.examples and child.default is not None:
-        about += f"# As in {name} = {toml(child.examples[0])}\n"
+        about += f"# As in {name} = {toml_value(child.examples[0])}\n"
     hidden = "#" if off or child.default is None else ""
-    return f"\n{about}{hidden}{name} = {toml(given)}\n"
+    return f"\n{about}{hidden}{name} = {toml_value(given)}\n"
 
 
 def _comment(text: str) -> str:
@@ -61,7 +61,7 @@ def _comment(text: str) -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def show(config: Config, layers: Layers | None = None) -> str:
+def effective(config: Config, layers: Layers | None = None) -> str:
     """What is in effect, as TOML with every secret masked; with `layers`, each key's origin beside it."""
     text = []
     for key, values in _tables(config.model_dump(mode="json"), ()):
@@ -70,22 +70,22 @@ def show(config: Config, layers: Layers | None = None) -> str:
         for name, value in values.items():
             here = (*key, name)
             origin = f"  # {layers.origin(here)}" if layers else ""
-            text.append(f"{dotted((name,))} = {toml(_masked(here, value))}{origin}")
+            text.append(f"{dotted((name,))} = {toml_value(_redacted(here, value))}{origin}")
     return "\n".join(text) + "\n"
 
 
-def document(values: Mapping[str, Any]) -> str:
+def dump(values: Mapping[str, Any]) -> str:
     """Values as they stand in a file, secrets and all."""
     text = []
     for key, own in _tables(values, ()):
         text += [f"\n[{dotted(key)}]"] if key else []
-        text += [f"{dotted((name,))} = {toml(value)}" for name, value in own.items()]
+        text += [f"{dotted((name,))} = {toml_value(value)}" for name, value in own.items()]
     return "\n".join(text).lstrip("\n") + "\n"
 
 
 def _tables(values: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, dict[str, Any]]]:
     """Each table with its own keys; those without a value are left out, as TOML has no word for it."""
-    below = {name for name in values if (here := node((*key, name))) and here.table}
+    below = {name for name in values if (here := node_at((*key, name))) and here.is_table}
     own = {name: value for name, value in values.items() if name not in below and value is not None}
     if own or not key:
         yield key, own
@@ -94,24 +94,24 @@ def _tables(values: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, dict[str
             yield from _tables(values[name], (*key, name))
 
 
-def _masked(key: Key, value: Any) -> Any:
-    here = node(key)
-    if here and here.secret:
+def _redacted(key: Key, value: Any) -> Any:
+    here = node_at(key)
+    if here and here.is_secret:
         return MASK if value else ""
-    return masked(value) if isinstance(value, str) else value
+    return redact(value) if isinstance(value, str) else value
 
 
-def changes(old: Config, new: Config) -> list[str]:
+def changed_keys(old: Config, new: Config) -> list[str]:
     """The keys that differ, dotted, in the tree's order; a camera that came or went is one of them."""
-    return [dotted(key) for key in _differing(old.model_dump(), new.model_dump(), ())]
+    return [dotted(key) for key in _changed(old.model_dump(), new.model_dump(), ())]
 
 
-def _differing(old: Any, new: Any, key: Key) -> Iterator[Key]:
-    here = node(key) if key else root()
+def _changed(old: Any, new: Any, key: Key) -> Iterator[Key]:
+    here = node_at(key) if key else root()
     if old == new:
         return
-    if not (here and here.table and isinstance(old, dict) and isinstance(new, dict)):
+    if not (here and here.is_table and isinstance(old, dict) and isinstance(new, dict)):
         yield key
         return
     for name in [*old, *(name for name in new if name not in old)]:
-        yield from _differing(old.get(name), new.get(name), (*key, name))
+        yield from _changed(old.get(name), new.get(name), (*key, name))

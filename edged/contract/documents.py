@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from edged.bus import topics
-from edged.bus.message import VERSION
-from edged.bus.topics import Channel
+from edged.bus.message import MESSAGE_VERSION
+from edged.bus.topics import TopicSpec
 from edged.contract import bodies
 from edged.contract.commands import COMMANDS
 from engines.schema import SCHEMAS
@@ -33,7 +33,7 @@ BODIES: dict[str, Any] = {
     topics.RESULT.name: bodies.Result,
 }
 
-STAMP = frozenset(bodies.Stamp.__annotations__)
+HEADER_FIELDS = frozenset(bodies.Header.__annotations__)
 
 PARAMETERS = {
     "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
@@ -43,17 +43,17 @@ PARAMETERS = {
 }
 
 
-class _Plain(GenerateJsonSchema):
+class _UntitledSchema(GenerateJsonSchema):
     """Without titles: they only repeat the names of the fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
-def schema(name: str) -> Schema:
+def json_schema(name: str) -> Schema:
     """The JSON Schema (2020-12) of one channel's messages. Unknown fields are allowed: additions keep the version."""
-    made = TypeAdapter(BODIES[name]).json_schema(schema_generator=_Plain)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edged:{name}/{VERSION}", **made}
+    made = TypeAdapter(BODIES[name]).json_schema(schema_generator=_UntitledSchema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edged:{name}/{MESSAGE_VERSION}", **made}
 
 
 def asyncapi() -> Schema:
@@ -62,7 +62,7 @@ def asyncapi() -> Schema:
         "asyncapi": "3.0.0",
         "info": {
             "title": "edged",
-            "version": f"{VERSION}.0.0",
+            "version": f"{MESSAGE_VERSION}.0.0",
             "description": "Poses, states and health of cameras over MQTT. MQTT 5 is preferred, 3.1.1 is spoken; "
             'nothing essential is carried by MQTT 5 alone. With `publish.encoding = "cbor"` the same bodies '
             "travel as CBOR, poses in whole numbers.",
@@ -78,10 +78,10 @@ def asyncapi() -> Schema:
             }
         },
         "defaultContentType": "application/json",
-        "channels": {channel.name: _channel(channel) for channel in topics.CHANNELS},
-        "operations": dict(map(_operation, topics.CHANNELS)),
+        "channels": {channel.name: _asyncapi_channel(channel) for channel in topics.TOPIC_SPECS},
+        "operations": dict(map(_asyncapi_operation, topics.TOPIC_SPECS)),
         "components": {
-            "messages": {channel.name: _message(channel) for channel in topics.CHANNELS},
+            "messages": {channel.name: _asyncapi_message(channel) for channel in topics.TOPIC_SPECS},
             "schemas": _schemas(),
             "securitySchemes": {
                 "password": {"type": "userPassword", "description": "`mqtt.username` and its password."},
@@ -91,46 +91,48 @@ def asyncapi() -> Schema:
     }
 
 
-def _channel(channel: Channel) -> Schema:
-    address = f"{{base}}/{{device}}/{channel.path}"
+def _asyncapi_channel(spec: TopicSpec) -> Schema:
+    address = f"{{base}}/{{device}}/{spec.path}"
     return {
         "address": address,
-        "description": channel.summary,
-        "messages": {channel.name: {"$ref": f"#/components/messages/{channel.name}"}},
+        "description": spec.summary,
+        "messages": {spec.name: {"$ref": f"#/components/messages/{spec.name}"}},
         "parameters": {n: {"description": text} for n, text in PARAMETERS.items() if f"{{{n}}}" in address},
     }
 
 
-def _operation(channel: Channel) -> tuple[str, Schema]:
-    where = {"$ref": f"#/channels/{channel.name}"}
-    if channel is topics.COMMAND:
+def _asyncapi_operation(spec: TopicSpec) -> tuple[str, Schema]:
+    where = {"$ref": f"#/channels/{spec.name}"}
+    if spec is topics.COMMAND:
         reply = {
             "channel": {"$ref": f"#/channels/{topics.RESULT.name}"},
             "address": {"location": "$message.header#/responseTopic"},
         }
         return "obey", {"action": "receive", "channel": where, "reply": reply}
-    mqtt: Schema = {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}
-    if channel.expiry_s is not None:
-        mqtt["messageExpiryInterval"] = channel.expiry_s
-    return f"publish-{channel.name}", {"action": "send", "channel": where, "bindings": {"mqtt": mqtt}}
+    mqtt: Schema = {"qos": spec.qos, "retain": spec.retain, "bindingVersion": "0.2.0"}
+    if spec.expiry_s is not None:
+        mqtt["messageExpiryInterval"] = spec.expiry_s
+    return f"publish-{spec.name}", {"action": "send", "channel": where, "bindings": {"mqtt": mqtt}}
 
 
-def _message(channel: Channel) -> Schema:
-    if channel in (topics.SNAPSHOT, topics.DAY):
+def _asyncapi_message(spec: TopicSpec) -> Schema:
+    if spec in (topics.SNAPSHOT, topics.DAY):
         return {
-            "summary": channel.summary,
+            "summary": spec.summary,
             "contentType": "image/jpeg",
             "payload": {"type": "string", "format": "binary"},
         }
-    if channel is topics.COMMAND:
+    if spec is topics.COMMAND:
         verbs = [{"$ref": f"#/components/schemas/command-{verb}"} for verb in COMMANDS]
-        return {"summary": channel.summary, "payload": {"anyOf": verbs}}
+        return {"summary": spec.summary, "payload": {"anyOf": verbs}}
     return {
-        "summary": channel.summary,
-        "payload": {"$ref": f"#/components/schemas/{BODIES[channel.name].__name__}"},
+        "summary": spec.summary,
+        "payload": {"$ref": f"#/components/schemas/{BODIES[spec.name].__name__}"},
         "headers": {
             "type": "object",
-            "properties": {"schema": {"const": f"{channel.name}/{VERSION}", "description": "MQTT 5 user property."}},
+            "properties": {
+                "schema": {"const": f"{spec.name}/{MESSAGE_VERSION}", "description": "MQTT 5 user property."}
+            },
         },
     }
 
@@ -138,7 +140,9 @@ def _message(channel: Channel) -> Schema:
 def _schemas() -> Schema:
     mode: Literal["validation"] = "validation"
     adapters = [(name, mode, TypeAdapter(body)) for name, body in BODIES.items()]
-    _, shared = TypeAdapter.json_schemas(adapters, schema_generator=_Plain, ref_template="#/components/schemas/{model}")
+    _, shared = TypeAdapter.json_schemas(
+        adapters, schema_generator=_UntitledSchema, ref_template="#/components/schemas/{model}"
+    )
     commands = {f"command-{verb}": arguments.model_json_schema() for verb, arguments in COMMANDS.items()}
     return {**shared["$defs"], **commands}
 
@@ -149,10 +153,10 @@ def topic_table() -> str:
         "| topic below `<base>/<device>/` | what | QoS | retained | expires | survives an outage |",
         "|---|---|---|---|---|---|",
     ]
-    for channel in topics.CHANNELS:
+    for channel in topics.TOPIC_SPECS:
         path = channel.path.replace("{", "<").replace("}", ">")
         expiry = f"{channel.expiry_s} s" if channel.expiry_s else ""
-        kept = "on disk" if channel.keep is not None else ""
+        kept = "on disk" if channel.store_priority is not None else ""
         rows.append(
             f"| `{path}` | {channel.summary} | {channel.qos} | {'yes' if channel.retain else ''} | {expiry} | {kept} |"
         )
@@ -161,11 +165,14 @@ def topic_table() -> str:
 
 def reference() -> str:
     """Every message field by field, as Markdown."""
-    sections = [f"# MQTT reference, version {VERSION}", INTRODUCTION, topic_table()]
-    sections += ["## Every message begins with", _table(TypeAdapter(bodies.Stamp).json_schema(schema_generator=_Plain))]
+    sections = [f"# MQTT reference, version {MESSAGE_VERSION}", INTRODUCTION, topic_table()]
+    sections += [
+        "## Every message begins with",
+        _table(TypeAdapter(bodies.Header).json_schema(schema_generator=_UntitledSchema)),
+    ]
     sections += [_section(name) for name in BODIES]
-    sections += ["## Keypoints", KEYPOINTS_SAY, _keypoints()]
-    sections += ["## Commands", COMMANDS_SAY, _commands()]
+    sections += ["## Keypoints", KEYPOINTS_TEXT, _keypoints()]
+    sections += ["## Commands", COMMANDS_TEXT, _commands()]
     return "\n\n".join(sections) + "\n"
 
 
@@ -178,10 +185,10 @@ With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `appli
 keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
 `edged.contract.packed.unpack` is the definition."""
 
-KEYPOINTS_SAY = """What the names of `schema` stand for, in the order of the lists; `keypoints.json` says the same to
+KEYPOINTS_TEXT = """What the names of `schema` stand for, in the order of the lists; `keypoints.json` says the same to
 programs. Left and right are the subject's own."""
 
-COMMANDS_SAY = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
+COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
 MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
 delivered again with the same id or correlation data is answered again and not obeyed twice. Retained commands are
 refused. Only what `commands.allow` lists is obeyed. Commands are obeyed one after the other: of those that come faster,
@@ -190,8 +197,8 @@ that a bridge kept is obeyed when nobody expects it any more. A sender for peopl
 
 
 def _section(name: str) -> str:
-    made = schema(name)
-    fields = {key: field for key, field in made["properties"].items() if key not in STAMP}
+    made = json_schema(name)
+    fields = {key: field for key, field in made["properties"].items() if key not in HEADER_FIELDS}
     return f"## {name}\n\n{made['description']}\n\n{_table({**made, 'properties': fields})}"
 
 
@@ -227,16 +234,16 @@ def _fields(node: Schema, shared: Schema, prefix: str) -> Iterator[tuple[str, st
     """(path, type, meaning) of every field, those of nested objects included."""
     required = node.get("required", ())
     for name, field in node.get("properties", {}).items():
-        inner, path = _inner(field, shared), prefix + name
+        inner, path = _referenced_object(field, shared), prefix + name
         optional = "" if name in required else " Optional."
         text = field.get("description") or inner.get("description", "")
-        yield path, _kind(field, shared), text + optional
+        yield path, _type_text(field, shared), text + optional
         if "properties" in inner:
             step = "[]." if field.get("type") == "array" else ".*." if "additionalProperties" in field else "."
             yield from _fields(inner, shared, path + step)
 
 
-def _inner(field: Schema, shared: Schema) -> Schema:
+def _referenced_object(field: Schema, shared: Schema) -> Schema:
     """The object that a field holds, directly, in a list, in a mapping, or unless it is null."""
     for one in (field, field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())):
         if isinstance(one, dict) and "$ref" in one:
@@ -245,22 +252,22 @@ def _inner(field: Schema, shared: Schema) -> Schema:
     return {}
 
 
-def _kind(field: Schema, shared: Schema) -> str:
+def _type_text(field: Schema, shared: Schema) -> str:
     if "anyOf" in field:
-        return " or ".join(_kind(one, shared) for one in field["anyOf"])
+        return " or ".join(_type_text(one, shared) for one in field["anyOf"])
     if "enum" in field or "const" in field:
         return " ".join(f"`{json.dumps(one)}`" for one in field.get("enum", [field.get("const")]))
     if "$ref" in field:
         return "object"
     if field.get("type") == "array":
-        return f"list of {_kind(field['items'], shared)}" if field.get("items") else "list"
+        return f"list of {_type_text(field['items'], shared)}" if field.get("items") else "list"
     if isinstance(field.get("additionalProperties"), dict):
-        return f"{_kind(field['additionalProperties'], shared)} by name"
+        return f"{_type_text(field['additionalProperties'], shared)} by name"
     return str(field.get("type", "any"))
 
 
 def files() -> dict[str, str]:
     """What ships in the package, by file name."""
-    made = {f"{name}.schema.json": schema(name) for name in BODIES}
+    made = {f"{name}.schema.json": json_schema(name) for name in BODIES}
     made |= {"asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
     return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

@@ -13,12 +13,12 @@ from typing import Any
 
 from edged.errors import ConfigError
 
-PX, SCORE = 10, 1000
-SCALES = (PX, PX, SCORE)
-KEYPOINTS = ("keypoints", "keypoints_smoothed")
+PX_SCALE, SCORE_SCALE = 10, 1000
+KEYPOINT_SCALES = (PX_SCALE, PX_SCALE, SCORE_SCALE)
+KEYPOINT_FIELDS = ("keypoints", "keypoints_smoothed")
 
 
-def available() -> None:
+def require_cbor2() -> None:
     """Raises ConfigError where cbor2 is not installed."""
     try:
         import_module("cbor2")
@@ -28,8 +28,10 @@ def available() -> None:
 
 def pack(poses: Mapping[str, Any]) -> bytes:
     """A `poses` body as CBOR."""
-    subjects = [_packed(subject) for subject in poses["subjects"]]
-    body: bytes = import_module("cbor2").dumps({**poses, "packed": {"px": PX, "score": SCORE}, "subjects": subjects})
+    subjects = [_pack_subject(subject) for subject in poses["subjects"]]
+    body: bytes = import_module("cbor2").dumps(
+        {**poses, "packed": {"px": PX_SCALE, "score": SCORE_SCALE}, "subjects": subjects}
+    )
     return body
 
 
@@ -39,25 +41,25 @@ def unpack(payload: bytes) -> dict[str, Any]:
     try:
         body = cbor2.loads(payload)
         by = body.pop("packed")
-        subjects = [_unpacked(subject, by["px"], by["score"]) for subject in body["subjects"]]
+        subjects = [_unpack_subject(subject, by["px"], by["score"]) for subject in body["subjects"]]
     except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError) as exc:
         raise ValueError(f"no packed poses: {exc!r}") from exc
     return {**body, "subjects": subjects}
 
 
-def _packed(subject: Mapping[str, Any]) -> dict[str, Any]:
-    points = {key: _flat(subject[key]) for key in KEYPOINTS if key in subject}
-    box = [round(value * PX) for value in subject["box"]]
-    return {**subject, **points, "box": box, "score": round(subject["score"] * SCORE)}
+def _pack_subject(subject: Mapping[str, Any]) -> dict[str, Any]:
+    points = {key: _flat(subject[key]) for key in KEYPOINT_FIELDS if key in subject}
+    box = [round(value * PX_SCALE) for value in subject["box"]]
+    return {**subject, **points, "box": box, "score": round(subject["score"] * SCORE_SCALE)}
 
 
 def _flat(keypoints: Iterable[Iterable[float | None]]) -> list[int | None]:
-    pairs = chain.from_iterable(zip(point, SCALES, strict=True) for point in keypoints)
+    pairs = chain.from_iterable(zip(point, KEYPOINT_SCALES, strict=True) for point in keypoints)
     return [None if value is None else round(value * scale) for value, scale in pairs]
 
 
-def _unpacked(subject: Mapping[str, Any], px: int, score: int) -> dict[str, Any]:
-    points = {key: _rows(subject[key], (px, px, score)) for key in KEYPOINTS if key in subject}
+def _unpack_subject(subject: Mapping[str, Any], px: int, score: int) -> dict[str, Any]:
+    points = {key: _rows(subject[key], (px, px, score)) for key in KEYPOINT_FIELDS if key in subject}
     return {**subject, **points, "box": [value / px for value in subject["box"]], "score": subject["score"] / score}
 
 

@@ -11,44 +11,46 @@ from edged.barn.ledger import StallDay
 from edged.bus.topics import DAY
 from edged.config import Config
 from edged.contract.commands import Day
-from edged.control.control import Done
-from edged.errors import Declined
+from edged.control.control import CommandResult
+from edged.errors import CommandRejected
 from edged.frame import U8
 from edged.ports import Bus
 from edged.units import BYTES_PER_KB
 
 
-class Days:
+class DayPictures:
     """`kept` are a camera's days, the oldest first; `draw` and `encode` make the picture."""
 
     def __init__(
         self,
         *,
         settings: Callable[[], Config],
-        kept: Callable[[str], Sequence[StallDay]],
+        days_of: Callable[[str], Sequence[StallDay]],
         bus: Bus,
         draw: Callable[[str, StallDay], U8],
         encode: Callable[[U8, int], tuple[bytes, tuple[int, int]]],
     ) -> None:
         self._settings = settings
-        self._kept = kept
+        self._days_of = days_of
         self._bus = bus
         self._draw = draw
         self._encode = encode
 
-    def day(self, command: Day) -> Done:
+    def day(self, command: Day) -> CommandResult:
         name = command.camera
-        days = {day.date: day for day in self._kept(name)}
+        days = {day.date: day for day in self._days_of(name)}
         if not days:
-            stalls = ", ".join(stall for stall, camera in self._settings().in_use.items() if camera.stall.enabled)
-            raise Declined(
+            stalls = ", ".join(
+                stall for stall, camera in self._settings().enabled_cameras.items() if camera.stall.enabled
+            )
+            raise CommandRejected(
                 "camera", got=ascii(name), wanted=f"one with days: {stalls or 'none'}", do="name one, or wait"
             )
         date = command.date or max(days)
         if date not in days:
-            raise Declined("date", got=ascii(date), wanted=f"one of {', '.join(days)}", do="name one of these")
+            raise CommandRejected("date", got=ascii(date), wanted=f"one of {', '.join(days)}", do="name one of these")
         picture, (w, h) = self._encode(
             self._draw(name, days[date]), self._settings().commands.snapshot_kb * BYTES_PER_KB
         )
         self._bus.publish(DAY.at(camera=name), picture)
-        return Done(data={"camera": name, "date": date, "image": {"w": w, "h": h}, "bytes": len(picture)})
+        return CommandResult(data={"camera": name, "date": date, "image": {"w": w, "h": h}, "bytes": len(picture)})

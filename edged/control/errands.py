@@ -11,43 +11,45 @@ from concurrent.futures import TimeoutError as TooLate  # another class before P
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from edged.errors import Declined
+from edged.errors import CommandRejected
 
 T = TypeVar("T")
 
 
-class Errands:
+class LoopCalls:
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 
-    def ask(self, errand: Callable[[], T], limit_s: float) -> T:
+    def call(self, function: Callable[[], T], limit_s: float) -> T:
         """Have it done, and return what it returns or raises. Raises `Declined` when it is not begun in time."""
         answer: Future[T] = Future()
-        self._waiting.put((answer, errand))
+        self._queue.put((answer, function))
         try:
             return answer.result(limit_s)
         except TooLate:
             if answer.cancel():
                 got = f"no time between two frames for {limit_s:g} s"
-                raise Declined("daemon", got=got, wanted="some", do="send it again; see the log of the box") from None
+                raise CommandRejected(
+                    "daemon", got=got, wanted="some", do="send it again; see the log of the box"
+                ) from None
             return answer.result()
 
     @property
-    def waiting(self) -> bool:
-        return not self._waiting.empty()
+    def pending(self) -> bool:
+        return not self._queue.empty()
 
-    def run(self) -> None:
+    def run_pending(self) -> None:
         """Everything that waits. On the compute thread."""
         while True:
             try:
-                answer, errand = self._waiting.get_nowait()
+                answer, errand = self._queue.get_nowait()
             except Empty:
                 return
             if answer.set_running_or_notify_cancel():
-                _settle(answer, errand)
+                _run(answer, errand)
 
 
-def _settle(answer: Future[T], errand: Callable[[], T]) -> None:
+def _run(answer: Future[T], errand: Callable[[], T]) -> None:
     try:
         answer.set_result(errand())
     except Exception as exc:  # theirs who asked, and raised there

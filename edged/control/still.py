@@ -11,40 +11,42 @@ from queue import Empty, SimpleQueue
 
 from edged.colour import to_bgr
 from edged.contract.bodies import Poses
-from edged.frame import U8, Frame, Result
+from edged.frame import U8, Frame, FrameResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Still:
+class GrabbedFrame:
     image: U8  # ours
-    result: Result
+    result: FrameResult
     poses: Poses  # the message that tells of this very frame
 
 
-class Stills:
+class FrameGrabber:
     """`published` shows the last poses message of a camera, `hurry` has its next frame published."""
 
-    def __init__(self, published: Callable[[str], Poses | None], hurry: Callable[[str], None]) -> None:
-        self._published = published
-        self._hurry = hurry
-        self._asked: dict[str, SimpleQueue[Still]] = {}
+    def __init__(self, last_poses: Callable[[str], Poses | None], publish_next: Callable[[str], None]) -> None:
+        self._last_poses = last_poses
+        self._publish_next = publish_next
+        self._requests: dict[str, SimpleQueue[GrabbedFrame]] = {}
 
-    def ask(self, camera: str, limit_s: float) -> Still | None:
+    def grab(self, camera: str, limit_s: float) -> GrabbedFrame | None:
         """Wait for one; None when none came in time. One asks at a time."""
-        answer: SimpleQueue[Still] = SimpleQueue()
-        self._asked[camera] = answer
-        self._hurry(camera)
+        answer: SimpleQueue[GrabbedFrame] = SimpleQueue()
+        self._requests[camera] = answer
+        self._publish_next(camera)
         try:
             return answer.get(timeout=limit_s)
         except Empty:
             return None
         finally:
-            self._asked.pop(camera, None)
+            self._requests.pop(camera, None)
 
-    def sink(self, frame: Frame, result: Result) -> None:
+    def on_result(self, frame: Frame, result: FrameResult) -> None:
         """On the compute thread, after the reporter."""
-        if self._asked and (answer := self._asked.get(frame.camera)) is not None:
-            poses = self._published(frame.camera)
+        if self._requests and (answer := self._requests.get(frame.camera)) is not None:
+            poses = self._last_poses(frame.camera)
             if poses is not None and poses["frame"] == frame.seq:
-                answer.put(Still(image=to_bgr(frame.image, frame.form).copy(), result=result, poses=poses))
-                self._asked.pop(frame.camera, None)
+                answer.put(
+                    GrabbedFrame(image=to_bgr(frame.image, frame.pixel_format).copy(), result=result, poses=poses)
+                )
+                self._requests.pop(frame.camera, None)

@@ -29,7 +29,7 @@ def logit(p: F32) -> F32:
     return x
 
 
-def finite(name: str, outputs: Sequence[F32]) -> None:
+def check_finite(name: str, outputs: Sequence[F32]) -> None:
     """Raise `ModelFault` if an output holds NaN or infinity, which comparisons would hide as "no detection"."""
     for i, output in enumerate(outputs):
         if not np.isfinite(output.sum(dtype=np.float64)):
@@ -39,7 +39,7 @@ def finite(name: str, outputs: Sequence[F32]) -> None:
             )
 
 
-def _winners(scores: F32, thresholds: F32) -> tuple[I64, I64]:
+def _best_classes(scores: F32, thresholds: F32) -> tuple[I64, I64]:
     """Rows of (C, N) scores whose best wanted class passes its threshold, and that class.
 
     The best class is chosen among all classes: a horse that looks more like a cow is a cow, wanted or not.
@@ -59,12 +59,12 @@ def rtmdet(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) ->
     for stride, logits, distances in zip(strides, outputs[: len(strides)], outputs[len(strides) :], strict=True):
         width = logits.shape[2]
         flat = logits.reshape(len(logits), -1)
-        rows, label = _winners(flat, limits)
+        rows, label = _best_classes(flat, limits)
         prior = np.stack((rows % width, rows // width), axis=1).astype(np.float32) * stride
         ltrb = distances.reshape(4, -1)[:, rows].T
         xyxy = np.concatenate((prior - ltrb[:, :2], prior + ltrb[:, 2:]), axis=1)
         found.append(Boxes(xyxy=xyxy, score=sigmoid(flat[label, rows]), label=label))
-    return _joined(found)
+    return _concatenate(found)
 
 
 def rtmdet_end2end(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
@@ -77,7 +77,7 @@ def rtmdet_end2end(outputs: Sequence[F32], strides: tuple[int, ...], thresholds:
 def boxes(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
     """Decoded candidates (N, 4) x0 y0 x1 y1 and class scores (N, C): an end-to-end model cut before its NMS."""
     scores = outputs[1].T
-    rows, label = _winners(scores, thresholds)
+    rows, label = _best_classes(scores, thresholds)
     return Boxes(xyxy=outputs[0][rows], score=scores[label, rows], label=label)
 
 
@@ -88,7 +88,7 @@ def yolox(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> 
     """
     raw = outputs[0]
     scores = (raw[:, 4:5] * raw[:, 5:]).T
-    rows, label = _winners(scores, thresholds)
+    rows, label = _best_classes(scores, thresholds)
     grid, stride = _grid(len(raw), strides)
     xy = (raw[rows, :2] + grid[rows]) * stride[rows]
     half = np.exp(raw[rows, 2:4]) * stride[rows] / 2
@@ -98,7 +98,7 @@ def yolox(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> 
 def yolov8(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
     """YOLOv8 and YOLO11 (4 + C, N): centre, size in net pixels, then class scores after sigmoid."""
     raw = outputs[0]
-    rows, label = _winners(raw[4:], thresholds)
+    rows, label = _best_classes(raw[4:], thresholds)
     xy, half = raw[:2, rows].T, raw[2:4, rows].T / 2
     return Boxes(xyxy=np.concatenate((xy - half, xy + half), axis=1), score=raw[4 + label, rows], label=label)
 
@@ -115,7 +115,7 @@ def _grid(anchors: int, strides: tuple[int, ...]) -> tuple[F32, F32]:
     return np.concatenate(corners).astype(np.float32), np.concatenate(steps).astype(np.float32)
 
 
-def _joined(parts: Sequence[Boxes]) -> Boxes:
+def _concatenate(parts: Sequence[Boxes]) -> Boxes:
     return Boxes(
         xyxy=np.concatenate([p.xyxy for p in parts]),
         score=np.concatenate([p.score for p in parts]),
@@ -123,7 +123,7 @@ def _joined(parts: Sequence[Boxes]) -> Boxes:
     )
 
 
-FAMILIES: dict[str, Decoder] = {
+DECODERS: dict[str, Decoder] = {
     "rtmdet": rtmdet,
     "rtmdet-end2end": rtmdet_end2end,
     "yolox": yolox,

@@ -7,7 +7,7 @@ import numpy as np
 from edged.frame import F32
 
 
-def expected(volume: F32, joints: int) -> F32:
+def soft_argmax(volume: F32, joints: int) -> F32:
     """Places (N, J, 3) x, y, z in bins, counted from 0, of (N, J·D, H, W) activations; all in FP32.
 
     The channel of joint j at depth d is j·D + d. The place is the mean of the softmax over the joint's whole

@@ -6,7 +6,7 @@ import numpy as np
 
 from edged.frame import F32, Boxes
 
-CANDIDATES = 300  # rows considered, best first; more never survive in a camera image
+MAX_CANDIDATES = 300  # rows considered, best first; more never survive in a camera image
 
 
 def iou(a: F32, b: F32) -> F32:
@@ -25,7 +25,7 @@ def nms(boxes: Boxes, limit: float) -> Boxes:
 
     Best first; equal scores keep their order.
     """
-    boxes = boxes.take(np.argsort(-boxes.score, kind="stable")[:CANDIDATES])
+    boxes = boxes.select(np.argsort(-boxes.score, kind="stable")[:MAX_CANDIDATES])
     x0, y0, x1, y1 = boxes.xyxy.T.copy()
     area = np.clip(x1 - x0, 0, None) * np.clip(y1 - y0, 0, None)
     kept, rest = list[int](), np.arange(len(boxes))
@@ -37,4 +37,4 @@ def nms(boxes: Boxes, limit: float) -> Boxes:
         shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
         rival = shared > limit * (area[best] + area[rest] - shared)
         rest = rest[~(rival & (boxes.label[rest] == boxes.label[best]))]
-    return boxes.take(np.array(kept, np.int64))
+    return boxes.select(np.array(kept, np.int64))

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
-ROUNDS = 20  # of undistorting; what a lens for people does is exact to 1e-6 after half of them
-SETTLED = 1e-4  # most that the last round may have changed
+UNDISTORT_ROUNDS = 20  # of undistorting; what a lens for people does is exact to 1e-6 after half of them
+UNDISTORT_TOLERANCE = 1e-4  # most that the last round may have changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lens:
+class CameraIntrinsics:
     """Focal lengths and principal point in px of the upright image; distortion in OpenCV's order."""
 
     fx: float
@@ -27,9 +27,9 @@ class Lens:
     assumed: bool = False  # nobody measured it
 
     @staticmethod
-    def guessed(size_wh: tuple[int, int], focal_px: float = 1500.0) -> Lens:
+    def default(size_wh: tuple[int, int], focal_px: float = 1500.0) -> CameraIntrinsics:
         """The camera of the 3DMPPE family's demonstrations: that focal length, the centre in the image's middle."""
-        return Lens(fx=focal_px, fy=focal_px, cx=size_wh[0] / 2, cy=size_wh[1] / 2, assumed=True)
+        return CameraIntrinsics(fx=focal_px, fy=focal_px, cx=size_wh[0] / 2, cy=size_wh[1] / 2, assumed=True)
 
     @property
     def focal_px(self) -> float:
@@ -48,7 +48,7 @@ class Lens:
         k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
         ray: F64 = seen.copy()
         before = ray
-        for _ in range(ROUNDS):
+        for _ in range(UNDISTORT_ROUNDS):
             before = ray
             x, y = ray[..., 0], ray[..., 1]
             r2 = x * x + y * y
@@ -56,5 +56,5 @@ class Lens:
             dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
             dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
             ray = np.asarray((seen - np.stack([dx, dy], axis=-1)) * radial[..., None])
-        ray[~(np.abs(ray - before).max(axis=-1) < SETTLED)] = np.nan
+        ray[~(np.abs(ray - before).max(axis=-1) < UNDISTORT_TOLERANCE)] = np.nan
         return ray

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from edged.crop import Crop
 from edged.frame import F32, XY, Pose3d
-from edged.lift.lens import Lens
+from edged.lift.lens import CameraIntrinsics
 from engines.card import Lift
 from engines.schema import SCHEMAS
 
-PERSON_MM = 2000.0  # side of the cube that a person is taken to fill; a constant of the models, and of people only
-GAMMA = (0.5, 1.5)  # RootNet's answers on published photographs lie from 0.67 to 1.15; beyond these the crop is wrong
+PERSON_CUBE_MM = 2000.0  # side of the cube that a person is taken to fill; a constant of the models, and of people only
+GAMMA_RANGE = (
+    0.5,
+    1.5,
+)  # RootNet's answers on published photographs lie from 0.67 to 1.15; beyond these the crop is wrong
 Z = 2
 
 
-class InBins(NamedTuple):
+class VolumeJoints(NamedTuple):
     """What a 3D model says of one person."""
 
     crop: Crop
@@ -30,7 +33,7 @@ class InBins(NamedTuple):
     shape_dhw: tuple[int, int, int]  # of a joint's volume
 
 
-def window(
+def person_crop(
     xyxy: NDArray[np.floating], size_wh: tuple[int, int], net_wh: tuple[int, int], padding: float
 ) -> Crop | None:
     """The box clipped to the image, grown to the net's shape and by `padding`; None where nothing is left of it.
@@ -46,44 +49,46 @@ def window(
     return Crop.around(np.array([x0, y0, x1, y1]), net_wh, padding)
 
 
-def depth_mm(crop: Crop, lens: Lens) -> float:
+def heuristic_depth_mm(crop: Crop, intrinsics: CameraIntrinsics) -> float:
     """RootNet's k: how far away a square of `PERSON_MM` has the window's area, PERSON_MM · sqrt(fx fy / (w h))."""
-    return PERSON_MM * lens.focal_px / float(np.sqrt(crop.width * crop.height))
+    return PERSON_CUBE_MM * intrinsics.focal_px / float(np.sqrt(crop.width * crop.height))
 
 
-def places(seen: InBins, span_mm: float) -> F32:
+def joints_in_image(joints: VolumeJoints, span_mm: float) -> F32:
     """(J, 3) image x, image y in px, and depth from the root in mm, of which the bins cover `span_mm`."""
-    depth, height, width = seen.shape_dhw
-    z = (seen.bins[:, Z:] / depth * 2 - 1) * (span_mm / 2)
-    return np.concatenate([seen.crop.of_cells(seen.bins[:, XY], (width, height)), z], axis=1).astype(np.float32)
+    depth, height, width = joints.shape_dhw
+    z = (joints.bins[:, Z:] / depth * 2 - 1) * (span_mm / 2)
+    return np.concatenate([joints.crop.cells_to_image(joints.bins[:, XY], (width, height)), z], axis=1).astype(
+        np.float32
+    )
 
 
-def to_camera(points: NDArray[np.floating], lens: Lens) -> F32:
+def image_to_camera(points: NDArray[np.floating], intrinsics: CameraIntrinsics) -> F32:
     """(…, 3) mm in the camera's frame, of image x, image y in px and depth from the camera in mm."""
     depth = points[..., Z:].astype(np.float64)
-    return np.concatenate([lens.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
+    return np.concatenate([intrinsics.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
 
 
-def pose3d(seen: InBins, lift: Lift, lens: Lens, gamma: float | None) -> Pose3d | None:
+def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics, gamma: float | None) -> Pose3d | None:
     """One person in the camera's frame; `gamma` is RootNet's, None without.
 
     None where a joint would lie behind the camera, or where no ray of the lens goes: the window or the lens is wrong
     then, and so were the person.
     """
-    believed = gamma is not None and GAMMA[0] <= gamma <= GAMMA[1]
-    points = places(seen, lift.span_mm)
-    points[:, Z] += depth_mm(seen.crop, lens) * (gamma if gamma is not None and believed else 1.0)
+    believed = gamma is not None and GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]
+    points = joints_in_image(joints, spec.span_mm)
+    points[:, Z] += heuristic_depth_mm(joints.crop, intrinsics) * (gamma if gamma is not None and believed else 1.0)
     if points[:, Z].min() <= 0:
         return None
-    joints = to_camera(points, lens)
-    if not np.isfinite(joints).all():
+    joints_mm = image_to_camera(points, intrinsics)
+    if not np.isfinite(joints_mm).all():
         return None
-    schema = SCHEMAS[lift.schema_name]
-    root = joints[schema.keypoints.index(str(schema.root))]
+    schema = SCHEMAS[spec.schema_name]
+    root = joints_mm[schema.keypoints.index(str(schema.root))]
     return Pose3d(
-        joints_mm=joints - root,
+        xyz_mm=joints_mm - root,
         root_mm=root.copy(),
         schema=schema.name,
-        depth="rootnet" if believed else "heuristic",
-        focal="assumed" if lens.assumed else "given",
+        depth_source="rootnet" if believed else "heuristic",
+        focal_source="assumed" if intrinsics.assumed else "given",
     )

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edged.units import NS_PER_S, ns
-from edged.watching.scene import Look, View
+from edged.watching.scene import CameraObservation, View
 
-LONGEST_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
+MAX_GAP_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
 
 
 @dataclass(slots=True, kw_only=True)
-class Day:
+class DailyTotals:
     """Seconds of one local date, so far."""
 
     date: str  # local, ISO 8601
@@ -32,26 +32,26 @@ class Day:
             self.most[label] = max(self.most.get(label, 0), count)
 
 
-class Diary:
+class DailyCounter:
     """The running day of one camera."""
 
-    def __init__(self, today: Day) -> None:
+    def __init__(self, today: DailyTotals) -> None:
         self.today = today
-        self._before: Look | None = None
+        self._previous: CameraObservation | None = None
 
-    def see(self, look: Look, date: str, *, kept: bool = False) -> Day | None:
+    def update(self, observation: CameraObservation, date: str, *, clock_synced: bool = False) -> DailyTotals | None:
         """Take a look in; the day that has just ended, when one has.
 
         A clock set back by hours does not reopen a day. One set by days was wrong before: the running day gets its
-        right date, once something keeps the clock (`kept`), and nothing that was counted is lost.
+        right date, once something keeps the clock (`clock_synced`), and nothing that was counted is lost.
         """
         ended = None
-        before, self._before = self._before, look
+        before, self._previous = self._previous, observation
         days = (datetime.date.fromisoformat(date) - datetime.date.fromisoformat(self.today.date)).days
-        if (days > 1 and before is not None) or (days < -1 and kept):
+        if (days > 1 and before is not None) or (days < -1 and clock_synced):
             self.today.date = date
         elif days > 0:
-            ended, self.today = self.today, Day(date=date)
-        if before is not None and 0 < (passed_ns := look.t_ns - before.t_ns) <= LONGEST_NS:
-            self.today.add(before.view, before.present, passed_ns / NS_PER_S)
+            ended, self.today = self.today, DailyTotals(date=date)
+        if before is not None and 0 < (passed_ns := observation.t_ns - before.t_ns) <= MAX_GAP_NS:
+            self.today.add(before.view, before.counts, passed_ns / NS_PER_S)
         return ended

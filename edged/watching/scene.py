@@ -12,7 +12,7 @@ from statistics import median_low
 from typing import Literal
 
 from edged.barn.rules import Finding
-from edged.barn.watch import StallNow
+from edged.barn.watch import StallState
 from edged.units import ns
 
 WINDOW_NS = ns(3)  # what is true now was true in most of the looks of so long
@@ -20,62 +20,66 @@ View = Literal["ok", "degraded", "lost", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class CameraObservation:
     """One camera at one instant."""
 
     t_ns: int  # CLOCK_MONOTONIC
     view: View  # unknown: connecting, or no frame was processed lately
     reason: str = ""  # why it is lost
     degraded: tuple[str, ...] = ()  # what is wrong with the image: "dark", "bright", "flat", "blurred"
-    present: Mapping[str, int] | None = None  # subjects per class; None: nobody can tell
-    stall: StallNow | None = None  # of a camera that watches over one
-    outlook: str | None = None  # what has happened to the view of a stall: "moved", "dirty"
+    counts: Mapping[str, int] | None = None  # subjects per class; None: nobody can tell
+    stall: StallState | None = None  # of a camera that watches over one
+    view_change: str | None = None  # what has happened to the view of a stall: "moved", "dirty"
     findings: Mapping[str, Finding] = field(default_factory=dict)  # what somebody should know of it, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class SceneState:
     """What holds until something changes."""
 
     view: View
     degraded: tuple[str, ...]
-    present: Mapping[str, int] | None
+    counts: Mapping[str, int] | None
     since_ns: int
-    stall: StallNow | None = None
+    stall: StallState | None = None
 
 
-class Scene:
+class PresenceFilter:
     """Looks in, situations out: a subject that is missed in a frame has not left."""
 
     def __init__(self) -> None:
-        self._looks: deque[Look] = deque()
-        self._now: Situation | None = None
+        self._observations: deque[CameraObservation] = deque()
+        self._state: SceneState | None = None
 
-    def see(self, look: Look) -> Situation | None:
+    def update(self, observation: CameraObservation) -> SceneState | None:
         """The new situation; None when it is still the one before."""
-        if look.view in ("lost", "unknown"):
-            self._looks.clear()
-            return self._settle(look.view, (), None, look)
-        self._looks.append(look)
-        while look.t_ns - self._looks[0].t_ns > WINDOW_NS:
-            self._looks.popleft()
-        if look.t_ns - self._looks[0].t_ns < WINDOW_NS // 2:  # too short to tell
+        if observation.view in ("lost", "unknown"):
+            self._observations.clear()
+            return self._change_to(observation.view, (), None, observation)
+        self._observations.append(observation)
+        while observation.t_ns - self._observations[0].t_ns > WINDOW_NS:
+            self._observations.popleft()
+        if observation.t_ns - self._observations[0].t_ns < WINDOW_NS // 2:  # too short to tell
             return None
-        return self._settle(*self._usual(), look)
+        return self._change_to(*self._majority(), observation)
 
-    def _usual(self) -> tuple[View, tuple[str, ...], Mapping[str, int] | None]:
-        clear = [look for look in self._looks if look.view == "ok" and look.present is not None]
-        if 2 * len(clear) < len(self._looks):
-            faults = Counter(fault for look in self._looks for fault in look.degraded)
-            return "degraded", tuple(sorted(fault for fault in faults if 2 * faults[fault] > len(self._looks))), None
-        labels = sorted({label for look in clear for label in look.present or ()})
-        return "ok", (), {label: median_low((look.present or {}).get(label, 0) for look in clear) for label in labels}
+    def _majority(self) -> tuple[View, tuple[str, ...], Mapping[str, int] | None]:
+        clear = [look for look in self._observations if look.view == "ok" and look.counts is not None]
+        if 2 * len(clear) < len(self._observations):
+            faults = Counter(fault for look in self._observations for fault in look.degraded)
+            return (
+                "degraded",
+                tuple(sorted(fault for fault in faults if 2 * faults[fault] > len(self._observations))),
+                None,
+            )
+        labels = sorted({label for look in clear for label in look.counts or ()})
+        return "ok", (), {label: median_low((look.counts or {}).get(label, 0) for look in clear) for label in labels}
 
-    def _settle(
-        self, view: View, degraded: tuple[str, ...], present: Mapping[str, int] | None, look: Look
-    ) -> Situation | None:
-        now, stall = self._now, look.stall if view == "ok" else None
-        if now is not None and (now.view, now.degraded, now.present, now.stall) == (view, degraded, present, stall):
+    def _change_to(
+        self, view: View, degraded: tuple[str, ...], counts: Mapping[str, int] | None, observation: CameraObservation
+    ) -> SceneState | None:
+        now, stall = self._state, observation.stall if view == "ok" else None
+        if now is not None and (now.view, now.degraded, now.counts, now.stall) == (view, degraded, counts, stall):
             return None
-        self._now = Situation(view=view, degraded=degraded, present=present, since_ns=look.t_ns, stall=stall)
-        return self._now
+        self._state = SceneState(view=view, degraded=degraded, counts=counts, since_ns=observation.t_ns, stall=stall)
+        return self._state

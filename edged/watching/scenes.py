@@ -15,82 +15,82 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.barn.alerts import RULES as BARN
-from edged.barn.settings import Stall
-from edged.barn.stable import Stable
+from edged.barn.alerts import HORSE_RULES as BARN
+from edged.barn.settings import StallConfig
+from edged.barn.stable import StallMonitors
 from edged.bus import message
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.bus.topics import ALERT, DAILY, STATE
 from edged.channel import CameraState
-from edged.frame import Result
-from edged.memory import Memory
+from edged.frame import FrameResult
+from edged.memory import JsonState
 from edged.ports import Bus
 from edged.units import MS_PER_S, ns
-from edged.watching.alerts import RULES, Alerts, Episode
-from edged.watching.daily import Day, Diary
-from edged.watching.outlooks import Outlooks
-from edged.watching.scene import Look, Scene, Situation
+from edged.watching.alerts import CAMERA_RULES, AlertMonitors, Alert
+from edged.watching.daily import DailyTotals, DailyCounter
+from edged.watching.outlooks import ViewMonitors
+from edged.watching.scene import CameraObservation, PresenceFilter, SceneState
 
 PERIOD_S = 0.5
-SAVE_NS = ns(60)
-FRESH_NS = ns(5)  # an older result says nothing about now
+SAVE_PERIOD_NS = ns(60)
+MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
 JOIN_S = 2.0
 
-Glance = tuple[CameraState, Result | None]  # a camera, and what was last seen there
+CameraReading = tuple[CameraState, FrameResult | None]  # a camera, and what was last seen there
 
 
-class Scenes:
+class SceneMonitor:
     """`glances` shows every camera as it is; `classes` are what each camera looks for."""
 
     def __init__(
         self,
         bus: Bus,
-        stamps: Stamps,
-        glances: Callable[[], Mapping[str, Glance]],
+        headers: HeaderFactory,
+        read_cameras: Callable[[], Mapping[str, CameraReading]],
         classes: Mapping[str, tuple[str, ...]],
         *,
-        stable: Stable,
-        outlooks: Outlooks | None = None,
-        memory: Path,
+        stalls: StallMonitors,
+        views: ViewMonitors | None = None,
+        state_file: Path,
         daily_s: float,
     ) -> None:
         self._bus = bus
-        self._stamps = stamps
-        self._glances = glances
-        self._stable = stable
-        self._outlooks = outlooks
-        self._memory = Memory(memory, "today's totals")
-        self._scenes: dict[str, Scene] = {}
-        self._situations: dict[str, Situation] = {}
-        self._days: dict[str, Day] = self._memory.read(_days, {})
-        self._diaries: dict[str, Diary] = {}
-        self.alerts = Alerts((), self._tell, (*RULES, *BARN))
-        self._looking = threading.Lock()
-        self.adopt(classes, daily_s)
-        self._saved_ns = self._totalled_ns = monotonic_ns()
+        self._headers = headers
+        self._read_cameras = read_cameras
+        self._stalls = stalls
+        self._views = views
+        self._file = JsonState(state_file, "today's totals")
+        self._presence: dict[str, PresenceFilter] = {}
+        self._states: dict[str, SceneState] = {}
+        self._saved_totals: dict[str, DailyTotals] = self._file.read(_parse_totals, {})
+        self._counters: dict[str, DailyCounter] = {}
+        self.alerts = AlertMonitors((), self._publish_alert, (*CAMERA_RULES, *BARN))
+        self._lock = threading.Lock()
+        self.reconfigure(classes, daily_s)
+        self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
 
-    def adopt(
+    def reconfigure(
         self,
         classes: Mapping[str, tuple[str, ...]],
         daily_s: float,
-        stalls: Mapping[str, Stall] | None = None,
+        stalls: Mapping[str, StallConfig] | None = None,
         aisles: Iterable[str] = (),
     ) -> None:
         """From now on these cameras; those that were here go on as they are. Without `stalls` these stay too."""
-        with self._looking:
+        with self._lock:
             if stalls is not None:
-                self._stable.adopt(stalls, aisles)
-                if self._outlooks is not None:
-                    self._outlooks.adopt(stalls)
-            self._days |= {name: diary.today for name, diary in self._diaries.items()}
+                self._stalls.reconfigure(stalls, aisles)
+                if self._views is not None:
+                    self._views.reconfigure(stalls)
+            self._saved_totals |= {name: diary.today for name, diary in self._counters.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
-            self._scenes = {name: self._scenes.get(name) or Scene() for name in classes}
-            self._diaries = {name: self._diaries.get(name) or self._diary(name) for name in classes}
-            self._situations = {name: self._situations[name] for name in classes if name in self._situations}
-            self.alerts.adopt(tuple(classes))
+            self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
+            self._counters = {name: self._counters.get(name) or self._new_counter(name) for name in classes}
+            self._states = {name: self._states[name] for name in classes if name in self._states}
+            self.alerts.reconfigure(tuple(classes))
 
     def start(self) -> None:
         self._thread.start()
@@ -103,73 +103,73 @@ class Scenes:
 
     def _run(self) -> None:
         while not self._closing.wait(PERIOD_S):
-            with self._looking:
-                self.look(monotonic_ns())
+            with self._lock:
+                self.poll(monotonic_ns())
 
-    def look(self, now_ns: int) -> None:
+    def poll(self, now_ns: int) -> None:
         """Once around all cameras."""
-        glances = self._glances()
-        self._stable.look(now_ns, self._local(now_ns))
+        glances = self._read_cameras()
+        self._stalls.poll(now_ns, self._local_time(now_ns))
         for name, (state, latest) in ((name, glances[name]) for name in self._classes if name in glances):
-            look = look_of(state, latest, self._classes[name], now_ns)
+            look = observe(state, latest, self._classes[name], now_ns)
             if look.view == "ok":
-                outlook = None if self._outlooks is None else self._outlooks.found(name, now_ns)
+                outlook = None if self._views is None else self._views.view_change(name, now_ns)
                 look = replace(
-                    look, stall=self._stable.now(name), findings=self._stable.findings(name), outlook=outlook
+                    look, stall=self._stalls.state(name), findings=self._stalls.findings(name), view_change=outlook
                 )
-            self.alerts.see(name, look)
-            if ended := self._diaries[name].see(look, self._date(now_ns), kept=self._stamps.synced):
-                self._total(name, ended, closed=True)
-            if situation := self._scenes[name].see(look):
-                self._situations[name] = situation
-                self._state(name)
-        if now_ns - self._totalled_ns >= self._daily_ns:
-            self._totalled_ns = now_ns
-            for name, diary in self._diaries.items():
-                self._total(name, diary.today, closed=False)
-        if now_ns - self._saved_ns >= SAVE_NS:
-            self._saved_ns = now_ns
+            self.alerts.update(name, look)
+            if ended := self._counters[name].update(look, self._date(now_ns), clock_synced=self._headers.synced):
+                self._publish_daily(name, ended, closed=True)
+            if situation := self._presence[name].update(look):
+                self._states[name] = situation
+                self._publish_state(name)
+        if now_ns - self._last_daily_ns >= self._daily_ns:
+            self._last_daily_ns = now_ns
+            for name, diary in self._counters.items():
+                self._publish_daily(name, diary.today, closed=False)
+        if now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
+            self._last_save_ns = now_ns
             self.save()
 
-    def _diary(self, name: str) -> Diary:
+    def _new_counter(self, name: str) -> DailyCounter:
         """Of today, as far as it is known."""
-        return Diary(self._days.get(name) or Day(date=self._date(monotonic_ns())))
+        return DailyCounter(self._saved_totals.get(name) or DailyTotals(date=self._date(monotonic_ns())))
 
-    def _tell(self, episode: Episode) -> None:
-        self._bus.publish(ALERT.at(camera=episode.camera), message.alert(self._stamps, episode))
-        if episode.camera in self._situations:
-            self._state(episode.camera)
+    def _publish_alert(self, alert: Alert) -> None:
+        self._bus.publish(ALERT.at(camera=alert.camera), message.alert(self._headers, alert))
+        if alert.camera in self._states:
+            self._publish_state(alert.camera)
 
-    def _state(self, name: str) -> None:
-        body = message.state(self._stamps, name, self._situations[name], self.alerts.open(name))
+    def _publish_state(self, name: str) -> None:
+        body = message.state(self._headers, name, self._states[name], self.alerts.open_ids(name))
         self._bus.publish(STATE.at(camera=name), body)
 
-    def _total(self, name: str, day: Day, *, closed: bool) -> None:
-        watched = self._stable.day(name, day.date), self._stable.gait(name, day.date)
-        self._bus.publish(DAILY.at(camera=name), message.daily(self._stamps, name, day, watched, closed=closed))
+    def _publish_daily(self, name: str, day: DailyTotals, *, closed: bool) -> None:
+        watched = self._stalls.day(name, day.date), self._stalls.gait(name, day.date)
+        self._bus.publish(DAILY.at(camera=name), message.daily(self._headers, name, day, watched, closed=closed))
 
     def _date(self, now_ns: int) -> str:
-        return self._local(now_ns).date().isoformat()
+        return self._local_time(now_ns).date().isoformat()
 
-    def _local(self, now_ns: int) -> datetime:
-        return datetime.fromtimestamp(self._stamps.utc_ms(now_ns) / MS_PER_S).astimezone()
+    def _local_time(self, now_ns: int) -> datetime:
+        return datetime.fromtimestamp(self._headers.utc_ms(now_ns) / MS_PER_S).astimezone()
 
     def save(self) -> None:
-        self._memory.write({name: asdict(diary.today) for name, diary in self._diaries.items()})
-        self._stable.save()
+        self._file.write({name: asdict(diary.today) for name, diary in self._counters.items()})
+        self._stalls.save()
 
 
-def look_of(state: CameraState, latest: Result | None, classes: Iterable[str], now_ns: int) -> Look:
+def observe(state: CameraState, latest: FrameResult | None, classes: Iterable[str], now_ns: int) -> CameraObservation:
     """What a camera shows right now."""
     if state.phase == "lost":
-        return Look(t_ns=now_ns, view="lost", reason=state.reason)
-    if latest is None or now_ns - latest.done_ns > FRESH_NS:
-        return Look(t_ns=now_ns, view="unknown")
-    if latest.clarity.degraded:
-        return Look(t_ns=now_ns, view="degraded", degraded=latest.clarity.degraded)
+        return CameraObservation(t_ns=now_ns, view="lost", reason=state.reason)
+    if latest is None or now_ns - latest.done_ns > MAX_RESULT_AGE_NS:
+        return CameraObservation(t_ns=now_ns, view="unknown")
+    if latest.quality.degraded:
+        return CameraObservation(t_ns=now_ns, view="degraded", degraded=latest.quality.degraded)
     count = Counter(subject.label for subject in latest.seen)
-    return Look(t_ns=now_ns, view="ok", present={label: count[label] for label in classes})
+    return CameraObservation(t_ns=now_ns, view="ok", counts={label: count[label] for label in classes})
 
 
-def _days(table: Any) -> dict[str, Day]:
-    return {name: Day(**day) for name, day in table.items()}
+def _parse_totals(table: Any) -> dict[str, DailyTotals]:
+    return {name: DailyTotals(**day) for name, day in table.items()}

@@ -30,7 +30,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prepared:
+class PreparedModel:
     """A model ready to be built."""
 
     onnx: bytes
@@ -45,7 +45,7 @@ class Prepared:
 
 def prepare(
     card: Card, model: bytes, *, batch: Batch, precision: Precision = "fp16", io: Precision = "fp16"
-) -> Prepared:
+) -> PreparedModel:
     """Raises `CardError` when the file is no ONNX, or cannot be prepared."""
     import onnx  # noqa: PLC0415  (slow, and not needed to run)
     from google.protobuf.message import DecodeError  # noqa: PLC0415
@@ -60,10 +60,10 @@ def prepare(
     graph.make_static(proto, card, batch)
     islands: tuple[str, ...] = ()
     if precision == "fp16":
-        islands = half.to_half(proto, card.fp32, io)
+        islands = half.to_fp16(proto, card.fp32, io)
     graph.name_plainly(proto, f"{card.name} v{VERSION}")
     data = proto.SerializeToString(deterministic=True)
-    return Prepared(
+    return PreparedModel(
         onnx=data,
         sha256=hashlib.sha256(data).hexdigest(),
         family=family,

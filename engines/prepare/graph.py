@@ -14,8 +14,8 @@ from engines.errors import CardError
 from engines.prepare import BATCH_AXIS
 
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
-LARGEST_FOLD = 1 << 22  # elements; what is larger is cheaper to compute than to ship
-ROUNDS = 20
+MAX_FOLD_ELEMENTS = 1 << 22  # elements; what is larger is cheaper to compute than to ship
+MAX_FOLD_ROUNDS = 20
 
 
 def cut_at_heads(model: ModelProto, card: Card) -> Family:
@@ -60,7 +60,7 @@ def make_static(model: ModelProto, card: Card, batch: int | tuple[int, int, int]
     for axes in (shapes := [value.type.tensor_type.shape for value in single.graph.output]):
         axes.dim[0].dim_param = BATCH_AXIS
     fold(model)
-    _say(model, shapes)
+    _set_output_shapes(model, shapes)
 
 
 def refold(model: ModelProto) -> None:
@@ -68,10 +68,10 @@ def refold(model: ModelProto) -> None:
     before = ModelProto()
     before.CopyFrom(model)
     fold(model)
-    _say(model, [value.type.tensor_type.shape for value in before.graph.output])
+    _set_output_shapes(model, [value.type.tensor_type.shape for value in before.graph.output])
 
 
-def _say(model: ModelProto, shapes: list[TensorShapeProto]) -> None:
+def _set_output_shapes(model: ModelProto, shapes: list[TensorShapeProto]) -> None:
     """The shapes of the outputs, which inference loses where it cannot follow a dynamic batch."""
     for value, shape in zip(model.graph.output, shapes, strict=True):
         value.type.tensor_type.shape.CopyFrom(shape)
@@ -82,7 +82,7 @@ def _fix_input(model: ModelProto, card: Card, batch: int | None) -> None:
     width, height = card.input.size_wh
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
-    _allow(card, inputs[0].type.tensor_type.shape.dim[0].dim_value, batch)
+    _check_batch(card, inputs[0].type.tensor_type.shape.dim[0].dim_value, batch)
     for axis, length in zip(inputs[0].type.tensor_type.shape.dim, (batch, 3, height, width), strict=True):
         axis.Clear()
         if length is None:
@@ -93,7 +93,7 @@ def _fix_input(model: ModelProto, card: Card, batch: int | None) -> None:
     model.graph.input.extend(inputs)
 
 
-def _allow(card: Card, exported: int, batch: int | None) -> None:
+def _check_batch(card: Card, exported: int, batch: int | None) -> None:
     """A batch that the exporter fixed is baked into the graph."""
     if exported not in (0, batch):
         wanted = "a dynamic batch" if batch is None else f"a batch of {batch}"
@@ -103,7 +103,7 @@ def _allow(card: Card, exported: int, batch: int | None) -> None:
 def fold(model: ModelProto) -> None:
     """Compute all that does not depend on the image, in place, name every node, and infer every shape."""
     _constants_to_weights(model.graph)
-    for _ in range(ROUNDS):
+    for _ in range(MAX_FOLD_ROUNDS):
         _infer(model)
         if not _fold_once(model):
             break
@@ -168,7 +168,7 @@ def _fold_once(model: ModelProto) -> bool:
     shapes = {v.name: _shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
     kept: list[NodeProto] = []
     for node in graph.node:
-        values = _values(model, node, weights, shapes)
+        values = _fold_values(model, node, weights, shapes)
         if values is None:
             kept.append(node)
             continue
@@ -180,7 +180,7 @@ def _fold_once(model: ModelProto) -> bool:
     return folded
 
 
-def _values(
+def _fold_values(
     model: ModelProto, node: NodeProto, weights: dict[str, TensorProto], shapes: dict[str, tuple[int, ...] | None]
 ) -> list[np.ndarray] | None:
     """What a node gives whatever the image; None when it depends on it."""
@@ -189,11 +189,11 @@ def _values(
     if not all(name in weights for name in node.input if name):
         return None
     inputs = {name: numpy_helper.to_array(weights[name]) for name in node.input if name}
-    values = [np.asarray(value) for value in ReferenceEvaluator(_alone(model, node)).run(None, inputs)]
-    return values if sum(value.size for value in values) <= LARGEST_FOLD else None
+    values = [np.asarray(value) for value in ReferenceEvaluator(_single_node_model(model, node)).run(None, inputs)]
+    return values if sum(value.size for value in values) <= MAX_FOLD_ELEMENTS else None
 
 
-def _alone(model: ModelProto, node: NodeProto) -> ModelProto:
+def _single_node_model(model: ModelProto, node: NodeProto) -> ModelProto:
     """A model of this one node."""
     inputs, outputs = (
         [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in dict.fromkeys(names) if name]

@@ -14,18 +14,29 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from engines.prepare.graph import _replace, refold
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
-LARGEST = 65504.0
-WIDE = {"ReduceL2", "ReduceL1", "ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceProd", "Pow", "Sqrt", "Exp", "Log"}
-WIDE |= {"Softmax", "LogSoftmax", "LayerNormalization", "InstanceNormalization", "CumSum", "Range"}
-SINGLE = {"Resize": (1, 2), "Upsample": (1,)}  # inputs that the standard wants in FP32, whatever the data is
+FP16_MAX = 65504.0
+FP32_OPS = {
+    "ReduceL2",
+    "ReduceL1",
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceSumSquare",
+    "ReduceProd",
+    "Pow",
+    "Sqrt",
+    "Exp",
+    "Log",
+}
+FP32_OPS |= {"Softmax", "LogSoftmax", "LayerNormalization", "InstanceNormalization", "CumSum", "Range"}
+FP32_INPUTS = {"Resize": (1, 2), "Upsample": (1,)}  # inputs that the standard wants in FP32, whatever the data is
 
 
-def to_half(model: ModelProto, islands: Iterable[str], io: str) -> tuple[str, ...]:
+def to_fp16(model: ModelProto, islands: Iterable[str], io: str) -> tuple[str, ...]:
     """Convert in place; the names of the nodes kept in FP32. `islands` are beginnings of names of further ones."""
     graph = model.graph
     weights = {w.name: numpy_helper.to_array(w) for w in graph.initializer if w.data_type == FP32}
     floats = _floats(graph) | weights.keys()
-    wide = {n.name for n in graph.node if _is_wide(n, tuple(islands), weights)}
+    wide = {n.name for n in graph.node if _needs_fp32(n, tuple(islands), weights)}
     outer = FP16 if io == "fp16" else FP32
     made: dict[str, int] = {value.name: outer for value in graph.input if value.name in floats}
     made |= {name: FP32 if n.name in wide else FP16 for n in graph.node for name in n.output if name in floats}
@@ -60,7 +71,7 @@ class _Typed:
         """Take a node over, its inputs in the type it works in."""
         for i, name in enumerate(node.input):
             if name in floats:
-                node.input[i] = self._in(name, FP32 if i in SINGLE.get(node.op_type, ()) else wanted)
+                node.input[i] = self._in(name, FP32 if i in FP32_INPUTS.get(node.op_type, ()) else wanted)
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == FP32:
                 attribute.i = wanted
@@ -97,10 +108,10 @@ class _Typed:
         return typed
 
 
-def _is_wide(node: NodeProto, islands: tuple[str, ...], weights: dict[str, np.ndarray]) -> bool:
-    if node.op_type in WIDE or node.name.startswith(islands):
+def _needs_fp32(node: NodeProto, islands: tuple[str, ...], weights: dict[str, np.ndarray]) -> bool:
+    if node.op_type in FP32_OPS or node.name.startswith(islands):
         return True
-    return any(np.abs(weights[name]).max(initial=0) > LARGEST for name in node.input if name in weights)
+    return any(np.abs(weights[name]).max(initial=0) > FP16_MAX for name in node.input if name in weights)
 
 
 def _floats(graph: GraphProto) -> set[str]:

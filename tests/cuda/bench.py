@@ -8,10 +8,10 @@ import numpy as np
 
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import Kernels
-from edged.adapters.cuda.layout import LOOK, NET, TALLY
+from edged.adapters.cuda.layout import FRAME_PARAMS, NET_PARAMS, COUNTERS
 from edged.adapters.cuda.memory import DeviceBuffer
-from edged.colour import FORMATS
-from edged.frame import F32, U8, Format, size_of
+from edged.colour import PIXEL_FORMATS
+from edged.frame import F32, U8, PixelFormat, image_size
 from edged.letterbox import Letterbox
 
 KINDS = {"_f16": np.float16, "_f32": np.float32}
@@ -23,10 +23,10 @@ class Bench:
     def __init__(self, gpu: Gpu, kernels: Kernels) -> None:
         self._gpu, self._kernels = gpu, kernels
         self._all: list[DeviceBuffer] = []
-        self.tally = self.room(TALLY.itemsize)
+        self.tally = self.room(COUNTERS.itemsize)
 
     def put(self, array: np.ndarray[Any, Any]) -> int:
-        self._all.append(DeviceBuffer.holding(self._gpu, np.ascontiguousarray(array)))
+        self._all.append(DeviceBuffer.from_array(self._gpu, np.ascontiguousarray(array)))
         return self._all[-1].address
 
     def room(self, size: int) -> int:
@@ -44,18 +44,18 @@ class Bench:
         return out
 
     def counted(self) -> Any:
-        return self.get(self.tally, TALLY)[0]
+        return self.get(self.tally, COUNTERS)[0]
 
     def free(self) -> None:
         for buffer in self._all:
             buffer.free()
 
 
-def look_at(address: int, image: U8, form: Format = "bgr") -> Any:
+def look_at(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
     """LOOK of a whole frame, with nothing wanted yet."""
-    look = np.zeros(1, LOOK)
-    width, height = size_of(image, form)
-    look[0]["pixels"], look[0]["format"] = address, FORMATS.index(form)
+    look = np.zeros(1, FRAME_PARAMS)
+    width, height = image_size(image, form)
+    look[0]["pixels"], look[0]["format"] = address, PIXEL_FORMATS.index(form)
     look[0]["size"], look[0]["stride"] = (width, height), image.nbytes // image.shape[0]
     look[0]["roi"] = (0, 0, width, height)
     look[0]["model_of"] = -1
@@ -72,6 +72,6 @@ def fitted(look: Any, net_wh: tuple[int, int], placement: Any = "top-left") -> L
 
 
 def net_of(net_wh: tuple[int, int], mean: F32, std: F32, *, rgb: bool, padding: float = 1.25, split: float = 2) -> Any:
-    net = np.zeros(1, NET)
+    net = np.zeros(1, NET_PARAMS)
     net[0] = (net_wh, 114, rgb, mean, std, padding, split)
     return net

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import Kernels, built
+from edged.adapters.cuda.kernels import Kernels, compiled_kernels
 from engines import machine
 from tests.cuda import emulation
 
-EMULATED = machine.here().gpu is None  # asked before the emulated one is there
-IMAGE = b"the emulated driver has the kernels compiled in" if EMULATED else built() or b""
+EMULATED = machine.detect().gpu is None  # asked before the emulated one is there
+IMAGE = b"the emulated driver has the kernels compiled in" if EMULATED else compiled_kernels() or b""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

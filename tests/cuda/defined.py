@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 
 from edged.adapters.plane_cpu import Session
-from edged.crop import Crop, cut
-from edged.decode.detectors import FAMILIES
+from edged.crop import Crop, crop_image
+from edged.decode.detectors import DECODERS
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame, Sight
-from edged.gate import judge, measure
+from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame, InferenceResult
+from edged.gate import check_limits, image_quality
 from edged.letterbox import Letterbox, letterbox, normalise
-from edged.select import best, least
+from edged.select import select_detections, low_thresholds
 from engines.card import Input
 
 
-class DefinedPlane:
+class NumpyBackend:
     def __init__(self, detector: Session, poses: Mapping[str, Session]) -> None:
         self._detector, self._poses = detector, poses
         assert detector.card.detect is not None
@@ -29,29 +29,29 @@ class DefinedPlane:
     def classes(self) -> tuple[str, ...]:
         return self._detect.classes
 
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
         card, bgr = self._detector.card, frame.image
         height, width = bgr.shape[:2]
-        x0, y0, x1, y1 = focus.roi or (0, 0, width, height)
+        x0, y0, x1, y1 = params.roi or (0, 0, width, height)
         spec = card.input
         fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, "centred" if spec.fit == "centred" else "top-left")
         canvas = letterbox(bgr[y0:y1, x0:x1], fit, spec.size_wh, spec.pad)
         w, h = fit.resized_wh
         grey = cv2.cvtColor(canvas[fit.pad_y : fit.pad_y + h : 2, fit.pad_x : fit.pad_x + w], cv2.COLOR_BGR2GRAY)
-        clarity = judge(*measure(np.asarray(grey, np.uint8)), focus.gate)
+        clarity = check_limits(*image_quality(np.asarray(grey, np.uint8)), params.quality_limits)
         if clarity.degraded:
-            return Sight(clarity=clarity, boxes=Boxes.none(), keypoints=())
-        boxes = known
+            return InferenceResult(quality=clarity, boxes=Boxes.empty(), keypoints=())
+        boxes = priors
         if detect:
             outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
-            found = FAMILIES[card.family](outputs, self._detect.strides, least(focus))
+            found = DECODERS[card.family](outputs, self._detect.strides, low_thresholds(params))
             found = nms(found, self._detect.nms_iou)
             in_frame = Boxes(xyxy=fit.to_image(found.xyxy), score=found.score, label=found.label).shifted(x0, y0)
-            boxes = best(in_frame, known, focus, (width, height))
+            boxes = select_detections(in_frame, priors, params, (width, height))
         points = tuple(
             self._points(bgr, box, self.classes[label]) for box, label in zip(boxes.xyxy, boxes.label, strict=True)
         )
-        return Sight(clarity=clarity, boxes=boxes, keypoints=points)
+        return InferenceResult(quality=clarity, boxes=boxes, keypoints=points)
 
     def _points(self, bgr: U8, box: F32, label: str) -> F32 | None:
         session = self._poses.get(label)
@@ -60,7 +60,7 @@ class DefinedPlane:
         pose = session.card.pose
         assert pose is not None
         crop = Crop.around(box, session.card.input.size_wh, pose.padding)
-        along_x, along_y = session.run(_tensor(cut(bgr, crop), session.card.input)[None])
+        along_x, along_y = session.run(_tensor(crop_image(bgr, crop), session.card.input)[None])
         points: F32 = simcc(along_x, along_y, pose.split)[0]
         points[:, XY] = crop.to_image(points[:, XY])
         return points

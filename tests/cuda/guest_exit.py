@@ -13,9 +13,9 @@ from tests.cuda.emulation import load
 driver = load(Path(sys.argv[1]))
 
 from edged.adapters.cuda.gpu import Gpu  # noqa: E402  (after the driver)
-from edged.adapters.cuda.memory import DeviceBuffer, Frames, MappedArray  # noqa: E402
+from edged.adapters.cuda.memory import DeviceBuffer, FrameMapper, MappedArray  # noqa: E402
 from edged.errors import DeviceLost  # noqa: E402
-from edged.ring import Ring  # noqa: E402
+from edged.ring import FrameBuffer  # noqa: E402
 
 END = sys.argv[2]
 
@@ -35,10 +35,10 @@ def main() -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     gpu = Gpu()
-    frames, buffer, mapped = Frames(gpu), DeviceBuffer(gpu, 100), MappedArray(gpu, (4,), "f4")
-    frames.lend(Ring("a").remake((64, 64, 3)), "a")
+    frames, buffer, mapped = FrameMapper(gpu), DeviceBuffer(gpu, 100), MappedArray(gpu, (4,), "f4")
+    frames.map_frame(FrameBuffer("a").reallocate((64, 64, 3)), "a")
     try:
-        with gpu.answering():
+        with gpu.translate_errors():
             work(gpu, stop)
     except DeviceLost as lost:
         sys.stdout.write(str(lost))

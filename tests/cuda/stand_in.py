@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from edged.adapters.cuda.engine import Tensor, Tensors
+from edged.adapters.cuda.engine import Tensor, EngineTensors
 from edged.adapters.cuda.gpu import Gpu
 from engines.card import Card
-from engines.prepare import Prepared
+from engines.prepare import PreparedModel
 
 DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
 HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -23,30 +23,32 @@ HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 class StandIn:
     """Reads and fills its tensors where they lie: memory of the emulated GPU is the host's."""
 
-    def __init__(self, gpu: Gpu, card: Card, model: Prepared, batches: Sequence[int], *, captures: bool = True) -> None:
+    def __init__(
+        self, gpu: Gpu, card: Card, model: PreparedModel, batches: Sequence[int], *, capturable: bool = True
+    ) -> None:
         self.card = card.model_copy(update={"family": model.family})
         self.batches = tuple(batches)
-        self.captures = captures
+        self.capturable = capturable
         self.ran: list[int] = []  # batches, in order
         self.poison: float | None = None  # given out in the place of the first value
         self._gpu = gpu
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = ort.InferenceSession(model.onnx, options, providers=["CPUExecutionProvider"])
-        self._tensors = Tensors(gpu, model, self.batches[-1])
-        self.source, self.outputs = self._tensors.source, self._tensors.outputs
+        self._tensors = EngineTensors(gpu, model, self.batches[-1])
+        self.input, self.outputs = self._tensors.input, self._tensors.outputs
         self._functions = {batch: HostFunction(lambda _, batch=batch: self._run(batch)) for batch in self.batches}
 
     def enqueue(self, batch: int) -> None:
         stream = ctypes.c_void_p(self._gpu.stream.handle)
-        self._gpu.call("cuLaunchHostFunc", stream, self._functions[batch], None)
+        self._gpu.driver_call("cuLaunchHostFunc", stream, self._functions[batch], None)
 
     def close(self) -> None:
         self._tensors.free()
 
     def _run(self, batch: int) -> None:
         self.ran.append(batch)
-        given = {self.source.name: view(self.source, batch)}
+        given = {self.input.name: view(self.input, batch)}
         names = [output.name for output in self.outputs]
         for output, values in zip(self.outputs, self._session.run(names, given), strict=True):
             view(output, batch)[:] = values

@@ -26,9 +26,9 @@ def test_it_gives_what_the_file_gives(emulated: Emulated, gpu: Gpu, name: str) -
     wanted = StandIn(gpu, card, model, BATCHES)
     gpu.wait()  # for the zeros
     for batch in BATCHES:
-        shown = np.random.default_rng(batch).standard_normal((batch, *engine.source.shape[1:])).astype(np.float32)
+        shown = np.random.default_rng(batch).standard_normal((batch, *engine.input.shape[1:])).astype(np.float32)
         for one in (engine, wanted):
-            view(one.source, batch)[:] = shown
+            view(one.input, batch)[:] = shown
             one.enqueue(batch)
         gpu.wait()
         for mine, theirs in zip(engine.outputs, wanted.outputs, strict=True):
@@ -41,4 +41,4 @@ def test_it_gives_what_the_file_gives(emulated: Emulated, gpu: Gpu, name: str) -
 def test_of_other_models_it_says_that_it_has_no_net(gpu: Gpu) -> None:
     card = load()["own-rtmdet-person"]
     with pytest.raises(Absent, match="no PyTorch net of own-rtmdet-person"):
-        engine_torch.made(card, path_of("det-person-horse"), gpu)
+        engine_torch.open_engine(card, path_of("det-person-horse"), gpu)

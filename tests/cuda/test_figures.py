@@ -18,8 +18,8 @@ from edged.adapters.cuda.plane import BEGIN, END
 from edged.frame import U8, Boxes, Frame
 from engines.card import Card
 from engines.catalogue import load
-from engines.prepare import Prepared, prepare
-from engines.store import Store
+from engines.prepare import PreparedModel, prepare
+from engines.store import ModelStore
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
 from tools.bench import configurations, turns
@@ -53,9 +53,9 @@ def made(
 
 
 @cache
-def prepared(name: str, *, dynamic: bool) -> tuple[Card, Prepared]:
+def prepared(name: str, *, dynamic: bool) -> tuple[Card, PreparedModel]:
     card = load()[name]
-    file = RTMDET if name == PUBLISHED else Store(ABSENT).path(card)
+    file = RTMDET if name == PUBLISHED else ModelStore(ABSENT).path(card)
     return card, prepare(card, file.read_bytes(), batch=(1, 4, 8) if dynamic else 1, precision="fp32", io="fp32")
 
 
@@ -136,7 +136,7 @@ def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emul
     for seq in range(2):
         heard.clear()
         frame = Frame(camera="a", seq=seq, captured_ns=0, image=clip()[5])
-        plane.see(frame, figures.full(plane, 1), Boxes.none(), detect=True)
+        plane.infer(frame, figures.full(plane, 1), Boxes.empty(), detect=True)
     plane.close()
     assert heard[1:] == [
         ("letterbox", 2, []),  # what is asked for is copied to the GPU before
@@ -156,7 +156,7 @@ def test_a_stage_is_the_gpu_s_time_and_none_of_the_host_s(gpu: Gpu) -> None:
     naps = [timeline.HostFunction(lambda _, s=s: time.sleep(s)) for s in (0.2, 0.1)]
 
     def work(nap: Any) -> None:
-        gpu.call("cuLaunchHostFunc", ctypes.c_void_p(gpu.stream.handle), nap, None)
+        gpu.driver_call("cuLaunchHostFunc", ctypes.c_void_p(gpu.stream.handle), nap, None)
 
     for _ in range(2):  # goes
         line.lap(BEGIN)

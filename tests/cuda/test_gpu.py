@@ -66,7 +66,7 @@ def test_other_threads_run_while_the_gpu_is_waited_for(gpu: Gpu) -> None:
 
 def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> None:
     buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
-    assert gpu.captured(gpu.stream.synchronize) is None
+    assert gpu.capture(gpu.stream.synchronize) is None
     gpu.cuda.memset_d32_async(buffer.address, 7, 1, gpu.stream)
     gpu.wait()
     gpu.cuda.memcpy_dtoh(out, buffer.address)
@@ -76,7 +76,7 @@ def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> N
 
 def test_a_graph_does_its_work_at_every_launch_and_not_when_it_is_captured(gpu: Gpu) -> None:
     buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
-    graph = gpu.captured(lambda: gpu.cuda.memset_d32_async(buffer.address, 9, 1, gpu.stream))
+    graph = gpu.capture(lambda: gpu.cuda.memset_d32_async(buffer.address, 9, 1, gpu.stream))
     assert graph is not None
     for value, launches in ((0, False), (9, True), (0, False), (9, True)):
         if launches:

@@ -13,23 +13,23 @@ import pytest
 from edged.adapters.cuda import layout
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.kernels import Kernels
-from edged.adapters.cuda.layout import BOX, CANDIDATES, HEADS, MODELS, SUBJECTS
-from edged.colour import shape_of, to_bgr
-from edged.config import Gate
-from edged.crop import Crop, cut
+from edged.adapters.cuda.layout import BOX, MAX_CANDIDATES, HEAD_LAYOUT, MAX_MODELS, MAX_SUBJECTS
+from edged.colour import image_shape, to_bgr
+from edged.config import QualityConfig
+from edged.crop import Crop, crop_image
 from edged.decode import detectors
-from edged.decode.heatmap3d import expected
+from edged.decode.heatmap3d import soft_argmax
 from edged.decode.nms import nms
 from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, Focus, Format
-from edged.gate import measure, summed
+from edged.frame import F32, U8, XY, Boxes, InferenceParams, PixelFormat
+from edged.gate import image_quality, from_sums
 from edged.letterbox import letterbox, normalise
-from edged.select import MISSED, best, least
+from edged.select import MISSED, select_detections, low_thresholds
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
-NONE = Gate(enabled=False)
+NONE = QualityConfig(enabled=False)
 both_kinds = pytest.mark.parametrize("kind", ["_f16", "_f32"])
 
 
@@ -44,9 +44,9 @@ def random(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def memory(size_wh: tuple[int, int], form: Format) -> U8:
+def memory(size_wh: tuple[int, int], form: PixelFormat) -> U8:
     """A frame as a camera gives it: noise, but soft."""
-    noise = random().integers(0, 256, shape_of(size_wh, form), np.uint8)
+    noise = random().integers(0, 256, image_shape(size_wh, form), np.uint8)
     return np.asarray(cv2.blur(noise, (3, 3)), np.uint8) if min(noise.shape[:2]) > 2 else noise
 
 
@@ -69,7 +69,7 @@ def test_host_and_kernels_have_the_same_structs(emulated: Emulated, name: str) -
     ids=str,
 )
 def test_the_letterbox_is_the_defined_one_within_a_grey_level(
-    bench: Bench, kind: str, form: Format, where: Any
+    bench: Bench, kind: str, form: PixelFormat, where: Any
 ) -> None:
     size_wh, roi, placement = where
     net_wh, image = (96, 64), memory(size_wh, form)
@@ -100,13 +100,13 @@ def test_the_gate_s_sums_are_exact(bench: Bench, fit: tuple[int, int, int, int])
     bench.run("gate", (3, 4), (32, 8), bench.put(look), net, bench.put(grey), bench.tally)
     told, part = bench.counted(), grey[y : y + h : 2, x : x + w]
     assert told["histogram"].tolist() == np.bincount(part.ravel(), minlength=256).tolist()
-    sums = summed(told["histogram"], int(told["laplacian"]), int(told["laplacian_squared"]))
-    assert sums == pytest.approx(measure(part), rel=1e-9)
+    sums = from_sums(told["histogram"], int(told["laplacian"]), int(told["laplacian_squared"]))
+    assert sums == pytest.approx(image_quality(part), rel=1e-9)
 
 
 def heads(bench: Bench, classes: int, size_wh: tuple[int, int], strides: tuple[int, ...]) -> Any:
     sizes = [(size_wh[0] // stride, size_wh[1] // stride) for stride in strides]
-    made = np.zeros(1, HEADS)
+    made = np.zeros(1, HEAD_LAYOUT)
     made[0]["classes"], made[0]["levels"], made[0]["nms_iou"] = classes, len(strides), 0.5
     made[0]["anchors"] = sum(w * h for w, h in sizes)
     made[0]["stride"][: len(strides)] = strides
@@ -138,7 +138,7 @@ THRESHOLDS = np.array([0.6, np.inf, 0.5, 0.8], np.float32)
 
 def test_rtmdet_heads_are_decoded_as_defined(bench: Bench) -> None:
     for kind, dtype in KINDS.items():
-        bench.tally = bench.room(layout.TALLY.itemsize)
+        bench.tally = bench.room(layout.COUNTERS.itemsize)
         strides, made = (8, 16, 32), heads(bench, 4, (96, 64), (8, 16, 32))
         scores = [random(s).normal(0, 1, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
         distances = [random(s + 1).uniform(0, 90, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
@@ -211,15 +211,15 @@ def crowd(n: int, seed: int = 0, scores: int = 40) -> Any:
 
 def suppressed(bench: Bench, rows: Any) -> Any:
     n = len(rows)
-    look = np.zeros(1, layout.TALLY)
+    look = np.zeros(1, layout.COUNTERS)
     look[0]["found"] = n
     bench.tally = bench.put(look)
     candidates = bench.put(rows) if n else bench.room(BOX.itemsize)
-    ordered, kept = bench.room(CANDIDATES * BOX.itemsize), bench.room(CANDIDATES * BOX.itemsize)
+    ordered, kept = bench.room(MAX_CANDIDATES * BOX.itemsize), bench.room(MAX_CANDIDATES * BOX.itemsize)
     made = heads(bench, 3, (96, 96), (8,))
     bench.run("rank", (max(1, ceil(n / 128)),), (128,), bench.tally, candidates, ordered)
-    bench.run("nms", (1,), (CANDIDATES,), bench.put(made), bench.tally, ordered, kept)
-    return bench.get(kept, BOX, (CANDIDATES,))[: bench.counted()["kept"]]
+    bench.run("nms", (1,), (MAX_CANDIDATES,), bench.put(made), bench.tally, ordered, kept)
+    return bench.get(kept, BOX, (MAX_CANDIDATES,))[: bench.counted()["kept"]]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 64, 299, 300, 301, 700])
@@ -233,15 +233,19 @@ def test_suppression_keeps_what_the_definition_keeps_ties_and_all(bench: Bench, 
 
 
 def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
-    tally = np.zeros(1, layout.TALLY)
+    tally = np.zeros(1, layout.COUNTERS)
     tally[0]["kept"] = len(kept)
     bench.tally = bench.put(tally)
-    room = np.zeros(CANDIDATES, BOX)
+    room = np.zeros(MAX_CANDIDATES, BOX)
     room[: len(kept)] = kept
-    out, rows = bench.room(SUBJECTS * BOX.itemsize), bench.room(MODELS * SUBJECTS * 4)
-    bench.run("best", (1,), (CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
+    out, rows = bench.room(MAX_SUBJECTS * BOX.itemsize), bench.room(MAX_MODELS * MAX_SUBJECTS * 4)
+    bench.run("best", (1,), (MAX_CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
     told = bench.counted()
-    return bench.get(out, BOX, (SUBJECTS,))[: told["chosen"]], told, bench.get(rows, np.int32, (MODELS, SUBJECTS))
+    return (
+        bench.get(out, BOX, (MAX_SUBJECTS,))[: told["chosen"]],
+        told,
+        bench.get(rows, np.int32, (MAX_MODELS, MAX_SUBJECTS)),
+    )
 
 
 @pytest.mark.parametrize("how", [("score", False), ("score", True), ("largest", True), ("central", False)])
@@ -251,13 +255,13 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: in
     pick, bridge = how
     kept = crowd(n, seed=n + limit)
     kept = kept[np.argsort(-kept["score"], kind="stable")]
-    known = kept[::5][:SUBJECTS].copy()  # where they are now, or nearly
+    known = kept[::5][:MAX_SUBJECTS].copy()  # where they are now, or nearly
     known["xyxy"] += random(9).normal(0, 2, known["xyxy"].shape)
     known["score"][::3] = MISSED
-    focus = Focus(
+    focus = InferenceParams(
         thresholds=np.array([0.5, 0.7, np.inf], np.float32),
-        limit=limit,
-        gate=NONE,
+        max_subjects=limit,
+        quality_limits=NONE,
         roi=(10, 20, 210, 120),
         pick=pick,
         bridge=bridge,
@@ -266,7 +270,7 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: in
     look[0]["roi"] = (10, 20, 200, 100)
     fit = fitted(look, (100, 100), "centred")
     look[0]["limit"], look[0]["pick"], look[0]["bridge"] = limit, layout.PICKS.index(pick), bridge
-    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, least(focus)
+    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, low_thresholds(focus)
     look[0]["known_count"] = len(known)
     look[0]["known"][: len(known)] = known
     look[0]["known"]["xyxy"][: len(known)] = (
@@ -278,9 +282,9 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: in
     boxes = as_boxes(kept)
     in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
     expecting = as_boxes(look[0]["known"][: len(known)])
-    wanted = best(in_frame, expecting, focus, (210, 120))
+    wanted = select_detections(in_frame, expecting, focus, (210, 120))
     got, told, rows = chosen(bench, look, kept)
-    same_boxes(as_boxes(got[: len(wanted)]), wanted.take(np.arange(min(len(wanted), SUBJECTS))))
+    same_boxes(as_boxes(got[: len(wanted)]), wanted.select(np.arange(min(len(wanted), MAX_SUBJECTS))))
     for model, labels in ((0, [1]), (1, [0, 2])):
         mine = np.flatnonzero(np.isin(got["label"], labels)).tolist()
         assert told["rows"][model] == len(mine)
@@ -300,9 +304,9 @@ def test_a_hint_on_somebody_who_is_seen_is_none(bench: Bench, apart_px: int, cou
 
 
 def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench) -> None:
-    known = crowd(SUBJECTS, seed=3)
+    known = crowd(MAX_SUBJECTS, seed=3)
     look = look_at(0, np.zeros((8, 8, 3), np.uint8))
-    look[0]["detect"], look[0]["known_count"], look[0]["known"] = 0, SUBJECTS, known
+    look[0]["detect"], look[0]["known_count"], look[0]["known"] = 0, MAX_SUBJECTS, known
     got, _, _ = chosen(bench, look, crowd(10))
     assert got["xyxy"].tolist() == known["xyxy"].tolist()
 
@@ -313,7 +317,7 @@ BOXES = [(20, 10, 90, 100), (-50, -40, 30, 40), (100, 60, 300, 260), (60, 60, 60
 def posed(bench: Bench, look: Any, boxes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
     rows = np.zeros(len(boxes), BOX)
     rows["xyxy"] = boxes
-    tally = np.zeros(1, layout.TALLY)
+    tally = np.zeros(1, layout.COUNTERS)
     tally[0]["rows"][1] = len(boxes)
     bench.tally = bench.put(tally)
     return bench.put(look), bench.put(rows), bench.put(np.arange(len(boxes), dtype=np.int32))
@@ -321,7 +325,7 @@ def posed(bench: Bench, look: Any, boxes: Sequence[tuple[int, ...]]) -> tuple[in
 
 @both_kinds
 @pytest.mark.parametrize("form", ["bgr", "gray", "yuyv", "nv12"])
-def test_the_crops_are_the_defined_ones_within_two_grey_levels(bench: Bench, kind: str, form: Format) -> None:
+def test_the_crops_are_the_defined_ones_within_two_grey_levels(bench: Bench, kind: str, form: PixelFormat) -> None:
     net_wh, image = (48, 64), memory((164, 122), form)
     look, rows, mine = posed(bench, look_at(bench.put(image), image, form), BOXES)
     net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
@@ -330,7 +334,7 @@ def test_the_crops_are_the_defined_ones_within_two_grey_levels(bench: Bench, kin
     got = bench.get(out, KINDS[kind], (8, 3, 64, 48)).astype(np.float32)
     bgr = to_bgr(image, form)
     for box, tensor in zip(BOXES, got, strict=False):
-        wanted = cut(bgr, Crop.around(np.array(box, np.float32), net_wh, 1.25)).transpose(2, 0, 1)
+        wanted = crop_image(bgr, Crop.around(np.array(box, np.float32), net_wh, 1.25)).transpose(2, 0, 1)
         difference = np.abs(tensor * STD[:, None, None] + MEAN[:, None, None] - wanted)
         assert difference.max() <= 2
         assert difference.mean() < 0.1
@@ -347,7 +351,7 @@ def test_keypoints_are_the_defined_ones_ties_and_unseen_ones_too(bench: Bench, k
     along_y[2, 3] = 0
     along_x[0, 0, 0] = along_x[0, 0, 95] = 90
     look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES)
-    out = bench.room(SUBJECTS * count * 3 * 4)
+    out = bench.room(MAX_SUBJECTS * count * 3 * 4)
     net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
     bench.run(
         f"simcc{kind}", (count, len(BOXES)), (128,),
@@ -356,7 +360,7 @@ def test_keypoints_are_the_defined_ones_ties_and_unseen_ones_too(bench: Bench, k
     wanted = simcc(along_x.astype(np.float32), along_y.astype(np.float32), 2)
     for box, points in zip(BOXES, wanted, strict=True):
         points[:, XY] = Crop.around(np.array(box, np.float32), net_wh, 1.25).to_image(points[:, XY])
-    got = bench.get(out, np.float32, (SUBJECTS, count, 3))[: len(BOXES)]
+    got = bench.get(out, np.float32, (MAX_SUBJECTS, count, 3))[: len(BOXES)]
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-3)
     assert not bench.counted()["pose_faults"].any()
 
@@ -365,7 +369,7 @@ def test_a_nan_among_the_bins_beats_every_number_and_is_counted(bench: Bench) ->
     along_x, along_y = np.ones((1, 1, 96), np.float32), np.ones((1, 1, 128), np.float32)
     along_x[0, 0, 40] = np.nan
     look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES[:1])
-    out, net = bench.room(SUBJECTS * 12), bench.put(net_of((48, 64), MEAN, STD, rgb=False))
+    out, net = bench.room(MAX_SUBJECTS * 12), bench.put(net_of((48, 64), MEAN, STD, rgb=False))
     bench.run(
         "simcc_f32", (1, 1), (128,), look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out
     )
@@ -382,4 +386,4 @@ def test_places_in_a_volume_are_the_defined_ones(bench: Bench, kind: str, size: 
     out = bench.room(2 * 3 * 3 * 4)
     bench.run(f"expected{kind}", (3, 2), (256,), bench.put(np.array(size, np.int32)), bench.put(volume), out)
     got = bench.get(out, np.float32, (2, 3, 3))
-    np.testing.assert_allclose(got, expected(volume.astype(np.float32), 3), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(got, soft_argmax(volume.astype(np.float32), 3), rtol=1e-4, atol=1e-4)

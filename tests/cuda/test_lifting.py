@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.cuda.plane import CudaBackend
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.crop import cut
-from edged.decode.heatmap3d import expected
-from edged.frame import U8, Boxes, Focus, Frame, Pose3d
-from edged.lift.lens import Lens
-from edged.lift.space import InBins, pose3d, window
+from edged.config import QualityConfig
+from edged.crop import crop_image
+from edged.decode.heatmap3d import soft_argmax
+from edged.frame import U8, Boxes, InferenceParams, Frame, Pose3d
+from edged.lift.lens import CameraIntrinsics
+from edged.lift.space import VolumeJoints, person_pose3d, person_crop
 from engines.catalogue import load
 from engines.prepare import prepare
 from tests.cuda.conftest import IMAGE, Emulated
@@ -27,7 +27,7 @@ from tests.small_nets import written
 
 CARDS = load()
 LIFT, ROOT = CARDS["convnextpose-s"], CARDS["rootnet"]
-LENS = Lens(fx=800, fy=790, cx=310, cy=170)
+LENS = CameraIntrinsics(fx=800, fy=790, cx=310, cy=170)
 BOXES = np.array([(250, 60, 400, 340), (-80, 20, 90, 300), (700, 0, 800, 100), (20, 30, 200, 200)], np.float32)
 LABELS = np.array([0, 0, 0, 1])  # the last one is a horse
 
@@ -56,17 +56,23 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
     people = engine(POSES["person"][0], STARTER / POSES["person"][1])
     deep = engine(LIFT.name, nets / f"{LIFT.name}.onnx")
     far = engine(ROOT.name, nets / f"{ROOT.name}.onnx") if rooted else None
-    plane = CudaPlane(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
-    look = Focus(thresholds=np.ones(2, np.float32), limit=16, gate=Gate(enabled=False), space=True, lens=LENS)
+    plane = CudaBackend(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
+    look = InferenceParams(
+        thresholds=np.ones(2, np.float32),
+        max_subjects=16,
+        quality_limits=QualityConfig(enabled=False),
+        lift_3d=True,
+        intrinsics=LENS,
+    )
     known = Boxes(xyxy=BOXES, score=np.ones(len(BOXES), np.float32), label=LABELS)
     frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
-    sight = plane.see(frame, look, known, detect=False)
-    again = plane.see(frame, look, known, detect=False)
+    sight = plane.infer(frame, look, known, detect=False)
+    again = plane.infer(frame, look, known, detect=False)
     plane.close()
     for first, second in zip(sight.poses3d, again.poses3d, strict=True):
         if first is not None:
             assert second is not None
-            assert first.joints_mm.tolist() == second.joints_mm.tolist()
+            assert first.xyz_mm.tolist() == second.xyz_mm.tolist()
     return sight.poses3d
 
 
@@ -74,9 +80,9 @@ def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
     """Window, cut, net, places, space: all as they are defined."""
 
     def fed(card: Any) -> tuple[Any, Any]:
-        crop = window(box, (640, 360), card.input.size_wh, card.padding)
+        crop = person_crop(box, (640, 360), card.input.size_wh, card.padding)
         assert crop is not None
-        pixels = cut(photo(), crop)
+        pixels = crop_image(photo(), crop)
         pixels = pixels[..., ::-1] if card.input.colour == "rgb" else pixels
         mean, std = np.array(card.input.mean, np.float32), np.array(card.input.std, np.float32)
         return crop, ((pixels.astype(np.float32) - mean) / std).transpose(2, 0, 1)[None]
@@ -84,12 +90,12 @@ def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
     crop, tensor = fed(LIFT)
     (volume,) = OrtSession(LIFT, nets / f"{LIFT.name}.onnx").run(tensor)
     assert LIFT.lift is not None
-    seen = InBins(crop, expected(volume, 18)[0], (LIFT.lift.depth, *volume.shape[2:]))
+    seen = VolumeJoints(crop, soft_argmax(volume, 18)[0], (LIFT.lift.depth, *volume.shape[2:]))
     gamma = None
     if rooted:
         _, gammas = OrtSession(ROOT, nets / f"{ROOT.name}.onnx").run(fed(ROOT)[1])
         gamma = float(gammas[0, 0])
-    return pose3d(seen, LIFT.lift, LENS, gamma)
+    return person_pose3d(seen, LIFT.lift, LENS, gamma)
 
 
 @pytest.mark.parametrize("rooted", [False, True], ids=["by size", "by RootNet"])
@@ -101,7 +107,11 @@ def test_people_in_space_are_the_defined_ones_and_nobody_else_is(emulated: Emula
         if pose is not None:
             wanted = defined(nets, box, rooted=rooted)
             assert wanted is not None
-            np.testing.assert_allclose(pose.joints_mm, wanted.joints_mm, atol=1)
+            np.testing.assert_allclose(pose.xyz_mm, wanted.xyz_mm, atol=1)
             np.testing.assert_allclose(pose.root_mm, wanted.root_mm, rtol=1e-3)
-            assert (pose.depth, pose.focal, pose.schema) == (wanted.depth, wanted.focal, wanted.schema)
+            assert (pose.depth_source, pose.focal_source, pose.schema) == (
+                wanted.depth_source,
+                wanted.focal_source,
+                wanted.schema,
+            )
     assert emulated("alive") == left

@@ -17,9 +17,9 @@ import pytest
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.cuda import engine_trt, kernels
-from edged.adapters.planes import engines_of
+from edged.adapters.planes import load_models
 from edged.adapters.session_trt import TrtSession
-from edged.config import Compute, Config, Models
+from edged.config import ComputeConfig, Config, ModelsConfig
 from edged.daemon import Daemon
 from edged.errors import ConfigError, DeviceLost, ModelFault
 from edged.serve import daemon
@@ -28,10 +28,10 @@ from engines.catalogue import load
 from engines.errors import PlanRefused
 from engines.foundry import POSE_BATCHES
 from engines.golden import golden_inputs
-from engines.key import Options
-from engines.prepare import Prepared, prepare
-from engines.store import Store
-from tests.contract import faults
+from engines.key import BuildOptions
+from engines.prepare import PreparedModel, prepare
+from engines.store import ModelStore
+from tests.contract import schema_errors
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import TensorRT
 from tests.system.conftest import Listener, MQTTv311, until
@@ -43,13 +43,13 @@ MODELS = ("det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
 
 class Model(NamedTuple):
     card: Card
-    prepared: Prepared
+    prepared: PreparedModel
     profiles: tuple[tuple[int, int, int], ...]
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
-    store = Store(tmp_path_factory.mktemp("store"))
+    store = ModelStore(tmp_path_factory.mktemp("store"))
     made = {}
     for name in MODELS:
         card = load()[name]
@@ -67,7 +67,7 @@ def tensorrt(
     left = emulated("alive"), emulated("registered")
     made = TensorRT(driver, {m.prepared.onnx: [most for _, _, most in m.profiles] or [1] for m in models.values()})
     monkeypatch.setattr(engine_trt, "find", lambda flavour: SimpleNamespace(api=made))
-    monkeypatch.setattr(kernels, "built", lambda: IMAGE)
+    monkeypatch.setattr(kernels, "compiled_kernels", lambda: IMAGE)
     monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: IMAGE)
     yield made
     emulated.lose(0)
@@ -117,7 +117,7 @@ def test_a_plan_that_tensorrt_does_not_take_is_refused_and_nothing_is_left(
         TrtSession(card, b"truncated", prepared, profiles)
 
 
-class Forged:
+class StandInEngine:
     """What the daemon has of an engine in the store."""
 
     def __init__(self, model: Model, plan: bytes | None = None) -> None:
@@ -125,7 +125,7 @@ class Forged:
         self.job: Any = SimpleNamespace(
             card=model.card,
             model=model.prepared,
-            options=Options(level=3, workspace_mb=64, profiles=model.profiles),
+            options=BuildOptions(level=3, workspace_mb=64, profiles=model.profiles),
         )
         self.plan: Any = SimpleNamespace(read=lambda: model.prepared.onnx if plan is None else plan)
 
@@ -137,7 +137,7 @@ class Forged:
 
     @property
     def _own(self) -> Any:
-        from edged.adapters.foundry import Forged as Real
+        from edged.adapters.foundry import BuiltEngine as Real
 
         return Real(self.job, self.plan)
 
@@ -146,25 +146,25 @@ class Forged:
 def test_frames_stay_on_the_gpu_once_every_model_has_an_engine(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path, without: str | None
 ) -> None:
-    def forged(card: Card) -> Forged | None:
-        return None if card.name == without else Forged(models[card.name])
+    def forged(card: Card) -> StandInEngine | None:
+        return None if card.name == without else StandInEngine(models[card.name])
 
-    engines = engines_of(Models(store=tmp_path), Compute(), forged=forged)
-    engines.plane.close()
-    assert engines.on["plane"] == ("cuda" if without is None else "cpu")
-    assert engines.served == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
+    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
+    engines.backend.close()
+    assert engines.backend_info["plane"] == ("cuda" if without is None else "cpu")
+    assert engines.runtime_by_model == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
 
 
 def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_others_as_engines(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
 ) -> None:
-    def forged(card: Card) -> Forged:
-        return Forged(models[card.name], b"truncated" if "ap10k" in card.name else None)
+    def forged(card: Card) -> StandInEngine:
+        return StandInEngine(models[card.name], b"truncated" if "ap10k" in card.name else None)
 
-    engines = engines_of(Models(store=tmp_path), Compute(), forged=forged)
-    engines.plane.close()
-    assert engines.on == {"plane": "cpu"}
-    assert [engines.served[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
+    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
+    engines.backend.close()
+    assert engines.backend_info == {"plane": "cpu"}
+    assert [engines.runtime_by_model[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
 
 
 def test_who_insists_on_cuda_is_told_what_is_missing(
@@ -172,7 +172,7 @@ def test_who_insists_on_cuda_is_told_what_is_missing(
 ) -> None:
     monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: None)
     with pytest.raises(ConfigError, match=r"compute\.plane = 'cuda': .*make kernels.*; or write auto"):
-        engines_of(Models(store=tmp_path), Compute(plane="cuda"))
+        load_models(ModelsConfig(store=tmp_path), ComputeConfig(plane="cuda"))
 
 
 def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
@@ -195,13 +195,13 @@ def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
             smith.start()
             made.run(smith.over)  # on the thread that made the plane and will close it
             smith.join(60)
-            assert made.engines.on["plane"] == "cuda"
-            assert made.views()["stall"].ledger.failed == 0
+            assert made.engines.backend_info["plane"] == "cuda"
+            assert made.views()["stall"].counts.failed == 0
         heard.close()
     health = heard.bodies("edged/box/health")[-1]
     assert smith.told["models"]["plane"] == "cuda"
     assert smith.told["models"]["frames"] == "mapped"
-    assert faults("health", health) == []
+    assert schema_errors("health", health) == []
     assert any(body["subjects"] for body in heard.bodies("edged/box/cam/stall/poses")[smith.before :])
 
 
@@ -220,8 +220,8 @@ class Smith(threading.Thread):
             poses = "edged/box/cam/stall/poses"
             until(lambda: self._heard.bodies(poses))
             for model in self._models.values():
-                forged = Forged(model)
-                self._made._take_up(forged.job, forged.plan)
+                forged = StandInEngine(model)
+                self._made._on_engine_ready(forged.job, forged.plan)
             self.before = len(self._heard.bodies(poses))
             until(lambda: len(self._heard.bodies(poses)) > self.before + 8, 60)
             until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frames") == "mapped")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from edged.units import ns
-from edged.watching.alerts import Alerts, Episode
-from edged.watching.scene import Look
+from edged.watching.alerts import AlertMonitors, Alert
+from edged.watching.scene import CameraObservation
 
 
-class Told(list[Episode]):
+class Told(list[Alert]):
     """What was told about one camera, looked at once a second."""
 
     def __init__(self) -> None:
-        self.alerts = Alerts(("stall",), self.append)
+        self.alerts = AlertMonitors(("stall",), self.append)
         self.t_s = 0
 
-    def watch(self, seconds: int, look: Look) -> None:
+    def watch(self, seconds: int, look: CameraObservation) -> None:
         for _ in range(seconds):
             self.t_s += 1
-            self.alerts.see(
-                "stall", Look(t_ns=ns(self.t_s), view=look.view, reason=look.reason, degraded=look.degraded)
+            self.alerts.update(
+                "stall",
+                CameraObservation(t_ns=ns(self.t_s), view=look.view, reason=look.reason, degraded=look.degraded),
             )
 
     @property
@@ -26,9 +27,9 @@ class Told(list[Episode]):
         return [episode.stage for episode in self]
 
 
-LOST = Look(t_ns=0, view="lost", reason="unplugged")
-CLEAR = Look(t_ns=0, view="ok")
-DARK = Look(t_ns=0, view="degraded", degraded=("dark", "flat"))
+LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
+CLEAR = CameraObservation(t_ns=0, view="ok")
+DARK = CameraObservation(t_ns=0, view="degraded", degraded=("dark", "flat"))
 
 
 def test_a_short_loss_is_not_told() -> None:
@@ -64,7 +65,7 @@ def test_the_time_held_ends_with_the_condition_not_with_the_proof_of_its_end() -
     told = Told()
     told.watch(101, LOST)
     told.watch(60, CLEAR)
-    assert told[1].held_s == 100
+    assert told[1].duration_s == 100
 
 
 def test_the_second_trouble_has_an_id_of_its_own() -> None:
@@ -86,7 +87,7 @@ def test_a_dark_view_is_told_with_what_is_wrong() -> None:
 
 def test_a_camera_that_nobody_looks_at_is_told_as_such() -> None:
     told = Told()
-    told.watch(200, Look(t_ns=0, view="degraded", degraded=("no-model",)))
+    told.watch(200, CameraObservation(t_ns=0, view="degraded", degraded=("no-model",)))
     assert told[0].reason == "nobody looks at the image: the detector is missing"
 
 
@@ -127,6 +128,6 @@ def test_a_snoozed_episode_that_ends_is_closed_and_not_told_again() -> None:
 def test_open_lists_what_has_not_closed() -> None:
     told = Told()
     told.watch(100, LOST)
-    assert told.alerts.open("stall") == (told[0].id,)
+    assert told.alerts.open_ids("stall") == (told[0].id,)
     told.watch(30, CLEAR)
-    assert told.alerts.open("stall") == ()
+    assert told.alerts.open_ids("stall") == ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edged.box.allocator import give_back, settle
+from edged.box.allocator import trim_heap, freeze_gc
 
 
 @pytest.fixture(autouse=True)
@@ -23,24 +23,24 @@ class Knot:
 
 
 def test_what_is_there_when_settled_is_left_alone_until_the_next_time() -> None:
-    settle()
+    freeze_gc()
     assert gc.get_freeze_count() > len(gc.get_objects())
 
 
 def test_garbage_made_later_goes_when_memory_is_given_back() -> None:
-    settle()
+    freeze_gc()
     knot = weakref.ref(Knot())
     assert knot() is not None
-    give_back()
+    trim_heap()
     assert knot() is None
 
 
 def test_garbage_of_before_goes_when_settled_anew() -> None:
     made = Knot()
     knot = weakref.ref(made)
-    settle()
+    freeze_gc()
     del made
-    give_back()
+    trim_heap()
     assert knot() is not None
-    settle()
+    freeze_gc()
     assert knot() is None

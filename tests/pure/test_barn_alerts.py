@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from edged.barn.alerts import RULES
+from edged.barn.alerts import HORSE_RULES
 from edged.barn.rules import Finding
 from edged.units import ns
-from edged.watching.alerts import Alerts, Episode
-from edged.watching.scene import Look
+from edged.watching.alerts import AlertMonitors, Alert
+from edged.watching.scene import CameraObservation
 
-COLIC = Finding(kind="colic-suspected", reason="rolled 2 times", signs={"roll": 2.0, "paw": 4.0}, coverage=0.9)
+COLIC = Finding(kind="colic-suspected", reason="rolled 2 times", evidence={"roll": 2.0, "paw": 4.0}, coverage=0.9)
 MINUTE = 60
 
 
-class Told(list[Episode]):
+class Told(list[Alert]):
     """Looked at once a second."""
 
     def __init__(self) -> None:
-        self.alerts = Alerts(("stall",), self.append, RULES)
+        self.alerts = AlertMonitors(("stall",), self.append, HORSE_RULES)
         self.t_s = 0
 
     def watch(self, seconds: int, *found: Finding) -> None:
         for _ in range(seconds):
             self.t_s += 1
-            look = Look(t_ns=ns(self.t_s), view="ok", findings={one.kind: one for one in found})
-            self.alerts.see("stall", look)
+            look = CameraObservation(t_ns=ns(self.t_s), view="ok", findings={one.kind: one for one in found})
+            self.alerts.update("stall", look)
 
     @property
     def stages(self) -> list[tuple[str, int]]:
@@ -36,7 +36,7 @@ def test_a_finding_is_told_at_once_with_its_evidence() -> None:
     (episode,) = told
     assert (episode.rule.kind, episode.rule.severity, episode.reason) == (COLIC.kind, "critical", COLIC.reason)
     assert episode.evidence is not None
-    assert (episode.evidence.signs, episode.evidence.coverage) == ({"roll": 2.0, "paw": 4.0}, 0.9)
+    assert (episode.evidence.values, episode.evidence.coverage) == ({"roll": 2.0, "paw": 4.0}, 0.9)
 
 
 def test_nobody_answers_and_it_is_told_again() -> None:

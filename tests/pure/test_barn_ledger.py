@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from edged.barn.bouts import Bouts, Kind
-from edged.barn.ledger import KEPT_DAYS, Ledger, StallDay
-from edged.barn.tally import Tally
+from edged.barn.bouts import BoutDetector, BoutRule
+from edged.barn.ledger import MAX_DAYS, DayLog, StallDay
+from edged.barn.tally import RollingCounts
 
 AT = datetime(2027, 1, 20, 2, 30).astimezone()
 HOUR = {"standing-s": 3000.0}
@@ -25,39 +25,39 @@ def days(values: list[float], seen_s: float = 3000.0) -> list[StallDay]:
 
 
 def test_what_is_usual_needs_five_days_that_were_seen() -> None:
-    assert Ledger(days([60.0] * 4)).unusual("walking-s", 600, AT) is None
-    assert Ledger(days([60.0] * 6, seen_s=1000)).unusual("walking-s", 600, AT) is None
-    assert Ledger(days([60.0] * 5)).unusual("walking-s", 60, AT) == 0
+    assert DayLog(days([60.0] * 4)).z_score("walking-s", 600, AT) is None
+    assert DayLog(days([60.0] * 6, seen_s=1000)).z_score("walking-s", 600, AT) is None
+    assert DayLog(days([60.0] * 5)).z_score("walking-s", 60, AT) == 0
 
 
 def test_far_from_usual_is_far() -> None:
-    z = Ledger(days([50.0, 60.0, 70.0, 60.0, 60.0])).unusual("walking-s", 600, AT)
+    z = DayLog(days([50.0, 60.0, 70.0, 60.0, 60.0])).z_score("walking-s", 600, AT)
     assert z is not None
     assert z > 10
 
 
 def test_a_day_survives_a_restart() -> None:
-    ledger = Ledger([])
+    ledger = DayLog([])
     day = ledger.today("2027-01-20")
     day.add(2, HOUR)
-    day.mark(150, "lateral", "below", True)
-    again = Ledger.read(json.loads(json.dumps([day.table()]))).today("2027-01-20")
-    assert (again.seen_s, again.postures[150], again.heads[150], again.activity[150]) == (3000.0, "L", "b", 1.0)
+    day.mark_minute(150, "lateral", "below", True)
+    again = DayLog.from_json(json.loads(json.dumps([day.to_json()]))).today("2027-01-20")
+    assert (again.observed_s, again.postures[150], again.heads[150], again.activity[150]) == (3000.0, "L", "b", 1.0)
 
 
 def test_days_are_bounded_and_a_clock_set_back_makes_no_new_one() -> None:
-    ledger = Ledger([])
+    ledger = DayLog([])
     for number in range(1, 31):
         ledger.today(f"2027-01-{number:02}")
-    assert len(ledger.days) == KEPT_DAYS + 1
+    assert len(ledger.days) == MAX_DAYS + 1
     assert ledger.today("1970-01-01").date == "2027-01-30"
 
 
 def test_a_tally_forgets_what_is_outside_the_window() -> None:
-    tally = Tally()
+    tally = RollingCounts()
     tally.add(0, {"roll": 1})
     tally.add(600, {"roll": 1})
-    assert [tally.last(minutes, 620)["roll"] for minutes in (5, 11)] == [1, 2]
+    assert [tally.totals(minutes, 620)["roll"] for minutes in (5, 11)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_a_tally_forgets_what_is_outside_the_window() -> None:
 def test_bouts_are_joined_over_short_breaks_and_counted_once(
     going_on: list[tuple[float, bool | None]], lasted: list[float]
 ) -> None:
-    bouts = Bouts(Kind("x", least_s=1, join_s=2, most_s=20))
-    assert [s for t, on in going_on if (s := bouts.tell(t, on)) is not None] == lasted
+    bouts = BoutDetector(BoutRule("x", min_s=1, merge_gap_s=2, max_s=20))
+    assert [s for t, on in going_on if (s := bouts.update(t, on)) is not None] == lasted

@@ -7,37 +7,37 @@ from datetime import datetime
 
 import pytest
 
-from edged.barn.ledger import Ledger
-from edged.barn.rules import Facts, Finding, findings, shipped
-from edged.barn.settings import Stall
-from edged.barn.tally import Tally
-from edged.barn.watch import StallWatch
+from edged.barn.ledger import DayLog
+from edged.barn.rules import StallFacts, Finding, evaluate, load_rules
+from edged.barn.settings import StallConfig
+from edged.barn.tally import RollingCounts
+from edged.barn.watch import StallMonitor
 
 NOW_S = 100 * 3600.0
 
 
-def facts(*, seen_s: float = 60.0, **told: float) -> Facts:
+def facts(*, seen_s: float = 60.0, **told: float) -> StallFacts:
     """A stall in which, over the last hours, the horse was seen `seen_s` of every minute, and `told` happened now."""
-    tally = Tally()
+    tally = RollingCounts()
     for minute in range(240):
         tally.add(NOW_S - 60 * (239 - minute), {"standing-s": seen_s})
     tally.add(NOW_S, {name.replace("_", "-"): count for name, count in told.items()})
-    return Facts(now_s=NOW_S, watched_min=600, tally=tally)
+    return StallFacts(now_s=NOW_S, watched_min=600, counts=tally)
 
 
-def found(seen: Facts) -> dict[str, Finding]:
-    return findings(shipped(), seen)
+def found(seen: StallFacts) -> dict[str, Finding]:
+    return evaluate(load_rules(), seen)
 
 
 @pytest.mark.parametrize("sign", ["lie_down", "roll", "paw", "flank_look", "thrash", "collapse"])
 def test_one_sign_alone_alarms_nobody(sign: str) -> None:
-    assert not any(rule.severity != "info" for rule in shipped() if rule.kind in found(facts(**{sign: 3})))
+    assert not any(rule.severity != "info" for rule in load_rules() if rule.kind in found(facts(**{sign: 3})))
 
 
 def test_rolling_and_pawing_may_be_colic_and_what_speaks_for_it_is_said() -> None:
     one = found(facts(roll=2, paw=4))["colic-suspected"]
     assert one.reason == "rolled 2 times in 30 min; pawed 4 times in 30 min"
-    assert (one.signs, one.coverage) == ({"roll": 2, "paw": 4}, 1.0)
+    assert (one.evidence, one.coverage) == ({"roll": 2, "paw": 4}, 1.0)
 
 
 def test_without_rolling_it_is_restless_and_no_more() -> None:
@@ -96,7 +96,7 @@ def test_a_horse_that_collapses_alarms_when_it_hardly_lay_down() -> None:
 
 
 def test_how_long_a_horse_lay_is_known_after_six_hours_of_watching() -> None:
-    watch = StallWatch(Stall(enabled=True), 0.3, Ledger([]))
+    watch = StallMonitor(StallConfig(enabled=True), 0.3, DayLog([]))
     noon = datetime(2027, 1, 15, 12, 0).astimezone()
     told: dict[int, float | None] = {}
     for hour in range(8):  # whatever the clock begins at, zero too
@@ -109,11 +109,11 @@ def test_habit_counts_as_a_sign_when_it_is_known() -> None:
     def unusual(name: str) -> float | None:
         return 4.0 if name == "walking-s" else None
 
-    assert "restless" in found(replace(facts(paw=3), habit=unusual))
+    assert "restless" in found(replace(facts(paw=3), habit_z_score=unusual))
 
 
-@pytest.mark.parametrize("rule", shipped(), ids=lambda rule: rule.kind)
+@pytest.mark.parametrize("rule", load_rules(), ids=lambda rule: rule.kind)
 def test_every_rule_names_its_source_and_asks_for_more_than_one_sign(rule: object) -> None:
-    named = next(one for one in shipped() if one is rule)
+    named = next(one for one in load_rules() if one is rule)
     assert named.source
     assert named.needs >= 2 or named.severity == "info"

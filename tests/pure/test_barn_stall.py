@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.barn.settings import Stall
-from edged.barn.stable import Stable, remembered
-from edged.barn.stall import inside, stands_on, wall_px, zone_of
-from edged.config import Camera
-from edged.frame import Clarity, Frame, Result, Subject
+from edged.barn.settings import StallConfig
+from edged.barn.stable import StallMonitors, load_days
+from edged.barn.stall import contains, is_on_floor, wall_distance_px, zone_at
+from edged.config import CameraConfig
+from edged.frame import ImageQuality, Frame, FrameResult, TrackedSubject
 from edged.report import without_people
 from edged.units import ns
 
-STALL = Stall(
+STALL = StallConfig(
     enabled=True,
     floor=((0, 100), (100, 100), (100, 50), (0, 50)),
     open_sides=(0,),
@@ -24,9 +24,11 @@ STALL = Stall(
 )
 
 
-def subject(label: str) -> Subject:
+def subject(label: str) -> TrackedSubject:
     box = np.array([0, 0, 10, 10], np.float32)
-    return Subject(id=1, label=label, score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=False)
+    return TrackedSubject(
+        id=1, label=label, score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,12 +41,12 @@ def subject(label: str) -> Subject:
     ],
 )
 def test_a_horse_belongs_to_the_stall_it_stands_in(box: tuple[float, float, float, float], stands: bool) -> None:
-    assert stands_on(STALL, box) == stands
+    assert is_on_floor(STALL, box) == stands
 
 
 def test_without_a_floor_everything_is_in_it() -> None:
-    assert stands_on(Stall(), (0, 0, 1, 1))
-    assert wall_px(Stall(), (0, 0)) == float("inf")
+    assert is_on_floor(StallConfig(), (0, 0, 1, 1))
+    assert wall_distance_px(StallConfig(), (0, 0)) == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -52,56 +54,56 @@ def test_without_a_floor_everything_is_in_it() -> None:
 )
 def test_inside_is_inside(point: tuple[float, float], within: bool) -> None:
     assert STALL.floor is not None
-    assert inside(STALL.floor, point) == within
+    assert contains(STALL.floor, point) == within
 
 
 def test_an_open_side_is_no_wall() -> None:
-    assert wall_px(STALL, (50, 99)) == 49  # the back wall; the open side is 1 px away
-    assert wall_px(STALL, (90, 75)) == 10
+    assert wall_distance_px(STALL, (50, 99)) == 49  # the back wall; the open side is 1 px away
+    assert wall_distance_px(STALL, (90, 75)) == 10
 
 
 def test_the_nose_is_in_a_zone_or_in_none() -> None:
-    assert (zone_of(STALL, (18, 12)), zone_of(STALL, (12, 18))) == ("feeder", None)
+    assert (zone_at(STALL, (18, 12)), zone_at(STALL, (12, 18))) == ("feeder", None)
 
 
 @pytest.mark.parametrize("clock", ["6:30", "24:00", "06:60", "noon"])
 def test_a_feeding_time_is_a_time(clock: str) -> None:
     with pytest.raises(ValueError, match="local time of day"):
-        Stall(feeding=(clock,))
+        StallConfig(feeding=(clock,))
 
 
 def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
-    barn = Camera(source="x", stall=Stall(enabled=True))
-    assert (barn.private, Camera(source="x").private) == (True, False)
-    assert not Camera(source="x", stall=Stall(enabled=True, people="poses")).private
-    clear = Clarity(brightness=100, contrast=100, sharpness=1)
-    seen = Result(
+    barn = CameraConfig(source="x", stall=StallConfig(enabled=True))
+    assert (barn.hides_people, CameraConfig(source="x").hides_people) == (True, False)
+    assert not CameraConfig(source="x", stall=StallConfig(enabled=True, people="poses")).hides_people
+    clear = ImageQuality(brightness=100, contrast=100, sharpness=1)
+    seen = FrameResult(
         camera="x",
         seq=0,
         captured_ns=0,
         done_ns=0,
         size_wh=(10, 10),
         subjects=(subject("person"), subject("horse")),
-        clarity=clear,
+        quality=clear,
         stage_ns={},
     )
     assert [one.label for one in without_people(seen).subjects] == ["horse"]
 
 
 def test_a_stall_that_is_told_otherwise_keeps_its_days(tmp_path: Path) -> None:
-    stable = Stable({"a": STALL}, 0.3, tmp_path)
+    stable = StallMonitors({"a": STALL}, 0.3, tmp_path)
     for date in ("2027-01-01", "2027-01-02"):
-        stable._watches["a"].ledger.today(date)
-    stable.adopt({"a": STALL.model_copy(update={"zones": {}})})
+        stable._monitors["a"].day_log.today(date)
+    stable.reconfigure({"a": STALL.model_copy(update={"zones": {}})})
     assert stable.day("a", "2027-01-01") is not None
     stable.save()
-    assert [day.date for day in remembered(tmp_path)["a"]] == ["2027-01-01", "2027-01-02"]
-    assert Stable({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-02") is not None
+    assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02"]
+    assert StallMonitors({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-02") is not None
 
 
 def test_the_days_before_are_written_once_a_day(tmp_path: Path) -> None:
-    stable = Stable({"a": STALL}, 0.3, tmp_path)
-    ledger = stable._watches["a"].ledger
+    stable = StallMonitors({"a": STALL}, 0.3, tmp_path)
+    ledger = stable._monitors["a"].day_log
     ledger.today("2027-01-01")
     ledger.today("2027-01-02")
     stable.save()
@@ -110,44 +112,46 @@ def test_the_days_before_are_written_once_a_day(tmp_path: Path) -> None:
     assert not (tmp_path / "stalls.json").exists()
     ledger.today("2027-01-03")
     stable.save()
-    assert [day.date for day in remembered(tmp_path)["a"]] == ["2027-01-01", "2027-01-02", "2027-01-03"]
+    assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02", "2027-01-03"]
 
 
 @pytest.mark.parametrize("torn", ["", "{", "[]", '{"a": 3}', '{"a": [{"nonsense": 1}]}'])
 def test_torn_days_are_said_and_begin_again(torn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "stalls.json").write_text(torn)
-    assert Stable({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-01") is None
+    assert StallMonitors({"a": STALL}, 0.3, tmp_path).day("a", "2027-01-01") is None
     assert "the stalls' days begin again" in caplog.text
 
 
 def test_where_nothing_moves_fewer_frames_are_asked_for_and_all_again_when_somebody_comes(tmp_path: Path) -> None:
     asked: list[tuple[str, float | None]] = []
     stall = STALL.model_copy(update={"rest_hz": 2.0})
-    stable = Stable({"a": stall, "b": STALL}, 0.3, tmp_path, rest=lambda name, hz: asked.append((name, hz)))
+    stable = StallMonitors(
+        {"a": stall, "b": STALL}, 0.3, tmp_path, set_idle_rate=lambda name, hz: asked.append((name, hz))
+    )
     night = datetime(2027, 1, 1, 2, 0).astimezone()
     for second in range(20):
-        stable.look(ns(1000 + second), night)
+        stable.poll(ns(1000 + second), night)
     assert asked == [("a", 2.0)]
-    clear = Clarity(brightness=100, contrast=100, sharpness=1)
-    came = Result(
+    clear = ImageQuality(brightness=100, contrast=100, sharpness=1)
+    came = FrameResult(
         camera="a",
         seq=0,
         captured_ns=ns(1020),
         done_ns=ns(1020),
         size_wh=(100, 100),
         subjects=(subject("person"),),
-        clarity=clear,
+        quality=clear,
         stage_ns={},
     )
     stable.sink(Frame(camera="a", seq=0, captured_ns=ns(1020), image=np.zeros((2, 2, 3), np.uint8)), came)
-    stable.look(ns(1021), night)
+    stable.poll(ns(1021), night)
     assert asked == [("a", 2.0), ("a", None)]
 
 
 def test_a_stall_that_is_watched_no_longer_does_not_rest(tmp_path: Path) -> None:
     asked: list[tuple[str, float | None]] = []
     stall = STALL.model_copy(update={"rest_hz": 2.0})
-    stable = Stable({"a": stall}, 0.3, tmp_path, rest=lambda name, hz: asked.append((name, hz)))
-    stable.look(ns(1000), datetime(2027, 1, 1, 2, 0).astimezone())
-    stable.adopt({})
+    stable = StallMonitors({"a": stall}, 0.3, tmp_path, set_idle_rate=lambda name, hz: asked.append((name, hz)))
+    stable.poll(ns(1000), datetime(2027, 1, 1, 2, 0).astimezone())
+    stable.reconfigure({})
     assert asked == [("a", 2.0), ("a", None)]

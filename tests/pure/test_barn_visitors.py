@@ -7,28 +7,28 @@ import math
 import numpy as np
 import pytest
 
-from edged.barn.visitors import GONE_S, NEW_S, Visitors
-from edged.frame import Subject
+from edged.barn.visitors import GONE_S, NEW_S, PersonPresence
+from edged.frame import TrackedSubject
 
 
-def person(x: float, *, number: int = 1, carried: bool = False) -> Subject:
+def person(x: float, *, number: int = 1, carried: bool = False) -> TrackedSubject:
     box = np.array([x, 0, x + 20, 60], np.float32)
-    return Subject(
+    return TrackedSubject(
         id=number, label="person", score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=carried
     )
 
 
-def seen(places: list[float], *, carried: bool = False) -> Visitors:
+def seen(places: list[float], *, carried: bool = False) -> PersonPresence:
     """Ten frames a second, somebody at each of these places."""
-    visitors = Visitors()
+    visitors = PersonPresence()
     for number, x in enumerate(places):
-        visitors.see(number / 10, [person(x, carried=carried)])
+        visitors.update(number / 10, [person(x, carried=carried)])
     return visitors
 
 
 def test_who_walks_in_is_somebody_from_then_on_wherever_they_stand() -> None:
     walked = [2.0 * n for n in range(30)]
-    assert seen([*walked, *[60.0] * 50]).seen_s == pytest.approx(7.9)
+    assert seen([*walked, *[60.0] * 50]).last_person_s == pytest.approx(7.9)
 
 
 @pytest.mark.parametrize(
@@ -40,24 +40,24 @@ def test_who_walks_in_is_somebody_from_then_on_wherever_they_stand() -> None:
     ],
 )
 def test_what_stays_in_its_place_or_passes_in_an_instant_is_nobody(places: list[float]) -> None:
-    assert seen(places).seen_s == -math.inf
+    assert seen(places).last_person_s == -math.inf
 
 
 def test_who_is_only_carried_on_is_no_evidence() -> None:
-    assert seen([2.0 * n for n in range(60)], carried=True).seen_s == -math.inf
+    assert seen([2.0 * n for n in range(60)], carried=True).last_person_s == -math.inf
 
 
 def test_what_is_new_may_be_somebody_and_what_stays_is_furniture() -> None:
-    assert seen([0.0] * 5).stirred_s == pytest.approx(0.4)
-    assert seen([0.0] * 600).stirred_s == pytest.approx(NEW_S, abs=0.2)
+    assert seen([0.0] * 5).last_activity_s == pytest.approx(0.4)
+    assert seen([0.0] * 600).last_activity_s == pytest.approx(NEW_S, abs=0.2)
 
 
 def test_two_are_told_apart_and_who_is_gone_is_forgotten() -> None:
-    visitors = Visitors()
+    visitors = PersonPresence()
     for n in range(50):
-        visitors.see(n / 10, [person(0, number=1), person(4.0 * n, number=2)])
-    assert visitors.seen_s == pytest.approx(4.9)
+        visitors.update(n / 10, [person(0, number=1), person(4.0 * n, number=2)])
+    assert visitors.last_person_s == pytest.approx(4.9)
     for n in range(1000):
-        visitors.see(5 + n, [person(0, number=3 + n)])
+        visitors.update(5 + n, [person(0, number=3 + n)])
     assert len(visitors._tracks) <= GONE_S + 1
-    assert visitors.seen_s == pytest.approx(4.9)
+    assert visitors.last_person_s == pytest.approx(4.9)

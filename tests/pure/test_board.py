@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.box.board import Board
+from edged.box.board import SysfsSensors
 
 ORIN_NANO = {  # JetPack 6
     "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic",
@@ -58,70 +58,70 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.fixture
-def orin(tmp_path: Path) -> Board:
-    board = Board(tree(tmp_path, ORIN_NANO))
-    board.look()
+def orin(tmp_path: Path) -> SysfsSensors:
+    board = SysfsSensors(tree(tmp_path, ORIN_NANO))
+    board.rescan()
     return board
 
 
-def test_a_zone_that_is_switched_off_has_no_temperature(orin: Board) -> None:
+def test_a_zone_that_is_switched_off_has_no_temperature(orin: SysfsSensors) -> None:
     assert orin.temperatures_c() == {"cpu-thermal": 51.2, "tj-thermal": 52.4}
 
 
-def test_a_fan_that_turns_is_no_throttling(orin: Board) -> None:
+def test_a_fan_that_turns_is_no_throttling(orin: SysfsSensors) -> None:
     throttling = orin.throttling()
     assert throttling is not None
     assert throttling["now"] == ["cpu-throttle-alert"]
 
 
-def test_over_current_events_are_those_since_the_last_look(orin: Board, tmp_path: Path) -> None:
+def test_over_current_events_are_those_since_the_last_look(orin: SysfsSensors, tmp_path: Path) -> None:
     first = orin.throttling()
     tree(tmp_path, {"sys/class/hwmon/hwmon1/oc1_event_cnt": "9"})
     second = orin.throttling()
     assert [first and first["events"], second and second["events"]] == [0, 2]
 
 
-def test_power_is_volts_times_amperes_of_connected_rails(orin: Board) -> None:
+def test_power_is_volts_times_amperes_of_connected_rails(orin: SysfsSensors) -> None:
     assert orin.power_w() == {"VDD_IN": 6.0}
 
 
-def test_the_gpu_is_found_by_its_device_tree_name(orin: Board) -> None:
+def test_the_gpu_is_found_by_its_device_tree_name(orin: SysfsSensors) -> None:
     assert orin.gpu() == {"load_percent": 37.5, "mhz": 625}
 
 
-def test_the_rest_of_a_jetson_is_read(orin: Board) -> None:
+def test_the_rest_of_a_jetson_is_read(orin: SysfsSensors) -> None:
     assert (orin.fan_percent(), orin.power_mode(), orin.gpu_memory_mb()) == (20.0, "2", 412)
     assert (orin.boot_reason(), orin.l4t()) == ("WATCHDOG", "36.4.3")
     assert orin.pressure_percent() == {"cpu": 12.5, "memory": 0.0}
 
 
 def test_a_thor_shows_a_clock_and_no_load(tmp_path: Path) -> None:
-    board = Board(tree(tmp_path, THOR))
-    board.look()
+    board = SysfsSensors(tree(tmp_path, THOR))
+    board.rescan()
     assert (board.gpu(), board.l4t()) == ({"load_percent": None, "mhz": 1575}, "38.4.0")
 
 
 def test_a_gpu_that_appears_late_is_found_at_the_next_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = Board(tmp_path)
-    board.look()
+    board = SysfsSensors(tmp_path)
+    board.rescan()
     assert board.gpu() is None
     tree(tmp_path, ORIN_NANO)
-    board.look()
+    board.rescan()
     assert board.gpu() is None
-    monkeypatch.setattr("edged.box.board.SEARCH_NS", 0)
-    board.look()
+    monkeypatch.setattr("edged.box.board.RESCAN_NS", 0)
+    board.rescan()
     assert board.gpu() is not None
 
 
 def test_what_is_not_there_is_unknown_and_never_zero(tmp_path: Path) -> None:
-    board = Board(tmp_path)
-    board.look()
+    board = SysfsSensors(tmp_path)
+    board.rescan()
     assert (board.gpu(), board.throttling(), board.fan_percent(), board.power_mode()) == (None, None, None, None)
     assert (board.gpu_memory_mb(), board.boot_reason(), board.pressure_percent(), board.l4t()) == (None,) * 4
     assert (board.temperatures_c(), board.power_w()) == ({}, {})
 
 
-def test_a_file_that_is_nonsense_or_refused_is_passed_over(orin: Board, tmp_path: Path) -> None:
+def test_a_file_that_is_nonsense_or_refused_is_passed_over(orin: SysfsSensors, tmp_path: Path) -> None:
     tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "warm", "sys/class/hwmon/hwmon0/curr1_input": ""})
     (tmp_path / "sys/class/thermal/thermal_zone2/temp").unlink()
     assert (orin.temperatures_c(), orin.power_w()) == ({}, {})

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.bus.message import Stamps, poses
-from edged.config import Camera
-from edged.frame import Boxes, Clarity, Focus, Frame, Result, Sight
+from edged.bus.message import HeaderFactory, poses
+from edged.config import CameraConfig
+from edged.frame import Boxes, ImageQuality, InferenceParams, Frame, FrameResult, InferenceResult
 from edged.pipeline import Pipeline
-from edged.select import best, least
+from edged.select import select_detections, low_thresholds
 from engines.card import Detect, Pose
-from tests.pure.test_message import NineOClock
+from tests.pure.test_message import FixedOffsetClock
 from tests.pure.test_pipeline import BODY
 
-CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
+CLEAR = ImageQuality(brightness=120, contrast=90, sharpness=0.5)
 STEP_NS = 40_000_000
 
 
@@ -29,12 +29,14 @@ class Blinking:
     def __init__(self) -> None:
         self.sees, self.speed, self.others = 0.9, 4.0, list[tuple[float, ...]]()
 
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
         found = self._found(frame.seq)
-        boxes = best(found.take(found.score >= least(focus)[found.label]), known, focus, (320, 240))
+        boxes = select_detections(
+            found.select(found.score >= low_thresholds(params)[found.label]), priors, params, (320, 240)
+        )
         points = tuple(self._points(box) for box in boxes.xyxy)
         bodies = tuple(BODY for _ in points)
-        return Sight(clarity=CLEAR, boxes=boxes, keypoints=points, poses3d=bodies, stage_ns={"pose": 1})
+        return InferenceResult(quality=CLEAR, boxes=boxes, keypoints=points, poses3d=bodies, stage_ns={"pose": 1})
 
     def _found(self, seq: int) -> Boxes:
         rows = [(self.speed * seq, 50.0, self.speed * seq + 100, 150.0), *self.others]
@@ -57,17 +59,17 @@ class Scene:
         self.plane.speed = speed
         options["track"] = {"bridge_s": bridge_s}
         detect, pose = Detect(classes=Blinking.classes, score=0.5, nms_iou=0.5), Pose(schema="ap10k-17")
-        self._pipeline = Pipeline(Camera(source="0", **options), self.plane, detect, {"horse": pose})
+        self._pipeline = Pipeline(CameraConfig(source="0", **options), self.plane, detect, {"horse": pose})
         for _ in range(seen):
             self.frame()
 
-    def frame(self) -> Result:
+    def frame(self) -> FrameResult:
         self._seq += 1
         image = np.zeros((240, 320, 3), np.uint8)
         shot = Frame(camera="a", seq=self._seq, captured_ns=self._seq * STEP_NS, image=image)
         return self._pipeline.run(shot)
 
-    def hinted(self, frames: int = 1, score: float = 0.16) -> list[Result]:
+    def hinted(self, frames: int = 1, score: float = 0.16) -> list[FrameResult]:
         self.plane.sees = score
         return [self.frame() for _ in range(frames)]
 
@@ -92,8 +94,8 @@ def test_a_bridged_subject_speaks_for_nothing() -> None:
 def test_a_message_names_the_bridged() -> None:
     (result,) = Scene().hinted()
     seen = replace(result, subjects=(replace(result.subjects[0], bridged=False),))
-    assert poses(Stamps(NineOClock()), result)["subjects"][0]["bridged"] is True
-    assert "bridged" not in poses(Stamps(NineOClock()), seen)["subjects"][0]
+    assert poses(HeaderFactory(FixedOffsetClock()), result)["subjects"][0]["bridged"] is True
+    assert "bridged" not in poses(HeaderFactory(FixedOffsetClock()), seen)["subjects"][0]
 
 
 def test_who_was_missed_for_a_while_is_not_seen_in_a_faint_box_but_bridged() -> None:

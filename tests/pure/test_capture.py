@@ -12,12 +12,12 @@ import pytest
 
 from edged import config
 from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.capture import WATCH_S, CameraState, Intake, Ledger
-from edged.channel import LEFT_BEHIND, STABLE_FRAMES, Backoff, Channel, Desk
+from edged.capture import STALL_CHECK_PERIOD_S, CameraState, CameraHub, FrameCounts
+from edged.channel import MAX_ABANDONED, STABLE_FRAMES, Backoff, CameraWorker, CaptureShared
 from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
-from edged.ports import Shot
-from edged.ring import SLOTS, Ring
+from edged.ports import CapturedImage
+from edged.ring import BUFFER_COUNT, FrameBuffer
 from edged.units import ns
 
 LIMIT_S = 10.0  # of any wait; never reached when all is well
@@ -27,8 +27,8 @@ def image(grey: int = 0, width: int = 4, height: int = 2) -> U8:
     return np.full((height, width, 3), grey, np.uint8)
 
 
-def settings(source: str = "0", **keys: object) -> config.Camera:
-    return config.Camera.model_validate({"source": source, "retry_max_s": 0.1, **keys})
+def settings(source: str = "0", **keys: object) -> config.CameraConfig:
+    return config.CameraConfig.model_validate({"source": source, "retry_max_s": 0.1, **keys})
 
 
 BAD = np.zeros((0, 0, 3), np.uint8)
@@ -60,13 +60,13 @@ class Watched:
 
     def __init__(
         self,
-        cameras: dict[str, tuple[config.Camera, ScriptedCamera]],
+        cameras: dict[str, tuple[config.CameraConfig, ScriptedCamera]],
         clock: Clock | None = None,
         *,
         retry: bool = True,
     ) -> None:
         self.reports: list[CameraState] = []
-        self.intake = Intake(cameras, self.reports.append, clock=clock or time.monotonic_ns, retry=retry)
+        self.intake = CameraHub(cameras, self.reports.append, clock=clock or time.monotonic_ns, retry=retry)
 
     def __enter__(self) -> Watched:
         self.intake.start()
@@ -89,7 +89,7 @@ class Watched:
         return taken
 
 
-def one(*sessions: Sequence[Step], settings: config.Camera = FILE, retry: bool = True) -> Watched:
+def one(*sessions: Sequence[Step], settings: config.CameraConfig = FILE, retry: bool = True) -> Watched:
     return Watched({"cam": (settings, ScriptedCamera(*sessions))}, retry=retry)
 
 
@@ -107,30 +107,30 @@ never = gate  # a second one
 def test_a_patient_camera_gives_every_frame_in_order() -> None:
     with one([image(grey) for grey in range(20)]) as watched:
         assert watched.take() == [("cam", seq, seq) for seq in range(20)]
-        assert watched.intake.ledger("cam").processed == 20
+        assert watched.intake.counts("cam").processed == 20
 
 
 def test_the_newest_frame_wins_and_the_others_are_counted(gate: threading.Event) -> None:
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as watched:
-        until(lambda: watched.intake.ledger("cam").captured == 5)
+        until(lambda: watched.intake.counts("cam").captured == 5)
         with watched.intake.lease(LIMIT_S) as frame:
             assert frame is not None
             assert (frame.seq, frame.image[0, 0, 0]) == (4, 4)
-        assert watched.intake.ledger("cam").dropped == 4
+        assert watched.intake.counts("cam").dropped == 4
 
 
 @pytest.mark.parametrize(
-    "slowed", [lambda intake: intake.limit(10), lambda intake: intake.rest("cam", 10)], ids=["limit", "rest"]
+    "slowed", [lambda intake: intake.set_max_rate(10), lambda intake: intake.set_idle_rate("cam", 10)], ids=["limit", "rest"]
 )
 def test_a_limited_camera_gives_so_many_a_second_and_the_others_are_dropped_and_counted(
-    slowed: Callable[[Intake], None],
+    slowed: Callable[[CameraHub], None],
 ) -> None:
     steps: list[Step] = [step for grey in range(10) for step in (lambda: time.sleep(0.03), image(grey))]
     with one(steps, settings=settings()) as watched:
         slowed(watched.intake)
         taken = watched.take()
-        ledger = watched.intake.ledger("cam")
+        ledger = watched.intake.counts("cam")
     assert 2 <= len(taken) < len(steps) // 2
     assert taken[-1][1] == 9  # the last one waits until its time has come
     assert (ledger.balanced, ledger.dropped) == (True, 10 - len(taken))
@@ -139,64 +139,64 @@ def test_a_limited_camera_gives_so_many_a_second_and_the_others_are_dropped_and_
 def test_all_cameras_at_one_instant_and_who_minds_them(gate: threading.Event) -> None:
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as watched:
-        until(lambda: watched.intake.ledger("cam").captured == 5)
+        until(lambda: watched.intake.counts("cam").captured == 5)
         with watched.intake.lease(LIMIT_S):
             pass
-        standing = watched.intake.standing
-        assert (standing.worked, standing.dropped, standing.states["cam"].phase) == (1, 4, "online")
-        assert (list(standing.away), list(standing.well)) == ([], ["cam"])
-        until(lambda: watched.intake.standing.rounds > standing.rounds)
+        standing = watched.intake.stats
+        assert (standing.processed, standing.dropped, standing.states["cam"].phase) == (1, 4, "online")
+        assert (list(standing.offline), list(standing.online)) == ([], ["cam"])
+        until(lambda: watched.intake.stats.rounds > standing.rounds)
 
 
 def test_a_leased_frame_does_not_change_while_newer_ones_arrive(gate: threading.Event) -> None:
     steps: list[Step] = [image(1), gate.wait, *(image(9) for _ in range(10))]
     with one(steps, settings=settings()) as watched, watched.intake.lease(LIMIT_S) as frame:
         gate.set()
-        until(lambda: watched.intake.ledger("cam").captured == 11)
+        until(lambda: watched.intake.counts("cam").captured == 11)
         assert frame is not None
         assert frame.image.tolist() == image(1).tolist()
 
 
 def test_a_camera_has_one_lease_out_at_a_time() -> None:
     with one([image(1), image(2)]) as watched, watched.intake.lease(LIMIT_S) as first:
-        until(lambda: watched.intake.ledger("cam").waiting == 2)
+        until(lambda: watched.intake.counts("cam").waiting == 2)
         with watched.intake.lease(0.0) as second:
             assert first is not None
             assert second is None
 
 
 def test_the_slots_are_written_again_and_again() -> None:
-    ring = Ring("cam")
-    slot = ring.remake((2, 4, 3))
+    ring = FrameBuffer("cam")
+    slot = ring.reallocate((2, 4, 3))
     seen = {id(slot): slot}
     for _ in range(20):
-        ring.put(slot, Shot(image=slot, captured_ns=0))
-        blank = ring.blank()
+        ring.put(slot, CapturedImage(image=slot, captured_ns=0))
+        blank = ring.acquire_free()
         assert blank is not None
         slot = blank
         seen[id(slot)] = slot
-    assert len(seen) <= SLOTS
+    assert len(seen) <= BUFFER_COUNT
 
 
 def test_a_late_frame_finds_the_memory_of_its_slot_already_there() -> None:
-    ring, process = Ring("cam"), psutil.Process()
+    ring, process = FrameBuffer("cam"), psutil.Process()
     before = process.memory_info().rss
-    first = ring.remake((1080, 1920, 3))
-    assert process.memory_info().rss - before > 0.99 * SLOTS * first.nbytes
+    first = ring.reallocate((1080, 1920, 3))
+    assert process.memory_info().rss - before > 0.99 * BUFFER_COUNT * first.nbytes
 
 
 def test_a_frame_whose_model_fails_counts_as_failed_and_the_error_goes_on() -> None:
     with one([image()]) as watched:
         with pytest.raises(ModelFault), watched.intake.lease(LIMIT_S):
             raise ModelFault("NaN")
-        ledger = watched.intake.ledger("cam")
+        ledger = watched.intake.counts("cam")
         assert (ledger.failed, ledger.processed, ledger.waiting) == (1, 0, 0)
 
 
 def test_a_frame_of_size_zero_counts_as_failed_and_takes_a_number() -> None:
     with one([image(1), BAD, image(3)]) as watched:
         assert watched.take() == [("cam", 0, 1), ("cam", 2, 3)]
-        assert watched.intake.ledger("cam").failed == 1
+        assert watched.intake.counts("cam").failed == 1
 
 
 def test_cameras_are_served_in_turn() -> None:
@@ -205,7 +205,7 @@ def test_cameras_are_served_in_turn() -> None:
     with Watched(cameras) as watched:
         served = []
         for _ in range(15):
-            until(lambda: all(watched.intake.ledger(n).waiting or watched.phase(n) == "ended" for n in names))
+            until(lambda: all(watched.intake.counts(n).waiting or watched.phase(n) == "ended" for n in names))
             with watched.intake.lease(LIMIT_S) as frame:
                 assert frame is not None
                 served.append(frame.camera)
@@ -272,10 +272,10 @@ def test_a_stalled_reader_is_left_behind_and_its_late_frame_goes_nowhere(
             gate.set()
             until(lambda: camera.closed >= 1)
             assert frame.image.tolist() == image(4).tolist()
-        slot = watched.intake._channels["cam"].ring.blank()
+        slot = watched.intake._workers["cam"].buffer.acquire_free()
         assert slot is not None
         assert slot.shape == image().shape
-        assert watched.intake.ledger("cam").captured == 2
+        assert watched.intake.counts("cam").captured == 2
 
 
 def test_a_camera_that_never_gives_a_first_frame_is_lost(gate: threading.Event) -> None:
@@ -284,7 +284,7 @@ def test_a_camera_that_never_gives_a_first_frame_is_lost(gate: threading.Event) 
     with Watched({"cam": (settings(open_timeout_s=8), camera)}, clock) as watched:
         until(lambda: camera.opened == 1)
         clock.pass_s(7.9)
-        time.sleep(3 * WATCH_S)
+        time.sleep(3 * STALL_CHECK_PERIOD_S)
         assert watched.phase() == "connecting"
         clock.pass_s(0.2)
         until(lambda: watched.phase() == "lost")
@@ -296,7 +296,7 @@ def test_corrupt_frames_alone_do_not_keep_a_live_camera_online() -> None:
     nap: Step = lambda: time.sleep(0.001)  # noqa: E731
     steps = [image(), *[BAD, nap] * 5000]
     with Watched({"cam": (settings(), ScriptedCamera(steps, clock=clock))}, clock) as watched:
-        until(lambda: watched.intake.ledger("cam").failed > 3)
+        until(lambda: watched.intake.counts("cam").failed > 3)
         clock.pass_s(5.1)
         until(lambda: any(report.phase == "lost" for report in watched.reports))
 
@@ -305,31 +305,31 @@ def test_no_more_than_a_few_hanging_threads_are_left_behind(gate: threading.Even
     clock = Clock()
     camera = ScriptedCamera(*[[gate.wait]] * 20, clock=clock)
     with Watched({"cam": (settings(), camera)}, clock) as watched:
-        for opened in range(1, LEFT_BEHIND + 1):
+        for opened in range(1, MAX_ABANDONED + 1):
             until(lambda opened=opened: camera.opened == opened)  # type: ignore[misc]
             clock.pass_s(11)
         until(lambda: "hang in its driver" in watched.intake.states["cam"].reason)
         clock.pass_s(1000)
-        time.sleep(5 * WATCH_S)
-        assert camera.opened == LEFT_BEHIND
+        time.sleep(5 * STALL_CHECK_PERIOD_S)
+        assert camera.opened == MAX_ABANDONED
         gate.set()
-        until(lambda: camera.opened > LEFT_BEHIND)
+        until(lambda: camera.opened > MAX_ABANDONED)
 
 
 def test_waiting_for_the_consumer_is_no_stall() -> None:
     clock = Clock()
     with Watched({"cam": (FILE, ScriptedCamera([image(1), image(2)], clock=clock))}, clock) as watched:
-        until(lambda: watched.intake.ledger("cam").captured == 1)
+        until(lambda: watched.intake.counts("cam").captured == 1)
         time.sleep(0.05)
         clock.pass_s(1000)
-        time.sleep(3 * WATCH_S)
+        time.sleep(3 * STALL_CHECK_PERIOD_S)
         assert watched.phase() == "online"
         assert watched.take() == [("cam", 0, 1), ("cam", 1, 2)]
 
 
 def test_a_recorded_frame_is_held_until_it_is_due(gate: threading.Event) -> None:
     due_ns = time.monotonic_ns() + ns(0.2)
-    early = Shot(image=image(), captured_ns=due_ns, source="clip.mp4", position=0)
+    early = CapturedImage(image=image(), captured_ns=due_ns, source="clip.mp4", position=0)
     with one([early]) as watched, watched.intake.lease(LIMIT_S) as frame:
         assert frame is not None
         assert time.monotonic_ns() >= due_ns
@@ -359,30 +359,30 @@ def test_close_leaves_a_blocked_reader_behind_in_time_and_nothing_waits(
     gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     with one([image(), image(), gate.wait], settings=settings()) as watched:
-        until(lambda: watched.intake.ledger("cam").captured == 2)
+        until(lambda: watched.intake.counts("cam").captured == 2)
         begun_s = time.monotonic()
         watched.intake.close(0.3)
         assert time.monotonic() - begun_s < 2
         assert "capture-cam would not end within 0.3 s" in caplog.text
-        ledger = watched.intake.ledger("cam")
+        ledger = watched.intake.counts("cam")
         assert (ledger.waiting, ledger.dropped, ledger.captured) == (0, 2, 2)
 
 
 def test_the_ledger_balances_at_every_instant() -> None:
     steps = [image(n % 256) if n % 7 else BAD for n in range(3000)]
     watched = one(steps, settings=settings())
-    seen: list[Ledger] = []
+    seen: list[FrameCounts] = []
 
     def audit() -> None:
         while not watched.intake.exhausted:
-            seen.append(watched.intake.ledger("cam"))
+            seen.append(watched.intake.counts("cam"))
 
     auditor = threading.Thread(target=audit, daemon=True)
     auditor.start()
     with watched:
         watched.take()
         auditor.join(LIMIT_S)
-    seen.append(watched.intake.ledger("cam"))
+    seen.append(watched.intake.counts("cam"))
     assert all(ledger.balanced for ledger in seen)
     assert len({ledger.captured for ledger in seen}) > 3
     assert (seen[-1].captured, seen[-1].waiting) == (3000, 0)
@@ -397,18 +397,18 @@ def test_waits_double_up_to_the_limit_with_jitter_below() -> None:
 
 
 def test_only_a_camera_that_stays_gets_short_waits_again() -> None:
-    desk = Desk(lambda _: None, time.monotonic_ns)
-    channel = Channel("cam", settings(retry_max_s=30), ScriptedCamera(), desk, retry=True)
-    shot = Shot(image=image(), captured_ns=0)
-    with desk.changed:
-        waits_s = [channel.lose("gone") for _ in range(5)]
+    desk = CaptureShared(lambda _: None, time.monotonic_ns)
+    channel = CameraWorker("cam", settings(retry_max_s=30), ScriptedCamera(), desk, retry=True)
+    shot = CapturedImage(image=image(), captured_ns=0)
+    with desk.condition:
+        waits_s = [channel.on_lost("gone") for _ in range(5)]
         for _ in range(2):
             for _ in range(STABLE_FRAMES - 1):
-                channel.progress(shot)
-            flapping_s = channel.lose("gone")
+                channel.on_frame(shot)
+            flapping_s = channel.on_lost("gone")
         for _ in range(STABLE_FRAMES):
-            channel.progress(shot)
-        stable_s = channel.lose("gone")
+            channel.on_frame(shot)
+        stable_s = channel.on_lost("gone")
     assert waits_s[4] is not None and flapping_s is not None and stable_s is not None  # noqa: PT018
     assert waits_s[4] >= 4
     assert flapping_s >= 8
@@ -417,7 +417,7 @@ def test_only_a_camera_that_stays_gets_short_waits_again() -> None:
 
 def test_a_name_nobody_gave_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        Intake({}, lambda _: None).ledger("nobody")
+        CameraHub({}, lambda _: None).counts("nobody")
 
 
 class Trading:
@@ -431,7 +431,7 @@ class Trading:
     def open(self) -> Trading:
         return self
 
-    def read(self, out: U8 | None) -> Shot:
+    def read(self, out: U8 | None) -> CapturedImage:
         if not self._left:
             raise EndOfSource("the script is over")
         self._left -= 1
@@ -439,7 +439,7 @@ class Trading:
         filled = self._queue.pop(0)
         filled[:] = self._left
         self.given.append(filled.ctypes.data)
-        return Shot(image=filled, captured_ns=time.monotonic_ns(), form="bgr", traded=True)
+        return CapturedImage(image=filled, captured_ns=time.monotonic_ns(), pixel_format="bgr", swapped=True)
 
     def close(self) -> None:
         """Its memory goes with it."""
@@ -447,7 +447,7 @@ class Trading:
 
 def test_frames_that_a_driver_wrote_into_the_ring_are_never_copied_and_live_in_few_places() -> None:
     camera = Trading(60)
-    intake = Intake({"cam": (FILE, camera)}, lambda state: None)
+    intake = CameraHub({"cam": (FILE, camera)}, lambda state: None)
     intake.start()
     seen, greys = [], []
     while not intake.exhausted:
@@ -458,4 +458,4 @@ def test_frames_that_a_driver_wrote_into_the_ring_are_never_copied_and_live_in_f
     intake.close()
     assert seen == camera.given
     assert greys == list(range(59, -1, -1)), "nobody wrote into a frame while it was leased"
-    assert len(set(seen)) <= 3 + SLOTS + 1
+    assert len(set(seen)) <= 3 + BUFFER_COUNT + 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edged.configfile.lines import Key, lines
+from edged.configfile.lines import Key, key_lines
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,7 +65,7 @@ def flat(values: Any, key: Key = ()) -> Iterator[Key]:
 
 
 def test_it_finds_the_very_keys_that_tomllib_finds() -> None:
-    assert set(lines(HARD)) == set(flat(tomllib.loads(HARD)))
+    assert set(key_lines(HARD)) == set(flat(tomllib.loads(HARD)))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_it_finds_the_very_keys_that_tomllib_finds() -> None:
     ],
 )
 def test_it_names_the_line_that_a_reader_would(key: Key, starts_with: str) -> None:
-    assert HARD.splitlines()[lines(HARD)[key] - 1].startswith(starts_with)
+    assert HARD.splitlines()[key_lines(HARD)[key] - 1].startswith(starts_with)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_it_names_the_line_that_a_reader_would(key: Key, starts_with: str) -> No
     ],
 )
 def test_small_texts(text: str, want: dict[Key, int]) -> None:
-    assert lines(text) == want
+    assert key_lines(text) == want
 
 
 def _value(dice: random.Random, depth: int = 0) -> str:
@@ -143,6 +143,6 @@ def test_every_key_of_a_random_file_is_found_on_its_line(seed: int) -> None:
         key = dice.choice([f"key{number}", f'"key{number}"', f"'key{number}'"])
         want[f"key{number}"] = text.count("\n") + 1
         text += f"{key} = {_value(dice)}{dice.choice(['', ' # = [ {', '  '])}\n"
-    found = lines(text)
+    found = key_lines(text)
     assert set(found) == set(flat(tomllib.loads(text)))
     assert {key[-1]: line for key, line in found.items() if str(key[-1]).startswith("key")} == want

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from edged.config import Config
-from edged.configfile import changes, load
-from edged.configfile.loading import read, validated
-from edged.configfile.schema import NAME, known, node, schema
-from edged.configfile.text import reference, show
+from edged.configfile import changed_keys, load
+from edged.configfile.loading import read_layers, validate
+from edged.configfile.schema import NAME, all_keys, node_at, schema
+from edged.configfile.text import reference, effective
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,7 +37,7 @@ def test_the_reference_with_nothing_commented_out_has_every_key_and_is_valid(tmp
     text = re.sub(r"^#(?! )", "", reference(), flags=re.MULTILINE)
     assert config(tmp_path, text).cameras["example"].fixed is not None
     flat = {tuple(NAME if part == "example" else part for part in key) for key in _keys(tomllib.loads(text))}
-    assert {key for key in known() if key[-1] != NAME} <= flat
+    assert {key for key in all_keys() if key[-1] != NAME} <= flat
 
 
 def _keys(table: dict[str, object], above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
@@ -45,17 +45,17 @@ def _keys(table: dict[str, object], above: tuple[str, ...] = ()) -> set[tuple[st
     return {(*above, name) for name in table}.union(*below)
 
 
-@pytest.mark.parametrize("key", [key for key in known() if key[-1] != NAME], ids=".".join)
+@pytest.mark.parametrize("key", [key for key in all_keys() if key[-1] != NAME], ids=".".join)
 def test_every_key_has_a_sentence_and_a_default_or_an_example(key: tuple[str, ...]) -> None:
-    here = node(key)
+    here = node_at(key)
     assert here
     assert here.description.endswith(".")
-    assert here.table or here.default is not None or here.examples
+    assert here.is_table or here.default is not None or here.examples
 
 
-@pytest.mark.parametrize("key", [key for key in known() if re.search("_(s|ms|hz|px)$", key[-1])], ids=".".join)
+@pytest.mark.parametrize("key", [key for key in all_keys() if re.search("_(s|ms|hz|px)$", key[-1])], ids=".".join)
 def test_a_key_named_for_its_unit_has_it(key: tuple[str, ...]) -> None:
-    here = node(key)
+    here = node_at(key)
     assert here
     assert here.unit.lower() == key[-1].rsplit("_", 1)[1]
 
@@ -77,7 +77,9 @@ def test_the_example_is_valid(name: str) -> None:
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
 def test_the_example_says_only_what_differs_from_the_defaults(name: str) -> None:
     tree = tomllib.loads(CONFIGS.joinpath(f"{name}.toml").read_text("utf-8"))
-    repeated = [key for key in _keys(tree) if (here := node(key)) and not here.table and here.default == _at(tree, key)]
+    repeated = [
+        key for key in _keys(tree) if (here := node_at(key)) and not here.is_table and here.default == _at(tree, key)
+    ]
     assert repeated in ([], [("models", "pose")])
 
 
@@ -92,18 +94,18 @@ def _at(tree: dict[str, object], key: tuple[str, ...]) -> object:
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
 def test_what_is_shown_loads_to_the_same(name: str, tmp_path: Path) -> None:
     loaded = load(CONFIGS / f"{name}.toml", env={})
-    assert config(tmp_path, show(loaded)) == loaded
+    assert config(tmp_path, effective(loaded)) == loaded
 
 
 def test_names_and_texts_of_any_kind_are_shown_as_toml(tmp_path: Path) -> None:
     odd = 'a\x7f\u2028\\ " \t \U0001f40e'
     loaded = Config.model_validate({"device": {"name": odd}, "models": {"pose": {odd: "x", "": "y"}}})
-    assert config(tmp_path, show(loaded)) == loaded
+    assert config(tmp_path, effective(loaded)) == loaded
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     text = '[mqtt]\nusername="u"\npassword="hunter2"\n[cameras.a]\nsource="rtsp://me:hunter2@h/s"\npassword="hunter2"'
-    shown = show(config(tmp_path, text))
+    shown = effective(config(tmp_path, text))
     assert "hunter" not in shown
     assert 'password = "***"' in shown
     assert 'source = "rtsp://***@h/s"' in shown
@@ -115,8 +117,8 @@ def test_each_key_shows_where_it_comes_from(tmp_path: Path) -> None:
     secret = tmp_path / "credentials/mqtt.password"
     secret.parent.mkdir()
     secret.write_text("s")
-    layers = read(file, env={"EDGED_MQTT__PORT": "1", "CREDENTIALS_DIRECTORY": str(secret.parent)})
-    shown = show(validated(layers), layers)
+    layers = read_layers(file, env={"EDGED_MQTT__PORT": "1", "CREDENTIALS_DIRECTORY": str(secret.parent)})
+    shown = effective(validate(layers), layers)
     assert f'host = "h"  # {file}:2\n' in shown
     assert "port = 1  # environment EDGED_MQTT__PORT\n" in shown
     assert f'password = "***"  # credential {secret}\n' in shown
@@ -141,4 +143,4 @@ CAMERA = '[cameras.a]\nsource = "0"\n'
     ],
 )
 def test_a_reload_can_tell_what_differs(old: str, new: str, want: list[str], tmp_path: Path) -> None:
-    assert changes(config(tmp_path, old), config(tmp_path, new)) == want
+    assert changed_keys(config(tmp_path, old), config(tmp_path, new)) == want

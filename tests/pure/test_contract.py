@@ -14,43 +14,43 @@ import jsonschema
 
 import edged
 from edged.bus import message, topics
-from edged.bus.message import Stamps, encode
+from edged.bus.message import HeaderFactory, encode
 from edged.cli import main
 from edged.contract.commands import COMMANDS
-from edged.contract.documents import BODIES, asyncapi, files, schema
-from edged.watching.alerts import RULES, Episode
-from edged.watching.daily import Day
-from edged.watching.scene import Situation
-from tests.contract import faults
-from tests.pure.test_message import NineOClock, result, subject
+from edged.contract.documents import BODIES, asyncapi, files, json_schema
+from edged.watching.alerts import CAMERA_RULES, Alert
+from edged.watching.daily import DailyTotals
+from edged.watching.scene import SceneState
+from tests.contract import schema_errors
+from tests.pure.test_message import FixedOffsetClock, result, subject
 
 SHIPPED = Path(edged.__file__).parent / "contract"
 FILES = files()
-STAMPS = Stamps(NineOClock())
-EPISODE = Episode(id="e", camera="a", rule=RULES[0], stage="open", since_ns=0, reason="unplugged")
-SITUATION = Situation(view="ok", degraded=(), present={"horse": 1}, since_ns=0)
+HEADERS = HeaderFactory(FixedOffsetClock())
+EPISODE = Alert(id="e", camera="a", rule=CAMERA_RULES[0], stage="open", since_ns=0, reason="unplugged")
+SITUATION = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=0)
 
 MESSAGES = {
-    "status": message.presence(STAMPS, "offline"),
-    "cam/a/status": message.camera_status(STAMPS, "a", state="lost", reason="unplugged", since_ns=0),
-    "cam/a/poses": message.poses(STAMPS, result(subject(), source="clip.mp4", position=3), smoothed=True),
-    "cam/a/state": message.state(STAMPS, "a", SITUATION, ("e",)),
-    "cam/a/daily": message.daily(STAMPS, "a", Day(date="2026-03-01", present_s={"horse": 61.0}), closed=True),
-    "cam/a/alert": message.alert(STAMPS, EPISODE),
+    "status": message.device_status(HEADERS, "offline"),
+    "cam/a/status": message.camera_status(HEADERS, "a", state="lost", reason="unplugged", since_ns=0),
+    "cam/a/poses": message.poses(HEADERS, result(subject(), source="clip.mp4", position=3), smoothed=True),
+    "cam/a/state": message.state(HEADERS, "a", SITUATION, ("e",)),
+    "cam/a/daily": message.daily(HEADERS, "a", DailyTotals(date="2026-03-01", present_s={"horse": 61.0}), closed=True),
+    "cam/a/alert": message.alert(HEADERS, EPISODE),
 }
 
 
 @pytest.mark.parametrize("path", MESSAGES)
 def test_a_message_keeps_to_its_schema(path: str) -> None:
-    assert faults(path, json.loads(encode(MESSAGES[path]))) == []
+    assert schema_errors(path, json.loads(encode(MESSAGES[path]))) == []
 
 
 def test_a_field_of_the_wrong_type_is_found() -> None:
-    assert faults("cam/a/state", {**MESSAGES["cam/a/state"], "view": "splendid"})
+    assert schema_errors("cam/a/state", {**MESSAGES["cam/a/state"], "view": "splendid"})
 
 
 def test_a_field_that_nobody_announced_is_found() -> None:
-    assert faults("status", {**MESSAGES["status"], "mood": "good"})
+    assert schema_errors("status", {**MESSAGES["status"], "mood": "good"})
 
 
 @pytest.mark.parametrize(("name", "text"), FILES.items(), ids=FILES)
@@ -60,7 +60,7 @@ def test_what_ships_is_what_is_generated(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_schema_is_one(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema(name))
+    jsonschema.Draft202012Validator.check_schema(json_schema(name))
 
 
 def references(node: Any) -> set[str]:
@@ -83,7 +83,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
 def test_every_channel_is_in_the_asyncapi_document_with_its_delivery() -> None:
     document = asyncapi()
-    assert set(document["channels"]) == {channel.name for channel in topics.CHANNELS}
+    assert set(document["channels"]) == {channel.name for channel in topics.TOPIC_SPECS}
     mqtt = document["operations"]["publish-poses"]["bindings"]["mqtt"]
     assert (mqtt["qos"], mqtt["retain"], mqtt["messageExpiryInterval"]) == (0, False, 5)
 

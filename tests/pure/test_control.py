@@ -12,14 +12,21 @@ from typing import Any, get_args
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
-from edged.bus.message import Stamps, presence
+from edged.bus.message import HeaderFactory, device_status
 from edged.bus.topics import Topic
 from edged.contract.commands import COMMANDS, SetRate
-from edged.control.control import ANSWERED, LARGEST_BYTES, REMEMBERED, WAITING, Control, Done
-from edged.errors import Declined
-from edged.kinds import Verb
+from edged.control.control import (
+    MAX_PENDING_REPLIES,
+    MAX_PAYLOAD_BYTES,
+    REPLY_CACHE_SIZE,
+    MAX_PENDING,
+    CommandDispatcher,
+    CommandResult,
+)
+from edged.errors import CommandRejected
+from edged.kinds import CommandName
 from edged.ports import Request
-from tests.contract import faults
+from tests.contract import schema_errors
 
 ROOT = "edged/box/"
 LIMIT_S = 10.0
@@ -32,7 +39,7 @@ class Wall:
         return monotonic_ns // 1_000_000
 
 
-STAMPS = Stamps(Wall())
+STAMPS = HeaderFactory(Wall())
 
 
 class Bus(MemoryBus):
@@ -40,7 +47,7 @@ class Bus(MemoryBus):
 
     def __init__(self) -> None:
         self.correlations: list[bytes | None] = []
-        super().__init__(lambda state: presence(STAMPS, state))
+        super().__init__(lambda state: device_status(STAMPS, state))
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
         super().publish(topic, message)
@@ -50,21 +57,21 @@ class Bus(MemoryBus):
 class Box:
     """A control whose deeds only tell what they were asked."""
 
-    def __init__(self, *allow: str, **deeds: Callable[[Any], Done]) -> None:
+    def __init__(self, *allow: str, **deeds: Callable[[Any], CommandResult]) -> None:
         self.bus = Bus()
         self.done: list[Any] = []
         table = dict.fromkeys(COMMANDS, self._do) | {name.replace("_", "-"): deed for name, deed in deeds.items()}
-        self.control = Control(self.bus, STAMPS, table, allow, root=ROOT)
+        self.control = CommandDispatcher(self.bus, STAMPS, table, allow, root=ROOT)
 
-    def _do(self, command: Any) -> Done:
+    def _do(self, command: Any) -> CommandResult:
         self.done.append(command)
-        return Done(data={"times": len(self.done)})
+        return CommandResult(data={"times": len(self.done)})
 
     def send(self, verb: str, payload: object = None, **rest: Any) -> dict[str, Any]:
         """One command, and its answer, wherever that went."""
         text = payload if isinstance(payload, bytes) else json.dumps(payload if payload is not None else {}).encode()
         self.bus.receive(Request(path=f"cmd/{verb}", payload=text, **{"retain": False, **rest}))
-        self.control.obey(self.control._orders.get_nowait())
+        self.control.execute(self.control._queue.get_nowait())
         answer: dict[str, Any] = self.bus.messages[-1][1]
         return answer
 
@@ -96,9 +103,9 @@ def test_no_answer_goes_where_it_does_not_belong(topic: str) -> None:
 
 def test_the_box_listens_for_nothing_when_nothing_is_allowed() -> None:
     box = Box()
-    assert box.bus._takers == {}
-    box.control.allow(["reload"])
-    assert list(box.bus._takers) == ["cmd/+"]
+    assert box.bus._callbacks == {}
+    box.control.set_allowed(["reload"])
+    assert list(box.bus._callbacks) == ["cmd/+"]
 
 
 DECLINED: dict[str, tuple[str, object, str, str, str]] = {
@@ -107,7 +114,7 @@ DECLINED: dict[str, tuple[str, object, str, str, str]] = {
     "nothing": ("set-rate", b"", "payload", "nothing", "a JSON object"),
     "not JSON": ("set-rate", b"hz=5", "payload", '"hz=5"', "a JSON object"),
     "not UTF-8": ("set-rate", b'{"a": "\xff"}', "payload", r'"{\"a\": \"\ufffd\"}"', "a JSON object"),
-    "too deep": ("set-rate", b"[" * LARGEST_BYTES, "payload", '"[[[', "a JSON object"),
+    "too deep": ("set-rate", b"[" * MAX_PAYLOAD_BYTES, "payload", '"[[[', "a JSON object"),
     "not an object": ("set-rate", [5], "payload", '"[5]"', "a JSON object"),
     "too large": ("set-rate", b"x" * 5000, "payload", "more than 4096 bytes", "at most 4096"),
     "missing": ("set-rate", {}, "argument hz", "nothing", "a number, 0.001..240"),
@@ -171,15 +178,15 @@ def test_commands_without_a_name_of_their_own_are_each_carried_out() -> None:
 
 def test_only_the_last_answers_are_remembered() -> None:
     box = Box("reload")
-    for number in range(REMEMBERED + 1):
+    for number in range(REPLY_CACHE_SIZE + 1):
         box.send("reload", {"id": str(number)})
-    assert len(box.control._answers) == REMEMBERED
-    assert box.send("reload", {"id": "0"})["data"] == {"times": REMEMBERED + 2}
+    assert len(box.control._replies) == REPLY_CACHE_SIZE
+    assert box.send("reload", {"id": "0"})["data"] == {"times": REPLY_CACHE_SIZE + 2}
 
 
 def test_a_deed_says_why_it_cannot() -> None:
-    def refuse(_: Any) -> Done:
-        raise Declined("camera", got="barn", wanted="yard", do="name it")
+    def refuse(_: Any) -> CommandResult:
+        raise CommandRejected("camera", got="barn", wanted="yard", do="name it")
 
     answer = Box("reload", reload=refuse).send("reload", {"id": "a"})
     assert (answer["error"], answer["id"]) == (
@@ -189,7 +196,7 @@ def test_a_deed_says_why_it_cannot() -> None:
 
 
 def test_a_bug_in_a_deed_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
-    def stumble(_: Any) -> Done:
+    def stumble(_: Any) -> CommandResult:
         raise ZeroDivisionError
 
     answer = Box("reload", reload=stumble).send("reload")
@@ -199,7 +206,10 @@ def test_a_bug_in_a_deed_is_logged_and_answered(caplog: pytest.LogCaptureFixture
 
 def test_what_follows_a_command_is_done_once_it_is_answered() -> None:
     seen: list[int] = []
-    box = Box("reload", reload=lambda _: Done(then=lambda: seen.append(len(box.bus.of("cmd/reload/result")))))
+    box = Box(
+        "reload",
+        reload=lambda _: CommandResult(after_reply=lambda: seen.append(len(box.bus.messages_on("cmd/reload/result")))),
+    )
     box.send("reload", {"id": "a"})
     box.send("reload", {"id": "a"})
     assert seen == [1]
@@ -208,11 +218,11 @@ def test_what_follows_a_command_is_done_once_it_is_answered() -> None:
 def test_every_answer_keeps_to_the_contract() -> None:
     box = Box("set-rate")
     for payload in ({"hz": 1, "id": "a"}, {"hz": 0}):
-        assert faults(box.topic if box.done else "cmd/set-rate/result", box.send("set-rate", payload)) == []
+        assert schema_errors(box.topic if box.done else "cmd/set-rate/result", box.send("set-rate", payload)) == []
 
 
 def test_the_configuration_knows_every_verb() -> None:
-    assert tuple(COMMANDS) == get_args(Verb)
+    assert tuple(COMMANDS) == get_args(CommandName)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -227,10 +237,10 @@ def test_of_a_flood_some_are_obeyed_some_are_told_so_and_the_rest_is_let_go(capl
     box = Box("reload")
     for _ in range(1000):
         box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
-    while not box.control._orders.empty():
-        box.control.obey(box.control._orders.get_nowait())
-    answers = box.bus.of("cmd/reload/result")
-    assert [answer["ok"] for answer in answers] == [True] * WAITING + [False] * (ANSWERED - WAITING)
+    while not box.control._queue.empty():
+        box.control.execute(box.control._queue.get_nowait())
+    answers = box.bus.messages_on("cmd/reload/result")
+    assert [answer["ok"] for answer in answers] == [True] * MAX_PENDING + [False] * (MAX_PENDING_REPLIES - MAX_PENDING)
     assert answers[-1]["error"]["got"] == "more than 16 at a time"
     assert len(caplog.records) == 1
     assert box.send("reload")["ok"]
@@ -242,24 +252,24 @@ def test_of_a_flood_some_are_obeyed_some_are_told_so_and_the_rest_is_let_go(capl
 def test_commands_wait_for_each_other_and_not_for_the_bus() -> None:
     go, threads = threading.Event(), []
 
-    def wait(_: Any) -> Done:
+    def wait(_: Any) -> CommandResult:
         threads.append(threading.current_thread().name)
         assert go.wait(LIMIT_S)
-        return Done()
+        return CommandResult()
 
     box = Box("reload", reload=wait)
     box.control.start()
     for _ in range(2):
         box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
-    assert box.bus.of("cmd/reload/result") == []
+    assert box.bus.messages_on("cmd/reload/result") == []
     go.set()
-    until(lambda: len(box.bus.of("cmd/reload/result")) == 2)
+    until(lambda: len(box.bus.messages_on("cmd/reload/result")) == 2)
     box.control.close()
     assert threads == ["control", "control"]
 
 
 def test_this_machine_itself_needs_no_leave() -> None:
     box = Box()
-    box.control.order("reload")
-    box.control.obey(box.control._orders.get_nowait())
-    assert box.bus.of("cmd/reload/result")[0]["ok"]
+    box.control.enqueue("reload")
+    box.control.execute(box.control._queue.get_nowait())
+    assert box.bus.messages_on("cmd/reload/result")[0]["ok"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edged.crop import Crop, cut
+from edged.crop import Crop, crop_image
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_net_and_image_coordinates_are_inverse() -> None:
 
 def test_outside_the_image_is_black() -> None:
     image = np.full((10, 10, 3), 200, np.uint8)
-    crop = cut(image, Crop(0, 5, 10, 10, (10, 10)))  # the left half lies beyond the left edge
+    crop = crop_image(image, Crop(0, 5, 10, 10, (10, 10)))  # the left half lies beyond the left edge
     assert crop[5, :, 0].tolist() == [0, 0, 0, 0, 0, 200, 200, 200, 200, 200]
 
 
 def test_a_crop_of_the_same_size_is_the_image() -> None:
     image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
-    assert np.array_equal(cut(image, Crop(5, 5, 10, 10, (10, 10))), image)
+    assert np.array_equal(crop_image(image, Crop(5, 5, 10, 10, (10, 10))), image)

@@ -59,19 +59,19 @@ def test_credentials_are_properties_and_quotes_in_them_do_not_end_the_string() -
 
 
 def address(source: str, **keys: str) -> Address:
-    return Address.of(config.Camera.model_validate({"source": source, **keys}))
+    return Address.from_settings(config.CameraConfig.model_validate({"source": source, **keys}))
 
 
 def test_credentials_of_the_address_are_taken_out_of_it() -> None:
     got = address("rtsp://me:p%40ss@cam:8554/live?x=1")
     assert (got.host, got.port, got.username, got.password) == ("cam", 8554, "me", "p@ss")
-    assert got.url == got.shown == "rtsp://cam:8554/live?x=1"
-    assert got.full == "rtsp://me:p%40ss@cam:8554/live?x=1"
+    assert got.url == got.masked_url == "rtsp://cam:8554/live?x=1"
+    assert got.url_with_credentials == "rtsp://me:p%40ss@cam:8554/live?x=1"
 
 
 def test_credentials_of_the_configuration_come_first() -> None:
     got = address("rtsp://me:old@cam/live", username="admin", password="a:b/c@d")
-    assert got.full == "rtsp://admin:a%3Ab%2Fc%40d@cam/live"
+    assert got.url_with_credentials == "rtsp://admin:a%3Ab%2Fc%40d@cam/live"
     assert got.port == 554
 
 
@@ -82,7 +82,7 @@ def test_no_password_is_shown_wherever_it_stands() -> None:
         "rtsp://cam/user=a_pwd=s3cret",
     ):
         got = address(source)
-        assert "s3cret" not in got.shown
+        assert "s3cret" not in got.masked_url
         assert "s3cret" not in repr(got)
 
 
@@ -101,6 +101,6 @@ def test_frames_for_the_gpu_stay_as_the_video_engine_makes_them() -> None:
     assert csi_pipeline(0, None, 0, 180, "nv12").endswith(
         f"format=NV12 ! nvvidconv flip-method=2 ! video/x-raw,format=NV12 ! {SINK}"
     )
-    rtsp = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=True, form="nv12")
+    rtsp = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=True, pixel_format="nv12")
     assert rtsp.endswith(f"nvv4l2decoder enable-max-performance=1 ! nvvidconv ! video/x-raw,format=NV12 ! {SINK}")
-    assert "BGR" not in rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False, form="nv12")
+    assert "BGR" not in rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False, pixel_format="nv12")

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from edged.units import ns
-from edged.watching.daily import Day, Diary
-from edged.watching.scene import Look, View
+from edged.watching.daily import DailyTotals, DailyCounter
+from edged.watching.scene import CameraObservation, View
 
 TODAY = "2026-03-01"
 
 
-def look(t_s: float, view: View = "ok", **present: int) -> Look:
-    return Look(t_ns=ns(t_s), view=view, present=present or None)
+def look(t_s: float, view: View = "ok", **present: int) -> CameraObservation:
+    return CameraObservation(t_ns=ns(t_s), view=view, counts=present or None)
 
 
-def kept(*made: Look) -> Day:
-    diary = Diary(Day(date=TODAY))
+def kept(*made: CameraObservation) -> DailyTotals:
+    diary = DailyCounter(DailyTotals(date=TODAY))
     for one in made:
-        diary.see(one, TODAY)
+        diary.update(one, TODAY)
     return diary.today
 
 
@@ -43,41 +43,41 @@ def test_lost_time_counts_as_lost() -> None:
 
 
 def test_a_day_ends_once_and_the_next_begins_empty() -> None:
-    diary = Diary(Day(date=TODAY, view_s={"ok": 5.0}))
-    ended = diary.see(look(0), "2026-03-02")
-    assert ended == Day(date=TODAY, view_s={"ok": 5.0})
-    assert diary.today == Day(date="2026-03-02")
-    assert diary.see(look(1), "2026-03-02") is None
+    diary = DailyCounter(DailyTotals(date=TODAY, view_s={"ok": 5.0}))
+    ended = diary.update(look(0), "2026-03-02")
+    assert ended == DailyTotals(date=TODAY, view_s={"ok": 5.0})
+    assert diary.today == DailyTotals(date="2026-03-02")
+    assert diary.update(look(1), "2026-03-02") is None
 
 
 def test_a_clock_set_back_does_not_reopen_yesterday() -> None:
-    diary = Diary(Day(date=TODAY))
-    assert diary.see(look(0), "1970-01-01") is None
+    diary = DailyCounter(DailyTotals(date=TODAY))
+    assert diary.update(look(0), "1970-01-01") is None
     assert diary.today.date == TODAY
 
 
-def looks(diary: Diary, date: str, first_s: float, last_s: float, *, kept: bool = True) -> None:
+def looks(diary: DailyCounter, date: str, first_s: float, last_s: float, *, kept: bool = True) -> None:
     for second in range(round(first_s), round(last_s) + 1):
-        diary.see(look(second), date, kept=kept)
+        diary.update(look(second), date, clock_synced=kept)
 
 
 @pytest.mark.parametrize("wrong", ["1970-01-01", "2036-02-07"])
 def test_a_day_counted_under_a_wrong_clock_gets_its_date_when_the_clock_is_set(wrong: str) -> None:
-    diary = Diary(Day(date=wrong))
+    diary = DailyCounter(DailyTotals(date=wrong))
     looks(diary, wrong, 0, 10, kept=False)
-    assert diary.see(look(11), "2026-11-25", kept=True) is None
+    assert diary.update(look(11), "2026-11-25", clock_synced=True) is None
     assert (diary.today.date, diary.today.view_s) == ("2026-11-25", {"ok": 11.0})
 
 
 def test_a_box_that_boots_in_1970_does_not_redate_the_day_it_remembers() -> None:
-    diary = Diary(Day(date="2026-11-24", view_s={"ok": 100.0}))
+    diary = DailyCounter(DailyTotals(date="2026-11-24", view_s={"ok": 100.0}))
     looks(diary, "1970-01-01", 0, 5, kept=False)
-    ended = diary.see(look(6), "2026-11-25")
+    ended = diary.update(look(6), "2026-11-25")
     assert ended is not None
     assert ended.date == "2026-11-24"
 
 
 def test_a_box_that_was_off_for_a_week_closes_the_day_it_remembers() -> None:
-    diary = Diary(Day(date="2026-11-18", view_s={"ok": 100.0}))
-    ended = diary.see(look(0), "2026-11-25")
+    diary = DailyCounter(DailyTotals(date="2026-11-18", view_s={"ok": 100.0}))
+    ended = diary.update(look(0), "2026-11-25")
     assert (ended and ended.date, diary.today.date) == ("2026-11-18", "2026-11-25")

@@ -10,11 +10,11 @@ from edged.barn.ledger import StallDay
 from edged.bus import message
 from edged.config import Config
 from edged.contract.commands import Day
-from edged.control.days import Days
-from edged.errors import Declined
+from edged.control.days import DayPictures
+from edged.errors import CommandRejected
 from edged.frame import U8
 from tests.pure.test_deeds import encode
-from tests.pure.test_report import STAMPS
+from tests.pure.test_report import HEADERS
 
 STALL = {"source": "0", "stall": {"enabled": True}}
 CONFIG = Config.model_validate({"cameras": {"stall-1": STALL, "yard": {"source": "1"}}})
@@ -27,16 +27,18 @@ def draw(name: str, day: StallDay) -> U8:
 
 @pytest.fixture
 def bus() -> MemoryBus:
-    return MemoryBus(lambda state: message.presence(STAMPS, state))
+    return MemoryBus(lambda state: message.device_status(HEADERS, state))
 
 
-def days(bus: MemoryBus) -> Days:
-    return Days(settings=lambda: CONFIG, kept=lambda name: KEPT.get(name, []), bus=bus, draw=draw, encode=encode)
+def days(bus: MemoryBus) -> DayPictures:
+    return DayPictures(
+        settings=lambda: CONFIG, days_of=lambda name: KEPT.get(name, []), bus=bus, draw=draw, encode=encode
+    )
 
 
 def test_a_day_is_sent_as_a_picture(bus: MemoryBus) -> None:
     done = days(bus).day(Day(camera="stall-1", date="2027-03-01"))
-    assert bus.of("cam/stall-1/day") == [bytes([1]) * 24]
+    assert bus.messages_on("cam/stall-1/day") == [bytes([1]) * 24]
     assert done.data == {"camera": "stall-1", "date": "2027-03-01", "image": {"w": 4, "h": 2}, "bytes": 24}
 
 
@@ -53,6 +55,6 @@ def test_without_a_date_it_is_the_running_one(bus: MemoryBus) -> None:
     ],
 )
 def test_a_day_that_is_not_kept_is_declined(asked: Day, said: str, bus: MemoryBus) -> None:
-    with pytest.raises(Declined, match=said):
+    with pytest.raises(CommandRejected, match=said):
         days(bus).day(asked)
-    assert bus.of("cam/yard/day") == []
+    assert bus.messages_on("cam/yard/day") == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edged.decode.detectors import finite, logit, rtmdet, rtmdet_end2end, sigmoid, yolov8, yolox
+from edged.decode.detectors import check_finite, logit, rtmdet, rtmdet_end2end, sigmoid, yolov8, yolox
 from edged.decode.simcc import simcc
 from edged.errors import ModelFault
 
@@ -78,7 +78,7 @@ def test_a_model_that_gives_no_number_is_a_fault_and_not_an_empty_frame(bad: flo
     outputs = heads()
     outputs[3][0, 0, 0] = bad
     with pytest.raises(ModelFault, match="model m: output 3 holds 1 NaN or infinite values of 256"):
-        finite("m", outputs)
+        check_finite("m", outputs)
 
 
 def peaks(x: int, y: int, high_x: float, high_y: float) -> tuple[np.ndarray, np.ndarray]:

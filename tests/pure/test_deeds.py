@@ -11,21 +11,21 @@ import pytest
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.camera_scripted import ScriptedCamera
 from edged.bus import message
-from edged.capture import Intake
-from edged.config import Config, Publish
+from edged.capture import CameraHub
+from edged.config import Config, PublishConfig
 from edged.contract.commands import Acknowledge, RestartCamera, SetRate, Snapshot, Snooze
-from edged.control.control import Done
-from edged.control.deeds import Deeds
-from edged.control.still import Still, Stills
-from edged.errors import Declined, NotWritten
+from edged.control.control import CommandResult
+from edged.control.deeds import CommandHandlers
+from edged.control.still import GrabbedFrame, FrameGrabber
+from edged.errors import CommandRejected, NotWritten
 from edged.frame import U8, Frame
-from edged.report import Reporter
+from edged.report import Publisher
 from edged.units import ns
-from edged.watching.alerts import Alerts, Episode
-from edged.watching.scene import Look
+from edged.watching.alerts import AlertMonitors, Alert
+from edged.watching.scene import CameraObservation
 from tests.pure.test_capture import LIMIT_S, image, settings, until
 from tests.pure.test_message import result
-from tests.pure.test_report import STAMPS
+from tests.pure.test_report import HEADERS
 
 BARN = {"source": "0", "images": True}
 
@@ -39,18 +39,18 @@ def encode(picture: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
 class Parts:
     def __init__(self) -> None:
         self.config = Config.model_validate({"cameras": {"barn": BARN, "yard": {"source": "1"}}})
-        self.bus = MemoryBus(lambda state: message.presence(STAMPS, state))
-        self.reporter = Reporter(self.bus, STAMPS, Publish(max_rate_hz=0.01), self.config.in_use)
+        self.bus = MemoryBus(lambda state: message.device_status(HEADERS, state))
+        self.reporter = Publisher(self.bus, HEADERS, PublishConfig(max_rate_hz=0.01), self.config.enabled_cameras)
         self.camera = ScriptedCamera()
-        self.intake = Intake({"barn": (settings(), self.camera)}, lambda state: None)
-        self.told: list[Episode] = []
-        self.alerts = Alerts(("barn",), self.told.append)
-        self.deeds = Deeds(
+        self.intake = CameraHub({"barn": (settings(), self.camera)}, lambda state: None)
+        self.told: list[Alert] = []
+        self.alerts = AlertMonitors(("barn",), self.told.append)
+        self.deeds = CommandHandlers(
             settings=lambda: self.config,
             bus=self.bus,
-            stamps=STAMPS,
-            intake=self.intake,
-            reporter=self.reporter,
+            headers=HEADERS,
+            hub=self.intake,
+            publisher=self.reporter,
             alerts=self.alerts,
             draw=lambda still: still.image + 100,
             encode=encode,
@@ -61,14 +61,14 @@ class Parts:
         pixels = np.full((2, 4, 3), grey, np.uint8)
         frame = Frame(camera="barn", seq=seq, captured_ns=seq + 1, image=pixels)
         seen = result(camera="barn", seq=seq, captured_ns=seq + 1)
-        self.reporter.result(frame, seen)
-        self.deeds.stills.sink(frame, seen)
+        self.reporter.publish(frame, seen)
+        self.deeds.grabber.on_result(frame, seen)
         pixels[:] = 0
 
-    def take(self, *, annotated: bool) -> Done:
+    def take(self, *, annotated: bool) -> CommandResult:
         """A snapshot, with frames coming in all the while, of which the rate lets only the first be published."""
         self.show(0, grey=0)
-        done: list[Done] = []
+        done: list[CommandResult] = []
         asking = threading.Thread(
             target=lambda: done.append(self.deeds.snapshot(Snapshot(camera="barn", annotated=annotated)))
         )
@@ -88,42 +88,44 @@ def parts() -> Parts:
 @pytest.mark.parametrize(("annotated", "drawn"), [(False, 0), (True, 100)])
 def test_a_snapshot_is_the_frame_of_a_poses_message_and_names_it(parts: Parts, annotated: bool, drawn: int) -> None:
     data = parts.take(annotated=annotated).data
-    (picture,) = parts.bus.of("cam/barn/snapshot")
+    (picture,) = parts.bus.messages_on("cam/barn/snapshot")
     assert set(picture) == {1 + data["frame"] % 100 + drawn}
-    poses = next(body for body in parts.bus.of("cam/barn/poses") if body["frame"] == data["frame"])
+    poses = next(body for body in parts.bus.messages_on("cam/barn/poses") if body["frame"] == data["frame"])
     assert (data["seq"], data["ts"], data["bytes"]) == (poses["seq"], poses["ts"], 24)
     assert (data["image"], data["annotated"]) == ({"w": 4, "h": 2}, annotated)
 
 
 def test_a_still_is_of_the_camera_that_was_asked_for_and_only_of_a_frame_that_is_published() -> None:
-    stills = Stills(lambda camera: {"frame": 7}, lambda camera: None)  # type: ignore[arg-type, return-value]
-    taken: list[Still | None] = []
-    asking = threading.Thread(target=lambda: taken.append(stills.ask("barn", LIMIT_S)))
+    stills = FrameGrabber(lambda camera: {"frame": 7}, lambda camera: None)  # type: ignore[arg-type, return-value]
+    taken: list[GrabbedFrame | None] = []
+    asking = threading.Thread(target=lambda: taken.append(stills.grab("barn", LIMIT_S)))
     asking.start()
-    until(lambda: "barn" in stills._asked)
+    until(lambda: "barn" in stills._requests)
     for camera, seq in (("yard", 7), ("barn", 6), ("barn", 7)):
         frame = Frame(camera=camera, seq=seq, captured_ns=0, image=image(seq))
-        stills.sink(frame, result(camera=camera, seq=seq))
+        stills.on_result(frame, result(camera=camera, seq=seq))
     asking.join(LIMIT_S)
     assert taken[0] is not None
     assert (taken[0].result.seq, taken[0].image[0, 0, 0]) == (7, 7)
 
 
 def test_a_camera_that_gives_no_frame_is_waited_for_so_long(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edged.control.deeds.STILL_S", 0.01)
-    with pytest.raises(Declined, match=r"no frame for 0.01 s, camera connecting; want a camera that gives frames"):
+    monkeypatch.setattr("edged.control.deeds.GRAB_TIMEOUT_S", 0.01)
+    with pytest.raises(
+        CommandRejected, match=r"no frame for 0.01 s, camera connecting; want a camera that gives frames"
+    ):
         parts.deeds.snapshot(Snapshot(camera="barn"))
-    assert parts.deeds.stills._asked == {}
+    assert parts.deeds.grabber._requests == {}
 
 
 def test_a_picture_that_fits_nowhere_is_not_sent(parts: Parts) -> None:
     parts.config = parts.config.model_copy(
         update={"commands": parts.config.commands.model_copy(update={"snapshot_kb": 0})}
     )
-    still = Still(image=image(), result=result(), poses={})  # type: ignore[typeddict-item]
-    with pytest.raises(Declined, match=r"too large; want a smaller one; raise commands.snapshot_kb"):
-        parts.deeds._show("barn", still, still.image)
-    assert parts.bus.of("cam/barn/snapshot") == []
+    still = GrabbedFrame(image=image(), result=result(), poses={})  # type: ignore[typeddict-item]
+    with pytest.raises(CommandRejected, match=r"too large; want a smaller one; raise commands.snapshot_kb"):
+        parts.deeds._publish_picture("barn", still, still.image)
+    assert parts.bus.messages_on("cam/barn/snapshot") == []
 
 
 NAMED: dict[str, Any] = {
@@ -135,12 +137,12 @@ NAMED: dict[str, Any] = {
 
 @pytest.mark.parametrize(("verb", "command"), NAMED.items(), ids=NAMED)
 def test_a_camera_that_is_not_there_is_declined_with_those_that_are(parts: Parts, verb: str, command: Any) -> None:
-    with pytest.raises(Declined, match=r"camera: got 'nosuch'; want one of barn, yard"):
+    with pytest.raises(CommandRejected, match=r"camera: got 'nosuch'; want one of barn, yard"):
         parts.deeds.table[verb](command)
 
 
 def test_a_camera_whose_pictures_stay_is_not_shown(parts: Parts) -> None:
-    with pytest.raises(Declined, match=r"images = false; .*; set cameras.yard.images = true"):
+    with pytest.raises(CommandRejected, match=r"images = false; .*; set cameras.yard.images = true"):
         parts.deeds.snapshot(Snapshot(camera="yard"))
 
 
@@ -159,10 +161,10 @@ def test_a_camera_is_opened_again(parts: Parts) -> None:
 
 def test_an_open_alert_is_acknowledged_and_snoozed_by_its_id(parts: Parts) -> None:
     for second in range(1, 70):
-        parts.alerts.see("barn", Look(t_ns=ns(second), view="lost", reason="unplugged"))
+        parts.alerts.update("barn", CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
     (opened,) = parts.told
     parts.deeds.acknowledge(Acknowledge(alert=opened.id))
     parts.deeds.snooze(Snooze(alert=opened.id, minutes=1))
     assert [episode.stage for episode in parts.told] == ["open", "acknowledged", "snoozed"]
-    with pytest.raises(Declined, match="alert: got 'nosuch'; want an open one"):
+    with pytest.raises(CommandRejected, match="alert: got 'nosuch'; want an open one"):
         parts.deeds.acknowledge(Acknowledge(alert="nosuch"))

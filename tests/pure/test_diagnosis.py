@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edged.box.diagnosis import LEFT_OUT, bundle
+from edged.box.diagnosis import OMITTED, bundle
 from edged.bus.message import encode
 
 
@@ -20,4 +20,4 @@ def test_the_oldest_lines_go_first() -> None:
 
 def test_then_the_largest_part_goes() -> None:
     body = bundle({"info": "x" * 100, "configuration": "x" * 900}, [], 500)
-    assert body == {"info": "x" * 100, "configuration": LEFT_OUT, "log": []}
+    assert body == {"info": "x" * 100, "configuration": OMITTED, "log": []}

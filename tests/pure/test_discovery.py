@@ -11,24 +11,26 @@ import pytest
 from edged.adapters.bus_memory import MemoryBus
 from edged.box import about
 from edged.bus import message
-from edged.bus.announce import Announcer
-from edged.bus.discovery import Appliance
-from edged.bus.message import Stamps
+from edged.bus.announce import DiscoveryPublisher
+from edged.bus.discovery import DiscoveryDevice
+from edged.bus.message import HeaderFactory
 from edged.config import Config
 from edged.ports import Request
-from tests.pure.test_message import NineOClock
+from tests.pure.test_message import FixedOffsetClock
 
 HORSE = ("horse",)
 
 
-def appliance(**changes: Any) -> Appliance:
+def discovery_device(**changes: Any) -> DiscoveryDevice:
     plain: dict[str, Any] = {"id": "box", "base": "site", "name": "", "version": "1", "health_s": 30.0}
-    return Appliance(**{**plain, "cameras": {"stall": HORSE}, **changes})
+    return DiscoveryDevice(**{**plain, "cameras": {"stall": HORSE}, **changes})
 
 
 def payload(device: str, **changes: Any) -> dict[str, Any]:
     return next(
-        body for topic, body in appliance(**changes).announcements().items() if topic.path.endswith(f"/{device}/config")
+        body
+        for topic, body in discovery_device(**changes).payloads().items()
+        if topic.path.endswith(f"/{device}/config")
     )
 
 
@@ -37,7 +39,7 @@ def test_a_camera_is_a_device_behind_the_box() -> None:
 
 
 def test_every_entity_of_every_device_has_an_id_of_its_own() -> None:
-    bodies = appliance(cameras={"stall": HORSE, "yard": HORSE}).announcements().values()
+    bodies = discovery_device(cameras={"stall": HORSE, "yard": HORSE}).payloads().values()
     ids = [component["unique_id"] for body in bodies for component in body["components"].values()]
     assert len(ids) == len(set(ids)) > 20
 
@@ -82,19 +84,19 @@ def test_a_stall_that_is_watched_over_has_entities_of_its_own() -> None:
 
 def test_every_kind_of_alert_is_known_there() -> None:
     settings = Config.model_validate({"cameras": {"stall": {"source": "0", "stall": {"enabled": True}}}})
-    known = about.appliance(settings, "box", {"stall": HORSE})
-    assert {"camera-lost", "camera-moved", "colic-suspected", "foaling-suspected"} <= set(known.kinds)
-    assert known.stalls == {"stall"}
+    known = about.discovery_device(settings, "box", {"stall": HORSE})
+    assert {"camera-lost", "camera-moved", "colic-suspected", "foaling-suspected"} <= set(known.alert_kinds)
+    assert known.stall_cameras == {"stall"}
 
 
 @pytest.fixture
 def bus() -> MemoryBus:
-    stamps = Stamps(NineOClock())
-    return MemoryBus(lambda state: message.presence(stamps, state))
+    stamps = HeaderFactory(FixedOffsetClock())
+    return MemoryBus(lambda state: message.device_status(stamps, state))
 
 
-def announce(bus: MemoryBus, folder: Path, *, enabled: bool = True, **changes: Any) -> Announcer:
-    announcer = Announcer(bus, appliance(**changes), folder / "announced.json", enabled=enabled)
+def announce(bus: MemoryBus, folder: Path, *, enabled: bool = True, **changes: Any) -> DiscoveryPublisher:
+    announcer = DiscoveryPublisher(bus, discovery_device(**changes), folder / "announced.json", enabled=enabled)
     announcer.start()
     return announcer
 
@@ -113,7 +115,7 @@ def test_switched_off_everything_is_removed_once(bus: MemoryBus, tmp_path: Path)
     announce(bus, tmp_path)
     for _ in range(2):
         announce(bus, tmp_path, enabled=False)
-    assert [body for body in bus.of(STALL) if body == b""] == [b""]
+    assert [body for body in bus.messages_on(STALL) if body == b""] == [b""]
 
 
 def test_a_house_that_never_heard_of_us_is_told_nothing(bus: MemoryBus, tmp_path: Path) -> None:
@@ -124,13 +126,13 @@ def test_a_house_that_never_heard_of_us_is_told_nothing(bus: MemoryBus, tmp_path
 def test_a_home_assistant_that_has_started_is_told_again(
     bus: MemoryBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.bus.announce.SETTLE_S", (0.0, 0.0))
+    monkeypatch.setattr("edged.bus.announce.BIRTH_DELAY_S", (0.0, 0.0))
     announcer = announce(bus, tmp_path)
     for payload in (b"offline", b"online"):
         bus.receive(Request(path="/homeassistant/status", payload=payload, retain=False))
     assert announcer._timer is not None
     announcer._timer.join(5)
-    assert len(bus.of(STALL)) == 2
+    assert len(bus.messages_on(STALL)) == 2
 
 
 def test_a_torn_memory_is_said_and_does_no_harm(

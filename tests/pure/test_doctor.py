@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.doctor import enough, examine, kept, kernels, l4t, tensorrt, writable
+from edged.adapters.doctor import space_result, run_checks, clock_result, kernels, l4t, tensorrt, writable
 from edged.box.identity import device_id
 
 IN_2026 = 1_780_000_000
@@ -39,12 +39,12 @@ def test_jetpack_before_6_1_is_not_supported(written: str, ok: bool) -> None:
 
 @pytest.mark.parametrize(("now_s", "synced", "ok"), [(IN_2026, True, True), (IN_2026, False, False), (0, True, False)])
 def test_a_clock_must_be_set_and_kept(now_s: int, synced: bool, ok: bool) -> None:
-    assert kept(now_s, synced).ok is ok
+    assert clock_result(now_s, synced).ok is ok
 
 
 @pytest.mark.parametrize(("free_mb", "ok"), [(499, False), (500, True), (None, None)])
 def test_room_is_enough_or_not_or_unknown(free_mb: int | None, ok: bool | None) -> None:
-    assert enough("disk", free_mb, 500, "free space").ok is ok
+    assert space_result("disk", free_mb, 500, "free space").ok is ok
 
 
 def test_a_store_that_is_not_there_yet_is_judged_by_what_it_will_be_in(tmp_path: Path) -> None:
@@ -59,13 +59,13 @@ def test_a_store_that_cannot_be_written_names_the_fix(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_is_wanted_is_none(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    assert writable("device.state", tmp_path / "state", "me").said == f"me can put nothing into {tmp_path / 'state'}"
+    assert writable("device.state", tmp_path / "state", "me").message == f"me can put nothing into {tmp_path / 'state'}"
 
 
 def test_a_broken_configuration_does_not_end_the_examination(tmp_path: Path) -> None:
     file = tmp_path / "edged.toml"
     file.write_text("[mqtt]\nprot = 1883\n")
-    findings = {finding.check: finding for finding in examine(file)}
+    findings = {finding.check: finding for finding in run_checks(file)}
     assert findings["configuration"].ok is False
     assert "edged check" in findings["configuration"].do
     assert findings["broker"].ok is None
@@ -75,8 +75,8 @@ def test_a_broken_configuration_does_not_end_the_examination(tmp_path: Path) -> 
 def test_a_configuration_that_the_daemon_would_refuse_is_not_well(tmp_path: Path) -> None:
     file = tmp_path / "edged.toml"
     file.write_text('[cameras.a]\nsource = "0"\nsize = [640, 480]\nroi = [0, 0, 641, 480]\n')
-    (finding,) = examine(file, ())
-    assert (finding.ok, "must lie inside the upright image" in finding.said) == (False, True)
+    (finding,) = run_checks(file, ())
+    assert (finding.ok, "must lie inside the upright image" in finding.message) == (False, True)
 
 
 def test_a_device_without_name_is_named_after_the_machine(tmp_path: Path) -> None:
@@ -91,6 +91,6 @@ def test_a_machine_without_id_still_has_a_name(tmp_path: Path) -> None:
 
 
 def test_a_package_without_kernels_is_told_what_that_costs_and_where_they_are_made() -> None:
-    assert kernels(b"k" * 5000).said == "5 kB"
+    assert kernels(b"k" * 5000).message == "5 kB"
     lacking = kernels(None)
-    assert (lacking.ok, "over the host" in lacking.said, "make kernels" in (lacking.do or "")) == (False, True, True)
+    assert (lacking.ok, "over the host" in lacking.message, "make kernels" in (lacking.do or "")) == (False, True, True)

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from edged.box.health import CameraView, Health, of_camera, of_disk
-from edged.box.meter import Reading, Spread
-from edged.box.trend import Trend
+from edged.box.health import CameraOverview, Health, camera_health, disk_usage
+from edged.box.meter import CameraRates, TimePercentiles
+from edged.box.trend import CameraTrend
 from edged.channel import CameraState
-from edged.ring import Ledger
+from edged.ring import FrameCounts
 
-SPREAD = Spread(p50_ms=10.04, p95_ms=20, p99_ms=30, max_ms=40)
+SPREAD = TimePercentiles(p50_ms=10.04, p95_ms=20, p99_ms=30, max_ms=40)
 
 
-def view(latency: Spread | None = None, **changes: Any) -> CameraView:
+def view(latency: TimePercentiles | None = None, **changes: Any) -> CameraOverview:
     reading = {"in_hz": 30.004, "processed_hz": 15.0, "dropped_hz": 15.0, "mean_processed_hz": 14.0, "subjects": 2}
-    return CameraView(
+    return CameraOverview(
         state=CameraState(camera="a", phase="online", reason="640x480", since_ns=0),
-        ledger=Ledger(captured=9, processed=5, dropped=3, failed=0, waiting=1),
-        reading=Reading(latency=latency, stages={"pose": SPREAD}, **(reading | changes)),
-        figures=Trend().read(),
+        counts=FrameCounts(captured=9, processed=5, dropped=3, failed=0, waiting=1),
+        rates=CameraRates(latency=latency, stages={"pose": SPREAD}, **(reading | changes)),
+        trend=CameraTrend().read(),
         latest=None,
         losses_per_h=2,
         reconnects_per_h=1,
@@ -52,19 +52,19 @@ def test_process_and_box_are_measured(tmp_path: Path) -> None:
 
 
 def test_a_camera_reports_rates_frames_and_times() -> None:
-    entry = of_camera(view(SPREAD), utc)
+    entry = camera_health(view(SPREAD), utc)
     assert entry["latency_ms"] == entry["stage_ms"]["pose"] == {"p50": 10.04, "p95": 20, "p99": 30, "max": 40}
     assert (entry["state"], entry["fps_in"], entry["losses_per_h"]) == ("online", 30.0, 2)
     assert entry["frames"] == {"captured": 9, "processed": 5, "dropped": 3, "failed": 0, "waiting": 1}
 
 
 def test_a_latency_that_is_not_known_is_null() -> None:
-    assert of_camera(view(), utc)["latency_ms"] is None
+    assert camera_health(view(), utc)["latency_ms"] is None
 
 
 def test_disk_space_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
-    free = of_disk(tmp_path)["disk_free_mb"]
-    assert of_disk(tmp_path / "not" / "yet")["disk_free_mb"] == pytest.approx(free, rel=0.1)
+    free = disk_usage(tmp_path)["disk_free_mb"]
+    assert disk_usage(tmp_path / "not" / "yet")["disk_free_mb"] == pytest.approx(free, rel=0.1)
 
 
 def test_a_clock_that_nobody_keeps_is_a_problem(tmp_path: Path) -> None:

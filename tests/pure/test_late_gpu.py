@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edged.box import late_gpu
-from edged.box.late_gpu import LateGpu, missing
+from edged.box.late_gpu import GpuWait, gpu_missing
 from engines.machine import Machine
 
 LIMIT_S = 20.0
@@ -23,12 +23,12 @@ LIMIT_S = 20.0
 )
 def test_a_gpu_is_missed_where_one_belongs(monkeypatch: pytest.MonkeyPatch, here: Machine, missed: bool) -> None:
     monkeypatch.setattr(late_gpu, "find_spec", lambda name: None)
-    assert missing(here) is missed
+    assert gpu_missing(here) is missed
 
 
 def test_a_gpu_is_missed_where_tensorrt_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late_gpu, "find_spec", lambda name: object())
-    assert missing(Machine())
+    assert gpu_missing(Machine())
 
 
 def test_it_is_looked_for_until_it_answers_and_told_once() -> None:
@@ -40,13 +40,13 @@ def test_it_is_looked_for_until_it_answers_and_told_once() -> None:
         told.append(name)
         there.set()
 
-    late = LateGpu(seen, lambda: next(answers))
+    late = GpuWait(seen, lambda: next(answers))
     late.start()
-    assert late.missed
+    assert late.waiting
     assert there.wait(LIMIT_S)
     late.close()
     assert told == ["Orin"]
 
 
 def test_a_machine_without_one_answers_nothing() -> None:
-    assert late_gpu.answering() == ""
+    assert late_gpu.probe_gpu() == ""

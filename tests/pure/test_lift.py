@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from edged.crop import Crop
-from edged.decode.heatmap3d import expected
-from edged.lift.lens import Lens
-from edged.lift.space import InBins, depth_mm, places, pose3d, to_camera, window
+from edged.decode.heatmap3d import soft_argmax
+from edged.lift.lens import CameraIntrinsics
+from edged.lift.space import (
+    VolumeJoints,
+    heuristic_depth_mm,
+    joints_in_image,
+    person_pose3d,
+    image_to_camera,
+    person_crop,
+)
 from engines.card import Lift
 from engines.schema import SCHEMAS
 
@@ -29,12 +36,12 @@ GOLDEN = [  # image; annotated x y w h; published x, y, side; k = 2000 · 1500 /
 ]
 XYWH = tuple[float, float, float, float]
 XYZ = tuple[float, float, float]
-LENS = Lens(fx=1000, fy=500, cx=320, cy=240)
+LENS = CameraIntrinsics(fx=1000, fy=500, cx=320, cy=240)
 
 
 def square(xywh: XYWH, size_wh: tuple[int, int] = (640, 392)) -> Crop | None:
     x, y, width, height = xywh
-    return window(np.array([x, y, x + width, y + height]), size_wh, (256, 256), 1.25)
+    return person_crop(np.array([x, y, x + width, y + height]), size_wh, (256, 256), 1.25)
 
 
 @pytest.mark.parametrize("row", GOLDEN)
@@ -44,17 +51,17 @@ def test_a_published_box_its_k_and_its_gamma_are_as_published(row: tuple[int, XY
     assert crop is not None
     assert (crop.cx - crop.width / 2, crop.cy - crop.height / 2, crop.width) == pytest.approx(wanted, abs=0.01)
     assert crop.height == crop.width
-    assert depth_mm(crop, Lens.guessed(SIZES[image])) == pytest.approx(k, rel=1e-6)
-    assert z / depth_mm(crop, Lens.guessed(SIZES[image])) == pytest.approx(gamma, abs=1e-4)
+    assert heuristic_depth_mm(crop, CameraIntrinsics.default(SIZES[image])) == pytest.approx(k, rel=1e-6)
+    assert z / heuristic_depth_mm(crop, CameraIntrinsics.default(SIZES[image])) == pytest.approx(gamma, abs=1e-4)
 
 
 def test_k_takes_both_focal_lengths_and_the_windows_area() -> None:
-    lens = Lens(fx=900, fy=1600, cx=0, cy=0)
-    assert depth_mm(Crop(0, 0, 50, 200, (64, 256)), lens) == pytest.approx(24000, rel=1e-6)
+    lens = CameraIntrinsics(fx=900, fy=1600, cx=0, cy=0)
+    assert heuristic_depth_mm(Crop(0, 0, 50, 200, (64, 256)), lens) == pytest.approx(24000, rel=1e-6)
 
 
 def test_a_net_that_is_higher_than_wide_gets_such_a_window() -> None:
-    crop = window(np.array([100, 100, 201, 201]), (640, 480), (288, 384), 1.25)
+    crop = person_crop(np.array([100, 100, 201, 201]), (640, 480), (288, 384), 1.25)
     assert crop is not None
     assert (crop.width, crop.height) == pytest.approx((125, 125 * 4 / 3))
 
@@ -65,66 +72,66 @@ def test_where_nothing_is_left_of_a_box_there_is_no_window(xywh: XYWH) -> None:
 
 
 def test_bins_become_pixels_of_the_window_and_millimetres_from_the_root() -> None:
-    seen = InBins(Crop(42, 52, 64, 64, (256, 256)), np.array([[16, 8, 24]], np.float32), (32, 32, 32))
-    assert places(seen, 2000).tolist() == [[42, 36, 500]]
+    seen = VolumeJoints(Crop(42, 52, 64, 64, (256, 256)), np.array([[16, 8, 24]], np.float32), (32, 32, 32))
+    assert joints_in_image(seen, 2000).tolist() == [[42, 36, 500]]
 
 
 def test_a_pixel_right_of_the_centre_lies_right_of_the_camera() -> None:
-    assert to_camera(np.array([[420, 190, 2000]], np.float32), LENS).tolist() == [[200, -200, 2000]]
+    assert image_to_camera(np.array([[420, 190, 2000]], np.float32), LENS).tolist() == [[200, -200, 2000]]
 
 
-def person(z_bin: float = 16) -> InBins:
+def person(z_bin: float = 16) -> VolumeJoints:
     """Everybody's joints in the middle of a window 400 px wide, but the last, which is a quarter to the right."""
     bins = np.full((18, 3), 16, np.float32)
     bins[17] = (24, 16, z_bin)
-    return InBins(Crop(320, 240, 400, 400, (256, 256)), bins, (32, 32, 32))
+    return VolumeJoints(Crop(320, 240, 400, 400, (256, 256)), bins, (32, 32, 32))
 
 
 LIFT = Lift(schema="h36m-18", depth=32)
 
 
 def test_a_persons_joints_are_told_from_the_pelvis() -> None:
-    found = pose3d(person(), LIFT, LENS, 1.2)
+    found = person_pose3d(person(), LIFT, LENS, 1.2)
     assert found is not None
     k = 2000 * np.sqrt(1000 * 500) / 400
     assert found.root_mm == pytest.approx([0, 0, 1.2 * k])
-    assert found.joints_mm[17] == pytest.approx([100 / 1000 * 1.2 * k, 0, 0])
-    assert (found.schema, found.depth, found.focal) == ("h36m-18", "rootnet", "given")
+    assert found.xyz_mm[17] == pytest.approx([100 / 1000 * 1.2 * k, 0, 0])
+    assert (found.schema, found.depth_source, found.focal_source) == ("h36m-18", "rootnet", "given")
     assert SCHEMAS["h36m-18"].keypoints[0] == SCHEMAS["h36m-18"].root
 
 
 @pytest.mark.parametrize("gamma", [None, 0.3, 1.6, float("nan")])
 def test_without_a_gamma_to_believe_the_depth_is_k_and_says_so(gamma: float | None) -> None:
-    found = pose3d(person(), LIFT, Lens.guessed((640, 480)), gamma)
+    found = person_pose3d(person(), LIFT, CameraIntrinsics.default((640, 480)), gamma)
     assert found is not None
     assert found.root_mm[2] == pytest.approx(2000 * 1500 / 400)
-    assert (found.depth, found.focal) == ("heuristic", "assumed")
+    assert (found.depth_source, found.focal_source) == ("heuristic", "assumed")
 
 
 def test_nobody_stands_behind_the_camera() -> None:
-    near = Lens(fx=100, fy=100, cx=320, cy=240)  # k is 500 mm
-    assert pose3d(person(z_bin=16), LIFT, near, None) is not None
-    assert pose3d(person(z_bin=7), LIFT, near, None) is None  # 562 mm before the root
+    near = CameraIntrinsics(fx=100, fy=100, cx=320, cy=240)  # k is 500 mm
+    assert person_pose3d(person(z_bin=16), LIFT, near, None) is not None
+    assert person_pose3d(person(z_bin=7), LIFT, near, None) is None  # 562 mm before the root
 
 
 def test_where_no_ray_of_the_lens_ends_nobody_is_lifted() -> None:
-    barrel = Lens(fx=100, fy=100, cx=320, cy=240, distortion=(-0.5,))  # shows r (1 - r² / 2), 0.544 at most
+    barrel = CameraIntrinsics(fx=100, fy=100, cx=320, cy=240, distortion=(-0.5,))  # shows r (1 - r² / 2), 0.544 at most
     rays = barrel.rays(np.array([[360.0, 240.0], [420.0, 240.0]]))  # at 0.4 and at 1
     assert rays[0, 0] * (1 - 0.5 * rays[0, 0] ** 2) == pytest.approx(0.4, abs=1e-3)
     assert np.isnan(rays[1]).all()
-    assert pose3d(person(), LIFT, barrel, None) is None
+    assert person_pose3d(person(), LIFT, barrel, None) is None
 
 
 def test_a_sure_cell_is_the_place() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
-    np.testing.assert_allclose(expected(volume, 2)[0], np.array([[2.5, 2.0, 1.5], [2.0, 1.0, 3.0]]), rtol=1e-6)
+    np.testing.assert_allclose(soft_argmax(volume, 2)[0], np.array([[2.5, 2.0, 1.5], [2.0, 1.0, 3.0]]), rtol=1e-6)
 
 
 def test_huge_activations_do_not_overflow() -> None:
-    assert np.isfinite(expected(np.full((1, 8, 4, 4), 60000, np.float16), 2)).all()
+    assert np.isfinite(soft_argmax(np.full((1, 8, 4, 4), 60000, np.float16), 2)).all()
 
 
 def test_channels_that_are_no_multiple_of_the_joints_are_refused() -> None:
     with pytest.raises(ValueError, match="9 channels"):
-        expected(np.zeros((1, 9, 2, 2), np.float32), 2)
+        soft_argmax(np.zeros((1, 9, 2, 2), np.float32), 2)

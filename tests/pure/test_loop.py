@@ -12,15 +12,15 @@ import pytest
 
 from edged import config, loop
 from edged.adapters.camera_scripted import ScriptedCamera
-from edged.capture import Intake, Ledger
+from edged.capture import CameraHub, FrameCounts
 from edged.errors import DeviceLost, ModelFault, OutsideImage
-from edged.frame import Clarity, Frame, Result
+from edged.frame import ImageQuality, Frame, FrameResult
 from edged.pipeline import Pipeline
 
 LIMIT_S = 10.0
-CLIP = config.Camera.model_validate({"source": "clip.mp4", "realtime": False})
+CLIP = config.CameraConfig.model_validate({"source": "clip.mp4", "realtime": False})
 IMAGE = np.zeros((2, 4, 3), np.uint8)
-CLEAR = Clarity(brightness=99, contrast=99, sharpness=1)
+CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
 
 
 class Scripted:
@@ -30,27 +30,27 @@ class Scripted:
         self._errors = errors
         self._after = after
 
-    def run(self, frame: Frame) -> Result:
+    def run(self, frame: Frame) -> FrameResult:
         if error := self._errors.get(frame.seq):
             raise error
         self._after(frame)
         size_wh = (frame.image.shape[1], frame.image.shape[0])
-        return Result(
+        return FrameResult(
             camera=frame.camera,
             seq=frame.seq,
             captured_ns=frame.captured_ns,
             done_ns=frame.captured_ns,
             size_wh=size_wh,
             subjects=(),
-            clarity=CLEAR,
+            quality=CLEAR,
             stage_ns={},
         )
 
 
-def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None) -> tuple[list[int], Ledger]:
+def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None) -> tuple[list[int], FrameCounts]:
     """The numbers of the frames that came through, and the books."""
     seen: list[int] = []
-    intake = Intake({"barn": (CLIP, ScriptedCamera([IMAGE] * frames))}, lambda state: None)
+    intake = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * frames))}, lambda state: None)
     intake.start()
     limit = stop or threading.Event()
     watchdog = threading.Timer(LIMIT_S, limit.set)
@@ -61,7 +61,7 @@ def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None)
     finally:
         watchdog.cancel()
         intake.close()
-    return seen, intake.ledger("barn")
+    return seen, intake.counts("barn")
 
 
 def test_every_frame_of_a_clip_comes_through_and_then_the_loop_ends() -> None:

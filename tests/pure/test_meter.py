@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edged.box.meter import CAPACITY, Meter
-from edged.frame import Clarity, Result
-from edged.ring import Ledger
+from edged.box.meter import CAPACITY, RateMeter
+from edged.frame import ImageQuality, FrameResult
+from edged.ring import FrameCounts
 from tests.pure.conftest import Hand
 
 S = 1_000_000_000
@@ -16,35 +16,35 @@ MS = 1_000_000
 
 
 @pytest.fixture
-def meter(hand: Hand) -> Meter:
-    return Meter(window_s=10, clock=hand)
+def meter(hand: Hand) -> RateMeter:
+    return RateMeter(window_s=10, clock=hand)
 
 
-def counts(captured: int = 0, processed: int = 0, dropped: int = 0) -> Ledger:
+def counts(captured: int = 0, processed: int = 0, dropped: int = 0) -> FrameCounts:
     waiting = captured - processed - dropped
-    return Ledger(captured=captured, processed=processed, dropped=dropped, failed=0, waiting=waiting)
+    return FrameCounts(captured=captured, processed=processed, dropped=dropped, failed=0, waiting=waiting)
 
 
-def result(done_ns: int, latency_ms: int = 10, subjects: int = 0, **stage_ns: int) -> Result:
+def result(done_ns: int, latency_ms: int = 10, subjects: int = 0, **stage_ns: int) -> FrameResult:
     who: Any = (None,) * subjects
-    return Result(
+    return FrameResult(
         camera="a",
         seq=0,
         captured_ns=done_ns - latency_ms * MS,
         done_ns=done_ns,
         size_wh=(1, 1),
         subjects=who,
-        clarity=Clarity(brightness=0, contrast=0, sharpness=0),
+        quality=ImageQuality(brightness=0, contrast=0, sharpness=0),
         stage_ns=stage_ns,
     )
 
 
-def test_a_meter_that_saw_nothing_knows_no_latency(meter: Meter) -> None:
+def test_a_meter_that_saw_nothing_knows_no_latency(meter: RateMeter) -> None:
     reading = meter.read(counts())
     assert (reading.latency, reading.in_hz, reading.subjects, reading.stages) == (None, 0, 0, {})
 
 
-def test_rates_are_those_of_the_window(meter: Meter, hand: Hand) -> None:
+def test_rates_are_those_of_the_window(meter: RateMeter, hand: Hand) -> None:
     for second in range(31):
         hand.now_ns = second * S
         rate = 10 if second <= 20 else 30
@@ -55,14 +55,14 @@ def test_rates_are_those_of_the_window(meter: Meter, hand: Hand) -> None:
     assert reading.mean_processed_hz == pytest.approx(250 / 30)
 
 
-def test_rarely_read_rates_reach_back_to_the_reading_before(meter: Meter, hand: Hand) -> None:
+def test_rarely_read_rates_reach_back_to_the_reading_before(meter: RateMeter, hand: Hand) -> None:
     for minute in (0, 1, 2):
         hand.now_ns = minute * 60 * S
         reading = meter.read(counts(captured=minute * 600))
     assert reading.in_hz == 10
 
 
-def test_percentiles_are_of_the_results_in_the_window(meter: Meter, hand: Hand) -> None:
+def test_percentiles_are_of_the_results_in_the_window(meter: RateMeter, hand: Hand) -> None:
     meter.record(result(1 * S, latency_ms=9999))
     for i in range(1, 101):
         meter.record(result(15 * S, latency_ms=i))
@@ -72,14 +72,14 @@ def test_percentiles_are_of_the_results_in_the_window(meter: Meter, hand: Hand) 
     assert (latency.p50_ms, latency.p95_ms, latency.max_ms) == pytest.approx((50.5, 95.05, 100))
 
 
-def test_a_stage_is_timed_over_the_results_that_ran_it(meter: Meter) -> None:
+def test_a_stage_is_timed_over_the_results_that_ran_it(meter: RateMeter) -> None:
     meter.record(result(S, detect=4 * MS, pose=2 * MS))
     meter.record(result(S, pose=4 * MS), publish=MS)
     middle = {stage: spread.p50_ms for stage, spread in meter.read(counts()).stages.items()}
     assert middle == {"detect": 4, "pose": 3, "publish": 1}
 
 
-def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: Meter, hand: Hand) -> None:
+def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: RateMeter, hand: Hand) -> None:
     meter.record(result(S, subjects=3))
     hand.now_ns = 2 * S
     assert meter.read(counts()).subjects == 3
@@ -87,7 +87,7 @@ def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: Meter, 
     assert meter.read(counts()).subjects == 0
 
 
-def test_memory_is_fixed_and_the_oldest_results_make_room(meter: Meter, hand: Hand) -> None:
+def test_memory_is_fixed_and_the_oldest_results_make_room(meter: RateMeter, hand: Hand) -> None:
     for i in range(CAPACITY + 10):
         meter.record(result(S, latency_ms=1000 if i < 10 else 1))
     latency = meter.read(counts()).latency

@@ -13,7 +13,7 @@ pytest.importorskip("prometheus_client", reason="needs prometheus_client; instal
 
 from prometheus_client import parser
 
-from edged.adapters.prometheus import Metrics
+from edged.adapters.prometheus import MetricsServer
 from edged.box.metrics import exposition
 from edged.errors import ConfigError
 from tests.pure.test_health import SPREAD, health, view
@@ -65,13 +65,13 @@ def test_a_label_may_hold_anything() -> None:
 
 
 @pytest.fixture
-def served() -> Iterator[Metrics]:
-    metrics = Metrics("127.0.0.1", 0, lambda: exposition({"uptime_s": 3}))
+def served() -> Iterator[MetricsServer]:
+    metrics = MetricsServer("127.0.0.1", 0, lambda: exposition({"uptime_s": 3}))
     yield metrics
     metrics.close()
 
 
-def get(metrics: Metrics, path: str) -> tuple[int, str]:
+def get(metrics: MetricsServer, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
     connection.request("GET", path)
     answer = connection.getresponse()
@@ -80,15 +80,15 @@ def get(metrics: Metrics, path: str) -> tuple[int, str]:
     return answer.status, text
 
 
-def test_metrics_are_served(served: Metrics) -> None:
+def test_metrics_are_served(served: MetricsServer) -> None:
     status, text = get(served, "/metrics")
     assert (status, read(text)) == (200, {("edged_uptime_s", ()): 3})
 
 
-def test_another_path_is_not_found(served: Metrics) -> None:
+def test_another_path_is_not_found(served: MetricsServer) -> None:
     assert get(served, "/")[0] == 404
 
 
-def test_a_port_that_is_taken_is_named(served: Metrics) -> None:
+def test_a_port_that_is_taken_is_named(served: MetricsServer) -> None:
     with pytest.raises(ConfigError, match=f"prometheus.port = {served.port}"):
-        Metrics("127.0.0.1", served.port, str)
+        MetricsServer("127.0.0.1", served.port, str)

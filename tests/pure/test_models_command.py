@@ -11,9 +11,9 @@ import pytest
 from edged.commands import models
 from engines.catalogue import HERE
 from engines.errors import CardError, SourceError
-from engines.store import PACKAGE
+from engines.store import PACKAGE_ROOT
 
-POSE = PACKAGE / "starter/rtmpose_lsp_t.onnx"
+POSE = PACKAGE_ROOT / "starter/rtmpose_lsp_t.onnx"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def site(tmp_path: Path) -> list[str]:
     """Options for a store and a catalogue whose card `mine` is the LSP model under another address."""
     text = (HERE / "rtmpose-t-lsp14.toml").read_text().replace("rtmpose-t-lsp14", "mine")
     (cards := tmp_path / "cards").mkdir()
-    (cards / "mine.toml").write_text(text.replace('bundled = "starter/', f'url = "file://{PACKAGE}/starter/'))
+    (cards / "mine.toml").write_text(text.replace('bundled = "starter/', f'url = "file://{PACKAGE_ROOT}/starter/'))
     return ["--store", str(tmp_path / "store"), "--catalogue", str(cards)]
 
 
@@ -79,7 +79,7 @@ def test_pull_wants_names_or_all_in_use(site: list[str], capsys: pytest.CaptureF
 def test_an_import_of_the_wrong_model_is_refused(site: list[str]) -> None:
     assert run("import", "mine", str(POSE), *site) == 0
     with pytest.raises(SourceError, match="pins"):
-        run("import", "mine", str(PACKAGE / "starter/det_person_horse.onnx"), *site)
+        run("import", "mine", str(PACKAGE_ROOT / "starter/det_person_horse.onnx"), *site)
 
 
 def test_a_misspelt_name_gets_the_near_ones(site: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.notify import LONGEST, Notify, from_environment
+from edged.adapters.notify import MAX_STATUS_CHARS, Notify, from_environment
 
 
 class Systemd:
@@ -38,7 +38,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
 def test_each_message_is_one_datagram(systemd: Systemd) -> None:
     notify = Notify(systemd.address, watchdog_s=30)
     notify.ready()
-    notify.alive()
+    notify.feed_watchdog()
     notify.stopping()
     assert [systemd.heard, systemd.heard, systemd.heard] == [
         ["READY=1"],
@@ -55,23 +55,23 @@ def test_a_reload_says_when_it_began(systemd: Systemd) -> None:
 
 
 def test_patience_lengthens_both_limits_and_takes_the_watchdog_back(systemd: Systemd) -> None:
-    with Notify(systemd.address, watchdog_s=30).patience("loading", 120):
+    with Notify(systemd.address, watchdog_s=30).extend_timeout("loading", 120):
         assert systemd.heard == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000", "WATCHDOG_USEC=120000000"]
     assert systemd.heard == ["WATCHDOG_USEC=30000000", "WATCHDOG=1"]
 
 
 def test_patience_without_a_watchdog_makes_none(systemd: Systemd) -> None:
-    with Notify(systemd.address).patience("loading", 120):
+    with Notify(systemd.address).extend_timeout("loading", 120):
         assert systemd.heard == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000"]
     with pytest.raises(BlockingIOError):
         _ = systemd.heard
 
 
 def test_a_status_is_one_line_whatever_is_in_it(systemd: Systemd) -> None:
-    Notify(systemd.address).status("lost:\nREADY=1 " + "x" * LONGEST)
+    Notify(systemd.address).status("lost:\nREADY=1 " + "x" * MAX_STATUS_CHARS)
     (said,) = systemd.heard
     assert said.startswith("STATUS=lost: READY=1 x")
-    assert len(said) == len("STATUS=") + LONGEST
+    assert len(said) == len("STATUS=") + MAX_STATUS_CHARS
 
 
 def test_nobody_listening_is_no_fault(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_nobody_listening_is_no_fault(tmp_path: Path) -> None:
 def test_a_systemd_that_does_not_read_holds_nobody_up(systemd: Systemd) -> None:
     notify = Notify(systemd.address)
     for _ in range(2000):  # a socket's queue is shorter
-        notify.status("x" * LONGEST)
+        notify.status("x" * MAX_STATUS_CHARS)
 
 
 def test_the_environment_says_where_and_how_often() -> None:
@@ -93,7 +93,7 @@ def test_the_environment_says_where_and_how_often() -> None:
 
 
 def test_what_takes_root_is_asked_for_by_a_file(tmp_path: Path) -> None:
-    from_environment({"RUNTIME_DIRECTORY": str(tmp_path)}).ask("reset-argus")
+    from_environment({"RUNTIME_DIRECTORY": str(tmp_path)}).request_unit("reset-argus")
     assert [path.name for path in tmp_path.iterdir()] == ["reset-argus"]
-    from_environment({"RUNTIME_DIRECTORY": str(tmp_path / "gone")}).ask("reset-argus")
-    from_environment({}).ask("reset-argus")
+    from_environment({"RUNTIME_DIRECTORY": str(tmp_path / "gone")}).request_unit("reset-argus")
+    from_environment({}).request_unit("reset-argus")

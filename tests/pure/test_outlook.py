@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.barn.settings import Stall
-from edged.frame import U8, Clarity, Frame, Result
+from edged.barn.settings import StallConfig
+from edged.frame import U8, ImageQuality, Frame, FrameResult
 from edged.units import ns
-from edged.watching.alerts import Alerts, Episode
-from edged.watching.outlook import EVERY_S, LEAST, compared, shrunk
-from edged.watching.outlooks import Outlooks
-from edged.watching.scene import Look
+from edged.watching.alerts import AlertMonitors, Alert
+from edged.watching.outlook import SAMPLE_PERIOD_S, MIN_THUMBNAILS, compare_views, thumbnail
+from edged.watching.outlooks import ViewMonitors
+from edged.watching.scene import CameraObservation
 from tests.pure.test_barn_stall import STALL, subject
 
 SIZE_WH = (640, 360)
-CLEAR = Clarity(brightness=100, contrast=100, sharpness=1)
+CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)
 
 
 def wall() -> U8:
@@ -39,7 +39,7 @@ def frame(image: U8, t_s: float = 0.0) -> Frame:
 
 
 def small(image: U8) -> np.ndarray:
-    return shrunk(frame(image))
+    return thumbnail(frame(image))
 
 
 def web(image: U8) -> U8:
@@ -63,69 +63,69 @@ def web(image: U8) -> U8:
     ids=["the same", "dim", "other light", "a hair", "turned", "turned and tilted", "a web", "nothing at all"],
 )
 def test_what_has_happened_to_a_view(now: U8, said: str | None) -> None:
-    assert compared(small(seen()), small(now)) == said
+    assert compare_views(small(seen()), small(now)) == said
 
 
 def test_an_image_in_luma_is_shrunk_alike() -> None:
     grey = seen()[..., 0]
-    nv12 = Frame(camera="a", seq=0, captured_ns=0, image=np.vstack([grey, grey[:180] * 0]), form="nv12")
-    yuyv = Frame(camera="a", seq=0, captured_ns=0, image=np.stack([grey, grey * 0], axis=2), form="yuyv")
+    nv12 = Frame(camera="a", seq=0, captured_ns=0, image=np.vstack([grey, grey[:180] * 0]), pixel_format="nv12")
+    yuyv = Frame(camera="a", seq=0, captured_ns=0, image=np.stack([grey, grey * 0], axis=2), pixel_format="yuyv")
     for one in (nv12, yuyv):
-        assert np.allclose(shrunk(one), small(seen()))
+        assert np.allclose(thumbnail(one), small(seen()))
 
 
-def shown(outlooks: Outlooks, image: U8, from_s: float, *, horse: bool = False) -> str | None:
+def shown(outlooks: ViewMonitors, image: U8, from_s: float, *, horse: bool = False) -> str | None:
     """A minute and more of this image; what is found then."""
     found = None
-    for n in range(3 * LEAST):
-        t_s = from_s + n * EVERY_S
+    for n in range(3 * MIN_THUMBNAILS):
+        t_s = from_s + n * SAMPLE_PERIOD_S
         subjects = (subject("horse"),) if horse else ()
-        result = Result(
+        result = FrameResult(
             camera="a",
             seq=n,
             captured_ns=ns(t_s),
             done_ns=ns(t_s),
             size_wh=SIZE_WH,
             subjects=subjects,
-            clarity=CLEAR,
+            quality=CLEAR,
             stage_ns={},
         )
         outlooks.sink(frame(image, t_s), result)
-        found = outlooks.found("a", ns(t_s))
+        found = outlooks.view_change("a", ns(t_s))
     return found
 
 
 def test_a_turned_camera_is_found_and_after_a_restart_too(tmp_path: Path) -> None:
-    assert shown(Outlooks({"a": STALL}, tmp_path), seen(), 100) is None
-    again = Outlooks({"a": STALL}, tmp_path)
+    assert shown(ViewMonitors({"a": STALL}, tmp_path), seen(), 100) is None
+    again = ViewMonitors({"a": STALL}, tmp_path)
     assert shown(again, seen(), 1000) is None
     assert shown(again, seen(right=24), 2000) == "moved"
 
 
 def test_a_stall_that_is_drawn_anew_has_a_new_view(tmp_path: Path) -> None:
-    outlooks = Outlooks({"a": STALL}, tmp_path)
+    outlooks = ViewMonitors({"a": STALL}, tmp_path)
     shown(outlooks, seen(), 100)
-    outlooks.adopt({"a": Stall(enabled=True, floor=((0, 90), (100, 100), (100, 50), (0, 50)))})
+    outlooks.reconfigure({"a": StallConfig(enabled=True, floor=((0, 90), (100, 100), (100, 50), (0, 50)))})
     assert shown(outlooks, seen(right=24), 1000) is None
 
 
 def test_other_settings_of_a_stall_keep_its_view(tmp_path: Path) -> None:
-    outlooks = Outlooks({"a": STALL}, tmp_path)
+    outlooks = ViewMonitors({"a": STALL}, tmp_path)
     shown(outlooks, seen(), 100)
-    outlooks.adopt({"a": STALL.model_copy(update={"feeding": ("06:00",)})})
+    outlooks.reconfigure({"a": STALL.model_copy(update={"feeding": ("06:00",)})})
     assert shown(outlooks, seen(right=24), 1000) == "moved"
 
 
 @pytest.mark.parametrize("torn", ["{", "[]", '{"a": 3}', '{"a": {"drawn": "x", "view": [[1]]}}'])
 def test_torn_views_begin_again(torn: str, tmp_path: Path) -> None:
     (tmp_path / "views.json").write_text(torn)
-    assert shown(Outlooks({"a": STALL}, tmp_path), seen(), 100) is None
+    assert shown(ViewMonitors({"a": STALL}, tmp_path), seen(), 100) is None
 
 
 @pytest.mark.parametrize("outlook", ["moved", "dirty"])
 def test_somebody_is_told_of_a_view_that_stays_wrong(outlook: str) -> None:
-    told: list[Episode] = []
-    alerts = Alerts(("a",), told.append)
+    told: list[Alert] = []
+    alerts = AlertMonitors(("a",), told.append)
     for second in range(700):
-        alerts.see("a", Look(t_ns=ns(second), view="ok", outlook=outlook))
+        alerts.update("a", CameraObservation(t_ns=ns(second), view="ok", view_change=outlook))
     assert [(one.rule.kind, one.stage) for one in told] == [(f"camera-{outlook}", "open")]

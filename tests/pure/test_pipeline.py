@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.config import Camera
+from edged.config import CameraConfig
 from edged.errors import OutsideImage
-from edged.frame import Boxes, Clarity, Focus, Frame, Pose3d, Result, Sight
-from edged.lift.lens import Lens
+from edged.frame import Boxes, ImageQuality, InferenceParams, Frame, Pose3d, FrameResult, InferenceResult
+from edged.lift.lens import CameraIntrinsics
 from edged.pipeline import Pipeline
 from engines.card import Detect, Pose
 
 HORSE = (100.0, 50.0, 300.0, 200.0)
 CLASSES = ("person", "horse")
-CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
-DARK = Clarity(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
+CLEAR = ImageQuality(brightness=120, contrast=90, sharpness=0.5)
+DARK = ImageQuality(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
 
 BODY = Pose3d(
-    joints_mm=np.zeros((18, 3), np.float32),
+    xyz_mm=np.zeros((18, 3), np.float32),
     root_mm=np.zeros(3, np.float32),
     schema="h36m-18",
-    depth="heuristic",
-    focal="assumed",
+    depth_source="heuristic",
+    focal_source="assumed",
 )
 
 
-class ScriptedPlane:
+class ScriptedBackend:
     """Sees `boxes` where it detects, keypoints of `score` in every box, and remembers what it was asked."""
 
     classes = CLASSES
@@ -36,21 +36,21 @@ class ScriptedPlane:
     def __init__(self) -> None:
         self.clarity, self.score, self.label = CLEAR, 0.8, 1
         self.asked: list[bool] = []
-        self.focus: list[Focus] = []
+        self.focus: list[InferenceParams] = []
         self.known: list[Boxes] = []
 
-    def see(self, frame: Frame, focus: Focus, known: Boxes, *, detect: bool) -> Sight:
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
         self.asked.append(detect)
-        self.focus.append(focus)
-        self.known.append(known)
+        self.focus.append(params)
+        self.known.append(priors)
         if self.clarity.degraded:
-            return Sight(clarity=self.clarity, boxes=Boxes.none(), keypoints=())
-        boxes = known
+            return InferenceResult(quality=self.clarity, boxes=Boxes.empty(), keypoints=())
+        boxes = priors
         if detect:
             found = np.array([HORSE], np.float32)
             boxes = Boxes(xyxy=found, score=np.full(1, 0.9, np.float32), label=np.array([self.label]))
         points = tuple(self._points(box) for box in boxes.xyxy)
-        return Sight(clarity=self.clarity, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
+        return InferenceResult(quality=self.clarity, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
 
     def _points(self, box: Any) -> Any:
         along = np.linspace(0.1, 0.9, 17)
@@ -60,16 +60,16 @@ class ScriptedPlane:
     def close(self) -> None: ...
 
 
-class Scene:
+class PipelineRun:
     """Frames 40 ms apart through a pipeline."""
 
     def __init__(self, **options: Any) -> None:
-        self.plane, self._seq = ScriptedPlane(), 0
+        self.plane, self._seq = ScriptedBackend(), 0
         detect = Detect(classes=CLASSES, score=0.3, nms_iou=0.5)
         poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
-        self._pipeline = Pipeline(Camera(source="0", **options), self.plane, detect, poses)
+        self._pipeline = Pipeline(CameraConfig(source="0", **options), self.plane, detect, poses)
 
-    def frame(self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240)) -> Result:
+    def frame(self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240)) -> FrameResult:
         self._seq += 1 + skip
         image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
         return self._pipeline.run(
@@ -78,7 +78,7 @@ class Scene:
 
 
 def test_between_detections_boxes_are_carried() -> None:
-    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
     results = [scene.frame() for _ in range(6)]
     assert scene.plane.asked == [True, False, False] * 2
     assert [result.subjects[0].carried for result in results] == [False, True, True] * 2
@@ -86,14 +86,14 @@ def test_between_detections_boxes_are_carried() -> None:
 
 
 def test_a_carried_box_ends_where_the_keypoints_show_nobody() -> None:
-    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
     scene.frame()
     scene.plane.score = 0.05
     assert scene.frame().subjects == ()
 
 
 def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> None:
-    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
     scene.plane.clarity = DARK
     assert scene.frame().subjects == ()
     scene.plane.clarity = CLEAR
@@ -102,7 +102,7 @@ def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> 
 
 
 def test_a_new_source_is_a_new_scene() -> None:
-    scene = Scene(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
     before = scene.frame("a.mp4").subjects[0].id
     after = scene.frame("b.mp4").subjects[0].id
     assert after != before
@@ -110,7 +110,7 @@ def test_a_new_source_is_a_new_scene() -> None:
 
 
 def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
-    scene = Scene(fixed={"label": "horse", "box": HORSE})
+    scene = PipelineRun(fixed={"label": "horse", "box": HORSE})
     (subject,) = scene.frame().subjects
     assert (subject.id, subject.label, subject.carried) == (1, "horse", True)
     assert abs(subject.score - 0.8) < 1e-6
@@ -118,13 +118,13 @@ def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
 
 
 def test_a_fixed_region_whose_keypoints_show_nobody_is_empty() -> None:
-    scene = Scene(fixed={"label": "horse", "box": HORSE})
+    scene = PipelineRun(fixed={"label": "horse", "box": HORSE})
     scene.plane.score = 0.05
     assert scene.frame().subjects == ()
 
 
 def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
-    scene = Scene(track={"confirm": 1})
+    scene = PipelineRun(track={"confirm": 1})
     for _ in range(3):
         scene.frame()
     scene.plane.label = 0
@@ -137,28 +137,28 @@ def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
 
 
 def test_single_mode_asks_for_one_subject() -> None:
-    scene = Scene(mode="single", pick="largest")
+    scene = PipelineRun(mode="single", pick="largest")
     scene.frame()
-    assert (scene.plane.focus[0].limit, scene.plane.focus[0].pick) == (1, "largest")
+    assert (scene.plane.focus[0].max_subjects, scene.plane.focus[0].pick) == (1, "largest")
 
 
 def test_adaptive_mode_asks_for_one_subject_once_frames_are_late() -> None:
-    scene = Scene(mode="adaptive", max_subjects=5)
+    scene = PipelineRun(mode="adaptive", max_subjects=5)
     for _ in range(12):
         scene.frame(skip=1)
-    assert scene.plane.focus[0].limit == 5
-    assert scene.plane.focus[-1].limit == 1
+    assert scene.plane.focus[0].max_subjects == 5
+    assert scene.plane.focus[-1].max_subjects == 1
 
 
 def test_a_class_that_is_not_wanted_is_not_looked_for() -> None:
-    scene = Scene(classes=["horse"])
+    scene = PipelineRun(classes=["horse"])
     scene.frame()
     assert np.isinf(scene.plane.focus[0].thresholds[0])
     assert np.isfinite(scene.plane.focus[0].thresholds[1])
 
 
 def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
-    scene = Scene(track={"confirm": 1})
+    scene = PipelineRun(track={"confirm": 1})
     (subject,) = scene.frame().subjects
     assert subject.keypoints is not None
     assert subject.smoothed is not None
@@ -167,20 +167,20 @@ def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
 
 
 def test_people_are_lifted_with_the_cameras_lens_where_it_says_so() -> None:
-    scene = Scene(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"confirm": 1})
+    scene = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"confirm": 1})
     assert scene.frame().subjects[0].pose3d is BODY
     (focus,) = scene.plane.focus
-    assert focus.space
-    assert focus.lens == Lens(fx=900, fy=800, cx=310, cy=250)
-    plain = Scene()
+    assert focus.lift_3d
+    assert focus.intrinsics == CameraIntrinsics(fx=900, fy=800, cx=310, cy=250)
+    plain = PipelineRun()
     plain.frame()
-    assert (plain.plane.focus[0].space, plain.plane.focus[0].lens) == (False, None)
+    assert (plain.plane.focus[0].lift_3d, plain.plane.focus[0].intrinsics) == (False, None)
 
 
 def test_a_camera_that_comes_back_smaller_is_looked_at_as_far_as_its_region_is_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scene = Scene(roi=[0, 100, 320, 240])
+    scene = PipelineRun(roi=[0, 100, 320, 240])
     for size_wh in ((320, 240), (160, 120), (160, 120), (320, 240)):
         scene.frame(size_wh=size_wh)
     with pytest.raises(OutsideImage):

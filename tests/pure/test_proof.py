@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.decode.detectors import FAMILIES
-from edged.decode.heatmap3d import expected
+from edged.decode.detectors import DECODERS
+from edged.decode.heatmap3d import soft_argmax
 from engines.catalogue import load
-from engines.parity import Drift, drift
+from engines.parity import AccuracyDiff, accuracy_diff
 from engines.progress import Estimate
-from engines.proof import prove
+from engines.proof import selftest
 
 POSE, DETECT = load(None)["rtmpose-t-lsp14"], load(None)["own-rtmdet-person"]
 F32 = Any
@@ -43,7 +43,7 @@ class Model:
 
 
 def faults(spoil: Callable[[int, list[F32]], Any], batches: Sequence[int] = (1,)) -> str:
-    return "; ".join(prove(POSE, Model(spoil), Model(), None, batches).faults)
+    return "; ".join(selftest(POSE, Model(spoil), Model(), None, batches).faults)
 
 
 def rolled(n: int, outputs: list[F32]) -> list[F32]:
@@ -74,8 +74,8 @@ def last_of_four(n: int, outputs: list[F32]) -> list[F32]:
 
 
 def test_the_same_model_is_good() -> None:
-    proof = prove(POSE, Model(), Model(), None)
-    assert (proof.good, proof.drift.max_shift_px, proof.drift.argmax_agreement) == (True, 0.0, 1.0)
+    proof = selftest(POSE, Model(), Model(), None)
+    assert (proof.passed, proof.drift.max_shift_px, proof.drift.argmax_agreement) == (True, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_every_place_of_every_batch_size_is_proved() -> None:
 
 def test_a_model_that_finds_nothing_proves_nothing() -> None:
     blank = [np.zeros((1, 14, bins), np.float32) for bins in (384, 512)]
-    found = drift(POSE, None, blank, blank)
-    assert found.faults(POSE.tolerance) == ["nothing was found in the golden input to compare"]
+    found = accuracy_diff(POSE, None, blank, blank)
+    assert found.violations(POSE.tolerance) == ["nothing was found in the golden input to compare"]
 
 
 def boxes(*rows: tuple[float, ...]) -> list[F32]:
@@ -109,18 +109,18 @@ def boxes(*rows: tuple[float, ...]) -> list[F32]:
 
 
 def test_boxes_are_compared_with_their_counterparts() -> None:
-    found = drift(DETECT, FAMILIES["rtmdet-end2end"], boxes((0, 0, 100, 100, 0.9)), boxes((0, 0, 100, 90, 0.8)))
+    found = accuracy_diff(DETECT, DECODERS["rtmdet-end2end"], boxes((0, 0, 100, 100, 0.9)), boxes((0, 0, 100, 90, 0.8)))
     assert (found.min_iou, found.unmatched) == (0.9, 0)
     assert found.max_score_diff == pytest.approx(0.1, abs=1e-4)
 
 
 def test_a_box_that_is_missing_is_said() -> None:
-    found = drift(DETECT, FAMILIES["rtmdet-end2end"], boxes((0, 0, 9, 9, 0.9)), boxes((50, 50, 60, 60, 0.9)))
-    assert "1 of the reference's boxes are missing" in "; ".join(found.faults(DETECT.tolerance))
+    found = accuracy_diff(DETECT, DECODERS["rtmdet-end2end"], boxes((0, 0, 9, 9, 0.9)), boxes((50, 50, 60, 60, 0.9)))
+    assert "1 of the reference's boxes are missing" in "; ".join(found.violations(DETECT.tolerance))
 
 
 def test_the_worse_of_two_counts() -> None:
-    both = Drift(max_shift_px=1, argmax_agreement=1.0, compared=1) + Drift(
+    both = AccuracyDiff(max_shift_px=1, argmax_agreement=1.0, compared=1) + AccuracyDiff(
         max_shift_px=3, argmax_agreement=0.5, compared=3, nan=2
     )
     assert (both.max_shift_px, both.argmax_agreement, both.nan, both.compared) == (3, 0.625, 2, 4)
@@ -165,16 +165,16 @@ def peak(joint: int, z: int, y: int, x: int) -> F32:
 
 
 def test_a_joint_that_moves_by_a_bin_moves_by_its_part_of_two_metres() -> None:
-    found = drift(LIFT, expected, [peak(7, 0, 0, 0)], [peak(7, 3, 0, 4)])
+    found = accuracy_diff(LIFT, soft_argmax, [peak(7, 0, 0, 0)], [peak(7, 3, 0, 4)])
     assert found.max_shift_mm == pytest.approx(5 * 2000 / 32, rel=1e-4)
-    assert found.faults(LIFT.tolerance) == ["a joint moved 312.5 mm, 1.0 allowed"]
-    assert drift(LIFT, expected, [peak(7, 0, 0, 0)], [peak(7, 0, 0, 0)]).faults(LIFT.tolerance) == []
+    assert found.violations(LIFT.tolerance) == ["a joint moved 312.5 mm, 1.0 allowed"]
+    assert accuracy_diff(LIFT, soft_argmax, [peak(7, 0, 0, 0)], [peak(7, 0, 0, 0)]).violations(LIFT.tolerance) == []
 
 
 def test_a_root_that_moves_or_goes_farther_is_told() -> None:
     was = [np.array([[32, 32]], np.float32), np.array([[0.8]], np.float32)]
-    found = drift(ROOT, None, was, [was[0] + (3, 4), was[1] * 1.01])
+    found = accuracy_diff(ROOT, None, was, [was[0] + (3, 4), was[1] * 1.01])
     assert found.max_shift_px == pytest.approx(20)
     assert found.max_depth_diff == pytest.approx(0.01)
-    told = found.faults(ROOT.tolerance)
+    told = found.violations(ROOT.tolerance)
     assert [fault.split(" ", 2)[1] for fault in told] == ["keypoint", "depth"]

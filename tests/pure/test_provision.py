@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edged.box.provision import layers, read, write
+from edged.box.provision import bundle_layers, read_bundle, install
 from edged.configfile import load
-from edged.configfile.crosscheck import consistent
+from edged.configfile.crosscheck import checked_config
 from edged.errors import ConfigError, NotWritten
 
 PEM = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
@@ -66,12 +66,12 @@ def credentials(root: Path) -> Path:
 
 def refusal(file: Path, root: Path, tmp_path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        consistent(layers(read(file), root, tmp_path))
+        checked_config(bundle_layers(read_bundle(file), root, tmp_path))
     return str(caught.value)
 
 
 def test_the_box_reads_back_what_the_file_says(stick: Path, root: Path) -> None:
-    write(read(stick), root)
+    install(read_bundle(stick), root)
     config = load(env={}, etc=root / "etc" / "edged")
     assert (config.device.id, config.mqtt.port, config.mqtt.password.get_secret_value()) == (
         "barn-east",
@@ -85,7 +85,7 @@ def test_the_box_reads_back_what_the_file_says(stick: Path, root: Path) -> None:
 
 
 def test_what_is_secret_is_for_root_alone_and_the_rest_for_all(stick: Path, root: Path) -> None:
-    for path in write(read(stick), root):
+    for path in install(read_bundle(stick), root):
         secret = path.parent == credentials(root)
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if secret else 0o644)
         assert secret or not any(word in path.read_text() for word in SECRETS)
@@ -93,22 +93,22 @@ def test_what_is_secret_is_for_root_alone_and_the_rest_for_all(stick: Path, root
 
 
 def test_systemd_hands_every_credential_over(stick: Path, root: Path) -> None:
-    drop_in = write(read(stick), root)[-1].read_text().splitlines()
+    drop_in = install(read_bundle(stick), root)[-1].read_text().splitlines()
     handed_over = dict(line.removeprefix("LoadCredential=").split(":", 1) for line in drop_in[2:])
     assert handed_over == {path.name: f"/etc/edged/credentials/{path.name}" for path in credentials(root).iterdir()}
 
 
 def test_a_second_file_leaves_nothing_of_the_first(stick: Path, root: Path) -> None:
-    write(read(stick), root)
+    install(read_bundle(stick), root)
     stick.write_text('[mqtt]\nusername = "x"\npassword = "other"\n')
-    write(read(stick), root)
+    install(read_bundle(stick), root)
     assert [path.name for path in credentials(root).iterdir()] == ["mqtt.password"]
     assert not load(env={}, etc=root / "etc" / "edged").cameras
 
 
 def test_an_empty_password_is_none(stick: Path, root: Path) -> None:
     stick.write_text('[cameras.a]\nsource = "csi:0"\npassword = ""\n')
-    assert not read(stick).credentials
+    assert not read_bundle(stick).credentials
 
 
 def test_a_site_lays_its_own_under_the_box_and_a_technician_over_it(stick: Path, root: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_site_lays_its_own_under_the_box_and_a_technician_over_it(stick: Path,
     (etc / "conf.d").mkdir(parents=True)
     (etc / "edged.toml").write_text('[mqtt]\nport = 1\nbase = "farm"\n')
     (etc / "conf.d" / "90-local.toml").write_text('[mqtt]\nhost = "10.0.0.9"\n')
-    config = consistent(layers(read(stick), root, tmp_path))
+    config = checked_config(bundle_layers(read_bundle(stick), root, tmp_path))
     assert (config.mqtt.base, config.mqtt.port, config.mqtt.host) == ("farm", 8884, "10.0.0.9")
 
 
@@ -130,17 +130,17 @@ def test_a_mistake_is_told_by_its_line_and_without_the_secret(stick: Path, root:
 def test_a_certificate_that_is_not_on_the_stick_is_missed(stick: Path) -> None:
     (stick.parent / "east.key").unlink()
     with pytest.raises(ConfigError, match=r"east.toml:18 mqtt.tls.key: .*east.key: No such file .*; give the PEM text"):
-        read(stick)
+        read_bundle(stick)
 
 
 def test_a_disk_that_takes_nothing_is_named(stick: Path, root: Path) -> None:
     (root / "etc").write_text("in the way")
     with pytest.raises(NotWritten, match=r"root/etc/.*Not a directory; run it as root"):
-        write(read(stick), root)
+        install(read_bundle(stick), root)
 
 
 def test_only_the_sites_own_files_are_joined_by_its_credentials(stick: Path, root: Path) -> None:
-    write(read(stick), root)
+    install(read_bundle(stick), root)
     etc = root / "etc" / "edged"
     (etc / "other.toml").write_text("")
     assert not load(etc / "other.toml", env={}, etc=etc).mqtt.password.get_secret_value()

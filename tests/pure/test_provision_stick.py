@@ -40,7 +40,7 @@ class Service:
 def root(tmp_path: Path) -> Path:
     """A box that was made from OLD."""
     (tmp_path / "root").mkdir()
-    provision.write(box(tmp_path, OLD), tmp_path / "root")
+    provision.install(box(tmp_path, OLD), tmp_path / "root")
     return tmp_path / "root"
 
 
@@ -54,13 +54,13 @@ def once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return plug_in
 
 
-def box(folder: Path, text: str) -> provision.Box:
+def box(folder: Path, text: str) -> provision.Bundle:
     (folder / "box.toml").write_text(text)
-    return provision.read(folder / "box.toml")
+    return provision.read_bundle(folder / "box.toml")
 
 
 def in_place(root: Path) -> redo.Files:
-    return dict(provision._in_place(root))
+    return dict(provision._installed(root))
 
 
 class PowerCut(BaseException):
@@ -86,13 +86,13 @@ def test_a_power_cut_at_any_write_leaves_the_old_box_or_what_makes_the_new_one(
     outcomes = []
     for survived in range(20):
         left = 100
-        provision.write(box(tmp_path, OLD), root)
+        provision.install(box(tmp_path, OLD), root)
         left = survived
         try:
-            provision.write(box(tmp_path, NEW), root)
+            provision.install(box(tmp_path, NEW), root)
         except PowerCut:
             left = 100
-            provision.finished(root)  # as at the next boot
+            provision.finish_pending(root)  # as at the next boot
         outcomes.append(in_place(root))
     assert outcomes[0] == old
     assert outcomes[1:] == [new] * 19
@@ -162,7 +162,7 @@ def test_going_back_by_hand_is_possible_too(once: Callable[..., int], root: Path
 
 def test_secrets_are_for_root_alone_there_too(once: Callable[..., int], root: Path) -> None:
     once(NEW, Service())
-    folder = (root / provision.BEFORE).parent
+    folder = (root / provision.SNAPSHOT).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
@@ -170,7 +170,7 @@ def test_secrets_are_for_root_alone_there_too(once: Callable[..., int], root: Pa
 def test_a_damaged_note_is_named(root: Path) -> None:
     (root / provision.PENDING).write_text('{"files": {"a"')
     with pytest.raises(NotWritten, match=r"ready.json: damaged .*; remove it, and provision again"):
-        provision.finished(root)
+        provision.finish_pending(root)
 
 
 STICK = Path(__file__).parents[2] / "deploy" / "systemd" / "stick"

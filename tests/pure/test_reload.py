@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edged.config import Config
-from edged.configfile.schema import known
-from edged.control.reload import FIXED, LIVE, SEEN_WITH, planned
+from edged.configfile.schema import all_keys
+from edged.control.reload import RESTART_KEYS, HOT_RELOADABLE, PIPELINE_KEYS, plan_reload
 
 BARN, YARD = {"source": "rtsp://10.0.0.1/a"}, {"source": "rtsp://10.0.0.2/a"}
 
@@ -52,16 +52,16 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
 def test_only_what_changed_is_restarted(
     tables: dict[str, Any], restarted: list[str], pipelines: tuple[str, ...]
 ) -> None:
-    plan = planned(config(), config(**tables))
+    plan = plan_reload(config(), config(**tables))
     assert (plan.restarted, plan.pipelines) == (restarted, pipelines)
 
 
 def test_the_keys_that_changed_are_named_and_their_values_are_not() -> None:
-    plan = planned(config(), config(mqtt={"username": "me", "password": "hunter2"}, **cameras(roi=[0, 0, 99, 99])))
+    plan = plan_reload(config(), config(mqtt={"username": "me", "password": "hunter2"}, **cameras(roi=[0, 0, 99, 99])))
     assert plan.changed == ("mqtt.username", "mqtt.password", "cameras.barn.roi")
 
 
 def test_every_key_that_the_plan_speaks_of_exists() -> None:
-    keys = {".".join(key) for key in known()}
-    assert {*LIVE, *FIXED} <= keys
-    assert {f"cameras.<name>.{key}" for key in SEEN_WITH} <= keys
+    keys = {".".join(key) for key in all_keys()}
+    assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
+    assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys

@@ -14,26 +14,26 @@ import pytest
 from edged import config
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.barn.stable import Stable
+from edged.barn.stable import StallMonitors
 from edged.bus import message
-from edged.bus.announce import Announcer
-from edged.bus.discovery import BIRTH, Appliance
-from edged.bus.message import Stamps
-from edged.capture import CameraState, Intake
-from edged.config import Publish
+from edged.bus.announce import DiscoveryPublisher
+from edged.bus.discovery import BIRTH, DiscoveryDevice
+from edged.bus.message import HeaderFactory
+from edged.capture import CameraState, CameraHub
+from edged.config import PublishConfig
 from edged.frame import Boxes
-from edged.logs import Recent
+from edged.logs import RecentLines
 from edged.ports import Request
-from edged.track import Tracks
+from edged.track import Tracker
 from edged.units import NS_PER_S, ns
-from edged.watching.alerts import Alerts, Episode
-from edged.watching.scene import Look
-from edged.watching.scenes import Glance, Scenes
+from edged.watching.alerts import AlertMonitors, Alert
+from edged.watching.scene import CameraObservation
+from edged.watching.scenes import CameraReading, SceneMonitor
 from tests.pure.test_capture import FILE, image, settings, until
-from tests.pure.test_report import STAMPS, cameras, reporter, show
+from tests.pure.test_report import HEADERS, cameras, reporter, show
 from tests.pure.test_scenes import CLEAR, Wall, seen
 
-LOST = Look(t_ns=0, view="lost", reason="unplugged")
+LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 
 
 # Reporter
@@ -46,37 +46,37 @@ def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
     for seq in range(20 * 30):
         show(report, "barn", seq, start_ns + seq * NS_PER_S // 30)
         show(report, "yard", seq, start_ns + seq * NS_PER_S // 30)
-    assert len(bus.of("cam/yard/poses")) == 600
-    assert len(bus.of("cam/barn/poses")) == pytest.approx(10 + 300, abs=3)
+    assert len(bus.messages_on("cam/yard/poses")) == 600
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(10 + 300, abs=3)
 
 
 def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it() -> None:
     report, bus = reporter(rate_hz=30)
     report.set_rate(["barn"], 1, None)
-    report.adopt(Publish(max_rate_hz=30), cameras("barn"))
+    report.reconfigure(PublishConfig(max_rate_hz=30), cameras("barn"))
     for seq in range(90):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    assert len(bus.of("cam/barn/poses")) == 4  # one of them early
-    report.adopt(Publish(max_rate_hz=15), cameras("barn"))
+    assert len(bus.messages_on("cam/barn/poses")) == 4  # one of them early
+    report.reconfigure(PublishConfig(max_rate_hz=15), cameras("barn"))
     for seq in range(90, 180):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    assert len(bus.of("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
 
 
 def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
     report, bus = reporter(rate_hz=0.1)
     show(report, "barn", 0, NS_PER_S)
     show(report, "barn", 1, NS_PER_S + 1)
-    report.hurry("barn")
+    report.publish_next("barn")
     show(report, "barn", 2, NS_PER_S + 2)
-    assert [body["frame"] for body in bus.of("cam/barn/poses")] == [0, 2]
-    assert report.published("barn") == bus.of("cam/barn/poses")[-1]
+    assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == [0, 2]
+    assert report.last_poses("barn") == bus.messages_on("cam/barn/poses")[-1]
 
 
 def test_a_camera_that_stays_keeps_its_figures() -> None:
     report, _ = reporter()
     barn = report.meters["barn"]
-    report.adopt(Publish(), cameras("barn", "box"))
+    report.reconfigure(PublishConfig(), cameras("barn", "box"))
     assert report.meters["barn"] is barn
     assert report.meters.keys() == report.trends.keys() == report.outages.keys() == {"barn", "box"}
 
@@ -90,7 +90,7 @@ class Watched:
     def __init__(self, *sessions: Sequence[Step]) -> None:
         self.told: list[CameraState] = []
         self.first = ScriptedCamera(*sessions)
-        self.intake = Intake({"barn": (settings(), self.first)}, self.told.append)
+        self.intake = CameraHub({"barn": (settings(), self.first)}, self.told.append)
 
     def __enter__(self) -> Watched:
         self.intake.start()
@@ -113,7 +113,7 @@ def test_a_camera_that_is_changed_is_opened_in_the_new_way_and_its_frames_count_
     go = threading.Event()
     with Watched([image(1), go.wait]) as watched:
         assert watched.next() == ("barn", 0, 1)
-        watched.intake.put("barn", FILE, ScriptedCamera([image(2), image(3)]))
+        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2), image(3)]))
         go.set()
         assert [watched.next(), watched.next()] == [("barn", 1, 2), ("barn", 2, 3)]
         assert watched.phases("barn")[:4] == ["connecting", "online", "connecting", "online"]
@@ -122,17 +122,17 @@ def test_a_camera_that_is_changed_is_opened_in_the_new_way_and_its_frames_count_
 def test_no_frame_of_the_camera_before_is_taken_for_one_of_the_new() -> None:
     go = threading.Event()
     with Watched([image(1), go.wait]) as watched:
-        until(lambda: watched.intake.ledger("barn").waiting == 1)
-        watched.intake.put("barn", FILE, ScriptedCamera([image(2)]))
+        until(lambda: watched.intake.counts("barn").waiting == 1)
+        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2)]))
         go.set()
         assert watched.next() == ("barn", 1, 2)
-        assert watched.intake.ledger("barn").dropped == 1
+        assert watched.intake.counts("barn").dropped == 1
 
 
 def test_a_camera_comes_while_the_others_run() -> None:
     with Watched([image(1), threading.Event().wait]) as watched:
         watched.next()
-        watched.intake.put("yard", FILE, ScriptedCamera([image(2)]))
+        watched.intake.set_camera("yard", FILE, ScriptedCamera([image(2)]))
         assert watched.next() == ("yard", 0, 2)
         until(lambda: watched.phases("yard") == ["connecting", "online", "ended"])
 
@@ -140,8 +140,8 @@ def test_a_camera_comes_while_the_others_run() -> None:
 def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() -> None:
     go = threading.Event()
     with Watched([image(1), go.wait, image(2)]) as watched:
-        until(lambda: watched.intake.ledger("barn").waiting == 1)
-        watched.intake.remove("barn")
+        until(lambda: watched.intake.counts("barn").waiting == 1)
+        watched.intake.remove_camera("barn")
         told = len(watched.told)
         go.set()
         until(lambda: watched.first.closed == 1)
@@ -156,32 +156,32 @@ def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() ->
 
 def test_ids_count_on_from_those_that_were_given_before() -> None:
     one = Boxes(xyxy=np.array([[0, 0, 9, 9]], np.float32), score=np.ones(1, np.float32), label=np.zeros(1, np.int64))
-    tracks = Tracks(config.Track(confirm=1), given=7)
+    tracks = Tracker(config.TrackConfig(confirm=1), last_id=7)
     assert tracks.update(one, 0).tolist() == [8]
-    assert tracks.given == 8
+    assert tracks.last_id == 8
 
 
 # Alerts and states
 
 
-def lose(alerts: Alerts, camera: str, seconds: range) -> None:
+def lose(alerts: AlertMonitors, camera: str, seconds: range) -> None:
     for second in seconds:
-        alerts.see(camera, Look(t_ns=ns(second), view="lost", reason="unplugged"))
+        alerts.update(camera, CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
 
 
 def test_what_is_open_on_a_camera_that_is_gone_closes_and_the_rest_stays_open() -> None:
-    told: list[Episode] = []
-    alerts = Alerts(("barn", "yard"), told.append)
+    told: list[Alert] = []
+    alerts = AlertMonitors(("barn", "yard"), told.append)
     for camera in ("barn", "yard"):
         lose(alerts, camera, range(1, 70))
-    alerts.adopt(("yard", "box"))
+    alerts.reconfigure(("yard", "box"))
     assert [(episode.camera, episode.stage) for episode in told] == [
         ("barn", "open"),
         ("yard", "open"),
         ("barn", "closed"),
     ]
-    assert alerts.open("yard") == (told[1].id,)
-    assert alerts.open("box") == ()
+    assert alerts.open_ids("yard") == (told[1].id,)
+    assert alerts.open_ids("box") == ()
     assert not alerts.acknowledge(told[0].id, ns(80))
 
 
@@ -189,17 +189,17 @@ class Yard:
     """Scenes of cameras that come and go, each with a horse."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = Stamps(Wall())
-        self.bus = MemoryBus(lambda state: message.presence(stamps, state))
+        stamps = HeaderFactory(Wall())
+        self.bus = MemoryBus(lambda state: message.device_status(stamps, state))
         self.now_ns = monotonic_ns()
         self.cameras = ["barn"]
-        self.scenes = Scenes(
+        self.scenes = SceneMonitor(
             self.bus,
             stamps,
             self.glances,
             self.classes,
-            stable=Stable({}, 0.3, folder),
-            memory=folder / "days.json",
+            stalls=StallMonitors({}, 0.3, folder),
+            state_file=folder / "days.json",
             daily_s=60,
         )
 
@@ -207,18 +207,18 @@ class Yard:
     def classes(self) -> dict[str, tuple[str, ...]]:
         return dict.fromkeys(self.cameras, ("horse",))
 
-    def glances(self) -> dict[str, Glance]:
+    def glances(self) -> dict[str, CameraReading]:
         state = {n: CameraState(camera=n, phase="online", reason="", since_ns=0) for n in self.cameras}
         return {name: (state[name], seen(self.now_ns, CLEAR, "horse")) for name in self.cameras}
 
     def show(self, seconds: int) -> None:
         for _ in range(2 * seconds):
             self.now_ns += ns(0.5)
-            self.scenes.look(self.now_ns)
+            self.scenes.poll(self.now_ns)
 
     def adopt(self, *cameras: str, daily_s: float = 60) -> None:
         self.cameras = list(cameras)
-        self.scenes.adopt(self.classes, daily_s)
+        self.scenes.reconfigure(self.classes, daily_s)
 
 
 def test_a_camera_that_comes_has_a_state_and_one_that_stays_is_not_told_again(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_camera_that_comes_has_a_state_and_one_that_stays_is_not_told_again(tm
     yard.show(10)
     yard.adopt("barn", "box")
     yard.show(10)
-    assert [len(yard.bus.of(f"cam/{name}/state")) for name in ("barn", "box")] == [1, 1]
+    assert [len(yard.bus.messages_on(f"cam/{name}/state")) for name in ("barn", "box")] == [1, 1]
 
 
 def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
     yard.show(100)
     yard.adopt("barn", "box")
     yard.show(100)
-    assert yard.bus.of("cam/barn/daily")[-1]["present_min"]["horse"] == pytest.approx(11.5, abs=0.5)
+    assert yard.bus.messages_on("cam/barn/daily")[-1]["present_min"]["horse"] == pytest.approx(11.5, abs=0.5)
 
 
 # Home Assistant
@@ -247,17 +247,17 @@ def birth() -> Request:
 
 
 def test_what_is_switched_off_is_taken_out_and_not_announced_again(tmp_path: Path) -> None:
-    bus = MemoryBus(lambda state: message.presence(STAMPS, state))
-    box = Appliance(
+    bus = MemoryBus(lambda state: message.device_status(HEADERS, state))
+    box = DiscoveryDevice(
         id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant",
-        cameras={"barn": ("horse",)}, kinds=("camera-lost",),
+        cameras={"barn": ("horse",)}, alert_kinds=("camera-lost",),
     )  # fmt: skip
-    announcer = Announcer(bus, box, tmp_path / "announced.json", enabled=True)
+    announcer = DiscoveryPublisher(bus, box, tmp_path / "announced.json", enabled=True)
     announcer.start()
-    announcer.adopt(box, enabled=False)
+    announcer.reconfigure(box, enabled=False)
     announcer.start()
     told = len(bus.messages)
-    announcer._born(birth())
+    announcer._on_birth(birth())
     assert bus.retained["/homeassistant/device/box/box/config"] == b""
     assert (announcer._timer, len(bus.messages)) == (None, told)
 
@@ -266,7 +266,7 @@ def test_what_is_switched_off_is_taken_out_and_not_announced_again(tmp_path: Pat
 
 
 def test_the_last_lines_are_at_hand_and_no_more() -> None:
-    recent, log = Recent(3), logging.getLogger("edged.test")
+    recent, log = RecentLines(3), logging.getLogger("edged.test")
     log.addHandler(recent)
     for number in range(5):
         log.warning("line %d", number)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
-from edged.bus.message import Stamps, presence
+from edged.bus.message import HeaderFactory, device_status
 from edged.channel import CameraState
-from edged.config import Camera, Publish
-from edged.frame import Clarity, Frame, Result
-from edged.pace import Pace
-from edged.report import Reporter
+from edged.config import CameraConfig, PublishConfig
+from edged.frame import ImageQuality, Frame, FrameResult
+from edged.pace import RateLimiter
+from edged.report import Publisher
 from edged.units import NS_PER_S
 
 MS = 1_000_000
-CLEAR = Clarity(brightness=99, contrast=99, sharpness=1)
+CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
 
 
 class Wall:
@@ -25,32 +25,32 @@ class Wall:
         return monotonic_ns // MS
 
 
-STAMPS = Stamps(Wall())
+HEADERS = HeaderFactory(Wall())
 
 
-def reporter(rate_hz: float = 30) -> tuple[Reporter, MemoryBus]:
-    bus = MemoryBus(lambda state: presence(STAMPS, state))
-    return Reporter(bus, STAMPS, Publish(max_rate_hz=rate_hz), cameras("barn", "yard")), bus
+def reporter(rate_hz: float = 30) -> tuple[Publisher, MemoryBus]:
+    bus = MemoryBus(lambda state: device_status(HEADERS, state))
+    return Publisher(bus, HEADERS, PublishConfig(max_rate_hz=rate_hz), cameras("barn", "yard")), bus
 
 
-def cameras(*names: str) -> dict[str, Camera]:
-    return {name: Camera(source=f"/dev/{name}") for name in names}
+def cameras(*names: str) -> dict[str, CameraConfig]:
+    return {name: CameraConfig(source=f"/dev/{name}") for name in names}
 
 
-def show(reporter: Reporter, camera: str, seq: int, t_ns: int) -> None:
+def show(reporter: Publisher, camera: str, seq: int, t_ns: int) -> None:
     image = np.zeros((2, 4, 3), np.uint8)
     frame = Frame(camera=camera, seq=seq, captured_ns=t_ns, image=image)
-    result = Result(
+    result = FrameResult(
         camera=camera,
         seq=seq,
         captured_ns=t_ns,
         done_ns=t_ns,
         size_wh=(4, 2),
         subjects=(),
-        clarity=CLEAR,
+        quality=CLEAR,
         stage_ns={},
     )
-    reporter.result(frame, result)
+    reporter.publish(frame, result)
 
 
 def test_no_camera_is_published_more_often_than_asked_and_each_has_its_own_pace() -> None:
@@ -58,20 +58,20 @@ def test_no_camera_is_published_more_often_than_asked_and_each_has_its_own_pace(
     for seq in range(300):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
     show(report, "yard", 0, 2 * NS_PER_S)
-    assert len(bus.of("cam/barn/poses")) == 100 + 1  # the one that may come early, once
-    assert len(bus.of("cam/yard/poses")) == 1
+    assert len(bus.messages_on("cam/barn/poses")) == 100 + 1  # the one that may come early, once
+    assert len(bus.messages_on("cam/yard/poses")) == 1
 
 
 def test_a_camera_below_the_cap_is_published_in_full() -> None:
     report, bus = reporter(rate_hz=30)
     for seq in range(30):
         show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    assert [body["frame"] for body in bus.of("cam/barn/poses")] == list(range(30))
+    assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == list(range(30))
 
 
 def test_a_camera_state_is_kept_by_the_broker() -> None:
     report, bus = reporter()
-    report.camera(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
+    report.publish_camera_status(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
     body = bus.retained["cam/barn/status"]
     assert [body[key] for key in ("camera", "state", "reason", "since")] == ["barn", "lost", "unplugged", 5]
 
@@ -89,5 +89,5 @@ PACES = {
 
 @pytest.mark.parametrize(("times_ms", "passes"), PACES.values(), ids=PACES)
 def test_pace_lets_one_through_per_100_ms(times_ms: list[int], passes: list[bool]) -> None:
-    pace = Pace(100 * MS)
-    assert [pace.due(t * MS) for t in times_ms] == passes
+    pace = RateLimiter(100 * MS)
+    assert [pace.allow(t * MS) for t in times_ms] == passes

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from edged.box.rescue import FIRST_S, MOST_S, REFILL_S, Budget, Rescue
-from edged.config import Camera, Device
+from edged.box.rescue import FIRST_ACTION_S, MAX_WAIT_S, REFILL_S, RebootBudget, CameraRecovery
+from edged.config import CameraConfig, DeviceConfig
 from edged.units import ns
 from tests.pure.conftest import Hand
 
 
-def camera(source: str) -> Camera:
-    return Camera.model_validate({"source": source})
+def camera(source: str) -> CameraConfig:
+    return CameraConfig.model_validate({"source": source})
 
 
 CSI, OTHER_CSI, USB, UNPLUGGED, RTSP = map(camera, ("csi:0", "csi:1", "/dev/video0", "/dev/video9", "rtsp://x/1"))
 
 
 @pytest.fixture
-def rescue(hand: Hand) -> Rescue:
-    return Rescue({"/dev/video0": "1-2.3"}.get, hand)
+def rescue(hand: Hand) -> CameraRecovery:
+    return CameraRecovery({"/dev/video0": "1-2.3"}.get, hand)
 
 
 @pytest.mark.parametrize(
@@ -37,59 +37,61 @@ def rescue(hand: Hand) -> Rescue:
     ],
 )
 def test_after_a_while_asked_is(
-    rescue: Rescue, hand: Hand, away: dict[str, Camera], well: dict[str, Camera], asked: list[str]
+    rescue: CameraRecovery, hand: Hand, away: dict[str, CameraConfig], well: dict[str, CameraConfig], asked: list[str]
 ) -> None:
-    assert rescue.due(away, well) == []
-    hand.now_ns += ns(FIRST_S) - 1
-    assert rescue.due(away, well) == []
+    assert rescue.due_actions(away, well) == []
+    hand.now_ns += ns(FIRST_ACTION_S) - 1
+    assert rescue.due_actions(away, well) == []
     hand.now_ns += 1
-    assert rescue.due(away, well) == asked
-    assert rescue.due(away, well) == []
+    assert rescue.due_actions(away, well) == asked
+    assert rescue.due_actions(away, well) == []
 
 
-def test_the_waits_double_up_to_an_hour(rescue: Rescue, hand: Hand) -> None:
+def test_the_waits_double_up_to_an_hour(rescue: CameraRecovery, hand: Hand) -> None:
     asked_s = []
     for second in range(0, 20_000, 10):
         hand.now_ns = ns(second)
-        if rescue.due({"a": CSI}, {}):
+        if rescue.due_actions({"a": CSI}, {}):
             asked_s.append(second)
     assert asked_s[:4] == [60, 180, 420, 900]
-    assert asked_s[-1] - asked_s[-2] == MOST_S
+    assert asked_s[-1] - asked_s[-2] == MAX_WAIT_S
 
 
-def test_a_camera_that_was_back_is_given_its_time_again(rescue: Rescue, hand: Hand) -> None:
-    rescue.due({"a": CSI}, {})
-    hand.now_ns += ns(FIRST_S)
-    rescue.due({}, {"a": CSI})
-    assert rescue.due({"a": CSI}, {}) == []
+def test_a_camera_that_was_back_is_given_its_time_again(rescue: CameraRecovery, hand: Hand) -> None:
+    rescue.due_actions({"a": CSI}, {})
+    hand.now_ns += ns(FIRST_ACTION_S)
+    rescue.due_actions({}, {"a": CSI})
+    assert rescue.due_actions({"a": CSI}, {}) == []
 
 
-def days(rescue: Rescue, hand: Hand, away: dict[str, Camera], well: dict[str, Camera], hours: float) -> list[str]:
+def days(
+    rescue: CameraRecovery, hand: Hand, away: dict[str, CameraConfig], well: dict[str, CameraConfig], hours: float
+) -> list[str]:
     """Everything asked for, looking every minute."""
     asked = []
     for _ in range(round(hours * 60)):
         hand.now_ns += ns(60)
-        asked += rescue.due(away, well)
+        asked += rescue.due_actions(away, well)
     return asked
 
 
 def test_the_box_is_rebooted_when_argus_did_not_help_and_only_as_often_as_its_budget_allows(
     hand: Hand, tmp_path: Path
 ) -> None:
-    device = Device(state=tmp_path, reboots=2)
-    rescue = Rescue(lambda source: None, hand, Budget.of(device))
+    device = DeviceConfig(state=tmp_path, reboots=2)
+    rescue = CameraRecovery(lambda source: None, hand, RebootBudget.from_config(device))
     asked = days(rescue, hand, {"a": CSI, "b": OTHER_CSI}, {}, 12)
     assert asked[:4] == ["reset-argus"] * 3 + ["reset-box"]
     assert asked.count("reset-box") == 2
-    assert rescue.told["a"].endswith("; 2 of 2 reboots spent")
-    after_the_reboot = Rescue(lambda source: None, hand, Budget.of(device))
+    assert rescue.last_actions["a"].endswith("; 2 of 2 reboots spent")
+    after_the_reboot = CameraRecovery(lambda source: None, hand, RebootBudget.from_config(device))
     assert "reset-box" not in days(after_the_reboot, hand, {"a": CSI}, {}, 12)
 
 
 def test_a_day_with_a_camera_gives_one_reboot_back(hand: Hand, tmp_path: Path) -> None:
-    budget = Budget.of(Device(state=tmp_path, reboots=1))
+    budget = RebootBudget.from_config(DeviceConfig(state=tmp_path, reboots=1))
     assert budget.spend()
-    rescue = Rescue(lambda source: None, hand, budget)
+    rescue = CameraRecovery(lambda source: None, hand, budget)
     days(rescue, hand, {}, {"a": CSI}, REFILL_S / 3600 + 0.1)
     assert days(rescue, hand, {"a": CSI}, {}, 1).count("reset-box") == 1
 
@@ -103,12 +105,12 @@ def test_a_day_with_a_camera_gives_one_reboot_back(hand: Hand, tmp_path: Path) -
     ],
 )
 def test_the_box_is_never_rebooted(
-    hand: Hand, tmp_path: Path, away: dict[str, Camera], well: dict[str, Camera]
+    hand: Hand, tmp_path: Path, away: dict[str, CameraConfig], well: dict[str, CameraConfig]
 ) -> None:
-    rescue = Rescue({"/dev/video0": "1-2.3"}.get, hand, Budget.of(Device(state=tmp_path)))
+    rescue = CameraRecovery({"/dev/video0": "1-2.3"}.get, hand, RebootBudget.from_config(DeviceConfig(state=tmp_path)))
     assert "reset-box" not in days(rescue, hand, away, well, 24)
 
 
 def test_a_torn_budget_is_a_whole_one(tmp_path: Path) -> None:
     (tmp_path / "rescue.json").write_text('{"spent": ')
-    assert Budget.of(Device(state=tmp_path)).spent == 0
+    assert RebootBudget.from_config(DeviceConfig(state=tmp_path)).spent == 0

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from edged.units import NS_PER_S
-from edged.watching.scene import Look, Scene, Situation
+from edged.watching.scene import CameraObservation, PresenceFilter, SceneState
 
 STEP_NS = NS_PER_S // 2
 
 
-def looks(*horses: int | None) -> list[Look]:
+def looks(*horses: int | None) -> list[CameraObservation]:
     """One look every half second: so many horses, None when the image is dark."""
     return [
-        Look(t_ns=i * STEP_NS, view="degraded", degraded=("dark",))
+        CameraObservation(t_ns=i * STEP_NS, view="degraded", degraded=("dark",))
         if count is None
-        else Look(t_ns=i * STEP_NS, view="ok", present={"horse": count, "person": 0})
+        else CameraObservation(t_ns=i * STEP_NS, view="ok", counts={"horse": count, "person": 0})
         for i, count in enumerate(horses)
     ]
 
 
-def situations(made: list[Look]) -> list[Situation]:
-    scene = Scene()
-    return [situation for look in made if (situation := scene.see(look))]
+def situations(made: list[CameraObservation]) -> list[SceneState]:
+    scene = PresenceFilter()
+    return [situation for look in made if (situation := scene.update(look))]
 
 
 def test_a_subject_missed_in_two_looks_has_not_left() -> None:
-    assert [s.present for s in situations(looks(*[1] * 8, 0, 0, *[1] * 8))] == [{"horse": 1, "person": 0}]
+    assert [s.counts for s in situations(looks(*[1] * 8, 0, 0, *[1] * 8))] == [{"horse": 1, "person": 0}]
 
 
 def test_a_subject_that_left_is_gone_once() -> None:
     told = situations(looks(*[1] * 8, *[0] * 8))
-    assert [s.present and s.present["horse"] for s in told] == [1, 0]
+    assert [s.counts and s.counts["horse"] for s in told] == [1, 0]
 
 
 def test_the_change_is_dated_when_it_became_the_usual_thing() -> None:
@@ -43,7 +43,7 @@ def test_nothing_is_said_before_there_were_enough_looks() -> None:
 
 def test_a_dark_image_says_why_and_not_who_is_there() -> None:
     told = situations(looks(*[1] * 8, *[None] * 8))
-    assert (told[1].view, told[1].degraded, told[1].present) == ("degraded", ("dark",), None)
+    assert (told[1].view, told[1].degraded, told[1].counts) == ("degraded", ("dark",), None)
 
 
 def test_a_single_dark_frame_changes_nothing() -> None:
@@ -51,13 +51,13 @@ def test_a_single_dark_frame_changes_nothing() -> None:
 
 
 def test_a_lost_camera_is_said_at_once_and_nobody_is_present() -> None:
-    made = [*looks(*[1] * 8), Look(t_ns=9 * STEP_NS, view="lost", reason="unplugged")]
-    assert situations(made)[-1] == Situation(view="lost", degraded=(), present=None, since_ns=9 * STEP_NS)
+    made = [*looks(*[1] * 8), CameraObservation(t_ns=9 * STEP_NS, view="lost", reason="unplugged")]
+    assert situations(made)[-1] == SceneState(view="lost", degraded=(), counts=None, since_ns=9 * STEP_NS)
 
 
 def test_what_was_seen_before_an_outage_is_not_believed_after_it() -> None:
-    scene = Scene()
+    scene = PresenceFilter()
     for look in looks(*[1] * 8):
-        scene.see(look)
-    scene.see(Look(t_ns=9 * STEP_NS, view="lost"))
-    assert scene.see(Look(t_ns=10 * STEP_NS, view="ok", present={"horse": 0})) is None
+        scene.update(look)
+    scene.update(CameraObservation(t_ns=9 * STEP_NS, view="lost"))
+    assert scene.update(CameraObservation(t_ns=10 * STEP_NS, view="ok", counts={"horse": 0})) is None

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from edged.adapters.bus_memory import MemoryBus
-from edged.barn.stable import Stable
+from edged.barn.stable import StallMonitors
 from edged.bus import message
-from edged.bus.message import Stamps
-from edged.channel import CameraState, Phase
-from edged.frame import Clarity, Result
+from edged.bus.message import HeaderFactory
+from edged.channel import CameraState, CameraPhase
+from edged.frame import ImageQuality, FrameResult
 from edged.units import ns
-from edged.watching.scenes import Glance, Scenes, look_of
+from edged.watching.scenes import CameraReading, SceneMonitor, observe
 from tests.pure.test_message import result, subject
 
-CLEAR = Clarity(brightness=100, contrast=100, sharpness=1)
-DARK = Clarity(brightness=1, contrast=1, sharpness=0, degraded=("dark",))
+CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)
+DARK = ImageQuality(brightness=1, contrast=1, sharpness=0, degraded=("dark",))
 
 
 class Wall:
@@ -36,34 +36,34 @@ class Stage:
     """One camera, shown as we please, half a second at a time."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = Stamps(Wall())
-        self.bus = MemoryBus(lambda state: message.presence(stamps, state))
-        self.glance: Glance = (self.state("connecting"), None)
+        stamps = HeaderFactory(Wall())
+        self.bus = MemoryBus(lambda state: message.device_status(stamps, state))
+        self.glance: CameraReading = (self.state("connecting"), None)
         self.now_ns = monotonic_ns()
-        self.scenes = Scenes(
+        self.scenes = SceneMonitor(
             self.bus,
             stamps,
             lambda: {"stall": self.glance},
             {"stall": ("horse", "person")},
-            stable=Stable({}, 0.3, folder / "state"),
-            memory=folder / "state" / "days.json",
+            stalls=StallMonitors({}, 0.3, folder / "state"),
+            state_file=folder / "state" / "days.json",
             daily_s=900,
         )
 
-    def state(self, phase: Phase, reason: str = "") -> CameraState:
+    def state(self, phase: CameraPhase, reason: str = "") -> CameraState:
         return CameraState(camera="stall", phase=phase, reason=reason, since_ns=0)
 
-    def show(self, seconds: float, *labels: str, phase: Phase = "online", clarity: Clarity = CLEAR) -> None:
+    def show(self, seconds: float, *labels: str, phase: CameraPhase = "online", clarity: ImageQuality = CLEAR) -> None:
         for _ in range(round(2 * seconds)):
             self.now_ns += ns(0.5)
             self.glance = (self.state(phase, "unplugged"), seen(self.now_ns, clarity, *labels))
-            self.scenes.look(self.now_ns)
+            self.scenes.poll(self.now_ns)
 
     def told(self, topic: str) -> list[Any]:
-        return self.bus.of(f"cam/stall/{topic}")
+        return self.bus.messages_on(f"cam/stall/{topic}")
 
 
-def seen(done_ns: int, clarity: Clarity, *labels: str) -> Result:
+def seen(done_ns: int, clarity: ImageQuality, *labels: str) -> FrameResult:
     subjects = (subject(id=i, label=label) for i, label in enumerate(labels, 1))
     return result(*subjects, done_ns=done_ns, clarity=clarity)
 
@@ -102,13 +102,13 @@ def test_the_running_day_is_told_at_its_interval(stage: Stage) -> None:
 
 def test_an_old_result_says_nothing_about_now() -> None:
     online = CameraState(camera="stall", phase="online", reason="", since_ns=0)
-    assert look_of(online, seen(0, CLEAR, "horse"), ("horse",), ns(6)).view == "unknown"
+    assert observe(online, seen(0, CLEAR, "horse"), ("horse",), ns(6)).view == "unknown"
 
 
 def test_a_degraded_image_says_what_is_wrong_and_nobody_is_counted() -> None:
     online = CameraState(camera="stall", phase="online", reason="", since_ns=0)
-    look = look_of(online, seen(0, DARK), ("horse",), 0)
-    assert (look.view, look.degraded, look.present) == ("degraded", ("dark",), None)
+    look = observe(online, seen(0, DARK), ("horse",), 0)
+    assert (look.view, look.degraded, look.counts) == ("degraded", ("dark",), None)
 
 
 def test_a_day_goes_on_after_a_restart(stage: Stage, tmp_path: Path) -> None:

@@ -9,18 +9,18 @@ from typing import Any, cast
 
 import pytest
 
-from edged.box.smithy import Smithy, Work
+from edged.box.smithy import EngineBuildService, BuildStatus
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import BuildFailed, Cancelled
-from engines.foundry import Foundry
+from engines.foundry import EngineBuilder
 from engines.progress import Progress
 
 LEVEL = 3
 NAMES = ("rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
 
 
-class Script:
+class ScriptedBuilder:
     """A foundry that does as written: which proved engines are there, and how each model's build ends."""
 
     def __init__(self, there: tuple[str, ...] = (), builds: dict[str, Exception | None] | None = None) -> None:
@@ -56,12 +56,12 @@ class Script:
         self.there.add((job.card.name, job.key.level))
 
 
-def smithy(
-    script: Script, names: tuple[str, ...] = NAMES, levels: tuple[int, ...] = (LEVEL,)
-) -> tuple[Smithy, list[tuple[str, int]]]:
+def build_service(
+    script: ScriptedBuilder, names: tuple[str, ...] = NAMES, levels: tuple[int, ...] = (LEVEL,)
+) -> tuple[EngineBuildService, list[tuple[str, int]]]:
     cards, ready = load(None), list[tuple[str, int]]()
-    made = Smithy(
-        cast(Foundry, script),
+    made = EngineBuildService(
+        cast(EngineBuilder, script),
         {name: (cards[name], Path("x")) for name in names},
         lambda job, plan: ready.append((job.card.name, job.key.level)),
         levels=levels,
@@ -70,37 +70,41 @@ def smithy(
     return made, ready
 
 
-def worked(script: Script, levels: tuple[int, ...] = (LEVEL,)) -> tuple[Smithy, list[tuple[str, int]]]:
-    made, ready = smithy(script, levels=levels)
+def finished_service(
+    script: ScriptedBuilder, levels: tuple[int, ...] = (LEVEL,)
+) -> tuple[EngineBuildService, list[tuple[str, int]]]:
+    made, ready = build_service(script, levels=levels)
     made.start()
     made._thread.join(10)
     return made, ready
 
 
 def test_an_engine_that_is_there_and_proved_is_used_and_not_built() -> None:
-    made, ready = worked(Script(there=NAMES, builds=dict.fromkeys(NAMES, BuildFailed("not to be built"))))
+    made, ready = finished_service(
+        ScriptedBuilder(there=NAMES, builds=dict.fromkeys(NAMES, BuildFailed("not to be built")))
+    )
     assert ready == [(name, LEVEL) for name in NAMES]
-    assert made.works[NAMES[0]] == Work(phase="ready", key="abc")
+    assert made.statuses[NAMES[0]] == BuildStatus(phase="ready", key="abc")
 
 
 def test_what_is_missing_is_built_and_then_used() -> None:
-    _, ready = worked(Script())
+    _, ready = finished_service(ScriptedBuilder())
     assert ready == [(name, LEVEL) for name in NAMES]
 
 
 def test_quick_engines_of_every_model_come_before_the_best_ones() -> None:
-    _, ready = worked(Script(), levels=(0, LEVEL))
+    _, ready = finished_service(ScriptedBuilder(), levels=(0, LEVEL))
     assert ready == [(name, level) for level in (0, LEVEL) for name in NAMES]
 
 
 def test_no_quick_engine_is_built_where_the_best_is_there() -> None:
-    _, ready = worked(Script(there=NAMES[:1]), levels=(0, LEVEL))
+    _, ready = finished_service(ScriptedBuilder(there=NAMES[:1]), levels=(0, LEVEL))
     assert ready == [(NAMES[1], 0), (NAMES[0], LEVEL), (NAMES[1], LEVEL)]
 
 
 def test_a_build_that_fails_is_said_and_the_next_model_has_its_turn(caplog: pytest.LogCaptureFixture) -> None:
-    made, ready = worked(Script(builds={NAMES[0]: BuildFailed("no memory")}))
-    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == (
+    made, ready = finished_service(ScriptedBuilder(builds={NAMES[0]: BuildFailed("no memory")}))
+    assert (made.statuses[NAMES[0]].phase, made.statuses[NAMES[0]].reason, ready) == (
         "failed",
         "no memory",
         [(NAMES[1], LEVEL)],
@@ -109,28 +113,28 @@ def test_a_build_that_fails_is_said_and_the_next_model_has_its_turn(caplog: pyte
 
 
 def test_an_engine_that_cannot_be_proved_here_is_not_used() -> None:
-    script = Script()
+    script = ScriptedBuilder()
     script.proves = False
-    made, ready = worked(script)
-    assert (made.works[NAMES[0]].phase, made.works[NAMES[0]].reason, ready) == ("unproved", "never proved", [])
+    made, ready = finished_service(script)
+    assert (made.statuses[NAMES[0]].phase, made.statuses[NAMES[0]].reason, ready) == ("unproved", "never proved", [])
 
 
 def test_closing_ends_a_build_and_begins_no_other() -> None:
-    script = Script(builds={NAMES[0]: Cancelled("told to")})
-    made, ready = smithy(script)
+    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
+    made, ready = build_service(script)
     made.start()
     assert script.under_way.wait(10)
-    assert made.works[NAMES[0]] == Work(
+    assert made.statuses[NAMES[0]] == BuildStatus(
         phase="building", share=0.5, left_s=7.0, key="abc", because="JetPack has changed", last_s=400.0
     )
     made.close()
-    assert (made._thread.is_alive(), ready, made.works[NAMES[1]].phase) == (False, [], "waiting")
+    assert (made._thread.is_alive(), ready, made.statuses[NAMES[1]].phase) == (False, [], "waiting")
 
 
 def test_a_build_that_outlives_the_daemon_is_not_counted_against_the_model() -> None:
-    script = Script(builds={NAMES[0]: Cancelled("told to")})
+    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
     script.hurries = False
-    made, _ = smithy(script)
+    made, _ = build_service(script)
     made.start()
     assert script.under_way.wait(10)
     made.close()
@@ -140,7 +144,7 @@ def test_a_build_that_outlives_the_daemon_is_not_counted_against_the_model() -> 
 
 
 def test_closing_forgets_no_failure_of_before() -> None:
-    script = Script(builds=dict.fromkeys(NAMES, BuildFailed("no memory")))
-    made, _ = worked(script)
+    script = ScriptedBuilder(builds=dict.fromkeys(NAMES, BuildFailed("no memory")))
+    made, _ = finished_service(script)
     made.close()
     assert script.forgotten == []

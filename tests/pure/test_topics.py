@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.bus.topics import CHANNELS, matches
+from edged.bus.topics import TOPIC_SPECS, matches
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_a_wildcard_means(wanted: str, topic: str, meant: bool) -> None:
 
 
 def test_what_survives_an_outage_is_acknowledged() -> None:
-    assert all(channel.qos == 1 for channel in CHANNELS if channel.keep is not None)
+    assert all(channel.qos == 1 for channel in TOPIC_SPECS if channel.store_priority is not None)
 
 
 def test_what_is_not_acknowledged_expires() -> None:
-    assert all(channel.expiry_s is not None for channel in CHANNELS if channel.qos == 0)
+    assert all(channel.expiry_s is not None for channel in TOPIC_SPECS if channel.qos == 0)

@@ -12,9 +12,9 @@ import pytest
 
 from edged.adapters.plane_cpu import PoseEstimator
 from edged.adapters.session_ort import OrtSession
-from edged.barn.measures import measure
-from edged.barn.points import F64, Sighting
-from edged.barn.posture import glimpse
+from edged.barn.measures import extract_features
+from edged.barn.points import F64, KeypointObservation
+from edged.barn.posture import classify_posture
 from engines.catalogue import load
 
 ROOT = Path(__file__).parents[2]
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.skipif(not HORSES.is_dir(), reason=f"{HORSES} is not on
 Box = tuple[float, float, float, float]
 
 
-def said(sightings: list[Sighting]) -> Counter[str]:
+def said(sightings: list[KeypointObservation]) -> Counter[str]:
     """Of those that show enough to say anything."""
-    shown = [measure(one) for one in sightings]
-    return Counter(glimpse(one) for one in shown if not np.isnan(one.reach))
+    shown = [extract_features(one) for one in sightings]
+    return Counter(classify_posture(one) for one in shown if not np.isnan(one.leg_reach))
 
 
 def boxes() -> dict[str, Box]:
@@ -41,7 +41,12 @@ def test_labelled_horses_stand() -> None:
     for part in ("train", "val"):
         labels |= json.loads((HORSES / f"keypoints_{part}.json").read_text())
     where = boxes()
-    votes = said([Sighting.of(0.0, np.array(points, np.float64), where[name], 0.5) for name, points in labels.items()])
+    votes = said(
+        [
+            KeypointObservation.from_keypoints(0.0, np.array(points, np.float64), where[name], 0.5)
+            for name, points in labels.items()
+        ]
+    )
     assert votes.total() > 150
     assert votes["standing"] / votes.total() >= 0.95
     assert votes["lateral"] == 0
@@ -56,7 +61,7 @@ def test_horses_as_our_own_model_sees_them_stand() -> None:
         image = cv2.imread(str(HORSES / "images" / f"{name}.jpg"))
         if image is not None:
             found = pose.estimate(np.asarray(image, np.uint8), np.array([box], np.float32), lambda _: None)[0]
-            sightings.append(Sighting.of(0.0, found, box, card.pose.score))
+            sightings.append(KeypointObservation.from_keypoints(0.0, found, box, card.pose.score))
     votes = said(sightings)
     assert votes.total() > 250
     assert votes["standing"] / votes.total() >= 0.95

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.plane_cpu import CpuBackend
 from edged.adapters.runner_ort import OnnxRunner
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.frame import F32, Boxes, Focus, Frame
+from edged.config import QualityConfig
+from edged.frame import F32, Boxes, InferenceParams, Frame
 from engines.catalogue import load
 from engines.prepare import Precision, prepare
 
@@ -40,15 +40,17 @@ class Cut:
         self._runner.close()
 
 
-def found(plane: CpuPlane, photo: Path) -> Boxes:
+def found(plane: CpuBackend, photo: Path) -> Boxes:
     frame = Frame(camera="photo", seq=0, captured_ns=0, image=np.asarray(cv2.imread(str(photo)), np.uint8))
-    focus = Focus(thresholds=np.full(1, 0.3, np.float32), limit=32, gate=Gate(enabled=False))
-    return plane.see(frame, focus, Boxes.none(), detect=True).boxes
+    focus = InferenceParams(
+        thresholds=np.full(1, 0.3, np.float32), max_subjects=32, quality_limits=QualityConfig(enabled=False)
+    )
+    return plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
 
 
 @pytest.mark.parametrize(("precision", "px", "score"), [("fp32", 0.05, 1e-4), ("fp16", 2.0, 0.01)])
 def test_the_cut_graph_finds_what_the_whole_one_finds(precision: Precision, px: float, score: float) -> None:
-    whole, cut = CpuPlane(OrtSession(CARD, MODEL), {}), CpuPlane(Cut(precision), {})
+    whole, cut = CpuBackend(OrtSession(CARD, MODEL), {}), CpuBackend(Cut(precision), {})
     seen = 0
     for photo in sorted(PHOTOS.glob("coco_*.jpg")):
         wanted, got = found(whole, photo), found(cut, photo)

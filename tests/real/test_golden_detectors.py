@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.plane_cpu import CpuBackend
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.frame import Boxes, Focus, Frame
+from edged.config import QualityConfig
+from edged.frame import Boxes, InferenceParams, Frame
 from engines.catalogue import load
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -35,25 +35,25 @@ YOLOX = [
 
 
 @pytest.fixture(scope="module")
-def rtmdet() -> CpuPlane:
-    return CpuPlane(OrtSession(load()["own-rtmdet-person"], MODELS / "rtmdet_nano.onnx"), {})
+def rtmdet() -> CpuBackend:
+    return CpuBackend(OrtSession(load()["own-rtmdet-person"], MODELS / "rtmdet_nano.onnx"), {})
 
 
 @pytest.fixture(scope="module")
-def yolox() -> CpuPlane:
-    return CpuPlane(OrtSession(load()["own-yolox-coco"], MODELS / "yolox_nano.onnx"), {})
+def yolox() -> CpuBackend:
+    return CpuBackend(OrtSession(load()["own-yolox-coco"], MODELS / "yolox_nano.onnx"), {})
 
 
-def found(plane: CpuPlane, photo: str) -> Boxes:
+def found(plane: CpuBackend, photo: str) -> Boxes:
     image = np.asarray(cv2.imread(str(PHOTOS / photo)), np.uint8)
     frame = Frame(camera="photo", seq=0, captured_ns=0, image=image)
     thresholds = np.full(len(plane.classes), 0.3, np.float32)
-    focus = Focus(thresholds=thresholds, limit=32, gate=Gate(enabled=False))
-    return plane.see(frame, focus, Boxes.none(), detect=True).boxes
+    focus = InferenceParams(thresholds=thresholds, max_subjects=32, quality_limits=QualityConfig(enabled=False))
+    return plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
 
 
 @pytest.mark.parametrize("photo", RTMDET)
-def test_rtmdet_finds_the_people_it_always_found(rtmdet: CpuPlane, photo: str) -> None:
+def test_rtmdet_finds_the_people_it_always_found(rtmdet: CpuBackend, photo: str) -> None:
     count, best = RTMDET[photo]
     boxes = found(rtmdet, photo)
     assert len(boxes) == count
@@ -62,10 +62,10 @@ def test_rtmdet_finds_the_people_it_always_found(rtmdet: CpuPlane, photo: str) -
 
 @pytest.mark.parametrize(("photo", "label", "score", "xyxy"), YOLOX)
 def test_yolox_finds_the_subject_where_it_always_was(
-    yolox: CpuPlane, photo: str, label: str, score: float, xyxy: tuple[int, ...] | None
+    yolox: CpuBackend, photo: str, label: str, score: float, xyxy: tuple[int, ...] | None
 ) -> None:
     boxes = found(yolox, photo)
-    best = boxes.take(boxes.label == yolox.classes.index(label))
+    best = boxes.select(boxes.label == yolox.classes.index(label))
     assert best.score[0] == pytest.approx(score, abs=0.005)
     if xyxy is not None:
         assert best.xyxy[0] == pytest.approx(xyxy, abs=1)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.adapters.opencv import prepare
+from edged.adapters.opencv import configure_opencv
 
 LIMIT_S = 60.0  # of any process; never reached when all is well
 
@@ -31,7 +31,7 @@ def images(folder: Path, *pictures: NDArray[np.uint8]) -> Path:
 
 
 def video(path: Path, count: int = 10) -> Path:
-    prepare()  # FFmpeg takes its log level once, at its first use
+    configure_opencv()  # FFmpeg takes its log level once, at its first use
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240))
     for number in range(count):
         writer.write(np.roll(picture(), 4 * number, axis=1))

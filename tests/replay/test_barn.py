@@ -13,13 +13,13 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
 from edged.barn import points
-from edged.barn.ground import Ground
-from edged.barn.horse import Horse
-from edged.barn.points import Sighting
+from edged.barn.ground import GroundPlane
+from edged.barn.horse import HorseState
+from edged.barn.points import KeypointObservation
 from engines.schema import SCHEMAS
-from tools.barn.life import FALLS, Act, Life, on_circle
-from tools.barn.tracks import View, sightings
-from tools.barn.trial import FLOOR, FLOOR_M, run
+from tools.barn.life import FALLS, Act, DayBuilder, on_circle
+from tools.barn.tracks import View, observations
+from tools.barn.trial import FLOOR, FLOOR_M, run_day
 
 SIDE_ON = 0.0  # heading, rad
 QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
@@ -33,10 +33,12 @@ def acts(*kinds: tuple[str, float], heading: float = SIDE_ON, begin_s: float = 0
     return made
 
 
-def watched(seen: Iterable[Sighting], ground: Ground | None = None) -> tuple[Horse, dict[str, float]]:
-    horse, told, next_s = Horse(ground), defaultdict[str, float](float), 0.0
+def watched(
+    seen: Iterable[KeypointObservation], ground: GroundPlane | None = None
+) -> tuple[HorseState, dict[str, float]]:
+    horse, told, next_s = HorseState(ground), defaultdict[str, float](float), 0.0
     for sighting in seen:
-        horse.see(sighting)
+        horse.update(sighting)
         if sighting.t_s >= next_s:
             next_s = sighting.t_s + 1
             for name, amount in horse.tick(sighting.t_s).items():
@@ -44,13 +46,13 @@ def watched(seen: Iterable[Sighting], ground: Ground | None = None) -> tuple[Hor
     return horse, told
 
 
-def seen(doing: Sequence[Act], view: View = QUIET) -> list[Sighting]:
-    return list(sightings(list(doing), view, np.random.default_rng(0)))
+def seen(doing: Sequence[Act], view: View = QUIET) -> list[KeypointObservation]:
+    return list(observations(list(doing), view, np.random.default_rng(0)))
 
 
-def on_the_ground() -> Ground:
+def on_the_ground() -> GroundPlane:
     corners = QUIET.project(np.array([(x, y, 0.0) for x, y in FLOOR]))
-    return Ground([(float(x), float(y)) for x, y in corners], FLOOR_M, QUIET.size_wh)
+    return GroundPlane([(float(x), float(y)) for x, y in corners], FLOOR_M, QUIET.size_wh)
 
 
 KNOWN = acts(("standing", 60))  # broadside: how long the horse is, is learned
@@ -99,7 +101,7 @@ def test_points_stand_where_the_schema_puts_them() -> None:
 def test_neither_the_resolution_nor_the_frame_rate_matters(scale: float, busy_hz: float) -> None:
     doing = acts(("standing", 20), ("pawing", 6), ("standing", 25), ("flank-look", 5), ("standing", 20))
     near = [
-        Sighting(one.t_s, one.xy * scale, tuple(scale * side for side in one.box))  # type: ignore[arg-type]  # four
+        KeypointObservation(one.t_s, one.xy * scale, tuple(scale * side for side in one.box))  # type: ignore[arg-type]  # four
         for one in seen(doing, replace(QUIET, busy_hz=busy_hz))
     ]
     _, told = watched(near)
@@ -136,7 +138,7 @@ def test_a_horse_that_lies_down_has_not_collapsed() -> None:
 
 
 def test_a_horse_that_stops_where_it_was_five_seconds_ago_has_not_collapsed() -> None:
-    life = Life(np.random.default_rng(503), at=on_circle(SIDE_ON))  # a round takes it 4.9 s
+    life = DayBuilder(np.random.default_rng(503), position=on_circle(SIDE_ON))  # a round takes it 4.9 s
     life.do("standing", 60)
     for _ in range(40):
         life.walk(life.between(8, 25))
@@ -153,7 +155,7 @@ def test_a_horse_that_paws_does_not_look_back(heading: float) -> None:
 
 
 @pytest.mark.parametrize("ground", [None, on_the_ground()], ids=["in the picture", "on the ground"])
-def test_a_horse_that_goes_round_and_round_walks_its_box(ground: Ground | None) -> None:
+def test_a_horse_that_goes_round_and_round_walks_its_box(ground: GroundPlane | None) -> None:
     _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]), ground)
     assert 120 < told["box-walking-s"] < 240
 
@@ -167,14 +169,14 @@ def test_nothing_is_added_while_nobody_sees() -> None:
     horse, told = watched(seen(acts(("standing", 30))))
     for second in range(40, 100):
         assert not horse.tick(float(second))
-    assert (horse.posture, horse.head, told["standing-s"] <= 30) == ("unknown", "unknown", True)
+    assert (horse.posture, horse.head_height, told["standing-s"] <= 30) == ("unknown", "unknown", True)
 
 
 def test_a_day_with_colic_is_understood_and_its_alarm_is_soon() -> None:
-    day = run(2, "colic", 0.2)
+    day = run_day(2, "colic", 0.2)
     told = sum(seconds for (was, said), seconds in day.postures.items() if was == said)
     assert told / sum(day.postures.values()) > 0.95
     assert abs(day.bouts[0] - day.bouts[1]) <= 1
     assert day.missed["lie-down"] + day.missed["roll"] == 0
-    assert day.began_min is not None
-    assert any(kind == "colic-suspected" and 0 < minute - day.began_min < 20 for kind, minute in day.found)
+    assert day.started_min is not None
+    assert any(kind == "colic-suspected" and 0 < minute - day.started_min < 20 for kind, minute in day.found)

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
-from tools.barn.__main__ import planned, played, read, written
+from tools.barn.__main__ import plan_jobs, run_jobs, read_outcomes, write_report
 from tools.barn.figures import most, report
 from tools.barn.trial import CROWDED, Outcome
 
@@ -19,16 +19,16 @@ MINUTES = Counter({("standing", "standing"): 600, ("sternal", "sternal"): 60, ("
 
 def outcome(seed: int, trouble: str | None, dropped: float) -> Outcome:
     found = [("colic-suspected", 12.0)] if trouble else []
-    return Outcome(seed=seed, trouble=trouble, dropped=dropped, began_min=10.0, postures=MINUTES, found=found)
+    return Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=10.0, postures=MINUTES, found=found)
 
 
-LIVED = [outcome(*job) for job in planned(*PLAN)]
+LIVED = [outcome(*job) for job in plan_jobs(*PLAN)]
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    written(tmp_path, LIVED, *PLAN)
-    assert read(tmp_path) == LIVED
-    assert list(played(list(planned(*PLAN)), read(tmp_path), 1)) == []
+    write_report(tmp_path, LIVED, *PLAN)
+    assert read_outcomes(tmp_path) == LIVED
+    assert list(run_jobs(list(plan_jobs(*PLAN)), read_outcomes(tmp_path), 1)) == []
 
 
 def test_days_that_were_not_lived_are_named() -> None:

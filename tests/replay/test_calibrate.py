@@ -84,8 +84,8 @@ def kept(folder: Path) -> Path:
     """A configuration whose state directory holds one stall's day."""
     day = StallDay("2027-01-15")
     day.add(2, {"lateral-s": 60.0})
-    day.mark(125, "lateral", "below", True)
-    (folder / "stalls.json").write_text(json.dumps({"stall-1": [day.table()]}))
+    day.mark_minute(125, "lateral", "below", True)
+    (folder / "stalls.json").write_text(json.dumps({"stall-1": [day.to_json()]}))
     file = folder / "edged.toml"
     file.write_text(f'[device]\nstate = "{folder}"\n')
     return file

@@ -6,15 +6,15 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.adapters import opencv
-from edged.colour import FORMATS, shape_of, to_bgr
-from edged.frame import Format, size_of
+from edged.colour import PIXEL_FORMATS, image_shape, to_bgr
+from edged.frame import PixelFormat, image_size
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", PIXEL_FORMATS)
 @pytest.mark.parametrize("size_wh", [(2, 2), (38, 26), (640, 480)], ids=str)
-def test_opencv_s_bgr_is_the_defined_one(form: Format, size_wh: tuple[int, int]) -> None:
-    image = np.random.default_rng(0).integers(0, 256, shape_of(size_wh, form), np.uint8)
-    assert size_of(image, form) == size_wh
+def test_opencv_s_bgr_is_the_defined_one(form: PixelFormat, size_wh: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, image_shape(size_wh, form), np.uint8)
+    assert image_size(image, form) == size_wh
     assert to_bgr(image, form).tolist() == opencv.to_bgr(image, form).tolist()
 
 

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
 
 from edged.adapters import bus_mqtt
-from edged.adapters.bus_mqtt import BRIEF, MqttBus
-from edged.config import Mqtt, Publish
+from edged.adapters.bus_mqtt import REPEATED_AFTER, MqttBus
+from edged.config import MqttConfig, PublishConfig
 from tests.system.conftest import until
 
 WELCOME = bytes([0x20, 3, 0, 0, 0])  # CONNACK of MQTT 5: no session, success, no properties
@@ -58,14 +58,14 @@ def test_two_boxes_of_one_id_are_told_so_once_and_not_at_every_turn(
     fickle: Fickle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("edged.channel.FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(bus_mqtt, "STABLE_S", 0.3)
-    monkeypatch.setattr(bus_mqtt, "IDLE_S", 0.01)
-    bus = MqttBus(Mqtt(port=fickle.port, protocol="5"), "barn", lambda state: {"state": state}, Publish())
-    until(lambda: fickle.welcomed >= BRIEF + 3)
+    monkeypatch.setattr("edged.channel.INITIAL_WAIT_S", 0.01)
+    monkeypatch.setattr(bus_mqtt, "STABLE_AFTER_S", 0.3)
+    monkeypatch.setattr(bus_mqtt, "POLL_S", 0.01)
+    bus = MqttBus(MqttConfig(port=fickle.port, protocol="5"), "barn", lambda state: {"state": state}, PublishConfig())
+    until(lambda: fickle.welcomed >= REPEATED_AFTER + 3)
     hints = [line for line in caplog.messages if "another box has device.id barn too" in line]
     assert len(hints) == 1
-    assert sum("connected" in line for line in caplog.messages) == BRIEF
+    assert sum("connected" in line for line in caplog.messages) == REPEATED_AFTER
     fickle.cuts = False
     until(lambda: "connected again" in caplog.messages[-1])
     bus.close()

@@ -21,7 +21,7 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 import cv2
 
 from edged.adapters.broker import EmbeddedBroker
-from edged.adapters.doctor import cameras, examine
+from edged.adapters.doctor import cameras, run_checks
 from edged.config import Config
 from edged.serve import daemon
 from tests.replay.recorded import LIMIT_S, edged, images, picture, video
@@ -216,8 +216,8 @@ def test_snapshot_writes_the_picture(tmp_path: Path) -> None:
 def test_doctor_holds_the_regions_against_the_image_that_comes(tmp_path: Path) -> None:
     file = tmp_path / "edged.toml"
     file.write_text(f'[cameras.a]\nsource = "{video(tmp_path / "clip.mp4")}"\nroi = [0, 0, 640, 240]\n')
-    (_, finding) = examine(file, [cameras])
-    assert (finding.ok, finding.said.splitlines()[1].split(";")[0]) == (
+    (_, finding) = run_checks(file, [cameras])
+    assert (finding.ok, finding.message.splitlines()[1].split(";")[0]) == (
         False,
         "roi must lie inside the upright image of 320 x 240 px",
     )

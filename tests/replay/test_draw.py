@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.adapters.draw import LEFT, RIGHT, annotate
-from edged.frame import F32, U8, Clarity, Result, Subject
+from edged.frame import F32, U8, ImageQuality, FrameResult, TrackedSubject
 from engines.schema import SCHEMAS
 
 LSP = SCHEMAS["lsp-14"]
@@ -25,18 +25,20 @@ def skeleton(score: float = 0.9) -> F32:
     )
 
 
-def subject(keypoints: F32 | None, *, carried: bool = False, box: tuple[float, ...] = (280, 80, 370, 300)) -> Subject:
-    return Subject(
+def subject(
+    keypoints: F32 | None, *, carried: bool = False, box: tuple[float, ...] = (280, 80, 370, 300)
+) -> TrackedSubject:
+    return TrackedSubject(
         id=1, label="person", score=0.9, xyxy=np.array(box, np.float32), keypoints=keypoints,
         smoothed=None, schema=None if keypoints is None else "lsp-14", carried=carried,
     )  # fmt: skip
 
 
-def drawn(*subjects: Subject, image: U8 | None = None, degraded: tuple[str, ...] = ()) -> U8:
+def drawn(*subjects: TrackedSubject, image: U8 | None = None, degraded: tuple[str, ...] = ()) -> U8:
     image = grey() if image is None else image
-    result = Result(
+    result = FrameResult(
         camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=subjects, stage_ns={},
-        clarity=Clarity(brightness=1, contrast=2, sharpness=0.5, degraded=degraded),
+        quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5, degraded=degraded),
     )  # fmt: skip
     return annotate(image, result)
 
@@ -72,9 +74,9 @@ def test_unsure_keypoints_are_faint() -> None:
 
 
 def test_the_limit_between_sure_and_unsure_is_the_cards() -> None:
-    result = Result(
+    result = FrameResult(
         camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=(subject(skeleton(0.5)),),
-        stage_ns={}, clarity=Clarity(brightness=1, contrast=2, sharpness=0.5),
+        stage_ns={}, quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5),
     )  # fmt: skip
     assert has(annotate(grey(), result, {"lsp-14": 0.4}), LEFT)
     assert not has(annotate(grey(), result, {"lsp-14": 0.6}), LEFT)
@@ -82,7 +84,7 @@ def test_the_limit_between_sure_and_unsure_is_the_cards() -> None:
 
 def test_smoothed_keypoints_are_preferred() -> None:
     moved = skeleton() + np.array([200, 0, 0], np.float32)
-    both = Subject(
+    both = TrackedSubject(
         id=1, label="person", score=0.9, xyxy=np.array((280, 80, 370, 300), np.float32), keypoints=skeleton(),
         smoothed=moved, schema="lsp-14", carried=False,
     )  # fmt: skip

@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 
 from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.adapters.picture_out import jpeg, write_picture
+from edged.adapters.picture_out import encode_jpeg, write_image
 from edged.errors import CameraLost, NotWritten
-from edged.frame import U8, Clarity, Frame, Result
-from edged.snapshot import take
+from edged.frame import U8, ImageQuality, Frame, FrameResult
+from edged.snapshot import first_good_frame
 
 
 def flat(level: int) -> U8:
     return np.full((4, 6, 3), level, np.uint8)
 
 
-def see(frame: Frame) -> Result:
+def see(frame: Frame) -> FrameResult:
     level = float(frame.image.mean())
-    return Result(
+    return FrameResult(
         camera=frame.camera, seq=frame.seq, captured_ns=0, done_ns=0, size_wh=(6, 4), subjects=(), stage_ns={},
-        clarity=Clarity(brightness=level, contrast=0, sharpness=0, degraded=("dark",) if level < 50 else ()),
+        quality=ImageQuality(brightness=level, contrast=0, sharpness=0, degraded=("dark",) if level < 50 else ()),
     )  # fmt: skip
 
 
 def taken(*steps: Step, settle: int = 0, good_within_s: float = 20) -> tuple[int, tuple[str, ...]]:
-    image, result = take(ScriptedCamera(steps), see, name="yard", settle=settle, good_within_s=good_within_s)
-    return int(image[0, 0, 0]), result.clarity.degraded
+    image, result = first_good_frame(
+        ScriptedCamera(steps), see, name="yard", warm_up_frames=settle, timeout_s=good_within_s
+    )
+    return int(image[0, 0, 0]), result.quality.degraded
 
 
 def test_the_first_frames_are_left_to_the_exposure() -> None:
@@ -59,12 +61,12 @@ def test_a_camera_with_nothing_but_broken_frames_is_lost() -> None:
 
 def test_the_camera_is_closed_again() -> None:
     camera = ScriptedCamera([flat(90)])
-    take(camera, see, name="yard", settle=0)
+    first_good_frame(camera, see, name="yard", warm_up_frames=0)
     assert camera.closed == 1
 
 
 def test_a_picture_is_written_whole_and_nothing_else(tmp_path: Path) -> None:
-    write_picture(tmp_path / "yard.png", flat(90))
+    write_image(tmp_path / "yard.png", flat(90))
     assert [path.name for path in tmp_path.iterdir()] == ["yard.png"]
     assert (np.asarray(cv2.imread(str(tmp_path / "yard.png"))) == 90).all()
 
@@ -77,7 +79,7 @@ def test_a_picture_is_written_whole_and_nothing_else(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_written_says_why(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotWritten, match=said):
-        write_picture(tmp_path / name, flat(90))
+        write_image(tmp_path / name, flat(90))
 
 
 def noise(width: int, height: int) -> U8:
@@ -86,7 +88,7 @@ def noise(width: int, height: int) -> U8:
 
 @pytest.mark.parametrize("kilobytes", [1000, 100, 30, 10])
 def test_a_picture_to_send_is_made_to_fit(kilobytes: int) -> None:
-    encoded, (width, height) = jpeg(noise(640, 480), kilobytes * 1000)
+    encoded, (width, height) = encode_jpeg(noise(640, 480), kilobytes * 1000)
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert image.shape == (height, width, 3)
@@ -97,4 +99,4 @@ def test_a_picture_to_send_is_made_to_fit(kilobytes: int) -> None:
 
 def test_a_picture_that_cannot_be_made_to_fit_is_not_sent() -> None:
     with pytest.raises(NotWritten, match="640 x 480 px does not fit 100 bytes; allow more"):
-        jpeg(noise(640, 480), 100)
+        encode_jpeg(noise(640, 480), 100)

@@ -18,13 +18,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
 from edged.adapters.runner_ort import OnnxRunner  # noqa: E402
-from edged.decode.heatmap3d import expected  # noqa: E402
+from edged.decode.heatmap3d import soft_argmax  # noqa: E402
 from edged.decode.simcc import simcc  # noqa: E402
 from engines.card import Card  # noqa: E402
 from engines.catalogue import load as catalogue  # noqa: E402
 from engines.catalogue import read as read_card  # noqa: E402
 from engines.golden import golden_inputs  # noqa: E402
-from engines.parity import drift  # noqa: E402
+from engines.parity import accuracy_diff  # noqa: E402
 from engines.prepare import prepare  # noqa: E402
 from tools.export import __main__ as command  # noqa: E402
 from tools.export import checkpoint  # noqa: E402
@@ -162,7 +162,7 @@ def decoded(card: Card, got: list[Any], wanted: list[Any]) -> None:
         share = cells.flatten(2).softmax(2).view_as(cells)
         axes = (share.sum((2, 3)), share.sum((2, 4)), share.sum((3, 4)))
         places = torch.stack([one @ torch.arange(one.shape[2]).double() for one in axes], 2)
-        np.testing.assert_allclose(expected(got[0], cells.shape[1]), places.numpy(), rtol=1e-4)
+        np.testing.assert_allclose(soft_argmax(got[0], cells.shape[1]), places.numpy(), rtol=1e-4)
     if card.pose is not None:
         ours, theirs = (simcc(one[0], one[1], card.pose.split) for one in (got, wanted))
         np.testing.assert_allclose(ours[..., 2], theirs[..., 2], rtol=1e-3, atol=1e-5)
@@ -197,8 +197,8 @@ def test_in_half_precision_joints_stay_within_a_millimetre(name: str, tmp_path: 
     assert half.islands
     assert {tensor.dtype for tensor in half.outputs} == {"float32"}  # what the soft-argmax reads
     shown = golden_inputs(card)[1]
-    apart = drift(card, expected, whole.run(shown), OnnxRunner(half.onnx).run(shown))
-    assert apart.faults(card.tolerance) == [], apart
+    apart = accuracy_diff(card, soft_argmax, whole.run(shown), OnnxRunner(half.onnx).run(shown))
+    assert apart.violations(card.tolerance) == [], apart
 
 
 def test_what_a_framework_wrote_beside_the_weights_is_left_where_it_is(tmp_path: Path) -> None:

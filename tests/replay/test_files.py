@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from edged import config
-from edged.adapters.camera_files import FileCamera, Pace, load, natural
+from edged.adapters.camera_files import FileCamera, PlaybackClock, load_image, natural_key
 from edged.adapters.camera_scripted import ScriptedCamera
-from edged.adapters.camera_upright import UprightCamera
-from edged.adapters.opencv import prepare
+from edged.adapters.camera_upright import RotateMaskCamera
+from edged.adapters.opencv import configure_opencv
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
-from edged.ports import Shot
+from edged.ports import CapturedImage
 
 ROOT = Path(__file__).parents[2]
 WIDE = (48, 32)  # width, height
@@ -43,10 +43,10 @@ def picture(grey: int = 0, size_wh: tuple[int, int] = WIDE) -> U8:
 
 
 def camera(path: Path, **keys: object) -> FileCamera:
-    return FileCamera("cam", config.Camera.model_validate({"source": str(path), "realtime": False, **keys}))
+    return FileCamera("cam", config.CameraConfig.model_validate({"source": str(path), "realtime": False, **keys}))
 
 
-def shots(path: Path, **keys: object) -> Iterator[Shot]:
+def shots(path: Path, **keys: object) -> Iterator[CapturedImage]:
     stream = camera(path, **keys).open()
     try:
         while True:
@@ -56,7 +56,7 @@ def shots(path: Path, **keys: object) -> Iterator[Shot]:
 
 
 def video(path: Path, frames: int = 12, size_wh: tuple[int, int] = WIDE, rate_hz: float = 10) -> Path:
-    prepare()  # FFmpeg takes its log level once, at its first use
+    configure_opencv()  # FFmpeg takes its log level once, at its first use
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate_hz, size_wh)
     for n in range(frames):
         writer.write(picture(20 * n % 240, size_wh))
@@ -111,7 +111,7 @@ def test_a_configured_rate_replaces_the_recorded_one(tmp_path: Path) -> None:
 def test_a_timeline_slips_when_decoding_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 0
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
-    pace = Pace(10.0)
+    pace = PlaybackClock(10.0)
     assert (pace.due_ns(), pace.due_ns()) == (0, 100_000_000)
     now_ns = 5_000_000_000
     assert (pace.due_ns(), pace.due_ns()) == (5_000_000_000, 5_100_000_000)
@@ -137,7 +137,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_natural_order_takes_names_that_begin_with_digits_or_letters() -> None:
-    assert sorted(map(Path, ("b2", "10", "b10", "9", "a")), key=natural) == list(
+    assert sorted(map(Path, ("b2", "10", "b10", "9", "a")), key=natural_key) == list(
         map(Path, ("9", "10", "a", "b2", "b10"))
     )
 
@@ -190,14 +190,14 @@ RAMP = (np.arange(16 * 20, dtype=np.uint16).reshape(16, 20) * 200).astype(np.uin
 )
 def test_any_depth_becomes_8_bit_bgr(tmp_path: Path, name: str, written: U8, want: U8) -> None:
     cv2.imwrite(str(tmp_path / name), written)
-    got = load(tmp_path / name)
+    got = load_image(tmp_path / name)
     assert got.dtype == np.uint8
     assert got.tolist() == want.tolist()
 
 
 def test_a_palette_image_becomes_bgr(tmp_path: Path) -> None:
     (tmp_path / "x.bmp").write_bytes(palette_bmp(16, 16, blue_green_red=(10, 20, 30)))
-    assert load(tmp_path / "x.bmp")[0, 0].tolist() == [10, 20, 30]
+    assert load_image(tmp_path / "x.bmp")[0, 0].tolist() == [10, 20, 30]
 
 
 def palette_bmp(width: int, height: int, blue_green_red: tuple[int, int, int]) -> bytes:
@@ -217,7 +217,7 @@ def test_an_exif_turn_is_respected(tmp_path: Path) -> None:
     app1 = b"Exif\0\0" + tiff
     turned = whole[:2] + b"\xff\xe1" + struct.pack(">H", len(app1) + 2) + app1 + whole[2:]
     (tmp_path / "x.jpg").write_bytes(turned)
-    assert load(tmp_path / "x.jpg").shape == (48, 32, 3)
+    assert load_image(tmp_path / "x.jpg").shape == (48, 32, 3)
 
 
 def test_an_8k_image_is_read(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ CORNERS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 @pytest.mark.parametrize(("rotate", "turns"), [(0, 0), (90, -1), (180, 2), (270, 1)])
 def test_an_image_is_turned_clockwise_into_the_slot_given(rotate: int, turns: int) -> None:
-    stream = UprightCamera(ScriptedCamera([CORNERS, CORNERS]), rotate, ()).open()  # type: ignore[arg-type]
+    stream = RotateMaskCamera(ScriptedCamera([CORNERS, CORNERS]), rotate, ()).open()  # type: ignore[arg-type]
     first = stream.read(None).image.copy()
     assert first.tolist() == np.rot90(CORNERS, turns).tolist()
     out = np.zeros_like(first)
@@ -296,16 +296,16 @@ def test_an_image_is_turned_clockwise_into_the_slot_given(rotate: int, turns: in
 def test_masks_blank_the_upright_image_and_leave_the_cameras_own_alone() -> None:
     white = np.full((6, 10, 3), 255, np.uint8)
     mask = ((0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0))
-    stream = UprightCamera(ScriptedCamera([white, white]), 90, (mask,)).open()
+    stream = RotateMaskCamera(ScriptedCamera([white, white]), 90, (mask,)).open()
     for _ in range(2):
         upright = stream.read(None).image
         assert (upright[:4, :4] == 0).all()
         assert int((upright == 0).sum()) == 4 * 4 * 3
-    stream = UprightCamera(ScriptedCamera([white]), 0, (mask,)).open()
+    stream = RotateMaskCamera(ScriptedCamera([white]), 0, (mask,)).open()
     assert (stream.read(None).image[:4, :4] == 0).all()
     assert (white == 255).all()
 
 
 def test_a_corrupt_frame_passes_through_a_turn() -> None:
     bad = np.zeros((0, 0, 3), np.uint8)
-    assert UprightCamera(ScriptedCamera([bad]), 90, ()).open().read(None).image.size == 0
+    assert RotateMaskCamera(ScriptedCamera([bad]), 90, ()).open().read(None).image.size == 0

@@ -17,12 +17,12 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.adapters.broker import EmbeddedBroker
 from edged.box import heat, upkeep
-from edged.box.board import Board
-from edged.box.late_gpu import LateGpu
+from edged.box.board import SysfsSensors
+from edged.box.late_gpu import GpuWait
 from edged.config import Config
 from edged.errors import Fatal
 from edged.serve import daemon
-from tests.contract import faults
+from tests.contract import schema_errors
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, MQTTv311, until
 from tests.threads import running
@@ -90,13 +90,13 @@ def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothi
             assert 0 < body["latency_ms"] < LIMIT_S * 1000
         (*_, health) = fresh(heard, HEALTH)
         (*_, daily) = fresh(heard, DAILY, 1)
-        frames = made.views()["barn"].ledger
+        frames = made.views()["barn"].counts
     assert heard.states("edged/box/cam/barn/status") == ["connecting", "online"]
     assert 0 <= health["uptime_s"] < 600
     assert health["cameras"]["barn"]["losses_per_h"] == 0
     assert sum(daily["view_min"].values()) * 60 < 600
     assert frames.balanced
-    assert faults("health", health) == []
+    assert schema_errors("health", health) == []
 
 
 def test_a_hot_box_looks_at_fewer_frames_and_says_why(
@@ -106,8 +106,8 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     zone.mkdir(parents=True)
     (zone / "type").write_text("tj-thermal")
     (zone / "temp").write_text("96000")
-    monkeypatch.setattr(heat, "LOOK_S", 0.2)
-    monkeypatch.setattr(heat, "Board", lambda: Board(tmp_path / "board"))
+    monkeypatch.setattr(heat, "POLL_S", 0.2)
+    monkeypatch.setattr(heat, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
     settings = configured(broker, tmp_path, heat={"steps_hz": [1], "calm_s": 1})
     with daemon(settings) as made, running(made):
         until(lambda: any(body["box"]["slowed"] for body in heard.bodies(HEALTH)), LIMIT_S)
@@ -118,15 +118,15 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     assert (hot["box"]["slowed"]["most_hz"], hot["box"]["slowed"]["reason"]) == (1, "96 °C in the hottest zone")
     assert "slowed" in [problem["what"] for problem in hot["problems"]]
     assert last["ts"] - first["ts"] >= 2400  # three frames at 1 Hz, early by half a period at most
-    assert faults("health", hot) == []
+    assert schema_errors("health", hot) == []
 
 
 def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be_started_with_it(
     broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = threading.Event()
-    monkeypatch.setattr(upkeep, "missing", lambda here: True)
-    monkeypatch.setattr(upkeep, "LateGpu", partial(LateGpu, look=lambda: "Orin" if there.is_set() else ""))
+    monkeypatch.setattr(upkeep, "gpu_missing", lambda here: True)
+    monkeypatch.setattr(upkeep, "GpuWait", partial(GpuWait, probe=lambda: "Orin" if there.is_set() else ""))
     with daemon(configured(broker, tmp_path)) as made:
         told = threading.Timer(2, there.set)
         told.start()

@@ -115,7 +115,7 @@ def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
         with daemon(settings) as made:
             made.run(threading.Event())
             view = made.views()["barn"]
-    assert (view.ledger.captured, view.ledger.failed, view.ledger.processed) == (5, 5, 0)
+    assert (view.counts.captured, view.counts.failed, view.counts.processed) == (5, 5, 0)
     assert len([line for line in caplog.messages if "NaN" in line]) == 1
 
 

@@ -12,25 +12,25 @@ import numpy as np
 import pytest
 
 from edged.adapters.lifter import Lifter, RootNet, VolumeNet
-from edged.adapters.plane_cpu import CpuPlane
-from edged.adapters.planes import cards_in_use
+from edged.adapters.plane_cpu import CpuBackend
+from edged.adapters.planes import model_cards
 from edged.adapters.session_ort import OrtSession
 from edged.cli import main
-from edged.config import Gate, Models
-from edged.crop import cut
-from edged.decode.heatmap3d import expected
+from edged.config import QualityConfig, ModelsConfig
+from edged.crop import crop_image
+from edged.decode.heatmap3d import soft_argmax
 from edged.errors import ConfigError
-from edged.frame import Boxes, Focus, Frame, Sight
-from edged.lift.lens import Lens
-from edged.lift.space import InBins, depth_mm, pose3d, window
+from edged.frame import Boxes, InferenceParams, Frame, InferenceResult
+from edged.lift.lens import CameraIntrinsics
+from edged.lift.space import VolumeJoints, heuristic_depth_mm, person_pose3d, person_crop
 from engines.catalogue import load
 from engines.errors import CardError
-from tests.contract import faults
+from tests.contract import schema_errors
 from tests.small_nets import written
 
 ROOT = Path(__file__).parents[2]
 CARDS = load()
-LENS = Lens(fx=800, fy=790, cx=310, cy=250)
+LENS = CameraIntrinsics(fx=800, fy=790, cx=310, cy=250)
 BOXES = np.array([(250, 60, 400, 440), (-80, 20, 90, 300), (620, 470, 760, 900)], np.float32)
 PICTURE = ROOT / "tools/synth/stills/paddock.webp"  # with people, of whom the starter detector finds some
 
@@ -60,51 +60,54 @@ def lifter(nets: Path, name: str = "convnextpose-s", *, root: bool = True) -> Li
 def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
     image, card = photo(), CARDS[name]
     assert card.lift is not None
-    for box, found in zip(BOXES, lifter(nets, name).lift(image, BOXES, LENS), strict=True):
-        crop = window(box, (640, 480), card.input.size_wh, card.lift.padding)
+    for box, found in zip(BOXES, lifter(nets, name).lift_boxes(image, BOXES, LENS), strict=True):
+        crop = person_crop(box, (640, 480), card.input.size_wh, card.lift.padding)
         assert crop is not None
-        shown = cut(image, crop)[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)  # RGB, 0 to 255
+        shown = crop_image(image, crop)[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)  # RGB, 0 to 255
         (volume,) = session(nets, name).run(shown)
-        seen = InBins(crop, expected(volume, 18)[0], (card.lift.depth, *volume.shape[2:]))
-        square = window(box, (640, 480), (256, 256), 1.25)
+        seen = VolumeJoints(crop, soft_argmax(volume, 18)[0], (card.lift.depth, *volume.shape[2:]))
+        square = person_crop(box, (640, 480), (256, 256), 1.25)
         assert square is not None
-        gamma = 1 + 0.1 / 255 * float(cut(image, square).mean())
-        wanted = pose3d(seen, card.lift, LENS, gamma)
+        gamma = 1 + 0.1 / 255 * float(crop_image(image, square).mean())
+        wanted = person_pose3d(seen, card.lift, LENS, gamma)
         assert wanted is not None
         assert found is not None
-        np.testing.assert_allclose(found.joints_mm, wanted.joints_mm, atol=12)  # the crops differ by a grey level
+        np.testing.assert_allclose(found.xyz_mm, wanted.xyz_mm, atol=12)  # the crops differ by a grey level
         np.testing.assert_allclose(found.root_mm, wanted.root_mm, atol=12)
-        assert np.ptp(found.joints_mm[:, 2]) > 50
-        assert (found.depth, found.focal) == ("rootnet", "given")
-        assert found.root_mm[2] / depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
+        assert np.ptp(found.xyz_mm[:, 2]) > 50
+        assert (found.depth_source, found.focal_source) == ("rootnet", "given")
+        assert found.root_mm[2] / heuristic_depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
 
 
 def test_a_box_beside_the_image_has_nobody_in_it(nets: Path) -> None:
     beside = np.array([(700, 0, 800, 100)], np.float32)
-    assert lifter(nets).lift(photo(), beside, LENS) == [None]
+    assert lifter(nets).lift_boxes(photo(), beside, LENS) == [None]
 
 
 @pytest.mark.parametrize("count", [4, 5, 8])
 def test_distortion_is_undone_as_opencv_does_it(count: int) -> None:
     known = (-0.21, 0.06, 0.001, -0.002, 0.01, 0.02, -0.01, 0.005)[:count]
-    lens = Lens(fx=700, fy=710, cx=330, cy=230, distortion=known)
+    lens = CameraIntrinsics(fx=700, fy=710, cx=330, cy=230, distortion=known)
     rays = np.array([[-0.4, -0.3, 1], [0, 0, 1], [0.45, 0.31, 1]])
     camera = np.array([[700, 0, 330], [0, 710, 230], [0, 0, 1]], np.float64)
     pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), camera, np.array(known))
     np.testing.assert_allclose(lens.rays(pixels[:, 0]), rays[:, :2], atol=1e-6)
 
 
-def see(plane: CpuPlane, known: Boxes, *, space: bool) -> Sight:
+def see(plane: CpuBackend, known: Boxes, *, space: bool) -> InferenceResult:
     frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
     least = np.full(len(plane.classes), 0.3, np.float32)
-    return plane.see(
-        frame, Focus(thresholds=least, limit=8, gate=Gate(enabled=False), space=space), known, detect=False
+    return plane.infer(
+        frame,
+        InferenceParams(thresholds=least, max_subjects=8, quality_limits=QualityConfig(enabled=False), lift_3d=space),
+        known,
+        detect=False,
     )
 
 
 def test_only_people_are_lifted_and_only_where_it_is_asked_for(nets: Path) -> None:
     detector = OrtSession(CARDS["det-person-horse"], ROOT / "engines/starter/det_person_horse.onnx")
-    plane = CpuPlane(detector, {}, lifter(nets, root=False))
+    plane = CpuBackend(detector, {}, lifter(nets, root=False))
     horse, person = plane.classes.index("horse"), plane.classes.index("person")
     known = Boxes(xyxy=BOXES, score=np.ones(3, np.float32), label=np.array([horse, person, person]))
     assert see(plane, known, space=False).poses3d == ()
@@ -112,7 +115,7 @@ def test_only_people_are_lifted_and_only_where_it_is_asked_for(nets: Path) -> No
     assert first is None
     assert second is not None
     assert third is not None
-    assert (second.depth, second.focal) == ("heuristic", "assumed")
+    assert (second.depth_source, second.focal_source) == ("heuristic", "assumed")
 
 
 @pytest.mark.parametrize("name", ["rootnet", "rtmpose-t-lsp14"])
@@ -128,7 +131,7 @@ def infer(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, A
     assert main(["infer", "--jsonl", *options, str(PICTURE)]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     message = json.loads(line)
-    assert faults("cam/a/poses", message) == []
+    assert schema_errors("cam/a/poses", message) == []
     return [subject for subject in message["subjects"] if subject["class"] == "person"]
 
 
@@ -148,13 +151,13 @@ def test_infer_gives_people_in_millimetres(config: Path, capsys: pytest.CaptureF
     people = infer(capsys, "--config", str(config))
     assert people
     for person in people:
-        told = person["pose3d"]
+        told = person["person_pose3d"]
         assert (told["schema"], told["depth"], told["focal"]) == ("h36m-18", "rootnet", "assumed")
         assert len(told["joints"]) == 18
         assert told["joints"][0] == [0, 0, 0]
     near = infer(capsys, "--config", str(config), "--lens", "750,750,320,180")
-    assert near[0]["pose3d"]["focal"] == "given"
-    halved = near[0]["pose3d"]["root"][2] / people[0]["pose3d"]["root"][2]
+    assert near[0]["person_pose3d"]["focal"] == "given"
+    halved = near[0]["person_pose3d"]["root"][2] / people[0]["person_pose3d"]["root"][2]
     assert halved == pytest.approx(0.5, abs=0.02)
 
 
@@ -176,4 +179,4 @@ def test_a_3d_model_that_is_not_here_is_named_with_how_to_get_it(
     assert main(["infer", "--config", str(file), str(PICTURE)]) != 0
     assert "convnextpose-l" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"models\.lift = 'rootnet': a root model; want one of convnextpose-l"):
-        cards_in_use(Models(lift="rootnet"))
+        model_cards(ModelsConfig(lift="rootnet"))

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.plane_cpu import CpuPlane, Detector, measure
+from edged.adapters.plane_cpu import CpuBackend, Detector, image_quality
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.crop import Crop, cut
-from edged.frame import U8, XY, Boxes, Focus, Frame, Sight
-from edged.gate import measure as measure_defined
+from edged.config import QualityConfig
+from edged.crop import Crop, crop_image
+from edged.frame import U8, XY, Boxes, InferenceParams, Frame, InferenceResult
+from edged.gate import image_quality as measure_defined
 from edged.letterbox import Letterbox, letterbox, normalise
 from engines.catalogue import load
 
@@ -28,8 +28,8 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def plane() -> CpuPlane:
-    return CpuPlane(
+def plane() -> CpuBackend:
+    return CpuBackend(
         session("det-person-horse", "det_person_horse.onnx"),
         {
             "person": session("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"),
@@ -44,10 +44,14 @@ def photo(width: int, height: int) -> U8:
     return np.asarray(cv2.blur(noise, (5, 5)), np.uint8)
 
 
-def see(plane: CpuPlane, image: U8, known: Boxes, *, detect: bool = False, least: float = 0.3) -> Sight:
+def see(plane: CpuBackend, image: U8, known: Boxes, *, detect: bool = False, least: float = 0.3) -> InferenceResult:
     frame = Frame(camera="a", seq=0, captured_ns=0, image=image)
-    focus = Focus(thresholds=np.full(len(plane.classes), least, np.float32), limit=8, gate=Gate(enabled=False))
-    return plane.see(frame, focus, known, detect=detect)
+    focus = InferenceParams(
+        thresholds=np.full(len(plane.classes), least, np.float32),
+        max_subjects=8,
+        quality_limits=QualityConfig(enabled=False),
+    )
+    return plane.infer(frame, focus, known, detect=detect)
 
 
 def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> Boxes:
@@ -82,7 +86,7 @@ def test_the_crop_is_the_defined_one(box: tuple[int, ...]) -> None:
     image = photo(400, 320)
     crop = Crop.around(np.array(box, np.float32), (192, 256), 1.25)
     got = cv2.warpAffine(image, crop.to_net, crop.net_wh, flags=cv2.INTER_LINEAR)
-    difference = np.abs(got.astype(int) - cut(image, crop))
+    difference = np.abs(got.astype(int) - crop_image(image, crop))
     assert difference.mean() < 0.5
     assert np.quantile(difference, 0.999) <= 4
 
@@ -91,28 +95,28 @@ def test_the_crop_is_the_defined_one(box: tuple[int, ...]) -> None:
 def test_the_measures_of_clarity_are_the_defined_ones(blur: int) -> None:
     image = photo(320, 180)
     image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
-    assert measure(image) == pytest.approx(measure_defined(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
+    assert image_quality(image) == pytest.approx(measure_defined(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
 
 
-def test_where_nothing_is_sure_enough_there_are_no_subjects(plane: CpuPlane) -> None:
-    sight = see(plane, np.full((480, 640, 3), 114, np.uint8), Boxes.none(), detect=True, least=np.inf)
+def test_where_nothing_is_sure_enough_there_are_no_subjects(plane: CpuBackend) -> None:
+    sight = see(plane, np.full((480, 640, 3), 114, np.uint8), Boxes.empty(), detect=True, least=np.inf)
     assert len(sight.boxes) == 0
     assert sight.keypoints == ()
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (500, 1), (1, 500)], ids=str)
-def test_an_image_of_one_pixel_goes_through(plane: CpuPlane, size_wh: tuple[int, int]) -> None:
+def test_an_image_of_one_pixel_goes_through(plane: CpuBackend, size_wh: tuple[int, int]) -> None:
     see(plane, photo(*size_wh), boxes((0, 0, 1, 1), label=(0,)))
 
 
-def test_each_box_gets_the_keypoints_of_its_own_class(plane: CpuPlane) -> None:
+def test_each_box_gets_the_keypoints_of_its_own_class(plane: CpuBackend) -> None:
     people, horses = plane.classes.index("person"), plane.classes.index("horse")
     known = boxes((0, 0, 50, 90), (60, 0, 160, 90), (100, 20, 150, 90), label=(people, horses, people))
     sight = see(plane, photo(200, 100), known)
     assert [points.shape for points in sight.keypoints if points is not None] == [(14, 3), (17, 3), (14, 3)]
 
 
-def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuPlane) -> None:
+def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuBackend) -> None:
     known = boxes((0, 0, 50, 90), (140, 0, 190, 90), label=(0, 0))
     first, second = see(plane, photo(200, 100), known).keypoints
     assert first is not None
@@ -120,7 +124,7 @@ def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuPlane) -> None:
     assert first[:, XY].mean(0)[0] < 100 < second[:, XY].mean(0)[0]
 
 
-def test_keypoints_of_a_box_beyond_the_edge_lie_in_its_window(plane: CpuPlane) -> None:
+def test_keypoints_of_a_box_beyond_the_edge_lie_in_its_window(plane: CpuBackend) -> None:
     (points,) = see(plane, photo(200, 100), boxes((-60, -40, 40, 80), label=(0,))).keypoints
     assert isinstance(points, np.ndarray)
     seen = points[np.isfinite(points[:, 0])]
@@ -128,5 +132,5 @@ def test_keypoints_of_a_box_beyond_the_edge_lie_in_its_window(plane: CpuPlane) -
 
 
 def test_a_class_without_pose_model_has_a_box_only() -> None:
-    alone = CpuPlane(session("det-person-horse", "det_person_horse.onnx"), {})
+    alone = CpuBackend(session("det-person-horse", "det_person_horse.onnx"), {})
     assert see(alone, photo(200, 100), boxes((0, 0, 50, 90), label=(0,))).keypoints == (None,)

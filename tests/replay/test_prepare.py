@@ -15,20 +15,20 @@ import onnx
 import onnxruntime as ort
 
 from edged.adapters.runner_ort import OnnxRunner
-from edged.decode.detectors import FAMILIES
+from edged.decode.detectors import DECODERS
 from engines.catalogue import load
 from engines.errors import CardError
-from engines.prepare import BATCH_AXIS, Batch, Prepared, prepare
-from engines.proof import prove
-from engines.store import Store
+from engines.prepare import BATCH_AXIS, Batch, PreparedModel, prepare
+from engines.proof import selftest
+from engines.store import ModelStore
 
 CARDS = load(None)
 BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
 
 
-def made(name: str, batch: Batch = 1, **options: Any) -> Prepared:
+def made(name: str, batch: Batch = 1, **options: Any) -> PreparedModel:
     card = CARDS[name]
-    return prepare(card, Store(Path("absent")).path(card).read_bytes(), batch=batch, **options)
+    return prepare(card, ModelStore(Path("absent")).path(card).read_bytes(), batch=batch, **options)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -39,8 +39,8 @@ def test_the_same_model_gives_the_same_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", BUNDLED)
 def test_fp16_is_as_good_as_fp32_on_the_golden_input(name: str) -> None:
     half, whole = made(name), made(name, precision="fp32", io="fp32")
-    proof = prove(CARDS[name], OnnxRunner(half.onnx), OnnxRunner(whole.onnx), FAMILIES.get(half.family))
-    assert proof.good, proof.faults
+    proof = selftest(CARDS[name], OnnxRunner(half.onnx), OnnxRunner(whole.onnx), DECODERS.get(half.family))
+    assert proof.passed, proof.faults
     assert len(half.onnx) < 0.6 * len(whole.onnx)
 
 
@@ -77,7 +77,7 @@ def test_reductions_stay_in_fp32_and_so_do_the_peaks() -> None:
 
 def test_a_weight_beyond_fp16_makes_its_node_an_island() -> None:
     card = CARDS["rtmpose-t-lsp14"]
-    model = onnx.load(str(Store(Path("absent")).path(card)))
+    model = onnx.load(str(ModelStore(Path("absent")).path(card)))
     weight = next(w for w in model.graph.initializer if len(w.dims) == 4)
     values = onnx.numpy_helper.to_array(weight).copy()
     values.flat[0] = 1e6

@@ -13,23 +13,25 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 from edged.adapters.prove import report
-from edged.adapters.prove.ask import ask
-from edged.adapters.prove.loops import loop_of
-from edged.adapters.prove.plane import compared
-from edged.adapters.prove.probe import Bench, Row, failed, impossible
+from edged.adapters.prove.ask import run_probe
+from edged.adapters.prove.loops import open_loop
+from edged.adapters.prove.plane import compare_with_cpu
+from edged.adapters.prove.probe import Bench, ReportRow, failed, not_possible
 from edged.adapters.prove.table import BY_NAME, PROBES
 from edged.cli import main
 from edged.config import Config
 from tests.replay.recorded import video
 
 README = Path(__file__).parents[2] / "README.md"
-BOARD = Row(subject="machine", figures={"board": "Orin Nano", "l4t": "36.4.3"})
-BUILT = Row(subject="det", figures={"build_s": 71.5})
-ABSENT = impossible("all of it", "no TensorRT")
+BOARD = ReportRow(subject="machine", figures={"board": "Orin Nano", "l4t": "36.4.3"})
+BUILT = ReportRow(subject="det", figures={"build_s": 71.5})
+ABSENT = not_possible("all of it", "no TensorRT")
 
 
-def body(**found: list[Row]) -> dict[str, Any]:
-    return report.body({"identity": [BOARD], **found}, version="1", operator="A. N.", at="2026-01-02T03", seconds=9)
+def body(**found: list[ReportRow]) -> dict[str, Any]:
+    return report.build_report(
+        {"identity": [BOARD], **found}, version="1", operator="A. N.", at="2026-01-02T03", seconds=9
+    )
 
 
 def bench(folder: Path) -> Bench:
@@ -54,17 +56,17 @@ def test_every_row_is_a_figure_or_says_why_there_is_none(tmp_path: Path) -> None
 
 def test_a_figure_changed_after_signing_is_found(tmp_path: Path) -> None:
     report.write(tmp_path, body(builds=[BUILT]))
-    assert report.signed(tmp_path) == ""
+    assert report.signature_error(tmp_path) == ""
     altered = (tmp_path / report.JSON).read_text().replace("71.5", "31.5")
     (tmp_path / report.JSON).write_text(altered)
-    assert "is not what" in report.signed(tmp_path)
+    assert "is not what" in report.signature_error(tmp_path)
     assert main(["prove", "--support", str(tmp_path)]) == 1
 
 
 def test_a_page_that_is_damaged_is_found(tmp_path: Path) -> None:
     report.write(tmp_path, body(builds=[BUILT]))
     (tmp_path / report.MARKDOWN).write_bytes(b"\xff\x00")
-    assert report.signed(tmp_path).endswith("carries no hash")
+    assert report.signature_error(tmp_path).endswith("carries no hash")
 
 
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,18 +93,20 @@ def test_the_page_names_the_board_the_operator_and_what_could_not_be_shown(tmp_p
         pytest.param([ABSENT], "not run on hardware yet", id="not possible"),
     ],
 )
-def test_the_support_table_says_what_was_seen_where(rows: list[Row], said: str) -> None:
-    lines = [line for line in report.support([body(builds=rows)]) if line.startswith("| TensorRT engines, building")]
+def test_the_support_table_says_what_was_seen_where(rows: list[ReportRow], said: str) -> None:
+    lines = [
+        line for line in report.support_table([body(builds=rows)]) if line.startswith("| TensorRT engines, building")
+    ]
     assert len(lines) == 1
     assert said in lines[0]
 
 
 def test_a_camera_on_usb_says_nothing_of_csi() -> None:
-    usb, csi = (Row(subject=f"barn ({kind})", figures={"frames_per_s": 30.0}) for kind in ("v4l2", "csi"))
+    usb, csi = (ReportRow(subject=f"barn ({kind})", figures={"frames_per_s": 30.0}) for kind in ("v4l2", "csi"))
     told = [
         line
         for rows in ([usb], [usb, csi])
-        for line in report.support([body(cameras=rows)])
+        for line in report.support_table([body(cameras=rows)])
         if line.startswith("| CSI")
     ]
     assert ["not run on hardware yet" in line for line in told] == [True, False]
@@ -110,23 +114,23 @@ def test_a_camera_on_usb_says_nothing_of_csi() -> None:
 
 def test_what_probes_speak_for_are_rows_of_the_readme() -> None:
     text = README.read_text("utf-8")
-    assert [probe.supports for probe in PROBES if f"\n| {probe.supports}" not in text and probe.supports] == []
+    assert [probe.support_row for probe in PROBES if f"\n| {probe.support_row}" not in text and probe.support_row] == []
 
 
 def test_a_probe_that_never_ends_costs_its_own_rows(tmp_path: Path) -> None:
-    (row,) = ask(replace(BY_NAME["identity"], limit_s=-0.05), bench(tmp_path), None)
+    (row,) = run_probe(replace(BY_NAME["identity"], timeout_s=-0.05), bench(tmp_path), None)
     assert (row.state, row.why) == ("failed", "no end after 0.05 s")
 
 
 def test_a_probe_that_dies_costs_its_own_rows(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text("nonsense = 1\n")
-    (row,) = ask(BY_NAME["identity"], bench(tmp_path), tmp_path / "wrong.toml")
+    (row,) = run_probe(BY_NAME["identity"], bench(tmp_path), tmp_path / "wrong.toml")
     assert row.state == "failed"
     assert row.why.startswith("ended with code 1: ")
 
 
 def test_planes_that_see_the_same_are_no_pixel_apart(tmp_path: Path) -> None:
-    with loop_of(Config()) as run:
-        row = compared(bench(tmp_path), run)
+    with open_loop(Config()) as run:
+        row = compare_with_cpu(bench(tmp_path), run)
     assert (row.state, row.figures["px_p99"], row.figures["seen_by_one_only"]) == ("measured", 0, 0)
     assert row.figures["keypoints"]

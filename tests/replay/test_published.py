@@ -19,7 +19,7 @@ import numpy as np
 from edged.adapters.broker import EmbeddedBroker
 from edged.config import Config
 from edged.serve import daemon
-from tests.contract import faults
+from tests.contract import schema_errors
 from tests.replay.recorded import images, picture, video
 from tests.small_nets import kept
 from tests.system.conftest import Listener, MQTTv311, until
@@ -80,7 +80,7 @@ def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path)
         until(lambda: "stopped" in heard.states(ROOT + "status"))
         heard.close()
     said = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in heard.messages]
-    assert [fault for path, body in said for fault in faults(path, body)] == []
+    assert [fault for path, body in said for fault in schema_errors(path, body)] == []
     assert {path.split("/")[-1] for path, _ in said} >= {"status", "info", "health", "poses", "state", "daily"}
     lifted = [person["pose3d"] for person in people([body for path, body in said if path == "cam/paddock/poses"])]
     assert {(pose["depth"], pose["focal"]) for pose in lifted} == {("rootnet", "given")}

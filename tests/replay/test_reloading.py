@@ -23,7 +23,7 @@ from edged.config import Config
 from edged.daemon import Daemon
 from edged.errors import ConfigError
 from edged.serve import daemon
-from tests.contract import faults
+from tests.contract import schema_errors
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, MQTTv311, until
 from tests.threads import running
@@ -49,7 +49,7 @@ class Site:
 
     @contextmanager
     def run(self) -> Iterator[Daemon]:
-        with daemon(self.read(), read=self.read) as made, running(made):
+        with daemon(self.read(), read_config=self.read) as made, running(made):
             self.seen("barn")
             self.seen("yard")
             yield made
@@ -95,10 +95,10 @@ def test_a_camera_that_is_looked_at_differently_stays_open(site: Site) -> None:
 
 def test_no_id_is_given_twice(site: Site) -> None:
     with site.run() as made:
-        made._pipelines["barn"]._subjects.given = 41
+        made._pipelines["barn"]._tracker.last_id = 41
         site.tables["cameras"]["barn"]["max_subjects"] = 3
         site.reload(made)
-        assert made._pipelines["barn"].given >= 41
+        assert made._pipelines["barn"].last_id >= 41
 
 
 def test_what_is_allowed_and_announced_changes_in_place(site: Site) -> None:
@@ -106,7 +106,7 @@ def test_what_is_allowed_and_announced_changes_in_place(site: Site) -> None:
         site.tables |= {"commands": {"allow": ["reload"]}, "homeassistant": {"enabled": True}}
         assert site.reload(made)["data"]["restarted"] == []
         until(lambda: any(message.topic.startswith("homeassistant/") for message in list(site.heard.messages)))
-        assert made._control._allow == ("reload",)
+        assert made._dispatcher._allowed == ("reload",)
 
 
 def test_a_camera_with_another_source_is_opened_again_alone_and_counts_on(site: Site, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_camera_comes_and_another_goes(site: Site) -> None:
 def test_models_are_loaded_again_while_the_cameras_stay_open(site: Site) -> None:
     with site.run() as made:
         before, closed = made.engines, []
-        before.plane.close = lambda: closed.append(1)  # type: ignore[method-assign]
+        before.backend.close = lambda: closed.append(1)  # type: ignore[method-assign]
         site.tables["models"] = {"pose": {"horse": "rtmpose-t-ap10k-horse"}}
         assert site.reload(made)["data"]["restarted"] == ["models"]
         assert made.engines is not before
@@ -164,7 +164,7 @@ def test_a_configuration_that_cannot_be_used_changes_nothing(site: Site, tables:
         assert said in answer["error"]["got"]
         assert made.settings is before
         site.seen("barn")
-        assert faults("cmd/reload/result", answer) == []
+        assert schema_errors("cmd/reload/result", answer) == []
 
 
 def test_a_bad_file_is_answered_with_its_lines(site: Site) -> None:
@@ -172,7 +172,7 @@ def test_a_bad_file_is_answered_with_its_lines(site: Site) -> None:
         raise ConfigError("edged.toml:3 cameras.barn.fps = -1: must be 0..240 Hz; raise it")
 
     with site.run() as made:
-        made._read = bad
+        made._read_config = bad
         error = site.reload(made)["error"]
         assert (error["what"], error["got"][:26]) == ("configuration", "edged.toml:3 cameras.barn.")
         site.seen("barn")
@@ -180,14 +180,14 @@ def test_a_bad_file_is_answered_with_its_lines(site: Site) -> None:
 
 def test_what_cannot_change_in_place_takes_a_successor(site: Site) -> None:
     stop = threading.Event()
-    with daemon(site.read(), read=site.read) as made:
+    with daemon(site.read(), read_config=site.read) as made:
         loop = threading.Thread(target=made.run, args=(stop,))
         loop.start()
         site.tables["device"] = site.tables["device"] | {"id": "other"}
         assert site.reload(made)["data"] == {"changed": ["device.id"], "restarted": ["everything"]}
         loop.join(LIMIT_S)
         assert not loop.is_alive()
-    assert made.successor == site.read()
+    assert made.next_config == site.read()
 
 
 def test_a_hang_up_reloads_the_file_and_everything_when_it_must(site: Site, tmp_path: Path) -> None:

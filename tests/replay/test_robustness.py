@@ -5,34 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.config import Gate
-from edged.frame import Clarity, Result, Subject
+from edged.config import QualityConfig
+from edged.frame import ImageQuality, FrameResult, TrackedSubject
 from tools.robustness.conditions import CONDITIONS
 from tools.robustness.limits import LADDERS, Seen, withheld
 from tools.robustness.report import limits_of
 from tools.robustness.score import Play, Truth, score
 
 BOX = (10.0, 10.0, 110.0, 60.0)
-CLEAR = Clarity(brightness=120, contrast=90, sharpness=0.5)
-DARK = Clarity(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
+CLEAR = ImageQuality(brightness=120, contrast=90, sharpness=0.5)
+DARK = ImageQuality(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",))
 TRUE = Truth(number=1, kind="horse", xyxy=np.array(BOX, np.float32), keypoints=np.array([[20, 20, 1]], np.float32))
 
 
-def on_it(*, bridged: bool = False, off_px: float = 0.0, box: tuple[float, ...] = BOX) -> Subject:
+def on_it(*, bridged: bool = False, off_px: float = 0.0, box: tuple[float, ...] = BOX) -> TrackedSubject:
     points = np.array([[20 + off_px, 20, 0.9]], np.float32)
-    return Subject(
+    return TrackedSubject(
         id=1, label="horse", score=0.8, xyxy=np.array(box, np.float32), keypoints=points, smoothed=None,
         schema="ap10k-17", carried=bridged, bridged=bridged,
     )  # fmt: skip
 
 
-def frame(*subjects: Subject, clarity: Clarity = CLEAR) -> Result:
-    return Result(
-        camera="a", seq=0, captured_ns=0, done_ns=0, size_wh=(200, 100), subjects=subjects, clarity=clarity, stage_ns={}
+def frame(*subjects: TrackedSubject, clarity: ImageQuality = CLEAR) -> FrameResult:
+    return FrameResult(
+        camera="a", seq=0, captured_ns=0, done_ns=0, size_wh=(200, 100), subjects=subjects, quality=clarity, stage_ns={}
     )
 
 
-def figures(*results: Result) -> dict[str, float | None]:
+def figures(*results: FrameResult) -> dict[str, float | None]:
     return score([Play(truth=[[TRUE]] * len(results), results=results, seconds=1.0)])
 
 
@@ -101,4 +101,4 @@ def test_the_report_marks_the_limits_in_force() -> None:
     climbs = {ladder: {"measure": measure, "rungs": {}, "seen": []} for ladder, (measure, _) in LADDERS.items()}
     tried = limits_of(climbs)["tried"]
     for name in ("min_brightness", "max_brightness", "min_sharpness"):
-        assert getattr(Gate(), name) in [row["value"] for row in tried if row["limit"] == name]
+        assert getattr(QualityConfig(), name) in [row["value"] for row in tried if row["limit"] == name]

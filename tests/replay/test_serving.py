@@ -16,16 +16,16 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.adapters import foundry
 from edged.adapters.broker import EmbeddedBroker
-from edged.adapters.planes import engines_of
+from edged.adapters.planes import load_models
 from edged.adapters.session_ort import OrtSession
-from edged.config import Compute, Config, Models
+from edged.config import ComputeConfig, Config, ModelsConfig
 from edged.daemon import Daemon
 from edged.serve import daemon
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import Missing, PlanRefused
-from engines.store import Store
-from tests.contract import faults
+from engines.store import ModelStore
+from tests.contract import schema_errors
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, MQTTv311, until
 from tests.threads import running
@@ -79,7 +79,7 @@ def test_without_a_pose_model_there_are_boxes_and_the_class_is_named(
 
 def test_without_any_pose_model_there_are_boxes(broker: EmbeddedBroker, tmp_path: Path) -> None:
     with daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as made:
-        assert made.engines.serving == "boxes"
+        assert made.engines.service_level == "boxes"
 
 
 def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looked(
@@ -93,7 +93,7 @@ def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looke
     body = heard.bodies(ROOT + "cam/stall/poses")[0]
     assert ("no-model" in body["degraded"], body["subjects"]) == (True, [])
     assert health["models"]["serving"] == "cameras"
-    assert faults("cam/stall/poses", body) == faults("health", health) == []
+    assert schema_errors("cam/stall/poses", body) == schema_errors("health", health) == []
 
 
 class Engine:
@@ -101,7 +101,7 @@ class Engine:
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._session = OrtSession(card, Store(Path("absent")).path(card))
+        self._session = OrtSession(card, ModelStore(Path("absent")).path(card))
         self.runs = 0
         self.closed = False
 
@@ -116,7 +116,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine(load(None)["det-person-horse"])
-    monkeypatch.setattr(foundry, "runner", lambda *_: made)
+    monkeypatch.setattr(foundry, "trt_session", lambda *_: made)
     return made
 
 
@@ -126,7 +126,7 @@ def proved(card: Card) -> tuple[Any, Any]:
 
 def forged(made: Daemon, engine: Engine) -> None:
     """As the smithy says it, on a thread of its own."""
-    smith = threading.Thread(target=made._take_up, args=proved(engine.card))
+    smith = threading.Thread(target=made._on_engine_ready, args=proved(engine.card))
     smith.start()
     smith.join(10)
     assert not smith.is_alive()
@@ -140,12 +140,12 @@ def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_t
         forged(made, engine)
         before = len(heard.bodies(ROOT + "cam/stall/poses"))
         until(lambda: len(heard.bodies(ROOT + "cam/stall/poses")) > before + 5)
-        assert made.engines.served == {
+        assert made.engines.runtime_by_model == {
             "det-person-horse": "tensorrt",
             "rtmpose-t-lsp14": "onnxruntime",
             "rtmpose-t-ap10k-horse": "onnxruntime",
         }
-        assert made.views()["stall"].ledger.failed == 0
+        assert made.views()["stall"].counts.failed == 0
     assert (engine.runs > 5, engine.closed) == (True, True)
 
 
@@ -157,10 +157,12 @@ def test_an_engine_that_tensorrt_refuses_leaves_the_model_on_onnx_runtime(tmp_pa
         def engine(self, gpu: Any) -> Any:
             raise PlanRefused("engine: of another version")
 
-    served = engines_of(Models(store=tmp_path), Compute(), forged=lambda card: Refused()).served
+    served = load_models(
+        ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=lambda card: Refused()
+    ).runtime_by_model
     assert set(served.values()) == {"onnxruntime"}
 
 
 def test_a_person_at_a_terminal_is_told_and_nothing_is_made_up(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="edged models pull rtmdet-nano-person"):
-        engines_of(Models(detector="rtmdet-nano-person", store=tmp_path), Compute())
+        load_models(ModelsConfig(detector="rtmdet-nano-person", store=tmp_path), ComputeConfig())

@@ -9,15 +9,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.plane_cpu import CpuBackend
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
+from edged.config import QualityConfig
 from edged.errors import ModelFault, ModelMissing
-from edged.frame import Boxes, Focus, Frame
+from edged.frame import Boxes, InferenceParams, Frame
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import CardError
-from engines.tensors import check
+from engines.tensors import check_tensors
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 
@@ -43,11 +43,13 @@ def written(path: Path, shape: tuple[int, ...], value: float, takes: int = Tenso
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_model_that_answers_no_numbers_is_a_fault(tmp_path: Path, yolox: Card, value: float) -> None:
-    plane = CpuPlane(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
+    plane = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
     frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
-    focus = Focus(thresholds=np.full(80, 0.3, np.float32), limit=4, gate=Gate(enabled=False))
+    focus = InferenceParams(
+        thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityConfig(enabled=False)
+    )
     with pytest.raises(ModelFault, match="own-yolox-coco"):
-        plane.see(frame, focus, Boxes.none(), detect=True)
+        plane.infer(frame, focus, Boxes.empty(), detect=True)
 
 
 def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card) -> None:
@@ -58,7 +60,7 @@ def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card)
 
 def test_a_model_exported_in_half_precision_is_refused(tmp_path: Path, yolox: Card) -> None:
     path = written(tmp_path / "m.onnx", (1, 3549, 85), 0, TensorProto.FLOAT16)
-    for load_it in (OrtSession, check):
+    for load_it in (OrtSession, check_tensors):
         with pytest.raises(CardError, match=r"own-yolox-coco: input 'images' takes float16, and is given float32"):
             load_it(yolox, path)
 
@@ -81,13 +83,13 @@ def test_a_text_file_is_refused(tmp_path: Path, yolox: Card) -> None:
 def test_a_pose_model_does_not_pass_for_a_detector() -> None:
     pose = OrtSession(load()["rtmpose-t-lsp14"], STARTER / "rtmpose_lsp_t.onnx")
     with pytest.raises(CardError, match="wants a detector"):
-        CpuPlane(pose, {})
+        CpuBackend(pose, {})
 
 
 def test_a_detector_does_not_pass_for_a_pose_model() -> None:
     detector = OrtSession(load()["det-person-horse"], STARTER / "det_person_horse.onnx")
     with pytest.raises(CardError, match="wants pose models"):
-        CpuPlane(detector, {"person": detector})
+        CpuBackend(detector, {"person": detector})
 
 
 WARMED = """

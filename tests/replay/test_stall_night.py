@@ -14,18 +14,18 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
 from edged.adapters.bus_memory import MemoryBus
-from edged.barn.settings import Stall
-from edged.barn.stable import Stable
+from edged.barn.settings import StallConfig
+from edged.barn.stable import StallMonitors
 from edged.bus import message
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.channel import CameraState
-from edged.frame import Frame, Result, Subject
+from edged.frame import Frame, FrameResult, TrackedSubject
 from edged.units import ns
-from edged.watching.scenes import Scenes
+from edged.watching.scenes import SceneMonitor
 from tests.pure.test_message import result
 from tests.pure.test_scenes import CLEAR, Wall
-from tools.barn.life import Life, on_circle
-from tools.barn.tracks import View, sightings
+from tools.barn.life import DayBuilder, on_circle
+from tools.barn.tracks import View, observations
 
 AT_NS = ns(1_000_000)
 MIDNIGHT_MS = 1_800_057_600_000  # some night
@@ -40,9 +40,9 @@ class Night(Wall):
         return MIDNIGHT_MS + (monotonic_ns - AT_NS) // 1_000_000
 
 
-def trouble() -> Life:
+def trouble() -> DayBuilder:
     """A horse that rolls, paws and looks back, again and again."""
-    life = Life(np.random.default_rng(3), at=on_circle(0.0))
+    life = DayBuilder(np.random.default_rng(3), position=on_circle(0.0))
     life.do("standing", 60)
     for _ in range(4):
         life.paw(8)
@@ -64,10 +64,10 @@ def groom(t_s: float) -> float:
     return 40 + 60 * math.sin(t_s / 5)
 
 
-def results(person: Walk | None = None) -> Iterator[Result]:
-    for seen in sightings(trouble().acts, View(), np.random.default_rng(1)):
+def results(person: Walk | None = None) -> Iterator[FrameResult]:
+    for seen in observations(trouble().acts, View(), np.random.default_rng(1)):
         points = np.concatenate([np.nan_to_num(seen.xy), np.isfinite(seen.xy[:, :1])], axis=1).astype(np.float32)
-        horse = Subject(
+        horse = TrackedSubject(
             id=1,
             label="horse",
             score=0.9,
@@ -82,7 +82,7 @@ def results(person: Walk | None = None) -> Iterator[Result]:
         yield result(horse, *people, camera="stall", captured_ns=t_ns, done_ns=t_ns, clarity=CLEAR)
 
 
-def _person(horse: Subject, x: float) -> Subject:
+def _person(horse: TrackedSubject, x: float) -> TrackedSubject:
     return replace(horse, id=2, label="person", keypoints=None, xyxy=np.array([x, 50, x + 40, 170], np.float32))
 
 
@@ -90,17 +90,17 @@ class Box:
     """What of the daemon stands between a result and a message."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = Stamps(Night())
-        self.bus = MemoryBus(lambda state: message.presence(stamps, state))
-        self.stable = Stable({"stall": Stall(enabled=True, feeding=("12:00",))}, 0.3, folder)
-        self.latest: Result | None = None
-        self.scenes = Scenes(
+        stamps = HeaderFactory(Night())
+        self.bus = MemoryBus(lambda state: message.device_status(stamps, state))
+        self.stable = StallMonitors({"stall": StallConfig(enabled=True, feeding=("12:00",))}, 0.3, folder)
+        self.latest: FrameResult | None = None
+        self.scenes = SceneMonitor(
             self.bus,
             stamps,
             lambda: {"stall": (ONLINE, self.latest)},
             {"stall": ("horse", "person")},
-            stable=self.stable,
-            memory=folder / "days.json",
+            stalls=self.stable,
+            state_file=folder / "days.json",
             daily_s=900,
         )
         self.now_ns = AT_NS
@@ -111,7 +111,7 @@ class Box:
             self.stable.sink(Frame(camera="stall", seq=0, captured_ns=one.captured_ns, image=PIXELS), one)
             if one.captured_ns - self.now_ns >= ns(0.5):
                 self.now_ns = one.captured_ns
-                self.scenes.look(self.now_ns)
+                self.scenes.poll(self.now_ns)
 
     def wait(self, seconds: int) -> None:
         """The horse stands as it stood last."""
@@ -119,11 +119,11 @@ class Box:
         for _ in range(seconds):
             self.now_ns += ns(1)
             self.latest = result(*self.latest.seen, captured_ns=self.now_ns, done_ns=self.now_ns, clarity=CLEAR)
-            self.scenes.look(self.now_ns)
+            self.scenes.poll(self.now_ns)
 
     @property
     def colic(self) -> list[Any]:
-        return [one for one in self.bus.of("cam/stall/alert") if one["event_type"] == "colic-suspected"]
+        return [one for one in self.bus.messages_on("cam/stall/alert") if one["event_type"] == "colic-suspected"]
 
 
 def test_a_colic_is_told_with_its_evidence_until_somebody_answers(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from edged.adapters.plane_cpu import Detector
 from edged.adapters.session_ort import OrtSession
 from edged.frame import U8
 from engines.catalogue import load
-from engines.store import Store
+from engines.store import ModelStore
 
 STILLS = Path(__file__).parents[2] / "tools" / "synth" / "stills"
 RAMP = np.tile(np.linspace(0, 255, 640, dtype=np.uint8)[None, :, None], (480, 1, 3))
@@ -27,7 +27,7 @@ def found(image: U8) -> set[str]:
     """The classes seen at the thresholds that the card gives."""
     card = load(None)["det-person-horse"]
     assert card.detect is not None
-    detector = Detector(OrtSession(card, Store(Path("absent")).path(card)))
+    detector = Detector(OrtSession(card, ModelStore(Path("absent")).path(card)))
     detector.letterbox(image)
     limits = [card.detect.scores.get(name, card.detect.score) for name in card.detect.classes]
     boxes = detector.detect(np.array(limits, np.float32), lambda stage: None)

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
 
-from edged.adapters.mqtt_link import Link
-from edged.config import Mqtt, Tls
+from edged.adapters.mqtt_link import MqttConnection
+from edged.config import MqttConfig, TlsConfig
 from edged.errors import BrokerLost
 
 # paho leaves the socket of a failed handshake to the garbage collector.
@@ -34,9 +34,9 @@ def deaf() -> Iterator[int]:
 
 def test_tls_on_a_port_without_it(deaf: int) -> None:
     with pytest.raises(BrokerLost, match=f"is {deaf} its port for TLS"):
-        Link(Mqtt(port=deaf, tls=Tls(enabled=True)), "5", client_id="a").open()
+        MqttConnection(MqttConfig(port=deaf, tls=TlsConfig(enabled=True)), "5", client_id="a").open()
 
 
 def test_no_tls_on_a_port_that_wants_it(deaf: int) -> None:
     with pytest.raises(BrokerLost, match=r"hung up on our MQTT 5 greeting; it may want TLS, see mqtt.tls"):
-        Link(Mqtt(port=deaf), "5", client_id="a").open()
+        MqttConnection(MqttConfig(port=deaf), "5", client_id="a").open()

@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 
-class Site:
+class NotifiedDaemon:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
         self.state = folder  # where the daemon keeps what must survive
-        self.heard: list[str] = []
-        self._ear = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        self._ear.bind(str(folder / "notify"))
-        self._ear.setblocking(False)
+        self.notifications: list[str] = []
+        self._socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        self._socket.bind(str(folder / "notify"))
+        self._socket.setblocking(False)
 
     def silent_port(self) -> int:
         """Takes connections, and says nothing."""
@@ -46,12 +46,12 @@ class Site:
         self._stack.callback(process.kill)
         return process
 
-    def says(self, text: str) -> bool:
+    def has_notified(self, text: str) -> bool:
         while True:
             try:
-                self.heard.append(self._ear.recv(4096).decode())
+                self.notifications.append(self._socket.recv(4096).decode())
             except BlockingIOError:
-                return any(text in said for said in self.heard)
+                return any(text in said for said in self.notifications)
 
     def _port(self, backlog: int) -> int:
         peer = self._stack.enter_context(socket.socket())

@@ -8,8 +8,8 @@ import time
 
 from edged import config
 from edged.adapters.camera_rtsp import RtspCamera
-from edged.box.allocator import few_arenas
-from edged.capture import CameraState, Intake
+from edged.box.allocator import limit_arenas
+from edged.capture import CameraState, CameraHub
 
 
 def said(phase: str, reason: str) -> None:
@@ -23,10 +23,10 @@ def tell(state: CameraState) -> None:
 
 
 def main() -> None:
-    few_arenas()
+    limit_arenas()
     quick = {"open_timeout_s": 3, "stall_timeout_s": 1, "retry_max_s": 0.2}
-    settings = config.Camera.model_validate({"source": sys.argv[1], **quick})
-    intake = Intake({"cam": (settings, RtspCamera("cam", settings))}, tell)
+    settings = config.CameraConfig.model_validate({"source": sys.argv[1], **quick})
+    intake = CameraHub({"cam": (settings, RtspCamera("cam", settings))}, tell)
     intake.start()
     while True:
         with intake.lease(1.0) as frame:

@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.ear import Site, broker, camera
+from tests.system.ear import NotifiedDaemon, broker, camera
 
 Listen = Callable[..., Listener]
 
@@ -34,9 +34,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts an
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
     with ExitStack() as stack:
-        yield Site(tmp_path, stack)
+        yield NotifiedDaemon(tmp_path, stack)
 
 
 @pytest.fixture
@@ -71,7 +71,9 @@ def end(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     "turn_s", [2**32 / 1000, 2**32 / 100], ids=["49 days: milliseconds", "497 days: hundredths of a second"]
 )
-def test_it_runs_on_when_a_counter_of_32_bits_turns_over(site: Site, keys: str, heard: Listener, turn_s: float) -> None:
+def test_it_runs_on_when_a_counter_of_32_bits_turns_over(
+    site: NotifiedDaemon, keys: str, heard: Listener, turn_s: float
+) -> None:
     """In a namespace whose monotonic clock is about to pass that instant."""
     ahead_s = round(turn_s - time.monotonic() - 10)
     process = site.start(
@@ -93,7 +95,7 @@ def test_it_runs_on_when_a_counter_of_32_bits_turns_over(site: Site, keys: str, 
 @needs_root
 @pytest.mark.parametrize("fault", ["read-only", "full"])
 def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
-    site: Site, keys: str, heard: Listener, tmp_path: Path, fault: str
+    site: NotifiedDaemon, keys: str, heard: Listener, tmp_path: Path, fault: str
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -114,7 +116,9 @@ def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_box_that_has_no_more_memory_to_give_keeps_its_cameras(site: Site, keys: str, heard: Listener) -> None:
+def test_a_box_that_has_no_more_memory_to_give_keeps_its_cameras(
+    site: NotifiedDaemon, keys: str, heard: Listener
+) -> None:
     """Steady state asks for none: not one byte of address space more is granted, and the clip goes round and round."""
     process = site.start(keys)
     fresh(heard, POSES)
@@ -126,7 +130,7 @@ def test_a_box_that_has_no_more_memory_to_give_keeps_its_cameras(site: Site, key
     end(process)
 
 
-def test_power_may_go_at_any_instant(site: Site, keys: str, heard: Listener, tmp_path: Path) -> None:
+def test_power_may_go_at_any_instant(site: NotifiedDaemon, keys: str, heard: Listener, tmp_path: Path) -> None:
     """Killed whenever, and what it was writing torn: the next start is as good as any."""
     dice = random.Random(7)
     for _ in range(POWER_CUTS):
@@ -182,7 +186,7 @@ def wires() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def test_a_box_without_a_network_at_boot_finds_its_broker_on_another_subnet_when_the_cable_is_plugged_in(
-    site: Site,
+    site: NotifiedDaemon,
     new_mosquitto: Callable[..., Mosquitto],
     listen: Listen,
     tmp_path: Path,
@@ -193,10 +197,10 @@ def test_a_box_without_a_network_at_boot_finds_its_broker_on_another_subnet_when
     heard = listen(mosquitto.port)
     keys = 'device.id = "box"\nmqtt.host = "10.77.2.2"\nmqtt.port = 18877\n' + camera(video(tmp_path / "clip.mp4"))
     process = site.start(keys, "ip", "netns", "exec", box)
-    wait(lambda: site.says("READY=1"))
-    wait(lambda: site.says("1 of 1 cameras online; no broker"))
+    wait(lambda: site.has_notified("READY=1"))
+    wait(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     assert heard.bodies(POSES) == []
     plug_in()
     fresh(heard, POSES)
-    wait(lambda: site.says(ONLINE))
+    wait(lambda: site.has_notified(ONLINE))
     end(process)

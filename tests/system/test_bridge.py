@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_ask import ask
+from edged.adapters.mqtt_ask import request
 from edged.bus import message, topics
-from edged.bus.message import Stamps
-from edged.bus.outbox import Letter
+from edged.bus.message import HeaderFactory
+from edged.bus.outbox import OutgoingMessage
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
+from edged.config import MqttConfig, PublishConfig
 from edged.errors import BrokerLost
 from edged.ports import Request
 from tests.system.conftest import Listener, until
@@ -66,17 +66,17 @@ def above(central: Broker, listen: Callable[..., Listener]) -> Listener:
 
 @pytest.fixture
 def bus(site: Broker, tmp_path: Path) -> Iterator[MqttBus]:
-    presence = partial(message.presence, Stamps(Clock()))
-    bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, presence, Publish(), tmp_path / "keep.db")
+    presence = partial(message.device_status, HeaderFactory(Clock()))
+    bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, presence, PublishConfig(), tmp_path / "keep.db")
     until(lambda: bus.connected)
     yield bus
     bus.close()
 
 
-def login(broker: Broker, name: str, password: str = "") -> Mqtt:
+def login(broker: Broker, name: str, password: str = "") -> MqttConfig:
     tls = {"enabled": True, "ca": broker.ca}
     given = {"username": name, "password": password or PASSWORDS[name]}
-    return Mqtt.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
 
 
 def link(above: Listener) -> list[str]:
@@ -92,7 +92,7 @@ def numbers(above: Listener) -> list[int]:
 
 
 def delivered(bus: MqttBus) -> bool:
-    return bus.connected and bus.tally.waiting == 0
+    return bus.connected and bus.counts.waiting == 0
 
 
 def test_states_and_alerts_go_up_and_poses_stay(above: Listener, bus: MqttBus) -> None:
@@ -119,15 +119,15 @@ def test_a_command_comes_down_once_and_its_answer_goes_up(central: Broker, above
         heard.append(request)
         bus.publish(topics.RESULT.at(verb="diagnose"), {"id": json.loads(request.payload)["id"], "ok": True})
 
-    bus.listen(topics.COMMAND.at(verb="+"), obey)
+    bus.subscribe(topics.COMMAND.at(verb="+"), obey)
     operator = login(central, "operator").model_copy(update={"base": f"{SITE}/edged"})
     assert until(lambda: answer(operator))["ok"]
     assert len(heard) == 1
 
 
-def answer(operator: Mqtt) -> dict[str, Any] | None:
+def answer(operator: MqttConfig) -> dict[str, Any] | None:
     try:
-        return ask(operator, DEVICE, "diagnose", {}, 5.0)
+        return request(operator, DEVICE, "diagnose", {}, 5.0)
     except BrokerLost:
         return None
 
@@ -169,16 +169,16 @@ def test_a_site_whose_broker_dies_is_seen_to_be_gone(site: Broker, above: Listen
 
 def test_a_site_speaks_for_itself_alone(site: Broker, central: Broker, above: Listener) -> None:
     """As whoever has taken over a site would."""
-    from edged.adapters.mqtt_link import Link, Refusal
+    from edged.adapters.mqtt_link import MqttConnection, Refusal
 
     met: list[Refusal | None] = []
     tls = {"enabled": True, "ca": central.ca, "cert": site.folder / f"{SITE}.pem", "key": site.folder / f"{SITE}.key"}
-    broker = Mqtt.model_validate({"port": central.boxes_port, "tls": tls, "protocol": "5"})
-    taken = Link(broker, "5", client_id="other", on_settled=lambda letter, refusal: met.append(refusal))
+    broker = MqttConfig.model_validate({"port": central.boxes_port, "tls": tls, "protocol": "5"})
+    taken = MqttConnection(broker, "5", client_id="other", on_result=lambda letter, refusal: met.append(refusal))
     taken.open()
     for topic in ("elsewhere/edged/box/status", "elsewhere/link", f"{SITE}/edged/box/cmd/x", at("cam/a/alert")):
-        taken.send(Letter(topic=topic, payload=b"{}", channel=topics.ALERT, posted_ns=time.monotonic_ns()))
+        taken.send(OutgoingMessage(topic=topic, payload=b"{}", spec=topics.ALERT, queued_ns=time.monotonic_ns()))
     while len(met) < 4:  # `turn` raises when the broker falls silent
-        taken.turn(1.0)
+        taken.poll(1.0)
     taken.close()
     assert [bool(refusal) for refusal in met] == [True, True, False, False]

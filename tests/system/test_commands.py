@@ -22,17 +22,17 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.bus.message import Stamps, presence
+from edged.bus.message import HeaderFactory, device_status
 from edged.bus.topics import COMMAND
 from edged.cli import main
-from edged.config import Config, Mqtt, Publish
+from edged.config import Config, MqttConfig, PublishConfig
 from edged.contract.commands import COMMANDS
-from edged.control.control import ANSWERED
+from edged.control.control import MAX_PENDING_REPLIES
 from edged.daemon import Daemon
-from edged.logs import Recent
+from edged.logs import RecentLines
 from edged.ports import Request
 from edged.serve import daemon
-from tests.contract import faults
+from tests.contract import schema_errors
 from tests.replay.recorded import video
 from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until
 from tests.threads import running
@@ -69,7 +69,7 @@ class Sender:
         mark = f"{verb}-{time.monotonic_ns()}"
         self.post(verb, json.dumps({"id": mark, **arguments}).encode(), mark=mark.encode())
         body: dict[str, Any] = json.loads(until(lambda: self._of(mark)).payload)
-        assert faults(f"cmd/{verb}/result", body) == []
+        assert schema_errors(f"cmd/{verb}/result", body) == []
         assert (body["verb"], body["id"]) == (verb, mark)
         return body
 
@@ -114,10 +114,10 @@ def site(mosquitto: Mosquitto, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def box(site: Site) -> Iterator[Daemon]:
-    recent = Recent()
+    recent = RecentLines()
     logging.getLogger().addHandler(recent)
     try:
-        with daemon(site.read(), read=site.read, recent=recent) as made, running(made):
+        with daemon(site.read(), read_config=site.read, recent_lines=recent) as made, running(made):
             until(lambda: {view.state.phase for view in made.views().values()} == {"online"})
             yield made
     finally:
@@ -260,13 +260,13 @@ def test_a_flood_of_commands_does_not_disturb_the_poses(
     first = heard.bodies(POSES)[-1]["seq"]
     for _ in range(1000):
         sender.post("set-rate", b'{"hz": 240}')
-    until(lambda: len(sender.answers) >= ANSWERED)
-    until(box._control._orders.empty)
+    until(lambda: len(sender.answers) >= MAX_PENDING_REPLIES)
+    until(box._dispatcher._queue.empty)
     assert sender.ask("set-rate", hz=240)["ok"]
     seen = [body["seq"] for body in heard.bodies(POSES) if body["seq"] > first]
     assert seen == list(range(first + 1, first + 1 + len(seen)))
     assert len(seen) > 5
-    assert box.bus_figures["dropped"] == 0
+    assert box.bus_stats["dropped"] == 0
     assert len([record for record in caplog.records if "go unanswered" in record.message]) == 1
     sender.close()
 
@@ -286,14 +286,19 @@ def test_a_broker_that_lets_us_hear_no_commands_is_told_of_once(
 ) -> None:
     broker = new_mosquitto("allow_anonymous true", *deaf(tmp_path))
     heard: list[Request] = []
-    stamps = Stamps(type("Wall", (), {"synced": True, "utc_ms": lambda self, ns: 0})())
-    bus = MqttBus(Mqtt(port=broker.port, reconnect_max_s=1), "box", lambda state: presence(stamps, state), Publish())
+    stamps = HeaderFactory(type("Wall", (), {"synced": True, "utc_ms": lambda self, ns: 0})())
+    bus = MqttBus(
+        MqttConfig(port=broker.port, reconnect_max_s=1),
+        "box",
+        lambda state: device_status(stamps, state),
+        PublishConfig(),
+    )
     try:
-        bus.listen(COMMAND.at(verb="+"), heard.append)
+        bus.subscribe(COMMAND.at(verb="+"), heard.append)
         until(lambda: "edged/box/cmd/+ was refused" in caplog.text)
         broker.kill()
         broker.start()
-        until(lambda: bus.figures["reconnects"] and bus.figures["refused"] == 2)
+        until(lambda: bus.stats["reconnects"] and bus.stats["refused"] == 2)
     finally:
         bus.close()
     assert caplog.text.count("edged/box/cmd/+ was refused") == 1

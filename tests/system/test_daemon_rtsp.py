@@ -45,7 +45,7 @@ def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterato
         finally:
             stop.set()
             loop.join(10)
-    ledgers = [view.ledger for view in made.views().values()]
+    ledgers = [view.counts for view in made.views().values()]
     assert [(ledger.balanced, ledger.waiting) for ledger in ledgers] == [(True, 0)] * 2
 
 
@@ -96,9 +96,9 @@ def test_poses_flow_again_after_the_broker_died(
 ) -> None:
     more(listen(mosquitto.port), GATE + "poses")
     mosquitto.kill()
-    until(lambda: not running.bus_figures["connected"])
-    captured = running.views()["gate"].ledger.captured
-    until(lambda: running.views()["gate"].ledger.captured > captured + 5)
+    until(lambda: not running.bus_stats["connected"])
+    captured = running.views()["gate"].counts.captured
+    until(lambda: running.views()["gate"].counts.captured > captured + 5)
     mosquitto.start()
     heard = listen(mosquitto.port)
     more(heard, GATE + "poses")

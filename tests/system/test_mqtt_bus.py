@@ -20,11 +20,11 @@ from edged.adapters.broker import EmbeddedBroker
 from edged.adapters.bus_memory import MemoryBus
 from edged.adapters.bus_mqtt import MqttBus
 from edged.bus import message, topics
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.bus.topics import Topic
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
-from edged.contract.bodies import BusHealth, Stored
+from edged.config import MqttConfig, PublishConfig
+from edged.contract.bodies import MqttHealth, StoreHealth
 from edged.contract.packed import unpack
 from edged.ports import Request
 from tests.pure.test_message import result, subject
@@ -41,7 +41,7 @@ Listen = Callable[..., Listener]
 
 
 def new_presence() -> Any:
-    return partial(message.presence, Stamps(Clock()))
+    return partial(message.device_status, HeaderFactory(Clock()))
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def new_bus() -> Iterator[NewBus]:
 
     def start(port: int, *, queue: int = 256, keep: Path | None = None, **settings: Any) -> MqttBus:
         settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
-        buses.append(MqttBus(Mqtt(port=port, **settings), "box", new_presence(), Publish(queue=queue), keep))
+        buses.append(
+            MqttBus(MqttConfig(port=port, **settings), "box", new_presence(), PublishConfig(queue=queue), keep)
+        )
         return buses[-1]
 
     yield start
@@ -59,7 +61,7 @@ def new_bus() -> Iterator[NewBus]:
 
 
 def settled(bus: MqttBus) -> bool:
-    return bus.connected and bus.tally.waiting == 0
+    return bus.connected and bus.counts.waiting == 0
 
 
 @pytest.fixture(params=["memory", "mosquitto", "embedded"])
@@ -81,15 +83,15 @@ def bus(request: pytest.FixtureRequest) -> Iterator[MemoryBus | MqttBus]:
 def test_every_message_is_accounted_for(bus: MemoryBus | MqttBus) -> None:
     for topic in (POSES, ALERT):
         bus.publish(topic, {})
-    until(lambda: bus.tally.published == 3)  # two and `status`
-    assert bus.tally.balanced
+    until(lambda: bus.counts.published == 3)  # two and `status`
+    assert bus.counts.balanced
 
 
 def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | MqttBus) -> None:
     bus.close()
-    before = bus.tally
+    before = bus.counts
     bus.publish(HEALTH, {})
-    assert (bus.tally.dropped - before.dropped, bus.tally.waiting) == (1, 0)
+    assert (bus.counts.dropped - before.dropped, bus.counts.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": float("inf")}])
@@ -99,15 +101,15 @@ def test_what_is_not_json_is_refused_at_once(bus: MemoryBus | MqttBus, bad: dict
 
 
 def test_every_bus_tells_the_same_figures(bus: MemoryBus | MqttBus) -> None:
-    figures = bus.figures
-    assert figures.keys() == BusHealth.__annotations__.keys()
-    assert figures["stored"].keys() == Stored.__annotations__.keys()
+    figures = bus.stats
+    assert figures.keys() == MqttHealth.__annotations__.keys()
+    assert figures["stored"].keys() == StoreHealth.__annotations__.keys()
 
 
 def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
     bus.close()
     bus.close()
-    assert bus.figures["connected"] is False
+    assert bus.stats["connected"] is False
 
 
 def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
@@ -121,7 +123,7 @@ def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
 
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
-    bus.listen(topics.COMMAND.at(verb="+"), take)
+    bus.subscribe(topics.COMMAND.at(verb="+"), take)
     send = ("mosquitto_pub", "-p", str(mosquitto.port), "-V", "5", "-q", "1", "-t", f"{BOX}/cmd/snapshot", "-m", "{}")
     asked = ("-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "7")
 
@@ -133,7 +135,7 @@ def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
     assert taken[0] == Request(
         path="cmd/snapshot", payload=b"{}", retain=False, response_topic="answers", correlation=b"7"
     )
-    assert bus.figures["reconnects"] == 0
+    assert bus.stats["reconnects"] == 0
     assert "could not be taken" in caplog.text
 
 
@@ -141,7 +143,7 @@ def test_an_absolute_topic_and_its_correlation_are_sent_as_they_are(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     listener = listen(mosquitto.port, "answers/#")
-    topic = Topic(path="/answers/1", channel=topics.RESULT)
+    topic = Topic(path="/answers/1", spec=topics.RESULT)
     new_bus(mosquitto.port).publish(topic, b"\xff\xd8", correlation=b"7")
     answer: Any = until(lambda: listener.messages)[0]
     assert (answer.topic, answer.payload) == ("answers/1", b"\xff\xd8")
@@ -237,8 +239,8 @@ def test_a_broker_that_dies_and_returns_finds_all_state_again(
     until(lambda: len(listener.messages) == 3)
     assert listener.states(f"{BOX}/status") == ["online"]
     assert listener.states(f"{BOX}/cam/a/status") == ["online"]
-    assert bus.figures["reconnects"] == 1
-    assert bus.tally.balanced
+    assert bus.stats["reconnects"] == 1
+    assert bus.counts.balanced
 
 
 def test_online_is_said_last_so_that_it_means_all_else_is_there(
@@ -268,9 +270,9 @@ def test_a_dead_broker_never_blocks_the_publisher_and_drops_are_counted(mosquitt
         longest_s = max(longest_s, time.monotonic() - before_s)
         time.sleep(0.002)
     assert longest_s < 1  # generous: the machine may be busy; a blocked publisher would wait for seconds
-    assert bus.tally.dropped > 0
+    assert bus.counts.dropped > 0
     until(lambda: settled(bus))
-    assert bus.tally.balanced
+    assert bus.counts.balanced
 
 
 def test_an_alert_survives_the_death_of_the_broker(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
@@ -295,11 +297,11 @@ def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
     for _ in range(200):
         bus.publish(POSES, {"filler": "x" * 100_000})
     assert time.monotonic() - before_s < 5
-    assert bus.tally.dropped > 0
+    assert bus.counts.dropped > 0
     until(lambda: not bus.connected)
     mosquitto.process.send_signal(signal.SIGCONT)
     until(lambda: settled(bus))
-    assert bus.tally.balanced
+    assert bus.counts.balanced
     assert "Keep alive timeout" in caplog.text
 
 
@@ -324,8 +326,8 @@ def test_a_topic_we_may_not_write_is_counted_and_named_once(
     for _ in range(3):
         bus.publish(ALERT, {})
         bus.publish(SNAPSHOT, b"")
-    until(lambda: bus.figures["refused"] == 6)
-    tally = bus.tally
+    until(lambda: bus.stats["refused"] == 6)
+    tally = bus.counts
     assert (tally.failed, tally.waiting) == (3, 3)  # an alert waits until we may
     assert sorted(record.getMessage() for record in caplog.records) == [
         f"broker: {BOX}/cam/a/{what} was refused: Not authorized; give client box the right to {BOX}/#"
@@ -358,7 +360,7 @@ def test_a_broker_of_mqtt_3_is_spoken_to_in_mqtt_3(new_bus: NewBus, listen: List
         listener = listen(broker.port, version=MQTTv311)
         bus = new_bus(broker.port)
         until(lambda: settled(bus))
-        assert bus.figures["protocol"] == "3.1.1"
+        assert bus.stats["protocol"] == "3.1.1"
         bus.publish(POSES, {"n": 1})
         until(lambda: listener.bodies(f"{BOX}/cam/a/poses"))
         bus.close()
@@ -374,7 +376,7 @@ def test_a_version_that_worked_is_kept_when_the_broker_comes_back(mosquitto: Mos
         until(lambda: not bus.connected)
         mosquitto.start()
         until(lambda: settled(bus))
-    assert bus.figures["protocol"] == "5"
+    assert bus.stats["protocol"] == "5"
 
 
 def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosquitto, new_bus: NewBus) -> None:
@@ -384,15 +386,15 @@ def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosqui
     before_s = time.monotonic()
     bus.close()
     assert time.monotonic() - before_s < 3
-    assert bus.tally.balanced
-    assert bus.tally.waiting == 0
+    assert bus.counts.balanced
+    assert bus.counts.waiting == 0
 
 
 def test_packed_poses_arrive_as_cbor_and_all_else_as_json(mosquitto: Mosquitto, listen: Listen) -> None:
     pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
     heard = listen(mosquitto.port)
-    body = message.poses(Stamps(Clock()), result(subject()))
-    made = MqttBus(Mqtt(port=mosquitto.port), "box", new_presence(), Publish(encoding="cbor"))
+    body = message.poses(HeaderFactory(Clock()), result(subject()))
+    made = MqttBus(MqttConfig(port=mosquitto.port), "box", new_presence(), PublishConfig(encoding="cbor"))
     until(lambda: made.connected)
     made.publish(topics.POSES.at(camera="a"), body)
     until(lambda: [m for m in heard.messages if m.topic.endswith("/poses")])

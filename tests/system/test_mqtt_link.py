@@ -11,50 +11,52 @@ from functools import partial
 
 import pytest
 
-from edged.adapters.mqtt_link import Link, Refusal, RefusedVersion, Unheard, Versions
-from edged.adapters.mqtt_v5 import UNACKNOWLEDGED, Aliases
+from edged.adapters.mqtt_link import MqttConnection, Refusal, UnsupportedProtocol, NoConnack, ProtocolNegotiator
+from edged.adapters.mqtt_v5 import RECEIVE_MAX, TopicAliases
 from edged.bus import topics
-from edged.bus.outbox import Letter
-from edged.config import Mqtt
+from edged.bus.outbox import OutgoingMessage
+from edged.config import MqttConfig
 from edged.errors import BrokerLost
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.wire import Wire
+from tests.system.wire import TcpRelay
 
 NewMosquitto = Callable[..., Mosquitto]
 
 
 def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosquitto) -> None:
-    link = Link(Mqtt(port=mosquitto.port), "5", client_id="box")
+    link = MqttConnection(MqttConfig(port=mosquitto.port), "5", client_id="box")
     link.open()
     assert mosquitto.process is not None
     mosquitto.process.send_signal(signal.SIGSTOP)
     sent = 0
-    while link.ready and sent < 10 * UNACKNOWLEDGED:
-        link.send(Letter(topic="alert", payload=b"{}", channel=topics.ALERT))
+    while link.ready and sent < 10 * RECEIVE_MAX:
+        link.send(OutgoingMessage(topic="alert", payload=b"{}", spec=topics.ALERT))
         sent += 1
     link.abandon()
-    assert sent == len(link.unsettled) == UNACKNOWLEDGED
+    assert sent == len(link.in_flight) == RECEIVE_MAX
 
 
 def test_a_broker_is_sent_no_more_at_once_than_it_takes(new_mosquitto: NewMosquitto) -> None:
     broker = new_mosquitto("allow_anonymous true", "max_inflight_messages 3")
-    link = Link(Mqtt(port=broker.port), "5", client_id="box")
+    link = MqttConnection(MqttConfig(port=broker.port), "5", client_id="box")
     link.open()
     while link.ready:
-        link.send(Letter(topic="alert", payload=b"{}", channel=topics.ALERT))
-    assert len(link.unsettled) == 3
+        link.send(OutgoingMessage(topic="alert", payload=b"{}", spec=topics.ALERT))
+    assert len(link.in_flight) == 3
     link.abandon()
 
 
 def test_what_the_broker_finds_too_large_is_not_sent_to_it(new_mosquitto: NewMosquitto) -> None:
     broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000")
     refused: list[Refusal | None] = []
-    link = Link(Mqtt(port=broker.port), "5", client_id="box", on_settled=lambda letter, why: refused.append(why))
+    link = MqttConnection(
+        MqttConfig(port=broker.port), "5", client_id="box", on_result=lambda letter, why: refused.append(why)
+    )
     link.open()
     for size in (3000, 1000):
-        link.send(Letter(topic="poses", payload=b"x" * size, channel=topics.POSES))
+        link.send(OutgoingMessage(topic="poses", payload=b"x" * size, spec=topics.POSES))
     link.close()
-    assert refused == [Refusal(reason="Packet too large", for_good=True), None]
+    assert refused == [Refusal(reason="Packet too large", permanent=True), None]
 
 
 @pytest.fixture
@@ -77,17 +79,19 @@ def unwilling() -> Iterator[int]:
 
 def test_a_subscription_that_is_not_granted_is_told(unwilling: int) -> None:
     deaf: list[str] = []
-    link = Link(Mqtt(port=unwilling), "3.1.1", client_id="box", on_deaf=lambda topic, why: deaf.append(topic))
+    link = MqttConnection(
+        MqttConfig(port=unwilling), "3.1.1", client_id="box", on_subscribe_refused=lambda topic, why: deaf.append(topic)
+    )
     link.open()
     link.subscribe("cmd/+")
     with pytest.raises(BrokerLost):  # the test's broker leaves
-        until(lambda: link.turn(0.05))
+        until(lambda: link.poll(0.05))
     link.abandon()
     assert deaf == ["cmd/+"]
 
 
-def pose(topic: str) -> Letter:
-    return Letter(topic=topic, payload=b"", channel=topics.POSES, posted_ns=time.monotonic_ns())
+def pose(topic: str) -> OutgoingMessage:
+    return OutgoingMessage(topic=topic, payload=b"", spec=topics.POSES, queued_ns=time.monotonic_ns())
 
 
 def arrived(reader: Listener, count: int) -> bool:
@@ -95,14 +99,14 @@ def arrived(reader: Listener, count: int) -> bool:
 
 
 def test_a_topic_has_a_number_once_it_was_said_and_there_is_one() -> None:
-    aliases = Aliases(2)
+    aliases = TopicAliases(2)
     said = [aliases.shorten(pose(topic)) for topic in ("a", "b", "c", "a", "c", "b")]
     assert said == [("a", 1), ("b", 2), ("c", None), ("", 1), ("c", None), ("", 2)]
 
 
 def test_what_is_acknowledged_has_no_number() -> None:
-    alert = Letter(topic="a", payload=b"", channel=topics.ALERT)
-    aliases = Aliases(2)
+    alert = OutgoingMessage(topic="a", payload=b"", spec=topics.ALERT)
+    aliases = TopicAliases(2)
     assert [aliases.shorten(alert) for _ in range(2)] == [("a", None), ("a", None)]
 
 
@@ -112,7 +116,7 @@ def test_numbered_topics_arrive_under_their_names_on_every_connection(
     broker = new_mosquitto("allow_anonymous true", "max_topic_alias 2")
     reader = listen(broker.port)
     for sent in (9, 18):
-        link = Link(Mqtt(port=broker.port), "5", client_id="box")
+        link = MqttConnection(MqttConfig(port=broker.port), "5", client_id="box")
         link.open()
         for topic in 3 * "abc":
             link.send(pose(topic))
@@ -122,50 +126,50 @@ def test_numbered_topics_arrive_under_their_names_on_every_connection(
 
 
 def test_a_numbered_topic_is_not_sent_again(mosquitto: Mosquitto) -> None:
-    wire = Wire(mosquitto.port)
-    link = Link(Mqtt(port=wire.port), "5", client_id="box")
+    wire = TcpRelay(mosquitto.port)
+    link = MqttConnection(MqttConfig(port=wire.port), "5", client_id="box")
     link.open()
     for _ in range(100):
         link.send(pose("a" * 1000))
     link.close()
     wire.close()
-    assert 1000 < wire.carried < 20_000
+    assert 1000 < wire.bytes_relayed < 20_000
 
 
 def test_version_5_is_tried_first_and_the_other_when_it_is_not_understood() -> None:
-    versions = Versions("auto")
+    versions = ProtocolNegotiator("auto")
     assert versions.current == "5"
-    assert versions.blame(RefusedVersion())
+    assert versions.try_next(UnsupportedProtocol())
     assert versions.current == "3.1.1"
 
 
 def test_a_broker_that_answers_neither_version_is_to_blame_itself() -> None:
-    versions = Versions("auto")
-    assert [versions.blame(Unheard()) for _ in range(4)] == [True, False, False, False]
+    versions = ProtocolNegotiator("auto")
+    assert [versions.try_next(NoConnack()) for _ in range(4)] == [True, False, False, False]
 
 
 def test_a_version_that_once_worked_is_not_given_up_for_silence() -> None:
-    versions = Versions("auto")
-    versions.worked()
-    assert not versions.blame(Unheard())
+    versions = ProtocolNegotiator("auto")
+    versions.confirm()
+    assert not versions.try_next(NoConnack())
     assert versions.current == "5"
 
 
 def test_a_broker_replaced_by_one_of_another_version_is_followed() -> None:
-    versions = Versions("auto")
-    versions.worked()
-    assert versions.blame(RefusedVersion())
+    versions = ProtocolNegotiator("auto")
+    versions.confirm()
+    assert versions.try_next(UnsupportedProtocol())
     assert versions.current == "3.1.1"
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_version_that_is_configured_is_kept(protocol: str) -> None:
-    versions = Versions(protocol)
-    assert not versions.blame(RefusedVersion())
+    versions = ProtocolNegotiator(protocol)
+    assert not versions.try_next(UnsupportedProtocol())
     assert versions.current == protocol
 
 
 def test_an_unreachable_broker_is_not_a_matter_of_versions() -> None:
-    versions = Versions("auto")
-    assert not versions.blame(BrokerLost())
+    versions = ProtocolNegotiator("auto")
+    assert not versions.try_next(BrokerLost())
     assert versions.current == "5"

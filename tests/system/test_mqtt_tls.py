@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_link import Link, Message
+from edged.adapters.mqtt_link import MqttConnection, IncomingMessage
 from edged.bus import message, topics
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.clock import Clock
-from edged.config import Mqtt, Publish, Tls
+from edged.config import MqttConfig, PublishConfig, TlsConfig
 from edged.errors import ConfigError
 from tests.system.conftest import Mosquitto, until
 
@@ -38,12 +38,12 @@ def broker(new_mosquitto: NewMosquitto, certs: Path) -> Mosquitto:
 
 
 @pytest.fixture
-def new_bus() -> Iterator[Callable[[int, Tls], MqttBus]]:
+def new_bus() -> Iterator[Callable[[int, TlsConfig], MqttBus]]:
     buses: list[MqttBus] = []
 
-    def start(port: int, tls: Tls) -> MqttBus:
-        broker = Mqtt(port=port, tls=tls, reconnect_max_s=1)
-        buses.append(MqttBus(broker, "box", partial(message.presence, Stamps(Clock())), Publish()))
+    def start(port: int, tls: TlsConfig) -> MqttBus:
+        broker = MqttConfig(port=port, tls=tls, reconnect_max_s=1)
+        buses.append(MqttBus(broker, "box", partial(message.device_status, HeaderFactory(Clock())), PublishConfig()))
         return buses[-1]
 
     yield start
@@ -51,21 +51,23 @@ def new_bus() -> Iterator[Callable[[int, Tls], MqttBus]]:
         bus.close()
 
 
-NewBus = Callable[[int, Tls], MqttBus]
+NewBus = Callable[[int, TlsConfig], MqttBus]
 
 
 def test_a_box_with_its_own_certificate_is_let_in(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
-    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key"))
+    bus = new_bus(
+        broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
+    )
     for number in range(50):
         bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
-    until(lambda: bus.connected and bus.tally.waiting == 0)
-    assert bus.tally.published == 51
+    until(lambda: bus.connected and bus.counts.waiting == 0)
+    assert bus.counts.published == 51
 
 
 def test_a_broker_signed_by_another_is_not_trusted(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "other.pem"))
+    bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem"))
     until(lambda: "its certificate is not accepted" in caplog.text)
     assert not bus.connected
 
@@ -73,7 +75,7 @@ def test_a_broker_signed_by_another_is_not_trusted(
 def test_a_box_without_certificate_is_told_so(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(broker.port, Tls(enabled=True, ca=certs / "ca.pem"))
+    bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem"))
     until(lambda: "it may want a certificate, see mqtt.tls.cert" in caplog.text)
     assert not bus.connected
 
@@ -94,7 +96,7 @@ def test_files_that_cannot_be_used_are_a_configuration_error(
     new_bus: NewBus, certs: Path, tls: dict[str, str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        new_bus(1, Tls(enabled=True, **{key: certs / name for key, name in tls.items()}))
+        new_bus(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()}))
 
 
 @pytest.fixture
@@ -120,11 +122,11 @@ def burst(certs: Path) -> Iterator[int]:
 
 
 def test_messages_that_share_a_tls_record_are_all_read(burst: int, certs: Path) -> None:
-    received: list[Message] = []
-    tls = Tls(enabled=True, ca=certs / "ca.pem")
-    link = Link(Mqtt(port=burst, tls=tls), "3.1.1", client_id="box", on_message=received.append)
+    received: list[IncomingMessage] = []
+    tls = TlsConfig(enabled=True, ca=certs / "ca.pem")
+    link = MqttConnection(MqttConfig(port=burst, tls=tls), "3.1.1", client_id="box", on_message=received.append)
     link.open()
     for _ in range(60):
-        link.turn(0.01)
+        link.poll(0.01)
     link.abandon()
     assert len(received) == 50

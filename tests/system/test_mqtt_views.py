@@ -17,10 +17,10 @@ import pytest
 
 from edged.adapters.bus_mqtt import MqttBus
 from edged.bus import message, topics
-from edged.bus.message import Stamps
+from edged.bus.message import HeaderFactory
 from edged.clock import Clock
 from edged.commands import doctor, watch
-from edged.config import Mqtt, Publish
+from edged.config import MqttConfig, PublishConfig
 from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
 
 NewMosquitto = Callable[..., Mosquitto]
@@ -43,7 +43,9 @@ def run(verb: ModuleType, *arguments: str | Path | float) -> int:
 
 @pytest.fixture
 def bus(mosquitto: Mosquitto) -> Iterator[MqttBus]:
-    bus = MqttBus(Mqtt(port=mosquitto.port), "box", partial(message.presence, Stamps(Clock())), Publish())
+    bus = MqttBus(
+        MqttConfig(port=mosquitto.port), "box", partial(message.device_status, HeaderFactory(Clock())), PublishConfig()
+    )
     until(lambda: bus.connected)
     yield bus
     bus.close()
@@ -53,7 +55,7 @@ def test_watch_prints_every_message_as_json(
     mosquitto: Mosquitto, bus: MqttBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bus.publish(topics.HEALTH.at(), {"uptime_s": 7})
-    until(lambda: bus.tally.waiting == 0)
+    until(lambda: bus.counts.waiting == 0)
     assert run(watch, "--port", mosquitto.port, "--jsonl", "--for", 1) == 0
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"topic": "edged/box/health", "message": {"uptime_s": 7}} in printed

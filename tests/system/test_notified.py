@@ -14,26 +14,26 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import free_port, until
-from tests.system.ear import Site, broker, camera
+from tests.system.ear import NotifiedDaemon, broker, camera
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
     with ExitStack() as stack:
-        yield Site(tmp_path, stack)
+        yield NotifiedDaemon(tmp_path, stack)
 
 
-def test_it_says_when_it_is_ready_when_it_takes_long_and_when_it_stops(site: Site, tmp_path: Path) -> None:
+def test_it_says_when_it_is_ready_when_it_takes_long_and_when_it_stops(site: NotifiedDaemon, tmp_path: Path) -> None:
     keys = broker(free_port()) + camera(video(tmp_path / "clip.mp4"))
     process = site.start(keys)
-    until(lambda: site.says("1 of 1 cameras online"))
+    until(lambda: site.has_notified("1 of 1 cameras online"))
     site.configure(keys + "publish.health_s = 7\n")
     process.send_signal(signal.SIGHUP)
-    until(lambda: site.says("STATUS=taking up a change"))
+    until(lambda: site.has_notified("STATUS=taking up a change"))
     process.terminate()
     process.communicate(timeout=LIMIT_S)
-    site.says("anything more")
-    told = [said.split("\n") for said in site.heard]
+    site.has_notified("anything more")
+    told = [said.split("\n") for said in site.notifications]
     loading, _, ready = told[:3]
     assert loading == ["STATUS=loading models", "EXTEND_TIMEOUT_USEC=300000000", "WATCHDOG_USEC=300000000"]
     assert ready == ["READY=1"]

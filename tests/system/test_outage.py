@@ -15,17 +15,17 @@ import pytest
 
 from edged.adapters.bus_mqtt import MqttBus
 from edged.bus import message, topics
-from edged.bus.message import Body, Presence, Stamps, new_id
+from edged.bus.message import Body, DeviceStatus, HeaderFactory, new_id
 from edged.clock import Clock
-from edged.config import Mqtt, Publish, Tls
+from edged.config import MqttConfig, PublishConfig, TlsConfig
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.wire import MuteBroker, Wire
+from tests.system.wire import MuteBroker, TcpRelay
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 
 ALERT, POSES = topics.ALERT.at(camera="a"), topics.POSES.at(camera="a")
-STAMPS = Stamps(Clock())
+STAMPS = HeaderFactory(Clock())
 ACL = "user box\ntopic readwrite edged/box/#\nuser reader\ntopic read edged/box/#\n"
 LIMIT_S = 40.0
 
@@ -70,20 +70,20 @@ def broker(new_mosquitto: Callable[..., Mosquitto], certs: Path, tmp_path: Path)
 
 
 @pytest.fixture
-def wire(broker: Mosquitto) -> Iterator[Wire]:
-    wire = Wire(broker.port)
+def wire(broker: Mosquitto) -> Iterator[TcpRelay]:
+    wire = TcpRelay(broker.port)
     yield wire
     wire.close()
 
 
 @pytest.fixture
-def new_bus(wire: Wire, certs: Path, tmp_path: Path) -> Iterator[NewBus]:
+def new_bus(wire: TcpRelay, certs: Path, tmp_path: Path) -> Iterator[NewBus]:
     buses: list[MqttBus] = []
 
     def start() -> MqttBus:
-        tls = Tls(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
-        asked = Mqtt(port=wire.port, tls=tls, keepalive_s=5)
-        buses.append(MqttBus(asked, "box", presence, Publish(), tmp_path / "outbox.db"))
+        tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
+        asked = MqttConfig(port=wire.port, tls=tls, keepalive_s=5)
+        buses.append(MqttBus(asked, "box", presence, PublishConfig(), tmp_path / "outbox.db"))
         return buses[-1]
 
     yield start
@@ -103,8 +103,8 @@ def reader(new_reader: Callable[[], Listener]) -> Listener:
     return new_reader()
 
 
-def presence(state: Presence) -> Mapping[str, Any]:
-    return message.presence(STAMPS, state)
+def presence(state: DeviceStatus) -> Mapping[str, Any]:
+    return message.device_status(STAMPS, state)
 
 
 def away(bus: MqttBus) -> bool:
@@ -112,7 +112,7 @@ def away(bus: MqttBus) -> bool:
 
 
 def delivered(bus: MqttBus) -> bool:
-    return bus.connected and bus.tally.waiting == 0
+    return bus.connected and bus.counts.waiting == 0
 
 
 def received(reader: Listener) -> list[Body]:
@@ -131,7 +131,7 @@ def statuses(reader: Listener) -> list[str]:
     return reader.states("edged/box/status")
 
 
-def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     bus = new_bus()
     until(lambda: bus.connected)
     load = Load(bus)
@@ -152,10 +152,10 @@ def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: Wire, new_bus: 
     assert any(body.get("stored") for body in received(reader))
     assert not received(reader)[-1].get("stored")
     assert statuses(reader)[-1] == "online"
-    assert bus.tally.balanced
+    assert bus.counts.balanced
 
 
-def test_a_network_that_swallows_everything_costs_no_alert(wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+def test_a_network_that_swallows_everything_costs_no_alert(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     bus = new_bus()
     until(lambda: bus.connected)
     load = Load(bus)
@@ -176,7 +176,7 @@ def test_a_network_that_swallows_everything_costs_no_alert(wire: Wire, new_bus: 
 
 
 def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
-    wire: Wire, new_bus: NewBus, reader: Listener
+    wire: TcpRelay, new_bus: NewBus, reader: Listener
 ) -> None:
     wire.state = "down"
     first = new_bus()
@@ -184,7 +184,7 @@ def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
         first.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
     first.close()
     second = new_bus()
-    assert second.figures["stored"]["rows"] == 30
+    assert second.stats["stored"]["rows"] == 30
     assert received(reader) == []
     wire.state = "up"
     until(lambda: delivered(second), LIMIT_S)
@@ -192,12 +192,12 @@ def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
     assert all(body["stored"] for body in received(reader))
 
 
-def test_live_messages_go_on_while_old_ones_are_sent(wire: Wire, new_bus: NewBus, reader: Listener) -> None:
+def test_live_messages_go_on_while_old_ones_are_sent(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     wire.state = "down"
     bus = new_bus()
     for number in range(100):
         bus.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
-    until(lambda: bus.figures["stored"]["unwritten"] == 0)
+    until(lambda: bus.stats["stored"]["unwritten"] == 0)
     wire.state = "up"
     until(lambda: bus.connected)
     while len(received(reader)) < 100:
@@ -208,7 +208,7 @@ def test_live_messages_go_on_while_old_ones_are_sent(wire: Wire, new_bus: NewBus
 
 
 def test_a_state_that_the_broker_forgot_is_told_again_and_never_an_older_one(
-    broker: Mosquitto, wire: Wire, new_bus: NewBus, reader: Listener, new_reader: Callable[[], Listener]
+    broker: Mosquitto, wire: TcpRelay, new_bus: NewBus, reader: Listener, new_reader: Callable[[], Listener]
 ) -> None:
     bus, state = new_bus(), topics.STATE.at(camera="a")
     until(lambda: bus.connected)
@@ -227,7 +227,7 @@ def test_a_state_that_the_broker_forgot_is_told_again_and_never_an_older_one(
     wire.state = "down"
     until(lambda: away(bus))
     bus.publish(state, {"view": "night"})
-    until(lambda: bus.figures["stored"]["unwritten"] == 0)
+    until(lambda: bus.stats["stored"]["unwritten"] == 0)
     wire.state = "up"
     until(lambda: delivered(bus))
     late = new_reader()
@@ -244,15 +244,15 @@ def mute() -> Iterator[MuteBroker]:
 def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(
     mute: MuteBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = MqttBus(Mqtt(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, Publish())
-    until(lambda: mute.visits > 1)
+    bus = MqttBus(MqttConfig(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, PublishConfig())
+    until(lambda: mute.connections > 1)
     bus.close()
     assert "nothing acknowledged for" in caplog.text
 
 
 def test_a_broker_that_refused_us_and_then_does_not_is_found(new_mosquitto: Callable[..., Mosquitto]) -> None:
     broker = new_mosquitto("allow_anonymous false")
-    bus = MqttBus(Mqtt(port=broker.port), "box", presence, Publish())
+    bus = MqttBus(MqttConfig(port=broker.port), "box", presence, PublishConfig())
     bus.publish(ALERT, {"id": "1"})
     time.sleep(1)  # some refusals
     broker.kill()
@@ -265,13 +265,13 @@ def test_a_broker_that_refused_us_and_then_does_not_is_found(new_mosquitto: Call
 def test_a_bug_in_the_bus_is_not_its_end(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     calls: list[str] = []
 
-    def buggy(state: Presence) -> Mapping[str, Any]:
+    def buggy(state: DeviceStatus) -> Mapping[str, Any]:
         calls.append(state)
         if calls.count("online") == 1 and state == "online":
             raise RuntimeError("a bug")
         return presence(state)
 
-    bus = MqttBus(Mqtt(port=mosquitto.port), "box", buggy, Publish())
+    bus = MqttBus(MqttConfig(port=mosquitto.port), "box", buggy, PublishConfig())
     until(lambda: delivered(bus))
     bus.close()
     assert "the bus has a bug" in caplog.text
@@ -280,6 +280,6 @@ def test_a_bug_in_the_bus_is_not_its_end(mosquitto: Mosquitto, caplog: pytest.Lo
 def test_a_password_in_the_clear_is_warned_of_but_not_on_this_box(caplog: pytest.LogCaptureFixture) -> None:
     said: list[Any] = []
     for host in ("127.0.0.1", "localhost", "::1", "broker.invalid"):
-        MqttBus(Mqtt(host=host, username="barn"), "box", presence, Publish()).close()
+        MqttBus(MqttConfig(host=host, username="barn"), "box", presence, PublishConfig()).close()
         said.append("for all to read" in caplog.text)
     assert said == [False, False, False, True]

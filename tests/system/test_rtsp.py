@@ -17,7 +17,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 from edged import config
 from edged.adapters.camera_rtsp import RtspCamera
 from edged.adapters.rtsp_describe import Address, describe
-from edged.capture import CameraState, Intake
+from edged.capture import CameraState, CameraHub
 from edged.errors import CameraLost, ConfigError
 from tools.rtsp_server import Clip, RtspServer, encode, serving
 
@@ -35,17 +35,17 @@ def server(clip: Clip) -> Iterator[RtspServer]:
         yield server
 
 
-def settings(server: RtspServer, **keys: object) -> config.Camera:
+def settings(server: RtspServer, **keys: object) -> config.CameraConfig:
     quick = {"open_timeout_s": 5, "stall_timeout_s": 1, "retry_max_s": 0.2}
-    return config.Camera.model_validate({"source": server.url, **quick, **keys})
+    return config.CameraConfig.model_validate({"source": server.url, **quick, **keys})
 
 
 class Watched:
     """One camera, read as the loop would, with everything it was said to be."""
 
-    def __init__(self, wanted: config.Camera) -> None:
+    def __init__(self, wanted: config.CameraConfig) -> None:
         self.states: list[CameraState] = []
-        self.intake = Intake({"cam": (wanted, RtspCamera("cam", wanted))}, self.states.append)
+        self.intake = CameraHub({"cam": (wanted, RtspCamera("cam", wanted))}, self.states.append)
 
     def frames(self, count: int) -> list[tuple[int, int]]:
         """Sizes of that many frames."""
@@ -72,27 +72,27 @@ class Watched:
 
 
 @contextmanager
-def watched(wanted: config.Camera) -> Iterator[Watched]:
+def watched(wanted: config.CameraConfig) -> Iterator[Watched]:
     watched = Watched(wanted)
     watched.intake.start()
     try:
         yield watched
     finally:
         watched.intake.close()
-        assert watched.intake.ledger("cam").balanced
-        assert watched.intake.ledger("cam").waiting == 0
+        assert watched.intake.counts("cam").balanced
+        assert watched.intake.counts("cam").waiting == 0
 
 
 def test_it_plays(server: RtspServer) -> None:
     with watched(settings(server)) as camera:
         assert camera.frames(20) == [(320, 180)] * 20
-        assert camera.intake.ledger("cam").failed == 0
+        assert camera.intake.counts("cam").failed == 0
 
 
 def test_frames_come_as_they_are_sent_without_a_backlog(server: RtspServer) -> None:
     with watched(settings(server)) as camera:
         camera.frames(15)
-        behind = server.played - camera.intake.ledger("cam").captured
+        behind = server.played - camera.intake.counts("cam").captured
         assert behind <= 4
 
 
@@ -178,7 +178,7 @@ def test_a_wrong_path_says_so(server: RtspServer) -> None:
 def test_a_silent_server_is_told_from_a_dead_one(server: RtspServer) -> None:
     server.mute = True
     with pytest.raises(CameraLost, match=r"no answer within 0\.2 s"):
-        describe(Address.of(settings(server)), 0.2)
+        describe(Address.from_settings(settings(server)), 0.2)
 
 
 def test_a_camera_that_stalls_at_once_does_not_hang_the_open_of_another(server: RtspServer, clip: Clip) -> None:
@@ -189,7 +189,7 @@ def test_a_camera_that_stalls_at_once_does_not_hang_the_open_of_another(server: 
             "bad": (bad_one, RtspCamera("bad", bad_one)),
             "good": (good_one, RtspCamera("good", good_one)),
         }
-        intake = Intake(cameras, lambda _: None)
+        intake = CameraHub(cameras, lambda _: None)
         intake.start()
         try:
             for _ in range(5):
@@ -210,14 +210,14 @@ def test_something_else_on_the_port_is_told() -> None:
 
         threading.Thread(target=greet, daemon=True).start()
         port = listener.getsockname()[1]
-        wanted = config.Camera(source=f"rtsp://127.0.0.1:{port}/live")
+        wanted = config.CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
         with pytest.raises(CameraLost, match=f"port {port} does not speak RTSP"):
-            describe(Address.of(wanted))
+            describe(Address.from_settings(wanted))
 
 
 def test_an_unknown_host_is_told() -> None:
     with pytest.raises(CameraLost, match=r"no such host as 'camera\.invalid'"):
-        describe(Address.of(config.Camera(source="rtsp://camera.invalid/live")))
+        describe(Address.from_settings(config.CameraConfig(source="rtsp://camera.invalid/live")))
 
 
 def test_a_format_that_is_no_codec_is_a_configuration_error(server: RtspServer) -> None:

@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.replay.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, free_port, until
-from tests.system.ear import Site, broker, camera
+from tests.system.ear import NotifiedDaemon, broker, camera
 from tools.rtsp_server import encode, serving
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
@@ -28,9 +28,9 @@ needs_builder = pytest.mark.skipif(
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
     with ExitStack() as stack:
-        yield Site(tmp_path, stack)
+        yield NotifiedDaemon(tmp_path, stack)
 
 
 BUILDING = 'engines.tensorrt = "tensorrt-rtx"\nengines.level = 5\n'
@@ -46,91 +46,91 @@ def end(process: subprocess.Popen[str]) -> None:
     assert took_s < STOPS_WITHIN_S, said
 
 
-def test_while_models_are_loaded(site: Site, tmp_path: Path) -> None:
+def test_while_models_are_loaded(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: site.says("STATUS=loading models"))
+    until(lambda: site.has_notified("STATUS=loading models"))
     end(process)
 
 
-def test_while_a_model_loads_that_takes_for_ever(site: Site, tmp_path: Path) -> None:
+def test_while_a_model_loads_that_takes_for_ever(site: NotifiedDaemon, tmp_path: Path) -> None:
     forever = "import time, edged.serve\nedged.serve.engines_of = lambda *args, **keys: time.sleep(600)"
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")), changed=forever)
-    until(lambda: site.says("STATUS=loading models"))
+    until(lambda: site.has_notified("STATUS=loading models"))
     end(process)
 
 
-def test_without_a_broker(site: Site, tmp_path: Path) -> None:
+def test_without_a_broker(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: site.says("1 of 1 cameras online; no broker"))
+    until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_broker_that_says_nothing(site: Site, tmp_path: Path) -> None:
+def test_with_a_broker_that_says_nothing(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(site.silent_port()) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: site.says("1 of 1 cameras online; no broker"))
+    until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_broker_that_cannot_be_reached(site: Site, tmp_path: Path) -> None:
+def test_with_a_broker_that_cannot_be_reached(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(site.deaf_port()) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: site.says("1 of 1 cameras online; no broker"))
+    until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_camera_that_is_tried_again_and_again(site: Site) -> None:
+def test_with_a_camera_that_is_tried_again_and_again(site: NotifiedDaemon) -> None:
     process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{free_port()}/gone"))
-    until(lambda: site.says("barn lost: "))
+    until(lambda: site.has_notified("barn lost: "))
     end(process)
 
 
-def test_with_a_camera_that_hangs(site: Site) -> None:
+def test_with_a_camera_that_hangs(site: NotifiedDaemon) -> None:
     process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{site.silent_port()}/mute"))
-    until(lambda: site.says("barn connecting"))
+    until(lambda: site.has_notified("barn connecting"))
     end(process)
 
 
-def test_with_a_camera_that_stalls_while_it_is_read(site: Site) -> None:
+def test_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> None:
     with serving(encode()) as server:
         process = site.start(broker(free_port()) + camera(server.url) + "cameras.barn.stall_timeout_s = 60\n")
-        until(lambda: site.says("1 of 1 cameras online"))
+        until(lambda: site.has_notified("1 of 1 cameras online"))
         server.stalled = True
         time.sleep(1)  # its reader waits for a packet by now
         end(process)
 
 
-def test_with_more_cameras_that_hang_than_readers_may_be_left_behind(site: Site) -> None:
+def test_with_more_cameras_that_hang_than_readers_may_be_left_behind(site: NotifiedDaemon) -> None:
     hanging = "".join(
         f'cameras.c{number} = {{ source = "rtsp://127.0.0.1:{site.silent_port()}/mute", open_timeout_s = 0.5 }}\n'
         for number in range(6)
     )
     process = site.start(broker(free_port()) + hanging)
-    until(lambda: site.says("0 of 6 cameras online; c0 lost"))
+    until(lambda: site.has_notified("0 of 6 cameras online; c0 lost"))
     time.sleep(2)  # each has left some behind
     end(process)
 
 
-def test_while_a_change_is_taken_up(site: Site, tmp_path: Path) -> None:
+def test_while_a_change_is_taken_up(site: NotifiedDaemon, tmp_path: Path) -> None:
     clip = camera(video(tmp_path / "clip.mp4"))
     process = site.start(broker(free_port()) + clip)
-    until(lambda: site.says("1 of 1 cameras online"))
+    until(lambda: site.has_notified("1 of 1 cameras online"))
     site.configure(broker(free_port()) + clip + 'models.pose = { horse = "rtmpose-t-ap10k-horse" }\n')
     process.send_signal(signal.SIGHUP)
-    until(lambda: site.says("taking up a change"))
+    until(lambda: site.has_notified("taking up a change"))
     end(process)
 
 
 def test_while_messages_wait_for_a_broker_that_has_gone(
-    site: Site, tmp_path: Path, mosquitto: Mosquitto, listen: Callable[..., Listener]
+    site: NotifiedDaemon, tmp_path: Path, mosquitto: Mosquitto, listen: Callable[..., Listener]
 ) -> None:
     heard = listen(mosquitto.port)
     process = site.start('device.id = "box"\n' + broker(mosquitto.port) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: heard.bodies("edged/box/cam/barn/poses"))
     mosquitto.kill()
-    until(lambda: site.says("1 of 1 cameras online; no broker"))
+    until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_before_it_has_begun(site: Site, tmp_path: Path) -> None:
+def test_before_it_has_begun(site: NotifiedDaemon, tmp_path: Path) -> None:
     """While Python still imports: ended by the signal itself, or orderly."""
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
     time.sleep(0.3)
@@ -140,15 +140,15 @@ def test_before_it_has_begun(site: Site, tmp_path: Path) -> None:
 
 
 @needs_builder
-def test_while_an_engine_is_built(site: Site, tmp_path: Path) -> None:
+def test_while_an_engine_is_built(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(BUILDING + broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: site.says(" building "))
+    until(lambda: site.has_notified(" building "))
     end(process)
 
 
 @needs_builder
-def test_in_the_worst_of_states(site: Site) -> None:
+def test_in_the_worst_of_states(site: NotifiedDaemon) -> None:
     silent = f"rtsp://127.0.0.1:{site.silent_port()}/mute"
     process = site.start(BUILDING + broker(site.silent_port()) + camera(silent))
-    until(lambda: site.says("barn connecting; engine"))
+    until(lambda: site.has_notified("barn connecting; engine"))
     end(process)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_ask import ask
+from edged.adapters.mqtt_ask import request
 from edged.bus import topics
 from edged.bus.discovery import DISCOVERY
 from edged.bus.topics import Topic
 from edged.cli import main
-from edged.config import Config, Mqtt, Publish
+from edged.config import Config, MqttConfig, PublishConfig
 from edged.configfile import load
 from edged.errors import BrokerLost
 from edged.ports import Request
@@ -64,7 +64,7 @@ def new_bus() -> Iterator[NewBus]:
 
     def start(config: Config) -> MqttBus:
         broker = config.mqtt.model_copy(update={"reconnect_max_s": 1})
-        buses.append(MqttBus(broker, config.device.id, lambda state: {"state": state}, Publish()))
+        buses.append(MqttBus(broker, config.device.id, lambda state: {"state": state}, PublishConfig()))
         return buses[-1]
 
     yield start
@@ -81,11 +81,11 @@ def person(site: Broker, listen: Callable[..., Listener]) -> Callable[..., Liste
     return start
 
 
-def login(site: Broker, name: str, password: str = "") -> Mqtt:
+def login(site: Broker, name: str, password: str = "") -> MqttConfig:
     """How somebody reaches the people's listener."""
     given = {"username": name, "password": password or PASSWORDS[name]} if name else {}
     tls = {"enabled": True, "ca": site.ca}
-    return Mqtt.model_validate({"port": site.people_port, "tls": tls, "protocol": "5", **given})
+    return MqttConfig.model_validate({"port": site.people_port, "tls": tls, "protocol": "5", **given})
 
 
 @pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
@@ -103,11 +103,11 @@ def test_a_box_announces_itself_and_nobody_else(provisioned: Provisioned, new_bu
     bus = new_bus(provisioned("barn-east"))
     own = DISCOVERY.at(prefix="homeassistant", box="barn-east", device="barn-east_stall1")
     others = DISCOVERY.at(prefix="homeassistant", box="barn-west", device="barn-west_stall1")
-    foreign = Topic(path="/edged/barn-west/cam/stall1/alert", channel=topics.RESULT)
+    foreign = Topic(path="/edged/barn-west/cam/stall1/alert", spec=topics.RESULT)
     for topic in (own, others, foreign):
         bus.publish(topic, {})
-    until(lambda: bus.connected and bus.tally.waiting == 0)
-    assert (bus.tally.published, bus.tally.failed) == (2, 2)  # online is one
+    until(lambda: bus.connected and bus.counts.waiting == 0)
+    assert (bus.counts.published, bus.counts.failed) == (2, 2)  # online is one
 
 
 def test_a_box_hears_its_own_commands_and_no_more(
@@ -116,12 +116,12 @@ def test_a_box_hears_its_own_commands_and_no_more(
     east, west = new_bus(provisioned("barn-east")), new_bus(provisioned("barn-west"))
     heard: list[Request] = []
     for path in ("cmd/+", "/edged/#", "/homeassistant/status"):
-        east.listen(Topic(path=path, channel=topics.COMMAND), heard.append)
+        east.subscribe(Topic(path=path, spec=topics.COMMAND), heard.append)
     until(lambda: east.connected and west.connected)
     west.publish(topics.ALERT.at(camera="stall1"), {})
     for device in ("barn-west", "barn-east"):
         with pytest.raises(BrokerLost, match="no answer"):
-            ask(login(site, "operator"), device, "diagnose", {}, 1.0)
+            request(login(site, "operator"), device, "diagnose", {}, 1.0)
     assert {request.path for request in heard} == {"cmd/diagnose"}
 
 
@@ -129,23 +129,23 @@ def test_a_box_hears_its_own_commands_and_no_more(
 def test_only_who_may_command_commands(site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus) -> None:
     bus = new_bus(provisioned("barn-east"))
     heard: list[Request] = []
-    bus.listen(topics.COMMAND.at(verb="+"), heard.append)
+    bus.subscribe(topics.COMMAND.at(verb="+"), heard.append)
     until(lambda: bus.connected)
     with pytest.raises(BrokerLost, match="no answer" if name == "homeassistant" else "refused it: Not authorized"):
-        ask(login(site, name), "barn-east", "diagnose", {}, 1.0)
+        request(login(site, name), "barn-east", "diagnose", {}, 1.0)
     assert bool(heard) == (name == "homeassistant")
 
 
 @pytest.mark.parametrize(("name", "password"), [("", ""), ("reader", "wrong"), ("nobody", "r-secret")])
 def test_nobody_else_is_let_in(site: Broker, name: str, password: str) -> None:
     with pytest.raises(BrokerLost, match="refused: Not authorized"):
-        ask(login(site, name, password), "barn-east", "diagnose", {}, 1.0)
+        request(login(site, name, password), "barn-east", "diagnose", {}, 1.0)
 
 
 def test_a_box_without_a_certificate_does_not_get_past_the_handshake(site: Broker) -> None:
     broker = login(site, "operator").model_copy(update={"port": site.boxes_port})
     with pytest.raises(BrokerLost):
-        ask(broker, "barn-east", "diagnose", {}, 1.0)
+        request(broker, "barn-east", "diagnose", {}, 1.0)
 
 
 @pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
@@ -158,10 +158,10 @@ def test_a_box_that_was_removed_is_not_let_in_again(
     site.stop()
     site.start()
     until(lambda: kept.connected and not stolen.connected)
-    reconnects = kept.figures["reconnects"]
+    reconnects = kept.stats["reconnects"]
     site.stop()
     site.start()
-    until(lambda: kept.figures["reconnects"] > reconnects)
+    until(lambda: kept.stats["reconnects"] > reconnects)
     assert not stolen.connected
 
 

@@ -24,13 +24,13 @@ try:
 except NoTensorRT as absent:
     pytest.skip(str(absent), allow_module_level=True)
 
-from edged.adapters.foundry import foundry_of
-from edged.box.smithy import Smithy
+from edged.adapters.foundry import engine_builder
+from edged.box.smithy import EngineBuildService
 from engines.catalogue import load
-from engines.forge import explained
-from engines.foundry import Foundry, Job
-from engines.plans import ATTEMPTS
-from engines.store import Store
+from engines.forge import explain_exit
+from engines.foundry import EngineBuilder, BuildJob
+from engines.plans import MAX_ATTEMPTS
+from engines.store import ModelStore
 from tests.small_nets import written
 
 CARDS = load(None)
@@ -44,32 +44,32 @@ def never(progress: Any) -> None:
     """Nobody watches."""
 
 
-def job_of(foundry: Foundry, name: str, folder: Path, **options: Any) -> Job:
+def job_of(foundry: EngineBuilder, name: str, folder: Path, **options: Any) -> BuildJob:
     card = CARDS[name]
-    return foundry.job(card, Store(folder).path(card), **{"level": 3, "workspace_mb": 512, **options})
+    return foundry.job(card, ModelStore(folder).path(card), **{"level": 3, "workspace_mb": 512, **options})
 
 
 @pytest.fixture
-def foundry(tmp_path: Path) -> Foundry:
-    return foundry_of(tmp_path, "tensorrt-rtx")
+def foundry(tmp_path: Path) -> EngineBuilder:
+    return engine_builder(tmp_path, "tensorrt-rtx")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_model_is_built_and_its_fp16_is_as_good_as_its_fp32(
-    foundry: Foundry, tmp_path: Path, name: str, precision: str
+    foundry: EngineBuilder, tmp_path: Path, name: str, precision: str
 ) -> None:
     shares: list[float] = []
     job = job_of(foundry, name, tmp_path, precision=precision)
     plan = foundry.build(job, lambda progress: shares.append(progress.share), threading.Event())
     assert len(plan.read()) > 1_000_000
     assert shares == sorted(shares)
-    assert (plan.proved, foundry.plans.current(name)) == (False, None)
+    assert (plan.is_verified, foundry.plans.current(name)) == (False, None)
     assert "nothing here can run" in foundry.usable(job)[1]
 
 
 @pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152", "rootnet"])
-def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: Foundry, tmp_path: Path, name: str) -> None:
+def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: EngineBuilder, tmp_path: Path, name: str) -> None:
     job = foundry.job(CARDS[name], written(CARDS[name], tmp_path), level=0, workspace_mb=512)
     assert job.options.profiles == ()
     assert {tensor.shape[0] for tensor in (*job.model.inputs, *job.model.outputs)} == {1}
@@ -80,17 +80,17 @@ def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: Foundry, tmp_path
     assert (drift["max_depth_diff"] or 0) <= 0.005
 
 
-def test_a_changed_tensorrt_is_explained_and_built_again(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_changed_tensorrt_is_explained_and_built_again(foundry: EngineBuilder, tmp_path: Path) -> None:
     job = job_of(foundry, "det-person-horse", tmp_path)
     foundry.build(job, never, threading.Event())
     newer = replace(job, key=replace(job.key, tensorrt="99.0", gpu="Thor"))
     assert [text.split(":")[0] for text in foundry.explain(newer)] == ["tensorrt", "gpu"]
     assert foundry.usable(newer)[0] is None
     foundry.build(newer, never, threading.Event())
-    assert len(foundry.plans.plans("det-person-horse")) == 2
+    assert len(foundry.plans.engines("det-person-horse")) == 2
 
 
-def test_one_changed_byte_is_found_and_put_aside(foundry: Foundry, tmp_path: Path) -> None:
+def test_one_changed_byte_is_found_and_put_aside(foundry: EngineBuilder, tmp_path: Path) -> None:
     job = job_of(foundry, "det-person-horse", tmp_path)
     file = foundry.build(job, never, threading.Event()).folder / "engine.plan"
     data = bytearray(file.read_bytes())
@@ -100,7 +100,7 @@ def test_one_changed_byte_is_found_and_put_aside(foundry: Foundry, tmp_path: Pat
     assert foundry.plans.find("det-person-horse", job.key) is None
 
 
-def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: EngineBuilder, tmp_path: Path) -> None:
     stop = threading.Event()
     job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
     with pytest.raises(Cancelled):
@@ -109,21 +109,21 @@ def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: Foundry
 
 
 def test_too_little_memory_is_named_with_what_helps_and_attempts_end(tmp_path: Path) -> None:
-    foundry = foundry_of(tmp_path, "tensorrt-rtx", memory_mb=700)
+    foundry = engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700)
     job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         with pytest.raises(BuildFailed, match=r"ran out of memory.*add swap, or lower engines\.workspace_mb"):
             foundry.build(job, never, threading.Event())
-    with pytest.raises(BuildFailed, match=f"{ATTEMPTS} attempts failed"):
+    with pytest.raises(BuildFailed, match=f"{MAX_ATTEMPTS} attempts failed"):
         foundry.build(job, never, threading.Event())
 
 
 def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_published(tmp_path: Path) -> None:
-    offered: list[Job] = []
+    offered: list[BuildJob] = []
     name = "rtmpose-t-lsp14"
-    files = {name: (CARDS[name], Store(tmp_path).path(CARDS[name]))}
-    smithy = Smithy(
-        foundry_of(tmp_path, "tensorrt-rtx", memory_mb=700),
+    files = {name: (CARDS[name], ModelStore(tmp_path).path(CARDS[name]))}
+    smithy = EngineBuildService(
+        engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700),
         files,
         lambda job, plan: offered.append(job),
         levels=(0, 3),
@@ -131,15 +131,15 @@ def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_p
     )
     smithy.start()
     deadline_s = time.monotonic() + LIMIT_S
-    while smithy.busy and time.monotonic() < deadline_s:
+    while smithy.is_busy and time.monotonic() < deadline_s:
         time.sleep(0.1)
     smithy.close()
-    assert (smithy.works[name].phase, offered) == ("failed", [])
-    assert "ran out of memory" in smithy.works[name].reason
+    assert (smithy.statuses[name].phase, offered) == ("failed", [])
+    assert "ran out of memory" in smithy.statuses[name].reason
 
 
 def test_a_child_that_the_kernel_killed_is_explained() -> None:
-    assert "killed, most likely by the kernel for memory; 123 MB were free" in explained(-signal.SIGKILL, [], 123)
+    assert "killed, most likely by the kernel for memory; 123 MB were free" in explain_exit(-signal.SIGKILL, [], 123)
 
 
 def command(store: Path) -> list[str]:
@@ -148,7 +148,7 @@ def command(store: Path) -> list[str]:
     return [sys.executable, "-m", "edged", "engines", "build", *names, *options]
 
 
-def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: Foundry, tmp_path: Path) -> None:
+def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: EngineBuilder, tmp_path: Path) -> None:
     rng, hit = random.Random(7), 0
     job = job_of(foundry, "det-person-horse", tmp_path)
     deadline_s = time.monotonic() + LIMIT_S + 10 * KILLS
@@ -160,7 +160,7 @@ def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: Foun
         build.kill()
         build.wait()
         foundry.plans.forget("det-person-horse", job.key)  # it was the test's doing
-        assert all(made.read() for made in foundry.plans.plans("det-person-horse")), "whole, or not there at all"
+        assert all(made.read() for made in foundry.plans.engines("det-person-horse")), "whole, or not there at all"
         hit += under_way
         if under_way and hit % START_EVERY == 0:
             _starts(foundry, job, tmp_path)
@@ -168,7 +168,7 @@ def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: Foun
             shutil.rmtree(plan.folder)  # so that there is something to build again
 
 
-def _starts(foundry: Foundry, job: Job, store: Path) -> None:
+def _starts(foundry: EngineBuilder, job: BuildJob, store: Path) -> None:
     done = subprocess.run(command(store), capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr
     plan = foundry.plans.find("det-person-horse", job.key)
@@ -176,10 +176,10 @@ def _starts(foundry: Foundry, job: Job, store: Path) -> None:
     assert plan.read()
 
 
-def test_a_person_who_ends_the_command_leaves_nothing_half_made(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_person_who_ends_the_command_leaves_nothing_half_made(foundry: EngineBuilder, tmp_path: Path) -> None:
     build = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(2)
     build.terminate()
     _, said = build.communicate(timeout=LIMIT_S)
     assert build.returncode in (0, 1), said
-    assert all(plan.read() for plan in foundry.plans.plans("det-person-horse"))
+    assert all(plan.read() for plan in foundry.plans.engines("det-person-horse"))

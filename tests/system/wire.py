@@ -12,12 +12,12 @@ from typing import Literal
 State = Literal["up", "down", "swallowing"]
 
 
-class Wire:
+class TcpRelay:
     """A TCP relay. Down, it refuses and cuts; swallowing, it stays connected and lets nothing through."""
 
     def __init__(self, target: int) -> None:
         self.state: State = "up"
-        self.carried = 0  # bytes, both ways
+        self.bytes_relayed = 0  # bytes, both ways
         self._target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -63,7 +63,7 @@ class Wire:
             sink.sendall(data)
         except OSError:
             return False
-        self.carried += len(data)
+        self.bytes_relayed += len(data)
         return bool(data)
 
 
@@ -82,7 +82,7 @@ class MuteBroker:
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
-        self.visits = 0
+        self.connections = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -97,7 +97,7 @@ class MuteBroker:
         while not self._closing.is_set():
             with suppress(TimeoutError):
                 client, _ = self._server.accept()
-                self.visits += 1
+                self.connections += 1
                 with client:
                     self._attend(client)
 

@@ -18,7 +18,7 @@ from typing import Any
 from tools.barn.figures import POSTURES, report, total
 from tools.barn.life import TROUBLES
 from tools.barn.picture import confusion
-from tools.barn.trial import CROWDED, Outcome, run
+from tools.barn.trial import CROWDED, Outcome, run_day
 
 DROPPED = (0.1, 0.2)
 LIVES_FROM = 200  # their seeds, behind the days'
@@ -36,16 +36,16 @@ def main() -> None:
     args = parser.parse_args()
     plan = args.days, args.crowded, args.seed
     args.out.mkdir(parents=True, exist_ok=True)
-    jobs = list(planned(*plan))
-    outcomes = [one for one in read(args.out) if (one.seed, one.trouble, one.dropped) in jobs]
-    for outcome in played(jobs, outcomes, args.processes):
+    jobs = list(plan_jobs(*plan))
+    outcomes = [one for one in read_outcomes(args.out) if (one.seed, one.trouble, one.dropped) in jobs]
+    for outcome in run_jobs(jobs, outcomes, args.processes):
         outcomes.append(outcome)
-        written(args.out, outcomes, *plan)
+        write_report(args.out, outcomes, *plan)
         print(f"{len(outcomes)}/{len(jobs)}", flush=True)
-    written(args.out, outcomes, *plan)
+    write_report(args.out, outcomes, *plan)
 
 
-def planned(days: int, lives: int, seed: int) -> Iterator[Job]:
+def plan_jobs(days: int, lives: int, seed: int) -> Iterator[Job]:
     """The crowded lives first: they are short."""
     for i in range(lives):
         yield seed + LIVES_FROM + i, CROWDED, DROPPED[i % 2]
@@ -54,32 +54,32 @@ def planned(days: int, lives: int, seed: int) -> Iterator[Job]:
         yield seed + i, troubles[i // 10 * 3 % 6 + i % 10] if i % 10 < 3 else None, DROPPED[i % 2]
 
 
-def played(jobs: list[Job], outcomes: list[Outcome], processes: int) -> Iterator[Outcome]:
+def run_jobs(jobs: list[Job], outcomes: list[Outcome], processes: int) -> Iterator[Outcome]:
     """Those that have no outcome yet."""
     known = {(one.seed, one.trouble, one.dropped) for one in outcomes}
     with ProcessPoolExecutor(processes) as pool:
-        for job in as_completed([pool.submit(run, *one) for one in jobs if one not in known]):
+        for job in as_completed([pool.submit(run_day, *one) for one in jobs if one not in known]):
             yield job.result()
 
 
-def written(out: Path, outcomes: list[Outcome], days: int, lives: int, seed: int) -> None:
+def write_report(out: Path, outcomes: list[Outcome], days: int, lives: int, seed: int) -> None:
     """The report of the days so far: a long run that is broken off has said something."""
-    (out / "outcomes.json").write_text(json.dumps([plain(one) for one in outcomes]))
+    (out / "outcomes.json").write_text(json.dumps([to_json(one) for one in outcomes]))
     (out / "README.md").write_text("\n".join(report(outcomes, days, lives, seed)) + "\n")
     confusion(out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
 
 
-def read(out: Path) -> list[Outcome]:
+def read_outcomes(out: Path) -> list[Outcome]:
     path = out / "outcomes.json"
-    return [outcome(table) for table in json.loads(path.read_text())] if path.exists() else []
+    return [from_json(table) for table in json.loads(path.read_text())] if path.exists() else []
 
 
-def plain(one: Outcome) -> dict[str, Any]:
+def to_json(one: Outcome) -> dict[str, Any]:
     table = {each.name: getattr(one, each.name) for each in fields(one)}
     return {**table, "postures": {"/".join(pair): seconds for pair, seconds in one.postures.items()}}
 
 
-def outcome(table: dict[str, Any]) -> Outcome:
+def from_json(table: dict[str, Any]) -> Outcome:
     """As `plain` wrote it."""
     counters = {name: Counter(table[name]) for name in ("right", "missed", "false")}
     postures = Counter({tuple(pair.split("/")): seconds for pair, seconds in table["postures"].items()})

@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from tools.barn.life import day
-from tools.barn.tracks import View, sightings
-from tools.barn.trial import DATE, watched
+from tools.barn.tracks import View, observations
+from tools.barn.trial import DATE, make_monitor
 
 STALLS, SECONDS = 10, 600.0
 
@@ -17,12 +17,12 @@ def main() -> None:
     rng = np.random.default_rng(1)
     acts = [act for act in day(rng, "colic") if act.begin_s < SECONDS]
     view = View(rest_hz=10)
-    seen = [one for one in sightings(acts, view, rng) if one.t_s < SECONDS]
-    watches = [watched(view) for _ in range(STALLS)]
+    seen = [one for one in observations(acts, view, rng) if one.t_s < SECONDS]
+    watches = [make_monitor(view) for _ in range(STALLS)]
     began_s, next_s = time.process_time(), 0.0
     for one in seen:
         for watch in watches:
-            watch.saw(one)
+            watch.update_horse(one)
         if one.t_s >= next_s:
             next_s = one.t_s + 1
             for watch in watches:

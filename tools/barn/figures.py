@@ -96,9 +96,9 @@ def _troubles(days: list[Outcome]) -> list[str]:
 
 def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
     """Minutes from the first signs to the first alert that names it."""
-    if outcome.began_min is None:
+    if outcome.started_min is None:
         return None
-    after = [minute - outcome.began_min for kind, minute in outcome.found if kind in kinds]
+    after = [minute - outcome.started_min for kind, minute in outcome.found if kind in kinds]
     return min((delay for delay in after if delay > -5), default=None)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 CIRCLE_M, PACE_M_S = 0.7, 0.9  # how a horse walks in a stall
 DAY_S, HOUR_S, MIN_S = 86_400.0, 3_600.0, 60.0
 FEEDS_S = (6.5 * HOUR_S, 17 * HOUR_S)
-WAY_S = {
+TRANSITION_S = {
     "lying-down": 7.0,
     "rising": 5.0,
     "turning-over": 4.0,
@@ -25,11 +25,13 @@ WAY_S = {
     "buckling": 0.7,  # the forelegs alone
     "catching": 2.0,
 }
-BUSY = frozenset({"pawing", "weaving", "walking", "flank-look", "rolling", "thrashing", *WAY_S})
+BUSY = frozenset({"pawing", "weaving", "walking", "flank-look", "rolling", "thrashing", *TRANSITION_S})
 CYCLE_HZ = {"pawing": 1.4, "weaving": 0.5, "walking": 0.75, "thrashing": 1.6}
 POSTURE = {"sternal": "sternal", "lateral": "lateral", "thrashing": "lateral", "rolling": "lateral"}
 FALLS = (("collapsing", "recovering"), ("buckling", "catching"))
-BETWEEN = frozenset({"lying-down", "rising", "turning-over", *FALLS[0], *FALLS[1]})  # neither one posture nor the other
+TRANSITIONS = frozenset(
+    {"lying-down", "rising", "turning-over", *FALLS[0], *FALLS[1]}
+)  # neither one posture nor the other
 
 
 def on_circle(heading: float) -> tuple[float, float]:
@@ -44,27 +46,27 @@ class Act:
     kind: str
     begin_s: float
     seconds: float
-    at: tuple[float, float] = (0.0, 0.0)
+    position: tuple[float, float] = (0.0, 0.0)
     heading: float = 0.0  # rad
 
     @property
     def posture(self) -> str:
-        return "between" if self.kind in BETWEEN else POSTURE.get(self.kind, "standing")
+        return "between" if self.kind in TRANSITIONS else POSTURE.get(self.kind, "standing")
 
 
 @dataclass(slots=True)
-class Life:
+class DayBuilder:
     """Acts, one after the other."""
 
     rng: np.random.Generator
     acts: list[Act] = field(default_factory=list)
     now_s: float = 0.0
-    at: tuple[float, float] = (0.0, 0.0)
+    position: tuple[float, float] = (0.0, 0.0)
     heading: float = 0.0
 
     def do(self, kind: str, seconds: float | None = None) -> None:
-        lasts_s = WAY_S[kind] if seconds is None else seconds
-        self.acts.append(Act(kind, self.now_s, lasts_s, self.at, self.heading))
+        lasts_s = TRANSITION_S[kind] if seconds is None else seconds
+        self.acts.append(Act(kind, self.now_s, lasts_s, self.position, self.heading))
         self.now_s += lasts_s
 
     def between(self, low: float, high: float) -> float:
@@ -74,7 +76,7 @@ class Life:
         """Round the middle of the stall, and where that leads."""
         self.do("walking", seconds)
         self.heading += seconds * PACE_M_S / CIRCLE_M
-        self.at = on_circle(self.heading)
+        self.position = on_circle(self.heading)
 
     def lie(self, seconds: float, lateral_s: float = 0.0) -> None:
         """Down, on the chest, perhaps on the side in the middle of it, and up again."""
@@ -123,8 +125,8 @@ class Life:
 def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
     """24 h of acts. `trouble` is one of `TROUBLES`, at a random hour."""
     heading = float(rng.uniform(-math.pi, math.pi))
-    life = Life(rng, at=on_circle(heading), heading=heading)
-    plan: list[tuple[float, Callable[[Life], None]]] = [(feed_s, _fed) for feed_s in FEEDS_S]
+    life = DayBuilder(rng, position=on_circle(heading), heading=heading)
+    plan: list[tuple[float, Callable[[DayBuilder], None]]] = [(feed_s, _fed) for feed_s in FEEDS_S]
     if trouble != "collapse":  # who does not dare to lie down falls asleep on its feet
         plan += [(float(at_s), _slept) for at_s in _nights(rng)]
     if rng.random() < 0.4:
@@ -141,7 +143,7 @@ def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
 def crowded(rng: np.random.Generator) -> list[Act]:
     """Four hours in which everything happens several times: what a day shows once, sooner."""
     heading = float(rng.uniform(-math.pi, math.pi))
-    life = Life(rng, at=on_circle(heading), heading=heading)
+    life = DayBuilder(rng, position=on_circle(heading), heading=heading)
     life.do("standing", MIN_S)
     for happens in rng.permutation(
         np.array([*[_slept] * 6, *[_looked] * 4, *[_sank] * 3, _paws, _rolled, _rolled, _swayed])
@@ -157,26 +159,26 @@ def crowded(rng: np.random.Generator) -> list[Act]:
     return life.acts
 
 
-def _looked(life: Life) -> None:
+def _looked(life: DayBuilder) -> None:
     for _ in range(3):
         life.look_back()
 
 
-def _sank(life: Life) -> None:
+def _sank(life: DayBuilder) -> None:
     for _ in range(2):
         life.do("dozing", life.between(30, 60))
         life.sink()
 
 
-def _paws(life: Life) -> None:
+def _paws(life: DayBuilder) -> None:
     life.paw(life.between(4, 10))
 
 
-def _rolled(life: Life) -> None:
+def _rolled(life: DayBuilder) -> None:
     life.roll(int(life.rng.integers(1, 4)))
 
 
-def _swayed(life: Life) -> None:
+def _swayed(life: DayBuilder) -> None:
     life.sway(life.between(20, 40))
 
 
@@ -187,7 +189,7 @@ def _nights(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.sort(np.concatenate([early, late])) * HOUR_S
 
 
-def _fed(life: Life) -> None:
+def _fed(life: DayBuilder) -> None:
     """It waits for its feed, pawing, and eats."""
     for _ in range(int(life.rng.integers(0, 4))):
         life.paw(life.between(3, 8))
@@ -196,12 +198,12 @@ def _fed(life: Life) -> None:
     life.do("feeding", life.between(40, 80) * MIN_S)
 
 
-def _slept(life: Life) -> None:
+def _slept(life: DayBuilder) -> None:
     seconds = life.between(12, 40) * MIN_S
     life.lie(seconds, life.between(3, 10) * MIN_S if life.rng.random() < 0.6 else 0.0)
 
 
-def colic(life: Life) -> None:
+def colic(life: DayBuilder) -> None:
     """Up and down, rolling, pawing, looking back, for the better part of an hour."""
     for _ in range(int(life.rng.integers(4, 7))):
         for _ in range(int(life.rng.integers(1, 3))):
@@ -211,11 +213,11 @@ def colic(life: Life) -> None:
         life.do("standing", life.between(60, 200))
 
 
-def cast(life: Life) -> None:
+def cast(life: DayBuilder) -> None:
     """On its side against the wall, thrashing, and no way up for half an hour."""
-    before = life.at, life.heading
+    before = life.position, life.heading
     life.now_s += 30  # nobody saw how it came to the wall
-    life.at, life.heading = (0.0, 1.15), 0.0
+    life.position, life.heading = (0.0, 1.15), 0.0
     life.do("lying-down")
     life.do("turning-over")
     until_s = life.now_s + life.between(15, 30) * MIN_S
@@ -225,28 +227,28 @@ def cast(life: Life) -> None:
     life.do("sternal", 30)
     life.do("rising")
     life.now_s += 30
-    life.at, life.heading = before
+    life.position, life.heading = before
 
 
-def foaling(life: Life) -> None:
+def foaling(life: DayBuilder) -> None:
     for _ in range(5):
         life.walk(life.between(30, 90))
         life.lie(life.between(3, 7) * MIN_S, life.between(1, 2) * MIN_S)
         life.look_back()
 
 
-def collapse(life: Life) -> None:
+def collapse(life: DayBuilder) -> None:
     """Asleep on its feet until the knees give way, again and again."""
     for _ in range(4):
         life.do("dozing", life.between(3, 8) * MIN_S)
         life.sink()
 
 
-def too_long(life: Life) -> None:
+def too_long(life: DayBuilder) -> None:
     life.lie(life.between(130, 170) * MIN_S, life.between(25, 60) * MIN_S)
 
 
-def box_walking(life: Life) -> None:
+def box_walking(life: DayBuilder) -> None:
     life.walk(life.between(8, 15) * MIN_S)
 
 

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.barn.life import BETWEEN
+from tools.barn.life import TRANSITIONS
 from tools.synth import horse, horse_pose, pose
 from tools.synth.dice import Dice
 from tools.synth.pose import Pose
@@ -29,7 +29,7 @@ BACK = {
 
 
 @cache
-def moves() -> dict[str, F64]:
+def motions() -> dict[str, F64]:
     """(F, 17, 3) by behaviour, in m; the horse at the origin, looking along x."""
     h = horse_pose
     made: dict[str, Callable[[float], Pose]] = {
@@ -40,7 +40,7 @@ def moves() -> dict[str, F64]:
         "walking": h.walk,
         "pawing": lambda t: pose.blend(h.PAWING, h.PAWED, 0.5 + 0.5 * np.cos(2 * np.pi * t)),
         "flank-look": lambda t: pose.added(h.STANDING, BACK),
-        "weaving": lambda t: pose.added(h.STANDING, _swayed(28 * np.sin(2 * np.pi * t))),
+        "weaving": lambda t: pose.added(h.STANDING, _swaying(28 * np.sin(2 * np.pi * t))),
         "sternal": lambda t: pose.blend(h.STERNAL, h.SLEEPING, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
         "lateral": lambda t: pose.blend(h.LATERAL, h.STERNAL, 0.04 * (1 + np.sin(2 * np.pi * t))),
         "rolling": h.rolled,
@@ -61,14 +61,14 @@ def moves() -> dict[str, F64]:
         name: np.array(
             [
                 body.where("ap10k-17", pose.settle(body, make(t), (0, 0), 0.0))
-                for t in (ends if name in BETWEEN else phases)
+                for t in (ends if name in TRANSITIONS else phases)
             ]
         )
         for name, make in made.items()
     }
 
 
-def _swayed(degrees: float) -> dict[str, tuple[float, float, float]]:
+def _swaying(degrees: float) -> dict[str, tuple[float, float, float]]:
     return {"neck": (0, 0, degrees), "crest": (0, 0, 0.5 * degrees), "head": (0, 0, 0.3 * degrees)}
 
 

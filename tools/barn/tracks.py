@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.barn.points import Sighting
-from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, WAY_S, Act, on_circle
-from tools.barn.moves import F64, FRAMES, moves
+from edged.barn.points import KeypointObservation
+from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
+from tools.barn.moves import F64, FRAMES, motions
 
 PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: the farther one is often hidden
 
@@ -18,7 +18,7 @@ PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: 
 class View:
     """A pinhole camera, and what goes wrong with its points."""
 
-    at: tuple[float, float, float] = (-2.2, -3.0, 2.7)  # m
+    position: tuple[float, float, float] = (-2.2, -3.0, 2.7)  # m
     towards: tuple[float, float, float] = (0.0, 0.0, 0.7)
     focal_px: float = 620.0
     size_wh: tuple[int, int] = (1280, 720)
@@ -30,28 +30,28 @@ class View:
 
     def project(self, points: F64) -> F64:
         """(…, 3) m to (…, 2) px."""
-        ahead = np.subtract(self.towards, self.at)
+        ahead = np.subtract(self.towards, self.position)
         ahead = ahead / np.linalg.norm(ahead)
         right = np.cross(ahead, (0, 0, 1))
         right /= np.linalg.norm(right)
         down = np.cross(ahead, right)
-        seen = (points - np.array(self.at)) @ np.stack([right, down, ahead], axis=1)
+        seen = (points - np.array(self.position)) @ np.stack([right, down, ahead], axis=1)
         middle = np.array(self.size_wh) / 2
         return np.asarray(middle + self.focal_px * seen[..., :2] / seen[..., 2:])
 
 
-def sightings(acts: list[Act], view: View, rng: np.random.Generator) -> Iterator[Sighting]:
+def observations(acts: list[Act], view: View, rng: np.random.Generator) -> Iterator[KeypointObservation]:
     for act in acts:
         hz = view.busy_hz if act.kind in BUSY else view.rest_hz
         t_s = act.begin_s + np.arange(0, act.seconds, 1 / hz)
         if len(t_s):
-            yield from _seen(t_s, placed(act, t_s), view, rng)
+            yield from _observe(t_s, points_at(act, t_s), view, rng)
 
 
-def placed(act: Act, t_s: F64) -> F64:
+def points_at(act: Act, t_s: F64) -> F64:
     """(N, 17, 3) where the points are in the stall."""
-    frames = moves()[act.kind]
-    if act.kind in WAY_S:
+    frames = motions()[act.kind]
+    if act.kind in TRANSITION_S:
         phase = (t_s - act.begin_s) / act.seconds * (FRAMES - 1)
     else:
         phase = t_s * CYCLE_HZ.get(act.kind, 0.02) * FRAMES
@@ -59,39 +59,39 @@ def placed(act: Act, t_s: F64) -> F64:
     share = (phase - low)[:, None, None]
     points = frames[low % FRAMES] * (1 - share) + frames[(low + 1) % FRAMES] * share
     if act.kind == "walking":
-        return _walked(points, act, t_s)
-    return _turned(points, np.full(len(t_s), act.heading), np.tile(act.at, (len(t_s), 1)))
+        return _walking_points(points, act, t_s)
+    return _transform(points, np.full(len(t_s), act.heading), np.tile(act.position, (len(t_s), 1)))
 
 
-def _walked(points: F64, act: Act, t_s: F64) -> F64:
+def _walking_points(points: F64, act: Act, t_s: F64) -> F64:
     """Round and round."""
     heading = act.heading + (t_s - act.begin_s) * PACE_M_S / CIRCLE_M
-    return _turned(points, heading, np.array([on_circle(float(one)) for one in heading]))
+    return _transform(points, heading, np.array([on_circle(float(one)) for one in heading]))
 
 
-def _turned(points: F64, heading: F64, at: F64) -> F64:
+def _transform(points: F64, heading: F64, at: F64) -> F64:
     cos, sin = np.cos(heading)[:, None], np.sin(heading)[:, None]
     x, y = points[..., 0], points[..., 1]
     return np.stack([cos * x - sin * y + at[:, :1], sin * x + cos * y + at[:, 1:], points[..., 2]], axis=-1)
 
 
-def _seen(t_s: F64, points: F64, view: View, rng: np.random.Generator) -> Iterator[Sighting]:
+def _observe(t_s: F64, points: F64, view: View, rng: np.random.Generator) -> Iterator[KeypointObservation]:
     xy = view.project(points)
     low, high = xy.min(axis=1), xy.max(axis=1)
     room = 0.06 * (high - low)
     length = np.hypot(*np.moveaxis(xy[:, 3] - xy[:, 4], -1, 0))
     scale = np.maximum(length, 0.45 * (high - low).max(axis=1))[:, None, None]
     noisy = xy + rng.normal(0, view.noise, xy.shape) * scale
-    noisy[_lost(points, view, rng)] = np.nan
+    noisy[_missing(points, view, rng)] = np.nan
     for i in range(len(t_s)):
         box = (*(low[i] - room[i]).tolist(), *(high[i] + room[i]).tolist())
-        yield Sighting(float(t_s[i]), noisy[i], box)
+        yield KeypointObservation(float(t_s[i]), noisy[i], box)
 
 
-def _lost(points: F64, view: View, rng: np.random.Generator) -> F64:
+def _missing(points: F64, view: View, rng: np.random.Generator) -> F64:
     """(N, 17) what is not found: anything now and then, and of two legs often the one behind the other."""
     lost = rng.random(points.shape[:2]) < view.dropped
-    far = np.linalg.norm(points - np.array(view.at), axis=-1)
+    far = np.linalg.norm(points - np.array(view.position), axis=-1)
     for left, right in PAIRS:
         behind = np.where(
             far[:, left] > far[:, right] + 0.1, left, np.where(far[:, right] > far[:, left] + 0.1, right, -1)

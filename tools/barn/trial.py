@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from edged.barn.ledger import Ledger, StallDay
-from edged.barn.points import Sighting
-from edged.barn.rules import shipped
-from edged.barn.settings import Expecting, Stall
-from edged.barn.watch import StallWatch
+from edged.barn.ledger import DayLog, StallDay
+from edged.barn.points import KeypointObservation
+from edged.barn.rules import load_rules
+from edged.barn.settings import FoalingWindowConfig, StallConfig
+from edged.barn.watch import StallMonitor
 from edged.units import S_PER_MIN
-from tools.barn.life import BETWEEN, DAY_S, Act, crowded, day
-from tools.barn.tracks import View, sightings
+from tools.barn.life import TRANSITIONS, DAY_S, Act, crowded, day
+from tools.barn.tracks import View, observations
 
 DATE = datetime(2027, 1, 15).astimezone()
 FLOOR = ((-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0))  # m
@@ -44,7 +44,7 @@ class Outcome:
     seed: int
     trouble: str | None
     dropped: float  # share of the keypoints
-    began_min: float | None  # when the trouble did
+    started_min: float | None  # when the trouble did
     postures: Counter[tuple[str, str]] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
@@ -53,16 +53,16 @@ class Outcome:
     found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
 
 
-def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = None) -> Outcome:
+def run_day(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = None) -> Outcome:
     """A day of 24 h; with the trouble `crowded` four hours in which everything happens."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
-    expecting = Expecting(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    watch = watched(view, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting)
-    outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, began_min=_began_min(acts, trouble))
+    expecting = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
+    watch = make_monitor(view, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting)
+    outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED else _gap(rng)
-    told = _lived(watch, acts, sightings(acts, view, rng), gap, outcome)
+    told = _simulate(watch, acts, observations(acts, view, rng), gap, outcome)
     _compare(acts, told, gap, outcome)
     outcome.bouts = (
         sum(act.kind == "rising" and acts[i - 1].posture == "sternal" for i, act in enumerate(acts)),
@@ -71,16 +71,20 @@ def run(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = 
     return outcome
 
 
-def watched(view: View, **more: Any) -> StallWatch:
+def make_monitor(view: View, **more: Any) -> StallMonitor:
     """A stall whose floor is drawn, and its size given."""
     floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
-    watch = StallWatch(Stall(enabled=True, floor=floor, floor_m=FLOOR_M, **more), 0.3, Ledger([]))
-    watch.sized(view.size_wh)
+    watch = StallMonitor(StallConfig(enabled=True, floor=floor, floor_m=FLOOR_M, **more), 0.3, DayLog([]))
+    watch.set_image_size(view.size_wh)
     return watch
 
 
-def _lived(
-    watch: StallWatch, acts: list[Act], seen: Iterable[Sighting], gap: tuple[float, float], outcome: Outcome
+def _simulate(
+    watch: StallMonitor,
+    acts: list[Act],
+    seen: Iterable[KeypointObservation],
+    gap: tuple[float, float],
+    outcome: Outcome,
 ) -> list[tuple[float, str]]:
     """The day, sighting by sighting; what was counted, and when."""
     counted: list[tuple[float, str]] = []
@@ -89,19 +93,19 @@ def _lived(
     next_s = 0.0
     seen_s = -1.0
     for sighting in seen:
-        resting_hz = watch.rest_hz(sighting.t_s)
+        resting_hz = watch.idle_rate_hz(sighting.t_s)
         due = resting_hz is None or sighting.t_s - seen_s > 0.99 / resting_hz
         if due and not gap[0] <= sighting.t_s < gap[1]:
             seen_s = sighting.t_s
-            watch.saw(sighting)
+            watch.update_horse(sighting)
         if sighting.t_s < next_s:
             continue
         next_s = sighting.t_s + 1.0
         watch.tick(sighting.t_s, DATE + timedelta(seconds=min(sighting.t_s, DAY_S - 1)))
         act = acts[bisect_right(begins, sighting.t_s) - 1]
-        if not gap[0] <= sighting.t_s < gap[1] and act.kind not in BETWEEN:
-            outcome.postures[act.posture, watch.now.posture] += 1
-        counted += [(sighting.t_s, name) for name in COUNTED if watch.told.get(name)]
+        if not gap[0] <= sighting.t_s < gap[1] and act.kind not in TRANSITIONS:
+            outcome.postures[act.posture, watch.state.posture] += 1
+        counted += [(sighting.t_s, name) for name in COUNTED if watch.increments.get(name)]
         for kind in watch.findings:
             if sighting.t_s - last.get(kind, -1e9) > 30 * S_PER_MIN:
                 outcome.found.append((kind, sighting.t_s / S_PER_MIN))
@@ -109,14 +113,14 @@ def _lived(
     return counted
 
 
-def _today(watch: StallWatch) -> StallDay:
-    return watch.ledger.days[-1] if watch.ledger.days else StallDay("")
+def _today(watch: StallMonitor) -> StallDay:
+    return watch.day_log.days[-1] if watch.day_log.days else StallDay("")
 
 
 def _compare(acts: list[Act], told: Iterable[tuple[float, str]], gap: tuple[float, float], outcome: Outcome) -> None:
     left = sorted(told)
     for name, (kinds, join_s) in COUNTED.items():
-        for begin_s, end_s in _joined(acts, kinds, join_s):
+        for begin_s, end_s in _merge_acts(acts, kinds, join_s):
             if begin_s < gap[1] and end_s > gap[0]:
                 continue
             hits = [one for one in left if one[1] == name and begin_s - 5 <= one[0] <= end_s + join_s + SLACK_S]
@@ -126,7 +130,7 @@ def _compare(acts: list[Act], told: Iterable[tuple[float, str]], gap: tuple[floa
     outcome.false.update(name for t_s, name in left if not gap[0] - SLACK_S <= t_s <= gap[1] + SLACK_S)
 
 
-def _joined(acts: list[Act], kinds: tuple[str, ...], join_s: float) -> list[tuple[float, float]]:
+def _merge_acts(acts: list[Act], kinds: tuple[str, ...], join_s: float) -> list[tuple[float, float]]:
     spans: list[tuple[float, float]] = []
     for act in acts:
         if act.kind in kinds:
@@ -156,7 +160,7 @@ SHOWS = {  # the act that shows a trouble, and how often it must have come
 }
 
 
-def _began_min(acts: list[Act], trouble: str | None) -> float | None:
+def _start_min(acts: list[Act], trouble: str | None) -> float | None:
     """When the trouble began: acts carry no name of it, so the first cluster of what shows it."""
     if trouble is None or trouble == CROWDED:
         return None
@@ -181,4 +185,4 @@ EXPECTED = {  # which alerts say it
 
 def rules() -> dict[str, str]:
     """Severity by kind."""
-    return {rule.kind: rule.severity for rule in shipped()}
+    return {rule.kind: rule.severity for rule in load_rules()}

@@ -14,16 +14,16 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edged.adapters.plane_cpu import CpuPlane, Session
-from edged.config import Camera, Gate, Track
+from edged.adapters.plane_cpu import CpuBackend, Session
+from edged.config import CameraConfig, QualityConfig, TrackConfig
 from edged.crop import Crop
-from edged.frame import F32, XY, Boxes, Focus, Frame
+from edged.frame import F32, XY, Boxes, InferenceParams, Frame
 from edged.pipeline import Pipeline
-from edged.ports import Plane
+from edged.ports import PoseBackend
 from edged.units import NS_PER_S
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
-from engines.store import Store
+from engines.store import ModelStore
 from tools.bench.absent import Absent
 from tools.bench.frames import Shown
 
@@ -42,7 +42,7 @@ class Contender(Protocol):
 class Ours:
     """The whole pipeline of one camera, as the daemon runs it: gate, detector, pose, tracks."""
 
-    def __init__(self, plane: Plane, detector: Card, pose: Card) -> None:
+    def __init__(self, plane: PoseBackend, detector: Card, pose: Card) -> None:
         assert isinstance(detector.detect, Detect)  # noqa: S101
         self.plane = plane
         self.stages: list[Mapping[str, int]] = []  # ns, of each frame
@@ -51,8 +51,8 @@ class Ours:
 
     def limit(self, people: int) -> None:
         """A new pipeline, for so many."""
-        tracks, scores = Track(confirm=1), {"person": SCORE}
-        options = Camera(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
+        tracks, scores = TrackConfig(confirm=1), {"person": SCORE}
+        options = CameraConfig(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
         self._pipeline = Pipeline(options, self.plane, self._detect, {"person": self._pose}, smooth=False)
         self._seq = 0
         self.stages = []
@@ -79,14 +79,18 @@ class Ours:
             score=np.ones(people, np.float32),
             label=np.full(people, classes.index("person"), np.int64),
         )
-        focus = Focus(thresholds=np.zeros(len(classes), np.float32), limit=people, gate=Gate(enabled=False))
+        focus = InferenceParams(
+            thresholds=np.zeros(len(classes), np.float32),
+            max_subjects=people,
+            quality_limits=QualityConfig(enabled=False),
+        )
         frame = Frame(camera="bench", seq=self._seq, captured_ns=0, image=shown.bgr)
-        found = self.plane.see(frame, focus, known, detect=False).keypoints
+        found = self.plane.infer(frame, focus, known, detect=False).keypoints
         return np.array(found, np.float32).reshape(people, -1, 3)
 
 
 def on_cpu(detector: Session, pose: Session) -> Ours:
-    return Ours(CpuPlane(detector, {"person": pose}), detector.card, pose.card)
+    return Ours(CpuBackend(detector, {"person": pose}), detector.card, pose.card)
 
 
 class Rtmlib:
@@ -166,7 +170,7 @@ def disagreement_px(ours: Ours, theirs: Rtmlib, shown: Shown) -> F32:
 
 def path_of(card: str) -> Path:
     """Of a bundled model."""
-    return Store(Path("/nonexistent")).path(load()[card])
+    return ModelStore(Path("/nonexistent")).path(load()[card])
 
 
 def _pose(card: Card) -> Pose:

@@ -16,9 +16,9 @@ import psutil
 
 from edged.adapters.camera_scripted import ScriptedCamera, Step
 from edged.adapters.session_ort import OrtSession
-from edged.capture import Intake
-from edged.config import Camera, Track
-from edged.frame import U8, Frame, Result
+from edged.capture import CameraHub
+from edged.config import CameraConfig, TrackConfig
+from edged.frame import U8, Frame, FrameResult
 from edged.loop import run
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS
@@ -68,13 +68,13 @@ def watched(detector: Path, images: Sequence[U8], count: int, seconds: float) ->
     """So many cameras for so long: the ledger, cores in use, memory, and how old a frame is when it is done."""
     cards = load()
     ours = on_cpu(OrtSession(cards[DETECTOR], detector), OrtSession(cards[POSE], path_of(POSE)))
-    options = Camera(
-        source="bench", classes=["person"], max_subjects=1, thresholds={"person": SCORE}, track=Track(confirm=1)
+    options = CameraConfig(
+        source="bench", classes=["person"], max_subjects=1, thresholds={"person": SCORE}, track=TrackConfig(confirm=1)
     )
     names = [f"cam{number}" for number in range(count)]
     late_ms: list[float] = []
 
-    def note(frame: Frame, result: Result) -> None:
+    def note(frame: Frame, result: FrameResult) -> None:
         late_ms.append((result.done_ns - frame.captured_ns) / NS_PER_MS)
 
     paced = {
@@ -84,12 +84,12 @@ def watched(detector: Path, images: Sequence[U8], count: int, seconds: float) ->
     assert detect is not None  # noqa: S101
     assert pose is not None  # noqa: S101
     pipelines = {name: Pipeline(options, ours.plane, detect, {"person": pose}, smooth=False) for name in names}
-    intake = Intake(paced, lambda state: None, retry=False)
+    intake = CameraHub(paced, lambda state: None, retry=False)
     intake.start()
     start_s, cpu_s = time.perf_counter(), time.process_time()
     run(intake, pipelines, [note], threading.Event())
     wall_s, busy_s = time.perf_counter() - start_s, time.process_time() - cpu_s
-    books = [intake.ledger(name) for name in names]
+    books = [intake.counts(name) for name in names]
     ledger = {what: sum(getattr(book, what) for book in books)
               for what in ("captured", "processed", "dropped", "failed", "waiting")}  # fmt: skip
     intake.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.ring import slot
+from edged.ring import allocate_pages
 from edged.units import NS_PER_MS
 from tools.bench.contenders import SESSIONS, Contender, Ours, Rtmlib, disagreement_px
 from tools.bench.frames import Scene, Shown
@@ -26,7 +26,7 @@ class Turns:
         contender.limit(people)
         self._contender, self._scenes, self._people = contender, scenes, people
         first = scenes[0][0]
-        self._bgr, self._rgb = slot(first.bgr.shape), slot(first.rgb.shape)
+        self._bgr, self._rgb = allocate_pages(first.bgr.shape), allocate_pages(first.rgb.shape)
         self.uneven = 0  # frames in which another number was posed
         self.cpu_s = self.wall_s = 0.0
 

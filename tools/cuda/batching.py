@@ -57,7 +57,7 @@ def served(clock_ms: Figures, cameras: int, frame_ms: float, rate_hz: float) -> 
 def _measured(gpu: Gpu, engines: Mapping[str, Engine], effort: Effort) -> Figures:
     timeline = Timeline(gpu)
     for engine in engines.values():
-        _fill(gpu, engine.source)
+        _fill(gpu, engine.input)
     enqueue = {n: partial(_enqueue, engines, n) for n in BATCHES}
     held = {
         (name, str(n)): partial(_gpu_ms, gpu, timeline, engine, n) for name, engine in engines.items() for n in BATCHES
@@ -85,7 +85,7 @@ def _as_the_plane(
     gpu: Gpu, engines: Mapping[str, Engine], enqueue: Callable[[], None], graphs: ExitStack
 ) -> Callable[[], None]:
     """How the plane hands work over: as one graph, where engines let it."""
-    graph = gpu.captured(enqueue) if all(engine.captures for engine in engines.values()) else None
+    graph = gpu.capture(enqueue) if all(engine.capturable for engine in engines.values()) else None
     if graph is None:
         return enqueue
     graphs.callback(graph.free)

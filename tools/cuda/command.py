@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edged.adapters.cuda import engine_ort
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import built
+from edged.adapters.cuda.kernels import compiled_kernels
 from edged.errors import ModelFault, ModelMissing
 from engines import machine
 from tools.bench import plots
@@ -57,7 +57,7 @@ def command() -> int:
 def reported(args: argparse.Namespace, effort: Effort, engines: Kind) -> bool:
     """Whether every part was measured; the page tells which were not, and why."""
     here = {
-        "gpu": asdict(machine.here()),
+        "gpu": asdict(machine.detect()),
         "engines": engines,
         "environment": environment((*PACKAGES, "onnxruntime-gpu")),
     }
@@ -106,9 +106,9 @@ def _part(args: argparse.Namespace, effort: Effort) -> Figures:
 
 def _engines(wanted: Kind | None) -> tuple[Kind | None, list[str]]:
     """On what they run here, and why on nothing better; None: on nothing."""
-    if machine.here().gpu is None:
+    if machine.detect().gpu is None:
         return None, ["no GPU answers; `edged doctor` tells more"]
-    if built() is None:
+    if compiled_kernels() is None:
         return None, ["there are no CUDA kernels; `make kernels` compiles them, here or on another machine with nvcc"]
     whys: list[str] = []
     for kind in (wanted,) if wanted else KINDS:
@@ -121,7 +121,7 @@ def _engines(wanted: Kind | None) -> tuple[Kind | None, list[str]]:
 
 def _refusal(kind: Kind) -> str | None:
     """Why the starter detector does not run on this GPU; None: it does."""
-    if kind == "onnxruntime" and not engine_ort.present():
+    if kind == "onnxruntime" and not engine_ort.is_available():
         return "this ONNX Runtime knows no CUDA; pip install onnxruntime-gpu in onnxruntime's place"
     with closing(Gpu()) as gpu:
         try:

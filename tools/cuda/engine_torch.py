@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.engine import Tensor, Tensors
+from edged.adapters.cuda.engine import Tensor, EngineTensors
 from edged.adapters.cuda.gpu import Gpu
 from edged.errors import ModelFault
 from engines.card import Card
@@ -24,7 +24,7 @@ from tools.bench.absent import Absent
 from tools.bench.configurations import torch_lacks, torch_net
 
 
-def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> TorchEngine:
+def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> TorchEngine:
     """A starter model. `batches` rise; left out, they are those of the plane. Raises `Absent`."""
     if card.source.bundled is None:
         raise Absent(f"there is no PyTorch net of {card.name} here")
@@ -36,7 +36,7 @@ def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None)
 class TorchEngine:
     """`device` "cpu" is for tests, where the GPU's memory is the host's: work is done at once, not on the stream."""
 
-    captures = True  # its memory stays in PyTorch's pool for our stream, on which nothing else runs
+    capturable = True  # its memory stays in PyTorch's pool for our stream, on which nothing else runs
 
     def __init__(self, gpu: Gpu, card: Card, file: Path, batches: Sequence[int], device: str = "cuda") -> None:
         import torch  # noqa: PLC0415
@@ -46,25 +46,27 @@ class TorchEngine:
         batch: Batch = 1 if len(self.batches) == 1 else (self.batches[0], self.batches[-1], self.batches[-1])
         model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
         self.card = card.model_copy(update={"family": model.family})
-        self._tensors = Tensors(gpu, model, self.batches[-1])
-        self.source, self.outputs = self._tensors.source, self._tensors.outputs
+        self._tensors = EngineTensors(gpu, model, self.batches[-1])
+        self.input, self.outputs = self._tensors.input, self._tensors.outputs
         self._net: Any = torch_net(card, file).to(device)
         seen = _on_gpu if device == "cuda" else _on_host
-        self._given, *self._told = (torch.as_tensor(seen(tensor), device=device) for tensor in self._tensors.all)
+        self._input_tensor, *self._outputs = (
+            torch.as_tensor(seen(tensor), device=device) for tensor in self._tensors.all
+        )
         self._stream = torch.cuda.ExternalStream(gpu.stream.handle) if device == "cuda" else None
         self._on_stream: Any = nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
     def enqueue(self, batch: int) -> None:
         try:
             with self._torch.inference_mode(), self._on_stream:
-                for told, found in zip(self._told, self._net(self._given[:batch]), strict=True):
+                for told, found in zip(self._outputs, self._net(self._input_tensor[:batch]), strict=True):
                     told[:batch].copy_(found)
         except RuntimeError as refusal:
             raise ModelFault(f"model {self.card.name}: PyTorch did not run it: {refusal}") from refusal
 
     def close(self) -> None:
         """PyTorch gives its memory back before the stream that it was for is gone."""
-        del self._net, self._given, self._told, self._on_stream
+        del self._net, self._input_tensor, self._outputs, self._on_stream
         if self._stream is not None:
             self._stream.synchronize()
             self._torch.cuda.empty_cache()

@@ -17,10 +17,10 @@ import numpy as np
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.memory import DeviceBuffer
-from edged.adapters.cuda.plane import CudaPlane
-from edged.config import Gate
-from edged.frame import U8, Boxes, Focus, Frame
-from edged.ring import slot
+from edged.adapters.cuda.plane import CudaBackend
+from edged.config import QualityConfig
+from edged.frame import U8, Boxes, InferenceParams, Frame
+from edged.ring import allocate_pages
 from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
 from tools.bench.turns import line
 
@@ -52,10 +52,10 @@ class Makers:
     def __init__(self, detector: MakeEngine, poses: Mapping[str, MakeEngine], image: bytes) -> None:
         self._detector, self._poses, self._image = detector, poses, image
 
-    def plane(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaPlane:
+    def plane(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaBackend:
         gpu = Gpu()
         poses = {label: make(gpu, batches) for label, make in self._poses.items()}
-        return CudaPlane(gpu, self._detector(gpu, None), poses, self._image, graphs=graphs, copy=copy)
+        return CudaBackend(gpu, self._detector(gpu, None), poses, self._image, graphs=graphs, copy=copy)
 
     def engines(self, gpu: Gpu, batches: Sequence[int] | None = None) -> dict[str, Engine]:
         makers = {"detector": self._detector, **self._poses}
@@ -89,19 +89,19 @@ def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
         plane = makers.plane(**options)
         found[way] = {str(n): loop_ms(plane, images, n, effort) for n in effort.subjects}
         found[way]["ms_per_subject"] = line({n: by["p50"] for n, by in found[way].items()})["slope"]
-        found[way] |= {"graphs": plane.captured, "frames": plane.frames}
+        found[way] |= {"graphs": plane.uses_graphs, "frames": plane.frame_access}
         plane.close()
     return found
 
 
-def loop_ms(plane: CudaPlane, images: list[U8], subjects: int, effort: Effort) -> Figures:
+def loop_ms(plane: CudaBackend, images: list[U8], subjects: int, effort: Effort) -> Figures:
     """Percentiles of a frame's time, what of it the host works, and how many subjects were posed."""
     focus, slots = full(plane, subjects), in_slots(images)
     times, worked, posed = [], [], set()
     for seq in range(effort.warm_up + effort.frames):
         frame = Frame(camera="bench", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
         began_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
-        sight = plane.see(frame, focus, Boxes.none(), detect=True)
+        sight = plane.infer(frame, focus, Boxes.empty(), detect=True)
         if seq >= effort.warm_up:
             times.append((time.perf_counter_ns() - began_ns) / NS_PER_MS)
             worked.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
@@ -133,7 +133,7 @@ def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     """Bytes a second: of a copy inside the GPU's memory; of letterbox and crops, by what they must read and write."""
     plane = makers.plane(graphs=False)
     frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_slots(images)[0])
-    plane.see(frame, full(plane, 8), Boxes.none(), detect=True)
+    plane.infer(frame, full(plane, 8), Boxes.empty(), detect=True)
     gpu = plane.gpu
     size = effort.copy_mb * BYTES_PER_MB
     a, b = DeviceBuffer(gpu, size), DeviceBuffer(gpu, size)
@@ -141,7 +141,7 @@ def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     a.free()
     b.free()
     found: Figures = {"copy": per_s(2 * size, copied_ms)}
-    for name, (launch, moved) in plane.parts(frame.image.nbytes).items():
+    for name, (launch, moved) in plane.benchmark_parts(frame.image.nbytes).items():
         found[name] = per_s(moved, on_gpu_ms(gpu, launch, effort))
     plane.close()
     return found
@@ -164,15 +164,15 @@ def per_s(size: int, ms: float) -> Figures:
     return {"bytes": size, "ms": ms, "gb_per_s": size / ms / 1e6 if ms else None}
 
 
-def full(plane: CudaPlane, subjects: int) -> Focus:
+def full(plane: CudaBackend, subjects: int) -> InferenceParams:
     """So many people in every picture, whatever it shows; nobody else, who would not be posed."""
     thresholds = np.where(np.array(plane.classes) == "person", FAINT, np.inf).astype(np.float32)
-    return Focus(thresholds=thresholds, limit=subjects, gate=Gate(enabled=False))
+    return InferenceParams(thresholds=thresholds, max_subjects=subjects, quality_limits=QualityConfig(enabled=False))
 
 
 def in_slots(images: list[U8]) -> list[U8]:
     """As a camera's ring holds them."""
-    slots = [slot(image.shape) for image in images]
+    slots = [allocate_pages(image.shape) for image in images]
     for place, image in zip(slots, images, strict=True):
         np.copyto(place, image)
     return slots

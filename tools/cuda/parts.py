@@ -16,7 +16,7 @@ import numpy as np
 from edged.adapters.cuda import engine_ort
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import built
+from edged.adapters.cuda.kernels import compiled_kernels
 from edged.frame import U8
 from engines.card import Card
 from engines.catalogue import load
@@ -101,7 +101,7 @@ def of_engines(kind: Kind, detector: Path, photos: Path, effort: Effort) -> Mapp
 
 def engine(kind: Kind, name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
     """Raises `ModelMissing`, or `Absent` where there is no such engine."""
-    made: MakeFrom = engine_ort.made if kind == "onnxruntime" else engine_torch.made
+    made: MakeFrom = engine_ort.open_engine if kind == "onnxruntime" else engine_torch.open_engine
     return made(load()[name], file, gpu, batches)
 
 
@@ -121,7 +121,7 @@ def _within(measure: Measure, name: str, until_s: float) -> Any:
 
 
 def _makers(kind: Kind, detector: str, file: Path) -> Makers:
-    image = built()
+    image = compiled_kernels()
     assert image is not None  # noqa: S101  # it has been looked for
     pose = partial(engine, kind, POSE, path_of(POSE))
     return Makers(partial(engine, kind, detector, file), {"person": pose}, image)

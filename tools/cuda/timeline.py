@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import BEGIN, END, CudaPlane
+from edged.adapters.cuda.plane import BEGIN, END, CudaBackend
 from edged.frame import U8, Boxes, Frame
 from tools.cuda.figures import Effort, Figures, Makers, full, in_slots, loop_ms
 
@@ -37,7 +37,7 @@ class Timeline:
     def lap(self, stage: str) -> None:
         if stage == BEGIN:
             self._whole.clear()
-            self._gpu.call("cuLaunchHostFunc", ctypes.c_void_p(self._gpu.stream.handle), self._function, None)
+            self._gpu.driver_call("cuLaunchHostFunc", ctypes.c_void_p(self._gpu.stream.handle), self._function, None)
         self._marks.append((stage, self._gpu.cuda.Event()))
         self._marks[-1][1].record(self._gpu.stream)
         if stage == END:
@@ -73,13 +73,13 @@ def stages(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 
 
 def _taken(
-    plane: CudaPlane, timeline: Timeline, images: list[U8], subjects: int, frames: int
+    plane: CudaBackend, timeline: Timeline, images: list[U8], subjects: int, frames: int
 ) -> Iterator[dict[str, float]]:
     """Of each frame but the first, before which the plane does not reckon with so many subjects."""
     focus, slots = full(plane, subjects), in_slots(images)
     for seq in range(1 + frames):
         frame = Frame(camera=f"{subjects} subjects", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
-        plane.see(frame, focus, Boxes.none(), detect=True)
+        plane.infer(frame, focus, Boxes.empty(), detect=True)
         row = timeline.take()
         if not timeline.held:
             return

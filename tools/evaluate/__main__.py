@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.plane_cpu import CpuPlane, PoseEstimator
+from edged.adapters.plane_cpu import CpuBackend, PoseEstimator
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.frame import F32, U8, XY, Boxes, Focus, Frame
+from edged.config import QualityConfig
+from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame
 from engines.catalogue import load
 from tools.evaluate import clip
 from tools.evaluate.pck import pck, torso
@@ -59,7 +59,7 @@ def people(data: Path) -> list[Row]:
     visible, xy = joints[..., 2] > 0, joints[..., XY]
     length_px, counted = torso(xy, visible, TORSO)
     tight = np.array([_around(points[seen]) for points, seen in zip(xy, visible, strict=True)], np.float32)
-    model, detector = "rtmpose-t-lsp14", CpuPlane(_session("det-person-horse", "det_person_horse.onnx"), {})
+    model, detector = "rtmpose-t-lsp14", CpuBackend(_session("det-person-horse", "det_person_horse.onnx"), {})
     nearest = [_nearest(_people(detector, image), box) for image, box in zip(images, tight, strict=True)]
     hit = np.array([box is not None for box in nearest])
     found = np.array([box if box is not None else tight[i] for i, box in enumerate(nearest)], np.float32)
@@ -102,14 +102,16 @@ def _keypoints(pose: PoseEstimator, images: list[U8], xyxy: F32) -> Any:
     return np.array([pose.estimate(image, box[None], lambda _: None)[0][:, XY] for image, box in pairs], np.float64)
 
 
-def _people(plane: CpuPlane, image: U8) -> F32:
+def _people(plane: CpuBackend, image: U8) -> F32:
     detect = load()["det-person-horse"].detect
     assert detect is not None  # noqa: S101  # it is the detector's card
     thresholds = np.array(
         [detect.threshold(name) if name == "person" else np.inf for name in plane.classes], np.float32
     )
-    focus = Focus(thresholds=thresholds, limit=99, gate=Gate(enabled=False))
-    return plane.see(Frame(camera="", seq=0, captured_ns=0, image=image), focus, Boxes.none(), detect=True).boxes.xyxy
+    focus = InferenceParams(thresholds=thresholds, max_subjects=99, quality_limits=QualityConfig(enabled=False))
+    return plane.infer(
+        Frame(camera="", seq=0, captured_ns=0, image=image), focus, Boxes.empty(), detect=True
+    ).boxes.xyxy
 
 
 def _nearest(boxes: F32, box: F32) -> F32 | None:

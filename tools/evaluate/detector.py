@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.plane_cpu import CpuPlane
+from edged.adapters.plane_cpu import CpuBackend
 from edged.adapters.session_ort import OrtSession
-from edged.config import Gate
-from edged.frame import Boxes, Focus, Frame
+from edged.config import QualityConfig
+from edged.frame import Boxes, InferenceParams, Frame
 from engines.catalogue import load
 from tools.evaluate.clip import SHOWS, matches, overlap
 
@@ -50,13 +50,15 @@ def finder() -> Find:
     assert card.detect is not None  # noqa: S101  # it is the detector's card
     classes = card.detect.classes
     scores = [card.detect.threshold(name) for name in classes]
-    focus = Focus(thresholds=np.array(scores, np.float32), limit=99, gate=Gate(enabled=False))
-    plane = CpuPlane(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
+    focus = InferenceParams(
+        thresholds=np.array(scores, np.float32), max_subjects=99, quality_limits=QualityConfig(enabled=False)
+    )
+    plane = CpuBackend(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
 
     def find(path: Path) -> Said:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         frame = Frame(camera="", seq=0, captured_ns=0, image=image)
-        boxes = plane.see(frame, focus, Boxes.none(), detect=True).boxes
+        boxes = plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
         named = zip(boxes.label.tolist(), boxes.xyxy.tolist(), strict=True)
         return [{"class": classes[label], "box": box} for label, box in named]
 

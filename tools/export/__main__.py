@@ -52,7 +52,7 @@ def exported(export: Export, out: Path) -> Iterator[str]:
         beside.write_text(text(export, onnx.load(path), sha256))
         card = read_card(beside)
         yield f"{beside} is its card; name its directory in models.catalogue"
-    tensors.check(card, path)
+    tensors.check_tensors(card, path)
     yield f"on the box: edged models import {card.name} {path.name}"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from edged.config import Mqtt
+from edged.config import MqttConfig
 from tools.fleet.boxes import Boxes, Load, Sent, in_s
 from tools.fleet.brokers import Broker
 from tools.fleet.reader import Arrivals, Reader
@@ -138,10 +138,10 @@ def _loads(site: Broker, args: argparse.Namespace, count: int) -> list[Load]:
     return [Load(broker=broker, passwords=share, rate_hz=args.rate_hz, seconds=args.seconds) for share in shares]
 
 
-def _login(broker: Broker, name: str) -> Mqtt:
+def _login(broker: Broker, name: str) -> MqttConfig:
     given = {"username": name, "password": OPERATOR[name]} if name else {}
     tls = {"enabled": True, "ca": broker.ca}
-    return Mqtt.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 from edged.adapters.bus_mqtt import MqttBus
 from edged.bus import message, topics
-from edged.bus.message import Stamps
-from edged.bus.outbox import Tally
+from edged.bus.message import HeaderFactory
+from edged.bus.outbox import DeliveryCounts
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
+from edged.config import MqttConfig, PublishConfig
 from edged.units import NS_PER_S
-from edged.watching.scene import Situation
+from edged.watching.scene import SceneState
 from tools.mqtt_bench import result
 
 CAMERA = "stall1"
@@ -37,7 +37,7 @@ Kind = Literal["poses", "state"]
 class Load:
     """What the boxes of one process do."""
 
-    broker: Mqtt
+    broker: MqttConfig
     passwords: dict[str, str]  # of each box
     rate_hz: float  # messages of each box
     seconds: float
@@ -48,7 +48,7 @@ class Sent:
     """What became of it."""
 
     posted: dict[Kind, int]
-    tally: Tally  # of all boxes
+    tally: DeliveryCounts  # of all boxes
     cpu_s: float  # of all boxes, while publishing
     late_s: float  # behind schedule at the end
 
@@ -85,36 +85,36 @@ class Boxes:
 
 def _run(load: Load, parent: Connection) -> None:
     logging.disable(logging.WARNING)  # hundreds would say the same
-    stamps = Stamps(Clock())
+    stamps = HeaderFactory(Clock())
     buses = [_bus(load.broker, name, password, stamps) for name, password in load.passwords.items()]
-    _until_all(buses, lambda bus: bus.connected and bus.tally.waiting == 0)
+    _until_all(buses, lambda bus: bus.connected and bus.counts.waiting == 0)
     parent.send(None)
     start_s = parent.recv()
-    before = sum((bus.tally for bus in buses), Tally())
+    before = sum((bus.counts for bus in buses), DeliveryCounts())
     cpu_s = time.process_time()
     posted = _publish(buses, stamps, load, start_s)
     cpu_s = time.process_time() - cpu_s
     late_s = time.monotonic() - start_s - load.seconds
-    _until_all(buses, lambda bus: bus.tally.waiting == 0)
-    after = sum((bus.tally for bus in buses), Tally())
+    _until_all(buses, lambda bus: bus.counts.waiting == 0)
+    after = sum((bus.counts for bus in buses), DeliveryCounts())
     parent.send(Sent(posted=posted, tally=_difference(before, after), cpu_s=cpu_s, late_s=late_s))
-    _until_all(buses, lambda bus: bus.connected and bus.figures["reconnects"] > 0)
+    _until_all(buses, lambda bus: bus.connected and bus.stats["reconnects"] > 0)
     parent.send(None)
     parent.recv()
     for bus in buses:
         bus.close()
 
 
-def _bus(broker: Mqtt, name: str, password: str, stamps: Stamps) -> MqttBus:
-    own = Mqtt.model_validate({**broker.model_dump(), "username": name, "password": password})
-    return MqttBus(own, name, partial(message.presence, stamps), Publish())
+def _bus(broker: MqttConfig, name: str, password: str, headers: HeaderFactory) -> MqttBus:
+    own = MqttConfig.model_validate({**broker.model_dump(), "username": name, "password": password})
+    return MqttBus(own, name, partial(message.device_status, headers), PublishConfig())
 
 
-def _publish(buses: Sequence[MqttBus], stamps: Stamps, load: Load, start_s: float) -> dict[Kind, int]:
+def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start_s: float) -> dict[Kind, int]:
     """One box after the other, evenly over time."""
-    poses = message.poses(stamps, result(CAMERA, 1))
-    situation = Situation(view="ok", degraded=(), present={"horse": 1}, since_ns=time.monotonic_ns())
-    bodies: dict[Kind, Any] = {"poses": poses, "state": message.state(stamps, CAMERA, situation, ())}
+    poses = message.poses(headers, result(CAMERA, 1))
+    situation = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
+    bodies: dict[Kind, Any] = {"poses": poses, "state": message.state(headers, CAMERA, situation, ())}
     channels = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
     posted: dict[Kind, int] = {"poses": 0, "state": 0}
     for turn in range(round(load.rate_hz * load.seconds) * len(buses)):
@@ -135,9 +135,9 @@ def _until_all(buses: Sequence[MqttBus], ready: Callable[[MqttBus], bool]) -> No
         time.sleep(0.05)
 
 
-def _difference(before: Tally, after: Tally) -> Tally:
-    fields = Tally.__slots__
-    return Tally(**{name: getattr(after, name) - getattr(before, name) for name in fields})
+def _difference(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts:
+    fields = DeliveryCounts.__slots__
+    return DeliveryCounts(**{name: getattr(after, name) - getattr(before, name) for name in fields})
 
 
 def in_s(seconds: float) -> int:

@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.adapters.mqtt_link import Message
-from edged.adapters.mqtt_listen import listen
-from edged.config import Mqtt
+from edged.adapters.mqtt_link import IncomingMessage
+from edged.adapters.mqtt_listen import subscribe
+from edged.config import MqttConfig
 from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # how every message of the fleet begins; `n`, its number, comes next
@@ -32,7 +32,7 @@ class Arrivals:
 class Reader:
     """Reads from the moment it exists."""
 
-    def __init__(self, broker: Mqtt, topic: str) -> None:
+    def __init__(self, broker: MqttConfig, topic: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(broker, topic, theirs), daemon=True)
@@ -54,10 +54,10 @@ class Reader:
         self._process.join(10)
 
 
-def _run(broker: Mqtt, topic: str, parent: Connection) -> None:
+def _run(broker: MqttConfig, topic: str, parent: Connection) -> None:
     rows: list[tuple[str, bytes, int, int]] = []  # topic, number, when sent, when here
 
-    def on_message(arrived: Message) -> None:
+    def on_message(arrived: IncomingMessage) -> None:
         if arrived.payload.startswith(FIRST):
             sent, number, _ = arrived.payload[len(FIRST) :].split(b",", 2)
             rows.append((arrived.topic, number, int(sent), time.monotonic_ns()))
@@ -68,7 +68,7 @@ def _run(broker: Mqtt, topic: str, parent: Connection) -> None:
             parent.send(_summary([row for row in list(rows) if row[2] >= since_ns]))
 
     threading.Thread(target=answer, daemon=True).start()
-    listen(broker, topic, on_message, parent.send, threading.Event())
+    subscribe(broker, topic, on_message, parent.send, threading.Event())
 
 
 def _summary(rows: list[tuple[str, bytes, int, int]]) -> dict[str, Arrivals]:

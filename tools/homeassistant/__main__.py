@@ -7,42 +7,42 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.box.health import CameraView, Health
-from edged.box.meter import Meter
-from edged.box.trend import Trend
+from edged.box.health import CameraOverview, Health
+from edged.box.meter import RateMeter
+from edged.box.trend import CameraTrend
 from edged.bus import message, topics
-from edged.bus.discovery import Appliance
-from edged.bus.message import Stamps
+from edged.bus.discovery import DiscoveryDevice
+from edged.bus.message import HeaderFactory
 from edged.channel import CameraState
 from edged.clock import Clock
-from edged.ring import Ledger
-from edged.watching.alerts import RULES, Episode
-from edged.watching.daily import Day
-from edged.watching.scene import Situation
+from edged.ring import FrameCounts
+from edged.watching.alerts import CAMERA_RULES, Alert
+from edged.watching.daily import DailyTotals
+from edged.watching.scene import SceneState
 
 CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}
-APPLIANCE = Appliance(
+DEVICE = DiscoveryDevice(
     id="edged-0123abcd",
     base="site/edged",
     name="Barn box",
     version="1.0.0",
     health_s=30,
     cameras=CAMERAS,
-    pictures=frozenset({"yard"}),
-    stalls=frozenset({"stall-1"}),
-    kinds=tuple(rule.kind for rule in RULES),
-    commands=frozenset({"snapshot", "restart-camera"}),
+    snapshot_cameras=frozenset({"yard"}),
+    stall_cameras=frozenset({"stall-1"}),
+    alert_kinds=tuple(rule.kind for rule in CAMERA_RULES),
+    allowed_commands=frozenset({"snapshot", "restart-camera"}),
 )
-LEDGER = Ledger(captured=9, processed=9, dropped=0, failed=0, waiting=0)
+FRAME_COUNTS = FrameCounts(captured=9, processed=9, dropped=0, failed=0, waiting=0)
 
 
-def view(name: str) -> CameraView:
+def camera_view(name: str) -> CameraOverview:
     """A camera that has just come online."""
-    return CameraView(
+    return CameraOverview(
         state=CameraState(camera=name, phase="online", reason="", since_ns=monotonic_ns()),
-        ledger=LEDGER,
-        reading=Meter().read(LEDGER),
-        figures=Trend().read(),
+        counts=FRAME_COUNTS,
+        rates=RateMeter().read(FRAME_COUNTS),
+        trend=CameraTrend().read(),
         latest=None,
         losses_per_h=0,
         reconnects_per_h=0,
@@ -50,16 +50,20 @@ def view(name: str) -> CameraView:
 
 
 def messages() -> dict[topics.Topic, Any]:
-    stamps = Stamps(Clock())
-    health = Health(Path("/"), stamps.utc_ms, lambda: stamps.synced)({name: view(name) for name in CAMERAS}, {}, {})
+    stamps = HeaderFactory(Clock())
+    health = Health(Path("/"), stamps.utc_ms, lambda: stamps.synced)(
+        {name: camera_view(name) for name in CAMERAS}, {}, {}
+    )
     said: dict[topics.Topic, Any] = {
-        topics.STATUS.at(): message.presence(stamps, "online"),
+        topics.STATUS.at(): message.device_status(stamps, "online"),
         topics.HEALTH.at(): message.health(stamps, health),
     }
     for name, labels in CAMERAS.items():
-        situation = Situation(view="ok", degraded=(), present=dict.fromkeys(labels, 1), since_ns=monotonic_ns())
-        day = Day(date="2026-03-01", present_s=dict.fromkeys(labels, 60.0))
-        episode = Episode(id="1", camera=name, rule=RULES[0], stage="open", since_ns=monotonic_ns(), reason="unplugged")
+        situation = SceneState(view="ok", degraded=(), counts=dict.fromkeys(labels, 1), since_ns=monotonic_ns())
+        day = DailyTotals(date="2026-03-01", present_s=dict.fromkeys(labels, 60.0))
+        episode = Alert(
+            id="1", camera=name, rule=CAMERA_RULES[0], stage="open", since_ns=monotonic_ns(), reason="unplugged"
+        )
         said |= {
             topics.CAMERA_STATUS.at(camera=name): message.camera_status(
                 stamps, name, state="online", reason="640x480", since_ns=monotonic_ns()
@@ -72,6 +76,6 @@ def messages() -> dict[topics.Topic, Any]:
 
 
 if __name__ == "__main__":
-    root = f"{APPLIANCE.base}/{APPLIANCE.id}/"
-    announcements = {topic.path.lstrip("/"): body for topic, body in APPLIANCE.announcements().items()}
+    root = f"{DEVICE.base}/{DEVICE.id}/"
+    announcements = {topic.path.lstrip("/"): body for topic, body in DEVICE.payloads().items()}
     print(json.dumps({"announcements": announcements, "messages": {root + t.path: b for t, b in messages().items()}}))

@@ -25,7 +25,7 @@ from homeassistant.helpers.template import Template
 FAILED = "template error:"
 
 
-class House:
+class InstalledHomeAssistant:
     """A Home Assistant that has seen these messages."""
 
     def __init__(self, hass: HomeAssistant, messages: dict[str, Any]) -> None:
@@ -37,16 +37,16 @@ class House:
         """What Home Assistant would refuse."""
         if not TOPIC_MATCHER.match(topic.partition("/")[2]):
             yield f"{topic}: not a discovery topic"
-        yield from _refusals(topic, DEVICE_DISCOVERY_SCHEMA, payload)
-        yield from _refusals(f"{topic} device", MQTT_ENTITY_DEVICE_INFO_SCHEMA, payload["device"])
+        yield from _schema_errors(topic, DEVICE_DISCOVERY_SCHEMA, payload)
+        yield from _schema_errors(f"{topic} device", MQTT_ENTITY_DEVICE_INFO_SCHEMA, payload["device"])
         for key, component in payload["components"].items():
             self.entities += 1
             config = {"device": payload["device"], **component}
             platform = import_module(f"homeassistant.components.mqtt.{config.pop('platform')}")
-            yield from _refusals(f"{topic} {key}", platform.DISCOVERY_SCHEMA, config)
-            yield from self._unreadable(f"{topic} {key}", component)
+            yield from _schema_errors(f"{topic} {key}", platform.DISCOVERY_SCHEMA, config)
+            yield from self._template_errors(f"{topic} {key}", component)
 
-    def _unreadable(self, where: str, component: dict[str, Any]) -> Iterator[str]:
+    def _template_errors(self, where: str, component: dict[str, Any]) -> Iterator[str]:
         """Templates that make nothing of the message they are for; None is a value that the box does not know."""
         pairs = [("state_topic", "value_template"), ("json_attributes_topic", "json_attributes_template")]
         templates = [(component[topic], component[key]) for topic, key in pairs if key in component]
@@ -64,7 +64,7 @@ class House:
             return f"{FAILED} {error}"
 
 
-def _refusals(where: str, schema: Any, value: Any) -> Iterator[str]:
+def _schema_errors(where: str, schema: Any, value: Any) -> Iterator[str]:
     try:
         schema(value)
     except vol.Invalid as refusal:
@@ -76,7 +76,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         hass = HomeAssistant(folder)
         frame.async_setup(hass)
-        house = House(hass, told["messages"])
+        house = InstalledHomeAssistant(hass, told["messages"])
         found = [p for topic, payload in told["announcements"].items() for p in house.problems(topic, payload)]
         await hass.async_stop(force=True)
     print("\n".join(found) or f"homeassistant {__version__}: {house.entities} entities accepted and readable")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.planes import Engines, engines_of
-from edged.config import Camera, Compute, Models, Track
-from edged.frame import U8, Frame, Result
+from edged.adapters.planes import LoadedModels, load_models
+from edged.config import CameraConfig, ComputeConfig, ModelsConfig, TrackConfig
+from edged.frame import U8, Frame, FrameResult
 from edged.units import NS_PER_S
 from tools.kept import Kept
 from tools.robustness import limits, report
@@ -25,7 +25,7 @@ from tools.robustness.score import Play, score
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo" / "stall.mp4"
 DATA = HERE.parents[1].parent / "shared" / "data"
-ON, OFF = Track(bridge_s=4.0), Track(bridge_s=0.0)
+ON, OFF = TrackConfig(bridge_s=4.0), TrackConfig(bridge_s=0.0)
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="of a model; 1 on a busy machine (all cores)")
     parser.add_argument("--out", type=Path, default=HERE / "report")
     args = parser.parse_args()
-    engines = engines_of(Models(), Compute(threads=args.threads))
+    engines = load_models(ModelsConfig(), ComputeConfig(threads=args.threads))
     sets = {"rendered": [rendered(args.clip, args.frames)]}
     if lived := list(real(args.data / "media", args.real_frames)):
         sets["real"] = [_with_truth(engines, clip) for clip in lived]
@@ -63,7 +63,7 @@ def main() -> None:
     print((args.out / "README.md").read_text())
 
 
-def _row(engines: Engines, clips: Sequence[Clip], condition: Condition) -> dict[str, Any]:
+def _row(engines: LoadedModels, clips: Sequence[Clip], condition: Condition) -> dict[str, Any]:
     """One condition, with the bridge on."""
     return score([play(engines, clip, disturbed(clip.images, condition), ON) for clip in clips])
 
@@ -79,15 +79,15 @@ def disturbed(images: Sequence[U8], condition: Condition) -> list[U8]:
     return [condition(image, np.random.default_rng([11, number])) for number, image in enumerate(images)]
 
 
-def play(engines: Engines, clip: Clip, images: Sequence[U8], track: Track) -> Play:
+def play(engines: LoadedModels, clip: Clip, images: Sequence[U8], track: TrackConfig) -> Play:
     start = time.perf_counter()
     results = run(engines, clip.fps, images, track)
     return Play(truth=clip.truth or [], results=results, seconds=time.perf_counter() - start)
 
 
-def run(engines: Engines, fps: float, images: Sequence[U8], track: Track) -> list[Result]:
+def run(engines: LoadedModels, fps: float, images: Sequence[U8], track: TrackConfig) -> list[FrameResult]:
     """Every picture through a pipeline of its own, in the clip's own time."""
-    pipeline = engines.pipeline(Camera(source="robustness", track=track), smooth=False)
+    pipeline = engines.pipeline(CameraConfig(source="robustness", track=track), smooth=False)
     times = [round(number * NS_PER_S / fps) for number in range(len(images))]
     return [
         pipeline.run(Frame(camera="robustness", seq=number, captured_ns=t_ns, image=image))
@@ -95,12 +95,14 @@ def run(engines: Engines, fps: float, images: Sequence[U8], track: Track) -> lis
     ]
 
 
-def _with_truth(engines: Engines, clip: Clip) -> Clip:
-    truth = reference(run(engines, clip.fps, clip.images, OFF), lambda label: engines.sure_from[SCHEMA[label]])
+def _with_truth(engines: LoadedModels, clip: Clip) -> Clip:
+    truth = reference(
+        run(engines, clip.fps, clip.images, OFF), lambda label: engines.keypoint_thresholds[SCHEMA[label]]
+    )
     return Clip(name=clip.name, fps=clip.fps, images=clip.images, truth=truth)
 
 
-def _shown(engines: Engines, clip: Clip, condition: Condition) -> tuple[U8, Result]:
+def _shown(engines: LoadedModels, clip: Clip, condition: Condition) -> tuple[U8, FrameResult]:
     """The last of a few frames, and what was seen of it."""
     images = disturbed(clip.images[:20], condition)
     return images[-1], run(engines, clip.fps, images, ON)[-1]

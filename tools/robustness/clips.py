@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged.frame import U8, Result
+from edged.frame import U8, FrameResult
 from tools.bench.frames import swayed
 from tools.robustness.score import Truth, Truths
 from tools.synth.film import truth_of
@@ -48,7 +48,7 @@ def real(media: Path, count: int) -> Iterator[Clip]:
         yield Clip(name=f"real: {photograph.stem}", fps=FPS, images=[swayed(image, step) for step in range(count)])
 
 
-def reference(results: Sequence[Result], scores: Callable[[str], float]) -> Truths:
+def reference(results: Sequence[FrameResult], scores: Callable[[str], float]) -> Truths:
     """What a run saw for sure, as truth. `scores` is from when a keypoint of a class counts."""
     return [
         [

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.planes import Engines
-from edged.config import Gate
+from edged.adapters.planes import LoadedModels
+from edged.config import QualityConfig
 from edged.decode.nms import iou
-from edged.frame import SCORE, U8, XY, Boxes, Focus, Frame, Sight
+from edged.frame import SCORE, U8, XY, Boxes, InferenceParams, Frame, InferenceResult
 from edged.select import Flags
 from tools.robustness.clips import SCHEMA
 from tools.robustness.conditions import Condition, defocused, light, moved
@@ -66,7 +66,7 @@ def photographs(data: Path, count: int) -> Iterator[Still]:
         yield Still(_read(paths[name]), [_annotated("horse", points, boxes[name])])
 
 
-def climb(engines: Engines, stills: Sequence[Still], ladder: str) -> dict[str, Any]:
+def climb(engines: LoadedModels, stills: Sequence[Still], ladder: str) -> dict[str, Any]:
     """Every rung: the measure, how many are found, and how much of what is published is right."""
     measure, rungs = LADDERS[ladder]
     seen = {name: [_seen(engines, still, rung, measure, at) for at, still in enumerate(stills)]
@@ -100,25 +100,27 @@ def _figures(seen: Sequence[Seen]) -> dict[str, float]:
     }
 
 
-def _seen(engines: Engines, still: Still, rung: Condition, measure: str, number: int) -> Seen:
+def _seen(engines: LoadedModels, still: Still, rung: Condition, measure: str, number: int) -> Seen:
     image = rung(still.image, np.random.default_rng([12, number]))
-    scores = [engines.detect.threshold(name) for name in engines.detect.classes]
-    focus = Focus(thresholds=np.array(scores, np.float32), limit=20, gate=Gate(enabled=False))
+    scores = [engines.detector.threshold(name) for name in engines.detector.classes]
+    focus = InferenceParams(
+        thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityConfig(enabled=False)
+    )
     frame = Frame(camera="limits", seq=0, captured_ns=0, image=image)
-    sight = engines.plane.see(frame, focus, Boxes.none(), detect=True)
+    sight = engines.backend.infer(frame, focus, Boxes.empty(), detect=True)
     right, wrong, found = _judged(engines, sight, still.truth)
-    return Seen(getattr(sight.clarity, measure), wrong, right, found, len(still.truth))
+    return Seen(getattr(sight.quality, measure), wrong, right, found, len(still.truth))
 
 
-def _judged(engines: Engines, sight: Sight, truths: Sequence[Truth]) -> tuple[int, int, int]:
+def _judged(engines: LoadedModels, sight: InferenceResult, truths: Sequence[Truth]) -> tuple[int, int, int]:
     """Right and wrong keypoints among those that count as seen, and how many of the truths are found."""
     right = wrong = 0
     found: set[int] = set()
     for row, points in enumerate(sight.keypoints):
         if points is None:
             continue
-        label = engines.detect.classes[sight.boxes.label[row]]
-        sure = points[:, SCORE] >= engines.sure_from[SCHEMA[label]]
+        label = engines.detector.classes[sight.boxes.label[row]]
+        sure = points[:, SCORE] >= engines.keypoint_thresholds[SCHEMA[label]]
         truth = _on(sight.boxes.xyxy[row], label, truths)
         if truth is None or truth.keypoints is None:
             wrong += int(sure.sum())

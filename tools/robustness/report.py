@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from edged.adapters.draw import annotate
-from edged.config import Gate
-from edged.frame import U8, Result
+from edged.config import QualityConfig
+from edged.frame import U8, FrameResult
 from tools.robustness import limits
 
 WIDTH_PX, COLUMNS, QUALITY = 320, 4, 55
@@ -68,7 +68,7 @@ def _limits(figures: Mapping[str, Any]) -> str:
         for ladder, climb in figures["ladders"].items()
         for rung, row in climb["rungs"].items()
     ]  # fmt: skip
-    defaults = Gate()
+    defaults = QualityConfig()
     tried = [
         (row["limit"], f"{row['value']:g}{' (default)' if getattr(defaults, row['limit']) == row['value'] else ''}",
          row["missed"], row["found"], row["wrong"], row["right"])
@@ -82,7 +82,7 @@ def _limits(figures: Mapping[str, Any]) -> str:
     )
 
 
-def grid(path: Path, pictures: Iterable[tuple[str, U8, Result]]) -> None:
+def grid(path: Path, pictures: Iterable[tuple[str, U8, FrameResult]]) -> None:
     """The conditions side by side, named."""
     tiles = [_tile(*picture) for picture in pictures]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
@@ -119,7 +119,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 
-def _tile(name: str, image: U8, result: Result) -> U8:
+def _tile(name: str, image: U8, result: FrameResult) -> U8:
     height = round(WIDTH_PX * image.shape[0] / image.shape[1])
     small = cv2.resize(annotate(image, result), (WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     cv2.rectangle(small, (0, height - 22), (WIDTH_PX, height), (0, 0, 0), cv2.FILLED)

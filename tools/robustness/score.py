@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.frame import F32, XY, Result, Subject
-from edged.track import overlap
+from edged.frame import F32, XY, FrameResult, TrackedSubject
+from edged.track import grown_iou
 
 FOUND = 0.3  # IoU
 SOMEBODY = 0.1  # IoU from which a box is near a subject
@@ -39,7 +39,7 @@ class Play:
     """A clip gone through; result i is about frame i."""
 
     truth: Truths
-    results: Sequence[Result]
+    results: Sequence[FrameResult]
     seconds: float  # of computing
 
 
@@ -94,16 +94,16 @@ def score(plays: Sequence[Play]) -> dict[str, float | None]:
     return {**sums.figures(), **middle, "frames_per_s": _ratio(sums.frames, sum(play.seconds for play in plays))}
 
 
-def _frame(sums: Sums, truths: Sequence[Truth], result: Result) -> None:
+def _frame(sums: Sums, truths: Sequence[Truth], result: FrameResult) -> None:
     nowhere = [one for one in result.subjects if all(_iou(one, truth) < SOMEBODY for truth in truths)]
     sums.frames += 1
-    sums.gated += bool(result.clarity.degraded)
+    sums.gated += bool(result.quality.degraded)
     sums.bridged += sum(one.bridged for one in result.subjects)
     sums.astray += sum(one.bridged for one in nowhere)
     sums.phantoms += sum(not one.bridged for one in nowhere)
 
 
-def _count(sums: Sums, truth: Truth, subject: Subject | None, errors: dict[bool, list[float]]) -> None:
+def _count(sums: Sums, truth: Truth, subject: TrackedSubject | None, errors: dict[bool, list[float]]) -> None:
     distance = _distances(truth, subject)
     if subject is not None:
         errors[subject.bridged] += distance[np.isfinite(distance)].tolist()
@@ -117,7 +117,7 @@ def _count(sums: Sums, truth: Truth, subject: Subject | None, errors: dict[bool,
     sums.right += int((distance < NEAR).sum())
 
 
-def _distances(truth: Truth, subject: Subject | None) -> F32:
+def _distances(truth: Truth, subject: TrackedSubject | None) -> F32:
     """(n,) of the keypoints that count, in longer sides of the true box; NaN where not found."""
     if truth.keypoints is None:
         return np.zeros(0, np.float32)
@@ -129,10 +129,10 @@ def _distances(truth: Truth, subject: Subject | None) -> F32:
     return np.asarray(apart / max(x1 - x0, y1 - y0), np.float32)
 
 
-def _word(truth: Truth, subject: Subject | None, result: Result) -> str:
+def _word(truth: Truth, subject: TrackedSubject | None, result: FrameResult) -> str:
     if subject is not None:
         return "bridged" if subject.bridged else "seen"
-    if result.clarity.degraded:
+    if result.quality.degraded:
         return "gated"
     near = any(one.label == truth.kind and _iou(one, truth) >= SOMEBODY for one in result.seen)
     return "misplaced" if near else "lost"
@@ -149,14 +149,14 @@ def _gaps(sums: Sums, words: list[str]) -> None:
     sums.recovered += between.count("bridged")
 
 
-def _on(truth: Truth, subjects: Sequence[Subject]) -> Subject | None:
+def _on(truth: Truth, subjects: Sequence[TrackedSubject]) -> TrackedSubject | None:
     """The subject on it: a seen one before a bridged one, the best overlap first."""
     near = [one for one in subjects if one.label == truth.kind and _iou(one, truth) >= FOUND]
     return max(near, key=lambda one: (not one.bridged, _iou(one, truth)), default=None)
 
 
-def _iou(subject: Subject, truth: Truth) -> float:
-    return overlap(tuple(subject.xyxy.tolist()), tuple(truth.xyxy.tolist()))
+def _iou(subject: TrackedSubject, truth: Truth) -> float:
+    return grown_iou(tuple(subject.xyxy.tolist()), tuple(truth.xyxy.tolist()))
 
 
 def _ratio(part: float, whole: float) -> float | None:

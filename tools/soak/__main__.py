@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 import psutil
 
-from edged.adapters.mqtt_link import Message
-from edged.adapters.mqtt_listen import listen
-from edged.config import Mqtt
+from edged.adapters.mqtt_link import IncomingMessage
+from edged.adapters.mqtt_listen import subscribe
+from edged.config import MqttConfig
 from edged.frame import U8
 from edged.units import S_PER_MIN
 from tools.evaluate.benchmark.environment import environment
@@ -95,12 +95,12 @@ def hearing(port: int) -> Iterator[list[dict[str, Any]]]:
     healths: list[dict[str, Any]] = []
     stop, ready = threading.Event(), threading.Event()
 
-    def take(arrived: Message) -> None:
+    def take(arrived: IncomingMessage) -> None:
         healths.append(json.loads(arrived.payload))
 
-    where = Mqtt(port=port)
+    where = MqttConfig(port=port)
     thread = threading.Thread(
-        target=listen, args=(where, "edged/soak/health", take, lambda *_: ready.set(), stop), daemon=True
+        target=subscribe, args=(where, "edged/soak/health", take, lambda *_: ready.set(), stop), daemon=True
     )
     thread.start()
     ready.wait(STOP_S)

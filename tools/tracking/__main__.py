@@ -10,9 +10,9 @@ import numpy as np
 
 from edged.units import NS_PER_S
 from tools.tracking.clips import detections
-from tools.tracking.rivals import RIVALS, Make
-from tools.tracking.scenes import SCENES, SURE, Scene
-from tools.tracking.score import Tally
+from tools.tracking.rivals import TRACKERS, TrackerFactory
+from tools.tracking.scenes import SCENES, MIN_CONFIDENT, Scene
+from tools.tracking.score import TrackingScore
 
 
 def main() -> None:
@@ -24,16 +24,16 @@ def main() -> None:
     args = parser.parse_args()
     if args.clip and not args.detector:
         parser.error("--clip needs --detector")
-    rivals = _installed()
+    rivals = _installed_trackers()
     if args.clip:
         _clip(rivals, args.detector, args.clip, args.every)
     else:
         _scenes(rivals, args.seeds)
 
 
-def _installed() -> dict[str, Make]:
+def _installed_trackers() -> dict[str, TrackerFactory]:
     rivals = {}
-    for name, make in RIVALS.items():
+    for name, make in TRACKERS.items():
         try:
             make(30.0)
             rivals[name] = make
@@ -42,20 +42,20 @@ def _installed() -> dict[str, Make]:
     return rivals
 
 
-def _scenes(rivals: dict[str, Make], seeds: int) -> None:
+def _scenes(rivals: dict[str, TrackerFactory], seeds: int) -> None:
     print(f"{'tracker':24}{'scene':20}{'IDF1':>7}{'MOTA':>7}{'switches':>10}{'breaks':>8}")
     for name, make in rivals.items():
-        total = Tally()
+        total = TrackingScore()
         for scene in SCENES:
-            _print(name, scene.name, _measure(make, scene, seeds, Tally()))
+            _print(name, scene.name, _measure(make, scene, seeds, TrackingScore()))
             _measure(make, scene, seeds, total)
         _print(name, "all", total)
         print(f"{name:24}us per update: " + ", ".join(f"n={n} {_cost_us(make, n):.0f}" for n in (1, 4, 16)))
 
 
-def _clip(rivals: dict[str, Make], detector: Path, clip: Path, every: int) -> None:
+def _clip(rivals: dict[str, TrackerFactory], detector: Path, clip: Path, every: int) -> None:
     steps = [(t_ns, boxes) for t_ns, _, boxes in detections(detector, clip, every)]
-    sure = sum(int((boxes.score >= SURE).sum()) for _, boxes in steps)
+    sure = sum(int((boxes.score >= MIN_CONFIDENT).sum()) for _, boxes in steps)
     print(f"{clip.name}: {len(steps)} frames, {sure} sure boxes")
     fps = NS_PER_S * (len(steps) - 1) / max(1, steps[-1][0])
     for name, make in rivals.items():
@@ -64,7 +64,7 @@ def _clip(rivals: dict[str, Make], detector: Path, clip: Path, every: int) -> No
         print(f"{name:24}ids {len(set(ids[ids > 0].tolist())):4d}   boxes with an id {int((ids > 0).sum()):5d}")
 
 
-def _measure(make: Make, scene: Scene, seeds: int, tally: Tally) -> Tally:
+def _measure(make: TrackerFactory, scene: Scene, seeds: int, tally: TrackingScore) -> TrackingScore:
     for seed in range(seeds):
         tracker = make(sum(scene.fps) / 2)
         for step in scene.steps(seed):
@@ -75,12 +75,12 @@ def _measure(make: Make, scene: Scene, seeds: int, tally: Tally) -> Tally:
     return tally
 
 
-def _print(name: str, scene: str, tally: Tally) -> None:
-    figures = f"{tally.idf1:7.3f}{tally.mota:7.3f}{tally.switches:10d}{tally.breaks:8d}"
+def _print(name: str, scene: str, tally: TrackingScore) -> None:
+    figures = f"{tally.idf1:7.3f}{tally.mota:7.3f}{tally.switches:10d}{tally.fragmentations:8d}"
     print(f"{name:24}{scene:20}{figures}", flush=True)
 
 
-def _cost_us(make: Make, subjects: int) -> float:
+def _cost_us(make: TrackerFactory, subjects: int) -> float:
     """Median time of one update."""
     steps = list(Scene(name="cost", subjects=subjects, fps=(30, 30), seconds=10).steps(0))
     tracker, times = make(30.0), []

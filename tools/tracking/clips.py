@@ -14,7 +14,7 @@ from edged.units import ns
 
 SIDE_PX = 320
 MEAN, STD = np.array([103.53, 116.28, 123.675]), np.array([57.375, 57.12, 58.395])
-FAINTEST = 0.1
+MIN_SCORE = 0.1
 
 
 def detections(detector: Path, clip: Path, every: int = 1) -> Iterator[tuple[int, U8, Boxes]]:
@@ -39,6 +39,6 @@ def _detect(session: onnxruntime.InferenceSession, image: U8) -> Boxes:
     canvas[: small.shape[0], : small.shape[1]] = small
     tensor = ((canvas - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
     dets, labels = session.run(None, {session.get_inputs()[0].name: tensor})
-    kept = dets[0, :, 4] >= FAINTEST
+    kept = dets[0, :, 4] >= MIN_SCORE
     xyxy, score = dets[0, kept, :4] / np.float32(scale), dets[0, kept, 4]
     return Boxes(xyxy=xyxy, score=score, label=labels[0, kept].astype(np.int64))

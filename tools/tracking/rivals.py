@@ -8,16 +8,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edged.config import Track
+from edged.config import TrackConfig
 from edged.frame import I64, Boxes
-from edged.track import Tracks
-from tools.tracking.scenes import SURE
+from edged.track import Tracker
+from tools.tracking.scenes import MIN_CONFIDENT
 
-PATIENCE_S = 2.0
-OPTIONS = Track(confirm=2, patience_s=PATIENCE_S, bridge_s=0)
+MAX_AGE_S = 2.0
+OUR_OPTIONS = TrackConfig(confirm=2, patience_s=MAX_AGE_S, bridge_s=0)
 
 
-class Tracker(Protocol):
+class AnyTracker(Protocol):
     def update(self, boxes: Boxes, t_ns: int) -> I64: ...  # (N,) id per box, -1 for none
 
 
@@ -27,8 +27,8 @@ class Supervision:
     def __init__(self, fps: float) -> None:
         self._sv = import_module("supervision")
         self._track = self._sv.ByteTrack(
-            track_activation_threshold=SURE,
-            lost_track_buffer=round(PATIENCE_S * 30),
+            track_activation_threshold=MIN_CONFIDENT,
+            lost_track_buffer=round(MAX_AGE_S * 30),
             minimum_matching_threshold=0.8,
             frame_rate=max(1, round(fps)),
             minimum_consecutive_frames=2,
@@ -45,9 +45,9 @@ class Roboflow:
     def __init__(self, fps: float, name: str, **extra: Any) -> None:
         self._sv = import_module("supervision")
         self._track = getattr(import_module("trackers"), name)(
-            lost_track_buffer=round(PATIENCE_S * 30),
+            lost_track_buffer=round(MAX_AGE_S * 30),
             frame_rate=fps,
-            track_activation_threshold=SURE,
+            track_activation_threshold=MIN_CONFIDENT,
             minimum_consecutive_frames=2,
             minimum_iou_threshold=0.2,
             **extra,
@@ -66,13 +66,13 @@ class Norfair:
         self._track = self._norfair.Tracker(
             distance_function="iou",
             distance_threshold=0.8,
-            hit_counter_max=round(PATIENCE_S * fps),
+            hit_counter_max=round(MAX_AGE_S * fps),
             initialization_delay=1,
         )
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         ids = np.full(len(boxes), -1, np.int64)
-        sure = np.flatnonzero(boxes.score >= SURE).tolist()
+        sure = np.flatnonzero(boxes.score >= MIN_CONFIDENT).tolist()
         corners = boxes.xyxy.reshape(-1, 2, 2).astype(float)
         seen = [self._norfair.Detection(corners[i], data=(t_ns, i)) for i in sure]
         for track in self._track.update(detections=seen):
@@ -94,12 +94,12 @@ def _by_row(n: int, rows: Any, ids: Any) -> I64:
     return out
 
 
-Make = Callable[[float], Tracker]  # takes the mean rate of the frames, Hz
+TrackerFactory = Callable[[float], AnyTracker]  # takes the mean rate of the frames, Hz
 
-RIVALS: dict[str, Make] = {
-    "edged.track": lambda fps: Tracks(OPTIONS, starts=SURE),
+TRACKERS: dict[str, TrackerFactory] = {
+    "edged.track": lambda fps: Tracker(OUR_OPTIONS, new_track_thresholds=MIN_CONFIDENT),
     "supervision ByteTrack": Supervision,
-    "trackers ByteTrack": lambda fps: Roboflow(fps, "ByteTrackTracker", high_conf_det_threshold=SURE),
+    "trackers ByteTrack": lambda fps: Roboflow(fps, "ByteTrackTracker", high_conf_det_threshold=MIN_CONFIDENT),
     "trackers SORT": lambda fps: Roboflow(fps, "SORTTracker"),
     "norfair": Norfair,
 }

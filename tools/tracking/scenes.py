@@ -15,7 +15,7 @@ F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SIZE_WH = np.array([1280.0, 720.0])
-SURE = 0.3  # score a detection needs to start a track
+MIN_CONFIDENT = 0.3  # score a detection needs to start a track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +79,11 @@ class Scene:
 
     def _detect(self, rng: np.random.Generator, xyxy: F64) -> Boxes:
         chance = rng.random(len(xyxy))
-        score = np.where(chance < self.missed, rng.uniform(0.1, SURE, len(xyxy)), rng.uniform(SURE, 0.95, len(xyxy)))
+        score = np.where(
+            chance < self.missed,
+            rng.uniform(0.1, MIN_CONFIDENT, len(xyxy)),
+            rng.uniform(MIN_CONFIDENT, 0.95, len(xyxy)),
+        )
         wh = xyxy[:, 2:] - xyxy[:, :2]
         xyxy = xyxy + rng.normal(0, self.jitter, xyxy.shape) * np.tile(wh, 2)
         seen = chance >= self.missed / 2

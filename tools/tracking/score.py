@@ -12,23 +12,23 @@ from tools.tracking.scenes import Step
 
 
 @dataclass(slots=True)
-class Tally:
+class TrackingScore:
     """Counts over the steps of any number of scenes; begin each scene with `new_scene`."""
 
     truths: int = 0
     missed: int = 0
     false: int = 0
     switches: int = 0
-    breaks: int = 0  # fragmentations: a subject lost and found again
+    fragmentations: int = 0  # fragmentations: a subject lost and found again
     published: int = 0
-    agreed: int = 0  # frames in which the one best id of each subject was on it
-    _together: Counter[tuple[int, int]] = field(default_factory=Counter)
+    id_matches: int = 0  # frames in which the one best id of each subject was on it
+    _id_frames: Counter[tuple[int, int]] = field(default_factory=Counter)
     _last_id: dict[int, int] = field(default_factory=dict)
     _lost: set[int] = field(default_factory=set)
 
     def new_scene(self) -> None:
-        self.agreed += _best_sum(self._together)
-        self._together, self._last_id, self._lost = Counter(), {}, set()
+        self.id_matches += _best_sum(self._id_frames)
+        self._id_frames, self._last_id, self._lost = Counter(), {}, set()
 
     def add(self, step: Step, ids: I64, xyxy: F32) -> None:
         """Score the boxes published with `ids` against one step's truth; hidden subjects count neither way."""
@@ -40,16 +40,16 @@ class Tally:
         self.missed += len(step.xyxy) - len(hidden) - len(on)
         self.false += len(ids) - len(hits)
         for truth in range(len(step.xyxy)):
-            self._note(truth, on.get(truth), truth in hidden)
+            self._score_subject(truth, on.get(truth), truth in hidden)
 
-    def _note(self, truth: int, track: int | None, hidden: bool) -> None:
+    def _score_subject(self, truth: int, track: int | None, hidden: bool) -> None:
         if track is None:
             if not hidden and truth in self._last_id:
                 self._lost.add(truth)
             return
-        self._together[truth, track] += 1
+        self._id_frames[truth, track] += 1
         self.switches += self._last_id.get(truth, track) != track
-        self.breaks += truth in self._lost
+        self.fragmentations += truth in self._lost
         self._lost.discard(truth)
         self._last_id[truth] = track
 
@@ -59,7 +59,7 @@ class Tally:
 
     @property
     def idf1(self) -> float:
-        return 2 * self.agreed / max(self.truths + self.published, 1)
+        return 2 * self.id_matches / max(self.truths + self.published, 1)
 
 
 def _hits(truth: F32, published: F32) -> list[tuple[int, int]]:

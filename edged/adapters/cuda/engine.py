@@ -11,7 +11,7 @@ import numpy as np
 from edged.adapters.cuda.gpu import Gpu
 from edged.adapters.cuda.memory import DeviceBuffer
 from engines.card import Card
-from engines.prepare import Prepared
+from engines.prepare import PreparedModel
 from engines.prepare import Tensor as Described
 
 
@@ -25,7 +25,7 @@ class Tensor:
     memory: DeviceBuffer
 
     @property
-    def kind(self) -> str:
+    def kernel_suffix(self) -> str:
         """The kernels' word for its type."""
         return "_f16" if self.dtype == np.float16 else "_f32"
 
@@ -41,36 +41,36 @@ class Engine(Protocol):
     @property
     def card(self) -> Card: ...
     @property
-    def source(self) -> Tensor: ...
+    def input(self) -> Tensor: ...
     @property
     def outputs(self) -> tuple[Tensor, ...]: ...
     @property
     def batches(self) -> tuple[int, ...]: ...
     @property
-    def captures(self) -> bool: ...
+    def capturable(self) -> bool: ...
     def enqueue(self, batch: int) -> None: ...
     def close(self) -> None: ...
 
 
-class Tensors:
+class EngineTensors:
     """A prepared model's inputs and outputs on the GPU, made once for its largest batch."""
 
-    def __init__(self, gpu: Gpu, model: Prepared, most: int) -> None:
+    def __init__(self, gpu: Gpu, model: PreparedModel, max_batch: int) -> None:
         (source,) = model.inputs
-        self.source = _made(gpu, source, most)
-        self.outputs = tuple(_made(gpu, output, most) for output in model.outputs)
+        self.input = _allocate(gpu, source, max_batch)
+        self.outputs = tuple(_allocate(gpu, output, max_batch) for output in model.outputs)
 
     @property
     def all(self) -> tuple[Tensor, ...]:
-        return (self.source, *self.outputs)
+        return (self.input, *self.outputs)
 
     def free(self) -> None:
         for tensor in self.all:
             tensor.memory.free()
 
 
-def _made(gpu: Gpu, described: Described, most: int) -> Tensor:
-    shape = (most, *(int(axis or 1) for axis in described.shape[1:]))
+def _allocate(gpu: Gpu, described: Described, max_batch: int) -> Tensor:
+    shape = (max_batch, *(int(axis or 1) for axis in described.shape[1:]))
     dtype = np.dtype(described.dtype)
     memory = DeviceBuffer(gpu, prod(shape) * dtype.itemsize)
     return Tensor(name=described.name, shape=shape, dtype=dtype, memory=memory)

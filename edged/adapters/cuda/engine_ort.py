@@ -13,23 +13,23 @@ from typing import Any
 
 import onnxruntime as ort
 
-from edged.adapters.cuda.engine import Tensors
+from edged.adapters.cuda.engine import EngineTensors
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.session_ort import REFUSALS, first_line
+from edged.adapters.session_ort import ORT_ERRORS, first_line
 from edged.errors import ModelFault, ModelMissing
 from engines.card import Card
 from engines.foundry import POSE_BATCHES
-from engines.prepare import BATCH_AXIS, Batch, Prepared, prepare
+from engines.prepare import BATCH_AXIS, Batch, PreparedModel, prepare
 
 PROVIDER = "CUDAExecutionProvider"
 
 
-def present() -> bool:
+def is_available() -> bool:
     """Whether this ONNX Runtime was built with CUDA."""
     return PROVIDER in ort.get_available_providers()
 
 
-def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
+def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
     """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`.
 
     `batches` rise; left out, they are those of the plane: one image for a detector, up to eight subjects for a pose.
@@ -43,23 +43,23 @@ def made(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None)
 class OrtCudaEngine:
     """Raises `ModelMissing` when ONNX Runtime does not take the model, or not onto the GPU."""
 
-    captures = False
+    capturable = False
 
-    def __init__(self, gpu: Gpu, card: Card, model: Prepared, batches: Sequence[int]) -> None:
+    def __init__(self, gpu: Gpu, card: Card, model: PreparedModel, batches: Sequence[int]) -> None:
         self.card = card
         self.batches = tuple(batches)
-        _find_libraries()
+        _preload_libraries()
         self._sessions = {batch: self._session(gpu, model, batch) for batch in self.batches}
-        self._how = ort.RunOptions()
-        self._how.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        self._tensors = Tensors(gpu, model, self.batches[-1])
-        self.source, self.outputs = self._tensors.source, self._tensors.outputs
+        self._run_options = ort.RunOptions()
+        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self._tensors = EngineTensors(gpu, model, self.batches[-1])
+        self.input, self.outputs = self._tensors.input, self._tensors.outputs
         self._bindings = {batch: self._binding(batch) for batch in self.batches}
 
     def enqueue(self, batch: int) -> None:
         try:
-            self._sessions[batch].run_with_iobinding(self._bindings[batch], self._how)
-        except REFUSALS as refusal:
+            self._sessions[batch].run_with_iobinding(self._bindings[batch], self._run_options)
+        except ORT_ERRORS as refusal:
             raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
 
     def close(self) -> None:
@@ -67,14 +67,14 @@ class OrtCudaEngine:
         self._sessions.clear()
         self._tensors.free()
 
-    def _session(self, gpu: Gpu, model: Prepared, batch: int) -> Any:
+    def _session(self, gpu: Gpu, model: PreparedModel, batch: int) -> Any:
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors only
         options.add_free_dimension_override_by_name(BATCH_AXIS, batch)
         ours = {"device_id": "0", "user_compute_stream": str(gpu.stream.handle)}
         try:
             session = ort.InferenceSession(model.onnx, options, providers=[(PROVIDER, ours)])
-        except REFUSALS as refusal:
+        except ORT_ERRORS as refusal:
             raise ModelMissing(f"model {self.card.name}: ONNX Runtime refuses it: {first_line(refusal)}") from refusal
         if PROVIDER not in session.get_providers():
             raise ModelMissing(
@@ -86,13 +86,13 @@ class OrtCudaEngine:
     def _binding(self, batch: int) -> Any:
         binding = self._sessions[batch].io_binding()
         for tensor in self._tensors.all:
-            bind = binding.bind_input if tensor is self.source else binding.bind_output
+            bind = binding.bind_input if tensor is self.input else binding.bind_output
             shape = (batch, *tensor.shape[1:])
             bind(tensor.name, "cuda", 0, tensor.dtype.type, shape, tensor.memory.address)
         return binding
 
 
-def _find_libraries() -> None:
+def _preload_libraries() -> None:
     """Load CUDA and cuDNN where they came as Python packages: ONNX Runtime looks only where the linker does."""
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()

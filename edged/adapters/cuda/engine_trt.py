@@ -5,58 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edged.adapters.cuda.engine import Tensors
+from edged.adapters.cuda.engine import EngineTensors
 from edged.adapters.cuda.gpu import Gpu
 from edged.errors import ModelFault
 from engines.card import Card
 from engines.errors import PlanRefused
-from engines.prepare import Prepared
+from engines.prepare import PreparedModel
 from engines.trt import find, logger
 
 
 class TrtEngine:
     """Contexts keep their profile and shape for good, so that what is captured of one stays valid."""
 
-    captures = True
+    capturable = True
 
     def __init__(
-        self, gpu: Gpu, card: Card, plan: bytes, model: Prepared, profiles: Sequence[tuple[int, int, int]]
+        self, gpu: Gpu, card: Card, plan: bytes, model: PreparedModel, profiles: Sequence[tuple[int, int, int]]
     ) -> None:
         """Raises `PlanRefused` when TensorRT does not take the plan."""
         self.card = card
         self._gpu = gpu
         api = find("tensorrt").api
-        self._complaints: list[str] = []
-        self._runtime = api.Runtime(logger(api, self._complaints))
+        self._log_lines: list[str] = []
+        self._runtime = api.Runtime(logger(api, self._log_lines))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise PlanRefused(f"engine of {card.name}: TensorRT refuses it: {self._words}")
+            raise PlanRefused(f"engine of {card.name}: TensorRT refuses it: {self._last_messages}")
         self.batches = tuple(most for _, _, most in profiles) or (1,)
-        self._tensors = Tensors(gpu, model, self.batches[-1])
-        self.source, self.outputs = self._tensors.source, self._tensors.outputs
-        self._runs = {batch: self._run(batch, place) for place, batch in enumerate(self.batches)}
+        self._tensors = EngineTensors(gpu, model, self.batches[-1])
+        self.input, self.outputs = self._tensors.input, self._tensors.outputs
+        self._contexts = {batch: self._context(batch, place) for place, batch in enumerate(self.batches)}
 
     def enqueue(self, batch: int) -> None:
-        if not self._runs[batch].execute_async_v3(self._gpu.stream.handle):
-            raise ModelFault(f"model {self.card.name}: TensorRT did not run it: {self._words}")
+        if not self._contexts[batch].execute_async_v3(self._gpu.stream.handle):
+            raise ModelFault(f"model {self.card.name}: TensorRT did not run it: {self._last_messages}")
 
     def close(self) -> None:
         """In this order: TensorRT's objects before the memory they point into."""
-        self._runs.clear()
+        self._contexts.clear()
         del self._engine, self._runtime
         self._tensors.free()
 
-    def _run(self, batch: int, profile: int) -> Any:
+    def _context(self, batch: int, profile: int) -> Any:
         run = self._engine.create_execution_context()
         if run is None:
-            raise PlanRefused(f"engine of {self.card.name}: no room on the GPU for batch {batch}: {self._words}")
+            raise PlanRefused(
+                f"engine of {self.card.name}: no room on the GPU for batch {batch}: {self._last_messages}"
+            )
         if len(self.batches) > 1:
             run.set_optimization_profile_async(profile, self._gpu.stream.handle)
-        run.set_input_shape(self.source.name, (batch, *self.source.shape[1:]))
+        run.set_input_shape(self.input.name, (batch, *self.input.shape[1:]))
         for tensor in self._tensors.all:
             run.set_tensor_address(tensor.name, tensor.memory.address)
         return run
 
     @property
-    def _words(self) -> str:
-        return "; ".join(self._complaints[-2:])
+    def _last_messages(self) -> str:
+        return "; ".join(self._log_lines[-2:])

@@ -25,7 +25,7 @@ NON_BLOCKING = 1  # CUstream_flags: never waits for the default stream
 THREAD_LOCAL = 1  # CUstreamCaptureMode: what other threads do does not end the capture
 
 
-class _Primary(threading.local):
+class _PrimaryContext(threading.local):
     """The primary context on this thread's stack, once for all that use it: it comes off with the last of them."""
 
     users = 0
@@ -45,7 +45,7 @@ class _Primary(threading.local):
             self.context = None
 
 
-_primary = _Primary()
+_primary = _PrimaryContext()
 
 
 class Gpu:
@@ -55,9 +55,9 @@ class Gpu:
         # Before pycuda, for all to see: one that was built without a driver does not say which library it wants.
         self._driver = ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
         self.cuda: Any = import_module("pycuda.driver")
-        with self.answering():
+        with self.translate_errors():
             self.cuda.init()
-            self.status("cuDevicePrimaryCtxSetFlags_v2", 0, SCHED_BLOCKING_SYNC)
+            self.driver_status("cuDevicePrimaryCtxSetFlags_v2", 0, SCHED_BLOCKING_SYNC)
             self.device = self.cuda.Device(0)
             _primary.enter(self.device)
             self.stream = self.cuda.Stream(NON_BLOCKING)
@@ -66,7 +66,7 @@ class Gpu:
         atexit.register(self.close)  # for who could not: pycuda would abort the process
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """CUDA's errors as ours. They last as long as the process does, so the daemon ends and is started again."""
         try:
             yield
@@ -78,19 +78,19 @@ class Gpu:
         self._done.record(self.stream)
         self._done.synchronize()
 
-    def status(self, function: str, *arguments: Any) -> int:
+    def driver_status(self, function: str, *arguments: Any) -> int:
         """What a function of the driver itself answers; 0 is success."""
         return int(getattr(self._driver, function)(*arguments))
 
-    def call(self, function: str, *arguments: Any) -> None:
+    def driver_call(self, function: str, *arguments: Any) -> None:
         """The same, where anything but success is fatal."""
-        if failed := self.status(function, *arguments):
+        if failed := self.driver_status(function, *arguments):
             raise DeviceLost(f"CUDA: {function} failed ({failed}); the daemon ends, to be started again")
 
-    def captured(self, enqueue: Callable[[], None]) -> Graph | None:
+    def capture(self, enqueue: Callable[[], None]) -> Graph | None:
         """What `enqueue` puts onto the stream, as a graph, and not done yet; None when CUDA refuses to capture it."""
         stream, graph, executable = ctypes.c_void_p(self.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
-        if self.status("cuStreamBeginCapture_v2", stream, THREAD_LOCAL):
+        if self.driver_status("cuStreamBeginCapture_v2", stream, THREAD_LOCAL):
             return None
         refused = False
         try:
@@ -98,12 +98,12 @@ class Gpu:
         except (self.cuda.Error, ModelFault) as exc:
             log.info("CUDA graph: %s", exc)
             refused = True
-        refused |= bool(self.status("cuStreamEndCapture", stream, ctypes.byref(graph)) or not graph)
+        refused |= bool(self.driver_status("cuStreamEndCapture", stream, ctypes.byref(graph)) or not graph)
         if not refused:
             nothing = ctypes.c_ulonglong(0)
-            refused = bool(self.status("cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, nothing))
+            refused = bool(self.driver_status("cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, nothing))
         if graph:
-            self.status("cuGraphDestroy", graph)
+            self.driver_status("cuGraphDestroy", graph)
         return None if refused else Graph(self, executable)
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Graph:
 
     def launch(self) -> None:
         """Raises `DeviceLost`."""
-        self._gpu.call("cuGraphLaunch", self._executable, self._stream)
+        self._gpu.driver_call("cuGraphLaunch", self._executable, self._stream)
 
     def free(self) -> None:
-        self._gpu.status("cuGraphExecDestroy", self._executable)
+        self._gpu.driver_status("cuGraphExecDestroy", self._executable)

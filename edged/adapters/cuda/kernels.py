@@ -9,7 +9,7 @@ from edged.adapters.cuda.gpu import Gpu
 from edged.errors import DeviceLost
 
 FILE = "kernels.fatbin"
-ARGUMENTS = {  # P: an address; i: a number
+SIGNATURES = {  # P: an address; i: a number
     "copy": "PPi",
     "letterbox": "PPPP",
     "gate": "PPPP",
@@ -24,10 +24,19 @@ ARGUMENTS = {  # P: an address; i: a number
     "simcc": "PPPPPiPPP",
     "expected": "PPP",
 }
-TYPED = {"letterbox", "rtmdet", "yolox", "yolov8", "boxes", "crop", "simcc", "expected"}  # one for FP16, one for FP32
+TYPED_KERNELS = {
+    "letterbox",
+    "rtmdet",
+    "yolox",
+    "yolov8",
+    "boxes",
+    "crop",
+    "simcc",
+    "expected",
+}  # one for FP16, one for FP32
 
 
-def built() -> bytes | None:
+def compiled_kernels() -> bytes | None:
     """The kernels for every GPU we know; None when this package was made without them."""
     file = files("edged") / FILE
     return file.read_bytes() if file.is_file() else None
@@ -55,9 +64,9 @@ class Kernels:
 
     def _function(self, name: str) -> Any:
         function = self._module.get_function(name)
-        function.prepare(ARGUMENTS[name.removesuffix("_f16").removesuffix("_f32")])
+        function.prepare(SIGNATURES[name.removesuffix("_f16").removesuffix("_f32")])
         return function
 
 
 def _names() -> list[str]:
-    return [f"{name}{kind}" for name in ARGUMENTS for kind in (("_f16", "_f32") if name in TYPED else ("",))]
+    return [f"{name}{kind}" for name in SIGNATURES for kind in (("_f16", "_f32") if name in TYPED_KERNELS else ("",))]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-CLASSES, SUBJECTS, MODELS, LEVELS = 128, 64, 4, 5
-CANDIDATES = 300
+MAX_CLASSES, MAX_SUBJECTS, MAX_MODELS, MAX_LEVELS = 128, 64, 4, 5
+MAX_CANDIDATES = 300
 PICKS = ("score", "largest", "central")  # in the kernels' order
 
 
@@ -19,7 +19,7 @@ def _struct(*fields: tuple[Any, ...]) -> np.dtype[np.void]:
 I, F, P = np.int32, np.float32, np.uint64  # noqa: E741  # int, float, pointer
 
 BOX = _struct(("xyxy", F, 4), ("score", F), ("label", I), ("order", I), ("spare", I))
-LOOK = _struct(
+FRAME_PARAMS = _struct(
     ("pixels", P),
     ("format", I),
     ("size", I, 2),
@@ -31,36 +31,40 @@ LOOK = _struct(
     ("limit", I),
     ("pick", I),
     ("bridge", I),
-    ("first", I, MODELS),
-    ("model_of", I, CLASSES),
-    ("faint", F, CLASSES),
-    ("sure", F, CLASSES),
+    ("first", I, MAX_MODELS),
+    ("model_of", I, MAX_CLASSES),
+    ("faint", F, MAX_CLASSES),
+    ("sure", F, MAX_CLASSES),
     ("known_count", I),
-    ("known", BOX, SUBJECTS),
+    ("known", BOX, MAX_SUBJECTS),
 )
-TALLY = _struct(
+COUNTERS = _struct(
     ("found", I),
     ("kept", I),
     ("chosen", I),
-    ("rows", I, MODELS),
+    ("rows", I, MAX_MODELS),
     ("detector_faults", I),
-    ("pose_faults", I, MODELS),
+    ("pose_faults", I, MAX_MODELS),
     ("spare", I),
     ("histogram", I, 256),
     ("laplacian", np.int64),
     ("laplacian_squared", np.int64),
 )
-SEEN = _struct(("tally", TALLY), ("chosen", BOX, SUBJECTS))  # what comes back of a frame, beside keypoints
-NET = _struct(("size", I, 2), ("pad", I), ("rgb", I), ("mean", F, 3), ("std", F, 3), ("padding", F), ("split", F))
-HEADS = _struct(
+FRAME_OUTPUT = _struct(
+    ("tally", COUNTERS), ("chosen", BOX, MAX_SUBJECTS)
+)  # what comes back of a frame, beside keypoints
+NET_PARAMS = _struct(
+    ("size", I, 2), ("pad", I), ("rgb", I), ("mean", F, 3), ("std", F, 3), ("padding", F), ("split", F)
+)
+HEAD_LAYOUT = _struct(
     ("classes", I),
     ("levels", I),
     ("anchors", I),
-    ("stride", I, LEVELS),
-    ("width", I, LEVELS),
-    ("height", I, LEVELS),
-    ("first", I, LEVELS),
+    ("stride", I, MAX_LEVELS),
+    ("width", I, MAX_LEVELS),
+    ("height", I, MAX_LEVELS),
+    ("first", I, MAX_LEVELS),
     ("nms_iou", F),
-    ("scores", P, LEVELS),
-    ("distances", P, LEVELS),
+    ("scores", P, MAX_LEVELS),
+    ("distances", P, MAX_LEVELS),
 )

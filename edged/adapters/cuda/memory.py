@@ -20,10 +20,12 @@ from edged.frame import U8
 
 log = logging.getLogger(__name__)
 
-Mode = Literal["mapped", "copied"]
+FrameAccess = Literal["mapped", "copied"]
 DEVICEMAP = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
-UNUSED = 1000  # frames after which a slot that is not seen any more is let go
-EACH = 16  # slots of one camera that are held; those of a V4L2 driver and of the ring come to half of that
+MAX_IDLE_FRAMES = 1000  # frames after which a slot that is not seen any more is let go
+MAX_PAGES_PER_CAMERA = (
+    16  # slots of one camera that are held; those of a V4L2 driver and of the ring come to half of that
+)
 
 
 class DeviceBuffer:
@@ -37,7 +39,7 @@ class DeviceBuffer:
         gpu.cuda.memset_d32_async(self.address, 0, self.size // 4, gpu.stream)
 
     @staticmethod
-    def holding(gpu: Gpu, values: np.ndarray[Any, Any]) -> DeviceBuffer:
+    def from_array(gpu: Gpu, values: np.ndarray[Any, Any]) -> DeviceBuffer:
         """A copy of an array, for good."""
         made = DeviceBuffer(gpu, values.nbytes)
         gpu.wait()  # for the zeros
@@ -67,7 +69,7 @@ class MappedArray:
             base.free()
 
 
-class Frames:
+class FrameMapper:
     """Where kernels find a frame: where it lies, if it lies in a slot, else in a copy.
 
     A slot (`edged.ring`) begins on a page, and is registered when it is first seen. It is held until it is let go,
@@ -78,29 +80,29 @@ class Frames:
     def __init__(self, gpu: Gpu, *, copy: bool = False) -> None:
         self._gpu = gpu
         self._copy = copy
-        self._slots: dict[int, Slot] = {}  # by host address
-        self._frame = 0
+        self._registered: dict[int, RegisteredFrame] = {}  # by host address
+        self._frame_count = 0
         self._staging: MappedArray | None = None
-        self.mode: Mode = "mapped"  # of the last frame
+        self.access: FrameAccess = "mapped"  # of the last frame
 
-    def lend(self, image: U8, camera: str) -> int:
+    def map_frame(self, image: U8, camera: str) -> int:
         """The device address of a camera's image; good until the next call, and no longer than the image is."""
-        self._frame += 1
-        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._slot(image, camera)
+        self._frame_count += 1
+        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._register(image, camera)
         if slot is None:
-            self.mode = "copied"
-            return self._staged(image)
-        self.mode = "mapped"
-        slot.seen = self._frame
-        return slot.device
+            self.access = "copied"
+            return self._copy_to_staging(image)
+        self.access = "mapped"
+        slot.last_used = self._frame_count
+        return slot.device_address
 
     def free(self) -> None:
-        for address in list(self._slots):
-            self._let_go(address)
+        for address in list(self._registered):
+            self._unregister(address)
         if self._staging is not None:
             self._staging.free()
 
-    def _staged(self, image: U8) -> int:
+    def _copy_to_staging(self, image: U8) -> int:
         if self._staging is None or self._staging.host.nbytes < image.nbytes:
             if self._staging is not None:
                 self._staging.free()
@@ -108,40 +110,44 @@ class Frames:
         np.copyto(self._staging.host[: image.nbytes].reshape(image.shape), image)
         return self._staging.address
 
-    def _slot(self, image: U8, camera: str) -> Slot | None:
+    def _register(self, image: U8, camera: str) -> RegisteredFrame | None:
         """The slot an image lies in, registered; None when CUDA does not take it."""
         address = image.ctypes.data
-        known = self._slots.get(address)
+        known = self._registered.get(address)
         if known is not None and known.memory.nbytes == image.nbytes:
             return known
-        for old in self._outdated(address, camera):
-            self._let_go(old)
+        for old in self._expired(address, camera):
+            self._unregister(old)
         device = ctypes.c_uint64()
-        refused = self._gpu.status("cuMemHostRegister_v2", ctypes.c_void_p(address), image.nbytes, DEVICEMAP)
+        refused = self._gpu.driver_status("cuMemHostRegister_v2", ctypes.c_void_p(address), image.nbytes, DEVICEMAP)
         if refused:
             log.warning("CUDA does not map camera memory (%d): every frame is copied once", refused)
             self._copy = True
             return None
-        self._gpu.call("cuMemHostGetDevicePointer_v2", ctypes.byref(device), ctypes.c_void_p(address), 0)
-        self._slots[address] = Slot(image, device.value, camera)
-        return self._slots[address]
+        self._gpu.driver_call("cuMemHostGetDevicePointer_v2", ctypes.byref(device), ctypes.c_void_p(address), 0)
+        self._registered[address] = RegisteredFrame(image, device.value, camera)
+        return self._registered[address]
 
-    def _outdated(self, address: int, camera: str) -> set[int]:
+    def _expired(self, address: int, camera: str) -> set[int]:
         """The slots that make way for one more of a camera's, at this address."""
-        mine = sorted((slot.seen, host) for host, slot in self._slots.items() if slot.camera == camera)
-        unused = {host for host, slot in self._slots.items() if self._frame - slot.seen > UNUSED or host == address}
-        return unused | {host for _, host in mine[: max(0, len(mine) + 1 - EACH)]}
+        mine = sorted((slot.last_used, host) for host, slot in self._registered.items() if slot.camera == camera)
+        unused = {
+            host
+            for host, slot in self._registered.items()
+            if self._frame_count - slot.last_used > MAX_IDLE_FRAMES or host == address
+        }
+        return unused | {host for _, host in mine[: max(0, len(mine) + 1 - MAX_PAGES_PER_CAMERA)]}
 
-    def _let_go(self, address: int) -> None:
-        self._gpu.status("cuMemHostUnregister", ctypes.c_void_p(address))  # a lost GPU has forgotten it
-        del self._slots[address]
+    def _unregister(self, address: int) -> None:
+        self._gpu.driver_status("cuMemHostUnregister", ctypes.c_void_p(address))  # a lost GPU has forgotten it
+        del self._registered[address]
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class RegisteredFrame:
     """Host memory that kernels read in place."""
 
     memory: U8  # held, so that nobody else gets this address
-    device: int  # its address for kernels
+    device_address: int  # its address for kernels
     camera: str
-    seen: int = 0  # frame in which it was last used
+    last_used: int = 0  # frame in which it was last used

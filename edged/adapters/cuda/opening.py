@@ -8,44 +8,44 @@ from importlib.util import find_spec
 
 from edged.adapters.cuda.engine import Engine
 from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import built
-from edged.adapters.cuda.plane import CudaPlane
+from edged.adapters.cuda.kernels import compiled_kernels
+from edged.adapters.cuda.plane import CudaBackend
 from edged.adapters.lifter import Lifter
 from engines import machine
 
-MakeEngine = Callable[[Gpu], Engine]
+EngineFactory = Callable[[Gpu], Engine]
 
 
-def missing() -> str | None:
+def unavailable_reason() -> str | None:
     """What this machine lacks for the CUDA plane, and what to do about it; None: nothing."""
-    if machine.here().gpu is None:
+    if machine.detect().gpu is None:
         return "no GPU answers; `edged doctor` tells more"
     if find_spec("pycuda") is None:
         return "pycuda is not installed; pip install 'edged[jetson]'"
-    if built() is None:
+    if compiled_kernels() is None:
         return "this package was made without CUDA kernels; `make kernels` on a machine with nvcc makes them"
     return None
 
 
-def opened(
-    detector: MakeEngine,
-    poses: Mapping[str, MakeEngine],
-    lift: tuple[MakeEngine, MakeEngine | None] | None = None,
+def open_backend(
+    detector: EngineFactory,
+    poses: Mapping[str, EngineFactory],
+    lift: tuple[EngineFactory, EngineFactory | None] | None = None,
     lifter: Lifter | None = None,
     *,
     graphs: bool = True,
-) -> CudaPlane:
+) -> CudaBackend:
     """The plane, on the GPU of the thread that calls.
 
     Raises `PlanRefused`, `ModelMissing`, `CardError` and `DeviceLost`, and leaves nothing behind then.
     """
-    image = built()
+    image = compiled_kernels()
     assert image is not None  # noqa: S101  # `missing` has been asked
     with ExitStack() as made:
         gpu = Gpu()
         made.callback(gpu.close)
 
-        def engine(make: MakeEngine) -> Engine:
+        def engine(make: EngineFactory) -> Engine:
             one = make(gpu)
             made.callback(one.close)
             return one
@@ -53,6 +53,6 @@ def opened(
         eye = engine(detector)
         others = {label: engine(make) for label, make in poses.items()}
         deep = (engine(lift[0]), engine(lift[1]) if lift[1] else None) if lift else None
-        plane = CudaPlane(gpu, eye, others, image, lift=deep, lifter=lifter, graphs=graphs)
+        plane = CudaBackend(gpu, eye, others, image, lift=deep, lifter=lifter, graphs=graphs)
         made.pop_all()  # they are the plane's now
     return plane

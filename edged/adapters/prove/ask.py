@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edged.adapters.prove.probe import Bench, Probe, Row, failed
+from edged.adapters.prove.probe import Bench, Probe, ReportRow, failed
 
 
-def ask(probe: Probe, bench: Bench, config: Path | None) -> list[Row]:
+def run_probe(probe: Probe, bench: Bench, config: Path | None) -> list[ReportRow]:
     """The rows it found, and one more when it died or ran out of time."""
     request = {
         "probe": probe.name,
@@ -34,15 +34,15 @@ def ask(probe: Probe, bench: Bench, config: Path | None) -> list[Row]:
             text=True,
             start_new_session=True,
         ) as child:
-            end = _ended(child, json.dumps(request), probe.limit_s + bench.seconds)
-        rows = list(_rows(_text(out)))
+            end = _exit_error(child, json.dumps(request), probe.timeout_s + bench.seconds)
+        rows = list(_parse_rows(_read_all(out)))
         if end:
-            last = next((line for line in reversed(_text(complaints).splitlines()) if line.strip()), "")
+            last = next((line for line in reversed(_read_all(complaints).splitlines()) if line.strip()), "")
             rows.append(failed("the rest of it", f"{end}{f': {last}' if last else ''}"))
     return rows
 
 
-def _ended(child: subprocess.Popen[str], request: str, limit_s: float) -> str:
+def _exit_error(child: subprocess.Popen[str], request: str, limit_s: float) -> str:
     """How it ended, in words; empty when well."""
     try:
         child.communicate(request, limit_s)
@@ -55,12 +55,12 @@ def _ended(child: subprocess.Popen[str], request: str, limit_s: float) -> str:
     return f"ended with code {child.returncode}" if child.returncode else ""
 
 
-def _text(file: Any) -> str:
+def _read_all(file: Any) -> str:
     file.seek(0)
     return str(file.read())
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _parse_rows(text: str) -> Iterator[ReportRow]:
     for line in text.splitlines():
         with suppress(ValueError, TypeError):  # cut off in the middle of a line
-            yield Row(**json.loads(line))
+            yield ReportRow(**json.loads(line))

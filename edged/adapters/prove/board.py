@@ -14,21 +14,21 @@ from statistics import mean
 
 import psutil
 
-from edged.adapters.prove.loops import Run, loop_of, pictures
-from edged.adapters.prove.probe import Bench, Row, Value, impossible
-from edged.box.board import Board
+from edged.adapters.prove.loops import RunFrame, open_loop, test_images
+from edged.adapters.prove.probe import Bench, ReportRow, Value, not_possible
+from edged.box.board import SysfsSensors
 from engines import machine
 
 LIBRARIES = ("tensorrt", "pycuda", "cv2", "onnxruntime", "numpy")
-EVERY_S = 0.5
+SAMPLE_PERIOD_S = 0.5
 MODEL = Path("/proc/device-tree/model")
 
 
-def identity(bench: Bench) -> Iterator[Row]:
+def identity(bench: Bench) -> Iterator[ReportRow]:
     """What this is; figures elsewhere in the report are worth nothing without it."""
-    here, board = machine.here(), Board()
-    board.look()
-    yield Row(
+    here, board = machine.detect(), SysfsSensors()
+    board.rescan()
+    yield ReportRow(
         subject="machine",
         figures={
             "board": MODEL.read_text().strip("\0") if MODEL.exists() else platform.machine(),
@@ -43,13 +43,15 @@ def identity(bench: Bench) -> Iterator[Row]:
             "boot_reason": board.boot_reason(),
         },
     )
-    yield Row(subject="libraries", figures={"python": platform.python_version(), **dict(map(_version, LIBRARIES))})
+    yield ReportRow(
+        subject="libraries", figures={"python": platform.python_version(), **dict(map(_version, LIBRARIES))}
+    )
 
 
-def nodes(bench: Bench) -> Iterator[Row]:
+def nodes(bench: Bench) -> Iterator[ReportRow]:
     """Which of the figures of health this board shows, and under which names."""
-    board = Board()
-    board.look()
+    board = SysfsSensors()
+    board.rescan()
     throttling, gpu = board.throttling(), board.gpu()
     shown: dict[str, Value] = {
         "temperatures": ", ".join(board.temperatures_c()) or None,
@@ -65,26 +67,26 @@ def nodes(bench: Bench) -> Iterator[Row]:
     }
     for name, value in shown.items():
         if value is None:
-            yield impossible(name, "the kernel shows none")
+            yield not_possible(name, "the kernel shows none")
         else:
-            yield Row(subject=name, figures={"shown": value})
+            yield ReportRow(subject=name, figures={"shown": value})
 
 
-def heat(bench: Bench) -> Iterator[Row]:
+def heat(bench: Bench) -> Iterator[ReportRow]:
     """The whole loop as fast as it goes: what it draws, how warm it gets, and whether it keeps its rate."""
-    board, seen = Board(), Seen()
-    board.look()
+    board, seen = SysfsSensors(), BoardReadings()
+    board.rescan()
     stop = threading.Event()
-    watcher = threading.Thread(target=seen.watch, args=(board, stop), daemon=True)
-    with loop_of(bench.settings) as run:
+    watcher = threading.Thread(target=seen.sample_until, args=(board, stop), daemon=True)
+    with open_loop(bench.settings) as run:
         watcher.start()
-        done_s = _worked(run, bench.seconds)
+        done_s = _completion_times_s(run, bench.seconds)
     stop.set()
     watcher.join()
     third = bench.seconds / 3
     first = sum(at < third for at in done_s) / third
     last = sum(at > bench.seconds - third for at in done_s) / third
-    yield Row(
+    yield ReportRow(
         subject="rate under load",
         figures={
             "seconds": bench.seconds,
@@ -97,7 +99,7 @@ def heat(bench: Bench) -> Iterator[Row]:
     yield from seen.rows()
 
 
-class Seen:
+class BoardReadings:
     """What the board showed meanwhile."""
 
     def __init__(self) -> None:
@@ -107,8 +109,8 @@ class Seen:
         self.cooling: set[str] = set()
         self.events: int | None = None
 
-    def watch(self, board: Board, stop: threading.Event) -> None:
-        while not stop.wait(EVERY_S):
+    def sample_until(self, board: SysfsSensors, stop: threading.Event) -> None:
+        while not stop.wait(SAMPLE_PERIOD_S):
             for book, found in ((self.zones_c, board.temperatures_c()), (self.rails_w, board.power_w())):
                 for name, value in found.items():
                     book.setdefault(name, []).append(value)
@@ -118,30 +120,32 @@ class Seen:
                 self.cooling.update(throttling["now"])
                 self.events = (self.events or 0) + throttling["events"]
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ReportRow]:
         for name, values in self.zones_c.items():
-            yield Row(subject=f"temperature {name}", figures={"first_c": values[0], "most_c": max(values)})
+            yield ReportRow(subject=f"temperature {name}", figures={"first_c": values[0], "most_c": max(values)})
         if not self.zones_c:
-            yield impossible("temperature", "the kernel shows no thermal zone")
+            yield not_possible("temperature", "the kernel shows no thermal zone")
         for name, values in self.rails_w.items():
-            yield Row(subject=f"power {name}", figures={"mean_w": round(mean(values), 2), "most_w": max(values)})
+            yield ReportRow(subject=f"power {name}", figures={"mean_w": round(mean(values), 2), "most_w": max(values)})
         if not self.rails_w:
-            yield impossible("power", "the kernel shows no ina3221 rail")
+            yield not_possible("power", "the kernel shows no ina3221 rail")
         if self.gpu_mhz:
-            yield Row(subject="GPU clock", figures={"least_mhz": min(self.gpu_mhz), "most_mhz": max(self.gpu_mhz)})
+            yield ReportRow(
+                subject="GPU clock", figures={"least_mhz": min(self.gpu_mhz), "most_mhz": max(self.gpu_mhz)}
+            )
         else:
-            yield impossible("GPU clock", "the kernel shows no GPU under devfreq")
+            yield not_possible("GPU clock", "the kernel shows no GPU under devfreq")
         if self.events is None:
-            yield impossible("throttling", "the kernel shows no cooling device and no over-current counter")
+            yield not_possible("throttling", "the kernel shows no cooling device and no over-current counter")
         else:
             held = ", ".join(sorted(self.cooling)) or "none"
-            yield Row(subject="throttling", figures={"cooling at work": held, "over_current_events": self.events})
+            yield ReportRow(subject="throttling", figures={"cooling at work": held, "over_current_events": self.events})
 
 
-def _worked(run: Run, seconds: float) -> list[float]:
+def _completion_times_s(run: RunFrame, seconds: float) -> list[float]:
     """When each frame was done, from the start."""
     begun_s, done_s = time.monotonic(), []
-    for picture in cycle(pictures()):
+    for picture in cycle(test_images()):
         run(picture)
         done_s.append(time.monotonic() - begun_s)
         if done_s[-1] >= seconds:

@@ -9,27 +9,27 @@ from contextlib import closing
 import numpy as np
 
 from edged import config
-from edged.adapters.cameras import camera_of
-from edged.adapters.prove.probe import Bench, Row, Value, failed, impossible
+from edged.adapters.cameras import make_camera
+from edged.adapters.prove.probe import Bench, ReportRow, Value, failed, not_possible
 from edged.errors import EdgedError
 from edged.units import NS_PER_MS
 
 
-def cameras(bench: Bench) -> Iterator[Row]:
-    if not bench.settings.in_use:
-        yield impossible("cameras", "none is configured; give --config")
-    for name, settings in bench.settings.in_use.items():
-        subject = f"{name} ({settings.kind})"
+def cameras(bench: Bench) -> Iterator[ReportRow]:
+    if not bench.settings.enabled_cameras:
+        yield not_possible("cameras", "none is configured; give --config")
+    for name, settings in bench.settings.enabled_cameras.items():
+        subject = f"{name} ({settings.source_kind})"
         try:
-            yield Row(subject=subject, figures=_watched(name, settings, bench.seconds))
+            yield ReportRow(subject=subject, figures=_measure_camera(name, settings, bench.seconds))
         except EdgedError as lost:
             yield failed(subject, str(lost))
 
 
-def _watched(name: str, settings: config.Camera, seconds: float) -> dict[str, Value]:
+def _measure_camera(name: str, settings: config.CameraConfig, seconds: float) -> dict[str, Value]:
     begun_s = time.monotonic()
     stamps_ns, ages_ms, undecoded, shape = [], [], 0, ""
-    with closing(camera_of(name, settings).open()) as stream:
+    with closing(make_camera(name, settings).open()) as stream:
         opened_s = time.monotonic() - begun_s
         first_s = None
         while first_s is None or time.monotonic() - begun_s - first_s < seconds:

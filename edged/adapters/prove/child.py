@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edged.adapters.prove.probe import Bench, Impossible, Row, failed, impossible
+from edged.adapters.prove.probe import Bench, NotPossible, ReportRow, failed, not_possible
 from edged.adapters.prove.table import BY_NAME
 from edged.configfile import load
 
@@ -27,14 +27,14 @@ def main() -> int:
         flavour=request["flavour"],
     )
 
-    def tell(row: Row) -> None:
+    def tell(row: ReportRow) -> None:
         print(json.dumps(asdict(row)), file=out, flush=True)
 
     try:
         for row in BY_NAME[request["probe"]].run(bench):
             tell(row)
-    except Impossible as why:
-        tell(impossible("all of it", str(why)))
+    except NotPossible as why:
+        tell(not_possible("all of it", str(why)))
     except Exception as exc:  # this process's outermost supervisor: what went wrong belongs in the report
         tell(failed("all of it", f"{type(exc).__name__}: {exc}"))
     return 0

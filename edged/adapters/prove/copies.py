@@ -11,30 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.prove.probe import Bench, Row, Value, impossible
+from edged.adapters.prove.probe import Bench, ReportRow, Value, not_possible
 from edged.frame import U8
 from edged.units import NS_PER_S
 from engines import machine
 
 FRAMES = {"720p BGR": (720, 1280, 3), "1080p BGR": (1080, 1920, 3), "1080p NV12": (1620, 1920), "4K NV12": (3240, 3840)}
 RUNS = 30
-PAGE = 4096
+PAGE_BYTES = 4096
 
 
-def copies(bench: Bench) -> Iterator[Row]:
+def copies(bench: Bench) -> Iterator[ReportRow]:
     for name, shape in FRAMES.items():
         image = np.ones(shape, np.uint8)
         slot = np.empty_like(image)
-        yield Row(subject=f"{name}, host to host", figures=_figures(partial(np.copyto, slot, image), image.nbytes))
-    yield from _device()
+        yield ReportRow(
+            subject=f"{name}, host to host", figures=_copy_figures(partial(np.copyto, slot, image), image.nbytes)
+        )
+    yield from _gpu_copies()
 
 
-def _device() -> Iterator[Row]:
-    if machine.here().gpu is None:
-        yield impossible("between host and GPU", "no GPU that its driver would speak of")
+def _gpu_copies() -> Iterator[ReportRow]:
+    if machine.detect().gpu is None:
+        yield not_possible("between host and GPU", "no GPU that its driver would speak of")
         return
     if find_spec("pycuda") is None:
-        yield impossible("between host and GPU", "pycuda is not installed; pip install 'edged[jetson]'")
+        yield not_possible("between host and GPU", "pycuda is not installed; pip install 'edged[jetson]'")
         return
     cuda: Any = import_module("pycuda.driver")
     cuda.init()
@@ -42,13 +44,13 @@ def _device() -> Iterator[Row]:
     context.push()
     try:
         for name, shape in FRAMES.items():
-            yield from _across(cuda, name, np.ones(shape, np.uint8))
+            yield from _gpu_copies_of(cuda, name, np.ones(shape, np.uint8))
     finally:
         context.pop()
         context.detach()
 
 
-def _across(cuda: Any, name: str, image: U8) -> Iterator[Row]:
+def _gpu_copies_of(cuda: Any, name: str, image: U8) -> Iterator[ReportRow]:
     """Pageable, page-locked, and a mapping of memory that is not the driver's: how a V4L2 buffer gets there."""
     device = cuda.mem_alloc(image.nbytes)
     locked = cuda.pagelocked_empty(image.shape, np.uint8, mem_flags=cuda.host_alloc_flags.DEVICEMAP)
@@ -59,29 +61,31 @@ def _across(cuda: Any, name: str, image: U8) -> Iterator[Row]:
         "GPU to page-locked": lambda: cuda.memcpy_dtoh(locked, device),
     }
     for way, act in ways.items():
-        yield Row(subject=f"{name}, {way}", figures=_figures(act, image.nbytes))
+        yield ReportRow(subject=f"{name}, {way}", figures=_copy_figures(act, image.nbytes))
     shared = int(locked.base.get_device_pointer()) == locked.ctypes.data
-    yield Row(subject=f"{name}, mapped", figures={"one address on both sides": shared})
-    own = _aligned(image.nbytes)
+    yield ReportRow(subject=f"{name}, mapped", figures={"one address on both sides": shared})
+    own = _page_aligned(image.nbytes)
     try:
         registered = cuda.register_host_memory(own, cuda.mem_host_register_flags.DEVICEMAP)
         pointer = int(registered.base.get_device_pointer())
         registered.base.unregister()
-        yield Row(subject=f"{name}, registered", figures={"one address on both sides": pointer == own.ctypes.data})
+        yield ReportRow(
+            subject=f"{name}, registered", figures={"one address on both sides": pointer == own.ctypes.data}
+        )
     except cuda.Error as refusal:
-        yield impossible(f"{name}, registered", str(refusal))
+        yield not_possible(f"{name}, registered", str(refusal))
     device.free()
 
 
-def _aligned(size: int) -> U8:
+def _page_aligned(size: int) -> U8:
     """Memory of whole pages, as V4L2 wants it for USERPTR and CUDA for registering."""
-    whole = -(-size // PAGE) * PAGE
-    room = np.empty(whole + PAGE, np.uint8)
-    at = -room.ctypes.data % PAGE
+    whole = -(-size // PAGE_BYTES) * PAGE_BYTES
+    room = np.empty(whole + PAGE_BYTES, np.uint8)
+    at = -room.ctypes.data % PAGE_BYTES
     return room[at : at + whole]
 
 
-def _figures(act: Callable[[], object], size: int) -> dict[str, Value]:
+def _copy_figures(act: Callable[[], object], size: int) -> dict[str, Value]:
     times = []
     for _ in range(RUNS):
         begun_ns = time.perf_counter_ns()

@@ -11,91 +11,91 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged.adapters.foundry import Forged, foundry_of
+from edged.adapters.foundry import BuiltEngine, engine_builder
 from edged.adapters.plane_cpu import Session
-from edged.adapters.planes import cards_in_use, engines_of
-from edged.adapters.prove.probe import Bench, Impossible, Row, Value, failed, impossible
+from edged.adapters.planes import model_cards, load_models
+from edged.adapters.prove.probe import Bench, NotPossible, ReportRow, Value, failed, not_possible
 from edged.adapters.session_ort import OrtSession
-from edged.config import Camera, Config
+from edged.config import CameraConfig, Config
 from edged.errors import EdgedError
-from edged.frame import U8, Frame, Result
+from edged.frame import U8, Frame, FrameResult
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import EngineError
-from engines.foundry import POSE_BATCHES, Foundry, Job
+from engines.foundry import POSE_BATCHES, EngineBuilder, BuildJob
 from engines.golden import golden_frames
-from engines.plans import Plan
-from engines.store import Store
+from engines.plans import StoredEngine
+from engines.store import ModelStore
 
 SIZE_WH = 1280, 720
 WARM_UP, RUNS = 5, 60
-SESSIONS = ("detect", "pose")  # stages that are nothing but models
+MODEL_STAGES = ("detect", "pose")  # stages that are nothing but models
 
-Run = Callable[[U8], Result]
+RunFrame = Callable[[U8], FrameResult]
 
 
-def loops(bench: Bench) -> Iterator[Row]:
+def loops(bench: Bench) -> Iterator[ReportRow]:
     """Every detector that is here with the pose models in use, and every pose model with the detector in use."""
-    settings, store = bench.settings, Store(bench.settings.models.store, bench.settings.models.mirror)
+    settings, store = bench.settings, ModelStore(bench.settings.models.store, bench.settings.models.mirror)
     for models in _pairings(settings, store):
         subject = f"{models.detector} + {', '.join(models.pose.values())}"
         try:
-            with loop_of(settings.model_copy(update={"models": models})) as run:
-                yield Row(subject=subject, figures=figures_of(run))
+            with open_loop(settings.model_copy(update={"models": models})) as run:
+                yield ReportRow(subject=subject, figures=measure_loop(run))
         except (EdgedError, EngineError) as exc:
             yield failed(subject, str(exc))
 
 
-def sessions(bench: Bench) -> Iterator[Row]:
+def sessions(bench: Bench) -> Iterator[ReportRow]:
     """Each model in use alone, in every batch size: ONNX Runtime here, and its engine where that can be run."""
-    store = Store(bench.settings.models.store, bench.settings.models.mirror)
-    for card in in_use(bench.settings):
+    store = ModelStore(bench.settings.models.store, bench.settings.models.mirror)
+    for card in cards_of(bench.settings):
         session = OrtSession(card, store.path(card), bench.settings.compute.threads)
-        yield Row(subject=f"{card.name} on ONNX Runtime", figures=_timed(session, card))
+        yield ReportRow(subject=f"{card.name} on ONNX Runtime", figures=_time_by_batch(session, card))
         try:
-            engine = Forged(*engine_of(bench, card)).session()
-        except Impossible as why:
-            yield impossible(f"{card.name} as an engine", str(why))
+            engine = BuiltEngine(*built_engine(bench, card)).session()
+        except NotPossible as why:
+            yield not_possible(f"{card.name} as an engine", str(why))
             continue
-        yield Row(subject=f"{card.name} as an engine", figures=_timed(engine, card))
+        yield ReportRow(subject=f"{card.name} as an engine", figures=_time_by_batch(engine, card))
         engine.close()
 
 
-def in_use(settings: Config) -> list[Card]:
-    return list({card.name: card for card in cards_in_use(settings.models).all}.values())
+def cards_of(settings: Config) -> list[Card]:
+    return list({card.name: card for card in model_cards(settings.models).all}.values())
 
 
 @contextmanager
-def loop_of(settings: Config) -> Iterator[Run]:
+def open_loop(settings: Config) -> Iterator[RunFrame]:
     """One camera's pipeline as the daemon has it, an image in, a result out."""
-    engines = engines_of(settings.models, settings.compute)
+    engines = load_models(settings.models, settings.compute)
     try:
-        yield run_of(engines.pipeline(Camera(source="prove"), smooth=False))
+        yield run_frame_with(engines.pipeline(CameraConfig(source="prove"), smooth=False))
     finally:
-        engines.plane.close()
+        engines.backend.close()
 
 
-def run_of(pipeline: Pipeline) -> Run:
+def run_frame_with(pipeline: Pipeline) -> RunFrame:
     numbers = count()
     return lambda image: pipeline.run(
         Frame(camera="prove", seq=next(numbers), captured_ns=time.monotonic_ns(), image=image)
     )
 
 
-def pictures() -> list[U8]:
+def test_images() -> list[U8]:
     """A horse and a person, as large as a camera gives them, swaying by whole pixels so that no two are alike."""
     large = [np.asarray(cv2.resize(frame, SIZE_WH), np.uint8) for frame in golden_frames()]
     return [np.roll(image, shift, axis=1) for image in large for shift in (0, 3, 6, 3)]
 
 
-def spread(times_ms: Sequence[float]) -> dict[str, Value]:
+def percentiles(times_ms: Sequence[float]) -> dict[str, Value]:
     p50, p95, p99 = np.percentile(times_ms, (50, 95, 99))
     return {"ms_p50": round(float(p50), 2), "ms_p95": round(float(p95), 2), "ms_p99": round(float(p99), 2)}
 
 
-def _pairings(settings: Config, store: Store) -> Iterator[Any]:
+def _pairings(settings: Config, store: ModelStore) -> Iterator[Any]:
     models = settings.models
     yield models
     here = {entry.card.name: entry.card for entry in store.entries(load(models.catalogue).values()) if entry.bytes}
@@ -107,8 +107,8 @@ def _pairings(settings: Config, store: Store) -> Iterator[Any]:
             yield models.model_copy(update={"pose": {label: card.name}})
 
 
-def figures_of(run: Run) -> dict[str, Value]:
-    images = cycle(pictures())
+def measure_loop(run: RunFrame) -> dict[str, Value]:
+    images = cycle(test_images())
     for image in islice(images, WARM_UP):
         run(image)
     times_ms, ratios, subjects = [], [], 0
@@ -116,19 +116,19 @@ def figures_of(run: Run) -> dict[str, Value]:
         begun_ns = time.perf_counter_ns()
         result = run(image)
         took_ns = time.perf_counter_ns() - begun_ns
-        models_ns = sum(result.stage_ns.get(stage, 0) for stage in SESSIONS)
+        models_ns = sum(result.stage_ns.get(stage, 0) for stage in MODEL_STAGES)
         times_ms.append(took_ns / NS_PER_MS)
         ratios.append(took_ns / models_ns if models_ns else np.nan)
         subjects += len(result.subjects)
     return {
-        **spread(times_ms),
+        **percentiles(times_ms),
         "frames_per_s": round(1000 * len(times_ms) / sum(times_ms), 1),
         "loop_per_models": None if np.isnan(ratios).all() else round(float(np.nanmedian(ratios)), 3),
         "subjects_per_frame": round(subjects / RUNS, 2),
     }
 
 
-def _timed(session: Session, card: Card) -> dict[str, Value]:
+def _time_by_batch(session: Session, card: Card) -> dict[str, Value]:
     """Medians, in ms, by batch size."""
     width, height = card.input.size_wh
     sizes = (1,) if card.pose is None else POSE_BATCHES
@@ -145,25 +145,25 @@ def _timed(session: Session, card: Card) -> dict[str, Value]:
     return figures
 
 
-def job_of(bench: Bench, foundry: Foundry, card: Card) -> Job:
+def build_job(bench: Bench, foundry: EngineBuilder, card: Card) -> BuildJob:
     settings = bench.settings
-    file = Store(settings.models.store, settings.models.mirror).path(card)
+    file = ModelStore(settings.models.store, settings.models.mirror).path(card)
     return foundry.job(card, file, level=settings.engines.level, workspace_mb=settings.engines.workspace_mb)
 
 
-def engine_of(bench: Bench, card: Card) -> tuple[Job, Plan]:
+def built_engine(bench: Bench, card: Card) -> tuple[BuildJob, StoredEngine]:
     """The engine that an earlier probe has built. Raises Impossible."""
-    foundry = foundry_here(bench)
-    job = job_of(bench, foundry, card)
+    foundry = open_builder(bench)
+    job = build_job(bench, foundry, card)
     plan, why = foundry.usable(job)
     if plan is None:
-        raise Impossible(f"{card.name}: {why}")
+        raise NotPossible(f"{card.name}: {why}")
     return job, plan
 
 
-def foundry_here(bench: Bench) -> Foundry:
+def open_builder(bench: Bench) -> EngineBuilder:
     """With a store of its own, so that everything is built anew. Raises Impossible."""
     try:
-        return foundry_of(bench.folder, bench.flavour)
+        return engine_builder(bench.folder, bench.flavour)
     except EngineError as exc:
-        raise Impossible(str(exc)) from exc
+        raise NotPossible(str(exc)) from exc

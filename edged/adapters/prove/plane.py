@@ -8,50 +8,54 @@ from typing import cast
 
 import numpy as np
 
-from edged.adapters.cuda.opening import missing, opened
-from edged.adapters.cuda.plane import CudaPlane
-from edged.adapters.foundry import Forged
-from edged.adapters.planes import cards_in_use
-from edged.adapters.prove.loops import Run, engine_of, figures_of, loop_of, pictures, run_of
-from edged.adapters.prove.probe import Bench, Row, Value, failed, impossible
-from edged.config import Camera
-from edged.frame import XY, Result
+from edged.adapters.cuda.opening import unavailable_reason, open_backend
+from edged.adapters.cuda.plane import CudaBackend
+from edged.adapters.foundry import BuiltEngine
+from edged.adapters.planes import model_cards
+from edged.adapters.prove.loops import RunFrame, built_engine, measure_loop, open_loop, test_images, run_frame_with
+from edged.adapters.prove.probe import Bench, ReportRow, Value, failed, not_possible
+from edged.config import CameraConfig
+from edged.frame import XY, FrameResult
 from edged.pipeline import Pipeline
 from engines.card import Detect, Pose
 
 PARITY_PX = 0.5  # that a keypoint may be from the CPU plane's, for 99 of 100
 
 
-def plane(bench: Bench) -> Iterator[Row]:
-    if lack := missing():
-        yield impossible("CUDA plane", lack)
+def cuda_backend(bench: Bench) -> Iterator[ReportRow]:
+    if lack := unavailable_reason():
+        yield not_possible("CUDA plane", lack)
         return
-    used = cards_in_use(bench.settings.models)
-    forged = {card.name: Forged(*engine_of(bench, card)) for card in (used.detector, *used.poses.values())}
+    used = model_cards(bench.settings.models)
+    forged = {card.name: BuiltEngine(*built_engine(bench, card)) for card in (used.detector, *used.poses.values())}
     poses = {label: cast(Pose, card.pose) for label, card in used.poses.items()}
     for graphs in (True, False):
         makers = {label: forged[card.name].engine for label, card in used.poses.items()}
-        with closing(opened(forged[used.detector.name].engine, makers, graphs=graphs)) as made:
-            pipeline = Pipeline(Camera(source="prove"), made, cast(Detect, used.detector.detect), poses, smooth=False)
-            run = run_of(pipeline)
-            figures = figures_of(run)
-            yield Row(subject="with graphs" if graphs else "without graphs", figures={**_how(made), **figures})
+        with closing(open_backend(forged[used.detector.name].engine, makers, graphs=graphs)) as made:
+            pipeline = Pipeline(
+                CameraConfig(source="prove"), made, cast(Detect, used.detector.detect), poses, smooth=False
+            )
+            run = run_frame_with(pipeline)
+            figures = measure_loop(run)
+            yield ReportRow(
+                subject="with graphs" if graphs else "without graphs", figures={**_graph_figures(made), **figures}
+            )
             if graphs:
-                yield compared(bench, run)
+                yield compare_with_cpu(bench, run)
 
 
-def _how(made: CudaPlane) -> dict[str, Value]:
-    return {"frames": made.frames, "captured": made.captured}
+def _graph_figures(made: CudaBackend) -> dict[str, Value]:
+    return {"frames": made.frame_access, "captured": made.uses_graphs}
 
 
-def compared(bench: Bench, run: Run) -> Row:
+def compare_with_cpu(bench: Bench, run: RunFrame) -> ReportRow:
     """Every keypoint both planes are sure of, on the same pictures."""
     apart: list[float] = []
     alone = 0
     cpu = bench.settings.model_copy(update={"compute": bench.settings.compute.model_copy(update={"plane": "cpu"})})
-    with loop_of(cpu) as reference:
-        for picture in pictures():
-            distances, missed = _apart(run(picture), reference(picture))
+    with open_loop(cpu) as reference:
+        for picture in test_images():
+            distances, missed = _keypoint_distances_px(run(picture), reference(picture))
             apart += distances
             alone += missed
     if not apart:
@@ -61,10 +65,10 @@ def compared(bench: Bench, run: Run) -> Row:
     figures |= {"keypoints": len(apart), "seen_by_one_only": alone}
     if p99 > PARITY_PX:
         return failed("beside the CPU plane", f"want {PARITY_PX} px for 99 of 100", **figures)
-    return Row(subject="beside the CPU plane", figures=figures)
+    return ReportRow(subject="beside the CPU plane", figures=figures)
 
 
-def _apart(one: Result, other: Result) -> tuple[list[float], int]:
+def _keypoint_distances_px(one: FrameResult, other: FrameResult) -> tuple[list[float], int]:
     """Distances of the keypoints of subjects that both have, in px, and how many subjects one has alone."""
     theirs = {subject.id: subject for subject in other.subjects}
     apart: list[float] = []

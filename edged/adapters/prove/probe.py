@@ -11,20 +11,20 @@ from edged.config import Config
 from edged.errors import EdgedError
 
 Value = float | int | str | bool | None
-State = Literal["measured", "failed", "not possible here"]
+RowState = Literal["measured", "failed", "not possible here"]
 
 
-class Impossible(EdgedError):
+class NotPossible(EdgedError):
     """This machine cannot show it; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ReportRow:
     """One line of the report: figures of one model, camera or part, or why there are none."""
 
     subject: str
     figures: Mapping[str, Value]
-    state: State = "measured"
+    state: RowState = "measured"
     why: str = ""  # empty when measured and as it should be
 
 
@@ -43,16 +43,16 @@ class Probe:
     """`run` gives its rows as it finds them; what it raises becomes a row too. It is run in a process of its own."""
 
     name: str
-    asks: str  # the question, for who reads the report
-    supports: str  # how the row of the README's support table begins that it speaks for; empty: none
-    run: Callable[[Bench], Iterator[Row]]
-    speaking: str = ""  # what is in the subjects of the rows that do; empty: all do
-    limit_s: float = 300.0  # on top of what `Bench.seconds` asks for
+    question: str  # the question, for who reads the report
+    support_row: str  # how the row of the README's support table begins that it speaks for; empty: none
+    run: Callable[[Bench], Iterator[ReportRow]]
+    subject_part: str = ""  # what is in the subjects of the rows that do; empty: all do
+    timeout_s: float = 300.0  # on top of what `Bench.seconds` asks for
 
 
-def impossible(subject: str, why: str) -> Row:
-    return Row(subject=subject, figures={}, state="not possible here", why=why)
+def not_possible(subject: str, why: str) -> ReportRow:
+    return ReportRow(subject=subject, figures={}, state="not possible here", why=why)
 
 
-def failed(subject: str, why: str, **figures: Value) -> Row:
-    return Row(subject=subject, figures=figures, state="failed", why=why)
+def failed(subject: str, why: str, **figures: Value) -> ReportRow:
+    return ReportRow(subject=subject, figures=figures, state="failed", why=why)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from edged.adapters.prove.probe import Probe, Row
+from edged.adapters.prove.probe import Probe, ReportRow
 from edged.adapters.prove.table import PROBES
 from edged.errors import NotWritten
 
@@ -18,13 +18,15 @@ JSON, MARKDOWN = "prove.json", "prove.md"
 HASH = re.compile(r"sha256 of prove\.json: `([0-9a-f]{64})`")
 
 
-def body(found: Mapping[str, list[Row]], *, version: str, operator: str, at: str, seconds: float) -> dict[str, Any]:
+def build_report(
+    found: Mapping[str, list[ReportRow]], *, version: str, operator: str, at: str, seconds: float
+) -> dict[str, Any]:
     """What is written. `at` is local time with its offset, ISO 8601."""
     probes = [
         {
             "probe": probe.name,
-            "asks": probe.asks,
-            "supports": probe.supports,
+            "asks": probe.question,
+            "supports": probe.support_row,
             "rows": [
                 {"subject": row.subject, "state": row.state, "why": row.why, "figures": dict(row.figures)}
                 for row in found[probe.name]
@@ -36,7 +38,7 @@ def body(found: Mapping[str, list[Row]], *, version: str, operator: str, at: str
     return {"edged": version, "operator": operator, "at": at, "seconds": round(seconds), "probes": probes}
 
 
-def prepare(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make the folder, and see that it can be written. Raises `NotWritten`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
     (folder / MARKDOWN).write_text("\n".join(_page(report, hashlib.sha256(data).hexdigest())) + "\n", "utf-8")
 
 
-def signed(folder: Path) -> str:
+def signature_error(folder: Path) -> str:
     """Empty when the page is of these figures; else what is wrong with them."""
     try:
         told = HASH.search((folder / MARKDOWN).read_text("utf-8", errors="replace"))
@@ -66,27 +68,27 @@ def signed(folder: Path) -> str:
     return ""
 
 
-def support(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def support_table(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Lines for a support table: what was seen of each part, on which board, or that nobody has seen it yet."""
     taken = list(reports)
     for probe in PROBES:
-        if probe.supports:
-            said = [seen for report in taken if (seen := _seen(report, probe))]
-            yield f"| {probe.supports} | {'; '.join(said) or 'not run on hardware yet'} |"
+        if probe.support_row:
+            said = [seen for report in taken if (seen := _support_result(report, probe))]
+            yield f"| {probe.support_row} | {'; '.join(said) or 'not run on hardware yet'} |"
 
 
-def _seen(report: Mapping[str, Any], probe: Probe) -> str:
+def _support_result(report: Mapping[str, Any], probe: Probe) -> str:
     rows: list[Any] = next((asked["rows"] for asked in report["probes"] if asked["probe"] == probe.name), [])
-    rows = [row for row in rows if probe.speaking in row["subject"]]
+    rows = [row for row in rows if probe.subject_part in row["subject"]]
     measured = [row for row in rows if row["state"] == "measured"]
     failures = [row for row in rows if row["state"] == "failed"]
     if not measured and not failures:
         return ""
     result = f"{len(failures)} of {len(measured) + len(failures)} failed" if failures else "measured"
-    return f"{result} on {board(report)}, {report['at'][:10]}"
+    return f"{result} on {board_name(report)}, {report['at'][:10]}"
 
 
-def board(report: Mapping[str, Any]) -> str:
+def board_name(report: Mapping[str, Any]) -> str:
     """What it was made on, in a few words."""
     rows = [row for asked in report["probes"] if asked["probe"] == "identity" for row in asked["rows"]]
     figures = rows[0]["figures"] if rows else {}
@@ -99,18 +101,18 @@ def _page(report: Mapping[str, Any], digest: str) -> Iterator[str]:
     counts = {
         state: sum(row["state"] == state for row in rows) for state in ("measured", "failed", "not possible here")
     }
-    yield f"# What {board(report)} showed\n"
+    yield f"# What {board_name(report)} showed\n"
     yield f"edged {report['edged']}, {report['at']}, {report['seconds']} s. " + ", ".join(
         f"{count} {state}" for state, count in counts.items()
     )
     for asked in report["probes"]:
         yield f"\n## {asked['probe']}\n\n{asked['asks']}\n\n| | figures |\n|---|---|"
-        yield from (f"| {_cell(row['subject'])} | {_cell(_said(row))} |" for row in asked["rows"])
+        yield from (f"| {_cell(row['subject'])} | {_cell(_row_text(row))} |" for row in asked["rows"])
     yield f"\n## Signed\n\nsha256 of {JSON}: `{digest}`\n\nOperator: {report['operator']}"
     yield "\n`edged prove --verify FOLDER` compares the hash with the file."
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _row_text(row: Mapping[str, Any]) -> str:
     figures = ", ".join(f"{name} {value}" for name, value in row["figures"].items() if value is not None)
     if row["state"] == "measured":
         return figures

@@ -12,44 +12,48 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edged.adapters.picture_out import write_picture
-from edged.adapters.prove.loops import pictures
-from edged.adapters.prove.probe import Bench, Row, failed
+from edged.adapters.picture_out import write_image
+from edged.adapters.prove.loops import test_images
+from edged.adapters.prove.probe import Bench, ReportRow, failed
 
-READY_S = 120.0
-STOP_S = 2.0  # promised
-GIVEN_UP_S = 30.0
+READY_TIMEOUT_S = 120.0
+STOP_LIMIT_S = 2.0  # promised
+STOP_TIMEOUT_S = 30.0
 
 
-def service(bench: Bench) -> Iterator[Row]:
+def service(bench: Bench) -> Iterator[ReportRow]:
     with TemporaryDirectory(prefix="edged-prove-") as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         folder = Path(name)
         ear.bind(str(folder / "notify"))
-        ear.settimeout(READY_S)
+        ear.settimeout(READY_TIMEOUT_S)
         begun_s = time.monotonic()
         command, environment = _command(bench, folder), _environment(folder)
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as daemon:  # noqa: S603
             try:
-                ready_s = _heard(ear, "READY=1") - begun_s
-                online_s = _heard(ear, "1 of 1 cameras online") - begun_s
+                ready_s = _wait_for_message(ear, "READY=1") - begun_s
+                online_s = _wait_for_message(ear, "1 of 1 cameras online") - begun_s
                 daemon.send_signal(signal.SIGTERM)
                 told_s = time.monotonic()
-                code = daemon.wait(GIVEN_UP_S)
+                code = daemon.wait(STOP_TIMEOUT_S)
                 stop_s = time.monotonic() - told_s
             except TimeoutError:
-                yield failed("start", f"not ready and online after {READY_S:g} s")
+                yield failed("start", f"not ready and online after {READY_TIMEOUT_S:g} s")
                 return
             finally:
                 daemon.kill()
-    yield Row(subject="start", figures={"ready_s": round(ready_s, 2), "online_s": round(online_s, 2)})
+    yield ReportRow(subject="start", figures={"ready_s": round(ready_s, 2), "online_s": round(online_s, 2)})
     figures = {"exit_s": round(stop_s, 2), "exit_code": code}
-    good = stop_s <= STOP_S and code == 0
-    yield Row(subject="SIGTERM", figures=figures) if good else failed("SIGTERM", f"want {STOP_S:g} s and 0", **figures)
+    good = stop_s <= STOP_LIMIT_S and code == 0
+    yield (
+        ReportRow(subject="SIGTERM", figures=figures)
+        if good
+        else failed("SIGTERM", f"want {STOP_LIMIT_S:g} s and 0", **figures)
+    )
 
 
 def _command(bench: Bench, folder: Path) -> list[str]:
     """The models and engines of the configuration, one camera of our own, no broker."""
-    write_picture(folder / "seen.png", pictures()[0])
+    write_image(folder / "seen.png", test_images()[0])
     models = bench.settings.models
     lines = [
         f'device.state = "{folder}"',
@@ -69,9 +73,9 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "1000000"}
 
 
-def _heard(ear: socket.socket, words: str) -> float:
+def _wait_for_message(ear: socket.socket, words: str) -> float:
     """When it was said. Raises TimeoutError."""
-    end_s = time.monotonic() + READY_S
+    end_s = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < end_s:
         if words in ear.recv(4096).decode(errors="replace"):
             return time.monotonic()

@@ -9,18 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.adapters.prove.probe import Bench, Row, Value, failed, impossible
+from edged.adapters.prove.probe import Bench, ReportRow, Value, failed, not_possible
 from edged.adapters.v4l2_device import query
-from edged.adapters.v4l2_stream import CODES, MEMORIES, Asked, Memory, RawStream, Unfit
+from edged.adapters.v4l2_stream import (
+    FOURCC_CODES,
+    MEMORY_CODES,
+    WantedStream,
+    BufferMemory,
+    RawStream,
+    UnsupportedMode,
+)
 from edged.errors import CameraLost
-from edged.frame import Format
+from edged.frame import PixelFormat
 from edged.units import NS_PER_MS
 
-LONGEST_S = 5.0  # of one combination
-SILENT_S = 5.0
+MAX_MODE_S = 5.0  # of one combination
+STALL_TIMEOUT_S = 5.0
 
 
-def modes(bench: Bench) -> Iterator[Row]:
+def v4l2_modes(bench: Bench) -> Iterator[ReportRow]:
     """Every device that captures, in every format that planes read."""
     found = False
     for node in sorted(Path("/dev").glob("video[0-9]*")):
@@ -29,33 +36,33 @@ def modes(bench: Bench) -> Iterator[Row]:
         except CameraLost:  # a metadata node, or not ours
             continue
         found = True
-        for form in CODES:
-            for memory in MEMORIES:
-                yield tried(node, card, form, memory, min(bench.seconds, LONGEST_S))
+        for form in FOURCC_CODES:
+            for memory in MEMORY_CODES:
+                yield try_mode(node, card, form, memory, min(bench.seconds, MAX_MODE_S))
     if not found:
-        yield impossible("V4L2 cameras", "no /dev/video that captures and may be opened")
+        yield not_possible("V4L2 cameras", "no /dev/video that captures and may be opened")
 
 
-def tried(node: Path, card: str, form: Format, memory: Memory, seconds: float) -> Row:
+def try_mode(node: Path, card: str, form: PixelFormat, memory: BufferMemory, seconds: float) -> ReportRow:
     subject = f"{node} ({card}), {form}, {memory}"
-    asked = Asked(form=form, size_wh=None, fps_hz=0, stall_s=SILENT_S)
+    asked = WantedStream(pixel_format=form, size_wh=None, fps_hz=0, stall_s=STALL_TIMEOUT_S)
     try:
         with closing(RawStream(node, asked, memory, lambda refusal: CameraLost(str(refusal)))) as stream:
-            return Row(subject=subject, figures=_streamed(stream, seconds))
-    except Unfit as why:
-        return impossible(subject, str(why))
+            return ReportRow(subject=subject, figures=_measure_stream(stream, seconds))
+    except UnsupportedMode as why:
+        return not_possible(subject, str(why))
     except CameraLost as lost:
         return failed(subject, str(lost))
 
 
-def _streamed(stream: RawStream, seconds: float) -> dict[str, Value]:
+def _measure_stream(stream: RawStream, seconds: float) -> dict[str, Value]:
     stamps_ns: list[int] = []
     traded = empty = 0
     begun_s = time.monotonic()
     while time.monotonic() - begun_s < seconds or not stamps_ns:
         shot = stream.read(None)
         stamps_ns.append(shot.captured_ns)
-        traded += shot.traded
+        traded += shot.swapped
         empty += not shot.image.any()
     gaps_ms = np.diff(stamps_ns) / NS_PER_MS
     return {

@@ -25,15 +25,15 @@ import numpy as np
 
 from edged import config
 from edged.adapters.camera_v4l2 import V4l2Camera
-from edged.adapters.cameras import camera_of
-from edged.adapters.prove.v4l2_modes import tried
-from edged.adapters.v4l2_device import holders, lasting_name, query
-from edged.adapters.v4l2_stream import MEMORIES, Asked, RawStream, Unfit
-from edged.capture import CameraState, Intake
-from edged.colour import shape_of, to_bgr
+from edged.adapters.cameras import make_camera
+from edged.adapters.prove.v4l2_modes import try_mode
+from edged.adapters.v4l2_device import holders, stable_path, query
+from edged.adapters.v4l2_stream import MEMORY_CODES, WantedStream, RawStream, UnsupportedMode
+from edged.capture import CameraState, CameraHub
+from edged.colour import image_shape, to_bgr
 from edged.errors import CameraLost
 from edged.frame import U8, Frame
-from edged.ring import slot
+from edged.ring import allocate_pages
 
 NODE = Path("/dev/video0")
 MMAP_ONLY = Path("/dev/video1")
@@ -53,9 +53,9 @@ class Lines(logging.Handler):
         self.lines.append(f"{record.levelname} {record.getMessage()}")
 
 
-def settings(source: str, **keys: object) -> config.Camera:
+def settings(source: str, **keys: object) -> config.CameraConfig:
     quick = {"stall_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
-    return config.Camera.model_validate({"source": source, **quick, **keys})
+    return config.CameraConfig.model_validate({"source": source, **quick, **keys})
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -103,18 +103,18 @@ def raw() -> dict[str, Any]:
         stream = V4l2Camera("cam", wanted).open()
         converted = stream.read(None).image.copy()
         stream.close()
-        for memory in MEMORIES:
-            asked = Asked(form=form, size_wh=(320, 180), fps_hz=30, stall_s=5)
+        for memory in MEMORY_CODES:
+            asked = WantedStream(pixel_format=form, size_wh=(320, 180), fps_hz=30, stall_s=5)
             own = RawStream(NODE, asked, memory, lambda error: CameraLost(str(error)))
-            out = slot(shape_of((320, 180), form))
+            out = allocate_pages(image_shape((320, 180), form))
             shots = []
             for _ in range(8):
                 shots.append(own.read(out))
-                out = shots[-1].image if shots[-1].traded else out
+                out = shots[-1].image if shots[-1].swapped else out
             own.close()
             apart = np.abs(to_bgr(shots[-1].image, form).astype(int) - converted)
             found[f"{form} {memory}"] = {
-                "traded": shots[-1].traded,
+                "traded": shots[-1].swapped,
                 "apart": float(np.median(apart)),
                 "rising": all(a.captured_ns < b.captured_ns for a, b in pairwise(shots)),
                 "on_pages": all(shot.image.ctypes.data % mmap.PAGESIZE == 0 for shot in shots),
@@ -125,17 +125,17 @@ def raw() -> dict[str, Any]:
 class Unwritable(RawStream):
     """Offers the driver memory that it must refuse, as one does that cannot write to pages here and there."""
 
-    def _make_rooms(self) -> list[U8]:
-        sealed = [mmap.mmap(-1, room.nbytes, prot=mmap.PROT_READ) for room in super()._make_rooms()]
+    def _make_buffers(self) -> list[U8]:
+        sealed = [mmap.mmap(-1, room.nbytes, prot=mmap.PROT_READ) for room in super()._make_buffers()]
         return [np.frombuffer(memory, np.uint8) for memory in sealed]
 
 
 def refused(node: Path, kind: type[RawStream]) -> str:
     """Why a driver does not fill our memory."""
-    asked = Asked(form="yuyv", size_wh=(320, 180), fps_hz=30, stall_s=5)
+    asked = WantedStream(pixel_format="yuyv", size_wh=(320, 180), fps_hz=30, stall_s=5)
     try:
         kind(node, asked, "USERPTR", lambda error: CameraLost(f"lost: {error}")).close()
-    except (Unfit, CameraLost) as why:
+    except (UnsupportedMode, CameraLost) as why:
         return str(why)
     return ""
 
@@ -145,7 +145,7 @@ def in_place() -> dict[str, Any]:
     nodes = {"ours": NODE, "theirs": MMAP_ONLY}
     wanted = {name: settings(str(node), format="yuyv", size=(320, 180), fps=30) for name, node in nodes.items()}
     states: list[CameraState] = []
-    intake = Intake({name: (one, camera_of(name, one, raw=True)) for name, one in wanted.items()}, states.append)
+    intake = CameraHub({name: (one, make_camera(name, one, raw=True)) for name, one in wanted.items()}, states.append)
     intake.start()
     seen: dict[str, list[Frame]] = {name: [] for name in nodes}
     changing = set()
@@ -162,14 +162,14 @@ def in_place() -> dict[str, Any]:
         until(lambda: all(any(s.camera == name and "no such device" in s.reason for s in states) for name in nodes))
         (DRIVER / "bind").write_text("vivid.0")
         until(lambda: all(intake.states[name].phase == "online" for name in nodes))
-        captured = {name: intake.ledger(name).captured for name in nodes}
-        until(lambda: all(intake.ledger(name).captured > captured[name] + 10 for name in nodes))
+        captured = {name: intake.counts(name).captured for name in nodes}
+        until(lambda: all(intake.counts(name).captured > captured[name] + 10 for name in nodes))
         kept = shown == [frame.image.tobytes() for frame in frames if frame is not None]
-    ledgers = [intake.ledger(name) for name in nodes]
+    ledgers = [intake.counts(name) for name in nodes]
     intake.close()
     return {
         "places": {name: len({frame.image.ctypes.data for frame in frames}) for name, frames in seen.items()},
-        "shapes": sorted({(frame.form, frame.size_wh) for frames in seen.values() for frame in frames}),
+        "shapes": sorted({(frame.pixel_format, frame.size_wh) for frames in seen.values() for frame in frames}),
         "different": len(changing),
         "held": len(shown),
         "kept": kept,
@@ -204,7 +204,7 @@ def broken() -> dict[str, Any]:
     """A driver that gives no frames any more, and one that meets an error: what is said, and that it returns."""
     wanted = settings(str(NODE), format="yuyv", size=(320, 180), fps=30)
     states: list[CameraState] = []
-    intake = Intake({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    intake = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
     intake.start()
     until(lambda: intake.states["cam"].phase == "online")
     set_control("Percentage of Dropped Buffers", 100)
@@ -225,7 +225,7 @@ def plugged(link: Path) -> dict[str, Any]:
     """Read at 30 Hz, unplug, plug in again, all through the intake and the lasting name."""
     wanted = settings(str(link), format="yuyv", size=(640, 360), fps=30)
     states: list[CameraState] = []
-    intake = Intake({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    intake = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
     intake.start()
     frames: list[tuple[int, int]] = []
     ages_ms: list[float] = []
@@ -242,7 +242,7 @@ def plugged(link: Path) -> dict[str, Any]:
     until(lambda: intake.states["cam"].phase == "online")
     with intake.lease(LIMIT_S) as frame:
         returned = frame is not None
-    ledger = intake.ledger("cam")
+    ledger = intake.counts("cam")
     intake.close()
     return {
         "hz": (frames[-1][0] - frames[5][0]) / ((frames[-1][1] - frames[5][1]) / 1e9),
@@ -258,7 +258,7 @@ def main() -> None:
     lines = Lines()
     logging.getLogger("edged").addHandler(lines)
     logging.getLogger("edged").setLevel(logging.INFO)
-    link = lasting_name(NODE)
+    link = stable_path(NODE)
     if link is None:
         raise SystemExit("udev made no name under /dev/v4l/by-path")
     found: dict[str, Any] = {"link": str(link), "stamps": stamps(), "formats": formats()}
@@ -266,7 +266,7 @@ def main() -> None:
     V4l2Camera("odd", settings("0", size=(333, 333))).open().close()
     found["odd_log"] = list(lines.lines)
     lines.lines.clear()
-    found["modes"] = {memory: asdict(tried(NODE, "vivid", "yuyv", memory, 1.0)) for memory in MEMORIES}
+    found["modes"] = {memory: asdict(try_mode(NODE, "vivid", "yuyv", memory, 1.0)) for memory in MEMORY_CODES}
     found["raw"] = raw()
     found["refused"] = {"scattered": refused(NODE, Unwritable), "theirs": refused(MMAP_ONLY, RawStream)}
     found["broken"] = broken()

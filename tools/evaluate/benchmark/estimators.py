@@ -12,8 +12,8 @@ from edged.adapters.lifter import RootNet, VolumeNet
 from edged.adapters.plane_cpu import PoseEstimator
 from edged.adapters.session_ort import OrtSession
 from edged.frame import U8, XY
-from edged.lift.lens import Lens
-from edged.lift.space import depth_mm, places, to_camera, window
+from edged.lift.lens import CameraIntrinsics
+from edged.lift.space import heuristic_depth_mm, joints_in_image, image_to_camera, person_crop
 from engines.card import Card
 from engines.schema import SCHEMAS
 from tools.evaluate.metrics.oks import F64
@@ -50,11 +50,13 @@ def volume(card: Card, path: Path) -> Estimate:
     net = VolumeNet(OrtSession(card, path))
 
     def estimate(question: Question) -> F64:
-        seen = net.look(question.image, question.box_xyxy.astype(np.float32))
+        seen = net.estimate(question.image, question.box_xyxy.astype(np.float32))
         if seen is None:
             return _nowhere(len(SCHEMAS[net.spec.schema_name]))
-        points = places(seen, net.spec.span_mm)
-        return to_camera(points + np.array([0, 0, question.root_z_mm], np.float32), _lens(question)).astype(np.float64)
+        points = joints_in_image(seen, net.spec.span_mm)
+        return image_to_camera(points + np.array([0, 0, question.root_z_mm], np.float32), _lens(question)).astype(
+            np.float64
+        )
 
     return estimate
 
@@ -64,10 +66,12 @@ def rootnet(card: Card, path: Path) -> Estimate:
     net = RootNet(OrtSession(card, path))
 
     def estimate(question: Question) -> F64:
-        seen, lens = net.look(question.image, question.box_xyxy.astype(np.float32)), _lens(question)
+        seen, lens = net.estimate(question.image, question.box_xyxy.astype(np.float32)), _lens(question)
         if seen is None:
             return _nowhere(1)
-        return to_camera(np.array([[*seen.xy_px, seen.gamma * depth_mm(seen.crop, lens)]]), lens).astype(np.float64)
+        return image_to_camera(
+            np.array([[*seen.xy_px, seen.gamma * heuristic_depth_mm(seen.crop, lens)]]), lens
+        ).astype(np.float64)
 
     return estimate
 
@@ -79,12 +83,12 @@ def flat(plane: Estimate, joints: tuple[str, ...]) -> Estimate:
     def estimate(question: Question) -> F64:
         px, lens = plane(question)[:, XY], _lens(question)
         height, width = question.image.shape[:2]
-        crop = window(question.box_xyxy, (width, height), SQUARE_WH, PADDING)
+        crop = person_crop(question.box_xyxy, (width, height), SQUARE_WH, PADDING)
         if crop is None:
             return _nowhere(1 + len(px))
         with_pelvis = np.concatenate([px[hips].mean(axis=0, keepdims=True), px])
-        depth = np.full((len(with_pelvis), 1), depth_mm(crop, lens))
-        return to_camera(np.concatenate([with_pelvis, depth], axis=1), lens).astype(np.float64)
+        depth = np.full((len(with_pelvis), 1), heuristic_depth_mm(crop, lens))
+        return image_to_camera(np.concatenate([with_pelvis, depth], axis=1), lens).astype(np.float64)
 
     return estimate
 
@@ -100,9 +104,9 @@ def parameters_m(path: Path) -> float | None:
     return sum(int(np.prod(t.dims)) for t in weights) / 1e6
 
 
-def _lens(question: Question) -> Lens:
+def _lens(question: Question) -> CameraIntrinsics:
     fx, fy, cx, cy = question.lens.tolist()
-    return Lens(fx=fx, fy=fy, cx=cx, cy=cy)
+    return CameraIntrinsics(fx=fx, fy=fy, cx=cx, cy=cy)
 
 
 def _nowhere(joints: int) -> F64:
