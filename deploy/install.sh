@@ -187,7 +187,7 @@ pip() { # what is installed there comes from the wheelhouse, and from nowhere el
 # By the CUDA that is here; what cannot be had is said, and done without.
 for_gpu() {
     gpu_binding
-    package=$(echo "$release"/lib/python*/site-packages/edged)
+    package=$(echo "$release"/lib/python*/site-packages/edged/inference)
     NVCC=$cuda/bin/nvcc "$release/bin/python" "$release/deploy/kernels.py" "$package" > "$release/kernels.log" 2>&1 ||
         say "the CUDA kernels could not be compiled ($release/kernels.log): frames go over the host"
 }

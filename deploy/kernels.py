@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "edged"
+PACKAGE = Path(__file__).resolve().parents[1] / "edged" / "inference"
 # Code for Orin, Hopper and Thor, and PTX for every other GPU since Ampere; what the compiler does not know is left out.
 TARGETS = (("87", "sm_87"), ("90", "sm_90"), ("110", "sm_110"), ("80", "compute_80"))
 
@@ -31,9 +31,9 @@ def build(compiler: str, package: Path = PACKAGE) -> None:
     known = listed.stdout.split()
     codes = [f"-gencode=arch=compute_{arch},code={code}" for arch, code in TARGETS if f"sm_{arch}" in known]
     flags = ["-O3", "-std=c++17", "--fmad=false", "-Wno-deprecated-gpu-targets", f"-I{package}", "-fatbin"]
-    partial = package / "kernels.partial"
-    subprocess.run([compiler, *flags, *codes, str(package / "kernels.cu"), "-o", str(partial)], check=True)  # noqa: S603
-    partial.replace(package / "kernels.fatbin")
+    partial = package / "cuda" / "kernels.partial"
+    subprocess.run([compiler, *flags, *codes, str(package / "cuda" / "kernels.cu"), "-o", str(partial)], check=True)  # noqa: S603
+    partial.replace(package / "cuda" / "kernels.fatbin")
 
 
 def main() -> int:

@@ -42,7 +42,7 @@ mkdir "$work/edged"
 (cd "$repository" && cp -R pyproject.toml README.md edged engines deploy "$work/edged")
 # CUDA kernels are compiled on the box, by its own CUDA; say NVCC=/path to have those of a certain one in the wheel.
 export NVCC="${NVCC:-no}"
-rm -f "$work/edged/edged/kernels.fatbin"
+rm -f "$work/edged/edged/inference/cuda/kernels.fatbin"
 pip wheel --no-deps --wheel-dir "$work/own" "$work/edged"
 rm -f "$dest"/edged-*.whl
 mv "$work/own"/edged-*.whl "$dest"

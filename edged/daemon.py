@@ -9,53 +9,54 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from edged import config, loop
-from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.cameras import make_camera
-from edged.adapters.doctor import quick_checks
-from edged.adapters.draw import annotate
-from edged.adapters.draw_day import draw_day
-from edged.adapters.foundry import BuiltEngine, build_service
-from edged.adapters.mqtt_link import tls_context
-from edged.adapters.notify import Notify
-from edged.adapters.picture_out import encode_jpeg
-from edged.adapters.planes import LoadedModels, load_models
-from edged.adapters.prometheus import MetricsServer
-from edged.adapters.v4l2_device import usb_port
-from edged.barn.settings import StallConfig
-from edged.barn.stable import StallMonitors
-from edged.box import allocator
-from edged.box.about import info_body, discovery_device, models_info
-from edged.box.diagnosis import bundle
-from edged.box.health import CameraOverview
-from edged.box.metrics import exposition
-from edged.box.smithy import BuildStatus
-from edged.box.upkeep import DeviceSupervisor
-from edged.box.vigil import ServiceManager, WatchdogSnapshot, Watchdog
-from edged.bus import message, topics
-from edged.bus.announce import DiscoveryPublisher
-from edged.bus.message import HeaderFactory
-from edged.capture import CameraHub
-from edged.channel import CameraState
-from edged.config import Config
-from edged.configfile.text import effective
-from edged.contract.commands import Diagnose, Reload
-from edged.control.control import CommandDispatcher, CommandHandler, CommandResult
-from edged.control.days import DayPictures
-from edged.control.deeds import CommandHandlers
-from edged.control.errands import LoopCalls
+from edged import loop
+from edged.behaviour.horse.stall_monitors import StallMonitors
+from edged.behaviour.monitor import CameraReading, SceneMonitor
+from edged.behaviour.view_monitor import ViewMonitors
+from edged.capture.camera import Camera
+from edged.capture.hub import CameraHub
+from edged.capture.sources import make_camera
+from edged.capture.sources.v4l2_device import usb_port
+from edged.capture.worker import CameraState
+from edged.config import tree
+from edged.config.tables.stall import StallConfig
+from edged.config.text import effective
+from edged.config.tree import Config
+from edged.control.day_picture import DayPictures
+from edged.control.dispatcher import CommandDispatcher, CommandHandler, CommandResult
+from edged.control.handlers import CommandHandlers
+from edged.control.loop_calls import LoopCalls
 from edged.control.reload import ReloadPlan, plan_reload
-from edged.errors import ConfigError, CommandRejected, Fatal
-from edged.logs import RecentLines
+from edged.device.diagnosis import bundle
+from edged.device.doctor import quick_checks
+from edged.device.health import CameraOverview
+from edged.device.info import discovery_device, info_body, models_info
+from edged.device.metrics import exposition
+from edged.device.prometheus import MetricsServer
+from edged.device.supervisor import DeviceSupervisor
+from edged.device.watchdog import ServiceManager, Watchdog, WatchdogSnapshot
+from edged.drawing.annotate import annotate
+from edged.drawing.day import draw_day
+from edged.drawing.image_file import encode_jpeg
+from edged.errors import CommandRejected, ConfigError, Fatal
+from edged.inference.engine_builder import BuiltEngine, build_service
+from edged.inference.engine_builds import BuildStatus
+from edged.inference.load_models import LoadedModels, load_models
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.messages.commands import Diagnose, Reload
+from edged.mqtt.client import MqttBus
+from edged.mqtt.connection import tls_context
+from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.pipeline import Pipeline
-from edged.ports import Camera
-from edged.report import Publisher
-from edged.watching.outlooks import ViewMonitors
-from edged.watching.scenes import CameraReading, SceneMonitor
+from edged.publisher import Publisher
+from edged.runtime import allocator
+from edged.runtime.log import RecentLines
+from edged.runtime.systemd import Notify
+from engines.build.service import BuildJob
 from engines.card import Card
 from engines.errors import EngineError
-from engines.foundry import BuildJob
-from engines.plans import StoredEngine as EnginePlan
+from engines.store.engine_store import StoredEngine as EnginePlan
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Daemon:
 
     def start(self) -> None:
         self._warn_of_fixed(self.cameras)
-        self._bus.publish(topics.INFO.at(), message.info(self._headers, self._info()))
+        self._bus.publish(topics.INFO.at(), build.info(self._headers, self._info()))
         if (scraped := self.settings.prometheus).enabled:
             self._metrics = MetricsServer(
                 scraped.host, scraped.port, lambda: exposition(self._supervisor.latest_health)
@@ -145,7 +146,7 @@ class Daemon:
         self._dispatcher.enqueue("reload")
 
     @property
-    def cameras(self) -> dict[str, config.CameraConfig]:
+    def cameras(self) -> dict[str, tree.CameraConfig]:
         return self.settings.enabled_cameras
 
     def views(self) -> dict[str, CameraOverview]:
@@ -261,7 +262,7 @@ class Daemon:
         self._pipelines.update(self._new_pipelines(self.cameras))
         before.backend.close()
         allocator.freeze_gc()
-        self._bus.publish(topics.INFO.at(), message.info(self._headers, self._info()))
+        self._bus.publish(topics.INFO.at(), build.info(self._headers, self._info()))
 
     def _built_for(self, card: Card) -> BuiltEngine | None:
         return self._built.get(card.name)
@@ -277,7 +278,7 @@ class Daemon:
         )
         self._discovery.start()
         self._dispatcher.set_allowed(self.settings.commands.allow)
-        self._bus.publish(topics.INFO.at(), message.info(self._headers, self._info()))
+        self._bus.publish(topics.INFO.at(), build.info(self._headers, self._info()))
 
     def _diagnose(self, _: Diagnose) -> CommandResult:
         parts = {
@@ -408,7 +409,7 @@ class Daemon:
         return info_body(self.settings, models)
 
 
-def cameras_in_use(settings: Config) -> dict[str, config.CameraConfig]:
+def cameras_in_use(settings: Config) -> dict[str, tree.CameraConfig]:
     """The cameras in use. Raises ConfigError when there are none."""
     if not settings.enabled_cameras:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.config import QualityConfig
-from edged.lift.lens import CameraIntrinsics
+from edged.config.tree import QualityConfig
+from edged.inference.pose3d.lens import CameraIntrinsics
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from edged.capture import CameraHub
+from edged.capture.hub import CameraHub
 from edged.errors import Degrade
 from edged.frame import Frame, FrameResult
 from edged.pipeline import Pipeline

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edged.config import CameraConfig, StaticRegionConfig, IntrinsicsConfig
+from edged.config.tree import CameraConfig, IntrinsicsConfig, StaticRegionConfig
 from edged.frame import (
     F32,
     I64,
@@ -21,18 +21,18 @@ from edged.frame import (
     Y0,
     Y1,
     Boxes,
-    InferenceParams,
     Frame,
     FrameResult,
+    InferenceParams,
     InferenceResult,
     TrackedSubject,
 )
-from edged.lift.lens import CameraIntrinsics
-from edged.load import AdaptiveMode
-from edged.ports import PoseBackend
-from edged.select import Flags, clip_region
-from edged.smooth import OneEuroFilter
-from edged.track import Tracker, box_from_keypoints
+from edged.inference.backend import PoseBackend
+from edged.inference.pose3d.lens import CameraIntrinsics
+from edged.inference.select import Flags, clip_region
+from edged.tracking.adaptive import AdaptiveMode
+from edged.tracking.one_euro import OneEuroFilter
+from edged.tracking.tracker import Tracker, box_from_keypoints
 from engines.card import Detect, Pose
 
 log = logging.getLogger(__name__)

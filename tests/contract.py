@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema
 
-from edged.bus.topics import TOPIC_SPECS, COMMAND, SNAPSHOT, matches
-from edged.contract.documents import json_schema
+from edged.messages.documents import json_schema
+from edged.messages.topics import COMMAND, SNAPSHOT, TOPIC_SPECS, matches
 
 
 @lru_cache

@@ -8,9 +8,9 @@ import numpy as np
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper, save
 
 from engines.card import Card
+from engines.card.schema import SCHEMAS
 from engines.catalogue import load
-from engines.schema import SCHEMAS
-from engines.store import ModelStore
+from engines.store.model_store import ModelStore
 
 SEED = 9
 CELL = 4  # px of RootNet's input

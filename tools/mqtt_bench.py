@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_link import IncomingMessage
-from edged.adapters.mqtt_listen import subscribe
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig
-from edged.frame import ImageQuality, FrameResult, TrackedSubject
+from edged.config.tree import MqttConfig, PublishConfig
+from edged.frame import FrameResult, ImageQuality, TrackedSubject
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.mqtt.client import MqttBus
+from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.subscribe import subscribe
+from edged.runtime.clock import Clock
 from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # how every message of this bench begins
@@ -49,11 +49,11 @@ def main() -> None:
         bus = MqttBus(
             MqttConfig(port=port),
             "bench",
-            lambda state: message.device_status(stamps, state),
+            lambda state: build.device_status(stamps, state),
             PublishConfig(),
             Path(folder) / "keep",
         )
-        bodies = [message.poses(stamps, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
+        bodies = [build.poses(stamps, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
         time.sleep(1)
         idle = cpu_share(lambda: None, args.rate_hz, args.seconds / 4)
         one = cpu_share(lambda: publish(bus, bodies[:1]), args.rate_hz, args.seconds)

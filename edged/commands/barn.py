@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.barn.ledger import StallDay
+    from edged.behaviour.horse.day_log import StallDay
 
 VERB = "barn"
 SUMMARY = "Show a stall's day."
@@ -25,8 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.draw_day import draw_day  # noqa: PLC0415
-    from edged.adapters.picture_out import write_image  # noqa: PLC0415
+    from edged.drawing.day import draw_day  # noqa: PLC0415
+    from edged.drawing.image_file import write_image  # noqa: PLC0415
 
     name, day = _find_day(args)
     if args.json:
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _find_day(args: argparse.Namespace) -> tuple[str, StallDay]:
     """The camera and its day. Raises `ConfigError` saying which there are."""
-    from edged.barn.stable import load_days  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.behaviour.horse.stall_monitors import load_days  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     stalls = load_days(load(args.config).device.state)

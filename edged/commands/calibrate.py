@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.barn.settings import StallConfig
-    from edged.configfile.lines import Key
+    from edged.config.tables.stall import StallConfig
+    from edged.config.toml_lines import Key
     from edged.frame import U8
 
 VERB = "calibrate"
@@ -37,9 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.draw_stall import with_grid, with_stall  # noqa: PLC0415
-    from edged.adapters.picture_out import write_image  # noqa: PLC0415
-    from edged.barn.stall import drawing_errors, ground_plane  # noqa: PLC0415
+    from edged.behaviour.horse.geometry import drawing_errors, ground_plane  # noqa: PLC0415
+    from edged.drawing.image_file import write_image  # noqa: PLC0415
+    from edged.drawing.stall import with_grid, with_stall  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     name, image = _grab_image(args)
@@ -62,10 +62,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
-    from edged.adapters.cameras import make_camera  # noqa: PLC0415
+    from edged.capture.snapshot import WARM_UP_FRAMES, first_image  # noqa: PLC0415
+    from edged.capture.sources import make_camera  # noqa: PLC0415
     from edged.commands.snapshot import choose_camera, exit_on_interrupt  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
-    from edged.snapshot import WARM_UP_FRAMES, first_image  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
 
     name, settings = choose_camera(load(args.config), args.camera, args.source)
     settle = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
@@ -75,7 +75,7 @@ def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
 
 def _stall(args: argparse.Namespace) -> StallConfig | None:
     """None when nothing was given yet. Raises `ConfigError`."""
-    from edged.configfile.given import config_from_options  # noqa: PLC0415
+    from edged.config.given import config_from_options  # noqa: PLC0415
 
     zones = dict(_parse_zone(zone) for zone in args.zone)
     if args.floor is None and not zones:

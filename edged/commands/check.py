@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import Config
-    from edged.configfile.problems import Layers
+    from edged.config.messages import Layers
+    from edged.config.tree import Config
 
 VERB = "check"
 SUMMARY = "Check a configuration; print every problem as file:line, key, got, wanted."
@@ -19,8 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.configfile.crosscheck import checked_config  # noqa: PLC0415
-    from edged.configfile.loading import read_layers  # noqa: PLC0415
+    from edged.config.load import read_layers  # noqa: PLC0415
+    from edged.config_check import checked_config  # noqa: PLC0415
 
     layers = read_layers(args.file)
     print(_summary(checked_config(layers), layers))

@@ -26,20 +26,20 @@ def run(args: argparse.Namespace) -> int:
 def _schema(_: argparse.Namespace) -> str:
     import json  # noqa: PLC0415
 
-    from edged.configfile.schema import schema  # noqa: PLC0415
+    from edged.config.schema import schema  # noqa: PLC0415
 
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _reference(_: argparse.Namespace) -> str:
-    from edged.configfile.text import reference  # noqa: PLC0415
+    from edged.config.text import reference  # noqa: PLC0415
 
     return reference()
 
 
 def _show(args: argparse.Namespace) -> str:
-    from edged.configfile.loading import read_layers, validate  # noqa: PLC0415
-    from edged.configfile.text import effective  # noqa: PLC0415
+    from edged.config.load import read_layers, validate  # noqa: PLC0415
+    from edged.config.text import effective  # noqa: PLC0415
 
     layers = read_layers(args.file)
     return effective(validate(layers), layers if args.origin else None)

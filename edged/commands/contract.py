@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.contract.documents import BODIES, asyncapi, files, reference, json_schema  # noqa: PLC0415
     from edged.errors import ConfigError, NotWritten  # noqa: PLC0415
+    from edged.messages.documents import BODIES, asyncapi, files, json_schema, reference  # noqa: PLC0415
 
     if args.form == "asyncapi":
         print(json.dumps(asyncapi(), indent=2))

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """0: nothing failed; 1: something did."""
     from dataclasses import asdict  # noqa: PLC0415
 
-    from edged.adapters.doctor import CHECKS, QUICK_CHECKS, run_checks  # noqa: PLC0415
+    from edged.device.doctor import CHECKS, QUICK_CHECKS, run_checks  # noqa: PLC0415
 
     findings = []
     for finding in run_checks(args.config, QUICK_CHECKS if args.quick else CHECKS):

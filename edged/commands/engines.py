@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edged.config import Config
+    from edged.config.tree import Config
+    from engines.build.service import BuildJob, EngineBuilder
     from engines.card import Card
-    from engines.foundry import EngineBuilder, BuildJob
-    from engines.plans import StoredEngine
     from engines.prepare import Precision
+    from engines.store.engine_store import StoredEngine
 
 VERB = "engines"
 SUMMARY = "Build, prove and look after TensorRT engines."
@@ -96,7 +96,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _build_one(args: argparse.Namespace, foundry: EngineBuilder, card: Card, stop: Any) -> Row:
-    from edged.adapters.terminal_models import build_bar  # noqa: PLC0415
+    from edged.commands.progress import build_bar  # noqa: PLC0415
 
     job = _job(args, foundry, card)
     plan = None if args.again else foundry.plans.find(card.name, job.key)
@@ -149,7 +149,7 @@ def _clean(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
 
     return load(args.config)
 
@@ -166,14 +166,14 @@ def _store(args: argparse.Namespace) -> Path:
 
 
 def _plans(args: argparse.Namespace) -> Any:
-    from edged.adapters.foundry import ENGINE_FOLDER  # noqa: PLC0415
-    from engines.plans import EngineStore  # noqa: PLC0415
+    from edged.inference.engine_builder import ENGINE_FOLDER  # noqa: PLC0415
+    from engines.store.engine_store import EngineStore  # noqa: PLC0415
 
     return EngineStore(_store(args) / ENGINE_FOLDER)
 
 
 def _foundry(args: argparse.Namespace, memory_mb: int | None = None) -> EngineBuilder:
-    from edged.adapters.foundry import engine_builder  # noqa: PLC0415
+    from edged.inference.engine_builder import engine_builder  # noqa: PLC0415
 
     return engine_builder(_store(args), args.tensorrt, memory_mb)
 
@@ -190,7 +190,7 @@ def _cards(args: argparse.Namespace) -> list[Card]:
 
 
 def _job(args: argparse.Namespace, foundry: EngineBuilder, card: Card) -> BuildJob:
-    from engines.store import ModelStore  # noqa: PLC0415
+    from engines.store.model_store import ModelStore  # noqa: PLC0415
 
     settings = _config(args)
     file = ModelStore(_store(args), settings.models.mirror).path(card)
@@ -217,7 +217,7 @@ def _state(plan: StoredEngine) -> str:
 
 
 def _details(plan: StoredEngine) -> Row:
-    from engines.disk import megabytes  # noqa: PLC0415
+    from engines.store.disk import megabytes  # noqa: PLC0415
 
     meta = plan.meta
     return {
@@ -243,7 +243,7 @@ def _drift(drift: Mapping[str, Any]) -> str:
 
 
 def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Row]) -> int:
-    from edged.adapters.terminal_models import print_table  # noqa: PLC0415
+    from edged.commands.progress import print_table  # noqa: PLC0415
 
     if args.json:
         print(json.dumps(rows, indent=2))

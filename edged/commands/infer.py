@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.adapters.planes import LoadedModels
-    from edged.config import CameraConfig, IntrinsicsConfig, ModelsConfig
+    from edged.config.tree import CameraConfig, IntrinsicsConfig, ModelsConfig
     from edged.frame import Frame, FrameResult
+    from edged.inference.load_models import LoadedModels
 
 VERB = "infer"
 SUMMARY = "Run detection and pose on images, folders or videos; print what is seen in every frame."
@@ -38,10 +38,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
-    from edged.adapters.planes import load_models  # noqa: PLC0415
-    from edged.adapters.terminal import StderrHandler  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
-    from edged.logs import set_up  # noqa: PLC0415
+    from edged.commands.views import StderrHandler  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
+    from edged.inference.load_models import load_models  # noqa: PLC0415
+    from edged.runtime.log import set_up  # noqa: PLC0415
 
     set_up(StderrHandler(), logging.WARNING)
     settings = load(args.config)
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _infer(path: str, camera: CameraConfig, engines: LoadedModels, say: Callable[[Frame, FrameResult], None]) -> int:
     from edged import loop  # noqa: PLC0415
-    from edged.adapters.cameras import make_camera  # noqa: PLC0415
-    from edged.capture import CameraHub  # noqa: PLC0415
+    from edged.capture.hub import CameraHub  # noqa: PLC0415
+    from edged.capture.sources import make_camera  # noqa: PLC0415
 
     name = VERB
     intake = CameraHub({name: (camera, make_camera(name, camera))}, lambda state: None, retry=False)
@@ -79,7 +79,7 @@ def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
 
 
 def _lens(text: str) -> IntrinsicsConfig:
-    from edged.config import IntrinsicsConfig  # noqa: PLC0415
+    from edged.config.tree import IntrinsicsConfig  # noqa: PLC0415
 
     try:
         fx, fy, cx, cy = map(float, text.split(","))
@@ -89,7 +89,7 @@ def _lens(text: str) -> IntrinsicsConfig:
 
 
 def _camera(args: argparse.Namespace, path: str, engines: LoadedModels) -> CameraConfig:
-    from edged.configfile import camera_from_source  # noqa: PLC0415
+    from edged.config.given import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     classes = tuple(args.classes.split(",")) if args.classes else None
@@ -104,14 +104,14 @@ def _camera(args: argparse.Namespace, path: str, engines: LoadedModels) -> Camer
 
 
 def _json_printer() -> Callable[[Frame, FrameResult], None]:
-    from edged.bus.message import HeaderFactory, encode, poses  # noqa: PLC0415
-    from edged.clock import Clock  # noqa: PLC0415
+    from edged.messages.build import HeaderFactory, encode, poses  # noqa: PLC0415
+    from edged.runtime.clock import Clock  # noqa: PLC0415
 
     stamps = HeaderFactory(Clock())
     return lambda frame, result: print(encode(poses(stamps, result)).decode(), flush=True)
 
 
 def _print_text(frame: Frame, result: FrameResult) -> None:
-    from edged.adapters.terminal import describe_subjects  # noqa: PLC0415
+    from edged.commands.views import describe_subjects  # noqa: PLC0415
 
     print(f"{result.source} [{result.position}]: {describe_subjects(result)}", flush=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import ModelsConfig
+    from edged.config.tree import ModelsConfig
     from engines.card import Card
-    from engines.store import Entry, ModelStore, VerifiedModel
+    from engines.store.model_store import Entry, ModelStore, VerifiedModel
 
 LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
 RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
@@ -50,7 +50,7 @@ def _action(
 
 def run(args: argparse.Namespace) -> int:
     from engines.catalogue import load  # noqa: PLC0415
-    from engines.store import ModelStore  # noqa: PLC0415
+    from engines.store.model_store import ModelStore  # noqa: PLC0415
 
     models = _models_config(args)
     cards = load(args.catalogue or models.catalogue)
@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _models_config(args: argparse.Namespace) -> ModelsConfig:
     """The configuration's [models]; a broken file matters only where it was asked for."""
-    from edged.config import ModelsConfig  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
+    from edged.config.tree import ModelsConfig  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     try:
@@ -94,7 +94,7 @@ def card_of(cards: Mapping[str, Card], name: str) -> Card:
 
 
 def _pull(args: argparse.Namespace, store: ModelStore, cards: Iterable[Card]) -> int:
-    from edged.adapters.terminal_models import download_bars  # noqa: PLC0415
+    from edged.commands.progress import download_bars  # noqa: PLC0415
 
     if bool(args.names) == args.all_in_use:
         print("edged models pull: name models, or give --all-in-use", file=sys.stderr)
@@ -122,7 +122,7 @@ def _each(args: argparse.Namespace, act: Callable[[Card], VerifiedModel], cards:
 
 def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
     """People get these columns, scripts get everything."""
-    from edged.adapters.terminal_models import print_table  # noqa: PLC0415
+    from edged.commands.progress import print_table  # noqa: PLC0415
 
     if args.json:
         print(json.dumps(rows, indent=2))
@@ -132,7 +132,7 @@ def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapp
 
 
 def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:
-    from engines.disk import megabytes  # noqa: PLC0415
+    from engines.store.disk import megabytes  # noqa: PLC0415
 
     card = entry.card
     width, height = card.input.size_wh

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.box.provision import Bundle
+    from edged.provisioning.bundle import Bundle
 
 VERB = "provision"
 NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
@@ -34,8 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Nothing is written unless all of it is right."""
-    from edged.box.provision import rollback, finish_pending, read_bundle, install  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.provisioning.bundle import finish_pending, install, read_bundle, rollback  # noqa: PLC0415
 
     if args.finish:
         print("brought to its end" if finish_pending(args.root) else "nothing was broken off")
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _once(box: Bundle, root: Path) -> int:
     """What the daemon was running with is kept until it runs with the new, and put back if it does not."""
-    from edged.adapters.systemctl import Service  # noqa: PLC0415
-    from edged.box.provision import was_applied, rollback, snapshot, mark_applied, install  # noqa: PLC0415
+    from edged.provisioning.bundle import install, mark_applied, rollback, snapshot, was_applied  # noqa: PLC0415
+    from edged.runtime.systemctl import Service  # noqa: PLC0415
 
     if was_applied(box, root):
         print("this file was applied before; nothing is done. To apply it again, change it; a comment will do")
@@ -87,10 +87,10 @@ def _check(box: Bundle, root: Path) -> None:
     """Whether it is right in itself, with certificates that belong together; says what it makes. Raises ConfigError."""
     from tempfile import TemporaryDirectory  # noqa: PLC0415
 
-    from edged.adapters.mqtt_link import tls_context  # noqa: PLC0415
-    from edged.box.provision import bundle_layers  # noqa: PLC0415
-    from edged.configfile.crosscheck import checked_config  # noqa: PLC0415
+    from edged.config_check import checked_config  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.mqtt.connection import tls_context  # noqa: PLC0415
+    from edged.provisioning.bundle import bundle_layers  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
         found = bundle_layers(box, root, Path(folder))

@@ -15,12 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edged.adapters.notify import Notify
-    from edged.adapters.recorder import Recorder
-    from edged.config import Config
+    from edged.config.tree import Config
     from edged.daemon import Daemon
-    from edged.logs import RecentLines
+    from edged.drawing.recorder import Recorder
     from edged.loop import Sink
+    from edged.runtime.log import RecentLines
+    from edged.runtime.systemd import Notify
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,12 @@ def seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters import notify  # noqa: PLC0415
-    from edged.adapters.journal import journal  # noqa: PLC0415
-    from edged.adapters.terminal import StderrHandler  # noqa: PLC0415
-    from edged.box.allocator import limit_arenas  # noqa: PLC0415
-    from edged.configfile import load_checked  # noqa: PLC0415
-    from edged.logs import RecentLines, set_up  # noqa: PLC0415
+    from edged.commands.views import StderrHandler  # noqa: PLC0415
+    from edged.config_check import load_checked  # noqa: PLC0415
+    from edged.runtime import systemd as notify  # noqa: PLC0415
+    from edged.runtime.allocator import limit_arenas  # noqa: PLC0415
+    from edged.runtime.journal import journal  # noqa: PLC0415
+    from edged.runtime.log import RecentLines, set_up  # noqa: PLC0415
 
     limit_arenas()
     recent = RecentLines()
@@ -116,7 +116,7 @@ class DaemonRunner:
 
     def _run_one(self, settings: Config) -> Config | int:
         """One daemon from start to end: its successor, or the exit code."""
-        from edged.box.allocator import freeze_gc  # noqa: PLC0415
+        from edged.runtime.allocator import freeze_gc  # noqa: PLC0415
 
         with ExitStack() as stack:
             made = self._daemon = self._start(stack, settings)
@@ -128,7 +128,7 @@ class DaemonRunner:
         return int(lost) if made.next_config is None else made.next_config
 
     def _start(self, stack: ExitStack, settings: Config) -> Daemon:
-        from edged.serve import daemon  # noqa: PLC0415
+        from edged.app import daemon  # noqa: PLC0415
 
         drawn, retry = self._args.save_video is not None, not self._plays_file(settings)
         with self._systemd.extend_timeout("loading models", MODEL_LOAD_LIMIT_S):
@@ -150,8 +150,8 @@ class DaemonRunner:
 
     def _display_sinks(self, stack: ExitStack, settings: Config, made: Daemon) -> list[Sink]:
         """What a person sees of it: a video, a table, or nothing."""
-        from edged.adapters.terminal import LiveStatus, how_to_subscribe, live  # noqa: PLC0415
-        from edged.box.identity import device_id  # noqa: PLC0415
+        from edged.commands.views import LiveStatus, how_to_subscribe, live  # noqa: PLC0415
+        from edged.device.identity import device_id  # noqa: PLC0415
 
         if self._args.save_video:
             return [_video(stack, settings, made.engines.keypoint_thresholds, self._args.save_video)]
@@ -170,7 +170,7 @@ def _with_arguments(args: argparse.Namespace, settings: Config, trial: Mapping[s
 
 def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> Config:
     """The configuration with one camera only; `every`: no frame of a file is dropped."""
-    from edged.configfile import camera_from_source  # noqa: PLC0415
+    from edged.config.given import camera_from_source  # noqa: PLC0415
 
     camera = camera_from_source(source, loop=loop, realtime=not every)
     return settings.model_copy(update={"cameras": {SOURCE_NAME: camera}})
@@ -178,8 +178,8 @@ def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> C
 
 def _with_embedded_broker(stack: ExitStack, settings: Config) -> dict[str, Any]:
     """What is different in a trial: a broker of our own, and nothing left behind."""
-    from edged.adapters.broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
-    from edged.config import MqttConfig  # noqa: PLC0415
+    from edged.config.tree import MqttConfig  # noqa: PLC0415
+    from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
 
     broker = stack.enter_context(EmbeddedBroker())
     mqtt = MqttConfig(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
@@ -189,7 +189,7 @@ def _with_embedded_broker(stack: ExitStack, settings: Config) -> dict[str, Any]:
 
 def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path) -> Recorder:
     """A sink that writes what it sees; its progress bar lives as long as the stack."""
-    from edged.adapters.recorder import Recorder  # noqa: PLC0415
+    from edged.drawing.recorder import Recorder  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     cameras = settings.enabled_cameras

@@ -35,10 +35,10 @@ def _topic_level(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """0: done; 1: not done, or no answer."""
-    from edged.adapters.mqtt_ask import request  # noqa: PLC0415
-    from edged.box.identity import device_id  # noqa: PLC0415
-    from edged.config import Config  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
+    from edged.config.tree import Config  # noqa: PLC0415
+    from edged.device.identity import device_id  # noqa: PLC0415
+    from edged.mqtt.request import request  # noqa: PLC0415
 
     settings = load(args.config) if args.config or args.host is None else Config()
     broker, device = reach.broker_config(args, settings.mqtt), args.to or device_id(settings.device.id)
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _values(verb: str, pairs: list[str]) -> dict[str, Any]:
     """As the command wants them: text stays text, whatever it looks like. Raises ConfigError."""
-    from edged.configfile.schema import node_of_schema  # noqa: PLC0415
-    from edged.contract.commands import COMMANDS  # noqa: PLC0415
+    from edged.config.schema import node_of_schema  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
+    from edged.messages.commands import COMMANDS  # noqa: PLC0415
 
     known = node_of_schema(COMMANDS[verb].model_json_schema()).children if verb in COMMANDS else {}
     values: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config import CameraConfig, Config
+    from edged.config.tree import CameraConfig, Config
     from edged.frame import TrackedSubject
 
 VERB = "snapshot"
@@ -26,12 +26,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.adapters.cameras import make_camera  # noqa: PLC0415
-    from edged.adapters.draw import annotate  # noqa: PLC0415
-    from edged.adapters.picture_out import write_image  # noqa: PLC0415
-    from edged.adapters.planes import load_models  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
-    from edged.snapshot import WARM_UP_FRAMES, first_good_frame  # noqa: PLC0415
+    from edged.capture.snapshot import WARM_UP_FRAMES, first_good_frame  # noqa: PLC0415
+    from edged.capture.sources import make_camera  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
+    from edged.drawing.annotate import annotate  # noqa: PLC0415
+    from edged.drawing.image_file import write_image  # noqa: PLC0415
+    from edged.inference.load_models import load_models  # noqa: PLC0415
 
     config = load(args.config)
     name, settings = choose_camera(config, args.camera, args.source)
@@ -64,7 +64,7 @@ def exit_on_interrupt() -> Iterator[None]:
 
 def choose_camera(config: Config, name: str | None, source: str | None) -> tuple[str, CameraConfig]:
     """The camera named, or the only one; or one made for `source`."""
-    from edged.configfile import camera_from_source  # noqa: PLC0415
+    from edged.config.given import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if source is not None:

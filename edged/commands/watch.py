@@ -13,9 +13,9 @@ from edged.commands.run import seconds
 if TYPE_CHECKING:
     import threading
 
-    from edged.adapters.mqtt_link import IncomingMessage
-    from edged.bus.watched import FleetState
-    from edged.config import MqttConfig
+    from edged.config.tree import MqttConfig
+    from edged.mqtt.connection import IncomingMessage
+    from edged.mqtt.fleet_state import FleetState
 
 VERB = "watch"
 SUMMARY = "Show poses and health from a broker, live."
@@ -33,10 +33,10 @@ def run(args: argparse.Namespace) -> int:
     import threading  # noqa: PLC0415
     import time  # noqa: PLC0415
 
-    from edged.adapters.mqtt_listen import stop_after  # noqa: PLC0415
-    from edged.bus.watched import FleetState  # noqa: PLC0415
-    from edged.config import MqttConfig  # noqa: PLC0415
-    from edged.configfile import load  # noqa: PLC0415
+    from edged.config.load import load  # noqa: PLC0415
+    from edged.config.tree import MqttConfig  # noqa: PLC0415
+    from edged.mqtt.fleet_state import FleetState  # noqa: PLC0415
+    from edged.mqtt.subscribe import stop_after  # noqa: PLC0415
 
     broker = reach.broker_config(args, load(args.config).mqtt if args.config else MqttConfig())
     stop = threading.Event()
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(broker: MqttConfig, args: argparse.Namespace, watched: FleetState, stop: threading.Event) -> bool:
     """A line per message on stdout, the connection on stderr."""
-    from edged.adapters.mqtt_listen import subscribe  # noqa: PLC0415
-    from edged.adapters.terminal_watch import message_line  # noqa: PLC0415
+    from edged.commands.fleet_view import message_line  # noqa: PLC0415
+    from edged.mqtt.subscribe import subscribe  # noqa: PLC0415
 
     def on_message(message: IncomingMessage) -> None:
         body = watched.update(message.topic, message.payload)
@@ -68,8 +68,8 @@ def _print(broker: MqttConfig, args: argparse.Namespace, watched: FleetState, st
 
 def _live(broker: MqttConfig, args: argparse.Namespace, watched: FleetState, stop: threading.Event) -> bool:
     """A live picture of everything."""
-    from edged.adapters.mqtt_listen import subscribe  # noqa: PLC0415
-    from edged.adapters.terminal_watch import live_watch  # noqa: PLC0415
+    from edged.commands.fleet_view import live_watch  # noqa: PLC0415
+    from edged.mqtt.subscribe import subscribe  # noqa: PLC0415
 
     states = [f"connecting to {broker.host}:{broker.port}"]
 

@@ -50,7 +50,7 @@ def prepare(
     import onnx  # noqa: PLC0415  (slow, and not needed to run)
     from google.protobuf.message import DecodeError  # noqa: PLC0415
 
-    from engines.prepare import graph, half  # noqa: PLC0415
+    from engines.prepare import fp16, graph  # noqa: PLC0415
 
     try:
         proto = onnx.load_model_from_string(model)
@@ -60,7 +60,7 @@ def prepare(
     graph.make_static(proto, card, batch)
     islands: tuple[str, ...] = ()
     if precision == "fp16":
-        islands = half.to_fp16(proto, card.fp32, io)
+        islands = fp16.to_fp16(proto, card.fp32, io)
     graph.name_plainly(proto, f"{card.name} v{VERSION}")
     data = proto.SerializeToString(deterministic=True)
     return PreparedModel(

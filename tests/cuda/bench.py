@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import Kernels
-from edged.adapters.cuda.layout import FRAME_PARAMS, NET_PARAMS, COUNTERS
-from edged.adapters.cuda.memory import DeviceBuffer
-from edged.colour import PIXEL_FORMATS
 from edged.frame import F32, U8, PixelFormat, image_size
-from edged.letterbox import Letterbox
+from edged.inference.colour import PIXEL_FORMATS
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.kernels import Kernels
+from edged.inference.cuda.layout import COUNTERS, FRAME_PARAMS, NET_PARAMS
+from edged.inference.cuda.memory import DeviceBuffer
+from edged.inference.letterbox import Letterbox
 
 KINDS = {"_f16": np.float16, "_f32": np.float32}
 

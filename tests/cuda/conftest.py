@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import Kernels, compiled_kernels
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.kernels import Kernels, compiled_kernels
 from engines import machine
 from tests.cuda import emulation
 

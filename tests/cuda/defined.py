@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from edged.adapters.plane_cpu import Session
-from edged.crop import Crop, crop_image
-from edged.decode.detectors import DECODERS
-from edged.decode.nms import nms
-from edged.decode.simcc import simcc
-from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame, InferenceResult
-from edged.gate import check_limits, image_quality
-from edged.letterbox import Letterbox, letterbox, normalise
-from edged.select import select_detections, low_thresholds
+from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.inference.cpu.backend import Session
+from edged.inference.crop import Crop, crop_image
+from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode.nms import nms
+from edged.inference.decode.simcc import simcc
+from edged.inference.image_quality import check_limits, image_quality
+from edged.inference.letterbox import Letterbox, letterbox, normalise
+from edged.inference.select import low_thresholds, select_detections
 from engines.card import Input
 
 

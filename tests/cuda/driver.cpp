@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "fibers.h"
-#include "kernels.cu"
+#include "cuda/kernels.cu"
 
 #define API extern "C" __attribute__((visibility("default"))) int
 

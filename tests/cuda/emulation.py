@@ -21,7 +21,7 @@ QUIET = ("-Wno-sign-compare", "-Wno-unused-function")  # as nvcc has it
 
 def build(folder: Path) -> Path:
     """The library. Raises RuntimeError with the compiler's words."""
-    includes = (f"-I{HERE / 'include'}", f"-I{ROOT / 'edged'}")
+    includes = (f"-I{HERE / 'include'}", f"-I{ROOT / 'edged/inference'}")
     objects = [str(folder / f"{name}.o") for name in ("driver", "fibers", "rest")]
     for name, made in zip(("driver", "fibers"), objects, strict=False):
         _run("g++", *FLAGS, *QUIET, *includes, "-c", str(HERE / f"{name}.cpp"), "-o", made)

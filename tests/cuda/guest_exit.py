@@ -12,10 +12,10 @@ from tests.cuda.emulation import load
 
 driver = load(Path(sys.argv[1]))
 
-from edged.adapters.cuda.gpu import Gpu  # noqa: E402  (after the driver)
-from edged.adapters.cuda.memory import DeviceBuffer, FrameMapper, MappedArray  # noqa: E402
+from edged.capture.frame_buffer import FrameBuffer  # noqa: E402
 from edged.errors import DeviceLost  # noqa: E402
-from edged.ring import FrameBuffer  # noqa: E402
+from edged.inference.cuda.context import Gpu  # noqa: E402  (after the driver)
+from edged.inference.cuda.memory import DeviceBuffer, FrameMapper, MappedArray  # noqa: E402
 
 END = sys.argv[2]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from edged.adapters.cuda.engine import Tensor, EngineTensors
-from edged.adapters.cuda.gpu import Gpu
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import EngineTensors, Tensor
 from engines.card import Card
 from engines.prepare import PreparedModel
 

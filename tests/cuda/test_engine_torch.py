@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.adapters.cuda.gpu import Gpu
+from edged.inference.cuda.context import Gpu
 from engines.catalogue import load
 from tests.cuda.conftest import Emulated
 from tests.cuda.stand_in import StandIn, view

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from edged.adapters.cuda.engine import Engine
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import BEGIN, END
 from edged.frame import U8, Boxes, Frame
+from edged.inference.cuda.backend import BEGIN, END
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine
 from engines.card import Card
 from engines.catalogue import load
 from engines.prepare import PreparedModel, prepare
-from engines.store import ModelStore
+from engines.store.model_store import ModelStore
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
 from tools.bench import configurations, turns

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.memory import DeviceBuffer, MappedArray
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.memory import DeviceBuffer, MappedArray
 from tests.cuda.conftest import EMULATED
 from tests.cuda.emulation import ROOT
 
@@ -30,7 +30,7 @@ def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: 
 
 
 def test_nobody_has_to_load_the_driver_before(library: Path) -> None:
-    opens = [sys.executable, "-W", "error", "-c", "from edged.adapters.cuda.gpu import Gpu; Gpu().close()"]
+    opens = [sys.executable, "-W", "error", "-c", "from edged.inference.cuda.context import Gpu; Gpu().close()"]
     found = os.environ if not EMULATED else {**os.environ, "LD_LIBRARY_PATH": str(library.parent)}
     done = subprocess.run(opens, cwd=ROOT, env=found, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,21 +10,21 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.cuda import layout
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import Kernels
-from edged.adapters.cuda.layout import BOX, MAX_CANDIDATES, HEAD_LAYOUT, MAX_MODELS, MAX_SUBJECTS
-from edged.colour import image_shape, to_bgr
-from edged.config import QualityConfig
-from edged.crop import Crop, crop_image
-from edged.decode import detectors
-from edged.decode.heatmap3d import soft_argmax
-from edged.decode.nms import nms
-from edged.decode.simcc import simcc
+from edged.config.tree import QualityConfig
 from edged.frame import F32, U8, XY, Boxes, InferenceParams, PixelFormat
-from edged.gate import image_quality, from_sums
-from edged.letterbox import letterbox, normalise
-from edged.select import MISSED, select_detections, low_thresholds
+from edged.inference.colour import image_shape, to_bgr
+from edged.inference.crop import Crop, crop_image
+from edged.inference.cuda import layout
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.kernels import Kernels
+from edged.inference.cuda.layout import BOX, HEAD_LAYOUT, MAX_CANDIDATES, MAX_MODELS, MAX_SUBJECTS
+from edged.inference.decode import detectors
+from edged.inference.decode.heatmap3d import soft_argmax
+from edged.inference.decode.nms import nms
+from edged.inference.decode.simcc import simcc
+from edged.inference.image_quality import from_sums, image_quality
+from edged.inference.letterbox import letterbox, normalise
+from edged.inference.select import MISSED, low_thresholds, select_detections
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import CudaBackend
-from edged.adapters.session_ort import OrtSession
-from edged.config import QualityConfig
-from edged.crop import crop_image
-from edged.decode.heatmap3d import soft_argmax
-from edged.frame import U8, Boxes, InferenceParams, Frame, Pose3d
-from edged.lift.lens import CameraIntrinsics
-from edged.lift.space import VolumeJoints, person_pose3d, person_crop
+from edged.config.tree import QualityConfig
+from edged.frame import U8, Boxes, Frame, InferenceParams, Pose3d
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.crop import crop_image
+from edged.inference.cuda.backend import CudaBackend
+from edged.inference.cuda.context import Gpu
+from edged.inference.decode.heatmap3d import soft_argmax
+from edged.inference.pose3d.lens import CameraIntrinsics
+from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.prepare import prepare
 from tests.cuda.conftest import IMAGE, Emulated

@@ -12,20 +12,20 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.adapters.cuda import engine_ort
-from edged.adapters.cuda.engine import Engine
-from edged.adapters.cuda.engine_ort import OrtCudaEngine
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.memory import MAX_PAGES_PER_CAMERA
-from edged.adapters.cuda.plane import CudaBackend
-from edged.adapters.plane_cpu import CpuBackend
-from edged.adapters.session_ort import OrtSession
-from edged.config import QualityConfig
+from edged.capture.frame_buffer import FrameBuffer, allocate_pages
+from edged.config.tree import QualityConfig
 from edged.errors import DeviceLost, ModelFault
-from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame, InferenceResult
-from edged.ring import FrameBuffer, allocate_pages
+from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.inference.cpu.backend import CpuBackend
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.cuda import engine_ort
+from edged.inference.cuda.backend import CudaBackend
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine
+from edged.inference.cuda.engine_ort import OrtCudaEngine
+from edged.inference.cuda.memory import MAX_PAGES_PER_CAMERA
+from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
-from engines.foundry import POSE_BATCHES
 from engines.prepare import Precision, prepare
 from tests.cuda.conftest import EMULATED, IMAGE, Emulated
 from tests.cuda.defined import NumpyBackend
@@ -241,7 +241,7 @@ def test_a_frame_in_a_slot_is_read_in_place_and_any_other_copied(make: Make, cli
 
 
 def test_slots_that_are_not_used_any_more_are_let_go(make: Make, emulated: Emulated, monkeypatch: Any) -> None:
-    monkeypatch.setattr("edged.adapters.cuda.memory.MAX_IDLE_FRAMES", 3)
+    monkeypatch.setattr("edged.inference.cuda.memory.MAX_IDLE_FRAMES", 3)
     plane = make()
     grey = np.full((64, 64, 3), 90, np.uint8)
     for _ in range(12):

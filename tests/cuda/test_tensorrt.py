@@ -15,22 +15,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edged.adapters.broker import EmbeddedBroker
-from edged.adapters.cuda import engine_trt, kernels
-from edged.adapters.planes import load_models
-from edged.adapters.session_trt import TrtSession
-from edged.config import ComputeConfig, Config, ModelsConfig
+from edged.app import daemon
+from edged.config.tree import ComputeConfig, Config, ModelsConfig
 from edged.daemon import Daemon
 from edged.errors import ConfigError, DeviceLost, ModelFault
-from edged.serve import daemon
+from edged.inference.cuda import engine_trt, kernels
+from edged.inference.cuda.session_trt import TrtSession
+from edged.inference.load_models import load_models
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from engines.build.service import POSE_BATCHES
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import PlanRefused
-from engines.foundry import POSE_BATCHES
 from engines.golden import golden_inputs
-from engines.key import BuildOptions
 from engines.prepare import PreparedModel, prepare
-from engines.store import ModelStore
+from engines.store.key import BuildOptions
+from engines.store.model_store import ModelStore
 from tests.contract import schema_errors
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import TensorRT
@@ -68,7 +68,7 @@ def tensorrt(
     made = TensorRT(driver, {m.prepared.onnx: [most for _, _, most in m.profiles] or [1] for m in models.values()})
     monkeypatch.setattr(engine_trt, "find", lambda flavour: SimpleNamespace(api=made))
     monkeypatch.setattr(kernels, "compiled_kernels", lambda: IMAGE)
-    monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: IMAGE)
+    monkeypatch.setattr("edged.inference.cuda.open.built", lambda: IMAGE)
     yield made
     emulated.lose(0)
     assert (emulated("alive"), emulated("registered")) == left
@@ -137,7 +137,7 @@ class StandInEngine:
 
     @property
     def _own(self) -> Any:
-        from edged.adapters.foundry import BuiltEngine as Real
+        from edged.inference.engine_builder import BuiltEngine as Real
 
         return Real(self.job, self.plan)
 
@@ -170,7 +170,7 @@ def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_othe
 def test_who_insists_on_cuda_is_told_what_is_missing(
     tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.adapters.cuda.opening.built", lambda: None)
+    monkeypatch.setattr("edged.inference.cuda.open.built", lambda: None)
     with pytest.raises(ConfigError, match=r"compute\.plane = 'cuda': .*make kernels.*; or write auto"):
         load_models(ModelsConfig(store=tmp_path), ComputeConfig(plane="cuda"))
 

@@ -6,10 +6,10 @@ import json
 import sys
 import time
 
-from edged import config
-from edged.adapters.camera_rtsp import RtspCamera
-from edged.box.allocator import limit_arenas
-from edged.capture import CameraState, CameraHub
+from edged.capture.hub import CameraHub, CameraState
+from edged.capture.sources.rtsp import RtspCamera
+from edged.config import tree
+from edged.runtime.allocator import limit_arenas
 
 
 def said(phase: str, reason: str) -> None:
@@ -25,7 +25,7 @@ def tell(state: CameraState) -> None:
 def main() -> None:
     limit_arenas()
     quick = {"open_timeout_s": 3, "stall_timeout_s": 1, "retry_max_s": 0.2}
-    settings = config.CameraConfig.model_validate({"source": sys.argv[1], **quick})
+    settings = tree.CameraConfig.model_validate({"source": sys.argv[1], **quick})
     intake = CameraHub({"cam": (settings, RtspCamera("cam", settings))}, tell)
     intake.start()
     while True:

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engines.builder import _monitor
-from engines.progress import Estimate
-from engines.trt import logger
+from engines.bindings import logger
+from engines.build.progress import Estimate
+from engines.build.trt import _monitor
 
 DEFAULT = re.compile(r"<[^>]*>")  # an enum's member, as pybind11 writes it
 PARAMETER = re.compile(r"(\w+): [^,=\[\]]*(?:\[[^\]]*\][^,=]*)*(=)?")

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_ask import request
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.bus.outbox import OutgoingMessage
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig
+from edged.config.tree import MqttConfig, PublishConfig
 from edged.errors import BrokerLost
-from edged.ports import Request
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.messages.bus import Request
+from edged.mqtt.client import MqttBus
+from edged.mqtt.request import request
+from edged.mqtt.send_queue import OutgoingMessage
+from edged.runtime.clock import Clock
 from tests.system.conftest import Listener, until
 from tools.fleet.brokers import Broker
 
@@ -66,7 +66,7 @@ def above(central: Broker, listen: Callable[..., Listener]) -> Listener:
 
 @pytest.fixture
 def bus(site: Broker, tmp_path: Path) -> Iterator[MqttBus]:
-    presence = partial(message.device_status, HeaderFactory(Clock()))
+    presence = partial(build.device_status, HeaderFactory(Clock()))
     bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, presence, PublishConfig(), tmp_path / "keep.db")
     until(lambda: bus.connected)
     yield bus
@@ -169,7 +169,7 @@ def test_a_site_whose_broker_dies_is_seen_to_be_gone(site: Broker, above: Listen
 
 def test_a_site_speaks_for_itself_alone(site: Broker, central: Broker, above: Listener) -> None:
     """As whoever has taken over a site would."""
-    from edged.adapters.mqtt_link import MqttConnection, Refusal
+    from edged.mqtt.connection import MqttConnection, Refusal
 
     met: list[Refusal | None] = []
     tls = {"enabled": True, "ca": central.ca, "cert": site.folder / f"{SITE}.pem", "key": site.folder / f"{SITE}.key"}

@@ -21,19 +21,19 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.bus.message import HeaderFactory, device_status
-from edged.bus.topics import COMMAND
+from edged.app import daemon
 from edged.cli import main
-from edged.config import Config, MqttConfig, PublishConfig
-from edged.contract.commands import COMMANDS
-from edged.control.control import MAX_PENDING_REPLIES
+from edged.config.tree import Config, MqttConfig, PublishConfig
+from edged.control.dispatcher import MAX_PENDING_REPLIES
 from edged.daemon import Daemon
-from edged.logs import RecentLines
-from edged.ports import Request
-from edged.serve import daemon
+from edged.messages.build import HeaderFactory, device_status
+from edged.messages.bus import Request
+from edged.messages.commands import COMMANDS
+from edged.messages.topics import COMMAND
+from edged.mqtt.client import MqttBus
+from edged.runtime.log import RecentLines
 from tests.contract import schema_errors
-from tests.replay.recorded import video
+from tests.integration.recorded import video
 from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until
 from tests.threads import running
 

@@ -13,10 +13,10 @@ pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from edged.config import Config
+from edged.app import daemon
+from edged.config.tree import Config
 from edged.daemon import Daemon
-from edged.serve import daemon
-from tests.replay.recorded import video
+from tests.integration.recorded import video
 from tests.system.conftest import Listener, Mosquitto, until
 from tools.rtsp_server import RtspServer, encode, serving
 

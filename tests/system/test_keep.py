@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from edged.adapters.keep import MAX_IN_FLIGHT, PersistentQueue
-from edged.adapters.ring_sqlite import QueueLimits, SqliteQueue, QueueRow
-from edged.bus import topics
-from edged.bus.outbox import OutgoingMessage
-from edged.bus.topics import Topic
+from edged.messages import topics
+from edged.messages.topics import Topic
+from edged.mqtt.persistent_queue import MAX_IN_FLIGHT, PersistentQueue
+from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue
 from tests.system.conftest import until
 
 ALERT, STATE = topics.ALERT.at(camera="a"), topics.STATE.at(camera="a")

@@ -16,19 +16,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from edged.adapters.broker import EmbeddedBroker
-from edged.adapters.bus_memory import MemoryBus
-from edged.adapters.bus_mqtt import MqttBus
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.bus.topics import Topic
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig
-from edged.contract.bodies import MqttHealth, StoreHealth
-from edged.contract.packed import unpack
-from edged.ports import Request
-from tests.pure.test_message import result, subject
+from edged.config.tree import MqttConfig, PublishConfig
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.messages.bus import Request
+from edged.messages.cbor import unpack
+from edged.messages.schema import MqttHealth, StoreHealth
+from edged.messages.topics import Topic
+from edged.mqtt.client import MqttBus
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from edged.mqtt.memory_bus import MemoryBus
+from edged.runtime.clock import Clock
 from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
+from tests.unit.test_message import result, subject
 
 BOX = "edged/box"
 HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()
@@ -41,7 +41,7 @@ Listen = Callable[..., Listener]
 
 
 def new_presence() -> Any:
-    return partial(message.device_status, HeaderFactory(Clock()))
+    return partial(build.device_status, HeaderFactory(Clock()))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, 
     new_bus(mosquitto.port).publish(POSES, body)
     until(lambda: listener.bodies(f"{BOX}/cam/a/poses"))
     received = next(m for m in listener.messages if m.topic.endswith("poses"))
-    assert received.payload == message.encode(body)
+    assert received.payload == build.encode(body)
     assert (received.qos, received.retain) == (0, False)
 
 
@@ -203,7 +203,7 @@ from functools import partial
 from edged.bus import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
+from edged.config.tree import MqttConfig, PublishConfig
 bus = MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, message.Stamps(Clock())), Publish())
 time.sleep(60)
 """
@@ -393,14 +393,14 @@ def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosqui
 def test_packed_poses_arrive_as_cbor_and_all_else_as_json(mosquitto: Mosquitto, listen: Listen) -> None:
     pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
     heard = listen(mosquitto.port)
-    body = message.poses(HeaderFactory(Clock()), result(subject()))
+    body = build.poses(HeaderFactory(Clock()), result(subject()))
     made = MqttBus(MqttConfig(port=mosquitto.port), "box", new_presence(), PublishConfig(encoding="cbor"))
     until(lambda: made.connected)
     made.publish(topics.POSES.at(camera="a"), body)
     until(lambda: [m for m in heard.messages if m.topic.endswith("/poses")])
     made.close()
     sent = {m.topic.split("/")[-1]: m for m in heard.messages}
-    assert unpack(bytes(sent["poses"].payload)) == json.loads(message.encode(body))
+    assert unpack(bytes(sent["poses"].payload)) == json.loads(build.encode(body))
     assert [getattr(sent[name].properties, "ContentType", None) for name in ("poses", "status")] == [
         "application/cbor",
         "application/json",

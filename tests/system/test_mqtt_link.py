@@ -11,12 +11,12 @@ from functools import partial
 
 import pytest
 
-from edged.adapters.mqtt_link import MqttConnection, Refusal, UnsupportedProtocol, NoConnack, ProtocolNegotiator
-from edged.adapters.mqtt_v5 import RECEIVE_MAX, TopicAliases
-from edged.bus import topics
-from edged.bus.outbox import OutgoingMessage
-from edged.config import MqttConfig
+from edged.config.tree import MqttConfig
 from edged.errors import BrokerLost
+from edged.messages import topics
+from edged.mqtt.connection import MqttConnection, NoConnack, ProtocolNegotiator, Refusal, UnsupportedProtocol
+from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
 from tests.system.conftest import Listener, Mosquitto, until
 from tests.system.wire import TcpRelay
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_link import MqttConnection, IncomingMessage
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig, TlsConfig
+from edged.config.tree import MqttConfig, PublishConfig, TlsConfig
 from edged.errors import ConfigError
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.mqtt.client import MqttBus
+from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.runtime.clock import Clock
 from tests.system.conftest import Mosquitto, until
 
 # paho leaves the socket of a failed handshake to the garbage collector.
@@ -43,7 +43,7 @@ def new_bus() -> Iterator[Callable[[int, TlsConfig], MqttBus]]:
 
     def start(port: int, tls: TlsConfig) -> MqttBus:
         broker = MqttConfig(port=port, tls=tls, reconnect_max_s=1)
-        buses.append(MqttBus(broker, "box", partial(message.device_status, HeaderFactory(Clock())), PublishConfig()))
+        buses.append(MqttBus(broker, "box", partial(build.device_status, HeaderFactory(Clock())), PublishConfig()))
         return buses[-1]
 
     yield start
@@ -104,14 +104,14 @@ def burst(certs: Path) -> Iterator[int]:
     """The port of a server that answers the greeting and sends 50 messages, all in one TLS record."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certs / "server.pem", certs / "server.key")
-    welcome, message = b"\x20\x02\x00\x00", b"\x30\x05\x00\x01a{}"
+    welcome, build = b"\x20\x02\x00\x00", b"\x30\x05\x00\x01a{}"
     gone = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with context.wrap_socket(server.accept()[0], server_side=True) as client:
                 client.recv(1000)
-                client.sendall(welcome + 50 * message)
+                client.sendall(welcome + 50 * build)
                 gone.wait(60)
 
         thread = threading.Thread(target=serve)

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.clock import Clock
 from edged.commands import doctor, watch
-from edged.config import MqttConfig, PublishConfig
+from edged.config.tree import MqttConfig, PublishConfig
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.mqtt.client import MqttBus
+from edged.runtime.clock import Clock
 from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
 
 NewMosquitto = Callable[..., Mosquitto]
@@ -44,7 +44,7 @@ def run(verb: ModuleType, *arguments: str | Path | float) -> int:
 @pytest.fixture
 def bus(mosquitto: Mosquitto) -> Iterator[MqttBus]:
     bus = MqttBus(
-        MqttConfig(port=mosquitto.port), "box", partial(message.device_status, HeaderFactory(Clock())), PublishConfig()
+        MqttConfig(port=mosquitto.port), "box", partial(build.device_status, HeaderFactory(Clock())), PublishConfig()
     )
     until(lambda: bus.connected)
     yield bus

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.replay.recorded import LIMIT_S, video
+from tests.integration.recorded import LIMIT_S, video
 from tests.system.conftest import free_port, until
 from tests.system.ear import NotifiedDaemon, broker, camera
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.bus import message, topics
-from edged.bus.message import Body, DeviceStatus, HeaderFactory, new_id
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig, TlsConfig
+from edged.config.tree import MqttConfig, PublishConfig, TlsConfig
+from edged.messages import build, topics
+from edged.messages.build import Body, DeviceStatus, HeaderFactory, new_id
+from edged.mqtt.client import MqttBus
+from edged.runtime.clock import Clock
 from tests.system.conftest import Listener, Mosquitto, until
 from tests.system.wire import MuteBroker, TcpRelay
 
@@ -104,7 +104,7 @@ def reader(new_reader: Callable[[], Listener]) -> Listener:
 
 
 def presence(state: DeviceStatus) -> Mapping[str, Any]:
-    return message.device_status(STAMPS, state)
+    return build.device_status(STAMPS, state)
 
 
 def away(bus: MqttBus) -> bool:
@@ -170,8 +170,8 @@ def test_a_network_that_swallows_everything_costs_no_alert(wire: TcpRelay, new_b
     until(lambda: delivered(bus), LIMIT_S)
     check(reader, sent)
     assert statuses(reader) == ["online", "offline", "online"]
-    offline = [message.topic for message in reader.messages].index("edged/box/status", 1)
-    since = [message.payload for message in reader.messages[offline:] if message.topic == "edged/box/cam/a/alert"]
+    offline = [build.topic for build in reader.messages].index("edged/box/status", 1)
+    since = [build.payload for build in reader.messages[offline:] if build.topic == "edged/box/cam/a/alert"]
     assert len({json.loads(alert)["id"] for alert in since}) == len(since)
 
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from edged.bus import message, topics
 from edged.adapters.bus_mqtt import MqttBus
 from edged.clock import Clock
-from edged.config import Mqtt, Publish
+from edged.config.tree import MqttConfig, PublishConfig
 
 def new_bus(stamps):
     return MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, stamps), Publish(), Path(sys.argv[2]))

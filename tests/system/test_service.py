@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.replay.recorded import video
+from tests.integration.recorded import video
 
 NSPAWN = Path(__file__).parent / "nspawn"
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"

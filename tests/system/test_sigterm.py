@@ -16,7 +16,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("av", reason="PyAV encodes a clip; install edged[dev]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.replay.recorded import LIMIT_S, video
+from tests.integration.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, free_port, until
 from tests.system.ear import NotifiedDaemon, broker, camera
 from tools.rtsp_server import encode, serving
@@ -53,7 +53,7 @@ def test_while_models_are_loaded(site: NotifiedDaemon, tmp_path: Path) -> None:
 
 
 def test_while_a_model_loads_that_takes_for_ever(site: NotifiedDaemon, tmp_path: Path) -> None:
-    forever = "import time, edged.serve\nedged.serve.engines_of = lambda *args, **keys: time.sleep(600)"
+    forever = "import time, edged.app\nedged.serve.engines_of = lambda *args, **keys: time.sleep(600)"
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")), changed=forever)
     until(lambda: site.has_notified("STATUS=loading models"))
     end(process)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.adapters.mqtt_ask import request
-from edged.bus import topics
-from edged.bus.discovery import DISCOVERY
-from edged.bus.topics import Topic
 from edged.cli import main
-from edged.config import Config, MqttConfig, PublishConfig
-from edged.configfile import load
+from edged.config.load import load
+from edged.config.tree import Config, MqttConfig, PublishConfig
 from edged.errors import BrokerLost
-from edged.ports import Request
+from edged.messages import topics
+from edged.messages.bus import Request
+from edged.messages.topics import Topic
+from edged.mqtt.client import MqttBus
+from edged.mqtt.homeassistant_entities import DISCOVERY
+from edged.mqtt.request import request
 from tests.system.conftest import Listener, until
 from tools.fleet.brokers import Broker
 
@@ -95,15 +95,15 @@ def test_a_box_made_from_its_file_is_let_in_and_heard(
     reader = person("reader")
     bus = new_bus(provisioned("barn-east", *how))
     bus.publish(topics.ALERT.at(camera="stall1"), {"n": 1})
-    until(lambda: reader.bodies("edged/barn-east/cam/stall1/alert"))
-    assert reader.states("edged/barn-east/status") == ["online"]
+    until(lambda: reader.bodies("edged/behaviour/horse-east/cam/stall1/alert"))
+    assert reader.states("edged/behaviour/horse-east/status") == ["online"]
 
 
 def test_a_box_announces_itself_and_nobody_else(provisioned: Provisioned, new_bus: NewBus) -> None:
     bus = new_bus(provisioned("barn-east"))
     own = DISCOVERY.at(prefix="homeassistant", box="barn-east", device="barn-east_stall1")
     others = DISCOVERY.at(prefix="homeassistant", box="barn-west", device="barn-west_stall1")
-    foreign = Topic(path="/edged/barn-west/cam/stall1/alert", spec=topics.RESULT)
+    foreign = Topic(path="/edged/behaviour/horse-west/cam/stall1/alert", spec=topics.RESULT)
     for topic in (own, others, foreign):
         bus.publish(topic, {})
     until(lambda: bus.connected and bus.counts.waiting == 0)

@@ -16,21 +16,21 @@ from typing import Any
 
 import pytest
 
+from engines.bindings import find
 from engines.errors import BuildFailed, Cancelled, NoTensorRT
-from engines.trt import find
 
 try:
     find("tensorrt-rtx")
 except NoTensorRT as absent:
     pytest.skip(str(absent), allow_module_level=True)
 
-from edged.adapters.foundry import engine_builder
-from edged.box.smithy import EngineBuildService
+from edged.inference.engine_builder import engine_builder
+from edged.inference.engine_builds import EngineBuildService
+from engines.build.process import explain_exit
+from engines.build.service import BuildJob, EngineBuilder
 from engines.catalogue import load
-from engines.forge import explain_exit
-from engines.foundry import EngineBuilder, BuildJob
-from engines.plans import MAX_ATTEMPTS
-from engines.store import ModelStore
+from engines.store.engine_store import MAX_ATTEMPTS
+from engines.store.model_store import ModelStore
 from tests.small_nets import written
 
 CARDS = load(None)

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WHEELS = Path(sys.prefix) / "tensorrt-api"  # `make system` puts them there
 VERSIONS = ("10.3.0", "10.13.2.6", "10.16.1.11", "11.4.0.106")
-FILES = ("engines/builder.py", "engines/trt.py", "edged/adapters/cuda/engine_trt.py")
+FILES = ("engines/build/trt.py", "engines/bindings.py", "edged/inference/cuda/engine_trt.py")
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 EMPTY = """
 #define EMPTY(name) void *name(void) { return 0; }
@@ -37,7 +37,7 @@ KINDS = {  # what our names for them stand for
     "run": "IExecutionContext",
     "self._runs[batch]": "IExecutionContext",
 }
-GONE = {"BuilderFlag.FP16": (11,)}  # asked for by version: engines/builder.py
+GONE = {"BuilderFlag.FP16": (11,)}  # asked for by version: engines/build/trt.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Stalls that do not exist: a horse's day as keypoints with known behaviour, to hold `edged.barn` against."""
+"""Stalls that do not exist: a horse's day as keypoints with known behaviour, to hold `edged.behaviour.horse` against."""

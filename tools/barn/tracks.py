@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.barn.points import KeypointObservation
+from edged.behaviour.horse.points import KeypointObservation
 from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
 from tools.barn.moves import F64, FRAMES, motions
 

@@ -1,4 +1,4 @@
-"""One simulated stall-day through `edged.barn`, and how what it said compares with what was."""
+"""One simulated stall-day through `edged.behaviour.horse`, and how what it said compares with what was."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from edged.barn.ledger import DayLog, StallDay
-from edged.barn.points import KeypointObservation
-from edged.barn.rules import load_rules
-from edged.barn.settings import FoalingWindowConfig, StallConfig
-from edged.barn.watch import StallMonitor
+from edged.behaviour.horse.day_log import DayLog, StallDay
+from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.rules import load_rules
+from edged.behaviour.horse.stall_monitor import StallMonitor
+from edged.config.tables.stall import FoalingWindowConfig, StallConfig
 from edged.units import S_PER_MIN
-from tools.barn.life import TRANSITIONS, DAY_S, Act, crowded, day
+from tools.barn.life import DAY_S, TRANSITIONS, Act, crowded, day
 from tools.barn.tracks import View, observations
 
 DATE = datetime(2027, 1, 15).astimezone()

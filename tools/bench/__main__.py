@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.session_ort import OrtSession
+from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.bench import batches, configurations, costs, growth, peers, plots, report
 from tools.bench.contenders import DETECTOR, POSE, Contender, Plain, Rtmlib, on_cpu, path_of
@@ -26,7 +26,7 @@ from tools.kept import Kept
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
-REPORT = Path(__file__).parent / "report"
+REPORT = ROOT / "tools/reports/bench"
 README = ROOT / "README.md"
 FULL = {"turns": 20, "scenes": 20, "seconds": 12.0}  # 20 turns of 10 frames
 QUICK = {"turns": 3, "scenes": 3, "seconds": 3.0}

@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from edged.adapters.session_ort import OrtSession
 from edged.frame import F32
+from edged.inference.cpu.onnxruntime import OrtSession
 from edged.units import NS_PER_MS
 from engines.catalogue import load
 from tools.bench.configurations import DETECTOR, POSE

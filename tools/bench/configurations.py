@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edged.adapters.plane_cpu import PoseEstimator, Session
-from edged.adapters.session_ort import OrtSession
 from edged.frame import F32
+from edged.inference.cpu.backend import PoseEstimator, Session
+from edged.inference.cpu.onnxruntime import OrtSession
 from engines.card import Card
 from engines.catalogue import load
 from tools.bench.absent import Absent

@@ -14,16 +14,16 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edged.adapters.plane_cpu import CpuBackend, Session
-from edged.config import CameraConfig, QualityConfig, TrackConfig
-from edged.crop import Crop
-from edged.frame import F32, XY, Boxes, InferenceParams, Frame
+from edged.config.tree import CameraConfig, QualityConfig, TrackConfig
+from edged.frame import F32, XY, Boxes, Frame, InferenceParams
+from edged.inference.backend import PoseBackend
+from edged.inference.cpu.backend import CpuBackend, Session
+from edged.inference.crop import Crop
 from edged.pipeline import Pipeline
-from edged.ports import PoseBackend
 from edged.units import NS_PER_S
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
-from engines.store import ModelStore
+from engines.store.model_store import ModelStore
 from tools.bench.absent import Absent
 from tools.bench.frames import Shown
 

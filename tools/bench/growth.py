@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import psutil
 
-from edged.adapters.camera_scripted import ScriptedCamera, Step
-from edged.adapters.session_ort import OrtSession
-from edged.capture import CameraHub
-from edged.config import CameraConfig, TrackConfig
+from edged.capture.hub import CameraHub
+from edged.capture.sources.scripted import ScriptedCamera, Step
+from edged.config.tree import CameraConfig, TrackConfig
 from edged.frame import U8, Frame, FrameResult
+from edged.inference.cpu.onnxruntime import OrtSession
 from edged.loop import run
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS

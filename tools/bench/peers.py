@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.ring import allocate_pages
+from edged.capture.frame_buffer import allocate_pages
 from edged.units import NS_PER_MS
 from tools.bench.contenders import SESSIONS, Contender, Ours, Rtmlib, disagreement_px
 from tools.bench.frames import Scene, Shown

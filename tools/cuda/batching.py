@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.engine import Engine, Tensor
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import BEGIN, END
+from edged.inference.cuda.backend import BEGIN, END
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine, Tensor
 from edged.units import NS_PER_MS
 from tools.cuda.figures import Effort, Figures, Makers
 from tools.cuda.timeline import WAITS, Timeline

@@ -17,10 +17,10 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from edged.adapters.cuda import engine_ort
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import compiled_kernels
 from edged.errors import ModelFault, ModelMissing
+from edged.inference.cuda import engine_ort
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.kernels import compiled_kernels
 from engines import machine
 from tools.bench import plots
 from tools.bench.absent import Absent

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.engine import Tensor, EngineTensors
-from edged.adapters.cuda.gpu import Gpu
 from edged.errors import ModelFault
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import EngineTensors, Tensor
+from engines.build.service import POSE_BATCHES
 from engines.card import Card
-from engines.foundry import POSE_BATCHES
 from engines.prepare import Batch, prepare
 from tools.bench.absent import Absent
 from tools.bench.configurations import torch_lacks, torch_net

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.engine import Engine
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.memory import DeviceBuffer
-from edged.adapters.cuda.plane import CudaBackend
-from edged.config import QualityConfig
-from edged.frame import U8, Boxes, InferenceParams, Frame
-from edged.ring import allocate_pages
+from edged.capture.frame_buffer import allocate_pages
+from edged.config.tree import QualityConfig
+from edged.frame import U8, Boxes, Frame, InferenceParams
+from edged.inference.cuda.backend import CudaBackend
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine
+from edged.inference.cuda.memory import DeviceBuffer
 from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
 from tools.bench.turns import line
 

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edged.adapters.cuda import engine_ort
-from edged.adapters.cuda.engine import Engine
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.kernels import compiled_kernels
 from edged.frame import U8
+from edged.inference.cuda import engine_ort
+from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine
+from edged.inference.cuda.kernels import compiled_kernels
 from engines.card import Card
 from engines.catalogue import load
 from tools.bench.contenders import POSE, Ours, path_of

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.cuda.gpu import Gpu
-from edged.adapters.cuda.plane import BEGIN, END, CudaBackend
 from edged.frame import U8, Boxes, Frame
+from edged.inference.cuda.backend import BEGIN, END, CudaBackend
+from edged.inference.cuda.context import Gpu
 from tools.cuda.figures import Effort, Figures, Makers, full, in_slots, loop_ms
 
 HELD_S = 1.0  # at most: an engine that itself waits for the stream would wait for ever

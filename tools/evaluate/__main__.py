@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.plane_cpu import CpuBackend, PoseEstimator
-from edged.adapters.session_ort import OrtSession
-from edged.config import QualityConfig
-from edged.frame import F32, U8, XY, Boxes, InferenceParams, Frame
+from edged.config.tree import QualityConfig
+from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams
+from edged.inference.cpu.backend import CpuBackend, PoseEstimator
+from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.evaluate import clip
 from tools.evaluate.pck import pck, torso

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edged.frame import XY
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.pck import F64, pck, torso
 
 SHOWS = 0.3  # share of a subject's pixels that must show for it to count

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.plane_cpu import CpuBackend
-from edged.adapters.session_ort import OrtSession
-from edged.config import QualityConfig
-from edged.frame import Boxes, InferenceParams, Frame
+from edged.config.tree import QualityConfig
+from edged.frame import Boxes, Frame, InferenceParams
+from edged.inference.cpu.backend import CpuBackend
+from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.evaluate.clip import SHOWS, matches, overlap
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import onnx
 
-from engines import tensors
 from engines.catalogue import read as read_card
+from engines.store import tensors
 from tools.export.card import known, text
 from tools.export.checkpoint import load, read
 from tools.export.families import FAMILIES, CheckpointError, Export

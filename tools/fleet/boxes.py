@@ -16,14 +16,14 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from edged.adapters.bus_mqtt import MqttBus
-from edged.bus import message, topics
-from edged.bus.message import HeaderFactory
-from edged.bus.outbox import DeliveryCounts
-from edged.clock import Clock
-from edged.config import MqttConfig, PublishConfig
+from edged.behaviour.presence import SceneState
+from edged.config.tree import MqttConfig, PublishConfig
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.mqtt.client import MqttBus
+from edged.mqtt.send_queue import DeliveryCounts
+from edged.runtime.clock import Clock
 from edged.units import NS_PER_S
-from edged.watching.scene import SceneState
 from tools.mqtt_bench import result
 
 CAMERA = "stall1"
@@ -107,14 +107,14 @@ def _run(load: Load, parent: Connection) -> None:
 
 def _bus(broker: MqttConfig, name: str, password: str, headers: HeaderFactory) -> MqttBus:
     own = MqttConfig.model_validate({**broker.model_dump(), "username": name, "password": password})
-    return MqttBus(own, name, partial(message.device_status, headers), PublishConfig())
+    return MqttBus(own, name, partial(build.device_status, headers), PublishConfig())
 
 
 def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start_s: float) -> dict[Kind, int]:
     """One box after the other, evenly over time."""
-    poses = message.poses(headers, result(CAMERA, 1))
+    poses = build.poses(headers, result(CAMERA, 1))
     situation = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
-    bodies: dict[Kind, Any] = {"poses": poses, "state": message.state(headers, CAMERA, situation, ())}
+    bodies: dict[Kind, Any] = {"poses": poses, "state": build.state(headers, CAMERA, situation, ())}
     channels = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
     posted: dict[Kind, int] = {"poses": 0, "state": 0}
     for turn in range(round(load.rate_hz * load.seconds) * len(buses)):

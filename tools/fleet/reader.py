@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.adapters.mqtt_link import IncomingMessage
-from edged.adapters.mqtt_listen import subscribe
-from edged.config import MqttConfig
+from edged.config.tree import MqttConfig
+from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.subscribe import subscribe
 from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # how every message of the fleet begins; `n`, its number, comes next

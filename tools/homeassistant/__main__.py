@@ -7,18 +7,18 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.box.health import CameraOverview, Health
-from edged.box.meter import RateMeter
-from edged.box.trend import CameraTrend
-from edged.bus import message, topics
-from edged.bus.discovery import DiscoveryDevice
-from edged.bus.message import HeaderFactory
-from edged.channel import CameraState
-from edged.clock import Clock
-from edged.ring import FrameCounts
-from edged.watching.alerts import CAMERA_RULES, Alert
-from edged.watching.daily import DailyTotals
-from edged.watching.scene import SceneState
+from edged.behaviour.alerts import CAMERA_RULES, Alert
+from edged.behaviour.daily import DailyTotals
+from edged.behaviour.presence import SceneState
+from edged.capture.frame_buffer import FrameCounts
+from edged.capture.worker import CameraState
+from edged.device.health import CameraOverview, Health
+from edged.device.rates import RateMeter
+from edged.device.trends import CameraTrend
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.mqtt.homeassistant_entities import DiscoveryDevice
+from edged.runtime.clock import Clock
 
 CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}
 DEVICE = DiscoveryDevice(
@@ -55,8 +55,8 @@ def messages() -> dict[topics.Topic, Any]:
         {name: camera_view(name) for name in CAMERAS}, {}, {}
     )
     said: dict[topics.Topic, Any] = {
-        topics.STATUS.at(): message.device_status(stamps, "online"),
-        topics.HEALTH.at(): message.health(stamps, health),
+        topics.STATUS.at(): build.device_status(stamps, "online"),
+        topics.HEALTH.at(): build.health(stamps, health),
     }
     for name, labels in CAMERAS.items():
         situation = SceneState(view="ok", degraded=(), counts=dict.fromkeys(labels, 1), since_ns=monotonic_ns())
@@ -65,12 +65,12 @@ def messages() -> dict[topics.Topic, Any]:
             id="1", camera=name, rule=CAMERA_RULES[0], stage="open", since_ns=monotonic_ns(), reason="unplugged"
         )
         said |= {
-            topics.CAMERA_STATUS.at(camera=name): message.camera_status(
+            topics.CAMERA_STATUS.at(camera=name): build.camera_status(
                 stamps, name, state="online", reason="640x480", since_ns=monotonic_ns()
             ),
-            topics.STATE.at(camera=name): message.state(stamps, name, situation, ()),
-            topics.DAILY.at(camera=name): message.daily(stamps, name, day, closed=False),
-            topics.ALERT.at(camera=name): message.alert(stamps, episode),
+            topics.STATE.at(camera=name): build.state(stamps, name, situation, ()),
+            topics.DAILY.at(camera=name): build.daily(stamps, name, day, closed=False),
+            topics.ALERT.at(camera=name): build.alert(stamps, episode),
         }
     return said
 

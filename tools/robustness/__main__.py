@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edged.adapters.planes import LoadedModels, load_models
-from edged.config import CameraConfig, ComputeConfig, ModelsConfig, TrackConfig
+from edged.config.tree import CameraConfig, ComputeConfig, ModelsConfig, TrackConfig
 from edged.frame import U8, Frame, FrameResult
+from edged.inference.load_models import LoadedModels, load_models
 from edged.units import NS_PER_S
 from tools.kept import Kept
 from tools.robustness import limits, report
@@ -22,9 +22,9 @@ from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
 from tools.robustness.conditions import CONDITIONS, Condition
 from tools.robustness.score import Play, score
 
-HERE = Path(__file__).parent
-DEMO = HERE.parent / "demo" / "stall.mp4"
-DATA = HERE.parents[1].parent / "shared" / "data"
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "tools/demo/stall.mp4"
+DATA = ROOT.parent / "shared" / "data"
 ON, OFF = TrackConfig(bridge_s=4.0), TrackConfig(bridge_s=0.0)
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--real-frames", type=int, default=12, help="most of each real one (%(default)s)")
     parser.add_argument("--stills", type=int, default=30, help="for the gate's limits, of each kind (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="of a model; 1 on a busy machine (all cores)")
-    parser.add_argument("--out", type=Path, default=HERE / "report")
+    parser.add_argument("--out", type=Path, default=ROOT / "tools/reports/robustness")
     args = parser.parse_args()
     engines = load_models(ModelsConfig(), ComputeConfig(threads=args.threads))
     sets = {"rendered": [rendered(args.clip, args.frames)]}

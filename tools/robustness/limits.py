@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.adapters.planes import LoadedModels
-from edged.config import QualityConfig
-from edged.decode.nms import iou
-from edged.frame import SCORE, U8, XY, Boxes, InferenceParams, Frame, InferenceResult
-from edged.select import Flags
+from edged.config.tree import QualityConfig
+from edged.frame import SCORE, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.inference.decode.nms import iou
+from edged.inference.load_models import LoadedModels
+from edged.inference.select import Flags
 from tools.robustness.clips import SCHEMA
 from tools.robustness.conditions import Condition, defocused, light, moved
 from tools.robustness.score import FOUND, NEAR, Truth

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged.adapters.draw import annotate
-from edged.config import QualityConfig
+from edged.config.tree import QualityConfig
+from edged.drawing.annotate import annotate
 from edged.frame import U8, FrameResult
 from tools.robustness import limits
 

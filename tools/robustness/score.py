@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edged.frame import F32, XY, FrameResult, TrackedSubject
-from edged.track import grown_iou
+from edged.tracking.tracker import grown_iou
 
 FOUND = 0.3  # IoU
 SOMEBODY = 0.1  # IoU from which a box is near a subject

@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 import psutil
 
-from edged.adapters.mqtt_link import IncomingMessage
-from edged.adapters.mqtt_listen import subscribe
-from edged.config import MqttConfig
+from edged.config.tree import MqttConfig
 from edged.frame import U8
+from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.subscribe import subscribe
 from edged.units import S_PER_MIN
 from tools.evaluate.benchmark.environment import environment
 from tools.mqtt_bench import mosquitto
@@ -35,8 +35,8 @@ from tools.rtsp_server import encoded, serving
 from tools.soak import report
 from tools.soak.figures import Sample, figures
 
-HERE = Path(__file__).parent
-DEMO = HERE.parent / "demo" / "stall.mp4"
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "tools/demo/stall.mp4"
 EVERY_S = 5.0
 DAILY_S = 20.0  # what comes every quarter of an hour is to have come often before anything is judged
 STOP_S = 10.0
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--clip", type=Path, default=DEMO, help="what both cameras show, again and again (%(default)s)")
     parser.add_argument("--fps", type=int, default=10, help="of each camera (%(default)s)")
-    parser.add_argument("--out", type=Path, default=HERE / "report")
+    parser.add_argument("--out", type=Path, default=ROOT / "tools/reports/soak")
     args = parser.parse_args()
     where = environment()
     filmed = encoded(images(args.clip), args.fps, gop=args.fps)
@@ -81,7 +81,7 @@ def configured(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
 @contextmanager
 def daemon(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "edged", "run", "--quiet", "--config", str(configuration)]
-    with subprocess.Popen(command, cwd=HERE.parents[1]) as process:
+    with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             yield process
         finally:

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools import synth
 from tools.synth.gallery import stills as drawn
 from tools.synth.story import ACTS

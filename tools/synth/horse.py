@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.synth import flesh, geometry, horse_coat
 from tools.synth.body import Body, Point, rooted, skins, tied
 from tools.synth.flesh import Cone, both

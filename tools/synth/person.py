@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.synth import flesh, geometry
 from tools.synth.body import Body, Point, skins, tied
 from tools.synth.flesh import Cone, both, cone_depths

@@ -11,7 +11,7 @@ import numpy as np
 from edged.units import NS_PER_S
 from tools.tracking.clips import detections
 from tools.tracking.rivals import TRACKERS, TrackerFactory
-from tools.tracking.scenes import SCENES, MIN_CONFIDENT, Scene
+from tools.tracking.scenes import MIN_CONFIDENT, SCENES, Scene
 from tools.tracking.score import TrackingScore
 
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edged.config import TrackConfig
+from edged.config.tree import TrackConfig
 from edged.frame import I64, Boxes
-from edged.track import Tracker
+from edged.tracking.tracker import Tracker
 from tools.tracking.scenes import MIN_CONFIDENT
 
 MAX_AGE_S = 2.0
@@ -97,7 +97,7 @@ def _by_row(n: int, rows: Any, ids: Any) -> I64:
 TrackerFactory = Callable[[float], AnyTracker]  # takes the mean rate of the frames, Hz
 
 TRACKERS: dict[str, TrackerFactory] = {
-    "edged.track": lambda fps: Tracker(OUR_OPTIONS, new_track_thresholds=MIN_CONFIDENT),
+    "edged.tracking.tracker": lambda fps: Tracker(OUR_OPTIONS, new_track_thresholds=MIN_CONFIDENT),
     "supervision ByteTrack": Supervision,
     "trackers ByteTrack": lambda fps: Roboflow(fps, "ByteTrackTracker", high_conf_det_threshold=MIN_CONFIDENT),
     "trackers SORT": lambda fps: Roboflow(fps, "SORTTracker"),

@@ -23,17 +23,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged import config
-from edged.adapters.camera_v4l2 import V4l2Camera
-from edged.adapters.cameras import make_camera
-from edged.adapters.prove.v4l2_modes import try_mode
-from edged.adapters.v4l2_device import holders, stable_path, query
-from edged.adapters.v4l2_stream import MEMORY_CODES, WantedStream, RawStream, UnsupportedMode
-from edged.capture import CameraState, CameraHub
-from edged.colour import image_shape, to_bgr
+from edged.capture.frame_buffer import allocate_pages
+from edged.capture.hub import CameraHub, CameraState
+from edged.capture.sources import make_camera
+from edged.capture.sources.v4l2 import V4l2Camera
+from edged.capture.sources.v4l2_buffers import MEMORY_CODES, RawStream, UnsupportedMode, WantedStream
+from edged.capture.sources.v4l2_device import holders, query, stable_path
+from edged.config import tree
 from edged.errors import CameraLost
 from edged.frame import U8, Frame
-from edged.ring import allocate_pages
+from edged.hardware_report.v4l2_modes import try_mode
+from edged.inference.colour import image_shape, to_bgr
 
 NODE = Path("/dev/video0")
 MMAP_ONLY = Path("/dev/video1")
@@ -53,9 +53,9 @@ class Lines(logging.Handler):
         self.lines.append(f"{record.levelname} {record.getMessage()}")
 
 
-def settings(source: str, **keys: object) -> config.CameraConfig:
+def settings(source: str, **keys: object) -> tree.CameraConfig:
     quick = {"stall_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
-    return config.CameraConfig.model_validate({"source": source, **quick, **keys})
+    return tree.CameraConfig.model_validate({"source": source, **quick, **keys})
 
 
 def until(true: Callable[[], bool]) -> None:

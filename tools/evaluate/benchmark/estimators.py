@@ -8,14 +8,14 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from edged.adapters.lifter import RootNet, VolumeNet
-from edged.adapters.plane_cpu import PoseEstimator
-from edged.adapters.session_ort import OrtSession
 from edged.frame import U8, XY
-from edged.lift.lens import CameraIntrinsics
-from edged.lift.space import heuristic_depth_mm, joints_in_image, image_to_camera, person_crop
+from edged.inference.cpu.backend import PoseEstimator
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.pose3d.lens import CameraIntrinsics
+from edged.inference.pose3d.lifter import RootNet, VolumeNet
+from edged.inference.pose3d.projection import heuristic_depth_mm, image_to_camera, joints_in_image, person_crop
 from engines.card import Card
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.metrics.oks import F64
 
 SQUARE_WH, PADDING = (256, 256), 1.25  # of the window whose area k is told from

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from engines.card import Card
+from engines.card.schema import SCHEMAS
 from engines.catalogue import load
-from engines.schema import SCHEMAS
 from tools.evaluate.benchmark import estimators
 from tools.evaluate.benchmark.estimators import Estimate
 from tools.evaluate.benchmark.prepared import Subject, Task

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

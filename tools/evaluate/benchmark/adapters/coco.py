@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, Subject, in_plane
 
 VAL2017_IMAGES, AP10K_VAL_IMAGES = 5000, 1900  # a copy with fewer is a sample

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
 from tools.evaluate.metrics.oks import F64
 

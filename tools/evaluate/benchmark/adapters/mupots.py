@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
 
 JOINTS = SCHEMAS["muco-21"].keypoints[:17]

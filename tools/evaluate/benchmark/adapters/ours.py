@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edged.frame import XY
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane
 from tools.evaluate.pck import torso
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from engines.schema import SCHEMAS
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane, in_space
 from tools.evaluate.metrics.oks import F64
 

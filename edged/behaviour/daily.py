@@ -1,0 +1,57 @@
+"""One day of one camera in minutes: how long it saw, and how long who was there.
+
+Upstream: looks, twice a second. Downstream: the `daily` message, and a file that survives restarts. Pure.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edged.behaviour.presence import CameraObservation, View
+from edged.units import NS_PER_S, ns
+
+MAX_GAP_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
+
+
+@dataclass(slots=True, kw_only=True)
+class DailyTotals:
+    """Seconds of one local date, so far."""
+
+    date: str  # local, ISO 8601
+    view_s: dict[str, float] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
+    present_s: dict[str, float] = field(default_factory=dict)  # by class: at least one was there
+    most: dict[str, int] = field(default_factory=dict)  # by class: most at a time
+
+    def add(self, view: View, present: Mapping[str, int] | None, seconds: float) -> None:
+        self.view_s[view] = self.view_s.get(view, 0.0) + seconds
+        for label, count in (present or {}).items():
+            if count:
+                self.present_s[label] = self.present_s.get(label, 0.0) + seconds
+            self.most[label] = max(self.most.get(label, 0), count)
+
+
+class DailyCounter:
+    """The running day of one camera."""
+
+    def __init__(self, today: DailyTotals) -> None:
+        self.today = today
+        self._previous: CameraObservation | None = None
+
+    def update(self, observation: CameraObservation, date: str, *, clock_synced: bool = False) -> DailyTotals | None:
+        """Take a look in; the day that has just ended, when one has.
+
+        A clock set back by hours does not reopen a day. One set by days was wrong before: the running day gets its
+        right date, once something keeps the clock (`clock_synced`), and nothing that was counted is lost.
+        """
+        ended = None
+        before, self._previous = self._previous, observation
+        days = (datetime.date.fromisoformat(date) - datetime.date.fromisoformat(self.today.date)).days
+        if (days > 1 and before is not None) or (days < -1 and clock_synced):
+            self.today.date = date
+        elif days > 0:
+            ended, self.today = self.today, DailyTotals(date=date)
+        if before is not None and 0 < (passed_ns := observation.t_ns - before.t_ns) <= MAX_GAP_NS:
+            self.today.add(before.view, before.counts, passed_ns / NS_PER_S)
+        return ended

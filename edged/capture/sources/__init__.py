@@ -1,0 +1,34 @@
+"""The one place that turns a camera's configuration into a camera."""
+
+from __future__ import annotations
+
+from edged.capture.camera import Camera
+from edged.capture.sources.csi import CsiCamera
+from edged.capture.sources.files import FileCamera
+from edged.capture.sources.rotate_mask import RotateMaskCamera
+from edged.capture.sources.rtsp import RtspCamera
+from edged.capture.sources.v4l2 import V4l2Camera
+from edged.config import tree
+
+
+def make_camera(name: str, settings: tree.CameraConfig, *, raw: bool = False) -> Camera:
+    """The camera the source names, upright and masked; with `raw` its frames need not be BGR.
+
+    Raises ConfigError for what its kind cannot do.
+    """
+    raw = raw and not settings.masks  # which are painted in BGR
+    camera: Camera
+    match settings.source_kind:
+        case "csi":
+            camera = CsiCamera(settings, raw=raw)  # turns by itself
+            return camera if raw else RotateMaskCamera(camera, 0, settings.masks)
+        case "files":
+            camera = FileCamera(name, settings)
+            raw = False
+        case "rtsp":
+            raw = raw and not settings.rotate
+            camera = RtspCamera(name, settings, raw=raw)
+        case "v4l2":
+            raw = raw and not settings.rotate
+            camera = V4l2Camera(name, settings, raw=raw)
+    return camera if raw else RotateMaskCamera(camera, settings.rotate, settings.masks)

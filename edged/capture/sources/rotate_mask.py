@@ -1,0 +1,59 @@
+"""Around another camera: turns its images upright and blanks the masked parts, before anything looks at them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.capture.camera import Camera, CapturedImage, Stream
+from edged.frame import U8
+
+Masks = tuple[tuple[tuple[float, float], ...], ...]
+
+CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+class RotateMaskCamera:
+    """`rotate` is the clockwise turn that makes the image upright; masks are polygons in the upright image."""
+
+    def __init__(self, camera: Camera, rotate: Literal[0, 90, 180, 270], masks: Masks) -> None:
+        self._camera = camera
+        self._rotate_deg = rotate
+        self._polygons = [np.round(np.array(polygon)).astype(np.int32) for polygon in masks]
+
+    def open(self) -> Stream:
+        return RotateMaskStream(self._camera.open(), CV2_ROTATION.get(self._rotate_deg), self._polygons)
+
+
+class RotateMaskStream:
+    def __init__(self, stream: Stream, rotation: int | None, polygons: list[NDArray[np.int32]]) -> None:
+        self._stream = stream
+        self._rotation = rotation
+        self._polygons = polygons
+        self._unrotated: U8 | None = None  # the image as the sensor lies, when it is to be turned
+
+    def read(self, out: U8 | None) -> CapturedImage:
+        shot = self._stream.read(out if self._rotation is None else self._unrotated)
+        if shot.image.size == 0:
+            return shot
+        image = shot.image if self._rotation is None else self._rotate_image(shot.image, self._rotation, out)
+        if self._polygons:
+            if image is shot.image and image is not out:
+                image = image.copy()  # the camera's own, not ours to write into
+            cv2.fillPoly(image, self._polygons, (0, 0, 0))
+        return replace(shot, image=image)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _rotate_image(self, image: U8, rotation: int, out: U8 | None) -> U8:
+        if self._unrotated is None or self._unrotated.shape != image.shape:
+            self._unrotated = np.empty_like(image)
+        height, width = image.shape[:2]
+        upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
+        fits = out is not None and out.shape[:2] == upright_hw
+        return cast(U8, cv2.rotate(image, rotation, out if fits else None))

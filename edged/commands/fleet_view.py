@@ -1,0 +1,110 @@
+"""`edged watch` on a terminal: every box and camera of a broker, live; subjects with their surest keypoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edged.mqtt.fleet_state import FleetCamera, FleetDevice, FleetState
+from engines.card.schema import SCHEMAS
+
+JsonObject = Mapping[str, Any]
+
+REFRESH_HZ = 4
+MAX_POINTS = 5  # keypoints named per subject, surest first
+COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
+HEALTH_FIELDS = (  # section, key, text
+    ("process", "cpu_percent", "edged {:.0f} % of a core"),
+    ("process", "rss_mb", "{} MB"),
+    ("box", "cpu_percent", "box {:.0f} %"),
+    ("box", "temperature_c", "{} °C"),
+    ("box", "memory_free_mb", "{} MB free"),
+    ("box", "disk_free_mb", "{} MB disk free"),
+    ("bus", "dropped", "{} messages dropped"),
+)
+
+
+def live_watch(watched: FleetState, state: Callable[[], str]) -> AbstractContextManager[object]:
+    """Show what is known while the block runs; `state` tells of the connection."""
+    return Live(
+        get_renderable=lambda: _screen(watched, state()), refresh_per_second=REFRESH_HZ, console=Console(), screen=False
+    )
+
+
+def message_line(topic: str, body: JsonObject) -> str:
+    """One message on one line, for where there is no terminal."""
+    if not topic.endswith("/poses"):
+        said = {key: value for key, value in body.items() if key in ("state", "reason", "uptime_s")}
+        return f"{topic}  {' '.join(f'{key}={value}' for key, value in said.items())}"
+    degraded = f"  image {', '.join(body['degraded'])}" if body.get("degraded") else ""
+    return f"{topic}  frame {body.get('frame')}{degraded}  {'; '.join(map(_subject, body.get('subjects', []))) or '–'}"
+
+
+def _screen(watched: FleetState, state: str) -> RenderableType:
+    parts: list[RenderableType] = [Text(state, style="dim")]
+    for device, box in list(watched.devices.items()):
+        parts.extend(_device(device, box))
+    if not watched.devices:
+        parts.append(Text("nothing is published here yet", style="dim"))
+    return Group(*parts)
+
+
+def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
+    state = str(box.status.get("state", "unknown"))
+    yield Text.assemble((f"\n{device} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim"))
+    table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
+    for name in ("camera", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("poses/s", "ms", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("sees", ratio=1, overflow="ellipsis")
+    for name, camera in list(box.cameras.items()):
+        table.add_row(*_row(name, camera))
+    yield table
+
+
+def _row(name: str, camera: FleetCamera) -> tuple[RenderableType, ...]:
+    state, poses = str(camera.status.get("state", "unknown")), camera.poses
+    return (
+        Text(name),
+        Text(state, style=COLOURS.get(state, "")),
+        f"{camera.rate_hz(time.monotonic_ns()):.1f}",
+        str(poses.get("latency_ms", "–")),
+        str(camera.lost),
+        Text("\n".join(_subjects(camera))),
+    )
+
+
+def _subjects(camera: FleetCamera) -> list[str]:
+    if camera.status.get("state") == "lost":
+        return [str(camera.status.get("reason", ""))]
+    if camera.poses.get("degraded"):
+        return [f"image {', '.join(camera.poses['degraded'])}: not looked at"]
+    return [_subject(subject) for subject in camera.poses.get("subjects", [])] or ["nobody"]
+
+
+def _subject(subject: JsonObject) -> str:
+    box = " ".join(f"{value:.0f}" for value in subject["box"])
+    return f"{subject['class']} {subject['id']}  {subject['score']:.2f}  [{box}]  {_points(subject)}".rstrip()
+
+
+def _points(subject: JsonObject) -> str:
+    """The surest keypoints by name."""
+    schema = SCHEMAS.get(str(subject.get("schema")))
+    found = [(score, i, x, y) for i, (x, y, score) in enumerate(subject["keypoints"]) if x is not None]
+    names = schema.keypoints if schema else ()
+    surest = sorted(found, reverse=True)[:MAX_POINTS]
+    told = (f"{names[i] if i < len(names) else i} {x:.0f},{y:.0f}" for _, i, x, y in surest)
+    return " · ".join(told)
+
+
+def _health(health: JsonObject) -> str:
+    found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH_FIELDS)
+    return " · ".join(text.format(value) for value, text in found if value is not None)

@@ -1,0 +1,1 @@
+"""The configuration: from files, environment and credentials to one validated tree; explained and printed."""

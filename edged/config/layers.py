@@ -1,0 +1,220 @@
+"""The sources of the configuration, each one layer: values, and where every key of them stands.
+
+Files, then environment, then credentials; a later layer wins. Downstream: loading.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edged.config.schema import node_at
+from edged.config.toml_lines import Key, key_lines
+from edged.config.toml_text import dotted
+from edged.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENV_PREFIX, ENV_SEPARATOR = "EDGED_", "__"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+MAX_BYTES = 1 << 20  # bytes; a configuration is a few KB, /dev/zero is not one
+READ_ERRORS = {
+    FileNotFoundError: "no such file; check the path",
+    IsADirectoryError: "is a directory; name a file in it",
+    PermissionError: "may not be read by this user; give it read access",
+}
+SYNTAX_HINTS = {
+    "Cannot overwrite a value": "this key is given twice; remove one of them",
+    "Cannot declare": "this table is given twice; put its keys under one header",
+    "Cannot mutate immutable": "an inline table is closed with its }; put the key inside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source. `lines` holds every key it gives, tables too; 0 where a source has no lines."""
+
+    name: str  # "configs/barn.toml", "environment", "credential"
+    values: dict[str, Any] = field(repr=False)  # secrets among them
+    lines: dict[Key, int]
+    key_name: Callable[[Key], str] = dotted  # what a key is called there
+    hidden: bool = False  # its values are never shown
+
+    def where(self, key: Key) -> str:
+        """`configs/barn.toml:14`; of a key that it lacks, where the table above stands."""
+        line = self.line(key)
+        return f"{self.name}:{line}" if line else self.name
+
+    def origin(self, key: Key) -> str:
+        """The line of a file says enough; elsewhere the key's name there is needed."""
+        return self.where(key) if self.line(key) else f"{self.name} {self.key_name(key)}"
+
+    def line(self, key: Key) -> int:
+        return next((self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), 0)
+
+
+def site_files(etc: Path) -> list[Path]:
+    """edged.toml, then conf.d/*.toml by name, as far as they are there; what editors hide there is not ours.
+
+    Raises `ConfigError` where that cannot be seen.
+    """
+    return [*_list_files(etc, "edged.toml"), *_list_files(etc / "conf.d", "*.toml")]
+
+
+def _list_files(directory: Path, pattern: str) -> list[Path]:
+    try:
+        found = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise ConfigError(_read_error(directory, exc)) from exc
+    return [path for path in found if path.match(pattern) and not path.name.startswith(".")]
+
+
+def _read_error(path: Path, exc: OSError) -> str:
+    return f"{path}: {READ_ERRORS.get(type(exc), f'{exc.strerror}; check the path')}"
+
+
+def file_layer(path: Path) -> Layer:
+    """Raises `ConfigError`: `configs/barn.toml:3: …`."""
+    text = _read_text(path)
+    try:
+        return Layer(str(path), tomllib.loads(text), key_lines(text))
+    except RecursionError:
+        raise ConfigError(f"{path}: lists or tables lie too deep in each other; flatten them") from None
+    except ValueError as exc:  # TOMLDecodeError, and numbers beyond Python's longest
+        raise ConfigError(_syntax_error(path, text, str(exc))) from exc
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise ConfigError(_read_error(path, exc)) from exc
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB; name a configuration file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{path}:{line}: byte 0x{data[exc.start]:02x} is not UTF-8; save the file as UTF-8") from exc
+
+
+def _syntax_error(path: Path, text: str, message: str) -> str:
+    """tomllib's complaint with its line in front; it never quotes the text, which may be a password."""
+    place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    if not place:
+        return f"{path}: not TOML: {message}; correct it"
+    message = message[: place.start()]
+    hint = next((hint for start, hint in SYNTAX_HINTS.items() if message.startswith(start)), None)
+    line = place[1] or text.rstrip().count("\n") + 1
+    column = f" at column {place[2]}" if place[2] else ""
+    return f"{path}:{line}: {hint or f'not TOML{column}: {message}; correct it'}"
+
+
+def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:
+    """EDGED_MQTT__PORT is mqtt.port. Text needs no quotes; everything else is written as in TOML.
+
+    Variables cannot hold a `-`: where no camera is called stall_1, EDGED_CAMERAS__STALL_1__… means stall-1.
+    """
+    ours = sorted(variable for variable in environment if variable.startswith(ENV_PREFIX))
+    names: dict[Key, str] = {_key_of_variable(variable, cameras): variable for variable in ours}
+    values: dict[str, Any] = {}
+    for key, variable in names.items():
+        _set(values, key, _parse_value(key, environment[variable]))
+    return Layer(
+        "environment", values, _with_parents(names), lambda key: _given_name(key, names) or _variable_of_key(key)
+    )
+
+
+def _key_of_variable(variable: str, cameras: set[str]) -> Key:
+    key = variable.removeprefix(ENV_PREFIX).lower().split(ENV_SEPARATOR)
+    if key[0] == "cameras" and len(key) > 1 and key[1] not in cameras:
+        dashed = [name for name in sorted(cameras) if name.replace("-", "_") == key[1]]
+        key[1:2] = dashed[:1] or [key[1]]
+    return tuple(key)
+
+
+def _variable_of_key(key: Key) -> str:
+    """The variable that would give the key."""
+    return ENV_PREFIX + ENV_SEPARATOR.join(str(part) for part in key).upper().replace("-", "_")
+
+
+def _given_name(key: Key, names: Mapping[Key, str]) -> str | None:
+    """The name of what gave the key, or of what gave one below it."""
+    for end in range(len(key), 0, -1):
+        if key[:end] in names:
+            rest = dotted(key[end:])
+            return names[key[:end]] + (f".{rest}" if rest and not rest.startswith("[") else rest)
+    return next((name for other, name in names.items() if other[: len(key)] == key), None)
+
+
+def options_layer(options: Mapping[Key, str]) -> Layer:
+    """The command line, as a place where problems stand: the keys it gives, each with what it is called there."""
+    return Layer("command line", {}, _with_parents(options), lambda key: _given_name(key, options) or dotted(key))
+
+
+def credential_layer(directory: Path) -> Layer:
+    """Files called like the key, as `mqtt.password`; for a key that is itself a path, the file is the value.
+
+    Raises `ConfigError`, which never shows what is in them.
+    """
+    try:
+        files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as exc:
+        raise ConfigError(
+            f"environment {CREDENTIALS_VARIABLE} = {directory}: {exc.strerror}; unset it or correct it"
+        ) from exc
+    names: dict[Key, str] = {tuple(path.name.split(".")): str(path) for path in files}
+    values: dict[str, Any] = {}
+    for key, name in names.items():
+        here = node_at(key)
+        _set(values, key, name if here and here.is_path else _parse_value(key, _read_secret(Path(name))))
+    missing = str(directory)  # of a key that no file gives
+    return Layer(
+        "credential", values, _with_parents(names), lambda key: _given_name(key, names) or missing, hidden=True
+    )
+
+
+def _read_secret(path: Path) -> str:
+    """What is in the file, less the newline that editors and `echo` leave."""
+    try:
+        return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ConfigError(f"credential {path}: not UTF-8; save it as UTF-8 text") from None
+    except OSError as exc:
+        raise ConfigError(f"credential {path}: {exc.strerror}; give this user read access") from exc
+
+
+def _parse_value(key: Key, text: str) -> Any:
+    """Text where the key takes text, else the TOML value; what is neither stays text, and is refused later."""
+    here = node_at(key)
+    if here is None or here.kind == "string":
+        return text
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _set(values: dict[str, Any], key: Key, value: Any) -> None:
+    """Set the value, making tables on the way; where something else stands already, it stays, to be refused."""
+    table: Any = values
+    for part in key[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            return
+    table[key[-1]] = value
+
+
+def _with_parents(keys: Mapping[Key, Any]) -> dict[Key, int]:
+    return {key[:end]: 0 for key in keys for end in range(1, len(key) + 1)}

@@ -1,0 +1,199 @@
+"""The configuration tree as JSON Schema, and what it says about one key. Downstream: messages, reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from edged.config.toml_lines import Key
+from edged.config.tree import Config
+
+NAME = "<name>"  # stands for a name the site chooses, as of a camera
+NOUNS = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "path": "a path",
+    "name": "a name of a-z 0-9 _ -",
+    "topic": "topic levels",
+    "object": "a table",
+}
+PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "array": "lists", "object": "tables"}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12; `unit` is a keyword of ours."""
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect} | Config.model_json_schema() | {"title": "edged configuration"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What may stand at one key: its part of the schema, references and `or null` resolved."""
+
+    keywords: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.keywords.get("type"))
+
+    @property
+    def is_secret(self) -> bool:
+        return self.keywords.get("format") == "password"
+
+    @property
+    def is_path(self) -> bool:
+        return self.keywords.get("format") == "path"
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it has a header; a table of free names and plain values is written on one line instead."""
+        free = self._value_of_any_name
+        return self.kind == "object" and (free is None or free.kind == "object")
+
+    @property
+    def children(self) -> dict[str, Node]:
+        """Keys below, in the tree's order; a table of free names has the one child `<name>`."""
+        if free := self._value_of_any_name:
+            return {NAME: free}
+        return {name: Node(_resolve(facts)) for name, facts in self.keywords.get("properties", {}).items()}
+
+    def child(self, part: str | int) -> Node | None:
+        """The child called so, or the array element; None where there can be none."""
+        if isinstance(part, str):
+            return self._value_of_any_name or self.children.get(part)
+        places = self.keywords.get("prefixItems", ())
+        facts = places[part] if part < len(places) else self.keywords.get("items")
+        unit = {"unit": self.unit} if self.unit else {}
+        return Node(_resolve(unit | facts)) if facts else None
+
+    @property
+    def _value_of_any_name(self) -> Node | None:
+        """What stands below any name, where names are free."""
+        named = [*self.keywords.get("patternProperties", {}).values(), self.keywords.get("additionalProperties")]
+        return Node(_resolve(named[0])) if named[0] else None
+
+    @property
+    def description(self) -> str:
+        return str(self.keywords.get("description", ""))
+
+    @property
+    def default(self) -> Any:
+        """None where there is none."""
+        return self.keywords.get("default")
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether it may be left out and then is nothing at all."""
+        return "default" in self.keywords and self.default is None
+
+    @property
+    def examples(self) -> list[Any]:
+        return list(self.keywords.get("examples", []))
+
+    @property
+    def expected(self) -> str:
+        """What to write, in words: `a whole number, 1..65535`."""
+        return ", ".join(filter(None, (self.noun, self.limits)))
+
+    @property
+    def noun(self) -> str:
+        if choices := self.choices:
+            return " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
+        if self.kind == "array":
+            return f"{self._count()} {PLURALS[self._element.kind]}"
+        if free := self._value_of_any_name:
+            return f"a table of {PLURALS[free.kind]}"
+        return NOUNS.get(str(self.keywords.get("format")), NOUNS[self.kind])
+
+    @property
+    def choices(self) -> list[str]:
+        only = [self.keywords["const"]] if "const" in self.keywords else []
+        return [str(choice) for choice in self.keywords.get("enum", only)]
+
+    @property
+    def unit(self) -> str:
+        return str(self.keywords.get("unit", ""))
+
+    @property
+    def limits(self) -> str:
+        """Bounds and unit: `0..240 Hz`, `above 0 px`, `at most 80 characters`; empty where there are none."""
+        facts = self.keywords
+        if self.kind == "array":
+            return self._element.limits
+        if self.kind == "string":
+            most = facts.get("maxLength")
+            return f"at most {most} characters" if most else "not empty" if facts.get("minLength") else ""
+        words = _range_text(facts.get("minimum"), facts.get("maximum"), above=facts.get("exclusiveMinimum"))
+        return f"{words} {self.unit}".strip() if words else self.unit and f"in {self.unit}"
+
+    @property
+    def _element(self) -> Node:
+        """What the first place of a list takes; no list of the tree mixes kinds."""
+        return Node(
+            _resolve({"unit": self.unit} | [*self.keywords.get("prefixItems", ()), self.keywords.get("items")][0])
+        )
+
+    def _count(self) -> str:
+        least, most = self.keywords.get("minItems"), self.keywords.get("maxItems")
+        if least == most and least is not None:
+            return str(least)
+        if (least, most) == (1, None):
+            return "one or more"
+        return _range_text(least, most) or "a list of"
+
+
+def _range_text(low: float | None, high: float | None, *, above: float | None = None) -> str:
+    if above is None and low is not None and high is not None:
+        return f"{low:g}..{high:g}"
+    lowest = f"above {above:g}" if above is not None else "" if low is None else f"at least {low:g}"
+    highest = "" if high is None else f"at most {high:g}"
+    return ", ".join(filter(None, (lowest, highest)))
+
+
+def _resolve(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """References followed and `or null` dropped; what is said nearer to the key wins."""
+    merged = dict(keywords)
+    for member in keywords.get("anyOf", ()):
+        if member.get("type") != "null":
+            merged = _resolve(member) | merged
+    if reference := keywords.get("$ref"):
+        merged = _resolve(schema()["$defs"][reference.rsplit("/", 1)[-1]]) | merged
+    return merged
+
+
+def node_of_schema(keywords: Mapping[str, Any]) -> Node:
+    """What a schema that stands outside the tree asks for."""
+    return Node(_resolve(keywords))
+
+
+def root() -> Node:
+    return Node(schema())
+
+
+def node_at(key: Key) -> Node | None:
+    """What may stand at this key; None for an unknown one."""
+    here: Node | None = root()
+    for part in key:
+        here = here and here.child(part)
+    return here
+
+
+def all_keys(here: Node | None = None, key: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key there is, tables before what they hold."""
+    for name, child in (here or root()).children.items():
+        yield (*key, name)
+        yield from all_keys(child, (*key, name))
+
+
+def suggest_key(key: Key) -> str | None:
+    """The known key that an unknown one was probably meant to be: a near spelling, else the same name elsewhere."""
+    name, table = str(key[-1]), node_at(key[:-1])
+    near = get_close_matches(name.lower(), table.children if table else (), n=1)
+    elsewhere = (".".join(other) for other in all_keys() if other[-1] == name.lower())
+    return next(iter(near), None) or next(elsewhere, None)

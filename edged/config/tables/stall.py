@@ -1,0 +1,84 @@
+"""`[cameras.<name>.stall]`: what a camera sees of one stall. With this table its horse is watched over."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from edged.config.types import Flag, Int, Name, Number, Polygon, Section, unit
+
+TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+def _check_time_of_day(value: str) -> str:
+    if not TIME_OF_DAY.fullmatch(value):
+        raise ValueError("must be a local time of day, like 06:30")
+    return value
+
+
+IdleHz = Annotated[Number, Field(ge=1, le=30)]
+Metres = Annotated[Number, Field(gt=0, le=50)]
+TimeOfDay = Annotated[str, AfterValidator(_check_time_of_day)]
+
+
+class AisleConfig(Section):
+    """A camera along which horses walk, seen from the side at ten frames a second or more."""
+
+    enabled: Flag = Field(False, description="Tell how horses walk past: a trend of the day, never a lameness score.")
+
+
+class FoalingWindowConfig(Section):
+    """A mare near her time; foaling alerts are raised between these days only."""
+
+    begin: date = Field(description="First local date.", examples=["2027-03-01"])
+    end: date = Field(description="Last local date.", examples=["2027-04-15"])
+
+
+class StallConfig(Section):
+    """What a camera sees of one stall; all positions are in px of the upright image."""
+
+    enabled: Flag = Field(False, description="Watch over the horse in this stall.")
+    floor: Polygon | None = Field(
+        None,
+        json_schema_extra=unit("px"),
+        description="Corners of the floor. What stands elsewhere is a neighbour. Left out: all that is seen is in it.",
+        examples=[[[80, 700], [1200, 700], [1000, 300], [300, 300]]],
+    )
+    floor_m: tuple[Metres, Metres] | None = Field(
+        None,
+        json_schema_extra=unit("m"),
+        description="Lengths of side 0 and side 1 of a floor of four corners. With it a horse is measured as if from "
+        "above, whichever way it is turned; the camera must hang 2 m high or more.",
+        examples=[[4.0, 3.5]],
+    )
+    open_sides: tuple[Int, ...] = Field(
+        (),
+        description="Sides of the floor that are no wall, by number: 0 is from the first corner to the second.",
+        examples=[[0]],
+    )
+    zones: dict[Name, Polygon] = Field(
+        {},
+        json_schema_extra=unit("px"),
+        description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
+        examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
+    )
+    rest_hz: IdleHz | None = Field(
+        None,
+        json_schema_extra=unit("Hz"),
+        description="Look at so many frames a second while nothing moves, and at all when something does; postures are "
+        "told from 1 Hz on. Left out: always at all.",
+        examples=[2.0],
+    )
+    horses: Literal["one", "mare-and-foal"] = Field(
+        "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."
+    )
+    feeding: tuple[TimeOfDay, ...] = Field(
+        (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]
+    )
+    expecting: FoalingWindowConfig | None = None
+    people: Literal["presence", "poses"] = Field(
+        "presence", description="`presence`: of people only that somebody is there leaves the box, no keypoints."
+    )

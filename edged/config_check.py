@@ -1,0 +1,168 @@
+"""What no single key can tell: models and classes against the catalogue, regions against the image, one source twice.
+
+Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, which refuses to start on any of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from edged.behaviour.horse.geometry import drawing_errors
+from edged.config.load import read_layers, validate
+from edged.config.messages import ConfigProblem, Layers, config_error
+from edged.config.tables.stall import StallConfig
+from edged.config.toml_lines import Key
+from edged.config.tree import CameraConfig, Config, ModelsConfig
+from engines.card import Card
+from engines.catalogue import load as load_cards
+from engines.errors import CardError
+
+Violation = tuple[Key, object, str]  # key, its value, what is wanted and what to do
+
+
+def load_checked(path: Path | None = None) -> Config:
+    """As `load`, and without contradictions; raises `ConfigError` with a line for every problem."""
+    return checked_config(read_layers(path))
+
+
+def checked_config(layers: Layers) -> Config:
+    """The configuration of these layers, checked in itself and against the catalogue."""
+    config = validate(layers)
+    try:
+        cards = load_cards(config.models.catalogue)
+    except CardError as exc:
+        raise config_error([layers.problem(("models", "catalogue"), str(exc), str(config.models.catalogue))]) from exc
+    if problems := crosscheck(config, layers, cards):
+        raise config_error(problems)
+    return config
+
+
+def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> list[ConfigProblem]:
+    """Every contradiction, in no order."""
+    detector = cards.get(config.models.detector)
+    classes = detector.detect.classes if detector and detector.detect else None
+    findings = [*_model_violations(config.models, cards, classes), *_shared_sources(config.cameras)]
+    for name, camera in config.cameras.items():
+        findings += region_violations(("cameras", name), camera, _upright_size(camera))
+        findings += _lift_violations(("cameras", name), camera, config.models)
+        if classes is not None:
+            findings += _class_violations(("cameras", name), camera, classes)
+    return [layers.problem(key, sentence, got) for key, got, sentence in findings]
+
+
+def _model_violations(
+    models: ModelsConfig, cards: Mapping[str, Card], classes: Iterable[str] | None
+) -> Iterator[Violation]:
+    yield from _card_violations(("models", "detector"), models.detector, "detect", cards)
+    chosen = "pose" in models.model_fields_set  # the defaults may offer more than a chosen detector finds
+    for label, name in models.pose.items():
+        yield from _card_violations(("models", "pose", label), name, "pose", cards)
+        if chosen and classes is not None and label not in classes:
+            yield ("models", "pose", label), name, _unknown_class(label, classes)
+
+    for task, given in (("lift", models.lift), ("root", models.root)):
+        if given is not None:
+            yield from _card_violations(("models", task), given, task, cards)
+
+
+def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> Iterator[Violation]:
+    """Where people are to be lifted, there is a model for it and a detector that finds them."""
+    if not camera.lift:
+        return
+    if models.lift is None:
+        yield (*key, "lift"), True, "wants a 3D model; name its card in models.lift, see `edged models list`"
+    if camera.fixed:
+        yield (*key, "lift"), True, "wants boxes around people, and a fixed region is none; drop one of the two"
+
+
+def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) -> Iterator[Violation]:
+    if name not in cards:
+        near = get_close_matches(name, cards, n=1)
+        yield key, name, f"is not in the catalogue; {f'did you mean {near[0]}?' if near else 'see `edged models list`'}"
+    elif cards[name].task != task:
+        fitting = ", ".join(card.name for card in cards.values() if card.task == task)
+        yield key, name, f"is a card of task {cards[name].task}; want one of task {task}: {fitting}"
+
+
+def _class_violations(key: Key, camera: CameraConfig, classes: Iterable[str]) -> Iterator[Violation]:
+    """Every class that the camera names and the detector does not know."""
+    for place, label in enumerate(camera.classes or ()):
+        if label not in classes:
+            yield (*key, "classes", place), label, _unknown_class(label, classes)
+    for label, score in camera.thresholds.items():
+        if label not in classes:
+            yield (*key, "thresholds", label), score, _unknown_class(label, classes)
+    if camera.fixed and camera.fixed.label not in classes:
+        yield (*key, "fixed", "label"), camera.fixed.label, _unknown_class(camera.fixed.label, classes)
+
+
+def _unknown_class(label: str, classes: Iterable[str]) -> str:
+    return f"the detector does not know {label!r}; want one of {', '.join(classes)}, or another models.detector"
+
+
+def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] | None) -> Iterator[Violation]:
+    """What is wrong with the camera's regions, in an upright image of that size; None: not known."""
+    if size_wh is not None:
+        yield from _regions_outside(key, camera, size_wh)
+    for where, told in drawing_errors(camera.stall, size_wh) if camera.stall.enabled else ():
+        yield (*key, "stall", *where), _stall_value(camera.stall, where), told
+
+
+def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -> Iterator[Violation]:
+    """Every region that leaves the image."""
+    inside = f"must lie inside the upright image of {size_wh[0]} x {size_wh[1]} px; correct it, or size and rotate"
+    if camera.roi and not _inside(camera.roi, size_wh):
+        yield (*key, "roi"), camera.roi, inside
+    if camera.fixed and not _inside(camera.fixed.box, size_wh):
+        yield (*key, "fixed", "box"), camera.fixed.box, inside
+    if (lens := camera.intrinsics) and not _inside((lens.cx, lens.cy), size_wh):
+        centre = (
+            f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"
+        )
+        yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the size that is asked for"
+    for place, polygon in enumerate(camera.masks):
+        if not all(_inside(point, size_wh) for point in polygon):
+            yield (*key, "masks", place), polygon, inside
+
+
+def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:
+    value = getattr(stall, path[0])
+    return value[path[1]] if len(path) > 1 else value
+
+
+def _upright_size(camera: CameraConfig) -> tuple[int, int] | None:
+    """Of the upright image, where it is given."""
+    if camera.size is None:
+        return None
+    width, height = camera.size
+    return (width, height) if camera.rotate in (0, 180) else (height, width)
+
+
+def _inside(corners: tuple[float, ...], size_wh: tuple[int, ...]) -> bool:
+    """Whether x, y, x, y, … all lie on the image."""
+    return all(0 <= value <= size_wh[place % 2] for place, value in enumerate(corners))
+
+
+def _shared_sources(cameras: Mapping[str, CameraConfig]) -> Iterator[Violation]:
+    """Live sources that two cameras want; files may be read by any number."""
+    owners: dict[str, str] = {}
+    for name, camera in cameras.items():
+        if not camera.enabled or camera.source_kind == "files":
+            continue
+        first = owners.setdefault(_opened_path(camera), name)
+        if first != name:
+            yield (
+                ("cameras", name, "source"),
+                camera.source,
+                f"is also the source of cameras.{first}; remove one of them",
+            )
+
+
+def _opened_path(camera: CameraConfig) -> str:
+    """What is opened: a V4L2 device may be called by its number, its node, or a link to that."""
+    if camera.source_kind != "v4l2":
+        return camera.source
+    return os.path.realpath(f"/dev/video{camera.source}" if camera.source.isdigit() else camera.source)

@@ -1,0 +1,24 @@
+"""Everything that helps to understand a box from afar, without its secrets, in one bundle. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edged.config.types import redact
+from edged.messages.build import encode
+
+MAX_BYTES = 120_000  # brokers in a cloud take 128 KiB
+OMITTED = "left out: too long"
+
+
+def bundle(parts: Mapping[str, Any], lines: Sequence[str], max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The parts and the log lines, oldest lines left out first and then the largest parts."""
+    body: dict[str, Any] = {**parts, "log": [redact(line) for line in lines]}
+    while len(encode(body)) > max_bytes and body["log"]:
+        body["log"] = body["log"][len(body["log"]) // 4 + 1 :]
+    for name in sorted(parts, key=lambda name: -len(encode({name: parts[name]}))):
+        if len(encode(body)) <= max_bytes:
+            break
+        body[name] = OMITTED
+    return body

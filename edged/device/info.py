@@ -1,0 +1,81 @@
+"""What the box says it is: to subscribers in `info`, to Home Assistant as an appliance. Pure."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from edged import __version__
+from edged.behaviour.alerts import CAMERA_RULES
+from edged.behaviour.horse.alerts import HORSE_RULES as BARN
+from edged.config import tree
+from edged.config.tree import Config
+from edged.inference.engine_builds import BuildStatus
+from edged.mqtt.homeassistant_entities import DiscoveryDevice
+
+if TYPE_CHECKING:
+    from edged.inference.load_models import LoadedModels
+
+LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
+
+
+def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of `info`."""
+    libraries = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):  # JetPack brings OpenCV without its distribution
+            libraries[name] = version(name)
+    return {
+        "version": __version__,
+        "name": settings.device.name,
+        "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
+        "models": models,
+        "cameras": {name: _camera_info(camera) for name, camera in settings.enabled_cameras.items()},
+    }
+
+
+def models_info(models: tree.ModelsConfig, engines: LoadedModels, works: Mapping[str, BuildStatus]) -> dict[str, Any]:
+    """Which models are in use, what runs them, and where engines in the making stand."""
+    return {
+        **engines.backend_info,
+        "detector": models.detector,
+        "pose": dict(models.pose),
+        "lift": models.lift,
+        "root": models.root,
+        "serving": engines.service_level,
+        "served": engines.runtime_by_model,
+        "missing": engines.missing_by_model,
+        "engines": {name: asdict(work) for name, work in works.items()},
+    }
+
+
+def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> DiscoveryDevice:
+    """`classes` are what each camera looks for."""
+    return DiscoveryDevice(
+        id=device,
+        base=settings.mqtt.base,
+        name=settings.device.name,
+        version=__version__,
+        health_s=settings.publish.health_s,
+        prefix=settings.homeassistant.prefix,
+        cameras=classes,
+        alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *BARN)),
+        allowed_commands=frozenset(settings.commands.allow),
+        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.images),
+        stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),
+    )
+
+
+def _camera_info(camera: tree.CameraConfig) -> dict[str, Any]:
+    """What subscribers may need to know of a camera; its address is nobody's business."""
+    fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
+    return {
+        "kind": camera.source_kind,
+        "mode": camera.mode,
+        "detector_interval": camera.detector_interval,
+        "fixed": fixed,
+    }

@@ -1,0 +1,62 @@
+"""`edged run --save-video`: what one camera sees, annotated, as a video, with a progress bar on stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edged.capture.sources.opencv import to_bgr
+from edged.config.tree import CameraConfig
+from edged.drawing.annotate import annotate
+from edged.drawing.video_file import VideoWriter, check_suffix
+from edged.frame import Frame, FrameResult
+
+LIVE_HZ = 15.0  # of the video of a camera that does not say its rate
+
+
+class Recorder:
+    """A sink of the loop. The video opens with the first frame, whose size it takes."""
+
+    def __init__(self, path: Path, camera: CameraConfig, keypoint_thresholds: dict[str, float]) -> None:
+        check_suffix(path)  # before anything runs
+        self._path = path
+        self._recorded = camera.source_kind == "files" and not camera.realtime
+        self._keypoint_thresholds = keypoint_thresholds
+        self._rate_hz, frames = _rate_and_length(camera)
+        self._writer: VideoWriter | None = None
+        console = Console(file=sys.stderr)
+        self._bar = Progress(
+            TextColumn(str(path)), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        )
+        self._task = self._bar.add_task("video", total=frames)
+
+    def __enter__(self) -> Recorder:
+        self._bar.start()
+        return self
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        if self._writer is None:
+            self._writer = VideoWriter(self._path, self._rate_hz, result.size_wh)
+        at_ns = None if self._recorded else frame.captured_ns
+        self._writer.write(annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds), at_ns)
+        self._bar.advance(self._task)
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+        if self._writer is not None:
+            self._writer.__exit__(kind, value, at)
+
+
+def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:
+    """Rate and number of frames, as far as the source tells."""
+    if camera.source_kind != "files" or not Path(camera.source).is_file():
+        return camera.fps or LIVE_HZ, None
+    video = cv2.VideoCapture(camera.source)
+    rate_hz, frames = video.get(cv2.CAP_PROP_FPS), int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    video.release()
+    return (rate_hz if 0 < rate_hz <= 240 else LIVE_HZ), (frames if frames > 0 and not camera.loop else None)

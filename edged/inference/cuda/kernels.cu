@@ -1,0 +1,14 @@
+// All kernels, compiled as one: `make kernels`. In the order in which a frame meets them.
+#include "letterbox.cu"
+#include "image_quality.cu"
+#include "decode/detectors.cu"
+#include "decode/nms.cu"
+#include "select.cu"
+#include "crop.cu"
+#include "decode/simcc.cu"
+#include "decode/heatmap3d.cu"
+
+// n words from here to there: what the host asks, out of mapped memory, and what it is to know, into it.
+KERNEL copy(const int* from, int* to, int n) {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) to[i] = from[i];
+}

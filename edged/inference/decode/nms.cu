@@ -1,0 +1,59 @@
+// Non-maximum suppression: candidates in order, best first, then those that no better one overlaps.
+// Definition: nms.py.
+#pragma once
+#include "cuda/kernels.h"
+
+__device__ inline float area(const Box& box) { return fmaxf(box.x1 - box.x0, 0) * fmaxf(box.y1 - box.y0, 0); }
+
+// Empty boxes overlap nothing.
+__device__ inline float iou(const Box& a, const Box& b) {
+    const float width = fmaxf(fminf(a.x1, b.x1) - fmaxf(a.x0, b.x0), 0);
+    const float height = fmaxf(fminf(a.y1, b.y1) - fmaxf(a.y0, b.y0), 0);
+    const float shared = width * height, total = area(a) + area(b) - shared;
+    return total > 0 ? shared / total : 0;
+}
+
+__device__ inline bool beats(const Box& a, const Box& b) {
+    return a.score > b.score || (a.score == b.score && a.order < b.order);
+}
+
+// A thread per candidate, which finds its place by counting those that beat it: no sort, the same on every run.
+// Grid: the detector's anchors. ordered (CANDIDATES).
+KERNEL rank(const Tally* tally, const Box* candidates, Box* ordered) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x, n = tally->found;
+    if (i >= n) return;
+    const Box own = candidates[i];
+    int place = 0;
+    for (int j = 0; j < n && place < CANDIDATES; j++) place += beats(candidates[j], own);
+    if (place < CANDIDATES) ordered[place] = own;
+}
+
+// One block. kept (CANDIDATES), best first.
+KERNEL nms(const Heads* heads, Tally* tally, const Box* ordered, Box* kept) {
+    const int WORDS = (CANDIDATES + 31) / 32;
+    __shared__ unsigned rival[CANDIDATES][WORDS];  // bit j of row i: i suppresses j
+    __shared__ unsigned alive[WORDS];
+    const int n = tally->found < CANDIDATES ? tally->found : CANDIDATES;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        for (int word = 0; word < WORDS; word++) {
+            unsigned bits = 0;
+            for (int j = 32 * word; j < 32 * word + 32 && j < n; j++)
+                if (j > i && ordered[i].label == ordered[j].label && iou(ordered[i], ordered[j]) > heads->nms_iou) bits |= 1u << (j & 31);
+            rival[i][word] = bits;
+        }
+    }
+    for (int word = threadIdx.x; word < WORDS; word += blockDim.x) alive[word] = ~0u;
+    __syncthreads();
+    if (threadIdx.x == 0)
+        for (int i = 0; i < n; i++)
+            if (alive[i >> 5] >> (i & 31) & 1)
+                for (int word = i >> 5; word < WORDS; word++) alive[word] &= ~rival[i][word];
+    __syncthreads();
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        if (!(alive[i >> 5] >> (i & 31) & 1)) continue;
+        int place = 0;
+        for (int j = 0; j < i; j++) place += alive[j >> 5] >> (j & 31) & 1;
+        kept[place] = ordered[i];
+        atomicAdd(&tally->kept, 1);
+    }
+}

@@ -1,0 +1,94 @@
+"""Which part of the image a 3D model looks at, and where in the camera's space its answer lies.
+
+Pure geometry, the definition for every plane; millimetres. Upstream: crops and decoded volumes. Downstream: `Pose3d`.
+Source: 3DMPPE, RootNet and PoseNet, common/utils/pose_utils.py (Moon et al., ICCV 2019).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.frame import F32, XY, Pose3d
+from edged.inference.crop import Crop
+from edged.inference.pose3d.lens import CameraIntrinsics
+from engines.card import Lift
+from engines.card.schema import SCHEMAS
+
+PERSON_CUBE_MM = 2000.0  # side of the cube that a person is taken to fill; a constant of the models, and of people only
+GAMMA_RANGE = (
+    0.5,
+    1.5,
+)  # RootNet's answers on published photographs lie from 0.67 to 1.15; beyond these the crop is wrong
+Z = 2
+
+
+class VolumeJoints(NamedTuple):
+    """What a 3D model says of one person."""
+
+    crop: Crop
+    bins: F32  # (J, 3) x, y, z of the joints' places, counted from 0
+    shape_dhw: tuple[int, int, int]  # of a joint's volume
+
+
+def person_crop(
+    xyxy: NDArray[np.floating], size_wh: tuple[int, int], net_wh: tuple[int, int], padding: float
+) -> Crop | None:
+    """The box clipped to the image, grown to the net's shape and by `padding`; None where nothing is left of it.
+
+    Not clipped again: it may reach beyond the image. Source: process_bbox, whose box ends on its last pixel.
+    """
+    left, top, right, bottom = (float(edge) for edge in xyxy)
+    x0, y0 = max(0.0, left), max(0.0, top)
+    x1 = min(size_wh[0] - 1.0, x0 + max(0.0, right - left - 1))
+    y1 = min(size_wh[1] - 1.0, y0 + max(0.0, bottom - top - 1))
+    if right <= left or bottom <= top or x1 < x0 or y1 < y0 or (x1 == x0 and y1 == y0):
+        return None
+    return Crop.around(np.array([x0, y0, x1, y1]), net_wh, padding)
+
+
+def heuristic_depth_mm(crop: Crop, intrinsics: CameraIntrinsics) -> float:
+    """RootNet's k: how far away a square of `PERSON_MM` has the window's area, PERSON_MM · sqrt(fx fy / (w h))."""
+    return PERSON_CUBE_MM * intrinsics.focal_px / float(np.sqrt(crop.width * crop.height))
+
+
+def joints_in_image(joints: VolumeJoints, span_mm: float) -> F32:
+    """(J, 3) image x, image y in px, and depth from the root in mm, of which the bins cover `span_mm`."""
+    depth, height, width = joints.shape_dhw
+    z = (joints.bins[:, Z:] / depth * 2 - 1) * (span_mm / 2)
+    return np.concatenate([joints.crop.cells_to_image(joints.bins[:, XY], (width, height)), z], axis=1).astype(
+        np.float32
+    )
+
+
+def image_to_camera(points: NDArray[np.floating], intrinsics: CameraIntrinsics) -> F32:
+    """(…, 3) mm in the camera's frame, of image x, image y in px and depth from the camera in mm."""
+    depth = points[..., Z:].astype(np.float64)
+    return np.concatenate([intrinsics.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
+
+
+def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics, gamma: float | None) -> Pose3d | None:
+    """One person in the camera's frame; `gamma` is RootNet's, None without.
+
+    None where a joint would lie behind the camera, or where no ray of the lens goes: the window or the lens is wrong
+    then, and so were the person.
+    """
+    believed = gamma is not None and GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]
+    points = joints_in_image(joints, spec.span_mm)
+    points[:, Z] += heuristic_depth_mm(joints.crop, intrinsics) * (gamma if gamma is not None and believed else 1.0)
+    if points[:, Z].min() <= 0:
+        return None
+    joints_mm = image_to_camera(points, intrinsics)
+    if not np.isfinite(joints_mm).all():
+        return None
+    schema = SCHEMAS[spec.schema_name]
+    root = joints_mm[schema.keypoints.index(str(schema.root))]
+    return Pose3d(
+        xyz_mm=joints_mm - root,
+        root_mm=root.copy(),
+        schema=schema.name,
+        depth_source="rootnet" if believed else "heuristic",
+        focal_source="assumed" if intrinsics.assumed else "given",
+    )

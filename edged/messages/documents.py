@@ -1,0 +1,273 @@
+"""JSON Schemas, the AsyncAPI document and the reference, generated from the bodies and the table of channels.
+
+The generated files beside this module are what subscribers read; a test holds them to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from edged.messages import schema as bodies
+from edged.messages import topics
+from edged.messages.build import MESSAGE_VERSION
+from edged.messages.commands import COMMANDS
+from edged.messages.topics import TopicSpec
+from engines.card.schema import SCHEMAS
+
+Schema = dict[str, Any]
+
+BODIES: dict[str, Any] = {
+    topics.STATUS.name: bodies.Status,
+    topics.INFO.name: bodies.Info,
+    topics.HEALTH.name: bodies.Health,
+    topics.CAMERA_STATUS.name: bodies.CameraStatus,
+    topics.POSES.name: bodies.Poses,
+    topics.STATE.name: bodies.State,
+    topics.DAILY.name: bodies.Daily,
+    topics.ALERT.name: bodies.Alert,
+    topics.RESULT.name: bodies.Result,
+}
+
+HEADER_FIELDS = frozenset(bodies.Header.__annotations__)
+
+PARAMETERS = {
+    "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
+    "device": "Device id.",
+    "camera": "Name of the camera in the configuration.",
+    "verb": "Name of the command.",
+}
+
+
+class _UntitledSchema(GenerateJsonSchema):
+    """Without titles: they only repeat the names of the fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema(name: str) -> Schema:
+    """The JSON Schema (2020-12) of one channel's messages. Unknown fields are allowed: additions keep the version."""
+    made = TypeAdapter(BODIES[name]).json_schema(schema_generator=_UntitledSchema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edged:{name}/{MESSAGE_VERSION}", **made}
+
+
+def asyncapi() -> Schema:
+    """The AsyncAPI 3.0 document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "edged",
+            "version": f"{MESSAGE_VERSION}.0.0",
+            "description": "Poses, states and health of cameras over MQTT. MQTT 5 is preferred, 3.1.1 is spoken; "
+            'nothing essential is carried by MQTT 5 alone. With `publish.encoding = "cbor"` the same bodies '
+            "travel as CBOR, poses in whole numbers.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "servers": {
+            "broker": {
+                "host": "{host}:{port}",
+                "protocol": "mqtt",
+                "protocolVersion": "5",
+                "variables": {"host": {"default": "127.0.0.1"}, "port": {"default": "1883"}},
+                "security": [{"$ref": f"#/components/securitySchemes/{kind}"} for kind in ("password", "certificate")],
+            }
+        },
+        "defaultContentType": "application/json",
+        "channels": {channel.name: _asyncapi_channel(channel) for channel in topics.TOPIC_SPECS},
+        "operations": dict(map(_asyncapi_operation, topics.TOPIC_SPECS)),
+        "components": {
+            "messages": {channel.name: _asyncapi_message(channel) for channel in topics.TOPIC_SPECS},
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "password": {"type": "userPassword", "description": "`mqtt.username` and its password."},
+                "certificate": {"type": "X509", "description": "Client certificate; its CN should be the device id."},
+            },
+        },
+    }
+
+
+def _asyncapi_channel(spec: TopicSpec) -> Schema:
+    address = f"{{base}}/{{device}}/{spec.path}"
+    return {
+        "address": address,
+        "description": spec.summary,
+        "messages": {spec.name: {"$ref": f"#/components/messages/{spec.name}"}},
+        "parameters": {n: {"description": text} for n, text in PARAMETERS.items() if f"{{{n}}}" in address},
+    }
+
+
+def _asyncapi_operation(spec: TopicSpec) -> tuple[str, Schema]:
+    where = {"$ref": f"#/channels/{spec.name}"}
+    if spec is topics.COMMAND:
+        reply = {
+            "channel": {"$ref": f"#/channels/{topics.RESULT.name}"},
+            "address": {"location": "$message.header#/responseTopic"},
+        }
+        return "obey", {"action": "receive", "channel": where, "reply": reply}
+    mqtt: Schema = {"qos": spec.qos, "retain": spec.retain, "bindingVersion": "0.2.0"}
+    if spec.expiry_s is not None:
+        mqtt["messageExpiryInterval"] = spec.expiry_s
+    return f"publish-{spec.name}", {"action": "send", "channel": where, "bindings": {"mqtt": mqtt}}
+
+
+def _asyncapi_message(spec: TopicSpec) -> Schema:
+    if spec in (topics.SNAPSHOT, topics.DAY):
+        return {
+            "summary": spec.summary,
+            "contentType": "image/jpeg",
+            "payload": {"type": "string", "format": "binary"},
+        }
+    if spec is topics.COMMAND:
+        verbs = [{"$ref": f"#/components/schemas/command-{verb}"} for verb in COMMANDS]
+        return {"summary": spec.summary, "payload": {"anyOf": verbs}}
+    return {
+        "summary": spec.summary,
+        "payload": {"$ref": f"#/components/schemas/{BODIES[spec.name].__name__}"},
+        "headers": {
+            "type": "object",
+            "properties": {
+                "schema": {"const": f"{spec.name}/{MESSAGE_VERSION}", "description": "MQTT 5 user property."}
+            },
+        },
+    }
+
+
+def _schemas() -> Schema:
+    mode: Literal["validation"] = "validation"
+    adapters = [(name, mode, TypeAdapter(body)) for name, body in BODIES.items()]
+    _, shared = TypeAdapter.json_schemas(
+        adapters, schema_generator=_UntitledSchema, ref_template="#/components/schemas/{model}"
+    )
+    commands = {f"command-{verb}": arguments.model_json_schema() for verb, arguments in COMMANDS.items()}
+    return {**shared["$defs"], **commands}
+
+
+def topic_table() -> str:
+    """The channels as a Markdown table."""
+    rows = [
+        "| topic below `<base>/<device>/` | what | QoS | retained | expires | survives an outage |",
+        "|---|---|---|---|---|---|",
+    ]
+    for channel in topics.TOPIC_SPECS:
+        path = channel.path.replace("{", "<").replace("}", ">")
+        expiry = f"{channel.expiry_s} s" if channel.expiry_s else ""
+        kept = "on disk" if channel.store_priority is not None else ""
+        rows.append(
+            f"| `{path}` | {channel.summary} | {channel.qos} | {'yes' if channel.retain else ''} | {expiry} | {kept} |"
+        )
+    return "\n".join(rows)
+
+
+def reference() -> str:
+    """Every message field by field, as Markdown."""
+    sections = [f"# MQTT reference, version {MESSAGE_VERSION}", INTRODUCTION, topic_table()]
+    sections += [
+        "## Every message begins with",
+        _table(TypeAdapter(bodies.Header).json_schema(schema_generator=_UntitledSchema)),
+    ]
+    sections += [_section(name) for name in BODIES]
+    sections += ["## Keypoints", KEYPOINTS_TEXT, _keypoints()]
+    sections += ["## Commands", COMMANDS_TEXT, _commands()]
+    return "\n\n".join(sections) + "\n"
+
+
+INTRODUCTION = """Generated by `edged contract reference`; JSON Schemas and an AsyncAPI 3 document lie beside it.
+Fields may be added without notice; none is removed or changes its meaning without a new `v`. Ignore what you do
+not know. `seq` shows gaps; a consumer that must know whether the box is there listens to `status` and also misses
+`health` when it stops coming.
+
+With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `application/cbor`): `score`, `box` and
+keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
+`edged.messages.cbor.unpack` is the definition."""
+
+KEYPOINTS_TEXT = """What the names of `schema` stand for, in the order of the lists; `keypoints.json` says the same to
+programs. Left and right are the subject's own."""
+
+COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
+MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
+delivered again with the same id or correlation data is answered again and not obeyed twice. Retained commands are
+refused. Only what `commands.allow` lists is obeyed. Commands are obeyed one after the other: of those that come faster,
+16 wait, 112 more are answered with an error, and the rest is not answered. Let a command expire (MQTT 5, 30 s), or one
+that a bridge kept is obeyed when nobody expects it any more. A sender for people is `edged send`."""
+
+
+def _section(name: str) -> str:
+    made = json_schema(name)
+    fields = {key: field for key, field in made["properties"].items() if key not in HEADER_FIELDS}
+    return f"## {name}\n\n{made['description']}\n\n{_table({**made, 'properties': fields})}"
+
+
+def _table(made: Schema) -> str:
+    rows = ["| field | type | meaning |", "|---|---|---|"]
+    rows += [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
+    return "\n".join(rows)
+
+
+def keypoints() -> dict[str, list[str]]:
+    """The names of every schema's keypoints, in order."""
+    return {name: list(schema.keypoints) for name, schema in SCHEMAS.items()}
+
+
+def _keypoints() -> str:
+    rows = [f"| `{name}` | {' '.join(f'`{point}`' for point in points)} |" for name, points in keypoints().items()]
+    return "\n".join(["| schema | keypoints |", "|---|---|", *rows])
+
+
+def _commands() -> str:
+    lines = ["| verb | arguments | what it does |", "|---|---|---|"]
+    for verb, arguments in COMMANDS.items():
+        fields = [
+            f"`{name}`{'' if field.is_required() else ' (may be left out)'}: {field.description}"
+            for name, field in arguments.model_fields.items()
+            if name != "id"
+        ]
+        lines.append(f"| `{verb}` | {' '.join(fields)} | {' '.join((arguments.__doc__ or '').split())} |")
+    return "\n".join(lines)
+
+
+def _fields(node: Schema, shared: Schema, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """(path, type, meaning) of every field, those of nested objects included."""
+    required = node.get("required", ())
+    for name, field in node.get("properties", {}).items():
+        inner, path = _referenced_object(field, shared), prefix + name
+        optional = "" if name in required else " Optional."
+        text = field.get("description") or inner.get("description", "")
+        yield path, _type_text(field, shared), text + optional
+        if "properties" in inner:
+            step = "[]." if field.get("type") == "array" else ".*." if "additionalProperties" in field else "."
+            yield from _fields(inner, shared, path + step)
+
+
+def _referenced_object(field: Schema, shared: Schema) -> Schema:
+    """The object that a field holds, directly, in a list, in a mapping, or unless it is null."""
+    for one in (field, field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())):
+        if isinstance(one, dict) and "$ref" in one:
+            found: Schema = shared[one["$ref"].rsplit("/", 1)[1]]
+            return found
+    return {}
+
+
+def _type_text(field: Schema, shared: Schema) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type_text(one, shared) for one in field["anyOf"])
+    if "enum" in field or "const" in field:
+        return " ".join(f"`{json.dumps(one)}`" for one in field.get("enum", [field.get("const")]))
+    if "$ref" in field:
+        return "object"
+    if field.get("type") == "array":
+        return f"list of {_type_text(field['items'], shared)}" if field.get("items") else "list"
+    if isinstance(field.get("additionalProperties"), dict):
+        return f"{_type_text(field['additionalProperties'], shared)} by name"
+    return str(field.get("type", "any"))
+
+
+def files() -> dict[str, str]:
+    """What ships in the package, by file name."""
+    made = {f"{name}.schema.json": json_schema(name) for name in BODIES}
+    made |= {"asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
+    return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

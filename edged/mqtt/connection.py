@@ -1,0 +1,378 @@
+"""One connection to an MQTT broker, made, used and closed by one thread. All of paho-mqtt is here.
+
+It never reconnects: when it breaks it raises `BrokerLost`, and whoever holds it makes another.
+paho is driven by our own poll loop, so no callback runs in a thread of its own and nothing queues up in it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edged.config.tree import MqttConfig, TlsConfig
+from edged.errors import BrokerLost, ConfigError
+from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.v5 import (
+    BrokerLimits,
+    TopicAliases,
+    broker_limits,
+    connect_properties,
+    publish_properties,
+    will_properties,
+)
+from edged.units import MS_PER_S
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike  # exists for type checkers only
+
+TRANSIENT_REASONS = frozenset(
+    {"Server shutting down", "Keep alive timeout", "Server busy"}
+)  # worth another try at once
+PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})
+CONNACK_TIMEOUT_S = 5.0  # longest wait for the broker's answer; paho gives TCP and TLS as long before it
+DISCONNECT_TIMEOUT_S = 0.2
+KEEPALIVE_FRACTION = 0.7  # of the keep-alive: paho gives a silent broker up after two of its own
+
+VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+class ConnectionRefused(BrokerLost):
+    """Somebody answered, and does not want us, or is not whom we want."""
+
+
+class UnsupportedProtocol(ConnectionRefused):
+    """The broker does not speak this MQTT version."""
+
+
+class NoConnack(BrokerLost):
+    """Something is there but does not answer our greeting: busy starting, or of another MQTT version."""
+
+
+class ProtocolNegotiator:
+    """Which MQTT version to try: the one that works, else the next when the last was not understood."""
+
+    def __init__(self, protocol: str) -> None:
+        self._rotation = deque(VERSIONS if protocol == "auto" else [protocol])
+        self._confirmed: set[str] = set()
+        self._failed: set[str] = set()  # since the last connection
+
+    @property
+    def current(self) -> str:
+        return self._rotation[0]
+
+    def confirm(self) -> None:
+        self._confirmed.add(self.current)
+        self._failed.clear()
+
+    def try_next(self, error: Exception) -> bool:
+        """Whether the version may be to blame and another is worth a try before anything is made of it."""
+        unheard = isinstance(error, NoConnack) and self.current not in self._confirmed
+        if not (unheard or isinstance(error, UnsupportedProtocol)):
+            return False
+        self._failed.add(self.current)
+        self._rotation.rotate(-1)
+        return len(self._failed) < len(self._rotation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why the broker did not take a message, or a subscription."""
+
+    reason: str
+    permanent: bool = False  # it would refuse that message again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingMessage:
+    """One message received."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    content_type: str | None = None
+
+
+class MqttConnection:
+    """A connection from `open` to `close`."""
+
+    def __init__(
+        self,
+        broker: MqttConfig,
+        version: str,
+        *,
+        client_id: str,
+        will: OutgoingMessage | None = None,
+        on_result: Callable[[OutgoingMessage, Refusal | None], None] = lambda letter, refusal: None,
+        on_message: Callable[[IncomingMessage], None] = lambda message: None,
+        on_subscribe_refused: Callable[[str, Refusal], None] = lambda topic, refusal: None,
+    ) -> None:
+        self.version = version
+        self._broker = broker
+        self._on_result = on_result
+        self._on_message = on_message
+        self._on_subscribe_refused = on_subscribe_refused
+        self._limits = BrokerLimits()
+        self._aliases = TopicAliases(0)
+        self._pending_subscriptions: dict[int | None, str] = {}  # subscriptions not yet granted
+        self._last_ack_s = 0.0  # when the broker last acknowledged, or had nothing to acknowledge
+        self._connack: ReasonCode | None = None
+        self._end_reason: str | None = None  # why the connection ended
+        self._error_type: type[BrokerLost] = BrokerLost  # and of which kind that is
+        self._unacked: dict[int, OutgoingMessage] = {}
+        self._unwritten: tuple[OutgoingMessage, MQTTMessageInfo] | None = None
+        self._client = self._new_client(client_id, will)
+        self.subscribed: set[str] = set()  # subscribed to
+
+    def open(self) -> None:
+        """Connect and be welcomed. Raises `BrokerLost`, or one of its kinds above, saying why."""
+        keepalive_s = max(1, round(KEEPALIVE_FRACTION * self._broker.keepalive_s))
+        session: dict[str, Any] = (
+            {"clean_start": True, "properties": connect_properties()} if self.version == "5" else {}
+        )
+        try:
+            self._client.connect(self._broker.host, self._broker.port, keepalive_s, **session)
+        except (OSError, ValueError) as exc:
+            lost = (
+                ConnectionRefused
+                if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
+                else BrokerLost
+            )
+            raise lost(f"{self._address}: {_error_text(exc)}{self._tls_hint(exc)}") from exc
+        end_s = time.monotonic() + CONNACK_TIMEOUT_S
+        while self._connack is None and self._end_reason is None and time.monotonic() < end_s:
+            self._poll_once(0.1, None)
+        self._check_connack()
+
+    def send(self, message: OutgoingMessage) -> None:
+        """Hand over one message, when `ready`; `on_settled` tells what became of it."""
+        if not self._limits.fits(message):
+            self._on_result(message, Refusal(reason="Packet too large", permanent=True))
+            return
+        channel, topic, properties = message.spec, message.topic, None
+        if self.version == "5":
+            topic, alias = self._aliases.shorten(message)
+            properties = publish_properties(message, alias)
+        info = self._client.publish(topic, message.payload, channel.qos, channel.retain, properties)
+        if channel.qos:
+            self._last_ack_s = self._last_ack_s if self._unacked else time.monotonic()
+            self._unacked[info.mid] = message
+        else:
+            self._unwritten = (message, info)
+            self._finish_written()
+
+    def subscribe(self, topic: str) -> None:
+        """With MQTT 5 a message that its sender has the broker keep is known as such when it is sent, too."""
+        self.subscribed.add(topic)
+        as_sent = {"options": SubscribeOptions(qos=1, retainAsPublished=True)} if self.version == "5" else {"qos": 1}
+        self._pending_subscriptions[self._client.subscribe(topic, **as_sent)[1]] = topic
+
+    @property
+    def ready(self) -> bool:
+        """Whether one more message may be sent now; no when the broker does not read or acknowledge."""
+        room = len(self._unacked) < self._limits.receive_max
+        return self._end_reason is None and self._unwritten is None and room
+
+    @property
+    def in_flight(self) -> list[OutgoingMessage]:
+        """Messages handed over of which nothing is known, in order."""
+        return [*self._unacked.values(), *([self._unwritten[0]] if self._unwritten else [])]
+
+    def poll(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+        """Read, write and keep alive, for at most this long or until `wake` is readable. Raises `BrokerLost`."""
+        if self._end_reason is None:
+            self._poll_once(timeout_s, wake)
+            self._finish_written()
+            self._check_ack_timeout()
+        if self._end_reason is not None:
+            raise self._error_type(f"{self._address}: {self._end_reason}")
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker does not send the last will."""
+        self._client.disconnect()
+        end_s = time.monotonic() + DISCONNECT_TIMEOUT_S
+        while self._client.socket() is not None and time.monotonic() < end_s:
+            self._poll_once(0.02, None)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Drop the connection without a word."""
+        sock = self._client.socket()
+        if sock is not None:
+            with suppress(OSError):
+                sock.close()
+
+    @property
+    def _address(self) -> str:
+        return f"broker {self._broker.host}:{self._broker.port}"
+
+    def _new_client(self, client_id: str, will: OutgoingMessage | None) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=VERSIONS[self.version], reconnect_on_failure=False
+        )
+        client.on_socket_open = _set_nodelay
+        client.on_connect = self._handle_connack
+        client.on_disconnect = self._handle_disconnect
+        client.on_publish = self._handle_puback
+        client.on_subscribe = self._handle_suback
+        client.on_message = self._handle_message
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password.get_secret_value() or None)
+        if self._broker.tls.enabled:
+            client.tls_set_context(tls_context(self._broker.tls))
+        if will is not None:
+            properties = will_properties(will) if self.version == "5" else None
+            client.will_set(will.topic, will.payload, will.spec.qos, will.spec.retain, properties)
+        return client
+
+    def _handle_connack(
+        self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._connack = reason
+        self._limits = broker_limits(properties)
+        self._aliases = TopicAliases(self._limits.topic_alias_max)
+
+    def _handle_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        told = flags.is_disconnect_packet_from_server or reason.getName() == "Keep alive timeout"
+        self._end_reason = self._end_reason or (f"ended by the broker: {reason}" if told else "connection lost")
+        if told and reason.getName() not in TRANSIENT_REASONS:
+            self._error_type = ConnectionRefused
+
+    def _handle_puback(
+        self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        letter = self._unacked.pop(mid, None)
+        self._last_ack_s = time.monotonic()
+        if letter is not None:
+            name = reason.getName()
+            self._on_result(
+                letter, Refusal(reason=name, permanent=name in PERMANENT_REASONS) if reason.is_failure else None
+            )
+
+    def _handle_suback(
+        self, client: Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        topic = self._pending_subscriptions.pop(mid, None)
+        if topic is not None and reasons[0].is_failure:
+            self._on_subscribe_refused(topic, Refusal(reason=reasons[0].getName()))
+
+    def _handle_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        properties = message.properties
+        self._on_message(
+            IncomingMessage(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                retain=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", None),
+                correlation=getattr(properties, "CorrelationData", None),
+                content_type=getattr(properties, "ContentType", None),
+            )
+        )
+
+    def _tls_hint(self, exc: Exception) -> str:
+        """What answers a TLS greeting with anything but a certificate is no TLS port."""
+        greeted = isinstance(exc, ConnectionResetError | ssl.SSLError)
+        if not self._broker.tls.enabled or not greeted or isinstance(exc, ssl.SSLCertVerificationError):
+            return ""
+        return f"; is {self._broker.port} its port for TLS? 8883 is usual"
+
+    def _check_connack(self) -> None:
+        if self._connack is None:
+            tls = self._broker.tls
+            did = "hung up on" if self._end_reason else f"was silent for {CONNACK_TIMEOUT_S:g} s after"
+            wants = (
+                "TLS, see mqtt.tls" if not tls.enabled else "a certificate, see mqtt.tls.cert" if not tls.cert else ""
+            )
+            hint = f"; it may want {wants}" if wants else ""
+            raise NoConnack(f"{self._address}: {did} our MQTT {self.version} greeting{hint}")
+        if self._connack.getName() == "Unsupported protocol version":
+            raise UnsupportedProtocol(f"{self._address}: does not speak MQTT {self.version}")
+        if self._connack.is_failure:
+            raise ConnectionRefused(f"{self._address}: refused: {self._connack}; check mqtt.username and its password")
+
+    def _poll_once(self, timeout_s: float, wake: socket.socket | None) -> None:
+        sock = self._client.socket()
+        if sock is None:
+            self._end_reason = self._end_reason or "connection lost"
+            return
+        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # read already, poll does not see it
+        ready = _poll_sockets(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
+        if wake is not None and wake.fileno() in ready:
+            wake.recv(4096)
+        events = ready.get(sock.fileno(), 0)
+        if decrypted or events & ~select.POLLOUT:
+            self._client.loop_read()
+        if events & select.POLLOUT:
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def _finish_written(self) -> None:
+        if self._unwritten is not None:
+            letter, info = self._unwritten
+            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published():
+                self._unwritten = None
+                self._on_result(letter, None)
+
+    def _check_ack_timeout(self) -> None:
+        """A broker may answer every ping and still acknowledge nothing."""
+        silent_s = time.monotonic() - self._last_ack_s
+        if self._unacked and silent_s > self._broker.keepalive_s:
+            self._end_reason = self._end_reason or f"nothing acknowledged for {silent_s:.0f} s"
+
+
+def tls_context(tls: TlsConfig) -> ssl.SSLContext:
+    """Raises ConfigError naming the file that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except OSError as exc:
+        raise ConfigError(f"mqtt.tls.ca = {tls.ca}: {_error_text(exc)}; want a PEM file this user can read") from exc
+    if tls.cert is not None and tls.key is not None:
+        try:
+            context.load_cert_chain(tls.cert, tls.key, password="")
+        except OSError as exc:
+            raise ConfigError(
+                f"mqtt.tls.cert = {tls.cert}, key = {tls.key}: {_error_text(exc)}; "
+                "want a PEM pair that belongs together, without a pass phrase, that this user can read"
+            ) from exc
+    return context
+
+
+def _poll_sockets(sock: SocketLike, writing: bool, wake: socket.socket | None, timeout_s: float) -> dict[int, int]:
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
+    if wake is not None:
+        poll.register(wake.fileno(), select.POLLIN)
+    return dict(poll.poll(timeout_s * MS_PER_S))
+
+
+def _set_nodelay(client: Client, userdata: object, sock: SocketLike) -> None:
+    """Small messages leave at once."""
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _error_text(exc: Exception) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {exc.verify_message}"
+    return str(getattr(exc, "strerror", None) or exc)

@@ -1,0 +1,76 @@
+"""A bus without a broker: keeps what would have been sent. For replay and tests; as strict as the real one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from edged.messages import topics
+from edged.messages.build import Body, DeviceStatus, encode
+from edged.messages.bus import Request
+from edged.messages.topics import Topic, matches
+from edged.mqtt.send_queue import DeliveryCounts
+
+
+class MemoryBus:
+    """Every message by its path, in order; `keep` bounds how many. Bytes stay bytes."""
+
+    def __init__(
+        self, make_status: Callable[[DeviceStatus], Mapping[str, Any]], max_messages: int | None = None
+    ) -> None:
+        self.messages: deque[tuple[str, Any]] = deque(maxlen=max_messages)
+        self.retained: dict[str, Any] = {}
+        self._make_status = make_status
+        self._callbacks: dict[str, Callable[[Request], None]] = {}
+        self._lock = threading.Lock()
+        self._accepted = self._dropped = 0
+        self._open = True
+        self.publish(topics.STATUS.at(), make_status("online"))
+
+    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+        body = message if isinstance(message, bytes) else json.loads(encode(message))
+        with self._lock:
+            self._accepted += 1
+            if not self._open:
+                self._dropped += 1
+                return
+            self.messages.append((topic.path, body))
+            if topic.spec.retain:
+                self.retained[topic.path] = body
+
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
+        self._callbacks[topic.path] = callback
+
+    def receive(self, request: Request) -> None:
+        """As if somebody had sent it."""
+        for path, take in self._callbacks.items():
+            if matches(path, request.path):
+                take(request)
+
+    def messages_on(self, path: str) -> list[Any]:
+        """The messages of one topic."""
+        with self._lock:
+            return [body for name, body in self.messages if name == path]
+
+    @property
+    def counts(self) -> DeliveryCounts:
+        with self._lock:
+            return DeliveryCounts(
+                accepted=self._accepted, published=self._accepted - self._dropped, dropped=self._dropped
+            )
+
+    @property
+    def stats(self) -> Body:
+        """As the real bus reports itself in `health`."""
+        stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "torn": 0}
+        said = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
+        return {**said, **asdict(self.counts)}
+
+    def close(self) -> None:
+        if self._open:
+            self.publish(topics.STATUS.at(), self._make_status("stopped"))
+            self._open = False

@@ -1,0 +1,99 @@
+"""What MQTT 5 adds to a connection: the broker's terms, properties, short names for topics.
+
+Upstream and downstream `mqtt_link`. Nothing here is needed to understand a message.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edged.messages.build import MESSAGE_VERSION
+from edged.mqtt.send_queue import JSON, OutgoingMessage
+
+PACKET_OVERHEAD_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
+RECEIVE_MAX = 20  # QoS 1 messages on their way, as many as brokers take by default
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLimits:
+    """What the broker takes, as said in its welcome."""
+
+    topic_alias_max: int = 0
+    receive_max: int = RECEIVE_MAX
+    max_packet_bytes: float = math.inf
+
+    def fits(self, message: OutgoingMessage) -> bool:
+        """Whether it is small enough. A broker ends the connection over one that is not."""
+        return len(message.payload) + len(message.topic) + PACKET_OVERHEAD_BYTES <= self.max_packet_bytes
+
+
+def broker_limits(connack: Properties | None) -> BrokerLimits:
+    return BrokerLimits(
+        topic_alias_max=getattr(connack, "TopicAliasMaximum", 0),
+        receive_max=min(RECEIVE_MAX, getattr(connack, "ReceiveMaximum", RECEIVE_MAX)),
+        max_packet_bytes=getattr(connack, "MaximumPacketSize", math.inf),
+    )
+
+
+class TopicAliases:
+    """Numbers for topics, good for one connection, as many as the broker takes.
+
+    For QoS 0 only: a message that is sent again on the next connection would name a number nobody knows there.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._numbers: dict[str, int] = {}
+
+    def shorten(self, message: OutgoingMessage) -> tuple[str, int | None]:
+        """The topic to send and its number, if it has one; the topic is empty once the broker knows the number."""
+        known = self._numbers.get(message.topic)
+        if known is not None:
+            return "", known
+        if message.spec.qos or len(self._numbers) >= self._maximum:
+            return message.topic, None
+        return message.topic, self._numbers.setdefault(message.topic, len(self._numbers) + 1)
+
+
+def connect_properties() -> Properties:
+    """Nothing is to be remembered for us: what must survive is in our own store."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 0
+    return properties
+
+
+def publish_properties(message: OutgoingMessage, alias: int | None = None) -> Properties:
+    left_s = message.remaining_s(time.monotonic_ns())
+    expiry_s = None if left_s is None else max(1, math.ceil(left_s))
+    return _cached_properties(message.spec.name, message.content_type, expiry_s, message.correlation, alias)
+
+
+@lru_cache(maxsize=256)  # most messages of a camera are alike in this
+def _cached_properties(
+    schema: str, content: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
+) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = int(content == JSON)
+    properties.ContentType = content
+    properties.UserProperty = ("schema", f"{schema}/{MESSAGE_VERSION}")
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    if alias is not None:
+        properties.TopicAlias = alias
+    return properties
+
+
+def will_properties(will: OutgoingMessage) -> Properties:
+    properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+    properties.PayloadFormatIndicator = int(will.content_type == JSON)
+    properties.ContentType = will.content_type
+    properties.UserProperty = ("schema", f"{will.spec.name}/{MESSAGE_VERSION}")
+    return properties

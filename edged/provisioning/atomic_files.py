@@ -1,0 +1,79 @@
+"""Several files replaced together: all of them or none, whatever instant the power is cut at.
+
+What is wanted is written down whole, in one file that a rename makes valid; then it is done, and can be done again
+from that file until it is removed. Upstream `provision`. Downstream the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edged.errors import NotWritten
+from engines.store.disk import remove_on_error, sync
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """What a file holds, and who may read it."""
+
+    text: str
+    mode: int
+
+
+Files = Mapping[str, FileContent]  # by path below the root
+
+
+def replace_all(wanted: Files, removed: set[str], root: Path, pending: Path) -> None:
+    """Put `wanted` in place and remove `removed`. Raises OSError."""
+    table = {"files": {name: asdict(file) for name, file in wanted.items()}, "gone": sorted(removed)}
+    write_file(pending, json.dumps(table), 0o600)
+    finish(root, pending)
+
+
+def finish(root: Path, pending: Path) -> bool:
+    """Bring to its end what was broken off; whether there was anything. Raises OSError, `NotWritten`."""
+    if not pending.exists():
+        return False
+    wanted, gone = _read(pending)
+    for name, file in wanted.items():
+        write_file(root / name, file.text, file.mode)
+    for name in gone:
+        (root / name).unlink(missing_ok=True)
+    pending.unlink()
+    sync(pending.parent)
+    return True
+
+
+def save(files: Files, at: Path) -> None:
+    """For `kept` to read. Raises OSError."""
+    write_file(at, json.dumps({"files": {name: asdict(file) for name, file in files.items()}, "gone": []}), 0o600)
+
+
+def load(at: Path) -> Files | None:
+    """Raises `NotWritten` when it is damaged."""
+    return _read(at)[0] if at.exists() else None
+
+
+def _read(path: Path) -> tuple[Files, list[str]]:
+    try:
+        table = json.loads(path.read_text())
+        return {name: FileContent(**file) for name, file in table["files"].items()}, table["gone"]
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise NotWritten(f"{path}: damaged ({exc}); remove it, and provision again") from exc
+
+
+def write_file(path: Path, text: str, mode: int) -> None:
+    """One file, whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with remove_on_error(part):
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+        part.chmod(mode)
+        sync(part)
+        os.replace(part, path)
+    sync(path.parent)

@@ -1,0 +1,220 @@
+"""One file that makes a box: what is secret in it becomes credentials, the rest configuration.
+
+The file is a configuration like any other, but that certificates and keys may stand in it as text.
+Upstream `edged provision`. Downstream /etc/edged, and systemd, which hands the credentials to the daemon.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edged.config.layers import Layer, file_layer, site_files
+from edged.config.load import CREDENTIALS_DIR
+from edged.config.messages import Layers
+from edged.config.schema import node_at
+from edged.config.text import dump
+from edged.config.toml_lines import Key
+from edged.config.toml_text import dotted
+from edged.config.types import redact
+from edged.errors import ConfigError, NotWritten
+from edged.provisioning.atomic_files import FileContent, Files, finish, load, replace_all, save, write_file
+
+ETC = Path("etc/edged")
+UNIT = Path("etc/systemd/system/edged.service.d")
+SETTINGS_FILE = "50-box.toml"  # in conf.d: over edged.toml, and under what a technician names 90-….toml
+DROP_IN = "50-credentials.conf"
+PEM = "-----BEGIN "
+PEM_KEYS = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
+MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
+PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
+SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
+APPLIED = ETC / "provisioned" / "applied"  # digests of files from sticks
+MAX_APPLIED = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What one file makes of a box."""
+
+    layer: Layer  # the whole, as it stands in the file
+    settings: dict[str, Any]  # what anyone may read
+    credentials: dict[Key, str]
+    digest: str  # of the file, comments too, and of what lies beside it
+
+
+def read_bundle(file: Path) -> Bundle:
+    """Raises `ConfigError`; whether the configuration is one is for `layers` to show."""
+    layer = file_layer(file)
+    credentials: dict[Key, str] = {}
+    settings = _split_secrets(layer, layer.values, (), credentials)
+    whole = hashlib.sha256(file.read_bytes() + repr(sorted(credentials.items())).encode())
+    return Bundle(layer=layer, settings=settings, credentials=credentials, digest=whole.hexdigest())
+
+
+def _split_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
+    kept = {}
+    for name, value in values.items():
+        key = (*above, name)
+        if isinstance(value, Mapping):
+            kept[name] = _split_secrets(layer, value, key, found)
+        elif isinstance(value, str) and (secret := _secret_value(layer, key, value)) is not None:
+            found |= {key: secret} if secret else {}
+        else:
+            kept[name] = value
+    return kept
+
+
+def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
+    """What only the daemon may see: passwords, addresses with one in them, keys and certificates."""
+    if key in PEM_KEYS:
+        return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value)
+    here = node_at(key)
+    return value if (here and here.is_secret) or redact(value) != value else None
+
+
+def _read_pem(layer: Layer, key: Key, name: str) -> str:
+    """The text of a file that lies beside the one we read."""
+    path = Path(layer.name).parent / name
+    try:
+        with path.open(encoding="ascii") as file:
+            return file.read(MAX_PEM_BYTES)
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "is no PEM text"
+        raise ConfigError(
+            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a file beside {layer.name}"
+        ) from exc
+
+
+def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
+    """The configuration as it will be, the box's file among those of its site.
+
+    Certificates are written to `folder`, to be tried there.
+    """
+    values: Mapping[str, Any] = bundle.layer.values
+    for key in PEM_KEYS & bundle.credentials.keys():
+        (folder / dotted(key)).write_text(bundle.credentials[key])
+        values = _with_value(values, key, str(folder / dotted(key)))
+    sites = {path.name: file_layer(path) for path in site_files(root / ETC)}
+    base = [layer for name, layer in sites.items() if name == "edged.toml"]
+    rest = {name: layer for name, layer in sites.items() if name != "edged.toml"}
+    rest[SETTINGS_FILE] = replace(bundle.layer, values=dict(values))
+    return Layers((*base, *(rest[name] for name in sorted(rest))))
+
+
+def _with_value(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
+    """A copy with this value in it."""
+    first, *rest = key
+    return {**values, str(first): _with_value(values[str(first)], tuple(rest), value) if rest else value}
+
+
+def install(bundle: Bundle, root: Path) -> list[Path]:
+    """Everything in place or, after a power cut, to be finished; what an earlier file left is removed.
+
+    Raises `NotWritten`.
+    """
+    with _translate_os_errors():
+        finish(root, root / PENDING)
+        wanted = _files(bundle)
+        _replace(wanted, root)
+        return [root / name for name in wanted]
+
+
+def finish_pending(root: Path) -> bool:
+    """Whether something was broken off; it is done now. Raises `NotWritten`."""
+    with _translate_os_errors():
+        return finish(root, root / PENDING)
+
+
+def snapshot(root: Path) -> None:
+    """What is in place is known to be good: for `back`. Raises `NotWritten`."""
+    with _translate_os_errors():
+        finish(root, root / PENDING)
+        save(_installed(root), root / SNAPSHOT)
+
+
+def rollback(root: Path) -> bool:
+    """Put in place again what was last known to be good; whether there was any. Raises `NotWritten`."""
+    with _translate_os_errors():
+        before = load(root / SNAPSHOT)
+        if before is not None:
+            _replace(before, root)
+        return before is not None
+
+
+def was_applied(bundle: Bundle, root: Path) -> bool:
+    """Whether this very file has been tried here."""
+    path = root / APPLIED
+    return path.exists() and bundle.digest in path.read_text().split()
+
+
+def mark_applied(bundle: Bundle, root: Path) -> None:
+    """Raises `NotWritten`."""
+    with _translate_os_errors():
+        path = root / APPLIED
+        before = path.read_text().split() if path.exists() else []
+        write_file(path, "".join(f"{digest}\n" for digest in [*before, bundle.digest][-MAX_APPLIED:]), 0o600)
+
+
+@contextmanager
+def _translate_os_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise NotWritten(
+            f"{exc.filename}: {exc.strerror}; run it as root, on a disk with room that is not mounted read-only"
+        ) from exc
+
+
+def _replace(wanted: Files, root: Path) -> None:
+    for folder in (root / ETC / CREDENTIALS_DIR, root / PENDING.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    replace_all(wanted, _installed(root).keys() - wanted.keys(), root, root / PENDING)
+
+
+def _files(bundle: Bundle) -> Files:
+    """The settings, each secret, and what hands the secrets to the daemon."""
+    return {
+        str(ETC / "conf.d" / SETTINGS_FILE): FileContent(text=_settings(bundle), mode=0o644),
+        **{
+            str(ETC / CREDENTIALS_DIR / dotted(key)): FileContent(text=f"{secret}\n", mode=0o600)
+            for key, secret in sorted(bundle.credentials.items())
+        },
+        str(UNIT / DROP_IN): FileContent(text=_drop_in(bundle), mode=0o644),
+    }
+
+
+def _installed(root: Path) -> Files:
+    """Whatever of that is here now."""
+    own = (
+        root / ETC / "conf.d" / SETTINGS_FILE,
+        *sorted((root / ETC / CREDENTIALS_DIR).glob("*")),
+        root / UNIT / DROP_IN,
+    )
+    return {
+        str(path.relative_to(root)): FileContent(text=path.read_text(), mode=stat.S_IMODE(path.stat().st_mode))
+        for path in own
+        if path.is_file()
+    }
+
+
+def _settings(bundle: Bundle) -> str:
+    name = Path(bundle.layer.name).name
+    return (
+        f"# Made from {name} by `edged provision`, which replaces it whole. Changes of your own belong in a file that\n"
+        f"# comes later, like 90-local.toml. Passwords, certificates and keys are in ../{CREDENTIALS_DIR}.\n\n"
+        f"{dump(bundle.settings)}"
+    )
+
+
+def _drop_in(bundle: Bundle) -> str:
+    """LoadCredential= reads them as root and shows them to nobody but the daemon. Source: systemd.exec(5)."""
+    names = sorted(dotted(key) for key in bundle.credentials)
+    lines = (f"LoadCredential={name}:/{ETC / CREDENTIALS_DIR / name}\n" for name in names)
+    return "# Made by `edged provision`.\n[Service]\n" + "".join(lines)

@@ -1,0 +1,97 @@
+"""Results and states to the bus, figures to the meters.
+
+Upstream the loop and the capture threads, downstream the bus, which never blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from time import monotonic_ns
+
+from edged.capture.worker import CameraState
+from edged.config.tree import CameraConfig, PublishConfig
+from edged.device.rates import RateMeter
+from edged.device.trends import CameraTrend, Outages
+from edged.frame import Frame, FrameResult
+from edged.messages import build, topics
+from edged.messages.build import HeaderFactory
+from edged.messages.bus import Bus
+from edged.messages.schema import Poses
+from edged.runtime.rate_limit import RateLimiter
+from edged.units import NS_PER_S, ns
+
+
+class Publisher:
+    """Publishes what the loop found, at most so often per camera."""
+
+    def __init__(
+        self, bus: Bus, headers: HeaderFactory, options: PublishConfig, cameras: Mapping[str, CameraConfig]
+    ) -> None:
+        self._bus = bus
+        self._headers = headers
+        self.meters: dict[str, RateMeter] = {}
+        self.trends: dict[str, CameraTrend] = {}
+        self.outages: dict[str, Outages] = {}
+        self._options = options
+        self._limiters: dict[str, RateLimiter] = {}
+        self._last_poses: dict[str, Poses] = {}
+        self.reconfigure(options, cameras)
+
+    def reconfigure(self, options: PublishConfig, cameras: Mapping[str, CameraConfig]) -> None:
+        """From now on these cameras; those that were here keep their figures, and their rate if it has not changed."""
+        paces = self._limiters if self._options.max_rate_hz == options.max_rate_hz else {}
+        self._options = options
+        self._private_cameras = {name for name, camera in cameras.items() if camera.hides_people}
+        self._limiters = {name: paces.get(name) or self._default_limiter() for name in cameras}
+        self.meters = {name: self.meters.get(name) or RateMeter() for name in self._limiters}
+        self.trends = {name: self.trends.get(name) or CameraTrend() for name in self._limiters}
+        self.outages = {name: self.outages.get(name) or Outages() for name in self._limiters}
+
+    def set_rate(self, cameras: Iterable[str], hz: float, seconds: float | None) -> None:
+        """Another rate, for so long or until something else is said. Any thread."""
+        until_ns = None if seconds is None else monotonic_ns() + ns(seconds)
+        self._limiters.update({name: RateLimiter(round(NS_PER_S / hz), until_ns) for name in cameras})
+
+    def publish_next(self, camera: str) -> None:
+        """The next frame is published, whatever the rate. Any thread."""
+        self._limiters[camera].reset()
+
+    def last_poses(self, camera: str) -> Poses | None:
+        """The last poses message."""
+        return self._last_poses.get(camera)
+
+    def publish(self, frame: Frame, result: FrameResult) -> None:
+        waited_ns = result.done_ns - result.captured_ns - sum(result.stage_ns.values())
+        beside = {"wait": waited_ns}  # on its way from the sensor, for its turn, and a little tracking
+        if self._allowed(result):
+            begun_ns = monotonic_ns()
+            shown = without_people(result) if result.camera in self._private_cameras else result
+            body = build.poses(self._headers, shown, smoothed=self._options.smoothed)
+            self._bus.publish(topics.POSES.at(camera=result.camera), body)
+            self._last_poses[result.camera] = body
+            beside["publish"] = monotonic_ns() - begun_ns
+        self.meters[result.camera].record(result, **beside)
+        self.trends[result.camera].record(result)
+
+    def publish_camera_status(self, state: CameraState) -> None:
+        if outages := self.outages.get(state.camera):
+            outages.record(state.phase)
+        body = build.camera_status(
+            self._headers, state.camera, state=state.phase, reason=state.reason, since_ns=state.since_ns
+        )
+        self._bus.publish(topics.CAMERA_STATUS.at(camera=state.camera), body)
+
+    def _default_limiter(self) -> RateLimiter:
+        return RateLimiter(round(NS_PER_S / self._options.max_rate_hz))
+
+    def _allowed(self, result: FrameResult) -> bool:
+        pace = self._limiters[result.camera]
+        if pace.expires_ns is not None and result.done_ns >= pace.expires_ns:
+            pace = self._limiters[result.camera] = self._default_limiter()
+        return pace.allow(result.captured_ns)
+
+
+def without_people(result: FrameResult) -> FrameResult:
+    """Of people, that somebody is there is told elsewhere; where they are and how they stand is told nowhere."""
+    return replace(result, subjects=tuple(one for one in result.subjects if one.label != "person"))

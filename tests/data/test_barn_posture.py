@@ -1,0 +1,68 @@
+"""Real photographs of standing horses: said to stand, and never to lie on their side."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.behaviour.horse.features import extract_features
+from edged.behaviour.horse.points import F64, KeypointObservation
+from edged.behaviour.horse.posture import classify_posture
+from edged.inference.cpu.backend import PoseEstimator
+from edged.inference.cpu.onnxruntime import OrtSession
+from engines.catalogue import load
+
+ROOT = Path(__file__).parents[2]
+HORSES = ROOT.parent / "shared/data/horse"
+
+pytestmark = pytest.mark.skipif(not HORSES.is_dir(), reason=f"{HORSES} is not on this machine")
+
+Box = tuple[float, float, float, float]
+
+
+def said(sightings: list[KeypointObservation]) -> Counter[str]:
+    """Of those that show enough to say anything."""
+    shown = [extract_features(one) for one in sightings]
+    return Counter(classify_posture(one) for one in shown if not np.isnan(one.leg_reach))
+
+
+def boxes() -> dict[str, Box]:
+    told = json.loads((HORSES / "boxes.json").read_text())
+    return {name: tuple(box) for name, box in told.items()}
+
+
+def test_labelled_horses_stand() -> None:
+    labels: dict[str, F64] = {}
+    for part in ("train", "val"):
+        labels |= json.loads((HORSES / f"keypoints_{part}.json").read_text())
+    where = boxes()
+    votes = said(
+        [
+            KeypointObservation.from_keypoints(0.0, np.array(points, np.float64), where[name], 0.5)
+            for name, points in labels.items()
+        ]
+    )
+    assert votes.total() > 150
+    assert votes["standing"] / votes.total() >= 0.95
+    assert votes["lateral"] == 0
+
+
+def test_horses_as_our_own_model_sees_them_stand() -> None:
+    card = load()["rtmpose-t-ap10k-horse"]
+    assert card.pose is not None
+    pose = PoseEstimator(OrtSession(card, ROOT / "engines/starter/rtmpose_horse_t.onnx"))
+    sightings = []
+    for name, box in boxes().items():
+        image = cv2.imread(str(HORSES / "images" / f"{name}.jpg"))
+        if image is not None:
+            found = pose.estimate(np.asarray(image, np.uint8), np.array([box], np.float32), lambda _: None)[0]
+            sightings.append(KeypointObservation.from_keypoints(0.0, found, box, card.pose.score))
+    votes = said(sightings)
+    assert votes.total() > 250
+    assert votes["standing"] / votes.total() >= 0.95
+    assert votes["lateral"] == 0

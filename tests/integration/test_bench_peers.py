@@ -1,0 +1,65 @@
+"""The benchmark's peers on the CPU, told so: they see what our pipeline sees. Where they and their files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edged.inference.cpu.onnxruntime import OrtSession
+from engines.catalogue import load
+from tools.bench import configurations, contenders
+from tools.bench.absent import Absent
+from tools.bench.contenders import Ours, Rtmlib, disagreement_px, on_cpu, path_of
+from tools.bench.frames import Shown
+from tools.cuda.parts import clip
+
+SHARED = Path(__file__).parents[3] / "shared"
+RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
+
+
+@pytest.fixture(scope="module")
+def shown() -> Shown:
+    """One person beside a horse."""
+    image = clip(6)[5]
+    return Shown(bgr=image, rgb=np.ascontiguousarray(image[..., ::-1]), scene="stall")
+
+
+def ours(detector: str, file: Path) -> Ours:
+    pose = OrtSession(load()[contenders.POSE], path_of(contenders.POSE), threads=1)
+    return on_cpu(OrtSession(load()[detector], file, threads=1), pose)
+
+
+def test_rtmlib_on_the_device_it_is_given_sees_the_same(shown: Shown) -> None:
+    pytest.importorskip("rtmlib")
+    if not RTMDET.exists():
+        pytest.skip(f"{RTMDET} is not there")
+    theirs = Rtmlib(RTMDET, "cpu")
+    theirs.limit(1)
+    assert theirs(shown) == 1
+    apart = disagreement_px(ours(contenders.DETECTOR, RTMDET), theirs, shown)
+    assert apart.shape == (14,)
+    assert apart.max() < 0.5
+
+
+def test_pytorch_on_the_device_it_is_given_sees_the_same(shown: Shown) -> None:
+    pytest.importorskip("torch")
+    theirs = configurations.on_torch("cpu")
+    mine = ours(configurations.DETECTOR, path_of(configurations.DETECTOR))
+    boxes = mine.boxes(shown)
+    assert len(boxes) == 1
+    np.testing.assert_allclose(theirs.boxes(shown), boxes, atol=0.5)
+    np.testing.assert_allclose(theirs.keypoints(shown, boxes), mine.keypoints(shown, boxes), atol=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("peer", ["rtmlib", "torch"])
+def test_a_peer_without_cuda_is_not_run_on_the_cpu_in_its_name(peer: str) -> None:
+    pytest.importorskip(peer)
+    if not RTMDET.exists():
+        pytest.skip(f"{RTMDET} is not there")
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("there may be CUDA here")
+    with pytest.raises(Absent, match="no CUDA here"):
+        _ = Rtmlib(RTMDET, "cuda") if peer == "rtmlib" else configurations.on_torch("cuda")

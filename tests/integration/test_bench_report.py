@@ -1,0 +1,138 @@
+"""The benchmark: the guard over its ratios, its lines, parts that outlive a killed run, and what the README repeats."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tools.bench import batches, turns
+from tools.bench.configurations import CONFIGURATIONS, why_not
+from tools.bench.frames import FRAMES, SIZE_WH, Shown, scenes
+from tools.bench.growth import watched
+from tools.bench.peers import made_of
+from tools.bench.report import excerpt, markdown, worse
+from tools.bench.turns import by_turns, line
+from tools.kept import Kept
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
+    return {"peers": {str(people): {"speedup": {"rtmlib": speedup}, "loop_per_sessions": loop}}}
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        pytest.param(run(1.4, 1.1), 0, id="as before"),
+        pytest.param(run(1.3, 1.18), 0, id="within what runs differ by"),
+        pytest.param(run(1.2, 1.1), 1, id="slower than rtmlib than before"),
+        pytest.param(run(1.4, 1.3), 1, id="more host time"),
+        pytest.param(run(2.0, 1.0), 0, id="better"),
+        pytest.param(run(0.5, 9.0, people=3), 0, id="nothing to compare with"),
+    ],
+)
+def test_a_ratio_that_got_worse_is_told(now: dict[str, Any], told: int) -> None:
+    assert len(worse(now, run(1.4, 1.1))) == told
+
+
+def test_the_slope_is_what_each_further_subject_costs() -> None:
+    assert line({"1": 7.0, "2": 10.0, "4": 16.0}) == pytest.approx({"slope": 3.0, "at_0": 4.0, "r2": 1.0})
+
+
+def test_a_bent_line_says_how_bent_it_is() -> None:
+    assert line({"0": 0.0, "1": 2.0, "2": 0.0})["r2"] == pytest.approx(0)
+
+
+def test_turns_are_taken_in_another_order_every_round_after_one_to_warm_up() -> None:
+    order: list[str] = []
+
+    def block(name: str, turn: int) -> list[float]:
+        order.append(name)
+        return [float(turn)]
+
+    times = by_turns({name: partial(block, name) for name in "ab"}, 2)
+    assert "".join(order) == "ab" + "ab" + "ba"
+    assert {name: len(each) for name, each in times.items()} == {"a": 2, "b": 2}
+
+
+def test_a_frame_is_its_models_and_its_host() -> None:
+    stages = [{"detect": 6_000_000, "pose": 4_000_000, "crop": 1_000_000}] * 2
+    made = made_of(stages, np.array([12.0, 12.0]))
+    assert (made["loop_per_sessions"], made["host_ms"]) == (pytest.approx(1.2), pytest.approx(2.0))
+    assert made["stage_ms"] == pytest.approx({"detect": 6, "pose": 4, "crop": 1, "tracks and rest": 1})
+
+
+def test_a_killed_run_goes_on_and_another_setting_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "unfinished.json"
+    Kept(path, {"turns": 2}).part("one", lambda: 1)
+    assert Kept(path, {"turns": 2}).part("one", lambda: 2) == 1
+    assert Kept(path, {"turns": 3}).part("one", lambda: 2) == 2
+
+
+def test_a_scene_moves_and_shows_enough_people() -> None:
+    images = [np.random.default_rng(i).integers(0, 256, (90, 60, 3)).astype(np.uint8) for i in range(3)]
+    asked: list[Shown] = []
+
+    def found(shown: Shown) -> int:
+        asked.append(shown)
+        return 0 if asked[0].scene == shown.scene else 1
+
+    (scene,) = scenes(images, 1, 1, found)
+    assert scene[0].scene != asked[0].scene
+    assert (len(scene), scene[0].bgr.shape) == (FRAMES, (SIZE_WH[1], SIZE_WH[0], 3))
+    assert all((a.bgr != b.bgr).any() for a, b in itertools.pairwise(scene))
+    assert (scene[0].rgb[..., ::-1] == scene[0].bgr).all()
+
+
+def test_the_configurations_are_eight_and_none_pretends_to_have_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.bench.configurations.GPU", ())
+    monkeypatch.setattr("tools.bench.configurations.find_spec", lambda name: None)
+    told = {c.name: why_not(c) for c in CONFIGURATIONS}
+    assert len(told) == 8
+    assert all(bool(why) == ("GPU" in name or "PyTorch" in name) for name, why in told.items())
+
+
+def test_cameras_go_through_the_intake_and_every_frame_is_in_the_ledger() -> None:
+    detector = ROOT / "../shared/models/upstream/rtmdet_nano.onnx"
+    if not detector.exists():
+        pytest.skip(f"{detector} is not there")
+    row = watched(detector, [np.zeros((48, 64, 3), np.uint8)], count=2, seconds=1.0)
+    book = row["ledger"]
+    assert row["balanced"]
+    assert book["captured"] == book["processed"] + book["dropped"] + book["failed"] == 12
+
+
+@pytest.fixture(scope="module")
+def figures() -> Any:
+    path = ROOT / "tools/reports/bench/bench.json"
+    if not path.exists():
+        pytest.skip(f"no {path.name} yet: python -m tools.bench, on a quiet machine")
+    return json.loads(path.read_text())
+
+
+def test_the_report_is_made_of_its_figures(figures: Any) -> None:
+    assert (ROOT / "tools/reports/bench/README.md").read_text() == markdown(figures)
+
+
+def test_the_readme_repeats_the_figures_of_the_report(figures: Any) -> None:
+    found = re.search(r"<!-- speed -->\n(.*)\n<!-- end of speed -->", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    assert found.group(1) == excerpt(figures)
+
+
+def test_batches_are_taken_by_turns_and_told_by_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+    monkeypatch.setattr(batches, "IMAGES", 4)
+    measured = batches.measure(1)
+    assert [list(by_batch) for by_batch in measured.values()] == [["1", "2", "4"]] * 2
+    assert all(0 < by_batch["4"] < 3 * by_batch["1"] for by_batch in measured.values()), "of one image, not of four"
+    told = {"detect": {"1": 12.0, "2": 12.5, "4": 13.0}}
+    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in markdown({**figures, "batches": told})

@@ -1,0 +1,231 @@
+"""The benchmark from data to report, with nets whose answer is known; what is killed goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper, save
+
+from engines.card.schema import SCHEMAS
+from engines.catalogue import HERE, load
+from tests.small_nets import written
+from tools.evaluate.benchmark import run
+from tools.evaluate.benchmark.adapters import DATASETS, human36m, mupots
+from tools.evaluate.benchmark.answers import asked
+from tools.evaluate.benchmark.estimators import Question
+from tools.evaluate.benchmark.models import Model, models
+from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
+from tools.evaluate.benchmark.score import comparable, score
+
+JOINTS = ("pelvis", "left_hip", "right_hip")
+LENS = np.array([1000.0, 1000.0, 320.0, 240.0])
+
+
+def _data(folder: Path, count: int = 5) -> Prepared:
+    """Three joints in a plane at four metres, the pelvis in the middle of the box."""
+    image = folder / "image.png"
+    cv2.imwrite(str(image), np.full((480, 640, 3), 90, np.uint8))
+    truth = np.tile(np.array([[0.0, 0, 4000], [-125, 0, 4000], [125, 0, 4000]]), (count, 1, 1))
+    facts = Facts(name="h36m-p2", task="space", subject="person", joints=JOINTS, whole=True)
+    box = np.tile(np.array([120.0, 40.0, 521.0, 441.0]), (count, 1))  # 400 px once its last pixel counts: 500 grown
+    return in_space(facts, (str(image),), np.zeros(count, int), box, truth, lens=np.tile(LENS, (count, 1)))
+
+
+def _net(path: Path, bins: Any) -> Path:
+    """A net of ConvNeXtPose-S's shape whose `JOINTS` lie in these bins, whatever it is shown."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = np.zeros((18, 32, 32, 32), np.float32)
+    for joint, (x, y, z) in zip(JOINTS, bins, strict=True):
+        said[SCHEMAS["h36m-18"].keypoints.index(joint), z, y, x] = 100
+    shown = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 256, 256])
+    out = helper.make_tensor_value_info("volume", TensorProto.FLOAT, [1, 576, 32, 32])
+    nodes = [
+        helper.make_node("ReduceMin", ["image"], ["least"], keepdims=0),
+        helper.make_node("Min", ["least", "nought"], ["none"]),  # the image is at least 0
+        helper.make_node("Add", ["said", "none"], ["volume"]),
+    ]
+    known = [("said", said.reshape(1, 576, 32, 32)), ("nought", np.zeros((), np.float32))]
+    weights = [numpy_helper.from_array(value, name) for name, value in known]
+    graph = helper.make_graph(nodes, "known", [shown], [out], weights)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def _model(folder: Path, **changed: Any) -> Model:
+    model = models(folder)["convnextpose-s"]
+    fields = {name: getattr(model, name) for name in Model.__dataclass_fields__}
+    return Model(**{**fields, **changed})
+
+
+CENTRE = [[16, 16, 16]] * 3  # of 32 bins: the middle of the box, at the root's depth
+
+
+def test_bins_become_millimetres(tmp_path: Path) -> None:
+    bins = [[16, 16, 16], [18, 16, 16], [16, 16, 24]]  # 2 of 32 bins are 31.25 of 500 px, 8 in depth are 500 mm
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", bins))
+    said = asked(model, _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    wanted = np.array([[0, 0, 4000], [125, 0, 4000], [0, 0, 4500]])
+    assert said.points[0, [model.joints.index(joint) for joint in JOINTS]] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_rootnet_is_asked_as_the_appliance_asks_it(tmp_path: Path) -> None:
+    net = written(load()["rootnet"], tmp_path)
+    said = asked(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    assert net.is_file()
+    k = 2000 * 1000 / 500
+    assert said.points[0, 0] == pytest.approx([0, 0, (1 + 0.1 * 90 / 255) * k], rel=0.005)  # grey as the image is
+
+
+def test_a_box_beside_the_image_is_answered_with_nothing(tmp_path: Path) -> None:
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
+    beside = Question(np.zeros((480, 640, 3), np.uint8), np.array([700.0, 0, 800, 100]), LENS, 4000.0)
+    assert np.isnan(model.open(model.weights)(beside)).all()
+
+
+def test_a_known_error_is_the_error_reported(tmp_path: Path) -> None:
+    data = _data(tmp_path)
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
+    figures = score(model, data, asked(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
+    assert figures["MPJPE mm"] == pytest.approx(250 / 3)  # both hips at the pelvis
+    assert "MRPE mm" not in figures  # it was told where the root is
+
+
+class Killed(Exception):
+    pass
+
+
+def _dying(model: Model, after: int, calls: list[int]) -> Model:
+    def opened(path: Path) -> Any:
+        estimate = model.open(path)
+
+        def once(question: Question) -> Any:
+            calls.append(1)
+            if len(calls) > after:
+                raise Killed
+            return estimate(question)
+
+        return once
+
+    fields = {name: getattr(model, name) for name in Model.__dataclass_fields__}
+    return Model(**{**fields, "open": opened})
+
+
+def test_killed_and_run_again_it_asks_only_for_the_rest(tmp_path: Path) -> None:
+    data, path = _data(tmp_path), tmp_path / "answers.jsonl"
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
+    with pytest.raises(Killed):
+        asked(_dying(model, 4, []), data, path, lambda *_: None)  # one to warm up, three answered
+    with path.open("a") as file:
+        file.write('{"i": 3, "poi')  # torn by the kill
+    calls: list[int] = []
+    said = asked(_dying(model, 99, calls), data, path, lambda *_: None)
+    assert len(calls) == 1 + 2
+    assert np.isfinite(said.points).all()
+
+
+def test_answers_of_other_weights_are_not_taken_up(tmp_path: Path) -> None:
+    data, path = _data(tmp_path), tmp_path / "answers.jsonl"
+    asked(_model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE)), data, path, lambda *_: None)
+    other = _net(tmp_path / "net.onnx", [[18, 16, 16]] * 3)
+    said = asked(_model(tmp_path, weights=other), data, path, lambda *_: None)
+    assert said.points[0, 0, 0] == pytest.approx(125)
+
+
+def test_nothing_is_asked_twice(tmp_path: Path) -> None:
+    data, path = _data(tmp_path), tmp_path / "answers.jsonl"
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
+    asked(model, data, path, lambda *_: None)
+    assert np.isfinite(asked(_dying(model, 0, []), data, path, lambda *_: None).points).all()
+
+
+def test_prepared_data_comes_back_as_it_was(tmp_path: Path) -> None:
+    data = _data(tmp_path)
+    data.save(tmp_path / "kept.npz")
+    back = Prepared.read(tmp_path / "kept.npz")
+    assert back.facts == data.facts
+    assert back.key == data.key
+
+
+def _human36m(folder: Path) -> Path:
+    """Two frames of subject 11, one of them a 64th; the camera stands turned by a quarter and three metres away."""
+    world = {str(i): (np.arange(51.0).reshape(17, 3) + i).tolist() for i in (64, 65)}
+    image = {"file_name": "a.png", "cam_idx": 1, "action_idx": 2, "subaction_idx": 1, "width": 640, "height": 480}
+    parts = {
+        "data": {
+            "images": [{"id": i, "frame_idx": i, **image} for i in (64, 65)],
+            "annotations": [{"image_id": i, "bbox": [10, 20, 30, 40]} for i in (64, 65)],
+        },
+        "camera": {"1": {"R": [[0, -1, 0], [1, 0, 0], [0, 0, 1]], "t": [0, 0, 3000], "f": [900, 901], "c": [320, 240]}},
+        "joint_3d": {"2": {"1": world}},
+    }
+    (folder / "annotations").mkdir(parents=True)
+    for part, document in parts.items():
+        (folder / "annotations" / f"Human36M_subject11_{part}.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_human36m_is_every_64th_frame_in_the_cameras_frame(tmp_path: Path) -> None:
+    data = human36m.protocol1(_human36m(tmp_path))
+    assert data.truth.shape == (1, 17, 3)
+    assert data.truth[0, 1].tolist() == [-(4 + 64), 3 + 64, 5 + 64 + 3000]
+    assert data.lens[0].tolist() == [900, 901, 320, 240]
+    assert data.box_xyxy[0].tolist() == [10, 20, 40, 60]
+    assert not data.facts.whole
+
+
+def test_mupots_leaves_out_who_is_not_valid(tmp_path: Path) -> None:
+    joints = np.ones((17, 3)).tolist()
+    marks = [{"image_id": 7, "is_valid": valid, "bbox": [1, 2, 3, 4], "keypoints_cam": joints} for valid in (0, 1)]
+    images = [{"id": 7, "file_name": "TS1/a.jpg", "intrinsic": [1, 2, 3, 4]}]
+    (tmp_path / "MuPoTS-3D.json").write_text(json.dumps({"images": images, "annotations": marks}))
+    assert len(mupots.people(tmp_path)) == 1
+
+
+def test_the_report_names_what_ran_what_is_missing_and_where_sources_disagree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _net(tmp_path / "weights/convnextpose-s.onnx", CENTRE)
+    monkeypatch.setitem(DATASETS, "h36m-p2", DATASETS["h36m-p2"]._replace(prepare=lambda _: _data(tmp_path)))
+    chosen = [model for name, model in models(tmp_path / "weights").items() if name in {"convnextpose-s", "rootnet"}]
+    out = run.run(run.Run(models=chosen, data={"h36m-p2": tmp_path}, out=tmp_path / "out"), lambda *_: None)
+    text = out.read_text()
+    assert "| convnextpose-s | 0.59 | 5 | 3 of 3 | 83.3 |" in text
+    assert "convnextpose-s: MPJPE mm 83.33: 60.9% worse than 51.8 (third party)" in text
+    assert "rootnet: no weights here; checkpoint by hand" in text
+    assert "- rootnet on h36m-p2, MRPE mm: 120 (the authors' README); 57 (circulated" in text
+    document = json.loads((out.parent / "report.json").read_text())
+    assert document["environment"]["python"]
+    assert [r["status"] for r in document["sections"][0]["results"]] == ["scored", "no weights here"]
+
+
+def test_data_that_is_not_here_is_said_and_costs_nothing_else(tmp_path: Path) -> None:
+    chosen = list(models(tmp_path).values())
+    out = run.run(run.Run(models=chosen, data={"mupots": tmp_path}, out=tmp_path / "out"), lambda *_: None)
+    assert "No data here; it needs MuPoTS-3D.json" in out.read_text()
+
+
+def test_a_2d_model_is_not_asked_for_depth_nor_a_horses_for_people(tmp_path: Path) -> None:
+    known, facts = models(tmp_path), _data(tmp_path).facts
+    assert not comparable(known["rtmpose-t-lsp14"], facts)
+    assert comparable(known["flat-rtmpose-t-lsp14"], facts)
+    people = Facts(name="lsp", task="plane", subject="person", joints=("nose",), whole=True)
+    assert not comparable(known["rtmpose-t-ap10k-horse"], people)
+
+
+def test_the_first_answer_is_not_timed(tmp_path: Path) -> None:
+    calls: list[int] = []
+    model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
+    said = asked(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
+    assert (len(calls), np.isfinite(said.ms).sum()) == (6, 5)
+
+
+def test_an_exported_model_with_a_card_of_its_own_can_be_asked(tmp_path: Path) -> None:
+    text = (HERE / "convnextpose-s.toml").read_text().replace('name = "convnextpose-s"', 'name = "own-net"')
+    (tmp_path / "own-net.toml").write_text(text)
+    _net(tmp_path / "own-net.onnx", CENTRE)
+    known = models(tmp_path, tmp_path)["own-net"]
+    assert known.here
+    assert np.isfinite(asked(known, _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None).points).all()

@@ -1,0 +1,74 @@
+"""The clip that `make run` plays: what it is, that it is what the story renders, and how well the pipeline sees it."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+import cv2
+
+from tests.integration.recorded import edged
+from tools.demo import CLIP
+from tools.evaluate.clip import Score, report, truth_of
+
+ROOT = Path(__file__).parents[2]
+# Measured on the committed clip, less a little for other processors.
+FLOORS = {
+    "horse": {"recall": 0.95, "precision": 0.96, "PCK@0.2 torso": 0.91, "PCK@0.1 box side": 0.895},
+    "person": {"recall": 0.98, "precision": 0.83, "PCK@0.2 torso": 0.88},
+}
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Any]:
+    video, out = cv2.VideoCapture(str(CLIP)), []
+    while (read := video.read())[0]:
+        out.append(read[1])
+    return out
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, Score]:
+    return {score.kind: score for score in report(CLIP)}
+
+
+def test_the_clip_is_small_and_every_frame_has_its_truth(frames: list[Any]) -> None:
+    assert CLIP.stat().st_size < 2_000_000
+    assert len(frames) == len(truth_of(CLIP)) == 300
+
+
+def test_the_clip_shows_what_it_promises() -> None:
+    seen = {(s["class"], s["behaviour"]) for subjects in truth_of(CLIP) for s in subjects}
+    assert seen >= {("horse", b) for b in ("walking", "feeding", "lying down", "sternal", "rising", "standing")}
+    assert ("person", "walking") in seen
+
+
+def test_it_is_day_and_then_night(frames: list[Any]) -> None:
+    day, night = (np.ptp(frame.astype(int), axis=2).mean() for frame in (frames[0], frames[-1]))
+    assert day > 20
+    assert night < 4
+
+
+def test_the_clip_and_its_truth_are_what_the_story_renders(frames: list[Any]) -> None:
+    pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+    from tools.demo.stall import pictures
+
+    for (image, truths), frame, subjects in islice(zip(pictures(), frames, truth_of(CLIP), strict=True), 3):
+        assert cv2.PSNR(image, frame) > 30
+        assert np.allclose([t.xyxy for t in truths], [s["box"] for s in subjects], atol=2)
+
+
+def test_the_demonstration_plays_this_clip() -> None:
+    done = edged("config", "show", "configs/demo.toml", cwd=ROOT)
+    assert str(CLIP.relative_to(ROOT)) in done.stdout
+
+
+@pytest.mark.parametrize("kind", FLOORS)
+def test_the_pipeline_sees_the_clip_as_well_as_measured(scores: dict[str, Score], kind: str) -> None:
+    measured = {"recall": scores[kind].recall, "precision": scores[kind].precision, **scores[kind].pck}
+    assert {name: round(value, 3) for name, value in measured.items() if value < FLOORS[kind][name]} == {}

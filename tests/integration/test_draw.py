@@ -1,0 +1,125 @@
+"""Pictures for people. The image is 640 × 360 grey; one subject stands in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.drawing.annotate import LEFT, RIGHT, annotate
+from edged.frame import F32, U8, FrameResult, ImageQuality, TrackedSubject
+from engines.card.schema import SCHEMAS
+
+LSP = SCHEMAS["lsp-14"]
+
+
+def grey(width: int = 640, height: int = 360) -> U8:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def skeleton(score: float = 0.9) -> F32:
+    """Left side at x = 350, right side at x = 300, the rest between; from y = 100 down."""
+    sides = {"left": 350, "right": 300}
+    return np.array(
+        [(sides.get(name.split("_")[0], 325), 100 + 12 * i, score) for i, name in enumerate(LSP.keypoints)],
+        np.float32,
+    )
+
+
+def subject(
+    keypoints: F32 | None, *, carried: bool = False, box: tuple[float, ...] = (280, 80, 370, 300)
+) -> TrackedSubject:
+    return TrackedSubject(
+        id=1, label="person", score=0.9, xyxy=np.array(box, np.float32), keypoints=keypoints,
+        smoothed=None, schema=None if keypoints is None else "lsp-14", carried=carried,
+    )  # fmt: skip
+
+
+def drawn(*subjects: TrackedSubject, image: U8 | None = None, degraded: tuple[str, ...] = ()) -> U8:
+    image = grey() if image is None else image
+    result = FrameResult(
+        camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=subjects, stage_ns={},
+        quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5, degraded=degraded),
+    )  # fmt: skip
+    return annotate(image, result)
+
+
+def changed(picture: U8) -> int:
+    return int((picture != 128).any(axis=2).sum())
+
+
+def has(picture: U8, colour: tuple[int, int, int]) -> bool:
+    return bool((picture == colour).all(axis=2).any())
+
+
+def test_nobody_draws_nothing() -> None:
+    assert changed(drawn()) == 0
+
+
+def test_the_camera_image_itself_stays_clean() -> None:
+    image = grey()
+    drawn(subject(skeleton()), image=image)
+    assert (image == 128).all()
+
+
+def test_left_and_right_differ_in_colour() -> None:
+    picture = drawn(subject(skeleton()))
+    assert has(picture[:, 345:356], LEFT)
+    assert not has(picture[:, 345:356], RIGHT)
+    assert has(picture[:, 295:306], RIGHT)
+
+
+def test_unsure_keypoints_are_faint() -> None:
+    sure, unsure, none = (drawn(subject(k)).astype(int) for k in (skeleton(0.9), skeleton(0.1), None))
+    assert 0 < np.abs(unsure - none).sum() < 0.5 * np.abs(sure - none).sum()
+
+
+def test_the_limit_between_sure_and_unsure_is_the_cards() -> None:
+    result = FrameResult(
+        camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=(subject(skeleton(0.5)),),
+        stage_ns={}, quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5),
+    )  # fmt: skip
+    assert has(annotate(grey(), result, {"lsp-14": 0.4}), LEFT)
+    assert not has(annotate(grey(), result, {"lsp-14": 0.6}), LEFT)
+
+
+def test_smoothed_keypoints_are_preferred() -> None:
+    moved = skeleton() + np.array([200, 0, 0], np.float32)
+    both = TrackedSubject(
+        id=1, label="person", score=0.9, xyxy=np.array((280, 80, 370, 300), np.float32), keypoints=skeleton(),
+        smoothed=moved, schema="lsp-14", carried=False,
+    )  # fmt: skip
+    assert has(drawn(both)[:, 545:556], LEFT)
+
+
+def test_keypoints_not_found_are_not_drawn() -> None:
+    absent = skeleton()
+    absent[:, :2] = np.nan
+    assert (drawn(subject(absent)) == drawn(subject(None))).all()
+    assert (drawn(subject(skeleton(0.0))) == drawn(subject(None))).all()
+
+
+def test_a_carried_box_is_dashed() -> None:
+    edge = [changed(drawn(subject(None, carried=carried))[120:300]) for carried in (False, True)]
+    assert 0.4 * edge[0] < edge[1] < 0.7 * edge[0]
+
+
+def test_a_caption_is_no_wider_than_a_narrow_subject_allows() -> None:
+    wide = drawn(subject(None, box=(200, 100, 400, 300)))
+    narrow = drawn(subject(None, box=(200, 100, 230, 300)))
+    assert changed(narrow[:99, :]) < 0.3 * changed(wide[:99, :])
+
+
+def test_a_degraded_image_bears_a_banner() -> None:
+    assert drawn(degraded=("dark",))[2, 600].tolist() != [128, 128, 128]
+    assert changed(drawn(degraded=("dark", "blurred"))) > 640 * 10
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (3840, 2160)], ids=["1x1", "tiny", "4K"])
+def test_any_image_size_will_do(size: tuple[int, int]) -> None:
+    picture = drawn(subject(skeleton()), image=grey(*size), degraded=("dark", "flat", "blurred"))
+    assert picture.shape == (size[1], size[0], 3)
+
+
+def test_boxes_and_keypoints_far_outside_do_no_harm() -> None:
+    far = skeleton() * np.array([1e12, -1e12, 1], np.float32)
+    drawn(subject(far, box=(-1e12, -5, 1e12, 1e12)))

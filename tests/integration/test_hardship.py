@@ -1,0 +1,137 @@
+"""The whole daemon on a box whose clock jumps, on one that is too hot, and on one whose GPU comes late."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
+
+from edged.app import daemon
+from edged.config.tree import Config
+from edged.device import supervisor, throttle
+from edged.device.gpu_wait import GpuWait
+from edged.device.sysfs import SysfsSensors
+from edged.errors import Fatal
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from tests.contract import schema_errors
+from tests.integration.recorded import LIMIT_S, video
+from tests.system.conftest import Listener, MQTTv311, until
+from tests.threads import running
+
+POSES, HEALTH, DAILY = "edged/box/cam/barn/poses", "edged/box/health", "edged/box/cam/barn/daily"
+NS_PER_HOUR = 3600 * 10**9
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(0) as broker:
+        yield broker
+
+
+@pytest.fixture
+def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
+    listener = Listener(broker.port, version=MQTTv311)
+    yield listener
+    listener.close()
+
+
+def configured(broker: EmbeddedBroker, folder: Path, **keys: Any) -> Config:
+    return Config.model_validate(
+        {
+            "device": {"id": "box", "state": str(folder / "state")},
+            "models": {"store": str(folder / "models")},
+            "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
+            "publish": {"health_s": 1, "daily_s": 10},
+            "cameras": {"barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True}},
+            **keys,
+        }
+    )
+
+
+def fresh(heard: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
+    """Messages from now on."""
+    before = len(heard.bodies(topic))
+    until(lambda: len(heard.bodies(topic)) >= before + count, LIMIT_S)
+    return heard.bodies(topic)[before:]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """The wall clock, for everybody in this process, so many nanoseconds away from the true one."""
+    really = time.time_ns
+
+    def put(ahead_ns: int) -> None:
+        monkeypatch.setattr(time, "time_ns", lambda: really() + ahead_ns)
+        monkeypatch.setattr(time, "time", lambda: (really() + ahead_ns) / 1e9)
+
+    return put
+
+
+def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothing_but_its_stamps(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, set_clock: Callable[[int], None]
+) -> None:
+    now_ns = time.time_ns()
+    set_clock(-now_ns + NS_PER_HOUR)
+    with daemon(configured(broker, tmp_path)) as made, running(made):
+        assert all(body["ts"] < 2 * 3600 * 1000 for body in fresh(heard, POSES))
+        for ahead_ns in (0, -3 * NS_PER_HOUR, 49 * 24 * NS_PER_HOUR, 0):
+            set_clock(ahead_ns)
+            (*_, body) = fresh(heard, POSES, 8)
+            assert abs(body["ts"] * 10**6 - now_ns - ahead_ns) < NS_PER_HOUR
+            assert 0 < body["latency_ms"] < LIMIT_S * 1000
+        (*_, health) = fresh(heard, HEALTH)
+        (*_, daily) = fresh(heard, DAILY, 1)
+        frames = made.views()["barn"].counts
+    assert heard.states("edged/box/cam/barn/status") == ["connecting", "online"]
+    assert 0 <= health["uptime_s"] < 600
+    assert health["cameras"]["barn"]["losses_per_h"] == 0
+    assert sum(daily["view_min"].values()) * 60 < 600
+    assert frames.balanced
+    assert schema_errors("health", health) == []
+
+
+def test_a_hot_box_looks_at_fewer_frames_and_says_why(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = tmp_path / "board/sys/class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "type").write_text("tj-thermal")
+    (zone / "temp").write_text("96000")
+    monkeypatch.setattr(throttle, "POLL_S", 0.2)
+    monkeypatch.setattr(throttle, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
+    settings = configured(broker, tmp_path, heat={"steps_hz": [1], "calm_s": 1})
+    with daemon(settings) as made, running(made):
+        until(lambda: any(body["box"]["slowed"] for body in heard.bodies(HEALTH)), LIMIT_S)
+        (*_, hot) = fresh(heard, HEALTH)
+        first, *_, last = fresh(heard, POSES, 4)
+        (zone / "temp").write_text("50000")
+        until(lambda: fresh(heard, HEALTH, 1)[-1]["box"]["slowed"] is None, LIMIT_S)
+    assert (hot["box"]["slowed"]["most_hz"], hot["box"]["slowed"]["reason"]) == (1, "96 °C in the hottest zone")
+    assert "slowed" in [problem["what"] for problem in hot["problems"]]
+    assert last["ts"] - first["ts"] >= 2400  # three frames at 1 Hz, early by half a period at most
+    assert schema_errors("health", hot) == []
+
+
+def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be_started_with_it(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = threading.Event()
+    monkeypatch.setattr(supervisor, "gpu_missing", lambda here: True)
+    monkeypatch.setattr(supervisor, "GpuWait", partial(GpuWait, probe=lambda: "Orin" if there.is_set() else ""))
+    with daemon(configured(broker, tmp_path)) as made:
+        told = threading.Timer(2, there.set)
+        told.start()
+        with pytest.raises(Fatal, match="Orin answers now"):
+            made.run(threading.Event())
+        told.join(LIMIT_S)
+    problems = [problem["what"] for body in heard.bodies(HEALTH) for problem in body["problems"]]
+    assert "gpu-missing" in problems

@@ -1,0 +1,182 @@
+"""People in space from pictures: the plane against the numpy definitions, and what is published of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.cli import main
+from edged.config.tree import ModelsConfig, QualityConfig
+from edged.errors import ConfigError
+from edged.frame import Boxes, Frame, InferenceParams, InferenceResult
+from edged.inference.cpu.backend import CpuBackend
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.crop import crop_image
+from edged.inference.decode.heatmap3d import soft_argmax
+from edged.inference.load_models import model_cards
+from edged.inference.pose3d.lens import CameraIntrinsics
+from edged.inference.pose3d.lifter import Lifter, RootNet, VolumeNet
+from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
+from engines.catalogue import load
+from engines.errors import CardError
+from tests.contract import schema_errors
+from tests.small_nets import written
+
+ROOT = Path(__file__).parents[2]
+CARDS = load()
+LENS = CameraIntrinsics(fx=800, fy=790, cx=310, cy=250)
+BOXES = np.array([(250, 60, 400, 440), (-80, 20, 90, 300), (620, 470, 760, 900)], np.float32)
+PICTURE = ROOT / "tools/synth/stills/paddock.webp"  # with people, of whom the starter detector finds some
+
+
+def photo(width: int = 640, height: int = 480) -> Any:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.blur(noise, (9, 9))
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nets")
+    for name in ("convnextpose-s", "integral-r152", "rootnet"):
+        written(CARDS[name], folder)
+    return folder
+
+
+def session(nets: Path, name: str) -> OrtSession:
+    return OrtSession(CARDS[name], nets / f"{name}.onnx")
+
+
+def lifter(nets: Path, name: str = "convnextpose-s", *, root: bool = True) -> Lifter:
+    return Lifter(VolumeNet(session(nets, name)), RootNet(session(nets, "rootnet")) if root else None)
+
+
+@pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152"])
+def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
+    image, card = photo(), CARDS[name]
+    assert card.lift is not None
+    for box, found in zip(BOXES, lifter(nets, name).lift_boxes(image, BOXES, LENS), strict=True):
+        crop = person_crop(box, (640, 480), card.input.size_wh, card.lift.padding)
+        assert crop is not None
+        shown = crop_image(image, crop)[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)  # RGB, 0 to 255
+        (volume,) = session(nets, name).run(shown)
+        seen = VolumeJoints(crop, soft_argmax(volume, 18)[0], (card.lift.depth, *volume.shape[2:]))
+        square = person_crop(box, (640, 480), (256, 256), 1.25)
+        assert square is not None
+        gamma = 1 + 0.1 / 255 * float(crop_image(image, square).mean())
+        wanted = person_pose3d(seen, card.lift, LENS, gamma)
+        assert wanted is not None
+        assert found is not None
+        np.testing.assert_allclose(found.xyz_mm, wanted.xyz_mm, atol=12)  # the crops differ by a grey level
+        np.testing.assert_allclose(found.root_mm, wanted.root_mm, atol=12)
+        assert np.ptp(found.xyz_mm[:, 2]) > 50
+        assert (found.depth_source, found.focal_source) == ("rootnet", "given")
+        assert found.root_mm[2] / heuristic_depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
+
+
+def test_a_box_beside_the_image_has_nobody_in_it(nets: Path) -> None:
+    beside = np.array([(700, 0, 800, 100)], np.float32)
+    assert lifter(nets).lift_boxes(photo(), beside, LENS) == [None]
+
+
+@pytest.mark.parametrize("count", [4, 5, 8])
+def test_distortion_is_undone_as_opencv_does_it(count: int) -> None:
+    known = (-0.21, 0.06, 0.001, -0.002, 0.01, 0.02, -0.01, 0.005)[:count]
+    lens = CameraIntrinsics(fx=700, fy=710, cx=330, cy=230, distortion=known)
+    rays = np.array([[-0.4, -0.3, 1], [0, 0, 1], [0.45, 0.31, 1]])
+    camera = np.array([[700, 0, 330], [0, 710, 230], [0, 0, 1]], np.float64)
+    pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), camera, np.array(known))
+    np.testing.assert_allclose(lens.rays(pixels[:, 0]), rays[:, :2], atol=1e-6)
+
+
+def see(plane: CpuBackend, known: Boxes, *, space: bool) -> InferenceResult:
+    frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
+    least = np.full(len(plane.classes), 0.3, np.float32)
+    return plane.infer(
+        frame,
+        InferenceParams(thresholds=least, max_subjects=8, quality_limits=QualityConfig(enabled=False), lift_3d=space),
+        known,
+        detect=False,
+    )
+
+
+def test_only_people_are_lifted_and_only_where_it_is_asked_for(nets: Path) -> None:
+    detector = OrtSession(CARDS["det-person-horse"], ROOT / "engines/starter/det_person_horse.onnx")
+    plane = CpuBackend(detector, {}, lifter(nets, root=False))
+    horse, person = plane.classes.index("horse"), plane.classes.index("person")
+    known = Boxes(xyxy=BOXES, score=np.ones(3, np.float32), label=np.array([horse, person, person]))
+    assert see(plane, known, space=False).poses3d == ()
+    first, second, third = see(plane, known, space=True).poses3d
+    assert first is None
+    assert second is not None
+    assert third is not None
+    assert (second.depth_source, second.focal_source) == ("heuristic", "assumed")
+
+
+@pytest.mark.parametrize("name", ["rootnet", "rtmpose-t-lsp14"])
+def test_a_model_of_another_task_is_refused(nets: Path, name: str) -> None:
+    class Other:
+        card = CARDS[name]
+
+    with pytest.raises(CardError, match=rf"{name} is a (root|pose) model; models\.lift wants one of task lift"):
+        VolumeNet(Other())  # type: ignore[arg-type]  # it is asked for its card only
+
+
+def infer(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    assert main(["infer", "--jsonl", *options, str(PICTURE)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    message = json.loads(line)
+    assert schema_errors("cam/a/poses", message) == []
+    return [subject for subject in message["subjects"] if subject["class"] == "person"]
+
+
+@pytest.fixture
+def config(nets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Models brought into a store as a person does it."""
+    file = tmp_path / "edged.toml"
+    file.write_text(f'[models]\nstore = "{tmp_path / "store"}"\nlift = "convnextpose-s"\nroot = "rootnet"\n')
+    for name in ("convnextpose-s", "rootnet"):
+        shutil.copy(nets / f"{name}.onnx", tmp_path / "from-the-workstation.onnx")
+        assert main(["models", "import", "--config", str(file), name, str(tmp_path / "from-the-workstation.onnx")]) == 0
+    capsys.readouterr()
+    return file
+
+
+def test_infer_gives_people_in_millimetres(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = infer(capsys, "--config", str(config))
+    assert people
+    for person in people:
+        told = person["person_pose3d"]
+        assert (told["schema"], told["depth"], told["focal"]) == ("h36m-18", "rootnet", "assumed")
+        assert len(told["joints"]) == 18
+        assert told["joints"][0] == [0, 0, 0]
+    near = infer(capsys, "--config", str(config), "--lens", "750,750,320,180")
+    assert near[0]["person_pose3d"]["focal"] == "given"
+    halved = near[0]["person_pose3d"]["root"][2] / people[0]["person_pose3d"]["root"][2]
+    assert halved == pytest.approx(0.5, abs=0.02)
+
+
+def test_infer_tells_people_how_far_somebody_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["infer", "--config", str(config), str(PICTURE)]) == 0
+    assert "points, about" in (out := capsys.readouterr().out)
+    assert "m away)" in out
+
+
+def test_without_a_3d_model_nobody_is_lifted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [person for person in infer(capsys) if "pose3d" in person] == []
+
+
+def test_a_3d_model_that_is_not_here_is_named_with_how_to_get_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text(f'[models]\nstore = "{tmp_path}"\nlift = "convnextpose-l"\n')
+    assert main(["infer", "--config", str(file), str(PICTURE)]) != 0
+    assert "convnextpose-l" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"models\.lift = 'rootnet': a root model; want one of convnextpose-l"):
+        model_cards(ModelsConfig(lift="rootnet"))

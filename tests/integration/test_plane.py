@@ -1,0 +1,136 @@
+"""The CPU plane's pixels against their numpy definitions, and its boxes on awkward images."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.config.tree import QualityConfig
+from edged.frame import U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.inference.cpu.backend import CpuBackend, Detector, image_quality
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.crop import Crop, crop_image
+from edged.inference.image_quality import image_quality as measure_defined
+from edged.inference.letterbox import Letterbox, letterbox, normalise
+from engines.catalogue import load
+
+STARTER = Path(__file__).parents[2] / "engines/starter"
+
+
+def session(card: str, file: str) -> OrtSession:
+    return OrtSession(load()[card], STARTER / file)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(session("det-person-horse", "det_person_horse.onnx"))
+
+
+@pytest.fixture(scope="module")
+def plane() -> CpuBackend:
+    return CpuBackend(
+        session("det-person-horse", "det_person_horse.onnx"),
+        {
+            "person": session("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"),
+            "horse": session("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx"),
+        },
+    )
+
+
+def photo(width: int, height: int) -> U8:
+    """Noise with some of its neighbours' colour, as photographs have."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return np.asarray(cv2.blur(noise, (5, 5)), np.uint8)
+
+
+def see(plane: CpuBackend, image: U8, known: Boxes, *, detect: bool = False, least: float = 0.3) -> InferenceResult:
+    frame = Frame(camera="a", seq=0, captured_ns=0, image=image)
+    focus = InferenceParams(
+        thresholds=np.full(len(plane.classes), least, np.float32),
+        max_subjects=8,
+        quality_limits=QualityConfig(enabled=False),
+    )
+    return plane.infer(frame, focus, known, detect=detect)
+
+
+def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> Boxes:
+    return Boxes(xyxy=np.array(rows, np.float32), score=np.ones(len(rows), np.float32), label=np.array(label, np.int64))
+
+
+@pytest.mark.parametrize(
+    "size_wh", [(1, 1), (500, 1), (1, 500), (64, 48), (641, 479), (1920, 1080), (7680, 4320)], ids=str
+)
+def test_the_letterbox_is_the_defined_one_within_a_grey_level(detector: Detector, size_wh: tuple[int, int]) -> None:
+    image, card = photo(*size_wh), detector._card.input
+    detector.letterbox(photo(100, 300))  # what the canvas held before must not show
+    detector.letterbox(image)
+    fit = Letterbox.fit(size_wh, card.size_wh, "centred" if card.fit == "centred" else "top-left")
+    wanted = letterbox(image, fit, card.size_wh, card.pad)
+    assert np.abs(detector._canvas.astype(int) - wanted).max() <= 1
+
+
+def test_the_tensor_is_the_defined_one_when_landscape_follows_portrait(detector: Detector) -> None:
+    card = detector._card.input
+    nobody = np.full(len(detector.classes), np.inf, np.float32)
+    for size in ((48, 64), (64, 48), (64, 48)):
+        detector.letterbox(photo(*size))
+        detector.detect(nobody, lambda stage: None)
+        mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
+        wanted = normalise(detector._canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
+        np.testing.assert_allclose(detector._tensor[0], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("box", [(20, 10, 220, 310), (-80, -50, 120, 90), (300, 200, 500, 460)], ids=str)
+def test_the_crop_is_the_defined_one(box: tuple[int, ...]) -> None:
+    image = photo(400, 320)
+    crop = Crop.around(np.array(box, np.float32), (192, 256), 1.25)
+    got = cv2.warpAffine(image, crop.to_net, crop.net_wh, flags=cv2.INTER_LINEAR)
+    difference = np.abs(got.astype(int) - crop_image(image, crop))
+    assert difference.mean() < 0.5
+    assert np.quantile(difference, 0.999) <= 4
+
+
+@pytest.mark.parametrize("blur", [0, 3])
+def test_the_measures_of_clarity_are_the_defined_ones(blur: int) -> None:
+    image = photo(320, 180)
+    image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
+    assert image_quality(image) == pytest.approx(measure_defined(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
+
+
+def test_where_nothing_is_sure_enough_there_are_no_subjects(plane: CpuBackend) -> None:
+    sight = see(plane, np.full((480, 640, 3), 114, np.uint8), Boxes.empty(), detect=True, least=np.inf)
+    assert len(sight.boxes) == 0
+    assert sight.keypoints == ()
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (500, 1), (1, 500)], ids=str)
+def test_an_image_of_one_pixel_goes_through(plane: CpuBackend, size_wh: tuple[int, int]) -> None:
+    see(plane, photo(*size_wh), boxes((0, 0, 1, 1), label=(0,)))
+
+
+def test_each_box_gets_the_keypoints_of_its_own_class(plane: CpuBackend) -> None:
+    people, horses = plane.classes.index("person"), plane.classes.index("horse")
+    known = boxes((0, 0, 50, 90), (60, 0, 160, 90), (100, 20, 150, 90), label=(people, horses, people))
+    sight = see(plane, photo(200, 100), known)
+    assert [points.shape for points in sight.keypoints if points is not None] == [(14, 3), (17, 3), (14, 3)]
+
+
+def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuBackend) -> None:
+    known = boxes((0, 0, 50, 90), (140, 0, 190, 90), label=(0, 0))
+    first, second = see(plane, photo(200, 100), known).keypoints
+    assert first is not None
+    assert second is not None
+    assert first[:, XY].mean(0)[0] < 100 < second[:, XY].mean(0)[0]
+
+
+def test_keypoints_of_a_box_beyond_the_edge_lie_in_its_window(plane: CpuBackend) -> None:
+    (points,) = see(plane, photo(200, 100), boxes((-60, -40, 40, 80), label=(0,))).keypoints
+    assert isinstance(points, np.ndarray)
+    seen = points[np.isfinite(points[:, 0])]
+    assert (np.abs(seen[:, XY] - (-10, 20)) <= 1.25 * 80).all()
+
+
+def test_a_class_without_pose_model_has_a_box_only() -> None:
+    alone = CpuBackend(session("det-person-horse", "det_person_horse.onnx"), {})
+    assert see(alone, photo(200, 100), boxes((0, 0, 50, 90), label=(0,))).keypoints == (None,)

@@ -1,0 +1,100 @@
+"""Models prepared for TensorRT: the same bytes every time, one type per node, and as good as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("onnx", reason="needs onnx; install edged[dev]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from edged.inference.cpu.runner_ort import OnnxRunner
+from edged.inference.decode.detectors import DECODERS
+from engines.catalogue import load
+from engines.errors import CardError
+from engines.prepare import BATCH_AXIS, Batch, PreparedModel, prepare
+from engines.store.model_store import ModelStore
+from engines.verify.selftest import selftest
+
+CARDS = load(None)
+BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
+
+
+def made(name: str, batch: Batch = 1, **options: Any) -> PreparedModel:
+    card = CARDS[name]
+    return prepare(card, ModelStore(Path("absent")).path(card).read_bytes(), batch=batch, **options)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_same_model_gives_the_same_bytes(name: str) -> None:
+    assert made(name).onnx == made(name).onnx
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_fp16_is_as_good_as_fp32_on_the_golden_input(name: str) -> None:
+    half, whole = made(name), made(name, precision="fp32", io="fp32")
+    proof = selftest(CARDS[name], OnnxRunner(half.onnx), OnnxRunner(whole.onnx), DECODERS.get(half.family))
+    assert proof.passed, proof.faults
+    assert len(half.onnx) < 0.6 * len(whole.onnx)
+
+
+@pytest.mark.parametrize("batch", [1, (1, 4, 8)])
+@pytest.mark.parametrize("name", BUNDLED)
+def test_no_node_mixes_types(name: str, batch: Batch) -> None:
+    model = onnx.load_model_from_string(made(name, batch).onnx)
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
+    kinds |= {weight.name: weight.data_type for weight in graph.initializer}
+    floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
+    mixed = [
+        node.name
+        for node in graph.node
+        if node.op_type not in ("Cast", "Resize") and len({kinds.get(name) for name in node.input} & floats) > 1
+    ]
+    assert mixed == []
+
+
+def test_a_fixed_batch_is_in_every_tensor_and_a_dynamic_one_is_open() -> None:
+    fixed, open_ = made("rtmpose-t-lsp14", 4), made("rtmpose-t-lsp14", (1, 4, 8))
+    assert [tensor.shape[0] for tensor in (*fixed.inputs, *fixed.outputs)] == [4, 4, 4]
+    assert [tensor.shape[0] for tensor in (*open_.inputs, *open_.outputs)] == [None, None, None]
+
+
+def test_reductions_stay_in_fp32_and_so_do_the_peaks() -> None:
+    pose = made("rtmpose-t-lsp14")
+    assert any("ReduceL2" in name for name in pose.islands)
+    assert ({tensor.dtype for tensor in pose.inputs}, {tensor.dtype for tensor in pose.outputs}) == (
+        {"float16"},
+        {"float32"},
+    )
+
+
+def test_a_weight_beyond_fp16_makes_its_node_an_island() -> None:
+    card = CARDS["rtmpose-t-lsp14"]
+    model = onnx.load(str(ModelStore(Path("absent")).path(card)))
+    weight = next(w for w in model.graph.initializer if len(w.dims) == 4)
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[0] = 1e6
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    user = next(node.name for node in model.graph.node if weight.name in node.input)
+    assert user in prepare(card, model.SerializeToString(), batch=1).islands
+
+
+@pytest.mark.parametrize("data", [b"\x08", b"\xff" * 100, np.arange(50).tobytes()])
+def test_what_is_no_onnx_is_named(data: bytes) -> None:
+    with pytest.raises(CardError, match="rtmpose-t-lsp14"):
+        prepare(CARDS["rtmpose-t-lsp14"], data, batch=1)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_runtime_fixes_a_dynamic_batch_by_the_name_of_its_axis(name: str) -> None:
+    options = ort.SessionOptions()
+    options.add_free_dimension_override_by_name(BATCH_AXIS, 2)
+    fixed = ort.InferenceSession(made(name, (1, 8, 8)).onnx, options, providers=["CPUExecutionProvider"])
+    assert {tensor.shape[0] for tensor in (*fixed.get_inputs(), *fixed.get_outputs())} == {2}

@@ -1,0 +1,19 @@
+"""Nothing leaves a box but what it is told to publish: libraries that report to their makers are told not to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+
+from tests.integration.recorded import edged, images, picture
+
+
+def test_onnx_runtime_prepares_no_report_to_its_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    done = edged("infer", images(tmp_path / "pictures", picture()), "--jsonl")
+    assert done.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

@@ -1,0 +1,219 @@
+"""Settings from a stick: all of a file or none of it, once, and back to what ran before when the daemon refuses it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edged.cli import main
+from edged.errors import NotWritten
+from edged.provisioning import atomic_files, bundle
+from edged.runtime import systemctl
+
+OLD = '[device]\nid = "old"\n[mqtt]\nusername = "old"\npassword = "older"\n[cameras.a]\nsource = "csi:0"\n'
+OLD += 'password = "x"\n'
+NEW = '[device]\nid = "new"\n[mqtt]\nusername = "new"\npassword = "newer"\n[cameras.b]\nsource = "csi:1"\n'
+
+
+class Service:
+    """Systemd's view of the daemon: which of the coming starts go wrong."""
+
+    def __init__(self, *refusals: str, running: bool = True) -> None:
+        self.refusals = list(refusals)
+        self.running = running
+        self.starts = 0
+
+    def restart(self) -> str:
+        self.starts += 1
+        return self.refusals.pop(0) if self.refusals else ""
+
+    def standing(self, limit_s: float) -> str:
+        return "1 of 1 cameras online; broker connected"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A box that was made from OLD."""
+    (tmp_path / "root").mkdir()
+    bundle.install(box(tmp_path, OLD), tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    def plug_in(text: str, service: Service) -> int:
+        monkeypatch.setattr(systemctl, "Service", lambda: service)
+        box(tmp_path, text)
+        return main(["provision", "--once", str(tmp_path / "box.toml"), "--root", str(root)])
+
+    return plug_in
+
+
+def box(folder: Path, text: str) -> bundle.Bundle:
+    (folder / "box.toml").write_text(text)
+    return bundle.read_bundle(folder / "box.toml")
+
+
+def in_place(root: Path) -> atomic_files.Files:
+    return dict(bundle._installed(root))
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def test_a_power_cut_at_any_write_leaves_the_old_box_or_what_makes_the_new_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = in_place(root), dict(bundle._files(box(tmp_path, NEW)))
+    replace_file, unlink = os.replace, Path.unlink
+    left = 0
+
+    def one_more() -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise PowerCut
+        return True
+
+    monkeypatch.setattr(os, "replace", lambda *names: one_more() and replace_file(*names))
+    monkeypatch.setattr(Path, "unlink", lambda path, **how: one_more() and unlink(path, **how))
+    outcomes = []
+    for survived in range(20):
+        left = 100
+        bundle.install(box(tmp_path, OLD), root)
+        left = survived
+        try:
+            bundle.install(box(tmp_path, NEW), root)
+        except PowerCut:
+            left = 100
+            bundle.finish_pending(root)  # as at the next boot
+        outcomes.append(in_place(root))
+    assert outcomes[0] == old
+    assert outcomes[1:] == [new] * 19
+    assert left > 0  # the last of them went through without a cut
+
+
+def test_what_was_broken_off_is_seen_by_the_unit_that_ends_it(root: Path) -> None:
+    unit = Path(__file__).parents[2] / "deploy" / "systemd" / "edged-provision.service"
+    assert f"ConditionPathExists=/{bundle.PENDING}\n" in unit.read_text()
+    assert not (root / bundle.PENDING).exists()
+    assert main(["provision", "--finish", "--root", str(root)]) == 0
+
+
+def test_a_stick_is_applied_once_and_again_only_when_its_file_has_changed(
+    once: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = Service()
+    assert [once(NEW, service), once(NEW, service), service.starts] == [0, 0, 1]
+    said = capsys.readouterr().out
+    assert said.startswith("new: broker 127.0.0.1:1883; cameras: b\napplied; the daemon runs with it\n1 of 1 cameras")
+    assert said.endswith(
+        "this file was applied before; nothing is done. To apply it again, change it; a comment will do\n"
+    )
+    assert (once(f"# again\n{NEW}", service), service.starts) == (0, 2)
+
+
+def test_a_box_that_does_not_come_up_with_it_has_the_settings_before_again_and_stays_with_them(
+    once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, service = in_place(root), Service("no such model")
+    assert (once(NEW, service), service.starts, in_place(root)) == (1, 2, old)
+    said = capsys.readouterr().out
+    assert "the daemon does not come up with it:\nno such model\n" in said
+    assert said.endswith("the settings before are in place again\n")
+    assert (once(NEW, service), service.starts) == (0, 2)  # as at the next boot, with the stick still there
+
+
+def test_what_failed_is_never_what_one_goes_back_to(once: Callable[..., int], root: Path) -> None:
+    old = in_place(root)
+    assert once(NEW, Service()) == 0  # OLD was running: it is kept
+    assert once(NEW.replace("new", "worse"), Service("no", running=False)) == 1  # NEW was not, by now
+    assert in_place(root) == old
+
+
+def test_a_fresh_box_keeps_what_it_got_even_if_it_does_not_do(
+    once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert once(NEW, Service("no", running=False)) == 1
+    assert 'id = "new"' in (root / "etc/edged/conf.d/50-box.toml").read_text()
+    assert "before" not in capsys.readouterr().out
+
+
+def test_a_mistake_in_the_file_changes_nothing_and_disturbs_nobody(
+    once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, service = in_place(root), Service()
+    assert (once(NEW.replace("csi:1", ""), service), service.starts, in_place(root)) == (2, 0, old)
+    assert "box.toml:7 cameras.b.source" in capsys.readouterr().err
+
+
+def test_going_back_by_hand_is_possible_too(once: Callable[..., int], root: Path) -> None:
+    old = in_place(root)
+    assert main(["provision", "--back", "--root", str(root)]) == 1
+    once(NEW, Service())
+    assert (main(["provision", "--back", "--root", str(root)]), in_place(root)) == (0, old)
+
+
+def test_secrets_are_for_root_alone_there_too(once: Callable[..., int], root: Path) -> None:
+    once(NEW, Service())
+    folder = (root / bundle.SNAPSHOT).parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_damaged_note_is_named(root: Path) -> None:
+    (root / bundle.PENDING).write_text('{"files": {"a"')
+    with pytest.raises(NotWritten, match=r"ready.json: damaged .*; remove it, and provision again"):
+        bundle.finish_pending(root)
+
+
+STICK = Path(__file__).parents[2] / "deploy" / "systemd" / "stick"
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Callable[[int], str]:
+    """The script, on a stick that is a folder, with an `edged` that only says what it was asked."""
+    release = tmp_path / "releases" / "1.2.3-abc"
+    (release / "bin").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(release)
+    scripts = {"mount": "exit 0", "umount": "exit 0", "current/bin/edged": f'echo "$@"; exit $(cat {tmp_path}/code)'}
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "run" / "mounted").mkdir(parents=True)
+
+    def plug_in(code: int) -> str:
+        (tmp_path / "code").write_text(str(code))
+        done = subprocess.run(
+            [STICK, "/dev/sdx1", tmp_path / "run", tmp_path / "current" / "bin" / "edged"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        )
+        assert done.returncode == code
+        return done.stdout
+
+    return plug_in
+
+
+def test_a_stick_with_other_things_is_left_alone(stick: Callable[[int], str], tmp_path: Path) -> None:
+    assert stick(0) == ""
+    assert list((tmp_path / "run" / "mounted").iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_what_came_of_it_is_written_beside_the_file(stick: Callable[[int], str], tmp_path: Path, code: int) -> None:
+    file = tmp_path / "run" / "mounted" / "edged-provision.toml"
+    file.write_text(NEW)
+    assert "provision --once edged-provision.toml\n" in stick(code)
+    report = file.with_name("edged-provision.report.txt").read_text()
+    assert report.splitlines()[1:] == ["edged 1.2.3-abc", "provision --once edged-provision.toml"]

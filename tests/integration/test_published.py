@@ -1,0 +1,88 @@
+"""Everything that the daemon really publishes keeps to the schemas it ships with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
+pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
+
+import cv2
+import numpy as np
+
+from edged.app import daemon
+from edged.config.tree import Config
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from tests.contract import schema_errors
+from tests.integration.recorded import images, picture, video
+from tests.small_nets import kept
+from tests.system.conftest import Listener, MQTTv311, until
+from tests.threads import running
+from tools.demo import CLIP
+
+PADDOCK = Path(__file__).parents[2] / "tools/synth/stills/paddock.webp"
+ROOT = "site/box/"
+LIFTED = {"lift": "convnextpose-s", "root": "rootnet"}
+FLOOR = [[0, 359], [639, 359], [639, 150], [0, 150]]
+
+
+def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
+    """A clip that plays for ever, a camera in the dark, one that is not there, a stall, and people in space."""
+    return {
+        "device": {"id": "box", "state": str(folder / "state")},
+        "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1", "base": "site"},
+        "models": {"store": str(kept(folder / "models", "convnextpose-s", "rootnet")), **LIFTED},
+        "publish": {"smoothed": True, "health_s": 1, "daily_s": 10},
+        "cameras": {
+            "barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True},
+            "night": {"source": str(images(folder / "night", picture(grey=0))), "loop": True, "fps": 5},
+            "paddock": {
+                "source": str(images(folder / "paddock", np.asarray(cv2.imread(str(PADDOCK))))),
+                "loop": True,
+                "fps": 2,
+                "lift": True,
+                "intrinsics": {"fx": 700, "fy": 700, "cx": 320, "cy": 180, "distortion": [-0.1, 0.01]},
+            },
+            "gone": {"source": str(folder / "absent.mp4")},
+            "box": {
+                "source": str(CLIP),
+                "loop": True,
+                "stall": {"enabled": True, "floor": FLOOR},
+                "aisle": {"enabled": True},
+            },
+        },
+    }
+
+
+def watched(states: list[Any]) -> bool:
+    return any(state["stall"] and state["stall"]["posture"] != "unknown" for state in states)
+
+
+def people(poses: list[Any]) -> list[Any]:
+    return [subject for body in poses for subject in body["subjects"] if subject["class"] == "person"]
+
+
+def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path) -> None:
+    with EmbeddedBroker() as broker:
+        heard = Listener(broker.port, version=MQTTv311)
+        with daemon(Config.model_validate(configuration(broker, tmp_path))) as made, running(made):
+            until(lambda: heard.bodies(ROOT + "cam/night/state") and heard.bodies(ROOT + "cam/barn/daily"))
+            until(lambda: len(heard.bodies(ROOT + "health")) > 2)
+            until(lambda: watched(heard.bodies(ROOT + "cam/box/state")), 60)
+            until(lambda: any(subject.get("pose3d") for subject in people(heard.bodies(ROOT + "cam/paddock/poses"))))
+            until(lambda: any(day["stall"] and day["gait"] for day in heard.bodies(ROOT + "cam/box/daily")), 30)
+        until(lambda: "stopped" in heard.states(ROOT + "status"))
+        heard.close()
+    said = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in heard.messages]
+    assert [fault for path, body in said for fault in schema_errors(path, body)] == []
+    assert {path.split("/")[-1] for path, _ in said} >= {"status", "info", "health", "poses", "state", "daily"}
+    lifted = [person["pose3d"] for person in people([body for path, body in said if path == "cam/paddock/poses"])]
+    assert {(pose["depth"], pose["focal"]) for pose in lifted} == {("rootnet", "given")}
+    poses = [body for path, body in said if path == "cam/box/poses"]
+    assert {subject["class"] for body in poses for subject in body["subjects"]} == {"horse"}, "of people nothing leaves"

@@ -1,0 +1,276 @@
+"""The parts of a running daemon take a change in place: what stays goes on, what goes leaves nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic_ns
+
+import numpy as np
+import pytest
+
+from edged.behaviour.alerts import Alert, AlertMonitors
+from edged.behaviour.horse.stall_monitors import StallMonitors
+from edged.behaviour.monitor import CameraReading, SceneMonitor
+from edged.behaviour.presence import CameraObservation
+from edged.capture.hub import CameraHub, CameraState
+from edged.capture.sources.scripted import ScriptedCamera, Step
+from edged.config import tree
+from edged.config.tree import PublishConfig
+from edged.frame import Boxes
+from edged.messages import build
+from edged.messages.build import HeaderFactory
+from edged.messages.bus import Request
+from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.homeassistant_entities import BIRTH, DiscoveryDevice
+from edged.mqtt.memory_bus import MemoryBus
+from edged.runtime.log import RecentLines
+from edged.tracking.tracker import Tracker
+from edged.units import NS_PER_S, ns
+from tests.integration.test_capture import FILE, image, settings, until
+from tests.unit.test_report import HEADERS, cameras, reporter, show
+from tests.unit.test_scenes import CLEAR, Wall, seen
+
+LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
+
+
+# Reporter
+
+
+def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
+    report, bus = reporter(rate_hz=30)
+    start_ns = monotonic_ns()
+    report.set_rate(["barn"], 1, 10)
+    for seq in range(20 * 30):
+        show(report, "barn", seq, start_ns + seq * NS_PER_S // 30)
+        show(report, "yard", seq, start_ns + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/yard/poses")) == 600
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(10 + 300, abs=3)
+
+
+def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it() -> None:
+    report, bus = reporter(rate_hz=30)
+    report.set_rate(["barn"], 1, None)
+    report.reconfigure(PublishConfig(max_rate_hz=30), cameras("barn"))
+    for seq in range(90):
+        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/barn/poses")) == 4  # one of them early
+    report.reconfigure(PublishConfig(max_rate_hz=15), cameras("barn"))
+    for seq in range(90, 180):
+        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
+
+
+def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
+    report, bus = reporter(rate_hz=0.1)
+    show(report, "barn", 0, NS_PER_S)
+    show(report, "barn", 1, NS_PER_S + 1)
+    report.publish_next("barn")
+    show(report, "barn", 2, NS_PER_S + 2)
+    assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == [0, 2]
+    assert report.last_poses("barn") == bus.messages_on("cam/barn/poses")[-1]
+
+
+def test_a_camera_that_stays_keeps_its_figures() -> None:
+    report, _ = reporter()
+    barn = report.meters["barn"]
+    report.reconfigure(PublishConfig(), cameras("barn", "box"))
+    assert report.meters["barn"] is barn
+    assert report.meters.keys() == report.trends.keys() == report.outages.keys() == {"barn", "box"}
+
+
+# Intake
+
+
+class Watched:
+    """An intake of one camera that goes on for ever, and what is told of it."""
+
+    def __init__(self, *sessions: Sequence[Step]) -> None:
+        self.told: list[CameraState] = []
+        self.first = ScriptedCamera(*sessions)
+        self.intake = CameraHub({"barn": (settings(), self.first)}, self.told.append)
+
+    def __enter__(self) -> Watched:
+        self.intake.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.intake.close(0.2)
+
+    def phases(self, name: str) -> list[str]:
+        return [state.phase for state in self.told if state.camera == name]
+
+    def next(self) -> tuple[str, int, int]:
+        while True:
+            with self.intake.lease(0.1) as frame:
+                if frame is not None:
+                    return frame.camera, frame.seq, int(frame.image[0, 0, 0])
+
+
+def test_a_camera_that_is_changed_is_opened_in_the_new_way_and_its_frames_count_on() -> None:
+    go = threading.Event()
+    with Watched([image(1), go.wait]) as watched:
+        assert watched.next() == ("barn", 0, 1)
+        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2), image(3)]))
+        go.set()
+        assert [watched.next(), watched.next()] == [("barn", 1, 2), ("barn", 2, 3)]
+        assert watched.phases("barn")[:4] == ["connecting", "online", "connecting", "online"]
+
+
+def test_no_frame_of_the_camera_before_is_taken_for_one_of_the_new() -> None:
+    go = threading.Event()
+    with Watched([image(1), go.wait]) as watched:
+        until(lambda: watched.intake.counts("barn").waiting == 1)
+        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2)]))
+        go.set()
+        assert watched.next() == ("barn", 1, 2)
+        assert watched.intake.counts("barn").dropped == 1
+
+
+def test_a_camera_comes_while_the_others_run() -> None:
+    with Watched([image(1), threading.Event().wait]) as watched:
+        watched.next()
+        watched.intake.set_camera("yard", FILE, ScriptedCamera([image(2)]))
+        assert watched.next() == ("yard", 0, 2)
+        until(lambda: watched.phases("yard") == ["connecting", "online", "ended"])
+
+
+def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() -> None:
+    go = threading.Event()
+    with Watched([image(1), go.wait, image(2)]) as watched:
+        until(lambda: watched.intake.counts("barn").waiting == 1)
+        watched.intake.remove_camera("barn")
+        told = len(watched.told)
+        go.set()
+        until(lambda: watched.first.closed == 1)
+        with watched.intake.lease(0.0) as frame:
+            assert frame is None
+        assert (watched.intake.states, len(watched.told)) == ({}, told)
+        assert watched.intake.exhausted
+
+
+# Tracks
+
+
+def test_ids_count_on_from_those_that_were_given_before() -> None:
+    one = Boxes(xyxy=np.array([[0, 0, 9, 9]], np.float32), score=np.ones(1, np.float32), label=np.zeros(1, np.int64))
+    tracks = Tracker(tree.TrackConfig(confirm=1), last_id=7)
+    assert tracks.update(one, 0).tolist() == [8]
+    assert tracks.last_id == 8
+
+
+# Alerts and states
+
+
+def lose(alerts: AlertMonitors, camera: str, seconds: range) -> None:
+    for second in seconds:
+        alerts.update(camera, CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
+
+
+def test_what_is_open_on_a_camera_that_is_gone_closes_and_the_rest_stays_open() -> None:
+    told: list[Alert] = []
+    alerts = AlertMonitors(("barn", "yard"), told.append)
+    for camera in ("barn", "yard"):
+        lose(alerts, camera, range(1, 70))
+    alerts.reconfigure(("yard", "box"))
+    assert [(episode.camera, episode.stage) for episode in told] == [
+        ("barn", "open"),
+        ("yard", "open"),
+        ("barn", "closed"),
+    ]
+    assert alerts.open_ids("yard") == (told[1].id,)
+    assert alerts.open_ids("box") == ()
+    assert not alerts.acknowledge(told[0].id, ns(80))
+
+
+class Yard:
+    """Scenes of cameras that come and go, each with a horse."""
+
+    def __init__(self, folder: Path) -> None:
+        stamps = HeaderFactory(Wall())
+        self.bus = MemoryBus(lambda state: build.device_status(stamps, state))
+        self.now_ns = monotonic_ns()
+        self.cameras = ["barn"]
+        self.scenes = SceneMonitor(
+            self.bus,
+            stamps,
+            self.glances,
+            self.classes,
+            stalls=StallMonitors({}, 0.3, folder),
+            state_file=folder / "days.json",
+            daily_s=60,
+        )
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(self.cameras, ("horse",))
+
+    def glances(self) -> dict[str, CameraReading]:
+        state = {n: CameraState(camera=n, phase="online", reason="", since_ns=0) for n in self.cameras}
+        return {name: (state[name], seen(self.now_ns, CLEAR, "horse")) for name in self.cameras}
+
+    def show(self, seconds: int) -> None:
+        for _ in range(2 * seconds):
+            self.now_ns += ns(0.5)
+            self.scenes.poll(self.now_ns)
+
+    def adopt(self, *cameras: str, daily_s: float = 60) -> None:
+        self.cameras = list(cameras)
+        self.scenes.reconfigure(self.classes, daily_s)
+
+
+def test_a_camera_that_comes_has_a_state_and_one_that_stays_is_not_told_again(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.show(10)
+    yard.adopt("barn", "box")
+    yard.show(10)
+    assert [len(yard.bus.messages_on(f"cam/{name}/state")) for name in ("barn", "box")] == [1, 1]
+
+
+def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.show(600)
+    yard.adopt("box")
+    yard.show(100)
+    yard.adopt("barn", "box")
+    yard.show(100)
+    assert yard.bus.messages_on("cam/barn/daily")[-1]["present_min"]["horse"] == pytest.approx(11.5, abs=0.5)
+
+
+# Home Assistant
+
+
+def birth() -> Request:
+    return Request(path=BIRTH.at(prefix="homeassistant").path, payload=b"online", retain=False)
+
+
+def test_what_is_switched_off_is_taken_out_and_not_announced_again(tmp_path: Path) -> None:
+    bus = MemoryBus(lambda state: build.device_status(HEADERS, state))
+    box = DiscoveryDevice(
+        id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant",
+        cameras={"barn": ("horse",)}, alert_kinds=("camera-lost",),
+    )  # fmt: skip
+    announcer = DiscoveryPublisher(bus, box, tmp_path / "announced.json", enabled=True)
+    announcer.start()
+    announcer.reconfigure(box, enabled=False)
+    announcer.start()
+    told = len(bus.messages)
+    announcer._on_birth(birth())
+    assert bus.retained["/homeassistant/device/box/box/config"] == b""
+    assert (announcer._timer, len(bus.messages)) == (None, told)
+
+
+# Log
+
+
+def test_the_last_lines_are_at_hand_and_no_more() -> None:
+    recent, log = RecentLines(3), logging.getLogger("edged.test")
+    log.addHandler(recent)
+    for number in range(5):
+        log.warning("line %d", number)
+    log.warning("x" * 5000)
+    log.removeHandler(recent)
+    assert [line[-14:] for line in recent.lines[:2]] == ["WARNING line 3", "WARNING line 4"]
+    assert len(recent.lines[2]) == 2000

@@ -1,0 +1,215 @@
+"""A running daemon is given another configuration: what changed changes, and the rest does not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
+
+from edged.app import daemon
+from edged.config.tree import Config
+from edged.daemon import Daemon
+from edged.errors import ConfigError
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from tests.contract import schema_errors
+from tests.integration.recorded import LIMIT_S, video
+from tests.system.conftest import Listener, MQTTv311, until
+from tests.threads import running
+
+RESULT = "edged/box/cmd/reload/result"
+
+
+class Site:
+    """A configuration that changes, the daemon that runs by it, and who listens."""
+
+    def __init__(self, folder: Path, broker: EmbeddedBroker) -> None:
+        clip = str(video(folder / "clip.mp4", 20))
+        self.tables: dict[str, Any] = {
+            "device": {"id": "box", "state": str(folder / "state")},
+            "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
+            "publish": {"max_rate_hz": 20, "health_s": 1},
+            "cameras": {name: {"source": clip, "loop": True} for name in ("barn", "yard")},
+        }
+        self.heard = Listener(broker.port, version=MQTTv311)
+
+    def read(self) -> Config:
+        return Config.model_validate(self.tables)
+
+    @contextmanager
+    def run(self) -> Iterator[Daemon]:
+        with daemon(self.read(), read_config=self.read) as made, running(made):
+            self.seen("barn")
+            self.seen("yard")
+            yield made
+
+    def reload(self, made: Daemon) -> dict[str, Any]:
+        """The answer."""
+        before = len(self.heard.bodies(RESULT))
+        made.reload()
+        until(lambda: len(self.heard.bodies(RESULT)) > before)
+        return self.heard.bodies(RESULT)[-1]
+
+    def poses(self, camera: str) -> list[dict[str, Any]]:
+        return self.heard.bodies(f"edged/box/cam/{camera}/poses")
+
+    def seen(self, camera: str) -> None:
+        """New poses of the camera come in."""
+        before = len(self.poses(camera))
+        until(lambda: len(self.poses(camera)) > before + 2)
+
+    def states(self, camera: str) -> list[str]:
+        """From the first `online` on: before the broker is found, that overtakes `connecting`."""
+        every = [body["state"] for body in self.heard.bodies(f"edged/box/cam/{camera}/status")]
+        return every[every.index("online") :]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with EmbeddedBroker() as broker:
+        site = Site(tmp_path, broker)
+        yield site
+        site.heard.close()
+
+
+def test_a_camera_that_is_looked_at_differently_stays_open(site: Site) -> None:
+    with site.run() as made:
+        site.tables["cameras"]["barn"]["roi"] = [0, 0, 160, 240]
+        answer = site.reload(made)
+        assert (answer["ok"], answer["data"]) == (True, {"changed": ["cameras.barn.roi"], "restarted": []})
+        site.seen("barn")
+        assert site.states("barn") == ["online"]
+        assert made.settings.cameras["barn"].roi == (0, 0, 160, 240)
+
+
+def test_no_id_is_given_twice(site: Site) -> None:
+    with site.run() as made:
+        made._pipelines["barn"]._tracker.last_id = 41
+        site.tables["cameras"]["barn"]["max_subjects"] = 3
+        site.reload(made)
+        assert made._pipelines["barn"].last_id >= 41
+
+
+def test_what_is_allowed_and_announced_changes_in_place(site: Site) -> None:
+    with site.run() as made:
+        site.tables |= {"commands": {"allow": ["reload"]}, "homeassistant": {"enabled": True}}
+        assert site.reload(made)["data"]["restarted"] == []
+        until(lambda: any(message.topic.startswith("homeassistant/") for message in list(site.heard.messages)))
+        assert made._dispatcher._allowed == ("reload",)
+
+
+def test_a_camera_with_another_source_is_opened_again_alone_and_counts_on(site: Site, tmp_path: Path) -> None:
+    with site.run() as made:
+        site.tables["cameras"]["barn"]["source"] = str(video(tmp_path / "other.mp4", 20))
+        assert site.reload(made)["data"]["restarted"] == ["camera barn"]
+        until(lambda: site.poses("barn")[-1]["source"].endswith("other.mp4"))
+        frames = [body["frame"] for body in site.poses("barn")]
+        assert frames == sorted(set(frames))
+        assert site.states("barn") == ["online", "connecting", "online"]
+        assert site.states("yard") == ["online"]
+
+
+def test_a_camera_comes_and_another_goes(site: Site) -> None:
+    with site.run() as made:
+        site.tables["cameras"]["box"] = site.tables["cameras"].pop("yard")
+        assert site.reload(made)["data"]["restarted"] == ["camera box", "camera yard"]
+        site.seen("box")
+        site.seen("barn")
+        until(lambda: site.heard.bodies("edged/box/cam/box/state"))
+        gone = len(site.poses("yard"))
+        until(lambda: [m for m in site.heard.messages if (m.topic, m.payload) == ("edged/box/cam/yard/status", b"")])
+        until(lambda: list(site.heard.bodies("edged/box/health")[-1]["cameras"]) == ["barn", "box"])
+        assert list(site.heard.bodies("edged/box/info")[-1]["cameras"]) == ["barn", "box"]
+        assert len(site.poses("yard")) == gone
+        assert list(made.views()) == ["barn", "box"]
+
+
+def test_models_are_loaded_again_while_the_cameras_stay_open(site: Site) -> None:
+    with site.run() as made:
+        before, closed = made.engines, []
+        before.backend.close = lambda: closed.append(1)  # type: ignore[method-assign]
+        site.tables["models"] = {"pose": {"horse": "rtmpose-t-ap10k-horse"}}
+        assert site.reload(made)["data"]["restarted"] == ["models"]
+        assert made.engines is not before
+        assert closed == [1]
+        site.seen("barn")
+        assert site.states("barn") == ["online"]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no camera": ({"cameras": {}}, "no camera is configured"),
+    "no such model": ({"models": {"detector": "nosuch"}}, "models.detector = 'nosuch': no such card"),
+    "no CA": ({"mqtt": {"tls": {"enabled": True, "ca": "/nosuch"}}}, "mqtt.tls.ca = /nosuch"),
+}
+
+
+@pytest.mark.parametrize(("tables", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_configuration_that_cannot_be_used_changes_nothing(site: Site, tables: dict[str, Any], said: str) -> None:
+    with site.run() as made:
+        before = made.settings
+        site.tables = site.tables | tables | {"publish": {"max_rate_hz": 1}}
+        answer = site.reload(made)
+        assert answer["ok"] is False
+        assert said in answer["error"]["got"]
+        assert made.settings is before
+        site.seen("barn")
+        assert schema_errors("cmd/reload/result", answer) == []
+
+
+def test_a_bad_file_is_answered_with_its_lines(site: Site) -> None:
+    def bad() -> Config:
+        raise ConfigError("edged.toml:3 cameras.barn.fps = -1: must be 0..240 Hz; raise it")
+
+    with site.run() as made:
+        made._read_config = bad
+        error = site.reload(made)["error"]
+        assert (error["what"], error["got"][:26]) == ("configuration", "edged.toml:3 cameras.barn.")
+        site.seen("barn")
+
+
+def test_what_cannot_change_in_place_takes_a_successor(site: Site) -> None:
+    stop = threading.Event()
+    with daemon(site.read(), read_config=site.read) as made:
+        loop = threading.Thread(target=made.run, args=(stop,))
+        loop.start()
+        site.tables["device"] = site.tables["device"] | {"id": "other"}
+        assert site.reload(made)["data"] == {"changed": ["device.id"], "restarted": ["everything"]}
+        loop.join(LIMIT_S)
+        assert not loop.is_alive()
+    assert made.next_config == site.read()
+
+
+def test_a_hang_up_reloads_the_file_and_everything_when_it_must(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "edged.toml"
+    barn, mqtt, state = site.tables["cameras"]["barn"]["source"], site.tables["mqtt"], tmp_path / "state"
+    text = f"""[device]\nid = "box"\nstate = "{state}"\n[mqtt]\nhost = "{mqtt["host"]}"\nport = {mqtt["port"]}
+protocol = "3.1.1"\n[cameras.barn]\nsource = "{barn}"\nloop = true\n"""
+    path.write_text(text)
+    command = [sys.executable, "-m", "edged", "run", "--config", str(path), "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            site.seen("barn")
+            path.write_text(text + "fps = -1\n")
+            os.kill(child.pid, signal.SIGHUP)
+            until(lambda: site.heard.bodies(RESULT))
+            assert f"{path}:11 cameras.barn.fps" in site.heard.bodies(RESULT)[0]["error"]["got"]
+            path.write_text(text.replace('"box"', '"other"'))
+            os.kill(child.pid, signal.SIGHUP)
+            until(lambda: site.heard.bodies("edged/other/cam/barn/poses"))
+            assert site.heard.states("edged/box/status")[-1] == "stopped"
+        finally:
+            child.send_signal(signal.SIGTERM)
+            _, said = child.communicate(timeout=LIMIT_S)
+    assert child.returncode == 0, said
+    assert "Traceback" not in said

@@ -1,0 +1,168 @@
+"""What a box does with the models it has: poses, boxes without poses, or cameras alone; and never in silence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
+
+from edged.app import daemon
+from edged.config.tree import ComputeConfig, Config, ModelsConfig
+from edged.daemon import Daemon
+from edged.inference import engine_builder
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.load_models import load_models
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import Missing, PlanRefused
+from engines.store.model_store import ModelStore
+from tests.contract import schema_errors
+from tests.integration.recorded import video
+from tests.system.conftest import Listener, MQTTv311, until
+from tests.threads import running
+
+ROOT = "edged/box/"
+HERE = {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"}
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
+    listener = Listener(broker.port, version=MQTTv311)
+    yield listener
+    listener.close()
+
+
+def configured(broker: EmbeddedBroker, folder: Path, **models: Any) -> Config:
+    return Config.model_validate(
+        {
+            "device": {"id": "box", "state": str(folder)},
+            "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
+            "models": {"store": str(folder / "models"), **models},
+            "publish": {"health_s": 1},
+            "cameras": {"stall": {"source": str(video(folder / "clip.mp4", 20)), "loop": True, "fps": 10}},
+        }
+    )
+
+
+def last_health(heard: Listener) -> dict[str, Any]:
+    until(lambda: heard.bodies(ROOT + "health"))
+    return heard.bodies(ROOT + "health")[-1]
+
+
+def test_without_a_pose_model_there_are_boxes_and_the_class_is_named(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pose = {**HERE, "person": "rtmpose-m-body17"}
+    with daemon(configured(broker, tmp_path, pose=pose)) as made, running(made):
+        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
+        health = last_health(heard)
+    assert (health["models"]["serving"], list(made.engines.poses)) == ("poses", ["horse"])
+    assert health["models"]["served"]["rtmpose-m-body17"] == "nothing"
+    assert ("model-missing", "rtmpose-m-body17") in {(p["what"], p["where"]) for p in health["problems"]}
+    assert caplog.text.count("edged models pull rtmpose-m-body17") == 1
+
+
+def test_without_any_pose_model_there_are_boxes(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    with daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as made:
+        assert made.engines.service_level == "boxes"
+
+
+def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looked(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path
+) -> None:
+    settings = configured(broker, tmp_path, detector="rtmdet-nano-person", pose={"person": HERE["person"]})
+    with daemon(settings) as made, running(made):
+        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
+        until(lambda: heard.bodies(ROOT + "health")[-1]["cameras"]["stall"]["state"] == "online")
+        health = last_health(heard)
+    body = heard.bodies(ROOT + "cam/stall/poses")[0]
+    assert ("no-model" in body["degraded"], body["subjects"]) == (True, [])
+    assert health["models"]["serving"] == "cameras"
+    assert schema_errors("cam/stall/poses", body) == schema_errors("health", health) == []
+
+
+class Engine:
+    """Stands for an engine on a GPU."""
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self._session = OrtSession(card, ModelStore(Path("absent")).path(card))
+        self.runs = 0
+        self.closed = False
+
+    def run(self, tensor: Any) -> Any:
+        self.runs += 1
+        return self._session.run(tensor)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    made = Engine(load(None)["det-person-horse"])
+    monkeypatch.setattr(engine_builder, "trt_session", lambda *_: made)
+    return made
+
+
+def proved(card: Card) -> tuple[Any, Any]:
+    return SimpleNamespace(card=card, model=None, options=None), SimpleNamespace(read=lambda: b"plan")
+
+
+def forged(made: Daemon, engine: Engine) -> None:
+    """As the smithy says it, on a thread of its own."""
+    smith = threading.Thread(target=made._on_engine_ready, args=proved(engine.card))
+    smith.start()
+    smith.join(10)
+    assert not smith.is_alive()
+
+
+def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_the_end(
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: Engine
+) -> None:
+    with daemon(configured(broker, tmp_path)) as made, running(made):
+        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
+        forged(made, engine)
+        before = len(heard.bodies(ROOT + "cam/stall/poses"))
+        until(lambda: len(heard.bodies(ROOT + "cam/stall/poses")) > before + 5)
+        assert made.engines.runtime_by_model == {
+            "det-person-horse": "tensorrt",
+            "rtmpose-t-lsp14": "onnxruntime",
+            "rtmpose-t-ap10k-horse": "onnxruntime",
+        }
+        assert made.views()["stall"].counts.failed == 0
+    assert (engine.runs > 5, engine.closed) == (True, True)
+
+
+def test_an_engine_that_tensorrt_refuses_leaves_the_model_on_onnx_runtime(tmp_path: Path) -> None:
+    class Refused:
+        def session(self) -> Any:
+            raise PlanRefused("engine: of another version")
+
+        def engine(self, gpu: Any) -> Any:
+            raise PlanRefused("engine: of another version")
+
+    served = load_models(
+        ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=lambda card: Refused()
+    ).runtime_by_model
+    assert set(served.values()) == {"onnxruntime"}
+
+
+def test_a_person_at_a_terminal_is_told_and_nothing_is_made_up(tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="edged models pull rtmdet-nano-person"):
+        load_models(ModelsConfig(detector="rtmdet-nano-person", store=tmp_path), ComputeConfig())

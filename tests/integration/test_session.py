@@ -1,0 +1,126 @@
+"""Model files that are not what they claim to be: each is refused with its name, never an empty list."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edged.config.tree import QualityConfig
+from edged.errors import ModelFault, ModelMissing
+from edged.frame import Boxes, Frame, InferenceParams
+from edged.inference.cpu.backend import CpuBackend
+from edged.inference.cpu.onnxruntime import OrtSession
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import CardError
+from engines.store.tensors import check_tensors
+
+STARTER = Path(__file__).parents[2] / "engines/starter"
+
+
+@pytest.fixture(scope="module")
+def yolox() -> Card:
+    return load()["own-yolox-coco"]
+
+
+def written(path: Path, shape: tuple[int, ...], value: float, takes: int = TensorProto.FLOAT) -> Path:
+    """A model of the YOLOX card's names that answers `value` everywhere."""
+    answer = helper.make_tensor("answer", TensorProto.FLOAT, shape, np.full(shape, value, np.float32).ravel())
+    graph = helper.make_graph(
+        [helper.make_node("Constant", [], ["output"], value=answer)],
+        "constant",
+        [helper.make_tensor_value_info("images", takes, (1, 3, 416, 416))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_that_answers_no_numbers_is_a_fault(tmp_path: Path, yolox: Card, value: float) -> None:
+    plane = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
+    frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
+    focus = InferenceParams(
+        thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityConfig(enabled=False)
+    )
+    with pytest.raises(ModelFault, match="own-yolox-coco"):
+        plane.infer(frame, focus, Boxes.empty(), detect=True)
+
+
+def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card) -> None:
+    path = written(tmp_path / "m.onnx", (1, 3549, 6), 0)
+    with pytest.raises(CardError, match=r"own-yolox-coco: output 'output' is \(1, 3549, 6\)"):
+        OrtSession(yolox, path)
+
+
+def test_a_model_exported_in_half_precision_is_refused(tmp_path: Path, yolox: Card) -> None:
+    path = written(tmp_path / "m.onnx", (1, 3549, 85), 0, TensorProto.FLOAT16)
+    for load_it in (OrtSession, check_tensors):
+        with pytest.raises(CardError, match=r"own-yolox-coco: input 'images' takes float16, and is given float32"):
+            load_it(yolox, path)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    whole = (STARTER / "det_person_horse.onnx").read_bytes()
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelMissing, match=r"cut\.onnx.*models verify det-person-horse"):
+        OrtSession(load()["det-person-horse"], cut)
+
+
+def test_a_text_file_is_refused(tmp_path: Path, yolox: Card) -> None:
+    page = tmp_path / "page.onnx"
+    page.write_text("<html>404 not found</html>")
+    with pytest.raises(ModelMissing, match=r"page\.onnx"):
+        OrtSession(yolox, page)
+
+
+def test_a_pose_model_does_not_pass_for_a_detector() -> None:
+    pose = OrtSession(load()["rtmpose-t-lsp14"], STARTER / "rtmpose_lsp_t.onnx")
+    with pytest.raises(CardError, match="wants a detector"):
+        CpuBackend(pose, {})
+
+
+def test_a_detector_does_not_pass_for_a_pose_model() -> None:
+    detector = OrtSession(load()["det-person-horse"], STARTER / "det_person_horse.onnx")
+    with pytest.raises(CardError, match="wants pose models"):
+        CpuBackend(detector, {"person": detector})
+
+
+WARMED = """
+import sys
+import numpy as np, psutil
+from pathlib import Path
+from edged.adapters.planes import engines_of
+from edged.config.tree import ComputeConfig, QualityConfig, ModelsConfig
+from edged.frame import Boxes, Focus, Frame
+
+engines = engines_of(Models(store=Path(sys.argv[1])), Compute(plane="cpu"))
+process = psutil.Process()
+frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((360, 640, 3), np.uint8))
+focus = Focus(thresholds=np.full(2, 2.0, np.float32), limit=4, gate=Gate(enabled=False))
+
+def shown(horses):
+    known = Boxes(xyxy=np.full((horses, 4), (0, 0, 90, 200), np.float32), score=np.ones(horses, np.float32),
+                  label=np.ones(horses, np.int64))
+    for detect in (True, False, False):
+        engines.plane.see(frame, focus, known, detect=detect)
+
+shown(1)
+before = process.memory_info().rss
+for horses in (2, 3, 4):
+    shown(horses)
+print((process.memory_info().rss - before) / 1e6)
+"""
+
+
+def test_the_memory_of_four_subjects_is_taken_when_models_are_loaded(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", WARMED, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    grown_mb = float(done.stdout)
+    assert grown_mb < 10, "about 36 where nothing was taken"

@@ -1,0 +1,123 @@
+"""Rendered bodies: closed flesh, bones that turn the right way, poses that stand on the ground."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+
+from engines.card.schema import SCHEMAS
+from tools.synth import flesh, horse, horse_pose, person, person_pose, pose
+from tools.synth.body import Body
+from tools.synth.flesh import Cone
+from tools.synth.horse_coat import COATS
+from tools.synth.pose import SINK_M, Pose
+
+AP10K = SCHEMAS["ap10k-17"].keypoints
+
+
+@pytest.fixture(scope="module")
+def mare() -> Body:
+    return horse.build(np.random.default_rng(1), COATS[0])
+
+
+@pytest.fixture(scope="module")
+def groom() -> Body:
+    return person.build(person.Outfit())
+
+
+def joints(body: Body, held: Pose, schema: str = "ap10k-17") -> dict[str, Any]:
+    """Where each keypoint is when the body faces along x, in m."""
+    where = body.where(schema, pose.settle(body, held, (0, 0), 0.0))
+    return dict(zip(SCHEMAS[schema].keypoints, where, strict=True))
+
+
+def test_flesh_is_closed_and_as_large_as_its_cone() -> None:
+    vertices, _, triangles = flesh.mesh([Cone("b", (0, 0, 1), (0, 0, 1.001), 0.2, 0.2)])
+    edges = Counter(tuple(sorted((int(t[i]), int(t[i - 1])))) for t in triangles for i in range(3))
+    a, b, c = (vertices[triangles[:, i]] for i in range(3))
+    volume = float((a * np.cross(b, c)).sum() / 6)
+    assert set(edges.values()) == {2}
+    assert volume == pytest.approx(4 / 3 * np.pi * 0.2**3, rel=0.03)
+
+
+def test_flesh_ends_at_the_floor() -> None:
+    vertices, _, _ = flesh.mesh([Cone("b", (0, 0, 0), (0, 0, 0.5), 0.2, 0.2)])
+    assert vertices[:, 2].min() == pytest.approx(0, abs=0.004)
+
+
+@pytest.mark.parametrize("body", ["mare", "groom"])
+def test_every_keypoint_of_a_schema_has_its_place(body: str, request: pytest.FixtureRequest) -> None:
+    points = request.getfixturevalue(body).points
+    assert all(tuple(p.name for p in points[schema]) == SCHEMAS[schema].keypoints for schema in points)
+
+
+def test_left_is_left(mare: Body, groom: Body) -> None:
+    places = {**joints(mare, horse_pose.STANDING), **joints(groom, person_pose.STANDING, "lsp-14")}
+    assert all(y > 0 for name, (_, y, _) in places.items() if name.startswith("left"))
+    assert all(y < 0 for name, (_, y, _) in places.items() if name.startswith("right"))
+
+
+def test_a_horse_stands_on_four_hooves(mare: Body) -> None:
+    at = joints(mare, horse_pose.STANDING)
+    assert all(at[f"{side}_{end}_paw"][2] < 0.08 for side in ("left", "right") for end in ("front", "back"))
+
+
+def test_a_hock_points_backwards_and_a_carpus_does_not(mare: Body) -> None:
+    at = joints(mare, horse_pose.STANDING)
+    assert at["left_knee"][0] < min(at["left_hip"][0], at["left_back_paw"][0])
+    assert at["left_elbow"][0] == pytest.approx(at["left_shoulder"][0], abs=0.06)
+
+
+def test_a_feeding_horse_has_its_nose_at_the_ground(mare: Body) -> None:
+    assert joints(mare, horse_pose.FEEDING)["nose"][2] < 0.35
+
+
+def test_a_lying_horse_rests_on_its_trunk(mare: Body) -> None:
+    frames = pose.settle(mare, horse_pose.STERNAL, (0, 0), 0.0)
+    assert mare.some(frames)[mare.firm][mare.trunk][:, 2].min() == pytest.approx(-SINK_M, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "held", [horse_pose.PROPPED, horse_pose.PUSHING, horse_pose.KNEELING], ids=lambda p: p.behaviour
+)
+def test_a_horse_that_gets_up_or_down_touches_the_ground_with_both_ends(mare: Body, held: Pose) -> None:
+    points = mare.some(pose.settle(mare, held, (0, 0), 0.0))[mare.firm]
+    assert [points[end, 2].min() for end in mare.ends] == pytest.approx([0, 0], abs=0.04)
+
+
+def test_a_tail_does_not_pass_through_the_ground(mare: Body) -> None:
+    frames = pose.settle(mare, horse_pose.STERNAL, (0, 0), 0.0)
+    ends = [
+        frames[mare.skeleton.index[name]] @ [*mare.skeleton.joints[mare.skeleton.index[name]], 1] for name in mare.tail
+    ]
+    assert min(end[2] for end in ends) > 0
+
+
+def test_rising_ends_standing_and_is_called_rising_on_the_way(mare: Body) -> None:
+    end = joints(mare, pose.along(horse_pose.RISING, 1.0))
+    assert all(np.allclose(end[name], at) for name, at in joints(mare, horse_pose.STANDING).items())
+    assert pose.along(horse_pose.RISING, 0.5).behaviour == "rising"
+
+
+def test_mirroring_twice_is_nothing() -> None:
+    assert pose.mirrored(pose.mirrored(horse_pose.STERNAL)) == horse_pose.STERNAL
+
+
+def test_a_mirrored_pose_lifts_the_other_leg(mare: Body) -> None:
+    at, other = joints(mare, horse_pose.PAWING), joints(mare, pose.mirrored(horse_pose.PAWING))
+    assert other["right_front_paw"][2] == pytest.approx(at["left_front_paw"][2], abs=0.02)
+    assert at["left_front_paw"][2] > 0.15
+
+
+def test_a_size_scales_the_whole_body(mare: Body) -> None:
+    whole, half = (pose.settle(mare, horse_pose.STANDING, (0, 0), 0.0, size) for size in (1.0, 0.5))
+    assert half[0, :3, :3] == pytest.approx(0.5 * whole[0, :3, :3], abs=0.01)
+
+
+def test_a_positive_pitch_lowers_the_head(mare: Body) -> None:
+    low = replace(horse_pose.STANDING, turns={**horse_pose.STANDING.turns, "neck": (0, 40, 0)})
+    assert joints(mare, low)["nose"][2] < joints(mare, horse_pose.STANDING)["nose"][2] - 0.4

@@ -1,0 +1,90 @@
+"""Every card we ship, and what a site reads when its own card is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+import engines
+from engines.card import Card
+from engines.card.schema import SCHEMAS
+from engines.catalogue import HERE, load, read
+from engines.errors import CardError
+
+STARTERS = {"det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"}
+GOOD = (HERE / "rtmpose-t-lsp14.toml").read_text().replace("rtmpose-t-lsp14", "mine")
+
+
+def write(directory: Path, text: str, name: str = "mine") -> Path:
+    path = directory / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_card_we_ship_is_valid() -> None:
+    assert load().keys() >= STARTERS
+
+
+@pytest.mark.parametrize("card", load().values(), ids=lambda card: card.name)
+def test_a_simcc_output_is_as_long_as_the_crop_times_its_split(card: Card) -> None:
+    if card.pose is None:
+        return
+    keypoints = len(SCHEMAS[card.pose.schema_name])
+    bins = [round(side * card.pose.split) for side in card.input.size_wh]
+    assert [output.shape for output in card.outputs] == [(None, keypoints, n) for n in bins]
+
+
+@pytest.mark.parametrize("name", sorted(STARTERS))
+def test_a_bundled_model_gives_the_tensors_its_card_says(name: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    card = load()[name]
+    assert card.source.bundled is not None
+    graph = onnx.load(Path(engines.__file__).parent / card.source.bundled).graph
+    inputs, outputs = (
+        {v.name: tuple(d.dim_value or None for d in v.type.tensor_type.shape.dim) for v in values}
+        for values in (graph.input, graph.output)
+    )
+    card.describes(inputs, outputs)
+
+
+def test_coco_80_has_the_horse_at_17() -> None:
+    from engines.card.classes import CLASSES
+
+    assert len(set(CLASSES["coco-80"])) == 80
+    assert CLASSES["coco-80"].index("horse") == 17
+    assert CLASSES["coco-80"].index("giraffe") == 23
+
+
+def test_a_site_adds_cards_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    assert load(tmp_path).keys() == load().keys() | {"mine"}
+
+
+def test_a_site_card_does_not_replace_ours(tmp_path: Path) -> None:
+    write(tmp_path, (HERE / "det-person-horse.toml").read_text(), "det-person-horse")
+    with pytest.raises(CardError, match=r"det-person-horse\.toml.*give yours another name"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"lsp-14"', '"lsp-13"', r"mine\.toml: pose.*lsp-13.*want one of"),
+        ("padding = 1.25", "padding = 7", r"mine\.toml: pose\.padding = 7: .*less than or equal to 2"),
+        ("padding = 1.25", "paddin = 1.25", r"mine\.toml: pose\.paddin = 1.25: .*not permitted"),
+        ('family = "simcc"', "", r"mine\.toml: family: Field required"),
+        ('"simcc"', '"yolox"', r"mine\.toml: card: family 'yolox' does not do task 'pose'"),
+        ('["*", 14, 384]', '["?", 14, 384]', r"mine\.toml: outputs\.0\.shape\.0 = '\?': "),
+        ("sha256 =", "sha256 = 7 #", r"mine\.toml: source\.sha256 = 7: "),
+        ("[pose]", "[pose", r"mine\.toml: .*line \d+"),
+        ('name = "mine"', 'name = "yours"', r"mine\.toml: name = 'yours': want 'mine'"),
+    ],
+)
+def test_a_wrong_card_says_file_key_got_and_wanted(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(CardError, match=message):
+        read(write(tmp_path, GOOD.replace(old, new, 1)))
+
+
+def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match=r"none: not a directory"):
+        load(tmp_path / "none")

@@ -1,0 +1,214 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from edged.config.layers import environment_layer
+from edged.config.load import load
+from edged.config.tree import Config
+from edged.errors import ConfigError
+
+
+def site(etc: Path, **files: str) -> Path:
+    """An /etc/edged: `main` and the files of conf.d by name."""
+    (etc / "conf.d").mkdir()
+    for name, text in files.items():
+        (etc / ("edged.toml" if name == "main" else f"conf.d/{name}.toml")).write_text(text)
+    return etc
+
+
+def credentials(tmp_path: Path, **secrets: str) -> dict[str, str]:
+    """The environment of a unit with these credentials; `__` stands for the dot in their names."""
+    directory = tmp_path / "credentials"
+    directory.mkdir()
+    for name, secret in secrets.items():
+        (directory / name.replace("__", ".")).write_text(secret)
+    return {"CREDENTIALS_DIRECTORY": str(directory)}
+
+
+def error(path: Path | None = None, env: Mapping[str, str] | None = None, etc: Path = Path("/nowhere")) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(path, env=env or {}, etc=etc)
+    return str(caught.value)
+
+
+CAMERA = '[cameras.a]\nsource = "0"\n'
+
+
+def test_without_any_source_all_is_default(tmp_path: Path) -> None:
+    assert load(env={}, etc=tmp_path) == Config()
+
+
+def test_each_source_wins_over_the_one_before(tmp_path: Path) -> None:
+    main = "[mqtt]\n" + "\n".join(f'{key} = "main"' for key in ("host", "base", "username", "password"))
+    etc = site(tmp_path, main=main, b='mqtt.base = "b"\nmqtt.username = "b"', a='mqtt.base = "a"')
+    env = {"EDGED_MQTT__USERNAME": "environment", "EDGED_MQTT__PASSWORD": "environment"}
+    mqtt = load(env=env | credentials(tmp_path, mqtt__password="credential\n"), etc=etc).mqtt
+    got = (mqtt.host, mqtt.base, mqtt.username, mqtt.password.get_secret_value())
+    assert got == ("main", "b", "environment", "credential")
+
+
+def test_cameras_of_several_files_are_merged_by_name(tmp_path: Path) -> None:
+    more = "[cameras.a]\nfps = 5\n[cameras.a.gate]\nmin_contrast = 9\n[cameras.b]\nsource = '1'"
+    etc = site(tmp_path, main=CAMERA + "fps = 9\nloop = true\n[cameras.a.gate]\nenabled = false", more=more)
+    cameras = load(env={}, etc=etc).cameras
+    assert list(cameras) == ["a", "b"]
+    assert (cameras["a"].source, cameras["a"].fps, cameras["a"].loop) == ("0", 5, True)
+    assert (cameras["a"].gate.enabled, cameras["a"].gate.min_contrast) == (False, 9)
+
+
+def test_a_list_is_replaced_whole(tmp_path: Path) -> None:
+    etc = site(tmp_path, main=CAMERA + 'classes = ["person", "horse"]', more='cameras.a.classes = ["horse"]')
+    assert load(env={}, etc=etc).cameras["a"].classes == ("horse",)
+
+
+def test_a_named_file_is_read_without_its_neighbours(tmp_path: Path) -> None:
+    etc = site(tmp_path, main="version = 1", more="nonsense = 1")
+    assert load(etc / "edged.toml", env={}, etc=etc) == Config()
+
+
+def test_files_that_editors_leave_in_conf_d_are_passed_over(tmp_path: Path) -> None:
+    etc = site(tmp_path, main="")
+    (etc / "conf.d/.#a.toml").write_text("nonsense")
+    (etc / "conf.d/a.toml~").write_text("nonsense")
+    assert load(env={}, etc=etc) == Config()
+
+
+def test_a_problem_names_the_file_that_has_the_last_word(tmp_path: Path) -> None:
+    etc = site(tmp_path, main="[mqtt]\nport = 1883", late="# port\nmqtt.port = 0")
+    assert error(etc=etc) == f"{etc}/conf.d/late.toml:2 mqtt.port = 0: must be 1..65535; raise it"
+
+
+def test_a_bad_value_that_a_later_file_corrects_is_no_problem(tmp_path: Path) -> None:
+    etc = site(tmp_path, main="[mqtt]\nport = 0", late="mqtt.port = 8883")
+    assert load(env={}, etc=etc).mqtt.port == 8883
+
+
+def test_a_short_list_over_a_long_one_names_the_file_of_the_short_one(tmp_path: Path) -> None:
+    etc = site(tmp_path, main=CAMERA + "roi = [0,\n0,\n100,\n100]", late="\n\ncameras.a.roi = [1]")
+    assert error(etc=etc).startswith(f"{etc}/conf.d/late.toml:3 cameras.a.roi = [1]: must be 4 whole numbers")
+
+
+def test_every_file_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
+    etc = site(tmp_path, main="a =", x="b = 1 2")
+    assert [line.split(":")[0] for line in error(etc=etc).splitlines()] == [
+        f"{etc}/edged.toml",
+        f"{etc}/conf.d/x.toml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "want"),
+    [
+        ("EDGED_MQTT__HOST", "broker", {"mqtt": {"host": "broker"}}),
+        ("EDGED_MQTT__PASSWORD", "[not a list", {"mqtt": {"password": "[not a list"}}),
+        ("EDGED_MQTT__USERNAME", "true", {"mqtt": {"username": "true"}}),
+        ("EDGED_MQTT__PROTOCOL", "5", {"mqtt": {"protocol": "5"}}),
+        ("EDGED_MQTT__PORT", "8883", {"mqtt": {"port": 8883}}),
+        ("EDGED_MQTT__PORT", "1\nhost = 2", {"mqtt": {"port": "1\nhost = 2"}}),
+        ("EDGED_MQTT__TLS__ENABLED", "true", {"mqtt": {"tls": {"enabled": True}}}),
+        ("EDGED_MQTT__TLS__CA", "/ca.pem", {"mqtt": {"tls": {"ca": "/ca.pem"}}}),
+        ("EDGED_CAMERAS__A__SIZE", "[640, 480]", {"cameras": {"a": {"size": [640, 480]}}}),
+        ("EDGED_CAMERAS__A__THRESHOLDS__HORSE", "0.4", {"cameras": {"a": {"thresholds": {"horse": 0.4}}}}),
+        ("EDGED_CAMERAS__A", '{ source = "0" }', {"cameras": {"a": {"source": "0"}}}),
+        ("EDGED_CAMERAS__STALL_1__SOURCE", "0", {"cameras": {"stall-1": {"source": "0"}}}),
+        ("EDGED_CAMERAS__BOX_1__SOURCE", "0", {"cameras": {"box_1": {"source": "0"}}}),
+        ("EDGED_CAMERAS__NEW_1__SOURCE", "0", {"cameras": {"new_1": {"source": "0"}}}),
+        ("OTHER_MQTT__HOST", "x", {}),
+    ],
+)
+def test_a_variable_is_a_key(variable: str, value: str, want: object) -> None:
+    cameras = {"stall-1", "box-1", "box_1"}
+    assert environment_layer({variable: value}, cameras).values == want
+
+
+@pytest.mark.parametrize(
+    ("env", "want"),
+    [
+        (
+            {"EDGED_MQTT__PORT": "x"},
+            'EDGED_MQTT__PORT = "x": must be a whole number, 1..65535; write digits, without quotes',
+        ),
+        (
+            {"EDGED_MQTT__PASSWORD": "hunter2"},
+            "EDGED_MQTT__PASSWORD: password must come with a username; give mqtt.username too",
+        ),
+        ({"EDGED_MQTT__PASWORD": "hunter2"}, "EDGED_MQTT__PASWORD: is not a known key; did you mean password?"),
+        ({"EDGED_MQT__HOST": "x"}, "EDGED_MQT__HOST: is not a known key; did you mean mqtt?"),
+        ({"EDGED_MQTT": "x"}, 'EDGED_MQTT = "x": must be a table; write its keys below a [mqtt] header'),
+        (
+            {"EDGED_MQTT": "x", "EDGED_MQTT__HOST": "y"},
+            'EDGED_MQTT = "x": must be a table; write its keys below a [mqtt] header',
+        ),
+        (
+            {"EDGED_CAMERAS__B__FPS": "5"},
+            'EDGED_CAMERAS__B__SOURCE: must be given; add source = "rtsp://192.168.1.40/stream1"',
+        ),
+        (
+            {"EDGED_CAMERAS__A__SIZE": "[640, 4]"},
+            "EDGED_CAMERAS__A__SIZE[1] = 4: must be 16..16384 px; raise it",
+        ),
+        (
+            {"EDGED_CAMERAS__A__SOURCE": "rtsp://u:hunter2@h:port"},
+            'EDGED_CAMERAS__A__SOURCE = "rtsp://***@h:port": must be rtsp://host[:port]/path; '
+            "in a password write %23 %2F %3F %40 for # / ? @",
+        ),
+        ({"EDGED_" + "A__" * 3000: "x"}, None),
+    ],
+)
+def test_a_problem_of_the_environment_names_the_variable(env: dict[str, str], want: str, tmp_path: Path) -> None:
+    etc = site(tmp_path, main=CAMERA)
+    got = error(env=env, etc=etc)
+    assert want is None or got == f"environment {want}"
+
+
+def test_a_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Path) -> None:
+    env = credentials(
+        tmp_path, mqtt__host="hunter 2", mqtt__port="hunter", mqtt__pasword="hunter2", cameras__a__source="", x__y="z"
+    )
+    at = f"credential {env['CREDENTIALS_DIRECTORY']}"
+    assert error(env=env).splitlines() == [
+        f'{at}/cameras.a.source = ***: must not be empty; write source = "rtsp://192.168.1.40/stream1"',
+        f"{at}/mqtt.host = ***: must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]",
+        f"{at}/mqtt.pasword: is not a known key; did you mean password?",
+        f"{at}/mqtt.port = ***: must be a whole number, 1..65535; write digits, without quotes",
+        f"{at}/x.y: is not a known key; remove it (`edged config reference` lists all keys)",
+    ]
+
+
+def test_a_credential_keeps_everything_but_the_last_newline(tmp_path: Path) -> None:
+    env = credentials(tmp_path, mqtt__password=" a\nb\n\n", mqtt__username="u", __hidden="not ours")
+    assert load(env=env, etc=tmp_path).mqtt.password.get_secret_value() == " a\nb\n"
+
+
+def test_a_credential_for_a_path_is_the_file_itself(tmp_path: Path) -> None:
+    env = credentials(tmp_path, mqtt__tls__key="PEM", mqtt__tls__cert="PEM")
+    tls = load(env=env, etc=tmp_path).mqtt.tls
+    assert tls.key == Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.tls.key"
+
+
+def test_a_credential_reaches_a_camera_with_a_dash_in_its_name(tmp_path: Path) -> None:
+    etc = site(tmp_path, main='[cameras.stall-1]\nsource = "0"')
+    env = credentials(tmp_path, **{"cameras__stall-1__password": "s"})
+    assert load(env=env, etc=etc).cameras["stall-1"].password.get_secret_value() == "s"
+
+
+def test_a_credential_that_is_no_text_is_refused_unseen(tmp_path: Path) -> None:
+    env = credentials(tmp_path)
+    file = Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.password"
+    file.write_bytes(b"hunter\xff")
+    assert error(env=env) == f"credential {file}: not UTF-8; save it as UTF-8 text"
+
+
+def test_a_credentials_directory_that_is_not_there_is_a_problem() -> None:
+    got = error(env={"CREDENTIALS_DIRECTORY": "/nowhere"})
+    assert got == "environment CREDENTIALS_DIRECTORY = /nowhere: No such file or directory; unset it or correct it"
+
+
+def test_the_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text('mqtt.password = "hunter2"')
+    with pytest.raises(ConfigError) as caught:
+        load(file, env={})
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

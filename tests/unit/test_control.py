@@ -1,0 +1,275 @@
+"""Commands: what is obeyed, what is not, and that each is answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import pytest
+
+from edged.config.types import CommandName
+from edged.control.dispatcher import (
+    MAX_PAYLOAD_BYTES,
+    MAX_PENDING,
+    MAX_PENDING_REPLIES,
+    REPLY_CACHE_SIZE,
+    CommandDispatcher,
+    CommandResult,
+)
+from edged.errors import CommandRejected
+from edged.messages.build import HeaderFactory, device_status
+from edged.messages.bus import Request
+from edged.messages.commands import COMMANDS, SetRate
+from edged.messages.topics import Topic
+from edged.mqtt.memory_bus import MemoryBus
+from tests.contract import schema_errors
+
+ROOT = "edged/box/"
+LIMIT_S = 10.0
+
+
+class Wall:
+    synced = True
+
+    def utc_ms(self, monotonic_ns: int) -> int:
+        return monotonic_ns // 1_000_000
+
+
+STAMPS = HeaderFactory(Wall())
+
+
+class Bus(MemoryBus):
+    """Remembers the correlation data too."""
+
+    def __init__(self) -> None:
+        self.correlations: list[bytes | None] = []
+        super().__init__(lambda state: device_status(STAMPS, state))
+
+    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+        super().publish(topic, message)
+        self.correlations.append(correlation)
+
+
+class Box:
+    """A control whose deeds only tell what they were asked."""
+
+    def __init__(self, *allow: str, **deeds: Callable[[Any], CommandResult]) -> None:
+        self.bus = Bus()
+        self.done: list[Any] = []
+        table = dict.fromkeys(COMMANDS, self._do) | {name.replace("_", "-"): deed for name, deed in deeds.items()}
+        self.control = CommandDispatcher(self.bus, STAMPS, table, allow, root=ROOT)
+
+    def _do(self, command: Any) -> CommandResult:
+        self.done.append(command)
+        return CommandResult(data={"times": len(self.done)})
+
+    def send(self, verb: str, payload: object = None, **rest: Any) -> dict[str, Any]:
+        """One command, and its answer, wherever that went."""
+        text = payload if isinstance(payload, bytes) else json.dumps(payload if payload is not None else {}).encode()
+        self.bus.receive(Request(path=f"cmd/{verb}", payload=text, **{"retain": False, **rest}))
+        self.control.execute(self.control._queue.get_nowait())
+        answer: dict[str, Any] = self.bus.messages[-1][1]
+        return answer
+
+    @property
+    def topic(self) -> str:
+        return self.bus.messages[-1][0]
+
+
+def test_a_command_is_carried_out_and_answered() -> None:
+    box = Box("set-rate")
+    answer = box.send("set-rate", {"hz": 5, "camera": "barn"})
+    assert box.done == [SetRate(hz=5, camera="barn")]
+    assert (answer["ok"], answer["error"], answer["data"]) == (True, None, {"times": 1})
+    assert box.topic == "cmd/set-rate/result"
+
+
+def test_the_answer_goes_where_mqtt_5_asks_for_it_with_the_id_and_the_correlation() -> None:
+    box = Box("reload")
+    answer = box.send("reload", {"id": "a1"}, response_topic="site/me", correlation=b"\1")
+    assert (box.topic, answer["id"], box.bus.correlations[-1]) == ("/site/me", "a1", b"\1")
+
+
+@pytest.mark.parametrize("topic", ["edged/box/status", "a/+", "a/#", "$SYS/x", ""])
+def test_no_answer_goes_where_it_does_not_belong(topic: str) -> None:
+    box = Box("reload")
+    box.send("reload", response_topic=topic)
+    assert box.topic == "cmd/reload/result"
+
+
+def test_the_box_listens_for_nothing_when_nothing_is_allowed() -> None:
+    box = Box()
+    assert box.bus._callbacks == {}
+    box.control.set_allowed(["reload"])
+    assert list(box.bus._callbacks) == ["cmd/+"]
+
+
+DECLINED: dict[str, tuple[str, object, str, str, str]] = {
+    "unknown": ("explode", {}, "command", '"explode"', "one of snapshot, day, reload,"),
+    "not allowed": ("diagnose", {}, "command diagnose", "what is not allowed here", "one of set-rate, snooze"),
+    "nothing": ("set-rate", b"", "payload", "nothing", "a JSON object"),
+    "not JSON": ("set-rate", b"hz=5", "payload", '"hz=5"', "a JSON object"),
+    "not UTF-8": ("set-rate", b'{"a": "\xff"}', "payload", r'"{\"a\": \"\ufffd\"}"', "a JSON object"),
+    "too deep": ("set-rate", b"[" * MAX_PAYLOAD_BYTES, "payload", '"[[[', "a JSON object"),
+    "not an object": ("set-rate", [5], "payload", '"[5]"', "a JSON object"),
+    "too large": ("set-rate", b"x" * 5000, "payload", "more than 4096 bytes", "at most 4096"),
+    "missing": ("set-rate", {}, "argument hz", "nothing", "a number, 0.001..240"),
+    "wrong type": ("set-rate", {"hz": "5"}, "argument hz", '"5"', "a number, 0.001..240"),
+    "out of bounds": ("set-rate", {"hz": 0}, "argument hz", "0", "a number, 0.001..240"),
+    "too slow to count": ("set-rate", {"hz": 1e-300}, "argument hz", "1e-300", "a number, 0.001..240"),
+    "not a number": ("set-rate", b'{"hz": NaN}', "argument hz", "NaN", "a number, 0.001..240"),
+    "unknown argument": ("set-rate", {"hz": 1, "x": 2}, 'argument "x"', "2", "one of id, hz, camera, seconds"),
+    "no such text": ("snooze", {"alert": "\ud800", "minutes": 1}, "argument alert", '"\\ud800"', "text"),
+}
+
+
+@pytest.mark.parametrize(("verb", "payload", "what", "got", "wanted"), DECLINED.values(), ids=DECLINED)
+def test_what_is_not_carried_out_is_answered_with_the_reason(
+    verb: str, payload: object, what: str, got: str, wanted: str
+) -> None:
+    box = Box("set-rate", "snooze")
+    error = box.send(verb, payload)["error"]
+    assert box.done == []
+    assert error["what"] == what
+    assert error["got"].startswith(got)
+    assert wanted in error["wanted"]
+    assert error["do"]
+
+
+def test_a_command_that_the_broker_has_kept_is_not_obeyed() -> None:
+    box = Box("reload")
+    answer = box.send("reload", {"id": "a1"}, retain=True)
+    assert (answer["ok"], answer["error"]["got"], box.done) == (False, "a retained message", [])
+
+
+def test_a_declined_command_is_still_called_by_its_id() -> None:
+    assert Box("set-rate").send("set-rate", {"id": "a1", "hz": -1})["id"] == "a1"
+
+
+@pytest.mark.parametrize("named", [7, "\ud800", "x" * 129, ["a"]], ids=["number", "half a character", "long", "list"])
+def test_an_id_that_cannot_be_sent_back_is_not(named: object) -> None:
+    answer = Box("set-rate").send("set-rate", {"id": named, "hz": 1})
+    assert (answer["id"], answer["error"]["what"]) == (None, "argument id")
+
+
+@pytest.mark.parametrize("verb", ["", "Reload", "x" * 33, "é"])
+def test_a_verb_that_is_no_topic_of_ours_is_answered_as_unknown(verb: str) -> None:
+    box = Box("reload")
+    assert box.send(verb)["verb"] == "unknown"
+    assert box.topic == "cmd/unknown/result"
+
+
+def test_a_command_delivered_twice_is_carried_out_once_and_answered_twice() -> None:
+    box = Box("reload")
+    answers = [box.send("reload", {"id": "a1"}) for _ in range(2)]
+    assert [answer["data"] for answer in answers] == [{"times": 1}, {"times": 1}]
+    assert box.send("reload", {"id": "a2"})["data"] == {"times": 2}
+
+
+def test_commands_without_a_name_of_their_own_are_each_carried_out() -> None:
+    box = Box("reload")
+    assert [box.send("reload")["data"]["times"] for _ in range(2)] == [1, 2]
+    assert [box.send("reload", correlation=b"c")["data"]["times"] for _ in range(2)] == [3, 3]
+
+
+def test_only_the_last_answers_are_remembered() -> None:
+    box = Box("reload")
+    for number in range(REPLY_CACHE_SIZE + 1):
+        box.send("reload", {"id": str(number)})
+    assert len(box.control._replies) == REPLY_CACHE_SIZE
+    assert box.send("reload", {"id": "0"})["data"] == {"times": REPLY_CACHE_SIZE + 2}
+
+
+def test_a_deed_says_why_it_cannot() -> None:
+    def refuse(_: Any) -> CommandResult:
+        raise CommandRejected("camera", got="barn", wanted="yard", do="name it")
+
+    answer = Box("reload", reload=refuse).send("reload", {"id": "a"})
+    assert (answer["error"], answer["id"]) == (
+        {"what": "camera", "got": "barn", "wanted": "yard", "do": "name it"},
+        "a",
+    )
+
+
+def test_a_bug_in_a_deed_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble(_: Any) -> CommandResult:
+        raise ZeroDivisionError
+
+    answer = Box("reload", reload=stumble).send("reload")
+    assert answer["error"]["got"] == "ZeroDivisionError"
+    assert "command reload: a bug" in caplog.text
+
+
+def test_what_follows_a_command_is_done_once_it_is_answered() -> None:
+    seen: list[int] = []
+    box = Box(
+        "reload",
+        reload=lambda _: CommandResult(after_reply=lambda: seen.append(len(box.bus.messages_on("cmd/reload/result")))),
+    )
+    box.send("reload", {"id": "a"})
+    box.send("reload", {"id": "a"})
+    assert seen == [1]
+
+
+def test_every_answer_keeps_to_the_contract() -> None:
+    box = Box("set-rate")
+    for payload in ({"hz": 1, "id": "a"}, {"hz": 0}):
+        assert schema_errors(box.topic if box.done else "cmd/set-rate/result", box.send("set-rate", payload)) == []
+
+
+def test_the_configuration_knows_every_verb() -> None:
+    assert tuple(COMMANDS) == get_args(CommandName)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < end_s, "waited too long"
+        time.sleep(0.002)
+
+
+def test_of_a_flood_some_are_obeyed_some_are_told_so_and_the_rest_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    box = Box("reload")
+    for _ in range(1000):
+        box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
+    while not box.control._queue.empty():
+        box.control.execute(box.control._queue.get_nowait())
+    answers = box.bus.messages_on("cmd/reload/result")
+    assert [answer["ok"] for answer in answers] == [True] * MAX_PENDING + [False] * (MAX_PENDING_REPLIES - MAX_PENDING)
+    assert answers[-1]["error"]["got"] == "more than 16 at a time"
+    assert len(caplog.records) == 1
+    assert box.send("reload")["ok"]
+    for _ in range(1000):
+        box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
+    assert len(caplog.records) == 2
+
+
+def test_commands_wait_for_each_other_and_not_for_the_bus() -> None:
+    go, threads = threading.Event(), []
+
+    def wait(_: Any) -> CommandResult:
+        threads.append(threading.current_thread().name)
+        assert go.wait(LIMIT_S)
+        return CommandResult()
+
+    box = Box("reload", reload=wait)
+    box.control.start()
+    for _ in range(2):
+        box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
+    assert box.bus.messages_on("cmd/reload/result") == []
+    go.set()
+    until(lambda: len(box.bus.messages_on("cmd/reload/result")) == 2)
+    box.control.close()
+    assert threads == ["control", "control"]
+
+
+def test_this_machine_itself_needs_no_leave() -> None:
+    box = Box()
+    box.control.enqueue("reload")
+    box.control.execute(box.control._queue.get_nowait())
+    assert box.bus.messages_on("cmd/reload/result")[0]["ok"]

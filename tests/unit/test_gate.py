@@ -1,0 +1,42 @@
+"""Which images are fit to be believed."""
+
+import numpy as np
+import pytest
+
+from edged.config.tree import QualityConfig
+from edged.inference.image_quality import check_limits, image_quality
+
+
+def test_a_plain_image_has_no_contrast_and_no_edges() -> None:
+    assert image_quality(np.full((8, 8), 77, np.uint8)) == (77.0, 0.0, 0.0)
+
+
+def test_a_chequerboard_is_as_sharp_as_it_gets() -> None:
+    board = (np.indices((8, 8)).sum(axis=0) % 2 * 200).astype(np.uint8)
+    brightness, contrast, sharpness = image_quality(board)
+    assert (brightness, contrast) == (100.0, 200.0)
+    assert sharpness == pytest.approx(64)  # every Laplacian is ±800, every deviation ±100
+
+
+def test_sharpness_does_not_depend_on_contrast() -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.integers(0, 60, (40, 40)).astype(np.uint8)
+    assert image_quality(noise)[2] == pytest.approx(image_quality(noise * 4)[2])
+
+
+@pytest.mark.parametrize(
+    ("measures", "degraded"),
+    [
+        pytest.param((120, 150, 0.1), (), id="good"),
+        pytest.param((3, 4, 0.5), ("dark", "flat"), id="night without light"),
+        pytest.param((252, 2, 0.0), ("bright", "flat"), id="sun in the lens"),
+        pytest.param((120, 80, 0.0001), ("blurred",), id="defocused"),
+    ],
+)
+def test_broken_limits_are_named(measures: tuple[float, float, float], degraded: tuple[str, ...]) -> None:
+    assert check_limits(*measures, QualityConfig()).degraded == degraded
+
+
+def test_a_gate_that_is_off_still_measures() -> None:
+    clarity = check_limits(3, 4, 0.5, QualityConfig(enabled=False))
+    assert (clarity.degraded, clarity.brightness) == ((), 3)

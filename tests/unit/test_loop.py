@@ -1,0 +1,99 @@
+"""The loop: a frame given up costs itself, and the loop ends when told or when there is nothing more to see."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import pytest
+
+from edged import loop
+from edged.capture.hub import CameraHub, FrameCounts
+from edged.capture.sources.scripted import ScriptedCamera
+from edged.config import tree
+from edged.errors import DeviceLost, ModelFault, OutsideImage
+from edged.frame import Frame, FrameResult, ImageQuality
+from edged.pipeline import Pipeline
+
+LIMIT_S = 10.0
+CLIP = tree.CameraConfig.model_validate({"source": "clip.mp4", "realtime": False})
+IMAGE = np.zeros((2, 4, 3), np.uint8)
+CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
+
+
+class Scripted:
+    """A pipeline that fails with these errors at these frames."""
+
+    def __init__(self, errors: dict[int, Exception], after: Callable[[Frame], object] = lambda frame: None) -> None:
+        self._errors = errors
+        self._after = after
+
+    def run(self, frame: Frame) -> FrameResult:
+        if error := self._errors.get(frame.seq):
+            raise error
+        self._after(frame)
+        size_wh = (frame.image.shape[1], frame.image.shape[0])
+        return FrameResult(
+            camera=frame.camera,
+            seq=frame.seq,
+            captured_ns=frame.captured_ns,
+            done_ns=frame.captured_ns,
+            size_wh=size_wh,
+            subjects=(),
+            quality=CLEAR,
+            stage_ns={},
+        )
+
+
+def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None) -> tuple[list[int], FrameCounts]:
+    """The numbers of the frames that came through, and the books."""
+    seen: list[int] = []
+    intake = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * frames))}, lambda state: None)
+    intake.start()
+    limit = stop or threading.Event()
+    watchdog = threading.Timer(LIMIT_S, limit.set)
+    watchdog.start()
+    try:
+        loop.run(intake, {"barn": cast(Pipeline, pipeline)}, [lambda frame, result: seen.append(result.seq)], limit)
+        assert watchdog.is_alive(), "the loop did not end by itself"
+    finally:
+        watchdog.cancel()
+        intake.close()
+    return seen, intake.counts("barn")
+
+
+def test_every_frame_of_a_clip_comes_through_and_then_the_loop_ends() -> None:
+    seen, ledger = played(Scripted({}), 4)
+    assert seen == [0, 1, 2, 3]
+    assert (ledger.captured, ledger.processed) == (4, 4)
+
+
+def test_frames_that_are_given_up_are_counted_failed_and_the_rest_comes_through() -> None:
+    seen, ledger = played(Scripted({1: ModelFault("NaN"), 2: OutsideImage("roi")}), 5)
+    assert seen == [0, 3, 4]
+    assert (ledger.captured, ledger.processed, ledger.failed) == (5, 3, 2)
+
+
+def test_a_fault_is_logged_once_going_and_once_returning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="edged.loop")
+    played(Scripted({1: ModelFault("NaN in simcc_x"), 2: ModelFault("NaN in simcc_x")}), 5)
+    assert [record.getMessage() for record in caplog.records if record.name == "edged.loop"] == [
+        "camera barn: NaN in simcc_x",
+        "camera barn: frames come through again, 2 given up",
+    ]
+
+
+def test_what_is_fatal_ends_the_loop() -> None:
+    with pytest.raises(DeviceLost):
+        played(Scripted({1: DeviceLost("gone")}), 3)
+
+
+def test_stop_ends_the_loop_after_the_frame_at_hand() -> None:
+    stop = threading.Event()
+    seen, ledger = played(Scripted({}, after=lambda frame: stop.set()), 50, stop)
+    assert seen == [0]
+    assert ledger.balanced
+    assert ledger.waiting == 0

@@ -1,0 +1,42 @@
+"""Of boxes that show the same thing, the best one stays."""
+
+import numpy as np
+import pytest
+
+from edged.frame import Boxes
+from edged.inference.decode.nms import iou, nms
+
+
+def boxes(*rows: tuple[list[float], float, int]) -> Boxes:
+    return Boxes(
+        xyxy=np.array([r[0] for r in rows], np.float32).reshape(-1, 4),
+        score=np.array([r[1] for r in rows], np.float32),
+        label=np.array([r[2] for r in rows], np.int64),
+    )
+
+
+A, A_SHIFTED, FAR = [0.0, 0, 10, 10], [0.0, 1, 10, 11], [50.0, 50, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([(A, 0.5, 0)], [0.5], id="one"),
+        pytest.param([(A, 0.5, 0), (A_SHIFTED, 0.9, 0), (FAR, 0.7, 0)], [0.9, 0.7], id="best first, doubles gone"),
+        pytest.param([(A, 0.9, 0), (A_SHIFTED, 0.8, 1)], [0.9, 0.8], id="another class is another thing"),
+        pytest.param([(A, 0.5, 0), (A, 0.5, 0)], [0.5], id="a tie keeps one"),
+    ],
+)
+def test_doubles_go_and_the_rest_stays(rows: list[tuple[list[float], float, int]], kept: list[float]) -> None:
+    assert nms(boxes(*rows), 0.6).score.tolist() == pytest.approx(kept)
+
+
+def test_a_box_removed_by_a_better_one_removes_nobody() -> None:
+    chain = boxes(([0, 0, 10, 10], 0.9, 0), ([0, 4, 10, 14], 0.8, 0), ([0, 8, 10, 18], 0.7, 0))
+    assert nms(chain, 0.4).score.tolist() == pytest.approx([0.9, 0.7])
+
+
+def test_overlap_is_shared_area_over_joint_area() -> None:
+    a, b = np.array([A], np.float32), np.array([[5, 0, 15, 10], A, FAR, [3, 3, 3, 3]], np.float32)
+    assert iou(a, b)[0].tolist() == pytest.approx([1 / 3, 1, 0, 0])

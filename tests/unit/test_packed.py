@@ -1,0 +1,63 @@
+"""Poses in CBOR say what they say in JSON, in fewer bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
+
+import cbor2
+
+from edged.messages.build import HeaderFactory, encode, poses
+from edged.messages.cbor import pack, unpack
+from edged.mqtt.fleet_state import decode_body
+from tests.contract import schema_errors
+from tests.unit.test_message import FixedOffsetClock, points, result, subject
+
+
+def crowd(count: int) -> dict[str, Any]:
+    """Horses with 17 keypoints somewhere in a full-HD image."""
+    rng = np.random.default_rng(7)
+    wild = rng.uniform((0, 0, 0), (1920, 1080, 1), (count, 17, 3)).astype(np.float32)
+    boxes = rng.uniform(0, 1080, (count, 4)).astype(np.float32)
+    horses = (replace(subject(id=i + 1), xyxy=boxes[i], keypoints=wild[i]) for i in range(count))
+    return dict(poses(HeaderFactory(FixedOffsetClock()), result(*horses, size_wh=(1920, 1080))))
+
+
+def test_what_comes_out_is_what_json_would_have_said() -> None:
+    body = crowd(4)
+    assert unpack(pack(body)) == json.loads(encode(body))
+    assert schema_errors("cam/barn/poses", unpack(pack(body))) == []
+
+
+def test_four_subjects_take_at_most_six_tenths_of_the_json() -> None:
+    body = crowd(4)
+    assert len(pack(body)) <= 0.6 * len(encode(body))
+
+
+def test_a_point_that_was_not_found_stays_so_and_smoothed_ones_come_along() -> None:
+    lost = subject(keypoints=points((float("nan"), float("nan"), 0.0)))
+    body = poses(HeaderFactory(FixedOffsetClock()), result(lost), smoothed=True)
+    assert unpack(pack(body)) == json.loads(encode(body))
+    assert unpack(pack(body))["subjects"][0]["keypoints"] == [[None, None, 0.0]]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", cbor2.dumps(3), cbor2.dumps({"subjects": []})])
+def test_what_is_no_packed_message_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match="no packed poses"):
+        unpack(payload)
+
+
+def test_a_watcher_reads_both() -> None:
+    body = crowd(1)
+    assert decode_body(pack(body)) == decode_body(encode(body)) == json.loads(encode(body))
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff\xd8\xff", cbor2.dumps([1])])
+def test_a_watcher_passes_over_what_is_neither(payload: bytes) -> None:
+    assert decode_body(payload) is None

@@ -1,0 +1,67 @@
+"""What a new configuration asks of a running daemon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edged.config.schema import all_keys
+from edged.config.tree import Config
+from edged.control.reload import HOT_RELOADABLE, PIPELINE_KEYS, RESTART_KEYS, plan_reload
+
+BARN, YARD = {"source": "rtsp://10.0.0.1/a"}, {"source": "rtsp://10.0.0.2/a"}
+
+
+def config(**tables: Any) -> Config:
+    return Config.model_validate({"cameras": {"barn": BARN, "yard": YARD}} | tables)
+
+
+def cameras(**changed: Any) -> dict[str, Any]:
+    return {"cameras": {"barn": BARN | changed, "yard": YARD}}
+
+
+CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
+    "nothing": ({}, [], ()),
+    "a region": (cameras(roi=[0, 0, 99, 99]), [], ("barn",)),
+    "a threshold": (cameras(thresholds={"horse": 0.9}), [], ("barn",)),
+    "another source": (cameras(source="rtsp://10.0.0.9/a"), ["camera barn"], ("barn",)),
+    "a time-out": (cameras(stall_timeout_s=9), ["camera barn"], ("barn",)),
+    "one camera more": (
+        {"cameras": {"barn": BARN, "yard": YARD, "box": {"source": "0"}}},
+        ["camera box"],
+        ("box",),
+    ),
+    "one camera less": ({"cameras": {"barn": BARN}}, ["camera yard"], ()),
+    "a camera switched off": (cameras(enabled=False), ["camera barn"], ()),
+    "the rate": ({"publish": {"max_rate_hz": 5}}, [], ()),
+    "smoothing": ({"publish": {"smoothed": True}}, [], ("barn", "yard")),
+    "what is allowed": ({"commands": {"allow": []}}, [], ()),
+    "Home Assistant": ({"homeassistant": {"enabled": True}}, [], ()),
+    "the detector": ({"models": {"detector": "other"}}, ["models"], ("barn", "yard")),
+    "threads": ({"compute": {"threads": 1}}, ["models"], ("barn", "yard")),
+    "the password": ({"mqtt": {"username": "me", "password": "x"}}, ["broker connection"], ()),
+    "the base topic": ({"mqtt": {"base": "site"}}, ["everything"], ()),
+    "the device": ({"device": {"id": "other"}}, ["everything"], ()),
+    "the queue": ({"publish": {"queue": 9}}, ["everything"], ()),
+    "the store": ({"models": {"store": "/elsewhere"}}, ["everything"], ("barn", "yard")),
+}
+
+
+@pytest.mark.parametrize(("tables", "restarted", "pipelines"), CHANGES.values(), ids=CHANGES)
+def test_only_what_changed_is_restarted(
+    tables: dict[str, Any], restarted: list[str], pipelines: tuple[str, ...]
+) -> None:
+    plan = plan_reload(config(), config(**tables))
+    assert (plan.restarted, plan.pipelines) == (restarted, pipelines)
+
+
+def test_the_keys_that_changed_are_named_and_their_values_are_not() -> None:
+    plan = plan_reload(config(), config(mqtt={"username": "me", "password": "hunter2"}, **cameras(roi=[0, 0, 99, 99])))
+    assert plan.changed == ("mqtt.username", "mqtt.password", "cameras.barn.roi")
+
+
+def test_every_key_that_the_plan_speaks_of_exists() -> None:
+    keys = {".".join(key) for key in all_keys()}
+    assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
+    assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys

@@ -1,0 +1,115 @@
+"""Ten minutes of a camera: what was believed, found, and kept its identity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edged.device.trends import CameraTrend, Outages
+from edged.frame import ImageQuality, TrackedSubject
+from edged.units import ns
+from tests.unit.test_message import result, subject
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    now_ns = ns(6000)
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def trend(hand: Hand) -> CameraTrend:
+    return CameraTrend(hand)
+
+
+def seen(track: int, x: float = 0, *, carried: bool = False, score: float = 0.8) -> TrackedSubject:
+    box = np.array([x, 0, x + 10, 10], np.float32)
+    return replace(subject(id=track, score=score, carried=carried), xyxy=box)
+
+
+def play(
+    trend: CameraTrend, hand: Hand, *subjects: TrackedSubject, seconds: float = 1, degraded: tuple[str, ...] = ()
+) -> None:
+    """Ten frames a second."""
+    clarity = ImageQuality(brightness=0, contrast=0, sharpness=0, degraded=degraded)
+    for _ in range(round(10 * seconds)):
+        hand.now_ns += ns(0.1)
+        trend.record(result(*subjects, done_ns=hand.now_ns, clarity=clarity))
+
+
+def test_frames_that_are_not_believed_are_a_share(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seconds=3)
+    play(trend, hand, seconds=1, degraded=("dark",))
+    assert trend.read().degraded_share == pytest.approx(0.25)
+
+
+def test_without_frames_nothing_is_known(trend: CameraTrend) -> None:
+    figures = trend.read()
+    assert (figures.degraded_share, figures.confidence, figures.median_s) == (None, None, None)
+    assert (figures.detections_per_min, figures.alive, figures.switches) == (0, 0, 0)
+
+
+def test_carried_boxes_are_no_detections(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seen(1, score=0.6), seen(2, 50, carried=True), seconds=60)
+    figures = trend.read()
+    assert figures.detections_per_min == pytest.approx(600)
+    assert figures.confidence == pytest.approx(0.6)
+
+
+def test_what_is_older_than_ten_minutes_is_forgotten(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seconds=60, degraded=("dark",))
+    hand.now_ns += ns(660)
+    play(trend, hand, seconds=1)
+    assert trend.read().degraded_share == 0
+
+
+def test_a_new_id_where_another_has_just_vanished_is_a_switch(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seen(1, 0))
+    play(trend, hand, seen(2, 1))
+    assert (trend.read().switches, trend.read().new_per_min > 0) == (1, True)
+
+
+@pytest.mark.parametrize("later", [seen(2, 100), replace(seen(2, 1), label="person")], ids=["elsewhere", "other class"])
+def test_a_new_id_of_somebody_else_is_no_switch(trend: CameraTrend, hand: Hand, later: TrackedSubject) -> None:
+    play(trend, hand, seen(1, 0))
+    play(trend, hand, later)
+    assert trend.read().switches == 0
+
+
+def test_a_new_id_beside_one_that_is_still_there_is_no_switch(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seen(1, 0))
+    play(trend, hand, seen(2, 1), seen(1, 0))
+    assert trend.read().switches == 0
+
+
+def test_a_track_lives_from_its_first_to_its_last_frame(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seen(1), seconds=5)
+    assert (trend.read().alive, trend.read().median_s) == (1, None)
+    play(trend, hand, seconds=3)
+    assert trend.read().alive == 0
+    assert trend.read().median_s == pytest.approx(4.9)
+
+
+def test_losses_and_returns_of_the_last_hour_are_counted(hand: Hand) -> None:
+    outages = Outages(hand)
+    for phase in ("connecting", "online", "lost", "lost", "connecting", "online", "lost"):
+        outages.record(phase)
+    assert (outages.losses, outages.reconnects) == (2, 1)
+    hand.now_ns += ns(3601)
+    assert (outages.losses, outages.reconnects) == (0, 0)
+
+
+def test_a_first_connection_is_no_return(hand: Hand) -> None:
+    outages = Outages(hand)
+    outages.record("online")
+    assert outages.reconnects == 0
