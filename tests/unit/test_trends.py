@@ -41,10 +41,10 @@ def play(
     trend: CameraTrend, hand: Hand, *subjects: TrackedSubject, seconds: float = 1, degraded: tuple[str, ...] = ()
 ) -> None:
     """Ten frames a second."""
-    clarity = ImageQuality(brightness=0, contrast=0, sharpness=0, degraded=degraded)
+    quality = ImageQuality(brightness=0, contrast=0, sharpness=0, degraded=degraded)
     for _ in range(round(10 * seconds)):
         hand.now_ns += ns(0.1)
-        trend.record(result(*subjects, done_ns=hand.now_ns, clarity=clarity))
+        trend.record(result(*subjects, done_ns=hand.now_ns, quality=quality))
 
 
 def test_frames_that_are_not_believed_are_a_share(trend: CameraTrend, hand: Hand) -> None:
