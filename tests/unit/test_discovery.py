@@ -64,21 +64,21 @@ def test_a_class_is_filled_in_and_jinja_keeps_its_braces() -> None:
 
 
 def test_buttons_exist_for_allowed_commands_only() -> None:
-    allowed = payload("box_stall", commands=frozenset({"restart-camera"}))["components"]
+    allowed = payload("box_stall", allowed_commands=frozenset({"restart-camera"}))["components"]
     assert [key for key in allowed if key.endswith("_button")] == ["box_stall_restart-camera_button"]
     assert not [key for key in payload("box_stall")["components"] if key.endswith("_button")]
 
 
 def test_a_picture_is_announced_only_where_one_may_be_taken() -> None:
     assert "box_stall_snapshot" not in payload("box_stall")["components"]
-    may = payload("box_stall", pictures=frozenset({"stall"}), commands=frozenset({"snapshot"}))["components"]
+    may = payload("box_stall", snapshot_cameras=frozenset({"stall"}), allowed_commands=frozenset({"snapshot"}))["components"]
     assert {"box_stall_snapshot", "box_stall_snapshot_button"} <= may.keys()
-    assert "box_stall_snapshot" not in payload("box_stall", pictures=frozenset({"stall"}))["components"]
+    assert "box_stall_snapshot" not in payload("box_stall", snapshot_cameras=frozenset({"stall"}))["components"]
 
 
 def test_a_stall_that_is_watched_over_has_entities_of_its_own() -> None:
     own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "watched")}
-    assert own <= payload("box_stall", stalls=frozenset({"stall"}))["components"].keys()
+    assert own <= payload("box_stall", stall_cameras=frozenset({"stall"}))["components"].keys()
     assert not own & payload("box_stall")["components"].keys()
 
 

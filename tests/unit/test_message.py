@@ -98,7 +98,7 @@ def test_an_empty_frame_has_an_empty_list(stamps: HeaderFactory) -> None:
 
 def test_a_degraded_frame_names_the_limits_it_breaks(stamps: HeaderFactory) -> None:
     dark = ImageQuality(brightness=1, contrast=2, sharpness=0, degraded=("dark", "flat"))
-    assert poses(stamps, result(clarity=dark))["degraded"] == ["dark", "flat"]
+    assert poses(stamps, result(quality=dark))["degraded"] == ["dark", "flat"]
 
 
 def test_a_keypoint_not_found_has_no_place(stamps: HeaderFactory) -> None:
