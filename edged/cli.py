@@ -30,7 +30,7 @@ VERBS = (
     "watch",
     "send",
     "doctor",
-    "prove",
+    "hardware-report",
     "check",
     "config",
     "contract",
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="edged", description="Cameras in, keypoints and health out over MQTT.")
     parser.add_argument("--version", action="version", version=f"edged {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    modules = {verb: import_module(f"edged.commands.{verb}") for verb in VERBS}
+    modules = {verb: import_module(f"edged.commands.{verb.replace('-', '_')}") for verb in VERBS}
     for verb, module in modules.items():
         module.arguments(verbs.add_parser(verb, help=module.SUMMARY, description=module.SUMMARY))
     args = parser.parse_args(argv)

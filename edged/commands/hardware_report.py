@@ -1,4 +1,4 @@
-"""`edged prove`: everything that only this machine can show, measured and signed for."""
+"""`edged hardware-report`: everything that only this machine can show, measured and signed for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edged.commands.run import seconds
 if TYPE_CHECKING:
     from edged.hardware_report.probe import Bench, ReportRow
 
-VERB = "prove"
+VERB = "hardware-report"
 SUMMARY = (
     "Measure what only this machine can show, into one signed report. Stop the service first: it takes all there is."
 )
@@ -24,7 +24,7 @@ QUICK_S = 3.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="models, engines and cameras to look at")
     parser.add_argument(
-        "--out", type=Path, default=Path("prove"), metavar="FOLDER", help="for the report (%(default)s)"
+        "--out", type=Path, default=Path("hardware-report"), metavar="FOLDER", help="for the report (%(default)s)"
     )
     parser.add_argument("--operator", default="", metavar="NAME", help="who signs for it")
     parser.add_argument("--only", nargs="+", metavar="PROBE", help="these probes; `--list` has them all")
@@ -68,7 +68,7 @@ def _measure(args: argparse.Namespace) -> int:
     settings = load(args.config)
     report.make_folder(args.out)  # before minutes of work
     begun_s, at = time.monotonic(), datetime.now().astimezone().isoformat(timespec="seconds")
-    with TemporaryDirectory(prefix="edged-prove-") as folder:
+    with TemporaryDirectory(prefix="edged-hardware-report-") as folder:
         bench = Bench(settings=settings, folder=Path(folder), seconds=args.seconds, flavour=args.tensorrt)
         found = {name: _run_probe(name, bench, args.config) for name in names}
     operator = args.operator or "nobody yet"

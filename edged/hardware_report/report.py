@@ -14,8 +14,8 @@ from edged.errors import NotWritten
 from edged.hardware_report.probe import Probe, ReportRow
 from edged.hardware_report.table import PROBES
 
-JSON, MARKDOWN = "prove.json", "prove.md"
-HASH = re.compile(r"sha256 of prove\.json: `([0-9a-f]{64})`")
+JSON, MARKDOWN = "hardware-report.json", "hardware-report.md"
+HASH = re.compile(r"sha256 of hardware-report\.json: `([0-9a-f]{64})`")
 
 
 def build_report(
@@ -109,7 +109,7 @@ def _page(report: Mapping[str, Any], digest: str) -> Iterator[str]:
         yield f"\n## {asked['probe']}\n\n{asked['asks']}\n\n| | figures |\n|---|---|"
         yield from (f"| {_cell(row['subject'])} | {_cell(_row_text(row))} |" for row in asked["rows"])
     yield f"\n## Signed\n\nsha256 of {JSON}: `{digest}`\n\nOperator: {report['operator']}"
-    yield "\n`edged prove --verify FOLDER` compares the hash with the file."
+    yield "\n`edged hardware-report --verify FOLDER` compares the hash with the file."
 
 
 def _row_text(row: Mapping[str, Any]) -> str:

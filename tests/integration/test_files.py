@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[2]
 WIDE = (48, 32)  # width, height
 LOST = """
 import sys
-from edged.adapters.camera_files import FileCamera
+from edged.capture.sources.files import FileCamera
 from edged.config.tree import CameraConfig
 from edged.errors import CameraLost
 
 try:
-    FileCamera("cam", Camera(source=sys.argv[1])).open()
+    FileCamera("cam", CameraConfig(source=sys.argv[1])).open()
 except CameraLost:
     print("lost")
 """

@@ -71,7 +71,9 @@ def test_buttons_exist_for_allowed_commands_only() -> None:
 
 def test_a_picture_is_announced_only_where_one_may_be_taken() -> None:
     assert "box_stall_snapshot" not in payload("box_stall")["components"]
-    may = payload("box_stall", snapshot_cameras=frozenset({"stall"}), allowed_commands=frozenset({"snapshot"}))["components"]
+    may = payload("box_stall", snapshot_cameras=frozenset({"stall"}), allowed_commands=frozenset({"snapshot"}))[
+        "components"
+    ]
     assert {"box_stall_snapshot", "box_stall_snapshot_button"} <= may.keys()
     assert "box_stall_snapshot" not in payload("box_stall", snapshot_cameras=frozenset({"stall"}))["components"]
 

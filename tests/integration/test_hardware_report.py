@@ -43,7 +43,16 @@ def test_every_row_is_a_figure_or_says_why_there_is_none(tmp_path: Path) -> None
     clip = video(tmp_path / "clip.mp4")
     configuration.write_text(f'models.store = "{tmp_path}"\ncameras.barn = {{ source = "{clip}", loop = true }}\n')
     asked = ["identity", "nodes", "builds", "copies", "v4l2-modes", "cameras"]
-    arguments = ["prove", "--config", str(configuration), "--out", str(tmp_path / "out"), "--seconds", "0.5", "--only"]
+    arguments = [
+        "hardware-report",
+        "--config",
+        str(configuration),
+        "--out",
+        str(tmp_path / "out"),
+        "--seconds",
+        "0.5",
+        "--only",
+    ]
     assert main([*arguments, *asked]) == 0
     written = json.loads((tmp_path / "out" / report.JSON).read_text())
     assert [one["probe"] for one in written["probes"]] == asked
@@ -51,7 +60,7 @@ def test_every_row_is_a_figure_or_says_why_there_is_none(tmp_path: Path) -> None
     assert all(bool(row["figures"]) if row["state"] == "measured" else bool(row["why"]) for row in rows)
     (camera,) = next(one["rows"] for one in written["probes"] if one["probe"] == "cameras")
     assert camera["figures"]["frames_per_s"] > 0
-    assert main(["prove", "--verify", str(tmp_path / "out")]) == 0
+    assert main(["hardware-report", "--verify", str(tmp_path / "out")]) == 0
 
 
 def test_a_figure_changed_after_signing_is_found(tmp_path: Path) -> None:
@@ -60,7 +69,7 @@ def test_a_figure_changed_after_signing_is_found(tmp_path: Path) -> None:
     altered = (tmp_path / report.JSON).read_text().replace("71.5", "31.5")
     (tmp_path / report.JSON).write_text(altered)
     assert "is not what" in report.signature_error(tmp_path)
-    assert main(["prove", "--support", str(tmp_path)]) == 1
+    assert main(["hardware-report", "--support", str(tmp_path)]) == 1
 
 
 def test_a_page_that_is_damaged_is_found(tmp_path: Path) -> None:
@@ -71,7 +80,7 @@ def test_a_page_that_is_damaged_is_found(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    assert main(["prove", "--only", "identity", "--out", str(tmp_path / "file")]) == 1
+    assert main(["hardware-report", "--only", "identity", "--out", str(tmp_path / "file")]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.endswith("file: File exists; give --out a folder that can be written\n")
