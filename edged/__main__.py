@@ -1,3 +1,80 @@
-from edged.cli import entry
+"""`edged`: the entry point. It knows the verbs by name and imports the module of the one asked for, nothing else."""
 
-entry()
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from edged import __version__
+
+VERBS = {
+    "run": "Run the daemon: cameras in, keypoints and health out over MQTT.",
+    "infer": "Run detection and pose on images, folders or videos; print the subjects of every frame.",
+    "snapshot": "Write an annotated picture of one camera.",
+    "calibrate": "Set a stall's floor, feeder and water positions.",
+    "barn": "Show a stall's day.",
+    "watch": "Show poses and health from a broker, live.",
+    "send": "Send a command to a device and print its answer.",
+    "doctor": "Check models, cameras, broker, permissions and clock; say how to fix what fails.",
+    "hardware-report": "Measure this machine into one signed report. Stop the service first: it needs the whole machine.",
+    "check": "Check a configuration; print every problem as file:line, key, got, wanted.",
+    "config": "Print the configuration's schema, its reference, or what is in effect.",
+    "contract": "Print the MQTT contract: JSON Schemas, AsyncAPI document, reference.",
+    "engines": "Build, verify and manage TensorRT engines.",
+    "models": "List, pull, verify and import models.",
+    "provision": "Configure this machine from one file: name, broker, credentials, cameras.",
+}
+USAGE = "usage: edged VERB [OPTIONS]   (`edged --help` lists the verbs, `edged VERB --help` the options of one)"
+DEFAULT_ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports to its maker otherwise, as soon as it is imported
+    "PYDANTIC_DISABLE_PLUGINS": "1",  # looking for them reads the metadata of every installed package
+}
+
+
+def entry() -> None:
+    """Run the process to its end; never returns.
+
+    A thread that hangs in a driver must not outlive the interpreter: if it wakes during shutdown, C++ ends the
+    process with SIGABRT. So while another thread is alive, the process exits without the interpreter's shutdown.
+    """
+    code = main()
+    threading = sys.modules.get("threading")
+    if threading is None or len(threading.enumerate()) == 1:
+        sys.exit(code)
+    if logging := sys.modules.get("logging"):
+        logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, full, or absent
+            pass
+    os._exit(code)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code of one verb: 0 done, 1 failed, 2 bad configuration or usage."""
+    words = sys.argv[1:] if argv is None else argv
+    verb = words[0] if words else ""
+    if verb in ("-h", "--help"):
+        print(_help())
+        return 0
+    if verb == "--version":
+        print(f"edged {__version__}")
+        return 0
+    if verb not in VERBS:
+        problem = f"no verb {verb!r}" if verb else "no verb given"
+        print(f"{USAGE}\nedged: {problem}; want one of {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    os.environ.update(DEFAULT_ENVIRONMENT)
+    code: int = import_module("edged.commands").run_verb(verb, VERBS[verb], words[1:])
+    return code
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {verb:{max(map(len, VERBS))}}  {summary}" for verb, summary in VERBS.items())
+    return f"{USAGE}\n\nCameras in, keypoints and health out over MQTT.\n\n{verbs}\n\n  --version  Print the version."
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,45 @@
+"""The verbs of `edged`, one module each, with `arguments(parser)` and `run(args) -> exit code`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import os
+import sys
+from importlib import import_module
+
+from edged.errors import ConfigError, EdgedError
+from engines.errors import EngineError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run_verb(verb: str, summary: str, words: list[str]) -> int:
+    """The exit code of `edged VERB WORDS…`; an error of ours is one line on stderr. Raises SystemExit on bad usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="namereplace")  # a console without ✓ gets \N{CHECK MARK}
+    module = import_module(f"edged.commands.{verb.replace('-', '_')}")
+    parser = argparse.ArgumentParser(prog=f"edged {verb}", description=summary)
+    module.arguments(parser)
+    args = parser.parse_args(words)
+    try:
+        return int(module.run(args))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (EdgedError, EngineError) as error:
+        print(f"edged {verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `edged infer … | head`
+        sys.stderr.close()
+        return 0
+    except OSError as error:  # `edged infer … > file`
+        if error.errno not in DISK_FULL:
+            raise
+        target = error.filename or "the output"
+        print(f"edged {verb}: {target}: {error.strerror}; free some space and run it again", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing the rest would fail again
+        return 1

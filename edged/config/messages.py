@@ -39,9 +39,9 @@ SENTENCES = {
     "too_long": ("must be {wanted}", "remove what is too much"),
     "string_too_short": ("must not be empty", "write {example}"),
     "string_too_long": ("must be {wanted}", "shorten it"),
-    "value_error": ("{said}", ""),
+    "value_error": ("{message}", ""),
 }
-OTHER_SENTENCE = ("{said}", "correct it")
+OTHER_SENTENCE = ("{message}", "correct it")
 WITHOUT_VALUE = {"missing", "extra_forbidden"}
 
 
@@ -112,13 +112,11 @@ def _sentence(code: str, key: Key, message: str) -> str:
 
 def _placeholders(key: Key, message: str) -> dict[str, str]:
     """What the sentences may speak of; an unknown key has no wanted value."""
-    facts = {"said": message.removeprefix("Value error, "), "key": dotted(key)}
+    facts = {"message": message.removeprefix("Value error, "), "key": dotted(key)}
     here = node_at(key)
     if here is None:
         near = suggest_key(key)
-        facts["suggest_key"] = (
-            f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
-        )
+        facts["nearest"] = f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
         return facts
     return facts | {"wanted": here.expected, "noun": here.noun, "limits": here.limits, "example": example_line(key)}
 

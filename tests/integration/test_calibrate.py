@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.behaviour.horse.day_log import StallDay
-from edged.cli import main
+from edged.__main__ import main
 from edged.config.load import load
 from edged.drawing.day import LEFT, POSTURES, draw_day
 from edged.frame import U8

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli import main
+from edged.__main__ import main
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_console_without_our_letters_is_told_their_names(monkeypatch: pytest.M
 
 HANGS = """
 import hashlib, signal
-from edged.commands.snapshot import interruptible
+from edged.commands.snapshot import exit_on_interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
-with interruptible():
+with exit_on_interrupt():
     print("hangs", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes in C, as a library that waits for a camera
 """
@@ -93,5 +93,5 @@ def test_an_output_without_room_is_told_without_a_traceback() -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "edged", "config", "reference"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    said = "edged config: the output: No space left on device; make room there and run it again\n"
+    said = "edged config: the output: No space left on device; free some space and run it again\n"
     assert (done.returncode, done.stderr) == (1, said)

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from edged.cli import main
+from edged.__main__ import main
 from edged.config.tree import Config
 from edged.hardware_report import report
 from edged.hardware_report.ask import run_probe

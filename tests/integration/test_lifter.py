@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.cli import main
+from edged.__main__ import main
 from edged.config.tree import ModelsConfig, QualityConfig
 from edged.errors import ConfigError
 from edged.frame import Boxes, Frame, InferenceParams, InferenceResult

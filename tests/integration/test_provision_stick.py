@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli import main
+from edged.__main__ import main
 from edged.errors import NotWritten
 from edged.provisioning import atomic_files, bundle
 from edged.runtime import systemctl
@@ -32,7 +32,7 @@ class Service:
         self.starts += 1
         return self.refusals.pop(0) if self.refusals else ""
 
-    def standing(self, limit_s: float) -> str:
+    def wait_for_status(self, limit_s: float) -> str:
         return "1 of 1 cameras online; broker connected"
 
 

@@ -39,7 +39,7 @@ class NotifiedDaemon:
     def start(self, keys: str, *within: str, changed: str = "") -> subprocess.Popen[str]:
         """`within`: what to run it through, such as a namespace of its own; `changed`: Python that is run first."""
         self.configure(keys)
-        begin = f"{changed}\nfrom edged.cli import entry\nentry()"
+        begin = f"{changed}\nfrom edged.__main__ import entry\nentry()"
         command = [sys.executable, "-c", begin, "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
         env = {"NOTIFY_SOCKET": str(self._folder / "notify"), "WATCHDOG_USEC": "800000"}
         process = subprocess.Popen([*within, *command], stderr=subprocess.PIPE, text=True, env=env)

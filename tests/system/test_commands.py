@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.app import daemon
-from edged.cli import main
+from edged.__main__ import main
 from edged.config.tree import Config, MqttConfig, PublishConfig
 from edged.control.dispatcher import MAX_PENDING_REPLIES
 from edged.daemon import Daemon

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli import main
+from edged.__main__ import main
 from edged.config.load import load
 from edged.config.tree import Config, MqttConfig, PublishConfig
 from edged.errors import BrokerLost

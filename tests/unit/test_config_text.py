@@ -60,7 +60,7 @@ def test_a_key_named_for_its_unit_has_it(key: tuple[str, ...]) -> None:
 
 
 def test_the_schema_keeps_units_and_bounds_and_forbids_unknown_keys() -> None:
-    camera = schema()["$defs"]["Camera"]
+    camera = schema()["$defs"]["CameraConfig"]
     assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert camera["additionalProperties"] is False
     fps = camera["properties"]["fps"]

@@ -16,7 +16,7 @@ import edged
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.presence import SceneState
-from edged.cli import main
+from edged.__main__ import main
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
 from edged.messages.commands import COMMANDS
