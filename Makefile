@@ -38,6 +38,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.layers
+	$(BIN)/python -m tools.size
 
 # Discovery against the real Home Assistant, in an environment of its own; PYTHON_HA is a Python 3.13.
 PYTHON_HA ?= python3.13

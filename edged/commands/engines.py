@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edged.config.tree import Config
     from engines.build.service import BuildJob, EngineBuilder
     from engines.card import Card
-    from engines.prepare import Precision
+    from engines.prepare.model import Precision
     from engines.store.engine_store import StoredEngine
 
 VERB = "engines"

@@ -22,7 +22,7 @@ from engines.build.process import BuildProcess
 from engines.build.service import BuildJob, EngineBuilder, Runtimes
 from engines.card import Card
 from engines.errors import EngineError, NoTensorRT
-from engines.prepare import PreparedModel
+from engines.prepare.model import PreparedModel
 from engines.store.engine_store import EngineStore, StoredEngine
 from engines.store.key import BuildOptions
 from engines.store.model_store import ModelStore

@@ -18,7 +18,7 @@ from engines.bindings import Flavour
 from engines.build.progress import Progress
 from engines.build.worker import BuildRequest
 from engines.errors import BuildFailed, Cancelled
-from engines.prepare import PreparedModel
+from engines.prepare.model import PreparedModel
 from engines.store.key import BuildOptions
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from engines.build.process import BuildProcess
 from engines.build.progress import Progress
 from engines.card import Card
 from engines.errors import BuildFailed, Cancelled, PlanRefused
-from engines.prepare import Batch, Precision, PreparedModel, prepare
+from engines.prepare import prepare
+from engines.prepare.model import Batch, Precision, PreparedModel
 from engines.store.engine_store import MAX_ATTEMPTS, EngineStore, StoredEngine
 from engines.store.key import BuildOptions, EngineKey, cause, differences
 from engines.verify.accuracy import Decode

@@ -6,41 +6,14 @@ The same file in gives the same bytes out, on every machine. Needs onnx; nothing
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from engines.card import Card, Family
+from engines.card import Card
 from engines.errors import CardError
+from engines.prepare.model import Batch, Precision, PreparedModel, Tensor
 
-Precision = Literal["fp16", "fp32"]
-Batch = int | tuple[int, int, int]  # fixed, or least, best and most of a dynamic one
 VERSION = 1  # of the preparation; part of what it makes
-BATCH_AXIS = "batch"  # name of a dynamic one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
-    """One input or output."""
-
-    name: str
-    dtype: str  # numpy's name
-    shape: tuple[int | None, ...]  # None: the dynamic batch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PreparedModel:
-    """A model ready to be built."""
-
-    onnx: bytes
-    sha256: str
-    family: Family  # how its outputs are decoded: without NMS inside, another one than the card's
-    precision: Precision
-    batch: Batch
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    islands: tuple[str, ...]  # nodes kept in FP32
 
 
 def prepare(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from engines.prepare.graph import _replace, refold
+from engines.prepare.graph import refold, replace_items
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
 FP16_MAX = 65504.0
@@ -46,8 +46,8 @@ def to_fp16(model: ModelProto, islands: Iterable[str], io: str) -> tuple[str, ..
     ends = {v.name: FP32 if io == "fp32" else made[v.name] for v in graph.output if v.name in floats}
     for name, kind in ends.items():  # an island's output stays in FP32: rounding it would only make ties
         typed.end(name, kind)
-    _replace(graph.node, typed.nodes)
-    _replace(graph.initializer, [*typed.weights.values(), *(w for w in graph.initializer if w.data_type != FP32)])
+    replace_items(graph.node, typed.nodes)
+    replace_items(graph.initializer, [*typed.weights.values(), *(w for w in graph.initializer if w.data_type != FP32)])
     for value in graph.input:
         value.type.tensor_type.elem_type = outer
     for value in graph.output:

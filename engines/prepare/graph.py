@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from engines.card import Card, Family
 from engines.errors import CardError
-from engines.prepare import BATCH_AXIS
+from engines.prepare.model import BATCH_AXIS
 
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
 MAX_FOLD_ELEMENTS = 1 << 22  # elements; what is larger is cheaper to compute than to ship
@@ -122,8 +122,8 @@ def prune(graph: GraphProto) -> None:
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(node.input)
-    _replace(graph.node, reversed(kept))
-    _replace(graph.initializer, [weight for weight in graph.initializer if weight.name in needed])
+    replace_items(graph.node, reversed(kept))
+    replace_items(graph.initializer, [weight for weight in graph.initializer if weight.name in needed])
 
 
 def name_plainly(model: ModelProto, name: str) -> None:
@@ -158,7 +158,7 @@ def _constants_to_weights(graph: GraphProto) -> None:
             tensor.CopyFrom(helper.get_node_attr_value(node, "value"))
             tensor.name = node.output[0]
             graph.initializer.append(tensor)
-    _replace(graph.node, [node for node in graph.node if node.op_type != "Constant"])
+    replace_items(graph.node, [node for node in graph.node if node.op_type != "Constant"])
 
 
 def _fold_once(model: ModelProto) -> bool:
@@ -176,7 +176,7 @@ def _fold_once(model: ModelProto) -> bool:
             weights[name] = numpy_helper.from_array(value, name)
             graph.initializer.append(weights[name])
     folded = len(kept) < len(graph.node)
-    _replace(graph.node, kept)
+    replace_items(graph.node, kept)
     return folded
 
 
@@ -221,7 +221,7 @@ def _without_identities(graph: GraphProto) -> None:
             node.input[i] = name
 
 
-def _replace(field: object, items: Iterable[object]) -> None:
+def replace_items(field: object, items: Iterable[object]) -> None:
     items = list(items)
     del field[:]  # type: ignore[attr-defined]  # a repeated field
     field.extend(items)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors, Tensor
 from engines.card import Card
-from engines.prepare import PreparedModel
+from engines.prepare.model import PreparedModel
 
 DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
 HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

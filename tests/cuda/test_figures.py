@@ -18,7 +18,8 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from engines.card import Card
 from engines.catalogue import load
-from engines.prepare import PreparedModel, prepare
+from engines.prepare import prepare
+from engines.prepare.model import PreparedModel
 from engines.store.model_store import ModelStore
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn

@@ -26,7 +26,8 @@ from edged.inference.cuda.engine_ort import OrtCudaEngine
 from edged.inference.cuda.memory import MAX_PAGES_PER_CAMERA
 from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
-from engines.prepare import Precision, prepare
+from engines.prepare import prepare
+from engines.prepare.model import Precision
 from tests.cuda.conftest import EMULATED, IMAGE, Emulated
 from tests.cuda.defined import NumpyBackend
 from tests.cuda.stand_in import StandIn

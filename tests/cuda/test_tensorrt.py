@@ -28,7 +28,8 @@ from engines.card import Card
 from engines.catalogue import load
 from engines.errors import PlanRefused
 from engines.golden import golden_inputs
-from engines.prepare import PreparedModel, prepare
+from engines.prepare import prepare
+from engines.prepare.model import PreparedModel
 from engines.store.key import BuildOptions
 from engines.store.model_store import ModelStore
 from tests.contract import schema_errors

@@ -14,7 +14,8 @@ from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.runner_ort import OnnxRunner
 from engines.catalogue import load
-from engines.prepare import Precision, prepare
+from engines.prepare import prepare
+from engines.prepare.model import Precision
 
 SHARED = Path(__file__).parents[3] / "shared"
 MODEL, PHOTOS = SHARED / "models/upstream/rtmdet_nano.onnx", SHARED / "data/media"

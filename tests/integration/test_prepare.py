@@ -18,7 +18,8 @@ from edged.inference.cpu.runner_ort import OnnxRunner
 from edged.inference.decode.detectors import DECODERS
 from engines.catalogue import load
 from engines.errors import CardError
-from engines.prepare import BATCH_AXIS, Batch, PreparedModel, prepare
+from engines.prepare import prepare
+from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 from engines.store.model_store import ModelStore
 from engines.verify.selftest import selftest
 

@@ -19,7 +19,8 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors, Tensor
 from engines.build.service import POSE_BATCHES
 from engines.card import Card
-from engines.prepare import Batch, prepare
+from engines.prepare import prepare
+from engines.prepare.model import Batch
 from tools.bench.absent import Absent
 from tools.bench.configurations import torch_lacks, torch_net
 

@@ -11,8 +11,8 @@ import numpy as np
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.memory import DeviceBuffer
 from engines.card import Card
-from engines.prepare import PreparedModel
-from engines.prepare import Tensor as Described
+from engines.prepare.model import PreparedModel
+from engines.prepare.model import Tensor as Described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

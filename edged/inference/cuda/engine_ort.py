@@ -19,7 +19,8 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors
 from engines.build.service import POSE_BATCHES
 from engines.card import Card
-from engines.prepare import BATCH_AXIS, Batch, PreparedModel, prepare
+from engines.prepare import prepare
+from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 
 PROVIDER = "CUDAExecutionProvider"
 

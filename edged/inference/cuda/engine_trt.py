@@ -11,7 +11,7 @@ from edged.inference.cuda.engine import EngineTensors
 from engines.bindings import find, logger
 from engines.card import Card
 from engines.errors import PlanRefused
-from engines.prepare import PreparedModel
+from engines.prepare.model import PreparedModel
 
 
 class TrtEngine:

@@ -16,7 +16,7 @@ from edged.inference.cuda.engine import Tensor
 from edged.inference.cuda.engine_trt import TrtEngine
 from edged.inference.decode.detectors import check_finite
 from engines.card import Card
-from engines.prepare import PreparedModel
+from engines.prepare.model import PreparedModel
 
 
 class TrtSession:

@@ -1,0 +1,149 @@
+"""The rules of who imports whom, checked: `python -m tools.layers`, part of `make lint`.
+
+A part may import what stands in the lines above its own, never its own line's other parts or what is below. No circle
+of files. An outside library has one room. Imports under `TYPE_CHECKING` count like any other.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# From what nobody can do without to what puts everything together. Parts of one line do not know each other.
+LAYERS = (
+    ("engines.errors",),
+    ("engines.bindings", "engines.machine"),
+    ("engines.card",),
+    ("engines.catalogue", "engines.golden", "engines.prepare", "engines.store"),
+    ("engines.verify",),
+    ("engines.build",),
+    ("edged.errors", "edged.units", "edged.frame"),
+    ("edged.runtime",),
+    ("edged.config",),
+    ("edged.messages",),
+    ("edged.capture", "edged.inference", "edged.tracking"),
+    ("edged.pipeline",),
+    ("edged.behaviour",),
+    ("edged.drawing", "edged.mqtt", "edged.provisioning"),
+    ("edged.device",),
+    ("edged.publisher", "edged.loop", "edged.control", "edged.config_check"),
+    ("edged.daemon",),
+    ("edged.app",),
+    ("edged.hardware_report",),
+    ("edged.commands",),
+    ("edged.__main__",),
+)
+# Where an outside library may be imported. What is not named here may be imported anywhere.
+ROOMS = {
+    "cv2": ("edged.capture.sources", "edged.inference.cpu", "edged.drawing"),
+    "onnxruntime": ("edged.inference", "edged.hardware_report"),
+    "paho": ("edged.mqtt",),
+    "amqtt": ("edged.mqtt.embedded_broker",),
+    "systemd": ("edged.runtime",),
+    "pycuda": ("edged.inference.cuda",),
+    "tensorrt": ("engines.bindings", "edged.inference.cuda"),
+    "prometheus_client": ("edged.device.prometheus",),
+    "rich": ("edged.commands", "edged.drawing"),
+}
+
+Imports = Mapping[str, frozenset[str]]
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the product by its dotted name."""
+    paths = [path for folder in ("edged", "engines") for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {module_name(path): path for path in paths}
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file below the root."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(text: str, modules: Iterable[str] = ()) -> frozenset[str]:
+    """The modules that a source text imports; of `from a import b`, `a.b` where that is one of `modules`, else `a`."""
+    known = set(modules)
+    return frozenset(name for node in ast.walk(ast.parse(text)) for name in _names(node, known))
+
+
+def _names(node: ast.AST, known: set[str]) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            yield inner if inner in known else node.module
+
+
+def layer(module: str) -> tuple[int, str] | None:
+    """The line of LAYERS that a module stands in, and the part it belongs to; None for a package's own `__init__`."""
+    for number, parts in enumerate(LAYERS):
+        for part in parts:
+            if module == part or module.startswith(part + "."):
+                return number, part
+    return None
+
+
+def upward(graph: Imports) -> Iterator[str]:
+    """One line per import that leads to a part of the same line or of one below."""
+    for module, targets in sorted(graph.items()):
+        own = layer(module)
+        if own is None:
+            if "." in module:
+                yield f"{module}: stands in no layer; give it a line in tools/layers.py"
+            continue
+        for target in sorted(targets):
+            other = layer(target)
+            if other is not None and other[1] != own[1] and other[0] >= own[0]:
+                yield f"{module} imports {target}: {own[1]} may not know {other[1]}"
+
+
+def circles(graph: Imports) -> Iterator[str]:
+    """One line per circle of files, each named once, from its first file."""
+    done: set[str] = set()
+    for start in sorted(graph):
+        if start not in done and (found := _circle(graph, start)):
+            done.update(found)
+            yield "circle: " + " -> ".join([*found, found[0]])
+
+
+def _circle(graph: Imports, start: str) -> list[str]:
+    """A shortest way from `start` back to itself; empty when there is none."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for target in sorted(graph.get(way[-1], ())):
+            if target == start:
+                return way
+            if target in graph and target not in seen:
+                seen.add(target)
+                ways.append([*way, target])
+    return []
+
+
+def strangers(graph: Imports) -> Iterator[str]:
+    """One line per library that is imported outside of its room."""
+    for module, targets in sorted(graph.items()):
+        for target in sorted(targets):
+            rooms = ROOMS.get(target.split(".")[0])
+            if rooms and not any(module == room or module.startswith(room + ".") for room in rooms):
+                yield f"{module} imports {target}: its room is {', '.join(rooms)}"
+
+
+def main() -> int:
+    """Prints every violation; returns 1 when there is one."""
+    files = sources()
+    graph = {name: imports(path.read_text(), files) - {name} for name, path in files.items()}
+    found = [*upward(graph), *circles(graph), *strangers(graph)]
+    print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
+    print(f"layers: {len(graph)} files, {len(found)} violations")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
