@@ -79,7 +79,7 @@ def results(person: Walk | None = None) -> Iterator[FrameResult]:
         )
         t_ns = AT_NS + ns(seen.t_s)
         people = [] if person is None else [_person(horse, person(seen.t_s))]
-        yield result(horse, *people, camera="stall", captured_ns=t_ns, done_ns=t_ns, clarity=CLEAR)
+        yield result(horse, *people, camera="stall", captured_ns=t_ns, done_ns=t_ns, quality=CLEAR)
 
 
 def _person(horse: TrackedSubject, x: float) -> TrackedSubject:
@@ -118,7 +118,7 @@ class Box:
         assert self.latest is not None
         for _ in range(seconds):
             self.now_ns += ns(1)
-            self.latest = result(*self.latest.seen, captured_ns=self.now_ns, done_ns=self.now_ns, clarity=CLEAR)
+            self.latest = result(*self.latest.seen, captured_ns=self.now_ns, done_ns=self.now_ns, quality=CLEAR)
             self.scenes.poll(self.now_ns)
 
     @property

@@ -53,19 +53,19 @@ class Stage:
     def state(self, phase: CameraPhase, reason: str = "") -> CameraState:
         return CameraState(camera="stall", phase=phase, reason=reason, since_ns=0)
 
-    def show(self, seconds: float, *labels: str, phase: CameraPhase = "online", clarity: ImageQuality = CLEAR) -> None:
+    def show(self, seconds: float, *labels: str, phase: CameraPhase = "online", quality: ImageQuality = CLEAR) -> None:
         for _ in range(round(2 * seconds)):
             self.now_ns += ns(0.5)
-            self.glance = (self.state(phase, "unplugged"), seen(self.now_ns, clarity, *labels))
+            self.glance = (self.state(phase, "unplugged"), seen(self.now_ns, quality, *labels))
             self.scenes.poll(self.now_ns)
 
     def told(self, topic: str) -> list[Any]:
         return self.bus.messages_on(f"cam/stall/{topic}")
 
 
-def seen(done_ns: int, clarity: ImageQuality, *labels: str) -> FrameResult:
+def seen(done_ns: int, quality: ImageQuality, *labels: str) -> FrameResult:
     subjects = (subject(id=i, label=label) for i, label in enumerate(labels, 1))
-    return result(*subjects, done_ns=done_ns, clarity=clarity)
+    return result(*subjects, done_ns=done_ns, quality=quality)
 
 
 @pytest.fixture
