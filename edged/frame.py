@@ -1,6 +1,6 @@
-"""What travels along the data path: frames in, sightings and subjects out.
+"""What travels along the data path: frames, detections, inference results, tracked subjects.
 
-Every array is (…, x, y) order, image pixels, origin at the top-left corner of the top-left pixel.
+Coordinates are x first, image pixels, origin at the top-left corner of the top-left pixel. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -11,24 +11,37 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.config.tree import QualityConfig
-from edged.inference.pose3d.lens import CameraIntrinsics
-
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
 
-PixelFormat = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; colour.py says what each is
+PixelFormat = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; see `image_shape` and inference/colour.py
 
 X, Y, SCORE = range(3)
 XY = slice(0, 2)
 X0, Y0, X1, Y1 = range(4)
+
+UNDISTORT_ROUNDS = 20  # iterations; 10 are exact to 1e-6 for the lenses of cameras that watch people
+UNDISTORT_TOLERANCE = 1e-4  # largest change of x/z, y/z in the last round that counts as converged
 
 
 def image_size(image: U8, pixel_format: PixelFormat) -> tuple[int, int]:
     """Width and height in pixels."""
     height, width = image.shape[:2]
     return (width, height * 2 // 3) if pixel_format == "nv12" else (width, height)
+
+
+def image_shape(size_wh: tuple[int, int], pixel_format: PixelFormat) -> tuple[int, ...]:
+    """Shape of the uint8 array that holds an image of that size: the inverse of `image_size`."""
+    width, height = size_wh
+    return {
+        "bgr": (height, width, 3),
+        "gray": (height, width),
+        "yuyv": (height, width, 2),
+        "nv12": (height * 3 // 2, width),
+    }[pixel_format]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +51,7 @@ class Frame:
     camera: str
     seq: int  # counts every captured frame of this camera from 0; gaps are drops
     captured_ns: int  # CLOCK_MONOTONIC, as near to the exposure as the source can tell
-    image: U8  # (H, W, 3) BGR, or as `form` has it
+    image: U8  # (H, W, 3) BGR, or the shape of `pixel_format`
     pixel_format: PixelFormat = "bgr"
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
@@ -71,12 +84,12 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.score)
 
-    def select(self, rows: I64 | NDArray[np.bool_]) -> Boxes:
-        """The chosen rows, in the order given."""
+    def select(self, rows: I64 | Flags) -> Boxes:
+        """The chosen rows, in the order given; `rows` are indices or a mask (N,)."""
         return Boxes(xyxy=self.xyxy[rows], score=self.score[rows], label=self.label[rows])
 
     def shifted(self, dx: float, dy: float) -> Boxes:
-        """The same boxes, moved."""
+        """The boxes moved by (dx, dy) pixels."""
         by = np.array([dx, dy, dx, dy], np.float32)
         return Boxes(xyxy=self.xyxy + by, score=self.score, label=self.label)
 
@@ -86,48 +99,106 @@ class Boxes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityLimits:
+    """Beyond these an image is too bad for its detections to be believed. The defaults limit nothing."""
+
+    min_brightness: float = 0.0  # mean grey level, 0..255
+    max_brightness: float = 255.0
+    min_contrast: float = 0.0  # grey levels
+    min_sharpness: float = 0.0  # ratio of variances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageQuality:
-    """How usable an image is, measured in grey on every second row of it as the detector gets it."""
+    """How usable an image is, measured in grey on every second row of the detector's input."""
 
     brightness: float  # mean grey level, 0..255
     contrast: float  # grey level spread, 5th to 95th percentile, 0..255
-    sharpness: float  # variance of the Laplacian over the variance of the thumbnail; 0 = featureless
+    sharpness: float  # variance of the Laplacian over the variance of the image; 0 = featureless
     degraded: tuple[str, ...] = ()  # the limits it breaks: "dark", "bright", "flat", "blurred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraIntrinsics:
+    """A pinhole camera. Focal lengths and principal point in px of the upright image.
+
+    Camera frame: x right, y down, z forward.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()  # OpenCV's k1 k2 p1 p2 k3 k4 k5 k6, as many as are known
+    assumed: bool = False  # a default, not measured
+
+    @staticmethod
+    def default(size_wh: tuple[int, int], focal_px: float = 1500.0) -> CameraIntrinsics:
+        """The camera of the 3DMPPE family's demonstrations: that focal length, the centre in the image's middle."""
+        return CameraIntrinsics(fx=focal_px, fy=focal_px, cx=size_wh[0] / 2, cy=size_wh[1] / 2, assumed=True)
+
+    @property
+    def focal_px(self) -> float:
+        """The geometric mean of both focal lengths."""
+        return float(np.sqrt(self.fx * self.fy))
+
+    def rays(self, xy_px: NDArray[np.floating]) -> F64:
+        """(…, 2) x/z and y/z of the directions that pixels (…, 2) look in; NaN where undistortion does not converge.
+
+        Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints.
+        """
+        centre, focal = np.array([self.cx, self.cy]), np.array([self.fx, self.fy])
+        distorted: F64 = (xy_px.astype(np.float64) - centre) / focal
+        if not any(self.distortion):
+            return distorted
+        k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
+        ray: F64 = distorted.copy()
+        before = ray
+        for _ in range(UNDISTORT_ROUNDS):
+            before = ray
+            x, y = ray[..., 0], ray[..., 1]
+            r2 = x * x + y * y
+            radial = (1 + r2 * (k4 + r2 * (k5 + r2 * k6))) / (1 + r2 * (k1 + r2 * (k2 + r2 * k3)))
+            dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+            dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+            ray = np.asarray((distorted - np.stack([dx, dy], axis=-1)) * radial[..., None])
+        ray[~(np.abs(ray - before).max(axis=-1) < UNDISTORT_TOLERANCE)] = np.nan
+        return ray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InferenceParams:
-    """What one camera looks for in its frames; a plane serves cameras with different focus."""
+    """What one camera wants of the backend; one backend serves cameras with different parameters."""
 
-    thresholds: F32  # (C,) least score per detector class; inf: not wanted
-    max_subjects: int  # most subjects, best first
-    quality_limits: QualityConfig
+    thresholds: F32  # (C,) least score per detector class, in [0, 1]; inf: class not wanted
+    max_subjects: int
+    quality_limits: QualityLimits = QualityLimits()
     roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
-    pick: Literal["score", "largest", "central"] = "score"  # what "best" means when there are more than `limit`
+    pick: Literal["score", "largest", "central"] = "score"  # which to keep when there are more than `max_subjects`
     bridge: bool = False  # known subjects are shown by the faintest hint too
-    lift_3d: bool = False  # people in space too, where the plane has a model for it
-    intrinsics: CameraIntrinsics | None = None  # of the camera; None: nobody measured it
+    lift_3d: bool = False  # 3D poses of people too, where there is a model for it
+    intrinsics: CameraIntrinsics | None = None  # of the camera; None: not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pose3d:
-    """A person in space: millimetres in the camera's frame, x right, y down, z forward."""
+    """A person in 3D: millimetres in the camera frame (x right, y down, z forward)."""
 
-    xyz_mm: F32  # (J, 3) from the root joint
+    xyz_mm: F32  # (J, 3) relative to the root joint
     root_mm: F32  # (3,) the root joint, from the camera
     schema: str  # names the joints, e.g. "h36m-18"
-    depth_source: Literal["rootnet", "heuristic"]  # of the root: told by a net, or by the box's size alone
-    focal_source: Literal["given", "assumed"]  # whether the lens was measured; if not, all of it is of a guessed camera
+    depth_source: Literal["rootnet", "heuristic"]  # of root_mm: RootNet, or the size of the box
+    focal_source: Literal["given", "assumed"]  # intrinsics as configured, or CameraIntrinsics.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InferenceResult:
-    """What a compute plane saw in one frame: boxes, and the keypoints inside each. Empty when degraded."""
+    """What a backend found in one frame: boxes, and the keypoints inside each. Empty when the image is degraded."""
 
     quality: ImageQuality
     boxes: Boxes
-    keypoints: tuple[F32 | None, ...]  # one (K, 3) x, y, score per box; None: its class has no pose model
-    poses3d: tuple[Pose3d | None, ...] = ()  # one per box, or none at all where nobody asked
+    keypoints: tuple[F32 | None, ...]  # per box (K, 3) x, y, score; x, y NaN: not found; None: class without pose model
+    poses3d: tuple[Pose3d | None, ...] = ()  # per box; None: no person or no plausible pose; empty: not wanted
     stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
 
 

@@ -21,6 +21,7 @@ from edged.frame import (
     Y0,
     Y1,
     Boxes,
+    CameraIntrinsics,
     Frame,
     FrameResult,
     InferenceParams,
@@ -28,7 +29,6 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
-from edged.inference.pose3d.lens import CameraIntrinsics
 from edged.inference.select import Flags, clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.one_euro import OneEuroFilter
@@ -218,7 +218,7 @@ def _params(
     return InferenceParams(
         thresholds=np.array(scores, np.float32),
         max_subjects=1 if single else options.max_subjects,
-        quality_limits=options.gate,
+        quality_limits=options.gate.limits,
         roi=options.roi,
         pick=options.pick if single else "score",
         bridge=options.track.bridge_s > 0,

@@ -40,6 +40,7 @@ from edged.config.types import (
     check_host,
     unit,
 )
+from edged.frame import QualityLimits
 
 
 def _check_source(value: str) -> str:
@@ -329,6 +330,17 @@ class QualityConfig(Section):
         if self.min_brightness >= self.max_brightness:
             raise ValueError("min_brightness must be below max_brightness; lower the one or raise the other")
         return self
+
+    @property
+    def limits(self) -> QualityLimits:
+        if not self.enabled:
+            return QualityLimits()
+        return QualityLimits(
+            min_brightness=self.min_brightness,
+            max_brightness=self.max_brightness,
+            min_contrast=self.min_contrast,
+            min_sharpness=self.min_sharpness,
+        )
 
 
 class TrackConfig(Section):

@@ -16,17 +16,6 @@ SHIFT = 20
 Y_GAIN, U_TO_B, U_TO_G, V_TO_G, V_TO_R = 1220542, 2116026, -409993, -852492, 1673527
 
 
-def image_shape(size_wh: tuple[int, int], pixel_format: PixelFormat) -> tuple[int, ...]:
-    """Of the bytes in memory."""
-    width, height = size_wh
-    return {
-        "bgr": (height, width, 3),
-        "gray": (height, width),
-        "yuyv": (height, width, 2),
-        "nv12": (height * 3 // 2, width),
-    }[pixel_format]
-
-
 def to_bgr(image: U8, pixel_format: PixelFormat) -> U8:
     """(H, W, 3) BGR. Chroma is taken from the pair or block a pixel lies in, not interpolated."""
     if pixel_format == "bgr":

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.config.tree import QualityConfig
-from edged.frame import U8, ImageQuality
+from edged.frame import U8, ImageQuality, QualityLimits
 
 GREY_LEVELS = np.arange(256, dtype=np.float64)  # grey
 LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # share of pixels below the grey levels whose distance is the contrast
@@ -44,7 +43,7 @@ def from_sums(histogram: NDArray[Any], laplacian: int, squares: int) -> tuple[fl
     return mean, float(high - low), edges / spread if spread > 0 else 0.0
 
 
-def check_limits(brightness: float, contrast: float, sharpness: float, limits: QualityConfig) -> ImageQuality:
+def check_limits(brightness: float, contrast: float, sharpness: float, limits: QualityLimits) -> ImageQuality:
     """The measures with the names of the limits they break. A featureless image is `flat`, not also `blurred`."""
     flat = contrast < limits.min_contrast
     broken = {
@@ -53,5 +52,5 @@ def check_limits(brightness: float, contrast: float, sharpness: float, limits: Q
         "flat": flat,
         "blurred": sharpness < limits.min_sharpness and not flat,
     }
-    degraded = tuple(name for name, is_broken in broken.items() if is_broken) if limits.enabled else ()
+    degraded = tuple(name for name, is_broken in broken.items() if is_broken)
     return ImageQuality(brightness=brightness, contrast=contrast, sharpness=sharpness, degraded=degraded)

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
-from edged.frame import F32, U8, XY, Boxes, InferenceParams, PixelFormat
-from edged.inference.colour import image_shape, to_bgr
+from edged.frame import F32, U8, XY, Boxes, InferenceParams, PixelFormat, QualityLimits, image_shape
+from edged.inference.colour import to_bgr
 from edged.inference.crop import Crop, crop_image
 from edged.inference.cuda import layout
 from edged.inference.cuda.context import Gpu
@@ -29,7 +28,7 @@ from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
-NONE = QualityConfig(enabled=False)
+NONE = QualityLimits()
 both_kinds = pytest.mark.parametrize("kind", ["_f16", "_f32"])
 
 

@@ -9,14 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
-from edged.frame import U8, Boxes, Frame, InferenceParams, Pose3d
+from edged.frame import U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d, QualityLimits
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.crop import crop_image
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.pose3d.lens import CameraIntrinsics
 from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.prepare import prepare
@@ -60,7 +58,7 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
     look = InferenceParams(
         thresholds=np.ones(2, np.float32),
         max_subjects=16,
-        quality_limits=QualityConfig(enabled=False),
+        quality_limits=QualityLimits(),
         lift_3d=True,
         intrinsics=LENS,
     )

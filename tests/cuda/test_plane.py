@@ -110,7 +110,7 @@ def focus(least: float = 0.25, limit: int = 16, **more: Any) -> InferenceParams:
     return InferenceParams(
         thresholds=np.full(2, least, np.float32),
         max_subjects=limit,
-        quality_limits=more.pop("gate", QualityConfig()),
+        quality_limits=more.pop("gate", QualityConfig().limits),
         **more,
     )
 

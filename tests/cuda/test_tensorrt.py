@@ -69,7 +69,7 @@ def tensorrt(
     made = TensorRT(driver, {m.prepared.onnx: [most for _, _, most in m.profiles] or [1] for m in models.values()})
     monkeypatch.setattr(engine_trt, "find", lambda flavour: SimpleNamespace(api=made))
     monkeypatch.setattr(kernels, "compiled_kernels", lambda: IMAGE)
-    monkeypatch.setattr("edged.inference.cuda.open.built", lambda: IMAGE)
+    monkeypatch.setattr("edged.inference.cuda.open.compiled_kernels", lambda: IMAGE)
     yield made
     emulated.lose(0)
     assert (emulated("alive"), emulated("registered")) == left
@@ -171,7 +171,7 @@ def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_othe
 def test_who_insists_on_cuda_is_told_what_is_missing(
     tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.inference.cuda.open.built", lambda: None)
+    monkeypatch.setattr("edged.inference.cuda.open.compiled_kernels", lambda: None)
     with pytest.raises(ConfigError, match=r"compute\.plane = 'cuda': .*make kernels.*; or write auto"):
         load_models(ModelsConfig(store=tmp_path), ComputeConfig(plane="cuda"))
 

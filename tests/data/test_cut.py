@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
-from edged.frame import F32, Boxes, Frame, InferenceParams
+from edged.frame import F32, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.runner_ort import OnnxRunner
@@ -43,9 +42,7 @@ class Cut:
 
 def found(plane: CpuBackend, photo: Path) -> Boxes:
     frame = Frame(camera="photo", seq=0, captured_ns=0, image=np.asarray(cv2.imread(str(photo)), np.uint8))
-    focus = InferenceParams(
-        thresholds=np.full(1, 0.3, np.float32), max_subjects=32, quality_limits=QualityConfig(enabled=False)
-    )
+    focus = InferenceParams(thresholds=np.full(1, 0.3, np.float32), max_subjects=32, quality_limits=QualityLimits())
     return plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
 
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
-from edged.frame import Boxes, Frame, InferenceParams
+from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
@@ -48,7 +47,7 @@ def found(plane: CpuBackend, photo: str) -> Boxes:
     image = np.asarray(cv2.imread(str(PHOTOS / photo)), np.uint8)
     frame = Frame(camera="photo", seq=0, captured_ns=0, image=image)
     thresholds = np.full(len(plane.classes), 0.3, np.float32)
-    focus = InferenceParams(thresholds=thresholds, max_subjects=32, quality_limits=QualityConfig(enabled=False))
+    focus = InferenceParams(thresholds=thresholds, max_subjects=32, quality_limits=QualityLimits())
     return plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
 
 

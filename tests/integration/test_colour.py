@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.capture.sources import opencv
-from edged.frame import PixelFormat, image_size
-from edged.inference.colour import PIXEL_FORMATS, image_shape, to_bgr
+from edged.frame import PixelFormat, image_shape, image_size
+from edged.inference.colour import PIXEL_FORMATS, to_bgr
 
 
 @pytest.mark.parametrize("form", PIXEL_FORMATS)

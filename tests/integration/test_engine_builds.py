@@ -31,7 +31,7 @@ class ScriptedBuilder:
             find=lambda name, key: (name, key.level) in self.there or None,
             forget=lambda name, key: self.forgotten.append(name),
         )
-        self.before = lambda job: ("JetPack has changed", 400.0)
+        self.last_attempt = lambda job: ("JetPack has changed", 400.0)
         self.hurries = True  # ends soon after it was told to
         self.proves = True
         self.under_way = threading.Event()

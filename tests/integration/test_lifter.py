@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from edged.__main__ import main
-from edged.config.tree import ModelsConfig, QualityConfig
+from edged.config.tree import ModelsConfig
 from edged.errors import ConfigError
-from edged.frame import Boxes, Frame, InferenceParams, InferenceResult
+from edged.frame import Boxes, CameraIntrinsics, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.crop import crop_image
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.load_models import model_cards
-from edged.inference.pose3d.lens import CameraIntrinsics
 from edged.inference.pose3d.lifter import Lifter, RootNet, VolumeNet
 from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
 from engines.catalogue import load
@@ -99,7 +98,7 @@ def see(plane: CpuBackend, known: Boxes, *, space: bool) -> InferenceResult:
     least = np.full(len(plane.classes), 0.3, np.float32)
     return plane.infer(
         frame,
-        InferenceParams(thresholds=least, max_subjects=8, quality_limits=QualityConfig(enabled=False), lift_3d=space),
+        InferenceParams(thresholds=least, max_subjects=8, quality_limits=QualityLimits(), lift_3d=space),
         known,
         detect=False,
     )
@@ -151,13 +150,13 @@ def test_infer_gives_people_in_millimetres(config: Path, capsys: pytest.CaptureF
     people = infer(capsys, "--config", str(config))
     assert people
     for person in people:
-        told = person["person_pose3d"]
+        told = person["pose3d"]
         assert (told["schema"], told["depth"], told["focal"]) == ("h36m-18", "rootnet", "assumed")
         assert len(told["joints"]) == 18
         assert told["joints"][0] == [0, 0, 0]
     near = infer(capsys, "--config", str(config), "--lens", "750,750,320,180")
-    assert near[0]["person_pose3d"]["focal"] == "given"
-    halved = near[0]["person_pose3d"]["root"][2] / people[0]["person_pose3d"]["root"][2]
+    assert near[0]["pose3d"]["focal"] == "given"
+    halved = near[0]["pose3d"]["root"][2] / people[0]["pose3d"]["root"][2]
     assert halved == pytest.approx(0.5, abs=0.02)
 
 

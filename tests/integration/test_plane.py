@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
-from edged.frame import U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.frame import U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend, Detector, image_quality
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.crop import Crop, crop_image
@@ -49,7 +48,7 @@ def see(plane: CpuBackend, image: U8, known: Boxes, *, detect: bool = False, lea
     focus = InferenceParams(
         thresholds=np.full(len(plane.classes), least, np.float32),
         max_subjects=8,
-        quality_limits=QualityConfig(enabled=False),
+        quality_limits=QualityLimits(),
     )
     return plane.infer(frame, focus, known, detect=detect)
 

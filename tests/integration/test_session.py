@@ -9,9 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edged.config.tree import QualityConfig
 from edged.errors import ModelFault, ModelMissing
-from edged.frame import Boxes, Frame, InferenceParams
+from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.card import Card
@@ -45,9 +44,7 @@ def written(path: Path, shape: tuple[int, ...], value: float, takes: int = Tenso
 def test_a_model_that_answers_no_numbers_is_a_fault(tmp_path: Path, yolox: Card, value: float) -> None:
     plane = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
     frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
-    focus = InferenceParams(
-        thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityConfig(enabled=False)
-    )
+    focus = InferenceParams(thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityLimits())
     with pytest.raises(ModelFault, match="own-yolox-coco"):
         plane.infer(frame, focus, Boxes.empty(), detect=True)
 
@@ -96,25 +93,25 @@ WARMED = """
 import sys
 import numpy as np, psutil
 from pathlib import Path
-from edged.adapters.planes import engines_of
-from edged.config.tree import ComputeConfig, QualityConfig, ModelsConfig
-from edged.frame import Boxes, Focus, Frame
+from edged.inference.load_models import load_models
+from edged.config.tree import ComputeConfig, ModelsConfig
+from edged.frame import Boxes, Frame, InferenceParams
 
-engines = engines_of(Models(store=Path(sys.argv[1])), Compute(plane="cpu"))
+models = load_models(ModelsConfig(store=Path(sys.argv[1])), ComputeConfig(plane="cpu"))
 process = psutil.Process()
 frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((360, 640, 3), np.uint8))
-focus = Focus(thresholds=np.full(2, 2.0, np.float32), limit=4, gate=Gate(enabled=False))
+params = InferenceParams(thresholds=np.full(2, 2.0, np.float32), max_subjects=4)
 
-def shown(horses):
-    known = Boxes(xyxy=np.full((horses, 4), (0, 0, 90, 200), np.float32), score=np.ones(horses, np.float32),
-                  label=np.ones(horses, np.int64))
+def infer(horses):
+    priors = Boxes(xyxy=np.full((horses, 4), (0, 0, 90, 200), np.float32), score=np.ones(horses, np.float32),
+                   label=np.ones(horses, np.int64))
     for detect in (True, False, False):
-        engines.plane.see(frame, focus, known, detect=detect)
+        models.backend.infer(frame, params, priors, detect=detect)
 
-shown(1)
+infer(1)
 before = process.memory_info().rss
 for horses in (2, 3, 4):
-    shown(horses)
+    infer(horses)
 print((process.memory_info().rss - before) / 1e6)
 """
 

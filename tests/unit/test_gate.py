@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edged.config.tree import QualityConfig
+from edged.frame import QualityLimits
 from edged.inference.image_quality import check_limits, image_quality
 
 
@@ -34,9 +35,9 @@ def test_sharpness_does_not_depend_on_contrast() -> None:
     ],
 )
 def test_broken_limits_are_named(measures: tuple[float, float, float], degraded: tuple[str, ...]) -> None:
-    assert check_limits(*measures, QualityConfig()).degraded == degraded
+    assert check_limits(*measures, QualityConfig().limits).degraded == degraded
 
 
 def test_a_gate_that_is_off_still_measures() -> None:
-    clarity = check_limits(3, 4, 0.5, QualityConfig(enabled=False))
+    clarity = check_limits(3, 4, 0.5, QualityLimits())
     assert (clarity.degraded, clarity.brightness) == ((), 3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edged.frame import CameraIntrinsics
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.pose3d.lens import CameraIntrinsics
 from edged.inference.pose3d.projection import (
     VolumeJoints,
     heuristic_depth_mm,

@@ -9,8 +9,16 @@ import pytest
 
 from edged.config.tree import CameraConfig
 from edged.errors import OutsideImage
-from edged.frame import Boxes, Frame, FrameResult, ImageQuality, InferenceParams, InferenceResult, Pose3d
-from edged.inference.pose3d.lens import CameraIntrinsics
+from edged.frame import (
+    Boxes,
+    CameraIntrinsics,
+    Frame,
+    FrameResult,
+    ImageQuality,
+    InferenceParams,
+    InferenceResult,
+    Pose3d,
+)
 from edged.pipeline import Pipeline
 from engines.card import Detect, Pose
 

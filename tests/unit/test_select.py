@@ -16,7 +16,7 @@ WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.empty()
 
 def focus(limit: int, pick: str = "score") -> InferenceParams:
     thresholds = np.array([0.5, np.inf], np.float32)
-    return InferenceParams(thresholds=thresholds, max_subjects=limit, quality_limits=QualityConfig(), pick=pick)  # type: ignore[arg-type]
+    return InferenceParams(thresholds=thresholds, max_subjects=limit, quality_limits=QualityConfig().limits, pick=pick)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edged.config.tree import CameraConfig, QualityConfig, TrackConfig
-from edged.frame import F32, XY, Boxes, Frame, InferenceParams
+from edged.config.tree import CameraConfig, TrackConfig
+from edged.frame import F32, XY, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.backend import PoseBackend
 from edged.inference.cpu.backend import CpuBackend, Session
 from edged.inference.crop import Crop
@@ -82,7 +82,7 @@ class Ours:
         focus = InferenceParams(
             thresholds=np.zeros(len(classes), np.float32),
             max_subjects=people,
-            quality_limits=QualityConfig(enabled=False),
+            quality_limits=QualityLimits(),
         )
         frame = Frame(camera="bench", seq=self._seq, captured_ns=0, image=shown.bgr)
         found = self.plane.infer(frame, focus, known, detect=False).keypoints

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from edged.capture.frame_buffer import allocate_pages
-from edged.config.tree import QualityConfig
-from edged.frame import U8, Boxes, Frame, InferenceParams
+from edged.frame import U8, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
@@ -167,7 +166,7 @@ def per_s(size: int, ms: float) -> Figures:
 def full(plane: CudaBackend, subjects: int) -> InferenceParams:
     """So many people in every picture, whatever it shows; nobody else, who would not be posed."""
     thresholds = np.where(np.array(plane.classes) == "person", FAINT, np.inf).astype(np.float32)
-    return InferenceParams(thresholds=thresholds, max_subjects=subjects, quality_limits=QualityConfig(enabled=False))
+    return InferenceParams(thresholds=thresholds, max_subjects=subjects, quality_limits=QualityLimits())
 
 
 def in_slots(images: list[U8]) -> list[U8]:

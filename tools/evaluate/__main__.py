@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.config.tree import QualityConfig
-from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams
+from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend, PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
@@ -108,7 +107,7 @@ def _people(plane: CpuBackend, image: U8) -> F32:
     thresholds = np.array(
         [detect.threshold(name) if name == "person" else np.inf for name in plane.classes], np.float32
     )
-    focus = InferenceParams(thresholds=thresholds, max_subjects=99, quality_limits=QualityConfig(enabled=False))
+    focus = InferenceParams(thresholds=thresholds, max_subjects=99, quality_limits=QualityLimits())
     return plane.infer(
         Frame(camera="", seq=0, captured_ns=0, image=image), focus, Boxes.empty(), detect=True
     ).boxes.xyxy

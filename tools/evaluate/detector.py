@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.config.tree import QualityConfig
-from edged.frame import Boxes, Frame, InferenceParams
+from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
@@ -50,9 +49,7 @@ def finder() -> Find:
     assert card.detect is not None  # noqa: S101  # it is the detector's card
     classes = card.detect.classes
     scores = [card.detect.threshold(name) for name in classes]
-    focus = InferenceParams(
-        thresholds=np.array(scores, np.float32), max_subjects=99, quality_limits=QualityConfig(enabled=False)
-    )
+    focus = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=99, quality_limits=QualityLimits())
     plane = CpuBackend(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
 
     def find(path: Path) -> Said:

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.config.tree import QualityConfig
-from edged.frame import SCORE, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
+from edged.frame import SCORE, U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.decode.nms import iou
 from edged.inference.load_models import LoadedModels
 from edged.inference.select import Flags
@@ -103,9 +102,7 @@ def _figures(seen: Sequence[Seen]) -> dict[str, float]:
 def _seen(engines: LoadedModels, still: Still, rung: Condition, measure: str, number: int) -> Seen:
     image = rung(still.image, np.random.default_rng([12, number]))
     scores = [engines.detector.threshold(name) for name in engines.detector.classes]
-    focus = InferenceParams(
-        thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityConfig(enabled=False)
-    )
+    focus = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityLimits())
     frame = Frame(camera="limits", seq=0, captured_ns=0, image=image)
     sight = engines.backend.infer(frame, focus, Boxes.empty(), detect=True)
     right, wrong, found = _judged(engines, sight, still.truth)

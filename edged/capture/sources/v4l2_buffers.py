@@ -28,8 +28,7 @@ from edged.capture.camera import CapturedImage
 from edged.capture.frame_buffer import allocate_pages
 from edged.capture.sources.v4l2_device import capture_time_ns
 from edged.errors import CameraLost
-from edged.frame import U8, PixelFormat
-from edged.inference.colour import image_shape
+from edged.frame import U8, PixelFormat, image_shape
 from edged.units import MS_PER_S, US_PER_MS
 
 BufferMemory = Literal["USERPTR", "MMAP"]

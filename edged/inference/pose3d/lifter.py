@@ -9,11 +9,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from edged.frame import F32, U8, Boxes, Frame, InferenceParams, Pose3d
+from edged.frame import F32, U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d
 from edged.inference.cpu.backend import CropSampler, Session
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.pose3d.lens import CameraIntrinsics
 from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from edged.inference.select import hints
 from engines.card import Card, Lift

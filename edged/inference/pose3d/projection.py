@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.frame import F32, XY, Pose3d
+from edged.frame import F32, XY, CameraIntrinsics, Pose3d
 from edged.inference.crop import Crop
-from edged.inference.pose3d.lens import CameraIntrinsics
 from engines.card import Lift
 from engines.card.schema import SCHEMAS
 

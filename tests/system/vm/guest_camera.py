@@ -31,9 +31,9 @@ from edged.capture.sources.v4l2_buffers import MEMORY_CODES, RawStream, Unsuppor
 from edged.capture.sources.v4l2_device import holders, query, stable_path
 from edged.config import tree
 from edged.errors import CameraLost
-from edged.frame import U8, Frame
+from edged.frame import U8, Frame, image_shape
 from edged.hardware_report.v4l2_modes import try_mode
-from edged.inference.colour import image_shape, to_bgr
+from edged.inference.colour import to_bgr
 
 NODE = Path("/dev/video0")
 MMAP_ONLY = Path("/dev/video1")
