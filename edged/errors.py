@@ -20,7 +20,11 @@ A message says what, got, wanted, and what to do.
 
 
 class EdgedError(Exception):
-    """Every error this package raises on purpose."""
+    """Every error this package raises on purpose: a text for people, and a `code` for programs and tests."""
+
+    def __init__(self, text: str = "", code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ConfigError(EdgedError):
