@@ -19,12 +19,12 @@ from edged.behaviour.alerts import CAMERA_RULES, Alert, AlertMonitors
 from edged.behaviour.daily import DailyCounter, DailyTotals
 from edged.behaviour.horse.alerts import HORSE_RULES as BARN
 from edged.behaviour.horse.stall_monitors import StallMonitors
+from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import CameraObservation, PresenceFilter, SceneState
 from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.worker import CameraState
 from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult
-from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
 from edged.messages.topics import ALERT, DAILY, STATE
@@ -136,17 +136,18 @@ class SceneMonitor:
         return DailyCounter(self._saved_totals.get(name) or DailyTotals(date=self._date(monotonic_ns())))
 
     def _publish_alert(self, alert: Alert) -> None:
-        self._bus.publish(ALERT.at(camera=alert.camera), build.alert(self._headers, alert))
+        self._bus.publish(ALERT.at(camera=alert.camera), alert_message(self._headers, alert))
         if alert.camera in self._states:
             self._publish_state(alert.camera)
 
     def _publish_state(self, name: str) -> None:
-        body = build.state(self._headers, name, self._states[name], self.alerts.open_ids(name))
+        body = state_message(self._headers, name, self._states[name], self.alerts.open_ids(name))
         self._bus.publish(STATE.at(camera=name), body)
 
     def _publish_daily(self, name: str, day: DailyTotals, *, closed: bool) -> None:
-        watched = self._stalls.day(name, day.date), self._stalls.gait(name, day.date)
-        self._bus.publish(DAILY.at(camera=name), build.daily(self._headers, name, day, watched, closed=closed))
+        stall, gait = self._stalls.day(name, day.date), self._stalls.gait(name, day.date)
+        message = daily_message(self._headers, name, day, stall=stall, gait=gait, closed=closed)
+        self._bus.publish(DAILY.at(camera=name), message)
 
     def _date(self, now_ns: int) -> str:
         return self._local_time(now_ns).date().isoformat()

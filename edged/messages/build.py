@@ -10,38 +10,26 @@ import uuid
 from collections.abc import Iterator, Mapping
 from itertools import count
 from time import monotonic_ns
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edged.behaviour.alerts import Alert
-from edged.behaviour.daily import DailyTotals
-from edged.behaviour.horse.aisle import GaitDay
-from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.horse.stall_monitor import StallState
-from edged.behaviour.presence import SceneState, View
 from edged.capture.worker import CameraPhase
 from edged.errors import CommandRejected
 from edged.frame import F32, XY, FrameResult, Pose3d, TrackedSubject
 from edged.messages import topics
-from edged.messages.schema import Alert as AlertBody
-from edged.messages.schema import CameraStatus, CommandError, Daily, Gait, Header, Poses, State, Status
+from edged.messages.schema import CameraStatus, CommandError, Header, Poses, Status
 from edged.messages.schema import Keypoints3d as Pose3dBody
 from edged.messages.schema import Result as ResultBody
-from edged.messages.schema import StallDay as StallDayBody
-from edged.messages.schema import StallState as StallBody
 from edged.messages.schema import Subject as SubjectBody
 from edged.messages.topics import Topic
-from edged.units import S_PER_MIN, ms
+from edged.units import ms
 
 MESSAGE_VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
 
 Body = dict[str, Any]
 DeviceStatus = Literal["online", "offline", "stopped"]
-VIEWS: tuple[View, ...] = get_args(View)
-
-StallAndGaitDay = tuple[StallDay | None, GaitDay | None]  # of a camera over a stall, of one along an aisle
 
 
 class WallClock(Protocol):
@@ -122,62 +110,6 @@ def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False
     return body
 
 
-def state(headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[str, ...]) -> State:
-    """What goes on in front of a camera, and which alerts are open."""
-    return {
-        **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # as above
-        "id": new_id(),
-        "camera": camera,
-        "view": scene.view,
-        "degraded": list(scene.degraded),
-        "present": None if scene.counts is None else dict(scene.counts),
-        "alerts": list(alerts),
-        "stall": None if scene.stall is None else _stall_state(scene.stall),
-    }
-
-
-def daily(
-    headers: HeaderFactory,
-    camera: str,
-    totals: DailyTotals,
-    stall_and_gait: StallAndGaitDay = (None, None),
-    *,
-    closed: bool,
-) -> Daily:
-    """One local day of a camera in minutes. Minutes that nobody watched are in none of them."""
-    return {
-        **headers(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # as above
-        "id": new_id(),
-        "camera": camera,
-        "date": totals.date,
-        "closed": closed,
-        "view_min": {view: _minutes(totals.view_s.get(view, 0.0)) for view in VIEWS},
-        "present_min": {label: _minutes(seconds) for label, seconds in totals.present_s.items()},
-        "most": dict(totals.most),
-        "stall": None if stall_and_gait[0] is None else _stall_day(stall_and_gait[0]),
-        "gait": None if stall_and_gait[1] is None else _gait(stall_and_gait[1]),
-    }
-
-
-def alert(headers: HeaderFactory, alert: Alert) -> AlertBody:
-    """One stage of an episode. `id` is the message's own; `alert` stays from the opening to the closing."""
-    return {
-        **headers(topics.ALERT.at(camera=alert.camera)),  # type: ignore[typeddict-item]  # as above
-        "id": new_id(),
-        "alert": alert.id,
-        "camera": alert.camera,
-        "event_type": alert.rule.kind,
-        "stage": alert.stage,
-        "severity": alert.rule.severity,
-        "since": headers.utc_ms(alert.since_ns),
-        "held_s": round(alert.duration_s),
-        "reason": alert.reason,
-        "evidence": None if (seen := alert.evidence) is None else dict(seen.values),
-        "coverage": None if seen is None else seen.coverage,
-        "reminders": alert.reminders,
-    }
-
-
 def result(
     headers: HeaderFactory,
     verb: str,
@@ -202,38 +134,6 @@ def result(
 def new_id() -> str:
     """What a subscriber tells repeated deliveries of one message by."""
     return uuid.uuid4().hex
-
-
-def _stall_state(now: StallState) -> StallBody:
-    return {
-        "posture": now.posture,
-        "head": now.head_height,
-        "doing": list(now.behaviours),
-        "at": now.zone,
-        "horses": now.horses,
-        "person": now.person_present,
-        "foal": now.foal_posture,
-    }
-
-
-def _stall_day(day: StallDay) -> StallDayBody:
-    """Minutes, counts and bouts; what nobody saw is in none of them."""
-    totals = {name: day.total(name) for name in sorted({name for hour in day.hours for name in hour})}
-    return {
-        "minutes": {name.removesuffix("-s"): _minutes(total) for name, total in totals.items() if name.endswith("-s")},
-        "counts": {name: round(total) for name, total in totals.items() if not name.endswith("-s")},
-        "seen_min": _minutes(day.observed_s),
-        "bouts": day.bouts,
-        "longest_min": day.longest_min,
-    }
-
-
-def _gait(day: GaitDay) -> Gait:
-    return {"passages": len(day.passages), **day.trend()}  # type: ignore[typeddict-item]  # the trend's keys are its
-
-
-def _minutes(seconds: float) -> float:
-    return round(seconds / S_PER_MIN, 1)
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

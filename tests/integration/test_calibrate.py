@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
-from edged.behaviour.horse.day_log import StallDay
 from edged.__main__ import main
+from edged.behaviour.horse.day_log import StallDay
 from edged.config.load import load
 from edged.drawing.day import LEFT, POSTURES, draw_day
 from edged.frame import U8

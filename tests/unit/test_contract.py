@@ -13,10 +13,11 @@ pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
 import jsonschema
 
 import edged
+from edged.__main__ import main
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
+from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import SceneState
-from edged.__main__ import main
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
 from edged.messages.commands import COMMANDS
@@ -34,9 +35,9 @@ MESSAGES = {
     "status": build.device_status(HEADERS, "offline"),
     "cam/a/status": build.camera_status(HEADERS, "a", state="lost", reason="unplugged", since_ns=0),
     "cam/a/poses": build.poses(HEADERS, result(subject(), source="clip.mp4", position=3), smoothed=True),
-    "cam/a/state": build.state(HEADERS, "a", SITUATION, ("e",)),
-    "cam/a/daily": build.daily(HEADERS, "a", DailyTotals(date="2026-03-01", present_s={"horse": 61.0}), closed=True),
-    "cam/a/alert": build.alert(HEADERS, EPISODE),
+    "cam/a/state": state_message(HEADERS, "a", SITUATION, ("e",)),
+    "cam/a/daily": daily_message(HEADERS, "a", DailyTotals(date="2026-03-01", present_s={"horse": 61.0}), closed=True),
+    "cam/a/alert": alert_message(HEADERS, EPISODE),
 }
 
 

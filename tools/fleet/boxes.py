@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
+from edged.behaviour.messages import state_message
 from edged.behaviour.presence import SceneState
 from edged.config.tree import MqttConfig, PublishConfig
 from edged.messages import build, topics
@@ -114,7 +115,7 @@ def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start
     """One box after the other, evenly over time."""
     poses = build.poses(headers, result(CAMERA, 1))
     situation = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
-    bodies: dict[Kind, Any] = {"poses": poses, "state": build.state(headers, CAMERA, situation, ())}
+    bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, situation, ())}
     channels = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
     posted: dict[Kind, int] = {"poses": 0, "state": 0}
     for turn in range(round(load.rate_hz * load.seconds) * len(buses)):

@@ -9,6 +9,7 @@ from typing import Any
 
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
+from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import SceneState
 from edged.capture.frame_buffer import FrameCounts
 from edged.capture.worker import CameraState
@@ -68,9 +69,9 @@ def messages() -> dict[topics.Topic, Any]:
             topics.CAMERA_STATUS.at(camera=name): build.camera_status(
                 stamps, name, state="online", reason="640x480", since_ns=monotonic_ns()
             ),
-            topics.STATE.at(camera=name): build.state(stamps, name, situation, ()),
-            topics.DAILY.at(camera=name): build.daily(stamps, name, day, closed=False),
-            topics.ALERT.at(camera=name): build.alert(stamps, episode),
+            topics.STATE.at(camera=name): state_message(stamps, name, situation, ()),
+            topics.DAILY.at(camera=name): daily_message(stamps, name, day, closed=False),
+            topics.ALERT.at(camera=name): alert_message(stamps, episode),
         }
     return said
 
