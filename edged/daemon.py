@@ -38,7 +38,7 @@ from edged.device.watchdog import ServiceManager, Watchdog, WatchdogSnapshot
 from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
-from edged.errors import CommandRejected, ConfigError, Fatal
+from edged.errors import CommandRejected, ConfigError, ModelMissing
 from edged.inference.engine_builder import BuiltEngine, build_service
 from edged.inference.engine_builds import BuildStatus
 from edged.inference.load_models import LoadedModels, load_models
@@ -50,7 +50,7 @@ from edged.mqtt.connection import tls_context
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.pipeline import Pipeline
 from edged.publisher import Publisher
-from edged.runtime import allocator
+from edged.runtime import allocator, threads
 from edged.runtime.log import RecentLines
 from edged.runtime.systemd import Notify
 from engines.build.service import BuildJob
@@ -177,8 +177,7 @@ class Daemon:
             with vigil.extend_timeout("taking up a change", MODEL_LOAD_LIMIT_S):
                 self._loop_calls.run_pending()
         vigil.poll()
-        if self._supervisor.fatal_error is not None:
-            raise self._supervisor.fatal_error
+        threads.raise_fatal()
         return self.next_config is not None
 
     def _reload(self, _: Reload) -> CommandResult:
@@ -190,7 +189,7 @@ class Daemon:
         try:
             new = self._read_config()
             plan = self._loop_calls.call(lambda: self._apply(new), APPLY_LIMIT_S)
-        except (ConfigError, EngineError, Fatal) as exc:
+        except (ConfigError, EngineError, ModelMissing) as exc:
             log.warning("configuration: %s; the one before stays in effect", exc)
             do = "correct this and reload again; until then the one before stays in effect"
             raise CommandRejected(
@@ -392,9 +391,11 @@ class Daemon:
 
     def _watchdog_snapshot(self) -> WatchdogSnapshot:
         """For who keeps watch, on the compute thread."""
-        cameras, told = self._hub.stats, self._supervisor.alive
         return WatchdogSnapshot(
-            cameras=cameras, health_alive=told, connected=self._bus.connected, builds=self._build_statuses
+            cameras=self._hub.stats,
+            threads=threads.troubles(),
+            connected=self._bus.connected,
+            builds=self._build_statuses,
         )
 
     @property

@@ -29,6 +29,7 @@ from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
 from edged.messages.topics import ALERT, DAILY, STATE
 from edged.runtime.json_state import JsonState
+from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S, ns
 
 PERIOD_S = 0.5
@@ -68,8 +69,7 @@ class SceneMonitor:
         self._lock = threading.Lock()
         self.reconfigure(classes, daily_s)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scenes", daemon=True)
+        self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
 
     def reconfigure(
         self,
@@ -97,14 +97,14 @@ class SceneMonitor:
 
     def close(self) -> None:
         """What was counted so far is kept."""
-        self._closing.set()
+        self._thread.stop()
         self._thread.join(JOIN_S)
         self.save()
 
-    def _run(self) -> None:
-        while not self._closing.wait(PERIOD_S):
-            with self._lock:
-                self.poll(monotonic_ns())
+    def _step(self) -> float:
+        with self._lock:
+            self.poll(monotonic_ns())
+        return PERIOD_S
 
     def poll(self, now_ns: int) -> None:
         """Once around all cameras."""

@@ -20,9 +20,10 @@ from edged.capture.worker import CameraState, CameraWorker, CaptureShared, Captu
 from edged.config import tree
 from edged.frame import Frame
 from edged.runtime.rate_limit import RateLimiter
+from edged.runtime.threads import SupervisedThread
 from edged.units import NS_PER_S
 
-__all__ = ["CameraState", "CameraHub", "FrameCounts"]
+__all__ = ["CameraHub", "CameraState", "FrameCounts"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ class CaptureStats:
 
     processed: int  # frames processed or failed
     dropped: int
-    rounds: int  # of the thread that minds the cameras
     states: dict[str, CameraState]
     offline: dict[str, tree.CameraConfig]  # those that give nothing, and are to
     online: dict[str, tree.CameraConfig]
@@ -66,9 +66,8 @@ class CameraHub:
         self._min_period_ns = 0  # between two frames of a camera, where not all are wanted
         self._idle_period_ns: dict[str, int] = {}  # the same, of those where nothing moves
         self._limiters: dict[str, RateLimiter] = {}
-        self._rounds = 0
         self._stop = threading.Event()
-        self._watcher = threading.Thread(target=self._check_stalls, name="capture-watch", daemon=True)
+        self._watcher = SupervisedThread("capture-watch", self._check_stalls, first_s=STALL_CHECK_PERIOD_S)
 
     def start(self) -> None:
         with self._shared.condition:
@@ -97,7 +96,6 @@ class CameraHub:
         return CaptureStats(
             processed=sum(book.processed + book.failed for book in ledgers),
             dropped=sum(book.dropped for book in ledgers),
-            rounds=self._rounds,
             states=states,
             offline={name: channels[name].settings for name in states if states[name].phase in ("connecting", "lost")},
             online={name: channels[name].settings for name in states if states[name].phase == "online"},
@@ -170,11 +168,10 @@ class CameraHub:
         """Stop every camera within the limit; say which would not. Waits for a lease that is out elsewhere."""
         end_s = time.monotonic() + limit_s
         self._stop.set()
+        self._watcher.stop()
         for thread in (*self._detach_all(), self._watcher):
-            if thread.ident is not None:  # None: never started
-                thread.join(max(0.0, end_s - time.monotonic()))
-                if thread.is_alive():
-                    log.warning("%s would not end within %g s and is left behind", thread.name, limit_s)
+            if not thread.join(max(0.0, end_s - time.monotonic())):
+                log.warning("%s would not end within %g s and is left behind", thread.name, limit_s)
         with self._shared.condition:
             rest_s = max(0.0, end_s - time.monotonic())
             self._shared.condition.wait_for(lambda: all(c.buffer.empty for c in self._workers.values()), rest_s)
@@ -219,13 +216,12 @@ class CameraHub:
         """Nothing to wait for."""
         return self._stop.is_set() or all(channel.finished for channel in self._workers.values())
 
-    def _check_stalls(self) -> None:
-        while not self._stop.wait(STALL_CHECK_PERIOD_S):
-            now_ns = self._shared.clock()
-            with self._shared.condition:
-                if self._stop.is_set():
-                    return
-                for channel in self._workers.values():
-                    channel.check_stall(now_ns)
-            self._shared.emit_events()
-            self._rounds += 1
+    def _check_stalls(self) -> float | None:
+        now_ns = self._shared.clock()
+        with self._shared.condition:
+            if self._stop.is_set():
+                return None
+            for worker in self._workers.values():
+                worker.check_stall(now_ns)
+        self._shared.emit_events()
+        return STALL_CHECK_PERIOD_S

@@ -7,7 +7,6 @@ stalled when our own clock says so; its thread, if it hangs in a driver, is left
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -22,11 +21,12 @@ from edged.capture.frame_buffer import FrameBuffer
 from edged.config import tree
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, image_size
+from edged.runtime.backoff import Backoff
+from edged.runtime.threads import SupervisedThread
 from edged.units import NS_PER_S, ns
 
 log = logging.getLogger(__name__)
 
-INITIAL_WAIT_S = 0.5  # before the first re-open; doubles from there
 STABLE_FRAMES = 30  # in a row, before the waits start small again
 MAX_ABANDONED = 4  # hanging threads per camera before no more are started
 HANDOVER_TIMEOUT_S = 1.0  # a new reader lets the old one close the device first
@@ -42,23 +42,6 @@ class CameraState:
     phase: CameraPhase
     reason: str  # empty when connecting
     since_ns: int  # CLOCK_MONOTONIC
-
-
-class Backoff:
-    """Doubling waits, jittered to between half and all, so that cameras on one switch do not come in step."""
-
-    def __init__(self, max_s: float, jitter: Callable[[], float] = random.random) -> None:
-        self._max_s = max_s
-        self._jitter = jitter
-        self.reset()
-
-    def reset(self) -> None:
-        self._next_wait_s = min(INITIAL_WAIT_S, self._max_s)
-
-    def next_s(self) -> float:
-        wait_s = self._next_wait_s * (0.5 + 0.5 * self._jitter())
-        self._next_wait_s = min(2 * self._next_wait_s, self._max_s)
-        return wait_s
 
 
 class CaptureShared:
@@ -121,7 +104,7 @@ class CameraWorker:
         """Take the ring away from the present reader, and tell it to end."""
         reader, self._thread = self._thread, None
         if reader is not None:
-            reader.detached.set()
+            reader.stop()
             self._abandoned.append(reader)
         return reader
 
@@ -225,25 +208,25 @@ def _is_lossless(settings: tree.CameraConfig) -> bool:
     return settings.source_kind == "files" and not settings.realtime
 
 
-class CaptureThread(threading.Thread):
+class CaptureThread(SupervisedThread):
     """Opens one camera again and again and reads it, until retired. Writes only while its channel owns it."""
 
     def __init__(self, worker: CameraWorker, delay_s: float, predecessor: CaptureThread | None) -> None:
-        super().__init__(name=f"capture-{worker.name}", daemon=True)
-        self.detached = threading.Event()
+        super().__init__("capture", self._attempt, first_s=delay_s, detail=worker.name)
         self.busy_since_ns: int | None = None  # set while the library may hang, and no frame has come since
         self._worker = worker
         self._shared = worker.shared
-        self._delay_s: float | None = delay_s
+        self._next_s: float | None = delay_s  # until the camera is opened again; None: never
         self._predecessor = predecessor
 
-    def run(self) -> None:
+    def _attempt(self) -> float | None:
         if self._predecessor is not None:
             self._predecessor.join(HANDOVER_TIMEOUT_S)
             self._predecessor = None
-        while self._delay_s is not None and not self.detached.wait(self._delay_s):
+        if self._next_s is not None and not self.stopping.is_set():
             self._run_session()
-            self._shared.emit_events()
+        self._shared.emit_events()
+        return self._next_s
 
     def _run_session(self) -> None:
         outcome: Callable[[str], float | None] = self._worker.on_lost
@@ -260,7 +243,7 @@ class CaptureThread(threading.Thread):
         with self._shared.condition:
             self.busy_since_ns = None
             owner = self._worker.is_current(self)
-            self._delay_s = outcome(reason) if owner else None
+            self._next_s = outcome(reason) if owner else None
             if not owner and outcome == self._worker.on_lost:
                 self._worker.on_late_error(reason)
 
@@ -268,7 +251,7 @@ class CaptureThread(threading.Thread):
         with self._shared.condition:
             self.busy_since_ns = self._shared.clock()
         with closing(self._worker.camera.open()) as stream:
-            while not self.detached.is_set():
+            while not self.stopping.is_set():
                 blank = self._acquire()
                 self._deliver(stream.read(blank), blank)
                 self._shared.emit_events()
@@ -316,11 +299,11 @@ class CaptureThread(threading.Thread):
         early_ns = captured.captured_ns - self._shared.clock()
         if early_ns > 0:
             self.busy_since_ns = None
-            self.detached.wait(early_ns / NS_PER_S)
+            self.stopping.wait(early_ns / NS_PER_S)
         if self._worker.lossless:
             with self._shared.condition:
                 self.busy_since_ns = None
-                self._shared.condition.wait_for(lambda: self.detached.is_set() or not self._worker.buffer.full)
+                self._shared.condition.wait_for(lambda: self.stopping.is_set() or not self._worker.buffer.full)
 
     def _count_failed(self, captured: CapturedImage, free: U8 | None) -> None:
         with self._shared.condition:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edged.runtime.log import RecentLines
     from edged.runtime.systemd import Notify
 
+from edged.runtime.threads import SupervisedThread
+
 log = logging.getLogger(__name__)
 
 VERB = "run"
@@ -204,8 +206,7 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
 
     Models that are being loaded cannot be told to stop: then the process ends as it is, when its time is over.
     """
-    limit = threading.Timer(STOP_LIMIT_S, _exit_now)
-    limit.daemon = True
+    limit = SupervisedThread("stop-limit", _exit_now, first_s=STOP_LIMIT_S)
 
     def end(*_: object) -> None:
         if not stop.is_set():
@@ -218,16 +219,15 @@ def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float |
     before = {number: signal.signal(number, end) for number in ends}
     if signal.SIGHUP not in before:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reload())
-    timer = threading.Timer(seconds, stop.set) if seconds is not None else None
+    timer = SupervisedThread("stop-after", stop.set, first_s=seconds) if seconds is not None else None
     if timer is not None:
-        timer.daemon = True
         timer.start()
     try:
         yield
     finally:
-        limit.cancel()
+        limit.stop()
         if timer is not None:
-            timer.cancel()
+            timer.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
 

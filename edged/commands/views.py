@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from rich.text import Text
 from edged.config.tree import MqttConfig
 from edged.device.health import CameraOverview
 from edged.frame import SCORE, FrameResult, TrackedSubject
+from edged.runtime.threads import SupervisedThread
 from edged.units import MM_PER_M
 
 REFRESH_HZ = 4
@@ -142,21 +142,20 @@ class _LineWriter:
     def __init__(self, status: Callable[[], LiveStatus], out: TextIO) -> None:
         self._status = status
         self._out = out
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
+        self._thread = SupervisedThread("terminal", self._step, first_s=LINE_INTERVAL_S)
 
     def __enter__(self) -> _LineWriter:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
+        self._thread.stop()
         self._thread.join(JOIN_TIMEOUT_S)
         self._print()
 
-    def _run(self) -> None:
-        while not self._stop.wait(LINE_INTERVAL_S):
-            self._print()
+    def _step(self) -> float:
+        self._print()
+        return LINE_INTERVAL_S
 
     def _print(self) -> None:
         glance = self._status()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,12 +18,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from edged.config.schema import node_of_schema
-from edged.errors import CommandRejected
+from edged.errors import CommandRejected, Fatal
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus, Request
 from edged.messages.commands import COMMANDS, Command
 from edged.messages.topics import COMMAND, RESULT, Topic
+from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,7 @@ class CommandDispatcher:
         self._queue: SimpleQueue[QueuedCommand] = SimpleQueue()
         self._replies: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
         self._flooded = False
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread = SupervisedThread("commands", self._step)
         self.set_allowed(allowed)
 
     def start(self) -> None:
@@ -100,7 +99,7 @@ class CommandDispatcher:
 
     def close(self) -> None:
         """The command at hand is finished, and answered."""
-        self._closing.set()
+        self._thread.stop()
         self._thread.join(JOIN_S)
 
     def set_allowed(self, verbs: Collection[str]) -> None:
@@ -139,15 +138,13 @@ class CommandDispatcher:
         if answer.result.after_reply is not None:
             answer.result.after_reply()
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self.execute(self._queue.get(timeout=POLL_S))
-            except Empty:
-                continue
-            except Exception:  # this thread's outermost supervisor: the next command may be a better one
-                log.exception("commands: a bug")
-            self._closing.wait(REPLY_GAP_S)
+    def _step(self) -> float:
+        try:
+            queued = self._queue.get(timeout=POLL_S)
+        except Empty:
+            return 0.0
+        self.execute(queued)
+        return REPLY_GAP_S
 
     def _run_handler(self, order: QueuedCommand) -> Reply:
         named = None
@@ -158,6 +155,8 @@ class CommandDispatcher:
             answer = Reply(command_id=named, result=self._handlers[order.verb](command))
         except CommandRejected as declined:
             return Reply(command_id=named, rejection=declined)
+        except Fatal:
+            raise
         except Exception as bug:  # of a deed; whoever sent the command is not left without a word
             log.exception("command %s: a bug", order.verb)
             fault = CommandRejected(order.verb, got=type(bug).__name__, wanted="no bug", do="see the log of the box")

@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from edged.capture.worker import Backoff
+from edged.errors import Fatal
+from edged.runtime.backoff import Backoff
+from edged.runtime.threads import SupervisedThread
 from engines import machine
 
 log = logging.getLogger(__name__)
 
 BACKOFF_MAX_S = 120.0  # between two looks
 PROBE_TIMEOUT_S = 30.0  # a driver may hang
-PROBE_CODE = "from engines.machine import here; print(here().gpu or '')"
+PROBE_CODE = "from engines.machine import detect; print(detect().gpu or '')"
 
 
 def gpu_missing(here: machine.Machine) -> bool:
@@ -40,29 +41,26 @@ def probe_gpu() -> str:
 
 
 class GpuWait:
-    """`seen` is called once, from a thread of ours, with the GPU's name."""
+    """Ends the daemon, to be started again, once the GPU answers."""
 
-    def __init__(self, on_found: Callable[[str], None], probe: Callable[[], str] = probe_gpu) -> None:
-        self._on_found = on_found
+    def __init__(self, probe: Callable[[], str] = probe_gpu) -> None:
+        self.waiting = False
         self._probe = probe
         self._backoff = Backoff(BACKOFF_MAX_S)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="late-gpu", daemon=True)
+        self._thread = SupervisedThread("gpu-wait", self._step, first_s=self._backoff.next_s())
 
     def start(self) -> None:
         log.error("no GPU answers; models run on the CPU until one does")
+        self.waiting = True
         self._thread.start()
-
-    @property
-    def waiting(self) -> bool:
-        return self._thread.is_alive()
 
     def close(self) -> None:
         """Not waited for: it holds nothing."""
-        self._stop.set()
+        self._thread.stop()
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._backoff.next_s()):
-            if name := self._probe():
-                self._on_found(name)
-                return
+    def _step(self) -> float:
+        """Raises Fatal when there is a GPU."""
+        if name := self._probe():
+            self.waiting = False
+            raise Fatal(f"{name} answers now; the daemon ends, to be started again with it")
+        return self._backoff.next_s()

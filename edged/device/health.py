@@ -26,6 +26,7 @@ from edged.device.trends import TrendFigures
 from edged.frame import FrameResult
 from edged.messages.schema import CameraHealth, DeviceHealth, MqttHealth, Percentiles, Process, Throttle
 from edged.messages.schema import Problem as ProblemBody
+from edged.runtime import threads
 
 Body = dict[str, Any]
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
@@ -85,7 +86,7 @@ class Health:
         return {**body, "problems": self._problems(body)}
 
     def _problems(self, body: Body) -> list[ProblemBody]:
-        found = self._problem_tracker.update(body, time.monotonic_ns())
+        found = self._problem_tracker.update(body, time.monotonic_ns(), threads.troubles())
         return [
             {"what": problem.code, "where": problem.source, "detail": problem.detail, "since": self._utc(since_ns)}
             for problem, since_ns in found

@@ -5,9 +5,11 @@ A problem begins when its figure passes the first limit, and ends when it comes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from edged.runtime.threads import Trouble
 
 Body = Mapping[str, Any]
 
@@ -47,10 +49,11 @@ class ProblemTracker:
     def __init__(self) -> None:
         self._since_ns: dict[tuple[str, str], int] = {}
 
-    def update(self, body: Body, now_ns: int) -> list[tuple[Problem, int]]:
+    def update(self, body: Body, now_ns: int, threads: Iterable[Trouble] = ()) -> list[tuple[Problem, int]]:
         """The problems of a health body, and the instant each began."""
         problems = [*self._device_problems(body["box"]), *camera_problems(body["cameras"])]
         problems += model_problems(body["models"])
+        problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
         if not body["clock"]["synced"]:
             problems.append(Problem("clock-not-set", "box", "nothing keeps the clock; give the box an NTP server"))
         current = {(problem.code, problem.source): problem for problem in problems}

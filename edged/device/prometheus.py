@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from edged.device.metrics import CONTENT_TYPE
 from edged.errors import ConfigError
+from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
+POLL_S = 0.5  # longest wait for a request, and for the end
 IDLE_S = 5.0  # a client that says nothing is given up
 
 
@@ -27,7 +28,8 @@ class MetricsServer:
                 f"prometheus.port = {port}: cannot listen on {host}: {exc}; choose a free port, or switch it off"
             ) from exc
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="prometheus", daemon=True)
+        self._server.timeout = POLL_S
+        self._thread = SupervisedThread("prometheus", self._step)
         self._thread.start()
         log.info("metrics for Prometheus at http://%s:%d/metrics", host, self.port)
 
@@ -36,9 +38,13 @@ class MetricsServer:
         return int(self._server.server_address[1])
 
     def close(self) -> None:
-        self._server.shutdown()
+        self._thread.stop()
+        self._thread.join(2 * POLL_S)
         self._server.server_close()
-        self._thread.join()
+
+    def _step(self) -> float:
+        self._server.handle_request()
+        return 0.0
 
 
 def _responder(text: Callable[[], str]) -> type[BaseHTTPRequestHandler]:

@@ -6,7 +6,6 @@ and the daemon's own end where only a new process helps. A thread for the pulse,
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
@@ -16,11 +15,11 @@ from edged.device.gpu_wait import GpuWait, gpu_missing
 from edged.device.health import CameraOverview, Health
 from edged.device.recovery import CameraRecovery, RebootBudget
 from edged.device.throttle import ThermalThrottle
-from edged.errors import Fatal
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
 from edged.runtime.allocator import trim_heap
+from edged.runtime.threads import SupervisedThread
 from engines import machine
 
 JOIN_S = 1.0
@@ -48,25 +47,19 @@ class DeviceSupervisor:
         self._models = models
         self.recovery = CameraRecovery(port, budget=RebootBudget.from_config(settings.device))
         self._throttle = ThermalThrottle(settings.heat, set_max_rate)
-        self._gpu_wait = GpuWait(self._on_gpu_found) if _gpu_missing(settings) else None
+        self._gpu_wait = GpuWait() if _gpu_missing(settings) else None
         self._health = Health(
             settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
         )
-        self.fatal_error: Fatal | None = None  # what only another process can do
         self.latest_health: Mapping[str, Any] = {}  # of the last pulse
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+        self._trimmed_s = monotonic()
+        self._thread = SupervisedThread("health", self._step)
 
     def start(self) -> None:
         if self._gpu_wait is not None:
             self._gpu_wait.start()
         self._throttle.start()
         self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether health is being published."""
-        return self._thread.is_alive()
 
     def reconfigure(self, settings: Config) -> None:
         self._interval_s = settings.publish.health_s
@@ -76,26 +69,23 @@ class DeviceSupervisor:
         self._throttle.close()
         if self._gpu_wait is not None:
             self._gpu_wait.close()
-        self._closing.set()
-        self._thread.join(JOIN_S)
+        self._thread.stop()
+        if self._thread.join(JOIN_S):
+            self.publish()
 
-    def _run(self) -> None:
-        """At once, then at every interval, and once more when everything has stopped."""
-        stopped, gave_s = False, monotonic()
-        while True:
-            missed = self._gpu_wait is not None and self._gpu_wait.waiting
-            models = {**self._models(), "gpu_missing": missed}
-            self.latest_health = self._health(self._views(), self._bus.stats, models)
-            self._bus.publish(topics.HEALTH.at(), build.health(self._headers, self.latest_health))
-            if stopped:
-                return
-            if monotonic() - gave_s >= TRIM_HEAP_S:
-                trim_heap()
-                gave_s = monotonic()
-            stopped = self._closing.wait(self._interval_s)
+    def publish(self) -> None:
+        """Publish the health of this instant."""
+        missed = self._gpu_wait is not None and self._gpu_wait.waiting
+        models = {**self._models(), "gpu_missing": missed}
+        self.latest_health = self._health(self._views(), self._bus.stats, models)
+        self._bus.publish(topics.HEALTH.at(), build.health(self._headers, self.latest_health))
 
-    def _on_gpu_found(self, gpu: str) -> None:
-        self.fatal_error = Fatal(f"{gpu} answers now; the daemon ends, to be started again with it")
+    def _step(self) -> float:
+        self.publish()
+        if monotonic() - self._trimmed_s >= TRIM_HEAP_S:
+            trim_heap()
+            self._trimmed_s = monotonic()
+        return self._interval_s
 
 
 def _gpu_missing(settings: Config) -> bool:

@@ -7,7 +7,6 @@ fewer frames, and health, which says which step and why.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
@@ -15,6 +14,7 @@ from time import monotonic_ns
 from edged.config.tables.device import ThrottleConfig
 from edged.device.sysfs import SysfsSensors
 from edged.messages.schema import HardwareThrottling
+from edged.runtime.threads import SupervisedThread
 from edged.units import ns
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,7 @@ class ThermalThrottle:
         self._policy = ThrottlePolicy(settings)
         self._set_max_rate = set_max_rate
         self._sensors = sensors or SysfsSensors()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heat", daemon=True)
+        self._thread = SupervisedThread("throttle", self._step, first_s=POLL_S)
         self._enabled = bool(settings.steps_hz)
 
     @property
@@ -102,7 +101,7 @@ class ThermalThrottle:
 
     def close(self) -> None:
         """Not waited for: it holds nothing, and a read of sysfs may take its time."""
-        self._stop.set()
+        self._thread.stop()
 
     def poll(self) -> None:
         before, board = self.level, self._sensors
@@ -113,6 +112,6 @@ class ThermalThrottle:
             log.warning("heat: %s; %s from now on", now.reason, rate)
             self._set_max_rate(now.max_fps)
 
-    def _run(self) -> None:
-        while not self._stop.wait(POLL_S):
-            self.poll()
+    def _step(self) -> float:
+        self.poll()
+        return POLL_S

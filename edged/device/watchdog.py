@@ -6,7 +6,7 @@ Upstream the loop, between two frames. Downstream a `Keeper`, who ends a daemon 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import monotonic_ns
@@ -16,6 +16,7 @@ from edged.capture.hub import CaptureStats
 from edged.capture.worker import CameraState
 from edged.device.recovery import CameraRecovery
 from edged.inference.engine_builds import BuildStatus
+from edged.runtime.threads import Trouble
 from edged.units import S_PER_MIN, ns
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class WatchdogSnapshot:
     """The daemon at one instant."""
 
     cameras: CaptureStats
-    health_alive: bool  # whether health is being published
+    threads: Sequence[Trouble]
     connected: bool
     builds: Mapping[str, BuildStatus]  # engines in the making, by model
 
@@ -100,10 +101,8 @@ def stall_reason(before: WatchdogSnapshot, now: WatchdogSnapshot) -> str:
     A camera that gives nothing is no hindrance: it is stalled, lost or ended, as long as somebody minds it.
     """
     if now.cameras.dropped != before.cameras.dropped and now.cameras.processed == before.cameras.processed:
-        return "frames are dropped, and none is worked off"
-    if now.cameras.rounds == before.cameras.rounds:
-        return "nobody minds the cameras"
-    return "" if now.health_alive else "nobody publishes health"
+        return "frames are dropped, and none is processed"
+    return next((str(trouble) for trouble in now.threads if trouble.kind != "failing"), "")
 
 
 def status_line(now: WatchdogSnapshot) -> str:

@@ -7,13 +7,14 @@ thread of its own; what builds is a child process, and what fails is said and tr
 from __future__ import annotations
 
 import logging
-import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from edged.runtime.threads import SupervisedThread
 from engines.build.progress import Progress
 from engines.build.service import BuildJob, EngineBuilder
 from engines.card import Card
@@ -63,17 +64,16 @@ class EngineBuildService:
         self._workspace_mb = workspace_mb
         self.statuses: dict[str, BuildStatus] = {name: BuildStatus(phase="waiting") for name in files}
         self._current_job: BuildJob | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="smithy", daemon=True)
+        self._rounds = deque(product(levels, files))  # what is still to be built
+        self._thread = SupervisedThread("engine-builds", self._step)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
         """A build under way is ended, and not counted as an attempt; what it had done is in the timing cache."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_TIMEOUT_S)
+        self._thread.stop()
+        self._thread.join(STOP_TIMEOUT_S)
         if job := self._current_job:
             self._builder.plans.forget(job.card.name, job.key)
 
@@ -81,17 +81,20 @@ class EngineBuildService:
     def is_busy(self) -> bool:
         return any(work.phase in ("waiting", "preparing", "building") for work in self.statuses.values())
 
-    def _run(self) -> None:
-        for level, name in product(self._levels, self._files):
-            if self._stop.is_set():
-                return
-            try:
-                self._build_model(name, level)
-            except Cancelled:
-                return
-            except (EngineError, OSError) as exc:
-                self.statuses[name] = BuildStatus(phase="failed", reason=str(exc))
-                log.error("engine of %s: %s; serving goes on as before", name, exc)
+    def _step(self) -> float | None:
+        """One engine; a step that fails by a bug is begun again."""
+        if not self._rounds:
+            return None
+        level, name = self._rounds[0]
+        try:
+            self._build_model(name, level)
+        except Cancelled:
+            return None
+        except (EngineError, OSError) as exc:
+            self.statuses[name] = BuildStatus(phase="failed", reason=str(exc))
+            log.error("engine of %s: %s; serving goes on as before", name, exc)
+        self._rounds.popleft()
+        return 0.0
 
     def _build_model(self, name: str, level: int) -> None:
         self.statuses[name] = BuildStatus(phase="preparing")
@@ -131,7 +134,7 @@ class EngineBuildService:
 
         self._current_job = job
         try:
-            self._builder.build(job, at, self._stop)
+            self._builder.build(job, at, self._thread.stopping)
         finally:
             self._current_job = None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,7 +16,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from edged.capture.worker import Backoff
 from edged.config.tree import MqttConfig, PublishConfig
 from edged.errors import BrokerLost, ConfigError
 from edged.messages import cbor, topics
@@ -35,6 +33,8 @@ from edged.mqtt.connection import (
 from edged.mqtt.persistent_queue import Outcome, PersistentQueue
 from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
+from edged.runtime.backoff import Backoff
+from edged.runtime.threads import SupervisedThread
 from edged.units import BYTES_PER_MB, MS_PER_DAY
 
 log = logging.getLogger(__name__)
@@ -84,13 +84,11 @@ class MqttBus:
         self._connects = 0
         self._short_connections = 0  # connections in a row that did not last
         self._refused = 0
-        self._closing = threading.Event()
-        self._interrupt = threading.Event()  # out of a wait: closing, or moving
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._wake_sender.setblocking(False)
         bounds = QueueLimits(max_bytes=options.keep_mb * BYTES_PER_MB, max_age_ms=round(options.keep_days * MS_PER_DAY))
         self._persistent = PersistentQueue(store_path, bounds, self._message, self._wake_up)
-        self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
+        self._thread = SupervisedThread("mqtt", self._step)
         self._thread.start()
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
@@ -111,7 +109,7 @@ class MqttBus:
         """
         _check_tls(broker)
         self._next_broker = broker
-        self._interrupt.set()
+        self._thread.wake()
         self._wake_up()
 
     @property
@@ -137,8 +135,7 @@ class MqttBus:
 
     def close(self) -> None:
         """Send what waits and `stopped`, within a second, and leave."""
-        self._closing.set()
-        self._interrupt.set()
+        self._thread.stop()
         self._wake_up()
         self._thread.join(CLOSE_TIMEOUT_S if self.connected else CLOSE_OFFLINE_TIMEOUT_S)
         self._send_queue.close()
@@ -180,19 +177,16 @@ class MqttBus:
     def _status_message(self, state: DeviceStatus) -> OutgoingMessage:
         return self._message(topics.STATUS.at(), self._make_status(state))
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            if self._broker is not self._next_broker:
-                self._reset_for(self._next_broker)
-            patience, connects = self._refused_backoff, self._connects
-            try:
-                self._connect_and_serve()
-            except (BrokerLost, ConfigError) as lost:
-                patience = self._on_connection_lost(lost, was_connected=self._connects > connects)
-            except Exception:  # this thread's outermost supervisor: the daemon outlives its bus
-                log.exception("broker %s:%d: the bus has a bug", self._broker.host, self._broker.port)
-            if self._interrupt.wait(patience.next_s()):
-                self._interrupt.clear()
+    def _step(self) -> float:
+        """One connection from its begin to its end; the wait before the next."""
+        if self._broker is not self._next_broker:
+            self._reset_for(self._next_broker)
+        backoff, connects = self._refused_backoff, self._connects
+        try:
+            self._connect_and_serve()
+        except (BrokerLost, ConfigError) as lost:
+            backoff = self._on_connection_lost(lost, was_connected=self._connects > connects)
+        return backoff.next_s()
 
     def _reset_for(self, broker: MqttConfig) -> None:
         """Nothing is known of this broker yet."""
@@ -244,7 +238,7 @@ class MqttBus:
 
     def _serve(self, link: MqttConnection) -> None:
         since_s = time.monotonic()
-        while not self._closing.is_set() and self._broker is self._next_broker:
+        while not self._thread.stopping.is_set() and self._broker is self._next_broker:
             self._subscribe(link)
             self._send_waiting(link)
             link.poll(POLL_S, self._wake_receiver)

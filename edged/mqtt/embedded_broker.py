@@ -16,6 +16,7 @@ from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 
 from edged.errors import BrokerLost
+from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
 }
 START_S = 10.0
+PROGRESS_S = 1.0  # between two signs of life to the supervisor
 STOP_S = 5.0
 CLIENT_STOP_S = 1.0  # for the clients' tasks to end
 
@@ -43,7 +45,7 @@ class EmbeddedBroker:
         self._stop: asyncio.Event | None = None
         self._error: Exception | None = None
         self._started = threading.Event()  # running, or failed to start
-        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._thread = SupervisedThread("embedded-broker", self._step)
 
     def __enter__(self) -> EmbeddedBroker:
         """Raises BrokerLost when it cannot start."""
@@ -57,17 +59,19 @@ class EmbeddedBroker:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(STOP_S)
-        if self._thread.is_alive():
+        self._thread.stop()
+        if not self._thread.join(STOP_S):
             log.warning("embedded broker: would not end within %g s and is left behind", STOP_S)
 
-    def _run(self) -> None:
+    def _step(self) -> None:
+        """The broker from its start to its end; one that dies is started again at its port."""
         try:
             asyncio.run(self._serve())
-        except Exception as fault:  # this thread's outermost supervisor
-            self._error = fault
+        except Exception as error:  # of amqtt, which raises what it likes
             if self._started.is_set():
-                log.exception("embedded broker: died")
+                self._ports = (self.port,)
+                raise
+            self._error = error
         finally:
             self._started.set()
 
@@ -77,7 +81,10 @@ class EmbeddedBroker:
         door = _Listener(Broker(SETTINGS))
         self.port = await door.open(self._ports)
         self._started.set()
-        await self._stop.wait()
+        while not self._stop.is_set():
+            self._thread.progress()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), PROGRESS_S)
         await door.close()
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from pathlib import Path
 
 from edged.messages.bus import Bus, Request
 from edged.messages.topics import Topic
 from edged.mqtt.homeassistant_entities import BIRTH, DISCOVERY, DiscoveryDevice
 from edged.runtime.json_state import JsonState
+from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class DiscoveryPublisher:
     def __init__(self, bus: Bus, device: DiscoveryDevice, announced_file: Path, *, enabled: bool) -> None:
         self._bus = bus
         self._announced = JsonState(announced_file, "announcements to Home Assistant")
-        self._timer: threading.Timer | None = None
+        self.delayed: SupervisedThread | None = None  # until Home Assistant has settled
         self.reconfigure(device, enabled=enabled)
 
     def reconfigure(self, device: DiscoveryDevice, *, enabled: bool) -> None:
@@ -45,15 +45,18 @@ class DiscoveryPublisher:
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        if self.delayed is not None:
+            self.delayed.stop()
 
     def _on_birth(self, request: Request) -> None:
         if self._enabled and request.payload == b"online":
             self.close()
-            self._timer = threading.Timer(random.uniform(*BIRTH_DELAY_S), self._publish_all)  # noqa: S311  a delay, no secret
-            self._timer.daemon = True
-            self._timer.start()
+            delay_s = random.uniform(*BIRTH_DELAY_S)  # noqa: S311  a delay, no secret
+            self.delayed = SupervisedThread("discovery", self._step, first_s=delay_s)
+            self.delayed.start()
+
+    def _step(self) -> None:
+        self._publish_all()
 
     def _publish_all(self) -> None:
         for topic, body in self._device.payloads().items():

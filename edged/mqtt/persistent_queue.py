@@ -21,6 +21,7 @@ from edged.messages.topics import TOPIC_SPECS, Topic
 from edged.mqtt.failover_store import MEMORY, FailoverStore
 from edged.mqtt.send_queue import DeliveryCounts, OutgoingMessage, StoreId
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow
+from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S, NS_PER_MS
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class PersistentQueue:
         self._all_out = False  # nothing more on the shelf
         self._fill_s = self._rest_s = self._trim_s = 0.0  # when to hand out, forget and trim again
         self._again_s: float | None = None  # when to try again what was refused
-        self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
+        self._thread = SupervisedThread("store", self._step)
         self._thread.start()
 
     def put(self, topic: Topic, message: Mapping[str, Any]) -> None:
@@ -154,7 +155,9 @@ class PersistentQueue:
         with self._changed:
             self._closing = True
             self._changed.notify()
+        self._thread.wake()
         self._thread.join(CLOSE_TIMEOUT_S)
+        self._thread.stop()
 
     @property
     def _online(self) -> bool:
@@ -172,17 +175,15 @@ class PersistentQueue:
                 self._out.clear()
                 self._changed.notify()
 
-    def _run(self) -> None:
-        while not self._closing:
-            try:
-                self._turn()
-            except Exception:  # this thread's outermost supervisor: the bus outlives its store
-                log.exception("the store of messages has a bug")
-                time.sleep(FORGET_INTERVAL_S)
+    def _step(self) -> float | None:
+        if not self._closing:
+            self._turn()
+            return 0.0
         self._store()
         self._shelf.close()
         with self._changed:
             self._rows = self._shelf.rows
+        return None
 
     def _turn(self) -> None:
         with self._changed:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edged.capture.worker import Backoff
 from edged.config.tree import MqttConfig
 from edged.errors import BrokerLost
 from edged.mqtt.connection import IncomingMessage, MqttConnection, ProtocolNegotiator
+from edged.runtime.backoff import Backoff
 
 POLL_S = 0.2
 RETRY_S = 2.0

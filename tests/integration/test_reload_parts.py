@@ -259,7 +259,7 @@ def test_what_is_switched_off_is_taken_out_and_not_announced_again(tmp_path: Pat
     told = len(bus.messages)
     announcer._on_birth(birth())
     assert bus.retained["/homeassistant/device/box/box/config"] == b""
-    assert (announcer._timer, len(bus.messages)) == (None, told)
+    assert (announcer.delayed, len(bus.messages)) == (None, told)
 
 
 # Log

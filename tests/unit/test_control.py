@@ -265,7 +265,7 @@ def test_commands_wait_for_each_other_and_not_for_the_bus() -> None:
     go.set()
     until(lambda: len(box.bus.messages_on("cmd/reload/result")) == 2)
     box.control.close()
-    assert threads == ["control", "control"]
+    assert threads == ["commands", "commands"]
 
 
 def test_this_machine_itself_needs_no_leave() -> None:

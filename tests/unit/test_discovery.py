@@ -132,8 +132,8 @@ def test_a_home_assistant_that_has_started_is_told_again(
     announcer = announce(bus, tmp_path)
     for payload in (b"offline", b"online"):
         bus.receive(Request(path="/homeassistant/status", payload=payload, retain=False))
-    assert announcer._timer is not None
-    announcer._timer.join(5)
+    assert announcer.delayed is not None
+    announcer.delayed.join(5)
     assert len(bus.messages_on(STALL)) == 2
 
 
