@@ -138,7 +138,7 @@ BUILDS = {
             id="cameras away",
         ),
         pytest.param(
-            {"works": BUILDS},
+            {"builds": BUILDS},
             "1 of 1 cameras online; engine det building 43%, about 4 min left; "
             "engine again building: JetPack has changed: 36.4.3, now 36.5.0; it took 7 min last time; "
             "engine pose failed: it ran out of memory; broker connected",
