@@ -13,9 +13,11 @@ from pathlib import Path
 from edged.behaviour.horse.geometry import drawing_errors
 from edged.config.load import read_layers, validate
 from edged.config.messages import ConfigProblem, Layers, config_error
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.models import ModelsConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.toml_lines import Key
-from edged.config.tree import CameraConfig, Config, ModelsConfig
+from edged.config.tree import Config
 from engines.card import Card
 from engines.catalogue import load as load_cards
 from engines.errors import CardError

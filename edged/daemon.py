@@ -18,7 +18,7 @@ from edged.capture.hub import CameraHub
 from edged.capture.sources import make_camera
 from edged.capture.sources.v4l2_device import usb_port
 from edged.capture.worker import CameraState
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.text import effective
 from edged.config.tree import Config
@@ -146,7 +146,7 @@ class Daemon:
         self._dispatcher.enqueue("reload")
 
     @property
-    def cameras(self) -> dict[str, tree.CameraConfig]:
+    def cameras(self) -> dict[str, CameraConfig]:
         return self.settings.enabled_cameras
 
     def views(self) -> dict[str, CameraOverview]:
@@ -410,7 +410,7 @@ class Daemon:
         return info_body(self.settings, models)
 
 
-def cameras_in_use(settings: Config) -> dict[str, tree.CameraConfig]:
+def cameras_in_use(settings: Config) -> dict[str, CameraConfig]:
     """The cameras in use. Raises ConfigError when there are none."""
     if not settings.enabled_cameras:
         raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

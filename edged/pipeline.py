@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edged.config.tree import CameraConfig, IntrinsicsConfig, StaticRegionConfig
+from edged.config.tables.camera import CameraConfig, IntrinsicsConfig, QualityConfig, StaticRegionConfig
 from edged.frame import (
     F32,
     I64,
@@ -26,6 +26,7 @@ from edged.frame import (
     FrameResult,
     InferenceParams,
     InferenceResult,
+    QualityLimits,
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
@@ -218,12 +219,24 @@ def _params(
     return InferenceParams(
         thresholds=np.array(scores, np.float32),
         max_subjects=1 if single else options.max_subjects,
-        quality_limits=options.gate.limits,
+        quality_limits=quality_limits(options.gate),
         roi=options.roi,
         pick=options.pick if single else "score",
         bridge=options.track.bridge_s > 0,
         lift_3d=options.lift,
         intrinsics=_camera_intrinsics(options.intrinsics),
+    )
+
+
+def quality_limits(config: QualityConfig) -> QualityLimits:
+    """The limits of a usable image; none where they are switched off."""
+    if not config.enabled:
+        return QualityLimits()
+    return QualityLimits(
+        min_brightness=config.min_brightness,
+        max_brightness=config.max_brightness,
+        min_contrast=config.min_contrast,
+        min_sharpness=config.min_sharpness,
     )
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from time import monotonic_ns
 
 from edged.capture.worker import CameraState
-from edged.config.tree import CameraConfig, PublishConfig
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.mqtt import PublishConfig
 from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend, Outages
 from edged.frame import Frame, FrameResult

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.frame import FrameResult, ImageQuality, TrackedSubject
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from edged.capture.camera import Camera
 from edged.capture.frame_buffer import FrameCounts
 from edged.capture.worker import CameraState, CameraWorker, CaptureShared, CaptureThread
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.frame import Frame
 from edged.runtime.rate_limit import RateLimiter
 from edged.runtime.threads import SupervisedThread
@@ -37,8 +37,8 @@ class CaptureStats:
     processed: int  # frames processed or failed
     dropped: int
     states: dict[str, CameraState]
-    offline: dict[str, tree.CameraConfig]  # those that give nothing, and are to
-    online: dict[str, tree.CameraConfig]
+    offline: dict[str, CameraConfig]  # those that give nothing, and are to
+    online: dict[str, CameraConfig]
 
 
 class CameraHub:
@@ -50,7 +50,7 @@ class CameraHub:
 
     def __init__(
         self,
-        cameras: Mapping[str, tuple[tree.CameraConfig, Camera]],
+        cameras: Mapping[str, tuple[CameraConfig, Camera]],
         on_state: Callable[[CameraState], None],
         *,
         retry: bool = True,
@@ -124,7 +124,7 @@ class CameraHub:
                 self._workers[name].restart()
         self._shared.emit_events()
 
-    def set_camera(self, name: str, settings: tree.CameraConfig, camera: Camera) -> None:
+    def set_camera(self, name: str, settings: CameraConfig, camera: Camera) -> None:
         """Open one more camera, or another in the place of the one of this name."""
         with self._shared.condition:
             if self._stop.is_set():

@@ -18,7 +18,7 @@ import numpy as np
 
 from edged.capture.camera import Camera, CapturedImage
 from edged.capture.frame_buffer import FrameBuffer
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, image_size
 from edged.runtime.backoff import Backoff
@@ -74,7 +74,7 @@ class CameraWorker:
     """One camera: its ring, its state, and the one reader that may write into the ring."""
 
     def __init__(
-        self, name: str, settings: tree.CameraConfig, camera: Camera, shared: CaptureShared, *, retry: bool
+        self, name: str, settings: CameraConfig, camera: Camera, shared: CaptureShared, *, retry: bool
     ) -> None:
         self.name = name
         self.camera = camera
@@ -108,7 +108,7 @@ class CameraWorker:
             self._abandoned.append(reader)
         return reader
 
-    def reconfigure(self, settings: tree.CameraConfig, camera: Camera) -> None:
+    def reconfigure(self, settings: CameraConfig, camera: Camera) -> None:
         """Another camera under this name, or the same opened in another way. The ledger goes on."""
         self.camera, self.settings = camera, settings
         self.lossless = _is_lossless(settings)
@@ -203,7 +203,7 @@ class CameraWorker:
         self.shared.condition.notify_all()
 
 
-def _is_lossless(settings: tree.CameraConfig) -> bool:
+def _is_lossless(settings: CameraConfig) -> bool:
     """Whether the source waits until its last frame was taken."""
     return settings.source_kind == "files" and not settings.realtime
 

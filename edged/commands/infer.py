@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config.tree import CameraConfig, IntrinsicsConfig, ModelsConfig
+    from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
+    from edged.config.tables.models import ModelsConfig
     from edged.frame import Frame, FrameResult
     from edged.inference.load_models import LoadedModels
 
@@ -79,7 +80,7 @@ def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
 
 
 def _lens(text: str) -> IntrinsicsConfig:
-    from edged.config.tree import IntrinsicsConfig  # noqa: PLC0415
+    from edged.config.tables.camera import IntrinsicsConfig  # noqa: PLC0415
 
     try:
         fx, fy, cx, cy = map(float, text.split(","))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config.tree import ModelsConfig
+    from edged.config.tables.models import ModelsConfig
     from engines.card import Card
     from engines.store.model_store import Entry, ModelStore, VerifiedModel
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _models_config(args: argparse.Namespace) -> ModelsConfig:
     """The configuration's [models]; a broken file matters only where it was asked for."""
     from edged.config.load import load  # noqa: PLC0415
-    from edged.config.tree import ModelsConfig  # noqa: PLC0415
+    from edged.config.tables.models import ModelsConfig  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     try:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edged.config.tables.mqtt import MqttConfig
     from edged.config.toml_lines import Key
-    from edged.config.tree import MqttConfig
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

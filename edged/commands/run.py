@@ -180,7 +180,7 @@ def _with_source(settings: Config, source: str, *, loop: bool, every: bool) -> C
 
 def _with_embedded_broker(stack: ExitStack, settings: Config) -> dict[str, Any]:
     """What is different in a trial: a broker of our own, and nothing left behind."""
-    from edged.config.tree import MqttConfig  # noqa: PLC0415
+    from edged.config.tables.mqtt import MqttConfig  # noqa: PLC0415
     from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker  # noqa: PLC0415
 
     broker = stack.enter_context(EmbeddedBroker())

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.config.tree import CameraConfig, Config
+    from edged.config.tables.camera import CameraConfig
+    from edged.config.tree import Config
     from edged.frame import TrackedSubject
 
 VERB = "snapshot"

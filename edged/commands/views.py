@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.runtime.threads import SupervisedThread

@@ -13,7 +13,7 @@ from edged.commands.run import seconds
 if TYPE_CHECKING:
     import threading
 
-    from edged.config.tree import MqttConfig
+    from edged.config.tables.mqtt import MqttConfig
     from edged.mqtt.connection import IncomingMessage
     from edged.mqtt.fleet_state import FleetState
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
     from edged.config.load import load  # noqa: PLC0415
-    from edged.config.tree import MqttConfig  # noqa: PLC0415
+    from edged.config.tables.mqtt import MqttConfig  # noqa: PLC0415
     from edged.mqtt.fleet_state import FleetState  # noqa: PLC0415
     from edged.mqtt.subscribe import stop_after  # noqa: PLC0415
 

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from edged.config.layers import options_layer
 from edged.config.messages import Layers, config_error
+from edged.config.tables.camera import CameraConfig
 from edged.config.toml_lines import Key
-from edged.config.tree import CameraConfig, Config
+from edged.config.tree import Config
 from edged.config.types import redact
 from edged.errors import ConfigError
 

@@ -10,7 +10,7 @@ from time import monotonic_ns
 
 from edged.behaviour.alerts import AlertMonitors
 from edged.capture.hub import CameraHub
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
 from edged.control.dispatcher import CommandHandler, CommandResult
 from edged.control.frame_grabber import FrameGrabber, GrabbedFrame
@@ -98,7 +98,7 @@ class CommandHandlers:
     def snooze(self, command: Snooze) -> CommandResult:
         return _alert_result(command.alert, self._alerts.snooze(command.alert, command.minutes, monotonic_ns()))
 
-    def _camera(self, name: str) -> tree.CameraConfig:
+    def _camera(self, name: str) -> CameraConfig:
         cameras = self._settings().enabled_cameras
         if name not in cameras:
             raise CommandRejected(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edged.config.tables.camera import CameraConfig
 from edged.config.text import changed_keys
-from edged.config.tree import CameraConfig, Config
+from edged.config.tree import Config
 
 # Keys that take effect while everything runs. Of these tables, and of nothing else, some may change in place.
 HOT_RELOADABLE = (

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import psutil
 
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.models import ModelsConfig
 from edged.config.toml_text import dotted
 from edged.config.tree import Config
 from edged.device.health import MB, disk_usage
@@ -151,7 +152,7 @@ def models(patient: Target) -> Iterator[CheckResult]:
             yield CheckResult(check="models load", ok=False, message=str(error), do="edged models verify")
 
 
-def _model(name: str, settings: tree.ModelsConfig) -> CheckResult:
+def _model(name: str, settings: ModelsConfig) -> CheckResult:
     from engines.catalogue import load  # noqa: PLC0415
     from engines.errors import EngineError  # noqa: PLC0415
     from engines.store.model_store import ModelStore  # noqa: PLC0415
@@ -186,7 +187,7 @@ def cameras(patient: Target) -> Iterator[CheckResult]:
             yield CheckResult(check=f"camera {name}", ok=None, message="switched off")
 
 
-def _camera(name: str, settings: tree.CameraConfig) -> CheckResult:
+def _camera(name: str, settings: CameraConfig) -> CheckResult:
     """Looked at in a thread of its own: a driver may hang."""
     found: list[CheckResult] = []
     limit_s = settings.open_timeout_s + settings.stall_timeout_s
@@ -197,7 +198,7 @@ def _camera(name: str, settings: tree.CameraConfig) -> CheckResult:
     return found[0] if found else _camera_failed(name, silent)
 
 
-def _first_frame(name: str, settings: tree.CameraConfig) -> CheckResult:
+def _first_frame(name: str, settings: CameraConfig) -> CheckResult:
     from edged.config_check import region_violations  # noqa: PLC0415
 
     start_s = time.monotonic()
@@ -211,7 +212,7 @@ def _first_frame(name: str, settings: tree.CameraConfig) -> CheckResult:
     return CheckResult(check=f"camera {name}", ok=not wrong, message="\n".join([said, *wrong]), do=do)
 
 
-def _size_of_frame(name: str, settings: tree.CameraConfig) -> tuple[int, int]:
+def _size_of_frame(name: str, settings: CameraConfig) -> tuple[int, int]:
     from edged.capture.sources import make_camera  # noqa: PLC0415
 
     with closing(make_camera(name, settings).open()) as stream:

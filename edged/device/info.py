@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from edged import __version__
 from edged.behaviour.alerts import CAMERA_RULES
 from edged.behaviour.horse.alerts import HORSE_RULES as BARN
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
 from edged.inference.engine_builds import BuildStatus
 from edged.mqtt.homeassistant_entities import DiscoveryDevice
@@ -38,7 +39,7 @@ def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def models_info(models: tree.ModelsConfig, engines: LoadedModels, works: Mapping[str, BuildStatus]) -> dict[str, Any]:
+def models_info(models: ModelsConfig, engines: LoadedModels, works: Mapping[str, BuildStatus]) -> dict[str, Any]:
     """Which models are in use, what runs them, and where engines in the making stand."""
     return {
         **engines.backend_info,
@@ -70,7 +71,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
     )
 
 
-def _camera_info(camera: tree.CameraConfig) -> dict[str, Any]:
+def _camera_info(camera: CameraConfig) -> dict[str, Any]:
     """What subscribers may need to know of a camera; its address is nobody's business."""
     fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
     return {

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edged.config.tree import CameraConfig, DeviceConfig
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.device import DeviceConfig
 from edged.runtime.json_state import JsonState
 from edged.units import ns
 

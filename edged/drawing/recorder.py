@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edged.capture.sources.opencv import to_bgr
-from edged.config.tree import CameraConfig
+from edged.config.tables.camera import CameraConfig
 from edged.drawing.annotate import annotate
 from edged.drawing.video_file import VideoWriter, check_suffix
 from edged.frame import Frame, FrameResult

@@ -9,7 +9,7 @@ from contextlib import closing
 import numpy as np
 
 from edged.capture.sources import make_camera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import EdgedError
 from edged.hardware_report.probe import Bench, ReportRow, Value, failed, not_possible
 from edged.units import NS_PER_MS
@@ -26,7 +26,7 @@ def cameras(bench: Bench) -> Iterator[ReportRow]:
             yield failed(subject, str(lost))
 
 
-def _measure_camera(name: str, settings: tree.CameraConfig, seconds: float) -> dict[str, Value]:
+def _measure_camera(name: str, settings: CameraConfig, seconds: float) -> dict[str, Value]:
     begun_s = time.monotonic()
     stamps_ns, ages_ms, undecoded, shape = [], [], 0, ""
     with closing(make_camera(name, settings).open()) as stream:

@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged.config.tree import CameraConfig, Config
+from edged.config.tables.camera import CameraConfig
+from edged.config.tree import Config
 from edged.errors import EdgedError
 from edged.frame import U8, Frame, FrameResult
 from edged.hardware_report.probe import Bench, NotPossible, ReportRow, Value, failed, not_possible

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from edged.config.tree import CameraConfig
+from edged.config.tables.camera import CameraConfig
 from edged.frame import XY, FrameResult
 from edged.hardware_report.loops import RunFrame, built_engine, measure_loop, open_loop, run_frame_with, test_images
 from edged.hardware_report.probe import Bench, ReportRow, Value, failed, not_possible

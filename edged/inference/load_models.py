@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.errors import ConfigError, ModelMissing
 from edged.inference.backend import PoseBackend
 from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS, CpuBackend, Session
@@ -43,7 +44,7 @@ class LoadedModels:
     runtime_by_model: dict[str, Runtime]  # what runs each model
     missing_by_model: dict[str, str]  # why nothing does
 
-    def pipeline(self, camera: tree.CameraConfig, *, smooth: bool = True, last_id: int = 0) -> Pipeline:
+    def pipeline(self, camera: CameraConfig, *, smooth: bool = True, last_id: int = 0) -> Pipeline:
         return Pipeline(camera, self.backend, self.detector, self.poses, smooth=smooth, last_id=last_id)
 
     @property
@@ -80,8 +81,8 @@ EngineLookup = Callable[[Card], UsableEngine | None]
 
 
 def load_models(
-    models: tree.ModelsConfig,
-    compute: tree.ComputeConfig,
+    models: ModelsConfig,
+    compute: ComputeConfig,
     *,
     allow_missing: bool = False,
     engine_of: EngineLookup = lambda card: None,
@@ -228,7 +229,7 @@ class ModelCards(NamedTuple):
         return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
 
 
-def model_cards(models: tree.ModelsConfig) -> ModelCards:
+def model_cards(models: ModelsConfig) -> ModelCards:
     """Raises `ConfigError` and `CardError`."""
     cards = load(models.catalogue)
     return ModelCards(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages.topics import TopicSpec
 from edged.mqtt.connection import IncomingMessage, MqttConnection, ProtocolNegotiator, Refusal

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.errors import BrokerLost, ConfigError
 from edged.messages import cbor, topics
 from edged.messages.build import Body, DeviceStatus, encode

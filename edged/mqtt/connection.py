@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edged.config.tree import MqttConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import BrokerLost, ConfigError
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import (

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages.build import encode, new_id
 from edged.messages.topics import COMMAND, RESULT

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.mqtt.connection import IncomingMessage, MqttConnection, ProtocolNegotiator
 from edged.runtime.backoff import Backoff

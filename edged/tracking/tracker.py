@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edged.config.tree import TrackConfig
+from edged.config.tables.camera import TrackConfig
 from edged.frame import F32, I64, SCORE, Boxes
 from edged.inference.select import MISSED, Flags, hints
 from edged.units import NS_PER_S, ns

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edged.capture.frame_buffer import FrameBuffer, allocate_pages
-from edged.config.tree import QualityConfig
+from edged.config.tables.camera import QualityConfig
 from edged.errors import DeviceLost, ModelFault
 from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
 from edged.inference.cpu.backend import CpuBackend
@@ -24,6 +24,7 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.engine_ort import OrtCudaEngine
 from edged.inference.cuda.memory import MAX_PAGES_PER_CAMERA
+from edged.pipeline import quality_limits
 from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
 from engines.prepare import prepare
@@ -110,7 +111,7 @@ def focus(least: float = 0.25, limit: int = 16, **more: Any) -> InferenceParams:
     return InferenceParams(
         thresholds=np.full(2, least, np.float32),
         max_subjects=limit,
-        quality_limits=more.pop("gate", QualityConfig().limits),
+        quality_limits=more.pop("gate", quality_limits(QualityConfig())),
         **more,
     )
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from edged.app import daemon
-from edged.config.tree import ComputeConfig, Config, ModelsConfig
+from edged.config.tables.models import ComputeConfig, ModelsConfig
+from edged.config.tree import Config
 from edged.daemon import Daemon
 from edged.errors import ConfigError, DeviceLost, ModelFault
 from edged.inference.cuda import engine_trt, kernels

@@ -15,7 +15,7 @@ from edged.capture.frame_buffer import BUFFER_COUNT, FrameBuffer
 from edged.capture.hub import STALL_CHECK_PERIOD_S, CameraHub, CameraState, FrameCounts
 from edged.capture.sources.scripted import ScriptedCamera, Step
 from edged.capture.worker import MAX_ABANDONED, STABLE_FRAMES, CameraWorker, CaptureShared
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
 from edged.runtime.backoff import Backoff
@@ -28,8 +28,8 @@ def image(grey: int = 0, width: int = 4, height: int = 2) -> U8:
     return np.full((height, width, 3), grey, np.uint8)
 
 
-def settings(source: str = "0", **keys: object) -> tree.CameraConfig:
-    return tree.CameraConfig.model_validate({"source": source, "retry_max_s": 0.1, **keys})
+def settings(source: str = "0", **keys: object) -> CameraConfig:
+    return CameraConfig.model_validate({"source": source, "retry_max_s": 0.1, **keys})
 
 
 BAD = np.zeros((0, 0, 3), np.uint8)
@@ -61,7 +61,7 @@ class Watched:
 
     def __init__(
         self,
-        cameras: dict[str, tuple[tree.CameraConfig, ScriptedCamera]],
+        cameras: dict[str, tuple[CameraConfig, ScriptedCamera]],
         clock: Clock | None = None,
         *,
         retry: bool = True,
@@ -90,7 +90,7 @@ class Watched:
         return taken
 
 
-def one(*sessions: Sequence[Step], settings: tree.CameraConfig = FILE, retry: bool = True) -> Watched:
+def one(*sessions: Sequence[Step], settings: CameraConfig = FILE, retry: bool = True) -> Watched:
     return Watched({"cam": (settings, ScriptedCamera(*sessions))}, retry=retry)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
 
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.mqtt import client
 from edged.mqtt.client import REPEATED_AFTER, MqttBus
 from tests.system.conftest import until

@@ -19,7 +19,7 @@ from edged.capture.sources.files import FileCamera, PlaybackClock, load_image, n
 from edged.capture.sources.opencv import configure_opencv
 from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
 
@@ -43,7 +43,7 @@ def picture(grey: int = 0, size_wh: tuple[int, int] = WIDE) -> U8:
 
 
 def camera(path: Path, **keys: object) -> FileCamera:
-    return FileCamera("cam", tree.CameraConfig.model_validate({"source": str(path), "realtime": False, **keys}))
+    return FileCamera("cam", CameraConfig.model_validate({"source": str(path), "realtime": False, **keys}))
 
 
 def shots(path: Path, **keys: object) -> Iterator[CapturedImage]:

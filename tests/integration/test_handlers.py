@@ -12,7 +12,8 @@ from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.presence import CameraObservation
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera
-from edged.config.tree import Config, PublishConfig
+from edged.config.tables.mqtt import PublishConfig
+from edged.config.tree import Config
 from edged.control.dispatcher import CommandResult
 from edged.control.frame_grabber import FrameGrabber, GrabbedFrame
 from edged.control.handlers import CommandHandlers

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edged.__main__ import main
-from edged.config.tree import ModelsConfig
+from edged.config.tables.models import ModelsConfig
 from edged.errors import ConfigError
 from edged.frame import Boxes, CameraIntrinsics, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend

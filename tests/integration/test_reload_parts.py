@@ -17,8 +17,8 @@ from edged.behaviour.monitor import CameraReading, SceneMonitor
 from edged.behaviour.presence import CameraObservation
 from edged.capture.hub import CameraHub, CameraState
 from edged.capture.sources.scripted import ScriptedCamera, Step
-from edged.config import tree
-from edged.config.tree import PublishConfig
+from edged.config.tables.camera import TrackConfig
+from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Boxes
 from edged.messages import build
 from edged.messages.build import HeaderFactory
@@ -156,7 +156,7 @@ def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() ->
 
 def test_ids_count_on_from_those_that_were_given_before() -> None:
     one = Boxes(xyxy=np.array([[0, 0, 9, 9]], np.float32), score=np.ones(1, np.float32), label=np.zeros(1, np.int64))
-    tracks = Tracker(tree.TrackConfig(confirm=1), last_id=7)
+    tracks = Tracker(TrackConfig(confirm=1), last_id=7)
     assert tracks.update(one, 0).tolist() == [8]
     assert tracks.last_id == 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
+from edged.config.tables.camera import QualityConfig
 from edged.frame import FrameResult, ImageQuality, TrackedSubject
 from tools.robustness.conditions import CONDITIONS
 from tools.robustness.limits import LADDERS, Seen, withheld

@@ -15,7 +15,8 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.app import daemon
-from edged.config.tree import ComputeConfig, Config, ModelsConfig
+from edged.config.tables.models import ComputeConfig, ModelsConfig
+from edged.config.tree import Config
 from edged.daemon import Daemon
 from edged.inference import engine_builder
 from edged.inference.cpu.onnxruntime import OrtSession

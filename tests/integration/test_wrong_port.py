@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
 
-from edged.config.tree import MqttConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import BrokerLost
 from edged.mqtt.connection import MqttConnection
 

@@ -8,7 +8,7 @@ import time
 
 from edged.capture.hub import CameraHub, CameraState
 from edged.capture.sources.rtsp import RtspCamera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.runtime.allocator import limit_arenas
 
 
@@ -25,7 +25,7 @@ def tell(state: CameraState) -> None:
 def main() -> None:
     limit_arenas()
     quick = {"open_timeout_s": 3, "stall_timeout_s": 1, "retry_max_s": 0.2}
-    settings = tree.CameraConfig.model_validate({"source": sys.argv[1], **quick})
+    settings = CameraConfig.model_validate({"source": sys.argv[1], **quick})
     intake = CameraHub({"cam": (settings, RtspCamera("cam", settings))}, tell)
     intake.start()
     while True:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.errors import BrokerLost
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory

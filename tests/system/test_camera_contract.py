@@ -19,7 +19,7 @@ from edged.capture.sources import make_camera
 from edged.capture.sources.opencv import has_gstreamer
 from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from tools.rtsp_server import encode, serving
 
@@ -37,18 +37,18 @@ def video(folder: Path) -> Iterator[Camera]:
     for grey in range(20):
         writer.write(np.full(SHAPE, grey, np.uint8))
     writer.release()
-    yield make_camera("cam", tree.CameraConfig(source=path))
+    yield make_camera("cam", CameraConfig(source=path))
 
 
 def images(folder: Path) -> Iterator[Camera]:
     for number in range(20):
         cv2.imwrite(str(folder / f"{number}.png"), np.zeros(SHAPE, np.uint8))
-    yield make_camera("cam", tree.CameraConfig(source=str(folder), realtime=False))
+    yield make_camera("cam", CameraConfig(source=str(folder), realtime=False))
 
 
 def rtsp(_: Path) -> Iterator[Camera]:
     with serving(encode((SHAPE[1], SHAPE[0]))) as server:
-        yield make_camera("cam", tree.CameraConfig(source=server.url))
+        yield make_camera("cam", CameraConfig(source=server.url))
 
 
 Kind = Callable[[Path], Iterator[Camera]]
@@ -107,7 +107,7 @@ def test_every_open_gives_a_stream_of_its_own(camera: Camera) -> None:
 
 
 def test_a_csi_camera_is_turned_by_the_video_engine_alone() -> None:
-    camera = make_camera("cam", tree.CameraConfig(source="csi:1", rotate=90))
+    camera = make_camera("cam", CameraConfig(source="csi:1", rotate=90))
     assert isinstance(camera, RotateMaskCamera)
     assert camera._rotate_deg == 0
     assert "sensor-id=1" in camera._camera._pipeline  # type: ignore[attr-defined]
@@ -118,4 +118,4 @@ def test_a_csi_camera_without_gstreamer_says_what_is_needed() -> None:
     if has_gstreamer():
         pytest.skip("this cv2 has GStreamer")
     with pytest.raises(CameraLost, match="use JetPack's own python3-opencv"):
-        make_camera("cam", tree.CameraConfig(source="csi:0")).open()
+        make_camera("cam", CameraConfig(source="csi:0")).open()

@@ -21,9 +21,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.app import daemon
 from edged.__main__ import main
-from edged.config.tree import Config, MqttConfig, PublishConfig
+from edged.app import daemon
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.config.tree import Config
 from edged.control.dispatcher import MAX_PENDING_REPLIES
 from edged.daemon import Daemon
 from edged.messages.build import HeaderFactory, device_status

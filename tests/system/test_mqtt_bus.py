@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request

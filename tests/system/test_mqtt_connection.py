@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages import topics
 from edged.mqtt.connection import MqttConnection, NoConnack, ProtocolNegotiator, Refusal, UnsupportedProtocol

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.config.tree import MqttConfig, PublishConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig, TlsConfig
 from edged.errors import ConfigError
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory

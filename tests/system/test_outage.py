@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edged.config.tree import MqttConfig, PublishConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig, TlsConfig
 from edged.messages import build, topics
 from edged.messages.build import Body, DeviceStatus, HeaderFactory, new_id
 from edged.mqtt.client import MqttBus

@@ -17,7 +17,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 from edged.capture.hub import CameraHub, CameraState
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from tools.rtsp_server import Clip, RtspServer, encode, serving
 
@@ -35,15 +35,15 @@ def server(clip: Clip) -> Iterator[RtspServer]:
         yield server
 
 
-def settings(server: RtspServer, **keys: object) -> tree.CameraConfig:
+def settings(server: RtspServer, **keys: object) -> CameraConfig:
     quick = {"open_timeout_s": 5, "stall_timeout_s": 1, "retry_max_s": 0.2}
-    return tree.CameraConfig.model_validate({"source": server.url, **quick, **keys})
+    return CameraConfig.model_validate({"source": server.url, **quick, **keys})
 
 
 class Watched:
     """One camera, read as the loop would, with everything it was said to be."""
 
-    def __init__(self, wanted: tree.CameraConfig) -> None:
+    def __init__(self, wanted: CameraConfig) -> None:
         self.states: list[CameraState] = []
         self.intake = CameraHub({"cam": (wanted, RtspCamera("cam", wanted))}, self.states.append)
 
@@ -72,7 +72,7 @@ class Watched:
 
 
 @contextmanager
-def watched(wanted: tree.CameraConfig) -> Iterator[Watched]:
+def watched(wanted: CameraConfig) -> Iterator[Watched]:
     watched = Watched(wanted)
     watched.intake.start()
     try:
@@ -210,14 +210,14 @@ def test_something_else_on_the_port_is_told() -> None:
 
         threading.Thread(target=greet, daemon=True).start()
         port = listener.getsockname()[1]
-        wanted = tree.CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
+        wanted = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
         with pytest.raises(CameraLost, match=f"port {port} does not speak RTSP"):
             describe(Address.from_settings(wanted))
 
 
 def test_an_unknown_host_is_told() -> None:
     with pytest.raises(CameraLost, match=r"no such host as 'camera\.invalid'"):
-        describe(Address.from_settings(tree.CameraConfig(source="rtsp://camera.invalid/live")))
+        describe(Address.from_settings(CameraConfig(source="rtsp://camera.invalid/live")))
 
 
 def test_a_format_that_is_no_codec_is_a_configuration_error(server: RtspServer) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from edged.__main__ import main
 from edged.config.load import load
-from edged.config.tree import Config, MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.config.tree import Config
 from edged.errors import BrokerLost
 from edged.messages import topics
 from edged.messages.bus import Request

@@ -11,7 +11,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.capture.sources.v4l2 import GrantedFormat, V4l2Camera, differences
 from edged.capture.sources.v4l2_device import capture_time_ns, device_path, holders, query, stable_path, usb_port
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 
 NOW_NS = 1_000_000_000_000
@@ -32,10 +32,10 @@ def test_a_driver_stamp_counts_when_it_is_of_our_clock(driver_ms: float, want_ns
 
 def test_only_what_was_asked_and_not_granted_differs() -> None:
     got = GrantedFormat(fourcc="YUYV", size_wh=(640, 480), fps_hz=29.97)
-    asked = tree.CameraConfig(source="0", format="mjpg", size=(1280, 720), fps=30)
+    asked = CameraConfig(source="0", format="mjpg", size=(1280, 720), fps=30)
     assert differences(asked, got) == ["MJPG", "1280x720"]
-    assert differences(tree.CameraConfig(source="0"), got) == []
-    assert differences(tree.CameraConfig(source="0", fps=60), got) == ["60 Hz"]
+    assert differences(CameraConfig(source="0"), got) == []
+    assert differences(CameraConfig(source="0", fps=60), got) == ["60 Hz"]
 
 
 def test_a_number_is_a_device_and_a_path_stays() -> None:
@@ -77,7 +77,7 @@ def test_who_holds_a_device_is_named(tmp_path: Path) -> None:
 
 def test_an_absent_device_says_what_to_look_for() -> None:
     with pytest.raises(CameraLost, match=r"video99: no such device; is it plugged in\?"):
-        V4l2Camera("cam", tree.CameraConfig(source="99")).open()
+        V4l2Camera("cam", CameraConfig(source="99")).open()
 
 
 def test_what_is_no_video_device_is_told() -> None:
@@ -87,4 +87,4 @@ def test_what_is_no_video_device_is_told() -> None:
 
 def test_a_codec_is_no_format_of_a_v4l2_camera() -> None:
     with pytest.raises(ConfigError, match=r"cameras\.cam\.format = h264: want auto, mjpg, yuyv, nv12, gray"):
-        V4l2Camera("cam", tree.CameraConfig(source="0", format="h264"))
+        V4l2Camera("cam", CameraConfig(source="0", format="h264"))

@@ -10,8 +10,8 @@ import pytest
 
 from edged.behaviour.horse.geometry import contains, is_on_floor, wall_distance_px, zone_at
 from edged.behaviour.horse.stall_monitors import StallMonitors, load_days
+from edged.config.tables.camera import CameraConfig
 from edged.config.tables.stall import StallConfig
-from edged.config.tree import CameraConfig
 from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject
 from edged.publisher import without_people
 from edged.units import ns

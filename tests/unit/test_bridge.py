@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.config.tree import CameraConfig
+from edged.config.tables.camera import CameraConfig
 from edged.frame import Boxes, Frame, FrameResult, ImageQuality, InferenceParams, InferenceResult
 from edged.inference.select import low_thresholds, select_detections
 from edged.messages.build import HeaderFactory, poses

@@ -6,7 +6,7 @@ import pytest
 
 from edged.capture.sources.gstreamer import csi_pipeline, quoted, rtsp_pipeline
 from edged.capture.sources.rtsp_describe import Address, authorization, codecs
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 
 TO_BGR = "video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR"
 SINK = "appsink drop=true max-buffers=1 sync=false"
@@ -59,7 +59,7 @@ def test_credentials_are_properties_and_quotes_in_them_do_not_end_the_string() -
 
 
 def address(source: str, **keys: str) -> Address:
-    return Address.from_settings(tree.CameraConfig.model_validate({"source": source, **keys}))
+    return Address.from_settings(CameraConfig.model_validate({"source": source, **keys}))
 
 
 def test_credentials_of_the_address_are_taken_out_of_it() -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
+from edged.config.tables.camera import QualityConfig
 from edged.frame import QualityLimits
 from edged.inference.image_quality import check_limits, image_quality
+from edged.pipeline import quality_limits
 
 
 def test_a_plain_image_has_no_contrast_and_no_edges() -> None:
@@ -35,7 +36,7 @@ def test_sharpness_does_not_depend_on_contrast() -> None:
     ],
 )
 def test_broken_limits_are_named(measures: tuple[float, float, float], degraded: tuple[str, ...]) -> None:
-    assert check_limits(*measures, QualityConfig().limits).degraded == degraded
+    assert check_limits(*measures, quality_limits(QualityConfig())).degraded == degraded
 
 
 def test_a_gate_that_is_off_still_measures() -> None:

@@ -13,13 +13,13 @@ import pytest
 from edged import loop
 from edged.capture.hub import CameraHub, FrameCounts
 from edged.capture.sources.scripted import ScriptedCamera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import DeviceLost, ModelFault, OutsideImage
 from edged.frame import Frame, FrameResult, ImageQuality
 from edged.pipeline import Pipeline
 
 LIMIT_S = 10.0
-CLIP = tree.CameraConfig.model_validate({"source": "clip.mp4", "realtime": False})
+CLIP = CameraConfig.model_validate({"source": "clip.mp4", "realtime": False})
 IMAGE = np.zeros((2, 4, 3), np.uint8)
 CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
 

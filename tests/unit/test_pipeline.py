@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.config.tree import CameraConfig
+from edged.config.tables.camera import CameraConfig
 from edged.errors import OutsideImage
 from edged.frame import (
     Boxes,

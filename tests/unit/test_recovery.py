@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edged.config.tree import CameraConfig, DeviceConfig
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.device import DeviceConfig
 from edged.device.recovery import FIRST_ACTION_S, MAX_WAIT_S, REFILL_S, CameraRecovery, RebootBudget
 from edged.units import ns
 from tests.unit.conftest import Hand

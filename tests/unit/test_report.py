@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edged.capture.worker import CameraState
-from edged.config.tree import CameraConfig, PublishConfig
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Frame, FrameResult, ImageQuality
 from edged.messages.build import HeaderFactory, device_status
 from edged.mqtt.memory_bus import MemoryBus

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edged.config.tree import QualityConfig
+from edged.config.tables.camera import QualityConfig
 from edged.errors import OutsideImage
 from edged.frame import Boxes, InferenceParams
 from edged.inference.select import clip_region, low_thresholds, select_detections
+from edged.pipeline import quality_limits
 from tests.unit.test_nms import boxes
 
 WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.empty()
@@ -16,7 +17,12 @@ WIDE, SMALL_MIDDLE, NOBODY = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.empty()
 
 def focus(limit: int, pick: str = "score") -> InferenceParams:
     thresholds = np.array([0.5, np.inf], np.float32)
-    return InferenceParams(thresholds=thresholds, max_subjects=limit, quality_limits=QualityConfig().limits, pick=pick)  # type: ignore[arg-type]
+    return InferenceParams(
+        thresholds=thresholds,
+        max_subjects=limit,
+        quality_limits=quality_limits(QualityConfig()),
+        pick=pick,  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize(

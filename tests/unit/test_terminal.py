@@ -14,7 +14,7 @@ from rich.console import Console
 from edged.capture.worker import CameraState
 from edged.commands.fleet_view import message_line
 from edged.commands.views import LiveStatus, StderrHandler, describe_subjects, how_to_subscribe, live
-from edged.config.tree import MqttConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
 from tests.unit.test_health import view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.config.tree import TrackConfig
+from edged.config.tables.camera import TrackConfig
 from edged.frame import F32, Boxes
 from edged.tracking.tracker import Tracker, box_from_keypoints
 from edged.units import ns

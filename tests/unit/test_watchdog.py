@@ -12,7 +12,7 @@ import pytest
 
 from edged.capture.hub import CaptureStats
 from edged.capture.worker import CameraPhase, CameraState
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.device.recovery import FIRST_ACTION_S, CameraRecovery
 from edged.device.watchdog import Watchdog, WatchdogSnapshot, stall_reason, status_line
 from edged.inference.engine_builds import BuildStatus
@@ -105,7 +105,7 @@ def test_watchdog_is_not_fed_while_a_thread_is_stuck_and_status_says_so(
 
 
 def test_camera_offline_for_long_has_a_unit_requested(hand: Hand) -> None:
-    away = {"barn": tree.CameraConfig.model_validate({"source": "csi:0"})}
+    away = {"barn": CameraConfig.model_validate({"source": "csi:0"})}
     systemd = Systemd(8)
     watchdog = Watchdog(systemd, lambda: later(offline=away), CameraRecovery(lambda source: None, hand), hand)
     watchdog.poll()

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edged.config.tree import CameraConfig, TrackConfig
+from edged.config.tables.camera import CameraConfig, TrackConfig
 from edged.frame import F32, XY, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.backend import PoseBackend
 from edged.inference.cpu.backend import CpuBackend, Session

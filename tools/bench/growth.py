@@ -16,7 +16,7 @@ import psutil
 
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera, Step
-from edged.config.tree import CameraConfig, TrackConfig
+from edged.config.tables.camera import CameraConfig, TrackConfig
 from edged.frame import U8, Frame, FrameResult
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.loop import run

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from tools.fleet.boxes import Boxes, Load, Sent, in_s
 from tools.fleet.brokers import Broker
 from tools.fleet.reader import Arrivals, Reader

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from edged.behaviour.messages import state_message
 from edged.behaviour.presence import SceneState
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus

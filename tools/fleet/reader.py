@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.units import ms

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edged.config.tree import CameraConfig, ComputeConfig, ModelsConfig, TrackConfig
+from edged.config.tables.camera import CameraConfig, TrackConfig
+from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.frame import U8, Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
 from edged.units import NS_PER_S

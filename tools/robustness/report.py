@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edged.config.tree import QualityConfig
+from edged.config.tables.camera import QualityConfig
 from edged.drawing.annotate import annotate
 from edged.frame import U8, FrameResult
 from tools.robustness import limits

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import psutil
 
-from edged.config.tree import MqttConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.frame import U8
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.subscribe import subscribe

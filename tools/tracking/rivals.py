@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edged.config.tree import TrackConfig
+from edged.config.tables.camera import TrackConfig
 from edged.frame import I64, Boxes
 from edged.tracking.tracker import Tracker
 from tools.tracking.scenes import MIN_CONFIDENT

@@ -8,10 +8,10 @@ from edged.capture.sources.files import FileCamera
 from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.v4l2 import V4l2Camera
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 
 
-def make_camera(name: str, settings: tree.CameraConfig, *, raw: bool = False) -> Camera:
+def make_camera(name: str, settings: CameraConfig, *, raw: bool = False) -> Camera:
     """The camera the source names, upright and masked; with `raw` its frames need not be BGR.
 
     Raises ConfigError for what its kind cannot do.

@@ -7,14 +7,14 @@ import cv2
 from edged.capture.camera import Stream
 from edged.capture.sources.gstreamer import OutputFormat, csi_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 
 
 class CsiCamera:
     """Turns by itself: around it, no other turn is wanted. With `raw` its frames are NV12, as the ISP makes them."""
 
-    def __init__(self, settings: tree.CameraConfig, *, raw: bool = False) -> None:
+    def __init__(self, settings: CameraConfig, *, raw: bool = False) -> None:
         configure_opencv()
         self._display_name = settings.source
         sensor = int(settings.source.removeprefix("csi:"))

@@ -18,7 +18,7 @@ import numpy as np
 
 from edged.capture.camera import CapturedImage, Stream
 from edged.capture.sources.opencv import EMPTY_IMAGE, configure_opencv, decode
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
 from edged.units import NS_PER_S
@@ -37,7 +37,7 @@ MAX_LATE_NS = NS_PER_S  # beyond this, the timeline slips instead of running aft
 
 
 class FileCamera:
-    def __init__(self, name: str, settings: tree.CameraConfig) -> None:
+    def __init__(self, name: str, settings: CameraConfig) -> None:
         configure_opencv()
         self._name = name
         self._settings = settings
@@ -98,12 +98,12 @@ class PlaybackClock:
         return due_ns
 
 
-def _playback_clock(settings: tree.CameraConfig, recorded_hz: float) -> PlaybackClock:
+def _playback_clock(settings: CameraConfig, recorded_hz: float) -> PlaybackClock:
     return PlaybackClock((settings.fps or recorded_hz) if settings.realtime else None)
 
 
 class ImageStream:
-    def __init__(self, name: str, paths: list[Path], settings: tree.CameraConfig, logged_bad: set[Path]) -> None:
+    def __init__(self, name: str, paths: list[Path], settings: CameraConfig, logged_bad: set[Path]) -> None:
         self._name = name
         self._paths = paths
         self._loop = settings.loop
@@ -165,7 +165,7 @@ def load_image(path: Path) -> U8:
 
 
 class VideoStream:
-    def __init__(self, name: str, path: Path, settings: tree.CameraConfig) -> None:
+    def __init__(self, name: str, path: Path, settings: CameraConfig) -> None:
         self._name = name
         self._path = path
         self._loop = settings.loop

@@ -10,7 +10,7 @@ from edged.capture.camera import Stream
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
 from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, codecs, describe
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from edged.units import MS_PER_S
 
@@ -21,7 +21,7 @@ DESCRIBE_SHARE = 0.2
 class RtspCamera:
     """With `raw` frames are NV12 where GStreamer decodes them. Raises ConfigError for a format that is no codec."""
 
-    def __init__(self, name: str, settings: tree.CameraConfig, *, raw: bool = False) -> None:
+    def __init__(self, name: str, settings: CameraConfig, *, raw: bool = False) -> None:
         if settings.format not in ("auto", "h264", "h265"):
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want auto, h264 or h265 for RTSP")
         configure_opencv()

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 
 PORT = 554
@@ -36,7 +36,7 @@ class Address:
     secret: SecretStr
 
     @staticmethod
-    def from_settings(settings: tree.CameraConfig) -> Address:
+    def from_settings(settings: CameraConfig) -> Address:
         """User name and password come from their own keys, or else from the address."""
         parts = urlsplit(settings.source)
         bare = parts.netloc.rpartition("@")[2]

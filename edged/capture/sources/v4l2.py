@@ -15,7 +15,7 @@ from edged.capture.camera import CapturedImage, Stream
 from edged.capture.sources.opencv import configure_opencv, decode
 from edged.capture.sources.v4l2_buffers import FOURCC_CODES, MEMORY_CODES, RawStream, UnsupportedMode, WantedStream
 from edged.capture.sources.v4l2_device import busy_text, capture_time_ns, device_path, holders, query, stable_path
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from edged.frame import U8
 
@@ -45,7 +45,7 @@ class V4l2Camera:
     Raises ConfigError for a format that V4L2 cameras are not read in.
     """
 
-    def __init__(self, name: str, settings: tree.CameraConfig, *, raw: bool = False) -> None:
+    def __init__(self, name: str, settings: CameraConfig, *, raw: bool = False) -> None:
         if settings.format != "auto" and settings.format not in FOURCC:
             wanted = ", ".join(("auto", *FOURCC))
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera")
@@ -140,7 +140,7 @@ def granted_format(capture: Any) -> GrantedFormat:
     )
 
 
-def differences(wanted: tree.CameraConfig, got: GrantedFormat) -> list[str]:
+def differences(wanted: CameraConfig, got: GrantedFormat) -> list[str]:
     """What was asked and not granted, as text."""
     missed = []
     if wanted.format != "auto" and FOURCC[wanted.format] != got.fourcc:

@@ -1,29 +1,52 @@
-"""What is configured about the box's own well-being. Nothing here reads anything."""
+"""`[device]`, `[throttle]` and `[prometheus]`: the device itself, its temperature and its metrics."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from edged.config.types import Hertz, Number, Seconds, Section, unit
+from edged.config.types import FilePath, Flag, Hertz, Int, Name, Number, Seconds, Section, check_host, unit
 
 Celsius = Annotated[Number, Field(ge=20, le=125, json_schema_extra=unit("°C"))]
 StepRate = Annotated[Hertz, Field(ge=0.5, le=240)]
 
 
+class DeviceConfig(Section):
+    """The identity of this device."""
+
+    id: Name = Field(
+        "auto", description="Topic level and MQTT client id. `auto` gives edged-<machine id, 8 hex digits>."
+    )
+    name: str = Field("", max_length=80, description="Display name.")
+    state: FilePath = Field(
+        Path("/var/lib/edged"),
+        description="Directory for what must survive a restart: messages not yet sent, today's totals.",
+    )
+
+    reboots: Int = Field(
+        2,
+        ge=0,
+        le=10,
+        json_schema_extra=unit("reboots"),
+        description="How many reboots may be requested while no camera returns although Argus or its USB port was "
+        "reset. A day with a camera online restores one. 0: never.",
+    )
+
+
 class ThrottleConfig(Section):
-    """What gives way when the box is too hot or is held back by its own protection: the rate, step by step."""
+    """Lower frame rates, step by step, while the device is too hot or its own protection slows it down."""
 
     steps_hz: tuple[StepRate, ...] = Field(
         (10, 5, 2),
         max_length=8,
         json_schema_extra=unit("Hz"),
-        description="Most frames looked at per camera and second, one step after the other. []: the rate never falls.",
+        description="Highest frame rate per camera at each step. []: the rate never falls.",
         examples=[[10, 5, 2]],
     )
-    hot_c: Celsius = Field(90, description="From here on in the hottest zone, a step down; so for throttling.")
-    cool_c: Celsius = Field(82, description="Below, and without throttling, it may go up again.")
+    hot_c: Celsius = Field(90, description="At this temperature of the hottest zone, or when throttled: a step down.")
+    cool_c: Celsius = Field(82, description="Below this, and while not throttled, a step up is possible.")
     hold_s: Seconds = Field(30, ge=1, le=3600, description="Time between two steps down.")
     calm_s: Seconds = Field(120, ge=1, le=86400, description="How long it must be cool before a step up.")
 
@@ -34,3 +57,13 @@ class ThrottleConfig(Section):
         if list(self.steps_hz) != sorted(set(self.steps_hz), reverse=True):
             raise ValueError("steps_hz must fall from step to step; write the highest rate first")
         return self
+
+
+class PrometheusConfig(Section):
+    """Health as metrics over HTTP, for Prometheus."""
+
+    enabled: Flag = Field(False, description="Serve http://HOST:PORT/metrics.")
+    host: Annotated[str, AfterValidator(check_host)] = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on. There is no password."
+    )
+    port: Int = Field(9464, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")

@@ -29,7 +29,7 @@ from edged.capture.sources import make_camera
 from edged.capture.sources.v4l2 import V4l2Camera
 from edged.capture.sources.v4l2_buffers import MEMORY_CODES, RawStream, UnsupportedMode, WantedStream
 from edged.capture.sources.v4l2_device import holders, query, stable_path
-from edged.config import tree
+from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.frame import U8, Frame, image_shape
 from edged.hardware_report.v4l2_modes import try_mode
@@ -53,9 +53,9 @@ class Lines(logging.Handler):
         self.lines.append(f"{record.levelname} {record.getMessage()}")
 
 
-def settings(source: str, **keys: object) -> tree.CameraConfig:
+def settings(source: str, **keys: object) -> CameraConfig:
     quick = {"stall_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
-    return tree.CameraConfig.model_validate({"source": source, **quick, **keys})
+    return CameraConfig.model_validate({"source": source, **quick, **keys})
 
 
 def until(true: Callable[[], bool]) -> None:

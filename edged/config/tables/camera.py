@@ -1,0 +1,207 @@
+"""`[cameras.<name>]`: where frames come from and what is looked for in them; the stall's tables are in `stall`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from edged.config.tables.stall import AisleConfig, StallConfig
+from edged.config.types import (
+    Area,
+    Box,
+    Flag,
+    Grey,
+    Hertz,
+    ImageSide,
+    Int,
+    Number,
+    Polygon,
+    Px,
+    Score,
+    Seconds,
+    Section,
+    unit,
+)
+
+
+def _check_source(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    if value.startswith("csi:") and not value[4:].isdecimal():
+        raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
+    if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
+        raise ValueError("must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? @")
+    if "://" in value and not value.startswith(("rtsp:", "rtsps:")):
+        raise ValueError("must be rtsp://…, rtsps://…, csi:N, a device or a path; other addresses cannot be opened")
+    return value
+
+
+def _is_rtsp_url(url: str) -> bool:
+    try:
+        return bool((parts := urlsplit(url)).hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+
+
+class IntrinsicsConfig(Section):
+    """Pinhole camera model, in pixels of the upright camera image; for metric results."""
+
+    fx: Px = Field(gt=0, description="Focal length along x.", examples=[912.4])
+    fy: Px = Field(gt=0, description="Focal length along y.", examples=[911.8])
+    cx: Px = Field(description="Principal point x.", examples=[640.2])
+    cy: Px = Field(description="Principal point y.", examples=[358.7])
+    distortion: tuple[Number, ...] = Field((), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.")
+
+
+class StaticRegionConfig(Section):
+    """A stall where the subject is always there: this box is used, and no detector runs."""
+
+    label: str = Field(min_length=1, description="Class of the subject.", examples=["horse"])
+    box: Box = Field(description="x0 y0 x1 y1 in the upright camera image.", examples=[[40, 60, 1240, 700]])
+
+
+class QualityConfig(Section):
+    """When an image is too bad to be believed. Such a frame is published with its figures and no subjects.
+
+    Beyond the limits more subjects are missed than seen (`python -m tools.robustness`), and "nobody" would be untrue.
+    """
+
+    enabled: Flag = Field(True, description="Judge every frame.")
+    min_brightness: Grey = Field(6, description="Darker on average: `dark`.")
+    max_brightness: Grey = Field(250, description="Brighter on average: `bright`.")
+    min_contrast: Grey = Field(6, description="Smaller 5-95 % grey spread: `flat`.")
+    min_sharpness: Number = Field(
+        0.003,
+        ge=0,
+        le=10,
+        description="Smaller Laplacian variance per grey variance: `blurred`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_brightness(self) -> QualityConfig:
+        if self.min_brightness >= self.max_brightness:
+            raise ValueError("min_brightness must be below max_brightness; lower the one or raise the other")
+        return self
+
+
+class TrackConfig(Section):
+    """How subjects keep their ids."""
+
+    iou: Number = Field(0.2, ge=0, le=1, description="Least overlap of a detection with a track's predicted box.")
+    confirm: Int = Field(
+        2, ge=1, le=30, json_schema_extra=unit("detections"), description="Detections before a new track is published."
+    )
+    patience_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
+    bridge_s: Seconds = Field(
+        0,
+        ge=0,
+        le=5,
+        description="How long one that the detector hardly sees is still posed where its track expects it, and "
+        "published as `bridged`. 0: not at all.",
+    )
+
+
+class CameraConfig(Section):
+    """One camera: where frames come from and what is looked for in them."""
+
+    source: Annotated[str, AfterValidator(_check_source)] = Field(
+        min_length=1,
+        description="`/dev/v4l/by-path/…` or a number, `rtsp://…`, `csi:0`, or a video, image or folder.",
+        examples=["rtsp://192.168.1.40/stream1"],
+    )
+    enabled: Flag = Field(True, description="Use this camera.")
+    username: str = Field("", description="RTSP user name, when not in the address.")
+    password: SecretStr = Field(
+        SecretStr(""), description="RTSP password. Better kept in the credential `cameras.<name>.password`."
+    )
+    format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
+        "auto", description="Pixel format (V4L2) or codec (RTSP) asked for."
+    )
+    size: tuple[ImageSide, ImageSide] | None = Field(
+        None,
+        json_schema_extra=unit("px"),
+        description="Width and height asked of the sensor. Left out: its own choice.",
+        examples=[[1280, 720]],
+    )
+    fps: Hertz = Field(
+        0, ge=0, le=240, description="Rate asked of the sensor; for files, the playing rate. 0: its own."
+    )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, json_schema_extra=unit("degrees"), description="Clockwise turn that makes the image upright."
+    )
+    roi: Area | None = Field(
+        None,
+        description="x0 y0 x1 y1 of the part that is looked at. Left out: all of it.",
+        examples=[[0, 120, 1280, 720]],
+    )
+    images: Flag = Field(
+        False, description="Pictures of this camera may leave the box, for whom `commands.allow` lets have them."
+    )
+    masks: tuple[Polygon, ...] = Field(
+        (),
+        json_schema_extra=unit("px"),
+        description="Polygons blanked before anything looks at the image.",
+        examples=[[[[0, 0], [320, 0], [0, 240]]]],
+    )
+    intrinsics: IntrinsicsConfig | None = None
+    open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
+    stall_timeout_s: Seconds = Field(
+        5, ge=0.2, le=300, description="No frame for this long: the camera is lost and re-opened."
+    )
+    retry_max_s: Seconds = Field(30, ge=0.1, le=3600, description="Longest wait between re-opens (doubling, jittered).")
+    realtime: Flag = Field(
+        True,
+        description="Files: play at the recorded rate, dropping what is late. False: every frame, in order.",
+    )
+    loop: Flag = Field(False, description="Files: start again at the end.")
+
+    classes: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Classes published. Left out: all that the detector knows and a pose model exists for.",
+        examples=[["horse"]],
+    )
+    thresholds: dict[str, Score] = Field(
+        {}, description="Least detector score per class. A class left out uses its card's.", examples=[{"horse": 0.4}]
+    )
+    mode: Literal["multi", "single", "adaptive"] = Field(
+        "multi", description="All subjects; the one best subject; or all until frames are late, then one."
+    )
+    pick: Literal["largest", "central"] = Field("largest", description="Which subject `single` keeps.")
+    max_subjects: Int = Field(
+        16, ge=1, le=64, json_schema_extra=unit("subjects"), description="Most subjects per frame, best scores first."
+    )
+    detector_interval: Int = Field(
+        1,
+        ge=1,
+        le=60,
+        json_schema_extra=unit("frames"),
+        description="Detect on every n-th frame; tracks carry boxes between.",
+    )
+    lift: Flag = Field(
+        False,
+        description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
+    )
+    fixed: StaticRegionConfig | None = None
+    gate: QualityConfig = QualityConfig()
+    track: TrackConfig = TrackConfig()
+    stall: StallConfig = StallConfig()
+    aisle: AisleConfig = AisleConfig()
+
+    @property
+    def hides_people(self) -> bool:
+        """Of people, only that somebody is there leaves the box."""
+        return self.stall.enabled and self.stall.people == "presence"
+
+    @property
+    def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
+        """Which adapter the source names."""
+        if self.source.startswith(("rtsp:", "rtsps:")):
+            return "rtsp"
+        if self.source.startswith("csi:"):
+            return "csi"
+        if self.source.isdigit() or self.source.startswith("/dev/"):
+            return "v4l2"
+        return "files"

@@ -1,0 +1,101 @@
+"""`[models]`, `[compute]` and `[engines]`: which models run, on what, and how their TensorRT engines are built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from edged.config.types import FilePath, Flag, Int, Name, Section, unit
+
+
+class ModelsConfig(Section):
+    """Which models run, and where they are stored."""
+
+    detector: Name = Field("det-person-horse", description="Catalogue card of the detector.")
+    pose: dict[str, Name] = Field(
+        {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"},
+        description="Catalogue card of the pose model for each class. A class without one gets boxes only.",
+    )
+    lift: Name | None = Field(
+        None,
+        description="Catalogue card of the 3D model, for cameras with `lift = true`. It works for people only.",
+        examples=["convnextpose-s"],
+    )
+    root: Name | None = Field(
+        None,
+        description="Catalogue card of RootNet, which estimates how far away people are. Left out: estimated from "
+        "the size of their boxes.",
+        examples=["rootnet"],
+    )
+    store: FilePath = Field(
+        Path("/var/lib/edged/models"), description="Directory of downloaded models and built engines."
+    )
+    mirror: FilePath | None = Field(
+        None,
+        description="Directory searched for model files before any download, for devices without internet access.",
+        examples=["/media/usb/models"],
+    )
+    catalogue: FilePath | None = Field(
+        None, description="Directory of additional model cards (*.toml).", examples=["/etc/edged/catalogue"]
+    )
+
+    @model_validator(mode="after")
+    def _check_root(self) -> ModelsConfig:
+        if self.root is not None and self.lift is None:
+            raise ValueError("root must come with a 3D model; give models.lift too")
+        return self
+
+    @property
+    def card_names(self) -> tuple[str, ...]:
+        """The cards of all models in use."""
+        return tuple(name for name in (self.detector, *self.pose.values(), self.lift, self.root) if name is not None)
+
+
+class ComputeConfig(Section):
+    """What the models run on."""
+
+    plane: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="`cuda`: frames stay on the GPU; an error without one. `cpu`: frames stay in main memory. "
+        "`auto`: `cuda` as soon as every model has an engine, else `cpu`.",
+    )
+    threads: Int = Field(
+        0, ge=0, le=64, json_schema_extra=unit("threads"), description="Inference threads on the CPU; 0: all cores."
+    )
+
+
+class EnginesConfig(Section):
+    """How TensorRT engines are built."""
+
+    tensorrt: Literal["auto", "off", "tensorrt-rtx"] = Field(
+        "auto",
+        description="`auto`: engines are built in the background where TensorRT and a GPU are present. "
+        "`tensorrt-rtx`: build with TensorRT for RTX instead. `off`: build none.",
+    )
+
+    level: Int = Field(
+        3,
+        ge=0,
+        le=5,
+        description="TensorRT's optimization level: 0 builds fastest, 5 runs fastest.",
+    )
+    workspace_mb: Int = Field(
+        0,
+        ge=0,
+        le=65536,
+        json_schema_extra=unit("MB"),
+        description="GPU memory that a build may use; lower it on small boards. 0: chosen for the board.",
+    )
+    quick_first: Flag = Field(
+        False,
+        description="Build every engine at level 0 first, to use the GPU soonest, then again at `level`.",
+    )
+    quota_mb: Int = Field(
+        2048,
+        ge=0,
+        le=1048576,
+        json_schema_extra=unit("MB"),
+        description="Disk space for engines kept for a rollback; engines in use are never removed.",
+    )

@@ -1,0 +1,132 @@
+"""`[mqtt]`, `[publish]`, `[homeassistant]` and `[commands]`: the broker, and what goes to and comes from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from edged.config.types import (
+    CommandName,
+    FilePath,
+    Flag,
+    Hertz,
+    Int,
+    Number,
+    Seconds,
+    Section,
+    Topic,
+    check_host,
+    unit,
+)
+
+
+class TlsConfig(Section):
+    """Encryption of the broker connection."""
+
+    enabled: Flag = Field(False, description="Use TLS.")
+    ca: FilePath | None = Field(
+        None, description="CA certificate (PEM). Left out: the system's store.", examples=["/etc/edged/ca.pem"]
+    )
+    cert: FilePath | None = Field(
+        None, description="Client certificate (PEM), for mutual TLS.", examples=["/etc/edged/client.pem"]
+    )
+    key: FilePath | None = Field(
+        None,
+        description="Client key (PEM, not password-protected), for mutual TLS.",
+        examples=["/etc/edged/client.key"],
+    )
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> TlsConfig:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key must come together; give both or neither")
+        return self
+
+
+class MqttConfig(Section):
+    """The MQTT broker."""
+
+    host: Annotated[str, AfterValidator(check_host)] = Field(
+        "127.0.0.1", min_length=1, description="Broker host name or address."
+    )
+    port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
+    base: Topic = Field("edged", description="First topic level(s), before the device id.")
+    username: str = Field("", description="User name. Empty: anonymous or certificate identity.")
+    password: SecretStr = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        "auto", description="MQTT version. `auto` tries 5 and falls back to 3.1.1 when the broker refuses it."
+    )
+    keepalive_s: Int = Field(
+        20, ge=5, le=300, json_schema_extra=unit("s"), description="A silent broker is noticed after 1.5 times this."
+    )
+    reconnect_max_s: Int = Field(
+        60,
+        ge=1,
+        le=3600,
+        json_schema_extra=unit("s"),
+        description="Longest wait between attempts at a broker that refuses the connection; one that does not answer "
+        "is tried every 3 s.",
+    )
+    tls: TlsConfig = TlsConfig()
+
+    @model_validator(mode="after")
+    def _check_username(self) -> MqttConfig:
+        if self.password.get_secret_value() and not self.username:
+            raise ValueError("password must come with a username; give mqtt.username too")
+        return self
+
+
+class PublishConfig(Section):
+    """What is published, and how often."""
+
+    max_rate_hz: Hertz = Field(30, ge=0.001, le=240, description="Highest rate of `poses` messages per camera.")
+    encoding: Literal["json", "cbor"] = Field(
+        "json",
+        description="Of `poses`. `cbor`: the same content in half the bytes, whole numbers; see the MQTT reference.",
+    )
+    smoothed: Flag = Field(False, description="Add One-Euro filtered keypoints to the unfiltered ones.")
+    queue: Int = Field(
+        256,
+        ge=8,
+        le=65536,
+        json_schema_extra=unit("messages"),
+        description="Messages waiting for the broker; beyond this the oldest are dropped and counted.",
+    )
+    health_s: Seconds = Field(30, ge=1, le=3600, description="Interval of the `health` message.")
+    daily_s: Seconds = Field(900, ge=10, le=86400, description="Interval of the `daily` messages of the current day.")
+    keep_mb: Int = Field(
+        16,
+        ge=1,
+        le=4096,
+        json_schema_extra=unit("MB"),
+        description="Disk space for alerts, totals and states while the broker is unreachable; beyond this the oldest "
+        "are dropped.",
+    )
+    keep_days: Number = Field(
+        7, gt=0, le=365, json_schema_extra=unit("days"), description="How long they are stored at most."
+    )
+
+
+class HomeAssistantConfig(Section):
+    """MQTT discovery: Home Assistant finds the device and its cameras without configuration."""
+
+    enabled: Flag = Field(False, description="Publish discovery messages. Switched off again, the entities go away.")
+    prefix: Topic = Field("homeassistant", description="Discovery prefix, as set in Home Assistant.")
+
+
+class CommandsConfig(Section):
+    """Which MQTT commands the device carries out. With an empty list it subscribes to none."""
+
+    allow: tuple[CommandName, ...] = Field(
+        ("acknowledge", "snooze"),
+        description="Allowed commands. The two defaults only answer an alert; `snapshot`, `day` and `diagnose` reveal "
+        "more, `restart-camera`, `set-rate` and `reload` change what the device does.",
+    )
+    snapshot_kb: Int = Field(
+        256,
+        ge=16,
+        le=16384,
+        json_schema_extra=unit("kB"),
+        description="Largest picture published; a larger one is compressed more, then scaled down, until it fits.",
+    )
