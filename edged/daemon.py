@@ -292,7 +292,18 @@ class Daemon:
         """Ids of the ones before are not used again."""
         smooth = self._display or self.settings.publish.smoothed
         given = {name: pipeline.last_id for name, pipeline in self._pipelines.items()}
-        return {n: self.engines.pipeline(self.cameras[n], smooth=smooth, last_id=given.get(n, 0)) for n in names}
+        models = self.engines
+        return {
+            name: Pipeline(
+                self.cameras[name],
+                models.backend,
+                models.detector,
+                models.poses,
+                smooth=smooth,
+                last_id=given.get(name, 0),
+            )
+            for name in names
+        }
 
     def _new_behaviour(self) -> SceneMonitor:
         memory, daily_s = self.settings.device.state / "days.json", self.settings.publish.daily_s

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.pipeline import Pipeline
+
 if TYPE_CHECKING:
     from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
     from edged.config.tables.models import ModelsConfig
@@ -60,7 +62,9 @@ def _infer(path: str, camera: CameraConfig, engines: LoadedModels, say: Callable
     intake = CameraHub({name: (camera, make_camera(name, camera))}, lambda state: None, retry=False)
     intake.start()
     try:
-        loop.run(intake, {name: engines.pipeline(camera)}, [say], threading.Event())
+        loop.run(
+            intake, {name: Pipeline(camera, engines.backend, engines.detector, engines.poses)}, [say], threading.Event()
+        )
     finally:
         intake.close()
     ledger = intake.counts(name)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.pipeline import Pipeline
+
 if TYPE_CHECKING:
     from edged.config.tables.camera import CameraConfig
     from edged.config.tree import Config
@@ -40,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
     settle = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
     with exit_on_interrupt():
         image, result = first_good_frame(
-            make_camera(name, settings), engines.pipeline(settings).run, name=name, warm_up_frames=settle
+            make_camera(name, settings),
+            Pipeline(settings, engines.backend, engines.detector, engines.poses).run,
+            name=name,
+            warm_up_frames=settle,
         )
     path = args.out or Path(f"{name}.jpg")
     write_image(path, image if args.plain else annotate(image, result, engines.keypoint_thresholds))

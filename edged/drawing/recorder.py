@@ -10,11 +10,11 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edged.capture.sources.opencv import to_bgr
 from edged.config.tables.camera import CameraConfig
 from edged.drawing.annotate import annotate
 from edged.drawing.video_file import VideoWriter, check_suffix
 from edged.frame import Frame, FrameResult
+from edged.inference.cpu.pixels import to_bgr
 
 LIVE_HZ = 15.0  # of the video of a camera that does not say its rate
 

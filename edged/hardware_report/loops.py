@@ -16,10 +16,10 @@ from edged.config.tree import Config
 from edged.errors import EdgedError
 from edged.frame import U8, Frame, FrameResult
 from edged.hardware_report.probe import Bench, NotPossible, ReportRow, Value, failed, not_possible
-from edged.inference.cpu.backend import Session
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.engine_builder import BuiltEngine, engine_builder
 from edged.inference.load_models import load_models, model_cards
+from edged.inference.session import Session
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_MS
 from engines.build.service import POSE_BATCHES, BuildJob, EngineBuilder
@@ -73,7 +73,9 @@ def open_loop(settings: Config) -> Iterator[RunFrame]:
     """One camera's pipeline as the daemon has it, an image in, a result out."""
     engines = load_models(settings.models, settings.compute)
     try:
-        yield run_frame_with(engines.pipeline(CameraConfig(source="prove"), smooth=False))
+        yield run_frame_with(
+            Pipeline(CameraConfig(source="prove"), engines.backend, engines.detector, engines.poses, smooth=False)
+        )
     finally:
         engines.backend.close()
 

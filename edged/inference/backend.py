@@ -1,4 +1,4 @@
-"""What computes keypoints: the port between the pipeline and the CPU, CUDA and null backends."""
+"""The port between the pipeline and whatever computes keypoints: the CPU, the CUDA and the null backend."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from edged.frame import Boxes, Frame, InferenceParams, InferenceResult
 
 
 class PoseBackend(Protocol):
-    """Where pixels become keypoints. One thread owns a plane; `see` returns when the work is done.
+    """Turns a frame into boxes and keypoints.
 
-    `see` measures the image, and stops there when it is degraded. With `detect` it runs the detector, and
-    `known` (subjects expected in this frame) helps to keep faint ones, those missed of late (score 0) as hints only;
-    without, it takes `known` as it is.
-    Then it runs the pose model of each box's class, all subjects of a class in one call.
-    It raises `ModelFault` (give up this frame) or `DeviceLost` (exit).
+    `infer` measures the image and stops there when it is degraded. With `detect` it runs the detector, and
+    `priors` (subjects expected in this frame) help to keep faint ones, those missed of late (score 0) as hints only;
+    without `detect` it takes `priors` as the boxes. Then it runs the pose model of each box's class, all subjects of
+    a class in one batch. It returns when the work is done.
+    Raises `ModelFault` (give up this frame) or `DeviceLost` (exit). Thread: the one that made the backend.
     """
 
     @property

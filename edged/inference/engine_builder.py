@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from edged.config.tree import Config
-from edged.inference.cpu.backend import Session
-from edged.inference.cpu.runner_ort import OnnxRunner
+from edged.inference.cpu.onnxruntime import OnnxRunner
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.decode.detectors import DECODERS
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.engine_builds import EngineBuildService
 from edged.inference.load_models import model_cards
+from edged.inference.session import Session
 from engines import machine
 from engines.bindings import Flavour, find
 from engines.build.process import BuildProcess

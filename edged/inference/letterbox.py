@@ -23,15 +23,15 @@ class Letterbox:
     resized_wh: tuple[int, int]  # the image inside the canvas, net pixels
 
     @staticmethod
-    def fit(image_wh: tuple[int, int], net_wh: tuple[int, int], placement: Literal["top-left", "centred"]) -> Letterbox:
+    def fit(image_wh: tuple[int, int], net_wh: tuple[int, int], placement: str) -> Letterbox:
         """The largest aspect-true fit.
 
-        `top-left` cuts the resized size to whole pixels, as YOLOX and RTMDet deployments do;
+        `top-left` (the default) cuts the resized size to whole pixels, as YOLOX and RTMDet deployments do;
         `centred` rounds it and splits the padding, as the YOLOv8 family does.
         """
         (w, h), (net_w, net_h) = image_wh, net_wh
         scale = min(net_w / w, net_h / h)
-        if placement == "top-left":
+        if placement != "centred":
             return Letterbox(scale, 0, 0, (max(1, int(w * scale)), max(1, int(h * scale))))
         rw, rh = max(1, round(w * scale)), max(1, round(h * scale))
         return Letterbox(scale, round((net_w - rw) / 2 - 0.1), round((net_h - rh) / 2 - 0.1), (rw, rh))

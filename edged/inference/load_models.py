@@ -1,27 +1,31 @@
-"""The one place that turns the configuration's models into a compute plane and pipelines on it."""
+"""The models of a configuration, loaded onto the best backend that this machine has for them.
+
+First `resolve` looks at what there is to run each model with; then one of two builders makes a backend of it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.errors import ConfigError, ModelMissing
 from edged.inference.backend import PoseBackend
-from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS, CpuBackend, Session
+from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS, CpuBackend
 from edged.inference.cpu.null import NullBackend
 from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.cpu.pose3d import RootNet, VolumeNet
 from edged.inference.cuda import engine_ort
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.open import EngineFactory, open_backend, unavailable_reason
-from edged.inference.pose3d.lifter import Lifter, RootNet, VolumeNet
-from edged.pipeline import Pipeline
+from edged.inference.pose3d.lifter import Lifter
+from edged.inference.session import Session
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.errors import EngineError, PlanRefused
@@ -29,23 +33,20 @@ from engines.store.model_store import ModelStore
 
 log = logging.getLogger(__name__)
 
-
 Runtime = Literal["tensorrt", "onnxruntime", "nothing"]
+Spec = TypeVar("Spec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedModels:
-    """The models in use, loaded."""
+    """The models in use, loaded. The thread that loads them owns the backend."""
 
     backend: PoseBackend
     detector: Detect
-    poses: dict[str, Pose]  # by class; a class whose model cannot be had is left out
-    has_lift: bool  # people into space
-    runtime_by_model: dict[str, Runtime]  # what runs each model
-    missing_by_model: dict[str, str]  # why nothing does
-
-    def pipeline(self, camera: CameraConfig, *, smooth: bool = True, last_id: int = 0) -> Pipeline:
-        return Pipeline(camera, self.backend, self.detector, self.poses, smooth=smooth, last_id=last_id)
+    poses: dict[str, Pose]  # by class; a class whose model is missing is left out
+    has_lift: bool  # whether people can be lifted into 3D
+    runtime_by_model: dict[str, Runtime]
+    missing_by_model: dict[str, str]  # why a model has no runtime
 
     @property
     def keypoint_thresholds(self) -> dict[str, float]:
@@ -54,30 +55,103 @@ class LoadedModels:
 
     @property
     def backend_info(self) -> dict[str, Any]:
-        """Where frames become keypoints, and how they get there, for `info` and `health`."""
+        """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
         if not isinstance(self.backend, CudaBackend):
             return {"plane": "cpu"}
         return {"plane": "cuda", "frames": self.backend.frame_access, "graphs": self.backend.uses_graphs}
 
     @property
     def service_level(self) -> Literal["poses", "boxes", "cameras"]:
-        """What is left, in the order in which it is given up."""
+        """What can be published: poses, boxes without pose models, or only the cameras' state."""
         if isinstance(self.backend, NullBackend):
             return "cameras"
         return "poses" if self.poses else "boxes"
 
 
 class UsableEngine(Protocol):
-    """A TensorRT engine that may be used. Both raise `PlanRefused`, and belong to the thread that asks."""
+    """A TensorRT engine that passed its self-test. Both methods raise `PlanRefused`. Thread: the one that asks."""
 
     def session(self) -> Session:
-        """It alone, host arrays in and out."""
+        """The engine alone: host arrays in and out."""
 
     def engine(self, gpu: Gpu) -> Engine:
-        """It as a part of the CUDA plane."""
+        """The engine as a part of the CUDA backend."""
 
 
 EngineLookup = Callable[[Card], UsableEngine | None]
+
+
+class ModelCards(NamedTuple):
+    """The cards of the models that a configuration names."""
+
+    detector: Card
+    detect: Detect  # of the detector
+    poses: dict[str, Card]  # by class
+    pose_specs: dict[str, Pose]  # by class
+    lift: Card | None
+    root: Card | None
+
+    @property
+    def all(self) -> tuple[Card, ...]:
+        return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelStatus:
+    """What there is to run one model with: a TensorRT engine, the ONNX file, both, or neither."""
+
+    card: Card
+    engine: UsableEngine | None
+    file: Path | EngineError  # verified; or why there is none
+
+    @property
+    def is_available(self) -> bool:
+        return self.engine is not None or isinstance(self.file, Path)
+
+
+def model_cards(models: ModelsConfig) -> ModelCards:
+    """The cards that `models` names. Raises `ConfigError` and `CardError`."""
+    cards = load(models.catalogue)
+    detector, detect = _card(cards, models.detector, "models.detector", "detect", lambda card: card.detect)
+    poses = {
+        label: _card(cards, name, f"models.pose.{label}", "pose", lambda card: card.pose)
+        for label, name in models.pose.items()
+    }
+    lift = models.lift and _card(cards, models.lift, "models.lift", "lift", lambda card: card.lift)
+    root = models.root and _card(cards, models.root, "models.root", "root", lambda card: card.root)
+    return ModelCards(
+        detector=detector,
+        detect=detect,
+        poses={label: card for label, (card, _) in poses.items()},
+        pose_specs={label: spec for label, (_, spec) in poses.items()},
+        lift=lift[0] if lift else None,
+        root=root[0] if root else None,
+    )
+
+
+def _card(
+    cards: Mapping[str, Card], name: str, key: str, task: str, spec_of: Callable[[Card], Spec | None]
+) -> tuple[Card, Spec]:
+    """The card of that name, and what it says of its task. Raises `ConfigError` when it is of another task."""
+    card = cards.get(name)
+    spec = spec_of(card) if card else None
+    if card is None or spec is None:
+        got = "no such card" if card is None else f"a {card.task} model"
+        fitting = ", ".join(sorted(other for other, known in cards.items() if known.task == task))
+        raise ConfigError(f"{key} = {name!r}: {got}; want one of {fitting}")
+    return card, spec
+
+
+def resolve(cards: ModelCards, store: ModelStore, engine_of: EngineLookup) -> dict[str, ModelStatus]:
+    """The status of each model, by name. Checks files against their hashes; loads nothing."""
+    return {card.name: ModelStatus(card=card, engine=engine_of(card), file=_file(store, card)) for card in cards.all}
+
+
+def _file(store: ModelStore, card: Card) -> Path | EngineError:
+    try:
+        return store.path(card)
+    except EngineError as error:
+        return error
 
 
 def load_models(
@@ -87,163 +161,138 @@ def load_models(
     allow_missing: bool = False,
     engine_of: EngineLookup = lambda card: None,
 ) -> LoadedModels:
-    """Load the models in use, each as the engine that `engine_of` gives, else on ONNX Runtime.
+    """The models in use, each as the engine that `engine_of` gives, else on ONNX Runtime.
 
-    Once all but the 3D ones can run on the GPU, frames stay there from the camera to the keypoints. With `allow_missing` a
-    model that cannot be had is done without, and said to be: no poses of a class, or no detector at all.
-    Raises `ConfigError`; without `allow_missing` also `EngineError` and `ModelMissing`.
+    They run on the CUDA backend once all but the 3D ones can. `allow_missing`: continue without unavailable models
+    and report them. Raises `ConfigError`; without `allow_missing` also `EngineError` and `ModelMissing`.
     """
     lack = unavailable_reason() if compute.plane != "cpu" else "not wanted"
     if compute.plane == "cuda" and lack:
         raise ConfigError(f"compute.plane = 'cuda': {lack}; or write auto")
-    loading = _Loading(
-        model_cards(models), ModelStore(models.store, models.mirror), compute.threads, engine_of, spare=allow_missing
-    )
-    engines = (None if lack else loading.on_gpu()) or loading.on_host()
-    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in engines.runtime_by_model.items()))
-    return engines
+    cards = model_cards(models)
+    statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
+    sessions = Sessions(statuses, compute.threads, allow_missing=allow_missing)
+    loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
+    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()))
+    return loaded
 
 
-class _Loading:
-    """What becomes of each model."""
+class Sessions:
+    """Opens models with host arrays in and out; keeps what each runs on, or why it cannot be opened.
 
-    def __init__(self, used: ModelCards, store: ModelStore, threads: int, forged: EngineLookup, *, spare: bool) -> None:
-        self._used, self._store, self._threads, self._forged, self._spare = used, store, threads, forged, spare
-        self._served: dict[str, Runtime] = {}
-        self._reasons: dict[str, str] = {}
+    Raises the error of the first model that is missing, unless that is allowed.
+    """
 
-    def on_gpu(self) -> LoadedModels | None:
-        """On the CUDA plane; None while a model has no engine, or where one cannot be part of it."""
-        poses = {label: card for label, card in self._used.poses.items() if self._there(card)}
-        makers = {card.name: self._maker(card) for card in (self._used.detector, *poses.values())}
-        if not all(makers.values()):
+    def __init__(self, statuses: Mapping[str, ModelStatus], threads: int, *, allow_missing: bool) -> None:
+        self._statuses, self._threads, self._allow_missing = statuses, threads, allow_missing
+        self.runtime_by_model: dict[str, Runtime] = {}
+        self.missing_by_model: dict[str, str] = {}
+        for status in statuses.values():
+            if not status.is_available and isinstance(status.file, EngineError):
+                self._report(status.card, status.file)
+
+    def open(self, card: Card) -> Session | None:
+        """The model, running; None: it is missing."""
+        if card.name in self.missing_by_model:
             return None
-        deep = self._deep()
-        lift = None if deep else self._lifter()
+        status = self._statuses[card.name]
         try:
-            plane = open_backend(
-                cast(EngineFactory, makers[self._used.detector.name]),
-                {label: cast(EngineFactory, makers[card.name]) for label, card in poses.items()},
-                deep,
-                lift,
-            )
-        except (EngineError, ModelMissing) as refusal:
-            log.error("the CUDA plane: %s; frames go over the host instead", refusal)
-            if lift is not None:
-                lift.close()
+            session = _engine_session(status) or self._ort_session(status)
+        except (EngineError, ModelMissing) as error:
+            self._report(card, error)
             return None
-        lifting = [card for card in (self._used.lift, self._used.root) if deep and card]
-        for card in (self._used.detector, *poses.values(), *lifting):
-            self._served[card.name] = "tensorrt" if self._forged(card) else "onnxruntime"
-        bodies = {label: cast(Pose, card.pose) for label, card in poses.items()}
-        return self._engines(plane, bodies, lifts=deep is not None or lift is not None)
+        self.runtime_by_model[card.name] = "onnxruntime" if isinstance(session, OrtSession) else "tensorrt"
+        return session
 
-    def on_host(self) -> LoadedModels:
-        eye = self._session(self._used.detector)
-        poses = {label: made for label, card in self._used.poses.items() if (made := self._session(card)) is not None}
-        lift = self._lifter()
-        plane = CpuBackend(eye, poses, lift) if eye is not None else NullBackend(self._detect.classes)
-        bodies = {label: cast(Pose, made.card.pose) for label, made in poses.items()}
-        return self._engines(plane, bodies, lifts=lift is not None)
-
-    def _engines(self, plane: PoseBackend, poses: dict[str, Pose], *, lifts: bool) -> LoadedModels:
-        return LoadedModels(
-            backend=plane,
-            detector=self._detect,
-            poses=poses,
-            has_lift=lifts,
-            runtime_by_model=self._served,
-            missing_by_model=self._reasons,
-        )
-
-    @property
-    def _detect(self) -> Detect:
-        return cast(Detect, self._used.detector.detect)
-
-    def _deep(self) -> tuple[EngineFactory, EngineFactory | None] | None:
-        """The engines of the 3D models, once every one that is in use has one."""
-        volume, root = (self._forged(card) if card else None for card in (self._used.lift, self._used.root))
-        if volume is None or (self._used.root is not None and root is None):
-            return None
-        return volume.engine, root.engine if root else None
-
-    def _there(self, card: Card) -> bool:
-        """Whether the model can be had at all. Its absence is told by `_session`."""
-        try:
-            self._store.path(card)
-        except EngineError:
-            return self._session(card) is not None
-        return True
-
-    def _maker(self, card: Card) -> EngineFactory | None:
-        if made := self._forged(card):
-            return made.engine
-        if not engine_ort.is_available():
-            return None
-        return partial(engine_ort.open_engine, card, self._store.path(card))
-
-    def _session(self, card: Card) -> Session | None:
-        if card.name in self._reasons:  # it was looked for before, and that was told
-            return None
-        try:
-            made = self._engine_alone(card) or self._on_ort(card)
-        except (EngineError, ModelMissing) as absent:
-            if not self._spare:
-                raise
-            log.error("%s; going on without it", absent)
-            self._served[card.name], self._reasons[card.name] = "nothing", str(absent)
-            return None
-        self._served[card.name] = "onnxruntime" if isinstance(made, OrtSession) else "tensorrt"
-        return made
-
-    def _on_ort(self, card: Card) -> Session:
-        made = OrtSession(card, self._store.path(card), self._threads)
-        made.warm_up(PREALLOCATED_SUBJECTS)
-        return made
-
-    def _engine_alone(self, card: Card) -> Session | None:
-        try:
-            return made.session() if (made := self._forged(card)) else None
-        except PlanRefused as refusal:
-            log.error("%s; it runs on ONNX Runtime instead", refusal)
-            return None
-
-    def _lifter(self) -> Lifter | None:
-        volume = self._session(self._used.lift) if self._used.lift else None
+    def open_lifter(self, cards: ModelCards) -> Lifter | None:
+        volume = self.open(cards.lift) if cards.lift else None
         if volume is None:
             return None
-        root = self._session(self._used.root) if self._used.root else None
+        root = self.open(cards.root) if cards.root else None
         return Lifter(VolumeNet(volume), RootNet(root) if root else None)
 
+    def _ort_session(self, status: ModelStatus) -> Session:
+        if isinstance(status.file, EngineError):
+            raise status.file
+        session = OrtSession(status.card, status.file, self._threads)
+        session.warm_up(PREALLOCATED_SUBJECTS)
+        return session
 
-class ModelCards(NamedTuple):
-    """The cards that a configuration names."""
-
-    detector: Card
-    poses: dict[str, Card]  # by class
-    lift: Card | None
-    root: Card | None
-
-    @property
-    def all(self) -> tuple[Card, ...]:
-        return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
+    def _report(self, card: Card, error: EngineError | ModelMissing) -> None:
+        if not self._allow_missing:
+            raise error
+        log.error("%s; going on without it", error)
+        self.runtime_by_model[card.name], self.missing_by_model[card.name] = "nothing", str(error)
 
 
-def model_cards(models: ModelsConfig) -> ModelCards:
-    """Raises `ConfigError` and `CardError`."""
-    cards = load(models.catalogue)
-    return ModelCards(
-        detector=_card(cards, models.detector, "models.detector", "detect"),
-        poses={label: _card(cards, name, f"models.pose.{label}", "pose") for label, name in models.pose.items()},
-        lift=None if models.lift is None else _card(cards, models.lift, "models.lift", "lift"),
-        root=None if models.root is None else _card(cards, models.root, "models.root", "root"),
+def _engine_session(status: ModelStatus) -> Session | None:
+    try:
+        return status.engine.session() if status.engine else None
+    except PlanRefused as refusal:
+        log.error("%s; it runs on ONNX Runtime instead", refusal)
+        return None
+
+
+def build_cuda(cards: ModelCards, statuses: Mapping[str, ModelStatus], sessions: Sessions) -> LoadedModels | None:
+    """The models on the CUDA backend; None when one of them cannot run there."""
+    detector = _factory(statuses[cards.detector.name])
+    posed = {label: statuses[card.name] for label, card in cards.poses.items() if statuses[card.name].is_available}
+    factories = {label: factory for label, status in posed.items() if (factory := _factory(status))}
+    if detector is None or len(factories) < len(posed):
+        return None
+    lift = _lift_factories(cards, statuses)
+    lifter = None if lift else sessions.open_lifter(cards)
+    try:
+        backend = open_backend(detector, factories, lift, lifter)
+    except (EngineError, ModelMissing) as refusal:
+        log.error("the CUDA backend: %s; frames go through the host instead", refusal)
+        if lifter is not None:
+            lifter.close()
+        return None
+    on_gpu = [cards.detector.name, *(status.card.name for status in posed.values())]
+    on_gpu += [card.name for card in (cards.lift, cards.root) if lift and card]
+    sessions.runtime_by_model.update({name: "tensorrt" if statuses[name].engine else "onnxruntime" for name in on_gpu})
+    return _loaded(cards, backend, posed, sessions, has_lift=bool(lift or lifter))
+
+
+def _factory(status: ModelStatus) -> EngineFactory | None:
+    """What makes the model an engine of the CUDA backend."""
+    if status.engine is not None:
+        return status.engine.engine
+    if isinstance(status.file, Path) and engine_ort.is_available():
+        return partial(engine_ort.open_engine, status.card, status.file)
+    return None
+
+
+def _lift_factories(
+    cards: ModelCards, statuses: Mapping[str, ModelStatus]
+) -> tuple[EngineFactory, EngineFactory | None] | None:
+    """Of the 3D models, once each that is in use has a TensorRT engine."""
+    volume, root = (statuses[card.name].engine if card else None for card in (cards.lift, cards.root))
+    if volume is None or (cards.root is not None and root is None):
+        return None
+    return volume.engine, root.engine if root else None
+
+
+def build_cpu(cards: ModelCards, sessions: Sessions) -> LoadedModels:
+    """The models with pixels on the CPU; without a detector, a backend that only measures images."""
+    detector = sessions.open(cards.detector)
+    poses = {label: session for label, card in cards.poses.items() if (session := sessions.open(card))}
+    lifter = sessions.open_lifter(cards)
+    backend: PoseBackend = NullBackend(cards.detect.classes)
+    if detector is not None:
+        backend = CpuBackend(detector, poses, lifter)
+    return _loaded(cards, backend, poses, sessions, has_lift=lifter is not None)
+
+
+def _loaded(
+    cards: ModelCards, backend: PoseBackend, posed: Iterable[str], sessions: Sessions, *, has_lift: bool
+) -> LoadedModels:
+    return LoadedModels(
+        backend=backend,
+        detector=cards.detect,
+        poses={label: cards.pose_specs[label] for label in posed},
+        has_lift=has_lift,
+        runtime_by_model=sessions.runtime_by_model,
+        missing_by_model=sessions.missing_by_model,
     )
-
-
-def _card(cards: dict[str, Card], name: str, key: str, task: str) -> Card:
-    card = cards.get(name)
-    if card is None or card.task != task:
-        got = "no such card" if card is None else f"a {card.task} model"
-        fitting = ", ".join(sorted(other for other, known in cards.items() if known.task == task))
-        raise ConfigError(f"{key} = {name!r}: {got}; want one of {fitting}")
-    return card

@@ -13,7 +13,7 @@ class StageTimer:
         self._last_ns = time.monotonic_ns()
 
     def lap(self, stage: str) -> None:
-        """Charge the time since the last lap to `stage`."""
+        """Adds the time since the last lap to `stage`."""
         now_ns = time.monotonic_ns()
         self.stage_ns[stage] = self.stage_ns.get(stage, 0) + now_ns - self._last_ns
         self._last_ns = now_ns

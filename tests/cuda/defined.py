@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
-from edged.inference.cpu.backend import Session
 from edged.inference.crop import Crop, crop_image
 from edged.inference.decode.detectors import DECODERS
 from edged.inference.decode.nms import nms
@@ -16,6 +15,7 @@ from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import check_limits, image_quality
 from edged.inference.letterbox import Letterbox, letterbox, normalise
 from edged.inference.select import low_thresholds, select_detections
+from edged.inference.session import Session
 from engines.card import Input
 
 
@@ -34,7 +34,7 @@ class NumpyBackend:
         height, width = bgr.shape[:2]
         x0, y0, x1, y1 = params.roi or (0, 0, width, height)
         spec = card.input
-        fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, "centred" if spec.fit == "centred" else "top-left")
+        fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, spec.fit)
         canvas = letterbox(bgr[y0:y1, x0:x1], fit, spec.size_wh, spec.pad)
         w, h = fit.resized_wh
         grey = cv2.cvtColor(canvas[fit.pad_y : fit.pad_y + h : 2, fit.pad_x : fit.pad_x + w], cv2.COLOR_BGR2GRAY)

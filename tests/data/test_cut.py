@@ -10,8 +10,7 @@ import pytest
 
 from edged.frame import F32, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
-from edged.inference.cpu.onnxruntime import OrtSession
-from edged.inference.cpu.runner_ort import OnnxRunner
+from edged.inference.cpu.onnxruntime import OnnxRunner, OrtSession
 from engines.catalogue import load
 from engines.prepare import prepare
 from engines.prepare.model import Precision

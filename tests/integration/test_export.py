@@ -17,7 +17,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
-from edged.inference.cpu.runner_ort import OnnxRunner  # noqa: E402
+from edged.inference.cpu.onnxruntime import OnnxRunner  # noqa: E402
 from edged.inference.decode.heatmap3d import soft_argmax  # noqa: E402
 from edged.inference.decode.simcc import simcc  # noqa: E402
 from engines.card import Card  # noqa: E402

@@ -17,10 +17,11 @@ from edged.errors import ConfigError
 from edged.frame import Boxes, CameraIntrinsics, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.cpu.pose3d import RootNet, VolumeNet
 from edged.inference.crop import crop_image
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.load_models import model_cards
-from edged.inference.pose3d.lifter import Lifter, RootNet, VolumeNet
+from edged.inference.pose3d.lifter import Lifter
 from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.errors import CardError

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edged.frame import U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
-from edged.inference.cpu.backend import CpuBackend, Detector, image_quality
+from edged.inference.cpu.backend import CpuBackend, Detector
 from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.cpu.pixels import image_quality
 from edged.inference.crop import Crop, crop_image
 from edged.inference.image_quality import image_quality as measure_defined
 from edged.inference.letterbox import Letterbox, letterbox, normalise
@@ -61,23 +62,23 @@ def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> B
     "size_wh", [(1, 1), (500, 1), (1, 500), (64, 48), (641, 479), (1920, 1080), (7680, 4320)], ids=str
 )
 def test_the_letterbox_is_the_defined_one_within_a_grey_level(detector: Detector, size_wh: tuple[int, int]) -> None:
-    image, card = photo(*size_wh), detector._card.input
+    image, card = photo(*size_wh), detector.card.input
     detector.letterbox(photo(100, 300))  # what the canvas held before must not show
     detector.letterbox(image)
     fit = Letterbox.fit(size_wh, card.size_wh, "centred" if card.fit == "centred" else "top-left")
     wanted = letterbox(image, fit, card.size_wh, card.pad)
-    assert np.abs(detector._canvas.astype(int) - wanted).max() <= 1
+    assert np.abs(detector.canvas.astype(int) - wanted).max() <= 1
 
 
 def test_the_tensor_is_the_defined_one_when_landscape_follows_portrait(detector: Detector) -> None:
-    card = detector._card.input
+    card = detector.card.input
     nobody = np.full(len(detector.classes), np.inf, np.float32)
     for size in ((48, 64), (64, 48), (64, 48)):
         detector.letterbox(photo(*size))
         detector.detect(nobody, lambda stage: None)
         mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
-        wanted = normalise(detector._canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
-        np.testing.assert_allclose(detector._tensor[0], wanted, atol=1e-6)
+        wanted = normalise(detector.canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
+        np.testing.assert_allclose(detector.tensor[0], wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("box", [(20, 10, 220, 310), (-80, -50, 120, 90), (300, 200, 500, 460)], ids=str)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from edged.inference.cpu.runner_ort import OnnxRunner
+from edged.inference.cpu.onnxruntime import OnnxRunner
 from edged.inference.decode.detectors import DECODERS
 from engines.catalogue import load
 from engines.errors import CardError

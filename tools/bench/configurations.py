@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from edged.frame import F32
-from edged.inference.cpu.backend import PoseEstimator, Session
+from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.session import Session
 from engines.card import Card
 from engines.catalogue import load
 from tools.bench.absent import Absent

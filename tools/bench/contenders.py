@@ -17,8 +17,9 @@ import onnxruntime as ort
 from edged.config.tables.camera import CameraConfig, TrackConfig
 from edged.frame import F32, XY, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.backend import PoseBackend
-from edged.inference.cpu.backend import CpuBackend, Session
+from edged.inference.cpu.backend import CpuBackend
 from edged.inference.crop import Crop
+from edged.inference.session import Session
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_S
 from engines.card import Card, Detect, Pose

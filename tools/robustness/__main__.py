@@ -16,6 +16,7 @@ from edged.config.tables.camera import CameraConfig, TrackConfig
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.frame import U8, Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
+from edged.pipeline import Pipeline
 from edged.units import NS_PER_S
 from tools.kept import Kept
 from tools.robustness import limits, report
@@ -88,7 +89,9 @@ def play(engines: LoadedModels, clip: Clip, images: Sequence[U8], track: TrackCo
 
 def run(engines: LoadedModels, fps: float, images: Sequence[U8], track: TrackConfig) -> list[FrameResult]:
     """Every picture through a pipeline of its own, in the clip's own time."""
-    pipeline = engines.pipeline(CameraConfig(source="robustness", track=track), smooth=False)
+    pipeline = Pipeline(
+        CameraConfig(source="robustness", track=track), engines.backend, engines.detector, engines.poses, smooth=False
+    )
     times = [round(number * NS_PER_S / fps) for number in range(len(images))]
     return [
         pipeline.run(Frame(camera="robustness", seq=number, captured_ns=t_ns, image=image))

@@ -22,11 +22,6 @@ from edged.frame import U8, PixelFormat
 
 EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
 
-BGR_CONVERSIONS = {
-    "gray": cv2.COLOR_GRAY2BGR,
-    "yuyv": cv2.COLOR_YUV2BGR_YUYV,
-    "nv12": cv2.COLOR_YUV2BGR_NV12,
-}
 ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
     # RTSP opens in 0.2 s in place of 2 s. Files are read alike: their headers say what 0.1 s of frames would.
@@ -55,11 +50,6 @@ def decode(capture: Any, out: U8 | None, pixel_format: PixelFormat = "bgr") -> U
         return EMPTY_IMAGE
     grey = pixel_format == "bgr" and image.ndim < 3
     return cast(U8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image)
-
-
-def to_bgr(image: U8, pixel_format: PixelFormat) -> U8:
-    """(H, W, 3) BGR: what colour.py defines, as fast as OpenCV does it."""
-    return image if pixel_format == "bgr" else cast(U8, cv2.cvtColor(image, BGR_CONVERSIONS[pixel_format]))
 
 
 @cache

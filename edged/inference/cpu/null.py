@@ -1,16 +1,15 @@
-"""A plane without models: the box still tells of its cameras, and says of every frame that nobody looked."""
+"""The backend without models: cameras are still watched, and every frame says that nothing was detected in it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from edged.capture.sources.opencv import to_bgr
 from edged.frame import Boxes, Frame, InferenceParams, InferenceResult
-from edged.inference.cpu.backend import image_quality
+from edged.inference.cpu.pixels import image_quality, to_bgr
 from edged.inference.image_quality import check_limits
 
-STRIDE = 4  # pixels between those that are measured
-NO_MODEL = "no-model"
+STRIDE = 4  # px between measured pixels, both ways
+NO_MODEL = "no-model"  # in `degraded`
 
 
 class NullBackend:
@@ -26,9 +25,9 @@ class NullBackend:
     def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
         image = to_bgr(frame.image, frame.pixel_format)
         x0, y0, x1, y1 = params.roi or (0, 0, *frame.size_wh)
-        clarity = check_limits(*image_quality(image[y0:y1:STRIDE, x0:x1:STRIDE]), params.quality_limits)
-        blind = replace(clarity, degraded=(*clarity.degraded, NO_MODEL))
-        return InferenceResult(quality=blind, boxes=Boxes.empty(), keypoints=())
+        quality = check_limits(*image_quality(image[y0:y1:STRIDE, x0:x1:STRIDE]), params.quality_limits)
+        quality = replace(quality, degraded=(*quality.degraded, NO_MODEL))
+        return InferenceResult(quality=quality, boxes=Boxes.empty(), keypoints=())
 
     def close(self) -> None:
         """Nothing to release."""

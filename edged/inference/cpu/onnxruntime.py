@@ -1,4 +1,4 @@
-"""One ONNX model on ONNX Runtime, checked against its card when it is loaded."""
+"""ONNX models on ONNX Runtime's CPU provider: as sessions of the backend, and as the reference of engine builds."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ ORT_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.NotImplemented,
     ort.capi.onnxruntime_pybind11_state.RuntimeException,
 )
+LOG_ERRORS_ONLY = 3  # ONNX Runtime's log_severity_level
 
 
 class OrtSession:
-    """Runs (B, 3, H, W) float32 tensors. Not thread-safe by contract: one compute thread owns it."""
+    """A model file, checked against its card when it is loaded: a `Session`."""
 
     def __init__(self, card: Card, path: Path, threads: int = 0) -> None:
-        """Load the file; raise `ModelMissing` if ONNX Runtime refuses it, `CardError` if it is not the card's."""
+        """`threads` 0: one per core. Raises `ModelMissing` when ONNX Runtime refuses the file, `CardError`."""
         self.card = card
         try:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
@@ -39,23 +40,23 @@ class OrtSession:
                 f"check it with `edged models verify {card.name}`"
             ) from refusal
         inputs = self._session.get_inputs()
-        card.describes(_tensors(inputs), _tensors(self._session.get_outputs()), takes=_dtypes(inputs))
+        card.describes(_shapes(inputs), _shapes(self._session.get_outputs()), takes=_dtypes(inputs))
         self._outputs = [output.name for output in card.outputs]
 
     def warm_up(self, subjects: int) -> None:
-        """Take the memory now that a frame of so many subjects will need; a larger one adds to it once.
+        """Allocate what a frame with that many subjects needs.
 
-        ONNX Runtime's arena grows with the largest batch so far and keeps it: otherwise a step for each first time,
-        weeks apart. It lays its blocks out anew in the second run. What fails here is told by the first frame.
+        ONNX Runtime's arena grows with the largest batch so far and keeps it; without this memory would grow in
+        steps, weeks apart. It arranges its blocks anew in the second run. An error here comes back with the first
+        frame.
         """
         width, height = self.card.input.size_wh
-        nothing = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
+        zeros = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
         with suppress(*ORT_ERRORS):
             for _ in range(2):
-                self._session.run(self._outputs, {self.card.input.name: nothing})
+                self._session.run(self._outputs, {self.card.input.name: zeros})
 
     def run(self, tensor: F32) -> list[F32]:
-        """The outputs in the card's order; raises `ModelFault` on NaN, infinity, or a failed run."""
         try:
             outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
         except ORT_ERRORS as refusal:
@@ -67,24 +68,42 @@ class OrtSession:
         """Nothing to release: a session goes with its last reference."""
 
 
+class OnnxRunner:
+    """A prepared model, as bytes: takes float32 and gives float32, whatever the model's own types are."""
+
+    def __init__(self, model: bytes) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = LOG_ERRORS_ONLY
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        (self._input,) = self._session.get_inputs()
+        self._dtype = np.float16 if "float16" in self._input.type else np.float32
+
+    def run(self, tensor: F32) -> list[F32]:
+        outputs = self._session.run(None, {self._input.name: tensor.astype(self._dtype)})
+        return [output.astype(np.float32) for output in outputs]
+
+    def close(self) -> None:
+        """Nothing to release: a session goes with its last reference."""
+
+
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors only
+    options.log_severity_level = LOG_ERRORS_ONLY
     options.intra_op_num_threads = threads or os.cpu_count() or 1
-    # Detector and pose run in turns: a pool that still spins when the other one works takes a core from it.
+    # Detector and pose take turns: a pool that still spins while the other works takes a core from it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
 
 
-def _tensors(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
-    """Names and shapes; an axis that the file leaves open is None."""
+def _shapes(nodes: list[ort.NodeArg]) -> dict[str, tuple[Axis, ...]]:
+    """Shapes by name; an axis that the file leaves open is None."""
     return {node.name: tuple(axis if isinstance(axis, int) else None for axis in node.shape) for node in nodes}
 
 
 def _dtypes(nodes: list[ort.NodeArg]) -> str:
-    """What numbers they take, as numpy calls them: ONNX Runtime's float is float32."""
-    kinds = (node.type.removeprefix("tensor(").removesuffix(")") for node in nodes)
-    return ", ".join("float32" if kind == "float" else kind for kind in kinds)
+    """The input types as numpy calls them: ONNX Runtime's float is float32."""
+    types = (node.type.removeprefix("tensor(").removesuffix(")") for node in nodes)
+    return ", ".join("float32" if name == "float" else name for name in types)
 
 
 def first_line(error: Exception) -> str:

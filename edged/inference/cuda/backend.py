@@ -13,10 +13,10 @@ from math import prod
 
 import numpy as np
 
-from edged.capture.sources.opencv import to_bgr
 from edged.errors import ModelFault
 from edged.frame import F32, Boxes, Frame, ImageQuality, InferenceParams, InferenceResult, PixelFormat, Pose3d
 from edged.inference.colour import PIXEL_FORMATS
+from edged.inference.cpu.pixels import to_bgr
 from edged.inference.cuda.context import Gpu, Graph
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.kernels import Kernels
@@ -198,7 +198,7 @@ class CudaBackend:
         """What stays the same from frame to frame."""
         asked, spec, (width, height) = self._params_buffer.params, self._detector.card.input, frame.size_wh
         x0, y0, x1, y1 = params.roi or (0, 0, width, height)
-        fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, "centred" if spec.fit == "centred" else "top-left")
+        fit = Letterbox.fit((x1 - x0, y1 - y0), spec.size_wh, spec.fit)
         asked["format"], asked["size"] = PIXEL_FORMATS.index(frame.pixel_format), (width, height)
         asked["stride"] = frame.image.nbytes // frame.image.shape[0]
         asked["roi"] = (x0, y0, x1 - x0, y1 - y0)

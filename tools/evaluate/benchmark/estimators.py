@@ -11,7 +11,7 @@ import numpy as np
 from edged.frame import U8, XY, CameraIntrinsics
 from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
-from edged.inference.pose3d.lifter import RootNet, VolumeNet
+from edged.inference.cpu.pose3d import RootNet, VolumeNet
 from edged.inference.pose3d.projection import heuristic_depth_mm, image_to_camera, joints_in_image, person_crop
 from engines.card import Card
 from engines.card.schema import SCHEMAS
