@@ -1,6 +1,6 @@
-"""The `state`, `daily` and `alert` messages, as plain data ready to be JSON.
+"""Builds the messages of behaviour: state, daily totals, alerts.
 
-Upstream: `monitor`. Downstream: the bus. Pure, but for the message numbers.
+Upstream: the monitors. Downstream: the bus. Pure, but for the message numbers.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ VIEWS: tuple[View, ...] = get_args(View)
 
 
 def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alert_ids: tuple[str, ...]) -> schema.State:
-    """What a camera shows since `scene.since_ns`, and the ids of its open alerts."""
+    """The `state` message. A stall's `person_present` alone says whether a person is there, so `counts` does not."""
     return {
-        **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # optional field
+        **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
         "camera": camera,
         "view": scene.view,
         "degraded": list(scene.degraded),
-        "present": None if scene.counts is None else dict(scene.counts),
-        "alerts": list(alert_ids),
+        "counts": _counts(scene),
+        "alert_ids": list(alert_ids),
         "stall": None if scene.stall is None else _stall_state(scene.stall),
     }
 
@@ -43,34 +43,34 @@ def daily_message(
     gait: GaitDay | None = None,
     closed: bool,
 ) -> schema.Daily:
-    """One local day of a camera in minutes. Minutes that were not observed are in no total."""
+    """The `daily` message of one local date, in minutes."""
     return {
-        **headers(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # optional field
+        **headers(topics.DAILY.at(camera=camera)),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
         "camera": camera,
         "date": totals.date,
         "closed": closed,
-        "view_min": {view: _minutes(totals.view_s.get(view, 0.0)) for view in VIEWS},
-        "present_min": {label: _minutes(seconds) for label, seconds in totals.present_s.items()},
-        "most": dict(totals.most),
+        "view_minutes": {view: _minutes(totals.view_s.get(view, 0.0)) for view in VIEWS},
+        "presence_minutes": {label: _minutes(seconds) for label, seconds in totals.present_s.items()},
+        "max_count": dict(totals.most),
         "stall": None if stall is None else _stall_day(stall),
         "gait": None if gait is None else _gait(gait),
     }
 
 
 def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
-    """One stage of an alert. `id` is the message's own; the alert's id stays from its opening to its closing."""
+    """The `alert` message of one stage. `id` is the message's; `alert_id` stays from the opening to the closing."""
     evidence = alert.evidence
     return {
-        **headers(topics.ALERT.at(camera=alert.camera)),  # type: ignore[typeddict-item]  # optional field
+        **headers(topics.ALERT.at(camera=alert.camera)),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
-        "alert": alert.id,
+        "alert_id": alert.id,
         "camera": alert.camera,
         "event_type": alert.rule.kind,
         "stage": alert.stage,
         "severity": alert.rule.severity,
-        "since": headers.utc_ms(alert.since_ns),
-        "held_s": round(alert.duration_s),
+        "since_ts": headers.utc_ms(alert.since_ns),
+        "duration_s": round(alert.duration_s),
         "reason": alert.reason,
         "evidence": None if evidence is None else dict(evidence.values),
         "coverage": None if evidence is None else evidence.coverage,
@@ -78,15 +78,21 @@ def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
     }
 
 
-def _stall_state(state: StallState) -> schema.StallState:
+def _counts(scene: SceneState) -> dict[str, int] | None:
+    if scene.counts is None:
+        return None
+    return {label: count for label, count in scene.counts.items() if scene.stall is None or label != "person"}
+
+
+def _stall_state(stall: StallState) -> schema.StallState:
     return {
-        "posture": state.posture,
-        "head": state.head_height,
-        "doing": list(state.behaviours),
-        "at": state.zone,
-        "horses": state.horses,
-        "person": state.person_present,
-        "foal": state.foal_posture,
+        "posture": stall.posture,
+        "head_height": stall.head_height,
+        "behaviours": list(stall.behaviours),
+        "zone": stall.zone,
+        "horse_count": stall.horses,
+        "person_present": stall.person_present,
+        "foal_posture": stall.foal_posture,
     }
 
 
@@ -94,15 +100,15 @@ def _stall_day(day: StallDay) -> schema.StallDay:
     totals = {name: day.total(name) for name in sorted({name for hour in day.hours for name in hour})}
     return {
         "minutes": {name.removesuffix("-s"): _minutes(total) for name, total in totals.items() if name.endswith("-s")},
-        "counts": {name: round(total) for name, total in totals.items() if not name.endswith("-s")},
-        "seen_min": _minutes(day.observed_s),
-        "bouts": day.bouts,
-        "longest_min": day.longest_min,
+        "event_counts": {name: round(total) for name, total in totals.items() if not name.endswith("-s")},
+        "observed_minutes": _minutes(day.observed_s),
+        "lying_bouts": day.bouts,
+        "longest_lying_minutes": day.longest_min,
     }
 
 
 def _gait(day: GaitDay) -> schema.Gait:
-    return {"passages": len(day.passages), **day.trend()}  # type: ignore[typeddict-item]  # the trend's keys are its
+    return {"passages": len(day.passages), **day.trend()}  # type: ignore[typeddict-item]  # `trend` has the other keys
 
 
 def _minutes(seconds: float) -> float:

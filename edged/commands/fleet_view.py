@@ -23,11 +23,11 @@ COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "re
 HEALTH_FIELDS = (  # section, key, text
     ("process", "cpu_percent", "edged {:.0f} % of a core"),
     ("process", "rss_mb", "{} MB"),
-    ("box", "cpu_percent", "box {:.0f} %"),
-    ("box", "temperature_c", "{} °C"),
-    ("box", "memory_free_mb", "{} MB free"),
-    ("box", "disk_free_mb", "{} MB disk free"),
-    ("bus", "dropped", "{} messages dropped"),
+    ("device", "cpu_percent", "device {:.0f} %"),
+    ("device", "temperature_c", "{} °C"),
+    ("device", "memory_free_mb", "{} MB free"),
+    ("device", "disk_free_mb", "{} MB disk free"),
+    ("mqtt", "dropped", "{} messages dropped"),
 )
 
 

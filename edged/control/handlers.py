@@ -89,14 +89,15 @@ class CommandHandlers:
             self._camera(command.camera)
         names = [command.camera] if command.camera is not None else list(self._settings().enabled_cameras)
         self._publisher.set_rate(names, command.hz, command.seconds)
-        until = None if command.seconds is None else self._headers.utc_ms(monotonic_ns() + ns(command.seconds))
-        return CommandResult(data={"cameras": names, "hz": command.hz, "until": until})
+        until_ts = None if command.seconds is None else self._headers.utc_ms(monotonic_ns() + ns(command.seconds))
+        return CommandResult(data={"cameras": names, "hz": command.hz, "until_ts": until_ts})
 
     def acknowledge(self, command: Acknowledge) -> CommandResult:
-        return _alert_result(command.alert, self._alerts.acknowledge(command.alert, monotonic_ns()))
+        return _alert_result(command.alert_id, self._alerts.acknowledge(command.alert_id, monotonic_ns()))
 
     def snooze(self, command: Snooze) -> CommandResult:
-        return _alert_result(command.alert, self._alerts.snooze(command.alert, command.minutes, monotonic_ns()))
+        snoozed = self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns())
+        return _alert_result(command.alert_id, snoozed)
 
     def _camera(self, name: str) -> CameraConfig:
         cameras = self._settings().enabled_cameras
@@ -118,7 +119,8 @@ class CommandHandlers:
         return {**facts, "image": {"w": w, "h": h}, "bytes": len(picture)}
 
 
-def _alert_result(alert: str, found: bool) -> CommandResult:
+def _alert_result(alert_id: str, found: bool) -> CommandResult:
     if not found:
-        raise CommandRejected("alert", got=ascii(alert), wanted="an open one", do="see `alerts` in the camera's state")
+        do = "see `alert_ids` in the camera's state"
+        raise CommandRejected("alert_id", got=ascii(alert_id), wanted="that of an open alert", do=do)
     return CommandResult()

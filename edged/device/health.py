@@ -1,6 +1,6 @@
 """How the box, its cameras and its bus are doing: the body of the `health` message.
 
-Upstream: meters, trends, ledgers, camera states, the kernel. Downstream: `message.health`. The health thread.
+Upstream: meters, trends, ledgers, camera states, the kernel. Downstream: `messages.build.health`. The health thread.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from edged.device.sysfs import SysfsSensors
 from edged.device.throttle import ThrottleLevel
 from edged.device.trends import TrendFigures
 from edged.frame import FrameResult
-from edged.messages.schema import CameraHealth, DeviceHealth, MqttHealth, Percentiles, Process, Throttle
-from edged.messages.schema import Problem as ProblemBody
+from edged.messages import health_schema as schema
 from edged.runtime import threads
 
 Body = dict[str, Any]
@@ -72,27 +71,27 @@ class Health:
         psutil.cpu_percent()
 
     def __call__(
-        self, cameras: Mapping[str, CameraOverview], bus: Mapping[str, Any], models: Mapping[str, Any]
+        self, cameras: Mapping[str, CameraOverview], mqtt: Mapping[str, Any], models: Mapping[str, Any]
     ) -> Body:
         body: Body = {
             "uptime_s": round(time.monotonic() - self._started_s),
             "process": self._process_stats(),
-            "box": self._device_stats(),
+            "device": self._device_stats(),
             "clock": {"synced": self._synced()},
             "cameras": {name: camera_health(view, self._utc) for name, view in cameras.items()},
-            "bus": cast(MqttHealth, dict(bus)),
+            "mqtt": cast(schema.MqttHealth, dict(mqtt)),
             "models": dict(models),
         }
         return {**body, "problems": self._problems(body)}
 
-    def _problems(self, body: Body) -> list[ProblemBody]:
+    def _problems(self, body: Body) -> list[schema.Problem]:
         found = self._problem_tracker.update(body, time.monotonic_ns(), threads.troubles())
         return [
-            {"what": problem.code, "where": problem.source, "detail": problem.detail, "since": self._utc(since_ns)}
+            {"code": problem.code, "source": problem.source, "detail": problem.detail, "since_ts": self._utc(since_ns)}
             for problem, since_ns in found
         ]
 
-    def _process_stats(self) -> Process:
+    def _process_stats(self) -> schema.Process:
         with self._process.oneshot():
             return {
                 "cpu_percent": self._process.cpu_percent(),
@@ -101,7 +100,7 @@ class Health:
                 "files": self._process.num_fds(),
             }
 
-    def _device_stats(self) -> DeviceHealth:
+    def _device_stats(self) -> schema.DeviceHealth:
         memory, board = psutil.virtual_memory(), self._sensors
         board.rescan()
         zones = board.temperatures_c()
@@ -117,8 +116,8 @@ class Health:
             **disk_usage(self._disk),
             "temperature_c": max(zones.values(), default=None),
             "temperatures_c": zones,
-            "throttling": board.throttling(),
-            "slowed": self._throttle(),
+            "hardware_throttling": board.throttling(),
+            "throttle": self._throttle(),
             "gpu": board.gpu(),
             "power_w": board.power_w(),
             "fan_percent": board.fan_percent(),
@@ -126,33 +125,33 @@ class Health:
             "pressure_percent": board.pressure_percent(),
         }
 
-    def _throttle(self) -> Throttle | None:
+    def _throttle(self) -> schema.Throttle | None:
         step = self._throttle_level()
         if step is None or step.max_fps is None:
             return None
         return {
-            "step": step.step,
-            "most_hz": step.max_fps,
+            "level": step.step,
+            "max_fps": step.max_fps,
             "reason": step.reason,
-            "since": self._utc(step.since_ns),
+            "since_ts": self._utc(step.since_ns),
         }
 
 
-def camera_health(view: CameraOverview, utc: Utc) -> CameraHealth:
+def camera_health(view: CameraOverview, utc: Utc) -> schema.CameraHealth:
     """One camera's entry."""
     reading, figures = view.rates, view.trend
     return {
         "state": view.state.phase,
         "reason": view.state.reason,
-        "since": utc(view.state.since_ns),
-        "last_frame": None if view.latest is None else utc(view.latest.captured_ns),
+        "since_ts": utc(view.state.since_ns),
+        "last_frame_ts": None if view.latest is None else utc(view.latest.captured_ns),
         "fps_in": round(reading.in_hz, 2),
         "fps": round(reading.processed_hz, 2),
         "fps_dropped": round(reading.dropped_hz, 2),
         "fps_mean": round(reading.mean_processed_hz, 2),
         "reconnects_per_h": view.reconnects_per_h,
         "losses_per_h": view.losses_per_h,
-        "rescue": view.recovery,
+        "recovery": view.recovery,
         "subjects": reading.subjects,
         "latency_ms": None if reading.latency is None else _percentiles(reading.latency),
         "stage_ms": {stage: _percentiles(spread) for stage, spread in reading.stages.items()},
@@ -184,7 +183,7 @@ def disk_usage(path: Path) -> DiskUsage:
     return {"disk_free_mb": None, "disk_used_percent": None}
 
 
-def _percentiles(spread: TimePercentiles) -> Percentiles:
+def _percentiles(spread: TimePercentiles) -> schema.Percentiles:
     return {
         "p50": round(spread.p50_ms, 2),
         "p95": round(spread.p95_ms, 2),

@@ -17,7 +17,7 @@ BY_NAME = {  # mappings whose keys are no fields but names: the label that carri
     "power_w": "rail",
     "pressure_percent": "resource",
 }
-COUNTERS = {"frames", "bus"}  # tables whose whole numbers only grow
+COUNTERS = {"frames", "mqtt"}  # tables whose whole numbers only grow
 
 Sample = tuple[str, dict[str, str], float]
 
@@ -51,7 +51,7 @@ def _samples(node: Mapping[str, Any], path: tuple[str, ...], labels: dict[str, s
             yield "_".join((*path, key)), {**labels, "state": value}, 1.0
         elif key == "problems":
             for problem in value:
-                yield "edged_problem", {"what": problem["what"], "where": problem["where"]}, 1.0
+                yield "edged_problem", {"code": problem["code"], "source": problem["source"]}, 1.0
 
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:

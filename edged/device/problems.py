@@ -51,48 +51,47 @@ class ProblemTracker:
 
     def update(self, body: Body, now_ns: int, threads: Iterable[Trouble] = ()) -> list[tuple[Problem, int]]:
         """The problems of a health body, and the instant each began."""
-        problems = [*self._device_problems(body["box"]), *camera_problems(body["cameras"])]
+        problems = [*self._device_problems(body["device"]), *camera_problems(body["cameras"])]
         problems += model_problems(body["models"])
         problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
         if not body["clock"]["synced"]:
-            problems.append(Problem("clock-not-set", "box", "nothing keeps the clock; give the box an NTP server"))
+            problems.append(Problem("clock-not-set", "device", "nothing keeps the clock; give the box an NTP server"))
         current = {(problem.code, problem.source): problem for problem in problems}
         self._since_ns = {key: self._since_ns.get(key, now_ns) for key in current}
         return [(problem, self._since_ns[key]) for key, problem in current.items()]
 
-    def _device_problems(self, box: Body) -> Iterator[Problem]:
+    def _device_problems(self, device: Body) -> Iterator[Problem]:
         for limit in LIMITS:
-            value = limit.read(box)
-            least = limit.ends_at if (limit.code, "box") in self._since_ns else limit.begins_at
+            value = limit.read(device)
+            least = limit.ends_at if (limit.code, "device") in self._since_ns else limit.begins_at
             if value is not None and value >= least:
-                yield Problem(limit.code, "box", limit.detail.format(round(value)))
-        if slowed := box["slowed"]:
-            yield Problem(
-                "slowed", "box", f"{slowed['most_hz']:g} frames per camera and second, for {slowed['reason']}"
-            )
-        throttling = box["throttling"] or {"now": [], "events": 0}
-        if throttling["now"]:
-            yield Problem("throttled", "box", f"cooling at work: {', '.join(throttling['now'])}")
-        if throttling["events"]:
-            yield Problem("over-current", "box", f"{throttling['events']} events lately; look at the power supply")
+                yield Problem(limit.code, "device", limit.detail.format(round(value)))
+        if throttle := device["throttle"]:
+            limited = f"{throttle['max_fps']:g} frames per camera and second, for {throttle['reason']}"
+            yield Problem("rate-reduced", "device", limited)
+        throttling = device["hardware_throttling"] or {"active": [], "over_current_events": 0}
+        if throttling["active"]:
+            yield Problem("hardware-throttled", "device", f"cooling at work: {', '.join(throttling['active'])}")
+        if events := throttling["over_current_events"]:
+            yield Problem("over-current", "device", f"{events} events lately; look at the power supply")
 
 
 def model_problems(models: Body) -> Iterator[Problem]:
     if models.get("gpu_missing"):
-        yield Problem("gpu-missing", "box", "no GPU answers; models run on the CPU until one does")
+        yield Problem("gpu-missing", "device", "no GPU answers; models run on the CPU until one does")
     for name, reason in models.get("missing", {}).items():
         yield Problem("model-missing", name, reason)
     for name, work in models.get("engines", {}).items():
         if work["phase"] == "failed":
-            yield Problem("no-engine", name, work["reason"])
+            yield Problem("engine-failed", name, work["reason"])
 
 
 def camera_problems(cameras: Mapping[str, Body]) -> Iterator[Problem]:
     for name, camera in cameras.items():
         if camera["state"] == "lost":
-            asked = camera["rescue"] and f"; asked for {camera['rescue']}"
+            asked = camera["recovery"] and f"; asked for {camera['recovery']}"
             yield Problem("camera-lost", name, camera["reason"] + asked)
         elif (camera["degraded_share"] or 0) > 0.5:
             yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are not believed")
         elif (failed := camera["frames"]["failed"]) and camera["fps_in"] > camera["fps_dropped"] and not camera["fps"]:
-            yield Problem("frames-given-up", name, f"{failed} so far, none is processed now; the log says why")
+            yield Problem("frames-failed", name, f"{failed} so far, none is processed now; the log says why")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
 
-from edged.messages.schema import Gpu, HardwareThrottling
+from edged.messages.health_schema import Gpu, HardwareThrottling
 from edged.units import ns
 
 RESCAN_NS = ns(60)
@@ -69,8 +69,8 @@ class SysfsSensors:
         working = [cooler for cooler in self._paths.coolers if (_number(cooler / "cur_state") or 0) > 0]
         kinds = [_text(cooler / "type") or cooler.name for cooler in working]
         return {
-            "now": sorted({kind for kind in kinds if "fan" not in kind.lower()}),
-            "events": self._new_overcurrent_events(),
+            "active": sorted({kind for kind in kinds if "fan" not in kind.lower()}),
+            "over_current_events": self._new_overcurrent_events(),
         }
 
     def coolers(self) -> list[str]:

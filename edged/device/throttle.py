@@ -13,7 +13,7 @@ from time import monotonic_ns
 
 from edged.config.tables.device import ThrottleConfig
 from edged.device.sysfs import SysfsSensors
-from edged.messages.schema import HardwareThrottling
+from edged.messages.health_schema import HardwareThrottling
 from edged.runtime.threads import SupervisedThread
 from edged.units import ns
 
@@ -61,10 +61,10 @@ class ThrottlePolicy:
 
     def _reason(self, hottest_c: float | None, throttling: HardwareThrottling | None) -> str:
         """Why it is too hot; empty when it is not."""
-        if throttling is not None and throttling["now"]:
-            return f"cooling at work: {', '.join(throttling['now'])}"
-        if throttling is not None and throttling["events"]:
-            return f"{throttling['events']} over-current events"
+        if throttling is not None and throttling["active"]:
+            return f"cooling at work: {', '.join(throttling['active'])}"
+        if throttling is not None and throttling["over_current_events"]:
+            return f"{throttling['over_current_events']} over-current events"
         hot = hottest_c is not None and hottest_c >= self._settings.hot_c
         return f"{hottest_c:.0f} °C in the hottest zone" if hot else ""
 

@@ -57,7 +57,7 @@ def nodes(bench: Bench) -> Iterator[ReportRow]:
         "temperatures": ", ".join(board.temperatures_c()) or None,
         "power rails": ", ".join(board.power_w()) or None,
         "cooling devices": ", ".join(board.coolers()) or None,
-        "over-current counters": None if throttling is None else throttling["events"],
+        "over-current counters": None if throttling is None else throttling["over_current_events"],
         "GPU load": None if gpu is None else gpu["load_percent"],
         "GPU clock": None if gpu is None else gpu["mhz"],
         "GPU memory": board.gpu_memory_mb(),
@@ -117,8 +117,8 @@ class BoardReadings:
             if (gpu := board.gpu()) and gpu["mhz"] is not None:
                 self.gpu_mhz.append(gpu["mhz"])
             if throttling := board.throttling():
-                self.cooling.update(throttling["now"])
-                self.events = (self.events or 0) + throttling["events"]
+                self.cooling.update(throttling["active"])
+                self.events = (self.events or 0) + throttling["over_current_events"]
 
     def rows(self) -> Iterator[ReportRow]:
         for name, values in self.zones_c.items():

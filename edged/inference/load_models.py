@@ -57,8 +57,8 @@ class LoadedModels:
     def backend_info(self) -> dict[str, Any]:
         """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
         if not isinstance(self.backend, CudaBackend):
-            return {"plane": "cpu"}
-        return {"plane": "cuda", "frames": self.backend.frame_access, "graphs": self.backend.uses_graphs}
+            return {"backend": "cpu"}
+        return {"backend": "cuda", "frame_access": self.backend.frame_access, "cuda_graphs": self.backend.uses_graphs}
 
     @property
     def service_level(self) -> Literal["poses", "boxes", "cameras"]:

@@ -1,1 +1,1 @@
-"""What is published, for subscribers: bodies and commands are the source, the other files are generated."""
+"""The published messages: `schema` and `commands` are the source, the JSON and Markdown files are generated."""

@@ -1,6 +1,7 @@
-"""What is published: results and states as plain data, ready to be JSON.
+"""Builds the messages of cameras and of the device: plain data, ready to be JSON.
 
-Upstream: the loop's `Result`, camera states, health. Downstream: the bus. Pure, but for the message numbers.
+Upstream: the loop's results, camera states, health. Downstream: the bus. Pure, but for the message numbers.
+`behaviour.messages` builds the others.
 """
 
 from __future__ import annotations
@@ -15,18 +16,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edged.capture.worker import CameraPhase
 from edged.errors import CommandRejected
 from edged.frame import F32, XY, FrameResult, Pose3d, TrackedSubject
-from edged.messages import topics
-from edged.messages.schema import CameraStatus, CommandError, Header, Poses, Status
-from edged.messages.schema import Keypoints3d as Pose3dBody
-from edged.messages.schema import Result as ResultBody
-from edged.messages.schema import Subject as SubjectBody
+from edged.messages import schema, topics
+from edged.messages.schema import MESSAGE_VERSION, CameraPhase
 from edged.messages.topics import Topic
 from edged.units import ms
-
-MESSAGE_VERSION: Literal[1] = 1  # of the message format; additions keep it, changes raise it
 
 Body = dict[str, Any]
 DeviceStatus = Literal["online", "offline", "stopped"]
@@ -39,14 +34,14 @@ class WallClock(Protocol):
 
 
 class HeaderFactory:
-    """The first fields of every message: v, ts, time_synced, seq. One per daemon; any thread."""
+    """The first fields of every message: v, ts, time_synced, seq. One per daemon. Thread: any."""
 
     def __init__(self, clock: WallClock) -> None:
         self._clock = clock
         self._numbers: dict[str, Iterator[int]] = {}
 
-    def __call__(self, topic: Topic, at_ns: int | None = None) -> Header:
-        """The stamp of the next message of this topic; `at_ns` is when its content was true, None: now."""
+    def __call__(self, topic: Topic, at_ns: int | None = None) -> schema.Header:
+        """The header of the next message of a topic; `at_ns`: CLOCK_MONOTONIC of the content, None: now."""
         number = next(self._numbers.setdefault(topic.path, count()))
         at_ns = monotonic_ns() if at_ns is None else at_ns
         return {"v": MESSAGE_VERSION, "ts": self.utc_ms(at_ns), "time_synced": self._clock.synced, "seq": number}
@@ -59,47 +54,47 @@ class HeaderFactory:
         return self._clock.synced
 
 
-def device_status(headers: HeaderFactory, state: DeviceStatus) -> Status:
-    """Whether the box is there. `offline` is the last will, sent by the broker: nobody knows when, so `ts` is null."""
-    stamp = headers(topics.STATUS.at())
-    return {**stamp, "ts": None if state == "offline" else stamp["ts"], "state": state}
+def device_status(headers: HeaderFactory, state: DeviceStatus) -> schema.Status:
+    """The `status` message. `offline` is the last will: the broker sends it later, so its `ts` is null."""
+    header = headers(topics.STATUS.at())
+    return {**header, "ts": None if state == "offline" else header["ts"], "state": state}
 
 
 def info(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
-    """What this box is: versions, cameras, models."""
+    """The `info` message; `body` as `edged.device.info` makes it."""
     return {**headers(topics.INFO.at()), **body}
 
 
 def health(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
-    """How this box is, as `edged.device.health` sees it."""
+    """The `health` message; `body` as `edged.device.health` makes it."""
     return {**headers(topics.HEALTH.at()), **body}
 
 
 def camera_status(
     headers: HeaderFactory, camera: str, *, state: CameraPhase, reason: str, since_ns: int
-) -> CameraStatus:
-    """Where a camera stands, why, and since when."""
-    stamp = headers(topics.CAMERA_STATUS.at(camera=camera))
-    return {**stamp, "camera": camera, "state": state, "reason": reason, "since": headers.utc_ms(since_ns)}
+) -> schema.CameraStatus:
+    """The `status` message of a camera; `since_ns`: CLOCK_MONOTONIC."""
+    header = headers(topics.CAMERA_STATUS.at(camera=camera))
+    return {**header, "camera": camera, "state": state, "reason": reason, "since_ts": headers.utc_ms(since_ns)}
 
 
-def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False) -> Poses:
-    """Everything seen in one frame, in pixels of the camera image. `seq` counts messages, `frame` captured frames."""
+def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False) -> schema.Poses:
+    """The `poses` message of one frame, in pixels of the camera image; `smoothed` adds the filtered keypoints."""
     width, height = result.size_wh
-    clarity = result.quality
-    body: Poses = {
-        **headers(  # type: ignore[typeddict-item]  # mypy fears an optional field in the stamp
+    quality = result.quality
+    body: schema.Poses = {
+        **headers(  # type: ignore[typeddict-item]  # mypy allows for optional fields in the header
             topics.POSES.at(camera=result.camera), result.captured_ns
         ),
         "camera": result.camera,
         "frame": result.seq,
         "image": {"w": width, "h": height},
         "subjects": [_subject(subject, result.size_wh, smoothed=smoothed) for subject in result.subjects],
-        "degraded": list(clarity.degraded),
+        "degraded": list(quality.degraded),
         "quality": {
-            "brightness": round(clarity.brightness, 1),
-            "contrast": round(clarity.contrast, 1),
-            "sharpness": round(clarity.sharpness, 4),
+            "brightness": round(quality.brightness, 1),
+            "contrast": round(quality.contrast, 1),
+            "sharpness": round(quality.sharpness, 4),
         },
         "latency_ms": round(ms(result.done_ns - result.captured_ns), 1),
     }
@@ -116,9 +111,9 @@ def result(
     command_id: str | None,
     data: Mapping[str, Any],
     rejection: CommandRejected | None = None,
-) -> ResultBody:
-    """What became of a command."""
-    error: CommandError | None = None
+) -> schema.Result:
+    """The answer to a command: its `data`, or why it was rejected."""
+    error: schema.CommandError | None = None
     if rejection is not None:
         error = {"what": rejection.what, "got": rejection.got, "wanted": rejection.wanted, "do": rejection.do}
     return {
@@ -132,7 +127,7 @@ def result(
 
 
 def new_id() -> str:
-    """What a subscriber tells repeated deliveries of one message by."""
+    """A random id of a message; a repeated delivery of the message keeps it."""
     return uuid.uuid4().hex
 
 
@@ -141,43 +136,46 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: bool) -> SubjectBody:
-    body: SubjectBody = {
+def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: bool) -> schema.Subject:
+    score = round(float(subject.score), 3)
+    body: schema.Subject = {
         "id": subject.id,
         "class": subject.label,
-        "score": round(float(subject.score), 3),
+        "score": score,
+        "detection_score": score,
         "box": _box(subject.xyxy, size_wh),
+        "box_source": "tracked" if subject.carried else "detected",
         "keypoints": _keypoints(subject.keypoints),
         "schema": subject.schema,
-        "carried": subject.carried,
     }
-    if subject.bridged:
-        body["bridged"] = True
     if smoothed:
         body["keypoints_smoothed"] = _keypoints(subject.smoothed)
     if subject.pose3d is not None:
-        body["pose3d"] = _keypoints_3d(subject.pose3d)
+        body["keypoints_3d"] = _keypoints_3d(subject.pose3d)
     return body
 
 
-def _keypoints_3d(pose: Pose3d) -> Pose3dBody:
+def _keypoints_3d(pose: Pose3d) -> schema.Keypoints3d:
     return {
-        "joints": np.rint(pose.xyz_mm).astype(int).tolist(),
-        "root": np.rint(pose.root_mm).astype(int).tolist(),
+        "xyz_mm": np.rint(pose.xyz_mm).astype(int).tolist(),
+        "root_mm": np.rint(pose.root_mm).astype(int).tolist(),
         "schema": pose.schema,
-        "depth": pose.depth_source,
-        "focal": pose.focal_source,
+        "depth_source": pose.depth_source,
+        "focal_source": pose.focal_source,
     }
 
 
 def _box(xyxy: F32, size_wh: tuple[int, int]) -> list[float]:
-    """Clamped to the image: consumers crop with it."""
+    """The box clamped to the image: consumers crop with it."""
     box: list[float] = _rounded(np.clip(xyxy, 0, (*size_wh, *size_wh)), 1)
     return box
 
 
 def _keypoints(keypoints: F32 | None) -> list[list[float | None]]:
-    """Rows of x, y, score; x and y are null where the model did not find the point. Empty without a pose model."""
+    """Rows of x, y, score.
+
+    keypoints  (K, 3) float32, px and score; x, y NaN: not found, then null. None: no pose model, then empty.
+    """
     if keypoints is None:
         return []
     places: list[list[float | None]] = _rounded(keypoints[:, XY], 1)
@@ -187,5 +185,5 @@ def _keypoints(keypoints: F32 | None) -> list[list[float | None]]:
 
 
 def _rounded(values: ArrayLike, digits: int) -> Any:
-    """As Python numbers; in double precision, where 0.1 prints as 0.1, and without a negative zero."""
+    """Python numbers; in double precision, where 0.1 prints as 0.1, and without a negative zero."""
     return (np.round(np.asarray(values, np.float64), digits) + 0.0).tolist()

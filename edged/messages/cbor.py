@@ -1,7 +1,7 @@
-"""Poses as CBOR in whole numbers: the same message in about half the bytes. cbor2 is loaded when first needed.
+"""Poses as CBOR in whole numbers: the same message in about half the bytes. cbor2 is imported when first needed.
 
-Packed are a subject's `score`, `box` and keypoints; all else is as in JSON. `packed` says by what to divide:
-px for x and y, score for scores. Keypoints are one flat list x, y, score, x, y, score, …; null stays null.
+Packed are a subject's scores, `box` and keypoints; all else is as in JSON. `packed` has the divisors: `px` of x
+and y, `score` of scores. Keypoints are one flat list x, y, score, x, y, score, …; null stays null.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from edged.errors import ConfigError
 PX_SCALE, SCORE_SCALE = 10, 1000
 KEYPOINT_SCALES = (PX_SCALE, PX_SCALE, SCORE_SCALE)
 KEYPOINT_FIELDS = ("keypoints", "keypoints_smoothed")
+SCORE_FIELDS = ("score", "detection_score")
 
 
 def require_cbor2() -> None:
@@ -27,7 +28,7 @@ def require_cbor2() -> None:
 
 
 def pack(poses: Mapping[str, Any]) -> bytes:
-    """A `poses` body as CBOR."""
+    """The CBOR payload of a `poses` body."""
     subjects = [_pack_subject(subject) for subject in poses["subjects"]]
     body: bytes = import_module("cbor2").dumps(
         {**poses, "packed": {"px": PX_SCALE, "score": SCORE_SCALE}, "subjects": subjects}
@@ -36,7 +37,7 @@ def pack(poses: Mapping[str, Any]) -> bytes:
 
 
 def unpack(payload: bytes) -> dict[str, Any]:
-    """The body as it would have been in JSON. Raises ValueError for what is no packed message."""
+    """The `poses` body of a CBOR payload, as it is in JSON. Raises ValueError for any other payload."""
     cbor2 = import_module("cbor2")
     try:
         body = cbor2.loads(payload)
@@ -49,21 +50,30 @@ def unpack(payload: bytes) -> dict[str, Any]:
 
 def _pack_subject(subject: Mapping[str, Any]) -> dict[str, Any]:
     points = {key: _flat(subject[key]) for key in KEYPOINT_FIELDS if key in subject}
-    box = [round(value * PX_SCALE) for value in subject["box"]]
-    return {**subject, **points, "box": box, "score": round(subject["score"] * SCORE_SCALE)}
+    scores = {key: _scaled(subject[key], SCORE_SCALE) for key in SCORE_FIELDS if key in subject}
+    return {**subject, **points, **scores, "box": [_scaled(value, PX_SCALE) for value in subject["box"]]}
 
 
 def _flat(keypoints: Iterable[Iterable[float | None]]) -> list[int | None]:
     pairs = chain.from_iterable(zip(point, KEYPOINT_SCALES, strict=True) for point in keypoints)
-    return [None if value is None else round(value * scale) for value, scale in pairs]
+    return [_scaled(value, scale) for value, scale in pairs]
+
+
+def _scaled(value: float | None, scale: int) -> int | None:
+    return None if value is None else round(value * scale)
 
 
 def _unpack_subject(subject: Mapping[str, Any], px: int, score: int) -> dict[str, Any]:
     points = {key: _rows(subject[key], (px, px, score)) for key in KEYPOINT_FIELDS if key in subject}
-    return {**subject, **points, "box": [value / px for value in subject["box"]], "score": subject["score"] / score}
+    scores = {key: _divided(subject[key], score) for key in SCORE_FIELDS if key in subject}
+    return {**subject, **points, **scores, "box": [_divided(value, px) for value in subject["box"]]}
 
 
 def _rows(flat: list[int | None], scales: tuple[int, ...]) -> list[list[float | None]]:
     width = len(scales)
-    rows = (flat[at : at + width] for at in range(0, len(flat), width))
-    return [[None if v is None else v / by for v, by in zip(row, scales, strict=True)] for row in rows]
+    rows = (flat[start : start + width] for start in range(0, len(flat), width))
+    return [[_divided(value, scale) for value, scale in zip(row, scales, strict=True)] for row in rows]
+
+
+def _divided(value: int | None, scale: int) -> float | None:
+    return None if value is None else value / scale

@@ -1,4 +1,4 @@
-"""The arguments of every command, validated. The docstring says what it does."""
+"""The arguments of every command, validated. The docstrings are published in the reference."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ Number = Annotated[float, Strict()]
 
 
 class Command(BaseModel):
-    """What every command may carry."""
+    """Arguments of every command."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    id: Text | None = Field(None, description="Yours; the answer has it too. The same id is obeyed once.")
+    id: Text | None = Field(
+        None, description="Yours; the answer repeats it. A command with the same id is executed once."
+    )
 
 
 class Snapshot(Command):
-    """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.images` lets it leave.
+    """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.images` allows it.
 
-    The answer has `camera`, `frame`, `seq` and `ts` of the poses message of that very frame, the picture's size
-    `image` in px (smaller than the camera's where `commands.snapshot_kb` asks for it), its `bytes`, and `annotated`.
+    The answer has `camera`, `frame`, `seq` and `ts` of the poses message of that frame, the picture's size `image`
+    in px (smaller than the camera's to fit `commands.snapshot_kb`), its `bytes`, and `annotated`.
     """
 
     camera: Text = Field(description="Name of the camera.")
@@ -31,19 +33,19 @@ class Snapshot(Command):
 class Day(Command):
     """Publish a stall's day as a JPEG on its `day` topic: posture, head, activity and alerts over 24 hours.
 
-    It shows no image of the stall. The answer has the `camera`, the `date`, the picture's size `image` in px, and its
+    No image of the stall is shown. The answer has the `camera`, the `date`, the picture's size `image` in px, and its
     `bytes`.
     """
 
     camera: Text = Field(description="Name of the stall's camera.")
-    date: Text | None = Field(None, description="Local date, ISO 8601; the running day when left out.")
+    date: Text | None = Field(None, description="Local date, ISO 8601; today when left out.")
 
 
 class Reload(Command):
-    """Read the configuration again and run by it; a bad one is refused, with its lines, and the last good one stays.
+    """Read the configuration again and apply it; one with errors is rejected, with their lines, and nothing changes.
 
     The answer has the keys that `changed`, and what was `restarted`: cameras, `models`, `broker connection`, or
-    `everything`. SIGHUP does the same, and is answered on the result topic too.
+    `everything`. SIGHUP does the same; its answer goes to the result topic.
     """
 
 
@@ -54,31 +56,31 @@ class RestartCamera(Command):
 
 
 class SetRate(Command):
-    """Publish at most so many poses per second, until told otherwise or started again.
+    """Limit the rate of poses messages, until the next `set-rate` or a restart.
 
-    The answer has the `cameras`, `hz`, and `until` when in UTC ms, or null.
+    The answer has the `cameras`, `hz`, and `until_ts` in UTC ms, or null.
     """
 
-    hz: Number = Field(ge=0.001, le=240, description="Most messages per camera and second.")
-    camera: Text | None = Field(None, description="Name of the camera; all when left out.")
-    seconds: Number | None = Field(None, gt=0, le=86400, description="Then back to the configured rate.")
+    hz: Number = Field(ge=0.001, le=240, description="Messages per camera and second, at most.")
+    camera: Text | None = Field(None, description="Name of the camera; all cameras when left out.")
+    seconds: Number | None = Field(None, gt=0, le=86400, description="Time until the configured rate applies again.")
 
 
 class Acknowledge(Command):
-    """Say that a person has seen an alert."""
+    """Mark an alert as seen by a person."""
 
-    alert: Text = Field(description="`alert` of the message.")
+    alert_id: Text = Field(description="`alert_id` of the message.")
 
 
 class Snooze(Command):
-    """Keep an alert quiet; it is told again if it still holds then."""
+    """Silence an alert for some time; it opens again if its condition still holds then."""
 
-    alert: Text = Field(description="`alert` of the message.")
-    minutes: Number = Field(gt=0, le=1440, description="For how long.")
+    alert_id: Text = Field(description="`alert_id` of the message.")
+    minutes: Number = Field(gt=0, le=1440, description="Duration.")
 
 
 class Diagnose(Command):
-    """Collect what helps to understand the box, without its secrets, into at most 120 kB.
+    """Collect a diagnosis of the device, without its secrets, at most 120 kB.
 
     The answer has `info` and `health` as published, `configuration` as TOML, `doctor` (findings), and the last lines
     of the `log`.

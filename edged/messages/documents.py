@@ -1,6 +1,6 @@
-"""JSON Schemas, the AsyncAPI document and the reference, generated from the bodies and the table of channels.
+"""JSON Schemas, the AsyncAPI document and the reference, generated from the schema and the table of topics.
 
-The generated files beside this module are what subscribers read; a test holds them to it.
+Subscribers read the generated files in this folder; a test compares them with this module.
 """
 
 from __future__ import annotations
@@ -12,28 +12,27 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from edged.messages import schema as bodies
-from edged.messages import topics
-from edged.messages.build import MESSAGE_VERSION
+from edged.messages import health_schema, schema, topics
 from edged.messages.commands import COMMANDS
+from edged.messages.schema import MESSAGE_VERSION
 from edged.messages.topics import TopicSpec
 from engines.card.schema import SCHEMAS
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 BODIES: dict[str, Any] = {
-    topics.STATUS.name: bodies.Status,
-    topics.INFO.name: bodies.Info,
-    topics.HEALTH.name: bodies.Health,
-    topics.CAMERA_STATUS.name: bodies.CameraStatus,
-    topics.POSES.name: bodies.Poses,
-    topics.STATE.name: bodies.State,
-    topics.DAILY.name: bodies.Daily,
-    topics.ALERT.name: bodies.Alert,
-    topics.RESULT.name: bodies.Result,
+    topics.STATUS.name: schema.Status,
+    topics.INFO.name: schema.Info,
+    topics.HEALTH.name: health_schema.Health,
+    topics.CAMERA_STATUS.name: schema.CameraStatus,
+    topics.POSES.name: schema.Poses,
+    topics.STATE.name: schema.State,
+    topics.DAILY.name: schema.Daily,
+    topics.ALERT.name: schema.Alert,
+    topics.RESULT.name: schema.Result,
 }
 
-HEADER_FIELDS = frozenset(bodies.Header.__annotations__)
+HEADER_FIELDS = frozenset(schema.Header.__annotations__)
 
 PARAMETERS = {
     "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
@@ -50,21 +49,21 @@ class _UntitledSchema(GenerateJsonSchema):
         return False
 
 
-def json_schema(name: str) -> Schema:
-    """The JSON Schema (2020-12) of one channel's messages. Unknown fields are allowed: additions keep the version."""
+def json_schema(name: str) -> JsonSchema:
+    """The JSON Schema (2020-12) of the messages of one topic. It allows unknown fields: additions keep the version."""
     made = TypeAdapter(BODIES[name]).json_schema(schema_generator=_UntitledSchema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edged:{name}/{MESSAGE_VERSION}", **made}
 
 
-def asyncapi() -> Schema:
+def asyncapi() -> JsonSchema:
     """The AsyncAPI 3.0 document."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "edged",
             "version": f"{MESSAGE_VERSION}.0.0",
-            "description": "Poses, states and health of cameras over MQTT. MQTT 5 is preferred, 3.1.1 is spoken; "
-            'nothing essential is carried by MQTT 5 alone. With `publish.encoding = "cbor"` the same bodies '
+            "description": "Poses, states and health of cameras over MQTT. MQTT 5 is preferred, 3.1.1 works; "
+            'nothing essential needs MQTT 5. With `publish.encoding = "cbor"` the same bodies '
             "travel as CBOR, poses in whole numbers.",
             "license": {"name": "Apache-2.0"},
         },
@@ -78,10 +77,10 @@ def asyncapi() -> Schema:
             }
         },
         "defaultContentType": "application/json",
-        "channels": {channel.name: _asyncapi_channel(channel) for channel in topics.TOPIC_SPECS},
+        "channels": {spec.name: _asyncapi_channel(spec) for spec in topics.TOPIC_SPECS},
         "operations": dict(map(_asyncapi_operation, topics.TOPIC_SPECS)),
         "components": {
-            "messages": {channel.name: _asyncapi_message(channel) for channel in topics.TOPIC_SPECS},
+            "messages": {spec.name: _asyncapi_message(spec) for spec in topics.TOPIC_SPECS},
             "schemas": _schemas(),
             "securitySchemes": {
                 "password": {"type": "userPassword", "description": "`mqtt.username` and its password."},
@@ -91,7 +90,7 @@ def asyncapi() -> Schema:
     }
 
 
-def _asyncapi_channel(spec: TopicSpec) -> Schema:
+def _asyncapi_channel(spec: TopicSpec) -> JsonSchema:
     address = f"{{base}}/{{device}}/{spec.path}"
     return {
         "address": address,
@@ -101,21 +100,21 @@ def _asyncapi_channel(spec: TopicSpec) -> Schema:
     }
 
 
-def _asyncapi_operation(spec: TopicSpec) -> tuple[str, Schema]:
+def _asyncapi_operation(spec: TopicSpec) -> tuple[str, JsonSchema]:
     where = {"$ref": f"#/channels/{spec.name}"}
     if spec is topics.COMMAND:
         reply = {
             "channel": {"$ref": f"#/channels/{topics.RESULT.name}"},
             "address": {"location": "$message.header#/responseTopic"},
         }
-        return "obey", {"action": "receive", "channel": where, "reply": reply}
-    mqtt: Schema = {"qos": spec.qos, "retain": spec.retain, "bindingVersion": "0.2.0"}
+        return "execute", {"action": "receive", "channel": where, "reply": reply}
+    mqtt: JsonSchema = {"qos": spec.qos, "retain": spec.retain, "bindingVersion": "0.2.0"}
     if spec.expiry_s is not None:
         mqtt["messageExpiryInterval"] = spec.expiry_s
     return f"publish-{spec.name}", {"action": "send", "channel": where, "bindings": {"mqtt": mqtt}}
 
 
-def _asyncapi_message(spec: TopicSpec) -> Schema:
+def _asyncapi_message(spec: TopicSpec) -> JsonSchema:
     if spec in (topics.SNAPSHOT, topics.DAY):
         return {
             "summary": spec.summary,
@@ -137,7 +136,7 @@ def _asyncapi_message(spec: TopicSpec) -> Schema:
     }
 
 
-def _schemas() -> Schema:
+def _schemas() -> JsonSchema:
     mode: Literal["validation"] = "validation"
     adapters = [(name, mode, TypeAdapter(body)) for name, body in BODIES.items()]
     _, shared = TypeAdapter.json_schemas(
@@ -148,17 +147,17 @@ def _schemas() -> Schema:
 
 
 def topic_table() -> str:
-    """The channels as a Markdown table."""
+    """The topics as a Markdown table."""
     rows = [
         "| topic below `<base>/<device>/` | what | QoS | retained | expires | survives an outage |",
         "|---|---|---|---|---|---|",
     ]
-    for channel in topics.TOPIC_SPECS:
-        path = channel.path.replace("{", "<").replace("}", ">")
-        expiry = f"{channel.expiry_s} s" if channel.expiry_s else ""
-        kept = "on disk" if channel.store_priority is not None else ""
+    for spec in topics.TOPIC_SPECS:
+        path = spec.path.replace("{", "<").replace("}", ">")
+        expiry = f"{spec.expiry_s} s" if spec.expiry_s else ""
+        stored = "on disk" if spec.store_priority is not None else ""
         rows.append(
-            f"| `{path}` | {channel.summary} | {channel.qos} | {'yes' if channel.retain else ''} | {expiry} | {kept} |"
+            f"| `{path}` | {spec.summary} | {spec.qos} | {'yes' if spec.retain else ''} | {expiry} | {stored} |"
         )
     return "\n".join(rows)
 
@@ -167,8 +166,8 @@ def reference() -> str:
     """Every message field by field, as Markdown."""
     sections = [f"# MQTT reference, version {MESSAGE_VERSION}", INTRODUCTION, topic_table()]
     sections += [
-        "## Every message begins with",
-        _table(TypeAdapter(bodies.Header).json_schema(schema_generator=_UntitledSchema)),
+        "## Header of every message",
+        _table(TypeAdapter(schema.Header).json_schema(schema_generator=_UntitledSchema)),
     ]
     sections += [_section(name) for name in BODIES]
     sections += ["## Keypoints", KEYPOINTS_TEXT, _keypoints()]
@@ -176,24 +175,24 @@ def reference() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-INTRODUCTION = """Generated by `edged contract reference`; JSON Schemas and an AsyncAPI 3 document lie beside it.
-Fields may be added without notice; none is removed or changes its meaning without a new `v`. Ignore what you do
-not know. `seq` shows gaps; a consumer that must know whether the box is there listens to `status` and also misses
-`health` when it stops coming.
+INTRODUCTION = """Generated by `edged contract reference`; this folder also has JSON Schemas and an AsyncAPI 3 document.
+Fields may be added without notice, so ignore unknown fields; none is removed or changes its meaning without a new `v`.
+Gaps in `seq` are lost messages. To know whether the device is online, subscribe to `status`, and treat a missing
+`health` message as offline too.
 
-With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `application/cbor`): `score`, `box` and
+With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `application/cbor`): scores, `box` and
 keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
 `edged.messages.cbor.unpack` is the definition."""
 
-KEYPOINTS_TEXT = """What the names of `schema` stand for, in the order of the lists; `keypoints.json` says the same to
-programs. Left and right are the subject's own."""
+KEYPOINTS_TEXT = """The keypoints of each `schema`, in the order of the lists; `keypoints.json` has them for programs.
+Left and right are the subject's own."""
 
 COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
 MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
-delivered again with the same id or correlation data is answered again and not obeyed twice. Retained commands are
-refused. Only what `commands.allow` lists is obeyed. Commands are obeyed one after the other: of those that come faster,
-16 wait, 112 more are answered with an error, and the rest is not answered. Let a command expire (MQTT 5, 30 s), or one
-that a bridge kept is obeyed when nobody expects it any more. A sender for people is `edged send`."""
+delivered again with the same id or correlation data is answered again, but executed once. Retained commands are
+rejected, and so are verbs that `commands.allow` does not list. Commands are executed one after the other: 16 can wait,
+the next 112 are answered with an error, and further ones get no answer. Set an expiry (MQTT 5, 30 s): without one, a
+command that a bridge stored is executed late. On a terminal, use `edged send`."""
 
 
 def _section(name: str) -> str:
@@ -202,15 +201,15 @@ def _section(name: str) -> str:
     return f"## {name}\n\n{made['description']}\n\n{_table({**made, 'properties': fields})}"
 
 
-def _table(made: Schema) -> str:
+def _table(made: JsonSchema) -> str:
     rows = ["| field | type | meaning |", "|---|---|---|"]
     rows += [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]
     return "\n".join(rows)
 
 
 def keypoints() -> dict[str, list[str]]:
-    """The names of every schema's keypoints, in order."""
-    return {name: list(schema.keypoints) for name, schema in SCHEMAS.items()}
+    """The names of the keypoints of every schema, in order."""
+    return {name: list(one.keypoints) for name, one in SCHEMAS.items()}
 
 
 def _keypoints() -> str:
@@ -230,7 +229,7 @@ def _commands() -> str:
     return "\n".join(lines)
 
 
-def _fields(node: Schema, shared: Schema, prefix: str) -> Iterator[tuple[str, str, str]]:
+def _fields(node: JsonSchema, shared: JsonSchema, prefix: str) -> Iterator[tuple[str, str, str]]:
     """(path, type, meaning) of every field, those of nested objects included."""
     required = node.get("required", ())
     for name, field in node.get("properties", {}).items():
@@ -243,16 +242,16 @@ def _fields(node: Schema, shared: Schema, prefix: str) -> Iterator[tuple[str, st
             yield from _fields(inner, shared, path + step)
 
 
-def _referenced_object(field: Schema, shared: Schema) -> Schema:
+def _referenced_object(field: JsonSchema, shared: JsonSchema) -> JsonSchema:
     """The object that a field holds, directly, in a list, in a mapping, or unless it is null."""
     for one in (field, field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())):
         if isinstance(one, dict) and "$ref" in one:
-            found: Schema = shared[one["$ref"].rsplit("/", 1)[1]]
+            found: JsonSchema = shared[one["$ref"].rsplit("/", 1)[1]]
             return found
     return {}
 
 
-def _type_text(field: Schema, shared: Schema) -> str:
+def _type_text(field: JsonSchema, shared: JsonSchema) -> str:
     if "anyOf" in field:
         return " or ".join(_type_text(one, shared) for one in field["anyOf"])
     if "enum" in field or "const" in field:
@@ -267,7 +266,7 @@ def _type_text(field: Schema, shared: Schema) -> str:
 
 
 def files() -> dict[str, str]:
-    """What ships in the package, by file name."""
+    """The text of every generated file, by name."""
     made = {f"{name}.schema.json": json_schema(name) for name in BODIES}
     made |= {"asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
     return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

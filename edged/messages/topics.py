@@ -1,14 +1,20 @@
-"""Every kind of message: where it goes, how it is delivered, how long it lives. The MQTT contract as a table.
+"""Every kind of message: its topic, delivery and lifetime. The MQTT contract as a table.
 
-Upstream: whoever publishes names a channel and fills in its camera. Downstream: the bus reads the delivery here.
+Upstream: the publishers pick a row and fill in its camera. Downstream: the bus reads the delivery.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
-Low, High = 0, 1  # what the store gives up first, and last
+
+class Priority(IntEnum):
+    """Of a message in the store: the lowest is given up first."""
+
+    LOW = 0
+    HIGH = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,66 +26,70 @@ class TopicSpec:
     summary: str
     qos: Literal[0, 1] = 1
     retain: bool = False
-    expiry_s: int | None = None  # MQTT 5: a broker drops it after so long; None: never
-    store_priority: int | None = None  # survives an outage on disk, with this priority; None: it does not
+    expiry_s: int | None = None  # MQTT 5: a broker drops it after this time; None: never
+    store_priority: Priority | None = None  # in the store that survives an outage; None: not stored
 
     def at(self, **names: str) -> Topic:
-        """This channel for one camera, or one verb."""
+        """The topic for one camera or one verb, by name."""
         return Topic(path=self.path.format(**names), spec=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """Where one message goes. A path with a leading slash is the whole topic, without <base>/<device>/."""
+    """The topic of one message. A path with a leading slash is the whole topic, without <base>/<device>/."""
 
     path: str
     spec: TopicSpec
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Whether a topic is meant: `+` stands for one level, a last `#` for all that follow."""
-    wants, levels = pattern.split("/"), topic.split("/")
-    if wants[-1] == "#":
-        wants, levels = wants[:-1], levels[: len(wants) - 1]
-    return len(wants) == len(levels) and all(want in ("+", level) for want, level in zip(wants, levels, strict=True))
+    """Whether a topic matches a pattern: `+` stands for one level, a last `#` for all that follow."""
+    wanted, levels = pattern.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
+    return len(wanted) == len(levels) and all(one in ("+", level) for one, level in zip(wanted, levels, strict=True))
 
 
-STATUS = TopicSpec(name="status", path="status", retain=True, summary="Whether the box is there; also the last will.")
-INFO = TopicSpec(name="info", path="info", retain=True, summary="What the box is: versions, cameras, models.")
-HEALTH = TopicSpec(name="health", path="health", retain=True, summary="How the box and its cameras are doing.")
+STATUS = TopicSpec(
+    name="status", path="status", retain=True, summary="Whether the device is online; also the last will."
+)
+INFO = TopicSpec(name="info", path="info", retain=True, summary="Versions, cameras and models of the device.")
+HEALTH = TopicSpec(name="health", path="health", retain=True, summary="Condition of the device and its cameras.")
 CAMERA_STATUS = TopicSpec(
-    name="camera-status", path="cam/{camera}/status", retain=True, summary="Where a camera stands, and why."
+    name="camera-status", path="cam/{camera}/status", retain=True, summary="State of a camera, and the reason."
 )
 POSES = TopicSpec(
-    name="poses", path="cam/{camera}/poses", qos=0, expiry_s=5, summary="Everything seen in one frame; rate-capped."
+    name="poses",
+    path="cam/{camera}/poses",
+    qos=0,
+    expiry_s=5,
+    summary="All subjects of one frame; at most `publish.max_rate_hz`.",
 )
 STATE = TopicSpec(
     name="state",
     path="cam/{camera}/state",
     retain=True,
-    store_priority=Low,
-    summary="What goes on there; sent when it changes.",
+    store_priority=Priority.LOW,
+    summary="State of the scene; sent when it changes.",
 )
 DAILY = TopicSpec(
     name="daily",
     path="cam/{camera}/daily",
     retain=True,
-    store_priority=High,
+    store_priority=Priority.HIGH,
     summary="Totals of one day, so far or closed.",
 )
 ALERT = TopicSpec(
     name="alert",
     path="cam/{camera}/alert",
-    store_priority=High,
-    summary="Something a person should know; opens and closes.",
+    store_priority=Priority.HIGH,
+    summary="An alert: opened, acknowledged, snoozed, closed.",
 )
 SNAPSHOT = TopicSpec(
-    name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, when asked for."
+    name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, on command."
 )
-DAY = TopicSpec(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, when asked for.")
-COMMAND = TopicSpec(
-    name="command", path="cmd/{verb}", expiry_s=30, summary="What the box is asked to do; it listens here."
-)
-RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="What became of a command.")
+DAY = TopicSpec(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, on command.")
+COMMAND = TopicSpec(name="command", path="cmd/{verb}", expiry_s=30, summary="A command to the device.")
+RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="The result of a command.")
 
 TOPIC_SPECS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, DAY, COMMAND, RESULT)

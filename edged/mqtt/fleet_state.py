@@ -1,6 +1,6 @@
-"""What a watcher knows, from messages alone: boxes, their cameras, who is there, and what was lost on the way.
+"""The state of all devices of a base topic and of their cameras, from their messages alone.
 
-Upstream: messages of any number of boxes below one base topic. Downstream: a view. Pure, but for the clock given in.
+Upstream: messages of any number of devices. Downstream: `edged watch`. Pure, but for the clock passed in.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edged.messages import schema
+from edged.messages import health_schema, schema
 from edged.messages.cbor import unpack
 from edged.units import NS_PER_S
 
-RATE_WINDOW = 50  # arrivals the rate is taken from
-RATE_TIMEOUT_NS = 10 * NS_PER_S  # without poses for so long, the rate is 0
+RATE_WINDOW = 50  # messages that a rate is computed from
+RATE_TIMEOUT_NS = 10 * NS_PER_S  # a rate ignores older messages
 
 Body = Mapping[str, Any]
-DEVICE_BODIES = {"status": schema.Status, "info": schema.Info, "health": schema.Health}
+DEVICE_BODIES = {"status": schema.Status, "info": schema.Info, "health": health_schema.Health}
 
 
 @dataclass(slots=True, eq=False)
 class FleetCamera:
-    """One camera, as far as its messages tell."""
+    """The latest messages of one camera, and how they arrive."""
 
     status: Body = field(default_factory=dict)
     poses: Body = field(default_factory=dict)
-    lost: int = 0  # poses messages that were sent and did not arrive
+    lost: int = 0  # poses messages that did not arrive, by the gaps in `seq`
     arrivals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
     def update(self, poses: Body, now_ns: int) -> None:
-        before, number = self.poses.get("seq"), poses.get("seq")
-        if isinstance(before, int) and isinstance(number, int) and number > before:
-            self.lost += number - before - 1
+        last, seq = self.poses.get("seq"), poses.get("seq")
+        if isinstance(last, int) and isinstance(seq, int) and seq > last:
+            self.lost += seq - last - 1
         self.poses = poses
         self.arrivals_ns.append(now_ns)
 
     def rate_hz(self, now_ns: int) -> float:
-        """Poses messages per second, lately."""
-        recent = [at for at in self.arrivals_ns if now_ns - at < RATE_TIMEOUT_NS]
+        """Poses messages per second over the last messages; 0 without recent ones."""
+        recent = [arrival_ns for arrival_ns in self.arrivals_ns if now_ns - arrival_ns < RATE_TIMEOUT_NS]
         return (len(recent) - 1) * NS_PER_S / max(recent[-1] - recent[0], 1) if len(recent) > 1 else 0.0
 
 
 @dataclass(slots=True, eq=False)
 class FleetDevice:
-    """One device, as far as its messages tell."""
+    """The latest messages of one device, and its cameras."""
 
     status: Body = field(default_factory=dict)
     info: Body = field(default_factory=dict)
@@ -59,7 +59,7 @@ class FleetDevice:
 
 
 class FleetState:
-    """Everything below a base topic. Messages of other senders are passed over."""
+    """The devices below a base topic. Messages that break the schema are ignored."""
 
     def __init__(self, base: str, clock: Callable[[], int]) -> None:
         self._prefix = f"{base}/"
@@ -67,7 +67,7 @@ class FleetState:
         self.devices: dict[str, FleetDevice] = {}
 
     def update(self, topic: str, payload: bytes) -> Body | None:
-        """The message, or None when it is not one of ours."""
+        """The body of the message; None when it is of another sender or breaks the schema."""
         body = decode_body(payload)
         device, *levels = topic.removeprefix(self._prefix).split("/")
         match levels:
@@ -90,23 +90,23 @@ class FleetState:
         return self._device(device).cameras.setdefault(camera, FleetCamera())
 
 
-def conforms(kind: type, body: Body) -> bool:
-    """Whether all that it says is of the contract's types; a box of another version may say less."""
+def conforms(body_type: type, body: Body) -> bool:
+    """Whether the fields present have the schema's types; a device of another version may have fewer."""
     try:
-        _partial_adapter(kind).validate_python(body, strict=True)
+        _partial_adapter(body_type).validate_python(body, strict=True)
     except ValidationError:
         return False
     return True
 
 
 @cache
-def _partial_adapter(kind: type) -> TypeAdapter[Any]:
-    fields = get_type_hints(kind, include_extras=True)
-    return TypeAdapter(TypedDict(kind.__name__, fields, total=False))  # type: ignore[operator]
+def _partial_adapter(body_type: type) -> TypeAdapter[Any]:
+    fields = get_type_hints(body_type, include_extras=True)
+    return TypeAdapter(TypedDict(body_type.__name__, fields, total=False))  # type: ignore[operator]
 
 
 def decode_body(payload: bytes) -> Body | None:
-    """A message's body, JSON or packed; None for anything else."""
+    """The body of a message in JSON or CBOR; None for anything else."""
     try:
         body = json.loads(payload) if payload[:1] == b"{" else unpack(payload)
     except (ValueError, RecursionError, ImportError):

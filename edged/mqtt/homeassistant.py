@@ -1,6 +1,6 @@
-"""Keeps Home Assistant informed of what there is: announced at start, again when it starts, removed when gone.
+"""Publishes Home Assistant discovery: at start, after each restart of Home Assistant, and empty for removed cameras.
 
-Upstream: the appliance as configured. Downstream: the bus, which repeats retained messages on every connect.
+Upstream: the configuration. Downstream: the bus, which repeats retained messages on every connect.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-BIRTH_DELAY_S = (1.0, 5.0)  # a Home Assistant that has just started is given so long, and not by all boxes at once
+BIRTH_DELAY_S = (1.0, 5.0)  # random within, after a restart of Home Assistant: it needs time, and devices spread out
 
 
 class DiscoveryPublisher:
-    """`memory` lists what was announced, so that a camera taken out of the configuration goes there too."""
+    """`announced_file` lists the published topics, so that a removed camera is removed from Home Assistant too."""
 
     def __init__(self, bus: Bus, device: DiscoveryDevice, announced_file: Path, *, enabled: bool) -> None:
         self._bus = bus
@@ -30,16 +30,17 @@ class DiscoveryPublisher:
         self.reconfigure(device, enabled=enabled)
 
     def reconfigure(self, device: DiscoveryDevice, *, enabled: bool) -> None:
-        """What there is from now on; `start` tells it."""
+        """Take another configuration; `start` publishes it."""
         self._device = device
         self._enabled = enabled
 
     def start(self) -> None:
-        wanted = self._device.payloads() if self._enabled else {}
-        nothing: set[str] = set()
-        for path in self._announced.read(_paths, nothing) - {topic.path for topic in wanted}:
+        """Publish all payloads, and an empty one for each topic that is no longer in use."""
+        payloads = self._device.payloads() if self._enabled else {}
+        none: set[str] = set()
+        for path in self._announced.read(_paths, none) - {topic.path for topic in payloads}:
             self._bus.publish(Topic(path=path, spec=DISCOVERY), b"")
-        self._announced.write(sorted(topic.path for topic in wanted))
+        self._announced.write(sorted(topic.path for topic in payloads))
         if self._enabled:
             self._publish_all()
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
@@ -63,5 +64,5 @@ class DiscoveryPublisher:
             self._bus.publish(topic, body)
 
 
-def _paths(told: list[str]) -> set[str]:
-    return set(told)
+def _paths(paths: list[str]) -> set[str]:
+    return set(paths)

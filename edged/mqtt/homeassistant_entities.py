@@ -1,7 +1,7 @@
-"""Home Assistant discovery: the appliance as a device, and each camera as one behind it. Pure.
+"""Home Assistant discovery: the edged device, and each camera as a device connected through it. Pure.
 
-Upstream: what is configured. Downstream: retained messages on `<prefix>/device/<box>/<id>/config`.
-Entities are tables; every template reads a message of ours, which a test holds against real ones.
+Upstream: the configuration. Downstream: retained messages on `<prefix>/device/<box>/<id>/config`.
+Entities are tables; a test compares the fields that their templates read with the message schemas.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ DISCOVERY = TopicSpec(
 )
 BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
-EXPIRE_AFTER_PERIODS = 3.5  # health messages that may fail to come before their figures are unavailable
+EXPIRE_AFTER_PERIODS = 3.5  # of `publish.health_s` without a health message: its entities are unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """One entity; `{camera}` and `{label}` are filled in. `state` is a Jinja template of the message's JSON."""
+    """One entity. `{camera}` and `{label}` are filled in; the templates are Jinja over the message's JSON."""
 
     key: str
     platform: str
     name: str
     spec: TopicSpec
     value_template: str | None = None
-    attributes_template: str | None = None  # more of the same message, as a Jinja template
+    attributes_template: str | None = None  # of the same message
     options: Mapping[str, Any] = field(default_factory=dict)
     diagnostic: bool = False
-    expires_with_health: bool = False  # unavailable when the health messages stop
-    always_available: bool = False  # available even when the box is not: it says so itself
+    expires_with_health: bool = False  # unavailable without recent health messages
+    always_available: bool = False  # also while the device is offline: it shows just that
 
     def component(self, context: EntityContext, **names: str) -> Body:
-        """Its part of a device payload."""
+        """The entity's part of a device payload."""
         body: Body = {"platform": self.platform, "name": self.name.format(**names), **self.options}
         body["unique_id"] = f"{context.id}_{self.key.format(**names)}"
         topic = context.topic(self.spec.at(**names))
@@ -73,7 +73,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityContext:
-    """The box, or one camera of it: who it is and when it is there."""
+    """The device, or one camera of it: id, topics and availability."""
 
     id: str
     root: str  # <base>/<device>/
@@ -90,28 +90,28 @@ class EntityContext:
         return [{"topic": self.topic(topic), "value_template": online} for topic in channels]
 
 
-def _health_sensor(key: str, name: str, state: str, **options: Any) -> Entity:
-    """A number of the health message."""
+def _health_sensor(key: str, name: str, template: str, **options: Any) -> Entity:
+    """A sensor that shows one number of the health message."""
     return Entity(
         key=key,
         platform="sensor",
         name=name,
         spec=HEALTH,
-        value_template="{{ " + state + " }}",
+        value_template="{{ " + template + " }}",
         options={"state_class": "measurement", **options},
         diagnostic=True,
         expires_with_health=True,
     )
 
 
-def _daily_minutes(key: str, name: str, state: str, *, diagnostic: bool = False) -> Entity:
-    """Minutes of a stall's day: `s` is its table, `m` the minutes in it."""
+def _daily_minutes(key: str, name: str, template: str, *, diagnostic: bool = False) -> Entity:
+    """A sensor of a stall's day; in `template`, `s` is the day and `m` its minutes."""
     return Entity(
         key=key,
         platform="sensor",
         name=name,
         spec=DAILY,
-        value_template="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + state + " }}",
+        value_template="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + template + " }}",
         options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"},
         diagnostic=diagnostic,
     )
@@ -142,16 +142,16 @@ DEVICE_ENTITIES = (
     _health_sensor(
         "temperature",
         "Temperature",
-        "value_json.box.temperature_c",
+        "value_json.device.temperature_c",
         device_class="temperature",
         unit_of_measurement="°C",
     ),
-    _health_sensor("cpu", "CPU", "value_json.box.cpu_percent", unit_of_measurement="%"),
+    _health_sensor("cpu", "CPU", "value_json.device.cpu_percent", unit_of_measurement="%"),
     _health_sensor(
-        "memory", "Free memory", "value_json.box.memory_free_mb", device_class="data_size", unit_of_measurement="MB"
+        "memory", "Free memory", "value_json.device.memory_free_mb", device_class="data_size", unit_of_measurement="MB"
     ),
     _health_sensor(
-        "disk", "Free disk", "value_json.box.disk_free_mb", device_class="data_size", unit_of_measurement="MB"
+        "disk", "Free disk", "value_json.device.disk_free_mb", device_class="data_size", unit_of_measurement="MB"
     ),
     _health_sensor("uptime", "Uptime", "value_json.uptime_s", device_class="duration", unit_of_measurement="s"),
 )
@@ -181,7 +181,7 @@ CAMERA_ENTITIES = (
         platform="event",
         name="Alert",
         spec=ALERT,
-        options={"event_types": []},  # filled in with the kinds that this box knows
+        options={"event_types": []},  # `DiscoveryDevice.alert_kinds`
     ),
     _health_sensor(
         "fps", "Frame rate", "value_json.cameras['{camera}'].fps", unit_of_measurement="Hz", device_class="frequency"
@@ -202,13 +202,13 @@ CAMERA_ENTITIES = (
     ),
 )
 
-CLASS_ENTITIES = (  # once per class that a camera looks for
+CLASS_ENTITIES = (  # one set per class that a camera detects
     Entity(
         key="{label}_present",
         platform="binary_sensor",
         name="{label} present",
         spec=STATE,
-        value_template="{{ 'ON' if (value_json.present or {}).get('{label}') else 'OFF' }}",
+        value_template="{{ 'ON' if (value_json.counts or {}).get('{label}') else 'OFF' }}",
         options={"device_class": "occupancy"},
     ),
     Entity(
@@ -216,43 +216,46 @@ CLASS_ENTITIES = (  # once per class that a camera looks for
         platform="sensor",
         name="{label} count",
         spec=STATE,
-        value_template="{{ (value_json.present or {}).get('{label}') }}",
+        value_template="{{ (value_json.counts or {}).get('{label}') }}",
         options={"state_class": "measurement"},
-    ),
-    Entity(
-        key="{label}_minutes",
-        platform="sensor",
-        name="{label} present today",
-        spec=DAILY,
-        value_template="{{ value_json.present_min.get('{label}', 0) }}",
-        options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "total_increasing"},
     ),
 )
 
-STALL_ENTITIES = (  # of a camera that watches over one
+CLASS_MINUTES = Entity(
+    key="{label}_minutes",
+    platform="sensor",
+    name="{label} present today",
+    spec=DAILY,
+    value_template="{{ value_json.presence_minutes.get('{label}', 0) }}",
+    options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "total_increasing"},
+)
+
+STALL_ENTITIES = (  # of a camera with `[cameras.<name>.stall]`
     Entity(
         key="posture",
         platform="sensor",
         name="Posture",
         spec=STATE,
         value_template="{{ (value_json.stall or {}).get('posture', 'unknown') }}",
-        attributes_template="{{ {'head': value_json.stall.head, 'doing': value_json.stall.doing, 'at': value_json.stall.at,"
-        " 'horses': value_json.stall.horses, 'foal': value_json.stall.foal} | tojson if value_json.stall else '{}' }}",
+        attributes_template="{{ {'head_height': value_json.stall.head_height,"
+        " 'behaviours': value_json.stall.behaviours, 'zone': value_json.stall.zone,"
+        " 'horse_count': value_json.stall.horse_count, 'foal_posture': value_json.stall.foal_posture}"
+        " | tojson if value_json.stall else '{}' }}",
         options={"device_class": "enum", "options": ["standing", "sternal", "lateral", "unknown"]},
     ),
     Entity(
         key="person_in_stall",
         platform="binary_sensor",
-        name="Somebody there",
+        name="Person in stall",
         spec=STATE,
-        value_template="{{ 'ON' if (value_json.stall or {}).get('person') else 'OFF' }}",
+        value_template="{{ 'ON' if (value_json.stall or {}).get('person_present') else 'OFF' }}",
         options={"device_class": "occupancy"},
     ),
     _daily_minutes("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)"),
-    _daily_minutes("walked", "Walking today", "m.get('walking', 0)"),
+    _daily_minutes("walking", "Walking today", "m.get('walking', 0)"),
     _daily_minutes("at_feeder", "At the feeder today", "m.get('at-feeder', 0)"),
-    _daily_minutes("watched", "Seen today", "s.get('seen_min', 0)", diagnostic=True),
-    _daily_minutes("longest", "Longest lying today", "s.get('longest_min', 0)"),
+    _daily_minutes("observed", "Observed today", "s.get('observed_minutes', 0)", diagnostic=True),
+    _daily_minutes("longest_lying", "Longest lying today", "s.get('longest_lying_minutes', 0)"),
 )
 
 SNAPSHOT_ENTITY = Entity(
@@ -262,29 +265,29 @@ SNAPSHOT_ENTITY = Entity(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryDevice:
-    """What is announced."""
+    """An edged device and its cameras, as Home Assistant is to know them."""
 
-    id: str  # the device id
+    id: str  # of the device
     base: str
     name: str
     version: str
     health_s: float
     prefix: str = "homeassistant"
-    cameras: Mapping[str, tuple[str, ...]]  # the classes each looks for
-    snapshot_cameras: frozenset[str] = frozenset()  # cameras that may be asked for a snapshot
-    stall_cameras: frozenset[str] = frozenset()  # cameras that watch over one
-    alert_kinds: tuple[str, ...] = ()  # of alerts
-    allowed_commands: frozenset[str] = frozenset()  # that are allowed
+    cameras: Mapping[str, tuple[str, ...]]  # the classes that each detects
+    snapshot_cameras: frozenset[str] = frozenset()  # with `images`
+    stall_cameras: frozenset[str] = frozenset()  # with `stall`
+    alert_kinds: tuple[str, ...] = ()
+    allowed_commands: frozenset[str] = frozenset()
 
     def payloads(self) -> dict[Topic, Body]:
-        """Every device's retained payload."""
-        made = {self._topic(self.id): self._device_payload()}
+        """The retained payload of each topic: one for the device, one per camera."""
+        payloads = {self._topic(self.id): self._device_payload()}
         for camera, labels in self.cameras.items():
-            made[self._topic(f"{self.id}_{camera}")] = self._camera_payload(camera, labels)
-        return made
+            payloads[self._topic(f"{self.id}_{camera}")] = self._camera_payload(camera, labels)
+        return payloads
 
     def _topic(self, device: str) -> Topic:
-        """The box has a level to itself: brokers grant rights by whole levels."""
+        """The device has a topic level of its own: brokers grant rights by whole levels."""
         return DISCOVERY.at(prefix=self.prefix, box=self.id, device=device)
 
     @property
@@ -292,22 +295,24 @@ class DiscoveryDevice:
         return f"{self.base}/{self.id}/"
 
     def _device_payload(self) -> Body:
-        place = EntityContext(id=self.id, root=self._root, health_s=self.health_s)
+        context = EntityContext(id=self.id, root=self._root, health_s=self.health_s)
         device = {"identifiers": [self.id], "name": self.name or self.id, "serial_number": self.id}
-        return self._payload(device | {"model": "pose appliance"}, _components(DEVICE_ENTITIES, place))
+        return self._payload(device | {"model": "pose appliance"}, _components(DEVICE_ENTITIES, context))
 
     def _camera_payload(self, camera: str, labels: Iterable[str]) -> Body:
-        place = EntityContext(id=f"{self.id}_{camera}", root=self._root, health_s=self.health_s, camera=camera)
-        components = _components(CAMERA_ENTITIES, place, camera=camera)
-        components[f"{place.id}_alert"]["event_types"] = list(self.alert_kinds)
+        context = EntityContext(id=f"{self.id}_{camera}", root=self._root, health_s=self.health_s, camera=camera)
+        components = _components(CAMERA_ENTITIES, context, camera=camera)
+        in_stall = camera in self.stall_cameras
+        components[f"{context.id}_alert"]["event_types"] = list(self.alert_kinds)
         for label in labels:
-            components |= _components(CLASS_ENTITIES, place, camera=camera, label=label)
-        if camera in self.stall_cameras:
-            components |= _components(STALL_ENTITIES, place, camera=camera)
+            entities = (CLASS_MINUTES,) if in_stall and label == "person" else (*CLASS_ENTITIES, CLASS_MINUTES)
+            components |= _components(entities, context, camera=camera, label=label)
+        if in_stall:  # whose `person_present` alone says whether a person is there
+            components |= _components(STALL_ENTITIES, context, camera=camera)
         if self._has_snapshot(camera):
-            components |= _components((SNAPSHOT_ENTITY,), place, camera=camera)
-        components |= self._buttons(camera, place)
-        device = {"identifiers": [place.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
+            components |= _components((SNAPSHOT_ENTITY,), context, camera=camera)
+        components |= self._buttons(camera, context)
+        device = {"identifiers": [context.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
         return self._payload(device | {"model": "camera"}, components)
 
     def _buttons(self, camera: str, context: EntityContext) -> dict[str, Body]:

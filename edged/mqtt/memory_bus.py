@@ -66,7 +66,7 @@ class MemoryBus:
     @property
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
-        stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "torn": 0}
+        stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "corrupt_files": 0}
         said = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
         return {**said, **asdict(self.counts)}
 

@@ -147,7 +147,7 @@ class PersistentQueue:
                 "bytes": self._shelf.size_bytes,
                 "oldest_s": None if age_ms is None or not self._waiting else round(age_ms / MS_PER_S),
                 "durable": self._shelf.durable,
-                "torn": self._shelf.torn,
+                "corrupt_files": self._shelf.torn,
             }
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.messages.build import MESSAGE_VERSION
+from edged.messages.schema import MESSAGE_VERSION
 from edged.mqtt.send_queue import JSON, OutgoingMessage
 
 PACKET_OVERHEAD_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties

@@ -153,7 +153,7 @@ def test_frames_stay_on_the_gpu_once_every_model_has_an_engine(
 
     engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
     engines.backend.close()
-    assert engines.backend_info["plane"] == ("cuda" if without is None else "cpu")
+    assert engines.backend_info["backend"] == ("cuda" if without is None else "cpu")
     assert engines.runtime_by_model == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
 
 
@@ -165,7 +165,7 @@ def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_othe
 
     engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
     engines.backend.close()
-    assert engines.backend_info == {"plane": "cpu"}
+    assert engines.backend_info == {"backend": "cpu"}
     assert [engines.runtime_by_model[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
 
 
@@ -197,12 +197,12 @@ def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
             smith.start()
             made.run(smith.over)  # on the thread that made the plane and will close it
             smith.join(60)
-            assert made.engines.backend_info["plane"] == "cuda"
+            assert made.engines.backend_info["backend"] == "cuda"
             assert made.views()["stall"].counts.failed == 0
         heard.close()
     health = heard.bodies("edged/box/health")[-1]
-    assert smith.told["models"]["plane"] == "cuda"
-    assert smith.told["models"]["frames"] == "mapped"
+    assert smith.told["models"]["backend"] == "cuda"
+    assert smith.told["models"]["frame_access"] == "mapped"
     assert schema_errors("health", health) == []
     assert any(body["subjects"] for body in heard.bodies("edged/box/cam/stall/poses")[smith.before :])
 
@@ -226,7 +226,7 @@ class Smith(threading.Thread):
                 self._made._on_engine_ready(forged.job, forged.plan)
             self.before = len(self._heard.bodies(poses))
             until(lambda: len(self._heard.bodies(poses)) > self.before + 8, 60)
-            until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frames") == "mapped")
+            until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frame_access") == "mapped")
             self.told = self._heard.bodies("edged/box/health")[-1]
         finally:
             self.over.set()

@@ -148,8 +148,8 @@ def test_a_camera_whose_pictures_stay_is_not_shown(parts: Parts) -> None:
 
 
 def test_a_rate_is_set_for_all_when_no_camera_is_named(parts: Parts) -> None:
-    assert parts.deeds.set_rate(SetRate(hz=5)).data == {"cameras": ["barn", "yard"], "hz": 5, "until": None}
-    assert parts.deeds.set_rate(SetRate(hz=5, seconds=60)).data["until"] > 60_000
+    assert parts.deeds.set_rate(SetRate(hz=5)).data == {"cameras": ["barn", "yard"], "hz": 5, "until_ts": None}
+    assert parts.deeds.set_rate(SetRate(hz=5, seconds=60)).data["until_ts"] > 60_000
 
 
 def test_a_camera_is_opened_again(parts: Parts) -> None:
@@ -164,8 +164,9 @@ def test_an_open_alert_is_acknowledged_and_snoozed_by_its_id(parts: Parts) -> No
     for second in range(1, 70):
         parts.alerts.update("barn", CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
     (opened,) = parts.told
-    parts.deeds.acknowledge(Acknowledge(alert=opened.id))
-    parts.deeds.snooze(Snooze(alert=opened.id, minutes=1))
+    parts.deeds.acknowledge(Acknowledge(alert_id=opened.id))
+    parts.deeds.snooze(Snooze(alert_id=opened.id, minutes=1))
     assert [episode.stage for episode in parts.told] == ["open", "acknowledged", "snoozed"]
-    with pytest.raises(CommandRejected, match="alert: got 'nosuch'; want an open one"):
-        parts.deeds.acknowledge(Acknowledge(alert="nosuch"))
+    with pytest.raises(CommandRejected) as rejected:
+        parts.deeds.acknowledge(Acknowledge(alert_id="nosuch"))
+    assert rejected.value.what == "alert_id"

@@ -94,7 +94,7 @@ def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothi
     assert heard.states("edged/box/cam/barn/status") == ["connecting", "online"]
     assert 0 <= health["uptime_s"] < 600
     assert health["cameras"]["barn"]["losses_per_h"] == 0
-    assert sum(daily["view_min"].values()) * 60 < 600
+    assert sum(daily["view_minutes"].values()) * 60 < 600
     assert frames.balanced
     assert schema_errors("health", health) == []
 
@@ -110,13 +110,16 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     monkeypatch.setattr(throttle, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
     settings = configured(broker, tmp_path, heat={"steps_hz": [1], "calm_s": 1})
     with daemon(settings) as made, running(made):
-        until(lambda: any(body["box"]["slowed"] for body in heard.bodies(HEALTH)), LIMIT_S)
+        until(lambda: any(body["device"]["throttle"] for body in heard.bodies(HEALTH)), LIMIT_S)
         (*_, hot) = fresh(heard, HEALTH)
         first, *_, last = fresh(heard, POSES, 4)
         (zone / "temp").write_text("50000")
-        until(lambda: fresh(heard, HEALTH, 1)[-1]["box"]["slowed"] is None, LIMIT_S)
-    assert (hot["box"]["slowed"]["most_hz"], hot["box"]["slowed"]["reason"]) == (1, "96 °C in the hottest zone")
-    assert "slowed" in [problem["what"] for problem in hot["problems"]]
+        until(lambda: fresh(heard, HEALTH, 1)[-1]["device"]["throttle"] is None, LIMIT_S)
+    assert (hot["device"]["throttle"]["max_fps"], hot["device"]["throttle"]["reason"]) == (
+        1,
+        "96 °C in the hottest zone",
+    )
+    assert "rate-reduced" in [problem["code"] for problem in hot["problems"]]
     assert last["ts"] - first["ts"] >= 2400  # three frames at 1 Hz, early by half a period at most
     assert schema_errors("health", hot) == []
 
@@ -133,5 +136,5 @@ def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be
         with pytest.raises(Fatal, match="Orin answers now"):
             made.run(threading.Event())
         told.join(LIMIT_S)
-    problems = [problem["what"] for body in heard.bodies(HEALTH) for problem in body["problems"]]
+    problems = [problem["code"] for body in heard.bodies(HEALTH) for problem in body["problems"]]
     assert "gpu-missing" in problems

@@ -151,13 +151,13 @@ def test_infer_gives_people_in_millimetres(config: Path, capsys: pytest.CaptureF
     people = infer(capsys, "--config", str(config))
     assert people
     for person in people:
-        told = person["pose3d"]
-        assert (told["schema"], told["depth"], told["focal"]) == ("h36m-18", "rootnet", "assumed")
-        assert len(told["joints"]) == 18
-        assert told["joints"][0] == [0, 0, 0]
+        told = person["keypoints_3d"]
+        assert (told["schema"], told["depth_source"], told["focal_source"]) == ("h36m-18", "rootnet", "assumed")
+        assert len(told["xyz_mm"]) == 18
+        assert told["xyz_mm"][0] == [0, 0, 0]
     near = infer(capsys, "--config", str(config), "--lens", "750,750,320,180")
-    assert near[0]["pose3d"]["focal"] == "given"
-    halved = near[0]["pose3d"]["root"][2] / people[0]["pose3d"]["root"][2]
+    assert near[0]["keypoints_3d"]["focal_source"] == "given"
+    halved = near[0]["keypoints_3d"]["root_mm"][2] / people[0]["keypoints_3d"]["root_mm"][2]
     assert halved == pytest.approx(0.5, abs=0.02)
 
 
@@ -168,7 +168,7 @@ def test_infer_tells_people_how_far_somebody_is(config: Path, capsys: pytest.Cap
 
 
 def test_without_a_3d_model_nobody_is_lifted(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [person for person in infer(capsys) if "pose3d" in person] == []
+    assert [person for person in infer(capsys) if "keypoints_3d" in person] == []
 
 
 def test_a_3d_model_that_is_not_here_is_named_with_how_to_get_it(

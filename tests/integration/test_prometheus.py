@@ -29,7 +29,7 @@ def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> dict[Any, float]:
-    return read(exposition(health(tmp_path, synced=False)({"a": view(SPREAD)}, BUS, {"plane": "cpu"})))
+    return read(exposition(health(tmp_path, synced=False)({"a": view(SPREAD)}, BUS, {"backend": "cpu"})))
 
 
 def test_a_cameras_figures_carry_its_name(samples: dict[Any, float]) -> None:
@@ -39,12 +39,12 @@ def test_a_cameras_figures_carry_its_name(samples: dict[Any, float]) -> None:
 
 def test_what_only_grows_is_a_counter(samples: dict[Any, float]) -> None:
     assert samples["edged_camera_frames_captured_total", (("camera", "a"),)] == 9
-    assert samples["edged_bus_published_total", ()] == 7
+    assert samples["edged_mqtt_published_total", ()] == 7
 
 
 def test_what_waits_is_no_counter(samples: dict[Any, float]) -> None:
-    assert samples["edged_bus_waiting", ()] == 2
-    assert samples["edged_bus_stored_rows", ()] == 3
+    assert samples["edged_mqtt_waiting", ()] == 2
+    assert samples["edged_mqtt_stored_rows", ()] == 3
 
 
 def test_a_state_is_a_label(samples: dict[Any, float]) -> None:
@@ -52,7 +52,7 @@ def test_a_state_is_a_label(samples: dict[Any, float]) -> None:
 
 
 def test_a_problem_is_a_sample(samples: dict[Any, float]) -> None:
-    assert samples["edged_problem", (("what", "clock-not-set"), ("where", "box"))] == 1
+    assert samples["edged_problem", (("code", "clock-not-set"), ("source", "device"))] == 1
 
 
 def test_what_is_unknown_is_left_out(samples: dict[Any, float]) -> None:

@@ -75,14 +75,16 @@ def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path)
             until(lambda: heard.bodies(ROOT + "cam/night/state") and heard.bodies(ROOT + "cam/barn/daily"))
             until(lambda: len(heard.bodies(ROOT + "health")) > 2)
             until(lambda: watched(heard.bodies(ROOT + "cam/box/state")), 60)
-            until(lambda: any(subject.get("pose3d") for subject in people(heard.bodies(ROOT + "cam/paddock/poses"))))
+            until(
+                lambda: any(subject.get("keypoints_3d") for subject in people(heard.bodies(ROOT + "cam/paddock/poses")))
+            )
             until(lambda: any(day["stall"] and day["gait"] for day in heard.bodies(ROOT + "cam/box/daily")), 30)
         until(lambda: "stopped" in heard.states(ROOT + "status"))
         heard.close()
     said = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in heard.messages]
     assert [fault for path, body in said for fault in schema_errors(path, body)] == []
     assert {path.split("/")[-1] for path, _ in said} >= {"status", "info", "health", "poses", "state", "daily"}
-    lifted = [person["pose3d"] for person in people([body for path, body in said if path == "cam/paddock/poses"])]
-    assert {(pose["depth"], pose["focal"]) for pose in lifted} == {("rootnet", "given")}
+    lifted = [person["keypoints_3d"] for person in people([body for path, body in said if path == "cam/paddock/poses"])]
+    assert {(pose["depth_source"], pose["focal_source"]) for pose in lifted} == {("rootnet", "given")}
     poses = [body for path, body in said if path == "cam/box/poses"]
     assert {subject["class"] for body in poses for subject in body["subjects"]} == {"horse"}, "of people nothing leaves"

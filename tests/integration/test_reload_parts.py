@@ -236,7 +236,7 @@ def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
     yard.show(100)
     yard.adopt("barn", "box")
     yard.show(100)
-    assert yard.bus.messages_on("cam/barn/daily")[-1]["present_min"]["horse"] == pytest.approx(11.5, abs=0.5)
+    assert yard.bus.messages_on("cam/barn/daily")[-1]["presence_minutes"]["horse"] == pytest.approx(11.5, abs=0.5)
 
 
 # Home Assistant

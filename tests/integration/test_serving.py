@@ -72,9 +72,9 @@ def test_without_a_pose_model_there_are_boxes_and_the_class_is_named(
     with daemon(configured(broker, tmp_path, pose=pose)) as made, running(made):
         until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
         health = last_health(heard)
-    assert (health["models"]["serving"], list(made.engines.poses)) == ("poses", ["horse"])
-    assert health["models"]["served"]["rtmpose-m-body17"] == "nothing"
-    assert ("model-missing", "rtmpose-m-body17") in {(p["what"], p["where"]) for p in health["problems"]}
+    assert (health["models"]["service_level"], list(made.engines.poses)) == ("poses", ["horse"])
+    assert health["models"]["runtime_by_model"]["rtmpose-m-body17"] == "nothing"
+    assert ("model-missing", "rtmpose-m-body17") in {(p["code"], p["source"]) for p in health["problems"]}
     assert caplog.text.count("edged models pull rtmpose-m-body17") == 1
 
 
@@ -93,7 +93,7 @@ def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looke
         health = last_health(heard)
     body = heard.bodies(ROOT + "cam/stall/poses")[0]
     assert ("no-model" in body["degraded"], body["subjects"]) == (True, [])
-    assert health["models"]["serving"] == "cameras"
+    assert health["models"]["service_level"] == "cameras"
     assert schema_errors("cam/stall/poses", body) == schema_errors("health", health) == []
 
 

@@ -134,10 +134,10 @@ def test_a_colic_is_told_with_its_evidence_until_somebody_answers(tmp_path: Path
     assert opened["evidence"]["roll"] >= 2
     assert len(opened["evidence"]) >= 2
     assert opened["coverage"] >= 0.6
-    assert opened["alert"] in box.bus.retained["cam/stall/state"]["alerts"]
+    assert opened["alert_id"] in box.bus.retained["cam/stall/state"]["alert_ids"]
     box.wait(11 * 60)
     assert [(one["stage"], one["reminders"]) for one in box.colic] == [("open", 0), ("open", 1)]
-    assert box.scenes.alerts.acknowledge(opened["alert"], box.now_ns)
+    assert box.scenes.alerts.acknowledge(opened["alert_id"], box.now_ns)
     box.wait(11 * 60)
     assert [one["stage"] for one in box.colic] == ["open", "open", "acknowledged"]
 
@@ -145,7 +145,7 @@ def test_a_colic_is_told_with_its_evidence_until_somebody_answers(tmp_path: Path
 def test_a_snoozed_alert_comes_back_when_its_time_is_up(tmp_path: Path) -> None:
     box = Box(tmp_path)
     box.live()
-    assert box.scenes.alerts.snooze(box.colic[0]["alert"], 2, box.now_ns)
+    assert box.scenes.alerts.snooze(box.colic[0]["alert_id"], 2, box.now_ns)
     box.wait(150)
     assert [one["stage"] for one in box.colic] == ["open", "snoozed", "open"]
 
@@ -154,11 +154,11 @@ def test_while_somebody_is_with_the_horse_nobody_is_called(tmp_path: Path) -> No
     box = Box(tmp_path)
     box.live(groom)
     assert box.colic == []
-    assert box.bus.retained["cam/stall/state"]["stall"]["person"]
+    assert box.bus.retained["cam/stall/state"]["stall"]["person_present"]
 
 
 def test_a_bucket_that_is_taken_for_a_person_silences_nothing(tmp_path: Path) -> None:
     box = Box(tmp_path)
     box.live(bucket)
     assert box.colic
-    assert not box.bus.retained["cam/stall/state"]["stall"]["person"]
+    assert not box.bus.retained["cam/stall/state"]["stall"]["person_present"]

@@ -83,7 +83,7 @@ def test_it_runs_on_when_a_counter_of_32_bits_turns_over(
     wait(lambda: time.monotonic() + ahead_s > turn_s + 1)
     (*_, health) = fresh(heard, HEALTH)
     poses = fresh(heard, POSES)
-    assert turn_s < health["box"]["uptime_s"] < turn_s + DAY_S
+    assert turn_s < health["device"]["uptime_s"] < turn_s + DAY_S
     assert 0 <= health["uptime_s"] < 3600
     assert all(0 < one["latency_ms"] < 60_000 for one in poses)
     assert abs(poses[-1]["ts"] / 1000 - time.time()) < 60
@@ -109,8 +109,8 @@ def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
         process = site.start(keys)
         (*_, health) = fresh(heard, HEALTH)
         fresh(heard, POSES)
-        assert not health["bus"]["stored"]["durable"]
-        assert fault == "read-only" or "disk-nearly-full" in [problem["what"] for problem in health["problems"]]
+        assert not health["mqtt"]["stored"]["durable"]
+        assert fault == "read-only" or "disk-nearly-full" in [problem["code"] for problem in health["problems"]]
         end(process)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
@@ -144,7 +144,7 @@ def test_power_may_go_at_any_instant(site: NotifiedDaemon, keys: str, heard: Lis
     process = site.start(keys)
     (*_, health) = fresh(heard, HEALTH)
     fresh(heard, POSES)
-    assert health["bus"]["stored"]["durable"]
+    assert health["mqtt"]["stored"]["durable"]
     end(process)
 
 

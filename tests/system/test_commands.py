@@ -193,8 +193,8 @@ def test_set_rate_slows_one_camera_for_a_while(box: Daemon, sender: Sender, hear
 
 
 def test_an_alert_that_is_not_open_is_no_alert(box: Daemon, sender: Sender) -> None:
-    assert sender.ask("acknowledge", alert="a1")["error"]["what"] == "alert"
-    assert sender.ask("snooze", alert="a1", minutes=5)["error"]["got"] == "'a1'"
+    assert sender.ask("acknowledge", alert_id="a1")["error"]["what"] == "alert_id"
+    assert sender.ask("snooze", alert_id="a1", minutes=5)["error"]["got"] == "'a1'"
 
 
 def test_diagnose_tells_everything_but_the_secrets(box: Daemon, sender: Sender, heard: Listener) -> None:
@@ -312,7 +312,7 @@ def sent(site: Site, *arguments: str) -> int:
 
 def test_edged_send_prints_the_answer(box: Daemon, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert sent(site, "set-rate", "camera=barn", "hz=5") == 0
-    assert json.loads(capsys.readouterr().out) == {"cameras": ["barn"], "hz": 5, "until": None}
+    assert json.loads(capsys.readouterr().out) == {"cameras": ["barn"], "hz": 5, "until_ts": None}
     assert sent(site, "set-rate", "camera=7", "hz=5") == 1
     assert "camera: got '7'\n  want one of barn, yard\n" in capsys.readouterr().err
 

@@ -21,7 +21,7 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
 from edged.messages.cbor import unpack
-from edged.messages.schema import MqttHealth, StoreHealth
+from edged.messages.health_schema import MqttHealth, StoreHealth
 from edged.messages.topics import Topic
 from edged.mqtt.client import MqttBus
 from edged.mqtt.embedded_broker import EmbeddedBroker

@@ -242,7 +242,7 @@ def test_a_torn_file_is_set_aside_and_counted(
     keep = new_keep(file, online=True)
     keep.put(ALERT, message(7))
     assert take(keep, 1) == [(7, False)]
-    assert keep.stats["torn"] == 1
+    assert keep.stats["corrupt_files"] == 1
     assert keep.stats["durable"]
     assert file.with_name("outbox.db.torn").read_bytes() == torn[damage]
     assert "set aside" in caplog.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,8 @@ import pytest
 from edged.config.tables.camera import CameraConfig
 from edged.frame import Boxes, Frame, FrameResult, ImageQuality, InferenceParams, InferenceResult
 from edged.inference.select import low_thresholds, select_detections
-from edged.messages.build import HeaderFactory, poses
 from edged.pipeline import Pipeline
 from engines.card import Detect, Pose
-from tests.unit.test_message import FixedOffsetClock
 from tests.unit.test_pipeline import BODY
 
 CLEAR = ImageQuality(brightness=120, contrast=90, sharpness=0.5)
@@ -89,13 +86,6 @@ def test_a_bridged_subject_speaks_for_nothing() -> None:
     (result,) = Scene().hinted()
     assert result.subjects
     assert result.seen == ()
-
-
-def test_a_message_names_the_bridged() -> None:
-    (result,) = Scene().hinted()
-    seen = replace(result, subjects=(replace(result.subjects[0], bridged=False),))
-    assert poses(HeaderFactory(FixedOffsetClock()), result)["subjects"][0]["bridged"] is True
-    assert "bridged" not in poses(HeaderFactory(FixedOffsetClock()), seen)["subjects"][0]
 
 
 def test_who_was_missed_for_a_while_is_not_seen_in_a_faint_box_but_bridged() -> None:

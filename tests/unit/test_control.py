@@ -123,7 +123,7 @@ DECLINED: dict[str, tuple[str, object, str, str, str]] = {
     "too slow to count": ("set-rate", {"hz": 1e-300}, "argument hz", "1e-300", "a number, 0.001..240"),
     "not a number": ("set-rate", b'{"hz": NaN}', "argument hz", "NaN", "a number, 0.001..240"),
     "unknown argument": ("set-rate", {"hz": 1, "x": 2}, 'argument "x"', "2", "one of id, hz, camera, seconds"),
-    "no such text": ("snooze", {"alert": "\ud800", "minutes": 1}, "argument alert", '"\\ud800"', "text"),
+    "no such text": ("snooze", {"alert_id": "\ud800", "minutes": 1}, "argument alert_id", '"\\ud800"', "text"),
 }
 
 

@@ -60,7 +60,7 @@ def test_figures_expire_when_health_stops_coming() -> None:
 
 def test_a_class_is_filled_in_and_jinja_keeps_its_braces() -> None:
     template = payload("box_stall")["components"]["box_stall_horse_present"]["value_template"]
-    assert template == "{{ 'ON' if (value_json.present or {}).get('horse') else 'OFF' }}"
+    assert template == "{{ 'ON' if (value_json.counts or {}).get('horse') else 'OFF' }}"
 
 
 def test_buttons_exist_for_allowed_commands_only() -> None:
@@ -79,7 +79,7 @@ def test_a_picture_is_announced_only_where_one_may_be_taken() -> None:
 
 
 def test_a_stall_that_is_watched_over_has_entities_of_its_own() -> None:
-    own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "watched")}
+    own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "observed")}
     assert own <= payload("box_stall", stall_cameras=frozenset({"stall"}))["components"].keys()
     assert not own & payload("box_stall")["components"].keys()
 

@@ -40,7 +40,7 @@ def health(disk: Path, *, synced: bool = True) -> Health:
 
 def test_health_is_json_and_has_every_part(tmp_path: Path) -> None:
     body = health(tmp_path)({"a": view()}, {"connected": True}, {"detector": "x"})
-    parts = {"uptime_s", "problems", "process", "box", "clock", "cameras", "bus", "models"}
+    parts = {"uptime_s", "problems", "process", "device", "clock", "cameras", "mqtt", "models"}
     assert set(json.loads(json.dumps(body))) == parts
 
 
@@ -48,7 +48,7 @@ def test_process_and_box_are_measured(tmp_path: Path) -> None:
     body = health(tmp_path)({}, {}, {})
     assert body["process"]["rss_mb"] > 5
     assert body["process"]["threads"] >= 1
-    assert body["box"]["memory_total_mb"] > body["box"]["memory_free_mb"] > 0
+    assert body["device"]["memory_total_mb"] > body["device"]["memory_free_mb"] > 0
 
 
 def test_a_camera_reports_rates_frames_and_times() -> None:
@@ -69,4 +69,4 @@ def test_disk_space_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
 
 def test_a_clock_that_nobody_keeps_is_a_problem(tmp_path: Path) -> None:
     (problem,) = health(tmp_path, synced=False)({}, {}, {})["problems"]
-    assert (problem["what"], problem["where"]) == ("clock-not-set", "box")
+    assert (problem["code"], problem["source"]) == ("clock-not-set", "device")

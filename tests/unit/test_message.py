@@ -80,10 +80,11 @@ def test_a_frame_with_one_subject_reads_so(stamps: HeaderFactory) -> None:
                 "id": 7,
                 "class": "horse",
                 "score": 0.877,
+                "detection_score": 0.877,
                 "box": [0, 4.1, 100, 49.9],
                 "keypoints": [[1.0, 2.1, 0.913], [-5.5, 60.0, 1.2]],
                 "schema": "ap10k-17",
-                "carried": False,
+                "box_source": "detected",
             }
         ],
         "degraded": [],
@@ -154,7 +155,7 @@ def test_the_last_will_does_not_pretend_to_know_when(stamps: HeaderFactory) -> N
 
 def test_a_camera_status_says_since_when_by_the_wall_clock(stamps: HeaderFactory) -> None:
     status = camera_status(stamps, "barn", state="lost", reason="no frame for 5 s", since_ns=700 * MS)
-    assert (status["state"], status["reason"], status["since"]) == ("lost", "no frame for 5 s", 9700)
+    assert (status["state"], status["reason"], status["since_ts"]) == ("lost", "no frame for 5 s", 9700)
 
 
 def test_info_is_stamped(stamps: HeaderFactory) -> None:
@@ -174,10 +175,10 @@ def test_a_person_in_space_is_told_in_whole_millimetres(stamps: HeaderFactory) -
         focal_source="given",
     )
     (told,) = sent(poses(stamps, result(subject(pose3d=pose3d))))["subjects"]
-    assert told["pose3d"] == {
-        "joints": [[0, 0, 0], [-121, 300, 12]],
-        "root": [10, -6, 4200],
+    assert told["keypoints_3d"] == {
+        "xyz_mm": [[0, 0, 0], [-121, 300, 12]],
+        "root_mm": [10, -6, 4200],
         "schema": "h36m-18",
-        "depth": "rootnet",
-        "focal": "given",
+        "depth_source": "rootnet",
+        "focal_source": "given",
     }

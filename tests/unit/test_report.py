@@ -74,7 +74,7 @@ def test_a_camera_state_is_kept_by_the_broker() -> None:
     report, bus = reporter()
     report.publish_camera_status(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
     body = bus.retained["cam/barn/status"]
-    assert [body[key] for key in ("camera", "state", "reason", "since")] == ["barn", "lost", "unplugged", 5]
+    assert [body[key] for key in ("camera", "state", "reason", "since_ts")] == ["barn", "lost", "unplugged", 5]
 
 
 PACES = {

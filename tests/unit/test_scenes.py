@@ -76,7 +76,7 @@ def stage(tmp_path: Path) -> Stage:
 def test_a_state_is_told_when_it_changes_and_not_in_between(stage: Stage) -> None:
     stage.show(10, "horse")
     stage.show(10, "horse", "person")
-    assert [body["present"] for body in stage.told("state")] == [
+    assert [body["counts"] for body in stage.told("state")] == [
         {"horse": 1, "person": 0},
         {"horse": 1, "person": 1},
     ]
@@ -86,18 +86,18 @@ def test_an_alert_is_told_and_named_in_the_state_until_it_closes(stage: Stage) -
     stage.show(90, phase="lost")
     opened = stage.told("alert")[0]
     assert (opened["event_type"], opened["stage"], opened["reason"]) == ("camera-lost", "open", "unplugged")
-    assert stage.told("state")[-1]["alerts"] == [opened["alert"]]
+    assert stage.told("state")[-1]["alert_ids"] == [opened["alert_id"]]
     stage.show(20, "horse")
     assert stage.told("alert")[-1]["stage"] == "closed"
-    assert stage.told("state")[-1]["alerts"] == []
+    assert stage.told("state")[-1]["alert_ids"] == []
 
 
 def test_the_running_day_is_told_at_its_interval(stage: Stage) -> None:
     stage.show(1000, "horse")
     (day,) = stage.told("daily")
     assert not day["closed"]
-    assert day["present_min"]["horse"] == pytest.approx(15, abs=0.2)
-    assert day["view_min"]["lost"] == 0
+    assert day["presence_minutes"]["horse"] == pytest.approx(15, abs=0.2)
+    assert day["view_minutes"]["lost"] == 0
 
 
 def test_an_old_result_says_nothing_about_now() -> None:
@@ -116,7 +116,7 @@ def test_a_day_goes_on_after_a_restart(stage: Stage, tmp_path: Path) -> None:
     stage.scenes.save()
     again = Stage(tmp_path)
     again.show(950, "horse")
-    assert again.told("daily")[0]["present_min"]["horse"] == pytest.approx(25, abs=0.3)
+    assert again.told("daily")[0]["presence_minutes"]["horse"] == pytest.approx(25, abs=0.3)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stall": 3}', '{"stall": {"nonsense": 1}}'])

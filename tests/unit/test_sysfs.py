@@ -71,14 +71,14 @@ def test_a_zone_that_is_switched_off_has_no_temperature(orin: SysfsSensors) -> N
 def test_a_fan_that_turns_is_no_throttling(orin: SysfsSensors) -> None:
     throttling = orin.throttling()
     assert throttling is not None
-    assert throttling["now"] == ["cpu-throttle-alert"]
+    assert throttling["active"] == ["cpu-throttle-alert"]
 
 
 def test_over_current_events_are_those_since_the_last_look(orin: SysfsSensors, tmp_path: Path) -> None:
     first = orin.throttling()
     tree(tmp_path, {"sys/class/hwmon/hwmon1/oc1_event_cnt": "9"})
     second = orin.throttling()
-    assert [first and first["events"], second and second["events"]] == [0, 2]
+    assert [first and first["over_current_events"], second and second["over_current_events"]] == [0, 2]
 
 
 def test_power_is_volts_times_amperes_of_connected_rails(orin: SysfsSensors) -> None:

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from edged.config.tables.device import ThrottleConfig
 from edged.device.sysfs import SysfsSensors
 from edged.device.throttle import ThermalThrottle, ThrottlePolicy
-from edged.messages.schema import HardwareThrottling
+from edged.messages.health_schema import HardwareThrottling
 from edged.units import ns
 from tests.unit.conftest import Hand
 
 HEAT = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, hold_s=30, calm_s=120)
-CALM: HardwareThrottling = {"now": [], "events": 0}
+CALM: HardwareThrottling = {"active": [], "over_current_events": 0}
 
 
 def levels(stairs: ThrottlePolicy, hand: Hand, *course: tuple[float, float]) -> list[int]:
@@ -55,8 +55,10 @@ def test_a_short_coolness_does_not_count_towards_a_long_one(hand: Hand) -> None:
 @pytest.mark.parametrize(
     ("throttling", "reason"),
     [
-        pytest.param({"now": ["cpu-throttle"], "events": 0}, "cooling at work: cpu-throttle", id="cooling"),
-        pytest.param({"now": [], "events": 3}, "3 over-current events", id="over-current"),
+        pytest.param(
+            {"active": ["cpu-throttle"], "over_current_events": 0}, "cooling at work: cpu-throttle", id="cooling"
+        ),
+        pytest.param({"active": [], "over_current_events": 3}, "3 over-current events", id="over-current"),
     ],
 )
 def test_throttling_is_a_reason_whatever_the_temperature(

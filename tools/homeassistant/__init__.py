@@ -1,1 +1,1 @@
-"""Discovery held against the real Home Assistant: `make homeassistant`, on a workstation with Python 3.13."""
+"""Checks discovery with the real Home Assistant: `make homeassistant`, on a workstation with Python 3.13."""

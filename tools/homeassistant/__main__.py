@@ -1,4 +1,4 @@
-"""Print what an example appliance announces, and a message of every kind, for check.py."""
+"""Print the discovery payloads of an example device, and a message of every kind, for check.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
+from edged.behaviour.horse.day_log import StallDay
+from edged.behaviour.horse.stall_monitor import StallState
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import SceneState
 from edged.capture.frame_buffer import FrameCounts
@@ -50,33 +52,37 @@ def camera_view(name: str) -> CameraOverview:
     )
 
 
-def messages() -> dict[topics.Topic, Any]:
-    stamps = HeaderFactory(Clock())
-    health = Health(Path("/"), stamps.utc_ms, lambda: stamps.synced)(
-        {name: camera_view(name) for name in CAMERAS}, {}, {}
-    )
-    said: dict[topics.Topic, Any] = {
-        topics.STATUS.at(): build.device_status(stamps, "online"),
-        topics.HEALTH.at(): build.health(stamps, health),
+def examples() -> dict[topics.Topic, Any]:
+    """A message of every kind, by topic."""
+    headers = HeaderFactory(Clock())
+    views = {name: camera_view(name) for name in CAMERAS}
+    health = Health(Path("/"), headers.utc_ms, lambda: headers.synced)(views, {}, {})
+    found: dict[topics.Topic, Any] = {
+        topics.STATUS.at(): build.device_status(headers, "online"),
+        topics.HEALTH.at(): build.health(headers, health),
     }
     for name, labels in CAMERAS.items():
-        situation = SceneState(view="ok", degraded=(), counts=dict.fromkeys(labels, 1), since_ns=monotonic_ns())
-        day = DailyTotals(date="2026-03-01", present_s=dict.fromkeys(labels, 60.0))
-        episode = Alert(
-            id="1", camera=name, rule=CAMERA_RULES[0], stage="open", since_ns=monotonic_ns(), reason="unplugged"
-        )
-        said |= {
-            topics.CAMERA_STATUS.at(camera=name): build.camera_status(
-                stamps, name, state="online", reason="640x480", since_ns=monotonic_ns()
-            ),
-            topics.STATE.at(camera=name): state_message(stamps, name, situation, ()),
-            topics.DAILY.at(camera=name): daily_message(stamps, name, day, closed=False),
-            topics.ALERT.at(camera=name): alert_message(stamps, episode),
-        }
-    return said
+        found |= camera_examples(headers, name, labels)
+    return found
+
+
+def camera_examples(headers: HeaderFactory, name: str, labels: tuple[str, ...]) -> dict[topics.Topic, Any]:
+    now_ns, in_stall = monotonic_ns(), name in DEVICE.stall_cameras
+    stall = StallState(posture="standing", horses=1) if in_stall else None
+    scene = SceneState(view="ok", degraded=(), counts=dict.fromkeys(labels, 1), since_ns=now_ns, stall=stall)
+    totals = DailyTotals(date="2026-03-01", present_s=dict.fromkeys(labels, 60.0))
+    day = StallDay(totals.date) if in_stall else None
+    alert = Alert(id="1", camera=name, rule=CAMERA_RULES[0], stage="open", since_ns=now_ns, reason="unplugged")
+    status = build.camera_status(headers, name, state="online", reason="640x480", since_ns=now_ns)
+    return {
+        topics.CAMERA_STATUS.at(camera=name): status,
+        topics.STATE.at(camera=name): state_message(headers, name, scene, ()),
+        topics.DAILY.at(camera=name): daily_message(headers, name, totals, stall=day, closed=False),
+        topics.ALERT.at(camera=name): alert_message(headers, alert),
+    }
 
 
 if __name__ == "__main__":
     root = f"{DEVICE.base}/{DEVICE.id}/"
-    announcements = {topic.path.lstrip("/"): body for topic, body in DEVICE.payloads().items()}
-    print(json.dumps({"announcements": announcements, "messages": {root + t.path: b for t, b in messages().items()}}))
+    payloads = {topic.path.lstrip("/"): body for topic, body in DEVICE.payloads().items()}
+    print(json.dumps({"payloads": payloads, "messages": {root + t.path: b for t, b in examples().items()}}))

@@ -1,6 +1,6 @@
-"""Device payloads and example messages on stdin, through the installed `homeassistant` package: schemas, templates.
+"""Checks discovery payloads and example messages on stdin with the installed `homeassistant`: schemas, templates.
 
-Runs in an environment of its own: Home Assistant wants a newer Python and other versions of libraries.
+Runs in an environment of its own: Home Assistant needs a newer Python and other versions of libraries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FAILED = "template error:"
 
 
 class InstalledHomeAssistant:
-    """A Home Assistant that has seen these messages."""
+    """The installed Home Assistant, after it received these messages."""
 
     def __init__(self, hass: HomeAssistant, messages: dict[str, Any]) -> None:
         self._hass = hass
@@ -34,7 +34,7 @@ class InstalledHomeAssistant:
         self.entities = 0
 
     def problems(self, topic: str, payload: dict[str, Any]) -> Iterator[str]:
-        """What Home Assistant would refuse."""
+        """What Home Assistant would refuse of a discovery payload."""
         if not TOPIC_MATCHER.match(topic.partition("/")[2]):
             yield f"{topic}: not a discovery topic"
         yield from _schema_errors(topic, DEVICE_DISCOVERY_SCHEMA, payload)
@@ -47,7 +47,7 @@ class InstalledHomeAssistant:
             yield from self._template_errors(f"{topic} {key}", component)
 
     def _template_errors(self, where: str, component: dict[str, Any]) -> Iterator[str]:
-        """Templates that make nothing of the message they are for; None is a value that the box does not know."""
+        """Templates that fail on their message, or make an empty text of it; None is a value unknown to the device."""
         pairs = [("state_topic", "value_template"), ("json_attributes_topic", "json_attributes_template")]
         templates = [(component[topic], component[key]) for topic, key in pairs if key in component]
         templates += [(one["topic"], one["value_template"]) for one in component.get("availability", ())]
@@ -72,14 +72,14 @@ def _schema_errors(where: str, schema: Any, value: Any) -> Iterator[str]:
 
 
 async def main() -> int:
-    told = json.load(sys.stdin)
+    examples = json.load(sys.stdin)
     with tempfile.TemporaryDirectory() as folder:
         hass = HomeAssistant(folder)
         frame.async_setup(hass)
-        house = InstalledHomeAssistant(hass, told["messages"])
-        found = [p for topic, payload in told["announcements"].items() for p in house.problems(topic, payload)]
+        installed = InstalledHomeAssistant(hass, examples["messages"])
+        found = [p for topic, payload in examples["payloads"].items() for p in installed.problems(topic, payload)]
         await hass.async_stop(force=True)
-    print("\n".join(found) or f"homeassistant {__version__}: {house.entities} entities accepted and readable")
+    print("\n".join(found) or f"homeassistant {__version__}: {installed.entities} entities accepted and readable")
     return 1 if found else 0
 
 

@@ -45,7 +45,7 @@ def figures(
         "healths": len(healths),
         "unbalanced": sum(not _balanced(frames) for body in healths for frames in _ledgers(body)),
         "ledger": ledgers,
-        "messages": last.get("bus"),
+        "messages": last.get("mqtt"),
         "exit_code": exit_code,
         "stop_s": round(stop_s, 2),
         "samples": [{key: round(value, 3) for key, value in asdict(sample).items()} for sample in samples],

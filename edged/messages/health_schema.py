@@ -1,0 +1,179 @@
+"""The body of the `health` message, field by field. See `schema` for how these types are used."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
+
+from edged.messages.schema import CameraPhase, Count, Header, UtcMs, field
+
+
+class Percentiles(TypedDict):
+    """In ms, over the last seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class FrameCounts(TypedDict):
+    """Every captured frame, by outcome: captured = processed + dropped + failed + waiting."""
+
+    captured: Count
+    processed: Count
+    dropped: Annotated[int, field("Replaced by a newer frame.", ge=0)]
+    failed: Annotated[int, field("Not decoded, or a model failed.", ge=0)]
+    waiting: Count
+
+
+class TrackStats(TypedDict):
+    """How steadily subjects keep their ids, over the last ten minutes."""
+
+    alive: Annotated[int, field("In the latest frame.", ge=0)]
+    new_per_min: Annotated[float, field("New ids per minute; many for few subjects mean lost tracks.")]
+    median_s: Annotated[float | None, field("Median life of tracks that ended; null when none did.")]
+    switches: Annotated[
+        int, field("New ids within 2 s of a vanished one of the same class, overlapping its box.", ge=0)
+    ]
+
+
+class CameraHealth(TypedDict):
+    """One camera; rates are over the last ten seconds unless said otherwise."""
+
+    state: CameraPhase
+    reason: Annotated[str, field("In words; empty without a fault.")]
+    since_ts: UtcMs
+    last_frame_ts: Annotated[int | None, field("Capture time of the last processed frame, UTC in ms; null before it.")]
+    fps_in: Annotated[float, field("Frames captured per second.")]
+    fps: Annotated[float, field("Frames processed per second.")]
+    fps_dropped: Annotated[float, field("Frames dropped per second.")]
+    fps_mean: Annotated[float, field("Frames processed per second since start.")]
+    reconnects_per_h: Annotated[int, field("Times that it came online again in the last hour.", ge=0)]
+    losses_per_h: Annotated[int, field("Times that it was lost in the last hour, stalls included.", ge=0)]
+    recovery: Annotated[str, field("Recovery actions for a camera that stays lost, and how often; empty: none.")]
+    subjects: Annotated[int, field("In the latest frame.", ge=0)]
+    latency_ms: Annotated[Percentiles | None, field("Capture to result; null when nothing was processed lately.")]
+    stage_ms: Annotated[
+        dict[str, Percentiles], field("Time per stage: wait, letterbox, gate, detect, decode, crop, pose, publish.")
+    ]
+    frames: FrameCounts
+    degraded_share: Annotated[float | None, field("Share of degraded frames in the last ten minutes.")]
+    detections_per_min: Annotated[float, field("Detections per minute, over the last ten minutes.")]
+    confidence: Annotated[float | None, field("Mean detector score of the last ten minutes; null without detections.")]
+    tracks: TrackStats
+
+
+class Process(TypedDict):
+    """The daemon itself."""
+
+    cpu_percent: Annotated[float, field("100: one core.")]
+    rss_mb: int
+    threads: int
+    files: Annotated[int, field("Open descriptors.")]
+
+
+class Gpu(TypedDict):
+    """The GPU, from sysfs."""
+
+    load_percent: float | None
+    mhz: int | None
+
+
+class HardwareThrottling(TypedDict):
+    """Protection of the hardware against heat and current."""
+
+    active: Annotated[list[str], field("Cooling devices at work.")]
+    over_current_events: Annotated[int, field("Since the health message before.", ge=0)]
+
+
+class Throttle(TypedDict):
+    """The frame rate that the daemon has reduced, because of heat or of the hardware's own throttling."""
+
+    level: Annotated[int, field("Of `heat.steps_hz`; 1 is the first.", ge=1)]
+    max_fps: Annotated[float, field("Frames processed per camera and second; the others are dropped and counted.")]
+    reason: Annotated[str, field("In words, with the figure.")]
+    since_ts: UtcMs
+
+
+class DeviceHealth(TypedDict):
+    """The computer. What it does not show is null."""
+
+    uptime_s: int
+    boot_reason: Annotated[str | None, field("Reason of the last boot, as the board reports it.")]
+    cpu_percent: Annotated[float, field("100: all cores.")]
+    load: Annotated[float, field("Processes that run or wait, mean of a minute.")]
+    memory_total_mb: int
+    memory_free_mb: int
+    swap_used_mb: int
+    gpu_memory_mb: Annotated[int | None, field("Memory that the GPU has taken (NvMap).")]
+    disk_free_mb: Annotated[int | None, field("Where models are stored.")]
+    disk_used_percent: float | None
+    temperature_c: Annotated[float | None, field("Of the hottest zone.")]
+    temperatures_c: Annotated[dict[str, float], field("By thermal zone.")]
+    hardware_throttling: HardwareThrottling | None
+    throttle: Annotated[Throttle | None, field("Null while the frame rate is not reduced.")]
+    gpu: Gpu | None
+    power_w: Annotated[dict[str, float], field("By supply rail.")]
+    fan_percent: float | None
+    power_mode: Annotated[str | None, field("nvpmodel mode.")]
+    pressure_percent: Annotated[
+        dict[str, float] | None, field("Share of time in which work waited for cpu, memory, io; mean of 10 s.")
+    ]
+
+
+class ClockHealth(TypedDict):
+    """The wall clock."""
+
+    synced: Annotated[bool, field("Synchronised by NTP, PTP or GPS.")]
+
+
+class Problem(TypedDict):
+    """A condition that needs attention."""
+
+    code: Annotated[str, field("Such as `camera-lost`, `disk-nearly-full`, `clock-not-set`, `hardware-throttled`.")]
+    source: Annotated[str, field("The camera or the model, or `device`.")]
+    detail: Annotated[str, field("In words, with the figure.")]
+    since_ts: UtcMs
+
+
+class StoreHealth(TypedDict):
+    """Messages on disk that wait for the broker."""
+
+    rows: Count
+    unwritten: Annotated[int, field("Not yet on disk.", ge=0)]
+    bytes: Count
+    oldest_s: Annotated[int | None, field("Age of the oldest; null when none waits.")]
+    durable: Annotated[bool, field("False: the disk is full or read-only, and a power cut loses them.")]
+    corrupt_files: Annotated[int, field("Damaged files that were put aside.", ge=0)]
+
+
+class MqttHealth(TypedDict):
+    """The broker connection, and every message by outcome."""
+
+    connected: bool
+    protocol: Annotated[str | None, field("MQTT version in use; null while not connected.")]
+    reconnects: Count
+    accepted: Annotated[int, field("accepted = published + expired + dropped + failed + waiting.", ge=0)]
+    published: Annotated[int, field("Written to the broker; with QoS 1, acknowledged.", ge=0)]
+    acknowledged: Annotated[int, field("Of those published, with QoS 1.", ge=0)]
+    expired: Annotated[int, field("Too old to be sent.", ge=0)]
+    dropped: Annotated[int, field("Too many, or replaced by newer state.", ge=0)]
+    failed: Annotated[int, field("Refused by the broker.", ge=0)]
+    waiting: Count
+    refused: Annotated[int, field("Topics that the broker refused for publishing or subscribing.", ge=0)]
+    stored: StoreHealth
+
+
+class Health(Header):
+    """Condition of the device and its cameras. Retained; every `publish.health_s`."""
+
+    uptime_s: Annotated[int, field("Of the daemon.")]
+    problems: Annotated[list[Problem], field("Conditions that need attention; empty when there are none.")]
+    process: Process
+    device: DeviceHealth
+    clock: ClockHealth
+    cameras: dict[str, CameraHealth]
+    mqtt: MqttHealth
+    models: Annotated[dict[str, Any], field("Backend, detector, pose model per class, and what runs each model.")]
