@@ -22,6 +22,7 @@ from edged.frame import (
     Y1,
     Boxes,
     CameraIntrinsics,
+    Flags,
     Frame,
     FrameResult,
     InferenceParams,
@@ -30,7 +31,7 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
-from edged.inference.select import Flags, clip_region
+from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.one_euro import OneEuroFilter
 from edged.tracking.tracker import Tracker, box_from_keypoints

@@ -10,11 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edged.frame import Frame, FrameResult
-
-F32 = NDArray[np.float32]
+from edged.frame import F32, Frame, FrameResult
 
 SAMPLE_PERIOD_S = 10.0
 THUMBNAIL_WH = (64, 36)  # of the small picture

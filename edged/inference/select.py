@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edged.config.types import MIN_SIDE_PX
 from edged.errors import OutsideImage
-from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, InferenceParams
-from edged.inference.decode.nms import iou
-
-Flags = NDArray[np.bool_]
+from edged.frame import F32, I64, X0, X1, Y0, Y1, Boxes, Flags, InferenceParams
+from engines.arrays import box_iou
 
 LOW_SHARE = 0.5  # of its class's threshold: what a box needs that shows a subject already known
 MIN_SCORE = 0.18  # score below which nothing is believed, known or not
@@ -82,12 +79,12 @@ def _clip_to_region(boxes: Boxes, scene: tuple[int, int, int, int]) -> Boxes:
 
 def _pointing(boxes: Boxes, hint: I64, shown: Boxes, known: Boxes) -> I64:
     """Of the rows of hints the nearest to each known subject that is not shown."""
-    shows = (iou(shown.xyxy, known.xyxy) >= SAME) & (shown.label[:, None] == known.label[None, :])
+    shows = (box_iou(shown.xyxy, known.xyxy) >= SAME) & (shown.label[:, None] == known.label[None, :])
     unseen = known.select(~shows.any(axis=0))
-    hint = hint[(iou(boxes.xyxy[hint], shown.xyxy) < BESIDE).all(axis=1)]
+    hint = hint[(box_iou(boxes.xyxy[hint], shown.xyxy) < BESIDE).all(axis=1)]
     if not len(hint) or not len(unseen):
         return hint[:0]
-    near = iou(boxes.xyxy[hint], unseen.xyxy) * (boxes.label[hint][:, None] == unseen.label[None, :])
+    near = box_iou(boxes.xyxy[hint], unseen.xyxy) * (boxes.label[hint][:, None] == unseen.label[None, :])
     return np.unique(hint[near.argmax(axis=0)[near.max(axis=0) >= NEAR]])
 
 
@@ -113,7 +110,7 @@ def _met(boxes: Boxes, known: Boxes, able: Flags) -> Flags:
     if not len(boxes) or not len(known):
         return met
     possible = (boxes.label[:, None] == known.label[None, :]) & able[:, None]
-    shared = iou(boxes.xyxy, known.xyxy) * possible
+    shared = box_iou(boxes.xyxy, known.xyxy) * possible
     met[shared.argmax(axis=0)[shared.max(axis=0) >= SAME]] = True
     return met
 

@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edged.frame import F32, SCORE
+from edged.frame import F32, F64, I64, SCORE
 from edged.units import NS_PER_S, ns
-
-F64 = NDArray[np.float64]
 
 MIN_CUTOFF_HZ = 1.0  # cut-off for a keypoint at rest
 BETA = 4.0  # cut-off gained per speed: Hz per (size/s)
@@ -28,7 +25,7 @@ class _State:
     t_ns: int
     xy: F64  # (K, 2) px, NaN until first measured
     speed: F64  # (K, 2) px/s
-    measured_ns: NDArray[np.int64]  # (K,) when the keypoint was last trusted
+    measured_ns: I64  # (K,) when the keypoint was last trusted
 
 
 class OneEuroFilter:

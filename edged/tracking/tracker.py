@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edged.config.tables.camera import TrackConfig
-from edged.frame import F32, I64, SCORE, Boxes
-from edged.inference.select import MISSED, Flags, hints
+from edged.frame import F32, I64, SCORE, Boxes, Flags
+from edged.inference.select import MISSED, hints
 from edged.units import NS_PER_S, ns
 
 # Motion, in sizes (square root of the box area) and seconds; chosen with `python -m tools.tracking`.

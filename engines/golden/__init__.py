@@ -10,12 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engines.arrays import F32, U8
 from engines.card import Card
-
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
 
 
 def golden_inputs(card: Card) -> list[F32]:

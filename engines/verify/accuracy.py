@@ -9,10 +9,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.arrays import F32, box_iou
 from engines.card import Card, Detect, Lift, Root, Tolerance
 from engines.card.schema import SCHEMAS
 
-F32 = NDArray[np.float32]
 NEAR_THRESHOLD = 0.8  # of the threshold: a box this much fainter still answers one of the reference
 
 
@@ -157,7 +157,7 @@ def _box_diff(reference: Boxes, found: Boxes) -> AccuracyDiff:
     """Every box of the reference against the best of its class."""
     overlaps, differences, unmatched = [], [], 0
     for box, score, label in zip(reference.xyxy, reference.score, reference.label, strict=True):
-        fits = np.where(found.label == label, _iou(box, found.xyxy), 0.0)
+        fits = np.where(found.label == label, box_iou(box[None], found.xyxy)[0], 0.0)
         if not len(fits) or fits.max() < 0.5:
             unmatched += 1
             continue
@@ -170,16 +170,6 @@ def _box_diff(reference: Boxes, found: Boxes) -> AccuracyDiff:
         unmatched=unmatched,
         compared=len(reference.score),
     )
-
-
-def _iou(box: F32, others: F32) -> NDArray[np.float64]:
-    """Of one box with (N, 4) others."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1, dtype=np.float64)
-    areas = np.clip(others[:, 2:] - others[:, :2], 0, None).prod(axis=1, dtype=np.float64)
-    total = float((box[2:] - box[:2]).clip(min=0).prod()) + areas - shared
-    overlap: NDArray[np.float64] = shared / np.maximum(total, 1e-9)
-    return overlap
 
 
 def _worse(pick: Callable[..., float], a: float | None, b: float | None) -> float | None:

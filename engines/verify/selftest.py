@@ -14,13 +14,12 @@ from operator import add
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engines.arrays import F32
 from engines.card import Card
 from engines.golden import golden_inputs
 from engines.verify.accuracy import AccuracyDiff, Decode, accuracy_diff
 
-F32 = NDArray[np.float32]
 REPEAT_TOLERANCE = 1e-3  # most that the same input may give otherwise, of the largest output
 
 

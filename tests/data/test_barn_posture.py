@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edged.behaviour.horse.features import extract_features
-from edged.behaviour.horse.points import F64, KeypointObservation
+from edged.behaviour.horse.points import KeypointObservation
 from edged.behaviour.horse.posture import classify_posture
+from edged.frame import F64
 from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load

@@ -12,8 +12,8 @@ pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[
 from edged.behaviour.horse.aisle import AisleMonitor, GaitDay
 from edged.behaviour.horse.gait import measure_passage
 from edged.behaviour.horse.points import KeypointObservation
-from edged.frame import FrameResult, ImageQuality, TrackedSubject
-from tools.barn.moves import F64, motions
+from edged.frame import F64, FrameResult, ImageQuality, TrackedSubject
+from tools.barn.moves import motions
 from tools.barn.tracks import View
 
 AISLE = View(position=(0.0, -6.0, 1.6), towards=(0.0, 0.0, 0.9), focal_px=900)

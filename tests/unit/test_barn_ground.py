@@ -9,7 +9,8 @@ import pytest
 
 from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.behaviour.horse.ground_projection import BodySize, project_to_ground
-from edged.behaviour.horse.points import F64, HOOVES, NECK, NOSE, TAIL
+from edged.behaviour.horse.points import HOOVES, NECK, NOSE, TAIL
+from edged.frame import F64
 
 SIZE, FOCAL, AT, TOWARDS = (1280, 720), 620.0, (-0.2, -1.0, 2.7), (2.0, 2.0, 0.7)
 FLOOR_M = np.array([(0, 0, 0), (4, 0, 0), (4, 3, 0), (0, 3, 0)], float)

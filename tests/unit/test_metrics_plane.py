@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.evaluate.metrics.oks import F64
+from edged.frame import F64
 from tools.evaluate.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
 
 TRUTH = np.array([[[0.0, 0], [10, 0]], [[0, 0], [20, 0]]])

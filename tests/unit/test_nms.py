@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edged.frame import Boxes
-from edged.inference.decode.nms import iou, nms
+from edged.inference.decode.nms import nms
+from engines.arrays import box_iou
 
 
 def boxes(*rows: tuple[list[float], float, int]) -> Boxes:
@@ -39,4 +40,4 @@ def test_a_box_removed_by_a_better_one_removes_nobody() -> None:
 
 def test_overlap_is_shared_area_over_joint_area() -> None:
     a, b = np.array([A], np.float32), np.array([[5, 0, 15, 10], A, FAR, [3, 3, 3, 3]], np.float32)
-    assert iou(a, b)[0].tolist() == pytest.approx([1 / 3, 1, 0, 0])
+    assert box_iou(a, b)[0].tolist() == pytest.approx([1 / 3, 1, 0, 0])

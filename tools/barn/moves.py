@@ -9,15 +9,13 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edged.frame import F64
 from tools.barn.life import TRANSITIONS
 from tools.synth import horse, horse_pose, pose
 from tools.synth.dice import Dice
 from tools.synth.pose import Pose
 from tools.synth.subjects import coat
-
-F64 = NDArray[np.float64]
 
 FRAMES = 24
 BACK = {

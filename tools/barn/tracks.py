@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edged.behaviour.horse.points import KeypointObservation
+from edged.frame import F64
 from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
-from tools.barn.moves import F64, FRAMES, motions
+from tools.barn.moves import FRAMES, motions
 
 PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: the farther one is often hidden
 

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edged.frame import XY
+from edged.frame import F64, XY
+from engines.arrays import box_iou
 from engines.card.schema import SCHEMAS
-from tools.evaluate.pck import F64, pck, torso
+from tools.evaluate.pck import pck, torso
 
 SHOWS = 0.3  # share of a subject's pixels that must show for it to count
 OVERLAP = 0.5  # IoU from which a box is the subject's
@@ -95,11 +96,8 @@ def matches(truths: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) ->
 
 
 def overlap(truth: dict[str, Any], said: dict[str, Any]) -> float:
-    """Of x0 y0 x1 y1, both."""
-    a, b = np.array(truth["box"]), np.array(said["box"])
-    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
-    shared = float(sides.prod())
-    return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
+    """Intersection over union of the two subjects' boxes."""
+    return float(box_iou(*(np.array([one["box"]], np.float32) for one in (truth, said)))[0, 0])
 
 
 def _pck(pairs: Sequence[Pair], kind: str) -> dict[str, float]:

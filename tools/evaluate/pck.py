@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from edged.frame import F64, Flags
 
 
-def pck(found: F64, truth: F64, counted: NDArray[np.bool_], length_px: F64, share: float) -> float:
+def pck(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> float:
     """Keypoints nearer to the truth than `share` of the subject's length, over all that count.
 
     PCK = #{(i, k): counted[i, k] and |found[i, k] - truth[i, k]| < share * length_px[i]} / #counted
@@ -21,7 +20,7 @@ def pck(found: F64, truth: F64, counted: NDArray[np.bool_], length_px: F64, shar
     return float(right[counted].mean()) if counted.any() else float("nan")
 
 
-def torso(truth: F64, visible: NDArray[np.bool_], ends: tuple[int, int]) -> tuple[F64, NDArray[np.bool_]]:
+def torso(truth: F64, visible: Flags, ends: tuple[int, int]) -> tuple[F64, Flags]:
     """The (N,) distance between two keypoints, and the (N, K) keypoints that count: visible, with both ends visible."""
     first, last = ends
     length_px = np.linalg.norm(truth[:, first] - truth[:, last], axis=-1)

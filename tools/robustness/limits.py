@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.frame import SCORE, U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
-from edged.inference.decode.nms import iou
+from edged.frame import SCORE, U8, XY, Boxes, Flags, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.load_models import LoadedModels
-from edged.inference.select import Flags
+from engines.arrays import box_iou
 from tools.robustness.clips import SCHEMA
 from tools.robustness.conditions import Condition, defocused, light, moved
 from tools.robustness.score import FOUND, NEAR, Truth
@@ -132,7 +131,7 @@ def _judged(engines: LoadedModels, sight: InferenceResult, truths: Sequence[Trut
 
 
 def _on(xyxy: Any, label: str, truths: Sequence[Truth]) -> Truth | None:
-    near = {float(iou(xyxy[None], truth.xyxy[None])[0, 0]): truth for truth in truths if truth.kind == label}
+    near = {float(box_iou(xyxy[None], truth.xyxy[None])[0, 0]): truth for truth in truths if truth.kind == label}
     best = max(near, default=0.0)
     return near[best] if best >= FOUND else None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edged.frame import F32, XY, FrameResult, TrackedSubject
-from edged.tracking.tracker import grown_iou
+from engines.arrays import box_iou
 
 FOUND = 0.3  # IoU
 SOMEBODY = 0.1  # IoU from which a box is near a subject
@@ -156,7 +156,7 @@ def _on(truth: Truth, subjects: Sequence[TrackedSubject]) -> TrackedSubject | No
 
 
 def _iou(subject: TrackedSubject, truth: Truth) -> float:
-    return grown_iou(tuple(subject.xyxy.tolist()), tuple(truth.xyxy.tolist()))
+    return float(box_iou(subject.xyxy[None], truth.xyxy[None])[0, 0])
 
 
 def _ratio(part: float, whole: float) -> float | None:

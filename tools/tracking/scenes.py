@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edged.frame import F32, Boxes
+from edged.frame import F32, F64, Boxes, Flags
 from edged.units import ns
-
-F64 = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 SIZE_WH = np.array([1280.0, 720.0])
 MIN_CONFIDENT = 0.3  # score a detection needs to start a track

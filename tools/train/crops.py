@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.train.pictures import U8, _decoded, _lit, read
+from edged.frame import F32, I64, U8
+from tools.train.pictures import _decoded, _lit, read
 
-F32 = NDArray[np.float32]
 PADDING = 1.25
 LEAST_VISIBLE = 0.3  # of a rendered subject; of less no keypoints are asked for
 LSP_WINDOW = 256 / 1.7  # px of a crop that the net's window is high
@@ -38,7 +38,7 @@ class Photographs:
     """Leeds Sports Pose crops."""
 
     data: U8
-    offsets: NDArray[np.int64]
+    offsets: I64
     joints: F32
 
     @staticmethod

@@ -13,13 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from edged.frame import F32, I64, U8
 from tools.robustness.conditions import streaked
 
-U8 = NDArray[np.uint8]
-F32 = NDArray[np.float32]
-Picture = tuple[U8, F32, NDArray[np.int64]]
+Picture = tuple[U8, F32, I64]
 
 PERSON, HORSE = 0, 1
 SIZE_WH = (416, 256)  # the canvas: of a 16:9 camera it shows more than a square of as many pixels
@@ -28,7 +26,7 @@ LEAST_VISIBLE = 0.15  # of a rendered subject; less is not asked for
 LEAST_PX = 8  # shortest side of a box on the canvas
 LEAST_SHARE = 0.2  # of a box that a cut leaves
 WORN = 0.4  # of what is drawn comes from a bad camera, or one behind posts
-NOBODY: tuple[F32, NDArray[np.int64]] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+NOBODY: tuple[F32, I64] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Scenes:
 
     files: list[Path]
     boxes: list[F32]
-    labels: list[NDArray[np.int64]]
+    labels: list[I64]
 
     @staticmethod
     def read(folder: Path) -> Scenes:
@@ -84,7 +82,7 @@ class People:
     """Leeds Sports Pose crops, one to four of them on one canvas; boxes from a teacher, or around the joints."""
 
     data: U8
-    offsets: NDArray[np.int64]
+    offsets: I64
     boxes: list[F32]
 
     @staticmethod
@@ -138,7 +136,7 @@ class Mix:
     sources: Sequence[Source]
     weights: Sequence[float]
 
-    def draw(self, rng: np.random.Generator) -> tuple[U8, F32, NDArray[np.int64], bool]:
+    def draw(self, rng: np.random.Generator) -> tuple[U8, F32, I64, bool]:
         """(256, 416, 3) with its boxes; whether it is a fair photograph of somebody."""
         source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
         image, boxes, labels = source.draw(rng)
@@ -150,7 +148,7 @@ class Mix:
         return *placed(image if fair else _worn(image, rng), boxes, labels, rng), photograph
 
 
-def placed(image: U8, boxes: F32, labels: NDArray[np.int64], rng: np.random.Generator) -> Picture:
+def placed(image: U8, boxes: F32, labels: I64, rng: np.random.Generator) -> Picture:
     """On the canvas: at the top left as the daemon does it, or scaled and shifted at random."""
     height, width = image.shape[:2]
     scale, dx, dy = min(SIZE_WH[0] / width, SIZE_WH[1] / height), 0.0, 0.0
@@ -176,7 +174,7 @@ def read(path: Path) -> U8:
     return np.asarray(image, np.uint8)
 
 
-def _decoded(data: U8, offsets: NDArray[np.int64], i: int) -> U8:
+def _decoded(data: U8, offsets: I64, i: int) -> U8:
     return np.asarray(cv2.imdecode(data[offsets[i] : offsets[i + 1]], cv2.IMREAD_COLOR), np.uint8)
 
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from tools.train.pictures import F32, GREY, U8
+from edged.frame import F32, U8
+from tools.train.pictures import GREY
 
 MEAN, STD = np.array([103.53, 116.28, 123.675], np.float32), np.array([57.375, 57.12, 58.395], np.float32)
 SIDE = 320  # of its canvas

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from edged.behaviour.horse.points import F64
+from edged.frame import F64
 
 PLANTED = 0.05  # most a hoof strays that stands
 STRIDE = 0.15  # least a hoof moves to have stepped

@@ -15,7 +15,8 @@ import numpy as np
 from edged.behaviour.horse.behaviours import median_of, rate_hz
 from edged.behaviour.horse.features import extract_features
 from edged.behaviour.horse.ground_projection import BodySize
-from edged.behaviour.horse.points import F64, KeypointObservation
+from edged.behaviour.horse.points import KeypointObservation
+from edged.frame import F64
 
 LEAST_HZ, LEAST_S, LEAST_LENGTHS = 10.0, 2.0, 2.0  # sampling, duration, way
 RATIO_HZ = 20.0  # sampling for the times of steps: at 12 an even horse reads up to 1.5

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edged.behaviour.horse.points import F64
+from edged.frame import F64
 
 Pixel = tuple[float, float]
 UPSIDE_DOWN = 0.2

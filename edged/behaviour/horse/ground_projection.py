@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from edged.behaviour.horse.behaviours import mean
 from edged.behaviour.horse.ground_plane import GroundPlane
-from edged.behaviour.horse.points import F64, HOOVES, NECK, NOSE, OPPOSITE_ROOTS, ROOTS, TAIL
+from edged.behaviour.horse.points import HOOVES, NECK, NOSE, OPPOSITE_ROOTS, ROOTS, TAIL
+from edged.frame import F64
 
 STANDING_M = 1.3  # the trunk of a horse that stands, until its own height is known; and the plane of all plans
 HOOF_M, LAIN_M = 0.05, 0.3  # above the ground: a hoof; the shoulders and hips of who lies

@@ -17,9 +17,10 @@ from edged.behaviour.horse.body_size import BodySizeEstimator
 from edged.behaviour.horse.bouts import BoutDetector, BoutRule
 from edged.behaviour.horse.features import PoseFeatures, extract_features
 from edged.behaviour.horse.ground_plane import GroundPlane
-from edged.behaviour.horse.points import F64, KeypointObservation
+from edged.behaviour.horse.points import KeypointObservation
 from edged.behaviour.horse.posture import Posture, PostureFilter, PostureLabel, classify_posture, is_on_back
 from edged.behaviour.horse.recent import FeatureHistory, FeatureWindow
+from edged.frame import F64
 
 HeadHeight = Literal["above", "level", "below", "unknown"]
 Increments = defaultdict[str, float]  # what a time adds: seconds under `<name>-s`, counts under the name alone

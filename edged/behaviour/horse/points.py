@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from edged.frame import F64, Flags
 
 LEFT_EYE, RIGHT_EYE, NOSE, NECK, TAIL = range(5)
 LEFT_SHOULDER, LEFT_ELBOW, LEFT_FORE = 5, 6, 7
@@ -39,6 +39,6 @@ class KeypointObservation:
         return KeypointObservation(t_s, np.where(points[:, 2:] >= threshold, points[:, :2], np.nan), box)
 
     @property
-    def visible(self) -> NDArray[np.bool_]:
+    def visible(self) -> Flags:
         """(17,) which points were seen."""
         return ~np.isnan(self.xy[:, 0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from edged.behaviour.horse.behaviours import median_of
 from edged.behaviour.horse.features import PoseFeatures
-from edged.behaviour.horse.points import F64
+from edged.frame import F64
 
 KEPT_S = 12.0
 MOST = 512  # rows: 12 s at 40 Hz

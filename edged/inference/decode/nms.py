@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged.frame import F32, Boxes
+from edged.frame import Boxes
 
 MAX_CANDIDATES = 300  # rows considered, best first; more never survive in a camera image
-
-
-def iou(a: F32, b: F32) -> F32:
-    """Intersection over union of (N, 4) with (M, 4) boxes: (N, M). Empty boxes overlap nothing."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    opposite = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(opposite - corner, 0, None), axis=2)
-    area_a, area_b = (np.prod(np.clip(x[:, 2:] - x[:, :2], 0, None), axis=1) for x in (a, b))
-    total = area_a[:, None] + area_b[None, :] - shared
-    ratio: F32 = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
-    return ratio
 
 
 def nms(boxes: Boxes, limit: float) -> Boxes:

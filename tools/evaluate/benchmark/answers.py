@@ -15,11 +15,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edged.frame import U8
+from edged.frame import F64, U8
 from tools.evaluate.benchmark.estimators import Estimate, Question
 from tools.evaluate.benchmark.models import Model
 from tools.evaluate.benchmark.prepared import Prepared
-from tools.evaluate.metrics.oks import F64
 
 Progress = Callable[[int, int], None]  # done, of
 

@@ -8,14 +8,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from edged.frame import U8, XY, CameraIntrinsics
+from edged.frame import F64, U8, XY, CameraIntrinsics
 from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.pose3d import RootNet, VolumeNet
 from edged.inference.pose3d.projection import heuristic_depth_mm, image_to_camera, joints_in_image, person_crop
 from engines.card import Card
 from engines.card.schema import SCHEMAS
-from tools.evaluate.metrics.oks import F64
 
 SQUARE_WH, PADDING = (256, 256), 1.25  # of the window whose area k is told from
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tools.evaluate.metrics.oks import F64, I64, Flags
+from edged.frame import F64, I64, Flags
 
 Task = Literal["plane", "space"]
 Subject = Literal["person", "horse", "animal"]

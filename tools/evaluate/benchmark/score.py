@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edged.frame import XY
+from edged.frame import F64, XY
 from tools.evaluate.benchmark.answers import Said
 from tools.evaluate.benchmark.models import Model
 from tools.evaluate.benchmark.prepared import Facts, Prepared
 from tools.evaluate.metrics import oks, plane, space
-from tools.evaluate.metrics.oks import F64
 from tools.evaluate.pck import pck
 
 SURE = 0.2  # keypoints below say nothing of how good an answer is

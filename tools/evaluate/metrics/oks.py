@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edged.frame import F64, I64, Flags
 from engines.card.schema import SCHEMAS
-
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 SIGMAS = {  # of a schema's keypoints: how far annotators differ, in square roots of the subject's area
     "coco-17": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.evaluate.metrics.oks import F64, Flags
+from edged.frame import F64, Flags
 from tools.evaluate.pck import pck
 
 PCKH_SHARE = 0.5

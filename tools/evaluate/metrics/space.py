@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tools.evaluate.metrics.oks import F64
+from edged.frame import F64
 
 PCK_MM = 150.0
 AUC_MM = np.linspace(0, 150, 31)

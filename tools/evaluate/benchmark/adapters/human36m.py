@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edged.frame import F64
 from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
-from tools.evaluate.metrics.oks import F64
 
 JOINTS = SCHEMAS["h36m-18"].keypoints[:17]
 EVERY = 64

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from edged.frame import F64
 from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane, in_space
-from tools.evaluate.metrics.oks import F64
 
 if TYPE_CHECKING:
     from tools.synth.truth import Truth
