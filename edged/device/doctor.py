@@ -230,7 +230,7 @@ def _camera_failed(name: str, said: str) -> CheckResult:
 
 def broker(patient: Target) -> Iterator[CheckResult]:
     """The broker answers, lets us in, takes a message and gives it back."""
-    from edged.mqtt.broker_check import check_broker  # noqa: PLC0415
+    from edged.mqtt.request import check_broker  # noqa: PLC0415
 
     if patient.config is None:
         yield _skipped("broker")

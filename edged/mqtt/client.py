@@ -1,7 +1,7 @@
-"""The bus on MQTT: one thread that connects, reconnects, and empties the outbox and the store.
+"""The bus on MQTT: one thread that connects, reconnects, and sends from two queues.
 
-Upstream `publish`, from any thread, never blocking; downstream `mqtt_link`. A dead broker costs the loop nothing.
-The bus says by itself whether the box is there: online on every connect, stopped on close, offline as its will.
+Upstream: `publish`, from any thread, never waits. Downstream: `connection`. Without a broker the loop runs on.
+It publishes the device's status itself: `online` on every connect, `stopped` on close, `offline` as the last will.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edged.mqtt.connection import (
     Refusal,
     tls_context,
 )
-from edged.mqtt.persistent_queue import Outcome, PersistentQueue
+from edged.mqtt.persistent_queue import PersistentQueue, Result
 from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.runtime.backoff import Backoff
@@ -39,23 +39,21 @@ from edged.units import BYTES_PER_MB, MS_PER_DAY
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 0.5  # at close, for what waits, and as long again for `stopped`
-CLOSE_TIMEOUT_S = 2.0  # longest wait for the connection at close, both included
-CLOSE_OFFLINE_TIMEOUT_S = 0.3  # the same where there is no connection
-RECONNECT_MAX_S = (
-    3.0  # longest wait for a broker that is away: looking for it costs one packet, and it is to be found in 5 s
-)
-STABLE_AFTER_S = 30.0  # a connection that lived so long starts the waits small again
-REPEATED_AFTER = 4  # connections in a row that did not live so long: they are being cut off
-POLL_S = 1.0  # between looks at the keep-alive
+FLUSH_S = 0.5  # at close: to send what waits, and as long again for the status `stopped`
+CLOSE_TIMEOUT_S = 2.0  # of the thread at close, both included
+CLOSE_OFFLINE_TIMEOUT_S = 0.3  # the same without a connection
+RECONNECT_MAX_S = 3.0  # longest wait between attempts; a broker that returns is to be found within 5 s
+STABLE_AFTER_S = 30.0  # a connection that lasted this long resets the waits
+REPEATED_AFTER = 4  # connections in a row that did not last: something ends them
+POLL_S = 1.0  # between checks of the keep-alive
 
 
 class RepeatedDisconnect(BrokerLost):
-    """Let in, and cut off soon after, again and again."""
+    """The broker accepts the connection and ends it soon after, again and again."""
 
 
 class MqttBus:
-    """Publishes below `<base>/<device>/`. The device id is the client id too."""
+    """Publishes below `<base>/<device>/`. The device id is also the client id."""
 
     def __init__(
         self,
@@ -65,7 +63,7 @@ class MqttBus:
         options: PublishConfig,
         store_path: Path | None = None,
     ) -> None:
-        """`make_status` makes a `status` message; `store_path` is the file of what must survive, None: it does not.
+        """`make_status` makes a `status` message. `store_path` is the file of the persistent queue; None: in memory.
 
         Raises ConfigError when the TLS files cannot be used.
         """
@@ -80,14 +78,15 @@ class MqttBus:
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue)
         self._connection: MqttConnection | None = None  # while connected
-        self._callbacks: dict[str, Callable[[Request], None]] = {}  # by whole topic, wildcards and all
+        self._callbacks: dict[str, Callable[[Request], None]] = {}  # by full topic, which may have wildcards
         self._connects = 0
-        self._short_connections = 0  # connections in a row that did not last
+        self._short_connections = 0  # in a row, each shorter than STABLE_AFTER_S
         self._refused = 0
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._wake_sender.setblocking(False)
-        bounds = QueueLimits(max_bytes=options.keep_mb * BYTES_PER_MB, max_age_ms=round(options.keep_days * MS_PER_DAY))
-        self._persistent = PersistentQueue(store_path, bounds, self._message, self._wake_up)
+        max_age_ms = round(options.keep_days * MS_PER_DAY)
+        limits = QueueLimits(max_bytes=options.keep_mb * BYTES_PER_MB, max_age_ms=max_age_ms)
+        self._persistent = PersistentQueue(store_path, limits, self._message, self._wake_up)
         self._thread = SupervisedThread("mqtt", self._step)
         self._thread.start()
 
@@ -103,9 +102,9 @@ class MqttBus:
         self._wake_up()
 
     def switch_broker(self, broker: MqttConfig) -> None:
-        """Take leave, and go on at this broker, or at the same in this way. `base` is to stay as it is. Any thread.
+        """Disconnect, and connect to this broker, or to the same one by other settings; `base` must not change.
 
-        Raises ConfigError when the TLS files cannot be used; then all is as it was.
+        Raises ConfigError when the TLS files cannot be used; nothing changes then. Thread: any.
         """
         _check_tls(broker)
         self._next_broker = broker
@@ -123,10 +122,10 @@ class MqttBus:
     @property
     def stats(self) -> Body:
         """For `health`."""
-        link = self._connection
+        connection = self._connection
         return {
-            "connected": link is not None,
-            "protocol": link.version if link else None,
+            "connected": connection is not None,
+            "protocol": connection.version if connection else None,
             "reconnects": max(0, self._connects - 1),
             **asdict(self.counts),
             "refused": self._refused,
@@ -134,20 +133,20 @@ class MqttBus:
         }
 
     def close(self) -> None:
-        """Send what waits and `stopped`, within a second, and leave."""
+        """Send what waits, then the status `stopped`, within a second in all, and disconnect."""
         self._thread.stop()
         self._wake_up()
         self._thread.join(CLOSE_TIMEOUT_S if self.connected else CLOSE_OFFLINE_TIMEOUT_S)
         self._send_queue.close()
         self._persistent.close()
         if self._thread.is_alive():
-            log.warning("broker %s:%d: left behind in the middle of connecting", self._broker.host, self._broker.port)
+            log.warning("broker %s:%d: still connecting; its thread is abandoned", self._broker.host, self._broker.port)
             return
         self._wake_sender.close()
         self._wake_receiver.close()
 
     def _wake_up(self) -> None:
-        with suppress(OSError):  # full of wake-ups already, or closed
+        with suppress(OSError):  # full already, or closed
             self._wake_sender.send(b"\0")
 
     def _full_topic(self, topic: Topic) -> str:
@@ -178,27 +177,27 @@ class MqttBus:
         return self._message(topics.STATUS.at(), self._make_status(state))
 
     def _step(self) -> float:
-        """One connection from its begin to its end; the wait before the next."""
+        """One connection, from its begin to its end. Returns the wait before the next, in s."""
         if self._broker is not self._next_broker:
             self._reset_for(self._next_broker)
         backoff, connects = self._refused_backoff, self._connects
         try:
             self._connect_and_serve()
-        except (BrokerLost, ConfigError) as lost:
-            backoff = self._on_connection_lost(lost, was_connected=self._connects > connects)
+        except (BrokerLost, ConfigError) as error:
+            backoff = self._on_connection_lost(error, was_connected=self._connects > connects)
         return backoff.next_s()
 
     def _reset_for(self, broker: MqttConfig) -> None:
-        """Nothing is known of this broker yet."""
+        """Forget what was learned of the broker before."""
         self._broker = broker
         self._versions = ProtocolNegotiator(broker.protocol)
         self._reconnect_backoff = Backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
         self._refused_backoff = Backoff(broker.reconnect_max_s)
-        self._logged_error: type[Exception] | None = None  # logged, and not yet over
-        self._refused_topics: set[str] = set()  # topics refused, and logged
+        self._logged_error: type[Exception] | None = None  # kind of the error that was logged and still lasts
+        self._refused_topics: set[str] = set()  # those that were logged
 
     def _connect_and_serve(self) -> None:
-        link = MqttConnection(
+        connection = MqttConnection(
             self._broker,
             self._versions.current,
             client_id=self._device,
@@ -208,80 +207,80 @@ class MqttBus:
             on_subscribe_refused=self._on_refused,
         )
         try:
-            link.open()
-            self._on_connected(link)
-            self._serve(link)
-            self._disconnect(link)
+            connection.open()
+            self._on_connected(connection)
+            self._serve(connection)
+            self._disconnect(connection)
         finally:
             self._connection = None
             self._persistent.disconnected()
-            self._send_queue.requeue(letter for letter in link.in_flight if letter.store_id is None)
-            link.abandon()
+            self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)
+            connection.abandon()
 
-    def _on_connected(self, link: MqttConnection) -> None:
+    def _on_connected(self, connection: MqttConnection) -> None:
         self._connects += 1
         self._short_connections += 1
         self._versions.confirm()
         if self._logged_error is not RepeatedDisconnect:
-            self._log_connected(link.version)
+            self._log_connected(connection.version)
         self._send_queue.requeue_retained()
         self._send_queue.put(self._status_message("online"))
         self._persistent.connected()
         if self._short_connections < REPEATED_AFTER:
             self._reconnect_backoff.reset()
-        self._connection = link
+        self._connection = connection
 
     def _log_connected(self, version: str) -> None:
         again = "again " if self._logged_error and self._connects > 1 else ""
         self._logged_error = None
         log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, version)
 
-    def _serve(self, link: MqttConnection) -> None:
+    def _serve(self, connection: MqttConnection) -> None:
         since_s = time.monotonic()
         while not self._thread.stopping.is_set() and self._broker is self._next_broker:
-            self._subscribe(link)
-            self._send_waiting(link)
-            link.poll(POLL_S, self._wake_receiver)
+            self._subscribe(connection)
+            self._send_waiting(connection)
+            connection.poll(POLL_S, self._wake_receiver)
             if time.monotonic() - since_s > STABLE_AFTER_S:
                 self._refused_backoff.reset()
                 self._reconnect_backoff.reset()
                 self._short_connections = 0
                 if self._logged_error is RepeatedDisconnect:
-                    self._log_connected(link.version)
+                    self._log_connected(connection.version)
 
-    def _disconnect(self, link: MqttConnection) -> None:
-        self._flush(link)
+    def _disconnect(self, connection: MqttConnection) -> None:
+        self._flush(connection)
         self._send_queue.put(self._status_message("stopped"))
-        self._flush(link)
-        link.close()
+        self._flush(connection)
+        connection.close()
 
-    def _flush(self, link: MqttConnection) -> None:
+    def _flush(self, connection: MqttConnection) -> None:
         end_s = time.monotonic() + FLUSH_S
         while (self._send_queue.counts.waiting or not self._persistent.idle) and time.monotonic() < end_s:
-            self._send_waiting(link)
-            link.poll(0.02, self._wake_receiver)
+            self._send_waiting(connection)
+            connection.poll(0.02, self._wake_receiver)
 
-    def _send_waiting(self, link: MqttConnection) -> None:
-        while link.ready and (letter := self._next_message()) is not None:
-            link.send(letter)
+    def _send_waiting(self, connection: MqttConnection) -> None:
+        while connection.ready and (message := self._next_message()) is not None:
+            connection.send(message)
 
     def _next_message(self) -> OutgoingMessage | None:
-        """What must survive goes first: it is paced, so that the rest gets its turn."""
-        kept = self._persistent.get()
-        if kept is not None and kept.spec.retain:
-            self._send_queue.supersede(kept.topic)
-        return kept or self._send_queue.get(time.monotonic_ns())
+        """The persistent queue goes first: it hands out few at a time, so that live messages have their turn."""
+        stored = self._persistent.get()
+        if stored is not None and stored.spec.retain:
+            self._send_queue.supersede(stored.topic)
+        return stored or self._send_queue.get(time.monotonic_ns())
 
-    def _subscribe(self, link: MqttConnection) -> None:
-        for topic in self._callbacks.keys() - link.subscribed:
-            link.subscribe(topic)
+    def _subscribe(self, connection: MqttConnection) -> None:
+        for topic in self._callbacks.keys() - connection.subscribed:
+            connection.subscribe(topic)
 
     def _received(self, message: IncomingMessage) -> None:
-        for topic, take in list(self._callbacks.items()):
+        for topic, callback in list(self._callbacks.items()):
             if matches(topic, message.topic):
-                self._deliver(message, take)
+                self._deliver(message, callback)
 
-    def _deliver(self, message: IncomingMessage, take: Callable[[Request], None]) -> None:
+    def _deliver(self, message: IncomingMessage, callback: Callable[[Request], None]) -> None:
         path = message.topic.removeprefix(self._root)
         request = Request(
             path=path if path != message.topic else f"/{path}",
@@ -292,9 +291,9 @@ class MqttBus:
             content_type=message.content_type,
         )
         try:
-            take(request)
-        except Exception:  # a listener's bug is not the connection's end
-            log.exception("broker: a message on %s could not be taken", message.topic)
+            callback(request)
+        except Exception:  # foreign code: the connection outlives an error in it
+            log.exception("broker: the callback for %s failed", message.topic)
 
     def _on_result(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
         if refusal is not None:
@@ -302,13 +301,13 @@ class MqttBus:
         if message.store_id is None:
             self._send_queue.done(message, published=refusal is None)
             return
-        outcome: Outcome = "published" if refusal is None else "failed" if refusal.permanent else "refused"
-        self._persistent.done(message.store_id, outcome)
-        if outcome == "published" and message.spec.retain:
+        result: Result = "published" if refusal is None else "failed" if refusal.permanent else "refused"
+        self._persistent.done(message.store_id, result)
+        if result == "published" and message.spec.retain:
             self._send_queue.remember_retained(replace(message, store_id=None))
 
     def _on_refused(self, topic: str, refusal: Refusal) -> None:
-        """Count every refusal, say each topic once."""
+        """Count every refusal, log each topic once."""
         self._refused += 1
         if topic not in self._refused_topics:
             self._refused_topics.add(topic)
@@ -317,27 +316,27 @@ class MqttBus:
             )
             log.warning("broker: %s was refused: %s%s", topic, refusal.reason, hint)
 
-    def _on_connection_lost(self, lost: Exception, *, was_connected: bool) -> Backoff:
-        """Say so where that is new; return the waits that suit the reason.
+    def _on_connection_lost(self, error: Exception, *, was_connected: bool) -> Backoff:
+        """Log the error if it is a new one. Returns the waits that suit it.
 
-        Of two clients of one id a broker keeps the newer, and hardly any tells the other.
+        A broker disconnects the older of two clients with one id, and hardly any gives the reason.
         """
         if was_connected and self._short_connections >= REPEATED_AFTER:
-            why = f"the network is bad, or another box has device.id {self._device} too"
-            lost = RepeatedDisconnect(
-                f"{lost}, soon after it let us in, for the {REPEATED_AFTER}th time in a row: {why}"
+            reason = f"the network is bad, or another device has device.id {self._device} too"
+            error = RepeatedDisconnect(
+                f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}"
             )
-        self._log_once(lost)
-        return self._refused_backoff if isinstance(lost, ConnectionRefused | ConfigError) else self._reconnect_backoff
+        self._log_once(error)
+        return self._refused_backoff if isinstance(error, ConnectionRefused | ConfigError) else self._reconnect_backoff
 
-    def _log_once(self, lost: Exception) -> None:
-        """Log once per kind of loss until it is over; try the other MQTT version first where that may be the reason."""
-        if self._versions.try_next(lost):
-            log.debug("%s; trying MQTT %s", lost, self._versions.current)
+    def _log_once(self, error: Exception) -> None:
+        """Log one error of a kind until it is over. The other MQTT version, where it may help, is tried first."""
+        if self._versions.try_next(error):
+            log.debug("%s; trying MQTT %s", error, self._versions.current)
             return
-        if self._logged_error is not type(lost):
-            self._logged_error = type(lost)
-            log.warning("%s; publishing waits, everything else goes on", lost)
+        if self._logged_error is not type(error):
+            self._logged_error = type(error)
+            log.warning("%s; publishing waits, everything else goes on", error)
 
     @property
     def _client_name(self) -> str:
@@ -345,15 +344,15 @@ class MqttBus:
 
 
 def _check_tls(broker: MqttConfig) -> None:
-    """Raises ConfigError when the TLS files cannot be used; warns of a password that all may read."""
+    """Warns of a password that is sent in the clear. Raises ConfigError when the TLS files cannot be used."""
     if broker.tls.enabled:
         tls_context(broker.tls)
     elif broker.username and not _is_loopback(broker.host):
-        log.warning("mqtt.username and its password go to %s for all to read; enable mqtt.tls", broker.host)
+        log.warning("mqtt.username and its password are sent to %s in the clear; enable mqtt.tls", broker.host)
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether nothing leaves this box on the way to this host."""
+    """Whether nothing leaves this device on the way to the host."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

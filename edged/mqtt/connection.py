@@ -1,7 +1,7 @@
-"""One connection to an MQTT broker, made, used and closed by one thread. All of paho-mqtt is here.
+"""One connection to an MQTT broker, opened, used and closed by one thread. The only user of paho's client.
 
-It never reconnects: when it breaks it raises `BrokerLost`, and whoever holds it makes another.
-paho is driven by our own poll loop, so no callback runs in a thread of its own and nothing queues up in it.
+It never reconnects: when it breaks it raises BrokerLost, and its owner opens another.
+Our own poll loop drives paho, so that no callback runs in another thread and no message queues up inside it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ from edged.units import MS_PER_S
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike  # exists for type checkers only
 
-TRANSIENT_REASONS = frozenset(
-    {"Server shutting down", "Keep alive timeout", "Server busy"}
-)  # worth another try at once
-PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})
-CONNACK_TIMEOUT_S = 5.0  # longest wait for the broker's answer; paho gives TCP and TLS as long before it
+# Names of MQTT 5 reason codes.
+TRANSIENT_REASONS = frozenset({"Server shutting down", "Keep alive timeout", "Server busy"})  # reconnect at once
+PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})  # never resend
+CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
 DISCONNECT_TIMEOUT_S = 0.2
-KEEPALIVE_FRACTION = 0.7  # of the keep-alive: paho gives a silent broker up after two of its own
+KEEPALIVE_FRACTION = 0.7  # of the configured keep-alive: paho gives up after two of its own without an answer
 
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
 class ConnectionRefused(BrokerLost):
-    """Somebody answered, and does not want us, or is not whom we want."""
+    """There was an answer: a refusal, or not from the broker that was asked for."""
 
 
 class UnsupportedProtocol(ConnectionRefused):
@@ -58,11 +57,11 @@ class UnsupportedProtocol(ConnectionRefused):
 
 
 class NoConnack(BrokerLost):
-    """Something is there but does not answer our greeting: busy starting, or of another MQTT version."""
+    """Connected, but CONNECT was not answered: the broker is starting, or speaks another MQTT version."""
 
 
 class ProtocolNegotiator:
-    """Which MQTT version to try: the one that works, else the next when the last was not understood."""
+    """Which MQTT version to try: the one that worked, else the next after one that was not understood."""
 
     def __init__(self, protocol: str) -> None:
         self._rotation = deque(VERSIONS if protocol == "auto" else [protocol])
@@ -78,9 +77,9 @@ class ProtocolNegotiator:
         self._failed.clear()
 
     def try_next(self, error: Exception) -> bool:
-        """Whether the version may be to blame and another is worth a try before anything is made of it."""
-        unheard = isinstance(error, NoConnack) and self.current not in self._confirmed
-        if not (unheard or isinstance(error, UnsupportedProtocol)):
+        """Whether the version may be the cause of this error, and another one is left to try before reporting it."""
+        unanswered = isinstance(error, NoConnack) and self.current not in self._confirmed
+        if not (unanswered or isinstance(error, UnsupportedProtocol)):
             return False
         self._failed.add(self.current)
         self._rotation.rotate(-1)
@@ -89,9 +88,9 @@ class ProtocolNegotiator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why the broker did not take a message, or a subscription."""
+    """Why the broker refused a message or a subscription."""
 
-    reason: str
+    reason: str  # name of the MQTT 5 reason code
     permanent: bool = False  # it would refuse that message again
 
 
@@ -117,7 +116,7 @@ class MqttConnection:
         *,
         client_id: str,
         will: OutgoingMessage | None = None,
-        on_result: Callable[[OutgoingMessage, Refusal | None], None] = lambda letter, refusal: None,
+        on_result: Callable[[OutgoingMessage, Refusal | None], None] = lambda message, refusal: None,
         on_message: Callable[[IncomingMessage], None] = lambda message: None,
         on_subscribe_refused: Callable[[str, Refusal], None] = lambda topic, refusal: None,
     ) -> None:
@@ -128,18 +127,18 @@ class MqttConnection:
         self._on_subscribe_refused = on_subscribe_refused
         self._limits = BrokerLimits()
         self._aliases = TopicAliases(0)
-        self._pending_subscriptions: dict[int | None, str] = {}  # subscriptions not yet granted
-        self._last_ack_s = 0.0  # when the broker last acknowledged, or had nothing to acknowledge
+        self._pending_subscriptions: dict[int | None, str] = {}  # topics not yet granted, by message id
+        self._last_ack_s = 0.0  # time of the last acknowledgement, or when there was nothing to acknowledge
         self._connack: ReasonCode | None = None
         self._end_reason: str | None = None  # why the connection ended
-        self._error_type: type[BrokerLost] = BrokerLost  # and of which kind that is
+        self._error_type: type[BrokerLost] = BrokerLost  # to raise then
         self._unacked: dict[int, OutgoingMessage] = {}
         self._unwritten: tuple[OutgoingMessage, MQTTMessageInfo] | None = None
         self._client = self._new_client(client_id, will)
-        self.subscribed: set[str] = set()  # subscribed to
+        self.subscribed: set[str] = set()  # topics
 
     def open(self) -> None:
-        """Connect and be welcomed. Raises `BrokerLost`, or one of its kinds above, saying why."""
+        """Connect and wait for CONNACK. Raises BrokerLost, or one of its subclasses above."""
         keepalive_s = max(1, round(KEEPALIVE_FRACTION * self._broker.keepalive_s))
         session: dict[str, Any] = (
             {"clean_start": True, "properties": connect_properties()} if self.version == "5" else {}
@@ -147,28 +146,25 @@ class MqttConnection:
         try:
             self._client.connect(self._broker.host, self._broker.port, keepalive_s, **session)
         except (OSError, ValueError) as exc:
-            lost = (
-                ConnectionRefused
-                if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
-                else BrokerLost
-            )
-            raise lost(f"{self._address}: {_error_text(exc)}{self._tls_hint(exc)}") from exc
+            refused = isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
+            error = ConnectionRefused if refused else BrokerLost
+            raise error(f"{self._address}: {_error_text(exc)}{self._tls_hint(exc)}") from exc
         end_s = time.monotonic() + CONNACK_TIMEOUT_S
         while self._connack is None and self._end_reason is None and time.monotonic() < end_s:
             self._poll_once(0.1, None)
         self._check_connack()
 
     def send(self, message: OutgoingMessage) -> None:
-        """Hand over one message, when `ready`; `on_settled` tells what became of it."""
+        """Send one message; only while `ready`. `on_result` is called with it later, or at once if it is too large."""
         if not self._limits.fits(message):
             self._on_result(message, Refusal(reason="Packet too large", permanent=True))
             return
-        channel, topic, properties = message.spec, message.topic, None
+        spec, topic, properties = message.spec, message.topic, None
         if self.version == "5":
             topic, alias = self._aliases.shorten(message)
             properties = publish_properties(message, alias)
-        info = self._client.publish(topic, message.payload, channel.qos, channel.retain, properties)
-        if channel.qos:
+        info = self._client.publish(topic, message.payload, spec.qos, spec.retain, properties)
+        if spec.qos:
             self._last_ack_s = self._last_ack_s if self._unacked else time.monotonic()
             self._unacked[info.mid] = message
         else:
@@ -176,24 +172,24 @@ class MqttConnection:
             self._finish_written()
 
     def subscribe(self, topic: str) -> None:
-        """With MQTT 5 a message that its sender has the broker keep is known as such when it is sent, too."""
+        """With MQTT 5 a new message keeps its retain flag, too (Retain As Published)."""
         self.subscribed.add(topic)
-        as_sent = {"options": SubscribeOptions(qos=1, retainAsPublished=True)} if self.version == "5" else {"qos": 1}
-        self._pending_subscriptions[self._client.subscribe(topic, **as_sent)[1]] = topic
+        options = {"options": SubscribeOptions(qos=1, retainAsPublished=True)} if self.version == "5" else {"qos": 1}
+        self._pending_subscriptions[self._client.subscribe(topic, **options)[1]] = topic
 
     @property
     def ready(self) -> bool:
-        """Whether one more message may be sent now; no when the broker does not read or acknowledge."""
+        """Whether one more message may be sent now; not while the broker does not read or acknowledge."""
         room = len(self._unacked) < self._limits.receive_max
         return self._end_reason is None and self._unwritten is None and room
 
     @property
     def in_flight(self) -> list[OutgoingMessage]:
-        """Messages handed over of which nothing is known, in order."""
+        """Messages sent without a result yet, in order."""
         return [*self._unacked.values(), *([self._unwritten[0]] if self._unwritten else [])]
 
     def poll(self, timeout_s: float, wake: socket.socket | None = None) -> None:
-        """Read, write and keep alive, for at most this long or until `wake` is readable. Raises `BrokerLost`."""
+        """Read, write and keep alive, for at most this long or until `wake` is readable. Raises BrokerLost."""
         if self._end_reason is None:
             self._poll_once(timeout_s, wake)
             self._finish_written()
@@ -202,7 +198,7 @@ class MqttConnection:
             raise self._error_type(f"{self._address}: {self._end_reason}")
 
     def close(self) -> None:
-        """Say goodbye, so that the broker does not send the last will."""
+        """Send DISCONNECT, so that the broker does not publish the last will."""
         self._client.disconnect()
         end_s = time.monotonic() + DISCONNECT_TIMEOUT_S
         while self._client.socket() is not None and time.monotonic() < end_s:
@@ -210,7 +206,7 @@ class MqttConnection:
         self.abandon()
 
     def abandon(self) -> None:
-        """Drop the connection without a word."""
+        """Close the socket without DISCONNECT."""
         sock = self._client.socket()
         if sock is not None:
             with suppress(OSError):
@@ -254,21 +250,19 @@ class MqttConnection:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        told = flags.is_disconnect_packet_from_server or reason.getName() == "Keep alive timeout"
-        self._end_reason = self._end_reason or (f"ended by the broker: {reason}" if told else "connection lost")
-        if told and reason.getName() not in TRANSIENT_REASONS:
+        by_broker = flags.is_disconnect_packet_from_server or reason.getName() == "Keep alive timeout"
+        self._end_reason = self._end_reason or (f"ended by the broker: {reason}" if by_broker else "connection lost")
+        if by_broker and reason.getName() not in TRANSIENT_REASONS:
             self._error_type = ConnectionRefused
 
     def _handle_puback(
         self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        letter = self._unacked.pop(mid, None)
+        message = self._unacked.pop(mid, None)
         self._last_ack_s = time.monotonic()
-        if letter is not None:
-            name = reason.getName()
-            self._on_result(
-                letter, Refusal(reason=name, permanent=name in PERMANENT_REASONS) if reason.is_failure else None
-            )
+        if message is not None:
+            refusal = Refusal(reason=reason.getName(), permanent=reason.getName() in PERMANENT_REASONS)
+            self._on_result(message, refusal if reason.is_failure else None)
 
     def _handle_suback(
         self, client: Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: Properties | None
@@ -291,21 +285,22 @@ class MqttConnection:
         )
 
     def _tls_hint(self, exc: Exception) -> str:
-        """What answers a TLS greeting with anything but a certificate is no TLS port."""
-        greeted = isinstance(exc, ConnectionResetError | ssl.SSLError)
-        if not self._broker.tls.enabled or not greeted or isinstance(exc, ssl.SSLCertVerificationError):
+        """A port that answers a TLS handshake with anything but a certificate is no TLS port."""
+        answered = isinstance(exc, ConnectionResetError | ssl.SSLError)
+        if not self._broker.tls.enabled or not answered or isinstance(exc, ssl.SSLCertVerificationError):
             return ""
         return f"; is {self._broker.port} its port for TLS? 8883 is usual"
 
     def _check_connack(self) -> None:
         if self._connack is None:
             tls = self._broker.tls
-            did = "hung up on" if self._end_reason else f"was silent for {CONNACK_TIMEOUT_S:g} s after"
-            wants = (
-                "TLS, see mqtt.tls" if not tls.enabled else "a certificate, see mqtt.tls.cert" if not tls.cert else ""
+            did = (
+                "closed the connection after" if self._end_reason else f"sent nothing for {CONNACK_TIMEOUT_S:g} s after"
             )
+            wants = "a certificate, see mqtt.tls.cert" if not tls.cert else ""
+            wants = wants if tls.enabled else "TLS, see mqtt.tls"
             hint = f"; it may want {wants}" if wants else ""
-            raise NoConnack(f"{self._address}: {did} our MQTT {self.version} greeting{hint}")
+            raise NoConnack(f"{self._address}: {did} our MQTT {self.version} CONNECT{hint}")
         if self._connack.getName() == "Unsupported protocol version":
             raise UnsupportedProtocol(f"{self._address}: does not speak MQTT {self.version}")
         if self._connack.is_failure:
@@ -316,7 +311,7 @@ class MqttConnection:
         if sock is None:
             self._end_reason = self._end_reason or "connection lost"
             return
-        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # read already, poll does not see it
+        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # already read from the socket
         ready = _poll_sockets(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
         if wake is not None and wake.fileno() in ready:
             wake.recv(4096)
@@ -329,20 +324,20 @@ class MqttConnection:
 
     def _finish_written(self) -> None:
         if self._unwritten is not None:
-            letter, info = self._unwritten
+            message, info = self._unwritten
             if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published():
                 self._unwritten = None
-                self._on_result(letter, None)
+                self._on_result(message, None)
 
     def _check_ack_timeout(self) -> None:
-        """A broker may answer every ping and still acknowledge nothing."""
+        """A broker may answer every ping and acknowledge nothing."""
         silent_s = time.monotonic() - self._last_ack_s
         if self._unacked and silent_s > self._broker.keepalive_s:
             self._end_reason = self._end_reason or f"nothing acknowledged for {silent_s:.0f} s"
 
 
 def tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """Raises ConfigError naming the file that cannot be used."""
+    """Raises ConfigError, with the name of the file that cannot be used."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as exc:
@@ -367,7 +362,7 @@ def _poll_sockets(sock: SocketLike, writing: bool, wake: socket.socket | None, t
 
 
 def _set_nodelay(client: Client, userdata: object, sock: SocketLike) -> None:
-    """Small messages leave at once."""
+    """Send small messages at once."""
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

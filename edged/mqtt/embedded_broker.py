@@ -1,6 +1,6 @@
 """A small MQTT 3.1.1 broker inside the daemon, on loopback, for trying things out: `edged run --embedded-broker`.
 
-Runs amqtt in a thread of its own. It keeps nothing on disk and asks nobody for a password.
+Runs amqtt in a thread of its own. Nothing is kept on disk, and no password is asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
-PROTOCOL = "3.1.1"  # all it speaks; a client that tries 5 first waits in vain for an answer
+PROTOCOL = "3.1.1"  # no other: a client that tries 5 first waits for CONNACK until its timeout
 SETTINGS: dict[str, Any] = {
     "listeners": {"default": {"type": "external"}},
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
@@ -51,8 +51,8 @@ class EmbeddedBroker:
         """Raises BrokerLost when it cannot start."""
         self._thread.start()
         if not self._started.wait(START_S) or self._error is not None:
-            why = self._error or f"not ready after {START_S:g} s"
-            raise BrokerLost(f"embedded broker on {HOST}:{self.port}: {why}") from self._error
+            reason = self._error or f"not ready after {START_S:g} s"
+            raise BrokerLost(f"embedded broker on {HOST}:{self.port}: {reason}") from self._error
         log.info("embedded broker on %s:%d, MQTT 3.1.1", HOST, self.port)
         return self
 
@@ -61,13 +61,13 @@ class EmbeddedBroker:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.stop()
         if not self._thread.join(STOP_S):
-            log.warning("embedded broker: would not end within %g s and is left behind", STOP_S)
+            log.warning("embedded broker: did not stop within %g s; its thread is abandoned", STOP_S)
 
     def _step(self) -> None:
         """The broker from its start to its end; one that dies is started again at its port."""
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # of amqtt, which raises what it likes
+        except Exception as error:  # amqtt documents none
             if self._started.is_set():
                 self._ports = (self.port,)
                 raise
@@ -78,14 +78,14 @@ class EmbeddedBroker:
     async def _serve(self) -> None:
         _silence_logs()
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        door = _Listener(Broker(SETTINGS))
-        self.port = await door.open(self._ports)
+        listener = _Listener(Broker(SETTINGS))
+        self.port = await listener.open(self._ports)
         self._started.set()
         while not self._stop.is_set():
             self._thread.progress()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), PROGRESS_S)
-        await door.close()
+        await listener.close()
 
 
 class _Listener:
@@ -96,7 +96,7 @@ class _Listener:
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def open(self, ports: tuple[int, ...]) -> int:
-        """Listen on the first port that is free; return it."""
+        """The first port that is free, on which it listens now."""
         await self._broker.start()
         for port in ports[:-1]:
             with suppress(OSError):
@@ -112,8 +112,8 @@ class _Listener:
         self._clients[task] = writer
         try:
             await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
-        except Exception as fault:  # one odd client
-            log.debug("embedded broker: %s", fault)
+        except Exception as error:  # of one client; amqtt documents none
+            log.debug("embedded broker: %s", error)
         finally:
             del self._clients[task]
             writer.close()
@@ -128,6 +128,6 @@ class _Listener:
 
 
 def _silence_logs() -> None:
-    """It tells of every client and packet, and reports a client that hangs up as an error."""
+    """amqtt logs every client and packet, and a closed connection as an error."""
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

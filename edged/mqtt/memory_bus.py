@@ -1,4 +1,4 @@
-"""A bus without a broker: keeps what would have been sent. For replay and tests; as strict as the real one."""
+"""A bus without a broker: it stores what would have been sent. For replay and tests; as strict as the real one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edged.messages import topics
 from edged.messages.build import Body, DeviceStatus, encode
 from edged.messages.bus import Request
 from edged.messages.topics import Topic, matches
-from edged.mqtt.send_queue import DeliveryCounts
+from edged.mqtt.send_queue import DeliveryCounts, MessageCounter
 
 
 class MemoryBus:
-    """Every message by its path, in order; `keep` bounds how many. Bytes stay bytes."""
+    """The last `max_messages` messages with their paths, in order. Bytes stay bytes."""
 
     def __init__(
         self, make_status: Callable[[DeviceStatus], Mapping[str, Any]], max_messages: int | None = None
@@ -27,16 +27,16 @@ class MemoryBus:
         self._make_status = make_status
         self._callbacks: dict[str, Callable[[Request], None]] = {}
         self._lock = threading.Lock()
-        self._accepted = self._dropped = 0
+        self._counter = MessageCounter()
         self._open = True
         self.publish(topics.STATUS.at(), make_status("online"))
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
         body = message if isinstance(message, bytes) else json.loads(encode(message))
         with self._lock:
-            self._accepted += 1
+            self._counter.accept()
+            self._counter.finish("published" if self._open else "dropped")
             if not self._open:
-                self._dropped += 1
                 return
             self.messages.append((topic.path, body))
             if topic.spec.retain:
@@ -46,10 +46,10 @@ class MemoryBus:
         self._callbacks[topic.path] = callback
 
     def receive(self, request: Request) -> None:
-        """As if somebody had sent it."""
-        for path, take in self._callbacks.items():
+        """Deliver a request as if it came from a broker."""
+        for path, callback in self._callbacks.items():
             if matches(path, request.path):
-                take(request)
+                callback(request)
 
     def messages_on(self, path: str) -> list[Any]:
         """The messages of one topic."""
@@ -59,16 +59,14 @@ class MemoryBus:
     @property
     def counts(self) -> DeliveryCounts:
         with self._lock:
-            return DeliveryCounts(
-                accepted=self._accepted, published=self._accepted - self._dropped, dropped=self._dropped
-            )
+            return self._counter.counts
 
     @property
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
         stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "corrupt_files": 0}
-        said = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
-        return {**said, **asdict(self.counts)}
+        connection = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
+        return {**connection, **asdict(self.counts)}
 
     def close(self) -> None:
         if self._open:

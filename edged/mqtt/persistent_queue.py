@@ -1,46 +1,67 @@
-"""Messages that must survive: on disk before they are sent, and until the broker has them.
+"""Messages that must survive an outage: written to disk before they are sent, deleted once the broker has them.
 
-Upstream `post`, from any thread, never waiting; downstream the bus's thread, which takes and settles them in order.
-A thread of its own writes: a slow disk keeps nobody waiting but the messages that want it.
+Upstream: `put`, from any thread, never waits. Downstream: the MQTT thread, which gets them in order and reports each
+result. A thread of its own does all reading and writing; while the file cannot be written, messages wait in memory.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
-from edged.messages.build import encode
 from edged.messages.topics import TOPIC_SPECS, Topic
-from edged.mqtt.failover_store import MEMORY, FailoverStore
-from edged.mqtt.send_queue import DeliveryCounts, OutgoingMessage, StoreId
-from edged.mqtt.sqlite_queue import QueueLimits, QueueRow
+from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
+from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable, quarantine_file
 from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S, NS_PER_MS
 
 log = logging.getLogger(__name__)
 
-MAX_UNWRITTEN = 1024  # messages not yet written; so many only wait while the disk hangs
-MAX_IN_FLIGHT = 10  # at the broker at once: half of what it takes, the rest is for live messages
-WINDOW_INTERVAL_S = 0.1  # between windows of old messages
-FORGET_INTERVAL_S = 1.0  # what the broker has is forgotten on disk so often
-RETRY_REFUSED_S = 600.0  # what was refused is tried again so often: rights may have been given
-TRIM_INTERVAL_S = 60.0
+MAX_UNWRITTEN = 1024  # messages; only a disk that hangs lets so many wait to be written
+MAX_IN_FLIGHT = 10  # messages: half of what a broker takes by default, the rest is for live ones
+WINDOW_INTERVAL_S = 0.1  # between two windows of older messages
+DELETE_INTERVAL_S = 1.0  # delivered messages are deleted this often
+TRIM_INTERVAL_S = 60.0  # expired ones are
+RETRY_REFUSED_S = 600.0  # a refused message is sent again after this: rights may have been granted
+RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
 CLOSE_TIMEOUT_S = 2.0
 
-SPEC_BY_NAME = {channel.name: channel for channel in TOPIC_SPECS}
+MEMORY = 0  # file number of the queue in memory; files count from 1
+SPEC_BY_NAME = {spec.name: spec for spec in TOPIC_SPECS}
 
-Outcome = Literal["published", "failed", "refused"]
+Result = Literal["published", "failed", "refused"]
+
+
+class State(Enum):
+    """What may be sent now."""
+
+    OFFLINE = "offline"  # nothing: there is no connection
+    DRAINING = "draining"  # connected; the store holds messages that are to be sent, older ones in windows
+    LIVE = "live"  # connected; everything stored has been handed out
+    CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class _Unwritten:
+    row: QueueRow
+    new: bool  # put during this connection
 
 
 class PersistentQueue:
-    """A queue on disk. Each connection begins with all that is in it, oldest first."""
+    """A queue on disk. Each connection begins with all that is in it, oldest first.
+
+    Every count is changed under one lock, so that
+    `accepted = published + expired + dropped + failed + waiting` holds at every read.
+    """
 
     def __init__(
         self,
@@ -49,241 +70,350 @@ class PersistentQueue:
         make_message: Callable[[Topic, Mapping[str, Any]], OutgoingMessage],
         wake: Callable[[], None],
     ) -> None:
-        """`make_message` makes one of a message; `wake` is called when there is something to take."""
+        """`path` None: in memory only. `wake` is called when there is something to get."""
+        self._path = path
+        self._limits = limits
         self._make_message = make_message
         self._wake = wake
-        self._changed = threading.Condition()
-        self._inbox: deque[tuple[QueueRow, int]] = deque()  # and the connection it was posted in
-        self._writing = 0  # rows between inbox and shelf
+        self._changed = threading.Condition()  # its lock guards all that follows
+        self._state = State.OFFLINE
+        self._rewind = False  # read the store from its beginning again
+        self._unwritten: deque[_Unwritten] = deque()
+        self._writing: list[_Unwritten] = []
         self._ready: deque[tuple[StoreId, OutgoingMessage]] = deque()
-        self._out: set[StoreId] = set()  # taken, not settled
-        self._gone: set[StoreId] = set()  # settled, still on the shelf
-        self._counts = Counter(accepted=0, published=0, dropped=0, failed=0)
-        self._connection = 0  # odd while there is one
-        self._closing = False
-        self._shelf = FailoverStore(path, limits)
-        self._rows, self._oldest_ms = self._shelf.rows, self._shelf.oldest_ms
-        self._era = 0  # the connection that is being served
-        self._fresh: set[StoreId] = set()  # posted in this connection, not yet handed out
-        self._all_out = False  # nothing more on the shelf
-        self._fill_s = self._rest_s = self._trim_s = 0.0  # when to hand out, forget and trim again
-        self._again_s: float | None = None  # when to try again what was refused
+        self._in_flight: set[StoreId] = set()
+        self._done: set[StoreId] = set()  # delivered or given up, not yet deleted
+        self._new: set[StoreId] = set()  # put during this connection, not yet handed out
+        self._counter = MessageCounter()
+        self._corrupt_files = 0
+        self._size_bytes = 0
+        self._oldest_ms: int | None = None
+        self._retry_refused_s = math.inf
+        # Of the queue's own thread.
+        self._memory = SqliteQueue(None, limits, MEMORY)
+        self._disk: SqliteQueue | None = None
+        self._file_no = 1
+        self._disk_failed = False
+        self._unreadable_rows = 0  # in a file that was closed because it could not even be read
+        self._retry_disk_s = self._next_window_s = self._committed_s = -math.inf
+        if path is not None and path.exists():
+            self._open(path)
         self._thread = SupervisedThread("store", self._step)
         self._thread.start()
 
     def put(self, topic: Topic, message: Mapping[str, Any]) -> None:
-        """Raises ValueError for what is not JSON."""
-        row = _row(topic, message)
+        """Raises ValueError for what is not JSON. Thread: any."""
+        row = QueueRow.of(topic, message)
         with self._changed:
-            self._counts["accepted"] += 1
-            if self._closing:
-                self._counts["dropped"] += 1
+            self._counter.accept()
+            if self._state is State.CLOSED:
+                self._counter.finish("dropped")
                 return
-            self._inbox.append((row, self._connection))
-            if len(self._inbox) > MAX_UNWRITTEN:
-                self._inbox.remove(min(self._inbox, key=lambda posted: posted[0].priority))
-                self._counts["dropped"] += 1
+            self._unwritten.append(_Unwritten(row, new=self._state is not State.OFFLINE))
+            if len(self._unwritten) > MAX_UNWRITTEN:
+                self._unwritten.remove(min(self._unwritten, key=lambda waiting: waiting.row.priority))
+                self._counter.finish("dropped")
             self._changed.notify()
 
     def connected(self) -> None:
-        self._turn_over(online=True)
+        """Begin to hand out what is stored."""
+        with self._changed:
+            if self._state is State.OFFLINE:
+                self._enter(State.DRAINING)
 
     def disconnected(self) -> None:
-        """What was taken and not settled is handed out again at the next connection."""
-        self._turn_over(online=False)
+        """Messages without a result are handed out again at the next connection."""
+        with self._changed:
+            if self._state in (State.DRAINING, State.LIVE):
+                self._enter(State.OFFLINE)
 
     def get(self) -> OutgoingMessage | None:
-        """The next letter to send. It must be settled while the connection lasts."""
+        """The next message to send, None when there is none now. `done` must follow while the connection lasts."""
         with self._changed:
             if not self._ready:
                 return None
-            receipt, letter = self._ready.popleft()
-            self._out.add(receipt)
-            return letter
+            store_id, message = self._ready.popleft()
+            self._in_flight.add(store_id)
+            return message
 
-    def done(self, store_id: StoreId, outcome: Outcome) -> None:
-        """Book a letter that was taken; one refused is tried again later, one failed goes for good."""
+    def done(self, store_id: StoreId, outcome: Result) -> None:
+        """Record the result of a message. A refused one stays and is sent again later."""
         with self._changed:
-            if store_id not in self._out:
+            if store_id not in self._in_flight:
                 return
-            self._out.remove(store_id)
+            self._in_flight.remove(store_id)
             if outcome == "refused":
-                self._again_s = time.monotonic() + RETRY_REFUSED_S
+                self._retry_refused_s = time.monotonic() + RETRY_REFUSED_S
             else:
-                self._gone.add(store_id)
-                self._counts[outcome] += 1
-            if not self._out and not self._ready:
+                self._done.add(store_id)
+                self._counter.finish(outcome)
+                if outcome == "published":
+                    self._counter.acknowledge()
+            if not self._in_flight and not self._ready:
                 self._changed.notify()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is written or sent at the moment."""
+        """Whether nothing is being written or sent."""
         with self._changed:
-            busy = self._inbox or self._writing or self._ready or self._out
-            return not busy and (self._all_out or not self._online)
+            busy = self._unwritten or self._writing or self._ready or self._in_flight
+            return not busy and self._state is not State.DRAINING
 
     @property
     def counts(self) -> DeliveryCounts:
+        """What became of every message, at one instant."""
         with self._changed:
-            shelf, counts = self._shelf, self._counts
-            return DeliveryCounts(
-                accepted=counts["accepted"] + shelf.carried,
-                published=counts["published"],
-                acknowledged=counts["published"],
-                expired=shelf.expired,
-                dropped=counts["dropped"] + shelf.dropped,
-                failed=counts["failed"],
-                waiting=self._waiting,
-            )
+            return self._counter.counts
 
     @property
     def stats(self) -> dict[str, Any]:
-        """For `health`: what waits, how old it is, and whether it will survive a power cut once it is written."""
+        """For `health`: what waits, how old it is, and whether it survives a power cut once written."""
         with self._changed:
-            age_ms = None if self._oldest_ms is None else max(0, time.time_ns() // NS_PER_MS - self._oldest_ms)
+            rows, oldest_ms = self._counter.counts.waiting, self._oldest_ms
+            age_ms = None if oldest_ms is None or not rows else max(0, _now_ms() - oldest_ms)
             return {
-                "rows": self._waiting,
-                "unwritten": len(self._inbox) + self._writing,
-                "bytes": self._shelf.size_bytes,
-                "oldest_s": None if age_ms is None or not self._waiting else round(age_ms / MS_PER_S),
-                "durable": self._shelf.durable,
-                "corrupt_files": self._shelf.torn,
+                "rows": rows,
+                "unwritten": len(self._unwritten) + len(self._writing),
+                "bytes": self._size_bytes,
+                "oldest_s": None if age_ms is None else round(age_ms / MS_PER_S),
+                "durable": self._path is not None and not self._disk_failed,
+                "corrupt_files": self._corrupt_files,
             }
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet. What is only in memory is dropped."""
         with self._changed:
-            self._closing = True
-            self._changed.notify()
+            self._enter(State.CLOSED)
         self._thread.wake()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._thread.stop()
 
-    @property
-    def _online(self) -> bool:
-        return self._connection % 2 == 1
+    # Under the lock.
 
-    @property
-    def _waiting(self) -> int:
-        return len(self._inbox) + self._writing + self._rows - len(self._gone)
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._take_back()
+        self._new.clear()
+        for waiting in (*self._unwritten, *self._writing):
+            waiting.new = False
+        self._changed.notify()
 
-    def _turn_over(self, *, online: bool) -> None:
-        with self._changed:
-            if online != self._online:
-                self._connection += 1
-                self._ready.clear()
-                self._out.clear()
-                self._changed.notify()
+    def _take_back(self) -> None:
+        """Forget what was handed out; it is read again."""
+        self._in_flight.clear()
+        self._ready.clear()
+        self._rewind = True
+
+    # The queue's own thread.
 
     def _step(self) -> float | None:
-        if not self._closing:
-            self._turn()
-            return 0.0
-        self._store()
-        self._shelf.close()
+        """Wait until there is something to do, and do it. Returns the wait before the next step in s; None: the last."""
         with self._changed:
-            self._rows = self._shelf.rows
+            draining = self._state is State.DRAINING
+            self._changed.wait_for(self._has_work, WINDOW_INTERVAL_S if draining else DELETE_INTERVAL_S)
+        self._rewind_if_due()
+        interval_s = DELETE_INTERVAL_S if self._done else TRIM_INTERVAL_S
+        if self._unwritten or time.monotonic() > self._committed_s + interval_s:
+            self._commit()
+        self._return_to_disk()
+        self._hand_out()
+        if self._state is not State.CLOSED:
+            return 0.0
+        self._commit()
+        self._close_files()
         return None
 
-    def _turn(self) -> None:
+    def _has_work(self) -> bool:
+        starved = self._state is State.DRAINING and not (self._ready or self._in_flight)
+        window_due = starved and time.monotonic() > self._next_window_s
+        return bool(self._state is State.CLOSED or self._unwritten or self._rewind or window_due)
+
+    def _rewind_if_due(self) -> None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._wanted, WINDOW_INTERVAL_S if self._online and not self._all_out else FORGET_INTERVAL_S
-            )
-        self._follow_connection()
-        now_s = time.monotonic()
-        if self._inbox or (self._gone and now_s > self._rest_s) or now_s > self._trim_s:
-            self._store()
-        self._mend()
-        self._fill()
+            refused_due = time.monotonic() > self._retry_refused_s and not (self._ready or self._in_flight)
+            if not self._rewind and not refused_due:
+                return
+            self._rewind, self._retry_refused_s = False, math.inf
+            if self._state is State.LIVE:
+                self._state = State.DRAINING
+        for queue in self._queues:
+            queue.rewind()
+        self._next_window_s = -math.inf
 
     @property
-    def _wanted(self) -> bool:
-        hungry = self._online and not (self._all_out or self._ready or self._out) and time.monotonic() > self._fill_s
-        return bool(self._closing or self._inbox or self._era != self._connection or hungry)
+    def _queues(self) -> list[SqliteQueue]:
+        """In the order of their messages."""
+        return [*([self._disk] if self._disk else []), self._memory]
 
-    def _follow_connection(self) -> None:
-        now_s = time.monotonic()
-        if self._era != self._connection:
-            self._era = self._connection
-            self._fresh.clear()
-            self._begin_again()
-        elif self._again_s is not None and now_s > self._again_s and not (self._ready or self._out):
-            self._begin_again()
-
-    def _begin_again(self) -> None:
-        self._shelf.rewind()
-        self._all_out = False
-        self._fill_s, self._again_s = 0.0, None
-
-    def _store(self) -> None:
+    def _commit(self) -> None:
+        """Write what is new, delete what is done, and trim."""
         with self._changed:
-            posted, gone = list(self._inbox), set(self._gone)
-            self._inbox.clear()
-            self._writing = len(posted)
-        receipts, forgotten = self._shelf.put([row for row, _ in posted], gone)
-        self._rest_s, self._trim_s = time.monotonic() + FORGET_INTERVAL_S, time.monotonic() + TRIM_INTERVAL_S
-        born = zip(receipts, posted, strict=True)
-        self._fresh.update(receipt for receipt, (_, era) in born if era % 2 == 1 and era == self._era)
+            if not self._writing:  # else the attempt before ended in an error
+                self._writing = list(self._unwritten)
+                self._unwritten.clear()
+            done = set(self._done)
+        rows = [waiting.row for waiting in self._writing]
+        if self._path is not None and self._disk is None and not self._disk_failed and rows:
+            self._open(self._path)
+        ids = self._commit_to(self._disk, rows, done) if self._disk and not self._disk_failed else None
+        if ids is None or self._memory.rows:
+            in_memory = self._commit_to(self._memory, rows if ids is None else (), done)
+            ids = in_memory if ids is None else ids
+        self._committed_s = time.monotonic()
         with self._changed:
-            self._writing = 0
-            self._gone -= forgotten
-            self._rows, self._oldest_ms = self._shelf.rows, self._shelf.oldest_ms
-            self._all_out = self._all_out and not posted
+            self._new |= {store_id for store_id, waiting in zip(ids or (), self._writing, strict=True) if waiting.new}
+            if self._writing and self._state is State.LIVE:
+                self._state = State.DRAINING
+            self._writing = []
+        self._measure()
 
-    def _mend(self) -> None:
-        """Back to disk, at a moment when no letter is on its way from memory."""
-        if not self._shelf.mending:
-            return
+    def _commit_to(
+        self, queue: SqliteQueue, rows: Sequence[QueueRow], done: Collection[StoreId]
+    ) -> list[StoreId] | None:
+        """Where the rows are now; None when they could not be written."""
+        try:
+            result = queue.commit(rows, done, _now_ms())
+        except StoreUnavailable as error:
+            self._suspend_disk(error)
+            return None
+        except StoreCorrupt as error:
+            self._quarantine(error, queue.rows)
+            return None
         with self._changed:
-            if self._out or any(receipt.file_no == MEMORY for receipt in self._gone):
+            self._counter.finish("dropped", result.dropped)
+            self._counter.finish("expired", result.expired)
+            self._done -= {store_id for store_id in done if store_id.file_no == queue.file_no}
+        return result.ids
+
+    def _measure(self) -> None:
+        oldest_ms = [queue.oldest_ms for queue in self._queues]
+        with self._changed:
+            self._oldest_ms = min((at_ms for at_ms in oldest_ms if at_ms is not None), default=None)
+            self._size_bytes = sum(queue.size_bytes for queue in self._queues)
+
+    def _hand_out(self) -> None:
+        """Make the next messages ready: new ones at once, older ones window by window."""
+        with self._changed:
+            room = MAX_IN_FLIGHT - len(self._ready) - len(self._in_flight)
+            if self._state is not State.DRAINING or self._rewind or room <= 0:
                 return
-            self._ready.clear()
-        self._shelf.mend()
-        self._begin_again()
-        with self._changed:
-            self._rows = self._shelf.rows
-
-    def _fill(self) -> None:
-        """Make the next letters ready: at once what is new, window by window what is old."""
-        with self._changed:
-            room = MAX_IN_FLIGHT - len(self._ready) - len(self._out) if self._online else 0
-        if room <= 0 or self._all_out or time.monotonic() < self._fill_s:
+        if time.monotonic() < self._next_window_s:
             return
-        found = self._shelf.next(room)
-        wanted = [(receipt, row) for receipt, row in found if receipt not in self._gone]
-        letters = [(receipt, self._restored(receipt, row)) for receipt, row in wanted if self._known(receipt, row)]
-        if any(receipt not in self._fresh for receipt, _ in found):
-            self._fill_s = time.monotonic() + WINDOW_INTERVAL_S
-        self._fresh.difference_update(receipt for receipt, _ in found)
+        rows = self._read(room)
+        messages = self._messages(rows)
         with self._changed:
-            self._all_out = len(found) < room
-            if self._era == self._connection:
-                self._ready.extend(letters)
+            if self._rewind:  # the connection changed meanwhile
+                return
+            ids = {row.store_id for row in rows}
+            if ids - self._new:
+                self._next_window_s = time.monotonic() + WINDOW_INTERVAL_S
+            self._new -= ids
+            self._ready.extend(messages)
+            if len(rows) < room:
+                self._state = State.LIVE
+                self._new.clear()
         self._wake()
 
-    def _known(self, receipt: StoreId, row: QueueRow) -> bool:
-        """Whether there still is such a channel; the message of another version's is given up."""
-        if row.spec_name not in SPEC_BY_NAME:
+    def _read(self, count: int) -> list[QueueRow]:
+        """The rows after those read before."""
+        rows: list[QueueRow] = []
+        for queue in self._queues:
+            try:
+                rows += queue.read_next(count - len(rows))
+            except StoreUnavailable as error:  # to be opened anew
+                self._suspend_disk(error)
+                self._unreadable_rows = queue.rows
+                queue.close()
+                self._disk = None
+            except StoreCorrupt as error:
+                self._quarantine(error, queue.rows)
+        return rows
+
+    def _messages(self, rows: Sequence[QueueRow]) -> list[tuple[StoreId, OutgoingMessage]]:
+        """Those that are not done. One of a kind that this version does not know fails."""
+        with self._changed:
+            waiting = [row for row in rows if row.store_id not in self._done]
+            unknown = {row.store_id for row in waiting if row.spec_name not in SPEC_BY_NAME}
+            self._done |= unknown
+            self._counter.finish("failed", len(unknown))
+            new = set(self._new)
+        known = [row for row in waiting if row.store_id not in unknown]
+        return [(row.store_id, self._message(row, new=row.store_id in new)) for row in known]
+
+    def _message(self, row: QueueRow, *, new: bool) -> OutgoingMessage:
+        """It says `stored` when it could not be sent during the connection in which it was put."""
+        body = {**json.loads(row.body), **({} if new else {"stored": True})}
+        message = self._make_message(Topic(path=row.path, spec=SPEC_BY_NAME[row.spec_name]), body)
+        return replace(message, store_id=row.store_id)
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._disk = SqliteQueue(path, self._limits, self._file_no)
+        except StoreUnavailable as error:
+            self._suspend_disk(error)
+        except StoreCorrupt as error:
+            self._quarantine(error, self._unreadable_rows)
+        else:
             with self._changed:
-                self._gone.add(receipt)
-                self._counts["failed"] += 1
-        return row.spec_name in SPEC_BY_NAME
+                self._counter.accept(max(0, self._disk.rows - self._unreadable_rows))
+                self._counter.finish("dropped", max(0, self._unreadable_rows - self._disk.rows))
+            self._unreadable_rows = 0
+            self._measure()
 
-    def _restored(self, receipt: StoreId, row: QueueRow) -> OutgoingMessage:
-        """The letter; it says so when it could not be delivered at once."""
-        stored = {} if receipt in self._fresh else {"stored": True}
-        body = {**json.loads(row.body), **stored}
-        letter = self._make_message(Topic(path=row.path, spec=SPEC_BY_NAME[row.spec_name]), body)
-        return replace(letter, store_id=receipt)
+    def _suspend_disk(self, error: StoreUnavailable) -> None:
+        """Go on in memory."""
+        self._retry_disk_s = time.monotonic() + RETRY_DISK_S
+        if not self._disk_failed:
+            self._disk_failed = True
+            log.warning("%s; messages to be stored wait in memory; make room, or let this user write there", error)
+
+    def _return_to_disk(self) -> None:
+        """Move what waits in memory to the file, at a moment when none of it is being sent."""
+        if not self._disk_failed or self._path is None or time.monotonic() < self._retry_disk_s:
+            return
+        with self._changed:
+            if self._in_flight or any(store_id.file_no == MEMORY for store_id in self._done):
+                return
+            self._take_back()
+        self._retry_disk_s = time.monotonic() + RETRY_DISK_S
+        if self._disk is None:
+            self._open(self._path)
+        rows = self._memory.read_all()
+        if self._disk is None or self._commit_to(self._disk, rows, ()) is None:
+            return
+        self._memory.close()
+        self._memory = SqliteQueue(None, self._limits, MEMORY)
+        self._disk_failed = False
+        self._measure()
+        log.info("%s: written again; %d messages moved there from memory", self._path, len(rows))
+
+    def _quarantine(self, error: StoreCorrupt, rows: int) -> None:
+        """Set the file aside with its messages; the next message starts a new one."""
+        log.error("%s; it is set aside as .corrupt, and the messages in it are lost", error)
+        with self._changed:
+            deleted = {store_id for store_id in self._done if store_id.file_no == self._file_no}
+            self._done -= deleted
+            self._counter.finish("dropped", rows - len(deleted))
+            self._take_back()
+            self._corrupt_files += 1
+        self._file_no += 1
+        self._unreadable_rows = 0
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
+        try:
+            quarantine_file(error.path)
+        except StoreUnavailable as unavailable:
+            self._suspend_disk(unavailable)
+
+    def _close_files(self) -> None:
+        """What is only in memory is lost."""
+        with self._changed:
+            deleted = sum(store_id.file_no == MEMORY for store_id in self._done)
+            self._counter.finish("dropped", self._memory.rows - deleted)
+        for queue in self._queues:
+            queue.close()
 
 
-def _row(topic: Topic, message: Mapping[str, Any]) -> QueueRow:
-    return QueueRow(
-        path=topic.path,
-        spec_name=topic.spec.name,
-        priority=topic.spec.store_priority or 0,
-        timestamp_ms=message.get("ts"),
-        clock_synced=bool(message.get("time_synced")),
-        body=encode(message),
-    )
+def _now_ms() -> int:
+    return time.time_ns() // NS_PER_MS

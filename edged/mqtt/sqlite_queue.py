@@ -1,48 +1,52 @@
-"""Messages on disk until the broker has them: a ring in SQLite, bounded by bytes and age. Used by one thread.
+"""Messages in an SQLite file until the broker has them, bounded by bytes and age.
 
-Upstream and downstream `keep`. Committed is on the disk (WAL with an fsync per commit): an alert is
-rare and worth the write, and the weaker setting may take back the last commits when the power goes.
+Upstream and downstream: `persistent_queue`. A commit is on the disk when it returns (WAL, one fsync each): alerts are
+rare and worth the write, while `synchronous = NORMAL` may lose the last commits in a power cut.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from edged.errors import Retry
+from edged.messages.build import encode
+from edged.messages.topics import Topic
+from edged.mqtt.send_queue import StoreId
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-VERSIONS = (0, 1)  # a new file, and this one's
-ROW_OVERHEAD_BYTES = 64  # what a row costs beside its text, about
+VERSIONS = (0, 2)  # of a new file, and of this schema
+ROW_OVERHEAD_BYTES = 64  # what a row costs besides its text, about
+NOT_STORED = StoreId(0, 0)
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS kept (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: what was added later has the larger number
+CREATE TABLE IF NOT EXISTS message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: a later row has a larger one
     path TEXT NOT NULL,
-    channel TEXT NOT NULL,
+    spec TEXT NOT NULL,
     priority INTEGER NOT NULL,
-    at_ms INTEGER,  -- when it was true, UTC
-    dated INTEGER NOT NULL,  -- whether the clock could be trusted then
+    timestamp_ms INTEGER,  -- UTC
+    clock_synced INTEGER NOT NULL,
     size INTEGER NOT NULL,
     body BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS by_priority ON kept (priority);
-CREATE INDEX IF NOT EXISTS by_age ON kept (at_ms);
-PRAGMA user_version = 1;
+CREATE INDEX IF NOT EXISTS by_priority ON message (priority);
+CREATE INDEX IF NOT EXISTS by_age ON message (timestamp_ms);
+PRAGMA user_version = 2;
 """
-INSERT = "INSERT INTO kept (path, channel, priority, at_ms, dated, size, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
-SELECT_AFTER = "SELECT path, channel, priority, at_ms, dated, body, id FROM kept WHERE id > ? ORDER BY id LIMIT ?"
-DELETE_IDS = "DELETE FROM kept WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
-DELETE_EXPIRED = "DELETE FROM kept WHERE id > ? AND dated AND at_ms < ? RETURNING size"
+COLUMNS = "path, spec, priority, timestamp_ms, clock_synced, body"
+INSERT = f"INSERT INTO message ({COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+SELECT_AFTER = f"SELECT {COLUMNS}, id FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+SELECT_OLDEST = "SELECT min(timestamp_ms) FROM message"
+SELECT_TOTAL = "SELECT count(*), coalesce(sum(size), 0) FROM message"
+DELETE_IDS = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
+DELETE_EXPIRED = "DELETE FROM message WHERE id > ? AND clock_synced AND timestamp_ms < ? RETURNING size"
 DELETE_LEAST_IMPORTANT = """
-DELETE FROM kept WHERE id = (SELECT id FROM kept WHERE id > ? ORDER BY priority, id LIMIT 1) RETURNING size
-"""  # the oldest of those that matter least
+DELETE FROM message WHERE id = (SELECT id FROM message WHERE id > ? ORDER BY priority, id LIMIT 1) RETURNING size
+"""
 
 
 class StoreUnavailable(Retry):
@@ -59,15 +63,27 @@ class StoreCorrupt(Retry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
-    """One message as it is kept."""
+    """One message as it is stored."""
 
-    path: str
-    spec_name: str
-    priority: int
-    timestamp_ms: int | None
-    clock_synced: bool = True  # whether at_ms can be trusted: nothing expires by a wrong clock
+    path: str  # of its `Topic`
+    spec_name: str  # of its `TopicSpec`
+    priority: int  # the lowest is dropped first
+    timestamp_ms: int | None  # `ts` of the message, UTC
+    clock_synced: bool = True  # whether `timestamp_ms` can be trusted: a message never expires by a wrong clock
     body: bytes  # JSON
-    id: int = 0  # given by the ring
+    store_id: StoreId = NOT_STORED
+
+    @staticmethod
+    def of(topic: Topic, message: Mapping[str, Any]) -> QueueRow:
+        """Raises ValueError for what is not JSON."""
+        return QueueRow(
+            path=topic.path,
+            spec_name=topic.spec.name,
+            priority=topic.spec.store_priority or 0,
+            timestamp_ms=message.get("ts"),
+            clock_synced=bool(message.get("time_synced")),
+            body=encode(message),
+        )
 
     @property
     def size(self) -> int:
@@ -76,7 +92,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
-    """How much is kept, and for how long."""
+    """How much is stored, and for how long."""
 
     max_bytes: int
     max_age_ms: int
@@ -86,18 +102,23 @@ class QueueLimits:
 class CommitResult:
     """What a commit did."""
 
-    ids: list[int]  # of what was added, in order
-    dropped: int  # for room
-    expired: int
+    ids: list[StoreId]  # of the rows that were added, in order
+    dropped: int  # rows, for room
+    expired: int  # rows
 
 
 class SqliteQueue:
-    """Rows in the order they came. `path` None: in memory. All but `close` may raise `RingLost` or `RingTorn`."""
+    """Rows in the order they were added. `path` None: in memory. Thread: one at a time.
 
-    def __init__(self, path: Path | None, limits: QueueLimits) -> None:
+    All but `close` and `oldest_ms` raise StoreUnavailable or StoreCorrupt; in memory they raise neither.
+    """
+
+    def __init__(self, path: Path | None, limits: QueueLimits, file_no: int = 1) -> None:
+        """`file_no` tells this file's rows from those of others."""
         self.path = path
+        self.file_no = file_no
         self._limits = limits
-        self._cursor = 0  # the last row handed out
+        self._cursor = 0  # id of the last row that was read
         self.rows = self.size_bytes = 0
         with _translate_errors(path):
             self._db = sqlite3.connect(
@@ -109,42 +130,44 @@ class SqliteQueue:
             self.close()
             raise
 
-    def commit(self, added: Iterable[QueueRow], removed: Iterable[int], now_ms: int) -> CommitResult:
-        """Forget, add and trim in one commit."""
+    def commit(self, added: Iterable[QueueRow], removed: Iterable[StoreId], now_ms: int) -> CommitResult:
+        """Delete, add and trim in one transaction. Rows of other files are left out of `removed`."""
         before = self.rows, self.size_bytes
         try:
             with self._transaction():
-                self._delete(DELETE_IDS, json.dumps(list(removed)))
+                self._delete(DELETE_IDS, json.dumps([row for file_no, row in removed if file_no == self.file_no]))
                 ids = [self._insert(row) for row in added]
                 expired = self._delete(DELETE_EXPIRED, self._cursor, now_ms - self._limits.max_age_ms)
                 dropped = self._make_room()
         except Retry:
             self.rows, self.size_bytes = before
             raise
-        return CommitResult(ids=ids, dropped=dropped, expired=expired)
+        return CommitResult(ids=[StoreId(self.file_no, row) for row in ids], dropped=dropped, expired=expired)
 
     def read_next(self, count: int) -> list[QueueRow]:
-        """The rows after those handed out before."""
+        """The rows after those read before. They are not trimmed any more: they may have been sent."""
         rows = self._after(self._cursor, count)
-        self._cursor = rows[-1].id if rows else self._cursor
+        self._cursor = rows[-1].store_id.row if rows else self._cursor
         return rows
 
     def read_all(self) -> list[QueueRow]:
         return self._after(0, self.rows)
 
     def rewind(self) -> None:
-        """Hand out everything again."""
+        """Let `read_next` begin with the first row again."""
         self._cursor = 0
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest message was true, as far as the clock could be trusted; None when there is none."""
-        with _translate_errors(self.path):
-            oldest_ms: int | None = self._db.execute("SELECT min(at_ms) FROM kept").fetchone()[0]
+        """Timestamp of the oldest message, UTC; None when there is none, or the file cannot be read."""
+        try:
+            oldest_ms: int | None = self._db.execute(SELECT_OLDEST).fetchone()[0]
+        except sqlite3.Error:
+            return None
         return oldest_ms
 
     def close(self) -> None:
-        """What is in memory is gone then."""
+        """Rows in memory are lost."""
         with suppress(sqlite3.Error):
             self._db.close()
         if self.path is None:
@@ -156,34 +179,33 @@ class SqliteQueue:
         return [
             QueueRow(
                 path=path,
-                spec_name=channel,
+                spec_name=spec,
                 priority=priority,
-                timestamp_ms=at_ms,
-                clock_synced=bool(dated),
+                timestamp_ms=timestamp_ms,
+                clock_synced=bool(clock_synced),
                 body=body,
-                id=row_id,
+                store_id=StoreId(self.file_no, row_id),
             )
-            for path, channel, priority, at_ms, dated, body, row_id in found
+            for path, spec, priority, timestamp_ms, clock_synced, body, row_id in found
         ]
 
     def _prepare(self) -> None:
         with _translate_errors(self.path):
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # one daemon, and no shared memory file to tear
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # one daemon; no shared memory file
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA wal_autocheckpoint = 64")
             self._db.execute("PRAGMA journal_size_limit = 1048576")
-            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            check = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if verdict != "ok" or version not in VERSIONS:
-                raise sqlite3.DatabaseError(f"quick check says {verdict}, of version {version}; want ok and {VERSIONS}")
+            if check != "ok" or version not in VERSIONS:
+                raise sqlite3.DatabaseError(f"quick_check: {check}, version {version}; want ok and one of {VERSIONS}")
             self._db.executescript(SCHEMA)
-            total = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM kept")
-            self.rows, self.size_bytes = total.fetchone()
+            self.rows, self.size_bytes = self._db.execute(SELECT_TOTAL).fetchone()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """One transaction: all of it, or nothing."""
+        """All of it is written, or nothing."""
         with _translate_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -194,9 +216,8 @@ class SqliteQueue:
                     self._db.execute("ROLLBACK")
 
     def _insert(self, row: QueueRow) -> int:
-        cursor = self._db.execute(
-            INSERT, (row.path, row.spec_name, row.priority, row.timestamp_ms, row.clock_synced, row.size, row.body)
-        )
+        values = (row.path, row.spec_name, row.priority, row.timestamp_ms, row.clock_synced, row.body, row.size)
+        cursor = self._db.execute(INSERT, values)
         self.rows += 1
         self.size_bytes += row.size
         return cursor.lastrowid or 0
@@ -208,7 +229,7 @@ class SqliteQueue:
         return len(sizes)
 
     def _make_room(self) -> int:
-        """Drop what matters least, oldest first. What was handed out stays: it may be there already."""
+        """Drop the rows of the lowest priority, oldest first. Rows that were read stay. Returns how many went."""
         dropped = 0
         while self.size_bytes > self._limits.max_bytes and self._delete(DELETE_LEAST_IMPORTANT, self._cursor):
             dropped += 1
@@ -216,12 +237,12 @@ class SqliteQueue:
 
 
 def quarantine_file(path: Path) -> None:
-    """Make place for a new file; the torn one stays beside it for whoever wants to look. Raises `RingLost`."""
+    """Rename the file to `NAME.corrupt`, for examination. Raises StoreUnavailable."""
     try:
         for suffix in ("-wal", ""):
             part = path.with_name(path.name + suffix)
             if part.exists():
-                part.replace(path.with_name(f"{path.name}.torn{suffix}"))
+                part.replace(path.with_name(f"{path.name}.corrupt{suffix}"))
     except OSError as exc:
         raise StoreUnavailable(f"{path}: {exc.strerror}") from exc
 
@@ -230,7 +251,9 @@ def quarantine_file(path: Path) -> None:
 def _translate_errors(path: Path | None) -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as exc:  # disk full, read-only, no such folder, locked
-        raise StoreUnavailable(f"{path}: {exc}") from exc
-    except sqlite3.DatabaseError as exc:  # not a database, malformed
-        raise StoreCorrupt(path or Path(), str(exc)) from exc
+    except sqlite3.DatabaseError as exc:
+        if path is None:
+            raise
+        if isinstance(exc, sqlite3.OperationalError):  # disk full, read-only, no such folder, locked
+            raise StoreUnavailable(f"{path}: {exc}") from exc
+        raise StoreCorrupt(path, str(exc)) from exc  # not a database, malformed

@@ -1,6 +1,6 @@
-"""Messages from any broker, for people and scripts that watch: connects, subscribes, and does so again when it must.
+"""Messages from a broker, for views and scripts: connects, subscribes, and connects again when it must.
 
-Upstream `mqtt_link`; downstream a view. Everything happens in the caller's thread.
+Downstream: `connection`. Everything happens in the caller's thread.
 """
 
 from __future__ import annotations
@@ -24,39 +24,40 @@ def subscribe(
     on_state: Callable[[str], None],
     stop: threading.Event,
 ) -> bool:
-    """Deliver what is published until `stop`. Returns whether there ever was a connection.
+    """Whether there ever was a connection; returns once `stop` is set.
 
-    `on_state` is told in words when the connection comes and why it goes. Raises ConfigError for unusable TLS files.
+    `on_state` is called with a sentence when the connection comes, and when it goes. Raises ConfigError for TLS files
+    that cannot be used.
     """
-    versions, backoff, ever = ProtocolNegotiator(broker.protocol), Backoff(RETRY_S), False
+    versions, backoff, connected = ProtocolNegotiator(broker.protocol), Backoff(RETRY_S), False
     while not stop.is_set():
-        link = MqttConnection(broker, versions.current, client_id="", on_message=on_message)
+        connection = MqttConnection(broker, versions.current, client_id="", on_message=on_message)
         try:
-            link.open()
+            connection.open()
             versions.confirm()
             backoff.reset()
-            ever = True
-            on_state(f"connected to {broker.host}:{broker.port} with MQTT {link.version}")
-            _receive(link, topic, stop)
-        except BrokerLost as lost:
-            if not versions.try_next(lost):
-                on_state(str(lost))
+            connected = True
+            on_state(f"connected to {broker.host}:{broker.port} with MQTT {connection.version}")
+            _receive(connection, topic, stop)
+        except BrokerLost as error:
+            if not versions.try_next(error):
+                on_state(str(error))
             stop.wait(backoff.next_s())
         finally:
-            link.abandon()
-    return ever
+            connection.abandon()
+    return connected
 
 
 def stop_after(seconds: float | None, stop: threading.Event) -> None:
-    """Set `stop` when the time is over; None never does."""
+    """Set `stop` after this time; None: never."""
     if seconds is not None:
         timer = threading.Timer(seconds, stop.set)
         timer.daemon = True
         timer.start()
 
 
-def _receive(link: MqttConnection, topic: str, stop: threading.Event) -> None:
-    link.subscribe(topic)
+def _receive(connection: MqttConnection, topic: str, stop: threading.Event) -> None:
+    connection.subscribe(topic)
     while not stop.is_set():
-        link.poll(POLL_S)
-    link.close()
+        connection.poll(POLL_S)
+    connection.close()

@@ -1,6 +1,6 @@
-"""What MQTT 5 adds to a connection: the broker's terms, properties, short names for topics.
+"""What MQTT 5 adds to a connection: the broker's limits, message properties, topic aliases.
 
-Upstream and downstream `mqtt_link`. Nothing here is needed to understand a message.
+Upstream and downstream: `connection`. A message can be understood without any of it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from paho.mqtt.properties import Properties
 from edged.messages.schema import MESSAGE_VERSION
 from edged.mqtt.send_queue import JSON, OutgoingMessage
 
-PACKET_OVERHEAD_BYTES = 256  # most of what a packet needs beside topic and payload: header and properties
-RECEIVE_MAX = 20  # QoS 1 messages on their way, as many as brokers take by default
+PACKET_OVERHEAD_BYTES = 256  # header and properties, at most
+RECEIVE_MAX = 20  # QoS 1 messages in flight; mosquitto's default
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
-    """What the broker takes, as said in its welcome."""
+    """What the broker accepts, from its CONNACK."""
 
     topic_alias_max: int = 0
     receive_max: int = RECEIVE_MAX
     max_packet_bytes: float = math.inf
 
     def fits(self, message: OutgoingMessage) -> bool:
-        """Whether it is small enough. A broker ends the connection over one that is not."""
+        """Whether the message is small enough. A broker ends the connection over one that is not."""
         return len(message.payload) + len(message.topic) + PACKET_OVERHEAD_BYTES <= self.max_packet_bytes
 
 
@@ -42,45 +42,45 @@ def broker_limits(connack: Properties | None) -> BrokerLimits:
 
 
 class TopicAliases:
-    """Numbers for topics, good for one connection, as many as the broker takes.
+    """Topic aliases of one connection, as many as the broker accepts.
 
-    For QoS 0 only: a message that is sent again on the next connection would name a number nobody knows there.
+    For QoS 0 only: a message that is sent again on the next connection would bear an alias unknown there.
     """
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
-        self._numbers: dict[str, int] = {}
+        self._aliases: dict[str, int] = {}
 
     def shorten(self, message: OutgoingMessage) -> tuple[str, int | None]:
-        """The topic to send and its number, if it has one; the topic is empty once the broker knows the number."""
-        known = self._numbers.get(message.topic)
-        if known is not None:
-            return "", known
-        if message.spec.qos or len(self._numbers) >= self._maximum:
+        """The topic to send, and its alias if it has one; the topic is empty once the broker knows the alias."""
+        alias = self._aliases.get(message.topic)
+        if alias is not None:
+            return "", alias
+        if message.spec.qos or len(self._aliases) >= self._maximum:
             return message.topic, None
-        return message.topic, self._numbers.setdefault(message.topic, len(self._numbers) + 1)
+        return message.topic, self._aliases.setdefault(message.topic, len(self._aliases) + 1)
 
 
 def connect_properties() -> Properties:
-    """Nothing is to be remembered for us: what must survive is in our own store."""
+    """No session is kept for us: the persistent queue does that."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = 0
     return properties
 
 
 def publish_properties(message: OutgoingMessage, alias: int | None = None) -> Properties:
-    left_s = message.remaining_s(time.monotonic_ns())
-    expiry_s = None if left_s is None else max(1, math.ceil(left_s))
+    remaining_s = message.remaining_s(time.monotonic_ns())
+    expiry_s = None if remaining_s is None else max(1, math.ceil(remaining_s))
     return _cached_properties(message.spec.name, message.content_type, expiry_s, message.correlation, alias)
 
 
 @lru_cache(maxsize=256)  # most messages of a camera are alike in this
 def _cached_properties(
-    schema: str, content: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
+    schema: str, content_type: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
 ) -> Properties:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.PayloadFormatIndicator = int(content == JSON)
-    properties.ContentType = content
+    properties.PayloadFormatIndicator = int(content_type == JSON)
+    properties.ContentType = content_type
     properties.UserProperty = ("schema", f"{schema}/{MESSAGE_VERSION}")
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s

@@ -28,33 +28,34 @@ NURSERY = """
 import os, random, signal, sys, time
 from functools import partial
 from pathlib import Path
-from edged.bus import message, topics
-from edged.adapters.bus_mqtt import MqttBus
-from edged.clock import Clock
+from edged.messages import build, topics
+from edged.mqtt.client import MqttBus
+from edged.runtime.clock import Clock
 from edged.config.tree import MqttConfig, PublishConfig
 
-def new_bus(stamps):
-    return MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, stamps), Publish(), Path(sys.argv[2]))
+def new_bus(headers):
+    broker, make_status = MqttConfig(port=int(sys.argv[1])), partial(build.device_status, headers)
+    return MqttBus(broker, "box", make_status, PublishConfig(), Path(sys.argv[2]))
 
 def live(number):
     random.seed()
-    stamps = message.Stamps(Clock())
-    bus = new_bus(stamps)
+    headers = build.HeaderFactory(Clock())
+    bus = new_bus(headers)
     while True:
         topic = random.choice((topics.ALERT, topics.STATE)).at(camera="a")
-        bus.publish(topic, {**stamps(topic), "id": message.new_id(), "n": number})
+        bus.publish(topic, {**headers(topic), "id": build.new_id(), "n": number})
         if random.random() < 0.5:
-            while bus.figures["stored"]["unwritten"]:
+            while bus.stats["stored"]["unwritten"]:
                 time.sleep(0.0005)
             os.write(1, b"written %d\\n" % number)
         number += 1
         time.sleep(random.choice((0, 0, 0.001, 0.01)))
 
 def empty():
-    bus = new_bus(message.Stamps(Clock()))
-    while not bus.connected or bus.tally.waiting:
+    bus = new_bus(build.HeaderFactory(Clock()))
+    while not bus.connected or bus.counts.waiting:
         time.sleep(0.05)
-    os.write(1, b"torn %d\\n" % bus.figures["stored"]["torn"])
+    os.write(1, b"corrupt %d\\n" % bus.stats["stored"]["corrupt_files"])
     bus.close()
 
 for line in sys.stdin:
@@ -111,7 +112,7 @@ def test_what_was_written_survives_every_crash(
     for life in range(CRASHES):
         said = nursery.live(life * STRIDE, random.uniform(0.001, LONGEST_S))
         written.update(number for _, number in said)
-    assert nursery.live(0, 0) == [("torn", 0)]
+    assert nursery.live(0, 0) == [("corrupt", 0)]
     assert len(written) > CRASHES
     until(lambda: {number for number, _ in arrived(reader)} >= written)
     pairs = set(arrived(reader))

@@ -1,13 +1,16 @@
-"""What must survive: on disk first, in order, bounded, and through every kind of bad disk."""
+"""The persistent queue: on disk first, in order, bounded, counted, and on every kind of bad disk."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,17 +21,17 @@ import pytest
 from edged.messages import topics
 from edged.messages.topics import Topic
 from edged.mqtt.persistent_queue import MAX_IN_FLIGHT, PersistentQueue
-from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.send_queue import DeliveryCounts, OutgoingMessage
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue
 from tests.system.conftest import until
 
 ALERT, STATE = topics.ALERT.at(camera="a"), topics.STATE.at(camera="a")
 ROOMY = QueueLimits(max_bytes=1_000_000, max_age_ms=86_400_000)
 
-NewKeep = Callable[..., PersistentQueue]
+NewQueue = Callable[..., PersistentQueue]
 
 
-def letter(topic: Topic, body: Any) -> OutgoingMessage:
+def make_message(topic: Topic, body: Any) -> OutgoingMessage:
     return OutgoingMessage(topic=topic.path, payload=json.dumps(body).encode(), spec=topic.spec)
 
 
@@ -40,16 +43,21 @@ def message(number: int, **more: Any) -> dict[str, Any]:
     return {"n": number, "ts": now_ms(), "time_synced": True, "id": f"id-{number}", **more}
 
 
-def row(number: int, *, age_ms: int = 0, dated: bool = True, priority: int = 1, size: int = 0) -> QueueRow:
+def row(number: int, *, age_ms: int = 0, clock_synced: bool = True, priority: int = 1, size: int = 0) -> QueueRow:
     body = json.dumps({"n": number, "filler": "x" * size}).encode()
     at_ms = now_ms() - age_ms
     return QueueRow(
-        path="cam/a/alert", spec_name="alert", priority=priority, timestamp_ms=at_ms, clock_synced=dated, body=body
+        path="cam/a/alert",
+        spec_name="alert",
+        priority=priority,
+        timestamp_ms=at_ms,
+        clock_synced=clock_synced,
+        body=body,
     )
 
 
-def numbers(ring: SqliteQueue) -> list[int]:
-    return [json.loads(row.body)["n"] for row in ring.read_all()]
+def numbers(store: SqliteQueue) -> list[int]:
+    return [json.loads(row.body)["n"] for row in store.read_all()]
 
 
 @pytest.fixture
@@ -58,31 +66,32 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def new_keep() -> Iterator[NewKeep]:
-    keeps: list[PersistentQueue] = []
+def new_queue() -> Iterator[NewQueue]:
+    queues: list[PersistentQueue] = []
 
-    def start(path: Path | None, bounds: QueueLimits = ROOMY, *, online: bool = False) -> PersistentQueue:
-        keeps.append(PersistentQueue(path, bounds, letter, lambda: None))
+    def start(path: Path | None, limits: QueueLimits = ROOMY, *, online: bool = False) -> PersistentQueue:
+        queues.append(PersistentQueue(path, limits, make_message, lambda: None))
         if online:
-            keeps[-1].connected()
-        return keeps[-1]
+            queues[-1].connected()
+        return queues[-1]
 
     yield start
-    for keep in keeps:
-        keep.close()
+    for queue in queues:
+        queue.close()
 
 
-def take(keep: PersistentQueue, count: int) -> list[tuple[int, bool]]:
-    """Take and have acknowledged: the numbers, and whether each says it was stored."""
-    taken = []
+def deliver(queue: PersistentQueue, count: int) -> list[tuple[int, bool]]:
+    """Send messages and acknowledge them: their numbers, and whether each says `stored`."""
+    delivered = []
     for _ in range(count):
-        got = until(keep.get)
-        taken.append((json.loads(got.payload)["n"], json.loads(got.payload).get("stored", False)))
-        keep.done(got.store_id, "published")
-    return taken
+        got = until(queue.get)
+        body = json.loads(got.payload)
+        delivered.append((body["n"], body.get("stored", False)))
+        queue.done(got.store_id, "published")
+    return delivered
 
 
-def as_after_a_power_cut(file: Path) -> Path:
+def power_cut_copy(file: Path) -> Path:
     """A copy of the files as they are this instant."""
     copy = Path(tempfile.mkdtemp(dir=file.parent))
     for part in file.parent.glob("outbox.db*"):
@@ -91,38 +100,38 @@ def as_after_a_power_cut(file: Path) -> Path:
 
 
 def on_disk(file: Path) -> list[int]:
-    ring = SqliteQueue(as_after_a_power_cut(file), ROOMY)
-    found = numbers(ring)
-    ring.close()
+    store = SqliteQueue(power_cut_copy(file), ROOMY)
+    found = numbers(store)
+    store.close()
     return found
 
 
-def test_a_message_is_on_disk_before_it_can_be_sent_and_until_it_is_acknowledged(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file, online=True)
-    keep.put(ALERT, message(1))
-    got = until(keep.get)
+def test_message_is_on_disk_from_before_it_is_sent_until_it_is_acknowledged(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, online=True)
+    queue.put(ALERT, message(1))
+    got = until(queue.get)
     assert on_disk(file) == [1]
-    keep.done(got.store_id, "published")
+    queue.done(got.store_id, "published")
     until(lambda: on_disk(file) == [])
 
 
-def test_live_messages_leave_as_they_came(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file, online=True)
+def test_messages_put_while_connected_are_sent_in_order_and_not_marked_stored(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, online=True)
     for number in range(3 * MAX_IN_FLIGHT):
-        keep.put(ALERT, message(number))
-    assert take(keep, 3 * MAX_IN_FLIGHT) == [(number, False) for number in range(3 * MAX_IN_FLIGHT)]
-    assert keep.counts.published == 3 * MAX_IN_FLIGHT
-    assert keep.counts.balanced
+        queue.put(ALERT, message(number))
+    assert deliver(queue, 3 * MAX_IN_FLIGHT) == [(number, False) for number in range(3 * MAX_IN_FLIGHT)]
+    assert queue.counts.published == 3 * MAX_IN_FLIGHT
+    assert queue.counts.balanced
 
 
-def test_what_an_earlier_life_left_goes_first_and_says_that_it_was_stored(file: Path, new_keep: NewKeep) -> None:
-    first = new_keep(file)
+def test_messages_of_an_earlier_run_are_sent_first_and_marked_stored(file: Path, new_queue: NewQueue) -> None:
+    first = new_queue(file)
     for number in range(2 * MAX_IN_FLIGHT):
         first.put(ALERT, message(number))
     first.close()
-    second = new_keep(file, online=True)
+    second = new_queue(file, online=True)
     second.put(ALERT, message(99))
-    assert take(second, 2 * MAX_IN_FLIGHT + 1) == [
+    assert deliver(second, 2 * MAX_IN_FLIGHT + 1) == [
         *((number, True) for number in range(2 * MAX_IN_FLIGHT)),
         (99, False),
     ]
@@ -131,163 +140,160 @@ def test_what_an_earlier_life_left_goes_first_and_says_that_it_was_stored(file: 
     assert second.counts.balanced
 
 
-def test_what_was_on_its_way_when_the_connection_went_is_sent_again(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file, online=True)
+def test_message_in_flight_when_the_connection_ends_is_sent_again(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, online=True)
     for number in range(3):
-        keep.put(ALERT, message(number))
-    taken = [until(keep.get) for _ in range(3)]
-    keep.done(taken[0].store_id, "published")
-    keep.disconnected()
-    keep.done(taken[1].store_id, "published")  # too late: that connection is over
-    keep.connected()
-    assert take(keep, 2) == [(1, True), (2, True)]
+        queue.put(ALERT, message(number))
+    taken = [until(queue.get) for _ in range(3)]
+    queue.done(taken[0].store_id, "published")
+    queue.disconnected()
+    queue.done(taken[1].store_id, "published")  # too late: that connection is over
+    queue.connected()
+    assert deliver(queue, 2) == [(1, True), (2, True)]
 
 
-def test_nothing_is_handed_out_without_a_connection(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file)
-    keep.put(ALERT, message(1))
-    until(lambda: keep.stats["unwritten"] == 0)
-    assert keep.get() is None
-    assert keep.idle
+def test_get_without_a_connection_returns_none(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file)
+    queue.put(ALERT, message(1))
+    until(lambda: queue.stats["unwritten"] == 0)
+    assert queue.get() is None
+    assert queue.idle
 
 
-def test_a_message_refused_for_now_waits_and_one_refused_for_good_goes(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file, online=True)
+def test_refused_message_is_sent_again_and_a_failed_one_is_not(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, online=True)
     for number in range(2):
-        keep.put(ALERT, message(number))
-    keep.done(until(keep.get).store_id, "refused")
-    keep.done(until(keep.get).store_id, "failed")
+        queue.put(ALERT, message(number))
+    queue.done(until(queue.get).store_id, "refused")
+    queue.done(until(queue.get).store_id, "failed")
     until(lambda: on_disk(file) == [0])
-    assert (keep.counts.failed, keep.counts.waiting) == (1, 1)
-    keep.disconnected()
-    keep.connected()
-    assert take(keep, 1) == [(0, True)]
+    assert (queue.counts.failed, queue.counts.waiting) == (1, 1)
+    queue.disconnected()
+    queue.connected()
+    assert deliver(queue, 1) == [(0, True)]
 
 
-def test_a_full_ring_gives_up_what_matters_least_oldest_first(file: Path) -> None:
-    ring = SqliteQueue(file, QueueLimits(max_bytes=4 * 1100, max_age_ms=1000))
+def test_full_queue_drops_the_lowest_priority_oldest_first(file: Path) -> None:
+    store = SqliteQueue(file, QueueLimits(max_bytes=4 * 1100, max_age_ms=1000))
     rows = [row(number, priority=number % 2, size=900) for number in range(8)]
-    dropped = ring.commit(rows, (), now_ms()).dropped
-    assert (numbers(ring), dropped) == ([1, 3, 5, 7], 4)
-    assert ring.commit([row(8, priority=1, size=900)], (), now_ms()).dropped == 1
-    assert numbers(ring) == [3, 5, 7, 8]
-    ring.close()
+    dropped = store.commit(rows, (), now_ms()).dropped
+    assert (numbers(store), dropped) == ([1, 3, 5, 7], 4)
+    assert store.commit([row(8, priority=1, size=900)], (), now_ms()).dropped == 1
+    assert numbers(store) == [3, 5, 7, 8]
+    store.close()
 
 
-def test_the_figures_of_a_ring_are_those_of_its_file(file: Path) -> None:
-    ring = SqliteQueue(file, ROOMY)
-    ids = ring.commit([row(number, size=number) for number in range(5)], (), now_ms()).ids
-    ring.commit((), ids[:2], now_ms())
-    before = ring.rows, ring.size_bytes
-    ring.close()
+def test_reopened_queue_has_the_same_rows_and_size(file: Path) -> None:
+    store = SqliteQueue(file, ROOMY)
+    ids = store.commit([row(number, size=number) for number in range(5)], (), now_ms()).ids
+    store.commit((), ids[:2], now_ms())
+    before = store.rows, store.size_bytes
+    store.close()
     again = SqliteQueue(file, ROOMY)
     assert (again.rows, again.size_bytes) == before == (3, sum(row(n, size=n).size for n in (2, 3, 4)))
     again.close()
 
 
-def test_old_messages_expire_unless_nobody_knows_how_old_they_are(file: Path) -> None:
-    ring = SqliteQueue(file, QueueLimits(max_bytes=100_000, max_age_ms=60_000))
-    rows = [row(0, age_ms=61_000), row(1, age_ms=61_000, dated=False), row(2, age_ms=59_000)]
-    assert ring.commit(rows, (), now_ms()).expired == 1
-    assert numbers(ring) == [1, 2]
-    ring.close()
+def test_old_message_expires_only_if_its_clock_was_synced(file: Path) -> None:
+    store = SqliteQueue(file, QueueLimits(max_bytes=100_000, max_age_ms=60_000))
+    rows = [row(0, age_ms=61_000), row(1, age_ms=61_000, clock_synced=False), row(2, age_ms=59_000)]
+    assert store.commit(rows, (), now_ms()).expired == 1
+    assert numbers(store) == [1, 2]
+    store.close()
 
 
-def test_the_age_of_the_oldest_is_told(file: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(file)
-    keep.put(ALERT, message(1, ts=now_ms() - 3_600_000))
-    figures = until(lambda: keep.stats["unwritten"] == 0 and keep.stats)
-    assert figures["rows"] == 1
-    assert 3600 <= figures["oldest_s"] < 3700
-    assert figures["durable"]
+def test_stats_of_a_waiting_message_give_its_age(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file)
+    queue.put(ALERT, message(1, ts=now_ms() - 3_600_000))
+    stats = until(lambda: queue.stats["unwritten"] == 0 and queue.stats)
+    assert stats["rows"] == 1
+    assert 3600 <= stats["oldest_s"] < 3700
+    assert stats["durable"]
 
 
-def test_without_a_file_messages_wait_in_memory_and_go_with_the_process(new_keep: NewKeep) -> None:
-    keep = new_keep(None)
-    keep.put(ALERT, message(1))
-    until(lambda: keep.stats["unwritten"] == 0)
-    assert not keep.stats["durable"]
-    keep.connected()
-    assert take(keep, 1) == [(1, True)]
-    keep.put(ALERT, message(2))
-    keep.close()
-    assert (keep.counts.dropped, keep.counts.waiting) == (1, 0)
+def test_without_a_file_messages_wait_in_memory_and_are_dropped_at_close(new_queue: NewQueue) -> None:
+    queue = new_queue(None)
+    queue.put(ALERT, message(1))
+    until(lambda: queue.stats["unwritten"] == 0)
+    assert not queue.stats["durable"]
+    queue.connected()
+    assert deliver(queue, 1) == [(1, True)]
+    queue.put(ALERT, message(2))
+    queue.close()
+    assert (queue.counts.dropped, queue.counts.waiting) == (1, 0)
 
 
-def test_a_channel_of_another_version_is_given_up(file: Path, new_keep: NewKeep) -> None:
-    ring = SqliteQueue(file, ROOMY)
-    ring.commit(
+def test_message_of_an_unknown_kind_fails(file: Path, new_queue: NewQueue) -> None:
+    store = SqliteQueue(file, ROOMY)
+    store.commit(
         [QueueRow(path="x", spec_name="of tomorrow", priority=0, timestamp_ms=None, body=b"{}"), row(1)], (), now_ms()
     )
-    ring.close()
-    keep = new_keep(file, online=True)
-    assert take(keep, 1) == [(1, True)]
-    assert keep.counts.failed == 1
+    store.close()
+    queue = new_queue(file, online=True)
+    assert deliver(queue, 1) == [(1, True)]
+    assert queue.counts.failed == 1
 
 
 @pytest.mark.parametrize("damage", ["overwritten", "cut", "empty words"])
-def test_a_torn_file_is_set_aside_and_counted(
-    file: Path, new_keep: NewKeep, damage: str, caplog: pytest.LogCaptureFixture
+def test_corrupt_file_is_set_aside_and_counted(
+    file: Path, new_queue: NewQueue, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ring = SqliteQueue(file, ROOMY)
-    ring.commit([row(number, size=500) for number in range(100)], (), now_ms())
-    ring.close()
+    store = SqliteQueue(file, ROOMY)
+    store.commit([row(number, size=500) for number in range(100)], (), now_ms())
+    store.close()
     good = file.read_bytes()
-    torn = {
+    damaged = {
         "overwritten": good[:100] + os.urandom(len(good) - 100),
         "cut": good[: len(good) // 2],
         "empty words": b"this is no database" * 100,
     }
-    file.write_bytes(torn[damage])
-    keep = new_keep(file, online=True)
-    keep.put(ALERT, message(7))
-    assert take(keep, 1) == [(7, False)]
-    assert keep.stats["corrupt_files"] == 1
-    assert keep.stats["durable"]
-    assert file.with_name("outbox.db.torn").read_bytes() == torn[damage]
-    assert "set aside" in caplog.text
+    file.write_bytes(damaged[damage])
+    queue = new_queue(file, online=True)
+    queue.put(ALERT, message(7))
+    assert deliver(queue, 1) == [(7, False)]
+    assert queue.stats["corrupt_files"] == 1
+    assert queue.stats["durable"]
+    assert file.with_name("outbox.db.corrupt").read_bytes() == damaged[damage]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_a_power_cut_in_the_middle_of_a_write_leaves_the_messages_before_it(file: Path) -> None:
-    ring = SqliteQueue(file, ROOMY)
+def test_power_cut_during_a_write_keeps_the_messages_before_it(file: Path) -> None:
+    store = SqliteQueue(file, ROOMY)
     for number in range(12):
-        ring.commit([row(number, size=300)], (), now_ms())
-    image = as_after_a_power_cut(file)
-    ring.close()
+        store.commit([row(number, size=300)], (), now_ms())
+    image = power_cut_copy(file)
+    store.close()
     log = image.with_name("outbox.db-wal")
     whole, kept = log.read_bytes(), 12
     for length in sorted(random.sample(range(len(whole)), 60), reverse=True):
         shutil.copy(image, file)
         file.with_name("outbox.db-wal").write_bytes(whole[:length])
-        ring = SqliteQueue(file, ROOMY)
-        found = numbers(ring)
+        store = SqliteQueue(file, ROOMY)
+        found = numbers(store)
         assert found == list(range(len(found)))
         assert len(found) <= kept
         kept = len(found)
-        ring.close()
+        store.close()
 
 
-def test_a_place_that_cannot_be_written_is_written_once_it_can(
-    tmp_path: Path, new_keep: NewKeep, caplog: pytest.LogCaptureFixture
+def test_messages_move_to_disk_once_the_folder_exists(
+    tmp_path: Path, new_queue: NewQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     file = tmp_path / "not" / "yet" / "outbox.db"
-    keep = new_keep(file)
+    queue = new_queue(file)
     for number in range(5):
-        keep.put(ALERT, message(number))
-    until(lambda: keep.stats["unwritten"] == 0)
-    assert not keep.stats["durable"]
+        queue.put(ALERT, message(number))
+    until(lambda: queue.stats["unwritten"] == 0)
+    assert not queue.stats["durable"]
     file.parent.mkdir(parents=True)
-    until(lambda: keep.stats["durable"])
+    until(lambda: queue.stats["durable"])
     assert on_disk(file) == list(range(5))
-    keep.put(ALERT, message(5))
-    keep.connected()
-    assert take(keep, 6) == [(number, True) for number in range(6)]
-    assert keep.counts.balanced
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert "wait in memory" in said[0]
-    assert "5 messages moved" in said[1]
+    queue.put(ALERT, message(5))
+    queue.connected()
+    assert deliver(queue, 6) == [(number, True) for number in range(6)]
+    assert queue.counts.balanced
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 @pytest.fixture
@@ -302,53 +308,104 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(("umount", "-l", str(at)), check=True, timeout=60)
 
 
-def test_a_full_disk_costs_no_message_and_no_order(small_disk: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(small_disk / "outbox.db")
-    keep.put(ALERT, message(0))
-    until(lambda: keep.stats["unwritten"] == 0)
+def test_full_disk_loses_no_message_and_keeps_their_order(small_disk: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(small_disk / "outbox.db")
+    queue.put(ALERT, message(0))
+    until(lambda: queue.stats["unwritten"] == 0)
     ballast = small_disk / "ballast"
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError):  # noqa: PT011  no space is left
         ballast.write_bytes(b"x" * 2_000_000)
     for number in range(1, 200):
-        keep.put(ALERT, message(number, filler="x" * 1000))
-    until(lambda: keep.stats["unwritten"] == 0)
-    assert not keep.stats["durable"]
-    keep.connected()
-    assert [number for number, _ in take(keep, 50)] == list(range(50))
+        queue.put(ALERT, message(number, filler="x" * 1000))
+    until(lambda: queue.stats["unwritten"] == 0)
+    assert not queue.stats["durable"]
+    queue.connected()
+    assert [number for number, _ in deliver(queue, 50)] == list(range(50))
     ballast.unlink()
-    until(lambda: keep.stats["durable"])
-    assert [number for number, _ in take(keep, 150)] == list(range(50, 200))
-    until(lambda: keep.idle)
-    assert keep.counts.balanced
-    assert keep.counts.waiting == 0
+    until(lambda: queue.stats["durable"])
+    assert [number for number, _ in deliver(queue, 150)] == list(range(50, 200))
+    until(lambda: queue.idle)
+    assert queue.counts.balanced
+    assert queue.counts.waiting == 0
 
 
-def test_a_read_only_file_system_costs_no_message(small_disk: Path, new_keep: NewKeep) -> None:
-    keep = new_keep(small_disk / "outbox.db")
-    keep.put(ALERT, message(0))
-    until(lambda: keep.stats["unwritten"] == 0)
-    keep.close()
+def test_read_only_file_system_loses_no_message(small_disk: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(small_disk / "outbox.db")
+    queue.put(ALERT, message(0))
+    until(lambda: queue.stats["unwritten"] == 0)
+    queue.close()
     subprocess.run(("mount", "-o", "remount,ro", str(small_disk)), check=True, timeout=60)
-    keep = new_keep(small_disk / "outbox.db")
-    keep.put(ALERT, message(1))
-    until(lambda: keep.stats["unwritten"] == 0)
-    assert not keep.stats["durable"]
+    queue = new_queue(small_disk / "outbox.db")
+    queue.put(ALERT, message(1))
+    until(lambda: queue.stats["unwritten"] == 0)
+    assert not queue.stats["durable"]
     subprocess.run(("mount", "-o", "remount,rw", str(small_disk)), check=True, timeout=60)
-    until(lambda: keep.stats["durable"])
-    keep.connected()
-    assert take(keep, 2) == [(0, True), (1, True)]
+    until(lambda: queue.stats["durable"])
+    queue.connected()
+    assert deliver(queue, 2) == [(0, True), (1, True)]
 
 
-def test_a_second_daemon_on_the_same_file_does_without(file: Path, new_keep: NewKeep) -> None:
-    first, second = new_keep(file), None
+def test_second_queue_on_the_same_file_works_in_memory(file: Path, new_queue: NewQueue) -> None:
+    first, second = new_queue(file), None
     first.put(ALERT, message(1))
     until(lambda: first.stats["unwritten"] == 0)
-    second = new_keep(file, online=True)
+    second = new_queue(file, online=True)
     second.put(ALERT, message(2))
-    assert take(second, 1) == [(2, False)]
+    assert deliver(second, 1) == [(2, False)]
     assert (first.stats["durable"], second.stats["durable"]) == (True, False)
 
 
-def test_what_is_not_json_is_refused_at_once(new_keep: NewKeep) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        new_keep(None).put(ALERT, {"x": float("nan")})
+def test_put_of_nan_raises_value_error(new_queue: NewQueue) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  of json itself
+        new_queue(None).put(ALERT, {"x": float("nan")})
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads are switched a hundred times as often as usual."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(usual_s / 100)
+    yield
+    sys.setswitchinterval(usual_s)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_counts_read_while_it_works_hard_are_balanced(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, QueueLimits(max_bytes=10_000, max_age_ms=86_400_000))
+    over = threading.Event()
+    reads: list[DeliveryCounts] = []
+
+    def read() -> None:
+        while not over.is_set():
+            reads.append(queue.counts)
+
+    def write() -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            queue.put(random.choice((ALERT, STATE)), message(number))
+            time.sleep(0.001 if number % 50 == 0 else 0)
+
+    def send() -> None:
+        while not over.is_set():
+            queue.connected()
+            for _ in range(random.randrange(100)):
+                got = queue.get()
+                if got is not None and got.store_id is not None and random.random() < 0.9:
+                    queue.done(got.store_id, random.choice(("published", "published", "failed", "refused")))
+                time.sleep(0.0001)
+            queue.disconnected()
+
+    threads = [threading.Thread(target=work) for work in (read, read, write, write, send)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(reads) > 50_000 and min(queue.counts.dropped, queue.counts.published, queue.counts.failed) > 5)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert [counts for counts in reads if not counts.balanced or counts.waiting < 0] == []
+    queue.close()
+    stored = SqliteQueue(file, ROOMY)
+    assert queue.counts.balanced
+    assert queue.counts.waiting == stored.rows
+    stored.close()
