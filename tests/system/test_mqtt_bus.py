@@ -136,7 +136,7 @@ def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
         path="cmd/snapshot", payload=b"{}", retain=False, response_topic="answers", correlation=b"7"
     )
     assert bus.stats["reconnects"] == 0
-    assert "could not be taken" in caplog.text
+    assert "RuntimeError: a bug" in caplog.text
 
 
 def test_an_absolute_topic_and_its_correlation_are_sent_as_they_are(
@@ -200,11 +200,12 @@ def test_close_sends_what_waits_before_it_says_stopped(mosquitto: Mosquitto, new
 CHILD = """
 import sys, time
 from functools import partial
-from edged.bus import message, topics
-from edged.adapters.bus_mqtt import MqttBus
-from edged.clock import Clock
-from edged.config.tree import MqttConfig, PublishConfig
-bus = MqttBus(Mqtt(port=int(sys.argv[1])), "box", partial(message.presence, message.Stamps(Clock())), Publish())
+from edged.messages import build
+from edged.mqtt.client import MqttBus
+from edged.runtime.clock import Clock
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
+make_status = partial(build.device_status, build.HeaderFactory(Clock()))
+bus = MqttBus(MqttConfig(port=int(sys.argv[1])), "box", make_status, PublishConfig())
 time.sleep(60)
 """
 

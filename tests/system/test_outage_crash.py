@@ -31,7 +31,7 @@ from pathlib import Path
 from edged.messages import build, topics
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
-from edged.config.tree import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 
 def new_bus(headers):
     broker, make_status = MqttConfig(port=int(sys.argv[1])), partial(build.device_status, headers)
