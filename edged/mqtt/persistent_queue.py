@@ -207,7 +207,7 @@ class PersistentQueue:
     # The queue's own thread.
 
     def _step(self) -> float | None:
-        """Wait until there is something to do, and do it. Returns the wait before the next step in s; None: the last."""
+        """Wait until there is something to do, and do it. Returns seconds until the next step; None: the last."""
         with self._changed:
             draining = self._state is State.DRAINING
             self._changed.wait_for(self._has_work, WINDOW_INTERVAL_S if draining else DELETE_INTERVAL_S)
