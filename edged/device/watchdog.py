@@ -119,10 +119,10 @@ def _camera(state: CameraState) -> str:
 
 
 def _build(name: str, work: BuildStatus) -> str:
-    share = "" if work.share is None else f" {work.share:.0%}"
-    left = "" if work.left_s is None else f", about {max(1, round(work.left_s / S_PER_MIN))} min left"
-    reasons = [f": {said[:MAX_REASON_CHARS]}" for said in (work.reason, work.because) if said]
-    last = "" if work.last_s is None else f"; it took {_duration(work.last_s)} last time"
+    share = "" if work.progress is None else f" {work.progress:.0%}"
+    left = "" if work.remaining_s is None else f", about {max(1, round(work.remaining_s / S_PER_MIN))} min left"
+    reasons = [f": {said[:MAX_REASON_CHARS]}" for said in (work.reason, work.rebuild_reason) if said]
+    last = "" if work.previous_build_s is None else f"; it took {_duration(work.previous_build_s)} last time"
     return f"engine {name} {work.phase}{share}{left}{''.join(reasons)}{last}"
 
 

@@ -1,9 +1,8 @@
-"""The foundry as this machine can have it: its TensorRT, its GPU, ONNX Runtime for the reference."""
+"""What builds and runs TensorRT engines on this machine: its TensorRT, its GPU, and ONNX Runtime as the reference."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +10,11 @@ from edged.config.tree import Config
 from edged.inference.cpu.onnxruntime import OnnxRunner
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
+from edged.inference.cuda.engine_trt import TrtEngine
+from edged.inference.cuda.session_trt import TrtSession
 from edged.inference.decode.detectors import DECODERS
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.engine_builds import EngineBuildService
+from edged.inference.engine_builds import EngineBuildService, OnReady
 from edged.inference.load_models import model_cards
 from edged.inference.session import Session
 from engines import machine
@@ -30,11 +31,46 @@ from engines.store.model_store import ModelStore
 log = logging.getLogger(__name__)
 
 ENGINE_FOLDER = "engines"  # in the model store
-QUICK_LEVEL = 0  # optimization level
+QUICK_LEVEL = 0  # TensorRT's optimization level of the first, quick build
+
+
+class BuiltEngine:
+    """A stored engine that passed its self-test: a `UsableEngine`."""
+
+    def __init__(self, job: BuildJob, engine: StoredEngine) -> None:
+        self._job, self._engine = job, engine
+
+    def session(self) -> Session:
+        return trt_session(self._engine.read(), self._job.model, self._job.card, self._job.options)
+
+    def engine(self, gpu: Gpu) -> Engine:
+        card, model = prepared_card(self._job.card, self._job.model), self._job.model
+        return TrtEngine(gpu, card, self._engine.read(), model, self._job.options.profiles)
+
+
+def trt_session(plan: bytes, model: PreparedModel, card: Card, options: BuildOptions) -> Session:
+    """A serialized engine on the GPU. Raises `PlanRefused`. Thread: the session belongs to the one that calls."""
+    return TrtSession(prepared_card(card, model), plan, model, options.profiles)
+
+
+def prepared_card(card: Card, model: PreparedModel) -> Card:
+    """The card with the decoder family of the prepared model's outputs."""
+    return card.model_copy(update={"family": model.family})
+
+
+def engine_builder(
+    store: Path, flavour: Flavour, memory_mb: int | None = None, quota_mb: int | None = None
+) -> EngineBuilder:
+    """What builds engines wherever TensorRT is installed, and runs them where there is a GPU. Raises `NoTensorRT`."""
+    trt = find(flavour)
+    engines = EngineStore(store / ENGINE_FOLDER, quota_mb)
+    engine = trt_session if flavour == "tensorrt" and machine.detect().gpu is not None else None
+    runtimes = Runtimes(reference=OnnxRunner, engine=engine, decoders={**DECODERS, "heatmap3d": soft_argmax})
+    return EngineBuilder(engines, trt, machine.detect(), runtimes, BuildProcess(engines.partial, flavour, memory_mb))
 
 
 def builder_for(settings: Config) -> EngineBuilder | None:
-    """Where engines are worth building: TensorRT and a GPU are here, or somebody insists."""
+    """None where building is not worth it: switched off, no TensorRT, or (with `auto`) no GPU."""
     wanted = settings.engines.tensorrt
     if wanted == "off" or (wanted == "auto" and machine.detect().gpu is None):
         return None
@@ -46,54 +82,15 @@ def builder_for(settings: Config) -> EngineBuilder | None:
         return None
 
 
-def build_service(settings: Config, ready: Callable[[BuildJob, StoredEngine], None]) -> EngineBuildService | None:
-    """Makes engines of the models in use, where that is worth it."""
-    foundry = builder_for(settings)
-    if foundry is None:
+def build_service(settings: Config, on_ready: OnReady) -> EngineBuildService | None:
+    """The service for the models in use; None where building is not worth it."""
+    builder = builder_for(settings)
+    if builder is None:
         return None
     store, files = ModelStore(settings.models.store, settings.models.mirror), {}
     for card in model_cards(settings.models).all:
-        with suppress(EngineError):  # said where the models are loaded
+        with suppress(EngineError):  # load_models reports a missing model
             files[card.name] = card, store.path(card)
     options = settings.engines
     levels = (QUICK_LEVEL, options.level) if options.quick_first and options.level > QUICK_LEVEL else (options.level,)
-    return EngineBuildService(foundry, files, ready, levels=levels, workspace_mb=options.workspace_mb)
-
-
-class BuiltEngine:
-    """An engine in the store that has been proved, as the daemon takes it up."""
-
-    def __init__(self, job: BuildJob, plan: StoredEngine) -> None:
-        self._job, self._plan = job, plan
-
-    def session(self) -> Session:
-        return trt_session(self._plan.read(), self._job.model, self._job.card, self._job.options)
-
-    def engine(self, gpu: Gpu) -> Engine:
-        from edged.inference.cuda.engine_trt import TrtEngine  # noqa: PLC0415  (needs TensorRT)
-
-        card, model = self._job.card, self._job.model
-        return TrtEngine(gpu, prepared_card(card, model), self._plan.read(), model, self._job.options.profiles)
-
-
-def trt_session(plan: bytes, model: PreparedModel, card: Card, options: BuildOptions) -> Session:
-    """The engine on the GPU, of the thread that calls. Raises `PlanRefused`."""
-    from edged.inference.cuda.session_trt import TrtSession  # noqa: PLC0415  (needs pycuda only where there is a GPU)
-
-    return TrtSession(prepared_card(card, model), plan, model, options.profiles)
-
-
-def prepared_card(card: Card, model: PreparedModel) -> Card:
-    """The card with the decoder that the prepared model's outputs want."""
-    return card.model_copy(update={"family": model.family})
-
-
-def engine_builder(
-    store: Path, flavour: Flavour, memory_mb: int | None = None, quota_mb: int | None = None
-) -> EngineBuilder:
-    """Raises `NoTensorRT`. Engines can be built wherever TensorRT is, and run where there is a GPU."""
-    trt = find(flavour)
-    plans = EngineStore(store / ENGINE_FOLDER, quota_mb)
-    engine = trt_session if flavour == "tensorrt" and machine.detect().gpu is not None else None
-    workshop = Runtimes(reference=OnnxRunner, engine=engine, decoders={**DECODERS, "heatmap3d": soft_argmax})
-    return EngineBuilder(plans, trt, machine.detect(), workshop, BuildProcess(plans.partial, flavour, memory_mb))
+    return EngineBuildService(builder, files, on_ready, levels=levels, workspace_mb=options.workspace_mb)

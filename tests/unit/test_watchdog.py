@@ -115,8 +115,10 @@ def test_camera_offline_for_long_has_a_unit_requested(hand: Hand) -> None:
 
 
 BUILDS = {
-    "det": BuildStatus(phase="building", share=0.43, left_s=250),
-    "again": BuildStatus(phase="building", because="JetPack has changed: 36.4.3, now 36.5.0", last_s=400),
+    "det": BuildStatus(phase="building", progress=0.43, remaining_s=250),
+    "again": BuildStatus(
+        phase="building", rebuild_reason="JetPack has changed: 36.4.3, now 36.5.0", previous_build_s=400
+    ),
     "done": BuildStatus(phase="ready"),
     "pose": BuildStatus(phase="failed", reason="it ran out of memory"),
 }
