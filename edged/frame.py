@@ -175,7 +175,6 @@ class InferenceParams:
     quality_limits: QualityLimits = QualityLimits()
     roi: tuple[int, int, int, int] | None = None  # x0 y0 x1 y1 image pixels
     pick: Literal["score", "largest", "central"] = "score"  # which to keep when there are more than `max_subjects`
-    bridge: bool = False  # known subjects are shown by the faintest hint too
     lift_3d: bool = False  # 3D poses of people too, where there is a model for it
     intrinsics: CameraIntrinsics | None = None  # of the camera; None: not measured
 
@@ -214,7 +213,6 @@ class TrackedSubject:
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     carried: bool  # not detected in this very frame
-    bridged: bool = False  # the detector gave its box too low a score to show anybody: no evidence of anything
     pose3d: Pose3d | None = None  # in space, where that was asked for
 
 
@@ -232,8 +230,3 @@ class FrameResult:
     stage_ns: dict[str, int]
     source: str | None = None
     position: int | None = None
-
-    @property
-    def seen(self) -> tuple[TrackedSubject, ...]:
-        """The subjects that may speak for something: not those bridged."""
-        return tuple(subject for subject in self.subjects if not subject.bridged)

@@ -1,6 +1,7 @@
-"""One camera's frames in, its results out: all that remembers lives here, all that touches pixels in the plane.
+"""One camera's frames in, its results out: infer, track, smooth.
 
-Upstream the intake's leases, downstream the reporter. Compute thread only.
+Upstream: leases of the camera hub. Downstream: publisher, drawing, behaviour. Everything remembered between frames
+lives here and in `tracking`; everything that touches pixels is in the backend. Compute thread only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edged.config.tables.camera import CameraConfig, IntrinsicsConfig, QualityConfig, StaticRegionConfig
+from edged.config.tables.camera import CameraConfig, IntrinsicsConfig, QualityConfig
 from edged.frame import (
     F32,
     I64,
@@ -33,33 +34,35 @@ from edged.frame import (
 from edged.inference.backend import PoseBackend
 from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
+from edged.tracking.fixed import StaticRegionTracker
+from edged.tracking.motion import box_from_keypoints
 from edged.tracking.one_euro import OneEuroFilter
-from edged.tracking.tracker import Tracker, box_from_keypoints
+from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose
 
 log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Detects on every n-th frame, carries tracked boxes through the others, and keeps the subjects' ids.
+    """Detects on every n-th frame, predicts tracked boxes on the others, and keeps the subjects' ids.
 
-    With `smooth` off nobody will look at smoothed keypoints, and none are made. Ids count on from `given`.
+    With `smooth` off no smoothed keypoints are made. Ids count on from `last_id`.
     """
 
     def __init__(
         self,
         options: CameraConfig,
-        plane: PoseBackend,
-        detect: Detect,
+        backend: PoseBackend,
+        detector: Detect,
         poses: Mapping[str, Pose],
         *,
         smooth: bool = True,
         last_id: int = 0,
     ) -> None:
-        self._plane = plane
-        self._classes = detect.classes
+        self._backend = backend
+        self._classes = detector.classes
         self._poses = poses
-        self._configured_params = _params(options, detect, poses), _params(options, detect, poses, single=True)
+        self._configured_params = _params(options, detector, poses), _params(options, detector, poses, single=True)
         self._multi_params, self._single_params = self._configured_params  # as far as they lie inside the image
         self._size_wh: tuple[int, int] | None = None  # of that image
         self._mode = AdaptiveMode(options.mode)
@@ -68,7 +71,7 @@ class Pipeline:
         self._tracker = (
             Tracker(options.track, self._multi_params.thresholds, last_id)
             if options.fixed is None
-            else StaticRegionTracker(options.fixed, detect.classes, last_id)
+            else StaticRegionTracker(options.fixed, detector.classes, last_id)
         )
         self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
@@ -86,56 +89,58 @@ class Pipeline:
             self._source, self._countdown = frame.source, 0
             self._tracker.reset()
         t_ns = frame.scene_ns
-        detect = self._countdown == 0 and isinstance(self._tracker, Tracker)
-        ids, known = self._tracker.predict_for_match(t_ns) if detect else self._tracker.predict(t_ns)
-        focus = self._single_params if self._mode.is_single(frame.seq, t_ns) else self._multi_params
-        sight = self._plane.infer(frame, focus, known, detect=detect)
-        if sight.quality.degraded:
-            return self._result(frame, sight, ())
+        detect = self._countdown == 0 and self._tracker.needs_detector
+        ids, priors = self._tracker.predict(t_ns)
+        params = self._single_params if self._mode.is_single(frame.seq, t_ns) else self._multi_params
+        inferred = self._backend.infer(frame, params, priors, detect=detect)
+        if inferred.quality.degraded:
+            return self._result(frame, inferred, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
-        ids = self._tracker.update(sight.boxes, t_ns) if detect else self._update_from_keypoints(ids, sight, t_ns)
+        ids = self._tracker.update(inferred.boxes, t_ns) if detect else self._update_from_keypoints(ids, inferred, t_ns)
         rows = np.flatnonzero(ids > 0)
-        labels, bridged = self._tracker.labels(ids[rows]), self._tracker.bridged(ids[rows])
         subjects = tuple(
-            self._subject(int(ids[row]), self._classes[label], sight, row, t_ns, carried=not detect, bridged=hint)
-            for row, label, hint in zip(rows.tolist(), labels.tolist(), bridged.tolist(), strict=True)
+            self._subject(int(ids[row]), self._classes[label], inferred, row, t_ns, carried=not detect)
+            for row, label in zip(rows.tolist(), self._tracker.labels(ids[rows]).tolist(), strict=True)
         )
-        return self._result(frame, sight, subjects)
+        return self._result(frame, inferred, subjects)
 
     def _set_image_size(self, frame: Frame) -> None:
-        """From now on images are of this size. Raises `OutsideImage`."""
-        every, one = (clip_region(focus, frame.size_wh) for focus in self._configured_params)
-        if every is not self._configured_params[0] and self._multi_params is self._configured_params[0]:
-            log.warning("camera %s: roi reaches beyond the image; only what is inside is looked at", frame.camera)
-        self._multi_params, self._single_params, self._size_wh = every, one, frame.size_wh
+        """Cut the regions at the edges of images of this size. Raises `OutsideImage`."""
+        configured, _ = self._configured_params
+        multi, single = (clip_region(params, frame.size_wh) for params in self._configured_params)
+        if multi is not configured and self._multi_params is configured:
+            log.warning("camera %s: roi reaches beyond the image; only the part inside is used", frame.camera)
+        self._multi_params, self._single_params, self._size_wh = multi, single, frame.size_wh
 
-    def _update_from_keypoints(self, ids: I64, sight: InferenceResult, t_ns: int) -> I64:
-        """The carried ids, -1 where the keypoints show nobody; the others' boxes go on with their keypoints."""
-        moved = [self._moved_box(sight, row) for row in range(len(sight.boxes))]
-        here = np.array([box is not None for box in moved], bool)
-        kept = sight.boxes.select(here)
+    def _update_from_keypoints(self, ids: I64, inferred: InferenceResult, t_ns: int) -> I64:
+        """(N,) int64 the predicted ids, -1 where the keypoints show no subject; the other boxes follow theirs."""
+        moved = [self._moved_box(inferred, row) for row in range(len(inferred.boxes))]
+        found = np.array([box is not None for box in moved], bool)
+        kept = inferred.boxes.select(found)
         xyxy = np.array([box for box in moved if box is not None], np.float32).reshape(-1, 4)
-        self._tracker.update_from_keypoints(ids[here], Boxes(xyxy=xyxy, score=kept.score, label=kept.label), t_ns)
-        return np.where(here, ids, -1)
+        self._tracker.update_from_keypoints(ids[found], Boxes(xyxy=xyxy, score=kept.score, label=kept.label), t_ns)
+        return np.where(found, ids, NO_ID)
 
-    def _moved_box(self, sight: InferenceResult, row: int) -> F32 | None:
-        """A carried box, moved onto its keypoints; None when they show nobody."""
-        keypoints, box = sight.keypoints[row], sight.boxes.xyxy[row]
+    def _moved_box(self, inferred: InferenceResult, row: int) -> F32 | None:
+        """(4,) float32 a predicted box, moved onto its keypoints; None when they show no subject."""
+        keypoints, box = inferred.keypoints[row], inferred.boxes.xyxy[row]
         if keypoints is None:
             return np.asarray(box, np.float32)
-        pose = self._poses[self._classes[sight.boxes.label[row]]]
+        pose = self._poses[self._classes[inferred.boxes.label[row]]]
         return box_from_keypoints(keypoints, pose.score, box)
 
     def _subject(
-        self, track_id: int, label: str, sight: InferenceResult, row: int, t_ns: int, *, carried: bool, bridged: bool
+        self, track_id: int, label: str, inferred: InferenceResult, row: int, t_ns: int, *, carried: bool
     ) -> TrackedSubject:
-        """One row of the sight under its track's id and class; keypoints of an outvoted class are left out."""
-        xyxy, score, keypoints = sight.boxes.xyxy[row], float(sight.boxes.score[row]), sight.keypoints[row]
+        """One candidate under its track's id and class; without keypoints when the detector named another class."""
+        boxes = inferred.boxes
+        xyxy, score, keypoints, pose3d = boxes.xyxy[row], float(boxes.score[row]), inferred.keypoints[row], None
         pose = self._poses.get(label)
-        smoothed, schema, pose3d = None, None, None
-        if self._classes[sight.boxes.label[row]] == label and sight.poses3d and not bridged:
-            pose3d = sight.poses3d[row]
-        if pose is None or keypoints is None or self._classes[sight.boxes.label[row]] != label:
+        smoothed, schema = None, None
+        same_class = self._classes[boxes.label[row]] == label
+        if same_class and inferred.poses3d:
+            pose3d = inferred.poses3d[row]
+        if pose is None or keypoints is None or not same_class:
             keypoints = None
         else:
             schema = pose.schema_name
@@ -151,12 +156,11 @@ class Pipeline:
             keypoints=keypoints,
             smoothed=smoothed,
             schema=schema,
-            carried=carried or bridged,
-            bridged=bridged,
+            carried=carried,
             pose3d=pose3d,
         )
 
-    def _result(self, frame: Frame, sight: InferenceResult, subjects: tuple[TrackedSubject, ...]) -> FrameResult:
+    def _result(self, frame: Frame, inferred: InferenceResult, subjects: tuple[TrackedSubject, ...]) -> FrameResult:
         for smooth in self._filters.values():
             smooth.retain(subject.id for subject in subjects)
         return FrameResult(
@@ -166,56 +170,21 @@ class Pipeline:
             done_ns=time.monotonic_ns(),
             size_wh=frame.size_wh,
             subjects=subjects,
-            quality=sight.quality,
-            stage_ns=sight.stage_ns,
+            quality=inferred.quality,
+            stage_ns=inferred.stage_ns,
             source=frame.source,
             position=frame.position,
         )
 
 
-class StaticRegionTracker:
-    """The one subject of a fixed region, with the face of `Tracks`: its box never moves, its id is 1.
-
-    Nobody detected it, so its score is NaN until keypoints are seen.
-    """
-
-    def __init__(self, region: StaticRegionConfig, classes: tuple[str, ...], last_id: int = 0) -> None:
-        self.last_id = max(1, last_id)
-        self._box = Boxes(
-            xyxy=np.array([region.box], np.float32),
-            score=np.full(1, np.nan, np.float32),
-            label=np.array([classes.index(region.label)]),
-        )
-
-    def reset(self) -> None:
-        """A new scene has the same stall."""
-
-    def predict(self, t_ns: int) -> tuple[I64, Boxes]:
-        return np.ones(1, np.int64), self._box
-
-    def predict_for_match(self, t_ns: int) -> tuple[I64, Boxes]:
-        return self.predict(t_ns)
-
-    def update(self, boxes: Boxes, t_ns: int) -> I64:
-        return np.full(len(boxes), -1, np.int64)
-
-    def update_from_keypoints(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
-        """The stall stays where it is."""
-
-    def labels(self, ids: I64) -> I64:
-        return np.repeat(self._box.label, len(ids))
-
-    def bridged(self, ids: I64) -> Flags:
-        return np.zeros(len(ids), bool)
-
-
 def _params(
-    options: CameraConfig, detect: Detect, poses: Mapping[str, Pose], *, single: bool = False
+    options: CameraConfig, detector: Detect, poses: Mapping[str, Pose], *, single: bool = False
 ) -> InferenceParams:
-    """What the camera's options ask of the plane."""
+    """What the camera's options ask of the backend; `single`: for frames inferred for one subject only."""
     wanted = options.classes if options.classes is not None else tuple(poses)
     scores = [
-        options.thresholds.get(name, detect.threshold(name)) if name in wanted else np.inf for name in detect.classes
+        options.thresholds.get(name, detector.threshold(name)) if name in wanted else np.inf
+        for name in detector.classes
     ]
     return InferenceParams(
         thresholds=np.array(scores, np.float32),
@@ -223,7 +192,6 @@ def _params(
         quality_limits=quality_limits(options.gate),
         roi=options.roi,
         pick=options.pick if single else "score",
-        bridge=options.track.bridge_s > 0,
         lift_3d=options.lift,
         intrinsics=_camera_intrinsics(options.intrinsics),
     )

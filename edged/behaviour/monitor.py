@@ -168,7 +168,7 @@ def observe(state: CameraState, latest: FrameResult | None, classes: Iterable[st
         return CameraObservation(t_ns=now_ns, view="unknown")
     if latest.quality.degraded:
         return CameraObservation(t_ns=now_ns, view="degraded", degraded=latest.quality.degraded)
-    count = Counter(subject.label for subject in latest.seen)
+    count = Counter(subject.label for subject in latest.subjects)
     return CameraObservation(t_ns=now_ns, view="ok", counts={label: count[label] for label in classes})
 
 

@@ -44,7 +44,7 @@ class ViewMonitor:
         self._last_sample_s = t_s
         small = thumbnail(frame)
         width, height = result.size_wh
-        for subject in result.seen:
+        for subject in result.subjects:
             x0, y0, x1, y1 = (float(one) for one in subject.xyxy)
             left, right = (int(x / width * THUMBNAIL_WH[0]) for x in (x0, x1))
             top, bottom = (int(y / height * THUMBNAIL_WH[1]) for y in (y0, y1))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 from time import monotonic_ns
 
-from edged.frame import FrameResult, TrackedSubject
-from edged.tracking.tracker import grown_iou
+from edged.frame import F32, FrameResult, TrackedSubject
 from edged.units import NS_PER_S, S_PER_MIN, ns
+from engines.arrays import box_iou
 
 MINUTES = 10
 GONE_AFTER_NS = ns(2)  # a subject unseen for so long has gone; its successor in time may be itself again
@@ -42,7 +42,7 @@ class TrackLife:
     """A track: where it was last, and since when."""
 
     label: str
-    box: tuple[float, ...]
+    xyxy: F32  # (4,) px
     first_ns: int
     last_ns: int
 
@@ -108,12 +108,11 @@ class CameraTrend:
         born = [subject for subject in subjects if subject.id not in self._alive]
         for subject in subjects:
             if life := self._alive.get(subject.id):
-                life.label, life.box, life.last_ns = subject.label, tuple(subject.xyxy.tolist()), now_ns
+                life.label, life.xyxy, life.last_ns = subject.label, subject.xyxy, now_ns
         for subject in born:
-            box = tuple(subject.xyxy.tolist())
             minute.new += 1
-            minute.switches += any(_is_switch(life, subject.label, box, now_ns) for life in self._alive.values())
-            self._alive[subject.id] = TrackLife(subject.label, box, now_ns, now_ns)
+            minute.switches += any(_is_switch(life, subject, now_ns) for life in self._alive.values())
+            self._alive[subject.id] = TrackLife(subject.label, subject.xyxy, now_ns, now_ns)
 
     def _end_tracks(self, now_ns: int) -> None:
         for track in [track for track, life in self._alive.items() if now_ns - life.last_ns > GONE_AFTER_NS]:
@@ -153,6 +152,8 @@ class Outages:
         return sum(at_ns >= since_ns for at_ns in tuple(instants))
 
 
-def _is_switch(life: TrackLife, label: str, box: tuple[float, ...], now_ns: int) -> bool:
+def _is_switch(life: TrackLife, subject: TrackedSubject, now_ns: int) -> bool:
     """Whether a new subject is likely this one, which has just vanished."""
-    return life.last_ns < now_ns and life.label == label and grown_iou(life.box, box) >= SWITCH_MIN_IOU
+    return (
+        life.last_ns < now_ns and life.label == subject.label and float(box_iou(life.xyxy[None], subject.xyxy[None])[0, 0]) >= SWITCH_MIN_IOU
+    )

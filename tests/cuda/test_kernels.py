@@ -23,7 +23,7 @@ from edged.inference.decode.nms import nms
 from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import from_sums, image_quality
 from edged.inference.letterbox import letterbox, normalise
-from edged.inference.select import MISSED, low_thresholds, select_detections
+from edged.inference.select import low_thresholds, select_detections
 from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
 from tests.cuda.conftest import Emulated
 
@@ -247,29 +247,26 @@ def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
     )
 
 
-@pytest.mark.parametrize("how", [("score", False), ("score", True), ("largest", True), ("central", False)])
+@pytest.mark.parametrize("pick", ["score", "largest", "central"])
 @pytest.mark.parametrize("limit", [1, 3, 64])
 @pytest.mark.parametrize("n", [0, 1, 40, 300])
-def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: int, n: int) -> None:
-    pick, bridge = how
+def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: int, n: int) -> None:
     kept = crowd(n, seed=n + limit)
     kept = kept[np.argsort(-kept["score"], kind="stable")]
     known = kept[::5][:MAX_SUBJECTS].copy()  # where they are now, or nearly
     known["xyxy"] += random(9).normal(0, 2, known["xyxy"].shape)
-    known["score"][::3] = MISSED
     focus = InferenceParams(
         thresholds=np.array([0.5, 0.7, np.inf], np.float32),
         max_subjects=limit,
         quality_limits=NONE,
         roi=(10, 20, 210, 120),
         pick=pick,
-        bridge=bridge,
     )
     look = look_at(0, np.zeros((120, 210, 3), np.uint8))
     look[0]["roi"] = (10, 20, 200, 100)
     fit = fitted(look, (100, 100), "centred")
-    look[0]["limit"], look[0]["pick"], look[0]["bridge"] = limit, layout.PICKS.index(pick), bridge
-    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, low_thresholds(focus)
+    look[0]["limit"], look[0]["pick"] = limit, layout.PICKS.index(pick)
+    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, low_thresholds(focus.thresholds)
     look[0]["known_count"] = len(known)
     look[0]["known"][: len(known)] = known
     look[0]["known"]["xyxy"][: len(known)] = (
@@ -290,14 +287,15 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, how: Any, limit: in
         assert rows[model, : len(mine)].tolist() == mine
 
 
-@pytest.mark.parametrize(("apart_px", "count"), [(0, 1), (60, 2)])
-def test_a_hint_on_somebody_who_is_seen_is_none(bench: Bench, apart_px: int, count: int) -> None:
+@pytest.mark.parametrize(("apart_px", "label", "count"), [(0, 1, 2), (60, 1, 1), (0, 0, 1)])
+def test_low_box_needs_a_prior_of_its_class(bench: Bench, apart_px: int, label: int, count: int) -> None:
     kept = np.zeros(2, BOX)
-    kept["xyxy"] = [(50, 50, 90, 90), (50 + apart_px, 52, 90 + apart_px, 92)]
-    kept["score"], kept["label"] = (0.9, 0.2), (0, 1)
+    kept["xyxy"] = [(50, 50, 90, 90), (150, 50, 190, 90)]
+    kept["score"], kept["label"] = (0.9, 0.3), 1
     look = look_at(0, np.zeros((200, 300, 3), np.uint8))
-    look[0]["sure"][:2], look[0]["bridge"], look[0]["known_count"] = 0.6, 1, 1
-    look[0]["known"][0] = kept[1]
+    look[0]["sure"][:2], look[0]["known_count"] = 0.6, 1
+    look[0]["known"]["xyxy"][0] = (150 + apart_px, 50, 190 + apart_px, 90)
+    look[0]["known"]["label"][0] = label
     got, _, _ = chosen(bench, look, kept)
     assert len(got) == count
 

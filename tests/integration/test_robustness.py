@@ -1,4 +1,4 @@
-"""The robustness figures, by hand: who was detected, what was lost between two sights, what a bridge gave back."""
+"""The robustness figures, by hand: which subjects were detected, and which were lost between two detections."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ DARK = ImageQuality(brightness=2, contrast=90, sharpness=0.5, degraded=("dark",)
 TRUE = Truth(number=1, kind="horse", xyxy=np.array(BOX, np.float32), keypoints=np.array([[20, 20, 1]], np.float32))
 
 
-def on_it(*, bridged: bool = False, off_px: float = 0.0, box: tuple[float, ...] = BOX) -> TrackedSubject:
+def on_it(*, off_px: float = 0.0, box: tuple[float, ...] = BOX) -> TrackedSubject:
     points = np.array([[20 + off_px, 20, 0.9]], np.float32)
     return TrackedSubject(
         id=1, label="horse", score=0.8, xyxy=np.array(box, np.float32), keypoints=points, smoothed=None,
-        schema="ap10k-17", carried=bridged, bridged=bridged,
+        schema="ap10k-17", carried=False,
     )  # fmt: skip
 
 
@@ -36,50 +36,39 @@ def figures(*results: FrameResult) -> dict[str, float | None]:
     return score([Play(truth=[[TRUE]] * len(results), results=results, seconds=1.0)])
 
 
-def test_what_lies_between_two_sights_is_lost_and_what_is_bridged_is_recovered() -> None:
-    found = figures(frame(), frame(on_it()), frame(on_it(bridged=True)), frame(), frame(on_it()), frame())
-    assert (found["lost"], found["recovered"]) == (2, 0.5)
+def test_frames_between_two_detections_are_lost() -> None:
+    found = figures(frame(), frame(on_it()), frame(), frame(), frame(on_it()), frame())
+    assert found["lost"] == 2
     assert found["detection"] == pytest.approx(2 / 6)
 
 
-def test_a_bridged_subject_is_not_detected_and_its_keypoints_do_not_count() -> None:
-    found = figures(frame(on_it(bridged=True)))
-    assert (found["detection"], found["pck"], found["bridged"]) == (0.0, 0.0, 1)
-
-
-def test_keypoints_farther_than_a_tenth_are_wrong() -> None:
+def test_keypoint_farther_than_a_tenth_is_wrong() -> None:
     assert figures(frame(on_it(off_px=9)), frame(on_it(off_px=11)))["pck"] == 0.5
 
 
-def test_errors_of_the_seen_and_the_bridged_are_kept_apart() -> None:
-    found = figures(frame(on_it(off_px=2)), frame(on_it(bridged=True, off_px=5)))
-    assert found["error"] == pytest.approx(0.02)
-    assert found["error_bridged"] == pytest.approx(0.05)
+def test_error_is_a_share_of_the_longer_side() -> None:
+    assert figures(frame(on_it(off_px=2)))["error"] == pytest.approx(0.02)
 
 
-def test_a_bridge_to_nowhere_is_astray() -> None:
-    assert figures(frame(on_it(bridged=True, box=(150, 10, 190, 60))))["astray"] == 1
-
-
-def test_who_is_misplaced_is_neither_found_nor_lost() -> None:
+def test_misplaced_subject_is_neither_detected_nor_lost() -> None:
     beside = (70.0, 10.0, 170.0, 60.0)  # IoU 0.25
     found = figures(frame(on_it()), frame(on_it(box=beside)), frame(on_it()))
     assert found["detection"] == pytest.approx(2 / 3)
     assert (found["lost"], found["phantoms"]) == (0, 0)
 
 
-def test_who_is_seen_where_nobody_is_is_a_phantom() -> None:
+def test_subject_near_no_true_one_is_a_phantom() -> None:
     assert figures(frame(on_it(), on_it(box=(150, 10, 190, 60))))["phantoms"] == 1
 
 
-def test_withheld_frames_are_named_among_the_lost() -> None:
+def test_gated_frames_count_among_the_lost() -> None:
     found = figures(frame(on_it()), frame(clarity=DARK), frame(on_it()))
     assert (found["lost"], found["lost_gated"]) == (1, 1)
     assert found["gated"] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_a_condition_leaves_its_picture_alone_and_is_the_same_every_time(name: str) -> None:
+def test_condition_is_repeatable_and_does_not_write_its_input(name: str) -> None:
     image = np.random.default_rng(2).integers(0, 256, (90, 160, 3)).astype(np.uint8)
     before = image.copy()
     first, again = (CONDITIONS[name](image, np.random.default_rng(5)) for _ in range(2))
@@ -89,7 +78,7 @@ def test_a_condition_leaves_its_picture_alone_and_is_the_same_every_time(name: s
     assert name == "clean" or (first != image).any()
 
 
-def test_a_limit_withholds_what_is_beyond_it() -> None:
+def test_limit_withholds_frames_beyond_it() -> None:
     seen = [Seen(5.0, 3, 1, 0, 1), Seen(9.0, 0, 7, 1, 1)]
     below = withheld(seen, 8, below=True)
     assert below == {"wrong": 3, "right": 1, "missed": 1, "found": 0}
@@ -97,7 +86,7 @@ def test_a_limit_withholds_what_is_beyond_it() -> None:
     assert withheld([], 8, below=True)["missed"] == 0
 
 
-def test_the_report_marks_the_limits_in_force() -> None:
+def test_report_tries_the_default_limits() -> None:
     climbs = {ladder: {"measure": measure, "rungs": {}, "seen": []} for ladder, (measure, _) in LADDERS.items()}
     tried = limits_of(climbs)["tried"]
     for name in ("min_brightness", "max_brightness", "min_sharpness"):

@@ -118,7 +118,7 @@ class Box:
         assert self.latest is not None
         for _ in range(seconds):
             self.now_ns += ns(1)
-            self.latest = result(*self.latest.seen, captured_ns=self.now_ns, done_ns=self.now_ns, quality=CLEAR)
+            self.latest = result(*self.latest.subjects, captured_ns=self.now_ns, done_ns=self.now_ns, quality=CLEAR)
             self.scenes.poll(self.now_ns)
 
     @property

@@ -196,4 +196,4 @@ def test_a_camera_that_comes_back_smaller_is_looked_at_as_far_as_its_region_is_t
     scene.frame()
     wanted, cut = (0, 100, 320, 240), (0, 100, 160, 120)
     assert [focus.roi for focus in scene.plane.focus] == [wanted, cut, cut, wanted, wanted]
-    assert caplog.messages == ["camera a: roi reaches beyond the image; only what is inside is looked at"]
+    assert caplog.messages == ["camera a: roi reaches beyond the image; only the part inside is used"]

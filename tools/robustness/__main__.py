@@ -1,4 +1,4 @@
-"""`python -m tools.robustness`: what bad pictures cost, and what the gate and the bridge give back, with a report."""
+"""`python -m tools.robustness`: what bad pictures cost, and what the quality limits withhold, with a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.config.tables.camera import CameraConfig, TrackConfig
+from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.frame import U8, Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
@@ -27,7 +27,6 @@ from tools.robustness.score import Play, score
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "tools/demo/stall.mp4"
 DATA = ROOT.parent / "shared" / "data"
-ON, OFF = TrackConfig(bridge_s=4.0), TrackConfig(bridge_s=0.0)
 
 
 def main() -> None:
@@ -66,8 +65,8 @@ def main() -> None:
 
 
 def _row(engines: LoadedModels, clips: Sequence[Clip], condition: Condition) -> dict[str, Any]:
-    """One condition, with the bridge on."""
-    return score([play(engines, clip, disturbed(clip.images, condition), ON) for clip in clips])
+    """The figures of one condition."""
+    return score([play(engines, clip, disturbed(clip.images, condition)) for clip in clips])
 
 
 def _stills(clip: Clip, data: Path, count: int) -> list[limits.Still]:
@@ -81,16 +80,16 @@ def disturbed(images: Sequence[U8], condition: Condition) -> list[U8]:
     return [condition(image, np.random.default_rng([11, number])) for number, image in enumerate(images)]
 
 
-def play(engines: LoadedModels, clip: Clip, images: Sequence[U8], track: TrackConfig) -> Play:
+def play(engines: LoadedModels, clip: Clip, images: Sequence[U8]) -> Play:
     start = time.perf_counter()
-    results = run(engines, clip.fps, images, track)
+    results = run(engines, clip.fps, images)
     return Play(truth=clip.truth or [], results=results, seconds=time.perf_counter() - start)
 
 
-def run(engines: LoadedModels, fps: float, images: Sequence[U8], track: TrackConfig) -> list[FrameResult]:
+def run(engines: LoadedModels, fps: float, images: Sequence[U8]) -> list[FrameResult]:
     """Every picture through a pipeline of its own, in the clip's own time."""
     pipeline = Pipeline(
-        CameraConfig(source="robustness", track=track), engines.backend, engines.detector, engines.poses, smooth=False
+        CameraConfig(source="robustness"), engines.backend, engines.detector, engines.poses, smooth=False
     )
     times = [round(number * NS_PER_S / fps) for number in range(len(images))]
     return [
@@ -100,16 +99,14 @@ def run(engines: LoadedModels, fps: float, images: Sequence[U8], track: TrackCon
 
 
 def _with_truth(engines: LoadedModels, clip: Clip) -> Clip:
-    truth = reference(
-        run(engines, clip.fps, clip.images, OFF), lambda label: engines.keypoint_thresholds[SCHEMA[label]]
-    )
+    truth = reference(run(engines, clip.fps, clip.images), lambda label: engines.keypoint_thresholds[SCHEMA[label]])
     return Clip(name=clip.name, fps=clip.fps, images=clip.images, truth=truth)
 
 
 def _shown(engines: LoadedModels, clip: Clip, condition: Condition) -> tuple[U8, FrameResult]:
     """The last of a few frames, and what was seen of it."""
     images = disturbed(clip.images[:20], condition)
-    return images[-1], run(engines, clip.fps, images, ON)[-1]
+    return images[-1], run(engines, clip.fps, images)[-1]
 
 
 if __name__ == "__main__":

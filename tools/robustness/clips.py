@@ -53,7 +53,7 @@ def reference(results: Sequence[FrameResult], scores: Callable[[str], float]) ->
     return [
         [
             Truth(number=one.id, kind=one.label, xyxy=one.xyxy, keypoints=_sure(one.keypoints, scores(one.label)))
-            for one in result.seen
+            for one in result.subjects
             if one.score >= SURE
         ]
         for result in results

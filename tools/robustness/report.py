@@ -37,10 +37,9 @@ HEADER = """# Robustness
 
 Remade by `python -m tools.robustness` (a killed run goes on where it was). A subject is *detected* when a box of its
 class has an IoU of 0.3 with it. PCK is at 0.1 of the box's longer side; keypoints of subjects not detected are wrong.
-*Gated*: frames withheld as dark, bright, flat or blurred. *Phantoms*: seen, but near nobody. *Lost*: frames of a
-subject between two in which it was detected, with nobody of its class near it; *recovered*: those of them in which the
-bridge shows it (a box too faint to count, where its track expects it, published with `"bridged": true`). *Astray*:
-bridged, but near nobody. Errors are medians, in hundredths of the longer side. Speeds are of a busy machine.
+*Gated*: frames withheld as dark, bright, flat or blurred. *Phantoms*: subjects published near no true one. *Lost*:
+frames of a subject between two in which it was detected, with none of its class near it. Errors are medians, in
+hundredths of the longer side. Speeds are of a busy machine.
 """
 
 
@@ -91,26 +90,16 @@ def grid(path: Path, pictures: Iterable[tuple[str, U8, FrameResult]]) -> None:
 
 
 def _section(name: str, rows: Mapping[str, Any]) -> str:
-    seen = [
-        (condition, _share(row["detection"]), _share(row["pck"]), _number(row["confidence"]), row["phantoms"],
-         _share(row["gated"]), _number(row["frames_per_s"], 1))
+    table = [
+        (condition, _share(row["detection"]), _share(row["pck"]), _number(row["error"], 1, 100),
+         _number(row["confidence"]), row["phantoms"], _share(row["gated"]), row["lost"], row["lost_gated"],
+         _number(row["frames_per_s"], 1))
         for condition, row in rows.items()
     ]  # fmt: skip
-    bridged = [
-        (condition, row["lost"], row["lost_gated"], _share(row["recovered"]), row["bridged"], row["astray"],
-         _number(row["error"], 1, 100), _number(row["error_bridged"], 1, 100))
-        for condition, row in rows.items()
-    ]  # fmt: skip
-    return (
-        SOURCES[name]
-        + ("\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n")
-        + _table(("condition", "detected", "PCK@0.1", "mean score", "phantoms", "gated", "frames/s"), seen)
-        + "\nWhat `track.bridge_s = 4` gives back:\n\n"
-        + _table(
-            ("condition", "lost", "of these gated", "recovered", "bridged", "astray", "error, seen", "error, bridged"),
-            bridged,
-        )
-    )
+    head = ("condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated",
+            "frames/s")  # fmt: skip
+    picture = "\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n"
+    return SOURCES[name] + picture + _table(head, table)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

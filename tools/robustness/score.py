@@ -1,8 +1,8 @@
-"""How well frames were seen: what was detected, how right its keypoints are, what a bridge gave back.
+"""How well frames were inferred: which subjects were detected, how accurate their keypoints are, which were lost.
 
-A subject is found when a box of its class overlaps it with an IoU of 0.3 or more: blur smears narrow boxes, and how
-right the keypoints in them are is told apart. Lost are the frames between two in which it was detected that show nobody
-of its class near it; recovered are those of them with a bridged subject on it.
+A subject is detected when a box of its class overlaps it with an IoU of 0.3 or more: blur smears narrow boxes, and the
+accuracy of their keypoints is measured apart. Lost are the frames between two in which it was detected that show no
+subject of its class near it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,7 @@ class Sums:
     confidence: float = 0.0
     lost: int = 0
     lost_gated: int = 0
-    recovered: int = 0
-    bridged: int = 0
-    astray: int = 0  # bridged, near nobody
-    phantoms: int = 0  # seen, near nobody
+    phantoms: int = 0  # detected, near no subject
 
     def figures(self) -> dict[str, float | None]:
         return {
@@ -69,9 +66,6 @@ class Sums:
             "gated": _ratio(self.gated, self.frames),
             "lost": self.lost,
             "lost_gated": self.lost_gated,
-            "recovered": _ratio(self.recovered, self.lost),
-            "bridged": self.bridged,
-            "astray": self.astray,
             "phantoms": self.phantoms,
         }
 
@@ -79,7 +73,7 @@ class Sums:
 def score(plays: Sequence[Play]) -> dict[str, float | None]:
     """The figures of clips played under one condition."""
     sums = Sums()
-    errors: dict[bool, list[float]] = {False: [], True: []}  # of the seen, of the bridged; shares of the longer side
+    errors: list[float] = []  # of keypoints, in longer sides of the true box
     for play in plays:
         story: dict[int, list[str]] = defaultdict(list)
         for truths, result in zip(play.truth, play.results, strict=True):
@@ -90,30 +84,26 @@ def score(plays: Sequence[Play]) -> dict[str, float | None]:
                 _count(sums, truth, subject, errors)
         for words in story.values():
             _gaps(sums, words)
-    middle = {name: _median(errors[bridged]) for name, bridged in (("error", False), ("error_bridged", True))}
-    return {**sums.figures(), **middle, "frames_per_s": _ratio(sums.frames, sum(play.seconds for play in plays))}
+    seconds = sum(play.seconds for play in plays)
+    return {**sums.figures(), "error": _median(errors), "frames_per_s": _ratio(sums.frames, seconds)}
 
 
 def _frame(sums: Sums, truths: Sequence[Truth], result: FrameResult) -> None:
     nowhere = [one for one in result.subjects if all(_iou(one, truth) < SOMEBODY for truth in truths)]
     sums.frames += 1
     sums.gated += bool(result.quality.degraded)
-    sums.bridged += sum(one.bridged for one in result.subjects)
-    sums.astray += sum(one.bridged for one in nowhere)
-    sums.phantoms += sum(not one.bridged for one in nowhere)
+    sums.phantoms += len(nowhere)
 
 
-def _count(sums: Sums, truth: Truth, subject: TrackedSubject | None, errors: dict[bool, list[float]]) -> None:
+def _count(sums: Sums, truth: Truth, subject: TrackedSubject | None, errors: list[float]) -> None:
     distance = _distances(truth, subject)
-    if subject is not None:
-        errors[subject.bridged] += distance[np.isfinite(distance)].tolist()
     sums.subjects += 1
-    if subject is None or subject.bridged:
-        sums.points += len(distance)
+    sums.points += len(distance)
+    if subject is None:
         return
+    errors += distance[np.isfinite(distance)].tolist()
     sums.detected += 1
     sums.confidence += subject.score
-    sums.points += len(distance)
     sums.right += int((distance < NEAR).sum())
 
 
@@ -131,28 +121,27 @@ def _distances(truth: Truth, subject: TrackedSubject | None) -> F32:
 
 def _word(truth: Truth, subject: TrackedSubject | None, result: FrameResult) -> str:
     if subject is not None:
-        return "bridged" if subject.bridged else "seen"
+        return "detected"
     if result.quality.degraded:
         return "gated"
-    near = any(one.label == truth.kind and _iou(one, truth) >= SOMEBODY for one in result.seen)
+    near = any(one.label == truth.kind and _iou(one, truth) >= SOMEBODY for one in result.subjects)
     return "misplaced" if near else "lost"
 
 
 def _gaps(sums: Sums, words: list[str]) -> None:
-    """Counts what lies between the first and the last sight."""
-    if "seen" not in words:
+    """Counts the lost frames between the first and the last detection."""
+    if "detected" not in words:
         return
-    first, last = words.index("seen"), len(words) - words[::-1].index("seen")
+    first, last = words.index("detected"), len(words) - words[::-1].index("detected")
     between = words[first:last]
-    sums.lost += sum(word not in ("seen", "misplaced") for word in between)
+    sums.lost += sum(word not in ("detected", "misplaced") for word in between)
     sums.lost_gated += between.count("gated")
-    sums.recovered += between.count("bridged")
 
 
 def _on(truth: Truth, subjects: Sequence[TrackedSubject]) -> TrackedSubject | None:
-    """The subject on it: a seen one before a bridged one, the best overlap first."""
+    """The subject that overlaps it best."""
     near = [one for one in subjects if one.label == truth.kind and _iou(one, truth) >= FOUND]
-    return max(near, key=lambda one: (not one.bridged, _iou(one, truth)), default=None)
+    return max(near, key=lambda one: _iou(one, truth), default=None)
 
 
 def _iou(subject: TrackedSubject, truth: Truth) -> float:

@@ -48,7 +48,7 @@ class AisleMonitor:
         self._tracks: dict[int, list[KeypointObservation]] = {}
 
     def process(self, result: FrameResult) -> None:
-        for subject in result.seen:
+        for subject in result.subjects:
             if subject.label == "horse" and subject.keypoints is not None:
                 x0, y0, x1, y1 = map(float, subject.xyxy)
                 track = self._tracks.setdefault(subject.id, [])

@@ -79,8 +79,8 @@ class StallMonitor:
         t_s = result.captured_ns / NS_PER_S
         self._last_result_s = t_s
         self.set_image_size(result.size_wh)
-        self._people.update(t_s, (subject for subject in result.seen if subject.label == "person"))
-        horses = [one for one in result.seen if one.label == "horse" and is_on_floor(self.stall, _box(one))]
+        self._people.update(t_s, (subject for subject in result.subjects if subject.label == "person"))
+        horses = [one for one in result.subjects if one.label == "horse" and is_on_floor(self.stall, _box(one))]
         self._horse_count = len(horses)
         if self.stall.horses == "mare-and-foal":
             horse, foal = self._mare_foal.assign(horses)

@@ -94,13 +94,6 @@ class TrackConfig(Section):
         2, ge=1, le=30, json_schema_extra=unit("detections"), description="Detections before a new track is published."
     )
     patience_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
-    bridge_s: Seconds = Field(
-        0,
-        ge=0,
-        le=5,
-        description="How long one that the detector hardly sees is still posed where its track expects it, and "
-        "published as `bridged`. 0: not at all.",
-    )
 
 
 class CameraConfig(Section):

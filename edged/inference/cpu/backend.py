@@ -53,7 +53,7 @@ class CpuBackend:
             return InferenceResult(quality=quality, boxes=Boxes.empty(), keypoints=(), stage_ns=timer.stage_ns)
         boxes = priors
         if detect:
-            found = self._detector.detect(low_thresholds(params), timer.lap)
+            found = self._detector.detect(low_thresholds(params.thresholds), timer.lap)
             boxes = select_detections(found.shifted(x0, y0) if params.roi else found, priors, params, (width, height))
             timer.lap("decode")
         keypoints = self._keypoints(image, boxes, timer.lap)

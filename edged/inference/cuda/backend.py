@@ -205,9 +205,8 @@ class CudaBackend:
         asked["fit"], asked["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
         asked["limit"], asked["pick"] = params.max_subjects, PICKS.index(params.pick)
         count = len(params.thresholds)
-        asked["bridge"] = params.bridge
         asked["faint"][:count], asked["sure"][:count] = (
-            self._detector.min_outputs(low_thresholds(params)),
+            self._detector.min_outputs(low_thresholds(params.thresholds)),
             params.thresholds,
         )
         self._written = params, frame.image.shape, frame.pixel_format

@@ -30,7 +30,7 @@ struct Look {
     int fit_x, fit_y, fit_w, fit_h;     // where the part looked at lies in the detector's input, net px
     float fit_scale;                    // net px per frame px
     int detect;                         // 0: the known boxes are taken as they are
-    int limit, pick, bridge;            // bridge: known subjects are shown by the faintest hint too
+    int limit, pick;
     int first[MODELS];       // rows of each pose model that were posed before
     int model_of[CLASSES];   // which pose model poses a class; -1: none does
     float faint[CLASSES];    // least output of each class worth decoding: a logit, where the model gives logits

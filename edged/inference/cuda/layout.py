@@ -30,7 +30,6 @@ FRAME_PARAMS = _struct(
     ("detect", I),
     ("limit", I),
     ("pick", I),
-    ("bridge", I),
     ("first", I, MAX_MODELS),
     ("model_of", I, MAX_CLASSES),
     ("faint", F, MAX_CLASSES),

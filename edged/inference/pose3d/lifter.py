@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 from edged.frame import F32, U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d
 from edged.inference.crop import Crop
 from edged.inference.pose3d.projection import VolumeJoints, person_pose3d
-from edged.inference.select import hints
 from engines.card import Card, Lift
 from engines.errors import CardError
 
@@ -59,11 +58,10 @@ class Lifter:
     def lift_people(
         self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], params: InferenceParams
     ) -> tuple[Pose3d | None, ...]:
-        """One per box; None: not a person, too faint, or no plausible pose. Empty when `params` want none."""
+        """One per box; None: not a person, or no plausible pose. Empty when `params` want none."""
         if not params.lift_3d:
             return ()
-        sure = (~hints(boxes, params.thresholds)).tolist()
-        people = [classes[label] == PERSON and seen for label, seen in zip(boxes.label.tolist(), sure, strict=True)]
+        people = [classes[label] == PERSON for label in boxes.label.tolist()]
         intrinsics = params.intrinsics or CameraIntrinsics.default(frame.size_wh)
         found = iter(self.lift_boxes(image, boxes.xyxy[people], intrinsics))
         return tuple(next(found) if person else None for person in people)
