@@ -155,5 +155,7 @@ class Outages:
 def _is_switch(life: TrackLife, subject: TrackedSubject, now_ns: int) -> bool:
     """Whether a new subject is likely this one, which has just vanished."""
     return (
-        life.last_ns < now_ns and life.label == subject.label and float(box_iou(life.xyxy[None], subject.xyxy[None])[0, 0]) >= SWITCH_MIN_IOU
+        life.last_ns < now_ns
+        and life.label == subject.label
+        and float(box_iou(life.xyxy[None], subject.xyxy[None])[0, 0]) >= SWITCH_MIN_IOU
     )

@@ -19,7 +19,10 @@ def match_scores(predicted: F32, gate_px: F32, same_class: Flags, detected: F32)
     same_class  (T, D) bool
     detected    (D, 4) float32: x0 y0 x1 y1 px
     """
-    grown = [box_iou(box[None] + gate * GROWTH, detected + gate * GROWTH) for box, gate in zip(predicted, gate_px, strict=True)]
+    grown = [
+        box_iou(box[None] + gate * GROWTH, detected + gate * GROWTH)
+        for box, gate in zip(predicted, gate_px, strict=True)
+    ]
     overlaps = np.concatenate(grown)
     return np.clip(np.where(same_class, overlaps, overlaps - OTHER_CLASS_PENALTY), 0, None).astype(np.float32)
 

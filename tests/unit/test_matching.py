@@ -7,7 +7,7 @@ import pytest
 
 from edged.tracking.matching import OTHER_CLASS_PENALTY, assign, match_scores
 
-BOX = np.array([[0.0, 0, 100, 100]])
+BOX = np.array([[0, 0, 100, 100]], np.float32)
 FREE = np.full(2, -1, np.int64)
 ALL = np.ones((2, 2), bool)
 
@@ -24,7 +24,9 @@ ALL = np.ones((2, 2), bool)
     ],
 )
 def test_match_score(left: float, gate_px: float, same_class: bool, score: float) -> None:
-    scores = match_scores(BOX, np.array([gate_px]), np.array([[same_class]]), BOX + np.array([left, 0, left, 0]))
+    scores = match_scores(
+        BOX, np.array([gate_px], np.float32), np.array([[same_class]]), BOX + np.array([left, 0, left, 0], np.float32)
+    )
     assert scores.tolist() == [[pytest.approx(score)]]
 
 
@@ -37,15 +39,15 @@ def test_match_score(left: float, gate_px: float, same_class: bool, score: float
     ],
 )
 def test_assignment_is_one_to_one(scores: list[list[float]], assigned: list[int]) -> None:
-    assert assign(np.array(scores), ALL, FREE).tolist() == assigned
+    assert assign(np.array(scores, np.float32), ALL, FREE).tolist() == assigned
 
 
 def test_assignment_keeps_earlier_ones() -> None:
     earlier = np.array([1, -1])
-    assert assign(np.array([[0.9, 0.1], [0.9, 0.9]]), ALL, earlier).tolist() == [1, 0]
+    assert assign(np.array([[0.9, 0.1], [0.9, 0.9]], np.float32), ALL, earlier).tolist() == [1, 0]
     assert earlier.tolist() == [1, -1]
 
 
 def test_only_allowed_pairs_are_assigned() -> None:
-    assert assign(np.ones((2, 2)), np.eye(2, dtype=bool)[::-1], FREE).tolist() == [1, 0]
-    assert assign(np.ones((2, 2)), ~ALL, FREE).tolist() == [-1, -1]
+    assert assign(np.ones((2, 2), np.float32), np.eye(2, dtype=bool)[::-1], FREE).tolist() == [1, 0]
+    assert assign(np.ones((2, 2), np.float32), ~ALL, FREE).tolist() == [-1, -1]
