@@ -19,8 +19,12 @@ KEYPOINT_FIELDS = ("keypoints", "keypoints_smoothed")
 SCORE_FIELDS = ("score", "detection_score")
 
 
+class UnpackError(ValueError):
+    """The payload is no packed `poses` body."""
+
+
 def require_cbor2() -> None:
-    """Raises ConfigError where cbor2 is not installed."""
+    """Raises ConfigError without cbor2."""
     try:
         import_module("cbor2")
     except ImportError as exc:
@@ -37,14 +41,14 @@ def pack(poses: Mapping[str, Any]) -> bytes:
 
 
 def unpack(payload: bytes) -> dict[str, Any]:
-    """The `poses` body of a CBOR payload, as it is in JSON. Raises ValueError for any other payload."""
+    """The `poses` body of a CBOR payload, as it is in JSON. Raises UnpackError."""
     cbor2 = import_module("cbor2")
     try:
         body = cbor2.loads(payload)
         by = body.pop("packed")
         subjects = [_unpack_subject(subject, by["px"], by["score"]) for subject in body["subjects"]]
     except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError) as exc:
-        raise ValueError(f"no packed poses: {exc!r}") from exc
+        raise UnpackError(f"not a packed poses body: {exc!r}") from exc
     return {**body, "subjects": subjects}
 
 

@@ -14,7 +14,7 @@ from edged.messages import build
 from edged.messages.commands import Day
 from edged.mqtt.memory_bus import MemoryBus
 from tests.integration.test_handlers import encode
-from tests.unit.test_report import HEADERS
+from tests.unit.test_publisher import HEADERS
 
 STALL = {"source": "0", "stall": {"enabled": True}}
 CONFIG = Config.model_validate({"cameras": {"stall-1": STALL, "yard": {"source": "1"}}})

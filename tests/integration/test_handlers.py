@@ -25,8 +25,8 @@ from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
 from tests.integration.test_capture import LIMIT_S, image, settings, until
-from tests.unit.test_message import result
-from tests.unit.test_report import HEADERS
+from tests.unit.test_message_build import result
+from tests.unit.test_publisher import HEADERS
 
 BARN = {"source": "0", "images": True}
 

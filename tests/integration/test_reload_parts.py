@@ -30,7 +30,7 @@ from edged.runtime.log import RecentLines
 from edged.tracking.tracker import Tracker
 from edged.units import NS_PER_S, ns
 from tests.integration.test_capture import FILE, image, settings, until
-from tests.unit.test_report import HEADERS, cameras, reporter, show
+from tests.unit.test_publisher import HEADERS, cameras, new_publisher, show
 from tests.unit.test_scenes import CLEAR, Wall, seen
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
@@ -40,7 +40,7 @@ LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 
 
 def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
-    report, bus = reporter(rate_hz=30)
+    report, bus = new_publisher(rate_hz=30)
     start_ns = monotonic_ns()
     report.set_rate(["barn"], 1, 10)
     for seq in range(20 * 30):
@@ -51,7 +51,7 @@ def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
 
 
 def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it() -> None:
-    report, bus = reporter(rate_hz=30)
+    report, bus = new_publisher(rate_hz=30)
     report.set_rate(["barn"], 1, None)
     report.reconfigure(PublishConfig(max_rate_hz=30), cameras("barn"))
     for seq in range(90):
@@ -64,7 +64,7 @@ def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it(
 
 
 def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
-    report, bus = reporter(rate_hz=0.1)
+    report, bus = new_publisher(rate_hz=0.1)
     show(report, "barn", 0, NS_PER_S)
     show(report, "barn", 1, NS_PER_S + 1)
     report.publish_next("barn")
@@ -74,7 +74,7 @@ def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
 
 
 def test_a_camera_that_stays_keeps_its_figures() -> None:
-    report, _ = reporter()
+    report, _ = new_publisher()
     barn = report.meters["barn"]
     report.reconfigure(PublishConfig(), cameras("barn", "box"))
     assert report.meters["barn"] is barn

@@ -22,7 +22,7 @@ from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
-from tests.unit.test_message import result
+from tests.unit.test_message_build import result
 from tests.unit.test_scenes import CLEAR, Wall
 from tools.barn.life import DayBuilder, on_circle
 from tools.barn.tracks import View, observations

@@ -28,7 +28,7 @@ from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.clock import Clock
 from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
-from tests.unit.test_message import result, subject
+from tests.unit.test_message_build import result, subject
 
 BOX = "edged/box"
 HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()

@@ -17,7 +17,7 @@ from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
-from tests.unit.test_message import result, subject
+from tests.unit.test_message_build import result, subject
 
 CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)
 DARK = ImageQuality(brightness=1, contrast=1, sharpness=0, degraded=("dark",))

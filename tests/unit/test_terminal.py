@@ -18,7 +18,7 @@ from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
 from tests.unit.test_health import view
-from tests.unit.test_message import result, subject
+from tests.unit.test_message_build import result, subject
 
 BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropped": 3}
 

@@ -1,4 +1,4 @@
-"""The table of channels, and which topics a wildcard means."""
+"""The table of topics, and the topics that a wildcard matches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edged.messages.topics import TOPIC_SPECS, matches
 
 
 @pytest.mark.parametrize(
-    ("wanted", "topic", "meant"),
+    ("pattern", "topic", "expected"),
     [
         ("cmd/+", "cmd/snapshot", True),
         ("cmd/+", "cmd/snapshot/result", False),
@@ -21,13 +21,13 @@ from edged.messages.topics import TOPIC_SPECS, matches
         ("a", "b", False),
     ],
 )
-def test_a_wildcard_means(wanted: str, topic: str, meant: bool) -> None:
-    assert matches(wanted, topic) is meant
+def test_pattern_matches_topic(pattern: str, topic: str, expected: bool) -> None:
+    assert matches(pattern, topic) is expected
 
 
-def test_what_survives_an_outage_is_acknowledged() -> None:
-    assert all(channel.qos == 1 for channel in TOPIC_SPECS if channel.store_priority is not None)
+def test_stored_messages_have_qos_1() -> None:
+    assert all(spec.qos == 1 for spec in TOPIC_SPECS if spec.store_priority is not None)
 
 
-def test_what_is_not_acknowledged_expires() -> None:
-    assert all(channel.expiry_s is not None for channel in TOPIC_SPECS if channel.qos == 0)
+def test_messages_with_qos_0_expire() -> None:
+    assert all(spec.expiry_s is not None for spec in TOPIC_SPECS if spec.qos == 0)

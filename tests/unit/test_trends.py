@@ -10,7 +10,7 @@ import pytest
 from edged.device.trends import CameraTrend, Outages
 from edged.frame import ImageQuality, TrackedSubject
 from edged.units import ns
-from tests.unit.test_message import result, subject
+from tests.unit.test_message_build import result, subject
 
 
 class Hand:

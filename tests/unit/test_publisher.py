@@ -1,4 +1,4 @@
-"""What reaches the bus, and how often."""
+"""What the publisher sends, and how often."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Wall:
 HEADERS = HeaderFactory(Wall())
 
 
-def reporter(rate_hz: float = 30) -> tuple[Publisher, MemoryBus]:
+def new_publisher(rate_hz: float = 30) -> tuple[Publisher, MemoryBus]:
     bus = MemoryBus(lambda state: device_status(HEADERS, state))
     return Publisher(bus, HEADERS, PublishConfig(max_rate_hz=rate_hz), cameras("barn", "yard")), bus
 
@@ -38,7 +38,7 @@ def cameras(*names: str) -> dict[str, CameraConfig]:
     return {name: CameraConfig(source=f"/dev/{name}") for name in names}
 
 
-def show(reporter: Publisher, camera: str, seq: int, t_ns: int) -> None:
+def show(publisher: Publisher, camera: str, seq: int, t_ns: int) -> None:
     image = np.zeros((2, 4, 3), np.uint8)
     frame = Frame(camera=camera, seq=seq, captured_ns=t_ns, image=image)
     result = FrameResult(
@@ -51,28 +51,28 @@ def show(reporter: Publisher, camera: str, seq: int, t_ns: int) -> None:
         quality=CLEAR,
         stage_ns={},
     )
-    reporter.publish(frame, result)
+    publisher.publish(frame, result)
 
 
-def test_no_camera_is_published_more_often_than_asked_and_each_has_its_own_pace() -> None:
-    report, bus = reporter(rate_hz=10)
+def test_poses_of_each_camera_are_limited_to_the_maximum_rate() -> None:
+    publisher, bus = new_publisher(rate_hz=10)
     for seq in range(300):
-        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    show(report, "yard", 0, 2 * NS_PER_S)
+        show(publisher, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    show(publisher, "yard", 0, 2 * NS_PER_S)
     assert len(bus.messages_on("cam/barn/poses")) == 100 + 1  # the one that may come early, once
     assert len(bus.messages_on("cam/yard/poses")) == 1
 
 
-def test_a_camera_below_the_cap_is_published_in_full() -> None:
-    report, bus = reporter(rate_hz=30)
+def test_poses_of_a_camera_below_the_maximum_rate_are_all_published() -> None:
+    publisher, bus = new_publisher(rate_hz=30)
     for seq in range(30):
-        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+        show(publisher, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
     assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == list(range(30))
 
 
-def test_a_camera_state_is_kept_by_the_broker() -> None:
-    report, bus = reporter()
-    report.publish_camera_status(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
+def test_camera_status_is_retained() -> None:
+    publisher, bus = new_publisher()
+    publisher.publish_camera_status(CameraState(camera="barn", phase="lost", reason="unplugged", since_ns=5 * MS))
     body = bus.retained["cam/barn/status"]
     assert [body[key] for key in ("camera", "state", "reason", "since_ts")] == ["barn", "lost", "unplugged", 5]
 

@@ -1,4 +1,4 @@
-"""Poses in CBOR say what they say in JSON, in fewer bytes."""
+"""Poses in CBOR have the same content as in JSON, in fewer bytes."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
 import cbor2
 
 from edged.messages.build import HeaderFactory, encode, poses
-from edged.messages.cbor import pack, unpack
+from edged.messages.cbor import UnpackError, pack, unpack
 from edged.mqtt.fleet_state import decode_body
 from tests.contract import schema_errors
-from tests.unit.test_message import FixedOffsetClock, points, result, subject
+from tests.unit.test_message_build import FixedOffsetClock, points, result, subject
 
 
 def crowd(count: int) -> dict[str, Any]:
     """Horses with 17 keypoints somewhere in a full-HD image."""
     rng = np.random.default_rng(7)
-    wild = rng.uniform((0, 0, 0), (1920, 1080, 1), (count, 17, 3)).astype(np.float32)
+    points_xys = rng.uniform((0, 0, 0), (1920, 1080, 1), (count, 17, 3)).astype(np.float32)
     boxes = rng.uniform(0, 1080, (count, 4)).astype(np.float32)
-    horses = (replace(subject(id=i + 1), xyxy=boxes[i], keypoints=wild[i]) for i in range(count))
+    horses = (replace(subject(id=i + 1), xyxy=boxes[i], keypoints=points_xys[i]) for i in range(count))
     return dict(poses(HeaderFactory(FixedOffsetClock()), result(*horses, size_wh=(1920, 1080))))
 
 
-def test_what_comes_out_is_what_json_would_have_said() -> None:
+def test_unpacked_cbor_equals_the_json() -> None:
     body = crowd(4)
     assert unpack(pack(body)) == json.loads(encode(body))
     assert schema_errors("cam/barn/poses", unpack(pack(body))) == []
 
 
-def test_four_subjects_take_at_most_six_tenths_of_the_json() -> None:
+def test_cbor_of_four_subjects_is_at_most_60_percent_of_the_json() -> None:
     body = crowd(4)
     assert len(pack(body)) <= 0.6 * len(encode(body))
 
 
-def test_a_point_that_was_not_found_stays_so_and_smoothed_ones_come_along() -> None:
-    lost = subject(keypoints=points((float("nan"), float("nan"), 0.0)))
-    body = poses(HeaderFactory(FixedOffsetClock()), result(lost), smoothed=True)
+def test_null_coordinates_and_smoothed_keypoints_survive_packing() -> None:
+    unseen = subject(keypoints=points((float("nan"), float("nan"), 0.0)))
+    body = poses(HeaderFactory(FixedOffsetClock()), result(unseen), smoothed=True)
     assert unpack(pack(body)) == json.loads(encode(body))
     assert unpack(pack(body))["subjects"][0]["keypoints"] == [[None, None, 0.0]]
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", cbor2.dumps(3), cbor2.dumps({"subjects": []})])
-def test_what_is_no_packed_message_is_refused(payload: bytes) -> None:
-    with pytest.raises(ValueError, match="no packed poses"):
+def test_unpack_of_another_payload_raises(payload: bytes) -> None:
+    with pytest.raises(UnpackError):
         unpack(payload)
 
 
-def test_a_watcher_reads_both() -> None:
+def test_decode_body_reads_json_and_cbor() -> None:
     body = crowd(1)
     assert decode_body(pack(body)) == decode_body(encode(body)) == json.loads(encode(body))
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff\xd8\xff", cbor2.dumps([1])])
-def test_a_watcher_passes_over_what_is_neither(payload: bytes) -> None:
+def test_decode_body_of_another_payload_is_none(payload: bytes) -> None:
     assert decode_body(payload) is None

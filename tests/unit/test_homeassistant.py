@@ -16,7 +16,7 @@ from edged.messages.bus import Request
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_entities import DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
-from tests.unit.test_message import FixedOffsetClock
+from tests.unit.test_message_build import FixedOffsetClock
 
 HORSE = ("horse",)
 

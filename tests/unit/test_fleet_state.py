@@ -1,0 +1,80 @@
+"""The state of devices and cameras, from messages alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edged.mqtt.fleet_state import FleetState
+from tests.unit.conftest import Hand
+
+S = 1_000_000_000
+
+
+@pytest.fixture
+def fleet(hand: Hand) -> FleetState:
+    return FleetState("site/edged", hand)
+
+
+def poses(seq: int) -> bytes:
+    return json.dumps({"seq": seq}).encode()
+
+
+def test_device_and_camera_appear_with_their_first_message(fleet: FleetState) -> None:
+    fleet.update("site/edged/box/status", b'{"state":"online"}')
+    fleet.update("site/edged/box/cam/a/status", b'{"state":"lost"}')
+    assert fleet.devices["box"].status["state"] == "online"
+    assert fleet.devices["box"].cameras["a"].status["state"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("seqs", "lost"),
+    [((0, 1, 2), 0), ((0, 3), 2), ((7,), 0), ((9, 0, 1), 0)],
+    ids=["no-gap", "gap-of-two", "joined-late", "restarted"],
+)
+def test_gaps_in_seq_count_as_lost_messages(fleet: FleetState, seqs: tuple[int, ...], lost: int) -> None:
+    for seq in seqs:
+        fleet.update("site/edged/box/cam/a/poses", poses(seq))
+    assert fleet.devices["box"].cameras["a"].lost == lost
+
+
+def test_rate_is_that_of_recent_messages_and_drops_to_zero(fleet: FleetState, hand: Hand) -> None:
+    for number in range(11):
+        hand.now_ns = number * S // 10
+        fleet.update("site/edged/box/cam/a/poses", poses(number))
+    camera = fleet.devices["box"].cameras["a"]
+    assert camera.rate_hz(hand.now_ns) == 10
+    assert camera.rate_hz(hand.now_ns + 60 * S) == 0
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("other/box/status", b"{}"),
+        ("site/edged/box/cam/a/snapshot", b"{}"),
+        ("site/edged/box/status", b"\xff\xd8"),
+        ("site/edged/box/status", b"[]"),
+        ("site/edged/box", b"{}"),
+    ],
+    ids=["other-base", "other-topic", "jpeg", "list", "no-topic"],
+)
+def test_message_of_another_sender_is_ignored(fleet: FleetState, topic: str, payload: bytes) -> None:
+    assert fleet.update(topic, payload) is None
+    assert fleet.devices == {}
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("site/edged/box/cam/a/poses", b'{"subjects": 5}'),
+        ("site/edged/box/cam/a/poses", b'{"subjects": [{"class": "horse"}]}'),
+        ("site/edged/box/cam/a/status", b'{"state": 5}'),
+        ("site/edged/box/health", b'{"process": []}'),
+        ("site/edged/box/health", b'{"uptime_s": ' + b"[" * 100_000),
+    ],
+    ids=["subjects-no-list", "subject-incomplete", "state-a-number", "process-no-object", "nested-too-deep"],
+)
+def test_message_that_breaks_the_schema_is_ignored(fleet: FleetState, topic: str, payload: bytes) -> None:
+    assert fleet.update(topic, payload) is None
+    assert fleet.devices == {}
