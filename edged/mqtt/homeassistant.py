@@ -23,10 +23,19 @@ BIRTH_DELAY_S = (1.0, 5.0)  # random within, after a restart of Home Assistant: 
 class DiscoveryPublisher:
     """`announced_file` lists the published topics, so that a removed camera is removed from Home Assistant too."""
 
-    def __init__(self, bus: Bus, device: DiscoveryDevice, announced_file: Path, *, enabled: bool) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        device: DiscoveryDevice,
+        announced_file: Path,
+        *,
+        enabled: bool,
+        birth_delay_s: tuple[float, float] = BIRTH_DELAY_S,
+    ) -> None:
         self._bus = bus
         self._announced = JsonState(announced_file, "announcements to Home Assistant")
-        self.delayed: SupervisedThread | None = None  # until Home Assistant has settled
+        self._birth_delay_s = birth_delay_s
+        self.delayed: SupervisedThread | None = None  # publishes once, after a restart of Home Assistant
         self.reconfigure(device, enabled=enabled)
 
     def reconfigure(self, device: DiscoveryDevice, *, enabled: bool) -> None:
@@ -52,12 +61,9 @@ class DiscoveryPublisher:
     def _on_birth(self, request: Request) -> None:
         if self._enabled and request.payload == b"online":
             self.close()
-            delay_s = random.uniform(*BIRTH_DELAY_S)  # noqa: S311  a delay, no secret
-            self.delayed = SupervisedThread("discovery", self._step, first_s=delay_s)
+            delay_s = random.uniform(*self._birth_delay_s)  # noqa: S311  a delay, no secret
+            self.delayed = SupervisedThread("discovery", self._publish_all, first_s=delay_s)
             self.delayed.start()
-
-    def _step(self) -> None:
-        self._publish_all()
 
     def _publish_all(self) -> None:
         for topic, body in self._device.payloads().items():

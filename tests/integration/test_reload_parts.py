@@ -18,67 +18,17 @@ from edged.behaviour.presence import CameraObservation
 from edged.capture.hub import CameraHub, CameraState
 from edged.capture.sources.scripted import ScriptedCamera, Step
 from edged.config.tables.camera import TrackConfig
-from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Boxes
 from edged.messages import build
 from edged.messages.build import HeaderFactory
-from edged.messages.bus import Request
-from edged.mqtt.homeassistant import DiscoveryPublisher
-from edged.mqtt.homeassistant_entities import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.log import RecentLines
 from edged.tracking.tracker import Tracker
-from edged.units import NS_PER_S, ns
+from edged.units import ns
 from tests.integration.test_capture import FILE, image, settings, until
-from tests.unit.test_publisher import HEADERS, cameras, new_publisher, show
 from tests.unit.test_scenes import CLEAR, Wall, seen
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
-
-
-# Reporter
-
-
-def test_a_rate_is_set_for_one_camera_and_for_a_while() -> None:
-    report, bus = new_publisher(rate_hz=30)
-    start_ns = monotonic_ns()
-    report.set_rate(["barn"], 1, 10)
-    for seq in range(20 * 30):
-        show(report, "barn", seq, start_ns + seq * NS_PER_S // 30)
-        show(report, "yard", seq, start_ns + seq * NS_PER_S // 30)
-    assert len(bus.messages_on("cam/yard/poses")) == 600
-    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(10 + 300, abs=3)
-
-
-def test_a_rate_without_an_end_stays_through_a_reload_that_does_not_speak_of_it() -> None:
-    report, bus = new_publisher(rate_hz=30)
-    report.set_rate(["barn"], 1, None)
-    report.reconfigure(PublishConfig(max_rate_hz=30), cameras("barn"))
-    for seq in range(90):
-        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    assert len(bus.messages_on("cam/barn/poses")) == 4  # one of them early
-    report.reconfigure(PublishConfig(max_rate_hz=15), cameras("barn"))
-    for seq in range(90, 180):
-        show(report, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
-    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
-
-
-def test_a_frame_in_a_hurry_is_published_at_any_rate() -> None:
-    report, bus = new_publisher(rate_hz=0.1)
-    show(report, "barn", 0, NS_PER_S)
-    show(report, "barn", 1, NS_PER_S + 1)
-    report.publish_next("barn")
-    show(report, "barn", 2, NS_PER_S + 2)
-    assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == [0, 2]
-    assert report.last_poses("barn") == bus.messages_on("cam/barn/poses")[-1]
-
-
-def test_a_camera_that_stays_keeps_its_figures() -> None:
-    report, _ = new_publisher()
-    barn = report.meters["barn"]
-    report.reconfigure(PublishConfig(), cameras("barn", "box"))
-    assert report.meters["barn"] is barn
-    assert report.meters.keys() == report.trends.keys() == report.outages.keys() == {"barn", "box"}
 
 
 # Intake
@@ -237,29 +187,6 @@ def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
     yard.adopt("barn", "box")
     yard.show(100)
     assert yard.bus.messages_on("cam/barn/daily")[-1]["presence_minutes"]["horse"] == pytest.approx(11.5, abs=0.5)
-
-
-# Home Assistant
-
-
-def birth() -> Request:
-    return Request(path=BIRTH.at(prefix="homeassistant").path, payload=b"online", retain=False)
-
-
-def test_what_is_switched_off_is_taken_out_and_not_announced_again(tmp_path: Path) -> None:
-    bus = MemoryBus(lambda state: build.device_status(HEADERS, state))
-    box = DiscoveryDevice(
-        id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant",
-        cameras={"barn": ("horse",)}, alert_kinds=("camera-lost",),
-    )  # fmt: skip
-    announcer = DiscoveryPublisher(bus, box, tmp_path / "announced.json", enabled=True)
-    announcer.start()
-    announcer.reconfigure(box, enabled=False)
-    announcer.start()
-    told = len(bus.messages)
-    announcer._on_birth(birth())
-    assert bus.retained["/homeassistant/device/box/box/config"] == b""
-    assert (announcer.delayed, len(bus.messages)) == (None, told)
 
 
 # Log

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic_ns
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,6 @@ from edged.frame import Frame, FrameResult, ImageQuality
 from edged.messages.build import HeaderFactory, device_status
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
-from edged.runtime.rate_limit import RateLimiter
 from edged.units import NS_PER_S
 
 MS = 1_000_000
@@ -77,18 +78,43 @@ def test_camera_status_is_retained() -> None:
     assert [body[key] for key in ("camera", "state", "reason", "since_ts")] == ["barn", "lost", "unplugged", 5]
 
 
-PACES = {
-    "the first passes": ([1000], [True]),
-    "a second at once does not": ([1000, 1000], [True, False]),
-    "one a period later does": ([1000, 1100], [True, True]),
-    "half a period early is jitter": ([1000, 1050], [True, True]),
-    "earlier than that is not": ([1000, 1049], [True, False]),
-    "jitter is not a rate": ([1000, 1050, 1100, 1150], [True, True, False, True]),
-    "a pause earns no burst": ([1000, 9000, 9001, 9002], [True, True, False, False]),
-}
+def test_set_rate_limits_one_camera_for_a_time() -> None:
+    publisher, bus = new_publisher(rate_hz=30)
+    start_ns = monotonic_ns()
+    publisher.set_rate(["barn"], 1, 10)
+    for seq in range(20 * 30):
+        show(publisher, "barn", seq, start_ns + seq * NS_PER_S // 30)
+        show(publisher, "yard", seq, start_ns + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/yard/poses")) == 600
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(10 + 300, abs=3)
 
 
-@pytest.mark.parametrize(("times_ms", "passes"), PACES.values(), ids=PACES)
-def test_pace_lets_one_through_per_100_ms(times_ms: list[int], passes: list[bool]) -> None:
-    pace = RateLimiter(100 * MS)
-    assert [pace.allow(t * MS) for t in times_ms] == passes
+def test_set_rate_without_an_end_survives_a_reload_that_keeps_the_configured_rate() -> None:
+    publisher, bus = new_publisher(rate_hz=30)
+    publisher.set_rate(["barn"], 1, None)
+    publisher.reconfigure(PublishConfig(max_rate_hz=30), cameras("barn"))
+    for seq in range(90):
+        show(publisher, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/barn/poses")) == 4  # one of them early
+    publisher.reconfigure(PublishConfig(max_rate_hz=15), cameras("barn"))
+    for seq in range(90, 180):
+        show(publisher, "barn", seq, NS_PER_S + seq * NS_PER_S // 30)
+    assert len(bus.messages_on("cam/barn/poses")) == pytest.approx(4 + 45, abs=1)
+
+
+def test_publish_next_ignores_the_rate_limit_once() -> None:
+    publisher, bus = new_publisher(rate_hz=0.1)
+    show(publisher, "barn", 0, NS_PER_S)
+    show(publisher, "barn", 1, NS_PER_S + 1)
+    publisher.publish_next("barn")
+    show(publisher, "barn", 2, NS_PER_S + 2)
+    assert [body["frame"] for body in bus.messages_on("cam/barn/poses")] == [0, 2]
+    assert publisher.last_poses("barn") == bus.messages_on("cam/barn/poses")[-1]
+
+
+def test_reconfigure_keeps_the_statistics_of_a_remaining_camera() -> None:
+    publisher, _ = new_publisher()
+    barn = publisher.meters["barn"]
+    publisher.reconfigure(PublishConfig(), cameras("barn", "box"))
+    assert publisher.meters["barn"] is barn
+    assert publisher.meters.keys() == publisher.trends.keys() == publisher.outages.keys() == {"barn", "box"}
