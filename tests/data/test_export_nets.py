@@ -11,8 +11,8 @@ from onnx import ModelProto, helper, numpy_helper
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
-from tools.export.nets.rtmdet import RtmDet  # noqa: E402
-from tools.export.nets.rtmpose import RtmPose  # noqa: E402
+from tools.nets.rtmdet import RtmDet  # noqa: E402
+from tools.nets.rtmpose import RtmPose  # noqa: E402
 
 MODELS = Path(__file__).parents[3] / "shared/models"
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"{MODELS} is not on this machine")

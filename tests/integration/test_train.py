@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
+from tools.nets.starter import Detector  # noqa: E402
 from tools.train import pictures  # noqa: E402
 from tools.train.detector import Truth, drift, loss, priors  # noqa: E402
-from tools.train.nets_detector import Detector  # noqa: E402
 from tools.train.pictures import SIZE_WH, Horses, Mix, placed  # noqa: E402
 from tools.train.schedule import learning  # noqa: E402
 from tools.train.weights import blend, take  # noqa: E402

@@ -77,12 +77,11 @@ class TorchSession:
 
 def torch_net(card: Card, file: Path) -> Any:
     """The net of a starter model with the weights of its ONNX file, to be run."""
-    from tools.train.nets_detector import Detector  # noqa: PLC0415
-    from tools.train.nets_pose import Pose  # noqa: PLC0415
+    from tools.nets.starter import Detector, pose_net  # noqa: PLC0415
     from tools.train.weights import take  # noqa: PLC0415
 
     points = {"lsp-14": 14, "ap10k-17": 17}
-    net = Detector() if card.pose is None else Pose(points[card.pose.schema_name], card.input.size_wh)
+    net = Detector() if card.pose is None else pose_net(points[card.pose.schema_name], card.input.size_wh)
     take(net, file)
     return net.eval()
 

@@ -9,12 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from engines.card import Task
-from tools.export.nets.convnextpose import ConvNeXtPose
-from tools.export.nets.integral import Integral
-from tools.export.nets.mobilehumanpose import LARGE, SMALL, MobileHumanPose
-from tools.export.nets.rootnet import RootNet
-from tools.export.nets.rtmdet import STRIDES, RtmDet
-from tools.export.nets.rtmpose import RtmPose
+from tools.nets.convnextpose import ConvNeXtPose
+from tools.nets.integral import Integral
+from tools.nets.mobilehumanpose import LARGE, SMALL, MobileHumanPose
+from tools.nets.rootnet import RootNet
+from tools.nets.rtmdet import STRIDES, RtmDet
+from tools.nets.rtmpose import RtmPose
 
 Weights = Mapping[str, Tensor]
 CONVNEXT = {40: ((40, 80, 160, 320), (2, 2, 6, 2)), 48: ((48, 96, 192, 384), (3, 3, 9, 3))}

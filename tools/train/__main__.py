@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from tools.export import to_onnx
+from tools.nets.starter import Detector, pose_net
 from tools.train.crops import FLIPS, Boxed, Crops, Photographs
 from tools.train.detector import Truth, loss, priors
 from tools.train.detector import drift as detector_drift
-from tools.train.nets_detector import Detector
-from tools.train.nets_pose import Pose
 from tools.train.pictures import SIZE_WH, Horses, Mix, Nobody, People, Scenes, Source
 from tools.train.pose import drift
 from tools.train.pose import loss as pose_loss
@@ -81,7 +80,7 @@ def detector(args: argparse.Namespace) -> None:
     net = Detector()
     if args.start is not None:
         take(net, args.start)
-        for early in (net.stem, *list(net.stages)[: args.frozen]):
+        for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
             early.requires_grad_(False)
     net = net.to(device, memory_format=torch.channels_last)
     loader = batches(args, partial(pictures, mixed(args), args.batch))
@@ -112,12 +111,12 @@ def pose(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe = POSES[args.model]
-    net = Pose(len(FLIPS[recipe.schema]), recipe.size_wh)
+    net = pose_net(len(FLIPS[recipe.schema]), recipe.size_wh)
     if args.start is not None:
         take(net, args.start)
     net = net.to(device, memory_format=torch.channels_last)
     if args.start is not None:
-        for early in (net.stem, *list(net.stages)[: args.frozen]):
+        for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
             early.requires_grad_(False)
     loader = batches(args, partial(windows, recipe.crops(args), args.batch))
     before = copy.deepcopy(net).eval()

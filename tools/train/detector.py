@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tools.train.nets_detector import STRIDES
+from tools.nets.rtmdet import STRIDES
 from tools.train.pictures import SIZE_WH
 
 CANDIDATES = 10  # cells that may stand for one subject

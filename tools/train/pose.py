@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tools.train.nets_pose import SPLIT
+from tools.nets.starter import BINS_PER_PX
 
 SHARPNESS = 10.0  # of both distributions
 SIGMA_PER_PX = (4.9 / 192, 5.66 / 256)  # spread of a label in bins, per pixel of the input's side
@@ -16,7 +16,7 @@ def loss(outputs: tuple[Tensor, Tensor], keypoints: Tensor, size_wh: tuple[int, 
     """`keypoints` (B, K, 3) x, y in px of the input, and whether it counts."""
     lost = keypoints.new_zeros(())
     for axis, (found, side) in enumerate(zip(outputs, size_wh, strict=True)):
-        wanted = _label(keypoints[..., axis], side * SPLIT, SIGMA_PER_PX[axis] * side)
+        wanted = _label(keypoints[..., axis], side * BINS_PER_PX, SIGMA_PER_PX[axis] * side)
         apart = F.kl_div(
             F.log_softmax(found * SHARPNESS, -1), F.softmax(wanted * SHARPNESS, -1), reduction="none"
         ).mean(-1)
@@ -39,4 +39,4 @@ def drift(outputs: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor], photogr
 def _label(place_px: Tensor, bins: int, sigma: float) -> Tensor:
     """(B, K, bins): a bell around the place."""
     at = torch.arange(bins, device=place_px.device)
-    return torch.exp(-((at - place_px[..., None] * SPLIT) ** 2) / (2 * sigma**2))
+    return torch.exp(-((at - place_px[..., None] * BINS_PER_PX) ** 2) / (2 * sigma**2))

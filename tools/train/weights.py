@@ -11,7 +11,16 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from tools.train.nets_detector import Conv
+from tools.nets.cspnext import Conv
+
+# The files that ship were exported when the pose net's layers had other names than its published checkpoints.
+EARLIER_NAMES = {
+    "head.mlp.0.g": "hidden.0.gain",
+    "head.gau.gamma": "gau.gamma",
+    "head.gau.beta": "gau.beta",
+    "head.gau.ln.g": "gau.norm.gain",
+    "head.gau.res_scale.scale": "gau.residual",
+}
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -62,7 +71,7 @@ def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
         raise ValueError(f"{path}: {len(exported)} convolutions that do not fit {type(net).__name__}")
     if [tuple(one.weight.shape) for one in linear] != [tuple(weight.shape) for weight in products]:
         raise ValueError(f"{path}: {len(products)} products that do not fit {type(net).__name__}")
-    norms = {block.conv: block.norm for block in net.modules() if isinstance(block, Conv)}
+    norms = {block.conv: block.bn for block in net.modules() if isinstance(block, Conv)}
     for conv, (weight, bias) in zip(own, exported, strict=True):
         if conv in norms:
             _unfold(conv, norms[conv], weight, bias)
@@ -71,7 +80,8 @@ def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
     for one, weight in zip(linear, products, strict=True):
         one.load_state_dict({"weight": weight})
     for name, parameter in _loose(net).items():
-        parameter.copy_(values[name] if name in values else _factor(values, parameter, path))
+        found = values.get(name, values.get(EARLIER_NAMES.get(name, name)))
+        parameter.copy_(_factor(values, parameter, path) if found is None else found)
 
 
 def _loose(net: nn.Module) -> dict[str, nn.Parameter]:

@@ -5,6 +5,7 @@ Source: Lyu et al., RTMDet, arXiv 2212.07784.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -77,8 +78,7 @@ class Csp(nn.Module):
         self.attention = Attention(2 * half) if attends else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        around = self.short_conv(x)
-        both = torch.cat([self.blocks(self.main_conv(x)), around], 1)
+        both = torch.cat([self.blocks(self.main_conv(x)), self.short_conv(x)], 1)
         return cast(Tensor, self.final_conv(self.attention(both)))
 
 
@@ -109,9 +109,17 @@ class CspNext(nn.Module):
             self.add_module(f"stage{number}", nn.Sequential(*parts, csp))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.get_submodule("stage1")(self.stem(x))
-        maps = []
-        for number in (2, 3, 4):
-            x = self.get_submodule(f"stage{number}")(x)
-            maps.append(x)
-        return tuple(maps)
+        return tuple(self.maps(x))
+
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """The same maps one after the other, each before the next stage runs."""
+        first, *others = self.stages
+        x = first(self.stem(x))
+        for stage in others:
+            x = stage(x)
+            yield x
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The four stages after the stem."""
+        return [self.get_submodule(f"stage{number}") for number in range(1, len(STAGES) + 1)]

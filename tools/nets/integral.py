@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tools.export.nets.resnet import ResNet, upsampling
+from tools.nets.resnet import ResNet, upsampling
 
 
 class Head(nn.Module):

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.export.nets.cspnext import CspNext
+from tools.nets.cspnext import CspNext
 
 HIDDEN, KEY = 256, 128
-LEAST = 1e-5  # norm
+MIN_NORM = 1e-5
 
 
 class ScaleNorm(nn.Module):
-    """x / max(|x| / sqrt(D), LEAST) · g."""
+    """x / max(|x| / sqrt(D), MIN_NORM) · g."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ScaleNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x / (torch.linalg.norm(x, dim=-1, keepdim=True) * self.scale).clamp(min=LEAST) * self.g
+        return x / (torch.linalg.norm(x, dim=-1, keepdim=True) * self.scale).clamp(min=MIN_NORM) * self.g
 
 
 class Scale(nn.Module):
@@ -44,9 +44,10 @@ class Gau(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gamma, self.beta = nn.Parameter(torch.rand(2, KEY)), nn.Parameter(torch.rand(2, KEY))
+        self.res_scale = Scale(HIDDEN)
         self.uv = nn.Linear(HIDDEN, 4 * HIDDEN + KEY, bias=False)
         self.o = nn.Linear(2 * HIDDEN, HIDDEN, bias=False)
-        self.ln, self.res_scale = ScaleNorm(HIDDEN), Scale(HIDDEN)
+        self.ln = ScaleNorm(HIDDEN)
 
     def forward(self, x: Tensor) -> Tensor:
         u, v, base = functional.silu(self.uv(self.ln(x))).split([2 * HIDDEN, 2 * HIDDEN, KEY], -1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.export.nets.cspnext import Conv, Csp, CspNext, conv3
+from tools.nets.cspnext import Conv, Csp, CspNext, conv3
 
 STRIDES = (8, 16, 32)
 BRANCH = 2  # convolutions before each head

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tools.export.nets.resnet import ResNet, upsampling
+from tools.nets.resnet import ResNet, upsampling
 
 CELLS = 64
 

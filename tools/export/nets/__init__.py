@@ -1,1 +1,0 @@
-"""Published networks, written anew so that their official checkpoints load: one file each."""
