@@ -1,1 +1,1 @@
-"""Stalls that do not exist: a horse's day as keypoints with known behaviour, to hold `edged.behaviour.horse` against."""
+"""Simulated stalls: a horse's day as keypoints with known behaviour, the truth for `edged.behaviour.horse`."""

@@ -1,4 +1,5 @@
-"""`python -m tools.barn OUT --days 200 --crowded 20`: simulated stall-days through `edged.behaviour.horse`; tables and a picture.
+"""`python -m tools.barn OUT --days 200 --crowded 20`: simulated stall-days, watched by
+`edged.behaviour.horse`; tables and a picture.
 
 Three days in ten have a trouble; on half of the days a tenth of the keypoints is missing, on the others a fifth. A run
 that was broken off goes on where it was when it is started again. `figures` is what it says.

@@ -1,4 +1,4 @@
-"""A horse's day, act by act, drawn from the ethology numbers in edged/behaviour/horse/README.md; and the troubles it may have.
+"""A horse's day, act by act, drawn from the numbers in edged/behaviour/horse/README.md; and the troubles it may have.
 
 Times are seconds since local midnight. Positions are metres in a stall of 4 x 4 m, its middle at the origin.
 """

@@ -1,1 +1,1 @@
-"""The nets, each defined once in PyTorch with the names of its published checkpoints: to be exported, and to be trained."""
+"""The nets in PyTorch, each defined once, with the names of its published checkpoints; for export and for training."""

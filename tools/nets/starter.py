@@ -1,5 +1,7 @@
-"""The starter models: RTMDet's backbone at a quarter of its width with a narrower neck and one head for all strides, and
-RTMPose-t, with the settings they are trained with.
+"""The starter models and the settings they are trained with.
+
+The detector has the backbone of RTMDet at a quarter of its width, a narrower neck and one head for all strides; the
+pose nets are RTMPose-t.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ NORM_EPS, NORM_MOMENTUM = 1e-3, 0.03  # of batch norms, as CSPNeXt is trained
 
 
 class Detector(nn.Module):
-    """(B, 3, H, W) BGR, normalised, to three maps of logits (B, C, h, w), then three of l, t, r, b (B, 4, h, w) in px."""
+    """(B, 3, H, W) BGR, normalised, to three maps of logits (B, C, h, w), then three of l, t, r, b (B, 4, h, w), px."""
 
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
