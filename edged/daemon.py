@@ -15,7 +15,7 @@ from edged.behaviour.monitor import CameraReading, SceneMonitor
 from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.camera import Camera
 from edged.capture.hub import CameraHub
-from edged.capture.sources import make_camera
+from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
 from edged.capture.worker import CameraState
 from edged.config.tables.camera import CameraConfig

@@ -1,33 +1,37 @@
-"""What a camera is to the capture: something that is opened, read and closed by one thread."""
+"""What a camera is to the rest of the capture: opened, read and closed by one thread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from edged.frame import U8, PixelFormat
+
+EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # of a frame that could not be decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CapturedImage:
-    """What a camera hands over: the image, and when and where it was taken."""
+    """One image of a camera, and when and where it was taken."""
 
-    image: U8  # (H, W, 3) BGR, or as `form` has it; of size zero when a frame was there but could not be decoded
-    captured_ns: int  # CLOCK_MONOTONIC; lies ahead for recorded frames that are not due yet
+    image: U8  # (H, W, 3) BGR, or as `pixel_format` has it; size 0: a frame arrived and could not be decoded
+    captured_ns: int  # CLOCK_MONOTONIC; in the future for a recorded frame that is not due yet
     pixel_format: PixelFormat = "bgr"
-    swapped: bool = False  # the image is the reader's now, and the memory it gave is the stream's
+    swapped: bool = False  # True: `image` now belongs to the reader, and the stream keeps the buffer it was given
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
-    recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
+    recorded_ns: int | None = None  # time inside the recording, when it is not played in real time
 
 
 class Stream(Protocol):
-    """An open camera, used and closed by one capture thread.
+    """An open camera. Thread: the one capture thread that opened it reads and closes it.
 
-    `read` blocks until there is a frame, for at most the camera's time-out. It decodes into `out` where
-    it can, and the shot's image is then `out` itself; any other image is valid until the next `read`, unless it is
-    traded: a camera that fills memory by itself keeps `out` to fill it later, and gives what it filled before.
-    It raises `CameraLost` (come back later) or `EndOfSource` (no more frames, ever).
+    `read` blocks until there is a frame, for at most the camera's timeout. It decodes into `out` (uint8) where the
+    shape fits; the image is then `out` itself. Any other image is valid until the next `read`, unless `swapped`:
+    a driver that fills memory by itself keeps `out` for a later frame and returns a buffer it got earlier.
+    Raises CameraLost (retry later) or EndOfSource (no more frames, ever).
     """
 
     def read(self, out: U8 | None) -> CapturedImage: ...
@@ -35,9 +39,9 @@ class Stream(Protocol):
 
 
 class Camera(Protocol):
-    """A source of images. Every `open` gives a stream of its own, so that a hanging one can be left behind.
+    """A source of images. Each `open` returns an independent stream, so that one that hangs can be abandoned.
 
-    `open` raises `CameraLost` with the reason.
+    `open` raises CameraLost with the reason.
     """
 
     def open(self) -> Stream: ...

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _infer(path: str, camera: CameraConfig, engines: LoadedModels, say: Callable[[Frame, FrameResult], None]) -> int:
     from edged import loop  # noqa: PLC0415
     from edged.capture.hub import CameraHub  # noqa: PLC0415
-    from edged.capture.sources import make_camera  # noqa: PLC0415
+    from edged.capture.make_camera import make_camera  # noqa: PLC0415
 
     name = VERB
     intake = CameraHub({name: (camera, make_camera(name, camera))}, lambda state: None, retry=False)

@@ -213,7 +213,7 @@ def _first_frame(name: str, settings: CameraConfig) -> CheckResult:
 
 
 def _size_of_frame(name: str, settings: CameraConfig) -> tuple[int, int]:
-    from edged.capture.sources import make_camera  # noqa: PLC0415
+    from edged.capture.make_camera import make_camera  # noqa: PLC0415
 
     with closing(make_camera(name, settings).open()) as stream:
         for _ in range(MAX_UNDECODABLE):

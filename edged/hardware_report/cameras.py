@@ -8,7 +8,7 @@ from contextlib import closing
 
 import numpy as np
 
-from edged.capture.sources import make_camera
+from edged.capture.make_camera import make_camera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import EdgedError
 from edged.hardware_report.probe import Bench, ReportRow, Value, failed, not_possible

@@ -1,4 +1,4 @@
-"""What every camera promises, the same for the real ones and the scripted one."""
+"""The contract of `Camera`, for the real sources and the scripted one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 import cv2
 
 from edged.capture.camera import Camera
-from edged.capture.sources import make_camera
+from edged.capture.make_camera import make_camera
+from edged.capture.sources.csi import CsiCamera
 from edged.capture.sources.opencv import has_gstreamer
 from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
@@ -60,7 +61,7 @@ def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
     yield from kind(tmp_path)
 
 
-def test_images_are_8_bit_bgr(camera: Camera) -> None:
+def test_read_image_is_8_bit_bgr(camera: Camera) -> None:
     stream = camera.open()
     image = stream.read(None).image
     stream.close()
@@ -69,7 +70,7 @@ def test_images_are_8_bit_bgr(camera: Camera) -> None:
     assert image.flags.c_contiguous
 
 
-def test_capture_times_never_go_back_and_are_of_this_clock(camera: Camera) -> None:
+def test_read_capture_times_are_monotonic_and_of_this_clock(camera: Camera) -> None:
     begun_ns = time.monotonic_ns()
     stream = camera.open()
     times_ns = [stream.read(None).captured_ns for _ in range(5)]
@@ -78,26 +79,26 @@ def test_capture_times_never_go_back_and_are_of_this_clock(camera: Camera) -> No
     assert begun_ns <= times_ns[0] <= time.monotonic_ns()
 
 
-def test_a_slot_of_another_size_is_left_alone(camera: Camera) -> None:
+def test_read_buffer_of_another_size_is_not_written(camera: Camera) -> None:
     stream = camera.open()
-    slot = np.full((7, 5, 3), 9, np.uint8)
-    image = stream.read(slot).image
+    buffer = np.full((7, 5, 3), 9, np.uint8)
+    image = stream.read(buffer).image
     stream.close()
     assert image.shape == SHAPE
-    assert (slot == 9).all()
+    assert (buffer == 9).all()
 
 
-def test_a_slot_that_fits_holds_the_image_or_is_not_claimed_to(camera: Camera) -> None:
+def test_read_buffer_that_fits_is_the_image_or_shares_no_memory_with_it(camera: Camera) -> None:
     stream = camera.open()
     stream.read(None)
-    slot = np.full(SHAPE, 77, np.uint8)
-    image = stream.read(slot).image
+    buffer = np.full(SHAPE, 77, np.uint8)
+    image = stream.read(buffer).image
     stream.close()
-    assert image is slot or not np.shares_memory(image, slot)
+    assert image is buffer or not np.shares_memory(image, buffer)
     assert not (image == 77).all()
 
 
-def test_every_open_gives_a_stream_of_its_own(camera: Camera) -> None:
+def test_open_twice_gives_independent_streams(camera: Camera) -> None:
     first, second = camera.open(), camera.open()
     first.read(None)
     first.close()
@@ -106,16 +107,18 @@ def test_every_open_gives_a_stream_of_its_own(camera: Camera) -> None:
     second.close()
 
 
-def test_a_csi_camera_is_turned_by_the_video_engine_alone() -> None:
+def test_csi_camera_rotation_is_done_in_hardware_only() -> None:
     camera = make_camera("cam", CameraConfig(source="csi:1", rotate=90))
     assert isinstance(camera, RotateMaskCamera)
-    assert camera._rotate_deg == 0
-    assert "sensor-id=1" in camera._camera._pipeline  # type: ignore[attr-defined]
-    assert "flip-method=3" in camera._camera._pipeline  # type: ignore[attr-defined]
+    assert camera.rotate_deg == 0
+    assert isinstance(camera.camera, CsiCamera)
+    assert "sensor-id=1" in camera.camera.pipeline
+    assert "flip-method=3" in camera.camera.pipeline
 
 
-def test_a_csi_camera_without_gstreamer_says_what_is_needed() -> None:
+def test_csi_camera_without_gstreamer_is_lost_with_the_reason() -> None:
     if has_gstreamer():
         pytest.skip("this cv2 has GStreamer")
-    with pytest.raises(CameraLost, match="use JetPack's own python3-opencv"):
+    with pytest.raises(CameraLost) as lost:
         make_camera("cam", CameraConfig(source="csi:0")).open()
+    assert lost.value.code == "no_gstreamer"

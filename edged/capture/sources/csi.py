@@ -1,4 +1,4 @@
-"""A CSI camera of the Jetson, through Argus and the ISP; the video engine turns the image upright."""
+"""A CSI camera of a Jetson, through Argus and the ISP; the video engine rotates the image."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from edged.errors import CameraLost
 
 
 class CsiCamera:
-    """Turns by itself: around it, no other turn is wanted. With `raw` its frames are NV12, as the ISP makes them."""
+    """Rotates in hardware, so its frames are upright. With `raw` they are NV12, as the ISP writes them; else BGR."""
 
     def __init__(self, settings: CameraConfig, *, raw: bool = False) -> None:
         configure_opencv()
         self._display_name = settings.source
         sensor = int(settings.source.removeprefix("csi:"))
         self._pixel_format: OutputFormat = "nv12" if raw else "bgr"
-        self._pipeline = csi_pipeline(sensor, settings.size, settings.fps, settings.rotate, self._pixel_format)
+        self.pipeline = csi_pipeline(sensor, settings.size, settings.fps, settings.rotate, self._pixel_format)
 
     def open(self) -> Stream:
         if not has_gstreamer():
-            raise CameraLost(f"{self._display_name}: this cv2 has no GStreamer; use JetPack's own python3-opencv")
+            text = f"{self._display_name}: this cv2 has no GStreamer; use JetPack's own python3-opencv"
+            raise CameraLost(text, "no_gstreamer")
         if not has_element("nvarguscamerasrc"):
-            raise CameraLost(f"{self._display_name}: GStreamer has no nvarguscamerasrc; CSI cameras need a Jetson")
+            text = f"{self._display_name}: GStreamer has no nvarguscamerasrc; CSI cameras need a Jetson"
+            raise CameraLost(text, "no_argus")
         capture = cv2.VideoCapture()
-        if not capture.open(self._pipeline, cv2.CAP_GSTREAMER):
-            raise CameraLost(
-                f"{self._display_name}: Argus gave no stream; is the sensor connected and in the device tree, its mode "
-                f"({self._pipeline.split(' ! ')[1]}) one it has, and nvargus-daemon running?"
+        if not capture.open(self.pipeline, cv2.CAP_GSTREAMER):
+            mode = self.pipeline.split(" ! ")[1]
+            text = (
+                f"{self._display_name}: Argus gave no stream; check that the sensor is connected and in the device "
+                f"tree, that it has the mode {mode}, and that nvargus-daemon runs"
             )
+            raise CameraLost(text, "driver")
         return LiveStream(capture, self._display_name, self._pixel_format)

@@ -1,7 +1,7 @@
 """Recorded frames as a camera: a video, an image, or a folder of images in natural order.
 
-In real time frames fall due at the recorded rate; otherwise each is due as soon as it is decoded.
-A folder's bad files are skipped, named once, and given as frames of size zero, to be counted.
+With `realtime`, frames are due at the recorded rate; otherwise each is due as soon as it is decoded.
+A bad file of a folder is logged once and delivered as a frame of size 0, so that it is counted as failed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edged.capture.camera import CapturedImage, Stream
-from edged.capture.sources.opencv import EMPTY_IMAGE, configure_opencv, decode
+from edged.capture.camera import EMPTY_IMAGE, CapturedImage, Stream
+from edged.capture.sources.opencv import configure_opencv, decode
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 TEXT_SUFFIXES = frozenset([".ans", ".asc", ".nfo", ".txt"])  # FFmpeg would play these as a video of a terminal
-SEEKABLE_SUFFIXES = frozenset(
-    [".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"]
-)  # FFmpeg finds the start of these again
-SIDE_LIMITS_PX = (16, 16384)  # what we take for a camera image
-DEFAULT_VIDEO_HZ = 25.0  # when a video does not say its rate
+SEEKABLE_SUFFIXES = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"])  # FFmpeg can rewind these
+SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
+DEFAULT_VIDEO_HZ = 25.0  # of a video without a rate
+MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
 DEFAULT_FOLDER_HZ = 5.0
-MAX_LATE_NS = NS_PER_S  # beyond this, the timeline slips instead of running after the clock
+MAX_LATE_NS = NS_PER_S  # a frame later than this shifts the timeline; there is no catching up
+COMPLETE_SHARE = 0.95  # of the announced frames; fewer, and the file is reported as cut off
 
 
 class FileCamera:
@@ -41,7 +41,7 @@ class FileCamera:
         configure_opencv()
         self._name = name
         self._settings = settings
-        self._logged_bad: set[Path] = set()  # named in the log already
+        self._logged_bad: set[Path] = set()  # each bad file is logged once
 
     def open(self) -> Stream:
         path = Path(self._settings.source).expanduser()
@@ -49,23 +49,25 @@ class FileCamera:
             size = path.stat().st_size
             images = _images_in(path)
         except OSError as error:
-            raise CameraLost(f"{path}: {error.strerror}; give the path of a video, image or folder") from error
+            raise CameraLost(
+                f"{path}: {error.strerror}; give the path of a video, image or folder", "absent"
+            ) from error
         if images is not None:
             return ImageStream(self._name, images, self._settings, self._logged_bad)
         if size == 0:
-            raise CameraLost(f"{path}: the file is empty; record or copy it again")
+            raise CameraLost(f"{path}: the file is empty; record or copy it again", "empty")
         if cv2.haveImageReader(str(path)):
             return ImageStream(self._name, [path], self._settings, self._logged_bad)
         return VideoStream(self._name, path, self._settings)
 
 
 def _images_in(path: Path) -> list[Path] | None:
-    """The images of a folder in natural order; None when the path is no folder. Raises OSError."""
+    """The images of a folder in natural order; None when the path is not a folder. Raises OSError, CameraLost."""
     if not path.is_dir():
         return None
     images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        raise CameraLost(f"{path}: no image in this folder; want {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise CameraLost(f"{path}: no image in this folder; want {' '.join(sorted(IMAGE_SUFFIXES))}", "empty")
     return sorted(images, key=natural_key)
 
 
@@ -76,18 +78,19 @@ def natural_key(path: Path) -> list[tuple[bool, int, str]]:
 
 
 def printable_path(path: Path) -> str:
-    """The path as it can be sent: a file's name need not be UTF-8."""
+    """The path as valid UTF-8: a file's name may hold other bytes."""
     return os.fsencode(path).decode(errors="replace")
 
 
 class PlaybackClock:
-    """When recorded frames are due, at a rate; None: at once."""
+    """When recorded frames are due. `rate_hz` None: immediately."""
 
     def __init__(self, rate_hz: float | None) -> None:
         self._step_ns = None if rate_hz is None else round(NS_PER_S / rate_hz)
         self._next_ns: int | None = None
 
     def due_ns(self) -> int:
+        """The next frame's due time, CLOCK_MONOTONIC."""
         now_ns = time.monotonic_ns()
         if self._step_ns is None:
             return now_ns
@@ -110,7 +113,7 @@ class ImageStream:
         self._clock = _playback_clock(settings, DEFAULT_FOLDER_HZ)
         self._logged_bad = logged_bad
         self._remaining: Iterator[Path] = iter(paths)
-        self._decoded = 0  # of this round
+        self._decoded = 0  # images in this round
 
     def read(self, out: U8 | None) -> CapturedImage:
         path = next(self._remaining, None)
@@ -125,12 +128,11 @@ class ImageStream:
         self._remaining = iter(())
 
     def _restart_or_end(self) -> Path:
-        """The first file of the next round, if there is to be one."""
+        """The first file of the next round. Raises EndOfSource, or CameraLost when no image was good."""
         many = len(self._paths)
         if self._decoded == 0:
-            raise CameraLost(
-                f"{printable_path(self._paths[0])}: none of {many} image(s) can be used; see the lines above"
-            )
+            text = f"{printable_path(self._paths[0])}: none of {many} image(s) can be used; see the lines above"
+            raise CameraLost(text, "undecodable")
         if not self._loop:
             raise EndOfSource(f"{self._decoded} of {many} image(s) read")
         self._decoded = 0
@@ -148,19 +150,19 @@ class ImageStream:
 
 
 def load_image(path: Path) -> U8:
-    """An image file as upright 8-bit BGR, whatever its depth, palette, alpha and EXIF turn. Raises CameraLost."""
+    """An image file as (H, W, 3) uint8 BGR, upright by its EXIF tag, from any depth or palette. Raises CameraLost."""
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
-        raise CameraLost(f"{printable_path(path)}: {error.strerror}") from error
+        raise CameraLost(f"{printable_path(path)}: {error.strerror}", "unreadable") from error
     except cv2.error as error:
-        raise CameraLost(f"{printable_path(path)}: empty, or too large to decode") from error
+        raise CameraLost(f"{printable_path(path)}: empty, or too large to decode", "undecodable") from error
     if image is None:
-        raise CameraLost(f"{printable_path(path)}: truncated, or not an image")
+        raise CameraLost(f"{printable_path(path)}: truncated, or not an image", "undecodable")
     height, width = image.shape[:2]
-    least, most = SIDE_LIMITS_PX
-    if not (least <= min(height, width) and max(height, width) <= most):
-        raise CameraLost(f"{printable_path(path)}: {width}x{height} px; want {least} to {most} px each way")
+    low, high = SIDE_LIMITS_PX
+    if not (low <= min(height, width) and max(height, width) <= high):
+        raise CameraLost(f"{printable_path(path)}: {width}x{height} px; want {low} to {high} px each way", "size")
     return np.asarray(image, np.uint8)
 
 
@@ -169,13 +171,13 @@ class VideoStream:
         self._name = name
         self._path = path
         self._loop = settings.loop
-        self._rewound = False  # and not opened anew
+        self._rewound = False  # this round began by rewinding, not by opening the file again
         self._open()
-        told_hz = self._capture.get(cv2.CAP_PROP_FPS)
-        recorded_hz = told_hz if 0 < told_hz <= 1000 else DEFAULT_VIDEO_HZ
+        header_hz = self._capture.get(cv2.CAP_PROP_FPS)
+        recorded_hz = header_hz if 0 < header_hz <= MAX_VIDEO_HZ else DEFAULT_VIDEO_HZ
         self._clock = _playback_clock(settings, recorded_hz)
         self._step_ns = None if settings.realtime else round(NS_PER_S / recorded_hz)
-        self._frames_read = 0  # frames, over all rounds
+        self._frames_read = 0  # over all rounds
 
     def read(self, out: U8 | None) -> CapturedImage:
         while not self._capture.grab():
@@ -201,20 +203,20 @@ class VideoStream:
         self._position = self._decoded = 0
         self._capture = cv2.VideoCapture()
         if self._path.suffix.lower() in TEXT_SUFFIXES or not self._capture.open(str(self._path), cv2.CAP_FFMPEG):
-            raise CameraLost(f"{self._path}: truncated, or neither a video nor an image")
+            raise CameraLost(f"{self._path}: truncated, or neither a video nor an image", "undecodable")
 
     def _restart_or_end(self) -> None:
-        """At the end of the file: from the start, or no more.
+        """Begin the next round at the end of the file. Raises EndOfSource when there is none.
 
-        Rewound where that can be: opened anew for months, a decoder leaves holes in the heap.
+        Rewinds where it can: a decoder opened again and again for months fragments the heap.
         """
         if self._decoded == 0 and not self._rewound:
-            raise CameraLost(f"{self._path}: not one frame of this video can be decoded")
-        told = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            raise CameraLost(f"{self._path}: not one frame of this video can be decoded", "undecodable")
+        announced = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop:
-            if self._position < 0.95 * told - 1:
+            if self._position < COMPLETE_SHARE * announced - 1:
                 log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
-            raise EndOfSource(f"{self._position} frames read, {max(told, 0)} announced")
+            raise EndOfSource(f"{self._position} frames read, {max(announced, 0)} announced")
         self._rewound = self._decoded > 0 and self._rewind()
         if not self._rewound:
             self.close()

@@ -1,13 +1,15 @@
-"""GStreamer pipelines as text, for a cv2 that can run them. Pure: nothing here opens anything."""
+"""GStreamer pipelines as text, for a cv2 that can run them. Pure functions; used by csi.py and rtsp.py."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Literal
 
-# Only the newest frame is kept, and it leaves at once.
+from edged.units import US_PER_S
+
+# Keeps only the newest frame and hands it over at once.
 SINK = "appsink drop=true max-buffers=1 sync=false"
-# Out of the video engine's own memory. It gives NV12 as it is; the last step to BGR would be the CPU's.
+# From the video engine's memory. NV12 needs no conversion; the last step to BGR runs on the CPU.
 FROM_NVMM = {
     "nv12": "nvvidconv{flip} ! video/x-raw,format=NV12",
     "bgr": "nvvidconv{flip} ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR",
@@ -30,8 +32,8 @@ def rtsp_pipeline(
     hardware: bool,
     pixel_format: OutputFormat = "bgr",
 ) -> str:
-    """From an RTSP address without credentials to frames; `hardware`: through nvv4l2decoder."""
-    source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * 1e6)}"
+    """The pipeline from an RTSP address (without credentials) to frames. `hardware`: decode with nvv4l2decoder."""
+    source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * US_PER_S)}"
     if username:
         source += f" user-id={quoted(username)} user-pw={quoted(password)}"
     if codec == "auto":
@@ -46,7 +48,7 @@ def rtsp_pipeline(
 def csi_pipeline(
     sensor: int, size: tuple[int, int] | None, fps_hz: float, rotate: int, pixel_format: OutputFormat = "bgr"
 ) -> str:
-    """From a CSI sensor through the ISP to upright frames."""
+    """The pipeline from a CSI sensor through the ISP to upright frames. `rotate`: clockwise, in degrees."""
     caps = "video/x-raw(memory:NVMM),format=NV12"
     if size is not None:
         caps += f",width={size[0]},height={size[1]}"
@@ -58,5 +60,5 @@ def csi_pipeline(
 
 
 def quoted(text: str) -> str:
-    """A property value that gst_parse_launch reads back as it is."""
+    """A property value, quoted for gst_parse_launch."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

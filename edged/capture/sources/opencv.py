@@ -1,7 +1,7 @@
-"""What every cv2 camera needs: a quiet library, one way to decode, and what this build of cv2 can do.
+"""What every OpenCV camera needs: a quiet library, one way to decode, and what this build of cv2 supports.
 
-cv2 and the FFmpeg inside it write to stderr by themselves; our own messages say the same, once. The variables
-set here are the ones cv2 reads; what the operator has set stays.
+cv2 and the FFmpeg inside it print to stderr; our own log lines report the same, once. An environment variable that
+the operator has set is kept.
 """
 
 from __future__ import annotations
@@ -14,26 +14,23 @@ from functools import cache
 from typing import Any, cast
 
 import cv2
-import numpy as np
 
-from edged.capture.camera import CapturedImage
+from edged.capture.camera import EMPTY_IMAGE, CapturedImage
 from edged.errors import CameraLost
 from edged.frame import U8, PixelFormat
 
-EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # a frame that could not be decoded
-
 ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
-    # RTSP opens in 0.2 s in place of 2 s. Files are read alike: their headers say what 0.1 s of frames would.
+    # RTSP opens in 0.2 s instead of 2 s. Files do not change: their headers hold what FFmpeg would analyse.
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|analyzeduration;100000",
-    # Without it one camera that is slow to open holds a lock that every other open waits for.
+    # Without it, a camera that is slow to open holds a lock that blocks the opening of every other camera.
     "OPENCV_FFMPEG_IS_THREAD_SAFE": "1",
-    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; a silent device gives control back this often
+    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; how often a read of a silent device returns
 }
 
 
 def configure_opencv() -> None:
-    """Set cv2 up for this process. Called when a camera is made, before cv2 opens anything."""
+    """Set cv2 up for this process: log levels and timeouts. Call it before cv2 opens anything."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # 4.x, 5.x
@@ -41,7 +38,7 @@ def configure_opencv() -> None:
 
 
 def decode(capture: Any, out: U8 | None, pixel_format: PixelFormat = "bgr") -> U8:
-    """The grabbed frame, in `out` where it fits; of size zero when it is corrupt."""
+    """The grabbed frame, (H, W, 3) or as `pixel_format` has it, uint8; in `out` where it fits; size 0 when corrupt."""
     try:
         good, image = capture.retrieve(out) if out is not None else capture.retrieve()
     except cv2.error:
@@ -54,23 +51,23 @@ def decode(capture: Any, out: U8 | None, pixel_format: PixelFormat = "bgr") -> U
 
 @cache
 def has_gstreamer() -> bool:
-    """Whether this cv2 was built with GStreamer: JetPack's and Debian's are, the one from PyPI is not."""
+    """Whether this cv2 was built with GStreamer. JetPack's and Debian's are; the wheel from PyPI is not."""
     found = [line for line in cv2.getBuildInformation().splitlines() if "GStreamer:" in line]
     return any("YES" in line for line in found)
 
 
 @cache
 def has_element(name: str) -> bool:
-    """Whether GStreamer's registry knows an element, asked of its own tool."""
+    """Whether GStreamer's registry has this element, according to gst-inspect-1.0."""
     tool = shutil.which("gst-inspect-1.0")
     if tool is None:
         return False
-    asked = subprocess.run([tool, "--exists", name], check=False, timeout=20)  # noqa: S603
-    return asked.returncode == 0
+    found = subprocess.run([tool, "--exists", name], check=False, timeout=20)  # noqa: S603
+    return found.returncode == 0
 
 
 class LiveStream:
-    """An open cv2 capture of a stream; a frame's time is the moment it came."""
+    """An open cv2 capture of a live source; a frame's capture time is its arrival."""
 
     def __init__(self, capture: Any, display_name: str, pixel_format: PixelFormat = "bgr") -> None:
         self._capture = capture
@@ -80,10 +77,9 @@ class LiveStream:
 
     def read(self, out: U8 | None) -> CapturedImage:
         if not self._capture.grab():
-            how = (
-                "the stream broke off" if self._got_frame else "it opened and gave no frame; what it sends is no video"
-            )
-            raise CameraLost(f"{self._display_name}: {how}")
+            if self._got_frame:
+                raise CameraLost(f"{self._display_name}: the stream broke off", "broken_off")
+            raise CameraLost(f"{self._display_name}: it opened and gave no frame; it does not send video", "no_video")
         captured_ns = time.monotonic_ns()
         self._got_frame = True
         return CapturedImage(

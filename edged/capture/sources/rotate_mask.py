@@ -1,4 +1,4 @@
-"""Around another camera: turns its images upright and blanks the masked parts, before anything looks at them."""
+"""Wraps a camera: rotates its images upright and blacks out the masked areas."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTAT
 
 
 class RotateMaskCamera:
-    """`rotate` is the clockwise turn that makes the image upright; masks are polygons in the upright image."""
+    """`rotate`: clockwise, in degrees, so that the image is upright. `masks`: polygons in px of the upright image."""
 
     def __init__(self, camera: Camera, rotate: Literal[0, 90, 180, 270], masks: Masks) -> None:
-        self._camera = camera
-        self._rotate_deg = rotate
+        self.camera = camera
+        self.rotate_deg = rotate
         self._polygons = [np.round(np.array(polygon)).astype(np.int32) for polygon in masks]
 
     def open(self) -> Stream:
-        return RotateMaskStream(self._camera.open(), CV2_ROTATION.get(self._rotate_deg), self._polygons)
+        return RotateMaskStream(self.camera.open(), CV2_ROTATION.get(self.rotate_deg), self._polygons)
 
 
 class RotateMaskStream:
@@ -34,18 +34,18 @@ class RotateMaskStream:
         self._stream = stream
         self._rotation = rotation
         self._polygons = polygons
-        self._unrotated: U8 | None = None  # the image as the sensor lies, when it is to be turned
+        self._unrotated: U8 | None = None  # buffer for the image before rotation; None without rotation
 
     def read(self, out: U8 | None) -> CapturedImage:
-        shot = self._stream.read(out if self._rotation is None else self._unrotated)
-        if shot.image.size == 0:
-            return shot
-        image = shot.image if self._rotation is None else self._rotate_image(shot.image, self._rotation, out)
+        captured = self._stream.read(out if self._rotation is None else self._unrotated)
+        if captured.image.size == 0:
+            return captured
+        image = captured.image if self._rotation is None else self._rotate_image(captured.image, self._rotation, out)
         if self._polygons:
-            if image is shot.image and image is not out:
-                image = image.copy()  # the camera's own, not ours to write into
+            if image is captured.image and image is not out:
+                image = image.copy()  # it belongs to the camera
             cv2.fillPoly(image, self._polygons, (0, 0, 0))
-        return replace(shot, image=image)
+        return replace(captured, image=image)
 
     def close(self) -> None:
         self._stream.close()

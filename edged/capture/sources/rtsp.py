@@ -14,16 +14,17 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from edged.units import MS_PER_S
 
-OPEN_SHARE = 0.7  # share of `open_timeout_s` that FFmpeg may take: the rest is for asking the camera why not
-DESCRIBE_SHARE = 0.2
+# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason.
+OPEN_SHARE, DESCRIBE_SHARE = 0.7, 0.2
 
 
 class RtspCamera:
-    """With `raw` frames are NV12 where GStreamer decodes them. Raises ConfigError for a format that is no codec."""
+    """With `raw`, frames are NV12 where GStreamer decodes them; else BGR. Raises ConfigError for a wrong `format`."""
 
     def __init__(self, name: str, settings: CameraConfig, *, raw: bool = False) -> None:
         if settings.format not in ("auto", "h264", "h265"):
-            raise ConfigError(f"cameras.{name}.format = {settings.format}: want auto, h264 or h265 for RTSP")
+            text = f"cameras.{name}.format = {settings.format}: want auto, h264 or h265 for RTSP"
+            raise ConfigError(text, "format")
         configure_opencv()
         self._address = Address.from_settings(settings)
         self._codec: Codec = settings.format
@@ -34,24 +35,24 @@ class RtspCamera:
     def open(self) -> Stream:
         capture = cv2.VideoCapture()
         if not self._open_capture(capture):
-            raise CameraLost(f"{self._address.masked_url}: {self._failure_reason()}")
+            raise CameraLost(f"{self._address.masked_url}: {self._failure_reason()}", "no_video")
         return LiveStream(capture, self._address.masked_url, self._pixel_format)
 
     def _failure_reason(self) -> str:
-        """Raises CameraLost itself where the camera's own answer is the reason."""
+        """Why the stream did not open. Raises CameraLost itself when the camera's answer holds the reason."""
         if self._address.url.startswith("rtsps:"):
             return "could not be opened over TLS; try rtsp:// to learn the reason"
         answer = describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s))
         offered = ", ".join(codecs(answer)) or "nothing"
         return (
             f"the camera describes a stream ({offered}) and gave no frame; "
-            f"set it to H.264 or H.265, and look at its limit of viewers"
+            f"set it to H.264 or H.265, and check its limit of viewers"
         )
 
     def _open_capture(self, capture: Any) -> bool:
         if has_gstreamer():
             if not self._address.url.startswith("rtsps:"):
-                describe(self._address)  # first: an open that fails in GStreamer complains on stderr at length
+                describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
             return bool(capture.open(self._pipeline(), cv2.CAP_GSTREAMER))
         return bool(capture.open(self._address.url_with_credentials, cv2.CAP_FFMPEG, self._timeouts()))
 
@@ -68,9 +69,9 @@ class RtspCamera:
         )
 
     def _timeouts(self) -> list[int]:
-        """An open that gives up before our own clock does can say why; a read's time-out only frees its thread."""
+        """Options for OpenCV. The open ends before `open_timeout_s` so that the reason can still be found."""
         return [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_SHARE * self._open_s * MS_PER_S)),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(2 * self._stall_s * MS_PER_S)),
-            *(cv2.CAP_PROP_N_THREADS, 1),  # every further thread holds one more frame back
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(2 * self._stall_s * MS_PER_S)),  # only ends an abandoned thread
+            *(cv2.CAP_PROP_N_THREADS, 1),  # each further thread delays the stream by one frame
         ]

@@ -1,6 +1,6 @@
-"""What an RTSP server says of a stream, asked by ourselves: cv2 only knows that it could not be opened.
+"""Why an RTSP stream cannot be opened, found by a DESCRIBE of our own: cv2 reports only that the open failed.
 
-Sockets alone; used by camera_rtsp.py when an open has failed, to tell the true reason.
+Sockets only; used by rtsp.py.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ PASSWORD_PARAMETER = re.compile(r"(?i)\b(\w*(?:pass|pwd)\w*)=[^&_/]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a stream is; its repr and `shown` hold no password."""
+    """The address of a stream. Its repr and `masked_url` hold no password."""
 
     host: str
     port: int
-    url: str = field(repr=False)  # without credentials; a path may still hold some
+    url: str = field(repr=False)  # without credentials in front of the host; the path may still hold some
     username: str
     secret: SecretStr
 
     @staticmethod
     def from_settings(settings: CameraConfig) -> Address:
-        """User name and password come from their own keys, or else from the address."""
+        """The address of a camera; user name and password from their own keys, else from `source`."""
         parts = urlsplit(settings.source)
         bare = parts.netloc.rpartition("@")[2]
         password = settings.password.get_secret_value() or unquote(parts.password or "")
@@ -51,12 +51,12 @@ class Address:
 
     @property
     def masked_url(self) -> str:
-        """For people: no credentials, and no password among the path's parameters."""
+        """For logs: no credentials, and passwords among the path's parameters are masked."""
         return PASSWORD_PARAMETER.sub(r"\1=***", self.url)
 
     @property
     def url_with_credentials(self) -> str:
-        """For FFmpeg: with credentials, percent-encoded."""
+        """For FFmpeg: with credentials, percent-encoded. Must not be logged."""
         if not self.username:
             return self.url
         user = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
@@ -76,18 +76,18 @@ class Reply:
 
 
 def describe(address: Address, timeout_s: float = TIMEOUT_S) -> str:
-    """The stream's description (SDP). Raises CameraLost with the reason why there is none."""
+    """The stream's description (SDP). Raises CameraLost with the reason when the server sends none."""
     try:
         reply = _exchange(address, timeout_s)
     except OSError as error:
-        raise CameraLost(f"{address.masked_url}: {_error_text(error, address, timeout_s)}") from error
+        raise _lost(address, *_error_text(error, address, timeout_s)) from error
     if reply.code != 200:
-        raise CameraLost(f"{address.masked_url}: {_status_text(reply, address)}")
+        raise _lost(address, *_status_text(reply, address))
     return reply.body
 
 
 def codecs(sdp: str) -> list[str]:
-    """Names of the encodings offered, as in ["H264", "PCMU"]."""
+    """The encodings that a description offers, like ["H264", "PCMU"]."""
     return re.findall(r"(?m)^a=rtpmap:\d+ ([^/\s]+)", sdp)
 
 
@@ -114,10 +114,10 @@ def _request(address: Address, cseq: int, credentials: str | None) -> bytes:
 def _read_reply(answers: BinaryIO, address: Address) -> Reply:
     status = answers.readline(MAX_BYTES).decode("latin-1")
     if not status:
-        raise CameraLost(f"{address.masked_url}: closed the connection without an answer")
+        raise _lost(address, "closed the connection without an answer", "broken_off")
     match = re.match(r"RTSP/\d\.\d (\d{3}) (.*)", status)
     if match is None:
-        raise CameraLost(f"{address.masked_url}: port {address.port} does not speak RTSP; check the port")
+        raise _lost(address, f"port {address.port} does not speak RTSP; check the port", "not_rtsp")
     headers: list[tuple[str, str]] = []
     for _ in range(MAX_HEADER_LINES):
         name, _, value = answers.readline(MAX_BYTES).decode("latin-1").strip().partition(":")
@@ -131,43 +131,49 @@ def _read_reply(answers: BinaryIO, address: Address) -> Reply:
 
 
 def authorization(challenges: tuple[str, ...], address: Address) -> str:
-    """The answer to a server's challenge: Digest where it offers that, Basic otherwise. Source: RFC 7616, 7617."""
+    """The Authorization header for a challenge: Digest if offered, else Basic. Source: RFC 7616, RFC 7617."""
     digest = next((text for text in challenges if text.lower().startswith("digest")), None)
     if digest is None:
         return "Basic " + b64encode(f"{address.username}:{address.password}".encode()).decode()
-    asked = dict(re.findall(r'(\w+)="?([^",]*)"?', digest))
-    name = "sha256" if "256" in asked.get("algorithm", "") else "md5"
+    offered = dict(re.findall(r'(\w+)="?([^",]*)"?', digest))
+    name = "sha256" if "256" in offered.get("algorithm", "") else "md5"
 
     def hashed(*parts: str) -> str:
         return hashlib.new(name, ":".join(parts).encode(), usedforsecurity=False).hexdigest()
 
-    realm, nonce = asked.get("realm", ""), asked.get("nonce", "")
-    who = hashed(address.username, realm, address.password)
-    what = hashed("DESCRIBE", address.url)
+    realm, nonce = offered.get("realm", ""), offered.get("nonce", "")
+    user_hash = hashed(address.username, realm, address.password)
+    request_hash = hashed("DESCRIBE", address.url)
     fields = {"username": address.username, "realm": realm, "nonce": nonce, "uri": address.url}
-    if "qop" in asked:
-        once = {"nc": "00000001", "cnonce": "65646765", "qop": "auth"}
-        fields |= once | {"response": hashed(who, nonce, *once.values(), what)}
+    if "qop" in offered:
+        client = {"nc": "00000001", "cnonce": "65646765", "qop": "auth"}
+        fields |= client | {"response": hashed(user_hash, nonce, *client.values(), request_hash)}
     else:
-        fields["response"] = hashed(who, nonce, what)
+        fields["response"] = hashed(user_hash, nonce, request_hash)
     return "Digest " + ", ".join(f'{key}="{value}"' for key, value in fields.items())
 
 
-def _status_text(reply: Reply, address: Address) -> str:
+def _lost(address: Address, reason: str, code: str) -> CameraLost:
+    return CameraLost(f"{address.masked_url}: {reason}", code)
+
+
+def _status_text(reply: Reply, address: Address) -> tuple[str, str]:
+    """The meaning of an RTSP status, and the error's code."""
     if reply.code in (401, 403) and not address.username:
-        return "wants a user name and password; set the camera's username and password"
+        return "wants a user name and password; set the camera's username and password", "password_missing"
     if reply.code in (401, 403):
-        return f"wrong user name or password for {address.username!r}"
+        return f"wrong user name or password for {address.username!r}", "password_wrong"
     if reply.code == 404:
-        return "the camera answers, but has no such stream; check the path"
-    return f"the camera answers {reply.code} {reply.phrase}"
+        return "the camera answers, but has no such stream; check the path", "no_such_stream"
+    return f"the camera answers {reply.code} {reply.phrase}", "refused"
 
 
-def _error_text(error: OSError, address: Address, timeout_s: float) -> str:
+def _error_text(error: OSError, address: Address, timeout_s: float) -> tuple[str, str]:
+    """The meaning of a network error, and the error's code."""
     if isinstance(error, socket.gaierror):
-        return f"no such host as {address.host!r}; check the name, or use an address"
+        return f"no such host as {address.host!r}; check the name, or use an address", "no_such_host"
     if isinstance(error, ConnectionRefusedError):
-        return f"connection refused on port {address.port}; is the camera's RTSP service on?"
+        return f"connection refused on port {address.port}; is the camera's RTSP service on?", "refused"
     if isinstance(error, TimeoutError):
-        return f"no answer within {timeout_s:g} s; is the camera on, and its address right?"
-    return f"{error.strerror or error}; check the network"
+        return f"no answer within {timeout_s:g} s; is the camera on, and its address right?", "timeout"
+    return f"{error.strerror or error}; check the network", "network"

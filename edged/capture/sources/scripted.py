@@ -1,4 +1,4 @@
-"""A camera that does what its script says: rehearses losses, stalls and odd frames without hardware."""
+"""A camera that plays a script: losses, stalls and odd frames without hardware."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Step = U8 | CapturedImage | Exception | Callable[[], object]
 
 
 class ScriptedCamera:
-    """Each `open` plays the next session, a sequence of steps; after the last one the source has ended.
+    """Each `open` plays the next session, a sequence of steps; after the last session the source has ended.
 
-    A step is an image or a shot to give, an error to raise, or something to call before going on.
+    A step is an image or CapturedImage to return, an error to raise, or a function to call before the next step.
     """
 
     def __init__(self, *sessions: Iterable[Step], clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -50,7 +50,7 @@ class ScriptedStream:
 
 
 def _into(out: U8 | None, image: U8) -> U8:
-    """The image written into `out` where it fits, as a driver would."""
+    """The image, written into `out` where the shape fits, as a driver does."""
     if out is None or out.shape != image.shape:
         return image
     out[...] = image

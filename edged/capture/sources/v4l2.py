@@ -1,4 +1,4 @@
-"""A USB or other V4L2 camera. Says once what was granted of what was asked, and which name lasts."""
+"""A USB or other V4L2 camera. Logs once which format the driver grants, and the stable path of the device."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ from edged.frame import U8
 log = logging.getLogger(__name__)
 
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "gray": "GREY"}
-FAST_FAILURE_S = 0.5  # a grab that fails sooner has not waited for a frame: it met an error
-UDEV_DELAY_S = 0.2  # the driver speaks of an unplugged camera before udev takes its name away
+FAST_FAILURE_S = 0.5  # a grab that fails sooner did not time out: the driver reported an error
+UDEV_DELAY_S = 0.2  # from the driver's error on an unplugged camera until udev has removed the device node
+RATE_TOLERANCE = 0.02  # relative, before another rate is reported as not granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedFormat:
-    """What the driver settled on."""
+    """The format that the driver granted."""
 
     fourcc: str
     size_wh: tuple[int, int]
     fps_hz: float
-    method: str = "OpenCV"  # how frames come: into our memory (USERPTR), by one copy (MMAP), or converted
+    method: str = "OpenCV"  # USERPTR: into our memory; MMAP: by one copy; OpenCV: converted to BGR
 
     def __str__(self) -> str:
         return f"{self.fourcc} {self.size_wh[0]}x{self.size_wh[1]} at {self.fps_hz:g} Hz by {self.method}"
 
 
 class V4l2Camera:
-    """With `raw` frames come as the driver writes them, where the format asked for is one that planes can read.
+    """With `raw`, frames keep the driver's pixel format where the inference backends can read it; else they are BGR.
 
-    Raises ConfigError for a format that V4L2 cameras are not read in.
+    Raises ConfigError for a `format` that is not one of V4L2.
     """
 
     def __init__(self, name: str, settings: CameraConfig, *, raw: bool = False) -> None:
         if settings.format != "auto" and settings.format not in FOURCC:
             wanted = ", ".join(("auto", *FOURCC))
-            raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera")
+            raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera", "format")
         configure_opencv()
         self._name = name
         self._node = device_path(settings.source)
@@ -57,48 +58,50 @@ class V4l2Camera:
         self._logged: GrantedFormat | None = None
 
     def open(self) -> Stream:
-        query(self._node)
+        query(self._node)  # gives a better reason than OpenCV would
         if self._raw and (stream := self._open_raw()) is not None:
             return stream
         capture = cv2.VideoCapture()
         if not capture.open(str(self._node.resolve()), cv2.CAP_V4L2):
-            reason = busy_text(self._node) if holders(self._node) else "the driver refuses to stream"
-            raise CameraLost(f"{self._node}: {reason}")
+            if holders(self._node):
+                raise CameraLost(f"{self._node}: {busy_text(self._node)}", "busy")
+            raise CameraLost(f"{self._node}: the driver refuses to stream", "driver")
         self._set_wanted(capture)
         self._log_granted(granted_format(capture))
         return V4l2Stream(capture, self._node, self._settings.stall_timeout_s)
 
     def _open_raw(self) -> RawStream | None:
-        """None where the driver, or the format asked for, is none that can be read as it is."""
-        form = next((form for form in FOURCC_CODES if form == self._settings.format), None)
-        if form is None:
+        """None when the driver or the configured format cannot be read unconverted."""
+        settings, reasons = self._settings, []
+        pixel_format = next((name for name in FOURCC_CODES if name == settings.format), None)
+        if pixel_format is None:
             return None
-        wanted, refusals = self._settings, []
-        asked = WantedStream(
-            pixel_format=form, size_wh=wanted.size, fps_hz=wanted.fps or 0, stall_s=wanted.stall_timeout_s
+        wanted = WantedStream(
+            pixel_format=pixel_format,
+            size_wh=settings.size,
+            fps_hz=settings.fps or 0,
+            stall_s=settings.stall_timeout_s,
         )
         for memory in MEMORY_CODES:
             try:
-                stream = RawStream(self._node.resolve(), asked, memory, self._camera_lost)
-            except UnsupportedMode as unfit:
-                refusals.append(f"{memory}: {unfit}")
+                stream = RawStream(self._node.resolve(), wanted, memory, self._camera_lost)
+            except UnsupportedMode as unsupported:
+                reasons.append(f"{memory}: {unsupported}")
                 continue
-            self._log_granted(
-                GrantedFormat(
-                    fourcc=FOURCC[form], size_wh=stream.size_wh, fps_hz=round(stream.fps_hz, 2), method=memory
-                )
-            )
+            fourcc, fps_hz = FOURCC[pixel_format], round(stream.fps_hz, 2)
+            self._log_granted(GrantedFormat(fourcc=fourcc, size_wh=stream.size_wh, fps_hz=fps_hz, method=memory))
             return stream
-        log.info("camera %s: %s goes through OpenCV (%s)", self._name, self._node, "; ".join(refusals))
+        log.info("camera %s: %s goes through OpenCV (%s)", self._name, self._node, "; ".join(reasons))
         return None
 
-    def _camera_lost(self, refusal: OSError) -> CameraLost:
-        """What an error of the driver means, once udev has had time to say so too."""
-        if refusal.errno == errno.EBUSY:
-            return CameraLost(f"{self._node}: {busy_text(self._node)}")
+    def _camera_lost(self, error: OSError) -> CameraLost:
+        """The meaning of a driver's error. Waits for udev, which removes the node of an unplugged camera later."""
+        if error.errno == errno.EBUSY:
+            return CameraLost(f"{self._node}: {busy_text(self._node)}", "busy")
         time.sleep(UDEV_DELAY_S)
-        gone = not self._node.exists() or refusal.errno == errno.ENODEV
-        return CameraLost(f"{self._node}: {'unplugged' if gone else 'the driver reports a streaming error'}")
+        if not self._node.exists() or error.errno == errno.ENODEV:
+            return CameraLost(f"{self._node}: unplugged", "unplugged")
+        return CameraLost(f"{self._node}: the driver reports a streaming error", "driver")
 
     def _set_wanted(self, capture: Any) -> None:
         wanted = self._settings
@@ -111,7 +114,7 @@ class V4l2Camera:
             capture.set(cv2.CAP_PROP_FPS, wanted.fps)
 
     def _log_granted(self, got: GrantedFormat) -> None:
-        """Once, and again only when the driver grants something else."""
+        """Log it once, and again only when the driver grants another format."""
         if got == self._logged:
             return
         if self._logged is None:
@@ -124,11 +127,9 @@ class V4l2Camera:
             log.info("camera %s: %s grants %s", self._name, self._node, got)
 
     def _log_stable_path(self) -> None:
-        lasting = stable_path(self._node)
-        if lasting is not None and not self._node.is_symlink():
-            log.warning(
-                "camera %s: %s may be another camera after the next boot; use %s", self._name, self._node, lasting
-            )
+        link = stable_path(self._node)
+        if link is not None and not self._node.is_symlink():
+            log.warning("camera %s: %s may be another camera after the next boot; use %s", self._name, self._node, link)
 
 
 def granted_format(capture: Any) -> GrantedFormat:
@@ -141,13 +142,13 @@ def granted_format(capture: Any) -> GrantedFormat:
 
 
 def differences(wanted: CameraConfig, got: GrantedFormat) -> list[str]:
-    """What was asked and not granted, as text."""
+    """The configured format, size and rate that the driver did not grant, as text."""
     missed = []
     if wanted.format != "auto" and FOURCC[wanted.format] != got.fourcc:
         missed.append(FOURCC[wanted.format])
     if wanted.size is not None and wanted.size != got.size_wh:
         missed.append("{}x{}".format(*wanted.size))
-    if wanted.fps and abs(wanted.fps - got.fps_hz) > 0.02 * wanted.fps:
+    if wanted.fps and abs(wanted.fps - got.fps_hz) > RATE_TOLERANCE * wanted.fps:
         missed.append(f"{wanted.fps:g} Hz")
     return missed
 
@@ -166,18 +167,18 @@ class V4l2Stream:
     def _grab(self) -> None:
         end_s = time.monotonic() + self._stall_s
         while True:
-            tried_s = time.monotonic()
+            begun_s = time.monotonic()
             if self._capture.grab():
                 return
-            at_once = time.monotonic() - tried_s < FAST_FAILURE_S
-            if at_once:
+            fast = time.monotonic() - begun_s < FAST_FAILURE_S
+            if fast:
                 time.sleep(UDEV_DELAY_S)
             if not self._node.exists():
-                raise CameraLost(f"{self._node}: unplugged")
-            if at_once:
-                raise CameraLost(f"{self._node}: the driver reports a streaming error")
+                raise CameraLost(f"{self._node}: unplugged", "unplugged")
+            if fast:
+                raise CameraLost(f"{self._node}: the driver reports a streaming error", "driver")
             if time.monotonic() > end_s:
-                raise CameraLost(f"{self._node}: the device gives no frames; unplug it and plug it in again")
+                raise CameraLost(f"{self._node}: the device gives no frames; unplug it and plug it in again", "stalled")
 
     def close(self) -> None:
         self._capture.release()

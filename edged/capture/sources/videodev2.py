@@ -138,4 +138,4 @@ S_PARM = ioctl_number(READ | WRITE, 22, StreamParm)
 
 def call(device: int, number: int, argument: ctypes.Structure | c_int) -> None:
     """One ioctl; the kernel writes its answer into `argument`. Raises OSError."""
-    fcntl.ioctl(device, number, argument)  # type: ignore[arg-type]  # typeshed does not know of ctypes' buffers
+    fcntl.ioctl(device, number, argument)

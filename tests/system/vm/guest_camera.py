@@ -5,16 +5,16 @@ The assertions are in test_v4l2_vm.py, outside.
 
 from __future__ import annotations
 
-import fcntl
+import ctypes
 import json
 import logging
 import mmap
 import os
-import struct
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from ctypes import c_char, c_int32, c_uint32
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,8 @@ import numpy as np
 
 from edged.capture.frame_buffer import allocate_pages
 from edged.capture.hub import CameraHub, CameraState
-from edged.capture.sources import make_camera
+from edged.capture.make_camera import make_camera
+from edged.capture.sources import videodev2
 from edged.capture.sources.v4l2 import V4l2Camera
 from edged.capture.sources.v4l2_buffers import MEMORY_CODES, RawStream, UnsupportedMode, WantedStream
 from edged.capture.sources.v4l2_device import holders, query, stable_path
@@ -39,9 +40,34 @@ NODE = Path("/dev/video0")
 MMAP_ONLY = Path("/dev/video1")
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 LIMIT_S = 30.0
-QUERYCTRL, S_CTRL, NEXT = 0xC0445624, 0xC008561C, 0x80000000  # linux/videodev2.h
-CONTROL = struct.Struct("II32s4iI8x")  # id, type, name, …
+NEXT_CONTROL = 0x80000000  # V4L2_CTRL_FLAG_NEXT_CTRL
 NOBODY = 65534
+
+
+class QueryControl(ctypes.Structure):
+    """Source: struct v4l2_queryctrl, linux/videodev2.h."""
+
+    _fields_ = (
+        ("id", c_uint32),
+        ("type", c_uint32),
+        ("name", c_char * 32),
+        ("minimum", c_int32),
+        ("maximum", c_int32),
+        ("step", c_int32),
+        ("default_value", c_int32),
+        ("flags", c_uint32),
+        ("reserved", c_uint32 * 2),
+    )
+
+
+class Control(ctypes.Structure):
+    """Source: struct v4l2_control, linux/videodev2.h."""
+
+    _fields_ = (("id", c_uint32), ("value", c_int32))
+
+
+QUERYCTRL = videodev2.ioctl_number(videodev2.READ | videodev2.WRITE, 36, QueryControl)
+S_CTRL = videodev2.ioctl_number(videodev2.READ | videodev2.WRITE, 28, Control)
 
 
 class Lines(logging.Handler):
@@ -187,16 +213,13 @@ def as_nobody() -> str:
 
 
 def set_control(name: str, value: int) -> None:
-    """One of the faults that the driver has on command."""
+    """Set a control of the driver: some of them inject faults. Raises OSError when there is no such control."""
     device = os.open(NODE, os.O_RDWR | os.O_NONBLOCK)
-    number = 0
-    while True:  # ends with OSError where there is no such control
-        told = bytearray(CONTROL.pack(number | NEXT, 0, b"", 0, 0, 0, 0, 0))
-        fcntl.ioctl(device, QUERYCTRL, told)
-        number, _, found, *_ = CONTROL.unpack(told)
-        if found.rstrip(b"\0").decode() == name:
-            break
-    fcntl.ioctl(device, S_CTRL, struct.pack("Ii", number, value))
+    control = QueryControl()
+    while control.name.decode() != name:
+        control.id |= NEXT_CONTROL
+        videodev2.call(device, QUERYCTRL, control)
+    videodev2.call(device, S_CTRL, Control(id=control.id, value=value))
     os.close(device)
 
 

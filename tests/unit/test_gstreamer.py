@@ -1,4 +1,4 @@
-"""Pipeline strings for GStreamer, and what may be shown of an RTSP address."""
+"""GStreamer pipelines as text, RTSP addresses without their passwords, and RTSP authorization."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ TO_BGR = "video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR"
 SINK = "appsink drop=true max-buffers=1 sync=false"
 
 
-def test_a_csi_pipeline_asks_the_sensor_for_size_and_rate_and_turns_in_hardware() -> None:
+def test_csi_pipeline_with_size_rate_and_rotation_sets_caps_and_flip_method() -> None:
     assert csi_pipeline(1, (1280, 720), 30, 90) == (
         "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),format=NV12,width=1280,height=720,framerate=30/1"
         f" ! nvvidconv flip-method=3 ! {TO_BGR} ! {SINK}"
     )
 
 
-def test_a_csi_pipeline_leaves_open_what_is_not_asked() -> None:
+def test_csi_pipeline_without_size_and_rate_leaves_them_to_the_sensor() -> None:
     assert csi_pipeline(0, None, 0, 0) == (
         "nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM),format=NV12"
         f" ! nvvidconv flip-method=0 ! {TO_BGR} ! {SINK}"
@@ -27,15 +27,15 @@ def test_a_csi_pipeline_leaves_open_what_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize(("rotate", "method"), [(0, 0), (90, 3), (180, 2), (270, 1)])
-def test_flip_methods_turn_clockwise(rotate: int, method: int) -> None:
+def test_csi_pipeline_rotation_is_clockwise(rotate: int, method: int) -> None:
     assert f"flip-method={method} " in csi_pipeline(0, None, 0, rotate)
 
 
-def test_a_broken_rate_becomes_a_fraction() -> None:
+def test_csi_pipeline_fractional_rate_becomes_a_fraction() -> None:
     assert "framerate=30000/1001" in csi_pipeline(0, None, 30000 / 1001, 0)
 
 
-def test_an_rtsp_pipeline_uses_the_video_engine_where_there_is_one() -> None:
+def test_rtsp_pipeline_with_hardware_uses_the_video_engine() -> None:
     assert rtsp_pipeline("rtsp://c/1", "", "", "h265", timeout_s=10, hardware=True) == (
         'rtspsrc location="rtsp://c/1" protocols=tcp latency=0 tcp-timeout=10000000'
         " ! rtph265depay ! h265parse ! nvv4l2decoder enable-max-performance=1"
@@ -43,16 +43,16 @@ def test_an_rtsp_pipeline_uses_the_video_engine_where_there_is_one() -> None:
     )
 
 
-def test_an_rtsp_pipeline_decodes_on_the_cpu_elsewhere() -> None:
+def test_rtsp_pipeline_without_hardware_decodes_on_the_cpu() -> None:
     pipeline = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False)
     assert pipeline.endswith(f"h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=BGR ! {SINK}")
 
 
-def test_an_unknown_codec_is_left_to_decodebin() -> None:
+def test_rtsp_pipeline_codec_auto_uses_decodebin() -> None:
     assert " ! decodebin ! " in rtsp_pipeline("rtsp://c/1", "", "", "auto", timeout_s=1, hardware=False)
 
 
-def test_credentials_are_properties_and_quotes_in_them_do_not_end_the_string() -> None:
+def test_rtsp_pipeline_quotes_in_credentials_are_escaped() -> None:
     pipeline = rtsp_pipeline("rtsp://c/1", "me", 'a"b\\c', "auto", timeout_s=1, hardware=False)
     assert r'user-id="me" user-pw="a\"b\\c"' in pipeline
     assert quoted("") == '""'
@@ -62,20 +62,20 @@ def address(source: str, **keys: str) -> Address:
     return Address.from_settings(CameraConfig.model_validate({"source": source, **keys}))
 
 
-def test_credentials_of_the_address_are_taken_out_of_it() -> None:
+def test_address_credentials_in_the_source_are_removed_from_the_url() -> None:
     got = address("rtsp://me:p%40ss@cam:8554/live?x=1")
     assert (got.host, got.port, got.username, got.password) == ("cam", 8554, "me", "p@ss")
     assert got.url == got.masked_url == "rtsp://cam:8554/live?x=1"
     assert got.url_with_credentials == "rtsp://me:p%40ss@cam:8554/live?x=1"
 
 
-def test_credentials_of_the_configuration_come_first() -> None:
+def test_address_configured_credentials_override_those_of_the_source() -> None:
     got = address("rtsp://me:old@cam/live", username="admin", password="a:b/c@d")
     assert got.url_with_credentials == "rtsp://admin:a%3Ab%2Fc%40d@cam/live"
     assert got.port == 554
 
 
-def test_no_password_is_shown_wherever_it_stands() -> None:
+def test_address_masked_url_and_repr_hold_no_password() -> None:
     for source in (
         "rtsp://me:s3cret@cam/live",
         "rtsp://cam/x?user=a&password=s3cret&c=1",
@@ -86,18 +86,18 @@ def test_no_password_is_shown_wherever_it_stands() -> None:
         assert "s3cret" not in repr(got)
 
 
-def test_the_digest_answer_is_the_one_of_the_standard() -> None:
+def test_authorization_digest_without_qop_equals_rfc_7616() -> None:
     """The form without qop: MD5(MD5(a:r:b):n:MD5(DESCRIBE:rtsp://c/1))."""
     got = address("rtsp://a:b@c/1")
     answer = authorization(('Digest realm="r", nonce="n"',), got)
     assert 'response="befdc9fda68e0a686485cce28dc2a9e7"' in answer
 
 
-def test_codecs_are_read_from_a_description() -> None:
+def test_codecs_are_read_from_an_sdp() -> None:
     assert codecs("m=video\r\na=rtpmap:96 H265/90000\r\na=rtpmap:0 PCMU/8000\r\n") == ["H265", "PCMU"]
 
 
-def test_frames_for_the_gpu_stay_as_the_video_engine_makes_them() -> None:
+def test_pipelines_nv12_is_not_converted_to_bgr() -> None:
     assert csi_pipeline(0, None, 0, 180, "nv12").endswith(
         f"format=NV12 ! nvvidconv flip-method=2 ! video/x-raw,format=NV12 ! {SINK}"
     )
