@@ -31,7 +31,6 @@ from edged.device.diagnosis import bundle
 from edged.device.doctor import quick_checks
 from edged.device.health import CameraOverview
 from edged.device.info import discovery_device, info_body, models_info
-from edged.device.metrics import exposition
 from edged.device.prometheus import MetricsServer
 from edged.device.supervisor import DeviceSupervisor
 from edged.device.watchdog import ServiceManager, Watchdog, WatchdogSnapshot
@@ -118,9 +117,7 @@ class Daemon:
         self._warn_of_fixed(self.cameras)
         self._bus.publish(topics.INFO.at(), build.info(self._headers, self._info()))
         if (scraped := self.settings.prometheus).enabled:
-            self._metrics = MetricsServer(
-                scraped.host, scraped.port, lambda: exposition(self._supervisor.latest_health)
-            )
+            self._metrics = MetricsServer(scraped.host, scraped.port, lambda: self._supervisor.latest_health)
         self._discovery.start()
         self._hub.start()
         self.behaviour.start()
