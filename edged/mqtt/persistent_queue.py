@@ -6,23 +6,23 @@ result. A thread of its own does all reading and writing; while the file cannot 
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
-from edged.messages.topics import TOPIC_SPECS, Topic
+from edged.messages.topics import Topic
+from edged.mqtt import sqlite_queue
 from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
-from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable, quarantine_file
+from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable
 from edged.runtime.threads import SupervisedThread
-from edged.units import MS_PER_S, NS_PER_MS
+from edged.units import MS_PER_S
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,7 @@ TRIM_INTERVAL_S = 60.0  # expired ones are
 RETRY_REFUSED_S = 600.0  # a refused message is sent again after this: rights may have been granted
 RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
 CLOSE_TIMEOUT_S = 2.0
-
 MEMORY = 0  # file number of the queue in memory; files count from 1
-SPEC_BY_NAME = {spec.name: spec for spec in TOPIC_SPECS}
 
 Result = Literal["published", "failed", "refused"]
 
@@ -59,8 +57,8 @@ class _Unwritten:
 class PersistentQueue:
     """A queue on disk. Each connection begins with all that is in it, oldest first.
 
-    Every count is changed under one lock, so that
-    `accepted = published + expired + dropped + failed + waiting` holds at every read.
+    Every count is changed under one lock, so that they balance at every read (see `DeliveryCounts`).
+    `_step`, and what it calls, runs in the queue's own thread.
     """
 
     def __init__(
@@ -134,7 +132,7 @@ class PersistentQueue:
                 return None
             store_id, message = self._ready.popleft()
             self._in_flight.add(store_id)
-            return message
+            return replace(message, store_id=store_id)
 
     def done(self, store_id: StoreId, outcome: Result) -> None:
         """Record the result of a message. A refused one stays and is sent again later."""
@@ -170,7 +168,7 @@ class PersistentQueue:
         """For `health`: what waits, how old it is, and whether it survives a power cut once written."""
         with self._changed:
             rows, oldest_ms = self._counter.counts.waiting, self._oldest_ms
-            age_ms = None if oldest_ms is None or not rows else max(0, _now_ms() - oldest_ms)
+            age_ms = None if oldest_ms is None or not rows else max(0, sqlite_queue.now_ms() - oldest_ms)
             return {
                 "rows": rows,
                 "unwritten": len(self._unwritten) + len(self._writing),
@@ -188,9 +186,7 @@ class PersistentQueue:
         self._thread.join(CLOSE_TIMEOUT_S)
         self._thread.stop()
 
-    # Under the lock.
-
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: State) -> None:  # under the lock
         self._state = state
         self._take_back()
         self._new.clear()
@@ -198,13 +194,11 @@ class PersistentQueue:
             waiting.new = False
         self._changed.notify()
 
-    def _take_back(self) -> None:
+    def _take_back(self) -> None:  # under the lock
         """Forget what was handed out; it is read again."""
         self._in_flight.clear()
         self._ready.clear()
         self._rewind = True
-
-    # The queue's own thread.
 
     def _step(self) -> float | None:
         """Wait until there is something to do, and do it. Returns seconds until the next step; None: the last."""
@@ -217,6 +211,7 @@ class PersistentQueue:
             self._commit()
         self._return_to_disk()
         self._hand_out()
+        self._measure()
         if self._state is not State.CLOSED:
             return 0.0
         self._commit()
@@ -265,14 +260,11 @@ class PersistentQueue:
             if self._writing and self._state is State.LIVE:
                 self._state = State.DRAINING
             self._writing = []
-        self._measure()
 
-    def _commit_to(
-        self, queue: SqliteQueue, rows: Sequence[QueueRow], done: Collection[StoreId]
-    ) -> list[StoreId] | None:
+    def _commit_to(self, queue: SqliteQueue, rows: Sequence[QueueRow], done: set[StoreId]) -> list[StoreId] | None:
         """Where the rows are now; None when they could not be written."""
         try:
-            result = queue.commit(rows, done, _now_ms())
+            result = queue.commit(rows, done)
         except StoreUnavailable as error:
             self._suspend_disk(error)
             return None
@@ -295,10 +287,9 @@ class PersistentQueue:
         """Make the next messages ready: new ones at once, older ones window by window."""
         with self._changed:
             room = MAX_IN_FLIGHT - len(self._ready) - len(self._in_flight)
-            if self._state is not State.DRAINING or self._rewind or room <= 0:
+            due = room > 0 and time.monotonic() >= self._next_window_s
+            if not due or self._state is not State.DRAINING or self._rewind:
                 return
-        if time.monotonic() < self._next_window_s:
-            return
         rows = self._read(room)
         messages = self._messages(rows)
         with self._changed:
@@ -333,18 +324,15 @@ class PersistentQueue:
         """Those that are not done. One of a kind that this version does not know fails."""
         with self._changed:
             waiting = [row for row in rows if row.store_id not in self._done]
-            unknown = {row.store_id for row in waiting if row.spec_name not in SPEC_BY_NAME}
+            unknown = {row.store_id for row in waiting if row.topic is None}
             self._done |= unknown
             self._counter.finish("failed", len(unknown))
             new = set(self._new)
-        known = [row for row in waiting if row.store_id not in unknown]
-        return [(row.store_id, self._message(row, new=row.store_id in new)) for row in known]
-
-    def _message(self, row: QueueRow, *, new: bool) -> OutgoingMessage:
-        """It says `stored` when it could not be sent during the connection in which it was put."""
-        body = {**json.loads(row.body), **({} if new else {"stored": True})}
-        message = self._make_message(Topic(path=row.path, spec=SPEC_BY_NAME[row.spec_name]), body)
-        return replace(message, store_id=row.store_id)
+        return [
+            (row.store_id, self._make_message(topic, row.message(stored=row.store_id not in new)))
+            for row in waiting
+            if (topic := row.topic) is not None
+        ]
 
     def _open(self, path: Path) -> None:
         try:
@@ -358,7 +346,6 @@ class PersistentQueue:
                 self._counter.accept(max(0, self._disk.rows - self._unreadable_rows))
                 self._counter.finish("dropped", max(0, self._unreadable_rows - self._disk.rows))
             self._unreadable_rows = 0
-            self._measure()
 
     def _suspend_disk(self, error: StoreUnavailable) -> None:
         """Go on in memory."""
@@ -379,12 +366,11 @@ class PersistentQueue:
         if self._disk is None:
             self._open(self._path)
         rows = self._memory.read_all()
-        if self._disk is None or self._commit_to(self._disk, rows, ()) is None:
+        if self._disk is None or self._commit_to(self._disk, rows, set()) is None:
             return
         self._memory.close()
         self._memory = SqliteQueue(None, self._limits, MEMORY)
         self._disk_failed = False
-        self._measure()
         log.info("%s: written again; %d messages moved there from memory", self._path, len(rows))
 
     def _quarantine(self, error: StoreCorrupt, rows: int) -> None:
@@ -396,13 +382,12 @@ class PersistentQueue:
             self._counter.finish("dropped", rows - len(deleted))
             self._take_back()
             self._corrupt_files += 1
-        self._file_no += 1
-        self._unreadable_rows = 0
+        self._file_no, self._unreadable_rows = self._file_no + 1, 0
         if self._disk is not None:
             self._disk.close()
             self._disk = None
         try:
-            quarantine_file(error.path)
+            sqlite_queue.quarantine_file(error.path)
         except StoreUnavailable as unavailable:
             self._suspend_disk(unavailable)
 
@@ -413,7 +398,3 @@ class PersistentQueue:
             self._counter.finish("dropped", self._memory.rows - deleted)
         for queue in self._queues:
             queue.close()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // NS_PER_MS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from typing import Any
 
 from edged.errors import Retry
 from edged.messages.build import encode
-from edged.messages.topics import Topic
+from edged.messages.topics import TOPIC_SPECS, Topic
 from edged.mqtt.send_queue import StoreId
+from edged.units import NS_PER_MS
 
 VERSIONS = (0, 2)  # of a new file, and of this schema
 ROW_OVERHEAD_BYTES = 64  # what a row costs besides its text, about
 NOT_STORED = StoreId(0, 0)
+SPEC_BY_NAME = {spec.name: spec for spec in TOPIC_SPECS}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: a later row has a larger one
@@ -86,6 +89,16 @@ class QueueRow:
         )
 
     @property
+    def topic(self) -> Topic | None:
+        """None: of a kind that this version does not know."""
+        spec = SPEC_BY_NAME.get(self.spec_name)
+        return None if spec is None else Topic(path=self.path, spec=spec)
+
+    def message(self, *, stored: bool) -> dict[str, Any]:
+        """The message; with `stored` it says that it was sent late."""
+        return {**json.loads(self.body), **({"stored": True} if stored else {})}
+
+    @property
     def size(self) -> int:
         return len(self.body) + len(self.path) + ROW_OVERHEAD_BYTES
 
@@ -130,14 +143,14 @@ class SqliteQueue:
             self.close()
             raise
 
-    def commit(self, added: Iterable[QueueRow], removed: Iterable[StoreId], now_ms: int) -> CommitResult:
+    def commit(self, added: Iterable[QueueRow], removed: Iterable[StoreId]) -> CommitResult:
         """Delete, add and trim in one transaction. Rows of other files are left out of `removed`."""
         before = self.rows, self.size_bytes
         try:
             with self._transaction():
                 self._delete(DELETE_IDS, json.dumps([row for file_no, row in removed if file_no == self.file_no]))
                 ids = [self._insert(row) for row in added]
-                expired = self._delete(DELETE_EXPIRED, self._cursor, now_ms - self._limits.max_age_ms)
+                expired = self._delete(DELETE_EXPIRED, self._cursor, now_ms() - self._limits.max_age_ms)
                 dropped = self._make_room()
         except Retry:
             self.rows, self.size_bytes = before
@@ -234,6 +247,11 @@ class SqliteQueue:
         while self.size_bytes > self._limits.max_bytes and self._delete(DELETE_LEAST_IMPORTANT, self._cursor):
             dropped += 1
         return dropped
+
+
+def now_ms() -> int:
+    """UTC."""
+    return time.time_ns() // NS_PER_MS
 
 
 def quarantine_file(path: Path) -> None:

@@ -176,17 +176,17 @@ def test_refused_message_is_sent_again_and_a_failed_one_is_not(file: Path, new_q
 def test_full_queue_drops_the_lowest_priority_oldest_first(file: Path) -> None:
     store = SqliteQueue(file, QueueLimits(max_bytes=4 * 1100, max_age_ms=1000))
     rows = [row(number, priority=number % 2, size=900) for number in range(8)]
-    dropped = store.commit(rows, (), now_ms()).dropped
+    dropped = store.commit(rows, ()).dropped
     assert (numbers(store), dropped) == ([1, 3, 5, 7], 4)
-    assert store.commit([row(8, priority=1, size=900)], (), now_ms()).dropped == 1
+    assert store.commit([row(8, priority=1, size=900)], ()).dropped == 1
     assert numbers(store) == [3, 5, 7, 8]
     store.close()
 
 
 def test_reopened_queue_has_the_same_rows_and_size(file: Path) -> None:
     store = SqliteQueue(file, ROOMY)
-    ids = store.commit([row(number, size=number) for number in range(5)], (), now_ms()).ids
-    store.commit((), ids[:2], now_ms())
+    ids = store.commit([row(number, size=number) for number in range(5)], ()).ids
+    store.commit((), ids[:2])
     before = store.rows, store.size_bytes
     store.close()
     again = SqliteQueue(file, ROOMY)
@@ -197,7 +197,7 @@ def test_reopened_queue_has_the_same_rows_and_size(file: Path) -> None:
 def test_old_message_expires_only_if_its_clock_was_synced(file: Path) -> None:
     store = SqliteQueue(file, QueueLimits(max_bytes=100_000, max_age_ms=60_000))
     rows = [row(0, age_ms=61_000), row(1, age_ms=61_000, clock_synced=False), row(2, age_ms=59_000)]
-    assert store.commit(rows, (), now_ms()).expired == 1
+    assert store.commit(rows, ()).expired == 1
     assert numbers(store) == [1, 2]
     store.close()
 
@@ -225,9 +225,7 @@ def test_without_a_file_messages_wait_in_memory_and_are_dropped_at_close(new_que
 
 def test_message_of_an_unknown_kind_fails(file: Path, new_queue: NewQueue) -> None:
     store = SqliteQueue(file, ROOMY)
-    store.commit(
-        [QueueRow(path="x", spec_name="of tomorrow", priority=0, timestamp_ms=None, body=b"{}"), row(1)], (), now_ms()
-    )
+    store.commit([QueueRow(path="x", spec_name="of tomorrow", priority=0, timestamp_ms=None, body=b"{}"), row(1)], ())
     store.close()
     queue = new_queue(file, online=True)
     assert deliver(queue, 1) == [(1, True)]
@@ -239,7 +237,7 @@ def test_corrupt_file_is_set_aside_and_counted(
     file: Path, new_queue: NewQueue, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = SqliteQueue(file, ROOMY)
-    store.commit([row(number, size=500) for number in range(100)], (), now_ms())
+    store.commit([row(number, size=500) for number in range(100)], ())
     store.close()
     good = file.read_bytes()
     damaged = {
@@ -260,7 +258,7 @@ def test_corrupt_file_is_set_aside_and_counted(
 def test_power_cut_during_a_write_keeps_the_messages_before_it(file: Path) -> None:
     store = SqliteQueue(file, ROOMY)
     for number in range(12):
-        store.commit([row(number, size=300)], (), now_ms())
+        store.commit([row(number, size=300)], ())
     image = power_cut_copy(file)
     store.close()
     log = image.with_name("outbox.db-wal")
