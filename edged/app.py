@@ -39,7 +39,7 @@ def daemon(
         device,
         lambda state: build.device_status(stamps, state),
         settings.publish,
-        store_path=settings.device.state / "outbox.db",
+        store_path=settings.device.state_dir / "outbox.db",
     )
     made: Daemon | None = None
     try:

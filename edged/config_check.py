@@ -76,7 +76,7 @@ def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> It
         return
     if models.lift is None:
         yield (*key, "lift"), True, "wants a 3D model; name its card in models.lift, see `edged models list`"
-    if camera.fixed:
+    if camera.static_region:
         yield (*key, "lift"), True, "wants boxes around people, and a fixed region is none; drop one of the two"
 
 
@@ -97,8 +97,12 @@ def _class_violations(key: Key, camera: CameraConfig, classes: Iterable[str]) ->
     for label, score in camera.thresholds.items():
         if label not in classes:
             yield (*key, "thresholds", label), score, _unknown_class(label, classes)
-    if camera.fixed and camera.fixed.label not in classes:
-        yield (*key, "fixed", "label"), camera.fixed.label, _unknown_class(camera.fixed.label, classes)
+    if camera.static_region and camera.static_region.label not in classes:
+        yield (
+            (*key, "static_region", "label"),
+            camera.static_region.label,
+            _unknown_class(camera.static_region.label, classes),
+        )
 
 
 def _unknown_class(label: str, classes: Iterable[str]) -> str:
@@ -118,8 +122,8 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
     inside = f"must lie inside the upright image of {size_wh[0]} x {size_wh[1]} px; correct it, or size and rotate"
     if camera.roi and not _inside(camera.roi, size_wh):
         yield (*key, "roi"), camera.roi, inside
-    if camera.fixed and not _inside(camera.fixed.box, size_wh):
-        yield (*key, "fixed", "box"), camera.fixed.box, inside
+    if camera.static_region and not _inside(camera.static_region.box, size_wh):
+        yield (*key, "static_region", "box"), camera.static_region.box, inside
     if (lens := camera.intrinsics) and not _inside((lens.cx, lens.cy), size_wh):
         centre = (
             f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"

@@ -102,9 +102,13 @@ class Daemon:
         self._hub = CameraHub(sources, self._publisher.publish_camera_status, retry=retry)
         self._supervisor = self._new_supervisor()
         self._stall_monitors = StallMonitors(
-            self._stalls, self._horse_keypoint_threshold, settings.device.state, self._aisles, self._hub.set_idle_rate
+            self._stalls,
+            self._horse_keypoint_threshold,
+            settings.device.state_dir,
+            self._aisles,
+            self._hub.set_idle_rate,
         )
-        self._view_monitors = ViewMonitors(self._stalls, settings.device.state)
+        self._view_monitors = ViewMonitors(self._stalls, settings.device.state_dir)
         self.behaviour = self._new_behaviour()
         self._discovery = self._new_discovery()
         self._handlers = self._new_handlers()
@@ -264,7 +268,7 @@ class Daemon:
         return self._built.get(card.name)
 
     def _publish_change(self, plan: ReloadPlan) -> None:
-        self.behaviour.reconfigure(self._classes, self.settings.publish.daily_s, self._stalls, self._aisles)
+        self.behaviour.reconfigure(self._classes, self.settings.publish.daily_interval_s, self._stalls, self._aisles)
         for name in plan.removed:
             for channel in RETAINED_OF_CAMERA:
                 self._bus.publish(channel.at(camera=name), b"")
@@ -303,7 +307,7 @@ class Daemon:
         }
 
     def _new_behaviour(self) -> SceneMonitor:
-        memory, daily_s = self.settings.device.state / "days.json", self.settings.publish.daily_s
+        memory, daily_s = self.settings.device.state_dir / "days.json", self.settings.publish.daily_interval_s
         return SceneMonitor(
             self._bus,
             self._headers,
@@ -316,7 +320,7 @@ class Daemon:
         )
 
     def _new_discovery(self) -> DiscoveryPublisher:
-        box, memory = discovery_device(self.settings, self._device, self._classes), self.settings.device.state
+        box, memory = discovery_device(self.settings, self._device, self._classes), self.settings.device.state_dir
         return DiscoveryPublisher(
             self._bus, box, memory / "announced.json", enabled=self.settings.homeassistant.enabled
         )
@@ -377,7 +381,7 @@ class Daemon:
 
     def _warn_of_fixed(self, names: Iterable[str]) -> None:
         for name in names:
-            if fixed := self.cameras[name].fixed:
+            if fixed := self.cameras[name].static_region:
                 log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, fixed.label)
 
     def _camera_results(self) -> dict[str, CameraReading]:

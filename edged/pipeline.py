@@ -70,8 +70,8 @@ class Pipeline:
         self._countdown = 0  # frames until the detector runs again
         self._tracker = (
             Tracker(options.track, self._multi_params.thresholds, last_id)
-            if options.fixed is None
-            else StaticRegionTracker(options.fixed, detector.classes, last_id)
+            if options.static_region is None
+            else StaticRegionTracker(options.static_region, detector.classes, last_id)
         )
         self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
@@ -189,7 +189,7 @@ def _params(
     return InferenceParams(
         thresholds=np.array(scores, np.float32),
         max_subjects=1 if single else options.max_subjects,
-        quality_limits=quality_limits(options.gate),
+        quality_limits=quality_limits(options.quality),
         roi=options.roi,
         pick=options.pick if single else "score",
         lift_3d=options.lift,

@@ -171,7 +171,7 @@ class CameraWorker:
             self._start_if_allowed(0.0)
         elif reader.busy_since_ns is not None:
             online = self.state.phase == "online"
-            limit_s = self.settings.stall_timeout_s if online else self.settings.open_timeout_s
+            limit_s = self.settings.frame_timeout_s if online else self.settings.open_timeout_s
             if now_ns - reader.busy_since_ns > ns(limit_s):
                 self._abandon_thread(f"no {'' if online else 'first '}frame for {limit_s:g} s")
 

@@ -44,7 +44,7 @@ def _find_day(args: argparse.Namespace) -> tuple[str, StallDay]:
     from edged.config.load import load  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
-    stalls = load_days(load(args.config).device.state)
+    stalls = load_days(load(args.config).device.state_dir)
     name = args.camera or next(iter(stalls), None)
     if name not in stalls or (args.camera is None and len(stalls) > 1):
         got = f"no stall {args.camera!r}" if args.camera else "no CAMERA given"

@@ -196,7 +196,9 @@ def _job(args: argparse.Namespace, foundry: EngineBuilder, card: Card) -> BuildJ
     file = ModelStore(_store(args), settings.models.mirror).path(card)
     precision: Precision = getattr(args, "precision", "fp16")
     options = settings.engines
-    return foundry.job(card, file, level=options.level, workspace_mb=options.workspace_mb, precision=precision)
+    return foundry.job(
+        card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
+    )
 
 
 def _list_row(plan: StoredEngine, *, current: bool) -> Row:

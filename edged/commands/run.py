@@ -186,7 +186,7 @@ def _with_embedded_broker(stack: ExitStack, settings: Config) -> dict[str, Any]:
     broker = stack.enter_context(EmbeddedBroker())
     mqtt = MqttConfig(host=broker.host, port=broker.port, base=settings.mqtt.base, protocol=PROTOCOL)
     state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
-    return {"mqtt": mqtt, "device": settings.device.model_copy(update={"state": state})}
+    return {"mqtt": mqtt, "device": settings.device.model_copy(update={"state_dir": state})}
 
 
 def _video(stack: ExitStack, settings: Config, sure_from: dict[str, float], path: Path) -> Recorder:

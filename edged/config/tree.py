@@ -26,7 +26,7 @@ class Config(Section):
     engines: EnginesConfig = EnginesConfig()
     mqtt: MqttConfig = MqttConfig()
     publish: PublishConfig = PublishConfig()
-    heat: ThrottleConfig = ThrottleConfig()
+    throttle: ThrottleConfig = ThrottleConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     prometheus: PrometheusConfig = PrometheusConfig()
     commands: CommandsConfig = CommandsConfig()

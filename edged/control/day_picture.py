@@ -50,7 +50,7 @@ class DayPictures:
         if date not in days:
             raise CommandRejected("date", got=ascii(date), wanted=f"one of {', '.join(days)}", do="name one of these")
         picture, (w, h) = self._encode(
-            self._draw(name, days[date]), self._settings().commands.snapshot_kb * BYTES_PER_KB
+            self._draw(name, days[date]), self._settings().commands.snapshot_max_kb * BYTES_PER_KB
         )
         self._bus.publish(DAY.at(camera=name), picture)
         return CommandResult(data={"camera": name, "date": date, "image": {"w": w, "h": h}, "bytes": len(picture)})

@@ -66,10 +66,10 @@ class CommandHandlers:
 
     def snapshot(self, command: Snapshot) -> CommandResult:
         name = command.camera
-        if not self._camera(name).images:
-            do = f"set cameras.{name}.images = true in the configuration of the box"
+        if not self._camera(name).allow_images:
+            do = f"set cameras.{name}.allow_images = true in the configuration of the box"
             raise CommandRejected(
-                f"camera {name}", got="images = false", wanted="a camera whose pictures may be sent", do=do
+                f"camera {name}", got="allow_images = false", wanted="a camera whose pictures may be sent", do=do
             )
         still = self.grabber.grab(name, GRAB_TIMEOUT_S)
         if still is None:
@@ -110,9 +110,9 @@ class CommandHandlers:
     def _publish_picture(self, name: str, still: GrabbedFrame, image: U8) -> dict[str, object]:
         """Send the picture; return what it shows: the frame of the poses message of this `seq`."""
         try:
-            picture, (w, h) = self._encode(image, self._settings().commands.snapshot_kb * BYTES_PER_KB)
+            picture, (w, h) = self._encode(image, self._settings().commands.snapshot_max_kb * BYTES_PER_KB)
         except NotWritten as exc:
-            do = "raise commands.snapshot_kb in the configuration of the box"
+            do = "raise commands.snapshot_max_kb in the configuration of the box"
             raise CommandRejected("picture", got=str(exc), wanted="a smaller one", do=do) from exc
         self._bus.publish(SNAPSHOT.at(camera=name), picture)
         facts = {key: still.poses[key] for key in ("camera", "frame", "seq", "ts")}

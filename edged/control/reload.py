@@ -14,13 +14,13 @@ from edged.config.tree import Config
 # Keys that take effect while everything runs. Of these tables, and of nothing else, some may change in place.
 HOT_RELOADABLE = (
     *("cameras", "models", "compute", "mqtt", "homeassistant", "commands", "device.name"),
-    *("publish.max_rate_hz", "publish.smoothed", "publish.health_s", "publish.daily_s"),
+    *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
 RESTART_KEYS = ("models.store", "mqtt.base")  # and these not: the disk that is watched, the names of all topics
 # What only the pipeline asks of a camera; any other key is the camera's own, and it is opened again.
 PIPELINE_KEYS = {
-    *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
-    *("detector_interval", "lift", "fixed", "gate", "track"),
+    *("roi", "allow_images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
+    *("detector_interval", "lift", "static_region", "quality", "track"),
 }
 
 

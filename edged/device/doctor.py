@@ -190,7 +190,7 @@ def cameras(patient: Target) -> Iterator[CheckResult]:
 def _camera(name: str, settings: CameraConfig) -> CheckResult:
     """Looked at in a thread of its own: a driver may hang."""
     found: list[CheckResult] = []
-    limit_s = settings.open_timeout_s + settings.stall_timeout_s
+    limit_s = settings.open_timeout_s + settings.frame_timeout_s
     look = threading.Thread(target=lambda: found.append(_first_frame(name, settings)), daemon=True)
     look.start()
     look.join(limit_s)
@@ -264,7 +264,7 @@ def permissions(patient: Target) -> Iterator[CheckResult]:
             yield CheckResult(check=f"group {group}", ok=False, message=f"{user} may not open {shut[0]}", do=do)
     if patient.config is not None:
         yield writable("model store", patient.config.models.store, user)
-        yield writable("device.state", patient.config.device.state, user)
+        yield writable("device.state_dir", patient.config.device.state_dir, user)
 
 
 def writable(check: str, folder: Path, user: str) -> CheckResult:

@@ -61,19 +61,19 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         base=settings.mqtt.base,
         name=settings.device.name,
         version=__version__,
-        health_s=settings.publish.health_s,
+        health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
         alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *BARN)),
         allowed_commands=frozenset(settings.commands.allow),
-        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.images),
+        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.allow_images),
         stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),
     )
 
 
 def _camera_info(camera: CameraConfig) -> dict[str, Any]:
     """What subscribers may need to know of a camera; its address is nobody's business."""
-    fixed = camera.fixed and {"class": camera.fixed.label, "box": list(camera.fixed.box)}
+    fixed = camera.static_region and {"class": camera.static_region.label, "box": list(camera.static_region.box)}
     return {
         "kind": camera.source_kind,
         "mode": camera.mode,

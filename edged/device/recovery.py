@@ -35,7 +35,7 @@ class RebootBudget:
 
     @staticmethod
     def from_config(device: DeviceConfig) -> RebootBudget:
-        return RebootBudget(device.reboots, JsonState(device.state / "rescue.json", "reboots asked for"))
+        return RebootBudget(device.max_reboots, JsonState(device.state_dir / "rescue.json", "reboots asked for"))
 
     def spend(self) -> bool:
         """Whether there was one left; it counts before it is asked for."""

@@ -40,13 +40,13 @@ class DeviceSupervisor:
         set_max_rate: Callable[[float | None], None],
         port: Callable[[str], str | None],
     ) -> None:
-        self._interval_s = settings.publish.health_s
+        self._interval_s = settings.publish.health_interval_s
         self._headers = headers
         self._bus = bus
         self._views = views
         self._models = models
         self.recovery = CameraRecovery(port, budget=RebootBudget.from_config(settings.device))
-        self._throttle = ThermalThrottle(settings.heat, set_max_rate)
+        self._throttle = ThermalThrottle(settings.throttle, set_max_rate)
         self._gpu_wait = GpuWait() if _gpu_missing(settings) else None
         self._health = Health(
             settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
@@ -62,7 +62,7 @@ class DeviceSupervisor:
         self._thread.start()
 
     def reconfigure(self, settings: Config) -> None:
-        self._interval_s = settings.publish.health_s
+        self._interval_s = settings.publish.health_interval_s
 
     def close(self) -> None:
         """Once everything else has stopped: the health published last has every frame accounted for."""
@@ -89,4 +89,4 @@ class DeviceSupervisor:
 
 
 def _gpu_missing(settings: Config) -> bool:
-    return settings.engines.tensorrt == "auto" and settings.compute.plane != "cpu" and gpu_missing(machine.detect())
+    return settings.engines.tensorrt == "auto" and settings.compute.backend != "cpu" and gpu_missing(machine.detect())

@@ -33,7 +33,7 @@ class ThrottleLevel:
 
 
 class ThrottlePolicy:
-    """Down at once and then after each `hold_s` while it is hot, up after each `calm_s` while it is cool; between the
+    """Down at once and then after each `step_down_s` while it is hot, up after each `step_up_s` while it is cool; between the
     two temperatures it stays where it is. Pure."""
 
     def __init__(self, settings: ThrottleConfig, clock: Callable[[], int] = monotonic_ns) -> None:
@@ -47,15 +47,15 @@ class ThrottlePolicy:
         now_ns = self._clock()
         if cause := self._reason(hottest_c, throttling):
             self._cool_since_ns = None
-            if self._last_down_ns is None or now_ns - self._last_down_ns >= ns(self._settings.hold_s):
+            if self._last_down_ns is None or now_ns - self._last_down_ns >= ns(self._settings.step_down_s):
                 self._set_step(self.level.step + 1, cause, now_ns)
                 self._last_down_ns = now_ns
         elif hottest_c is not None and hottest_c >= self._settings.cool_c:
             self._cool_since_ns = None
         elif self._cool_since_ns is None:
             self._cool_since_ns = now_ns
-        elif now_ns - self._cool_since_ns >= ns(self._settings.calm_s):
-            self._set_step(self.level.step - 1, f"cool for {self._settings.calm_s:g} s", now_ns)
+        elif now_ns - self._cool_since_ns >= ns(self._settings.step_up_s):
+            self._set_step(self.level.step - 1, f"cool for {self._settings.step_up_s:g} s", now_ns)
             self._cool_since_ns = now_ns
         return self.level
 

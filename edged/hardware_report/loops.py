@@ -151,7 +151,9 @@ def _time_by_batch(session: Session, card: Card) -> dict[str, Value]:
 def build_job(bench: Bench, foundry: EngineBuilder, card: Card) -> BuildJob:
     settings = bench.settings
     file = ModelStore(settings.models.store, settings.models.mirror).path(card)
-    return foundry.job(card, file, level=settings.engines.level, workspace_mb=settings.engines.workspace_mb)
+    return foundry.job(
+        card, file, level=settings.engines.optimization_level, workspace_mb=settings.engines.workspace_mb
+    )
 
 
 def built_engine(bench: Bench, card: Card) -> tuple[BuildJob, StoredEngine]:

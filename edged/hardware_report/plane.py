@@ -52,7 +52,7 @@ def compare_with_cpu(bench: Bench, run: RunFrame) -> ReportRow:
     """Every keypoint both planes are sure of, on the same pictures."""
     apart: list[float] = []
     alone = 0
-    cpu = bench.settings.model_copy(update={"compute": bench.settings.compute.model_copy(update={"plane": "cpu"})})
+    cpu = bench.settings.model_copy(update={"compute": bench.settings.compute.model_copy(update={"backend": "cpu"})})
     with open_loop(cpu) as reference:
         for picture in test_images():
             distances, missed = _keypoint_distances_px(run(picture), reference(picture))

@@ -56,7 +56,7 @@ def _command(bench: Bench, folder: Path) -> list[str]:
     write_image(folder / "seen.png", test_images()[0])
     models = bench.settings.models
     lines = [
-        f'device.state = "{folder}"',
+        f'device.state_dir = "{folder}"',
         f'models.store = "{models.store}"',
         f'models.detector = "{models.detector}"',
         f'cameras.one = {{ source = "{folder / "seen.png"}", loop = true, fps = 5 }}',

@@ -92,5 +92,9 @@ def build_service(settings: Config, on_ready: OnReady) -> EngineBuildService | N
         with suppress(EngineError):  # load_models reports a missing model
             files[card.name] = card, store.path(card)
     options = settings.engines
-    levels = (QUICK_LEVEL, options.level) if options.quick_first and options.level > QUICK_LEVEL else (options.level,)
+    levels = (
+        (QUICK_LEVEL, options.optimization_level)
+        if options.quick_first and options.optimization_level > QUICK_LEVEL
+        else (options.optimization_level,)
+    )
     return EngineBuildService(builder, files, on_ready, levels=levels, workspace_mb=options.workspace_mb)

@@ -166,9 +166,9 @@ def load_models(
     They run on the CUDA backend once all but the 3D ones can. `allow_missing`: continue without unavailable models
     and report them. Raises `ConfigError`; without `allow_missing` also `EngineError` and `ModelMissing`.
     """
-    lack = unavailable_reason() if compute.plane != "cpu" else "not wanted"
-    if compute.plane == "cuda" and lack:
-        raise ConfigError(f"compute.plane = 'cuda': {lack}; or write auto")
+    lack = unavailable_reason() if compute.backend != "cpu" else "not wanted"
+    if compute.backend == "cuda" and lack:
+        raise ConfigError(f"compute.backend = 'cuda': {lack}; or write auto")
     cards = model_cards(models)
     statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
     sessions = Sessions(statuses, compute.threads, allow_missing=allow_missing)

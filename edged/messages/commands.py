@@ -20,10 +20,10 @@ class Command(BaseModel):
 
 
 class Snapshot(Command):
-    """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.images` allows it.
+    """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.allow_images` allows it.
 
     The answer has `camera`, `frame`, `seq` and `ts` of the poses message of that frame, the picture's size `image`
-    in px (smaller than the camera's to fit `commands.snapshot_kb`), its `bytes`, and `annotated`.
+    in px (smaller than the camera's to fit `commands.snapshot_max_kb`), its `bytes`, and `annotated`.
     """
 
     camera: Text = Field(description="Name of the camera.")

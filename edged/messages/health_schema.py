@@ -91,7 +91,7 @@ class HardwareThrottling(TypedDict):
 class Throttle(TypedDict):
     """The frame rate that the daemon has reduced, because of heat or of the hardware's own throttling."""
 
-    level: Annotated[int, field("Of `heat.steps_hz`; 1 is the first.", ge=1)]
+    level: Annotated[int, field("Of `throttle.steps_hz`; 1 is the first.", ge=1)]
     max_fps: Annotated[float, field("Frames processed per camera and second; the others are dropped and counted.")]
     reason: Annotated[str, field("In words, with the figure.")]
     since_ts: UtcMs
@@ -167,7 +167,7 @@ class MqttHealth(TypedDict):
 
 
 class Health(Header):
-    """Condition of the device and its cameras. Retained; every `publish.health_s`."""
+    """Condition of the device and its cameras. Retained; every `publish.health_interval_s`."""
 
     uptime_s: Annotated[int, field("Of the daemon.")]
     problems: Annotated[list[Problem], field("Conditions that need attention; empty when there are none.")]

@@ -76,7 +76,7 @@ class MqttBus:
         self._device = device
         self._root = f"{broker.base}/{device}/"
         self._make_status = make_status
-        self._send_queue = SendQueue(options.queue)
+        self._send_queue = SendQueue(options.queue_size)
         self._connection: MqttConnection | None = None  # while connected
         self._callbacks: dict[str, Callable[[Request], None]] = {}  # by full topic, which may have wildcards
         self._connects = 0
@@ -84,8 +84,8 @@ class MqttBus:
         self._refused = 0
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._wake_sender.setblocking(False)
-        max_age_ms = round(options.keep_days * MS_PER_DAY)
-        limits = QueueLimits(max_bytes=options.keep_mb * BYTES_PER_MB, max_age_ms=max_age_ms)
+        max_age_ms = round(options.store_max_days * MS_PER_DAY)
+        limits = QueueLimits(max_bytes=options.store_max_mb * BYTES_PER_MB, max_age_ms=max_age_ms)
         self._persistent = PersistentQueue(store_path, limits, self._message, self._wake_up)
         self._thread = SupervisedThread("mqtt", self._step)
         self._thread.start()

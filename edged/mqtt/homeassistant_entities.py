@@ -34,7 +34,7 @@ DISCOVERY = TopicSpec(
 )
 BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
-EXPIRE_AFTER_PERIODS = 3.5  # of `publish.health_s` without a health message: its entities are unavailable
+EXPIRE_AFTER_PERIODS = 3.5  # of `publish.health_interval_s` without a health message: its entities are unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class Tracker:
     def __init__(self, options: TrackConfig, new_track_thresholds: ArrayLike = 0.0, last_id: int = 0) -> None:
         self._options = options
         self._thresholds = np.asarray(new_track_thresholds, np.float32)  # as scores are
-        self._max_age_ns = ns(options.patience_s)
+        self._max_age_ns = ns(options.max_age_s)
         self._tracks: list[Track] = []
         self._t_ns = 0  # time of the predictions
         self._last_frame_ns = 0
@@ -148,7 +148,7 @@ class Tracker:
         same_class = np.array([track.label for track in self._tracks])[:, None] == boxes.label
         overlaps = box_iou(predicted, boxes.xyxy)
         scores = match_scores(predicted, gate_px, same_class, boxes.xyxy)
-        near, low_near = scores >= self._options.iou, overlaps >= max(self._options.iou, LOW_SCORE_IOU)
+        near, low_near = scores >= self._options.min_iou, overlaps >= max(self._options.min_iou, LOW_SCORE_IOU)
         track_of = assign(scores, near & confirmed & confident, track_of)
         track_of = assign(overlaps, low_near & same_class & present & ~confident, track_of)
         return assign(scores, near & ~confirmed & confident, track_of)
@@ -182,7 +182,7 @@ class Tracker:
         return track_of
 
     def _confirm(self) -> None:
-        needed = 1 if self._is_first_update else self._options.confirm
+        needed = 1 if self._is_first_update else self._options.min_hits
         for track in self._tracks:
             if not track.is_confirmed and track.hits >= needed:
                 self.last_id += 1

@@ -173,8 +173,8 @@ def test_who_insists_on_cuda_is_told_what_is_missing(
     tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edged.inference.cuda.open.compiled_kernels", lambda: None)
-    with pytest.raises(ConfigError, match=r"compute\.plane = 'cuda': .*make kernels.*; or write auto"):
-        load_models(ModelsConfig(store=tmp_path), ComputeConfig(plane="cuda"))
+    with pytest.raises(ConfigError, match=r"compute\.backend = 'cuda': .*make kernels.*; or write auto"):
+        load_models(ModelsConfig(store=tmp_path), ComputeConfig(backend="cuda"))
 
 
 def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
@@ -184,11 +184,11 @@ def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
         heard = Listener(broker.port, version=MQTTv311)
         settings = Config.model_validate(
             {
-                "device": {"id": "box", "state": str(tmp_path)},
+                "device": {"id": "box", "state_dir": str(tmp_path)},
                 "engines": {"tensorrt": "off"},  # nothing is built here
                 "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
                 "models": {"store": str(tmp_path / "models")},
-                "publish": {"health_s": 1},
+                "publish": {"health_interval_s": 1},
                 "cameras": {"stall": {"source": str(CLIP), "loop": True, "fps": 5}},
             }
         )

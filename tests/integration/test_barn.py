@@ -116,7 +116,7 @@ def test_it_looks_back_whichever_way_it_faces(heading: float) -> None:
 
 @pytest.mark.parametrize("kind", ["standing", "feeding", "walking"])
 def test_a_horse_that_does_not_paw_is_not_said_to(kind: str) -> None:
-    _, told = watched(seen(acts((kind, 120)), View(rest_hz=10)))
+    _, told = watched(seen(acts((kind, 120)), View(idle_hz=10)))
     assert {name: told[name] for name in ("paw", "flank-look", "roll", "thrash", "collapse")} == dict.fromkeys(
         ("paw", "flank-look", "roll", "thrash", "collapse"), 0
     )

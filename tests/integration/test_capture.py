@@ -264,7 +264,7 @@ def test_a_stalled_reader_is_left_behind_and_its_late_frame_goes_nowhere(
 ) -> None:
     clock = Clock()
     camera = ScriptedCamera([image(1), gate.wait, image(2, width=9)], [image(4), never.wait], clock=clock)
-    with Watched({"cam": (settings(stall_timeout_s=5), camera)}, clock) as watched:
+    with Watched({"cam": (settings(frame_timeout_s=5), camera)}, clock) as watched:
         until(lambda: watched.phase() == "online")
         clock.pass_s(5.1)
         until(lambda: camera.opened == 2 and watched.phase() == "online")

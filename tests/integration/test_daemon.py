@@ -46,7 +46,7 @@ def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
 def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:
     state = next(iter(sources.values())).parent / "state"
     return {
-        "device": {"id": "box", "state": str(state)},
+        "device": {"id": "box", "state_dir": str(state)},
         "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
         "cameras": {name: {"source": str(path), "realtime": False} for name, path in sources.items()},
     }

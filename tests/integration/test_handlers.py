@@ -28,7 +28,7 @@ from tests.integration.test_capture import LIMIT_S, image, settings, until
 from tests.unit.test_message_build import result
 from tests.unit.test_publisher import HEADERS
 
-BARN = {"source": "0", "images": True}
+BARN = {"source": "0", "allow_images": True}
 
 
 def encode(picture: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
@@ -121,10 +121,10 @@ def test_a_camera_that_gives_no_frame_is_waited_for_so_long(parts: Parts, monkey
 
 def test_a_picture_that_fits_nowhere_is_not_sent(parts: Parts) -> None:
     parts.config = parts.config.model_copy(
-        update={"commands": parts.config.commands.model_copy(update={"snapshot_kb": 0})}
+        update={"commands": parts.config.commands.model_copy(update={"snapshot_max_kb": 0})}
     )
     still = GrabbedFrame(image=image(), result=result(), poses={})  # type: ignore[typeddict-item]
-    with pytest.raises(CommandRejected, match=r"too large; want a smaller one; raise commands.snapshot_kb"):
+    with pytest.raises(CommandRejected, match=r"too large; want a smaller one; raise commands.snapshot_max_kb"):
         parts.deeds._publish_picture("barn", still, still.image)
     assert parts.bus.messages_on("cam/barn/snapshot") == []
 
@@ -143,7 +143,7 @@ def test_a_camera_that_is_not_there_is_declined_with_those_that_are(parts: Parts
 
 
 def test_a_camera_whose_pictures_stay_is_not_shown(parts: Parts) -> None:
-    with pytest.raises(CommandRejected, match=r"images = false; .*; set cameras.yard.images = true"):
+    with pytest.raises(CommandRejected, match=r"allow_images = false; .*; set cameras.yard.allow_images = true"):
         parts.deeds.snapshot(Snapshot(camera="yard"))
 
 

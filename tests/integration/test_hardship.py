@@ -47,10 +47,10 @@ def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
 def configured(broker: EmbeddedBroker, folder: Path, **keys: Any) -> Config:
     return Config.model_validate(
         {
-            "device": {"id": "box", "state": str(folder / "state")},
+            "device": {"id": "box", "state_dir": str(folder / "state")},
             "models": {"store": str(folder / "models")},
             "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
-            "publish": {"health_s": 1, "daily_s": 10},
+            "publish": {"health_interval_s": 1, "daily_interval_s": 10},
             "cameras": {"barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True}},
             **keys,
         }
@@ -108,7 +108,7 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     (zone / "temp").write_text("96000")
     monkeypatch.setattr(throttle, "POLL_S", 0.2)
     monkeypatch.setattr(throttle, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
-    settings = configured(broker, tmp_path, heat={"steps_hz": [1], "calm_s": 1})
+    settings = configured(broker, tmp_path, throttle={"steps_hz": [1], "step_up_s": 1})
     with daemon(settings) as made, running(made):
         until(lambda: any(body["device"]["throttle"] for body in heard.bodies(HEALTH)), LIMIT_S)
         (*_, hot) = fresh(heard, HEALTH)

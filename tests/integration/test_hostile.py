@@ -106,7 +106,7 @@ def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
     with EmbeddedBroker() as broker:
         settings = Config.model_validate(
             {
-                "device": {"state": str(tmp_path)},
+                "device": {"state_dir": str(tmp_path)},
                 "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
                 "models": broken_model,
                 "cameras": {"barn": source},

@@ -35,10 +35,10 @@ FLOOR = [[0, 359], [639, 359], [639, 150], [0, 150]]
 def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
     """A clip that plays for ever, a camera in the dark, one that is not there, a stall, and people in space."""
     return {
-        "device": {"id": "box", "state": str(folder / "state")},
+        "device": {"id": "box", "state_dir": str(folder / "state")},
         "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1", "base": "site"},
         "models": {"store": str(kept(folder / "models", "convnextpose-s", "rootnet")), **LIFTED},
-        "publish": {"smoothed": True, "health_s": 1, "daily_s": 10},
+        "publish": {"smoothed": True, "health_interval_s": 1, "daily_interval_s": 10},
         "cameras": {
             "barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True},
             "night": {"source": str(images(folder / "night", picture(grey=0))), "loop": True, "fps": 5},

@@ -106,7 +106,7 @@ def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() ->
 
 def test_ids_count_on_from_those_that_were_given_before() -> None:
     one = Boxes(xyxy=np.array([[0, 0, 9, 9]], np.float32), score=np.ones(1, np.float32), label=np.zeros(1, np.int64))
-    tracks = Tracker(TrackConfig(confirm=1), last_id=7)
+    tracks = Tracker(TrackConfig(min_hits=1), last_id=7)
     assert tracks.update(one, 0).tolist() == [8]
     assert tracks.last_id == 8
 

@@ -37,9 +37,9 @@ class Site:
     def __init__(self, folder: Path, broker: EmbeddedBroker) -> None:
         clip = str(video(folder / "clip.mp4", 20))
         self.tables: dict[str, Any] = {
-            "device": {"id": "box", "state": str(folder / "state")},
+            "device": {"id": "box", "state_dir": str(folder / "state")},
             "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
-            "publish": {"max_rate_hz": 20, "health_s": 1},
+            "publish": {"max_rate_hz": 20, "health_interval_s": 1},
             "cameras": {name: {"source": clip, "loop": True} for name in ("barn", "yard")},
         }
         self.heard = Listener(broker.port, version=MQTTv311)

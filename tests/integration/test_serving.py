@@ -51,10 +51,10 @@ def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
 def configured(broker: EmbeddedBroker, folder: Path, **models: Any) -> Config:
     return Config.model_validate(
         {
-            "device": {"id": "box", "state": str(folder)},
+            "device": {"id": "box", "state_dir": str(folder)},
             "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1"},
             "models": {"store": str(folder / "models"), **models},
-            "publish": {"health_s": 1},
+            "publish": {"health_interval_s": 1},
             "cameras": {"stall": {"source": str(video(folder / "clip.mp4", 20)), "loop": True, "fps": 10}},
         }
     )

@@ -92,7 +92,7 @@ class Box:
     def __init__(self, folder: Path) -> None:
         stamps = HeaderFactory(Night())
         self.bus = MemoryBus(lambda state: build.device_status(stamps, state))
-        self.stable = StallMonitors({"stall": StallConfig(enabled=True, feeding=("12:00",))}, 0.3, folder)
+        self.stable = StallMonitors({"stall": StallConfig(enabled=True, feeding_times=("12:00",))}, 0.3, folder)
         self.latest: FrameResult | None = None
         self.scenes = SceneMonitor(
             self.bus,

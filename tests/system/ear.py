@@ -33,7 +33,7 @@ class NotifiedDaemon:
         return port
 
     def configure(self, keys: str) -> None:
-        state = f'device.state = "{self.state}"\nmodels.store = "{self.state}/models"\n'
+        state = f'device.state_dir = "{self.state}"\nmodels.store = "{self.state}/models"\n'
         (self._folder / "edged.toml").write_text(state + keys)
 
     def start(self, keys: str, *within: str, changed: str = "") -> subprocess.Popen[str]:

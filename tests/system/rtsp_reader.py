@@ -24,7 +24,7 @@ def tell(state: CameraState) -> None:
 
 def main() -> None:
     limit_arenas()
-    quick = {"open_timeout_s": 3, "stall_timeout_s": 1, "retry_max_s": 0.2}
+    quick = {"open_timeout_s": 3, "frame_timeout_s": 1, "retry_max_s": 0.2}
     settings = CameraConfig.model_validate({"source": sys.argv[1], **quick})
     intake = CameraHub({"cam": (settings, RtspCamera("cam", settings))}, tell)
     intake.start()

@@ -41,7 +41,7 @@ def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
 
 @pytest.fixture
 def keys(mosquitto: Mosquitto, tmp_path: Path) -> str:
-    once_a_second = 'device.id = "box"\npublish.health_s = 1\n'
+    once_a_second = 'device.id = "box"\npublish.health_interval_s = 1\n'
     return once_a_second + broker(mosquitto.port) + camera(video(tmp_path / "clip.mp4"))
 
 

@@ -50,9 +50,9 @@ def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterato
 
 
 def settings(mosquitto: Mosquitto, server: RtspServer, clip: Path) -> dict[str, Any]:
-    quick = {"open_timeout_s": 5, "stall_timeout_s": 1, "retry_max_s": 0.2}
+    quick = {"open_timeout_s": 5, "frame_timeout_s": 1, "retry_max_s": 0.2}
     return {
-        "device": {"id": "box", "state": str(clip.parent)},
+        "device": {"id": "box", "state_dir": str(clip.parent)},
         "mqtt": {"port": mosquitto.port, "reconnect_max_s": 1},
         "cameras": {
             "gate": {"source": server.url, **quick},

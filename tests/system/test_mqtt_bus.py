@@ -51,7 +51,7 @@ def new_bus() -> Iterator[NewBus]:
     def start(port: int, *, queue: int = 256, keep: Path | None = None, **settings: Any) -> MqttBus:
         settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
         buses.append(
-            MqttBus(MqttConfig(port=port, **settings), "box", new_presence(), PublishConfig(queue=queue), keep)
+            MqttBus(MqttConfig(port=port, **settings), "box", new_presence(), PublishConfig(queue_size=queue), keep)
         )
         return buses[-1]
 

@@ -27,7 +27,7 @@ def test_it_says_when_it_is_ready_when_it_takes_long_and_when_it_stops(site: Not
     keys = broker(free_port()) + camera(video(tmp_path / "clip.mp4"))
     process = site.start(keys)
     until(lambda: site.has_notified("1 of 1 cameras online"))
-    site.configure(keys + "publish.health_s = 7\n")
+    site.configure(keys + "publish.health_interval_s = 7\n")
     process.send_signal(signal.SIGHUP)
     until(lambda: site.has_notified("STATUS=taking up a change"))
     process.terminate()

@@ -36,7 +36,7 @@ def server(clip: Clip) -> Iterator[RtspServer]:
 
 
 def settings(server: RtspServer, **keys: object) -> CameraConfig:
-    quick = {"open_timeout_s": 5, "stall_timeout_s": 1, "retry_max_s": 0.2}
+    quick = {"open_timeout_s": 5, "frame_timeout_s": 1, "retry_max_s": 0.2}
     return CameraConfig.model_validate({"source": server.url, **quick, **keys})
 
 

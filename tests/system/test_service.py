@@ -66,7 +66,10 @@ def test_the_journal_can_be_asked_about_one_camera(found: dict[str, Any]) -> Non
 
 def test_a_reload_takes_a_right_configuration_and_refuses_a_wrong_one_to_who_asks(found: dict[str, Any]) -> None:
     assert (found["reloaded"]["good"], found["reloaded"]["bad"]) == (0, 1)
-    assert "/etc/edged/conf.d/90-local.toml:1 publish.health_s = -7: must be 1..3600 s; raise it" in found["journal"]
+    assert (
+        "/etc/edged/conf.d/90-local.toml:1 publish.health_interval_s = -7: must be 1..3600 s; raise it"
+        in found["journal"]
+    )
     assert found["reloaded"]["same"]
 
 

@@ -91,7 +91,7 @@ def test_with_a_camera_that_hangs(site: NotifiedDaemon) -> None:
 
 def test_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> None:
     with serving(encode()) as server:
-        process = site.start(broker(free_port()) + camera(server.url) + "cameras.barn.stall_timeout_s = 60\n")
+        process = site.start(broker(free_port()) + camera(server.url) + "cameras.barn.frame_timeout_s = 60\n")
         until(lambda: site.has_notified("1 of 1 cameras online"))
         server.stalled = True
         time.sleep(1)  # its reader waits for a packet by now

@@ -69,7 +69,7 @@ def test_the_nose_is_in_a_zone_or_in_none() -> None:
 @pytest.mark.parametrize("clock", ["6:30", "24:00", "06:60", "noon"])
 def test_a_feeding_time_is_a_time(clock: str) -> None:
     with pytest.raises(ValueError, match="local time of day"):
-        StallConfig(feeding=(clock,))
+        StallConfig(feeding_times=(clock,))
 
 
 def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
@@ -124,7 +124,7 @@ def test_torn_days_are_said_and_begin_again(torn: str, tmp_path: Path, caplog: p
 
 def test_where_nothing_moves_fewer_frames_are_asked_for_and_all_again_when_somebody_comes(tmp_path: Path) -> None:
     asked: list[tuple[str, float | None]] = []
-    stall = STALL.model_copy(update={"rest_hz": 2.0})
+    stall = STALL.model_copy(update={"idle_hz": 2.0})
     stable = StallMonitors(
         {"a": stall, "b": STALL}, 0.3, tmp_path, set_idle_rate=lambda name, hz: asked.append((name, hz))
     )
@@ -150,7 +150,7 @@ def test_where_nothing_moves_fewer_frames_are_asked_for_and_all_again_when_someb
 
 def test_a_stall_that_is_watched_no_longer_does_not_rest(tmp_path: Path) -> None:
     asked: list[tuple[str, float | None]] = []
-    stall = STALL.model_copy(update={"rest_hz": 2.0})
+    stall = STALL.model_copy(update={"idle_hz": 2.0})
     stable = StallMonitors({"a": stall}, 0.3, tmp_path, set_idle_rate=lambda name, hz: asked.append((name, hz)))
     stable.poll(ns(1000), datetime(2027, 1, 1, 2, 0).astimezone())
     stable.reconfigure({})

@@ -75,7 +75,8 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
         ('models.lift = "rootnet"', 'F:1 models.lift = "rootnet": is a card of task root; want one of task lift: '),
         (SIZED + "lift = true", "F:4 cameras.a.lift = true: wants a 3D model; name its card in models.lift"),
         (
-            SIZED + 'lift = true\nfixed = { label = "person", box = [0, 0, 9, 9] }\n[models]\nlift = "convnextpose-s"',
+            SIZED
+            + 'lift = true\nstatic_region = { label = "person", box = [0, 0, 9, 9] }\n[models]\nlift = "convnextpose-s"',
             "F:4 cameras.a.lift = true: wants boxes around people, and a fixed region is none; drop one of the two",
         ),
         (
@@ -84,8 +85,8 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
         ),
         (SIZED + "thresholds.cat = 0.5", "F:4 cameras.a.thresholds.cat = 0.5: the detector does not know 'cat'; "),
         (
-            SIZED + '[cameras.a.fixed]\nlabel = "mare"\nbox = [0, 0, 9, 9]',
-            "F:5 cameras.a.fixed.label = \"mare\": the detector does not know 'mare'; ",
+            SIZED + '[cameras.a.static_region]\nlabel = "mare"\nbox = [0, 0, 9, 9]',
+            "F:5 cameras.a.static_region.label = \"mare\": the detector does not know 'mare'; ",
         ),
         (
             SIZED + "roi = [0, 0, 641, 480]",
@@ -97,8 +98,8 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
             "F:5 cameras.a.roi = [0, 0, 640, 480]: must lie inside the upright image of 480 x 640 px; ",
         ),
         (
-            SIZED + '[cameras.a.fixed]\nlabel = "horse"\nbox = [-1, 0, 9, 9]',
-            "F:6 cameras.a.fixed.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 px; ",
+            SIZED + '[cameras.a.static_region]\nlabel = "horse"\nbox = [-1, 0, 9, 9]',
+            "F:6 cameras.a.static_region.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 px; ",
         ),
         (
             SIZED + "intrinsics = { fx = 1400, fy = 1400, cx = 960, cy = 540 }",

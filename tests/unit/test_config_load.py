@@ -49,12 +49,12 @@ def test_each_source_wins_over_the_one_before(tmp_path: Path) -> None:
 
 
 def test_cameras_of_several_files_are_merged_by_name(tmp_path: Path) -> None:
-    more = "[cameras.a]\nfps = 5\n[cameras.a.gate]\nmin_contrast = 9\n[cameras.b]\nsource = '1'"
-    etc = site(tmp_path, main=CAMERA + "fps = 9\nloop = true\n[cameras.a.gate]\nenabled = false", more=more)
+    more = "[cameras.a]\nfps = 5\n[cameras.a.quality]\nmin_contrast = 9\n[cameras.b]\nsource = '1'"
+    etc = site(tmp_path, main=CAMERA + "fps = 9\nloop = true\n[cameras.a.quality]\nenabled = false", more=more)
     cameras = load(env={}, etc=etc).cameras
     assert list(cameras) == ["a", "b"]
     assert (cameras["a"].source, cameras["a"].fps, cameras["a"].loop) == ("0", 5, True)
-    assert (cameras["a"].gate.enabled, cameras["a"].gate.min_contrast) == (False, 9)
+    assert (cameras["a"].quality.enabled, cameras["a"].quality.min_contrast) == (False, 9)
 
 
 def test_a_list_is_replaced_whole(tmp_path: Path) -> None:

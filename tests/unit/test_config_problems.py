@@ -27,7 +27,10 @@ ROWS = {
     # the words of pydantic
     "too_large": (CAMERA + "fps = 300", "F:3 cameras.a.fps = 300: must be 0..240 Hz; lower it"),
     "too_small": ("[mqtt]\nport = 0", "F:2 mqtt.port = 0: must be 1..65535; raise it"),
-    "not_above": ("publish.keep_days = 0", "F:1 publish.keep_days = 0: must be above 0, at most 365 days; raise it"),
+    "not_above": (
+        "publish.store_max_days = 0",
+        "F:1 publish.store_max_days = 0: must be above 0, at most 365 days; raise it",
+    ),
     "text_for_whole_number": (
         '[mqtt]\n\nport = "1883"',
         'F:3 mqtt.port = "1883": must be a whole number, 1..65535; write digits, without quotes',
@@ -64,8 +67,8 @@ ROWS = {
     "number_for_path": ("models.store = 5", "F:1 models.store = 5: must be a path; write it in quotes"),
     "empty_path": ('models.mirror = ""', 'F:1 models.mirror = "": must be a path; to go without, leave the key out'),
     "no_path_of_any_system": (
-        'device.state = "/var\\u0000"',
-        'F:1 device.state = "/var\\u0000": must be a path; to go without, leave the key out',
+        'device.state_dir = "/var\\u0000"',
+        'F:1 device.state_dir = "/var\\u0000": must be a path; to go without, leave the key out',
     ),
     "text_for_list": (
         CAMERA + 'size = "1280x720"',
@@ -99,8 +102,8 @@ ROWS = {
     "no_such_choice": (CAMERA + "rotate = 45", "F:3 cameras.a.rotate = 45: must be one of 0, 90, 180, 270; correct it"),
     "no_such_version": ("version = 2", "F:1 version = 2: must be 1; correct it"),
     "empty_text": (
-        CAMERA + 'fixed.label = ""\nfixed.box = [0, 0, 9, 9]',
-        'F:3 cameras.a.fixed.label = "": must not be empty; write label = "horse"',
+        CAMERA + 'static_region.label = ""\nstatic_region.box = [0, 0, 9, 9]',
+        'F:3 cameras.a.static_region.label = "": must not be empty; write label = "horse"',
     ),
     "text_too_long": (
         f'device.name = "{"x" * 81}"',
@@ -190,8 +193,8 @@ ROWS = {
         "F:2 mqtt.tls: cert and key must come together; give both or neither",
     ),
     "dark_above_bright": (
-        CAMERA + "[cameras.a.gate]\nmin_brightness = 250",
-        "F:3 cameras.a.gate: min_brightness must be below max_brightness; lower the one or raise the other",
+        CAMERA + "[cameras.a.quality]\nmin_brightness = 250",
+        "F:3 cameras.a.quality: min_brightness must be below max_brightness; lower the one or raise the other",
     ),
     # secrets
     "address_with_secret": (

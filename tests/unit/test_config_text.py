@@ -34,7 +34,7 @@ def test_the_reference_holds_exactly_the_defaults() -> None:
 
 def test_the_reference_with_nothing_commented_out_has_every_key_and_is_valid(tmp_path: Path) -> None:
     text = re.sub(r"^#(?! )", "", reference(), flags=re.MULTILINE)
-    assert config(tmp_path, text).cameras["example"].fixed is not None
+    assert config(tmp_path, text).cameras["example"].static_region is not None
     flat = {tuple(NAME if part == "example" else part for part in key) for key in _keys(tomllib.loads(text))}
     assert {key for key in all_keys() if key[-1] != NAME} <= flat
 
@@ -131,10 +131,10 @@ CAMERA = '[cameras.a]\nsource = "0"\n'
     ("old", "new", "want"),
     [
         (CAMERA, CAMERA, []),
-        (CAMERA, CAMERA + "fps = 5\ngate.min_contrast = 9", ["cameras.a.fps", "cameras.a.gate.min_contrast"]),
+        (CAMERA, CAMERA + "fps = 5\nquality.min_contrast = 9", ["cameras.a.fps", "cameras.a.quality.min_contrast"]),
         (CAMERA, "", ["cameras.a"]),
         (CAMERA, CAMERA + "[cameras.b]\nsource = '1'", ["cameras.b"]),
-        (CAMERA, CAMERA + "[cameras.a.fixed]\nlabel='x'\nbox=[0,0,9,9]", ["cameras.a.fixed"]),
+        (CAMERA, CAMERA + "[cameras.a.static_region]\nlabel='x'\nbox=[0,0,9,9]", ["cameras.a.static_region"]),
         ("[mqtt]\nusername = 'u'", "[mqtt]\nusername='u'\npassword='s'", ["mqtt.password"]),
         ("models.pose.a = 'x'", "models.pose.a = 'y'", ["models.pose"]),
         (CAMERA + "size = [640, 480]", CAMERA + "size = [640, 481]", ["cameras.a.size"]),

@@ -59,7 +59,10 @@ def test_a_store_that_cannot_be_written_names_the_fix(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_is_wanted_is_none(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    assert writable("device.state", tmp_path / "state", "me").message == f"me can put nothing into {tmp_path / 'state'}"
+    assert (
+        writable("device.state_dir", tmp_path / "state", "me").message
+        == f"me can put nothing into {tmp_path / 'state'}"
+    )
 
 
 def test_a_broken_configuration_does_not_end_the_examination(tmp_path: Path) -> None:

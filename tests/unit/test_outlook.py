@@ -112,7 +112,7 @@ def test_a_stall_that_is_drawn_anew_has_a_new_view(tmp_path: Path) -> None:
 def test_other_settings_of_a_stall_keep_its_view(tmp_path: Path) -> None:
     outlooks = ViewMonitors({"a": STALL}, tmp_path)
     shown(outlooks, seen(), 100)
-    outlooks.reconfigure({"a": STALL.model_copy(update={"feeding": ("06:00",)})})
+    outlooks.reconfigure({"a": STALL.model_copy(update={"feeding_times": ("06:00",)})})
     assert shown(outlooks, seen(right=24), 1000) == "moved"
 
 

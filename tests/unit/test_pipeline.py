@@ -86,7 +86,7 @@ class PipelineRun:
 
 
 def test_between_detections_boxes_are_carried() -> None:
-    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
     results = [scene.frame() for _ in range(6)]
     assert scene.plane.asked == [True, False, False] * 2
     assert [result.subjects[0].carried for result in results] == [False, True, True] * 2
@@ -94,14 +94,14 @@ def test_between_detections_boxes_are_carried() -> None:
 
 
 def test_a_carried_box_ends_where_the_keypoints_show_nobody() -> None:
-    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
     scene.frame()
     scene.plane.score = 0.05
     assert scene.frame().subjects == ()
 
 
 def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> None:
-    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
     scene.plane.clarity = DARK
     assert scene.frame().subjects == ()
     scene.plane.clarity = CLEAR
@@ -110,7 +110,7 @@ def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> 
 
 
 def test_a_new_source_is_a_new_scene() -> None:
-    scene = PipelineRun(detector_interval=3, track={"confirm": 1})
+    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
     before = scene.frame("a.mp4").subjects[0].id
     after = scene.frame("b.mp4").subjects[0].id
     assert after != before
@@ -118,7 +118,7 @@ def test_a_new_source_is_a_new_scene() -> None:
 
 
 def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
-    scene = PipelineRun(fixed={"label": "horse", "box": HORSE})
+    scene = PipelineRun(static_region={"label": "horse", "box": HORSE})
     (subject,) = scene.frame().subjects
     assert (subject.id, subject.label, subject.carried) == (1, "horse", True)
     assert abs(subject.score - 0.8) < 1e-6
@@ -126,13 +126,13 @@ def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
 
 
 def test_a_fixed_region_whose_keypoints_show_nobody_is_empty() -> None:
-    scene = PipelineRun(fixed={"label": "horse", "box": HORSE})
+    scene = PipelineRun(static_region={"label": "horse", "box": HORSE})
     scene.plane.score = 0.05
     assert scene.frame().subjects == ()
 
 
 def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
-    scene = PipelineRun(track={"confirm": 1})
+    scene = PipelineRun(track={"min_hits": 1})
     for _ in range(3):
         scene.frame()
     scene.plane.label = 0
@@ -166,7 +166,7 @@ def test_a_class_that_is_not_wanted_is_not_looked_for() -> None:
 
 
 def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
-    scene = PipelineRun(track={"confirm": 1})
+    scene = PipelineRun(track={"min_hits": 1})
     (subject,) = scene.frame().subjects
     assert subject.keypoints is not None
     assert subject.smoothed is not None
@@ -175,7 +175,7 @@ def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
 
 
 def test_people_are_lifted_with_the_cameras_lens_where_it_says_so() -> None:
-    scene = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"confirm": 1})
+    scene = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"min_hits": 1})
     assert scene.frame().subjects[0].pose3d is BODY
     (focus,) = scene.plane.focus
     assert focus.lift_3d

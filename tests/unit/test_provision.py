@@ -35,7 +35,7 @@ source = "rtsp://me:hidden@192.168.20.11/a"
 roi = [0, 140, 1280, 720]
 
 [cameras.stall1.track]
-patience_s = 10
+max_age_s = 10
 
 [cameras.stall2]
 source = "rtsp://192.168.20.12/a"
@@ -79,7 +79,7 @@ def test_the_box_reads_back_what_the_file_says(stick: Path, root: Path) -> None:
         "s3cret",
     )
     assert config.cameras["stall1"].source == "rtsp://me:hidden@192.168.20.11/a"
-    assert config.cameras["stall1"].track.patience_s == 10
+    assert config.cameras["stall1"].track.max_age_s == 10
     assert config.cameras["stall2"].password.get_secret_value() == 'a "quoted" one'
     assert all(path and path.read_text().startswith(PEM) for path in (config.mqtt.tls.ca, config.mqtt.tls.key))
 

@@ -79,7 +79,7 @@ def days(
 def test_the_box_is_rebooted_when_argus_did_not_help_and_only_as_often_as_its_budget_allows(
     hand: Hand, tmp_path: Path
 ) -> None:
-    device = DeviceConfig(state=tmp_path, reboots=2)
+    device = DeviceConfig(state_dir=tmp_path, max_reboots=2)
     rescue = CameraRecovery(lambda source: None, hand, RebootBudget.from_config(device))
     asked = days(rescue, hand, {"a": CSI, "b": OTHER_CSI}, {}, 12)
     assert asked[:4] == ["reset-argus"] * 3 + ["reset-box"]
@@ -90,7 +90,7 @@ def test_the_box_is_rebooted_when_argus_did_not_help_and_only_as_often_as_its_bu
 
 
 def test_a_day_with_a_camera_gives_one_reboot_back(hand: Hand, tmp_path: Path) -> None:
-    budget = RebootBudget.from_config(DeviceConfig(state=tmp_path, reboots=1))
+    budget = RebootBudget.from_config(DeviceConfig(state_dir=tmp_path, max_reboots=1))
     assert budget.spend()
     rescue = CameraRecovery(lambda source: None, hand, budget)
     days(rescue, hand, {}, {"a": CSI}, REFILL_S / 3600 + 0.1)
@@ -108,10 +108,12 @@ def test_a_day_with_a_camera_gives_one_reboot_back(hand: Hand, tmp_path: Path) -
 def test_the_box_is_never_rebooted(
     hand: Hand, tmp_path: Path, away: dict[str, CameraConfig], well: dict[str, CameraConfig]
 ) -> None:
-    rescue = CameraRecovery({"/dev/video0": "1-2.3"}.get, hand, RebootBudget.from_config(DeviceConfig(state=tmp_path)))
+    rescue = CameraRecovery(
+        {"/dev/video0": "1-2.3"}.get, hand, RebootBudget.from_config(DeviceConfig(state_dir=tmp_path))
+    )
     assert "reset-box" not in days(rescue, hand, away, well, 24)
 
 
 def test_a_torn_budget_is_a_whole_one(tmp_path: Path) -> None:
     (tmp_path / "rescue.json").write_text('{"spent": ')
-    assert RebootBudget.from_config(DeviceConfig(state=tmp_path)).spent == 0
+    assert RebootBudget.from_config(DeviceConfig(state_dir=tmp_path)).spent == 0

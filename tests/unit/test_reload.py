@@ -26,7 +26,7 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "a region": (cameras(roi=[0, 0, 99, 99]), [], ("barn",)),
     "a threshold": (cameras(thresholds={"horse": 0.9}), [], ("barn",)),
     "another source": (cameras(source="rtsp://10.0.0.9/a"), ["camera barn"], ("barn",)),
-    "a time-out": (cameras(stall_timeout_s=9), ["camera barn"], ("barn",)),
+    "a time-out": (cameras(frame_timeout_s=9), ["camera barn"], ("barn",)),
     "one camera more": (
         {"cameras": {"barn": BARN, "yard": YARD, "box": {"source": "0"}}},
         ["camera box"],
@@ -43,7 +43,7 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "the password": ({"mqtt": {"username": "me", "password": "x"}}, ["broker connection"], ()),
     "the base topic": ({"mqtt": {"base": "site"}}, ["everything"], ()),
     "the device": ({"device": {"id": "other"}}, ["everything"], ()),
-    "the queue": ({"publish": {"queue": 9}}, ["everything"], ()),
+    "the queue": ({"publish": {"queue_size": 9}}, ["everything"], ()),
     "the store": ({"models": {"store": "/elsewhere"}}, ["everything"], ("barn", "yard")),
 }
 

@@ -14,7 +14,7 @@ from edged.messages.health_schema import HardwareThrottling
 from edged.units import ns
 from tests.unit.conftest import Hand
 
-HEAT = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, hold_s=30, calm_s=120)
+HEAT = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, step_down_s=30, step_up_s=120)
 CALM: HardwareThrottling = {"active": [], "over_current_events": 0}
 
 

@@ -10,7 +10,7 @@ from edged.frame import Boxes
 from edged.tracking.tracker import Tracker
 from edged.units import ns
 
-AT_ONCE = TrackConfig(confirm=1)
+AT_ONCE = TrackConfig(min_hits=1)
 
 
 def boxes(*lefts: float, score: float = 0.9, label: int = 0, top: float = 0) -> Boxes:
@@ -54,25 +54,25 @@ def test_boxes_in_another_order_keep_their_ids() -> None:
 
 
 def test_first_update_confirms_its_detections_at_once() -> None:
-    assert ids_of(Tracker(TrackConfig(confirm=3)), boxes(0), 0) == [1]
+    assert ids_of(Tracker(TrackConfig(min_hits=3)), boxes(0), 0) == [1]
 
 
 def test_later_subject_is_confirmed_after_its_hits() -> None:
-    tracker = Tracker(TrackConfig(confirm=3))
+    tracker = Tracker(TrackConfig(min_hits=3))
     tracker.update(Boxes.empty(), 0)
     assert [ids_of(tracker, boxes(0), 0.1 * i) for i in (1, 2, 3)] == [[-1], [-1], [1]]
 
 
 def test_tentative_track_missed_once_is_confirmed_and_missed_twice_is_dropped() -> None:
     for misses, expected in ((1, [1]), (2, [-1])):
-        tracker = Tracker(TrackConfig(confirm=2))
+        tracker = Tracker(TrackConfig(min_hits=2))
         for i, found in enumerate([Boxes.empty(), boxes(0), *[Boxes.empty()] * misses]):
             tracker.update(found, ns(0.1 * i))
         assert ids_of(tracker, boxes(0), 0.4) == expected
 
 
 def test_expired_id_is_not_used_again() -> None:
-    tracker = Tracker(TrackConfig(confirm=1, patience_s=0))
+    tracker = Tracker(TrackConfig(min_hits=1, max_age_s=0))
     tracker.update(boxes(0), 0)
     tracker.update(Boxes.empty(), ns(0.1))
     assert ids_of(tracker, boxes(0), 0.2) == [2]
@@ -80,7 +80,7 @@ def test_expired_id_is_not_used_again() -> None:
 
 @pytest.mark.parametrize(("gone_s", "expected"), [(1.9, [1]), (2.2, [2])], ids=["in time", "too late"])
 def test_missed_subject_keeps_its_id_until_it_expires(gone_s: float, expected: list[int]) -> None:
-    tracker = Tracker(TrackConfig(confirm=1, patience_s=2))
+    tracker = Tracker(TrackConfig(min_hits=1, max_age_s=2))
     tracker.update(boxes(0), 0)
     for t_s in np.arange(0.1, gone_s, 0.1):
         tracker.update(Boxes.empty(), ns(float(t_s)))
@@ -94,7 +94,7 @@ def test_gap_starts_new_ids() -> None:
 
 
 def test_detector_slower_than_the_expiry_keeps_ids() -> None:
-    tracker = Tracker(TrackConfig(confirm=1, patience_s=0.5))
+    tracker = Tracker(TrackConfig(min_hits=1, max_age_s=0.5))
     assert [ids_of(tracker, boxes(0), t) for t in (0, 1, 2)] == [[1], [1], [1]]
 
 
@@ -163,7 +163,7 @@ def test_predicted_boxes_are_best_first_with_their_last_score() -> None:
 
 
 def test_tentative_subject_is_not_predicted() -> None:
-    tracker = Tracker(TrackConfig(confirm=2))
+    tracker = Tracker(TrackConfig(min_hits=2))
     tracker.update(Boxes.empty(), 0)
     tracker.update(boxes(0), ns(0.1))
     assert len(tracker.predict(ns(0.2))[0]) == 0
@@ -260,7 +260,7 @@ def test_low_detection_continues_only_a_present_subject(misses: int, expected: l
 
 
 def test_low_detection_does_not_confirm_a_tentative_track() -> None:
-    tracker = Tracker(TrackConfig(confirm=2), new_track_thresholds=0.5)
+    tracker = Tracker(TrackConfig(min_hits=2), new_track_thresholds=0.5)
     for i, found in enumerate([Boxes.empty(), boxes(0)]):
         tracker.update(found, ns(0.1 * i))
     assert ids_of(tracker, boxes(0, score=0.3), 0.2) == [-1]
@@ -285,14 +285,14 @@ def test_confident_detection_is_matched_before_a_better_placed_low_one() -> None
 
 
 def test_confirmed_track_is_matched_before_a_tentative_one() -> None:
-    tracker = Tracker(TrackConfig(confirm=2))
+    tracker = Tracker(TrackConfig(min_hits=2))
     tracker.update(boxes(0), 0)
     tracker.update(boxes(0, 60), ns(0.1))
     assert ids_of(tracker, boxes(40), 0.2) == [1]
 
 
 def test_without_overlap_there_is_no_match_even_at_limit_zero() -> None:
-    tracker = Tracker(TrackConfig(confirm=1, iou=0))
+    tracker = Tracker(TrackConfig(min_hits=1, min_iou=0))
     tracker.update(boxes(0), 0)
     assert ids_of(tracker, boxes(900), 0.1) == [2]
 
@@ -317,7 +317,7 @@ def test_clock_set_back_does_not_delay_expiry() -> None:
 
 
 def test_reset_starts_new_ids_confirmed_at_once() -> None:
-    tracker = Tracker(TrackConfig(confirm=3))
+    tracker = Tracker(TrackConfig(min_hits=3))
     tracker.update(boxes(0), ns(50))
     tracker.reset()
     assert ids_of(tracker, boxes(0), 0) == [2]

@@ -16,7 +16,7 @@ STALLS, SECONDS = 10, 600.0
 def main() -> None:
     rng = np.random.default_rng(1)
     acts = [act for act in day(rng, "colic") if act.begin_s < SECONDS]
-    view = View(rest_hz=10)
+    view = View(idle_hz=10)
     seen = [one for one in observations(acts, view, rng) if one.t_s < SECONDS]
     watches = [make_monitor(view) for _ in range(STALLS)]
     began_s, next_s = time.process_time(), 0.0

@@ -26,7 +26,7 @@ class View:
     noise: float = 0.015  # of a body length, standard deviation
     dropped: float = 0.1  # share of the points that are not found
     hidden: float = 0.5  # share of those on the far side that are not found
-    rest_hz: float = 1.0  # sightings per second while nothing moves
+    idle_hz: float = 1.0  # sightings per second while nothing moves
     busy_hz: float = 10.0
 
     def project(self, points: F64) -> F64:
@@ -43,7 +43,7 @@ class View:
 
 def observations(acts: list[Act], view: View, rng: np.random.Generator) -> Iterator[KeypointObservation]:
     for act in acts:
-        hz = view.busy_hz if act.kind in BUSY else view.rest_hz
+        hz = view.busy_hz if act.kind in BUSY else view.idle_hz
         t_s = act.begin_s + np.arange(0, act.seconds, 1 / hz)
         if len(t_s):
             yield from _observe(t_s, points_at(act, t_s), view, rng)

@@ -53,13 +53,13 @@ class Outcome:
     found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
 
 
-def run_day(seed: int, trouble: str | None, dropped: float, rest_hz: float | None = None) -> Outcome:
+def run_day(seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None) -> Outcome:
     """A day of 24 h; with the trouble `crowded` four hours in which everything happens."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
     expecting = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    watch = make_monitor(view, rest_hz=rest_hz, feeding=("06:30", "17:00"), expecting=expecting)
+    watch = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=expecting)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED else _gap(rng)
     told = _simulate(watch, acts, observations(acts, view, rng), gap, outcome)

@@ -52,7 +52,7 @@ class Ours:
 
     def limit(self, people: int) -> None:
         """A new pipeline, for so many."""
-        tracks, scores = TrackConfig(confirm=1), {"person": SCORE}
+        tracks, scores = TrackConfig(min_hits=1), {"person": SCORE}
         options = CameraConfig(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
         self._pipeline = Pipeline(options, self.plane, self._detect, {"person": self._pose}, smooth=False)
         self._seq = 0

@@ -69,7 +69,7 @@ def watched(detector: Path, images: Sequence[U8], count: int, seconds: float) ->
     cards = load()
     ours = on_cpu(OrtSession(cards[DETECTOR], detector), OrtSession(cards[POSE], path_of(POSE)))
     options = CameraConfig(
-        source="bench", classes=["person"], max_subjects=1, thresholds={"person": SCORE}, track=TrackConfig(confirm=1)
+        source="bench", classes=["person"], max_subjects=1, thresholds={"person": SCORE}, track=TrackConfig(min_hits=1)
     )
     names = [f"cam{number}" for number in range(count)]
     late_ms: list[float] = []

@@ -72,7 +72,7 @@ def images(clip: Path) -> Iterator[U8]:
 def configured(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
     return (
         f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
-        f"mqtt.port = {port}\npublish.health_s = {EVERY_S:g}\npublish.daily_s = {DAILY_S:g}\n"
+        f"mqtt.port = {port}\npublish.health_interval_s = {EVERY_S:g}\npublish.daily_interval_s = {DAILY_S:g}\n"
         f'cameras.network.source = "{url}"\n'
         f'cameras.video = {{ source = "{clip}", loop = true, fps = {fps} }}\n'
     )

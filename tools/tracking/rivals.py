@@ -14,7 +14,7 @@ from edged.tracking.tracker import Tracker
 from tools.tracking.scenes import MIN_CONFIDENT
 
 MAX_AGE_S = 2.0
-OUR_OPTIONS = TrackConfig(confirm=2, patience_s=MAX_AGE_S)
+OUR_OPTIONS = TrackConfig(min_hits=2, max_age_s=MAX_AGE_S)
 
 
 class AnyTracker(Protocol):

@@ -114,7 +114,7 @@ class StallMonitor:
     def idle_rate_hz(self, now_s: float) -> float | None:
         """How many frames a second are enough now; None: all there are, something moves or somebody is there."""
         moved_s = max(self._horse.last_moved_s, self._foal.last_moved_s, self._people.last_activity_s)
-        return self.stall.rest_hz if now_s - moved_s > AWAKE_S else None
+        return self.stall.idle_hz if now_s - moved_s > AWAKE_S else None
 
     def tick(self, now_s: float, local: datetime) -> None:
         """About once a second; `local` is the wall clock, for days and hours only."""
@@ -201,12 +201,12 @@ class StallMonitor:
         return masks
 
     def _feeding_times(self, local: datetime) -> list[datetime]:
-        clocks = [tuple(map(int, clock.split(":"))) for clock in self.stall.feeding]
+        clocks = [tuple(map(int, clock.split(":"))) for clock in self.stall.feeding_times]
         today = [local.replace(hour=h, minute=m, second=0, microsecond=0) for h, m in clocks]
         return [feed + timedelta(days=days) for feed in today for days in (-1, 0, 1)]
 
     def _is_expecting(self, local: datetime) -> bool:
-        time = self.stall.expecting
+        time = self.stall.foaling_window
         return time is not None and time.begin <= local.date() <= time.end
 
     def _lying_last_day_min(self, now_s: float) -> float:

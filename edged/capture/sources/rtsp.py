@@ -30,7 +30,7 @@ class RtspCamera:
         self._codec: Codec = settings.format
         self._pixel_format: OutputFormat = "nv12" if raw and has_gstreamer() else "bgr"
         self._open_s = settings.open_timeout_s
-        self._stall_s = settings.stall_timeout_s
+        self._stall_s = settings.frame_timeout_s
 
     def open(self) -> Stream:
         capture = cv2.VideoCapture()

@@ -89,11 +89,11 @@ class QualityConfig(Section):
 class TrackConfig(Section):
     """How subjects keep their ids."""
 
-    iou: Number = Field(0.2, ge=0, le=1, description="Least overlap of a detection with a track's predicted box.")
-    confirm: Int = Field(
+    min_iou: Number = Field(0.2, ge=0, le=1, description="Least overlap of a detection with a track's predicted box.")
+    min_hits: Int = Field(
         2, ge=1, le=30, json_schema_extra=unit("detections"), description="Detections before a new track is published."
     )
-    patience_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
+    max_age_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
 
 
 class CameraConfig(Section):
@@ -129,7 +129,7 @@ class CameraConfig(Section):
         description="x0 y0 x1 y1 of the part that is looked at. Left out: all of it.",
         examples=[[0, 120, 1280, 720]],
     )
-    images: Flag = Field(
+    allow_images: Flag = Field(
         False, description="Pictures of this camera may leave the box, for whom `commands.allow` lets have them."
     )
     masks: tuple[Polygon, ...] = Field(
@@ -140,7 +140,7 @@ class CameraConfig(Section):
     )
     intrinsics: IntrinsicsConfig | None = None
     open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
-    stall_timeout_s: Seconds = Field(
+    frame_timeout_s: Seconds = Field(
         5, ge=0.2, le=300, description="No frame for this long: the camera is lost and re-opened."
     )
     retry_max_s: Seconds = Field(30, ge=0.1, le=3600, description="Longest wait between re-opens (doubling, jittered).")
@@ -177,8 +177,8 @@ class CameraConfig(Section):
         False,
         description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
     )
-    fixed: StaticRegionConfig | None = None
-    gate: QualityConfig = QualityConfig()
+    static_region: StaticRegionConfig | None = None
+    quality: QualityConfig = QualityConfig()
     track: TrackConfig = TrackConfig()
     stall: StallConfig = StallConfig()
     aisle: AisleConfig = AisleConfig()

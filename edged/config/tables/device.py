@@ -20,12 +20,12 @@ class DeviceConfig(Section):
         "auto", description="Topic level and MQTT client id. `auto` gives edged-<machine id, 8 hex digits>."
     )
     name: str = Field("", max_length=80, description="Display name.")
-    state: FilePath = Field(
+    state_dir: FilePath = Field(
         Path("/var/lib/edged"),
         description="Directory for what must survive a restart: messages not yet sent, today's totals.",
     )
 
-    reboots: Int = Field(
+    max_reboots: Int = Field(
         2,
         ge=0,
         le=10,
@@ -47,8 +47,8 @@ class ThrottleConfig(Section):
     )
     hot_c: Celsius = Field(90, description="At this temperature of the hottest zone, or when throttled: a step down.")
     cool_c: Celsius = Field(82, description="Below this, and while not throttled, a step up is possible.")
-    hold_s: Seconds = Field(30, ge=1, le=3600, description="Time between two steps down.")
-    calm_s: Seconds = Field(120, ge=1, le=86400, description="How long it must be cool before a step up.")
+    step_down_s: Seconds = Field(30, ge=1, le=3600, description="Time between two steps down.")
+    step_up_s: Seconds = Field(120, ge=1, le=86400, description="How long it must be cool before a step up.")
 
     @model_validator(mode="after")
     def _check_order(self) -> ThrottleConfig:

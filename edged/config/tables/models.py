@@ -56,7 +56,7 @@ class ModelsConfig(Section):
 class ComputeConfig(Section):
     """What the models run on."""
 
-    plane: Literal["auto", "cpu", "cuda"] = Field(
+    backend: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="`cuda`: frames stay on the GPU; an error without one. `cpu`: frames stay in main memory. "
         "`auto`: `cuda` as soon as every model has an engine, else `cpu`.",
@@ -75,7 +75,7 @@ class EnginesConfig(Section):
         "`tensorrt-rtx`: build with TensorRT for RTX instead. `off`: build none.",
     )
 
-    level: Int = Field(
+    optimization_level: Int = Field(
         3,
         ge=0,
         le=5,

@@ -86,16 +86,18 @@ class PublishConfig(Section):
         description="Of `poses`. `cbor`: the same content in half the bytes, whole numbers; see the MQTT reference.",
     )
     smoothed: Flag = Field(False, description="Add One-Euro filtered keypoints to the unfiltered ones.")
-    queue: Int = Field(
+    queue_size: Int = Field(
         256,
         ge=8,
         le=65536,
         json_schema_extra=unit("messages"),
         description="Messages waiting for the broker; beyond this the oldest are dropped and counted.",
     )
-    health_s: Seconds = Field(30, ge=1, le=3600, description="Interval of the `health` message.")
-    daily_s: Seconds = Field(900, ge=10, le=86400, description="Interval of the `daily` messages of the current day.")
-    keep_mb: Int = Field(
+    health_interval_s: Seconds = Field(30, ge=1, le=3600, description="Interval of the `health` message.")
+    daily_interval_s: Seconds = Field(
+        900, ge=10, le=86400, description="Interval of the `daily` messages of the current day."
+    )
+    store_max_mb: Int = Field(
         16,
         ge=1,
         le=4096,
@@ -103,7 +105,7 @@ class PublishConfig(Section):
         description="Disk space for alerts, totals and states while the broker is unreachable; beyond this the oldest "
         "are dropped.",
     )
-    keep_days: Number = Field(
+    store_max_days: Number = Field(
         7, gt=0, le=365, json_schema_extra=unit("days"), description="How long they are stored at most."
     )
 
@@ -123,7 +125,7 @@ class CommandsConfig(Section):
         description="Allowed commands. The two defaults only answer an alert; `snapshot`, `day` and `diagnose` reveal "
         "more, `restart-camera`, `set-rate` and `reload` change what the device does.",
     )
-    snapshot_kb: Int = Field(
+    snapshot_max_kb: Int = Field(
         256,
         ge=16,
         le=16384,

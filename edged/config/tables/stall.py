@@ -65,7 +65,7 @@ class StallConfig(Section):
         description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
         examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
     )
-    rest_hz: IdleHz | None = Field(
+    idle_hz: IdleHz | None = Field(
         None,
         json_schema_extra=unit("Hz"),
         description="Look at so many frames a second while nothing moves, and at all when something does; postures are "
@@ -75,10 +75,10 @@ class StallConfig(Section):
     horses: Literal["one", "mare-and-foal"] = Field(
         "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."
     )
-    feeding: tuple[TimeOfDay, ...] = Field(
+    feeding_times: tuple[TimeOfDay, ...] = Field(
         (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]
     )
-    expecting: FoalingWindowConfig | None = None
+    foaling_window: FoalingWindowConfig | None = None
     people: Literal["presence", "poses"] = Field(
         "presence", description="`presence`: of people only that somebody is there leaves the box, no keypoints."
     )

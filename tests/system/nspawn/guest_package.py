@@ -87,7 +87,7 @@ def provisioned() -> dict[str, Any]:
 def upgraded() -> dict[str, Any]:
     ENGINE.parent.mkdir(parents=True)
     ENGINE.write_bytes(b"took minutes to build")
-    (ETC / "conf.d/90-local.toml").write_text("publish.health_s = 7\n")
+    (ETC / "conf.d/90-local.toml").write_text("publish.health_interval_s = 7\n")
     before, pid = data(), shown("MainPID")
     done = dpkg("--install", OUT / "second.deb")
     return {**done, "kept": before == data(), "another": shown("MainPID") != pid, "how": online(), "data": list(before)}

@@ -169,10 +169,10 @@ def settings(text: str) -> None:
 
 def reloaded() -> dict[str, Any]:
     pid = shown("MainPID")
-    settings("publish.health_s = 7\n")
+    settings("publish.health_interval_s = 7\n")
     good = systemctl("reload", "edged")
-    until(lambda: logged("configuration: changed publish.health_s"))
-    settings("publish.health_s = -7\n")
+    until(lambda: logged("configuration: changed publish.health_interval_s"))
+    settings("publish.health_interval_s = -7\n")
     bad, _ = sh("systemctl", "reload", "edged")
     unasked = systemctl("kill", "--signal=HUP", "--kill-who=main", "edged")
     until(lambda: logged("the one before stays in effect"))
@@ -188,7 +188,7 @@ def reloaded() -> dict[str, Any]:
 def replaced() -> dict[str, Any]:
     """A change that takes another daemon in the same process."""
     pid = shown("MainPID")
-    settings('device.state = "/var/lib/edged/elsewhere"\n')
+    settings('device.state_dir = "/var/lib/edged/elsewhere"\n')
     systemctl("reload", "edged")
     until(lambda: logged("restarted everything"))
     until(lambda: running() and shown("StatusText").startswith("1 of 2"))

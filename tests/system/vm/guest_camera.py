@@ -80,7 +80,7 @@ class Lines(logging.Handler):
 
 
 def settings(source: str, **keys: object) -> CameraConfig:
-    quick = {"stall_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
+    quick = {"frame_timeout_s": 3, "open_timeout_s": 20, "retry_max_s": 0.5}
     return CameraConfig.model_validate({"source": source, **quick, **keys})
 
 
