@@ -18,6 +18,7 @@ U8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 PixelFormat = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; see `image_shape` and inference/colour.py
+BoxSource = Literal["detected", "tracked", "region"]  # in this frame; predicted from earlier ones; a fixed region
 
 X, Y, SCORE = range(3)
 XY = slice(0, 2)
@@ -207,12 +208,12 @@ class TrackedSubject:
 
     id: int  # stable while tracked, never reused in a run
     label: str  # class name
-    score: float  # detector score in [0, 1]; of the last detection when carried; of the keypoints in a fixed region
+    score: float  # detector score in [0, 1]; of the last detection when tracked; of the keypoints in a fixed region
     xyxy: F32  # (4,)
     keypoints: F32 | None  # (K, 3) x, y, score, raw; x, y NaN where not found; None: no pose model for the class
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
-    carried: bool  # not detected in this very frame
+    box_source: BoxSource
     pose3d: Pose3d | None = None  # in space, where that was asked for
 
 

@@ -22,8 +22,8 @@ from edged.frame import (
     Y0,
     Y1,
     Boxes,
+    BoxSource,
     CameraIntrinsics,
-    Flags,
     Frame,
     FrameResult,
     InferenceParams,
@@ -98,8 +98,9 @@ class Pipeline:
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         ids = self._tracker.update(inferred.boxes, t_ns) if detect else self._update_from_keypoints(ids, inferred, t_ns)
         rows = np.flatnonzero(ids > 0)
+        box_source: BoxSource = "detected" if detect else "tracked" if self._tracker.needs_detector else "region"
         subjects = tuple(
-            self._subject(int(ids[row]), self._classes[label], inferred, row, t_ns, carried=not detect)
+            self._subject(int(ids[row]), self._classes[label], inferred, row, t_ns, box_source=box_source)
             for row, label in zip(rows.tolist(), self._tracker.labels(ids[rows]).tolist(), strict=True)
         )
         return self._result(frame, inferred, subjects)
@@ -130,7 +131,7 @@ class Pipeline:
         return box_from_keypoints(keypoints, pose.score, box)
 
     def _subject(
-        self, track_id: int, label: str, inferred: InferenceResult, row: int, t_ns: int, *, carried: bool
+        self, track_id: int, label: str, inferred: InferenceResult, row: int, t_ns: int, *, box_source: BoxSource
     ) -> TrackedSubject:
         """One candidate under its track's id and class; without keypoints when the detector named another class."""
         boxes = inferred.boxes
@@ -156,7 +157,7 @@ class Pipeline:
             keypoints=keypoints,
             smoothed=smoothed,
             schema=schema,
-            carried=carried,
+            box_source=box_source,
             pose3d=pose3d,
         )
 

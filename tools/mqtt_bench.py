@@ -101,7 +101,7 @@ def result(camera: str, subjects: int) -> FrameResult:
             keypoints=(rng.random((HORSE_POINTS, 3)) * [640, 480, 1]).astype(np.float32),
             smoothed=None,
             schema="ap10k-17",
-            carried=False,
+            box_source="detected",
         )
         for number in range(subjects)
     )

@@ -74,7 +74,7 @@ class CameraTrend:
             minute = self._minute(result.done_ns)
             minute.frames += 1
             minute.degraded += bool(result.quality.degraded)
-            found = [subject for subject in result.subjects if not subject.carried]
+            found = [subject for subject in result.subjects if subject.box_source == "detected"]
             minute.detections += len(found)
             minute.score += sum(subject.score for subject in found)
             self._update_tracks(result.subjects, result.done_ns, minute)

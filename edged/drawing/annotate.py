@@ -105,12 +105,12 @@ def _dot(canvas: U8, at: tuple[int, int], colour: Colour, width_px: int) -> None
 
 
 def _box(canvas: U8, subject: TrackedSubject) -> None:
-    """A thin frame in the id's colour; dashed when the box was carried."""
+    """A thin frame in the id's colour; dashed when the box was not detected in this frame."""
     x0, y0, x1, y1 = (*_at(subject.xyxy[[X0, Y0]], canvas), *_at(subject.xyxy[[X1, Y1]], canvas))
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
     width_px, colour = _unit_px(canvas), _id_colour(subject)
     for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
-        for start, end in _dashes(a, b, 8 * width_px) if subject.carried else [(a, b)]:
+        for start, end in _dashes(a, b, 8 * width_px) if subject.box_source != "detected" else [(a, b)]:
             cv2.line(canvas, start, end, colour, width_px, cv2.LINE_AA)
 
 

@@ -142,9 +142,9 @@ def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: boo
         "id": subject.id,
         "class": subject.label,
         "score": score,
-        "detection_score": score,
+        "detection_score": None if subject.box_source == "region" else score,
         "box": _box(subject.xyxy, size_wh),
-        "box_source": "tracked" if subject.carried else "detected",
+        "box_source": subject.box_source,
         "keypoints": _keypoints(subject.keypoints),
         "schema": subject.schema,
     }

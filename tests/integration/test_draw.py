@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.drawing.annotate import LEFT, RIGHT, annotate
-from edged.frame import F32, U8, FrameResult, ImageQuality, TrackedSubject
+from edged.frame import F32, U8, BoxSource, FrameResult, ImageQuality, TrackedSubject
 from engines.card.schema import SCHEMAS
 
 LSP = SCHEMAS["lsp-14"]
@@ -26,11 +26,11 @@ def skeleton(score: float = 0.9) -> F32:
 
 
 def subject(
-    keypoints: F32 | None, *, carried: bool = False, box: tuple[float, ...] = (280, 80, 370, 300)
+    keypoints: F32 | None, *, box_source: BoxSource = "detected", box: tuple[float, ...] = (280, 80, 370, 300)
 ) -> TrackedSubject:
     return TrackedSubject(
         id=1, label="person", score=0.9, xyxy=np.array(box, np.float32), keypoints=keypoints,
-        smoothed=None, schema=None if keypoints is None else "lsp-14", carried=carried,
+        smoothed=None, schema=None if keypoints is None else "lsp-14", box_source=box_source,
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_smoothed_keypoints_are_preferred() -> None:
     moved = skeleton() + np.array([200, 0, 0], np.float32)
     both = TrackedSubject(
         id=1, label="person", score=0.9, xyxy=np.array((280, 80, 370, 300), np.float32), keypoints=skeleton(),
-        smoothed=moved, schema="lsp-14", carried=False,
+        smoothed=moved, schema="lsp-14", box_source="detected",
     )  # fmt: skip
     assert has(drawn(both)[:, 545:556], LEFT)
 
@@ -98,8 +98,9 @@ def test_keypoints_not_found_are_not_drawn() -> None:
     assert (drawn(subject(skeleton(0.0))) == drawn(subject(None))).all()
 
 
-def test_a_carried_box_is_dashed() -> None:
-    edge = [changed(drawn(subject(None, carried=carried))[120:300]) for carried in (False, True)]
+def test_box_not_detected_in_the_frame_is_dashed() -> None:
+    sources: tuple[BoxSource, ...] = ("detected", "tracked")
+    edge = [changed(drawn(subject(None, box_source=source))[120:300]) for source in sources]
     assert 0.4 * edge[0] < edge[1] < 0.7 * edge[0]
 
 

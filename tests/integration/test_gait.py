@@ -120,7 +120,7 @@ def result(number: int, one: KeypointObservation) -> FrameResult:
         keypoints=keypoints,
         smoothed=None,
         schema="ap10k-17",
-        carried=False,
+        box_source="detected",
     )
     t_ns = round(one.t_s * 1e9)
     clear = ImageQuality(brightness=100, contrast=100, sharpness=1)

@@ -22,7 +22,7 @@ def on_it(*, off_px: float = 0.0, box: tuple[float, ...] = BOX) -> TrackedSubjec
     points = np.array([[20 + off_px, 20, 0.9]], np.float32)
     return TrackedSubject(
         id=1, label="horse", score=0.8, xyxy=np.array(box, np.float32), keypoints=points, smoothed=None,
-        schema="ap10k-17", carried=False,
+        schema="ap10k-17", box_source="detected",
     )  # fmt: skip
 
 

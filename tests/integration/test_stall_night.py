@@ -75,7 +75,7 @@ def results(person: Walk | None = None) -> Iterator[FrameResult]:
             keypoints=points,
             smoothed=None,
             schema="ap10k-17",
-            carried=False,
+            box_source="detected",
         )
         t_ns = AT_NS + ns(seen.t_s)
         people = [] if person is None else [_person(horse, person(seen.t_s))]

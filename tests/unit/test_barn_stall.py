@@ -27,7 +27,7 @@ STALL = StallConfig(
 def subject(label: str) -> TrackedSubject:
     box = np.array([0, 0, 10, 10], np.float32)
     return TrackedSubject(
-        id=1, label=label, score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=False
+        id=1, label=label, score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, box_source="detected"
     )
 
 

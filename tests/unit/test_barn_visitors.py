@@ -8,21 +8,28 @@ import numpy as np
 import pytest
 
 from edged.behaviour.horse.people import GONE_S, NEW_S, PersonPresence
-from edged.frame import TrackedSubject
+from edged.frame import BoxSource, TrackedSubject
 
 
-def person(x: float, *, number: int = 1, carried: bool = False) -> TrackedSubject:
+def person(x: float, *, number: int = 1, box_source: BoxSource = "detected") -> TrackedSubject:
     box = np.array([x, 0, x + 20, 60], np.float32)
     return TrackedSubject(
-        id=number, label="person", score=0.9, xyxy=box, keypoints=None, smoothed=None, schema=None, carried=carried
-    )
+        id=number,
+        label="person",
+        score=0.9,
+        xyxy=box,
+        keypoints=None,
+        smoothed=None,
+        schema=None,
+        box_source=box_source,
+    )  # fmt: skip
 
 
-def seen(places: list[float], *, carried: bool = False) -> PersonPresence:
+def seen(places: list[float], *, box_source: BoxSource = "detected") -> PersonPresence:
     """Ten frames a second, somebody at each of these places."""
     visitors = PersonPresence()
     for number, x in enumerate(places):
-        visitors.update(number / 10, [person(x, carried=carried)])
+        visitors.update(number / 10, [person(x, box_source=box_source)])
     return visitors
 
 
@@ -43,8 +50,8 @@ def test_what_stays_in_its_place_or_passes_in_an_instant_is_nobody(places: list[
     assert seen(places).last_person_s == -math.inf
 
 
-def test_who_is_only_carried_on_is_no_evidence() -> None:
-    assert seen([2.0 * n for n in range(60)], carried=True).last_person_s == -math.inf
+def test_tracked_box_is_no_evidence_of_a_person() -> None:
+    assert seen([2.0 * n for n in range(60)], box_source="tracked").last_person_s == -math.inf
 
 
 def test_what_is_new_may_be_somebody_and_what_stays_is_furniture() -> None:

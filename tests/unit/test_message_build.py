@@ -38,7 +38,7 @@ def subject(**changes: Any) -> TrackedSubject:
         keypoints=points((1.04, 2.06, 0.9128), (-5.5, 60, 1.2)),
         smoothed=points((1, 2, 0.9128), (-5, 60, 1.2)),
         schema="ap10k-17",
-        carried=False,
+        box_source="detected",
     )
     return replace(plain, **changes)
 
@@ -182,3 +182,8 @@ def test_keypoints_3d_are_whole_millimetres(headers: HeaderFactory) -> None:
         "depth_source": "rootnet",
         "focal_source": "given",
     }
+
+
+def test_subject_of_a_fixed_region_has_no_detection_score(headers: HeaderFactory) -> None:
+    (found,) = poses(headers, result(subject(box_source="region")))["subjects"]
+    assert (found["box_source"], found["score"], found["detection_score"]) == ("region", 0.877, None)

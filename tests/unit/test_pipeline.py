@@ -89,7 +89,7 @@ def test_between_detections_boxes_are_carried() -> None:
     scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
     results = [scene.frame() for _ in range(6)]
     assert scene.plane.asked == [True, False, False] * 2
-    assert [result.subjects[0].carried for result in results] == [False, True, True] * 2
+    assert [result.subjects[0].box_source for result in results] == ["detected", "tracked", "tracked"] * 2
     assert len({result.subjects[0].id for result in results}) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_new_source_is_a_new_scene() -> None:
 def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
     scene = PipelineRun(static_region={"label": "horse", "box": HORSE})
     (subject,) = scene.frame().subjects
-    assert (subject.id, subject.label, subject.carried) == (1, "horse", True)
+    assert (subject.id, subject.label, subject.box_source) == (1, "horse", "region")
     assert abs(subject.score - 0.8) < 1e-6
     assert scene.plane.asked == [False]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edged.device.trends import CameraTrend, Outages
-from edged.frame import ImageQuality, TrackedSubject
+from edged.frame import BoxSource, ImageQuality, TrackedSubject
 from edged.units import ns
 from tests.unit.test_message_build import result, subject
 
@@ -32,9 +32,9 @@ def trend(hand: Hand) -> CameraTrend:
     return CameraTrend(hand)
 
 
-def seen(track: int, x: float = 0, *, carried: bool = False, score: float = 0.8) -> TrackedSubject:
+def seen(track: int, x: float = 0, *, box_source: BoxSource = "detected", score: float = 0.8) -> TrackedSubject:
     box = np.array([x, 0, x + 10, 10], np.float32)
-    return replace(subject(id=track, score=score, carried=carried), xyxy=box)
+    return replace(subject(id=track, score=score, box_source=box_source), xyxy=box)
 
 
 def play(
@@ -59,8 +59,8 @@ def test_without_frames_nothing_is_known(trend: CameraTrend) -> None:
     assert (figures.detections_per_min, figures.alive, figures.switches) == (0, 0, 0)
 
 
-def test_carried_boxes_are_no_detections(trend: CameraTrend, hand: Hand) -> None:
-    play(trend, hand, seen(1, score=0.6), seen(2, 50, carried=True), seconds=60)
+def test_tracked_boxes_are_no_detections(trend: CameraTrend, hand: Hand) -> None:
+    play(trend, hand, seen(1, score=0.6), seen(2, 50, box_source="tracked"), seconds=60)
     figures = trend.read()
     assert figures.detections_per_min == pytest.approx(600)
     assert figures.confidence == pytest.approx(0.6)

@@ -53,7 +53,7 @@ class PersonPresence:
     def update(self, t_s: float, people: Iterable[TrackedSubject]) -> None:
         """Those the detector found in a frame; who is carried from an earlier one is no new evidence."""
         for one in people:
-            if one.carried:
+            if one.box_source != "detected":
                 continue
             if (track := self._tracks.get(one.id)) is None:
                 track = self._tracks[one.id] = _Track.start(t_s, one.xyxy)
