@@ -14,6 +14,9 @@ S_PER_MIN = 60
 MS_PER_DAY = 86_400_000
 BYTES_PER_KB = 1_000
 BYTES_PER_MB = 1_000_000
+KB_PER_MB = 1_000
+HZ_PER_MHZ = 1_000_000
+MILLI_PER_UNIT = 1_000  # m°C per °C, mV per V, mA per A
 
 
 def ns(seconds: float) -> int:

@@ -24,11 +24,12 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.toml_text import dotted
 from edged.config.tree import Config
-from edged.device.health import MB, disk_usage
+from edged.device.health import disk_usage
 from edged.device.identity import device_id
 from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
 from edged.inference.cuda.kernels import compiled_kernels
 from edged.runtime.clock import Clock
+from edged.units import BYTES_PER_KB, BYTES_PER_MB
 
 MIN_DISK_MB = 500
 MIN_MEMORY_MB = 300
@@ -101,7 +102,7 @@ def libraries(patient: Target) -> Iterator[CheckResult]:
 def kernels(image: bytes | None) -> CheckResult:
     """Without them engines run all the same, but every frame goes over the host."""
     if image is not None:
-        return CheckResult(check="CUDA kernels", ok=True, message=f"{len(image) // 1000} kB")
+        return CheckResult(check="CUDA kernels", ok=True, message=f"{len(image) // BYTES_PER_KB} kB")
     do = "put CUDA's nvcc onto the box and install edged again: it compiles them; in a clone: make kernels"
     return CheckResult(check="CUDA kernels", ok=False, message="not in this package; frames go over the host", do=do)
 
@@ -302,7 +303,7 @@ def space(patient: Target) -> Iterator[CheckResult]:
     """There is disk and memory to work with."""
     store = patient.config.models.store if patient.config else Path("/")
     yield space_result("disk", disk_usage(store)["disk_free_mb"], MIN_DISK_MB, f"free space where {store} is")
-    free_mb = round(psutil.virtual_memory().available / MB)
+    free_mb = round(psutil.virtual_memory().available / BYTES_PER_MB)
     yield space_result("memory", free_mb, MIN_MEMORY_MB, "stop other programs, or add swap")
 
 

@@ -1,6 +1,7 @@
-"""How the box, its cameras and its bus are doing: the body of the `health` message.
+"""The body of the `health` message: the device, its cameras, its broker.
 
-Upstream: meters, trends, ledgers, camera states, the kernel. Downstream: `messages.build.health`. The health thread.
+Upstream: rates, trends, frame counts, camera states, the kernel. Downstream: `messages.build.health`.
+Thread: the supervisor's.
 """
 
 from __future__ import annotations
@@ -26,16 +27,15 @@ from edged.device.trends import TrendFigures
 from edged.frame import FrameResult
 from edged.messages import health_schema as schema
 from edged.runtime import threads
+from edged.units import BYTES_PER_MB
 
 Body = dict[str, Any]
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
 
-MB = 1_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameraOverview:
-    """Everything known about one camera at one instant; also what the live table shows."""
+    """One camera at one instant. `health` and the live table show it."""
 
     state: CameraState
     counts: FrameCounts
@@ -44,11 +44,11 @@ class CameraOverview:
     latest: FrameResult | None
     losses_per_h: int
     reconnects_per_h: int
-    recovery: str = ""  # what was asked of root for it, while it stays away
+    recovery: str = ""  # the last action that was requested for it while it was offline
 
 
 class Health:
-    """Takes the pulse. CPU shares and over-current events are since the call before."""
+    """Makes health bodies. CPU shares and over-current events are since the call before."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Health:
         sensors: SysfsSensors | None = None,
         throttle_level: Callable[[], ThrottleLevel | None] = lambda: None,
     ) -> None:
-        """`disk` is where models are stored: its file system is watched. `throttle_level` is where the rate stands."""
+        """`disk` is a path on the file system to watch: where models are stored."""
         self._disk = disk
         self._utc = utc
         self._synced = synced
@@ -78,7 +78,7 @@ class Health:
             "process": self._process_stats(),
             "device": self._device_stats(),
             "clock": {"synced": self._synced()},
-            "cameras": {name: camera_health(view, self._utc) for name, view in cameras.items()},
+            "cameras": {name: camera_health(camera, self._utc) for name, camera in cameras.items()},
             "mqtt": cast(schema.MqttHealth, dict(mqtt)),
             "models": dict(models),
         }
@@ -95,75 +95,75 @@ class Health:
         with self._process.oneshot():
             return {
                 "cpu_percent": self._process.cpu_percent(),
-                "rss_mb": round(self._process.memory_info().rss / MB),
+                "rss_mb": round(self._process.memory_info().rss / BYTES_PER_MB),
                 "threads": self._process.num_threads(),
                 "files": self._process.num_fds(),
             }
 
     def _device_stats(self) -> schema.DeviceHealth:
-        memory, board = psutil.virtual_memory(), self._sensors
-        board.rescan()
-        zones = board.temperatures_c()
+        memory, sensors = psutil.virtual_memory(), self._sensors
+        sensors.rescan()
+        zones = sensors.temperatures_c()
         return {
             "uptime_s": round(time.clock_gettime(time.CLOCK_BOOTTIME)),
-            "boot_reason": board.boot_reason(),
+            "boot_reason": sensors.boot_reason(),
             "cpu_percent": psutil.cpu_percent(),
             "load": round(os.getloadavg()[0], 2),
-            "memory_total_mb": round(memory.total / MB),
-            "memory_free_mb": round(memory.available / MB),
-            "swap_used_mb": round(psutil.swap_memory().used / MB),
-            "gpu_memory_mb": board.gpu_memory_mb(),
+            "memory_total_mb": round(memory.total / BYTES_PER_MB),
+            "memory_free_mb": round(memory.available / BYTES_PER_MB),
+            "swap_used_mb": round(psutil.swap_memory().used / BYTES_PER_MB),
+            "gpu_memory_mb": sensors.gpu_memory_mb(),
             **disk_usage(self._disk),
             "temperature_c": max(zones.values(), default=None),
             "temperatures_c": zones,
-            "hardware_throttling": board.throttling(),
+            "hardware_throttling": sensors.throttling(),
             "throttle": self._throttle(),
-            "gpu": board.gpu(),
-            "power_w": board.power_w(),
-            "fan_percent": board.fan_percent(),
-            "power_mode": board.power_mode(),
-            "pressure_percent": board.pressure_percent(),
+            "gpu": sensors.gpu(),
+            "power_w": sensors.power_w(),
+            "fan_percent": sensors.fan_percent(),
+            "power_mode": sensors.power_mode(),
+            "pressure_percent": sensors.pressure_percent(),
         }
 
     def _throttle(self) -> schema.Throttle | None:
-        step = self._throttle_level()
-        if step is None or step.max_fps is None:
+        level = self._throttle_level()
+        if level is None or level.max_fps is None:
             return None
         return {
-            "level": step.step,
-            "max_fps": step.max_fps,
-            "reason": step.reason,
-            "since_ts": self._utc(step.since_ns),
+            "level": level.step,
+            "max_fps": level.max_fps,
+            "reason": level.reason,
+            "since_ts": self._utc(level.since_ns),
         }
 
 
-def camera_health(view: CameraOverview, utc: Utc) -> schema.CameraHealth:
-    """One camera's entry."""
-    reading, figures = view.rates, view.trend
+def camera_health(camera: CameraOverview, utc: Utc) -> schema.CameraHealth:
+    """The entry of one camera in `health`."""
+    rates, trend = camera.rates, camera.trend
     return {
-        "state": view.state.phase,
-        "reason": view.state.reason,
-        "since_ts": utc(view.state.since_ns),
-        "last_frame_ts": None if view.latest is None else utc(view.latest.captured_ns),
-        "fps_in": round(reading.in_hz, 2),
-        "fps": round(reading.processed_hz, 2),
-        "fps_dropped": round(reading.dropped_hz, 2),
-        "fps_mean": round(reading.mean_processed_hz, 2),
-        "reconnects_per_h": view.reconnects_per_h,
-        "losses_per_h": view.losses_per_h,
-        "recovery": view.recovery,
-        "subjects": reading.subjects,
-        "latency_ms": None if reading.latency is None else _percentiles(reading.latency),
-        "stage_ms": {stage: _percentiles(spread) for stage, spread in reading.stages.items()},
-        "frames": cast(Any, asdict(view.counts)),
-        "degraded_share": _rounded(figures.degraded_share, 3),
-        "detections_per_min": round(figures.detections_per_min, 1),
-        "confidence": _rounded(figures.confidence, 3),
+        "state": camera.state.phase,
+        "reason": camera.state.reason,
+        "since_ts": utc(camera.state.since_ns),
+        "last_frame_ts": None if camera.latest is None else utc(camera.latest.captured_ns),
+        "fps_in": round(rates.in_hz, 2),
+        "fps": round(rates.processed_hz, 2),
+        "fps_dropped": round(rates.dropped_hz, 2),
+        "fps_mean": round(rates.mean_processed_hz, 2),
+        "reconnects_per_h": camera.reconnects_per_h,
+        "losses_per_h": camera.losses_per_h,
+        "recovery": camera.recovery,
+        "subjects": rates.subjects,
+        "latency_ms": None if rates.latency is None else _percentiles(rates.latency),
+        "stage_ms": {stage: _percentiles(times) for stage, times in rates.stages.items()},
+        "frames": cast(Any, asdict(camera.counts)),
+        "degraded_share": _rounded(trend.degraded_share, 3),
+        "detections_per_min": round(trend.detections_per_min, 1),
+        "confidence": _rounded(trend.confidence, 3),
         "tracks": {
-            "alive": figures.alive,
-            "new_per_min": round(figures.new_per_min, 2),
-            "median_s": _rounded(figures.median_s, 1),
-            "switches": figures.switches,
+            "alive": trend.alive,
+            "new_per_min": round(trend.new_per_min, 2),
+            "median_s": _rounded(trend.median_s, 1),
+            "switches": trend.switches,
         },
     }
 
@@ -174,21 +174,21 @@ class DiskUsage(TypedDict):
 
 
 def disk_usage(path: Path) -> DiskUsage:
-    """The file system where `path` is, or will be; null when that cannot be told."""
-    for place in (path, *path.absolute().parents):
+    """Of the file system where `path` is, or would be; None when that cannot be read."""
+    for folder in (path, *path.absolute().parents):
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            usage = shutil.disk_usage(place)
+            usage = shutil.disk_usage(folder)
             used = round(100 * usage.used / (usage.used + usage.free or 1), 1)
-            return {"disk_free_mb": round(usage.free / MB), "disk_used_percent": used}
+            return {"disk_free_mb": round(usage.free / BYTES_PER_MB), "disk_used_percent": used}
     return {"disk_free_mb": None, "disk_used_percent": None}
 
 
-def _percentiles(spread: TimePercentiles) -> schema.Percentiles:
+def _percentiles(times: TimePercentiles) -> schema.Percentiles:
     return {
-        "p50": round(spread.p50_ms, 2),
-        "p95": round(spread.p95_ms, 2),
-        "p99": round(spread.p99_ms, 2),
-        "max": round(spread.max_ms, 2),
+        "p50": round(times.p50_ms, 2),
+        "p95": round(times.p95_ms, 2),
+        "p99": round(times.p99_ms, 2),
+        "max": round(times.max_ms, 2),
     }
 
 

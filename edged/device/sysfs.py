@@ -1,8 +1,7 @@
-"""What the kernel shows of the board: temperatures, throttling, GPU, power, fan. Pure reads of sysfs and procfs.
+"""Temperatures, throttling, GPU, power and fan, read from sysfs and procfs.
 
-Upstream: files below `root`, found again every minute, for some appear late. Downstream: `health`.
-What is not there is None or left out, never 0. Source of the Jetson paths: the kernel's tegra, ina3221 and
-devfreq drivers.
+Downstream: `health`, `throttle`. What the kernel does not show is None or left out, never 0.
+Source of the Jetson paths: the kernel's tegra, ina3221 and devfreq drivers.
 """
 
 from __future__ import annotations
@@ -15,31 +14,31 @@ from pathlib import Path
 from time import monotonic_ns
 
 from edged.messages.health_schema import Gpu, HardwareThrottling
-from edged.units import ns
+from edged.units import HZ_PER_MHZ, KB_PER_MB, MILLI_PER_UNIT, ns
 
-RESCAN_NS = ns(60)
-MIN_VALID_C = -100  # zones that are switched off show less
+RESCAN_NS = ns(60)  # some files appear late
+MIN_VALID_C = -100  # a zone that is switched off shows less
 GPU_NODES = ("gv11b", "ga10b", "gpu")  # device tree names of Tegra's GPUs
 RESET_REASON_GLOBS = ("sys/devices/platform/*.pmc/reset_reason", "sys/devices/platform/bus@0/*.pmc/reset_reason")
 RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
-KB_PER_MB = 1000
+PERCENT_PER_DUTY = 100 / 255
 
 
 @dataclass(slots=True)
 class SensorPaths:
-    """Where things are on this board."""
+    """Where the files are on this device."""
 
     zones: list[Path] = field(default_factory=list)
     coolers: list[Path] = field(default_factory=list)
     rails: list[tuple[str, Path, Path]] = field(default_factory=list)  # name, voltage in mV, current in mA
     overcurrent: list[Path] = field(default_factory=list)  # event counters
-    gpu_load: Path | None = None  # in tenths of a percent
+    gpu_load: Path | None = None  # permille
     gpu_hz: Path | None = None
     fan: Path | None = None  # duty, 0..255
 
 
 class SysfsSensors:
-    """One board. `root` is / but in tests."""
+    """The sensors of this device. Its files lie below `root`. Thread: one at a time."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
@@ -48,7 +47,7 @@ class SysfsSensors:
         self._last_events: int | None = None
 
     def rescan(self) -> None:
-        """Find what there is, at most once a minute."""
+        """Find the files again, if the last time was RESCAN_NS ago."""
         now_ns = monotonic_ns()
         if self._scanned_ns is None or now_ns - self._scanned_ns > RESCAN_NS:
             self._paths, self._scanned_ns = self._scan(), now_ns
@@ -57,35 +56,34 @@ class SysfsSensors:
         """By zone. A zone that is switched off is left out."""
         zones = {}
         for zone in self._paths.zones:
-            milli = _number(zone / "temp")
-            if milli is not None and milli > MIN_VALID_C * 1000:
-                zones[_text(zone / "type") or zone.name] = round(milli / 1000, 1)
+            millidegrees = _number(zone / "temp")
+            if millidegrees is not None and millidegrees > MIN_VALID_C * MILLI_PER_UNIT:
+                zones[_text(zone / "type") or zone.name] = round(millidegrees / MILLI_PER_UNIT, 1)
         return zones
 
     def throttling(self) -> HardwareThrottling | None:
-        """Cooling at work now, fans aside, and over-current events since the last call."""
+        """Cooling devices that are active, without fans, and over-current events since the last call."""
         if not self._paths.coolers and not self._paths.overcurrent:
             return None
-        working = [cooler for cooler in self._paths.coolers if (_number(cooler / "cur_state") or 0) > 0]
-        kinds = [_text(cooler / "type") or cooler.name for cooler in working]
+        active = [cooler for cooler in self._paths.coolers if (_number(cooler / "cur_state") or 0) > 0]
+        kinds = [_text(cooler / "type") or cooler.name for cooler in active]
         return {
             "active": sorted({kind for kind in kinds if "fan" not in kind.lower()}),
             "over_current_events": self._new_overcurrent_events(),
         }
 
     def coolers(self) -> list[str]:
-        """Kinds of cooling devices there are, at work or not."""
+        """Kinds of cooling devices, active or not."""
         return sorted({_text(cooler / "type") or cooler.name for cooler in self._paths.coolers})
 
     def gpu(self) -> Gpu | None:
-        nodes = self._paths
-        if nodes.gpu_load is None and nodes.gpu_hz is None:
+        if self._paths.gpu_load is None and self._paths.gpu_hz is None:
             return None
-        load = _number(nodes.gpu_load)
-        hertz = _number(nodes.gpu_hz)
+        permille = _number(self._paths.gpu_load)
+        hertz = _number(self._paths.gpu_hz)
         return {
-            "load_percent": None if load is None else load / 10,
-            "mhz": None if hertz is None else round(hertz / 1e6),
+            "load_percent": None if permille is None else permille / 10,
+            "mhz": None if hertz is None else round(hertz / HZ_PER_MHZ),
         }
 
     def power_w(self) -> dict[str, float]:
@@ -94,15 +92,15 @@ class SysfsSensors:
         for name, voltage, current in self._paths.rails:
             millivolts, milliamps = _number(voltage), _number(current)
             if millivolts is not None and milliamps is not None:
-                power[name] = round(millivolts * milliamps / 1e6, 2)
+                power[name] = round(millivolts * milliamps / MILLI_PER_UNIT**2, 2)
         return power
 
     def fan_percent(self) -> float | None:
         duty = _number(self._paths.fan)
-        return None if duty is None else round(duty / 2.55, 1)
+        return None if duty is None else round(duty * PERCENT_PER_DUTY, 1)
 
     def power_mode(self) -> str | None:
-        """From nvpmodel's own note; the tool itself can hang under load."""
+        """Number of the nvpmodel mode, from its status file: the tool itself can hang under load."""
         found = re.search(r"pmode:0*(\d+)", _text(self._root / "var/lib/nvpmodel/status") or "")
         return found.group(1) if found else None
 
@@ -116,7 +114,10 @@ class SysfsSensors:
         )
 
     def pressure_percent(self) -> dict[str, float] | None:
-        """Share of the last 10 s in which something waited. Source: Linux Documentation/accounting/psi.rst."""
+        """Share of the last 10 s in which a task waited for cpu, memory, io.
+
+        Source: Linux, Documentation/accounting/psi.rst.
+        """
         waits = {}
         for kind in ("cpu", "memory", "io"):
             if found := re.search(r"some avg10=([\d.]+)", _text(self._root / "proc/pressure" / kind) or ""):
@@ -124,7 +125,7 @@ class SysfsSensors:
         return waits or None
 
     def l4t(self) -> str | None:
-        """Release of NVIDIA's Linux for Tegra, like 36.4.3."""
+        """Release of NVIDIA's Linux for Tegra, such as 36.4.3."""
         found = RELEASE.search(_text(self._root / "etc/nv_tegra_release") or "")
         return f"{found.group(1)}.{found.group(2)}" if found else None
 
@@ -135,25 +136,25 @@ class SysfsSensors:
 
     def _scan(self) -> SensorPaths:
         sys = self._root / "sys"
-        nodes = SensorPaths(
+        paths = SensorPaths(
             zones=sorted(sys.glob("class/thermal/thermal_zone*")),
             coolers=sorted(sys.glob("class/thermal/cooling_device*")),
         )
         for folder in sorted(sys.glob("class/hwmon/hwmon*")):
             name = _text(folder / "name")
             if name == "ina3221":
-                nodes.rails += _rails(folder)
+                paths.rails += _rails(folder)
             elif name == "soctherm_oc":
-                nodes.overcurrent += sorted(folder.glob("oc*_event_cnt"))
+                paths.overcurrent += sorted(folder.glob("oc*_event_cnt"))
             elif name == "pwmfan" and (folder / "pwm1").exists():
-                nodes.fan = folder / "pwm1"
+                paths.fan = folder / "pwm1"
         for folder in sorted(sys.glob("class/devfreq/*")):
             node = (_text(folder / "device/of_node/name") or "").strip("\0")
             if node in GPU_NODES or folder.name.startswith("gpu-gpc"):
                 load = folder / "device/load"
-                nodes.gpu_hz, nodes.gpu_load = folder / "cur_freq", load if load.exists() else None
+                paths.gpu_hz, paths.gpu_load = folder / "cur_freq", load if load.exists() else None
                 break
-        return nodes
+        return paths
 
 
 def _rails(folder: Path) -> Iterator[tuple[str, Path, Path]]:
