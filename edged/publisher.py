@@ -1,6 +1,6 @@
-"""Results and states to the bus, figures to the meters.
+"""Publishes poses and camera states, and feeds the statistics of every camera.
 
-Upstream the loop and the capture threads, downstream the bus, which never blocks.
+Upstream: the loop and the capture threads. Downstream: the bus, which never blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edged.units import NS_PER_S, ns
 
 
 class Publisher:
-    """Publishes what the loop found, at most so often per camera."""
+    """Poses at no more than a maximum rate per camera; camera states as they change."""
 
     def __init__(
         self, bus: Bus, headers: HeaderFactory, options: PublishConfig, cameras: Mapping[str, CameraConfig]
@@ -40,42 +40,44 @@ class Publisher:
         self.reconfigure(options, cameras)
 
     def reconfigure(self, options: PublishConfig, cameras: Mapping[str, CameraConfig]) -> None:
-        """From now on these cameras; those that were here keep their figures, and their rate if it has not changed."""
-        paces = self._limiters if self._options.max_rate_hz == options.max_rate_hz else {}
+        """Take other cameras. A remaining one keeps its statistics, and its rate limit unless that changed."""
+        limiters = self._limiters if self._options.max_rate_hz == options.max_rate_hz else {}
         self._options = options
         self._private_cameras = {name for name, camera in cameras.items() if camera.hides_people}
-        self._limiters = {name: paces.get(name) or self._default_limiter() for name in cameras}
+        self._limiters = {name: limiters.get(name) or self._default_limiter() for name in cameras}
         self.meters = {name: self.meters.get(name) or RateMeter() for name in self._limiters}
         self.trends = {name: self.trends.get(name) or CameraTrend() for name in self._limiters}
         self.outages = {name: self.outages.get(name) or Outages() for name in self._limiters}
 
     def set_rate(self, cameras: Iterable[str], hz: float, seconds: float | None) -> None:
-        """Another rate, for so long or until something else is said. Any thread."""
+        """Limit the rate of these cameras for `seconds`; None: until the next call or restart. Thread: any."""
         until_ns = None if seconds is None else monotonic_ns() + ns(seconds)
         self._limiters.update({name: RateLimiter(round(NS_PER_S / hz), until_ns) for name in cameras})
 
     def publish_next(self, camera: str) -> None:
-        """The next frame is published, whatever the rate. Any thread."""
+        """Publish the next frame of the camera, whatever the rate. Thread: any."""
         self._limiters[camera].reset()
 
     def last_poses(self, camera: str) -> Poses | None:
-        """The last poses message."""
+        """The last poses message of the camera; None before the first."""
         return self._last_poses.get(camera)
 
     def publish(self, frame: Frame, result: FrameResult) -> None:
+        """Publish the poses of a frame unless its camera is over the rate, and count the frame. Thread: the loop's."""
         waited_ns = result.done_ns - result.captured_ns - sum(result.stage_ns.values())
-        beside = {"wait": waited_ns}  # on its way from the sensor, for its turn, and a little tracking
+        more_stages = {"wait": waited_ns}  # transfer from the sensor, waiting for the loop, and tracking
         if self._allowed(result):
-            begun_ns = monotonic_ns()
+            start_ns = monotonic_ns()
             shown = without_people(result) if result.camera in self._private_cameras else result
             body = build.poses(self._headers, shown, smoothed=self._options.smoothed)
             self._bus.publish(topics.POSES.at(camera=result.camera), body)
             self._last_poses[result.camera] = body
-            beside["publish"] = monotonic_ns() - begun_ns
-        self.meters[result.camera].record(result, **beside)
+            more_stages["publish"] = monotonic_ns() - start_ns
+        self.meters[result.camera].record(result, **more_stages)
         self.trends[result.camera].record(result)
 
     def publish_camera_status(self, state: CameraState) -> None:
+        """Publish a camera's new state, and count outages. Thread: any."""
         if outages := self.outages.get(state.camera):
             outages.record(state.phase)
         body = build.camera_status(
@@ -87,12 +89,12 @@ class Publisher:
         return RateLimiter(round(NS_PER_S / self._options.max_rate_hz))
 
     def _allowed(self, result: FrameResult) -> bool:
-        pace = self._limiters[result.camera]
-        if pace.expires_ns is not None and result.done_ns >= pace.expires_ns:
-            pace = self._limiters[result.camera] = self._default_limiter()
-        return pace.allow(result.captured_ns)
+        limiter = self._limiters[result.camera]
+        if limiter.expires_ns is not None and result.done_ns >= limiter.expires_ns:
+            limiter = self._limiters[result.camera] = self._default_limiter()
+        return limiter.allow(result.captured_ns)
 
 
 def without_people(result: FrameResult) -> FrameResult:
-    """Of people, that somebody is there is told elsewhere; where they are and how they stand is told nowhere."""
-    return replace(result, subjects=tuple(one for one in result.subjects if one.label != "person"))
+    """The result without its people, whose boxes and keypoints must not leave a watched stall."""
+    return replace(result, subjects=tuple(subject for subject in result.subjects if subject.label != "person"))

@@ -72,11 +72,11 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
 
 
 def _camera_info(camera: CameraConfig) -> dict[str, Any]:
-    """What subscribers may need to know of a camera; its address is nobody's business."""
-    fixed = camera.static_region and {"class": camera.static_region.label, "box": list(camera.static_region.box)}
+    """The part of the configuration that is published; never the address."""
+    region = camera.static_region and {"class": camera.static_region.label, "box": list(camera.static_region.box)}
     return {
         "kind": camera.source_kind,
         "mode": camera.mode,
         "detector_interval": camera.detector_interval,
-        "fixed": fixed,
+        "static_region": region,
     }

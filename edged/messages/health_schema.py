@@ -56,7 +56,8 @@ class CameraHealth(TypedDict):
     subjects: Annotated[int, field("In the latest frame.", ge=0)]
     latency_ms: Annotated[Percentiles | None, field("Capture to result; null when nothing was processed lately.")]
     stage_ms: Annotated[
-        dict[str, Percentiles], field("Time per stage: wait, letterbox, gate, detect, decode, crop, pose, publish.")
+        dict[str, Percentiles],
+        field("Time per stage: wait, letterbox, quality, detect, decode, crop, pose, lift, publish."),
     ]
     frames: FrameCounts
     degraded_share: Annotated[float | None, field("Share of degraded frames in the last ten minutes.")]

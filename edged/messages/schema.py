@@ -57,8 +57,8 @@ class CameraInfo(TypedDict):
     kind: Literal["v4l2", "rtsp", "csi", "files"]
     mode: Literal["multi", "single", "adaptive"]
     detector_interval: Annotated[int, field("The detector runs on every n-th frame.", ge=1)]
-    fixed: Annotated[
-        dict[str, Any] | None, field("Class and box of a fixed region, where no detector runs; else null.")
+    static_region: Annotated[
+        dict[str, Any] | None, field("Class and box of a static region, where no detector runs; else null.")
     ]
 
 
@@ -128,18 +128,18 @@ Subject = TypedDict(
         "class": Annotated[str, field("Such as `person` or `horse`.")],
         "score": Annotated[
             float,
-            field("Not calibrated: `detection_score`; in a fixed region the mean score of the keypoints.", ge=0, le=1),
+            field("Not calibrated: `detection_score`; in a static region the mean score of the keypoints.", ge=0, le=1),
         ],
         "detection_score": Annotated[
             float | None,
-            field("Of the detector, from the subject's last detection; null in a fixed region.", ge=0, le=1),
+            field("Of the detector, from the subject's last detection; null in a static region.", ge=0, le=1),
         ],
         "box": Annotated[list[float], field("x0, y0, x1, y1 in px, clamped to the image.", min_length=4, max_length=4)],
         "box_source": Annotated[
             Literal["detected", "tracked", "region"],
             field(
                 "`detected`: by the detector in this frame. `tracked`: predicted from earlier frames. "
-                "`region`: a fixed region of the configuration."
+                "`region`: the static region of the configuration."
             ),
         ],
         "keypoints": Annotated[list[Keypoint], field("In the order of `schema`; empty without a pose model.")],

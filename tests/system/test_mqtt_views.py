@@ -109,8 +109,8 @@ def test_the_doctor_finds_camera_models_and_broker_in_order(
     mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = findings(configured(tmp_path, mosquitto.port, tmp_path / "image.png"), capsys)
-    assert found["camera barn"]["said"].startswith("64 x 48 px")
-    assert found["publishing"]["said"].startswith("there and back in")
+    assert found["camera barn"]["message"].startswith("64 x 48 px")
+    assert found["publishing"]["message"].startswith("there and back in")
     assert all(found[check]["ok"] for check in ("configuration", "models load", "camera barn", "broker", "publishing"))
 
 

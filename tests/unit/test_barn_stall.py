@@ -10,10 +10,8 @@ import pytest
 
 from edged.behaviour.horse.geometry import contains, is_on_floor, wall_distance_px, zone_at
 from edged.behaviour.horse.stall_monitors import StallMonitors, load_days
-from edged.config.tables.camera import CameraConfig
 from edged.config.tables.stall import StallConfig
 from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject
-from edged.publisher import without_people
 from edged.units import ns
 
 STALL = StallConfig(
@@ -70,24 +68,6 @@ def test_the_nose_is_in_a_zone_or_in_none() -> None:
 def test_a_feeding_time_is_a_time(clock: str) -> None:
     with pytest.raises(ValueError, match="local time of day"):
         StallConfig(feeding_times=(clock,))
-
-
-def test_of_people_nothing_leaves_a_stall_unless_wanted() -> None:
-    barn = CameraConfig(source="x", stall=StallConfig(enabled=True))
-    assert (barn.hides_people, CameraConfig(source="x").hides_people) == (True, False)
-    assert not CameraConfig(source="x", stall=StallConfig(enabled=True, people="poses")).hides_people
-    clear = ImageQuality(brightness=100, contrast=100, sharpness=1)
-    seen = FrameResult(
-        camera="x",
-        seq=0,
-        captured_ns=0,
-        done_ns=0,
-        size_wh=(10, 10),
-        subjects=(subject("person"), subject("horse")),
-        quality=clear,
-        stage_ns={},
-    )
-    assert [one.label for one in without_people(seen).subjects] == ["horse"]
 
 
 def test_a_stall_that_is_told_otherwise_keeps_its_days(tmp_path: Path) -> None:

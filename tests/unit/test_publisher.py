@@ -10,11 +10,12 @@ import pytest
 from edged.capture.worker import CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import PublishConfig
-from edged.frame import Frame, FrameResult, ImageQuality
+from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject
 from edged.messages.build import HeaderFactory, device_status
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import NS_PER_S
+from tests.unit.test_message_build import subject
 
 MS = 1_000_000
 CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
@@ -39,7 +40,7 @@ def cameras(*names: str) -> dict[str, CameraConfig]:
     return {name: CameraConfig(source=f"/dev/{name}") for name in names}
 
 
-def show(publisher: Publisher, camera: str, seq: int, t_ns: int) -> None:
+def show(publisher: Publisher, camera: str, seq: int, t_ns: int, *subjects: TrackedSubject) -> None:
     image = np.zeros((2, 4, 3), np.uint8)
     frame = Frame(camera=camera, seq=seq, captured_ns=t_ns, image=image)
     result = FrameResult(
@@ -48,7 +49,7 @@ def show(publisher: Publisher, camera: str, seq: int, t_ns: int) -> None:
         captured_ns=t_ns,
         done_ns=t_ns,
         size_wh=(4, 2),
-        subjects=(),
+        subjects=subjects,
         quality=CLEAR,
         stage_ns={},
     )
@@ -118,3 +119,12 @@ def test_reconfigure_keeps_the_statistics_of_a_remaining_camera() -> None:
     publisher.reconfigure(PublishConfig(), cameras("barn", "box"))
     assert publisher.meters["barn"] is barn
     assert publisher.meters.keys() == publisher.trends.keys() == publisher.outages.keys() == {"barn", "box"}
+
+
+@pytest.mark.parametrize(("people", "published"), [("presence", ["horse"]), ("poses", ["person", "horse"])])
+def test_people_of_a_stall_are_published_only_where_the_configuration_allows(people: str, published: list[str]) -> None:
+    publisher, bus = new_publisher()
+    stall = CameraConfig.model_validate({"source": "0", "stall": {"enabled": True, "people": people}})
+    publisher.reconfigure(PublishConfig(), {"barn": stall})
+    show(publisher, "barn", 0, NS_PER_S, subject(label="person"), subject(label="horse"))
+    assert [one["class"] for one in bus.messages_on("cam/barn/poses")[-1]["subjects"]] == published
