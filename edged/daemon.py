@@ -17,7 +17,7 @@ from edged.capture.camera import Camera
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.text import effective

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from time import monotonic_ns
 
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import PublishConfig
 from edged.device.rates import RateMeter

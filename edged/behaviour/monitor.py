@@ -22,7 +22,7 @@ from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import CameraObservation, PresenceFilter, SceneState
 from edged.behaviour.view_monitor import ViewMonitors
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult
 from edged.messages.build import HeaderFactory

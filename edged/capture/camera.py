@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from edged.frame import U8, PixelFormat
 
+CameraPhase = Literal["connecting", "online", "lost", "ended"]
 EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # of a frame that could not be decoded
 
 
@@ -45,3 +46,13 @@ class Camera(Protocol):
     """
 
     def open(self) -> Stream: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraState:
+    """The phase of a camera, and why."""
+
+    camera: str
+    phase: CameraPhase
+    reason: str  # lost: the latest one; online: the size; connecting: empty
+    since_ns: int  # CLOCK_MONOTONIC

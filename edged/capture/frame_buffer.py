@@ -1,6 +1,6 @@
-"""The slots a camera's frames live in, and the ledger of what became of each.
+"""The memory of a camera's frames, and the counts of what became of each.
 
-Three slots per camera: one being written, the newest, one leased. Not thread-safe: `capture.py` guards it.
+Three buffers per camera: one is written, one holds the newest frame, one is leased. Not thread-safe: hub.py guards it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ BUFFER_COUNT = 3
 
 
 def allocate_pages(shape: tuple[int, ...]) -> U8:
-    """Memory of its own pages, so that a GPU or a camera driver can be given it as it is.
+    """Zeros of this shape, uint8, in whole pages of their own, so that a GPU or a camera driver can use them directly.
 
-    All of it is there from the start: the third slot is first written when a frame is late, perhaps weeks after that.
+    All pages are touched now: the third buffer is first written when a frame is late, which may be weeks later.
     """
     pages = np.frombuffer(mmap.mmap(-1, max(1, prod(shape))), np.uint8)
     pages.fill(0)
@@ -29,13 +29,13 @@ def allocate_pages(shape: tuple[int, ...]) -> U8:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCounts:
-    """What became of every captured frame, at one instant."""
+    """What became of every captured frame, at one instant. Since the start of this camera."""
 
     captured: int
     processed: int
     dropped: int
     failed: int
-    waiting: int  # in the ring or leased; 0 after close
+    waiting: int  # in the buffer or leased; 0 after close
 
     @property
     def balanced(self) -> bool:
@@ -43,7 +43,7 @@ class FrameCounts:
 
 
 class FrameBuffer:
-    """Newest wins: a frame put on top of one that nobody took drops that one, and counts it."""
+    """Holds the newest frame of a camera. A frame that is not leased before the next one comes is dropped."""
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
@@ -65,12 +65,12 @@ class FrameBuffer:
 
     @property
     def full(self) -> bool:
-        """Whether one more frame would drop one."""
+        """Whether the next `put` drops a frame."""
         return self._newest is not None
 
     @property
     def ready(self) -> bool:
-        """Whether a lease would be given."""
+        """Whether `lease` would return a frame."""
         return self._newest is not None and self._leased is None
 
     @property
@@ -78,27 +78,27 @@ class FrameBuffer:
         return self._newest is None and self._leased is None
 
     def acquire_free(self) -> U8 | None:
-        """A slot to write the next frame into; None before the first frame told the size.
+        """A buffer to write the next frame into; None before the first frame, when the size is unknown.
 
-        A writer that is left behind keeps its slot for good, and a new one takes its place here.
+        An abandoned thread never returns its buffer; a new one is allocated here in its place.
         """
         if self._free:
             return self._free.pop()
         return None if self._shape is None else allocate_pages(self._shape)
 
     def reallocate(self, shape: tuple[int, ...]) -> U8:
-        """Make all slots anew for images of this shape; return the first to write into."""
+        """Allocate all buffers again for this shape; returns the first to write into."""
         self._shape = shape
         self._free = [allocate_pages(shape) for _ in range(BUFFER_COUNT)]
         return self._free.pop()
 
     def set_shape(self, shape: tuple[int, ...]) -> None:
-        """From now on slots are of this shape, and come from the camera in exchange for those it is given."""
+        """Expect buffers of this shape, which come from the camera in exchange for those it gets."""
         if shape != self._shape:
             self._shape, self._free = shape, []
 
     def put(self, image: U8, captured: CapturedImage) -> None:
-        """Take a written slot in as the newest frame."""
+        """Make a written buffer the newest frame."""
         if self._newest is not None:
             self.drop_newest()
         self._newest = Frame(
@@ -114,30 +114,30 @@ class FrameBuffer:
         self._captured += 1
 
     def count_failed(self, image: U8 | None) -> None:
-        """Count a frame that came but could not be decoded; its slot is free again."""
+        """Count a frame that could not be decoded; its buffer is free again."""
         if image is not None:
             self._recycle(image)
         self._captured += 1
         self._failed += 1
 
     def drop_newest(self) -> None:
-        """Give up the newest frame, if there is one."""
+        """Drop the newest frame, if there is one, and count it."""
         if self._newest is not None:
             self._recycle(self._newest.image)
             self._newest = None
             self._dropped += 1
 
     def lease(self) -> Frame | None:
-        """Hand out the newest frame; None when there is none, or one is still out."""
+        """The newest frame; None when there is none, or when one is leased already."""
         if not self.ready:
             return None
         self._leased, self._newest = self._newest, None
         return self._leased
 
     def release(self, *, processed: bool) -> None:
-        """Take the leased frame back and book it."""
+        """Return the leased frame and count it as processed or failed. Raises RuntimeError when none is leased."""
         if self._leased is None:
-            raise RuntimeError(f"camera {self._camera}: a lease was returned twice")
+            raise RuntimeError(f"camera {self._camera}: released twice")
         self._recycle(self._leased.image)
         self._leased = None
         self._processed += processed

@@ -1,4 +1,4 @@
-"""One good frame of one camera and what is in it, without the daemon around it."""
+"""One good frame of one camera and its result, without the daemon."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, Frame, FrameResult
 from edged.units import ns
 
-WARM_UP_FRAMES = 10  # live cameras need about so many to find their exposure
-GOOD_FRAME_TIMEOUT_S = 5.0  # how long a degraded image is hoped to get better
+WARM_UP_FRAMES = 10  # a live camera needs about this many to adjust its exposure
+MAX_UNDECODABLE = 100  # frames, before the camera counts as lost
+GOOD_FRAME_TIMEOUT_S = 5.0  # for a degraded image to get better
 
 
 def first_good_frame(
@@ -23,49 +24,50 @@ def first_good_frame(
     warm_up_frames: int = WARM_UP_FRAMES,
     timeout_s: float = GOOD_FRAME_TIMEOUT_S,
 ) -> tuple[U8, FrameResult]:
-    """The first frame after `warm_up_frames` others that is not degraded, or the last one looked at if none comes in time.
+    """The image, (H, W, 3) uint8 BGR, and result of the first frame after `warm_up_frames` that is not degraded.
 
-    Raises `CameraLost` when the camera gives no frame.
+    If none is good within `timeout_s`, the last one. Raises CameraLost when the camera gives no frame.
     """
     with closing(camera.open()) as stream:
-        taken = _infer_next(stream, infer, name, warm_up_frames)
+        image, result = _infer_next(stream, infer, name, warm_up_frames)
         limit_ns = time.monotonic_ns() + ns(timeout_s)
-        while taken[1].quality.degraded and time.monotonic_ns() < limit_ns:
+        while result.quality.degraded and time.monotonic_ns() < limit_ns:
             try:
-                taken = _infer_next(stream, infer, name, 0)
+                image, result = _infer_next(stream, infer, name, 0)
             except EndOfSource:
                 break
-        return taken
+        return image, result
 
 
 def first_image(camera: Camera, *, name: str, warm_up_frames: int = WARM_UP_FRAMES) -> U8:
-    """The first image after `warm_up_frames` others, looked at by nobody. Raises `CameraLost`."""
+    """The first image after `warm_up_frames` others, (H, W, 3) uint8 BGR, without inference. Raises CameraLost."""
     with closing(camera.open()) as stream:
         image: U8 = _next_decoded(stream, name, warm_up_frames).image.copy()
         return image
 
 
 def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str, skip: int) -> tuple[U8, FrameResult]:
-    shot = _next_decoded(stream, name, skip)
-    image = shot.image.copy()
+    captured = _next_decoded(stream, name, skip)
+    image = captured.image.copy()
     frame = Frame(
         camera=name,
         seq=skip,
-        captured_ns=shot.captured_ns,
+        captured_ns=captured.captured_ns,
         image=image,
-        source=shot.source,
-        position=shot.position,
+        source=captured.source,
+        position=captured.position,
     )
     return image, infer(frame)
 
 
 def _next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
-    """The next frame that could be decoded, after `skip` others."""
+    """The next frame that can be decoded, after `skip` others."""
     seq = 0
     while True:
-        shot = stream.read(None)
-        if shot.image.size and seq >= skip:
-            return shot
+        captured = stream.read(None)
+        if captured.image.size and seq >= skip:
+            return captured
         seq += 1
-        if seq > skip + 100:
-            raise CameraLost(f"{name}: none of {seq} frames could be decoded. Check the cable, or the file")
+        if seq > skip + MAX_UNDECODABLE:
+            text = f"{name}: none of {seq} frames could be decoded. Check the cable, or the file"
+            raise CameraLost(text, "undecodable")

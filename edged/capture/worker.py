@@ -1,7 +1,7 @@
-"""One camera: its state, its back-off, its ring, and the one reader thread that may write into the ring.
+"""One camera: its state, its back-off, its frame buffer, and the thread that reads it.
 
-Upstream the `Camera` port, downstream `capture.py`, whose condition guards everything here. A camera is
-stalled when our own clock says so; its thread, if it hangs in a driver, is left behind.
+Upstream: `Camera`. Downstream: hub.py, whose condition guards everything here. A camera is stalled when our own clock
+says so. A thread that hangs in a driver cannot be ended: it is abandoned, and another one takes its place.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from edged.capture.camera import Camera, CapturedImage
+from edged.capture.camera import Camera, CameraPhase, CameraState, CapturedImage
 from edged.capture.frame_buffer import FrameBuffer
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
@@ -27,25 +25,16 @@ from edged.units import NS_PER_S, ns
 
 log = logging.getLogger(__name__)
 
-STABLE_FRAMES = 30  # in a row, before the waits start small again
-MAX_ABANDONED = 4  # hanging threads per camera before no more are started
-HANDOVER_TIMEOUT_S = 1.0  # a new reader lets the old one close the device first
-
-CameraPhase = Literal["connecting", "online", "lost", "ended"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraState:
-    """Where a camera stands. While lost, `reason` is the latest one."""
-
-    camera: str
-    phase: CameraPhase
-    reason: str  # empty when connecting
-    since_ns: int  # CLOCK_MONOTONIC
+STABLE_FRAMES = 30  # consecutive frames, before the back-off starts small again
+MAX_ABANDONED = 4  # hanging threads per camera; with so many, no more are started
+HANDOVER_TIMEOUT_S = 1.0  # a new thread waits this long for the previous one to close the device
 
 
 class CaptureShared:
-    """What all channels share: the condition, the clock, and the news, told in order and outside the lock."""
+    """What all workers share: the condition, the clock, and the queue of state changes.
+
+    State changes are queued under the condition and emitted in order without it. Thread: any.
+    """
 
     def __init__(self, on_state: Callable[[CameraState], None], clock: Callable[[], int]) -> None:
         self.condition = threading.Condition()
@@ -58,11 +47,12 @@ class CaptureShared:
         self._events.append((state, level, text))
 
     def drop_events(self, camera: str) -> None:
-        """Once it returns, nothing is told of this camera that was noted before. Without the lock."""
+        """Drop a camera's queued events; none is emitted after this returns. Call without the condition."""
         with self._emit_lock, self.condition:
-            self._events = deque(news for news in self._events if news[0].camera != camera)
+            self._events = deque(event for event in self._events if event[0].camera != camera)
 
     def emit_events(self) -> None:
+        """Log the queued events and pass them to `on_state`. Call without the condition."""
         with self._emit_lock:
             while self._events:
                 state, level, text = self._events.popleft()
@@ -71,7 +61,10 @@ class CaptureShared:
 
 
 class CameraWorker:
-    """One camera: its ring, its state, and the one reader that may write into the ring."""
+    """One camera: its buffer, its state, and the one thread that may write into the buffer.
+
+    Thread: any, with the condition held; `is_current` decides whether a capture thread may still write.
+    """
 
     def __init__(
         self, name: str, settings: CameraConfig, camera: Camera, shared: CaptureShared, *, retry: bool
@@ -87,29 +80,29 @@ class CameraWorker:
         self._backoff = Backoff(settings.retry_max_s)
         self._thread: CaptureThread | None = None
         self._abandoned: list[CaptureThread] = []
-        self._consecutive_frames = 0  # frames in a row
-        self._last_source: str | None = None  # of the last frame
+        self._consecutive_frames = 0
+        self._last_source: str | None = None
         self._last_size_wh: tuple[int, int] | None = None
-        self._lost_ns: int | None = None
+        self._lost_ns: int | None = None  # begin of this outage
         self._logged_reasons: set[str] = set()  # of this outage, each logged once
-        self._late_error = ""  # in this outage, of a reader that was left behind
+        self._late_error = ""  # of an abandoned thread, in this outage
 
     def start(self, delay_s: float = 0.0) -> None:
-        """Put a new reader in the place of the present one. Called with the lock held, as all below."""
-        before = self.detach()
-        self._thread = CaptureThread(self, delay_s, before)
+        """Replace the present thread by a new one, which opens the camera after `delay_s`."""
+        predecessor = self.detach()
+        self._thread = CaptureThread(self, delay_s, predecessor)
         self._thread.start()
 
     def detach(self) -> CaptureThread | None:
-        """Take the ring away from the present reader, and tell it to end."""
-        reader, self._thread = self._thread, None
-        if reader is not None:
-            reader.stop()
-            self._abandoned.append(reader)
-        return reader
+        """Stop the present thread and take its right to write; returns it."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
+            self._abandoned.append(thread)
+        return thread
 
     def reconfigure(self, settings: CameraConfig, camera: Camera) -> None:
-        """Another camera under this name, or the same opened in another way. The ledger goes on."""
+        """Replace the camera, or open the same one with other settings. The counts go on."""
         self.camera, self.settings = camera, settings
         self.lossless = _is_lossless(settings)
         self._backoff = Backoff(settings.retry_max_s)
@@ -126,12 +119,12 @@ class CameraWorker:
 
     @property
     def finished(self) -> bool:
-        """No frame will come any more, and none is waiting."""
+        """Whether no more frame will come and none is waiting."""
         final = self.state.phase == "ended" or (self.state.phase == "lost" and not self._retry)
         return final and self.buffer.empty
 
     def on_frame(self, captured: CapturedImage) -> None:
-        """Book a good frame: the camera is, or is again, online."""
+        """Count a good frame and set the camera online."""
         size_wh = image_size(captured.image, captured.pixel_format)
         self._consecutive_frames += 1
         if self._consecutive_frames == STABLE_FRAMES:
@@ -146,7 +139,7 @@ class CameraWorker:
         self._set_state("ended", reason, logging.INFO, f"ended: {reason}")
 
     def on_lost(self, reason: str) -> float | None:
-        """Note the loss; return how long to wait before the next try, None for never."""
+        """Set the camera lost; returns the seconds until the next attempt, None for no more attempts."""
         self._consecutive_frames = 0
         if self.state.phase != "lost":
             self._lost_ns = self.shared.clock()
@@ -159,27 +152,28 @@ class CameraWorker:
         return self._backoff.next_s() if self._retry else None
 
     def on_late_error(self, reason: str) -> None:
-        """What a reader that was left behind met in the end: it knows more than our clock did."""
+        """Keep the error of an abandoned thread: it is the true reason of the stall that the clock found."""
         if self.state.phase == "lost":
             self._late_error = reason
 
     def check_stall(self, now_ns: int) -> None:
-        """Leave a reader behind that is overdue; start one again when hanging ones have woken."""
-        self._abandoned = [reader for reader in self._abandoned if reader.is_alive()]
-        reader = self._thread
-        if reader is None:
+        """Abandon the thread if it is overdue; start one when too many had been abandoned and one has ended."""
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        thread = self._thread
+        if thread is None:
             self._start_if_allowed(0.0)
-        elif reader.busy_since_ns is not None:
+        elif thread.busy_since_ns is not None:
             online = self.state.phase == "online"
             limit_s = self.settings.frame_timeout_s if online else self.settings.open_timeout_s
-            if now_ns - reader.busy_since_ns > ns(limit_s):
+            if now_ns - thread.busy_since_ns > ns(limit_s):
                 self._abandon_thread(f"no {'' if online else 'first '}frame for {limit_s:g} s")
 
     def _abandon_thread(self, reason: str) -> None:
         self.detach()
-        reason += self._late_error and f"; the try before: {self._late_error}"
+        if self._late_error:
+            reason += f"; the attempt before: {self._late_error}"
         if len(self._abandoned) >= MAX_ABANDONED:
-            reason += f"; {MAX_ABANDONED} readers hang in its driver, the next starts when one returns"
+            reason += f"; {MAX_ABANDONED} threads hang in its driver, the next starts when one returns"
         self._start_if_allowed(self.on_lost(reason))
 
     def _start_if_allowed(self, delay_s: float | None) -> None:
@@ -187,10 +181,10 @@ class CameraWorker:
             self.start(delay_s)
 
     def _set_online(self, size_wh: tuple[int, int]) -> None:
-        away = "" if self._lost_ns is None else f" again after {self._outage_s():.1f} s"
+        outage = "" if self._lost_ns is None else f" again after {self._outage_s():.1f} s"
         self._lost_ns, self._late_error = None, ""
         size = "{}x{}".format(*size_wh)
-        self._set_state("online", size, logging.INFO, f"online{away}, {size}")
+        self._set_state("online", size, logging.INFO, f"online{outage}, {size}")
 
     def _outage_s(self) -> float:
         return (self.shared.clock() - (self._lost_ns or 0)) / NS_PER_S
@@ -204,22 +198,23 @@ class CameraWorker:
 
 
 def _is_lossless(settings: CameraConfig) -> bool:
-    """Whether the source waits until its last frame was taken."""
+    """Whether the source waits until its last frame was leased, so that none is dropped."""
     return settings.source_kind == "files" and not settings.realtime
 
 
 class CaptureThread(SupervisedThread):
-    """Opens one camera again and again and reads it, until retired. Writes only while its channel owns it."""
+    """Opens one camera and reads it until it fails, again and again. Writes only while `is_current`."""
 
     def __init__(self, worker: CameraWorker, delay_s: float, predecessor: CaptureThread | None) -> None:
         super().__init__("capture", self._attempt, first_s=delay_s, detail=worker.name)
-        self.busy_since_ns: int | None = None  # set while the library may hang, and no frame has come since
+        self.busy_since_ns: int | None = None  # begin of the library call that may hang; None outside one
         self._worker = worker
         self._shared = worker.shared
-        self._next_s: float | None = delay_s  # until the camera is opened again; None: never
+        self._next_s: float | None = delay_s  # until the next attempt; None: no more
         self._predecessor = predecessor
 
     def _attempt(self) -> float | None:
+        """One session of the camera, from its opening to its end or loss."""
         if self._predecessor is not None:
             self._predecessor.join(HANDOVER_TIMEOUT_S)
             self._predecessor = None
@@ -237,14 +232,14 @@ class CaptureThread(SupervisedThread):
             outcome, reason = self._worker.on_end, str(end)
         except CameraLost as lost:
             reason = str(lost)
-        except Exception as bug:  # this thread's outermost supervisor: the other cameras go on
-            log.exception("camera %s: the adapter has a bug", self._worker.name)
+        except Exception as bug:  # edge to the camera's library: this camera is lost, the others go on
+            log.exception("camera %s: unexpected error", self._worker.name)
             reason = f"{type(bug).__name__}: {bug}"
         with self._shared.condition:
             self.busy_since_ns = None
-            owner = self._worker.is_current(self)
-            self._next_s = outcome(reason) if owner else None
-            if not owner and outcome == self._worker.on_lost:
+            current = self._worker.is_current(self)
+            self._next_s = outcome(reason) if current else None
+            if not current and outcome == self._worker.on_lost:
                 self._worker.on_late_error(reason)
 
     def _read_frames(self) -> None:
@@ -252,12 +247,12 @@ class CaptureThread(SupervisedThread):
             self.busy_since_ns = self._shared.clock()
         with closing(self._worker.camera.open()) as stream:
             while not self.stopping.is_set():
-                blank = self._acquire()
-                self._deliver(stream.read(blank), blank)
+                free = self._acquire()
+                self._deliver(stream.read(free), free)
                 self._shared.emit_events()
 
     def _acquire(self, shape: tuple[int, ...] | None = None) -> U8 | None:
-        """A slot to write into, of a new shape if given; None when there is none for us."""
+        """A free buffer, of another shape if given; None when there is none or this thread may not write."""
         with self._shared.condition:
             if not self._worker.is_current(self):
                 return None
@@ -277,7 +272,7 @@ class CaptureThread(SupervisedThread):
                 self._shared.condition.notify_all()
 
     def _accept_swapped(self, image: U8) -> U8 | None:
-        """An image in memory that the stream gave for ours; None when it is not for us any more."""
+        """The image, whose memory the stream has swapped for ours; None when this thread may not write."""
         with self._shared.condition:
             if not self._worker.is_current(self):
                 return None
@@ -285,7 +280,7 @@ class CaptureThread(SupervisedThread):
         return image
 
     def _into_buffer(self, image: U8, free: U8 | None) -> U8 | None:
-        """The image in a slot of the ring, copied there unless it was read there."""
+        """A buffer that holds the image, copied unless it was read there; None when this thread may not write."""
         if image is free:
             return image
         if free is None or free.shape != image.shape:
@@ -295,7 +290,7 @@ class CaptureThread(SupervisedThread):
         return free
 
     def _wait_until_due(self, captured: CapturedImage) -> None:
-        """Wait until a recorded frame is due and, in a patient channel, until there is room for it."""
+        """Wait until a recorded frame is due and, in a lossless worker, until the buffer has room for it."""
         early_ns = captured.captured_ns - self._shared.clock()
         if early_ns > 0:
             self.busy_since_ns = None
@@ -309,5 +304,5 @@ class CaptureThread(SupervisedThread):
         with self._shared.condition:
             if self._worker.is_current(self):
                 self._worker.buffer.count_failed(free)
-                if captured.source is not None:  # a bad file is progress; a live camera owes good frames
+                if captured.source is not None:  # a bad file is progress; a live camera must give good frames
                     self.busy_since_ns = self._shared.clock()

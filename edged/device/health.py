@@ -18,7 +18,7 @@ from typing import Any, TypedDict, cast
 import psutil
 
 from edged.capture.frame_buffer import FrameCounts
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.device.problems import ProblemTracker
 from edged.device.rates import CameraRates, TimePercentiles
 from edged.device.sysfs import SysfsSensors

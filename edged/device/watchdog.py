@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import Protocol
 
 from edged.capture.hub import CaptureStats
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.device.recovery import CameraRecovery
 from edged.inference.engine_builds import BuildStatus
 from edged.runtime.threads import Trouble

@@ -29,13 +29,13 @@ from engines.verify.accuracy import accuracy_diff  # noqa: E402
 from tools.export import __main__ as command  # noqa: E402
 from tools.export import checkpoint  # noqa: E402
 from tools.export.families import CONVNEXT, CheckpointError  # noqa: E402
+from tools.export.onnx_file import Normalised, write  # noqa: E402
 from tools.nets.convnextpose import ConvNeXtPose  # noqa: E402
 from tools.nets.integral import Integral  # noqa: E402
 from tools.nets.mobilehumanpose import LARGE, SMALL, MobileHumanPose  # noqa: E402
 from tools.nets.rootnet import RootNet  # noqa: E402
 from tools.nets.rtmdet import RtmDet  # noqa: E402
 from tools.nets.rtmpose import RtmPose  # noqa: E402
-from tools.export.onnx_file import Normalised, write  # noqa: E402
 
 WIDE, DEEP = CONVNEXT[48]
 BODY, LARGER = (48, (384, 512)), (108, (576, 768))  # cells and bins of RTMPose's crops

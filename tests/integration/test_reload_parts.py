@@ -15,7 +15,8 @@ from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import CameraReading, SceneMonitor
 from edged.behaviour.presence import CameraObservation
-from edged.capture.hub import CameraHub, CameraState
+from edged.capture.camera import CameraState
+from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera, Step
 from edged.config.tables.camera import TrackConfig
 from edged.frame import Boxes

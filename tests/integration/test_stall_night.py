@@ -15,7 +15,7 @@ pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[
 
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import SceneMonitor
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.config.tables.stall import StallConfig
 from edged.frame import Frame, FrameResult, TrackedSubject
 from edged.messages import build

@@ -6,7 +6,8 @@ import json
 import sys
 import time
 
-from edged.capture.hub import CameraHub, CameraState
+from edged.capture.camera import CameraState
+from edged.capture.hub import CameraHub
 from edged.capture.sources.rtsp import RtspCamera
 from edged.config.tables.camera import CameraConfig
 from edged.runtime.allocator import limit_arenas

@@ -73,7 +73,7 @@ FAULTS = (
         "lies about its format",
         (put(codec="H265"), drop),
         (put(codec="H264"), drop),
-        "no first frame for 3 s; the try before: rtsp://127.0.0.1",
+        "no first frame for 3 s; the attempt before: rtsp://127.0.0.1",
     ),
     Fault("sends noise", (put(clip=noise(SMALL)),), (put(clip=SMALL),), "what it sends is no video"),
 )

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
-from edged.capture.hub import CameraHub, CameraState
+from edged.capture.camera import CameraState
+from edged.capture.hub import CameraHub
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe
 from edged.config.tables.camera import CameraConfig

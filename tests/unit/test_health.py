@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from edged.capture.camera import CameraState
 from edged.capture.frame_buffer import FrameCounts
-from edged.capture.worker import CameraState
 from edged.device.health import CameraOverview, Health, camera_health, disk_usage
 from edged.device.rates import CameraRates, TimePercentiles
 from edged.device.trends import CameraTrend

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edged import loop
-from edged.capture.hub import CameraHub, FrameCounts
+from edged.capture.frame_buffer import FrameCounts
+from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import DeviceLost, ModelFault, OutsideImage

@@ -7,7 +7,7 @@ from time import monotonic_ns
 import numpy as np
 import pytest
 
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject

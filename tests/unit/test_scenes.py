@@ -11,7 +11,7 @@ import pytest
 
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import CameraReading, SceneMonitor, observe
-from edged.capture.worker import CameraPhase, CameraState
+from edged.capture.camera import CameraPhase, CameraState
 from edged.frame import FrameResult, ImageQuality
 from edged.messages import build
 from edged.messages.build import HeaderFactory

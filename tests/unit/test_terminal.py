@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.commands.fleet_view import message_line
 from edged.commands.views import LiveStatus, StderrHandler, describe_subjects, how_to_subscribe, live
 from edged.config.tables.mqtt import MqttConfig, TlsConfig

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from edged.capture.camera import CameraPhase, CameraState
 from edged.capture.hub import CaptureStats
-from edged.capture.worker import CameraPhase, CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.device.recovery import FIRST_ACTION_S, CameraRecovery
 from edged.device.watchdog import Watchdog, WatchdogSnapshot, stall_reason, status_line

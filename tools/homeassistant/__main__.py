@@ -14,7 +14,7 @@ from edged.behaviour.horse.stall_monitor import StallState
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.presence import SceneState
 from edged.capture.frame_buffer import FrameCounts
-from edged.capture.worker import CameraState
+from edged.capture.camera import CameraState
 from edged.device.health import CameraOverview, Health
 from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend

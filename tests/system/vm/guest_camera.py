@@ -23,8 +23,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edged.capture.camera import CameraState
 from edged.capture.frame_buffer import allocate_pages
-from edged.capture.hub import CameraHub, CameraState
+from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.capture.sources import videodev2
 from edged.capture.sources.v4l2 import V4l2Camera
