@@ -29,8 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.capture.snapshot import WARM_UP_FRAMES, first_good_frame  # noqa: PLC0415
     from edged.capture.make_camera import make_camera  # noqa: PLC0415
+    from edged.capture.snapshot import WARM_UP_FRAMES, first_good_frame  # noqa: PLC0415
     from edged.config.load import load  # noqa: PLC0415
     from edged.drawing.annotate import annotate  # noqa: PLC0415
     from edged.drawing.image_file import write_image  # noqa: PLC0415
