@@ -1,4 +1,4 @@
-"""Everything that helps to understand a box from afar, without its secrets, in one bundle. Pure."""
+"""The result of the `diagnose` command: everything that explains a device from afar, without secrets. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from edged.config.types import redact
 from edged.messages.build import encode
 
-MAX_BYTES = 120_000  # brokers in a cloud take 128 KiB
+MAX_BYTES = 120_000  # of the JSON; AWS IoT Core takes messages of 128 KiB
 OMITTED = "left out: too long"
 
 
 def bundle(parts: Mapping[str, Any], lines: Sequence[str], max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """The parts and the log lines, oldest lines left out first and then the largest parts."""
+    """The parts and the log lines. Over `max_bytes` the oldest lines are left out, and then the largest parts."""
     body: dict[str, Any] = {**parts, "log": [redact(line) for line in lines]}
     while len(encode(body)) > max_bytes and body["log"]:
         body["log"] = body["log"][len(body["log"]) // 4 + 1 :]

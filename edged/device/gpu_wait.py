@@ -1,7 +1,7 @@
-"""A GPU that should be here and does not answer yet: looked for until it does, and said to be missing meanwhile.
+"""Waits for a GPU that should be here and does not answer yet.
 
-Upstream: whether TensorRT is installed, or this is a Jetson. Downstream: the daemon, which ends to be started again
-with it, and health. Asked in a process of its own: a driver that has once said no may go on saying it to who asked.
+Downstream: `health`, which reports it as missing, and the daemon, which ends once it answers, to be started again with
+it. Each probe is a process of its own: a CUDA driver that failed once in a process may fail for its whole life.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from engines import machine
 
 log = logging.getLogger(__name__)
 
-BACKOFF_MAX_S = 120.0  # between two looks
+BACKOFF_MAX_S = 120.0  # longest wait between two probes
 PROBE_TIMEOUT_S = 30.0  # a driver may hang
 PROBE_CODE = "from engines.machine import detect; print(detect().gpu or '')"
 
 
 def gpu_missing(here: machine.Machine) -> bool:
-    """Whether a GPU is to be expected, and there is none."""
+    """Whether a GPU is expected (Jetson, or TensorRT is installed), and there is none."""
     return here.gpu is None and (here.l4t is not None or find_spec("tensorrt") is not None)
 
 
 def probe_gpu() -> str:
     """The name of the GPU; empty when there is none yet."""
     try:
-        asked = subprocess.run(  # noqa: S603
+        probe = subprocess.run(  # noqa: S603
             [sys.executable, "-c", PROBE_CODE], capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT_S
         )
     except (subprocess.TimeoutExpired, OSError):
         return ""
-    return asked.stdout.strip()
+    return probe.stdout.strip()
 
 
 class GpuWait:
-    """Ends the daemon, to be started again, once the GPU answers."""
+    """Probes until the GPU answers, and then ends the daemon by a Fatal in its thread."""
 
     def __init__(self, probe: Callable[[], str] = probe_gpu) -> None:
         self.waiting = False
@@ -55,7 +55,7 @@ class GpuWait:
         self._thread.start()
 
     def close(self) -> None:
-        """Not waited for: it holds nothing."""
+        """Without a join: the thread holds nothing."""
         self._thread.stop()
 
     def _step(self) -> float:

@@ -1,4 +1,4 @@
-"""Who this box is, when the configuration leaves it to the machine."""
+"""The id of this device. Apart from `info`, for programs that need nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MACHINE_ID = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 def device_id(configured: str, sources: tuple[Path, ...] = MACHINE_ID) -> str:
-    """The configured id; for `auto` one made of the machine id, or of the network card's address without one."""
+    """The configured id; for `auto` one of the machine id, else of the MAC address."""
     if configured != "auto":
         return configured
     for source in sources:

@@ -1,4 +1,4 @@
-"""What the box says it is: to subscribers in `info`, to Home Assistant as an appliance. Pure."""
+"""What the device is: the body of `info`, and the device for Home Assistant's discovery. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged import __version__
 from edged.behaviour.alerts import CAMERA_RULES
-from edged.behaviour.horse.alerts import HORSE_RULES as BARN
+from edged.behaviour.horse.alerts import HORSE_RULES
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
@@ -39,8 +39,8 @@ def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def models_info(models: ModelsConfig, engines: LoadedModels, works: Mapping[str, BuildStatus]) -> dict[str, Any]:
-    """Which models are in use, what runs them, and where engines in the making stand."""
+def models_info(models: ModelsConfig, engines: LoadedModels, builds: Mapping[str, BuildStatus]) -> dict[str, Any]:
+    """The models in use, what runs each, and the status of engine builds."""
     return {
         **engines.backend_info,
         "detector": models.detector,
@@ -50,12 +50,12 @@ def models_info(models: ModelsConfig, engines: LoadedModels, works: Mapping[str,
         "service_level": engines.service_level,
         "runtime_by_model": engines.runtime_by_model,
         "missing": engines.missing_by_model,
-        "engines": {name: asdict(work) for name, work in works.items()},
+        "engines": {name: asdict(build) for name, build in builds.items()},
     }
 
 
 def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> DiscoveryDevice:
-    """`classes` are what each camera looks for."""
+    """`classes` are those that each camera looks for."""
     return DiscoveryDevice(
         id=device,
         base=settings.mqtt.base,
@@ -64,7 +64,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *BARN)),
+        alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *HORSE_RULES)),
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.allow_images),
         stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),

@@ -1,6 +1,6 @@
-"""What wants looking after, in words, from the figures of the health message. Pure.
+"""Problems that a person should look after, from the figures of the health message. Pure.
 
-A problem begins when its figure passes the first limit, and ends when it comes back over the second.
+A problem begins when its figure rises to the first limit, and ends when it falls below the second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A figure of the box that may grow too large."""
+    """A figure of the device that may grow too large."""
 
     code: str
     begins_at: float
@@ -25,14 +25,18 @@ class Limit:
     detail: str  # {} is the figure
 
 
-def _used_percent(box: Body) -> float:
-    return 100 * (1 - float(box["memory_free_mb"]) / float(box["memory_total_mb"]))
+def _used_percent(device: Body) -> float:
+    return 100 * (1 - float(device["memory_free_mb"]) / float(device["memory_total_mb"]))
 
 
 LIMITS = (
-    Limit("disk-nearly-full", 95, 92, lambda box: box["disk_used_percent"], "{} % used; remove what is not needed"),
+    Limit(
+        "disk-nearly-full", 95, 92, lambda device: device["disk_used_percent"], "{} % used; delete what is not needed"
+    ),
     Limit("memory-nearly-full", 95, 90, _used_percent, "{} % used"),
-    Limit("hot", 90, 85, lambda box: box["temperature_c"], "{} °C in the hottest zone; look at the fan and the dust"),
+    Limit(
+        "hot", 90, 85, lambda device: device["temperature_c"], "{} °C in the hottest zone; check the fan and for dust"
+    ),
 )
 
 
@@ -44,18 +48,20 @@ class Problem:
 
 
 class ProblemTracker:
-    """Remembers which problems there are, and since when."""
+    """The problems that there are, and since when."""
 
     def __init__(self) -> None:
         self._since_ns: dict[tuple[str, str], int] = {}
 
     def update(self, body: Body, now_ns: int, threads: Iterable[Trouble] = ()) -> list[tuple[Problem, int]]:
-        """The problems of a health body, and the instant each began."""
+        """The problems of a health body, each with its begin, CLOCK_MONOTONIC in ns."""
         problems = [*self._device_problems(body["device"]), *camera_problems(body["cameras"])]
         problems += model_problems(body["models"])
         problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
         if not body["clock"]["synced"]:
-            problems.append(Problem("clock-not-set", "device", "nothing keeps the clock; give the box an NTP server"))
+            problems.append(
+                Problem("clock-not-set", "device", "the clock is not synchronised; give the device an NTP server")
+            )
         current = {(problem.code, problem.source): problem for problem in problems}
         self._since_ns = {key: self._since_ns.get(key, now_ns) for key in current}
         return [(problem, self._since_ns[key]) for key, problem in current.items()]
@@ -63,17 +69,19 @@ class ProblemTracker:
     def _device_problems(self, device: Body) -> Iterator[Problem]:
         for limit in LIMITS:
             value = limit.read(device)
-            least = limit.ends_at if (limit.code, "device") in self._since_ns else limit.begins_at
-            if value is not None and value >= least:
+            threshold = limit.ends_at if (limit.code, "device") in self._since_ns else limit.begins_at
+            if value is not None and value >= threshold:
                 yield Problem(limit.code, "device", limit.detail.format(round(value)))
         if throttle := device["throttle"]:
-            limited = f"{throttle['max_fps']:g} frames per camera and second, for {throttle['reason']}"
-            yield Problem("rate-reduced", "device", limited)
+            limit_text = f"{throttle['max_fps']:g} frames per camera and second: {throttle['reason']}"
+            yield Problem("rate-reduced", "device", limit_text)
         throttling = device["hardware_throttling"] or {"active": [], "over_current_events": 0}
         if throttling["active"]:
-            yield Problem("hardware-throttled", "device", f"cooling at work: {', '.join(throttling['active'])}")
+            yield Problem("hardware-throttled", "device", f"cooling is active: {', '.join(throttling['active'])}")
         if events := throttling["over_current_events"]:
-            yield Problem("over-current", "device", f"{events} events lately; look at the power supply")
+            yield Problem(
+                "over-current", "device", f"{events} events since the last health message; check the power supply"
+            )
 
 
 def model_problems(models: Body) -> Iterator[Problem]:
@@ -81,17 +89,17 @@ def model_problems(models: Body) -> Iterator[Problem]:
         yield Problem("gpu-missing", "device", "no GPU answers; models run on the CPU until one does")
     for name, reason in models.get("missing", {}).items():
         yield Problem("model-missing", name, reason)
-    for name, work in models.get("engines", {}).items():
-        if work["phase"] == "failed":
-            yield Problem("engine-failed", name, work["reason"])
+    for name, build in models.get("engines", {}).items():
+        if build["phase"] == "failed":
+            yield Problem("engine-failed", name, build["reason"])
 
 
 def camera_problems(cameras: Mapping[str, Body]) -> Iterator[Problem]:
     for name, camera in cameras.items():
         if camera["state"] == "lost":
-            asked = camera["recovery"] and f"; asked for {camera['recovery']}"
-            yield Problem("camera-lost", name, camera["reason"] + asked)
+            recovery = f"; requested {camera['recovery']}" if camera["recovery"] else ""
+            yield Problem("camera-lost", name, camera["reason"] + recovery)
         elif (camera["degraded_share"] or 0) > 0.5:
-            yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are not believed")
+            yield Problem("view-degraded", name, f"{camera['degraded_share']:.0%} of the frames are degraded")
         elif (failed := camera["frames"]["failed"]) and camera["fps_in"] > camera["fps_dropped"] and not camera["fps"]:
-            yield Problem("frames-failed", name, f"{failed} so far, none is processed now; the log says why")
+            yield Problem("frames-failed", name, f"{failed} so far, none is processed now; see the log")

@@ -1,6 +1,6 @@
-"""Rates and latencies of one camera, over the last seconds and since start, in fixed memory.
+"""Frame rates and latencies of one camera over the last seconds, in fixed memory.
 
-Upstream: the loop records every result; downstream: health and the live table, from other threads.
+Upstream: every result, from the loop. Downstream: `health` and the live table, from other threads.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from edged.frame import FrameResult
 from edged.units import NS_PER_MS, NS_PER_S, ns
 
-CAPACITY = 4096  # results remembered: 10 s at 240 Hz, and some
-NOT_RUN = np.int64(-1)  # the stage was not run for that result
-SAMPLE_NS = ns(0.25)  # between two remembered ledgers
+CAPACITY = 4096  # results remembered: 10 s at 240 Hz, and a margin
+NOT_RUN = np.int64(-1)  # time of a stage that did not run for that result
+SAMPLE_NS = ns(0.25)  # between two samples of the frame counts
 
 
 class Counts(Protocol):
-    """A camera's ledger: what became of every captured frame."""
+    """Counts of what became of every captured frame."""
 
     @property
     def captured(self) -> int: ...
@@ -38,7 +38,7 @@ class Counts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimePercentiles:
-    """Times of the results in the window."""
+    """Percentiles over the results in the window."""
 
     p50_ms: float
     p95_ms: float
@@ -48,19 +48,19 @@ class TimePercentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraRates:
-    """One camera's figures at one instant; rates are over the window."""
+    """One camera at one instant; rates are over the window."""
 
     in_hz: float  # frames captured
     processed_hz: float
     dropped_hz: float
     mean_processed_hz: float  # since start
-    subjects: int  # in the latest result, 0 when it is older than the window
-    latency: TimePercentiles | None  # capture to result; None when there were no results
+    subjects: int  # in the latest result; 0 when it is older than the window
+    latency: TimePercentiles | None  # capture to result; None: no results
     stages: dict[str, TimePercentiles]
 
 
 class RateMeter:
-    """Figures of one camera. `record` from the loop, `read` from any thread."""
+    """`record` from the loop, `read` from any thread."""
 
     def __init__(self, window_s: float = 10.0, clock: Callable[[], int] = monotonic_ns) -> None:
         self._window_ns = ns(window_s)
@@ -75,17 +75,17 @@ class RateMeter:
         self._samples: deque[tuple[int, int, int, int]] = deque(maxlen=2 + self._window_ns // SAMPLE_NS)
 
     def record(self, result: FrameResult, **stage_ns: int) -> None:
-        """A result, and the time of stages that came after it."""
+        """Add a result, and the times of stages that ran after it."""
         times_ns = {**result.stage_ns, **stage_ns}
         with self._lock:
-            at = self._recorded % CAPACITY
+            index = self._recorded % CAPACITY
             self._recorded += 1
-            self._done_ns[at] = result.done_ns
-            self._latency_ns[at] = result.done_ns - result.captured_ns
+            self._done_ns[index] = result.done_ns
+            self._latency_ns[index] = result.done_ns - result.captured_ns
             for stage in times_ns.keys() - self._stage_ns.keys():
                 self._stage_ns[stage] = np.full(CAPACITY, NOT_RUN)
             for stage, times in self._stage_ns.items():
-                times[at] = times_ns.get(stage, NOT_RUN)
+                times[index] = times_ns.get(stage, NOT_RUN)
             self._latest = result
 
     @property
@@ -108,12 +108,12 @@ class RateMeter:
             )
 
     def _recent(self, now_ns: int) -> NDArray[np.int64]:
-        """Rows of the results in the window."""
+        """(N,) indices of the results in the window."""
         filled = min(self._recorded, CAPACITY)
         return np.flatnonzero(self._done_ns[:filled] > now_ns - self._window_ns)
 
     def _rates(self, now_ns: int, counts: Counts) -> tuple[float, float, float]:
-        """Against the ledger as it stood when the window began, or at the last look before that."""
+        """Frames captured, processed and dropped per second, since the last sample before the window."""
         now = (now_ns, counts.captured, counts.processed, counts.dropped)
         if not self._samples:
             self._samples.append((self._start_ns, 0, 0, 0))

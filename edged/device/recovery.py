@@ -1,8 +1,8 @@
-"""A camera that stays away although it is opened again and again: what is asked of root then, and how often.
+"""Actions for a camera that stays offline although it is opened again and again.
 
-Upstream: the cameras that give nothing, at every look. Downstream: systemd, whose units do it (deploy/systemd), and
-health, which says so. A driver or Argus is restarted first; the box itself only when that did not help, no camera at
-all is left to lose, and its budget allows it. The budget is a count, not a clock: boxes boot in 1970.
+Upstream: the watchdog, with the cameras offline and online. Downstream: units of systemd, run as root (deploy/systemd),
+and `health`. First the USB port or the Argus service is reset. The device is rebooted only when that did not help, no
+camera is online, and the budget allows it. The budget is a count, not a time: a device may boot in 1970.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from edged.config.tables.device import DeviceConfig
 from edged.runtime.json_state import JsonState
 from edged.units import ns
 
-FIRST_ACTION_S = 60.0  # away for so long, before anything is asked; from there the waits double
+FIRST_ACTION_S = 60.0  # offline, before the first action; each wait after it is twice as long
 MAX_WAIT_S = 3600.0
-TRIES_BEFORE_REBOOT = 3  # of the smaller remedy, before the box
-REFILL_S = 86_400.0  # with a camera online, and one more reboot may be asked for
+TRIES_BEFORE_REBOOT = 3
+REFILL_S = 86_400.0  # with a camera online, for one more reboot
+# Names of units, without `edged-` and `.service`.
 RESET_ARGUS = "reset-argus"
 RESET_USB = "reset-usb-"  # and the port
 REBOOT = "reset-box"
 
 
 class RebootBudget:
-    """Reboots that may still be asked for. `most` 0: none, ever. What was spent survives the reboot."""
+    """How many reboots are left. `maximum` 0: none, ever. The count survives the reboot, in `state_file`."""
 
     def __init__(self, maximum: int = 0, state_file: JsonState | None = None) -> None:
         self._maximum = maximum
         self._state_file = state_file
-        self.spent = state_file.read(lambda kept: max(0, int(kept["spent"])), 0) if state_file else 0
+        self.spent = state_file.read(lambda state: max(0, int(state["spent"])), 0) if state_file else 0
 
     @staticmethod
     def from_config(device: DeviceConfig) -> RebootBudget:
-        return RebootBudget(device.max_reboots, JsonState(device.state_dir / "rescue.json", "reboots asked for"))
+        return RebootBudget(device.max_reboots, JsonState(device.state_dir / "rescue.json", "requested reboots"))
 
     def spend(self) -> bool:
-        """Whether there was one left; it counts before it is asked for."""
+        """Whether there was one left. It is counted before it is requested."""
         if self.spent >= self._maximum:
             return False
         self._write(self.spent + 1)
@@ -65,7 +66,7 @@ class _Outage:
 
 
 class CameraRecovery:
-    """`port` is where a source is plugged into USB; None: it is not, or not any more."""
+    """Decides which actions are due. `port` returns the USB port of a source; None: it has none now."""
 
     def __init__(
         self,
@@ -77,41 +78,46 @@ class CameraRecovery:
         self._clock = clock
         self._budget = budget or RebootBudget()
         self._outages: dict[str, _Outage] = {}
-        self._online_since_ns: int | None = None  # since when a camera has been online, or the last refill
-        self.last_actions: Mapping[str, str] = {}  # by camera: what was asked for last; read by other threads
+        self._online_since_ns: int | None = None  # when the first camera came online, or the last refill
+        self.last_actions: Mapping[str, str] = {}  # by camera, in words; read by other threads
 
     def due_actions(self, offline: Mapping[str, CameraConfig], online: Mapping[str, CameraConfig]) -> list[str]:
-        """What is to be asked now."""
+        """The actions to request now."""
         now_ns, first_ns = self._clock(), ns(FIRST_ACTION_S)
         self._refill(now_ns, any_online=bool(online))
         self._outages = {name: self._outages.get(name) or _Outage(now_ns + first_ns, first_ns) for name in offline}
-        remedies = {name: self._action_for(offline[name], online) for name in self._due_cameras(now_ns)}
-        worn = any(remedy and self._outages[name].tries >= TRIES_BEFORE_REBOOT for name, remedy in remedies.items())
-        if worn and not online and self._budget.spend():
-            remedies = {name: remedy and REBOOT for name, remedy in remedies.items()}
-        told = {name: said for name, said in self.last_actions.items() if name in offline}
-        for name, remedy in remedies.items():
-            if remedy:
-                self._outages[name].tries += 1
-                told[name] = f"{remedy}, {self._outages[name].tries} times; {self._budget}"
-        self.last_actions = told
-        return sorted({remedy for remedy in remedies.values() if remedy})
+        actions = {}
+        for name in self._due_cameras(now_ns):
+            if action := self._action_for(offline[name], online):
+                actions[name] = action
+        resets_failed = any(self._outages[name].tries >= TRIES_BEFORE_REBOOT for name in actions)
+        if resets_failed and not online and self._budget.spend():
+            actions = dict.fromkeys(actions, REBOOT)
+        last_actions = {name: action for name, action in self.last_actions.items() if name in offline}
+        for name, action in actions.items():
+            self._outages[name].tries += 1
+            last_actions[name] = f"{action}, {self._outages[name].tries} times; {self._budget}"
+        self.last_actions = last_actions
+        return sorted(set(actions.values()))
 
     def _due_cameras(self, now_ns: int) -> list[str]:
-        """Cameras that have been away for as long as they may; the next time is twice as long."""
-        late = [name for name, waits in self._outages.items() if now_ns >= waits.next_ns]
-        for waits in map(self._outages.__getitem__, late):
-            waits.wait_ns = min(2 * waits.wait_ns, ns(MAX_WAIT_S))
-            waits.next_ns = now_ns + waits.wait_ns
-        return late
+        """Cameras whose wait is over; their next wait is twice as long."""
+        due = [name for name, outage in self._outages.items() if now_ns >= outage.next_ns]
+        for name in due:
+            outage = self._outages[name]
+            outage.wait_ns = min(2 * outage.wait_ns, ns(MAX_WAIT_S))
+            outage.next_ns = now_ns + outage.wait_ns
+        return due
 
     def _action_for(self, camera: CameraConfig, online: Mapping[str, CameraConfig]) -> str | None:
-        """No camera that is well pays for it: Argus serves all of CSI."""
+        """None: there is none, or it would disturb a camera that is online (Argus serves all of CSI)."""
         if camera.source_kind == "csi":
-            argus_lives = any(other.source_kind == "csi" for other in online.values())
-            return None if argus_lives else RESET_ARGUS
-        port = self._port(camera.source) if camera.source_kind == "v4l2" else None
-        return port and RESET_USB + port
+            argus_works = any(other.source_kind == "csi" for other in online.values())
+            return None if argus_works else RESET_ARGUS
+        if camera.source_kind == "v4l2":
+            port = self._port(camera.source)
+            return None if port is None else RESET_USB + port
+        return None
 
     def _refill(self, now_ns: int, *, any_online: bool) -> None:
         if not any_online:

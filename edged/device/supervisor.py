@@ -1,7 +1,7 @@
-"""What looks after the box while frames run: health, heat, cameras that stay away, a GPU that is late.
+"""Looks after the device while frames run: publishes health, throttles, recovers cameras, waits for a missing GPU.
 
-Upstream: the daemon's cameras, models and bus. Downstream: the `health` message, the intake's rate, systemd's units,
-and the daemon's own end where only a new process helps. A thread for the pulse, one for heat, one for a late GPU.
+Upstream: the daemon's cameras, models and bus. Downstream: the `health` message, the camera hub's rate, systemd units.
+Threads: `health`, `throttle` and `gpu-wait` of the table.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from edged.runtime.threads import SupervisedThread
 from engines import machine
 
 JOIN_S = 1.0
-TRIM_HEAP_S = 60.0  # between two times that free memory goes back to the kernel
+TRIM_HEAP_S = 60.0  # between two returns of free memory to the kernel
 
 
 class DeviceSupervisor:
-    """`views` and `models` are asked at every pulse; `limit` is told how many frames per camera and second at most."""
+    """`views` and `models` are called for each health message; `set_max_rate` gets frames per camera and second."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class DeviceSupervisor:
         self._health = Health(
             settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
         )
-        self.latest_health: Mapping[str, Any] = {}  # of the last pulse
+        self.latest_health: Mapping[str, Any] = {}  # the body published last
         self._trimmed_s = monotonic()
         self._thread = SupervisedThread("health", self._step)
 
@@ -65,7 +65,7 @@ class DeviceSupervisor:
         self._interval_s = settings.publish.health_interval_s
 
     def close(self) -> None:
-        """Once everything else has stopped: the health published last has every frame accounted for."""
+        """Call it once everything else has stopped: the last health message then accounts for every frame."""
         self._throttle.close()
         if self._gpu_wait is not None:
             self._gpu_wait.close()
@@ -75,8 +75,8 @@ class DeviceSupervisor:
 
     def publish(self) -> None:
         """Publish the health of this instant."""
-        missed = self._gpu_wait is not None and self._gpu_wait.waiting
-        models = {**self._models(), "gpu_missing": missed}
+        gpu_missing = self._gpu_wait is not None and self._gpu_wait.waiting
+        models = {**self._models(), "gpu_missing": gpu_missing}
         self.latest_health = self._health(self._views(), self._bus.stats, models)
         self._bus.publish(topics.HEALTH.at(), build.health(self._headers, self.latest_health))
 

@@ -1,4 +1,4 @@
-"""A GPU whose node appears late is taken up, and missed meanwhile."""
+"""A GPU whose node appears wait is taken up, and missing meanwhile."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ LIMIT_S = 20.0
 
 
 @pytest.mark.parametrize(
-    ("here", "missed"),
+    ("here", "missing"),
     [
         pytest.param(Machine(gpu="Orin", l4t="36.4.3"), False, id="a Jetson with its GPU"),
         pytest.param(Machine(l4t="36.4.3"), True, id="a Jetson without"),
         pytest.param(Machine(), False, id="a machine that never had one"),
     ],
 )
-def test_a_gpu_is_missed_where_one_belongs(monkeypatch: pytest.MonkeyPatch, here: Machine, missed: bool) -> None:
+def test_gpu_is_missing_only_where_one_is_expected(
+    monkeypatch: pytest.MonkeyPatch, here: Machine, missing: bool
+) -> None:
     monkeypatch.setattr(gpu_wait, "find_spec", lambda name: None)
-    assert gpu_missing(here) is missed
+    assert gpu_missing(here) is missing
 
 
-def test_a_gpu_is_missed_where_tensorrt_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_is_missing_where_tensorrt_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_wait, "find_spec", lambda name: object())
     assert gpu_missing(Machine())
 
 
-def test_gpu_that_answers_at_last_ends_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_that_answers_later_ends_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_wait, "BACKOFF_MAX_S", 0.01)
     answers = iter(["", "", "Orin"])
-    late = GpuWait(lambda: next(answers))
-    late.start()
-    assert late.waiting
-    until(lambda: not late.waiting, LIMIT_S)
+    wait = GpuWait(lambda: next(answers))
+    wait.start()
+    assert wait.waiting
+    until(lambda: not wait.waiting, LIMIT_S)
     with pytest.raises(Fatal):
         until(threads.raise_fatal, LIMIT_S)
-    late.close()
+    wait.close()
 
 
-def test_a_machine_without_one_answers_nothing() -> None:
+def test_probe_on_a_machine_without_gpu_is_empty() -> None:
     assert gpu_wait.probe_gpu() == ""

@@ -1,4 +1,4 @@
-"""The bundle for who looks at a box from afar."""
+"""The result of the diagnose command."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from edged.device.diagnosis import OMITTED, bundle
 from edged.messages.build import encode
 
 
-def test_a_bundle_that_fits_is_whole_and_shows_no_password() -> None:
+def test_bundle_that_fits_is_whole_with_passwords_masked() -> None:
     body = bundle({"info": {"a": 1}}, ["opening rtsp://me:hunter2@10.0.0.1/a"])
     assert body == {"info": {"a": 1}, "log": ["opening rtsp://***@10.0.0.1/a"]}
 
 
-def test_the_oldest_lines_go_first() -> None:
+def test_large_bundle_loses_its_oldest_lines_first() -> None:
     body = bundle({"info": 1}, [f"line {number}" for number in range(100)], 300)
     assert body["info"] == 1
     assert body["log"][-1] == "line 99"
     assert len(encode(body)) <= 300
 
 
-def test_then_the_largest_part_goes() -> None:
+def test_large_bundle_without_lines_loses_its_largest_part() -> None:
     body = bundle({"info": "x" * 100, "configuration": "x" * 900}, [], 500)
     assert body == {"info": "x" * 100, "configuration": OMITTED, "log": []}

@@ -39,12 +39,12 @@ def result(done_ns: int, latency_ms: int = 10, subjects: int = 0, **stage_ns: in
     )
 
 
-def test_a_meter_that_saw_nothing_knows_no_latency(meter: RateMeter) -> None:
+def test_meter_without_results_has_no_latency(meter: RateMeter) -> None:
     reading = meter.read(counts())
     assert (reading.latency, reading.in_hz, reading.subjects, reading.stages) == (None, 0, 0, {})
 
 
-def test_rates_are_those_of_the_window(meter: RateMeter, hand: Hand) -> None:
+def test_rates_are_over_the_window(meter: RateMeter, hand: Hand) -> None:
     for second in range(31):
         hand.now_ns = second * S
         rate = 10 if second <= 20 else 30
@@ -55,14 +55,14 @@ def test_rates_are_those_of_the_window(meter: RateMeter, hand: Hand) -> None:
     assert reading.mean_processed_hz == pytest.approx(250 / 30)
 
 
-def test_rarely_read_rates_reach_back_to_the_reading_before(meter: RateMeter, hand: Hand) -> None:
+def test_rates_read_rarely_are_since_the_last_reading(meter: RateMeter, hand: Hand) -> None:
     for minute in (0, 1, 2):
         hand.now_ns = minute * 60 * S
         reading = meter.read(counts(captured=minute * 600))
     assert reading.in_hz == 10
 
 
-def test_percentiles_are_of_the_results_in_the_window(meter: RateMeter, hand: Hand) -> None:
+def test_percentiles_are_over_the_results_in_the_window(meter: RateMeter, hand: Hand) -> None:
     meter.record(result(1 * S, latency_ms=9999))
     for i in range(1, 101):
         meter.record(result(15 * S, latency_ms=i))
@@ -72,14 +72,14 @@ def test_percentiles_are_of_the_results_in_the_window(meter: RateMeter, hand: Ha
     assert (latency.p50_ms, latency.p95_ms, latency.max_ms) == pytest.approx((50.5, 95.05, 100))
 
 
-def test_a_stage_is_timed_over_the_results_that_ran_it(meter: RateMeter) -> None:
+def test_stage_percentiles_are_over_the_results_that_ran_it(meter: RateMeter) -> None:
     meter.record(result(S, detect=4 * MS, pose=2 * MS))
     meter.record(result(S, pose=4 * MS), publish=MS)
     middle = {stage: spread.p50_ms for stage, spread in meter.read(counts()).stages.items()}
     assert middle == {"detect": 4, "pose": 3, "publish": 1}
 
 
-def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: RateMeter, hand: Hand) -> None:
+def test_subjects_are_of_the_latest_result_or_zero_when_it_is_old(meter: RateMeter, hand: Hand) -> None:
     meter.record(result(S, subjects=3))
     hand.now_ns = 2 * S
     assert meter.read(counts()).subjects == 3
@@ -87,7 +87,7 @@ def test_subjects_are_those_of_the_latest_result_unless_it_is_old(meter: RateMet
     assert meter.read(counts()).subjects == 0
 
 
-def test_memory_is_fixed_and_the_oldest_results_make_room(meter: RateMeter, hand: Hand) -> None:
+def test_oldest_results_are_overwritten(meter: RateMeter, hand: Hand) -> None:
     for i in range(CAPACITY + 10):
         meter.record(result(S, latency_ms=1000 if i < 10 else 1))
     latency = meter.read(counts()).latency

@@ -1,4 +1,4 @@
-"""Bounded, oldest news first, and every message accounted for."""
+"""The queue in memory: bounded, and every message counted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edged.units import ns
 
 
 @pytest.fixture
-def outbox() -> SendQueue:
+def queue() -> SendQueue:
     return SendQueue(size=3)
 
 
-def news(name: str, at_ns: int = 0) -> OutgoingMessage:
+def droppable(name: str, at_ns: int = 0) -> OutgoingMessage:
     return OutgoingMessage(topic="poses", payload=name.encode(), spec=topics.POSES, queued_ns=at_ns)
 
 
@@ -22,112 +22,112 @@ def alert(name: str) -> OutgoingMessage:
     return OutgoingMessage(topic="alert", payload=name.encode(), spec=topics.ALERT)
 
 
-def state(topic: str, name: str) -> OutgoingMessage:
+def retained(topic: str, name: str) -> OutgoingMessage:
     return OutgoingMessage(topic=topic, payload=name.encode(), spec=topics.STATUS)
 
 
-def take_all(outbox: SendQueue, now_ns: int = 0) -> str:
-    taken = iter(lambda: outbox.get(now_ns), None)
-    return " ".join(letter.payload.decode() for letter in taken if letter)
+def get_all(queue: SendQueue, now_ns: int = 0) -> str:
+    messages = iter(lambda: queue.get(now_ns), None)
+    return " ".join(message.payload.decode() for message in messages if message)
 
 
-def test_letters_leave_in_the_order_they_came(outbox: SendQueue) -> None:
-    for letter in (news("a"), alert("b"), state("status", "c")):
-        outbox.put(letter)
-    assert take_all(outbox) == "a b c"
+def test_messages_leave_in_the_order_they_were_put(queue: SendQueue) -> None:
+    for message in (droppable("a"), alert("b"), retained("status", "c")):
+        queue.put(message)
+    assert get_all(queue) == "a b c"
 
 
-def test_a_full_outbox_drops_the_oldest_news(outbox: SendQueue) -> None:
-    for letter in (alert("a"), news("b"), news("c"), news("d")):
-        outbox.put(letter)
-    assert outbox.counts.dropped == 1
-    assert take_all(outbox) == "a c d"
+def test_full_queue_drops_the_oldest_droppable_message(queue: SendQueue) -> None:
+    for message in (alert("a"), droppable("b"), droppable("c"), droppable("d")):
+        queue.put(message)
+    assert queue.counts.dropped == 1
+    assert get_all(queue) == "a c d"
 
 
-def test_alerts_are_dropped_when_there_is_no_news_to_drop(outbox: SendQueue) -> None:
+def test_full_queue_without_droppable_messages_drops_the_oldest_alert(queue: SendQueue) -> None:
     for name in "abcd":
-        outbox.put(alert(name))
-    assert take_all(outbox) == "b c d"
+        queue.put(alert(name))
+    assert get_all(queue) == "b c d"
 
 
-def test_state_is_never_dropped_for_room(outbox: SendQueue) -> None:
+def test_retained_message_is_never_dropped_for_room(queue: SendQueue) -> None:
     for topic in "abcde":
-        outbox.put(state(topic, topic))
-    outbox.put(news("n"))
-    assert take_all(outbox) == "a b c d e"
+        queue.put(retained(topic, topic))
+    queue.put(droppable("n"))
+    assert get_all(queue) == "a b c d e"
 
 
-def test_newer_state_takes_the_place_of_older(outbox: SendQueue) -> None:
-    for letter in (state("cam", "lost"), state("status", "online"), state("cam", "back")):
-        outbox.put(letter)
-    assert outbox.counts.dropped == 1
-    assert take_all(outbox) == "online back"
+def test_newer_retained_message_replaces_the_older(queue: SendQueue) -> None:
+    for message in (retained("cam", "lost"), retained("status", "online"), retained("cam", "back")):
+        queue.put(message)
+    assert queue.counts.dropped == 1
+    assert get_all(queue) == "online back"
 
 
 @pytest.mark.parametrize(("now_ns", "left"), [(ns(5) - 1, "old new alert"), (ns(5), "new alert")])
-def test_what_has_expired_is_not_sent(outbox: SendQueue, now_ns: int, left: str) -> None:
-    for letter in (news("old"), news("new", at_ns=50), alert("alert")):
-        outbox.put(letter)
-    assert take_all(outbox, now_ns) == left
-    assert outbox.counts.expired == 3 - len(left.split())
-    assert outbox.counts.balanced
+def test_expired_message_is_not_sent(queue: SendQueue, now_ns: int, left: str) -> None:
+    for message in (droppable("old"), droppable("new", at_ns=50), alert("alert")):
+        queue.put(message)
+    assert get_all(queue, now_ns) == left
+    assert queue.counts.expired == 3 - len(left.split())
+    assert queue.counts.balanced
 
 
-def test_what_could_not_be_sent_goes_first_next_time(outbox: SendQueue) -> None:
+def test_requeued_messages_go_first(queue: SendQueue) -> None:
     for name in "abc":
-        outbox.put(alert(name))
-    taken = [letter for letter in (outbox.get(0), outbox.get(0)) if letter]
-    outbox.requeue(taken)
-    assert take_all(outbox) == "a b c"
+        queue.put(alert(name))
+    messages = [message for message in (queue.get(0), queue.get(0)) if message]
+    queue.requeue(messages)
+    assert get_all(queue) == "a b c"
 
 
-def test_state_that_was_overtaken_on_its_way_is_not_sent_again(outbox: SendQueue) -> None:
-    outbox.put(state("cam", "lost"))
-    taken = outbox.get(0)
-    outbox.put(state("cam", "back"))
-    outbox.requeue([taken] if taken else [])
-    assert take_all(outbox) == "back"
-    outbox.done(state("cam", "back"), published=True)
-    assert outbox.counts.balanced
+def test_requeued_retained_message_is_dropped_if_a_newer_one_waits(queue: SendQueue) -> None:
+    queue.put(retained("cam", "lost"))
+    message = queue.get(0)
+    queue.put(retained("cam", "back"))
+    queue.requeue([message] if message else [])
+    assert get_all(queue) == "back"
+    queue.done(retained("cam", "back"), published=True)
+    assert queue.counts.balanced
 
 
-def test_state_is_repeated_once_and_first(outbox: SendQueue) -> None:
-    outbox.put(state("a", "1"))
-    outbox.put(state("b", "2"))
-    take_all(outbox)
-    outbox.put(news("n"))
-    outbox.put(state("b", "3"))
-    outbox.requeue_retained()
-    assert take_all(outbox) == "1 n 3"
+def test_requeue_retained_queues_each_topic_once_in_front(queue: SendQueue) -> None:
+    queue.put(retained("a", "1"))
+    queue.put(retained("b", "2"))
+    get_all(queue)
+    queue.put(droppable("n"))
+    queue.put(retained("b", "3"))
+    queue.requeue_retained()
+    assert get_all(queue) == "1 n 3"
 
 
-def test_state_that_went_another_way_is_repeated_until_it_is_overtaken(outbox: SendQueue) -> None:
-    outbox.remember_retained(state("a", "1"))
-    outbox.requeue_retained()
-    assert take_all(outbox) == "1"
-    outbox.requeue_retained()
-    outbox.supersede("a")
-    outbox.requeue_retained()
-    assert take_all(outbox) == ""
-    assert outbox.counts.dropped == 1
+def test_remembered_message_is_requeued_until_it_is_superseded(queue: SendQueue) -> None:
+    queue.remember_retained(retained("a", "1"))
+    queue.requeue_retained()
+    assert get_all(queue) == "1"
+    queue.requeue_retained()
+    queue.supersede("a")
+    queue.requeue_retained()
+    assert get_all(queue) == ""
+    assert queue.counts.dropped == 1
 
 
-def test_a_closed_outbox_counts_what_comes_as_dropped(outbox: SendQueue) -> None:
-    outbox.put(news("a"))
-    outbox.close()
-    outbox.put(news("b"))
-    tally = outbox.counts
-    assert (tally.accepted, tally.dropped, tally.waiting) == (2, 2, 0)
+def test_closed_queue_drops_what_is_put(queue: SendQueue) -> None:
+    queue.put(droppable("a"))
+    queue.close()
+    queue.put(droppable("b"))
+    counts = queue.counts
+    assert (counts.accepted, counts.dropped, counts.waiting) == (2, 2, 0)
 
 
-def test_the_tally_balances_at_every_step(outbox: SendQueue) -> None:
-    for letter in (news("a"), alert("b"), alert("c"), news("d"), state("s", "e")):
-        outbox.put(letter)
-        assert outbox.counts.balanced
-    first, second = outbox.get(0), outbox.get(0)
-    assert outbox.counts.balanced
+def test_counts_balance_at_every_step(queue: SendQueue) -> None:
+    for message in (droppable("a"), alert("b"), alert("c"), droppable("d"), retained("s", "e")):
+        queue.put(message)
+        assert queue.counts.balanced
+    first, second = queue.get(0), queue.get(0)
+    assert queue.counts.balanced
     assert first is not None
-    outbox.done(first, published=False)
-    outbox.requeue([second] if second else [])
-    assert outbox.counts.balanced
-    assert outbox.counts.failed == 1
+    queue.done(first, published=False)
+    queue.requeue([second] if second else [])
+    assert queue.counts.balanced
+    assert queue.counts.failed == 1

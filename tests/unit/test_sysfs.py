@@ -64,44 +64,44 @@ def orin(tmp_path: Path) -> SysfsSensors:
     return board
 
 
-def test_a_zone_that_is_switched_off_has_no_temperature(orin: SysfsSensors) -> None:
+def test_switched_off_zone_has_no_temperature(orin: SysfsSensors) -> None:
     assert orin.temperatures_c() == {"cpu-thermal": 51.2, "tj-thermal": 52.4}
 
 
-def test_a_fan_that_turns_is_no_throttling(orin: SysfsSensors) -> None:
+def test_running_fan_is_no_throttling(orin: SysfsSensors) -> None:
     throttling = orin.throttling()
     assert throttling is not None
     assert throttling["active"] == ["cpu-throttle-alert"]
 
 
-def test_over_current_events_are_those_since_the_last_look(orin: SysfsSensors, tmp_path: Path) -> None:
+def test_over_current_events_are_since_the_last_read(orin: SysfsSensors, tmp_path: Path) -> None:
     first = orin.throttling()
     tree(tmp_path, {"sys/class/hwmon/hwmon1/oc1_event_cnt": "9"})
     second = orin.throttling()
     assert [first and first["over_current_events"], second and second["over_current_events"]] == [0, 2]
 
 
-def test_power_is_volts_times_amperes_of_connected_rails(orin: SysfsSensors) -> None:
+def test_power_is_voltage_times_current_of_connected_rails(orin: SysfsSensors) -> None:
     assert orin.power_w() == {"VDD_IN": 6.0}
 
 
-def test_the_gpu_is_found_by_its_device_tree_name(orin: SysfsSensors) -> None:
+def test_gpu_is_found_by_its_device_tree_name(orin: SysfsSensors) -> None:
     assert orin.gpu() == {"load_percent": 37.5, "mhz": 625}
 
 
-def test_the_rest_of_a_jetson_is_read(orin: SysfsSensors) -> None:
+def test_other_figures_of_a_jetson_are_read(orin: SysfsSensors) -> None:
     assert (orin.fan_percent(), orin.power_mode(), orin.gpu_memory_mb()) == (20.0, "2", 412)
     assert (orin.boot_reason(), orin.l4t()) == ("WATCHDOG", "36.4.3")
     assert orin.pressure_percent() == {"cpu": 12.5, "memory": 0.0}
 
 
-def test_a_thor_shows_a_clock_and_no_load(tmp_path: Path) -> None:
+def test_thor_has_a_clock_and_no_load(tmp_path: Path) -> None:
     board = SysfsSensors(tree(tmp_path, THOR))
     board.rescan()
     assert (board.gpu(), board.l4t()) == ({"load_percent": None, "mhz": 1575}, "38.4.0")
 
 
-def test_a_gpu_that_appears_late_is_found_at_the_next_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_gpu_is_found_by_the_next_rescan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = SysfsSensors(tmp_path)
     board.rescan()
     assert board.gpu() is None
@@ -113,7 +113,7 @@ def test_a_gpu_that_appears_late_is_found_at_the_next_search(tmp_path: Path, mon
     assert board.gpu() is not None
 
 
-def test_what_is_not_there_is_unknown_and_never_zero(tmp_path: Path) -> None:
+def test_missing_figure_is_none_not_zero(tmp_path: Path) -> None:
     board = SysfsSensors(tmp_path)
     board.rescan()
     assert (board.gpu(), board.throttling(), board.fan_percent(), board.power_mode()) == (None, None, None, None)
@@ -121,7 +121,7 @@ def test_what_is_not_there_is_unknown_and_never_zero(tmp_path: Path) -> None:
     assert (board.temperatures_c(), board.power_w()) == ({}, {})
 
 
-def test_a_file_that_is_nonsense_or_refused_is_passed_over(orin: SysfsSensors, tmp_path: Path) -> None:
+def test_unreadable_file_is_skipped(orin: SysfsSensors, tmp_path: Path) -> None:
     tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "warm", "sys/class/hwmon/hwmon0/curr1_input": ""})
     (tmp_path / "sys/class/thermal/thermal_zone2/temp").unlink()
     assert (orin.temperatures_c(), orin.power_w()) == ({}, {})

@@ -1,4 +1,4 @@
-"""A hot box does less, step by step, and does not flicker."""
+"""A hot device limits its frame rate step by step, and does not oscillate."""
 
 from __future__ import annotations
 
@@ -14,71 +14,70 @@ from edged.messages.health_schema import HardwareThrottling
 from edged.units import ns
 from tests.unit.conftest import Hand
 
-HEAT = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, step_down_s=30, step_up_s=120)
-CALM: HardwareThrottling = {"active": [], "over_current_events": 0}
+SETTINGS = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, step_down_s=30, step_up_s=120)
+NO_THROTTLING: HardwareThrottling = {"active": [], "over_current_events": 0}
 
 
-def levels(stairs: ThrottlePolicy, hand: Hand, *course: tuple[float, float]) -> list[int]:
-    """The level after every 5 s of a course of (seconds, temperature)."""
-    seen = []
-    for seconds, hottest_c in course:
+def steps_of(policy: ThrottlePolicy, hand: Hand, *phases: tuple[float, float]) -> list[int]:
+    """The step after every 5 s of phases of (seconds, °C)."""
+    steps = []
+    for seconds, hottest_c in phases:
         for _ in range(round(seconds / 5)):
-            seen.append(stairs.update(hottest_c, CALM).step)
+            steps.append(policy.update(hottest_c, NO_THROTTLING).step)
             hand.now_ns += ns(5)
-    return seen
+    return steps
 
 
-def test_the_rate_falls_at_once_then_after_each_hold_and_no_further_than_the_last_step(hand: Hand) -> None:
-    seen = levels(ThrottlePolicy(HEAT, hand), hand, (200, 91))
-    assert [seen.index(level) * 5 for level in (1, 2, 3)] == [0, 30, 60]
-    assert seen[-1] == 3
+def test_hot_device_steps_down_at_once_then_every_hold_to_the_last_step(hand: Hand) -> None:
+    steps = steps_of(ThrottlePolicy(SETTINGS, hand), hand, (200, 91))
+    assert [steps.index(step) * 5 for step in (1, 2, 3)] == [0, 30, 60]
+    assert steps[-1] == 3
 
 
-def test_it_comes_back_a_step_at_a_time_when_it_has_been_cool_for_long_enough(hand: Hand) -> None:
-    stairs = ThrottlePolicy(HEAT, hand)
-    levels(stairs, hand, (40, 91))
-    seen = levels(stairs, hand, (400, 70))
-    assert [seen.index(level) * 5 for level in (1, 0)] == [120, 240]
-    assert stairs.level.max_fps is None
+def test_cool_device_steps_up_after_each_cool_time(hand: Hand) -> None:
+    policy = ThrottlePolicy(SETTINGS, hand)
+    steps_of(policy, hand, (40, 91))
+    steps = steps_of(policy, hand, (400, 70))
+    assert [steps.index(step) * 5 for step in (1, 0)] == [120, 240]
+    assert policy.level.max_fps is None
 
 
-def test_between_the_two_temperatures_it_stays_where_it_is(hand: Hand) -> None:
-    stairs = ThrottlePolicy(HEAT, hand)
-    assert set(levels(stairs, hand, (5, 91), (3600, 86))) == {1}
+def test_temperature_between_the_limits_keeps_the_step(hand: Hand) -> None:
+    policy = ThrottlePolicy(SETTINGS, hand)
+    assert set(steps_of(policy, hand, (5, 91), (3600, 86))) == {1}
 
 
-def test_a_short_coolness_does_not_count_towards_a_long_one(hand: Hand) -> None:
-    stairs = ThrottlePolicy(HEAT, hand)
-    assert set(levels(stairs, hand, (5, 91), *[(100, 70), (10, 85)] * 5)) == {1}
+def test_interrupted_cool_time_begins_again(hand: Hand) -> None:
+    policy = ThrottlePolicy(SETTINGS, hand)
+    assert set(steps_of(policy, hand, (5, 91), *[(100, 70), (10, 85)] * 5)) == {1}
 
 
 @pytest.mark.parametrize(
     ("throttling", "reason"),
     [
-        pytest.param(
-            {"active": ["cpu-throttle"], "over_current_events": 0}, "cooling at work: cpu-throttle", id="cooling"
-        ),
+        pytest.param({"active": ["cpu-throttle"], "over_current_events": 0}, "cpu-throttle", id="cooling"),
         pytest.param({"active": [], "over_current_events": 3}, "3 over-current events", id="over-current"),
     ],
 )
-def test_throttling_is_a_reason_whatever_the_temperature(
+def test_hardware_throttling_steps_down_at_any_temperature(
     hand: Hand, throttling: HardwareThrottling, reason: str
 ) -> None:
-    step = ThrottlePolicy(HEAT, hand).update(None, throttling)
-    assert (step.step, step.max_fps, step.reason) == (1, 10, reason)
+    level = ThrottlePolicy(SETTINGS, hand).update(None, throttling)
+    assert (level.step, level.max_fps) == (1, 10)
+    assert reason in level.reason
 
 
-def test_the_board_is_read_and_the_intake_told(tmp_path: Path) -> None:
+def test_hot_zone_limits_the_rate_once(tmp_path: Path) -> None:
     zone = tmp_path / "sys/class/thermal/thermal_zone0"
     zone.mkdir(parents=True)
     (zone / "type").write_text("tj-thermal")
-    told: list[float | None] = []
-    warden = ThermalThrottle(HEAT, told.append, SysfsSensors(tmp_path))
-    for milli in (50_000, 91_500, 91_500):
-        (zone / "temp").write_text(str(milli))
-        warden.poll()
-    assert told == [10]
-    assert warden.level.reason == "92 °C in the hottest zone"
+    rates: list[float | None] = []
+    throttle = ThermalThrottle(SETTINGS, rates.append, SysfsSensors(tmp_path))
+    for millidegrees in (50_000, 91_500, 91_500):
+        (zone / "temp").write_text(str(millidegrees))
+        throttle.poll()
+    assert rates == [10]
+    assert "92 °C" in throttle.level.reason
 
 
 @pytest.mark.parametrize(
@@ -86,6 +85,6 @@ def test_the_board_is_read_and_the_intake_told(tmp_path: Path) -> None:
     [{"steps_hz": (5, 10)}, {"steps_hz": (0.1,)}, {"hot_c": 80, "cool_c": 85}],
     ids=["rising", "slow", "crossed"],
 )
-def test_what_makes_no_sense_is_refused(keys: dict[str, object]) -> None:
+def test_contradicting_settings_are_refused(keys: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ThrottleConfig.model_validate(keys)

@@ -1,4 +1,4 @@
-"""Ten minutes of a camera: what was believed, found, and kept its identity."""
+"""Ten minutes of a camera: degraded frames, detections, and how long tracks keep their ids."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def play(
         trend.record(result(*subjects, done_ns=hand.now_ns, quality=quality))
 
 
-def test_frames_that_are_not_believed_are_a_share(trend: CameraTrend, hand: Hand) -> None:
+def test_degraded_share_is_of_all_frames(trend: CameraTrend, hand: Hand) -> None:
     play(trend, hand, seconds=3)
     play(trend, hand, seconds=1, degraded=("dark",))
     assert trend.read().degraded_share == pytest.approx(0.25)
 
 
-def test_without_frames_nothing_is_known(trend: CameraTrend) -> None:
+def test_trend_without_frames_is_unknown(trend: CameraTrend) -> None:
     figures = trend.read()
     assert (figures.degraded_share, figures.confidence, figures.median_s) == (None, None, None)
     assert (figures.detections_per_min, figures.alive, figures.switches) == (0, 0, 0)
@@ -66,33 +66,33 @@ def test_tracked_boxes_are_no_detections(trend: CameraTrend, hand: Hand) -> None
     assert figures.confidence == pytest.approx(0.6)
 
 
-def test_what_is_older_than_ten_minutes_is_forgotten(trend: CameraTrend, hand: Hand) -> None:
+def test_frames_older_than_ten_minutes_do_not_count(trend: CameraTrend, hand: Hand) -> None:
     play(trend, hand, seconds=60, degraded=("dark",))
     hand.now_ns += ns(660)
     play(trend, hand, seconds=1)
     assert trend.read().degraded_share == 0
 
 
-def test_a_new_id_where_another_has_just_vanished_is_a_switch(trend: CameraTrend, hand: Hand) -> None:
+def test_new_id_where_a_track_just_ended_is_a_switch(trend: CameraTrend, hand: Hand) -> None:
     play(trend, hand, seen(1, 0))
     play(trend, hand, seen(2, 1))
     assert (trend.read().switches, trend.read().new_per_min > 0) == (1, True)
 
 
 @pytest.mark.parametrize("later", [seen(2, 100), replace(seen(2, 1), label="person")], ids=["elsewhere", "other class"])
-def test_a_new_id_of_somebody_else_is_no_switch(trend: CameraTrend, hand: Hand, later: TrackedSubject) -> None:
+def test_new_id_of_another_subject_is_no_switch(trend: CameraTrend, hand: Hand, later: TrackedSubject) -> None:
     play(trend, hand, seen(1, 0))
     play(trend, hand, later)
     assert trend.read().switches == 0
 
 
-def test_a_new_id_beside_one_that_is_still_there_is_no_switch(trend: CameraTrend, hand: Hand) -> None:
+def test_new_id_next_to_a_living_track_is_no_switch(trend: CameraTrend, hand: Hand) -> None:
     play(trend, hand, seen(1, 0))
     play(trend, hand, seen(2, 1), seen(1, 0))
     assert trend.read().switches == 0
 
 
-def test_a_track_lives_from_its_first_to_its_last_frame(trend: CameraTrend, hand: Hand) -> None:
+def test_life_of_a_track_is_from_its_first_to_its_last_frame(trend: CameraTrend, hand: Hand) -> None:
     play(trend, hand, seen(1), seconds=5)
     assert (trend.read().alive, trend.read().median_s) == (1, None)
     play(trend, hand, seconds=3)
@@ -100,7 +100,7 @@ def test_a_track_lives_from_its_first_to_its_last_frame(trend: CameraTrend, hand
     assert trend.read().median_s == pytest.approx(4.9)
 
 
-def test_losses_and_returns_of_the_last_hour_are_counted(hand: Hand) -> None:
+def test_losses_and_reconnects_of_the_last_hour_are_counted(hand: Hand) -> None:
     outages = Outages(hand)
     for phase in ("connecting", "online", "lost", "lost", "connecting", "online", "lost"):
         outages.record(phase)
@@ -109,7 +109,7 @@ def test_losses_and_returns_of_the_last_hour_are_counted(hand: Hand) -> None:
     assert (outages.losses, outages.reconnects) == (0, 0)
 
 
-def test_a_first_connection_is_no_return(hand: Hand) -> None:
+def test_first_connection_is_no_reconnect(hand: Hand) -> None:
     outages = Outages(hand)
     outages.record("online")
     assert outages.reconnects == 0
