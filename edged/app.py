@@ -1,64 +1,267 @@
-"""The daemon from its settings to its last message: what it needs is opened in this order and closed in reverse."""
+"""Builds the daemon's parts, starts them, and closes them in reverse; runs one daemon after the other.
+
+Upstream: `edged run`. Downstream: `edged.daemon`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
+from edged.behaviour.horse.stall_monitors import StallMonitors
+from edged.behaviour.monitor import SceneMonitor
+from edged.behaviour.view_monitor import ViewMonitors
+from edged.capture.hub import CameraHub
+from edged.capture.make_camera import make_camera
+from edged.capture.sources.v4l2_device import usb_port
 from edged.config.tree import Config
-from edged.daemon import Daemon, ReadConfig, cameras_in_use
+from edged.control.dispatcher import CommandDispatcher
+from edged.control.handlers import CommandHandlers, Pictures
+from edged.daemon import Daemon, Options, Parts, no_cameras, warn_of_fixed_regions
 from edged.device.identity import device_id
+from edged.device.info import discovery_device
+from edged.device.prometheus import MetricsServer
+from edged.device.recovery import CameraRecovery, RebootBudget
+from edged.device.supervisor import DeviceSupervisor
+from edged.drawing.annotate import annotate
+from edged.drawing.day import draw_day
+from edged.drawing.image_file import encode_jpeg
+from edged.errors import ConfigError
+from edged.inference.engine_builder import build_service
 from edged.inference.load_models import load_models
+from edged.live_state import LiveState, Overview
+from edged.loop import Sink
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
+from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.publisher import Publisher
+from edged.runtime.allocator import freeze_gc
 from edged.runtime.clock import Clock
-from edged.runtime.log import RecentLines
+from edged.runtime.systemd import Notify
+
+log = logging.getLogger(__name__)
+
+MODEL_LOAD_LIMIT_S = 300.0  # on the slowest card
+
+Show = Callable[[Daemon, ExitStack], Sequence[Sink]]  # what a person sees of it, closed with the stack
+
+
+def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
+    """All parts, none of them started. `stack` closes what is open from its making on.
+
+    A model that is missing is left out, and reported. Raises ConfigError before anything is open.
+    """
+    state = _live_state(config, options, stack)
+    headers = HeaderFactory(Clock())
+    bus = _bus(config, headers, stack)
+    publisher = Publisher(bus, headers, config.publish, state.cameras)
+    hub = _hub(state, publisher, options)
+    recovery = CameraRecovery(usb_port, budget=RebootBudget.from_config(config.device))
+    builds = build_service(config)
+    overview = Overview(state, hub, publisher, recovery, builds)
+    stalls = _stall_monitors(state, hub)
+    views = ViewMonitors(state.stalls, config.device.state_dir)
+    scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
+    handlers = _handlers(
+        state=state, headers=headers, bus=bus, hub=hub, publisher=publisher, scenes=scenes, stalls=stalls
+    )
+    return Parts(
+        options=options,
+        state=state,
+        headers=headers,
+        bus=bus,
+        hub=hub,
+        publish=publisher,
+        grab=handlers.grabber,
+        behaviour=stalls,
+        view=views,
+        scenes=scenes,
+        recovery=recovery,
+        supervisor=_supervisor(config, headers, bus, overview, hub),
+        discovery=_discovery(state, bus),
+        dispatcher=_dispatcher(config, headers, bus, handlers),
+        engine_builds=builds,
+        overview=overview,
+    )
 
 
 @contextmanager
-def daemon(
-    settings: Config,
-    *,
-    display: bool = False,
-    retry: bool = True,
-    read_config: ReadConfig | None = None,
-    recent_lines: RecentLines | None = None,
-) -> Iterator[Daemon]:
-    """The daemon, started. With `display` somebody draws its results; without `retry` a lost camera is given up.
+def started_daemon(config: Config, options: Options | None = None) -> Iterator[Daemon]:
+    """A daemon whose parts run, but for the loop. Raises ConfigError before anything is open.
 
-    `read_config` reads the configuration again; `recent_lines` are log lines for who diagnoses from afar.
-    A model that cannot be had is done without, and said to be. Raises `ConfigError` before anything runs.
+    The health published last, once everything else has stopped, accounts for every frame.
     """
-    cameras_in_use(settings)
-    engines = load_models(settings.models, settings.compute, allow_missing=True)
-    stamps = HeaderFactory(Clock())
-    device = device_id(settings.device.id)
+    with ExitStack() as stack:
+        parts = build_parts(config, options or Options(), stack)
+        daemon = Daemon(parts)
+        warn_of_fixed_regions(parts.state.cameras, parts.state.cameras)
+        daemon.publish_info()
+        _start_metrics(config, parts, stack)
+        for part in (parts.supervisor, parts.scenes, parts.hub, parts.discovery, parts.dispatcher):
+            stack.callback(part.close)
+            part.start()
+        if parts.engine_builds is not None:
+            stack.callback(parts.engine_builds.close)
+            parts.engine_builds.start(daemon.on_engine_ready)
+        yield daemon
+
+
+class DaemonRunner:
+    """Runs a daemon, and after a reload that changes everything the next one."""
+
+    def __init__(self, options: Callable[[Config], Options], stop: threading.Event, systemd: Notify) -> None:
+        self._options = options
+        self._stop = stop
+        self._systemd = systemd
+        self._daemon: Daemon | None = None
+
+    def reload(self) -> None:
+        """Signal handlers may call it."""
+        if self._daemon is not None:
+            self._daemon.reload()
+
+    def run(self, config: Config, show: Show) -> Daemon:
+        """The last daemon, closed: until `stop` is set, or every source has ended. Raises ConfigError, Fatal.
+
+        Where the next one cannot start, the one before runs again.
+        """
+        before: Config | None = None
+        while True:
+            try:
+                daemon = self._run_one(config, show)
+            except ConfigError as exc:
+                if before is None:
+                    raise
+                log.error("%s; the configuration before stays in effect", exc)
+                config, before = before, None
+                continue
+            if daemon.next_config is None:
+                return daemon
+            before, config = config, daemon.next_config
+
+    def _run_one(self, config: Config, show: Show) -> Daemon:
+        with ExitStack() as stack:
+            with self._systemd.extend_timeout("loading models", MODEL_LOAD_LIMIT_S):
+                daemon = self._daemon = stack.enter_context(started_daemon(config, self._options(config)))
+            freeze_gc()
+            stack.callback(self._notify_end, daemon)
+            self._systemd.ready()
+            daemon.run(self._stop, show(daemon, stack), self._systemd)
+        return daemon
+
+    def _notify_end(self, daemon: Daemon) -> None:
+        """Before anything is closed."""
+        if daemon.next_config is None:
+            self._systemd.stopping()
+        else:
+            self._systemd.reloading()
+
+
+def _live_state(config: Config, options: Options, stack: ExitStack) -> LiveState:
+    if not config.enabled_cameras:
+        raise no_cameras()
+    models = load_models(config.models, config.compute, allow_missing=True)
+    state = LiveState(config, models, display=options.display)
+    stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then
+    return state
+
+
+def _bus(config: Config, headers: HeaderFactory, stack: ExitStack) -> MqttBus:
+    """Connecting from now on: what is published waits in it."""
     bus = MqttBus(
-        settings.mqtt,
-        device,
-        lambda state: build.device_status(stamps, state),
-        settings.publish,
-        store_path=settings.device.state_dir / "outbox.db",
+        config.mqtt,
+        device_id(config.device.id),
+        lambda state: build.device_status(headers, state),
+        config.publish,
+        store_path=config.device.state_dir / "outbox.db",
     )
-    made: Daemon | None = None
-    try:
-        made = Daemon(
-            settings,
-            device,
-            engines,
-            bus,
-            stamps,
-            display=display,
-            retry=retry,
-            read_config=read_config,
-            recent_lines=recent_lines or RecentLines(),
-        )
-        made.start()
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        bus.close()
-        (made.engines if made else engines).backend.close()
+    stack.callback(bus.close)
+    return bus
+
+
+def _hub(state: LiveState, publisher: Publisher, options: Options) -> CameraHub:
+    cameras = {name: (camera, make_camera(name, camera, raw=True)) for name, camera in state.cameras.items()}
+    return CameraHub(cameras, publisher.publish_camera_status, retry=options.retry)
+
+
+def _stall_monitors(state: LiveState, hub: CameraHub) -> StallMonitors:
+    return StallMonitors(
+        state.stalls, state.horse_keypoint_threshold, state.config.device.state_dir, state.aisles, hub.set_idle_rate
+    )
+
+
+def _scenes(
+    *,
+    state: LiveState,
+    headers: HeaderFactory,
+    bus: MqttBus,
+    overview: Overview,
+    stalls: StallMonitors,
+    views: ViewMonitors,
+) -> SceneMonitor:
+    return SceneMonitor(
+        bus,
+        headers,
+        overview.readings,
+        state.classes,
+        stalls=stalls,
+        views=views,
+        state_file=state.config.device.state_dir / "days.json",
+        daily_s=state.config.publish.daily_interval_s,
+    )
+
+
+def _handlers(
+    *,
+    state: LiveState,
+    headers: HeaderFactory,
+    bus: MqttBus,
+    hub: CameraHub,
+    publisher: Publisher,
+    scenes: SceneMonitor,
+    stalls: StallMonitors,
+) -> CommandHandlers:
+    return CommandHandlers(
+        config=lambda: state.config,
+        bus=bus,
+        headers=headers,
+        hub=hub,
+        publisher=publisher,
+        alerts=scenes.alerts,
+        days_of=stalls.days,
+        pictures=Pictures(
+            frame=lambda grabbed: annotate(grabbed.image, grabbed.result, state.models.keypoint_thresholds),
+            day=draw_day,
+            encode=encode_jpeg,
+        ),
+    )
+
+
+def _supervisor(
+    config: Config, headers: HeaderFactory, bus: MqttBus, overview: Overview, hub: CameraHub
+) -> DeviceSupervisor:
+    return DeviceSupervisor(
+        config, headers, bus, views=overview.cameras, models=overview.models, set_max_rate=hub.set_max_rate
+    )
+
+
+def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:
+    config = state.config
+    device = discovery_device(config, device_id(config.device.id), state.classes)
+    announced = config.device.state_dir / "announced.json"
+    return DiscoveryPublisher(bus, device, announced, enabled=config.homeassistant.enabled)
+
+
+def _dispatcher(config: Config, headers: HeaderFactory, bus: MqttBus, handlers: CommandHandlers) -> CommandDispatcher:
+    root = f"{config.mqtt.base}/{device_id(config.device.id)}/"
+    return CommandDispatcher(bus, headers, handlers.table, config.commands.allow, root=root)
+
+
+def _start_metrics(config: Config, parts: Parts, stack: ExitStack) -> None:
+    if config.prometheus.enabled:
+        address, supervisor = config.prometheus, parts.supervisor
+        server = MetricsServer(address.host, address.port, lambda: supervisor.latest_health)
+        stack.callback(server.close)

@@ -1,4 +1,4 @@
-"""The data path: frames in, results out. The daemon's only per-frame loop; one thread, which owns the plane."""
+"""The data path: frames in, results out. The daemon's only per-frame loop; one thread, which owns the pose backend."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from edged.capture.hub import CameraHub
-from edged.errors import Degrade
+from edged.errors import Degrade, Fatal
 from edged.frame import Frame, FrameResult
 from edged.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.1  # longest look for a frame before looking at `stop` again
+TICK_S = 0.1  # longest wait for a frame, before `stop` is looked at again
 
 Sink = Callable[[Frame, FrameResult], None]
 
@@ -25,9 +25,9 @@ def run(
     stop: threading.Event,
     between_frames: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Until `stop`, or until every source has ended. Raises what is fatal; a frame given up is counted as failed.
+    """Until `stop` is set, every source has ended, or `between_frames` returns True.
 
-    `between_frames` two frames something else may be done; when it returns True there are no more frames.
+    An exception while a frame is processed fails that frame, and is logged with its camera. Raises what is Fatal.
     """
     faults = FrameFaults()
     while not (stop.is_set() or hub.exhausted or between_frames()):
@@ -41,21 +41,29 @@ def run(
                 for sink in sinks:
                     sink(frame, result)
             faults.recovered(camera)
-        except Degrade as fault:
-            faults.failed(camera, fault)
+        except Fatal:
+            raise
+        except Exception as error:  # supervisor of the frames: a fault of one camera is not the others'
+            if not camera:
+                raise
+            faults.failed(camera, error)
 
 
 class FrameFaults:
-    """Cameras whose frames are being given up: each is logged once going and once returning."""
+    """Cameras whose frames fail: each is logged once when it begins, and once when it ends."""
 
     def __init__(self) -> None:
         self._failed_frames: dict[str, int] = {}
 
-    def failed(self, camera: str, fault: Degrade) -> None:
+    def failed(self, camera: str, error: Exception) -> None:
+        """`Degrade` is said in a line; anything else is a bug, of which the place is needed."""
         if camera not in self._failed_frames:
-            log.warning("camera %s: %s", camera, fault)
+            if isinstance(error, Degrade):
+                log.warning("camera %s: %s", camera, error)
+            else:
+                log.error("camera %s: %s: %s; its frames fail", camera, type(error).__name__, error, exc_info=error)
         self._failed_frames[camera] = self._failed_frames.get(camera, 0) + 1
 
     def recovered(self, camera: str) -> None:
-        if lost := self._failed_frames.pop(camera, 0):
-            log.info("camera %s: frames come through again, %d given up", camera, lost)
+        if failed := self._failed_frames.pop(camera, 0):
+            log.info("camera %s: frames come through again, %d given up", camera, failed)

@@ -84,14 +84,14 @@ class CommandDispatcher:
     ) -> None:
         self._bus = bus
         self._headers = headers
-        self._handlers = handlers
+        self._handlers = dict(handlers)
         self._root = root
         self._allowed: Collection[str] = ()
         self._listening = False
         self._queue: SimpleQueue[QueuedCommand] = SimpleQueue()
         self._replies: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
         self._flooded = False
-        self._thread = SupervisedThread("commands", self._step)
+        self._thread = SupervisedThread("commands", self.run_next)
         self.set_allowed(allowed)
 
     def start(self) -> None:
@@ -101,6 +101,10 @@ class CommandDispatcher:
         """The command at hand is finished, and answered."""
         self._thread.stop()
         self._thread.join(JOIN_S)
+
+    def register(self, verb: str, handler: CommandHandler) -> None:
+        """Have `handler` carry out this command. Before `start`."""
+        self._handlers[verb] = handler
 
     def set_allowed(self, verbs: Collection[str]) -> None:
         """What is obeyed from now on."""
@@ -138,7 +142,8 @@ class CommandDispatcher:
         if answer.result.after_reply is not None:
             answer.result.after_reply()
 
-    def _step(self) -> float:
+    def run_next(self) -> float:
+        """Wait a moment for a command and execute it; the seconds until the next one may begin."""
         try:
             queued = self._queue.get(timeout=POLL_S)
         except Empty:

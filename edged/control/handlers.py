@@ -1,14 +1,16 @@
-"""What each command does. A deed returns what its answer says, or raises `Declined`.
+"""What each command does: a handler returns the data of its reply, or raises CommandRejected.
 
-Upstream `control`, in its thread. Downstream the parts of the daemon, which let other threads in at these places.
+Upstream the dispatcher, on its thread. Downstream the parts of the daemon, by methods that any thread may call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic_ns
 
 from edged.behaviour.alerts import AlertMonitors
+from edged.behaviour.horse.day_log import StallDay
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
@@ -18,46 +20,54 @@ from edged.errors import CommandRejected, NotWritten
 from edged.frame import U8
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
-from edged.messages.commands import Acknowledge, RestartCamera, SetRate, Snapshot, Snooze
-from edged.messages.topics import SNAPSHOT
+from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze
+from edged.messages.topics import DAY, SNAPSHOT, TopicSpec
 from edged.publisher import Publisher
 from edged.units import BYTES_PER_KB, ns
 
-GRAB_TIMEOUT_S = 5.0  # longest wait for a frame to show
+GRAB_TIMEOUT_S = 5.0  # for a frame to be published
 
-Draw = Callable[[GrabbedFrame], U8]
-Encode = Callable[[U8, int], tuple[bytes, tuple[int, int]]]  # to so many bytes at most; with width and height
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """How pictures are made. Images are (H, W, 3) uint8, BGR."""
+
+    frame: Callable[[GrabbedFrame], U8]  # annotated
+    day: Callable[[str, StallDay], U8]  # of the camera of this name
+    encode: Callable[[U8, int], tuple[bytes, tuple[int, int]]]  # JPEG of at most so many bytes; its width and height
 
 
 class CommandHandlers:
-    """`settings` is the configuration in effect; `draw` and `encode` make pictures."""
+    """The handlers of all commands but `reload` and `diagnose`, which belong to the daemon."""
 
     def __init__(
         self,
         *,
-        settings: Callable[[], Config],
+        config: Callable[[], Config],
         bus: Bus,
         headers: HeaderFactory,
         hub: CameraHub,
         publisher: Publisher,
         alerts: AlertMonitors,
-        draw: Draw,
-        encode: Encode,
+        days_of: Callable[[str], Sequence[StallDay]],
+        pictures: Pictures,
     ) -> None:
-        self._settings = settings
+        """`config` is the one in effect; `days_of` a camera are the days of its stall, oldest first."""
+        self._config = config
         self._bus = bus
         self._headers = headers
         self._hub = hub
         self._publisher = publisher
         self._alerts = alerts
-        self._draw = draw
-        self._encode = encode
+        self._days_of = days_of
+        self._pictures = pictures
         self.grabber = FrameGrabber(publisher.last_poses, publisher.publish_next)
 
     @property
     def table(self) -> Mapping[str, CommandHandler]:
         return {
             "snapshot": self.snapshot,
+            "day": self.day,
             "restart-camera": self.restart_camera,
             "set-rate": self.set_rate,
             "acknowledge": self.acknowledge,
@@ -67,17 +77,32 @@ class CommandHandlers:
     def snapshot(self, command: Snapshot) -> CommandResult:
         name = command.camera
         if not self._camera(name).allow_images:
-            do = f"set cameras.{name}.allow_images = true in the configuration of the box"
-            raise CommandRejected(
-                f"camera {name}", got="allow_images = false", wanted="a camera whose pictures may be sent", do=do
-            )
-        still = self.grabber.grab(name, GRAB_TIMEOUT_S)
-        if still is None:
+            do = f"set cameras.{name}.allow_images = true in the configuration of the device"
+            wanted = "a camera whose pictures may be sent"
+            raise CommandRejected(f"camera {name}", got="allow_images = false", wanted=wanted, do=do)
+        grabbed = self.grabber.grab(name, GRAB_TIMEOUT_S)
+        if grabbed is None:
             state = self._hub.states[name]
             got = f"no frame for {GRAB_TIMEOUT_S:g} s, camera {state.phase} {state.reason}".strip()
             raise CommandRejected(f"camera {name}", got=got, wanted="a camera that gives frames", do="see its status")
-        image = self._draw(still) if command.annotated else still.image
-        return CommandResult(data=self._publish_picture(name, still, image) | {"annotated": command.annotated})
+        image = self._pictures.frame(grabbed) if command.annotated else grabbed.image
+        facts = {key: grabbed.poses[key] for key in ("camera", "frame", "seq", "ts")}
+        return CommandResult(data={**facts, **self._publish(SNAPSHOT, name, image), "annotated": command.annotated})
+
+    def day(self, command: Day) -> CommandResult:
+        """A stall's day as a drawing, which shows no image of the stall."""
+        name = command.camera
+        days = {day.date: day for day in self._days_of(name)}
+        if not days:
+            stalls = ", ".join(stall for stall, camera in self._cameras.items() if camera.stall.enabled)
+            wanted = f"one with days: {stalls or 'none'}"
+            raise CommandRejected("camera", got=ascii(name), wanted=wanted, do="name one, or wait")
+        date = command.date or max(days)
+        if date not in days:
+            wanted = f"one of {', '.join(days)}"
+            raise CommandRejected("date", got=ascii(date), wanted=wanted, do="name one of these")
+        image = self._pictures.day(name, days[date])
+        return CommandResult(data={"camera": name, "date": date, **self._publish(DAY, name, image)})
 
     def restart_camera(self, command: RestartCamera) -> CommandResult:
         self._camera(command.camera)
@@ -87,7 +112,7 @@ class CommandHandlers:
     def set_rate(self, command: SetRate) -> CommandResult:
         if command.camera is not None:
             self._camera(command.camera)
-        names = [command.camera] if command.camera is not None else list(self._settings().enabled_cameras)
+        names = [command.camera] if command.camera is not None else list(self._cameras)
         self._publisher.set_rate(names, command.hz, command.seconds)
         until_ts = None if command.seconds is None else self._headers.utc_ms(monotonic_ns() + ns(command.seconds))
         return CommandResult(data={"cameras": names, "hz": command.hz, "until_ts": until_ts})
@@ -96,27 +121,28 @@ class CommandHandlers:
         return _alert_result(command.alert_id, self._alerts.acknowledge(command.alert_id, monotonic_ns()))
 
     def snooze(self, command: Snooze) -> CommandResult:
-        snoozed = self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns())
-        return _alert_result(command.alert_id, snoozed)
+        return _alert_result(command.alert_id, self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns()))
+
+    @property
+    def _cameras(self) -> Mapping[str, CameraConfig]:
+        return self._config().enabled_cameras
 
     def _camera(self, name: str) -> CameraConfig:
-        cameras = self._settings().enabled_cameras
-        if name not in cameras:
-            raise CommandRejected(
-                "camera", got=ascii(name), wanted=f"one of {', '.join(cameras)}", do="name one of these"
-            )
-        return cameras[name]
+        """Raises CommandRejected when there is none of this name."""
+        if name not in self._cameras:
+            wanted = f"one of {', '.join(self._cameras)}"
+            raise CommandRejected("camera", got=ascii(name), wanted=wanted, do="name one of these")
+        return self._cameras[name]
 
-    def _publish_picture(self, name: str, still: GrabbedFrame, image: U8) -> dict[str, object]:
-        """Send the picture; return what it shows: the frame of the poses message of this `seq`."""
+    def _publish(self, spec: TopicSpec, camera: str, image: U8) -> dict[str, object]:
+        """Send the picture; its size in pixels and bytes."""
         try:
-            picture, (w, h) = self._encode(image, self._settings().commands.snapshot_max_kb * BYTES_PER_KB)
+            jpeg, (w, h) = self._pictures.encode(image, self._config().commands.snapshot_max_kb * BYTES_PER_KB)
         except NotWritten as exc:
-            do = "raise commands.snapshot_max_kb in the configuration of the box"
+            do = "raise commands.snapshot_max_kb in the configuration of the device"
             raise CommandRejected("picture", got=str(exc), wanted="a smaller one", do=do) from exc
-        self._bus.publish(SNAPSHOT.at(camera=name), picture)
-        facts = {key: still.poses[key] for key in ("camera", "frame", "seq", "ts")}
-        return {**facts, "image": {"w": w, "h": h}, "bytes": len(picture)}
+        self._bus.publish(spec.at(camera=camera), jpeg)
+        return {"image": {"w": w, "h": h}, "bytes": len(jpeg)}
 
 
 def _alert_result(alert_id: str, found: bool) -> CommandResult:

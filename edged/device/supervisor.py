@@ -13,7 +13,6 @@ from typing import Any
 from edged.config.tree import Config
 from edged.device.gpu_wait import GpuWait, gpu_missing
 from edged.device.health import CameraOverview, Health
-from edged.device.recovery import CameraRecovery, RebootBudget
 from edged.device.throttle import ThermalThrottle
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
@@ -38,14 +37,12 @@ class DeviceSupervisor:
         views: Callable[[], Mapping[str, CameraOverview]],
         models: Callable[[], Mapping[str, Any]],
         set_max_rate: Callable[[float | None], None],
-        port: Callable[[str], str | None],
     ) -> None:
         self._interval_s = settings.publish.health_interval_s
         self._headers = headers
         self._bus = bus
         self._views = views
         self._models = models
-        self.recovery = CameraRecovery(port, budget=RebootBudget.from_config(settings.device))
         self._throttle = ThermalThrottle(settings.throttle, set_max_rate)
         self._gpu_wait = GpuWait() if _gpu_missing(settings) else None
         self._health = Health(

@@ -14,7 +14,7 @@ from edged.inference.cuda.engine_trt import TrtEngine
 from edged.inference.cuda.session_trt import TrtSession
 from edged.inference.decode.detectors import DECODERS
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.engine_builds import EngineBuildService, OnReady
+from edged.inference.engine_builds import EngineBuildService
 from edged.inference.load_models import model_cards
 from edged.inference.session import Session
 from engines import machine
@@ -82,7 +82,7 @@ def builder_for(settings: Config) -> EngineBuilder | None:
         return None
 
 
-def build_service(settings: Config, on_ready: OnReady) -> EngineBuildService | None:
+def build_service(settings: Config) -> EngineBuildService | None:
     """The service for the models in use; None where building is not worth it."""
     builder = builder_for(settings)
     if builder is None:
@@ -97,4 +97,4 @@ def build_service(settings: Config, on_ready: OnReady) -> EngineBuildService | N
         if options.quick_first and options.optimization_level > QUICK_LEVEL
         else (options.optimization_level,)
     )
-    return EngineBuildService(builder, files, on_ready, levels=levels, workspace_mb=options.workspace_mb)
+    return EngineBuildService(builder, files, levels=levels, workspace_mb=options.workspace_mb)

@@ -46,24 +46,22 @@ class BuildStatus:
 
 
 class EngineBuildService:
-    """Builds engines of `files`, the verified models, and calls `on_ready` for each engine that passed its self-test.
+    """Builds engines of `files`, the verified models.
 
     Every model is built at the first of `levels`, then every one at the next: the best engine comes last.
-    Thread: `on_ready` is called on the thread `engine-builds`; when it is rejected, it is called again.
+    Thread: `on_ready` of `start` is called on the thread `engine-builds`; when it is rejected, it is called again.
     """
 
     def __init__(
         self,
         builder: EngineBuilder,
         files: Mapping[str, tuple[Card, Path]],
-        on_ready: OnReady,
         *,
         levels: Sequence[int],
         workspace_mb: int,
     ) -> None:
         self._builder = builder
         self._files = files
-        self._on_ready = on_ready
         self._levels = levels
         self._workspace_mb = workspace_mb
         self.statuses: dict[str, BuildStatus] = {name: BuildStatus(phase="waiting") for name in files}
@@ -71,7 +69,9 @@ class EngineBuildService:
         self._pending = deque(product(levels, files))
         self._thread = SupervisedThread("engine-builds", self._step)
 
-    def start(self) -> None:
+    def start(self, on_ready: OnReady) -> None:
+        """Call `on_ready` for each engine that passed its self-test."""
+        self._on_ready = on_ready
         self._thread.start()
 
     def close(self) -> None:

@@ -12,11 +12,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
-from amqtt.broker import Broker
-
 from edged.errors import BrokerLost
 from edged.runtime.threads import SupervisedThread
+
+try:
+    from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+    from amqtt.broker import Broker
+except ImportError:  # an extra
+    Broker = None
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,9 @@ class EmbeddedBroker:
     """`with EmbeddedBroker() as broker: … broker.port`."""
 
     def __init__(self, port: int | None = None) -> None:
-        """`port` None takes 1883, or any other when that is taken; 0 takes any."""
+        """`port` None takes 1883, or any other when that is taken; 0 takes any. Raises BrokerLost without amqtt."""
+        if Broker is None:
+            raise BrokerLost("embedded broker: amqtt is not installed; run: pip install 'edged[broker]'")
         self.host = HOST
         self.port = 0  # known once entered
         self._ports = (DEFAULT_PORT, 0) if port is None else (port,)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.config.tree import Config
 from edged.daemon import Daemon
@@ -192,13 +192,13 @@ def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
                 "cameras": {"stall": {"source": str(CLIP), "loop": True, "fps": 5}},
             }
         )
-        with daemon(settings) as made:
+        with started_daemon(settings) as made:
             smith = Smith(made, models, heard)
             smith.start()
             made.run(smith.over)  # on the thread that made the plane and will close it
             smith.join(60)
-            assert made.engines.backend_info["backend"] == "cuda"
-            assert made.views()["stall"].counts.failed == 0
+            assert made.models.backend_info["backend"] == "cuda"
+            assert made.cameras()["stall"].counts.failed == 0
         heard.close()
     health = heard.bodies("edged/box/health")[-1]
     assert smith.told["models"]["backend"] == "cuda"
@@ -223,7 +223,7 @@ class Smith(threading.Thread):
             until(lambda: self._heard.bodies(poses))
             for model in self._models.values():
                 forged = StandInEngine(model)
-                self._made._on_engine_ready(forged.job, forged.plan)
+                self._made.on_engine_ready(forged.job, forged.plan)
             self.before = len(self._heard.bodies(poses))
             until(lambda: len(self._heard.bodies(poses)) > self.before + 8, 60)
             until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frame_access") == "mapped")

@@ -20,7 +20,7 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 import cv2
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.device.doctor import cameras, run_checks
 from edged.mqtt.embedded_broker import EmbeddedBroker
@@ -54,7 +54,7 @@ def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:
 
 def play(settings: dict[str, Any]) -> None:
     """The daemon from start to end, until every source has ended."""
-    with daemon(Config.model_validate(settings)) as made:
+    with started_daemon(Config.model_validate(settings)) as made:
         made.run(threading.Event())
 
 

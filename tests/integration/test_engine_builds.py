@@ -62,12 +62,12 @@ Ready = list[tuple[str, int]]
 TIMEOUT_S = 10.0
 
 
-def new_service(
+def started_service(
     script: ScriptedBuilder,
     *errors: Exception,
     levels: tuple[int, ...] = (LEVEL,),
 ) -> tuple[EngineBuildService, Ready]:
-    """A service, and what it offered to the daemon, which raises the given errors one after the other at first."""
+    """A started service, and what it offered to the daemon, which raises the given errors one by one at first."""
     cards, ready, pending = load(None), Ready(), list(errors)
 
     def on_ready(job: Any, engine: Any) -> None:
@@ -78,18 +78,17 @@ def new_service(
     service = EngineBuildService(
         cast(EngineBuilder, script),
         {name: (cards[name], Path("x")) for name in NAMES},
-        on_ready,
         levels=levels,
         workspace_mb=512,
     )
+    service.start(on_ready)
     return service, ready
 
 
 def run_to_end(
     script: ScriptedBuilder, *errors: Exception, levels: tuple[int, ...] = (LEVEL,)
 ) -> tuple[EngineBuildService, Ready]:
-    service, ready = new_service(script, *errors, levels=levels)
-    service.start()
+    service, ready = started_service(script, *errors, levels=levels)
     assert service.join(TIMEOUT_S)
     return service, ready
 
@@ -158,8 +157,7 @@ def test_lost_device_while_engine_is_taken_is_raised_in_loop() -> None:
 
 def test_close_cancels_build_and_begins_no_other() -> None:
     script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
-    service, ready = new_service(script)
-    service.start()
+    service, ready = started_service(script)
     assert script.building.wait(TIMEOUT_S)
     assert service.statuses[NAMES[0]] == BuildStatus(
         phase="building",
@@ -177,8 +175,7 @@ def test_close_cancels_build_and_begins_no_other() -> None:
 def test_build_that_outlives_close_does_not_count_as_attempt() -> None:
     script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
     script.stops_at_once = False
-    service, _ = new_service(script)
-    service.start()
+    service, _ = started_service(script)
     assert script.building.wait(TIMEOUT_S)
     service.close()
     assert not service.join(0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edged.behaviour.alerts import Alert, AlertMonitors
+from edged.behaviour.horse.day_log import StallDay
 from edged.behaviour.presence import CameraObservation
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera
@@ -16,11 +17,11 @@ from edged.config.tables.mqtt import PublishConfig
 from edged.config.tree import Config
 from edged.control.dispatcher import CommandResult
 from edged.control.frame_grabber import FrameGrabber, GrabbedFrame
-from edged.control.handlers import CommandHandlers
+from edged.control.handlers import CommandHandlers, Pictures
 from edged.errors import CommandRejected, NotWritten
 from edged.frame import U8, Frame
 from edged.messages import build
-from edged.messages.commands import Acknowledge, RestartCamera, SetRate, Snapshot, Snooze
+from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
@@ -28,7 +29,8 @@ from tests.integration.test_capture import LIMIT_S, image, settings, until
 from tests.unit.test_message_build import result
 from tests.unit.test_publisher import HEADERS
 
-BARN = {"source": "0", "allow_images": True}
+BARN = {"source": "0", "allow_images": True, "stall": {"enabled": True}}
+DAYS = {"barn": [StallDay("2027-03-01"), StallDay("2027-03-02")]}
 
 
 def encode(picture: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
@@ -37,24 +39,28 @@ def encode(picture: U8, most_bytes: int) -> tuple[bytes, tuple[int, int]]:
     return picture.tobytes(), (picture.shape[1], picture.shape[0])
 
 
+def draw_day(name: str, day: StallDay) -> U8:
+    return np.full((2, 4, 3), int(day.date[-1]), np.uint8)
+
+
 class Parts:
     def __init__(self) -> None:
         self.config = Config.model_validate({"cameras": {"barn": BARN, "yard": {"source": "1"}}})
         self.bus = MemoryBus(lambda state: build.device_status(HEADERS, state))
-        self.reporter = Publisher(self.bus, HEADERS, PublishConfig(max_rate_hz=0.01), self.config.enabled_cameras)
+        self.publisher = Publisher(self.bus, HEADERS, PublishConfig(max_rate_hz=0.01), self.config.enabled_cameras)
         self.camera = ScriptedCamera()
-        self.intake = CameraHub({"barn": (settings(), self.camera)}, lambda state: None)
-        self.told: list[Alert] = []
-        self.alerts = AlertMonitors(("barn",), self.told.append)
-        self.deeds = CommandHandlers(
-            settings=lambda: self.config,
+        self.hub = CameraHub({"barn": (settings(), self.camera)}, lambda state: None)
+        self.alerts_raised: list[Alert] = []
+        self.alerts = AlertMonitors(("barn",), self.alerts_raised.append)
+        self.handlers = CommandHandlers(
+            config=lambda: self.config,
             bus=self.bus,
             headers=HEADERS,
-            hub=self.intake,
-            publisher=self.reporter,
+            hub=self.hub,
+            publisher=self.publisher,
             alerts=self.alerts,
-            draw=lambda still: still.image + 100,
-            encode=encode,
+            days_of=lambda name: DAYS.get(name, []),
+            pictures=Pictures(frame=lambda grabbed: grabbed.image + 100, day=draw_day, encode=encode),
         )
 
     def show(self, seq: int, grey: int) -> None:
@@ -62,16 +68,16 @@ class Parts:
         pixels = np.full((2, 4, 3), grey, np.uint8)
         frame = Frame(camera="barn", seq=seq, captured_ns=seq + 1, image=pixels)
         seen = result(camera="barn", seq=seq, captured_ns=seq + 1)
-        self.reporter.publish(frame, seen)
-        self.deeds.grabber.on_result(frame, seen)
+        self.publisher.publish(frame, seen)
+        self.handlers.grabber.on_result(frame, seen)
         pixels[:] = 0
 
-    def take(self, *, annotated: bool) -> CommandResult:
+    def snapshot(self, *, annotated: bool) -> CommandResult:
         """A snapshot, with frames coming in all the while, of which the rate lets only the first be published."""
         self.show(0, grey=0)
         done: list[CommandResult] = []
         asking = threading.Thread(
-            target=lambda: done.append(self.deeds.snapshot(Snapshot(camera="barn", annotated=annotated)))
+            target=lambda: done.append(self.handlers.snapshot(Snapshot(camera="barn", annotated=annotated)))
         )
         asking.start()
         seq = 1
@@ -87,8 +93,8 @@ def parts() -> Parts:
 
 
 @pytest.mark.parametrize(("annotated", "drawn"), [(False, 0), (True, 100)])
-def test_a_snapshot_is_the_frame_of_a_poses_message_and_names_it(parts: Parts, annotated: bool, drawn: int) -> None:
-    data = parts.take(annotated=annotated).data
+def test_snapshot_shows_the_frame_of_a_poses_message_and_names_it(parts: Parts, annotated: bool, drawn: int) -> None:
+    data = parts.snapshot(annotated=annotated).data
     (picture,) = parts.bus.messages_on("cam/barn/snapshot")
     assert set(picture) == {1 + data["frame"] % 100 + drawn}
     poses = next(body for body in parts.bus.messages_on("cam/barn/poses") if body["frame"] == data["frame"])
@@ -96,37 +102,62 @@ def test_a_snapshot_is_the_frame_of_a_poses_message_and_names_it(parts: Parts, a
     assert (data["image"], data["annotated"]) == ({"w": 4, "h": 2}, annotated)
 
 
-def test_a_still_is_of_the_camera_that_was_asked_for_and_only_of_a_frame_that_is_published() -> None:
-    stills = FrameGrabber(lambda camera: {"frame": 7}, lambda camera: None)  # type: ignore[arg-type, return-value]
-    taken: list[GrabbedFrame | None] = []
-    asking = threading.Thread(target=lambda: taken.append(stills.grab("barn", LIMIT_S)))
+def test_grab_gives_the_next_published_frame_of_that_camera() -> None:
+    grabber = FrameGrabber(lambda camera: {"frame": 7}, lambda camera: None)  # type: ignore[arg-type, return-value]
+    grabbed: list[GrabbedFrame | None] = []
+    asking = threading.Thread(target=lambda: grabbed.append(grabber.grab("barn", LIMIT_S)))
     asking.start()
-    until(lambda: "barn" in stills._requests)
+    until(lambda: "barn" in grabber.waiting)
     for camera, seq in (("yard", 7), ("barn", 6), ("barn", 7)):
         frame = Frame(camera=camera, seq=seq, captured_ns=0, image=image(seq))
-        stills.on_result(frame, result(camera=camera, seq=seq))
+        grabber.on_result(frame, result(camera=camera, seq=seq))
     asking.join(LIMIT_S)
-    assert taken[0] is not None
-    assert (taken[0].result.seq, taken[0].image[0, 0, 0]) == (7, 7)
+    assert grabbed[0] is not None
+    assert (grabbed[0].result.seq, grabbed[0].image[0, 0, 0]) == (7, 7)
 
 
-def test_a_camera_that_gives_no_frame_is_waited_for_so_long(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_of_a_camera_without_frames_is_rejected_after_its_limit(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("edged.control.handlers.GRAB_TIMEOUT_S", 0.01)
-    with pytest.raises(
-        CommandRejected, match=r"no frame for 0.01 s, camera connecting; want a camera that gives frames"
-    ):
-        parts.deeds.snapshot(Snapshot(camera="barn"))
-    assert parts.deeds.grabber._requests == {}
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.snapshot(Snapshot(camera="barn"))
+    assert rejected.value.got == "no frame for 0.01 s, camera connecting"
+    assert not parts.handlers.grabber.waiting
 
 
-def test_a_picture_that_fits_nowhere_is_not_sent(parts: Parts) -> None:
+def test_picture_that_cannot_be_small_enough_is_rejected(parts: Parts) -> None:
     parts.config = parts.config.model_copy(
         update={"commands": parts.config.commands.model_copy(update={"snapshot_max_kb": 0})}
     )
-    still = GrabbedFrame(image=image(), result=result(), poses={})  # type: ignore[typeddict-item]
-    with pytest.raises(CommandRejected, match=r"too large; want a smaller one; raise commands.snapshot_max_kb"):
-        parts.deeds._publish_picture("barn", still, still.image)
-    assert parts.bus.messages_on("cam/barn/snapshot") == []
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.day(Day(camera="barn"))
+    assert rejected.value.what == "picture"
+    assert parts.bus.messages_on("cam/barn/day") == []
+
+
+def test_day_is_sent_as_a_picture(parts: Parts) -> None:
+    data = parts.handlers.day(Day(camera="barn", date="2027-03-01")).data
+    assert parts.bus.messages_on("cam/barn/day") == [bytes([1]) * 24]
+    assert data == {"camera": "barn", "date": "2027-03-01", "image": {"w": 4, "h": 2}, "bytes": 24}
+
+
+def test_day_without_a_date_is_the_running_one(parts: Parts) -> None:
+    assert parts.handlers.day(Day(camera="barn")).data["date"] == "2027-03-02"
+
+
+@pytest.mark.parametrize(
+    ("command", "what", "wanted"),
+    [
+        (Day(camera="barn", date="2027-02-28"), "date", "one of 2027-03-01, 2027-03-02"),
+        (Day(camera="yard"), "camera", "one with days: barn"),
+        (Day(camera="nosuch"), "camera", "one with days: barn"),
+    ],
+)
+def test_day_that_is_not_there_is_rejected(command: Day, what: str, wanted: str, parts: Parts) -> None:
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.day(command)
+    assert (rejected.value.what, rejected.value.wanted) == (what, wanted)
 
 
 NAMED: dict[str, Any] = {
@@ -137,36 +168,38 @@ NAMED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("verb", "command"), NAMED.items(), ids=NAMED)
-def test_a_camera_that_is_not_there_is_declined_with_those_that_are(parts: Parts, verb: str, command: Any) -> None:
-    with pytest.raises(CommandRejected, match=r"camera: got 'nosuch'; want one of barn, yard"):
-        parts.deeds.table[verb](command)
+def test_unknown_camera_is_rejected_with_those_that_are_known(parts: Parts, verb: str, command: Any) -> None:
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.table[verb](command)
+    assert (rejected.value.what, rejected.value.wanted) == ("camera", "one of barn, yard")
 
 
-def test_a_camera_whose_pictures_stay_is_not_shown(parts: Parts) -> None:
-    with pytest.raises(CommandRejected, match=r"allow_images = false; .*; set cameras.yard.allow_images = true"):
-        parts.deeds.snapshot(Snapshot(camera="yard"))
+def test_snapshot_of_a_camera_without_images_is_rejected(parts: Parts) -> None:
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.snapshot(Snapshot(camera="yard"))
+    assert rejected.value.got == "allow_images = false"
 
 
-def test_a_rate_is_set_for_all_when_no_camera_is_named(parts: Parts) -> None:
-    assert parts.deeds.set_rate(SetRate(hz=5)).data == {"cameras": ["barn", "yard"], "hz": 5, "until_ts": None}
-    assert parts.deeds.set_rate(SetRate(hz=5, seconds=60)).data["until_ts"] > 60_000
+def test_rate_without_a_camera_is_set_for_all(parts: Parts) -> None:
+    assert parts.handlers.set_rate(SetRate(hz=5)).data == {"cameras": ["barn", "yard"], "hz": 5, "until_ts": None}
+    assert parts.handlers.set_rate(SetRate(hz=5, seconds=60)).data["until_ts"] > 60_000
 
 
-def test_a_camera_is_opened_again(parts: Parts) -> None:
-    parts.intake.start()
+def test_restart_camera_opens_it_again(parts: Parts) -> None:
+    parts.hub.start()
     until(lambda: parts.camera.opened == 1)
-    parts.deeds.restart_camera(RestartCamera(camera="barn"))
+    parts.handlers.restart_camera(RestartCamera(camera="barn"))
     until(lambda: parts.camera.opened == 2)
-    parts.intake.close(0.2)
+    parts.hub.close(0.2)
 
 
-def test_an_open_alert_is_acknowledged_and_snoozed_by_its_id(parts: Parts) -> None:
+def test_open_alert_is_acknowledged_and_snoozed_by_its_id(parts: Parts) -> None:
     for second in range(1, 70):
         parts.alerts.update("barn", CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
-    (opened,) = parts.told
-    parts.deeds.acknowledge(Acknowledge(alert_id=opened.id))
-    parts.deeds.snooze(Snooze(alert_id=opened.id, minutes=1))
-    assert [episode.stage for episode in parts.told] == ["open", "acknowledged", "snoozed"]
+    (opened,) = parts.alerts_raised
+    parts.handlers.acknowledge(Acknowledge(alert_id=opened.id))
+    parts.handlers.snooze(Snooze(alert_id=opened.id, minutes=1))
+    assert [alert.stage for alert in parts.alerts_raised] == ["open", "acknowledged", "snoozed"]
     with pytest.raises(CommandRejected) as rejected:
-        parts.deeds.acknowledge(Acknowledge(alert_id="nosuch"))
-    assert rejected.value.what == "alert_id"
+        parts.handlers.acknowledge(Acknowledge(alert_id="nosuch"))
+    assert (rejected.value.what, rejected.value.got) == ("alert_id", "'nosuch'")

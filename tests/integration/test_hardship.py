@@ -15,7 +15,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.device import supervisor, throttle
 from edged.device.gpu_wait import GpuWait
@@ -81,7 +81,7 @@ def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothi
 ) -> None:
     now_ns = time.time_ns()
     set_clock(-now_ns + NS_PER_HOUR)
-    with daemon(configured(broker, tmp_path)) as made, running(made):
+    with started_daemon(configured(broker, tmp_path)) as made, running(made):
         assert all(body["ts"] < 2 * 3600 * 1000 for body in fresh(heard, POSES))
         for ahead_ns in (0, -3 * NS_PER_HOUR, 49 * 24 * NS_PER_HOUR, 0):
             set_clock(ahead_ns)
@@ -90,7 +90,7 @@ def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothi
             assert 0 < body["latency_ms"] < LIMIT_S * 1000
         (*_, health) = fresh(heard, HEALTH)
         (*_, daily) = fresh(heard, DAILY, 1)
-        frames = made.views()["barn"].counts
+        frames = made.cameras()["barn"].counts
     assert heard.states("edged/box/cam/barn/status") == ["connecting", "online"]
     assert 0 <= health["uptime_s"] < 600
     assert health["cameras"]["barn"]["losses_per_h"] == 0
@@ -109,7 +109,7 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     monkeypatch.setattr(throttle, "POLL_S", 0.2)
     monkeypatch.setattr(throttle, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
     settings = configured(broker, tmp_path, throttle={"steps_hz": [1], "step_up_s": 1})
-    with daemon(settings) as made, running(made):
+    with started_daemon(settings) as made, running(made):
         until(lambda: any(body["device"]["throttle"] for body in heard.bodies(HEALTH)), LIMIT_S)
         (*_, hot) = fresh(heard, HEALTH)
         first, *_, last = fresh(heard, POSES, 4)
@@ -130,7 +130,7 @@ def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be
     there = threading.Event()
     monkeypatch.setattr(supervisor, "gpu_missing", lambda here: True)
     monkeypatch.setattr(supervisor, "GpuWait", partial(GpuWait, probe=lambda: "Orin" if there.is_set() else ""))
-    with daemon(configured(broker, tmp_path)) as made:
+    with started_daemon(configured(broker, tmp_path)) as made:
         told = threading.Timer(2, there.set)
         told.start()
         with pytest.raises(Fatal, match="Orin answers now"):

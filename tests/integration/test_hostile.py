@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from tests.integration.recorded import edged, images, picture, video
@@ -112,9 +112,9 @@ def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
                 "cameras": {"barn": source},
             }
         )
-        with daemon(settings) as made:
+        with started_daemon(settings) as made:
             made.run(threading.Event())
-            view = made.views()["barn"]
+            view = made.cameras()["barn"]
     assert (view.counts.captured, view.counts.failed, view.counts.processed) == (5, 5, 0)
     assert len([line for line in caplog.messages if "NaN" in line]) == 1
 

@@ -16,7 +16,7 @@ pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
 import cv2
 import numpy as np
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from tests.contract import schema_errors
@@ -71,7 +71,7 @@ def people(poses: list[Any]) -> list[Any]:
 def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path) -> None:
     with EmbeddedBroker() as broker:
         heard = Listener(broker.port, version=MQTTv311)
-        with daemon(Config.model_validate(configuration(broker, tmp_path))) as made, running(made):
+        with started_daemon(Config.model_validate(configuration(broker, tmp_path))) as made, running(made):
             until(lambda: heard.bodies(ROOT + "cam/night/state") and heard.bodies(ROOT + "cam/barn/daily"))
             until(lambda: len(heard.bodies(ROOT + "health")) > 2)
             until(lambda: watched(heard.bodies(ROOT + "cam/box/state")), 60)

@@ -14,7 +14,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.config.tree import Config
 from edged.daemon import Daemon
@@ -69,25 +69,25 @@ def test_without_a_pose_model_there_are_boxes_and_the_class_is_named(
     broker: EmbeddedBroker, heard: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pose = {**HERE, "person": "rtmpose-m-body17"}
-    with daemon(configured(broker, tmp_path, pose=pose)) as made, running(made):
+    with started_daemon(configured(broker, tmp_path, pose=pose)) as made, running(made):
         until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
         health = last_health(heard)
-    assert (health["models"]["service_level"], list(made.engines.poses)) == ("poses", ["horse"])
+    assert (health["models"]["service_level"], list(made.models.poses)) == ("poses", ["horse"])
     assert health["models"]["runtime_by_model"]["rtmpose-m-body17"] == "nothing"
     assert ("model-missing", "rtmpose-m-body17") in {(p["code"], p["source"]) for p in health["problems"]}
     assert caplog.text.count("edged models pull rtmpose-m-body17") == 1
 
 
 def test_without_any_pose_model_there_are_boxes(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    with daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as made:
-        assert made.engines.service_level == "boxes"
+    with started_daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as made:
+        assert made.models.service_level == "boxes"
 
 
 def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looked(
     broker: EmbeddedBroker, heard: Listener, tmp_path: Path
 ) -> None:
     settings = configured(broker, tmp_path, detector="rtmdet-nano-person", pose={"person": HERE["person"]})
-    with daemon(settings) as made, running(made):
+    with started_daemon(settings) as made, running(made):
         until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
         until(lambda: heard.bodies(ROOT + "health")[-1]["cameras"]["stall"]["state"] == "online")
         health = last_health(heard)
@@ -127,7 +127,7 @@ def proved(card: Card) -> tuple[Any, Any]:
 
 def forged(made: Daemon, engine: Engine) -> None:
     """As the smithy says it, on a thread of its own."""
-    smith = threading.Thread(target=made._on_engine_ready, args=proved(engine.card))
+    smith = threading.Thread(target=made.on_engine_ready, args=proved(engine.card))
     smith.start()
     smith.join(10)
     assert not smith.is_alive()
@@ -136,17 +136,17 @@ def forged(made: Daemon, engine: Engine) -> None:
 def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_the_end(
     broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: Engine
 ) -> None:
-    with daemon(configured(broker, tmp_path)) as made, running(made):
+    with started_daemon(configured(broker, tmp_path)) as made, running(made):
         until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
         forged(made, engine)
         before = len(heard.bodies(ROOT + "cam/stall/poses"))
         until(lambda: len(heard.bodies(ROOT + "cam/stall/poses")) > before + 5)
-        assert made.engines.runtime_by_model == {
+        assert made.models.runtime_by_model == {
             "det-person-horse": "tensorrt",
             "rtmpose-t-lsp14": "onnxruntime",
             "rtmpose-t-ap10k-horse": "onnxruntime",
         }
-        assert made.views()["stall"].counts.failed == 0
+        assert made.cameras()["stall"].counts.failed == 0
     assert (engine.runs > 5, engine.closed) == (True, True)
 
 

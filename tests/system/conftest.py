@@ -101,6 +101,9 @@ class Listener:
     def states(self, topic: str) -> list[str]:
         return [body["state"] for body in self.bodies(topic)]
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

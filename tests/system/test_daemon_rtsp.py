@@ -13,7 +13,7 @@ pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from edged.app import daemon
+from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.daemon import Daemon
 from tests.integration.recorded import video
@@ -37,7 +37,7 @@ def server() -> Iterator[RtspServer]:
 def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterator[Daemon]:
     """A network camera `gate` and a looping clip `barn`; at the end, every frame of both is accounted for."""
     stop = threading.Event()
-    with daemon(Config.model_validate(settings(mosquitto, server, video(tmp_path / "clip.mp4", 50)))) as made:
+    with started_daemon(Config.model_validate(settings(mosquitto, server, video(tmp_path / "clip.mp4", 50)))) as made:
         loop = threading.Thread(target=made.run, args=(stop,))
         loop.start()
         try:
@@ -45,7 +45,7 @@ def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterato
         finally:
             stop.set()
             loop.join(10)
-    ledgers = [view.counts for view in made.views().values()]
+    ledgers = [view.counts for view in made.cameras().values()]
     assert [(ledger.balanced, ledger.waiting) for ledger in ledgers] == [(True, 0)] * 2
 
 
@@ -96,9 +96,9 @@ def test_poses_flow_again_after_the_broker_died(
 ) -> None:
     more(listen(mosquitto.port), GATE + "poses")
     mosquitto.kill()
-    until(lambda: not running.bus_stats["connected"])
-    captured = running.views()["gate"].counts.captured
-    until(lambda: running.views()["gate"].counts.captured > captured + 5)
+    until(lambda: not running.mqtt_stats["connected"])
+    captured = running.cameras()["gate"].counts.captured
+    until(lambda: running.cameras()["gate"].counts.captured > captured + 5)
     mosquitto.start()
     heard = listen(mosquitto.port)
     more(heard, GATE + "poses")

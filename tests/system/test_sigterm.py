@@ -53,7 +53,7 @@ def test_while_models_are_loaded(site: NotifiedDaemon, tmp_path: Path) -> None:
 
 
 def test_while_a_model_loads_that_takes_for_ever(site: NotifiedDaemon, tmp_path: Path) -> None:
-    forever = "import time, edged.app\nedged.serve.engines_of = lambda *args, **keys: time.sleep(600)"
+    forever = "import time, edged.app\nedged.app.load_models = lambda *args, **keys: time.sleep(600)"
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")), changed=forever)
     until(lambda: site.has_notified("STATUS=loading models"))
     end(process)

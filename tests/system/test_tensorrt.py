@@ -125,11 +125,10 @@ def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_p
     smithy = EngineBuildService(
         engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700),
         files,
-        lambda job, plan: offered.append(job),
         levels=(0, 3),
         workspace_mb=512,
     )
-    smithy.start()
+    smithy.start(lambda job, plan: offered.append(job))
     deadline_s = time.monotonic() + LIMIT_S
     while smithy.is_busy and time.monotonic() < deadline_s:
         time.sleep(0.1)

@@ -87,6 +87,33 @@ def test_a_fault_is_logged_once_going_and_once_returning(caplog: pytest.LogCaptu
     ]
 
 
+def test_bug_in_one_cameras_frames_is_named_and_the_other_camera_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    hub = CameraHub({name: (CLIP, ScriptedCamera([IMAGE] * 5)) for name in ("barn", "yard")}, lambda state: None)
+    pipelines = {"barn": Scripted({}), "yard": Scripted({seq: IndexError("bug") for seq in range(1, 5)})}
+    hub.start()
+    try:
+        loop.run(hub, cast(dict[str, Pipeline], pipelines), [], threading.Event())
+    finally:
+        hub.close()
+    assert (hub.counts("barn").processed, hub.counts("barn").failed) == (5, 0)
+    assert (hub.counts("yard").processed, hub.counts("yard").failed) == (1, 4)
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["yard"]
+
+
+def test_bug_in_a_sink_fails_the_frame_and_not_the_loop() -> None:
+    def sink(frame: Frame, result: FrameResult) -> None:
+        if frame.seq == 1:
+            raise ValueError("bug")
+
+    hub = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * 3))}, lambda state: None)
+    hub.start()
+    try:
+        loop.run(hub, {"barn": cast(Pipeline, Scripted({}))}, [sink], threading.Event())
+    finally:
+        hub.close()
+    assert (hub.counts("barn").processed, hub.counts("barn").failed) == (2, 1)
+
+
 def test_what_is_fatal_ends_the_loop() -> None:
     with pytest.raises(DeviceLost):
         played(Scripted({1: DeviceLost("gone")}), 3)

@@ -1,0 +1,129 @@
+"""What a running daemon may change: its configuration, and what is made of it.
+
+Written by the loop's thread between two frames; read by any.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from edged.behaviour.monitor import CameraReading
+from edged.capture.hub import CameraHub
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.stall import StallConfig
+from edged.config.tree import Config
+from edged.device.health import CameraOverview
+from edged.device.info import info_body, models_info
+from edged.device.recovery import CameraRecovery
+from edged.inference.engine_builds import BuildStatus, EngineBuildService
+from edged.inference.load_models import LoadedModels
+from edged.pipeline import Pipeline
+from edged.publisher import Publisher
+
+HORSE_SCHEMA = "ap10k-17"
+
+
+class LiveState:
+    """The configuration in effect, the models, and a pipeline per camera."""
+
+    def __init__(self, config: Config, models: LoadedModels, *, display: bool) -> None:
+        """With `display` keypoints are smoothed although nothing smoothed is published."""
+        self.config = config
+        self.models = models
+        self.next_config: Config | None = None  # one that only another daemon can run with
+        self.cameras_lock = threading.Lock()  # held while cameras are added or removed
+        self.pipelines: dict[str, Pipeline] = {}
+        self._display = display
+        self.renew_pipelines(self.cameras)
+
+    @property
+    def cameras(self) -> dict[str, CameraConfig]:
+        return self.config.enabled_cameras
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """What each camera looks for."""
+        return {name: camera.classes or tuple(self.models.poses) for name, camera in self.cameras.items()}
+
+    @property
+    def stalls(self) -> dict[str, StallConfig]:
+        return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
+
+    @property
+    def aisles(self) -> list[str]:
+        return [name for name, camera in self.cameras.items() if camera.aisle.enabled]
+
+    @property
+    def horse_keypoint_threshold(self) -> float:
+        """The score from which a horse's keypoint counts; above all scores where no model has horses."""
+        return self.models.keypoint_thresholds.get(HORSE_SCHEMA, 1.0)
+
+    def renew_pipelines(self, names: Iterable[str]) -> None:
+        """New ones for these cameras. Track ids of those before are not used again."""
+        smooth = self._display or self.config.publish.smoothed
+        last_ids = {name: pipeline.last_id for name, pipeline in self.pipelines.items()}
+        for name in names:
+            self.pipelines[name] = Pipeline(
+                self.cameras[name],
+                self.models.backend,
+                self.models.detector,
+                self.models.poses,
+                smooth=smooth,
+                last_id=last_ids.get(name, 0),
+            )
+
+
+class Overview:
+    """What the parts know of the cameras and models, together: for health, behaviour and the terminal. Any thread."""
+
+    def __init__(
+        self,
+        state: LiveState,
+        hub: CameraHub,
+        publisher: Publisher,
+        recovery: CameraRecovery,
+        builds: EngineBuildService | None,
+    ) -> None:
+        self._state = state
+        self._hub = hub
+        self._publisher = publisher
+        self._recovery = recovery
+        self._builds = builds
+
+    def cameras(self) -> dict[str, CameraOverview]:
+        """Every camera at this instant."""
+        with self._state.cameras_lock:
+            states, publisher = self._hub.states, self._publisher
+            counts = {name: self._hub.counts(name) for name in self._state.cameras}
+            return {
+                name: CameraOverview(
+                    state=states[name],
+                    counts=counts[name],
+                    rates=publisher.meters[name].read(counts[name]),
+                    trend=publisher.trends[name].read(),
+                    latest=publisher.meters[name].latest,
+                    losses_per_h=publisher.outages[name].losses,
+                    reconnects_per_h=publisher.outages[name].reconnects,
+                    recovery=self._recovery.last_actions.get(name, ""),
+                )
+                for name in self._state.cameras
+            }
+
+    def readings(self) -> dict[str, CameraReading]:
+        """Of every camera its state and latest result."""
+        with self._state.cameras_lock:
+            return {name: (state, self._publisher.meters[name].latest) for name, state in self._hub.states.items()}
+
+    def builds(self) -> Mapping[str, BuildStatus]:
+        """Where each model's engine stands; empty where none are built."""
+        return {} if self._builds is None else self._builds.statuses
+
+    def models(self) -> dict[str, Any]:
+        return models_info(self._state.config.models, self._state.models, self.builds())
+
+    def info(self) -> Mapping[str, Any]:
+        """The body of `info`."""
+        models = {**self.models(), "classes": list(self._state.models.detector.classes)}
+        return info_body(self._state.config, models)

@@ -1,0 +1,50 @@
+"""What a running daemon may change."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from edged.config.tree import Config
+from edged.inference.load_models import LoadedModels
+from edged.live_state import LiveState
+
+CONFIG = Config.model_validate({"cameras": {"barn": {"source": "0"}, "yard": {"source": "1"}}})
+
+
+class Models:
+    backend = detector = None
+    poses = {"person": None, "horse": None}
+    keypoint_thresholds: dict[str, float] = {}
+
+
+class StandIn:
+    """A pipeline that remembers how it was asked for."""
+
+    def __init__(self, *_: object, smooth: bool, last_id: int) -> None:
+        self.smooth, self.first_id, self.last_id = smooth, last_id, last_id + 5
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.live_state.Pipeline", StandIn)
+
+
+def live_state(*, display: bool = False) -> LiveState:
+    return LiveState(CONFIG, cast(LoadedModels, Models()), display=display)
+
+
+def test_new_pipeline_counts_on_from_the_track_ids_of_the_one_before() -> None:
+    state = live_state()
+    state.renew_pipelines(["barn"])
+    ids = {name: cast(Any, pipeline).first_id for name, pipeline in state.pipelines.items()}
+    assert ids == {"barn": 5, "yard": 0}
+
+
+def test_keypoints_are_smoothed_for_a_display() -> None:
+    assert [cast(Any, live_state(display=shown).pipelines["barn"]).smooth for shown in (False, True)] == [False, True]
+
+
+def test_without_a_horse_model_no_keypoint_of_a_horse_counts() -> None:
+    assert live_state().horse_keypoint_threshold == 1.0
