@@ -30,7 +30,6 @@ from tools.cuda.batching import BATCHES, CAMERAS, batching, saved_share, served
 from tools.cuda.command import write
 from tools.cuda.figures import Effort, Makers
 from tools.cuda.peers import PUBLISHED, STARTER, Course
-from tools.cuda.report import markdown
 from tools.kept import Kept
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
@@ -113,7 +112,7 @@ def test_every_figure_is_taken_and_the_report_has_them_all(
     assert (tmp_path / "stages.webp").stat().st_size > 1000
     assert json.loads((tmp_path / "cuda.json").read_text())["stages"] == found["stages"]
     found["loops"]["as it is"]["graphs"] = False
-    assert "what graphs gain is not measured" in markdown({**HERE, **found})
+    assert "what graphs gain is not measured" in "\n".join(page({**HERE, **found}))
 
 
 def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emulated: Emulated) -> None:

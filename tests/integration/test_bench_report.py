@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tools.bench.configurations import CONFIGURATIONS, why_not
 from tools.bench.frames import FRAMES, SIZE_WH, Shown, scenes
 from tools.bench.growth import watched
 from tools.bench.peers import made_of
-from tools.bench.report import excerpt, markdown, worse
+from tools.bench.report import page, worse
 from tools.bench.turns import by_turns, line
 from tools.kept import Kept
 
@@ -119,13 +118,7 @@ def figures() -> Any:
 
 
 def test_the_report_is_made_of_its_figures(figures: Any) -> None:
-    assert (ROOT / "tools/reports/bench/README.md").read_text() == markdown(figures)
-
-
-def test_the_readme_repeats_the_figures_of_the_report(figures: Any) -> None:
-    found = re.search(r"<!-- speed -->\n(.*)\n<!-- end of speed -->", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found is not None
-    assert found.group(1) == excerpt(figures)
+    assert (ROOT / "tools/reports/bench/README.md").read_text() == "\n".join(page(figures)) + "\n"
 
 
 def test_batches_are_taken_by_turns_and_told_by_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,4 +128,4 @@ def test_batches_are_taken_by_turns_and_told_by_image(figures: Any, monkeypatch:
     assert [list(by_batch) for by_batch in measured.values()] == [["1", "2", "4"]] * 2
     assert all(0 < by_batch["4"] < 3 * by_batch["1"] for by_batch in measured.values()), "of one image, not of four"
     told = {"detect": {"1": 12.0, "2": 12.5, "4": 13.0}}
-    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in markdown({**figures, "batches": told})
+    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in "\n".join(page({**figures, "batches": told}))

@@ -14,7 +14,7 @@ import pytest
 from tools.cuda import apart, needs, parts
 from tools.cuda.apart import Unmeasured, run
 from tools.cuda.figures import Effort
-from tools.cuda.report import bars, markdown
+from tools.cuda.report import bars, page
 from tools.kept import Kept
 
 HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
@@ -34,9 +34,9 @@ def test_a_part_that_fails_costs_no_other_and_is_tried_again(tmp_path: Path) -> 
     assert found["loops"] == {"why_not": "the GPU fell off the bus"}
     parts.measured(measure, Effort(), Kept(tmp_path / "unfinished.json", {}))
     assert tried[len(parts.LIMITS_S) :] == ["loops"]
-    page = markdown({**HERE, **found})
-    assert "not measured: the GPU fell off the bus" in page
-    assert page.count("a figure of this test") == len(parts.LIMITS_S) - 1
+    text = "\n".join(page({**HERE, **found}))
+    assert "not measured: the GPU fell off the bus" in text
+    assert text.count("a figure of this test") == len(parts.LIMITS_S) - 1
     assert bars(found) == {}
 
 
@@ -76,9 +76,9 @@ def test_the_page_says_whether_a_batch_pays(batched_ms: float, told: str) -> Non
     }
     row = {"p50": 5.0, "host_ms": 1.0}
     found["loops"] = {"as it is": {"1": row, "graphs": True, "frames": "mapped", "ms_per_subject": 1.0}}
-    page = markdown({**HERE, **found, "effort": {"subjects": [1]}, "others_cores": 0.0})
-    assert "\n- batching 4 cameras saves 50 % of GPU time a frame; " in page
-    assert f"\n{told}" in page
+    text = "\n".join(page({**HERE, **found, "effort": {"subjects": [1]}, "others_cores": 0.0}))
+    assert "\n- batching 4 cameras saves 50 % of GPU time a frame; " in text
+    assert f"\n{told}" in text
 
 
 def test_a_command_is_heard_to_its_end(tmp_path: Path) -> None:

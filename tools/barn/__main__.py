@@ -20,6 +20,7 @@ from tools.barn.figures import POSTURES, report, total
 from tools.barn.life import TROUBLES
 from tools.barn.picture import confusion
 from tools.barn.trial import CROWDED, Outcome, run_day
+from tools.reports import writer
 
 DROPPED = (0.1, 0.2)
 LIVES_FROM = 200  # their seeds, behind the days'
@@ -65,14 +66,14 @@ def run_jobs(jobs: list[Job], outcomes: list[Outcome], processes: int) -> Iterat
 
 def write_report(out: Path, outcomes: list[Outcome], days: int, lives: int, seed: int) -> None:
     """The report of the days so far: a long run that is broken off has said something."""
-    (out / "outcomes.json").write_text(json.dumps([to_json(one) for one in outcomes]))
-    (out / "README.md").write_text("\n".join(report(outcomes, days, lives, seed)) + "\n")
+    figures = {"outcomes": [to_json(one) for one in outcomes]}
+    writer.write(out, report(outcomes, days, lives, seed), figures, name="outcomes")
     confusion(out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
 
 
 def read_outcomes(out: Path) -> list[Outcome]:
     path = out / "outcomes.json"
-    return [from_json(table) for table in json.loads(path.read_text())] if path.exists() else []
+    return [from_json(table) for table in json.loads(path.read_text())["outcomes"]] if path.exists() else []
 
 
 def to_json(one: Outcome) -> dict[str, Any]:

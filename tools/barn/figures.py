@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from tools.barn.trial import COUNTED, CROWDED, EXPECTED, Outcome, rules
+from tools.reports.writer import table
 
 POSTURES = ("standing", "sternal", "lateral", "unknown")
 MONTH_DAYS = 30
@@ -55,15 +56,15 @@ def _numbers(days: list[Outcome], seed: int) -> str:
 def _postures(outcomes: list[Outcome]) -> list[str]:
     """Minutes said against minutes that were, and bouts of lying."""
     sums = total(one.postures for one in outcomes)
-    rows = ["| posture | minutes there were | minutes said | apart |", "|---|---|---|---|"]
+    rows = []
     for posture in POSTURES[:3]:
         was = sum(seconds for (truth, _), seconds in sums.items() if truth == posture) / 60
         said = sum(seconds for (_, told), seconds in sums.items() if told == posture) / 60
-        rows.append(f"| {posture} | {was:.0f} | {said:.0f} | {(said - was) / was:+.1%} |")
+        rows.append((posture, f"{was:.0f}", f"{said:.0f}", f"{(said - was) / was:+.1%}"))
     unknown = sum(s for (_, told), s in sums.items() if told == "unknown") / sum(sums.values())
     off = [abs(there - counted) for there, counted in (one.bouts for one in outcomes)]
     return [
-        *rows,
+        *table(("posture", "minutes there were", "minutes said", "apart"), rows, align="left"),
         "",
         f"Unknown in {unknown:.1%} of the time. Bouts of lying within one of the truth in {_of(off, 1)} of {len(off)}, "
         f"the same in {_of(off, 0)}.",
@@ -76,22 +77,23 @@ def _of(values: list[int], most: int) -> int:
 
 def _behaviours(outcomes: list[Outcome]) -> list[str]:
     right, missed, false = (total(getattr(one, name) for one in outcomes) for name in ("right", "missed", "false"))
-    rows = ["| behaviour | bouts | recall | precision | said and not there |", "|---|---|---|---|---|"]
+    rows = []
     for name in COUNTED:
         there, said = right[name] + missed[name], right[name] + false[name]
         recall, precision = right[name] / max(there, 1), right[name] / max(said, 1)
-        rows.append(f"| {name} | {there} | {recall:.2f} | {precision:.2f} | {false[name]} |")
-    return rows
+        rows.append((name, there, f"{recall:.2f}", f"{precision:.2f}", false[name]))
+    return table(("behaviour", "bouts", "recall", "precision", "said and not there"), rows, align="left")
 
 
 def _troubles(days: list[Outcome]) -> list[str]:
-    rows = ["| trouble | days | found | minutes from its first signs: median | at most |", "|---|---|---|---|---|"]
+    rows = []
     for trouble, kinds in EXPECTED.items():
         there = [one for one in days if one.trouble == trouble]
         delays = [delay for one in there if (delay := _delay(one, kinds)) is not None]
-        late = f"{median(delays):.0f} | {max(delays):.0f}" if delays else "- | -"
-        rows.append(f"| {trouble} | {len(there)} | {len(delays)} | {late} |")
-    return rows
+        late = (f"{median(delays):.0f}", f"{max(delays):.0f}") if delays else ("-", "-")
+        rows.append((trouble, len(there), len(delays), *late))
+    head = ("trouble", "days", "found", "minutes from its first signs: median", "at most")
+    return table(head, rows, align="left")
 
 
 def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
@@ -105,24 +107,23 @@ def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
 def _false(days: list[Outcome]) -> list[str]:
     """Alerts of days on which nothing was wrong: how many, and how many there may be at most, for all that is known."""
     calm = [one for one in days if one.trouble is None]
-    rows = [
-        "| days without a trouble, keypoints missing | days | false critical | per stall and month | at most "
-        f"({SURE:.0%} sure) | false warnings | per stall and month |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for dropped in (*sorted({one.dropped for one in calm}), None):
         those = [one for one in calm if dropped in (one.dropped, None)]
         if not those:
             continue
         months = len(those) / MONTH_DAYS
         critical, warned = (_alerts(those, severity) for severity in ("critical", "warning"))
-        rows.append(
-            f"| {'all' if dropped is None else f'{dropped:.0%}'} | {len(those)} | {critical} | {critical / months:.2f} "
-            f"| {most(critical) / months:.2f} | {warned} | {warned / months:.2f} |"
-        )
+        rates = (f"{critical / months:.2f}", f"{most(critical) / months:.2f}", warned, f"{warned / months:.2f}")
+        rows.append(("all" if dropped is None else f"{dropped:.0%}", len(those), critical, *rates))
     troubled = [(one.trouble, kind) for one in days if one.trouble is not None for kind, _ in one.found]
     others = sum(rules()[kind] == "critical" and kind not in EXPECTED[trouble] for trouble, kind in troubled)
-    return [*rows, "", f"On the other {len(days) - len(calm)} days {others} critical alerts named another trouble."]
+    head = (
+        *("days without a trouble, keypoints missing", "days", "false critical", "per stall and month"),
+        *(f"at most ({SURE:.0%} sure)", "false warnings", "per stall and month"),
+    )
+    calm_note = f"On the other {len(days) - len(calm)} days {others} critical alerts named another trouble."
+    return [*table(head, rows, align="left"), "", calm_note]
 
 
 def _alerts(days: list[Outcome], severity: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,14 +19,14 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.bench import batches, configurations, costs, growth, peers, plots, report
 from tools.bench.contenders import DETECTOR, POSE, Contender, Plain, Rtmlib, on_cpu, path_of
-from tools.bench.environment import environment
 from tools.bench.frames import Scene, photographs, scenes
 from tools.kept import Kept
+from tools.reports import writer
+from tools.reports.writer import environment
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 REPORT = ROOT / "tools/reports/bench"
-README = ROOT / "README.md"
 FULL = {"turns": 20, "scenes": 20, "seconds": 12.0}  # 20 turns of 10 frames
 QUICK = {"turns": 3, "scenes": 3, "seconds": 3.0}
 PEOPLE = (1, 2, 4)  # to whom the peers are put
@@ -38,23 +37,17 @@ def main() -> None:
     parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
     parser.add_argument("--photographs", type=Path, default=SHARED / "data/lsp/val_full")
     parser.add_argument("--quick", action="store_true", help="a few frames of each, to see that it works")
-    parser.add_argument("--out", type=Path, help="of the report (the project's own, and its README; if quick: none)")
+    parser.add_argument("--out", type=Path, help="of the report (the project's own; if quick: none)")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
-    parser.add_argument("--readme", action="store_true", help="measure nothing: bring the README up to the report")
     args = parser.parse_args()
-    if args.readme:
-        return repeat(json.loads((REPORT / "bench.json").read_text()))
     earlier = json.loads(args.compare.read_text()) if args.compare else None
     out = args.out or (None if args.quick else REPORT)
     figures = measured(args, out)
-    print(report.markdown(figures))
+    print("\n".join(report.page(figures)))
     if out:
         write(out, figures)
-    if out == REPORT:
-        repeat(figures)
     if earlier and (found := report.worse(figures, earlier)):
         raise SystemExit("worse than earlier: " + "; ".join(found))
-    return None
 
 
 class Bench:
@@ -113,21 +106,11 @@ def measured(args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
 
 
 def write(out: Path, figures: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "bench.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (out / "README.md").write_text(report.markdown(figures))
+    writer.write(out, report.page(figures), figures, name="bench")
     bars = {f"CPU plane, {people} subject{'s' if people != '1' else ''}": figures["peers"][people]["stage_ms"]
             for people in ("1", "4")}  # fmt: skip
     plots.stages(out / "stages.webp", bars)
     plots.growth(out / "growth.webp", figures)
-
-
-def repeat(figures: dict[str, Any]) -> None:
-    """Put the figures that the project's README repeats into it."""
-    text = README.read_text("utf-8")
-    begin, end = "<!-- speed -->\n", "\n<!-- end of speed -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    README.write_text(pattern.sub(lambda _: begin + report.excerpt(figures) + end, text), "utf-8")
 
 
 if __name__ == "__main__":

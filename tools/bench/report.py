@@ -1,9 +1,11 @@
-"""The benchmark's report in Markdown, what of it the project's README repeats, and the guard over its ratios."""
+"""The benchmark's report in Markdown, and the guard over its ratios."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from tools.reports.writer import environment_line, table, table_row
 
 Figures = Mapping[str, Any]
 
@@ -36,45 +38,9 @@ def worse(figures: Figures, earlier: Figures) -> list[str]:
     return told
 
 
-def markdown(figures: Figures) -> str:
-    """The whole report."""
-    return "\n".join(_lines(figures)) + "\n"
-
-
-def excerpt(figures: Figures) -> str:
-    """The table in the project's README."""
-    rows = {people: figures["peers"][people] for people in ("1", "4")}
-    lines = [
-        ("", *(_people(people) for people in rows)),
-        ("---", *("---:" for _ in rows)),
-        *_against(rows, "rtmlib"),
-        *_against(rows, "ONNX Runtime by hand"),
-        ("whole loop / ONNX Runtime sessions alone", *(f"{row['loop_per_sessions']:.2f}" for row in rows.values())),
-        ("keypoints that differ from rtmlib's by more than 0.5 px",
-         *("{beyond_half_a_pixel} of {count}".format(**row["keypoints_px"]) for row in rows.values())),
-    ]  # fmt: skip
-    return "\n".join([*map(_row, lines), "", _growth_told(figures), *_noise(figures)])
-
-
-def _against(rows: Mapping[str, Figures], peer: str) -> Iterator[tuple[str, ...]]:
-    pairs = [(row["ms"]["edged"], row["ms"][peer]) for row in rows.values()]
-    speedups = [row["speedup"][peer] for row in rows.values()]
-    yield (f"frames/s beside {peer}", *(f"{s:.2f} times as many" for s in speedups))
-    for rank in ("p50", "p95"):
-        yield (f"edged / {peer}, latency {rank}", *(f"{a[rank]:.1f} / {b[rank]:.1f} ms" for a, b in pairs))
-
-
-def _growth_told(figures: Figures) -> str:
-    subjects, cores = figures["subjects"], figures["cameras"]["cores"]
-    return (
-        f"A further subject costs {subjects['slope']:.2f} ms (1 to 16, R² {subjects['r2']:.3f}), a further camera at "
-        f"{figures['cameras']['rate_hz']:g} Hz\n{100 * cores['slope']:.1f} % of a core (1 to 8, R² {cores['r2']:.3f})."
-    )
-
-
 def environment(figures: Figures) -> Iterator[str]:
     """What was measured on, and with what."""
-    yield ", ".join(f"{name} {value}" for name, value in figures["environment"].items() if name != "others_cores") + "."
+    yield environment_line({name: value for name, value in figures["environment"].items() if name != "others_cores"})
     yield from _noise(figures)
 
 
@@ -83,7 +49,8 @@ def _noise(figures: Figures) -> Iterator[str]:
         yield f"\nOther work took {others:.1f} cores meanwhile: milliseconds are too long, loop / sessions too near 1."
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def page(figures: Figures) -> Iterator[str]:
+    """The whole report, line by line."""
     yield f"# Speed\n\nRemade by `{COMMAND}`. Milliseconds are of one run on one machine; contenders took turns, so"
     yield "compare within a table. A frame is a photograph of Leeds Sports Pose before which the camera sways, or a"
     yield "grid of them.\n"
@@ -102,11 +69,11 @@ def _lines(figures: Figures) -> Iterator[str]:
 
 def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
     yield from beside(rows)
-    yield _row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
-    yield _row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
+    yield table_row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
+    yield table_row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
     yield from cores(rows)
     kept = ["{peak:.0f} / {kept:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
-    yield _row(("edged allocates in a frame / leaves behind, kB", *kept))
+    yield table_row(("edged allocates in a frame / leaves behind, kB", *kept))
     yield from apart(rows)
     yield from uneven(rows)
 
@@ -114,30 +81,32 @@ def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
 def beside(rows: Mapping[str, Figures]) -> Iterator[str]:
     """Everybody's times by the number of people, ours first."""
     names = _names(rows)
-    yield _row(("", *(_people(people) for people in rows)))
-    yield _row(("---", *("---:" for _ in rows)))
+    yield table_row(("", *(_people(people) for people in rows)))
+    yield table_row(("---", *("---:" for _ in rows)))
     for name in names:
         cells = ["{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**row["ms"][name]) for row in rows.values()]
-        yield _row((f"{name}: ms p50 / p95 / p99", *cells))
+        yield table_row((f"{name}: ms p50 / p95 / p99", *cells))
     for name in names:
-        yield _row((f"{name}: frames/s", *(f"{row['ms'][name]['frames_per_s']:.1f}" for row in rows.values())))
+        yield table_row((f"{name}: frames/s", *(f"{row['ms'][name]['frames_per_s']:.1f}" for row in rows.values())))
     for name in names[1:]:
-        yield _row((f"edged / {name}, frames/s by medians", *(f"{row['speedup'][name]:.2f}" for row in rows.values())))
+        yield table_row(
+            (f"edged / {name}, frames/s by medians", *(f"{row['speedup'][name]:.2f}" for row in rows.values()))
+        )
     for name in names[1:]:
         longer = [", ".join(row["longest"][name]) or "never" for row in rows.values()]
-        yield _row((f"latency longer than {name}'s", *longer))
+        yield table_row((f"latency longer than {name}'s", *longer))
 
 
 def cores(rows: Mapping[str, Figures]) -> Iterator[str]:
     for name in _names(rows):
-        yield _row((f"{name}: cores in use", *(f"{row['cores_used'][name]:.2f}" for row in rows.values())))
+        yield table_row((f"{name}: cores in use", *(f"{row['cores_used'][name]:.2f}" for row in rows.values())))
 
 
 def apart(rows: Mapping[str, Figures]) -> Iterator[str]:
     told = [
         "{p99:.2f} / {max:.2f}, {beyond_half_a_pixel} of {count}".format(**r["keypoints_px"]) for r in rows.values()
     ]
-    yield _row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *told))
+    yield table_row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *told))
 
 
 def uneven(rows: Mapping[str, Figures]) -> Iterator[str]:
@@ -145,21 +114,21 @@ def uneven(rows: Mapping[str, Figures]) -> Iterator[str]:
     told = [
         ", ".join(f"{name} {count}" for name, count in r["uneven"].items() if count) or "none" for r in rows.values()
     ]
-    yield _row(("frames with another number of people", *told))
+    yield table_row(("frames with another number of people", *told))
     yield f"\n{next(iter(rows.values()))['runs']} measured frames of each per column, after warm-up."
 
 
 def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
     yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU plane around whatever runs them.\n"
-    yield _row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
-    yield _row(("---", "---:", "---:", "---:"))
+    yield table_row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
+    yield table_row(("---", "---:", "---:", "---:"))
     for row in rows:
         if why := row.get("why_not"):
-            yield _row((row["name"], f"not measured: {why}", "", ""))
+            yield table_row((row["name"], f"not measured: {why}", "", ""))
         else:
             ratio = f"{row['loop_per_sessions']:.2f}" if "loop_per_sessions" in row else ""
             ms = row["ms"]
-            yield _row(
+            yield table_row(
                 (row["name"], "{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**ms), f"{ms['frames_per_s']:.0f}", ratio)
             )
 
@@ -170,11 +139,11 @@ def _costs(figures: Figures) -> Iterator[str]:
     whole = sum(one["stage_ms"].values())
     told = ", ".join(f"{name} {cost:.2f} ms ({100 * cost / whole:.0f} %)" for name, cost in stages[:3])
     yield f"The three dearest at one person: {told}. The first two are ONNX Runtime's own:\n"
-    yield _row(("model", "ms, all threads", "ms, one thread", "GFLOP/s", "its operators"))
-    yield _row(("---", "---:", "---:", "---:", "---"))
+    yield table_row(("model", "ms, all threads", "ms, one thread", "GFLOP/s", "its operators"))
+    yield table_row(("---", "---:", "---:", "---:", "---"))
     for name, row in costs["models"].items():
         shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in row["operators"].items())
-        yield _row((name, f"{row['ms']:.2f}", f"{row['ms_one_thread']:.2f}", f"{row['gflops']:.0f}", shares))
+        yield table_row((name, f"{row['ms']:.2f}", f"{row['ms_one_thread']:.2f}", f"{row['gflops']:.0f}", shares))
     yield f"\nA product of matrices reaches {costs['product_gflops']:.0f} GFLOP/s here: what is left to gain lies in"
     yield "the models' many small and depthwise convolutions, not in our loop."
 
@@ -182,10 +151,10 @@ def _costs(figures: Figures) -> Iterator[str]:
 def _batches(batches: Mapping[str, Figures]) -> Iterator[str]:
     yield "\nFrames of several cameras as one batch, CPU ms an image on one thread:\n"
     names = next(iter(batches.values()))
-    yield _row(("model", *(f"batch {n}" for n in names)))
-    yield _row(("---", *("---:" for _ in names)))
+    yield table_row(("model", *(f"batch {n}" for n in names)))
+    yield table_row(("---", *("---:" for _ in names)))
     for model, by_batch in batches.items():
-        yield _row((model, *(f"{ms:.2f}" for ms in by_batch.values())))
+        yield table_row((model, *(f"{ms:.2f}" for ms in by_batch.values())))
 
 
 def _growth(figures: Figures) -> Iterator[str]:
@@ -194,15 +163,17 @@ def _growth(figures: Figures) -> Iterator[str]:
     yield f"\n{subjects['slope']:.2f} ms per subject, {subjects['at_0']:.1f} ms without; R² {subjects['r2']:.3f}.\n"
     yield _series("picture", {sizes["names"][key]: value for key, value in sizes["ms"].items()}, "ms")
     yield f"\n{sizes['slope']:.2f} ms per megapixel; R² {sizes['r2']:.3f}.\n"
-    yield _row(("cameras", "cores", "CPU ms/frame", "RSS MB", "age when done, ms p50 / p95 / p99", "frame ledger"))
-    yield _row(("---", "---:", "---:", "---:", "---:", "---"))
+    yield table_row(("cameras", "cores", "CPU ms/frame", "RSS MB", "age when done, ms p50 / p95 / p99", "frame ledger"))
+    yield table_row(("---", "---:", "---:", "---:", "---:", "---"))
     for count, row in cameras["cameras"].items():
         book = row["ledger"]
         told = (
             f"{book['captured']} = {book['processed']} processed + {book['dropped']} dropped + {book['failed']} failed"
         )
         late = "{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**row["late_ms"])
-        yield _row((count, f"{row['cores']:.2f}", f"{row['cpu_ms_per_frame']:.1f}", f"{row['rss_mb']:.0f}", late, told))
+        yield table_row(
+            (count, f"{row['cores']:.2f}", f"{row['cpu_ms_per_frame']:.1f}", f"{row['rss_mb']:.0f}", late, told)
+        )
     cores = cameras["cores"]
     share, told = 100 * cores["slope"], f"R² {cores['r2']:.3f}"
     yield f"\nEach at {cameras['rate_hz']:g} Hz, one subject: {share:.1f} % of a core per camera; {told}."
@@ -210,7 +181,7 @@ def _growth(figures: Figures) -> Iterator[str]:
 
 def _series(name: str, costs: Mapping[str, float], unit: str) -> str:
     head, values = (name, *costs), (unit, *(f"{value:.1f}" for value in costs.values()))
-    return "\n".join(map(_row, (head, ("---", *("---:" for _ in costs)), values)))
+    return "\n".join(table(head, [values]))
 
 
 def _names(rows: Mapping[str, Figures]) -> list[str]:
@@ -220,7 +191,3 @@ def _names(rows: Mapping[str, Figures]) -> list[str]:
 
 def _people(count: str) -> str:
     return f"{count} {'person' if count == '1' else 'people'}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

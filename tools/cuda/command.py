@@ -25,14 +25,15 @@ from engines import machine
 from tools.bench import plots
 from tools.bench.absent import Absent
 from tools.bench.contenders import path_of
-from tools.bench.environment import PACKAGES, environment
 from tools.cuda import needs, parts
 from tools.cuda.apart import ROOT, Apart
 from tools.cuda.figures import Effort, Figures
 from tools.cuda.parts import KINDS, Kind
 from tools.cuda.peers import STARTER
-from tools.cuda.report import bars, markdown
+from tools.cuda.report import bars, page
 from tools.kept import Kept
+from tools.reports import writer
+from tools.reports.writer import PACKAGES, environment
 
 SHARED = ROOT.parent / "shared"
 
@@ -77,8 +78,7 @@ def reported(args: argparse.Namespace, effort: Effort, engines: Kind) -> bool:
 
 def write(folder: Path, found: Figures) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cuda.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "README.md").write_text(markdown(found))
+    writer.write(folder, page(found), found, name="cuda")
     if drawn := bars(found):
         plots.stages(folder / "stages.webp", drawn)
 

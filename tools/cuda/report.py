@@ -8,16 +8,13 @@ from typing import Any
 from tools.bench import report as bench
 from tools.cuda.batching import saved_share, served
 from tools.cuda.figures import ratios as loop_per_engines
+from tools.reports.writer import significant, table
 
 Figures = dict[str, Any]
 
 ENGINES = ("detect", "pose")  # stages that are nothing but engines
 RATE_HZ = 30  # of a camera
 RUNNERS = {"onnxruntime": "ONNX Runtime's CUDA", "torch": "PyTorch's CUDA, eager"}
-
-
-def markdown(found: Figures) -> str:
-    return "\n".join(_lines(found)) + "\n"
 
 
 def bars(found: Figures) -> dict[str, dict[str, float]]:
@@ -36,7 +33,8 @@ def host_ms(stages: Figures, loop: Figures, subjects: int) -> float:
     return float(max(0.0, loop[str(subjects)]["p50"] - sum(stages[str(subjects)].values())))
 
 
-def _lines(found: Figures) -> Iterator[str]:
+def page(found: Figures) -> Iterator[str]:
+    """The whole report, line by line."""
     gpu, subjects = found["gpu"], found["effort"]["subjects"]
     yield f"# The CUDA plane on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
     yield from bench.environment({"environment": {**found["environment"], "others_cores": found["others_cores"]}})
@@ -93,12 +91,12 @@ def _loops(loops: Figures, subjects: Sequence[int]) -> Iterator[str]:
 def _batching(batching: Figures, stages: Figures, loop: Figures | None) -> Iterator[str]:
     gpu_ms, clock_ms = batching["gpu_ms"], batching["clock_ms"]
     yield "Of one image, ms on the GPU: medians between CUDA events, the stream held until all of a batch lies on it.\n"
-    rows = [[name, *(number(ms / int(n)) for n, ms in by_batch.items())] for name, by_batch in gpu_ms.items()]
+    rows = [[name, *(significant(ms / int(n)) for n, ms in by_batch.items())] for name, by_batch in gpu_ms.items()]
     yield from table(("engine, by batch", *next(iter(gpu_ms.values()))), rows)
     yield "\nA frame of each camera at the same instant, one subject in each: ms of the clock until the last has its"
     yield "keypoints, letterbox and decoding, which are each camera's own, left out.\n"
     ways = next(iter(clock_ms.values()))
-    rows = [[way, *(number(by_way[way]) for by_way in clock_ms.values())] for way in ways]
+    rows = [[way, *(significant(by_way[way]) for by_way in clock_ms.values())] for way in ways]
     yield from table(("way, by cameras", *clock_ms), rows)
     rest_ms = 0.0 if "why_not" in stages else sum(ms for stage, ms in stages["1"].items() if stage not in ENGINES)
     yield ""
@@ -133,16 +131,16 @@ def _engines(engines: Figures, loop: Figures | None, subjects: Sequence[int]) ->
     yield from table(("engine", "batch", "ms"), engine_rows(engines))
     if loop is not None:
         ratios = loop_per_engines(engines, loop, subjects)
-        told = ", ".join(number(ratios[str(n)]) for n in subjects)
+        told = ", ".join(significant(ratios[str(n)]) for n in subjects)
         yield f"\nLoop over engines, by subjects {', '.join(map(str, subjects))}: {told}."
 
 
 def _stages(stages: Figures, loop: Figures | None, subjects: Sequence[int]) -> Iterator[str]:
     names = list(stages[str(subjects[0])])
-    rows = [[name, *(number(stages[str(n)][name]) for n in subjects)] for name in names]
+    rows = [[name, *(significant(stages[str(n)][name]) for n in subjects)] for name in names]
     if loop is not None:
         yield "![stages of a frame](stages.webp)\n"
-        rows.append(["host", *(number(host_ms(stages, loop, n)) for n in subjects)])
+        rows.append(["host", *(significant(host_ms(stages, loop, n)) for n in subjects)])
     yield "By subjects, ms: medians between CUDA events, each frame whole on its stream before the GPU begins, without"
     yield "graphs. `host` is the rest of the loop as it is: handing over, waking up, reading what came back; 0 where"
     yield "the loop took less than the stages together.\n"
@@ -167,29 +165,21 @@ def beside_peers(found: Figures) -> Iterator[str]:
     yield from (f"- {who}: not measured: {why}" for who, why in found["absent"].items())
 
 
-def table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
-
-
 def engine_rows(engines: Figures) -> list[list[str]]:
-    return [[name, batch, number(ms)] for name, by_batch in engines.items() for batch, ms in by_batch.items()]
+    return [[name, batch, significant(ms)] for name, by_batch in engines.items() for batch, ms in by_batch.items()]
 
 
 def loop_rows(loops: Figures, subjects: Sequence[int]) -> list[list[str]]:
     return [
         [way, "yes" if by["graphs"] else "no", by["frames"],
-         *(f"{number(by[str(n)]['p50'])} ({number(by[str(n)]['host_ms'])})" for n in subjects),
-         number(by["ms_per_subject"])]
+         *(f"{significant(by[str(n)]['p50'])} ({significant(by[str(n)]['host_ms'])})" for n in subjects),
+         significant(by["ms_per_subject"])]
         for way, by in loops.items()
     ]  # fmt: skip
 
 
 def bandwidth_rows(moved: Figures) -> list[list[str]]:
     return [
-        [name, number(part["bytes"] / 1e6), number(part["ms"]), number(part["gb_per_s"])]
+        [name, significant(part["bytes"] / 1e6), significant(part["ms"]), significant(part["gb_per_s"])]
         for name, part in moved.items()
     ]
-
-
-def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from edged.inference.load_models import LoadedModels, load_models
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_S
 from tools.kept import Kept
+from tools.reports import writer
 from tools.robustness import limits, report
 from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
 from tools.robustness.conditions import CONDITIONS, Condition
@@ -54,9 +54,7 @@ def main() -> None:
     stills = _stills(sets["rendered"][0], args.data, args.stills)
     climbs = {ladder: kept.part(ladder, partial(limits.climb, engines, stills, ladder)) for ladder in limits.LADDERS}
     figures["limits"] = report.limits_of(climbs)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "robustness.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (args.out / "README.md").write_text(report.markdown(figures))
+    writer.write(args.out, report.markdown(figures).splitlines(), figures, name="robustness")
     for name, clips in sets.items():
         images = [(condition, *_shown(engines, clips[0], change)) for condition, change in CONDITIONS.items()]
         report.grid(args.out / f"{name}.webp", images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from edged.config.tables.camera import QualityConfig
 from edged.drawing.annotate import annotate
 from edged.frame import U8, FrameResult
+from tools.reports.writer import number, share, table
 from tools.robustness import limits
 
 WIDTH_PX, COLUMNS, QUALITY = 320, 4, 55
@@ -62,8 +63,8 @@ def limits_of(climbs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _limits(figures: Mapping[str, Any]) -> str:
     rows = [
-        (ladder, rung, f"{climb['measure']} {_number(row['measure'], 3)}", _share(row["found"]), row["published"],
-         _share(row["right"]))
+        (ladder, rung, f"{climb['measure']} {number(row['measure'], 3)}", share(row["found"]), row["published"],
+         share(row["right"]))
         for ladder, climb in figures["ladders"].items()
         for rung, row in climb["rungs"].items()
     ]  # fmt: skip
@@ -75,9 +76,9 @@ def _limits(figures: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     return (
         LIMITS
-        + _table(("", "", "median", "found", "keypoints published", "of these right"), rows)
+        + _lines(("", "", "median", "found", "keypoints published", "of these right"), rows)
         + "\nWhat a limit would withhold over these rungs:\n\n"
-        + _table(("limit", "value", "subjects missed", "found", "keypoints wrong", "right"), tried)
+        + _lines(("limit", "value", "subjects missed", "found", "keypoints wrong", "right"), tried)
     )
 
 
@@ -90,22 +91,20 @@ def grid(path: Path, pictures: Iterable[tuple[str, U8, FrameResult]]) -> None:
 
 
 def _section(name: str, rows: Mapping[str, Any]) -> str:
-    table = [
-        (condition, _share(row["detection"]), _share(row["pck"]), _number(row["error"], 1, 100),
-         _number(row["confidence"]), row["phantoms"], _share(row["gated"]), row["lost"], row["lost_gated"],
-         _number(row["frames_per_s"], 1))
+    measured = [
+        (condition, share(row["detection"]), share(row["pck"]), number(row["error"], 1, 100),
+         number(row["confidence"]), row["phantoms"], share(row["gated"]), row["lost"], row["lost_gated"],
+         number(row["frames_per_s"], 1))
         for condition, row in rows.items()
     ]  # fmt: skip
     head = ("condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated",
             "frames/s")  # fmt: skip
     picture = "\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n"
-    return SOURCES[name] + picture + _table(head, table)
+    return SOURCES[name] + picture + _lines(head, measured)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    head = tuple(head)
-    lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    return "\n".join(table(head, rows)) + "\n"
 
 
 def _tile(name: str, image: U8, result: FrameResult) -> U8:
@@ -114,11 +113,3 @@ def _tile(name: str, image: U8, result: FrameResult) -> U8:
     cv2.rectangle(small, (0, height - 22), (WIDTH_PX, height), (0, 0, 0), cv2.FILLED)
     cv2.putText(small, name, (6, height - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
     return np.asarray(small, np.uint8)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
-
-
-def _number(value: float | None, digits: int = 2, scale: float = 1) -> str:
-    return "-" if value is None else f"{scale * value:.{digits}f}"

@@ -29,8 +29,8 @@ from edged.frame import U8
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.units import S_PER_MIN
-from tools.evaluate.benchmark.environment import environment
 from tools.mqtt_bench import mosquitto
+from tools.reports.writer import environment
 from tools.rtsp_server import encoded, serving
 from tools.soak import report
 from tools.soak.figures import Sample, figures

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from tools.reports import writer
+from tools.reports.writer import environment_line, table
 from tools.soak.figures import WARM_UP
 
 PANELS = (("rss_mb", "resident memory, MB"), ("files", "descriptors"), ("threads", "threads"))
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "soak.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "README.md").write_text(page(found))
+    writer.write(folder, page(found), found, name="soak")
     draw(folder / "soak.png", found["samples"])
 
 
-def page(found: Mapping[str, Any]) -> str:
+def page(found: Mapping[str, Any]) -> Iterator[str]:
+    """The report, line by line."""
     verdict = "Nothing grew." if found["good"] else f"Not as it should be: {'; '.join(found['faults'])}."
     rows = [
         ("resident memory, slope", f"{found['rss_mb_per_h']} ± {found['rss_mb_per_h_error']} MB/h", "below 1 MB/h"),
@@ -33,17 +33,15 @@ def page(found: Mapping[str, Any]) -> str:
         ("processor", f"{found['cores']} cores", ""),
         ("SIGTERM to exit", f"{found['stop_s']} s", "2 s"),
     ]
-    lines = [
-        "# Soak\n",
+    yield "# Soak\n"
+    yield (
         f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']} Hz on the CPU plane, one "
         f"over RTSP and one a video again and again, a broker, nobody touching it. The first {WARM_UP:.0%} are not "
-        f"judged. {verdict}\n",
-        "| | measured | wanted |\n|---|---|---|",
-        *(f"| {what} | {value} | {wanted} |" for what, value, wanted in rows),
-        "\n![memory, descriptors, threads](soak.png)\n",
-        ", ".join(f"{name} {value}" for name, value in found["environment"].items() if value),
-    ]
-    return "\n".join(lines) + "\n"
+        f"judged. {verdict}\n"
+    )
+    yield from table(("", "measured", "wanted"), rows, align="left")
+    yield "\n![memory, descriptors, threads](soak.png)\n"
+    yield environment_line(found["environment"])
 
 
 PANEL_NAMES = tuple(name for name, _ in PANELS[1:])

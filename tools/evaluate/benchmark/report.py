@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tools.evaluate.benchmark.score import lower_is_better
+from tools.reports import writer
+from tools.reports.writer import table
 
 Status = Literal["scored", "no weights here", "no data here"]
 COLUMNS = {
@@ -51,19 +52,8 @@ class Section:
 
 def write(out: Path, sections: list[Section], environment: dict[str, str], plots: list[str]) -> None:
     """`report.json` and `report.md` below `out`."""
-    out.mkdir(parents=True, exist_ok=True)
     document = {"v": 1, "environment": environment, "sections": [asdict(section) for section in sections]}
-    (out / "report.json").write_text(json.dumps(_strict(document), indent=1) + "\n")
-    (out / "report.md").write_text("\n".join(_markdown(sections, environment, plots)) + "\n")
-
-
-def _strict(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _strict(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_strict(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    writer.write(out, _markdown(sections, environment, plots), document, name="report", page_name="report.md")
 
 
 def _markdown(sections: list[Section], environment: dict[str, str], plots: list[str]) -> Iterator[str]:
@@ -91,9 +81,8 @@ def _section(section: Section) -> Iterator[str]:
         return
     named = (section.headline, *COLUMNS[section.task])
     columns = [name for name in named if any(name in result.figures for result in scored)]
-    yield f"| model | params M | subjects | joints | {' | '.join(columns)} | ms p50 | ms p95 |"
-    yield f"|---{'|---' * (len(columns) + 5)}|"
-    yield from (_row(result, columns) for result in _ranked(scored, section.headline))
+    head = ("model", "params M", "subjects", "joints", *columns, "ms p50", "ms p95")
+    yield from table(head, (_cells(result, columns) for result in _ranked(scored, section.headline)), align="left")
     yield from _listed("", [f"{result.model}: {line}" for result in scored for line in result.verdict])
 
 
@@ -102,11 +91,11 @@ def _ranked(results: list[Result], headline: str) -> list[Result]:
     return sorted(results, key=lambda result: sign * result.figures.get(headline, sign * math.inf))
 
 
-def _row(result: Result, columns: list[str]) -> str:
+def _cells(result: Result, columns: list[str]) -> list[str]:
     figures = [_cell(result.figures.get(name), 1 if lower_is_better(name) else 3) for name in columns]
     joints = f"{result.joints} of {result.joints_of}"
     cells = [result.model, _cell(result.parameters_m, 2), str(result.subjects), joints, *figures]
-    return f"| {' | '.join([*cells, _cell(result.ms_p50, 1), _cell(result.ms_p95, 1)])} |"
+    return [*cells, _cell(result.ms_p50, 1), _cell(result.ms_p95, 1)]
 
 
 def _cell(value: float | None, digits: int) -> str:

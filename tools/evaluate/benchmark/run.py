@@ -15,12 +15,12 @@ from tools.evaluate.benchmark import plots, report
 from tools.evaluate.benchmark.adapters import DATASETS
 from tools.evaluate.benchmark.answers import Said, asked
 from tools.evaluate.benchmark.claims import claims, disagreements, verdict
-from tools.evaluate.benchmark.environment import environment
 from tools.evaluate.benchmark.estimators import parameters_m
 from tools.evaluate.benchmark.models import Model
 from tools.evaluate.benchmark.prepared import Facts, Prepared
 from tools.evaluate.benchmark.report import Result, Section
 from tools.evaluate.benchmark.score import comparable, headline, score
+from tools.reports.writer import environment
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
