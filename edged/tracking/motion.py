@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edged.frame import F32, SCORE
+from edged.tracking.matching import Xyxy
 
 # Tuned numbers. Source: `python -m tools.tracking`, synthetic scenes with seeds 0, 1 and 2.
 INITIAL_SPEED_STD = 1.5  # size/s: of the speed of a new track
@@ -20,8 +21,6 @@ VELOCITY_DECAY_S = 1.0  # s: time constant with which an unseen subject slows do
 BOX_STD = 0.08  # size: error of a detected box's centre
 POSE_STD = 0.12  # size: error of a centre taken from keypoints
 MAX_GATE = 0.75  # size: most that a box grows on each side before matching
-
-Xyxy = tuple[float, float, float, float]  # px
 
 
 @dataclass(slots=True, eq=False)

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edged.config.tables.camera import TrackConfig
-from edged.frame import I64, Boxes, Flags
-from edged.tracking.matching import assign, match_scores
+from edged.frame import I64, Boxes
+from edged.tracking.matching import Detection, Match, assign, grown_iou, match_score
 from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
-from engines.arrays import box_iou
 
 # Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0 to 2) and the demo clip.
 LOW_SCORE_IOU = 0.5  # IoU with the predicted box that a detection below its class's threshold needs to continue it
@@ -48,11 +47,23 @@ class Track:
     def is_confirmed(self) -> bool:
         return self.id != NO_ID
 
-    def vote(self, label: int, score: float) -> None:
+    @staticmethod
+    def from_detection(detection: Detection, t_ns: int) -> Track:
+        """A tentative track."""
+        motion, score = BoxMotion.at_rest(detection.xyxy), detection.score
+        return Track(motion, detection.label, votes=score, score=score, last_ns=t_ns)
+
+    def update(self, detection: Detection, t_ns: int) -> None:
+        """Correct it with its detection in this frame."""
+        self.motion.correct(detection.xyxy, BOX_STD)
+        self._vote(detection)
+        self.hits, self.misses, self.last_ns, self.score = self.hits + 1, 0, t_ns, detection.score
+
+    def _vote(self, detection: Detection) -> None:
         """Weighted majority vote with one candidate. Source: Boyer & Moore, 1981."""
-        self.votes += score if label == self.label else -score
+        self.votes += detection.score if detection.label == self.label else -detection.score
         if self.votes < 0:
-            self.label = label
+            self.label = detection.label
         self.votes = min(abs(self.votes), MAX_VOTES)
 
 
@@ -79,12 +90,12 @@ class Tracker:
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         """(N,) int64 track id of each candidate, -1 for those not shown; for frames with detector."""
         self._advance(t_ns)
-        confident = boxes.score >= (self._thresholds[boxes.label] if self._thresholds.ndim else self._thresholds)
-        track_of = self._match(boxes, confident)
-        self._correct(boxes, track_of)
-        track_of = self._start_tracks(boxes, confident, track_of)
+        detections = self._detections(boxes)
+        track_of = self._match(detections)
+        self._correct(detections, track_of)
+        self._start_tracks(detections, out=track_of)
         self._confirm()
-        ids = [NO_ID if row < 0 else self._tracks[row].id for row in track_of.tolist()]
+        ids = [NO_ID if row < 0 else self._tracks[row].id for row in track_of]
         self._tracks = [track for track in self._tracks if not self._is_expired(track)]
         self._is_first_update = False
         return np.array(ids, np.int64)
@@ -132,54 +143,55 @@ class Tracker:
             track.last_ns = min(track.last_ns, t_ns)
             track.motion.predict(dt_s)
 
-    def _match(self, boxes: Boxes, confident: Flags) -> I64:
-        """(N,) int64 row of the track that each detection continues, -1 without.
+    def _detections(self, boxes: Boxes) -> list[Detection]:
+        confident = boxes.score >= (self._thresholds[boxes.label] if self._thresholds.ndim else self._thresholds)
+        rows = zip(boxes.xyxy.tolist(), boxes.score.tolist(), boxes.label.tolist(), confident.tolist(), strict=True)
+        return [Detection(tuple(xyxy), score, label, is_confident) for xyxy, score, label, is_confident in rows]
 
-        In turn: confident detections of confirmed tracks, low ones of present subjects where nothing speaks against
-        it (same class, and the predicted box without its gate), confident ones of tentative tracks.
+    def _match(self, detections: list[Detection]) -> list[int]:
+        """The row of the track that each detection continues, -1 without.
+
+        In turn: confident detections of confirmed tracks, low ones of present subjects, confident ones of tentative
+        tracks. A low detection must be of the same class and overlap the predicted box itself, without its gate.
         """
-        track_of = np.full(len(boxes), -1, np.int64)
-        if not self._tracks or not len(boxes):
-            return track_of
-        predicted = np.array([track.motion.xyxy for track in self._tracks], np.float32)
-        gate_px = np.array([track.motion.gate_px for track in self._tracks], np.float32)
-        confirmed = np.array([track.is_confirmed for track in self._tracks])[:, None]
-        present = np.array([self._is_present(track) for track in self._tracks])[:, None]
-        same_class = np.array([track.label for track in self._tracks])[:, None] == boxes.label
-        overlaps = box_iou(predicted, boxes.xyxy)
-        scores = match_scores(predicted, gate_px, same_class, boxes.xyxy)
-        near, low_near = scores >= self._options.min_iou, overlaps >= max(self._options.min_iou, LOW_SCORE_IOU)
-        track_of = assign(scores, near & confirmed & confident, track_of)
-        track_of = assign(overlaps, low_near & same_class & present & ~confident, track_of)
-        return assign(scores, near & ~confirmed & confident, track_of)
+        confirmed: list[Match] = []
+        low: list[Match] = []
+        tentative: list[Match] = []
+        for row, track in enumerate(self._tracks):
+            box, gate_px, is_present = track.motion.xyxy, track.motion.gate_px, self._is_present(track)
+            for i, detection in enumerate(detections):
+                same_class = detection.label == track.label
+                if detection.is_confident:
+                    score = match_score(box, gate_px, detection.xyxy, same_class=same_class)
+                    if score > 0:
+                        (confirmed if track.is_confirmed else tentative).append(Match(score, row, i))
+                elif is_present and same_class:
+                    low.append(Match(grown_iou(box, detection.xyxy), row, i))
+        track_of = [-1] * len(detections)
+        assign(confirmed, self._options.min_iou, out=track_of)
+        assign(low, max(self._options.min_iou, LOW_SCORE_IOU), out=track_of)
+        assign(tentative, self._options.min_iou, out=track_of)
+        return track_of
 
-    def _correct(self, boxes: Boxes, track_of: I64) -> None:
+    def _correct(self, detections: list[Detection], track_of: list[int]) -> None:
         """Update the matched tracks with their detections, and count a miss for the others."""
         self._last_frame_ns = self._t_ns
         for track in self._tracks:
             track.misses += 1
-        for row, xyxy, score, label in zip(
-            track_of.tolist(), boxes.xyxy.tolist(), boxes.score.tolist(), boxes.label.tolist(), strict=True
-        ):
-            if row < 0:
-                continue
-            track = self._tracks[row]
-            track.motion.correct(xyxy, BOX_STD)
-            track.vote(label, score)
-            track.hits, track.misses, track.last_ns, track.score = track.hits + 1, 0, self._t_ns, score
+        for row, detection in zip(track_of, detections, strict=True):
+            if row >= 0:
+                self._tracks[row].update(detection, self._t_ns)
 
-    def _start_tracks(self, boxes: Boxes, confident: Flags, track_of: I64) -> I64:
-        """`track_of` with new tracks for unmatched confident detections, unless one doubles another with a track."""
-        track_of = track_of.copy()
-        for i in np.flatnonzero(confident & (track_of < 0)).tolist():
-            others = boxes.xyxy[track_of >= 0]
-            if (box_iou(boxes.xyxy[i : i + 1], others) >= DUPLICATE_IOU).any():
+    def _start_tracks(self, detections: list[Detection], out: list[int]) -> None:
+        """Start tracks for unmatched confident detections, unless one doubles another with a track; rows into `out`."""
+        for i, detection in enumerate(detections):
+            if out[i] >= 0 or not detection.is_confident:
                 continue
-            track_of[i] = len(self._tracks)
-            score, label = float(boxes.score[i]), int(boxes.label[i])
-            motion = BoxMotion.at_rest(boxes.xyxy[i].tolist())
-            self._tracks.append(Track(motion, label, votes=score, score=score, last_ns=self._t_ns))
-        return track_of
+            others = (other for row, other in zip(out, detections, strict=True) if row >= 0)
+            if any(grown_iou(detection.xyxy, other.xyxy) >= DUPLICATE_IOU for other in others):
+                continue
+            out[i] = len(self._tracks)
+            self._tracks.append(Track.from_detection(detection, self._t_ns))
 
     def _confirm(self) -> None:
         needed = 1 if self._is_first_update else self._options.min_hits
