@@ -8,6 +8,10 @@ from importlib import import_module
 
 from edged import __version__
 
+TYPE_CHECKING = False  # `typing` would take longer to import than the help to print
+if TYPE_CHECKING:
+    from typing import TextIO
+
 VERBS = {
     "run": "Run the daemon: cameras in, keypoints and health out over MQTT.",
     "infer": "Run detection and pose on images, folders or videos; print the subjects of every frame.",
@@ -17,7 +21,7 @@ VERBS = {
     "watch": "Show poses and health from a broker, live.",
     "send": "Send a command to a device and print its answer.",
     "doctor": "Check models, cameras, broker, permissions and clock; say how to fix what fails.",
-    "hardware-report": "Measure this machine into one signed report. Stop the service first: it needs the whole machine.",
+    "hardware-report": "Measure this machine into one signed report. Stop the service first.",
     "check": "Check a configuration; print every problem as file:line, key, got, wanted.",
     "config": "Print the configuration's schema, its reference, or what is in effect.",
     "contract": "Print the MQTT contract: JSON Schemas, AsyncAPI document, reference.",
@@ -44,12 +48,17 @@ def entry() -> None:
         sys.exit(code)
     if logging := sys.modules.get("logging"):
         logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, full, or absent
-            pass
+    _flush(sys.stdout)
+    _flush(sys.stderr)
     os._exit(code)
+
+
+def _flush(stream: TextIO | None) -> None:
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):  # full, or closed
+        return
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -75,7 +75,7 @@ def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
 
 def _stall(args: argparse.Namespace) -> StallConfig | None:
     """None when nothing was given yet. Raises `ConfigError`."""
-    from edged.config.given import config_from_options  # noqa: PLC0415
+    from edged.config.load import config_from_options  # noqa: PLC0415
 
     zones = dict(_parse_zone(zone) for zone in args.zone)
     if args.floor is None and not zones:

@@ -94,7 +94,7 @@ def _lens(text: str) -> IntrinsicsConfig:
 
 
 def _camera(args: argparse.Namespace, path: str, engines: LoadedModels) -> CameraConfig:
-    from edged.config.given import camera_from_source  # noqa: PLC0415
+    from edged.config.load import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     classes = tuple(args.classes.split(",")) if args.classes else None

@@ -26,7 +26,7 @@ def broker_config(args: argparse.Namespace, default: MqttConfig) -> MqttConfig:
     """The configured broker, with what the command line says in its place. Raises ConfigError."""
     from pydantic import SecretStr  # noqa: PLC0415
 
-    from edged.config.given import config_from_options  # noqa: PLC0415
+    from edged.config.load import config_from_options  # noqa: PLC0415
 
     asked = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
     if args.password_file is not None:

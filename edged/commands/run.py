@@ -16,7 +16,7 @@ from typing import Any
 
 from edged.app import DaemonRunner
 from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe, live
-from edged.config.given import camera_from_source
+from edged.config.load import camera_from_source
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.config_check import load_checked

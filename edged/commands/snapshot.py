@@ -70,7 +70,7 @@ def exit_on_interrupt() -> Iterator[None]:
 
 def choose_camera(config: Config, name: str | None, source: str | None) -> tuple[str, CameraConfig]:
     """The camera named, or the only one; or one made for `source`."""
-    from edged.config.given import camera_from_source  # noqa: PLC0415
+    from edged.config.load import camera_from_source  # noqa: PLC0415
     from edged.errors import ConfigError  # noqa: PLC0415
 
     if source is not None:

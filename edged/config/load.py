@@ -1,30 +1,41 @@
-"""From the sources to one validated configuration. Upstream: layers. Downstream: everything that runs."""
+"""One validated configuration from all its sources: files, environment, credentials, the command line."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from edged.config.layers import CREDENTIALS_VARIABLE, Layer, credential_layer, environment_layer, file_layer, site_files
+from edged.config.layers import (
+    CREDENTIALS_VARIABLE,
+    Layer,
+    credential_layer,
+    environment_layer,
+    file_layer,
+    options_layer,
+    site_files,
+)
 from edged.config.messages import Layers, config_error
+from edged.config.tables.camera import CameraConfig
+from edged.config.toml_lines import Key
 from edged.config.tree import Config
+from edged.config.types import redact
 from edged.errors import ConfigError
 
 ETC = Path("/etc/edged")
-CREDENTIALS_DIR = "credentials"  # directory in it, for root alone to read
+CREDENTIALS_DIR = "credentials"  # below ETC; only root may read it
 
 
 def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Config:
-    """The configuration, each source over the one before.
+    """The configuration; each source overrides the ones before.
 
-    Without `path`: `etc`/edged.toml, then `etc`/conf.d/*.toml by name; what is absent is left out.
-    With `path`: that file alone. Then, either way, EDGED_… variables, then systemd's credentials; where there are
-    none, whoever may read them takes those in `etc`/credentials, of which systemd makes them.
+    Without `path`: `etc`/edged.toml, then `etc`/conf.d/*.toml by name; absent files are skipped. With `path`: that
+    file alone. Then in both cases the EDGED_… variables, then systemd's credentials. Without systemd (root on a
+    terminal), `etc`/credentials is read instead: systemd makes its credentials from the same files.
+
     Raises `ConfigError` with a line for every problem, in the order of files and lines.
     """
     return validate(read_layers(path, env=env, etc=etc))
@@ -33,31 +44,65 @@ def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc:
 def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Layers:
     """All sources, unvalidated. Raises `ConfigError` with a line for every source that cannot be read."""
     env = os.environ if env is None else env
-    unreadable: list[str] = []
+    errors: list[str] = []
     files = [path] if path else site_files(etc)
-    layers = [layer for file in files if (layer := _try_layer(file_layer, file, unreadable))]
+    layers = [layer for file in files if (layer := _try_layer(file_layer, file, errors))]
     cameras = {name for layer in layers for name in _camera_names(layer)}
     layers.append(environment_layer(env, cameras))
     directory = _credentials_dir(path, env, etc)
-    if directory and (secrets := _try_layer(credential_layer, directory, unreadable)):
+    if directory and (secrets := _try_layer(credential_layer, directory, errors)):
         layers.append(secrets)
-    if unreadable:
-        raise ConfigError("\n".join(unreadable))
+    if errors:
+        raise ConfigError("\n".join(errors))
     return Layers(tuple(layers))
+
+
+def validate(layers: Layers) -> Config:
+    """The layers merged, later over earlier, and validated. Raises `ConfigError` with a line for every problem."""
+    values: dict[str, Any] = {}
+    for layer in layers.ordered:
+        values = _merge(values, layer.values)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as exc:
+        raise config_error(layers.problems(exc)) from None  # pydantic's own text shows the values
+
+
+def camera_from_source(source: str, **options: object) -> CameraConfig:
+    """A camera given on the command line. Raises `ConfigError` if the source is invalid."""
+    try:
+        return CameraConfig.model_validate({"source": source, **options})
+    except ValidationError as exc:
+        message = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{redact(source)}: {message}") from None
+
+
+def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:
+    """The configuration of these values; `options` maps its keys to the command line options that gave them.
+
+    Raises `ConfigError` with a line for every problem.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as exc:
+        raise config_error(Layers((options_layer(options),)).problems(exc)) from None  # pydantic shows the values
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merged key by key; any other value of `above` replaces that of `below`."""
+    both_tables = {
+        name: _merge(below[name], value)
+        for name, value in above.items()
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
+    }
+    return {**below, **above, **both_tables}
 
 
 def _credentials_dir(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
     if given := env.get(CREDENTIALS_VARIABLE):
         return Path(given)
-    kept = etc / CREDENTIALS_DIR
-    return kept if path is None and os.access(kept, os.R_OK | os.X_OK) else None
-
-
-def validate(layers: Layers) -> Config:
-    try:
-        return _Merged(layers.ordered).config
-    except ValidationError as exc:
-        raise config_error(layers.problems(exc, above=1)) from None  # pydantic's own text shows the values
+    directory = etc / CREDENTIALS_DIR
+    return directory if path is None and os.access(directory, os.R_OK | os.X_OK) else None
 
 
 def _try_layer(make: Callable[[Path], Layer], path: Path, errors: list[str]) -> Layer | None:
@@ -70,24 +115,3 @@ def _try_layer(make: Callable[[Path], Layer], path: Path, errors: list[str]) -> 
 
 def _camera_names(layer: Layer) -> Iterator[str]:
     return (str(key[1]) for key in layer.lines if key[0] == "cameras" and len(key) > 1)
-
-
-class _Merged(BaseSettings):
-    """pydantic-settings lays the layers over each other; of its own sources none is read."""
-
-    config: Config
-
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        super().__init__(layers=layers)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = cast(InitSettingsSource, init_settings).init_kwargs["layers"]
-        return tuple(InitSettingsSource(settings_cls, {"config": layer.values}) for layer in reversed(given))

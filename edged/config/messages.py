@@ -1,27 +1,29 @@
 """Problems as lines of text: `configs/barn.toml:14 cameras.stall1.fps = 300: must be 0..240 Hz; lower it`.
 
-Upstream: pydantic's errors and cross-checks. Downstream: the text of `ConfigError`.
+Upstream: pydantic's errors, `config_check`. Downstream: the text of `ConfigError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from edged.config.layers import Layer
-from edged.config.schema import node_at, suggest_key
+from edged.config.renamed import advice
+from edged.config.schema import Node, node_at, suggest_key
 from edged.config.toml_lines import Key
-from edged.config.toml_text import display_value, dotted, example_line
-from edged.config.types import MASK
+from edged.config.toml_text import dotted, toml_value
+from edged.config.types import MASK, redact
 from edged.errors import ConfigError
 
-# What pydantic found -> what is wanted; what to do.
+MAX_CHARS = 72  # of a value in a message
+# pydantic's error type -> what is wanted; what to do.
 SENTENCES = {
     "missing": ("must be given", "add {example}"),
-    "extra_forbidden": ("is not a known key", "{nearest}"),
+    "extra_forbidden": ("is not a known key", "{advice}"),
     "model_type": ("must be a table", "write its keys below a [{key}] header"),
     "dict_type": ("must be a table", "write its keys below a [{key}] header"),
     "int_type": ("must be {wanted}", "write digits, without quotes"),
@@ -36,7 +38,7 @@ SENTENCES = {
     "greater_than_equal": ("must be {limits}", "raise it"),
     "less_than_equal": ("must be {limits}", "lower it"),
     "too_short": ("must be {wanted}", "add what is missing"),
-    "too_long": ("must be {wanted}", "remove what is too much"),
+    "too_long": ("must be {wanted}", "remove the rest"),
     "string_too_short": ("must not be empty", "write {example}"),
     "string_too_long": ("must be {wanted}", "shorten it"),
     "value_error": ("{message}", ""),
@@ -47,9 +49,9 @@ WITHOUT_VALUE = {"missing", "extra_forbidden"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class ConfigProblem:
-    """One line, sortable by where it stands."""
+    """One line, sortable by its place."""
 
-    rank: int  # of its source: files in the order they are read, environment, credentials
+    rank: int  # of its source: files in reading order, environment, credentials
     line: int
     text: str
 
@@ -61,7 +63,7 @@ class Layers:
     ordered: tuple[Layer, ...]
 
     def owner_rank(self, key: Key) -> int | None:
-        """Which source has the last word on the key, or else on the nearest table above it."""
+        """The last source that gives the key, or else the nearest table above it; None: no source does."""
         for end in range(len(key), 0, -1):
             for rank in reversed(range(len(self.ordered))):
                 if key[:end] in self.ordered[rank].lines:
@@ -76,7 +78,7 @@ class Layers:
         return self.ordered[rank].origin(key)
 
     def problem(self, key: Key, sentence: str, got: Any = None) -> ConfigProblem:
-        """`file:line key = got: sentence`; without `got` the value is not told."""
+        """`file:line key = got: sentence`; None as `got` leaves the value out."""
         rank = self.owner_rank(key)
         if rank is None:
             return ConfigProblem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
@@ -84,14 +86,14 @@ class Layers:
         value = "" if got is None else f" = {MASK if layer.hidden else display_value(key, got)}"
         return ConfigProblem(rank, layer.line(key), f"{layer.where(key)} {layer.key_name(key)}{value}: {sentence}")
 
-    def problems(self, error: ValidationError, above: int = 0) -> list[ConfigProblem]:
-        """Every error of a validation, the first `above` parts of its places left off."""
+    def problems(self, error: ValidationError) -> list[ConfigProblem]:
+        """Every error of a validation."""
         faults = filter(_is_separate, error.errors(include_url=False))
-        return [self._from_fault(fault["type"], fault["loc"][above:], fault) for fault in faults]
+        return [self._from_fault(fault["type"], fault["loc"], fault) for fault in faults]
 
     def _from_fault(self, code: str, key: Key, fault: Any) -> ConfigProblem:
         got = fault["input"]
-        if key[-1:] == ("[key]",):  # the name of a table is wrong, not what is in it
+        if key[-1:] == ("[key]",):  # the table's name is invalid, not its content
             key, got = key[:-1], None
         if code == "missing" and isinstance(key[-1], int):  # a list that ends too early
             code, key = "too_short", key[:-1]
@@ -101,7 +103,7 @@ class Layers:
 
 
 def _is_separate(fault: Any) -> bool:
-    """A list that is too short only because its bad elements are left out is not another problem."""
+    """False for a list that is too short only because its invalid elements, reported too, were left out."""
     return bool(fault["type"] != "too_short" or len(fault["input"]) < fault["ctx"]["min_length"])
 
 
@@ -111,14 +113,41 @@ def _sentence(code: str, key: Key, message: str) -> str:
 
 
 def _placeholders(key: Key, message: str) -> dict[str, str]:
-    """What the sentences may speak of; an unknown key has no wanted value."""
-    facts = {"message": message.removeprefix("Value error, "), "key": dotted(key)}
+    """The values of the sentences' placeholders."""
+    values = {"message": message.removeprefix("Value error, "), "key": dotted(key)}
     here = node_at(key)
     if here is None:
-        near = suggest_key(key)
-        facts["nearest"] = f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
-        return facts
-    return facts | {"wanted": here.expected, "noun": here.noun, "limits": here.limits, "example": example_line(key)}
+        return values | {"advice": _advice(key)}
+    example = "" if here.is_table else example_line(key)
+    return values | {"wanted": here.expected, "noun": here.noun, "limits": here.limits, "example": example}
+
+
+def _advice(key: Key) -> str:
+    if renamed := advice(key):
+        return renamed
+    near = suggest_key(key)
+    return f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
+
+
+def display_value(key: Key, value: Any) -> str:
+    """The value on one line of TOML, without secrets; a table or a long list only in words."""
+    here = node_at(key)
+    if here is None or here.is_secret:
+        return MASK
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        flat = all(isinstance(item, (int, float)) for item in value) and len(value) <= MAX_CHARS // 8
+        return toml_value(list(value)) if flat else f"a list of {len(value)}"
+    text = toml_value(redact(value) if isinstance(value, str) else value)
+    return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
+
+
+def example_line(key: Key) -> str:
+    """How the key can be written: `size = [1280, 720]`."""
+    here = node_at(key) or Node({})
+    value = here.examples[0] if here.examples else here.default
+    return f"{dotted(key[-1:])} = {'…' if value is None else toml_value(value)}"
 
 
 def config_error(problems: Iterable[ConfigProblem]) -> ConfigError:

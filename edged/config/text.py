@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from edged.config.messages import Layers
 from edged.config.schema import NAME, Node, node_at, root
-from edged.config.toml_lines import Key
-from edged.config.toml_text import dotted, toml_value
+from edged.config.toml_lines import Key, key_lines
+from edged.config.toml_text import dotted, dump, toml_value
 from edged.config.tree import Config
 from edged.config.types import MASK, redact
 
@@ -17,10 +17,10 @@ WIDTH = 110
 EXAMPLE = "example"  # name of the camera in the reference
 HEADER = """\
 # Every key of edged's configuration with its default, as `edged config reference` prints it.
-# Copy what you change, not the whole. Read in this order, the later over the earlier:
+# Copy the keys you change, not the whole file. Sources, later ones override earlier ones:
 #   /etc/edged/edged.toml, then /etc/edged/conf.d/*.toml by name (tables are merged, cameras by their names);
 #   variables: EDGED_MQTT__HOST is mqtt.host, EDGED_CAMERAS__STALL1__SIZE="[1280, 720]" is cameras.stall1.size;
-#   systemd credentials: files called like the key, as mqtt.password or cameras.stall1.password.
+#   systemd credentials: files named like the key, as mqtt.password or cameras.stall1.password.
 # A key behind # has no default; its value here is an example.
 """
 
@@ -47,7 +47,7 @@ def _table(key: tuple[str, ...], table: Node, *, off: bool) -> Iterator[str]:
 
 
 def _key(name: str, child: Node, *, off: bool) -> str:
-    """Its sentence, what is wanted, and its default; without a default, an example behind #."""
+    """Its description, what is wanted, and its default; without a default, an example behind #."""
     given = child.default if child.default is not None else child.examples[0]
     about = _comment(f"{child.description} ({child.expected})")
     if child.examples and child.default is not None:
@@ -62,39 +62,22 @@ def _comment(text: str) -> str:
 
 
 def effective(config: Config, layers: Layers | None = None) -> str:
-    """What is in effect, as TOML with every secret masked; with `layers`, each key's origin beside it."""
-    text = []
-    for key, values in _tables(config.model_dump(mode="json"), ()):
-        if key:
-            text.append(f"\n[{dotted(key)}]")
-        for name, value in values.items():
-            here = (*key, name)
-            origin = f"  # {layers.origin(here)}" if layers else ""
-            text.append(f"{dotted((name,))} = {toml_value(_redacted(here, value))}{origin}")
-    return "\n".join(text) + "\n"
-
-
-def dump(values: Mapping[str, Any]) -> str:
-    """Values as they stand in a file, secrets and all."""
-    text = []
-    for key, own in _tables(values, ()):
-        text += [f"\n[{dotted(key)}]"] if key else []
-        text += [f"{dotted((name,))} = {toml_value(value)}" for name, value in own.items()]
-    return "\n".join(text).lstrip("\n") + "\n"
-
-
-def _tables(values: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """Each table with its own keys; those without a value are left out, as TOML has no word for it."""
-    below = {name for name in values if (here := node_at((*key, name))) and here.is_table}
-    own = {name: value for name, value in values.items() if name not in below and value is not None}
-    if own or not key:
-        yield key, own
-    for name in values:
-        if name in below and values[name] is not None:
-            yield from _tables(values[name], (*key, name))
+    """What is in effect, as TOML with every secret masked; with `layers`, each key's origin after it."""
+    text = dump(_redacted((), config.model_dump(mode="json", exclude_none=True)))
+    if layers is None:
+        return text
+    keys: dict[int, Key] = {}  # by line; of a list and its elements, the list
+    for key, place in sorted(key_lines(text).items(), key=lambda found: -len(found[0])):
+        keys[place] = key
+    return "\n".join(
+        f"{line}  # {layers.origin(keys[place])}" if place in keys and not line.startswith("[") else line
+        for place, line in enumerate(text.split("\n"), 1)
+    )
 
 
 def _redacted(key: Key, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted((*key, name), item) for name, item in value.items()}
     here = node_at(key)
     if here and here.is_secret:
         return MASK if value else ""
@@ -102,7 +85,7 @@ def _redacted(key: Key, value: Any) -> Any:
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:
-    """The keys that differ, dotted, in the tree's order; a camera that came or went is one of them."""
+    """The keys that differ, dotted, in the tree's order; an added or removed camera is one key."""
     return [dotted(key) for key in _changed(old.model_dump(), new.model_dump(), ())]
 
 

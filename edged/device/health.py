@@ -17,8 +17,8 @@ from typing import Any, TypedDict, cast
 
 import psutil
 
-from edged.capture.frame_buffer import FrameCounts
 from edged.capture.camera import CameraState
+from edged.capture.frame_buffer import FrameCounts
 from edged.device.problems import ProblemTracker
 from edged.device.rates import CameraRates, TimePercentiles
 from edged.device.sysfs import SysfsSensors

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Protocol
 
-from edged.capture.hub import CaptureStats
 from edged.capture.camera import CameraState
+from edged.capture.hub import CaptureStats
 from edged.device.recovery import CameraRecovery
 from edged.inference.engine_builds import BuildStatus
 from edged.runtime.threads import Trouble

@@ -18,9 +18,8 @@ from edged.config.layers import Layer, file_layer, site_files
 from edged.config.load import CREDENTIALS_DIR
 from edged.config.messages import Layers
 from edged.config.schema import node_at
-from edged.config.text import dump
 from edged.config.toml_lines import Key
-from edged.config.toml_text import dotted
+from edged.config.toml_text import dotted, dump
 from edged.config.types import redact
 from edged.errors import ConfigError, NotWritten
 from edged.provisioning.atomic_files import FileContent, Files, finish, load, replace_all, save, write_file

@@ -76,7 +76,8 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
         (SIZED + "lift = true", "F:4 cameras.a.lift = true: wants a 3D model; name its card in models.lift"),
         (
             SIZED
-            + 'lift = true\nstatic_region = { label = "person", box = [0, 0, 9, 9] }\n[models]\nlift = "convnextpose-s"',
+            + 'lift = true\nstatic_region = { label = "person", box = [0, 0, 9, 9] }\n'
+            + '[models]\nlift = "convnextpose-s"',
             "F:4 cameras.a.lift = true: wants boxes around people, and a fixed region is none; drop one of the two",
         ),
         (
@@ -99,7 +100,7 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
         ),
         (
             SIZED + '[cameras.a.static_region]\nlabel = "horse"\nbox = [-1, 0, 9, 9]',
-            "F:6 cameras.a.static_region.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 px; ",
+            "F:6 cameras.a.static_region.box = [-1.0, 0.0, 9.0, 9.0]: must lie inside the upright image of 640 x 480 ",
         ),
         (
             SIZED + "intrinsics = { fx = 1400, fy = 1400, cx = 960, cy = 540 }",

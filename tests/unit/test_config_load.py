@@ -5,6 +5,8 @@ import pytest
 
 from edged.config.layers import environment_layer
 from edged.config.load import load
+from edged.config.renamed import REMOVED, RENAMED
+from edged.config.schema import all_keys
 from edged.config.tree import Config
 from edged.errors import ConfigError
 
@@ -212,3 +214,24 @@ def test_the_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) 
         load(file, env={})
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items(), ids=RENAMED)
+def test_old_key_is_refused_with_its_new_name(old: str, new: str, tmp_path: Path) -> None:
+    old, new = old.replace("<name>", "a"), new.replace("<name>", "a")
+    file = tmp_path / "f"
+    file.write_text(f"{old} = 1\ncameras.a.source = '0'")
+    assert error(file) == f"{file}:1 {old}: is not a known key; it is now called {new}; rename it"
+
+
+def test_renamed_keys_exist_and_the_old_ones_do_not() -> None:
+    keys = {".".join(key) for key in all_keys()}
+    assert set(RENAMED.values()) <= keys
+    assert not keys & (RENAMED.keys() | REMOVED.keys())
+
+
+@pytest.mark.parametrize(("old", "do"), REMOVED.items(), ids=REMOVED)
+def test_removed_key_is_refused_with_what_to_do(old: str, do: str, tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text(f"{old.replace('<name>', 'a')} = 1\ncameras.a.source = '0'")
+    assert error(file).endswith(f": is not a known key; {do}")

@@ -80,7 +80,7 @@ ROWS = {
     ),
     "list_too_long": (
         CAMERA + "size = [640, 480, 3]",
-        "F:3 cameras.a.size = [640, 480, 3]: must be 2 whole numbers, 16..16384 px; remove what is too much",
+        "F:3 cameras.a.size = [640, 480, 3]: must be 2 whole numbers, 16..16384 px; remove the rest",
     ),
     "one_in_a_list": (CAMERA + "size = [640,\n 8]", "F:4 cameras.a.size[1] = 8: must be 16..16384 px; raise it"),
     "polygon_of_two": (
