@@ -1,7 +1,7 @@
-"""What a technician would check, as a table: each check looks for itself and says what to do when it fails.
+"""The checks of `edged doctor`, as a table. A check that fails says what to do.
 
-Upstream: `edged doctor`; downstream: findings. Checks import what they look at, so that a broken
-installation can still be examined.
+Downstream: the command, and the `diagnose` command of a running daemon. What needs OpenCV or ONNX Runtime is imported
+where it is used, by name: either may be missing, and that is one of the results.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ from pathlib import Path
 
 import psutil
 
+from edged.config.load import read_layers, validate
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.toml_text import dotted
 from edged.config.tree import Config
+from edged.config_check import checked_config, region_violations
 from edged.device.health import disk_usage
 from edged.device.identity import device_id
 from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
 from edged.inference.cuda.kernels import compiled_kernels
+from edged.mqtt.request import check_broker
 from edged.runtime.clock import Clock
 from edged.units import BYTES_PER_KB, BYTES_PER_MB
+from engines.catalogue import load as load_cards
+from engines.errors import EngineError
+from engines.store.model_store import ModelStore
 
 MIN_DISK_MB = 500
 MIN_MEMORY_MB = 300
@@ -38,25 +44,30 @@ MIN_TENSORRT = (10, 3)  # JetPack 6.1
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 MIN_L4T = (36, 4)  # JetPack 6.1
 DEVICES = (("video", "/dev", "video[0-9]*"), ("render", "/dev/dri", "renderD*"), ("video", "/dev", "nvmap"))
-PYCUDA = "apt-get install g++ python3-dev and CUDA's nvcc and cudart-dev, then install edged again: it is built here"
-MAX_UNDECODABLE = 30  # frames in a row before a camera is called broken
+INSTALL_PYCUDA = (
+    "apt-get install g++ python3-dev and CUDA's nvcc and cudart-dev, then install edged again: it is built here"
+)
+INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; in a clone: make kernels"
+INSTALL_JETPACK = "install JetPack 6.1 or later"
+FREE_CAMERA = "check cable, power and address; a camera that the daemon has open must be freed: systemctl stop edged"
+MAX_UNDECODABLE = 30  # frames in a row before a camera fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One line of the report. `ok` None: does not apply here, or could not be looked at."""
+    """One line of the report."""
 
     check: str
-    ok: bool | None
+    ok: bool | None  # None: does not apply here, or could not be checked
     message: str
     do: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is examined."""
+    """What is checked."""
 
-    path: Path | None  # the configuration file asked for
+    path: Path | None  # of the configuration; None: the default one
     config: Config | None  # None: not valid
 
 
@@ -64,159 +75,148 @@ Check = Callable[[Target], Iterator[CheckResult]]
 
 
 def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iterator[CheckResult]:
-    """Every finding, as it is made; of all checks, unless told which."""
-    from edged.config.load import read_layers, validate  # noqa: PLC0415
-    from edged.config_check import checked_config  # noqa: PLC0415
-
-    found: Config | None = None
+    """The results, each as soon as it is there. `checks` None: all of CHECKS."""
+    config: Config | None = None
     try:
         layers = read_layers(path)
-        found = validate(layers)  # what contradicts itself can be examined all the same
-        yield CheckResult(check="configuration", ok=True, message=_configured(checked_config(layers), path))
+        config = validate(layers)  # with contradictions in it, the rest can be checked all the same
+        yield _passed("configuration", _summary(checked_config(layers), path))
     except ConfigError as error:
-        yield CheckResult(check="configuration", ok=False, message=str(error), do=f"edged check {path or ''}".strip())
-    patient = Target(path=path, config=found)
+        yield _failed("configuration", str(error), f"edged check {path or ''}".strip())
+    target = Target(path=path, config=config)
     for check in CHECKS if checks is None else checks:
-        yield from check(patient)
+        yield from check(target)
 
 
-def libraries(patient: Target) -> Iterator[CheckResult]:
-    """OpenCV and ONNX Runtime must be there; TensorRT, where it is, must be new enough."""
+def quick_checks(config: Config) -> Iterator[CheckResult]:
+    """Results of the checks that do not disturb a running daemon."""
+    for check in QUICK_CHECKS:
+        yield from check(Target(path=None, config=config))
+
+
+def libraries(target: Target) -> Iterator[CheckResult]:
+    """OpenCV and ONNX Runtime are installed; TensorRT, if it is installed, is new enough."""
     for module, name in (("cv2", "OpenCV"), ("onnxruntime", "ONNX Runtime")):
         try:
-            yield CheckResult(check=name, ok=True, message=str(import_module(module).__version__))
+            yield _passed(name, str(import_module(module).__version__))
         except ImportError as error:
-            yield CheckResult(check=name, ok=False, message=str(error), do='pip install "edged[cpu]"')
+            yield _failed(name, str(error), 'pip install "edged[cpu]"')
     try:
         yield tensorrt(str(import_module("tensorrt").__version__))
     except ImportError:
-        yield CheckResult(check="TensorRT", ok=None, message="not installed; models run on the CPU")
+        yield _unchecked("TensorRT", "not installed; models run on the CPU")
         return
     try:
-        yield CheckResult(check="pycuda", ok=True, message=str(import_module("pycuda").VERSION_TEXT))
+        yield _passed("pycuda", str(import_module("pycuda").VERSION_TEXT))
     except ImportError as error:
-        yield CheckResult(check="pycuda", ok=False, message=f"{error}; models run on the CPU", do=PYCUDA)
+        yield _failed("pycuda", f"{error}; models run on the CPU", INSTALL_PYCUDA)
     yield kernels(compiled_kernels())
 
 
 def kernels(image: bytes | None) -> CheckResult:
-    """Without them engines run all the same, but every frame goes over the host."""
-    if image is not None:
-        return CheckResult(check="CUDA kernels", ok=True, message=f"{len(image) // BYTES_PER_KB} kB")
-    do = "put CUDA's nvcc onto the box and install edged again: it compiles them; in a clone: make kernels"
-    return CheckResult(check="CUDA kernels", ok=False, message="not in this package; frames go over the host", do=do)
+    """Without them engines run all the same, but every frame is copied over the host."""
+    if image is None:
+        return _failed("CUDA kernels", "not in this package; frames are copied over the host", INSTALL_KERNELS)
+    return _passed("CUDA kernels", f"{len(image) // BYTES_PER_KB} kB")
 
 
 def tensorrt(version: str) -> CheckResult:
     if _numbers(version)[:2] >= MIN_TENSORRT:
-        return CheckResult(check="TensorRT", ok=True, message=version)
-    return CheckResult(
-        check="TensorRT",
-        ok=False,
-        message=f"{version} is not supported; want {'.'.join(map(str, MIN_TENSORRT))} or later",
-        do="install JetPack 6.1 or later",
+        return _passed("TensorRT", version)
+    wanted = ".".join(map(str, MIN_TENSORRT))
+    return _failed("TensorRT", f"{version} is not supported; want {wanted} or later", INSTALL_JETPACK)
+
+
+def jetson(target: Target) -> Iterator[CheckResult]:
+    """NVIDIA's Linux for Tegra is new enough."""
+    if L4T_RELEASE.exists():
+        yield l4t(L4T_RELEASE.read_text())
+    else:
+        yield _unchecked("Jetson", "this is not one")
+
+
+def l4t(text: str) -> CheckResult:
+    """`text` is of /etc/nv_tegra_release: `# R36 (release), REVISION: 4.3, …`."""
+    match = re.search(r"R(\d+).*REVISION: (\d+)", text)
+    release = (int(match[1]), int(match[2])) if match else (0, 0)
+    name = f"L4T {release[0]}.{release[1]}"
+    return (
+        _passed("Jetson", name)
+        if release >= MIN_L4T
+        else _failed("Jetson", f"{name} is not supported", INSTALL_JETPACK)
     )
 
 
-def jetson(patient: Target) -> Iterator[CheckResult]:
-    """The release of the Jetson's own Linux."""
-    if not L4T_RELEASE.exists():
-        yield CheckResult(check="Jetson", ok=None, message="this is not one")
-        return
-    yield l4t(L4T_RELEASE.read_text())
-
-
-def l4t(written: str) -> CheckResult:
-    """Source: /etc/nv_tegra_release, `# R36 (release), REVISION: 4.3, …`."""
-    match = re.search(r"R(\d+).*REVISION: (\d+)", written)
-    release = (int(match[1]), int(match[2])) if match else (0, 0)
-    said = f"L4T {release[0]}.{release[1]}"
-    if release >= MIN_L4T:
-        return CheckResult(check="Jetson", ok=True, message=said)
-    return CheckResult(check="Jetson", ok=False, message=f"{said} is not supported", do="install JetPack 6.1 or later")
-
-
-def models(patient: Target) -> Iterator[CheckResult]:
-    """Every model in use is here, is what its card says, and loads."""
-    from engines.errors import EngineError  # noqa: PLC0415
-
-    if patient.config is None:
+def models(target: Target) -> Iterator[CheckResult]:
+    """Every model in use is in the store, is what its card says, and loads."""
+    if target.config is None:
         yield _skipped("models")
         return
-    settings = patient.config.models
-    found = [_model(name, settings) for name in dict.fromkeys((settings.detector, *settings.pose.values()))]
-    yield from found
-    if all(finding.ok for finding in found):
+    config = target.config.models
+    results = [_model(name, config) for name in dict.fromkeys((config.detector, *config.pose.values()))]
+    yield from results
+    if all(result.ok for result in results):
         try:
-            yield _loaded(patient.config)
+            yield _loaded(target.config)
         except (EngineError, EdgedError, ImportError) as error:
-            yield CheckResult(check="models load", ok=False, message=str(error), do="edged models verify")
+            yield _failed("models load", str(error), "edged models verify")
 
 
-def _model(name: str, settings: ModelsConfig) -> CheckResult:
-    from engines.catalogue import load  # noqa: PLC0415
-    from engines.errors import EngineError  # noqa: PLC0415
-    from engines.store.model_store import ModelStore  # noqa: PLC0415
-
+def _model(name: str, config: ModelsConfig) -> CheckResult:
     try:
-        card = load(settings.catalogue).get(name)
+        card = load_cards(config.catalogue).get(name)
         if card is None:
-            return CheckResult(check=f"model {name}", ok=False, message="no such card", do="edged models list")
-        verdict = ModelStore(settings.store, settings.mirror).verify(card)
+            return _failed(f"model {name}", "no such card", "edged models list")
+        model = ModelStore(config.store, config.mirror).verify(card)
     except EngineError as error:
-        return CheckResult(check=f"model {name}", ok=False, message=str(error), do=f"edged models pull {name}")
-    return CheckResult(check=f"model {name}", ok=True, message=f"{verdict.path}, sha256 {verdict.sha256[:12]}")
+        return _failed(f"model {name}", str(error), f"edged models pull {name}")
+    return _passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}")
 
 
-def _loaded(settings: Config) -> CheckResult:
-    from edged.inference.load_models import load_models  # noqa: PLC0415
-
+def _loaded(config: Config) -> CheckResult:
     start_s = time.monotonic()
-    load_models(settings.models, settings.compute).backend.close()
-    return CheckResult(check="models load", ok=True, message=f"in {time.monotonic() - start_s:.1f} s")
+    import_module("edged.inference.load_models").load_models(config.models, config.compute).backend.close()
+    return _passed("models load", f"in {time.monotonic() - start_s:.1f} s")
 
 
-def cameras(patient: Target) -> Iterator[CheckResult]:
+def cameras(target: Target) -> Iterator[CheckResult]:
     """Every camera gives a frame, in which its regions lie."""
-    if patient.config is None or not patient.config.cameras:
-        yield CheckResult(check="cameras", ok=None, message="none configured")
+    if target.config is None or not target.config.cameras:
+        yield _unchecked("cameras", "none configured")
         return
-    for name, settings in patient.config.cameras.items():
-        if settings.enabled:
-            yield _camera(name, settings)
+    for name, config in target.config.cameras.items():
+        if config.enabled:
+            yield _camera(name, config)
         else:
-            yield CheckResult(check=f"camera {name}", ok=None, message="switched off")
+            yield _unchecked(f"camera {name}", "switched off")
 
 
-def _camera(name: str, settings: CameraConfig) -> CheckResult:
-    """Looked at in a thread of its own: a driver may hang."""
-    found: list[CheckResult] = []
-    limit_s = settings.open_timeout_s + settings.frame_timeout_s
-    look = threading.Thread(target=lambda: found.append(_first_frame(name, settings)), daemon=True)
-    look.start()
-    look.join(limit_s)
-    silent = f"{settings.source}: silent for {limit_s:g} s"
-    return found[0] if found else _camera_failed(name, silent)
+def _camera(name: str, config: CameraConfig) -> CheckResult:
+    """Checked in a thread of its own: a driver may hang."""
+    results: list[CheckResult] = []
+    timeout_s = config.open_timeout_s + config.frame_timeout_s
+    thread = threading.Thread(target=lambda: results.append(_first_frame(name, config)), daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return results[0] if results else _failed(f"camera {name}", f"no frame within {timeout_s:g} s", FREE_CAMERA)
 
 
-def _first_frame(name: str, settings: CameraConfig) -> CheckResult:
-    from edged.config_check import region_violations  # noqa: PLC0415
-
+def _first_frame(name: str, config: CameraConfig) -> CheckResult:
     start_s = time.monotonic()
     try:
-        width, height = _size_of_frame(name, settings)
+        width, height = _frame_size_wh(name, config)
     except (CameraLost, EndOfSource, ConfigError, ImportError) as error:
-        return _camera_failed(name, str(error))
-    said = f"{width} x {height} px after {time.monotonic() - start_s:.1f} s"
-    wrong = [f"{dotted(key)} {told}" for key, _, told in region_violations((), settings, (width, height))]
-    do = f"correct [cameras.{name}], or the size that the camera sends" if wrong else ""
-    return CheckResult(check=f"camera {name}", ok=not wrong, message="\n".join([said, *wrong]), do=do)
+        return _failed(f"camera {name}", str(error), FREE_CAMERA)
+    message = f"{width} x {height} px after {time.monotonic() - start_s:.1f} s"
+    violations = [f"{dotted(key)} {text}" for key, _, text in region_violations((), config, (width, height))]
+    if not violations:
+        return _passed(f"camera {name}", message)
+    do = f"correct [cameras.{name}], or the size that the camera sends"
+    return _failed(f"camera {name}", "\n".join([message, *violations]), do)
 
 
-def _size_of_frame(name: str, settings: CameraConfig) -> tuple[int, int]:
-    from edged.capture.make_camera import make_camera  # noqa: PLC0415
-
-    with closing(make_camera(name, settings).open()) as stream:
+def _frame_size_wh(name: str, config: CameraConfig) -> tuple[int, int]:
+    with closing(import_module("edged.capture.make_camera").make_camera(name, config).open()) as stream:
         for _ in range(MAX_UNDECODABLE):
             image = stream.read(None).image
             if image.size:
@@ -224,84 +224,73 @@ def _size_of_frame(name: str, settings: CameraConfig) -> tuple[int, int]:
     raise CameraLost(f"none of {MAX_UNDECODABLE} frames could be decoded")
 
 
-def _camera_failed(name: str, said: str) -> CheckResult:
-    do = "check cable, power and address; a camera that the daemon has open must be freed: systemctl stop edged"
-    return CheckResult(check=f"camera {name}", ok=False, message=said, do=do)
-
-
-def broker(patient: Target) -> Iterator[CheckResult]:
-    """The broker answers, lets us in, takes a message and gives it back."""
-    from edged.mqtt.request import check_broker  # noqa: PLC0415
-
-    if patient.config is None:
+def broker(target: Target) -> Iterator[CheckResult]:
+    """The broker accepts a connection and a message, and sends the message back."""
+    if target.config is None:
         yield _skipped("broker")
         return
-    mqtt, device = patient.config.mqtt, device_id(patient.config.device.id)
+    mqtt, device = target.config.mqtt, device_id(target.config.device.id)
     try:
-        trial = check_broker(mqtt, device)
+        check = check_broker(mqtt, device)
     except (BrokerLost, ConfigError) as error:
         do = "start the broker, or correct [mqtt]; to try without one: edged run --embedded-broker"
-        yield CheckResult(check="broker", ok=False, message=str(error), do=do)
+        yield _failed("broker", str(error), do)
         return
-    yield CheckResult(check="broker", ok=True, message=f"{mqtt.host}:{mqtt.port} speaks MQTT {trial.version}")
-    write = f"give {mqtt.username or device} the right to write {mqtt.base}/{device}/#"
-    if trial.round_trip_ms is not None:
-        yield CheckResult(check="publishing", ok=True, message=f"there and back in {trial.round_trip_ms:.0f} ms")
-    elif trial.acknowledged and trial.version == "5":
-        yield CheckResult(check="publishing", ok=True, message="taken by the broker; we may not read it back")
+    yield _passed("broker", f"{mqtt.host}:{mqtt.port} speaks MQTT {check.version}")
+    if check.round_trip_ms is not None:
+        yield _passed("publishing", f"round trip in {check.round_trip_ms:.0f} ms")
+    elif check.acknowledged and check.version == "5":
+        yield _passed("publishing", "accepted by the broker; we may not read it back")
     else:
-        yield CheckResult(
-            check="publishing", ok=False, message=f"{trial.topic} was not taken, or not given back", do=write
-        )
+        do = f"give {mqtt.username or device} the right to write {mqtt.base}/{device}/#"
+        yield _failed("publishing", f"{check.topic} was not accepted, or not sent back", do)
 
 
-def permissions(patient: Target) -> Iterator[CheckResult]:
-    """This user may open cameras and the GPU, and write the store."""
+def permissions(target: Target) -> Iterator[CheckResult]:
+    """This user may open cameras and the GPU, and write the store and the state."""
     user = pwd.getpwuid(os.geteuid()).pw_name
     for group, folder, pattern in DEVICES:
-        shut = [device for device in Path(folder).glob(pattern) if not os.access(device, os.R_OK | os.W_OK)]
-        if shut:
-            do = f"sudo usermod -aG {_group_name(shut[0], group)} {user}, then log in again"
-            yield CheckResult(check=f"group {group}", ok=False, message=f"{user} may not open {shut[0]}", do=do)
-    if patient.config is not None:
-        yield writable("model store", patient.config.models.store, user)
-        yield writable("device.state_dir", patient.config.device.state_dir, user)
+        denied = [device for device in Path(folder).glob(pattern) if not os.access(device, os.R_OK | os.W_OK)]
+        if denied:
+            do = f"sudo usermod -aG {_group_name(denied[0], group)} {user}, then log in again"
+            yield _failed(f"group {group}", f"{user} may not open {denied[0]}", do)
+    if target.config is not None:
+        yield writable("model store", target.config.models.store, user)
+        yield writable("device.state_dir", target.config.device.state_dir, user)
 
 
 def writable(check: str, folder: Path, user: str) -> CheckResult:
-    """The folder, or the nearest one above that exists."""
-    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if place.is_dir() and os.access(place, os.W_OK):
-        return CheckResult(check=check, ok=True, message=f"{folder} can be written")
+    """The folder, or the nearest one above that exists, can be written."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return _passed(check, f"{folder} can be written")
     do = f"sudo install -d -o {user} {folder}, or run as the user of the service"
-    return CheckResult(check=check, ok=False, message=f"{user} can put nothing into {place}", do=do)
+    return _failed(check, f"{user} cannot write to {existing}", do)
 
 
-def _group_name(device: Path, usual: str) -> str:
+def _group_name(device: Path, default: str) -> str:
     try:
         return grp.getgrgid(device.stat().st_gid).gr_name
     except (KeyError, OSError):
-        return usual
+        return default
 
 
-def clock(patient: Target) -> Iterator[CheckResult]:
+def clock(target: Target) -> Iterator[CheckResult]:
     yield clock_result(time.time(), Clock().synced)
 
 
 def clock_result(now_s: float, synced: bool) -> CheckResult:
-    """The clock is set, and something keeps it."""
-    told = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
+    """The clock is set and synchronised. `now_s` is UTC."""
+    text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
     do = "sudo timedatectl set-ntp true; without a network, fit a clock battery"
     if time.gmtime(now_s).tm_year < MIN_YEAR:
-        return CheckResult(check="clock", ok=False, message=f"{told} is in the past", do=do)
-    if not synced:
-        return CheckResult(check="clock", ok=False, message=f"{told}, but nothing keeps it", do=do)
-    return CheckResult(check="clock", ok=True, message=told)
+        return _failed("clock", f"{text} is in the past", do)
+    return _passed("clock", text) if synced else _failed("clock", f"{text}, but it is not synchronised", do)
 
 
-def space(patient: Target) -> Iterator[CheckResult]:
-    """There is disk and memory to work with."""
-    store = patient.config.models.store if patient.config else Path("/")
+def space(target: Target) -> Iterator[CheckResult]:
+    """There is disk space and memory to work with."""
+    store = target.config.models.store if target.config else Path("/")
     yield space_result("disk", disk_usage(store)["disk_free_mb"], MIN_DISK_MB, f"free space where {store} is")
     free_mb = round(psutil.virtual_memory().available / BYTES_PER_MB)
     yield space_result("memory", free_mb, MIN_MEMORY_MB, "stop other programs, or add swap")
@@ -309,29 +298,33 @@ def space(patient: Target) -> Iterator[CheckResult]:
 
 def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> CheckResult:
     if free_mb is None:
-        return CheckResult(check=check, ok=None, message="cannot be told")
-    said = f"{free_mb} MB free"
-    if free_mb >= min_mb:
-        return CheckResult(check=check, ok=True, message=said)
-    return CheckResult(check=check, ok=False, message=f"{said}; want {min_mb}", do=do)
+        return _unchecked(check, "unknown")
+    enough = free_mb >= min_mb
+    return _passed(check, f"{free_mb} MB free") if enough else _failed(check, f"{free_mb} MB free; want {min_mb}", do)
 
 
 CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, permissions, clock, space)
-QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, permissions, clock, space)  # and in nobody's way
+QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, permissions, clock, space)
 
 
-def quick_checks(settings: Config) -> Iterator[CheckResult]:
-    """What can be found out while the daemon runs."""
-    for check in QUICK_CHECKS:
-        yield from check(Target(path=None, config=settings))
+def _summary(config: Config, path: Path | None) -> str:
+    return f"{path or '/etc/edged'}: {len(config.cameras)} cameras, device {device_id(config.device.id)}"
 
 
-def _configured(settings: Config, path: Path | None) -> str:
-    return f"{path or '/etc/edged'}: {len(settings.cameras)} cameras, device {device_id(settings.device.id)}"
+def _passed(check: str, message: str) -> CheckResult:
+    return CheckResult(check=check, ok=True, message=message)
+
+
+def _failed(check: str, message: str, do: str) -> CheckResult:
+    return CheckResult(check=check, ok=False, message=message, do=do)
+
+
+def _unchecked(check: str, message: str) -> CheckResult:
+    return CheckResult(check=check, ok=None, message=message)
 
 
 def _skipped(check: str) -> CheckResult:
-    return CheckResult(check=check, ok=None, message="not looked at: the configuration is not valid")
+    return _unchecked(check, "not checked: the configuration is not valid")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

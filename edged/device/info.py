@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edged import __version__
 from edged.behaviour.alerts import CAMERA_RULES
@@ -16,10 +16,8 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
 from edged.inference.engine_builds import BuildStatus
+from edged.inference.load_models import LoadedModels
 from edged.mqtt.homeassistant_entities import DiscoveryDevice
-
-if TYPE_CHECKING:
-    from edged.inference.load_models import LoadedModels
 
 LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
 

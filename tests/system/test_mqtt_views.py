@@ -110,7 +110,7 @@ def test_the_doctor_finds_camera_models_and_broker_in_order(
 ) -> None:
     found = findings(configured(tmp_path, mosquitto.port, tmp_path / "image.png"), capsys)
     assert found["camera barn"]["message"].startswith("64 x 48 px")
-    assert found["publishing"]["message"].startswith("there and back in")
+    assert found["publishing"]["ok"]
     assert all(found[check]["ok"] for check in ("configuration", "models load", "camera barn", "broker", "publishing"))
 
 
