@@ -1,7 +1,7 @@
-"""Results drawn into pictures, for people: boxes, ids, skeletons, and a banner when the image is not to be trusted.
+"""Results drawn into images: boxes, ids, skeletons, and a banner when the image is degraded.
 
-Left limbs are blue and right ones orange, as the subject has them. What the model is unsure of is faint, a box
-nobody detected in this very frame is dashed. Lines and letters grow with the image.
+The subject's left limbs are blue, its right ones orange. Keypoints below the threshold are faint; a box that was not
+detected in this frame is dashed. Lines and letters grow with the image.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ TextLayout = tuple[float, int, tuple[int, int], int]  # font scale, stroke px, w
 LEFT: Colour = (255, 178, 66)
 RIGHT: Colour = (40, 130, 255)
 MIDDLE: Colour = (235, 235, 235)
-EDGE: Colour = (24, 24, 24)  # around every line, so that it shows on any ground
+EDGE: Colour = (24, 24, 24)  # outline of every line, for contrast on any background
 ALARM: Colour = (40, 40, 190)
 IDS: tuple[Colour, ...] = (
     *((120, 220, 120), (235, 190, 90), (130, 160, 255), (90, 215, 235)),
     *((225, 140, 215), (200, 215, 110), (150, 190, 200), (210, 165, 165)),
 )
 
-UNSURE_OPACITY = 0.35  # opacity of what is unsure
-DEFAULT_KEYPOINT_THRESHOLD = 0.3  # keypoint score, for schemas whose card is not at hand
+UNSURE_OPACITY = 0.35  # of keypoints below the threshold
+DEFAULT_KEYPOINT_THRESHOLD = 0.3  # keypoint score, for schemas without a card
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SCALE_360P = 0.42  # font scale on an image whose shorter side is 360 px
 
 
 def annotate(image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, float] | None = None) -> U8:
-    """A copy of the BGR image with the result drawn in; smoothed keypoints where there are some.
+    """A copy of the image, (H, W, 3) uint8 BGR, with the result drawn in; keypoints are smoothed where available.
 
-    `keypoint_thresholds` maps schema names to the score from which a keypoint counts as seen (the card's).
+    `keypoint_thresholds`: the cards' least score of a keypoint that counts as seen, by schema name.
     """
     limits = keypoint_thresholds or {}
     canvas: U8 = image.copy()
@@ -56,13 +56,13 @@ def annotate(image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, f
 
 
 def _unit_px(image: U8) -> int:
-    """The width of a line: 1 at 360p, 3 at 1080p, 6 at 4K."""
+    """The width of a line in px: 1 at 360p, 3 at 1080p, 6 at 4K."""
     height, width = image.shape[:2]
     return max(1, round(float(min(height, width)) / 360))
 
 
 def _skeleton(canvas: U8, subject: TrackedSubject, limits: Mapping[str, float], *, sure: bool) -> None:
-    """The limbs whose both ends are sure, or the others; likewise the keypoints."""
+    """Draw the limbs with both ends above the threshold (`sure`) or the other ones; the same for keypoints."""
     keypoints = subject.smoothed if subject.smoothed is not None else subject.keypoints
     if keypoints is None or subject.schema is None:
         return
@@ -78,7 +78,7 @@ def _skeleton(canvas: U8, subject: TrackedSubject, limits: Mapping[str, float], 
 
 
 def _limb_px(canvas: U8, subject: TrackedSubject) -> int:
-    """Thinner on small subjects, or nothing would be left of them."""
+    """The width of a limb in px; thinner on small subjects, so that they stay visible."""
     size_px = float(np.sqrt(max(0.0, np.prod(subject.xyxy[[X1, Y1]] - subject.xyxy[[X0, Y0]]))))
     return int(min(max(size_px / 70, 1), 1.5 * _unit_px(canvas)))
 
@@ -89,7 +89,7 @@ def _side(schema: Schema, a: int, b: int) -> Colour:
 
 
 def _at(point: F32, canvas: U8) -> tuple[int, int]:
-    """Whole pixels, and no farther outside than an image's size: cv2 counts in 32 bits."""
+    """The point in whole px, at most one image size outside: cv2 takes 32-bit coordinates."""
     height, width = canvas.shape[:2]
     return int(np.clip(point[0], -width, 2 * width)), int(np.clip(point[1], -height, 2 * height))
 
@@ -115,8 +115,8 @@ def _box(canvas: U8, subject: TrackedSubject) -> None:
 
 
 def _dashes(a: tuple[int, int], b: tuple[int, int], length_px: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Every other piece of the way from a to b."""
-    pieces = max(1, int(np.hypot(b[0] - a[0], b[1] - a[1]) / length_px)) | 1  # odd: begins and ends drawn
+    """Every other piece of the line from a to b."""
+    pieces = max(1, int(np.hypot(b[0] - a[0], b[1] - a[1]) / length_px)) | 1  # odd, so that both ends are drawn
     stops = np.linspace(a, b, pieces + 1).round().astype(int).tolist()
     return [((x0, y0), (x1, y1)) for (x0, y0), (x1, y1) in zip(stops[:-1:2], stops[1::2], strict=True)]
 
@@ -126,7 +126,7 @@ def _id_colour(subject: TrackedSubject) -> Colour:
 
 
 def _label(canvas: U8, subject: TrackedSubject) -> None:
-    """Id, class and score on a plate above the box, or inside it at the image's upper edge."""
+    """Write id, class and score on a plate above the box; inside it at the image's upper edge."""
     x0, y = _at(subject.xyxy[[X0, Y0]], canvas)
     text, (scale, stroke_px, (width, height), pad) = _caption(canvas, subject)
     x = int(np.clip(x0, 0, max(0, canvas.shape[1] - width - 2 * pad)))
@@ -136,7 +136,7 @@ def _label(canvas: U8, subject: TrackedSubject) -> None:
 
 
 def _caption(canvas: U8, subject: TrackedSubject) -> tuple[str, TextLayout]:
-    """As much as has room over the box, so that captions in a crowd stay apart; the id always."""
+    """As much text as fits the box, so that captions in a crowd do not overlap; at least the id."""
     words = [str(subject.id), subject.label, f"{subject.score:.2f}"]
     room = 1.2 * float(subject.xyxy[X1] - subject.xyxy[X0])
     for n in (3, 2):
@@ -148,7 +148,7 @@ def _caption(canvas: U8, subject: TrackedSubject) -> tuple[str, TextLayout]:
 
 
 def _banner(canvas: U8, clarity: ImageQuality) -> None:
-    """A red strip along the upper edge: why the image is not used, with the figures."""
+    """Draw a red strip along the upper edge: why the image is degraded, with the figures."""
     figures = f"light {clarity.brightness:.0f}, contrast {clarity.contrast:.0f}, sharpness {clarity.sharpness:.3f}"
     text = f"IMAGE {', '.join(clarity.degraded).upper()}   {figures}"
     scale, stroke_px, (_, height), pad = _text_layout(canvas, text)
@@ -158,7 +158,7 @@ def _banner(canvas: U8, clarity: ImageQuality) -> None:
 
 
 def _text_layout(canvas: U8, text: str) -> TextLayout:
-    """How to set a line of text; smaller where it would not fit the image."""
+    """Font scale and size of a line of text; smaller where it would not fit the image."""
     scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360) ** 0.8
     stroke_px, pad = max(1, round(scale * 1.4)), round(8 * scale)
     (width, height), _ = cv2.getTextSize(text, FONT, scale, stroke_px)

@@ -1,4 +1,4 @@
-"""A picture into a JPEG or PNG file, complete or not there at all; or into as many bytes as may be sent."""
+"""An image as a JPEG or PNG file, written atomically, or as JPEG bytes of limited size."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edged.errors import NotWritten
 from edged.frame import U8
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-JPEG_QUALITIES = (88, 75, 60)  # JPEG qualities, tried in this order at each size
+JPEG_QUALITIES = (88, 75, 60)  # tried in this order at each scale
 JPEG_SCALES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
 
 
 def write_image(path: Path, image: U8) -> None:
-    """Encode the BGR image by the name's ending. Raises `NotWritten`; an older file is then left as it was."""
+    """Write (H, W, 3) uint8 BGR in the format of the name's ending. Raises NotWritten; an older file is then kept."""
     if path.suffix.lower() not in SUFFIXES:
-        raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
+        raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
     _, encoded = cv2.imencode(path.suffix.lower(), image)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -27,18 +27,19 @@ def write_image(path: Path, image: U8) -> None:
     except OSError as exc:
         with suppress(OSError):
             part.unlink()
-        raise NotWritten(f"{path}: {exc.strerror}. Choose a folder that can be written and has room") from exc
+        raise NotWritten(f"{path}: {exc.strerror}. Choose a writable folder with free space", "folder") from exc
 
 
 def encode_jpeg(image: U8, max_bytes: int) -> tuple[bytes, tuple[int, int]]:
-    """The BGR image as JPEG of at most so many bytes, and its width and height. Raises `NotWritten`."""
+    """A JPEG of at most `max_bytes` of an (H, W, 3) uint8 BGR image; its width and height in px. Raises NotWritten."""
     for scale in JPEG_SCALES:
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
         for quality in JPEG_QUALITIES:
             _, encoded = cv2.imencode(".jpg", small, (cv2.IMWRITE_JPEG_QUALITY, quality))
             if encoded.size <= max_bytes:
                 return encoded.tobytes(), (small.shape[1], small.shape[0])
-    raise NotWritten(f"a picture of {image.shape[1]} x {image.shape[0]} px does not fit {max_bytes} bytes; allow more")
+    text = f"an image of {image.shape[1]} x {image.shape[0]} px does not fit {max_bytes} bytes; allow more"
+    raise NotWritten(text, "size")
 
 
 def _replace(part: Path, path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""`edged run --save-video`: what one camera sees, annotated, as a video, with a progress bar on stderr."""
+"""`edged run --save-video`: one camera's annotated frames as a video file, with a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from edged.drawing.video_file import VideoWriter, check_suffix
 from edged.frame import Frame, FrameResult
 from edged.inference.cpu.pixels import to_bgr
 
-LIVE_HZ = 15.0  # of the video of a camera that does not say its rate
+LIVE_HZ = 15.0  # of a camera without a known rate
 
 
 class Recorder:
-    """A sink of the loop. The video opens with the first frame, whose size it takes."""
+    """A sink of the loop. The video is opened at the first frame and has its size. Thread: the loop's."""
 
     def __init__(self, path: Path, camera: CameraConfig, keypoint_thresholds: dict[str, float]) -> None:
         check_suffix(path)  # before anything runs
@@ -53,7 +53,7 @@ class Recorder:
 
 
 def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:
-    """Rate and number of frames, as far as the source tells."""
+    """Rate in Hz and number of frames; None when the source has no end or does not say."""
     if camera.source_kind != "files" or not Path(camera.source).is_file():
         return camera.fps or LIVE_HZ, None
     video = cv2.VideoCapture(camera.source)

@@ -1,4 +1,4 @@
-"""A stall drawn into a picture of its camera: a grid to read positions from, and what was understood of them."""
+"""A stall drawn into an image of its camera: a grid to read positions from, the floor and the zones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def with_grid(image: U8) -> U8:
-    """A copy with a line at every round number of pixels."""
+    """A copy of the image, (H, W, 3) uint8 BGR, with a line at every round number of px."""
     canvas: U8 = image.copy()
     height, width = image.shape[:2]
     step = min(STEPS_PX, key=lambda px: abs(px - max(width, height) / LINES))
@@ -35,7 +35,7 @@ def with_grid(image: U8) -> U8:
 
 
 def with_stall(image: U8, stall: StallConfig) -> U8:
-    """A copy with the floor's sides, numbered, and the zones."""
+    """A copy of the image, (H, W, 3) uint8 BGR, with a grid, the floor's sides (numbered) and the zones."""
     canvas = with_grid(image)
     corners = [(round(x), round(y)) for x, y in stall.floor or ()]
     for i, (begin, end) in enumerate(zip(corners, [*corners[1:], *corners[:1]], strict=True)):

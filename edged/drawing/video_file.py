@@ -1,7 +1,7 @@
-"""Annotated pictures into a video file, complete or not there at all.
+"""Images as a video file, which appears only when it is complete.
 
-Frames go to a hidden file beside the wanted one, which takes its name on closing: at the end, on an error, on
-Ctrl-C. One thread.
+Frames go to a hidden file in the same folder. It is renamed on closing: at the end, on an error, on Ctrl-C.
+Thread: one.
 """
 
 from __future__ import annotations
@@ -17,29 +17,32 @@ import numpy as np
 from edged.capture.sources.opencv import configure_opencv
 from edged.errors import NotWritten
 from edged.frame import U8
-from edged.units import NS_PER_S
+from edged.units import BYTES_PER_MB, NS_PER_S
 
-CODECS = ("avc1", "mp4v")  # H.264 plays everywhere, but only cv2 with GStreamer or a GPL FFmpeg writes it
+CODECS = ("avc1", "mp4v")  # H.264 plays everywhere, but needs a cv2 with GStreamer or a GPL FFmpeg
 SUFFIXES = (".mp4", ".mkv", ".avi")
-RESERVE_BYTES = 32 << 20  # disk left free, for the file's index and for everybody else
-MAX_REPEAT_S = 2  # most a frame is repeated to keep pace with the clock
+RESERVE_BYTES = 32 * BYTES_PER_MB  # disk space left free, for the file's index and for other programs
+MAX_REPEAT_S = 2  # longest repetition of one frame to keep the video in real time
 
 
 def check_suffix(path: Path) -> None:
-    """Raise `NotWritten` unless the name's ending tells the format."""
+    """Raise NotWritten unless the name ends in a known format."""
     if path.suffix.lower() not in SUFFIXES:
-        raise NotWritten(f"{path}: cannot tell the format; end the name in one of {', '.join(SUFFIXES)}")
+        raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
 
 
 class VideoWriter:
-    """A video of constant size and rate; frames of another size are fitted in, with black borders."""
+    """A video of constant size and rate; frames of another size are scaled to fit, with black borders.
+
+    Raises NotWritten when the file cannot be written or this OpenCV cannot encode it.
+    """
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
         check_suffix(path)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fps = fps
-        self._size_wh = (size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2)  # codecs want even sides
+        self._size_wh = (size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2)  # codecs need even sides
         self._canvas: U8 = np.zeros((self._size_wh[1], self._size_wh[0], 3), np.uint8)
         self._start_ns = 0
         self._reserve_bytes = reserve_bytes
@@ -59,22 +62,24 @@ class VideoWriter:
             self._part.replace(self._path)
 
     def write(self, image: U8, captured_ns: int | None = None) -> None:
-        """Add one BGR frame; with its capture time, repeat or skip it so that the video plays in real time."""
+        """Add a frame, (H, W, 3) uint8 BGR. With its capture time, it is repeated or skipped to keep real time."""
         if shutil.disk_usage(self._part.parent).free < self._reserve_bytes:
-            raise NotWritten(f"{self._path}: stopped after {self.frames} frames, the disk is full. Free some space")
+            text = f"{self._path}: stopped after {self.frames} frames, the disk is full. Free some space"
+            raise NotWritten(text, "disk_full")
         fitted = self._fit(image)
         for _ in range(self._repeat_count(captured_ns)):
             self._video.write(fitted)
             self.frames += 1
 
     def close(self) -> None:
-        """Give the file its name. Raises `NotWritten` when there is nothing playable in it."""
+        """Rename the complete file. Raises NotWritten when it holds nothing playable."""
         if not self._finish():
-            raise NotWritten(f"{self._path}: {self.frames} frames written, none can be read back. No file was made")
+            text = f"{self._path}: {self.frames} frames written, none can be read back. No file was made"
+            raise NotWritten(text, "empty")
         self._part.replace(self._path)
 
     def _finish(self) -> bool:
-        """Whether the hidden file is a video with frames; it is removed otherwise."""
+        """Whether the hidden file holds a playable video; it is removed otherwise."""
         self._video.release()
         good = self.frames > 0 and _is_playable(self._part)
         if good:
@@ -85,25 +90,25 @@ class VideoWriter:
         return good
 
     def _repeat_count(self, captured_ns: int | None) -> int:
-        """How often a frame of that time is to be written."""
+        """How many times a frame of this time is written, 0 to skip it."""
         if captured_ns is None:
             return 1
         if self.frames == 0:
             self._start_ns = captured_ns
         due = round((captured_ns - self._start_ns) / NS_PER_S * self._fps) + 1 - self.frames
         longest = max(1, round(MAX_REPEAT_S * self._fps))
-        if due > longest:  # the source was away: go on from here
+        if due > longest:  # after an outage of the source, go on from here
             self._start_ns += round((due - longest) / self._fps * NS_PER_S)
         return min(max(due, 0), longest)
 
     def _fit(self, image: U8) -> U8:
-        """The image, or a black canvas with it in the middle, as large as fits."""
+        """The image, scaled into the middle of a black canvas where its size differs."""
         height, width = image.shape[:2]
         if (width, height) == self._size_wh:
             return image
         scale = min(self._size_wh[0] / width, self._size_wh[1] / height, 1e6)
         if self._size_wh == (width + width % 2, height + height % 2):
-            scale = 1.0  # one row or column short of even
+            scale = 1.0  # padded by one row or column only
         wh = max(1, round(width * scale)), max(1, round(height * scale))
         x, y = (self._size_wh[0] - wh[0]) // 2, (self._size_wh[1] - wh[1]) // 2
         self._canvas[:] = 0
@@ -115,7 +120,8 @@ def _check_writable(part: Path) -> None:
     try:
         part.open("wb").close()
     except OSError as exc:
-        raise NotWritten(f"{part.parent}: {exc.strerror}. Choose a folder that exists and can be written") from exc
+        text = f"{part.parent}: {exc.strerror}. Choose a folder that exists and can be written"
+        raise NotWritten(text, "folder") from exc
 
 
 def _open(part: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
@@ -125,8 +131,8 @@ def _open(part: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
         if video.isOpened():
             return video
     part.unlink(missing_ok=True)
-    got = f"{size_wh[0]} x {size_wh[1]} px at {fps:g} Hz"
-    raise NotWritten(f"{part.suffix} video of {got}: this OpenCV has no encoder for it. Try another format or size")
+    video_format = f"{part.suffix} video of {size_wh[0]} x {size_wh[1]} px at {fps:g} Hz"
+    raise NotWritten(f"{video_format}: this OpenCV has no encoder for it. Try another format or size", "codec")
 
 
 def _is_playable(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Recorded frames: what every kind of file becomes, and what is said about those that are not what they seem."""
+"""Recorded frames: every kind of file as frames, and the errors of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
+from tests.raising import raises_code
 
 ROOT = Path(__file__).parents[2]
 WIDE = (48, 32)  # width, height
@@ -46,7 +47,7 @@ def camera(path: Path, **keys: object) -> FileCamera:
     return FileCamera("cam", CameraConfig.model_validate({"source": str(path), "realtime": False, **keys}))
 
 
-def shots(path: Path, **keys: object) -> Iterator[CapturedImage]:
+def frames_of(path: Path, **keys: object) -> Iterator[CapturedImage]:
     stream = camera(path, **keys).open()
     try:
         while True:
@@ -56,7 +57,7 @@ def shots(path: Path, **keys: object) -> Iterator[CapturedImage]:
 
 
 def video(path: Path, frames: int = 12, size_wh: tuple[int, int] = WIDE, rate_hz: float = 10) -> Path:
-    configure_opencv()  # FFmpeg takes its log level once, at its first use
+    configure_opencv()  # FFmpeg reads its log level once, at its first use
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate_hz, size_wh)
     for n in range(frames):
         writer.write(picture(20 * n % 240, size_wh))
@@ -64,15 +65,15 @@ def video(path: Path, frames: int = 12, size_wh: tuple[int, int] = WIDE, rate_hz
     return path
 
 
-def test_a_video_gives_every_frame_with_its_place(tmp_path: Path) -> None:
+def test_video_gives_every_frame_with_its_position(tmp_path: Path) -> None:
     path = video(tmp_path / "clip.mp4")
-    got = list(shots(path))
-    assert [shot.position for shot in got] == list(range(12))
-    assert {shot.source for shot in got} == {str(path)}
-    assert [round(float(shot.image.mean()) / 20) for shot in got] == list(range(12))
+    got = list(frames_of(path))
+    assert [captured.position for captured in got] == list(range(12))
+    assert {captured.source for captured in got} == {str(path)}
+    assert [round(float(captured.image.mean()) / 20) for captured in got] == list(range(12))
 
 
-def test_a_video_is_decoded_into_the_slot_it_is_given(tmp_path: Path) -> None:
+def test_video_is_decoded_into_the_given_buffer(tmp_path: Path) -> None:
     stream = camera(video(tmp_path / "clip.mp4")).open()
     out = stream.read(None).image.copy()
     assert stream.read(out).image is out
@@ -82,67 +83,69 @@ def test_a_video_is_decoded_into_the_slot_it_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["rewound.mp4", "rewound.avi", "opened_anew.mpg"])
-def test_a_looped_video_starts_again_at_its_first_frame(tmp_path: Path, name: str) -> None:
-    frames = shots(video(tmp_path / name, frames=3, rate_hz=25), loop=True)
+def test_looped_video_starts_again_at_its_first_frame(tmp_path: Path, name: str) -> None:
+    frames = frames_of(video(tmp_path / name, frames=3, rate_hz=25), loop=True)
     got = [next(frames) for _ in range(7)]
-    assert [shot.position for shot in got] == [0, 1, 2, 0, 1, 2, 0]
-    assert [round(float(shot.image.mean()) / 20) for shot in got] == [0, 1, 2, 0, 1, 2, 0]
+    assert [captured.position for captured in got] == [0, 1, 2, 0, 1, 2, 0]
+    assert [round(float(captured.image.mean()) / 20) for captured in got] == [0, 1, 2, 0, 1, 2, 0]
 
 
-def test_read_as_fast_as_possible_a_video_keeps_its_own_time(tmp_path: Path) -> None:
+def test_video_not_in_real_time_keeps_its_recorded_time(tmp_path: Path) -> None:
     path = video(tmp_path / "clip.mp4", frames=4)
-    assert [shot.recorded_ns for shot in shots(path)] == [0, 100_000_000, 200_000_000, 300_000_000]
+    assert [captured.recorded_ns for captured in frames_of(path)] == [0, 100_000_000, 200_000_000, 300_000_000]
     stream = camera(path, loop=True).open()
     assert [stream.read(None).recorded_ns for _ in range(6)][-1] == 500_000_000
     stream.close()
 
 
-def test_in_real_time_frames_fall_due_at_the_recorded_rate(tmp_path: Path) -> None:
-    due_ns = [shot.captured_ns for shot in shots(video(tmp_path / "clip.mp4", rate_hz=10), realtime=True)]
+def test_video_in_real_time_is_due_at_its_recorded_rate(tmp_path: Path) -> None:
+    due_ns = [captured.captured_ns for captured in frames_of(video(tmp_path / "clip.mp4", rate_hz=10), realtime=True)]
     assert set(np.diff(due_ns).tolist()) == {100_000_000}
 
 
-def test_a_configured_rate_replaces_the_recorded_one(tmp_path: Path) -> None:
+def test_configured_rate_replaces_the_recorded_one(tmp_path: Path) -> None:
     path = video(tmp_path / "clip.mp4", rate_hz=10)
-    due_ns = [shot.captured_ns for shot in shots(path, realtime=True, fps=50)]
+    due_ns = [captured.captured_ns for captured in frames_of(path, realtime=True, fps=50)]
     assert set(np.diff(due_ns).tolist()) == {20_000_000}
 
 
-def test_a_timeline_slips_when_decoding_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playback_clock_slips_when_decoding_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 0
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
-    pace = PlaybackClock(10.0)
-    assert (pace.due_ns(), pace.due_ns()) == (0, 100_000_000)
+    clock = PlaybackClock(10.0)
+    assert (clock.due_ns(), clock.due_ns()) == (0, 100_000_000)
     now_ns = 5_000_000_000
-    assert (pace.due_ns(), pace.due_ns()) == (5_000_000_000, 5_100_000_000)
+    assert (clock.due_ns(), clock.due_ns()) == (5_000_000_000, 5_100_000_000)
 
 
-def test_a_turned_phone_video_comes_upright(tmp_path: Path) -> None:
+def test_video_with_a_rotation_matrix_is_upright(tmp_path: Path) -> None:
     path = video(tmp_path / "clip.mp4")
     data = bytearray(path.read_bytes())
     track = data.index(b"tkhd") + 4 + 40  # ISO 14496-12: the 3x3 matrix of a version 0 track header
     one = 0x10000
     data[track : track + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 0x40000000)
     path.write_bytes(data)
-    assert next(shots(path)).image.shape == (48, 32, 3)
+    assert next(frames_of(path)).image.shape == (48, 32, 3)
 
 
-def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
+def test_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     for n in (10, 9, 1):
         cv2.imwrite(str(tmp_path / f"frame{n}.png"), picture(n))
     (tmp_path / "notes.txt").write_text("not an image")
-    got = list(shots(tmp_path))
-    assert [int(shot.image[0, 0, 0]) for shot in got] == [1, 9, 10]
-    assert [Path(shot.source or "").name for shot in got] == ["frame1.png", "frame9.png", "frame10.png"]
+    got = list(frames_of(tmp_path))
+    assert [int(captured.image[0, 0, 0]) for captured in got] == [1, 9, 10]
+    assert [Path(captured.source or "").name for captured in got] == ["frame1.png", "frame9.png", "frame10.png"]
 
 
-def test_natural_order_takes_names_that_begin_with_digits_or_letters() -> None:
+def test_natural_key_orders_names_with_digits_or_letters_first() -> None:
     assert sorted(map(Path, ("b2", "10", "b10", "9", "a")), key=natural_key) == list(
         map(Path, ("9", "10", "a", "b2", "b10"))
     )
 
 
-def test_bad_files_of_a_folder_are_size_zero_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_files_of_a_folder_are_empty_frames_and_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     cv2.imwrite(str(tmp_path / "a.jpg"), picture(50))
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
@@ -150,28 +153,28 @@ def test_bad_files_of_a_folder_are_size_zero_and_named_once(tmp_path: Path, capl
     (tmp_path / "d.png").write_bytes(os.urandom(500))
     cv2.imwrite(str(tmp_path / "e.png"), picture(0, (1, 1)))
     (tmp_path / "f.png").mkdir()
-    frames = shots(tmp_path, loop=True)
+    frames = frames_of(tmp_path, loop=True)
     sizes = [next(frames).image.size > 0 for _ in range(12)]
     assert sizes == [True, False, False, False, False, False] * 2
-    said = [record.message for record in caplog.records]
-    assert len(said) == 5
-    assert "b.jpg: truncated, or not an image" in said[0]
-    assert "e.png: 1x1 px; want 16 to 16384 px" in said[3]
+    lines = [record.message for record in caplog.records]
+    assert len(lines) == 5
+    assert "b.jpg: truncated, or not an image" in lines[0]
+    assert "e.png: 1x1 px; want 16 to 16384 px" in lines[3]
 
 
-def test_a_name_of_any_bytes_is_read_and_told_as_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_name_that_is_not_utf8_is_read_and_printable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = cv2.imencode(".png", picture(50))[1].tobytes()
     for name, content in ((b"S\xfcd.png", whole), (b"S\xfcd.jpg", b""), ("1²3.png".encode(), whole)):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(content)
-    seen = [shot.source for shot in shots(tmp_path) if shot.image.size]
+    seen = [captured.source for captured in frames_of(tmp_path) if captured.image.size]
     assert seen == [f"{tmp_path}/1²3.png", f"{tmp_path}/S\ufffdd.png"]
     assert f"{tmp_path}/S\ufffdd.jpg: empty" in caplog.text
 
 
-def test_a_folder_of_bad_files_alone_is_lost_and_does_not_loop_hot(tmp_path: Path) -> None:
+def test_folder_of_bad_files_only_is_lost(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(CameraLost, match="none of 1 image"):
-        list(shots(tmp_path, loop=True))
+    with raises_code(CameraLost, "undecodable"):
+        list(frames_of(tmp_path, loop=True))
 
 
 SMALL = picture(0, (20, 16))
@@ -188,14 +191,14 @@ RAMP = (np.arange(16 * 20, dtype=np.uint16).reshape(16, 20) * 200).astype(np.uin
         pytest.param("x.bmp", SMALL + 3, SMALL + 3, id="bmp"),
     ],
 )
-def test_any_depth_becomes_8_bit_bgr(tmp_path: Path, name: str, written: U8, want: U8) -> None:
+def test_load_image_of_any_depth_is_8_bit_bgr(tmp_path: Path, name: str, written: U8, want: U8) -> None:
     cv2.imwrite(str(tmp_path / name), written)
     got = load_image(tmp_path / name)
     assert got.dtype == np.uint8
     assert got.tolist() == want.tolist()
 
 
-def test_a_palette_image_becomes_bgr(tmp_path: Path) -> None:
+def test_load_image_with_a_palette_is_bgr(tmp_path: Path) -> None:
     (tmp_path / "x.bmp").write_bytes(palette_bmp(16, 16, blue_green_red=(10, 20, 30)))
     assert load_image(tmp_path / "x.bmp")[0, 0].tolist() == [10, 20, 30]
 
@@ -209,7 +212,7 @@ def palette_bmp(width: int, height: int, blue_green_red: tuple[int, int, int]) -
     return head + info + palette + bytes([1]) * (width * height)
 
 
-def test_an_exif_turn_is_respected(tmp_path: Path) -> None:
+def test_load_image_with_an_exif_rotation_is_upright(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "x.jpg"), picture(80))
     whole = (tmp_path / "x.jpg").read_bytes()
     entry = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)  # orientation: turn 90 degrees clockwise
@@ -220,31 +223,29 @@ def test_an_exif_turn_is_respected(tmp_path: Path) -> None:
     assert load_image(tmp_path / "x.jpg").shape == (48, 32, 3)
 
 
-def test_an_8k_image_is_read(tmp_path: Path) -> None:
+def test_8k_image_is_read(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "x.jpg"), picture(80, (7680, 4320)))
-    assert [shot.image.shape for shot in shots(tmp_path / "x.jpg")] == [(4320, 7680, 3)]
+    assert [captured.image.shape for captured in frames_of(tmp_path / "x.jpg")] == [(4320, 7680, 3)]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("name", "content", "code"),
     [
-        pytest.param("x.mp4", b"", "the file is empty", id="empty"),
-        pytest.param("x.mp4", b"\x07garbage" * 999, "neither a video nor an image", id="garbage"),
-        pytest.param("x.txt", b"hello\n" * 99, "neither a video nor an image", id="text"),
-        pytest.param(None, b"", "No such file", id="absent"),
+        pytest.param("x.mp4", b"", "empty", id="empty"),
+        pytest.param("x.mp4", b"\x07garbage" * 999, "undecodable", id="garbage"),
+        pytest.param("x.txt", b"hello\n" * 99, "undecodable", id="text"),
+        pytest.param(None, b"", "absent", id="absent"),
     ],
 )
-def test_what_is_no_recording_is_lost_with_the_reason(
-    tmp_path: Path, name: str | None, content: bytes, reason: str
-) -> None:
+def test_file_that_is_not_a_recording_is_lost(tmp_path: Path, name: str | None, content: bytes, code: str) -> None:
     if name:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(CameraLost, match=reason):
+    with raises_code(CameraLost, code):
         camera(tmp_path / (name or "absent.mp4")).open()
 
 
-def test_the_library_says_nothing_by_itself(tmp_path: Path) -> None:
-    """In a process of its own: how much FFmpeg says is settled when the first file is opened in one."""
+def test_opencv_prints_nothing(tmp_path: Path) -> None:
+    """In a process of its own: FFmpeg's log level is fixed when the first file is opened."""
     (tmp_path / "x.mp4").write_bytes(video(tmp_path / "whole.mp4").read_bytes()[:700])
     done = subprocess.run(
         [sys.executable, "-c", LOST, tmp_path / "x.mp4"], check=True, cwd=ROOT, capture_output=True, text=True
@@ -252,39 +253,39 @@ def test_the_library_says_nothing_by_itself(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("lost\n", "")
 
 
-def test_an_empty_folder_is_lost_and_says_what_it_wants(tmp_path: Path) -> None:
-    with pytest.raises(CameraLost, match=r"no image in this folder; want .*\.jpg"):
+def test_empty_folder_is_lost(tmp_path: Path) -> None:
+    with raises_code(CameraLost, "empty"):
         camera(tmp_path).open()
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_truncated_video_ends_and_never_hangs(tmp_path: Path, loop: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_video_ends(tmp_path: Path, loop: bool, caplog: pytest.LogCaptureFixture) -> None:
     """An AVI carries its header first, so half of it still opens; an MP4's index is at its end."""
     whole = video(tmp_path / "whole.avi", frames=60).read_bytes()
     (tmp_path / "half.avi").write_bytes(whole[: len(whole) // 2])
-    frames = shots(tmp_path / "half.avi", loop=loop)
+    frames = frames_of(tmp_path / "half.avi", loop=loop)
     read = sum(1 for _, _ in zip(range(70), frames, strict=False))
     assert (0 < read < 50) or loop
     assert ("ends early" in caplog.text) is not loop
     mp4 = video(tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "half.mp4").write_bytes(mp4[: len(mp4) // 2])
-    with pytest.raises(CameraLost, match="truncated"):
+    with raises_code(CameraLost, "undecodable"):
         camera(tmp_path / "half.mp4", loop=loop).open()
 
 
-def test_a_video_without_one_good_frame_is_lost_and_does_not_loop_hot(tmp_path: Path) -> None:
+def test_video_without_a_good_frame_is_lost(tmp_path: Path) -> None:
     whole = bytearray(video(tmp_path / "x.avi").read_bytes())
     start = whole.index(b"movi") + 4
     (tmp_path / "x.avi").write_bytes(whole[:start])
     with pytest.raises(CameraLost):
-        list(shots(tmp_path / "x.avi", loop=True))
+        list(frames_of(tmp_path / "x.avi", loop=True))
 
 
 CORNERS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 
 @pytest.mark.parametrize(("rotate", "turns"), [(0, 0), (90, -1), (180, 2), (270, 1)])
-def test_an_image_is_turned_clockwise_into_the_slot_given(rotate: int, turns: int) -> None:
+def test_rotation_is_clockwise_into_the_given_buffer(rotate: int, turns: int) -> None:
     stream = RotateMaskCamera(ScriptedCamera([CORNERS, CORNERS]), rotate, ()).open()  # type: ignore[arg-type]
     first = stream.read(None).image.copy()
     assert first.tolist() == np.rot90(CORNERS, turns).tolist()
@@ -293,7 +294,7 @@ def test_an_image_is_turned_clockwise_into_the_slot_given(rotate: int, turns: in
     assert out.tolist() == first.tolist()
 
 
-def test_masks_blank_the_upright_image_and_leave_the_cameras_own_alone() -> None:
+def test_masks_black_out_the_upright_image_only() -> None:
     white = np.full((6, 10, 3), 255, np.uint8)
     mask = ((0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0))
     stream = RotateMaskCamera(ScriptedCamera([white, white]), 90, (mask,)).open()
@@ -306,6 +307,6 @@ def test_masks_blank_the_upright_image_and_leave_the_cameras_own_alone() -> None
     assert (white == 255).all()
 
 
-def test_a_corrupt_frame_passes_through_a_turn() -> None:
+def test_corrupt_frame_passes_through_a_rotation() -> None:
     bad = np.zeros((0, 0, 3), np.uint8)
     assert RotateMaskCamera(ScriptedCamera([bad]), 90, ()).open().read(None).image.size == 0

@@ -14,6 +14,7 @@ from edged.capture.sources.v4l2 import GrantedFormat, V4l2Camera, differences
 from edged.capture.sources.v4l2_device import capture_time_ns, device_path, holders, query, stable_path, usb_port
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
+from tests.raising import raises_code
 
 NOW_NS = 1_000_000_000_000
 
@@ -77,21 +78,18 @@ def test_holders_name_this_process_while_it_holds_the_device(tmp_path: Path) -> 
 
 
 def test_open_absent_device_is_lost() -> None:
-    with pytest.raises(CameraLost) as lost:
+    with raises_code(CameraLost, "absent"):
         V4l2Camera("cam", CameraConfig(source="99")).open()
-    assert lost.value.code == "absent"
 
 
 def test_query_other_device_is_not_a_camera() -> None:
-    with pytest.raises(CameraLost) as lost:
+    with raises_code(CameraLost, "not_a_camera"):
         query(Path("/dev/null"))
-    assert lost.value.code == "not_a_camera"
 
 
 def test_v4l2_camera_with_a_codec_as_format_is_a_config_error() -> None:
-    with pytest.raises(ConfigError) as wrong:
+    with raises_code(ConfigError, "format"):
         V4l2Camera("cam", CameraConfig(source="0", format="h264"))
-    assert wrong.value.code == "format"
 
 
 def test_ioctl_numbers_equal_the_kernels() -> None:

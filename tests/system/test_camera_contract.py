@@ -22,6 +22,7 @@ from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
+from tests.raising import raises_code
 from tools.rtsp_server import encode, serving
 
 SHAPE = (180, 320, 3)
@@ -119,6 +120,5 @@ def test_csi_camera_rotation_is_done_in_hardware_only() -> None:
 def test_csi_camera_without_gstreamer_is_lost_with_the_reason() -> None:
     if has_gstreamer():
         pytest.skip("this cv2 has GStreamer")
-    with pytest.raises(CameraLost) as lost:
+    with raises_code(CameraLost, "no_gstreamer"):
         make_camera("cam", CameraConfig(source="csi:0")).open()
-    assert lost.value.code == "no_gstreamer"

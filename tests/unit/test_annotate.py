@@ -51,29 +51,29 @@ def has(picture: U8, colour: tuple[int, int, int]) -> bool:
     return bool((picture == colour).all(axis=2).any())
 
 
-def test_nobody_draws_nothing() -> None:
+def test_annotate_without_subjects_changes_nothing() -> None:
     assert changed(drawn()) == 0
 
 
-def test_the_camera_image_itself_stays_clean() -> None:
+def test_annotate_leaves_the_given_image_unchanged() -> None:
     image = grey()
     drawn(subject(skeleton()), image=image)
     assert (image == 128).all()
 
 
-def test_left_and_right_differ_in_colour() -> None:
+def test_annotate_left_and_right_limbs_differ_in_colour() -> None:
     picture = drawn(subject(skeleton()))
     assert has(picture[:, 345:356], LEFT)
     assert not has(picture[:, 345:356], RIGHT)
     assert has(picture[:, 295:306], RIGHT)
 
 
-def test_unsure_keypoints_are_faint() -> None:
+def test_annotate_keypoints_below_the_threshold_are_faint() -> None:
     sure, unsure, none = (drawn(subject(k)).astype(int) for k in (skeleton(0.9), skeleton(0.1), None))
     assert 0 < np.abs(unsure - none).sum() < 0.5 * np.abs(sure - none).sum()
 
 
-def test_the_limit_between_sure_and_unsure_is_the_cards() -> None:
+def test_annotate_threshold_is_the_cards() -> None:
     result = FrameResult(
         camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=(subject(skeleton(0.5)),),
         stage_ns={}, quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5),
@@ -82,7 +82,7 @@ def test_the_limit_between_sure_and_unsure_is_the_cards() -> None:
     assert not has(annotate(grey(), result, {"lsp-14": 0.6}), LEFT)
 
 
-def test_smoothed_keypoints_are_preferred() -> None:
+def test_annotate_draws_smoothed_keypoints_where_available() -> None:
     moved = skeleton() + np.array([200, 0, 0], np.float32)
     both = TrackedSubject(
         id=1, label="person", score=0.9, xyxy=np.array((280, 80, 370, 300), np.float32), keypoints=skeleton(),
@@ -91,7 +91,7 @@ def test_smoothed_keypoints_are_preferred() -> None:
     assert has(drawn(both)[:, 545:556], LEFT)
 
 
-def test_keypoints_not_found_are_not_drawn() -> None:
+def test_annotate_nan_keypoints_are_not_drawn() -> None:
     absent = skeleton()
     absent[:, :2] = np.nan
     assert (drawn(subject(absent)) == drawn(subject(None))).all()
@@ -104,23 +104,23 @@ def test_box_not_detected_in_the_frame_is_dashed() -> None:
     assert 0.4 * edge[0] < edge[1] < 0.7 * edge[0]
 
 
-def test_a_caption_is_no_wider_than_a_narrow_subject_allows() -> None:
+def test_annotate_caption_of_a_narrow_subject_is_short() -> None:
     wide = drawn(subject(None, box=(200, 100, 400, 300)))
     narrow = drawn(subject(None, box=(200, 100, 230, 300)))
     assert changed(narrow[:99, :]) < 0.3 * changed(wide[:99, :])
 
 
-def test_a_degraded_image_bears_a_banner() -> None:
+def test_annotate_degraded_image_has_a_banner() -> None:
     assert drawn(degraded=("dark",))[2, 600].tolist() != [128, 128, 128]
     assert changed(drawn(degraded=("dark", "blurred"))) > 640 * 10
 
 
 @pytest.mark.parametrize("size", [(1, 1), (64, 48), (3840, 2160)], ids=["1x1", "tiny", "4K"])
-def test_any_image_size_will_do(size: tuple[int, int]) -> None:
+def test_annotate_accepts_any_image_size(size: tuple[int, int]) -> None:
     picture = drawn(subject(skeleton()), image=grey(*size), degraded=("dark", "flat", "blurred"))
     assert picture.shape == (size[1], size[0], 3)
 
 
-def test_boxes_and_keypoints_far_outside_do_no_harm() -> None:
+def test_annotate_accepts_coordinates_far_outside() -> None:
     far = skeleton() * np.array([1e12, -1e12, 1], np.float32)
     drawn(subject(far, box=(-1e12, -5, 1e12, 1e12)))
