@@ -98,7 +98,7 @@ class Pipeline:
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         ids = self._tracker.update(inferred.boxes, t_ns) if detect else self._update_from_keypoints(ids, inferred, t_ns)
         rows = np.flatnonzero(ids > 0)
-        box_source: BoxSource = "detected" if detect else "tracked" if self._tracker.needs_detector else "region"
+        box_source: BoxSource = "detected" if detect else self._tracker.prediction_source
         subjects = tuple(
             self._subject(int(ids[row]), self._classes[label], inferred, row, t_ns, box_source=box_source)
             for row, label in zip(rows.tolist(), self._tracker.labels(ids[rows]).tolist(), strict=True)

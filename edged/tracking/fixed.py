@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edged.config.tables.camera import StaticRegionConfig
-from edged.frame import I64, Boxes
+from edged.frame import I64, Boxes, BoxSource
 
 
 class StaticRegionTracker:
@@ -15,6 +15,7 @@ class StaticRegionTracker:
     """
 
     needs_detector = False
+    prediction_source: BoxSource = "region"
 
     def __init__(self, region: StaticRegionConfig, classes: tuple[str, ...], last_id: int = 0) -> None:
         self.last_id = max(1, last_id)

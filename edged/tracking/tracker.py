@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edged.config.tables.camera import TrackConfig
-from edged.frame import I64, Boxes
+from edged.frame import I64, Boxes, BoxSource
 from edged.tracking.matching import Detection, Match, assign, grown_iou, match_score
 from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
@@ -76,6 +76,7 @@ class Tracker:
     """
 
     needs_detector = True
+    prediction_source: BoxSource = "tracked"
 
     def __init__(self, options: TrackConfig, new_track_thresholds: ArrayLike = 0.0, last_id: int = 0) -> None:
         self._options = options

@@ -1,4 +1,4 @@
-"""One-Euro smoothing. Frames are 0.1 s apart and subjects 100 px large unless said."""
+"""One-Euro smoothing. Frames are 0.1 s apart and subjects 100 px large unless stated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gain(cutoff_hz: float, dt_s: float) -> float:
     return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * dt_s))
 
 
-def test_what_stands_still_stays() -> None:
+def test_keypoint_at_rest_stays() -> None:
     smooth = OneEuroFilter(0.3)
     for i in range(5):
         out = smooth(1, points(10, 20), 100, ns(0.1 * i))
@@ -28,7 +28,7 @@ def test_what_stands_still_stays() -> None:
 
 
 @pytest.mark.parametrize("dt_s", [0.01, 0.1, 0.4])
-def test_a_step_is_followed_by_the_papers_formula(dt_s: float) -> None:
+def test_step_follows_the_papers_formula(dt_s: float) -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0), 100, 0)
     speed = gain(D_CUTOFF_HZ, dt_s) * 10 / dt_s / 100
@@ -36,7 +36,7 @@ def test_a_step_is_followed_by_the_papers_formula(dt_s: float) -> None:
     assert smooth(1, points(10), 100, ns(dt_s))[0, 0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_frame_times_need_not_be_regular() -> None:
+def test_irregular_frame_times_end_alike() -> None:
     ends = []
     for times in ([0.1, 0.2, 0.3, 0.4], [0.02, 0.1, 0.35, 0.4]):
         smooth = OneEuroFilter(0.3)
@@ -45,14 +45,14 @@ def test_frame_times_need_not_be_regular() -> None:
     assert ends[0] == pytest.approx(ends[1], abs=3)
 
 
-def test_a_subject_twice_as_large_is_smoothed_alike() -> None:
+def test_subject_twice_as_large_is_smoothed_alike() -> None:
     near, far = OneEuroFilter(0.3), OneEuroFilter(0.3)
     for i, x in enumerate((0, 5, 7, 30)):
         a, b = far(1, points(x), 100, ns(0.1 * i)), near(1, points(2 * x), 200, ns(0.1 * i))
     assert b[0, 0] == pytest.approx(2 * a[0, 0], rel=1e-5)
 
 
-def test_noise_is_halved_at_rest_and_a_run_lags_by_little() -> None:
+def test_noise_is_halved_at_rest_and_motion_lags_below_40_ms() -> None:
     noise = np.random.default_rng(0).normal(0, 1, 200)
     rest, run = OneEuroFilter(0.3), OneEuroFilter(0.3)
     times = np.arange(200) / 30
@@ -62,35 +62,35 @@ def test_noise_is_halved_at_rest_and_a_run_lags_by_little() -> None:
     assert 200 * times[-1] - ran[-1] < 200 * 0.04  # 40 ms
 
 
-def test_a_doubtful_keypoint_goes_along_with_the_body() -> None:
+def test_low_keypoint_follows_the_body() -> None:
     smooth = OneEuroFilter(0.3)
     for i in range(20):
         out = smooth(1, points(10 * i, 10 * i + 50, score=(0.9, 0.9 if i < 10 else 0.01)), 100, ns(0.1 * i))
     assert out[1, 0] - out[0, 0] == pytest.approx(50, abs=2)
 
 
-def test_a_doubtful_keypoint_does_not_jump_to_a_guess() -> None:
+def test_low_keypoint_does_not_jump() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0, 50), 100, 0)
     out = smooth(1, points(0, 500, score=(0.9, 0.03)), 100, ns(0.1))
     assert out[1, 0] == pytest.approx(50 + 0.01 * gain(MIN_CUTOFF_HZ, 0.1) * 450, rel=1e-4)
 
 
-def test_a_doubtful_keypoint_does_not_freeze_either() -> None:
+def test_low_keypoint_does_not_freeze() -> None:
     smooth = OneEuroFilter(0.3)
     for i in range(40):
         out = smooth(1, points(0, 50 if i == 0 else 80, score=(0.9, 0.2)), 100, ns(0.1 * i))
     assert out[1, 0] == pytest.approx(80, abs=1)
 
 
-def test_a_keypoint_doubted_for_long_starts_afresh_where_it_is_seen_again() -> None:
+def test_keypoint_low_for_long_restarts_where_it_is_measured() -> None:
     smooth = OneEuroFilter(0.3)
     for i in range(8):
         smooth(1, points(0, 50, score=(0.9, 0.9 if i == 0 else 0.01)), 100, ns(0.1 * i))
     assert smooth(1, points(0, 200), 100, ns(0.8))[1, 0] == 200
 
 
-def test_a_keypoint_never_measured_is_not_a_number_until_it_is() -> None:
+def test_keypoint_is_nan_until_first_measured() -> None:
     smooth = OneEuroFilter(0.3)
     first = smooth(1, points(0, np.nan), 100, 0)
     second = smooth(1, points(0, -1, score=(0.9, 0.0)), 100, ns(0.1))
@@ -98,7 +98,7 @@ def test_a_keypoint_never_measured_is_not_a_number_until_it_is() -> None:
     assert smooth(1, points(0, 50), 100, ns(0.2))[1, 0] == 50
 
 
-def test_a_keypoint_that_is_not_a_number_goes_along_too() -> None:
+def test_nan_keypoint_follows_the_body() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0, 50), 100, 0)
     body, lost = smooth(1, points(20, np.nan), 100, ns(0.1))[:, 0]
@@ -112,13 +112,13 @@ def test_scores_pass_through() -> None:
     assert smooth(1, points(0, 5, score=(0.7, 0.1)), 100, ns(0.1))[:, 2] == pytest.approx([0.7, 0.1])
 
 
-def test_a_gap_starts_afresh() -> None:
+def test_gap_restarts() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0), 100, 0)
     assert smooth(1, points(300), 100, ns(0.6))[0, 0] == 300
 
 
-def test_the_state_goes_with_the_track() -> None:
+def test_dropped_track_loses_its_state() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0), 100, 0)
     smooth(2, points(0), 100, 0)
@@ -127,13 +127,13 @@ def test_the_state_goes_with_the_track() -> None:
     assert smooth(2, points(10), 100, ns(0.1))[0, 0] < 10
 
 
-def test_a_track_that_changes_its_keypoint_schema_starts_afresh() -> None:
+def test_other_number_of_keypoints_restarts() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(0), 100, 0)
     assert smooth(1, points(10, 20), 100, ns(0.1))[:, 0].tolist() == [10, 20]
 
 
-def test_the_same_time_twice_changes_nothing() -> None:
+def test_same_time_twice_changes_nothing() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(5), 100, 0)
     assert smooth(1, points(9), 100, 0)[0, 0] == 5

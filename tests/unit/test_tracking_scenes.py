@@ -23,21 +23,21 @@ def scored(*ids: int | None, hidden: tuple[int, ...] = ()) -> TrackingScore:
     return score
 
 
-def test_one_id_all_the_way_is_perfect() -> None:
+def test_one_id_throughout_is_perfect() -> None:
     assert (scored(1, 1, 1, 1).idf1, scored(1, 1, 1, 1).mota) == (1.0, 1.0)
 
 
-def test_a_change_of_id_is_a_switch_and_halves_what_agrees() -> None:
+def test_changed_id_is_a_switch_and_halves_idf1() -> None:
     score = scored(1, 1, 2, 2)
     assert (score.switches, score.idf1, score.mota) == (1, 0.5, 0.75)
 
 
-def test_a_hole_is_a_miss_and_a_break() -> None:
+def test_missing_box_is_a_miss_and_a_fragmentation() -> None:
     score = scored(1, None, 1, 1)
     assert (score.missed, score.fragmentations, score.switches) == (1, 1, 0)
 
 
-def test_hidden_frames_count_neither_way() -> None:
+def test_hidden_frames_are_not_counted() -> None:
     score = scored(1, None, 1, 1, hidden=(1,))
     assert (score.idf1, score.fragmentations, score.truths) == (1.0, 0, 3)
 
