@@ -64,7 +64,8 @@ $(STAMP)-cuda: $(STAMP)
 	touch $@
 
 $(STAMP)-system: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tensorrt-rtx]'
+	sh tests/system/setup.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,systemd,tensorrt-rtx]'
 	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
 	touch $@

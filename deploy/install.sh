@@ -89,6 +89,8 @@ look() {
     $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "Python $version is too old; want 3.10 (Ubuntu 22.04, Debian 12) or newer"
     $python -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
+    $python -c 'import systemd.daemon' 2> /dev/null ||
+        fail "$python has no systemd module, by which the service says that it is ready; run: apt-get install python3-systemd"
     arch=$(uname -m)
     kind=plain
     if [ -e /etc/nv_tegra_release ]; then
@@ -155,6 +157,7 @@ make_release() {
     else
         new_environment
     fi
+    link_systemd
     pip install --no-deps --force-reinstall "$wheelhouse/$own"
     [ "$kind" = plain ] || for_gpu
     try_release
@@ -169,6 +172,14 @@ new_environment() {
     $python -m venv --without-pip $system "$release"
     grep -v '^pycuda==' "$release/packages.txt" > "$release/wheels.txt"
     pip install --no-warn-script-location --ignore-installed --no-deps --requirement "$release/wheels.txt"
+}
+
+# The distribution's systemd module, which has no wheel.
+link_systemd() {
+    module=$($python -c 'import os, systemd; print(os.path.dirname(systemd.__file__))')
+    for packages in "$release"/lib/python3*/site-packages; do
+        ln -sfn "$module" "$packages/systemd"
+    done
 }
 
 # The packages are those of the release in use: a second name for each file, in place of minutes and 400 MB.

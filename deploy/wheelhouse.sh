@@ -5,8 +5,9 @@
 #   wheelhouse.sh wheelhouse plain x86_64 3.11            Debian 12
 # Runs on any Linux with Python 3.10 or newer and a network. Versions are resolved for the box, not for this machine,
 # and written to KIND-ARCH-PYTHON.txt. pycuda has no wheel: its source comes along, and is built on the box.
+# Not in it: systemd-python, which is the distribution's package python3-systemd.
 set -eu
-[ $# -ge 4 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
 dest=$1 kind=$2 arch=$3
 shift 3
 case $kind in

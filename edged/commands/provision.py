@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 def _once(box: Bundle, root: Path) -> int:
     """What the daemon was running with is kept until it runs with the new, and put back if it does not."""
     from edged.provisioning.bundle import install, mark_applied, rollback, snapshot, was_applied  # noqa: PLC0415
-    from edged.runtime.systemctl import Service  # noqa: PLC0415
+    from edged.runtime.systemd import Service  # noqa: PLC0415
 
     if was_applied(box, root):
         print("this file was applied before; nothing is done. To apply it again, change it; a comment will do")

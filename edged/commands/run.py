@@ -28,8 +28,7 @@ from edged.loop import Sink
 from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
 from edged.runtime import systemd
 from edged.runtime.allocator import limit_arenas
-from edged.runtime.journal import journal
-from edged.runtime.log import RecentLines, set_up
+from edged.runtime.log import RecentLines, journal_handler, set_up
 from edged.runtime.threads import SupervisedThread, log_uncaught
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     limit_arenas()
     threading.excepthook = log_uncaught
     recent_lines = RecentLines()
-    set_up(journal(os.environ, StderrHandler()) or StderrHandler(), recent_lines=recent_lines)
+    set_up(journal_handler(os.environ) or StderrHandler(), recent_lines=recent_lines)
     config = load_checked(args.config)
     with ExitStack() as stack:
         trial = _with_embedded_broker(stack, config) if args.embedded_broker else {}

@@ -1,25 +1,31 @@
-"""How log lines look: with a priority in front for the journal, with a time for people."""
+"""Where log lines go: to systemd's journal with fields to select by, else to stderr; the last ones stay in memory.
+
+`journalctl EDGED_CAMERA=stall1` selects. Where systemd-python is absent, the journal has what stderr gets.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections import deque
+from collections.abc import Mapping
 from contextlib import nullcontext
 
+try:
+    from systemd import journal
+except ImportError:  # an extra
+    journal = None
+
+MAX_LINE_CHARS = 2000  # of a line in memory, tracebacks too
 SYSLOG_PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
-MAX_LINE_CHARS = 2000  # characters of a remembered line, tracebacks too
-
-
-class JournalFormatter(logging.Formatter):
-    """`<4>camera stall1: lost`, as sd-daemon(3) describes."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{SYSLOG_PRIORITY.get(record.levelname, 5)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
+# What a line begins with, and the field that gets the name after it.
+SUBJECTS = {"camera": "EDGED_CAMERA", "engine of": "EDGED_MODEL", "model": "EDGED_MODEL", "command": "EDGED_COMMAND"}
+SUBJECT = re.compile(rf"({'|'.join(SUBJECTS)}) %s\b")
 
 
 class RecentLines(logging.Handler):
-    """The last lines, for a technician who cannot see the journal. Fixed memory."""
+    """The last lines, for the command `diagnose`. Fixed memory. Any thread."""
 
     def __init__(self, lines: int = 300) -> None:
         super().__init__()
@@ -37,7 +43,39 @@ class RecentLines(logging.Handler):
 
 
 def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent_lines: RecentLines | None = None) -> None:
-    """Send everything to `handler`, which is read by people unless it has a form of its own, and to `recent_lines`."""
+    """Send all lines to `handler`, with the time unless it has a format of its own, and to `recent_lines`."""
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler, *([recent_lines] if recent_lines else [])], force=True)
+
+
+class JournalHandler(logging.Handler):
+    """One entry of the journal per record. Any thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {
+            "PRIORITY": str(SYSLOG_PRIORITY.get(record.levelname, 5)),
+            "SYSLOG_IDENTIFIER": "edged",
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": record.lineno,
+            "EDGED_LOGGER": record.name,
+            "EDGED_THREAD": record.threadName or "",
+        }
+        subject = SUBJECT.match(str(record.msg))
+        if subject and isinstance(record.args, tuple) and record.args:
+            fields[SUBJECTS[subject[1]]] = str(record.args[0])
+        try:
+            journal.send(self.format(record), **fields)
+        except OSError:
+            self.handleError(record)  # to stderr, which goes to the journal too
+
+
+def journal_handler(environ: Mapping[str, str], stderr_fd: int = 2) -> JournalHandler | None:
+    """The journal, where stderr goes there; None elsewhere. Source: systemd.exec(5), $JOURNAL_STREAM."""
+    stderr = os.fstat(stderr_fd)
+    ours = environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
+    return JournalHandler() if ours and journal is not None else None

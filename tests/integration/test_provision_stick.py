@@ -13,7 +13,7 @@ import pytest
 from edged.__main__ import main
 from edged.errors import NotWritten
 from edged.provisioning import atomic_files, bundle
-from edged.runtime import systemctl
+from edged.runtime import systemd
 
 OLD = '[device]\nid = "old"\n[mqtt]\nusername = "old"\npassword = "older"\n[cameras.a]\nsource = "csi:0"\n'
 OLD += 'password = "x"\n'
@@ -47,7 +47,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     def plug_in(text: str, service: Service) -> int:
-        monkeypatch.setattr(systemctl, "Service", lambda: service)
+        monkeypatch.setattr(systemd, "Service", lambda: service)
         box(tmp_path, text)
         return main(["provision", "--once", str(tmp_path / "box.toml"), "--root", str(root)])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,6 @@ from edged.frame import Boxes
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
-from edged.runtime.log import RecentLines
 from edged.tracking.tracker import Tracker
 from edged.units import ns
 from tests.integration.test_capture import FILE, image, settings, until
@@ -188,17 +186,3 @@ def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
     yard.adopt("barn", "box")
     yard.show(100)
     assert yard.bus.messages_on("cam/barn/daily")[-1]["presence_minutes"]["horse"] == pytest.approx(11.5, abs=0.5)
-
-
-# Log
-
-
-def test_the_last_lines_are_at_hand_and_no_more() -> None:
-    recent, log = RecentLines(3), logging.getLogger("edged.test")
-    log.addHandler(recent)
-    for number in range(5):
-        log.warning("line %d", number)
-    log.warning("x" * 5000)
-    log.removeHandler(recent)
-    assert [line[-14:] for line in recent.lines[:2]] == ["WARNING line 3", "WARNING line 4"]
-    assert len(recent.lines[2]) == 2000

@@ -1,7 +1,8 @@
-"""What systemd hears, on a socket as it gives one."""
+"""What systemd receives, on a socket like its own."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -9,18 +10,26 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("systemd", reason="needs systemd-python; install edged[systemd]")
+
+from edged.runtime import systemd as service_manager
 from edged.runtime.systemd import MAX_STATUS_CHARS, Notify, from_environment
 
 
 class Systemd:
+    """Stands for systemd, and is found as it is."""
+
     def __init__(self, address: str) -> None:
-        self.address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(address.replace("@", "\0", 1))
         self._socket.setblocking(False)
+        self.environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}
+
+    def notify(self, **environ: str) -> Notify:
+        return from_environment({**self.environ, **environ})
 
     @property
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         return self._socket.recv(4096).decode().split("\n")
 
     def close(self) -> None:
@@ -28,72 +37,81 @@ class Systemd:
 
 
 @pytest.fixture(params=["path", "abstract"])
-def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+def systemd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
     address = str(tmp_path / "notify") if request.param == "path" else f"@edged-test-{os.getpid()}"
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
     systemd = Systemd(address)
     yield systemd
     systemd.close()
 
 
-def test_each_message_is_one_datagram(systemd: Systemd) -> None:
-    notify = Notify(systemd.address, watchdog_s=30)
+def test_each_notification_is_one_datagram(systemd: Systemd) -> None:
+    notify = systemd.notify()
     notify.ready()
     notify.feed_watchdog()
     notify.stopping()
-    assert [systemd.heard, systemd.heard, systemd.heard] == [
-        ["READY=1"],
-        ["WATCHDOG=1"],
-        ["STOPPING=1", "STATUS=stopping"],
-    ]
+    assert [systemd.received for _ in range(3)] == [["READY=1"], ["WATCHDOG=1"], ["STOPPING=1", "STATUS=stopping"]]
 
 
-def test_a_reload_says_when_it_began(systemd: Systemd) -> None:
-    Notify(systemd.address).reloading()
-    said, instant = systemd.heard
-    assert said == "RELOADING=1"
-    assert int(instant.removeprefix("MONOTONIC_USEC=")) > 0
+def test_reload_has_the_time_of_its_begin(systemd: Systemd) -> None:
+    systemd.notify().reloading()
+    state, begin = systemd.received
+    assert state == "RELOADING=1"
+    assert int(begin.removeprefix("MONOTONIC_USEC=")) > 0
 
 
-def test_patience_lengthens_both_limits_and_takes_the_watchdog_back(systemd: Systemd) -> None:
-    with Notify(systemd.address, watchdog_s=30).extend_timeout("loading", 120):
-        assert systemd.heard == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000", "WATCHDOG_USEC=120000000"]
-    assert systemd.heard == ["WATCHDOG_USEC=30000000", "WATCHDOG=1"]
+def test_extended_timeout_is_for_start_and_watchdog_and_is_taken_back(systemd: Systemd) -> None:
+    with systemd.notify().extend_timeout("loading", 120):
+        assert systemd.received == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000", "WATCHDOG_USEC=120000000"]
+    assert systemd.received == ["WATCHDOG_USEC=30000000", "WATCHDOG=1"]
 
 
-def test_patience_without_a_watchdog_makes_none(systemd: Systemd) -> None:
-    with Notify(systemd.address).extend_timeout("loading", 120):
-        assert systemd.heard == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000"]
+def test_extended_timeout_without_a_watchdog_makes_none(systemd: Systemd) -> None:
+    with systemd.notify(WATCHDOG_USEC="0").extend_timeout("loading", 120):
+        assert systemd.received == ["STATUS=loading", "EXTEND_TIMEOUT_USEC=120000000"]
     with pytest.raises(BlockingIOError):
-        _ = systemd.heard
+        _ = systemd.received
 
 
-def test_a_status_is_one_line_whatever_is_in_it(systemd: Systemd) -> None:
-    Notify(systemd.address).status("lost:\nREADY=1 " + "x" * MAX_STATUS_CHARS)
-    (said,) = systemd.heard
-    assert said.startswith("STATUS=lost: READY=1 x")
-    assert len(said) == len("STATUS=") + MAX_STATUS_CHARS
+def test_status_is_one_line_of_bounded_length(systemd: Systemd) -> None:
+    systemd.notify().status("lost:\nREADY=1 " + "x" * MAX_STATUS_CHARS)
+    (status,) = systemd.received
+    assert status.startswith("STATUS=lost: READY=1 x")
+    assert len(status) == len("STATUS=") + MAX_STATUS_CHARS
 
 
-def test_nobody_listening_is_no_fault(tmp_path: Path) -> None:
-    Notify().ready()
-    Notify(str(tmp_path / "gone")).ready()
+def test_socket_that_is_gone_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    from_environment(os.environ).ready()
 
 
-def test_a_systemd_that_does_not_read_holds_nobody_up(systemd: Systemd) -> None:
-    notify = Notify(systemd.address)
-    for _ in range(2000):  # a socket's queue is shorter
-        notify.status("x" * MAX_STATUS_CHARS)
+def test_watchdog_of_another_process_is_not_ours(systemd: Systemd) -> None:
+    assert systemd.notify().watchdog_s == 30
+    assert systemd.notify(WATCHDOG_PID="1").watchdog_s is None
 
 
-def test_the_environment_says_where_and_how_often() -> None:
-    said = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}
-    assert from_environment(said).watchdog_s == 30
-    assert from_environment({**said, "WATCHDOG_PID": "1"}).watchdog_s is None
-    assert from_environment({}).watchdog_s is None
+def test_without_systemd_nothing_is_notified() -> None:
+    notify = from_environment({})
+    notify.ready()
+    assert notify.watchdog_s is None
 
 
-def test_what_takes_root_is_asked_for_by_a_file(tmp_path: Path) -> None:
-    from_environment({"RUNTIME_DIRECTORY": str(tmp_path)}).request_unit("reset-argus")
-    assert [path.name for path in tmp_path.iterdir()] == ["reset-argus"]
-    from_environment({"RUNTIME_DIRECTORY": str(tmp_path / "gone")}).request_unit("reset-argus")
-    from_environment({}).request_unit("reset-argus")
+def test_absent_library_is_an_error_once_and_nothing_is_notified(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service_manager, "sd", None)
+    notify = systemd.notify()
+    notify.ready()
+    notify.feed_watchdog()
+    with pytest.raises(BlockingIOError):
+        _ = systemd.received
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_unit_is_requested_by_a_file(systemd: Systemd, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    systemd.notify(RUNTIME_DIRECTORY=str(folder)).request_unit("reset-argus")
+    assert [path.name for path in folder.iterdir()] == ["reset-argus"]
+    systemd.notify(RUNTIME_DIRECTORY=str(tmp_path / "gone")).request_unit("reset-argus")
+    systemd.notify().request_unit("reset-argus")
