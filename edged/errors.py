@@ -7,7 +7,7 @@ EdgedError
 │   └── BrokerLost       the broker cannot be reached, or refused us
 ├── EndOfSource          a file or folder has no more frames: not a fault
 ├── NotWritten           a picture or video asked for cannot be written: full disk, permissions
-├── Declined             a command is not carried out; whoever sent it is told why
+├── CommandRejected      a command is not executed; its sender gets the reason
 ├── Degrade              this frame, or this model, is given up; the loop goes on
 │   ├── ModelFault       an engine gave NaN, or an output its card does not describe
 │   └── OutsideImage     the part of the image that is to be looked at is not there
