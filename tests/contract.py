@@ -1,4 +1,4 @@
-"""A message held against the schema of its channel, more strictly than subscribers should."""
+"""Checks a message against the schema of its topic, more strictly than a subscriber should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edged.messages.topics import COMMAND, SNAPSHOT, TOPIC_SPECS, matches
 
 @lru_cache
 def validator(name: str) -> jsonschema.Draft202012Validator:
-    """Of a channel; here a field that the contract does not know is an error."""
+    """The validator of one message; fields outside the schema are errors here."""
     return jsonschema.Draft202012Validator(closed(json_schema(name)))
 
 
@@ -27,9 +27,9 @@ def closed(node: Any) -> Any:
 
 
 def schema_errors(path: str, body: Any) -> list[str]:
-    """What is wrong with a message below <base>/<device>/."""
-    for channel in TOPIC_SPECS:
-        if channel not in (COMMAND, SNAPSHOT) and matches(channel.at(camera="+", verb="+").path, path):
-            found = validator(channel.name).iter_errors(body)
+    """The errors of a message; `path` is its topic below <base>/<device>/."""
+    for spec in TOPIC_SPECS:
+        if spec not in (COMMAND, SNAPSHOT) and matches(spec.at(camera="+", verb="+").path, path):
+            found = validator(spec.name).iter_errors(body)
             return [f"{path} {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
-    return [f"{path}: no such channel"]
+    return [f"{path}: no such topic"]

@@ -1,4 +1,4 @@
-"""Everything that the daemon really publishes keeps to the schemas it ships with."""
+"""All messages of a running daemon conform to the schemas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLOOR = [[0, 359], [639, 359], [639, 150], [0, 150]]
 
 
 def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
-    """A clip that plays for ever, a camera in the dark, one that is not there, a stall, and people in space."""
+    """A clip in a loop, a dark camera, a missing camera, a stall, and people in 3D."""
     return {
         "device": {"id": "box", "state_dir": str(folder / "state")},
         "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1", "base": "site"},
@@ -60,7 +60,7 @@ def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
     }
 
 
-def watched(states: list[Any]) -> bool:
+def posture_is_known(states: list[Any]) -> bool:
     return any(state["stall"] and state["stall"]["posture"] != "unknown" for state in states)
 
 
@@ -68,23 +68,29 @@ def people(poses: list[Any]) -> list[Any]:
     return [subject for body in poses for subject in body["subjects"] if subject["class"] == "person"]
 
 
-def test_every_message_of_a_running_daemon_keeps_to_the_contract(tmp_path: Path) -> None:
+def test_every_message_of_a_running_daemon_conforms_to_its_schema(tmp_path: Path) -> None:
     with EmbeddedBroker() as broker:
-        heard = Listener(broker.port, version=MQTTv311)
+        listener = Listener(broker.port, version=MQTTv311)
         with started_daemon(Config.model_validate(configuration(broker, tmp_path))) as made, running(made):
-            until(lambda: heard.bodies(ROOT + "cam/night/state") and heard.bodies(ROOT + "cam/barn/daily"))
-            until(lambda: len(heard.bodies(ROOT + "health")) > 2)
-            until(lambda: watched(heard.bodies(ROOT + "cam/box/state")), 60)
+            until(lambda: listener.bodies(ROOT + "cam/night/state") and listener.bodies(ROOT + "cam/barn/daily"))
+            until(lambda: len(listener.bodies(ROOT + "health")) > 2)
+            until(lambda: posture_is_known(listener.bodies(ROOT + "cam/box/state")), 60)
             until(
-                lambda: any(subject.get("keypoints_3d") for subject in people(heard.bodies(ROOT + "cam/paddock/poses")))
+                lambda: any(
+                    subject.get("keypoints_3d") for subject in people(listener.bodies(ROOT + "cam/paddock/poses"))
+                )
             )
-            until(lambda: any(day["stall"] and day["gait"] for day in heard.bodies(ROOT + "cam/box/daily")), 30)
-        until(lambda: "stopped" in heard.states(ROOT + "status"))
-        heard.close()
-    said = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in heard.messages]
-    assert [fault for path, body in said for fault in schema_errors(path, body)] == []
-    assert {path.split("/")[-1] for path, _ in said} >= {"status", "info", "health", "poses", "state", "daily"}
-    lifted = [person["keypoints_3d"] for person in people([body for path, body in said if path == "cam/paddock/poses"])]
+            until(lambda: any(day["stall"] and day["gait"] for day in listener.bodies(ROOT + "cam/box/daily")), 30)
+        until(lambda: "stopped" in listener.states(ROOT + "status"))
+        listener.close()
+    received = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in listener.messages]
+    assert [error for path, body in received for error in schema_errors(path, body)] == []
+    assert {path.split("/")[-1] for path, _ in received} >= {"status", "info", "health", "poses", "state", "daily"}
+    lifted = [
+        person["keypoints_3d"] for person in people([body for path, body in received if path == "cam/paddock/poses"])
+    ]
     assert {(pose["depth_source"], pose["focal_source"]) for pose in lifted} == {("rootnet", "given")}
-    poses = [body for path, body in said if path == "cam/box/poses"]
-    assert {subject["class"] for body in poses for subject in body["subjects"]} == {"horse"}, "of people nothing leaves"
+    poses = [body for path, body in received if path == "cam/box/poses"]
+    assert {subject["class"] for body in poses for subject in body["subjects"]} == {"horse"}, (
+        "people of a stall are not published"
+    )

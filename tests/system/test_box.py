@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.integration.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.ear import NotifiedDaemon, broker, camera
+from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 
 Listen = Callable[..., Listener]
 

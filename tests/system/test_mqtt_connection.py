@@ -18,7 +18,7 @@ from edged.mqtt.connection import MqttConnection, NoConnack, ProtocolNegotiator,
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.wire import TcpRelay
+from tests.system.tcp_relay import TcpRelay
 
 NewMosquitto = Callable[..., Mosquitto]
 

@@ -1,4 +1,4 @@
-"""`edged watch` and `edged doctor` as people run them, on a real broker."""
+"""`edged watch` and `edged doctor` on a real broker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NewMosquitto = Callable[..., Mosquitto]
 
 WATCH = """
 import argparse, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit an ignored one
 from edged.commands import watch
 parser = argparse.ArgumentParser()
 watch.arguments(parser)
@@ -61,7 +61,7 @@ def test_watch_prints_every_message_as_json(
     assert {"topic": "edged/box/health", "message": {"uptime_s": 7}} in printed
 
 
-def test_watch_ends_well_on_ctrl_c(mosquitto: Mosquitto, bus: MqttBus) -> None:
+def test_watch_exits_with_0_on_ctrl_c(mosquitto: Mosquitto, bus: MqttBus) -> None:
     command = (sys.executable, "-c", WATCH, "--port", str(mosquitto.port), "--jsonl")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -72,20 +72,20 @@ def test_watch_ends_well_on_ctrl_c(mosquitto: Mosquitto, bus: MqttBus) -> None:
     assert b"Traceback" not in err
 
 
-def test_watch_without_a_broker_says_why_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch_without_a_broker_fails_and_prints_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(watch, "--port", free_port(), "--for", 0.5) == 1
     assert "Connection refused" in capsys.readouterr().err
 
 
-def test_watch_takes_the_password_from_a_file(
+def test_watch_reads_the_password_from_a_file(
     new_mosquitto: NewMosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     subprocess.run(["mosquitto_passwd", "-b", "-c", tmp_path / "users", "me", "hunter2"], check=True, timeout=60)
     broker = new_mosquitto("allow_anonymous false", f"password_file {tmp_path / 'users'}")
     (tmp_path / "secret").write_text("hunter2\n")
-    asked = ("--port", broker.port, "--username", "me", "--for", 1)
-    assert run(watch, *asked, "--password-file", tmp_path / "secret") == 0
-    assert run(watch, *asked) == 1
+    options = ("--port", broker.port, "--username", "me", "--for", 1)
+    assert run(watch, *options, "--password-file", tmp_path / "secret") == 0
+    assert run(watch, *options) == 1
     assert "refused: Not authorized" in capsys.readouterr().err
 
 
@@ -105,7 +105,7 @@ def findings(file: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)}
 
 
-def test_the_doctor_finds_camera_models_and_broker_in_order(
+def test_doctor_of_a_working_configuration_finds_no_fault(
     mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = findings(configured(tmp_path, mosquitto.port, tmp_path / "image.png"), capsys)
@@ -114,7 +114,9 @@ def test_the_doctor_finds_camera_models_and_broker_in_order(
     assert all(found[check]["ok"] for check in ("configuration", "models load", "camera barn", "broker", "publishing"))
 
 
-def test_the_doctor_names_what_is_missing_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_without_camera_and_broker_fails_and_names_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = configured(tmp_path, free_port(), tmp_path / "absent.mp4")
     assert run(doctor, "--config", file) == 1
     printed = capsys.readouterr().out
@@ -123,7 +125,7 @@ def test_the_doctor_names_what_is_missing_and_fails(tmp_path: Path, capsys: pyte
     assert "    → start the broker" in printed
 
 
-def test_the_doctor_sees_that_publishing_is_not_allowed(
+def test_doctor_detects_missing_publish_rights(
     new_mosquitto: NewMosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "acl").write_text("topic read #\n")
@@ -134,7 +136,7 @@ def test_the_doctor_sees_that_publishing_is_not_allowed(
     assert found["publishing"]["do"] == "give box the right to write edged/box/#"
 
 
-def test_the_doctor_is_not_fooled_by_mqtt_3_which_acknowledges_what_it_drops(
+def test_doctor_detects_missing_publish_rights_with_mqtt_3_too(
     new_mosquitto: NewMosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "acl").write_text("topic read #\n")

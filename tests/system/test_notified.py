@@ -1,4 +1,4 @@
-"""What systemd hears of a daemon from its start to its end."""
+"""Notifications to systemd from the start of a daemon to its end."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.integration.recorded import LIMIT_S, video
 from tests.system.conftest import free_port, until
-from tests.system.ear import NotifiedDaemon, broker, camera
+from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
+def daemon(tmp_path: Path) -> Iterator[NotifiedDaemon]:
     with ExitStack() as stack:
         yield NotifiedDaemon(tmp_path, stack)
 
 
-def test_it_says_when_it_is_ready_when_it_takes_long_and_when_it_stops(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_daemon_notifies_ready_long_loading_and_stopping(daemon: NotifiedDaemon, tmp_path: Path) -> None:
     keys = broker(free_port()) + camera(video(tmp_path / "clip.mp4"))
-    process = site.start(keys)
-    until(lambda: site.has_notified("1 of 1 cameras online"))
-    site.configure(keys + "publish.health_interval_s = 7\n")
+    process = daemon.start(keys)
+    until(lambda: daemon.has_notified("1 of 1 cameras online"))
+    daemon.configure(keys + "publish.health_interval_s = 7\n")
     process.send_signal(signal.SIGHUP)
-    until(lambda: site.has_notified("STATUS=taking up a change"))
+    until(lambda: daemon.has_notified("STATUS=applying a change"))
     process.terminate()
     process.communicate(timeout=LIMIT_S)
-    site.has_notified("anything more")
-    told = [said.split("\n") for said in site.notifications]
-    loading, _, ready = told[:3]
+    daemon.has_notified("anything more")
+    notified = [notification.split("\n") for notification in daemon.notifications]
+    loading, _, ready = notified[:3]
     assert loading == ["STATUS=loading models", "EXTEND_TIMEOUT_USEC=300000000", "WATCHDOG_USEC=300000000"]
     assert ready == ["READY=1"]
-    assert told[3:].count(["WATCHDOG=1"]) >= 1
-    assert ["STATUS=taking up a change", "EXTEND_TIMEOUT_USEC=120000000", "WATCHDOG_USEC=120000000"] in told
-    assert told[-1] == ["STOPPING=1", "STATUS=stopping"]
+    assert notified[3:].count(["WATCHDOG=1"]) >= 1
+    assert ["STATUS=applying a change", "EXTEND_TIMEOUT_USEC=120000000", "WATCHDOG_USEC=120000000"] in notified
+    assert notified[-1] == ["STOPPING=1", "STATUS=stopping"]

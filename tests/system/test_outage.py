@@ -19,7 +19,7 @@ from edged.messages.build import Body, DeviceStatus, HeaderFactory, new_id
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
 from tests.system.conftest import Listener, Mosquitto, until
-from tests.system.wire import MuteBroker, TcpRelay
+from tests.system.tcp_relay import MuteBroker, TcpRelay
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")

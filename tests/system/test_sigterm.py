@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 from tests.integration.recorded import LIMIT_S, video
 from tests.system.conftest import Listener, Mosquitto, free_port, until
-from tests.system.ear import NotifiedDaemon, broker, camera
+from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 from tools.rtsp_server import encode, serving
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
@@ -72,7 +72,7 @@ def test_with_a_broker_that_says_nothing(site: NotifiedDaemon, tmp_path: Path) -
 
 
 def test_with_a_broker_that_cannot_be_reached(site: NotifiedDaemon, tmp_path: Path) -> None:
-    process = site.start(broker(site.deaf_port()) + camera(video(tmp_path / "clip.mp4")))
+    process = site.start(broker(site.unreachable_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
@@ -115,7 +115,7 @@ def test_while_a_change_is_taken_up(site: NotifiedDaemon, tmp_path: Path) -> Non
     until(lambda: site.has_notified("1 of 1 cameras online"))
     site.configure(broker(free_port()) + clip + 'models.pose = { horse = "rtmpose-t-ap10k-horse" }\n')
     process.send_signal(signal.SIGHUP)
-    until(lambda: site.has_notified("taking up a change"))
+    until(lambda: site.has_notified("applying a change"))
     end(process)
 
 

@@ -1,4 +1,4 @@
-"""A network that fails, between a client and a broker; and a broker that only pretends."""
+"""A relay that fails on request, between a client and a broker; and a broker that acknowledges nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ State = Literal["up", "down", "swallowing"]
 
 
 class TcpRelay:
-    """A TCP relay. Down, it refuses and cuts; swallowing, it stays connected and lets nothing through."""
+    """A TCP relay. `down`: refuses and cuts connections. `swallowing`: stays connected and relays nothing."""
 
     def __init__(self, target: int) -> None:
         self.state: State = "up"
@@ -34,13 +34,13 @@ class TcpRelay:
         pairs: dict[socket.socket, socket.socket] = {}
         while not self._closing.is_set():
             if self.state == "swallowing":
-                time.sleep(0.01)  # the kernel still takes what is sent, and nobody reads it
+                time.sleep(0.01)  # the kernel still accepts data, but none is read
                 continue
             readable, _, _ = select.select([self._server, *pairs], [], [], 0.01)
             for end in readable:
                 if end is self._server:
                     self._accept(pairs)
-                elif end in pairs and (self.state == "down" or not self._pass_on(end, pairs[end])):
+                elif end in pairs and (self.state == "down" or not self._relay(end, pairs[end])):
                     _cut(pairs, end)
             if self.state == "down":
                 for end in list(pairs):
@@ -57,7 +57,7 @@ class TcpRelay:
             return
         pairs[near], pairs[far] = far, near
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> bool:
+    def _relay(self, source: socket.socket, sink: socket.socket) -> bool:
         try:
             data = source.recv(65536)
             sink.sendall(data)
@@ -77,7 +77,7 @@ def _cut(pairs: dict[socket.socket, socket.socket], end: socket.socket) -> None:
 
 
 class MuteBroker:
-    """Welcomes everybody with MQTT 3.1.1, answers every ping, and acknowledges nothing."""
+    """Accepts every client with MQTT 3.1.1, answers every ping, and acknowledges nothing."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -99,9 +99,9 @@ class MuteBroker:
                 client, _ = self._server.accept()
                 self.connections += 1
                 with client:
-                    self._attend(client)
+                    self._serve_client(client)
 
-    def _attend(self, client: socket.socket) -> None:
+    def _serve_client(self, client: socket.socket) -> None:
         client.settimeout(0.05)
         client.sendall(b"\x20\x02\x00\x00")
         while not self._closing.is_set():

@@ -1,4 +1,4 @@
-"""`edged run` with a test in systemd's place, and peers that answer nothing."""
+"""`edged run` with a test as its service manager, and network peers that do not answer."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from pathlib import Path
 
 
 class NotifiedDaemon:
+    """Starts daemons whose notifications to systemd arrive here."""
+
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
-        self.state = folder  # where the daemon keeps what must survive
+        self.state = folder  # the daemon's state directory
         self.notifications: list[str] = []
         self._socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         self._socket.bind(str(folder / "notify"))
         self._socket.setblocking(False)
 
     def silent_port(self) -> int:
-        """Takes connections, and says nothing."""
+        """A port that accepts connections and sends nothing."""
         return self._port(backlog=16)
 
-    def deaf_port(self) -> int:
-        """Does not even take them: its queue is full."""
+    def unreachable_port(self) -> int:
+        """A port that accepts no connection: its queue is full."""
         port = self._port(backlog=0)
         for _ in range(4):
             caller = self._stack.enter_context(socket.socket())
@@ -37,7 +39,7 @@ class NotifiedDaemon:
         (self._folder / "edged.toml").write_text(state + keys)
 
     def start(self, keys: str, *within: str, changed: str = "") -> subprocess.Popen[str]:
-        """`within`: what to run it through, such as a namespace of its own; `changed`: Python that is run first."""
+        """`within`: a command to run it through, such as a network namespace; `changed`: Python code to run first."""
         self.configure(keys)
         begin = f"{changed}\nfrom edged.__main__ import entry\nentry()"
         command = [sys.executable, "-c", begin, "run", "--config", str(self._folder / "edged.toml"), "--quiet"]
@@ -47,11 +49,12 @@ class NotifiedDaemon:
         return process
 
     def has_notified(self, text: str) -> bool:
+        """Whether a notification so far contains the text."""
         while True:
             try:
                 self.notifications.append(self._socket.recv(4096).decode())
             except BlockingIOError:
-                return any(text in said for said in self.notifications)
+                return any(text in notification for notification in self.notifications)
 
     def _port(self, backlog: int) -> int:
         peer = self._stack.enter_context(socket.socket())
