@@ -45,12 +45,22 @@ def in_order(net: Any, shown: Any) -> list[tuple[str, Any]]:
     return order
 
 
+def in_published_order(net: Any, shown: Any) -> list[tuple[str, Any]]:
+    """The convolutions as the published file lists them: of each CSP layer the one around the blocks comes first."""
+    order = in_order(net, shown)
+    for short in [pair for pair in order if pair[0].endswith("short_conv.conv")]:
+        order.remove(short)
+        names = [name for name, _ in order]
+        order.insert(names.index(short[0].replace("short_conv", "main_conv")), short)
+    return order
+
+
 def unfolded(net: Any, shown: Any, model: ModelProto) -> dict[str, Any]:
     """The net's weights from a file whose norms are folded into its convolutions, which run in the same order."""
     values = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
     state = {}
     nodes = [node for node in model.graph.node if node.op_type == "Conv"]
-    for (name, module), node in zip(in_order(net, shown), nodes, strict=True):
+    for (name, module), node in zip(in_published_order(net, shown), nodes, strict=True):
         weight, bias = (torch.from_numpy(values[i].copy()) for i in node.input[1:])
         norm, one = f"{name.removesuffix('conv')}bn", torch.ones(len(bias))
         state[f"{name}.weight"] = weight

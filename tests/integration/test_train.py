@@ -80,7 +80,7 @@ def test_a_picture_is_placed_as_the_daemon_places_it_or_cut_to_what_shows() -> N
 
 def test_a_blend_goes_a_share_of_the_way(net: Detector) -> None:
     trained, begun = Detector(), Detector()
-    first, was = trained.backbone.stem[0].conv.weight.clone(), begun.stem[0].conv.weight
+    first, was = trained.backbone.stem[0].conv.weight.clone(), begun.backbone.stem[0].conv.weight
     blend(trained, begun, 0.75)
     torch.testing.assert_close(trained.backbone.stem[0].conv.weight, 0.75 * first + 0.25 * was)
     blend(trained, net, 0.0)
