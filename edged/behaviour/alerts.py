@@ -1,18 +1,19 @@
-"""Episodes a person should know of: each opens once, is told once, and closes once.
+"""Alerts: each opens once, is published at every stage, and closes once. Rules are data.
 
-Upstream: looks, twice a second, and people who acknowledge or snooze. Downstream: the `alert` message.
-Rules are data. One thread, but for `acknowledge` and `snooze`, which any thread may call.
+Upstream: observations, twice a second; commands that acknowledge or snooze. Downstream: the `alert` message.
+The behaviour thread, except for `acknowledge` and `snooze`, which any thread may call.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edged.behaviour.presence import CameraObservation
+from edged.behaviour.horse.rules import StallRule, load_rules
+from edged.behaviour.types import CameraObservation
 from edged.units import NS_PER_S, S_PER_MIN, ns
 
 Stage = Literal["open", "acknowledged", "snoozed", "closed"]
@@ -21,7 +22,7 @@ Severity = Literal["info", "warning", "critical"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """What must hold, and for how long, before a person is told; and for how long not, before all is well."""
+    """The condition of an alert, and how long it must hold before the alert opens, and not hold before it closes."""
 
     kind: str
     severity: Severity
@@ -29,21 +30,19 @@ class AlertRule:
     reason: Callable[[CameraObservation], str]
     open_after_s: float
     close_after_s: float
-    evidence: Callable[[CameraObservation], AlertEvidence | None] = lambda look: None
-    remind_every_s: float | None = None  # after which it is told again, until somebody acknowledges it
+    evidence: Callable[[CameraObservation], AlertEvidence | None] = lambda observation: None
+    remind_every_s: float | None = None  # until it is acknowledged; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertEvidence:
-    """What speaks for an episode, and how much was seen of the time that was looked at."""
-
-    values: Mapping[str, float]
-    coverage: float
+    values: Mapping[str, float]  # by name
+    coverage: float  # share of the rule's window that was observed, 0 to 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One trouble from its beginning to its end; `id` stays, `stage` moves."""
+    """One alert at one stage; `id` stays from its opening to its closing."""
 
     id: str
     camera: str
@@ -51,16 +50,16 @@ class Alert:
     stage: Stage
     since_ns: int  # when the condition began to hold, CLOCK_MONOTONIC
     reason: str
-    duration_s: float = 0.0  # how long it has held, as of this stage
+    duration_s: float = 0.0  # how long the condition has held at this stage
     snoozed_until_ns: int = 0
     evidence: AlertEvidence | None = None
-    published_ns: int = 0  # last
+    published_ns: int = 0  # last time
     reminders: int = 0
 
 
 def _degraded_reason(degraded: tuple[str, ...]) -> str:
     if "no-model" in degraded:
-        return "nobody looks at the image: the detector is missing"
+        return "the image is not analysed: the detector is missing"
     return "the image is " + " and ".join(degraded)
 
 
@@ -68,36 +67,60 @@ CAMERA_RULES = (
     AlertRule(
         kind="camera-lost",
         severity="critical",
-        holds=lambda look: look.view == "lost",
-        reason=lambda look: look.reason or "no frames",
+        holds=lambda observation: observation.view == "lost",
+        reason=lambda observation: observation.reason or "no frames",
         open_after_s=60,
         close_after_s=10,
     ),
     AlertRule(
         kind="view-degraded",
         severity="warning",
-        holds=lambda look: look.view == "degraded",
-        reason=lambda look: _degraded_reason(look.degraded),
+        holds=lambda observation: observation.view == "degraded",
+        reason=lambda observation: _degraded_reason(observation.degraded),
         open_after_s=120,
         close_after_s=30,
     ),
     AlertRule(
         kind="camera-moved",
         severity="warning",
-        holds=lambda look: look.view_change == "moved",
-        reason=lambda look: "it looks elsewhere than when the stall was drawn: turn it back, or draw the stall again",
+        holds=lambda observation: observation.view_change == "moved",
+        reason=lambda observation: (
+            "the view is not the one that the stall was drawn in: turn the camera back, or draw the stall again"
+        ),
         open_after_s=300,
         close_after_s=120,
     ),
     AlertRule(
         kind="camera-dirty",
         severity="warning",
-        holds=lambda look: look.view_change == "dirty",
-        reason=lambda look: "parts of the view have lost their detail: clean the lens, look for a web",
+        holds=lambda observation: observation.view_change == "dirty",
+        reason=lambda observation: "parts of the view have lost their detail: clean the lens, look for a web",
         open_after_s=600,
         close_after_s=300,
     ),
 )
+
+
+def alert_rule(rule: StallRule) -> AlertRule:
+    """A stall's rule as the rule of an alert: it opens when its finding appears."""
+
+    def evidence(observation: CameraObservation) -> AlertEvidence | None:
+        finding = observation.findings.get(rule.kind)
+        return None if finding is None else AlertEvidence(values=finding.evidence, coverage=finding.coverage)
+
+    return AlertRule(
+        kind=rule.kind,
+        severity=rule.severity,
+        holds=lambda observation: rule.kind in observation.findings,
+        reason=lambda observation: observation.findings[rule.kind].reason,
+        open_after_s=0,
+        close_after_s=rule.close_after_min * S_PER_MIN,
+        evidence=evidence,
+        remind_every_s=None if rule.remind_every_min is None else rule.remind_every_min * S_PER_MIN,
+    )
+
+
+RULES = (*CAMERA_RULES, *map(alert_rule, load_rules()))
 
 
 class AlertMonitor:
@@ -106,12 +129,12 @@ class AlertMonitor:
     def __init__(self, camera: str, rule: AlertRule) -> None:
         self._camera = camera
         self._rule = rule
-        self._since_ns: int | None = None  # the condition holds since
-        self._last_held_ns = 0  # when it held last
-        self.alert: Alert | None = None
+        self._since_ns: int | None = None  # None: the condition does not hold
+        self._last_held_ns = 0
+        self.alert: Alert | None = None  # None: not open
 
     def update(self, observation: CameraObservation) -> Alert | None:
-        """The episode, when it has just opened, closed, or come out of its snooze."""
+        """The alert when it is to be published: opened, closed, reminded of, or back from its snooze."""
         if self._rule.holds(observation):
             self._since_ns = observation.t_ns if self._since_ns is None else self._since_ns
             self._last_held_ns = observation.t_ns
@@ -119,7 +142,7 @@ class AlertMonitor:
         if self._since_ns is None or observation.t_ns - self._last_held_ns < ns(self._rule.close_after_s):
             return None
         self._since_ns = None
-        return self._close()
+        return self.close()
 
     def _open_or_remind(self, observation: CameraObservation, since_ns: int) -> Alert | None:
         if observation.t_ns - since_ns < ns(self._rule.open_after_s):
@@ -142,7 +165,7 @@ class AlertMonitor:
         return self._remind(observation, self.alert)
 
     def _remind(self, observation: CameraObservation, alert: Alert) -> Alert | None:
-        """Told once more, with what speaks for it now, when nobody has answered."""
+        """The open alert once more with its present evidence, when the time for a reminder has come."""
         wait_s = self._rule.remind_every_s
         if alert.stage != "open" or wait_s is None or observation.t_ns - alert.published_ns < ns(wait_s):
             return None
@@ -156,32 +179,29 @@ class AlertMonitor:
         )
         return self.alert
 
-    def force_close(self) -> Alert:
-        """The open episode, closed: nobody looks any more."""
-        return self.set_stage("closed", self._last_held_ns)
-
-    def _close(self) -> Alert | None:
-        episode = self.set_stage("closed", self._last_held_ns) if self.alert is not None else None
+    def close(self) -> Alert | None:
+        """The alert, closed; None: it was not open."""
+        closed = None if self.alert is None else self.set_stage("closed", self._last_held_ns)
         self.alert = None
-        return episode
+        return closed
 
     def set_stage(self, stage: Stage, t_ns: int, snoozed_until_ns: int = 0) -> Alert:
-        """The open episode at its next stage."""
+        """The open alert at its next stage. Raises LookupError when it is not open."""
         if self.alert is None:
-            raise LookupError(f"{self._camera}: no open episode of {self._rule.kind}")
-        held_s = (t_ns - self.alert.since_ns) / NS_PER_S
+            raise LookupError(f"{self._camera}: no open alert of {self._rule.kind}")
+        duration_s = (t_ns - self.alert.since_ns) / NS_PER_S
         self.alert = replace(
-            self.alert, stage=stage, duration_s=held_s, snoozed_until_ns=snoozed_until_ns, published_ns=t_ns
+            self.alert, stage=stage, duration_s=duration_s, snoozed_until_ns=snoozed_until_ns, published_ns=t_ns
         )
         return self.alert
 
 
 class AlertMonitors:
-    """Every rule on every camera. `tell` is called for each stage of each episode, one call at a time."""
+    """Every rule on every camera. `publish` is called for each stage of each alert, one call at a time."""
 
     def __init__(
-        self, cameras: tuple[str, ...], publish: Callable[[Alert], None], rules: tuple[AlertRule, ...] = CAMERA_RULES
-    ):
+        self, cameras: tuple[str, ...], publish: Callable[[Alert], None], rules: tuple[AlertRule, ...] = RULES
+    ) -> None:
         self._rules = rules
         self._monitors: dict[str, list[AlertMonitor]] = {}
         self._publish = publish
@@ -189,12 +209,12 @@ class AlertMonitors:
         self.reconfigure(cameras)
 
     def reconfigure(self, cameras: tuple[str, ...]) -> None:
-        """Watch these from now on. What is open on a camera that is gone will not be heard of again, and closes."""
+        """Monitor these cameras from now on. The open alerts of a camera that is gone close."""
         with self._lock:
-            gone = [watches for camera, watches in self._monitors.items() if camera not in cameras]
-            for watch in (watch for watches in gone for watch in watches):
-                if watch.alert is not None:
-                    self._publish(watch.force_close())
+            gone = [monitors for camera, monitors in self._monitors.items() if camera not in cameras]
+            for monitor in (monitor for monitors in gone for monitor in monitors):
+                if closed := monitor.close():
+                    self._publish(closed)
             self._monitors = {
                 camera: self._monitors.get(camera) or [AlertMonitor(camera, rule) for rule in self._rules]
                 for camera in cameras
@@ -202,30 +222,28 @@ class AlertMonitors:
 
     def update(self, camera: str, observation: CameraObservation) -> None:
         with self._lock:
-            for watch in self._monitors[camera]:
-                if episode := watch.update(observation):
-                    self._publish(episode)
+            for monitor in self._monitors[camera]:
+                if alert := monitor.update(observation):
+                    self._publish(alert)
 
     def open_ids(self, camera: str) -> tuple[str, ...]:
-        """Ids of the camera's episodes that have not closed, oldest first."""
-        episodes = sorted((e for w in self._monitors[camera] if (e := w.alert)), key=lambda e: e.since_ns)
-        return tuple(episode.id for episode in episodes)
+        """Ids of the camera's alerts that have not closed, oldest first."""
+        alerts = [monitor.alert for monitor in self._monitors[camera] if monitor.alert is not None]
+        return tuple(alert.id for alert in sorted(alerts, key=lambda alert: alert.since_ns))
 
     def acknowledge(self, alert_id: str, t_ns: int) -> bool:
-        """A person has seen it. False: there is no such episode, or it has closed."""
+        """Publish no reminders of it any more. False: no such alert is open. Any thread."""
         return self._set_stage(alert_id, "acknowledged", t_ns)
 
     def snooze(self, alert_id: str, minutes: float, t_ns: int) -> bool:
-        """Quiet for so long; if it still holds then, it is told again. False: as above."""
+        """Publish it again after so many minutes if it still holds then. False: no such alert is open. Any thread."""
         return self._set_stage(alert_id, "snoozed", t_ns, t_ns + ns(minutes * S_PER_MIN))
 
     def _set_stage(self, alert_id: str, stage: Stage, t_ns: int, until_ns: int = 0) -> bool:
         with self._lock:
-            for watch in self._all_monitors():
-                if watch.alert is not None and watch.alert.id == alert_id:
-                    self._publish(watch.set_stage(stage, t_ns, until_ns))
-                    return True
+            for monitors in self._monitors.values():
+                for monitor in monitors:
+                    if monitor.alert is not None and monitor.alert.id == alert_id:
+                        self._publish(monitor.set_stage(stage, t_ns, until_ns))
+                        return True
         return False
-
-    def _all_monitors(self) -> Iterator[AlertMonitor]:
-        return (watch for watches in self._monitors.values() for watch in watches)

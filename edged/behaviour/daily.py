@@ -1,6 +1,6 @@
-"""One day of one camera in minutes: how long it saw, and how long who was there.
+"""One day of one camera in seconds: how long each view lasted, and how long subjects of each class were present.
 
-Upstream: looks, twice a second. Downstream: the `daily` message, and a file that survives restarts. Pure.
+Upstream: observations, twice a second. Downstream: the `daily` message, and a file that survives restarts. Pure.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edged.behaviour.presence import CameraObservation, View
+from edged.behaviour.types import CameraObservation, View
 from edged.units import NS_PER_S, ns
 
-MAX_GAP_NS = ns(2)  # between two looks; beyond, nobody was watching and nothing is added
+MAX_GAP_NS = ns(2)  # between two observations; after a longer gap nothing is added
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,15 +21,15 @@ class DailyTotals:
 
     date: str  # local, ISO 8601
     view_s: dict[str, float] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
-    present_s: dict[str, float] = field(default_factory=dict)  # by class: at least one was there
-    most: dict[str, int] = field(default_factory=dict)  # by class: most at a time
+    present_s: dict[str, float] = field(default_factory=dict)  # by class: with at least one subject
+    max_count: dict[str, int] = field(default_factory=dict)  # by class: most subjects at one time
 
-    def add(self, view: View, present: Mapping[str, int] | None, seconds: float) -> None:
+    def add(self, view: View, counts: Mapping[str, int] | None, seconds: float) -> None:
         self.view_s[view] = self.view_s.get(view, 0.0) + seconds
-        for label, count in (present or {}).items():
+        for label, count in (counts or {}).items():
             if count:
                 self.present_s[label] = self.present_s.get(label, 0.0) + seconds
-            self.most[label] = max(self.most.get(label, 0), count)
+            self.max_count[label] = max(self.max_count.get(label, 0), count)
 
 
 class DailyCounter:
@@ -40,10 +40,10 @@ class DailyCounter:
         self._previous: CameraObservation | None = None
 
     def update(self, observation: CameraObservation, date: str, *, clock_synced: bool = False) -> DailyTotals | None:
-        """Take a look in; the day that has just ended, when one has.
+        """Take in an observation; the day that has just ended, or None.
 
         A clock set back by hours does not reopen a day. One set by days was wrong before: the running day gets its
-        right date, once something keeps the clock (`clock_synced`), and nothing that was counted is lost.
+        right date, once the clock is kept by something (`clock_synced`), and nothing that was counted is lost.
         """
         ended = None
         before, self._previous = self._previous, observation

@@ -9,10 +9,9 @@ from typing import get_args
 
 from edged.behaviour.alerts import Alert
 from edged.behaviour.daily import DailyTotals
-from edged.behaviour.horse.aisle import GaitDay
 from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.horse.stall_monitor import StallState
-from edged.behaviour.presence import SceneState, View
+from edged.behaviour.horse.gait import GaitDay
+from edged.behaviour.types import SceneState, StallState, View
 from edged.messages import schema, topics
 from edged.messages.build import HeaderFactory, new_id
 from edged.units import S_PER_MIN
@@ -52,7 +51,7 @@ def daily_message(
         "closed": closed,
         "view_minutes": {view: _minutes(totals.view_s.get(view, 0.0)) for view in VIEWS},
         "presence_minutes": {label: _minutes(seconds) for label, seconds in totals.present_s.items()},
-        "max_count": dict(totals.most),
+        "max_count": dict(totals.max_count),
         "stall": None if stall is None else _stall_day(stall),
         "gait": None if gait is None else _gait(gait),
     }

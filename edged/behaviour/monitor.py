@@ -1,26 +1,27 @@
-"""The cameras watched twice a second: states, daily totals and alerts, told when there is something to tell.
+"""All cameras, twice a second: states, daily totals and alerts, published when they change.
 
-Upstream: each camera's state and latest result. Downstream: the bus, and a file that keeps the days through
-restarts. A thread of its own, so that the frames' way knows nothing of it.
+Upstream: each camera's status and latest result. Downstream: the bus, and files that keep the days through restarts.
+Runs in the behaviour thread: nothing here delays a frame. A fault in one camera's data fails that camera only.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from statistics import median_low
 from time import monotonic_ns
 from typing import Any
 
-from edged.behaviour.alerts import CAMERA_RULES, Alert, AlertMonitors
+from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.daily import DailyCounter, DailyTotals
-from edged.behaviour.horse.alerts import HORSE_RULES as BARN
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.presence import CameraObservation, PresenceFilter, SceneState
+from edged.behaviour.types import CameraObservation, SceneState, View
 from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.camera import CameraState
 from edged.config.tables.stall import StallConfig
@@ -32,16 +33,19 @@ from edged.runtime.json_state import JsonState
 from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S, ns
 
+log = logging.getLogger(__name__)
+
 PERIOD_S = 0.5
+PRESENCE_WINDOW_NS = ns(3)  # a state is what most observations of this window show
 SAVE_PERIOD_NS = ns(60)
 MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
 JOIN_S = 2.0
 
-CameraReading = tuple[CameraState, FrameResult | None]  # a camera, and what was last seen there
+CameraReading = tuple[CameraState, FrameResult | None]  # a camera's status and its latest result
 
 
 class SceneMonitor:
-    """`glances` shows every camera as it is; `classes` are what each camera looks for."""
+    """Thread: `poll` belongs to the behaviour thread, the rest to any."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class SceneMonitor:
         state_file: Path,
         daily_s: float,
     ) -> None:
+        """`classes`: what is counted, by camera. `daily_s`: period of the running day's message."""
         self._bus = bus
         self._headers = headers
         self._read_cameras = read_cameras
@@ -65,8 +70,9 @@ class SceneMonitor:
         self._states: dict[str, SceneState] = {}
         self._saved_totals: dict[str, DailyTotals] = self._file.read(_parse_totals, {})
         self._counters: dict[str, DailyCounter] = {}
-        self.alerts = AlertMonitors((), self._publish_alert, (*CAMERA_RULES, *BARN))
+        self.alerts = AlertMonitors((), self._publish_alert)
         self._lock = threading.Lock()
+        self._logged: set[tuple[str, type[Exception]]] = set()
         self.reconfigure(classes, daily_s)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
@@ -78,13 +84,13 @@ class SceneMonitor:
         stalls: Mapping[str, StallConfig] | None = None,
         aisles: Iterable[str] = (),
     ) -> None:
-        """From now on these cameras; those that were here go on as they are. Without `stalls` these stay too."""
+        """Monitor these cameras from now on; those that stay keep their state. `stalls` None: as before."""
         with self._lock:
             if stalls is not None:
                 self._stalls.reconfigure(stalls, aisles)
                 if self._views is not None:
                     self._views.reconfigure(stalls)
-            self._saved_totals |= {name: diary.today for name, diary in self._counters.items()}
+            self._saved_totals |= {name: counter.today for name, counter in self._counters.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
             self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
@@ -96,43 +102,64 @@ class SceneMonitor:
         self._thread.start()
 
     def close(self) -> None:
-        """What was counted so far is kept."""
+        """Stop, and save what has been counted so far."""
         self._thread.stop()
         self._thread.join(JOIN_S)
         self.save()
 
     def _step(self) -> float:
         with self._lock:
-            self.poll(monotonic_ns())
+            failures = self.poll(monotonic_ns())
+        self._thread.partial_error = "; ".join(f"camera {name}: {error}" for name, error in failures.items())
         return PERIOD_S
 
-    def poll(self, now_ns: int) -> None:
-        """Once around all cameras."""
-        glances = self._read_cameras()
-        self._stalls.poll(now_ns, self._local_time(now_ns))
-        for name, (state, latest) in ((name, glances[name]) for name in self._classes if name in glances):
-            look = observe(state, latest, self._classes[name], now_ns)
-            if look.view == "ok":
-                outlook = None if self._views is None else self._views.view_change(name, now_ns)
-                look = replace(
-                    look, stall=self._stalls.state(name), findings=self._stalls.findings(name), view_change=outlook
-                )
-            self.alerts.update(name, look)
-            if ended := self._counters[name].update(look, self._date(now_ns), clock_synced=self._headers.synced):
-                self._publish_daily(name, ended, closed=True)
-            if situation := self._presence[name].update(look):
-                self._states[name] = situation
-                self._publish_state(name)
-        if now_ns - self._last_daily_ns >= self._daily_ns:
+    def poll(self, now_ns: int) -> dict[str, str]:
+        """Take in every camera's reading and publish what is due; the cameras that failed, and why."""
+        readings, failures = self._read_cameras(), dict[str, str]()
+        daily_due = now_ns - self._last_daily_ns >= self._daily_ns
+        for name in self._classes:
+            try:
+                if name in readings:
+                    self._poll_camera(name, *readings[name], now_ns)
+                if daily_due:
+                    self._publish_daily(name, self._counters[name].today, closed=False)
+            except Exception as exc:  # supervisor of one camera: the others go on
+                failures[name] = self._failed(name, exc)
+        if daily_due:
             self._last_daily_ns = now_ns
-            for name, diary in self._counters.items():
-                self._publish_daily(name, diary.today, closed=False)
         if now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
             self._last_save_ns = now_ns
             self.save()
+        return failures
+
+    def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
+        self._stalls.poll(name, now_ns, self._local_time(now_ns))
+        observation = observe(status, latest, self._classes[name], now_ns)
+        if observation.view == "ok":
+            observation = replace(
+                observation,
+                stall=self._stalls.state(name),
+                findings=self._stalls.findings(name),
+                view_change=None if self._views is None else self._views.view_change(name, now_ns),
+            )
+        self.alerts.update(name, observation)
+        ended = self._counters[name].update(observation, self._date(now_ns), clock_synced=self._headers.synced)
+        if ended is not None:
+            self._publish_daily(name, ended, closed=True)
+        state = self._presence[name].update(observation)
+        if state is not None:
+            self._states[name] = state
+            self._publish_state(name)
+
+    def _failed(self, camera: str, exc: Exception) -> str:
+        """What failed, logged once per camera and kind."""
+        if (camera, type(exc)) not in self._logged:
+            self._logged.add((camera, type(exc)))
+            log.error("camera %s: its states and alerts fail, other cameras go on: %s", camera, exc, exc_info=exc)
+        return f"{type(exc).__name__}: {exc}"
 
     def _new_counter(self, name: str) -> DailyCounter:
-        """Of today, as far as it is known."""
+        """The saved totals of today go on."""
         return DailyCounter(self._saved_totals.get(name) or DailyTotals(date=self._date(monotonic_ns())))
 
     def _publish_alert(self, alert: Alert) -> None:
@@ -141,12 +168,12 @@ class SceneMonitor:
             self._publish_state(alert.camera)
 
     def _publish_state(self, name: str) -> None:
-        body = state_message(self._headers, name, self._states[name], self.alerts.open_ids(name))
-        self._bus.publish(STATE.at(camera=name), body)
+        message = state_message(self._headers, name, self._states[name], self.alerts.open_ids(name))
+        self._bus.publish(STATE.at(camera=name), message)
 
-    def _publish_daily(self, name: str, day: DailyTotals, *, closed: bool) -> None:
-        stall, gait = self._stalls.day(name, day.date), self._stalls.gait(name, day.date)
-        message = daily_message(self._headers, name, day, stall=stall, gait=gait, closed=closed)
+    def _publish_daily(self, name: str, totals: DailyTotals, *, closed: bool) -> None:
+        stall, gait = self._stalls.day(name, totals.date), self._stalls.gait(name, totals.date)
+        message = daily_message(self._headers, name, totals, stall=stall, gait=gait, closed=closed)
         self._bus.publish(DAILY.at(camera=name), message)
 
     def _date(self, now_ns: int) -> str:
@@ -156,20 +183,62 @@ class SceneMonitor:
         return datetime.fromtimestamp(self._headers.utc_ms(now_ns) / MS_PER_S).astimezone()
 
     def save(self) -> None:
-        self._file.write({name: asdict(diary.today) for name, diary in self._counters.items()})
+        """Write the state files."""
+        self._file.write({name: asdict(counter.today) for name, counter in self._counters.items()})
         self._stalls.save()
 
 
-def observe(state: CameraState, latest: FrameResult | None, classes: Iterable[str], now_ns: int) -> CameraObservation:
-    """What a camera shows right now."""
-    if state.phase == "lost":
-        return CameraObservation(t_ns=now_ns, view="lost", reason=state.reason)
+class PresenceFilter:
+    """One camera's observations as states: a subject that is missed in a frame has not left."""
+
+    def __init__(self) -> None:
+        self._observations: deque[CameraObservation] = deque()
+        self._state: SceneState | None = None
+
+    def update(self, observation: CameraObservation) -> SceneState | None:
+        """The new state; None: it has not changed."""
+        if observation.view in ("lost", "unknown"):
+            self._observations.clear()
+            return self._change_to(observation.view, (), None, observation)
+        self._observations.append(observation)
+        while observation.t_ns - self._observations[0].t_ns > PRESENCE_WINDOW_NS:
+            self._observations.popleft()
+        if observation.t_ns - self._observations[0].t_ns < PRESENCE_WINDOW_NS // 2:  # too short to tell
+            return None
+        return self._change_to(*self._majority(), observation)
+
+    def _majority(self) -> tuple[View, tuple[str, ...], Mapping[str, int] | None]:
+        """View, faults and counts that most of the observations show."""
+        total = len(self._observations)
+        clear = [one.counts for one in self._observations if one.view == "ok" and one.counts is not None]
+        if 2 * len(clear) < total:
+            faults = Counter(fault for one in self._observations for fault in one.degraded)
+            return "degraded", tuple(sorted(fault for fault in faults if 2 * faults[fault] > total)), None
+        labels = sorted({label for counts in clear for label in counts})
+        return "ok", (), {label: median_low(counts.get(label, 0) for counts in clear) for label in labels}
+
+    def _change_to(
+        self, view: View, degraded: tuple[str, ...], counts: Mapping[str, int] | None, observation: CameraObservation
+    ) -> SceneState | None:
+        since_ns = observation.t_ns if self._state is None else self._state.since_ns
+        stall = observation.stall if view == "ok" else None
+        state = SceneState(view=view, degraded=degraded, counts=counts, since_ns=since_ns, stall=stall)
+        if state == self._state:
+            return None
+        self._state = replace(state, since_ns=observation.t_ns)
+        return self._state
+
+
+def observe(status: CameraState, latest: FrameResult | None, classes: Iterable[str], now_ns: int) -> CameraObservation:
+    """One camera at `now_ns`, from its status and its latest result."""
+    if status.phase == "lost":
+        return CameraObservation(t_ns=now_ns, view="lost", reason=status.reason)
     if latest is None or now_ns - latest.done_ns > MAX_RESULT_AGE_NS:
         return CameraObservation(t_ns=now_ns, view="unknown")
     if latest.quality.degraded:
         return CameraObservation(t_ns=now_ns, view="degraded", degraded=latest.quality.degraded)
-    count = Counter(subject.label for subject in latest.subjects)
-    return CameraObservation(t_ns=now_ns, view="ok", counts={label: count[label] for label in classes})
+    counts = Counter(subject.label for subject in latest.subjects)
+    return CameraObservation(t_ns=now_ns, view="ok", counts={label: counts[label] for label in classes})
 
 
 def _parse_totals(table: Any) -> dict[str, DailyTotals]:

@@ -10,8 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edged import __version__
-from edged.behaviour.alerts import CAMERA_RULES
-from edged.behaviour.horse.alerts import HORSE_RULES
+from edged.behaviour.alerts import RULES
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
@@ -62,7 +61,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        alert_kinds=tuple(rule.kind for rule in (*CAMERA_RULES, *HORSE_RULES)),
+        alert_kinds=tuple(rule.kind for rule in RULES),
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.allow_images),
         stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),

@@ -1,4 +1,4 @@
-"""A stall's day as one picture: posture, head, activity and alerts over 24 hours, and what they add up to."""
+"""A stall's day as one picture: posture, head height, activity and alerts over 24 hours, and their totals."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from edged.behaviour.horse.day_log import StallDay
+from edged.behaviour.horse.day_log import MINUTES, MinuteCode, StallDay
 from edged.frame import U8
 from edged.units import S_PER_MIN
 
 Colour = tuple[int, int, int]  # BGR
 
 PAPER, INK, PALE, EMPTY = (250, 250, 250), (60, 55, 50), (170, 165, 160), (232, 230, 228)
-POSTURES: Mapping[str, tuple[str, Colour]] = {
-    "S": ("standing", (176, 196, 132)),
-    "C": ("on its chest", (208, 156, 84)),
-    "L": ("on its side", (142, 84, 46)),
-    "?": ("unknown", (200, 198, 196)),
+POSTURES: Mapping[MinuteCode, Colour] = {
+    MinuteCode.STANDING: (176, 196, 132),
+    MinuteCode.STERNAL: (208, 156, 84),
+    MinuteCode.LATERAL: (142, 84, 46),
+    MinuteCode.UNKNOWN: (200, 198, 196),
 }
-HEADS: Mapping[str, tuple[str, Colour]] = {
-    "a": ("above", (120, 170, 230)),
-    "l": ("level", (190, 205, 220)),
-    "b": ("below", (90, 160, 110)),
+HEADS: Mapping[MinuteCode, Colour] = {
+    MinuteCode.HEAD_ABOVE: (120, 170, 230),
+    MinuteCode.HEAD_LEVEL: (190, 205, 220),
+    MinuteCode.HEAD_BELOW: (90, 160, 110),
 }
+LEGEND = (  # label, seconds of the day, colour
+    ("standing", "standing-s", POSTURES[MinuteCode.STANDING]),
+    ("on its chest", "sternal-s", POSTURES[MinuteCode.STERNAL]),
+    ("on its side", "lateral-s", POSTURES[MinuteCode.LATERAL]),
+    ("unknown", "unknown-s", POSTURES[MinuteCode.UNKNOWN]),
+)
+COUNTS = (("lay down", "lie-down"), ("rolled", "roll"), ("pawed", "paw"), ("looked back", "flank-look"))
 MOTION, ALARM = (96, 96, 200), (48, 48, 205)
-WIDTH, LEFT, TOP, BOTTOM = 1440, 130, 70, 110  # a pixel a minute
+WIDTH, LEFT, TOP, BOTTOM = MINUTES, 130, 70, 110  # px; one pixel a minute
 ROWS = (("posture", 90, 64), ("head", 176, 26), ("activity", 224, 70), ("alerts", 320, 26))
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_day(name: str, day: StallDay) -> U8:
+    """(H, W, 3) BGR picture of one day of the stall `name`."""
     image = np.full((TOP + 300 + BOTTOM, LEFT + WIDTH + 30, 3), PAPER, np.uint8)
     _text(image, f"{name}   {day.date}", (LEFT, 40), INK, 0.9)
     for label, y, height in ROWS:
@@ -51,10 +59,11 @@ def draw_day(name: str, day: StallDay) -> U8:
     return image
 
 
-def _ribbon(image: U8, codes: str, meanings: Mapping[str, tuple[str, Colour]], y: int, height: int) -> None:
-    for minute, code in enumerate(codes):
-        if code in meanings:
-            image[y : y + height, LEFT + minute] = meanings[code][1]
+def _ribbon(image: U8, codes: U8, colours: Mapping[MinuteCode, Colour], y: int, height: int) -> None:
+    """Paint the minutes (1440,) of each code in its colour."""
+    ribbon = image[y : y + height, LEFT : LEFT + WIDTH]
+    for code, colour in colours.items():
+        ribbon[:, codes == code] = colour
 
 
 def _hours(image: U8) -> None:
@@ -66,17 +75,14 @@ def _hours(image: U8) -> None:
 
 def _legend(image: U8, day: StallDay) -> None:
     x = LEFT
-    for code, (label, colour) in POSTURES.items():
-        name = {"S": "standing-s", "C": "sternal-s", "L": "lateral-s", "?": "unknown-s"}[code]
+    for label, name, colour in LEGEND:
         cv2.rectangle(image, (x, 388), (x + 16, 404), colour, -1)
-        said = f"{label} {_clock(day.total(name))}"
-        _text(image, said, (x + 24, 401), INK, 0.5)
+        _text(image, f"{label} {_clock(day.total(name))}", (x + 24, 401), INK, 0.5)
         x += 250
-    counts = (("lay down", "lie-down"), ("rolled", "roll"), ("pawed", "paw"), ("looked back", "flank-look"))
-    told = [f"seen {_clock(day.observed_s)} of 24:00", f"longest lying {_clock(day.longest_min * S_PER_MIN)}"]
-    told += [f"{label} {day.total(key):.0f}x" for label, key in counts]
-    told += sorted({f"alert: {kind}" for _, kind in day.alerts})
-    _text(image, "    ".join(told), (LEFT, 440), INK, 0.5)
+    totals = [f"observed {_clock(day.observed_s)} of 24:00", f"longest lying {_clock(day.longest_min * S_PER_MIN)}"]
+    totals += [f"{label} {day.total(key):.0f}x" for label, key in COUNTS]
+    totals += sorted({f"alert: {kind}" for _, kind in day.alerts})
+    _text(image, "    ".join(totals), (LEFT, 440), INK, 0.5)
 
 
 def _clock(seconds: float) -> str:

@@ -86,6 +86,7 @@ class SupervisedThread:
         self.stopping = threading.Event()
         self.rounds = 0  # without an exception
         self.fatal: Fatal | None = None
+        self.partial_error = ""  # set by a step that went on after a part of it failed
         self.step = step
         self._first_s = first_s
         self._wake = threading.Event()
@@ -136,7 +137,8 @@ class SupervisedThread:
             after_s = overdue_ns / NS_PER_S + (self.row.limit_s or 0.0)
             reason = f"no round for {after_s:.0f} s{f': {self._error}' if self._error else ''}"
             return Trouble(thread=self.name, kind="stuck", reason=reason)
-        return Trouble(thread=self.name, kind="failing", reason=self._error) if self._error else None
+        error = self._error or self.partial_error
+        return Trouble(thread=self.name, kind="failing", reason=error) if error else None
 
     def run(self) -> None:
         """Rounds until it is stopped, or there are no more. The thread's own body."""

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.__main__ import main
-from edged.behaviour.horse.day_log import StallDay
+from edged.behaviour.horse.day_log import MinuteCode, StallDay
 from edged.config.load import load
 from edged.drawing.day import LEFT, POSTURES, draw_day
 from edged.frame import U8
@@ -84,7 +84,7 @@ def kept(folder: Path) -> Path:
     """A configuration whose state directory holds one stall's day."""
     day = StallDay("2027-01-15")
     day.add(2, {"lateral-s": 60.0})
-    day.mark_minute(125, "lateral", "below", True)
+    day.mark_minute(125, "lateral", "below", active=True)
     (folder / "stalls.json").write_text(json.dumps({"stall-1": [day.to_json()]}))
     file = folder / "edged.toml"
     file.write_text(f'[device]\nstate = "{folder}"\n')
@@ -95,7 +95,7 @@ def test_a_day_is_a_picture(tmp_path: Path) -> None:
     file = kept(tmp_path)
     assert main(["barn", "report", "--config", str(file), "--out", str(tmp_path / "day.png")]) == 0
     image = picture(tmp_path / "day.png")
-    assert tuple(image[120, LEFT + 125]) == POSTURES["L"][1]
+    assert tuple(image[120, LEFT + 125]) == POSTURES[MinuteCode.LATERAL]
 
 
 def test_a_day_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
-from edged.behaviour.horse.aisle import AisleMonitor, GaitDay
-from edged.behaviour.horse.gait import measure_passage
-from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.gait import AisleMonitor, GaitDay, measure_passage
+from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.frame import F64, FrameResult, ImageQuality, TrackedSubject
 from tools.barn.moves import motions
 from tools.barn.tracks import View

@@ -10,7 +10,7 @@ import pytest
 
 from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.presence import CameraObservation
+from edged.behaviour.types import CameraObservation
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.mqtt import PublishConfig

@@ -13,7 +13,7 @@ import pytest
 from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import CameraReading, SceneMonitor
-from edged.behaviour.presence import CameraObservation
+from edged.behaviour.types import CameraObservation
 from edged.capture.camera import CameraState
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera, Step
@@ -25,7 +25,7 @@ from edged.mqtt.memory_bus import MemoryBus
 from edged.tracking.tracker import Tracker
 from edged.units import ns
 from tests.integration.test_capture import FILE, image, settings, until
-from tests.unit.test_scenes import CLEAR, Wall, seen
+from tests.unit.test_scene_monitor import CLEAR, SyncedClock, detected
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 
@@ -138,7 +138,7 @@ class Yard:
     """Scenes of cameras that come and go, each with a horse."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = HeaderFactory(Wall())
+        stamps = HeaderFactory(SyncedClock())
         self.bus = MemoryBus(lambda state: build.device_status(stamps, state))
         self.now_ns = monotonic_ns()
         self.cameras = ["barn"]
@@ -158,7 +158,7 @@ class Yard:
 
     def glances(self) -> dict[str, CameraReading]:
         state = {n: CameraState(camera=n, phase="online", reason="", since_ns=0) for n in self.cameras}
-        return {name: (state[name], seen(self.now_ns, CLEAR, "horse")) for name in self.cameras}
+        return {name: (state[name], detected(self.now_ns, CLEAR, "horse")) for name in self.cameras}
 
     def show(self, seconds: int) -> None:
         for _ in range(2 * seconds):

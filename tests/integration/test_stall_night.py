@@ -23,7 +23,7 @@ from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
 from tests.unit.test_message_build import result
-from tests.unit.test_scenes import CLEAR, Wall
+from tests.unit.test_scene_monitor import CLEAR, SyncedClock
 from tools.barn.life import DayBuilder, on_circle
 from tools.barn.tracks import View, observations
 
@@ -33,7 +33,7 @@ ONLINE = CameraState(camera="stall", phase="online", reason="", since_ns=0)
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
-class Night(Wall):
+class Night(SyncedClock):
     """Its clock begins at some midnight, so that no feed is near."""
 
     def utc_ms(self, monotonic_ns: int) -> int:

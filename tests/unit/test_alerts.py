@@ -1,133 +1,176 @@
-"""An episode opens once, closes once, and a person can quiet it."""
+"""An alert opens once, closes once, is published at every stage, and can be acknowledged or snoozed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edged.behaviour.alerts import Alert, AlertMonitors
-from edged.behaviour.presence import CameraObservation
-from edged.units import ns
-
-
-class Told(list[Alert]):
-    """What was told about one camera, looked at once a second."""
-
-    def __init__(self) -> None:
-        self.alerts = AlertMonitors(("stall",), self.append)
-        self.t_s = 0
-
-    def watch(self, seconds: int, look: CameraObservation) -> None:
-        for _ in range(seconds):
-            self.t_s += 1
-            self.alerts.update(
-                "stall",
-                CameraObservation(t_ns=ns(self.t_s), view=look.view, reason=look.reason, degraded=look.degraded),
-            )
-
-    @property
-    def stages(self) -> list[str]:
-        return [episode.stage for episode in self]
-
+from edged.behaviour.types import CameraObservation, Finding
+from edged.units import S_PER_MIN, ns
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 CLEAR = CameraObservation(t_ns=0, view="ok")
 DARK = CameraObservation(t_ns=0, view="degraded", degraded=("dark", "flat"))
+COLIC = Finding(kind="colic-suspected", reason="rolled 2 times", evidence={"roll": 2.0, "paw": 4.0}, coverage=0.9)
+COLICKY = replace(CLEAR, findings={COLIC.kind: COLIC})
 
 
-def test_a_short_loss_is_not_told() -> None:
-    told = Told()
-    told.watch(59, LOST)
-    told.watch(100, CLEAR)
-    assert told == []
+class Published(list[Alert]):
+    """The alerts of one camera, which is observed once a second."""
+
+    def __init__(self) -> None:
+        self.monitors = AlertMonitors(("stall",), self.append)
+        self.t_s = 0
+
+    def observe(self, seconds: float, observation: CameraObservation) -> None:
+        for _ in range(round(seconds)):
+            self.t_s += 1
+            self.monitors.update("stall", replace(observation, t_ns=ns(self.t_s)))
+
+    @property
+    def stages(self) -> list[str]:
+        return [alert.stage for alert in self]
+
+    @property
+    def reminders(self) -> list[tuple[str, int]]:
+        return [(alert.stage, alert.reminders) for alert in self]
 
 
-def test_a_long_loss_opens_once_and_closes_once() -> None:
-    told = Told()
-    told.watch(300, LOST)
-    told.watch(60, CLEAR)
-    assert told.stages == ["open", "closed"]
-    assert told[0].id == told[1].id
+def test_lost_camera_back_within_a_minute_opens_no_alert() -> None:
+    alerts = Published()
+    alerts.observe(59, LOST)
+    alerts.observe(100, CLEAR)
+    assert alerts == []
 
 
-def test_an_episode_says_why_and_since_when() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    assert (told[0].rule.kind, told[0].reason, told[0].since_ns) == ("camera-lost", "unplugged", ns(1))
+def test_lost_camera_for_minutes_opens_and_closes_one_alert() -> None:
+    alerts = Published()
+    alerts.observe(300, LOST)
+    alerts.observe(60, CLEAR)
+    assert alerts.stages == ["open", "closed"]
+    assert alerts[0].id == alerts[1].id
 
 
-def test_a_moment_of_good_view_does_not_end_an_episode() -> None:
-    told = Told()
+def test_open_alert_carries_kind_reason_and_begin() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    assert (alerts[0].rule.kind, alerts[0].reason, alerts[0].since_ns) == ("camera-lost", "unplugged", ns(1))
+
+
+def test_alert_with_short_good_views_stays_open() -> None:
+    alerts = Published()
     for _ in range(5):
-        told.watch(100, LOST)
-        told.watch(5, CLEAR)
-    assert told.stages == ["open"]
+        alerts.observe(100, LOST)
+        alerts.observe(5, CLEAR)
+    assert alerts.stages == ["open"]
 
 
-def test_the_time_held_ends_with_the_condition_not_with_the_proof_of_its_end() -> None:
-    told = Told()
-    told.watch(101, LOST)
-    told.watch(60, CLEAR)
-    assert told[1].duration_s == 100
+def test_duration_of_closed_alert_ends_with_its_condition() -> None:
+    alerts = Published()
+    alerts.observe(101, LOST)
+    alerts.observe(60, CLEAR)
+    assert alerts[1].duration_s == 100
 
 
-def test_the_second_trouble_has_an_id_of_its_own() -> None:
-    told = Told()
+def test_second_alert_has_another_id() -> None:
+    alerts = Published()
     for _ in range(2):
-        told.watch(100, LOST)
-        told.watch(20, CLEAR)
-    assert told.stages == ["open", "closed", "open", "closed"]
-    assert told[0].id != told[2].id
+        alerts.observe(100, LOST)
+        alerts.observe(20, CLEAR)
+    assert alerts.stages == ["open", "closed", "open", "closed"]
+    assert alerts[0].id != alerts[2].id
 
 
-def test_a_dark_view_is_told_with_what_is_wrong() -> None:
-    told = Told()
-    told.watch(200, DARK)
-    assert [(episode.rule.kind, episode.reason) for episode in told] == [
-        ("view-degraded", "the image is dark and flat")
-    ]
+def test_degraded_view_opens_alert_that_names_its_faults() -> None:
+    alerts = Published()
+    alerts.observe(200, DARK)
+    assert [(alert.rule.kind, alert.reason) for alert in alerts] == [("view-degraded", "the image is dark and flat")]
 
 
-def test_a_camera_that_nobody_looks_at_is_told_as_such() -> None:
-    told = Told()
-    told.watch(200, CameraObservation(t_ns=0, view="degraded", degraded=("no-model",)))
-    assert told[0].reason == "nobody looks at the image: the detector is missing"
+def test_camera_without_detector_opens_alert_that_names_the_detector() -> None:
+    alerts = Published()
+    alerts.observe(200, replace(DARK, degraded=("no-model",)))
+    assert "the detector is missing" in alerts[0].reason
 
 
-def test_acknowledging_is_told_and_says_whether_there_was_anything() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    assert told.alerts.acknowledge(told[0].id, ns(101))
-    assert not told.alerts.acknowledge("nothing", ns(101))
-    assert told.stages == ["open", "acknowledged"]
+def test_acknowledge_publishes_a_stage_and_returns_whether_the_alert_was_open() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    assert alerts.monitors.acknowledge(alerts[0].id, ns(101))
+    assert not alerts.monitors.acknowledge("no such id", ns(101))
+    assert alerts.stages == ["open", "acknowledged"]
 
 
-def test_an_acknowledged_episode_still_closes() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    told.alerts.acknowledge(told[0].id, ns(101))
-    told.watch(30, CLEAR)
-    assert told.stages == ["open", "acknowledged", "closed"]
+def test_acknowledged_alert_closes_when_its_condition_ends() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    alerts.monitors.acknowledge(alerts[0].id, ns(101))
+    alerts.observe(30, CLEAR)
+    assert alerts.stages == ["open", "acknowledged", "closed"]
 
 
-def test_a_snoozed_episode_is_told_again_when_the_time_is_up() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    told.alerts.snooze(told[0].id, 2, ns(100))
-    told.watch(119, LOST)
-    assert told.stages == ["open", "snoozed"]
-    told.watch(1, LOST)
-    assert told.stages == ["open", "snoozed", "open"]
+def test_snoozed_alert_opens_again_after_its_time() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    alerts.monitors.snooze(alerts[0].id, 2, ns(100))
+    alerts.observe(119, LOST)
+    assert alerts.stages == ["open", "snoozed"]
+    alerts.observe(1, LOST)
+    assert alerts.stages == ["open", "snoozed", "open"]
 
 
-def test_a_snoozed_episode_that_ends_is_closed_and_not_told_again() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    told.alerts.snooze(told[0].id, 2, ns(100))
-    told.watch(300, CLEAR)
-    assert told.stages == ["open", "snoozed", "closed"]
+def test_snoozed_alert_closes_when_its_condition_ends() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    alerts.monitors.snooze(alerts[0].id, 2, ns(100))
+    alerts.observe(300, CLEAR)
+    assert alerts.stages == ["open", "snoozed", "closed"]
 
 
-def test_open_lists_what_has_not_closed() -> None:
-    told = Told()
-    told.watch(100, LOST)
-    assert told.alerts.open_ids("stall") == (told[0].id,)
-    told.watch(30, CLEAR)
-    assert told.alerts.open_ids("stall") == ()
+def test_open_ids_name_the_alerts_that_have_not_closed() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    assert alerts.monitors.open_ids("stall") == (alerts[0].id,)
+    alerts.observe(30, CLEAR)
+    assert alerts.monitors.open_ids("stall") == ()
+
+
+def test_reconfigure_without_the_camera_closes_its_open_alert() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    alerts.monitors.reconfigure(())
+    assert alerts.stages == ["open", "closed"]
+
+
+def test_finding_opens_an_alert_at_once_with_its_evidence() -> None:
+    alerts = Published()
+    alerts.observe(1, COLICKY)
+    (alert,) = alerts
+    assert (alert.rule.kind, alert.rule.severity, alert.reason) == (COLIC.kind, "critical", COLIC.reason)
+    assert alert.evidence is not None
+    assert (alert.evidence.values, alert.evidence.coverage) == ({"roll": 2.0, "paw": 4.0}, 0.9)
+
+
+def test_open_alert_without_answer_is_published_again() -> None:
+    alerts = Published()
+    alerts.observe(25 * S_PER_MIN, COLICKY)
+    assert alerts.reminders == [("open", 0), ("open", 1), ("open", 2)]
+
+
+def test_acknowledged_alert_is_not_published_again() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.monitors.acknowledge(alerts[0].id, ns(alerts.t_s))
+    alerts.observe(60 * S_PER_MIN, COLICKY)
+    assert alerts.reminders == [("open", 0), ("acknowledged", 0)]
+
+
+def test_alert_whose_finding_pauses_stays_open_until_it_is_long_gone() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.observe(20 * S_PER_MIN, CLEAR)
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.observe(31 * S_PER_MIN, CLEAR)
+    assert [stage for stage, reminders in alerts.reminders if not reminders] == ["open"]
+    assert alerts[-1].stage == "closed"
+    assert len({alert.id for alert in alerts}) == 1

@@ -17,7 +17,7 @@ from edged.__main__ import main
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.presence import SceneState
+from edged.behaviour.types import SceneState
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
 from edged.messages.commands import COMMANDS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.frame import F64
 from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
 from tools.barn.moves import FRAMES, motions

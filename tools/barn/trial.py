@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edged.behaviour.horse.day_log import DayLog, StallDay
-from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.rules import load_rules
 from edged.behaviour.horse.stall_monitor import StallMonitor
 from edged.config.tables.stall import FoalingWindowConfig, StallConfig

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from edged.behaviour.messages import state_message
-from edged.behaviour.presence import SceneState
+from edged.behaviour.types import SceneState
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory

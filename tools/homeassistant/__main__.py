@@ -10,9 +10,9 @@ from typing import Any
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.horse.stall_monitor import StallState
+from edged.behaviour.types import StallState
 from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.presence import SceneState
+from edged.behaviour.types import SceneState
 from edged.capture.frame_buffer import FrameCounts
 from edged.capture.camera import CameraState
 from edged.device.health import CameraOverview, Health

@@ -1,18 +1,19 @@
-"""The rules of `rules.toml`: when somebody should look. Several signs at once, never one; each with its evidence.
+"""The rules of `rules.toml`: when a person should look. Several signs at once, each finding with its evidence.
 
-Upstream: a stall's tally, its gauges and its habits. Downstream: alerts, an episode each.
+Upstream: the stall monitor's counts, gauges and day log. Downstream: alerts.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from edged.behaviour.horse.tally import RollingCounts
+from edged.behaviour.horse.day_log import OBSERVED, RollingCounts
+from edged.behaviour.types import Finding
 from edged.units import S_PER_MIN
 
 if sys.version_info >= (3, 11):
@@ -20,80 +21,65 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-OBSERVED = ("standing-s", "sternal-s", "lateral-s")  # seconds in which the horse was seen well enough
-MIN_WINDOW_MIN = 5.0
+MIN_WINDOW_MIN = 5.0  # that coverage is a share of, however short the stall has been monitored
 
 Mask = Literal["person", "feeding", "day"]
-Kind = Literal["count", "minutes", "now", "habit"]
+Mode = Literal["expecting"]
+Measure = Literal["count", "minutes", "gauge", "z_score"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceRule:
-    """What speaks for a finding: `name` of a count, of seconds, of a gauge, or of what is unusual (z score)."""
+    """One sign: a measure of something named, and the range in which it counts."""
 
-    kind: Kind
-    name: str
+    measure: Measure
+    name: str  # of the count, of the seconds, or of the gauge
     text: str
-    least: float = float("-inf")
-    most: float = float("inf")
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
 
     @staticmethod
     def from_toml(table: Mapping[str, Any]) -> EvidenceRule:
-        kinds: tuple[Kind, ...] = ("count", "minutes", "now", "habit")
-        (kind,) = (kind for kind in kinds if kind in table)
-        limits = {key: float(table[key]) for key in ("least", "most") if key in table}
-        return EvidenceRule(kind=kind, name=table[kind], text=table["says"], **limits)
+        (measure,) = (measure for measure in MEASURES if measure in table)
+        limits = {f"{key}imum": float(table[key]) for key in ("min", "max") if key in table}
+        return EvidenceRule(measure=measure, name=table[measure], text=table["text"], **limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallRule:
-    """See the head of rules.toml."""
+    """The fields are explained at the head of rules.toml."""
 
     kind: str
     severity: Literal["info", "warning", "critical"]
-    within_min: float
-    needs: int
+    window_min: float
+    min_evidence: int
     evidence: tuple[EvidenceRule, ...]
-    close_min: float
-    coverage: float
+    close_after_min: float
+    min_coverage: float
     source: str
-    mask: tuple[Mask, ...] = ()
-    must: str | None = None
-    only: str | None = None
-    escalate_min: float | None = None
-    report: bool = False
+    suppress_when: tuple[Mask, ...] = ()
+    required: str | None = None
+    only_when: Mode | None = None
+    remind_every_min: float | None = None
 
     @staticmethod
     def from_toml(table: Mapping[str, Any]) -> StallRule:
-        plain = {key: value for key, value in table.items() if key not in ("sign", "mask")}
-        return StallRule(
-            **plain, evidence=tuple(map(EvidenceRule.from_toml, table["sign"])), mask=tuple(table.get("mask", ()))
-        )
+        evidence = tuple(map(EvidenceRule.from_toml, table["evidence"]))
+        return StallRule(**{**table, "evidence": evidence, "suppress_when": tuple(table.get("suppress_when", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallFacts:
     """What is known of a stall at one instant."""
 
-    now_s: float
-    watched_min: float  # since when
+    now_s: float  # CLOCK_MONOTONIC
+    monitored_min: float  # since the monitor began
     counts: RollingCounts
-    gauges: Mapping[str, float | None] = field(default_factory=dict)
-    habit_z_score: Callable[[str], float | None] = lambda name: (
-        None
-    )  # z score of the last hour against the same hour of before
-    masks: frozenset[str] = frozenset()
-    modes: frozenset[str] = frozenset()  # "expecting"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A rule that holds, and what speaks for it."""
-
-    kind: str
-    reason: str
-    evidence: Mapping[str, float]  # by name: how often, how many minutes, or the gauge
-    coverage: float  # share of the time in which the horse was seen
+    gauges: Mapping[str, float | None] = field(default_factory=dict)  # None: unknown
+    z_score: Callable[[str], float | None] = lambda name: None  # of the last hour against the same hour of other days
+    masks: frozenset[Mask] = frozenset()
+    modes: frozenset[Mode] = frozenset()
 
 
 @cache
@@ -102,45 +88,54 @@ def load_rules() -> tuple[StallRule, ...]:
     return tuple(StallRule.from_toml(table) for table in tomllib.loads(text)["rule"])
 
 
-def evaluate(rules: tuple[StallRule, ...], facts: StallFacts) -> dict[str, Finding]:
+def evaluate(rules: Sequence[StallRule], facts: StallFacts) -> dict[str, Finding]:
     """The rules that hold, by kind."""
-    return {rule.kind: found for rule in rules if (found := _evaluate_rule(rule, facts)) is not None}
+    return {rule.kind: finding for rule in rules if (finding := _evaluate_rule(rule, facts)) is not None}
 
 
 def _evaluate_rule(rule: StallRule, facts: StallFacts) -> Finding | None:
-    if (rule.only is not None and rule.only not in facts.modes) or facts.masks.intersection(rule.mask):
+    if facts.masks.intersection(rule.suppress_when):
         return None
-    sums = facts.counts.totals(rule.within_min, facts.now_s)
-    watched_min = max(min(rule.within_min, facts.watched_min), MIN_WINDOW_MIN)
-    coverage = min(1.0, sum(sums[name] for name in OBSERVED) / S_PER_MIN / watched_min)
-    there = {sign: value for sign in rule.evidence if (value := _evidence_value(sign, sums, facts)) is not None}
-    if coverage < rule.coverage or len(there) < rule.needs:
+    if rule.only_when is not None and rule.only_when not in facts.modes:
         return None
-    if rule.must is not None and rule.must not in {sign.name for sign in there}:
+    sums = facts.counts.totals(rule.window_min, facts.now_s)
+    coverage = _coverage(rule, sums, facts.monitored_min)
+    values = {sign: value for sign in rule.evidence if (value := _evidence_value(sign, sums, facts)) is not None}
+    if coverage < rule.min_coverage or len(values) < rule.min_evidence:
+        return None
+    if rule.required is not None and rule.required not in {sign.name for sign in values}:
         return None
     return Finding(
         kind=rule.kind,
-        reason="; ".join(_describe(sign, value, rule.within_min) for sign, value in there.items()),
-        evidence={sign.name: round(value, 1) for sign, value in there.items()},
+        reason="; ".join(_describe(sign, value, rule.window_min) for sign, value in values.items()),
+        evidence={sign.name: round(value, 1) for sign, value in values.items()},
         coverage=round(coverage, 2),
     )
 
 
-def _evidence_value(evidence: EvidenceRule, sums: Mapping[str, float], facts: StallFacts) -> float | None:
-    """How strong a sign is; None when it is not there, or nobody can tell."""
-    values: dict[Kind, Callable[[], float | None]] = {
-        "count": lambda: sums[evidence.name],
-        "minutes": lambda: sums[evidence.name] / S_PER_MIN,
-        "now": lambda: facts.gauges.get(evidence.name),
-        "habit": lambda: facts.habit_z_score(evidence.name),
-    }
-    value = values[evidence.kind]()
-    return value if value is not None and evidence.least <= value <= evidence.most else None
+def _coverage(rule: StallRule, sums: Mapping[str, float], monitored_min: float) -> float:
+    """Share of the rule's window, or of the monitored part of it, in which the horse was observed."""
+    window_min = max(min(rule.window_min, monitored_min), MIN_WINDOW_MIN)
+    return min(1.0, sum(sums[name] for name in OBSERVED) / S_PER_MIN / window_min)
 
 
-def _describe(evidence: EvidenceRule, value: float, within_min: float) -> str:
-    if evidence.kind == "count":
-        return f"{evidence.text} {value:.0f} times in {within_min:.0f} min"
-    if evidence.kind == "minutes":
-        return f"{evidence.text} for {value:.0f} of {within_min:.0f} min"
-    return f"{evidence.text} ({value:.0f} min)" if evidence.name.endswith("_min") else evidence.text
+def _evidence_value(sign: EvidenceRule, sums: Mapping[str, float], facts: StallFacts) -> float | None:
+    """The value of a sign; None: it is out of its range, or unknown."""
+    value: float | None
+    if sign.measure == "count":
+        value = sums[sign.name]
+    elif sign.measure == "minutes":
+        value = sums[sign.name] / S_PER_MIN
+    elif sign.measure == "gauge":
+        value = facts.gauges.get(sign.name)
+    else:
+        value = facts.z_score(sign.name)
+    return value if value is not None and sign.minimum <= value <= sign.maximum else None
+
+
+def _describe(sign: EvidenceRule, value: float, window_min: float) -> str:
+    if sign.measure == "count":
+        return f"{sign.text} {value:.0f} times in {window_min:.0f} min"
+    if sign.measure == "minutes":
+        return f"{sign.text} for {value:.0f} of {window_min:.0f} min"
+    return f"{sign.text} ({value:.0f} min)" if sign.name.endswith("_min") else sign.text

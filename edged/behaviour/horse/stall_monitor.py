@@ -1,6 +1,6 @@
-"""One stall watched: results of its camera in; what its horse does, its day, and what somebody should know out.
+"""One stall: results of its camera in; what its horse does, its days and its findings out.
 
-Upstream: every result of the camera. Downstream: state, daily and alert messages. Called by one thread.
+Upstream: every result of the camera. Downstream: state, daily and alert messages. One thread.
 """
 
 from __future__ import annotations
@@ -8,60 +8,43 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from edged.behaviour.horse.day_log import DayLog
+from edged.behaviour.horse.day_log import OBSERVED, DayLog, RollingCounts
 from edged.behaviour.horse.geometry import ground_plane, is_on_floor, wall_distance_px, zone_at
-from edged.behaviour.horse.horse import FRESH_S, HeadHeight, HorseState
+from edged.behaviour.horse.horse import HorseState, Increments
+from edged.behaviour.horse.keypoints import HOOVES, NOSE, Box, KeypointObservation
 from edged.behaviour.horse.mare_foal import MareFoalAssigner
 from edged.behaviour.horse.people import PersonPresence
-from edged.behaviour.horse.points import HOOVES, NOSE, KeypointObservation
-from edged.behaviour.horse.posture import Posture
-from edged.behaviour.horse.rules import OBSERVED, Finding, StallFacts, StallRule, evaluate, load_rules
-from edged.behaviour.horse.tally import RollingCounts
+from edged.behaviour.horse.rules import Mask, StallFacts, StallRule, evaluate, load_rules
+from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.types import Finding, StallState
 from edged.config.tables.stall import StallConfig
+from edged.errors import ConfigError
 from edged.frame import FrameResult, TrackedSubject
 from edged.units import NS_PER_S, S_PER_MIN
 
 log = logging.getLogger(__name__)
 
-RULES_PERIOD_S = 10.0  # between two readings of the rules
-PERSON_S = 600.0  # after which what a person stirred has settled
-FEEDING_S = 1800.0  # around a feed
-LEAST_WATCHED_MIN = 6 * 60  # before it says anything that a horse hardly lay down
-NIGHT = (20, 6)  # local hours
-AT_WALL = 0.3  # body lengths from a hoof to a wall
-MOVED_S = 2.0
-AWAKE_S = 10.0  # after the last movement every frame is looked at
-NOTED_MIN = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StallState:
-    """What holds in a stall at one instant."""
-
-    posture: Posture = "unknown"
-    head_height: HeadHeight = "unknown"
-    behaviours: tuple[str, ...] = ()
-    zone: str | None = None  # a zone
-    horses: int = 0
-    person_present: bool = False
-    foal_posture: Posture | None = None  # None: it is not seen, or none is expected
+T = THRESHOLDS.stall
+FRESH_S = THRESHOLDS.horse.max_observation_age_s
+RULES_PERIOD_S = 10.0  # between two evaluations of the rules
+FINDING_PAUSE_MIN = 60  # within which a finding that comes back is not logged again
+KEYPOINTS = 17
 
 
 class StallMonitor:
     def __init__(
         self, stall: StallConfig, keypoint_threshold: float, day_log: DayLog, rules: Sequence[StallRule] | None = None
     ) -> None:
-        """`keypoint_threshold` is the score from which a keypoint counts as seen."""
+        """`keypoint_threshold`: least score of a visible keypoint. `rules`: those of rules.toml by default."""
         self.stall = stall
         self.state = StallState()
-        self.findings: Mapping[str, Finding] = {}
+        self.findings: Mapping[str, Finding] = {}  # by kind
         self.day_log = day_log
-        self.increments: Mapping[str, float] = {}  # what the last tick added
+        self.increments: Mapping[str, float] = {}  # of the last tick
         self._keypoint_threshold = keypoint_threshold
         self._rules = load_rules() if rules is None else tuple(rules)
         self._horse, self._foal, self._mare_foal = HorseState(), HorseState(), MareFoalAssigner()
@@ -75,7 +58,7 @@ class StallMonitor:
         self._lying_since_s: float | None = None
 
     def process(self, result: FrameResult) -> None:
-        """A frame. Who stands elsewhere is nobody's business here; the largest is the horse, or the mare is."""
+        """Take in one frame. Horses outside the drawn floor are ignored; the largest one inside is the horse."""
         t_s = result.captured_ns / NS_PER_S
         self._last_result_s = t_s
         self.set_image_size(result.size_wh)
@@ -87,55 +70,42 @@ class StallMonitor:
         else:
             horse, foal = max(horses, key=_area, default=None), None
         if horse is not None:
-            self.update_horse(
-                KeypointObservation.from_keypoints(t_s, *_keypoints_and_box(horse), self._keypoint_threshold)
-            )
+            self.update_horse(self._observation(t_s, horse))
         if foal is not None:
-            self._foal.update(
-                KeypointObservation.from_keypoints(t_s, *_keypoints_and_box(foal), self._keypoint_threshold)
-            )
+            self._foal.update(self._observation(t_s, foal))
 
     def set_image_size(self, size_wh: tuple[int, int]) -> None:
-        """The image's size, from which a floor of known size tells where the camera hangs."""
+        """Locate the camera over a floor of known size. A new size starts the horse anew."""
         if size_wh == self._size_wh:
             return
         self._size_wh, ground = size_wh, None
         try:
             ground = ground_plane(self.stall, size_wh)
-        except ValueError as exc:
+        except ConfigError as exc:
             log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
         self._horse, self._foal = HorseState(ground), HorseState(ground)
 
     def update_horse(self, observation: KeypointObservation) -> None:
-        """The horse itself."""
+        """Take in one observation of the horse."""
         self._last_result_s = observation.t_s
         self._horse.update(observation)
 
     def idle_rate_hz(self, now_s: float) -> float | None:
-        """How many frames a second are enough now; None: all there are, something moves or somebody is there."""
+        """The frame rate that is enough now; None: every frame, because something moves or a person is there."""
         moved_s = max(self._horse.last_moved_s, self._foal.last_moved_s, self._people.last_activity_s)
-        return self.stall.idle_hz if now_s - moved_s > AWAKE_S else None
+        return self.stall.idle_hz if now_s - moved_s > T.awake_s else None
 
     def tick(self, now_s: float, local: datetime) -> None:
-        """About once a second; `local` is the wall clock, for days and hours only."""
+        """Called about once a second. `local`: wall clock, for dates and hours only."""
         self._started_s = now_s if self._started_s is None else self._started_s
-        told = self._horse.tick(now_s)
-        for name, amount in self._foal.tick(now_s).items():
-            if name in OBSERVED:
-                told[f"foal-{name}"] += amount
-        horse, zone = self._horse, self._zone(now_s)
-        person = now_s - self._people.last_person_s < FRESH_S
-        if told:
-            told["person-s" if person else "alone-s"] += told[f"{horse.posture}-s"]
-            if zone is not None:
-                told[f"at-{zone}-s"] += told[f"{horse.posture}-s"]
-        self.increments = told
-        self._counts.add(now_s, told)
-        self._log_increments(now_s, local, told)
+        zone, person = self._zone(now_s), now_s - self._people.last_person_s < FRESH_S
+        self.increments = increments = self._increments(now_s, zone, person=person)
+        self._counts.add(now_s, increments)
+        self._log_increments(now_s, local, increments)
         self.state = StallState(
-            posture=horse.posture,
-            head_height=horse.head_height,
-            behaviours=tuple(sorted(horse.behaviours)),
+            posture=self._horse.posture,
+            head_height=self._horse.head_height,
+            behaviours=tuple(sorted(self._horse.behaviours)),
             zone=zone,
             horses=self._horse_count if now_s - self._last_result_s < FRESH_S else 0,
             person_present=person,
@@ -143,98 +113,120 @@ class StallMonitor:
         )
         if now_s - self._last_rules_s >= RULES_PERIOD_S:
             self._last_rules_s = now_s
-            found = evaluate(self._rules, self._facts(now_s, local))
-            self._log_findings(found.keys() - self.findings.keys(), local)
-            self.findings = found
+            findings = evaluate(self._rules, self._facts(now_s, local))
+            self._log_findings(findings.keys() - self.findings.keys(), local)
+            self.findings = findings
+
+    def _observation(self, t_s: float, subject: TrackedSubject) -> KeypointObservation:
+        keypoints = subject.keypoints if subject.keypoints is not None else np.full((KEYPOINTS, 3), np.nan, np.float32)
+        return KeypointObservation.from_keypoints(t_s, keypoints, _box(subject), self._keypoint_threshold)
+
+    def _increments(self, now_s: float, zone: str | None, *, person: bool) -> Increments:
+        increments = self._horse.tick(now_s)
+        visible = bool(increments)
+        for name, amount in self._foal.tick(now_s).items():
+            if name in OBSERVED:
+                increments[f"foal-{name}"] += amount
+        if visible:
+            seconds = increments[f"{self._horse.posture}-s"]
+            increments["person-s" if person else "alone-s"] += seconds
+            if zone is not None:
+                increments[f"at-{zone}-s"] += seconds
+        return increments
 
     def _log_increments(self, now_s: float, local: datetime, increments: Mapping[str, float]) -> None:
-        """Into the day. A bout of lying is counted when it ends."""
+        """Add to the day. A lying bout is counted when it ends."""
         if not increments:
             return
         day = self.day_log.today(local.date().isoformat())
         day.add(local.hour, increments)
-        minute = local.hour * 60 + local.minute
-        day.mark_minute(
-            minute, self._horse.posture, self._horse.head_height, now_s - self._horse.last_moved_s < MOVED_S
-        )
-        down_s = self._horse.lying_since_s
-        if down_s is not None:
-            day.longest_min = max(day.longest_min, round((now_s - down_s) / S_PER_MIN, 1))
+        active = now_s - self._horse.last_moved_s < T.active_s
+        day.mark_minute(_minute(local), self._horse.posture, self._horse.head_height, active=active)
+        lying_since_s = self._horse.lying_since_s
+        if lying_since_s is not None:
+            day.longest_min = max(day.longest_min, round((now_s - lying_since_s) / S_PER_MIN, 1))
         elif self._lying_since_s is not None:
             day.bouts += 1
-        self._lying_since_s = down_s
+        self._lying_since_s = lying_since_s
 
     def _log_findings(self, kinds: Set[str], local: datetime) -> None:
-        """Findings that are new, into the day: once each while they come and go."""
-        day, minute = self.day_log.today(local.date().isoformat()), local.hour * 60 + local.minute
+        """Add new findings to the day."""
+        day, minute = self.day_log.today(local.date().isoformat()), _minute(local)
         for kind in sorted(kinds):
-            if not any(other == kind and minute - at < NOTED_MIN for at, other in day.alerts):
+            if not any(other == kind and minute - at < FINDING_PAUSE_MIN for at, other in day.alerts):
                 day.alerts.append((minute, kind))
 
     def _facts(self, now_s: float, local: datetime) -> StallFacts:
-        down_s, hour = self._horse.lying_since_s, local.hour
-        night = hour >= NIGHT[0] or hour < NIGHT[1]
-        hour_ago = self._counts.totals(60, now_s)
-        watched_min = 0.0 if self._started_s is None else (now_s - self._started_s) / S_PER_MIN
+        lying_since_s, night = self._horse.lying_since_s, _is_night(local)
+        last_hour = self._counts.totals(60, now_s)
+        monitored_min = 0.0 if self._started_s is None else (now_s - self._started_s) / S_PER_MIN
         gauges: dict[str, float | None] = {
-            "down_min": None if down_s is None else (now_s - down_s) / S_PER_MIN,
-            "at_wall": self._hoof_at_wall(),
-            "day": float(not night),
-            "lain_min": self._lying_last_day_min(now_s) if watched_min > LEAST_WATCHED_MIN else None,
+            "lying_min": None if lying_since_s is None else (now_s - lying_since_s) / S_PER_MIN,
+            "hoof_at_wall": self._hoof_at_wall(),
+            "daytime": float(not night),
+            "lying_last_day_min": self._lying_last_day_min(now_s) if monitored_min > T.min_observed_min else None,
         }
         return StallFacts(
             now_s=now_s,
-            watched_min=watched_min,
+            monitored_min=monitored_min,
             counts=self._counts,
             gauges=gauges,
-            habit_z_score=lambda name: self.day_log.z_score(name, hour_ago[name], local),
-            masks=frozenset(self._active_masks(now_s, local, night=night)),
-            modes=frozenset({"expecting"} if self._is_expecting(local) else ()),
+            z_score=lambda name: self.day_log.z_score(name, last_hour[name], local),
+            masks=self._active_masks(now_s, local, night=night),
+            modes=frozenset({"expecting"}) if self._is_expecting(local) else frozenset(),
         )
 
-    def _active_masks(self, now_s: float, local: datetime, *, night: bool) -> set[str]:
-        masks = set() if night else {"day"}
-        if now_s - self._people.last_person_s < PERSON_S:
+    def _active_masks(self, now_s: float, local: datetime, *, night: bool) -> frozenset[Mask]:
+        masks: set[Mask] = set()
+        if not night:
+            masks.add("day")
+        if now_s - self._people.last_person_s < T.person_pause_s:
             masks.add("person")
-        if any(abs((local - feed).total_seconds()) < FEEDING_S for feed in self._feeding_times(local)):
+        if any(abs((local - feed).total_seconds()) < T.feeding_s for feed in self._feeding_times(local)):
             masks.add("feeding")
-        return masks
+        return frozenset(masks)
 
     def _feeding_times(self, local: datetime) -> list[datetime]:
+        """Those of yesterday, today and tomorrow."""
         clocks = [tuple(map(int, clock.split(":"))) for clock in self.stall.feeding_times]
         today = [local.replace(hour=h, minute=m, second=0, microsecond=0) for h, m in clocks]
         return [feed + timedelta(days=days) for feed in today for days in (-1, 0, 1)]
 
     def _is_expecting(self, local: datetime) -> bool:
-        time = self.stall.foaling_window
-        return time is not None and time.begin <= local.date() <= time.end
+        window = self.stall.foaling_window
+        return window is not None and window.begin <= local.date() <= window.end
 
     def _lying_last_day_min(self, now_s: float) -> float:
         day = self._counts.totals(24 * 60, now_s)
         return (day["sternal-s"] + day["lateral-s"]) / S_PER_MIN
 
     def _zone(self, now_s: float) -> str | None:
+        """The zone that the nose is in."""
         latest = self._horse.latest
         if latest is None or now_s - latest.t_s > FRESH_S or not latest.visible[NOSE]:
             return None
         return zone_at(self.stall, (float(latest.xy[NOSE, 0]), float(latest.xy[NOSE, 1])))
 
     def _hoof_at_wall(self) -> float | None:
-        """1 when a lying horse has a hoof at a wall."""
-        latest, measures = self._horse.latest, self._horse.features
-        if latest is None or measures is None or self._horse.lying_since_s is None:
+        """1: the horse lies with a hoof at a wall; 0: it lies without; None: unknown, or it stands."""
+        latest, features = self._horse.latest, self._horse.features
+        if latest is None or features is None or self._horse.lying_since_s is None:
             return None
         hooves = latest.xy[HOOVES]
-        near = [wall_distance_px(self.stall, (float(x), float(y))) for x, y in hooves if not np.isnan(x)]
-        return float(min(near) < AT_WALL * measures.body_length_px) if near else None
+        distances_px = [wall_distance_px(self.stall, (float(x), float(y))) for x, y in hooves if not np.isnan(x)]
+        return float(min(distances_px) < T.wall_distance * features.body_length_px) if distances_px else None
 
 
-def _keypoints_and_box(subject: TrackedSubject) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    found = subject.keypoints if subject.keypoints is not None else np.full((17, 3), np.nan, np.float32)
-    return found, _box(subject)
+def _minute(local: datetime) -> int:
+    """Of the day."""
+    return local.hour * 60 + local.minute
 
 
-def _box(subject: TrackedSubject) -> tuple[float, float, float, float]:
+def _is_night(local: datetime) -> bool:
+    return local.hour >= T.night_hours[0] or local.hour < T.night_hours[1]
+
+
+def _box(subject: TrackedSubject) -> Box:
     x0, y0, x1, y1 = map(float, subject.xyxy)
     return x0, y0, x1, y1
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edged.behaviour.horse.features import extract_features
-from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.posture import classify_posture
 from edged.frame import F64
 from edged.inference.cpu.backend import PoseEstimator

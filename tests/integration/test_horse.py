@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
-from edged.behaviour.horse import points
+from edged.behaviour.horse import keypoints
 from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.behaviour.horse.horse import HorseState
-from edged.behaviour.horse.points import KeypointObservation
+from edged.behaviour.horse.keypoints import KeypointObservation
 from engines.card.schema import SCHEMAS
 from tools.barn.life import FALLS, Act, DayBuilder, on_circle
 from tools.barn.tracks import View, observations
@@ -83,7 +83,7 @@ def test_who_shows_its_end_before_its_length_is_known_is_unknown() -> None:
 
 def test_hidden_legs_are_unknown_though_the_trunk_is_level() -> None:
     hidden = [
-        replace(one, xy=np.where(np.isin(np.arange(17), points.HOOVES)[:, None], np.nan, one.xy))
+        replace(one, xy=np.where(np.isin(np.arange(17), keypoints.HOOVES)[:, None], np.nan, one.xy))
         for one in seen(acts(("sternal", 60)))
     ]
     horse, told = watched(hidden)
@@ -92,8 +92,13 @@ def test_hidden_legs_are_unknown_though_the_trunk_is_level() -> None:
 
 def test_points_stand_where_the_schema_puts_them() -> None:
     names = SCHEMAS["ap10k-17"].keypoints
-    assert [names[i] for i in (points.NOSE, points.NECK, points.TAIL)] == ["nose", "neck", "root_of_tail"]
-    assert [names[i] for i in points.HOOVES] == ["left_front_paw", "right_front_paw", "left_back_paw", "right_back_paw"]
+    assert [names[i] for i in (keypoints.NOSE, keypoints.NECK, keypoints.TAIL)] == ["nose", "neck", "root_of_tail"]
+    assert [names[i] for i in keypoints.HOOVES] == [
+        "left_front_paw",
+        "right_front_paw",
+        "left_back_paw",
+        "right_back_paw",
+    ]
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
