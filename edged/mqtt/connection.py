@@ -93,6 +93,11 @@ class Refusal:
     reason: str  # name of the MQTT 5 reason code
     permanent: bool = False  # it would refuse that message again
 
+    @property
+    def code(self) -> str:
+        """The reason as the code of an error: `not-authorized`."""
+        return _code(self.reason)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
@@ -148,7 +153,9 @@ class MqttConnection:
         except (OSError, ValueError) as exc:
             refused = isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
             error = ConnectionRefused if refused else BrokerLost
-            raise error(f"{self._address}: {_error_text(exc)}{self._tls_hint(exc)}") from exc
+            hint = self._tls_hint(exc)
+            code = "not-a-tls-port" if hint else "certificate" if _is_verification(exc) else "unreachable"
+            raise error(f"{self._address}: {_error_text(exc)}{hint}", code) from exc
         end_s = time.monotonic() + CONNACK_TIMEOUT_S
         while self._connack is None and self._end_reason is None and time.monotonic() < end_s:
             self._poll_once(0.1, None)
@@ -287,7 +294,7 @@ class MqttConnection:
     def _tls_hint(self, exc: Exception) -> str:
         """A port that answers a TLS handshake with anything but a certificate is no TLS port."""
         answered = isinstance(exc, ConnectionResetError | ssl.SSLError)
-        if not self._broker.tls.enabled or not answered or isinstance(exc, ssl.SSLCertVerificationError):
+        if not self._broker.tls.enabled or not answered or _is_verification(exc):
             return ""
         return f"; is {self._broker.port} its port for TLS? 8883 is usual"
 
@@ -297,14 +304,17 @@ class MqttConnection:
             did = (
                 "closed the connection after" if self._end_reason else f"sent nothing for {CONNACK_TIMEOUT_S:g} s after"
             )
-            wants = "a certificate, see mqtt.tls.cert" if not tls.cert else ""
-            wants = wants if tls.enabled else "TLS, see mqtt.tls"
-            hint = f"; it may want {wants}" if wants else ""
-            raise NoConnack(f"{self._address}: {did} our MQTT {self.version} CONNECT{hint}")
+            hint, code = "", "no-connack"
+            if not tls.enabled:
+                hint, code = "; it may want TLS, see mqtt.tls", "tls-wanted"
+            elif not tls.cert:
+                hint, code = "; it may want a certificate, see mqtt.tls.cert", "certificate-wanted"
+            raise NoConnack(f"{self._address}: {did} our MQTT {self.version} CONNECT{hint}", code)
         if self._connack.getName() == "Unsupported protocol version":
             raise UnsupportedProtocol(f"{self._address}: does not speak MQTT {self.version}")
         if self._connack.is_failure:
-            raise ConnectionRefused(f"{self._address}: refused: {self._connack}; check mqtt.username and its password")
+            text = f"{self._address}: refused: {self._connack}; check mqtt.username and its password"
+            raise ConnectionRefused(text, _code(self._connack.getName()))
 
     def _poll_once(self, timeout_s: float, wake: socket.socket | None) -> None:
         sock = self._client.socket()
@@ -341,14 +351,16 @@ def tls_context(tls: TlsConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as exc:
-        raise ConfigError(f"mqtt.tls.ca = {tls.ca}: {_error_text(exc)}; want a PEM file this user can read") from exc
+        text = f"mqtt.tls.ca = {tls.ca}: {_error_text(exc)}; want a PEM file this user can read"
+        raise ConfigError(text, "tls-ca") from exc
     if tls.cert is not None and tls.key is not None:
         try:
             context.load_cert_chain(tls.cert, tls.key, password="")
         except OSError as exc:
             raise ConfigError(
                 f"mqtt.tls.cert = {tls.cert}, key = {tls.key}: {_error_text(exc)}; "
-                "want a PEM pair that belongs together, without a pass phrase, that this user can read"
+                "want a PEM pair that belongs together, without a pass phrase, that this user can read",
+                "tls-key-pair",
             ) from exc
     return context
 
@@ -365,6 +377,14 @@ def _set_nodelay(client: Client, userdata: object, sock: SocketLike) -> None:
     """Send small messages at once."""
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _code(reason: str) -> str:
+    return reason.lower().replace(" ", "-")
+
+
+def _is_verification(exc: Exception) -> bool:
+    return isinstance(exc, ssl.SSLCertVerificationError)
 
 
 def _error_text(exc: Exception) -> str:

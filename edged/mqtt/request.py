@@ -58,12 +58,12 @@ def request(
         one_shot.run(
             message,
             root + RESULT.at(verb=verb).path,
-            lambda: bool(one_shot.refusal) or one_shot.response(request_id) is not None,
+            lambda: one_shot.refusal is not None or one_shot.response(request_id) is not None,
             timeout_s,
         )
         response = one_shot.response(request_id)
-        if one_shot.refusal:
-            raise BrokerLost(one_shot.refusal)
+        if one_shot.refusal is not None:
+            raise one_shot.refusal
         if response is None:
             raise ResponseTimeout(
                 f"{message.topic}: no answer within {timeout_s:g} s; is the device online, is its name right, "
@@ -109,7 +109,7 @@ class _OneShot:
 
     def __init__(self, broker: MqttConfig, version: str, client_id: str = "") -> None:
         self.acknowledged: bool | None = None  # None: no answer yet
-        self.refusal = ""  # in words; empty: none
+        self.refusal: BrokerLost | None = None  # of the message, or of the subscription
         self.arrivals: list[tuple[float, IncomingMessage]] = []  # CLOCK_MONOTONIC in s, and the message
         self._connection = MqttConnection(
             broker,
@@ -151,4 +151,5 @@ class _OneShot:
             self._refuse(message.topic, refusal, "write")
 
     def _refuse(self, topic: str, refusal: Refusal, right: str) -> None:
-        self.refusal = f"{topic}: the broker refused it: {refusal.reason}; we need the right to {right} there"
+        text = f"{topic}: the broker refused it: {refusal.reason}; we need the right to {right} there"
+        self.refusal = BrokerLost(text, refusal.code)

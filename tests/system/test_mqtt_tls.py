@@ -81,22 +81,20 @@ def test_a_box_without_certificate_is_told_so(
 
 
 @pytest.mark.parametrize(
-    ("tls", "said"),
+    ("tls", "code"),
     [
-        ({"ca": "nowhere.pem"}, r"mqtt.tls.ca = .*nowhere.pem: No such file"),
-        ({"ca": "ca.key"}, r"mqtt.tls.ca = .*ca.key"),
-        (
-            {"cert": "box.pem", "key": "server.key"},
-            r"mqtt.tls.cert = .*box.pem, key = .*server.key: .*belongs together",
-        ),
+        ({"ca": "nowhere.pem"}, "tls-ca"),
+        ({"ca": "ca.key"}, "tls-ca"),
+        ({"cert": "box.pem", "key": "server.key"}, "tls-key-pair"),
     ],
     ids=["absent", "not a certificate", "another's key"],
 )
 def test_files_that_cannot_be_used_are_a_configuration_error(
-    new_bus: NewBus, certs: Path, tls: dict[str, str], said: str
+    new_bus: NewBus, certs: Path, tls: dict[str, str], code: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError) as raised:
         new_bus(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()}))
+    assert raised.value.code == code
 
 
 @pytest.fixture
