@@ -103,7 +103,7 @@ def test_states_and_alerts_go_up_and_poses_stay(above: Listener, bus: MqttBus) -
     assert not above.bodies(at("cam/a/poses"))
 
 
-def test_mqtt_5_survives_the_way_up(above: Listener, bus: MqttBus) -> None:
+def test_mqtt_5_properties_survive_the_bridge(above: Listener, bus: MqttBus) -> None:
     bus.publish(topics.RESULT.at(verb="diagnose"), {}, correlation=b"\1\2")
     until(lambda: above.bodies(at("cmd/diagnose/result")))
     sent = next(vars(m.properties) for m in above.messages if m.topic == at("cmd/diagnose/result"))
@@ -112,7 +112,7 @@ def test_mqtt_5_survives_the_way_up(above: Listener, bus: MqttBus) -> None:
     assert 0 < sent["MessageExpiryInterval"] <= 60
 
 
-def test_a_command_comes_down_once_and_its_answer_goes_up(central: Broker, above: Listener, bus: MqttBus) -> None:
+def test_command_comes_down_once_and_its_response_goes_up(central: Broker, above: Listener, bus: MqttBus) -> None:
     heard: list[Request] = []
 
     def obey(request: Request) -> None:
@@ -132,7 +132,7 @@ def answer(operator: MqttConfig) -> dict[str, Any] | None:
         return None
 
 
-def test_what_must_survive_waits_at_the_site_while_the_link_is_down(
+def test_alerts_wait_at_the_site_while_the_link_is_down(
     site: Broker, central: Broker, above: Listener, bus: MqttBus
 ) -> None:
     central.kill()
@@ -147,7 +147,7 @@ def test_what_must_survive_waits_at_the_site_while_the_link_is_down(
     until(lambda: above.bodies(at("cam/a/state")))
 
 
-def test_what_waits_at_the_site_outlives_a_restart_of_its_broker(
+def test_alerts_waiting_at_the_site_survive_a_restart_of_its_broker(
     site: Broker, central: Broker, above: Listener, bus: MqttBus
 ) -> None:
     central.kill()
@@ -159,7 +159,7 @@ def test_what_waits_at_the_site_outlives_a_restart_of_its_broker(
     until(lambda: numbers(above) == [7])
 
 
-def test_a_site_whose_broker_dies_is_seen_to_be_gone(site: Broker, above: Listener, bus: MqttBus) -> None:
+def test_site_without_its_broker_is_offline(site: Broker, above: Listener, bus: MqttBus) -> None:
     until(lambda: above.states(at("status")) == ["online"])
     site.kill()
     until(lambda: link(above)[-1] == "0")
@@ -167,7 +167,7 @@ def test_a_site_whose_broker_dies_is_seen_to_be_gone(site: Broker, above: Listen
     until(lambda: link(above)[-1] == "1")
 
 
-def test_a_site_speaks_for_itself_alone(site: Broker, central: Broker, above: Listener) -> None:
+def test_site_may_publish_only_its_own_topics(site: Broker, central: Broker, above: Listener) -> None:
     """As whoever has taken over a site would."""
     from edged.mqtt.connection import MqttConnection, Refusal
 

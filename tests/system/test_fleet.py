@@ -15,14 +15,14 @@ FEW = Namespace(rate_hz=10.0, seconds=1.0, processes=2)
 
 
 @pytest.mark.parametrize("bridged", [False, True], ids=["broker", "bridge"])
-def test_a_few_boxes_lose_nothing(bridged: bool, mosquitto_binary: str, certs: Path) -> None:
+def test_few_devices_lose_no_message(bridged: bool, mosquitto_binary: str, certs: Path) -> None:
     with brokers(3, bridged=bridged) as (site, central):
         figures = run(site, central, FEW, 3)
     assert "0 of 24, 0 of 6" in row(3, "bridge", figures)
     assert all(arrivals.again == 0 for arrivals in figures.arrivals.values())
 
 
-def test_what_did_not_arrive_is_counted(mosquitto_binary: str, certs: Path) -> None:
+def test_lost_message_is_counted(mosquitto_binary: str, certs: Path) -> None:
     with brokers(1, bridged=False) as (site, _):
         figures = run(site, None, FEW, 1)
     poses = figures.arrivals["poses"]

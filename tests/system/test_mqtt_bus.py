@@ -80,14 +80,14 @@ def bus(request: pytest.FixtureRequest) -> Iterator[MemoryBus | MqttBus]:
         bus.close()
 
 
-def test_every_message_is_accounted_for(bus: MemoryBus | MqttBus) -> None:
+def test_counts_of_a_bus_balance(bus: MemoryBus | MqttBus) -> None:
     for topic in (POSES, ALERT):
         bus.publish(topic, {})
     until(lambda: bus.counts.published == 3)  # two and `status`
     assert bus.counts.balanced
 
 
-def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | MqttBus) -> None:
+def test_message_published_after_close_is_dropped(bus: MemoryBus | MqttBus) -> None:
     bus.close()
     before = bus.counts
     bus.publish(HEALTH, {})
@@ -95,24 +95,24 @@ def test_what_is_published_after_close_is_counted_as_dropped(bus: MemoryBus | Mq
 
 
 @pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": float("inf")}])
-def test_what_is_not_json_is_refused_at_once(bus: MemoryBus | MqttBus, bad: dict[str, float]) -> None:
+def test_publish_of_nan_raises_value_error(bus: MemoryBus | MqttBus, bad: dict[str, float]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  of json itself
         bus.publish(HEALTH, bad)
 
 
-def test_every_bus_tells_the_same_figures(bus: MemoryBus | MqttBus) -> None:
+def test_every_bus_has_the_same_stats(bus: MemoryBus | MqttBus) -> None:
     figures = bus.stats
     assert figures.keys() == MqttHealth.__annotations__.keys()
     assert figures["stored"].keys() == StoreHealth.__annotations__.keys()
 
 
-def test_closing_twice_is_closing_once(bus: MemoryBus | MqttBus) -> None:
+def test_second_close_does_nothing(bus: MemoryBus | MqttBus) -> None:
     bus.close()
     bus.close()
     assert bus.stats["connected"] is False
 
 
-def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
+def test_callback_gets_its_requests_and_may_raise(
     mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     taken: list[Request] = []
@@ -139,7 +139,7 @@ def test_a_listener_gets_what_is_sent_to_it_and_may_raise(
     assert "RuntimeError: a bug" in caplog.text
 
 
-def test_an_absolute_topic_and_its_correlation_are_sent_as_they_are(
+def test_full_topic_and_correlation_data_are_sent_unchanged(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     listener = listen(mosquitto.port, "answers/#")
@@ -155,7 +155,7 @@ def test_an_absolute_topic_and_its_correlation_are_sent_as_they_are(
     )
 
 
-def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+def test_subscriber_gets_the_json_unchanged(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     listener = listen(mosquitto.port)
     body = {"v": 1, "subjects": [{"box": [0, 0.1, 2.5, 3], "keypoints": [[1.5, None, 0.25]]}], "name": "Süd"}
     new_bus(mosquitto.port).publish(POSES, body)
@@ -165,14 +165,14 @@ def test_a_subscriber_gets_the_very_json(mosquitto: Mosquitto, new_bus: NewBus, 
     assert (received.qos, received.retain) == (0, False)
 
 
-def test_poses_expire_and_name_their_format(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+def test_poses_have_an_expiry_and_a_content_type(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     listener = listen(mosquitto.port, f"{BOX}/cam/#")
     new_bus(mosquitto.port).publish(POSES, {})
     properties: Any = until(lambda: listener.messages)[0].properties
     assert (properties.MessageExpiryInterval, properties.ContentType) == (5, "application/json")
 
 
-def test_status_is_online_then_stopped_and_both_are_retained(
+def test_status_is_online_then_stopped_both_retained(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     bus = new_bus(mosquitto.port)
@@ -185,7 +185,7 @@ def test_status_is_online_then_stopped_and_both_are_retained(
     assert late.messages[0].retain
 
 
-def test_close_sends_what_waits_before_it_says_stopped(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+def test_close_sends_waiting_messages_before_the_status_stopped(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     listener = listen(mosquitto.port)
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
@@ -210,7 +210,7 @@ time.sleep(60)
 """
 
 
-def test_a_killed_daemon_is_offline_by_its_last_will(mosquitto: Mosquitto, listen: Listen) -> None:
+def test_killed_daemon_is_offline_by_its_last_will(mosquitto: Mosquitto, listen: Listen) -> None:
     listener = listen(mosquitto.port)
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(mosquitto.port)])
     try:
@@ -224,7 +224,7 @@ def test_a_killed_daemon_is_offline_by_its_last_will(mosquitto: Mosquitto, liste
     assert late.bodies(f"{BOX}/status")[0]["ts"] is None
 
 
-def test_a_broker_that_dies_and_returns_finds_all_state_again(
+def test_restarted_broker_gets_every_retained_message_again(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     bus = new_bus(mosquitto.port)
@@ -244,7 +244,7 @@ def test_a_broker_that_dies_and_returns_finds_all_state_again(
     assert bus.counts.balanced
 
 
-def test_online_is_said_last_so_that_it_means_all_else_is_there(
+def test_status_online_is_sent_after_the_retained_messages(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     mosquitto.kill()
@@ -257,7 +257,7 @@ def test_online_is_said_last_so_that_it_means_all_else_is_there(
     assert listener.messages[-1].topic == f"{BOX}/status"
 
 
-def test_a_dead_broker_never_blocks_the_publisher_and_drops_are_counted(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+def test_publish_without_a_broker_never_blocks_and_drops_are_counted(mosquitto: Mosquitto, new_bus: NewBus) -> None:
     bus = new_bus(mosquitto.port, queue=50)
     until(lambda: settled(bus))
     longest_s = 0.0
@@ -276,7 +276,7 @@ def test_a_dead_broker_never_blocks_the_publisher_and_drops_are_counted(mosquitt
     assert bus.counts.balanced
 
 
-def test_an_alert_survives_the_death_of_the_broker(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+def test_alert_published_without_a_broker_arrives_later(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
     mosquitto.kill()
@@ -287,7 +287,7 @@ def test_an_alert_survives_the_death_of_the_broker(mosquitto: Mosquitto, new_bus
     until(lambda: listener.bodies(f"{BOX}/cam/a/alert"))
 
 
-def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
+def test_publish_to_a_frozen_broker_never_blocks_and_it_is_detected(
     mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = new_bus(mosquitto.port, queue=20)
@@ -306,7 +306,7 @@ def test_a_frozen_broker_is_noticed_and_never_blocks_the_publisher(
     assert "Keep alive timeout" in caplog.text
 
 
-def test_wrong_credentials_are_named_once(
+def test_wrong_credentials_are_logged_once(
     new_mosquitto: Callable[..., Mosquitto], new_bus: NewBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker = new_mosquitto("allow_anonymous false")
@@ -318,7 +318,7 @@ def test_wrong_credentials_are_named_once(
     assert not bus.connected
 
 
-def test_a_topic_we_may_not_write_is_counted_and_named_once(
+def test_refused_topic_is_counted_and_logged_once(
     new_mosquitto: Callable[..., Mosquitto], new_bus: NewBus, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
     (tmp_path / "acl").write_text(f"topic write {BOX}/status\n")
@@ -336,7 +336,7 @@ def test_a_topic_we_may_not_write_is_counted_and_named_once(
     ]
 
 
-def test_an_absent_broker_is_named_once_going_and_once_returning(
+def test_lost_broker_is_logged_once_and_its_return_once(
     mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -351,12 +351,12 @@ def test_an_absent_broker_is_named_once_going_and_once_returning(
     assert "connected" in said[1]
 
 
-def test_a_name_that_does_not_resolve_is_said_to(new_bus: NewBus, caplog: pytest.LogCaptureFixture) -> None:
+def test_unresolvable_host_is_logged(new_bus: NewBus, caplog: pytest.LogCaptureFixture) -> None:
     new_bus(1883, host="no-such-broker.invalid")
     until(lambda: "no-such-broker.invalid:1883: " in caplog.text)
 
 
-def test_a_broker_of_mqtt_3_is_spoken_to_in_mqtt_3(new_bus: NewBus, listen: Listen) -> None:
+def test_broker_of_mqtt_3_is_connected_with_mqtt_3(new_bus: NewBus, listen: Listen) -> None:
     with EmbeddedBroker(0) as broker:
         listener = listen(broker.port, version=MQTTv311)
         bus = new_bus(broker.port)
@@ -369,7 +369,7 @@ def test_a_broker_of_mqtt_3_is_spoken_to_in_mqtt_3(new_bus: NewBus, listen: List
         listener.close()
 
 
-def test_a_version_that_worked_is_kept_when_the_broker_comes_back(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+def test_version_that_worked_is_used_again_after_a_restart(mosquitto: Mosquitto, new_bus: NewBus) -> None:
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
     for _ in range(2):
@@ -380,7 +380,7 @@ def test_a_version_that_worked_is_kept_when_the_broker_comes_back(mosquitto: Mos
     assert bus.stats["protocol"] == "5"
 
 
-def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+def test_close_without_a_broker_does_not_wait_for_it(mosquitto: Mosquitto, new_bus: NewBus) -> None:
     mosquitto.kill()
     bus = new_bus(mosquitto.port)
     bus.publish(ALERT, {})
@@ -391,7 +391,7 @@ def test_closing_while_the_broker_is_away_does_not_wait_for_it(mosquitto: Mosqui
     assert bus.counts.waiting == 0
 
 
-def test_packed_poses_arrive_as_cbor_and_all_else_as_json(mosquitto: Mosquitto, listen: Listen) -> None:
+def test_encoding_cbor_applies_to_poses_only(mosquitto: Mosquitto, listen: Listen) -> None:
     pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
     heard = listen(mosquitto.port)
     body = build.poses(HeaderFactory(Clock()), result(subject()))

@@ -23,7 +23,7 @@ from tests.system.tcp_relay import TcpRelay
 NewMosquitto = Callable[..., Mosquitto]
 
 
-def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosquitto) -> None:
+def test_messages_unacknowledged_by_a_frozen_broker_stay_in_flight(mosquitto: Mosquitto) -> None:
     link = MqttConnection(MqttConfig(port=mosquitto.port), "5", client_id="box")
     link.open()
     assert mosquitto.process is not None
@@ -36,7 +36,7 @@ def test_what_a_frozen_broker_does_not_acknowledge_stays_with_us(mosquitto: Mosq
     assert sent == len(link.in_flight) == RECEIVE_MAX
 
 
-def test_a_broker_is_sent_no_more_at_once_than_it_takes(new_mosquitto: NewMosquitto) -> None:
+def test_in_flight_messages_stay_within_the_receive_maximum(new_mosquitto: NewMosquitto) -> None:
     broker = new_mosquitto("allow_anonymous true", "max_inflight_messages 3")
     link = MqttConnection(MqttConfig(port=broker.port), "5", client_id="box")
     link.open()
@@ -46,7 +46,7 @@ def test_a_broker_is_sent_no_more_at_once_than_it_takes(new_mosquitto: NewMosqui
     link.abandon()
 
 
-def test_what_the_broker_finds_too_large_is_not_sent_to_it(new_mosquitto: NewMosquitto) -> None:
+def test_message_over_the_packet_size_limit_is_refused_locally(new_mosquitto: NewMosquitto) -> None:
     broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000")
     refused: list[Refusal | None] = []
     link = MqttConnection(
@@ -77,7 +77,7 @@ def unwilling() -> Iterator[int]:
         thread.join(60)
 
 
-def test_a_subscription_that_is_not_granted_is_told(unwilling: int) -> None:
+def test_refused_subscription_calls_its_callback(unwilling: int) -> None:
     deaf: list[str] = []
     link = MqttConnection(
         MqttConfig(port=unwilling), "3.1.1", client_id="box", on_subscribe_refused=lambda topic, why: deaf.append(topic)
@@ -98,19 +98,19 @@ def arrived(reader: Listener, count: int) -> bool:
     return len(reader.messages) == count
 
 
-def test_a_topic_has_a_number_once_it_was_said_and_there_is_one() -> None:
+def test_topic_gets_an_alias_while_there_are_some() -> None:
     aliases = TopicAliases(2)
     said = [aliases.shorten(pose(topic)) for topic in ("a", "b", "c", "a", "c", "b")]
     assert said == [("a", 1), ("b", 2), ("c", None), ("", 1), ("c", None), ("", 2)]
 
 
-def test_what_is_acknowledged_has_no_number() -> None:
+def test_qos_1_message_gets_no_alias() -> None:
     alert = OutgoingMessage(topic="a", payload=b"", spec=topics.ALERT)
     aliases = TopicAliases(2)
     assert [aliases.shorten(alert) for _ in range(2)] == [("a", None), ("a", None)]
 
 
-def test_numbered_topics_arrive_under_their_names_on_every_connection(
+def test_topics_with_aliases_arrive_by_name_on_every_connection(
     new_mosquitto: NewMosquitto, listen: Callable[..., Listener]
 ) -> None:
     broker = new_mosquitto("allow_anonymous true", "max_topic_alias 2")
@@ -125,7 +125,7 @@ def test_numbered_topics_arrive_under_their_names_on_every_connection(
     assert "".join(message.topic for message in reader.messages) == 6 * "abc"
 
 
-def test_a_numbered_topic_is_not_sent_again(mosquitto: Mosquitto) -> None:
+def test_topic_with_a_known_alias_is_not_sent_again(mosquitto: Mosquitto) -> None:
     wire = TcpRelay(mosquitto.port)
     link = MqttConnection(MqttConfig(port=wire.port), "5", client_id="box")
     link.open()
@@ -136,26 +136,26 @@ def test_a_numbered_topic_is_not_sent_again(mosquitto: Mosquitto) -> None:
     assert 1000 < wire.bytes_relayed < 20_000
 
 
-def test_version_5_is_tried_first_and_the_other_when_it_is_not_understood() -> None:
+def test_version_5_is_tried_first_then_the_other() -> None:
     versions = ProtocolNegotiator("auto")
     assert versions.current == "5"
     assert versions.try_next(UnsupportedProtocol())
     assert versions.current == "3.1.1"
 
 
-def test_a_broker_that_answers_neither_version_is_to_blame_itself() -> None:
+def test_broker_that_answers_no_version_is_reported() -> None:
     versions = ProtocolNegotiator("auto")
     assert [versions.try_next(NoConnack()) for _ in range(4)] == [True, False, False, False]
 
 
-def test_a_version_that_once_worked_is_not_given_up_for_silence() -> None:
+def test_confirmed_version_is_kept_without_an_answer() -> None:
     versions = ProtocolNegotiator("auto")
     versions.confirm()
     assert not versions.try_next(NoConnack())
     assert versions.current == "5"
 
 
-def test_a_broker_replaced_by_one_of_another_version_is_followed() -> None:
+def test_broker_replaced_by_another_version_is_followed() -> None:
     versions = ProtocolNegotiator("auto")
     versions.confirm()
     assert versions.try_next(UnsupportedProtocol())
@@ -163,13 +163,13 @@ def test_a_broker_replaced_by_one_of_another_version_is_followed() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_version_that_is_configured_is_kept(protocol: str) -> None:
+def test_configured_version_is_the_only_one_tried(protocol: str) -> None:
     versions = ProtocolNegotiator(protocol)
     assert not versions.try_next(UnsupportedProtocol())
     assert versions.current == protocol
 
 
-def test_an_unreachable_broker_is_not_a_matter_of_versions() -> None:
+def test_unreachable_broker_keeps_the_version() -> None:
     versions = ProtocolNegotiator("auto")
     assert not versions.try_next(BrokerLost())
     assert versions.current == "5"

@@ -54,7 +54,7 @@ def new_bus() -> Iterator[Callable[[int, TlsConfig], MqttBus]]:
 NewBus = Callable[[int, TlsConfig], MqttBus]
 
 
-def test_a_box_with_its_own_certificate_is_let_in(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
+def test_device_with_its_certificate_is_accepted(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
     bus = new_bus(
         broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
     )
@@ -64,7 +64,7 @@ def test_a_box_with_its_own_certificate_is_let_in(broker: Mosquitto, new_bus: Ne
     assert bus.counts.published == 51
 
 
-def test_a_broker_signed_by_another_is_not_trusted(
+def test_broker_of_another_authority_is_not_trusted(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem"))
@@ -72,7 +72,7 @@ def test_a_broker_signed_by_another_is_not_trusted(
     assert not bus.connected
 
 
-def test_a_box_without_certificate_is_told_so(
+def test_device_without_a_certificate_logs_that_one_is_wanted(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem"))
@@ -89,7 +89,7 @@ def test_a_box_without_certificate_is_told_so(
     ],
     ids=["absent", "not a certificate", "another's key"],
 )
-def test_files_that_cannot_be_used_are_a_configuration_error(
+def test_unusable_tls_file_raises_config_error(
     new_bus: NewBus, certs: Path, tls: dict[str, str], code: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
@@ -119,7 +119,7 @@ def burst(certs: Path) -> Iterator[int]:
         thread.join(60)
 
 
-def test_messages_that_share_a_tls_record_are_all_read(burst: int, certs: Path) -> None:
+def test_messages_in_one_tls_record_are_all_read(burst: int, certs: Path) -> None:
     received: list[IncomingMessage] = []
     tls = TlsConfig(enabled=True, ca=certs / "ca.pem")
     link = MqttConnection(MqttConfig(port=burst, tls=tls), "3.1.1", client_id="box", on_message=received.append)

@@ -131,7 +131,7 @@ def statuses(reader: Listener) -> list[str]:
     return reader.states("edged/box/status")
 
 
-def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
+def test_killed_broker_loses_no_alert(broker: Mosquitto, wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     bus = new_bus()
     until(lambda: bus.connected)
     load = Load(bus)
@@ -155,7 +155,7 @@ def test_a_killed_broker_costs_no_alert(broker: Mosquitto, wire: TcpRelay, new_b
     assert bus.counts.balanced
 
 
-def test_a_network_that_swallows_everything_costs_no_alert(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
+def test_network_that_drops_everything_loses_no_alert(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     bus = new_bus()
     until(lambda: bus.connected)
     load = Load(bus)
@@ -175,7 +175,7 @@ def test_a_network_that_swallows_everything_costs_no_alert(wire: TcpRelay, new_b
     assert len({json.loads(alert)["id"] for alert in since}) == len(since)
 
 
-def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
+def test_daemon_restarted_without_a_broker_loses_no_alert(
     wire: TcpRelay, new_bus: NewBus, reader: Listener
 ) -> None:
     wire.state = "down"
@@ -192,7 +192,7 @@ def test_a_daemon_restarted_while_the_broker_is_away_loses_no_alert(
     assert all(body["stored"] for body in received(reader))
 
 
-def test_live_messages_go_on_while_old_ones_are_sent(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
+def test_live_messages_are_sent_between_stored_ones(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     wire.state = "down"
     bus = new_bus()
     for number in range(100):
@@ -207,7 +207,7 @@ def test_live_messages_go_on_while_old_ones_are_sent(wire: TcpRelay, new_bus: Ne
     assert "poses" in kinds[kinds.index("alert") : kinds.index("alert") + 60]
 
 
-def test_a_state_that_the_broker_forgot_is_told_again_and_never_an_older_one(
+def test_state_is_sent_again_to_a_restarted_broker_and_never_an_older_one(
     broker: Mosquitto, wire: TcpRelay, new_bus: NewBus, reader: Listener, new_reader: Callable[[], Listener]
 ) -> None:
     bus, state = new_bus(), topics.STATE.at(camera="a")
@@ -241,7 +241,7 @@ def mute() -> Iterator[MuteBroker]:
     broker.close()
 
 
-def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(
+def test_broker_that_acknowledges_nothing_is_disconnected(
     mute: MuteBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = MqttBus(MqttConfig(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, PublishConfig())
@@ -250,7 +250,7 @@ def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(
     assert "nothing acknowledged for" in caplog.text
 
 
-def test_a_broker_that_refused_us_and_then_does_not_is_found(new_mosquitto: Callable[..., Mosquitto]) -> None:
+def test_broker_that_no_longer_refuses_is_connected(new_mosquitto: Callable[..., Mosquitto]) -> None:
     broker = new_mosquitto("allow_anonymous false")
     bus = MqttBus(MqttConfig(port=broker.port), "box", presence, PublishConfig())
     bus.publish(ALERT, {"id": "1"})
@@ -262,7 +262,7 @@ def test_a_broker_that_refused_us_and_then_does_not_is_found(new_mosquitto: Call
     bus.close()
 
 
-def test_a_bug_in_the_bus_is_not_its_end(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+def test_bus_connects_again_after_an_exception(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     calls: list[str] = []
 
     def buggy(state: DeviceStatus) -> Mapping[str, Any]:
@@ -277,7 +277,7 @@ def test_a_bug_in_the_bus_is_not_its_end(mosquitto: Mosquitto, caplog: pytest.Lo
     assert "RuntimeError: a bug" in caplog.text
 
 
-def test_a_password_in_the_clear_is_warned_of_but_not_on_this_box(caplog: pytest.LogCaptureFixture) -> None:
+def test_password_in_the_clear_is_logged_unless_the_broker_is_local(caplog: pytest.LogCaptureFixture) -> None:
     said: list[Any] = []
     for host in ("127.0.0.1", "localhost", "::1", "broker.invalid"):
         MqttBus(MqttConfig(host=host, username="barn"), "box", presence, PublishConfig()).close()

@@ -104,7 +104,7 @@ def nursery(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Nursery]:
     nursery.close()
 
 
-def test_what_was_written_survives_every_crash(
+def test_written_messages_survive_every_crash(
     mosquitto: Mosquitto, nursery: Nursery, listen: Callable[..., Listener]
 ) -> None:
     reader = listen(mosquitto.port, "edged/box/cam/#")

@@ -146,7 +146,7 @@ def fail(server: RtspServer, reader: Reader, fault: Fault) -> tuple[float, float
     return noticed_s, reader.until("online") - mended_s
 
 
-def test_it_returns_from_every_failure_and_leaves_nothing_behind(server: RtspServer, reader: Reader) -> None:
+def test_camera_returns_from_every_failure_without_leaks(server: RtspServer, reader: Reader) -> None:
     times: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for fault in FAULTS:  # once each: libraries load what they need
         times[fault.name].append(fail(server, reader, fault))

@@ -91,7 +91,7 @@ def login(site: Broker, name: str, password: str = "") -> MqttConfig:
 
 
 @pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
-def test_a_box_made_from_its_file_is_let_in_and_heard(
+def test_provisioned_device_connects_and_publishes(
     how: tuple[str, ...], provisioned: Provisioned, new_bus: NewBus, person: Callable[..., Listener]
 ) -> None:
     reader = person("reader")
@@ -101,7 +101,7 @@ def test_a_box_made_from_its_file_is_let_in_and_heard(
     assert reader.states("edged/barn-east/status") == ["online"]
 
 
-def test_a_box_announces_itself_and_nobody_else(provisioned: Provisioned, new_bus: NewBus) -> None:
+def test_device_may_announce_only_itself(provisioned: Provisioned, new_bus: NewBus) -> None:
     bus = new_bus(provisioned("barn-east"))
     own = DISCOVERY.at(prefix="homeassistant", box="barn-east", device="barn-east_stall1")
     others = DISCOVERY.at(prefix="homeassistant", box="barn-west", device="barn-west_stall1")
@@ -112,7 +112,7 @@ def test_a_box_announces_itself_and_nobody_else(provisioned: Provisioned, new_bu
     assert (bus.counts.published, bus.counts.failed) == (2, 2)  # online is one
 
 
-def test_a_box_hears_its_own_commands_and_no_more(
+def test_device_receives_only_its_own_commands(
     site: Broker, provisioned: Provisioned, new_bus: NewBus, person: Callable[..., Listener]
 ) -> None:
     east, west = new_bus(provisioned("barn-east")), new_bus(provisioned("barn-west"))
@@ -128,7 +128,7 @@ def test_a_box_hears_its_own_commands_and_no_more(
 
 
 @pytest.mark.parametrize("name", ["reader", "homeassistant"])
-def test_only_who_may_command_commands(site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus) -> None:
+def test_command_of_an_unauthorized_user_is_refused(site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus) -> None:
     bus = new_bus(provisioned("barn-east"))
     heard: list[Request] = []
     bus.subscribe(topics.COMMAND.at(verb="+"), heard.append)
@@ -141,20 +141,20 @@ def test_only_who_may_command_commands(site: Broker, name: str, provisioned: Pro
 
 
 @pytest.mark.parametrize(("name", "password"), [("", ""), ("reader", "wrong"), ("nobody", "r-secret")])
-def test_nobody_else_is_let_in(site: Broker, name: str, password: str) -> None:
+def test_unknown_user_is_refused(site: Broker, name: str, password: str) -> None:
     with pytest.raises(ConnectionRefused) as raised:
         request(login(site, name, password), "barn-east", "diagnose", {}, 1.0)
     assert raised.value.code == "not-authorized"
 
 
-def test_a_box_without_a_certificate_does_not_get_past_the_handshake(site: Broker) -> None:
+def test_device_without_a_certificate_fails_the_handshake(site: Broker) -> None:
     broker = login(site, "operator").model_copy(update={"port": site.boxes_port})
     with pytest.raises(BrokerLost):
         request(broker, "barn-east", "diagnose", {}, 1.0)
 
 
 @pytest.mark.parametrize("how", [(), ("--password",)], ids=["certificate", "password"])
-def test_a_box_that_was_removed_is_not_let_in_again(
+def test_removed_device_is_refused(
     how: tuple[str, ...], site: Broker, provisioned: Provisioned, new_bus: NewBus
 ) -> None:
     stolen, kept = new_bus(provisioned("barn-east", *how)), new_bus(provisioned("barn-west", *how))
@@ -171,12 +171,12 @@ def test_a_box_that_was_removed_is_not_let_in_again(
 
 
 @pytest.mark.parametrize("name", ["operator", "Barn", "a/b", "+", "$SYS", ""])
-def test_no_box_takes_a_name_with_rights_of_its_own_or_that_is_no_level(site: Broker, name: str) -> None:
+def test_device_name_with_rights_of_its_own_or_a_slash_is_refused(site: Broker, name: str) -> None:
     with pytest.raises(RuntimeError, match="boxes: "):
         site.add(name)
 
 
-def test_the_authority_cannot_be_made_twice_nor_a_box_overwrite_it(site: Broker) -> None:
+def test_authority_is_never_overwritten(site: Broker) -> None:
     before = (site.folder / "authority" / "ca.key").read_text()
     for name in ("ca", "named", "index"):
         site.add(name)
@@ -185,7 +185,7 @@ def test_the_authority_cannot_be_made_twice_nor_a_box_overwrite_it(site: Broker)
     assert (site.folder / "authority" / "ca.key").read_text() == before
 
 
-def test_a_key_leaves_the_authority_with_its_box(site: Broker) -> None:
+def test_private_key_is_not_kept_by_the_authority(site: Broker) -> None:
     _, _, rest = site.add("barn-east").partition("-----BEGIN PRIVATE KEY-----\n")
     given, end, _ = rest.partition("\n-----END PRIVATE KEY-----")
     assert end
@@ -193,7 +193,7 @@ def test_a_key_leaves_the_authority_with_its_box(site: Broker) -> None:
         assert path.is_dir() or given not in path.read_text(errors="replace")
 
 
-def test_a_certificate_that_is_not_the_keys_is_refused_before_anything_is_written(
+def test_certificate_of_another_key_is_refused_and_nothing_is_written(
     site: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     east, west = site.add("barn-east"), site.add("barn-west")
@@ -204,6 +204,6 @@ def test_a_certificate_that_is_not_the_keys_is_refused_before_anything_is_writte
     assert not (tmp_path / "root").exists()
 
 
-def test_the_script_is_sound_sh() -> None:
+def test_script_is_valid_sh() -> None:
     script = Path(__file__).parents[2] / "deploy" / "mosquitto" / "boxes"
     subprocess.run(["sh", "-n", script], check=True, timeout=10)
