@@ -1,4 +1,4 @@
-"""`edged watch` on a terminal: every box and camera of a broker, live; subjects with their surest keypoints."""
+"""`edged watch` on a terminal: all devices and cameras of a broker, live; subjects with their best keypoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engines.card.schema import SCHEMAS
 JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
-MAX_POINTS = 5  # keypoints named per subject, surest first
+MAX_POINTS = 5  # keypoints shown per subject, highest score first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
 HEALTH_FIELDS = (  # section, key, text
     ("process", "cpu_percent", "edged {:.0f} % of a core"),
@@ -31,27 +31,27 @@ HEALTH_FIELDS = (  # section, key, text
 )
 
 
-def live_watch(watched: FleetState, state: Callable[[], str]) -> AbstractContextManager[object]:
-    """Show what is known while the block runs; `state` tells of the connection."""
+def live_watch(fleet: FleetState, state: Callable[[], str]) -> AbstractContextManager[object]:
+    """Shows the fleet while the block runs; `state` returns the state of the connection."""
     return Live(
-        get_renderable=lambda: _screen(watched, state()), refresh_per_second=REFRESH_HZ, console=Console(), screen=False
+        get_renderable=lambda: _screen(fleet, state()), refresh_per_second=REFRESH_HZ, console=Console(), screen=False
     )
 
 
 def message_line(topic: str, body: JsonObject) -> str:
-    """One message on one line, for where there is no terminal."""
+    """One message on one line, for output that is no terminal."""
     if not topic.endswith("/poses"):
-        said = {key: value for key, value in body.items() if key in ("state", "reason", "uptime_s")}
-        return f"{topic}  {' '.join(f'{key}={value}' for key, value in said.items())}"
+        fields = [f"{key}={value}" for key, value in body.items() if key in ("state", "reason", "uptime_s")]
+        return f"{topic}  {' '.join(fields)}"
     degraded = f"  image {', '.join(body['degraded'])}" if body.get("degraded") else ""
     return f"{topic}  frame {body.get('frame')}{degraded}  {'; '.join(map(_subject, body.get('subjects', []))) or '–'}"
 
 
-def _screen(watched: FleetState, state: str) -> RenderableType:
+def _screen(fleet: FleetState, state: str) -> RenderableType:
     parts: list[RenderableType] = [Text(state, style="dim")]
-    for device, box in list(watched.devices.items()):
+    for device, box in list(fleet.devices.items()):
         parts.extend(_device(device, box))
-    if not watched.devices:
+    if not fleet.devices:
         parts.append(Text("nothing is published here yet", style="dim"))
     return Group(*parts)
 
@@ -64,7 +64,7 @@ def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
         table.add_column(name, no_wrap=True)
     for name in ("poses/s", "ms", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("sees", ratio=1, overflow="ellipsis")
+    table.add_column("subjects", ratio=1, overflow="ellipsis")
     for name, camera in list(box.cameras.items()):
         table.add_row(*_row(name, camera))
     yield table
@@ -86,8 +86,8 @@ def _subjects(camera: FleetCamera) -> list[str]:
     if camera.status.get("state") == "lost":
         return [str(camera.status.get("reason", ""))]
     if camera.poses.get("degraded"):
-        return [f"image {', '.join(camera.poses['degraded'])}: not looked at"]
-    return [_subject(subject) for subject in camera.poses.get("subjects", [])] or ["nobody"]
+        return [f"image {', '.join(camera.poses['degraded'])}: not processed"]
+    return [_subject(subject) for subject in camera.poses.get("subjects", [])] or ["none"]
 
 
 def _subject(subject: JsonObject) -> str:
@@ -96,13 +96,12 @@ def _subject(subject: JsonObject) -> str:
 
 
 def _points(subject: JsonObject) -> str:
-    """The surest keypoints by name."""
+    """The keypoints with the highest scores, by name."""
     schema = SCHEMAS.get(str(subject.get("schema")))
     found = [(score, i, x, y) for i, (x, y, score) in enumerate(subject["keypoints"]) if x is not None]
     names = schema.keypoints if schema else ()
-    surest = sorted(found, reverse=True)[:MAX_POINTS]
-    told = (f"{names[i] if i < len(names) else i} {x:.0f},{y:.0f}" for _, i, x, y in surest)
-    return " · ".join(told)
+    best = sorted(found, reverse=True)[:MAX_POINTS]
+    return " · ".join(f"{names[i] if i < len(names) else i} {x:.0f},{y:.0f}" for _, i, x, y in best)
 
 
 def _health(health: JsonObject) -> str:
