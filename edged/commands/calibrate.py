@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
 def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
     from edged.capture.make_camera import make_camera  # noqa: PLC0415
     from edged.capture.snapshot import WARM_UP_FRAMES, first_image  # noqa: PLC0415
-    from edged.commands.snapshot import choose_camera, exit_on_interrupt  # noqa: PLC0415
+    from edged.commands.interrupts import exit_on_interrupt  # noqa: PLC0415
+    from edged.commands.snapshot import choose_camera  # noqa: PLC0415
     from edged.config.load import load  # noqa: PLC0415
 
     name, settings = choose_camera(load(args.config), args.camera, args.source)

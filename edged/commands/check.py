@@ -1,17 +1,14 @@
-"""`edged check`: whether the daemon would start with this configuration, and if not, every line to correct."""
+"""`edged check`: would the daemon start with this configuration? If not, every line to correct."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edged.config.messages import Layers
-    from edged.config.tree import Config
-
-VERB = "check"
-SUMMARY = "Check a configuration; print every problem as file:line, key, got, wanted."
+from edged.config.load import read_layers
+from edged.config.messages import Layers
+from edged.config.tree import Config
+from edged.config_check import checked_config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.config.load import read_layers  # noqa: PLC0415
-    from edged.config_check import checked_config  # noqa: PLC0415
-
     layers = read_layers(args.file)
     print(_summary(checked_config(layers), layers))
     return 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-VERB = "config"
-SUMMARY = "Print the configuration's schema, its reference, or what is in effect."
+from edged.config.load import read_layers, validate
+from edged.config.schema import schema
+from edged.config.text import effective, reference
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("reference", help="every key with default, unit, bounds and meaning, as TOML")
     show = actions.add_parser("show", help="what is in effect, as TOML; secrets masked")
     show.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: /etc/edged and its conf.d")
-    show.add_argument("--origin", action="store_true", help="say beside each key where it comes from")
+    show.add_argument("--origin", action="store_true", help="add to each key where it comes from")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,22 +26,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> str:
-    import json  # noqa: PLC0415
-
-    from edged.config.schema import schema  # noqa: PLC0415
-
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _reference(_: argparse.Namespace) -> str:
-    from edged.config.text import reference  # noqa: PLC0415
-
     return reference()
 
 
 def _show(args: argparse.Namespace) -> str:
-    from edged.config.load import read_layers, validate  # noqa: PLC0415
-    from edged.config.text import effective  # noqa: PLC0415
-
     layers = read_layers(args.file)
     return effective(validate(layers), layers if args.origin else None)

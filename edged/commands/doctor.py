@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-VERB = "doctor"
-SUMMARY = "Check models, cameras, broker, permissions and clock, and say how to fix what fails."
+from edged.device.doctor import CHECKS, QUICK_CHECKS, run_checks
 
 MARKS = {True: "✓", False: "✗", None: "–"}
 COLOURS = {True: "\033[32m", False: "\033[31m", None: "\033[2m"}
@@ -17,16 +17,14 @@ PLAIN = "\033[0m"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
-    parser.add_argument("--quick", action="store_true", help="leave cameras, broker and models to the daemon that runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="skip cameras, broker and models, which a running daemon uses"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     """0: nothing failed; 1: something did."""
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from edged.device.doctor import CHECKS, QUICK_CHECKS, run_checks  # noqa: PLC0415
-
     findings = []
     for finding in run_checks(args.config, QUICK_CHECKS if args.quick else CHECKS):
         findings.append(finding)

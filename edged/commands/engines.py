@@ -1,24 +1,29 @@
-"""`edged engines`: TensorRT engines of the models in use, as a person looks at them."""
+"""`edged engines`: build, verify and manage TensorRT engines."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from edged.config.tree import Config
-    from engines.build.service import BuildJob, EngineBuilder
-    from engines.card import Card
-    from engines.prepare.model import Precision
-    from engines.store.engine_store import StoredEngine
-
-VERB = "engines"
-SUMMARY = "Build, prove and look after TensorRT engines."
+from edged.commands.interrupts import stop_on_signal
+from edged.commands.models import card_of
+from edged.commands.progress import build_bar, print_table
+from edged.config.load import load
+from edged.config.tree import Config
+from edged.errors import ConfigError
+from edged.inference.engine_builder import ENGINE_FOLDER, engine_builder
+from engines.build.service import BuildJob, EngineBuilder
+from engines.card import Card
+from engines.catalogue import load as load_cards
+from engines.errors import EngineError
+from engines.prepare.model import Precision
+from engines.store.disk import megabytes
+from engines.store.engine_store import EngineStore, StoredEngine
+from engines.store.model_store import ModelStore
 
 LIST_COLUMNS = ("model", "engine", "state", "size", "built for", "TensorRT", "took")
 BUILD_COLUMNS = ("model", "result", "prepare", "build", "size", "peak RSS", "drift")
@@ -30,18 +35,20 @@ Row = dict[str, object]
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _action(actions, "list", "Every engine in the store.")
-    build = _action(actions, "build", "Build what is missing; the models in use, unless named.")
+    build = _action(actions, "build", "Build missing engines, of these models or of all in use.")
     build.add_argument("names", nargs="*", metavar="NAME")
-    build.add_argument("--again", action="store_true", help="build although one is there, or attempts are used up")
+    build.add_argument(
+        "--again", action="store_true", help="build even if an engine exists, or earlier attempts failed"
+    )
     build.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
-    build.add_argument("--memory-mb", type=int, metavar="MB", help="address space the build may have")
+    build.add_argument("--memory-mb", type=int, metavar="MB", help="address space limit of the build")
     for name, summary in (
-        ("verify", "Read every engine, and prove those that can be run here."),
-        ("explain", "Why an engine is, or is not, usable here: its key, field by field."),
-        ("rollback", "Go back to the engine before the current one."),
+        ("verify", "Check the files of every engine, and self-test those that can run on this machine."),
+        ("explain", "Why an engine is usable on this machine or not: its key, field by field."),
+        ("rollback", "Return to the engine before the current one."),
     ):
         _action(actions, name, summary).add_argument("names", nargs="*", metavar="NAME")
-    _action(actions, "clean", "Remove halves, what was put aside, and engines that nobody goes back to.")
+    _action(actions, "clean", "Remove unfinished builds, rejected engines, and engines too old for a rollback.")
 
 
 def _action(
@@ -49,15 +56,15 @@ def _action(
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=summary, description=summary)
     parser.add_argument("--config", type=Path, help="configuration file to take the defaults from")
-    parser.add_argument("--store", type=Path, help="where models and engines are kept")
+    parser.add_argument("--store", type=Path, help="directory of models and engines")
     parser.add_argument("--catalogue", type=Path, help="directory of additional model cards")
-    parser.add_argument("--tensorrt", choices=FLAVOURS, default="tensorrt", help="which TensorRT builds")
+    parser.add_argument("--tensorrt", choices=FLAVOURS, default="tensorrt", help="which TensorRT to build with")
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    acts: dict[str, Callable[[argparse.Namespace], int]] = {
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "list": _list,
         "build": _build,
         "verify": _verify,
@@ -65,28 +72,28 @@ def run(args: argparse.Namespace) -> int:
         "rollback": _rollback,
         "clean": _clean,
     }
-    return acts[args.action](args)
+    return actions[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
-    plans = _plans(args)
+    store = _engine_store(args)
     rows: list[Row] = []
-    for model in plans.models():
-        now = plans.current(model)
-        rows += [_list_row(plan, current=now is not None and plan.key == now.key) for plan in plans.engines(model)]
+    for model in store.models():
+        now = store.current(model)
+        rows += [
+            _list_row(engine, current=now is not None and engine.key == now.key) for engine in store.engines(model)
+        ]
     return _print(args, LIST_COLUMNS, rows)
 
 
 def _build(args: argparse.Namespace) -> int:
-    from engines.errors import EngineError  # noqa: PLC0415
-
     rows: list[Row] = []
     failed = 0
-    with _stop_on_signal() as stop:
-        foundry = _foundry(args, args.memory_mb)
+    with stop_on_signal() as stop:
+        builder = _builder(args, args.memory_mb)
         for card in _cards(args):
             try:
-                rows.append(_build_one(args, foundry, card, stop))
+                rows.append(_build_one(args, builder, card, stop))
             except EngineError as exc:
                 failed = 1
                 rows.append({"model": card.name, "result": "failed", "error": str(exc)})
@@ -95,141 +102,124 @@ def _build(args: argparse.Namespace) -> int:
     return failed
 
 
-def _build_one(args: argparse.Namespace, foundry: EngineBuilder, card: Card, stop: Any) -> Row:
-    from edged.commands.progress import build_bar  # noqa: PLC0415
-
-    job = _job(args, foundry, card)
-    plan = None if args.again else foundry.plans.find(card.name, job.key)
-    result = "was there"
-    if plan is None:
+def _build_one(args: argparse.Namespace, builder: EngineBuilder, card: Card, stop: Any) -> Row:
+    job = _job(args, builder, card)
+    engine = None if args.again else builder.plans.find(card.name, job.key)
+    result = "existed"
+    if engine is None:
         if args.again:
-            foundry.plans.forget(card.name, job.key)
+            builder.plans.forget(card.name, job.key)
         with build_bar(card.name, quiet=args.json) as on_progress:
-            plan = foundry.build(job, on_progress, stop)
+            engine = builder.build(job, on_progress, stop)
         result = "built"
-    return {"model": card.name, "result": f"{result}, {_state(plan)}", **_details(plan)}
+    return {"model": card.name, "result": f"{result}, {_state(engine)}", **_details(engine)}
 
 
 def _verify(args: argparse.Namespace) -> int:
-    foundry = _foundry(args)
+    builder = _builder(args)
     rows: list[Row] = []
     for card in _cards(args):
-        plan, reason = foundry.usable(_job(args, foundry, card))
-        rows.append({"model": card.name, "result": "good" if plan else "not usable", "why": reason})
-    _print(args, ("model", "result", "why"), rows)
-    return int(any(row["result"] != "good" for row in rows))
+        engine, reason = builder.usable(_job(args, builder, card))
+        rows.append({"model": card.name, "result": "usable" if engine else "not usable", "reason": reason})
+    _print(args, ("model", "result", "reason"), rows)
+    return int(any(row["result"] != "usable" for row in rows))
 
 
 def _explain(args: argparse.Namespace) -> int:
-    foundry = _foundry(args)
+    builder = _builder(args)
     rows: list[Row] = []
     for card in _cards(args):
-        job = _job(args, foundry, card)
-        plan = foundry.plans.find(card.name, job.key)
-        reasons = [f"{_state(plan)}: its key is the one wanted here"] if plan else foundry.explain(job)
-        tries = foundry.plans.attempts(card.name, job.key)
+        job = _job(args, builder, card)
+        engine = builder.plans.find(card.name, job.key)
+        reasons = [f"{_state(engine)}: its key matches this machine"] if engine else builder.explain(job)
+        tries = builder.plans.attempts(card.name, job.key)
         if tries:
-            reasons.append(f"{tries} attempts failed, the last: {foundry.plans.last_failure(card.name, job.key)}")
-        rows += [{"model": card.name, "key": job.key.digest, "because": reason} for reason in reasons]
-    return _print(args, ("model", "key", "because"), rows)
+            reasons.append(f"{tries} attempts failed, the last: {builder.plans.last_failure(card.name, job.key)}")
+        rows += [{"model": card.name, "key": job.key.digest, "reason": reason} for reason in reasons]
+    return _print(args, ("model", "key", "reason"), rows)
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    plans = _plans(args)
-    back = {card.name: plans.rollback(card.name) for card in _cards(args)}
+    store = _engine_store(args)
+    back = {card.name: store.rollback(card.name) for card in _cards(args)}
     rows: list[Row] = [
-        {"model": name, "engine": plan.key.digest if plan else "no other proved engine"} for name, plan in back.items()
+        {"model": name, "engine": engine.key.digest if engine else "no other verified engine"}
+        for name, engine in back.items()
     ]
     _print(args, ("model", "engine"), rows)
     return int(not all(back.values()))
 
 
 def _clean(args: argparse.Namespace) -> int:
-    return _print(args, ("removed",), [{"removed": what} for what in _plans(args).clean()])
+    return _print(args, ("removed",), [{"removed": path} for path in _engine_store(args).clean()])
 
 
 def _config(args: argparse.Namespace) -> Config:
-    from edged.config.load import load  # noqa: PLC0415
-
     return load(args.config)
 
 
 def _store(args: argparse.Namespace) -> Path:
-    from edged.errors import ConfigError  # noqa: PLC0415
-
     if args.store is None:
         return _config(args).models.store
     store: Path = args.store
-    if args.action != "build" and not store.is_dir():  # which may be the first to put something there
+    if args.action != "build" and not store.is_dir():  # a build may create it
         raise ConfigError(f"--store {store}: no such folder; want one that `edged engines build --store` filled")
     return store
 
 
-def _plans(args: argparse.Namespace) -> Any:
-    from edged.inference.engine_builder import ENGINE_FOLDER  # noqa: PLC0415
-    from engines.store.engine_store import EngineStore  # noqa: PLC0415
-
+def _engine_store(args: argparse.Namespace) -> EngineStore:
     return EngineStore(_store(args) / ENGINE_FOLDER)
 
 
-def _foundry(args: argparse.Namespace, memory_mb: int | None = None) -> EngineBuilder:
-    from edged.inference.engine_builder import engine_builder  # noqa: PLC0415
-
+def _builder(args: argparse.Namespace, memory_mb: int | None = None) -> EngineBuilder:
     return engine_builder(_store(args), args.tensorrt, memory_mb)
 
 
 def _cards(args: argparse.Namespace) -> list[Card]:
-    """Those named, or those in use."""
-    from edged.commands.models import card_of  # noqa: PLC0415
-    from engines.catalogue import load  # noqa: PLC0415
-
+    """The cards named on the command line, or those in use."""
     models = _config(args).models
-    cards = load(args.catalogue or models.catalogue)
+    cards = load_cards(args.catalogue or models.catalogue)
     names = getattr(args, "names", None) or dict.fromkeys(models.card_names)
     return [card_of(cards, name) for name in names]
 
 
-def _job(args: argparse.Namespace, foundry: EngineBuilder, card: Card) -> BuildJob:
-    from engines.store.model_store import ModelStore  # noqa: PLC0415
-
+def _job(args: argparse.Namespace, builder: EngineBuilder, card: Card) -> BuildJob:
     settings = _config(args)
     file = ModelStore(_store(args), settings.models.mirror).path(card)
     precision: Precision = getattr(args, "precision", "fp16")
     options = settings.engines
-    return foundry.job(
+    return builder.job(
         card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
     )
 
 
-def _list_row(plan: StoredEngine, *, current: bool) -> Row:
-    key = plan.key
+def _list_row(engine: StoredEngine, *, current: bool) -> Row:
+    key = engine.key
     return {
-        "model": plan.model,
+        "model": engine.model,
         "engine": key.digest,
-        "state": f"{_state(plan)}{', current' if current else ''}",
+        "state": f"{_state(engine)}{', current' if current else ''}",
         "built for": f"{key.gpu or 'no GPU here'} {key.sm or ''}".strip(),
         "TensorRT": f"{key.tensorrt} ({key.flavour})",
-        "took": f"{plan.meta['seconds']} s",
-        **_details(plan),
+        "took": f"{engine.meta['seconds']} s",
+        **_details(engine),
     }
 
 
-def _state(plan: StoredEngine) -> str:
-    return "proved" if plan.is_verified else "unproved" if plan.proof is None else "failed its proof"
+def _state(engine: StoredEngine) -> str:
+    return "verified" if engine.is_verified else "unverified" if engine.proof is None else "failed its self-test"
 
 
-def _details(plan: StoredEngine) -> Row:
-    from engines.store.disk import megabytes  # noqa: PLC0415
-
-    meta = plan.meta
+def _details(engine: StoredEngine) -> Row:
+    meta = engine.meta
     return {
         "size": megabytes(int(meta["bytes"])),
         "prepare": f"{meta['prepare_s']} s",
         "build": f"{meta['seconds']} s",
         "peak RSS": f"{meta['peak_rss_mb']} MB",
         "drift": _drift(meta["fp16_drift"]),
-        "key": plan.key.digest,
-        "path": str(plan.folder),
+        "key": engine.key.digest,
+        "path": str(engine.folder),
     }
 
 
@@ -245,25 +235,8 @@ def _drift(drift: Mapping[str, Any]) -> str:
 
 
 def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Row]) -> int:
-    from edged.commands.progress import print_table  # noqa: PLC0415
-
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
         print_table(columns, rows)
     return 0
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[Any]:
-    """An event set by SIGTERM and SIGINT."""
-    import signal  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.commands.run import seconds
+from edged.commands.argument_types import seconds
 
 if TYPE_CHECKING:
     from edged.hardware_report.probe import Bench, ReportRow

@@ -1,4 +1,4 @@
-"""`edged infer`: the same pipeline on images, folders and videos, one message per frame on stdout."""
+"""`edged infer`: the daemon's pipeline on images, folders and videos; one line per frame on stdout."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edged import loop
+from edged.capture.hub import CameraHub
+from edged.capture.make_camera import make_camera
+from edged.commands.views import StderrHandler, describe_subjects
+from edged.config.load import camera_from_source, load
+from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
+from edged.config.tables.models import ModelsConfig
+from edged.errors import ConfigError
+from edged.frame import Frame, FrameResult
+from edged.inference.load_models import LoadedModels, load_models
+from edged.messages.build import HeaderFactory, encode, poses
 from edged.pipeline import Pipeline
+from edged.runtime.clock import Clock
+from edged.runtime.log import set_up
 
-if TYPE_CHECKING:
-    from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
-    from edged.config.tables.models import ModelsConfig
-    from edged.frame import Frame, FrameResult
-    from edged.inference.load_models import LoadedModels
-
-VERB = "infer"
-SUMMARY = "Run detection and pose on images, folders or videos; print what is seen in every frame."
+NAME = "infer"  # of the camera, in messages
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,51 +35,46 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose", action="append", default=[], metavar="[CLASS=]CARD", help="pose model of a class (person); repeatable"
     )
-    parser.add_argument("--lift", metavar="CARD", help="3D model: people in mm too")
-    parser.add_argument("--root", metavar="CARD", help="RootNet, for how far away they are (their size in the image)")
+    parser.add_argument("--lift", metavar="CARD", help="3D model; adds 3D keypoints of people, in mm")
     parser.add_argument(
-        "--lens", type=_lens, metavar="FX,FY,CX,CY", help="the camera's focal lengths and centre in px (1500, guessed)"
+        "--root", metavar="CARD", help="RootNet, for their distance (default: estimated from their size in the image)"
     )
-    parser.add_argument("--classes", metavar="LIST", help="classes looked for, as in person,horse")
-    parser.add_argument("--threshold", type=float, metavar="SCORE", help="least detector score (that of the card)")
+    parser.add_argument(
+        "--lens",
+        type=_lens,
+        metavar="FX,FY,CX,CY",
+        help="the camera's focal lengths and principal point in px (default: 1500, a guess)",
+    )
+    parser.add_argument("--classes", metavar="LIST", help="classes to detect, as in person,horse")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="lowest detector score (default: the card's)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
-    from edged.commands.views import StderrHandler  # noqa: PLC0415
-    from edged.config.load import load  # noqa: PLC0415
-    from edged.inference.load_models import load_models  # noqa: PLC0415
-    from edged.runtime.log import set_up  # noqa: PLC0415
-
     set_up(StderrHandler(), logging.WARNING)
-    settings = load(args.config)
-    engines = load_models(_models(settings.models, args), settings.compute)
-    say = _json_printer() if args.jsonl else _print_text
-    return max([_infer(path, _camera(args, path, engines), engines, say) for path in args.paths])
+    config = load(args.config)
+    models = load_models(_models(config.models, args), config.compute)
+    output = _json_printer() if args.jsonl else _print_text
+    return max([_infer(path, _camera(args, path, models), models, output) for path in args.paths])
 
 
-def _infer(path: str, camera: CameraConfig, engines: LoadedModels, say: Callable[[Frame, FrameResult], None]) -> int:
-    from edged import loop  # noqa: PLC0415
-    from edged.capture.hub import CameraHub  # noqa: PLC0415
-    from edged.capture.make_camera import make_camera  # noqa: PLC0415
-
-    name = VERB
-    intake = CameraHub({name: (camera, make_camera(name, camera))}, lambda state: None, retry=False)
-    intake.start()
+def _infer(path: str, camera: CameraConfig, models: LoadedModels, output: Callable[[Frame, FrameResult], None]) -> int:
+    """0: every frame of the path was processed, else 1."""
+    hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)
+    pipeline = Pipeline(camera, models.backend, models.detector, models.poses)
+    hub.start()
     try:
-        loop.run(
-            intake, {name: Pipeline(camera, engines.backend, engines.detector, engines.poses)}, [say], threading.Event()
-        )
+        loop.run(hub, {NAME: pipeline}, [output], threading.Event())
     finally:
-        intake.close()
-    ledger = intake.counts(name)
-    if ledger.failed:
-        print(f"edged infer: {path}: {ledger.failed} of {ledger.captured} frames given up", file=sys.stderr)
-    return 0 if intake.states[name].phase == "ended" and not ledger.failed else 1
+        hub.close()
+    counts = hub.counts(NAME)
+    if counts.failed:
+        print(f"edged infer: {path}: {counts.failed} of {counts.captured} frames failed", file=sys.stderr)
+    return 0 if hub.states[NAME].phase == "ended" and not counts.failed else 1
 
 
 def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
-    """The configured models, with those named on the command line in their place."""
+    """The configured models, overridden by those on the command line."""
     pose = dict(models.pose)
     for given in args.pose:
         label, _, card = given.rpartition("=")
@@ -84,8 +84,6 @@ def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
 
 
 def _lens(text: str) -> IntrinsicsConfig:
-    from edged.config.tables.camera import IntrinsicsConfig  # noqa: PLC0415
-
     try:
         fx, fy, cx, cy = map(float, text.split(","))
         return IntrinsicsConfig(fx=fx, fy=fy, cx=cx, cy=cy)
@@ -93,30 +91,22 @@ def _lens(text: str) -> IntrinsicsConfig:
         raise argparse.ArgumentTypeError(f"{text}: want four numbers, both focal lengths above 0") from exc
 
 
-def _camera(args: argparse.Namespace, path: str, engines: LoadedModels) -> CameraConfig:
-    from edged.config.load import camera_from_source  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
+def _camera(args: argparse.Namespace, path: str, models: LoadedModels) -> CameraConfig:
     classes = tuple(args.classes.split(",")) if args.classes else None
-    known = engines.detector.classes
+    known = models.detector.classes
     if unknown := sorted(set(classes or ()) - set(known)):
-        raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want of {', '.join(known)}")
+        raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want {', '.join(known)}")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)
-    space = {"lift": engines.has_lift, "intrinsics": args.lens}
-    return camera_from_source(path, realtime=False, classes=classes, thresholds=thresholds, **space)
+    lift = {"lift": models.has_lift, "intrinsics": args.lens}
+    return camera_from_source(path, realtime=False, classes=classes, thresholds=thresholds, **lift)
 
 
 def _json_printer() -> Callable[[Frame, FrameResult], None]:
-    from edged.messages.build import HeaderFactory, encode, poses  # noqa: PLC0415
-    from edged.runtime.clock import Clock  # noqa: PLC0415
-
-    stamps = HeaderFactory(Clock())
-    return lambda frame, result: print(encode(poses(stamps, result)).decode(), flush=True)
+    headers = HeaderFactory(Clock())
+    return lambda frame, result: print(encode(poses(headers, result)).decode(), flush=True)
 
 
 def _print_text(frame: Frame, result: FrameResult) -> None:
-    from edged.commands.views import describe_subjects  # noqa: PLC0415
-
     print(f"{result.source} [{result.position}]: {describe_subjects(result)}", flush=True)

@@ -1,4 +1,4 @@
-"""`edged models`: what the catalogue offers, what is here, and getting it here."""
+"""`edged models`: list, pull, verify and import models."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edged.config.tables.models import ModelsConfig
-    from engines.card import Card
-    from engines.store.model_store import Entry, ModelStore, VerifiedModel
+from edged.commands.progress import download_bars, print_table
+from edged.config.load import load
+from edged.config.tables.models import ModelsConfig
+from edged.errors import ConfigError
+from engines.card import Card
+from engines.catalogue import load as load_cards
+from engines.errors import CardError, EngineError
+from engines.store.disk import megabytes
+from engines.store.model_store import Entry, ModelStore, VerifiedModel
 
 LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
 RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
 
-VERB = "models"
-SUMMARY = "List, pull, verify and import models."
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _action(actions, "list", "Every card of the catalogue, and whether its model is here.")
-    pull = _action(actions, "pull", "Bring models here, from the mirror or from their official address.")
+    _action(actions, "list", "Every card of the catalogue, and whether its model is stored.")
+    pull = _action(actions, "pull", "Fetch models from the mirror or from their official address.")
     which = pull.add_argument_group("which")
     which.add_argument("names", nargs="*", metavar="NAME")
     which.add_argument("--all-in-use", action="store_true", help="those that the configuration names")
-    verify = _action(actions, "verify", "Check hashes and tensors of models that are here.")
-    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
-    take = _action(actions, "import", "Take a file as a model.")
-    take.add_argument("name", metavar="NAME", help="the model's card")
-    take.add_argument("file", metavar="FILE", type=Path, help="an .onnx, or a .zip holding one")
-    take.add_argument("--replace", action="store_true", help="forget the hash recorded before")
+    verify = _action(actions, "verify", "Check hashes and tensors of stored models.")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all stored models")
+    importer = _action(actions, "import", "Store a file as a model.")
+    importer.add_argument("name", metavar="NAME", help="the model's card")
+    importer.add_argument("file", metavar="FILE", type=Path, help="an .onnx, or a .zip holding one")
+    importer.add_argument("--replace", action="store_true", help="replace the recorded hash")
 
 
 def _action(
@@ -41,7 +43,7 @@ def _action(
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=summary, description=summary)
     parser.add_argument("--config", type=Path, help="configuration file to take the defaults from")
-    parser.add_argument("--store", type=Path, help="where models are kept")
+    parser.add_argument("--store", type=Path, help="directory of models")
     parser.add_argument("--mirror", type=Path, help="directory searched before any download")
     parser.add_argument("--catalogue", type=Path, help="directory of additional model cards")
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
@@ -49,11 +51,8 @@ def _action(
 
 
 def run(args: argparse.Namespace) -> int:
-    from engines.catalogue import load  # noqa: PLC0415
-    from engines.store.model_store import ModelStore  # noqa: PLC0415
-
     models = _models_config(args)
-    cards = load(args.catalogue or models.catalogue)
+    cards = load_cards(args.catalogue or models.catalogue)
     store = ModelStore(args.store or models.store, args.mirror or models.mirror)
     in_use = list(dict.fromkeys(models.card_names))
     if args.action == "list":
@@ -63,30 +62,22 @@ def run(args: argparse.Namespace) -> int:
         return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, args.file, replace=args.replace))])
     if args.action == "pull":
         return _pull(args, store, [card_of(cards, name) for name in args.names or in_use])
-    here = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
-    return _each(args, store.verify, [card_of(cards, name) for name in args.names or here])
+    stored = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
+    return _each(args, store.verify, [card_of(cards, name) for name in args.names or stored])
 
 
 def _models_config(args: argparse.Namespace) -> ModelsConfig:
-    """The configuration's [models]; a broken file matters only where it was asked for."""
-    from edged.config.load import load  # noqa: PLC0415
-    from edged.config.tables.models import ModelsConfig  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
+    """The configuration's [models]; the defaults if it is invalid and was not asked for."""
     try:
         return load(args.config).models
     except ConfigError as exc:
         if args.config is not None or getattr(args, "all_in_use", False):
             raise
-        print(f"{exc}\nedged models: going on with the built-in defaults", file=sys.stderr)
+        print(f"{exc}\nedged models: using the built-in defaults", file=sys.stderr)
         return ModelsConfig()
 
 
 def card_of(cards: Mapping[str, Card], name: str) -> Card:
-    from difflib import get_close_matches  # noqa: PLC0415
-
-    from engines.errors import CardError  # noqa: PLC0415
-
     if name not in cards:
         near = get_close_matches(name, cards, n=3) or sorted(cards)
         raise CardError(f"no card {name!r}; want {', '.join(near)}; `edged models list` shows all")
@@ -94,8 +85,6 @@ def card_of(cards: Mapping[str, Card], name: str) -> Card:
 
 
 def _pull(args: argparse.Namespace, store: ModelStore, cards: Iterable[Card]) -> int:
-    from edged.commands.progress import download_bars  # noqa: PLC0415
-
     if bool(args.names) == args.all_in_use:
         print("edged models pull: name models, or give --all-in-use", file=sys.stderr)
         return 2
@@ -104,9 +93,7 @@ def _pull(args: argparse.Namespace, store: ModelStore, cards: Iterable[Card]) ->
 
 
 def _each(args: argparse.Namespace, act: Callable[[Card], VerifiedModel], cards: Iterable[Card]) -> int:
-    """Act on every card; one that fails is named, and the others go on."""
-    from engines.errors import EngineError  # noqa: PLC0415
-
+    """Act on every card; a failure is printed and does not stop the others."""
     rows: list[dict[str, object]] = []
     failed = 0
     for card in cards:
@@ -121,9 +108,7 @@ def _each(args: argparse.Namespace, act: Callable[[Card], VerifiedModel], cards:
 
 
 def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
-    """People get these columns, scripts get everything."""
-    from edged.commands.progress import print_table  # noqa: PLC0415
-
+    """A table of these columns, or with --json all values."""
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -132,8 +117,6 @@ def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapp
 
 
 def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:
-    from engines.store.disk import megabytes  # noqa: PLC0415
-
     card = entry.card
     width, height = card.input.size_wh
     return {

@@ -1,19 +1,29 @@
-"""`edged provision`: make this machine the box that one file describes."""
+"""`edged provision`: configure this machine from one file."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
-if TYPE_CHECKING:
-    from edged.provisioning.bundle import Bundle
+from edged.config_check import checked_config
+from edged.errors import ConfigError
+from edged.mqtt.connection import tls_context
+from edged.provisioning.bundle import (
+    Bundle,
+    bundle_layers,
+    finish_pending,
+    install,
+    mark_applied,
+    read_bundle,
+    rollback,
+    snapshot,
+    was_applied,
+)
+from edged.runtime import systemd
 
-VERB = "provision"
 NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
-SUMMARY = "Make this machine the box that one file describes: its name, broker, credentials, cameras."
-
-REPORT_TIMEOUT_S = 30.0  # for cameras and broker to be found
+REPORT_TIMEOUT_S = 30.0  # until cameras and broker are connected
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,83 +32,70 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="the root of a disk image (/)")
     task = parser.add_mutually_exclusive_group()
-    task.add_argument("--check", action="store_true", help="write nothing; say whether it would do")
+    task.add_argument("--check", action="store_true", help="check the file and write nothing")
     task.add_argument(
         "--once",
         action="store_true",
-        help="as from a USB stick: unless it was applied before, apply it, restart, and go back if that fails",
+        help="as from a USB stick: unless it was applied before, apply it, restart, and roll back if that fails",
     )
-    task.add_argument("--back", action="store_true", help="the settings that the daemon ran with before the last file")
-    task.add_argument("--finish", action="store_true", help="bring to its end what a power cut broke off")
+    task.add_argument("--back", action="store_true", help="restore the settings from before the last file")
+    task.add_argument("--finish", action="store_true", help="finish what a power cut interrupted")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Nothing is written unless all of it is right."""
-    from edged.errors import ConfigError  # noqa: PLC0415
-    from edged.provisioning.bundle import finish_pending, install, read_bundle, rollback  # noqa: PLC0415
-
+    """0: done; 1: nothing to restore, or the daemon does not start. Nothing is written unless the file is valid."""
     if args.finish:
-        print("brought to its end" if finish_pending(args.root) else "nothing was broken off")
+        print("finished" if finish_pending(args.root) else "nothing to finish")
         return 0
     if args.back:
-        there = rollback(args.root)
-        print(f"as before; {NEXT_STEPS}" if there else "there are no settings from before")
-        return int(not there)
+        restored = rollback(args.root)
+        print(f"restored; {NEXT_STEPS}" if restored else "there are no previous settings")
+        return int(not restored)
     if args.file is None:
         raise ConfigError("edged provision: no FILE; want a configuration like configs/barn.toml, with passwords in it")
-    box = read_bundle(args.file)
+    bundle = read_bundle(args.file)
     if args.once:
-        return _once(box, args.root)
-    _check(box, args.root)
+        return _apply_once(bundle, args.root)
+    _check(bundle, args.root)
     if args.check:
         return 0
-    for path in install(box, args.root):
+    for path in install(bundle, args.root):
         print(f"  wrote {path}")
-    print(f"next: {NEXT_STEPS}; and wipe {args.file}")
+    print(f"next: {NEXT_STEPS}; then delete {args.file}")
     return 0
 
 
-def _once(box: Bundle, root: Path) -> int:
-    """What the daemon was running with is kept until it runs with the new, and put back if it does not."""
-    from edged.provisioning.bundle import install, mark_applied, rollback, snapshot, was_applied  # noqa: PLC0415
-    from edged.runtime.systemd import Service  # noqa: PLC0415
-
-    if was_applied(box, root):
-        print("this file was applied before; nothing is done. To apply it again, change it; a comment will do")
+def _apply_once(bundle: Bundle, root: Path) -> int:
+    """Install, restart the daemon, and restore the previous settings if it does not start."""
+    if was_applied(bundle, root):
+        print("this file was applied before; nothing is done. To apply it again, change it, for example a comment")
         return 0
-    _check(box, root)
-    service = Service()
+    _check(bundle, root)
+    service = systemd.Service()
     if service.running:
         snapshot(root)
-    install(box, root)
-    refusal = service.restart()
-    mark_applied(box, root)
-    if not refusal:
+    install(bundle, root)
+    failure = service.restart()
+    mark_applied(bundle, root)
+    if not failure:
         print(f"applied; the daemon runs with it\n{service.wait_for_status(REPORT_TIMEOUT_S)}")
         return 0
-    print(f"the daemon does not come up with it:\n{refusal}")
+    print(f"the daemon does not start with it:\n{failure}")
     if rollback(root):
-        said = service.restart()
-        print(f"the settings before are in place again{f', and fail too: {said}' if said else ''}")
+        failure = service.restart()
+        print(f"the previous settings are restored{f', and fail too: {failure}' if failure else ''}")
     return 1
 
 
-def _check(box: Bundle, root: Path) -> None:
-    """Whether it is right in itself, with certificates that belong together; says what it makes. Raises ConfigError."""
-    from tempfile import TemporaryDirectory  # noqa: PLC0415
-
-    from edged.config_check import checked_config  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-    from edged.mqtt.connection import tls_context  # noqa: PLC0415
-    from edged.provisioning.bundle import bundle_layers  # noqa: PLC0415
-
+def _check(bundle: Bundle, root: Path) -> None:
+    """Check the configuration and the certificates, then print a summary. Raises ConfigError."""
     with TemporaryDirectory() as folder:
-        found = bundle_layers(box, root, Path(folder))
-        config = checked_config(found)
+        layers = bundle_layers(bundle, root, Path(folder))
+        config = checked_config(layers)
         try:
             tls_context(config.mqtt.tls)
         except ConfigError as exc:
-            said = str(exc).replace(f"{folder}/", "")
-            raise ConfigError(f"{box.layer.where(('mqtt', 'tls'))} {said}") from exc
+            message = str(exc).replace(f"{folder}/", "")
+            raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
     cameras = ", ".join(config.enabled_cameras) or "none yet"
     print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")

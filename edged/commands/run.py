@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edged.app import DaemonRunner
+from edged.commands.argument_types import seconds
 from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe, live
 from edged.config.load import camera_from_source
 from edged.config.tables.mqtt import MqttConfig
@@ -33,8 +34,6 @@ from edged.runtime.threads import SupervisedThread, log_uncaught
 
 log = logging.getLogger(__name__)
 
-VERB = "run"
-SUMMARY = "Run the daemon: cameras in, keypoints and health out over MQTT."
 STOP_LIMIT_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
 SOURCE_NAME = "camera"  # what a camera given by --source is called
 
@@ -47,14 +46,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after so long")
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write an annotated video of one camera")
     parser.add_argument("--quiet", action="store_true", help="no table; the log only")
-
-
-def seconds(text: str) -> float:
-    """A duration that a timer can wait for. Raises ArgumentTypeError."""
-    value = float(text)
-    if not 0 < value <= threading.TIMEOUT_MAX:  # false for NaN too
-        raise argparse.ArgumentTypeError(f"{text}: want a number of seconds above 0")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

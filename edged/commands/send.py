@@ -1,4 +1,4 @@
-"""`edged send`: tell a box to do something, over MQTT, and print its answer."""
+"""`edged send`: send a command to a device over MQTT and print its answer."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ import re
 import sys
 from typing import Any
 
-from edged.commands import reach
-from edged.commands.run import seconds
+from edged.commands import broker_args
+from edged.commands.argument_types import seconds
+from edged.config.load import load
+from edged.config.schema import node_of_schema
+from edged.config.tree import Config
+from edged.device.identity import device_id
+from edged.errors import ConfigError
+from edged.messages.commands import COMMANDS
+from edged.mqtt.request import request
 
-VERB = "send"
-SUMMARY = "Send a command to a box and print its answer."
 TIMEOUT_S = 15.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", type=_topic_level, metavar="COMMAND", help="such as snapshot, set-rate, diagnose")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="its arguments: camera=stall1 hz=5")
-    parser.add_argument("--to", type=_topic_level, metavar="DEVICE", help="the box (the one of the configuration)")
     parser.add_argument(
-        "--within", type=seconds, default=TIMEOUT_S, metavar="SECONDS", help="wait so long for the answer"
+        "--to", type=_topic_level, metavar="DEVICE", help="the device (default: the one in the configuration)"
     )
-    reach.arguments(parser)
+    parser.add_argument(
+        "--within",
+        type=seconds,
+        default=TIMEOUT_S,
+        metavar="SECONDS",
+        help="how long to wait for the answer (%(default)g)",
+    )
+    broker_args.arguments(parser)
 
 
 def _topic_level(text: str) -> str:
@@ -34,14 +45,9 @@ def _topic_level(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: done; 1: not done, or no answer."""
-    from edged.config.load import load  # noqa: PLC0415
-    from edged.config.tree import Config  # noqa: PLC0415
-    from edged.device.identity import device_id  # noqa: PLC0415
-    from edged.mqtt.request import request  # noqa: PLC0415
-
+    """0: the device did it; 1: it refused, or did not answer."""
     settings = load(args.config) if args.config or args.host is None else Config()
-    broker, device = reach.broker_config(args, settings.mqtt), args.to or device_id(settings.device.id)
+    broker, device = broker_args.broker_config(args, settings.mqtt), args.to or device_id(settings.device.id)
     answer = request(broker, device, args.command, _values(args.command, args.values), args.within)
     if answer["ok"]:
         print(json.dumps(answer["data"], indent=2, ensure_ascii=False))
@@ -52,11 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _values(verb: str, pairs: list[str]) -> dict[str, Any]:
-    """As the command wants them: text stays text, whatever it looks like. Raises ConfigError."""
-    from edged.config.schema import node_of_schema  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-    from edged.messages.commands import COMMANDS  # noqa: PLC0415
-
+    """The command's arguments: text where it takes text, else JSON. Raises ConfigError."""
     known = node_of_schema(COMMANDS[verb].model_json_schema()).children if verb in COMMANDS else {}
     values: dict[str, Any] = {}
     for pair in pairs:

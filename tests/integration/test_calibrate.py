@@ -87,7 +87,7 @@ def kept(folder: Path) -> Path:
     day.mark_minute(125, "lateral", "below", active=True)
     (folder / "stalls.json").write_text(json.dumps({"stall-1": [day.to_json()]}))
     file = folder / "edged.toml"
-    file.write_text(f'[device]\nstate = "{folder}"\n')
+    file.write_text(f'[device]\nstate_dir = "{folder}"\n')
     return file
 
 

@@ -69,7 +69,7 @@ def test_a_console_without_our_letters_is_told_their_names(monkeypatch: pytest.M
 
 HANGS = """
 import hashlib, signal
-from edged.commands.snapshot import exit_on_interrupt
+from edged.commands.interrupts import exit_on_interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
 with exit_on_interrupt():
     print("hangs", flush=True)

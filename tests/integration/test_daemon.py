@@ -105,7 +105,7 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     """A file for `--config`: one camera that plays for ever."""
     path = tmp_path / "edged.toml"
     path.write_text(
-        f'[device]\nid = "box"\nstate = "{tmp_path}"\n'
+        f'[device]\nid = "box"\nstate_dir = "{tmp_path}"\n'
         f'[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\nprotocol = "3.1.1"\n'
         f'[cameras.barn]\nsource = "{video(tmp_path / "clip.mp4")}"\nloop = true\n'
     )

@@ -114,7 +114,7 @@ def test_a_stick_is_applied_once_and_again_only_when_its_file_has_changed(
     said = capsys.readouterr().out
     assert said.startswith("new: broker 127.0.0.1:1883; cameras: b\napplied; the daemon runs with it\n1 of 1 cameras")
     assert said.endswith(
-        "this file was applied before; nothing is done. To apply it again, change it; a comment will do\n"
+        "this file was applied before; nothing is done. To apply it again, change it, for example a comment\n"
     )
     assert (once(f"# again\n{NEW}", service), service.starts) == (0, 2)
 
@@ -125,8 +125,8 @@ def test_a_box_that_does_not_come_up_with_it_has_the_settings_before_again_and_s
     old, service = in_place(root), Service("no such model")
     assert (once(NEW, service), service.starts, in_place(root)) == (1, 2, old)
     said = capsys.readouterr().out
-    assert "the daemon does not come up with it:\nno such model\n" in said
-    assert said.endswith("the settings before are in place again\n")
+    assert "the daemon does not start with it:\nno such model\n" in said
+    assert said.endswith("the previous settings are restored\n")
     assert (once(NEW, service), service.starts) == (0, 2)  # as at the next boot, with the stick still there
 
 
@@ -142,7 +142,7 @@ def test_a_fresh_box_keeps_what_it_got_even_if_it_does_not_do(
 ) -> None:
     assert once(NEW, Service("no", running=False)) == 1
     assert 'id = "new"' in (root / "etc/edged/conf.d/50-box.toml").read_text()
-    assert "before" not in capsys.readouterr().out
+    assert "previous" not in capsys.readouterr().out
 
 
 def test_a_mistake_in_the_file_changes_nothing_and_disturbs_nobody(

@@ -187,7 +187,7 @@ def test_what_cannot_change_in_place_takes_a_successor(site: Site) -> None:
 def test_a_hang_up_reloads_the_file_and_everything_when_it_must(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     barn, mqtt, state = site.tables["cameras"]["barn"]["source"], site.tables["mqtt"], tmp_path / "state"
-    text = f"""[device]\nid = "box"\nstate = "{state}"\n[mqtt]\nhost = "{mqtt["host"]}"\nport = {mqtt["port"]}
+    text = f"""[device]\nid = "box"\nstate_dir = "{state}"\n[mqtt]\nhost = "{mqtt["host"]}"\nport = {mqtt["port"]}
 protocol = "3.1.1"\n[cameras.barn]\nsource = "{barn}"\nloop = true\n"""
     path.write_text(text)
     command = [sys.executable, "-m", "edged", "run", "--config", str(path), "--quiet"]

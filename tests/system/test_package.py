@@ -85,7 +85,7 @@ def test_a_mistake_on_the_stick_is_told_by_its_line_and_what_the_daemon_refuses_
     assert (wrong, refused) == (2, 1)
     assert mistake.startswith("/opt/stick/edged-provision.toml:5 mqtt.ports: ")
     assert told.splitlines()[2].startswith("compute.backend = 'cuda': no GPU"), told
-    assert told.endswith("the settings before are in place again\n")
+    assert told.endswith("the previous settings are restored\n")
     assert found["provisioned"]["back"]
     assert found["provisioned"]["active"] == "active"
 

@@ -78,7 +78,7 @@ def provisioned() -> dict[str, Any]:
     shutil.copy(OUT / "clip.mp4", "/var/lib/edged")
     STICK.parent.mkdir()
     said = []
-    for text in (BOX, BOX, BOX.replace("port = ", "ports = "), f"{BOX}\n[compute]\nplane = 'cuda'\n"):
+    for text in (BOX, BOX, BOX.replace("port = ", "ports = "), f"{BOX}\n[compute]\nbackend = 'cuda'\n"):
         STICK.write_text(text)
         said.append(sh("/usr/local/bin/edged", "provision", "--once", STICK))
     return {"said": said, **standing(), "back": "cuda" not in (ETC / "conf.d/50-box.toml").read_text(), "how": online()}

@@ -1,0 +1,44 @@
+"""The arguments of `watch` and `send` that name the broker."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from edged.config.load import config_from_options
+from edged.config.tables.mqtt import MqttConfig
+from edged.config.toml_lines import Key
+from edged.errors import ConfigError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="take the broker from this configuration")
+    parser.add_argument("--host", help="broker (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="its port (1883)")
+    parser.add_argument("--base", help="first topic level (edged)")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
+    parser.add_argument("--tls", action="store_true", help="use TLS")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (default: the system's)")
+
+
+def broker_config(args: argparse.Namespace, default: MqttConfig) -> MqttConfig:
+    """The configured broker, overridden by the command line. Raises ConfigError."""
+    given = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
+    if args.password_file is not None:
+        given["password"] = SecretStr(_password(args.password_file))
+    if args.tls or args.ca:
+        given["tls"] = {**default.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
+    options: dict[Key, str] = {("mqtt", key): "--password-file" if key == "password" else f"--{key}" for key in given}
+    return config_from_options({"mqtt": default.model_dump() | given}, options).mqtt
+
+
+def _password(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").partition("\n")[0]
+    except UnicodeDecodeError:
+        raise ConfigError(f"--password-file {path}: not UTF-8; save it as UTF-8 text") from None
+    except OSError as exc:
+        raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc
