@@ -1,5 +1,5 @@
-// The sums that tell whether a frame can be believed, over every second row of the letterboxed image in grey.
-// Definition: gate.py.
+// The sums behind brightness, contrast and sharpness, over every second row of the letterboxed image in grey.
+// Definition: image_quality.py.
 #pragma once
 #include "cuda/kernels.h"
 
@@ -9,8 +9,8 @@ __device__ inline int mirrored(int i, int n, bool mirror) {
     return i;
 }
 
-// Grid: columns of the net's input by half its rows. All sums are whole numbers, whatever order they are added in.
-KERNEL gate(const Look* look, const Net* net, const uint8_t* grey, Tally* tally) {
+// Grid: columns of the net's input by half its rows. Integer sums: their order does not matter.
+KERNEL image_quality(const FrameParams* params, const NetParams* net, const uint8_t* grey, Counters* counters) {
     __shared__ int histogram[256];
     __shared__ unsigned long long sum, squares;
     const int thread = threadIdx.y * blockDim.x + threadIdx.x, threads = blockDim.x * blockDim.y;
@@ -18,9 +18,9 @@ KERNEL gate(const Look* look, const Net* net, const uint8_t* grey, Tally* tally)
     if (thread == 0) sum = squares = 0;
     __syncthreads();
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    const int columns = look->fit_w, rows = (look->fit_h + 1) / 2;
+    const int columns = params->fit_w, rows = (params->fit_h + 1) / 2;
     if (x < columns && y < rows) {
-        const uint8_t* image = grey + look->fit_y * net->width + look->fit_x;
+        const uint8_t* image = grey + params->fit_y * net->width + params->fit_x;
         const bool mirror = columns > 1 && rows > 1;
         const int step = 2 * net->width, here = image[y * step + x];
         const int above = image[mirrored(y - 1, rows, mirror) * step + x], below = image[mirrored(y + 1, rows, mirror) * step + x];
@@ -32,9 +32,9 @@ KERNEL gate(const Look* look, const Net* net, const uint8_t* grey, Tally* tally)
     }
     __syncthreads();
     for (int i = thread; i < 256; i += threads)
-        if (histogram[i]) atomicAdd(&tally->histogram[i], histogram[i]);
+        if (histogram[i]) atomicAdd(&counters->histogram[i], histogram[i]);
     if (thread == 0) {
-        atomicAdd(&tally->laplacian, sum);
-        atomicAdd(&tally->laplacian_squared, squares);
+        atomicAdd(&counters->laplacian, sum);
+        atomicAdd(&counters->laplacian_squared, squares);
     }
 }

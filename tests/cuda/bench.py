@@ -59,7 +59,7 @@ def look_at(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
     look[0]["size"], look[0]["stride"] = (width, height), image.nbytes // image.shape[0]
     look[0]["roi"] = (0, 0, width, height)
     look[0]["model_of"] = -1
-    look[0]["limit"], look[0]["detect"] = 64, 1
+    look[0]["max_subjects"], look[0]["detect"] = 64, 1
     look[0]["fit_scale"] = 1
     return look
 

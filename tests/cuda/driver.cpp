@@ -216,8 +216,8 @@ struct Function {
 #define ENTRY(name) {#name, [](const char* packed) { return bound(&name, packed); }}
 #define BOTH(name) ENTRY(name##_f16), ENTRY(name##_f32)
 const Function functions[] = {
-    BOTH(letterbox), ENTRY(gate), BOTH(rtmdet), BOTH(yolox), BOTH(yolov8),   BOTH(boxes),   ENTRY(rank),
-    ENTRY(nms),      ENTRY(best), BOTH(crop),   BOTH(simcc), BOTH(expected), ENTRY(copy),
+    BOTH(letterbox), ENTRY(image_quality), BOTH(rtmdet), BOTH(yolox), BOTH(yolov8),   BOTH(boxes),   ENTRY(rank),
+    ENTRY(nms),      ENTRY(select_detections), BOTH(crop),   BOTH(simcc), BOTH(soft_argmax), ENTRY(copy),
 };
 
 thread_local std::vector<void*> contexts;
@@ -239,10 +239,10 @@ extern "C" __attribute__((visibility("default"))) long emulated(const char* what
 extern "C" __attribute__((visibility("default"))) void emulated_loss(int gone) { lost = gone; }
 extern "C" __attribute__((visibility("default"))) void emulated_refusal(int refuses) { refuses_capture = refuses; }
 extern "C" __attribute__((visibility("default"))) int emulated_size(const char* what) {
-    if (!strcmp(what, "Look")) return sizeof(Look);
-    if (!strcmp(what, "Tally")) return sizeof(Tally);
-    if (!strcmp(what, "Net")) return sizeof(Net);
-    if (!strcmp(what, "Heads")) return sizeof(Heads);
+    if (!strcmp(what, "FrameParams")) return sizeof(FrameParams);
+    if (!strcmp(what, "Counters")) return sizeof(Counters);
+    if (!strcmp(what, "NetParams")) return sizeof(NetParams);
+    if (!strcmp(what, "HeadLayout")) return sizeof(HeadLayout);
     if (!strcmp(what, "Box")) return sizeof(Box);
     return -1;
 }

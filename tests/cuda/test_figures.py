@@ -33,7 +33,7 @@ from tools.cuda.peers import PUBLISHED, STARTER, Course
 from tools.kept import Kept
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
-STAGES = ["letterbox", "gate", "detect", "decode", "crop", "pose", "results"]
+STAGES = ["letterbox", "quality", "detect", "decode", "crop", "pose", "results"]
 RTMDET = Path(__file__).parents[3] / "shared/models/upstream/rtmdet_nano.onnx"
 ABSENT = Path("/nonexistent")
 HERE = {
@@ -140,7 +140,7 @@ def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emul
     plane.close()
     assert heard[1:] == [
         ("letterbox", 2, []),  # what is asked for is copied to the GPU before
-        ("gate", 1, []),
+        ("quality", 1, []),
         ("detect", 0, ["detect"]),
         ("decode", 4, []),  # heads, rank, NMS, choice
         ("crop", 1, []),

@@ -26,7 +26,7 @@ def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: 
     assert done.returncode == code, done.stderr
     assert "not empty" not in done.stderr, "pycuda aborts when a context is left on its stack"
     assert ("as any bug would" in done.stderr) == (end == "exception")
-    assert ("the daemon ends, to be started again" in done.stdout) == (end == "lost")
+    assert ("restart the daemon" in done.stdout) == (end == "lost")
 
 
 def test_nobody_has_to_load_the_driver_before(library: Path) -> None:

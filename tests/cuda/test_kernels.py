@@ -49,9 +49,18 @@ def memory(size_wh: tuple[int, int], form: PixelFormat) -> U8:
     return np.asarray(cv2.blur(noise, (3, 3)), np.uint8) if min(noise.shape[:2]) > 2 else noise
 
 
-@pytest.mark.parametrize("name", ["Look", "Tally", "Net", "Heads", "Box"])
-def test_host_and_kernels_have_the_same_structs(emulated: Emulated, name: str) -> None:
-    assert getattr(layout, name.upper()).itemsize == emulated.size(name)
+@pytest.mark.parametrize(
+    ("struct", "dtype"),
+    [
+        ("FrameParams", layout.FRAME_PARAMS),
+        ("Counters", layout.COUNTERS),
+        ("NetParams", layout.NET_PARAMS),
+        ("HeadLayout", layout.HEAD_LAYOUT),
+        ("Box", BOX),
+    ],
+)
+def test_struct_has_same_size_on_host_and_device(emulated: Emulated, struct: str, dtype: np.dtype[Any]) -> None:
+    assert dtype.itemsize == emulated.size(struct)
 
 
 @both_kinds
@@ -96,7 +105,7 @@ def test_the_gate_s_sums_are_exact(bench: Bench, fit: tuple[int, int, int, int])
     look = look_at(0, np.zeros((64, 96, 3), np.uint8))
     look[0]["fit"] = fit
     net = bench.put(net_of((96, 64), MEAN, STD, rgb=False))
-    bench.run("gate", (3, 4), (32, 8), bench.put(look), net, bench.put(grey), bench.tally)
+    bench.run("image_quality", (3, 4), (32, 8), bench.put(look), net, bench.put(grey), bench.tally)
     told, part = bench.counted(), grey[y : y + h : 2, x : x + w]
     assert told["histogram"].tolist() == np.bincount(part.ravel(), minlength=256).tolist()
     sums = from_sums(told["histogram"], int(told["laplacian"]), int(told["laplacian_squared"]))
@@ -110,14 +119,14 @@ def heads(bench: Bench, classes: int, size_wh: tuple[int, int], strides: tuple[i
     made[0]["anchors"] = sum(w * h for w, h in sizes)
     made[0]["stride"][: len(strides)] = strides
     made[0]["width"][: len(strides)], made[0]["height"][: len(strides)] = zip(*sizes, strict=True)
-    made[0]["first"][: len(strides)] = np.cumsum([0, *(w * h for w, h in sizes[:-1])])
+    made[0]["first_anchor"][: len(strides)] = np.cumsum([0, *(w * h for w, h in sizes[:-1])])
     return made
 
 
 def decoded(bench: Bench, family: str, kind: str, made: Any, limits: F32) -> Boxes:
     """What a decoder finds, in the order of the definition."""
     look = look_at(0, np.zeros((8, 8, 3), np.uint8))
-    look[0]["faint"][: len(limits)] = limits
+    look[0]["min_output"][: len(limits)] = limits
     anchors = int(made[0]["anchors"])
     out = bench.room(anchors * BOX.itemsize)
     bench.run(f"{family}{kind}", (ceil(anchors / 128),), (128,), bench.put(look), bench.put(made), bench.tally, out)
@@ -238,10 +247,10 @@ def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
     room = np.zeros(MAX_CANDIDATES, BOX)
     room[: len(kept)] = kept
     out, rows = bench.room(MAX_SUBJECTS * BOX.itemsize), bench.room(MAX_MODELS * MAX_SUBJECTS * 4)
-    bench.run("best", (1,), (MAX_CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
+    bench.run("select_detections", (1,), (MAX_CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
     told = bench.counted()
     return (
-        bench.get(out, BOX, (MAX_SUBJECTS,))[: told["chosen"]],
+        bench.get(out, BOX, (MAX_SUBJECTS,))[: told["selected"]],
         told,
         bench.get(rows, np.int32, (MAX_MODELS, MAX_SUBJECTS)),
     )
@@ -265,11 +274,11 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: i
     look = look_at(0, np.zeros((120, 210, 3), np.uint8))
     look[0]["roi"] = (10, 20, 200, 100)
     fit = fitted(look, (100, 100), "centred")
-    look[0]["limit"], look[0]["pick"] = limit, layout.PICKS.index(pick)
-    look[0]["sure"][:3], look[0]["faint"][:3] = focus.thresholds, low_thresholds(focus.thresholds)
-    look[0]["known_count"] = len(known)
-    look[0]["known"][: len(known)] = known
-    look[0]["known"]["xyxy"][: len(known)] = (
+    look[0]["max_subjects"], look[0]["pick"] = limit, layout.PICKS.index(pick)
+    look[0]["threshold"][:3], look[0]["min_output"][:3] = focus.thresholds, low_thresholds(focus.thresholds)
+    look[0]["prior_count"] = len(known)
+    look[0]["priors"][: len(known)] = known
+    look[0]["priors"]["xyxy"][: len(known)] = (
         Boxes(xyxy=fit.to_image(known["xyxy"]), score=known["score"], label=known["label"].astype(np.int64))
         .shifted(10, 20)
         .xyxy
@@ -277,7 +286,7 @@ def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: i
     look[0]["model_of"][:3] = (1, 0, 1)
     boxes = as_boxes(kept)
     in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
-    expecting = as_boxes(look[0]["known"][: len(known)])
+    expecting = as_boxes(look[0]["priors"][: len(known)])
     wanted = select_detections(in_frame, expecting, focus, (210, 120))
     got, told, rows = chosen(bench, look, kept)
     same_boxes(as_boxes(got[: len(wanted)]), wanted.select(np.arange(min(len(wanted), MAX_SUBJECTS))))
@@ -293,9 +302,9 @@ def test_low_box_needs_a_prior_of_its_class(bench: Bench, apart_px: int, label: 
     kept["xyxy"] = [(50, 50, 90, 90), (150, 50, 190, 90)]
     kept["score"], kept["label"] = (0.9, 0.3), 1
     look = look_at(0, np.zeros((200, 300, 3), np.uint8))
-    look[0]["sure"][:2], look[0]["known_count"] = 0.6, 1
-    look[0]["known"]["xyxy"][0] = (150 + apart_px, 50, 190 + apart_px, 90)
-    look[0]["known"]["label"][0] = label
+    look[0]["threshold"][:2], look[0]["prior_count"] = 0.6, 1
+    look[0]["priors"]["xyxy"][0] = (150 + apart_px, 50, 190 + apart_px, 90)
+    look[0]["priors"]["label"][0] = label
     got, _, _ = chosen(bench, look, kept)
     assert len(got) == count
 
@@ -303,7 +312,7 @@ def test_low_box_needs_a_prior_of_its_class(bench: Bench, apart_px: int, label: 
 def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench) -> None:
     known = crowd(MAX_SUBJECTS, seed=3)
     look = look_at(0, np.zeros((8, 8, 3), np.uint8))
-    look[0]["detect"], look[0]["known_count"], look[0]["known"] = 0, MAX_SUBJECTS, known
+    look[0]["detect"], look[0]["prior_count"], look[0]["priors"] = 0, MAX_SUBJECTS, known
     got, _, _ = chosen(bench, look, crowd(10))
     assert got["xyxy"].tolist() == known["xyxy"].tolist()
 
@@ -381,6 +390,6 @@ def test_places_in_a_volume_are_the_defined_ones(bench: Bench, kind: str, size: 
     volume = (random().normal(0, 4, (2, 3 * depth, height, width))).astype(KINDS[kind])
     volume[1, 0] = 60000 if kind == "_f16" else 3e38  # the softmax must not overflow
     out = bench.room(2 * 3 * 3 * 4)
-    bench.run(f"expected{kind}", (3, 2), (256,), bench.put(np.array(size, np.int32)), bench.put(volume), out)
+    bench.run(f"soft_argmax{kind}", (3, 2), (256,), bench.put(np.array(size, np.int32)), bench.put(volume), out)
     got = bench.get(out, np.float32, (2, 3, 3))
     np.testing.assert_allclose(got, soft_argmax(volume.astype(np.float32), 3), rtol=1e-4, atol=1e-4)

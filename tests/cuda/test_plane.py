@@ -23,7 +23,7 @@ from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.engine_ort import OrtCudaEngine
-from edged.inference.cuda.memory import MAX_PAGES_PER_CAMERA
+from edged.inference.cuda.memory import MAX_FRAMES_PER_CAMERA
 from edged.pipeline import quality_limits
 from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
@@ -259,7 +259,7 @@ def test_a_camera_that_comes_and_goes_leaves_no_slots_behind_and_other_cameras_t
         plane.infer(frame(steady, "steady"), focus(), Boxes.empty(), detect=True)
         plane.infer(frame(in_slot(steady), "flapping"), focus(), Boxes.empty(), detect=True)
         assert plane.frame_access == "mapped"
-    assert emulated("registered") == MAX_PAGES_PER_CAMERA + 1
+    assert emulated("registered") == MAX_FRAMES_PER_CAMERA + 1
 
 
 def test_steady_state_allocates_nothing_and_every_frame_is_one_graph_and_one_wait(
@@ -311,7 +311,7 @@ def test_a_lost_gpu_is_fatal_and_the_plane_still_closes(make: Make, emulated: Em
     plane.infer(frame(clip[0]), focus(), Boxes.empty(), detect=True)
     waits = emulated("waits")
     emulated.lose(1)
-    with pytest.raises(DeviceLost, match="the daemon ends, to be started again"):
+    with pytest.raises(DeviceLost, match="restart the daemon"):
         plane.infer(frame(clip[0]), focus(), Boxes.empty(), detect=True)
     emulated.lose(0)
     assert emulated("waits") <= waits + 1

@@ -1,1 +1,1 @@
-"""The CUDA plane: from a frame in memory to keypoints without a detour over the host. Only here is pycuda known."""
+"""The CUDA backend: from a frame in memory to keypoints on the GPU. Only this folder imports pycuda."""

@@ -1,7 +1,7 @@
-"""The GPU as one thread has it: the primary context, one stream, and one way to wait for it.
+"""The GPU for one thread: the primary context, one stream, one way to wait for it, and CUDA graphs.
 
-pycuda knows no CUDA graphs; those go to the driver itself. The thread that makes a `Gpu` is the only one to use it,
-and closes it last: a context that is left on pycuda's stack aborts the process when it ends.
+pycuda has no CUDA graphs; those are calls to the driver. The thread that makes a `Gpu` is the only one to use it, and
+closes it last: a context that is left on pycuda's stack aborts the process at its end.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from edged.errors import DeviceLost, ModelFault
 log = logging.getLogger(__name__)
 
 # Source: cuda.h
-SCHED_BLOCKING_SYNC = 4  # CUctx_flags: a thread that waits sleeps
+SCHED_BLOCKING_SYNC = 4  # CUctx_flags: a waiting thread sleeps
 NON_BLOCKING = 1  # CUstream_flags: never waits for the default stream
-THREAD_LOCAL = 1  # CUstreamCaptureMode: what other threads do does not end the capture
+THREAD_LOCAL = 1  # CUstreamCaptureMode: calls of other threads do not end the capture
 
 
 class _PrimaryContext(threading.local):
-    """The primary context on this thread's stack, once for all that use it: it comes off with the last of them."""
+    """The primary context on this thread's stack: pushed for the first user, popped after the last."""
 
     users = 0
     context: Any = None
@@ -49,10 +49,10 @@ _primary = _PrimaryContext()
 
 
 class Gpu:
-    """Raises `DeviceLost` when CUDA does not answer, `ImportError` without pycuda."""
+    """Owned: `close` it. Raises `DeviceLost` when CUDA does not answer, `ImportError` without pycuda."""
 
     def __init__(self) -> None:
-        # Before pycuda, for all to see: one that was built without a driver does not say which library it wants.
+        # Loaded before pycuda and globally: a pycuda that was built without a driver does not name the library.
         self._driver = ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
         self.cuda: Any = import_module("pycuda.driver")
         with self.translate_errors():
@@ -63,32 +63,32 @@ class Gpu:
             self.stream = self.cuda.Stream(NON_BLOCKING)
             flags = self.cuda.event_flags
             self._done = self.cuda.Event(flags.BLOCKING_SYNC | flags.DISABLE_TIMING)
-        atexit.register(self.close)  # for who could not: pycuda would abort the process
+        atexit.register(self.close)  # if nobody closed it: pycuda would abort the process
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """CUDA's errors as ours. They last as long as the process does, so the daemon ends and is started again."""
+        """Turns CUDA's errors into `DeviceLost`: they last for the process, so the daemon must be restarted."""
         try:
             yield
         except self.cuda.Error as exc:
-            raise DeviceLost(f"CUDA: {exc}; the daemon ends, to be started again") from exc
+            raise DeviceLost(f"CUDA: {exc}; restart the daemon") from exc
 
     def wait(self) -> None:
-        """Sleep until the stream has done everything; other threads run meanwhile."""
+        """Sleeps until all work on the stream is done; other threads run meanwhile."""
         self._done.record(self.stream)
         self._done.synchronize()
 
     def driver_status(self, function: str, *arguments: Any) -> int:
-        """What a function of the driver itself answers; 0 is success."""
+        """The CUresult of a driver function; 0 is success."""
         return int(getattr(self._driver, function)(*arguments))
 
     def driver_call(self, function: str, *arguments: Any) -> None:
-        """The same, where anything but success is fatal."""
+        """Calls a driver function. Raises `DeviceLost` unless it succeeds."""
         if failed := self.driver_status(function, *arguments):
-            raise DeviceLost(f"CUDA: {function} failed ({failed}); the daemon ends, to be started again")
+            raise DeviceLost(f"CUDA: {function} failed ({failed}); restart the daemon")
 
     def capture(self, enqueue: Callable[[], None]) -> Graph | None:
-        """What `enqueue` puts onto the stream, as a graph, and not done yet; None when CUDA refuses to capture it."""
+        """The work of `enqueue` as a graph, not launched yet; None when CUDA refuses to capture it."""
         stream, graph, executable = ctypes.c_void_p(self.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
         if self.driver_status("cuStreamBeginCapture_v2", stream, THREAD_LOCAL):
             return None
@@ -107,7 +107,7 @@ class Gpu:
         return None if refused else Graph(self, executable)
 
     def close(self) -> None:
-        """After everything that was made on it; also when the GPU is lost. Once is enough."""
+        """Call it after all that was made on this GPU is freed; also when the GPU is lost. Twice does no harm."""
         atexit.unregister(self.close)
         if not hasattr(self, "stream"):
             return
@@ -118,7 +118,7 @@ class Gpu:
 
 
 class Graph:
-    """Work that one call puts onto the stream. Owned: `free` gives it back."""
+    """Work that one call puts onto the stream. Owned: `free` it."""
 
     def __init__(self, gpu: Gpu, executable: ctypes.c_void_p) -> None:
         self._gpu = gpu

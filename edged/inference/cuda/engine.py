@@ -1,4 +1,4 @@
-"""What an engine is to the plane: tensors that stay where they are, and work put onto the stream."""
+"""The engine port of the CUDA backend: tensors with fixed addresses, and work enqueued on one stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engines.prepare.model import Tensor as Described
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tensor:
-    """One input or output: where it lies on the GPU, and what it is for the largest batch."""
+    """One input or output on the GPU; `shape` is that of the largest batch."""
 
     name: str
     shape: tuple[int, ...]
@@ -26,16 +26,16 @@ class Tensor:
 
     @property
     def kernel_suffix(self) -> str:
-        """The kernels' word for its type."""
+        """The suffix of the kernels for its type."""
         return "_f16" if self.dtype == np.float16 else "_f32"
 
 
 class Engine(Protocol):
-    """A model on the GPU. It belongs to the thread that owns the GPU, and is closed before it.
+    """A model on the GPU, closed before its `Gpu`. Thread: the one that made the `Gpu`.
 
-    `enqueue` reads `source` and fills `outputs`, the first `batch` of each, when the stream comes to it; `batch` is
-    one of `batches`, which rise. It raises `ModelFault` when the work is refused. An engine whose work cannot become
-    part of a CUDA graph says so by `captures`.
+    `enqueue` puts work onto the stream that reads the first `batch` of `input` and fills the first `batch` of
+    `outputs`; `batch` is one of `batches`, which are in rising order. Raises `ModelFault` when it is refused.
+    `capturable`: the work can become part of a CUDA graph.
     """
 
     @property
@@ -53,7 +53,7 @@ class Engine(Protocol):
 
 
 class EngineTensors:
-    """A prepared model's inputs and outputs on the GPU, made once for its largest batch."""
+    """A prepared model's input and outputs on the GPU, for its largest batch. Owned: `free` them."""
 
     def __init__(self, gpu: Gpu, model: PreparedModel, max_batch: int) -> None:
         (source,) = model.inputs

@@ -1,8 +1,7 @@
-"""A model on ONNX Runtime's CUDA provider, for GPUs without TensorRT: bound to our tensors, on our stream.
+"""Models on ONNX Runtime's CUDA provider, for GPUs without TensorRT: bound to our tensors, on our stream.
 
-Its work is not captured: ONNX Runtime keeps CUDA graphs of its own. Every batch size has a session of its own: a
-convolution keeps cuDNN's plan for the shape it saw last, and would make it anew whenever the batch changes.
-Not run on hardware yet.
+Not capturable: ONNX Runtime keeps CUDA graphs of its own. One session per batch size: a convolution keeps cuDNN's
+plan for the last shape, and would plan anew whenever the batch changes. Not run on hardware yet.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ def is_available() -> bool:
 
 
 def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
-    """A model of the catalogue, prepared as engines are, in FP32. Raises `CardError` and `ModelMissing`.
+    """The model, prepared as for TensorRT, in FP32. Raises `CardError` and `ModelMissing`.
 
-    `batches` rise; left out, they are those of the plane: one image for a detector, up to eight subjects for a pose.
+    `batches` in rising order; by default one image for a detector, up to eight subjects for a pose model.
     """
     sizes = tuple(batches or ((1,) if card.pose is None else POSE_BATCHES))
     batch: Batch = sizes[0] if len(sizes) == 1 else (sizes[0], sizes[-1], sizes[-1])
@@ -42,7 +41,7 @@ def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None 
 
 
 class OrtCudaEngine:
-    """Raises `ModelMissing` when ONNX Runtime does not take the model, or not onto the GPU."""
+    """A prepared model: an `Engine`. Raises `ModelMissing` when ONNX Runtime refuses it or has no CUDA."""
 
     capturable = False
 
@@ -94,6 +93,6 @@ class OrtCudaEngine:
 
 
 def _preload_libraries() -> None:
-    """Load CUDA and cuDNN where they came as Python packages: ONNX Runtime looks only where the linker does."""
+    """Load CUDA and cuDNN installed as Python packages; ONNX Runtime looks only where the linker does."""
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()

@@ -1,4 +1,4 @@
-"""A TensorRT engine, with an execution context for each batch size it was built for. Not run on hardware yet."""
+"""TensorRT engines, with one execution context per batch size. Not run on hardware yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engines.prepare.model import PreparedModel
 
 
 class TrtEngine:
-    """Contexts keep their profile and shape for good, so that what is captured of one stays valid."""
+    """A serialized engine: an `Engine`. Contexts keep their profile and shape, so that captured work stays valid."""
 
     capturable = True
 
@@ -41,7 +41,7 @@ class TrtEngine:
             raise ModelFault(f"model {self.card.name}: TensorRT did not run it: {self._last_messages}")
 
     def close(self) -> None:
-        """In this order: TensorRT's objects before the memory they point into."""
+        """TensorRT's objects go before the memory that they point into."""
         self._contexts.clear()
         del self._engine, self._runtime
         self._tensors.free()

@@ -1,4 +1,4 @@
-// All kernels, compiled as one: `make kernels`. In the order in which a frame meets them.
+// All kernels, compiled as one (`make kernels`), in the order in which a frame meets them.
 #include "letterbox.cu"
 #include "image_quality.cu"
 #include "decode/detectors.cu"
@@ -8,7 +8,7 @@
 #include "decode/simcc.cu"
 #include "decode/heatmap3d.cu"
 
-// n words from here to there: what the host asks, out of mapped memory, and what it is to know, into it.
+// Copies n words: parameters out of mapped memory, results into it. One block.
 KERNEL copy(const int* from, int* to, int n) {
     for (int i = threadIdx.x; i < n; i += blockDim.x) to[i] = from[i];
 }

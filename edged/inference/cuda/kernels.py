@@ -1,4 +1,4 @@
-"""The compiled kernels, and how each is called. `make kernels` compiles edged/inference/cuda/kernels.cu; no compiler is needed."""
+"""The compiled kernels and their signatures. `make kernels` compiles kernels.cu; at run time no compiler is needed."""
 
 from __future__ import annotations
 
@@ -9,41 +9,33 @@ from edged.errors import DeviceLost
 from edged.inference.cuda.context import Gpu
 
 FILE = "kernels.fatbin"
-SIGNATURES = {  # P: an address; i: a number
+SIGNATURES = {  # in the format of Python's struct: P an address, i an int
     "copy": "PPi",
     "letterbox": "PPPP",
-    "gate": "PPPP",
+    "image_quality": "PPPP",
     "rtmdet": "PPPP",
     "yolox": "PPPP",
     "yolov8": "PPPP",
     "boxes": "PPPP",
     "rank": "PPP",
     "nms": "PPPP",
-    "best": "PPPPP",
+    "select_detections": "PPPPP",
     "crop": "PPPPPiP",
     "simcc": "PPPPPiPPP",
-    "expected": "PPP",
+    "soft_argmax": "PPP",
 }
-TYPED_KERNELS = {
-    "letterbox",
-    "rtmdet",
-    "yolox",
-    "yolov8",
-    "boxes",
-    "crop",
-    "simcc",
-    "expected",
-}  # one for FP16, one for FP32
+# With one kernel for FP16 tensors and one for FP32.
+TYPED_KERNELS = {"letterbox", "rtmdet", "yolox", "yolov8", "boxes", "crop", "simcc", "soft_argmax"}
 
 
 def compiled_kernels() -> bytes | None:
-    """The kernels for every GPU we know; None when this package was made without them."""
+    """The kernels' code for every GPU that we compile for; None: this package was built without nvcc."""
     file = files("edged") / "inference" / "cuda" / FILE
     return file.read_bytes() if file.is_file() else None
 
 
 class Kernels:
-    """Raises `DeviceLost` when the GPU takes none of the kernels in `image`."""
+    """The loaded kernels by name. Raises `DeviceLost` when `image` has no code for this GPU."""
 
     def __init__(self, gpu: Gpu, image: bytes) -> None:
         self._stream = gpu.stream
@@ -55,7 +47,7 @@ class Kernels:
         self._functions = {name: self._function(name) for name in _names()}
 
     def __call__(self, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: int) -> None:
-        """Put a kernel onto the stream."""
+        """Enqueues a kernel; `grid` and `block` have one to three axes."""
         self._functions[name].prepared_async_call((*grid, 1, 1)[:3], (*block, 1, 1)[:3], self._stream, *arguments)
 
     def free(self) -> None:

@@ -1,14 +1,20 @@
-"""What host and kernels share, byte for byte: kernels.h in numpy."""
+"""The structs that host and kernels share, byte for byte: kernels.h, where the fields are explained, in numpy."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from edged.inference.cuda.engine import Tensor
+from engines.card import Card, Detect
+from engines.errors import CardError
+
 MAX_CLASSES, MAX_SUBJECTS, MAX_MODELS, MAX_LEVELS = 128, 64, 4, 5
 MAX_CANDIDATES = 300
-PICKS = ("score", "largest", "central")  # in the kernels' order
+PICKS = ("score", "largest", "central")  # in the order of kernels.h
+WORD_BYTES = 4
 
 
 def _struct(*fields: tuple[Any, ...]) -> np.dtype[np.void]:
@@ -28,19 +34,19 @@ FRAME_PARAMS = _struct(
     ("fit", I, 4),
     ("fit_scale", F),
     ("detect", I),
-    ("limit", I),
+    ("max_subjects", I),
     ("pick", I),
-    ("first", I, MAX_MODELS),
+    ("posed", I, MAX_MODELS),
     ("model_of", I, MAX_CLASSES),
-    ("faint", F, MAX_CLASSES),
-    ("sure", F, MAX_CLASSES),
-    ("known_count", I),
-    ("known", BOX, MAX_SUBJECTS),
+    ("min_output", F, MAX_CLASSES),
+    ("threshold", F, MAX_CLASSES),
+    ("prior_count", I),
+    ("priors", BOX, MAX_SUBJECTS),
 )
 COUNTERS = _struct(
     ("found", I),
     ("kept", I),
-    ("chosen", I),
+    ("selected", I),
     ("rows", I, MAX_MODELS),
     ("detector_faults", I),
     ("pose_faults", I, MAX_MODELS),
@@ -49,9 +55,7 @@ COUNTERS = _struct(
     ("laplacian", np.int64),
     ("laplacian_squared", np.int64),
 )
-FRAME_OUTPUT = _struct(
-    ("tally", COUNTERS), ("chosen", BOX, MAX_SUBJECTS)
-)  # what comes back of a frame, beside keypoints
+FRAME_OUTPUT = _struct(("counters", COUNTERS), ("selected", BOX, MAX_SUBJECTS))
 NET_PARAMS = _struct(
     ("size", I, 2), ("pad", I), ("rgb", I), ("mean", F, 3), ("std", F, 3), ("padding", F), ("split", F)
 )
@@ -62,8 +66,43 @@ HEAD_LAYOUT = _struct(
     ("stride", I, MAX_LEVELS),
     ("width", I, MAX_LEVELS),
     ("height", I, MAX_LEVELS),
-    ("first", I, MAX_LEVELS),
+    ("first_anchor", I, MAX_LEVELS),
     ("nms_iou", F),
     ("scores", P, MAX_LEVELS),
     ("distances", P, MAX_LEVELS),
 )
+
+
+def net_params(card: Card, *, padding: float, split: float) -> np.ndarray[Any, Any]:
+    """(1,) NET_PARAMS of a card; `padding` grows a box before its crop, `split` are SimCC bins per net px."""
+    net = np.zeros(1, NET_PARAMS)
+    spec = card.input
+    net[0] = (spec.size_wh, spec.pad, spec.colour == "rgb", spec.mean, spec.std, padding, split)
+    return net
+
+
+def head_layout(card: Card, spec: Detect, outputs: Sequence[Tensor]) -> np.ndarray[Any, Any]:
+    """(1,) HEAD_LAYOUT of a detector's outputs, in the card's order. Raises `CardError` when their types differ."""
+    strides, (width, height) = spec.strides, card.input.size_wh
+    if len({output.kernel_suffix for output in outputs}) > 1:
+        raise CardError(f"model {card.name}: its outputs are of different types; the CUDA backend wants one")
+    if len(strides) > MAX_LEVELS:
+        raise CardError(f"model {card.name}: {len(strides)} strides; the CUDA backend takes {MAX_LEVELS}")
+    heads = np.zeros(1, HEAD_LAYOUT)
+    head, levels = heads[0], len(strides)
+    widths, heights = [width // stride for stride in strides], [height // stride for stride in strides]
+    cells = [w * h for w, h in zip(widths, heights, strict=True)]
+    head["classes"], head["levels"], head["nms_iou"] = len(spec.classes), levels, spec.nms_iou
+    head["stride"][:levels], head["width"][:levels], head["height"][:levels] = strides, widths, heights
+    head["first_anchor"][:levels] = np.cumsum([0, *cells[:-1]])
+    addresses = [output.memory.address for output in outputs]
+    if card.family == "rtmdet":
+        head["scores"][:levels], head["distances"][:levels] = addresses[:levels], addresses[levels:]
+        head["anchors"] = sum(cells)
+    elif card.family == "boxes":
+        head["distances"][0], head["scores"][0] = addresses[0], addresses[1]
+        head["anchors"] = outputs[0].shape[1]
+    else:
+        head["scores"][0] = addresses[0]
+        head["anchors"] = outputs[0].shape[2 if card.family == "yolov8" else 1]
+    return heads

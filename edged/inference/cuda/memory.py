@@ -1,6 +1,6 @@
-"""Memory that the GPU reads and writes. Buffers are owned and freed; an address that is lent is only a number.
+"""Memory that the GPU reads and writes. Who makes a buffer frees it; an address is a plain int and owns nothing.
 
-Everything here belongs to the thread that owns the GPU.
+Thread: the one that made the `Gpu`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from edged.inference.cuda.context import Gpu
 log = logging.getLogger(__name__)
 
 FrameAccess = Literal["mapped", "copied"]
-DEVICEMAP = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
-MAX_IDLE_FRAMES = 1000  # frames after which a slot that is not seen any more is let go
-MAX_PAGES_PER_CAMERA = (
-    16  # slots of one camera that are held; those of a V4L2 driver and of the ring come to half of that
-)
+DEVICEMAP = 2  # CU_MEMHOSTREGISTER_DEVICEMAP, source: cuda.h
+MAX_IDLE_FRAMES = 1000  # after which an unused registration is dropped; 33 s at 30 Hz
+MAX_FRAMES_PER_CAMERA = 16  # registered at once; twice what a V4L2 driver and the frame buffer use together
 
 
 class DeviceBuffer:
-    """Memory on the GPU, all zero at first."""
+    """`size` bytes on the GPU, rounded up to whole words, zero at first. Owned: `free` it."""
 
     def __init__(self, gpu: Gpu, size: int) -> None:
         self._gpu = gpu
@@ -40,19 +38,19 @@ class DeviceBuffer:
 
     @staticmethod
     def from_array(gpu: Gpu, values: np.ndarray[Any, Any]) -> DeviceBuffer:
-        """A copy of an array, for good."""
-        made = DeviceBuffer(gpu, values.nbytes)
-        gpu.wait()  # for the zeros
-        gpu.cuda.memcpy_htod(made.address, np.frombuffer(values.tobytes(), np.uint8))
-        return made
+        """A buffer that holds a copy of the array. Waits for the stream."""
+        buffer = DeviceBuffer(gpu, values.nbytes)
+        gpu.wait()  # until it is zeroed
+        gpu.cuda.memcpy_htod(buffer.address, np.frombuffer(values.tobytes(), np.uint8))
+        return buffer
 
     def free(self) -> None:
-        with suppress(self._gpu.cuda.Error):  # of a lost GPU
+        with suppress(self._gpu.cuda.Error):  # the GPU is lost
             self._memory.free()
 
 
 class MappedArray:
-    """A page-locked array on the host that kernels read and write in place, at `address`."""
+    """A page-locked host array that kernels read and write in place, at `address`. Owned: `free` it."""
 
     def __init__(self, gpu: Gpu, shape: Sequence[int], dtype: Any) -> None:
         self._gpu = gpu
@@ -70,11 +68,11 @@ class MappedArray:
 
 
 class FrameMapper:
-    """Where kernels find a frame: where it lies, if it lies in a slot, else in a copy.
+    """Gives kernels the address of a frame: its own, when it begins on a page, else that of a copy.
 
-    A slot (`edged.capture.frame_buffer`) begins on a page, and is registered when it is first seen. It is held until it is let go,
-    so that no address is in use that has become somebody else's. A camera that is opened anew brings new slots: its
-    old ones are let go for them, however often it comes and goes.
+    A page-aligned frame (`capture.frame_buffer`) is registered with CUDA when it is first seen. Its memory is held
+    while it is registered, so that the address cannot be reused. A camera that is reopened brings new frames: its
+    least recently used ones are unregistered for them.
     """
 
     def __init__(self, gpu: Gpu, *, copy: bool = False) -> None:
@@ -86,15 +84,15 @@ class FrameMapper:
         self.access: FrameAccess = "mapped"  # of the last frame
 
     def map_frame(self, image: U8, camera: str) -> int:
-        """The device address of a camera's image; good until the next call, and no longer than the image is."""
+        """The device address of a camera's image (its shape as in `Frame`), valid until the next call."""
         self._frame_count += 1
-        slot = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._register(image, camera)
-        if slot is None:
+        registered = None if self._copy or image.ctypes.data % mmap.PAGESIZE else self._register(image, camera)
+        if registered is None:
             self.access = "copied"
             return self._copy_to_staging(image)
         self.access = "mapped"
-        slot.last_used = self._frame_count
-        return slot.device_address
+        registered.last_used = self._frame_count
+        return registered.device_address
 
     def free(self) -> None:
         for address in list(self._registered):
@@ -111,7 +109,7 @@ class FrameMapper:
         return self._staging.address
 
     def _register(self, image: U8, camera: str) -> RegisteredFrame | None:
-        """The slot an image lies in, registered; None when CUDA does not take it."""
+        """The registration of an image's memory; None when CUDA refuses it."""
         address = image.ctypes.data
         known = self._registered.get(address)
         if known is not None and known.memory.nbytes == image.nbytes:
@@ -129,17 +127,15 @@ class FrameMapper:
         return self._registered[address]
 
     def _expired(self, address: int, camera: str) -> set[int]:
-        """The slots that make way for one more of a camera's, at this address."""
-        mine = sorted((slot.last_used, host) for host, slot in self._registered.items() if slot.camera == camera)
-        unused = {
-            host
-            for host, slot in self._registered.items()
-            if self._frame_count - slot.last_used > MAX_IDLE_FRAMES or host == address
-        }
-        return unused | {host for _, host in mine[: max(0, len(mine) + 1 - MAX_PAGES_PER_CAMERA)]}
+        """Host addresses to unregister before one more frame of the camera is registered at `address`."""
+        frames = self._registered.items()
+        mine = sorted((frame.last_used, host) for host, frame in frames if frame.camera == camera)
+        surplus = {host for _, host in mine[: max(0, len(mine) + 1 - MAX_FRAMES_PER_CAMERA)]}
+        oldest = self._frame_count - MAX_IDLE_FRAMES
+        return surplus | {host for host, frame in frames if host == address or frame.last_used < oldest}
 
     def _unregister(self, address: int) -> None:
-        self._gpu.driver_status("cuMemHostUnregister", ctypes.c_void_p(address))  # a lost GPU has forgotten it
+        self._gpu.driver_status("cuMemHostUnregister", ctypes.c_void_p(address))  # fails on a lost GPU
         del self._registered[address]
 
 
@@ -147,7 +143,7 @@ class FrameMapper:
 class RegisteredFrame:
     """Host memory that kernels read in place."""
 
-    memory: U8  # held, so that nobody else gets this address
-    device_address: int  # its address for kernels
+    memory: U8  # held, so that its address is not reused
+    device_address: int
     camera: str
-    last_used: int = 0  # frame in which it was last used
+    last_used: int = 0  # number of the frame

@@ -1,4 +1,4 @@
-"""Whether the CUDA plane can be had here, and having it."""
+"""Whether the CUDA backend can run here, and opening it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
 
+from edged.errors import ModelMissing
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
@@ -13,17 +14,19 @@ from edged.inference.cuda.kernels import compiled_kernels
 from edged.inference.pose3d.lifter import Lifter
 from engines import machine
 
+NO_KERNELS = "this package was built without CUDA kernels; `make kernels` on a machine with nvcc builds them"
+
 EngineFactory = Callable[[Gpu], Engine]
 
 
 def unavailable_reason() -> str | None:
-    """What this machine lacks for the CUDA plane, and what to do about it; None: nothing."""
+    """What this machine lacks for the CUDA backend and what to do; None: nothing."""
     if machine.detect().gpu is None:
         return "no GPU answers; `edged doctor` tells more"
     if find_spec("pycuda") is None:
         return "pycuda is not installed; pip install 'edged[jetson]'"
     if compiled_kernels() is None:
-        return "this package was made without CUDA kernels; `make kernels` on a machine with nvcc makes them"
+        return NO_KERNELS
     return None
 
 
@@ -35,24 +38,28 @@ def open_backend(
     *,
     graphs: bool = True,
 ) -> CudaBackend:
-    """The plane, on the GPU of the thread that calls.
+    """The backend; `poses` by class, `lift` the 3D model and RootNet, `lifter` in their place on the host.
 
-    Raises `PlanRefused`, `ModelMissing`, `CardError` and `DeviceLost`, and leaves nothing behind then.
+    Raises `PlanRefused`, `ModelMissing`, `CardError` and `DeviceLost`, and frees everything then.
+    Thread: the backend belongs to the one that calls.
     """
     image = compiled_kernels()
-    assert image is not None  # noqa: S101  # `missing` has been asked
-    with ExitStack() as made:
+    if image is None:
+        raise ModelMissing(NO_KERNELS)
+    with ExitStack() as stack:
         gpu = Gpu()
-        made.callback(gpu.close)
+        stack.callback(gpu.close)
 
-        def engine(make: EngineFactory) -> Engine:
-            one = make(gpu)
-            made.callback(one.close)
-            return one
+        def engine(factory: EngineFactory) -> Engine:
+            made = factory(gpu)
+            stack.callback(made.close)
+            return made
 
-        eye = engine(detector)
-        others = {label: engine(make) for label, make in poses.items()}
-        deep = (engine(lift[0]), engine(lift[1]) if lift[1] else None) if lift else None
-        plane = CudaBackend(gpu, eye, others, image, lift=deep, lifter=lifter, graphs=graphs)
-        made.pop_all()  # they are the plane's now
-    return plane
+        detector_engine = engine(detector)
+        pose_engines = {label: engine(factory) for label, factory in poses.items()}
+        lift_engines = (engine(lift[0]), engine(lift[1]) if lift[1] else None) if lift else None
+        backend = CudaBackend(
+            gpu, detector_engine, pose_engines, image, lift=lift_engines, lifter=lifter, graphs=graphs
+        )
+        stack.pop_all()  # the backend owns them now
+    return backend

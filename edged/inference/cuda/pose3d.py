@@ -1,6 +1,6 @@
-"""People in space on the GPU: the 3D nets look at the frame where it lies, and their volumes never leave the device.
+"""The 3D models on the GPU: they read the frame where it lies, and a volume never leaves the device.
 
-One person at a time, as on the CPU; what comes back of a volume are the joints' places.
+One person at a time, as on the CPU. Thread: the backend's.
 """
 
 from __future__ import annotations
@@ -13,72 +13,66 @@ from edged.frame import F32, U8
 from edged.inference.crop import Crop
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
+from edged.inference.cuda.frame_params import FrameParamsBuffer
 from edged.inference.cuda.kernels import Kernels
+from edged.inference.cuda.layout import net_params
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
-from edged.inference.cuda.stages import TILE_THREADS, FrameParamsBuffer, net_params, tile_grid
+from edged.inference.cuda.stages import TILE_THREADS, tile_grid
 from edged.inference.pose3d.lifter import RootDepth, wrong_task
 from edged.inference.pose3d.projection import VolumeJoints, person_crop
 from engines.card import Lift, Root
 from engines.card.schema import SCHEMAS
 
-VOLUME_THREADS = 256  # threads for one joint's volume
-FRAME_FIELDS = ("pixels", "format", "size", "stride")  # what a look is told of the frame
+VOLUME_THREADS = 256  # of a block, for one joint's volume
+FRAME_FIELDS = ("pixels", "format", "size", "stride")  # of FRAME_PARAMS
 
 
 class CudaCropInput:
-    """The window of the 3DMPPE family, cut out for one net."""
+    """The input of one 3D model, filled from a person's crop of the frame that was set. Owns the engine."""
 
     def __init__(self, gpu: Gpu, kernels: Kernels, engine: Engine) -> None:
         self.engine, self.gpu = engine, gpu
         self._kernels = kernels
-        self._params_buffer = FrameParamsBuffer(gpu, kernels)
-        self._net = DeviceBuffer.from_array(gpu, net_params(engine.card, 1, 0))
-        asked = self._params_buffer.params
-        asked["detect"], asked["known_count"], asked["limit"], asked["model_of"] = 0, 1, 1, -1
-        asked["model_of"][0] = 0  # the window is given as the one known box, of a class that this net looks at
+        self._buffer = FrameParamsBuffer(gpu, kernels)
+        self._net = DeviceBuffer.from_array(gpu, net_params(engine.card, padding=1, split=0))
+        params = self._buffer.params
+        params["detect"], params["prior_count"], params["max_subjects"], params["model_of"] = 0, 1, 1, -1
+        params["model_of"][0] = 0  # the crop is given as the only prior, of the class that this model poses
 
     def set_frame(self, params: Any) -> None:
-        """Look at the frame that the plane looks at."""
+        """Takes the frame of the backend's FRAME_PARAMS."""
         for field in FRAME_FIELDS:
-            self._params_buffer.params[field] = params[field]
+            self._buffer.params[field] = params[field]
 
     def enqueue(self, xyxy: F32) -> Crop | None:
-        """Fill the net's input from the box's window, and say which that was; None where it misses the frame."""
-        card, (width, height) = self.engine.card, self._params_buffer.params["size"].tolist()
+        """The crop of the box (4,) that the model now runs on; None: nothing of the box lies on the frame."""
+        card, (width, height) = self.engine.card, self._buffer.params["size"].tolist()
         crop = person_crop(xyxy, (width, height), card.input.size_wh, card.padding or 1.0)
         if crop is not None:
             half_w, half_h = crop.width / 2, crop.height / 2
-            self._params_buffer.params["known"]["xyxy"][0] = (
-                crop.cx - half_w, crop.cy - half_h, crop.cx + half_w, crop.cy + half_h
-            )  # fmt: skip
+            corners = (crop.cx - half_w, crop.cy - half_h, crop.cx + half_w, crop.cy + half_h)
+            self._buffer.params["priors"]["xyxy"][0] = corners
             self._enqueue_crop()
             self.engine.enqueue(1)
         return crop
 
     def close(self) -> None:
         self._net.free()
-        self._params_buffer.free()
+        self._buffer.free()
         self.engine.close()
 
     def _enqueue_crop(self) -> None:
-        desk, source = self._params_buffer, self.engine.input
-        desk.begin()
-        desk.select(0)
+        buffer, tensor = self._buffer, self.engine.input
+        buffer.begin()
+        buffer.select(0)
         grid = (*tile_grid(*self.engine.card.input.size_wh), 1)
-        where = (
-            desk.params_address,
-            self._net.address,
-            desk.chosen_address,
-            desk.rows_address,
-            desk.counters_address,
-            0,
-            source.memory.address,
-        )
-        self._kernels(f"crop{source.kernel_suffix}", grid, TILE_THREADS, *where)
+        boxes = buffer.selected_address, buffer.rows_address
+        arguments = buffer.params_address, self._net.address, *boxes, buffer.counters_address, 0, tensor.memory.address
+        self._kernels(f"crop{tensor.kernel_suffix}", grid, TILE_THREADS, *arguments)
 
 
 class CudaVolumeNet:
-    """A model of task `lift`."""
+    """A model of task `lift`: a `VolumeModel`. It reads the frame set in `crop_input`, not `image`."""
 
     def __init__(self, gpu: Gpu, kernels: Kernels, engine: Engine) -> None:
         card = engine.card
@@ -93,11 +87,10 @@ class CudaVolumeNet:
         self.crop_input = CudaCropInput(gpu, kernels, engine)
 
     def estimate(self, image: U8, xyxy: F32) -> VolumeJoints | None:
-        """None where nothing of the box lies on the frame; the image is the one that the eye was turned to."""
         if (crop := self.crop_input.enqueue(xyxy)) is None:
             return None
-        where = self._size.address, self._volume.memory.address, self._joints_in_bins.address
-        self._kernels(f"expected{self._volume.kernel_suffix}", (self._joints, 1), (VOLUME_THREADS,), *where)
+        addresses = self._size.address, self._volume.memory.address, self._joints_in_bins.address
+        self._kernels(f"soft_argmax{self._volume.kernel_suffix}", (self._joints, 1), (VOLUME_THREADS,), *addresses)
         self.crop_input.gpu.wait()
         depth, height, width = self._shape
         return VolumeJoints(crop, self._joints_in_bins.host.copy(), (depth, height, width))
@@ -109,7 +102,7 @@ class CudaVolumeNet:
 
 
 class CudaRootNet:
-    """A model of task `root`."""
+    """A model of task `root`: a `RootModel`. It reads the frame set in `crop_input`, not `image`."""
 
     def __init__(self, gpu: Gpu, kernels: Kernels, engine: Engine) -> None:
         card = engine.card
@@ -120,7 +113,6 @@ class CudaRootNet:
         self.crop_input = CudaCropInput(gpu, kernels, engine)
 
     def estimate(self, image: U8, xyxy: F32) -> RootDepth | None:
-        """None where nothing of the box lies on the frame; the image is the one that the eye was turned to."""
         if (crop := self.crop_input.enqueue(xyxy)) is None:
             return None
         gpu = self.crop_input.gpu

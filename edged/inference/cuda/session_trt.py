@@ -1,6 +1,6 @@
-"""One TensorRT engine, host arrays in and out: how engines are proved, and what runs beside models without one.
+"""A TensorRT engine with host arrays: for self-tests, and where another model in use has no engine.
 
-Belongs to the thread that makes it. Not run on hardware yet.
+Thread: the one that makes it. Not run on hardware yet.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from engines.prepare.model import PreparedModel
 
 
 class TrtSession:
-    """Runs (B, 3, H, W) float32 tensors, in the smallest batch size the engine was built for; larger ones in parts."""
+    """A `Session`. Runs in the smallest batch size that holds the tensor; larger tensors in parts."""
 
     def __init__(self, card: Card, plan: bytes, model: PreparedModel, profiles: Sequence[tuple[int, int, int]]) -> None:
-        """Raises `PlanRefused` when TensorRT does not take the plan."""
+        """Raises `PlanRefused` when TensorRT refuses the plan."""
         self.card = card
         self._gpu = Gpu()
         try:
@@ -35,7 +35,7 @@ class TrtSession:
         self._host_arrays = {tensor.name: self._host_array(tensor) for tensor in tensors}
 
     def run(self, tensor: F32) -> list[F32]:
-        """The outputs in the model's order; raises `ModelFault`, or `DeviceLost` when CUDA is gone."""
+        """As `Session.run`; also raises `DeviceLost`."""
         most = self._engine.batches[-1]
         with self._gpu.translate_errors():
             parts = [self._run_part(tensor[at : at + most]) for at in range(0, len(tensor), most)]
@@ -64,5 +64,5 @@ class TrtSession:
         return [self._host_arrays[output.name][:count].astype(np.float32) for output in self._engine.outputs]
 
     def _host_array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Page-locked, as asynchronous copies want it."""
+        """Page-locked, for asynchronous copies."""
         return self._gpu.cuda.pagelocked_zeros(tensor.shape, tensor.dtype)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-// Places in a volume head: the mean of the softmax over each joint's whole volume, in FP32. Definition: heatmap3d.py.
+// The soft-argmax of a volume head, in FP32. Definition: heatmap3d.py.
 #pragma once
 #include "cuda/kernels.h"
 
@@ -9,7 +9,7 @@ struct Moments {
 // Grid: joints by subjects; a block of a power of two, 256 at most. volume (N, J·D, H, W); size: D, H, W;
 // places (N, J, 3) x, y, z in bins.
 template <typename T>
-__device__ inline void expected(const int* size, const T* volume, float* places) {
+__device__ inline void soft_argmax(const int* size, const T* volume, float* places) {
     __shared__ float highest[256];
     __shared__ Moments moments[256];
     const int depth = size[0], height = size[1], width = size[2], cells = depth * height * width;
@@ -17,19 +17,19 @@ __device__ inline void expected(const int* size, const T* volume, float* places)
     const T* cell = volume + joint * cells;
     float most = -INFINITY;
     for (int i = threadIdx.x; i < cells; i += blockDim.x) {
-        const float value = number(cell + i);
+        const float value = load(cell + i);
         most = value > most || value != value ? value : most;
     }
-    most = joined(most, highest, [](float a, float b) { return a != a ? a : b != b || b > a ? b : a; });
+    most = block_reduce(most, highest, [](float a, float b) { return a != a ? a : b != b || b > a ? b : a; });
     Moments own = {0, 0, 0, 0};
     for (int i = threadIdx.x; i < cells; i += blockDim.x) {
-        const float weight = expf(number(cell + i) - most);
+        const float weight = expf(load(cell + i) - most);
         own.weight += weight;
         own.x += weight * (i % width);
         own.y += weight * (i / width % height);
         own.z += weight * (i / (width * height));
     }
-    own = joined(own, moments, [](Moments a, Moments b) {
+    own = block_reduce(own, moments, [](Moments a, Moments b) {
         return Moments{a.weight + b.weight, a.x + b.x, a.y + b.y, a.z + b.z};
     });
     if (threadIdx.x) return;
@@ -38,5 +38,5 @@ __device__ inline void expected(const int* size, const T* volume, float* places)
     places[3 * joint + 2] = own.z / own.weight;
 }
 
-KERNEL expected_f16(const int* size, const __half* volume, float* places) { expected(size, volume, places); }
-KERNEL expected_f32(const int* size, const float* volume, float* places) { expected(size, volume, places); }
+KERNEL soft_argmax_f16(const int* size, const __half* volume, float* places) { soft_argmax(size, volume, places); }
+KERNEL soft_argmax_f32(const int* size, const float* volume, float* places) { soft_argmax(size, volume, places); }

@@ -1,4 +1,4 @@
-// Non-maximum suppression: candidates in order, best first, then those that no better one overlaps.
+// Non-maximum suppression: candidates sorted, best first; then those that no better one overlaps.
 // Definition: nms.py.
 #pragma once
 #include "cuda/kernels.h"
@@ -17,23 +17,23 @@ __device__ inline bool beats(const Box& a, const Box& b) {
     return a.score > b.score || (a.score == b.score && a.order < b.order);
 }
 
-// A thread per candidate, which finds its place by counting those that beat it: no sort, the same on every run.
-// Grid: the detector's anchors. ordered (CANDIDATES).
-KERNEL rank(const Tally* tally, const Box* candidates, Box* ordered) {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x, n = tally->found;
+// One thread per candidate counts those that beat it: that is its place, and the same on every run.
+// Grid: the detector's anchors. ordered (MAX_CANDIDATES).
+KERNEL rank(const Counters* counters, const Box* candidates, Box* ordered) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x, n = counters->found;
     if (i >= n) return;
     const Box own = candidates[i];
     int place = 0;
-    for (int j = 0; j < n && place < CANDIDATES; j++) place += beats(candidates[j], own);
-    if (place < CANDIDATES) ordered[place] = own;
+    for (int j = 0; j < n && place < MAX_CANDIDATES; j++) place += beats(candidates[j], own);
+    if (place < MAX_CANDIDATES) ordered[place] = own;
 }
 
-// One block. kept (CANDIDATES), best first.
-KERNEL nms(const Heads* heads, Tally* tally, const Box* ordered, Box* kept) {
-    const int WORDS = (CANDIDATES + 31) / 32;
-    __shared__ unsigned rival[CANDIDATES][WORDS];  // bit j of row i: i suppresses j
+// One block. kept (MAX_CANDIDATES), best first.
+KERNEL nms(const HeadLayout* heads, Counters* counters, const Box* ordered, Box* kept) {
+    const int WORDS = (MAX_CANDIDATES + 31) / 32;
+    __shared__ unsigned rival[MAX_CANDIDATES][WORDS];  // bit j of row i: i suppresses j
     __shared__ unsigned alive[WORDS];
-    const int n = tally->found < CANDIDATES ? tally->found : CANDIDATES;
+    const int n = counters->found < MAX_CANDIDATES ? counters->found : MAX_CANDIDATES;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         for (int word = 0; word < WORDS; word++) {
             unsigned bits = 0;
@@ -54,6 +54,6 @@ KERNEL nms(const Heads* heads, Tally* tally, const Box* ordered, Box* kept) {
         int place = 0;
         for (int j = 0; j < i; j++) place += alive[j >> 5] >> (j & 31) & 1;
         kept[place] = ordered[i];
-        atomicAdd(&tally->kept, 1);
+        atomicAdd(&counters->kept, 1);
     }
 }
