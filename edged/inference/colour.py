@@ -1,6 +1,6 @@
-"""What cameras give, and the BGR image that it is: the numpy definition, which is OpenCV's own arithmetic.
+"""Camera formats as BGR: the numpy definition, equal to OpenCV's arithmetic to the last bit.
 
-A frame in memory is (H, W, 3) bytes of BGR, (H, W) of GRAY, (H, W, 2) of YUYV, or (H·3/2, W) of NV12.
+In memory, uint8: BGR (H, W, 3), GRAY (H, W), YUYV (H, W, 2), NV12 (H·3/2, W). Any thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 
 from edged.frame import U8, PixelFormat, image_size
 
-PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the kernels' order
+PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr", "gray", "yuyv", "nv12")  # in the order of kernels.h
 
 # ITU-R BT.601, limited range, in 1/2^20. Source: OpenCV, modules/imgproc/src/color_yuv.simd.hpp.
 SHIFT = 20
@@ -17,7 +17,7 @@ Y_GAIN, U_TO_B, U_TO_G, V_TO_G, V_TO_R = 1220542, 2116026, -409993, -852492, 167
 
 
 def to_bgr(image: U8, pixel_format: PixelFormat) -> U8:
-    """(H, W, 3) BGR. Chroma is taken from the pair or block a pixel lies in, not interpolated."""
+    """(H, W, 3) uint8 BGR. Chroma is that of the pixel's pair or block, not interpolated."""
     if pixel_format == "bgr":
         return image
     if pixel_format == "gray":

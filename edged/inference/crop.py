@@ -1,5 +1,6 @@
-"""Cutting one subject out for a top-down pose model: the geometry, and the numpy definition of the pixels.
+"""The crop of one subject for a top-down pose model: the geometry, and the numpy definition of the pixels.
 
+crop.cu and cpu/pixels.py do the pixel work faster, within the tolerance given here. Any thread.
 Source: GetBBoxCenterScale and TopdownAffine of MMPose, in closed form (no rotation, no shear).
 """
 
@@ -15,7 +16,7 @@ from edged.frame import F32, U8, X0, X1, Y0, Y1
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A window of the image, in image pixels, that fills the net's input."""
+    """The part of an image that fills the net's input: centre and size in image pixels."""
 
     cx: float
     cy: float
@@ -25,7 +26,7 @@ class Crop:
 
     @staticmethod
     def around(box: NDArray[np.floating], net_wh: tuple[int, int], padding: float) -> Crop:
-        """The box grown by `padding`, then to the net's aspect ratio. It may reach beyond the image."""
+        """The box (4,) grown by the factor `padding`, then to the net's aspect ratio. It may reach beyond the image."""
         width, height = float(box[X1] - box[X0]) * padding, float(box[Y1] - box[Y0]) * padding
         aspect = net_wh[0] / net_wh[1]
         width, height = max(width, height * aspect), max(height, width / aspect)
@@ -34,25 +35,28 @@ class Crop:
 
     @property
     def to_net(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(2, 3) affine matrix from image pixels to net pixels."""
+        """(2, 3) float64 affine matrix from image pixels to net pixels."""
         s = self.net_wh[0] / self.width
         return np.array([[s, 0, self.net_wh[0] / 2 - s * self.cx], [0, s, self.net_wh[1] / 2 - s * self.cy]])
 
     def to_image(self, xy_net: F32) -> F32:
-        """Points (K, 2) from net pixels to image pixels."""
+        """Points (…, 2) float32 x, y in image pixels, of the same in net pixels; NaN stays NaN."""
         scale = np.float32(self.width / self.net_wh[0])
         corner = np.array([self.cx - self.width / 2, self.cy - self.height / 2], np.float32)
         points: F32 = xy_net * scale + corner
         return points
 
     def cells_to_image(self, xy: F32, cells_wh: tuple[int, int]) -> F32:
-        """Points (…, 2) from cells of a grid that lies over the crop, counted from its corner, to image pixels."""
+        """Points (…, 2) in image pixels, of points in cells of a `cells_wh` grid over the crop, from its corner."""
         (net_w, net_h), (w, h) = self.net_wh, cells_wh
         return self.to_image(xy * np.array([net_w / w, net_h / h], np.float32))
 
 
 def crop_image(image: U8, crop: Crop) -> U8:
-    """The (H, W, 3) crop, bilinear, black outside the image: the definition; planes may differ by 2."""
+    """The (h, w, 3) uint8 crop of an (H, W, 3) uint8 image. A backend may differ by two grey levels.
+
+    Bilinear; black outside the image.
+    """
     (w, h), scale = crop.net_wh, crop.width / crop.net_wh[0]
     xs = (np.arange(w) - w / 2) * scale + crop.cx
     ys = (np.arange(h) - h / 2) * scale + crop.cy

@@ -1,4 +1,7 @@
-"""Is this image fit to be believed? Measures of a grey image, and the limits it breaks."""
+"""Brightness, contrast and sharpness of an image, and the limits it breaks. Pure numpy: the definition.
+
+image_quality.cu and cpu/pixels.py compute the same faster. Any thread.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ from numpy.typing import NDArray
 
 from edged.frame import U8, ImageQuality, QualityLimits
 
-GREY_LEVELS = np.arange(256, dtype=np.float64)  # grey
-LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # share of pixels below the grey levels whose distance is the contrast
+GREY_LEVELS = np.arange(256, dtype=np.float64)
+LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of the grey levels; the contrast is their distance
 
 
 def image_quality(grey: U8) -> tuple[float, float, float]:
-    """Brightness, contrast and sharpness of an (H, W) image: the definition.
+    """Brightness, contrast and sharpness of a grey image (H, W) uint8.
 
-    Brightness is the mean grey level; contrast the distance from the 5 % to the 95 % level; sharpness the
-    variance of the Laplacian (4-neighbour, mirrored border) over the variance of the image, 0 where it has none.
-    Source of the sharpness measure: Pech-Pacheco et al., ICPR 2000, made independent of contrast.
+    brightness  mean grey level, 0..255
+    contrast    distance from the 5 % to the 95 % quantile, grey levels
+    sharpness   variance of the Laplacian (4-neighbour, mirrored border) over the variance of the image; 0 where the
+                image has no variance
+    Source of the sharpness: Pech-Pacheco et al., ICPR 2000, made independent of contrast.
     """
     levels = np.searchsorted(
         np.cumsum(np.bincount(grey.ravel(), minlength=256)) / grey.size, (LOW_QUANTILE, HIGH_QUANTILE)
@@ -34,7 +39,11 @@ def image_quality(grey: U8) -> tuple[float, float, float]:
 
 
 def from_sums(histogram: NDArray[Any], laplacian: int, squares: int) -> tuple[float, float, float]:
-    """The same three from sums alone: pixels (256,) of each grey level, the Laplacian, and its square."""
+    """As `image_quality`, from sums over the image.
+
+    histogram  (256,) pixels of each grey level
+    laplacian  sum of the Laplacian; `squares` of its square
+    """
     size = int(histogram.sum())
     low, high = np.searchsorted(np.cumsum(histogram) / size, (LOW_QUANTILE, HIGH_QUANTILE))
     mean = float(histogram @ GREY_LEVELS) / size
@@ -44,7 +53,7 @@ def from_sums(histogram: NDArray[Any], laplacian: int, squares: int) -> tuple[fl
 
 
 def check_limits(brightness: float, contrast: float, sharpness: float, limits: QualityLimits) -> ImageQuality:
-    """The measures with the names of the limits they break. A featureless image is `flat`, not also `blurred`."""
+    """The measures with the names of the limits they break. A featureless image is `flat`, not `blurred` as well."""
     flat = contrast < limits.min_contrast
     broken = {
         "dark": brightness < limits.min_brightness,

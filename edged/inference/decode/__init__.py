@@ -1,1 +1,1 @@
-"""From raw engine outputs to boxes and keypoints, in net pixels. Pure numpy: the definition of every kernel."""
+"""Raw model outputs to boxes, keypoints and joints. Pure numpy: the definition of the kernels of the same names."""

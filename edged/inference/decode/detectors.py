@@ -1,7 +1,7 @@
-"""Detector families: raw head outputs to `Boxes` in net pixels, before non-maximum suppression.
+"""Detector families: raw outputs to `Boxes` in net pixels, before non-maximum suppression.
 
-Each decoder takes one image's outputs in the card's order, the card's strides, and a threshold per class
-(inf for a class nobody wants); only rows that pass are decoded at all.
+Each decoder takes one image's outputs in the card's order, the card's strides, and the least score of each class
+(C,) in [0, 1], inf for a class that is not wanted. Rows below are not decoded. Any thread.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ Decoder = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]
 
 
 def sigmoid(x: F32) -> F32:
-    """1 / (1 + e^-x), without overflow for large negative x."""
+    """1 / (1 + e^-x), float32, without overflow for large negative x."""
     y: F32 = np.exp(-np.logaddexp(np.float32(0), -x)).astype(np.float32)
     return y
 
 
 def logit(p: F32) -> F32:
-    """The inverse of `sigmoid`; ±inf at 1 and 0, and +inf above 1 (a class nobody wants)."""
+    """The inverse of `sigmoid`, float32: -inf at 0, +inf at 1 and above (a class that is not wanted)."""
     with np.errstate(divide="ignore"):
         x: F32 = np.where(p < 1, np.log(np.clip(p, 0, 1)) - np.log1p(-np.clip(p, 0, 1)), np.inf).astype(np.float32)
     return x
 
 
 def check_finite(name: str, outputs: Sequence[F32]) -> None:
-    """Raise `ModelFault` if an output holds NaN or infinity, which comparisons would hide as "no detection"."""
+    """Raises `ModelFault` when an output holds NaN or infinity, which comparisons would turn into "no detection"."""
     for i, output in enumerate(outputs):
         if not np.isfinite(output.sum(dtype=np.float64)):
             bad = int(np.count_nonzero(~np.isfinite(output)))
@@ -40,9 +40,9 @@ def check_finite(name: str, outputs: Sequence[F32]) -> None:
 
 
 def _best_classes(scores: F32, thresholds: F32) -> tuple[I64, I64]:
-    """Rows of (C, N) scores whose best wanted class passes its threshold, and that class.
+    """Rows (R,) of (C, N) scores whose best class passes its threshold, and that class (R,); int64.
 
-    The best class is chosen among all classes: a horse that looks more like a cow is a cow, wanted or not.
+    The best class is chosen among all classes, wanted or not: a horse that looks more like a cow is a cow.
     """
     label = scores.argmax(axis=0)
     best = scores[label, np.arange(scores.shape[1])]
@@ -104,7 +104,7 @@ def yolov8(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) ->
 
 
 def _grid(anchors: int, strides: tuple[int, ...]) -> tuple[F32, F32]:
-    """Cell corners (N, 2) in stride units and strides (N, 1) of a square net with that many anchors."""
+    """Cell corners (N, 2) in stride units and strides (N, 1), float32, of a square net with that many anchors."""
     side = round((anchors / sum((strides[0] / s) ** 2 for s in strides)) ** 0.5)  # cells of the finest level
     corners, steps = [], []
     for stride in strides:

@@ -1,4 +1,4 @@
-"""Volume heads (ConvNeXtPose, MobileHumanPose, Integral, PoseNet): one distribution over space per joint."""
+"""Volume heads (ConvNeXtPose, MobileHumanPose, Integral, PoseNet): one distribution over a volume per joint."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edged.frame import F32
 
 
 def soft_argmax(volume: F32, joints: int) -> F32:
-    """Places (N, J, 3) x, y, z in bins, counted from 0, of (N, J·D, H, W) activations; all in FP32.
+    """Joints (N, J, 3) float32 x, y, z in bins, counted from 0, of (N, J·D, H, W) activations.
 
-    The channel of joint j at depth d is j·D + d. The place is the mean of the softmax over the joint's whole
-    volume, never a NaN unless an activation is one (or all are infinite).
+    The channel of joint j at depth d is j·D + d. The mean of the softmax over the joint's whole volume; NaN only if
+    an activation is NaN, or all are infinite. Raises `ValueError` when the channels are no multiple of `joints`.
     Source: Sun et al., Integral Human Pose Regression, ECCV 2018, equation 2.
     """
     n, channels, height, width = volume.shape

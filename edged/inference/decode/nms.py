@@ -6,13 +6,13 @@ import numpy as np
 
 from edged.frame import Boxes
 
-MAX_CANDIDATES = 300  # rows considered, best first; more never survive in a camera image
+MAX_CANDIDATES = 300  # rows considered, best first; a camera image leaves fewer after suppression
 
 
 def nms(boxes: Boxes, limit: float) -> Boxes:
-    """Greedy and class-aware: a box goes when a better one of its class overlaps it by more than `limit`.
+    """The boxes that no better box of their class overlaps by an IoU above `limit`, best first.
 
-    Best first; equal scores keep their order.
+    Greedy: a box that was removed removes no other. Equal scores keep their order.
     """
     boxes = boxes.select(np.argsort(-boxes.score, kind="stable")[:MAX_CANDIDATES])
     x0, y0, x1, y1 = boxes.xyxy.T.copy()

@@ -8,10 +8,10 @@ from edged.frame import F32, SCORE, XY, X, Y
 
 
 def simcc(along_x: F32, along_y: F32, split: float) -> F32:
-    """Keypoints (N, K, 3) x, y, score in net pixels from (N, K, split·W) and (N, K, split·H) activations.
+    """Keypoints (N, K, 3) float32 x, y in net pixels and score, of activations (N, K, split·W) and (N, K, split·H).
 
-    The place is the highest bin, without refinement; the score is the smaller of the two peaks. It is an
-    activation, not a probability, and may pass 1. A score of 0 or less means not found: x and y are NaN.
+    The highest bin, without refinement; the score is the smaller of the two peaks: an activation, not a probability,
+    it may exceed 1. A score of 0 or less means not found: x and y are NaN.
     Ties: the lowest bin. A NaN beats every number and yields score NaN.
     Source: MMPose get_simcc_maximum, SimCCLabel.decode.
     """

@@ -1,1 +1,1 @@
-"""From keypoints in the picture to joints in space: the geometry of the 3DMPPE family, in numpy."""
+"""3D poses of people: the geometry of the 3DMPPE family in numpy, and who is lifted."""

@@ -1,6 +1,6 @@
-"""Which part of the image a 3D model looks at, and where in the camera's space its answer lies.
+"""The crop that a 3D model gets, and its answer as joints in the camera frame, in millimetres. Pure geometry.
 
-Pure geometry, the definition for every plane; millimetres. Upstream: crops and decoded volumes. Downstream: `Pose3d`.
+Upstream: boxes and decoded volumes. Downstream: `Pose3d`. Any thread.
 Source: 3DMPPE, RootNet and PoseNet, common/utils/pose_utils.py (Moon et al., ICCV 2019).
 """
 
@@ -16,28 +16,27 @@ from edged.inference.crop import Crop
 from engines.card import Lift
 from engines.card.schema import SCHEMAS
 
-PERSON_CUBE_MM = 2000.0  # side of the cube that a person is taken to fill; a constant of the models, and of people only
-GAMMA_RANGE = (
-    0.5,
-    1.5,
-)  # RootNet's answers on published photographs lie from 0.67 to 1.15; beyond these the crop is wrong
+PERSON_CUBE_MM = 2000.0  # side of the cube around a person that the models were trained with
+# Source: 0.67 to 1.15 on the photographs of tests/unit/test_lift.py; a value outside means a wrong crop.
+GAMMA_RANGE = (0.5, 1.5)
 Z = 2
 
 
 class VolumeJoints(NamedTuple):
-    """What a 3D model says of one person."""
+    """A 3D model's answer for one person."""
 
     crop: Crop
-    bins: F32  # (J, 3) x, y, z of the joints' places, counted from 0
-    shape_dhw: tuple[int, int, int]  # of a joint's volume
+    bins: F32  # (J, 3) x, y, z in bins of the volume, counted from 0
+    shape_dhw: tuple[int, int, int]  # of the volume, bins
 
 
 def person_crop(
     xyxy: NDArray[np.floating], size_wh: tuple[int, int], net_wh: tuple[int, int], padding: float
 ) -> Crop | None:
-    """The box clipped to the image, grown to the net's shape and by `padding`; None where nothing is left of it.
+    """The box (4,) clipped to the image, then grown to the net's aspect ratio and by the factor `padding`.
 
-    Not clipped again: it may reach beyond the image. Source: process_bbox, whose box ends on its last pixel.
+    None when nothing of the box lies on the image. The crop itself may reach beyond the image.
+    Source: process_bbox, whose box ends on its last pixel.
     """
     left, top, right, bottom = (float(edge) for edge in xyxy)
     x0, y0 = max(0.0, left), max(0.0, top)
@@ -49,12 +48,15 @@ def person_crop(
 
 
 def heuristic_depth_mm(crop: Crop, intrinsics: CameraIntrinsics) -> float:
-    """RootNet's k: how far away a square of `PERSON_MM` has the window's area, PERSON_MM · sqrt(fx fy / (w h))."""
+    """RootNet's k: the distance at which a square of PERSON_CUBE_MM has the crop's area.
+
+    PERSON_CUBE_MM · sqrt(fx · fy / (w · h)).
+    """
     return PERSON_CUBE_MM * intrinsics.focal_px / float(np.sqrt(crop.width * crop.height))
 
 
 def joints_in_image(joints: VolumeJoints, span_mm: float) -> F32:
-    """(J, 3) image x, image y in px, and depth from the root in mm, of which the bins cover `span_mm`."""
+    """(J, 3) float32: image x, y in px and depth from the root in mm; the volume is `span_mm` deep."""
     depth, height, width = joints.shape_dhw
     z = (joints.bins[:, Z:] / depth * 2 - 1) * (span_mm / 2)
     return np.concatenate([joints.crop.cells_to_image(joints.bins[:, XY], (width, height)), z], axis=1).astype(
@@ -63,20 +65,23 @@ def joints_in_image(joints: VolumeJoints, span_mm: float) -> F32:
 
 
 def image_to_camera(points: NDArray[np.floating], intrinsics: CameraIntrinsics) -> F32:
-    """(…, 3) mm in the camera's frame, of image x, image y in px and depth from the camera in mm."""
+    """(…, 3) float32 mm in the camera frame, of image x, y in px and depth from the camera in mm.
+
+    NaN where `CameraIntrinsics.rays` is.
+    """
     depth = points[..., Z:].astype(np.float64)
     return np.concatenate([intrinsics.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
 
 
 def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics, gamma: float | None) -> Pose3d | None:
-    """One person in the camera's frame; `gamma` is RootNet's, None without.
+    """One person in the camera frame; `gamma` is RootNet's answer, None without RootNet.
 
-    None where a joint would lie behind the camera, or where no ray of the lens goes: the window or the lens is wrong
-    then, and so were the person.
+    A gamma outside GAMMA_RANGE is not used. None when a joint would lie behind the camera or where the lens has no
+    ray: the crop or the intrinsics are wrong then.
     """
-    believed = gamma is not None and GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]
+    is_plausible = gamma is not None and GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]
     points = joints_in_image(joints, spec.span_mm)
-    points[:, Z] += heuristic_depth_mm(joints.crop, intrinsics) * (gamma if gamma is not None and believed else 1.0)
+    points[:, Z] += heuristic_depth_mm(joints.crop, intrinsics) * (gamma if gamma is not None and is_plausible else 1.0)
     if points[:, Z].min() <= 0:
         return None
     joints_mm = image_to_camera(points, intrinsics)
@@ -88,6 +93,6 @@ def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics
         xyz_mm=joints_mm - root,
         root_mm=root.copy(),
         schema=schema.name,
-        depth_source="rootnet" if believed else "heuristic",
+        depth_source="rootnet" if is_plausible else "heuristic",
         focal_source="assumed" if intrinsics.assumed else "given",
     )
