@@ -30,6 +30,7 @@ from tools.cuda.batching import BATCHES, CAMERAS, batching, saved_share, served
 from tools.cuda.command import write
 from tools.cuda.figures import Effort, Makers
 from tools.cuda.peers import PUBLISHED, STARTER, Course
+from tools.cuda.report import page
 from tools.kept import Kept
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
@@ -101,14 +102,14 @@ def test_every_figure_is_taken_and_the_report_has_them_all(
     assert found["bandwidth"]["copy"]["bytes"] == 2 * 1_000_000
     assert found["steady"]["frames"] == QUICK.long
     write(tmp_path, {**HERE, **found})
-    page = (tmp_path / "README.md").read_text()
-    assert "\n- tests: 12 passed\n- memcheck: 0 errors\n" in page
-    assert "| as it is | yes | mapped |" in page
-    assert "\n- batching 8 cameras saves " in page
-    assert all(f"\n| {stage} | " in page for stage in (*STAGES, "host"))
-    assert "\n| edged: frames/s |" in page
-    assert "\n- PyTorch: not measured: " in page
-    assert f"\n- everybody: not measured: {ABSENT} is not there; give --detector" in page
+    text = (tmp_path / "README.md").read_text()
+    assert "\n- tests: 12 passed\n- memcheck: 0 errors\n" in text
+    assert "| as it is | yes | mapped |" in text
+    assert "\n- batching 8 cameras saves " in text
+    assert all(f"\n| {stage} | " in text for stage in (*STAGES, "host"))
+    assert "\n| edged: frames/s |" in text
+    assert "\n- PyTorch: not measured: " in text
+    assert f"\n- everybody: not measured: {ABSENT} is not there; give --detector" in text
     assert (tmp_path / "stages.webp").stat().st_size > 1000
     assert json.loads((tmp_path / "cuda.json").read_text())["stages"] == found["stages"]
     found["loops"]["as it is"]["graphs"] = False

@@ -97,7 +97,7 @@ from edged.inference.load_models import load_models
 from edged.config.tree import ComputeConfig, ModelsConfig
 from edged.frame import Boxes, Frame, InferenceParams
 
-models = load_models(ModelsConfig(store=Path(sys.argv[1])), ComputeConfig(plane="cpu"))
+models = load_models(ModelsConfig(store=Path(sys.argv[1])), ComputeConfig(backend="cpu"))
 process = psutil.Process()
 frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((360, 640, 3), np.uint8))
 params = InferenceParams(thresholds=np.full(2, 2.0, np.float32), max_subjects=4)
