@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 0.3  # for the build thread to notice; the child process may take longer to end
 LOG_STEP = 0.1  # of a build's progress, between two lines of the log
 
-BuildPhase = Literal["waiting", "preparing", "building", "ready", "unproved", "failed"]
+BuildPhase = Literal["waiting", "preparing", "building", "ready", "unverified", "failed"]
 OnReady = Callable[[BuildJob, StoredEngine], None]
 
 
@@ -123,7 +123,7 @@ class EngineBuildService:
             engine, reason = self._builder.usable(job)
         key = job.key.digest
         if engine is None:
-            self.statuses[name] = BuildStatus(phase="unproved", reason=reason, key=key)
+            self.statuses[name] = BuildStatus(phase="unverified", reason=reason, key=key)
             log.warning("engine of %s: %s; it is not used", name, reason)
             return
         self.statuses[name] = BuildStatus(phase="ready", key=key)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from edged.messages.schema import CameraPhase, Count, Header, UtcMs, field
+from edged.messages.schema import CameraPhase, Count, Header, Models, UtcMs, field
 
 
 class Percentiles(TypedDict):
@@ -167,6 +167,10 @@ class MqttHealth(TypedDict):
     stored: StoreHealth
 
 
+class ModelsHealth(Models):
+    gpu_missing: Annotated[bool, field("A GPU should be there and does not answer; models run on the CPU.")]
+
+
 class Health(Header):
     """Condition of the device and its cameras. Retained; every `publish.health_interval_s`."""
 
@@ -177,4 +181,4 @@ class Health(Header):
     clock: ClockHealth
     cameras: dict[str, CameraHealth]
     mqtt: MqttHealth
-    models: Annotated[dict[str, Any], field("Backend, detector, pose model per class, and what runs each model.")]
+    models: ModelsHealth

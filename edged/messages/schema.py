@@ -62,13 +62,48 @@ class CameraInfo(TypedDict):
     ]
 
 
+class EngineBuild(TypedDict):
+    """Status of the TensorRT engine of one model."""
+
+    phase: Literal["waiting", "preparing", "building", "ready", "unverified", "failed"]
+    reason: Annotated[str, field("Why it failed or is not used; else empty.")]
+    progress: Annotated[float | None, field("Of the build, 0..1.")]
+    remaining_s: Annotated[float | None, field("Estimated time to the end of the build.")]
+    key: Annotated[str | None, field("Of the engine: a digest of the model, the GPU and the versions.")]
+    rebuild_reason: Annotated[str, field("Why an engine built here before is not usable; else empty.")]
+    previous_build_s: Annotated[float | None, field("How long the build before took.")]
+
+
+class Models(TypedDict):
+    """The models in use, and what runs them."""
+
+    backend: Literal["cpu", "cuda"]
+    frame_access: NotRequired[Annotated[str, field("How the GPU reads frames: `mapped` or `copied`.")]]
+    cuda_graphs: NotRequired[bool]
+    detector: str
+    pose: Annotated[dict[str, str], field("Pose model per class.")]
+    lift: Annotated[str | None, field("3D model of people.")]
+    root: Annotated[str | None, field("Depth model of people.")]
+    service_level: Annotated[
+        Literal["poses", "boxes", "cameras"],
+        field("What works: poses; boxes without pose models; the cameras alone without a detector."),
+    ]
+    runtime_by_model: Annotated[dict[str, str], field("`tensorrt`, `onnxruntime`, or `nothing`.")]
+    missing: Annotated[dict[str, str], field("Models that could not be loaded, and why.")]
+    engines: dict[str, EngineBuild]
+
+
+class ModelsInfo(Models):
+    classes: Annotated[list[str], field("That the detector knows.")]
+
+
 class Info(Header):
     """Versions, models and cameras of the device. Retained; sent at start and after a reload."""
 
     version: Annotated[str, field("Of the daemon.")]
     name: Annotated[str, field("Display name of the device.")]
     system: Annotated[dict[str, str], field("Operating system, Python and libraries, with versions.")]
-    models: Annotated[dict[str, Any], field("Backend, detector, pose model per class, and what runs each model.")]
+    models: ModelsInfo
     cameras: dict[str, CameraInfo]
 
 

@@ -126,7 +126,7 @@ def test_engine_that_fails_selftest_is_not_used() -> None:
     script = ScriptedBuilder()
     script.passes_selftest = False
     service, ready = run_to_end(script)
-    assert service.statuses[NAMES[0]] == BuildStatus(phase="unproved", reason="never proved", key="abc")
+    assert service.statuses[NAMES[0]] == BuildStatus(phase="unverified", reason="never proved", key="abc")
     assert ready == []
 
 
