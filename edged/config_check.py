@@ -1,6 +1,6 @@
-"""What no single key can tell: models and classes against the catalogue, regions against the image, one source twice.
+"""Checks across keys: models and classes against the catalogue, regions against the image, sources used twice.
 
-Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, which refuses to start on any of it.
+Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, which does not start on an error.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
 from edged.behaviour.horse.geometry import drawing_errors
@@ -23,15 +24,16 @@ from engines.catalogue import load as load_cards
 from engines.errors import CardError
 
 Violation = tuple[Key, object, str]  # key, its value, what is wanted and what to do
+GROUND_PLANE = "edged.behaviour.horse.ground_plane"  # needs numpy, which takes longer to import than all checks
 
 
 def load_checked(path: Path | None = None) -> Config:
-    """As `load`, and without contradictions; raises `ConfigError` with a line for every problem."""
+    """As `load`, and checked across keys. Raises `ConfigError` with a line for every problem."""
     return checked_config(read_layers(path))
 
 
 def checked_config(layers: Layers) -> Config:
-    """The configuration of these layers, checked in itself and against the catalogue."""
+    """The configuration of these layers, validated and checked across keys. Raises `ConfigError`."""
     config = validate(layers)
     try:
         cards = load_cards(config.models.catalogue)
@@ -43,23 +45,23 @@ def checked_config(layers: Layers) -> Config:
 
 
 def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> list[ConfigProblem]:
-    """Every contradiction, in no order."""
+    """Every violation, in no order."""
     detector = cards.get(config.models.detector)
     classes = detector.detect.classes if detector and detector.detect else None
-    findings = [*_model_violations(config.models, cards, classes), *_shared_sources(config.cameras)]
+    violations = [*_model_violations(config.models, cards, classes), *_shared_sources(config.cameras)]
     for name, camera in config.cameras.items():
-        findings += region_violations(("cameras", name), camera, _upright_size(camera))
-        findings += _lift_violations(("cameras", name), camera, config.models)
+        violations += region_violations(("cameras", name), camera, _upright_size(camera))
+        violations += _lift_violations(("cameras", name), camera, config.models)
         if classes is not None:
-            findings += _class_violations(("cameras", name), camera, classes)
-    return [layers.problem(key, sentence, got) for key, got, sentence in findings]
+            violations += _class_violations(("cameras", name), camera, classes)
+    return [layers.problem(key, sentence, got) for key, got, sentence in violations]
 
 
 def _model_violations(
     models: ModelsConfig, cards: Mapping[str, Card], classes: Iterable[str] | None
 ) -> Iterator[Violation]:
     yield from _card_violations(("models", "detector"), models.detector, "detect", cards)
-    chosen = "pose" in models.model_fields_set  # the defaults may offer more than a chosen detector finds
+    chosen = "pose" in models.model_fields_set  # the defaults may name classes that the detector does not have
     for label, name in models.pose.items():
         yield from _card_violations(("models", "pose", label), name, "pose", cards)
         if chosen and classes is not None and label not in classes:
@@ -71,13 +73,13 @@ def _model_violations(
 
 
 def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> Iterator[Violation]:
-    """Where people are to be lifted, there is a model for it and a detector that finds them."""
+    """`lift` needs a 3D model, and a detector."""
     if not camera.lift:
         return
     if models.lift is None:
-        yield (*key, "lift"), True, "wants a 3D model; name its card in models.lift, see `edged models list`"
+        yield (*key, "lift"), True, "needs a 3D model; name its card in models.lift, see `edged models list`"
     if camera.static_region:
-        yield (*key, "lift"), True, "wants boxes around people, and a fixed region is none; drop one of the two"
+        yield (*key, "lift"), True, "needs a detector, and a static region runs none; remove one of the two"
 
 
 def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) -> Iterator[Violation]:
@@ -90,7 +92,7 @@ def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) 
 
 
 def _class_violations(key: Key, camera: CameraConfig, classes: Iterable[str]) -> Iterator[Violation]:
-    """Every class that the camera names and the detector does not know."""
+    """Every class that the camera names and the detector does not have."""
     for place, label in enumerate(camera.classes or ()):
         if label not in classes:
             yield (*key, "classes", place), label, _unknown_class(label, classes)
@@ -110,15 +112,20 @@ def _unknown_class(label: str, classes: Iterable[str]) -> str:
 
 
 def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] | None) -> Iterator[Violation]:
-    """What is wrong with the camera's regions, in an upright image of that size; None: not known."""
+    """What is wrong with the camera's regions; `size_wh` of the upright image in px, None: not known."""
     if size_wh is not None:
         yield from _regions_outside(key, camera, size_wh)
-    for where, told in drawing_errors(camera.stall, size_wh) if camera.stall.enabled else ():
-        yield (*key, "stall", *where), _stall_value(camera.stall, where), told
+    if camera.stall.enabled:
+        errors = list(drawing_errors(camera.stall, size_wh))
+        if size_wh is not None and camera.stall.floor_m is not None and not errors:
+            found = import_module(GROUND_PLANE).floor_size_errors(camera.stall, size_wh)
+            errors = [(("floor_m",), error) for error in found]
+        for path, error in errors:
+            yield (*key, "stall", *path), _stall_value(camera.stall, path), error
 
 
 def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -> Iterator[Violation]:
-    """Every region that leaves the image."""
+    """Every region that is not inside the image."""
     inside = f"must lie inside the upright image of {size_wh[0]} x {size_wh[1]} px; correct it, or size and rotate"
     if camera.roi and not _inside(camera.roi, size_wh):
         yield (*key, "roi"), camera.roi, inside
@@ -128,7 +135,7 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
         centre = (
             f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"
         )
-        yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the size that is asked for"
+        yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the requested size"
     for place, polygon in enumerate(camera.masks):
         if not all(_inside(point, size_wh) for point in polygon):
             yield (*key, "masks", place), polygon, inside
@@ -140,7 +147,7 @@ def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:
 
 
 def _upright_size(camera: CameraConfig) -> tuple[int, int] | None:
-    """Of the upright image, where it is given."""
+    """Of the upright image in px; None: not configured."""
     if camera.size is None:
         return None
     width, height = camera.size
@@ -153,7 +160,7 @@ def _inside(corners: tuple[float, ...], size_wh: tuple[int, ...]) -> bool:
 
 
 def _shared_sources(cameras: Mapping[str, CameraConfig]) -> Iterator[Violation]:
-    """Live sources that two cameras want; files may be read by any number."""
+    """Live sources that two cameras use. Any number of cameras may read a file."""
     owners: dict[str, str] = {}
     for name, camera in cameras.items():
         if not camera.enabled or camera.source_kind == "files":

@@ -1,47 +1,46 @@
-"""`edged calibrate`: a picture with a grid to read positions from; and what was understood of those read."""
+"""`edged calibrate`: a picture with a grid to read positions from, then the stall drawn into it, and its TOML."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edged.config.tables.stall import StallConfig
-    from edged.config.toml_lines import Key
-    from edged.frame import U8
-
-VERB = "calibrate"
-SUMMARY = "Tell the box where a stall's floor, feeder and water are."
+from edged.behaviour.horse.geometry import drawing_errors
+from edged.behaviour.horse.ground_plane import floor_size_errors, ground_plane
+from edged.capture.make_camera import make_camera
+from edged.capture.snapshot import WARM_UP_FRAMES, first_image
+from edged.commands.interrupts import exit_on_interrupt
+from edged.commands.snapshot import choose_camera
+from edged.config.load import config_from_options, load
+from edged.config.tables.stall import StallConfig
+from edged.config.toml_lines import Key
+from edged.config.toml_text import dump
+from edged.drawing.image_file import write_image
+from edged.drawing.stall import with_grid, with_stall
+from edged.errors import ConfigError
+from edged.frame import U8
 
 Corners = tuple[tuple[float, float], ...]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("camera", nargs="?", metavar="CAMERA", help="its name; may be left out when there is only one")
+    parser.add_argument("camera", nargs="?", metavar="CAMERA", help="its name; optional when there is only one")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
-    parser.add_argument("--source", help="device, stream or file, in place of a configured camera")
+    parser.add_argument("--source", help="device, stream or file, instead of a configured camera")
     parser.add_argument("--out", type=Path, metavar="FILE", help="picture to write, .jpg or .png (<camera>-grid.jpg)")
-    parser.add_argument("--floor", metavar="'X,Y X,Y …'", help="corners of the floor, one after the other")
+    parser.add_argument("--floor", metavar="'X,Y X,Y …'", help="corners of the floor, in order")
     parser.add_argument(
-        "--size",
-        metavar="'W D'",
-        help="length in m of its side 0 and of its side 1, like '4.0 3.5'; it has four corners",
+        "--size", metavar="'W D'", help="lengths in m of side 0 and side 1 of a floor of four corners, like '4.0 3.5'"
     )
     parser.add_argument(
-        "--open", type=int, nargs="*", default=[], metavar="SIDE", help="sides of the floor that are no wall, by number"
+        "--open", type=int, nargs="*", default=[], metavar="SIDE", help="sides of the floor without a wall, by number"
     )
     parser.add_argument(
-        "--zone", action="append", default=[], metavar="NAME='X,Y X,Y …'", help="feeder, hay, water; may be repeated"
+        "--zone", action="append", default=[], metavar="NAME='X,Y X,Y …'", help="feeder, hay, water; repeatable"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.behaviour.horse.geometry import drawing_errors, ground_plane  # noqa: PLC0415
-    from edged.drawing.image_file import write_image  # noqa: PLC0415
-    from edged.drawing.stall import with_grid, with_stall  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
     name, image = _grab_image(args)
     path = args.out or Path(f"{name}-grid.jpg")
     stall = _stall(args)
@@ -49,40 +48,38 @@ def run(args: argparse.Namespace) -> int:
         write_image(path, with_grid(image))
         print(f"{path}  read the corners of the floor off it and give them with --floor 'X,Y X,Y …'")
         return 0
+    size_wh = (image.shape[1], image.shape[0])
     write_image(path, with_stall(image, stall))
-    if wrong := drawing_errors(stall, (image.shape[1], image.shape[0])):
-        raise ConfigError("\n".join([*(f"{' '.join(where)}: {told}" for where, told in wrong), f"see {path}"]))
-    print(f"# {path} shows what was understood. Put this into the configuration:")
-    if ground := ground_plane(stall, (image.shape[1], image.shape[0])):
-        print(
-            f"# By the floor's size the camera hangs {ground.camera_height_m:.1f} m above it; if it does not, read it again."
-        )
-    print(_toml(name, stall))
+    if errors := _errors(stall, size_wh):
+        raise ConfigError("\n".join([*errors, f"see {path}"]))
+    print(f"# {path} shows this stall. Copy these lines into the configuration:")
+    if ground := ground_plane(stall, size_wh):
+        height = f"{ground.camera_height_m:.1f} m"
+        print(f"# By the floor's size the camera hangs {height} above it; if that is wrong, read the corners again.")
+    print(_toml(name, stall), end="")
     return 0
 
 
 def _grab_image(args: argparse.Namespace) -> tuple[str, U8]:
-    from edged.capture.make_camera import make_camera  # noqa: PLC0415
-    from edged.capture.snapshot import WARM_UP_FRAMES, first_image  # noqa: PLC0415
-    from edged.commands.interrupts import exit_on_interrupt  # noqa: PLC0415
-    from edged.commands.snapshot import choose_camera  # noqa: PLC0415
-    from edged.config.load import load  # noqa: PLC0415
-
+    """The camera's name and an image (H, W, 3) uint8 BGR of it."""
     name, settings = choose_camera(load(args.config), args.camera, args.source)
-    settle = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
+    warm_up_frames = 0 if settings.source_kind == "files" else WARM_UP_FRAMES
     with exit_on_interrupt():
-        return name, first_image(make_camera(name, settings), name=name, warm_up_frames=settle)
+        return name, first_image(make_camera(name, settings), name=name, warm_up_frames=warm_up_frames)
+
+
+def _errors(stall: StallConfig, size_wh: tuple[int, int]) -> list[str]:
+    errors = [f"{' '.join(path)}: {error}" for path, error in drawing_errors(stall, size_wh)]
+    return errors or [f"floor_m: {error}" for error in floor_size_errors(stall, size_wh)]
 
 
 def _stall(args: argparse.Namespace) -> StallConfig | None:
-    """None when nothing was given yet. Raises `ConfigError`."""
-    from edged.config.load import config_from_options  # noqa: PLC0415
-
-    zones = dict(_parse_zone(zone) for zone in args.zone)
+    """The stall of the command line; None without one. Raises `ConfigError`."""
+    zones = dict(_zone(zone) for zone in args.zone)
     if args.floor is None and not zones:
         return None
-    floor = None if args.floor is None else parse_corners("--floor", args.floor)
-    stall = {"floor": floor, "floor_m": _parse_size(args.size), "open_sides": tuple(args.open), "zones": zones}
+    floor = None if args.floor is None else corners("--floor", args.floor)
+    stall = {"floor": floor, "floor_m": _size(args.size), "open_sides": tuple(args.open), "zones": zones}
     key: Key = ("cameras", "camera", "stall")
     options = {(*key, "floor"): "--floor", (*key, "floor_m"): "--size", (*key, "open_sides"): "--open"}
     options |= {(*key, "zones", name): f"--zone {name}" for name in zones}
@@ -90,18 +87,14 @@ def _stall(args: argparse.Namespace) -> StallConfig | None:
     return config_from_options(values, options).cameras["camera"].stall
 
 
-def _parse_zone(text: str) -> tuple[str, Corners]:
-    from edged.errors import ConfigError  # noqa: PLC0415
-
+def _zone(text: str) -> tuple[str, Corners]:
     name, equals, points = text.partition("=")
     if not equals:
         raise ConfigError(f"--zone {text!r}: no name; want NAME='X,Y X,Y X,Y'")
-    return name, parse_corners(f"--zone {name}", points)
+    return name, corners(f"--zone {name}", points)
 
 
-def _parse_size(text: str | None) -> tuple[float, float] | None:
-    from edged.errors import ConfigError  # noqa: PLC0415
-
+def _size(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
     try:
@@ -111,10 +104,8 @@ def _parse_size(text: str | None) -> tuple[float, float] | None:
     return width, depth
 
 
-def parse_corners(option: str, text: str) -> Corners:
+def corners(option: str, text: str) -> Corners:
     """`10,20 30,40 …` as points. Raises `ConfigError`."""
-    from edged.errors import ConfigError  # noqa: PLC0415
-
     try:
         points = tuple((float(x), float(y)) for x, y in (pair.split(",") for pair in text.split()))
     except ValueError:
@@ -125,16 +116,4 @@ def parse_corners(option: str, text: str) -> Corners:
 
 
 def _toml(name: str, stall: StallConfig) -> str:
-    def listed(points: Corners) -> str:
-        return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in points) + "]"
-
-    lines = [f"[cameras.{name}.stall]", "enabled = true"]
-    if stall.floor is not None:
-        lines.append(f"floor = {listed(stall.floor)}")
-    if stall.floor_m is not None:
-        lines.append(f"floor_m = [{stall.floor_m[0]:g}, {stall.floor_m[1]:g}]")
-    if stall.open_sides:
-        lines.append(f"open_sides = {list(stall.open_sides)}")
-    if stall.zones:
-        lines.append("zones = { " + ", ".join(f"{zone} = {listed(p)}" for zone, p in stall.zones.items()) + " }")
-    return "\n".join(lines)
+    return dump({"cameras": {name: {"stall": stall.model_dump(mode="json", exclude_defaults=True)}}})

@@ -53,7 +53,7 @@ def test_then_the_configuration_to_paste_and_a_picture_of_it(
 def test_the_floors_size_tells_how_high_the_camera_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert calibrate(tmp_path, "--floor", SQUARE, "--size", "4 4") == 0
     told = capsys.readouterr().out
-    assert "floor_m = [4, 4]" in told
+    assert "floor_m = [4.0, 4.0]" in told
     assert "the camera hangs 3.0 m above it" in told
 
 

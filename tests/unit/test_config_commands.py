@@ -73,12 +73,12 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
             "want one of person, horse, or another models.detector",
         ),
         ('models.lift = "rootnet"', 'F:1 models.lift = "rootnet": is a card of task root; want one of task lift: '),
-        (SIZED + "lift = true", "F:4 cameras.a.lift = true: wants a 3D model; name its card in models.lift"),
+        (SIZED + "lift = true", "F:4 cameras.a.lift = true: needs a 3D model; name its card in models.lift"),
         (
             SIZED
             + 'lift = true\nstatic_region = { label = "person", box = [0, 0, 9, 9] }\n'
             + '[models]\nlift = "convnextpose-s"',
-            "F:4 cameras.a.lift = true: wants boxes around people, and a fixed region is none; drop one of the two",
+            "F:4 cameras.a.lift = true: needs a detector, and a static region runs none; remove one of the two",
         ),
         (
             SIZED + 'classes = ["horse",\n "cat"]',

@@ -1,22 +1,23 @@
-"""A drawn stall in image coordinates: what stands on its floor, what is in a zone, how near a wall is. Pure; px."""
+"""A drawn stall in image coordinates: what stands on its floor, what is in a zone, how near a wall is.
+
+Pure; px. Without numpy, so that checking a configuration need not load it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from edged.behaviour.horse.ground_plane import GroundPlane
-from edged.behaviour.horse.keypoints import Box
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.config.tables.stall import StallConfig
-from edged.errors import ConfigError
 
 T = THRESHOLDS.stall
 XY = tuple[float, float]
+XYXY = tuple[float, float, float, float]
 KeyPath = tuple[str, ...]  # in the table `[cameras.<name>.stall]`
 
 
-def is_on_floor(stall: StallConfig, box: Box) -> bool:
+def is_on_floor(stall: StallConfig, box: XYXY) -> bool:
     """Whether the middle of a box's lower edge lies on the floor, or close to it."""
     if stall.floor is None:
         return True
@@ -38,20 +39,11 @@ def wall_distance_px(stall: StallConfig, point: XY) -> float:
     return min((_distance_to_segment(point, *side) for side in walls), default=math.inf)
 
 
-def ground_plane(stall: StallConfig, size_wh: tuple[int, int]) -> GroundPlane | None:
-    """The floor as a plane of known size; None: its size is not given. Raises ConfigError when it does not fit."""
-    if stall.floor is None or stall.floor_m is None:
-        return None
-    return GroundPlane(stall.floor, stall.floor_m, size_wh)
+def drawing_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Iterator[tuple[KeyPath, str]]:
+    """What is wrong with a drawing, by key; `size_wh` None: the image's size is not known.
 
-
-def drawing_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> list[tuple[KeyPath, str]]:
-    """What is wrong with a drawing, by key; `size_wh` None: the image's size is not known."""
-    errors = list(_outline_errors(stall, size_wh))
-    return errors or [(("floor_m",), error) for error in _floor_size_errors(stall, size_wh)]
-
-
-def _outline_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Iterator[tuple[KeyPath, str]]:
+    `ground_plane.floor_size_errors` compares the floor with its size.
+    """
     polygons: Mapping[KeyPath, Sequence[XY]] = {("zones", name): polygon for name, polygon in stall.zones.items()}
     if stall.floor is not None:
         polygons = {**polygons, ("floor",): stall.floor}
@@ -68,6 +60,8 @@ def _outline_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Iter
     for name, polygon in stall.zones.items():
         if stall.floor is not None and (error := _out_of_reach(stall.floor, polygon)):
             yield ("zones", name), error
+    if stall.floor_m is not None and stall.floor is None:
+        yield ("floor_m",), "there is no floor to be of that size; draw it, or leave this out"
 
 
 def _outside_image(polygon: Sequence[XY], size_wh: tuple[int, int]) -> str | None:
@@ -88,18 +82,6 @@ def _out_of_reach(floor: Sequence[XY], zone: Sequence[XY]) -> str | None:
     if gap_px <= T.zone_margin * max(math.dist(*side) for side in _sides(floor)):
         return None
     return f"lies {gap_px:.0f} px outside the floor; no horse of this stall reaches it, correct one of the two"
-
-
-def _floor_size_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> list[str]:
-    if stall.floor_m is not None and stall.floor is None:
-        return ["there is no floor to be of that size; draw it, or leave this out"]
-    if size_wh is None:
-        return []
-    try:
-        ground_plane(stall, size_wh)
-    except ConfigError as exc:
-        return [str(exc)]
-    return []
 
 
 def _self_intersects(polygon: Sequence[XY]) -> bool:

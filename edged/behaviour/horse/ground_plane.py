@@ -16,6 +16,7 @@ import numpy as np
 from edged.behaviour.horse.keypoints import HOOVES, NECK, NOSE, OPPOSITE_ROOTS, ROOTS, TAIL
 from edged.behaviour.horse.nan_stats import nan_mean
 from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.config.tables.stall import StallConfig
 from edged.errors import ConfigError
 from edged.frame import F64
 
@@ -174,3 +175,19 @@ def _nose_at_flank(neck: XY, tail: XY, nose: XY, length_m: float) -> float:
     if math.isnan(along) or math.isnan(aside):
         return math.nan
     return float(T.flank_along[0] < along < T.flank_along[1] and T.flank_aside[0] < aside < T.flank_aside[1])
+
+
+def ground_plane(stall: StallConfig, size_wh: tuple[int, int]) -> GroundPlane | None:
+    """The floor as a plane of known size; None: its size is not given. Raises ConfigError when it does not fit."""
+    if stall.floor is None or stall.floor_m is None:
+        return None
+    return GroundPlane(stall.floor, stall.floor_m, size_wh)
+
+
+def floor_size_errors(stall: StallConfig, size_wh: tuple[int, int]) -> list[str]:
+    """Why the floor cannot be of the size that is given."""
+    try:
+        ground_plane(stall, size_wh)
+    except ConfigError as exc:
+        return [str(exc)]
+    return []

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from edged.behaviour.horse.day_log import OBSERVED, DayLog, RollingCounts
-from edged.behaviour.horse.geometry import ground_plane, is_on_floor, wall_distance_px, zone_at
+from edged.behaviour.horse.geometry import is_on_floor, wall_distance_px, zone_at
+from edged.behaviour.horse.ground_plane import ground_plane
 from edged.behaviour.horse.horse import HorseState, Increments
 from edged.behaviour.horse.keypoints import HOOVES, NOSE, Box, KeypointObservation
 from edged.behaviour.horse.mare_foal import MareFoalAssigner
