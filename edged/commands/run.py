@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,11 +28,11 @@ from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
 from edged.runtime import systemd
 from edged.runtime.allocator import limit_arenas
 from edged.runtime.log import RecentLines, journal_handler, set_up
-from edged.runtime.threads import SupervisedThread, log_uncaught
+from edged.runtime.signals import stop_on_signals
+from edged.runtime.threads import log_uncaught
 
 log = logging.getLogger(__name__)
 
-STOP_LIMIT_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
 SOURCE_NAME = "camera"  # what a camera given by --source is called
 
 
@@ -73,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
         stop = threading.Event()
         runner = DaemonRunner(options, stop, systemd.from_environment(os.environ))
-        stack.enter_context(_signals(stop, runner.reload, args.seconds))
+        stack.enter_context(stop_on_signals(stop, runner.reload, args.seconds))
         daemon = runner.run(_with_arguments(args, config, trial), show)
     return int(_plays_file(args, daemon.config) and daemon.cameras()[SOURCE_NAME].state.phase == "lost")
 
@@ -120,41 +118,3 @@ def _video(stack: ExitStack, config: Config, sure_from: dict[str, float], path: 
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")
     return stack.enter_context(Recorder(path, next(iter(cameras.values())), sure_from))
-
-
-@contextmanager
-def _signals(stop: threading.Event, reload: Callable[[], None], seconds: float | None) -> Iterator[None]:
-    """SIGTERM, SIGINT and the end of the time set `stop`. SIGHUP reloads; from a terminal that is closed it stops.
-
-    Models that are being loaded cannot be told to stop: then the process ends as it is, when its time is over.
-    """
-    limit = SupervisedThread("stop-limit", _exit_now, first_s=STOP_LIMIT_S)
-
-    def end(*_: object) -> None:
-        if not stop.is_set():
-            stop.set()
-            with suppress(RuntimeError):  # a box without memory has none for a thread; it closes all the same
-                limit.start()
-
-    person = sys.stdin is not None and sys.stdin.isatty()
-    ends = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if person else []))
-    before = {number: signal.signal(number, end) for number in ends}
-    if signal.SIGHUP not in before:
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reload())
-    timer = SupervisedThread("stop-after", stop.set, first_s=seconds) if seconds is not None else None
-    if timer is not None:
-        timer.start()
-    try:
-        yield
-    finally:
-        limit.stop()
-        if timer is not None:
-            timer.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _exit_now() -> None:
-    log.warning("not closed %g s after the signal: ending as it is", STOP_LIMIT_S)
-    logging.shutdown()
-    os._exit(0)

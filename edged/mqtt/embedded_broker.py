@@ -86,11 +86,13 @@ class EmbeddedBroker:
         listener = _Listener(Broker(SETTINGS))
         self.port = await listener.open(self._ports)
         self._started.set()
-        while not self._stop.is_set():
-            self._thread.progress()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), PROGRESS_S)
-        await listener.close()
+        try:
+            while not self._stop.is_set():
+                self._thread.progress()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), PROGRESS_S)
+        finally:
+            await listener.close()
 
 
 class _Listener:

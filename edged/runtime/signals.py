@@ -1,0 +1,55 @@
+"""Signals of the daemon: which end it, which reload it, and for how long it may end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from edged.runtime.threads import SupervisedThread
+
+log = logging.getLogger(__name__)
+
+STOP_LIMIT_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
+
+
+@contextmanager
+def stop_on_signals(stop: threading.Event, reload: Callable[[], None], after_s: float | None = None) -> Iterator[None]:
+    """Inside, SIGTERM, SIGINT and the passing of `after_s` set `stop`; SIGHUP calls `reload`.
+
+    Where stdin is a terminal, SIGHUP sets `stop` too: the terminal was closed. A process that does not end within
+    STOP_LIMIT_S of a signal, say because it loads models, is ended as it is. The main thread only.
+    """
+    limit = SupervisedThread("stop-limit", _exit_now, first_s=STOP_LIMIT_S)
+
+    def end(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            with suppress(RuntimeError):  # no memory for a thread: then the end has no limit
+                limit.start()
+
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if terminal else [])), end)
+    handlers.setdefault(signal.SIGHUP, lambda *_: reload())
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    timer = SupervisedThread("stop-after", stop.set, first_s=after_s) if after_s is not None else None
+    if timer is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        limit.stop()
+        if timer is not None:
+            timer.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_now() -> None:
+    log.warning("not closed %g s after the signal: the process ends as it is", STOP_LIMIT_S)
+    logging.shutdown()
+    os._exit(0)

@@ -1,0 +1,198 @@
+"""A fault in any thread of the daemon: that thread goes on."""
+
+from __future__ import annotations
+
+import io
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
+
+from edged.app import started_daemon
+from edged.commands import views
+from edged.config.tree import Config
+from edged.device import gpu_wait, throttle
+from edged.device.gpu_wait import GpuWait
+from edged.messages.bus import Request
+from edged.mqtt import homeassistant
+from edged.mqtt.embedded_broker import EmbeddedBroker
+from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.homeassistant_entities import BIRTH, DiscoveryDevice
+from edged.mqtt.memory_bus import MemoryBus
+from edged.runtime import signals, threads
+from edged.runtime.signals import stop_on_signals
+from edged.runtime.threads import TABLE, SupervisedThread
+from tests.integration.test_engine_builds import ScriptedBuilder, started_service
+from tests.system.conftest import free_port, until
+
+LIMIT_S = 10.0  # from a fault to the next round
+
+Broken = Callable[[], bool]  # whether a round was seen since the fault
+
+
+def break_once(thread: SupervisedThread) -> Broken:
+    """Have its next step fail, once."""
+    step, calls = thread.step, list[None]()
+
+    def faulty() -> float | None:
+        calls.append(None)
+        if len(calls) == 1:
+            raise ValueError("injected")
+        return step()
+
+    thread.step = faulty
+    return lambda: len(calls) > 1
+
+
+def find(name: str) -> SupervisedThread:
+    """The thread of that row, as the watchdog finds it."""
+    found: SupervisedThread = until(
+        lambda: next((thread for thread in threads.running() if thread.row.name == name), None)
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One without a broker, whose camera is lost again and again."""
+    folder = tmp_path_factory.mktemp("daemon")
+    config = {
+        "device": {"id": "box", "state_dir": str(folder)},
+        "models": {"store": str(folder / "models")},
+        "mqtt": {"port": free_port(), "reconnect_max_s": 1},
+        "publish": {"health_interval_s": 1},
+        "throttle": {"steps_hz": [1]},
+        "prometheus": {"enabled": True, "port": free_port()},
+        "cameras": {"barn": {"source": "rtsp://127.0.0.1:9/gone", "retry_max_s": 0.5}},
+    }
+    with started_daemon(Config.model_validate(config)):
+        yield
+
+
+OF_DAEMON = ("capture", "capture-watch", "mqtt", "store", "behaviour", "health", "throttle", "commands", "prometheus")
+
+
+@contextmanager
+def waiting_for_a_gpu() -> Iterator[Broken]:
+    wait = GpuWait(lambda: "")
+    wait.start()
+    yield break_once(find("gpu-wait"))
+    wait.close()
+
+
+@contextmanager
+def building_engines() -> Iterator[Broken]:
+    script = ScriptedBuilder()
+    service, ready = started_service(script, ValueError("injected"))
+    yield lambda: bool(ready)
+    service.close()
+
+
+@contextmanager
+def announcing() -> Iterator[Broken]:
+    bus = MemoryBus(lambda state: {})
+    with TemporaryDirectory() as folder:
+        publisher = DiscoveryPublisher(bus, DEVICE, Path(folder) / "announced.json", enabled=True)
+        publisher.start()
+        bus.receive(Request(path=BIRTH.at(prefix=DEVICE.prefix).path, payload=b"online", retain=False))
+        yield break_once(find("discovery"))
+        publisher.close()
+
+
+DEVICE = DiscoveryDevice(
+    id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant", cameras={}, alert_kinds=()
+)
+
+
+@contextmanager
+def printing_lines() -> Iterator[Broken]:
+    with views.live(lambda: views.LiveStatus(cameras={}, mqtt=NO_MQTT), io.StringIO()):
+        yield break_once(find("terminal"))
+
+
+NO_MQTT: dict[str, Any] = {"connected": False, "published": 0, "waiting": 0, "dropped": 0}
+
+
+@contextmanager
+def serving_mqtt() -> Iterator[Broken]:
+    """Its step lasts as long as the broker, so the fault is put into the middle of it."""
+    with EmbeddedBroker(0):
+        thread = find("embedded-broker")
+        progress, calls = thread.progress, list[None]()
+
+        def faulty() -> None:
+            calls.append(None)
+            if len(calls) == 1:
+                raise ValueError("injected")
+            progress()
+
+        thread.progress = faulty  # type: ignore[method-assign]
+        yield lambda: len(calls) > 1
+
+
+@contextmanager
+def stopping_after_a_time() -> Iterator[Broken]:
+    stop = threading.Event()
+    with stop_on_signals(stop, lambda: None, 0.5):
+        break_once(find("stop-after"))
+        yield stop.is_set
+
+
+@contextmanager
+def stopping_in_time() -> Iterator[Broken]:
+    exits = list[None]()
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setattr(signals, "_exit_now", lambda: exits.append(None))
+        stack.enter_context(stop_on_signals(threading.Event(), lambda: None))
+        signal.raise_signal(signal.SIGTERM)
+        break_once(find("stop-limit"))
+        yield lambda: bool(exits)
+
+
+ALONE: dict[str, Callable[[], Any]] = {
+    "gpu-wait": waiting_for_a_gpu,
+    "engine-builds": building_engines,
+    "discovery": announcing,
+    "terminal": printing_lines,
+    "embedded-broker": serving_mqtt,
+    "stop-after": stopping_after_a_time,
+    "stop-limit": stopping_in_time,
+}
+
+
+def test_every_thread_of_the_table_is_tried_here() -> None:
+    assert {*OF_DAEMON, *ALONE} == {row.name for row in TABLE}
+
+
+@pytest.fixture(autouse=True)
+def short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "POLL_S", 0.5)
+    monkeypatch.setattr(gpu_wait, "BACKOFF_MAX_S", 0.5)
+    monkeypatch.setattr(views, "LINE_INTERVAL_S", 0.5)
+    monkeypatch.setattr(homeassistant, "BIRTH_DELAY_S", (0.5, 0.5))
+
+
+@pytest.mark.parametrize("name", OF_DAEMON)
+def test_thread_of_the_daemon_goes_on_after_a_fault(daemon: None, name: str) -> None:
+    until(break_once(find(name)), LIMIT_S)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_thread_goes_on_after_a_fault(name: str) -> None:
+    with ALONE[name]() as went_on:
+        until(went_on, LIMIT_S)
+
+
+def test_all_threads_of_the_daemon_are_in_the_table(daemon: None) -> None:
+    supervised = {thread.name for thread in threads.running()}
+    ours = {thread.name for thread in threading.enumerate() if thread is not threading.main_thread()}
+    assert ours <= supervised
