@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # From what nobody can do without to what puts everything together. Parts of one line do not know each other.
 LAYERS = (
-    ("engines.arrays", "engines.errors"),
+    ("engines.arrays", "engines.errors", "engines.units"),
     ("engines.bindings", "engines.machine"),
     ("engines.card",),
     ("engines.catalogue", "engines.golden", "engines.prepare", "engines.store"),

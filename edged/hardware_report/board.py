@@ -17,6 +17,7 @@ import psutil
 from edged.device.sysfs import SysfsSensors
 from edged.hardware_report.loops import RunFrame, open_loop, test_images
 from edged.hardware_report.probe import Bench, ReportRow, Value, not_possible
+from edged.units import BYTES_PER_MB
 from engines import machine
 
 LIBRARIES = ("tensorrt", "pycuda", "cv2", "onnxruntime", "numpy")
@@ -33,7 +34,7 @@ def identity(bench: Bench) -> Iterator[ReportRow]:
         figures={
             "board": MODEL.read_text().strip("\0") if MODEL.exists() else platform.machine(),
             "cores": os.cpu_count(),
-            "memory_mb": round(psutil.virtual_memory().total / 1e6),
+            "memory_mb": round(psutil.virtual_memory().total / BYTES_PER_MB),
             "gpu": here.gpu,
             "sm": here.sm,
             "cuda_driver": here.driver,
@@ -93,7 +94,7 @@ def heat(bench: Bench) -> Iterator[ReportRow]:
             "frames_per_s_first_third": round(first, 1),
             "frames_per_s_last_third": round(last, 1),
             "kept": round(last / first, 3) if first else None,
-            "rss_mb": round(psutil.Process().memory_info().rss / 1e6),
+            "rss_mb": round(psutil.Process().memory_info().rss / BYTES_PER_MB),
         },
     )
     yield from seen.rows()

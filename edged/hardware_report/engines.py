@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from edged.device.sysfs import SysfsSensors
 from edged.hardware_report.loops import build_job, cards_of, open_builder
 from edged.hardware_report.probe import Bench, ReportRow, failed, not_possible
+from edged.units import BYTES_PER_MB
 from engines.build.process import available_mb
 from engines.errors import EngineError
 
@@ -33,7 +34,7 @@ def builds(bench: Bench) -> Iterator[ReportRow]:
                 "level": job.options.level,
                 "prepare_s": plan.meta["prepare_s"],
                 "build_s": plan.meta["seconds"],
-                "engine_mb": round(plan.meta["bytes"] / 1e6, 1),
+                "engine_mb": round(plan.meta["bytes"] / BYTES_PER_MB, 1),
                 "peak_rss_mb": plan.meta["peak_rss_mb"],
                 "gpu_memory_most_mb": memory.gpu_max_mb,
                 "memory_free_before_mb": memory.free_before_mb,

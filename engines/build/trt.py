@@ -16,10 +16,10 @@ from engines.bindings import TensorRT, logger
 from engines.build.progress import Estimate, Progress
 from engines.errors import BuildFailed, Cancelled
 from engines.store.key import BuildOptions
+from engines.units import BYTES_PER_MIB
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_MB = 1 << 20
 STRONG_TYPING_COMPLETE = (10, 12)  # the first TensorRT whose strong typing NVIDIA calls complete
 MAX_REASONS = 3  # of TensorRT's complaints, shown in an error
 
@@ -85,7 +85,7 @@ class TensorRTBuilder:
         api = self._trt.api
         config.builder_optimization_level = options.level
         config.max_aux_streams = 0  # one stream: least memory, and simple to capture in a CUDA graph
-        config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MB)
+        config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MIB)
         for least, best, most in options.profiles:
             profile = builder.create_optimization_profile()
             for i in range(network.num_inputs):

@@ -22,10 +22,10 @@ from engines.bindings import Flavour, find
 from engines.build.trt import TensorRTBuilder
 from engines.errors import Cancelled, EngineError
 from engines.store.key import BuildOptions
+from engines.units import BYTES_PER_MIB, KIB_PER_MIB
 
 NICE_LEVEL = 10
 OOM_SCORE_ADJ = 900  # oom_score_adj: rather the build than the daemon
-BYTES_PER_MB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def main() -> int:
         kind = "cancelled" if isinstance(refusal, Cancelled) else "failed"
         _send({kind: str(refusal) or "out of memory"})
         return 1
-    _send({"done": {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}})
+    _send({"done": {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KIB_PER_MIB}})
     return 0
 
 
@@ -82,7 +82,7 @@ def _lower_priority(memory_mb: int | None) -> None:
     with suppress(OSError):  # not everybody may
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
     if memory_mb is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MB,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MIB,) * 2)
 
 
 _OUTPUT_LOCK = threading.Lock()

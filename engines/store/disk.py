@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engines.errors import StoreError
+from engines.units import BYTES_PER_MB
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -20,7 +21,7 @@ CHUNK_BYTES = 1 << 18
 
 def megabytes(count: int) -> str:
     """For people: "50.7 MB"."""
-    return f"{count / 1e6:.1f} MB"
+    return f"{count / BYTES_PER_MB:.1f} MB"
 
 
 def sha256(path: Path) -> str:

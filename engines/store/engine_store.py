@@ -19,13 +19,13 @@ from typing import Any
 from engines.errors import PlanRefused
 from engines.store.disk import publish, sha256, sync, translate_os_errors
 from engines.store.key import EngineKey
+from engines.units import BYTES_PER_MIB
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3  # builds of one key that may fail before nobody tries again
 ENGINES_PER_MODEL = 2  # engines of one model: the current one, and the one before for going back
 MAX_QUARANTINED = 3  # of what was put aside: enough to see what went wrong
-BYTES_PER_MB = 1 << 20
 PLAN, META, PROOF, CURRENT, TRIES = "engine.plan", "meta.json", "proof.json", "current", "attempts.json"
 
 
@@ -184,7 +184,7 @@ class EngineStore:
                 (p for plans in spare.values() for p in plans[: ENGINES_PER_MODEL - 1]),
                 key=lambda p: float(p.meta["built"]),
             )
-            while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MB:
+            while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MIB:
                 old.append(rest.pop(0))
             for folder in (*aside, *(plan.folder for plan in old)):
                 shutil.rmtree(folder)

@@ -301,9 +301,9 @@ def test_a_full_disk_leaves_the_store_as_it_was(store: ModelStore, away: Path, t
     before = contents(tmp_path)
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from engines.card import Card; from engines.store.model_store import Store\n"
+        "from engines.card import Card; from engines.store.model_store import ModelStore\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "Store(Path(sys.argv[1])).pull(Card.model_validate_json(sys.argv[2]))"
+        "ModelStore(Path(sys.argv[1])).pull(Card.model_validate_json(sys.argv[2]))"
     )
     changed = served(away, TWO, sha256=digest(TWO)).model_dump_json(by_alias=True)
     run = [sys.executable, "-c", code, str(tmp_path / "store"), changed]

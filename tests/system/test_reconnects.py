@@ -75,7 +75,7 @@ FAULTS = (
         (put(codec="H264"), drop),
         "no first frame for 3 s; the attempt before: rtsp://127.0.0.1",
     ),
-    Fault("sends noise", (put(clip=noise(SMALL)),), (put(clip=SMALL),), "what it sends is no video"),
+    Fault("sends noise", (put(clip=noise(SMALL)),), (put(clip=SMALL),), "does not send video"),
 )
 
 
