@@ -23,6 +23,7 @@ from engines.prepare.model import PreparedModel
 from engines.store.model_store import ModelStore
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
+from tests.shared_data import SHARED
 from tools.bench import configurations, turns
 from tools.bench.frames import Scene, Shown
 from tools.cuda import figures, parts, timeline
@@ -35,7 +36,7 @@ from tools.kept import Kept
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
 STAGES = ["letterbox", "quality", "detect", "decode", "crop", "pose", "results"]
-RTMDET = Path(__file__).parents[3] / "shared/models/upstream/rtmdet_nano.onnx"
+RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
 ABSENT = Path("/nonexistent")
 HERE = {
     "gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"},

@@ -1,13 +1,12 @@
 """The starter pose models on annotated photographs, against the figures stated for them."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.shared_data import SHARED
 from tools.evaluate import detector
 from tools.evaluate.__main__ import horses, people
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = SHARED / "data"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not on this machine")
 

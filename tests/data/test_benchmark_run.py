@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared_data import SHARED
 from tools.evaluate.benchmark.adapters import coco, ours
 from tools.evaluate.benchmark.answers import asked
 from tools.evaluate.benchmark.claims import claims
@@ -11,7 +12,7 @@ from tools.evaluate.benchmark.models import models
 from tools.evaluate.benchmark.prepared import Prepared
 from tools.evaluate.benchmark.score import headline, score
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = SHARED / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not on this machine")
 
 

@@ -14,8 +14,8 @@ from edged.inference.cpu.onnxruntime import OnnxRunner, OrtSession
 from engines.catalogue import load
 from engines.prepare import prepare
 from engines.prepare.model import Precision
+from tests.shared_data import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared"
 MODEL, PHOTOS = SHARED / "models/upstream/rtmdet_nano.onnx", SHARED / "data/media"
 CARD = load()["own-rtmdet-person"]
 

@@ -1,6 +1,5 @@
 """Our definitions of published nets, with trained weights, against ONNX files that other code made of the same."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,14 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
+from tests.shared_data import SHARED
+
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
 from tools.nets.rtmdet import RtmDet  # noqa: E402
 from tools.nets.rtmpose import RtmPose  # noqa: E402
 
-MODELS = Path(__file__).parents[3] / "shared/models"
+MODELS = SHARED / "models"
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"{MODELS} is not on this machine")
 
 EPS = 1e-5

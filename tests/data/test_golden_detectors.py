@@ -1,7 +1,5 @@
 """Real detectors on real photographs, against the outputs that plain ONNX Runtime gave for them."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -10,8 +8,8 @@ from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
+from tests.shared_data import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared"
 MODELS, PHOTOS = SHARED / "models/upstream", SHARED / "data/media"
 
 pytestmark = pytest.mark.skipif(

@@ -9,13 +9,13 @@ import pytest
 
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
+from tests.shared_data import SHARED
 from tools.bench import configurations, contenders
 from tools.bench.absent import Absent
 from tools.bench.contenders import Ours, Rtmlib, disagreement_px, on_cpu, path_of
 from tools.bench.frames import Shown
 from tools.cuda.parts import clip
 
-SHARED = Path(__file__).parents[3] / "shared"
 RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
 
 

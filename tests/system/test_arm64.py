@@ -24,7 +24,9 @@ from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 
 log = logging.getLogger(__name__)
 
-PACKAGES = "coreutils,dash,diffutils,sed,grep,mawk,findutils,passwd,util-linux,systemd,python3,python3-systemd,libstdc++6"
+PACKAGES = (
+    "coreutils,dash,diffutils,sed,grep,mawk,findutils,passwd,util-linux,systemd,python3,python3-systemd,libstdc++6"
+)
 INSTALL_S, LIMIT_S = 1800, 900  # on a busy machine a frame takes half a minute
 POSED = 5
 BOX = """

@@ -172,9 +172,7 @@ def test_poses_have_an_expiry_and_a_content_type(mosquitto: Mosquitto, new_bus: 
     assert (properties.MessageExpiryInterval, properties.ContentType) == (5, "application/json")
 
 
-def test_status_is_online_then_stopped_both_retained(
-    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
-) -> None:
+def test_status_is_online_then_stopped_both_retained(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
     early = listen(mosquitto.port)
@@ -185,7 +183,9 @@ def test_status_is_online_then_stopped_both_retained(
     assert late.messages[0].retain
 
 
-def test_close_sends_waiting_messages_before_the_status_stopped(mosquitto: Mosquitto, new_bus: NewBus, listen: Listen) -> None:
+def test_close_sends_waiting_messages_before_the_status_stopped(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
+) -> None:
     listener = listen(mosquitto.port)
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))

@@ -89,9 +89,7 @@ def test_device_without_a_certificate_logs_that_one_is_wanted(
     ],
     ids=["absent", "not a certificate", "another's key"],
 )
-def test_unusable_tls_file_raises_config_error(
-    new_bus: NewBus, certs: Path, tls: dict[str, str], code: str
-) -> None:
+def test_unusable_tls_file_raises_config_error(new_bus: NewBus, certs: Path, tls: dict[str, str], code: str) -> None:
     with pytest.raises(ConfigError) as raised:
         new_bus(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()}))
     assert raised.value.code == code

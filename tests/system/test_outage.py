@@ -175,9 +175,7 @@ def test_network_that_drops_everything_loses_no_alert(wire: TcpRelay, new_bus: N
     assert len({json.loads(alert)["id"] for alert in since}) == len(since)
 
 
-def test_daemon_restarted_without_a_broker_loses_no_alert(
-    wire: TcpRelay, new_bus: NewBus, reader: Listener
-) -> None:
+def test_daemon_restarted_without_a_broker_loses_no_alert(wire: TcpRelay, new_bus: NewBus, reader: Listener) -> None:
     wire.state = "down"
     first = new_bus()
     for number in range(30):
@@ -241,9 +239,7 @@ def mute() -> Iterator[MuteBroker]:
     broker.close()
 
 
-def test_broker_that_acknowledges_nothing_is_disconnected(
-    mute: MuteBroker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_broker_that_acknowledges_nothing_is_disconnected(mute: MuteBroker, caplog: pytest.LogCaptureFixture) -> None:
     bus = MqttBus(MqttConfig(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, PublishConfig())
     until(lambda: mute.connections > 1)
     bus.close()

@@ -128,7 +128,9 @@ def test_device_receives_only_its_own_commands(
 
 
 @pytest.mark.parametrize("name", ["reader", "homeassistant"])
-def test_command_of_an_unauthorized_user_is_refused(site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus) -> None:
+def test_command_of_an_unauthorized_user_is_refused(
+    site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus
+) -> None:
     bus = new_bus(provisioned("barn-east"))
     heard: list[Request] = []
     bus.subscribe(topics.COMMAND.at(verb="+"), heard.append)

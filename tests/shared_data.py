@@ -1,0 +1,9 @@
+"""Where real photographs and published weights lie: `EDGED_DATA`, or a folder `shared` beside the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared"))
