@@ -20,7 +20,6 @@ RENAMED = {
     "throttle.hold_s": "throttle.step_down_s",
     "throttle.calm_s": "throttle.step_up_s",
     "commands.snapshot_kb": "commands.snapshot_max_kb",
-    "cameras.<name>.images": "cameras.<name>.allow_images",
     "cameras.<name>.stall_timeout_s": "cameras.<name>.frame_timeout_s",
     "cameras.<name>.fixed": "cameras.<name>.static_region",
     "cameras.<name>.gate": "cameras.<name>.quality",

@@ -76,10 +76,10 @@ class CommandHandlers:
 
     def snapshot(self, command: Snapshot) -> CommandResult:
         name = command.camera
-        if not self._camera(name).allow_images:
-            do = f"set cameras.{name}.allow_images = true in the configuration of the device"
+        if not self._camera(name).images:
+            do = f"set cameras.{name}.images = true in the configuration of the device"
             wanted = "a camera whose pictures may be sent"
-            raise CommandRejected(f"camera {name}", got="allow_images = false", wanted=wanted, do=do)
+            raise CommandRejected(f"camera {name}", got="images = false", wanted=wanted, do=do)
         grabbed = self.grabber.grab(name, GRAB_TIMEOUT_S)
         if grabbed is None:
             state = self._hub.states[name]

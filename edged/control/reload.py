@@ -19,7 +19,7 @@ HOT_RELOADABLE = (
 RESTART_KEYS = ("models.store", "mqtt.base")  # and these not: the disk that is watched, the names of all topics
 # What only the pipeline asks of a camera; any other key is the camera's own, and it is opened again.
 PIPELINE_KEYS = {
-    *("roi", "allow_images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
+    *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track"),
 }
 

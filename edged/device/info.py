@@ -63,7 +63,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         cameras=classes,
         alert_kinds=tuple(rule.kind for rule in RULES),
         allowed_commands=frozenset(settings.commands.allow),
-        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.allow_images),
+        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.images),
         stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),
     )
 

@@ -29,7 +29,7 @@ from tests.integration.test_capture import LIMIT_S, image, settings, until
 from tests.unit.test_message_build import result
 from tests.unit.test_publisher import HEADERS
 
-BARN = {"source": "0", "allow_images": True, "stall": {"enabled": True}}
+BARN = {"source": "0", "images": True, "stall": {"enabled": True}}
 DAYS = {"barn": [StallDay("2027-03-01"), StallDay("2027-03-02")]}
 
 
@@ -177,7 +177,7 @@ def test_unknown_camera_is_rejected_with_those_that_are_known(parts: Parts, verb
 def test_snapshot_of_a_camera_without_images_is_rejected(parts: Parts) -> None:
     with pytest.raises(CommandRejected) as rejected:
         parts.handlers.snapshot(Snapshot(camera="yard"))
-    assert rejected.value.got == "allow_images = false"
+    assert rejected.value.got == "images = false"
 
 
 def test_rate_without_a_camera_is_set_for_all(parts: Parts) -> None:

@@ -98,7 +98,7 @@ class Site:
             "publish": {"health_interval_s": 1},
             "commands": {"allow": list(COMMANDS)},
             "cameras": {
-                "barn": {"source": clip, "loop": True, "allow_images": True},
+                "barn": {"source": clip, "loop": True, "images": True},
                 "yard": {"source": clip, "loop": True, "password": "hunter2"},
             },
         }
@@ -172,8 +172,8 @@ def nearest(clip: str, image: Any) -> int:
 
 def test_no_picture_of_a_camera_that_shows_none_leaves_the_box(box: Daemon, sender: Sender, heard: Listener) -> None:
     error = sender.ask("snapshot", camera="yard")["error"]
-    assert error["got"] == "allow_images = false"
-    assert error["do"] == "set cameras.yard.allow_images = true in the configuration of the box"
+    assert error["got"] == "images = false"
+    assert error["do"] == "set cameras.yard.images = true in the configuration of the box"
     assert payloads(heard, "cam/yard/snapshot") == []
 
 

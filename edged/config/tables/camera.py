@@ -129,7 +129,7 @@ class CameraConfig(Section):
         description="x0 y0 x1 y1 of the part that is looked at. Left out: all of it.",
         examples=[[0, 120, 1280, 720]],
     )
-    allow_images: Flag = Field(
+    images: Flag = Field(
         False, description="Pictures of this camera may leave the box, for whom `commands.allow` lets have them."
     )
     masks: tuple[Polygon, ...] = Field(
