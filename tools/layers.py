@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # From what nobody can do without to what puts everything together. Parts of one line do not know each other.
 LAYERS = (
     ("engines.arrays", "engines.errors", "engines.units"),
-    ("engines.bindings", "engines.machine"),
+    ("engines.bindings", "engines.child_process", "engines.machine"),
     ("engines.card",),
     ("engines.catalogue", "engines.golden", "engines.prepare", "engines.store"),
     ("engines.verify",),

@@ -7,7 +7,6 @@ it. Each probe is a process of its own: a CUDA driver that failed once in a proc
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from edged.errors import Fatal
 from edged.runtime.backoff import Backoff
 from edged.runtime.threads import SupervisedThread
 from engines import machine
+from engines.child_process import run_child
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,10 @@ def gpu_missing(here: machine.Machine) -> bool:
 def probe_gpu() -> str:
     """The name of the GPU; empty when there is none yet."""
     try:
-        probe = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", PROBE_CODE], capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT_S
-        )
-    except (subprocess.TimeoutExpired, OSError):
+        probe = run_child([sys.executable, "-c", PROBE_CODE], timeout_s=PROBE_TIMEOUT_S)
+    except OSError:  # no memory for a process
         return ""
-    return probe.stdout.strip()
+    return "" if probe.timed_out else probe.stdout.strip()
 
 
 class GpuWait:

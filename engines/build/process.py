@@ -1,15 +1,14 @@
-"""Has an engine built by a child process, and explains its death when it dies. Any thread; one build at a time."""
+"""Builds an engine in a child process, and explains how that ended. Any thread; one build at a time."""
 
 from __future__ import annotations
 
 import json
 import logging
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from engines.bindings import Flavour
 from engines.build.progress import Progress
 from engines.build.worker import BuildRequest
+from engines.child_process import run_child
 from engines.errors import BuildFailed, Cancelled
 from engines.prepare.model import PreparedModel
 from engines.store.key import BuildOptions
@@ -37,7 +37,7 @@ class BuiltPlan:
 
 
 class BuildProcess:
-    """`folder` is where halves lie: on the store's file system, and cleared by the store."""
+    """`folder` has unfinished files: it lies on the store's file system, and the store clears it."""
 
     def __init__(self, folder: Path, flavour: Flavour, memory_mb: int | None = None) -> None:
         self._folder = folder
@@ -54,31 +54,21 @@ class BuildProcess:
     ) -> BuiltPlan:
         """Raises `BuildFailed` with the reason in words, `Cancelled` when `stop` was set meanwhile."""
         request = self._request(model, options, usual_s)
-        begun_s, free_mb = time.monotonic(), available_mb()
-        with subprocess.Popen(
+        start_s, free_mb = time.monotonic(), available_mb()
+        messages = _Messages(on_progress)
+        ended = run_child(
             [sys.executable, "-m", "engines.build.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as child:
-            ended = threading.Event()
-            watcher = threading.Thread(target=_terminate_on_stop, args=(child, stop, ended), daemon=True)
-            complaints: list[str] = []
-            listener = threading.Thread(target=lambda: complaints.extend(child.stderr or ()), daemon=True)
-            watcher.start()
-            listener.start()
-            outcome = _follow(child, request, on_progress)
-            child.wait()
-            ended.set()
-            listener.join(1)
-        if "done" in outcome:
-            seconds = time.monotonic() - begun_s
-            return BuiltPlan(plan=Path(request.plan), seconds=seconds, peak_rss_mb=outcome["done"]["peak_rss_mb"])
+            text=json.dumps(asdict(request)),
+            on_line=messages.read,
+            stop=stop,
+            terminate_timeout_s=TERMINATE_TIMEOUT_S,
+        )
+        if messages.done is not None:
+            seconds = time.monotonic() - start_s
+            return BuiltPlan(plan=Path(request.plan), seconds=seconds, peak_rss_mb=messages.done["peak_rss_mb"])
         if stop.is_set():
             raise Cancelled("the build was told to stop")
-        raise BuildFailed(explain_exit(child.returncode, [*complaints, outcome.get("failed", "")], free_mb))
+        raise BuildFailed(explain_exit(ended.returncode, [*ended.stderr.splitlines(), messages.failure], free_mb))
 
     def _request(self, model: PreparedModel, options: BuildOptions, usual_s: float | None) -> BuildRequest:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -96,20 +86,20 @@ class BuildProcess:
         )
 
 
-def explain_exit(code: int, complaints: list[str], free_mb: int) -> str:
-    """Why a child that said nothing is gone."""
-    last = next((line.strip() for line in reversed(complaints) if line.strip()), "")
-    if any(sign in line for sign in OUT_OF_MEMORY for line in complaints):
+def explain_exit(code: int, stderr: list[str], free_mb: int) -> str:
+    """Why a process ended that reported no outcome."""
+    last = next((line.strip() for line in reversed(stderr) if line.strip()), "")
+    if any(sign in line for sign in OUT_OF_MEMORY for line in stderr):
         return f"it ran out of memory: {last}; {_more_memory(free_mb)}"
     if code == -signal.SIGKILL:
         return f"it was killed, most likely by the kernel for memory; {_more_memory(free_mb)}"
     if code < 0:
         return f"it crashed with {signal.Signals(-code).name}{f': {last}' if last else ''}; {_more_memory(free_mb)}"
-    return last or f"it ended with code {code} and without a word"
+    return last or f"it ended with code {code} and without a message"
 
 
 def available_mb() -> int:
-    """Memory that can be had without swapping, in MB; 0 when nobody can tell."""
+    """Memory that can be had without swapping, in MB; 0 when that is unknown."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1000
@@ -120,42 +110,23 @@ def _more_memory(free_mb: int) -> str:
     return f"{free_mb} MB were free: stop other programs, add swap, or lower engines.workspace_mb"
 
 
-def _follow(
-    child: subprocess.Popen[str], request: BuildRequest, on_progress: Callable[[Progress], None]
-) -> dict[str, Any]:
-    """Hand the request over, progress on, and return what the child said last."""
-    if child.stdin is None or child.stdout is None:
-        raise ValueError("want a child with pipes")
-    try:
-        child.stdin.write(json.dumps(asdict(request)))
-        child.stdin.close()
-    except BrokenPipeError:
-        return {}
-    outcome: dict[str, Any] = {}
-    for line in _lines(child.stdout):
-        if "share" in line:
-            on_progress(Progress(**line))
-        else:
-            outcome = line
-    return outcome
+class _Messages:
+    """What the worker writes: progress, then the outcome, as JSON objects; anything else is a library's."""
 
+    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+        self.done: dict[str, Any] | None = None
+        self.failure = ""
+        self._on_progress = on_progress
 
-def _lines(stream: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """JSON objects; what a library prints in between is passed on to the log."""
-    for text in stream:
+    def read(self, line: str) -> None:
         try:
-            line = json.loads(text)
+            message = json.loads(line)
         except ValueError:
-            log.debug("build: %s", text.rstrip())
-            continue
-        if isinstance(line, dict):
-            yield line
-
-
-def _terminate_on_stop(child: subprocess.Popen[str], stop: threading.Event, ended: threading.Event) -> None:
-    while not ended.wait(0.1):
-        if stop.is_set():
-            child.terminate()
-            if not ended.wait(TERMINATE_TIMEOUT_S):
-                child.kill()
-            return
+            message = None
+        if not isinstance(message, dict):
+            log.debug("build: %s", line)
+        elif "share" in message:
+            self._on_progress(Progress(**message))
+        else:
+            self.done = message.get("done")
+            self.failure = message.get("failed", "")

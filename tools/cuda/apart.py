@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from engines.child_process import run_child
 
 ROOT = Path(__file__).parents[2]
 # Plugins that happen to be installed, and what others' packages warn of, are no matter of the GPU's.
@@ -75,18 +75,8 @@ def run(
     Raises `Unmeasured` when it is not done in time; it has ended then, with all that it began.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    known = {**os.environ, "PYTHONUNBUFFERED": "1", **(surroundings or {})}
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=known, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            status = process.wait(limit_s)
-        except subprocess.TimeoutExpired as exc:
-            raise Unmeasured(f"not done within {limit_s:.0f} s; {log.name} tells how far it came") from exc
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    lines = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-    return status, lines[-1]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", **(surroundings or {})}
+    ended = run_child(command, timeout_s=limit_s, log=log, env=env, cwd=ROOT)
+    if ended.timed_out:
+        raise Unmeasured(f"not done within {limit_s:.0f} s; {log.name} tells how far it came")
+    return ended.returncode, ended.last_words or "nothing"
