@@ -1,1 +1,1 @@
-"""What only the hardware itself can show, measured there and written into one signed report: `edged prove`."""
+"""`edged hardware-report`: measurements that only the target hardware can give, in one signed report."""

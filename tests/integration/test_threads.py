@@ -142,7 +142,7 @@ def test_wake_ends_a_wait_and_stop_ends_the_thread() -> None:
 
 def test_no_thread_of_the_daemon_is_started_elsewhere() -> None:
     """These belong to commands that are no daemon."""
-    own = {"runtime/threads.py", "hardware_report/board.py", "hardware_report/engines.py"}
+    own = {"runtime/threads.py", "hardware_report/probe.py"}
     own |= {"mqtt/subscribe.py", "device/doctor.py"}
     root = Path(edged.__file__).parent
     starts = re.compile(r"threading\.(Thread|Timer)\(|\((threading\.)?Thread\)")

@@ -34,7 +34,7 @@ from edged.capture.sources.v4l2_device import holders, query, stable_path
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.frame import U8, Frame, image_shape
-from edged.hardware_report.v4l2_modes import try_mode
+from edged.hardware_report.cameras import try_mode
 from edged.inference.colour import to_bgr
 
 NODE = Path("/dev/video0")
