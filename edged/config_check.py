@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-from edged.behaviour.horse.geometry import drawing_errors
+from edged.behaviour.horse.drawing import drawing_errors
 from edged.config.load import read_layers, validate
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.tables.camera import CameraConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edged.behaviour.horse.geometry import drawing_errors
+from edged.behaviour.horse.drawing import drawing_errors
 from edged.behaviour.horse.ground_plane import floor_size_errors, ground_plane
 from edged.capture.make_camera import make_camera
 from edged.capture.snapshot import WARM_UP_FRAMES, first_image

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -47,8 +47,7 @@ OTHER_SENTENCE = ("{message}", "correct it")
 WITHOUT_VALUE = {"missing", "extra_forbidden"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ConfigProblem:
+class ConfigProblem(NamedTuple):
     """One line, sortable by its place."""
 
     rank: int  # of its source: files in reading order, environment, credentials

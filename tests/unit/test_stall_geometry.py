@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.behaviour.horse.geometry import contains, is_on_floor, wall_distance_px, zone_at
+from edged.behaviour.horse.geometry import is_on_floor, wall_distance_px, zone_at
 from edged.behaviour.horse.keypoints import Box
+from edged.behaviour.horse.polygons import contains
 from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult, ImageQuality, TrackedSubject
 from edged.units import ns

@@ -182,7 +182,6 @@ class Stall:
     active_s: float
     awake_s: float
     floor_margin: float
-    zone_margin: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
