@@ -12,12 +12,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edged.foreign_text import printable
 from edged.mqtt.fleet_state import FleetCamera, FleetDevice, FleetState
 from engines.card.schema import SCHEMAS
 
 JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
+MAX_LINE_CHARS = 1000
 MAX_POINTS = 5  # keypoints shown per subject, highest score first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
 HEALTH_FIELDS = (  # section, key, text
@@ -40,11 +42,14 @@ def live_watch(fleet: FleetState, state: Callable[[], str]) -> AbstractContextMa
 
 def message_line(topic: str, body: JsonObject) -> str:
     """One message on one line, for output that is no terminal."""
-    if not topic.endswith("/poses"):
+    if topic.endswith("/poses"):
+        degraded = f"  image {', '.join(body['degraded'])}" if body.get("degraded") else ""
+        subjects = "; ".join(map(_subject, body.get("subjects", []))) or "–"
+        line = f"{topic}  frame {body.get('frame')}{degraded}  {subjects}"
+    else:
         fields = [f"{key}={value}" for key, value in body.items() if key in ("state", "reason", "uptime_s")]
-        return f"{topic}  {' '.join(fields)}"
-    degraded = f"  image {', '.join(body['degraded'])}" if body.get("degraded") else ""
-    return f"{topic}  frame {body.get('frame')}{degraded}  {'; '.join(map(_subject, body.get('subjects', []))) or '–'}"
+        line = f"{topic}  {' '.join(fields)}"
+    return printable(line, MAX_LINE_CHARS)
 
 
 def _screen(fleet: FleetState, state: str) -> RenderableType:
@@ -58,7 +63,9 @@ def _screen(fleet: FleetState, state: str) -> RenderableType:
 
 def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
     state = str(box.status.get("state", "unknown"))
-    yield Text.assemble((f"\n{device} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim"))
+    yield Text.assemble(
+        (f"\n{printable(device)} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim")
+    )
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)
@@ -73,12 +80,12 @@ def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
 def _row(name: str, camera: FleetCamera) -> tuple[RenderableType, ...]:
     state, poses = str(camera.status.get("state", "unknown")), camera.poses
     return (
-        Text(name),
+        Text(printable(name)),
         Text(state, style=COLOURS.get(state, "")),
         f"{camera.rate_hz(time.monotonic_ns()):.1f}",
         str(poses.get("latency_ms", "–")),
         str(camera.lost),
-        Text("\n".join(_subjects(camera))),
+        Text("\n".join(map(printable, _subjects(camera)))),
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from edged.config.schema import node_of_schema
 from edged.errors import CommandRejected, Fatal
+from edged.foreign_text import printable
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus, Request
@@ -256,5 +257,4 @@ def _reply_topic(request: Request, root: str) -> Topic | None:
 
 
 def _quoted(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= MAX_QUOTED_CHARS else f"{text[:MAX_QUOTED_CHARS]}…"
+    return printable(json.dumps(value), MAX_QUOTED_CHARS)

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
+from edged.foreign_text import printable
 
 PORT = 554
 TIMEOUT_S = 2.0
@@ -127,7 +128,7 @@ def _read_reply(answers: BinaryIO, address: Address) -> Reply:
     length = next((int(value) for name, value in headers if name == "content-length" and value.isdigit()), 0)
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
     body = answers.read(min(length, MAX_BYTES)).decode("utf-8", "replace")
-    return Reply(int(match[1]), match[2].strip(), challenges, body)
+    return Reply(int(match[1]), printable(match[2].strip()), challenges, body)
 
 
 def authorization(challenges: tuple[str, ...], address: Address) -> str:

@@ -1,0 +1,34 @@
+"""Text from other machines is cleaned where it enters."""
+
+from __future__ import annotations
+
+import pytest
+
+from edged.commands.fleet_view import message_line
+from edged.foreign_text import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Not Found", "Not Found", id="plain"),
+        pytest.param("Stall Süd ✓", "Stall Süd ✓", id="non-ascii"),
+        pytest.param("a\nb\tc", r"a\nb\tc", id="line-break"),
+        pytest.param("\x1b[2J", r"\x1b[2J", id="terminal-escape"),
+        pytest.param("\u202eabc", r"\u202eabc", id="right-to-left-override"),
+        pytest.param("\ud800", r"\ud800", id="lone-surrogate"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_printable_text_has_no_control_characters(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+def test_printable_text_is_bounded() -> None:
+    assert printable("x" * 11, max_chars=10) == "x" * 10 + "…"
+    assert printable("x" * 10, max_chars=10) == "x" * 10
+
+
+def test_line_of_a_foreign_message_has_no_control_characters() -> None:
+    line = message_line("edged/box/cam/a\x07/status", {"state": "lost", "reason": "no\x1b[31m route"})
+    assert line == r"edged/box/cam/a\x07/status  state=lost reason=no\x1b[31m route"
