@@ -14,7 +14,7 @@ from edged.errors import OutsideImage
 from edged.frame import F32, X0, X1, Y0, Y1, Boxes, Flags, InferenceParams
 from engines.arrays import box_iou
 
-# Tuned numbers. Source: the demo clip under the conditions of tools.robustness; tools/reports/tracking.
+# Tuned numbers. Source: tools/demo/stall.mp4 under the conditions of tools.robustness, against its truth.
 LOW_SHARE = 0.5  # of its class's threshold: a candidate's least score
 MIN_SCORE = 0.18  # least score of a candidate below its class's threshold, however low that is
 PRIOR_IOU = 0.5  # IoU with a prior of its class from which a candidate below the threshold is posed
@@ -45,8 +45,8 @@ def select_detections(boxes: Boxes, priors: Boxes, params: InferenceParams, size
     priors  where the tracker expects its subjects in this frame
 
     All are cut at the edges of the region, as MMDetection and the YOLO family do: a pose model learned from such boxes.
-    A box below its threshold is a candidate only near a prior of its class: the tracker would drop it elsewhere, and
-    its pose would cost time for nothing. That bounds the cost of low boxes: 4 % more poses than subjects shown.
+    A box below its threshold is a candidate only near a prior of its class: the tracker would drop it elsewhere. That
+    bounds its cost. Posing all low boxes would publish the same subjects for 20 % more poses.
     """
     boxes = _clip_to_region(boxes, params.roi or (0, 0, *size_wh))
     confident = boxes.score >= params.thresholds[boxes.label]

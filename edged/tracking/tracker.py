@@ -18,7 +18,7 @@ from edged.tracking.matching import Detection, Match, assign, grown_iou, match_s
 from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
 
-# Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0 to 2) and the demo clip.
+# Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0, 1 and 2) and tools/demo/stall.mp4.
 LOW_SCORE_IOU = 0.5  # IoU with the predicted box that a detection below its class's threshold needs to continue it
 DUPLICATE_IOU = 0.7  # IoU from which two detections of one frame are one subject, whatever their classes
 MAX_VOTES = 10.0  # summed scores: most that the class of a track can lead by

@@ -1,4 +1,4 @@
-"""What the pipeline remembers between frames, over a plane that sees what it is told to."""
+"""What the pipeline keeps between frames, over a scripted backend."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ BODY = Pose3d(
 
 
 class ScriptedBackend:
-    """Sees `boxes` where it detects, keypoints of `score` in every box, and remembers what it was asked."""
+    """Detects one horse, gives keypoints of `score` in every box, and records its calls."""
 
     classes = CLASSES
 
     def __init__(self) -> None:
-        self.clarity, self.score, self.label = CLEAR, 0.8, 1
-        self.asked: list[bool] = []
-        self.focus: list[InferenceParams] = []
-        self.known: list[Boxes] = []
+        self.quality, self.score, self.label, self.detection_score = CLEAR, 0.8, 1, 0.9
+        self.detected: list[bool] = []
+        self.params: list[InferenceParams] = []
+        self.priors: list[Boxes] = []
 
     def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
-        self.asked.append(detect)
-        self.focus.append(params)
-        self.known.append(priors)
-        if self.clarity.degraded:
-            return InferenceResult(quality=self.clarity, boxes=Boxes.empty(), keypoints=())
+        self.detected.append(detect)
+        self.params.append(params)
+        self.priors.append(priors)
+        if self.quality.degraded:
+            return InferenceResult(quality=self.quality, boxes=Boxes.empty(), keypoints=())
         boxes = priors
         if detect:
             found = np.array([HORSE], np.float32)
-            boxes = Boxes(xyxy=found, score=np.full(1, 0.9, np.float32), label=np.array([self.label]))
+            boxes = Boxes(xyxy=found, score=np.full(1, self.detection_score, np.float32), label=np.array([self.label]))
         points = tuple(self._points(box) for box in boxes.xyxy)
-        return InferenceResult(quality=self.clarity, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
+        return InferenceResult(quality=self.quality, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
 
     def _points(self, box: Any) -> Any:
         along = np.linspace(0.1, 0.9, 17)
@@ -72,10 +72,10 @@ class PipelineRun:
     """Frames 40 ms apart through a pipeline."""
 
     def __init__(self, **options: Any) -> None:
-        self.plane, self._seq = ScriptedBackend(), 0
+        self.backend, self._seq = ScriptedBackend(), 0
         detect = Detect(classes=CLASSES, score=0.3, nms_iou=0.5)
         poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
-        self._pipeline = Pipeline(CameraConfig(source="0", **options), self.plane, detect, poses)
+        self._pipeline = Pipeline(CameraConfig(source="0", **options), self.backend, detect, poses)
 
     def frame(self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240)) -> FrameResult:
         self._seq += 1 + skip
@@ -85,58 +85,81 @@ class PipelineRun:
         )
 
 
-def test_between_detections_boxes_are_carried() -> None:
-    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
-    results = [scene.frame() for _ in range(6)]
-    assert scene.plane.asked == [True, False, False] * 2
+def test_boxes_are_tracked_between_detector_runs() -> None:
+    run = PipelineRun(detector_interval=3, track={"min_hits": 1})
+    results = [run.frame() for _ in range(6)]
+    assert run.backend.detected == [True, False, False] * 2
     assert [result.subjects[0].box_source for result in results] == ["detected", "tracked", "tracked"] * 2
     assert len({result.subjects[0].id for result in results}) == 1
 
 
-def test_a_carried_box_ends_where_the_keypoints_show_nobody() -> None:
-    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
-    scene.frame()
-    scene.plane.score = 0.05
-    assert scene.frame().subjects == ()
+def test_tracked_box_without_confident_keypoints_is_not_published() -> None:
+    run = PipelineRun(detector_interval=3, track={"min_hits": 1})
+    run.frame()
+    run.backend.score = 0.05
+    assert run.frame().subjects == ()
 
 
-def test_a_degraded_frame_has_no_subjects_and_leaves_the_detector_its_turn() -> None:
-    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
-    scene.plane.clarity = DARK
-    assert scene.frame().subjects == ()
-    scene.plane.clarity = CLEAR
-    assert len(scene.frame().subjects) == 1
-    assert scene.plane.asked == [True, True]
+def test_low_detection_of_a_present_subject_is_published() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    run.frame()
+    run.backend.detection_score = 0.2
+    (subject,) = run.frame().subjects
+    assert (subject.id, subject.box_source) == (1, "detected")
+    assert subject.score == pytest.approx(0.2)
 
 
-def test_a_new_source_is_a_new_scene() -> None:
-    scene = PipelineRun(detector_interval=3, track={"min_hits": 1})
-    before = scene.frame("a.mp4").subjects[0].id
-    after = scene.frame("b.mp4").subjects[0].id
+def test_low_detection_without_a_track_is_not_published() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    run.backend.detection_score = 0.2
+    assert [run.frame().subjects for _ in range(3)] == [(), (), ()]
+
+
+def test_backend_gets_the_expected_boxes_as_priors() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    run.frame()
+    run.frame()
+    assert [len(priors) for priors in run.backend.priors] == [0, 1]
+    assert run.backend.priors[1].xyxy[0] == pytest.approx(np.array(HORSE), abs=1)
+
+
+def test_degraded_frame_has_no_subjects_and_does_not_use_the_detectors_turn() -> None:
+    run = PipelineRun(detector_interval=3, track={"min_hits": 1})
+    run.backend.quality = DARK
+    assert run.frame().subjects == ()
+    run.backend.quality = CLEAR
+    assert len(run.frame().subjects) == 1
+    assert run.backend.detected == [True, True]
+
+
+def test_new_source_starts_new_ids_with_a_detector_run() -> None:
+    run = PipelineRun(detector_interval=3, track={"min_hits": 1})
+    before = run.frame("a.mp4").subjects[0].id
+    after = run.frame("b.mp4").subjects[0].id
     assert after != before
-    assert scene.plane.asked == [True, True]
+    assert run.backend.detected == [True, True]
 
 
-def test_a_fixed_region_is_subject_one_without_a_detector() -> None:
-    scene = PipelineRun(static_region={"label": "horse", "box": HORSE})
-    (subject,) = scene.frame().subjects
+def test_static_region_is_subject_one_without_a_detector() -> None:
+    run = PipelineRun(static_region={"label": "horse", "box": HORSE})
+    (subject,) = run.frame().subjects
     assert (subject.id, subject.label, subject.box_source) == (1, "horse", "region")
     assert abs(subject.score - 0.8) < 1e-6
-    assert scene.plane.asked == [False]
+    assert run.backend.detected == [False]
 
 
-def test_a_fixed_region_whose_keypoints_show_nobody_is_empty() -> None:
-    scene = PipelineRun(static_region={"label": "horse", "box": HORSE})
-    scene.plane.score = 0.05
-    assert scene.frame().subjects == ()
+def test_static_region_without_confident_keypoints_is_empty() -> None:
+    run = PipelineRun(static_region={"label": "horse", "box": HORSE})
+    run.backend.score = 0.05
+    assert run.frame().subjects == ()
 
 
 def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
-    scene = PipelineRun(track={"min_hits": 1})
+    run = PipelineRun(track={"min_hits": 1})
     for _ in range(3):
-        scene.frame()
-    scene.plane.label = 0
-    (subject,) = scene.frame().subjects
+        run.frame()
+    run.backend.label = 0
+    (subject,) = run.frame().subjects
     assert subject.label == "horse"
     assert subject.keypoints is None
     assert subject.pose3d is None
@@ -144,56 +167,56 @@ def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
     assert subject.schema is None
 
 
-def test_single_mode_asks_for_one_subject() -> None:
-    scene = PipelineRun(mode="single", pick="largest")
-    scene.frame()
-    assert (scene.plane.focus[0].max_subjects, scene.plane.focus[0].pick) == (1, "largest")
+def test_single_mode_infers_one_subject() -> None:
+    run = PipelineRun(mode="single", pick="largest")
+    run.frame()
+    assert (run.backend.params[0].max_subjects, run.backend.params[0].pick) == (1, "largest")
 
 
-def test_adaptive_mode_asks_for_one_subject_once_frames_are_late() -> None:
-    scene = PipelineRun(mode="adaptive", max_subjects=5)
+def test_adaptive_mode_infers_one_subject_once_frames_are_late() -> None:
+    run = PipelineRun(mode="adaptive", max_subjects=5)
     for _ in range(12):
-        scene.frame(skip=1)
-    assert scene.plane.focus[0].max_subjects == 5
-    assert scene.plane.focus[-1].max_subjects == 1
+        run.frame(skip=1)
+    assert run.backend.params[0].max_subjects == 5
+    assert run.backend.params[-1].max_subjects == 1
 
 
-def test_a_class_that_is_not_wanted_is_not_looked_for() -> None:
-    scene = PipelineRun(classes=["horse"])
-    scene.frame()
-    assert np.isinf(scene.plane.focus[0].thresholds[0])
-    assert np.isfinite(scene.plane.focus[0].thresholds[1])
+def test_unwanted_class_has_an_infinite_threshold() -> None:
+    run = PipelineRun(classes=["horse"])
+    run.frame()
+    assert np.isinf(run.backend.params[0].thresholds[0])
+    assert np.isfinite(run.backend.params[0].thresholds[1])
 
 
 def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
-    scene = PipelineRun(track={"min_hits": 1})
-    (subject,) = scene.frame().subjects
+    run = PipelineRun(track={"min_hits": 1})
+    (subject,) = run.frame().subjects
     assert subject.keypoints is not None
     assert subject.smoothed is not None
     assert subject.schema == "ap10k-17"
     np.testing.assert_allclose(subject.smoothed, subject.keypoints, atol=1e-3)
 
 
-def test_people_are_lifted_with_the_cameras_lens_where_it_says_so() -> None:
-    scene = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"min_hits": 1})
-    assert scene.frame().subjects[0].pose3d is BODY
-    (focus,) = scene.plane.focus
-    assert focus.lift_3d
-    assert focus.intrinsics == CameraIntrinsics(fx=900, fy=800, cx=310, cy=250)
+def test_lift_and_intrinsics_reach_the_backend() -> None:
+    run = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"min_hits": 1})
+    assert run.frame().subjects[0].pose3d is BODY
+    (params,) = run.backend.params
+    assert params.lift_3d
+    assert params.intrinsics == CameraIntrinsics(fx=900, fy=800, cx=310, cy=250)
     plain = PipelineRun()
     plain.frame()
-    assert (plain.plane.focus[0].lift_3d, plain.plane.focus[0].intrinsics) == (False, None)
+    assert (plain.backend.params[0].lift_3d, plain.backend.params[0].intrinsics) == (False, None)
 
 
-def test_a_camera_that_comes_back_smaller_is_looked_at_as_far_as_its_region_is_there(
+def test_region_is_clipped_when_the_image_changes_size(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scene = PipelineRun(roi=[0, 100, 320, 240])
+    run = PipelineRun(roi=[0, 100, 320, 240])
     for size_wh in ((320, 240), (160, 120), (160, 120), (320, 240)):
-        scene.frame(size_wh=size_wh)
+        run.frame(size_wh=size_wh)
     with pytest.raises(OutsideImage):
-        scene.frame(size_wh=(120, 90))
-    scene.frame()
+        run.frame(size_wh=(120, 90))
+    run.frame()
     wanted, cut = (0, 100, 320, 240), (0, 100, 160, 120)
-    assert [focus.roi for focus in scene.plane.focus] == [wanted, cut, cut, wanted, wanted]
+    assert [params.roi for params in run.backend.params] == [wanted, cut, cut, wanted, wanted]
     assert caplog.messages == ["camera a: roi reaches beyond the image; only the part inside is used"]

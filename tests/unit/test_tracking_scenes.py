@@ -46,9 +46,9 @@ def test_four_people_in_a_room_keep_their_ids() -> None:
     scene = Scene(name="room", subjects=4, fps=(10, 30), missed=0.2, hides_per_s=0.02, seconds=20)
     score = TrackingScore()
     for seed in range(3):
-        tracks = TRACKERS["edged.tracking.tracker"](20)
+        tracker = TRACKERS["edged"](20)
         for step in scene.steps(seed):
-            ids = tracks.update(step.boxes, step.t_ns)
+            ids = tracker.update(step.boxes, step.t_ns)
             score.add(step, ids[ids > 0], step.boxes.xyxy[ids > 0])
         score.new_scene()
     assert (score.idf1 > 0.8, score.mota > 0.85) == (True, True), (score.idf1, score.mota, score.switches)

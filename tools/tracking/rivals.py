@@ -1,4 +1,4 @@
-"""The trackers compared: ours, and those permissively licensed libraries that are installed."""
+"""The trackers compared: ours, and the permissively licensed libraries that are installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AnyTracker(Protocol):
 
 
 class Supervision:
-    """ByteTrack of `supervision` (MIT, up to 0.30); counts frames, so it is told the mean rate."""
+    """ByteTrack of `supervision` (MIT, up to 0.30); counts frames, so it takes the mean rate."""
 
     def __init__(self, fps: float) -> None:
         self._sv = import_module("supervision")
@@ -97,7 +97,7 @@ def _by_row(n: int, rows: Any, ids: Any) -> I64:
 TrackerFactory = Callable[[float], AnyTracker]  # takes the mean rate of the frames, Hz
 
 TRACKERS: dict[str, TrackerFactory] = {
-    "edged.tracking.tracker": lambda fps: Tracker(OUR_OPTIONS, new_track_thresholds=MIN_CONFIDENT),
+    "edged": lambda fps: Tracker(OUR_OPTIONS, new_track_thresholds=MIN_CONFIDENT),
     "supervision ByteTrack": Supervision,
     "trackers ByteTrack": lambda fps: Roboflow(fps, "ByteTrackTracker", high_conf_det_threshold=MIN_CONFIDENT),
     "trackers SORT": lambda fps: Roboflow(fps, "SORTTracker"),

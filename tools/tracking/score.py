@@ -53,6 +53,15 @@ class TrackingScore:
         self._lost.discard(truth)
         self._last_id[truth] = track
 
+    def figures(self) -> dict[str, float | int]:
+        """What the report states."""
+        return {
+            "idf1": self.idf1,
+            "mota": self.mota,
+            "switches": self.switches,
+            "fragmentations": self.fragmentations,
+        }
+
     @property
     def mota(self) -> float:
         return 1 - (self.missed + self.false + self.switches) / max(self.truths, 1)
