@@ -1,17 +1,17 @@
-"""`edged barn`: what a stall's days were, as a picture and as JSON."""
+"""`edged barn`: a stall's day, as a picture or as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edged.behaviour.horse.day_log import StallDay
-
-VERB = "barn"
-SUMMARY = "Show a stall's day."
+from edged.behaviour.horse.day_log import StallDay
+from edged.behaviour.horse.stall_monitors import load_days
+from edged.config.load import load
+from edged.drawing.day import draw_day
+from edged.drawing.image_file import write_image
+from edged.errors import ConfigError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.drawing.day import draw_day  # noqa: PLC0415
-    from edged.drawing.image_file import write_image  # noqa: PLC0415
-
     name, day = _find_day(args)
     if args.json:
         print(json.dumps(day.to_json(), indent=2))
@@ -39,20 +36,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find_day(args: argparse.Namespace) -> tuple[str, StallDay]:
-    """The camera and its day. Raises `ConfigError` saying which there are."""
-    from edged.behaviour.horse.stall_monitors import load_days  # noqa: PLC0415
-    from edged.config.load import load  # noqa: PLC0415
-    from edged.errors import ConfigError  # noqa: PLC0415
-
+    """The camera and its day. Raises `ConfigError` that lists the stalls, or the days, there are."""
     stalls = load_days(load(args.config).device.state_dir)
     name = args.camera or next(iter(stalls), None)
     if name not in stalls or (args.camera is None and len(stalls) > 1):
         got = f"no stall {args.camera!r}" if args.camera else "no CAMERA given"
-        raise ConfigError(f"{got}; days are kept of: {', '.join(stalls) or 'none yet'}")
+        raise ConfigError(f"{got}; there are days of: {', '.join(stalls) or 'none yet'}", "no-stall")
     days = {day.date: day for day in stalls[name]}
     date = args.day or max(days, default="")
     if date not in days:
-        raise ConfigError(
-            f"stall {name}: nothing is kept of {date or 'any day'}; there is: {', '.join(days) or 'none'}"
-        )
+        known = ", ".join(days) or "none"
+        raise ConfigError(f"stall {name}: there is no day {date or 'at all'}; there is: {known}", "no-day")
     return name, days[date]
