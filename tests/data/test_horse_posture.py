@@ -1,4 +1,4 @@
-"""Real photographs of standing horses: said to stand, and never to lie on their side."""
+"""Photographs of standing horses are labelled standing, and never lateral."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ pytestmark = pytest.mark.skipif(not HORSES.is_dir(), reason=f"{HORSES} is not on
 Box = tuple[float, float, float, float]
 
 
-def said(sightings: list[KeypointObservation]) -> Counter[str]:
-    """Of those that show enough to say anything."""
-    shown = [extract_features(one) for one in sightings]
+def labels(observations: list[KeypointObservation]) -> Counter[str]:
+    """Posture labels, of the horses with enough legs in view."""
+    shown = [extract_features(one) for one in observations]
     return Counter(classify_posture(one) for one in shown if not np.isnan(one.leg_reach))
 
 
 def boxes() -> dict[str, Box]:
-    told = json.loads((HORSES / "boxes.json").read_text())
-    return {name: tuple(box) for name, box in told.items()}
+    table = json.loads((HORSES / "boxes.json").read_text())
+    return {name: tuple(box) for name, box in table.items()}
 
 
-def test_labelled_horses_stand() -> None:
-    labels: dict[str, F64] = {}
+def test_standing_horses_with_labelled_keypoints_are_standing() -> None:
+    keypoints: dict[str, F64] = {}
     for part in ("train", "val"):
-        labels |= json.loads((HORSES / f"keypoints_{part}.json").read_text())
+        keypoints |= json.loads((HORSES / f"keypoints_{part}.json").read_text())
     where = boxes()
-    votes = said(
+    votes = labels(
         [
             KeypointObservation.from_keypoints(0.0, np.array(points, np.float64), where[name], 0.5)
-            for name, points in labels.items()
+            for name, points in keypoints.items()
         ]
     )
     assert votes.total() > 150
@@ -53,17 +53,17 @@ def test_labelled_horses_stand() -> None:
     assert votes["lateral"] == 0
 
 
-def test_horses_as_our_own_model_sees_them_stand() -> None:
+def test_standing_horses_with_our_models_keypoints_are_standing() -> None:
     card = load()["rtmpose-t-ap10k-horse"]
     assert card.pose is not None
     pose = PoseEstimator(OrtSession(card, ROOT / "engines/starter/rtmpose_horse_t.onnx"))
-    sightings = []
+    observations = []
     for name, box in boxes().items():
         image = cv2.imread(str(HORSES / "images" / f"{name}.jpg"))
         if image is not None:
             found = pose.estimate(np.asarray(image, np.uint8), np.array([box], np.float32), lambda _: None)[0]
-            sightings.append(KeypointObservation.from_keypoints(0.0, found, box, card.pose.score))
-    votes = said(sightings)
+            observations.append(KeypointObservation.from_keypoints(0.0, found, box, card.pose.score))
+    votes = labels(observations)
     assert votes.total() > 250
     assert votes["standing"] / votes.total() >= 0.95
     assert votes["lateral"] == 0

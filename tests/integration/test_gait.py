@@ -1,4 +1,4 @@
-"""A horse that walks past at a known stride, with steps that are known to be uneven."""
+"""A simulated horse that walks past with a known stride, and with even or uneven steps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def posed(strides: float) -> F64:
 
 
 @pytest.mark.parametrize(("stride_hz", "fps"), [(0.8, 25), (1.0, 15), (0.8, 12), (1.2, 30)])
-def test_stride_and_speed_are_measured(stride_hz: float, fps: float) -> None:
+def test_walk_at_known_stride_has_that_stride_and_speed(stride_hz: float, fps: float) -> None:
     one = measure_passage(walked(stride_hz, fps))
     assert one is not None
     assert one.stride_hz == pytest.approx(stride_hz, rel=0.03)
@@ -53,14 +53,14 @@ def test_stride_and_speed_are_measured(stride_hz: float, fps: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_two_strides_are_never_read_as_one(seed: int) -> None:
+def test_fast_walk_at_low_frame_rate_is_not_read_as_half_its_stride(seed: int) -> None:
     one = measure_passage(walked(1.6, 12, seed=seed))
     assert one is not None
     assert one.stride_hz == pytest.approx(1.6, rel=0.1)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_even_steps_are_even_and_a_leg_that_comes_late_is_seen(seed: int) -> None:
+def test_step_ratio_is_one_for_even_steps_and_high_for_a_late_leg(seed: int) -> None:
     even, late, early = (measure_passage(walked(0.8, 25, late_s=late_s, seed=seed)) for late_s in (0.0, 0.1, -0.1))
     assert even is not None
     assert late is not None
@@ -72,7 +72,7 @@ def test_even_steps_are_even_and_a_leg_that_comes_late_is_seen(seed: int) -> Non
     assert late.hind_ratio == pytest.approx(1, abs=0.08)
 
 
-def test_a_camera_too_slow_for_the_times_of_steps_says_nothing_of_them() -> None:
+def test_step_ratios_at_a_low_frame_rate_are_none() -> None:
     one = measure_passage(walked(1.0, 12))
     assert one is not None
     assert (one.fore_ratio, one.hind_ratio) == (None, None)
@@ -83,29 +83,29 @@ def test_a_camera_too_slow_for_the_times_of_steps_says_nothing_of_them() -> None
     [(25, 1.5, 99), (6, 5.0, 99), (25, 5.0, 5), (25, 5.0, 0)],
     ids=["short", "slow", "few", "none"],
 )
-def test_what_is_too_little_is_no_passage(fps: float, seconds: float, count: int) -> None:
+def test_passage_too_short_or_too_slow_is_none(fps: float, seconds: float, count: int) -> None:
     assert measure_passage(walked(0.8, fps, seconds=seconds)[:count]) is None
 
 
-def test_a_horse_that_stands_in_the_aisle_does_not_pass() -> None:
+def test_horse_that_stands_in_the_aisle_is_no_passage() -> None:
     there = walked(0.8, 25)[60]
     assert measure_passage([KeypointObservation(n / 25, there.xy, there.box) for n in range(125)]) is None
 
 
-def test_passages_of_a_day_are_a_trend_and_the_next_day_begins_anew() -> None:
+def test_passages_of_a_day_have_a_trend_and_an_empty_day_has_none() -> None:
     changes: list[int] = []
-    watch = AisleMonitor(0.3, None, lambda: changes.append(1))
+    monitor = AisleMonitor(0.3, None, lambda: changes.append(1))
     for number, late_s in enumerate((0.0, 0.0, 0.1)):
         seen = walked(0.8, 25, late_s=late_s)
         for one in seen:
-            watch.process(result(number, one))
-        watch.tick(seen[-1].t_s + 1, AT)
+            monitor.process(result(number, one))
+        monitor.tick(seen[-1].t_s + 1, AT)
         assert len(changes) == number, "it may still come into view again"
-        watch.tick(seen[-1].t_s + 3, AT)
-    assert watch.day is not None
-    assert len(watch.day.passages) == 3
-    assert watch.day.trend()["stride_hz"] == pytest.approx(0.8, abs=0.03)
-    assert watch.day.trend()["fore_ratio"] == pytest.approx(1, abs=0.08)
+        monitor.tick(seen[-1].t_s + 3, AT)
+    assert monitor.day is not None
+    assert len(monitor.day.passages) == 3
+    assert monitor.day.trend()["stride_hz"] == pytest.approx(0.8, abs=0.03)
+    assert monitor.day.trend()["fore_ratio"] == pytest.approx(1, abs=0.08)
     assert GaitDay("2027-01-21").trend() == dict.fromkeys(("stride_hz", "speed", "fore_ratio", "hind_ratio"))
 
 

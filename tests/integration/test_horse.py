@@ -1,4 +1,4 @@
-"""A horse whose every movement is known, watched: posture, behaviours, and the mistakes that others made."""
+"""A simulated horse whose every movement is known: its posture and its behaviours are found, and no others."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def acts(*kinds: tuple[str, float], heading: float = SIDE_ON, begin_s: float = 0
     return made
 
 
-def watched(
+def observed(
     seen: Iterable[KeypointObservation], ground: GroundPlane | None = None
 ) -> tuple[HorseState, dict[str, float]]:
-    horse, told, next_s = HorseState(ground), defaultdict[str, float](float), 0.0
-    for sighting in seen:
-        horse.update(sighting)
-        if sighting.t_s >= next_s:
-            next_s = sighting.t_s + 1
-            for name, amount in horse.tick(sighting.t_s).items():
-                told[name] += amount
-    return horse, told
+    horse, counts, next_s = HorseState(ground), defaultdict[str, float](float), 0.0
+    for observation in seen:
+        horse.update(observation)
+        if observation.t_s >= next_s:
+            next_s = observation.t_s + 1
+            for name, amount in horse.tick(observation.t_s).items():
+                counts[name] += amount
+    return horse, counts
 
 
 def seen(doing: Sequence[Act], view: View = QUIET) -> list[KeypointObservation]:
@@ -61,36 +61,36 @@ HEADINGS = [round(-math.pi + n * math.pi / 6, 2) for n in range(12)]
 
 @pytest.mark.parametrize("heading", HEADINGS)
 @pytest.mark.parametrize("kind", ["standing", "feeding", "dozing"])
-def test_a_standing_horse_never_lies(kind: str, heading: float) -> None:
-    _, told = watched(seen([*KNOWN, *acts((kind, 60), heading=heading, begin_s=60)], View()))
-    assert told["lateral-s"] + told["sternal-s"] == 0
-    assert told["standing-s"] > 45 + 45
+def test_standing_horse_at_any_heading_never_lies(kind: str, heading: float) -> None:
+    _, counts = observed(seen([*KNOWN, *acts((kind, 60), heading=heading, begin_s=60)], View()))
+    assert counts["lateral-s"] + counts["sternal-s"] == 0
+    assert counts["standing-s"] > 45 + 45
 
 
 @pytest.mark.parametrize("heading", HEADINGS)
-def test_a_horse_that_lay_down_does_not_stand(heading: float) -> None:
+def test_horse_that_lay_down_at_any_heading_does_not_stand(heading: float) -> None:
     lain = acts(("standing", 60), ("lying-down", 7), ("sternal", 120), heading=heading, begin_s=60)
-    _, told = watched(seen([*KNOWN, *lain], View()))
-    assert told["sternal-s"] + told["lateral-s"] > 100
-    assert told["standing-s"] < 80 + 60
-    assert told["lie-down"] in (1, 2)  # seen from its end, it may seem to rise once on the way down
+    _, counts = observed(seen([*KNOWN, *lain], View()))
+    assert counts["sternal-s"] + counts["lateral-s"] > 100
+    assert counts["standing-s"] < 80 + 60
+    assert counts["lie-down"] in (1, 2)  # seen from its end, it may seem to rise once on the way down
 
 
-def test_who_shows_its_end_before_its_length_is_known_is_unknown() -> None:
-    horse, _ = watched(seen(acts(("standing", 30), heading=-2.09)))
+def test_horse_end_on_before_its_length_is_known_is_unknown() -> None:
+    horse, _ = observed(seen(acts(("standing", 30), heading=-2.09)))
     assert horse.posture == "unknown"
 
 
-def test_hidden_legs_are_unknown_though_the_trunk_is_level() -> None:
+def test_horse_with_hidden_legs_is_unknown() -> None:
     hidden = [
         replace(one, xy=np.where(np.isin(np.arange(17), keypoints.HOOVES)[:, None], np.nan, one.xy))
         for one in seen(acts(("sternal", 60)))
     ]
-    horse, told = watched(hidden)
-    assert (horse.posture, told["standing-s"]) == ("unknown", 0)
+    horse, counts = observed(hidden)
+    assert (horse.posture, counts["standing-s"]) == ("unknown", 0)
 
 
-def test_points_stand_where_the_schema_puts_them() -> None:
+def test_keypoint_indices_are_those_of_the_schema() -> None:
     names = SCHEMAS["ap10k-17"].keypoints
     assert [names[i] for i in (keypoints.NOSE, keypoints.NECK, keypoints.TAIL)] == ["nose", "neck", "root_of_tail"]
     assert [names[i] for i in keypoints.HOOVES] == [
@@ -103,84 +103,82 @@ def test_points_stand_where_the_schema_puts_them() -> None:
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 @pytest.mark.parametrize("busy_hz", [8.0, 12.5, 30.0])
-def test_neither_the_resolution_nor_the_frame_rate_matters(scale: float, busy_hz: float) -> None:
+def test_behaviours_at_any_resolution_and_frame_rate_are_found(scale: float, busy_hz: float) -> None:
     doing = acts(("standing", 20), ("pawing", 6), ("standing", 25), ("flank-look", 5), ("standing", 20))
     near = [
         KeypointObservation(one.t_s, one.xy * scale, tuple(scale * side for side in one.box))  # type: ignore[arg-type]  # four
         for one in seen(doing, replace(QUIET, busy_hz=busy_hz))
     ]
-    _, told = watched(near)
-    assert (told["paw"], told["flank-look"]) == (1, 1)
+    _, counts = observed(near)
+    assert (counts["paw"], counts["flank-look"]) == (1, 1)
 
 
 @pytest.mark.parametrize("heading", [0.0, math.pi])
-def test_it_looks_back_whichever_way_it_faces(heading: float) -> None:
-    _, told = watched(seen(acts(("standing", 20), ("flank-look", 5), ("standing", 20), heading=heading)))
-    assert told["flank-look"] == 1
+def test_flank_look_to_either_side_is_found(heading: float) -> None:
+    _, counts = observed(seen(acts(("standing", 20), ("flank-look", 5), ("standing", 20), heading=heading)))
+    assert counts["flank-look"] == 1
 
 
 @pytest.mark.parametrize("kind", ["standing", "feeding", "walking"])
-def test_a_horse_that_does_not_paw_is_not_said_to(kind: str) -> None:
-    _, told = watched(seen(acts((kind, 120)), View(idle_hz=10)))
-    assert {name: told[name] for name in ("paw", "flank-look", "roll", "thrash", "collapse")} == dict.fromkeys(
+def test_quiet_horse_has_no_bouts(kind: str) -> None:
+    _, counts = observed(seen(acts((kind, 120)), View(idle_hz=10)))
+    assert {name: counts[name] for name in ("paw", "flank-look", "roll", "thrash", "collapse")} == dict.fromkeys(
         ("paw", "flank-look", "roll", "thrash", "collapse"), 0
     )
 
 
 @pytest.mark.parametrize("heading", HEADINGS[::3])
 @pytest.mark.parametrize(("falls", "rises"), FALLS)
-def test_a_horse_that_sinks_to_its_knees_and_comes_up_again_has_collapsed(
-    falls: str, rises: str, heading: float
-) -> None:
+def test_horse_that_sinks_and_comes_up_again_has_collapsed(falls: str, rises: str, heading: float) -> None:
     asleep = acts(("dozing", 60), (falls, 0.7), (rises, 2.0), ("dozing", 20), heading=heading, begin_s=60)
-    _, told = watched(seen([*KNOWN, *asleep]))
-    assert told["collapse"] == 1
+    _, counts = observed(seen([*KNOWN, *asleep]))
+    assert counts["collapse"] == 1
 
 
-def test_a_horse_that_lies_down_has_not_collapsed() -> None:
-    _, told = watched(seen([*KNOWN, *acts(("lying-down", 7), ("sternal", 60), ("rising", 5), begin_s=60)]))
-    assert told["collapse"] == 0
+def test_horse_that_lies_down_has_not_collapsed() -> None:
+    _, counts = observed(seen([*KNOWN, *acts(("lying-down", 7), ("sternal", 60), ("rising", 5), begin_s=60)]))
+    assert counts["collapse"] == 0
 
 
-def test_a_horse_that_stops_where_it_was_five_seconds_ago_has_not_collapsed() -> None:
+def test_horse_that_walks_a_round_and_stops_has_not_collapsed() -> None:
     life = DayBuilder(np.random.default_rng(503), position=on_circle(SIDE_ON))  # a round takes it 4.9 s
     life.do("standing", 60)
     for _ in range(40):
         life.walk(life.between(8, 25))
         life.do("dozing", life.between(15, 40))
-    _, told = watched(seen(life.acts, View(dropped=0.2)), on_the_ground())
-    assert told["collapse"] == 0
+    _, counts = observed(seen(life.acts, View(dropped=0.2)), on_the_ground())
+    assert counts["collapse"] == 0
 
 
 @pytest.mark.parametrize("heading", HEADINGS[:8])  # towards the camera its low head seems beside the trunk
-def test_a_horse_that_paws_does_not_look_back(heading: float) -> None:
+def test_pawing_horse_does_not_look_back(heading: float) -> None:
     paws = acts(*[("standing", 20), ("pawing", 6)] * 5, ("standing", 30), heading=heading, begin_s=60)
-    _, told = watched(seen([*KNOWN, *paws], View()), on_the_ground())
-    assert (told["paw"], told["flank-look"]) == (5, 0)
+    _, counts = observed(seen([*KNOWN, *paws], View()), on_the_ground())
+    assert (counts["paw"], counts["flank-look"]) == (5, 0)
 
 
 @pytest.mark.parametrize("ground", [None, on_the_ground()], ids=["in the picture", "on the ground"])
-def test_a_horse_that_goes_round_and_round_walks_its_box(ground: GroundPlane | None) -> None:
-    _, told = watched(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]), ground)
-    assert 120 < told["box-walking-s"] < 240
+def test_horse_that_walks_round_and_round_is_box_walking(ground: GroundPlane | None) -> None:
+    _, counts = observed(seen([*KNOWN, *acts(("walking", 240), ("standing", 20), begin_s=60)]), ground)
+    assert 120 < counts["box-walking-s"] < 240
 
 
-def test_too_slow_a_camera_cannot_tell_whether_it_paws() -> None:
-    _, told = watched(seen(acts(("standing", 10), ("pawing", 8), ("standing", 30)), replace(QUIET, busy_hz=2.0)))
-    assert told["paw"] == 0
+def test_pawing_at_a_low_frame_rate_is_not_counted() -> None:
+    _, counts = observed(seen(acts(("standing", 10), ("pawing", 8), ("standing", 30)), replace(QUIET, busy_hz=2.0)))
+    assert counts["paw"] == 0
 
 
-def test_nothing_is_added_while_nobody_sees() -> None:
-    horse, told = watched(seen(acts(("standing", 30))))
+def test_horse_that_is_not_visible_adds_nothing() -> None:
+    horse, counts = observed(seen(acts(("standing", 30))))
     for second in range(40, 100):
         assert not horse.tick(float(second))
-    assert (horse.posture, horse.head_height, told["standing-s"] <= 30) == ("unknown", "unknown", True)
+    assert (horse.posture, horse.head_height, counts["standing-s"] <= 30) == ("unknown", "unknown", True)
 
 
-def test_a_day_with_colic_is_understood_and_its_alarm_is_soon() -> None:
+def test_day_with_colic_is_understood_and_opens_its_alert_soon() -> None:
     day = run_day(2, "colic", 0.2)
-    told = sum(seconds for (was, said), seconds in day.postures.items() if was == said)
-    assert told / sum(day.postures.values()) > 0.95
+    right = sum(seconds for (truth, posture), seconds in day.postures.items() if truth == posture)
+    assert right / sum(day.postures.values()) > 0.95
     assert abs(day.bouts[0] - day.bouts[1]) <= 1
     assert day.missed["lie-down"] + day.missed["roll"] == 0
     assert day.started_min is not None

@@ -1,4 +1,4 @@
-"""From what a camera shows of a horse in trouble to the message that wakes somebody, and to the answer."""
+"""From the keypoints of a horse with colic to the alert message, its reminder and its acknowledgement."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
 class Night(SyncedClock):
-    """Its clock begins at some midnight, so that no feed is near."""
+    """A clock that begins at a midnight, so that no feeding time is near."""
 
     def utc_ms(self, monotonic_ns: int) -> int:
         return MIDNIGHT_MS + (monotonic_ns - AT_NS) // 1_000_000
@@ -86,20 +86,20 @@ def _person(horse: TrackedSubject, x: float) -> TrackedSubject:
     return replace(horse, id=2, label="person", keypoints=None, xyxy=np.array([x, 50, x + 40, 170], np.float32))
 
 
-class Box:
-    """What of the daemon stands between a result and a message."""
+class Device:
+    """The part of the daemon between a result and a message."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = HeaderFactory(Night())
-        self.bus = MemoryBus(lambda state: build.device_status(stamps, state))
-        self.stable = StallMonitors({"stall": StallConfig(enabled=True, feeding_times=("12:00",))}, 0.3, folder)
+        headers = HeaderFactory(Night())
+        self.bus = MemoryBus(lambda state: build.device_status(headers, state))
+        self.stalls = StallMonitors({"stall": StallConfig(enabled=True, feeding_times=("12:00",))}, 0.3, folder)
         self.latest: FrameResult | None = None
-        self.scenes = SceneMonitor(
+        self.monitor = SceneMonitor(
             self.bus,
-            stamps,
+            headers,
             lambda: {"stall": (ONLINE, self.latest)},
             {"stall": ("horse", "person")},
-            stalls=self.stable,
+            stalls=self.stalls,
             state_file=folder / "days.json",
             daily_s=900,
         )
@@ -108,10 +108,10 @@ class Box:
     def live(self, person: Walk | None = None) -> None:
         for one in results(person):
             self.latest = one
-            self.stable.sink(Frame(camera="stall", seq=0, captured_ns=one.captured_ns, image=PIXELS), one)
+            self.stalls.sink(Frame(camera="stall", seq=0, captured_ns=one.captured_ns, image=PIXELS), one)
             if one.captured_ns - self.now_ns >= ns(0.5):
                 self.now_ns = one.captured_ns
-                self.scenes.poll(self.now_ns)
+                self.monitor.poll(self.now_ns)
 
     def wait(self, seconds: int) -> None:
         """The horse stands as it stood last."""
@@ -119,46 +119,46 @@ class Box:
         for _ in range(seconds):
             self.now_ns += ns(1)
             self.latest = result(*self.latest.subjects, captured_ns=self.now_ns, done_ns=self.now_ns, quality=CLEAR)
-            self.scenes.poll(self.now_ns)
+            self.monitor.poll(self.now_ns)
 
     @property
     def colic(self) -> list[Any]:
         return [one for one in self.bus.messages_on("cam/stall/alert") if one["event_type"] == "colic-suspected"]
 
 
-def test_a_colic_is_told_with_its_evidence_until_somebody_answers(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    box.live()
-    (opened,) = box.colic
+def test_colic_opens_an_alert_with_evidence_and_reminds_until_acknowledged(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    device.live()
+    (opened,) = device.colic
     assert (opened["stage"], opened["severity"], opened["reminders"]) == ("open", "critical", 0)
     assert opened["evidence"]["roll"] >= 2
     assert len(opened["evidence"]) >= 2
     assert opened["coverage"] >= 0.6
-    assert opened["alert_id"] in box.bus.retained["cam/stall/state"]["alert_ids"]
-    box.wait(11 * 60)
-    assert [(one["stage"], one["reminders"]) for one in box.colic] == [("open", 0), ("open", 1)]
-    assert box.scenes.alerts.acknowledge(opened["alert_id"], box.now_ns)
-    box.wait(11 * 60)
-    assert [one["stage"] for one in box.colic] == ["open", "open", "acknowledged"]
+    assert opened["alert_id"] in device.bus.retained["cam/stall/state"]["alert_ids"]
+    device.wait(11 * 60)
+    assert [(one["stage"], one["reminders"]) for one in device.colic] == [("open", 0), ("open", 1)]
+    assert device.monitor.alerts.acknowledge(opened["alert_id"], device.now_ns)
+    device.wait(11 * 60)
+    assert [one["stage"] for one in device.colic] == ["open", "open", "acknowledged"]
 
 
-def test_a_snoozed_alert_comes_back_when_its_time_is_up(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    box.live()
-    assert box.scenes.alerts.snooze(box.colic[0]["alert_id"], 2, box.now_ns)
-    box.wait(150)
-    assert [one["stage"] for one in box.colic] == ["open", "snoozed", "open"]
+def test_snoozed_alert_opens_again_after_its_time(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    device.live()
+    assert device.monitor.alerts.snooze(device.colic[0]["alert_id"], 2, device.now_ns)
+    device.wait(150)
+    assert [one["stage"] for one in device.colic] == ["open", "snoozed", "open"]
 
 
-def test_while_somebody_is_with_the_horse_nobody_is_called(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    box.live(groom)
-    assert box.colic == []
-    assert box.bus.retained["cam/stall/state"]["stall"]["person_present"]
+def test_colic_while_a_person_is_in_the_stall_opens_no_alert(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    device.live(groom)
+    assert device.colic == []
+    assert device.bus.retained["cam/stall/state"]["stall"]["person_present"]
 
 
-def test_a_bucket_that_is_taken_for_a_person_silences_nothing(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    box.live(bucket)
-    assert box.colic
-    assert not box.bus.retained["cam/stall/state"]["stall"]["person_present"]
+def test_colic_beside_a_bucket_taken_for_a_person_opens_an_alert(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    device.live(bucket)
+    assert device.colic
+    assert not device.bus.retained["cam/stall/state"]["stall"]["person_present"]

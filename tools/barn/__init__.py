@@ -1,1 +1,1 @@
-"""Simulated stalls: a horse's day as keypoints with known behaviour, the truth for `edged.behaviour.horse`."""
+"""Simulated stall-days: keypoints of a horse with known behaviour, for comparison with `edged.behaviour.horse`."""

@@ -1,8 +1,7 @@
-"""`python -m tools.barn OUT --days 200 --crowded 20`: simulated stall-days, watched by
-`edged.behaviour.horse`; tables and a picture.
+"""`python -m tools.barn OUT --days 200 --crowded 20`: simulates stall-days; writes tables and a picture.
 
-Three days in ten have a trouble; on half of the days a tenth of the keypoints is missing, on the others a fifth. A run
-that was broken off goes on where it was when it is started again. `figures` is what it says.
+Three days in ten have a trouble. On half of the days a tenth of the keypoints is missing, on the others a fifth. A run
+that was interrupted continues when it is started again. `figures` writes the report.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tools.barn.trial import CROWDED, Outcome, run_day
 from tools.reports import writer
 
 DROPPED = (0.1, 0.2)
-LIVES_FROM = 200  # their seeds, behind the days'
+CROWDED_SEEDS_FROM = 200  # after the days' seeds
 
 Job = tuple[int, str | None, float]  # as `run` takes it
 
@@ -32,7 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.barn", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--days", type=int, default=200)
-    parser.add_argument("--crowded", type=int, default=0, help="lives of four hours in which everything happens")
+    parser.add_argument(
+        "--crowded", type=int, default=0, help="simulations of four hours in which every behaviour occurs"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -47,27 +48,27 @@ def main() -> None:
     write_report(args.out, outcomes, *plan)
 
 
-def plan_jobs(days: int, lives: int, seed: int) -> Iterator[Job]:
-    """The crowded lives first: they are short."""
-    for i in range(lives):
-        yield seed + LIVES_FROM + i, CROWDED, DROPPED[i % 2]
+def plan_jobs(days: int, crowded: int, seed: int) -> Iterator[Job]:
+    """The crowded simulations first: they are short."""
+    for i in range(crowded):
+        yield seed + CROWDED_SEEDS_FROM + i, CROWDED, DROPPED[i % 2]
     troubles = list(TROUBLES)
     for i in range(days):
         yield seed + i, troubles[i // 10 * 3 % 6 + i % 10] if i % 10 < 3 else None, DROPPED[i % 2]
 
 
 def run_jobs(jobs: list[Job], outcomes: list[Outcome], processes: int) -> Iterator[Outcome]:
-    """Those that have no outcome yet."""
+    """The outcomes of the jobs that have none yet, as they come."""
     known = {(one.seed, one.trouble, one.dropped) for one in outcomes}
     with ProcessPoolExecutor(processes) as pool:
         for job in as_completed([pool.submit(run_day, *one) for one in jobs if one not in known]):
             yield job.result()
 
 
-def write_report(out: Path, outcomes: list[Outcome], days: int, lives: int, seed: int) -> None:
-    """The report of the days so far: a long run that is broken off has said something."""
+def write_report(out: Path, outcomes: list[Outcome], days: int, crowded: int, seed: int) -> None:
+    """Write the report of the days so far, so that an interrupted run has one too."""
     figures = {"outcomes": [to_json(one) for one in outcomes]}
-    writer.write(out, report(outcomes, days, lives, seed), figures, name="outcomes")
+    writer.write(out, report(outcomes, days, crowded, seed), figures, name="outcomes")
     confusion(out / "postures.webp", total(one.postures for one in outcomes), POSTURES[:3], POSTURES)
 
 
@@ -82,7 +83,7 @@ def to_json(one: Outcome) -> dict[str, Any]:
 
 
 def from_json(table: dict[str, Any]) -> Outcome:
-    """As `plain` wrote it."""
+    """The inverse of `to_json`."""
     counters = {name: Counter(table[name]) for name in ("right", "missed", "false")}
     postures = Counter({tuple(pair.split("/")): seconds for pair, seconds in table["postures"].items()})
     found = [(kind, minute) for kind, minute in table["found"]]

@@ -1,4 +1,4 @@
-"""`python -m tools.barn.cost`: what ten watched stalls take of a core beside inference, at ten frames a second each."""
+"""`python -m tools.barn.cost`: the share of a core that ten stalls take at ten frames a second each."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def main() -> None:
     acts = [act for act in day(rng, "colic") if act.begin_s < SECONDS]
     view = View(idle_hz=10)
     seen = [one for one in observations(acts, view, rng) if one.t_s < SECONDS]
-    watches = [make_monitor(view) for _ in range(STALLS)]
+    monitors = [make_monitor(view) for _ in range(STALLS)]
     began_s, next_s = time.process_time(), 0.0
     for one in seen:
-        for watch in watches:
-            watch.update_horse(one)
+        for monitor in monitors:
+            monitor.update_horse(one)
         if one.t_s >= next_s:
             next_s = one.t_s + 1
-            for watch in watches:
-                watch.tick(one.t_s, DATE)
+            for monitor in monitors:
+                monitor.tick(one.t_s, DATE)
     share = (time.process_time() - began_s) / SECONDS
-    print(f"{STALLS} stalls at 10 frames/s, {len(seen)} sightings of each: {share:.1%} of a core")
+    print(f"{STALLS} stalls at 10 frames/s, {len(seen)} observations of each: {share:.1%} of a core")
 
 
 if __name__ == "__main__":

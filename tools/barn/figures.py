@@ -1,4 +1,4 @@
-"""What a run says: the report's words and tables, from its outcomes. `weak.md` is what somebody found out about it."""
+"""The report of a run: text and tables from its outcomes. `weak.md` is its list of known weaknesses."""
 
 from __future__ import annotations
 
@@ -18,27 +18,35 @@ SURE = 0.95
 WEAK = Path(__file__).with_name("weak.md")
 
 
-def report(outcomes: list[Outcome], days: int, lives: int, seed: int) -> list[str]:
-    """What is known of a run that was to have so many days and lives."""
-    crowded = [one for one in outcomes if one.trouble == CROWDED]
-    lived = [one for one in outcomes if one.trouble != CROWDED]
+def report(outcomes: list[Outcome], days: int, crowded: int, seed: int) -> list[str]:
+    """The lines of the report; `days` and `crowded` are the numbers that the run was to simulate."""
+    dense = [one for one in outcomes if one.trouble == CROWDED]
+    simulated = [one for one in outcomes if one.trouble != CROWDED]
     return [
-        "# How well a stall is understood, where everything is known",
+        "# The stall monitor against simulated days",
         "",
         "Simulated keypoints: a camera in a corner under the roof, the floor drawn and its size given (`floor_m`),",
         "noise of 1.5 % of a body length, 10 or 20 % of the keypoints missing, half of those on the far side hidden,",
         "the camera away on one day in five. Nothing here is a claim about real horses: it shows that the rules do",
-        "what they say.",
+        "what they are meant to do.",
         "",
-        f"`python -m tools.barn OUT --days {days} --crowded {lives} --seed {seed}`; the thresholds were found on other",
-        "seeds.",
-        *([] if len(lived) == days else [f"**Of the {days} days only {_numbers(lived, seed)} were lived.**"]),
+        f"`python -m tools.barn OUT --days {days} --crowded {crowded} --seed {seed}`; the thresholds were",
+        "found on other seeds.",
+        *(
+            []
+            if len(simulated) == days
+            else [f"**Of the {days} days only {_numbers(simulated, seed)} were simulated.**"]
+        ),
         "",
         *WEAK.read_text().splitlines(),
-        *(["", f"## {len(lived)} days", "", *_postures(lived), "", *_behaviours(lived)] if lived else []),
-        *(["", *_troubles(lived), "", *_false(lived), "", "![Postures](postures.webp)"] if lived else []),
-        *(["", f"## {len(crowded)} times four hours in which much happens"] if crowded else []),
-        *(["", *_postures(crowded), "", *_behaviours(crowded)] if crowded else []),
+        *(
+            ["", f"## {len(simulated)} days", "", *_postures(simulated), "", *_behaviours(simulated)]
+            if simulated
+            else []
+        ),
+        *(["", *_troubles(simulated), "", *_false(simulated), "", "![Postures](postures.webp)"] if simulated else []),
+        *(["", f"## {len(dense)} times four hours in which every behaviour occurs"] if dense else []),
+        *(["", *_postures(dense), "", *_behaviours(dense)] if dense else []),
     ]
 
 
@@ -54,17 +62,18 @@ def _numbers(days: list[Outcome], seed: int) -> str:
 
 
 def _postures(outcomes: list[Outcome]) -> list[str]:
-    """Minutes said against minutes that were, and bouts of lying."""
+    """Estimated against true minutes, and bouts of lying."""
     sums = total(one.postures for one in outcomes)
     rows = []
     for posture in POSTURES[:3]:
-        was = sum(seconds for (truth, _), seconds in sums.items() if truth == posture) / 60
-        said = sum(seconds for (_, told), seconds in sums.items() if told == posture) / 60
-        rows.append((posture, f"{was:.0f}", f"{said:.0f}", f"{(said - was) / was:+.1%}"))
-    unknown = sum(s for (_, told), s in sums.items() if told == "unknown") / sum(sums.values())
+        true_min = sum(seconds for (truth, _), seconds in sums.items() if truth == posture) / 60
+        estimated_min = sum(seconds for (_, estimate), seconds in sums.items() if estimate == posture) / 60
+        error = (estimated_min - true_min) / true_min
+        rows.append((posture, f"{true_min:.0f}", f"{estimated_min:.0f}", f"{error:+.1%}"))
+    unknown = sum(s for (_, estimate), s in sums.items() if estimate == "unknown") / sum(sums.values())
     off = [abs(there - counted) for there, counted in (one.bouts for one in outcomes)]
     return [
-        *table(("posture", "minutes there were", "minutes said", "apart"), rows, align="left"),
+        *table(("posture", "true minutes", "estimated minutes", "error"), rows, align="left"),
         "",
         f"Unknown in {unknown:.1%} of the time. Bouts of lying within one of the truth in {_of(off, 1)} of {len(off)}, "
         f"the same in {_of(off, 0)}.",
@@ -79,10 +88,10 @@ def _behaviours(outcomes: list[Outcome]) -> list[str]:
     right, missed, false = (total(getattr(one, name) for one in outcomes) for name in ("right", "missed", "false"))
     rows = []
     for name in COUNTED:
-        there, said = right[name] + missed[name], right[name] + false[name]
-        recall, precision = right[name] / max(there, 1), right[name] / max(said, 1)
+        there, counted = right[name] + missed[name], right[name] + false[name]
+        recall, precision = right[name] / max(there, 1), right[name] / max(counted, 1)
         rows.append((name, there, f"{recall:.2f}", f"{precision:.2f}", false[name]))
-    return table(("behaviour", "bouts", "recall", "precision", "said and not there"), rows, align="left")
+    return table(("behaviour", "true bouts", "recall", "precision", "false bouts"), rows, align="left")
 
 
 def _troubles(days: list[Outcome]) -> list[str]:
@@ -97,7 +106,7 @@ def _troubles(days: list[Outcome]) -> list[str]:
 
 
 def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
-    """Minutes from the first signs to the first alert that names it."""
+    """Minutes from the first signs of a trouble to the first alert that names it; None: there was none."""
     if outcome.started_min is None:
         return None
     after = [minute - outcome.started_min for kind, minute in outcome.found if kind in kinds]
@@ -105,7 +114,7 @@ def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
 
 
 def _false(days: list[Outcome]) -> list[str]:
-    """Alerts of days on which nothing was wrong: how many, and how many there may be at most, for all that is known."""
+    """False alerts on days without a trouble: how many, and the upper bound of their rate."""
     calm = [one for one in days if one.trouble is None]
     rows = []
     for dropped in (*sorted({one.dropped for one in calm}), None):
@@ -132,7 +141,7 @@ def _alerts(days: list[Outcome], severity: str) -> int:
 
 
 def most(seen: int) -> float:
-    """Events that are to be expected at most when so many were seen: by Poisson, wrong once in twenty times."""
+    """The upper 95 % bound of a Poisson mean of which `seen` events were counted."""
     low, high = 0.0, 10.0 + 3 * seen
     for _ in range(60):
         mean = (low + high) / 2

@@ -1,4 +1,4 @@
-"""A horse's day, act by act, drawn from the numbers in edged/behaviour/horse/README.md; and the troubles it may have.
+"""A horse's day as a list of acts, and the troubles it may have. Source of the numbers: behaviour/horse/README.md.
 
 Times are seconds since local midnight. Positions are metres in a stall of 4 x 4 m, its middle at the origin.
 """
@@ -35,13 +35,13 @@ TRANSITIONS = frozenset(
 
 
 def on_circle(heading: float) -> tuple[float, float]:
-    """Where a horse is that walks round the stall and looks there."""
+    """The position of a horse that walks round the stall with this heading."""
     return CIRCLE_M * math.sin(heading), -CIRCLE_M * math.cos(heading)
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing done at one place; walking goes round the place."""
+    """One behaviour at one position; walking goes round the stall."""
 
     kind: str
     begin_s: float
@@ -56,7 +56,7 @@ class Act:
 
 @dataclass(slots=True)
 class DayBuilder:
-    """Acts, one after the other."""
+    """Appends acts, one after the other."""
 
     rng: np.random.Generator
     acts: list[Act] = field(default_factory=list)
@@ -73,13 +73,13 @@ class DayBuilder:
         return float(self.rng.uniform(low, high))
 
     def walk(self, seconds: float) -> None:
-        """Round the middle of the stall, and where that leads."""
+        """Walk round the middle of the stall."""
         self.do("walking", seconds)
         self.heading += seconds * PACE_M_S / CIRCLE_M
         self.position = on_circle(self.heading)
 
     def lie(self, seconds: float, lateral_s: float = 0.0) -> None:
-        """Down, on the chest, perhaps on the side in the middle of it, and up again."""
+        """Lie down, lie sternal with `lateral_s` lateral in the middle, and rise."""
         self.do("lying-down")
         self.do("sternal", (seconds - lateral_s) / 2)
         if lateral_s:
@@ -112,7 +112,7 @@ class DayBuilder:
         self.do("standing", self.between(25, 40))
 
     def idle(self, until_s: float) -> None:
-        """Eats hay, dozes, stands, walks a little."""
+        """Eat hay, doze, stand and walk a little."""
         while self.now_s < until_s:
             kind = str(self.rng.choice(["hay", "feeding", "dozing", "standing"], p=[0.25, 0.25, 0.3, 0.2]))
             self.do(kind, min(self.between(3, 20) * MIN_S, max(until_s - self.now_s, 1)))
@@ -127,7 +127,7 @@ def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
     heading = float(rng.uniform(-math.pi, math.pi))
     life = DayBuilder(rng, position=on_circle(heading), heading=heading)
     plan: list[tuple[float, Callable[[DayBuilder], None]]] = [(feed_s, _fed) for feed_s in FEEDS_S]
-    if trouble != "collapse":  # who does not dare to lie down falls asleep on its feet
+    if trouble != "collapse":  # a horse that does not lie down falls asleep on its feet
         plan += [(float(at_s), _slept) for at_s in _nights(rng)]
     if rng.random() < 0.4:
         plan.append((life.between(8, 16) * HOUR_S, lambda own: own.roll(int(own.rng.integers(1, 3)))))
@@ -141,7 +141,7 @@ def day(rng: np.random.Generator, trouble: str | None = None) -> list[Act]:
 
 
 def crowded(rng: np.random.Generator) -> list[Act]:
-    """Four hours in which everything happens several times: what a day shows once, sooner."""
+    """Four hours in which every behaviour occurs several times."""
     heading = float(rng.uniform(-math.pi, math.pi))
     life = DayBuilder(rng, position=on_circle(heading), heading=heading)
     life.do("standing", MIN_S)
@@ -183,14 +183,14 @@ def _swayed(life: DayBuilder) -> None:
 
 
 def _nights(rng: np.random.Generator) -> NDArray[np.float64]:
-    """When it lies down: two to five times between 21:00 and 05:00."""
+    """Times in s at which it lies down: two to five between 21:00 and 05:00."""
     early = rng.uniform(0.2, 4.6, int(rng.integers(2, 4)))
     late = rng.uniform(21, 23.2, int(rng.integers(0, 3)))
     return np.sort(np.concatenate([early, late])) * HOUR_S
 
 
 def _fed(life: DayBuilder) -> None:
-    """It waits for its feed, pawing, and eats."""
+    """Paws before feed comes, and eats."""
     for _ in range(int(life.rng.integers(0, 4))):
         life.paw(life.between(3, 8))
     if life.rng.random() < 0.2:
@@ -204,7 +204,7 @@ def _slept(life: DayBuilder) -> None:
 
 
 def colic(life: DayBuilder) -> None:
-    """Up and down, rolling, pawing, looking back, for the better part of an hour."""
+    """Up and down, rolling, pawing and looking back, for most of an hour."""
     for _ in range(int(life.rng.integers(4, 7))):
         for _ in range(int(life.rng.integers(1, 3))):
             life.paw(life.between(4, 10))
@@ -214,9 +214,9 @@ def colic(life: DayBuilder) -> None:
 
 
 def cast(life: DayBuilder) -> None:
-    """On its side against the wall, thrashing, and no way up for half an hour."""
+    """Lies on its side against the wall, thrashes, and cannot rise for half an hour."""
     before = life.position, life.heading
-    life.now_s += 30  # nobody saw how it came to the wall
+    life.now_s += 30  # a gap: how it came to the wall was not observed
     life.position, life.heading = (0.0, 1.15), 0.0
     life.do("lying-down")
     life.do("turning-over")
@@ -238,7 +238,7 @@ def foaling(life: DayBuilder) -> None:
 
 
 def collapse(life: DayBuilder) -> None:
-    """Asleep on its feet until the knees give way, again and again."""
+    """Sleeps standing until its knees give way, again and again."""
     for _ in range(4):
         life.do("dozing", life.between(3, 8) * MIN_S)
         life.sink()

@@ -1,6 +1,6 @@
-"""What a horse's seventeen points do in space, for every behaviour: frames of one cycle, or of the way through.
+"""The seventeen keypoints of a horse in space, for every behaviour: frames of one cycle, or of one transition.
 
-The bodies and poses are those of the rendered scenes; nothing is drawn here.
+The bodies and poses are those of the rendered scenes; nothing is rendered here.
 """
 
 from __future__ import annotations

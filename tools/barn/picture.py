@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture: rows as it was, columns as it was said, each row in shares."""
+"""A confusion matrix as a picture: rows true, columns estimated, each row in shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acts as a pose model would see them: keypoints in px through a camera under the roof, noisy, hidden, missing."""
+"""Acts as a pose model would see them: noisy keypoints in px, some hidden, some missing, of a camera under the roof."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A pinhole camera, and what goes wrong with its points."""
+    """A pinhole camera, and the faults of its keypoints."""
 
     position: tuple[float, float, float] = (-2.2, -3.0, 2.7)  # m
     towards: tuple[float, float, float] = (0.0, 0.0, 0.7)
@@ -26,7 +26,7 @@ class View:
     noise: float = 0.015  # of a body length, standard deviation
     dropped: float = 0.1  # share of the points that are not found
     hidden: float = 0.5  # share of those on the far side that are not found
-    idle_hz: float = 1.0  # sightings per second while nothing moves
+    idle_hz: float = 1.0  # observations per second while nothing moves
     busy_hz: float = 10.0
 
     def project(self, points: F64) -> F64:
@@ -50,7 +50,7 @@ def observations(acts: list[Act], view: View, rng: np.random.Generator) -> Itera
 
 
 def points_at(act: Act, t_s: F64) -> F64:
-    """(N, 17, 3) where the points are in the stall."""
+    """(N, 17, 3) keypoints in m, in the stall."""
     frames = motions()[act.kind]
     if act.kind in TRANSITION_S:
         phase = (t_s - act.begin_s) / act.seconds * (FRAMES - 1)
@@ -65,7 +65,7 @@ def points_at(act: Act, t_s: F64) -> F64:
 
 
 def _walking_points(points: F64, act: Act, t_s: F64) -> F64:
-    """Round and round."""
+    """Walking round the stall."""
     heading = act.heading + (t_s - act.begin_s) * PACE_M_S / CIRCLE_M
     return _transform(points, heading, np.array([on_circle(float(one)) for one in heading]))
 
@@ -90,7 +90,7 @@ def _observe(t_s: F64, points: F64, view: View, rng: np.random.Generator) -> Ite
 
 
 def _missing(points: F64, view: View, rng: np.random.Generator) -> F64:
-    """(N, 17) what is not found: anything now and then, and of two legs often the one behind the other."""
+    """(N, 17) which keypoints are missing: any now and then, and of two legs often the farther one."""
     lost = rng.random(points.shape[:2]) < view.dropped
     far = np.linalg.norm(points - np.array(view.position), axis=-1)
     for left, right in PAIRS:

@@ -1,4 +1,4 @@
-"""One simulated stall-day through `edged.behaviour.horse`, and how what it said compares with what was."""
+"""One simulated stall-day through `edged.behaviour.horse`, compared with the truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.barn.tracks import View, observations
 DATE = datetime(2027, 1, 15).astimezone()
 FLOOR = ((-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0))  # m
 FLOOR_M = (4.0, 4.0)
-COUNTED = {  # acts by what they are counted as, and how far apart two of them still are one
+COUNTED = {  # by count: the acts that it counts, and the gap in s up to which two of them are one
     "paw": (("pawing",), 10.0),
     "flank-look": (("flank-look",), 2.0),
     "roll": (("rolling",), 20.0),
@@ -39,86 +39,86 @@ SLACK_S = 40.0  # that a count may come after the act
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """Plain data. Seconds of truth by what was said; behaviours as right, missed, false; findings by their minute."""
+    """One simulation compared with the truth. Plain data."""
 
     seed: int
     trouble: str | None
     dropped: float  # share of the keypoints
-    started_min: float | None  # when the trouble did
-    postures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    started_min: float | None  # of the trouble
+    postures: Counter[tuple[str, str]] = field(default_factory=Counter)  # seconds by true and estimated posture
     right: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     false: Counter[str] = field(default_factory=Counter)
-    bouts: tuple[int, int] = (0, 0)  # of lying: there were, were counted
-    found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each episode
+    bouts: tuple[int, int] = (0, 0)  # of lying: true, counted
+    found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each alert
 
 
 def run_day(seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None) -> Outcome:
-    """A day of 24 h; with the trouble `crowded` four hours in which everything happens."""
+    """A day of 24 h; with the trouble `crowded` four hours in which every behaviour occurs."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped)
-    expecting = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
-    watch = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=expecting)
+    foaling_window = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
+    monitor = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=foaling_window)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED else _gap(rng)
-    told = _simulate(watch, acts, observations(acts, view, rng), gap, outcome)
-    _compare(acts, told, gap, outcome)
+    counted = _simulate(monitor, acts, observations(acts, view, rng), gap, outcome)
+    _compare(acts, counted, gap, outcome)
     outcome.bouts = (
         sum(act.kind == "rising" and acts[i - 1].posture == "sternal" for i, act in enumerate(acts)),
-        _today(watch).bouts,
+        _today(monitor).bouts,
     )
     return outcome
 
 
 def make_monitor(view: View, **more: Any) -> StallMonitor:
-    """A stall whose floor is drawn, and its size given."""
+    """The monitor of a stall with a floor of known size."""
     floor = tuple((float(x), float(y)) for x, y in view.project(np.array([[x, y, 0.0] for x, y in FLOOR])))
-    watch = StallMonitor(StallConfig(enabled=True, floor=floor, floor_m=FLOOR_M, **more), 0.3, DayLog([]))
-    watch.set_image_size(view.size_wh)
-    return watch
+    monitor = StallMonitor(StallConfig(enabled=True, floor=floor, floor_m=FLOOR_M, **more), 0.3, DayLog([]))
+    monitor.set_image_size(view.size_wh)
+    return monitor
 
 
 def _simulate(
-    watch: StallMonitor,
+    monitor: StallMonitor,
     acts: list[Act],
     seen: Iterable[KeypointObservation],
     gap: tuple[float, float],
     outcome: Outcome,
 ) -> list[tuple[float, str]]:
-    """The day, sighting by sighting; what was counted, and when."""
+    """Feed the day to the monitor, observation by observation; the counts, as time in s and name."""
     counted: list[tuple[float, str]] = []
     begins = [act.begin_s for act in acts]
     last: dict[str, float] = {}
     next_s = 0.0
     seen_s = -1.0
-    for sighting in seen:
-        resting_hz = watch.idle_rate_hz(sighting.t_s)
-        due = resting_hz is None or sighting.t_s - seen_s > 0.99 / resting_hz
-        if due and not gap[0] <= sighting.t_s < gap[1]:
-            seen_s = sighting.t_s
-            watch.update_horse(sighting)
-        if sighting.t_s < next_s:
+    for observation in seen:
+        resting_hz = monitor.idle_rate_hz(observation.t_s)
+        due = resting_hz is None or observation.t_s - seen_s > 0.99 / resting_hz
+        if due and not gap[0] <= observation.t_s < gap[1]:
+            seen_s = observation.t_s
+            monitor.update_horse(observation)
+        if observation.t_s < next_s:
             continue
-        next_s = sighting.t_s + 1.0
-        watch.tick(sighting.t_s, DATE + timedelta(seconds=min(sighting.t_s, DAY_S - 1)))
-        act = acts[bisect_right(begins, sighting.t_s) - 1]
-        if not gap[0] <= sighting.t_s < gap[1] and act.kind not in TRANSITIONS:
-            outcome.postures[act.posture, watch.state.posture] += 1
-        counted += [(sighting.t_s, name) for name in COUNTED if watch.increments.get(name)]
-        for kind in watch.findings:
-            if sighting.t_s - last.get(kind, -1e9) > 30 * S_PER_MIN:
-                outcome.found.append((kind, sighting.t_s / S_PER_MIN))
-            last[kind] = sighting.t_s
+        next_s = observation.t_s + 1.0
+        monitor.tick(observation.t_s, DATE + timedelta(seconds=min(observation.t_s, DAY_S - 1)))
+        act = acts[bisect_right(begins, observation.t_s) - 1]
+        if not gap[0] <= observation.t_s < gap[1] and act.kind not in TRANSITIONS:
+            outcome.postures[act.posture, monitor.state.posture] += 1
+        counted += [(observation.t_s, name) for name in COUNTED if monitor.increments.get(name)]
+        for kind in monitor.findings:
+            if observation.t_s - last.get(kind, -1e9) > 30 * S_PER_MIN:
+                outcome.found.append((kind, observation.t_s / S_PER_MIN))
+            last[kind] = observation.t_s
     return counted
 
 
-def _today(watch: StallMonitor) -> StallDay:
-    return watch.day_log.days[-1] if watch.day_log.days else StallDay("")
+def _today(monitor: StallMonitor) -> StallDay:
+    return monitor.day_log.days[-1] if monitor.day_log.days else StallDay("")
 
 
-def _compare(acts: list[Act], told: Iterable[tuple[float, str]], gap: tuple[float, float], outcome: Outcome) -> None:
-    left = sorted(told)
+def _compare(acts: list[Act], counted: Iterable[tuple[float, str]], gap: tuple[float, float], outcome: Outcome) -> None:
+    left = sorted(counted)
     for name, (kinds, join_s) in COUNTED.items():
         for begin_s, end_s in _merge_acts(acts, kinds, join_s):
             if begin_s < gap[1] and end_s > gap[0]:
@@ -145,12 +145,12 @@ NO_GAP = (-1.0, -1.0)
 
 
 def _gap(rng: np.random.Generator) -> tuple[float, float]:
-    """The camera is away for a while, on one day in five."""
+    """Begin and end in s of the time without a camera, on one day in five."""
     begin_s = float(rng.uniform(0, DAY_S))
     return (begin_s, begin_s + float(rng.uniform(5, 60)) * S_PER_MIN) if rng.random() < 0.2 else NO_GAP
 
 
-SHOWS = {  # the act that shows a trouble, and how often it must have come
+SHOWS = {  # by trouble: the acts that show it, and how many of them
     "colic": (("rolling",), 3),  # twice is how a healthy horse rolls
     "cast": (("thrashing",), 2),
     "foaling": (("lying-down",), 3),
@@ -161,7 +161,7 @@ SHOWS = {  # the act that shows a trouble, and how often it must have come
 
 
 def _start_min(acts: list[Act], trouble: str | None) -> float | None:
-    """When the trouble began: acts carry no name of it, so the first cluster of what shows it."""
+    """Begin of the trouble: the first cluster of the acts that show it."""
     if trouble is None or trouble == CROWDED:
         return None
     kinds, times = SHOWS[trouble]
@@ -173,7 +173,7 @@ def _start_min(acts: list[Act], trouble: str | None) -> float | None:
     return None
 
 
-EXPECTED = {  # which alerts say it
+EXPECTED = {  # by trouble: the alerts that name it
     "colic": ("colic-suspected", "restless"),
     "cast": ("cast-suspected",),
     "foaling": ("foaling-suspected", "restless"),
@@ -184,5 +184,5 @@ EXPECTED = {  # which alerts say it
 
 
 def rules() -> dict[str, str]:
-    """Severity by kind."""
+    """The severity of each alert, by kind."""
     return {rule.kind: rule.severity for rule in load_rules()}
