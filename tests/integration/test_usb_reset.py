@@ -1,4 +1,4 @@
-"""The script that unplugs a USB camera, on a bus made of files."""
+"""deploy/systemd/usb-reset, on a USB bus made of files."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ def bus(tmp_path: Path) -> Path:
 
 
 def reset(bus: Path, *ports: str) -> str:
-    asked = bus / "asked"
-    asked.mkdir()
+    requests = bus / "requests"
+    requests.mkdir()
     for port in ports:
-        (asked / f"reset-usb-{port}").touch()
-    done = subprocess.run([SCRIPT, asked, bus], capture_output=True, text=True, check=True, timeout=30)
-    assert list(asked.iterdir()) == []
+        (requests / f"reset-usb-{port}").touch()
+    done = subprocess.run([SCRIPT, requests, bus], capture_output=True, text=True, check=True, timeout=30)
+    assert list(requests.iterdir()) == []
     return done.stdout + done.stderr
 
 
-def test_a_camera_goes_off_and_on(bus: Path) -> None:
+def test_reset_of_a_camera_switches_it_off_and_on(bus: Path) -> None:
     assert reset(bus, "1-2.3") == "camera at USB port 1-2.3: off and on\n"
     assert (bus / "1-2.3" / "authorized").read_text() == "1\n"
 
 
-def test_no_other_device_can_be_reset(bus: Path) -> None:
+def test_reset_of_another_device_is_refused(bus: Path) -> None:
     assert reset(bus, "1-4") == "no camera at USB port 1-4\n"
     assert (bus / "1-4" / "authorized").read_text() == "untouched"
 
 
 @pytest.mark.parametrize("port", ["..", "1-2.3:1.0", "*", "-", "1 -rf", ""])
-def test_what_is_no_port_is_refused(bus: Path, port: str) -> None:
+def test_reset_of_an_invalid_port_is_refused(bus: Path, port: str) -> None:
     assert reset(bus, port).startswith("no USB port")
     assert (bus / "1-2.3" / "authorized").read_text() == "untouched"
 
 
-def test_nothing_asked_is_nothing_done(bus: Path) -> None:
+def test_reset_without_requests_does_nothing(bus: Path) -> None:
     reset(bus)
     assert (bus / "1-2.3" / "authorized").read_text() == "untouched"

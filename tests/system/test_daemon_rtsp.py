@@ -1,4 +1,4 @@
-"""The whole daemon between a network camera and a broker that both fail, beside a camera that does not."""
+"""The whole daemon with a network camera and a broker that fail, and another camera that does not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server() -> Iterator[RtspServer]:
 
 @pytest.fixture
 def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterator[Daemon]:
-    """A network camera `gate` and a looping clip `barn`; at the end, every frame of both is accounted for."""
+    """A network camera `gate` and a looping clip `barn`; at the end, the counts of both are balanced."""
     stop = threading.Event()
     with started_daemon(Config.model_validate(settings(mosquitto, server, video(tmp_path / "clip.mp4", 50)))) as made:
         loop = threading.Thread(target=made.run, args=(stop,))
@@ -45,8 +45,8 @@ def running(mosquitto: Mosquitto, server: RtspServer, tmp_path: Path) -> Iterato
         finally:
             stop.set()
             loop.join(10)
-    ledgers = [view.counts for view in made.cameras().values()]
-    assert [(ledger.balanced, ledger.waiting) for ledger in ledgers] == [(True, 0)] * 2
+    counts = [view.counts for view in made.cameras().values()]
+    assert [(camera.balanced, camera.waiting) for camera in counts] == [(True, 0)] * 2
 
 
 def settings(mosquitto: Mosquitto, server: RtspServer, clip: Path) -> dict[str, Any]:
@@ -61,37 +61,37 @@ def settings(mosquitto: Mosquitto, server: RtspServer, clip: Path) -> dict[str, 
     }
 
 
-def more(heard: Listener, topic: str, count: int = 3) -> None:
+def more(listener: Listener, topic: str, count: int = 3) -> None:
     """Wait for further messages."""
-    before = len(heard.bodies(topic))
-    until(lambda: len(heard.bodies(topic)) >= before + count)
+    before = len(listener.bodies(topic))
+    until(lambda: len(listener.bodies(topic)) >= before + count)
 
 
-def test_a_stall_and_a_dead_server_are_told_truthfully_and_the_other_camera_keeps_its_rate(
+def test_stalled_and_dead_camera_are_lost_and_the_other_keeps_its_rate(
     mosquitto: Mosquitto, server: RtspServer, running: Daemon, listen: Listen
 ) -> None:
-    heard = listen(mosquitto.port)
-    more(heard, GATE + "poses")
-    more(heard, BARN + "poses")
+    listener = listen(mosquitto.port)
+    more(listener, GATE + "poses")
+    more(listener, BARN + "poses")
     server.stalled = True
-    until(lambda: heard.states(GATE + "status")[-1] == "lost")
-    more(heard, BARN + "poses")
+    until(lambda: listener.states(GATE + "status")[-1] == "lost")
+    more(listener, BARN + "poses")
     server.stalled = False
-    until(lambda: heard.states(GATE + "status")[-1] == "online")
-    more(heard, GATE + "poses")
+    until(lambda: listener.states(GATE + "status")[-1] == "online")
+    more(listener, GATE + "poses")
     server.stop()
-    until(lambda: heard.states(GATE + "status")[-1] == "lost")
-    more(heard, BARN + "poses", count=10)
+    until(lambda: listener.states(GATE + "status")[-1] == "lost")
+    more(listener, BARN + "poses", count=10)
     server.start()
-    until(lambda: heard.states(GATE + "status")[-1] == "online")
-    more(heard, GATE + "poses")
-    barn = heard.bodies(BARN + "poses")
+    until(lambda: listener.states(GATE + "status")[-1] == "online")
+    more(listener, GATE + "poses")
+    barn = listener.bodies(BARN + "poses")
     seconds = (barn[-1]["ts"] - barn[0]["ts"]) / 1000
     assert (len(barn) - 1) / seconds > 0.8 * BARN_HZ
-    assert "lost" not in heard.states(BARN + "status")
+    assert "lost" not in listener.states(BARN + "status")
 
 
-def test_poses_flow_again_after_the_broker_died(
+def test_poses_are_published_again_after_the_broker_died(
     mosquitto: Mosquitto, server: RtspServer, running: Daemon, listen: Listen
 ) -> None:
     more(listen(mosquitto.port), GATE + "poses")
@@ -100,7 +100,7 @@ def test_poses_flow_again_after_the_broker_died(
     captured = running.cameras()["gate"].counts.captured
     until(lambda: running.cameras()["gate"].counts.captured > captured + 5)
     mosquitto.start()
-    heard = listen(mosquitto.port)
-    more(heard, GATE + "poses")
-    until(lambda: heard.states("edged/box/status")[-1:] == ["online"])
-    until(lambda: heard.states(GATE + "status")[-1:] == ["online"])
+    listener = listen(mosquitto.port)
+    more(listener, GATE + "poses")
+    until(lambda: listener.states("edged/box/status")[-1:] == ["online"])
+    until(lambda: listener.states(GATE + "status")[-1:] == ["online"])

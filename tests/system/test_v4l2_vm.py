@@ -1,4 +1,4 @@
-"""The V4L2 camera on a real kernel device: one emulated machine with a virtual camera, one run, many questions."""
+"""The V4L2 camera on a real kernel device: one run of an emulated machine with virtual cameras, many tests."""
 
 from __future__ import annotations
 
@@ -28,75 +28,75 @@ def kernel() -> str:
 
 @pytest.fixture(scope="module")
 def found(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the machine wrote down; its console goes into the failure message."""
+    """The results of the machine; its console goes into the failure message."""
     out = tmp_path_factory.mktemp("vm")
     guest = [sys.executable, str(VM / "guest_camera.py"), "/mnt/out/found.json"]
     run = [str(VM / "boot.sh"), kernel, str(out), *guest]
     console = subprocess.run(run, capture_output=True, text=True, check=False, timeout=LIMIT_S, errors="replace")
     result = out / "found.json"
     if not result.exists():
-        said = (out / "output").read_text() if (out / "output").exists() else ""
-        pytest.fail(f"the test machine gave no result\n{console.stdout[-2000:]}{console.stderr[-1000:]}\n{said}")
+        output = (out / "output").read_text() if (out / "output").exists() else ""
+        pytest.fail(f"the test machine gave no result\n{console.stdout[-2000:]}{console.stderr[-1000:]}\n{output}")
     answers: dict[str, Any] = json.loads(result.read_text())
     return answers
 
 
-def test_the_driver_stamps_frames_on_our_clock(found: dict[str, Any]) -> None:
+def test_driver_time_stamps_are_of_our_clock(found: dict[str, Any]) -> None:
     stamps = found["stamps"]
     assert all(abs(d - c) < 1000 for d, c in zip(stamps["driver_ms"], stamps["clock_ms"], strict=True))
     assert stamps["driver_ms"] == sorted(stamps["driver_ms"])
 
 
-def test_frames_come_at_the_rate_asked_for_with_their_time(found: dict[str, Any]) -> None:
+def test_frames_have_the_configured_rate_and_their_capture_time(found: dict[str, Any]) -> None:
     assert found["hz"] == pytest.approx(30, rel=0.1)
     assert all(0 <= age_ms < 2000 for age_ms in found["ages_ms"])
 
 
-def test_every_format_becomes_bgr(found: dict[str, Any]) -> None:
+def test_every_format_is_converted_to_bgr(found: dict[str, Any]) -> None:
     assert set(found["formats"]) == {"yuyv", "nv12", "gray"}
     assert all(shape == [180, 320, 3] for shape in found["formats"].values())
 
 
-def test_frames_as_the_driver_writes_them_show_what_opencv_shows(found: dict[str, Any]) -> None:
+def test_raw_frames_equal_opencvs(found: dict[str, Any]) -> None:
     raw = found["raw"]
     assert {(name.split()[0], name.split()[1]) for name in raw} == {
         (form, memory) for form in ("yuyv", "nv12", "gray") for memory in ("USERPTR", "MMAP")
     }
-    for name, seen in raw.items():
-        assert seen["traded"] == name.endswith("USERPTR")
-        assert seen["on_pages"]
-        assert seen["rising"]
-        assert seen["apart"] <= 2, name
+    for name, result in raw.items():
+        assert result["swapped"] == name.endswith("USERPTR")
+        assert result["on_pages"]
+        assert result["rising"]
+        assert result["difference"] <= 2, name
 
 
-def test_the_driver_writes_into_the_ring_itself_where_it_can_and_cameras_may_go_and_come(found: dict[str, Any]) -> None:
-    said, log = found["in_place"], found["in_place_log"]
-    assert said["shapes"] == [["yuyv", [320, 180]]]
-    assert said["places"]["ours"] <= 8
-    assert said["places"]["theirs"] <= 3
-    assert said["different"] > 25
-    assert sorted(said["lost"]) == ["/dev/video0: unplugged", "/dev/video1: unplugged"]
-    assert said["balanced"]
-    for name, memory in (("ours", "USERPTR"), ("theirs", "MMAP")):
+def test_driver_writes_into_few_buffers_while_cameras_come_and_go(found: dict[str, Any]) -> None:
+    result, log = found["in_place"], found["in_place_log"]
+    assert result["shapes"] == [["yuyv", [320, 180]]]
+    assert result["buffers"]["userptr"] <= 8
+    assert result["buffers"]["mmap"] <= 3
+    assert result["different"] > 25
+    assert sorted(result["lost"]) == ["/dev/video0: unplugged", "/dev/video1: unplugged"]
+    assert result["balanced"]
+    for name, memory in (("userptr", "USERPTR"), ("mmap", "MMAP")):
         assert sum(name in line and line.endswith(f"by {memory}") for line in log) == 1
 
 
-def test_a_frame_that_is_held_stays_what_it_was_while_its_camera_goes_and_returns(found: dict[str, Any]) -> None:
-    assert found["in_place"]["held"] == 2
-    assert found["in_place"]["kept"]
+def test_leased_frame_is_unchanged_while_its_camera_is_unplugged(found: dict[str, Any]) -> None:
+    assert found["in_place"]["leased"] == 2
+    assert found["in_place"]["unchanged"]
 
 
-def test_a_camera_that_is_closed_leaves_nothing_open_and_nothing_mapped(found: dict[str, Any]) -> None:
+def test_closed_camera_leaves_nothing_open_or_mapped(found: dict[str, Any]) -> None:
     assert found["left"] == []
 
 
-def test_a_driver_that_takes_no_memory_of_ours_or_none_of_such_pages_says_so_and_is_not_lost(
+def test_driver_that_refuses_our_memory_is_not_lost(
     found: dict[str, Any],
 ) -> None:
-    assert found["refused"] == {"scattered": "Bad address", "theirs": "Invalid argument"}
+    assert found["refused"] == {"read_only": "Bad address", "mmap_only": "Invalid argument"}
 
 
-def test_what_was_not_granted_and_the_lasting_name_are_said_once(found: dict[str, Any]) -> None:
+def test_granted_format_and_stable_path_are_logged_once(found: dict[str, Any]) -> None:
     renamed, granted = found["odd_log"]
     assert renamed.endswith(f"/dev/video0 may be another camera after the next boot; use {found['link']}")
     assert found["link"].startswith("/dev/v4l/by-path/platform-vivid")
@@ -104,11 +104,11 @@ def test_what_was_not_granted_and_the_lasting_name_are_said_once(found: dict[str
     assert granted.endswith("not 333x333")
 
 
-def test_udev_names_a_camera_by_where_it_is_plugged_in_also_when_it_returns(found: dict[str, Any]) -> None:
+def test_udev_names_a_camera_by_its_socket(found: dict[str, Any]) -> None:
     assert found["names"] == {"at-platform-vivid_0": "/dev/video0"}
 
 
-def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dict[str, Any]) -> None:
+def test_unplugged_camera_is_lost_and_returns(found: dict[str, Any]) -> None:
     phases = [phase for phase, _ in found["states"]]
     reasons = [reason for phase, reason in found["states"] if phase == "lost"]
     assert [phases[0], phases[1], phases[-1]] == ["connecting", "online", "online"]
@@ -119,9 +119,7 @@ def test_an_unplugged_camera_is_lost_and_online_again_when_plugged_in(found: dic
 
 
 @pytest.mark.parametrize("mode", ["MMAP", "USERPTR"])
-def test_the_proof_kit_finds_that_the_driver_streams_into_its_memory_and_into_ours(
-    found: dict[str, Any], mode: str
-) -> None:
+def test_hardware_report_finds_both_memories_of_the_driver(found: dict[str, Any], mode: str) -> None:
     row = found["modes"][mode]
     assert row["state"] == "measured", row
     assert row["figures"]["frames_per_s"] > 0
@@ -129,21 +127,21 @@ def test_the_proof_kit_finds_that_the_driver_streams_into_its_memory_and_into_ou
     assert (row["figures"]["in_our_memory"] > 0) is (mode == "USERPTR")
 
 
-def test_a_driver_that_freezes_or_fails_is_a_loss_with_its_reason_and_returns(found: dict[str, Any]) -> None:
+def test_frozen_or_failing_driver_is_lost_with_its_reason_and_returns(found: dict[str, Any]) -> None:
     assert "no frame for 3 s" in found["broken"]["frozen"]
     assert found["broken"]["error"]
 
 
-def test_each_change_is_logged_once(found: dict[str, Any]) -> None:
+def test_each_state_change_is_logged_once(found: dict[str, Any]) -> None:
     log = found["log"]
     assert sum(line.startswith("WARNING") for line in log) == 1
     assert sum("online again after" in line for line in log) == 1
     assert sum("grants YUYV 640x360 at 30 Hz" in line for line in log) == 1
 
 
-def test_a_busy_device_says_who_holds_it(found: dict[str, Any]) -> None:
+def test_busy_device_names_the_process_that_holds_it(found: dict[str, Any]) -> None:
     assert "busy: held by python" in found["busy"]
 
 
-def test_a_forbidden_device_says_which_group_to_join(found: dict[str, Any]) -> None:
+def test_forbidden_device_names_the_group_to_join(found: dict[str, Any]) -> None:
     assert "permission denied; add the daemon's user to the group `video`" in found["forbidden"]

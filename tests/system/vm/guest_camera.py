@@ -1,4 +1,4 @@
-"""Runs in the test machine: what the V4L2 camera does on a real kernel device, written down as JSON.
+"""Runs in the test machine: the V4L2 camera on a real kernel device, its results written as JSON.
 
 The assertions are in test_v4l2_vm.py, outside.
 """
@@ -102,7 +102,7 @@ def refusal(attempt: Callable[[], object]) -> str:
 
 
 def stamps() -> dict[str, list[float]]:
-    """The driver's time stamps beside our clock, ms."""
+    """The driver's time stamps and our clock at the same moments, in ms."""
     capture = cv2.VideoCapture(str(NODE), cv2.CAP_V4L2)
     driver, clock = [], []
     for _ in range(10):
@@ -123,94 +123,94 @@ def formats() -> dict[str, list[int]]:
 
 
 def raw() -> dict[str, Any]:
-    """Frames as the driver writes them: what comes of each format, beside what OpenCV makes of it."""
+    """Frames as the driver writes them, in every format, compared with OpenCV's."""
     found: dict[str, Any] = {}
-    for form in ("yuyv", "nv12", "gray"):
-        wanted = settings(str(NODE), format=form, size=(320, 180))
+    for pixel_format in ("yuyv", "nv12", "gray"):
+        wanted = settings(str(NODE), format=pixel_format, size=(320, 180))
         stream = V4l2Camera("cam", wanted).open()
         converted = stream.read(None).image.copy()
         stream.close()
         for memory in MEMORY_CODES:
-            asked = WantedStream(pixel_format=form, size_wh=(320, 180), fps_hz=30, stall_s=5)
-            own = RawStream(NODE, asked, memory, lambda error: CameraLost(str(error)))
-            out = allocate_pages(image_shape((320, 180), form))
-            shots = []
+            wanted_stream = WantedStream(pixel_format=pixel_format, size_wh=(320, 180), fps_hz=30, stall_s=5)
+            own = RawStream(NODE, wanted_stream, memory, lambda error: CameraLost(str(error)))
+            out = allocate_pages(image_shape((320, 180), pixel_format))
+            captures = []
             for _ in range(8):
-                shots.append(own.read(out))
-                out = shots[-1].image if shots[-1].swapped else out
+                captures.append(own.read(out))
+                out = captures[-1].image if captures[-1].swapped else out
             own.close()
-            apart = np.abs(to_bgr(shots[-1].image, form).astype(int) - converted)
-            found[f"{form} {memory}"] = {
-                "traded": shots[-1].swapped,
-                "apart": float(np.median(apart)),
-                "rising": all(a.captured_ns < b.captured_ns for a, b in pairwise(shots)),
-                "on_pages": all(shot.image.ctypes.data % mmap.PAGESIZE == 0 for shot in shots),
+            difference = np.abs(to_bgr(captures[-1].image, pixel_format).astype(int) - converted)
+            found[f"{pixel_format} {memory}"] = {
+                "swapped": captures[-1].swapped,
+                "difference": float(np.median(difference)),
+                "rising": all(a.captured_ns < b.captured_ns for a, b in pairwise(captures)),
+                "on_pages": all(captured.image.ctypes.data % mmap.PAGESIZE == 0 for captured in captures),
             }
     return found
 
 
 class Unwritable(RawStream):
-    """Offers the driver memory that it must refuse, as one does that cannot write to pages here and there."""
+    """Offers the driver read-only memory, which it must refuse."""
 
     def _make_buffers(self) -> list[U8]:
-        sealed = [mmap.mmap(-1, room.nbytes, prot=mmap.PROT_READ) for room in super()._make_buffers()]
-        return [np.frombuffer(memory, np.uint8) for memory in sealed]
+        read_only = [mmap.mmap(-1, buffer.nbytes, prot=mmap.PROT_READ) for buffer in super()._make_buffers()]
+        return [np.frombuffer(memory, np.uint8) for memory in read_only]
 
 
 def refused(node: Path, kind: type[RawStream]) -> str:
-    """Why a driver does not fill our memory."""
-    asked = WantedStream(pixel_format="yuyv", size_wh=(320, 180), fps_hz=30, stall_s=5)
+    """Why a driver does not write into our memory."""
+    wanted_stream = WantedStream(pixel_format="yuyv", size_wh=(320, 180), fps_hz=30, stall_s=5)
     try:
-        kind(node, asked, "USERPTR", lambda error: CameraLost(f"lost: {error}")).close()
+        kind(node, wanted_stream, "USERPTR", lambda error: CameraLost(f"lost: {error}")).close()
     except (UnsupportedMode, CameraLost) as why:
         return str(why)
     return ""
 
 
 def in_place() -> dict[str, Any]:
-    """The daemon's own way, by USERPTR and by MMAP: in how much memory frames live, and what a held one shows."""
-    nodes = {"ours": NODE, "theirs": MMAP_ONLY}
+    """The daemon's way, by USERPTR and by MMAP: the number of buffers, and whether a leased frame is unchanged."""
+    nodes = {"userptr": NODE, "mmap": MMAP_ONLY}
     wanted = {name: settings(str(node), format="yuyv", size=(320, 180), fps=30) for name, node in nodes.items()}
     states: list[CameraState] = []
-    intake = CameraHub({name: (one, make_camera(name, one, raw=True)) for name, one in wanted.items()}, states.append)
-    intake.start()
+    hub = CameraHub({name: (one, make_camera(name, one, raw=True)) for name, one in wanted.items()}, states.append)
+    hub.start()
     seen: dict[str, list[Frame]] = {name: [] for name in nodes}
     changing = set()
     while min(map(len, seen.values())) < 25:
-        with intake.lease(LIMIT_S) as frame:
+        with hub.lease(LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
             seen[frame.camera].append(frame)
             changing.add(frame.image.tobytes())
-    with ExitStack() as held:
-        frames = [held.enter_context(intake.lease(LIMIT_S)) for _ in nodes]
-        shown = [frame.image.tobytes() for frame in frames if frame is not None]
+    with ExitStack() as stack:
+        frames = [stack.enter_context(hub.lease(LIMIT_S)) for _ in nodes]
+        leased = [frame.image.tobytes() for frame in frames if frame is not None]
         (DRIVER / "unbind").write_text("vivid.0")
         until(lambda: all(any(s.camera == name and "no such device" in s.reason for s in states) for name in nodes))
         (DRIVER / "bind").write_text("vivid.0")
-        until(lambda: all(intake.states[name].phase == "online" for name in nodes))
-        captured = {name: intake.counts(name).captured for name in nodes}
-        until(lambda: all(intake.counts(name).captured > captured[name] + 10 for name in nodes))
-        kept = shown == [frame.image.tobytes() for frame in frames if frame is not None]
-    ledgers = [intake.counts(name) for name in nodes]
-    intake.close()
+        until(lambda: all(hub.states[name].phase == "online" for name in nodes))
+        captured = {name: hub.counts(name).captured for name in nodes}
+        until(lambda: all(hub.counts(name).captured > captured[name] + 10 for name in nodes))
+        unchanged = leased == [frame.image.tobytes() for frame in frames if frame is not None]
+    counts = [hub.counts(name) for name in nodes]
+    hub.close()
     return {
-        "places": {name: len({frame.image.ctypes.data for frame in frames}) for name, frames in seen.items()},
+        "buffers": {name: len({frame.image.ctypes.data for frame in frames}) for name, frames in seen.items()},
         "shapes": sorted({(frame.pixel_format, frame.size_wh) for frames in seen.values() for frame in frames}),
         "different": len(changing),
-        "held": len(shown),
-        "kept": kept,
+        "leased": len(leased),
+        "unchanged": unchanged,
         "lost": [state.reason for state in states if state.phase == "lost" and "no such device" not in state.reason],
-        "balanced": all(ledger.balanced for ledger in ledgers),
+        "balanced": all(camera.balanced for camera in counts),
     }
 
 
-def as_nobody() -> str:
+def without_permission() -> str:
     NODE.chmod(0o600)
     os.seteuid(NOBODY)
-    said = refusal(lambda: query(NODE))
+    reason = refusal(lambda: query(NODE))
     os.seteuid(0)
-    return said
+    return reason
 
 
 def set_control(name: str, value: int) -> None:
@@ -225,36 +225,36 @@ def set_control(name: str, value: int) -> None:
 
 
 def broken() -> dict[str, Any]:
-    """A driver that gives no frames any more, and one that meets an error: what is said, and that it returns."""
+    """The reasons of a driver without frames and of one with an error; both cameras return."""
     wanted = settings(str(NODE), format="yuyv", size=(320, 180), fps=30)
     states: list[CameraState] = []
-    intake = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
-    intake.start()
-    until(lambda: intake.states["cam"].phase == "online")
+    hub = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    hub.start()
+    until(lambda: hub.states["cam"].phase == "online")
     set_control("Percentage of Dropped Buffers", 100)
-    until(lambda: intake.states["cam"].phase == "lost")
-    frozen = intake.states["cam"].reason
+    until(lambda: hub.states["cam"].phase == "lost")
+    frozen = hub.states["cam"].reason
     set_control("Percentage of Dropped Buffers", 0)
-    until(lambda: intake.states["cam"].phase == "online")
+    until(lambda: hub.states["cam"].phase == "online")
     before = len(states)
     set_control("Inject Fatal Streaming Error", 1)
     until(lambda: any(state.phase == "lost" for state in states[before:]))
     error = next(state.reason for state in states[before:] if state.phase == "lost")
-    until(lambda: intake.states["cam"].phase == "online")
-    intake.close()
+    until(lambda: hub.states["cam"].phase == "online")
+    hub.close()
     return {"frozen": frozen, "error": error}
 
 
 def plugged(link: Path) -> dict[str, Any]:
-    """Read at 30 Hz, unplug, plug in again, all through the intake and the lasting name."""
+    """Read at 30 Hz, unplug, plug in again, through the hub and the stable path."""
     wanted = settings(str(link), format="yuyv", size=(640, 360), fps=30)
     states: list[CameraState] = []
-    intake = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
-    intake.start()
+    hub = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
+    hub.start()
     frames: list[tuple[int, int]] = []
     ages_ms: list[float] = []
     while len(frames) < 45:
-        with intake.lease(LIMIT_S) as frame:
+        with hub.lease(LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
             frames.append((frame.seq, frame.captured_ns))
@@ -263,18 +263,18 @@ def plugged(link: Path) -> dict[str, Any]:
     (DRIVER / "unbind").write_text("vivid.0")
     until(lambda: any("no such device" in state.reason for state in states))
     (DRIVER / "bind").write_text("vivid.0")
-    until(lambda: intake.states["cam"].phase == "online")
-    with intake.lease(LIMIT_S) as frame:
+    until(lambda: hub.states["cam"].phase == "online")
+    with hub.lease(LIMIT_S) as frame:
         returned = frame is not None
-    ledger = intake.counts("cam")
-    intake.close()
+    counts = hub.counts("cam")
+    hub.close()
     return {
         "hz": (frames[-1][0] - frames[5][0]) / ((frames[-1][1] - frames[5][1]) / 1e9),
         "ages_ms": ages_ms,
         "busy": busy,
         "states": [(state.phase, state.reason) for state in states],
         "returned": returned,
-        "balanced": ledger.balanced,
+        "balanced": counts.balanced,
     }
 
 
@@ -292,13 +292,13 @@ def main() -> None:
     lines.lines.clear()
     found["modes"] = {memory: asdict(try_mode(NODE, "vivid", "yuyv", memory, 1.0)) for memory in MEMORY_CODES}
     found["raw"] = raw()
-    found["refused"] = {"scattered": refused(NODE, Unwritable), "theirs": refused(MMAP_ONLY, RawStream)}
+    found["refused"] = {"read_only": refused(NODE, Unwritable), "mmap_only": refused(MMAP_ONLY, RawStream)}
     found["broken"] = broken()
     lines.lines.clear()
     found |= plugged(link)
     found["log"] = lines.lines
     found["names"] = {link.name: str(link.resolve()) for link in Path("/dev/edged").glob("*")}
-    found["forbidden"] = as_nobody()
+    found["forbidden"] = without_permission()
     lines.lines = []
     found["in_place"] = in_place()
     found["in_place_log"] = lines.lines
