@@ -23,7 +23,7 @@ class Bench:
     def __init__(self, gpu: Gpu, kernels: Kernels) -> None:
         self._gpu, self._kernels = gpu, kernels
         self._all: list[DeviceBuffer] = []
-        self.tally = self.room(COUNTERS.itemsize)
+        self.counters = self.room(COUNTERS.itemsize)
 
     def put(self, array: np.ndarray[Any, Any]) -> int:
         self._all.append(DeviceBuffer.from_array(self._gpu, np.ascontiguousarray(array)))
@@ -44,30 +44,30 @@ class Bench:
         return out
 
     def counted(self) -> Any:
-        return self.get(self.tally, COUNTERS)[0]
+        return self.get(self.counters, COUNTERS)[0]
 
     def free(self) -> None:
         for buffer in self._all:
             buffer.free()
 
 
-def look_at(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
+def frame_params(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
     """LOOK of a whole frame, with nothing wanted yet."""
-    look = np.zeros(1, FRAME_PARAMS)
+    params = np.zeros(1, FRAME_PARAMS)
     width, height = image_size(image, form)
-    look[0]["pixels"], look[0]["format"] = address, PIXEL_FORMATS.index(form)
-    look[0]["size"], look[0]["stride"] = (width, height), image.nbytes // image.shape[0]
-    look[0]["roi"] = (0, 0, width, height)
-    look[0]["model_of"] = -1
-    look[0]["max_subjects"], look[0]["detect"] = 64, 1
-    look[0]["fit_scale"] = 1
-    return look
+    params[0]["pixels"], params[0]["format"] = address, PIXEL_FORMATS.index(form)
+    params[0]["size"], params[0]["stride"] = (width, height), image.nbytes // image.shape[0]
+    params[0]["roi"] = (0, 0, width, height)
+    params[0]["model_of"] = -1
+    params[0]["max_subjects"], params[0]["detect"] = 64, 1
+    params[0]["fit_scale"] = 1
+    return params
 
 
-def fitted(look: Any, net_wh: tuple[int, int], placement: Any = "top-left") -> Letterbox:
+def fitted(params: Any, net_wh: tuple[int, int], placement: Any = "top-left") -> Letterbox:
     """Fit the part looked at into a net, there and in LOOK."""
-    fit = Letterbox.fit(tuple(look[0]["roi"][2:].tolist()), net_wh, placement)
-    look[0]["fit"], look[0]["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
+    fit = Letterbox.fit(tuple(params[0]["roi"][2:].tolist()), net_wh, placement)
+    params[0]["fit"], params[0]["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
     return fit
 
 

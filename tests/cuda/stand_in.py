@@ -97,8 +97,8 @@ class Context:
     def _run(self) -> None:
         (source,) = self._session.get_inputs()
         given = {source.name: at(self._at[source.name], self._shape, DTYPES[source.type])}
-        for told, found in zip(self._session.get_outputs(), self._session.run(None, given), strict=True):
-            at(self._at[told.name], found.shape, found.dtype)[:] = found
+        for results, found in zip(self._session.get_outputs(), self._session.run(None, given), strict=True):
+            at(self._at[results.name], found.shape, found.dtype)[:] = found
 
 
 class TensorRT:

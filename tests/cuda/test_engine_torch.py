@@ -19,26 +19,26 @@ BATCHES = (1, 2)
 
 
 @pytest.mark.parametrize("name", ["det-person-horse", "rtmpose-t-lsp14"])
-def test_it_gives_what_the_file_gives(emulated: Emulated, gpu: Gpu, name: str) -> None:
+def test_torch_engine_equals_onnx_file(emulated: Emulated, gpu: Gpu, name: str) -> None:
     pytest.importorskip("torch", reason="needs PyTorch; install edged[train]")
     card, model = prepared(name, dynamic=True)
     engine = TorchEngine(gpu, load()[name], path_of(name), BATCHES, device="cpu")
-    wanted = StandIn(gpu, card, model, BATCHES)
+    expected = StandIn(gpu, card, model, BATCHES)
     gpu.wait()  # for the zeros
     for batch in BATCHES:
         shown = np.random.default_rng(batch).standard_normal((batch, *engine.input.shape[1:])).astype(np.float32)
-        for one in (engine, wanted):
+        for one in (engine, expected):
             view(one.input, batch)[:] = shown
             one.enqueue(batch)
         gpu.wait()
-        for mine, theirs in zip(engine.outputs, wanted.outputs, strict=True):
+        for mine, theirs in zip(engine.outputs, expected.outputs, strict=True):
             assert mine.name == theirs.name
             np.testing.assert_allclose(view(mine, batch), view(theirs, batch), rtol=1e-3, atol=2e-3)
     engine.close()
-    wanted.close()
+    expected.close()
 
 
-def test_of_other_models_it_says_that_it_has_no_net(gpu: Gpu) -> None:
+def test_torch_engine_of_unknown_model_is_absent(gpu: Gpu) -> None:
     card = load()["own-rtmdet-person"]
     with pytest.raises(Absent, match="no PyTorch net of own-rtmdet-person"):
         engine_torch.open_engine(card, path_of("det-person-horse"), gpu)

@@ -85,9 +85,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PAUSE_S", 0.0)
 
 
-def test_every_figure_is_taken_and_the_report_has_them_all(
-    emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_holds_every_figure(emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configurations, "find_spec", lambda name: None)  # no PyTorch, wherever this runs
     left = emulated("alive")
     makes = parts.here(makers(), makers(PUBLISHED), course(), QUICK, clip()[:2])
@@ -117,7 +115,7 @@ def test_every_figure_is_taken_and_the_report_has_them_all(
     assert "what graphs gain is not measured" in "\n".join(page({**HERE, **found}))
 
 
-def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emulated: Emulated) -> None:
+def test_lap_is_called_once_per_enqueued_stage(emulated: Emulated) -> None:
     heard: list[tuple[str, int, list[str]]] = []  # of each stage: kernels and engines since the one before
     engines: list[str] = []
     launched = 0
@@ -133,13 +131,13 @@ def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emul
         launched = emulated("launches")
         engines.clear()
 
-    plane = makers(kind=Heard).plane(graphs=False)
-    plane.lap = lap
+    backend = makers(kind=Heard).plane(graphs=False)
+    backend.lap = lap
     for seq in range(2):
         heard.clear()
         frame = Frame(camera="a", seq=seq, captured_ns=0, image=clip()[5])
-        plane.infer(frame, figures.full(plane, 1), Boxes.empty(), detect=True)
-    plane.close()
+        backend.infer(frame, figures.full(backend, 1), Boxes.empty(), detect=True)
+    backend.close()
     assert heard[1:] == [
         ("letterbox", 2, []),  # what is asked for is copied to the GPU before
         ("quality", 1, []),
@@ -153,7 +151,7 @@ def test_every_stage_is_told_when_its_work_is_on_the_stream_and_no_other_is(emul
     assert heard[0][0] == BEGIN
 
 
-def test_a_stage_is_the_gpu_s_time_and_none_of_the_host_s(gpu: Gpu) -> None:
+def test_stage_time_is_gpu_time_only(gpu: Gpu) -> None:
     line = timeline.Timeline(gpu)
     naps = [timeline.HostFunction(lambda _, s=s: time.sleep(s)) for s in (0.2, 0.1)]
 
@@ -185,15 +183,13 @@ class Waits(StandIn):
         self._gpu.wait()
 
 
-def test_an_engine_that_waits_for_the_gpu_has_no_stages_and_the_page_says_so(
-    emulated: Emulated, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stages_of_waiting_engine_are_not_measured(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
     found = timeline.stages(makers(kind=Waits), clip()[:1], Effort(frames=1, warm_up=0, subjects=(1,)))
     assert list(found) == ["why_not"]
 
 
-def test_a_batch_is_run_as_a_whole_and_its_figures_are_of_what_they_say(emulated: Emulated) -> None:
+def test_batching_figures_are_of_whole_batches(emulated: Emulated) -> None:
     took_s = {"detect": 0.04, "pose": 0.02}  # of a run, whatever its batch
     engines: list[StandIn] = []
 
@@ -216,7 +212,7 @@ def test_a_batch_is_run_as_a_whole_and_its_figures_are_of_what_they_say(emulated
         assert 60 <= found["clock_ms"][str(n)]["one batch"] < 60 * n <= found["clock_ms"][str(n)]["one by one"]
 
 
-def test_what_a_batch_saves_is_of_the_whole_frame_and_gives_room_for_cameras() -> None:
+def test_saved_share_is_of_whole_frame() -> None:
     gpu_ms = {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}}
     assert saved_share(gpu_ms, 4, rest_ms=1.0) == pytest.approx((4.0 - 2.0) / 5.0)
     clock_ms = {"4": {"one by one": 18.0, "one batch": 10.0}}
@@ -224,8 +220,6 @@ def test_what_a_batch_saves_is_of_the_whole_frame_and_gives_room_for_cameras() -
     assert served(clock_ms, 4, frame_ms=1.0, rate_hz=30) == (33, 133), "a batch is no cheaper than a frame"
 
 
-def test_batches_of_an_engine_that_waits_for_the_gpu_are_not_measured(
-    emulated: Emulated, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_waiting_engine_are_not_measured(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "HELD_S", 0.05)
     assert list(batching(makers(kind=Waits), Effort(warm_up=1, rounds=1))) == ["why_not"]

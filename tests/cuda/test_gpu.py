@@ -18,7 +18,7 @@ from tests.cuda.emulation import ROOT
 
 
 @pytest.mark.parametrize(("end", "code"), [("sigterm", 0), ("exception", 1), ("lost", 4)])
-def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: int) -> None:
+def test_process_ends_without_abort(library: Path, end: str, code: int) -> None:
     if end == "lost" and not EMULATED:
         pytest.skip("only the emulated GPU can be lost on demand")
     guest = [sys.executable, "-W", "error", "-m", "tests.cuda.guest_exit", str(library), end]
@@ -29,14 +29,14 @@ def test_a_process_ends_cleanly_and_never_aborts(library: Path, end: str, code: 
     assert ("restart the daemon" in done.stdout) == (end == "lost")
 
 
-def test_nobody_has_to_load_the_driver_before(library: Path) -> None:
+def test_driver_is_loaded_on_demand(library: Path) -> None:
     opens = [sys.executable, "-W", "error", "-c", "from edged.inference.cuda.context import Gpu; Gpu().close()"]
     found = os.environ if not EMULATED else {**os.environ, "LD_LIBRARY_PATH": str(library.parent)}
     done = subprocess.run(opens, cwd=ROOT, env=found, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_put_into_mapped_memory_is_there_for_the_gpu_and_back(gpu: Gpu) -> None:
+def test_mapped_array_is_shared_with_gpu(gpu: Gpu) -> None:
     mapped, buffer = MappedArray(gpu, (3, 2), np.float32), DeviceBuffer(gpu, 24)
     mapped.host[:] = [[1, 2], [3, 4], [5, 6]]
     gpu.cuda.memcpy_htod_async(buffer.address, mapped.host, gpu.stream)
@@ -48,7 +48,7 @@ def test_what_is_put_into_mapped_memory_is_there_for_the_gpu_and_back(gpu: Gpu) 
     buffer.free()
 
 
-def test_other_threads_run_while_the_gpu_is_waited_for(gpu: Gpu) -> None:
+def test_other_threads_run_during_wait(gpu: Gpu) -> None:
     turns, over = [], threading.Event()
 
     def other() -> None:
@@ -64,7 +64,7 @@ def test_other_threads_run_while_the_gpu_is_waited_for(gpu: Gpu) -> None:
     assert turns
 
 
-def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> None:
+def test_refused_capture_is_none_and_stream_works(gpu: Gpu) -> None:
     buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
     assert gpu.capture(gpu.stream.synchronize) is None
     gpu.cuda.memset_d32_async(buffer.address, 7, 1, gpu.stream)
@@ -74,7 +74,7 @@ def test_a_graph_that_cuda_refuses_is_none_and_the_stream_goes_on(gpu: Gpu) -> N
     buffer.free()
 
 
-def test_a_graph_does_its_work_at_every_launch_and_not_when_it_is_captured(gpu: Gpu) -> None:
+def test_graph_works_at_launch_not_at_capture(gpu: Gpu) -> None:
     buffer, out = DeviceBuffer(gpu, 4), np.zeros(1, np.int32)
     graph = gpu.capture(lambda: gpu.cuda.memset_d32_async(buffer.address, 9, 1, gpu.stream))
     assert graph is not None
@@ -90,7 +90,7 @@ def test_a_graph_does_its_work_at_every_launch_and_not_when_it_is_captured(gpu: 
     buffer.free()
 
 
-def test_memory_may_be_freed_while_the_stream_still_writes_to_it(gpu: Gpu) -> None:
+def test_buffer_is_freed_while_stream_writes(gpu: Gpu) -> None:
     """As an engine's is whose neighbour is refused: CUDA gives it back when the stream has done."""
     for _ in range(3):
         DeviceBuffer(gpu, 1 << 27).free()

@@ -24,7 +24,7 @@ from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import from_sums, image_quality
 from edged.inference.letterbox import letterbox, normalise
 from edged.inference.select import low_thresholds, select_detections
-from tests.cuda.bench import KINDS, Bench, fitted, look_at, net_of
+from tests.cuda.bench import KINDS, Bench, fitted, frame_params, net_of
 from tests.cuda.conftest import Emulated
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
@@ -76,39 +76,37 @@ def test_struct_has_same_size_on_host_and_device(emulated: Emulated, struct: str
     ],
     ids=str,
 )
-def test_the_letterbox_is_the_defined_one_within_a_grey_level(
-    bench: Bench, kind: str, form: PixelFormat, where: Any
-) -> None:
+def test_letterbox_equals_definition_within_one_level(bench: Bench, kind: str, form: PixelFormat, where: Any) -> None:
     size_wh, roi, placement = where
     net_wh, image = (96, 64), memory(size_wh, form)
-    look = look_at(bench.put(image), image, form)
+    params = frame_params(bench.put(image), image, form)
     x0, y0, x1, y1 = roi or (0, 0, *size_wh)
-    look[0]["roi"] = (x0, y0, x1 - x0, y1 - y0)
-    fit = fitted(look, net_wh, placement)
+    params[0]["roi"] = (x0, y0, x1 - x0, y1 - y0)
+    fit = fitted(params, net_wh, placement)
     out, grey = bench.room(3 * 96 * 64 * 4), bench.room(96 * 64)
     net = bench.put(net_of(net_wh, MEAN, STD, rgb=True))
-    bench.run(f"letterbox{kind}", (3, 8), (32, 8), bench.put(look), net, out, grey)
+    bench.run(f"letterbox{kind}", (3, 8), (32, 8), bench.put(params), net, out, grey)
     canvas = letterbox(to_bgr(image, form)[y0:y1, x0:x1], fit, net_wh, 114)
     got = bench.get(out, KINDS[kind], (3, 64, 96)).astype(np.float32)
     pixels = got * STD[:, None, None] + MEAN[:, None, None]
-    wanted = normalise(canvas, "rgb", MEAN, STD) * STD[:, None, None] + MEAN[:, None, None]
-    assert np.abs(pixels - wanted).max() <= (1e-3 if kind == "_f32" else 0.1)  # FP16 holds 2.0 to 1/512 of 58
+    expected = normalise(canvas, "rgb", MEAN, STD) * STD[:, None, None] + MEAN[:, None, None]
+    assert np.abs(pixels - expected).max() <= (1e-3 if kind == "_f32" else 0.1)  # FP16 holds 2.0 to 1/512 of 58
     inside = np.s_[fit.pad_y : fit.pad_y + fit.resized_wh[1], fit.pad_x : fit.pad_x + fit.resized_wh[0]]
     seen = bench.get(grey, np.uint8, (64, 96))[inside].astype(int)
     assert seen.tolist() == cv2.cvtColor(canvas[inside], cv2.COLOR_BGR2GRAY).tolist()
 
 
 @pytest.mark.parametrize("fit", [(0, 0, 96, 54), (3, 5, 40, 59), (0, 0, 96, 1), (7, 0, 1, 64), (0, 0, 2, 4)], ids=str)
-def test_the_gate_s_sums_are_exact(bench: Bench, fit: tuple[int, int, int, int]) -> None:
+def test_image_quality_sums_are_exact(bench: Bench, fit: tuple[int, int, int, int]) -> None:
     grey = random().integers(0, 256, (64, 96), np.uint8)
     x, y, w, h = fit
-    look = look_at(0, np.zeros((64, 96, 3), np.uint8))
-    look[0]["fit"] = fit
+    params = frame_params(0, np.zeros((64, 96, 3), np.uint8))
+    params[0]["fit"] = fit
     net = bench.put(net_of((96, 64), MEAN, STD, rgb=False))
-    bench.run("image_quality", (3, 4), (32, 8), bench.put(look), net, bench.put(grey), bench.tally)
-    told, part = bench.counted(), grey[y : y + h : 2, x : x + w]
-    assert told["histogram"].tolist() == np.bincount(part.ravel(), minlength=256).tolist()
-    sums = from_sums(told["histogram"], int(told["laplacian"]), int(told["laplacian_squared"]))
+    bench.run("image_quality", (3, 4), (32, 8), bench.put(params), net, bench.put(grey), bench.counters)
+    results, part = bench.counted(), grey[y : y + h : 2, x : x + w]
+    assert results["histogram"].tolist() == np.bincount(part.ravel(), minlength=256).tolist()
+    sums = from_sums(results["histogram"], int(results["laplacian"]), int(results["laplacian_squared"]))
     assert sums == pytest.approx(image_quality(part), rel=1e-9)
 
 
@@ -125,28 +123,30 @@ def heads(bench: Bench, classes: int, size_wh: tuple[int, int], strides: tuple[i
 
 def decoded(bench: Bench, family: str, kind: str, made: Any, limits: F32) -> Boxes:
     """What a decoder finds, in the order of the definition."""
-    look = look_at(0, np.zeros((8, 8, 3), np.uint8))
-    look[0]["min_output"][: len(limits)] = limits
+    params = frame_params(0, np.zeros((8, 8, 3), np.uint8))
+    params[0]["min_output"][: len(limits)] = limits
     anchors = int(made[0]["anchors"])
     out = bench.room(anchors * BOX.itemsize)
-    bench.run(f"{family}{kind}", (ceil(anchors / 128),), (128,), bench.put(look), bench.put(made), bench.tally, out)
+    bench.run(
+        f"{family}{kind}", (ceil(anchors / 128),), (128,), bench.put(params), bench.put(made), bench.counters, out
+    )
     found = bench.get(out, BOX, (anchors,))[: bench.counted()["found"]]
     found = found[np.argsort(found["order"])]
     return Boxes(xyxy=found["xyxy"], score=found["score"], label=found["label"].astype(np.int64))
 
 
-def same_boxes(got: Boxes, wanted: Boxes) -> None:
-    assert got.label.tolist() == wanted.label.tolist()
-    np.testing.assert_allclose(got.xyxy, wanted.xyxy, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(got.score, wanted.score, rtol=1e-5, atol=1e-6)
+def same_boxes(got: Boxes, expected: Boxes) -> None:
+    assert got.label.tolist() == expected.label.tolist()
+    np.testing.assert_allclose(got.xyxy, expected.xyxy, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(got.score, expected.score, rtol=1e-5, atol=1e-6)
 
 
 THRESHOLDS = np.array([0.6, np.inf, 0.5, 0.8], np.float32)
 
 
-def test_rtmdet_heads_are_decoded_as_defined(bench: Bench) -> None:
+def test_rtmdet_kernel_equals_definition(bench: Bench) -> None:
     for kind, dtype in KINDS.items():
-        bench.tally = bench.room(layout.COUNTERS.itemsize)
+        bench.counters = bench.room(layout.COUNTERS.itemsize)
         strides, made = (8, 16, 32), heads(bench, 4, (96, 64), (8, 16, 32))
         scores = [random(s).normal(0, 1, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
         distances = [random(s + 1).uniform(0, 90, (4, 64 // s, 96 // s)).astype(dtype) for s in strides]
@@ -159,7 +159,7 @@ def test_rtmdet_heads_are_decoded_as_defined(bench: Bench) -> None:
 
 
 @both_kinds
-def test_yolox_is_decoded_as_defined(bench: Bench, kind: str) -> None:
+def test_yolox_kernel_equals_definition(bench: Bench, kind: str) -> None:
     made = heads(bench, 4, (96, 96), (8, 16, 32))
     raw = random().uniform(0, 1, (int(made[0]["anchors"]), 9)).astype(KINDS[kind])
     made[0]["scores"][0] = bench.put(raw)
@@ -169,7 +169,7 @@ def test_yolox_is_decoded_as_defined(bench: Bench, kind: str) -> None:
 
 
 @both_kinds
-def test_yolov8_is_decoded_as_defined(bench: Bench, kind: str) -> None:
+def test_yolov8_kernel_equals_definition(bench: Bench, kind: str) -> None:
     made = heads(bench, 4, (96, 96), (8, 16, 32))
     raw = random().uniform(0, 1, (8, int(made[0]["anchors"]))).astype(KINDS[kind])
     made[0]["scores"][0] = bench.put(raw)
@@ -179,7 +179,7 @@ def test_yolov8_is_decoded_as_defined(bench: Bench, kind: str) -> None:
 
 
 @both_kinds
-def test_boxes_decoded_inside_the_engine_are_taken_as_they_are(bench: Bench, kind: str) -> None:
+def test_boxes_kernel_equals_definition(bench: Bench, kind: str) -> None:
     made = heads(bench, 4, (96, 96), (8, 16, 32))
     n = int(made[0]["anchors"])
     xyxy, scores = (
@@ -192,7 +192,7 @@ def test_boxes_decoded_inside_the_engine_are_taken_as_they_are(bench: Bench, kin
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_wild_output_is_counted_wherever_it_is(bench: Bench, bad: float) -> None:
+def test_non_finite_output_is_counted(bench: Bench, bad: float) -> None:
     made = heads(bench, 4, (96, 96), (8, 16, 32))
     raw = np.zeros((int(made[0]["anchors"]), 9), np.float32)
     raw[40, 4] = 1
@@ -219,39 +219,41 @@ def crowd(n: int, seed: int = 0, scores: int = 40) -> Any:
 
 def suppressed(bench: Bench, rows: Any) -> Any:
     n = len(rows)
-    look = np.zeros(1, layout.COUNTERS)
-    look[0]["found"] = n
-    bench.tally = bench.put(look)
+    params = np.zeros(1, layout.COUNTERS)
+    params[0]["found"] = n
+    bench.counters = bench.put(params)
     candidates = bench.put(rows) if n else bench.room(BOX.itemsize)
     ordered, kept = bench.room(MAX_CANDIDATES * BOX.itemsize), bench.room(MAX_CANDIDATES * BOX.itemsize)
     made = heads(bench, 3, (96, 96), (8,))
-    bench.run("rank", (max(1, ceil(n / 128)),), (128,), bench.tally, candidates, ordered)
-    bench.run("nms", (1,), (MAX_CANDIDATES,), bench.put(made), bench.tally, ordered, kept)
+    bench.run("rank", (max(1, ceil(n / 128)),), (128,), bench.counters, candidates, ordered)
+    bench.run("nms", (1,), (MAX_CANDIDATES,), bench.put(made), bench.counters, ordered, kept)
     return bench.get(kept, BOX, (MAX_CANDIDATES,))[: bench.counted()["kept"]]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 64, 299, 300, 301, 700])
-def test_suppression_keeps_what_the_definition_keeps_ties_and_all(bench: Bench, n: int) -> None:
+def test_nms_kernel_equals_definition_with_ties(bench: Bench, n: int) -> None:
     rows = crowd(n, seed=n)
-    wanted = nms(as_boxes(rows[np.argsort(rows["order"])]), 0.5)
+    expected = nms(as_boxes(rows[np.argsort(rows["order"])]), 0.5)
     got = as_boxes(suppressed(bench, rows))
-    assert got.score.tolist() == wanted.score.tolist()
-    assert got.xyxy.tolist() == wanted.xyxy.tolist()
-    assert got.label.tolist() == wanted.label.tolist()
+    assert got.score.tolist() == expected.score.tolist()
+    assert got.xyxy.tolist() == expected.xyxy.tolist()
+    assert got.label.tolist() == expected.label.tolist()
 
 
-def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
-    tally = np.zeros(1, layout.COUNTERS)
-    tally[0]["kept"] = len(kept)
-    bench.tally = bench.put(tally)
+def chosen(bench: Bench, params: Any, kept: Any) -> tuple[Any, Any, Any]:
+    counters = np.zeros(1, layout.COUNTERS)
+    counters[0]["kept"] = len(kept)
+    bench.counters = bench.put(counters)
     room = np.zeros(MAX_CANDIDATES, BOX)
     room[: len(kept)] = kept
     out, rows = bench.room(MAX_SUBJECTS * BOX.itemsize), bench.room(MAX_MODELS * MAX_SUBJECTS * 4)
-    bench.run("select_detections", (1,), (MAX_CANDIDATES,), bench.put(look), bench.tally, bench.put(room), out, rows)
-    told = bench.counted()
+    bench.run(
+        "select_detections", (1,), (MAX_CANDIDATES,), bench.put(params), bench.counters, bench.put(room), out, rows
+    )
+    results = bench.counted()
     return (
-        bench.get(out, BOX, (MAX_SUBJECTS,))[: told["selected"]],
-        told,
+        bench.get(out, BOX, (MAX_SUBJECTS,))[: results["selected"]],
+        results,
         bench.get(rows, np.int32, (MAX_MODELS, MAX_SUBJECTS)),
     )
 
@@ -259,40 +261,40 @@ def chosen(bench: Bench, look: Any, kept: Any) -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("pick", ["score", "largest", "central"])
 @pytest.mark.parametrize("limit", [1, 3, 64])
 @pytest.mark.parametrize("n", [0, 1, 40, 300])
-def test_the_boxes_chosen_are_the_defined_ones(bench: Bench, pick: Any, limit: int, n: int) -> None:
+def test_selection_kernel_equals_definition(bench: Bench, pick: Any, limit: int, n: int) -> None:
     kept = crowd(n, seed=n + limit)
     kept = kept[np.argsort(-kept["score"], kind="stable")]
-    known = kept[::5][:MAX_SUBJECTS].copy()  # where they are now, or nearly
-    known["xyxy"] += random(9).normal(0, 2, known["xyxy"].shape)
-    focus = InferenceParams(
+    priors = kept[::5][:MAX_SUBJECTS].copy()  # where they are now, or nearly
+    priors["xyxy"] += random(9).normal(0, 2, priors["xyxy"].shape)
+    params = InferenceParams(
         thresholds=np.array([0.5, 0.7, np.inf], np.float32),
         max_subjects=limit,
         quality_limits=NONE,
         roi=(10, 20, 210, 120),
         pick=pick,
     )
-    look = look_at(0, np.zeros((120, 210, 3), np.uint8))
-    look[0]["roi"] = (10, 20, 200, 100)
-    fit = fitted(look, (100, 100), "centred")
-    look[0]["max_subjects"], look[0]["pick"] = limit, layout.PICKS.index(pick)
-    look[0]["threshold"][:3], look[0]["min_output"][:3] = focus.thresholds, low_thresholds(focus.thresholds)
-    look[0]["prior_count"] = len(known)
-    look[0]["priors"][: len(known)] = known
-    look[0]["priors"]["xyxy"][: len(known)] = (
-        Boxes(xyxy=fit.to_image(known["xyxy"]), score=known["score"], label=known["label"].astype(np.int64))
+    params = frame_params(0, np.zeros((120, 210, 3), np.uint8))
+    params[0]["roi"] = (10, 20, 200, 100)
+    fit = fitted(params, (100, 100), "centred")
+    params[0]["max_subjects"], params[0]["pick"] = limit, layout.PICKS.index(pick)
+    params[0]["threshold"][:3], params[0]["min_output"][:3] = params.thresholds, low_thresholds(params.thresholds)
+    params[0]["prior_count"] = len(priors)
+    params[0]["priors"][: len(priors)] = priors
+    params[0]["priors"]["xyxy"][: len(priors)] = (
+        Boxes(xyxy=fit.to_image(priors["xyxy"]), score=priors["score"], label=priors["label"].astype(np.int64))
         .shifted(10, 20)
         .xyxy
     )
-    look[0]["model_of"][:3] = (1, 0, 1)
+    params[0]["model_of"][:3] = (1, 0, 1)
     boxes = as_boxes(kept)
     in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
-    expecting = as_boxes(look[0]["priors"][: len(known)])
-    wanted = select_detections(in_frame, expecting, focus, (210, 120))
-    got, told, rows = chosen(bench, look, kept)
-    same_boxes(as_boxes(got[: len(wanted)]), wanted.select(np.arange(min(len(wanted), MAX_SUBJECTS))))
+    expecting = as_boxes(params[0]["priors"][: len(priors)])
+    expected = select_detections(in_frame, expecting, params, (210, 120))
+    got, results, rows = chosen(bench, params, kept)
+    same_boxes(as_boxes(got[: len(expected)]), expected.select(np.arange(min(len(expected), MAX_SUBJECTS))))
     for model, labels in ((0, [1]), (1, [0, 2])):
         mine = np.flatnonzero(np.isin(got["label"], labels)).tolist()
-        assert told["rows"][model] == len(mine)
+        assert results["rows"][model] == len(mine)
         assert rows[model, : len(mine)].tolist() == mine
 
 
@@ -301,54 +303,54 @@ def test_low_box_needs_a_prior_of_its_class(bench: Bench, apart_px: int, label: 
     kept = np.zeros(2, BOX)
     kept["xyxy"] = [(50, 50, 90, 90), (150, 50, 190, 90)]
     kept["score"], kept["label"] = (0.9, 0.3), 1
-    look = look_at(0, np.zeros((200, 300, 3), np.uint8))
-    look[0]["threshold"][:2], look[0]["prior_count"] = 0.6, 1
-    look[0]["priors"]["xyxy"][0] = (150 + apart_px, 50, 190 + apart_px, 90)
-    look[0]["priors"]["label"][0] = label
-    got, _, _ = chosen(bench, look, kept)
+    params = frame_params(0, np.zeros((200, 300, 3), np.uint8))
+    params[0]["threshold"][:2], params[0]["prior_count"] = 0.6, 1
+    params[0]["priors"]["xyxy"][0] = (150 + apart_px, 50, 190 + apart_px, 90)
+    params[0]["priors"]["label"][0] = label
+    got, _, _ = chosen(bench, params, kept)
     assert len(got) == count
 
 
-def test_without_the_detector_the_known_boxes_are_taken_as_they_are(bench: Bench) -> None:
-    known = crowd(MAX_SUBJECTS, seed=3)
-    look = look_at(0, np.zeros((8, 8, 3), np.uint8))
-    look[0]["detect"], look[0]["prior_count"], look[0]["priors"] = 0, MAX_SUBJECTS, known
-    got, _, _ = chosen(bench, look, crowd(10))
-    assert got["xyxy"].tolist() == known["xyxy"].tolist()
+def test_priors_are_selected_without_detector(bench: Bench) -> None:
+    priors = crowd(MAX_SUBJECTS, seed=3)
+    params = frame_params(0, np.zeros((8, 8, 3), np.uint8))
+    params[0]["detect"], params[0]["prior_count"], params[0]["priors"] = 0, MAX_SUBJECTS, priors
+    got, _, _ = chosen(bench, params, crowd(10))
+    assert got["xyxy"].tolist() == priors["xyxy"].tolist()
 
 
 BOXES = [(20, 10, 90, 100), (-50, -40, 30, 40), (100, 60, 300, 260), (60, 60, 60, 60), (-900, 5, -800, 50)]
 
 
-def posed(bench: Bench, look: Any, boxes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
+def posed(bench: Bench, params: Any, boxes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
     rows = np.zeros(len(boxes), BOX)
     rows["xyxy"] = boxes
-    tally = np.zeros(1, layout.COUNTERS)
-    tally[0]["rows"][1] = len(boxes)
-    bench.tally = bench.put(tally)
-    return bench.put(look), bench.put(rows), bench.put(np.arange(len(boxes), dtype=np.int32))
+    counters = np.zeros(1, layout.COUNTERS)
+    counters[0]["rows"][1] = len(boxes)
+    bench.counters = bench.put(counters)
+    return bench.put(params), bench.put(rows), bench.put(np.arange(len(boxes), dtype=np.int32))
 
 
 @both_kinds
 @pytest.mark.parametrize("form", ["bgr", "gray", "yuyv", "nv12"])
-def test_the_crops_are_the_defined_ones_within_two_grey_levels(bench: Bench, kind: str, form: PixelFormat) -> None:
+def test_crop_kernel_equals_definition_within_two_levels(bench: Bench, kind: str, form: PixelFormat) -> None:
     net_wh, image = (48, 64), memory((164, 122), form)
-    look, rows, mine = posed(bench, look_at(bench.put(image), image, form), BOXES)
+    params, rows, mine = posed(bench, frame_params(bench.put(image), image, form), BOXES)
     net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
     out = bench.room(8 * 3 * 64 * 48 * 4)
-    bench.run(f"crop{kind}", (2, 8, 8), (32, 8), look, net, rows, mine, bench.tally, 1, out)
+    bench.run(f"crop{kind}", (2, 8, 8), (32, 8), params, net, rows, mine, bench.counters, 1, out)
     got = bench.get(out, KINDS[kind], (8, 3, 64, 48)).astype(np.float32)
     bgr = to_bgr(image, form)
     for box, tensor in zip(BOXES, got, strict=False):
-        wanted = crop_image(bgr, Crop.around(np.array(box, np.float32), net_wh, 1.25)).transpose(2, 0, 1)
-        difference = np.abs(tensor * STD[:, None, None] + MEAN[:, None, None] - wanted)
+        expected = crop_image(bgr, Crop.around(np.array(box, np.float32), net_wh, 1.25)).transpose(2, 0, 1)
+        difference = np.abs(tensor * STD[:, None, None] + MEAN[:, None, None] - expected)
         assert difference.max() <= 2
         assert difference.mean() < 0.1
     assert not got[len(BOXES) :].any(), "rows beyond the subjects are left alone"
 
 
 @both_kinds
-def test_keypoints_are_the_defined_ones_ties_and_unseen_ones_too(bench: Bench, kind: str) -> None:
+def test_simcc_kernel_equals_definition_with_ties(bench: Bench, kind: str) -> None:
     net_wh, count = (48, 64), 5
     chance, dtype = random(4), KINDS[kind]
     along_x = np.round(chance.normal(0, 1, (len(BOXES), count, 96)) * 4).astype(dtype)  # many ties
@@ -356,28 +358,39 @@ def test_keypoints_are_the_defined_ones_ties_and_unseen_ones_too(bench: Bench, k
     along_x[1, 2] = -1  # nowhere to be found
     along_y[2, 3] = 0
     along_x[0, 0, 0] = along_x[0, 0, 95] = 90
-    look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES)
+    params, rows, mine = posed(bench, frame_params(0, np.zeros((8, 8, 3), np.uint8)), BOXES)
     out = bench.room(MAX_SUBJECTS * count * 3 * 4)
     net = bench.put(net_of(net_wh, MEAN, STD, rgb=False))
     bench.run(
         f"simcc{kind}", (count, len(BOXES)), (128,),
-        look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out,
+        params, net, rows, mine, bench.counters, 1, bench.put(along_x), bench.put(along_y), out,
     )  # fmt: skip
-    wanted = simcc(along_x.astype(np.float32), along_y.astype(np.float32), 2)
-    for box, points in zip(BOXES, wanted, strict=True):
+    expected = simcc(along_x.astype(np.float32), along_y.astype(np.float32), 2)
+    for box, points in zip(BOXES, expected, strict=True):
         points[:, XY] = Crop.around(np.array(box, np.float32), net_wh, 1.25).to_image(points[:, XY])
     got = bench.get(out, np.float32, (MAX_SUBJECTS, count, 3))[: len(BOXES)]
-    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-3)
     assert not bench.counted()["pose_faults"].any()
 
 
-def test_a_nan_among_the_bins_beats_every_number_and_is_counted(bench: Bench) -> None:
+def test_nan_bin_wins_and_is_counted(bench: Bench) -> None:
     along_x, along_y = np.ones((1, 1, 96), np.float32), np.ones((1, 1, 128), np.float32)
     along_x[0, 0, 40] = np.nan
-    look, rows, mine = posed(bench, look_at(0, np.zeros((8, 8, 3), np.uint8)), BOXES[:1])
+    params, rows, mine = posed(bench, frame_params(0, np.zeros((8, 8, 3), np.uint8)), BOXES[:1])
     out, net = bench.room(MAX_SUBJECTS * 12), bench.put(net_of((48, 64), MEAN, STD, rgb=False))
     bench.run(
-        "simcc_f32", (1, 1), (128,), look, net, rows, mine, bench.tally, 1, bench.put(along_x), bench.put(along_y), out
+        "simcc_f32",
+        (1, 1),
+        (128,),
+        params,
+        net,
+        rows,
+        mine,
+        bench.counters,
+        1,
+        bench.put(along_x),
+        bench.put(along_y),
+        out,
     )
     assert np.isnan(bench.get(out, np.float32, (3,))[2])
     assert bench.counted()["pose_faults"][1] == 1
@@ -385,7 +398,7 @@ def test_a_nan_among_the_bins_beats_every_number_and_is_counted(bench: Bench) ->
 
 @both_kinds
 @pytest.mark.parametrize("size", [(8, 8, 8), (3, 5, 7), (16, 16, 12)], ids=str)
-def test_places_in_a_volume_are_the_defined_ones(bench: Bench, kind: str, size: tuple[int, int, int]) -> None:
+def test_soft_argmax_kernel_equals_definition(bench: Bench, kind: str, size: tuple[int, int, int]) -> None:
     depth, height, width = size
     volume = (random().normal(0, 4, (2, 3 * depth, height, width))).astype(KINDS[kind])
     volume[1, 0] = 60000 if kind == "_f16" else 3e38  # the softmax must not overflow

@@ -67,7 +67,7 @@ def rtmlib_on(provider: str) -> Any:
     return module
 
 
-def test_who_is_there_takes_turns_and_who_is_not_is_told(emulated: Emulated) -> None:
+def test_peers_take_turns_and_absent_ones_are_named(emulated: Emulated) -> None:
     peers = {"slow": lambda: Napping(0.3), "quick": lambda: Napping(0.0, posed=2), "gone": gone}
 
     def for_few(people: int, ours: Any) -> list[Scene]:
@@ -94,7 +94,7 @@ def test_who_is_there_takes_turns_and_who_is_not_is_told(emulated: Emulated) -> 
 
 
 @pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
-def test_rtmlib_is_measured_on_the_gpu_or_not_at_all(
+def test_rtmlib_is_measured_on_gpu_or_not_at_all(
     emulated: Emulated, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
     module = rtmlib_on(provider)
@@ -109,9 +109,7 @@ def test_rtmlib_is_measured_on_the_gpu_or_not_at_all(
         assert "| keypoints apart from rtmlib's" in page
 
 
-def test_peers_that_are_not_installed_are_named_with_what_to_do(
-    emulated: Emulated, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_peers_are_named_with_remedy(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rtmlib", None)
     with pytest.raises(Absent, match="pip install --no-deps rtmlib"):
         Rtmlib(RTMDET, "cuda")
@@ -120,7 +118,7 @@ def test_peers_that_are_not_installed_are_named_with_what_to_do(
         configurations.on_torch("cuda")
 
 
-def test_the_detector_as_published_is_cut_before_its_nms_and_finds_the_same(emulated: Emulated) -> None:
+def test_published_detector_cut_before_nms_finds_same_boxes(emulated: Emulated) -> None:
     if not RTMDET.exists():
         pytest.skip(f"{RTMDET} is not there")
     found = published(makers("own-rtmdet-person"), course(detector=RTMDET, device="cpu"))

@@ -85,7 +85,7 @@ def session(tensorrt: TensorRT, models: dict[str, Model]) -> Iterator[TrtSession
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 11])
-def test_any_number_of_subjects_gets_its_own_answers(session: TrtSession, count: int) -> None:
+def test_session_runs_any_batch(session: TrtSession, count: int) -> None:
     inputs = (golden_inputs(session.card) * 4)[:count]
     together = session.run(np.concatenate(inputs))
     for i, tensor in enumerate(inputs):
@@ -93,16 +93,14 @@ def test_any_number_of_subjects_gets_its_own_answers(session: TrtSession, count:
             assert whole[i : i + 1] == pytest.approx(alone, abs=2e-3)
 
 
-def test_a_session_makes_its_memory_once(session: TrtSession, emulated: Emulated) -> None:
+def test_session_allocates_once(session: TrtSession, emulated: Emulated) -> None:
     session.run(golden_inputs(session.card)[0])
     before = emulated("allocations")
     session.run(golden_inputs(session.card)[0])
     assert emulated("allocations") == before
 
 
-def test_a_lost_gpu_ends_the_daemon_and_a_refused_run_only_the_frame(
-    session: TrtSession, tensorrt: TensorRT, emulated: Emulated
-) -> None:
+def test_lost_gpu_is_fatal_and_refused_run_is_not(session: TrtSession, tensorrt: TensorRT, emulated: Emulated) -> None:
     tensorrt.contexts[0].fails = True
     with pytest.raises(ModelFault, match="TensorRT did not run it"):
         session.run(golden_inputs(session.card)[0])
@@ -111,9 +109,7 @@ def test_a_lost_gpu_ends_the_daemon_and_a_refused_run_only_the_frame(
         session.run(golden_inputs(session.card)[0])
 
 
-def test_a_plan_that_tensorrt_does_not_take_is_refused_and_nothing_is_left(
-    tensorrt: TensorRT, models: dict[str, Model]
-) -> None:
+def test_refused_plan_leaves_nothing_allocated(tensorrt: TensorRT, models: dict[str, Model]) -> None:
     card, prepared, profiles = models["det-person-horse"]
     with pytest.raises(PlanRefused, match="TensorRT refuses it"):
         TrtSession(card, b"truncated", prepared, profiles)
@@ -145,7 +141,7 @@ class StandInEngine:
 
 
 @pytest.mark.parametrize("without", [None, *MODELS])
-def test_frames_stay_on_the_gpu_once_every_model_has_an_engine(
+def test_cuda_backend_needs_engine_of_every_model(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path, without: str | None
 ) -> None:
     def forged(card: Card) -> StandInEngine | None:
@@ -157,7 +153,7 @@ def test_frames_stay_on_the_gpu_once_every_model_has_an_engine(
     assert engines.runtime_by_model == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
 
 
-def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_others_as_engines(
+def test_refused_engine_falls_back_to_onnx_runtime_alone(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
 ) -> None:
     def forged(card: Card) -> StandInEngine:
@@ -169,17 +165,13 @@ def test_an_engine_that_is_refused_leaves_its_model_on_onnx_runtime_and_the_othe
     assert [engines.runtime_by_model[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
 
 
-def test_who_insists_on_cuda_is_told_what_is_missing(
-    tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forced_cuda_names_what_is_missing(tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.inference.cuda.open.compiled_kernels", lambda: None)
     with pytest.raises(ConfigError, match=r"compute\.backend = 'cuda': .*make kernels.*; or write auto"):
         load_models(ModelsConfig(store=tmp_path), ComputeConfig(backend="cuda"))
 
 
-def test_the_daemon_takes_the_cuda_plane_up_between_two_frames_and_says_so(
-    tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
-) -> None:
+def test_daemon_swaps_in_cuda_backend(tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path) -> None:
     with EmbeddedBroker() as broker:
         heard = Listener(broker.port, version=MQTTv311)
         settings = Config.model_validate(

@@ -57,7 +57,7 @@ def lifter(nets: Path, name: str = "convnextpose-s", *, root: bool = True) -> Li
 
 
 @pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152"])
-def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
+def test_lifted_person_equals_definition(nets: Path, name: str) -> None:
     image, card = photo(), CARDS[name]
     assert card.lift is not None
     for box, found in zip(BOXES, lifter(nets, name).lift_boxes(image, BOXES, LENS), strict=True):
@@ -69,49 +69,49 @@ def test_a_person_in_space_is_the_defined_one(nets: Path, name: str) -> None:
         square = person_crop(box, (640, 480), (256, 256), 1.25)
         assert square is not None
         gamma = 1 + 0.1 / 255 * float(crop_image(image, square).mean())
-        wanted = person_pose3d(seen, card.lift, LENS, gamma)
-        assert wanted is not None
+        expected = person_pose3d(seen, card.lift, LENS, gamma)
+        assert expected is not None
         assert found is not None
-        np.testing.assert_allclose(found.xyz_mm, wanted.xyz_mm, atol=12)  # the crops differ by a grey level
-        np.testing.assert_allclose(found.root_mm, wanted.root_mm, atol=12)
+        np.testing.assert_allclose(found.xyz_mm, expected.xyz_mm, atol=12)  # the crops differ by a grey level
+        np.testing.assert_allclose(found.root_mm, expected.root_mm, atol=12)
         assert np.ptp(found.xyz_mm[:, 2]) > 50
         assert (found.depth_source, found.focal_source) == ("rootnet", "given")
         assert found.root_mm[2] / heuristic_depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
 
 
-def test_a_box_beside_the_image_has_nobody_in_it(nets: Path) -> None:
+def test_box_beside_image_is_not_lifted(nets: Path) -> None:
     beside = np.array([(700, 0, 800, 100)], np.float32)
     assert lifter(nets).lift_boxes(photo(), beside, LENS) == [None]
 
 
 @pytest.mark.parametrize("count", [4, 5, 8])
-def test_distortion_is_undone_as_opencv_does_it(count: int) -> None:
-    known = (-0.21, 0.06, 0.001, -0.002, 0.01, 0.02, -0.01, 0.005)[:count]
-    lens = CameraIntrinsics(fx=700, fy=710, cx=330, cy=230, distortion=known)
+def test_undistortion_equals_opencv(count: int) -> None:
+    priors = (-0.21, 0.06, 0.001, -0.002, 0.01, 0.02, -0.01, 0.005)[:count]
+    intrinsics = CameraIntrinsics(fx=700, fy=710, cx=330, cy=230, distortion=priors)
     rays = np.array([[-0.4, -0.3, 1], [0, 0, 1], [0.45, 0.31, 1]])
     camera = np.array([[700, 0, 330], [0, 710, 230], [0, 0, 1]], np.float64)
-    pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), camera, np.array(known))
-    np.testing.assert_allclose(lens.rays(pixels[:, 0]), rays[:, :2], atol=1e-6)
+    pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), camera, np.array(priors))
+    np.testing.assert_allclose(intrinsics.rays(pixels[:, 0]), rays[:, :2], atol=1e-6)
 
 
-def see(plane: CpuBackend, known: Boxes, *, space: bool) -> InferenceResult:
+def infer_frame(backend: CpuBackend, priors: Boxes, *, space: bool) -> InferenceResult:
     frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
-    least = np.full(len(plane.classes), 0.3, np.float32)
-    return plane.infer(
+    least = np.full(len(backend.classes), 0.3, np.float32)
+    return backend.infer(
         frame,
         InferenceParams(thresholds=least, max_subjects=8, quality_limits=QualityLimits(), lift_3d=space),
-        known,
+        priors,
         detect=False,
     )
 
 
-def test_only_people_are_lifted_and_only_where_it_is_asked_for(nets: Path) -> None:
+def test_only_people_are_lifted_and_only_on_request(nets: Path) -> None:
     detector = OrtSession(CARDS["det-person-horse"], ROOT / "engines/starter/det_person_horse.onnx")
-    plane = CpuBackend(detector, {}, lifter(nets, root=False))
-    horse, person = plane.classes.index("horse"), plane.classes.index("person")
-    known = Boxes(xyxy=BOXES, score=np.ones(3, np.float32), label=np.array([horse, person, person]))
-    assert see(plane, known, space=False).poses3d == ()
-    first, second, third = see(plane, known, space=True).poses3d
+    backend = CpuBackend(detector, {}, lifter(nets, root=False))
+    horse, person = backend.classes.index("horse"), backend.classes.index("person")
+    priors = Boxes(xyxy=BOXES, score=np.ones(3, np.float32), label=np.array([horse, person, person]))
+    assert infer_frame(backend, priors, space=False).poses3d == ()
+    first, second, third = infer_frame(backend, priors, space=True).poses3d
     assert first is None
     assert second is not None
     assert third is not None
@@ -119,7 +119,7 @@ def test_only_people_are_lifted_and_only_where_it_is_asked_for(nets: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["rootnet", "rtmpose-t-lsp14"])
-def test_a_model_of_another_task_is_refused(nets: Path, name: str) -> None:
+def test_model_of_other_task_is_rejected(nets: Path, name: str) -> None:
     class Other:
         card = CARDS[name]
 
@@ -147,33 +147,35 @@ def config(nets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Pa
     return file
 
 
-def test_infer_gives_people_in_millimetres(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_infer_prints_3d_people_in_millimetres(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = infer(capsys, "--config", str(config))
     assert people
     for person in people:
-        told = person["keypoints_3d"]
-        assert (told["schema"], told["depth_source"], told["focal_source"]) == ("h36m-18", "rootnet", "assumed")
-        assert len(told["xyz_mm"]) == 18
-        assert told["xyz_mm"][0] == [0, 0, 0]
+        pose = person["keypoints_3d"]
+        assert (pose["schema"], pose["depth_source"], pose["focal_source"]) == (
+            "h36m-18",
+            "rootnet",
+            "assumed",
+        )
+        assert len(pose["xyz_mm"]) == 18
+        assert pose["xyz_mm"][0] == [0, 0, 0]
     near = infer(capsys, "--config", str(config), "--lens", "750,750,320,180")
     assert near[0]["keypoints_3d"]["focal_source"] == "given"
     halved = near[0]["keypoints_3d"]["root_mm"][2] / people[0]["keypoints_3d"]["root_mm"][2]
     assert halved == pytest.approx(0.5, abs=0.02)
 
 
-def test_infer_tells_people_how_far_somebody_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_infer_prints_distance_of_people(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["infer", "--config", str(config), str(PICTURE)]) == 0
     assert "points, about" in (out := capsys.readouterr().out)
     assert "m away)" in out
 
 
-def test_without_a_3d_model_nobody_is_lifted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_infer_without_3d_model_lifts_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     assert [person for person in infer(capsys) if "keypoints_3d" in person] == []
 
 
-def test_a_3d_model_that_is_not_here_is_named_with_how_to_get_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_3d_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "edged.toml"
     file.write_text(f'[models]\nstore = "{tmp_path}"\nlift = "convnextpose-l"\n')
     assert main(["infer", "--config", str(file), str(PICTURE)]) != 0

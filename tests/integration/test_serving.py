@@ -133,7 +133,7 @@ def forged(made: Daemon, engine: Engine) -> None:
     assert not smith.is_alive()
 
 
-def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_the_end(
+def test_verified_engine_is_swapped_in_and_closed_at_end(
     broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: Engine
 ) -> None:
     with started_daemon(configured(broker, tmp_path)) as made, running(made):
@@ -150,7 +150,7 @@ def test_an_engine_that_is_proved_is_taken_up_between_two_frames_and_closed_at_t
     assert (engine.runs > 5, engine.closed) == (True, True)
 
 
-def test_an_engine_that_tensorrt_refuses_leaves_the_model_on_onnx_runtime(tmp_path: Path) -> None:
+def test_refused_engine_leaves_model_on_onnx_runtime(tmp_path: Path) -> None:
     class Refused:
         def session(self) -> Any:
             raise PlanRefused("engine: of another version")

@@ -41,28 +41,28 @@ def written(path: Path, shape: tuple[int, ...], value: float, takes: int = Tenso
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_model_that_answers_no_numbers_is_a_fault(tmp_path: Path, yolox: Card, value: float) -> None:
-    plane = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
+def test_non_finite_model_output_raises_model_fault(tmp_path: Path, yolox: Card, value: float) -> None:
+    backend = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
     frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
-    focus = InferenceParams(thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityLimits())
+    params = InferenceParams(thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityLimits())
     with pytest.raises(ModelFault, match="own-yolox-coco"):
-        plane.infer(frame, focus, Boxes.empty(), detect=True)
+        backend.infer(frame, params, Boxes.empty(), detect=True)
 
 
-def test_a_model_of_another_output_shape_is_refused(tmp_path: Path, yolox: Card) -> None:
+def test_model_of_other_output_shape_is_rejected(tmp_path: Path, yolox: Card) -> None:
     path = written(tmp_path / "m.onnx", (1, 3549, 6), 0)
     with pytest.raises(CardError, match=r"own-yolox-coco: output 'output' is \(1, 3549, 6\)"):
         OrtSession(yolox, path)
 
 
-def test_a_model_exported_in_half_precision_is_refused(tmp_path: Path, yolox: Card) -> None:
+def test_half_precision_model_is_rejected(tmp_path: Path, yolox: Card) -> None:
     path = written(tmp_path / "m.onnx", (1, 3549, 85), 0, TensorProto.FLOAT16)
     for load_it in (OrtSession, check_tensors):
         with pytest.raises(CardError, match=r"own-yolox-coco: input 'images' takes float16, and is given float32"):
             load_it(yolox, path)
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+def test_truncated_file_is_rejected(tmp_path: Path) -> None:
     whole = (STARTER / "det_person_horse.onnx").read_bytes()
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -70,20 +70,20 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
         OrtSession(load()["det-person-horse"], cut)
 
 
-def test_a_text_file_is_refused(tmp_path: Path, yolox: Card) -> None:
+def test_text_file_is_rejected(tmp_path: Path, yolox: Card) -> None:
     page = tmp_path / "page.onnx"
     page.write_text("<html>404 not found</html>")
     with pytest.raises(ModelMissing, match=r"page\.onnx"):
         OrtSession(yolox, page)
 
 
-def test_a_pose_model_does_not_pass_for_a_detector() -> None:
+def test_pose_model_as_detector_is_rejected() -> None:
     pose = OrtSession(load()["rtmpose-t-lsp14"], STARTER / "rtmpose_lsp_t.onnx")
     with pytest.raises(CardError, match="wants a detector"):
         CpuBackend(pose, {})
 
 
-def test_a_detector_does_not_pass_for_a_pose_model() -> None:
+def test_detector_as_pose_model_is_rejected() -> None:
     detector = OrtSession(load()["det-person-horse"], STARTER / "det_person_horse.onnx")
     with pytest.raises(CardError, match="wants pose models"):
         CpuBackend(detector, {"person": detector})
@@ -116,7 +116,7 @@ print((process.memory_info().rss - before) / 1e6)
 """
 
 
-def test_the_memory_of_four_subjects_is_taken_when_models_are_loaded(tmp_path: Path) -> None:
+def test_memory_of_four_subjects_is_allocated_at_load(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", WARMED, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     grown_mb = float(done.stdout)

@@ -56,7 +56,7 @@ def foundry(tmp_path: Path) -> EngineBuilder:
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 @pytest.mark.parametrize("name", BUNDLED)
-def test_a_bundled_model_is_built_and_its_fp16_is_as_good_as_its_fp32(
+def test_bundled_model_builds_with_fp16_like_fp32(
     foundry: EngineBuilder, tmp_path: Path, name: str, precision: str
 ) -> None:
     shares: list[float] = []
@@ -69,7 +69,7 @@ def test_a_bundled_model_is_built_and_its_fp16_is_as_good_as_its_fp32(
 
 
 @pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152", "rootnet"])
-def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: EngineBuilder, tmp_path: Path, name: str) -> None:
+def test_3d_model_builds_for_batch_of_one(foundry: EngineBuilder, tmp_path: Path, name: str) -> None:
     job = foundry.job(CARDS[name], written(CARDS[name], tmp_path), level=0, workspace_mb=512)
     assert job.options.profiles == ()
     assert {tensor.shape[0] for tensor in (*job.model.inputs, *job.model.outputs)} == {1}
@@ -80,7 +80,7 @@ def test_a_3d_model_is_built_for_one_person_at_a_time(foundry: EngineBuilder, tm
     assert (drift["max_depth_diff"] or 0) <= 0.005
 
 
-def test_a_changed_tensorrt_is_explained_and_built_again(foundry: EngineBuilder, tmp_path: Path) -> None:
+def test_changed_tensorrt_is_explained_and_rebuilt(foundry: EngineBuilder, tmp_path: Path) -> None:
     job = job_of(foundry, "det-person-horse", tmp_path)
     foundry.build(job, never, threading.Event())
     newer = replace(job, key=replace(job.key, tensorrt="99.0", gpu="Thor"))
@@ -90,7 +90,7 @@ def test_a_changed_tensorrt_is_explained_and_built_again(foundry: EngineBuilder,
     assert len(foundry.plans.engines("det-person-horse")) == 2
 
 
-def test_one_changed_byte_is_found_and_put_aside(foundry: EngineBuilder, tmp_path: Path) -> None:
+def test_changed_byte_quarantines_engine(foundry: EngineBuilder, tmp_path: Path) -> None:
     job = job_of(foundry, "det-person-horse", tmp_path)
     file = foundry.build(job, never, threading.Event()).folder / "engine.plan"
     data = bytearray(file.read_bytes())
@@ -100,7 +100,7 @@ def test_one_changed_byte_is_found_and_put_aside(foundry: EngineBuilder, tmp_pat
     assert foundry.plans.find("det-person-horse", job.key) is None
 
 
-def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: EngineBuilder, tmp_path: Path) -> None:
+def test_stopped_build_costs_no_attempt(foundry: EngineBuilder, tmp_path: Path) -> None:
     stop = threading.Event()
     job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
     with pytest.raises(Cancelled):
@@ -108,7 +108,7 @@ def test_a_build_that_is_told_to_stop_ends_and_costs_no_attempt(foundry: EngineB
     assert foundry.plans.attempts("rtmpose-t-lsp14", job.key) == 0
 
 
-def test_too_little_memory_is_named_with_what_helps_and_attempts_end(tmp_path: Path) -> None:
+def test_too_little_memory_is_named_and_attempts_end(tmp_path: Path) -> None:
     foundry = engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700)
     job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
     for _ in range(MAX_ATTEMPTS):
@@ -118,7 +118,7 @@ def test_too_little_memory_is_named_with_what_helps_and_attempts_end(tmp_path: P
         foundry.build(job, never, threading.Event())
 
 
-def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_published(tmp_path: Path) -> None:
+def test_build_without_memory_offers_no_engine_and_keeps_reason(tmp_path: Path) -> None:
     offered: list[BuildJob] = []
     name = "rtmpose-t-lsp14"
     files = {name: (CARDS[name], ModelStore(tmp_path).path(CARDS[name]))}
@@ -137,7 +137,7 @@ def test_where_memory_lacks_no_engine_is_offered_and_the_reason_is_there_to_be_p
     assert "ran out of memory" in smithy.statuses[name].reason
 
 
-def test_a_child_that_the_kernel_killed_is_explained() -> None:
+def test_build_killed_by_kernel_is_explained() -> None:
     assert "killed, most likely by the kernel for memory; 123 MB were free" in explain_exit(-signal.SIGKILL, [], 123)
 
 
@@ -147,7 +147,7 @@ def command(store: Path) -> list[str]:
     return [sys.executable, "-m", "edged", "engines", "build", *names, *options]
 
 
-def test_killed_at_any_instant_the_next_start_reaches_a_good_store(foundry: EngineBuilder, tmp_path: Path) -> None:
+def test_store_is_whole_after_kill_at_any_instant(foundry: EngineBuilder, tmp_path: Path) -> None:
     rng, hit = random.Random(7), 0
     job = job_of(foundry, "det-person-horse", tmp_path)
     deadline_s = time.monotonic() + LIMIT_S + 10 * KILLS
@@ -175,7 +175,7 @@ def _starts(foundry: EngineBuilder, job: BuildJob, store: Path) -> None:
     assert plan.read()
 
 
-def test_a_person_who_ends_the_command_leaves_nothing_half_made(foundry: EngineBuilder, tmp_path: Path) -> None:
+def test_terminated_build_leaves_whole_store(foundry: EngineBuilder, tmp_path: Path) -> None:
     build = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(2)
     build.terminate()

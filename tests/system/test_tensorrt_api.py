@@ -100,11 +100,11 @@ def api(request: pytest.FixtureRequest, stubs: Path) -> dict[str, Any]:
     return told
 
 
-def test_every_name_for_a_part_of_tensorrt_is_in_use() -> None:
+def test_every_tensorrt_alias_is_used() -> None:
     assert {use.kind for use in uses()} >= set(KINDS.values())
 
 
-def test_every_call_exists_in_this_tensorrt_and_takes_these_arguments(api: dict[str, Any]) -> None:
+def test_every_call_exists_in_this_tensorrt(api: dict[str, Any]) -> None:
     assert [fault for use in uses() if (fault := wrong(use, api))] == []
 
 

@@ -14,7 +14,7 @@ from edged.inference.crop import Crop, crop_image
         pytest.param([10, 10, 10, 10], (10, 10, 1e-3, 4e-3 / 3), id="an empty box is a point, not a fault"),
     ],
 )
-def test_the_box_is_padded_then_brought_to_the_nets_shape(box: list[int], window: tuple[float, ...]) -> None:
+def test_box_is_padded_then_grown_to_net_aspect(box: list[int], window: tuple[float, ...]) -> None:
     crop = Crop.around(np.array(box, np.float32), (192, 256), 1.25)
     assert (crop.cx, crop.cy, crop.width, crop.height) == pytest.approx(window, rel=0.35 if box[0] == 10 else 1e-6)
 
@@ -28,12 +28,12 @@ def test_net_and_image_coordinates_are_inverse() -> None:
     assert pytest.approx(net, abs=1e-3) == again.T
 
 
-def test_outside_the_image_is_black() -> None:
+def test_crop_outside_image_is_black() -> None:
     image = np.full((10, 10, 3), 200, np.uint8)
     crop = crop_image(image, Crop(0, 5, 10, 10, (10, 10)))  # the left half lies beyond the left edge
     assert crop[5, :, 0].tolist() == [0, 0, 0, 0, 0, 200, 200, 200, 200, 200]
 
 
-def test_a_crop_of_the_same_size_is_the_image() -> None:
+def test_crop_of_image_size_equals_image() -> None:
     image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
     assert np.array_equal(crop_image(image, Crop(5, 5, 10, 10, (10, 10))), image)

@@ -17,7 +17,7 @@ def heads(size: int = 64) -> list[np.ndarray]:
     return logits + [np.zeros((4, size // s, size // s), np.float32) for s in STRIDES]
 
 
-def test_rtmdet_priors_sit_at_the_cell_corner_and_distances_are_pixels() -> None:
+def test_rtmdet_prior_is_cell_corner_and_distances_are_pixels() -> None:
     outputs = heads()
     outputs[1][1, 2, 3] = 2.0  # class 1, stride 16, row 2, column 3: prior (48, 32)
     outputs[4][:, 2, 3] = [10, 20, 30, 40]
@@ -27,30 +27,30 @@ def test_rtmdet_priors_sit_at_the_cell_corner_and_distances_are_pixels() -> None
     assert boxes.score.tolist() == [pytest.approx(1 / (1 + np.exp(-2)))]
 
 
-def test_rtmdet_says_nothing_when_nothing_is_there() -> None:
+def test_rtmdet_silent_heads_give_no_boxes() -> None:
     assert len(rtmdet(heads(), STRIDES, ALL)) == 0
 
 
-def test_each_class_has_its_own_threshold() -> None:
+def test_rtmdet_threshold_applies_per_class() -> None:
     outputs = heads()
     outputs[0][0, 0, 0] = outputs[0][1, 0, 1] = 1.0  # sigmoid 0.73
     assert rtmdet(outputs, STRIDES, np.array([0.7, 0.8], np.float32)).label.tolist() == [0]
 
 
-def test_a_class_nobody_wants_still_claims_its_own() -> None:
+def test_unwanted_best_class_gives_no_box_of_another() -> None:
     outputs = heads()
     outputs[0][:, 0, 0] = [1.0, 2.0]  # more of class 1 than of class 0
     assert len(rtmdet(outputs, STRIDES, np.array([0.5, np.inf], np.float32))) == 0
 
 
-def test_padding_rows_of_an_end2end_export_are_no_boxes() -> None:
+def test_end2end_padding_rows_give_no_boxes() -> None:
     dets = np.array([[1, 2, 3, 4, 0.9], [5, 6, 7, 8, 0.4], [0, 0, 0, 0, 0]], np.float32)
     boxes = rtmdet_end2end([dets, np.array([1, 0, 0], np.float32)], STRIDES, np.array([0, 0.5], np.float32))
     assert boxes.xyxy.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert boxes.label.tolist() == [1, 0]
 
 
-def test_yolox_counts_cells_and_multiplies_objectness() -> None:
+def test_yolox_decodes_cells_and_multiplies_objectness() -> None:
     raw = np.zeros((64 + 16 + 4, 7), np.float32)  # a 64 px net
     raw[64 + 5] = [0.5, 0.25, np.log(2), np.log(4), 0.8, 0.1, 0.9]  # stride 16, row 1, column 1
     boxes = yolox([raw], STRIDES, ALL)
@@ -59,7 +59,7 @@ def test_yolox_counts_cells_and_multiplies_objectness() -> None:
     assert boxes.label.tolist() == [1]
 
 
-def test_yolov8_boxes_are_centre_and_size_in_columns() -> None:
+def test_yolov8_decodes_centre_and_size_in_columns() -> None:
     raw = np.zeros((6, 84), np.float32)
     raw[:, 7] = [50, 60, 20, 40, 0.9, 0.2]
     boxes = yolov8([raw], STRIDES, ALL)
@@ -67,14 +67,14 @@ def test_yolov8_boxes_are_centre_and_size_in_columns() -> None:
     assert boxes.label.tolist() == [0]
 
 
-def test_sigmoid_and_logit_meet_without_overflow() -> None:
+def test_sigmoid_and_logit_are_inverse_without_overflow() -> None:
     x = np.array([-200, -2, 0, 2, 80], np.float32)
     assert sigmoid(x) == pytest.approx([0, 0.1192029, 0.5, 0.8807971, 1])
     assert logit(np.array([0, 0.5, 1, np.inf], np.float32)).tolist() == [-np.inf, 0, np.inf, np.inf]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_model_that_gives_no_number_is_a_fault_and_not_an_empty_frame(bad: float) -> None:
+def test_non_finite_output_raises_model_fault(bad: float) -> None:
     outputs = heads()
     outputs[3][0, 0, 0] = bad
     with pytest.raises(ModelFault, match="model m: output 3 holds 1 NaN or infinite values of 256"):
@@ -87,23 +87,23 @@ def peaks(x: int, y: int, high_x: float, high_y: float) -> tuple[np.ndarray, np.
     return along_x, along_y
 
 
-def test_simcc_bins_are_half_pixels_and_the_lower_peak_is_the_score() -> None:
+def test_simcc_bins_are_half_pixels_and_score_is_lower_peak() -> None:
     assert simcc(*peaks(101, 300, 0.9, 0.6), 2.0)[0, 0].tolist() == pytest.approx([50.5, 150, 0.6])
 
 
-def test_a_simcc_tie_goes_to_the_lowest_bin() -> None:
+def test_simcc_tie_gives_lowest_bin() -> None:
     along_x, along_y = peaks(10, 20, 0.5, 0.5)
     along_x[0, 0, 30] = 0.5
     assert simcc(along_x, along_y, 2.0)[0, 0, 0] == 5
 
 
 @pytest.mark.parametrize("score", [0.0, -0.1])
-def test_a_keypoint_without_evidence_has_no_place(score: float) -> None:
+def test_keypoint_of_score_zero_has_nan_coordinates(score: float) -> None:
     along_x, along_y = np.full((1, 1, 384), score, np.float32), np.full((1, 1, 512), 0.4, np.float32)
     place = simcc(along_x, along_y, 2.0)[0, 0]
     assert np.isnan(place[:2]).all()
     assert place[2] == pytest.approx(score)
 
 
-def test_no_subjects_decode_to_no_keypoints() -> None:
+def test_empty_batch_decodes_to_no_keypoints() -> None:
     assert simcc(np.zeros((0, 17, 512), np.float32), np.zeros((0, 17, 512), np.float32), 2.0).shape == (0, 17, 3)

@@ -19,7 +19,7 @@ BOX = (0.0, 0.0, 100.0, 100.0)
         pytest.param(130, 10, 0.0, id="apart, grown too little"),
     ],
 )
-def test_overlap_is_shared_area_over_joint_area(left: float, grow_px: float, overlap: float) -> None:
+def test_iou_is_shared_area_over_union(left: float, grow_px: float, overlap: float) -> None:
     assert grown_iou(BOX, (left, 0, left + 100, 100), grow_px) == pytest.approx(overlap)
     assert grown_iou((0, left, 100, left + 100), BOX, grow_px) == pytest.approx(overlap)
 

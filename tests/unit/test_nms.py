@@ -29,15 +29,15 @@ A, A_SHIFTED, FAR = [0.0, 0, 10, 10], [0.0, 1, 10, 11], [50.0, 50, 60, 60]
         pytest.param([(A, 0.5, 0), (A, 0.5, 0)], [0.5], id="a tie keeps one"),
     ],
 )
-def test_doubles_go_and_the_rest_stays(rows: list[tuple[list[float], float, int]], kept: list[float]) -> None:
+def test_duplicates_are_suppressed(rows: list[tuple[list[float], float, int]], kept: list[float]) -> None:
     assert nms(boxes(*rows), 0.6).score.tolist() == pytest.approx(kept)
 
 
-def test_a_box_removed_by_a_better_one_removes_nobody() -> None:
+def test_suppressed_box_suppresses_no_other() -> None:
     chain = boxes(([0, 0, 10, 10], 0.9, 0), ([0, 4, 10, 14], 0.8, 0), ([0, 8, 10, 18], 0.7, 0))
     assert nms(chain, 0.4).score.tolist() == pytest.approx([0.9, 0.7])
 
 
-def test_overlap_is_shared_area_over_joint_area() -> None:
+def test_iou_is_shared_area_over_union() -> None:
     a, b = np.array([A], np.float32), np.array([[5, 0, 15, 10], A, FAR, [3, 3, 3, 3]], np.float32)
     assert box_iou(a, b)[0].tolist() == pytest.approx([1 / 3, 1, 0, 0])

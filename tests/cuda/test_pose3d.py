@@ -20,7 +20,7 @@ from engines.catalogue import load
 from engines.prepare import prepare
 from tests.cuda.conftest import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
-from tests.cuda.test_plane import DETECTOR, POSES, STARTER
+from tests.cuda.test_backend import DETECTOR, POSES, STARTER
 from tests.small_nets import written
 
 CARDS = load()
@@ -54,24 +54,24 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
     people = engine(POSES["person"][0], STARTER / POSES["person"][1])
     deep = engine(LIFT.name, nets / f"{LIFT.name}.onnx")
     far = engine(ROOT.name, nets / f"{ROOT.name}.onnx") if rooted else None
-    plane = CudaBackend(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
-    look = InferenceParams(
+    backend = CudaBackend(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
+    params = InferenceParams(
         thresholds=np.ones(2, np.float32),
         max_subjects=16,
         quality_limits=QualityLimits(),
         lift_3d=True,
         intrinsics=LENS,
     )
-    known = Boxes(xyxy=BOXES, score=np.ones(len(BOXES), np.float32), label=LABELS)
+    priors = Boxes(xyxy=BOXES, score=np.ones(len(BOXES), np.float32), label=LABELS)
     frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
-    sight = plane.infer(frame, look, known, detect=False)
-    again = plane.infer(frame, look, known, detect=False)
-    plane.close()
-    for first, second in zip(sight.poses3d, again.poses3d, strict=True):
+    result = backend.infer(frame, params, priors, detect=False)
+    again = backend.infer(frame, params, priors, detect=False)
+    backend.close()
+    for first, second in zip(result.poses3d, again.poses3d, strict=True):
         if first is not None:
             assert second is not None
             assert first.xyz_mm.tolist() == second.xyz_mm.tolist()
-    return sight.poses3d
+    return result.poses3d
 
 
 def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
@@ -97,19 +97,19 @@ def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
 
 
 @pytest.mark.parametrize("rooted", [False, True], ids=["by size", "by RootNet"])
-def test_people_in_space_are_the_defined_ones_and_nobody_else_is(emulated: Emulated, nets: Path, rooted: bool) -> None:
+def test_lifted_people_equal_definition(emulated: Emulated, nets: Path, rooted: bool) -> None:
     left = emulated("alive")
     found = lifted(nets, rooted=rooted)
     assert [pose is None for pose in found] == [False, False, True, True]
     for box, pose in zip(BOXES, found, strict=True):
         if pose is not None:
-            wanted = defined(nets, box, rooted=rooted)
-            assert wanted is not None
-            np.testing.assert_allclose(pose.xyz_mm, wanted.xyz_mm, atol=1)
-            np.testing.assert_allclose(pose.root_mm, wanted.root_mm, rtol=1e-3)
+            expected = defined(nets, box, rooted=rooted)
+            assert expected is not None
+            np.testing.assert_allclose(pose.xyz_mm, expected.xyz_mm, atol=1)
+            np.testing.assert_allclose(pose.root_mm, expected.root_mm, rtol=1e-3)
             assert (pose.depth_source, pose.focal_source, pose.schema) == (
-                wanted.depth_source,
-                wanted.focal_source,
-                wanted.schema,
+                expected.depth_source,
+                expected.focal_source,
+                expected.schema,
             )
     assert emulated("alive") == left

@@ -38,9 +38,9 @@ class NumpyBackend:
         canvas = letterbox(bgr[y0:y1, x0:x1], fit, spec.size_wh, spec.pad)
         w, h = fit.resized_wh
         grey = cv2.cvtColor(canvas[fit.pad_y : fit.pad_y + h : 2, fit.pad_x : fit.pad_x + w], cv2.COLOR_BGR2GRAY)
-        clarity = check_limits(*image_quality(np.asarray(grey, np.uint8)), params.quality_limits)
-        if clarity.degraded:
-            return InferenceResult(quality=clarity, boxes=Boxes.empty(), keypoints=())
+        quality = check_limits(*image_quality(np.asarray(grey, np.uint8)), params.quality_limits)
+        if quality.degraded:
+            return InferenceResult(quality=quality, boxes=Boxes.empty(), keypoints=())
         boxes = priors
         if detect:
             outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
@@ -51,7 +51,7 @@ class NumpyBackend:
         points = tuple(
             self._points(bgr, box, self.classes[label]) for box, label in zip(boxes.xyxy, boxes.label, strict=True)
         )
-        return InferenceResult(quality=clarity, boxes=boxes, keypoints=points)
+        return InferenceResult(quality=quality, boxes=boxes, keypoints=points)
 
     def _points(self, bgr: U8, box: F32, label: str) -> F32 | None:
         session = self._poses.get(label)

@@ -9,18 +9,18 @@ from edged.inference.image_quality import check_limits, image_quality
 from edged.pipeline import quality_limits
 
 
-def test_a_plain_image_has_no_contrast_and_no_edges() -> None:
+def test_plain_image_has_zero_contrast_and_sharpness() -> None:
     assert image_quality(np.full((8, 8), 77, np.uint8)) == (77.0, 0.0, 0.0)
 
 
-def test_a_chequerboard_is_as_sharp_as_it_gets() -> None:
+def test_chequerboard_has_largest_sharpness() -> None:
     board = (np.indices((8, 8)).sum(axis=0) % 2 * 200).astype(np.uint8)
     brightness, contrast, sharpness = image_quality(board)
     assert (brightness, contrast) == (100.0, 200.0)
     assert sharpness == pytest.approx(64)  # every Laplacian is ±800, every deviation ±100
 
 
-def test_sharpness_does_not_depend_on_contrast() -> None:
+def test_sharpness_is_independent_of_contrast() -> None:
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 60, (40, 40)).astype(np.uint8)
     assert image_quality(noise)[2] == pytest.approx(image_quality(noise * 4)[2])
@@ -39,6 +39,6 @@ def test_broken_limits_are_named(measures: tuple[float, float, float], degraded:
     assert check_limits(*measures, quality_limits(QualityConfig())).degraded == degraded
 
 
-def test_a_gate_that_is_off_still_measures() -> None:
-    clarity = check_limits(3, 4, 0.5, QualityLimits())
-    assert (clarity.degraded, clarity.brightness) == ((), 3)
+def test_disabled_limits_still_measure() -> None:
+    quality = check_limits(3, 4, 0.5, QualityLimits())
+    assert (quality.degraded, quality.brightness) == ((), 3)

@@ -28,7 +28,7 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def plane() -> CpuBackend:
+def backend() -> CpuBackend:
     return CpuBackend(
         session("det-person-horse", "det_person_horse.onnx"),
         {
@@ -44,14 +44,16 @@ def photo(width: int, height: int) -> U8:
     return np.asarray(cv2.blur(noise, (5, 5)), np.uint8)
 
 
-def see(plane: CpuBackend, image: U8, known: Boxes, *, detect: bool = False, least: float = 0.3) -> InferenceResult:
+def infer(
+    backend: CpuBackend, image: U8, priors: Boxes, *, detect: bool = False, least: float = 0.3
+) -> InferenceResult:
     frame = Frame(camera="a", seq=0, captured_ns=0, image=image)
-    focus = InferenceParams(
-        thresholds=np.full(len(plane.classes), least, np.float32),
+    params = InferenceParams(
+        thresholds=np.full(len(backend.classes), least, np.float32),
         max_subjects=8,
         quality_limits=QualityLimits(),
     )
-    return plane.infer(frame, focus, known, detect=detect)
+    return backend.infer(frame, params, priors, detect=detect)
 
 
 def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> Boxes:
@@ -61,28 +63,28 @@ def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> B
 @pytest.mark.parametrize(
     "size_wh", [(1, 1), (500, 1), (1, 500), (64, 48), (641, 479), (1920, 1080), (7680, 4320)], ids=str
 )
-def test_the_letterbox_is_the_defined_one_within_a_grey_level(detector: Detector, size_wh: tuple[int, int]) -> None:
+def test_letterbox_equals_definition_within_one_level(detector: Detector, size_wh: tuple[int, int]) -> None:
     image, card = photo(*size_wh), detector.card.input
     detector.letterbox(photo(100, 300))  # what the canvas held before must not show
     detector.letterbox(image)
     fit = Letterbox.fit(size_wh, card.size_wh, "centred" if card.fit == "centred" else "top-left")
-    wanted = letterbox(image, fit, card.size_wh, card.pad)
-    assert np.abs(detector.canvas.astype(int) - wanted).max() <= 1
+    expected = letterbox(image, fit, card.size_wh, card.pad)
+    assert np.abs(detector.canvas.astype(int) - expected).max() <= 1
 
 
-def test_the_tensor_is_the_defined_one_when_landscape_follows_portrait(detector: Detector) -> None:
+def test_tensor_equals_definition_after_aspect_change(detector: Detector) -> None:
     card = detector.card.input
     nobody = np.full(len(detector.classes), np.inf, np.float32)
     for size in ((48, 64), (64, 48), (64, 48)):
         detector.letterbox(photo(*size))
         detector.detect(nobody, lambda stage: None)
         mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
-        wanted = normalise(detector.canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
-        np.testing.assert_allclose(detector.tensor[0], wanted, atol=1e-6)
+        expected = normalise(detector.canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
+        np.testing.assert_allclose(detector.tensor[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("box", [(20, 10, 220, 310), (-80, -50, 120, 90), (300, 200, 500, 460)], ids=str)
-def test_the_crop_is_the_defined_one(box: tuple[int, ...]) -> None:
+def test_opencv_crop_is_near_definition(box: tuple[int, ...]) -> None:
     image = photo(400, 320)
     crop = Crop.around(np.array(box, np.float32), (192, 256), 1.25)
     got = cv2.warpAffine(image, crop.to_net, crop.net_wh, flags=cv2.INTER_LINEAR)
@@ -92,45 +94,45 @@ def test_the_crop_is_the_defined_one(box: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("blur", [0, 3])
-def test_the_measures_of_clarity_are_the_defined_ones(blur: int) -> None:
+def test_image_quality_equals_definition(blur: int) -> None:
     image = photo(320, 180)
     image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
     assert image_quality(image) == pytest.approx(measure_defined(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
 
 
-def test_where_nothing_is_sure_enough_there_are_no_subjects(plane: CpuBackend) -> None:
-    sight = see(plane, np.full((480, 640, 3), 114, np.uint8), Boxes.empty(), detect=True, least=np.inf)
-    assert len(sight.boxes) == 0
-    assert sight.keypoints == ()
+def test_infinite_threshold_gives_no_boxes(backend: CpuBackend) -> None:
+    result = infer(backend, np.full((480, 640, 3), 114, np.uint8), Boxes.empty(), detect=True, least=np.inf)
+    assert len(result.boxes) == 0
+    assert result.keypoints == ()
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (500, 1), (1, 500)], ids=str)
-def test_an_image_of_one_pixel_goes_through(plane: CpuBackend, size_wh: tuple[int, int]) -> None:
-    see(plane, photo(*size_wh), boxes((0, 0, 1, 1), label=(0,)))
+def test_image_of_one_pixel_is_inferred(backend: CpuBackend, size_wh: tuple[int, int]) -> None:
+    infer(backend, photo(*size_wh), boxes((0, 0, 1, 1), label=(0,)))
 
 
-def test_each_box_gets_the_keypoints_of_its_own_class(plane: CpuBackend) -> None:
-    people, horses = plane.classes.index("person"), plane.classes.index("horse")
-    known = boxes((0, 0, 50, 90), (60, 0, 160, 90), (100, 20, 150, 90), label=(people, horses, people))
-    sight = see(plane, photo(200, 100), known)
-    assert [points.shape for points in sight.keypoints if points is not None] == [(14, 3), (17, 3), (14, 3)]
+def test_box_gets_keypoints_of_its_class(backend: CpuBackend) -> None:
+    people, horses = backend.classes.index("person"), backend.classes.index("horse")
+    priors = boxes((0, 0, 50, 90), (60, 0, 160, 90), (100, 20, 150, 90), label=(people, horses, people))
+    result = infer(backend, photo(200, 100), priors)
+    assert [points.shape for points in result.keypoints if points is not None] == [(14, 3), (17, 3), (14, 3)]
 
 
-def test_keypoints_come_in_the_order_of_their_boxes(plane: CpuBackend) -> None:
-    known = boxes((0, 0, 50, 90), (140, 0, 190, 90), label=(0, 0))
-    first, second = see(plane, photo(200, 100), known).keypoints
+def test_keypoints_follow_box_order(backend: CpuBackend) -> None:
+    priors = boxes((0, 0, 50, 90), (140, 0, 190, 90), label=(0, 0))
+    first, second = infer(backend, photo(200, 100), priors).keypoints
     assert first is not None
     assert second is not None
     assert first[:, XY].mean(0)[0] < 100 < second[:, XY].mean(0)[0]
 
 
-def test_keypoints_of_a_box_beyond_the_edge_lie_in_its_window(plane: CpuBackend) -> None:
-    (points,) = see(plane, photo(200, 100), boxes((-60, -40, 40, 80), label=(0,))).keypoints
+def test_keypoints_of_box_across_edge_lie_in_crop(backend: CpuBackend) -> None:
+    (points,) = infer(backend, photo(200, 100), boxes((-60, -40, 40, 80), label=(0,))).keypoints
     assert isinstance(points, np.ndarray)
     seen = points[np.isfinite(points[:, 0])]
     assert (np.abs(seen[:, XY] - (-10, 20)) <= 1.25 * 80).all()
 
 
-def test_a_class_without_pose_model_has_a_box_only() -> None:
+def test_class_without_pose_model_has_no_keypoints() -> None:
     alone = CpuBackend(session("det-person-horse", "det_person_horse.onnx"), {})
-    assert see(alone, photo(200, 100), boxes((0, 0, 50, 90), label=(0,))).keypoints == (None,)
+    assert infer(alone, photo(200, 100), boxes((0, 0, 50, 90), label=(0,))).keypoints == (None,)

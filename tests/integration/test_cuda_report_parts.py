@@ -20,7 +20,7 @@ from tools.kept import Kept
 HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
 
 
-def test_a_part_that_fails_costs_no_other_and_is_tried_again(tmp_path: Path) -> None:
+def test_failed_part_is_retried_and_costs_no_other(tmp_path: Path) -> None:
     tried: list[str] = []
 
     def measure(name: str, limit_s: float) -> Any:
@@ -40,7 +40,7 @@ def test_a_part_that_fails_costs_no_other_and_is_tried_again(tmp_path: Path) -> 
     assert bars(found) == {}
 
 
-def test_no_part_has_longer_than_its_limit_or_goes_on_after_the_end() -> None:
+def test_part_limit_is_capped_by_deadline() -> None:
     given: dict[str, float] = {}
 
     def measure(name: str, limit_s: float) -> Any:
@@ -54,7 +54,7 @@ def test_no_part_has_longer_than_its_limit_or_goes_on_after_the_end() -> None:
     assert {late[name]["why_not"] for name in parts.LIMITS_S} == {parts.NO_TIME}
 
 
-def test_what_an_earlier_run_tried_in_vain_comes_last() -> None:
+def test_part_failed_earlier_comes_last() -> None:
     tried: list[str] = []
     earlier = {"loops": {"why_not": "not done within 200 s"}, "batching": {"why_not": parts.NO_TIME}, "tests": {}}
     parts.measured(lambda name, _: tried.append(name), Effort(), Kept(None, {}), earlier=earlier)
@@ -68,7 +68,7 @@ def test_what_an_earlier_run_tried_in_vain_comes_last() -> None:
         pytest.param(20.0, "It does not pay here:", id="it does not"),
     ],
 )
-def test_the_page_says_whether_a_batch_pays(batched_ms: float, told: str) -> None:
+def test_page_says_whether_batching_pays(batched_ms: float, told: str) -> None:
     found: dict[str, Any] = {name: {"why_not": "a figure of this test"} for name in parts.LIMITS_S}
     found["batching"] = {
         "gpu_ms": {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}},
@@ -81,13 +81,13 @@ def test_the_page_says_whether_a_batch_pays(batched_ms: float, told: str) -> Non
     assert f"\n{told}" in text
 
 
-def test_a_command_is_heard_to_its_end(tmp_path: Path) -> None:
+def test_command_output_is_kept_to_its_end(tmp_path: Path) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
     assert run([sys.executable, "-c", code], tmp_path / "new/said.log", 20) == (3, "two")
     assert (tmp_path / "new/said.log").read_text() == "one\ntwo\n"
 
 
-def test_a_command_that_hangs_ends_with_all_that_it_began(tmp_path: Path) -> None:
+def test_hanging_command_is_killed_with_its_children(tmp_path: Path) -> None:
     code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
     with pytest.raises(Unmeasured, match="not done within 2 s"):
         run([sys.executable, "-c", code], tmp_path / "hang.log", 2)
@@ -95,14 +95,14 @@ def test_a_command_that_hangs_ends_with_all_that_it_began(tmp_path: Path) -> Non
     assert _ends(pid)
 
 
-def test_what_a_failed_part_said_is_told_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_failed_part_is_reported_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Unmeasured, match=r"nothing \(exit 1\)"):
         apart.Apart(tmp_path, [])("loops", 20)
     assert (tmp_path / "loops.log").exists()
 
 
-def test_all_packages_that_lack_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith("p")}
     monkeypatch.setattr(needs, "find_spec", lambda module: None if module in absent else module)
     packages, pycuda = needs.packages()
@@ -110,9 +110,7 @@ def test_all_packages_that_lack_are_told_at_once(monkeypatch: pytest.MonkeyPatch
     assert "pycuda" in pycuda
 
 
-def test_what_the_report_will_do_without_is_told_before_it_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "find_spec", lambda module: None)
     told = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
     assert [word.split()[0] for word in told] == ["rtmlib,", "torch,", "the", "all"]

@@ -45,38 +45,38 @@ def square(xywh: XYWH, size_wh: tuple[int, int] = (640, 392)) -> Crop | None:
 
 
 @pytest.mark.parametrize("row", GOLDEN)
-def test_a_published_box_its_k_and_its_gamma_are_as_published(row: tuple[int, XYWH, XYZ, float, float, float]) -> None:
-    image, xywh, wanted, k, z, gamma = row
+def test_crop_depth_and_gamma_equal_published_values(row: tuple[int, XYWH, XYZ, float, float, float]) -> None:
+    image, xywh, expected, k, z, gamma = row
     crop = square(xywh, SIZES[image])
     assert crop is not None
-    assert (crop.cx - crop.width / 2, crop.cy - crop.height / 2, crop.width) == pytest.approx(wanted, abs=0.01)
+    assert (crop.cx - crop.width / 2, crop.cy - crop.height / 2, crop.width) == pytest.approx(expected, abs=0.01)
     assert crop.height == crop.width
     assert heuristic_depth_mm(crop, CameraIntrinsics.default(SIZES[image])) == pytest.approx(k, rel=1e-6)
     assert z / heuristic_depth_mm(crop, CameraIntrinsics.default(SIZES[image])) == pytest.approx(gamma, abs=1e-4)
 
 
-def test_k_takes_both_focal_lengths_and_the_windows_area() -> None:
-    lens = CameraIntrinsics(fx=900, fy=1600, cx=0, cy=0)
-    assert heuristic_depth_mm(Crop(0, 0, 50, 200, (64, 256)), lens) == pytest.approx(24000, rel=1e-6)
+def test_heuristic_depth_uses_both_focal_lengths_and_crop_area() -> None:
+    intrinsics = CameraIntrinsics(fx=900, fy=1600, cx=0, cy=0)
+    assert heuristic_depth_mm(Crop(0, 0, 50, 200, (64, 256)), intrinsics) == pytest.approx(24000, rel=1e-6)
 
 
-def test_a_net_that_is_higher_than_wide_gets_such_a_window() -> None:
+def test_crop_has_aspect_of_tall_net() -> None:
     crop = person_crop(np.array([100, 100, 201, 201]), (640, 480), (288, 384), 1.25)
     assert crop is not None
     assert (crop.width, crop.height) == pytest.approx((125, 125 * 4 / 3))
 
 
 @pytest.mark.parametrize("xywh", [(700, 0, 50, 50), (0, 0, 0, 10), (5, 5, 1, 1)], ids=["outside", "flat", "a point"])
-def test_where_nothing_is_left_of_a_box_there_is_no_window(xywh: XYWH) -> None:
+def test_box_outside_image_has_no_crop(xywh: XYWH) -> None:
     assert square(xywh) is None
 
 
-def test_bins_become_pixels_of_the_window_and_millimetres_from_the_root() -> None:
+def test_bins_map_to_image_pixels_and_root_depth() -> None:
     seen = VolumeJoints(Crop(42, 52, 64, 64, (256, 256)), np.array([[16, 8, 24]], np.float32), (32, 32, 32))
     assert joints_in_image(seen, 2000).tolist() == [[42, 36, 500]]
 
 
-def test_a_pixel_right_of_the_centre_lies_right_of_the_camera() -> None:
+def test_pixel_right_of_centre_is_right_of_camera() -> None:
     assert image_to_camera(np.array([[420, 190, 2000]], np.float32), LENS).tolist() == [[200, -200, 2000]]
 
 
@@ -90,7 +90,7 @@ def person(z_bin: float = 16) -> VolumeJoints:
 LIFT = Lift(schema="h36m-18", depth=32)
 
 
-def test_a_persons_joints_are_told_from_the_pelvis() -> None:
+def test_joints_are_relative_to_pelvis() -> None:
     found = person_pose3d(person(), LIFT, LENS, 1.2)
     assert found is not None
     k = 2000 * np.sqrt(1000 * 500) / 400
@@ -101,20 +101,20 @@ def test_a_persons_joints_are_told_from_the_pelvis() -> None:
 
 
 @pytest.mark.parametrize("gamma", [None, 0.3, 1.6, float("nan")])
-def test_without_a_gamma_to_believe_the_depth_is_k_and_says_so(gamma: float | None) -> None:
+def test_implausible_gamma_falls_back_to_heuristic_depth(gamma: float | None) -> None:
     found = person_pose3d(person(), LIFT, CameraIntrinsics.default((640, 480)), gamma)
     assert found is not None
     assert found.root_mm[2] == pytest.approx(2000 * 1500 / 400)
     assert (found.depth_source, found.focal_source) == ("heuristic", "assumed")
 
 
-def test_nobody_stands_behind_the_camera() -> None:
+def test_joint_behind_camera_gives_no_pose() -> None:
     near = CameraIntrinsics(fx=100, fy=100, cx=320, cy=240)  # k is 500 mm
     assert person_pose3d(person(z_bin=16), LIFT, near, None) is not None
     assert person_pose3d(person(z_bin=7), LIFT, near, None) is None  # 562 mm before the root
 
 
-def test_where_no_ray_of_the_lens_ends_nobody_is_lifted() -> None:
+def test_pixel_without_ray_gives_no_pose() -> None:
     barrel = CameraIntrinsics(fx=100, fy=100, cx=320, cy=240, distortion=(-0.5,))  # shows r (1 - r² / 2), 0.544 at most
     rays = barrel.rays(np.array([[360.0, 240.0], [420.0, 240.0]]))  # at 0.4 and at 1
     assert rays[0, 0] * (1 - 0.5 * rays[0, 0] ** 2) == pytest.approx(0.4, abs=1e-3)
@@ -122,16 +122,16 @@ def test_where_no_ray_of_the_lens_ends_nobody_is_lifted() -> None:
     assert person_pose3d(person(), LIFT, barrel, None) is None
 
 
-def test_a_sure_cell_is_the_place() -> None:
+def test_soft_argmax_of_one_peak_is_its_bin() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
     np.testing.assert_allclose(soft_argmax(volume, 2)[0], np.array([[2.5, 2.0, 1.5], [2.0, 1.0, 3.0]]), rtol=1e-6)
 
 
-def test_huge_activations_do_not_overflow() -> None:
+def test_soft_argmax_of_huge_activations_is_finite() -> None:
     assert np.isfinite(soft_argmax(np.full((1, 8, 4, 4), 60000, np.float16), 2)).all()
 
 
-def test_channels_that_are_no_multiple_of_the_joints_are_refused() -> None:
+def test_soft_argmax_rejects_channels_not_multiple_of_joints() -> None:
     with pytest.raises(ValueError, match="9 channels"):
         soft_argmax(np.zeros((1, 9, 2, 2), np.float32), 2)
