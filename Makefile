@@ -50,9 +50,9 @@ homeassistant: $(STAMP)
 
 check: lint test system cuda
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml tests/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e '.[dev]'
 	touch $@
 
 # Of these only the Python API is read, to see that what we call is there; their libraries are not needed.
@@ -65,7 +65,7 @@ $(STAMP)-cuda: $(STAMP)
 
 $(STAMP)-system: $(STAMP)
 	sh tests/system/setup.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,systemd,tensorrt-rtx]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e '.[dev,systemd,tensorrt-rtx]'
 	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
 	touch $@
