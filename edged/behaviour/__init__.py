@@ -1,1 +1,1 @@
-"""What goes on in front of the cameras, in seconds rather than frames: who is there, and what a person should know."""
+"""What goes on in front of the cameras, in seconds rather than frames: states, daily totals, alerts."""

@@ -177,7 +177,7 @@ def thumbnail(frame: Frame) -> F32:
 
 
 def compare_views(reference: F32, now: F32) -> ViewChange | None:
-    """What has happened to a view (36, 64), NaN: unknown; None: it is the same, or it cannot be told."""
+    """What has happened to a view (36, 64), NaN: unknown; None: it is the same, or unknown."""
     edges = _edges(reference), _edges(now)
     unshifted = _correlation(*edges, 0, 0)
     best, shift = max((_correlation(*edges, dx, dy), max(abs(dx), abs(dy))) for dx in SHIFTS for dy in SHIFTS)

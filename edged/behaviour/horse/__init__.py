@@ -1,1 +1,1 @@
-"""From a horse's keypoints to what a stable acts on: posture, behaviour, the day, alerts. Seconds, body lengths."""
+"""From a horse's keypoints to posture, behaviours, days and findings. Times in seconds, lengths in body lengths."""
