@@ -6,15 +6,19 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import edged
 from edged.errors import DeviceLost
+from edged.frame import ImageQuality
 from edged.runtime import threads
 from edged.runtime.threads import MAX_RESTARTS, SupervisedThread
 from edged.units import ns
+from tests.system.conftest import until
 from tests.unit.conftest import Hand
+from tests.unit.test_scene_monitor import Stage
 
 LIMIT_S = 10.0
 
@@ -60,6 +64,26 @@ def test_exception_in_step_logged_once_per_kind_and_next_round_comes(
     assert thread.join(LIMIT_S)
     assert thread.rounds == 1
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
+
+
+def test_step_that_fails_in_part_is_reported_as_failing(new_thread: Callable[..., SupervisedThread]) -> None:
+    thread = new_thread(lambda: None)
+    thread.partial_error = "camera stall: ValueError"
+    trouble = thread.trouble()
+    assert trouble is not None
+    assert (trouble.kind, trouble.reason) == ("failing", "camera stall: ValueError")
+
+
+def test_camera_that_fails_in_the_behaviour_thread_is_named_while_it_goes_round(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.show(1, "horse", quality=cast("ImageQuality", None))
+    stage.monitor.start()
+    try:
+        trouble = until(lambda: next((one for one in threads.troubles() if one.thread == "behaviour"), None))
+    finally:
+        stage.monitor.close()
+    assert trouble.kind == "failing"
+    assert "camera stall" in trouble.reason
 
 
 def test_fatal_in_step_is_raised_in_the_loop_once(new_thread: Callable[..., SupervisedThread]) -> None:
