@@ -2,12 +2,12 @@
 ├── CardError       a catalogue card is not valid, or does not describe its ONNX file
 ├── Missing         a model is not in the store
 ├── StoreError      the store cannot be written: disk full, permissions
-├── SourceError     a model could not be fetched
-│   └── WrongHash   what was fetched, or what is stored, is not what the card pins
+├── SourceError     a model could not be downloaded
+│   └── WrongHash   the hash differs from the one in the card
 ├── NoTensorRT      TensorRT is not installed here, or too old
-├── BuildFailed     TensorRT made no engine of a model; says why
-│   └── Cancelled   because it was told to stop
-└── PlanRefused     an engine is there, and is not fit to be used; says why
+├── BuildFailed     TensorRT built no engine; the text says why
+│   └── Cancelled   the build was cancelled
+└── PlanRefused     a stored engine must not be used; the text says why
 """
 
 

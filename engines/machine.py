@@ -1,4 +1,4 @@
-"""What an engine is built for and runs on: the GPU, its driver, the system. Read without TensorRT or pycuda."""
+"""The GPU, its driver and the system that an engine is built for. Read without TensorRT or pycuda."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Machine:
 
 
 def workspace_mb(machine: Machine) -> int:
-    """What a build may use on the GPU, where nobody says: little on boards that share their memory with everything."""
+    """Default workspace of a build in MB: small on boards whose GPU shares the system's memory."""
     return next((mb for gb, mb in WORKSPACE_MB if (machine.gpu_gb or 0) <= gb), MAX_WORKSPACE_MB)
 
 

@@ -29,7 +29,7 @@ OUT_OF_MEMORY = ("bad_alloc", "out of memory", "OutOfMemory", "Cannot allocate m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltPlan:
-    """An engine in a file, not yet proved."""
+    """An engine in a file, not yet tested."""
 
     plan: Path
     seconds: float
@@ -52,7 +52,7 @@ class BuildProcess:
         stop: threading.Event,
         usual_s: float | None = None,
     ) -> BuiltPlan:
-        """Raises `BuildFailed` with the reason in words, `Cancelled` when `stop` was set meanwhile."""
+        """The plan's file, time and memory. Raises `BuildFailed` with the reason, `Cancelled` when `stop` was set."""
         request = self._request(model, options, usual_s)
         start_s, free_mb = time.monotonic(), available_mb()
         messages = _Messages(on_progress)
@@ -67,7 +67,7 @@ class BuildProcess:
             seconds = time.monotonic() - start_s
             return BuiltPlan(plan=Path(request.plan), seconds=seconds, peak_rss_mb=messages.done["peak_rss_mb"])
         if stop.is_set():
-            raise Cancelled("the build was told to stop")
+            raise Cancelled("the build was cancelled")
         raise BuildFailed(explain_exit(ended.returncode, [*ended.stderr.splitlines(), messages.failure], free_mb))
 
     def _request(self, model: PreparedModel, options: BuildOptions, usual_s: float | None) -> BuildRequest:
@@ -99,7 +99,7 @@ def explain_exit(code: int, stderr: list[str], free_mb: int) -> str:
 
 
 def available_mb() -> int:
-    """Memory that can be had without swapping, in MB; 0 when that is unknown."""
+    """Memory available without swapping, in MB; 0 when unknown."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1000

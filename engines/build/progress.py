@@ -1,4 +1,4 @@
-"""How far a build is, from what TensorRT says of its phases; and how long it will take, from how long it took. Pure.
+"""Progress of a build from TensorRT's phases, and its remaining time from an earlier build. Pure.
 
 TensorRT's phases nest, their names change between versions, and some end early: so progress is the share of
 each level's steps, never goes back, and reaches 1 only with the engine.
@@ -15,7 +15,7 @@ class Progress:
 
     phase: str
     share: float  # 0..1, never falling
-    left_s: float | None  # None: nobody can tell yet
+    left_s: float | None  # None: not known yet
 
 
 @dataclass(slots=True)

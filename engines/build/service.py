@@ -1,6 +1,6 @@
-"""From a card to an engine that may be used: prepared, checked, built, proved, stored; or why there is none.
+"""From a card to a usable engine: prepared, checked in FP16, built, tested, stored; or the reason why there is none.
 
-Everything that runs a model comes from outside: a reference on ONNX Runtime, a runner on the GPU, the decoders.
+What runs models is passed in: a reference on ONNX Runtime, a runner on the GPU, the decoders.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ POSE_BATCHES = (1, 2, 4, 8)
 class Runtimes:
     """What runs models here."""
 
-    reference: Callable[[bytes], Runner]  # an FP32 ONNX, run by something trusted
+    reference: Callable[[bytes], Runner]  # runs an FP32 ONNX file, as the reference
     engine: (
         Callable[[bytes, PreparedModel, Card, BuildOptions], Runner] | None
-    )  # of a plan; None: nothing here can run one
+    )  # runs a plan; None: this machine cannot
     decoders: Mapping[str, Decode]  # by family
 
 
@@ -68,13 +68,13 @@ class EngineBuilder:
         self.plans = store
         self._trt = trt
         self._machine = machine_info
-        self._workshop = runtimes
-        self._forge = build_process
+        self._runtimes = runtimes
+        self._process = build_process
 
     def job(self, card: Card, file: Path, *, level: int, workspace_mb: int, precision: Precision = "fp16") -> BuildJob:
         """Prepare a model: a pose model for up to eight subjects, any other for one image or person.
 
-        `workspace_mb` 0 is what suits the board. Raises `CardError`.
+        `workspace_mb` 0: chosen by the GPU's memory. Raises `CardError`.
         """
         begun_s = time.monotonic()
         data = file.read_bytes()
@@ -89,7 +89,7 @@ class EngineBuilder:
         return BuildJob(card=card, model=model, reference=reference, options=options, key=key, seconds=seconds)
 
     def usable(self, job: BuildJob) -> tuple[StoredEngine | None, str]:
-        """The engine to use, and why not if there is none. Its bytes are checked, and it is proved once more."""
+        """The engine to use, and why not if there is none. Its hash is checked, and it is tested once more."""
         plan = self.plans.find(job.card.name, job.key)
         if plan is None:
             return None, "; ".join(self.explain(job))
@@ -98,9 +98,9 @@ class EngineBuilder:
         except PlanRefused as refusal:
             self.plans.quarantine(plan, str(refusal))
             return None, str(refusal)
-        if self._workshop.engine is None:
-            return None, "built, and never proved: nothing here can run a TensorRT engine"
-        proof = self._selftest(job, self._workshop.engine(data, job.model, job.card, job.options))
+        if self._runtimes.engine is None:
+            return None, "built, but not tested: this machine cannot run a TensorRT engine"
+        proof = self._selftest(job, self._runtimes.engine(data, job.model, job.card, job.options))
         if not proof.passed:
             reason = "; ".join(proof.faults)
             self.plans.quarantine(plan, reason)
@@ -108,7 +108,10 @@ class EngineBuilder:
         return self.plans.record_selftest(plan, proof.to_json()), ""
 
     def build(self, job: BuildJob, on_progress: OnProgress, stop: threading.Event) -> StoredEngine:
-        """Check the FP16 model, build, prove, store. Raises `BuildFailed` saying why, `Cancelled`, `StoreError`."""
+        """The stored engine, after the FP16 model was checked and the engine built and tested.
+
+        Raises `BuildFailed` with the reason, `Cancelled`, `StoreError`.
+        """
         name = job.card.name
         if self.plans.attempts(name, job.key) >= MAX_ATTEMPTS:
             last = self.plans.last_failure(name, job.key)
@@ -119,7 +122,7 @@ class EngineBuilder:
         try:
             plan = self._build(job, on_progress, stop)
         except Cancelled:
-            self.plans.forget(name, job.key)  # nobody's fault
+            self.plans.forget(name, job.key)  # a cancelled build is no failed attempt
             raise
         except BuildFailed as failure:
             self.plans.failed(name, job.key, str(failure))
@@ -135,21 +138,21 @@ class EngineBuilder:
         return differences(_nearest(others, job).key, job.key)
 
     def last_attempt(self, job: BuildJob) -> tuple[str, float | None]:
-        """Why the engine that was built here before will not do, and how many seconds its build took.
+        """Why the engine built here before is not the wanted one, and its build time in s.
 
-        Nothing where none was.
+        Empty text and None when there is none.
         """
         others = self.plans.engines(job.card.name)
         return (cause(_nearest(others, job).key, job.key) if others else ""), _expected_s(others, job)
 
     def _build(self, job: BuildJob, on_progress: OnProgress, stop: threading.Event) -> StoredEngine:
-        checked = self._selftest(job, self._workshop.reference(job.model.onnx))
+        checked = self._selftest(job, self._runtimes.reference(job.model.onnx))
         if not checked.passed:
-            raise BuildFailed(f"{job.card.name} in FP16 is not what it is in FP32: {'; '.join(checked.faults)}")
-        built = self._forge.build(job.model, job.options, on_progress, stop, self.last_attempt(job)[1])
+            raise BuildFailed(f"{job.card.name} in FP16 differs from FP32: {'; '.join(checked.faults)}")
+        built = self._process.build(job.model, job.options, on_progress, stop, self.last_attempt(job)[1])
         proof = self._selftest_of(job, built.plan)
         if proof is not None and not proof.passed:
-            raise BuildFailed(f"the engine of {job.card.name} failed its proof: {'; '.join(proof.faults)}")
+            raise BuildFailed(f"the engine of {job.card.name} failed its self-test: {'; '.join(proof.faults)}")
         meta: dict[str, Any] = {
             "seconds": round(built.seconds, 1),
             "peak_rss_mb": built.peak_rss_mb,
@@ -161,15 +164,15 @@ class EngineBuilder:
         return self.plans.publish(job.card.name, job.key, built.plan, meta, None if proof is None else proof.to_json())
 
     def _selftest_of(self, job: BuildJob, plan: Path) -> SelfTest | None:
-        """None where nothing can run the engine: it is stored, and not used."""
-        if self._workshop.engine is None:
+        """None where this machine cannot run the engine: it is stored, and not used."""
+        if self._runtimes.engine is None:
             return None
-        return self._selftest(job, self._workshop.engine(plan.read_bytes(), job.model, job.card, job.options))
+        return self._selftest(job, self._runtimes.engine(plan.read_bytes(), job.model, job.card, job.options))
 
     def _selftest(self, job: BuildJob, engine: Runner) -> SelfTest:
-        reference = self._workshop.reference(job.reference.onnx)
+        reference = self._runtimes.reference(job.reference.onnx)
         with closing(engine), closing(reference):
-            decode = self._workshop.decoders.get(job.model.family)
+            decode = self._runtimes.decoders.get(job.model.family)
             return selftest(job.card, engine, reference, decode, [best for _, best, _ in job.options.profiles] or [1])
 
 

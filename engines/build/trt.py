@@ -21,7 +21,7 @@ from engines.units import BYTES_PER_MIB
 log = logging.getLogger(__name__)
 
 STRONG_TYPING_COMPLETE = (10, 12)  # the first TensorRT whose strong typing NVIDIA calls complete
-MAX_REASONS = 3  # of TensorRT's complaints, shown in an error
+MAX_REASONS = 3  # of TensorRT's messages, shown in an error
 
 OnProgress = Callable[[Progress], None]
 
@@ -58,15 +58,15 @@ class TensorRTBuilder:
         self, model: bytes, precision: str, options: BuildOptions, timing: bytes, *, strong: bool
     ) -> tuple[bytes, bytes]:
         api = self._trt.api
-        complaints: list[str] = []
-        ear = logger(api, complaints)
-        builder = api.Builder(ear)
+        messages: list[str] = []
+        trt_logger = logger(api, messages)
+        builder = api.Builder(trt_logger)
         network = builder.create_network(1 << int(api.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if strong else 0)
-        parser = api.OnnxParser(network, ear)
+        parser = api.OnnxParser(network, trt_logger)
         if not parser.parse(model):
-            told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+            errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildFailed(
-                f"TensorRT {self._trt.version} cannot read the model: {_join_messages(told or complaints)}"
+                f"TensorRT {self._trt.version} cannot read the model: {_join_messages(errors or messages)}"
             )
         config = builder.create_builder_config()
         self._configure(builder, config, network, options)
@@ -76,9 +76,9 @@ class TensorRTBuilder:
         config.progress_monitor = _monitor(api, Estimate(self._usual_s), self._on_progress, self._stop)
         plan = builder.build_serialized_network(network, config)
         if self._stop.is_set():
-            raise Cancelled("the build was told to stop")
+            raise Cancelled("the build was cancelled")
         if plan is None:
-            raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_join_messages(complaints)}")
+            raise BuildFailed(f"TensorRT {self._trt.version} made no engine: {_join_messages(messages)}")
         return bytes(plan), bytes(cache.serialize()) if cache is not None else b""
 
     def _configure(self, builder: Any, config: Any, network: Any, options: BuildOptions) -> None:
@@ -134,5 +134,5 @@ def _monitor(api: Any, estimate: Estimate, on_progress: OnProgress, stop: thread
     return Monitor()
 
 
-def _join_messages(complaints: list[str]) -> str:
-    return "; ".join(dict.fromkeys(complaints[-MAX_REASONS:])) or "it does not say why"
+def _join_messages(messages: list[str]) -> str:
+    return "; ".join(dict.fromkeys(messages[-MAX_REASONS:])) or "without a reason"

@@ -1,7 +1,7 @@
-"""`python -m engines.build.worker`: one build in a process of its own, which may be killed and takes nobody with it.
+"""`python -m engines.build.worker`: one build in a process of its own; when it is killed the daemon goes on.
 
 A request comes on stdin as JSON; progress, then the outcome, go to stdout as JSON lines. SIGTERM ends the build
-at its next step. The plan is written to the file that the request names, and is worth nothing until the parent
+at its next step. The plan is written to the file that the request names, and is used only after the parent
 has taken it over.
 """
 
@@ -25,7 +25,7 @@ from engines.store.key import BuildOptions
 from engines.units import BYTES_PER_MIB, KIB_PER_MIB
 
 NICE_LEVEL = 10
-OOM_SCORE_ADJ = 900  # oom_score_adj: rather the build than the daemon
+OOM_SCORE_ADJ = 900  # the kernel kills the build before the daemon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def _build(request: BuildRequest) -> None:
 
 def _lower_priority(memory_mb: int | None) -> None:
     os.nice(NICE_LEVEL)
-    with suppress(OSError):  # not everybody may
+    with suppress(OSError):  # not permitted everywhere
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
     if memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MIB,) * 2)
@@ -89,7 +89,7 @@ _OUTPUT_LOCK = threading.Lock()
 
 
 def _send(line: dict[str, Any]) -> None:
-    with _OUTPUT_LOCK, suppress(BrokenPipeError):  # the parent is gone: finish, nobody will use it
+    with _OUTPUT_LOCK, suppress(BrokenPipeError):  # the parent is gone
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 

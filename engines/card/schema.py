@@ -12,7 +12,7 @@ class Schema:
     name: str
     keypoints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...]  # drawn as lines
-    root: str | None = None  # of joints in space: the one that the others are told from
+    root: str | None = None  # of 3D joints: the one that the others are relative to
 
     def __len__(self) -> int:
         return len(self.keypoints)

@@ -1,4 +1,4 @@
-"""Take one file out of a .zip that a stranger made. Nothing in it chooses a path or a size here."""
+"""Extracts one file from an untrusted .zip: its paths are ignored, its sizes bounded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The engine store: `<root>/<model>/<key>/` with engine.plan, meta.json and proof.json, and `current` beside them.
 
-A directory appears whole or not at all; a plan is read with its hash checked, and put aside when it is wrong.
-Attempts are counted before they begin, so that a build which takes the box down counts too.
+A directory appears whole or not at all; a plan's hash is checked whenever it is read, and a wrong one is quarantined.
+Attempts are counted before they begin, so that a build that crashes the machine counts too.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from engines.units import BYTES_PER_MIB
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 3  # builds of one key that may fail before nobody tries again
-ENGINES_PER_MODEL = 2  # engines of one model: the current one, and the one before for going back
-MAX_QUARANTINED = 3  # of what was put aside: enough to see what went wrong
+MAX_ATTEMPTS = 3  # failed builds of one key after which it is not tried again
+ENGINES_PER_MODEL = 2  # the current one, and the previous one for a rollback
+MAX_QUARANTINED = 3  # quarantined engines kept for inspection
 PLAN, META, PROOF, CURRENT, TRIES = "engine.plan", "meta.json", "proof.json", "current", "attempts.json"
 
 
@@ -62,7 +62,7 @@ class EngineStore:
         self._root = root
         self._quota_mb = quota_mb
         self.partial = root / ".partial"
-        self._aside = root / ".quarantine"
+        self._quarantined = root / ".quarantine"
 
     def find(self, model: str, key: EngineKey) -> StoredEngine | None:
         """The engine with that key, if there is one that can be read about."""
@@ -82,14 +82,14 @@ class EngineStore:
     def publish(
         self, model: str, key: EngineKey, plan: Path, meta: dict[str, Any], proof: dict[str, Any] | None
     ) -> StoredEngine:
-        """Take a built engine over; a proved one becomes the current one. Raises `StoreError`."""
+        """Move a built engine into the store; a verified one becomes the current one. Raises `StoreError`."""
         folder = self._root / model / key.digest
         part = self.partial / f"{model}-{key.digest}"
         with translate_os_errors(part):
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            told = {
+            full_meta = {
                 "key": asdict(key),
                 "sha256": sha256(plan),
                 "bytes": plan.stat().st_size,
@@ -97,7 +97,7 @@ class EngineStore:
                 **meta,
             }
             os.replace(plan, part / PLAN)
-            _write(part / META, told)
+            _write(part / META, full_meta)
             if proof is not None:
                 _write(part / PROOF, proof)
             for path in (*part.iterdir(), part):
@@ -105,14 +105,14 @@ class EngineStore:
             if folder.exists():
                 self._quarantine(folder, "replaced")
             publish(part, folder)
-        made = StoredEngine(model=model, folder=folder, key=key, meta=told, proof=proof)
+        made = StoredEngine(model=model, folder=folder, key=key, meta=full_meta, proof=proof)
         if made.is_verified:
             self._set_current(model, key.digest)
         self.enforce_quota()
         return made
 
     def record_selftest(self, plan: StoredEngine, proof: dict[str, Any]) -> StoredEngine:
-        """Note what a later proof found; a proved engine becomes the current one."""
+        """Store the result of a later self-test; a verified engine becomes the current one."""
         part = self.partial / f"{plan.model}-{plan.key.digest}.proof"
         with translate_os_errors(part):
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -124,12 +124,12 @@ class EngineStore:
         return made
 
     def current(self, model: str) -> StoredEngine | None:
-        """The engine that was last found good."""
+        """The engine that passed its self-test last, or None."""
         link = self._root / model / CURRENT
         return self._open(model, link.resolve()) if link.is_symlink() and link.exists() else None
 
     def rollback(self, model: str) -> StoredEngine | None:
-        """Let the proved engine before the current one be the current one; None when there is none."""
+        """Make the verified engine before the current one current, and return it; None when there is none."""
         now = self.current(model)
         older = [p for p in self.engines(model) if p.is_verified and (now is None or p.key.digest != now.key.digest)]
         if older:
@@ -137,13 +137,13 @@ class EngineStore:
         return older[0] if older else None
 
     def quarantine(self, plan: StoredEngine, reason: str) -> None:
-        """Put an engine where nobody looks for one, with the reason beside it."""
-        log.warning("engine of %s is put aside: %s", plan.model, reason)
+        """Move an engine into the quarantine folder, with the reason beside it."""
+        log.warning("engine of %s is quarantined: %s", plan.model, reason)
         with translate_os_errors(plan.folder):
             self._quarantine(plan.folder, reason)
 
     def attempts(self, model: str, key: EngineKey) -> int:
-        """Builds of that key that were begun and did not end well."""
+        """Number of begun builds of that key that did not succeed."""
         return int(self._attempts(model).get(key.digest, {}).get("count", 0))
 
     def last_failure(self, model: str, key: EngineKey) -> str | None:
@@ -153,31 +153,34 @@ class EngineStore:
     def begin(self, model: str, key: EngineKey) -> int:
         """Count an attempt before it is made; its number."""
         number = self.attempts(model, key) + 1
-        self._record_attempt(model, key, {"count": number, "reason": "it never ended: the box or the daemon went down"})
+        self._record_attempt(
+            model, key, {"count": number, "reason": "it never ended: the machine or the daemon went down"}
+        )
         return number
 
     def failed(self, model: str, key: EngineKey, reason: str) -> None:
         self._record_attempt(model, key, {"count": self.attempts(model, key), "reason": reason})
 
     def forget(self, model: str, key: EngineKey) -> None:
-        """It went well, or a person wants it tried again."""
+        """Reset the attempts: the build succeeded, or it is to be tried again."""
         self._record_attempt(model, key, None)
 
     def clean(self) -> list[str]:
-        """Remove halves, what was put aside, and engines that nobody goes back to; what went."""
+        """Remove unfinished builds, quarantined and superseded engines; returns what was removed."""
         with translate_os_errors(self._root):
-            gone = [path for folder in (self.partial, self._aside) for path in sorted(folder.glob("*"))]
-            for folder in (self.partial, self._aside):
+            gone = [path for folder in (self.partial, self._quarantined) for path in sorted(folder.glob("*"))]
+            for folder in (self.partial, self._quarantined):
                 shutil.rmtree(folder, ignore_errors=True)
         return [f"{path.parent.name}/{path.name}" for path in gone] + self.enforce_quota()
 
     def enforce_quota(self) -> list[str]:
         """Keep the store bounded: of each model the engine in use and the one before, the latter within the quota.
 
-        Returns what went. Raises `StoreError`.
+        Returns what was removed. Raises `StoreError`.
         """
         with translate_os_errors(self._root):
-            aside = sorted(self._aside.glob("*"), key=lambda path: path.stat().st_mtime_ns)[:-MAX_QUARANTINED]
+            by_age = sorted(self._quarantined.glob("*"), key=lambda path: path.stat().st_mtime_ns)
+            quarantined = by_age[:-MAX_QUARANTINED]
             spare = {model: self._removable(model) for model in self.models()}
             old = [plan for plans in spare.values() for plan in plans[ENGINES_PER_MODEL - 1 :]]
             rest = sorted(
@@ -186,9 +189,9 @@ class EngineStore:
             )
             while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MIB:
                 old.append(rest.pop(0))
-            for folder in (*aside, *(plan.folder for plan in old)):
+            for folder in (*quarantined, *(plan.folder for plan in old)):
                 shutil.rmtree(folder)
-        return [f"{path.parent.name}/{path.name}" for path in aside] + [f"{p.model}/{p.key.digest}" for p in old]
+        return [f"{path.parent.name}/{path.name}" for path in quarantined] + [f"{p.model}/{p.key.digest}" for p in old]
 
     def _removable(self, model: str) -> list[StoredEngine]:
         """Engines beside the one in use, or the newest where none is; those to go back to first, then by age."""
@@ -197,7 +200,7 @@ class EngineStore:
         return [plan for plan in plans if now is None or plan.key.digest != now.key.digest]
 
     def _open(self, model: str, folder: Path) -> StoredEngine | None:
-        """None for a folder that is none of ours, or damaged."""
+        """None for a foreign or damaged folder."""
         try:
             meta = json.loads((folder / META).read_text())
             proof = json.loads((folder / PROOF).read_text()) if (folder / PROOF).exists() else None
@@ -216,8 +219,8 @@ class EngineStore:
             sync(link.parent)
 
     def _quarantine(self, folder: Path, reason: str) -> None:
-        self._aside.mkdir(parents=True, exist_ok=True)
-        place = self._aside / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
+        self._quarantined.mkdir(parents=True, exist_ok=True)
+        place = self._quarantined / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
         os.replace(folder, place)
         (place / "reason.txt").write_text(reason + "\n")
 
@@ -234,7 +237,7 @@ class EngineStore:
         with translate_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")
-            _write(part, {digest: told for digest, told in tries.items() if told is not None})
+            _write(part, {digest: entry for digest, entry in tries.items() if entry is not None})
         publish(part, path)
 
 

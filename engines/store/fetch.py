@@ -29,7 +29,7 @@ Progress = Callable[[int, int | None], None]  # bytes so far, and in all where t
 
 
 def no_progress(_done: int, _total: int | None) -> None:
-    """Report progress to nobody."""
+    """The progress callback that reports nothing."""
 
 
 class _Broken(SourceError):

@@ -91,7 +91,7 @@ def test_entry_has_message_priority_and_place(logger: logging.Logger, entries: l
     [
         ("camera %s: %s", "EDGED_CAMERA"),
         ("engine of %s: %s", "EDGED_MODEL"),
-        ("engine of %s is put aside: %s", "EDGED_MODEL"),
+        ("engine of %s is quarantined: %s", "EDGED_MODEL"),
         ("command %s: %s", "EDGED_COMMAND"),
     ],
 )
