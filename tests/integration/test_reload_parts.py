@@ -30,74 +30,74 @@ from tests.unit.test_scene_monitor import CLEAR, SyncedClock, detected
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 
 
-# Intake
+# Camera hub
 
 
-class Watched:
-    """An intake of one camera that goes on for ever, and what is told of it."""
+class RunningHub:
+    """A hub of one camera, and its reported states."""
 
     def __init__(self, *sessions: Sequence[Step]) -> None:
-        self.told: list[CameraState] = []
+        self.states: list[CameraState] = []
         self.first = ScriptedCamera(*sessions)
-        self.intake = CameraHub({"barn": (settings(), self.first)}, self.told.append)
+        self.hub = CameraHub({"barn": (settings(), self.first)}, self.states.append)
 
-    def __enter__(self) -> Watched:
-        self.intake.start()
+    def __enter__(self) -> RunningHub:
+        self.hub.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.intake.close(0.2)
+        self.hub.close(0.2)
 
     def phases(self, name: str) -> list[str]:
-        return [state.phase for state in self.told if state.camera == name]
+        return [state.phase for state in self.states if state.camera == name]
 
     def next(self) -> tuple[str, int, int]:
         while True:
-            with self.intake.lease(0.1) as frame:
+            with self.hub.lease(0.1) as frame:
                 if frame is not None:
                     return frame.camera, frame.seq, int(frame.image[0, 0, 0])
 
 
-def test_a_camera_that_is_changed_is_opened_in_the_new_way_and_its_frames_count_on() -> None:
+def test_changed_camera_is_opened_again_and_its_counts_go_on() -> None:
     go = threading.Event()
-    with Watched([image(1), go.wait]) as watched:
-        assert watched.next() == ("barn", 0, 1)
-        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2), image(3)]))
+    with RunningHub([image(1), go.wait]) as running:
+        assert running.next() == ("barn", 0, 1)
+        running.hub.set_camera("barn", FILE, ScriptedCamera([image(2), image(3)]))
         go.set()
-        assert [watched.next(), watched.next()] == [("barn", 1, 2), ("barn", 2, 3)]
-        assert watched.phases("barn")[:4] == ["connecting", "online", "connecting", "online"]
+        assert [running.next(), running.next()] == [("barn", 1, 2), ("barn", 2, 3)]
+        assert running.phases("barn")[:4] == ["connecting", "online", "connecting", "online"]
 
 
-def test_no_frame_of_the_camera_before_is_taken_for_one_of_the_new() -> None:
+def test_changed_camera_drops_the_frame_of_the_old_one() -> None:
     go = threading.Event()
-    with Watched([image(1), go.wait]) as watched:
-        until(lambda: watched.intake.counts("barn").waiting == 1)
-        watched.intake.set_camera("barn", FILE, ScriptedCamera([image(2)]))
+    with RunningHub([image(1), go.wait]) as running:
+        until(lambda: running.hub.counts("barn").waiting == 1)
+        running.hub.set_camera("barn", FILE, ScriptedCamera([image(2)]))
         go.set()
-        assert watched.next() == ("barn", 1, 2)
-        assert watched.intake.counts("barn").dropped == 1
+        assert running.next() == ("barn", 1, 2)
+        assert running.hub.counts("barn").dropped == 1
 
 
-def test_a_camera_comes_while_the_others_run() -> None:
-    with Watched([image(1), threading.Event().wait]) as watched:
-        watched.next()
-        watched.intake.set_camera("yard", FILE, ScriptedCamera([image(2)]))
-        assert watched.next() == ("yard", 0, 2)
-        until(lambda: watched.phases("yard") == ["connecting", "online", "ended"])
+def test_added_camera_runs_with_the_others() -> None:
+    with RunningHub([image(1), threading.Event().wait]) as running:
+        running.next()
+        running.hub.set_camera("yard", FILE, ScriptedCamera([image(2)]))
+        assert running.next() == ("yard", 0, 2)
+        until(lambda: running.phases("yard") == ["connecting", "online", "ended"])
 
 
-def test_a_camera_that_is_removed_is_closed_and_nothing_more_is_heard_of_it() -> None:
+def test_removed_camera_is_closed_and_reports_nothing_more() -> None:
     go = threading.Event()
-    with Watched([image(1), go.wait, image(2)]) as watched:
-        until(lambda: watched.intake.counts("barn").waiting == 1)
-        watched.intake.remove_camera("barn")
-        told = len(watched.told)
+    with RunningHub([image(1), go.wait, image(2)]) as running:
+        until(lambda: running.hub.counts("barn").waiting == 1)
+        running.hub.remove_camera("barn")
+        reported = len(running.states)
         go.set()
-        until(lambda: watched.first.closed == 1)
-        with watched.intake.lease(0.0) as frame:
+        until(lambda: running.first.closed == 1)
+        with running.hub.lease(0.0) as frame:
             assert frame is None
-        assert (watched.intake.states, len(watched.told)) == ({}, told)
-        assert watched.intake.exhausted
+        assert (running.hub.states, len(running.states)) == ({}, reported)
+        assert running.hub.exhausted
 
 
 # Tracks

@@ -68,9 +68,9 @@ FAULTS = (
     Fault("resets", (reset,), (), "broke off"),
     Fault("goes away and returns", (stop,), (start,), "connection refused"),
     Fault("returns with another resolution", (stop, resize), (start,), "connection refused"),
-    Fault("takes connections and says nothing", (put(mute=True), drop), (put(mute=False),), "no answer within"),
+    Fault("accepts connections and sends nothing", (put(mute=True), drop), (put(mute=False),), "no answer within"),
     Fault(
-        "lies about its format",
+        "announces a wrong format",
         (put(codec="H265"), drop),
         (put(codec="H264"), drop),
         "no first frame for 3 s; the attempt before: rtsp://127.0.0.1",
@@ -80,40 +80,40 @@ FAULTS = (
 
 
 class Reader:
-    """The camera in a process of its own, whose states come as they are told."""
+    """The camera in a process of its own, and the states it prints."""
 
     def __init__(self, url: str) -> None:
         command = [sys.executable, "-m", "tests.system.rtsp_reader", url]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.watched = psutil.Process(self.process.pid)
-        self._told: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.measured = psutil.Process(self.process.pid)
+        self._printed: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.said: list[dict[str, Any]] = []
+        self.states: list[dict[str, Any]] = []
 
     def _listen(self) -> None:
         for line in self.process.stdout or ():
-            self._told.put(json.loads(line))
+            self._printed.put(json.loads(line))
 
     def until(self, phase: str, reason: str = "") -> float:
-        """When it was told, with these words in its reason."""
+        """When this phase was printed, with this text in its reason."""
         end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s:
             try:
-                told = self._told.get(timeout=0.2)
+                state = self._printed.get(timeout=0.2)
             except queue.Empty:
                 assert self.process.poll() is None, self.process.communicate()
                 continue
-            self.said.append(told)
-            if told["phase"] == phase and reason in told["reason"]:
-                return float(told["at_s"])
-        raise AssertionError(f"never {phase} {reason}; told: {self.said[-6:]}")
+            self.states.append(state)
+            if state["phase"] == phase and reason in state["reason"]:
+                return float(state["at_s"])
+        raise AssertionError(f"never {phase} {reason}; states: {self.states[-6:]}")
 
     def figures(self) -> dict[str, float]:
-        with self.watched.oneshot():
+        with self.measured.oneshot():
             return {
-                "files": self.watched.num_fds(),
-                "threads": self.watched.num_threads(),
-                "rss_mb": self.watched.memory_info().rss / 1e6,
+                "files": self.measured.num_fds(),
+                "threads": self.measured.num_threads(),
+                "rss_mb": self.measured.memory_info().rss / 1e6,
             }
 
 
@@ -153,7 +153,7 @@ def test_camera_returns_from_every_failure_without_leaks(server: RtspServer, rea
     before = reader.figures()
     for fault in islice(cycle(FAULTS), RECONNECTS):
         times[fault.name].append(fail(server, reader, fault))
-    time.sleep(2)  # readers that were left behind end
+    time.sleep(2)  # until abandoned threads have ended
     after = reader.figures()
     for name, taken in times.items():
         noticed, back = zip(*taken, strict=True)

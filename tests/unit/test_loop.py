@@ -50,35 +50,35 @@ class Scripted:
 
 
 def played(pipeline: Scripted, frames: int, stop: threading.Event | None = None) -> tuple[list[int], FrameCounts]:
-    """The numbers of the frames that came through, and the books."""
+    """The sequence numbers of the processed frames, and the counts."""
     seen: list[int] = []
-    intake = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * frames))}, lambda state: None)
-    intake.start()
+    hub = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * frames))}, lambda state: None)
+    hub.start()
     limit = stop or threading.Event()
     watchdog = threading.Timer(LIMIT_S, limit.set)
     watchdog.start()
     try:
-        loop.run(intake, {"barn": cast(Pipeline, pipeline)}, [lambda frame, result: seen.append(result.seq)], limit)
+        loop.run(hub, {"barn": cast(Pipeline, pipeline)}, [lambda frame, result: seen.append(result.seq)], limit)
         assert watchdog.is_alive(), "the loop did not end by itself"
     finally:
         watchdog.cancel()
-        intake.close()
-    return seen, intake.counts("barn")
+        hub.close()
+    return seen, hub.counts("barn")
 
 
-def test_every_frame_of_a_clip_comes_through_and_then_the_loop_ends() -> None:
-    seen, ledger = played(Scripted({}), 4)
+def test_loop_processes_every_frame_of_a_clip_and_ends() -> None:
+    seen, counts = played(Scripted({}), 4)
     assert seen == [0, 1, 2, 3]
-    assert (ledger.captured, ledger.processed) == (4, 4)
+    assert (counts.captured, counts.processed) == (4, 4)
 
 
-def test_frames_that_are_given_up_are_counted_failed_and_the_rest_comes_through() -> None:
-    seen, ledger = played(Scripted({1: ModelFault("NaN"), 2: OutsideImage("roi")}), 5)
+def test_loop_counts_degraded_frames_as_failed_and_goes_on() -> None:
+    seen, counts = played(Scripted({1: ModelFault("NaN"), 2: OutsideImage("roi")}), 5)
     assert seen == [0, 3, 4]
-    assert (ledger.captured, ledger.processed, ledger.failed) == (5, 3, 2)
+    assert (counts.captured, counts.processed, counts.failed) == (5, 3, 2)
 
 
-def test_a_fault_is_logged_once_going_and_once_returning(caplog: pytest.LogCaptureFixture) -> None:
+def test_loop_logs_a_fault_once_at_its_begin_and_once_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="edged.loop")
     played(Scripted({1: ModelFault("NaN in simcc_x"), 2: ModelFault("NaN in simcc_x")}), 5)
     assert [record.getMessage() for record in caplog.records if record.name == "edged.loop"] == [
@@ -114,14 +114,14 @@ def test_bug_in_a_sink_fails_the_frame_and_not_the_loop() -> None:
     assert (hub.counts("barn").processed, hub.counts("barn").failed) == (2, 1)
 
 
-def test_what_is_fatal_ends_the_loop() -> None:
+def test_fatal_error_ends_the_loop() -> None:
     with pytest.raises(DeviceLost):
         played(Scripted({1: DeviceLost("gone")}), 3)
 
 
-def test_stop_ends_the_loop_after_the_frame_at_hand() -> None:
+def test_stop_ends_the_loop_after_the_present_frame() -> None:
     stop = threading.Event()
-    seen, ledger = played(Scripted({}, after=lambda frame: stop.set()), 50, stop)
+    seen, counts = played(Scripted({}, after=lambda frame: stop.set()), 50, stop)
     assert seen == [0]
-    assert ledger.balanced
-    assert ledger.waiting == 0
+    assert counts.balanced
+    assert counts.waiting == 0
