@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edged.__main__ import main
+from edged.__main__ import VERBS, main
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,41 @@ def test_an_output_without_room_is_told_without_a_traceback() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "edged config: the output: No space left on device; free some space and run it again\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+LOADED = """
+import sys
+from edged.__main__ import main
+main(sys.argv[2:])
+loaded = set(sys.modules) & set(sys.argv[1].split(","))
+print(*sorted(loaded), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        pytest.param(["--help"], "argparse,pydantic,numpy,logging,typing,pathlib", id="help"),
+        pytest.param(["check", "configs/demo.toml"], "numpy,cv2,onnxruntime,rich,paho,psutil,asyncio", id="check"),
+        pytest.param(["config", "reference"], "numpy,cv2,onnxruntime,rich,paho,psutil,asyncio", id="config"),
+        pytest.param(["send", "--help"], "cv2,onnxruntime,rich", id="send"),
+    ],
+)
+def test_verb_imports_only_what_it_needs(words: list[str], without: str) -> None:
+    command = [sys.executable, "-c", LOADED, without, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main([verb, "--help"])
+    assert exited.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: edged {verb} ")
+
+
+@pytest.mark.parametrize("words", [[], ["runn"], ["--verbose"]])
+def test_unknown_verb_lists_the_verbs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "want one of run, infer, " in capsys.readouterr().err
