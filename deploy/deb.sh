@@ -29,8 +29,8 @@ Package: edged
 Version: $version
 Architecture: $arch
 Maintainer: the edged project <edged@localhost>
-Depends: python3 (>= 3.10), python3-systemd, systemd (>= 247), passwd, util-linux
-Recommends: udev
+Depends: python3 (>= 3.10), systemd (>= 247), passwd, util-linux
+Recommends: python3-systemd, udev
 Installed-Size: $(du -sk "$share" | cut -f 1)
 Section: misc
 Priority: optional

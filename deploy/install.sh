@@ -89,8 +89,8 @@ look() {
     $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "Python $version is too old; want 3.10 (Ubuntu 22.04, Debian 12) or newer"
     $python -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
-    $python -c 'import systemd.daemon' 2> /dev/null ||
-        fail "$python has no systemd module, by which the service says that it is ready; run: apt-get install python3-systemd"
+    $python -c 'import systemd.journal' 2> /dev/null ||
+        say "python3-systemd is missing; the journal gets lines without fields until: apt-get install it, and this again"
     arch=$(uname -m)
     kind=plain
     if [ -e /etc/nv_tegra_release ]; then
@@ -174,9 +174,9 @@ new_environment() {
     pip install --no-warn-script-location --ignore-installed --no-deps --requirement "$release/wheels.txt"
 }
 
-# The distribution's systemd module, which has no wheel.
+# The distribution's systemd module, which has no wheel; where it is.
 link_systemd() {
-    module=$($python -c 'import os, systemd; print(os.path.dirname(systemd.__file__))')
+    module=$($python -c 'import os, systemd; print(os.path.dirname(systemd.__file__))' 2> /dev/null) || return 0
     for packages in "$release"/lib/python3*/site-packages; do
         ln -sfn "$module" "$packages/systemd"
     done

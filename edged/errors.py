@@ -1,19 +1,20 @@
-"""What can go wrong, grouped by what the daemon does about it.
+"""Errors, grouped by what the daemon does about them.
 
 EdgedError
 ├── ConfigError          refuse at start (exit 2); on reload keep the last good configuration
 ├── Retry                come back later, with back-off; everything else keeps running
-│   ├── CameraLost       the camera cannot be opened, or stopped giving frames
-│   └── BrokerLost       the broker cannot be reached, or refused us
+│   ├── CameraLost       a camera cannot be opened, or gives no frames any more
+│   └── BrokerLost       the broker cannot be reached, or refuses the connection
 ├── EndOfSource          a file or folder has no more frames: not a fault
-├── NotWritten           a picture or video asked for cannot be written: full disk, permissions
+├── NotWritten           a picture or video cannot be written: full disk, permissions
 ├── CommandRejected      a command is not executed; its sender gets the reason
-├── Degrade              this frame, or this model, is given up; the loop goes on
-│   ├── ModelFault       an engine gave NaN, or an output its card does not describe
-│   └── OutsideImage     the part of the image that is to be looked at is not there
+├── Degrade              this frame fails; the loop goes on
+│   ├── ModelFault       an output is NaN, or not what the model's card describes
+│   └── OutsideImage     the configured region lies outside the image
 └── Fatal                exit non-zero; systemd restarts the unit
     ├── DeviceLost       the accelerator is gone
-    └── ModelMissing     a model in use is not in the store
+    ├── ThreadDied       a thread that the daemon needs fails again and again
+    └── ModelMissing     a configured model is not in the store
 
 A message says what, got, wanted, and what to do.
 """
@@ -77,6 +78,10 @@ class Fatal(EdgedError):
 
 
 class DeviceLost(Fatal):
+    pass
+
+
+class ThreadDied(Fatal):
     pass
 
 

@@ -1,1 +1,1 @@
-"""What the daemon is asked for while it runs: commands, and a new configuration."""
+"""Commands to a running daemon, and what a new configuration changes."""

@@ -1,7 +1,7 @@
-"""Commands from the broker: each understood, carried out if it is allowed, and answered, one after the other.
+"""Commands from the broker: each validated, executed if it is allowed, and replied to, one after the other.
 
-Upstream the bus, which only hands them over. Downstream the deeds, one per verb, and the bus for the answers.
-A thread of its own; a flood of commands costs the others that send some, and nobody else.
+Upstream the bus, whose thread only queues them. Downstream one handler per verb, and the bus for the replies.
+Thread: its own, so that a flood of commands delays only commands.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from edged.runtime.threads import SupervisedThread
 log = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 4096
-MAX_PENDING = 16  # commands that wait for their turn; more are answered as too many
-MAX_PENDING_REPLIES = 128  # and beyond so many waiting answers there is none
-REPLY_GAP_S = 0.02  # between two answers: they share the bus with the poses
-REPLY_CACHE_SIZE = 64  # answers kept for commands that are delivered twice
+MAX_PENDING = 16  # commands in the queue; more are rejected
+MAX_PENDING_REPLIES = 128  # in the queue, rejected ones too; more get no reply
+REPLY_GAP_S = 0.02  # between two replies, which share the bus with the poses
+REPLY_CACHE_SIZE = 64  # replies kept for commands that MQTT delivers twice
 POLL_S = 0.2
-JOIN_S = 0.5  # a command that takes longer than the end of everything goes unanswered
-MAX_QUOTED_CHARS = 60  # characters of what was got
-UNKNOWN_VERB = "unknown"  # stands for a verb that cannot be a topic level of ours
+JOIN_S = 0.5  # for the command being executed at the end; one that takes longer gets no reply
+MAX_QUOTED_CHARS = 60
+UNKNOWN_VERB = "unknown"  # in the reply topic, for a verb that is no valid topic level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """What a deed has to say, and what it still does once that is said."""
+    """The data of the reply, and what is done once that is sent."""
 
     data: Mapping[str, Any] = field(default_factory=dict)
     after_reply: Callable[[], None] | None = None
 
 
-CommandHandler = Callable[[Any], CommandResult]  # takes the validated command; raises `Declined`
+CommandHandler = Callable[[Any], CommandResult]  # takes the validated command; raises CommandRejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class QueuedCommand:
 
     request: Request
     allowed: Collection[str]
-    within_limit: bool = True  # no: there were too many before it
+    within_limit: bool = True  # no: the queue was full
 
     @property
     def verb(self) -> str:
@@ -72,7 +72,10 @@ class Reply:
 
 
 class CommandDispatcher:
-    """Listens once there is something to obey. `root` is <base>/<device>/: no answer is led into what we publish."""
+    """Subscribes once a command is allowed.
+
+    `root` is <base>/<device>/: no reply goes to a topic below it that the device publishes to.
+    """
 
     def __init__(
         self,
@@ -99,23 +102,23 @@ class CommandDispatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """The command at hand is finished, and answered."""
+        """The command being executed is finished and replied to, within JOIN_S."""
         self._thread.stop()
         self._thread.join(JOIN_S)
 
     def register(self, verb: str, handler: CommandHandler) -> None:
-        """Have `handler` carry out this command. Before `start`."""
+        """Have `handler` execute this command. Before `start`."""
         self._handlers[verb] = handler
 
     def set_allowed(self, verbs: Collection[str]) -> None:
-        """What is obeyed from now on."""
+        """The verbs that are executed from now on. Any thread."""
         self._allowed = tuple(verbs)
         if verbs and not self._listening:
             self._listening = True
             self._bus.subscribe(COMMAND.at(verb="+"), self.on_request)
 
     def on_request(self, request: Request) -> None:
-        """A command from the broker. Returns at once."""
+        """Queue a command from the broker. Any thread; does not wait."""
         waiting = self._queue.qsize()
         self._flooded = self._flooded and waiting > 0
         if waiting < MAX_PENDING_REPLIES:
@@ -124,27 +127,27 @@ class CommandDispatcher:
         elif not self._flooded:
             self._flooded = True
             log.warning(
-                "commands: more than %d wait, the next ones go unanswered; see who sends them", MAX_PENDING_REPLIES
+                "commands: more than %d wait, the next ones get no reply; find out what sends them", MAX_PENDING_REPLIES
             )
 
     def enqueue(self, verb: str) -> None:
-        """A command without arguments from this machine itself, which needs no leave. Signal handlers may call it."""
+        """Queue a command without arguments, whether it is allowed or not. Any thread, and signal handlers."""
         request = Request(path=COMMAND.at(verb=verb).path, payload=b"{}", retain=False)
         self._queue.put(QueuedCommand(request=request, allowed=(verb,)))
 
     def execute(self, queued: QueuedCommand) -> None:
-        """Carry it out, or do not; say so either way."""
-        answer = self._cached_reply(queued) or self._run_handler(queued)
+        """Execute it unless it is rejected, and publish the reply."""
+        reply = self._cached_reply(queued) or self._run_handler(queued)
         verb = queued.verb if re.fullmatch("[a-z0-9-]{1,32}", queued.verb) else UNKNOWN_VERB
-        body = build.result(self._headers, verb, answer.command_id, answer.result.data, answer.rejection)
+        body = build.result(self._headers, verb, reply.command_id, reply.result.data, reply.rejection)
         topic = _reply_topic(queued.request, self._root) or RESULT.at(verb=verb)
         self._bus.publish(topic, body, correlation=queued.request.correlation)
-        log.info("command %s: %s", verb, answer.rejection or "done")
-        if answer.result.after_reply is not None:
-            answer.result.after_reply()
+        log.info("command %s: %s", verb, reply.rejection or "done")
+        if reply.result.after_reply is not None:
+            reply.result.after_reply()
 
     def run_next(self) -> float:
-        """Wait a moment for a command and execute it; the seconds until the next one may begin."""
+        """Execute the next command, if one comes within POLL_S; the seconds until the one after it may begin."""
         try:
             queued = self._queue.get(timeout=POLL_S)
         except Empty:
@@ -152,37 +155,38 @@ class CommandDispatcher:
         self.execute(queued)
         return REPLY_GAP_S
 
-    def _run_handler(self, order: QueuedCommand) -> Reply:
+    def _run_handler(self, queued: QueuedCommand) -> Reply:
         named = None
         try:
-            body = _parse_payload(order)
+            body = _parse_payload(queued)
             named = _command_id(body)
-            command = validate(order, body)
-            answer = Reply(command_id=named, result=self._handlers[order.verb](command))
-        except CommandRejected as declined:
-            return Reply(command_id=named, rejection=declined)
+            command = validate(queued, body)
+            reply = Reply(command_id=named, result=self._handlers[queued.verb](command))
+        except CommandRejected as rejection:
+            return Reply(command_id=named, rejection=rejection)
         except Fatal:
             raise
-        except Exception as bug:  # of a deed; whoever sent the command is not left without a word
-            log.exception("command %s: a bug", order.verb)
-            fault = CommandRejected(order.verb, got=type(bug).__name__, wanted="no bug", do="see the log of the box")
+        except Exception as bug:  # a handler's: its sender gets a reply all the same
+            log.exception("command %s: a bug", queued.verb)
+            do = "see the log of the device"
+            fault = CommandRejected(queued.verb, got=type(bug).__name__, wanted="no bug", do=do)
             return Reply(command_id=named, rejection=fault)
-        self._cache_reply(order, answer)
-        return answer
+        self._cache_reply(queued, reply)
+        return reply
 
-    def _cached_reply(self, order: QueuedCommand) -> Reply | None:
-        """The answer to the same command when it was delivered before; nothing is done a second time."""
-        return self._replies.get(_fingerprint(order.request))
+    def _cached_reply(self, queued: QueuedCommand) -> Reply | None:
+        """The reply to the same command when it was delivered before: it is not executed twice."""
+        return self._replies.get(_fingerprint(queued.request))
 
-    def _cache_reply(self, order: QueuedCommand, answer: Reply) -> None:
-        if answer.command_id is not None or order.request.correlation is not None:
-            self._replies[_fingerprint(order.request)] = replace(answer, result=CommandResult(data=answer.result.data))
+    def _cache_reply(self, queued: QueuedCommand, reply: Reply) -> None:
+        if reply.command_id is not None or queued.request.correlation is not None:
+            self._replies[_fingerprint(queued.request)] = replace(reply, result=CommandResult(data=reply.result.data))
             while len(self._replies) > REPLY_CACHE_SIZE:
                 self._replies.popitem(last=False)
 
 
 def validate(queued: QueuedCommand, body: Mapping[str, Any]) -> Command:
-    """The command, validated and allowed. Raises `Declined`."""
+    """The command, which is valid and allowed. Raises CommandRejected."""
     verb, arguments = queued.verb, COMMANDS.get(queued.verb)
     if arguments is None:
         raise CommandRejected(
@@ -195,7 +199,7 @@ def validate(queued: QueuedCommand, body: Mapping[str, Any]) -> Command:
         )
     if verb not in queued.allowed:
         wanted = f"one of {', '.join(queued.allowed)}" if queued.allowed else "none"
-        do = f'add "{verb}" to commands.allow in the configuration of the box'
+        do = f'add "{verb}" to commands.allow in the configuration of the device'
         raise CommandRejected(f"command {verb}", got="what is not allowed here", wanted=wanted, do=do)
     if not queued.within_limit:
         raise CommandRejected(
@@ -208,7 +212,7 @@ def validate(queued: QueuedCommand, body: Mapping[str, Any]) -> Command:
 
 
 def _argument_error(arguments: type[Command], fault: Any) -> CommandRejected:
-    """The first argument that is missing, unknown or no such value."""
+    """The rejection of the first argument that is missing, unknown or of a wrong value."""
     name = str(fault["loc"][0])
     known = node_of_schema(arguments.model_json_schema()).children
     got = "nothing" if fault["type"] == "missing" else _quoted(fault["input"])
@@ -219,9 +223,9 @@ def _argument_error(arguments: type[Command], fault: Any) -> CommandRejected:
     return CommandRejected(f"argument {_quoted(name)}", got=got, wanted=f"one of {', '.join(known)}", do="leave it out")
 
 
-def _parse_payload(order: QueuedCommand) -> Mapping[str, Any]:
-    """The payload. Nothing at all is no command: clearing a retained one looks like that."""
-    payload = order.request.payload
+def _parse_payload(queued: QueuedCommand) -> Mapping[str, Any]:
+    """The payload as an object. An empty one is no command: clearing a retained message looks like that."""
+    payload = queued.request.payload
     if len(payload) > MAX_PAYLOAD_BYTES:
         got, wanted = f"more than {MAX_PAYLOAD_BYTES} bytes", f"at most {MAX_PAYLOAD_BYTES}"
         raise CommandRejected("payload", got=got, wanted=wanted, do="send the arguments alone")
@@ -236,24 +240,24 @@ def _parse_payload(order: QueuedCommand) -> Mapping[str, Any]:
 
 
 def _command_id(body: Mapping[str, Any]) -> str | None:
-    """What the sender calls the command, if it can be sent back."""
+    """The sender's id of the command; None where there is none that can be sent back."""
     named = body.get("id")
     return named if isinstance(named, str) and named.isprintable() and len(named) <= 128 else None
 
 
 def _fingerprint(request: Request) -> tuple[Any, ...]:
-    """What tells a command from all others."""
+    """Equal for two deliveries of one command."""
     return request.path, request.payload, request.correlation, request.retain
 
 
 def _reply_topic(request: Request, root: str) -> Topic | None:
-    """Where the sender wants the answer; None: where we give it. Never among what the box itself publishes."""
-    asked = request.response_topic
-    if not asked or asked.startswith("$") or re.search("[+#\0]", asked):
+    """Where the sender wants the reply: never a topic that the device publishes. None: our own reply topic."""
+    wanted = request.response_topic
+    if not wanted or wanted.startswith("$") or re.search("[+#\0]", wanted):
         return None
-    if asked.startswith(root) and not asked.startswith(f"{root}cmd/"):
+    if wanted.startswith(root) and not wanted.startswith(f"{root}cmd/"):
         return None
-    return Topic(path=f"/{asked}", spec=RESULT)
+    return Topic(path=f"/{wanted}", spec=RESULT)
 
 
 def _quoted(value: Any) -> str:

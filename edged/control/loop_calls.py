@@ -1,13 +1,13 @@
-"""Work for the compute thread that is no frame: done between two of them, asked for by other threads.
+"""Calls that other threads have the loop make between two frames.
 
-Upstream: commands. Downstream: the loop, which runs what waits.
+Upstream: commands and finished engines. Downstream: the loop, which makes the pending ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TooLate  # another class before Python 3.11
+from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -21,36 +21,38 @@ class LoopCalls:
         self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 
     def call(self, function: Callable[[], T], limit_s: float) -> T:
-        """Have it done, and return what it returns or raises. Raises `Declined` when it is not begun in time."""
-        answer: Future[T] = Future()
-        self._queue.put((answer, function))
+        """What `function` returns or raises, called by the loop. Any thread but the loop's; waits.
+
+        Raises CommandRejected when the call has not begun within `limit_s`; it will not be made then.
+        """
+        future: Future[T] = Future()
+        self._queue.put((future, function))
         try:
-            return answer.result(limit_s)
-        except TooLate:
-            if answer.cancel():
+            return future.result(limit_s)
+        except FutureTimeout:
+            if future.cancel():
                 got = f"no time between two frames for {limit_s:g} s"
-                raise CommandRejected(
-                    "daemon", got=got, wanted="some", do="send it again; see the log of the box"
-                ) from None
-            return answer.result()
+                do = "send it again; see the log of the device"
+                raise CommandRejected("daemon", got=got, wanted="some", do=do) from None
+            return future.result()
 
     @property
     def pending(self) -> bool:
         return not self._queue.empty()
 
     def run_pending(self) -> None:
-        """Everything that waits. On the compute thread."""
+        """Make all pending calls. The loop's thread."""
         while True:
             try:
-                answer, errand = self._queue.get_nowait()
+                future, function = self._queue.get_nowait()
             except Empty:
                 return
-            if answer.set_running_or_notify_cancel():
-                _run(answer, errand)
+            if future.set_running_or_notify_cancel():
+                _run(future, function)
 
 
-def _run(answer: Future[T], errand: Callable[[], T]) -> None:
+def _run(future: Future[T], function: Callable[[], T]) -> None:
     try:
-        answer.set_result(errand())
-    except Exception as exc:  # theirs who asked, and raised there
-        answer.set_exception(exc)
+        future.set_result(function())
+    except Exception as exc:  # the caller's, and raised there
+        future.set_exception(exc)

@@ -1,6 +1,6 @@
-"""What a new configuration asks of a running daemon: which cameras, which models, the broker, or everything. Pure.
+"""What must be done to run with a new configuration: cameras, models, the broker, or a full restart. Pure.
 
-Upstream: the configuration in use and the new one. Downstream: `daemon`, which does it between two frames.
+Upstream: the configuration in use and the new one. Downstream: `edged.daemon`, which does it between two frames.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.text import changed_keys
 from edged.config.tree import Config
 
-# Keys that take effect while everything runs. Of these tables, and of nothing else, some may change in place.
+# Keys, and tables of keys, that can change while the daemon runs; any other needs a full restart.
 HOT_RELOADABLE = (
     *("cameras", "models", "compute", "mqtt", "homeassistant", "commands", "device.name"),
     *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
-RESTART_KEYS = ("models.store", "mqtt.base")  # and these not: the disk that is watched, the names of all topics
-# What only the pipeline asks of a camera; any other key is the camera's own, and it is opened again.
+RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that health watches, and all topics
+# Keys of a camera that only its pipeline reads; for any other the camera is opened again.
 PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track"),
@@ -26,16 +26,16 @@ PIPELINE_KEYS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadPlan:
-    """The difference, in what there is to do. Cameras by name."""
+    """The steps from the one configuration to the other. Cameras by name."""
 
     changed: tuple[str, ...]  # keys
     removed: tuple[str, ...]
     added: tuple[str, ...]
     reopened: tuple[str, ...]
-    pipelines: tuple[str, ...]  # made anew: of all cameras that are looked at differently
-    reload_models: bool  # loaded again
-    switch_broker: bool  # another one, or another way to the same
-    full_restart: bool  # something changes that cannot change in place
+    pipelines: tuple[str, ...]  # of cameras that get a new one
+    reload_models: bool
+    switch_broker: bool  # or reach the same one in another way
+    full_restart: bool  # then nothing else counts
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class ReloadPlan:
 
     @property
     def restarted(self) -> list[str]:
-        """For the answer: what did not simply go on."""
+        """What is interrupted, for the reply."""
         if self.full_restart:
             return ["everything"]
         parts = [*(["models"] if self.reload_models else []), *(["broker connection"] if self.switch_broker else [])]
@@ -55,20 +55,20 @@ class ReloadPlan:
 
 
 def plan_reload(old: Config, new: Config) -> ReloadPlan:
-    """What leads from the one to the other."""
+    """The steps from `old` to `new`."""
     keys = changed_keys(old, new)
     before, after = old.enabled_cameras, new.enabled_cameras
     both = [name for name in after if name in before]
     reopened = tuple(name for name in both if _changed_fields(before[name], after[name]) - PIPELINE_KEYS)
-    opened = tuple(name for name in after if name not in before)
+    added = tuple(name for name in after if name not in before)
     models = _any_under(keys, "models") or _any_under(keys, "compute")
-    anew = models or _any_under(keys, "publish.smoothed")
+    all_pipelines = models or _any_under(keys, "publish.smoothed")
     return ReloadPlan(
         changed=tuple(keys),
         removed=tuple(name for name in before if name not in after),
-        added=opened,
+        added=added,
         reopened=reopened,
-        pipelines=tuple(name for name in after if anew or name in opened or before[name] != after[name]),
+        pipelines=tuple(name for name in after if all_pipelines or name in added or before[name] != after[name]),
         reload_models=models,
         switch_broker=_any_under(keys, "mqtt"),
         full_restart=any(not _any_under([key], *HOT_RELOADABLE) or _any_under([key], *RESTART_KEYS) for key in keys),
@@ -80,5 +80,5 @@ def _changed_fields(before: CameraConfig, after: CameraConfig) -> set[str]:
 
 
 def _any_under(keys: list[str], *tables: str) -> bool:
-    """Whether any of the keys is one of these, or lies below."""
+    """Whether any of the keys is one of these tables or keys, or lies below one."""
     return any(f"{key}.".startswith(f"{table}.") for key in keys for table in tables)

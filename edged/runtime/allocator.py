@@ -1,4 +1,4 @@
-"""The memory of a process that runs for months: one heap, and what is free goes back."""
+"""Memory of a process that runs for months: one heap, and free memory returned to the kernel."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MAX_ARENAS = 1
 
 
 def limit_arenas() -> None:
-    """Let all threads share one heap, made before there are threads. Elsewhere than on glibc nothing happens.
+    """Make all threads share one heap (glibc only). Call it before the first thread is started.
 
-    glibc otherwise gives each of our twenty threads a heap of its own, up to eight per core, and every one grows to the
-    largest frame it ever held: tens of megabytes an hour, for hours.
+    By default glibc gives a thread a heap of its own, up to eight per core, and each grows to the largest frame it
+    ever held: tens of megabytes an hour, for hours.
     """
     if mallopt := libc.function("mallopt"):
         mallopt(ARENA_MAX, MAX_ARENAS)
 
 
 def freeze_gc() -> None:
-    """What there is now stays for long: Python's collector goes through it once more, and then leaves it alone.
+    """Collect once, and exclude all objects that exist now from later collections.
 
-    Seventy thousand objects of libraries and models take it tens of milliseconds, in which no frame moves.
+    The 70,000 objects of libraries and models cost a collection tens of milliseconds, during which no thread runs.
     """
     gc.unfreeze()
     gc.collect()
@@ -31,10 +31,9 @@ def freeze_gc() -> None:
 
 
 def trim_heap() -> None:
-    """What is free goes back to the kernel: garbage, what Python keeps for later, the holes of the heap.
+    """Return free memory to the kernel: garbage, Python's free lists, unused pages of the heap. 1 to 2 ms.
 
-    By itself Python does this when seven hundred objects more were made than freed, a hundred times over: here after
-    hours, in which each length of tuple may keep two thousand. A millisecond or two, once `settle` was called.
+    By itself Python runs a full collection, which empties the free lists, only every few hours here.
     """
     gc.collect()
     if trim := libc.function("malloc_trim"):

@@ -1,6 +1,6 @@
-"""Wall time, added once, where a message leaves: monotonic nanoseconds become UTC milliseconds here and nowhere else.
+"""Wall time: CLOCK_MONOTONIC nanoseconds become UTC milliseconds here and nowhere else, where a message is built.
 
-Upstream: anything stamped with CLOCK_MONOTONIC; downstream: `message.py`. Any thread.
+Upstream: all times inside. Downstream: message headers. Any thread.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import time
 from edged.runtime import libc
 from edged.units import NS_PER_MS, NS_PER_S
 
-_CLOCK_ERROR = 5  # adjtimex(2): TIME_ERROR, no time source has set this clock
+_CLOCK_ERROR = 5  # TIME_ERROR of adjtimex(2): no time source has set the clock
 _CHECK_NS = 10 * NS_PER_S
 
 
 class Clock:
-    """The system's wall clock, and whether anybody has set it."""
+    """The system's wall clock, and whether a time source keeps it."""
 
     def __init__(self) -> None:
         self._synced = False
         self._checked_ns: int | None = None
 
     def utc_ms(self, monotonic_ns: int) -> int:
-        """When that monotonic instant was, by the wall clock as it stands now."""
+        """UTC of that instant of CLOCK_MONOTONIC, by the wall clock of now."""
         return (time.time_ns() - time.monotonic_ns() + monotonic_ns) // NS_PER_MS
 
     @property
     def synced(self) -> bool:
-        """Whether NTP, PTP or GPS keeps the clock, as the kernel knows it; asked every ten seconds."""
+        """Whether NTP, PTP or GPS keeps the clock, by the kernel; read at most every ten seconds."""
         now_ns = time.monotonic_ns()
         if self._checked_ns is None or now_ns - self._checked_ns > _CHECK_NS:
             self._synced, self._checked_ns = _kernel_is_synced(), now_ns

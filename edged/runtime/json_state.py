@@ -1,4 +1,4 @@
-"""What must survive a restart, a JSON file each. A full or read-only disk costs what it holds, and is said once."""
+"""State that survives a restart, one JSON file each. A disk that cannot be written is logged once, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class JsonState:
-    """`what` names the content in the log, such as "today's totals"."""
+    """`content` names it in log lines, in the plural, such as "today's totals". One thread at a time."""
 
     def __init__(self, path: Path, content: str) -> None:
         self._path = path
@@ -25,19 +25,19 @@ class JsonState:
         self._write_failed = False
 
     def read(self, parse: Callable[[Any], T], default: T) -> T:
-        """What `parse` makes of the file; `default` when there is nothing to read, or nothing that makes sense."""
+        """What `parse` makes of the file; `default` when there is none, or `parse` fails on what is in it."""
         try:
             return parse(json.loads(self._path.read_text()))
         except FileNotFoundError:
             return default
         except OSError as exc:
             log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._content)
-        except (ValueError, TypeError, AttributeError) as exc:
+        except (ValueError, TypeError, AttributeError, LookupError) as exc:
             log.warning("%s: damaged (%s); %s begin again", self._path, exc, self._content)
         return default
 
     def write(self, value: Any) -> None:
-        """Whole or not at all."""
+        """Replace the file, whole or not at all."""
         part = self._path.with_suffix(".part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +45,10 @@ class JsonState:
             publish(part, self._path)
         except (OSError, StoreError) as exc:
             if not self._write_failed:
-                said = exc.strerror if isinstance(exc, OSError) else exc
-                log.warning("%s: %s; a restart will forget %s", self._path, said, self._content)
+                reason = exc.strerror if isinstance(exc, OSError) else exc
+                log.warning("%s: %s; %s will be lost at a restart", self._path, reason, self._content)
             self._write_failed = True
             return
         if self._write_failed:
-            log.info("%s: %s are kept again", self._path, self._content)
+            log.info("%s: %s are saved again", self._path, self._content)
         self._write_failed = False

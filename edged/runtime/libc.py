@@ -1,4 +1,4 @@
-"""The C library's own functions, each looked up once."""
+"""Functions of the C library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 
-@cache  # every CDLL is a class of its own: garbage that Python, with little else to collect, looks for after hours
+@cache  # every CDLL makes a class: garbage that a frozen collector finds only after hours
 def function(name: str) -> Callable[..., Any] | None:
-    """None where this C library has no such function."""
+    """The function; None where this C library has none of that name."""
     return getattr(ctypes.CDLL(None), name, None)

@@ -17,6 +17,8 @@ try:
 except ImportError:  # an extra
     journal = None
 
+log = logging.getLogger(__name__)
+
 MAX_LINE_CHARS = 2000  # of a line in memory, tracebacks too
 SYSLOG_PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
 # What a line begins with, and the field that gets the name after it.
@@ -77,5 +79,9 @@ class JournalHandler(logging.Handler):
 def journal_handler(environ: Mapping[str, str], stderr_fd: int = 2) -> JournalHandler | None:
     """The journal, where stderr goes there; None elsewhere. Source: systemd.exec(5), $JOURNAL_STREAM."""
     stderr = os.fstat(stderr_fd)
-    ours = environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
-    return JournalHandler() if ours and journal is not None else None
+    if environ.get("JOURNAL_STREAM") != f"{stderr.st_dev}:{stderr.st_ino}":
+        return None
+    if journal is None:
+        log.warning("the journal gets lines without fields; for these: apt-get install python3-systemd")
+        return None
+    return JournalHandler()

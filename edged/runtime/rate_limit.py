@@ -1,4 +1,4 @@
-"""So many events a second and no more. Pure."""
+"""Limits the rate of events. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Lets one event through per period on average, early by at most half a period: cameras jitter."""
+    """Allows one event per period on average, each at most half a period early: cameras jitter."""
 
     period_ns: int
-    expires_ns: int | None = None  # then another takes its place
+    expires_ns: int | None = None  # CLOCK_MONOTONIC; None: never
     _next_ns: int = 0
 
     def allow(self, t_ns: int) -> bool:
@@ -21,5 +21,5 @@ class RateLimiter:
         return True
 
     def reset(self) -> None:
-        """Let the next one through."""
+        """Allow the next event, whenever it comes."""
         self._next_ns = 0

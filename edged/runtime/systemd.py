@@ -1,30 +1,24 @@
-"""systemd as the daemon's service manager (sd_notify), and as who administers the service sees it (systemctl).
+"""systemd as the daemon's service manager, and the service as systemctl shows it.
 
-systemd-python is Debian's and Ubuntu's package python3-systemd; it has no wheel. Where it is absent, systemd is not
-notified.
+Notifications are sent here and not by sd_notify(3): that one waits, holding Python's lock, while systemd does not read,
+and then neither a camera nor SIGTERM gets through.
 """
 
 from __future__ import annotations
 
-import logging
 import os
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic_ns
 
 from edged.units import NS_PER_US, US_PER_S
 
-try:
-    from systemd import daemon as sd
-except ImportError:  # an extra
-    sd = None
-
-log = logging.getLogger(__name__)
-
 MAX_STATUS_CHARS = 500
+SEND_TIMEOUT_S = 0.5  # for systemd to read what must not be lost
 UNIT = "edged.service"
 SYSTEMCTL_LIMIT_S = 420.0  # a start with the slowest models
 STATUS_POLL_S = 0.5
@@ -32,30 +26,26 @@ JOURNAL_LINES = 5  # of a start that failed
 
 
 class Notify:
-    """Notifies systemd by `send`, systemd-python's `notify`; without it, it does nothing. The loop's thread.
+    """Notifies systemd at `address`, a path or @abstract; empty: nothing is sent. The loop's thread.
 
     `watchdog_s` is the silence after which systemd ends the daemon. In `runtime_dir` path units wait for files.
+    Source of the protocol: sd_notify(3).
     """
 
-    def __init__(
-        self,
-        send: Callable[[str], object] | None = None,
-        watchdog_s: float | None = None,
-        runtime_dir: Path | None = None,
-    ) -> None:
+    def __init__(self, address: str = "", watchdog_s: float | None = None, runtime_dir: Path | None = None) -> None:
         self.watchdog_s = watchdog_s
         self._runtime_dir = runtime_dir
-        self._sd_notify = send
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     def ready(self) -> None:
-        self._send("READY=1")
+        self._send("READY=1", timeout_s=SEND_TIMEOUT_S)
 
     def reloading(self) -> None:
         """Until `ready`."""
-        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // NS_PER_US}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // NS_PER_US}", timeout_s=SEND_TIMEOUT_S)
 
     def stopping(self) -> None:
-        self._send("STOPPING=1", "STATUS=stopping")
+        self._send("STOPPING=1", "STATUS=stopping", timeout_s=SEND_TIMEOUT_S)
 
     def status(self, text: str) -> None:
         self._send(f"STATUS={_line(text)}")
@@ -73,30 +63,31 @@ class Notify:
     def extend_timeout(self, what: str, limit_s: float) -> Iterator[None]:
         """Inside, the watchdog and a start have this limit in place of their own."""
         watchdog = [f"WATCHDOG_USEC={_us(limit_s)}"] if self.watchdog_s else []
-        self._send(f"STATUS={_line(what)}", f"EXTEND_TIMEOUT_USEC={_us(limit_s)}", *watchdog)
+        fields = f"STATUS={_line(what)}", f"EXTEND_TIMEOUT_USEC={_us(limit_s)}", *watchdog
+        self._send(*fields, timeout_s=SEND_TIMEOUT_S)
         try:
             yield
         finally:
             if self.watchdog_s:
-                self._send(f"WATCHDOG_USEC={_us(self.watchdog_s)}", "WATCHDOG=1")
+                self._send(f"WATCHDOG_USEC={_us(self.watchdog_s)}", "WATCHDOG=1", timeout_s=SEND_TIMEOUT_S)
 
-    def _send(self, *fields: str) -> None:
-        if self._sd_notify is not None:
-            with suppress(OSError):  # its socket is gone
-                self._sd_notify("\n".join(fields))
+    def _send(self, *fields: str, timeout_s: float = 0.0) -> None:
+        """One datagram, lost when there is no room for it in time."""
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+            out.settimeout(timeout_s)
+            with suppress(OSError):  # no room, or nobody listens
+                out.sendto("\n".join(fields).encode(), self._address)
 
 
 def from_environment(environ: Mapping[str, str]) -> Notify:
-    """As systemd started this process; logs an error where systemd waits and systemd-python is absent."""
-    if not environ.get("NOTIFY_SOCKET"):
-        return Notify()
-    if sd is None:
-        log.error("systemd cannot be notified: its Python module is absent; run: apt-get install python3-systemd")
+    """As systemd started this process; of another process's environment the watchdog is not taken."""
     ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     watchdog_us = int(environ.get("WATCHDOG_USEC", "0")) if ours else 0
     runtime_dir = environ.get("RUNTIME_DIRECTORY")
     return Notify(
-        None if sd is None else sd.notify,
+        environ.get("NOTIFY_SOCKET", ""),
         watchdog_us / US_PER_S if watchdog_us else None,
         Path(runtime_dir) if runtime_dir else None,
     )

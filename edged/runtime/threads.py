@@ -15,18 +15,13 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Literal
 
-from edged.errors import Fatal
+from edged.errors import Fatal, ThreadDied
 from edged.units import NS_PER_S, ns
 
 log = logging.getLogger(__name__)
 
 MAX_RESTARTS, RESTART_WINDOW_S = 5, 60.0
 RESTART_WAIT_S = 1.0  # after an exception, while the restarts last
-
-
-class ThreadDied(Fatal):
-    """A thread without which the daemon is of no use failed again and again."""
-
 
 OnDeath = Literal["restart", "exit"]
 

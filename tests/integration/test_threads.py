@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 import edged
-from edged.errors import DeviceLost
+from edged.errors import DeviceLost, ThreadDied
 from edged.frame import ImageQuality
 from edged.runtime import threads
 from edged.runtime.threads import MAX_RESTARTS, SupervisedThread
@@ -100,7 +100,7 @@ def test_thread_that_must_live_is_fatal_after_its_restarts(new_thread: Callable[
     thread.start()
     assert thread.join(LIMIT_S)
     assert thread.rounds == 0
-    with pytest.raises(threads.ThreadDied):
+    with pytest.raises(ThreadDied):
         threads.raise_fatal()
 
 

@@ -125,6 +125,9 @@ def test_journal_is_used_only_where_stderr_goes_there(entries: list[dict[str, An
         assert journal_handler({}, out.fileno()) is None
 
 
-def test_journal_is_not_used_where_systemd_python_is_absent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_absent_systemd_python_is_said_and_the_journal_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(log, "journal", None)
     assert journal_of(tmp_path / "stderr") is None
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
