@@ -1,6 +1,6 @@
 """The models of a configuration, loaded onto the best backend that this machine has for them.
 
-First `resolve` looks at what there is to run each model with; then one of two builders makes a backend of it.
+First `resolve` finds what can run each model; then one of two builders makes a backend of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LoadedModels:
 
     @property
     def keypoint_thresholds(self) -> dict[str, float]:
-        """The score from which a keypoint counts as seen, by schema."""
+        """The score from which a keypoint counts as visible, by schema."""
         return {pose.schema_name: pose.score for pose in self.poses.values()}
 
     @property
@@ -132,12 +132,12 @@ def model_cards(models: ModelsConfig) -> ModelCards:
 def _card(
     cards: Mapping[str, Card], name: str, key: str, task: str, spec_of: Callable[[Card], Spec | None]
 ) -> tuple[Card, Spec]:
-    """The card of that name, and what it says of its task. Raises `ConfigError` when it is of another task."""
+    """The card of that name and its task's part of it. Raises `ConfigError` for no card, or one of another task."""
     card = cards.get(name)
     spec = spec_of(card) if card else None
     if card is None or spec is None:
         got = "no such card" if card is None else f"a {card.task} model"
-        fitting = ", ".join(sorted(other for other, known in cards.items() if known.task == task))
+        fitting = ", ".join(sorted(other for other, candidate in cards.items() if candidate.task == task))
         raise ConfigError(f"{key} = {name!r}: {got}; want one of {fitting}")
     return card, spec
 

@@ -11,7 +11,7 @@ from engines.card import Card
 class Session(Protocol):
     """A model on ONNX Runtime, or as a TensorRT engine. Thread: the one that made it.
 
-    `run` takes (B, 3, H, W) float32, as the card's input says, and returns the outputs in the card's order, each with
+    `run` takes (B, 3, H, W) float32 of the card's input size and returns the outputs in the card's order, each with
     B first. Raises `ModelFault` on NaN, infinity or a failed run.
     """
 

@@ -1,4 +1,4 @@
-"""What tests of single kernels need: arrays to the GPU and back, and a frame to be looked at."""
+"""What tests of single kernels need: arrays to the GPU and back, and the parameters of a frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {"_f16": np.float16, "_f32": np.float32}
 
 
 class Bench:
-    """Arrays on the GPU by the names under which they are read back; all are freed at the end."""
+    """Arrays on the GPU, by address; all are freed at the end."""
 
     def __init__(self, gpu: Gpu, kernels: Kernels) -> None:
         self._gpu, self._kernels = gpu, kernels
@@ -37,7 +37,7 @@ class Bench:
         self._kernels(name, grid, block, *arguments)
 
     def get(self, address: int, dtype: Any, shape: tuple[int, ...] = (1,)) -> Any:
-        """A copy, once the stream has done its work."""
+        """A copy, when the stream is idle."""
         self._gpu.wait()
         out = np.zeros(shape, dtype)
         self._gpu.cuda.memcpy_dtoh(out, address)
@@ -52,7 +52,7 @@ class Bench:
 
 
 def frame_params(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
-    """LOOK of a whole frame, with nothing wanted yet."""
+    """(1,) FRAME_PARAMS of a whole frame, without thresholds or priors."""
     params = np.zeros(1, FRAME_PARAMS)
     width, height = image_size(image, form)
     params[0]["pixels"], params[0]["format"] = address, PIXEL_FORMATS.index(form)
@@ -65,7 +65,7 @@ def frame_params(address: int, image: U8, form: PixelFormat = "bgr") -> Any:
 
 
 def fitted(params: Any, net_wh: tuple[int, int], placement: Any = "top-left") -> Letterbox:
-    """Fit the part looked at into a net, there and in LOOK."""
+    """The letterbox of the region, also written into the parameters."""
     fit = Letterbox.fit(tuple(params[0]["roi"][2:].tolist()), net_wh, placement)
     params[0]["fit"], params[0]["fit_scale"] = (fit.pad_x, fit.pad_y, *fit.resized_wh), fit.scale
     return fit

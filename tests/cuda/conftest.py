@@ -1,4 +1,4 @@
-"""The CUDA plane on the GPU that is here; without one, real pycuda on a driver that runs our kernels on the CPU."""
+"""The CUDA backend on this machine's GPU; without one, real pycuda on a driver that runs our kernels on the CPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if why:
             item.add_marker(pytest.mark.skip(reason=why))
         elif not EMULATED and "emulated" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.skip(reason="asks what only the emulated driver tells, or does"))
+            item.add_marker(pytest.mark.skip(reason="needs the emulated driver"))
 
 
 def _missing() -> str | None:
@@ -51,7 +51,7 @@ def driver(library: Path) -> ctypes.CDLL:
 
 
 class Emulated:
-    """The emulated driver, as tests see it."""
+    """What tests ask of the emulated driver."""
 
     def __init__(self, driver: ctypes.CDLL) -> None:
         self._driver = driver
@@ -59,7 +59,7 @@ class Emulated:
         self.refuse_capture = driver.emulated_refusal
 
     def __call__(self, what: str) -> int:
-        """How often it was asked for something, or how much of it is left."""
+        """How often something was called, or how much of it is left."""
         return int(self._driver.emulated(what.encode()))
 
     def size(self, struct: str) -> int:
@@ -76,7 +76,7 @@ def emulated(driver: ctypes.CDLL) -> Iterator[Emulated]:
 
 @pytest.fixture
 def gpu(driver: ctypes.CDLL) -> Iterator[Gpu]:
-    """A GPU, on which nothing may be left behind."""
+    """A GPU; fails when something is left allocated on it."""
     left = (b"alive", b"registered") if EMULATED else ()
     before = [driver.emulated(what) for what in left]
     made = Gpu()

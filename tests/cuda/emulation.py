@@ -20,7 +20,7 @@ QUIET = ("-Wno-sign-compare", "-Wno-unused-function")  # as nvcc has it
 
 
 def build(folder: Path) -> Path:
-    """The library. Raises RuntimeError with the compiler's words."""
+    """The library's path. Raises RuntimeError with the compiler's output."""
     includes = (f"-I{HERE / 'include'}", f"-I{ROOT / 'edged/inference'}")
     objects = [str(folder / f"{name}.o") for name in ("driver", "fibers", "rest")]
     for name, made in zip(("driver", "fibers"), objects, strict=False):
@@ -35,7 +35,7 @@ def build(folder: Path) -> Path:
 
 
 def load(library: Path) -> ctypes.CDLL:
-    """Everybody who asks for libcuda.so.1 in this process gets this one."""
+    """The library, which from now on is libcuda.so.1 for this whole process."""
     driver = ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
     if hasattr(driver, "emulated"):
         driver.emulated.restype = ctypes.c_long

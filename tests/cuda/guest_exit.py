@@ -1,4 +1,4 @@
-"""A process with a CUDA plane, ended in the way its argument says: `edged`'s own order of closing, and no other."""
+"""A process with a CUDA backend that ends in the way its argument names, in the order in which `edged` closes."""
 
 from __future__ import annotations
 

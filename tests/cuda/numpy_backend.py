@@ -1,4 +1,4 @@
-"""The data path as its definitions have it, in numpy from end to end: what a plane is held against."""
+"""The data path by its numpy definitions from end to end: what the CUDA backend is compared with."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class NumpyBackend:
         return points
 
     def close(self) -> None:
-        """Its sessions are others'."""
+        """Does not own its sessions."""
 
 
 def _tensor(bgr: U8, spec: Input) -> F32:

@@ -1,4 +1,4 @@
-"""Engines for the emulated GPU, and TensorRT itself: ONNX Runtime on the CPU, run by the stream when it comes to it."""
+"""Stand-ins for engines and for TensorRT on the emulated GPU: ONNX Runtime on the CPU, called by the stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class StandIn:
-    """Reads and fills its tensors where they lie: memory of the emulated GPU is the host's."""
+    """An `Engine`. Reads and fills its tensors in place: the emulated GPU's memory is the host's."""
 
     def __init__(
         self, gpu: Gpu, card: Card, model: PreparedModel, batches: Sequence[int], *, capturable: bool = True
@@ -61,14 +61,14 @@ def view(tensor: Tensor, batch: int) -> np.ndarray[Any, Any]:
 
 
 def at(address: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-    """An array where it lies in the emulated GPU's memory."""
+    """A view of the emulated GPU's memory."""
     raw = (ctypes.c_uint8 * (prod(shape) * np.dtype(dtype).itemsize)).from_address(address)
     array: np.ndarray[Any, Any] = np.ctypeslib.as_array(raw).view(dtype).reshape(shape)
     return array
 
 
 class Context:
-    """A TensorRT execution context: it runs what lies at its addresses, in the batch of its profile and no other."""
+    """A TensorRT execution context: reads and writes at its addresses, in the batch of its profile only."""
 
     def __init__(self, driver: ctypes.CDLL, session: Any, profiles: Sequence[int]) -> None:
         self._driver, self._session, self._profiles = driver, session, profiles
@@ -102,7 +102,7 @@ class Context:
 
 
 class TensorRT:
-    """TensorRT's bindings, whose plans are ONNX files: what our engine asks of them, and nothing else."""
+    """The part of TensorRT's bindings that we call; its plans are ONNX files."""
 
     class ILogger:
         VERBOSE, INFO, WARNING, ERROR, INTERNAL_ERROR = 4, 3, 2, 1, 0

@@ -164,7 +164,7 @@ def test_backend_equals_definition(make: Make, defined: NumpyBackend, clip: list
 
 
 def test_backend_equals_cpu_backend_up_to_ties(make: Make, cpu: CpuBackend, clip: list[U8]) -> None:
-    """OpenCV's pixels are a grey level away from the defined ones, which turns SimCC peaks of nearly equal height."""
+    """OpenCV's pixels are a grey level away from the definition; that moves SimCC peaks of nearly equal height."""
     backend = make()
     for image in clip:
         got, expected = (p.infer(frame(image), new_params(), Boxes.empty(), detect=True) for p in (backend, cpu))
@@ -191,7 +191,7 @@ def test_any_number_of_priors_is_posed(make: Make, defined: NumpyBackend, clip: 
 
 
 def test_more_subjects_than_predicted_are_posed(make: Make, defined: NumpyBackend, clip: list[U8]) -> None:
-    """Every anchor that is not quite empty is a subject here."""
+    """A low threshold makes nearly every anchor a subject."""
     params = new_params(0.06, limit=40)
     got, expected = (p.infer(frame(clip[2]), params, Boxes.empty(), detect=True) for p in (make(), defined))
     assert len(expected.boxes) > 8

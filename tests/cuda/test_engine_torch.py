@@ -1,4 +1,4 @@
-"""PyTorch as an engine of the plane: it gives what the model's file gives, for every batch, where it is asked to."""
+"""PyTorch as an engine of the CUDA backend equals the ONNX file, in every batch."""
 
 from __future__ import annotations
 

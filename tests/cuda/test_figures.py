@@ -1,4 +1,4 @@
-"""The GPU's figures are taken from one end to the other; on the emulated GPU they mean nothing."""
+"""Every part of the GPU report runs; on the emulated GPU its figures mean nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def clip() -> list[U8]:
 
 
 def of_the_clip(people: int, ours: object) -> list[Scene]:
-    """Frames in which there is one person."""
+    """Frames with one person."""
     return [[Shown(bgr=image, rgb=image[..., ::-1].copy(), scene="stall") for image in clip()[5:7]]]
 
 

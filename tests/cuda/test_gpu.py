@@ -1,4 +1,4 @@
-"""The GPU's context: how a process with one ends, and whose thread it is."""
+"""The GPU's context: the end of a process, waiting, graphs, memory."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_graph_works_at_launch_not_at_capture(gpu: Gpu) -> None:
 
 
 def test_buffer_is_freed_while_stream_writes(gpu: Gpu) -> None:
-    """As an engine's is whose neighbour is refused: CUDA gives it back when the stream has done."""
+    """As when opening the next engine fails: CUDA frees it when the stream is done."""
     for _ in range(3):
         DeviceBuffer(gpu, 1 << 27).free()
     gpu.wait()

@@ -1,4 +1,4 @@
-"""Every kernel against the numpy function that defines it, its threads taking turns in a random order."""
+"""Every kernel against the numpy function that defines it; on the emulated GPU its threads take random turns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def random(seed: int = 0) -> np.random.Generator:
 
 
 def memory(size_wh: tuple[int, int], form: PixelFormat) -> U8:
-    """A frame as a camera gives it: noise, but soft."""
+    """A camera frame of soft noise."""
     noise = random().integers(0, 256, image_shape(size_wh, form), np.uint8)
     return np.asarray(cv2.blur(noise, (3, 3)), np.uint8) if min(noise.shape[:2]) > 2 else noise
 
@@ -122,7 +122,7 @@ def heads(bench: Bench, classes: int, size_wh: tuple[int, int], strides: tuple[i
 
 
 def decoded(bench: Bench, family: str, kind: str, made: Any, limits: F32) -> Boxes:
-    """What a decoder finds, in the order of the definition."""
+    """A decoder's boxes, in the order of the definition."""
     params = frame_params(0, np.zeros((8, 8, 3), np.uint8))
     params[0]["min_output"][: len(limits)] = limits
     anchors = int(made[0]["anchors"])

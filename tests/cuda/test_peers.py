@@ -1,4 +1,4 @@
-"""Peers take turns with the CUDA plane; who cannot is told, and has no figure."""
+"""Peers take turns with the CUDA backend; those that cannot run are named and have no figure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Napping:
-    """A peer of which is known how long it takes, and how many it poses."""
+    """A peer with a given time and number of poses."""
 
     def __init__(self, seconds: float, posed: int = 1) -> None:
         self._seconds, self._posed = seconds, posed
@@ -46,7 +46,7 @@ def gone() -> Contender:
 
 
 def rtmlib_on(provider: str) -> Any:
-    """rtmlib, whose models ONNX Runtime runs on this provider whatever they were made for."""
+    """rtmlib with ONNX Runtime on this provider."""
     devices: list[str] = []
 
     class Net:

@@ -1,4 +1,4 @@
-"""People in space on the emulated GPU: the 3D models' whole way against its definitions."""
+"""3D poses on the emulated GPU against the numpy definitions, from the frame to the joints."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
 
 
 def defined(nets: Path, box: Any, *, rooted: bool) -> Pose3d | None:
-    """Window, cut, net, places, space: all as they are defined."""
+    """The expected pose: crop, model, soft-argmax and projection by their definitions."""
 
     def fed(card: Any) -> tuple[Any, Any]:
         crop = person_crop(box, (640, 360), card.input.size_wh, card.padding)

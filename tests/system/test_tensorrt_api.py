@@ -1,4 +1,4 @@
-"""Every call of ours to TensorRT, held against the Python API of each TensorRT that a Jetson may have."""
+"""Every call of ours to TensorRT exists in the Python API of each TensorRT that a Jetson may have."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GONE = {"BuilderFlag.FP16": (11,)}  # asked for by version: engines/build/trt.py
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One mention of TensorRT's API in our code; `arguments` only of a call."""
+    """One use of TensorRT's API in our code; `arguments` only of a call."""
 
     kind: str
     member: str
@@ -72,7 +72,7 @@ def _uses(file: str) -> Iterator[Use]:
 
 @pytest.fixture(scope="module")
 def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Empty libraries of the names that the bindings ask for."""
+    """Empty libraries with the names that the bindings load."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler (cc) to make empty TensorRT libraries with")
     folder = tmp_path_factory.mktemp("stubs")
@@ -109,7 +109,7 @@ def test_every_call_exists_in_this_tensorrt(api: dict[str, Any]) -> None:
 
 
 def wrong(use: Use, api: dict[str, Any]) -> str:
-    """What is wrong with a use in this version; nothing when it is fine."""
+    """What is wrong with a use in this version; empty when it is fine."""
     name = f"{use.kind}.{use.member}"
     major = int(api["version"].split(".")[0])
     kind = api["kinds"].get(use.kind)

@@ -1,4 +1,4 @@
-"""The window a pose model looks through."""
+"""The crop of a pose model."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which images are fit to be believed."""
+"""Brightness, contrast and sharpness, and the limits they break."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Of boxes that show the same thing, the best one stays."""
+"""Non-maximum suppression."""
 
 import numpy as np
 import pytest

@@ -81,7 +81,7 @@ def test_pixel_right_of_centre_is_right_of_camera() -> None:
 
 
 def person(z_bin: float = 16) -> VolumeJoints:
-    """Everybody's joints in the middle of a window 400 px wide, but the last, which is a quarter to the right."""
+    """All joints in the middle of a crop 400 px wide, the last one a quarter to the right."""
     bins = np.full((18, 3), 16, np.float32)
     bins[17] = (24, 16, z_bin)
     return VolumeJoints(Crop(320, 240, 400, 400, (256, 256)), bins, (32, 32, 32))

@@ -47,7 +47,7 @@ class OrtSession:
         """Allocate what a frame with that many subjects needs.
 
         ONNX Runtime's arena grows with the largest batch so far and keeps it; without this memory would grow in
-        steps, weeks apart. It arranges its blocks anew in the second run. An error here comes back with the first
+        steps, weeks apart. It rearranges its blocks in the second run. An error here comes back with the first
         frame.
         """
         width, height = self.card.input.size_wh

@@ -1,6 +1,6 @@
 """The CUDA backend: all work of a frame goes onto one stream, and the host waits for it once. See README.md here.
 
-How many subjects a frame has is not known before: the pose models run for as many as there were recently, and once
+The number of subjects is not known in advance: the pose models run for as many as there were recently, and once
 more when there are more.
 """
 
@@ -45,7 +45,7 @@ class CudaBackend:
     """Detector and pose models on the GPU. Owns the GPU and the engines, and closes them.
 
     `lift` are the engines of the 3D model and of RootNet; without them `lifter`, if given, reads the frame on the host.
-    For measurements: `graphs` off enqueues every kernel anew for every frame, `copy` copies every frame to the GPU,
+    For measurements: `graphs` off enqueues every kernel for every frame, `copy` copies every frame to the GPU,
     and `lap`, set on a backend without graphs, is called when a stage is enqueued.
     Thread: the one that made the `Gpu`.
     """

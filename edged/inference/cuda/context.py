@@ -63,7 +63,7 @@ class Gpu:
             self.stream = self.cuda.Stream(NON_BLOCKING)
             flags = self.cuda.event_flags
             self._done = self.cuda.Event(flags.BLOCKING_SYNC | flags.DISABLE_TIMING)
-        atexit.register(self.close)  # if nobody closed it: pycuda would abort the process
+        atexit.register(self.close)  # else pycuda aborts the process
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:

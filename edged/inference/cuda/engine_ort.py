@@ -1,7 +1,7 @@
 """Models on ONNX Runtime's CUDA provider, for GPUs without TensorRT: bound to our tensors, on our stream.
 
 Not capturable: ONNX Runtime keeps CUDA graphs of its own. One session per batch size: a convolution keeps cuDNN's
-plan for the last shape, and would plan anew whenever the batch changes. Not run on hardware yet.
+plan for the last shape, and would plan again whenever the batch changes. Not run on hardware yet.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 // The structs that host and kernels share, byte for byte (layout.py is the same in numpy), and what all kernels use.
-// Every kernel stands beside the Python file that defines what it computes, and bears the name of its function.
+// Every kernel stands beside the Python file that defines what it computes, and has the name of its function.
 #pragma once
 #include <cuda_fp16.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-"""Memory that the GPU reads and writes. Who makes a buffer frees it; an address is a plain int and owns nothing.
+"""Memory that the GPU reads and writes. The maker of a buffer frees it; an address is a plain int and owns nothing.
 
 Thread: the one that made the `Gpu`.
 """
@@ -111,9 +111,9 @@ class FrameMapper:
     def _register(self, image: U8, camera: str) -> RegisteredFrame | None:
         """The registration of an image's memory; None when CUDA refuses it."""
         address = image.ctypes.data
-        known = self._registered.get(address)
-        if known is not None and known.memory.nbytes == image.nbytes:
-            return known
+        present = self._registered.get(address)
+        if present is not None and present.memory.nbytes == image.nbytes:
+            return present
         for old in self._expired(address, camera):
             self._unregister(old)
         device = ctypes.c_uint64()

@@ -6,6 +6,7 @@ Thread: the one that makes it. Not run on hardware yet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,11 @@ class TrtSession:
     def __init__(self, card: Card, plan: bytes, model: PreparedModel, profiles: Sequence[tuple[int, int, int]]) -> None:
         """Raises `PlanRefused` when TensorRT refuses the plan."""
         self.card = card
-        self._gpu = Gpu()
-        try:
+        with ExitStack() as stack:
+            self._gpu = Gpu()
+            stack.callback(self._gpu.close)
             self._engine = TrtEngine(self._gpu, card, plan, model, profiles)
-        except BaseException:
-            self._gpu.close()
-            raise
+            stack.pop_all()
         tensors = (self._engine.input, *self._engine.outputs)
         self._host_arrays = {tensor.name: self._host_array(tensor) for tensor in tensors}
 

@@ -169,7 +169,7 @@ def tile_grid(width: int, height: int) -> tuple[int, int]:
 
 
 def _supported_spec(engine: Engine) -> Detect:
-    """What the card says of the detector. Raises `CardError` when the kernels cannot take the model."""
+    """The detector part of the card. Raises `CardError` when the kernels cannot take the model."""
     card = engine.card
     if card.detect is None:
         raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")

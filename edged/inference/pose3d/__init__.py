@@ -1,1 +1,1 @@
-"""3D poses of people: the geometry of the 3DMPPE family in numpy, and who is lifted."""
+"""3D poses of people: the geometry of the 3DMPPE family in numpy, and which boxes are lifted."""
