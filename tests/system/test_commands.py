@@ -173,7 +173,7 @@ def nearest(clip: str, image: Any) -> int:
 def test_no_picture_of_a_camera_that_shows_none_leaves_the_box(box: Daemon, sender: Sender, heard: Listener) -> None:
     error = sender.ask("snapshot", camera="yard")["error"]
     assert error["got"] == "images = false"
-    assert error["do"] == "set cameras.yard.images = true in the configuration of the box"
+    assert "cameras.yard.images = true" in error["do"]
     assert payloads(heard, "cam/yard/snapshot") == []
 
 
@@ -319,7 +319,7 @@ def test_edged_send_prints_the_answer(box: Daemon, site: Site, capsys: pytest.Ca
 def test_edged_send_says_when_nobody_answers(mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("reload", "--host", "127.0.0.1", "--to", "box", "--within", "0.3")
     assert main(["send", *asked, "--port", str(mosquitto.port)]) == 1
-    assert "edged/box/cmd/reload: no answer within 0.3 s; is the box online" in capsys.readouterr().err
+    assert "edged/box/cmd/reload: no answer within 0.3 s" in capsys.readouterr().err
     assert main(["send", *asked, "--port", str(free_port())]) == 1
     assert "Connection refused" in capsys.readouterr().err
 
