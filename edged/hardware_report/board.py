@@ -20,7 +20,7 @@ import psutil
 from edged.capture.frame_buffer import allocate_pages
 from edged.device.sysfs import SysfsSensors
 from edged.frame import U8
-from edged.hardware_report.models import RunFrame, open_loop, test_images
+from edged.hardware_report.models import RunFrame, open_loop, sample_images
 from edged.hardware_report.probe import Bench, ReportRow, Sampling, Value, not_possible
 from edged.units import BYTES_PER_MB, MS_PER_S, NS_PER_S
 from engines import machine
@@ -152,7 +152,7 @@ def _completion_times_s(run: RunFrame, seconds: float) -> list[float]:
     """When each frame was done, in s from the start."""
     begun_s = time.monotonic()
     done_s: list[float] = []
-    for image in cycle(test_images()):
+    for image in cycle(sample_images()):
         run(image)
         done_s.append(time.monotonic() - begun_s)
         if done_s[-1] >= seconds:

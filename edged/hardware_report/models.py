@@ -162,7 +162,7 @@ def _combinations(models: ModelsConfig, store: ModelStore) -> Iterator[ModelsCon
 
 def measure_loop(run: RunFrame) -> dict[str, Value]:
     """Times of a frame in ms, and their ratio to the models' own time."""
-    images = cycle(test_images())
+    images = cycle(sample_images())
     for image in islice(images, WARM_UP):
         run(image)
     times_ms, ratios, subjects = [], [], 0
@@ -211,7 +211,7 @@ def compare_with_cpu(bench: Bench, run: RunFrame) -> ReportRow:
     unmatched = 0
     cpu = bench.settings.model_copy(update={"compute": bench.settings.compute.model_copy(update={"backend": "cpu"})})
     with open_loop(cpu) as reference:
-        for image in test_images():
+        for image in sample_images():
             distances, of_one_only = _keypoint_distances_px(run(image), reference(image))
             distances_px += distances
             unmatched += of_one_only
@@ -259,7 +259,7 @@ def _camera() -> CameraConfig:
     return CameraConfig(source="report")
 
 
-def test_images() -> list[U8]:
+def sample_images() -> list[U8]:
     """(720, 1280, 3) uint8 BGR: a horse and a person, shifted by whole pixels so that consecutive ones differ."""
     large = [frame.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for frame in golden_frames()]
     return [np.roll(image, shift, axis=1) for image in large for shift in (0, 3, 6, 3)]

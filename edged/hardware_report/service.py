@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import tomli_w
 
 from edged.drawing.image_file import write_image
-from edged.hardware_report.models import test_images
+from edged.hardware_report.models import sample_images
 from edged.hardware_report.probe import Bench, ReportRow, failed
 
 READY_TIMEOUT_S = 120.0
@@ -55,7 +55,7 @@ def service(bench: Bench) -> Iterator[ReportRow]:
 def _command(bench: Bench, folder: Path) -> list[str]:
     """`edged run` with the models of the configuration, one camera of our own, and no broker."""
     image, config = folder / "camera.png", folder / "edged.toml"
-    write_image(image, test_images()[0])
+    write_image(image, sample_images()[0])
     models = bench.settings.models
     table = {
         "device": {"state_dir": str(folder)},
