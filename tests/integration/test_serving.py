@@ -15,16 +15,13 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.app import started_daemon
-from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.config.tree import Config
 from edged.daemon import Daemon
 from edged.inference import engine_builder
 from edged.inference.cpu.onnxruntime import OrtSession
-from edged.inference.load_models import load_models
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from engines.card import Card
 from engines.catalogue import load
-from engines.errors import Missing, PlanRefused
 from engines.store.model_store import ModelStore
 from tests.contract import schema_errors
 from tests.integration.recorded import video
@@ -97,8 +94,8 @@ def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looke
     assert schema_errors("cam/stall/poses", body) == schema_errors("health", health) == []
 
 
-class Engine:
-    """Stands for an engine on a GPU."""
+class StandInEngine:
+    """A session in place of an engine on a GPU."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
@@ -115,30 +112,28 @@ class Engine:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    made = Engine(load(None)["det-person-horse"])
+def engine(monkeypatch: pytest.MonkeyPatch) -> StandInEngine:
+    made = StandInEngine(load(None)["det-person-horse"])
     monkeypatch.setattr(engine_builder, "trt_session", lambda *_: made)
     return made
 
 
-def proved(card: Card) -> tuple[Any, Any]:
-    return SimpleNamespace(card=card, model=None, options=None), SimpleNamespace(read=lambda: b"plan")
-
-
-def forged(made: Daemon, engine: Engine) -> None:
-    """As the smithy says it, on a thread of its own."""
-    smith = threading.Thread(target=made.on_engine_ready, args=proved(engine.card))
-    smith.start()
-    smith.join(10)
-    assert not smith.is_alive()
+def report_ready(daemon: Daemon, engine: StandInEngine) -> None:
+    """As the thread `engine-builds` does it."""
+    job = SimpleNamespace(card=engine.card, model=None, options=None)
+    stored = SimpleNamespace(read=lambda: b"plan")
+    thread = threading.Thread(target=daemon.on_engine_ready, args=(job, stored))
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_verified_engine_is_swapped_in_and_closed_at_end(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: Engine
+    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: StandInEngine
 ) -> None:
     with started_daemon(configured(broker, tmp_path)) as made, running(made):
         until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
-        forged(made, engine)
+        report_ready(made, engine)
         before = len(heard.bodies(ROOT + "cam/stall/poses"))
         until(lambda: len(heard.bodies(ROOT + "cam/stall/poses")) > before + 5)
         assert made.models.runtime_by_model == {
@@ -148,22 +143,3 @@ def test_verified_engine_is_swapped_in_and_closed_at_end(
         }
         assert made.cameras()["stall"].counts.failed == 0
     assert (engine.runs > 5, engine.closed) == (True, True)
-
-
-def test_refused_engine_leaves_model_on_onnx_runtime(tmp_path: Path) -> None:
-    class Refused:
-        def session(self) -> Any:
-            raise PlanRefused("engine: of another version")
-
-        def engine(self, gpu: Any) -> Any:
-            raise PlanRefused("engine: of another version")
-
-    served = load_models(
-        ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=lambda card: Refused()
-    ).runtime_by_model
-    assert set(served.values()) == {"onnxruntime"}
-
-
-def test_a_person_at_a_terminal_is_told_and_nothing_is_made_up(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="edged models pull rtmdet-nano-person"):
-        load_models(ModelsConfig(detector="rtmdet-nano-person", store=tmp_path), ComputeConfig())

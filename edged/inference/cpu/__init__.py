@@ -1,0 +1,1 @@
+"""The backend on the CPU: OpenCV for pixels, ONNX Runtime for models."""
