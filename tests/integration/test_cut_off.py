@@ -54,7 +54,7 @@ def fickle() -> Iterator[Fickle]:
     broker.close()
 
 
-def test_two_boxes_of_one_id_are_told_so_once_and_not_at_every_turn(
+def test_two_devices_of_one_id_log_it_once(
     fickle: Fickle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -37,7 +37,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
+def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
     listener = Listener(broker.port, version=MQTTv311)
     yield listener
     listener.close()
@@ -54,47 +54,45 @@ def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:
 
 def play(settings: dict[str, Any]) -> None:
     """The daemon from start to end, until every source has ended."""
-    with started_daemon(Config.model_validate(settings)) as made:
-        made.run(threading.Event())
+    with started_daemon(Config.model_validate(settings)) as daemon:
+        daemon.run(threading.Event())
 
 
-def last(heard: Listener, topic: str, state: str) -> dict[str, Any]:
-    until(lambda: state in heard.states(topic))
-    return heard.bodies(topic)[-1]
+def last(listener: Listener, topic: str, state: str) -> dict[str, Any]:
+    until(lambda: state in listener.states(topic))
+    return listener.bodies(topic)[-1]
 
 
-def test_everything_a_subscriber_is_promised_is_published(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path
-) -> None:
+def test_daemon_publishes_every_promised_message(broker: EmbeddedBroker, listener: Listener, tmp_path: Path) -> None:
     play(settings(broker, barn=video(tmp_path / "clip.mp4", 10)))
-    last(heard, "edged/box/status", "stopped")
-    poses = heard.bodies("edged/box/cam/barn/poses")
+    last(listener, "edged/box/status", "stopped")
+    poses = listener.bodies("edged/box/cam/barn/poses")
     assert [body["frame"] for body in poses] == sorted(body["frame"] for body in poses)
     assert {"v", "ts", "time_synced", "seq", "camera", "image", "subjects", "source", "position"} <= poses[0].keys()
     assert poses[0]["image"] == {"w": 320, "h": 240}
-    assert heard.states("edged/box/status") == ["online", "stopped"]
-    assert heard.states("edged/box/cam/barn/status")[-1] == "ended"
-    assert heard.bodies("edged/box/info")[0]["cameras"]["barn"]["kind"] == "files"
+    assert listener.states("edged/box/status") == ["online", "stopped"]
+    assert listener.states("edged/box/cam/barn/status")[-1] == "ended"
+    assert listener.bodies("edged/box/info")[0]["cameras"]["barn"]["kind"] == "files"
 
 
-def test_the_last_health_accounts_for_every_frame(broker: EmbeddedBroker, heard: Listener, tmp_path: Path) -> None:
+def test_last_health_accounts_for_every_frame(broker: EmbeddedBroker, listener: Listener, tmp_path: Path) -> None:
     clip, folder = video(tmp_path / "clip.mp4", 10), images(tmp_path / "folder", *[picture()] * 3)
     (folder / "1.png").write_bytes(b"no image")
     play(settings(broker, barn=clip, yard=folder))
-    last(heard, "edged/box/status", "stopped")
-    cameras = heard.bodies("edged/box/health")[-1]["cameras"]
+    last(listener, "edged/box/status", "stopped")
+    cameras = listener.bodies("edged/box/health")[-1]["cameras"]
     books = {name: camera["frames"] for name, camera in cameras.items()}
     nothing = {"dropped": 0, "waiting": 0}
     assert books["barn"] == {"captured": 10, "processed": 10, "failed": 0, **nothing}
     assert books["yard"] == {"captured": 3, "processed": 2, "failed": 1, **nothing}
 
 
-def test_a_black_image_is_published_as_dark_and_without_subjects(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path
+def test_black_image_is_published_as_dark_without_subjects(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path
 ) -> None:
     play(settings(broker, barn=images(tmp_path / "night", picture(grey=0))))
-    until(lambda: heard.bodies("edged/box/cam/barn/poses"))
-    body = heard.bodies("edged/box/cam/barn/poses")[0]
+    until(lambda: listener.bodies("edged/box/cam/barn/poses"))
+    body = listener.bodies("edged/box/cam/barn/poses")[0]
     assert "dark" in body["degraded"]
     assert body["subjects"] == []
     assert body["quality"]["brightness"] == 0
@@ -112,30 +110,30 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     return path
 
 
-def test_run_for_some_seconds_ends_by_itself(configuration: Path, heard: Listener) -> None:
+def test_run_with_a_duration_ends_by_itself(configuration: Path, listener: Listener) -> None:
     done = edged("run", "--config", configuration, "--for", 6, "--quiet")
     assert done.returncode == 0, done.stderr
-    last(heard, "edged/box/status", "stopped")
-    assert heard.bodies("edged/box/cam/barn/poses")
+    last(listener, "edged/box/status", "stopped")
+    assert listener.bodies("edged/box/cam/barn/poses")
 
 
-def test_sigterm_ends_it_in_time_and_it_says_so(configuration: Path, heard: Listener) -> None:
+def test_sigterm_ends_the_daemon_in_time_with_status_stopped(configuration: Path, listener: Listener) -> None:
     command = [sys.executable, "-m", "edged", "run", "--config", str(configuration), "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: heard.bodies("edged/box/cam/barn/poses"))
+        until(lambda: listener.bodies("edged/box/cam/barn/poses"))
         process.send_signal(signal.SIGTERM)
         begun_s = time.monotonic()
-        _, said = process.communicate(timeout=LIMIT_S)
+        _, output = process.communicate(timeout=LIMIT_S)
     finally:
         process.kill()
     assert time.monotonic() - begun_s < STOPS_WITHIN_S
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    last(heard, "edged/box/status", "stopped")
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    last(listener, "edged/box/status", "stopped")
 
 
-def test_the_saved_video_has_every_frame(tmp_path: Path) -> None:
+def test_saved_video_has_every_frame(tmp_path: Path) -> None:
     clip, out = video(tmp_path / "clip.mp4", 10), tmp_path / "out.mp4"
     done = edged("run", "--source", clip, "--embedded-broker", "--save-video", out)
     assert done.returncode == 0, done.stderr
@@ -158,7 +156,7 @@ def test_infer_prints_one_message_per_frame(tmp_path: Path) -> None:
     ]
 
 
-def test_infer_fails_for_a_path_that_is_not_there_and_reads_the_others(tmp_path: Path) -> None:
+def test_infer_fails_for_a_missing_path_and_reads_the_others(tmp_path: Path) -> None:
     done = edged("infer", "--jsonl", tmp_path / "gone.mp4", images(tmp_path / "folder", picture()))
     assert done.returncode == 1
     assert "gone.mp4" in done.stderr
@@ -174,14 +172,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
-def test_a_wrong_option_of_infer_exits_2_and_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
+@pytest.mark.parametrize(("arguments", "output"), WRONG.values(), ids=WRONG)
+def test_invalid_option_of_infer_exits_2_and_is_named(tmp_path: Path, arguments: list[str], output: str) -> None:
     done = edged("infer", images(tmp_path / "folder", picture()), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert output in done.stderr
 
 
-def test_a_wrong_configuration_exits_2_with_file_and_line(tmp_path: Path) -> None:
+def test_invalid_configuration_exits_2_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text('[cameras.barn]\nsource = "clip.mp4"\nfps = -1\n')
     done = edged("run", "--config", path)
@@ -190,13 +188,13 @@ def test_a_wrong_configuration_exits_2_with_file_and_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "soon"])
-def test_a_duration_that_is_none_exits_2(tmp_path: Path, duration: str) -> None:
+def test_invalid_duration_exits_2(tmp_path: Path, duration: str) -> None:
     done = edged("run", "--source", tmp_path, f"--for={duration}")
     assert done.returncode == 2
     assert "argument --for" in done.stderr
 
 
-def test_a_run_without_cameras_exits_2_and_says_what_to_do(tmp_path: Path) -> None:
+def test_run_without_cameras_exits_2_and_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text("version = 1\n")
     done = edged("run", "--config", path)
@@ -213,7 +211,7 @@ def test_snapshot_writes_the_picture(tmp_path: Path) -> None:
     assert written.shape == (240, 320, 3)
 
 
-def test_doctor_holds_the_regions_against_the_image_that_comes(tmp_path: Path) -> None:
+def test_doctor_compares_the_regions_with_the_image(tmp_path: Path) -> None:
     file = tmp_path / "edged.toml"
     file.write_text(f'[cameras.a]\nsource = "{video(tmp_path / "clip.mp4")}"\nroi = [0, 0, 640, 240]\n')
     (_, finding) = run_checks(file, [cameras])
@@ -223,7 +221,7 @@ def test_doctor_holds_the_regions_against_the_image_that_comes(tmp_path: Path) -
     )
 
 
-def test_doctor_gives_its_table_to_scripts(configuration: Path) -> None:
+def test_doctor_prints_json(configuration: Path) -> None:
     done = edged("doctor", "--config", configuration, "--json")
     assert done.returncode in (0, 1), done.stderr
     assert json.loads(done.stdout)

@@ -38,7 +38,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
+def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
     listener = Listener(broker.port, version=MQTTv311)
     yield listener
     listener.close()
@@ -57,11 +57,11 @@ def configured(broker: EmbeddedBroker, folder: Path, **keys: Any) -> Config:
     )
 
 
-def fresh(heard: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
+def fresh(listener: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
     """Messages from now on."""
-    before = len(heard.bodies(topic))
-    until(lambda: len(heard.bodies(topic)) >= before + count, LIMIT_S)
-    return heard.bodies(topic)[before:]
+    before = len(listener.bodies(topic))
+    until(lambda: len(listener.bodies(topic)) >= before + count, LIMIT_S)
+    return listener.bodies(topic)[before:]
 
 
 @pytest.fixture
@@ -76,22 +76,22 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return put
 
 
-def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothing_but_its_stamps(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, set_clock: Callable[[int], None]
+def test_wall_clock_that_jumps_changes_timestamps_alone(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path, set_clock: Callable[[int], None]
 ) -> None:
     now_ns = time.time_ns()
     set_clock(-now_ns + NS_PER_HOUR)
-    with started_daemon(configured(broker, tmp_path)) as made, running(made):
-        assert all(body["ts"] < 2 * 3600 * 1000 for body in fresh(heard, POSES))
+    with started_daemon(configured(broker, tmp_path)) as daemon, running(daemon):
+        assert all(body["ts"] < 2 * 3600 * 1000 for body in fresh(listener, POSES))
         for ahead_ns in (0, -3 * NS_PER_HOUR, 49 * 24 * NS_PER_HOUR, 0):
             set_clock(ahead_ns)
-            (*_, body) = fresh(heard, POSES, 8)
+            (*_, body) = fresh(listener, POSES, 8)
             assert abs(body["ts"] * 10**6 - now_ns - ahead_ns) < NS_PER_HOUR
             assert 0 < body["latency_ms"] < LIMIT_S * 1000
-        (*_, health) = fresh(heard, HEALTH)
-        (*_, daily) = fresh(heard, DAILY, 1)
-        frames = made.cameras()["barn"].counts
-    assert heard.states("edged/box/cam/barn/status") == ["connecting", "online"]
+        (*_, health) = fresh(listener, HEALTH)
+        (*_, daily) = fresh(listener, DAILY, 1)
+        frames = daemon.cameras()["barn"].counts
+    assert listener.states("edged/box/cam/barn/status") == ["connecting", "online"]
     assert 0 <= health["uptime_s"] < 600
     assert health["cameras"]["barn"]["losses_per_h"] == 0
     assert sum(daily["view_minutes"].values()) * 60 < 600
@@ -99,8 +99,8 @@ def test_a_clock_that_begins_in_1970_and_then_jumps_forward_and_back_costs_nothi
     assert schema_errors("health", health) == []
 
 
-def test_a_hot_box_looks_at_fewer_frames_and_says_why(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_hot_device_processes_fewer_frames_and_says_why(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zone = tmp_path / "board/sys/class/thermal/thermal_zone0"
     zone.mkdir(parents=True)
@@ -109,12 +109,12 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     monkeypatch.setattr(throttle, "POLL_S", 0.2)
     monkeypatch.setattr(throttle, "SysfsSensors", lambda: SysfsSensors(tmp_path / "board"))
     settings = configured(broker, tmp_path, throttle={"steps_hz": [1], "step_up_s": 1})
-    with started_daemon(settings) as made, running(made):
-        until(lambda: any(body["device"]["throttle"] for body in heard.bodies(HEALTH)), LIMIT_S)
-        (*_, hot) = fresh(heard, HEALTH)
-        first, *_, last = fresh(heard, POSES, 4)
+    with started_daemon(settings) as daemon, running(daemon):
+        until(lambda: any(body["device"]["throttle"] for body in listener.bodies(HEALTH)), LIMIT_S)
+        (*_, hot) = fresh(listener, HEALTH)
+        first, *_, last = fresh(listener, POSES, 4)
         (zone / "temp").write_text("50000")
-        until(lambda: fresh(heard, HEALTH, 1)[-1]["device"]["throttle"] is None, LIMIT_S)
+        until(lambda: fresh(listener, HEALTH, 1)[-1]["device"]["throttle"] is None, LIMIT_S)
     assert (hot["device"]["throttle"]["max_fps"], hot["device"]["throttle"]["reason"]) == (
         1,
         "96 °C in the hottest zone",
@@ -124,17 +124,17 @@ def test_a_hot_box_looks_at_fewer_frames_and_says_why(
     assert schema_errors("health", hot) == []
 
 
-def test_a_gpu_that_answers_late_is_said_to_be_missing_and_ends_the_daemon_to_be_started_with_it(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_gpu_that_answers_late_is_reported_missing_and_then_ends_the_daemon(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = threading.Event()
     monkeypatch.setattr(supervisor, "gpu_missing", lambda here: True)
     monkeypatch.setattr(supervisor, "GpuWait", partial(GpuWait, probe=lambda: "Orin" if there.is_set() else ""))
-    with started_daemon(configured(broker, tmp_path)) as made:
-        told = threading.Timer(2, there.set)
-        told.start()
+    with started_daemon(configured(broker, tmp_path)) as daemon:
+        timer = threading.Timer(2, there.set)
+        timer.start()
         with pytest.raises(Fatal, match="Orin answers now"):
-            made.run(threading.Event())
-        told.join(LIMIT_S)
-    problems = [problem["code"] for body in heard.bodies(HEALTH) for problem in body["problems"]]
+            daemon.run(threading.Event())
+        timer.join(LIMIT_S)
+    problems = [problem["code"] for body in listener.bodies(HEALTH) for problem in body["problems"]]
     assert "gpu-missing" in problems

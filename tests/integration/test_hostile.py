@@ -30,21 +30,21 @@ def cut(whole: Path, part: float) -> Path:
 
 
 @pytest.mark.parametrize("part", [0, 0.001, 0.3, 0.9, 0.99])
-def test_a_truncated_video_is_named(tmp_path: Path, part: float) -> None:
+def test_truncated_video_is_named(tmp_path: Path, part: float) -> None:
     done = edged("infer", "--jsonl", cut(video(tmp_path / "whole.mp4"), part))
     assert done.returncode == 1
     assert "cut.mp4" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "noise.mp4", "noise.jpg", "noise.png", "noise.avi"])
-def test_a_file_that_is_not_what_it_says_is_named(tmp_path: Path, name: str) -> None:
+def test_file_of_another_kind_than_its_suffix_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no video\n" * 99 if name.startswith("text") else NOISE)
     done = edged("infer", "--jsonl", tmp_path / name)
     assert (done.returncode, done.stdout) == (1, "")
     assert name in done.stderr
 
 
-def test_an_image_of_one_pixel_is_refused(tmp_path: Path) -> None:
+def test_image_of_one_pixel_fails(tmp_path: Path) -> None:
     done = edged("infer", "--jsonl", images(tmp_path / "one", picture()[:1, :1]))
     assert (done.returncode, done.stdout) == (1, "")
     assert "0.png: 1x1 px" in done.stderr
@@ -60,13 +60,13 @@ ODD = {
 
 
 @pytest.mark.parametrize("image", ODD.values(), ids=ODD)
-def test_an_odd_image_is_looked_at_in_its_own_size(tmp_path: Path, image: NDArray[np.uint8]) -> None:
+def test_image_of_odd_size_is_processed_in_its_own_size(tmp_path: Path, image: NDArray[np.uint8]) -> None:
     done = edged("infer", "--jsonl", images(tmp_path / "odd", image))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["image"] == {"w": image.shape[1], "h": image.shape[0]}
 
 
-def test_one_bad_image_does_not_keep_the_good_ones_from_being_seen(tmp_path: Path) -> None:
+def test_bad_image_in_a_folder_fails_alone(tmp_path: Path) -> None:
     folder = images(tmp_path / "mixed", *[picture()] * 3)
     (folder / "1.png").write_bytes(NOISE)
     done = edged("infer", "--jsonl", folder)
@@ -98,7 +98,7 @@ def broken_model(tmp_path: Path) -> dict[str, object]:
     return {"detector": "broken", "catalogue": cards, "store": tmp_path / "store"}
 
 
-def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
+def test_model_that_gives_nan_fails_its_frames_alone(
     tmp_path: Path, broken_model: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
@@ -112,14 +112,14 @@ def test_a_model_that_gives_nan_costs_its_frames_and_nothing_else(
                 "cameras": {"barn": source},
             }
         )
-        with started_daemon(settings) as made:
-            made.run(threading.Event())
-            view = made.cameras()["barn"]
+        with started_daemon(settings) as daemon:
+            daemon.run(threading.Event())
+            view = daemon.cameras()["barn"]
     assert (view.counts.captured, view.counts.failed, view.counts.processed) == (5, 5, 0)
     assert len([line for line in caplog.messages if "NaN" in line]) == 1
 
 
-def test_a_recording_that_cannot_be_played_ends_the_run_with_1(tmp_path: Path) -> None:
+def test_unreadable_recording_ends_the_run_with_1(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video")
     done = edged("run", "--source", tmp_path / "text.mp4", "--embedded-broker", "--save-video", tmp_path / "out.mp4")
     assert done.returncode == 1

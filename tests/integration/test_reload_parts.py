@@ -103,7 +103,7 @@ def test_removed_camera_is_closed_and_reports_nothing_more() -> None:
 # Tracks
 
 
-def test_ids_count_on_from_those_that_were_given_before() -> None:
+def test_track_ids_of_a_new_pipeline_count_on() -> None:
     one = Boxes(xyxy=np.array([[0, 0, 9, 9]], np.float32), score=np.ones(1, np.float32), label=np.zeros(1, np.int64))
     tracks = Tracker(TrackConfig(min_hits=1), last_id=7)
     assert tracks.update(one, 0).tolist() == [8]
@@ -118,34 +118,34 @@ def lose(alerts: AlertMonitors, camera: str, seconds: range) -> None:
         alerts.update(camera, CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
 
 
-def test_what_is_open_on_a_camera_that_is_gone_closes_and_the_rest_stays_open() -> None:
-    told: list[Alert] = []
-    alerts = AlertMonitors(("barn", "yard"), told.append)
+def test_alerts_of_a_removed_camera_close_and_others_stay_open() -> None:
+    changes: list[Alert] = []
+    alerts = AlertMonitors(("barn", "yard"), changes.append)
     for camera in ("barn", "yard"):
         lose(alerts, camera, range(1, 70))
     alerts.reconfigure(("yard", "box"))
-    assert [(episode.camera, episode.stage) for episode in told] == [
+    assert [(alert.camera, alert.stage) for alert in changes] == [
         ("barn", "open"),
         ("yard", "open"),
         ("barn", "closed"),
     ]
-    assert alerts.open_ids("yard") == (told[1].id,)
+    assert alerts.open_ids("yard") == (changes[1].id,)
     assert alerts.open_ids("box") == ()
-    assert not alerts.acknowledge(told[0].id, ns(80))
+    assert not alerts.acknowledge(changes[0].id, ns(80))
 
 
 class Yard:
     """Scenes of cameras that come and go, each with a horse."""
 
     def __init__(self, folder: Path) -> None:
-        stamps = HeaderFactory(SyncedClock())
-        self.bus = MemoryBus(lambda state: build.device_status(stamps, state))
+        headers = HeaderFactory(SyncedClock())
+        self.bus = MemoryBus(lambda state: build.device_status(headers, state))
         self.now_ns = monotonic_ns()
         self.cameras = ["barn"]
         self.scenes = SceneMonitor(
             self.bus,
-            stamps,
-            self.glances,
+            headers,
+            self.readings,
             self.classes,
             stalls=StallMonitors({}, 0.3, folder),
             state_file=folder / "days.json",
@@ -156,7 +156,7 @@ class Yard:
     def classes(self) -> dict[str, tuple[str, ...]]:
         return dict.fromkeys(self.cameras, ("horse",))
 
-    def glances(self) -> dict[str, CameraReading]:
+    def readings(self) -> dict[str, CameraReading]:
         state = {n: CameraState(camera=n, phase="online", reason="", since_ns=0) for n in self.cameras}
         return {name: (state[name], detected(self.now_ns, CLEAR, "horse")) for name in self.cameras}
 
@@ -170,7 +170,7 @@ class Yard:
         self.scenes.reconfigure(self.classes, daily_s)
 
 
-def test_a_camera_that_comes_has_a_state_and_one_that_stays_is_not_told_again(tmp_path: Path) -> None:
+def test_state_of_an_added_camera_is_published_and_of_a_remaining_one_not_again(tmp_path: Path) -> None:
     yard = Yard(tmp_path)
     yard.show(10)
     yard.adopt("barn", "box")
@@ -178,7 +178,7 @@ def test_a_camera_that_comes_has_a_state_and_one_that_stays_is_not_told_again(tm
     assert [len(yard.bus.messages_on(f"cam/{name}/state")) for name in ("barn", "box")] == [1, 1]
 
 
-def test_the_day_of_a_camera_that_comes_back_goes_on(tmp_path: Path) -> None:
+def test_daily_totals_of_a_camera_that_comes_back_go_on(tmp_path: Path) -> None:
     yard = Yard(tmp_path)
     yard.show(600)
     yard.adopt("box")

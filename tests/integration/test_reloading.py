@@ -43,7 +43,7 @@ class Site:
             "cameras": {name: {"source": clip, "loop": True} for name in ("barn", "yard")},
         }
         self.error: ConfigError | None = None
-        self.heard = Listener(broker.port, version=MQTTv311)
+        self.listener = Listener(broker.port, version=MQTTv311)
 
     def read(self) -> Config:
         if self.error is not None:
@@ -52,20 +52,20 @@ class Site:
 
     @contextmanager
     def run(self) -> Iterator[Daemon]:
-        with started_daemon(self.read(), Options(read_config=self.read)) as made, running(made):
+        with started_daemon(self.read(), Options(read_config=self.read)) as daemon, running(daemon):
             self.seen("barn")
             self.seen("yard")
-            yield made
+            yield daemon
 
-    def reload(self, made: Daemon) -> dict[str, Any]:
+    def reload(self, daemon: Daemon) -> dict[str, Any]:
         """The answer."""
-        before = len(self.heard.bodies(RESULT))
-        made.reload()
-        until(lambda: len(self.heard.bodies(RESULT)) > before)
-        return self.heard.bodies(RESULT)[-1]
+        before = len(self.listener.bodies(RESULT))
+        daemon.reload()
+        until(lambda: len(self.listener.bodies(RESULT)) > before)
+        return self.listener.bodies(RESULT)[-1]
 
     def poses(self, camera: str) -> list[dict[str, Any]]:
-        return self.heard.bodies(f"edged/box/cam/{camera}/poses")
+        return self.listener.bodies(f"edged/box/cam/{camera}/poses")
 
     def seen(self, camera: str) -> None:
         """New poses of the camera come in."""
@@ -74,7 +74,7 @@ class Site:
 
     def states(self, camera: str) -> list[str]:
         """From the first `online` on: before the broker is found, that overtakes `connecting`."""
-        every = [body["state"] for body in self.heard.bodies(f"edged/box/cam/{camera}/status")]
+        every = [body["state"] for body in self.listener.bodies(f"edged/box/cam/{camera}/status")]
         return every[every.index("online") :]
 
 
@@ -83,33 +83,33 @@ def site(tmp_path: Path) -> Iterator[Site]:
     with EmbeddedBroker() as broker:
         site = Site(tmp_path, broker)
         yield site
-        site.heard.close()
+        site.listener.close()
 
 
-def test_a_camera_that_is_looked_at_differently_stays_open(site: Site) -> None:
-    with site.run() as made:
+def test_camera_with_another_pipeline_stays_open(site: Site) -> None:
+    with site.run() as daemon:
         site.tables["cameras"]["barn"]["roi"] = [0, 0, 160, 240]
-        answer = site.reload(made)
+        answer = site.reload(daemon)
         assert (answer["ok"], answer["data"]) == (True, {"changed": ["cameras.barn.roi"], "restarted": []})
         site.seen("barn")
         assert site.states("barn") == ["online"]
-        assert made.config.cameras["barn"].roi == (0, 0, 160, 240)
+        assert daemon.config.cameras["barn"].roi == (0, 0, 160, 240)
 
 
-def test_what_is_allowed_and_announced_changes_in_place(site: Site) -> None:
-    with site.run() as made:
+def test_allowed_commands_and_discovery_change_in_place(site: Site) -> None:
+    with site.run() as daemon:
         site.tables |= {"commands": {"allow": ["reload"]}, "homeassistant": {"enabled": True}}
-        assert site.reload(made)["data"]["restarted"] == []
-        until(lambda: any(message.topic.startswith("homeassistant/") for message in list(site.heard.messages)))
-        site.heard.publish("edged/box/cmd/reload", b"{}")
-        until(lambda: len(site.heard.bodies(RESULT)) == 2)
-        assert site.heard.bodies(RESULT)[-1]["ok"]
+        assert site.reload(daemon)["data"]["restarted"] == []
+        until(lambda: any(message.topic.startswith("homeassistant/") for message in list(site.listener.messages)))
+        site.listener.publish("edged/box/cmd/reload", b"{}")
+        until(lambda: len(site.listener.bodies(RESULT)) == 2)
+        assert site.listener.bodies(RESULT)[-1]["ok"]
 
 
-def test_a_camera_with_another_source_is_opened_again_alone_and_counts_on(site: Site, tmp_path: Path) -> None:
-    with site.run() as made:
+def test_camera_with_another_source_alone_is_opened_again_and_counts_on(site: Site, tmp_path: Path) -> None:
+    with site.run() as daemon:
         site.tables["cameras"]["barn"]["source"] = str(video(tmp_path / "other.mp4", 20))
-        assert site.reload(made)["data"]["restarted"] == ["camera barn"]
+        assert site.reload(daemon)["data"]["restarted"] == ["camera barn"]
         until(lambda: site.poses("barn")[-1]["source"].endswith("other.mp4"))
         frames = [body["frame"] for body in site.poses("barn")]
         assert frames == sorted(set(frames))
@@ -117,28 +117,28 @@ def test_a_camera_with_another_source_is_opened_again_alone_and_counts_on(site: 
         assert site.states("yard") == ["online"]
 
 
-def test_a_camera_comes_and_another_goes(site: Site) -> None:
-    with site.run() as made:
+def test_camera_is_added_and_another_removed(site: Site) -> None:
+    with site.run() as daemon:
         site.tables["cameras"]["box"] = site.tables["cameras"].pop("yard")
-        assert site.reload(made)["data"]["restarted"] == ["camera box", "camera yard"]
+        assert site.reload(daemon)["data"]["restarted"] == ["camera box", "camera yard"]
         site.seen("box")
         site.seen("barn")
-        until(lambda: site.heard.bodies("edged/box/cam/box/state"))
+        until(lambda: site.listener.bodies("edged/box/cam/box/state"))
         gone = len(site.poses("yard"))
-        until(lambda: [m for m in site.heard.messages if (m.topic, m.payload) == ("edged/box/cam/yard/status", b"")])
-        until(lambda: list(site.heard.bodies("edged/box/health")[-1]["cameras"]) == ["barn", "box"])
-        assert list(site.heard.bodies("edged/box/info")[-1]["cameras"]) == ["barn", "box"]
+        until(lambda: [m for m in site.listener.messages if (m.topic, m.payload) == ("edged/box/cam/yard/status", b"")])
+        until(lambda: list(site.listener.bodies("edged/box/health")[-1]["cameras"]) == ["barn", "box"])
+        assert list(site.listener.bodies("edged/box/info")[-1]["cameras"]) == ["barn", "box"]
         assert len(site.poses("yard")) == gone
-        assert list(made.cameras()) == ["barn", "box"]
+        assert list(daemon.cameras()) == ["barn", "box"]
 
 
-def test_models_are_loaded_again_while_the_cameras_stay_open(site: Site) -> None:
-    with site.run() as made:
-        before, closed = made.models, []
+def test_models_are_loaded_again_while_cameras_stay_open(site: Site) -> None:
+    with site.run() as daemon:
+        before, closed = daemon.models, []
         before.backend.close = lambda: closed.append(1)  # type: ignore[method-assign]
         site.tables["models"] = {"pose": {"horse": "rtmpose-t-ap10k-horse"}}
-        assert site.reload(made)["data"]["restarted"] == ["models"]
-        assert made.models is not before
+        assert site.reload(daemon)["data"]["restarted"] == ["models"]
+        assert daemon.models is not before
         assert closed == [1]
         site.seen("barn")
         assert site.states("barn") == ["online"]
@@ -151,40 +151,40 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("tables", "said"), REFUSED.values(), ids=REFUSED)
-def test_a_configuration_that_cannot_be_used_changes_nothing(site: Site, tables: dict[str, Any], said: str) -> None:
-    with site.run() as made:
-        before = made.config
+@pytest.mark.parametrize(("tables", "output"), REFUSED.values(), ids=REFUSED)
+def test_unusable_configuration_changes_nothing(site: Site, tables: dict[str, Any], output: str) -> None:
+    with site.run() as daemon:
+        before = daemon.config
         site.tables = site.tables | tables | {"publish": {"max_rate_hz": 1}}
-        answer = site.reload(made)
+        answer = site.reload(daemon)
         assert answer["ok"] is False
-        assert said in answer["error"]["got"]
-        assert made.config is before
+        assert output in answer["error"]["got"]
+        assert daemon.config is before
         site.seen("barn")
         assert schema_errors("cmd/reload/result", answer) == []
 
 
-def test_bad_file_is_answered_with_its_lines(site: Site) -> None:
-    with site.run() as made:
+def test_invalid_file_is_rejected_with_its_lines(site: Site) -> None:
+    with site.run() as daemon:
         site.error = ConfigError("edged.toml:3 cameras.barn.fps = -1: must be 0..240 Hz; raise it")
-        error = site.reload(made)["error"]
+        error = site.reload(daemon)["error"]
         assert (error["what"], error["got"][:26]) == ("configuration", "edged.toml:3 cameras.barn.")
         site.seen("barn")
 
 
-def test_what_cannot_change_in_place_takes_a_successor(site: Site) -> None:
+def test_key_that_needs_a_restart_ends_the_loop_with_a_next_config(site: Site) -> None:
     stop = threading.Event()
-    with started_daemon(site.read(), Options(read_config=site.read)) as made:
-        loop = threading.Thread(target=made.run, args=(stop,))
+    with started_daemon(site.read(), Options(read_config=site.read)) as daemon:
+        loop = threading.Thread(target=daemon.run, args=(stop,))
         loop.start()
         site.tables["device"] = site.tables["device"] | {"id": "other"}
-        assert site.reload(made)["data"] == {"changed": ["device.id"], "restarted": ["everything"]}
+        assert site.reload(daemon)["data"] == {"changed": ["device.id"], "restarted": ["everything"]}
         loop.join(LIMIT_S)
         assert not loop.is_alive()
-    assert made.next_config == site.read()
+    assert daemon.next_config == site.read()
 
 
-def test_a_hang_up_reloads_the_file_and_everything_when_it_must(site: Site, tmp_path: Path) -> None:
+def test_sighup_reloads_the_file_and_restarts_the_daemon_where_needed(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     barn, mqtt, state = site.tables["cameras"]["barn"]["source"], site.tables["mqtt"], tmp_path / "state"
     text = f"""[device]\nid = "box"\nstate_dir = "{state}"\n[mqtt]\nhost = "{mqtt["host"]}"\nport = {mqtt["port"]}
@@ -196,14 +196,14 @@ protocol = "3.1.1"\n[cameras.barn]\nsource = "{barn}"\nloop = true\n"""
             site.seen("barn")
             path.write_text(text + "fps = -1\n")
             os.kill(child.pid, signal.SIGHUP)
-            until(lambda: site.heard.bodies(RESULT))
-            assert f"{path}:11 cameras.barn.fps" in site.heard.bodies(RESULT)[0]["error"]["got"]
+            until(lambda: site.listener.bodies(RESULT))
+            assert f"{path}:11 cameras.barn.fps" in site.listener.bodies(RESULT)[0]["error"]["got"]
             path.write_text(text.replace('"box"', '"other"'))
             os.kill(child.pid, signal.SIGHUP)
-            until(lambda: site.heard.bodies("edged/other/cam/barn/poses"))
-            assert site.heard.states("edged/box/status")[-1] == "stopped"
+            until(lambda: site.listener.bodies("edged/other/cam/barn/poses"))
+            assert site.listener.states("edged/box/status")[-1] == "stopped"
         finally:
             child.send_signal(signal.SIGTERM)
-            _, said = child.communicate(timeout=LIMIT_S)
-    assert child.returncode == 0, said
-    assert "Traceback" not in said
+            _, output = child.communicate(timeout=LIMIT_S)
+    assert child.returncode == 0, output
+    assert "Traceback" not in output

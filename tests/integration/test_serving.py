@@ -39,7 +39,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def heard(broker: EmbeddedBroker) -> Iterator[Listener]:
+def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
     listener = Listener(broker.port, version=MQTTv311)
     yield listener
     listener.close()
@@ -57,38 +57,38 @@ def configured(broker: EmbeddedBroker, folder: Path, **models: Any) -> Config:
     )
 
 
-def last_health(heard: Listener) -> dict[str, Any]:
-    until(lambda: heard.bodies(ROOT + "health"))
-    return heard.bodies(ROOT + "health")[-1]
+def last_health(listener: Listener) -> dict[str, Any]:
+    until(lambda: listener.bodies(ROOT + "health"))
+    return listener.bodies(ROOT + "health")[-1]
 
 
-def test_without_a_pose_model_there_are_boxes_and_the_class_is_named(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_missing_pose_model_leaves_boxes_of_its_class_and_is_reported(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pose = {**HERE, "person": "rtmpose-m-body17"}
-    with started_daemon(configured(broker, tmp_path, pose=pose)) as made, running(made):
-        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
-        health = last_health(heard)
-    assert (health["models"]["service_level"], list(made.models.poses)) == ("poses", ["horse"])
+    with started_daemon(configured(broker, tmp_path, pose=pose)) as daemon, running(daemon):
+        until(lambda: listener.bodies(ROOT + "cam/stall/poses"))
+        health = last_health(listener)
+    assert (health["models"]["service_level"], list(daemon.models.poses)) == ("poses", ["horse"])
     assert health["models"]["runtime_by_model"]["rtmpose-m-body17"] == "nothing"
     assert ("model-missing", "rtmpose-m-body17") in {(p["code"], p["source"]) for p in health["problems"]}
     assert caplog.text.count("edged models pull rtmpose-m-body17") == 1
 
 
-def test_without_any_pose_model_there_are_boxes(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    with started_daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as made:
-        assert made.models.service_level == "boxes"
+def test_without_any_pose_model_boxes_are_served(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    with started_daemon(configured(broker, tmp_path, pose={"person": "rtmpose-m-body17"})) as daemon:
+        assert daemon.models.service_level == "boxes"
 
 
-def test_without_a_detector_cameras_go_on_and_every_frame_says_that_nobody_looked(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path
+def test_missing_detector_leaves_cameras_and_degraded_frames(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path
 ) -> None:
     settings = configured(broker, tmp_path, detector="rtmdet-nano-person", pose={"person": HERE["person"]})
-    with started_daemon(settings) as made, running(made):
-        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
-        until(lambda: heard.bodies(ROOT + "health")[-1]["cameras"]["stall"]["state"] == "online")
-        health = last_health(heard)
-    body = heard.bodies(ROOT + "cam/stall/poses")[0]
+    with started_daemon(settings) as daemon, running(daemon):
+        until(lambda: listener.bodies(ROOT + "cam/stall/poses"))
+        until(lambda: listener.bodies(ROOT + "health")[-1]["cameras"]["stall"]["state"] == "online")
+        health = last_health(listener)
+    body = listener.bodies(ROOT + "cam/stall/poses")[0]
     assert ("no-model" in body["degraded"], body["subjects"]) == (True, [])
     assert health["models"]["service_level"] == "cameras"
     assert schema_errors("cam/stall/poses", body) == schema_errors("health", health) == []
@@ -113,9 +113,9 @@ class StandInEngine:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> StandInEngine:
-    made = StandInEngine(load(None)["det-person-horse"])
-    monkeypatch.setattr(engine_builder, "trt_session", lambda *_: made)
-    return made
+    engine = StandInEngine(load(None)["det-person-horse"])
+    monkeypatch.setattr(engine_builder, "trt_session", lambda *_: engine)
+    return engine
 
 
 def report_ready(daemon: Daemon, engine: StandInEngine) -> None:
@@ -129,17 +129,17 @@ def report_ready(daemon: Daemon, engine: StandInEngine) -> None:
 
 
 def test_verified_engine_is_swapped_in_and_closed_at_end(
-    broker: EmbeddedBroker, heard: Listener, tmp_path: Path, engine: StandInEngine
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path, engine: StandInEngine
 ) -> None:
-    with started_daemon(configured(broker, tmp_path)) as made, running(made):
-        until(lambda: heard.bodies(ROOT + "cam/stall/poses"))
-        report_ready(made, engine)
-        before = len(heard.bodies(ROOT + "cam/stall/poses"))
-        until(lambda: len(heard.bodies(ROOT + "cam/stall/poses")) > before + 5)
-        assert made.models.runtime_by_model == {
+    with started_daemon(configured(broker, tmp_path)) as daemon, running(daemon):
+        until(lambda: listener.bodies(ROOT + "cam/stall/poses"))
+        report_ready(daemon, engine)
+        before = len(listener.bodies(ROOT + "cam/stall/poses"))
+        until(lambda: len(listener.bodies(ROOT + "cam/stall/poses")) > before + 5)
+        assert daemon.models.runtime_by_model == {
             "det-person-horse": "tensorrt",
             "rtmpose-t-lsp14": "onnxruntime",
             "rtmpose-t-ap10k-horse": "onnxruntime",
         }
-        assert made.cameras()["stall"].counts.failed == 0
+        assert daemon.cameras()["stall"].counts.failed == 0
     assert (engine.runs > 5, engine.closed) == (True, True)

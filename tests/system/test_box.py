@@ -46,7 +46,7 @@ def keys(mosquitto: Mosquitto, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def heard(mosquitto: Mosquitto, listen: Listen) -> Listener:
+def listener(mosquitto: Mosquitto, listen: Listen) -> Listener:
     return listen(mosquitto.port)
 
 
@@ -54,35 +54,35 @@ def wait(true: Callable[[], Any]) -> Any:
     return until(true, LIMIT_S)
 
 
-def fresh(heard: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
+def fresh(listener: Listener, topic: str, count: int = 3) -> list[dict[str, Any]]:
     """Messages from now on."""
-    before = len(heard.bodies(topic))
-    wait(lambda: len(heard.bodies(topic)) >= before + count)
-    return heard.bodies(topic)[before:]
+    before = len(listener.bodies(topic))
+    wait(lambda: len(listener.bodies(topic)) >= before + count)
+    return listener.bodies(topic)[before:]
 
 
 def end(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=LIMIT_S)
-    assert (process.returncode, "Traceback" in said) == (0, False), said
+    _, output = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, "Traceback" in output) == (0, False), output
 
 
 @needs_root
 @pytest.mark.parametrize(
     "turn_s", [2**32 / 1000, 2**32 / 100], ids=["49 days: milliseconds", "497 days: hundredths of a second"]
 )
-def test_it_runs_on_when_a_counter_of_32_bits_turns_over(
-    site: NotifiedDaemon, keys: str, heard: Listener, turn_s: float
+def test_daemon_runs_on_when_a_32_bit_counter_wraps(
+    site: NotifiedDaemon, keys: str, listener: Listener, turn_s: float
 ) -> None:
     """In a namespace whose monotonic clock is about to pass that instant."""
     ahead_s = round(turn_s - time.monotonic() - 10)
     process = site.start(
         keys, "unshare", "--time", "--monotonic", str(ahead_s), "--boottime", str(ahead_s), "--fork", "--kill-child"
     )
-    fresh(heard, POSES)
+    fresh(listener, POSES)
     wait(lambda: time.monotonic() + ahead_s > turn_s + 1)
-    (*_, health) = fresh(heard, HEALTH)
-    poses = fresh(heard, POSES)
+    (*_, health) = fresh(listener, HEALTH)
+    poses = fresh(listener, POSES)
     assert turn_s < health["device"]["uptime_s"] < turn_s + DAY_S
     assert 0 <= health["uptime_s"] < 3600
     assert all(0 < one["latency_ms"] < 60_000 for one in poses)
@@ -94,8 +94,8 @@ def test_it_runs_on_when_a_counter_of_32_bits_turns_over(
 
 @needs_root
 @pytest.mark.parametrize("fault", ["read-only", "full"])
-def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
-    site: NotifiedDaemon, keys: str, heard: Listener, tmp_path: Path, fault: str
+def test_keypoints_go_on_when_the_disk_cannot_be_written(
+    site: NotifiedDaemon, keys: str, listener: Listener, tmp_path: Path, fault: str
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -107,8 +107,8 @@ def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
             subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         site.state = disk
         process = site.start(keys)
-        (*_, health) = fresh(heard, HEALTH)
-        fresh(heard, POSES)
+        (*_, health) = fresh(listener, HEALTH)
+        fresh(listener, POSES)
         assert not health["mqtt"]["stored"]["durable"]
         assert fault == "read-only" or "disk-nearly-full" in [problem["code"] for problem in health["problems"]]
         end(process)
@@ -116,21 +116,21 @@ def test_a_disk_that_takes_nothing_costs_nobody_their_keypoints(
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_box_that_has_no_more_memory_to_give_keeps_its_cameras(
-    site: NotifiedDaemon, keys: str, heard: Listener
-) -> None:
+def test_cameras_go_on_without_more_memory(site: NotifiedDaemon, keys: str, listener: Listener) -> None:
     """Steady state asks for none: not one byte of address space more is granted, and the clip goes round and round."""
     process = site.start(keys)
-    fresh(heard, POSES)
+    fresh(listener, POSES)
     far_below = psutil.Process(process.pid).memory_info().vms // 2
     resource.prlimit(process.pid, resource.RLIMIT_AS, (far_below, resource.RLIM_INFINITY))
-    fresh(heard, HEALTH, 5)
-    fresh(heard, POSES, 20)
-    assert "lost" not in heard.states("edged/box/cam/barn/status")
+    fresh(listener, HEALTH, 5)
+    fresh(listener, POSES, 20)
+    assert "lost" not in listener.states("edged/box/cam/barn/status")
     end(process)
 
 
-def test_power_may_go_at_any_instant(site: NotifiedDaemon, keys: str, heard: Listener, tmp_path: Path) -> None:
+def test_daemon_starts_after_a_power_cut_at_any_instant(
+    site: NotifiedDaemon, keys: str, listener: Listener, tmp_path: Path
+) -> None:
     """Killed whenever, and what it was writing torn: the next start is as good as any."""
     dice = random.Random(7)
     for _ in range(POWER_CUTS):
@@ -142,8 +142,8 @@ def test_power_may_go_at_any_instant(site: NotifiedDaemon, keys: str, heard: Lis
             if (size := path.stat().st_size) and dice.random() < 0.5:
                 os.truncate(path, dice.randrange(size))
     process = site.start(keys)
-    (*_, health) = fresh(heard, HEALTH)
-    fresh(heard, POSES)
+    (*_, health) = fresh(listener, HEALTH)
+    fresh(listener, POSES)
     assert health["mqtt"]["stored"]["durable"]
     end(process)
 
@@ -185,7 +185,7 @@ def wires() -> Iterator[tuple[str, Callable[[], None]]]:
         subprocess.run(["ip", "link", "del", us], check=False, capture_output=True)
 
 
-def test_a_box_without_a_network_at_boot_finds_its_broker_on_another_subnet_when_the_cable_is_plugged_in(
+def test_broker_on_another_subnet_is_found_once_the_network_is_there(
     site: NotifiedDaemon,
     new_mosquitto: Callable[..., Mosquitto],
     listen: Listen,
@@ -194,13 +194,13 @@ def test_a_box_without_a_network_at_boot_finds_its_broker_on_another_subnet_when
 ) -> None:
     box, plug_in = wires
     mosquitto = new_mosquitto("allow_anonymous true", "listener 18877 10.77.2.2")
-    heard = listen(mosquitto.port)
+    listener = listen(mosquitto.port)
     keys = 'device.id = "box"\nmqtt.host = "10.77.2.2"\nmqtt.port = 18877\n' + camera(video(tmp_path / "clip.mp4"))
     process = site.start(keys, "ip", "netns", "exec", box)
     wait(lambda: site.has_notified("READY=1"))
     wait(lambda: site.has_notified("1 of 1 cameras online; no broker"))
-    assert heard.bodies(POSES) == []
+    assert listener.bodies(POSES) == []
     plug_in()
-    fresh(heard, POSES)
+    fresh(listener, POSES)
     wait(lambda: site.has_notified(ONLINE))
     end(process)

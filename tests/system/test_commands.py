@@ -87,7 +87,7 @@ class Sender:
 
 
 class Site:
-    """A box with two cameras that may show pictures of one, and does what it is told."""
+    """A box with two cameras that may show pictures of one, and executes what is allowed."""
 
     def __init__(self, port: int, folder: Path) -> None:
         clip = str(video(folder / "clip.mp4", 20))
@@ -118,9 +118,12 @@ def box(site: Site) -> Iterator[Daemon]:
     recent = RecentLines()
     logging.getLogger().addHandler(recent)
     try:
-        with started_daemon(site.read(), Options(read_config=site.read, recent_lines=recent)) as made, running(made):
-            until(lambda: {view.state.phase for view in made.cameras().values()} == {"online"})
-            yield made
+        with (
+            started_daemon(site.read(), Options(read_config=site.read, recent_lines=recent)) as daemon,
+            running(daemon),
+        ):
+            until(lambda: {view.state.phase for view in daemon.cameras().values()} == {"online"})
+            yield daemon
     finally:
         logging.getLogger().removeHandler(recent)
 
@@ -133,32 +136,32 @@ def sender(request: pytest.FixtureRequest, mosquitto: Mosquitto) -> Iterator[Sen
 
 
 @pytest.fixture
-def heard(mosquitto: Mosquitto, listen: Callable[..., Listener]) -> Listener:
+def listener(mosquitto: Mosquitto, listen: Callable[..., Listener]) -> Listener:
     return listen(mosquitto.port)
 
 
-def rate(heard: Listener, camera: str, seconds: float = 1.0) -> float:
-    before = len(heard.bodies(f"{BOX}cam/{camera}/poses"))
+def rate(listener: Listener, camera: str, seconds: float = 1.0) -> float:
+    before = len(listener.bodies(f"{BOX}cam/{camera}/poses"))
     time.sleep(seconds)
-    return (len(heard.bodies(f"{BOX}cam/{camera}/poses")) - before) / seconds
+    return (len(listener.bodies(f"{BOX}cam/{camera}/poses")) - before) / seconds
 
 
 @pytest.mark.parametrize("annotated", [True, False])
 def test_snapshot_shows_the_frame_of_the_poses_message_that_it_names(
-    box: Daemon, sender: Sender, heard: Listener, annotated: bool
+    box: Daemon, sender: Sender, listener: Listener, annotated: bool
 ) -> None:
     data = sender.ask("snapshot", camera="barn", annotated=annotated)["data"]
-    shown = until(lambda: payloads(heard, "cam/barn/snapshot"))[0]
+    shown = until(lambda: payloads(listener, "cam/barn/snapshot"))[0]
     image = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert (data["image"], data["bytes"]) == ({"w": 320, "h": 240}, len(shown))
-    poses = until(lambda: [body for body in heard.bodies(POSES) if body["seq"] == data["seq"]])[0]
+    poses = until(lambda: [body for body in listener.bodies(POSES) if body["seq"] == data["seq"]])[0]
     assert (poses["ts"], poses["frame"]) == (data["ts"], data["frame"])
     assert poses["position"] == nearest(poses["source"], image)
 
 
-def payloads(heard: Listener, path: str) -> list[bytes]:
-    return [bytes(message.payload) for message in list(heard.messages) if message.topic == BOX + path]
+def payloads(listener: Listener, path: str) -> list[bytes]:
+    return [bytes(message.payload) for message in list(listener.messages) if message.topic == BOX + path]
 
 
 def nearest(clip: str, image: Any) -> int:
@@ -170,35 +173,35 @@ def nearest(clip: str, image: Any) -> int:
     return int(np.argmin(off))
 
 
-def test_no_picture_of_a_camera_that_shows_none_leaves_the_box(box: Daemon, sender: Sender, heard: Listener) -> None:
+def test_snapshot_of_a_camera_without_images_is_rejected(box: Daemon, sender: Sender, listener: Listener) -> None:
     error = sender.ask("snapshot", camera="yard")["error"]
     assert error["got"] == "images = false"
     assert "cameras.yard.images = true" in error["do"]
-    assert payloads(heard, "cam/yard/snapshot") == []
+    assert payloads(listener, "cam/yard/snapshot") == []
 
 
-def test_restart_camera_opens_one_camera_again(box: Daemon, sender: Sender, heard: Listener) -> None:
+def test_restart_camera_opens_one_camera_again(box: Daemon, sender: Sender, listener: Listener) -> None:
     assert sender.ask("restart-camera", camera="barn")["ok"]
-    until(lambda: heard.states(f"{BOX}cam/barn/status")[-2:] == ["connecting", "online"])
-    until(lambda: rate(heard, "barn", 0.2) > 0)
-    assert "connecting" not in heard.states(f"{BOX}cam/yard/status")[1:]
+    until(lambda: listener.states(f"{BOX}cam/barn/status")[-2:] == ["connecting", "online"])
+    until(lambda: rate(listener, "barn", 0.2) > 0)
+    assert "connecting" not in listener.states(f"{BOX}cam/yard/status")[1:]
 
 
-def test_set_rate_slows_one_camera_for_a_while(box: Daemon, sender: Sender, heard: Listener) -> None:
+def test_set_rate_limits_one_camera_for_its_seconds(box: Daemon, sender: Sender, listener: Listener) -> None:
     data = sender.ask("set-rate", camera="barn", hz=0.5, seconds=3)["data"]
     assert (data["cameras"], data["hz"]) == (["barn"], 0.5)
-    assert rate(heard, "barn", 2) <= 1
-    assert rate(heard, "yard", 0.5) > 2
-    until(lambda: rate(heard, "barn", 0.5) > 2)
+    assert rate(listener, "barn", 2) <= 1
+    assert rate(listener, "yard", 0.5) > 2
+    until(lambda: rate(listener, "barn", 0.5) > 2)
 
 
-def test_an_alert_that_is_not_open_is_no_alert(box: Daemon, sender: Sender) -> None:
+def test_acknowledge_of_an_alert_that_is_not_open_is_rejected(box: Daemon, sender: Sender) -> None:
     assert sender.ask("acknowledge", alert_id="a1")["error"]["what"] == "alert_id"
     assert sender.ask("snooze", alert_id="a1", minutes=5)["error"]["got"] == "'a1'"
 
 
-def test_diagnose_tells_everything_but_the_secrets(box: Daemon, sender: Sender, heard: Listener) -> None:
-    until(lambda: heard.bodies(f"{BOX}health"))
+def test_diagnose_has_everything_but_secrets(box: Daemon, sender: Sender, listener: Listener) -> None:
+    until(lambda: listener.bodies(f"{BOX}health"))
     logging.getLogger("edged").warning("opening rtsp://me:hunter2@10.0.0.1/a")
     data = sender.ask("diagnose")["data"]
     assert data.keys() == {"info", "health", "configuration", "doctor", "log"}
@@ -219,7 +222,7 @@ def elsewhere(mosquitto_binary: str, tmp_path: Path) -> Iterator[Mosquitto]:
     broker.kill()
 
 
-def test_reload_is_answered_before_the_box_moves_to_another_broker(
+def test_reload_is_replied_to_before_the_broker_is_switched(
     box: Daemon, sender: Sender, site: Site, elsewhere: Mosquitto
 ) -> None:
     here, there = Listener(site.tables["mqtt"]["port"]), Listener(elsewhere.port)
@@ -234,36 +237,36 @@ def test_reload_is_answered_before_the_box_moves_to_another_broker(
         listener.close()
 
 
-def test_a_retained_command_is_not_obeyed_when_it_is_sent_nor_when_the_box_comes_back(
-    mosquitto: Mosquitto, site: Site, heard: Listener
+def test_retained_command_is_rejected_when_sent_and_after_a_reconnect(
+    mosquitto: Mosquitto, site: Site, listener: Listener
 ) -> None:
     sender = Sender(mosquitto.port, MQTTv5)
     result = f"{BOX}cmd/restart-camera/result"
     payload = b'{"camera": "barn"}'
-    with started_daemon(site.read()) as made, running(made):
-        until(lambda: heard.bodies(POSES))
+    with started_daemon(site.read()) as daemon, running(daemon):
+        until(lambda: listener.bodies(POSES))
         sender.post("restart-camera", payload, retain=True)
         until(lambda: sender.answers)
-    with started_daemon(site.read()) as made, running(made):
-        until(lambda: len(sender.answers) == 2 or len(heard.bodies(result)) == 1)
-        until(lambda: rate(heard, "barn", 0.2) > 0)
-    said = [json.loads(message.payload) for message in sender.answers] + heard.bodies(result)
-    assert {body["error"]["got"] for body in said} == {"a retained message"}
-    assert heard.states(f"{BOX}cam/barn/status").count("connecting") == 2  # one per start
+    with started_daemon(site.read()) as daemon, running(daemon):
+        until(lambda: len(sender.answers) == 2 or len(listener.bodies(result)) == 1)
+        until(lambda: rate(listener, "barn", 0.2) > 0)
+    output = [json.loads(message.payload) for message in sender.answers] + listener.bodies(result)
+    assert {body["error"]["got"] for body in output} == {"a retained message"}
+    assert listener.states(f"{BOX}cam/barn/status").count("connecting") == 2  # one per start
     sender.close()
 
 
-def test_a_flood_of_commands_does_not_disturb_the_poses(
-    box: Daemon, mosquitto: Mosquitto, heard: Listener, caplog: pytest.LogCaptureFixture
+def test_flood_of_commands_does_not_disturb_the_poses(
+    box: Daemon, mosquitto: Mosquitto, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     sender = Sender(mosquitto.port, MQTTv5)
-    until(lambda: heard.bodies(POSES))
-    first = heard.bodies(POSES)[-1]["seq"]
+    until(lambda: listener.bodies(POSES))
+    first = listener.bodies(POSES)[-1]["seq"]
     for _ in range(1000):
         sender.post("set-rate", b'{"hz": 240}')
     until(lambda: len(sender.answers) >= MAX_PENDING_REPLIES)
     until(lambda: sender.ask("set-rate", hz=240)["ok"])  # refused while too many wait
-    seen = [body["seq"] for body in heard.bodies(POSES) if body["seq"] > first]
+    seen = [body["seq"] for body in listener.bodies(POSES) if body["seq"] > first]
     assert seen == list(range(first + 1, first + 1 + len(seen)))
     assert len(seen) > 5
     assert box.mqtt_stats["dropped"] == 0
@@ -272,7 +275,7 @@ def test_a_flood_of_commands_does_not_disturb_the_poses(
 
 
 def deaf(folder: Path) -> tuple[str, ...]:
-    """Lines for a broker on which everybody may publish and nobody may subscribe; ACL files cannot say that."""
+    """Lines for a broker on which all may publish and none may subscribe; ACL files cannot say that."""
     plugin = next(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"), None)
     if plugin is None:
         pytest.skip("mosquitto has no dynamic security plugin here")
@@ -281,20 +284,20 @@ def deaf(folder: Path) -> tuple[str, ...]:
     return f"plugin {plugin}", f"plugin_opt_config_file {folder / 'dynsec.json'}"
 
 
-def test_a_broker_that_lets_us_hear_no_commands_is_told_of_once(
+def test_refused_subscription_to_commands_is_logged_once(
     new_mosquitto: NewMosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker = new_mosquitto("allow_anonymous true", *deaf(tmp_path))
-    heard: list[Request] = []
-    stamps = HeaderFactory(type("Wall", (), {"synced": True, "utc_ms": lambda self, ns: 0})())
+    listener: list[Request] = []
+    headers = HeaderFactory(type("Wall", (), {"synced": True, "utc_ms": lambda self, ns: 0})())
     bus = MqttBus(
         MqttConfig(port=broker.port, reconnect_max_s=1),
         "box",
-        lambda state: device_status(stamps, state),
+        lambda state: device_status(headers, state),
         PublishConfig(),
     )
     try:
-        bus.subscribe(COMMAND.at(verb="+"), heard.append)
+        bus.subscribe(COMMAND.at(verb="+"), listener.append)
         until(lambda: "edged/box/cmd/+ was refused" in caplog.text)
         broker.kill()
         broker.start()
@@ -309,22 +312,22 @@ def sent(site: Site, *arguments: str) -> int:
     return main(["send", *arguments, "--host", "127.0.0.1", "--port", str(broker["port"]), "--to", "box"])
 
 
-def test_edged_send_prints_the_answer(box: Daemon, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_edged_send_prints_the_reply(box: Daemon, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert sent(site, "set-rate", "camera=barn", "hz=5") == 0
     assert json.loads(capsys.readouterr().out) == {"cameras": ["barn"], "hz": 5, "until_ts": None}
     assert sent(site, "set-rate", "camera=7", "hz=5") == 1
     assert "camera: got '7'\n  want one of barn, yard\n" in capsys.readouterr().err
 
 
-def test_edged_send_says_when_nobody_answers(mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ("reload", "--host", "127.0.0.1", "--to", "box", "--within", "0.3")
-    assert main(["send", *asked, "--port", str(mosquitto.port)]) == 1
+def test_edged_send_reports_a_missing_reply(mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("reload", "--host", "127.0.0.1", "--to", "box", "--within", "0.3")
+    assert main(["send", *command, "--port", str(mosquitto.port)]) == 1
     assert "edged/box/cmd/reload: no answer within 0.3 s" in capsys.readouterr().err
-    assert main(["send", *asked, "--port", str(free_port())]) == 1
+    assert main(["send", *command, "--port", str(free_port())]) == 1
     assert "Connection refused" in capsys.readouterr().err
 
 
-def test_edged_send_says_when_it_may_not(
+def test_edged_send_reports_a_refused_publish(
     new_mosquitto: NewMosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broker = new_mosquitto("allow_anonymous true", *deaf(tmp_path))
@@ -332,6 +335,6 @@ def test_edged_send_says_when_it_may_not(
     assert "edged/box/cmd/reload/result: the broker refused it" in capsys.readouterr().err
 
 
-def test_an_argument_of_edged_send_without_a_value_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_edged_send_argument_without_a_value_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", "set-rate", "5", "--host", "127.0.0.1"]) == 2
     assert "want NAME=VALUE; arguments of set-rate: id, hz, camera, seconds" in capsys.readouterr().err

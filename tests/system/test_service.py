@@ -44,27 +44,27 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return answers
 
 
-def test_ready_means_that_it_runs_and_the_status_says_how_it_stands(found: dict[str, Any]) -> None:
+def test_ready_service_has_a_status_of_cameras_and_broker(found: dict[str, Any]) -> None:
     assert found["begun"]["code"] == 0
     assert found["begun"]["status"].startswith("1 of 2 cameras online; yard lost: rtsp://127.0.0.1:9/gone: ")
     assert found["begun"]["status"].endswith("; broker connected")
 
 
-def test_it_runs_as_a_user_of_its_own_who_may_see_cameras_and_the_gpu(found: dict[str, Any]) -> None:
+def test_service_runs_as_its_own_user_in_the_groups_of_cameras_and_gpu(found: dict[str, Any]) -> None:
     assert found["begun"]["user"] == "edged"
     assert found["begun"]["groups"] == ["edged", "render", "video"]
 
 
-def test_a_password_comes_by_credential_and_root_alone_can_read_it(found: dict[str, Any]) -> None:
+def test_password_comes_by_credential_that_only_root_can_read(found: dict[str, Any]) -> None:
     assert found["begun"]["credentials"] == ["0o700", "0o600"]
     assert not found["begun"]["password_in_settings"]
 
 
-def test_the_journal_can_be_asked_about_one_camera(found: dict[str, Any]) -> None:
+def test_journal_can_be_selected_by_camera(found: dict[str, Any]) -> None:
     assert [line.split(": ")[0] for line in found["begun"]["of_yard"]] == ["camera yard"]
 
 
-def test_a_reload_takes_a_right_configuration_and_refuses_a_wrong_one_to_who_asks(found: dict[str, Any]) -> None:
+def test_reload_applies_a_valid_configuration_and_fails_for_an_invalid_one(found: dict[str, Any]) -> None:
     assert (found["reloaded"]["good"], found["reloaded"]["bad"]) == (0, 1)
     assert (
         "/etc/edged/conf.d/90-local.toml:1 publish.health_interval_s = -7: must be 1..3600 s; raise it"
@@ -73,43 +73,43 @@ def test_a_reload_takes_a_right_configuration_and_refuses_a_wrong_one_to_who_ask
     assert found["reloaded"]["same"]
 
 
-def test_a_change_of_everything_is_made_in_the_same_process(found: dict[str, Any]) -> None:
+def test_full_restart_keeps_the_process(found: dict[str, Any]) -> None:
     assert found["replaced"] == {"same": True, "restarts": "0"}
 
 
-def test_a_killed_daemon_comes_back(found: dict[str, Any]) -> None:
+def test_killed_daemon_is_restarted(found: dict[str, Any]) -> None:
     assert found["killed"] == {"restarts": "1"}
 
 
-def test_a_loop_that_hangs_is_ended_by_the_watchdog_and_the_journal_has_where(found: dict[str, Any]) -> None:
+def test_hanging_loop_is_ended_by_the_watchdog_with_a_traceback(found: dict[str, Any]) -> None:
     journal = found["journal"]
     assert found["wedged"] == {"restarts": "2"}
     assert "edged.service: Failed with result 'watchdog'." in journal
     assert any("sitecustomize.py" in line and "in hang" in line for line in journal)
 
 
-def test_a_box_whose_cameras_are_all_lost_is_left_alone_by_the_watchdog(found: dict[str, Any]) -> None:
+def test_watchdog_is_fed_while_all_cameras_are_lost(found: dict[str, Any]) -> None:
     assert found["without_cameras"]["same"]
     assert found["without_cameras"]["status"].startswith("0 of 1 cameras online; yard lost: ")
 
 
-def test_argus_is_restarted_when_the_daemon_asks(found: dict[str, Any]) -> None:
+def test_requested_argus_restart_is_made(found: dict[str, Any]) -> None:
     assert found["argus"] == {"asked_still": False}
 
 
-def test_a_reboot_that_the_daemon_asks_for_is_tried_but_not_of_a_box_that_has_just_come_up(
+def test_requested_reboot_is_made_unless_the_device_has_just_booted(
     found: dict[str, Any],
 ) -> None:
     assert found["rebooted"]["tried"] is (found["rebooted"]["up_s"] >= 900)
 
 
-def test_stopping_is_orderly_and_leaves_nothing_in_run(found: dict[str, Any]) -> None:
+def test_stop_is_orderly_and_leaves_nothing_in_run(found: dict[str, Any]) -> None:
     stopped = found["stopped"]
     assert (stopped["code"], stopped["result"], stopped["rest"]) == (0, "success", False)
     assert stopped["took_s"] < 5  # 2 s are promised; test machines are busy
 
 
-def test_a_daemon_that_cannot_start_rests_and_is_tried_again_until_it_can(found: dict[str, Any]) -> None:
+def test_daemon_that_cannot_start_is_tried_again_later(found: dict[str, Any]) -> None:
     assert found["given_up"]["code"] == "2"
     assert found["given_up"]["rests"] == "active"
     assert found["given_up"]["tries"] >= 2
@@ -123,8 +123,8 @@ def analyze() -> str:
     return tool
 
 
-def test_the_service_is_as_closed_as_cuda_lets_it_be(analyze: str) -> None:
-    asked = [
+def test_service_exposure_is_below_the_limit(analyze: str) -> None:
+    command = [
         analyze,
         "security",
         "--offline=true",
@@ -132,11 +132,11 @@ def test_the_service_is_as_closed_as_cuda_lets_it_be(analyze: str) -> None:
         "--no-pager",
         str(UNITS / "edged.service"),
     ]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_systemd_understands_every_line_of_every_unit(analyze: str) -> None:
+def test_every_unit_passes_systemd_analyze_verify(analyze: str) -> None:
     units = [str(unit) for unit in UNITS.iterdir() if unit.suffix in (".service", ".timer", ".path")]
     done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, check=False, timeout=60)
     complaints = [line for line in done.stderr.splitlines() if not line.endswith("No such file or directory")]

@@ -39,57 +39,57 @@ BUILDING = 'engines.tensorrt = "tensorrt-rtx"\nengines.level = 5\n'
 def end(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGTERM)
     begun_s = time.monotonic()
-    _, said = process.communicate(timeout=LIMIT_S)
+    _, output = process.communicate(timeout=LIMIT_S)
     took_s = time.monotonic() - begun_s
-    assert (process.returncode, "Traceback" in said) == (0, False), said
+    assert (process.returncode, "Traceback" in output) == (0, False), output
     print(f"SIGTERM to exit: {took_s:.2f} s")
-    assert took_s < STOPS_WITHIN_S, said
+    assert took_s < STOPS_WITHIN_S, output
 
 
-def test_while_models_are_loaded(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_while_models_are_loaded(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified("STATUS=loading models"))
     end(process)
 
 
-def test_while_a_model_loads_that_takes_for_ever(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_while_a_model_loads_that_never_ends(site: NotifiedDaemon, tmp_path: Path) -> None:
     forever = "import time, edged.app\nedged.app.load_models = lambda *args, **keys: time.sleep(600)"
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")), changed=forever)
     until(lambda: site.has_notified("STATUS=loading models"))
     end(process)
 
 
-def test_without_a_broker(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_without_a_broker(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_broker_that_says_nothing(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_with_a_silent_broker(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(site.silent_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_broker_that_cannot_be_reached(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_with_an_unreachable_broker(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(broker(site.unreachable_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_with_a_camera_that_is_tried_again_and_again(site: NotifiedDaemon) -> None:
+def test_sigterm_with_a_camera_that_is_lost(site: NotifiedDaemon) -> None:
     process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{free_port()}/gone"))
     until(lambda: site.has_notified("barn lost: "))
     end(process)
 
 
-def test_with_a_camera_that_hangs(site: NotifiedDaemon) -> None:
+def test_sigterm_with_a_camera_that_hangs(site: NotifiedDaemon) -> None:
     process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{site.silent_port()}/mute"))
     until(lambda: site.has_notified("barn connecting"))
     end(process)
 
 
-def test_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> None:
+def test_sigterm_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> None:
     with serving(encode()) as server:
         process = site.start(broker(free_port()) + camera(server.url) + "cameras.barn.frame_timeout_s = 60\n")
         until(lambda: site.has_notified("1 of 1 cameras online"))
@@ -98,7 +98,7 @@ def test_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> Non
         end(process)
 
 
-def test_with_more_cameras_that_hang_than_readers_may_be_left_behind(site: NotifiedDaemon) -> None:
+def test_sigterm_with_abandoned_capture_threads(site: NotifiedDaemon) -> None:
     hanging = "".join(
         f'cameras.c{number} = {{ source = "rtsp://127.0.0.1:{site.silent_port()}/mute", open_timeout_s = 0.5 }}\n'
         for number in range(6)
@@ -109,7 +109,7 @@ def test_with_more_cameras_that_hang_than_readers_may_be_left_behind(site: Notif
     end(process)
 
 
-def test_while_a_change_is_taken_up(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_while_a_change_is_applied(site: NotifiedDaemon, tmp_path: Path) -> None:
     clip = camera(video(tmp_path / "clip.mp4"))
     process = site.start(broker(free_port()) + clip)
     until(lambda: site.has_notified("1 of 1 cameras online"))
@@ -119,18 +119,18 @@ def test_while_a_change_is_taken_up(site: NotifiedDaemon, tmp_path: Path) -> Non
     end(process)
 
 
-def test_while_messages_wait_for_a_broker_that_has_gone(
+def test_sigterm_while_messages_wait_for_a_broker(
     site: NotifiedDaemon, tmp_path: Path, mosquitto: Mosquitto, listen: Callable[..., Listener]
 ) -> None:
-    heard = listen(mosquitto.port)
+    listener = listen(mosquitto.port)
     process = site.start('device.id = "box"\n' + broker(mosquitto.port) + camera(video(tmp_path / "clip.mp4")))
-    until(lambda: heard.bodies("edged/box/cam/barn/poses"))
+    until(lambda: listener.bodies("edged/box/cam/barn/poses"))
     mosquitto.kill()
     until(lambda: site.has_notified("1 of 1 cameras online; no broker"))
     end(process)
 
 
-def test_before_it_has_begun(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_while_python_imports(site: NotifiedDaemon, tmp_path: Path) -> None:
     """While Python still imports: ended by the signal itself, or orderly."""
     process = site.start(broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
     time.sleep(0.3)
@@ -140,14 +140,14 @@ def test_before_it_has_begun(site: NotifiedDaemon, tmp_path: Path) -> None:
 
 
 @needs_builder
-def test_while_an_engine_is_built(site: NotifiedDaemon, tmp_path: Path) -> None:
+def test_sigterm_while_an_engine_is_built(site: NotifiedDaemon, tmp_path: Path) -> None:
     process = site.start(BUILDING + broker(free_port()) + camera(video(tmp_path / "clip.mp4")))
     until(lambda: site.has_notified(" building "))
     end(process)
 
 
 @needs_builder
-def test_in_the_worst_of_states(site: NotifiedDaemon) -> None:
+def test_sigterm_with_an_engine_build_a_hanging_camera_and_a_silent_broker(site: NotifiedDaemon) -> None:
     silent = f"rtsp://127.0.0.1:{site.silent_port()}/mute"
     process = site.start(BUILDING + broker(site.silent_port()) + camera(silent))
     until(lambda: site.has_notified("barn connecting; engine"))

@@ -22,12 +22,12 @@ class Knot:
         self.me = self
 
 
-def test_what_is_there_when_settled_is_left_alone_until_the_next_time() -> None:
+def test_frozen_objects_are_not_collected() -> None:
     freeze_gc()
     assert gc.get_freeze_count() > len(gc.get_objects())
 
 
-def test_garbage_made_later_goes_when_memory_is_given_back() -> None:
+def test_garbage_made_after_freezing_is_collected_by_trimming() -> None:
     freeze_gc()
     knot = weakref.ref(Knot())
     assert knot() is not None
@@ -35,7 +35,7 @@ def test_garbage_made_later_goes_when_memory_is_given_back() -> None:
     assert knot() is None
 
 
-def test_garbage_of_before_goes_when_settled_anew() -> None:
+def test_garbage_of_before_is_collected_by_freezing_again() -> None:
     made = Knot()
     knot = weakref.ref(made)
     freeze_gc()

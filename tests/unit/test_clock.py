@@ -6,22 +6,22 @@ import time
 from edged.runtime.clock import Clock
 
 
-def test_a_monotonic_instant_becomes_wall_time() -> None:
+def test_monotonic_now_becomes_wall_time_now() -> None:
     before_ms = time.time() * 1000
     told_ms = Clock().utc_ms(time.monotonic_ns())
     assert before_ms - 5 < told_ms < time.time() * 1000 + 5
 
 
-def test_an_instant_in_the_past_stays_in_the_past() -> None:
+def test_monotonic_past_becomes_the_past() -> None:
     clock, now_ns = Clock(), time.monotonic_ns()
     assert abs(clock.utc_ms(now_ns) - clock.utc_ms(now_ns - 60_000_000_000) - 60_000) <= 5
 
 
-def test_whether_the_clock_is_kept_is_asked_of_the_kernel() -> None:
+def test_synced_is_what_the_kernel_says() -> None:
     assert isinstance(Clock().synced, bool)
 
 
-def test_asking_the_kernel_leaves_no_garbage_behind() -> None:
+def test_reading_the_kernel_leaves_no_garbage() -> None:
     gc.collect()
     for _ in range(20):
         assert isinstance(Clock().synced, bool)

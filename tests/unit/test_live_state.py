@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,13 +11,11 @@ from edged.config.tree import Config
 from edged.inference.load_models import LoadedModels
 from edged.live_state import LiveState
 
+MODELS = cast(
+    LoadedModels,
+    SimpleNamespace(backend=None, detector=None, poses={"person": None, "horse": None}, keypoint_thresholds={}),
+)
 CONFIG = Config.model_validate({"cameras": {"barn": {"source": "0"}, "yard": {"source": "1"}}})
-
-
-class Models:
-    backend = detector = None
-    poses = {"person": None, "horse": None}
-    keypoint_thresholds: dict[str, float] = {}
 
 
 class StandIn:
@@ -32,7 +31,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def live_state(*, display: bool = False) -> LiveState:
-    return LiveState(CONFIG, cast(LoadedModels, Models()), display=display)
+    return LiveState(CONFIG, MODELS, display=display)
 
 
 def test_new_pipeline_counts_on_from_the_track_ids_of_the_one_before() -> None:

@@ -49,19 +49,19 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("tables", "restarted", "pipelines"), CHANGES.values(), ids=CHANGES)
-def test_only_what_changed_is_restarted(
+def test_plan_restarts_only_what_changed(
     tables: dict[str, Any], restarted: list[str], pipelines: tuple[str, ...]
 ) -> None:
     plan = plan_reload(config(), config(**tables))
     assert (plan.restarted, plan.pipelines) == (restarted, pipelines)
 
 
-def test_the_keys_that_changed_are_named_and_their_values_are_not() -> None:
+def test_plan_names_changed_keys_without_values() -> None:
     plan = plan_reload(config(), config(mqtt={"username": "me", "password": "hunter2"}, **cameras(roi=[0, 0, 99, 99])))
     assert plan.changed == ("mqtt.username", "mqtt.password", "cameras.barn.roi")
 
 
-def test_every_key_that_the_plan_speaks_of_exists() -> None:
+def test_every_key_of_the_tables_exists() -> None:
     keys = {".".join(key) for key in all_keys()}
     assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
     assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys

@@ -1,4 +1,4 @@
-"""Commands: what is obeyed, what is not, and that each is answered."""
+"""Commands: which are executed, which are rejected, and that each is replied to."""
 
 from __future__ import annotations
 
@@ -55,13 +55,15 @@ class Bus(MemoryBus):
 
 
 class Box:
-    """A control whose deeds only tell what they were asked."""
+    """A dispatcher whose handlers record their commands."""
 
-    def __init__(self, *allow: str, **deeds: Callable[[Any], CommandResult]) -> None:
+    def __init__(self, *allow: str, **handlers: Callable[[Any], CommandResult]) -> None:
         self.bus = Bus()
         self.done: list[Any] = []
-        table = dict.fromkeys(COMMANDS, self._do) | {name.replace("_", "-"): deed for name, deed in deeds.items()}
-        self.control = CommandDispatcher(self.bus, STAMPS, table, allow, root=ROOT)
+        table = dict.fromkeys(COMMANDS, self._do) | {
+            name.replace("_", "-"): handler for name, handler in handlers.items()
+        }
+        self.dispatcher = CommandDispatcher(self.bus, STAMPS, table, allow, root=ROOT)
 
     def _do(self, command: Any) -> CommandResult:
         self.done.append(command)
@@ -71,7 +73,7 @@ class Box:
         """One command, and its answer, wherever that went."""
         text = payload if isinstance(payload, bytes) else json.dumps(payload if payload is not None else {}).encode()
         self.bus.receive(Request(path=f"cmd/{verb}", payload=text, **{"retain": False, **rest}))
-        self.control.execute(self.control._queue.get_nowait())
+        self.dispatcher.run_next()
         answer: dict[str, Any] = self.bus.messages[-1][1]
         return answer
 
@@ -80,7 +82,7 @@ class Box:
         return self.bus.messages[-1][0]
 
 
-def test_a_command_is_carried_out_and_answered() -> None:
+def test_allowed_command_is_executed_and_replied_to() -> None:
     box = Box("set-rate")
     answer = box.send("set-rate", {"hz": 5, "camera": "barn"})
     assert box.done == [SetRate(hz=5, camera="barn")]
@@ -88,24 +90,27 @@ def test_a_command_is_carried_out_and_answered() -> None:
     assert box.topic == "cmd/set-rate/result"
 
 
-def test_the_answer_goes_where_mqtt_5_asks_for_it_with_the_id_and_the_correlation() -> None:
+def test_reply_goes_to_the_response_topic_with_id_and_correlation() -> None:
     box = Box("reload")
     answer = box.send("reload", {"id": "a1"}, response_topic="site/me", correlation=b"\1")
     assert (box.topic, answer["id"], box.bus.correlations[-1]) == ("/site/me", "a1", b"\1")
 
 
 @pytest.mark.parametrize("topic", ["edged/box/status", "a/+", "a/#", "$SYS/x", ""])
-def test_no_answer_goes_where_it_does_not_belong(topic: str) -> None:
+def test_response_topic_of_the_device_itself_or_invalid_is_not_used(topic: str) -> None:
     box = Box("reload")
     box.send("reload", response_topic=topic)
     assert box.topic == "cmd/reload/result"
 
 
-def test_the_box_listens_for_nothing_when_nothing_is_allowed() -> None:
+def test_dispatcher_subscribes_once_a_command_is_allowed() -> None:
     box = Box()
-    assert box.bus._callbacks == {}
-    box.control.set_allowed(["reload"])
-    assert list(box.bus._callbacks) == ["cmd/+"]
+    request = Request(path="cmd/reload", payload=b"{}", retain=False)
+    box.bus.receive(request)
+    assert not box.dispatcher.run_next()
+    box.dispatcher.set_allowed(["reload"])
+    box.bus.receive(request)
+    assert box.dispatcher.run_next()
 
 
 DECLINED: dict[str, tuple[str, object, str, str, str]] = {
@@ -128,7 +133,7 @@ DECLINED: dict[str, tuple[str, object, str, str, str]] = {
 
 
 @pytest.mark.parametrize(("verb", "payload", "what", "got", "wanted"), DECLINED.values(), ids=DECLINED)
-def test_what_is_not_carried_out_is_answered_with_the_reason(
+def test_rejected_command_is_replied_to_with_the_reason(
     verb: str, payload: object, what: str, got: str, wanted: str
 ) -> None:
     box = Box("set-rate", "snooze")
@@ -140,51 +145,51 @@ def test_what_is_not_carried_out_is_answered_with_the_reason(
     assert error["do"]
 
 
-def test_a_command_that_the_broker_has_kept_is_not_obeyed() -> None:
+def test_retained_command_is_rejected() -> None:
     box = Box("reload")
     answer = box.send("reload", {"id": "a1"}, retain=True)
     assert (answer["ok"], answer["error"]["got"], box.done) == (False, "a retained message", [])
 
 
-def test_a_declined_command_is_still_called_by_its_id() -> None:
+def test_rejection_carries_the_id_of_its_command() -> None:
     assert Box("set-rate").send("set-rate", {"id": "a1", "hz": -1})["id"] == "a1"
 
 
 @pytest.mark.parametrize("named", [7, "\ud800", "x" * 129, ["a"]], ids=["number", "half a character", "long", "list"])
-def test_an_id_that_cannot_be_sent_back_is_not(named: object) -> None:
+def test_invalid_id_is_left_out(named: object) -> None:
     answer = Box("set-rate").send("set-rate", {"id": named, "hz": 1})
     assert (answer["id"], answer["error"]["what"]) == (None, "argument id")
 
 
 @pytest.mark.parametrize("verb", ["", "Reload", "x" * 33, "é"])
-def test_a_verb_that_is_no_topic_of_ours_is_answered_as_unknown(verb: str) -> None:
+def test_invalid_verb_is_replied_to_as_unknown(verb: str) -> None:
     box = Box("reload")
     assert box.send(verb)["verb"] == "unknown"
     assert box.topic == "cmd/unknown/result"
 
 
-def test_a_command_delivered_twice_is_carried_out_once_and_answered_twice() -> None:
+def test_command_delivered_twice_is_executed_once_and_replied_to_twice() -> None:
     box = Box("reload")
     answers = [box.send("reload", {"id": "a1"}) for _ in range(2)]
     assert [answer["data"] for answer in answers] == [{"times": 1}, {"times": 1}]
     assert box.send("reload", {"id": "a2"})["data"] == {"times": 2}
 
 
-def test_commands_without_a_name_of_their_own_are_each_carried_out() -> None:
+def test_equal_commands_without_id_are_each_executed() -> None:
     box = Box("reload")
     assert [box.send("reload")["data"]["times"] for _ in range(2)] == [1, 2]
     assert [box.send("reload", correlation=b"c")["data"]["times"] for _ in range(2)] == [3, 3]
 
 
-def test_only_the_last_answers_are_remembered() -> None:
+def test_reply_cache_keeps_the_last_replies() -> None:
     box = Box("reload")
     for number in range(REPLY_CACHE_SIZE + 1):
         box.send("reload", {"id": str(number)})
-    assert len(box.control._replies) == REPLY_CACHE_SIZE
+    assert box.send("reload", {"id": "1"})["data"] == {"times": 2}
     assert box.send("reload", {"id": "0"})["data"] == {"times": REPLY_CACHE_SIZE + 2}
 
 
-def test_a_deed_says_why_it_cannot() -> None:
+def test_rejection_by_the_handler_is_the_reply() -> None:
     def refuse(_: Any) -> CommandResult:
         raise CommandRejected("camera", got="barn", wanted="yard", do="name it")
 
@@ -195,7 +200,7 @@ def test_a_deed_says_why_it_cannot() -> None:
     )
 
 
-def test_a_bug_in_a_deed_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+def test_bug_in_a_handler_is_logged_and_replied_to(caplog: pytest.LogCaptureFixture) -> None:
     def stumble(_: Any) -> CommandResult:
         raise ZeroDivisionError
 
@@ -204,7 +209,7 @@ def test_a_bug_in_a_deed_is_logged_and_answered(caplog: pytest.LogCaptureFixture
     assert "command reload: a bug" in caplog.text
 
 
-def test_what_follows_a_command_is_done_once_it_is_answered() -> None:
+def test_after_reply_is_called_once_the_reply_is_published() -> None:
     seen: list[int] = []
     box = Box(
         "reload",
@@ -215,13 +220,13 @@ def test_what_follows_a_command_is_done_once_it_is_answered() -> None:
     assert seen == [1]
 
 
-def test_every_answer_keeps_to_the_contract() -> None:
+def test_every_reply_is_valid_by_its_schema() -> None:
     box = Box("set-rate")
     for payload in ({"hz": 1, "id": "a"}, {"hz": 0}):
         assert schema_errors(box.topic if box.done else "cmd/set-rate/result", box.send("set-rate", payload)) == []
 
 
-def test_the_configuration_knows_every_verb() -> None:
+def test_configuration_knows_every_verb() -> None:
     assert tuple(COMMANDS) == get_args(CommandName)
 
 
@@ -232,13 +237,13 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def test_of_a_flood_some_are_obeyed_some_are_told_so_and_the_rest_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+def test_flood_is_executed_then_rejected_then_dropped(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     box = Box("reload")
     for _ in range(1000):
         box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
-    while not box.control._queue.empty():
-        box.control.execute(box.control._queue.get_nowait())
+    while box.dispatcher.run_next():
+        pass
     answers = box.bus.messages_on("cmd/reload/result")
     assert [answer["ok"] for answer in answers] == [True] * MAX_PENDING + [False] * (MAX_PENDING_REPLIES - MAX_PENDING)
     assert answers[-1]["error"]["got"] == "more than 16 at a time"
@@ -249,7 +254,7 @@ def test_of_a_flood_some_are_obeyed_some_are_told_so_and_the_rest_is_let_go(capl
     assert len(caplog.records) == 2
 
 
-def test_commands_wait_for_each_other_and_not_for_the_bus() -> None:
+def test_commands_are_executed_one_by_one_on_their_own_thread() -> None:
     go, threads = threading.Event(), []
 
     def wait(_: Any) -> CommandResult:
@@ -258,18 +263,18 @@ def test_commands_wait_for_each_other_and_not_for_the_bus() -> None:
         return CommandResult()
 
     box = Box("reload", reload=wait)
-    box.control.start()
+    box.dispatcher.start()
     for _ in range(2):
         box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
     assert box.bus.messages_on("cmd/reload/result") == []
     go.set()
     until(lambda: len(box.bus.messages_on("cmd/reload/result")) == 2)
-    box.control.close()
+    box.dispatcher.close()
     assert threads == ["commands", "commands"]
 
 
-def test_this_machine_itself_needs_no_leave() -> None:
+def test_enqueued_command_is_executed_although_not_allowed() -> None:
     box = Box()
-    box.control.enqueue("reload")
-    box.control.execute(box.control._queue.get_nowait())
+    box.dispatcher.enqueue("reload")
+    box.dispatcher.run_next()
     assert box.bus.messages_on("cmd/reload/result")[0]["ok"]

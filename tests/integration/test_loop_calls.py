@@ -1,0 +1,42 @@
+"""Calls that other threads have the loop make."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from edged.control.loop_calls import LoopCalls
+from edged.errors import CommandRejected
+
+
+def test_call_is_made_on_the_loops_thread_and_returns_the_result() -> None:
+    calls, results = LoopCalls(), []
+    caller = threading.Thread(target=lambda: results.append(calls.call(threading.get_ident, 10)))
+    caller.start()
+    while caller.is_alive():
+        calls.run_pending()
+    assert results == [threading.get_ident()]
+
+
+def test_exception_of_a_call_is_raised_at_the_caller() -> None:
+    calls, raised = LoopCalls(), []
+
+    def ask() -> None:
+        with pytest.raises(ZeroDivisionError) as caught:
+            calls.call(lambda: 1 // 0, 10)
+        raised.append(caught.value)
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    while caller.is_alive():
+        calls.run_pending()
+    assert len(raised) == 1
+
+
+def test_call_that_was_not_begun_in_time_is_never_made() -> None:
+    calls, done = LoopCalls(), []
+    with pytest.raises(CommandRejected, match="no time between two frames"):
+        calls.call(lambda: done.append(1), 0.01)
+    calls.run_pending()
+    assert done == []
