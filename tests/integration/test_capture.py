@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import psutil
 import pytest
 
 from edged.capture.camera import CameraState, CapturedImage
-from edged.capture.frame_buffer import BUFFER_COUNT, FrameBuffer, FrameCounts
+from edged.capture.frame_buffer import BUFFER_COUNT, FrameCounts
 from edged.capture.hub import STALL_CHECK_PERIOD_S, CameraHub
 from edged.capture.sources.scripted import ScriptedCamera, Step
-from edged.capture.worker import MAX_ABANDONED, STABLE_FRAMES, CameraWorker, CaptureShared
+from edged.capture.worker import MAX_ABANDONED
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
-from edged.runtime.backoff import Backoff
 from edged.units import ns
 
 LIMIT_S = 10.0  # of any wait; never reached when all is well
@@ -165,26 +163,6 @@ def test_second_lease_of_a_camera_gives_none() -> None:
         with running.hub.lease(0.0) as second:
             assert first is not None
             assert second is None
-
-
-def test_buffers_are_reused() -> None:
-    frame_buffer = FrameBuffer("cam")
-    buffer = frame_buffer.reallocate((2, 4, 3))
-    seen = {id(buffer): buffer}
-    for _ in range(20):
-        frame_buffer.put(buffer, CapturedImage(image=buffer, captured_ns=0))
-        blank = frame_buffer.acquire_free()
-        assert blank is not None
-        buffer = blank
-        seen[id(buffer)] = buffer
-    assert len(seen) <= BUFFER_COUNT
-
-
-def test_reallocate_touches_the_memory_of_all_buffers() -> None:
-    frame_buffer, process = FrameBuffer("cam"), psutil.Process()
-    before = process.memory_info().rss
-    first = frame_buffer.reallocate((1080, 1920, 3))
-    assert process.memory_info().rss - before > 0.99 * BUFFER_COUNT * first.nbytes
 
 
 def test_lease_left_by_an_error_counts_as_failed_and_raises_it() -> None:
@@ -391,33 +369,6 @@ def test_counts_are_balanced_at_every_instant() -> None:
     assert all(counts.balanced for counts in seen)
     assert len({counts.captured for counts in seen}) > 3
     assert (seen[-1].captured, seen[-1].waiting) == (3000, 0)
-
-
-def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
-    backoff = Backoff(3.0, jitter=lambda: 1.0)
-    assert [backoff.next_s() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
-    backoff.reset()
-    assert backoff.next_s() == 0.5
-    assert Backoff(3.0, jitter=lambda: 0.0).next_s() == 0.25
-
-
-def test_backoff_is_reset_only_by_a_stable_camera() -> None:
-    shared = CaptureShared(lambda _: None, time.monotonic_ns)
-    worker = CameraWorker("cam", settings(retry_max_s=30), ScriptedCamera(), shared, retry=True)
-    captured = CapturedImage(image=image(), captured_ns=0)
-    with shared.condition:
-        waits_s = [worker.on_lost("gone") for _ in range(5)]
-        for _ in range(2):
-            for _ in range(STABLE_FRAMES - 1):
-                worker.on_frame(captured)
-            flapping_s = worker.on_lost("gone")
-        for _ in range(STABLE_FRAMES):
-            worker.on_frame(captured)
-        stable_s = worker.on_lost("gone")
-    assert waits_s[4] is not None and flapping_s is not None and stable_s is not None  # noqa: PT018
-    assert waits_s[4] >= 4
-    assert flapping_s >= 8
-    assert stable_s <= 0.5
 
 
 def test_counts_of_an_unknown_camera_raise_key_error() -> None:
