@@ -22,7 +22,7 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -q --ignore tests/system --ignore tests/cuda
 
-# The CUDA plane: on the GPU that is here, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
+# The CUDA backend: on this machine's GPU, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
 cuda: $(STAMP)-cuda kernels
 	$(BIN)/python -m pytest -q tests/cuda
 

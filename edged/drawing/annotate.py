@@ -147,10 +147,10 @@ def _caption(canvas: U8, subject: TrackedSubject) -> tuple[str, TextLayout]:
     return words[0], _text_layout(canvas, words[0])
 
 
-def _banner(canvas: U8, clarity: ImageQuality) -> None:
+def _banner(canvas: U8, quality: ImageQuality) -> None:
     """Draw a red strip along the upper edge: why the image is degraded, with the figures."""
-    figures = f"light {clarity.brightness:.0f}, contrast {clarity.contrast:.0f}, sharpness {clarity.sharpness:.3f}"
-    text = f"IMAGE {', '.join(clarity.degraded).upper()}   {figures}"
+    figures = f"light {quality.brightness:.0f}, contrast {quality.contrast:.0f}, sharpness {quality.sharpness:.3f}"
+    text = f"IMAGE {', '.join(quality.degraded).upper()}   {figures}"
     scale, stroke_px, (_, height), pad = _text_layout(canvas, text)
     strip = canvas[: height + 4 * pad]
     strip[:] = cv2.addWeighted(strip, 0.25, np.full_like(strip, ALARM), 0.75, 0)

@@ -131,7 +131,7 @@ def test_lap_is_called_once_per_enqueued_stage(emulated: Emulated) -> None:
         launched = emulated("launches")
         engines.clear()
 
-    backend = makers(kind=Heard).plane(graphs=False)
+    backend = makers(kind=Heard).backend(graphs=False)
     backend.lap = lap
     for seq in range(2):
         heard.clear()

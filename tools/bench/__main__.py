@@ -107,7 +107,7 @@ def measured(args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
 
 def write(out: Path, figures: dict[str, Any]) -> None:
     writer.write(out, report.page(figures), figures, name="bench")
-    bars = {f"CPU plane, {people} subject{'s' if people != '1' else ''}": figures["peers"][people]["stage_ms"]
+    bars = {f"CPU backend, {people} subject{'s' if people != '1' else ''}": figures["peers"][people]["stage_ms"]
             for people in ("1", "4")}  # fmt: skip
     plots.stages(out / "stages.webp", bars)
     plots.growth(out / "growth.webp", figures)

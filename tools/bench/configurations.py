@@ -1,6 +1,6 @@
 """The eight configurations people compare: what runs the starter models, where, and whether all of it or only poses.
 
-Those that can run here are measured; the others say why not. All drive the same CPU plane: only the sessions differ.
+Those that can run here are measured; the others say why not. All drive the same CPU backend: only the sessions differ.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def torch_net(card: Card, file: Path) -> Any:
 
 
 def on_torch(device: str = "cpu") -> Ours:
-    """The starter models in PyTorch, the CPU plane around them. Raises `Absent`."""
+    """The starter models in PyTorch, the CPU backend around them. Raises `Absent`."""
     if lack := torch_lacks(device):
         raise Absent(lack)
     return on_cpu(*(TorchSession(load()[name], device) for name in (DETECTOR, POSE)))

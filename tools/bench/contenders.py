@@ -1,4 +1,4 @@
-"""Who runs: our pipeline on any plane, rtmlib, and ONNX Runtime called by hand, on the same two ONNX files.
+"""Who runs: our pipeline on any backend, rtmlib, and ONNX Runtime called by hand, on the same two ONNX files.
 
 Each takes the best boxes up to a limit, so that all pose the same number of people. rtmlib feeds its pose model BGR
 with RGB statistics; it gets an RGB image here, so that it computes the right thing.
@@ -43,9 +43,9 @@ class Contender(Protocol):
 class Ours:
     """The whole pipeline of one camera, as the daemon runs it: gate, detector, pose, tracks."""
 
-    def __init__(self, plane: PoseBackend, detector: Card, pose: Card) -> None:
+    def __init__(self, backend: PoseBackend, detector: Card, pose: Card) -> None:
         assert isinstance(detector.detect, Detect)  # noqa: S101
-        self.plane = plane
+        self.backend = backend
         self.stages: list[Mapping[str, int]] = []  # ns, of each frame
         self._detect, self._pose = detector.detect, _pose(pose)
         self.limit(1)
@@ -54,7 +54,7 @@ class Ours:
         """A new pipeline, for so many."""
         tracks, scores = TrackConfig(min_hits=1), {"person": SCORE}
         options = CameraConfig(source="bench", classes=["person"], track=tracks, thresholds=scores, max_subjects=people)
-        self._pipeline = Pipeline(options, self.plane, self._detect, {"person": self._pose}, smooth=False)
+        self._pipeline = Pipeline(options, self.backend, self._detect, {"person": self._pose}, smooth=False)
         self._seq = 0
         self.stages = []
 
@@ -74,19 +74,19 @@ class Ours:
 
     def keypoints(self, shown: Shown, boxes: F32) -> F32:
         """(N, K, 3) of people in these (N, 4) boxes, not timed."""
-        people, classes = len(boxes), self.plane.classes
+        people, classes = len(boxes), self.backend.classes
         known = Boxes(
             xyxy=boxes,
             score=np.ones(people, np.float32),
             label=np.full(people, classes.index("person"), np.int64),
         )
-        focus = InferenceParams(
+        params = InferenceParams(
             thresholds=np.zeros(len(classes), np.float32),
             max_subjects=people,
             quality_limits=QualityLimits(),
         )
         frame = Frame(camera="bench", seq=self._seq, captured_ns=0, image=shown.bgr)
-        found = self.plane.infer(frame, focus, known, detect=False).keypoints
+        found = self.backend.infer(frame, params, known, detect=False).keypoints
         return np.array(found, np.float32).reshape(people, -1, 3)
 
 

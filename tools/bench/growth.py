@@ -83,7 +83,7 @@ def watched(detector: Path, images: Sequence[U8], count: int, seconds: float) ->
     detect, pose = cards[DETECTOR].detect, cards[POSE].pose
     assert detect is not None  # noqa: S101
     assert pose is not None  # noqa: S101
-    pipelines = {name: Pipeline(options, ours.plane, detect, {"person": pose}, smooth=False) for name in names}
+    pipelines = {name: Pipeline(options, ours.backend, detect, {"person": pose}, smooth=False) for name in names}
     intake = CameraHub(paced, lambda state: None, retry=False)
     intake.start()
     start_s, cpu_s = time.perf_counter(), time.process_time()

@@ -17,7 +17,7 @@ NAMED = 0.06  # share of the bar from which a stage is named in it
 
 
 def stages(path: Path, bars: Mapping[str, Mapping[str, float]]) -> None:
-    """A stacked bar of medians per plane and number of subjects, ms."""
+    """A stacked bar of medians per backend and number of subjects, ms."""
     figure = Figure(figsize=(9, 1.2 + 0.8 * len(bars)), layout="constrained")
     panel = figure.subplots()
     names = list(dict.fromkeys(name for bar in bars.values() for name in bar))

@@ -119,7 +119,7 @@ def uneven(rows: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
-    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU plane around whatever runs them.\n"
+    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU backend around whatever runs them.\n"
     yield table_row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
     yield table_row(("---", "---:", "---:", "---:"))
     for row in rows:

@@ -16,7 +16,7 @@ from engines.child_process import run_child
 ROOT = Path(__file__).parents[2]
 # Plugins that happen to be installed, and what others' packages warn of, are no matter of the GPU's.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider")
-ON_A_GPU = [f"tests/cuda/test_{name}.py" for name in ("gpu", "kernels", "plane", "figures")]  # the others emulate one
+ON_A_GPU = [f"tests/cuda/test_{name}.py" for name in ("gpu", "kernels", "backend", "figures")]  # the others emulate one
 FOR_TESTS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NVIDIA_TF32_OVERRIDE": "0"}  # what is compared is FP32
 SANITIZERS = ("memcheck", "racecheck")
 

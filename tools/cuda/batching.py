@@ -84,7 +84,7 @@ def _both_ways(gpu: Gpu, launch: Mapping[int, Callable[[], None]]) -> Runs:
 def _as_the_plane(
     gpu: Gpu, engines: Mapping[str, Engine], enqueue: Callable[[], None], graphs: ExitStack
 ) -> Callable[[], None]:
-    """How the plane hands work over: as one graph, where engines let it."""
+    """How the backend hands work over: as one graph, where engines let it."""
     graph = gpu.capture(enqueue) if all(engine.capturable for engine in engines.values()) else None
     if graph is None:
         return enqueue

@@ -1,4 +1,4 @@
-"""`python -m tools.cuda REPORT_FOLDER`: the CUDA plane on the GPU that is here, checked and measured, as one command.
+"""`python -m tools.cuda REPORT_FOLDER`: the CUDA backend on the GPU that is here, checked and measured, as one command.
 
 It needs a GPU, pycuda and kernels (`make cuda` once before), and what the engines run on: ONNX Runtime with CUDA
 (onnxruntime-gpu), or else PyTorch with CUDA, the starter models only. What lacks is told before anything begins. Peers

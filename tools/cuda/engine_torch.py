@@ -1,4 +1,4 @@
-"""A starter model as PyTorch runs it, eager, FP32, as an engine of the CUDA plane: where ONNX Runtime has no CUDA.
+"""A starter model as PyTorch runs it, eager, FP32, as an engine of the CUDA backend: where ONNX Runtime has no CUDA.
 
 Bound to our tensors, on our stream. Needs PyTorch, which is imported when the first engine is made.
 """
@@ -26,7 +26,7 @@ from tools.bench.configurations import torch_lacks, torch_net
 
 
 def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> TorchEngine:
-    """A starter model. `batches` rise; left out, they are those of the plane. Raises `Absent`."""
+    """A starter model. `batches` rise; left out, they are those of the backend. Raises `Absent`."""
     if card.source.bundled is None:
         raise Absent(f"there is no PyTorch net of {card.name} here")
     if lack := torch_lacks("cuda"):

@@ -1,4 +1,4 @@
-"""What the CUDA plane costs on a GPU: its engines alone, the loop around them, each kernel beside the memory's speed.
+"""What the CUDA backend costs on a GPU: its engines alone, the loop around them, each kernel beside the memory's speed.
 
 All of one run, medians; times on the GPU are by CUDA events, times of the loop by the host's clock.
 """
@@ -42,16 +42,16 @@ class Effort:
     copy_mb: int = 256
 
 
-MakeEngine = Callable[[Gpu, Sequence[int] | None], Engine]  # of these batch sizes; None: those of the plane
+MakeEngine = Callable[[Gpu, Sequence[int] | None], Engine]  # of these batch sizes; None: those of the backend
 
 
 class Makers:
-    """Planes with fresh engines: `detector`, and the pose models by class."""
+    """Backends with fresh engines: `detector`, and the pose models by class."""
 
     def __init__(self, detector: MakeEngine, poses: Mapping[str, MakeEngine], image: bytes) -> None:
         self._detector, self._poses, self._image = detector, poses, image
 
-    def plane(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaBackend:
+    def backend(self, *, graphs: bool = True, copy: bool = False, batches: Sequence[int] | None = None) -> CudaBackend:
         gpu = Gpu()
         poses = {label: make(gpu, batches) for label, make in self._poses.items()}
         return CudaBackend(gpu, self._detector(gpu, None), poses, self._image, graphs=graphs, copy=copy)
@@ -85,41 +85,41 @@ def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     }
     found: Figures = {}
     for way, options in ways.items():
-        plane = makers.plane(**options)
-        found[way] = {str(n): loop_ms(plane, images, n, effort) for n in effort.subjects}
+        backend = makers.backend(**options)
+        found[way] = {str(n): loop_ms(backend, images, n, effort) for n in effort.subjects}
         found[way]["ms_per_subject"] = line({n: by["p50"] for n, by in found[way].items()})["slope"]
-        found[way] |= {"graphs": plane.uses_graphs, "frames": plane.frame_access}
-        plane.close()
+        found[way] |= {"graphs": backend.uses_graphs, "frames": backend.frame_access}
+        backend.close()
     return found
 
 
-def loop_ms(plane: CudaBackend, images: list[U8], subjects: int, effort: Effort) -> Figures:
+def loop_ms(backend: CudaBackend, images: list[U8], subjects: int, effort: Effort) -> Figures:
     """Percentiles of a frame's time, what of it the host works, and how many subjects were posed."""
-    focus, slots = full(plane, subjects), in_slots(images)
+    params, slots = full(backend, subjects), in_slots(images)
     times, worked, posed = [], [], set()
     for seq in range(effort.warm_up + effort.frames):
         frame = Frame(camera="bench", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
         began_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
-        sight = plane.infer(frame, focus, Boxes.empty(), detect=True)
+        result = backend.infer(frame, params, Boxes.empty(), detect=True)
         if seq >= effort.warm_up:
             times.append((time.perf_counter_ns() - began_ns) / NS_PER_MS)
             worked.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
-            posed.add(sum(points is not None for points in sight.keypoints))
+            posed.add(sum(points is not None for points in result.keypoints))
     p50, p95, p99 = (float(np.percentile(times, q)) for q in (50, 95, 99))
     return {"p50": p50, "p95": p95, "p99": p99, "host_ms": float(np.median(worked)), "subjects": sorted(posed)}
 
 
 def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     """Whether memory grows over many frames, on the GPU and on the host."""
-    plane, gpu = makers.plane(), Gpu()
-    loop_ms(plane, images, 4, Effort(frames=effort.warm_up, warm_up=effort.warm_up))
+    backend, gpu = makers.backend(), Gpu()
+    loop_ms(backend, images, 4, Effort(frames=effort.warm_up, warm_up=effort.warm_up))
     before = gpu.cuda.mem_get_info()[0], rss_mb()
     began_s = time.monotonic()
-    loop_ms(plane, images, 4, Effort(frames=effort.long, warm_up=0))
+    loop_ms(backend, images, 4, Effort(frames=effort.long, warm_up=0))
     after = gpu.cuda.mem_get_info()[0], rss_mb()
     minutes = (time.monotonic() - began_s) / S_PER_MIN
     gpu.close()
-    plane.close()
+    backend.close()
     return {
         "frames": effort.long,
         "minutes": round(minutes, 2),
@@ -130,19 +130,19 @@ def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 
 def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     """Bytes a second: of a copy inside the GPU's memory; of letterbox and crops, by what they must read and write."""
-    plane = makers.plane(graphs=False)
+    backend = makers.backend(graphs=False)
     frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_slots(images)[0])
-    plane.infer(frame, full(plane, 8), Boxes.empty(), detect=True)
-    gpu = plane.gpu
+    backend.infer(frame, full(backend, 8), Boxes.empty(), detect=True)
+    gpu = backend.gpu
     size = effort.copy_mb * BYTES_PER_MB
     a, b = DeviceBuffer(gpu, size), DeviceBuffer(gpu, size)
     copied_ms = on_gpu_ms(gpu, lambda: gpu.cuda.memcpy_dtod_async(a.address, b.address, size, gpu.stream), effort)
     a.free()
     b.free()
     found: Figures = {"copy": per_s(2 * size, copied_ms)}
-    for name, (launch, moved) in plane.benchmark_parts(frame.image.nbytes).items():
+    for name, (launch, moved) in backend.benchmark_parts(frame.image.nbytes).items():
         found[name] = per_s(moved, on_gpu_ms(gpu, launch, effort))
-    plane.close()
+    backend.close()
     return found
 
 
@@ -163,9 +163,9 @@ def per_s(size: int, ms: float) -> Figures:
     return {"bytes": size, "ms": ms, "gb_per_s": size / ms / 1e6 if ms else None}
 
 
-def full(plane: CudaBackend, subjects: int) -> InferenceParams:
+def full(backend: CudaBackend, subjects: int) -> InferenceParams:
     """So many people in every picture, whatever it shows; nobody else, who would not be posed."""
-    thresholds = np.where(np.array(plane.classes) == "person", FAINT, np.inf).astype(np.float32)
+    thresholds = np.where(np.array(backend.classes) == "person", FAINT, np.inf).astype(np.float32)
     return InferenceParams(thresholds=thresholds, max_subjects=subjects, quality_limits=QualityLimits())
 
 

@@ -1,4 +1,4 @@
-"""The CUDA plane beside its peers on the same GPU: rtmlib on ONNX Runtime's CUDA, and a plain PyTorch loop.
+"""The CUDA backend beside its peers on the same GPU: rtmlib on ONNX Runtime's CUDA, and a plain PyTorch loop.
 
 Two tables, for no pair of models runs everywhere: rtmlib does not decode the starter detector's raw heads, and of
 RTMDet-nano as published there is no PyTorch net here.
@@ -61,8 +61,8 @@ def published(makers: Makers, course: Course) -> Figures:
 def table(makers: Makers, detector: str, peers: Peers, course: Course) -> Figures:
     """Who is there by turns, for each number of people; who or what is absent, and why."""
     cards, people, absent = load(), dict[str, Any](), dict[str, str]()
-    with closing(makers.plane()) as plane:
-        ours = Ours(plane, cards[detector], cards[POSE])
+    with closing(makers.backend()) as backend:
+        ours = Ours(backend, cards[detector], cards[POSE])
         contenders: dict[str, Contender] = {"edged": ours}
         for name, make in peers.items():
             try:

@@ -23,7 +23,7 @@ def bars(found: Figures) -> dict[str, dict[str, float]]:
     if "why_not" in stages or loop is None:
         return {}
     return {
-        f"CUDA plane, {n} subject{'s' if n > 1 else ''}": {**stages[str(n)], "host": host_ms(stages, loop, n)}
+        f"CUDA backend, {n} subject{'s' if n > 1 else ''}": {**stages[str(n)], "host": host_ms(stages, loop, n)}
         for n in found["effort"]["subjects"]
     }
 
@@ -36,7 +36,7 @@ def host_ms(stages: Figures, loop: Figures, subjects: int) -> float:
 def page(found: Figures) -> Iterator[str]:
     """The whole report, line by line."""
     gpu, subjects = found["gpu"], found["effort"]["subjects"]
-    yield f"# The CUDA plane on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
+    yield f"# The CUDA backend on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
     yield from bench.environment({"environment": {**found["environment"], "others_cores": found["others_cores"]}})
     yield f"\nThe engines run on {RUNNERS[found['engines']]}, in FP32, TF32 where the GPU multiplies in it.\n"
     yield from _said("tests", found["tests"])
@@ -51,7 +51,7 @@ def page(found: Figures) -> Iterator[str]:
     yield from _unless_absent(found["engines_ms"], lambda engines: _engines(engines, _loop(found), subjects))
     yield "\n## Beside peers on this GPU\n"
     yield "Everybody takes turns on the same photographs, in FP32 as each library does it by default. Around PyTorch's"
-    yield "nets letterbox, crops and decoding are our CPU plane's, as in `python -m tools.bench`."
+    yield "nets letterbox, crops and decoding are our CPU backend's, as in `python -m tools.bench`."
     yield "\n### Starter models: RTMDet-nano 416x256, RTMPose-t\n"
     yield from _unless_absent(found["starters"], beside_peers)
     yield "\n### RTMDet-nano as published, 320x320, NMS inside, and RTMPose-t\n"

@@ -24,7 +24,7 @@ HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Timeline:
-    """Hears a plane's laps. The stream is held until all of a frame lies on it, so that from one event to the next the
+    """Takes the laps of a backend. The stream is held until a whole frame is on it: from one event to the next the
     GPU works, and never waits for the host to go on."""
 
     def __init__(self, gpu: Gpu) -> None:
@@ -58,14 +58,14 @@ class Timeline:
 
 def stages(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     """Medians by number of subjects and stage; or why there are none."""
-    with closing(makers.plane(graphs=False)) as plane:
+    with closing(makers.backend(graphs=False)) as backend:
         for n in effort.subjects:  # first runs take memory, for which they may wait
-            loop_ms(plane, images, n, replace(effort, frames=1))
-        timeline = Timeline(plane.gpu)
-        plane.lap = timeline.lap
+            loop_ms(backend, images, n, replace(effort, frames=1))
+        timeline = Timeline(backend.gpu)
+        backend.lap = timeline.lap
         found: Figures = {}
         for n in effort.subjects:
-            rows = list(_taken(plane, timeline, images, n, effort.frames))
+            rows = list(_taken(backend, timeline, images, n, effort.frames))
             if not timeline.held:
                 return {"why_not": WAITS}
             found[str(n)] = {stage: float(np.median([row[stage] for row in rows])) for stage in rows[0]}
@@ -73,13 +73,13 @@ def stages(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 
 
 def _taken(
-    plane: CudaBackend, timeline: Timeline, images: list[U8], subjects: int, frames: int
+    backend: CudaBackend, timeline: Timeline, images: list[U8], subjects: int, frames: int
 ) -> Iterator[dict[str, float]]:
-    """Of each frame but the first, before which the plane does not reckon with so many subjects."""
-    focus, slots = full(plane, subjects), in_slots(images)
+    """Of each frame but the first, before which the backend does not reckon with so many subjects."""
+    params, slots = full(backend, subjects), in_slots(images)
     for seq in range(1 + frames):
         frame = Frame(camera=f"{subjects} subjects", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
-        plane.infer(frame, focus, Boxes.empty(), detect=True)
+        backend.infer(frame, params, Boxes.empty(), detect=True)
         row = timeline.take()
         if not timeline.held:
             return

@@ -101,15 +101,15 @@ def _keypoints(pose: PoseEstimator, images: list[U8], xyxy: F32) -> Any:
     return np.array([pose.estimate(image, box[None], lambda _: None)[0][:, XY] for image, box in pairs], np.float64)
 
 
-def _people(plane: CpuBackend, image: U8) -> F32:
+def _people(backend: CpuBackend, image: U8) -> F32:
     detect = load()["det-person-horse"].detect
     assert detect is not None  # noqa: S101  # it is the detector's card
     thresholds = np.array(
-        [detect.threshold(name) if name == "person" else np.inf for name in plane.classes], np.float32
+        [detect.threshold(name) if name == "person" else np.inf for name in backend.classes], np.float32
     )
-    focus = InferenceParams(thresholds=thresholds, max_subjects=99, quality_limits=QualityLimits())
-    return plane.infer(
-        Frame(camera="", seq=0, captured_ns=0, image=image), focus, Boxes.empty(), detect=True
+    params = InferenceParams(thresholds=thresholds, max_subjects=99, quality_limits=QualityLimits())
+    return backend.infer(
+        Frame(camera="", seq=0, captured_ns=0, image=image), params, Boxes.empty(), detect=True
     ).boxes.xyxy
 
 

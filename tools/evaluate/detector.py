@@ -49,13 +49,13 @@ def finder() -> Find:
     assert card.detect is not None  # noqa: S101  # it is the detector's card
     classes = card.detect.classes
     scores = [card.detect.threshold(name) for name in classes]
-    focus = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=99, quality_limits=QualityLimits())
-    plane = CpuBackend(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
+    params = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=99, quality_limits=QualityLimits())
+    backend = CpuBackend(OrtSession(card, STARTER / "det_person_horse.onnx"), {})
 
     def find(path: Path) -> Said:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         frame = Frame(camera="", seq=0, captured_ns=0, image=image)
-        boxes = plane.infer(frame, focus, Boxes.empty(), detect=True).boxes
+        boxes = backend.infer(frame, params, Boxes.empty(), detect=True).boxes
         named = zip(boxes.label.tolist(), boxes.xyxy.tolist(), strict=True)
         return [{"class": classes[label], "box": box} for label, box in named]
 

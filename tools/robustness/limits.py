@@ -101,23 +101,23 @@ def _figures(seen: Sequence[Seen]) -> dict[str, float]:
 def _seen(engines: LoadedModels, still: Still, rung: Condition, measure: str, number: int) -> Seen:
     image = rung(still.image, np.random.default_rng([12, number]))
     scores = [engines.detector.threshold(name) for name in engines.detector.classes]
-    focus = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityLimits())
+    params = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityLimits())
     frame = Frame(camera="limits", seq=0, captured_ns=0, image=image)
-    sight = engines.backend.infer(frame, focus, Boxes.empty(), detect=True)
-    right, wrong, found = _judged(engines, sight, still.truth)
-    return Seen(getattr(sight.quality, measure), wrong, right, found, len(still.truth))
+    result = engines.backend.infer(frame, params, Boxes.empty(), detect=True)
+    right, wrong, found = _judged(engines, result, still.truth)
+    return Seen(getattr(result.quality, measure), wrong, right, found, len(still.truth))
 
 
-def _judged(engines: LoadedModels, sight: InferenceResult, truths: Sequence[Truth]) -> tuple[int, int, int]:
+def _judged(engines: LoadedModels, result: InferenceResult, truths: Sequence[Truth]) -> tuple[int, int, int]:
     """Right and wrong keypoints among those that count as seen, and how many of the truths are found."""
     right = wrong = 0
     found: set[int] = set()
-    for row, points in enumerate(sight.keypoints):
+    for row, points in enumerate(result.keypoints):
         if points is None:
             continue
-        label = engines.detector.classes[sight.boxes.label[row]]
+        label = engines.detector.classes[result.boxes.label[row]]
         sure = points[:, SCORE] >= engines.keypoint_thresholds[SCHEMA[label]]
-        truth = _on(sight.boxes.xyxy[row], label, truths)
+        truth = _on(result.boxes.xyxy[row], label, truths)
         if truth is None or truth.keypoints is None:
             wrong += int(sure.sum())
             continue

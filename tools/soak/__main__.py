@@ -1,7 +1,7 @@
 """`python -m tools.soak --minutes 30`: the daemon with two cameras, left alone; what it takes and whether it grows.
 
 One is a network camera, over RTSP; the other a video that is played again and again. The daemon is a process of its
-own, on the CPU plane, beside a mosquitto. Its memory, descriptors and threads are read from the kernel, its frames
+own, on the CPU backend, beside a mosquitto. Its memory, descriptors and threads are read from the kernel, its frames
 from its own health messages.
 """
 

@@ -35,7 +35,7 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield "# Soak\n"
     yield (
-        f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']} Hz on the CPU plane, one "
+        f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']} Hz on the CPU backend, one "
         f"over RTSP and one a video again and again, a broker, nobody touching it. The first {WARM_UP:.0%} are not "
         f"judged. {verdict}\n"
     )
