@@ -43,7 +43,7 @@ _DO = "Correct the card, or get the model that it describes"
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Source(_Table):

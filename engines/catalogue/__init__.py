@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,38 @@ else:
 HERE = Path(__file__).parent
 
 
-def load(extra: Path | None = None) -> dict[str, Card]:
-    """Every card by its name, ours first. Raises `CardError` with file, key, got and wanted."""
-    ours = {path.stem: read(path) for path in _files(HERE)}
-    if extra is None:
-        return ours
-    theirs = {path.stem: read(path) for path in _files(extra)}
+class Catalogue(Mapping[str, Card]):
+    """Cards by name; one of the package is read when it is asked for."""
+
+    def __init__(self, ours: Mapping[str, Path], extra: Mapping[str, Card]) -> None:
+        self._ours, self._extra = ours, extra
+        self._read: dict[str, Card] = {}
+
+    def __getitem__(self, name: str) -> Card:
+        if name in self._extra:
+            return self._extra[name]
+        if name not in self._read:
+            self._read[name] = read(self._ours[name])
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ours or name in self._extra
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._ours
+        yield from self._extra
+
+    def __len__(self) -> int:
+        return len(self._ours) + len(self._extra)
+
+
+def load(extra: Path | None = None) -> Catalogue:
+    """Every card by its name, ours first. Raises `CardError` with file, key, got and wanted for one of `extra`."""
+    ours = {path.stem: path for path in _files(HERE)}
+    theirs = {} if extra is None else {path.stem: read(path) for path in _files(extra)}
     if twice := sorted(ours.keys() & theirs.keys()):
-        raise CardError(f"{extra / twice[0]}.toml: {twice[0]!r} is a card of ours; give yours another name")
-    return ours | theirs
+        raise CardError(f"{extra}/{twice[0]}.toml: {twice[0]!r} is a card of ours; give yours another name")
+    return Catalogue(ours, theirs)
 
 
 def read(path: Path) -> Card:
