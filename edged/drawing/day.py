@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -34,26 +34,23 @@ LEGEND = (  # label, seconds of the day, colour
 COUNTS = (("lay down", "lie-down"), ("rolled", "roll"), ("pawed", "paw"), ("looked back", "flank-look"))
 MOTION, ALARM = (96, 96, 200), (48, 48, 205)
 WIDTH, LEFT, TOP, BOTTOM = MINUTES, 130, 70, 110  # px; one pixel a minute
-ROWS = (("posture", 90, 64), ("head", 176, 26), ("activity", 224, 70), ("alerts", 320, 26))
+ROWS = {"posture": (90, 64), "head": (176, 26), "activity": (224, 70), "alerts": (320, 26)}  # y and height, px
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_day(name: str, day: StallDay) -> U8:
-    """(H, W, 3) BGR picture of one day of the stall `name`."""
+    """A chart, (H, W, 3) uint8 BGR, of one day of the stall `name`."""
     image = np.full((TOP + 300 + BOTTOM, LEFT + WIDTH + 30, 3), PAPER, np.uint8)
     _text(image, f"{name}   {day.date}", (LEFT, 40), INK, 0.9)
-    for label, y, height in ROWS:
+    for label, (y, height) in ROWS.items():
         _text(image, label, (20, y + height // 2 + 5), INK, 0.5)
         cv2.rectangle(image, (LEFT, y), (LEFT + WIDTH, y + height), EMPTY, -1)
-    _ribbon(image, day.postures, POSTURES, 90, 64)
-    _ribbon(image, day.heads, HEADS, 176, 26)
-    most = max(*day.activity, 1.0)
-    for minute, seconds in enumerate(day.activity):
-        if seconds:
-            x = LEFT + minute
-            cv2.line(image, (x, 294), (x, 294 - round(70 * seconds / most)), MOTION, 1)
+    _ribbon(image, day.postures, POSTURES, *ROWS["posture"])
+    _ribbon(image, day.heads, HEADS, *ROWS["head"])
+    _activity(image, day.activity)
+    y, height = ROWS["alerts"]
     for minute, _ in day.alerts:
-        cv2.circle(image, (LEFT + minute, 333), 7, ALARM, -1, cv2.LINE_AA)
+        cv2.circle(image, (LEFT + minute, y + height // 2), 7, ALARM, -1, cv2.LINE_AA)
     _hours(image)
     _legend(image, day)
     return image
@@ -64,6 +61,16 @@ def _ribbon(image: U8, codes: U8, colours: Mapping[MinuteCode, Colour], y: int, 
     ribbon = image[y : y + height, LEFT : LEFT + WIDTH]
     for code, colour in colours.items():
         ribbon[:, codes == code] = colour
+
+
+def _activity(image: U8, seconds_by_minute: Sequence[float]) -> None:
+    """Draw a bar per minute; the day's most active minute has the full height."""
+    y, height = ROWS["activity"]
+    max_s = max(*seconds_by_minute, 1.0)
+    for minute, seconds in enumerate(seconds_by_minute):
+        if seconds:
+            x = LEFT + minute
+            cv2.line(image, (x, y + height), (x, y + height - round(height * seconds / max_s)), MOTION, 1)
 
 
 def _hours(image: U8) -> None:
