@@ -64,7 +64,7 @@ ReadConfig = Callable[[], Config]  # the configuration as it now stands; raises 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a daemon runs, beside its configuration."""
+    """How a daemon runs, apart from its configuration."""
 
     display: bool = False  # its results are drawn
     retry: bool = True  # no: a lost camera is not opened again
@@ -276,10 +276,10 @@ class Daemon:
 
 
 def warn_of_fixed_regions(cameras: Mapping[str, CameraConfig], names: Iterable[str]) -> None:
-    """Say of each of these cameras that takes a subject for granted that it does."""
+    """Log each of these cameras that has no detector."""
     for name in names:
         if fixed := cameras[name].static_region:
-            log.warning("camera %s: no detector runs, a %s is taken to be in its box", name, fixed.label)
+            log.warning("camera %s: no detector runs; a %s is assumed in its static region", name, fixed.label)
 
 
 def no_cameras() -> ConfigError:

@@ -56,7 +56,7 @@ class FrameFaults:
         self._failed_frames: dict[str, int] = {}
 
     def failed(self, camera: str, error: Exception) -> None:
-        """`Degrade` is said in a line; anything else is a bug, of which the place is needed."""
+        """`Degrade` is logged in a line; anything else is a bug, and logged with its traceback."""
         if camera not in self._failed_frames:
             if isinstance(error, Degrade):
                 log.warning("camera %s: %s", camera, error)

@@ -1,6 +1,7 @@
-"""Whether the daemon gets on, and where it stands in one line, for who keeps watch over it: systemd.
+"""Feeds systemd's watchdog while the daemon makes progress, and reports its status in one line.
 
-Upstream the loop, between two frames. Downstream a `Keeper`, who ends a daemon that does not get on. The loop's thread.
+Upstream: the loop, between two frames; the state of cameras and threads. Downstream: systemd, which ends a daemon whose
+watchdog is not fed. Thread: the loop's.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from edged.units import S_PER_MIN, ns
 
 log = logging.getLogger(__name__)
 
-FEEDS_PER_TIMEOUT = 4  # per time after which the keeper would act
-POLL_S = 5.0  # between two looks where nobody would act
-MAX_REASON_CHARS = 90  # characters of a reason
+FEEDS_PER_TIMEOUT = 4
+POLL_S = 5.0  # where there is no watchdog
+MAX_REASON_CHARS = 90
 
 
 class ServiceManager(Protocol):
-    """Who watches. None of this blocks."""
+    """systemd, or a stand-in. None of its methods waits."""
 
     watchdog_s: float | None
 
@@ -42,13 +43,13 @@ class WatchdogSnapshot:
     """The daemon at one instant."""
 
     cameras: CaptureStats
-    threads: Sequence[Trouble]
+    threads: Sequence[Trouble]  # of those that do not go round
     connected: bool
-    builds: Mapping[str, BuildStatus]  # engines in the making, by model
+    builds: Mapping[str, BuildStatus]  # of engines, by model
 
 
 class Watchdog:
-    """Asks for a look a few times per watchdog time, and says that we live when there was progress since the last."""
+    """Compares the daemon with its last snapshot, a few times per timeout, and feeds the watchdog if it got on."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Watchdog:
         self._stall_reason = ""
 
     def poll(self) -> None:
-        """Between two frames, or when there were none for a moment."""
+        """Between two frames, or while none come."""
         now_ns = self._clock()
         if now_ns < self._next_ns:
             return
@@ -79,12 +80,12 @@ class Watchdog:
         if not self._stall_reason:
             self._manager.feed_watchdog()
         self._manager.status(self._stall_reason or status_line(now))
-        for remedy in self._recovery.due_actions(now.cameras.offline, now.cameras.online):
-            log.warning("asking systemd for %s", remedy)
-            self._manager.request_unit(remedy)
+        for unit in self._recovery.due_actions(now.cameras.offline, now.cameras.online):
+            log.warning("requesting %s of systemd", unit)
+            self._manager.request_unit(unit)
 
     def extend_timeout(self, what: str, limit_s: float) -> AbstractContextManager[None]:
-        """Inside, no frame is taken, and that is well for so long."""
+        """Inside, no frame is processed; for `limit_s` that is no stall."""
         return self._manager.extend_timeout(what, limit_s)
 
     def _log_change(self, reason: str) -> None:
@@ -96,9 +97,9 @@ class Watchdog:
 
 
 def stall_reason(before: WatchdogSnapshot, now: WatchdogSnapshot) -> str:
-    """Why there was no progress between two looks; empty when there was.
+    """Why there was no progress between two snapshots; empty when there was.
 
-    A camera that gives nothing is no hindrance: it is stalled, lost or ended, as long as somebody minds it.
+    A camera without frames is no stall of the daemon, as long as the thread `capture-watch` goes round.
     """
     if now.cameras.dropped != before.cameras.dropped and now.cameras.processed == before.cameras.processed:
         return "frames are dropped, and none is processed"
@@ -110,7 +111,7 @@ def status_line(now: WatchdogSnapshot) -> str:
     online = sum(state.phase == "online" for state in now.cameras.states.values())
     parts = [f"{online} of {len(now.cameras.states)} cameras online"]
     parts += [_camera(state) for state in now.cameras.states.values() if state.phase != "online"]
-    parts += [_build(name, work) for name, work in now.builds.items() if work.phase not in ("waiting", "ready")]
+    parts += [_build(name, build) for name, build in now.builds.items() if build.phase not in ("waiting", "ready")]
     return "; ".join([*parts, "broker connected" if now.connected else "no broker"])
 
 
@@ -118,12 +119,12 @@ def _camera(state: CameraState) -> str:
     return f"{state.camera} {state.phase}{f': {state.reason[:MAX_REASON_CHARS]}' if state.reason else ''}"
 
 
-def _build(name: str, work: BuildStatus) -> str:
-    share = "" if work.progress is None else f" {work.progress:.0%}"
-    left = "" if work.remaining_s is None else f", about {max(1, round(work.remaining_s / S_PER_MIN))} min left"
-    reasons = [f": {said[:MAX_REASON_CHARS]}" for said in (work.reason, work.rebuild_reason) if said]
-    last = "" if work.previous_build_s is None else f"; it took {_duration(work.previous_build_s)} last time"
-    return f"engine {name} {work.phase}{share}{left}{''.join(reasons)}{last}"
+def _build(name: str, build: BuildStatus) -> str:
+    share = "" if build.progress is None else f" {build.progress:.0%}"
+    left = "" if build.remaining_s is None else f", about {max(1, round(build.remaining_s / S_PER_MIN))} min left"
+    reasons = [f": {reason[:MAX_REASON_CHARS]}" for reason in (build.reason, build.rebuild_reason) if reason]
+    last = "" if build.previous_build_s is None else f"; it took {_duration(build.previous_build_s)} last time"
+    return f"engine {name} {build.phase}{share}{left}{''.join(reasons)}{last}"
 
 
 def _duration(seconds: float) -> str:

@@ -146,6 +146,7 @@ class EngineBuildService:
         def on_progress(progress: Progress) -> None:
             nonlocal logged
             self.statuses[name] = replace(started, progress=progress.share, remaining_s=progress.left_s)
+            self._thread.progress()
             if progress.share >= logged + LOG_STEP:
                 logged = progress.share
                 log.info("engine of %s: %.0f %%%s", name, 100 * logged, _remaining(progress.left_s))

@@ -241,6 +241,7 @@ class MqttBus:
             self._subscribe(connection)
             self._send_waiting(connection)
             connection.poll(POLL_S, self._wake_receiver)
+            self._thread.progress()
             if time.monotonic() - since_s > STABLE_AFTER_S:
                 self._refused_backoff.reset()
                 self._reconnect_backoff.reset()

@@ -33,7 +33,7 @@ class Row:
     name: str
     step: str  # what it does in one round
     period_s: float | None  # between two rounds; None: as things come, or once
-    limit_s: float | None  # longest round without progress; None: another thread watches it
+    limit_s: float | None  # longest round without progress, then it is stuck; None: `capture-watch` watches it
     on_death: OnDeath
     # restart: an exception begins the step again, at most MAX_RESTARTS times in RESTART_WINDOW_S, for ever.
     # exit: one exception more than that is fatal, and systemd starts the daemon again.
@@ -48,14 +48,14 @@ TABLE = (
     Row("health", "publishes health", 10, 120, "exit"),
     Row("throttle", "reads temperatures, limits the frame rate", 5, 60, "restart"),
     Row("gpu-wait", "looks for a GPU that is missing", 120, 120, "restart"),
-    Row("engine-builds", "builds and tests the engine of one model", None, None, "restart"),
-    Row("commands", "carries out one command", 0.2, 300, "restart"),
+    Row("engine-builds", "builds and tests the engine of one model", None, 21_600, "restart"),
+    Row("commands", "executes one command", 0.2, 300, "restart"),
     Row("discovery", "announces the device to Home Assistant once more", None, 60, "restart"),
     Row("prometheus", "serves metrics over HTTP", 0.5, 60, "restart"),
     Row("terminal", "prints a line per camera", 5, 60, "restart"),
     Row("embedded-broker", "serves MQTT on loopback", 1, 60, "restart"),
-    Row("stop-after", "stops the daemon at the end of --for", None, None, "restart"),
-    Row("stop-limit", "ends a process that did not stop in time", None, None, "restart"),
+    Row("stop-after", "stops the daemon at the end of --for", None, 10, "restart"),
+    Row("stop-limit", "ends a process that did not stop in time", None, 10, "restart"),
 )
 ROWS = {row.name: row for row in TABLE}
 
@@ -63,7 +63,7 @@ ROWS = {row.name: row for row in TABLE}
 class SupervisedThread:
     """Runs `step` again and again under a supervisor: an exception is logged once per kind, and the step begun again.
 
-    `step` returns the seconds until the next round; None: there is none. `detail` tells threads of one row apart.
+    `step` returns the seconds until the next round; None: that was the last. `detail` distinguishes threads of one row.
     """
 
     def __init__(

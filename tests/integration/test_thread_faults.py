@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,18 +66,21 @@ def find(name: str) -> SupervisedThread:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One without a broker, whose camera is lost again and again."""
-    folder = tmp_path_factory.mktemp("daemon")
-    config = {
+    config = configuration(tmp_path_factory.mktemp("daemon"), free_port())
+    with started_daemon(Config.model_validate(config)):
+        yield
+
+
+def configuration(folder: Path, mqtt_port: int) -> dict[str, Any]:
+    return {
         "device": {"id": "box", "state_dir": str(folder)},
         "models": {"store": str(folder / "models")},
-        "mqtt": {"port": free_port(), "reconnect_max_s": 1},
+        "mqtt": {"port": mqtt_port, "reconnect_max_s": 1},
         "publish": {"health_interval_s": 1},
         "throttle": {"steps_hz": [1]},
         "prometheus": {"enabled": True, "port": free_port()},
         "cameras": {"barn": {"source": "rtsp://127.0.0.1:9/gone", "retry_max_s": 0.5}},
     }
-    with started_daemon(Config.model_validate(config)):
-        yield
 
 
 OF_DAEMON = ("capture", "capture-watch", "mqtt", "store", "behaviour", "health", "throttle", "commands", "prometheus")
@@ -196,3 +201,19 @@ def test_all_threads_of_the_daemon_are_in_the_table(daemon: None) -> None:
     supervised = {thread.name for thread in threads.running()}
     ours = {thread.name for thread in threading.enumerate() if thread is not threading.main_thread()}
     assert ours <= supervised
+
+
+def test_daemon_that_serves_for_longer_than_every_limit_is_not_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limits are shortened; a step that lasts as long as a connection shows its progress."""
+    for row in TABLE:
+        monkeypatch.setitem(threads.ROWS, row.name, replace(row, limit_s=row.limit_s and 3.0))
+    with EmbeddedBroker(0) as broker:
+        config = configuration(tmp_path, broker.port)
+        with started_daemon(Config.model_validate(config)) as daemon:
+            until(lambda: daemon.mqtt_stats["connected"])
+            end_s = time.monotonic() + 8
+            while time.monotonic() < end_s:
+                assert [str(trouble) for trouble in threads.troubles()] == []
+                time.sleep(0.1)
