@@ -45,15 +45,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     args = parser.parse_args()
     with mosquitto() as port, tempfile.TemporaryDirectory() as folder, subscriber(port) as arrivals:
-        stamps = HeaderFactory(Clock())
+        headers = HeaderFactory(Clock())
         bus = MqttBus(
             MqttConfig(port=port),
             "bench",
-            lambda state: build.device_status(stamps, state),
+            lambda state: build.device_status(headers, state),
             PublishConfig(),
-            Path(folder) / "keep",
+            Path(folder) / "outbox.db",
         )
-        bodies = [build.poses(stamps, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
+        bodies = [build.poses(headers, result(f"cam{i}", args.subjects)) for i in range(args.cameras)]
         time.sleep(1)
         idle = cpu_share(lambda: None, args.rate_hz, args.seconds / 4)
         one = cpu_share(lambda: publish(bus, bodies[:1]), args.rate_hz, args.seconds)

@@ -18,6 +18,7 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
 from edged.mqtt.client import MqttBus
+from edged.mqtt.connection import MqttConnection, Refusal
 from edged.mqtt.request import request
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.runtime.clock import Clock
@@ -66,8 +67,8 @@ def above(central: Broker, listen: Callable[..., Listener]) -> Listener:
 
 @pytest.fixture
 def bus(site: Broker, tmp_path: Path) -> Iterator[MqttBus]:
-    presence = partial(build.device_status, HeaderFactory(Clock()))
-    bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, presence, PublishConfig(), tmp_path / "keep.db")
+    make_status = partial(build.device_status, HeaderFactory(Clock()))
+    bus = MqttBus(login(site, DEVICE, "b-secret"), DEVICE, make_status, PublishConfig(), tmp_path / "outbox.db")
     until(lambda: bus.connected)
     yield bus
     bus.close()
@@ -113,16 +114,16 @@ def test_mqtt_5_properties_survive_the_bridge(above: Listener, bus: MqttBus) -> 
 
 
 def test_command_comes_down_once_and_its_response_goes_up(central: Broker, above: Listener, bus: MqttBus) -> None:
-    heard: list[Request] = []
+    requests: list[Request] = []
 
     def obey(request: Request) -> None:
-        heard.append(request)
+        requests.append(request)
         bus.publish(topics.RESULT.at(verb="diagnose"), {"id": json.loads(request.payload)["id"], "ok": True})
 
     bus.subscribe(topics.COMMAND.at(verb="+"), obey)
     operator = login(central, "operator").model_copy(update={"base": f"{SITE}/edged"})
     assert until(lambda: answer(operator))["ok"]
-    assert len(heard) == 1
+    assert len(requests) == 1
 
 
 def answer(operator: MqttConfig) -> dict[str, Any] | None:
@@ -168,17 +169,17 @@ def test_site_without_its_broker_is_offline(site: Broker, above: Listener, bus: 
 
 
 def test_site_may_publish_only_its_own_topics(site: Broker, central: Broker, above: Listener) -> None:
-    """As whoever has taken over a site would."""
-    from edged.mqtt.connection import MqttConnection, Refusal
-
-    met: list[Refusal | None] = []
+    """As a user with control of a site could try."""
+    refusals: list[Refusal | None] = []
     tls = {"enabled": True, "ca": central.ca, "cert": site.folder / f"{SITE}.pem", "key": site.folder / f"{SITE}.key"}
     broker = MqttConfig.model_validate({"port": central.boxes_port, "tls": tls, "protocol": "5"})
-    taken = MqttConnection(broker, "5", client_id="other", on_result=lambda letter, refusal: met.append(refusal))
-    taken.open()
+    connection = MqttConnection(
+        broker, "5", client_id="other", on_result=lambda message, refusal: refusals.append(refusal)
+    )
+    connection.open()
     for topic in ("elsewhere/edged/box/status", "elsewhere/link", f"{SITE}/edged/box/cmd/x", at("cam/a/alert")):
-        taken.send(OutgoingMessage(topic=topic, payload=b"{}", spec=topics.ALERT, queued_ns=time.monotonic_ns()))
-    while len(met) < 4:  # `turn` raises when the broker falls silent
-        taken.poll(1.0)
-    taken.close()
-    assert [bool(refusal) for refusal in met] == [True, True, False, False]
+        connection.send(OutgoingMessage(topic=topic, payload=b"{}", spec=topics.ALERT, queued_ns=time.monotonic_ns()))
+    while len(refusals) < 4:  # `poll` raises when the broker sends nothing
+        connection.poll(1.0)
+    connection.close()
+    assert [bool(refusal) for refusal in refusals] == [True, True, False, False]

@@ -40,7 +40,7 @@ NewBus = Callable[..., MqttBus]
 Listen = Callable[..., Listener]
 
 
-def new_presence() -> Any:
+def status_maker() -> Any:
     return partial(build.device_status, HeaderFactory(Clock()))
 
 
@@ -48,10 +48,12 @@ def new_presence() -> Any:
 def new_bus() -> Iterator[NewBus]:
     buses: list[MqttBus] = []
 
-    def start(port: int, *, queue: int = 256, keep: Path | None = None, **settings: Any) -> MqttBus:
+    def start(port: int, *, queue: int = 256, store_path: Path | None = None, **settings: Any) -> MqttBus:
         settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
         buses.append(
-            MqttBus(MqttConfig(port=port, **settings), "box", new_presence(), PublishConfig(queue_size=queue), keep)
+            MqttBus(
+                MqttConfig(port=port, **settings), "box", status_maker(), PublishConfig(queue_size=queue), store_path
+            )
         )
         return buses[-1]
 
@@ -68,7 +70,7 @@ def settled(bus: MqttBus) -> bool:
 def bus(request: pytest.FixtureRequest) -> Iterator[MemoryBus | MqttBus]:
     """Every bus there is: what follows holds for each."""
     if request.param == "memory":
-        yield MemoryBus(new_presence())
+        yield MemoryBus(status_maker())
         return
     new_bus = request.getfixturevalue("new_bus")
     if request.param == "mosquitto":
@@ -115,24 +117,24 @@ def test_second_close_does_nothing(bus: MemoryBus | MqttBus) -> None:
 def test_callback_gets_its_requests_and_may_raise(
     mosquitto: Mosquitto, new_bus: NewBus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    taken: list[Request] = []
+    requests: list[Request] = []
 
-    def take(request: Request) -> None:
-        taken.append(request)
+    def callback(request: Request) -> None:
+        requests.append(request)
         raise RuntimeError("a bug")
 
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
-    bus.subscribe(topics.COMMAND.at(verb="+"), take)
+    bus.subscribe(topics.COMMAND.at(verb="+"), callback)
     send = ("mosquitto_pub", "-p", str(mosquitto.port), "-V", "5", "-q", "1", "-t", f"{BOX}/cmd/snapshot", "-m", "{}")
     asked = ("-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "7")
 
     def ask() -> bool:
         subprocess.run([*send, *asked], check=True, timeout=LIMIT_S)
-        return len(taken) > 1
+        return len(requests) > 1
 
     until(ask)
-    assert taken[0] == Request(
+    assert requests[0] == Request(
         path="cmd/snapshot", payload=b"{}", retain=False, response_topic="answers", correlation=b"7"
     )
     assert bus.stats["reconnects"] == 0
@@ -345,10 +347,10 @@ def test_lost_broker_is_logged_once_and_its_return_once(
     time.sleep(1.5)  # several attempts
     mosquitto.start()
     until(lambda: settled(bus))
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert "Connection refused" in said[0]
-    assert "connected" in said[1]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert "Connection refused" in lines[0]
+    assert "connected" in lines[1]
 
 
 def test_unresolvable_host_is_logged(new_bus: NewBus, caplog: pytest.LogCaptureFixture) -> None:
@@ -393,14 +395,14 @@ def test_close_without_a_broker_does_not_wait_for_it(mosquitto: Mosquitto, new_b
 
 def test_encoding_cbor_applies_to_poses_only(mosquitto: Mosquitto, listen: Listen) -> None:
     pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
-    heard = listen(mosquitto.port)
+    listener = listen(mosquitto.port)
     body = build.poses(HeaderFactory(Clock()), result(subject()))
-    made = MqttBus(MqttConfig(port=mosquitto.port), "box", new_presence(), PublishConfig(encoding="cbor"))
+    made = MqttBus(MqttConfig(port=mosquitto.port), "box", status_maker(), PublishConfig(encoding="cbor"))
     until(lambda: made.connected)
     made.publish(topics.POSES.at(camera="a"), body)
-    until(lambda: [m for m in heard.messages if m.topic.endswith("/poses")])
+    until(lambda: [m for m in listener.messages if m.topic.endswith("/poses")])
     made.close()
-    sent = {m.topic.split("/")[-1]: m for m in heard.messages}
+    sent = {m.topic.split("/")[-1]: m for m in listener.messages}
     assert unpack(bytes(sent["poses"].payload)) == json.loads(build.encode(body))
     assert [getattr(sent[name].properties, "ContentType", None) for name in ("poses", "status")] == [
         "application/cbor",

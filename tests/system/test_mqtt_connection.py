@@ -50,7 +50,7 @@ def test_message_over_the_packet_size_limit_is_refused_locally(new_mosquitto: Ne
     broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000")
     refused: list[Refusal | None] = []
     link = MqttConnection(
-        MqttConfig(port=broker.port), "5", client_id="box", on_result=lambda letter, why: refused.append(why)
+        MqttConfig(port=broker.port), "5", client_id="box", on_result=lambda message, refusal: refused.append(refusal)
     )
     link.open()
     for size in (3000, 1000):
@@ -80,7 +80,10 @@ def unwilling() -> Iterator[int]:
 def test_refused_subscription_calls_its_callback(unwilling: int) -> None:
     deaf: list[str] = []
     link = MqttConnection(
-        MqttConfig(port=unwilling), "3.1.1", client_id="box", on_subscribe_refused=lambda topic, why: deaf.append(topic)
+        MqttConfig(port=unwilling),
+        "3.1.1",
+        client_id="box",
+        on_subscribe_refused=lambda topic, refusal: deaf.append(topic),
     )
     link.open()
     link.subscribe("cmd/+")
@@ -100,8 +103,8 @@ def arrived(reader: Listener, count: int) -> bool:
 
 def test_topic_gets_an_alias_while_there_are_some() -> None:
     aliases = TopicAliases(2)
-    said = [aliases.shorten(pose(topic)) for topic in ("a", "b", "c", "a", "c", "b")]
-    assert said == [("a", 1), ("b", 2), ("c", None), ("", 1), ("c", None), ("", 2)]
+    sent = [aliases.shorten(pose(topic)) for topic in ("a", "b", "c", "a", "c", "b")]
+    assert sent == [("a", 1), ("b", 2), ("c", None), ("", 1), ("c", None), ("", 2)]
 
 
 def test_qos_1_message_gets_no_alias() -> None:

@@ -1,4 +1,4 @@
-"""Alerts through every kind of outage, with TLS and access rights as in the field: once, in order, as of then."""
+"""Alerts through every kind of outage, with TLS and access rights: once, in order, with their own timestamps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.system.tcp_relay import MuteBroker, TcpRelay
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 
 ALERT, POSES = topics.ALERT.at(camera="a"), topics.POSES.at(camera="a")
-STAMPS = HeaderFactory(Clock())
+HEADERS = HeaderFactory(Clock())
 ACL = "user box\ntopic readwrite edged/box/#\nuser reader\ntopic read edged/box/#\n"
 LIMIT_S = 40.0
 
@@ -50,8 +50,8 @@ class Load:
 
     def _run(self) -> None:
         while not self._over.wait(0.02):
-            self._bus.publish(POSES, {**STAMPS(POSES), "subjects": [[0.5] * 51] * 4})
-            alert = {**STAMPS(ALERT), "id": new_id(), "n": self._first + len(self.alerts)}
+            self._bus.publish(POSES, {**HEADERS(POSES), "subjects": [[0.5] * 51] * 4})
+            alert = {**HEADERS(ALERT), "id": new_id(), "n": self._first + len(self.alerts)}
             self._bus.publish(ALERT, alert)
             self.alerts.append(alert)
 
@@ -82,8 +82,8 @@ def new_bus(wire: TcpRelay, certs: Path, tmp_path: Path) -> Iterator[NewBus]:
 
     def start() -> MqttBus:
         tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
-        asked = MqttConfig(port=wire.port, tls=tls, keepalive_s=5)
-        buses.append(MqttBus(asked, "box", presence, PublishConfig(), tmp_path / "outbox.db"))
+        config = MqttConfig(port=wire.port, tls=tls, keepalive_s=5)
+        buses.append(MqttBus(config, "box", make_status, PublishConfig(), tmp_path / "outbox.db"))
         return buses[-1]
 
     yield start
@@ -103,11 +103,11 @@ def reader(new_reader: Callable[[], Listener]) -> Listener:
     return new_reader()
 
 
-def presence(state: DeviceStatus) -> Mapping[str, Any]:
-    return build.device_status(STAMPS, state)
+def make_status(state: DeviceStatus) -> Mapping[str, Any]:
+    return build.device_status(HEADERS, state)
 
 
-def away(bus: MqttBus) -> bool:
+def offline(bus: MqttBus) -> bool:
     return not bus.connected
 
 
@@ -137,7 +137,7 @@ def test_killed_broker_loses_no_alert(broker: Mosquitto, wire: TcpRelay, new_bus
     load = Load(bus)
     until(lambda: len(received(reader)) > 20)
     broker.kill()
-    until(lambda: away(bus))
+    until(lambda: offline(bus))
     wire.state = "down"
     before = len(load.alerts)
     until(lambda: len(load.alerts) > before + 50)
@@ -161,8 +161,8 @@ def test_network_that_drops_everything_loses_no_alert(wire: TcpRelay, new_bus: N
     load = Load(bus)
     until(lambda: len(received(reader)) > 20)
     wire.state = "swallowing"
-    until(lambda: away(bus), LIMIT_S)
-    wire.state = "down"  # the broker is told that the line is dead, and says so for us
+    until(lambda: offline(bus), LIMIT_S)
+    wire.state = "down"  # the broker sees that the connection is dead, and publishes our last will
     until(lambda: statuses(reader)[-1] == "offline")
     wire.state = "up"
     until(lambda: bus.connected)
@@ -171,7 +171,7 @@ def test_network_that_drops_everything_loses_no_alert(wire: TcpRelay, new_bus: N
     check(reader, sent)
     assert statuses(reader) == ["online", "offline", "online"]
     offline = [build.topic for build in reader.messages].index("edged/box/status", 1)
-    since = [build.payload for build in reader.messages[offline:] if build.topic == "edged/box/cam/a/alert"]
+    since = [build.payload for build in reader.messages[will:] if build.topic == "edged/box/cam/a/alert"]
     assert len({json.loads(alert)["id"] for alert in since}) == len(since)
 
 
@@ -179,7 +179,7 @@ def test_daemon_restarted_without_a_broker_loses_no_alert(wire: TcpRelay, new_bu
     wire.state = "down"
     first = new_bus()
     for number in range(30):
-        first.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
+        first.publish(ALERT, {**HEADERS(ALERT), "id": new_id(), "n": number})
     first.close()
     second = new_bus()
     assert second.stats["stored"]["rows"] == 30
@@ -194,7 +194,7 @@ def test_live_messages_are_sent_between_stored_ones(wire: TcpRelay, new_bus: New
     wire.state = "down"
     bus = new_bus()
     for number in range(100):
-        bus.publish(ALERT, {**STAMPS(ALERT), "id": new_id(), "n": number})
+        bus.publish(ALERT, {**HEADERS(ALERT), "id": new_id(), "n": number})
     until(lambda: bus.stats["stored"]["unwritten"] == 0)
     wire.state = "up"
     until(lambda: bus.connected)
@@ -215,7 +215,7 @@ def test_state_is_sent_again_to_a_restarted_broker_and_never_an_older_one(
     bus.publish(state, {"view": "day"})
     until(lambda: delivered(bus))
     broker.kill()
-    until(lambda: away(bus))
+    until(lambda: offline(bus))
     wire.state = "down"
     broker.start()
     until(lambda: reader.subscribed == 2)
@@ -223,7 +223,7 @@ def test_state_is_sent_again_to_a_restarted_broker_and_never_an_older_one(
     views = partial(reader.bodies, "edged/box/cam/a/state")
     until(lambda: [body["view"] for body in views()] == ["day", "day"])
     wire.state = "down"
-    until(lambda: away(bus))
+    until(lambda: offline(bus))
     bus.publish(state, {"view": "night"})
     until(lambda: bus.stats["stored"]["unwritten"] == 0)
     wire.state = "up"
@@ -240,7 +240,7 @@ def mute() -> Iterator[MuteBroker]:
 
 
 def test_broker_that_acknowledges_nothing_is_disconnected(mute: MuteBroker, caplog: pytest.LogCaptureFixture) -> None:
-    bus = MqttBus(MqttConfig(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", presence, PublishConfig())
+    bus = MqttBus(MqttConfig(port=mute.port, protocol="3.1.1", keepalive_s=5), "box", make_status, PublishConfig())
     until(lambda: mute.connections > 1)
     bus.close()
     assert "nothing acknowledged for" in caplog.text
@@ -248,7 +248,7 @@ def test_broker_that_acknowledges_nothing_is_disconnected(mute: MuteBroker, capl
 
 def test_broker_that_no_longer_refuses_is_connected(new_mosquitto: Callable[..., Mosquitto]) -> None:
     broker = new_mosquitto("allow_anonymous false")
-    bus = MqttBus(MqttConfig(port=broker.port), "box", presence, PublishConfig())
+    bus = MqttBus(MqttConfig(port=broker.port), "box", make_status, PublishConfig())
     bus.publish(ALERT, {"id": "1"})
     time.sleep(1)  # some refusals
     broker.kill()
@@ -265,7 +265,7 @@ def test_bus_connects_again_after_an_exception(mosquitto: Mosquitto, caplog: pyt
         calls.append(state)
         if calls.count("online") == 1 and state == "online":
             raise RuntimeError("a bug")
-        return presence(state)
+        return make_status(state)
 
     bus = MqttBus(MqttConfig(port=mosquitto.port), "box", buggy, PublishConfig())
     until(lambda: delivered(bus))
@@ -274,8 +274,8 @@ def test_bus_connects_again_after_an_exception(mosquitto: Mosquitto, caplog: pyt
 
 
 def test_password_in_the_clear_is_logged_unless_the_broker_is_local(caplog: pytest.LogCaptureFixture) -> None:
-    said: list[Any] = []
+    warned: list[Any] = []
     for host in ("127.0.0.1", "localhost", "::1", "broker.invalid"):
-        MqttBus(MqttConfig(host=host, username="barn"), "box", presence, PublishConfig()).close()
-        said.append("in the clear" in caplog.text)
-    assert said == [False, False, False, True]
+        MqttBus(MqttConfig(host=host, username="barn"), "box", make_status, PublishConfig()).close()
+        warned.append("in the clear" in caplog.text)
+    assert warned == [False, False, False, True]

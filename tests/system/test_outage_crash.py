@@ -1,4 +1,4 @@
-"""The daemon is killed at random instants, again and again: what was on disk arrives, in order, doubles by their id.
+"""A publisher is killed at random instants, again and again: what was on disk arrives, in order, with its id.
 
 EDGED_CRASHES sets how many times; 300 take some minutes.
 """
@@ -21,10 +21,10 @@ from tests.system.conftest import LIMIT_S, Listener, Mosquitto, until
 log = logging.getLogger(__name__)
 
 CRASHES = int(os.environ.get("EDGED_CRASHES", "40"))
-LONGEST_S = 0.5  # of a life: starting, connecting, draining and publishing all happen in it
-STRIDE = 1_000_000  # numbers of one life
+MAX_LIFE_S = 0.5  # long enough to start, connect, drain and publish
+STRIDE = 1_000_000  # message numbers of one life
 
-NURSERY = """
+PUBLISHER = """
 import os, random, signal, sys, time
 from functools import partial
 from pathlib import Path
@@ -72,25 +72,25 @@ for line in sys.stdin:
 """
 
 
-class Nursery:
-    """Lives of a publisher, one after the other; each takes over what the one before left."""
+class CrashRunner:
+    """Runs a publisher again and again on the same store."""
 
-    def __init__(self, port: int, keep: Path) -> None:
-        command = (sys.executable, "-c", NURSERY, str(port), str(keep))
+    def __init__(self, port: int, store: Path) -> None:
+        command = (sys.executable, "-c", PUBLISHER, str(port), str(store))
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def live(self, first: int, seconds: float) -> list[tuple[str, int]]:
-        """One life, killed after so long; 0: it publishes nothing and ends when its store is empty. What it said."""
+        """What one life printed. It is killed after `seconds`; 0: it publishes nothing and ends with an empty store."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{first} {seconds}\n")
-        said = []
+        printed = []
         for line in self._process.stdout:
             word, number = line.split()
             if word == "dead":
                 break
-            said.append((word, int(number)))
-        return said
+            printed.append((word, int(number)))
+        return printed
 
     def close(self) -> None:
         self._process.kill()
@@ -98,21 +98,21 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Nursery]:
-    nursery = Nursery(mosquitto.port, tmp_path / "outbox.db")
-    yield nursery
-    nursery.close()
+def runner(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[CrashRunner]:
+    runner = CrashRunner(mosquitto.port, tmp_path / "outbox.db")
+    yield runner
+    runner.close()
 
 
 def test_written_messages_survive_every_crash(
-    mosquitto: Mosquitto, nursery: Nursery, listen: Callable[..., Listener]
+    mosquitto: Mosquitto, runner: CrashRunner, listen: Callable[..., Listener]
 ) -> None:
     reader = listen(mosquitto.port, "edged/box/cam/#")
     written: set[int] = set()
     for life in range(CRASHES):
-        said = nursery.live(life * STRIDE, random.uniform(0.001, LONGEST_S))
-        written.update(number for _, number in said)
-    assert nursery.live(0, 0) == [("corrupt", 0)]
+        printed = runner.live(life * STRIDE, random.uniform(0.001, MAX_LIFE_S))
+        written.update(number for _, number in printed)
+    assert runner.live(0, 0) == [("corrupt", 0)]
     assert len(written) > CRASHES
     until(lambda: {number for number, _ in arrived(reader)} >= written)
     pairs = set(arrived(reader))

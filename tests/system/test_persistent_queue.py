@@ -262,15 +262,15 @@ def test_power_cut_during_a_write_keeps_the_messages_before_it(file: Path) -> No
     image = power_cut_copy(file)
     store.close()
     log = image.with_name("outbox.db-wal")
-    whole, kept = log.read_bytes(), 12
+    whole, count = log.read_bytes(), 12
     for length in sorted(random.sample(range(len(whole)), 60), reverse=True):
         shutil.copy(image, file)
         file.with_name("outbox.db-wal").write_bytes(whole[:length])
         store = SqliteQueue(file, ROOMY)
         found = numbers(store)
         assert found == list(range(len(found)))
-        assert len(found) <= kept
-        kept = len(found)
+        assert len(found) <= count
+        count = len(found)
         store.close()
 
 

@@ -116,15 +116,15 @@ def test_device_receives_only_its_own_commands(
     site: Broker, provisioned: Provisioned, new_bus: NewBus, person: Callable[..., Listener]
 ) -> None:
     east, west = new_bus(provisioned("barn-east")), new_bus(provisioned("barn-west"))
-    heard: list[Request] = []
+    requests: list[Request] = []
     for path in ("cmd/+", "/edged/#", "/homeassistant/status"):
-        east.subscribe(Topic(path=path, spec=topics.COMMAND), heard.append)
+        east.subscribe(Topic(path=path, spec=topics.COMMAND), requests.append)
     until(lambda: east.connected and west.connected)
     west.publish(topics.ALERT.at(camera="stall1"), {})
     for device in ("barn-west", "barn-east"):
         with pytest.raises(ResponseTimeout):
             request(login(site, "operator"), device, "diagnose", {}, 1.0)
-    assert {request.path for request in heard} == {"cmd/diagnose"}
+    assert {request.path for request in requests} == {"cmd/diagnose"}
 
 
 @pytest.mark.parametrize("name", ["reader", "homeassistant"])
@@ -132,14 +132,14 @@ def test_command_of_an_unauthorized_user_is_refused(
     site: Broker, name: str, provisioned: Provisioned, new_bus: NewBus
 ) -> None:
     bus = new_bus(provisioned("barn-east"))
-    heard: list[Request] = []
-    bus.subscribe(topics.COMMAND.at(verb="+"), heard.append)
+    requests: list[Request] = []
+    bus.subscribe(topics.COMMAND.at(verb="+"), requests.append)
     until(lambda: bus.connected)
     with pytest.raises(BrokerLost) as raised:
         request(login(site, name), "barn-east", "diagnose", {}, 1.0)
     assert isinstance(raised.value, ResponseTimeout) == (name == "homeassistant")
     assert (raised.value.code == "not-authorized") == (name == "reader")
-    assert bool(heard) == (name == "homeassistant")
+    assert bool(requests) == (name == "homeassistant")
 
 
 @pytest.mark.parametrize(("name", "password"), [("", ""), ("reader", "wrong"), ("nobody", "r-secret")])
@@ -159,16 +159,16 @@ def test_device_without_a_certificate_fails_the_handshake(site: Broker) -> None:
 def test_removed_device_is_refused(
     how: tuple[str, ...], site: Broker, provisioned: Provisioned, new_bus: NewBus
 ) -> None:
-    stolen, kept = new_bus(provisioned("barn-east", *how)), new_bus(provisioned("barn-west", *how))
-    until(lambda: stolen.connected and kept.connected)
+    stolen, remaining = new_bus(provisioned("barn-east", *how)), new_bus(provisioned("barn-west", *how))
+    until(lambda: stolen.connected and remaining.connected)
     site.remove("barn-east")
     site.stop()
     site.start()
-    until(lambda: kept.connected and not stolen.connected)
-    reconnects = kept.stats["reconnects"]
+    until(lambda: remaining.connected and not stolen.connected)
+    reconnects = remaining.stats["reconnects"]
     site.stop()
     site.start()
-    until(lambda: kept.stats["reconnects"] > reconnects)
+    until(lambda: remaining.stats["reconnects"] > reconnects)
     assert not stolen.connected
 
 

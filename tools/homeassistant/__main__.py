@@ -10,11 +10,10 @@ from typing import Any
 from edged.behaviour.alerts import CAMERA_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.types import StallState
 from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.types import SceneState
-from edged.capture.frame_buffer import FrameCounts
+from edged.behaviour.types import SceneState, StallState
 from edged.capture.camera import CameraState
+from edged.capture.frame_buffer import FrameCounts
 from edged.device.health import CameraOverview, Health
 from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend
