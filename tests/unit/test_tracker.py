@@ -225,6 +225,18 @@ def test_subject_detected_as_two_classes_has_one_id() -> None:
     assert [ids_of(tracker, twice, t) for t in (0, 0.1, 0.2)] == [[1, -1]] * 3
 
 
+@pytest.mark.parametrize(("left", "ids"), [(17, [1, -1]), (18, [1, 2])], ids=["IoU above 0.7", "IoU below 0.7"])
+def test_duplicate_is_a_detection_that_overlaps_by_seven_tenths(left: float, ids: list[int]) -> None:
+    assert ids_of(Tracker(AT_ONCE), both(boxes(0), boxes(left, score=0.8, label=1)), 0) == ids
+
+
+def test_class_held_for_long_changes_after_a_bounded_number_of_votes() -> None:
+    tracker = Tracker(AT_ONCE)
+    for i in range(42):
+        tracker.update(boxes(0, label=1 if i < 30 else 0), ns(0.1 * i))
+    assert tracker.labels(np.array([1])).tolist() == [0]
+
+
 def test_rider_and_horse_have_two_ids() -> None:
     tracker = Tracker(AT_ONCE)
     pair = both(boxes(0, label=1), boxes(20, label=0, top=-50))
