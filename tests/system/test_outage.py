@@ -170,8 +170,8 @@ def test_network_that_drops_everything_loses_no_alert(wire: TcpRelay, new_bus: N
     until(lambda: delivered(bus), LIMIT_S)
     check(reader, sent)
     assert statuses(reader) == ["online", "offline", "online"]
-    offline = [build.topic for build in reader.messages].index("edged/box/status", 1)
-    since = [build.payload for build in reader.messages[will:] if build.topic == "edged/box/cam/a/alert"]
+    will = [message.topic for message in reader.messages].index("edged/box/status", 1)
+    since = [message.payload for message in reader.messages[will:] if message.topic == "edged/box/cam/a/alert"]
     assert len({json.loads(alert)["id"] for alert in since}) == len(since)
 
 
