@@ -373,7 +373,7 @@ def test_counts_are_balanced_at_every_instant() -> None:
 
 def test_counts_of_an_unknown_camera_raise_key_error() -> None:
     with pytest.raises(KeyError):
-        CameraHub({}, lambda _: None).counts("nobody")
+        CameraHub({}, lambda _: None).counts("absent")
 
 
 class SwappingCamera:

@@ -40,7 +40,7 @@ class Fault:
     name: str
     begin: tuple[Act, ...]
     end: tuple[Act, ...]
-    reason: str  # part of what is said of it
+    reason: str  # part of the reason that is reported
 
 
 def put(**values: Any) -> Act:
