@@ -24,6 +24,7 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.engine_ort import OrtCudaEngine
 from edged.inference.cuda.memory import MAX_FRAMES_PER_CAMERA
+from edged.inference.decode.detectors import NON_FINITE
 from edged.pipeline import quality_limits
 from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
@@ -296,8 +297,9 @@ def test_non_finite_output_fails_one_frame_only(make: Make, emulated: Emulated, 
     engine = make.engines[model]
     whole = backend.infer(frame(clip[0]), new_params(), Boxes.empty(), detect=True)
     engine.poison = np.nan
-    with pytest.raises(ModelFault):
+    with pytest.raises(ModelFault) as caught:
         backend.infer(frame(clip[0]), new_params(), Boxes.empty(), detect=True)
+    assert caught.value.code == NON_FINITE
     engine.poison = None
     assert len(backend.infer(frame(clip[0]), new_params(), Boxes.empty(), detect=True).boxes) == len(whole.boxes)
 

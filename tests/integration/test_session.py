@@ -13,6 +13,7 @@ from edged.errors import ModelFault, ModelMissing
 from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
+from edged.inference.decode.detectors import NON_FINITE
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import CardError
@@ -45,8 +46,9 @@ def test_non_finite_model_output_raises_model_fault(tmp_path: Path, yolox: Card,
     backend = CpuBackend(OrtSession(yolox, written(tmp_path / "m.onnx", (1, 3549, 85), value)), {})
     frame = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((48, 64, 3), np.uint8))
     params = InferenceParams(thresholds=np.full(80, 0.3, np.float32), max_subjects=4, quality_limits=QualityLimits())
-    with pytest.raises(ModelFault, match="own-yolox-coco"):
+    with pytest.raises(ModelFault, match="own-yolox-coco") as caught:
         backend.infer(frame, params, Boxes.empty(), detect=True)
+    assert caught.value.code == NON_FINITE
 
 
 def test_model_of_other_output_shape_is_rejected(tmp_path: Path, yolox: Card) -> None:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from edged.errors import ModelFault
-from edged.inference.decode.detectors import check_finite, logit, rtmdet, rtmdet_end2end, sigmoid, yolov8, yolox
+from edged.inference.decode.detectors import (
+    NON_FINITE,
+    check_finite,
+    logit,
+    rtmdet,
+    rtmdet_end2end,
+    sigmoid,
+    yolov8,
+    yolox,
+)
 from edged.inference.decode.simcc import simcc
 
 STRIDES = (8, 16, 32)
@@ -77,8 +86,9 @@ def test_sigmoid_and_logit_are_inverse_without_overflow() -> None:
 def test_non_finite_output_raises_model_fault(bad: float) -> None:
     outputs = heads()
     outputs[3][0, 0, 0] = bad
-    with pytest.raises(ModelFault, match="output 3"):
+    with pytest.raises(ModelFault, match="output 3") as caught:
         check_finite("m", outputs)
+    assert caught.value.code == NON_FINITE
 
 
 def peaks(x: int, y: int, high_x: float, high_y: float) -> tuple[np.ndarray, np.ndarray]:

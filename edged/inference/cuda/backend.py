@@ -24,6 +24,7 @@ from edged.inference.cuda.layout import MAX_MODELS, MAX_SUBJECTS, PICKS
 from edged.inference.cuda.memory import FrameAccess, FrameMapper
 from edged.inference.cuda.pose3d import CudaCropInput, CudaRootNet, CudaVolumeNet
 from edged.inference.cuda.stages import DetectorStage, Lap, PoseStage
+from edged.inference.decode.detectors import NON_FINITE
 from edged.inference.image_quality import check_limits, from_sums
 from edged.inference.letterbox import Letterbox
 from edged.inference.pose3d.lifter import Lifter
@@ -272,7 +273,8 @@ class CudaBackend:
         counts = (counters["detector_faults"], *counters["pose_faults"])
         for card, count in zip(models, counts, strict=False):
             if count:
-                raise ModelFault(f"model {card.name}: its outputs hold {count} NaN or infinite values; frame given up")
+                text = f"model {card.name}: its outputs hold {count} NaN or infinite values; frame given up"
+                raise ModelFault(text, code=NON_FINITE)
 
     def _boxes(self) -> Boxes:
         rows = self._buffer.results["selected"][: int(self._buffer.results["counters"]["selected"])]

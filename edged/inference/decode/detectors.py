@@ -13,6 +13,7 @@ import numpy as np
 from edged.errors import ModelFault
 from edged.frame import F32, I64, Boxes
 
+NON_FINITE = "non-finite-output"  # code of the error
 Decoder = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]
 
 
@@ -35,7 +36,8 @@ def check_finite(name: str, outputs: Sequence[F32]) -> None:
         if not np.isfinite(output.sum(dtype=np.float64)):
             bad = int(np.count_nonzero(~np.isfinite(output)))
             raise ModelFault(
-                f"model {name}: output {i} holds {bad} NaN or infinite values of {output.size}; frame given up"
+                f"model {name}: output {i} holds {bad} NaN or infinite values of {output.size}; frame given up",
+                code=NON_FINITE,
             )
 
 
