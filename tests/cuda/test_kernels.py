@@ -273,24 +273,25 @@ def test_selection_kernel_equals_definition(bench: Bench, pick: Any, limit: int,
         roi=(10, 20, 210, 120),
         pick=pick,
     )
-    params = frame_params(0, np.zeros((120, 210, 3), np.uint8))
-    params[0]["roi"] = (10, 20, 200, 100)
-    fit = fitted(params, (100, 100), "centred")
-    params[0]["max_subjects"], params[0]["pick"] = limit, layout.PICKS.index(pick)
-    params[0]["threshold"][:3], params[0]["min_output"][:3] = params.thresholds, low_thresholds(params.thresholds)
-    params[0]["prior_count"] = len(priors)
-    params[0]["priors"][: len(priors)] = priors
-    params[0]["priors"]["xyxy"][: len(priors)] = (
+    frame = frame_params(0, np.zeros((120, 210, 3), np.uint8))
+    row = frame[0]
+    row["roi"] = (10, 20, 200, 100)
+    fit = fitted(frame, (100, 100), "centred")
+    row["max_subjects"], row["pick"] = limit, layout.PICKS.index(pick)
+    row["threshold"][:3], row["min_output"][:3] = params.thresholds, low_thresholds(params.thresholds)
+    row["prior_count"] = len(priors)
+    row["priors"][: len(priors)] = priors
+    row["priors"]["xyxy"][: len(priors)] = (
         Boxes(xyxy=fit.to_image(priors["xyxy"]), score=priors["score"], label=priors["label"].astype(np.int64))
         .shifted(10, 20)
         .xyxy
     )
-    params[0]["model_of"][:3] = (1, 0, 1)
+    row["model_of"][:3] = (1, 0, 1)
     boxes = as_boxes(kept)
     in_frame = Boxes(xyxy=fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label).shifted(10, 20)
-    expecting = as_boxes(params[0]["priors"][: len(priors)])
+    expecting = as_boxes(row["priors"][: len(priors)])
     expected = select_detections(in_frame, expecting, params, (210, 120))
-    got, results, rows = chosen(bench, params, kept)
+    got, results, rows = chosen(bench, frame, kept)
     same_boxes(as_boxes(got[: len(expected)]), expected.select(np.arange(min(len(expected), MAX_SUBJECTS))))
     for model, labels in ((0, [1]), (1, [0, 2])):
         mine = np.flatnonzero(np.isin(got["label"], labels)).tolist()

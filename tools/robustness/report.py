@@ -18,20 +18,23 @@ from tools.robustness import limits
 WIDTH_PX, COLUMNS, QUALITY = 320, 4, 55
 SOURCES = {
     "rendered": "A rendered stall (`tools/demo/stall.mp4`), judged by its exact truth.",
-    "real": "Real pictures (a video, and photographs before which the camera sways), judged by what is seen of them "
-    "undisturbed: consistency, not accuracy; a phantom is what was not sure there either. The pictures are not ours to "
-    "show: a run leaves `real.webp` where it was made.",
+    "real": "Real pictures (a video, and photographs with a swaying camera), judged by the results on the undisturbed "
+    "pictures: consistency, not accuracy. A phantom was not confident there either. The pictures are not ours to show; a "
+    "run leaves `real.webp` beside its report.",
 }
-CANDIDATES: dict[str, tuple[tuple[str, ...], tuple[float, ...], bool]] = {  # of the gate: ladders, values, from below
+CANDIDATES: dict[
+    str, tuple[tuple[str, ...], tuple[float, ...], bool]
+] = {  # quality limits: ladders, values, from below
     "min_brightness": (("darkness",), (4, 6, 8, 10, 12, 16), True),
     "max_brightness": (("glare",), (230, 240, 247, 250, 252, 254), False),
     "min_sharpness": (("motion", "defocus"), (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2), True),
 }
-LIMITS = """Still pictures (frames of the clip; annotated people and horses) made worse step by step, the gate off. A
-keypoint is published when its score counts, right within a tenth of the longer side, wrong too where nobody is.
-What is still published there is mostly right: the detector falls silent first. So a limit does not keep wrong keypoints
-back; it says "cannot see" where the frame would say "nobody". The defaults go as far as each step withholds about two
-missed subjects or more for one that is seen. None of the conditions above is that bad.
+LIMITS = """Still pictures (frames of the clip; annotated people and horses) made worse step by step, without quality
+limits. A keypoint is published when its score counts. It is right within a tenth of the longer side, and wrong where
+there is no subject. What is still published is mostly right: the detector stops detecting first. So a limit does not
+prevent wrong keypoints; it reports a degraded image where the frame would report no subject. The defaults go as far as
+each step withholds about two missed subjects or more for one that is detected. None of the conditions above is that
+bad.
 
 """
 HEADER = """# Robustness
@@ -47,7 +50,7 @@ hundredths of the longer side. Speeds are of a busy machine.
 def markdown(figures: Mapping[str, Mapping[str, Any]]) -> str:
     sections = {name: rows for name, rows in figures.items() if name in SOURCES}
     body = "".join(f"\n## {name.capitalize()}\n\n{_section(name, rows)}" for name, rows in sections.items())
-    return HEADER + body + "\n## The gate's limits\n\n" + _limits(figures["limits"])
+    return HEADER + body + "\n## Quality limits\n\n" + _limits(figures["limits"])
 
 
 def limits_of(climbs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def markdown(figures: Mapping[str, Any]) -> list[str]:
     head = HEADER.format(seeds=figures["seeds"], last=figures["seeds"] - 1, low=MIN_CONFIDENT)
     totals = [
         (name, f"{one['all']['idf1']:.3f}", f"{one['all']['mota']:.3f}", one["all"]["switches"],
-         one["all"]["fragmentations"], *(writer.significant(one["update_us"][str(n)]) for n in SUBJECTS))
+         one["all"]["fragmentations"], *(f"{one['update_us'][str(n)]:.0f}" for n in SUBJECTS))
         for name, one in trackers.items()
     ]  # fmt: skip
     scenes = [
