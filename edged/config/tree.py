@@ -13,23 +13,23 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.device import DeviceConfig, PrometheusConfig, ThrottleConfig
 from edged.config.tables.models import ComputeConfig, EnginesConfig, ModelsConfig
 from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, PublishConfig
-from edged.config.types import Name, Section
+from edged.config.types import Name, Section, table
 
 
 class Config(Section):
     """The whole file."""
 
     version: Literal[1] = Field(1, description="Format of this file.")
-    device: DeviceConfig = DeviceConfig()
-    models: ModelsConfig = ModelsConfig()
-    compute: ComputeConfig = ComputeConfig()
-    engines: EnginesConfig = EnginesConfig()
-    mqtt: MqttConfig = MqttConfig()
-    publish: PublishConfig = PublishConfig()
-    throttle: ThrottleConfig = ThrottleConfig()
-    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
-    prometheus: PrometheusConfig = PrometheusConfig()
-    commands: CommandsConfig = CommandsConfig()
+    device: DeviceConfig = table()
+    models: ModelsConfig = table()
+    compute: ComputeConfig = table()
+    engines: EnginesConfig = table()
+    mqtt: MqttConfig = table()
+    publish: PublishConfig = table()
+    throttle: ThrottleConfig = table()
+    homeassistant: HomeAssistantConfig = table()
+    prometheus: PrometheusConfig = table()
+    commands: CommandsConfig = table()
     cameras: dict[Name, CameraConfig] = Field(
         {},
         json_schema_extra={"additionalProperties": False},

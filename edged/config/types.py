@@ -92,6 +92,14 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 
 
 class Section(BaseModel):
-    """A table of the file. Unknown keys are errors; the tree never changes after loading."""
+    """A table of the file. Unknown keys are errors; the tree never changes after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    Its validator is built when it is first needed: mostly never, as part of the whole tree's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True)
+
+
+def table() -> Any:
+    """The default of a table: the table with all its defaults."""
+    return Field(default_factory=dict, validate_default=True)

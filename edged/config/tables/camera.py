@@ -22,6 +22,7 @@ from edged.config.types import (
     Score,
     Seconds,
     Section,
+    table,
     unit,
 )
 
@@ -178,10 +179,10 @@ class CameraConfig(Section):
         description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
     )
     static_region: StaticRegionConfig | None = None
-    quality: QualityConfig = QualityConfig()
-    track: TrackConfig = TrackConfig()
-    stall: StallConfig = StallConfig()
-    aisle: AisleConfig = AisleConfig()
+    quality: QualityConfig = table()
+    track: TrackConfig = table()
+    stall: StallConfig = table()
+    aisle: AisleConfig = table()
 
     @property
     def hides_people(self) -> bool:

@@ -17,6 +17,7 @@ from edged.config.types import (
     Section,
     Topic,
     check_host,
+    table,
     unit,
 )
 
@@ -68,7 +69,7 @@ class MqttConfig(Section):
         description="Longest wait between attempts at a broker that refuses the connection; one that does not answer "
         "is tried every 3 s.",
     )
-    tls: TlsConfig = TlsConfig()
+    tls: TlsConfig = table()
 
     @model_validator(mode="after")
     def _check_username(self) -> MqttConfig:
