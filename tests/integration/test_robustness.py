@@ -33,7 +33,7 @@ def frame(*subjects: TrackedSubject, clarity: ImageQuality = CLEAR) -> FrameResu
 
 
 def figures(*results: FrameResult) -> dict[str, float | None]:
-    return score([Play(truth=[[TRUE]] * len(results), results=results, seconds=1.0)])
+    return score([Play(truth=[[TRUE]] * len(results), results=results)])
 
 
 def test_frames_between_two_detections_are_lost() -> None:

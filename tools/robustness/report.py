@@ -19,8 +19,8 @@ WIDTH_PX, COLUMNS, QUALITY = 320, 4, 55
 SOURCES = {
     "rendered": "A rendered stall (`tools/demo/stall.mp4`), judged by its exact truth.",
     "real": "Real pictures (a video, and photographs with a swaying camera), judged by the results on the undisturbed "
-    "pictures: consistency, not accuracy. A phantom was not confident there either. The pictures are not ours to show; a "
-    "run leaves `real.webp` beside its report.",
+    "pictures: consistency, not accuracy. A phantom was not confident there either. The pictures are not ours to show; "
+    "a run leaves `real.webp` beside its report.",
 }
 CANDIDATES: dict[
     str, tuple[tuple[str, ...], tuple[float, ...], bool]
@@ -43,7 +43,7 @@ Remade by `python -m tools.robustness` (a killed run goes on where it was). A su
 class has an IoU of 0.3 with it. PCK is at 0.1 of the box's longer side; keypoints of subjects not detected are wrong.
 *Gated*: frames withheld as dark, bright, flat or blurred. *Phantoms*: subjects published near no true one. *Lost*:
 frames of a subject between two in which it was detected, with none of its class near it. Errors are medians, in
-hundredths of the longer side. Speeds are of a busy machine.
+hundredths of the longer side.
 """
 
 
@@ -96,12 +96,10 @@ def grid(path: Path, pictures: Iterable[tuple[str, U8, FrameResult]]) -> None:
 def _section(name: str, rows: Mapping[str, Any]) -> str:
     measured = [
         (condition, share(row["detection"]), share(row["pck"]), number(row["error"], 1, 100),
-         number(row["confidence"]), row["phantoms"], share(row["gated"]), row["lost"], row["lost_gated"],
-         number(row["frames_per_s"], 1))
+         number(row["confidence"]), row["phantoms"], share(row["gated"]), row["lost"], row["lost_gated"])
         for condition, row in rows.items()
     ]  # fmt: skip
-    head = ("condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated",
-            "frames/s")  # fmt: skip
+    head = ("condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated")  # fmt: skip
     picture = "\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n"
     return SOURCES[name] + picture + _lines(head, measured)
 

@@ -40,7 +40,6 @@ class Play:
 
     truth: Truths
     results: Sequence[FrameResult]
-    seconds: float  # of computing
 
 
 @dataclass(slots=True)
@@ -84,8 +83,7 @@ def score(plays: Sequence[Play]) -> dict[str, float | None]:
                 _count(sums, truth, subject, errors)
         for words in story.values():
             _gaps(sums, words)
-    seconds = sum(play.seconds for play in plays)
-    return {**sums.figures(), "error": _median(errors), "frames_per_s": _ratio(sums.frames, seconds)}
+    return {**sums.figures(), "error": _median(errors)}
 
 
 def _frame(sums: Sums, truths: Sequence[Truth], result: FrameResult) -> None:
