@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Iterator[NotifiedDaemon]:
         yield NotifiedDaemon(tmp_path, stack)
 
 
-BUILDING = 'engines.tensorrt = "tensorrt-rtx"\nengines.level = 5\n'
+BUILDING = 'engines.tensorrt = "tensorrt-rtx"\nengines.optimization_level = 5\n'
 
 
 def end(process: subprocess.Popen[str]) -> None:
