@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from edged.inference.cuda.context import Gpu
-from edged.inference.cuda.kernels import Kernels, compiled_kernels
-from engines import machine
+from edged.inference.cuda.kernels import Kernels
 from tests.cuda import emulation
-
-EMULATED = machine.detect().gpu is None  # asked before the emulated one is there
-IMAGE = b"the emulated driver has the kernels compiled in" if EMULATED else compiled_kernels() or b""
+from tests.cuda.emulated import EMULATED, IMAGE, Emulated
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,22 +45,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def driver(library: Path) -> ctypes.CDLL:
     return emulation.load(library)
-
-
-class Emulated:
-    """What tests ask of the emulated driver."""
-
-    def __init__(self, driver: ctypes.CDLL) -> None:
-        self._driver = driver
-        self.lose = driver.emulated_loss  # every call fails from then on, as after a fault of the GPU; 0: no more
-        self.refuse_capture = driver.emulated_refusal
-
-    def __call__(self, what: str) -> int:
-        """How often something was called, or how much of it is left."""
-        return int(self._driver.emulated(what.encode()))
-
-    def size(self, struct: str) -> int:
-        return int(self._driver.emulated_size(struct.encode()))
 
 
 @pytest.fixture

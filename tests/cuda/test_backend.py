@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -30,18 +29,12 @@ from engines.build.service import POSE_BATCHES
 from engines.catalogue import load
 from engines.prepare import prepare
 from engines.prepare.model import Precision
-from tests.cuda.conftest import EMULATED, IMAGE, Emulated
+from tests.cuda.emulated import EMULATED, IMAGE, Emulated
 from tests.cuda.numpy_backend import NumpyBackend
 from tests.cuda.stand_in import StandIn
+from tests.cuda.starter_models import DETECTOR, POSES, ROOT, STARTER
 from tools.cuda import engine_torch
 
-ROOT = Path(__file__).parents[2]
-STARTER = ROOT / "engines/starter"
-DETECTOR = ("det-person-horse", "det_person_horse.onnx")
-POSES = {
-    "person": ("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"),
-    "horse": ("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx"),
-}
 FRAMES = (20, 150, 205, 240)  # of the clip: a horse alone and with a person, by day and by infrared
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from edged.inference.cuda.context import Gpu
 from engines.catalogue import load
-from tests.cuda.conftest import Emulated
+from tests.cuda.emulated import Emulated
+from tests.cuda.makers import prepared
 from tests.cuda.stand_in import StandIn, view
-from tests.cuda.test_figures import prepared
 from tools.bench.absent import Absent
 from tools.bench.contenders import path_of
 from tools.cuda import engine_torch

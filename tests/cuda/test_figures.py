@@ -5,79 +5,34 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Sequence
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edged.frame import U8, Boxes, Frame
+from edged.frame import Boxes, Frame
 from edged.inference.cuda.backend import BEGIN, END
 from edged.inference.cuda.context import Gpu
-from edged.inference.cuda.engine import Engine
-from engines.card import Card
-from engines.catalogue import load
-from engines.prepare import prepare
-from engines.prepare.model import PreparedModel
-from engines.store.model_store import ModelStore
-from tests.cuda.conftest import IMAGE, Emulated
+from tests.cuda.emulated import Emulated
+from tests.cuda.makers import ABSENT, clip, course, makers
 from tests.cuda.stand_in import StandIn
-from tests.shared_data import SHARED
 from tools.bench import configurations, turns
-from tools.bench.frames import Scene, Shown
 from tools.cuda import figures, parts, timeline
 from tools.cuda.batching import BATCHES, CAMERAS, batching, saved_share, served
 from tools.cuda.command import write
-from tools.cuda.figures import Effort, Makers
-from tools.cuda.peers import PUBLISHED, STARTER, Course
+from tools.cuda.figures import Effort
+from tools.cuda.peers import PUBLISHED
 from tools.cuda.report import page
 from tools.kept import Kept
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
 STAGES = ["letterbox", "quality", "detect", "decode", "crop", "pose", "results"]
-RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
-ABSENT = Path("/nonexistent")
 HERE = {
     "gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"},
     "engines": "onnxruntime",
     "environment": {"cores": 2},
 }
 SAID = {"tests": {"tests": "12 passed"}, "sanitizer": {"memcheck": "0 errors"}}
-
-
-def made(
-    name: str, gpu: Gpu, batches: Sequence[int] | None = None, *, kind: type[StandIn] = StandIn, **how: Any
-) -> Engine:
-    sizes = batches or ((1,) if load()[name].pose is None else (1, 2))
-    card, model = prepared(name, dynamic=len(sizes) > 1)
-    return kind(gpu, card, model, sizes, **how)
-
-
-@cache
-def prepared(name: str, *, dynamic: bool) -> tuple[Card, PreparedModel]:
-    card = load()[name]
-    file = RTMDET if name == PUBLISHED else ModelStore(ABSENT).path(card)
-    return card, prepare(card, file.read_bytes(), batch=(1, 4, 8) if dynamic else 1, precision="fp32", io="fp32")
-
-
-def makers(detector: str = STARTER, **how: Any) -> Makers:
-    return Makers(partial(made, detector, **how), {"person": partial(made, "rtmpose-t-lsp14", **how)}, IMAGE)
-
-
-@cache
-def clip() -> list[U8]:
-    return parts.clip(7)
-
-
-def of_the_clip(people: int, ours: object) -> list[Scene]:
-    """Frames with one person."""
-    return [[Shown(bgr=image, rgb=image[..., ::-1].copy(), scene="stall") for image in clip()[5:7]]]
-
-
-def course(**more: Any) -> Course:
-    plain = {"scenes": of_the_clip, "turns": 1, "people": (1,), "detector": ABSENT}
-    return Course(**{**plain, **more})
 
 
 @pytest.fixture(autouse=True)

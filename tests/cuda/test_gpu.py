@@ -13,7 +13,7 @@ import pytest
 
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
-from tests.cuda.conftest import EMULATED
+from tests.cuda.emulated import EMULATED
 from tests.cuda.emulation import ROOT
 
 

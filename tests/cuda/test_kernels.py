@@ -25,7 +25,7 @@ from edged.inference.image_quality import from_sums, image_quality
 from edged.inference.letterbox import letterbox, normalise
 from edged.inference.select import low_thresholds, select_detections
 from tests.cuda.bench import KINDS, Bench, fitted, frame_params, net_of
-from tests.cuda.conftest import Emulated
+from tests.cuda.emulated import Emulated
 
 MEAN, STD = np.array([103.5, 116.3, 123.7], np.float32), np.array([57.4, 57.1, 58.4], np.float32)
 NONE = QualityLimits()

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cuda.conftest import Emulated
-from tests.cuda.test_figures import ABSENT, RTMDET, course, makers, of_the_clip
+from tests.cuda.emulated import Emulated
+from tests.cuda.makers import ABSENT, RTMDET, course, makers, of_the_clip
 from tools.bench import configurations, turns
 from tools.bench.absent import Absent
 from tools.bench.contenders import Contender, Rtmlib

@@ -18,10 +18,10 @@ from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.prepare import prepare
-from tests.cuda.conftest import IMAGE, Emulated
+from tests.cuda.emulated import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
-from tests.cuda.test_backend import DETECTOR, POSES, STARTER
-from tests.small_nets import written
+from tests.cuda.starter_models import DETECTOR, POSES, STARTER
+from tests.support.small_nets import written
 
 CARDS = load()
 LIFT, ROOT = CARDS["convnextpose-s"], CARDS["rootnet"]

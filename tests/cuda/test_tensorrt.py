@@ -34,10 +34,11 @@ from engines.prepare import prepare
 from engines.prepare.model import PreparedModel
 from engines.store.key import BuildOptions
 from engines.store.model_store import ModelStore
-from tests.contract import schema_errors
-from tests.cuda.conftest import IMAGE, Emulated
+from tests.cuda.emulated import IMAGE, Emulated
 from tests.cuda.stand_in import TensorRT
-from tests.system.conftest import Listener, MQTTv311, until
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.schema import schema_errors
+from tests.support.waiting import until
 
 CLIP = Path(__file__).parents[2] / "tools/demo/stall.mp4"
 PROFILES = tuple((n, n, n) for n in POSE_BATCHES)

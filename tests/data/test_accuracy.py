@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 from tools.evaluate import detector
 from tools.evaluate.__main__ import horses, people
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 from tools.evaluate.benchmark.adapters import coco, ours
 from tools.evaluate.benchmark.answers import asked
 from tools.evaluate.benchmark.claims import claims

@@ -14,7 +14,7 @@ from edged.inference.cpu.onnxruntime import OnnxRunner, OrtSession
 from engines.catalogue import load
 from engines.prepare import prepare
 from engines.prepare.model import Precision
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 
 MODEL, PHOTOS = SHARED / "models/upstream/rtmdet_nano.onnx", SHARED / "data/media"
 CARD = load()["own-rtmdet-person"]

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 

@@ -8,7 +8,7 @@ from edged.frame import Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 
 MODELS, PHOTOS = SHARED / "models/upstream", SHARED / "data/media"
 

@@ -9,7 +9,7 @@ import pytest
 
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
-from tests.shared_data import SHARED
+from tests.support.shared_data import SHARED
 from tools.bench import configurations, contenders
 from tools.bench.absent import Absent
 from tools.bench.contenders import Ours, Rtmlib, disagreement_px, on_cpu, path_of

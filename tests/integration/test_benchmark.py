@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from engines.card.schema import SCHEMAS
 from engines.catalogue import HERE, load
-from tests.small_nets import written
+from tests.support.small_nets import written
 from tools.evaluate.benchmark import run
 from tools.evaluate.benchmark.adapters import DATASETS, human36m, mupots
 from tools.evaluate.benchmark.answers import asked

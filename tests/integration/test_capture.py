@@ -18,40 +18,11 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
 from edged.units import ns
-
-LIMIT_S = 10.0  # of any wait; never reached when all is well
-
-
-def image(grey: int = 0, width: int = 4, height: int = 2) -> U8:
-    return np.full((height, width, 3), grey, np.uint8)
-
-
-def settings(source: str = "0", **keys: object) -> CameraConfig:
-    return CameraConfig.model_validate({"source": source, "retry_max_s": 0.1, **keys})
-
+from tests.support.capture import FILE, image, settings
+from tests.support.clock import ManualClock
+from tests.support.waiting import LIMIT_S, until
 
 BAD = np.zeros((0, 0, 3), np.uint8)
-FILE = settings("clip.mp4", realtime=False)
-
-
-def until(true: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < end_s, "waited too long"
-        time.sleep(0.002)
-
-
-class Clock:
-    """Monotonic time that passes by `pass_s` only."""
-
-    def __init__(self) -> None:
-        self.now_ns = ns(100)
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def pass_s(self, seconds: float) -> None:
-        self.now_ns += ns(seconds)
 
 
 class RunningHub:
@@ -60,7 +31,7 @@ class RunningHub:
     def __init__(
         self,
         cameras: dict[str, tuple[CameraConfig, ScriptedCamera]],
-        clock: Clock | None = None,
+        clock: ManualClock | None = None,
         *,
         retry: bool = True,
     ) -> None:
@@ -246,7 +217,7 @@ def test_lost_camera_without_retry_is_not_opened_again() -> None:
 def test_stalled_thread_is_abandoned_and_its_late_frame_is_discarded(
     gate: threading.Event, never: threading.Event
 ) -> None:
-    clock = Clock()
+    clock = ManualClock(ns(100))
     camera = ScriptedCamera([image(1), gate.wait, image(2, width=9)], [image(4), never.wait], clock=clock)
     with RunningHub({"cam": (settings(frame_timeout_s=5), camera)}, clock) as running:
         until(lambda: running.phase() == "online")
@@ -262,7 +233,7 @@ def test_stalled_thread_is_abandoned_and_its_late_frame_is_discarded(
 
 
 def test_camera_without_a_first_frame_is_lost(gate: threading.Event) -> None:
-    clock = Clock()
+    clock = ManualClock(ns(100))
     camera = ScriptedCamera([gate.wait], clock=clock)
     with RunningHub({"cam": (settings(open_timeout_s=8), camera)}, clock) as running:
         until(lambda: camera.opened == 1)
@@ -275,7 +246,7 @@ def test_camera_without_a_first_frame_is_lost(gate: threading.Event) -> None:
 
 
 def test_live_camera_with_corrupt_frames_only_is_lost() -> None:
-    clock = Clock()
+    clock = ManualClock(ns(100))
     nap: Step = lambda: time.sleep(0.001)  # noqa: E731
     steps = [image(), *[BAD, nap] * 5000]
     with RunningHub({"cam": (settings(), ScriptedCamera(steps, clock=clock))}, clock) as running:
@@ -285,7 +256,7 @@ def test_live_camera_with_corrupt_frames_only_is_lost() -> None:
 
 
 def test_hanging_threads_are_limited_per_camera(gate: threading.Event) -> None:
-    clock = Clock()
+    clock = ManualClock(ns(100))
     camera = ScriptedCamera(*[[gate.wait]] * 20, clock=clock)
     with RunningHub({"cam": (settings(), camera)}, clock) as running:
         for opened in range(1, MAX_ABANDONED + 1):
@@ -300,7 +271,7 @@ def test_hanging_threads_are_limited_per_camera(gate: threading.Event) -> None:
 
 
 def test_lossless_camera_waiting_for_room_is_not_stalled() -> None:
-    clock = Clock()
+    clock = ManualClock(ns(100))
     with RunningHub({"cam": (FILE, ScriptedCamera([image(1), image(2)], clock=clock))}, clock) as running:
         until(lambda: running.hub.counts("cam").captured == 1)
         time.sleep(0.05)

@@ -24,8 +24,9 @@ from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.device.doctor import cameras, run_checks
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.integration.recorded import LIMIT_S, edged, images, picture, video
-from tests.system.conftest import Listener, MQTTv311, until
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.recorded import LIMIT_S, edged, images, picture, video
+from tests.support.waiting import until
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
 

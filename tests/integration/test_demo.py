@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 import cv2
 
-from tests.integration.recorded import edged
+from tests.support.recorded import edged
 from tools.demo import CLIP
 from tools.evaluate.clip import Score, report, truth_of
 

@@ -22,7 +22,7 @@ from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 
 ROOT = Path(__file__).parents[2]
 WIDE = (48, 32)  # width, height

@@ -9,7 +9,7 @@ from edged.device.gpu_wait import GpuWait, gpu_missing
 from edged.errors import Fatal
 from edged.runtime import threads
 from engines.machine import Machine
-from tests.system.conftest import until
+from tests.support.waiting import until
 
 LIMIT_S = 20.0
 

@@ -25,9 +25,9 @@ from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Sn
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
-from tests.integration.test_capture import LIMIT_S, image, settings, until
-from tests.unit.test_message_build import result
-from tests.unit.test_publisher import HEADERS
+from tests.support.capture import image, settings
+from tests.support.messages import HEADERS, result
+from tests.support.waiting import LIMIT_S, until
 
 BARN = {"source": "0", "images": True, "stall": {"enabled": True}}
 DAYS = {"barn": [StallDay("2027-03-01"), StallDay("2027-03-02")]}

@@ -22,10 +22,11 @@ from edged.device.gpu_wait import GpuWait
 from edged.device.sysfs import SysfsSensors
 from edged.errors import Fatal
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.contract import schema_errors
-from tests.integration.recorded import LIMIT_S, video
-from tests.system.conftest import Listener, MQTTv311, until
-from tests.threads import running
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.recorded import LIMIT_S, video
+from tests.support.schema import schema_errors
+from tests.support.threads import running
+from tests.support.waiting import until
 
 POSES, HEALTH, DAILY = "edged/box/cam/barn/poses", "edged/box/health", "edged/box/cam/barn/daily"
 NS_PER_HOUR = 3600 * 10**9

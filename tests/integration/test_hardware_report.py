@@ -18,7 +18,7 @@ from edged.hardware_report import report
 from edged.hardware_report.models import compare_with_cpu, open_loop
 from edged.hardware_report.probe import Bench, ReportRow, failed, not_possible
 from edged.hardware_report.runner import BY_NAME, PROBES, run_probe
-from tests.integration.recorded import video
+from tests.support.recorded import video
 
 README = Path(__file__).parents[2] / "README.md"
 BOARD = ReportRow(subject="machine", figures={"board": "Orin Nano", "l4t": "36.4.3"})

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.integration.recorded import edged, images, picture, video
+from tests.support.recorded import edged, images, picture, video
 
 NOISE = np.random.default_rng(0).bytes(4000)
 

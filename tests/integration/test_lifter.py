@@ -25,8 +25,8 @@ from edged.inference.pose3d.lifter import Lifter
 from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.errors import CardError
-from tests.contract import schema_errors
-from tests.small_nets import written
+from tests.support.schema import schema_errors
+from tests.support.small_nets import written
 
 ROOT = Path(__file__).parents[2]
 CARDS = load()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+from tests.support.recorded import edged, images, picture
 
-from tests.integration.recorded import edged, images, picture
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 
 def test_onnx_runtime_prepares_no_report_to_its_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest, parser
 
 from edged.device.prometheus import HealthCollector, MetricsServer
 from edged.errors import ConfigError
-from tests.unit.test_health import SPREAD, health, view
+from tests.support.health import SPREAD, health, view
 
 MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}
 BUILD = {"rtmpose-m": {"phase": "building", "share": 0.25}}

@@ -19,11 +19,12 @@ import numpy as np
 from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.contract import schema_errors
-from tests.integration.recorded import images, picture, video
-from tests.small_nets import kept
-from tests.system.conftest import Listener, MQTTv311, until
-from tests.threads import running
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.recorded import images, picture, video
+from tests.support.schema import schema_errors
+from tests.support.small_nets import kept
+from tests.support.threads import running
+from tests.support.waiting import until
 from tools.demo import CLIP
 
 PADDOCK = Path(__file__).parents[2] / "tools/synth/stills/paddock.webp"

@@ -24,8 +24,10 @@ from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
 from edged.tracking.tracker import Tracker
 from edged.units import ns
-from tests.integration.test_capture import FILE, image, settings, until
-from tests.unit.test_scene_monitor import CLEAR, SyncedClock, detected
+from tests.support.capture import FILE, image, settings
+from tests.support.clock import SyncedClock
+from tests.support.scene import CLEAR, detected
+from tests.support.waiting import until
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 

@@ -23,10 +23,11 @@ from edged.config.tree import Config
 from edged.daemon import Daemon, Options
 from edged.errors import ConfigError
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.contract import schema_errors
-from tests.integration.recorded import LIMIT_S, video
-from tests.system.conftest import Listener, MQTTv311, until
-from tests.threads import running
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.recorded import LIMIT_S, video
+from tests.support.schema import schema_errors
+from tests.support.threads import running
+from tests.support.waiting import until
 
 RESULT = "edged/box/cmd/reload/result"
 

@@ -23,10 +23,11 @@ from edged.mqtt.embedded_broker import EmbeddedBroker
 from engines.card import Card
 from engines.catalogue import load
 from engines.store.model_store import ModelStore
-from tests.contract import schema_errors
-from tests.integration.recorded import video
-from tests.system.conftest import Listener, MQTTv311, until
-from tests.threads import running
+from tests.support.mqtt import Listener, MQTTv311
+from tests.support.recorded import video
+from tests.support.schema import schema_errors
+from tests.support.threads import running
+from tests.support.waiting import until
 
 ROOT = "edged/box/"
 HERE = {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"}

@@ -22,8 +22,9 @@ from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
-from tests.unit.test_message_build import result
-from tests.unit.test_scene_monitor import CLEAR, SyncedClock
+from tests.support.clock import SyncedClock
+from tests.support.messages import result
+from tests.support.scene import CLEAR
 from tools.barn.life import DayBuilder, on_circle
 from tools.barn.tracks import View, observations
 

@@ -33,8 +33,9 @@ from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime import signals, threads
 from edged.runtime.signals import stop_on_signals
 from edged.runtime.threads import TABLE, SupervisedThread
-from tests.integration.test_engine_builds import ScriptedBuilder, started_service
-from tests.system.conftest import free_port, until
+from tests.support.engine_builds import ScriptedBuilder, started_service
+from tests.support.mqtt import free_port
+from tests.support.waiting import until
 
 LIMIT_S = 10.0  # from a fault to the next round
 

@@ -16,26 +16,21 @@ from edged.frame import ImageQuality
 from edged.runtime import threads
 from edged.runtime.threads import MAX_RESTARTS, SupervisedThread
 from edged.units import ns
-from tests.system.conftest import until
-from tests.unit.conftest import Hand
-from tests.unit.test_scene_monitor import Stage
+from tests.support.clock import ManualClock
+from tests.support.scene import Stage
+from tests.support.waiting import until
 
 LIMIT_S = 10.0
 
 
 @pytest.fixture
-def hand() -> Hand:
-    return Hand()
-
-
-@pytest.fixture
-def new_thread(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SupervisedThread]]:
+def new_thread(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SupervisedThread]]:
     """A thread of the daemon whose failures are not waited for; its clock is moved by hand."""
     monkeypatch.setattr(threads, "RESTART_WAIT_S", 0.0)
     made: list[SupervisedThread] = []
 
     def new(step: Callable[[], float | None], name: str = "behaviour") -> SupervisedThread:
-        made.append(SupervisedThread(name, step, clock=hand))
+        made.append(SupervisedThread(name, step, clock=clock))
         return made[-1]
 
     yield new
@@ -115,7 +110,7 @@ def test_restarts_of_another_thread_are_spread_over_the_window(
 
 
 def test_step_without_end_is_stuck_after_its_limit_and_well_again_after_progress(
-    new_thread: Callable[..., SupervisedThread], hand: Hand
+    new_thread: Callable[..., SupervisedThread], clock: ManualClock
 ) -> None:
     inside, end = threading.Event(), threading.Event()
 
@@ -127,9 +122,9 @@ def test_step_without_end_is_stuck_after_its_limit_and_well_again_after_progress
     thread = new_thread(step)
     thread.start()
     assert inside.wait(LIMIT_S)
-    hand.now_ns += ns(59)
+    clock.now_ns += ns(59)
     assert threads.troubles() == []
-    hand.now_ns += ns(2)
+    clock.now_ns += ns(2)
     assert [(one.thread, one.kind) for one in threads.troubles()] == [("behaviour", "stuck")]
     thread.progress()
     assert threads.troubles() == []

@@ -14,7 +14,7 @@ from edged.capture.sources.v4l2 import GrantedFormat, V4l2Camera, differences
 from edged.capture.sources.v4l2_device import capture_time_ns, device_path, holders, query, stable_path, usb_port
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 
 NOW_NS = 1_000_000_000_000
 

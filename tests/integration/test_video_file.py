@@ -12,7 +12,7 @@ from edged.drawing.video_file import VideoWriter
 from edged.errors import NotWritten
 from edged.frame import U8
 from edged.units import ns
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 
 SIZE = (64, 48)
 

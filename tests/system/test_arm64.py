@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.waiting import until
 from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 
 log = logging.getLogger(__name__)

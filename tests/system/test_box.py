@@ -21,8 +21,9 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.integration.recorded import LIMIT_S, video
-from tests.system.conftest import Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.recorded import LIMIT_S, video
+from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 
 Listen = Callable[..., Listener]

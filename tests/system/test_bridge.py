@@ -22,7 +22,8 @@ from edged.mqtt.connection import MqttConnection, Refusal
 from edged.mqtt.request import request
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.runtime.clock import Clock
-from tests.system.conftest import Listener, until
+from tests.support.mqtt import Listener
+from tests.support.waiting import until
 from tools.fleet.brokers import Broker
 
 SITE, DEVICE = "farm", "barn-east"

@@ -22,7 +22,7 @@ from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 from tools.rtsp_server import encode, serving
 
 SHAPE = (180, 320, 3)

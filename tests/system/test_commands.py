@@ -33,10 +33,11 @@ from edged.messages.commands import COMMANDS
 from edged.messages.topics import COMMAND
 from edged.mqtt.client import MqttBus
 from edged.runtime.log import RecentLines
-from tests.contract import schema_errors
-from tests.integration.recorded import video
-from tests.system.conftest import Listener, Mosquitto, MQTTv5, MQTTv311, free_port, until
-from tests.threads import running
+from tests.support.mqtt import Listener, Mosquitto, MQTTv5, MQTTv311, free_port
+from tests.support.recorded import video
+from tests.support.schema import schema_errors
+from tests.support.threads import running
+from tests.support.waiting import until
 
 BOX = "edged/box/"
 POSES = f"{BOX}cam/barn/poses"

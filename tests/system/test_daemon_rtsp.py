@@ -16,8 +16,9 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.daemon import Daemon
-from tests.integration.recorded import video
-from tests.system.conftest import Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.recorded import video
+from tests.support.waiting import until
 from tools.rtsp_server import RtspServer, encode, serving
 
 Listen = Callable[..., Listener]

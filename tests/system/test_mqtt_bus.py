@@ -27,8 +27,9 @@ from edged.mqtt.client import MqttBus
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.clock import Clock
-from tests.system.conftest import LIMIT_S, Listener, Mosquitto, MQTTv311, until
-from tests.unit.test_message_build import result, subject
+from tests.support.messages import result, subject
+from tests.support.mqtt import Listener, Mosquitto, MQTTv311
+from tests.support.waiting import LIMIT_S, until
 
 BOX = "edged/box"
 HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()

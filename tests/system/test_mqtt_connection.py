@@ -17,7 +17,8 @@ from edged.messages import topics
 from edged.mqtt.connection import MqttConnection, NoConnack, ProtocolNegotiator, Refusal, UnsupportedProtocol
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
-from tests.system.conftest import Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.waiting import until
 from tests.system.tcp_relay import TcpRelay
 
 NewMosquitto = Callable[..., Mosquitto]

@@ -18,7 +18,8 @@ from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.connection import IncomingMessage, MqttConnection
 from edged.runtime.clock import Clock
-from tests.system.conftest import Mosquitto, until
+from tests.support.mqtt import Mosquitto
+from tests.support.waiting import until
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")

@@ -21,7 +21,8 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
-from tests.system.conftest import LIMIT_S, Mosquitto, free_port, until
+from tests.support.mqtt import Mosquitto, free_port
+from tests.support.waiting import LIMIT_S, until
 
 NewMosquitto = Callable[..., Mosquitto]
 

@@ -12,8 +12,9 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.integration.recorded import LIMIT_S, video
-from tests.system.conftest import free_port, until
+from tests.support.mqtt import free_port
+from tests.support.recorded import LIMIT_S, video
+from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 
 

@@ -18,7 +18,8 @@ from edged.messages import build, topics
 from edged.messages.build import Body, DeviceStatus, HeaderFactory, new_id
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
-from tests.system.conftest import Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.waiting import until
 from tests.system.tcp_relay import MuteBroker, TcpRelay
 
 # paho leaves the socket of a failed handshake to the garbage collector.

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import LIMIT_S, Listener, Mosquitto, until
+from tests.support.mqtt import Listener, Mosquitto
+from tests.support.waiting import LIMIT_S, until
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
-from tests.integration.recorded import video
+from tests.support.recorded import video
 from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 
 BOOT = Path(__file__).parent / "nspawn" / "boot.sh"

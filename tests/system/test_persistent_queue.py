@@ -23,7 +23,7 @@ from edged.messages.topics import Topic
 from edged.mqtt.persistent_queue import MAX_IN_FLIGHT, PersistentQueue
 from edged.mqtt.send_queue import DeliveryCounts, OutgoingMessage
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue
-from tests.system.conftest import until
+from tests.support.waiting import until
 
 ALERT, STATE = topics.ALERT.at(camera="a"), topics.STATE.at(camera="a")
 ROOMY = QueueLimits(max_bytes=1_000_000, max_age_ms=86_400_000)

@@ -20,7 +20,7 @@ from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 from tools.rtsp_server import Clip, RtspServer, encode, serving
 
 LIMIT_S = 30.0

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.recorded import video
+
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.integration.recorded import video
 
 NSPAWN = Path(__file__).parent / "nspawn"
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"

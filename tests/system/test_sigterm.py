@@ -16,8 +16,9 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("av", reason="PyAV encodes a clip; install edged[dev]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.integration.recorded import LIMIT_S, video
-from tests.system.conftest import Listener, Mosquitto, free_port, until
+from tests.support.mqtt import Listener, Mosquitto, free_port
+from tests.support.recorded import LIMIT_S, video
+from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 from tools.rtsp_server import encode, serving
 

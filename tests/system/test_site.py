@@ -21,7 +21,8 @@ from edged.mqtt.client import MqttBus
 from edged.mqtt.connection import ConnectionRefused
 from edged.mqtt.homeassistant_entities import DISCOVERY
 from edged.mqtt.request import ResponseTimeout, request
-from tests.system.conftest import Listener, until
+from tests.support.mqtt import Listener
+from tests.support.waiting import until
 from tools.fleet.brokers import Broker
 
 # paho leaves the socket of a failed handshake to the garbage collector.

@@ -31,7 +31,7 @@ from engines.build.service import BuildJob, EngineBuilder
 from engines.catalogue import load
 from engines.store.engine_store import MAX_ATTEMPTS
 from engines.store.model_store import ModelStore
-from tests.small_nets import written
+from tests.support.small_nets import written
 
 CARDS = load(None)
 BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]

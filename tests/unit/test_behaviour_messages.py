@@ -17,8 +17,8 @@ from edged.behaviour.horse.gait import GaitDay
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import SceneState, StallState
 from edged.messages.build import HeaderFactory, encode
-from tests.contract import schema_errors
-from tests.unit.test_message_build import MS, FixedOffsetClock
+from tests.support.clock import MS, FixedOffsetClock
+from tests.support.schema import schema_errors
 
 HEADER = {"v", "ts", "time_synced", "seq", "id"}
 

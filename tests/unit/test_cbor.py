@@ -16,8 +16,9 @@ import cbor2
 from edged.messages.build import HeaderFactory, encode, poses
 from edged.messages.cbor import UnpackError, pack, unpack
 from edged.mqtt.fleet_state import decode_body
-from tests.contract import schema_errors
-from tests.unit.test_message_build import FixedOffsetClock, points, result, subject
+from tests.support.clock import FixedOffsetClock
+from tests.support.messages import points, result, subject
+from tests.support.schema import schema_errors
 
 
 def crowd(count: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
@@ -26,7 +25,8 @@ from edged.messages.bus import Request
 from edged.messages.commands import COMMANDS, SetRate
 from edged.messages.topics import Topic
 from edged.mqtt.memory_bus import MemoryBus
-from tests.contract import schema_errors
+from tests.support.schema import schema_errors
+from tests.support.waiting import until
 
 ROOT = "edged/box/"
 LIMIT_S = 10.0
@@ -228,13 +228,6 @@ def test_every_reply_is_valid_by_its_schema() -> None:
 
 def test_configuration_knows_every_verb() -> None:
     assert tuple(COMMANDS) == get_args(CommandName)
-
-
-def until(true: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < end_s, "waited too long"
-        time.sleep(0.002)
 
 
 def test_flood_is_executed_then_rejected_then_dropped(caplog: pytest.LogCaptureFixture) -> None:

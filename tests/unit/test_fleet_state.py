@@ -7,14 +7,14 @@ import json
 import pytest
 
 from edged.mqtt.fleet_state import FleetState
-from tests.unit.conftest import Hand
+from tests.support.clock import ManualClock
 
 S = 1_000_000_000
 
 
 @pytest.fixture
-def fleet(hand: Hand) -> FleetState:
-    return FleetState("site/edged", hand)
+def fleet(clock: ManualClock) -> FleetState:
+    return FleetState("site/edged", clock)
 
 
 def poses(seq: int) -> bytes:
@@ -39,13 +39,13 @@ def test_gaps_in_seq_count_as_lost_messages(fleet: FleetState, seqs: tuple[int, 
     assert fleet.devices["box"].cameras["a"].lost == lost
 
 
-def test_rate_is_that_of_recent_messages_and_drops_to_zero(fleet: FleetState, hand: Hand) -> None:
+def test_rate_is_that_of_recent_messages_and_drops_to_zero(fleet: FleetState, clock: ManualClock) -> None:
     for number in range(11):
-        hand.now_ns = number * S // 10
+        clock.now_ns = number * S // 10
         fleet.update("site/edged/box/cam/a/poses", poses(number))
     camera = fleet.devices["box"].cameras["a"]
-    assert camera.rate_hz(hand.now_ns) == 10
-    assert camera.rate_hz(hand.now_ns + 60 * S) == 0
+    assert camera.rate_hz(clock.now_ns) == 10
+    assert camera.rate_hz(clock.now_ns + 60 * S) == 0
 
 
 @pytest.mark.parametrize(

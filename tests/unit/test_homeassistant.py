@@ -27,7 +27,7 @@ from edged.mqtt.homeassistant_entities import (
     Entity,
 )
 from edged.mqtt.memory_bus import MemoryBus
-from tests.unit.test_message_build import FixedOffsetClock
+from tests.support.clock import FixedOffsetClock
 
 HORSE = ("horse",)
 

@@ -11,7 +11,7 @@ import pytest
 from edged.drawing.image_file import encode_jpeg, write_image
 from edged.errors import NotWritten
 from edged.frame import U8
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 
 
 def flat(level: int) -> U8:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edged.behaviour.horse.mare_foal import MareFoalAssigner
 from edged.frame import TrackedSubject
-from tests.unit.test_stall_geometry import subject
+from tests.support.stall import subject
 
 
 def horse(number: int, size_px: float) -> TrackedSubject:

@@ -22,8 +22,9 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
 from edged.messages.commands import COMMANDS
 from edged.messages.documents import BODIES, asyncapi, files, json_schema
-from tests.contract import schema_errors
-from tests.unit.test_message_build import FixedOffsetClock, result, subject
+from tests.support.clock import FixedOffsetClock
+from tests.support.messages import result, subject
+from tests.support.schema import schema_errors
 
 SHIPPED = Path(edged.__file__).parent / "messages"
 FILES = files()

@@ -3,18 +3,9 @@
 import numpy as np
 import pytest
 
-from edged.frame import Boxes
 from edged.inference.decode.nms import nms
 from engines.arrays import box_iou
-
-
-def boxes(*rows: tuple[list[float], float, int]) -> Boxes:
-    return Boxes(
-        xyxy=np.array([r[0] for r in rows], np.float32).reshape(-1, 4),
-        score=np.array([r[1] for r in rows], np.float32),
-        label=np.array([r[2] for r in rows], np.int64),
-    )
-
+from tests.support.boxes import boxes
 
 A, A_SHIFTED, FAR = [0.0, 0, 10, 10], [0.0, 1, 10, 11], [50.0, 50, 60, 60]
 

@@ -9,7 +9,7 @@ import pytest
 from edged.behaviour.horse.people import PersonPresence
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.frame import TrackedSubject
-from tests.unit.test_stall_geometry import subject
+from tests.support.stall import subject
 
 T = THRESHOLDS.people
 

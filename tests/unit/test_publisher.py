@@ -11,24 +11,14 @@ from edged.capture.camera import CameraState
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject
-from edged.messages.build import HeaderFactory, device_status
+from edged.messages.build import device_status
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import NS_PER_S
-from tests.unit.test_message_build import subject
+from tests.support.clock import MS
+from tests.support.messages import HEADERS, subject
 
-MS = 1_000_000
 CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)
-
-
-class Wall:
-    synced = True
-
-    def utc_ms(self, monotonic_ns: int) -> int:
-        return monotonic_ns // MS
-
-
-HEADERS = HeaderFactory(Wall())
 
 
 def new_publisher(rate_hz: float = 30) -> tuple[Publisher, MemoryBus]:

@@ -9,15 +9,15 @@ import pytest
 from edged.capture.frame_buffer import FrameCounts
 from edged.device.rates import CAPACITY, RateMeter
 from edged.frame import FrameResult, ImageQuality
-from tests.unit.conftest import Hand
+from tests.support.clock import ManualClock
 
 S = 1_000_000_000
 MS = 1_000_000
 
 
 @pytest.fixture
-def meter(hand: Hand) -> RateMeter:
-    return RateMeter(window_s=10, clock=hand)
+def meter(clock: ManualClock) -> RateMeter:
+    return RateMeter(window_s=10, clock=clock)
 
 
 def counts(captured: int = 0, processed: int = 0, dropped: int = 0) -> FrameCounts:
@@ -44,9 +44,9 @@ def test_meter_without_results_has_no_latency(meter: RateMeter) -> None:
     assert (reading.latency, reading.in_hz, reading.subjects, reading.stages) == (None, 0, 0, {})
 
 
-def test_rates_are_over_the_window(meter: RateMeter, hand: Hand) -> None:
+def test_rates_are_over_the_window(meter: RateMeter, clock: ManualClock) -> None:
     for second in range(31):
-        hand.now_ns = second * S
+        clock.now_ns = second * S
         rate = 10 if second <= 20 else 30
         captured = 10 * min(second, 20) + 30 * max(second - 20, 0)
         reading = meter.read(counts(captured=captured, processed=captured // 2, dropped=captured - captured // 2))
@@ -55,18 +55,18 @@ def test_rates_are_over_the_window(meter: RateMeter, hand: Hand) -> None:
     assert reading.mean_processed_hz == pytest.approx(250 / 30)
 
 
-def test_rates_read_rarely_are_since_the_last_reading(meter: RateMeter, hand: Hand) -> None:
+def test_rates_read_rarely_are_since_the_last_reading(meter: RateMeter, clock: ManualClock) -> None:
     for minute in (0, 1, 2):
-        hand.now_ns = minute * 60 * S
+        clock.now_ns = minute * 60 * S
         reading = meter.read(counts(captured=minute * 600))
     assert reading.in_hz == 10
 
 
-def test_percentiles_are_over_the_results_in_the_window(meter: RateMeter, hand: Hand) -> None:
+def test_percentiles_are_over_the_results_in_the_window(meter: RateMeter, clock: ManualClock) -> None:
     meter.record(result(1 * S, latency_ms=9999))
     for i in range(1, 101):
         meter.record(result(15 * S, latency_ms=i))
-    hand.now_ns = 20 * S
+    clock.now_ns = 20 * S
     latency = meter.read(counts()).latency
     assert latency is not None
     assert (latency.p50_ms, latency.p95_ms, latency.max_ms) == pytest.approx((50.5, 95.05, 100))
@@ -79,15 +79,15 @@ def test_stage_percentiles_are_over_the_results_that_ran_it(meter: RateMeter) ->
     assert middle == {"detect": 4, "pose": 3, "publish": 1}
 
 
-def test_subjects_are_of_the_latest_result_or_zero_when_it_is_old(meter: RateMeter, hand: Hand) -> None:
+def test_subjects_are_of_the_latest_result_or_zero_when_it_is_old(meter: RateMeter, clock: ManualClock) -> None:
     meter.record(result(S, subjects=3))
-    hand.now_ns = 2 * S
+    clock.now_ns = 2 * S
     assert meter.read(counts()).subjects == 3
-    hand.now_ns = 20 * S
+    clock.now_ns = 20 * S
     assert meter.read(counts()).subjects == 0
 
 
-def test_oldest_results_are_overwritten(meter: RateMeter, hand: Hand) -> None:
+def test_oldest_results_are_overwritten(meter: RateMeter, clock: ManualClock) -> None:
     for i in range(CAPACITY + 10):
         meter.record(result(S, latency_ms=1000 if i < 10 else 1))
     latency = meter.read(counts()).latency

@@ -10,7 +10,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.device import DeviceConfig
 from edged.device.recovery import FIRST_ACTION_S, MAX_WAIT_S, REFILL_S, CameraRecovery, RebootBudget
 from edged.units import ns
-from tests.unit.conftest import Hand
+from tests.support.clock import ManualClock
 
 
 def camera(source: str) -> CameraConfig:
@@ -21,8 +21,8 @@ CSI, OTHER_CSI, USB, UNPLUGGED, RTSP = map(camera, ("csi:0", "csi:1", "/dev/vide
 
 
 @pytest.fixture
-def recovery(hand: Hand) -> CameraRecovery:
-    return CameraRecovery({"/dev/video0": "1-2.3"}.get, hand)
+def recovery(clock: ManualClock) -> CameraRecovery:
+    return CameraRecovery({"/dev/video0": "1-2.3"}.get, clock)
 
 
 @pytest.mark.parametrize(
@@ -39,39 +39,39 @@ def recovery(hand: Hand) -> CameraRecovery:
 )
 def test_camera_offline_for_a_minute_has_its_action_due_once(
     recovery: CameraRecovery,
-    hand: Hand,
+    clock: ManualClock,
     offline: dict[str, CameraConfig],
     online: dict[str, CameraConfig],
     actions: list[str],
 ) -> None:
     assert recovery.due_actions(offline, online) == []
-    hand.now_ns += ns(FIRST_ACTION_S) - 1
+    clock.now_ns += ns(FIRST_ACTION_S) - 1
     assert recovery.due_actions(offline, online) == []
-    hand.now_ns += 1
+    clock.now_ns += 1
     assert recovery.due_actions(offline, online) == actions
     assert recovery.due_actions(offline, online) == []
 
 
-def test_waits_double_up_to_an_hour(recovery: CameraRecovery, hand: Hand) -> None:
+def test_waits_double_up_to_an_hour(recovery: CameraRecovery, clock: ManualClock) -> None:
     due_s = []
     for second in range(0, 20_000, 10):
-        hand.now_ns = ns(second)
+        clock.now_ns = ns(second)
         if recovery.due_actions({"a": CSI}, {}):
             due_s.append(second)
     assert due_s[:4] == [60, 180, 420, 900]
     assert due_s[-1] - due_s[-2] == MAX_WAIT_S
 
 
-def test_camera_that_was_online_between_waits_its_full_time(recovery: CameraRecovery, hand: Hand) -> None:
+def test_camera_that_was_online_between_waits_its_full_time(recovery: CameraRecovery, clock: ManualClock) -> None:
     recovery.due_actions({"a": CSI}, {})
-    hand.now_ns += ns(FIRST_ACTION_S)
+    clock.now_ns += ns(FIRST_ACTION_S)
     recovery.due_actions({}, {"a": CSI})
     assert recovery.due_actions({"a": CSI}, {}) == []
 
 
 def actions_in(
     recovery: CameraRecovery,
-    hand: Hand,
+    clock: ManualClock,
     offline: dict[str, CameraConfig],
     online: dict[str, CameraConfig],
     hours: float,
@@ -79,28 +79,28 @@ def actions_in(
     """Every action that is due, polled once a minute."""
     actions = []
     for _ in range(round(hours * 60)):
-        hand.now_ns += ns(60)
+        clock.now_ns += ns(60)
         actions += recovery.due_actions(offline, online)
     return actions
 
 
-def test_reboot_is_due_after_failed_resets_within_the_budget(hand: Hand, tmp_path: Path) -> None:
+def test_reboot_is_due_after_failed_resets_within_the_budget(clock: ManualClock, tmp_path: Path) -> None:
     device = DeviceConfig(state_dir=tmp_path, max_reboots=2)
-    recovery = CameraRecovery(lambda source: None, hand, RebootBudget.from_config(device))
-    actions = actions_in(recovery, hand, {"a": CSI, "b": OTHER_CSI}, {}, 12)
+    recovery = CameraRecovery(lambda source: None, clock, RebootBudget.from_config(device))
+    actions = actions_in(recovery, clock, {"a": CSI, "b": OTHER_CSI}, {}, 12)
     assert actions[:4] == ["reset-argus"] * 3 + ["reset-box"]
     assert actions.count("reset-box") == 2
     assert recovery.last_actions["a"].endswith("; 2 of 2 reboots spent")
-    after_the_reboot = CameraRecovery(lambda source: None, hand, RebootBudget.from_config(device))
-    assert "reset-box" not in actions_in(after_the_reboot, hand, {"a": CSI}, {}, 12)
+    after_the_reboot = CameraRecovery(lambda source: None, clock, RebootBudget.from_config(device))
+    assert "reset-box" not in actions_in(after_the_reboot, clock, {"a": CSI}, {}, 12)
 
 
-def test_day_with_a_camera_online_refills_one_reboot(hand: Hand, tmp_path: Path) -> None:
+def test_day_with_a_camera_online_refills_one_reboot(clock: ManualClock, tmp_path: Path) -> None:
     budget = RebootBudget.from_config(DeviceConfig(state_dir=tmp_path, max_reboots=1))
     assert budget.spend()
-    recovery = CameraRecovery(lambda source: None, hand, budget)
-    actions_in(recovery, hand, {}, {"a": CSI}, REFILL_S / 3600 + 0.1)
-    assert actions_in(recovery, hand, {"a": CSI}, {}, 1).count("reset-box") == 1
+    recovery = CameraRecovery(lambda source: None, clock, budget)
+    actions_in(recovery, clock, {}, {"a": CSI}, REFILL_S / 3600 + 0.1)
+    assert actions_in(recovery, clock, {"a": CSI}, {}, 1).count("reset-box") == 1
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_day_with_a_camera_online_refills_one_reboot(hand: Hand, tmp_path: Path)
     ],
 )
 def test_reboot_is_never_due(
-    hand: Hand, tmp_path: Path, offline: dict[str, CameraConfig], online: dict[str, CameraConfig]
+    clock: ManualClock, tmp_path: Path, offline: dict[str, CameraConfig], online: dict[str, CameraConfig]
 ) -> None:
     recovery = CameraRecovery(
-        {"/dev/video0": "1-2.3"}.get, hand, RebootBudget.from_config(DeviceConfig(state_dir=tmp_path))
+        {"/dev/video0": "1-2.3"}.get, clock, RebootBudget.from_config(DeviceConfig(state_dir=tmp_path))
     )
-    assert "reset-box" not in actions_in(recovery, hand, offline, online, 24)
+    assert "reset-box" not in actions_in(recovery, clock, offline, online, 24)
 
 
 def test_unreadable_budget_is_full(tmp_path: Path) -> None:

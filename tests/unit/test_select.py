@@ -9,7 +9,7 @@ from edged.errors import OutsideImage
 from edged.frame import Boxes, InferenceParams
 from edged.inference.select import PRIOR_IOU, clip_region, low_thresholds, select_detections
 from edged.tracking.tracker import LOW_SCORE_IOU
-from tests.unit.test_nms import boxes
+from tests.support.boxes import boxes
 
 WIDE, SMALL_MIDDLE, NONE = [0.0, 0, 60, 60], [45.0, 45, 55, 55], Boxes.empty()
 SIZE_WH = (100, 100)

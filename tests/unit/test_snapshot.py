@@ -8,7 +8,7 @@ from edged.capture.snapshot import first_good_frame
 from edged.capture.sources.scripted import ScriptedCamera, Step
 from edged.errors import CameraLost
 from edged.frame import U8, Frame, FrameResult, ImageQuality
-from tests.raising import raises_code
+from tests.support.raising import raises_code
 
 
 def flat(level: int) -> U8:

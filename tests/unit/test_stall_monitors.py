@@ -11,7 +11,7 @@ import pytest
 from edged.behaviour.horse.stall_monitors import StallMonitors, load_days
 from edged.frame import Frame
 from edged.units import ns
-from tests.unit.test_stall_geometry import STALL, result, subject
+from tests.support.stall import STALL, result, subject
 
 NIGHT = datetime(2027, 1, 1, 2, 0).astimezone()
 RESTING = STALL.model_copy(update={"idle_hz": 2.0})

@@ -14,7 +14,7 @@ from edged.behaviour.horse.stall_monitor import StallMonitor
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.behaviour.types import Finding
 from edged.config.tables.stall import StallConfig
-from tests.unit.test_stall_geometry import result, subject
+from tests.support.stall import result, subject
 
 NOW_S = 100 * 3600.0
 NOON = datetime(2027, 1, 15, 12, 0).astimezone()

@@ -17,8 +17,8 @@ from edged.commands.views import LiveStatus, StderrHandler, describe_subjects, h
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
-from tests.unit.test_health import view
-from tests.unit.test_message_build import result, subject
+from tests.support.health import view
+from tests.support.messages import result, subject
 
 BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropped": 3}
 

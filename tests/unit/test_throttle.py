@@ -12,44 +12,44 @@ from edged.device.sysfs import SysfsSensors
 from edged.device.throttle import ThermalThrottle, ThrottlePolicy
 from edged.messages.health_schema import HardwareThrottling
 from edged.units import ns
-from tests.unit.conftest import Hand
+from tests.support.clock import ManualClock
 
 SETTINGS = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, step_down_s=30, step_up_s=120)
 NO_THROTTLING: HardwareThrottling = {"active": [], "over_current_events": 0}
 
 
-def steps_of(policy: ThrottlePolicy, hand: Hand, *phases: tuple[float, float]) -> list[int]:
+def steps_of(policy: ThrottlePolicy, clock: ManualClock, *phases: tuple[float, float]) -> list[int]:
     """The step after every 5 s of phases of (seconds, °C)."""
     steps = []
     for seconds, hottest_c in phases:
         for _ in range(round(seconds / 5)):
             steps.append(policy.update(hottest_c, NO_THROTTLING).step)
-            hand.now_ns += ns(5)
+            clock.now_ns += ns(5)
     return steps
 
 
-def test_hot_device_steps_down_at_once_then_every_hold_to_the_last_step(hand: Hand) -> None:
-    steps = steps_of(ThrottlePolicy(SETTINGS, hand), hand, (200, 91))
+def test_hot_device_steps_down_at_once_then_every_hold_to_the_last_step(clock: ManualClock) -> None:
+    steps = steps_of(ThrottlePolicy(SETTINGS, clock), clock, (200, 91))
     assert [steps.index(step) * 5 for step in (1, 2, 3)] == [0, 30, 60]
     assert steps[-1] == 3
 
 
-def test_cool_device_steps_up_after_each_cool_time(hand: Hand) -> None:
-    policy = ThrottlePolicy(SETTINGS, hand)
-    steps_of(policy, hand, (40, 91))
-    steps = steps_of(policy, hand, (400, 70))
+def test_cool_device_steps_up_after_each_cool_time(clock: ManualClock) -> None:
+    policy = ThrottlePolicy(SETTINGS, clock)
+    steps_of(policy, clock, (40, 91))
+    steps = steps_of(policy, clock, (400, 70))
     assert [steps.index(step) * 5 for step in (1, 0)] == [120, 240]
     assert policy.level.max_fps is None
 
 
-def test_temperature_between_the_limits_keeps_the_step(hand: Hand) -> None:
-    policy = ThrottlePolicy(SETTINGS, hand)
-    assert set(steps_of(policy, hand, (5, 91), (3600, 86))) == {1}
+def test_temperature_between_the_limits_keeps_the_step(clock: ManualClock) -> None:
+    policy = ThrottlePolicy(SETTINGS, clock)
+    assert set(steps_of(policy, clock, (5, 91), (3600, 86))) == {1}
 
 
-def test_interrupted_cool_time_begins_again(hand: Hand) -> None:
-    policy = ThrottlePolicy(SETTINGS, hand)
-    assert set(steps_of(policy, hand, (5, 91), *[(100, 70), (10, 85)] * 5)) == {1}
+def test_interrupted_cool_time_begins_again(clock: ManualClock) -> None:
+    policy = ThrottlePolicy(SETTINGS, clock)
+    assert set(steps_of(policy, clock, (5, 91), *[(100, 70), (10, 85)] * 5)) == {1}
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_interrupted_cool_time_begins_again(hand: Hand) -> None:
     ],
 )
 def test_hardware_throttling_steps_down_at_any_temperature(
-    hand: Hand, throttling: HardwareThrottling, reason: str
+    clock: ManualClock, throttling: HardwareThrottling, reason: str
 ) -> None:
-    level = ThrottlePolicy(SETTINGS, hand).update(None, throttling)
+    level = ThrottlePolicy(SETTINGS, clock).update(None, throttling)
     assert (level.step, level.max_fps) == (1, 10)
     assert reason in level.reason
 

@@ -22,7 +22,7 @@ from edged.behaviour.view_monitor import (
 from edged.config.tables.stall import StallConfig
 from edged.frame import U8, Frame, FrameResult, ImageQuality
 from edged.units import ns
-from tests.unit.test_stall_geometry import STALL, result, subject
+from tests.support.stall import STALL, result, subject
 
 SIZE_WH = (640, 360)
 CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)

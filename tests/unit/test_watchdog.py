@@ -18,7 +18,7 @@ from edged.device.watchdog import Watchdog, WatchdogSnapshot, stall_reason, stat
 from edged.inference.engine_builds import BuildStatus
 from edged.runtime.threads import Trouble
 from edged.units import ns
-from tests.unit.conftest import Hand
+from tests.support.clock import ManualClock
 
 
 def state(name: str, phase: CameraPhase, reason: str = "") -> CameraState:
@@ -81,35 +81,35 @@ def test_stall_reason_names_what_does_not_get_on(now: WatchdogSnapshot, reason: 
     assert stall_reason(START, now) == reason
 
 
-def test_watchdog_is_fed_four_times_per_timeout(hand: Hand) -> None:
+def test_watchdog_is_fed_four_times_per_timeout(clock: ManualClock) -> None:
     systemd = Systemd(watchdog_s=8)
-    watchdog = Watchdog(systemd, later, NO_RECOVERY, hand)
+    watchdog = Watchdog(systemd, later, NO_RECOVERY, clock)
     for _ in range(80):  # 8 s
         watchdog.poll()
-        hand.now_ns += ns(0.1)
+        clock.now_ns += ns(0.1)
     assert systemd.feeds == 4
 
 
 def test_watchdog_is_not_fed_while_a_thread_is_stuck_and_status_says_so(
-    hand: Hand, caplog: pytest.LogCaptureFixture
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edged.device.watchdog")
     systemd, snapshots = Systemd(8), iter([START, later(STUCK), later(STUCK), START, START])
-    watchdog = Watchdog(systemd, lambda: next(snapshots), NO_RECOVERY, hand)
+    watchdog = Watchdog(systemd, lambda: next(snapshots), NO_RECOVERY, clock)
     for _ in range(5):
         watchdog.poll()
-        hand.now_ns += ns(2)
+        clock.now_ns += ns(2)
     assert systemd.feeds == 3
     assert systemd.texts[1] == str(STUCK)
     assert caplog.messages == [f"no progress: {STUCK}", "progress again"]
 
 
-def test_camera_offline_for_long_has_a_unit_requested(hand: Hand) -> None:
+def test_camera_offline_for_long_has_a_unit_requested(clock: ManualClock) -> None:
     away = {"barn": CameraConfig.model_validate({"source": "csi:0"})}
     systemd = Systemd(8)
-    watchdog = Watchdog(systemd, lambda: later(offline=away), CameraRecovery(lambda source: None, hand), hand)
+    watchdog = Watchdog(systemd, lambda: later(offline=away), CameraRecovery(lambda source: None, clock), clock)
     watchdog.poll()
-    hand.now_ns += ns(FIRST_ACTION_S)
+    clock.now_ns += ns(FIRST_ACTION_S)
     watchdog.poll()
     assert systemd.units == ["reset-argus"]
 

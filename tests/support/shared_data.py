@@ -5,5 +5,5 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared"))

@@ -1,4 +1,4 @@
-"""Recorded input made on the spot, and `edged` as people run it."""
+"""Pictures and clips made on the spot, and `edged` run on them as a process."""
 
 from __future__ import annotations
 

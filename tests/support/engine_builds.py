@@ -1,0 +1,80 @@
+"""An engine builder by script, and a service that runs it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from edged.inference.engine_builds import EngineBuildService
+from engines.build.progress import Progress
+from engines.build.service import EngineBuilder
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import Cancelled
+
+LEVEL = 3
+NAMES = ("rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
+
+
+class ScriptedBuilder:
+    """An engine builder by script: which tested engines are stored, and how each model's build ends."""
+
+    def __init__(self, stored: tuple[str, ...] = (), builds: dict[str, Exception | None] | None = None) -> None:
+        self.stored = {(name, LEVEL) for name in stored}
+        self.builds = builds or {}
+        self.forgotten: list[str] = []
+        self.plans = SimpleNamespace(
+            find=lambda name, key: (name, key.level) in self.stored or None,
+            forget=lambda name, key: self.forgotten.append(name),
+        )
+        self.last_attempt = lambda job: ("JetPack has changed", 400.0)
+        self.stops_at_once = True  # when a build is cancelled
+        self.passes_selftest = True
+        self.building = threading.Event()
+        self.released = threading.Event()
+
+    def job(self, card: Card, file: Path, *, level: int, **_: int) -> Any:
+        return SimpleNamespace(card=card, key=SimpleNamespace(digest="abc", level=level))
+
+    def usable(self, job: Any) -> tuple[Any, str]:
+        good = (job.card.name, job.key.level) in self.stored and self.passes_selftest
+        return (SimpleNamespace() if good else None), "" if good else "never proved"
+
+    def build(self, job: Any, on_progress: Any, stop: threading.Event) -> None:
+        on_progress(Progress(phase="tactics", share=0.5, left_s=7.0))
+        end = self.builds.get(job.card.name)
+        if isinstance(end, Cancelled):
+            self.building.set()
+            stop.wait(10)
+            self.released.wait(0 if self.stops_at_once else 10)
+        if end is not None:
+            raise end
+        self.stored.add((job.card.name, job.key.level))
+
+
+Ready = list[tuple[str, int]]
+
+
+def started_service(
+    script: ScriptedBuilder,
+    *errors: Exception,
+    levels: tuple[int, ...] = (LEVEL,),
+) -> tuple[EngineBuildService, Ready]:
+    """A started service, and what it offered to the daemon, which raises the given errors one by one at first."""
+    cards, ready, pending = load(None), Ready(), list(errors)
+
+    def on_ready(job: Any, engine: Any) -> None:
+        if pending:
+            raise pending.pop(0)
+        ready.append((job.card.name, job.key.level))
+
+    service = EngineBuildService(
+        cast(EngineBuilder, script),
+        {name: (cards[name], Path("x")) for name in NAMES},
+        levels=levels,
+        workspace_mb=512,
+    )
+    service.start(on_ready)
+    return service, ready

@@ -1,0 +1,96 @@
+"""Debian's MQTT broker on a free loopback port, and a subscriber that is not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.support.waiting import LIMIT_S, until
+
+MQTTv5, MQTTv311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Mosquitto:
+    """Debian's mosquitto; `lines` are further lines of its configuration."""
+
+    folder: Path
+    binary: str
+    lines: tuple[str, ...] = ("allow_anonymous true",)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Mosquitto:
+        user = ("user root",) if os.geteuid() == 0 else ()
+        text = "\n".join((f"listener {self.port} 127.0.0.1", *user, *self.lines, ""))
+        (self.folder / "mosquitto.conf").write_text(text)
+        with (self.folder / "mosquitto.log").open("ab") as out:
+            self.process = subprocess.Popen([self.binary, "-c", self.folder / "mosquitto.conf"], stdout=out, stderr=out)
+        until(lambda: _answers(self.port))
+        return self
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(LIMIT_S)
+            self.process = None
+
+
+class Listener:
+    """Everything published below a topic, as (topic, payload), from a plain paho client."""
+
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        *,
+        version: MQTTProtocolVersion = MQTTv5,
+        tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
+        self.messages: list[MQTTMessage] = []
+        self.subscribed = 0  # times: it comes back with the broker
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: setattr(self, "subscribed", self.subscribed + 1)
+        self._client.on_message = lambda client, userdata, message: self.messages.append(message)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        if login is not None:
+            self._client.username_pw_set(*login)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        until(lambda: self.subscribed)
+
+    def bodies(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(message.payload) for message in list(self.messages) if message.topic == topic]
+
+    def states(self, topic: str) -> list[str]:
+        return [body["state"] for body in self.bodies(topic)]
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
