@@ -40,7 +40,7 @@ wanted() {
 python3 -m venv "$work/tools"
 pip install uv
 mkdir "$work/edged"
-(cd "$repository" && cp -R pyproject.toml README.md edged engines deploy "$work/edged")
+(cd "$repository" && cp -R pyproject.toml README.md LICENSE NOTICE edged engines deploy "$work/edged")
 # CUDA kernels are compiled on the box, by its own CUDA; say NVCC=/path to have those of a certain one in the wheel.
 export NVCC="${NVCC:-no}"
 rm -f "$work/edged/edged/inference/cuda/kernels.fatbin"

@@ -36,11 +36,11 @@ def wheelhouse(folder: Path, others: Path, version: str, *, broken: bool = False
     shutil.copytree(others, house, ignore=shutil.ignore_patterns("edged-*", "SHA256SUMS"))
     for name in ("edged", "engines", "deploy"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.fatbin"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(REPOSITORY / name, source)
     (source / "edged" / "__init__.py").write_text(f'__version__ = "{version}"\n')
     if broken:
-        (source / "edged" / "serve.py").write_text('raise SystemExit("this version is broken")\n')
+        (source / "edged" / "app.py").write_text('raise SystemExit("this version is broken")\n')
     run("env", "NVCC=no", sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", house, source)
     (house / "SHA256SUMS").write_text(run("sh", "-c", f"cd {house} && sha256sum *.whl *.txt"))
     return house
