@@ -17,7 +17,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_verb(verb: str, summary: str, words: list[str]) -> int:
-    """The exit code of `edged VERB WORDS…`; an error of ours is one line on stderr. Raises SystemExit on bad usage."""
+    """The exit code of `edged VERB WORDS…`; an expected error is one line on stderr. Raises SystemExit on bad usage."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="namereplace")  # a console without ✓ gets \N{CHECK MARK}
     gc.disable()  # imports leave no garbage: looking for it costs a tenth of their time

@@ -1,4 +1,4 @@
-"""How `edged models` and `edged engines` look in a terminal: tables and bars. Runs in the command's own thread."""
+"""Tables and progress bars of `edged models` and `edged engines`. Thread: the command's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-PIPE_COLUMNS = 200  # width where nobody's terminal sets one, so that grep finds whole lines
+PIPE_COLUMNS = 200  # width of output that is no terminal, so that grep finds whole lines
 
 
 class DownloadProgress(Protocol):

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         )
     path = args.out or Path(f"{name}.jpg")
     write_image(path, image if args.plain else annotate(image, result, models.keypoint_thresholds))
-    degraded = f"  image {', '.join(result.quality.degraded)}: not looked at" if result.quality.degraded else ""
+    degraded = f"  image {', '.join(result.quality.degraded)}: not processed" if result.quality.degraded else ""
     print(f"{path}  {result.size_wh[0]} x {result.size_wh[1]} px, {len(result.subjects)} subjects{degraded}")
     for subject in result.subjects:
         print(_line(subject, models.keypoint_thresholds))

@@ -1,4 +1,4 @@
-"""The live table of `edged run`: cameras, rates, latency, drops, who is there; plain lines where there is no terminal.
+"""The live table of `edged run`: cameras, rates, latency, drops, subjects; plain lines where there is no terminal.
 
 Upstream: a function that gives the present views, called from this module's own thread. Downstream: stdout.
 """
@@ -54,7 +54,7 @@ def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> Abstrac
 def how_to_subscribe(broker: MqttConfig, device: str) -> str:
     """Commands that show what is published, ready to be pasted."""
     where = f"-h {shlex.quote(broker.host)} -p {broker.port}"
-    who = f" -u {shlex.quote(broker.username)} -P '…'" if broker.username else ""
+    login = f" -u {shlex.quote(broker.username)} -P '…'" if broker.username else ""
     ca = f" --cafile {shlex.quote(str(broker.tls.ca or '/etc/ssl/certs/ca-certificates.crt'))}"
     topic = shlex.quote(f"{broker.base}/{device}/#")
     user = f" --username {shlex.quote(broker.username)} --password-file FILE" if broker.username else ""
@@ -63,7 +63,7 @@ def how_to_subscribe(broker: MqttConfig, device: str) -> str:
     return (
         "To see what is published, in another terminal:\n"
         f"  edged watch --host {shlex.quote(broker.host)} --port {broker.port}{base}{user}{tls}\n"
-        f"  mosquitto_sub {where}{who}{ca if broker.tls.enabled else ''} -v -t {topic}"
+        f"  mosquitto_sub {where}{login}{ca if broker.tls.enabled else ''} -v -t {topic}"
     )
 
 
@@ -79,10 +79,10 @@ def describe_subjects(result: FrameResult | None) -> str:
     if result is None:
         return ""
     if result.quality.degraded:
-        return f"image {', '.join(result.quality.degraded)}: not looked at"
+        return f"image {', '.join(result.quality.degraded)}: not processed"
     named = ", ".join(_subject(subject) for subject in result.subjects[:MAX_NAMED])
     more = len(result.subjects) - MAX_NAMED
-    return f"{named} and {more} more" if more > 0 else named or "nobody"
+    return f"{named} and {more} more" if more > 0 else named or "none"
 
 
 def _subject(subject: TrackedSubject) -> str:
@@ -158,7 +158,7 @@ class _LineWriter:
         return LINE_INTERVAL_S
 
     def _print(self) -> None:
-        glance = self._status()
-        lines = [_camera_line(name, view) for name, view in glance.cameras.items()]
-        self._out.write("\n".join((*lines, _mqtt_line(glance.mqtt), "")))
+        status = self._status()
+        lines = [_camera_line(name, view) for name, view in status.cameras.items()]
+        self._out.write("\n".join((*lines, _mqtt_line(status.mqtt), "")))
         self._out.flush()

@@ -53,7 +53,7 @@ class Layer:
         return f"{self.name}:{line}" if line else self.name
 
     def origin(self, key: Key) -> str:
-        """The line of a file says enough; elsewhere the key's name there is needed."""
+        """Where the key is given: file and line, or the source and the key's name in it."""
         return self.where(key) if self.line(key) else f"{self.name} {self.key_name(key)}"
 
     def line(self, key: Key) -> int:
@@ -61,7 +61,7 @@ class Layer:
 
 
 def site_files(etc: Path) -> list[Path]:
-    """edged.toml, then conf.d/*.toml by name, as far as they are there; what editors hide there is not ours.
+    """edged.toml, then conf.d/*.toml by name, those that exist; hidden files of editors are skipped.
 
     Raises `ConfigError` where that cannot be seen.
     """
@@ -125,8 +125,8 @@ def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Laye
 
     Variables cannot hold a `-`: where no camera is called stall_1, EDGED_CAMERAS__STALL_1__… means stall-1.
     """
-    ours = sorted(variable for variable in environment if variable.startswith(ENV_PREFIX))
-    names: dict[Key, str] = {_key_of_variable(variable, cameras): variable for variable in ours}
+    variables = sorted(variable for variable in environment if variable.startswith(ENV_PREFIX))
+    names: dict[Key, str] = {_key_of_variable(variable, cameras): variable for variable in variables}
     values: dict[str, Any] = {}
     for key, variable in names.items():
         _set(values, key, _parse_value(key, environment[variable]))

@@ -31,7 +31,7 @@ RENAMED = {
     "cameras.<name>.stall.expecting": "cameras.<name>.stall.foaling_window",
 }
 REMOVED = {
-    "cameras.<name>.track.bridge_s": "faint subjects are kept by the tracker itself; remove it",
+    "cameras.<name>.track.bridge_s": "the tracker keeps faint subjects by itself; remove it",
 }
 
 

@@ -1,4 +1,4 @@
-"""The configuration tree as JSON Schema, and what it says about one key. Downstream: messages, reference."""
+"""The configuration tree as JSON Schema, and the node of one key in it. Downstream: messages, reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "
 
 @cache
 def schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12; `unit` is a keyword of ours."""
+    """JSON Schema, draft 2020-12; the keyword `unit` is an extension."""
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect} | Config.model_json_schema() | {"title": "edged configuration"}
 
@@ -157,7 +157,7 @@ def _range_text(low: float | None, high: float | None, *, above: float | None = 
 
 
 def _resolve(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """References followed and `or null` dropped; what is said nearer to the key wins."""
+    """The keywords with references followed and `or null` dropped; those nearer to the key override."""
     merged = dict(keywords)
     for member in keywords.get("anyOf", ()):
         if member.get("type") != "null":

@@ -1,7 +1,4 @@
-"""The kinds of values a configuration is made of: each checked, and with its unit.
-
-Downstream: the configuration tree. Nothing here reads anything.
-"""
+"""The types of configuration values, each with its checks and its unit. Downstream: the configuration tree."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
 SECRET_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|key)=[^&;/\s]+")
 MASK = "***"
-MAX_TOPIC_BYTES = 1024  # of a configured part of one
+MAX_TOPIC_BYTES = 1024  # of `mqtt.base` and the like
 MIN_SIDE_PX = 8  # smallest side of a region
 
 
 def redact(address: str) -> str:
-    """An address fit to be shown: no user, no password."""
+    """The address without user, password and secret parameters."""
     return SECRET_PARAMETER.sub(rf"\1={MASK}", re.sub(r"(?s)(?<=://).*@", f"{MASK}@", address))
 
 
@@ -39,7 +36,7 @@ def _check_topic(value: str) -> str:
     if not re.fullmatch(TOPIC, value) or not value.isprintable():
         raise ValueError("must be topic levels, like site/edged; no space, # or +, no / at either end, no $ in front")
     if len(value.encode()) > MAX_TOPIC_BYTES:
-        raise ValueError(f"must be {MAX_TOPIC_BYTES} bytes or less: MQTT's end at 65535, ours begin with it")
+        raise ValueError(f"must be {MAX_TOPIC_BYTES} bytes or less; every topic begins with it")
     return value
 
 

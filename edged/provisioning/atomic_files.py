@@ -1,7 +1,7 @@
-"""Several files replaced together: all of them or none, whatever instant the power is cut at.
+"""Several files replaced together: all of them or none, even if the power fails at any moment.
 
-What is wanted is written down whole, in one file that a rename makes valid; then it is done, and can be done again
-from that file until it is removed. Upstream `provision`. Downstream the disk.
+The new contents are first written into one pending file, made valid by a rename. Then the files are replaced; after a
+power cut this is repeated from the pending file. Upstream: `bundle`. Downstream: the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engines.store.disk import remove_on_error, sync
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContent:
-    """What a file holds, and who may read it."""
+    """Content and permissions of a file."""
 
     text: str
     mode: int
@@ -28,14 +28,14 @@ Files = Mapping[str, FileContent]  # by path below the root
 
 
 def replace_all(wanted: Files, removed: set[str], root: Path, pending: Path) -> None:
-    """Put `wanted` in place and remove `removed`. Raises OSError."""
+    """Write the `wanted` files and remove the others. Raises OSError."""
     table = {"files": {name: asdict(file) for name, file in wanted.items()}, "gone": sorted(removed)}
     write_file(pending, json.dumps(table), 0o600)
     finish(root, pending)
 
 
 def finish(root: Path, pending: Path) -> bool:
-    """Bring to its end what was broken off; whether there was anything. Raises OSError, `NotWritten`."""
+    """Finish an interrupted replacement; False: there was none. Raises OSError, `NotWritten`."""
     if not pending.exists():
         return False
     wanted, gone = _read(pending)
@@ -49,12 +49,12 @@ def finish(root: Path, pending: Path) -> bool:
 
 
 def save(files: Files, at: Path) -> None:
-    """For `kept` to read. Raises OSError."""
+    """Write the files into one, for `load`. Raises OSError."""
     write_file(at, json.dumps({"files": {name: asdict(file) for name, file in files.items()}, "gone": []}), 0o600)
 
 
 def load(at: Path) -> Files | None:
-    """Raises `NotWritten` when it is damaged."""
+    """The files of `save`; None: not saved. Raises `NotWritten` when damaged."""
     return _read(at)[0] if at.exists() else None
 
 
@@ -67,7 +67,7 @@ def _read(path: Path) -> tuple[Files, list[str]]:
 
 
 def write_file(path: Path, text: str, mode: int) -> None:
-    """One file, whole or not at all. Raises OSError."""
+    """Replace one file atomically. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with remove_on_error(part):

@@ -1,7 +1,7 @@
-"""One file that makes a box: what is secret in it becomes credentials, the rest configuration.
+"""One file that configures a device: its secrets become credentials, the rest configuration.
 
-The file is a configuration like any other, but that certificates and keys may stand in it as text.
-Upstream `edged provision`. Downstream /etc/edged, and systemd, which hands the credentials to the daemon.
+The file is a configuration like any other; certificates and keys may be in it as text.
+Upstream: `edged provision`. Downstream: /etc/edged, and systemd, which passes the credentials to the daemon.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from edged.provisioning.atomic_files import FileContent, Files, finish, load, re
 
 ETC = Path("etc/edged")
 UNIT = Path("etc/systemd/system/edged.service.d")
-SETTINGS_FILE = "50-box.toml"  # in conf.d: over edged.toml, and under what a technician names 90-….toml
+SETTINGS_FILE = "50-box.toml"  # in conf.d: overrides edged.toml; a technician's 90-….toml overrides it
 DROP_IN = "50-credentials.conf"
 PEM = "-----BEGIN "
-PEM_KEYS = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # whose text is kept, not their paths
+PEM_KEYS = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # stored as text, not as a path
 MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
 SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
@@ -39,16 +39,16 @@ MAX_APPLIED = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What one file makes of a box."""
+    """The content of one file."""
 
-    layer: Layer  # the whole, as it stands in the file
-    settings: dict[str, Any]  # what anyone may read
+    layer: Layer  # the whole file
+    settings: dict[str, Any]  # without the secrets
     credentials: dict[Key, str]
-    digest: str  # of the file, comments too, and of what lies beside it
+    digest: str  # of the file with its comments, and of the PEM files it names
 
 
 def read_bundle(file: Path) -> Bundle:
-    """Raises `ConfigError`; whether the configuration is one is for `layers` to show."""
+    """The bundle of a file, its configuration not yet validated. Raises `ConfigError`."""
     layer = file_layer(file)
     credentials: dict[Key, str] = {}
     settings = _split_secrets(layer, layer.values, (), credentials)
@@ -57,20 +57,20 @@ def read_bundle(file: Path) -> Bundle:
 
 
 def _split_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
-    kept = {}
+    public = {}
     for name, value in values.items():
         key = (*above, name)
         if isinstance(value, Mapping):
-            kept[name] = _split_secrets(layer, value, key, found)
+            public[name] = _split_secrets(layer, value, key, found)
         elif isinstance(value, str) and (secret := _secret_value(layer, key, value)) is not None:
             found |= {key: secret} if secret else {}
         else:
-            kept[name] = value
-    return kept
+            public[name] = value
+    return public
 
 
 def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
-    """What only the daemon may see: passwords, addresses with one in them, keys and certificates."""
+    """The value if it is a secret: a password, an address that contains one, a key or certificate; else None."""
     if key in PEM_KEYS:
         return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value)
     here = node_at(key)
@@ -78,7 +78,7 @@ def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
 
 
 def _read_pem(layer: Layer, key: Key, name: str) -> str:
-    """The text of a file that lies beside the one we read."""
+    """The text of a PEM file in the folder of the bundle."""
     path = Path(layer.name).parent / name
     try:
         with path.open(encoding="ascii") as file:
@@ -86,14 +86,14 @@ def _read_pem(layer: Layer, key: Key, name: str) -> str:
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is no PEM text"
         raise ConfigError(
-            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a file beside {layer.name}"
+            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a path relative to {layer.name}"
         ) from exc
 
 
 def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
-    """The configuration as it will be, the box's file among those of its site.
+    """The layers of /etc/edged after the installation, to validate them before it.
 
-    Certificates are written to `folder`, to be tried there.
+    Certificates are written to `folder`, to be checked there.
     """
     values: Mapping[str, Any] = bundle.layer.values
     for key in PEM_KEYS & bundle.credentials.keys():
@@ -107,13 +107,13 @@ def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
 
 
 def _with_value(values: Mapping[str, Any], key: Key, value: str) -> dict[str, Any]:
-    """A copy with this value in it."""
+    """A copy of the values with this one replaced."""
     first, *rest = key
     return {**values, str(first): _with_value(values[str(first)], tuple(rest), value) if rest else value}
 
 
 def install(bundle: Bundle, root: Path) -> list[Path]:
-    """Everything in place or, after a power cut, to be finished; what an earlier file left is removed.
+    """The written files; those of an earlier bundle are removed. After a power cut, `finish_pending` completes it.
 
     Raises `NotWritten`.
     """
@@ -125,20 +125,20 @@ def install(bundle: Bundle, root: Path) -> list[Path]:
 
 
 def finish_pending(root: Path) -> bool:
-    """Whether something was broken off; it is done now. Raises `NotWritten`."""
+    """Finish an interrupted installation; False: there was none. Raises `NotWritten`."""
     with _translate_os_errors():
         return finish(root, root / PENDING)
 
 
 def snapshot(root: Path) -> None:
-    """What is in place is known to be good: for `back`. Raises `NotWritten`."""
+    """Save the installed files, which work, for `rollback`. Raises `NotWritten`."""
     with _translate_os_errors():
         finish(root, root / PENDING)
         save(_installed(root), root / SNAPSHOT)
 
 
 def rollback(root: Path) -> bool:
-    """Put in place again what was last known to be good; whether there was any. Raises `NotWritten`."""
+    """Restore the files of the last `snapshot`; False: there is none. Raises `NotWritten`."""
     with _translate_os_errors():
         before = load(root / SNAPSHOT)
         if before is not None:
@@ -147,13 +147,13 @@ def rollback(root: Path) -> bool:
 
 
 def was_applied(bundle: Bundle, root: Path) -> bool:
-    """Whether this very file has been tried here."""
+    """Whether a file with this digest was applied on this device."""
     path = root / APPLIED
     return path.exists() and bundle.digest in path.read_text().split()
 
 
 def mark_applied(bundle: Bundle, root: Path) -> None:
-    """Raises `NotWritten`."""
+    """Remember the bundle for `was_applied`. Raises `NotWritten`."""
     with _translate_os_errors():
         path = root / APPLIED
         before = path.read_text().split() if path.exists() else []
@@ -178,7 +178,7 @@ def _replace(wanted: Files, root: Path) -> None:
 
 
 def _files(bundle: Bundle) -> Files:
-    """The settings, each secret, and what hands the secrets to the daemon."""
+    """The settings, each secret, and the drop-in that passes the secrets to the daemon."""
     return {
         str(ETC / "conf.d" / SETTINGS_FILE): FileContent(text=_settings(bundle), mode=0o644),
         **{
@@ -190,7 +190,7 @@ def _files(bundle: Bundle) -> Files:
 
 
 def _installed(root: Path) -> Files:
-    """Whatever of that is here now."""
+    """Those of these files that exist now."""
     own = (
         root / ETC / "conf.d" / SETTINGS_FILE,
         *sorted((root / ETC / CREDENTIALS_DIR).glob("*")),
@@ -213,7 +213,7 @@ def _settings(bundle: Bundle) -> str:
 
 
 def _drop_in(bundle: Bundle) -> str:
-    """LoadCredential= reads them as root and shows them to nobody but the daemon. Source: systemd.exec(5)."""
+    """LoadCredential= reads them as root and passes them to the daemon alone. Source: systemd.exec(5)."""
     names = sorted(dotted(key) for key in bundle.credentials)
     lines = (f"LoadCredential={name}:/{ETC / CREDENTIALS_DIR / name}\n" for name in names)
     return "# Made by `edged provision`.\n[Service]\n" + "".join(lines)

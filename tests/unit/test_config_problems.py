@@ -159,7 +159,7 @@ ROWS = {
     ),
     "topic_longer_than_a_broker_takes": (
         f'mqtt.base = "{"x" * 1025}"',
-        f"F:1 mqtt.base = \"{'x' * 71}…: must be 1024 bytes or less: MQTT's end at 65535, ours begin with it",
+        f"F:1 mqtt.base = \"{'x' * 71}…: must be 1024 bytes or less; every topic begins with it",
     ),
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',

@@ -56,8 +56,8 @@ def test_on_a_terminal_there_is_a_table(monkeypatch: pytest.MonkeyPatch, seen: C
 
 def test_a_frame_that_was_not_looked_at_says_why() -> None:
     dark = replace(result().quality, degraded=("dark", "flat"))
-    assert describe_subjects(result(quality=dark)) == "image dark, flat: not looked at"
-    assert describe_subjects(result()) == "nobody"
+    assert describe_subjects(result(quality=dark)) == "image dark, flat: not processed"
+    assert describe_subjects(result()) == "none"
 
 
 def test_a_crowd_is_counted_not_listed() -> None:

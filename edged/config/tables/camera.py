@@ -1,4 +1,4 @@
-"""`[cameras.<name>]`: where frames come from and what is looked for in them; the stall's tables are in `stall`."""
+"""`[cameras.<name>]`: where frames come from and what is detected in them; the stall's tables are in `stall`."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ class IntrinsicsConfig(Section):
 
 
 class StaticRegionConfig(Section):
-    """A stall where the subject is always there: this box is used, and no detector runs."""
+    """A region that always holds one subject: its box is used, and no detector runs."""
 
     label: str = Field(min_length=1, description="Class of the subject.", examples=["horse"])
     box: Box = Field(description="x0 y0 x1 y1 in the upright camera image.", examples=[[40, 60, 1240, 700]])
 
 
 class QualityConfig(Section):
-    """When an image is too bad to be believed. Such a frame is published with its figures and no subjects.
+    """Limits of a usable image. A frame outside them is published with its quality figures and without subjects.
 
-    Beyond the limits more subjects are missed than seen (`python -m tools.robustness`), and "nobody" would be untrue.
+    Source: outside them more subjects are missed than found (`python -m tools.robustness`).
     """
 
-    enabled: Flag = Field(True, description="Judge every frame.")
+    enabled: Flag = Field(True, description="Check every frame.")
     min_brightness: Grey = Field(6, description="Darker on average: `dark`.")
     max_brightness: Grey = Field(250, description="Brighter on average: `bright`.")
     min_contrast: Grey = Field(6, description="Smaller 5-95 % grey spread: `flat`.")
@@ -88,17 +88,19 @@ class QualityConfig(Section):
 
 
 class TrackConfig(Section):
-    """How subjects keep their ids."""
+    """How detections become tracks with stable ids."""
 
-    min_iou: Number = Field(0.2, ge=0, le=1, description="Least overlap of a detection with a track's predicted box.")
+    min_iou: Number = Field(
+        0.2, ge=0, le=1, description="Lowest overlap (IoU) of a detection with a track's predicted box."
+    )
     min_hits: Int = Field(
         2, ge=1, le=30, json_schema_extra=unit("detections"), description="Detections before a new track is published."
     )
-    max_age_s: Seconds = Field(2.0, ge=0, le=60, description="How long an unseen subject keeps its id.")
+    max_age_s: Seconds = Field(2.0, ge=0, le=60, description="How long a subject without detections keeps its id.")
 
 
 class CameraConfig(Section):
-    """One camera: where frames come from and what is looked for in them."""
+    """One camera: where frames come from and what is detected in them."""
 
     source: Annotated[str, AfterValidator(_check_source)] = Field(
         min_length=1,
@@ -111,40 +113,42 @@ class CameraConfig(Section):
         SecretStr(""), description="RTSP password. Better kept in the credential `cameras.<name>.password`."
     )
     format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
-        "auto", description="Pixel format (V4L2) or codec (RTSP) asked for."
+        "auto", description="Requested pixel format (V4L2) or codec (RTSP)."
     )
     size: tuple[ImageSide, ImageSide] | None = Field(
         None,
         json_schema_extra=unit("px"),
-        description="Width and height asked of the sensor. Left out: its own choice.",
+        description="Requested width and height. Left out: the camera's default.",
         examples=[[1280, 720]],
     )
     fps: Hertz = Field(
-        0, ge=0, le=240, description="Rate asked of the sensor; for files, the playing rate. 0: its own."
+        0, ge=0, le=240, description="Requested rate; for files, the playing rate. 0: the camera's or file's own."
     )
     rotate: Literal[0, 90, 180, 270] = Field(
         0, json_schema_extra=unit("degrees"), description="Clockwise turn that makes the image upright."
     )
     roi: Area | None = Field(
         None,
-        description="x0 y0 x1 y1 of the part that is looked at. Left out: all of it.",
+        description="x0 y0 x1 y1 of the part that is processed. Left out: the whole image.",
         examples=[[0, 120, 1280, 720]],
     )
     images: Flag = Field(
-        False, description="Pictures of this camera may leave the box, for whom `commands.allow` lets have them."
+        False, description="Pictures of this camera may be sent, to commands that `commands.allow` lists."
     )
     masks: tuple[Polygon, ...] = Field(
         (),
         json_schema_extra=unit("px"),
-        description="Polygons blanked before anything looks at the image.",
+        description="Polygons blanked before the image is processed.",
         examples=[[[[0, 0], [320, 0], [0, 240]]]],
     )
     intrinsics: IntrinsicsConfig | None = None
     open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
     frame_timeout_s: Seconds = Field(
-        5, ge=0.2, le=300, description="No frame for this long: the camera is lost and re-opened."
+        5, ge=0.2, le=300, description="Without a frame for this long, the camera is reported lost and opened again."
     )
-    retry_max_s: Seconds = Field(30, ge=0.1, le=3600, description="Longest wait between re-opens (doubling, jittered).")
+    retry_max_s: Seconds = Field(
+        30, ge=0.1, le=3600, description="Longest wait between attempts to open it (doubling, with jitter)."
+    )
     realtime: Flag = Field(
         True,
         description="Files: play at the recorded rate, dropping what is late. False: every frame, in order.",
@@ -154,16 +158,16 @@ class CameraConfig(Section):
     classes: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Classes published. Left out: all that the detector knows and a pose model exists for.",
+        description="Published classes. Left out: all that have a detector class and a pose model.",
         examples=[["horse"]],
     )
     thresholds: dict[str, Score] = Field(
-        {}, description="Least detector score per class. A class left out uses its card's.", examples=[{"horse": 0.4}]
+        {}, description="Lowest detector score per class. A class left out uses its card's.", examples=[{"horse": 0.4}]
     )
     mode: Literal["multi", "single", "adaptive"] = Field(
         "multi", description="All subjects; the one best subject; or all until frames are late, then one."
     )
-    pick: Literal["largest", "central"] = Field("largest", description="Which subject `single` keeps.")
+    pick: Literal["largest", "central"] = Field("largest", description="Which subject `single` publishes.")
     max_subjects: Int = Field(
         16, ge=1, le=64, json_schema_extra=unit("subjects"), description="Most subjects per frame, best scores first."
     )
@@ -172,11 +176,11 @@ class CameraConfig(Section):
         ge=1,
         le=60,
         json_schema_extra=unit("frames"),
-        description="Detect on every n-th frame; tracks carry boxes between.",
+        description="Detect on every n-th frame; tracks predict the boxes of the others.",
     )
     lift: Flag = Field(
         False,
-        description="Give people in space too, joints in mm (`models.lift`); true lengths want `intrinsics`.",
+        description="Add 3D keypoints of people in mm (`models.lift`); true lengths need `intrinsics`.",
     )
     static_region: StaticRegionConfig | None = None
     quality: QualityConfig = table()
@@ -186,12 +190,12 @@ class CameraConfig(Section):
 
     @property
     def hides_people(self) -> bool:
-        """Of people, only that somebody is there leaves the box."""
+        """Whether no more than the presence of people is published."""
         return self.stall.enabled and self.stall.people == "presence"
 
     @property
     def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
-        """Which adapter the source names."""
+        """Which kind of camera the source is."""
         if self.source.startswith(("rtsp:", "rtsps:")):
             return "rtsp"
         if self.source.startswith("csi:"):

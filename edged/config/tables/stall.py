@@ -1,4 +1,4 @@
-"""`[cameras.<name>.stall]`: what a camera sees of one stall. With this table its horse is watched over."""
+"""`[cameras.<name>.stall]` and `[cameras.<name>.aisle]`: monitoring of a horse in its stall, and of its gait."""
 
 from __future__ import annotations
 
@@ -27,58 +27,62 @@ TimeOfDay = Annotated[str, AfterValidator(_check_time_of_day)]
 class AisleConfig(Section):
     """A camera along which horses walk, seen from the side at ten frames a second or more."""
 
-    enabled: Flag = Field(False, description="Tell how horses walk past: a trend of the day, never a lameness score.")
+    enabled: Flag = Field(
+        False, description="Measure the gait of horses that walk past: a trend of the day, never a lameness score."
+    )
 
 
 class FoalingWindowConfig(Section):
-    """A mare near her time; foaling alerts are raised between these days only."""
+    """The days on which foaling alerts are possible."""
 
     begin: date = Field(description="First local date.", examples=["2027-03-01"])
     end: date = Field(description="Last local date.", examples=["2027-04-15"])
 
 
 class StallConfig(Section):
-    """What a camera sees of one stall; all positions are in px of the upright image."""
+    """Monitoring of one stall; all positions are in px of the upright image."""
 
-    enabled: Flag = Field(False, description="Watch over the horse in this stall.")
+    enabled: Flag = Field(False, description="Monitor the horse in this stall.")
     floor: Polygon | None = Field(
         None,
         json_schema_extra=unit("px"),
-        description="Corners of the floor. What stands elsewhere is a neighbour. Left out: all that is seen is in it.",
+        description="Corners of the floor. A horse that stands elsewhere is ignored. Left out: every horse is in this stall.",
         examples=[[[80, 700], [1200, 700], [1000, 300], [300, 300]]],
     )
     floor_m: tuple[Metres, Metres] | None = Field(
         None,
         json_schema_extra=unit("m"),
-        description="Lengths of side 0 and side 1 of a floor of four corners. With it a horse is measured as if from "
-        "above, whichever way it is turned; the camera must hang 2 m high or more.",
+        description="Lengths of side 0 and side 1 of a floor of four corners. With it a horse is measured in metres, "
+        "whichever way it faces; the camera must hang at least 2 m above the floor.",
         examples=[[4.0, 3.5]],
     )
     open_sides: tuple[Int, ...] = Field(
         (),
-        description="Sides of the floor that are no wall, by number: 0 is from the first corner to the second.",
+        description="Sides of the floor without a wall, by number: 0 is from the first corner to the second.",
         examples=[[0]],
     )
     zones: dict[Name, Polygon] = Field(
         {},
         json_schema_extra=unit("px"),
-        description="Where the nose is when it eats or drinks, by name: `feeder`, `hay`, `water`.",
+        description="Where the nose is while eating or drinking, by name: `feeder`, `hay`, `water`.",
         examples=[{"feeder": [[100, 200], [220, 200], [160, 320]]}],
     )
     idle_hz: IdleHz | None = Field(
         None,
         json_schema_extra=unit("Hz"),
-        description="Look at so many frames a second while nothing moves, and at all when something does; postures are "
-        "told from 1 Hz on. Left out: always at all.",
+        description="Process this many frames per second while nothing moves, and all of them otherwise. "
+        "Left out: always all.",
         examples=[2.0],
     )
     horses: Literal["one", "mare-and-foal"] = Field(
-        "one", description="Who lives here. The mare is watched over; of the foal, its posture is told, and no alert."
+        "one", description="Occupants. Alerts are about the mare; of the foal only the posture is published."
     )
     feeding_times: tuple[TimeOfDay, ...] = Field(
-        (), description="Local times at which feed comes; waiting for it is no sign.", examples=[["06:30", "17:00"]]
+        (),
+        description="Local feeding times. Restlessness just before them raises no alert.",
+        examples=[["06:30", "17:00"]],
     )
     foaling_window: FoalingWindowConfig | None = None
     people: Literal["presence", "poses"] = Field(
-        "presence", description="`presence`: of people only that somebody is there leaves the box, no keypoints."
+        "presence", description="`presence`: of people only their presence is published, never keypoints."
     )
