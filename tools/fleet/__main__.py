@@ -1,7 +1,7 @@
-"""`python -m tools.fleet`: many boxes on the shipped broker configuration, and on its bridge; what is lost, how late.
+"""`python -m tools.fleet`: many devices on the shipped broker configuration, and on its bridge; what is lost, how late.
 
-Real mosquitto, TLS, passwords, rights by name. Everything shares this machine: boxes, brokers and reader take each
-other's time, so what is seen here is the worst of it.
+Real mosquitto, TLS, passwords, rights by name. Devices, brokers and reader share this machine and slow each other
+down: the figures are a worst case.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
-from tools.fleet.boxes import Boxes, Load, Sent, in_s
 from tools.fleet.brokers import Broker
+from tools.fleet.devices import DeviceProcess, Load, Sent, in_s
 from tools.fleet.reader import Arrivals, Reader
 
 SITE = "site42"
 OPERATOR = {"operator": "operator"}
-LEAD_S = 1.0  # from the order to publish until it begins
-SETTLE_S = 3.0  # most, for what is on its way
+LEAD_S = 1.0  # from the command to publish until it begins
+SETTLE_S = 3.0  # longest wait for messages in flight
 HEAD = """\
-| boxes | through | messages/s | lost: poses, states | p50, p99, max ms: poses | states | site | central | reader \
-| a box | others | all back |
+| devices | through | messages/s | lost: poses, states | p50, p99, max ms: poses | states | site | central | reader \
+| a device | others | all back |
 |---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
@@ -39,17 +39,17 @@ class Figures:
     sent: Sequence[Sent]
     arrivals: dict[str, Arrivals]
     shares: Sequence[float]  # of a core: site broker, central broker, reader
-    busy: float  # of a core, by everything on this machine
+    busy: float  # of a core, by every process of this machine
     seconds: float
-    back_s: float  # until all boxes were online again, once the site's broker was killed and back
+    reconnect_s: float  # from the restart of the site's broker until all devices were online
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     parser.add_argument("--devices", type=int, nargs="+", default=[10, 100, 500], metavar="N")
-    parser.add_argument("--rate-hz", type=float, default=5, help="messages of each box")
+    parser.add_argument("--rate-hz", type=float, default=5, help="messages per device")
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--processes", type=int, default=2, help="that the boxes are spread over")
+    parser.add_argument("--processes", type=int, default=2, help="processes for the devices")
     parser.add_argument("--through", choices=["broker", "bridge"], nargs="+", default=["broker", "bridge"])
     args = parser.parse_args()
     print(HEAD)
@@ -62,7 +62,7 @@ def main() -> None:
 
 @contextmanager
 def brokers(most: int, *, bridged: bool) -> Iterator[tuple[Broker, Broker | None]]:
-    """A site's broker, and the central one that it sends everything to, poses too."""
+    """A site's broker, and the central one to which it sends everything, poses too."""
     with tempfile.TemporaryDirectory() as folder:
         site = _broker(Path(folder) / "site", "acl")
         site.people(OPERATOR | passwords(most))
@@ -91,57 +91,59 @@ def passwords(count: int) -> dict[str, str]:
 def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: int) -> Figures:
     top, below = (central, f"{SITE}/edged") if central else (site, "edged")
     reader = Reader(_login(top, "operator"), f"{below}/+/cam/#")
-    boxes = [Boxes(load) for load in _loads(site, args, count)]
-    for some in boxes:
-        some.connected()
+    devices = [DeviceProcess(load) for load in _loads(site, args, count)]
+    for device_process in devices:
+        device_process.connected()
     start_s = time.monotonic() + LEAD_S
-    for some in boxes:
-        some.publish(start_s)
+    for device_process in devices:
+        device_process.publish(start_s)
     processes = [psutil.Process(pid) for pid in (site.pid, central.pid if central else site.pid, reader.pid)]
     time.sleep(start_s - time.monotonic())
     before_s, before_busy_s = [_cpu_s(process) for process in processes], _busy_s()
-    sent = [some.sent() for some in boxes]
+    sent = [device_process.sent() for device_process in devices]
     took_s = time.monotonic() - start_s
     shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
     busy = (_busy_s() - before_busy_s) / took_s
-    arrivals = _settled(reader, in_s(start_s), sum(sum(some.posted.values()) for some in sent))
-    back_s = _storm(site, boxes)
-    for some in boxes:
-        some.close()
+    arrivals = _arrived(reader, in_s(start_s), sum(sum(device_process.published.values()) for device_process in sent))
+    reconnect_s = _restart_broker(site, devices)
+    for device_process in devices:
+        device_process.close()
     reader.close()
-    return Figures(sent=sent, arrivals=arrivals, shares=shares, busy=busy, seconds=args.seconds, back_s=back_s)
+    return Figures(
+        sent=sent, arrivals=arrivals, shares=shares, busy=busy, seconds=args.seconds, reconnect_s=reconnect_s
+    )
 
 
-def _settled(reader: Reader, since_ns: int, posted: int) -> dict[str, Arrivals]:
-    """What arrived, once it is everything, or nothing more can be on its way."""
+def _arrived(reader: Reader, since_ns: int, published: int) -> dict[str, Arrivals]:
+    """What arrived, once it is everything, or SETTLE_S are over."""
     end_s = time.monotonic() + SETTLE_S
     while True:
         found = reader.arrivals(since_ns)
-        if sum(kind.count for kind in found.values()) >= posted or time.monotonic() > end_s:
+        if sum(kind.count for kind in found.values()) >= published or time.monotonic() > end_s:
             return found
         time.sleep(0.1)
 
 
-def _storm(site: Broker, boxes: Sequence[Boxes]) -> float:
+def _restart_broker(site: Broker, devices: Sequence[DeviceProcess]) -> float:
     site.kill()
     site.start()
-    returned_s = time.monotonic()
-    for some in boxes:
-        some.back()
-    return time.monotonic() - returned_s
+    started_s = time.monotonic()
+    for device_process in devices:
+        device_process.reconnected()
+    return time.monotonic() - started_s
 
 
 def _loads(site: Broker, args: argparse.Namespace, count: int) -> list[Load]:
-    everyone = list(passwords(count).items())
-    shares = [dict(everyone[first :: args.processes]) for first in range(min(args.processes, count))]
+    devices = list(passwords(count).items())
+    shares = [dict(devices[first :: args.processes]) for first in range(min(args.processes, count))]
     broker = _login(site, "")
     return [Load(broker=broker, passwords=share, rate_hz=args.rate_hz, seconds=args.seconds) for share in shares]
 
 
 def _login(broker: Broker, name: str) -> MqttConfig:
-    given = {"username": name, "password": OPERATOR[name]} if name else {}
+    credentials = {"username": name, "password": OPERATOR[name]} if name else {}
     tls = {"enabled": True, "ca": broker.ca}
-    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **credentials})
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -155,18 +157,18 @@ def _busy_s() -> float:
 
 
 def row(count: int, through: str, figures: Figures) -> str:
-    posted = {kind: sum(sent.posted[kind] for sent in figures.sent) for kind in figures.sent[0].posted}
-    arrived = {kind: figures.arrivals[kind].count if kind in figures.arrivals else 0 for kind in posted}
-    lost = ", ".join(f"{posted[kind] - arrived[kind]} of {posted[kind]}" for kind in posted)
-    late = " | ".join(_late(figures.arrivals[kind]) if arrived[kind] else "" for kind in posted)
-    rate = sum(posted.values()) / (figures.seconds + max(sent.late_s for sent in figures.sent))
+    published = {kind: sum(sent.published[kind] for sent in figures.sent) for kind in figures.sent[0].published}
+    arrived = {kind: figures.arrivals[kind].count if kind in figures.arrivals else 0 for kind in published}
+    lost = ", ".join(f"{published[kind] - arrived[kind]} of {published[kind]}" for kind in published)
+    late = " | ".join(_late(figures.arrivals[kind]) if arrived[kind] else "" for kind in published)
+    rate = sum(published.values()) / (figures.seconds + max(sent.late_s for sent in figures.sent))
     site, central, reader = (f"{share:.1%}" for share in figures.shares)
-    boxes = sum(sent.cpu_s for sent in figures.sent) / figures.seconds
-    ours = boxes + figures.shares[0] + figures.shares[2] + (figures.shares[1] if through == "bridge" else 0)
+    cpu = sum(sent.cpu_s for sent in figures.sent) / figures.seconds
+    ours = cpu + figures.shares[0] + figures.shares[2] + (figures.shares[1] if through == "bridge" else 0)
     return (
         f"| {count} | {through} | {rate:.0f} | {lost} | {late} "
-        f"| {site} | {central if through == 'bridge' else ''} | {reader} | {boxes / count:.2%} "
-        f"| {figures.busy - ours:.0%} | {figures.back_s:.1f} s |"
+        f"| {site} | {central if through == 'bridge' else ''} | {reader} | {cpu / count:.2%} "
+        f"| {figures.busy - ours:.0%} | {figures.reconnect_s:.1f} s |"
     )
 
 

@@ -1,4 +1,4 @@
-"""A reader of the whole fleet in a process of its own: what arrived, how often, how late."""
+"""A reader of the whole fleet, in a process of its own: what arrived, how often, how late."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ FIRST = b'{"sent_ns":'  # how every message of the fleet begins; `n`, its number
 class Arrivals:
     """Of one kind of message."""
 
-    count: int  # different ones
-    again: int  # the same once more
-    late_ms: NDArray[np.float64]  # from `publish` to here
+    count: int  # distinct messages
+    duplicates: int  # arrivals of a message that had arrived before
+    late_ms: NDArray[np.float64]  # (N,) from `publish` to arrival
 
 
 class Reader:
-    """Reads from the moment it exists."""
+    """Reads from its creation on."""
 
     def __init__(self, broker: MqttConfig, topic: str) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(broker, topic, theirs), daemon=True)
+        self._pipe, child_end = context.Pipe()
+        self._process = context.Process(target=_run, args=(broker, topic, child_end), daemon=True)
         self._process.start()
         self._pipe.recv()
 
@@ -78,5 +78,5 @@ def _summary(rows: list[tuple[str, bytes, int, int]]) -> dict[str, Arrivals]:
         mine = [row for row in rows if kinds[row[0]] == kind]
         times = Counter((topic, number) for topic, number, *_ in mine)
         late_ms = np.array([ms(here - sent) for *_, sent, here in mine])
-        found[kind] = Arrivals(count=len(times), again=len(mine) - len(times), late_ms=late_ms)
+        found[kind] = Arrivals(count=len(times), duplicates=len(mine) - len(times), late_ms=late_ms)
     return found

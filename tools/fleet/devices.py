@@ -1,7 +1,7 @@
-"""Simulated boxes, a few hundred to a process: the daemon's own bus and messages, without cameras.
+"""Simulated devices, a few hundred to a process: the daemon's own bus and messages, without cameras.
 
-Each has one camera with one horse in front of it. Four of five messages are poses, the fifth is a state, which goes
-through the store as on a box; but the store is in memory, as 500 boxes do not share a disk.
+Each has one camera that sees one horse. Four of five messages are poses, the fifth is a state, which goes through the
+persistent queue as on a device; but the queue is in memory: 500 devices do not share a disk.
 """
 
 from __future__ import annotations
@@ -28,77 +28,78 @@ from edged.units import NS_PER_S
 from tools.mqtt_bench import result
 
 CAMERA = "stall1"
-EVERY = 5  # messages, of which the last is a state
-PATIENCE_S = 120.0  # for all to connect, or to have sent what waits
+STATE_EVERY = 5  # messages, the last is a state
+TIMEOUT_S = 120.0  # until all are connected, or have sent everything
 
 Kind = Literal["poses", "state"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What the boxes of one process do."""
+    """What the devices of one process do."""
 
     broker: MqttConfig
-    passwords: dict[str, str]  # of each box
-    rate_hz: float  # messages of each box
+    passwords: dict[str, str]  # by device
+    rate_hz: float  # messages per device
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What became of it."""
+    """What one process has sent."""
 
-    posted: dict[Kind, int]
-    tally: DeliveryCounts  # of all boxes
-    cpu_s: float  # of all boxes, while publishing
+    published: dict[Kind, int]
+    counts: DeliveryCounts  # of all devices
+    cpu_s: float  # of all devices, while publishing
     late_s: float  # behind schedule at the end
 
 
-class Boxes:
-    """One process of boxes. Call in this order: `connected`, `publish`, `sent`, `back`, `close`."""
+class DeviceProcess:
+    """One process of devices. Call in this order: `connected`, `publish`, `sent`, `reconnected`, `close`."""
 
     def __init__(self, load: Load) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(load, theirs), daemon=True)
+        self._pipe, child_end = context.Pipe()
+        self._process = context.Process(target=_run, args=(load, child_end), daemon=True)
         self._process.start()
 
     def connected(self) -> None:
+        """Wait until all are."""
         self._pipe.recv()
 
     def publish(self, start_s: float) -> None:
-        """Begin at this instant of the monotonic clock."""
+        """Begin at this time, CLOCK_MONOTONIC in s."""
         self._pipe.send(start_s)
 
     def sent(self) -> Sent:
-        """When nothing waits any more."""
+        """What was sent, once nothing waits any more."""
         sent: Sent = self._pipe.recv()
         return sent
 
-    def back(self) -> None:
-        """When all are connected again, to a broker that was away since."""
+    def reconnected(self) -> None:
+        """Wait until all are connected again to a broker that was restarted."""
         self._pipe.recv()
 
     def close(self) -> None:
         self._pipe.send(None)
-        self._process.join(PATIENCE_S)
+        self._process.join(TIMEOUT_S)
 
 
 def _run(load: Load, parent: Connection) -> None:
-    logging.disable(logging.WARNING)  # hundreds would say the same
-    stamps = HeaderFactory(Clock())
-    buses = [_bus(load.broker, name, password, stamps) for name, password in load.passwords.items()]
+    logging.disable(logging.WARNING)  # hundreds would log the same
+    headers = HeaderFactory(Clock())
+    buses = [_bus(load.broker, name, password, headers) for name, password in load.passwords.items()]
     _until_all(buses, lambda bus: bus.connected and bus.counts.waiting == 0)
     parent.send(None)
     start_s = parent.recv()
     before = sum((bus.counts for bus in buses), DeliveryCounts())
     cpu_s = time.process_time()
-    posted = _publish(buses, stamps, load, start_s)
+    published = _publish(buses, headers, load, start_s)
     cpu_s = time.process_time() - cpu_s
     late_s = time.monotonic() - start_s - load.seconds
     _until_all(buses, lambda bus: bus.counts.waiting == 0)
     after = sum((bus.counts for bus in buses), DeliveryCounts())
-    parent.send(Sent(posted=posted, tally=_difference(before, after), cpu_s=cpu_s, late_s=late_s))
+    parent.send(Sent(published=published, counts=_difference(before, after), cpu_s=cpu_s, late_s=late_s))
     _until_all(buses, lambda bus: bus.connected and bus.stats["reconnects"] > 0)
     parent.send(None)
     parent.recv()
@@ -112,27 +113,29 @@ def _bus(broker: MqttConfig, name: str, password: str, headers: HeaderFactory) -
 
 
 def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start_s: float) -> dict[Kind, int]:
-    """One box after the other, evenly over time."""
+    """One device after the other, evenly over time."""
     poses = build.poses(headers, result(CAMERA, 1))
-    situation = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
-    bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, situation, ())}
-    channels = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
-    posted: dict[Kind, int] = {"poses": 0, "state": 0}
-    for turn in range(round(load.rate_hz * load.seconds) * len(buses)):
-        time.sleep(max(0.0, start_s + turn / (load.rate_hz * len(buses)) - time.monotonic()))
-        number, box = divmod(turn, len(buses))
-        kind: Kind = "state" if (number + box) % EVERY == EVERY - 1 else "poses"  # not all boxes at once
+    state = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
+    bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, state, ())}
+    topic_of = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
+    published: dict[Kind, int] = {"poses": 0, "state": 0}
+    for index in range(round(load.rate_hz * load.seconds) * len(buses)):
+        time.sleep(max(0.0, start_s + index / (load.rate_hz * len(buses)) - time.monotonic()))
+        number, device = divmod(index, len(buses))
+        kind: Kind = (
+            "state" if (number + device) % STATE_EVERY == STATE_EVERY - 1 else "poses"
+        )  # not all devices at once
         body = {"sent_ns": time.monotonic_ns(), "n": number, **bodies[kind]}
-        buses[box].publish(channels[kind], body)
-        posted[kind] += 1
-    return posted
+        buses[device].publish(topic_of[kind], body)
+        published[kind] += 1
+    return published
 
 
 def _until_all(buses: Sequence[MqttBus], ready: Callable[[MqttBus], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + TIMEOUT_S
     while not all(ready(bus) for bus in buses):
         if time.monotonic() > end_s:
-            sys.exit(f"{sum(not ready(bus) for bus in buses)} of {len(buses)} boxes: waited {PATIENCE_S:g} s in vain")
+            sys.exit(f"{sum(not ready(bus) for bus in buses)} of {len(buses)} devices: not within {TIMEOUT_S:g} s")
         time.sleep(0.05)
 
 
@@ -142,5 +145,5 @@ def _difference(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts
 
 
 def in_s(seconds: float) -> int:
-    """That many seconds in nanoseconds of the monotonic clock."""
+    """CLOCK_MONOTONIC in ns, of seconds."""
     return round(seconds * NS_PER_S)
