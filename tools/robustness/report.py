@@ -94,12 +94,14 @@ def grid(path: Path, pictures: Iterable[tuple[str, U8, FrameResult]]) -> None:
 
 
 def _section(name: str, rows: Mapping[str, Any]) -> str:
+    head = (
+        "condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated"
+    )  # fmt: skip
     measured = [
         (condition, share(row["detection"]), share(row["pck"]), number(row["error"], 1, 100),
          number(row["confidence"]), row["phantoms"], share(row["gated"]), row["lost"], row["lost_gated"])
         for condition, row in rows.items()
     ]  # fmt: skip
-    head = ("condition", "detected", "PCK@0.1", "error", "mean score", "phantoms", "gated", "lost", "of these gated")  # fmt: skip
     picture = "\n\n![the conditions](rendered.webp)\n\n" if name == "rendered" else "\n\n"
     return SOURCES[name] + picture + _lines(head, measured)
 
