@@ -1,1 +1,1 @@
-"""The box as a thing to look after: its health, its figures, what it is, and who keeps watch over it."""
+"""The device itself: health, problems, throttle, recovery of cameras, watchdog, doctor, metrics."""

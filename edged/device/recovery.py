@@ -36,7 +36,7 @@ class RebootBudget:
 
     @staticmethod
     def from_config(device: DeviceConfig) -> RebootBudget:
-        return RebootBudget(device.max_reboots, JsonState(device.state_dir / "rescue.json", "requested reboots"))
+        return RebootBudget(device.max_reboots, JsonState(device.state_dir / "recovery.json", "requested reboots"))
 
     def spend(self) -> bool:
         """Whether there was one left. It is counted before it is requested."""

@@ -1,1 +1,1 @@
-"""What is published: topics, messages, the queue before the broker, and Home Assistant's view of it."""
+"""The bus on MQTT: queues, connection, requests, subscriptions, an embedded broker, Home Assistant discovery."""

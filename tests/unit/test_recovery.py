@@ -121,5 +121,5 @@ def test_reboot_is_never_due(
 
 
 def test_unreadable_budget_is_full(tmp_path: Path) -> None:
-    (tmp_path / "rescue.json").write_text('{"spent": ')
+    (tmp_path / "recovery.json").write_text('{"spent": ')
     assert RebootBudget.from_config(DeviceConfig(state_dir=tmp_path)).spent == 0

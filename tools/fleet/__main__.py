@@ -104,7 +104,7 @@ def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: i
     took_s = time.monotonic() - start_s
     shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
     busy = (_busy_s() - before_busy_s) / took_s
-    arrivals = _arrived(reader, in_s(start_s), sum(sum(device_process.published.values()) for device_process in sent))
+    arrivals = _arrived(reader, in_s(start_s), sum(sum(one.published.values()) for one in sent))
     reconnect_s = _restart_broker(site, devices)
     for device_process in devices:
         device_process.close()
