@@ -134,7 +134,7 @@ def test_gpu_that_answers_late_is_reported_missing_and_then_ends_the_daemon(
     with started_daemon(configured(broker, tmp_path)) as daemon:
         timer = threading.Timer(2, there.set)
         timer.start()
-        with pytest.raises(Fatal, match="Orin answers now"):
+        with pytest.raises(Fatal):
             daemon.run(threading.Event())
         timer.join(LIMIT_S)
     problems = [problem["code"] for body in listener.bodies(HEALTH) for problem in body["problems"]]

@@ -36,7 +36,7 @@ def test_exception_of_a_call_is_raised_at_the_caller() -> None:
 
 def test_call_that_was_not_begun_in_time_is_never_made() -> None:
     calls, done = LoopCalls(), []
-    with pytest.raises(CommandRejected, match="no time between two frames"):
+    with pytest.raises(CommandRejected):
         calls.call(lambda: done.append(1), 0.01)
     calls.run_pending()
     assert done == []
