@@ -255,6 +255,24 @@ def test_corrupt_file_is_set_aside_and_counted(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+def test_file_corrupted_while_open_is_replaced_and_its_messages_are_dropped(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, QueueLimits(max_bytes=100_000_000, max_age_ms=86_400_000))
+    for number in range(100):  # more than SQLite caches
+        queue.put(ALERT, message(number, filler="x" * 50_000))
+    until(lambda: queue.stats["unwritten"] == 0)
+    for part in file.parent.glob("outbox.db*"):
+        with part.open("r+b") as stream:
+            stream.write(os.urandom(part.stat().st_size))
+    queue.connected()
+    until(lambda: queue.stats["corrupt_files"] == 1)
+    assert queue.counts.waiting == 0
+    assert queue.counts.dropped == 100 - queue.counts.published
+    queue.put(ALERT, message(100))
+    assert deliver(queue, 1) == [(100, False)]
+    assert queue.counts.balanced
+    assert queue.stats["durable"]
+
+
 def test_power_cut_during_a_write_keeps_the_messages_before_it(file: Path) -> None:
     store = SqliteQueue(file, ROOMY)
     for number in range(12):
