@@ -121,6 +121,7 @@ def kernels(image: bytes | None) -> CheckResult:
 
 
 def tensorrt(version: str) -> CheckResult:
+    """`version` is new enough."""
     if _numbers(version)[:2] >= MIN_TENSORRT:
         return _passed("TensorRT", version)
     wanted = ".".join(map(str, MIN_TENSORRT))
@@ -276,6 +277,7 @@ def _group_name(device: Path, default: str) -> str:
 
 
 def clock(target: Target) -> Iterator[CheckResult]:
+    """The wall clock is set and synchronised."""
     yield clock_result(time.time(), Clock().synced)
 
 
@@ -297,6 +299,7 @@ def space(target: Target) -> Iterator[CheckResult]:
 
 
 def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> CheckResult:
+    """`do` says what helps when it is too little."""
     if free_mb is None:
         return _unchecked(check, "unknown")
     enough = free_mb >= min_mb

@@ -42,9 +42,11 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """A problem; `code` and `source` identify it."""
+
     code: str
-    source: str
-    detail: str
+    source: str  # a camera, a model, a thread, or `device`
+    detail: str  # in words, with the figure
 
 
 class ProblemTracker:
@@ -85,6 +87,7 @@ class ProblemTracker:
 
 
 def model_problems(models: Body) -> Iterator[Problem]:
+    """From the `models` of a health body."""
     if models.get("gpu_missing"):
         yield Problem("gpu-missing", "device", "no GPU answers; models run on the CPU until one does")
     for name, reason in models.get("missing", {}).items():
@@ -95,6 +98,7 @@ def model_problems(models: Body) -> Iterator[Problem]:
 
 
 def camera_problems(cameras: Mapping[str, Body]) -> Iterator[Problem]:
+    """From the `cameras` of a health body."""
     for name, camera in cameras.items():
         if camera["state"] == "lost":
             recovery = f"; requested {camera['recovery']}" if camera["recovery"] else ""

@@ -93,6 +93,7 @@ class RateMeter:
         return self._latest
 
     def read(self, counts: Counts) -> CameraRates:
+        """The figures of this instant. `counts` are the camera's now."""
         with self._lock:
             now_ns = self._clock()
             recent = self._recent(now_ns)

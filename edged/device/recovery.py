@@ -46,6 +46,7 @@ class RebootBudget:
         return True
 
     def refill(self) -> None:
+        """One more reboot, up to `maximum`."""
         if self.spent:
             self._write(self.spent - 1)
 

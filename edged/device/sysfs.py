@@ -105,10 +105,12 @@ class SysfsSensors:
         return found.group(1) if found else None
 
     def gpu_memory_mb(self) -> int | None:
+        """Memory that the GPU has taken (NvMap)."""
         found = re.search(r"NvMapMemUsed:\s+(\d+) kB", _text(self._root / "proc/meminfo") or "")
         return round(int(found.group(1)) / KB_PER_MB) if found else None
 
     def boot_reason(self) -> str | None:
+        """Why the device started last, in the kernel's words."""
         return next(
             (text for pattern in RESET_REASON_GLOBS for path in self._root.glob(pattern) if (text := _text(path))), None
         )

@@ -46,6 +46,7 @@ class ThrottlePolicy:
         self.level = ThrottleLevel(step=0, max_fps=None, reason="", since_ns=clock())
 
     def update(self, hottest_c: float | None, throttling: HardwareThrottling | None) -> ThrottleLevel:
+        """The limit that applies from now on."""
         now_ns = self._clock()
         if reason := self._reason(hottest_c, throttling):
             self._cool_since_ns = None
@@ -98,6 +99,7 @@ class ThermalThrottle:
         return self._policy.level
 
     def start(self) -> None:
+        """Does nothing without `steps_hz`."""
         if self._enabled:
             self._thread.start()
 
@@ -106,6 +108,7 @@ class ThermalThrottle:
         self._thread.stop()
 
     def poll(self) -> None:
+        """Read the sensors once, and set the rate if the step changed."""
         before, sensors = self.level, self._sensors
         sensors.rescan()
         now = self._policy.update(max(sensors.temperatures_c().values(), default=None), sensors.throttling())

@@ -83,6 +83,7 @@ class CameraTrend:
             self._end_tracks(result.done_ns)
 
     def read(self) -> TrendFigures:
+        """The figures of the last MINUTES."""
         with self._lock:
             now_ns = self._clock()
             number = now_ns // ns(S_PER_MIN)

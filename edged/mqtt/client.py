@@ -91,6 +91,7 @@ class MqttBus:
         self._thread.start()
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+        """Raises ValueError for what is not JSON. Thread: any."""
         if topic.spec.store_priority is not None and not isinstance(message, bytes):
             self._persistent.put(topic, message)
         else:
@@ -98,6 +99,7 @@ class MqttBus:
             self._wake_up()
 
     def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
+        """`callback` runs in the MQTT thread, must return at once, and may raise. Thread: any."""
         self._callbacks[self._full_topic(topic)] = callback
         self._wake_up()
 

@@ -73,6 +73,7 @@ class ProtocolNegotiator:
         return self._rotation[0]
 
     def confirm(self) -> None:
+        """The current version works."""
         self._confirmed.add(self.current)
         self._failed.clear()
 

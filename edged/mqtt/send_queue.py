@@ -80,6 +80,7 @@ class MessageCounter:
         self._counts = Counter(accepted=0, published=0, acknowledged=0, expired=0, dropped=0, failed=0, waiting=0)
 
     def accept(self, count: int = 1) -> None:
+        """Messages that wait from now on."""
         self._counts["accepted"] += count
         self._counts["waiting"] += count
 

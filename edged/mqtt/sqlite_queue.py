@@ -164,6 +164,7 @@ class SqliteQueue:
         return rows
 
     def read_all(self) -> list[QueueRow]:
+        """All rows; `read_next` goes on where it was."""
         return self._after(0, self.rows)
 
     def rewind(self) -> None:

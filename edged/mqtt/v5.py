@@ -34,6 +34,7 @@ class BrokerLimits:
 
 
 def broker_limits(connack: Properties | None) -> BrokerLimits:
+    """The limits in the properties of CONNACK; the defaults of MQTT where it says nothing."""
     return BrokerLimits(
         topic_alias_max=getattr(connack, "TopicAliasMaximum", 0),
         receive_max=min(RECEIVE_MAX, getattr(connack, "ReceiveMaximum", RECEIVE_MAX)),
