@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
@@ -87,13 +88,8 @@ class Diagnose(Command):
     """
 
 
+# By name, in lower case and with dashes: `restart-camera`. `edged.config.types.CommandName` lists the same names.
 COMMANDS: dict[str, type[Command]] = {
-    "snapshot": Snapshot,
-    "day": Day,
-    "reload": Reload,
-    "restart-camera": RestartCamera,
-    "set-rate": SetRate,
-    "acknowledge": Acknowledge,
-    "snooze": Snooze,
-    "diagnose": Diagnose,
+    re.sub("(?<=[a-z])(?=[A-Z])", "-", command.__name__).lower(): command
+    for command in (Snapshot, Day, Reload, RestartCamera, SetRate, Acknowledge, Snooze, Diagnose)
 }

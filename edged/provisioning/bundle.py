@@ -119,7 +119,7 @@ def install(bundle: Bundle, root: Path) -> list[Path]:
     """
     with _translate_os_errors():
         finish(root, root / PENDING)
-        wanted = _files(bundle)
+        wanted = bundle_files(bundle)
         _replace(wanted, root)
         return [root / name for name in wanted]
 
@@ -134,7 +134,7 @@ def snapshot(root: Path) -> None:
     """Save the installed files, which work, for `rollback`. Raises `NotWritten`."""
     with _translate_os_errors():
         finish(root, root / PENDING)
-        save(_installed(root), root / SNAPSHOT)
+        save(installed_files(root), root / SNAPSHOT)
 
 
 def rollback(root: Path) -> bool:
@@ -174,10 +174,10 @@ def _replace(wanted: Files, root: Path) -> None:
     for folder in (root / ETC / CREDENTIALS_DIR, root / PENDING.parent):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-    replace_all(wanted, _installed(root).keys() - wanted.keys(), root, root / PENDING)
+    replace_all(wanted, installed_files(root).keys() - wanted.keys(), root, root / PENDING)
 
 
-def _files(bundle: Bundle) -> Files:
+def bundle_files(bundle: Bundle) -> Files:
     """The settings, each secret, and the drop-in that passes the secrets to the daemon."""
     return {
         str(ETC / "conf.d" / SETTINGS_FILE): FileContent(text=_settings(bundle), mode=0o644),
@@ -189,7 +189,7 @@ def _files(bundle: Bundle) -> Files:
     }
 
 
-def _installed(root: Path) -> Files:
+def installed_files(root: Path) -> Files:
     """Those of these files that exist now."""
     own = (
         root / ETC / "conf.d" / SETTINGS_FILE,

@@ -37,11 +37,11 @@ def error(path: Path | None = None, env: Mapping[str, str] | None = None, etc: P
 CAMERA = '[cameras.a]\nsource = "0"\n'
 
 
-def test_without_any_source_all_is_default(tmp_path: Path) -> None:
+def test_no_source_gives_the_defaults(tmp_path: Path) -> None:
     assert load(env={}, etc=tmp_path) == Config()
 
 
-def test_each_source_wins_over_the_one_before(tmp_path: Path) -> None:
+def test_later_source_overrides_earlier_one(tmp_path: Path) -> None:
     main = "[mqtt]\n" + "\n".join(f'{key} = "main"' for key in ("host", "base", "username", "password"))
     etc = site(tmp_path, main=main, b='mqtt.base = "b"\nmqtt.username = "b"', a='mqtt.base = "a"')
     env = {"EDGED_MQTT__USERNAME": "environment", "EDGED_MQTT__PASSWORD": "environment"}
@@ -64,19 +64,19 @@ def test_a_list_is_replaced_whole(tmp_path: Path) -> None:
     assert load(env={}, etc=etc).cameras["a"].classes == ("horse",)
 
 
-def test_a_named_file_is_read_without_its_neighbours(tmp_path: Path) -> None:
+def test_named_file_is_read_alone(tmp_path: Path) -> None:
     etc = site(tmp_path, main="version = 1", more="nonsense = 1")
     assert load(etc / "edged.toml", env={}, etc=etc) == Config()
 
 
-def test_files_that_editors_leave_in_conf_d_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_of_editors_are_skipped(tmp_path: Path) -> None:
     etc = site(tmp_path, main="")
     (etc / "conf.d/.#a.toml").write_text("nonsense")
     (etc / "conf.d/a.toml~").write_text("nonsense")
     assert load(env={}, etc=etc) == Config()
 
 
-def test_a_problem_names_the_file_that_has_the_last_word(tmp_path: Path) -> None:
+def test_problem_names_the_last_file_that_gives_the_key(tmp_path: Path) -> None:
     etc = site(tmp_path, main="[mqtt]\nport = 1883", late="# port\nmqtt.port = 0")
     assert error(etc=etc) == f"{etc}/conf.d/late.toml:2 mqtt.port = 0: must be 1..65535; raise it"
 
@@ -91,7 +91,7 @@ def test_a_short_list_over_a_long_one_names_the_file_of_the_short_one(tmp_path: 
     assert error(etc=etc).startswith(f"{etc}/conf.d/late.toml:3 cameras.a.roi = [1]: must be 4 whole numbers")
 
 
-def test_every_file_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
+def test_all_unreadable_files_are_reported_together(tmp_path: Path) -> None:
     etc = site(tmp_path, main="a =", x="b = 1 2")
     assert [line.split(":")[0] for line in error(etc=etc).splitlines()] == [
         f"{etc}/edged.toml",
@@ -119,7 +119,7 @@ def test_every_file_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
         ("OTHER_MQTT__HOST", "x", {}),
     ],
 )
-def test_a_variable_is_a_key(variable: str, value: str, want: object) -> None:
+def test_environment_variable_gives_a_key(variable: str, value: str, want: object) -> None:
     cameras = {"stall-1", "box-1", "box_1"}
     assert environment_layer({variable: value}, cameras).values == want
 
@@ -195,14 +195,14 @@ def test_a_credential_reaches_a_camera_with_a_dash_in_its_name(tmp_path: Path) -
     assert load(env=env, etc=etc).cameras["stall-1"].password.get_secret_value() == "s"
 
 
-def test_a_credential_that_is_no_text_is_refused_unseen(tmp_path: Path) -> None:
+def test_binary_credential_is_refused_without_showing_it(tmp_path: Path) -> None:
     env = credentials(tmp_path)
     file = Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.password"
     file.write_bytes(b"hunter\xff")
     assert error(env=env) == f"credential {file}: not UTF-8; save it as UTF-8 text"
 
 
-def test_a_credentials_directory_that_is_not_there_is_a_problem() -> None:
+def test_missing_credentials_directory_is_reported() -> None:
     got = error(env={"CREDENTIALS_DIRECTORY": "/nowhere"})
     assert got == "environment CREDENTIALS_DIRECTORY = /nowhere: No such file or directory; unset it or correct it"
 

@@ -24,11 +24,11 @@ def config(tmp_path: Path, text: str) -> Config:
     return load(file, env={})
 
 
-def test_the_committed_reference_is_the_one_the_command_prints() -> None:
+def test_committed_reference_equals_the_printed_one() -> None:
     assert CONFIGS.joinpath("reference.toml").read_text("utf-8") == reference()
 
 
-def test_the_reference_holds_exactly_the_defaults() -> None:
+def test_reference_loads_to_the_defaults() -> None:
     assert load(CONFIGS / "reference.toml", env={}) == Config()
 
 
@@ -91,7 +91,7 @@ def _at(tree: dict[str, object], key: tuple[str, ...]) -> object:
 
 
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
-def test_what_is_shown_loads_to_the_same(name: str, tmp_path: Path) -> None:
+def test_effective_text_loads_to_the_same_configuration(name: str, tmp_path: Path) -> None:
     loaded = load(CONFIGS / f"{name}.toml", env={})
     assert config(tmp_path, effective(loaded)) == loaded
 
@@ -141,5 +141,5 @@ CAMERA = '[cameras.a]\nsource = "0"\n'
         ("mqtt.tls.enabled = true", "device.id = 'x'", ["device.id", "mqtt.tls.enabled"]),
     ],
 )
-def test_a_reload_can_tell_what_differs(old: str, new: str, want: list[str], tmp_path: Path) -> None:
+def test_changed_keys_are_named(old: str, new: str, want: list[str], tmp_path: Path) -> None:
     assert changed_keys(config(tmp_path, old), config(tmp_path, new)) == want

@@ -31,9 +31,7 @@ def run(*words: str) -> int:
     return models.run(parser.parse_args(words))
 
 
-def test_the_list_says_what_is_here_and_how_to_get_the_rest(
-    site: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_shows_state_and_how_to_get_a_model(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", *site, "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert (rows["det-person-horse"]["state"], rows["det-person-horse"]["in use"]) == ("bundled", True)
@@ -41,7 +39,7 @@ def test_the_list_says_what_is_here_and_how_to_get_the_rest(
     assert rows["rtmdet-m-coco"]["get by"] == "export, import"
 
 
-def test_a_person_gets_one_line_per_model(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_has_one_line_per_model(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", *site) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:4] for line in lines if " mine " in line] == [["mine", "missing", "pull", "pinned"]]
@@ -56,7 +54,7 @@ def test_a_pulled_model_verifies(site: list[str], capsys: pytest.CaptureFixture[
     assert len(rows) == 4
 
 
-def test_one_bad_model_fails_the_command_and_hides_no_other(
+def test_damaged_model_fails_the_command_and_others_are_checked(
     site: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("pull", "mine", *site)
@@ -82,6 +80,6 @@ def test_an_import_of_the_wrong_model_is_refused(site: list[str]) -> None:
         run("import", "mine", str(PACKAGE_ROOT / "starter/det_person_horse.onnx"), *site)
 
 
-def test_a_misspelt_name_gets_the_near_ones(site: list[str]) -> None:
+def test_misspelt_name_suggests_similar_ones(site: list[str]) -> None:
     with pytest.raises(CardError, match="no card 'yolox-s-coko'; want yolox-s-coco"):
         run("pull", "yolox-s-coko", *site)

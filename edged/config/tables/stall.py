@@ -46,7 +46,7 @@ class StallConfig(Section):
     floor: Polygon | None = Field(
         None,
         json_schema_extra=unit("px"),
-        description="Corners of the floor. A horse that stands elsewhere is ignored. Left out: every horse is in this stall.",
+        description="Corners of the floor. A horse elsewhere is ignored. Left out: every horse counts.",
         examples=[[[80, 700], [1200, 700], [1000, 300], [300, 300]]],
     )
     floor_m: tuple[Metres, Metres] | None = Field(

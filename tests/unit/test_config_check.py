@@ -34,21 +34,21 @@ def refused(tmp_path: Path, text: str) -> list[str]:
     return [line.replace(str(file), "F") for line in str(caught.value).splitlines()]
 
 
-def test_a_good_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_file_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(check, str(BARN)) == 0
     assert capsys.readouterr().out == (
         f"ok: 3 cameras, broker 192.168.20.2:1883, detector det-person-horse; read {BARN}\n"
     )
 
 
-def test_cameras_that_are_off_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disabled_cameras_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "f"
     file.write_text(SIZED + '[cameras.b]\nsource = "1"\nenabled = false')
     run(check, str(file))
     assert capsys.readouterr().out.startswith("ok: 1 camera (1 not enabled), ")
 
 
-def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
+def test_invalid_key_is_reported_before_cross_checks(tmp_path: Path) -> None:
     assert refused(tmp_path, "version = 2\nmodels.detector = 'none'") == ["F:1 version = 2: must be 1; correct it"]
 
 
@@ -144,7 +144,7 @@ def test_a_bad_key_is_told_before_anything_is_compared(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_no_single_key_can_tell(text: str, want: str, tmp_path: Path) -> None:
+def test_contradiction_between_keys_is_refused(text: str, want: str, tmp_path: Path) -> None:
     lines = refused(tmp_path, text)
     assert len(lines) == 1
     assert lines[0].startswith(want)
@@ -171,13 +171,13 @@ def test_what_no_single_key_can_tell(text: str, want: str, tmp_path: Path) -> No
         "not watched over",
     ],
 )
-def test_what_is_no_contradiction(text: str, tmp_path: Path) -> None:
+def test_valid_combination_of_keys_passes(text: str, tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text(text)
     assert run(check, str(file)) == 0
 
 
-def test_schema_reference_and_show_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_actions_print_their_document(capsys: pytest.CaptureFixture[str]) -> None:
     run(config, "schema")
     assert json.loads(capsys.readouterr().out)["properties"]["mqtt"]
     run(config, "reference")

@@ -1,4 +1,4 @@
-"""Nothing leaves a box but what it is told to publish: libraries that report to their makers are told not to."""
+"""Libraries send no reports to their makers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.recorded import edged, images, picture
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 
-def test_onnx_runtime_prepares_no_report_to_its_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_runtime_writes_no_telemetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     done = edged("infer", images(tmp_path / "pictures", picture()), "--jsonl")

@@ -64,7 +64,7 @@ def flat(values: Any, key: Key = ()) -> Iterator[Key]:
         yield from flat(value, (*key, part))
 
 
-def test_it_finds_the_very_keys_that_tomllib_finds() -> None:
+def test_scanner_finds_the_keys_of_tomllib() -> None:
     assert set(key_lines(HARD)) == set(flat(tomllib.loads(HARD)))
 
 
@@ -96,7 +96,7 @@ def test_it_finds_the_very_keys_that_tomllib_finds() -> None:
         (("a", "last"), "last"),
     ],
 )
-def test_it_names_the_line_that_a_reader_would(key: Key, starts_with: str) -> None:
+def test_key_has_the_line_a_reader_expects(key: Key, starts_with: str) -> None:
     assert HARD.splitlines()[key_lines(HARD)[key] - 1].startswith(starts_with)
 
 
@@ -117,7 +117,7 @@ def test_it_names_the_line_that_a_reader_would(key: Key, starts_with: str) -> No
         ('a = "\\\\"\nb = "\\""\nc = 1', {("a",): 1, ("b",): 2, ("c",): 3}),
     ],
 )
-def test_small_texts(text: str, want: dict[Key, int]) -> None:
+def test_short_text_gives_these_lines(text: str, want: dict[Key, int]) -> None:
     assert key_lines(text) == want
 
 

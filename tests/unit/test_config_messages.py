@@ -1,4 +1,4 @@
-"""One row for every way a configuration can be wrong, with the very text that people get."""
+"""One row for every kind of invalid configuration, with the exact message."""
 
 import os
 import random
@@ -159,7 +159,7 @@ ROWS = {
     ),
     "topic_longer_than_a_broker_takes": (
         f'mqtt.base = "{"x" * 1025}"',
-        f"F:1 mqtt.base = \"{'x' * 71}…: must be 1024 bytes or less; every topic begins with it",
+        f'F:1 mqtt.base = "{"x" * 71}…: must be 1024 bytes or less; every topic begins with it',
     ),
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',
@@ -240,7 +240,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_each_problem_says_where_what_got_wanted_and_what_to_do(row: str, tmp_path: Path) -> None:
+def test_problem_says_where_got_wanted_and_what_to_do(row: str, tmp_path: Path) -> None:
     text, want = ROWS[row]
     file = tmp_path / "site.toml"
     file.write_text(text)
@@ -268,7 +268,7 @@ def test_every_sentence_of_the_table_is_used_by_a_row() -> None:
     assert {kind for text, _ in ROWS.values() for kind in kinds(text)} == set(SENTENCES)
 
 
-def test_all_problems_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_problems_are_in_the_order_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text('[cameras.b]\nsource = ""\nfps = -1\n[mqtt]\nport = 0\nnope = 1\n[device]\nid = "A"\n')
     with pytest.raises(ConfigError) as caught:
@@ -316,7 +316,7 @@ def plain_user() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("closed", ["edged.toml", "conf.d", "."])
-def test_what_may_not_be_read_is_not_taken_for_absent(closed: str) -> None:
+def test_unreadable_file_is_not_treated_as_absent(closed: str) -> None:
     with TemporaryDirectory() as directory:  # not below tmp_path, which is closed to others altogether
         etc = Path(directory)
         etc.chmod(0o755)

@@ -1,4 +1,4 @@
-"""One file becomes a box: what is secret in it is nobody's to read but root's, and the rest is its configuration."""
+"""One file configures a device: its secrets are readable by root only, the rest is configuration."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def refusal(file: Path, root: Path, tmp_path: Path) -> str:
     return str(caught.value)
 
 
-def test_the_box_reads_back_what_the_file_says(stick: Path, root: Path) -> None:
+def test_installed_bundle_loads_as_its_file_says(stick: Path, root: Path) -> None:
     install(read_bundle(stick), root)
     config = load(env={}, etc=root / "etc" / "edged")
     assert (config.device.id, config.mqtt.port, config.mqtt.password.get_secret_value()) == (
@@ -84,7 +84,7 @@ def test_the_box_reads_back_what_the_file_says(stick: Path, root: Path) -> None:
     assert all(path and path.read_text().startswith(PEM) for path in (config.mqtt.tls.ca, config.mqtt.tls.key))
 
 
-def test_what_is_secret_is_for_root_alone_and_the_rest_for_all(stick: Path, root: Path) -> None:
+def test_secrets_are_readable_by_root_only(stick: Path, root: Path) -> None:
     for path in install(read_bundle(stick), root):
         secret = path.parent == credentials(root)
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if secret else 0o644)
@@ -92,13 +92,13 @@ def test_what_is_secret_is_for_root_alone_and_the_rest_for_all(stick: Path, root
     assert stat.S_IMODE(credentials(root).stat().st_mode) == 0o700
 
 
-def test_systemd_hands_every_credential_over(stick: Path, root: Path) -> None:
+def test_drop_in_loads_every_credential(stick: Path, root: Path) -> None:
     drop_in = install(read_bundle(stick), root)[-1].read_text().splitlines()
     handed_over = dict(line.removeprefix("LoadCredential=").split(":", 1) for line in drop_in[2:])
     assert handed_over == {path.name: f"/etc/edged/credentials/{path.name}" for path in credentials(root).iterdir()}
 
 
-def test_a_second_file_leaves_nothing_of_the_first(stick: Path, root: Path) -> None:
+def test_second_bundle_removes_the_first(stick: Path, root: Path) -> None:
     install(read_bundle(stick), root)
     stick.write_text('[mqtt]\nusername = "x"\npassword = "other"\n')
     install(read_bundle(stick), root)
@@ -106,12 +106,14 @@ def test_a_second_file_leaves_nothing_of_the_first(stick: Path, root: Path) -> N
     assert not load(env={}, etc=root / "etc" / "edged").cameras
 
 
-def test_an_empty_password_is_none(stick: Path, root: Path) -> None:
+def test_empty_password_gives_no_credential(stick: Path, root: Path) -> None:
     stick.write_text('[cameras.a]\nsource = "csi:0"\npassword = ""\n')
     assert not read_bundle(stick).credentials
 
 
-def test_a_site_lays_its_own_under_the_box_and_a_technician_over_it(stick: Path, root: Path, tmp_path: Path) -> None:
+def test_bundle_overrides_the_site_and_a_technician_overrides_the_bundle(
+    stick: Path, root: Path, tmp_path: Path
+) -> None:
     etc = root / "etc" / "edged"
     (etc / "conf.d").mkdir(parents=True)
     (etc / "edged.toml").write_text('[mqtt]\nport = 1\nbase = "farm"\n')
@@ -120,26 +122,26 @@ def test_a_site_lays_its_own_under_the_box_and_a_technician_over_it(stick: Path,
     assert (config.mqtt.base, config.mqtt.port, config.mqtt.host) == ("farm", 8884, "10.0.0.9")
 
 
-def test_a_mistake_is_told_by_its_line_and_without_the_secret(stick: Path, root: Path, tmp_path: Path) -> None:
+def test_error_names_the_line_without_the_secret(stick: Path, root: Path, tmp_path: Path) -> None:
     stick.write_text(FILE.replace("port = 8884", "port = 88840"))
     assert refusal(stick, root, tmp_path) == f"{stick}:6 mqtt.port = 88840: must be 1..65535; lower it"
     stick.write_text(FILE.replace('"s3cret"', '"s3cret"\nhots = "s3cret"'))
     assert "s3cret" not in refusal(stick, root, tmp_path)
 
 
-def test_a_certificate_that_is_not_on_the_stick_is_missed(stick: Path) -> None:
+def test_missing_certificate_is_reported(stick: Path) -> None:
     (stick.parent / "east.key").unlink()
     with pytest.raises(ConfigError, match=r"east.toml:18 mqtt.tls.key: .*east.key: No such file .*; give the PEM text"):
         read_bundle(stick)
 
 
-def test_a_disk_that_takes_nothing_is_named(stick: Path, root: Path) -> None:
+def test_unwritable_path_is_reported(stick: Path, root: Path) -> None:
     (root / "etc").write_text("in the way")
     with pytest.raises(NotWritten, match=r"root/etc/.*Not a directory; run it as root"):
         install(read_bundle(stick), root)
 
 
-def test_only_the_sites_own_files_are_joined_by_its_credentials(stick: Path, root: Path) -> None:
+def test_named_file_gets_no_credentials_of_the_site(stick: Path, root: Path) -> None:
     install(read_bundle(stick), root)
     etc = root / "etc" / "edged"
     (etc / "other.toml").write_text("")

@@ -1,4 +1,4 @@
-"""A person at a terminal: what is wrong is told as what is wrong in a file, and Ctrl-C ends it."""
+"""The command line: option errors read like errors in a file, Ctrl-C ends, a verb imports only what it needs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
     ],
     ids=["port", "host", "no text", "no user"],
 )
-def test_a_broker_that_cannot_be(
+def test_invalid_broker_option_is_reported(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -43,25 +43,25 @@ def test_a_broker_that_cannot_be(
 
 
 @pytest.mark.parametrize("words", [["watch", "--for", "1e99"], ["send", "diagnose", "--within", "nan"]])
-def test_a_time_that_nothing_can_wait_for(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_duration_is_reported(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         main(words)
     assert exited.value.code == 2
     assert "want a number of seconds above 0" in capsys.readouterr().err
 
 
-def test_a_contract_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_contract_directory_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["contract", "write", str(tmp_path / "file")]) == 1
     assert capsys.readouterr().err.endswith("file: File exists; name a directory that can be written\n")
 
 
-def test_a_store_of_engines_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_engine_store_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engines", "list", "--store", str(tmp_path / "no")]) == 2
     assert capsys.readouterr().err.endswith("no such folder; want one that `edged engines build --store` filled\n")
 
 
-def test_a_console_without_our_letters_is_told_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ascii_console_gets_character_names(monkeypatch: pytest.MonkeyPatch) -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", console)
     assert main(["config", "reference"]) == 0
@@ -91,7 +91,7 @@ def test_ctrl_c_does_not_wait_for_a_library_that_hangs() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_an_output_without_room_is_told_without_a_traceback() -> None:
+def test_full_output_is_reported_without_traceback() -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "edged", "config", "reference"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

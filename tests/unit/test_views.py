@@ -1,4 +1,4 @@
-"""What people read: the live table, lines without a terminal, and how to subscribe."""
+"""The live table, lines without a terminal, and the hint how to subscribe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def camera(phase: Any = "online", reason: str = "") -> CameraOverview:
     )
 
 
-def test_without_a_terminal_there_is_a_line_per_camera_and_one_for_the_bus() -> None:
+def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
     out = io.StringIO()
     with live(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS), out):
         pass
@@ -43,7 +43,7 @@ def test_without_a_terminal_there_is_a_line_per_camera_and_one_for_the_bus() -> 
 @pytest.mark.parametrize(
     ("seen", "shown"), [(camera(), "horse 7"), (camera("lost", "no frame for 5 s"), "no frame for 5 s")]
 )
-def test_on_a_terminal_there_is_a_table(monkeypatch: pytest.MonkeyPatch, seen: CameraOverview, shown: str) -> None:
+def test_terminal_shows_a_table(monkeypatch: pytest.MonkeyPatch, seen: CameraOverview, shown: str) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
     out = io.StringIO()
@@ -54,23 +54,23 @@ def test_on_a_terminal_there_is_a_table(monkeypatch: pytest.MonkeyPatch, seen: C
     assert "broker away" in text
 
 
-def test_a_frame_that_was_not_looked_at_says_why() -> None:
+def test_degraded_frame_says_why() -> None:
     dark = replace(result().quality, degraded=("dark", "flat"))
     assert describe_subjects(result(quality=dark)) == "image dark, flat: not processed"
     assert describe_subjects(result()) == "none"
 
 
-def test_a_crowd_is_counted_not_listed() -> None:
+def test_many_subjects_are_counted() -> None:
     assert describe_subjects(result(*[subject()] * 6)).endswith(" and 2 more")
 
 
-def test_how_to_subscribe_names_the_real_broker() -> None:
+def test_subscribe_hint_names_the_configured_broker() -> None:
     text = how_to_subscribe(MqttConfig(host="10.0.0.2", port=1884, base="farm"), "box")
     assert "edged watch --host 10.0.0.2 --port 1884 --base farm\n" in text
     assert "mosquitto_sub -h 10.0.0.2 -p 1884 -v -t 'farm/box/#'" in text
 
 
-def test_how_to_subscribe_tells_no_password() -> None:
+def test_subscribe_hint_shows_no_password() -> None:
     broker = MqttConfig.model_validate(
         {"username": "me", "password": "hunter2", "tls": TlsConfig(enabled=True, ca=Path("/ca.pem"))}
     )
@@ -89,6 +89,6 @@ def test_a_poses_message_fits_on_one_line() -> None:
     )
 
 
-def test_log_lines_go_to_the_stderr_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_go_to_the_current_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     StderrHandler().emit(logging.LogRecord("edged", logging.WARNING, "", 0, "camera %s: lost", ("barn",), None))
     assert capsys.readouterr().err == "camera barn: lost\n"

@@ -1,4 +1,4 @@
-"""Settings from a stick: all of a file or none of it, once, and back to what ran before when the daemon refuses it."""
+"""Settings from a USB stick: applied whole or not at all, once, and rolled back when the daemon does not start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ import pytest
 
 from edged.__main__ import main
 from edged.errors import NotWritten
-from edged.provisioning import atomic_files, bundle
+from edged.provisioning.bundle import (
+    PENDING,
+    SNAPSHOT,
+    Bundle,
+    bundle_files,
+    finish_pending,
+    install,
+    installed_files,
+    read_bundle,
+)
 from edged.runtime import systemd
 
 OLD = '[device]\nid = "old"\n[mqtt]\nusername = "old"\npassword = "older"\n[cameras.a]\nsource = "csi:0"\n'
@@ -21,16 +30,16 @@ NEW = '[device]\nid = "new"\n[mqtt]\nusername = "new"\npassword = "newer"\n[came
 
 
 class Service:
-    """Systemd's view of the daemon: which of the coming starts go wrong."""
+    """systemd with these failures of the next starts."""
 
-    def __init__(self, *refusals: str, running: bool = True) -> None:
-        self.refusals = list(refusals)
+    def __init__(self, *failures: str, running: bool = True) -> None:
+        self.failures = list(failures)
         self.running = running
         self.starts = 0
 
     def restart(self) -> str:
         self.starts += 1
-        return self.refusals.pop(0) if self.refusals else ""
+        return self.failures.pop(0) if self.failures else ""
 
     def wait_for_status(self, limit_s: float) -> str:
         return "1 of 1 cameras online; broker connected"
@@ -38,9 +47,9 @@ class Service:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A box that was made from OLD."""
+    """A device configured from OLD."""
     (tmp_path / "root").mkdir()
-    bundle.install(box(tmp_path, OLD), tmp_path / "root")
+    install(bundle(tmp_path, OLD), tmp_path / "root")
     return tmp_path / "root"
 
 
@@ -48,29 +57,25 @@ def root(tmp_path: Path) -> Path:
 def once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     def plug_in(text: str, service: Service) -> int:
         monkeypatch.setattr(systemd, "Service", lambda: service)
-        box(tmp_path, text)
+        bundle(tmp_path, text)
         return main(["provision", "--once", str(tmp_path / "box.toml"), "--root", str(root)])
 
     return plug_in
 
 
-def box(folder: Path, text: str) -> bundle.Bundle:
+def bundle(folder: Path, text: str) -> Bundle:
     (folder / "box.toml").write_text(text)
-    return bundle.read_bundle(folder / "box.toml")
-
-
-def in_place(root: Path) -> atomic_files.Files:
-    return dict(bundle._installed(root))
+    return read_bundle(folder / "box.toml")
 
 
 class PowerCut(BaseException):
     pass
 
 
-def test_a_power_cut_at_any_write_leaves_the_old_box_or_what_makes_the_new_one(
+def test_power_cut_at_any_write_leaves_old_or_completable_settings(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, new = in_place(root), dict(bundle._files(box(tmp_path, NEW)))
+    old, new = installed_files(root), dict(bundle_files(bundle(tmp_path, NEW)))
     replace_file, unlink = os.replace, Path.unlink
     left = 0
 
@@ -86,27 +91,27 @@ def test_a_power_cut_at_any_write_leaves_the_old_box_or_what_makes_the_new_one(
     outcomes = []
     for survived in range(20):
         left = 100
-        bundle.install(box(tmp_path, OLD), root)
+        install(bundle(tmp_path, OLD), root)
         left = survived
         try:
-            bundle.install(box(tmp_path, NEW), root)
+            install(bundle(tmp_path, NEW), root)
         except PowerCut:
             left = 100
-            bundle.finish_pending(root)  # as at the next boot
-        outcomes.append(in_place(root))
+            finish_pending(root)  # as at the next boot
+        outcomes.append(installed_files(root))
     assert outcomes[0] == old
     assert outcomes[1:] == [new] * 19
     assert left > 0  # the last of them went through without a cut
 
 
-def test_what_was_broken_off_is_seen_by_the_unit_that_ends_it(root: Path) -> None:
+def test_pending_file_is_the_condition_of_the_finishing_unit(root: Path) -> None:
     unit = Path(__file__).parents[2] / "deploy" / "systemd" / "edged-provision.service"
-    assert f"ConditionPathExists=/{bundle.PENDING}\n" in unit.read_text()
-    assert not (root / bundle.PENDING).exists()
+    assert f"ConditionPathExists=/{PENDING}\n" in unit.read_text()
+    assert not (root / PENDING).exists()
     assert main(["provision", "--finish", "--root", str(root)]) == 0
 
 
-def test_a_stick_is_applied_once_and_again_only_when_its_file_has_changed(
+def test_stick_is_applied_once_unless_its_file_changes(
     once: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = Service()
@@ -119,25 +124,25 @@ def test_a_stick_is_applied_once_and_again_only_when_its_file_has_changed(
     assert (once(f"# again\n{NEW}", service), service.starts) == (0, 2)
 
 
-def test_a_box_that_does_not_come_up_with_it_has_the_settings_before_again_and_stays_with_them(
+def test_failed_start_restores_the_previous_settings_for_good(
     once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old, service = in_place(root), Service("no such model")
-    assert (once(NEW, service), service.starts, in_place(root)) == (1, 2, old)
+    old, service = installed_files(root), Service("no such model")
+    assert (once(NEW, service), service.starts, installed_files(root)) == (1, 2, old)
     said = capsys.readouterr().out
     assert "the daemon does not start with it:\nno such model\n" in said
     assert said.endswith("the previous settings are restored\n")
     assert (once(NEW, service), service.starts) == (0, 2)  # as at the next boot, with the stick still there
 
 
-def test_what_failed_is_never_what_one_goes_back_to(once: Callable[..., int], root: Path) -> None:
-    old = in_place(root)
+def test_failed_settings_are_never_restored(once: Callable[..., int], root: Path) -> None:
+    old = installed_files(root)
     assert once(NEW, Service()) == 0  # OLD was running: it is kept
     assert once(NEW.replace("new", "worse"), Service("no", running=False)) == 1  # NEW was not, by now
-    assert in_place(root) == old
+    assert installed_files(root) == old
 
 
-def test_a_fresh_box_keeps_what_it_got_even_if_it_does_not_do(
+def test_first_settings_stay_even_if_the_daemon_fails(
     once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert once(NEW, Service("no", running=False)) == 1
@@ -145,32 +150,32 @@ def test_a_fresh_box_keeps_what_it_got_even_if_it_does_not_do(
     assert "previous" not in capsys.readouterr().out
 
 
-def test_a_mistake_in_the_file_changes_nothing_and_disturbs_nobody(
+def test_invalid_file_changes_nothing_and_restarts_nothing(
     once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old, service = in_place(root), Service()
-    assert (once(NEW.replace("csi:1", ""), service), service.starts, in_place(root)) == (2, 0, old)
+    old, service = installed_files(root), Service()
+    assert (once(NEW.replace("csi:1", ""), service), service.starts, installed_files(root)) == (2, 0, old)
     assert "box.toml:7 cameras.b.source" in capsys.readouterr().err
 
 
-def test_going_back_by_hand_is_possible_too(once: Callable[..., int], root: Path) -> None:
-    old = in_place(root)
+def test_back_option_restores_the_previous_settings(once: Callable[..., int], root: Path) -> None:
+    old = installed_files(root)
     assert main(["provision", "--back", "--root", str(root)]) == 1
     once(NEW, Service())
-    assert (main(["provision", "--back", "--root", str(root)]), in_place(root)) == (0, old)
+    assert (main(["provision", "--back", "--root", str(root)]), installed_files(root)) == (0, old)
 
 
-def test_secrets_are_for_root_alone_there_too(once: Callable[..., int], root: Path) -> None:
+def test_snapshot_is_readable_by_root_only(once: Callable[..., int], root: Path) -> None:
     once(NEW, Service())
-    folder = (root / bundle.SNAPSHOT).parent
+    folder = (root / SNAPSHOT).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_a_damaged_note_is_named(root: Path) -> None:
-    (root / bundle.PENDING).write_text('{"files": {"a"')
+def test_damaged_pending_file_is_reported(root: Path) -> None:
+    (root / PENDING).write_text('{"files": {"a"')
     with pytest.raises(NotWritten, match=r"ready.json: damaged .*; remove it, and provision again"):
-        bundle.finish_pending(root)
+        finish_pending(root)
 
 
 STICK = Path(__file__).parents[2] / "deploy" / "systemd" / "stick"
@@ -205,13 +210,13 @@ def stick(tmp_path: Path) -> Callable[[int], str]:
     return plug_in
 
 
-def test_a_stick_with_other_things_is_left_alone(stick: Callable[[int], str], tmp_path: Path) -> None:
+def test_stick_without_provision_file_is_ignored(stick: Callable[[int], str], tmp_path: Path) -> None:
     assert stick(0) == ""
     assert list((tmp_path / "run" / "mounted").iterdir()) == []
 
 
 @pytest.mark.parametrize("code", [0, 2])
-def test_what_came_of_it_is_written_beside_the_file(stick: Callable[[int], str], tmp_path: Path, code: int) -> None:
+def test_report_is_written_next_to_the_file(stick: Callable[[int], str], tmp_path: Path, code: int) -> None:
     file = tmp_path / "run" / "mounted" / "edged-provision.toml"
     file.write_text(NEW)
     assert "provision --once edged-provision.toml\n" in stick(code)
