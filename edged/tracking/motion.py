@@ -39,7 +39,7 @@ class BoxMotion:
 
     @staticmethod
     def at_rest(xyxy: Xyxy) -> BoxMotion:
-        """A box seen for the first time."""
+        """A box detected for the first time."""
         x0, y0, x1, y1 = xyxy
         return BoxMotion((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
 

@@ -1,7 +1,7 @@
 """Stable ids for one camera: which detection of this frame is which subject of the frames before.
 
-Upstream: the backend's candidates. Downstream: ids for messages, and boxes for frames without detector. This is the
-only place that associates detections and decides who is shown. One `Tracker` per camera; compute thread only.
+Upstream: the backend's candidates. Downstream: ids for messages, and boxes for frames without detector. Only here are
+detections associated, and subjects confirmed, kept and dropped. One `Tracker` per camera; compute thread only.
 Source: confident detections are matched before low ones, as in ByteTrack (Zhang et al., ECCV 2022).
 """
 
@@ -104,7 +104,8 @@ class Tracker:
     def predict(self, t_ns: int) -> tuple[I64, Boxes]:
         """(N,) int64 ids and N boxes, expected at `t_ns`, of the subjects present; best score first.
 
-        Present: confirmed, missed by at most one detector run, and seen in the last frame or a moment ago.
+        Present: confirmed, missed by at most one detector run, and detected or posed in the last frame or within
+        `MAX_COAST_NS`.
         """
         self._advance(t_ns)
         present = sorted((track for track in self._tracks if self._is_present(track)), key=lambda track: -track.score)

@@ -8,7 +8,7 @@ import pytest
 from edged.config.tables.camera import QualityConfig
 from edged.frame import FrameResult, ImageQuality, TrackedSubject
 from tools.robustness.conditions import CONDITIONS
-from tools.robustness.limits import LADDERS, Seen, withheld
+from tools.robustness.limits import LADDERS, StillScore, withheld
 from tools.robustness.report import limits_of
 from tools.robustness.score import Play, Truth, score
 
@@ -51,8 +51,8 @@ def test_error_is_a_share_of_the_longer_side() -> None:
 
 
 def test_misplaced_subject_is_neither_detected_nor_lost() -> None:
-    beside = (70.0, 10.0, 170.0, 60.0)  # IoU 0.25
-    found = figures(frame(on_it()), frame(on_it(box=beside)), frame(on_it()))
+    neighbour = (70.0, 10.0, 170.0, 60.0)  # IoU 0.25
+    found = figures(frame(on_it()), frame(on_it(box=neighbour)), frame(on_it()))
     assert found["detection"] == pytest.approx(2 / 3)
     assert (found["lost"], found["phantoms"]) == (0, 0)
 
@@ -79,15 +79,15 @@ def test_condition_is_repeatable_and_does_not_write_its_input(name: str) -> None
 
 
 def test_limit_withholds_frames_beyond_it() -> None:
-    seen = [Seen(5.0, 3, 1, 0, 1), Seen(9.0, 0, 7, 1, 1)]
-    below = withheld(seen, 8, below=True)
+    stills = [StillScore(5.0, 3, 1, 0, 1), StillScore(9.0, 0, 7, 1, 1)]
+    below = withheld(stills, 8, below=True)
     assert below == {"wrong": 3, "right": 1, "missed": 1, "found": 0}
-    assert withheld(seen, 8, below=False) == {"wrong": 0, "right": 7, "missed": 0, "found": 1}
+    assert withheld(stills, 8, below=False) == {"wrong": 0, "right": 7, "missed": 0, "found": 1}
     assert withheld([], 8, below=True)["missed"] == 0
 
 
 def test_report_tries_the_default_limits() -> None:
-    climbs = {ladder: {"measure": measure, "rungs": {}, "seen": []} for ladder, (measure, _) in LADDERS.items()}
+    climbs = {ladder: {"measure": measure, "rungs": {}, "stills": []} for ladder, (measure, _) in LADDERS.items()}
     tried = limits_of(climbs)["tried"]
     for name in ("min_brightness", "max_brightness", "min_sharpness"):
         assert getattr(QualityConfig(), name) in [row["value"] for row in tried if row["limit"] == name]

@@ -32,7 +32,7 @@ def ids_of(tracker: Tracker, found: Boxes, at_s: float) -> list[int]:
 
 
 def walk(tracker: Tracker, frames: int = 10, step_px: float = 10, dt_s: float = 0.1) -> None:
-    """One subject walks right, seen in every frame; at frame i it is at left edge i × step."""
+    """One subject walks right, detected in every frame; at frame i it is at left edge i × step."""
     for i in range(frames):
         tracker.update(boxes(i * step_px), ns(i * dt_s))
 
@@ -109,14 +109,14 @@ def test_crossing_subjects_keep_their_ids_through_frames_that_show_one() -> None
 
 def test_prediction_moves_by_time_not_by_frames() -> None:
     tracker = Tracker(AT_ONCE)
-    walk(tracker)  # 100 px/s, last seen at 90 px at 0.9 s
+    walk(tracker)  # 100 px/s, last detected at 90 px at 0.9 s
     predicted = [tracker.predict(ns(t))[1].xyxy[0, 0] for t in (0.9, 1.0, 1.2)]
     assert predicted == pytest.approx([90, 100, 116], abs=4)
 
 
 def test_missed_subject_is_predicted_to_slow_down() -> None:
     tracker = Tracker(AT_ONCE)
-    walk(tracker)  # 100 px/s, last seen at 90 px; expected at about 170 px after 1.8 s, not at 270
+    walk(tracker)  # 100 px/s, last detected at 90 px; expected at about 170 px after 1.8 s, not at 270
     for t_s in np.arange(1.0, 2.7, 0.1):
         tracker.update(Boxes.empty(), ns(float(t_s)))
     assert ids_of(tracker, boxes(30), 2.7) == [1]

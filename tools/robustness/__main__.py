@@ -100,7 +100,7 @@ def _with_truth(engines: LoadedModels, clip: Clip) -> Clip:
 
 
 def _shown(engines: LoadedModels, clip: Clip, condition: Condition) -> tuple[U8, FrameResult]:
-    """The last of a few frames, and what was seen of it."""
+    """The last of a few frames, and its result."""
     images = disturbed(clip.images[:20], condition)
     return images[-1], run(engines, clip.fps, images)[-1]
 

@@ -1,4 +1,4 @@
-"""The clips: a rendered one with exact truth, and real pictures whose truth is what is seen of them undisturbed."""
+"""The clips: a rendered one with exact truth, and real pictures whose truth is a run on them undisturbed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tools.robustness.score import Truth, Truths
 from tools.synth.film import truth_of
 
 SHOWS = 0.3  # share of a subject's pixels that must show for it to count
-SURE = 0.5  # score from which a subject seen undisturbed is taken for true
+MIN_TRUE_SCORE = 0.5  # score from which a subject of the undisturbed run is taken for true
 SCHEMA = {"horse": "ap10k-17", "person": "lsp-14"}
 FPS = 30
-LEAST = 12  # frames of a video worth playing
+MIN_FRAMES = 12  # of a video that is used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:
-    """Pictures in order, and the truth of each; without, that of a run on them as they are."""
+    """Pictures in order, and the truth of each; None: a run on the undisturbed pictures is the truth."""
 
     name: str
     fps: float
@@ -39,9 +39,9 @@ def rendered(path: Path, count: int) -> Clip:
 
 
 def real(media: Path, count: int) -> Iterator[Clip]:
-    """Videos, and photographs before which the camera sways."""
+    """Videos, and photographs with a swaying camera."""
     for video in sorted(media.glob("*.mp4")):
-        if len(images := list(_frames(video, count))) >= LEAST:
+        if len(images := list(_frames(video, count))) >= MIN_FRAMES:
             yield Clip(name=f"real: {video.stem}", fps=FPS, images=images)
     for photograph in sorted([*media.glob("coco*.jpg"), *media.glob("ap10k*.jpg")]):
         image = np.asarray(cv2.imread(str(photograph)), np.uint8)
@@ -49,22 +49,22 @@ def real(media: Path, count: int) -> Iterator[Clip]:
 
 
 def reference(results: Sequence[FrameResult], scores: Callable[[str], float]) -> Truths:
-    """What a run saw for sure, as truth. `scores` is from when a keypoint of a class counts."""
+    """The confident subjects of a run, as truth; `scores` gives the least score of a keypoint, by class."""
     return [
         [
-            Truth(number=one.id, kind=one.label, xyxy=one.xyxy, keypoints=_sure(one.keypoints, scores(one.label)))
+            Truth(number=one.id, kind=one.label, xyxy=one.xyxy, keypoints=_confident(one.keypoints, scores(one.label)))
             for one in result.subjects
-            if one.score >= SURE
+            if one.score >= MIN_TRUE_SCORE
         ]
         for result in results
     ]
 
 
-def _sure(keypoints: Any, least: float) -> Any:
+def _confident(keypoints: Any, min_score: float) -> Any:
     if keypoints is None:
         return None
-    here = np.isfinite(keypoints).all(axis=1) & (keypoints[:, 2] >= least)
-    return np.concatenate([keypoints[:, :2], here[:, None]], axis=1).astype(np.float32)
+    counts = np.isfinite(keypoints).all(axis=1) & (keypoints[:, 2] >= min_score)
+    return np.concatenate([keypoints[:, :2], counts[:, None]], axis=1).astype(np.float32)
 
 
 def _truth(one: dict[str, Any]) -> Truth:

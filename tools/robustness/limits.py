@@ -1,8 +1,8 @@
-"""From when on keypoints are wrong: pictures made worse step by step, and what the gate's limits would withhold.
+"""When keypoints become wrong: pictures made worse step by step, and what the quality limits would withhold.
 
-A frame withheld says "cannot see" in place of what was seen in it, and of "nobody" for who was missed: a limit pays
-where more subjects are missed than seen. Still pictures, no tracks: what is detected is published. Truth is exact
-(rendered) or annotated by hand (photographs).
+A withheld frame is reported as degraded, without its detected subjects and without the claim that the others are
+absent: a limit pays where more subjects are missed than detected. Still pictures, no tracks: all detections are
+published. The truth is exact (rendered) or annotated by hand (photographs).
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ LADDERS: Mapping[str, tuple[str, Mapping[str, Condition]]] = {
 
 
 class Still(NamedTuple):
-    """A picture and who is in it."""
+    """A picture and its subjects."""
 
     image: U8
     truth: Sequence[Truth]
 
 
-class Seen(NamedTuple):
+class StillScore(NamedTuple):
     """What was published of one picture."""
 
     measure: float
-    wrong: int  # keypoints of a score that counts
+    wrong: int  # published keypoints
     right: int
-    found: int
+    found: int  # subjects
     subjects: int
 
 
 def photographs(data: Path, count: int) -> Iterator[Still]:
-    """Annotated people and horses, so many of each."""
+    """`count` annotated people, and as many horses."""
     people = json.loads((data / "lsp/val_full.json").read_text())
     for name, joints in list(people.items())[:count]:
         points = np.array(joints, np.float32)
@@ -65,64 +65,66 @@ def photographs(data: Path, count: int) -> Iterator[Still]:
 
 
 def climb(engines: LoadedModels, stills: Sequence[Still], ladder: str) -> dict[str, Any]:
-    """Every rung: the measure, how many are found, and how much of what is published is right."""
+    """Every rung: its measure, the share of subjects found, and the share of published keypoints that are right."""
     measure, rungs = LADDERS[ladder]
-    seen = {name: [_seen(engines, still, rung, measure, at) for at, still in enumerate(stills)]
+    scores = {name: [_score(engines, still, rung, measure, at) for at, still in enumerate(stills)]
             for name, rung in rungs.items()}  # fmt: skip
     return {
         "measure": measure,
-        "rungs": {name: _figures(each) for name, each in seen.items()},
-        "seen": [tuple(one) for each in seen.values() for one in each],
+        "rungs": {name: _figures(each) for name, each in scores.items()},
+        "stills": [tuple(one) for each in scores.values() for one in each],
     }
 
 
-def withheld(seen: Sequence[Sequence[float]], limit: float, *, below: bool) -> dict[str, int]:
-    """Keypoints and subjects of the frames that a limit would not let through."""
-    kept_back = [Seen(*one) for one in seen if (one[0] < limit) == below]  # type: ignore[arg-type]
-    found = sum(one.found for one in kept_back)
+def withheld(stills: Sequence[Sequence[float]], limit: float, *, below: bool) -> dict[str, int]:
+    """Keypoints and subjects of the frames that a limit would withhold."""
+    beyond = [StillScore(*one) for one in stills if (one[0] < limit) == below]  # type: ignore[arg-type]
+    found = sum(one.found for one in beyond)
     return {
-        "wrong": sum(one.wrong for one in kept_back),
-        "right": sum(one.right for one in kept_back),
-        "missed": sum(one.subjects for one in kept_back) - found,
+        "wrong": sum(one.wrong for one in beyond),
+        "right": sum(one.right for one in beyond),
+        "missed": sum(one.subjects for one in beyond) - found,
         "found": found,
     }
 
 
-def _figures(seen: Sequence[Seen]) -> dict[str, float]:
-    wrong, right = sum(one.wrong for one in seen), sum(one.right for one in seen)
+def _figures(scores: Sequence[StillScore]) -> dict[str, float]:
+    wrong, right = sum(one.wrong for one in scores), sum(one.right for one in scores)
     return {
-        "measure": float(np.median([one.measure for one in seen])),
-        "found": sum(one.found for one in seen) / max(1, sum(one.subjects for one in seen)),
+        "measure": float(np.median([one.measure for one in scores])),
+        "found": sum(one.found for one in scores) / max(1, sum(one.subjects for one in scores)),
         "published": wrong + right,
         "right": right / max(1, wrong + right),
     }
 
 
-def _seen(engines: LoadedModels, still: Still, rung: Condition, measure: str, number: int) -> Seen:
+def _score(engines: LoadedModels, still: Still, rung: Condition, measure: str, number: int) -> StillScore:
     image = rung(still.image, np.random.default_rng([12, number]))
-    scores = [engines.detector.threshold(name) for name in engines.detector.classes]
-    params = InferenceParams(thresholds=np.array(scores, np.float32), max_subjects=20, quality_limits=QualityLimits())
+    thresholds = [engines.detector.threshold(name) for name in engines.detector.classes]
+    params = InferenceParams(
+        thresholds=np.array(thresholds, np.float32), max_subjects=20, quality_limits=QualityLimits()
+    )
     frame = Frame(camera="limits", seq=0, captured_ns=0, image=image)
     result = engines.backend.infer(frame, params, Boxes.empty(), detect=True)
-    right, wrong, found = _judged(engines, result, still.truth)
-    return Seen(getattr(result.quality, measure), wrong, right, found, len(still.truth))
+    right, wrong, found = _counts(engines, result, still.truth)
+    return StillScore(getattr(result.quality, measure), wrong, right, found, len(still.truth))
 
 
-def _judged(engines: LoadedModels, result: InferenceResult, truths: Sequence[Truth]) -> tuple[int, int, int]:
-    """Right and wrong keypoints among those that count as seen, and how many of the truths are found."""
+def _counts(engines: LoadedModels, result: InferenceResult, truths: Sequence[Truth]) -> tuple[int, int, int]:
+    """Right and wrong published keypoints, and the number of subjects found."""
     right = wrong = 0
     found: set[int] = set()
     for row, points in enumerate(result.keypoints):
         if points is None:
             continue
         label = engines.detector.classes[result.boxes.label[row]]
-        sure = points[:, SCORE] >= engines.keypoint_thresholds[SCHEMA[label]]
+        published = points[:, SCORE] >= engines.keypoint_thresholds[SCHEMA[label]]
         truth = _on(result.boxes.xyxy[row], label, truths)
         if truth is None or truth.keypoints is None:
-            wrong += int(sure.sum())
+            wrong += int(published.sum())
             continue
         found.add(truth.number)
-        counts: Flags = sure & (truth.keypoints[:, 2] > 0)
+        counts: Flags = published & (truth.keypoints[:, 2] > 0)
         x0, y0, x1, y1 = truth.xyxy
         near = np.linalg.norm(points[:, XY] - truth.keypoints[:, XY], axis=1) < NEAR * max(x1 - x0, y1 - y0)
         right += int((near & counts).sum())
@@ -138,8 +140,8 @@ def _on(xyxy: Any, label: str, truths: Sequence[Truth]) -> Truth | None:
 
 def _annotated(kind: str, points: Any, xyxy: Any) -> Truth:
     """Without a box of its own, that of its visible keypoints."""
-    seen = points[points[:, 2] > 0, :2]
-    box = np.concatenate([seen.min(axis=0), seen.max(axis=0)]) if xyxy is None else xyxy
+    visible = points[points[:, 2] > 0, :2]
+    box = np.concatenate([visible.min(axis=0), visible.max(axis=0)]) if xyxy is None else xyxy
     return Truth(number=1, kind=kind, xyxy=np.array(box, np.float32), keypoints=points)
 
 

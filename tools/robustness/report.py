@@ -1,4 +1,4 @@
-"""The report: tables in Markdown, and a grid of pictures with what was seen in them."""
+"""The report: tables in Markdown, and a grid of annotated pictures."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def limits_of(climbs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The rungs, and what each candidate limit would withhold over all rungs of its ladders."""
     tried = []
     for key, (ladders, candidates, below) in CANDIDATES.items():
-        seen = [one for ladder in ladders for one in climbs[ladder]["seen"]]
+        stills = [one for ladder in ladders for one in climbs[ladder]["stills"]]
         for limit in candidates:
-            tried.append({"limit": key, "value": limit, **limits.withheld(seen, limit, below=below)})
+            tried.append({"limit": key, "value": limit, **limits.withheld(stills, limit, below=below)})
     rungs = {ladder: {"measure": climb["measure"], "rungs": climb["rungs"]} for ladder, climb in climbs.items()}
     return {"ladders": rungs, "tried": tried}
 

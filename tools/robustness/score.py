@@ -17,7 +17,7 @@ from edged.frame import F32, XY, FrameResult, TrackedSubject
 from engines.arrays import box_iou
 
 FOUND = 0.3  # IoU
-SOMEBODY = 0.1  # IoU from which a box is near a subject
+NEAR_IOU = 0.1  # from which a box is near a subject
 NEAR = 0.1  # of the box's longer side: PCK@0.1
 
 
@@ -87,10 +87,10 @@ def score(plays: Sequence[Play]) -> dict[str, float | None]:
 
 
 def _frame(sums: Sums, truths: Sequence[Truth], result: FrameResult) -> None:
-    nowhere = [one for one in result.subjects if all(_iou(one, truth) < SOMEBODY for truth in truths)]
+    phantoms = [one for one in result.subjects if all(_iou(one, truth) < NEAR_IOU for truth in truths)]
     sums.frames += 1
     sums.gated += bool(result.quality.degraded)
-    sums.phantoms += len(nowhere)
+    sums.phantoms += len(phantoms)
 
 
 def _count(sums: Sums, truth: Truth, subject: TrackedSubject | None, errors: list[float]) -> None:
@@ -122,7 +122,7 @@ def _word(truth: Truth, subject: TrackedSubject | None, result: FrameResult) -> 
         return "detected"
     if result.quality.degraded:
         return "gated"
-    near = any(one.label == truth.kind and _iou(one, truth) >= SOMEBODY for one in result.subjects)
+    near = any(one.label == truth.kind and _iou(one, truth) >= NEAR_IOU for one in result.subjects)
     return "misplaced" if near else "lost"
 
 

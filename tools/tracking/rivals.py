@@ -72,10 +72,10 @@ class Norfair:
 
     def update(self, boxes: Boxes, t_ns: int) -> I64:
         ids = np.full(len(boxes), -1, np.int64)
-        sure = np.flatnonzero(boxes.score >= MIN_CONFIDENT).tolist()
+        confident = np.flatnonzero(boxes.score >= MIN_CONFIDENT).tolist()
         corners = boxes.xyxy.reshape(-1, 2, 2).astype(float)
-        seen = [self._norfair.Detection(corners[i], data=(t_ns, i)) for i in sure]
-        for track in self._track.update(detections=seen):
+        found = [self._norfair.Detection(corners[i], data=(t_ns, i)) for i in confident]
+        for track in self._track.update(detections=found):
             at_ns, row = track.last_detection.data
             if at_ns == t_ns:
                 ids[row] = track.id

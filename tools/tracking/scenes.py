@@ -52,7 +52,7 @@ class Scene:
     name: str
     subjects: int
     fps: tuple[float, float]  # each frame's own rate is drawn from this range
-    missed: float = 0.1  # of the visible subjects; half of them are seen, but faintly
+    missed: float = 0.1  # of the visible subjects; half of them are detected below the threshold
     jitter: float = 0.04  # of the box's sides
     ghosts: float = 0.1  # false detections per frame
     hides_per_s: float = 0.1  # per subject, for 0.5 to 2 s
@@ -82,17 +82,17 @@ class Scene:
         )
         wh = xyxy[:, 2:] - xyxy[:, :2]
         xyxy = xyxy + rng.normal(0, self.jitter, xyxy.shape) * np.tile(wh, 2)
-        seen = chance >= self.missed / 2
+        detected = chance >= self.missed / 2
         ghosts = _ghosts(rng, rng.poisson(self.ghosts))
-        xyxy = np.concatenate([xyxy[seen], ghosts])
-        score = np.concatenate([score[seen], rng.uniform(0.1, 0.6, len(ghosts))])
+        xyxy = np.concatenate([xyxy[detected], ghosts])
+        score = np.concatenate([score[detected], rng.uniform(0.1, 0.6, len(ghosts))])
         label = (rng.random(len(score)) < self.flips).astype(np.int64)
         order = np.argsort(-score)
         return Boxes(xyxy=xyxy[order].astype(np.float32), score=score[order].astype(np.float32), label=label[order])
 
 
 def _covered(xyxy: F64) -> Flags:
-    """Subjects more than 60 % behind one who stands nearer (lower in the image)."""
+    """Subjects more than 60 % behind a nearer one (lower in the image)."""
     both = np.minimum(xyxy[:, None, 2:], xyxy[None, :, 2:]) - np.maximum(xyxy[:, None, :2], xyxy[None, :, :2])
     share = both.clip(min=0).prod(axis=2) / (xyxy[:, 2:] - xyxy[:, :2]).prod(axis=1)[:, None]
     nearer = xyxy[None, :, 3] > xyxy[:, None, 3]
