@@ -63,7 +63,7 @@ def _read(path: Path) -> tuple[Files, list[str]]:
         table = json.loads(path.read_text())
         return {name: FileContent(**file) for name, file in table["files"].items()}, table["gone"]
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise NotWritten(f"{path}: damaged ({exc}); remove it, and provision again") from exc
+        raise NotWritten(f"{path}: damaged ({exc}); remove it, and provision again", "damaged") from exc
 
 
 def write_file(path: Path, text: str, mode: int) -> None:

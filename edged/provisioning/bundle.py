@@ -85,9 +85,8 @@ def _read_pem(layer: Layer, key: Key, name: str) -> str:
             return file.read(MAX_PEM_BYTES)
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is no PEM text"
-        raise ConfigError(
-            f"{layer.where(key)} {dotted(key)}: {path}: {reason}; give the PEM text, or a path relative to {layer.name}"
-        ) from exc
+        wanted = f"give the PEM text, or a path relative to {layer.name}"
+        raise ConfigError(f"{layer.where(key)} {dotted(key)}: {path}: {reason}; {wanted}", "no-pem") from exc
 
 
 def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
@@ -165,9 +164,8 @@ def _translate_os_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise NotWritten(
-            f"{exc.filename}: {exc.strerror}; run it as root, on a disk with room that is not mounted read-only"
-        ) from exc
+        do = "run it as root, on a disk with free space that is not mounted read-only"
+        raise NotWritten(f"{exc.filename}: {exc.strerror}; {do}", "unwritable") from exc
 
 
 def _replace(wanted: Files, root: Path) -> None:

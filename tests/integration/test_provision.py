@@ -23,6 +23,7 @@ from edged.provisioning.bundle import (
     read_bundle,
 )
 from edged.runtime import systemd
+from tests.support.raising import raises_code
 
 OLD = '[device]\nid = "old"\n[mqtt]\nusername = "old"\npassword = "older"\n[cameras.a]\nsource = "csi:0"\n'
 OLD += 'password = "x"\n'
@@ -174,7 +175,7 @@ def test_snapshot_is_readable_by_root_only(once: Callable[..., int], root: Path)
 
 def test_damaged_pending_file_is_reported(root: Path) -> None:
     (root / PENDING).write_text('{"files": {"a"')
-    with pytest.raises(NotWritten, match=r"ready.json: damaged .*; remove it, and provision again"):
+    with raises_code(NotWritten, "damaged"):
         finish_pending(root)
 
 

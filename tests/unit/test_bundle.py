@@ -11,6 +11,7 @@ from edged.config.load import load
 from edged.config_check import checked_config
 from edged.errors import ConfigError, NotWritten
 from edged.provisioning.bundle import bundle_layers, install, read_bundle
+from tests.support.raising import raises_code
 
 PEM = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
 FILE = f'''\
@@ -131,13 +132,13 @@ def test_error_names_the_line_without_the_secret(stick: Path, root: Path, tmp_pa
 
 def test_missing_certificate_is_reported(stick: Path) -> None:
     (stick.parent / "east.key").unlink()
-    with pytest.raises(ConfigError, match=r"east.toml:18 mqtt.tls.key: .*east.key: No such file .*; give the PEM text"):
+    with raises_code(ConfigError, "no-pem"):
         read_bundle(stick)
 
 
 def test_unwritable_path_is_reported(stick: Path, root: Path) -> None:
     (root / "etc").write_text("in the way")
-    with pytest.raises(NotWritten, match=r"root/etc/.*Not a directory; run it as root"):
+    with raises_code(NotWritten, "unwritable"):
         install(read_bundle(stick), root)
 
 
