@@ -62,3 +62,11 @@ def test_decode_body_reads_json_and_cbor() -> None:
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff\xd8\xff", cbor2.dumps([1])])
 def test_decode_body_of_another_payload_is_none(payload: bytes) -> None:
     assert decode_body(payload) is None
+
+
+def test_packed_scores_and_boxes_are_whole_numbers() -> None:
+    body = poses(HeaderFactory(FixedOffsetClock()), result(subject(), subject(box_source="region")))
+    detected, region = cbor2.loads(pack(body))["subjects"]
+    assert (detected["score"], detected["detection_score"], detected["box"]) == (877, 877, [0, 41, 1000, 499])
+    assert (region["score"], region["detection_score"]) == (877, None)
+    assert unpack(pack(body)) == json.loads(encode(body))
