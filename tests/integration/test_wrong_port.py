@@ -10,7 +10,7 @@ import pytest
 
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import BrokerLost
-from edged.mqtt.connection import MqttConnection, NoConnack
+from edged.mqtt.connection import MqttConnection
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
@@ -30,13 +30,18 @@ def closing_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def error_code(config: MqttConfig) -> str:
+    """Of the error at connecting, which is not kept: it holds the socket."""
+    try:
+        MqttConnection(config, "5", client_id="a").open()
+    except BrokerLost as error:
+        return error.code
+    return ""
+
+
 def test_tls_on_a_port_without_tls_is_told(closing_port: int) -> None:
-    with pytest.raises(BrokerLost) as raised:
-        MqttConnection(MqttConfig(port=closing_port, tls=TlsConfig(enabled=True)), "5", client_id="a").open()
-    assert raised.value.code == "not-a-tls-port"
+    assert error_code(MqttConfig(port=closing_port, tls=TlsConfig(enabled=True))) == "not-a-tls-port"
 
 
 def test_no_tls_on_a_port_that_may_want_tls_is_told(closing_port: int) -> None:
-    with pytest.raises(NoConnack) as raised:
-        MqttConnection(MqttConfig(port=closing_port), "5", client_id="a").open()
-    assert raised.value.code == "tls-wanted"
+    assert error_code(MqttConfig(port=closing_port)) == "tls-wanted"
