@@ -1,6 +1,6 @@
-"""The sources of the configuration, each one layer: values, and where every key of them stands.
+"""The sources of the configuration, each one layer: its values, and the place of every key.
 
-Files, then environment, then credentials; a later layer wins. Downstream: loading.
+Files, then environment, then credentials; a later layer overrides. Downstream: `load`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ else:
 
 ENV_PREFIX, ENV_SEPARATOR = "EDGED_", "__"
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
-MAX_BYTES = 1 << 20  # bytes; a configuration is a few KB, /dev/zero is not one
+MAX_BYTES = 1 << 20  # a configuration has a few kB; a device file like /dev/zero has no end
 READ_ERRORS = {
     FileNotFoundError: "no such file; check the path",
     IsADirectoryError: "is a directory; name a file in it",
@@ -39,16 +39,16 @@ SYNTAX_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source. `lines` holds every key it gives, tables too; 0 where a source has no lines."""
+    """One source. `lines`: the line of every key it gives, tables included; 0 in a source without lines."""
 
     name: str  # "configs/barn.toml", "environment", "credential"
-    values: dict[str, Any] = field(repr=False)  # secrets among them
+    values: dict[str, Any] = field(repr=False)  # including secrets
     lines: dict[Key, int]
-    key_name: Callable[[Key], str] = dotted  # what a key is called there
+    key_name: Callable[[Key], str] = dotted  # the key's name in this source
     hidden: bool = False  # its values are never shown
 
     def where(self, key: Key) -> str:
-        """`configs/barn.toml:14`; of a key that it lacks, where the table above stands."""
+        """`configs/barn.toml:14`; for an absent key, the line of the table above it."""
         line = self.line(key)
         return f"{self.name}:{line}" if line else self.name
 
@@ -109,7 +109,7 @@ def _read_text(path: Path) -> str:
 
 
 def _syntax_error(path: Path, text: str, message: str) -> str:
-    """tomllib's complaint with its line in front; it never quotes the text, which may be a password."""
+    """tomllib's message after its line; it never quotes the text, which may contain a password."""
     place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     if not place:
         return f"{path}: not TOML: {message}; correct it"
@@ -121,9 +121,10 @@ def _syntax_error(path: Path, text: str, message: str) -> str:
 
 
 def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:
-    """EDGED_MQTT__PORT is mqtt.port. Text needs no quotes; everything else is written as in TOML.
+    """The layer of the EDGED_… variables: EDGED_MQTT__PORT is mqtt.port.
 
-    Variables cannot hold a `-`: where no camera is called stall_1, EDGED_CAMERAS__STALL_1__… means stall-1.
+    Text needs no quotes; everything else is written as in TOML. Variable names cannot contain a `-`: unless there is a
+    camera stall_1, EDGED_CAMERAS__STALL_1__… means stall-1.
     """
     variables = sorted(variable for variable in environment if variable.startswith(ENV_PREFIX))
     names: dict[Key, str] = {_key_of_variable(variable, cameras): variable for variable in variables}
@@ -144,12 +145,12 @@ def _key_of_variable(variable: str, cameras: set[str]) -> Key:
 
 
 def _variable_of_key(key: Key) -> str:
-    """The variable that would give the key."""
+    """The variable for this key."""
     return ENV_PREFIX + ENV_SEPARATOR.join(str(part) for part in key).upper().replace("-", "_")
 
 
 def _given_name(key: Key, names: Mapping[Key, str]) -> str | None:
-    """The name of what gave the key, or of what gave one below it."""
+    """The name under which the key, or one below it, was given."""
     for end in range(len(key), 0, -1):
         if key[:end] in names:
             rest = dotted(key[end:])
@@ -158,14 +159,14 @@ def _given_name(key: Key, names: Mapping[Key, str]) -> str | None:
 
 
 def options_layer(options: Mapping[Key, str]) -> Layer:
-    """The command line, as a place where problems stand: the keys it gives, each with what it is called there."""
+    """The command line as a source of keys, each with the name of its option; it has no values of its own."""
     return Layer("command line", {}, _with_parents(options), lambda key: _given_name(key, options) or dotted(key))
 
 
 def credential_layer(directory: Path) -> Layer:
-    """Files called like the key, as `mqtt.password`; for a key that is itself a path, the file is the value.
+    """The layer of files named like their key, as `mqtt.password`; for a key that is a path, the file is the value.
 
-    Raises `ConfigError`, which never shows what is in them.
+    Raises `ConfigError`, which never shows their content.
     """
     try:
         files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -178,14 +179,14 @@ def credential_layer(directory: Path) -> Layer:
     for key, name in names.items():
         here = node_at(key)
         _set(values, key, name if here and here.is_path else _parse_value(key, _read_secret(Path(name))))
-    missing = str(directory)  # of a key that no file gives
+    missing = str(directory)  # for a key without a file
     return Layer(
         "credential", values, _with_parents(names), lambda key: _given_name(key, names) or missing, hidden=True
     )
 
 
 def _read_secret(path: Path) -> str:
-    """What is in the file, less the newline that editors and `echo` leave."""
+    """The content of the file without the newline at its end."""
     try:
         return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -195,7 +196,7 @@ def _read_secret(path: Path) -> str:
 
 
 def _parse_value(key: Key, text: str) -> Any:
-    """Text where the key takes text, else the TOML value; what is neither stays text, and is refused later."""
+    """The text if the key takes text, else the TOML value; invalid TOML stays text and fails the validation later."""
     here = node_at(key)
     if here is None or here.kind == "string":
         return text
@@ -207,7 +208,7 @@ def _parse_value(key: Key, text: str) -> Any:
 
 
 def _set(values: dict[str, Any], key: Key, value: Any) -> None:
-    """Set the value, making tables on the way; where something else stands already, it stays, to be refused."""
+    """Set the value and create the tables above it; another value in their place stays, and fails the validation."""
     table: Any = values
     for part in key[:-1]:
         table = table.setdefault(part, {})

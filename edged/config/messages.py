@@ -62,7 +62,7 @@ class Layers:
     ordered: tuple[Layer, ...]
 
     def owner_rank(self, key: Key) -> int | None:
-        """The last source that gives the key, or else the nearest table above it; None: no source does."""
+        """The rank of the last source that gives the key, or else the nearest table above it; None: no source does."""
         for end in range(len(key), 0, -1):
             for rank in reversed(range(len(self.ordered))):
                 if key[:end] in self.ordered[rank].lines:

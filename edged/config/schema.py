@@ -11,7 +11,7 @@ from typing import Any
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
 
-NAME = "<name>"  # stands for a name the site chooses, as of a camera
+NAME = "<name>"  # a freely chosen name, as of a camera
 NOUNS = {
     "boolean": "true or false",
     "integer": "a whole number",
@@ -34,7 +34,7 @@ def schema() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What may stand at one key: its part of the schema, references and `or null` resolved."""
+    """What is allowed at one key: its part of the schema, references and `or null` resolved."""
 
     keywords: Mapping[str, Any]
 
@@ -52,19 +52,19 @@ class Node:
 
     @property
     def is_table(self) -> bool:
-        """Whether it has a header; a table of free names and plain values is written on one line instead."""
+        """Whether it is a table with a fixed set of keys, or of tables; not a table of free names and plain values."""
         free = self._value_of_any_name
         return self.kind == "object" and (free is None or free.kind == "object")
 
     @property
     def children(self) -> dict[str, Node]:
-        """Keys below, in the tree's order; a table of free names has the one child `<name>`."""
+        """The keys below, in the tree's order; a table of free names has one child, `<name>`."""
         if free := self._value_of_any_name:
             return {NAME: free}
         return {name: Node(_resolve(facts)) for name, facts in self.keywords.get("properties", {}).items()}
 
     def child(self, part: str | int) -> Node | None:
-        """The child called so, or the array element; None where there can be none."""
+        """The child of this name or array index; None if there is none."""
         if isinstance(part, str):
             return self._value_of_any_name or self.children.get(part)
         places = self.keywords.get("prefixItems", ())
@@ -74,7 +74,7 @@ class Node:
 
     @property
     def _value_of_any_name(self) -> Node | None:
-        """What stands below any name, where names are free."""
+        """The node below any name, if names are free."""
         named = [*self.keywords.get("patternProperties", {}).values(), self.keywords.get("additionalProperties")]
         return Node(_resolve(named[0])) if named[0] else None
 
@@ -84,12 +84,12 @@ class Node:
 
     @property
     def default(self) -> Any:
-        """None where there is none."""
+        """None without one."""
         return self.keywords.get("default")
 
     @property
     def is_optional(self) -> bool:
-        """Whether it may be left out and then is nothing at all."""
+        """Whether it has no value when left out."""
         return "default" in self.keywords and self.default is None
 
     @property
@@ -122,7 +122,7 @@ class Node:
 
     @property
     def limits(self) -> str:
-        """Bounds and unit: `0..240 Hz`, `above 0 px`, `at most 80 characters`; empty where there are none."""
+        """Bounds and unit: `0..240 Hz`, `above 0 px`, `at most 80 characters`; empty without any."""
         facts = self.keywords
         if self.kind == "array":
             return self._element.limits
@@ -134,7 +134,7 @@ class Node:
 
     @property
     def _element(self) -> Node:
-        """What the first place of a list takes; no list of the tree mixes kinds."""
+        """The node of a list's first element; no list of the tree mixes types."""
         return Node(
             _resolve({"unit": self.unit} | [*self.keywords.get("prefixItems", ()), self.keywords.get("items")][0])
         )
@@ -168,7 +168,7 @@ def _resolve(keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def node_of_schema(keywords: Mapping[str, Any]) -> Node:
-    """What a schema that stands outside the tree asks for."""
+    """The node of a JSON Schema outside the tree."""
     return Node(_resolve(keywords))
 
 
@@ -177,7 +177,7 @@ def root() -> Node:
 
 
 def node_at(key: Key) -> Node | None:
-    """What may stand at this key; None for an unknown one."""
+    """The node of this key; None for an unknown one."""
     here: Node | None = root()
     for part in key:
         here = here and here.child(part)
@@ -185,14 +185,14 @@ def node_at(key: Key) -> Node | None:
 
 
 def all_keys(here: Node | None = None, key: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key there is, tables before what they hold."""
+    """Every key, a table before the keys in it."""
     for name, child in (here or root()).children.items():
         yield (*key, name)
         yield from all_keys(child, (*key, name))
 
 
 def suggest_key(key: Key) -> str | None:
-    """The known key that an unknown one was probably meant to be: a near spelling, else the same name elsewhere."""
+    """The key that an unknown one probably means: a similar spelling, else the same name in another table."""
     name, table = str(key[-1]), node_at(key[:-1])
     near = get_close_matches(name.lower(), table.children if table else (), n=1)
     elsewhere = (".".join(other) for other in all_keys() if other[-1] == name.lower())

@@ -1,4 +1,4 @@
-"""Where the keys of a TOML text stand; tomllib gives values only. Upstream: layers. Downstream: error messages."""
+"""The line of every key of a TOML text; tomllib gives values only. Upstream: layers. Downstream: error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[str | int, ...]  # ("cameras", "stall1", "masks", 0)
 GAP = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 PART = re.compile(r"""[ \t]*(?:"(?:\\.|[^"\\])*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*""")
 STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'  # up to two quotes may stand just inside the closing three
+    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'  # up to two quotes may come before the closing three
     r"|'''.*?'''(?:'{0,2})"
     r'|"(?:\\.|[^"\\])*"'
     r"|'[^']*'",
@@ -28,7 +28,7 @@ SCALAR = re.compile(r"[^,\]}#\n]+")  # number, date, true
 def key_lines(text: str) -> dict[Key, int]:
     """The line of every key, header and array element of a valid TOML text; the first line is 1.
 
-    A table that is only implied, as `a` in `[a.b]`, stands where it is first mentioned.
+    An implied table, as `a` in `[a.b]`, has the line where it is first mentioned.
     """
     text = text.replace("\r\n", "\n")
     scan = _Scanner(text)
@@ -38,10 +38,10 @@ def key_lines(text: str) -> dict[Key, int]:
 
 
 class _Scanner:
-    """One walk over a text that tomllib has accepted; what is not there need not be feared."""
+    """One pass over a text that tomllib has accepted, so without error handling."""
 
     def __init__(self, text: str) -> None:
-        self.found: dict[Key, int] = {}  # offset in the text
+        self.found: dict[Key, int] = {}  # offsets in the text
         self._text, self._pos = text, 0
         self._elements: dict[Key, int] = {}  # of each array of tables, so far
 
@@ -69,7 +69,7 @@ class _Scanner:
         return (*key, index)
 
     def _header_key(self, parts: tuple[str, ...]) -> Key:
-        """The header's key, by way of the newest element of every array of tables."""
+        """The header's key, through the latest element of every array of tables."""
         key: Key = ()
         for part in parts[:-1]:
             key = (*key, part)
@@ -111,7 +111,7 @@ class _Scanner:
         self._skip(GAP)
 
     def _closes(self, bracket: str) -> bool:
-        """Step over the comma between elements, or over the closing bracket."""
+        """Step over the comma between elements or over the closing bracket; True: it was the bracket."""
         self._skip(GAP)
         if self._looking_at(","):
             self._open()
@@ -139,7 +139,7 @@ class _Scanner:
         return self._text.startswith(text, self._pos)
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
-        """Step over what matches here, and return it."""
+        """Step over a match at this position and return its text."""
         found = pattern.match(self._text, self._pos)
         text = found[0] if found else ""
         self._pos += len(text)
