@@ -16,13 +16,13 @@ PIPE_COLUMNS = 200  # width of output that is no terminal, so that grep finds wh
 
 
 class DownloadProgress(Protocol):
-    """Told how far a download is."""
+    """Called with the progress of a download in bytes."""
 
     def __call__(self, done: int, total: int | None, /) -> None: ...
 
 
 class BuildProgress(Protocol):
-    """How far a build is."""
+    """The progress of a build."""
 
     @property
     def phase(self) -> str: ...
@@ -33,7 +33,7 @@ class BuildProgress(Protocol):
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Print these keys of every row; a row may lack some."""
+    """Print these keys of every row as a table; a missing key is an empty cell."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_COLUMNS)

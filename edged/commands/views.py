@@ -29,7 +29,7 @@ from edged.units import MM_PER_M
 REFRESH_HZ = 4
 LINE_INTERVAL_S = 5.0
 JOIN_TIMEOUT_S = 2.0
-MIN_KEYPOINT_SCORE = 0.3  # keypoint score
+MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that is counted
 MAX_NAMED = 4  # subjects named in a row, the rest counted
 COLOURS = {"online": "green", "connecting": "yellow", "lost": "red", "ended": "dim"}
 
@@ -39,7 +39,7 @@ class LiveStatus:
     """What the live table shows at one instant."""
 
     cameras: Mapping[str, CameraOverview]
-    mqtt: Mapping[str, Any]  # the bus's figures
+    mqtt: Mapping[str, Any]  # the stats of the MQTT client
 
 
 def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> AbstractContextManager[object]:
