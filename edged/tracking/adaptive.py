@@ -6,7 +6,7 @@ from typing import Literal
 
 from edged.units import ns
 
-# Tuned numbers. Source: chosen by hand; tests/unit/test_load.py states their effect.
+# Tuned numbers. Source: chosen by hand; tests/unit/test_adaptive.py states their effect.
 MAX_LATE_SHARE = 0.3  # of frames, preceded by a dropped one: more switches to one subject
 LATE_SHARE_WEIGHT = 0.1  # of the newest frame in that share
 FIRST_SINGLE_NS = ns(5)  # first stay with one subject; doubles while all subjects remain too many

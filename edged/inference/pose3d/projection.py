@@ -17,7 +17,7 @@ from engines.card import Lift
 from engines.card.schema import SCHEMAS
 
 PERSON_CUBE_MM = 2000.0  # side of the cube around a person that the models were trained with
-# Source: 0.67 to 1.15 on the photographs of tests/unit/test_pose3d.py; a value outside means a wrong crop.
+# Source: 0.67 to 1.15 on the photographs of tests/unit/test_projection.py; a value outside means a wrong crop.
 GAMMA_RANGE = (0.5, 1.5)
 Z = 2
 
