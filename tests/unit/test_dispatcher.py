@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
@@ -20,26 +19,15 @@ from edged.control.dispatcher import (
     CommandResult,
 )
 from edged.errors import CommandRejected
-from edged.messages.build import HeaderFactory, device_status
+from edged.messages.build import device_status
 from edged.messages.bus import Request
 from edged.messages.commands import COMMANDS, SetRate
 from edged.messages.topics import Topic
 from edged.mqtt.memory_bus import MemoryBus
+from tests.support.messages import HEADERS
 from tests.support.schema import schema_errors
-from tests.support.waiting import until
 
 ROOT = "edged/box/"
-LIMIT_S = 10.0
-
-
-class Wall:
-    synced = True
-
-    def utc_ms(self, monotonic_ns: int) -> int:
-        return monotonic_ns // 1_000_000
-
-
-STAMPS = HeaderFactory(Wall())
 
 
 class Bus(MemoryBus):
@@ -47,7 +35,7 @@ class Bus(MemoryBus):
 
     def __init__(self) -> None:
         self.correlations: list[bytes | None] = []
-        super().__init__(lambda state: device_status(STAMPS, state))
+        super().__init__(lambda state: device_status(HEADERS, state))
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
         super().publish(topic, message)
@@ -63,7 +51,7 @@ class Box:
         table = dict.fromkeys(COMMANDS, self._do) | {
             name.replace("_", "-"): handler for name, handler in handlers.items()
         }
-        self.dispatcher = CommandDispatcher(self.bus, STAMPS, table, allow, root=ROOT)
+        self.dispatcher = CommandDispatcher(self.bus, HEADERS, table, allow, root=ROOT)
 
     def _do(self, command: Any) -> CommandResult:
         self.done.append(command)
@@ -245,25 +233,6 @@ def test_flood_is_executed_then_rejected_then_dropped(caplog: pytest.LogCaptureF
     for _ in range(1000):
         box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
     assert len(caplog.records) == 2
-
-
-def test_commands_are_executed_one_by_one_on_their_own_thread() -> None:
-    go, threads = threading.Event(), []
-
-    def wait(_: Any) -> CommandResult:
-        threads.append(threading.current_thread().name)
-        assert go.wait(LIMIT_S)
-        return CommandResult()
-
-    box = Box("reload", reload=wait)
-    box.dispatcher.start()
-    for _ in range(2):
-        box.bus.receive(Request(path="cmd/reload", payload=b"{}", retain=False))
-    assert box.bus.messages_on("cmd/reload/result") == []
-    go.set()
-    until(lambda: len(box.bus.messages_on("cmd/reload/result")) == 2)
-    box.dispatcher.close()
-    assert threads == ["commands", "commands"]
 
 
 def test_enqueued_command_is_executed_although_not_allowed() -> None:

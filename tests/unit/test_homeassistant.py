@@ -187,16 +187,6 @@ def test_discovery_that_was_never_enabled_publishes_nothing(bus: MemoryBus, tmp_
     assert not [path for path, _ in bus.messages if "homeassistant" in path]
 
 
-def test_restart_of_home_assistant_repeats_the_payloads(bus: MemoryBus, tmp_path: Path) -> None:
-    publisher = announce(bus, tmp_path)
-    bus.receive(birth(b"offline"))
-    assert publisher.delayed is None
-    bus.receive(birth())
-    assert publisher.delayed is not None
-    publisher.delayed.join(5)
-    assert len(bus.messages_on(STALL)) == 2
-
-
 def test_restart_of_home_assistant_after_a_reload_without_discovery_repeats_nothing(
     bus: MemoryBus, tmp_path: Path
 ) -> None:
