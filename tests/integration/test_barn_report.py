@@ -25,7 +25,7 @@ def made_outcome(seed: int, trouble: str | None, dropped: float) -> Outcome:
 OUTCOMES = [made_outcome(*job) for job in plan_jobs(*PLAN)]
 
 
-def test_run_that_was_interrupted_goes_on_with_the_missing_days(tmp_path: Path) -> None:
+def test_interrupted_run_resumes_with_the_missing_days(tmp_path: Path) -> None:
     write_report(tmp_path, OUTCOMES, *PLAN)
     assert read_outcomes(tmp_path) == OUTCOMES
     assert list(run_jobs(list(plan_jobs(*PLAN)), read_outcomes(tmp_path), 1)) == []

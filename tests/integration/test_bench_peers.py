@@ -55,7 +55,7 @@ def test_pytorch_on_the_device_it_is_given_sees_the_same(shown: Shown) -> None:
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
 @pytest.mark.parametrize("peer", ["rtmlib", "torch"])
-def test_a_peer_without_cuda_is_not_run_on_the_cpu_in_its_name(peer: str) -> None:
+def test_peer_without_cuda_is_not_measured_on_the_cpu(peer: str) -> None:
     pytest.importorskip(peer)
     if not RTMDET.exists():
         pytest.skip(f"{RTMDET} is not there")

@@ -38,19 +38,19 @@ def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
         pytest.param(run(0.5, 9.0, people=3), 0, id="nothing to compare with"),
     ],
 )
-def test_a_ratio_that_got_worse_is_told(now: dict[str, Any], told: int) -> None:
+def test_worse_ratio_is_reported(now: dict[str, Any], told: int) -> None:
     assert len(worse(now, run(1.4, 1.1))) == told
 
 
-def test_the_slope_is_what_each_further_subject_costs() -> None:
+def test_slope_is_the_cost_of_one_more_subject() -> None:
     assert line({"1": 7.0, "2": 10.0, "4": 16.0}) == pytest.approx({"slope": 3.0, "at_0": 4.0, "r2": 1.0})
 
 
-def test_a_bent_line_says_how_bent_it_is() -> None:
+def test_r2_of_a_nonlinear_series_is_low() -> None:
     assert line({"0": 0.0, "1": 2.0, "2": 0.0})["r2"] == pytest.approx(0)
 
 
-def test_turns_are_taken_in_another_order_every_round_after_one_to_warm_up() -> None:
+def test_turns_alternate_their_order_after_a_warm_up_round() -> None:
     order: list[str] = []
 
     def block(name: str, turn: int) -> list[float]:
@@ -62,21 +62,21 @@ def test_turns_are_taken_in_another_order_every_round_after_one_to_warm_up() -> 
     assert {name: len(each) for name, each in times.items()} == {"a": 2, "b": 2}
 
 
-def test_a_frame_is_its_models_and_its_host() -> None:
+def test_frame_time_is_split_into_models_and_host() -> None:
     stages = [{"detect": 6_000_000, "pose": 4_000_000, "crop": 1_000_000}] * 2
     made = made_of(stages, np.array([12.0, 12.0]))
     assert (made["loop_per_sessions"], made["host_ms"]) == (pytest.approx(1.2), pytest.approx(2.0))
     assert made["stage_ms"] == pytest.approx({"detect": 6, "pose": 4, "crop": 1, "tracks and rest": 1})
 
 
-def test_a_killed_run_goes_on_and_another_setting_begins_anew(tmp_path: Path) -> None:
+def test_killed_run_resumes_and_other_settings_start_again(tmp_path: Path) -> None:
     path = tmp_path / "unfinished.json"
     Kept(path, {"turns": 2}).part("one", lambda: 1)
     assert Kept(path, {"turns": 2}).part("one", lambda: 2) == 1
     assert Kept(path, {"turns": 3}).part("one", lambda: 2) == 2
 
 
-def test_a_scene_moves_and_shows_enough_people() -> None:
+def test_scene_changes_per_frame_and_has_the_wanted_people() -> None:
     images = [np.random.default_rng(i).integers(0, 256, (90, 60, 3)).astype(np.uint8) for i in range(3)]
     asked: list[Shown] = []
 
@@ -91,7 +91,7 @@ def test_a_scene_moves_and_shows_enough_people() -> None:
     assert (scene[0].rgb[..., ::-1] == scene[0].bgr).all()
 
 
-def test_the_configurations_are_eight_and_none_pretends_to_have_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_configurations_are_unavailable_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench.configurations.GPU", ())
     monkeypatch.setattr("tools.bench.configurations.find_spec", lambda name: None)
     told = {c.name: why_not(c) for c in CONFIGURATIONS}
@@ -99,7 +99,7 @@ def test_the_configurations_are_eight_and_none_pretends_to_have_a_gpu(monkeypatc
     assert all(bool(why) == ("GPU" in name or "PyTorch" in name) for name, why in told.items())
 
 
-def test_cameras_go_through_the_intake_and_every_frame_is_in_the_ledger() -> None:
+def test_frame_counts_of_all_cameras_are_balanced() -> None:
     detector = ROOT / "../shared/models/upstream/rtmdet_nano.onnx"
     if not detector.exists():
         pytest.skip(f"{detector} is not there")
@@ -117,11 +117,11 @@ def figures() -> Any:
     return json.loads(path.read_text())
 
 
-def test_the_report_is_made_of_its_figures(figures: Any) -> None:
+def test_report_equals_its_figures(figures: Any) -> None:
     assert (ROOT / "tools/reports/bench/README.md").read_text() == "\n".join(page(figures)) + "\n"
 
 
-def test_batches_are_taken_by_turns_and_told_by_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_sizes_alternate_and_times_are_per_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PAUSE_S", 0.0)
     monkeypatch.setattr(batches, "IMAGES", 4)
     measured = batches.measure(1)

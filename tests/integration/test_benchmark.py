@@ -71,7 +71,7 @@ def test_bins_become_millimetres(tmp_path: Path) -> None:
     assert said.points[0, [model.joints.index(joint) for joint in JOINTS]] == pytest.approx(wanted, abs=1e-3)
 
 
-def test_rootnet_is_asked_as_the_appliance_asks_it(tmp_path: Path) -> None:
+def test_rootnet_gets_the_crop_and_scale_of_the_daemon(tmp_path: Path) -> None:
     net = written(load()["rootnet"], tmp_path)
     said = asked(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
     assert net.is_file()
@@ -79,13 +79,13 @@ def test_rootnet_is_asked_as_the_appliance_asks_it(tmp_path: Path) -> None:
     assert said.points[0, 0] == pytest.approx([0, 0, (1 + 0.1 * 90 / 255) * k], rel=0.005)  # grey as the image is
 
 
-def test_a_box_beside_the_image_is_answered_with_nothing(tmp_path: Path) -> None:
+def test_box_outside_the_image_has_a_nan_pose(tmp_path: Path) -> None:
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     beside = Question(np.zeros((480, 640, 3), np.uint8), np.array([700.0, 0, 800, 100]), LENS, 4000.0)
     assert np.isnan(model.open(model.weights)(beside)).all()
 
 
-def test_a_known_error_is_the_error_reported(tmp_path: Path) -> None:
+def test_known_error_is_reported(tmp_path: Path) -> None:
     data = _data(tmp_path)
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     figures = score(model, data, asked(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
@@ -113,7 +113,7 @@ def _dying(model: Model, after: int, calls: list[int]) -> Model:
     return Model(**{**fields, "open": opened})
 
 
-def test_killed_and_run_again_it_asks_only_for_the_rest(tmp_path: Path) -> None:
+def test_killed_run_resumes_with_the_missing_answers(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     with pytest.raises(Killed):
@@ -126,7 +126,7 @@ def test_killed_and_run_again_it_asks_only_for_the_rest(tmp_path: Path) -> None:
     assert np.isfinite(said.points).all()
 
 
-def test_answers_of_other_weights_are_not_taken_up(tmp_path: Path) -> None:
+def test_answers_of_other_weights_are_not_reused(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     asked(_model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE)), data, path, lambda *_: None)
     other = _net(tmp_path / "net.onnx", [[18, 16, 16]] * 3)
@@ -134,14 +134,14 @@ def test_answers_of_other_weights_are_not_taken_up(tmp_path: Path) -> None:
     assert said.points[0, 0, 0] == pytest.approx(125)
 
 
-def test_nothing_is_asked_twice(tmp_path: Path) -> None:
+def test_complete_answers_need_no_inference(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     asked(model, data, path, lambda *_: None)
     assert np.isfinite(asked(_dying(model, 0, []), data, path, lambda *_: None).points).all()
 
 
-def test_prepared_data_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_prepared_data_survives_saving(tmp_path: Path) -> None:
     data = _data(tmp_path)
     data.save(tmp_path / "kept.npz")
     back = Prepared.read(tmp_path / "kept.npz")
@@ -176,7 +176,7 @@ def test_human36m_is_every_64th_frame_in_the_cameras_frame(tmp_path: Path) -> No
     assert not data.facts.whole
 
 
-def test_mupots_leaves_out_who_is_not_valid(tmp_path: Path) -> None:
+def test_mupots_omits_invalid_people(tmp_path: Path) -> None:
     joints = np.ones((17, 3)).tolist()
     marks = [{"image_id": 7, "is_valid": valid, "bbox": [1, 2, 3, 4], "keypoints_cam": joints} for valid in (0, 1)]
     images = [{"id": 7, "file_name": "TS1/a.jpg", "intrinsic": [1, 2, 3, 4]}]
@@ -184,7 +184,7 @@ def test_mupots_leaves_out_who_is_not_valid(tmp_path: Path) -> None:
     assert len(mupots.people(tmp_path)) == 1
 
 
-def test_the_report_names_what_ran_what_is_missing_and_where_sources_disagree(
+def test_report_names_results_missing_weights_and_disagreeing_sources(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _net(tmp_path / "weights/convnextpose-s.onnx", CENTRE)
@@ -201,13 +201,13 @@ def test_the_report_names_what_ran_what_is_missing_and_where_sources_disagree(
     assert [r["status"] for r in document["sections"][0]["results"]] == ["scored", "no weights here"]
 
 
-def test_data_that_is_not_here_is_said_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_missing_data_set_is_reported(tmp_path: Path) -> None:
     chosen = list(models(tmp_path).values())
     out = run.run(run.Run(models=chosen, data={"mupots": tmp_path}, out=tmp_path / "out"), lambda *_: None)
     assert "No data here; it needs MuPoTS-3D.json" in out.read_text()
 
 
-def test_a_2d_model_is_not_asked_for_depth_nor_a_horses_for_people(tmp_path: Path) -> None:
+def test_model_is_compared_only_on_data_of_its_task_and_subject(tmp_path: Path) -> None:
     known, facts = models(tmp_path), _data(tmp_path).facts
     assert not comparable(known["rtmpose-t-lsp14"], facts)
     assert comparable(known["flat-rtmpose-t-lsp14"], facts)
@@ -215,14 +215,14 @@ def test_a_2d_model_is_not_asked_for_depth_nor_a_horses_for_people(tmp_path: Pat
     assert not comparable(known["rtmpose-t-ap10k-horse"], people)
 
 
-def test_the_first_answer_is_not_timed(tmp_path: Path) -> None:
+def test_first_inference_is_not_timed(tmp_path: Path) -> None:
     calls: list[int] = []
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     said = asked(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
     assert (len(calls), np.isfinite(said.ms).sum()) == (6, 5)
 
 
-def test_an_exported_model_with_a_card_of_its_own_can_be_asked(tmp_path: Path) -> None:
+def test_exported_model_with_a_site_card_is_evaluated(tmp_path: Path) -> None:
     text = (HERE / "convnextpose-s.toml").read_text().replace('name = "convnextpose-s"', 'name = "own-net"')
     (tmp_path / "own-net.toml").write_text(text)
     _net(tmp_path / "own-net.onnx", CENTRE)

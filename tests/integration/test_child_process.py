@@ -26,7 +26,7 @@ def test_process_that_ends_well_gives_both_streams_and_its_code() -> None:
     assert (ended.timed_out, ended.last_words) == (False, "warned")
 
 
-def test_process_that_hangs_is_killed_with_what_it_started() -> None:
+def test_hanging_process_is_killed_with_its_children() -> None:
     code = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid); time.sleep(600)"
     started_s = time.monotonic()
     ended = python(code, timeout_s=2.0)
@@ -49,7 +49,7 @@ def test_lines_come_while_the_process_runs() -> None:
 
 
 @pytest.mark.parametrize(("ignores", "by"), [(False, signal.SIGTERM), (True, signal.SIGKILL)])
-def test_process_told_to_stop_is_killed_only_when_it_does_not(ignores: bool, by: signal.Signals) -> None:
+def test_process_that_ignores_stop_is_killed(ignores: bool, by: signal.Signals) -> None:
     stop = threading.Event()
     ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if ignores else ""
     code = f"import signal, time; {ignore}print('ready'); time.sleep(600)"

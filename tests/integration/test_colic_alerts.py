@@ -158,7 +158,7 @@ def test_colic_while_a_person_is_in_the_stall_opens_no_alert(tmp_path: Path) -> 
     assert device.bus.retained["cam/stall/state"]["stall"]["person_present"]
 
 
-def test_colic_beside_a_bucket_taken_for_a_person_opens_an_alert(tmp_path: Path) -> None:
+def test_bucket_detected_as_person_does_not_suppress_a_colic_alert(tmp_path: Path) -> None:
     device = Device(tmp_path)
     device.live(bucket)
     assert device.colic

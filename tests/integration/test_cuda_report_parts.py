@@ -68,7 +68,7 @@ def test_part_failed_earlier_comes_last() -> None:
         pytest.param(20.0, "It does not pay here:", id="it does not"),
     ],
 )
-def test_page_says_whether_batching_pays(batched_ms: float, told: str) -> None:
+def test_page_states_the_gain_of_batching(batched_ms: float, told: str) -> None:
     found: dict[str, Any] = {name: {"why_not": "a figure of this test"} for name in parts.LIMITS_S}
     found["batching"] = {
         "gpu_ms": {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}},

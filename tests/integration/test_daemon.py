@@ -195,7 +195,7 @@ def test_invalid_duration_exits_2(tmp_path: Path, duration: str) -> None:
     assert "argument --for" in done.stderr
 
 
-def test_run_without_cameras_exits_2_and_says_what_to_do(tmp_path: Path) -> None:
+def test_run_without_cameras_exits_2_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text("version = 1\n")
     done = edged("run", "--config", path)

@@ -37,24 +37,24 @@ def scores() -> dict[str, Score]:
     return {score.kind: score for score in report(CLIP)}
 
 
-def test_the_clip_is_small_and_every_frame_has_its_truth(frames: list[Any]) -> None:
+def test_clip_is_small_and_has_truth_for_every_frame(frames: list[Any]) -> None:
     assert CLIP.stat().st_size < 2_000_000
     assert len(frames) == len(truth_of(CLIP)) == 300
 
 
-def test_the_clip_shows_what_it_promises() -> None:
+def test_clip_contains_the_expected_behaviours() -> None:
     seen = {(s["class"], s["behaviour"]) for subjects in truth_of(CLIP) for s in subjects}
     assert seen >= {("horse", b) for b in ("walking", "feeding", "lying down", "sternal", "rising", "standing")}
     assert ("person", "walking") in seen
 
 
-def test_it_is_day_and_then_night(frames: list[Any]) -> None:
+def test_clip_begins_in_colour_and_ends_in_infrared(frames: list[Any]) -> None:
     day, night = (np.ptp(frame.astype(int), axis=2).mean() for frame in (frames[0], frames[-1]))
     assert day > 20
     assert night < 4
 
 
-def test_the_clip_and_its_truth_are_what_the_story_renders(frames: list[Any]) -> None:
+def test_clip_and_truth_equal_the_rendered_scene(frames: list[Any]) -> None:
     pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
     from tools.demo.stall import pictures
 
@@ -63,12 +63,12 @@ def test_the_clip_and_its_truth_are_what_the_story_renders(frames: list[Any]) ->
         assert np.allclose([t.xyxy for t in truths], [s["box"] for s in subjects], atol=2)
 
 
-def test_the_demonstration_plays_this_clip() -> None:
+def test_demo_configuration_plays_the_clip() -> None:
     done = edged("config", "show", "configs/demo.toml", cwd=ROOT)
     assert str(CLIP.relative_to(ROOT)) in done.stdout
 
 
 @pytest.mark.parametrize("kind", FLOORS)
-def test_the_pipeline_sees_the_clip_as_well_as_measured(scores: dict[str, Score], kind: str) -> None:
+def test_pipeline_accuracy_on_the_clip_is_not_below_its_floor(scores: dict[str, Score], kind: str) -> None:
     measured = {"recall": scores[kind].recall, "precision": scores[kind].precision, **scores[kind].pck}
     assert {name: round(value, 3) for name, value in measured.items() if value < FLOORS[kind][name]} == {}

@@ -100,7 +100,7 @@ def test_wall_clock_that_jumps_changes_timestamps_alone(
     assert schema_errors("health", health) == []
 
 
-def test_hot_device_processes_fewer_frames_and_says_why(
+def test_hot_device_processes_fewer_frames_and_reports_throttling(
     broker: EmbeddedBroker, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zone = tmp_path / "board/sys/class/thermal/thermal_zone0"

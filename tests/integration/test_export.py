@@ -93,7 +93,7 @@ def kept(name: str, folder: Path, *, old: bool = False) -> tuple[Path, dict[str,
 
 @pytest.mark.parametrize("old", [False, True], ids=["zip", "old format"])
 @pytest.mark.parametrize("name", NETS)
-def test_a_checkpoint_of_the_published_shape_loads(name: str, old: bool, tmp_path: Path) -> None:
+def test_checkpoint_of_the_published_shape_loads(name: str, old: bool, tmp_path: Path) -> None:
     family, _, keys, elements = NETS[name]
     path, state = kept(name, tmp_path, old=old)
     assert len(state) == keys
@@ -119,7 +119,7 @@ def card_of(name: str, folder: Path) -> Card:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_the_command_writes_a_file_that_its_card_describes_and_that_says_what_the_net_says(
+def test_exported_file_matches_its_card_and_the_net(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family, make, *_ = NETS[name]
@@ -201,7 +201,7 @@ def test_in_half_precision_joints_stay_within_a_millimetre(name: str, tmp_path: 
     assert apart.violations(card.tolerance) == [], apart
 
 
-def test_what_a_framework_wrote_beside_the_weights_is_left_where_it_is(tmp_path: Path) -> None:
+def test_pickled_objects_in_a_checkpoint_are_not_executed(tmp_path: Path) -> None:
     class History:
         """As frameworks pickle them: not importable where the file is read."""
 
@@ -241,7 +241,7 @@ def refused(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_checkpoint_is_named_for_what_it_is(
+def test_file_of_another_kind_is_named(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, (data, wanted) = tmp_path / "x.pth.tar", FILES[name]
@@ -252,7 +252,7 @@ def test_a_file_that_is_no_checkpoint_is_named_for_what_it_is(
 
 @pytest.mark.parametrize("old", [False, True], ids=["zip", "old format"])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
-def test_half_a_download_is_refused_in_words(
+def test_truncated_checkpoint_is_rejected(
     share: float, old: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, _ = kept("convnextpose-xs", tmp_path, old=old)
@@ -261,14 +261,14 @@ def test_half_a_download_is_refused_in_words(
     assert "not all of one" in refused(path, capsys, monkeypatch)
 
 
-def test_a_file_that_is_not_there_is_named(
+def test_missing_checkpoint_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "No such file" in refused(tmp_path / "absent.pth", capsys, monkeypatch)
     assert "Is a directory" in refused(tmp_path, capsys, monkeypatch)
 
 
-def test_another_familys_file_is_refused_in_words() -> None:
+def test_checkpoint_of_another_family_is_rejected() -> None:
     with pytest.raises(CheckpointError, match="another family"):
         checkpoint.load("integral", {"backbone.first_conv.0.weight": torch.zeros(1)})
 
@@ -280,7 +280,7 @@ def test_weights_of_another_shape_are_named() -> None:
         checkpoint.load("rootnet", state)
 
 
-def test_keypoints_without_a_name_make_a_file_and_no_card(tmp_path: Path) -> None:
+def test_unnamed_keypoints_are_exported_without_a_card(tmp_path: Path) -> None:
     whole = checkpoint.load("rtmpose", RtmPose(0.375, (1, 1, 1, 1), 133, *BODY).state_dict())
     said = list(command.exported(whole, tmp_path))
     assert said[-1].startswith("no card")

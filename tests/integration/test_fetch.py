@@ -87,7 +87,7 @@ def part(tmp_path: Path) -> Path:
     return tmp_path / "model.part"
 
 
-def test_progress_ends_at_the_whole_length(server: Server, part: Path) -> None:
+def test_progress_ends_at_the_full_length(server: Server, part: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     fetch(server.url, part, lambda done, total: seen.append((done, total)))
     assert part.read_bytes() == BODY
@@ -95,14 +95,14 @@ def test_progress_ends_at_the_whole_length(server: Server, part: Path) -> None:
     assert seen[-1] == (len(BODY), len(BODY))
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, part: Path) -> None:
+def test_broken_connection_is_resumed_at_its_offset(server: Server, part: Path) -> None:
     server.cuts = [100_000, 50_000]
     fetch(server.url, part)
     assert part.read_bytes() == BODY
     assert server.asked == [None, "bytes=100000-", "bytes=150000-"]
 
 
-def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, part: Path) -> None:
+def test_partial_download_is_resumed_by_a_later_call(server: Server, part: Path) -> None:
     server.cuts = [100_000, 0]
     with pytest.raises(SourceError, match=r"ended after 0\.1 MB of 0\.5 MB; run it again"):
         fetch(server.url, part)
@@ -111,7 +111,7 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, part: Pat
     assert server.asked[-1] == "bytes=100000-"
 
 
-def test_a_file_that_changed_meanwhile_is_not_spliced(server: Server, part: Path) -> None:
+def test_changed_file_is_fetched_from_the_start(server: Server, part: Path) -> None:
     server.cuts = [100_000, 0]
     with pytest.raises(SourceError):
         fetch(server.url, part)
@@ -120,7 +120,7 @@ def test_a_file_that_changed_meanwhile_is_not_spliced(server: Server, part: Path
     assert part.read_bytes() == BODY[::-1]
 
 
-def test_without_an_etag_nothing_is_resumed(server: Server, part: Path) -> None:
+def test_download_without_an_etag_is_not_resumed(server: Server, part: Path) -> None:
     server.etag = ""
     server.cuts = [100_000, 0]
     with pytest.raises(SourceError):
@@ -130,7 +130,7 @@ def test_without_an_etag_nothing_is_resumed(server: Server, part: Path) -> None:
     assert set(server.asked) == {None}
 
 
-def test_the_rest_of_another_address_is_not_resumed(server: Server, part: Path) -> None:
+def test_partial_download_of_another_address_is_not_resumed(server: Server, part: Path) -> None:
     server.cuts = [100_000, 0]
     with pytest.raises(SourceError):
         fetch(server.url + "?old", part)
@@ -138,7 +138,7 @@ def test_the_rest_of_another_address_is_not_resumed(server: Server, part: Path) 
     assert server.asked[-1] is None
 
 
-def test_a_whole_file_left_over_is_fetched_anew(server: Server, part: Path) -> None:
+def test_complete_leftover_file_is_fetched_again(server: Server, part: Path) -> None:
     part.write_bytes(BODY)
     part.with_name("model.part.mark").write_text(f'{{"url": "{server.url}", "validator": "\\"one\\""}}')
     fetch(server.url, part)
@@ -146,20 +146,20 @@ def test_a_whole_file_left_over_is_fetched_anew(server: Server, part: Path) -> N
     assert server.asked == [f"bytes={len(BODY)}-", None]
 
 
-def test_a_silent_server_is_given_up(server: Server, part: Path) -> None:
+def test_silent_server_times_out(server: Server, part: Path) -> None:
     server.go_on.clear()
     with pytest.raises(SourceError, match="timed out"):
         fetch(server.url, part, timeout_s=0.2)
 
 
 @pytest.mark.parametrize(("status", "hint"), [(404, "Not Found$"), (503, "try again later$")])
-def test_an_http_error_is_named(server: Server, part: Path, status: int, hint: str) -> None:
+def test_http_error_is_named(server: Server, part: Path, status: int, hint: str) -> None:
     server.status = status
     with pytest.raises(SourceError, match=f"HTTP {status} .*{hint}"):
         fetch(server.url, part)
 
 
-def test_a_redirect_from_http_to_http_is_followed(server: Server, part: Path) -> None:
+def test_redirect_from_http_to_http_is_followed(server: Server, part: Path) -> None:
     server.status, server.location = 302, server.url + "?again"
     with pytest.raises(SourceError, match=r"HTTP 302 .*infinite loop"):
         fetch(server.url, part)
@@ -167,18 +167,18 @@ def test_a_redirect_from_http_to_http_is_followed(server: Server, part: Path) ->
 
 
 @pytest.mark.parametrize("target", ["http://example.org/model.onnx", "ftp://example.org/model.onnx"])
-def test_a_redirect_away_from_https_is_refused(target: str) -> None:
+def test_redirect_away_from_https_is_refused(target: str) -> None:
     request = Request("https://example.org/model.onnx")
     with pytest.raises(SourceError, match="not https"):
         Redirects().redirect_request(request, BytesIO(), 302, "Found", Message(), target)
 
 
-def test_no_network_says_what_to_do(part: Path) -> None:
+def test_unreachable_server_is_reported_with_the_remedy(part: Path) -> None:
     with pytest.raises(SourceError, match=r"127\.0\.0\.1:9/.*mirror directory"):
         fetch("http://127.0.0.1:9/model.onnx", part)
 
 
-def test_what_cannot_fit_is_refused_before_the_first_byte(
+def test_file_larger_than_the_disk_is_rejected_before_the_first_byte(
     server: Server, part: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1_000}))
@@ -187,7 +187,7 @@ def test_what_cannot_fit_is_refused_before_the_first_byte(
     assert not part.exists()
 
 
-def test_a_disk_that_fills_up_meanwhile_is_named(server: Server, part: Path) -> None:
+def test_disk_full_during_a_download_is_named(server: Server, part: Path) -> None:
     """The kernel refuses to let the file grow past 200 kB, which a limit on this process would do to pytest."""
     server.says_length = False
     code = (

@@ -244,7 +244,7 @@ def test_file_that_is_not_a_recording_is_lost(tmp_path: Path, name: str | None, 
         camera(tmp_path / (name or "absent.mp4")).open()
 
 
-def test_opencv_prints_nothing(tmp_path: Path) -> None:
+def test_opencv_prints_no_messages(tmp_path: Path) -> None:
     """In a process of its own: FFmpeg's log level is fixed when the first file is opened."""
     (tmp_path / "x.mp4").write_bytes(video(tmp_path / "whole.mp4").read_bytes()[:700])
     done = subprocess.run(

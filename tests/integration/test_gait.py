@@ -87,7 +87,7 @@ def test_passage_too_short_or_too_slow_is_none(fps: float, seconds: float, count
     assert measure_passage(walked(0.8, fps, seconds=seconds)[:count]) is None
 
 
-def test_horse_that_stands_in_the_aisle_is_no_passage() -> None:
+def test_standing_horse_in_the_aisle_is_not_a_passage() -> None:
     there = walked(0.8, 25)[60]
     assert measure_passage([KeypointObservation(n / 25, there.xy, there.box) for n in range(125)]) is None
 

@@ -195,7 +195,7 @@ def test_second_reason_of_an_outage_is_reported_without_a_warning(
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == ["camera cam: lost: refused"]
 
 
-def test_unexpected_error_in_one_camera_names_it_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_error_in_one_camera_names_it_and_spares_the_others(caplog: pytest.LogCaptureFixture) -> None:
     cameras = {
         "bad": (FILE, ScriptedCamera([ZeroDivisionError("oops")], [image(7)])),
         "good": (FILE, ScriptedCamera([image(grey) for grey in range(5)])),

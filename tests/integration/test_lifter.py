@@ -79,7 +79,7 @@ def test_lifted_person_equals_definition(nets: Path, name: str) -> None:
         assert found.root_mm[2] / heuristic_depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
 
 
-def test_box_beside_image_is_not_lifted(nets: Path) -> None:
+def test_box_outside_the_image_is_not_lifted(nets: Path) -> None:
     beside = np.array([(700, 0, 800, 100)], np.float32)
     assert lifter(nets).lift_boxes(photo(), beside, LENS) == [None]
 
@@ -171,7 +171,7 @@ def test_infer_prints_distance_of_people(config: Path, capsys: pytest.CaptureFix
     assert "m away)" in out
 
 
-def test_infer_without_3d_model_lifts_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_infer_without_3d_model_prints_no_3d_pose(capsys: pytest.CaptureFixture[str]) -> None:
     assert [person for person in infer(capsys) if "keypoints_3d" in person] == []
 
 

@@ -72,7 +72,7 @@ def test_loop_processes_every_frame_of_a_clip_and_ends() -> None:
     assert (counts.captured, counts.processed) == (4, 4)
 
 
-def test_loop_counts_degraded_frames_as_failed_and_goes_on() -> None:
+def test_loop_counts_degraded_frames_as_failed_and_continues() -> None:
     seen, counts = played(Scripted({1: ModelFault("NaN"), 2: OutsideImage("roi")}), 5)
     assert seen == [0, 3, 4]
     assert (counts.captured, counts.processed, counts.failed) == (5, 3, 2)
@@ -87,7 +87,7 @@ def test_loop_logs_a_fault_once_at_its_begin_and_once_at_its_end(caplog: pytest.
     ]
 
 
-def test_bug_in_one_cameras_frames_is_named_and_the_other_camera_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_bug_in_one_cameras_frames_is_named_and_spares_the_other_camera(caplog: pytest.LogCaptureFixture) -> None:
     hub = CameraHub({name: (CLIP, ScriptedCamera([IMAGE] * 5)) for name in ("barn", "yard")}, lambda state: None)
     pipelines = {"barn": Scripted({}), "yard": Scripted({seq: IndexError("bug") for seq in range(1, 5)})}
     hub.start()

@@ -10,7 +10,7 @@ from edged.control.loop_calls import LoopCalls
 from edged.errors import CommandRejected
 
 
-def test_call_is_made_on_the_loops_thread_and_returns_the_result() -> None:
+def test_call_runs_on_the_loop_thread_and_returns_its_result() -> None:
     calls, results = LoopCalls(), []
     caller = threading.Thread(target=lambda: results.append(calls.call(threading.get_ident, 10)))
     caller.start()
@@ -19,7 +19,7 @@ def test_call_is_made_on_the_loops_thread_and_returns_the_result() -> None:
     assert results == [threading.get_ident()]
 
 
-def test_exception_of_a_call_is_raised_at_the_caller() -> None:
+def test_exception_of_a_call_is_raised_in_the_caller() -> None:
     calls, raised = LoopCalls(), []
 
     def ask() -> None:
@@ -34,7 +34,7 @@ def test_exception_of_a_call_is_raised_at_the_caller() -> None:
     assert len(raised) == 1
 
 
-def test_call_that_was_not_begun_in_time_is_never_made() -> None:
+def test_call_not_started_in_time_is_cancelled() -> None:
     calls, done = LoopCalls(), []
     with pytest.raises(CommandRejected):
         calls.call(lambda: done.append(1), 0.01)

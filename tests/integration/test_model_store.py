@@ -85,7 +85,7 @@ def contents(tmp_path: Path) -> dict[str, bytes]:
     return {str(p.relative_to(tmp_path)): p.read_bytes() for p in (tmp_path / "store").rglob("*") if p.is_file()}
 
 
-def test_a_bundled_model_needs_no_store(store: ModelStore, tmp_path: Path) -> None:
+def test_bundled_model_needs_no_store(store: ModelStore, tmp_path: Path) -> None:
     for name in ("det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"):
         bundled = load()[name]
         assert store.path(bundled) == store.pull(bundled).path
@@ -93,19 +93,19 @@ def test_a_bundled_model_needs_no_store(store: ModelStore, tmp_path: Path) -> No
     assert not (tmp_path / "store").exists()
 
 
-def test_a_damaged_bundled_model_is_refused_and_not_fetched(store: ModelStore) -> None:
+def test_damaged_bundled_model_is_refused_and_not_fetched(store: ModelStore) -> None:
     bundled = load()["rtmpose-t-lsp14"]
     damaged = bundled.model_copy(update={"source": bundled.source.model_copy(update={"sha256": "0" * 64})})
     with pytest.raises(WrongHash, match="reinstall the package"):
         store.pull(damaged)
 
 
-def test_a_model_that_is_not_here_says_how_to_get_it(store: ModelStore, away: Path) -> None:
+def test_missing_model_is_reported_with_the_command_to_get_it(store: ModelStore, away: Path) -> None:
     with pytest.raises(Missing, match=r"model tiny is not in .*store; run `edged models pull tiny`"):
         store.path(served(away, ONE))
 
 
-def test_a_pinned_model_is_pulled_and_verified(store: ModelStore, away: Path) -> None:
+def test_pinned_model_is_pulled_and_verified(store: ModelStore, away: Path) -> None:
     pinned = served(away, ONE, sha256=digest(ONE))
     verdict = store.pull(pinned)
     assert store.path(pinned) == verdict.path
@@ -113,14 +113,14 @@ def test_a_pinned_model_is_pulled_and_verified(store: ModelStore, away: Path) ->
     assert (verdict.trust, verdict.described) == ("pinned", True)
 
 
-def test_a_wrong_hash_names_both_and_publishes_nothing(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_wrong_hash_names_both_and_stores_nothing(store: ModelStore, away: Path, tmp_path: Path) -> None:
     pinned = served(away, TWO, sha256=digest(ONE))
     with pytest.raises(WrongHash, match=f"{digest(TWO)}.*pins {digest(ONE)}"):
         store.pull(pinned)
     assert contents(tmp_path).keys() == {"store/.lock"}
 
 
-def test_the_first_hash_of_an_unpinned_model_is_kept(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_first_hash_of_an_unpinned_model_is_kept(store: ModelStore, away: Path, tmp_path: Path) -> None:
     assert store.pull(served(away, ONE)).trust == "recorded"
     (tmp_path / "store/tiny.onnx").unlink()
     before = contents(tmp_path)
@@ -129,7 +129,7 @@ def test_the_first_hash_of_an_unpinned_model_is_kept(store: ModelStore, away: Pa
     assert contents(tmp_path) == before
 
 
-def test_a_model_changed_on_disk_is_refused_then_healed(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_model_changed_on_disk_is_rejected_until_pulled_again(store: ModelStore, away: Path, tmp_path: Path) -> None:
     unpinned = served(away, ONE)
     store.pull(unpinned)
     (tmp_path / "store/tiny.onnx").write_bytes(TWO)
@@ -138,21 +138,21 @@ def test_a_model_changed_on_disk_is_refused_then_healed(store: ModelStore, away:
     assert store.pull(unpinned).path.read_bytes() == ONE
 
 
-def test_a_file_put_there_by_hand_is_not_trusted(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_unrecorded_file_in_the_store_is_not_trusted(store: ModelStore, away: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store/tiny.onnx").write_bytes(ONE)
     with pytest.raises(Missing, match="never recorded"):
         store.path(served(away, ONE))
 
 
-def test_a_model_that_is_here_is_not_fetched_again(store: ModelStore, away: Path) -> None:
+def test_stored_model_is_not_fetched_again(store: ModelStore, away: Path) -> None:
     unpinned = served(away, ONE)
     store.pull(unpinned)
     (away / "model.onnx").unlink()
     assert store.pull(unpinned).path.read_bytes() == ONE
 
 
-def test_the_mirror_comes_before_the_address(tmp_path: Path, away: Path) -> None:
+def test_mirror_comes_before_the_address(tmp_path: Path, away: Path) -> None:
     (mirror := tmp_path / "mirror").mkdir()
     (mirror / "model.onnx").write_bytes(ONE)
     unpinned = served(away, TWO)
@@ -160,25 +160,25 @@ def test_the_mirror_comes_before_the_address(tmp_path: Path, away: Path) -> None
     assert (mirror / "model.onnx").read_bytes() == ONE
 
 
-def test_a_mirror_may_name_files_after_cards(tmp_path: Path) -> None:
+def test_mirror_may_name_files_after_cards(tmp_path: Path) -> None:
     (mirror := tmp_path / "mirror").mkdir()
     (mirror / "tiny.onnx").write_bytes(ONE)
     assert ModelStore(tmp_path / "store", mirror).pull(card(export="export it")).path.read_bytes() == ONE
 
 
-def test_a_mirror_that_is_not_mounted_is_named(tmp_path: Path, away: Path) -> None:
+def test_missing_mirror_is_named(tmp_path: Path, away: Path) -> None:
     with pytest.raises(SourceError, match="nowhere: the mirror is not there"):
         ModelStore(tmp_path / "store", tmp_path / "nowhere").pull(served(away, ONE))
 
 
 @pytest.mark.parametrize("name", ["end2end.onnx", "20230831/rtmpose_onnx/some-model/end2end.onnx"])
-def test_the_model_is_found_in_a_zip_at_any_depth(store: ModelStore, away: Path, tmp_path: Path, name: str) -> None:
+def test_model_is_found_in_a_zip_at_any_depth(store: ModelStore, away: Path, tmp_path: Path, name: str) -> None:
     packed = zipped(tmp_path / "a.zip", ["detail.json", name])
     assert store.pull(served(away, packed, "model.zip", member="end2end.onnx")).path.read_bytes() == ONE
     assert sorted(contents(tmp_path)) == ["store/.lock", "store/recorded.json", "store/tiny.onnx"]
 
 
-def test_a_zip_does_not_choose_where_its_files_go(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_paths_in_a_zip_are_ignored(store: ModelStore, away: Path, tmp_path: Path) -> None:
     packed = zipped(tmp_path / "a.zip", ["../../../evil/end2end.onnx"])
     store.pull(served(away, packed, "model.zip", member="end2end.onnx"))
     assert not list(tmp_path.parent.rglob("evil"))
@@ -192,7 +192,7 @@ def test_a_zip_does_not_choose_where_its_files_go(store: ModelStore, away: Path,
     ],
     ids=["none", "two"],
 )
-def test_a_zip_without_one_model_is_refused(
+def test_zip_without_one_model_is_refused(
     store: ModelStore, away: Path, tmp_path: Path, names: list[str], message: str
 ) -> None:
     packed = zipped(tmp_path / "a.zip", names)
@@ -201,13 +201,13 @@ def test_a_zip_without_one_model_is_refused(
     assert contents(tmp_path).keys() == {"store/.lock"}
 
 
-def test_a_zip_bomb_is_not_unpacked(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_zip_bomb_is_not_unpacked(store: ModelStore, away: Path, tmp_path: Path) -> None:
     packed = zipped(tmp_path / "a.zip", ["end2end.onnx"], bytes(1 << 24))
     with pytest.raises(SourceError, match=r"0\.0 MB packed, 16\.8 MB unpacked, which no model is"):
         store.pull(served(away, packed, "model.zip", member="end2end.onnx"))
 
 
-def test_a_torn_zip_is_refused(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_torn_zip_is_refused(store: ModelStore, away: Path, tmp_path: Path) -> None:
     packed = zipped(tmp_path / "a.zip", ["end2end.onnx"])[:-30]
     with pytest.raises(SourceError, match="not a whole"):
         store.pull(served(away, packed, "model.zip", member="end2end.onnx"))
@@ -223,7 +223,7 @@ def test_a_torn_zip_is_refused(store: ModelStore, away: Path, tmp_path: Path) ->
     ],
     ids=["web page", "torn", "another model", "empty"],
 )
-def test_what_is_not_the_model_is_never_recorded(
+def test_file_that_does_not_match_the_card_is_not_recorded(
     store: ModelStore, away: Path, tmp_path: Path, content: bytes, message: str
 ) -> None:
     with pytest.raises(CardError, match=message):
@@ -231,14 +231,12 @@ def test_what_is_not_the_model_is_never_recorded(
     assert contents(tmp_path).keys() == {"store/.lock"}
 
 
-def test_without_onnx_the_tensors_are_said_to_be_unchecked(
-    store: ModelStore, away: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_is_not_described_without_onnx(store: ModelStore, away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert not store.pull(served(away, model("other", keypoints=17))).described
 
 
-def test_an_import_replaces_a_recorded_model_only_when_told_to(store: ModelStore, tmp_path: Path) -> None:
+def test_import_replaces_a_recorded_model_only_with_replace(store: ModelStore, tmp_path: Path) -> None:
     own = card(export="export it")
     (one := tmp_path / "one.onnx").write_bytes(ONE)
     (two := tmp_path / "two.onnx").write_bytes(TWO)
@@ -257,12 +255,12 @@ def test_no_import_replaces_a_pin(store: ModelStore, away: Path) -> None:
         store.import_(pinned, away / "model.onnx", replace=True)
 
 
-def test_an_import_of_nothing_is_named(store: ModelStore, tmp_path: Path) -> None:
+def test_import_of_a_missing_file_is_named(store: ModelStore, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"gone\.onnx: No such file"):
         store.import_(card(export="export it"), tmp_path / "gone.onnx")
 
 
-def test_a_card_without_download_says_export_then_import(store: ModelStore) -> None:
+def test_card_without_download_names_export_and_import(store: ModelStore) -> None:
     with pytest.raises(SourceError) as caught:
         store.pull(load()["rtmdet-m-coco"])
     for step in (
@@ -273,7 +271,7 @@ def test_a_card_without_download_says_export_then_import(store: ModelStore) -> N
         assert step in str(caught.value)
 
 
-def test_two_do_not_change_a_store_at_once(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_store_locked_by_another_process_is_not_changed(store: ModelStore, away: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     with (tmp_path / "store/.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -281,7 +279,7 @@ def test_two_do_not_change_a_store_at_once(store: ModelStore, away: Path, tmp_pa
             store.pull(served(away, ONE))
 
 
-def test_damaged_records_are_named_not_forgotten(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_damaged_records_are_named_and_kept(store: ModelStore, away: Path, tmp_path: Path) -> None:
     unpinned = served(away, ONE)
     store.pull(unpinned)
     (tmp_path / "store/recorded.json").write_text('{"tiny": "12')
@@ -289,13 +287,13 @@ def test_damaged_records_are_named_not_forgotten(store: ModelStore, away: Path, 
         store.path(unpinned)
 
 
-def test_a_store_below_a_file_is_named(tmp_path: Path, away: Path) -> None:
+def test_store_path_below_a_file_is_named(tmp_path: Path, away: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file/store: Not a directory"):
         ModelStore(tmp_path / "file/store").pull(served(away, ONE))
 
 
-def test_a_full_disk_leaves_the_store_as_it_was(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_full_disk_leaves_the_store_unchanged(store: ModelStore, away: Path, tmp_path: Path) -> None:
     """The kernel refuses files over 1000 bytes, in a process of its own."""
     store.pull(served(away, ONE))
     before = contents(tmp_path)
@@ -313,13 +311,13 @@ def test_a_full_disk_leaves_the_store_as_it_was(store: ModelStore, away: Path, t
     assert contents(tmp_path) == before
 
 
-def test_a_device_without_space_is_called_a_full_disk(tmp_path: Path) -> None:
+def test_enospc_is_reported_as_a_full_disk(tmp_path: Path) -> None:
     (file := tmp_path / "one.onnx").write_bytes(ONE)
     with pytest.raises(StoreError, match=r"/dev/full: disk full \(No space left on device\)"):
         copy(file, Path("/dev/full"))
 
 
-def test_the_list_hashes_nothing_and_says_what_is_here(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_entries_give_the_state_without_hashing(store: ModelStore, away: Path, tmp_path: Path) -> None:
     unpinned = served(away, ONE)
     assert [e.state for e in store.entries([unpinned])] == ["missing"]
     store.pull(unpinned)

@@ -33,7 +33,7 @@ def made(name: str, batch: Batch = 1, **options: Any) -> PreparedModel:
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_the_same_model_gives_the_same_bytes(name: str) -> None:
+def test_same_model_gives_the_same_bytes(name: str) -> None:
     assert made(name).onnx == made(name).onnx
 
 
@@ -61,7 +61,7 @@ def test_no_node_mixes_types(name: str, batch: Batch) -> None:
     assert mixed == []
 
 
-def test_a_fixed_batch_is_in_every_tensor_and_a_dynamic_one_is_open() -> None:
+def test_fixed_batch_is_in_every_tensor_and_dynamic_batch_is_open() -> None:
     fixed, open_ = made("rtmpose-t-lsp14", 4), made("rtmpose-t-lsp14", (1, 4, 8))
     assert [tensor.shape[0] for tensor in (*fixed.inputs, *fixed.outputs)] == [4, 4, 4]
     assert [tensor.shape[0] for tensor in (*open_.inputs, *open_.outputs)] == [None, None, None]
@@ -76,7 +76,7 @@ def test_reductions_stay_in_fp32_and_so_do_the_peaks() -> None:
     )
 
 
-def test_a_weight_beyond_fp16_makes_its_node_an_island() -> None:
+def test_node_with_a_weight_beyond_fp16_stays_in_fp32() -> None:
     card = CARDS["rtmpose-t-lsp14"]
     model = onnx.load(str(ModelStore(Path("absent")).path(card)))
     weight = next(w for w in model.graph.initializer if len(w.dims) == 4)
@@ -88,13 +88,13 @@ def test_a_weight_beyond_fp16_makes_its_node_an_island() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\x08", b"\xff" * 100, np.arange(50).tobytes()])
-def test_what_is_no_onnx_is_named(data: bytes) -> None:
+def test_file_that_is_not_onnx_is_named(data: bytes) -> None:
     with pytest.raises(CardError, match="rtmpose-t-lsp14"):
         prepare(CARDS["rtmpose-t-lsp14"], data, batch=1)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_a_runtime_fixes_a_dynamic_batch_by_the_name_of_its_axis(name: str) -> None:
+def test_runtime_fixes_a_dynamic_batch_by_the_name_of_its_axis(name: str) -> None:
     options = ort.SessionOptions()
     options.add_free_dimension_override_by_name(BATCH_AXIS, 2)
     fixed = ort.InferenceSession(made(name, (1, 8, 8)).onnx, options, providers=["CPUExecutionProvider"])

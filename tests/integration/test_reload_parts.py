@@ -180,7 +180,7 @@ def test_state_of_an_added_camera_is_published_and_of_a_remaining_one_not_again(
     assert [len(yard.bus.messages_on(f"cam/{name}/state")) for name in ("barn", "box")] == [1, 1]
 
 
-def test_daily_totals_of_a_camera_that_comes_back_go_on(tmp_path: Path) -> None:
+def test_daily_totals_continue_when_a_camera_is_added_again(tmp_path: Path) -> None:
     yard = Yard(tmp_path)
     yard.show(600)
     yard.adopt("box")

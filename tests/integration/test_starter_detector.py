@@ -35,17 +35,17 @@ def found(image: U8) -> set[str]:
 
 
 @pytest.mark.parametrize("grey", [0, 64, 128, 200, 255])
-def test_nobody_is_seen_in_a_plain_image(grey: int) -> None:
+def test_detector_finds_nothing_in_a_plain_image(grey: int) -> None:
     assert found(np.full((480, 640, 3), grey, np.uint8)) == set()
 
 
 @pytest.mark.parametrize("image", [RAMP, RAMP[:, ::-1].copy(), NOISE], ids=["ramp", "ramp back", "noise"])
-def test_nobody_is_seen_in_a_ramp_or_in_noise(image: U8) -> None:
+def test_detector_finds_nothing_in_a_ramp_or_in_noise(image: U8) -> None:
     assert found(image) == set()
 
 
 @pytest.mark.parametrize("still", ["stall_by_day", "stall_by_night", "rising"])
-def test_a_horse_in_a_stall_is_seen_standing_lying_and_rising(still: str) -> None:
+def test_detector_finds_a_standing_lying_and_rising_horse(still: str) -> None:
     image = cv2.imread(str(STILLS / f"{still}.webp"))
     assert image is not None
     assert "horse" in found(np.asarray(image, np.uint8))

@@ -35,7 +35,7 @@ def joints(body: Body, held: Pose, schema: str = "ap10k-17") -> dict[str, Any]:
     return dict(zip(SCHEMAS[schema].keypoints, where, strict=True))
 
 
-def test_flesh_is_closed_and_as_large_as_its_cone() -> None:
+def test_mesh_is_closed_and_has_the_volume_of_its_cone() -> None:
     vertices, _, triangles = flesh.mesh([Cone("b", (0, 0, 1), (0, 0, 1.001), 0.2, 0.2)])
     edges = Counter(tuple(sorted((int(t[i]), int(t[i - 1])))) for t in triangles for i in range(3))
     a, b, c = (vertices[triangles[:, i]] for i in range(3))
@@ -44,39 +44,39 @@ def test_flesh_is_closed_and_as_large_as_its_cone() -> None:
     assert volume == pytest.approx(4 / 3 * np.pi * 0.2**3, rel=0.03)
 
 
-def test_flesh_ends_at_the_floor() -> None:
+def test_mesh_ends_at_the_floor() -> None:
     vertices, _, _ = flesh.mesh([Cone("b", (0, 0, 0), (0, 0, 0.5), 0.2, 0.2)])
     assert vertices[:, 2].min() == pytest.approx(0, abs=0.004)
 
 
 @pytest.mark.parametrize("body", ["mare", "groom"])
-def test_every_keypoint_of_a_schema_has_its_place(body: str, request: pytest.FixtureRequest) -> None:
+def test_body_has_a_point_for_every_keypoint_of_its_schemas(body: str, request: pytest.FixtureRequest) -> None:
     points = request.getfixturevalue(body).points
     assert all(tuple(p.name for p in points[schema]) == SCHEMAS[schema].keypoints for schema in points)
 
 
-def test_left_is_left(mare: Body, groom: Body) -> None:
+def test_left_keypoints_are_on_the_left_side(mare: Body, groom: Body) -> None:
     places = {**joints(mare, horse_pose.STANDING), **joints(groom, person_pose.STANDING, "lsp-14")}
     assert all(y > 0 for name, (_, y, _) in places.items() if name.startswith("left"))
     assert all(y < 0 for name, (_, y, _) in places.items() if name.startswith("right"))
 
 
-def test_a_horse_stands_on_four_hooves(mare: Body) -> None:
+def test_standing_horse_has_four_hooves_on_the_ground(mare: Body) -> None:
     at = joints(mare, horse_pose.STANDING)
     assert all(at[f"{side}_{end}_paw"][2] < 0.08 for side in ("left", "right") for end in ("front", "back"))
 
 
-def test_a_hock_points_backwards_and_a_carpus_does_not(mare: Body) -> None:
+def test_hock_points_backwards_and_a_carpus_does_not(mare: Body) -> None:
     at = joints(mare, horse_pose.STANDING)
     assert at["left_knee"][0] < min(at["left_hip"][0], at["left_back_paw"][0])
     assert at["left_elbow"][0] == pytest.approx(at["left_shoulder"][0], abs=0.06)
 
 
-def test_a_feeding_horse_has_its_nose_at_the_ground(mare: Body) -> None:
+def test_feeding_horse_has_its_nose_at_the_ground(mare: Body) -> None:
     assert joints(mare, horse_pose.FEEDING)["nose"][2] < 0.35
 
 
-def test_a_lying_horse_rests_on_its_trunk(mare: Body) -> None:
+def test_lying_horse_rests_on_its_trunk(mare: Body) -> None:
     frames = pose.settle(mare, horse_pose.STERNAL, (0, 0), 0.0)
     assert mare.some(frames)[mare.firm][mare.trunk][:, 2].min() == pytest.approx(-SINK_M, abs=0.01)
 
@@ -84,12 +84,12 @@ def test_a_lying_horse_rests_on_its_trunk(mare: Body) -> None:
 @pytest.mark.parametrize(
     "held", [horse_pose.PROPPED, horse_pose.PUSHING, horse_pose.KNEELING], ids=lambda p: p.behaviour
 )
-def test_a_horse_that_gets_up_or_down_touches_the_ground_with_both_ends(mare: Body, held: Pose) -> None:
+def test_rising_or_lowering_horse_touches_the_ground_at_both_ends(mare: Body, held: Pose) -> None:
     points = mare.some(pose.settle(mare, held, (0, 0), 0.0))[mare.firm]
     assert [points[end, 2].min() for end in mare.ends] == pytest.approx([0, 0], abs=0.04)
 
 
-def test_a_tail_does_not_pass_through_the_ground(mare: Body) -> None:
+def test_tail_does_not_pass_through_the_ground(mare: Body) -> None:
     frames = pose.settle(mare, horse_pose.STERNAL, (0, 0), 0.0)
     ends = [
         frames[mare.skeleton.index[name]] @ [*mare.skeleton.joints[mare.skeleton.index[name]], 1] for name in mare.tail
@@ -97,27 +97,27 @@ def test_a_tail_does_not_pass_through_the_ground(mare: Body) -> None:
     assert min(end[2] for end in ends) > 0
 
 
-def test_rising_ends_standing_and_is_called_rising_on_the_way(mare: Body) -> None:
+def test_rising_ends_in_the_standing_pose(mare: Body) -> None:
     end = joints(mare, pose.along(horse_pose.RISING, 1.0))
     assert all(np.allclose(end[name], at) for name, at in joints(mare, horse_pose.STANDING).items())
     assert pose.along(horse_pose.RISING, 0.5).behaviour == "rising"
 
 
-def test_mirroring_twice_is_nothing() -> None:
+def test_mirroring_twice_gives_the_same_pose() -> None:
     assert pose.mirrored(pose.mirrored(horse_pose.STERNAL)) == horse_pose.STERNAL
 
 
-def test_a_mirrored_pose_lifts_the_other_leg(mare: Body) -> None:
+def test_mirrored_pose_lifts_the_other_leg(mare: Body) -> None:
     at, other = joints(mare, horse_pose.PAWING), joints(mare, pose.mirrored(horse_pose.PAWING))
     assert other["right_front_paw"][2] == pytest.approx(at["left_front_paw"][2], abs=0.02)
     assert at["left_front_paw"][2] > 0.15
 
 
-def test_a_size_scales_the_whole_body(mare: Body) -> None:
+def test_size_scales_the_whole_body(mare: Body) -> None:
     whole, half = (pose.settle(mare, horse_pose.STANDING, (0, 0), 0.0, size) for size in (1.0, 0.5))
     assert half[0, :3, :3] == pytest.approx(0.5 * whole[0, :3, :3], abs=0.01)
 
 
-def test_a_positive_pitch_lowers_the_head(mare: Body) -> None:
+def test_positive_pitch_lowers_the_head(mare: Body) -> None:
     low = replace(horse_pose.STANDING, turns={**horse_pose.STANDING.turns, "neck": (0, 40, 0)})
     assert joints(mare, low)["nose"][2] < joints(mare, horse_pose.STANDING)["nose"][2] - 0.4

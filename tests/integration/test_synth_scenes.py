@@ -42,7 +42,7 @@ def rendered(*actors: Actor, camera: Camera = AHEAD) -> tuple[Any, dict[int, Tru
     return image, {truth.number: truth for truth in truths}
 
 
-def test_one_seed_one_picture_and_another_number_another() -> None:
+def test_picture_depends_on_seed_and_number_only() -> None:
     (a, truth), (b, again), (c, _) = (synth.scene(3, n, SIZE_WH, "both") for n in (7, 7, 8))
     assert (a == b).all()
     assert (a != c).any()
@@ -50,17 +50,17 @@ def test_one_seed_one_picture_and_another_number_another() -> None:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_an_empty_scene_has_nobody(number: int) -> None:
+def test_empty_scene_has_no_subjects(number: int) -> None:
     image, truths = synth.scene(3, number, SIZE_WH, "empty")
     assert (image.shape, truths) == ((180, 320, 3), [])
 
 
-def test_a_scene_has_whom_it_was_asked_for() -> None:
+def test_scene_has_the_kind_of_subject_requested() -> None:
     assert {t.kind for n in range(4) for t in synth.scene(3, n, SIZE_WH, "horse")[1]} == {"horse"}
     assert {t.kind for n in range(4) for t in synth.scene(3, n, SIZE_WH, "person")[1]} == {"person"}
 
 
-def test_people_pass_before_a_horse_and_at_the_pictures_edge() -> None:
+def test_passing_people_occlude_the_horse_and_touch_the_image_edge() -> None:
     pictures = [synth.scene(3, n, SIZE_WH, "passing")[1] for n in range(8)]
     people = [truth for truths in pictures for truth in truths if truth.kind == "person"]
     assert all(any(truth.kind == "horse" for truth in truths) for truths in pictures)
@@ -68,13 +68,13 @@ def test_people_pass_before_a_horse_and_at_the_pictures_edge() -> None:
     assert any(truth.kind == "horse" and truth.visible < 0.9 for truths in pictures for truth in truths)
 
 
-def test_a_watched_stall_has_a_horse_or_nobody_and_at_times_who_passes() -> None:
+def test_watched_stall_is_empty_or_has_a_horse_and_sometimes_a_person() -> None:
     seen = [sorted(truth.kind for truth in synth.scene(3, n, SIZE_WH, "watched")[1]) for n in range(10)]
     assert {tuple(kinds) for kinds in seen} >= {(), ("horse",)}
     assert any("person" in kinds for kinds in seen)
 
 
-def test_who_sits_on_the_ground_has_no_bale_and_who_sits_higher_rests_on_one() -> None:
+def test_seated_person_rests_on_a_bale_unless_on_the_ground() -> None:
     body = person.build(Outfit())
 
     def seats(held: Pose) -> list[Mesh]:
@@ -86,7 +86,7 @@ def test_who_sits_on_the_ground_has_no_bale_and_who_sits_higher_rests_on_one() -
     assert 0.3 < bale.vertices[:, 2].max() < 0.6
 
 
-def test_the_box_is_that_of_the_pixels_that_change() -> None:
+def test_box_encloses_the_rendered_pixels() -> None:
     bare, _ = rendered()
     image, truth = rendered(groom(0, 0))
     rows = np.flatnonzero((np.abs(image.astype(int) - bare).max(axis=2) > 12)[:, 150:170].any(axis=1))
@@ -105,7 +105,7 @@ def test_keypoints_lie_on_the_body() -> None:
     assert at["left_shoulder"][0] > at["right_shoulder"][0]  # who faces us has the left on our right
 
 
-def test_who_stands_behind_somebody_is_hidden_and_still_placed() -> None:
+def test_occluded_person_has_hidden_keypoints_in_place() -> None:
     _, alone = rendered(groom(-0.6, 0))
     _, truth = rendered(groom(-0.6, 0), groom(0.6, 0, number=2))
     assert alone[1].visible > 0.95
@@ -115,7 +115,7 @@ def test_who_stands_behind_somebody_is_hidden_and_still_placed() -> None:
     assert hip[:2] == pytest.approx(before[:2])
 
 
-def test_what_lies_beyond_the_edge_is_outside_and_counts_as_unseen() -> None:
+def test_keypoint_beyond_the_edge_is_outside_and_lowers_visibility() -> None:
     close = replace(AHEAD, to=(0.0, 0.0, 1.7), fov_deg=20)
     _, truth = rendered(groom(0, 0), camera=close)
     ankle = truth[1].keypoints["lsp-14"][0]
@@ -123,14 +123,14 @@ def test_what_lies_beyond_the_edge_is_outside_and_counts_as_unseen() -> None:
     assert truth[1].visible < 0.6
 
 
-def test_the_lens_bends_the_picture_and_the_truth_alike() -> None:
+def test_lens_distortion_of_image_and_truth_agree() -> None:
     bent = replace(AHEAD, barrel=0.3)
     xy = np.array([[20.0, 15.0], [160.0, 90.0], [300.0, 170.0], [-900.0, 2000.0]])
     assert np.isfinite(bent.bent(np.array([[1e12, -1e12]]), SIZE_WH)).all()
     assert bent.sources(bent.bent(xy, SIZE_WH), SIZE_WH) == pytest.approx(xy, abs=0.05)
 
 
-def test_keypoints_are_judged_by_what_is_in_front() -> None:
+def test_keypoint_visibility_follows_the_depth_in_front() -> None:
     at = np.array([[5.0, 5.0], [5.0, 5.0], [5.0, 5.0], [-1.0, 5.0]])
     own = np.array([False, False, True, False])
     in_front = np.array([2.95, 2.0, 2.95, 2.95], np.float32)
@@ -138,7 +138,7 @@ def test_keypoints_are_judged_by_what_is_in_front() -> None:
     assert got[:, 2].tolist() == [VISIBLE, HIDDEN, HIDDEN, OUTSIDE]
 
 
-def test_a_night_is_grey() -> None:
+def test_night_scene_is_grey() -> None:
     frames = takes.take(takes.acts("sternal:0.2"), SIZE_WH, 10, seed=1, night=True)
     image, truths = next(frames)
     assert (image[..., 0] == image[..., 2]).all()
@@ -151,6 +151,6 @@ def test_acts_follow_one_another() -> None:
     assert (seen[0], seen[7], seen[-1], len(seen)) == ("standing", "rising", "standing", 14)
 
 
-def test_an_act_nobody_knows_is_refused() -> None:
+def test_unknown_act_is_rejected() -> None:
     with pytest.raises(ValueError, match="'flying' is no act; want one of standing"):
         takes.acts("standing:1,flying:2")

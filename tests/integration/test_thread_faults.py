@@ -188,12 +188,12 @@ def short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", OF_DAEMON)
-def test_thread_of_the_daemon_goes_on_after_a_fault(daemon: None, name: str) -> None:
+def test_thread_of_the_daemon_continues_after_a_fault(daemon: None, name: str) -> None:
     until(break_once(find(name)), LIMIT_S)
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_thread_goes_on_after_a_fault(name: str) -> None:
+def test_thread_continues_after_a_fault(name: str) -> None:
     with ALONE[name]() as went_on:
         until(went_on, LIMIT_S)
 

@@ -69,7 +69,7 @@ def test_step_that_fails_in_part_is_reported_as_failing(new_thread: Callable[...
     assert (trouble.kind, trouble.reason) == ("failing", "camera stall: ValueError")
 
 
-def test_camera_that_fails_in_the_behaviour_thread_is_named_while_it_goes_round(tmp_path: Path) -> None:
+def test_camera_that_fails_in_the_behaviour_thread_is_named_and_the_thread_continues(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.show(1, "horse", quality=cast("ImageQuality", None))
     stage.monitor.start()
@@ -132,7 +132,7 @@ def test_step_without_end_is_stuck_after_its_limit_and_well_again_after_progress
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_thread_ended_by_what_no_supervisor_catches_is_dead(new_thread: Callable[..., SupervisedThread]) -> None:
+def test_thread_ended_by_an_uncaught_exception_is_dead(new_thread: Callable[..., SupervisedThread]) -> None:
     def step() -> float | None:
         raise SystemExit
 

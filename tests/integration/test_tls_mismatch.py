@@ -39,9 +39,9 @@ def error_code(config: MqttConfig) -> str:
     return ""
 
 
-def test_tls_on_a_port_without_tls_is_told(closing_port: int) -> None:
+def test_tls_on_a_port_without_tls_is_named(closing_port: int) -> None:
     assert error_code(MqttConfig(port=closing_port, tls=TlsConfig(enabled=True))) == "not-a-tls-port"
 
 
-def test_no_tls_on_a_port_that_may_want_tls_is_told(closing_port: int) -> None:
+def test_plain_connection_on_a_tls_port_is_named(closing_port: int) -> None:
     assert error_code(MqttConfig(port=closing_port)) == "tls-wanted"

@@ -32,7 +32,7 @@ def image() -> np.ndarray:
     return np.random.default_rng(1).normal(0, 1, (1, 3, *SIZE_WH[::-1])).astype(np.float32)
 
 
-def test_the_detector_that_ships_is_taken_up_as_it_is(net: Detector, image: np.ndarray) -> None:
+def test_training_starts_from_the_bundled_detector(net: Detector, image: np.ndarray) -> None:
     shipped = onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"]).run(None, {"input": image})
     with torch.no_grad():
         taken = net.eval()(torch.from_numpy(image))
@@ -40,7 +40,7 @@ def test_the_detector_that_ships_is_taken_up_as_it_is(net: Detector, image: np.n
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-def test_in_training_it_still_says_what_it_said(net: Detector, image: np.ndarray) -> None:
+def test_train_mode_does_not_change_the_outputs(net: Detector, image: np.ndarray) -> None:
     with torch.no_grad():
         before = net.eval()(torch.from_numpy(image))
         learning(net, fresh=False)
@@ -48,12 +48,12 @@ def test_in_training_it_still_says_what_it_said(net: Detector, image: np.ndarray
         assert all(torch.equal(a, b) for a, b in zip(net(torch.from_numpy(image)), before, strict=True))
 
 
-def test_another_nets_export_is_refused_in_words() -> None:
+def test_export_of_another_net_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"rtmpose_lsp_t\.onnx.*do not fit Detector"):
         take(Detector(), POSE)
 
 
-def test_only_what_was_said_of_the_subjects_is_held(net: Detector, image: np.ndarray) -> None:
+def test_distillation_is_limited_to_the_subjects(net: Detector, image: np.ndarray) -> None:
     cells, box = priors(), torch.tensor([[[40.0, 40, 160, 200]]])
     truth = Truth(box, torch.tensor([[0]]), torch.tensor([[True]]))
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_only_what_was_said_of_the_subjects_is_held(net: Detector, image: np.nda
     assert float(loss(said, truth, cells)) > 0
 
 
-def test_a_picture_is_placed_as_the_daemon_places_it_or_cut_to_what_shows() -> None:
+def test_picture_is_letterboxed_or_cropped() -> None:
     image, box = np.zeros((360, 640, 3), np.uint8), np.array([[320.0, 90, 640, 360]], np.float32)
     seen = [placed(image, box, np.array([1]), np.random.default_rng(seed))[1] for seed in range(40)]
     assert any(np.allclose(one, [[208, 58.5, 416, 234]]) for one in seen)
@@ -78,7 +78,7 @@ def test_a_picture_is_placed_as_the_daemon_places_it_or_cut_to_what_shows() -> N
     assert (cut <= SIZE_WH * 2).all()
 
 
-def test_a_blend_goes_a_share_of_the_way(net: Detector) -> None:
+def test_blend_interpolates_the_weights(net: Detector) -> None:
     trained, begun = Detector(), Detector()
     first, was = trained.backbone.stem[0].conv.weight.clone(), begun.backbone.stem[0].conv.weight
     blend(trained, begun, 0.75)
@@ -87,7 +87,7 @@ def test_a_blend_goes_a_share_of_the_way(net: Detector) -> None:
     assert all(torch.equal(a, b) for a, b in zip(trained.state_dict().values(), net.state_dict().values(), strict=True))
 
 
-def test_pictures_of_bad_cameras_are_among_them_and_what_was_said_of_these_is_not_held(tmp_path: Path) -> None:
+def test_degraded_pictures_are_mixed_in_without_distillation(tmp_path: Path) -> None:
     photograph = tmp_path / "horse.png"
     cv2.imwrite(str(photograph), np.full((256, 416, 3), 128, np.uint8))
     mix = Mix([Horses([photograph], [np.array([[40.0, 40, 360, 220]], np.float32)])], [1.0])
@@ -101,7 +101,7 @@ def test_pictures_of_bad_cameras_are_among_them_and_what_was_said_of_these_is_no
     assert dim[~fair].min() < 40 < dim[fair].min()
 
 
-def test_some_bad_cameras_light_by_infrared_what_they_point_at() -> None:
+def test_some_degraded_pictures_have_an_infrared_spot() -> None:
     image = np.full((240, 400, 3), (60, 120, 180), np.uint8)
     worn = [pictures._worn(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
     lit = [one for one in worn if np.ptp(one.mean(axis=(0, 1))) < 3]

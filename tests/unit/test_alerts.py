@@ -165,7 +165,7 @@ def test_acknowledged_alert_is_not_published_again() -> None:
     assert alerts.reminders == [("open", 0), ("acknowledged", 0)]
 
 
-def test_alert_whose_finding_pauses_stays_open_until_it_is_long_gone() -> None:
+def test_alert_stays_open_while_its_finding_pauses() -> None:
     alerts = Published()
     alerts.observe(S_PER_MIN, COLICKY)
     alerts.observe(20 * S_PER_MIN, CLEAR)

@@ -54,7 +54,7 @@ def test_state_of_a_camera_without_a_stall_counts_every_class(headers: HeaderFac
     assert body["ts"] == 9500
 
 
-def test_state_of_a_stall_says_once_whether_a_person_is_there(headers: HeaderFactory) -> None:
+def test_state_of_a_stall_has_one_field_for_the_presence_of_a_person(headers: HeaderFactory) -> None:
     stall = StallState(
         posture="sternal",
         head_height="below",

@@ -18,12 +18,12 @@ def test_fewer_millimetres_are_better(value: float, said: str) -> None:
     assert said in line
 
 
-def test_a_larger_share_is_better() -> None:
+def test_larger_share_is_better() -> None:
     (line,) = verdict([Claim("m", "d", "AP", 0.5, "me")], {"AP": 0.6})
     assert "20.0% better" in line
 
 
-def test_a_claim_about_another_figure_is_not_held_against_this_one() -> None:
+def test_claim_about_another_figure_is_not_compared() -> None:
     assert verdict([Claim("m", "d", "AP", 0.5, "me")], {"AR": 0.6}) == []
 
 
@@ -31,7 +31,7 @@ def test_sources_that_agree_are_not_listed() -> None:
     assert disagreements([Claim("m", "d", "AP", 0.500, "me"), Claim("m", "d", "AP", 0.505, "you")]) == []
 
 
-def test_both_figures_of_rootnet_are_known_with_their_sources() -> None:
+def test_disagreeing_claims_on_rootnet_are_listed_with_sources() -> None:
     (line,) = disagreements(claims("rootnet", "h36m-p2"))
     assert "120 (the authors' README)" in line
     assert "57 (circulated" in line

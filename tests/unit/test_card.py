@@ -11,15 +11,15 @@ INPUTS: dict[str, tuple[Axis, ...]] = {"input": (None, 3, 256, 192)}
 OUTPUTS: dict[str, tuple[Axis, ...]] = {"simcc_x": (None, 14, 384), "simcc_y": (None, 14, 512)}
 
 
-def test_the_models_own_tensors_are_accepted() -> None:
+def test_tensors_as_on_the_card_are_accepted() -> None:
     CARD.describes(INPUTS, OUTPUTS)
 
 
-def test_a_length_that_the_model_leaves_open_is_accepted() -> None:
+def test_dynamic_length_is_accepted() -> None:
     CARD.describes({"input": (1, 3, None, None)}, OUTPUTS | {"simcc_x": (None, None, 384)})
 
 
-def test_an_output_the_card_does_not_name_is_no_difference() -> None:
+def test_output_missing_on_the_card_is_accepted() -> None:
     CARD.describes(INPUTS, OUTPUTS | {"debug": (1,)})
 
 
@@ -35,7 +35,7 @@ def test_an_output_the_card_does_not_name_is_no_difference() -> None:
     ],
     ids=["input name", "input size", "second input", "output missing", "rank", "keypoints"],
 )
-def test_a_difference_is_named(
+def test_difference_is_named(
     inputs: dict[str, tuple[Axis, ...]], outputs: dict[str, tuple[Axis, ...]], message: str
 ) -> None:
     with pytest.raises(CardError, match=f"model rtmpose-t-lsp14: {message}"):
@@ -54,12 +54,12 @@ def test_a_difference_is_named(
         ({"bundled": "../a.onnx", "sha256": "0" * 64}, "pattern"),
     ],
 )
-def test_a_source_is_one_place_we_can_reach(source: dict[str, str], message: str) -> None:
+def test_source_has_exactly_one_reachable_place(source: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Source.model_validate(source)
 
 
-def test_a_class_list_may_be_named() -> None:
+def test_class_list_may_be_given_by_name() -> None:
     detect = {"score": 0.3, "nms_iou": 0.5, "scores": {"horse": 0.4}}
     assert Detect.model_validate(detect | {"classes": "coco-80"}).classes[17] == "horse"
     with pytest.raises(ValueError, match=r"one of \['coco-80'\]"):
@@ -69,7 +69,7 @@ def test_a_class_list_may_be_named() -> None:
 
 
 @pytest.mark.parametrize("card", [card for card in load().values() if card.detect], ids=lambda card: card.name)
-def test_a_detector_gives_a_place_and_a_score_per_anchor(card: Card) -> None:
+def test_detector_has_a_box_and_a_score_per_anchor(card: Card) -> None:
     assert card.detect is not None
     classes, (width, height) = len(card.detect.classes), card.input.size_wh
     cells = [(height // s, width // s) for s in card.detect.strides]

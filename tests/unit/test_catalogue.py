@@ -25,7 +25,7 @@ def test_every_card_we_ship_is_valid() -> None:
 
 
 @pytest.mark.parametrize("card", load().values(), ids=lambda card: card.name)
-def test_a_simcc_output_is_as_long_as_the_crop_times_its_split(card: Card) -> None:
+def test_simcc_output_length_is_crop_size_times_split(card: Card) -> None:
     if card.pose is None:
         return
     keypoints = len(SCHEMAS[card.pose.schema_name])
@@ -34,7 +34,7 @@ def test_a_simcc_output_is_as_long_as_the_crop_times_its_split(card: Card) -> No
 
 
 @pytest.mark.parametrize("name", sorted(STARTERS))
-def test_a_bundled_model_gives_the_tensors_its_card_says(name: str) -> None:
+def test_bundled_model_has_the_tensors_of_its_card(name: str) -> None:
     onnx = pytest.importorskip("onnx")
     card = load()[name]
     assert card.source.bundled is not None
@@ -54,12 +54,12 @@ def test_coco_80_has_the_horse_at_17() -> None:
     assert CLASSES["coco-80"].index("giraffe") == 23
 
 
-def test_a_site_adds_cards_of_its_own(tmp_path: Path) -> None:
+def test_site_catalogue_adds_cards(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     assert load(tmp_path).keys() == load().keys() | {"mine"}
 
 
-def test_a_site_card_does_not_replace_ours(tmp_path: Path) -> None:
+def test_site_card_does_not_replace_a_bundled_one(tmp_path: Path) -> None:
     write(tmp_path, (HERE / "det-person-horse.toml").read_text(), "det-person-horse")
     with pytest.raises(CardError, match=r"det-person-horse\.toml.*give yours another name"):
         load(tmp_path)
@@ -79,12 +79,12 @@ def test_a_site_card_does_not_replace_ours(tmp_path: Path) -> None:
         ('name = "mine"', 'name = "yours"', r"mine\.toml: name = 'yours': want 'mine'"),
     ],
 )
-def test_a_wrong_card_says_file_key_got_and_wanted(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_invalid_card_names_file_key_got_and_wanted(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     with pytest.raises(CardError, match=message):
         read(write(tmp_path, GOOD.replace(old, new, 1)))
 
 
-def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_catalogue_is_named(tmp_path: Path) -> None:
     with pytest.raises(CardError, match=r"none: not a directory"):
         load(tmp_path / "none")

@@ -17,7 +17,7 @@ def test_monotonic_past_becomes_the_past() -> None:
     assert abs(clock.utc_ms(now_ns) - clock.utc_ms(now_ns - 60_000_000_000) - 60_000) <= 5
 
 
-def test_synced_is_what_the_kernel_says() -> None:
+def test_synced_equals_the_kernels_flag() -> None:
     assert isinstance(Clock().synced, bool)
 
 

@@ -15,7 +15,7 @@ from edged.inference.cpu import pixels
 def test_opencv_bgr_equals_definition(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, image_shape(size_wh, pixel_format), np.uint8)
     assert image_size(image, pixel_format) == size_wh
-    assert to_bgr(image, pixel_format).tolist() == pixels.to_bgr(image, pixel_format).tolist()
+    np.testing.assert_array_equal(to_bgr(image, pixel_format), pixels.to_bgr(image, pixel_format))
 
 
 def test_yuyv_limited_range_maps_to_black_and_white() -> None:

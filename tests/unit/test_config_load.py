@@ -59,7 +59,7 @@ def test_cameras_of_several_files_are_merged_by_name(tmp_path: Path) -> None:
     assert (cameras["a"].quality.enabled, cameras["a"].quality.min_contrast) == (False, 9)
 
 
-def test_a_list_is_replaced_whole(tmp_path: Path) -> None:
+def test_list_is_replaced_whole(tmp_path: Path) -> None:
     etc = site(tmp_path, main=CAMERA + 'classes = ["person", "horse"]', more='cameras.a.classes = ["horse"]')
     assert load(env={}, etc=etc).cameras["a"].classes == ("horse",)
 
@@ -81,12 +81,12 @@ def test_problem_names_the_last_file_that_gives_the_key(tmp_path: Path) -> None:
     assert error(etc=etc) == f"{etc}/conf.d/late.toml:2 mqtt.port = 0: must be 1..65535; raise it"
 
 
-def test_a_bad_value_that_a_later_file_corrects_is_no_problem(tmp_path: Path) -> None:
+def test_bad_value_that_a_later_file_corrects_is_no_problem(tmp_path: Path) -> None:
     etc = site(tmp_path, main="[mqtt]\nport = 0", late="mqtt.port = 8883")
     assert load(env={}, etc=etc).mqtt.port == 8883
 
 
-def test_a_short_list_over_a_long_one_names_the_file_of_the_short_one(tmp_path: Path) -> None:
+def test_short_list_over_a_long_one_names_the_file_of_the_short_one(tmp_path: Path) -> None:
     etc = site(tmp_path, main=CAMERA + "roi = [0,\n0,\n100,\n100]", late="\n\ncameras.a.roi = [1]")
     assert error(etc=etc).startswith(f"{etc}/conf.d/late.toml:3 cameras.a.roi = [1]: must be 4 whole numbers")
 
@@ -158,13 +158,13 @@ def test_environment_variable_gives_a_key(variable: str, value: str, want: objec
         ({"EDGED_" + "A__" * 3000: "x"}, None),
     ],
 )
-def test_a_problem_of_the_environment_names_the_variable(env: dict[str, str], want: str, tmp_path: Path) -> None:
+def test_problem_of_the_environment_names_the_variable(env: dict[str, str], want: str, tmp_path: Path) -> None:
     etc = site(tmp_path, main=CAMERA)
     got = error(env=env, etc=etc)
     assert want is None or got == f"environment {want}"
 
 
-def test_a_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Path) -> None:
+def test_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Path) -> None:
     env = credentials(
         tmp_path, mqtt__host="hunter 2", mqtt__port="hunter", mqtt__pasword="hunter2", cameras__a__source="", x__y="z"
     )
@@ -178,18 +178,18 @@ def test_a_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: P
     ]
 
 
-def test_a_credential_keeps_everything_but_the_last_newline(tmp_path: Path) -> None:
+def test_credential_keeps_everything_but_the_last_newline(tmp_path: Path) -> None:
     env = credentials(tmp_path, mqtt__password=" a\nb\n\n", mqtt__username="u", __hidden="not ours")
     assert load(env=env, etc=tmp_path).mqtt.password.get_secret_value() == " a\nb\n"
 
 
-def test_a_credential_for_a_path_is_the_file_itself(tmp_path: Path) -> None:
+def test_credential_for_a_path_is_the_file_itself(tmp_path: Path) -> None:
     env = credentials(tmp_path, mqtt__tls__key="PEM", mqtt__tls__cert="PEM")
     tls = load(env=env, etc=tmp_path).mqtt.tls
     assert tls.key == Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.tls.key"
 
 
-def test_a_credential_reaches_a_camera_with_a_dash_in_its_name(tmp_path: Path) -> None:
+def test_credential_reaches_a_camera_with_a_dash_in_its_name(tmp_path: Path) -> None:
     etc = site(tmp_path, main='[cameras.stall-1]\nsource = "0"')
     env = credentials(tmp_path, **{"cameras__stall-1__password": "s"})
     assert load(env=env, etc=etc).cameras["stall-1"].password.get_secret_value() == "s"
@@ -207,7 +207,7 @@ def test_missing_credentials_directory_is_reported() -> None:
     assert got == "environment CREDENTIALS_DIRECTORY = /nowhere: No such file or directory; unset it or correct it"
 
 
-def test_the_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) -> None:
+def test_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text('mqtt.password = "hunter2"')
     with pytest.raises(ConfigError) as caught:

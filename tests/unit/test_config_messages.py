@@ -296,7 +296,7 @@ def test_problems_are_in_the_order_of_the_file(tmp_path: Path) -> None:
     ],
     ids=["missing", "directory", "latin-1", "large", "endless"],
 )
-def test_a_file_that_cannot_be_read(make: object, want: str, tmp_path: Path) -> None:
+def test_file_that_cannot_be_read(make: object, want: str, tmp_path: Path) -> None:
     assert callable(make)
     make(tmp_path / "f")
     with pytest.raises(ConfigError) as caught:
@@ -330,7 +330,7 @@ def test_unreadable_file_is_not_treated_as_absent(closed: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"# nothing\n", b"\xef\xbb\xbf# saved on Windows\r\n"])
-def test_an_empty_file_means_all_defaults(content: bytes, tmp_path: Path) -> None:
+def test_empty_file_means_all_defaults(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(content)
     assert load(file, env={}) == load(etc=tmp_path, env={})

@@ -32,7 +32,7 @@ def test_reference_loads_to_the_defaults() -> None:
     assert load(CONFIGS / "reference.toml", env={}) == Config()
 
 
-def test_the_reference_with_nothing_commented_out_has_every_key_and_is_valid(tmp_path: Path) -> None:
+def test_reference_with_nothing_commented_out_has_every_key_and_is_valid(tmp_path: Path) -> None:
     text = re.sub(r"^#(?! )", "", reference(), flags=re.MULTILINE)
     assert config(tmp_path, text).cameras["example"].static_region is not None
     flat = {tuple(NAME if part == "example" else part for part in key) for key in _keys(tomllib.loads(text))}
@@ -53,13 +53,13 @@ def test_every_key_has_a_sentence_and_a_default_or_an_example(key: tuple[str, ..
 
 
 @pytest.mark.parametrize("key", [key for key in all_keys() if re.search("_(s|ms|hz|px)$", key[-1])], ids=".".join)
-def test_a_key_named_for_its_unit_has_it(key: tuple[str, ...]) -> None:
+def test_key_named_for_its_unit_has_it(key: tuple[str, ...]) -> None:
     here = node_at(key)
     assert here
     assert here.unit.lower() == key[-1].rsplit("_", 1)[1]
 
 
-def test_the_schema_keeps_units_and_bounds_and_forbids_unknown_keys() -> None:
+def test_schema_keeps_units_and_bounds_and_forbids_unknown_keys() -> None:
     camera = schema()["$defs"]["CameraConfig"]
     assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert camera["additionalProperties"] is False
@@ -69,12 +69,12 @@ def test_the_schema_keeps_units_and_bounds_and_forbids_unknown_keys() -> None:
 
 
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
-def test_the_example_is_valid(name: str) -> None:
+def test_example_is_valid(name: str) -> None:
     assert load(CONFIGS / f"{name}.toml", env={}).cameras
 
 
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
-def test_the_example_says_only_what_differs_from_the_defaults(name: str) -> None:
+def test_example_says_only_what_differs_from_the_defaults(name: str) -> None:
     tree = tomllib.loads(CONFIGS.joinpath(f"{name}.toml").read_text("utf-8"))
     repeated = [
         key for key in _keys(tree) if (here := node_at(key)) and not here.is_table and here.default == _at(tree, key)

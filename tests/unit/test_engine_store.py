@@ -53,7 +53,7 @@ def stored(
     return plans.publish(model, key, file, {**META_OF_BUILD, "seconds": seconds}, proof)
 
 
-def test_what_was_stored_is_read_again(plans: EngineStore) -> None:
+def test_stored_engine_is_read_back(plans: EngineStore) -> None:
     stored(plans)
     found = plans.find("m", KEY)
     assert found is not None
@@ -61,7 +61,7 @@ def test_what_was_stored_is_read_again(plans: EngineStore) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"engin", b"engine!", b"Engine"])
-def test_an_engine_that_has_changed_is_refused(plans: EngineStore, content: bytes) -> None:
+def test_changed_engine_file_is_rejected(plans: EngineStore, content: bytes) -> None:
     plan = stored(plans)
     (plan.folder / PLAN).write_bytes(content)
     with pytest.raises(PlanRefused, match="not the ones stored"):
@@ -97,7 +97,7 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", FIELD_TEXT)
-def test_every_field_of_the_key_makes_another_engine_and_is_explained(plans: EngineStore, field: str) -> None:
+def test_difference_in_any_key_field_is_another_engine_with_its_reason(plans: EngineStore, field: str) -> None:
     stored(plans)
     wanted = replace(KEY, **{field: CHANGES[field]})
     assert plans.find("m", wanted) is None
@@ -106,13 +106,13 @@ def test_every_field_of_the_key_makes_another_engine_and_is_explained(plans: Eng
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": {}}', '{"key": {"profiles": []}}'])
-def test_an_engine_without_its_story_is_none(plans: EngineStore, text: str) -> None:
+def test_engine_without_metadata_is_not_found(plans: EngineStore, text: str) -> None:
     plan = stored(plans)
     (plan.folder / META).write_text(text)
     assert (plans.find("m", KEY), plans.engines("m"), plans.current("m")) == (None, [], None)
 
 
-def test_only_a_proved_engine_is_the_current_one(plans: EngineStore) -> None:
+def test_only_a_verified_engine_is_current(plans: EngineStore) -> None:
     stored(plans, proof=None)
     assert plans.current("m") is None
     found = plans.find("m", KEY)
@@ -125,7 +125,7 @@ def test_only_a_proved_engine_is_the_current_one(plans: EngineStore) -> None:
     assert current.key == KEY
 
 
-def test_going_back_takes_the_proved_engine_before(plans: EngineStore) -> None:
+def test_rollback_selects_the_previous_verified_engine(plans: EngineStore) -> None:
     older = replace(KEY, tensorrt="10.2")
     for key, proof in ((older, GOOD), (replace(KEY, level=1), None), (KEY, GOOD)):
         stored(plans, key, proof=proof)
@@ -137,13 +137,13 @@ def test_going_back_takes_the_proved_engine_before(plans: EngineStore) -> None:
     assert now.key == older
 
 
-def test_going_back_from_the_only_engine_leaves_it(plans: EngineStore) -> None:
+def test_rollback_from_the_only_engine_changes_nothing(plans: EngineStore) -> None:
     stored(plans)
     assert plans.rollback("m") is None
     assert plans.current("m") is not None
 
 
-def test_what_is_put_aside_is_not_found_and_its_reason_is_kept(plans: EngineStore, tmp_path: Path) -> None:
+def test_quarantined_engine_is_not_found_and_its_reason_is_kept(plans: EngineStore, tmp_path: Path) -> None:
     plans.quarantine(stored(plans), "one byte too many")
     assert (plans.find("m", KEY), plans.current("m")) == (None, None)
     (reason,) = (tmp_path / "engines").glob(".quarantine/*/reason.txt")
@@ -178,7 +178,7 @@ def test_cleaning_keeps_the_current_engine_and_the_one_to_go_back_to(plans: Engi
     assert ".partial/half" in gone
 
 
-def test_nothing_piles_up_in_the_store(plans: EngineStore, tmp_path: Path) -> None:
+def test_store_keeps_two_engines_per_model_and_three_quarantined(plans: EngineStore, tmp_path: Path) -> None:
     for level in range(4):
         stored(plans, replace(KEY, level=level))
     assert {plan.key.level for plan in plans.engines("m")} == {3, 2}, "without anybody cleaning"
@@ -188,7 +188,7 @@ def test_nothing_piles_up_in_the_store(plans: EngineStore, tmp_path: Path) -> No
     assert len(list((tmp_path / "engines/.quarantine").iterdir())) == 3
 
 
-def test_the_quota_is_for_engines_that_are_not_in_use_the_oldest_go_first(tmp_path: Path) -> None:
+def test_quota_removes_the_oldest_unused_engines_first(tmp_path: Path) -> None:
     plans = EngineStore(tmp_path / "engines", quota_mb=3)
     for model, level in (("a", 1), ("b", 1), ("a", 2), ("b", 2)):
         stored(plans, replace(KEY, level=level), content=bytes(2 << 20), model=model)
@@ -196,7 +196,7 @@ def test_the_quota_is_for_engines_that_are_not_in_use_the_oldest_go_first(tmp_pa
     assert [plan.key.level for plan in plans.engines("b")] == [2, 1]
 
 
-def test_a_half_made_engine_is_never_found(plans: EngineStore, tmp_path: Path) -> None:
+def test_incomplete_engine_is_not_found(plans: EngineStore, tmp_path: Path) -> None:
     half = tmp_path / "engines" / ".partial" / "m-x"
     half.mkdir(parents=True)
     (half / PLAN).write_bytes(b"half")
@@ -204,7 +204,7 @@ def test_a_half_made_engine_is_never_found(plans: EngineStore, tmp_path: Path) -
     assert (plans.models(), plans.engines("m")) == ([], [])
 
 
-def test_after_an_update_of_jetpack_it_is_known_why_and_how_long_it_took_last_time(plans: EngineStore) -> None:
+def test_jetpack_update_gives_the_rebuild_reason_and_the_last_duration(plans: EngineStore) -> None:
     for level, seconds in ((3, 400.0), (0, 20.0)):
         stored(plans, replace(KEY, level=level), seconds=seconds)
     now = replace(KEY, l4t="36.5.0", tensorrt="10.7", driver="12.8")
@@ -213,10 +213,10 @@ def test_after_an_update_of_jetpack_it_is_known_why_and_how_long_it_took_last_ti
     assert foundry.last_attempt(job) == (f"JetPack has changed: {KEY.l4t}, now 36.5.0", 400.0)
 
 
-def test_of_an_engine_never_built_nothing_is_said(plans: EngineStore) -> None:
+def test_engine_never_built_has_no_last_attempt(plans: EngineStore) -> None:
     job = cast(BuildJob, SimpleNamespace(card=SimpleNamespace(name="m"), key=KEY, options=BuildOptions()))
     assert EngineBuilder(plans, *[cast(Any, None)] * 4).last_attempt(job) == ("", None)
 
 
-def test_what_nobody_can_read_is_not_shown(plans: EngineStore) -> None:
+def test_changed_onnx_hash_is_described_in_words(plans: EngineStore) -> None:
     assert cause(KEY, replace(KEY, onnx="d" * 64)) == "the model, or how it is prepared, has changed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tools.layers import circles, imports, strangers, upward
@@ -56,3 +58,10 @@ def test_library_outside_its_room_is_reported(module: str, target: str, allowed:
 def test_imports_inside_functions_and_type_checking_count() -> None:
     text = "from a import b\nif TYPE_CHECKING:\n    import c.d\ndef f() -> None:\n    from e.f import g, h\n"
     assert imports(text, ["e.f.g"]) == {"a", "c.d", "e.f.g", "e.f"}
+
+
+def test_test_files_import_no_test_file_and_no_conftest() -> None:
+    root = Path(__file__).parents[2]
+    modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / "tests").rglob("*.py")}
+    targets = {target for path in modules.values() for target in imports(path.read_text(), modules)}
+    assert [name for name in targets if any(part.startswith(("test_", "conftest")) for part in name.split("."))] == []

@@ -125,7 +125,7 @@ def test_journal_is_used_only_where_stderr_goes_there(entries: list[dict[str, An
         assert journal_handler({}, out.fileno()) is None
 
 
-def test_absent_systemd_python_is_said_and_the_journal_is_not_used(
+def test_missing_systemd_python_is_logged_and_the_journal_unused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(log, "journal", None)

@@ -10,7 +10,7 @@ from engines.machine import Machine, detect, workspace_mb
 
 
 @pytest.mark.parametrize(("gpu_gb", "mb"), [(None, 512), (8, 512), (9, 1024), (16, 1024), (32, 2048), (64, 4096)])
-def test_a_small_board_builds_in_little_memory(gpu_gb: int | None, mb: int) -> None:
+def test_small_board_builds_in_little_memory(gpu_gb: int | None, mb: int) -> None:
     assert workspace_mb(Machine(gpu_gb=gpu_gb)) == mb
 
 

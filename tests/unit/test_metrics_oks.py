@@ -29,29 +29,29 @@ def test_answer_off_by_known_oks_is_found_up_to_that_threshold() -> None:
     assert found[:3] == pytest.approx((0.5, 1, 0))  # 5 of 10 thresholds
 
 
-def test_the_truth_itself_is_perfect() -> None:
+def test_perfect_answer_has_ap_1() -> None:
     assert evaluate(_one(), _said(_one()), SIGMA)[:3] == pytest.approx((1, 1, 1))
 
 
-def test_a_second_answer_on_the_same_subject_is_wrong_but_comes_too_late_to_cost() -> None:
+def test_duplicate_answer_of_lower_rank_does_not_lower_ap() -> None:
     assert evaluate(_one(), _said(_one(), times=2), SIGMA).ap == pytest.approx(1)
 
 
-def test_any_number_of_answers_fit_a_crowd() -> None:
+def test_crowd_matches_any_number_of_answers() -> None:
     crowd = _one(crowd=np.ones(1, bool))
     both = Truths(**{n: np.concatenate([getattr(_one(), n), getattr(crowd, n)]) for n in Truths.__dataclass_fields__})
     assert evaluate(both, _said(_one(), times=5), SIGMA).ap == pytest.approx(1)
 
 
-def test_where_all_subjects_are_ignored_there_is_no_figure() -> None:
+def test_ap_is_nan_when_all_subjects_are_ignored() -> None:
     assert np.isnan(evaluate(_one(crowd=np.ones(1, bool)), _said(_one()), SIGMA).ap)
 
 
-def test_without_an_answer_everything_is_zero() -> None:
+def test_ap_is_zero_without_answers() -> None:
     nothing = Answers(image=np.zeros(0, int), xy=np.zeros((0, 17, 2)), score=np.zeros(0))
     assert evaluate(_one(), nothing, SIGMA)[:3] == (0, 0, 0)
 
 
-def test_sigmas_go_by_name() -> None:
+def test_sigmas_follow_the_keypoint_names() -> None:
     assert sigmas("coco-17", ("right_ankle", "nose")).tolist() == [0.089, 0.026]
     assert sigmas("ap10k-17", ("nose", "left_elbow")).tolist() == [0.026, 0.072]

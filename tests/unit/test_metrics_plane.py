@@ -15,34 +15,34 @@ def _off(*px: float) -> F64:
     return moved
 
 
-def test_every_joint_has_its_own_share() -> None:
+def test_pck_is_computed_per_joint() -> None:
     assert pck_by_joint(_off(0, 9, 0, 0), TRUTH, ALL, np.full(2, 10.0), 0.5).tolist() == [1, 0.5]
 
 
-def test_a_joint_that_seldom_counts_weighs_as_much_as_the_others() -> None:
+def test_mean_pck_weighs_every_joint_alike() -> None:
     counted = np.array([[True, True], [True, False]])
     assert pck_mean(_off(0, 9, 0, 0), TRUTH, counted, np.full(2, 10.0), 0.5) == 0.5
 
 
-def test_a_joint_that_never_counts_is_left_out() -> None:
+def test_mean_pck_omits_joints_without_counted_keypoints() -> None:
     counted = np.array([[True, False], [True, False]])
     assert pck_mean(_off(0, 99, 0, 99), TRUTH, counted, np.full(2, 10.0), 0.5) == 1
 
 
-def test_half_a_head_is_three_tenths_of_the_head_boxs_diagonal() -> None:
+def test_pckh_limit_is_0_3_of_the_head_diagonal() -> None:
     head = np.array([[0.0, 0, 30, 40]] * 2)  # diagonal 50, head 30, half of it 15
     assert pckh(_off(14.9, 15, 0, 0), TRUTH, ALL, head) == 0.75
 
 
-def test_the_area_under_the_curve_of_a_constant_error() -> None:
+def test_area_under_the_curve_of_a_constant_error() -> None:
     assert auc(_off(14, 14, 14, 14), TRUTH, ALL) == pytest.approx(10 / 20)  # 0.5 … 0.95 of 30 px
 
 
-def test_the_truth_itself_fails_only_at_threshold_nought() -> None:
+def test_auc_of_the_truth_fails_only_at_threshold_0() -> None:
     assert auc(TRUTH, TRUTH, ALL) == pytest.approx(19 / 20)
 
 
-def test_the_end_point_error_is_a_mean_of_pixels_over_what_was_found() -> None:
+def test_epe_is_the_mean_over_found_keypoints() -> None:
     found = _off(1, 3, 0, 0)
     found[1] = np.nan
     assert epe(found, TRUTH, ALL) == 2

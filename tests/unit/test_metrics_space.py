@@ -10,47 +10,47 @@ TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 ROOT = 0
 
 
-def test_moving_the_whole_pose_costs_nothing_but_its_root() -> None:
+def test_translated_pose_has_a_root_error_only() -> None:
     found = TRUTH + np.array([30.0, 0, 40])
     assert space.mpjpe(found, TRUTH, ROOT) == pytest.approx(0, abs=1e-9)
     assert space.mrpe(found[:, ROOT], TRUTH[:, ROOT]) == pytest.approx((50, 30, 0, 40))
 
 
-def test_one_joint_of_seventeen_off_by_17_mm_is_one_mm() -> None:
+def test_one_joint_of_17_off_by_17_mm_has_mpjpe_1() -> None:
     found = TRUTH.copy()
     found[:, 5, 1] += 17
     assert space.mpjpe(found, TRUTH, ROOT) == pytest.approx(1)
 
 
-def test_a_turned_pose_is_right_once_aligned() -> None:
+def test_rotated_pose_has_no_error_after_rigid_alignment() -> None:
     found = TRUTH @ TURN.T + 5
     assert space.mpjpe(found, TRUTH, ROOT) > 100
     assert space.pa_mpjpe_rigid(found, TRUTH) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_larger_pose_is_right_only_where_scale_is_aligned() -> None:
+def test_scaled_pose_has_no_error_after_similarity_alignment_only() -> None:
     found = 1.3 * TRUTH @ TURN.T
     assert space.pa_mpjpe_rigid(found, TRUTH) > 50
     assert space.pa_mpjpe_similarity(found, TRUTH) == pytest.approx(0, abs=1e-6)
 
 
-def test_scale_alone_does_not_turn() -> None:
+def test_n_mpjpe_aligns_scale_but_not_rotation() -> None:
     assert space.n_mpjpe(1.3 * TRUTH + 7, TRUTH, ROOT) == pytest.approx(0, abs=1e-6)
     assert space.n_mpjpe(TRUTH @ TURN.T, TRUTH, ROOT) > 100
 
 
 @pytest.mark.parametrize("scale", [False, True])
-def test_a_mirrored_pose_stays_mirrored(scale: bool) -> None:
+def test_alignment_does_not_mirror(scale: bool) -> None:
     assert space.errors(space.aligned(TRUTH * [-1, 1, 1], TRUTH, scale=scale), TRUTH).mean() > 50
 
 
-def test_no_motion_of_the_answer_changes_its_similarity_error() -> None:
+def test_similarity_error_is_invariant_to_motion_of_the_answer() -> None:
     found = TRUTH + np.random.default_rng(4).normal(0, 40, TRUTH.shape)
     moved = 0.7 * found @ TURN.T + [1, 2, 3]
     assert space.pa_mpjpe_similarity(moved, TRUTH) == pytest.approx(space.pa_mpjpe_similarity(found, TRUTH))
 
 
-def test_a_joint_at_exactly_150_mm_is_wrong() -> None:
+def test_joint_at_exactly_150_mm_is_not_counted_as_correct() -> None:
     found = TRUTH.copy()
     found[:, 1] = TRUTH[:, 1] + [0, 0, 151]
     found[:, 2] = TRUTH[:, 2] + [0, 0, 149]
@@ -60,13 +60,13 @@ def test_a_joint_at_exactly_150_mm_is_wrong() -> None:
     assert space.pck3d(exactly, np.zeros((1, 2, 3)), ROOT) == 0.5
 
 
-def test_the_area_under_the_curve_of_a_constant_error() -> None:
+def test_area_under_the_curve_of_a_constant_error() -> None:
     found, truth = np.zeros((1, 2, 3)), np.zeros((1, 2, 3))
     found[0, 1, 0] = 72.0
     assert space.auc3d(found, truth, ROOT) == pytest.approx((30 / 31 + 16 / 31) / 2)  # the root always, but at 0
 
 
-def test_a_pose_in_one_point_has_the_error_of_its_distances() -> None:
+def test_pose_collapsed_to_a_point_has_the_mean_distance_as_error() -> None:
     truth = np.array([[[0.0, 0, 0], [-30, 0, 0], [30, 0, 0]]])
     assert space.pa_mpjpe_similarity(truth * 0, truth) == pytest.approx(20)
     assert space.n_mpjpe(truth * 0, truth, ROOT) == pytest.approx(20)

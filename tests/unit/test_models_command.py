@@ -45,7 +45,7 @@ def test_table_has_one_line_per_model(site: list[str], capsys: pytest.CaptureFix
     assert [line.split()[:4] for line in lines if " mine " in line] == [["mine", "missing", "pull", "pinned"]]
 
 
-def test_a_pulled_model_verifies(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_pulled_model_verifies(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pull", "mine", *site) == 0
     capsys.readouterr()
     assert run("verify", *site, "--json") == 0
@@ -74,7 +74,7 @@ def test_pull_wants_names_or_all_in_use(site: list[str], capsys: pytest.CaptureF
     assert "det-person-horse" in capsys.readouterr().out
 
 
-def test_an_import_of_the_wrong_model_is_refused(site: list[str]) -> None:
+def test_import_of_the_wrong_model_is_rejected(site: list[str]) -> None:
     assert run("import", "mine", str(POSE), *site) == 0
     with pytest.raises(SourceError, match="pins"):
         run("import", "mine", str(PACKAGE_ROOT / "starter/det_person_horse.onnx"), *site)

@@ -36,7 +36,7 @@ def test_track_that_walks_in_is_a_person_wherever_it_stands_later() -> None:
     [[0.0] * 600, [9.0 * (-1) ** n for n in range(600)], [40.0 * n for n in range(6)]],
     ids=["bucket", "trembling box", "shadow that passes"],
 )
-def test_track_that_stays_in_place_or_passes_at_once_is_no_person(places: list[float]) -> None:
+def test_short_or_motionless_track_is_not_a_person(places: list[float]) -> None:
     assert presence(places).last_person_s == -math.inf
 
 
@@ -49,14 +49,14 @@ def test_new_track_is_activity_and_an_old_one_that_stays_is_not() -> None:
     assert presence([0.0] * 600).last_activity_s == pytest.approx(T.new_s, abs=0.2)
 
 
-def test_person_beside_a_bucket_is_found_by_its_own_track() -> None:
+def test_person_next_to_a_bucket_is_found_by_the_moving_track() -> None:
     people = PersonPresence()
     for n in range(50):
         people.update(n / 10, [person(0, number=1), person(4.0 * n, number=2)])
     assert people.last_person_s == pytest.approx(4.9)
 
 
-def test_track_that_comes_back_after_it_was_forgotten_starts_anew() -> None:
+def test_expired_track_id_starts_as_a_new_track() -> None:
     people = presence([2.0 * n for n in range(30)])
     people.update(3 + 1.5 * T.forget_s, [])
     for n in range(50):

@@ -188,7 +188,7 @@ def test_unwanted_class_has_an_infinite_threshold() -> None:
     assert np.isfinite(run.backend.params[0].thresholds[1])
 
 
-def test_smoothed_keypoints_come_beside_the_raw_ones() -> None:
+def test_smoothed_keypoints_are_given_in_addition_to_raw_ones() -> None:
     run = PipelineRun(track={"min_hits": 1})
     (subject,) = run.frame().subjects
     assert subject.keypoints is not None

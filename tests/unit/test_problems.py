@@ -30,7 +30,7 @@ def test_healthy_device_has_no_problem() -> None:
     assert found(ProblemTracker(), body()) == []
 
 
-def test_unknown_figure_is_no_problem() -> None:
+def test_unknown_figure_opens_no_problem() -> None:
     assert found(ProblemTracker(), body(disk_used_percent=None, temperature_c=None)) == []
 
 

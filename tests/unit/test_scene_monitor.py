@@ -58,7 +58,7 @@ def test_degraded_image_is_observed_with_its_faults_and_without_counts() -> None
     assert (observation.view, observation.degraded, observation.counts) == ("degraded", ("dark",), None)
 
 
-def test_fault_in_one_camera_names_it_and_the_others_go_on(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_fault_in_one_camera_names_it_and_spares_the_others(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     stage.show(1000, "horse", quality=cast("ImageQuality", None))
     assert set(stage.failures) == {"stall"}
     assert caplog.text.count("camera stall") == 1
@@ -77,14 +77,14 @@ def test_alerts_of_other_cameras_open_while_one_camera_fails(stage: Stage) -> No
     assert [body["stage"] for body in stage.published("alert", "yard")] == ["open"]
 
 
-def test_camera_whose_fault_has_passed_goes_on(stage: Stage) -> None:
+def test_camera_is_observed_again_after_its_fault(stage: Stage) -> None:
     stage.show(10, "horse", quality=cast("ImageQuality", None))
     stage.show(10, "horse")
     assert stage.failures == {}
     assert [body["counts"] for body in stage.published("state")] == [{"horse": 1, "person": 0}]
 
 
-def test_day_goes_on_after_a_restart(stage: Stage, tmp_path: Path) -> None:
+def test_daily_totals_continue_after_a_restart(stage: Stage, tmp_path: Path) -> None:
     stage.show(600, "horse")
     stage.monitor.save()
     again = Stage(tmp_path)

@@ -60,7 +60,7 @@ def test_low_box_is_a_candidate_only_near_a_prior_of_its_class(prior: list[float
     assert len(selected(boxes((WIDE, 0.3, 0)), boxes((prior, 0.8, label)))) == count
 
 
-def test_low_box_without_priors_is_no_candidate() -> None:
+def test_low_box_without_priors_is_not_a_candidate() -> None:
     assert selected(boxes((WIDE, 0.3, 0))) == []
 
 

@@ -73,7 +73,7 @@ def last_of_four(n: int, outputs: list[F32]) -> list[F32]:
     return outputs
 
 
-def test_the_same_model_is_good() -> None:
+def test_identical_model_passes() -> None:
     proof = selftest(POSE, Model(), Model(), None)
     assert (proof.passed, proof.drift.max_shift_px, proof.drift.argmax_agreement) == (True, 0.0, 1.0)
 
@@ -88,16 +88,16 @@ def test_the_same_model_is_good() -> None:
         (deaf, "another input gives the same"),
     ],
 )
-def test_a_spoilt_engine_is_found_out(spoil: Callable[[int, list[F32]], Any], said: str) -> None:
+def test_faulty_engine_fails_with_its_reason(spoil: Callable[[int, list[F32]], Any], said: str) -> None:
     assert said in faults(spoil)
 
 
-def test_every_place_of_every_batch_size_is_proved() -> None:
+def test_selftest_covers_every_position_of_every_batch_size() -> None:
     assert faults(last_of_four, (1, 2, 4, 8)) == "in batches of 4 a keypoint moved 10.0 px, 2.0 allowed"
     assert faults(last_of_four, (1, 2, 8)) == ""
 
 
-def test_a_model_that_finds_nothing_proves_nothing() -> None:
+def test_selftest_without_findings_fails() -> None:
     blank = [np.zeros((1, 14, bins), np.float32) for bins in (384, 512)]
     found = accuracy_diff(POSE, None, blank, blank)
     assert found.violations(POSE.tolerance) == ["nothing was found in the golden input to compare"]
@@ -114,12 +114,12 @@ def test_boxes_are_compared_with_their_counterparts() -> None:
     assert found.max_score_diff == pytest.approx(0.1, abs=1e-4)
 
 
-def test_a_box_that_is_missing_is_said() -> None:
+def test_missing_box_is_reported() -> None:
     found = accuracy_diff(DETECT, DECODERS["rtmdet-end2end"], boxes((0, 0, 9, 9, 0.9)), boxes((50, 50, 60, 60, 0.9)))
     assert "1 of the reference's boxes are missing" in "; ".join(found.violations(DETECT.tolerance))
 
 
-def test_the_worse_of_two_counts() -> None:
+def test_sum_of_two_diffs_keeps_the_worse_values() -> None:
     both = AccuracyDiff(max_shift_px=1, argmax_agreement=1.0, compared=1) + AccuracyDiff(
         max_shift_px=3, argmax_agreement=0.5, compared=3, nan=2
     )
@@ -144,12 +144,12 @@ def test_progress_never_falls_and_ends_below_one() -> None:
     assert shares[-1] == pytest.approx(0.75, abs=0.01)
 
 
-def test_a_build_that_ran_before_is_timed_by_it() -> None:
+def test_remaining_time_follows_the_previous_build() -> None:
     progress = Estimate(usual_s=100).now(25)
     assert (progress.share, progress.left_s) == (0.25, 75)
 
 
-def test_without_a_former_build_nobody_guesses_at_the_beginning() -> None:
+def test_remaining_time_is_unknown_at_the_start_of_a_first_build() -> None:
     assert Estimate().now(5).left_s is None
 
 
@@ -164,14 +164,14 @@ def peak(joint: int, z: int, y: int, x: int) -> F32:
     return volume.reshape(1, 576, 32, 32)
 
 
-def test_a_joint_that_moves_by_a_bin_moves_by_its_part_of_two_metres() -> None:
+def test_joint_moved_by_one_bin_differs_by_its_depth_in_millimetres() -> None:
     found = accuracy_diff(LIFT, soft_argmax, [peak(7, 0, 0, 0)], [peak(7, 3, 0, 4)])
     assert found.max_shift_mm == pytest.approx(5 * 2000 / 32, rel=1e-4)
     assert found.violations(LIFT.tolerance) == ["a joint moved 312.5 mm, 1.0 allowed"]
     assert accuracy_diff(LIFT, soft_argmax, [peak(7, 0, 0, 0)], [peak(7, 0, 0, 0)]).violations(LIFT.tolerance) == []
 
 
-def test_a_root_that_moves_or_goes_farther_is_told() -> None:
+def test_moved_root_is_reported_in_pixels_and_depth() -> None:
     was = [np.array([[32, 32]], np.float32), np.array([[0.8]], np.float32)]
     found = accuracy_diff(ROOT, None, was, [was[0] + (3, 4), was[1] * 1.01])
     assert found.max_shift_px == pytest.approx(20)

@@ -31,7 +31,7 @@ def judged(frames: dict[str, int] | None = None, *, code: int = 0, stop_s: float
     return faults
 
 
-def test_the_slope_is_per_hour_and_the_start_is_not_judged() -> None:
+def test_slope_is_per_hour_and_omits_the_start() -> None:
     assert slope_per_h([0, 1800, 3600], [1, 2, 3]) == pytest.approx((2, 0), abs=1e-9)
     found = figures(samples(0.7), [], exit_code=0, stop_s=0)
     assert (found["rss_mb_per_h"], found["rss_mb_per_h_later"]) == pytest.approx((0.7, 0.7), abs=0.01)
@@ -49,10 +49,10 @@ def test_the_slope_is_per_hour_and_the_start_is_not_judged() -> None:
         pytest.param({"stop_s": 2.4}, "SIGTERM to exit took 2.4 s", id="slow end"),
     ],
 )
-def test_what_is_not_as_it_should_be_is_told(how: dict[str, Any], fault: str) -> None:
+def test_fault_of_a_soak_is_reported(how: dict[str, Any], fault: str) -> None:
     (told,) = judged(**how)
     assert fault in told
 
 
-def test_nothing_grew() -> None:
+def test_soak_without_growth_has_no_faults() -> None:
     assert judged() == []

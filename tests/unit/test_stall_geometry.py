@@ -43,6 +43,6 @@ def test_point_is_in_the_zone_around_it_or_in_none() -> None:
 
 
 @pytest.mark.parametrize("clock", ["6:30", "24:00", "06:60", "noon"])
-def test_feeding_time_that_is_no_time_of_day_is_refused(clock: str) -> None:
+def test_invalid_feeding_time_is_rejected(clock: str) -> None:
     with pytest.raises(ValueError, match="feeding_times"):
         StallConfig.model_validate({"feeding_times": [clock]})

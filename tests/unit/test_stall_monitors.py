@@ -76,7 +76,7 @@ def idle_rates(folder: Path, requests: list[tuple[str, float | None]]) -> StallM
     return StallMonitors(stalls, 0.3, folder, set_idle_rate=lambda name, hz: requests.append((name, hz)))
 
 
-def test_stall_at_rest_asks_for_fewer_frames_and_for_all_when_a_person_comes(tmp_path: Path) -> None:
+def test_stall_at_rest_needs_fewer_frames_until_a_person_enters(tmp_path: Path) -> None:
     requests: list[tuple[str, float | None]] = []
     monitors = idle_rates(tmp_path, requests)
     for second in range(20):

@@ -26,31 +26,31 @@ def scored(truths: list[dict[str, Any]], subjects: list[dict[str, Any]]) -> Any:
     return score([truths], [{"subjects": subjects}], "person")
 
 
-def test_what_is_found_where_it_is_scores_one() -> None:
+def test_exact_detection_scores_1() -> None:
     got = scored([person()], [said()])
     assert (got.subjects, got.recall, got.precision, got.pck["PCK@0.2 torso"]) == (1, 1, 1, 1)
 
 
-def test_a_box_that_overlaps_too_little_finds_nobody() -> None:
+def test_box_with_iou_below_half_matches_no_subject() -> None:
     assert scored([person()], [said(13)]).recall == 1  # IoU 27/53
     assert scored([person()], [said(14)]).recall == 0  # IoU 26/54
 
 
-def test_a_box_is_taken_once_by_whom_it_fits_best() -> None:
+def test_box_is_matched_once_to_the_best_fitting_subject() -> None:
     near, far = matches([person(8), person(0)], [said(1)])
     assert (near.found, far.found) == (None, said(1))
 
 
-def test_keypoints_of_a_missed_subject_are_wrong() -> None:
+def test_keypoints_of_a_missed_subject_count_as_incorrect() -> None:
     assert scored([person(), person(200)], [said()]).pck["PCK@0.2 torso"] == 0.5
 
 
-def test_a_subject_that_hardly_shows_does_not_count_nor_does_its_box_as_stray() -> None:
+def test_barely_visible_subject_and_its_box_are_ignored() -> None:
     got = scored([person(), person(200, visible=0.2)], [said(), said(200)])
     assert (got.subjects, got.precision) == (1, 1)
 
 
-def test_a_box_where_nobody_is_costs_precision() -> None:
+def test_false_positive_lowers_precision() -> None:
     assert scored([person()], [said(), said(300)]).precision == 0.5
 
 
@@ -59,5 +59,5 @@ def test_hidden_keypoints_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(("off_px", "share"), [(4.9, 1.0), (5.1, 0.0)])
-def test_a_fifth_of_the_torso_is_the_limit(off_px: float, share: float) -> None:
+def test_pck_limit_is_a_fifth_of_the_torso(off_px: float, share: float) -> None:
     assert scored([person()], [said(off_px=off_px)]).pck["PCK@0.2 torso"] == share  # the torso is 25 px

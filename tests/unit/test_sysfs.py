@@ -68,7 +68,7 @@ def test_switched_off_zone_has_no_temperature(orin: SysfsSensors) -> None:
     assert orin.temperatures_c() == {"cpu-thermal": 51.2, "tj-thermal": 52.4}
 
 
-def test_running_fan_is_no_throttling(orin: SysfsSensors) -> None:
+def test_running_fan_is_not_throttling(orin: SysfsSensors) -> None:
     throttling = orin.throttling()
     assert throttling is not None
     assert throttling["active"] == ["cpu-throttle-alert"]

@@ -76,13 +76,13 @@ def test_new_id_where_a_track_just_ended_is_a_switch(trend: CameraTrend, clock: 
 
 
 @pytest.mark.parametrize("later", [seen(2, 100), replace(seen(2, 1), label="person")], ids=["elsewhere", "other class"])
-def test_new_id_of_another_subject_is_no_switch(trend: CameraTrend, clock: ManualClock, later: TrackedSubject) -> None:
+def test_id_of_another_subject_is_not_a_switch(trend: CameraTrend, clock: ManualClock, later: TrackedSubject) -> None:
     play(trend, clock, seen(1, 0))
     play(trend, clock, later)
     assert trend.read().switches == 0
 
 
-def test_new_id_next_to_a_living_track_is_no_switch(trend: CameraTrend, clock: ManualClock) -> None:
+def test_id_next_to_an_active_track_is_not_a_switch(trend: CameraTrend, clock: ManualClock) -> None:
     play(trend, clock, seen(1, 0))
     play(trend, clock, seen(2, 1), seen(1, 0))
     assert trend.read().switches == 0
@@ -105,7 +105,7 @@ def test_losses_and_reconnects_of_the_last_hour_are_counted(clock: ManualClock) 
     assert (outages.losses, outages.reconnects) == (0, 0)
 
 
-def test_first_connection_is_no_reconnect(clock: ManualClock) -> None:
+def test_first_connection_is_not_a_reconnect(clock: ManualClock) -> None:
     outages = Outages(clock)
     outages.record("online")
     assert outages.reconnects == 0

@@ -146,7 +146,7 @@ def test_view_that_stays_changed_opens_an_alert(change: ViewChange) -> None:
     assert [(one.rule.kind, one.stage) for one in published] == [(f"camera-{change}", "open")]
 
 
-def test_standing_horse_hides_the_view_behind_it_and_is_no_change() -> None:
+def test_standing_horse_is_not_a_view_change() -> None:
     monitor = ViewMonitor(small(view()))
     horse = subject("horse", box=(200, 100, 520, 300))
     for n in range(MIN_THUMBNAILS):

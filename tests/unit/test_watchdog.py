@@ -77,7 +77,7 @@ class Systemd:
         pytest.param(later(DEAD, processed=11), str(DEAD), id="a thread is dead"),
     ],
 )
-def test_stall_reason_names_what_does_not_get_on(now: WatchdogSnapshot, reason: str) -> None:
+def test_stall_reason_names_the_stuck_part(now: WatchdogSnapshot, reason: str) -> None:
     assert stall_reason(START, now) == reason
 
 
@@ -90,7 +90,7 @@ def test_watchdog_is_fed_four_times_per_timeout(clock: ManualClock) -> None:
     assert systemd.feeds == 4
 
 
-def test_watchdog_is_not_fed_while_a_thread_is_stuck_and_status_says_so(
+def test_stuck_thread_stops_the_watchdog_and_is_in_the_status(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edged.device.watchdog")
@@ -148,5 +148,5 @@ BUILDS = {
         ),
     ],
 )
-def test_status_line_says_where_things_stand(changes: dict[str, Any], text: str) -> None:
+def test_status_line_names_the_current_trouble(changes: dict[str, Any], text: str) -> None:
     assert status_line(replace(START, **changes)) == text
