@@ -58,7 +58,7 @@ def test_two_devices_of_one_id_log_it_once(
     fickle: Fickle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("edged.capture.worker.INITIAL_WAIT_S", 0.01)
+    monkeypatch.setattr("edged.runtime.backoff.INITIAL_WAIT_S", 0.01)
     monkeypatch.setattr(client, "STABLE_AFTER_S", 0.3)
     monkeypatch.setattr(client, "POLL_S", 0.01)
     bus = MqttBus(MqttConfig(port=fickle.port, protocol="5"), "barn", lambda state: {"state": state}, PublishConfig())
