@@ -28,7 +28,7 @@ def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "count"),
     [
         pytest.param(run(1.4, 1.1), 0, id="as before"),
         pytest.param(run(1.3, 1.18), 0, id="within what runs differ by"),
@@ -38,8 +38,8 @@ def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
         pytest.param(run(0.5, 9.0, people=3), 0, id="nothing to compare with"),
     ],
 )
-def test_worse_ratio_is_reported(now: dict[str, Any], told: int) -> None:
-    assert len(worse(now, run(1.4, 1.1))) == told
+def test_worse_ratio_is_reported(now: dict[str, Any], count: int) -> None:
+    assert len(worse(now, run(1.4, 1.1))) == count
 
 
 def test_slope_is_the_cost_of_one_more_subject() -> None:
@@ -94,9 +94,9 @@ def test_scene_changes_per_frame_and_has_the_wanted_people() -> None:
 def test_gpu_configurations_are_unavailable_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench.configurations.GPU", ())
     monkeypatch.setattr("tools.bench.configurations.find_spec", lambda name: None)
-    told = {c.name: why_not(c) for c in CONFIGURATIONS}
-    assert len(told) == 8
-    assert all(bool(why) == ("GPU" in name or "PyTorch" in name) for name, why in told.items())
+    reasons = {c.name: why_not(c) for c in CONFIGURATIONS}
+    assert len(reasons) == 8
+    assert all(bool(why) == ("GPU" in name or "PyTorch" in name) for name, why in reasons.items())
 
 
 def test_frame_counts_of_all_cameras_are_balanced() -> None:
@@ -127,5 +127,5 @@ def test_batch_sizes_alternate_and_times_are_per_image(figures: Any, monkeypatch
     measured = batches.measure(1)
     assert [list(by_batch) for by_batch in measured.values()] == [["1", "2", "4"]] * 2
     assert all(0 < by_batch["4"] < 3 * by_batch["1"] for by_batch in measured.values()), "of one image, not of four"
-    told = {"detect": {"1": 12.0, "2": 12.5, "4": 13.0}}
-    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in "\n".join(page({**figures, "batches": told}))
+    batch_ms = {"detect": {"1": 12.0, "2": 12.5, "4": 13.0}}
+    assert "\n| detect | 12.00 | 12.50 | 13.00 |\n" in "\n".join(page({**figures, "batches": batch_ms}))

@@ -37,17 +37,17 @@ def _data(folder: Path, count: int = 5) -> Prepared:
 def _net(path: Path, bins: Any) -> Path:
     """A net of ConvNeXtPose-S's shape whose `JOINTS` lie in these bins, whatever it is shown."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    said = np.zeros((18, 32, 32, 32), np.float32)
+    logits = np.zeros((18, 32, 32, 32), np.float32)
     for joint, (x, y, z) in zip(JOINTS, bins, strict=True):
-        said[SCHEMAS["h36m-18"].keypoints.index(joint), z, y, x] = 100
+        logits[SCHEMAS["h36m-18"].keypoints.index(joint), z, y, x] = 100
     shown = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 256, 256])
     out = helper.make_tensor_value_info("volume", TensorProto.FLOAT, [1, 576, 32, 32])
     nodes = [
         helper.make_node("ReduceMin", ["image"], ["least"], keepdims=0),
         helper.make_node("Min", ["least", "nought"], ["none"]),  # the image is at least 0
-        helper.make_node("Add", ["said", "none"], ["volume"]),
+        helper.make_node("Add", ["logits", "none"], ["volume"]),
     ]
-    known = [("said", said.reshape(1, 576, 32, 32)), ("nought", np.zeros((), np.float32))]
+    known = [("logits", logits.reshape(1, 576, 32, 32)), ("nought", np.zeros((), np.float32))]
     weights = [numpy_helper.from_array(value, name) for name, value in known]
     graph = helper.make_graph(nodes, "known", [shown], [out], weights)
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
@@ -66,17 +66,17 @@ CENTRE = [[16, 16, 16]] * 3  # of 32 bins: the middle of the box, at the root's 
 def test_bins_become_millimetres(tmp_path: Path) -> None:
     bins = [[16, 16, 16], [18, 16, 16], [16, 16, 24]]  # 2 of 32 bins are 31.25 of 500 px, 8 in depth are 500 mm
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", bins))
-    said = asked(model, _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    answers = asked(model, _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
     wanted = np.array([[0, 0, 4000], [125, 0, 4000], [0, 0, 4500]])
-    assert said.points[0, [model.joints.index(joint) for joint in JOINTS]] == pytest.approx(wanted, abs=1e-3)
+    assert answers.points[0, [model.joints.index(joint) for joint in JOINTS]] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_rootnet_gets_the_crop_and_scale_of_the_daemon(tmp_path: Path) -> None:
     net = written(load()["rootnet"], tmp_path)
-    said = asked(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    answers = asked(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
     assert net.is_file()
     k = 2000 * 1000 / 500
-    assert said.points[0, 0] == pytest.approx([0, 0, (1 + 0.1 * 90 / 255) * k], rel=0.005)  # grey as the image is
+    assert answers.points[0, 0] == pytest.approx([0, 0, (1 + 0.1 * 90 / 255) * k], rel=0.005)  # grey as the image is
 
 
 def test_box_outside_the_image_has_a_nan_pose(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_known_error_is_reported(tmp_path: Path) -> None:
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     figures = score(model, data, asked(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
     assert figures["MPJPE mm"] == pytest.approx(250 / 3)  # both hips at the pelvis
-    assert "MRPE mm" not in figures  # it was told where the root is
+    assert "MRPE mm" not in figures  # the root was given
 
 
 class Killed(Exception):
@@ -121,17 +121,17 @@ def test_killed_run_resumes_with_the_missing_answers(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"i": 3, "poi')  # torn by the kill
     calls: list[int] = []
-    said = asked(_dying(model, 99, calls), data, path, lambda *_: None)
+    answers = asked(_dying(model, 99, calls), data, path, lambda *_: None)
     assert len(calls) == 1 + 2
-    assert np.isfinite(said.points).all()
+    assert np.isfinite(answers.points).all()
 
 
 def test_answers_of_other_weights_are_not_reused(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     asked(_model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE)), data, path, lambda *_: None)
     other = _net(tmp_path / "net.onnx", [[18, 16, 16]] * 3)
-    said = asked(_model(tmp_path, weights=other), data, path, lambda *_: None)
-    assert said.points[0, 0, 0] == pytest.approx(125)
+    answers = asked(_model(tmp_path, weights=other), data, path, lambda *_: None)
+    assert answers.points[0, 0, 0] == pytest.approx(125)
 
 
 def test_complete_answers_need_no_inference(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_model_is_compared_only_on_data_of_its_task_and_subject(tmp_path: Path) 
 def test_first_inference_is_not_timed(tmp_path: Path) -> None:
     calls: list[int] = []
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
-    said = asked(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
-    assert (len(calls), np.isfinite(said.ms).sum()) == (6, 5)
+    answers = asked(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
+    assert (len(calls), np.isfinite(answers.ms).sum()) == (6, 5)
 
 
 def test_exported_model_with_a_site_card_is_evaluated(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 scatter = pytest.importorskip("tools.synth.scatter", reason="needs numba, of the synth extra")
 
 
-def test_truth_in_space_falls_on_the_truth_in_the_picture() -> None:
+def test_projected_3d_truth_equals_the_2d_truth() -> None:
     _, (truth, *_) = scatter.picture(77, 1, (320, 180), "person", pinhole=True)
     fx, fy, cx, cy = truth.lens
     space, points = truth.space_m["lsp-14"], truth.keypoints["lsp-14"]

@@ -66,7 +66,7 @@ def test_image_of_odd_size_is_processed_in_its_own_size(tmp_path: Path, image: N
     assert json.loads(done.stdout)["image"] == {"w": image.shape[1], "h": image.shape[0]}
 
 
-def test_bad_image_in_a_folder_fails_alone(tmp_path: Path) -> None:
+def test_bad_image_in_a_folder_fails_only_itself(tmp_path: Path) -> None:
     folder = images(tmp_path / "mixed", *[picture()] * 3)
     (folder / "1.png").write_bytes(NOISE)
     done = edged("infer", "--jsonl", folder)
@@ -98,7 +98,7 @@ def broken_model(tmp_path: Path) -> dict[str, object]:
     return {"detector": "broken", "catalogue": cards, "store": tmp_path / "store"}
 
 
-def test_model_that_gives_nan_fails_its_frames_alone(
+def test_nan_from_a_model_fails_only_its_frames(
     tmp_path: Path, broken_model: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")

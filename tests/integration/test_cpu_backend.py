@@ -74,10 +74,10 @@ def test_letterbox_equals_definition_within_one_level(detector: Detector, size_w
 
 def test_tensor_equals_definition_after_aspect_change(detector: Detector) -> None:
     card = detector.card.input
-    nobody = np.full(len(detector.classes), np.inf, np.float32)
+    unreachable = np.full(len(detector.classes), np.inf, np.float32)
     for size in ((48, 64), (64, 48), (64, 48)):
         detector.letterbox(photo(*size))
-        detector.detect(nobody, lambda stage: None)
+        detector.detect(unreachable, lambda stage: None)
         mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
         expected = normalise(detector.canvas, "rgb" if card.colour == "rgb" else "bgr", mean, std)
         np.testing.assert_allclose(detector.tensor[0], expected, atol=1e-6)

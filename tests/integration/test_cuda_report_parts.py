@@ -20,7 +20,7 @@ from tools.kept import Kept
 HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
 
 
-def test_failed_part_is_retried_and_costs_no_other(tmp_path: Path) -> None:
+def test_failed_part_is_retried_and_the_others_are_measured(tmp_path: Path) -> None:
     tried: list[str] = []
 
     def measure(name: str, limit_s: float) -> Any:
@@ -62,13 +62,13 @@ def test_part_failed_earlier_comes_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batched_ms", "told"),
+    ("batched_ms", "line"),
     [
         pytest.param(10.0, "It pays here where more than 6 cameras share the GPU, up to 11;", id="it pays"),
         pytest.param(20.0, "It does not pay here:", id="it does not"),
     ],
 )
-def test_page_states_the_gain_of_batching(batched_ms: float, told: str) -> None:
+def test_page_states_the_gain_of_batching(batched_ms: float, line: str) -> None:
     found: dict[str, Any] = {name: {"why_not": "a figure of this test"} for name in parts.LIMITS_S}
     found["batching"] = {
         "gpu_ms": {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}},
@@ -78,13 +78,13 @@ def test_page_states_the_gain_of_batching(batched_ms: float, told: str) -> None:
     found["loops"] = {"as it is": {"1": row, "graphs": True, "frames": "mapped", "ms_per_subject": 1.0}}
     text = "\n".join(page({**HERE, **found, "effort": {"subjects": [1]}, "others_cores": 0.0}))
     assert "\n- batching 4 cameras saves 50 % of GPU time a frame; " in text
-    assert f"\n{told}" in text
+    assert f"\n{line}" in text
 
 
 def test_command_output_is_kept_to_its_end(tmp_path: Path) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
-    assert run([sys.executable, "-c", code], tmp_path / "new/said.log", 20) == (3, "two")
-    assert (tmp_path / "new/said.log").read_text() == "one\ntwo\n"
+    assert run([sys.executable, "-c", code], tmp_path / "new/output.log", 20) == (3, "two")
+    assert (tmp_path / "new/output.log").read_text() == "one\ntwo\n"
 
 
 def test_hanging_command_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_missing_packages_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "find_spec", lambda module: None)
-    told = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
-    assert [word.split()[0] for word in told] == ["rtmlib,", "torch,", "the", "all"]
+    missing = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
+    assert [word.split()[0] for word in missing] == ["rtmlib,", "torch,", "the", "all"]
 
 
 def _ends(pid: int, within_s: float = 10.0) -> bool:

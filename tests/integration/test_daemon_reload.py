@@ -107,7 +107,7 @@ def test_allowed_commands_and_discovery_change_in_place(site: Site) -> None:
         assert site.listener.bodies(RESULT)[-1]["ok"]
 
 
-def test_camera_with_another_source_alone_is_opened_again_and_counts_on(site: Site, tmp_path: Path) -> None:
+def test_only_the_camera_with_another_source_is_reopened_and_its_counts_continue(site: Site, tmp_path: Path) -> None:
     with site.run() as daemon:
         site.tables["cameras"]["barn"]["source"] = str(video(tmp_path / "other.mp4", 20))
         assert site.reload(daemon)["data"]["restarted"] == ["camera barn"]

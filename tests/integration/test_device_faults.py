@@ -77,7 +77,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return put
 
 
-def test_wall_clock_that_jumps_changes_timestamps_alone(
+def test_wall_clock_jump_changes_timestamps_only(
     broker: EmbeddedBroker, listener: Listener, tmp_path: Path, set_clock: Callable[[int], None]
 ) -> None:
     now_ns = time.time_ns()

@@ -84,7 +84,7 @@ def test_lost_device_while_engine_is_taken_is_raised_in_loop() -> None:
 
 
 def test_close_cancels_build_and_begins_no_other() -> None:
-    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
+    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("the daemon ends")})
     service, ready = started_service(script)
     assert script.building.wait(TIMEOUT_S)
     assert service.statuses[NAMES[0]] == BuildStatus(
@@ -101,7 +101,7 @@ def test_close_cancels_build_and_begins_no_other() -> None:
 
 
 def test_build_that_outlives_close_does_not_count_as_attempt() -> None:
-    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("told to")})
+    script = ScriptedBuilder(builds={NAMES[0]: Cancelled("the daemon ends")})
     script.stops_at_once = False
     service, _ = started_service(script)
     assert script.building.wait(TIMEOUT_S)

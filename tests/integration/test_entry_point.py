@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error"),
     [
         (["--port", "99999"], "command line --port = 99999: must be 1..65535; lower it\n"),
         (
@@ -33,13 +33,17 @@ ROOT = Path(__file__).parents[2]
     ids=["port", "host", "no text", "no user"],
 )
 def test_invalid_broker_option_is_reported(
-    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    options: list[str],
+    error: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("latin-1").write_bytes(b"p\xe4ss\n")
     Path("secret").write_text("hunter2\n")
     assert main(["watch", *options]) == 2
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == error
 
 
 @pytest.mark.parametrize("words", [["watch", "--for", "1e99"], ["send", "diagnose", "--within", "nan"]])
@@ -95,8 +99,8 @@ def test_full_output_is_reported_without_traceback() -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "edged", "config", "reference"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    said = "edged config: the output: No space left on device; free some space and run it again\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    error = "edged config: the output: No space left on device; free some space and run it again\n"
+    assert (done.returncode, done.stderr) == (1, error)
 
 
 LOADED = """

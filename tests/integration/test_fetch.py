@@ -167,7 +167,7 @@ def test_redirect_from_http_to_http_is_followed(server: Server, part: Path) -> N
 
 
 @pytest.mark.parametrize("target", ["http://example.org/model.onnx", "ftp://example.org/model.onnx"])
-def test_redirect_away_from_https_is_refused(target: str) -> None:
+def test_redirect_away_from_https_is_rejected(target: str) -> None:
     request = Request("https://example.org/model.onnx")
     with pytest.raises(SourceError, match="not https"):
         Redirects().redirect_request(request, BytesIO(), 302, "Found", Message(), target)

@@ -67,7 +67,7 @@ def test_damaged_page_has_no_signature(tmp_path: Path) -> None:
     assert report.signature_error(tmp_path).endswith("holds no hash")
 
 
-def test_unwritable_folder_is_refused_before_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_folder_is_rejected_before_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["hardware-report", "--only", "identity", "--out", str(tmp_path / "file")]) == 1
     printed = capsys.readouterr()
@@ -120,7 +120,7 @@ def test_probe_over_its_time_limit_has_a_failed_row(tmp_path: Path) -> None:
     assert (row.state, row.why) == ("failed", "not finished after 0.05 s")
 
 
-def test_probe_whose_process_dies_has_a_failed_row(tmp_path: Path) -> None:
+def test_crashed_probe_has_a_failed_row(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text("nonsense = 1\n")
     (row,) = run_probe(BY_NAME["identity"], bench(tmp_path), tmp_path / "wrong.toml")
     assert row.state == "failed"

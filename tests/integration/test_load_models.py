@@ -55,14 +55,14 @@ def test_missing_detector_leaves_the_cameras(tmp_path: Path) -> None:
     assert list(models.missing_by_model) == [ABSENT]
 
 
-def test_refused_engines_fall_back_to_onnx_runtime(tmp_path: Path) -> None:
+def test_rejected_engines_fall_back_to_onnx_runtime(tmp_path: Path) -> None:
     models = load_models(ModelsConfig(store=tmp_path), CPU, engine_of=lambda card: RefusedEngine())
     models.backend.close()
     assert set(models.runtime_by_model.values()) == {"onnxruntime"}
     assert models.service_level == "poses"
 
 
-def test_refused_engine_without_file_is_missing(tmp_path: Path) -> None:
+def test_rejected_engine_without_file_is_missing(tmp_path: Path) -> None:
     models = load_models(
         ModelsConfig(detector=ABSENT, store=tmp_path), CPU, allow_missing=True, engine_of=lambda card: RefusedEngine()
     )

@@ -93,7 +93,7 @@ def test_bundled_model_needs_no_store(store: ModelStore, tmp_path: Path) -> None
     assert not (tmp_path / "store").exists()
 
 
-def test_damaged_bundled_model_is_refused_and_not_fetched(store: ModelStore) -> None:
+def test_damaged_bundled_model_is_rejected_and_not_fetched(store: ModelStore) -> None:
     bundled = load()["rtmpose-t-lsp14"]
     damaged = bundled.model_copy(update={"source": bundled.source.model_copy(update={"sha256": "0" * 64})})
     with pytest.raises(WrongHash, match="reinstall the package"):
@@ -192,7 +192,7 @@ def test_paths_in_a_zip_are_ignored(store: ModelStore, away: Path, tmp_path: Pat
     ],
     ids=["none", "two"],
 )
-def test_zip_without_one_model_is_refused(
+def test_zip_without_exactly_one_model_is_rejected(
     store: ModelStore, away: Path, tmp_path: Path, names: list[str], message: str
 ) -> None:
     packed = zipped(tmp_path / "a.zip", names)
@@ -207,7 +207,7 @@ def test_zip_bomb_is_not_unpacked(store: ModelStore, away: Path, tmp_path: Path)
         store.pull(served(away, packed, "model.zip", member="end2end.onnx"))
 
 
-def test_torn_zip_is_refused(store: ModelStore, away: Path, tmp_path: Path) -> None:
+def test_truncated_zip_is_rejected(store: ModelStore, away: Path, tmp_path: Path) -> None:
     packed = zipped(tmp_path / "a.zip", ["end2end.onnx"])[:-30]
     with pytest.raises(SourceError, match="not a whole"):
         store.pull(served(away, packed, "model.zip", member="end2end.onnx"))

@@ -69,7 +69,7 @@ def test_unknown_figures_have_no_sample(samples: Samples) -> None:
     assert not [name for name, _ in samples if "oldest" in name or name.endswith("gpu_memory_mb")]
 
 
-def test_label_may_hold_any_character() -> None:
+def test_label_may_contain_any_character() -> None:
     assert scrape({"temperatures_c": {'a "b"\\\n': 1.0}}) == {("edged_temperatures_c", (("zone", 'a "b"\\\n'),)): 1}
 
 

@@ -117,9 +117,9 @@ def test_stick_is_applied_once_unless_its_file_changes(
 ) -> None:
     service = Service()
     assert [once(NEW, service), once(NEW, service), service.starts] == [0, 0, 1]
-    said = capsys.readouterr().out
-    assert said.startswith("new: broker 127.0.0.1:1883; cameras: b\napplied; the daemon runs with it\n1 of 1 cameras")
-    assert said.endswith(
+    output = capsys.readouterr().out
+    assert output.startswith("new: broker 127.0.0.1:1883; cameras: b\napplied; the daemon runs with it\n1 of 1 cameras")
+    assert output.endswith(
         "this file was applied before; nothing is done. To apply it again, change it, for example a comment\n"
     )
     assert (once(f"# again\n{NEW}", service), service.starts) == (0, 2)
@@ -130,9 +130,9 @@ def test_failed_start_restores_the_previous_settings_for_good(
 ) -> None:
     old, service = installed_files(root), Service("no such model")
     assert (once(NEW, service), service.starts, installed_files(root)) == (1, 2, old)
-    said = capsys.readouterr().out
-    assert "the daemon does not start with it:\nno such model\n" in said
-    assert said.endswith("the previous settings are restored\n")
+    output = capsys.readouterr().out
+    assert "the daemon does not start with it:\nno such model\n" in output
+    assert output.endswith("the previous settings are restored\n")
     assert (once(NEW, service), service.starts) == (0, 2)  # as at the next boot, with the stick still there
 
 

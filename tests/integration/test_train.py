@@ -1,4 +1,4 @@
-"""Training goes on from what ships, and holds what the net said of photographs."""
+"""Training starts from the bundled detector and keeps its answers on photographs."""
 
 from pathlib import Path
 
@@ -57,16 +57,16 @@ def test_distillation_is_limited_to_the_subjects(net: Detector, image: np.ndarra
     cells, box = priors(), torch.tensor([[[40.0, 40, 160, 200]]])
     truth = Truth(box, torch.tensor([[0]]), torch.tensor([[True]]))
     with torch.no_grad():
-        said = net.eval()(torch.from_numpy(image))
-    said = (*(one.clamp(min=-1.0) for one in said[:3]), *said[3:])  # sure enough to be held
-    beside = tuple(one.clone() for one in said)
+        answers = net.eval()(torch.from_numpy(image))
+    answers = (*(one.clamp(min=-1.0) for one in answers[:3]), *answers[3:])  # sure enough to be held
+    beside = tuple(one.clone() for one in answers)
     beside[0][:, :, 28:, 40:] += 3  # far from the subject
-    within = tuple(one.clone() for one in said)
+    within = tuple(one.clone() for one in answers)
     within[0][:, 0, 10:20, 8:16] -= 3
-    same, apart = (float(drift(now, said, truth, cells)) for now in (beside, within))
+    same, apart = (float(drift(now, answers, truth, cells)) for now in (beside, within))
     assert same == pytest.approx(0, abs=1e-6)
     assert apart > 0.1
-    assert float(loss(said, truth, cells)) > 0
+    assert float(loss(answers, truth, cells)) > 0
 
 
 def test_picture_is_letterboxed_or_cropped() -> None:

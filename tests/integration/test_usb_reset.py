@@ -37,13 +37,13 @@ def test_reset_of_a_camera_switches_it_off_and_on(bus: Path) -> None:
     assert (bus / "1-2.3" / "authorized").read_text() == "1\n"
 
 
-def test_reset_of_another_device_is_refused(bus: Path) -> None:
+def test_reset_of_another_device_is_rejected(bus: Path) -> None:
     assert reset(bus, "1-4") == "no camera at USB port 1-4\n"
     assert (bus / "1-4" / "authorized").read_text() == "untouched"
 
 
 @pytest.mark.parametrize("port", ["..", "1-2.3:1.0", "*", "-", "1 -rf", ""])
-def test_reset_of_an_invalid_port_is_refused(bus: Path, port: str) -> None:
+def test_reset_of_an_invalid_port_is_rejected(bus: Path, port: str) -> None:
     assert reset(bus, port).startswith("no USB port")
     assert (bus / "1-2.3" / "authorized").read_text() == "untouched"
 

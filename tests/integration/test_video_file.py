@@ -29,7 +29,7 @@ def frames_of(path: Path) -> list[U8]:
     return frames
 
 
-def test_video_holds_the_frames_written(tmp_path: Path) -> None:
+def test_video_contains_the_frames_written(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 10, SIZE) as video:
         for level in (0, 100, 200):
             video.write(flat(level))
@@ -61,17 +61,17 @@ def test_video_without_frames_leaves_an_older_file(tmp_path: Path) -> None:
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.mp4", b"older")]
 
 
-def test_video_in_an_absent_folder_is_refused(tmp_path: Path) -> None:
+def test_video_in_an_absent_folder_is_rejected(tmp_path: Path) -> None:
     with raises_code(NotWritten, "folder"):
         VideoWriter(tmp_path / "nowhere" / "a.mp4", 10, SIZE)
 
 
-def test_video_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+def test_video_of_an_unknown_format_is_rejected(tmp_path: Path) -> None:
     with raises_code(NotWritten, "suffix"):
         VideoWriter(tmp_path / "a.gif", 10, SIZE)
 
 
-def test_video_on_a_full_disk_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+def test_video_on_a_full_disk_is_rejected_and_leaves_no_file(tmp_path: Path) -> None:
     video = VideoWriter(tmp_path / "a.mp4", 10, SIZE, reserve_bytes=1 << 62)
     with raises_code(NotWritten, "disk_full"), video:
         video.write(flat())

@@ -6,16 +6,16 @@ from tools.evaluate.benchmark.claims import Claim, claims, disagreements, verdic
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "verdict_text"),
     [
         (50.9, "within 2% of 50"),
         (45.0, "10.0% better than 50"),
         (55.0, "10.0% worse than 50"),
     ],
 )
-def test_fewer_millimetres_are_better(value: float, said: str) -> None:
+def test_fewer_millimetres_are_better(value: float, verdict_text: str) -> None:
     (line,) = verdict([Claim("m", "d", "MPJPE mm", 50, "me")], {"MPJPE mm": value})
-    assert said in line
+    assert verdict_text in line
 
 
 def test_larger_share_is_better() -> None:

@@ -144,7 +144,7 @@ def test_invalid_key_is_reported_before_cross_checks(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_contradiction_between_keys_is_refused(text: str, want: str, tmp_path: Path) -> None:
+def test_contradiction_between_keys_is_rejected(text: str, want: str, tmp_path: Path) -> None:
     lines = refused(tmp_path, text)
     assert len(lines) == 1
     assert lines[0].startswith(want)

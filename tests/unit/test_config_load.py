@@ -81,7 +81,7 @@ def test_problem_names_the_last_file_that_gives_the_key(tmp_path: Path) -> None:
     assert error(etc=etc) == f"{etc}/conf.d/late.toml:2 mqtt.port = 0: must be 1..65535; raise it"
 
 
-def test_bad_value_that_a_later_file_corrects_is_no_problem(tmp_path: Path) -> None:
+def test_bad_value_corrected_by_a_later_file_is_accepted(tmp_path: Path) -> None:
     etc = site(tmp_path, main="[mqtt]\nport = 0", late="mqtt.port = 8883")
     assert load(env={}, etc=etc).mqtt.port == 8883
 
@@ -195,7 +195,7 @@ def test_credential_reaches_a_camera_with_a_dash_in_its_name(tmp_path: Path) -> 
     assert load(env=env, etc=etc).cameras["stall-1"].password.get_secret_value() == "s"
 
 
-def test_binary_credential_is_refused_without_showing_it(tmp_path: Path) -> None:
+def test_binary_credential_is_rejected_without_showing_it(tmp_path: Path) -> None:
     env = credentials(tmp_path)
     file = Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.password"
     file.write_bytes(b"hunter\xff")
@@ -217,7 +217,7 @@ def test_error_carries_no_cause_that_would_print_the_values(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items(), ids=RENAMED)
-def test_old_key_is_refused_with_its_new_name(old: str, new: str, tmp_path: Path) -> None:
+def test_old_key_is_rejected_with_its_new_name(old: str, new: str, tmp_path: Path) -> None:
     old, new = old.replace("<name>", "a"), new.replace("<name>", "a")
     file = tmp_path / "f"
     file.write_text(f"{old} = 1\ncameras.a.source = '0'")
@@ -231,7 +231,7 @@ def test_renamed_keys_exist_and_the_old_ones_do_not() -> None:
 
 
 @pytest.mark.parametrize(("old", "do"), REMOVED.items(), ids=REMOVED)
-def test_removed_key_is_refused_with_what_to_do(old: str, do: str, tmp_path: Path) -> None:
+def test_removed_key_is_rejected_with_the_remedy(old: str, do: str, tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text(f"{old.replace('<name>', 'a')} = 1\ncameras.a.source = '0'")
     assert error(file).endswith(f": is not a known key; {do}")

@@ -240,7 +240,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_problem_says_where_got_wanted_and_what_to_do(row: str, tmp_path: Path) -> None:
+def test_problem_has_place_got_wanted_and_remedy(row: str, tmp_path: Path) -> None:
     text, want = ROWS[row]
     file = tmp_path / "site.toml"
     file.write_text(text)

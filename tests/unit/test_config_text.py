@@ -74,7 +74,7 @@ def test_example_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["person", "barn", "lab"])
-def test_example_says_only_what_differs_from_the_defaults(name: str) -> None:
+def test_example_has_only_keys_that_differ_from_the_defaults(name: str) -> None:
     tree = tomllib.loads(CONFIGS.joinpath(f"{name}.toml").read_text("utf-8"))
     repeated = [
         key for key in _keys(tree) if (here := node_at(key)) and not here.is_table and here.default == _at(tree, key)

@@ -64,7 +64,7 @@ def test_day_as_json_has_one_character_a_minute() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"postures": "SSS"}, {"heads": "x" * 1440}, {"postures": 7}, {"nonsense": 1}], ids=str
 )
-def test_day_from_what_is_no_day_raises(wrong: dict[str, Any]) -> None:
+def test_invalid_day_document_raises(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, AttributeError)):
         StallDay.from_json({"date": "2027-01-20", **wrong})
 
@@ -77,7 +77,7 @@ def test_day_log_keeps_two_weeks_and_ignores_a_clock_set_back() -> None:
     assert log.today("1970-01-01").date == "2027-01-30"
 
 
-def test_rolling_counts_omit_what_is_outside_the_window() -> None:
+def test_rolling_counts_omit_entries_outside_the_window() -> None:
     counts = RollingCounts()
     counts.add(0, {"roll": 1})
     counts.add(600, {"roll": 1})

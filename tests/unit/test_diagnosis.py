@@ -6,7 +6,7 @@ from edged.device.diagnosis import OMITTED, bundle
 from edged.messages.build import encode
 
 
-def test_bundle_that_fits_is_whole_with_passwords_masked() -> None:
+def test_small_bundle_is_complete_with_passwords_masked() -> None:
     body = bundle({"info": {"a": 1}}, ["opening rtsp://me:hunter2@10.0.0.1/a"])
     assert body == {"info": {"a": 1}, "log": ["opening rtsp://***@10.0.0.1/a"]}
 

@@ -214,7 +214,7 @@ def test_every_reply_is_valid_by_its_schema() -> None:
         assert schema_errors(box.topic if box.done else "cmd/set-rate/result", box.send("set-rate", payload)) == []
 
 
-def test_configuration_knows_every_verb() -> None:
+def test_configuration_has_every_verb() -> None:
     assert tuple(COMMANDS) == get_args(CommandName)
 
 

@@ -1,4 +1,4 @@
-"""The engine store: what is damaged, swapped or meant for another box is found out, said, and not used."""
+"""The engine store: a damaged, swapped or foreign engine is rejected with its reason."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_changed_engine_file_is_rejected(plans: EngineStore, content: bytes) -> 
         plan.read()
 
 
-def test_two_engines_that_were_swapped_are_refused(plans: EngineStore) -> None:
+def test_swapped_engines_are_rejected(plans: EngineStore) -> None:
     one, other = stored(plans, content=b"one"), stored(plans, replace(KEY, onnx="b" * 64), b"two")
     first, second = (plan.folder / PLAN for plan in (one, other))
     a, b = first.read_bytes(), second.read_bytes()
@@ -101,8 +101,8 @@ def test_difference_in_any_key_field_is_another_engine_with_its_reason(plans: En
     stored(plans)
     wanted = replace(KEY, **{field: CHANGES[field]})
     assert plans.find("m", wanted) is None
-    (said,) = differences(KEY, wanted)
-    assert said.startswith(f"{field}: built {getattr(KEY, field)}, here {CHANGES[field]}: ")
+    (difference,) = differences(KEY, wanted)
+    assert difference.startswith(f"{field}: built {getattr(KEY, field)}, here {CHANGES[field]}: ")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": {}}', '{"key": {"profiles": []}}'])

@@ -56,13 +56,13 @@ def test_corners_a_few_pixels_off_move_the_camera_by_a_hand() -> None:
         ([(10, 10), (900, 300), (800, 700), (700, 320)], "floor-impossible"),
     ],
 )
-def test_floor_that_no_camera_sees_is_refused(drawn: list[tuple[float, float]], code: str) -> None:
+def test_floor_outside_the_view_is_rejected(drawn: list[tuple[float, float]], code: str) -> None:
     with pytest.raises(ConfigError) as caught:
         GroundPlane(drawn, (4, 3), SIZE)
     assert caught.value.code == code
 
 
-def test_camera_that_hangs_low_is_refused() -> None:
+def test_low_camera_is_rejected() -> None:
     with pytest.raises(ConfigError) as caught:
         GroundPlane(corners(), (4 * 1.4 / 2.7, 3 * 1.4 / 2.7), SIZE)
     assert caught.value.code == "camera-too-low"
@@ -95,7 +95,7 @@ def test_trunk_at_any_heading_has_its_height_from_its_length(heading: float) -> 
 
 
 @pytest.mark.parametrize("heading", HEADINGS)
-def test_nose_beside_the_trunk_at_any_heading_is_at_the_flank(heading: float) -> None:
+def test_nose_next_to_the_trunk_is_at_the_flank_at_any_heading(heading: float) -> None:
     assert project_to_ground(horse(heading, 1.3, (-0.5, 0.5)), GROUND, KNOWN).nose_at_flank == 1
     assert project_to_ground(horse(heading, 1.3, (0.7, 0.0)), GROUND, KNOWN).nose_at_flank == 0
 

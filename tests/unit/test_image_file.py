@@ -50,6 +50,6 @@ def test_encode_jpeg_fits_the_limit(kilobytes: int) -> None:
     assert width / height == pytest.approx(4 / 3, abs=0.02)
 
 
-def test_encode_jpeg_impossible_limit_is_refused() -> None:
+def test_encode_jpeg_impossible_limit_is_rejected() -> None:
     with raises_code(NotWritten, "size"):
         encode_jpeg(noise(640, 480), 100)

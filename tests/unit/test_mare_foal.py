@@ -1,4 +1,4 @@
-"""A mare and her foal are told apart by their size and their tracks."""
+"""A mare and her foal are distinguished by their size and their tracks."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def test_foal_close_to_the_camera_is_still_the_foal() -> None:
     assert ids(learned(), horse(1, 300), horse(2, 320)) == (1, 2)
 
 
-def test_known_track_alone_keeps_its_part() -> None:
+def test_single_known_track_keeps_its_role() -> None:
     assigner = learned()
     assert (ids(assigner, FOAL), ids(assigner, MARE), ids(assigner)) == ((None, 2), (1, None), (None, None))
 
 
-def test_new_track_alone_is_the_mare_while_her_size_is_unknown() -> None:
+def test_single_new_track_is_the_mare_while_her_size_is_unknown() -> None:
     assert ids(MareFoalAssigner(), horse(7, 180)) == (7, None)
 
 
-def test_new_small_track_alone_is_the_foal_once_the_mare_is_known() -> None:
+def test_single_small_new_track_is_the_foal_when_the_mare_is_known() -> None:
     assigner = learned()
     assert (ids(assigner, horse(8, 180)), ids(assigner, horse(9, 390))) == ((None, 8), (9, None))

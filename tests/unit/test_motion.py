@@ -30,7 +30,7 @@ def test_box_around_its_keypoints_stays() -> None:
     assert box_from_keypoints(found, 0.3, BOX) == pytest.approx(BOX)
 
 
-def test_box_moves_just_enough_to_hold_its_keypoints() -> None:
+def test_box_moves_just_enough_to_contain_its_keypoints() -> None:
     found = keypoints((120, 20, 0.9), (90, 30, 0.9), (50, 60, 0.9))
     assert box_from_keypoints(found, 0.3, BOX) == pytest.approx([20, 0, 120, 200])
 

@@ -93,7 +93,7 @@ def test_daily_totals_continue_after_a_restart(stage: Stage, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stall": 3}', '{"stall": {"nonsense": 1}}'])
-def test_torn_state_file_costs_the_day_and_is_logged(
+def test_torn_state_file_loses_the_day_and_is_logged(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "state" / "days.json"

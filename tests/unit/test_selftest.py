@@ -79,7 +79,7 @@ def test_identical_model_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "reason"),
     [
         (rolled, "a keypoint moved 10.0 px"),
         (nan, "4 values are NaN"),
@@ -88,8 +88,8 @@ def test_identical_model_passes() -> None:
         (deaf, "another input gives the same"),
     ],
 )
-def test_faulty_engine_fails_with_its_reason(spoil: Callable[[int, list[F32]], Any], said: str) -> None:
-    assert said in faults(spoil)
+def test_faulty_engine_fails_with_its_reason(spoil: Callable[[int, list[F32]], Any], reason: str) -> None:
+    assert reason in faults(spoil)
 
 
 def test_selftest_covers_every_position_of_every_batch_size() -> None:
@@ -176,5 +176,5 @@ def test_moved_root_is_reported_in_pixels_and_depth() -> None:
     found = accuracy_diff(ROOT, None, was, [was[0] + (3, 4), was[1] * 1.01])
     assert found.max_shift_px == pytest.approx(20)
     assert found.max_depth_diff == pytest.approx(0.01)
-    told = found.violations(ROOT.tolerance)
-    assert [fault.split(" ", 2)[1] for fault in told] == ["keypoint", "depth"]
+    violations = found.violations(ROOT.tolerance)
+    assert [fault.split(" ", 2)[1] for fault in violations] == ["keypoint", "depth"]

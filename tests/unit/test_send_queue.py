@@ -112,7 +112,7 @@ def test_remembered_message_is_requeued_until_it_is_superseded(queue: SendQueue)
     assert queue.counts.dropped == 1
 
 
-def test_closed_queue_drops_what_is_put(queue: SendQueue) -> None:
+def test_closed_queue_drops_new_messages(queue: SendQueue) -> None:
     queue.put(droppable("a"))
     queue.close()
     queue.put(droppable("b"))

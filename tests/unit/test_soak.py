@@ -50,8 +50,8 @@ def test_slope_is_per_hour_and_omits_the_start() -> None:
     ],
 )
 def test_fault_of_a_soak_is_reported(how: dict[str, Any], fault: str) -> None:
-    (told,) = judged(**how)
-    assert fault in told
+    (found,) = judged(**how)
+    assert fault in found
 
 
 def test_soak_without_growth_has_no_faults() -> None:

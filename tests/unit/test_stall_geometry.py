@@ -33,7 +33,7 @@ def test_polygon_contains_the_points_inside_it(point: tuple[float, float], insid
     assert contains(STALL.floor, point) == inside
 
 
-def test_open_side_is_no_wall() -> None:
+def test_open_side_is_not_a_wall() -> None:
     assert wall_distance_px(STALL, (50, 99)) == 49  # to the back wall; the open side is 1 px away
     assert wall_distance_px(STALL, (90, 75)) == 10
 

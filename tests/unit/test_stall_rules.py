@@ -47,13 +47,13 @@ HOLDING = {
 
 
 @pytest.mark.parametrize("kind", RULES)
-def test_rule_holds_alone_and_not_while_a_person_is_in_the_stall(kind: str) -> None:
+def test_rule_opens_a_finding_unless_a_person_is_in_the_stall(kind: str) -> None:
     assert kind in findings(HOLDING[kind])
     assert findings(replace(HOLDING[kind], masks=frozenset({"person"}))) == {}
 
 
 @pytest.mark.parametrize("sign", ["lie_down", "roll", "paw", "flank_look", "thrash", "collapse"])
-def test_one_sign_alone_opens_no_alarm(sign: str) -> None:
+def test_single_sign_opens_no_alarm(sign: str) -> None:
     assert not any(RULES[kind].severity != "info" for kind in findings(facts(**{sign: 3})))
 
 
@@ -103,7 +103,7 @@ def test_lying_horse_without_a_hoof_at_a_wall_is_not_cast(hoof_at_wall: float | 
 
 
 @pytest.mark.parametrize("minutes", [90.0, None])
-def test_collapse_of_a_horse_that_lay_or_may_have_lain_is_no_finding(minutes: float | None) -> None:
+def test_collapse_needs_a_horse_seen_standing_before(minutes: float | None) -> None:
     assert "collapsing" not in findings(replace(facts(collapse=2), gauges={"lying_last_day_min": minutes}))
 
 

@@ -44,6 +44,6 @@ def test_thresholds_are_read_by_name_and_type() -> None:
     ],
     ids=["unknown name", "unknown section", "no value"],
 )
-def test_incomplete_thresholds_are_refused(text: str) -> None:
+def test_incomplete_thresholds_are_rejected(text: str) -> None:
     with pytest.raises((TypeError, KeyError)):
         parse_thresholds(text)

@@ -85,6 +85,6 @@ def test_hot_zone_limits_the_rate_once(tmp_path: Path) -> None:
     [{"steps_hz": (5, 10)}, {"steps_hz": (0.1,)}, {"hot_c": 80, "cool_c": 85}],
     ids=["rising", "slow", "crossed"],
 )
-def test_contradicting_settings_are_refused(keys: dict[str, object]) -> None:
+def test_contradicting_settings_are_rejected(keys: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ThrottleConfig.model_validate(keys)

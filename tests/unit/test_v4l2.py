@@ -32,7 +32,7 @@ def test_driver_stamp_of_another_clock_is_replaced_by_now(driver_ms: float, want
     assert capture_time_ns(driver_ms, NOW_NS) == want_ns
 
 
-def test_differences_lists_what_was_configured_and_not_granted() -> None:
+def test_differences_list_the_settings_not_granted() -> None:
     got = GrantedFormat(fourcc="YUYV", size_wh=(640, 480), fps_hz=29.97)
     asked = CameraConfig(source="0", format="mjpg", size=(1280, 720), fps=30)
     assert differences(asked, got) == ["MJPG", "1280x720"]
