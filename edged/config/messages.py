@@ -6,7 +6,6 @@ Upstream: pydantic's errors, `config_check`. Downstream: the text of `ConfigErro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -55,8 +54,7 @@ class ConfigProblem(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(NamedTuple):
     """All sources, in rising priority."""
 
     ordered: tuple[Layer, ...]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
@@ -32,8 +31,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": dialect} | Config.model_json_schema() | {"title": "edged configuration"}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """What is allowed at one key: its part of the schema, references and `or null` resolved."""
 
     keywords: Mapping[str, Any]
