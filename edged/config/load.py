@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,8 @@ def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = Non
 
 def validate(layers: Layers) -> Config:
     """The layers merged, later over earlier, and validated. Raises `ConfigError` with a line for every problem."""
-    values: dict[str, Any] = {}
-    for layer in layers.ordered:
-        values = _merge(values, layer.values)
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_merged([layer.values for layer in layers.ordered if layer.values]))
     except ValidationError as exc:
         raise config_error(layers.problems(exc)) from None  # pydantic's own text shows the values
 
@@ -88,14 +85,13 @@ def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -
         raise config_error(Layers((options_layer(options),)).problems(exc)) from None  # pydantic shows the values
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables merged key by key; any other value of `above` replaces that of `below`."""
-    both_tables = {
-        name: _merge(below[name], value)
-        for name, value in above.items()
-        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
-    }
-    return {**below, **above, **both_tables}
+def _merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One source needs no merging: `edged check FILE` does without pydantic-settings, a third of its time."""
+    if len(sources) < 2:
+        return sources[0] if sources else {}
+    from edged.config.merge import merge  # noqa: PLC0415
+
+    return merge(sources)
 
 
 def _credentials_dir(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
