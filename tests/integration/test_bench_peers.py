@@ -1,4 +1,4 @@
-"""The benchmark's peers on the CPU, told so: they see what our pipeline sees. Where they and their files are."""
+"""The benchmark's peers on the CPU get the same frames as our pipeline, and their files are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark: the guard over its ratios, its lines, parts that outlive a killed run, and what the README repeats."""
+"""The benchmark: the guard over its ratios, its lines, parts kept after a killed run, and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark from data to report, with nets whose answer is known; what is killed goes on."""
+"""The benchmark from data to report, with nets of known answers; a killed run is resumed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a box does with the models it has: poses, boxes without poses, or cameras alone; and never in silence."""
+"""The daemon with missing or unverified models: poses, boxes without poses, or cameras only, always reported."""
 
 from __future__ import annotations
 

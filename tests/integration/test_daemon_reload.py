@@ -1,4 +1,4 @@
-"""A running daemon is given another configuration: what changed changes, and the rest does not notice."""
+"""A running daemon gets another configuration: only the changed parts restart."""
 
 from __future__ import annotations
 

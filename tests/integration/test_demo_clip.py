@@ -1,4 +1,4 @@
-"""The clip that `make run` plays: what it is, that it is what the story renders, and how well the pipeline sees it."""
+"""The clip that `make run` plays: its content, its source, and the accuracy of the pipeline on it."""
 
 from itertools import islice
 from pathlib import Path

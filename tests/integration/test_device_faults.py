@@ -1,4 +1,4 @@
-"""The whole daemon on a box whose clock jumps, on one that is too hot, and on one whose GPU comes late."""
+"""The whole daemon with a jumping wall clock, at a high temperature, and with a GPU that appears late."""
 
 from __future__ import annotations
 

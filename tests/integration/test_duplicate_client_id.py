@@ -1,4 +1,4 @@
-"""A broker that lets us in and cuts us off again, as every broker does when two boxes have one id."""
+"""A broker that accepts and disconnects the client again, as with two devices of one id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the published shapes load, and their ONNX says what the net says. Random weights only."""
+"""Checkpoints of the published shapes load, and their ONNX equals the net. Random weights only."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A GPU whose node appears wait is taken up, and missing meanwhile."""
+"""A GPU that appears after the start is used, and reported missing until then."""
 
 from __future__ import annotations
 

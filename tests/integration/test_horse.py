@@ -1,4 +1,4 @@
-"""A simulated horse whose every movement is known: its posture and its behaviours are found, and no others."""
+"""A simulated horse with known movements: its posture and behaviours are found, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The camera hub: counts, turns, rate limits, and what a bad camera does to itself and to the others."""
+"""The camera hub: counts, turns, rate limits, and the isolation of a faulty camera."""
 
 from __future__ import annotations
 

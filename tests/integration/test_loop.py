@@ -1,4 +1,4 @@
-"""The loop: a frame given up costs itself, and the loop ends when told or when there is nothing more to see."""
+"""The loop: a failed frame does not stop it; it ends on request or with the last source."""
 
 from __future__ import annotations
 

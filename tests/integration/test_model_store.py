@@ -1,4 +1,4 @@
-"""The store: what it takes, what it refuses, and that a refusal changes nothing."""
+"""The model store: which files it accepts, and that a rejected one changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a running daemon take a change in place: what stays goes on, what goes leaves nothing behind."""
+"""Parts of a running daemon are reconfigured in place: kept parts continue, removed ones leave nothing."""
 
 from __future__ import annotations
 

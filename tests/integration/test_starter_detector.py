@@ -1,4 +1,4 @@
-"""The starter detector where nobody is, and where somebody plainly is."""
+"""The bundled detector on images without a subject and with one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered pictures and what is said to be true of them."""
+"""Rendered pictures and their truth."""
 
 from dataclasses import replace
 from functools import lru_cache

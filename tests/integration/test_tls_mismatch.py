@@ -1,4 +1,4 @@
-"""TLS on a port without it, and no TLS on a port that wants it: the error tells which."""
+"""TLS on a port without it, and no TLS on a port that wants it: the error names which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video files, complete or not there at all. Frames are 64 × 48 at 10 Hz."""
+"""Video files are complete or absent. Frames are 64 × 48 at 10 Hz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others state, held against what was measured."""
+"""Published figures compared with measured ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every card we ship, and what a site reads when its own card is wrong."""
+"""Every bundled card, and the report of an invalid site card."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Health of this very machine, and the entry of a camera."""
+"""Health of this machine, and the entry of a camera."""
 
 from __future__ import annotations
 

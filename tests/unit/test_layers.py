@@ -1,4 +1,4 @@
-"""The check of who imports whom, tried on graphs small enough to see through."""
+"""The check of imports between modules, on small graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of the board that engines are built for."""
+"""Properties of the board that engines are built for."""
 
 from __future__ import annotations
 

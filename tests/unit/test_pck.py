@@ -1,4 +1,4 @@
-"""The metric that the accuracy figures are stated in."""
+"""PCK, the metric of the accuracy figures."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which tracks are people: one that lasts and moves about, not a bucket and not a shadow."""
+"""Which tracks are people: a lasting one that moves, not a bucket or a shadow."""
 
 from __future__ import annotations
 

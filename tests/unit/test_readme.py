@@ -1,4 +1,4 @@
-"""What the READMEs repeat is what the code says, and every file they link exists."""
+"""The READMEs agree with the code, and every linked file exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new configuration asks of a running daemon."""
+"""What a new configuration changes in a running daemon."""
 
 from __future__ import annotations
 

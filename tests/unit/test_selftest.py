@@ -1,4 +1,4 @@
-"""What an engine must show before it is used: each way to fail is named."""
+"""The self-test of an engine: each kind of failure is named."""
 
 from __future__ import annotations
 

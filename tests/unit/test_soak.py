@@ -1,4 +1,4 @@
-"""What a soak makes of its samples."""
+"""The figures of a soak run and its faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands on a stall's floor and what beside it, in px of its camera."""
+"""Positions relative to a stall's floor, walls and zones, in px of its camera."""
 
 from __future__ import annotations
 

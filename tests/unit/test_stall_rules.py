@@ -1,4 +1,4 @@
-"""When a person should look: never for one sign, never unobserved, never while a person is in the stall."""
+"""When an alert is raised: never for a single sign, never unobserved, never while a person is in the stall."""
 
 from __future__ import annotations
 

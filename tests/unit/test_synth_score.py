@@ -1,4 +1,4 @@
-"""The scoring of a clip: what counts, what is found, what a missed subject costs."""
+"""The score of a clip: recall, precision and PCK, with missed and ignored subjects."""
 
 from typing import Any
 
