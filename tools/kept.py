@@ -1,4 +1,4 @@
-"""Figures part by part: a run that is killed goes on where it was."""
+"""Saves the figures of a long run part by part, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any
 
 import psutil
 
-Key = dict[str, Any]  # what a part was measured with
+Key = dict[str, Any]  # the settings of a run
 
 
-class Kept:
-    """The parts measured so far, in a file if there is to be one; those of another key are forgotten."""
+class SavedParts:
+    """The parts measured so far, saved in `path` if given; parts saved with another key are ignored."""
 
     def __init__(self, path: Path | None, key: Key) -> None:
-        self._path, self._key = path, json.loads(json.dumps(key))  # as it is read back
+        self._path, self._key = path, json.loads(json.dumps(key))  # as JSON gives it back
         self.parts: dict[str, Any] = {}
-        self.others: dict[str, float] = {}  # cores that other processes used meanwhile
+        self.others: dict[str, float] = {}  # cores used by other processes, by part
         if path and path.exists() and (saved := json.loads(path.read_text()))["key"] == self._key:
             self.parts, self.others = saved["parts"], saved["others"]
 
     def part(self, name: str, make: Callable[[], Any]) -> Any:
-        """That part, measured unless it is there."""
+        """Return a part by name; measure and save it if it is not saved yet."""
         if name not in self.parts:
             began, own_s, busy_s = time.perf_counter(), _own_s(), _busy_s()
             self.parts[name] = make()
             wall_s = time.perf_counter() - began
             self.others[name] = max(0.0, (_busy_s() - busy_s - _own_s() + own_s) / wall_s)
             self._write()
-            print(f"{name}: {wall_s:.0f} s, others used {self.others[name]:.1f} cores", flush=True)
+            print(f"{name}: {wall_s:.0f} s, other processes used {self.others[name]:.1f} cores", flush=True)
         return self.parts[name]
 
     def forget(self) -> None:

@@ -1,6 +1,6 @@
-"""`python -m tools.mqtt_bench`: what publishing costs, and how long a message takes to a subscriber, on this machine.
+"""`python -m tools.mqtt_bench`: CPU time of publishing, and latency to a subscriber, on this machine.
 
-The daemon's own bus, a mosquitto of its own on loopback, and a subscriber in another process. Both ends read
+Uses the bus of the daemon, a mosquitto on loopback, and a subscriber in another process. Both ends read
 CLOCK_MONOTONIC, so the time from `publish` to subscriber is one subtraction.
 """
 
@@ -33,7 +33,7 @@ from edged.mqtt.subscribe import subscribe
 from edged.runtime.clock import Clock
 from edged.units import ms
 
-FIRST = b'{"sent_ns":'  # how every message of this bench begins
+FIRST = b'{"sent_ns":'  # prefix of every message of this benchmark
 HORSE_POINTS = 17
 
 
@@ -58,15 +58,15 @@ def main() -> None:
         idle = cpu_share(lambda: None, args.rate_hz, args.seconds / 4)
         one = cpu_share(lambda: publish(bus, bodies[:1]), args.rate_hz, args.seconds)
         time.sleep(1)
-        arrivals()  # those of one camera are not asked for
+        arrivals()  # discards those of the first run
         every = cpu_share(lambda: publish(bus, bodies), args.rate_hz, args.seconds)
         time.sleep(1)
         late_ms = arrivals()
         bus.close()
-    show(args, late_ms, {"1 camera": one - idle, f"{args.cameras} cameras": every - idle})
+    print_figures(args, late_ms, {"1 camera": one - idle, f"{args.cameras} cameras": every - idle})
 
 
-def show(args: argparse.Namespace, late_ms: list[float], shares: dict[str, float]) -> None:
+def print_figures(args: argparse.Namespace, late_ms: list[float], shares: dict[str, float]) -> None:
     p50, p95, p99, worst = np.percentile(late_ms, [50, 95, 99, 100])
     sent = round(args.seconds * args.rate_hz) * args.cameras
     print(f"{args.cameras} cameras x {args.rate_hz:g} Hz, {args.subjects} subjects: {len(late_ms)} of {sent} arrived")
@@ -81,7 +81,7 @@ def publish(bus: MqttBus, bodies: Sequence[Mapping[str, Any]]) -> None:
 
 
 def cpu_share(act: Callable[[], None], rate_hz: float, seconds: float) -> float:
-    """Process time per wall time while acting so often."""
+    """Return process time per wall time while calling `act` at a rate."""
     start_s, cpu_s = time.monotonic(), time.process_time()
     for turn in range(round(seconds * rate_hz)):
         time.sleep(max(0.0, start_s + turn / rate_hz - time.monotonic()))
@@ -92,7 +92,7 @@ def cpu_share(act: Callable[[], None], rate_hz: float, seconds: float) -> float:
 def result(camera: str, subjects: int) -> FrameResult:
     rng = np.random.default_rng(1)
     now_ns = time.monotonic_ns()
-    seen = tuple(
+    subjects_found = tuple(
         TrackedSubject(
             id=number,
             label="horse",
@@ -111,7 +111,7 @@ def result(camera: str, subjects: int) -> FrameResult:
         captured_ns=now_ns,
         done_ns=now_ns,
         size_wh=(640, 480),
-        subjects=seen,
+        subjects=subjects_found,
         quality=ImageQuality(brightness=100, contrast=50, sharpness=0.1),
         stage_ns={},
     )
@@ -119,7 +119,7 @@ def result(camera: str, subjects: int) -> FrameResult:
 
 @contextmanager
 def mosquitto() -> Iterator[int]:
-    """Its port. Without `set_tcp_nodelay` it holds every second small message back for 40 ms."""
+    """Run mosquitto and yield its port. Without `set_tcp_nodelay` it delays every second small message by 40 ms."""
     binary = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if binary is None:
         sys.exit("mosquitto is not installed (apt-get install mosquitto)")
@@ -139,7 +139,7 @@ def mosquitto() -> Iterator[int]:
 
 @contextmanager
 def subscriber(port: int) -> Iterator[Callable[[], list[float]]]:
-    """A process that listens; what is yielded returns how late in ms everything since the last call came."""
+    """Run a subscriber process; yields a function that returns the latencies, ms, of messages since its last call."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_listen, args=(port, theirs), daemon=True)

@@ -27,7 +27,7 @@ from edged.frame import U8
 
 CLOCK_HZ = 90_000
 PAYLOAD_TYPE = 96
-MOST_BYTES = 1400  # of one RTP payload
+MAX_BYTES = 1400  # of one RTP payload
 IDR, SPS, PPS, FU_A = 5, 7, 8, 28
 REALM, NONCE = "test", "8f3c"
 
@@ -44,14 +44,14 @@ class Clip:
 
 
 def encode(size_wh: tuple[int, int] = (320, 180), count: int = 30, rate_hz: int = 15) -> Clip:
-    """A picture that is black on the left half and white on the right."""
+    """Return a clip of one image: the left half black, the right white."""
     halves = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     halves[:, size_wh[0] // 2 :] = 255
     return encoded(repeat(halves, count), rate_hz)
 
 
 def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5) -> Clip:
-    """BGR images as a camera encodes them: none waits for a later one."""
+    """Return BGR images encoded without B-frames, as by a camera."""
     rest = iter(images)
     first = next(rest)
     codec: Any = av.CodecContext.create("libx264", "w")
@@ -70,17 +70,17 @@ def _nals(annex_b: bytes) -> list[bytes]:
 
 
 class RtspServer:
-    """Serves one clip for ever on one port.
+    """Serves one clip in a loop on one port.
 
-    Faults: stalled, password, missing, mute, another codec than it says, drop, reset, stop and start.
+    Faults: stalled, password, missing, mute, another codec than announced, drop, reset, stop and start.
     """
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
         self.stalled = False
-        self.mute = False  # takes connections and says nothing
+        self.mute = False  # accepts connections and sends nothing
         self.missing = False
-        self.codec = "H264"  # as it says; what it sends is H.264
+        self.codec = "H264"  # announced codec; the stream is H.264
         self.login: tuple[str, str] | None = None
         self.digest = False
         self.port = 0
@@ -100,13 +100,13 @@ class RtspServer:
         self._run(self._listen())
 
     def stop(self) -> None:
-        self._run(self._close())
+        self._run(self._stop_listening())
 
     def drop(self, *, reset: bool = False) -> None:
         """Close all connections, with FIN or with RST."""
-        self._run(self._hang_up(reset))
+        self._run(self._drop(reset))
 
-    def finish(self) -> None:
+    def close(self) -> None:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -119,19 +119,19 @@ class RtspServer:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _close(self) -> None:
+    async def _stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
-        await self._hang_up(False)
+        await self._drop(False)
 
-    async def _hang_up(self, reset: bool) -> None:
+    async def _drop(self, reset: bool) -> None:
         for writer in list(self._writers):
             if reset:
                 linger = struct.pack("ii", 1, 0)
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort() if reset else writer.close()
-        await asyncio.sleep(0.05)  # the tasks see it and end
+        await asyncio.sleep(0.05)  # for the tasks to end
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -154,7 +154,7 @@ class RtspServer:
 
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> bytes:
         lines = [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"]
-        if method != "OPTIONS" and not self._welcome(method, headers):
+        if method != "OPTIONS" and not self._authorised(method, headers):
             kind = f'Digest realm="{REALM}", nonce="{NONCE}"' if self.digest else f'Basic realm="{REALM}"'
             return _reply("401 Unauthorized", [*lines, f"WWW-Authenticate: {kind}"])
         if method == "DESCRIBE" and self.missing:
@@ -165,16 +165,16 @@ class RtspServer:
             lines.append("Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
         return _reply("200 OK", [*lines, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"])
 
-    def _welcome(self, method: str, headers: dict[str, str]) -> bool:
+    def _authorised(self, method: str, headers: dict[str, str]) -> bool:
         if self.login is None:
             return True
         user, password = self.login
-        given = headers.get("authorization", "")
+        authorization = headers.get("authorization", "")
         if not self.digest:
-            return given == "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', given))
-        who = _md5(user, REALM, password)
-        return fields.get("response") == _md5(who, NONCE, _md5(method, fields.get("uri", "")))
+            return authorization == "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', authorization))
+        user_hash = _md5(user, REALM, password)
+        return fields.get("response") == _md5(user_hash, NONCE, _md5(method, fields.get("uri", "")))
 
     def _sdp(self) -> str:
         sps, pps = self.clip.parameter_set(SPS), self.clip.parameter_set(PPS)
@@ -227,17 +227,17 @@ def _reply(status: str, lines: list[str], body: str = "") -> bytes:
 
 
 def _payloads(nals: list[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """RTP payloads of one frame, each with whether it is the last; large units in fragments (FU-A)."""
+    """Yield the RTP payloads of a frame, and whether it is the last; large units are fragmented (FU-A)."""
     for nal in nals:
         final = nal is nals[-1]
-        if len(nal) <= MOST_BYTES:
+        if len(nal) <= MAX_BYTES:
             yield nal, final
             continue
         kind, rest = nal[0], nal[1:]
-        for at in range(0, len(rest), MOST_BYTES):
-            first, last = at == 0, at + MOST_BYTES >= len(rest)
+        for at in range(0, len(rest), MAX_BYTES):
+            first, last = at == 0, at + MAX_BYTES >= len(rest)
             marks = kind & 31 | 0x80 * first | 0x40 * last
-            yield bytes([kind & 0xE0 | FU_A, marks]) + rest[at : at + MOST_BYTES], final and last
+            yield bytes([kind & 0xE0 | FU_A, marks]) + rest[at : at + MAX_BYTES], final and last
 
 
 def _packet(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
@@ -256,4 +256,4 @@ def serving(clip: Clip) -> Iterator[RtspServer]:
     try:
         yield server
     finally:
-        server.finish()
+        server.close()

@@ -1,4 +1,4 @@
-"""Prints how large the house is, file by file and function by function, and fails over the limits.
+"""Prints the sizes of files and functions, and fails if the product exceeds the limits.
 
 `python -m tools.size`: files <= 400 lines, functions <= 40, the median function <= 8. Part of `make lint`.
 """
@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("edged", "engines", "tools", "tests")
-PRODUCT = ("edged", "engines")  # what the limits are for; tools and tests are printed beside it
+PRODUCT = ("edged", "engines")  # the limits apply to these folders; tools and tests are only printed
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 MAX_MEDIAN_LINES = 8
@@ -29,13 +29,13 @@ class Size:
 
 
 def files(folder: str) -> list[Size]:
-    """Every Python file below `folder`, with its number of lines."""
+    """Return every Python file below `folder`, with its number of lines."""
     paths = sorted((ROOT / folder).rglob("*.py"))
     return [Size(str(path.relative_to(ROOT)), len(path.read_text().splitlines())) for path in paths]
 
 
 def functions(folder: str) -> Iterator[Size]:
-    """Every function below `folder`, its decorators and docstring included."""
+    """Yield every function below `folder` with its number of lines, docstring included."""
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -45,7 +45,7 @@ def functions(folder: str) -> Iterator[Size]:
 
 
 def main() -> int:
-    """The table on stdout; returns 1 when the product is over a limit, and names what is."""
+    """Print the table; returns 1, with a list on stderr, if the product exceeds a limit."""
     over: list[str] = []
     print(f"{'':8} {'files':>6} {'lines':>7} {'longest':>8} {'functions':>10} {'median':>7} {'longest':>8}")
     for folder in FOLDERS:

@@ -18,10 +18,10 @@ from engines.store.model_store import ModelStore
 from tests.cuda.emulated import IMAGE
 from tests.cuda.stand_in import StandIn
 from tests.support.shared_data import SHARED
-from tools.bench.frames import Scene, Shown
+from tools.bench.frames import BenchFrame, Scene
 from tools.cuda import parts
 from tools.cuda.figures import Makers
-from tools.cuda.peers import PUBLISHED, STARTER, Course
+from tools.cuda.peers import PUBLISHED, STARTER, PeerSetup
 
 RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
 ABSENT = Path("/nonexistent")
@@ -53,9 +53,9 @@ def clip() -> list[U8]:
 
 def of_the_clip(people: int, ours: object) -> list[Scene]:
     """Frames with one person."""
-    return [[Shown(bgr=image, rgb=image[..., ::-1].copy(), scene="stall") for image in clip()[5:7]]]
+    return [[BenchFrame(bgr=image, rgb=image[..., ::-1].copy(), scene="stall") for image in clip()[5:7]]]
 
 
-def course(**more: Any) -> Course:
+def course(**more: Any) -> PeerSetup:
     plain = {"scenes": of_the_clip, "turns": 1, "people": (1,), "detector": ABSENT}
-    return Course(**{**plain, **more})
+    return PeerSetup(**{**plain, **more})

@@ -10,8 +10,8 @@ from engines.catalogue import load
 from tests.cuda.emulated import Emulated
 from tests.cuda.makers import prepared
 from tests.cuda.stand_in import StandIn, view
-from tools.bench.absent import Absent
-from tools.bench.contenders import path_of
+from tools.bench.absent import Unavailable
+from tools.bench.contenders import model_path
 from tools.cuda import engine_torch
 from tools.cuda.engine_torch import TorchEngine
 
@@ -22,7 +22,7 @@ BATCHES = (1, 2)
 def test_torch_engine_equals_onnx_file(emulated: Emulated, gpu: Gpu, name: str) -> None:
     pytest.importorskip("torch", reason="needs PyTorch; install edged[train]")
     card, model = prepared(name, dynamic=True)
-    engine = TorchEngine(gpu, load()[name], path_of(name), BATCHES, device="cpu")
+    engine = TorchEngine(gpu, load()[name], model_path(name), BATCHES, device="cpu")
     expected = StandIn(gpu, card, model, BATCHES)
     gpu.wait()  # for the zeros
     for batch in BATCHES:
@@ -40,5 +40,5 @@ def test_torch_engine_equals_onnx_file(emulated: Emulated, gpu: Gpu, name: str) 
 
 def test_torch_engine_of_unknown_model_is_absent(gpu: Gpu) -> None:
     card = load()["own-rtmdet-person"]
-    with pytest.raises(Absent, match="no PyTorch net of own-rtmdet-person"):
-        engine_torch.open_engine(card, path_of("det-person-horse"), gpu)
+    with pytest.raises(Unavailable, match="no PyTorch net of own-rtmdet-person"):
+        engine_torch.open_engine(card, model_path("det-person-horse"), gpu)

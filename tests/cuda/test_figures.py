@@ -18,12 +18,12 @@ from tests.cuda.makers import ABSENT, clip, course, makers
 from tests.cuda.stand_in import StandIn
 from tools.bench import configurations, turns
 from tools.cuda import figures, parts, timeline
-from tools.cuda.batching import BATCHES, CAMERAS, batching, saved_share, served
+from tools.cuda.batching import BATCHES, CAMERAS, batching, camera_capacity, saved_share
 from tools.cuda.command import write
 from tools.cuda.figures import Effort
 from tools.cuda.peers import PUBLISHED
 from tools.cuda.report import page
-from tools.kept import Kept
+from tools.kept import SavedParts
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
 STAGES = ["letterbox", "quality", "detect", "decode", "crop", "pose", "results"]
@@ -43,8 +43,8 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_report_holds_every_figure(emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configurations, "find_spec", lambda name: None)  # no PyTorch, wherever this runs
     left = emulated("alive")
-    makes = parts.here(makers(), makers(PUBLISHED), course(), QUICK, clip()[:2])
-    found = parts.measured(lambda name, _: SAID[name] if name in SAID else makes[name](), QUICK, Kept(None, {}))
+    makes = parts.part_functions(makers(), makers(PUBLISHED), course(), QUICK, clip()[:2])
+    found = parts.measured(lambda name, _: SAID[name] if name in SAID else makes[name](), QUICK, SavedParts(None, {}))
     assert emulated("alive") == left
     assert set(found["loops"]) == {"as it is", "without graphs", "frames copied", "subjects one by one"}
     for way in found["loops"].values():
@@ -63,11 +63,11 @@ def test_report_holds_every_figure(emulated: Emulated, tmp_path: Path, monkeypat
     assert all(f"\n| {stage} | " in text for stage in (*STAGES, "host"))
     assert "\n| edged: frames/s |" in text
     assert "\n- PyTorch: not measured: " in text
-    assert f"\n- everybody: not measured: {ABSENT} is not there; give --detector" in text
+    assert f"\n- all: not measured: {ABSENT} does not exist; set --detector" in text
     assert (tmp_path / "stages.webp").stat().st_size > 1000
     assert json.loads((tmp_path / "cuda.json").read_text())["stages"] == found["stages"]
     found["loops"]["as it is"]["graphs"] = False
-    assert "what graphs gain is not measured" in "\n".join(page({**HERE, **found}))
+    assert "the gain of graphs is not measured" in "\n".join(page({**HERE, **found}))
 
 
 def test_lap_is_called_once_per_enqueued_stage(emulated: Emulated) -> None:
@@ -91,7 +91,7 @@ def test_lap_is_called_once_per_enqueued_stage(emulated: Emulated) -> None:
     for seq in range(2):
         heard.clear()
         frame = Frame(camera="a", seq=seq, captured_ns=0, image=clip()[5])
-        backend.infer(frame, figures.full(backend, 1), Boxes.empty(), detect=True)
+        backend.infer(frame, figures.person_params(backend, 1), Boxes.empty(), detect=True)
     backend.close()
     assert heard[1:] == [
         ("letterbox", 2, []),  # what is asked for is copied to the GPU before
@@ -123,13 +123,13 @@ def test_stage_time_is_gpu_time_only(gpu: Gpu) -> None:
         line.lap(END)
         gpu.wait()
         time.sleep(0.3)
-    spent = line.take()
+    spent = line.pop_times()
     assert list(spent) == ["detect", "pose", END]
     assert 400 <= spent["detect"] < 900
     assert 200 <= spent["pose"] < 700
     assert spent[END] < 300
     assert line.held
-    assert line.take() == {}
+    assert line.pop_times() == {}
 
 
 class Waits(StandIn):
@@ -139,7 +139,7 @@ class Waits(StandIn):
 
 
 def test_stages_of_waiting_engine_are_not_measured(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "HELD_S", 0.05)
+    monkeypatch.setattr(timeline, "MAX_HOLD_S", 0.05)
     found = timeline.stages(makers(kind=Waits), clip()[:1], Effort(frames=1, warm_up=0, subjects=(1,)))
     assert list(found) == ["why_not"]
 
@@ -171,10 +171,10 @@ def test_saved_share_is_of_whole_frame() -> None:
     gpu_ms = {"detector": {"1": 3.0, "4": 6.0}, "person": {"1": 1.0, "4": 2.0}}
     assert saved_share(gpu_ms, 4, rest_ms=1.0) == pytest.approx((4.0 - 2.0) / 5.0)
     clock_ms = {"4": {"one by one": 18.0, "one batch": 10.0}}
-    assert served(clock_ms, 4, frame_ms=5.0, rate_hz=30) == (6, 11)  # 5 ms a frame, 3 ms in batches
-    assert served(clock_ms, 4, frame_ms=1.0, rate_hz=30) == (33, 133), "a batch is no cheaper than a frame"
+    assert camera_capacity(clock_ms, 4, frame_ms=5.0, rate_hz=30) == (6, 11)  # 5 ms a frame, 3 ms in batches
+    assert camera_capacity(clock_ms, 4, frame_ms=1.0, rate_hz=30) == (33, 133), "a batch is no cheaper than a frame"
 
 
 def test_batches_of_waiting_engine_are_not_measured(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "HELD_S", 0.05)
+    monkeypatch.setattr(timeline, "MAX_HOLD_S", 0.05)
     assert list(batching(makers(kind=Waits), Effort(warm_up=1, rounds=1))) == ["why_not"]

@@ -14,9 +14,9 @@ import pytest
 from tests.cuda.emulated import Emulated
 from tests.cuda.makers import ABSENT, RTMDET, course, makers, of_the_clip
 from tools.bench import configurations, turns
-from tools.bench.absent import Absent
+from tools.bench.absent import Unavailable
 from tools.bench.contenders import Contender, Rtmlib
-from tools.bench.frames import Scene, Shown
+from tools.bench.frames import BenchFrame, Scene
 from tools.cuda.peers import STARTER, published, table
 from tools.cuda.report import beside_peers
 
@@ -34,15 +34,15 @@ class Napping:
     def __init__(self, seconds: float, posed: int = 1) -> None:
         self._seconds, self._posed = seconds, posed
 
-    def limit(self, people: int) -> None: ...
+    def set_max_people(self, people: int) -> None: ...
 
-    def __call__(self, shown: Shown) -> int:
+    def __call__(self, frame: BenchFrame) -> int:
         time.sleep(self._seconds)
         return self._posed
 
 
 def gone() -> Contender:
-    raise Absent("it is not installed; pip install it")
+    raise Unavailable("it is not installed; pip install it")
 
 
 def rtmlib_on(provider: str) -> Any:
@@ -72,7 +72,7 @@ def test_peers_take_turns_and_absent_ones_are_named(emulated: Emulated) -> None:
 
     def for_few(people: int, ours: Any) -> list[Scene]:
         if people > 1:
-            raise Absent("too few photographs")
+            raise Unavailable("too few photographs")
         return of_the_clip(people, ours)
 
     left = emulated("alive")
@@ -82,7 +82,7 @@ def test_peers_take_turns_and_absent_ones_are_named(emulated: Emulated) -> None:
     (row,) = found["people"].values()
     assert list(row["ms"]) == ["edged", "slow", "quick"]
     assert row["runs"] == 2 * FRAMES
-    assert row["uneven"] == {"edged": 0, "slow": 0, "quick": 2 * FRAMES + FRAMES}, "warming up counts too"
+    assert row["different_counts"] == {"edged": 0, "slow": 0, "quick": 2 * FRAMES + FRAMES}, "warming up counts too"
     assert row["ms"]["slow"]["p50"] >= 300
     assert row["speedup"]["slow"] == pytest.approx(row["ms"]["slow"]["p50"] / row["ms"]["edged"]["p50"])
     assert set(row["longest"]["quick"]) == {"p50", "p95", "p99"}
@@ -106,21 +106,21 @@ def test_rtmlib_is_measured_on_gpu_or_not_at_all(
     assert ("rtmlib" in found["absent"]) == ("- rtmlib: not measured: " in page) == provider.startswith("CPU")
     if provider.startswith("CUDA"):
         assert found["people"]["1"]["keypoints_px"]["count"] == 14 * FRAMES
-        assert "| keypoints apart from rtmlib's" in page
+        assert "| distance of keypoints from rtmlib's" in page
 
 
 def test_missing_peers_are_named_with_remedy(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rtmlib", None)
-    with pytest.raises(Absent, match="pip install --no-deps rtmlib"):
+    with pytest.raises(Unavailable, match="pip install --no-deps rtmlib"):
         Rtmlib(RTMDET, "cuda")
     monkeypatch.setattr(configurations, "find_spec", lambda name: None)
-    with pytest.raises(Absent, match="torch is not installed"):
-        configurations.on_torch("cuda")
+    with pytest.raises(Unavailable, match="torch is not installed"):
+        configurations.torch_pipeline("cuda")
 
 
 def test_published_detector_cut_before_nms_finds_same_boxes(emulated: Emulated) -> None:
     if not RTMDET.exists():
         pytest.skip(f"{RTMDET} is not there")
     found = published(makers("own-rtmdet-person"), course(detector=RTMDET, device="cpu"))
-    assert found["people"]["1"]["uneven"]["edged"] == 0
+    assert found["people"]["1"]["different_counts"]["edged"] == 0
     assert "PyTorch" in found["absent"]

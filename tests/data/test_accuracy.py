@@ -22,23 +22,23 @@ def test_horses_are_posed_as_well_as_stated() -> None:
 
 
 @pytest.fixture(scope="module")
-def find() -> detector.Find:
-    return detector.finder()
+def find() -> detector.DetectFunction:
+    return detector.make_detector()
 
 
-def test_gymnasts_are_found_and_at_most_two_are_taken_for_a_horse(find: detector.Find) -> None:
-    found, horse_boxes = detector.gymnasts(DATA / "lsp", find)
+def test_gymnasts_are_found_and_at_most_two_are_taken_for_a_horse(find: detector.DetectFunction) -> None:
+    found, horse_boxes = detector.lsp_rows(DATA / "lsp", find)
     assert found.hits >= 96
     assert horse_boxes.hits <= 2
 
 
-def test_horses_are_found_and_at_most_one_is_taken_for_a_person(find: detector.Find) -> None:
-    found, person_boxes = detector.horses(DATA / "horse", find)
+def test_horses_are_found_and_at_most_one_is_taken_for_a_person(find: detector.DetectFunction) -> None:
+    found, person_boxes = detector.weizmann_rows(DATA / "horse", find)
     assert found.hits >= 284
     assert person_boxes.hits <= 1
 
 
-def test_people_in_ordinary_photographs_are_found_and_none_is_taken_for_a_horse(find: detector.Find) -> None:
-    found, horse_boxes = detector.ordinary(DATA / "media", find)
+def test_people_in_ordinary_photographs_are_found_and_none_is_taken_for_a_horse(find: detector.DetectFunction) -> None:
+    found, horse_boxes = detector.coco_rows(DATA / "media", find)
     assert found.hits >= 12
     assert horse_boxes.hits == 0

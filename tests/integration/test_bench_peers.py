@@ -11,42 +11,42 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tests.support.shared_data import SHARED
 from tools.bench import configurations, contenders
-from tools.bench.absent import Absent
-from tools.bench.contenders import Ours, Rtmlib, disagreement_px, on_cpu, path_of
-from tools.bench.frames import Shown
+from tools.bench.absent import Unavailable
+from tools.bench.contenders import EdgedPipeline, Rtmlib, cpu_pipeline, keypoint_distances_px, model_path
+from tools.bench.frames import BenchFrame
 from tools.cuda.parts import clip
 
 RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
 
 
 @pytest.fixture(scope="module")
-def shown() -> Shown:
+def shown() -> BenchFrame:
     """One person beside a horse."""
     image = clip(6)[5]
-    return Shown(bgr=image, rgb=np.ascontiguousarray(image[..., ::-1]), scene="stall")
+    return BenchFrame(bgr=image, rgb=np.ascontiguousarray(image[..., ::-1]), scene="stall")
 
 
-def ours(detector: str, file: Path) -> Ours:
-    pose = OrtSession(load()[contenders.POSE], path_of(contenders.POSE), threads=1)
-    return on_cpu(OrtSession(load()[detector], file, threads=1), pose)
+def ours(detector: str, file: Path) -> EdgedPipeline:
+    pose = OrtSession(load()[contenders.POSE], model_path(contenders.POSE), threads=1)
+    return cpu_pipeline(OrtSession(load()[detector], file, threads=1), pose)
 
 
-def test_rtmlib_on_the_device_it_is_given_sees_the_same(shown: Shown) -> None:
+def test_rtmlib_on_the_device_it_is_given_sees_the_same(shown: BenchFrame) -> None:
     pytest.importorskip("rtmlib")
     if not RTMDET.exists():
         pytest.skip(f"{RTMDET} is not there")
     theirs = Rtmlib(RTMDET, "cpu")
-    theirs.limit(1)
+    theirs.set_max_people(1)
     assert theirs(shown) == 1
-    apart = disagreement_px(ours(contenders.DETECTOR, RTMDET), theirs, shown)
+    apart = keypoint_distances_px(ours(contenders.DETECTOR, RTMDET), theirs, shown)
     assert apart.shape == (14,)
     assert apart.max() < 0.5
 
 
-def test_pytorch_on_the_device_it_is_given_sees_the_same(shown: Shown) -> None:
+def test_pytorch_on_the_device_it_is_given_sees_the_same(shown: BenchFrame) -> None:
     pytest.importorskip("torch")
-    theirs = configurations.on_torch("cpu")
-    mine = ours(configurations.DETECTOR, path_of(configurations.DETECTOR))
+    theirs = configurations.torch_pipeline("cpu")
+    mine = ours(configurations.DETECTOR, model_path(configurations.DETECTOR))
     boxes = mine.boxes(shown)
     assert len(boxes) == 1
     np.testing.assert_allclose(theirs.boxes(shown), boxes, atol=0.5)
@@ -61,5 +61,5 @@ def test_peer_without_cuda_is_not_measured_on_the_cpu(peer: str) -> None:
         pytest.skip(f"{RTMDET} is not there")
     if Path("/dev/nvidiactl").exists():
         pytest.skip("there may be CUDA here")
-    with pytest.raises(Absent, match="no CUDA here"):
-        _ = Rtmlib(RTMDET, "cuda") if peer == "rtmlib" else configurations.on_torch("cuda")
+    with pytest.raises(Unavailable, match="no CUDA here"):
+        _ = Rtmlib(RTMDET, "cuda") if peer == "rtmlib" else configurations.torch_pipeline("cuda")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tools.bench import batches, turns
-from tools.bench.configurations import CONFIGURATIONS, why_not
-from tools.bench.frames import FRAMES, SIZE_WH, Shown, scenes
-from tools.bench.growth import watched
-from tools.bench.peers import made_of
-from tools.bench.report import page, worse
-from tools.bench.turns import by_turns, line
-from tools.kept import Kept
+from tools.bench.configurations import CONFIGURATIONS, unavailable_reason
+from tools.bench.frames import FRAMES, SIZE_WH, BenchFrame, scenes
+from tools.bench.growth import run_cameras
+from tools.bench.peers import stage_breakdown
+from tools.bench.report import page, regressions
+from tools.bench.turns import fit_line, round_robin
+from tools.kept import SavedParts
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,15 +39,15 @@ def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
     ],
 )
 def test_worse_ratio_is_reported(now: dict[str, Any], count: int) -> None:
-    assert len(worse(now, run(1.4, 1.1))) == count
+    assert len(regressions(now, run(1.4, 1.1))) == count
 
 
 def test_slope_is_the_cost_of_one_more_subject() -> None:
-    assert line({"1": 7.0, "2": 10.0, "4": 16.0}) == pytest.approx({"slope": 3.0, "at_0": 4.0, "r2": 1.0})
+    assert fit_line({"1": 7.0, "2": 10.0, "4": 16.0}) == pytest.approx({"slope": 3.0, "at_0": 4.0, "r2": 1.0})
 
 
 def test_r2_of_a_nonlinear_series_is_low() -> None:
-    assert line({"0": 0.0, "1": 2.0, "2": 0.0})["r2"] == pytest.approx(0)
+    assert fit_line({"0": 0.0, "1": 2.0, "2": 0.0})["r2"] == pytest.approx(0)
 
 
 def test_turns_alternate_their_order_after_a_warm_up_round() -> None:
@@ -57,30 +57,30 @@ def test_turns_alternate_their_order_after_a_warm_up_round() -> None:
         order.append(name)
         return [float(turn)]
 
-    times = by_turns({name: partial(block, name) for name in "ab"}, 2)
+    times = round_robin({name: partial(block, name) for name in "ab"}, 2)
     assert "".join(order) == "ab" + "ab" + "ba"
     assert {name: len(each) for name, each in times.items()} == {"a": 2, "b": 2}
 
 
 def test_frame_time_is_split_into_models_and_host() -> None:
     stages = [{"detect": 6_000_000, "pose": 4_000_000, "crop": 1_000_000}] * 2
-    made = made_of(stages, np.array([12.0, 12.0]))
+    made = stage_breakdown(stages, np.array([12.0, 12.0]))
     assert (made["loop_per_sessions"], made["host_ms"]) == (pytest.approx(1.2), pytest.approx(2.0))
     assert made["stage_ms"] == pytest.approx({"detect": 6, "pose": 4, "crop": 1, "tracks and rest": 1})
 
 
 def test_killed_run_resumes_and_other_settings_start_again(tmp_path: Path) -> None:
     path = tmp_path / "unfinished.json"
-    Kept(path, {"turns": 2}).part("one", lambda: 1)
-    assert Kept(path, {"turns": 2}).part("one", lambda: 2) == 1
-    assert Kept(path, {"turns": 3}).part("one", lambda: 2) == 2
+    SavedParts(path, {"turns": 2}).part("one", lambda: 1)
+    assert SavedParts(path, {"turns": 2}).part("one", lambda: 2) == 1
+    assert SavedParts(path, {"turns": 3}).part("one", lambda: 2) == 2
 
 
 def test_scene_changes_per_frame_and_has_the_wanted_people() -> None:
     images = [np.random.default_rng(i).integers(0, 256, (90, 60, 3)).astype(np.uint8) for i in range(3)]
-    asked: list[Shown] = []
+    asked: list[BenchFrame] = []
 
-    def found(shown: Shown) -> int:
+    def found(shown: BenchFrame) -> int:
         asked.append(shown)
         return 0 if asked[0].scene == shown.scene else 1
 
@@ -94,7 +94,7 @@ def test_scene_changes_per_frame_and_has_the_wanted_people() -> None:
 def test_gpu_configurations_are_unavailable_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench.configurations.GPU", ())
     monkeypatch.setattr("tools.bench.configurations.find_spec", lambda name: None)
-    reasons = {c.name: why_not(c) for c in CONFIGURATIONS}
+    reasons = {c.name: unavailable_reason(c) for c in CONFIGURATIONS}
     assert len(reasons) == 8
     assert all(bool(why) == ("GPU" in name or "PyTorch" in name) for name, why in reasons.items())
 
@@ -103,10 +103,10 @@ def test_frame_counts_of_all_cameras_are_balanced() -> None:
     detector = ROOT / "../shared/models/upstream/rtmdet_nano.onnx"
     if not detector.exists():
         pytest.skip(f"{detector} is not there")
-    row = watched(detector, [np.zeros((48, 64, 3), np.uint8)], count=2, seconds=1.0)
-    book = row["ledger"]
+    row = run_cameras(detector, [np.zeros((48, 64, 3), np.uint8)], count=2, seconds=1.0)
+    counts = row["frame_counts"]
     assert row["balanced"]
-    assert book["captured"] == book["processed"] + book["dropped"] + book["failed"] == 12
+    assert counts["captured"] == counts["processed"] + counts["dropped"] + counts["failed"] == 12
 
 
 @pytest.fixture(scope="module")

@@ -14,24 +14,24 @@ from engines.catalogue import HERE, load
 from tests.support.small_nets import written
 from tools.evaluate.benchmark import run
 from tools.evaluate.benchmark.adapters import DATASETS, human36m, mupots
-from tools.evaluate.benchmark.answers import asked
-from tools.evaluate.benchmark.estimators import Question
+from tools.evaluate.benchmark.answers import predict
+from tools.evaluate.benchmark.estimators import SubjectInput
 from tools.evaluate.benchmark.models import Model, models
-from tools.evaluate.benchmark.prepared import Facts, Prepared, in_space
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_3d
 from tools.evaluate.benchmark.score import comparable, score
 
 JOINTS = ("pelvis", "left_hip", "right_hip")
 LENS = np.array([1000.0, 1000.0, 320.0, 240.0])
 
 
-def _data(folder: Path, count: int = 5) -> Prepared:
+def _data(folder: Path, count: int = 5) -> PreparedDataset:
     """Three joints in a plane at four metres, the pelvis in the middle of the box."""
     image = folder / "image.png"
     cv2.imwrite(str(image), np.full((480, 640, 3), 90, np.uint8))
     truth = np.tile(np.array([[0.0, 0, 4000], [-125, 0, 4000], [125, 0, 4000]]), (count, 1, 1))
-    facts = Facts(name="h36m-p2", task="space", subject="person", joints=JOINTS, whole=True)
+    facts = DatasetInfo(name="h36m-p2", task="3d", subject="person", joints=JOINTS, complete=True)
     box = np.tile(np.array([120.0, 40.0, 521.0, 441.0]), (count, 1))  # 400 px once its last pixel counts: 500 grown
-    return in_space(facts, (str(image),), np.zeros(count, int), box, truth, lens=np.tile(LENS, (count, 1)))
+    return dataset_3d(facts, (str(image),), np.zeros(count, int), box, truth, intrinsics=np.tile(LENS, (count, 1)))
 
 
 def _net(path: Path, bins: Any) -> Path:
@@ -66,14 +66,14 @@ CENTRE = [[16, 16, 16]] * 3  # of 32 bins: the middle of the box, at the root's 
 def test_bins_become_millimetres(tmp_path: Path) -> None:
     bins = [[16, 16, 16], [18, 16, 16], [16, 16, 24]]  # 2 of 32 bins are 31.25 of 500 px, 8 in depth are 500 mm
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", bins))
-    answers = asked(model, _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    answers = predict(model, _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
     wanted = np.array([[0, 0, 4000], [125, 0, 4000], [0, 0, 4500]])
     assert answers.points[0, [model.joints.index(joint) for joint in JOINTS]] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_rootnet_gets_the_crop_and_scale_of_the_daemon(tmp_path: Path) -> None:
     net = written(load()["rootnet"], tmp_path)
-    answers = asked(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
+    answers = predict(models(tmp_path)["rootnet"], _data(tmp_path), tmp_path / "answers.jsonl", lambda *_: None)
     assert net.is_file()
     k = 2000 * 1000 / 500
     assert answers.points[0, 0] == pytest.approx([0, 0, (1 + 0.1 * 90 / 255) * k], rel=0.005)  # grey as the image is
@@ -81,14 +81,14 @@ def test_rootnet_gets_the_crop_and_scale_of_the_daemon(tmp_path: Path) -> None:
 
 def test_box_outside_the_image_has_a_nan_pose(tmp_path: Path) -> None:
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
-    beside = Question(np.zeros((480, 640, 3), np.uint8), np.array([700.0, 0, 800, 100]), LENS, 4000.0)
+    beside = SubjectInput(np.zeros((480, 640, 3), np.uint8), np.array([700.0, 0, 800, 100]), LENS, 4000.0)
     assert np.isnan(model.open(model.weights)(beside)).all()
 
 
 def test_known_error_is_reported(tmp_path: Path) -> None:
     data = _data(tmp_path)
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
-    figures = score(model, data, asked(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
+    figures = score(model, data, predict(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
     assert figures["MPJPE mm"] == pytest.approx(250 / 3)  # both hips at the pelvis
     assert "MRPE mm" not in figures  # the root was given
 
@@ -101,7 +101,7 @@ def _dying(model: Model, after: int, calls: list[int]) -> Model:
     def opened(path: Path) -> Any:
         estimate = model.open(path)
 
-        def once(question: Question) -> Any:
+        def once(question: SubjectInput) -> Any:
             calls.append(1)
             if len(calls) > after:
                 raise Killed
@@ -117,35 +117,35 @@ def test_killed_run_resumes_with_the_missing_answers(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     with pytest.raises(Killed):
-        asked(_dying(model, 4, []), data, path, lambda *_: None)  # one to warm up, three answered
+        predict(_dying(model, 4, []), data, path, lambda *_: None)  # one to warm up, three answered
     with path.open("a") as file:
         file.write('{"i": 3, "poi')  # torn by the kill
     calls: list[int] = []
-    answers = asked(_dying(model, 99, calls), data, path, lambda *_: None)
+    answers = predict(_dying(model, 99, calls), data, path, lambda *_: None)
     assert len(calls) == 1 + 2
     assert np.isfinite(answers.points).all()
 
 
 def test_answers_of_other_weights_are_not_reused(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
-    asked(_model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE)), data, path, lambda *_: None)
+    predict(_model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE)), data, path, lambda *_: None)
     other = _net(tmp_path / "net.onnx", [[18, 16, 16]] * 3)
-    answers = asked(_model(tmp_path, weights=other), data, path, lambda *_: None)
+    answers = predict(_model(tmp_path, weights=other), data, path, lambda *_: None)
     assert answers.points[0, 0, 0] == pytest.approx(125)
 
 
 def test_complete_answers_need_no_inference(tmp_path: Path) -> None:
     data, path = _data(tmp_path), tmp_path / "answers.jsonl"
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
-    asked(model, data, path, lambda *_: None)
-    assert np.isfinite(asked(_dying(model, 0, []), data, path, lambda *_: None).points).all()
+    predict(model, data, path, lambda *_: None)
+    assert np.isfinite(predict(_dying(model, 0, []), data, path, lambda *_: None).points).all()
 
 
 def test_prepared_data_survives_saving(tmp_path: Path) -> None:
     data = _data(tmp_path)
     data.save(tmp_path / "kept.npz")
-    back = Prepared.read(tmp_path / "kept.npz")
-    assert back.facts == data.facts
+    back = PreparedDataset.read(tmp_path / "kept.npz")
+    assert back.info == data.info
     assert back.key == data.key
 
 
@@ -171,9 +171,9 @@ def test_human36m_is_every_64th_frame_in_the_cameras_frame(tmp_path: Path) -> No
     data = human36m.protocol1(_human36m(tmp_path))
     assert data.truth.shape == (1, 17, 3)
     assert data.truth[0, 1].tolist() == [-(4 + 64), 3 + 64, 5 + 64 + 3000]
-    assert data.lens[0].tolist() == [900, 901, 320, 240]
+    assert data.intrinsics[0].tolist() == [900, 901, 320, 240]
     assert data.box_xyxy[0].tolist() == [10, 20, 40, 60]
-    assert not data.facts.whole
+    assert not data.info.complete
 
 
 def test_mupots_omits_invalid_people(tmp_path: Path) -> None:
@@ -208,17 +208,17 @@ def test_missing_data_set_is_reported(tmp_path: Path) -> None:
 
 
 def test_model_is_compared_only_on_data_of_its_task_and_subject(tmp_path: Path) -> None:
-    known, facts = models(tmp_path), _data(tmp_path).facts
+    known, facts = models(tmp_path), _data(tmp_path).info
     assert not comparable(known["rtmpose-t-lsp14"], facts)
     assert comparable(known["flat-rtmpose-t-lsp14"], facts)
-    people = Facts(name="lsp", task="plane", subject="person", joints=("nose",), whole=True)
+    people = DatasetInfo(name="lsp", task="2d", subject="person", joints=("nose",), complete=True)
     assert not comparable(known["rtmpose-t-ap10k-horse"], people)
 
 
 def test_first_inference_is_not_timed(tmp_path: Path) -> None:
     calls: list[int] = []
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
-    answers = asked(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
+    answers = predict(_dying(model, 99, calls), _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None)
     assert (len(calls), np.isfinite(answers.ms).sum()) == (6, 5)
 
 
@@ -227,5 +227,5 @@ def test_exported_model_with_a_site_card_is_evaluated(tmp_path: Path) -> None:
     (tmp_path / "own-net.toml").write_text(text)
     _net(tmp_path / "own-net.onnx", CENTRE)
     known = models(tmp_path, tmp_path)["own-net"]
-    assert known.here
-    assert np.isfinite(asked(known, _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None).points).all()
+    assert known.has_weights
+    assert np.isfinite(predict(known, _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None).points).all()

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from tools.cuda import apart, needs, parts
-from tools.cuda.apart import Unmeasured, run
+from tools.cuda.apart import NotMeasured, run
 from tools.cuda.figures import Effort
 from tools.cuda.report import bars, page
-from tools.kept import Kept
+from tools.kept import SavedParts
 
 HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
 
@@ -26,13 +26,13 @@ def test_failed_part_is_retried_and_the_others_are_measured(tmp_path: Path) -> N
     def measure(name: str, limit_s: float) -> Any:
         tried.append(name)
         if name == "loops":
-            raise Unmeasured("the GPU fell off the bus")
+            raise NotMeasured("the GPU fell off the bus")
         return {"why_not": "a figure of this test"}
 
-    found = parts.measured(measure, Effort(), Kept(tmp_path / "unfinished.json", {}))
+    found = parts.measured(measure, Effort(), SavedParts(tmp_path / "unfinished.json", {}))
     assert tried == list(parts.LIMITS_S)
     assert found["loops"] == {"why_not": "the GPU fell off the bus"}
-    parts.measured(measure, Effort(), Kept(tmp_path / "unfinished.json", {}))
+    parts.measured(measure, Effort(), SavedParts(tmp_path / "unfinished.json", {}))
     assert tried[len(parts.LIMITS_S) :] == ["loops"]
     text = "\n".join(page({**HERE, **found}))
     assert "not measured: the GPU fell off the bus" in text
@@ -47,25 +47,25 @@ def test_part_limit_is_capped_by_deadline() -> None:
         given[name] = limit_s
         return {}
 
-    parts.measured(measure, Effort(), Kept(None, {}), time.monotonic() + 100)
+    parts.measured(measure, Effort(), SavedParts(None, {}), time.monotonic() + 100)
     assert all(limit_s <= min(100, parts.LIMITS_S[name]) for name, limit_s in given.items())
     assert given["engines_ms"] == parts.LIMITS_S["engines_ms"]
-    late = parts.measured(measure, Effort(), Kept(None, {}), time.monotonic() + 1)
+    late = parts.measured(measure, Effort(), SavedParts(None, {}), time.monotonic() + 1)
     assert {late[name]["why_not"] for name in parts.LIMITS_S} == {parts.NO_TIME}
 
 
 def test_part_failed_earlier_comes_last() -> None:
     tried: list[str] = []
     earlier = {"loops": {"why_not": "not done within 200 s"}, "batching": {"why_not": parts.NO_TIME}, "tests": {}}
-    parts.measured(lambda name, _: tried.append(name), Effort(), Kept(None, {}), earlier=earlier)
+    parts.measured(lambda name, _: tried.append(name), Effort(), SavedParts(None, {}), earlier=earlier)
     assert tried == [*(name for name in parts.LIMITS_S if name != "loops"), "loops"]
 
 
 @pytest.mark.parametrize(
     ("batched_ms", "line"),
     [
-        pytest.param(10.0, "It pays here where more than 6 cameras share the GPU, up to 11;", id="it pays"),
-        pytest.param(20.0, "It does not pay here:", id="it does not"),
+        pytest.param(10.0, "Batching pays here for more than 6 cameras on the GPU, up to 11;", id="it pays"),
+        pytest.param(20.0, "Batching does not pay here:", id="it does not"),
     ],
 )
 def test_page_states_the_gain_of_batching(batched_ms: float, line: str) -> None:
@@ -77,7 +77,7 @@ def test_page_states_the_gain_of_batching(batched_ms: float, line: str) -> None:
     row = {"p50": 5.0, "host_ms": 1.0}
     found["loops"] = {"as it is": {"1": row, "graphs": True, "frames": "mapped", "ms_per_subject": 1.0}}
     text = "\n".join(page({**HERE, **found, "effort": {"subjects": [1]}, "others_cores": 0.0}))
-    assert "\n- batching 4 cameras saves 50 % of GPU time a frame; " in text
+    assert "\n- batching 4 cameras saves 50 % of the GPU time per frame; " in text
     assert f"\n{line}" in text
 
 
@@ -89,7 +89,7 @@ def test_command_output_is_kept_to_its_end(tmp_path: Path) -> None:
 
 def test_hanging_command_is_killed_with_its_children(tmp_path: Path) -> None:
     code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
-    with pytest.raises(Unmeasured, match="not done within 2 s"):
+    with pytest.raises(NotMeasured, match="not finished within 2 s"):
         run([sys.executable, "-c", code], tmp_path / "hang.log", 2)
     pid = int((tmp_path / "hang.log").read_text().split()[0])
     assert _ends(pid)
@@ -97,23 +97,23 @@ def test_hanging_command_is_killed_with_its_children(tmp_path: Path) -> None:
 
 def test_output_of_failed_part_is_reported_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(Unmeasured, match=r"nothing \(exit 1\)"):
-        apart.Apart(tmp_path, [])("loops", 20)
+    with pytest.raises(NotMeasured, match=r"nothing \(exit 1\)"):
+        apart.PartProcess(tmp_path, [])("loops", 20)
     assert (tmp_path / "loops.log").exists()
 
 
 def test_missing_packages_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith("p")}
     monkeypatch.setattr(needs, "find_spec", lambda module: None if module in absent else module)
-    packages, pycuda = needs.packages()
+    packages, pycuda = needs.missing_packages()
     assert packages == "not installed: psutil, pydantic, pytest; pip install psutil pydantic pytest"
     assert "pycuda" in pycuda
 
 
 def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "find_spec", lambda module: None)
-    missing = list(needs.left_out(tmp_path / "none.onnx", tmp_path))
-    assert [word.split()[0] for word in missing] == ["rtmlib,", "torch,", "the", "all"]
+    missing = list(needs.skipped_comparisons(tmp_path / "none.onnx", tmp_path))
+    assert [word.split()[0] for word in missing] == ["rtmlib:", "torch:", "the", "all"]
 
 
 def _ends(pid: int, within_s: float = 10.0) -> bool:

@@ -14,7 +14,7 @@ import cv2
 
 from tests.support.recorded import edged
 from tools.demo import CLIP
-from tools.evaluate.clip import Score, report, truth_of
+from tools.evaluate.clip import Score, read_truth, report
 
 ROOT = Path(__file__).parents[2]
 # Measured on the committed clip, less a little for other processors.
@@ -39,11 +39,11 @@ def scores() -> dict[str, Score]:
 
 def test_clip_is_small_and_has_truth_for_every_frame(frames: list[Any]) -> None:
     assert CLIP.stat().st_size < 2_000_000
-    assert len(frames) == len(truth_of(CLIP)) == 300
+    assert len(frames) == len(read_truth(CLIP)) == 300
 
 
 def test_clip_contains_the_expected_behaviours() -> None:
-    seen = {(s["class"], s["behaviour"]) for subjects in truth_of(CLIP) for s in subjects}
+    seen = {(s["class"], s["behaviour"]) for subjects in read_truth(CLIP) for s in subjects}
     assert seen >= {("horse", b) for b in ("walking", "feeding", "lying down", "sternal", "rising", "standing")}
     assert ("person", "walking") in seen
 
@@ -58,7 +58,7 @@ def test_clip_and_truth_equal_the_rendered_scene(frames: list[Any]) -> None:
     pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
     from tools.demo.stall import pictures
 
-    for (image, truths), frame, subjects in islice(zip(pictures(), frames, truth_of(CLIP), strict=True), 3):
+    for (image, truths), frame, subjects in islice(zip(pictures(), frames, read_truth(CLIP), strict=True), 3):
         assert cv2.PSNR(image, frame) > 30
         assert np.allclose([t.xyxy for t in truths], [s["box"] for s in subjects], atol=2)
 

@@ -282,6 +282,6 @@ def test_weights_of_another_shape_are_named() -> None:
 
 def test_unnamed_keypoints_are_exported_without_a_card(tmp_path: Path) -> None:
     whole = checkpoint.load("rtmpose", RtmPose(0.375, (1, 1, 1, 1), 133, *BODY).state_dict())
-    lines = list(command.exported(whole, tmp_path))
+    lines = list(command.export_files(whole, tmp_path))
     assert lines[-1].startswith("no card")
     assert [path.name for path in tmp_path.iterdir()] == ["own-rtmpose-t-133.onnx"]

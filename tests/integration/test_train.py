@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch", reason="needs torch, which only a workstati
 
 from tools.nets.starter import Detector  # noqa: E402
 from tools.train import pictures  # noqa: E402
-from tools.train.detector import Truth, drift, loss, priors  # noqa: E402
+from tools.train.detector import Truth, distillation_loss, loss, priors  # noqa: E402
 from tools.train.pictures import SIZE_WH, Horses, Mix, placed  # noqa: E402
-from tools.train.schedule import learning  # noqa: E402
-from tools.train.weights import blend, take  # noqa: E402
+from tools.train.schedule import set_train_mode  # noqa: E402
+from tools.train.weights import blend, load_weights  # noqa: E402
 
 SHIPPED = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
 POSE = SHIPPED.with_name("rtmpose_lsp_t.onnx")
@@ -23,7 +23,7 @@ POSE = SHIPPED.with_name("rtmpose_lsp_t.onnx")
 @pytest.fixture(scope="module")
 def net() -> Detector:
     net = Detector()
-    take(net, SHIPPED)
+    load_weights(net, SHIPPED)
     return net
 
 
@@ -43,14 +43,14 @@ def test_training_starts_from_the_bundled_detector(net: Detector, image: np.ndar
 def test_train_mode_does_not_change_the_outputs(net: Detector, image: np.ndarray) -> None:
     with torch.no_grad():
         before = net.eval()(torch.from_numpy(image))
-        learning(net, fresh=False)
+        set_train_mode(net, fresh=False)
         assert net.training
         assert all(torch.equal(a, b) for a, b in zip(net(torch.from_numpy(image)), before, strict=True))
 
 
 def test_export_of_another_net_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"rtmpose_lsp_t\.onnx.*do not fit Detector"):
-        take(Detector(), POSE)
+        load_weights(Detector(), POSE)
 
 
 def test_distillation_is_limited_to_the_subjects(net: Detector, image: np.ndarray) -> None:
@@ -63,7 +63,7 @@ def test_distillation_is_limited_to_the_subjects(net: Detector, image: np.ndarra
     beside[0][:, :, 28:, 40:] += 3  # far from the subject
     within = tuple(one.clone() for one in answers)
     within[0][:, 0, 10:20, 8:16] -= 3
-    same, apart = (float(drift(now, answers, truth, cells)) for now in (beside, within))
+    same, apart = (float(distillation_loss(now, answers, truth, cells)) for now in (beside, within))
     assert same == pytest.approx(0, abs=1e-6)
     assert apart > 0.1
     assert float(loss(answers, truth, cells)) > 0
@@ -103,7 +103,7 @@ def test_degraded_pictures_are_mixed_in_without_distillation(tmp_path: Path) -> 
 
 def test_some_degraded_pictures_have_an_infrared_spot() -> None:
     image = np.full((240, 400, 3), (60, 120, 180), np.uint8)
-    worn = [pictures._worn(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
+    worn = [pictures._degrade(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
     lit = [one for one in worn if np.ptp(one.mean(axis=(0, 1))) < 3]
     assert 4 < len(lit) < 30
     corners = [one[[0, -1]][:, [0, -1]] for one in (cv2.blur(one, (40, 40)) for one in lit)]

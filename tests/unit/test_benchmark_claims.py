@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.evaluate.benchmark.claims import Claim, claims, disagreements, verdict
+from tools.evaluate.benchmark.claims import Claim, claims, compare, disagreements
 
 
 @pytest.mark.parametrize(
@@ -14,17 +14,17 @@ from tools.evaluate.benchmark.claims import Claim, claims, disagreements, verdic
     ],
 )
 def test_fewer_millimetres_are_better(value: float, verdict_text: str) -> None:
-    (line,) = verdict([Claim("m", "d", "MPJPE mm", 50, "me")], {"MPJPE mm": value})
+    (line,) = compare([Claim("m", "d", "MPJPE mm", 50, "me")], {"MPJPE mm": value})
     assert verdict_text in line
 
 
 def test_larger_share_is_better() -> None:
-    (line,) = verdict([Claim("m", "d", "AP", 0.5, "me")], {"AP": 0.6})
+    (line,) = compare([Claim("m", "d", "AP", 0.5, "me")], {"AP": 0.6})
     assert "20.0% better" in line
 
 
 def test_claim_about_another_figure_is_not_compared() -> None:
-    assert verdict([Claim("m", "d", "AP", 0.5, "me")], {"AR": 0.6}) == []
+    assert compare([Claim("m", "d", "AP", 0.5, "me")], {"AR": 0.6}) == []
 
 
 def test_sources_that_agree_are_not_listed() -> None:

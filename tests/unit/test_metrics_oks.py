@@ -5,21 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tools.evaluate.metrics.oks import SIGMAS, Answers, Truths, evaluate, sigmas
+from tools.evaluate.metrics.oks import SIGMAS, GroundTruth, Predictions, evaluate, sigmas
 
 SIGMA = np.array(SIGMAS["coco-17"])
 
 
-def _one(**changed: Any) -> Truths:
+def _one(**changed: Any) -> GroundTruth:
     xyv = np.concatenate([np.arange(34.0).reshape(17, 2) * 3, np.full((17, 1), 2.0)], axis=1)
     box = np.array([[0.0, 0, 100, 100]])
     fields: dict[str, Any] = {"image": np.zeros(1, int), "xyv": xyv[None], "box_xywh": box, "crowd": np.zeros(1, bool)}
-    return Truths(**{**fields, "area_px": np.full(1, 5000.0), **changed})
+    return GroundTruth(**{**fields, "area_px": np.full(1, 5000.0), **changed})
 
 
-def _said(truths: Truths, *, off_px: float = 0.0, times: int = 1) -> Answers:
+def _said(truths: GroundTruth, *, off_px: float = 0.0, times: int = 1) -> Predictions:
     xy = np.repeat(truths.xyv[:1, :, :2] + [off_px, 0], times, axis=0)
-    return Answers(image=np.zeros(times, int), xy=xy, score=np.linspace(1, 0.5, times))
+    return Predictions(image=np.zeros(times, int), xy=xy, score=np.linspace(1, 0.5, times))
 
 
 def test_answer_off_by_known_oks_is_found_up_to_that_threshold() -> None:
@@ -39,7 +39,9 @@ def test_duplicate_answer_of_lower_rank_does_not_lower_ap() -> None:
 
 def test_crowd_matches_any_number_of_answers() -> None:
     crowd = _one(crowd=np.ones(1, bool))
-    both = Truths(**{n: np.concatenate([getattr(_one(), n), getattr(crowd, n)]) for n in Truths.__dataclass_fields__})
+    both = GroundTruth(
+        **{n: np.concatenate([getattr(_one(), n), getattr(crowd, n)]) for n in GroundTruth.__dataclass_fields__}
+    )
     assert evaluate(both, _said(_one(), times=5), SIGMA).ap == pytest.approx(1)
 
 
@@ -48,7 +50,7 @@ def test_ap_is_nan_when_all_subjects_are_ignored() -> None:
 
 
 def test_ap_is_zero_without_answers() -> None:
-    nothing = Answers(image=np.zeros(0, int), xy=np.zeros((0, 17, 2)), score=np.zeros(0))
+    nothing = Predictions(image=np.zeros(0, int), xy=np.zeros((0, 17, 2)), score=np.zeros(0))
     assert evaluate(_one(), nothing, SIGMA)[:3] == (0, 0, 0)
 
 

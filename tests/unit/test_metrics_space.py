@@ -41,7 +41,7 @@ def test_n_mpjpe_aligns_scale_but_not_rotation() -> None:
 
 @pytest.mark.parametrize("scale", [False, True])
 def test_alignment_does_not_mirror(scale: bool) -> None:
-    assert space.errors(space.aligned(TRUTH * [-1, 1, 1], TRUTH, scale=scale), TRUTH).mean() > 50
+    assert space.distances_mm(space.aligned(TRUTH * [-1, 1, 1], TRUTH, scale=scale), TRUTH).mean() > 50
 
 
 def test_similarity_error_is_invariant_to_motion_of_the_answer() -> None:

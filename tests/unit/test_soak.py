@@ -42,10 +42,10 @@ def test_slope_is_per_hour_and_omits_the_start() -> None:
     [
         pytest.param({"mb_per_h": 1.2}, "resident memory rises by 1.2 MB/h", id="memory"),
         pytest.param({"files_after": 14}, "files: 13 at first, 14 at last", id="descriptors"),
-        pytest.param({"frames": {**FRAMES, "dropped": 2}}, "frames are not accounted for", id="ledger"),
-        pytest.param({"frames": {**FRAMES, "waiting": 1, "dropped": 2}}, "frames are not accounted for", id="waiting"),
+        pytest.param({"frames": {**FRAMES, "dropped": 2}}, "frame counts do not balance", id="frame-counts"),
+        pytest.param({"frames": {**FRAMES, "waiting": 1, "dropped": 2}}, "frame counts do not balance", id="waiting"),
         pytest.param({"frames": {**FRAMES, "processed": 0, "dropped": 9}}, "no frame processed", id="idle"),
-        pytest.param({"code": 1}, "ended with code 1", id="exit"),
+        pytest.param({"code": 1}, "exit code 1", id="exit"),
         pytest.param({"stop_s": 2.4}, "SIGTERM to exit took 2.4 s", id="slow end"),
     ],
 )

@@ -17,10 +17,10 @@ def main() -> None:
     rng = np.random.default_rng(1)
     acts = [act for act in day(rng, "colic") if act.begin_s < SECONDS]
     view = View(idle_hz=10)
-    seen = [one for one in observations(acts, view, rng) if one.t_s < SECONDS]
+    observed = [one for one in observations(acts, view, rng) if one.t_s < SECONDS]
     monitors = [make_monitor(view) for _ in range(STALLS)]
     began_s, next_s = time.process_time(), 0.0
-    for one in seen:
+    for one in observed:
         for monitor in monitors:
             monitor.update_horse(one)
         if one.t_s >= next_s:
@@ -28,7 +28,7 @@ def main() -> None:
             for monitor in monitors:
                 monitor.tick(one.t_s, DATE)
     share = (time.process_time() - began_s) / SECONDS
-    print(f"{STALLS} stalls at 10 frames/s, {len(seen)} observations of each: {share:.1%} of a core")
+    print(f"{STALLS} stalls at 10 frames/s, {len(observed)} observations of each: {share:.1%} of a core")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tools.reports.writer import table
 
 POSTURES = ("standing", "sternal", "lateral", "unknown")
 MONTH_DAYS = 30
-SURE = 0.95
+CONFIDENCE = 0.95
 WEAK = Path(__file__).with_name("weak.md")
 
 
@@ -129,7 +129,7 @@ def _false(days: list[Outcome]) -> list[str]:
     others = sum(rules()[kind] == "critical" and kind not in EXPECTED[trouble] for trouble, kind in troubled)
     head = (
         *("days without a trouble, keypoints missing", "days", "false critical", "per stall and month"),
-        *(f"at most ({SURE:.0%} sure)", "false warnings", "per stall and month"),
+        *(f"at most ({CONFIDENCE:.0%} confidence)", "false warnings", "per stall and month"),
     )
     calm_note = f"On the other {len(days) - len(calm)} days {others} critical alerts named another trouble."
     return [*table(head, rows, align="left"), "", calm_note]
@@ -140,13 +140,13 @@ def _alerts(days: list[Outcome], severity: str) -> int:
     return sum(severities[kind] == severity for one in days for kind, _ in one.found)
 
 
-def most(seen: int) -> float:
-    """The upper 95 % bound of a Poisson mean of which `seen` events were counted."""
-    low, high = 0.0, 10.0 + 3 * seen
+def most(events: int) -> float:
+    """The upper 95 % bound of a Poisson mean with `events` counted."""
+    low, high = 0.0, 10.0 + 3 * events
     for _ in range(60):
         mean = (low + high) / 2
-        chance = sum(math.exp(-mean) * mean**n / math.factorial(n) for n in range(seen + 1))
-        low, high = (mean, high) if chance > 1 - SURE else (low, mean)
+        chance = sum(math.exp(-mean) * mean**n / math.factorial(n) for n in range(events + 1))
+        low, high = (mean, high) if chance > 1 - CONFIDENCE else (low, mean)
     return high
 
 

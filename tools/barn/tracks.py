@@ -1,4 +1,4 @@
-"""Acts as a pose model would see them: noisy keypoints in px, some hidden, some missing, of a camera under the roof."""
+"""Acts as observations of a pose model: noisy keypoints, px, some hidden or missing, from a camera under the roof."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class View:
         right = np.cross(ahead, (0, 0, 1))
         right /= np.linalg.norm(right)
         down = np.cross(ahead, right)
-        seen = (points - np.array(self.position)) @ np.stack([right, down, ahead], axis=1)
+        in_camera = (points - np.array(self.position)) @ np.stack([right, down, ahead], axis=1)
         middle = np.array(self.size_wh) / 2
-        return np.asarray(middle + self.focal_px * seen[..., :2] / seen[..., 2:])
+        return np.asarray(middle + self.focal_px * in_camera[..., :2] / in_camera[..., 2:])
 
 
 def observations(acts: list[Act], view: View, rng: np.random.Generator) -> Iterator[KeypointObservation]:
@@ -90,7 +90,7 @@ def _observe(t_s: F64, points: F64, view: View, rng: np.random.Generator) -> Ite
 
 
 def _missing(points: F64, view: View, rng: np.random.Generator) -> F64:
-    """(N, 17) which keypoints are missing: any now and then, and of two legs often the farther one."""
+    """Return which keypoints (N, 17) are missing: random ones, and often those of the farther of two legs."""
     lost = rng.random(points.shape[:2]) < view.dropped
     far = np.linalg.norm(points - np.array(view.position), axis=-1)
     for left, right in PAIRS:

@@ -82,7 +82,7 @@ def make_monitor(view: View, **more: Any) -> StallMonitor:
 def _simulate(
     monitor: StallMonitor,
     acts: list[Act],
-    seen: Iterable[KeypointObservation],
+    observed: Iterable[KeypointObservation],
     gap: tuple[float, float],
     outcome: Outcome,
 ) -> list[tuple[float, str]]:
@@ -91,12 +91,12 @@ def _simulate(
     begins = [act.begin_s for act in acts]
     last: dict[str, float] = {}
     next_s = 0.0
-    seen_s = -1.0
-    for observation in seen:
+    observed_s = -1.0
+    for observation in observed:
         resting_hz = monitor.idle_rate_hz(observation.t_s)
-        due = resting_hz is None or observation.t_s - seen_s > 0.99 / resting_hz
+        due = resting_hz is None or observation.t_s - observed_s > 0.99 / resting_hz
         if due and not gap[0] <= observation.t_s < gap[1]:
-            seen_s = observation.t_s
+            observed_s = observation.t_s
             monitor.update_horse(observation)
         if observation.t_s < next_s:
             continue

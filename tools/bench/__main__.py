@@ -1,7 +1,8 @@
-"""`python -m tools.bench`: what a frame costs here, beside rtmlib and ONNX Runtime by hand, in one run; with a report.
+"""`python -m tools.bench`: time per frame on this machine, compared with rtmlib and plain ONNX Runtime, with a report.
 
-Contenders take turns in short blocks, so that whatever else the machine does hits all of them. A killed run goes on
-where it was. Peers are no dependencies: `pip install --no-deps rtmlib==0.0.16 tqdm`, PyTorch `pip install '.[train]'`.
+Contenders run in turn, in short blocks, so that other load on the machine affects all of them. An interrupted run
+continues when it is started again. The libraries compared are no dependencies: `pip install --no-deps rtmlib==0.0.16
+tqdm`, PyTorch `pip install '.[train]'`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.bench import batches, configurations, costs, growth, peers, plots, report
-from tools.bench.contenders import DETECTOR, POSE, Contender, Plain, Rtmlib, on_cpu, path_of
+from tools.bench.contenders import DETECTOR, POSE, Contender, PlainOnnxRuntime, Rtmlib, cpu_pipeline, model_path
 from tools.bench.frames import Scene, photographs, scenes
-from tools.kept import Kept
+from tools.kept import SavedParts
 from tools.reports import writer
 from tools.reports.writer import environment
 
@@ -29,15 +30,15 @@ SHARED = ROOT.parent / "shared"
 REPORT = ROOT / "tools/reports/bench"
 FULL = {"turns": 20, "scenes": 20, "seconds": 12.0}  # 20 turns of 10 frames
 QUICK = {"turns": 3, "scenes": 3, "seconds": 3.0}
-PEOPLE = (1, 2, 4)  # to whom the peers are put
+PEOPLE = (1, 2, 4)  # numbers of people in the comparison
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
     parser.add_argument("--photographs", type=Path, default=SHARED / "data/lsp/val_full")
-    parser.add_argument("--quick", action="store_true", help="a few frames of each, to see that it works")
-    parser.add_argument("--out", type=Path, help="of the report (the project's own; if quick: none)")
+    parser.add_argument("--quick", action="store_true", help="a few frames of each, as a quick check")
+    parser.add_argument("--out", type=Path, help="directory of the report (the project's; none with --quick)")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
     args = parser.parse_args()
     earlier = json.loads(args.compare.read_text()) if args.compare else None
@@ -46,12 +47,12 @@ def main() -> None:
     print("\n".join(report.page(figures)))
     if out:
         write(out, figures)
-    if earlier and (found := report.worse(figures, earlier)):
+    if earlier and (found := report.regressions(figures, earlier)):
         raise SystemExit("worse than earlier: " + "; ".join(found))
 
 
 class Bench:
-    """What is measured with; made when it is first needed."""
+    """Models, contenders and scenes of the benchmark, created when first needed."""
 
     def __init__(self, args: argparse.Namespace, amount: dict[str, Any]) -> None:
         self._args, self._amount = args, amount
@@ -59,47 +60,51 @@ class Bench:
     @cached_property
     def sessions(self) -> tuple[OrtSession, OrtSession]:
         cards = load()
-        return OrtSession(cards[DETECTOR], self._args.detector), OrtSession(cards[POSE], path_of(POSE))
+        return OrtSession(cards[DETECTOR], self._args.detector), OrtSession(cards[POSE], model_path(POSE))
 
     @cached_property
     def contenders(self) -> dict[str, Contender]:
         detector = self._args.detector
-        return {"edged": on_cpu(*self.sessions), "rtmlib": Rtmlib(detector), "ONNX Runtime by hand": Plain(detector)}
+        return {
+            "edged": cpu_pipeline(*self.sessions),
+            "rtmlib": Rtmlib(detector),
+            "plain ONNX Runtime": PlainOnnxRuntime(detector),
+        }
 
     def scenes(self, people: int) -> list[Scene]:
-        finder = on_cpu(*self.sessions)
-        finder.limit(people)
+        finder = cpu_pipeline(*self.sessions)
+        finder.set_max_people(people)
         return scenes(photographs(self._args.photographs), people, self._amount["scenes"], finder)
 
     def _peers(self, people: int) -> dict[str, Any]:
         return peers.measure(self.contenders, self.scenes(people), people, self._amount["turns"])
 
     def parts(self) -> dict[str, Callable[[], Any]]:
-        """Every part of the report by name."""
+        """Return the functions that measure the parts of the report, by name."""
         turns, detector = self._amount["turns"], self._args.detector
-        models = {"detect": path_of(configurations.DETECTOR), "pose": path_of(configurations.POSE)}
+        models = {"detect": model_path(configurations.DETECTOR), "pose": model_path(configurations.POSE)}
         return {
             **{f"peers {people}": partial(self._peers, people) for people in PEOPLE},
             "configurations": lambda: configurations.measure(self.scenes(1), turns),
-            "costs": lambda: costs.explain(models, turns),
+            "costs": lambda: costs.measure(models, turns),
             "batches": lambda: batches.measure(turns),
             "subjects": lambda: growth.by_subjects(*self.sessions, self.scenes(16), turns),
             "sizes": lambda: growth.by_size(*self.sessions, self.scenes(1), turns),
             "cameras": lambda: growth.by_cameras(
-                detector, [shown.bgr for shown in self.scenes(1)[0]], self._amount["seconds"]
+                detector, [frame.bgr for frame in self.scenes(1)[0]], self._amount["seconds"]
             ),
         }
 
 
 def measured(args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
     amount = QUICK if args.quick else FULL
-    kept = Kept(out / "unfinished.json" if out else None, {**amount, **environment()})
-    parts = {name: kept.part(name, make) for name, make in Bench(args, amount).parts().items()}
-    kept.forget()
+    saved = SavedParts(out / "unfinished.json" if out else None, {**amount, **environment()})
+    parts = {name: saved.part(name, make) for name, make in Bench(args, amount).parts().items()}
+    saved.forget()
     of_people = {name.split()[1]: part for name, part in parts.items() if name.startswith("peers ")}
     rest = {name: part for name, part in parts.items() if not name.startswith("peers ")}
     return {
-        "environment": {**environment(), "others_cores": float(np.mean(list(kept.others.values())))},
+        "environment": {**environment(), "others_cores": float(np.mean(list(saved.others.values())))},
         "peers": of_people,
         **rest,
     }

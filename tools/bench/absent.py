@@ -1,7 +1,7 @@
-"""What a comparison does without."""
+"""The error of a part that cannot be measured on this machine."""
 
 from __future__ import annotations
 
 
-class Absent(SystemExit):
-    """What cannot be measured here, and why; where nothing goes on without it, the tool ends with these words."""
+class Unavailable(SystemExit):
+    """Why a part cannot be measured here; uncaught, it ends the tool with this message."""

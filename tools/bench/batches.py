@@ -1,4 +1,4 @@
-"""Whether frames of several cameras are worth a batch on the CPU: the starter models by batch size, on one thread."""
+"""Time per image of the starter models by batch size, on one CPU thread: does batching several cameras pay?"""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from edged.units import NS_PER_MS
 from engines.catalogue import load
 from tools.bench.configurations import DETECTOR, POSE
-from tools.bench.contenders import path_of
-from tools.bench.turns import by_turns
+from tools.bench.contenders import model_path
+from tools.bench.turns import round_robin
 
 MODELS = {"detect": DETECTOR, "pose": POSE}
 BATCHES = (1, 2, 4)
-IMAGES = 20  # of a turn, whatever the batch
+IMAGES = 20  # per turn, at every batch size
 
 
 def measure(turns: int) -> dict[str, dict[str, float]]:
-    """Median CPU milliseconds an image by model and batch, all by turns: what others take of the core is not in it."""
+    """Return the median CPU time per image, ms, by model and batch size; time of other processes is excluded."""
     blocks = {}
     for model, name in MODELS.items():
         card = load()[name]
-        session = OrtSession(card, path_of(name), threads=1)
+        session = OrtSession(card, model_path(name), threads=1)
         width, height = card.input.size_wh
         for n in BATCHES:
             tensor = np.random.default_rng(n).standard_normal((n, 3, height, width), np.float32)
             blocks[model, n] = partial(_turn, session, tensor)
-    times = by_turns({f"{model} {n}": block for (model, n), block in blocks.items()}, turns)
+    times = round_robin({f"{model} {n}": block for (model, n), block in blocks.items()}, turns)
     return {model: {str(n): float(np.median(times[f"{model} {n}"])) for n in BATCHES} for model in MODELS}
 
 
@@ -40,7 +40,7 @@ def _turn(session: OrtSession, tensor: F32, turn: int) -> Sequence[float]:
 
 
 def _cpu_ms(session: OrtSession, tensor: F32) -> float:
-    """Of this thread, which is all that a session of one thread runs on."""
+    """Return the CPU time of one run, ms: a session with one thread runs on the calling thread."""
     began_ns = time.thread_time_ns()
     session.run(tensor)
     return (time.thread_time_ns() - began_ns) / NS_PER_MS

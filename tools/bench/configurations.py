@@ -1,6 +1,6 @@
-"""The eight configurations people compare: what runs the starter models, where, and whether all of it or only poses.
+"""Eight common configurations: the library that runs the starter models, the device, and with or without the detector.
 
-Those that can run here are measured; the others say why not. All drive the same CPU backend: only the sessions differ.
+Those that can run here are measured; for the others the reason is stated. All use the CPU backend with other sessions.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.session import Session
 from engines.card import Card
 from engines.catalogue import load
-from tools.bench.absent import Absent
-from tools.bench.contenders import Ours, on_cpu, path_of
-from tools.bench.frames import Scene, Shown
-from tools.bench.peers import made_of
-from tools.bench.turns import by_turns, summary, timed_ms
+from tools.bench.absent import Unavailable
+from tools.bench.contenders import EdgedPipeline, cpu_pipeline, model_path
+from tools.bench.frames import BenchFrame, Scene
+from tools.bench.peers import stage_breakdown
+from tools.bench.turns import round_robin, summary, timed_ms
 
 DETECTOR, POSE = "det-person-horse", "rtmpose-t-lsp14"
 GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
@@ -35,36 +35,36 @@ GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
 class Configuration:
     runner: Literal["PyTorch", "ONNX Runtime", "TensorRT FP16"]
     place: Literal["CPU", "GPU"]
-    whole: bool  # detect + pose; else the pose alone
+    with_detector: bool  # detect + pose; else pose only
 
     @property
     def name(self) -> str:
-        return f"{self.runner}, {self.place}, {'detect + pose' if self.whole else 'pose only'}"
+        return f"{self.runner}, {self.place}, {'detect + pose' if self.with_detector else 'pose only'}"
 
 
 CONFIGURATIONS = (
-    Configuration(runner="PyTorch", place="CPU", whole=True),
-    Configuration(runner="PyTorch", place="CPU", whole=False),
-    Configuration(runner="ONNX Runtime", place="CPU", whole=True),
-    Configuration(runner="ONNX Runtime", place="CPU", whole=False),
-    Configuration(runner="PyTorch", place="GPU", whole=True),
-    Configuration(runner="ONNX Runtime", place="GPU", whole=True),
-    Configuration(runner="TensorRT FP16", place="GPU", whole=True),
-    Configuration(runner="TensorRT FP16", place="GPU", whole=False),
+    Configuration(runner="PyTorch", place="CPU", with_detector=True),
+    Configuration(runner="PyTorch", place="CPU", with_detector=False),
+    Configuration(runner="ONNX Runtime", place="CPU", with_detector=True),
+    Configuration(runner="ONNX Runtime", place="CPU", with_detector=False),
+    Configuration(runner="PyTorch", place="GPU", with_detector=True),
+    Configuration(runner="ONNX Runtime", place="GPU", with_detector=True),
+    Configuration(runner="TensorRT FP16", place="GPU", with_detector=True),
+    Configuration(runner="TensorRT FP16", place="GPU", with_detector=False),
 )
 
 
 class TorchSession:
-    """A starter model as PyTorch runs it, eager, FP32: a session like any other, whatever device the net is on.
+    """A starter model in PyTorch, eager, FP32, on any device, as a `Session`.
 
-    Its weights are those of the model's ONNX file.
+    The weights are those of the ONNX file of the model.
     """
 
     def __init__(self, card: Card, device: str = "cpu") -> None:
         import torch  # noqa: PLC0415
 
         self.card, self._torch, self._device = card, torch, device
-        self._net = torch_net(card, path_of(card.name)).to(device)
+        self._net = torch_net(card, model_path(card.name)).to(device)
         torch.set_num_threads(os.cpu_count() or 1)
 
     def run(self, tensor: F32) -> list[F32]:
@@ -72,38 +72,38 @@ class TorchSession:
             return [out.cpu().numpy() for out in self._net(self._torch.from_numpy(tensor).to(self._device))]
 
     def close(self) -> None:
-        """Goes with its last reference."""
+        """Do nothing: PyTorch frees the net with its last reference."""
 
 
 def torch_net(card: Card, file: Path) -> Any:
-    """The net of a starter model with the weights of its ONNX file, to be run."""
+    """Return the PyTorch net of a starter model, in eval mode, with the weights of its ONNX file."""
     from tools.nets.starter import Detector, pose_net  # noqa: PLC0415
-    from tools.train.weights import take  # noqa: PLC0415
+    from tools.train.weights import load_weights  # noqa: PLC0415
 
     points = {"lsp-14": 14, "ap10k-17": 17}
     net = Detector() if card.pose is None else pose_net(points[card.pose.schema_name], card.input.size_wh)
-    take(net, file)
+    load_weights(net, file)
     return net.eval()
 
 
-def on_torch(device: str = "cpu") -> Ours:
-    """The starter models in PyTorch, the CPU backend around them. Raises `Absent`."""
-    if lack := torch_lacks(device):
-        raise Absent(lack)
-    return on_cpu(*(TorchSession(load()[name], device) for name in (DETECTOR, POSE)))
+def torch_pipeline(device: str = "cpu") -> EdgedPipeline:
+    """Return the pipeline with the starter models in PyTorch and the CPU backend. Raises `Unavailable`."""
+    if lack := torch_unavailable_reason(device):
+        raise Unavailable(lack)
+    return cpu_pipeline(*(TorchSession(load()[name], device) for name in (DETECTOR, POSE)))
 
 
-def why_not(configuration: Configuration) -> str:
-    """Why it cannot be measured here; empty where it can."""
+def unavailable_reason(configuration: Configuration) -> str:
+    """Return why a configuration cannot be measured here; empty if it can."""
     if configuration.place == "GPU":
         if not any(path.exists() for path in GPU):
             return "no NVIDIA GPU in this machine"
-        return "python -m tools.cuda measures what there is on a GPU"
-    return torch_lacks() if configuration.runner == "PyTorch" else ""
+        return "measured by python -m tools.cuda"
+    return torch_unavailable_reason() if configuration.runner == "PyTorch" else ""
 
 
-def torch_lacks(device: str = "cpu") -> str:
-    """Why PyTorch cannot run the starter models here; empty where it can."""
+def torch_unavailable_reason(device: str = "cpu") -> str:
+    """Return why PyTorch cannot run the starter models here; empty if it can."""
     if find_spec("torch") is None:
         return "torch is not installed (pip install '.[train]')"
     if device == "cuda":
@@ -115,12 +115,12 @@ def torch_lacks(device: str = "cpu") -> str:
 
 
 def measure(scenes: Sequence[Scene], turns: int) -> list[dict[str, Any]]:
-    """A row for each of the eight, those that run by turns: one subject, the same frames."""
-    reasons = {c: why_not(c) for c in CONFIGURATIONS}
+    """Return a row for each configuration, measured in turn on the same frames with one subject."""
+    reasons = {c: unavailable_reason(c) for c in CONFIGURATIONS}
     runners = dict.fromkeys(c.runner for c, why in reasons.items() if not why)
-    made = {runner: [_session(runner, name) for name in (DETECTOR, POSE)] for runner in runners}
-    blocks = {c.name: Turns(c, made[c.runner], scenes) for c, why in reasons.items() if not why}
-    times = by_turns(blocks, turns)
+    sessions = {runner: [_session(runner, name) for name in (DETECTOR, POSE)] for runner in runners}
+    blocks = {c.name: Turns(c, sessions[c.runner], scenes) for c, why in reasons.items() if not why}
+    times = round_robin(blocks, turns)
     return [
         {"name": c.name, "why_not": why}
         if why
@@ -130,37 +130,40 @@ def measure(scenes: Sequence[Scene], turns: int) -> list[dict[str, Any]]:
 
 
 class Turns:
-    """One configuration's turns, a scene each. The boxes of the pose alone are found beforehand."""
+    """The turns of one configuration, one scene each. Without the detector, boxes are computed in advance."""
 
     def __init__(self, configuration: Configuration, sessions: Sequence[Session], scenes: Sequence[Scene]) -> None:
         detector, pose = sessions
-        ours = on_cpu(detector, pose)
-        self._whole, self._ours, self._scenes = configuration.whole, ours, scenes
+        pipeline = cpu_pipeline(detector, pose)
+        self._with_detector, self._pipeline, self._scenes = configuration.with_detector, pipeline, scenes
         self._estimator = PoseEstimator(pose)
         self._stages: list[Mapping[str, int]] = []
         self._ms: list[float] = []
-        self._boxes = {} if self._whole else {scene[0].scene: ours.boxes(scene[0]) for scene in scenes}
+        self._boxes = {} if self._with_detector else {scene[0].scene: pipeline.boxes(scene[0]) for scene in scenes}
         self._missed = 0
 
     def __call__(self, turn: int) -> list[float]:
         scene = self._scenes[turn % len(self._scenes)]
-        times = [timed_ms(partial(self._one, shown)) for shown in scene]
-        if self._whole:
-            self._stages += self._ours.stages[-len(scene) :]
+        times = [timed_ms(partial(self._one, frame)) for frame in scene]
+        if self._with_detector:
+            self._stages += self._pipeline.stages[-len(scene) :]
             self._ms += times
         return times
 
     def figures(self) -> dict[str, Any]:
-        """What only the whole loop has."""
-        return {**(made_of(self._stages, np.array(self._ms)) if self._whole else {}), "missed": self._missed}
+        """Return stage times, if the detector runs, and the number of frames without exactly one pose."""
+        return {
+            **(stage_breakdown(self._stages, np.array(self._ms)) if self._with_detector else {}),
+            "missed": self._missed,
+        }
 
-    def _one(self, shown: Shown) -> None:
-        if self._whole:
-            self._missed += self._ours(shown) != 1
+    def _one(self, frame: BenchFrame) -> None:
+        if self._with_detector:
+            self._missed += self._pipeline(frame) != 1
         else:
-            self._estimator.estimate(shown.bgr, self._boxes[shown.scene], lambda stage: None)
+            self._estimator.estimate(frame.bgr, self._boxes[frame.scene], lambda stage: None)
 
 
 def _session(runner: str, name: str) -> Session:
     card = load()[name]
-    return TorchSession(card) if runner == "PyTorch" else OrtSession(card, path_of(name))
+    return TorchSession(card) if runner == "PyTorch" else OrtSession(card, model_path(name))

@@ -1,4 +1,4 @@
-"""Why the dearest stages cost what they cost: what the models' operators take, beside what this machine can do."""
+"""Where the time of the two models goes: operators, and GFLOP/s compared with a matrix product on this machine."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from tools.bench.turns import by_turns, timed_ms
+from tools.bench.turns import round_robin, timed_ms
 
 GFLOP = {"detect": 0.64, "pose": 0.71}  # per call at batch 1, two per multiply-add: RTMDet-nano, RTMPose-t
 SHAPES = {"detect": (1, 3, 256, 416), "pose": (1, 3, 256, 192)}
-SIDE = 768  # of the matrices whose product says what this machine can do
+SIDE = 768  # of the matrices of the reference product
 RUNS = 30
-TOP = 4  # operators named
+TOP = 4  # operators listed
 
 
-def explain(models: Mapping[str, Path], turns: int) -> dict[str, Any]:
-    """Of each model: ms, GFLOP/s with one and with all threads, and the operators that take the time."""
+def measure(models: Mapping[str, Path], turns: int) -> dict[str, Any]:
+    """Return for each model ms with all threads and with one, GFLOP/s, and the most expensive operators."""
     sessions = {(name, threads): _session(path, threads) for name, path in models.items() for threads in (1, 0)}
     tensors = {name: np.random.default_rng(1).standard_normal(SHAPES[name], np.float32) for name in models}
     blocks = {f"{name} {threads}": _running(session, tensors[name]) for (name, threads), session in sessions.items()}
     square = np.random.default_rng(2).standard_normal((SIDE, SIDE), np.float32)
     blocks["product"] = lambda turn: [timed_ms(lambda: square @ square) for _ in range(10)]
-    ms = {name: float(np.median(each)) for name, each in by_turns(blocks, turns).items()}
+    ms = {name: float(np.median(each)) for name, each in round_robin(blocks, turns).items()}
     return {
         "product_gflops": 2 * SIDE**3 / 1e6 / ms["product"],
         "models": {
@@ -44,7 +44,7 @@ def explain(models: Mapping[str, Path], turns: int) -> dict[str, Any]:
 
 
 def operators(path: Path, tensor: Any) -> dict[str, float]:
-    """Share of the time inside the model by kind of operator, the dearest first, as ONNX Runtime's profiler says."""
+    """Return the share of the time of a model by kind of operator, highest first, by ONNX Runtime's profiler."""
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.enable_profiling, options.profile_file_prefix = True, f"{folder}/run"

@@ -1,4 +1,4 @@
-"""The benchmark's pictures: where a frame's time goes, and how its cost grows. Needs matplotlib and OpenCV."""
+"""The benchmark's pictures: time by stage, and growth. Needs matplotlib and OpenCV."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 QUALITY, DPI = 80, 120
 COLOURS = ("#2b6cb0", "#90cdf4", "#dd6b20", "#f6ad55", "#38a169", "#9ae6b4", "#a0aec0", "#d53f8c")
-NAMED = 0.06  # share of the bar from which a stage is named in it
+NAMED = 0.06  # minimum share of a bar for the name of a stage in it
 
 
 def stages(path: Path, bars: Mapping[str, Mapping[str, float]]) -> None:
-    """A stacked bar of medians per backend and number of subjects, ms."""
+    """Draw a stacked bar of median stage times, ms, per backend and number of subjects."""
     figure = Figure(figsize=(9, 1.2 + 0.8 * len(bars)), layout="constrained")
     panel = figure.subplots()
     names = list(dict.fromkeys(name for bar in bars.values() for name in bar))
@@ -42,7 +42,7 @@ def stages(path: Path, bars: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def growth(path: Path, figures: Mapping[str, Any]) -> None:
-    """Subjects, picture size and cameras, each with its line."""
+    """Draw cost over subjects, image size and cameras, each with its fitted line."""
     cores = {count: row["cores"] for count, row in figures["cameras"]["cameras"].items()}
     panels = (
         ("subjects in the frame", "ms", figures["subjects"]["ms"], figures["subjects"]),

@@ -1,4 +1,4 @@
-"""The benchmark's report in Markdown, and the guard over its ratios."""
+"""The benchmark's report in Markdown, and the comparison of its ratios with an earlier report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tools.reports.writer import environment_line, table, table_row
 
 Figures = Mapping[str, Any]
 
-SLACK = 1.1  # a ratio may be so much worse than earlier: what two runs of one machine differ by
-QUIET = 0.2  # cores that others may use before the figures are called disturbed
+TOLERANCE = 1.1  # factor by which a ratio may be worse than before: the spread of runs on one machine
+QUIET = 0.2  # cores used by other processes above which the report warns
 COMMAND = "python -m tools.bench"
 
 
 def ratios(figures: Figures) -> dict[str, tuple[float, bool]]:
-    """What may be compared between runs and machines, and whether more is better."""
+    """Return the ratios that can be compared between runs and machines, and whether higher is better."""
     found = {}
     for people, row in figures["peers"].items():
         found[f"{people} people: loop / sessions"] = row["loop_per_sessions"], False
@@ -25,41 +25,41 @@ def ratios(figures: Figures) -> dict[str, tuple[float, bool]]:
     return found
 
 
-def worse(figures: Figures, earlier: Figures) -> list[str]:
-    """The ratios that are worse than those of an earlier run by more than the slack."""
+def regressions(figures: Figures, earlier: Figures) -> list[str]:
+    """Return a line for each ratio that is worse than in an earlier run by more than the tolerance."""
     before = ratios(earlier)
-    told = []
+    text = []
     for name, (now, more_is_better) in ratios(figures).items():
         if name not in before:
             continue
         was = before[name][0]
-        if now < was / SLACK if more_is_better else now > was * SLACK:
-            told.append(f"{name}: {now:.3f}, was {was:.3f}")
-    return told
+        if now < was / TOLERANCE if more_is_better else now > was * TOLERANCE:
+            text.append(f"{name}: {now:.3f}, was {was:.3f}")
+    return text
 
 
 def environment(figures: Figures) -> Iterator[str]:
-    """What was measured on, and with what."""
+    """Yield the lines on machine, versions and other load."""
     yield environment_line({name: value for name, value in figures["environment"].items() if name != "others_cores"})
     yield from _noise(figures)
 
 
 def _noise(figures: Figures) -> Iterator[str]:
     if (others := figures["environment"]["others_cores"]) > QUIET:
-        yield f"\nOther work took {others:.1f} cores meanwhile: milliseconds are too long, loop / sessions too near 1."
+        yield f"\nOther processes used {others:.1f} cores: times are too long, and loop / sessions is too close to 1."
 
 
 def page(figures: Figures) -> Iterator[str]:
-    """The whole report, line by line."""
-    yield f"# Speed\n\nRemade by `{COMMAND}`. Milliseconds are of one run on one machine; contenders took turns, so"
-    yield "compare within a table. A frame is a photograph of Leeds Sports Pose before which the camera sways, or a"
+    """Yield the lines of the report."""
+    yield f"# Speed\n\nRemade by `{COMMAND}`. Times are of one run on one machine, contenders in turn;"
+    yield "compare within a table. A frame is a photograph of Leeds Sports Pose with simulated camera sway, or a"
     yield "grid of them.\n"
     yield from environment(figures)
     yield "\n## The same models and frames, three ways\n"
     yield from _peers(figures["peers"])
-    yield "\n## The configurations people compare\n"
+    yield "\n## Common configurations\n"
     yield from _configurations(figures["configurations"])
-    yield "\n## Where a frame's time goes\n\n![stages of a frame](stages.webp)\n"
+    yield "\n## Time by stage\n\n![stages of a frame](stages.webp)\n"
     yield from _costs(figures)
     if batches := figures.get("batches"):
         yield from _batches(batches)
@@ -68,18 +68,18 @@ def page(figures: Figures) -> Iterator[str]:
 
 
 def _peers(rows: Mapping[str, Figures]) -> Iterator[str]:
-    yield from beside(rows)
+    yield from time_rows(rows)
     yield table_row(("loop / sum of sessions", *(f"{row['loop_per_sessions']:.3f}" for row in rows.values())))
-    yield table_row(("host, ms (loop less sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
-    yield from cores(rows)
-    kept = ["{peak:.0f} / {kept:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
-    yield table_row(("edged allocates in a frame / leaves behind, kB", *kept))
-    yield from apart(rows)
-    yield from uneven(rows)
+    yield table_row(("host, ms (loop minus sessions)", *(f"{row['host_ms']:.2f}" for row in rows.values())))
+    yield from core_rows(rows)
+    allocated = ["{peak:.0f} / {retained:.2f}".format(**row["allocated_kb"]) for row in rows.values()]
+    yield table_row(("edged allocates per frame / retains, kB", *allocated))
+    yield from distance_rows(rows)
+    yield from people_rows(rows)
 
 
-def beside(rows: Mapping[str, Figures]) -> Iterator[str]:
-    """Everybody's times by the number of people, ours first."""
+def time_rows(rows: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield the rows of the times of all contenders by number of people, ours first."""
     names = _names(rows)
     yield table_row(("", *(_people(people) for people in rows)))
     yield table_row(("---", *("---:" for _ in rows)))
@@ -97,29 +97,30 @@ def beside(rows: Mapping[str, Figures]) -> Iterator[str]:
         yield table_row((f"latency longer than {name}'s", *longer))
 
 
-def cores(rows: Mapping[str, Figures]) -> Iterator[str]:
+def core_rows(rows: Mapping[str, Figures]) -> Iterator[str]:
     for name in _names(rows):
         yield table_row((f"{name}: cores in use", *(f"{row['cores_used'][name]:.2f}" for row in rows.values())))
 
 
-def apart(rows: Mapping[str, Figures]) -> Iterator[str]:
-    told = [
+def distance_rows(rows: Mapping[str, Figures]) -> Iterator[str]:
+    text = [
         "{p99:.2f} / {max:.2f}, {beyond_half_a_pixel} of {count}".format(**r["keypoints_px"]) for r in rows.values()
     ]
-    yield table_row(("keypoints apart from rtmlib's, px p99 / max, beyond 0.5", *told))
+    yield table_row(("distance of keypoints from rtmlib's, px p99 / max, more than 0.5", *text))
 
 
-def uneven(rows: Mapping[str, Figures]) -> Iterator[str]:
-    """Where somebody did not do the same work as the others; and how much was measured."""
-    told = [
-        ", ".join(f"{name} {count}" for name, count in r["uneven"].items() if count) or "none" for r in rows.values()
+def people_rows(rows: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield the rows on frames with another number of people than wanted, and the number of frames."""
+    text = [
+        ", ".join(f"{name} {count}" for name, count in r["different_counts"].items() if count) or "none"
+        for r in rows.values()
     ]
-    yield table_row(("frames with another number of people", *told))
-    yield f"\n{next(iter(rows.values()))['runs']} measured frames of each per column, after warm-up."
+    yield table_row(("frames with another number of people", *text))
+    yield f"\n{next(iter(rows.values()))['runs']} measured frames per contender and column, after warm-up."
 
 
 def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
-    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU backend around whatever runs them.\n"
+    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU backend with each library.\n"
     yield table_row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
     yield table_row(("---", "---:", "---:", "---:"))
     for row in rows:
@@ -137,19 +138,19 @@ def _costs(figures: Figures) -> Iterator[str]:
     costs, one = figures["costs"], figures["peers"]["1"]
     stages = sorted(one["stage_ms"].items(), key=lambda stage: -stage[1])
     whole = sum(one["stage_ms"].values())
-    told = ", ".join(f"{name} {cost:.2f} ms ({100 * cost / whole:.0f} %)" for name, cost in stages[:3])
-    yield f"The three dearest at one person: {told}. The first two are ONNX Runtime's own:\n"
-    yield table_row(("model", "ms, all threads", "ms, one thread", "GFLOP/s", "its operators"))
+    text = ", ".join(f"{name} {cost:.2f} ms ({100 * cost / whole:.0f} %)" for name, cost in stages[:3])
+    yield f"The three most expensive stages with one person: {text}. Time of the models by operator:\n"
+    yield table_row(("model", "ms, all threads", "ms, one thread", "GFLOP/s", "operators"))
     yield table_row(("---", "---:", "---:", "---:", "---"))
     for name, row in costs["models"].items():
         shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in row["operators"].items())
         yield table_row((name, f"{row['ms']:.2f}", f"{row['ms_one_thread']:.2f}", f"{row['gflops']:.0f}", shares))
-    yield f"\nA product of matrices reaches {costs['product_gflops']:.0f} GFLOP/s here: what is left to gain lies in"
-    yield "the models' many small and depthwise convolutions, not in our loop."
+    yield f"\nA matrix product reaches {costs['product_gflops']:.0f} GFLOP/s here; the difference comes from the many"
+    yield "small and depthwise convolutions of the models."
 
 
 def _batches(batches: Mapping[str, Figures]) -> Iterator[str]:
-    yield "\nFrames of several cameras as one batch, CPU ms an image on one thread:\n"
+    yield "\nFrames of several cameras in one batch, CPU ms per image on one thread:\n"
     names = next(iter(batches.values()))
     yield table_row(("model", *(f"batch {n}" for n in names)))
     yield table_row(("---", *("---:" for _ in names)))
@@ -163,20 +164,18 @@ def _growth(figures: Figures) -> Iterator[str]:
     yield f"\n{subjects['slope']:.2f} ms per subject, {subjects['at_0']:.1f} ms without; R² {subjects['r2']:.3f}.\n"
     yield _series("picture", {sizes["names"][key]: value for key, value in sizes["ms"].items()}, "ms")
     yield f"\n{sizes['slope']:.2f} ms per megapixel; R² {sizes['r2']:.3f}.\n"
-    yield table_row(("cameras", "cores", "CPU ms/frame", "RSS MB", "age when done, ms p50 / p95 / p99", "frame ledger"))
+    yield table_row(("cameras", "cores", "CPU ms/frame", "RSS MB", "age when done, ms p50 / p95 / p99", "frame counts"))
     yield table_row(("---", "---:", "---:", "---:", "---:", "---"))
     for count, row in cameras["cameras"].items():
-        book = row["ledger"]
-        told = (
-            f"{book['captured']} = {book['processed']} processed + {book['dropped']} dropped + {book['failed']} failed"
-        )
+        counts = row["frame_counts"]
+        text = "{captured} = {processed} processed + {dropped} dropped + {failed} failed".format(**counts)
         late = "{p50:.1f} / {p95:.1f} / {p99:.1f}".format(**row["late_ms"])
         yield table_row(
-            (count, f"{row['cores']:.2f}", f"{row['cpu_ms_per_frame']:.1f}", f"{row['rss_mb']:.0f}", late, told)
+            (count, f"{row['cores']:.2f}", f"{row['cpu_ms_per_frame']:.1f}", f"{row['rss_mb']:.0f}", late, text)
         )
     cores = cameras["cores"]
-    share, told = 100 * cores["slope"], f"R² {cores['r2']:.3f}"
-    yield f"\nEach at {cameras['rate_hz']:g} Hz, one subject: {share:.1f} % of a core per camera; {told}."
+    share, text = 100 * cores["slope"], f"R² {cores['r2']:.3f}"
+    yield f"\nEach at {cameras['rate_hz']:g} Hz, one subject: {share:.1f} % of a core per camera; {text}."
 
 
 def _series(name: str, costs: Mapping[str, float], unit: str) -> str:
@@ -185,7 +184,7 @@ def _series(name: str, costs: Mapping[str, float], unit: str) -> str:
 
 
 def _names(rows: Mapping[str, Figures]) -> list[str]:
-    """Who took turns."""
+    """Return the names of the contenders."""
     return list(next(iter(rows.values()))["ms"])
 
 

@@ -1,4 +1,4 @@
-"""Taking turns: whatever else the machine does hits everyone alike. Milliseconds in, ranks and slopes out."""
+"""Measuring in turn, so that other load affects all contenders alike; percentiles and fitted lines of the times."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from edged.units import NS_PER_MS
 
-# Between turns: idle threads of ONNX Runtime spin for 0.1 s, and cost whoever comes next two thirds more.
+# Between turns: idle threads of ONNX Runtime spin for 0.1 s and slow down the next contender by two thirds.
 PAUSE_S = 0.25
 RANKS = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
-Block = Callable[[int], Sequence[float]]  # its n-th turn: the ms of every frame
+Block = Callable[[int], Sequence[float]]  # runs turn n; returns the time of every frame, ms
 
 
-def by_turns(blocks: Mapping[str, Block], turns: int) -> dict[str, list[float]]:
-    """So many turns of each, after one to warm up; who begins changes with every round."""
+def round_robin(blocks: Mapping[str, Block], turns: int) -> dict[str, list[float]]:
+    """Return the times of each block, ms, over `turns` after a warm-up turn; the order rotates every round."""
     names, times = list(blocks), {name: list[float]() for name in blocks}
     for block in blocks.values():
         block(0)
@@ -39,8 +39,8 @@ def summary(times_ms: Sequence[float]) -> dict[str, float]:
     return {**ranks, "frames_per_s": 1000 * len(times_ms) / sum(times_ms)}
 
 
-def line(costs: Mapping[str, float]) -> dict[str, float]:
-    """Least squares over the numbers that the keys are: slope, value at 0, and how much of the variance it explains."""
+def fit_line(costs: Mapping[str, float]) -> dict[str, float]:
+    """Return slope, value at 0 and R² of a line fitted by least squares; the keys are x as text."""
     x, y = np.array([float(key) for key in costs]), np.array(list(costs.values()))
     slope, start = np.polyfit(x, y, 1)
     left = float(((y - slope * x - start) ** 2).sum())

@@ -1,4 +1,4 @@
-"""`python -m tools.cuda`: `tools.cuda.command`, once the packages it imports are known to be here."""
+"""`python -m tools.cuda`: checks that the required packages are installed, then runs `tools.cuda.command`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tools.cuda import needs
 
 
 def main() -> int:
-    if lacks := needs.packages():
+    if lacks := needs.missing_packages():
         sys.stderr.writelines(f"cannot be measured here: {lack}\n" for lack in lacks)
         return 1
-    from tools.cuda.command import command  # noqa: PLC0415  # needs what has only now been looked for
+    from tools.cuda.command import command  # noqa: PLC0415  # imports the packages checked above
 
     return command()
 

@@ -1,4 +1,4 @@
-"""Every part in a process of its own, given so long and no longer: one that hangs or breaks the GPU costs no other."""
+"""Runs every part in a process of its own with a time limit, so that a hang or CUDA error affects no other."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from typing import Any
 from engines.child_process import run_child
 
 ROOT = Path(__file__).parents[2]
-# Plugins that happen to be installed, and what others' packages warn of, are no matter of the GPU's.
+# Warnings of other packages are not errors here; installed plugins are switched off in TEST_ENVIRONMENT.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider")
-ON_A_GPU = [f"tests/cuda/test_{name}.py" for name in ("gpu", "kernels", "backend", "figures")]  # the others emulate one
-FOR_TESTS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NVIDIA_TF32_OVERRIDE": "0"}  # what is compared is FP32
+# Tests that need a GPU; the others emulate one.
+ON_A_GPU = [f"tests/cuda/test_{name}.py" for name in ("gpu", "kernels", "backend", "figures")]
+TEST_ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NVIDIA_TF32_OVERRIDE": "0"}  # comparisons are in FP32
 SANITIZERS = ("memcheck", "racecheck")
 
 
-class Unmeasured(Exception):
-    """Why a part has no figures. The next run tries again."""
+class NotMeasured(Exception):
+    """Why a part has no figures. The next run tries it again."""
 
 
-class Apart:
-    """Measures a part, by name and within so many seconds. What it said stays in `folder` where it failed."""
+class PartProcess:
+    """Measures a part by name, within a time limit. The log of a failed part stays in `folder`."""
 
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
         self._folder, self._options = folder, options
 
     def __call__(self, name: str, limit_s: float) -> Any:
-        """Raises `Unmeasured`."""
+        """Raises `NotMeasured`."""
         if name == "tests":
             return {name: self._last_line(name, (*PYTEST, *ON_A_GPU), limit_s)}
         if name == "sanitizer":
@@ -43,16 +44,16 @@ class Apart:
         with tempfile.TemporaryDirectory() as scratch:
             into, log = Path(scratch) / "part.json", self._log(name)
             command = (sys.executable, "-m", "tools.cuda", str(self._folder), *self._options)
-            status, said = run((*command, "--part", name, "--into", str(into)), log, limit_s)
+            status, last_line = run((*command, "--part", name, "--into", str(into)), log, limit_s)
             if status:
-                raise Unmeasured(f"{said} (exit {status})")
+                raise NotMeasured(f"{last_line} (exit {status})")
             log.unlink()
             return json.loads(into.read_text())
 
     def _sanitized(self, limit_s: float) -> dict[str, str]:
         sanitizer = shutil.which("compute-sanitizer")
         if sanitizer is None:
-            return {"sanitizer": "not here: compute-sanitizer is not installed"}
+            return {"sanitizer": "not run: compute-sanitizer is not installed"}
         kernels = (*PYTEST, "tests/cuda/test_kernels.py")
         return {
             tool: self._last_line(tool, (sanitizer, "--tool", tool, "--error-exitcode", "9", *kernels), limit_s / 2)
@@ -60,23 +61,23 @@ class Apart:
         }
 
     def _last_line(self, name: str, command: Sequence[str], limit_s: float) -> str:
-        status, said = run(command, self._log(name), limit_s, FOR_TESTS)
-        return f"{said} (exit {status})"
+        status, last_line = run(command, self._log(name), limit_s, TEST_ENVIRONMENT)
+        return f"{last_line} (exit {status})"
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
 
 def run(
-    command: Sequence[str], log: Path, limit_s: float, surroundings: Mapping[str, str] | None = None
+    command: Sequence[str], log: Path, limit_s: float, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Its exit status, and the last line of what it said, all of which goes into `log`.
+    """Return the exit status of a command and the last line of its output; all output goes to `log`.
 
-    Raises `Unmeasured` when it is not done in time; it has ended then, with all that it began.
+    Raises `NotMeasured` on a timeout, after the process and its children were stopped.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", **(surroundings or {})}
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
     ended = run_child(command, timeout_s=limit_s, log=log, env=env, cwd=ROOT)
     if ended.timed_out:
-        raise Unmeasured(f"not done within {limit_s:.0f} s; {log.name} tells how far it came")
+        raise NotMeasured(f"not finished within {limit_s:.0f} s; see {log.name}")
     return ended.returncode, ended.last_words or "nothing"

@@ -1,4 +1,4 @@
-"""Whether frames of several cameras are worth a batch: engines by batch size on the GPU, both ways by the clock."""
+"""Does batching frames of several cameras pay? GPU time of the engines by batch size, and wall time of both ways."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ CAMERAS = (2, 4, 8)
 BATCHES = (1, *CAMERAS)
 RUN = "run"
 
-Runs = Mapping[tuple[str, str], Callable[[], float]]  # ms of one, by way and cameras, or engine and batch
+Runs = Mapping[tuple[str, str], Callable[[], float]]  # measure one run, ms; by way and cameras, or engine and batch
 
 
 def batching(makers: Makers, effort: Effort) -> Figures:
-    """Medians of a run, all by turns; or why there are none.
+    """Return medians, ms, measured in turn; or the reason why there are none.
 
-    `gpu_ms` by engine and batch: between CUDA events, all of the run on the stream before the GPU begins.
-    `clock_ms` by number of cameras: from the first frame's detector to the last frame's keypoints, a frame of each
-    camera at the same instant, one subject in each; what is a camera's own either way (letterbox, decode) left out.
+    `gpu_ms` by engine and batch: between CUDA events, the whole run enqueued before the GPU starts.
+    `clock_ms` by number of cameras: from the first detector to the last keypoints, one frame of each camera at the
+    same time, one subject in each; without letterbox and decoding, which are the same either way.
     """
     with closing(Gpu()) as gpu:
         engines = makers.engines(gpu, BATCHES)
@@ -41,16 +41,16 @@ def batching(makers: Makers, effort: Effort) -> Figures:
 
 
 def saved_share(gpu_ms: Figures, cameras: int, rest_ms: float) -> float:
-    """Of a frame's GPU time, what a batch of so many cameras saves; `rest_ms` of it are no engine's."""
+    """Return the share of the GPU time per frame that a batch of `cameras` saves; `rest_ms` is outside the engines."""
     alone = sum(by_batch["1"] for by_batch in gpu_ms.values())
     batched = sum(by_batch[str(cameras)] for by_batch in gpu_ms.values()) / cameras
     return float((alone - batched) / (alone + rest_ms))
 
 
-def served(clock_ms: Figures, cameras: int, frame_ms: float, rate_hz: float) -> tuple[int, int]:
-    """How many cameras of one subject the loop keeps up with: a frame after the other, and in batches of so many."""
+def camera_capacity(clock_ms: Figures, cameras: int, frame_ms: float, rate_hz: float) -> tuple[int, int]:
+    """Return how many cameras with one subject the loop can process: one by one, and in batches of `cameras`."""
     gained_ms = (clock_ms[str(cameras)]["one by one"] - clock_ms[str(cameras)]["one batch"]) / cameras
-    batched_ms = max(frame_ms - gained_ms, frame_ms / cameras)  # at best a batch costs what a frame does
+    batched_ms = max(frame_ms - gained_ms, frame_ms / cameras)  # a batch takes at least the time of one frame
     return int(1000 / (rate_hz * frame_ms)), int(1000 / (rate_hz * batched_ms))
 
 
@@ -62,13 +62,13 @@ def _measured(gpu: Gpu, engines: Mapping[str, Engine], effort: Effort) -> Figure
     held = {
         (name, str(n)): partial(_gpu_ms, gpu, timeline, engine, n) for name, engine in engines.items() for n in BATCHES
     }
-    _by_turns(_both_ways(gpu, enqueue), effort.warm_up)  # first runs take memory, for which they may wait
-    _by_turns(held, 1)
+    _medians(_both_ways(gpu, enqueue), effort.warm_up)  # first runs allocate memory and may wait for it
+    _medians(held, 1)
     if not timeline.held:
         return {"why_not": WAITS}
     with ExitStack() as graphs:
-        launch = {n: _as_the_plane(gpu, engines, enqueue[n], graphs) for n in BATCHES}
-        found = _by_turns({**_both_ways(gpu, launch), **held}, effort.rounds)
+        launch = {n: _as_the_backend(gpu, engines, enqueue[n], graphs) for n in BATCHES}
+        found = _medians({**_both_ways(gpu, launch), **held}, effort.rounds)
     return {
         "gpu_ms": {name: {str(n): found[name, str(n)] for n in BATCHES} for name in engines},
         "clock_ms": {str(n): {way: found[way, str(n)] for way in ("one by one", "one batch")} for n in CAMERAS},
@@ -81,10 +81,10 @@ def _both_ways(gpu: Gpu, launch: Mapping[int, Callable[[], None]]) -> Runs:
     return {**one_by_one, **one_batch}
 
 
-def _as_the_plane(
+def _as_the_backend(
     gpu: Gpu, engines: Mapping[str, Engine], enqueue: Callable[[], None], graphs: ExitStack
 ) -> Callable[[], None]:
-    """How the backend hands work over: as one graph, where engines let it."""
+    """Return how the backend launches work: as one CUDA graph, if all engines can be captured."""
     graph = gpu.capture(enqueue) if all(engine.capturable for engine in engines.values()) else None
     if graph is None:
         return enqueue
@@ -92,7 +92,7 @@ def _as_the_plane(
     return graph.launch
 
 
-def _by_turns(runs: Runs, turns: int) -> dict[tuple[str, str], float]:
+def _medians(runs: Runs, turns: int) -> dict[tuple[str, str], float]:
     times = [{key: run() for key, run in runs.items()} for _ in range(turns)]
     return {key: float(np.median([row[key] for row in times])) for key in runs}
 
@@ -103,11 +103,11 @@ def _gpu_ms(gpu: Gpu, timeline: Timeline, engine: Engine, batch: int) -> float:
     timeline.lap(RUN)
     timeline.lap(END)
     gpu.wait()
-    return timeline.take()[RUN]
+    return timeline.pop_times()[RUN]
 
 
 def _clock_ms(gpu: Gpu, launch: Callable[[], None], times: int) -> float:
-    """The host waits for each."""
+    """Return the wall time of `times` launches, ms; the host waits after each."""
     began_ns = time.perf_counter_ns()
     for _ in range(times):
         launch()
@@ -121,7 +121,7 @@ def _enqueue(engines: Mapping[str, Engine], batch: int) -> None:
 
 
 def _fill(gpu: Gpu, tensor: Tensor) -> None:
-    """With noise: zeros can take a GPU less time than pictures do."""
+    """Fill a tensor with noise: a GPU can be faster on zeros than on images."""
     values: Any = np.random.default_rng(1).standard_normal(tensor.shape).astype(tensor.dtype)
-    gpu.wait()  # for the zeros
+    gpu.wait()  # until the tensor has been zeroed
     gpu.cuda.memcpy_htod(tensor.memory.address, values)

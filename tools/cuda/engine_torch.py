@@ -1,6 +1,6 @@
-"""A starter model as PyTorch runs it, eager, FP32, as an engine of the CUDA backend: where ONNX Runtime has no CUDA.
+"""A starter model in PyTorch, eager, FP32, as an engine of the CUDA backend, if ONNX Runtime has no CUDA.
 
-Bound to our tensors, on our stream. Needs PyTorch, which is imported when the first engine is made.
+It is bound to the tensors and the stream of the backend. PyTorch is imported when the first engine is made.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from engines.build.service import POSE_BATCHES
 from engines.card import Card
 from engines.prepare import prepare
 from engines.prepare.model import Batch
-from tools.bench.absent import Absent
-from tools.bench.configurations import torch_lacks, torch_net
+from tools.bench.absent import Unavailable
+from tools.bench.configurations import torch_net, torch_unavailable_reason
 
 
 def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> TorchEngine:
-    """A starter model. `batches` rise; left out, they are those of the backend. Raises `Absent`."""
+    """Return the engine of a starter model. `batches` ascend; default: those of the backend. Raises `Unavailable`."""
     if card.source.bundled is None:
-        raise Absent(f"there is no PyTorch net of {card.name} here")
-    if lack := torch_lacks("cuda"):
-        raise Absent(lack)
+        raise Unavailable(f"no PyTorch net of {card.name}")
+    if lack := torch_unavailable_reason("cuda"):
+        raise Unavailable(lack)
     return TorchEngine(gpu, card, file, batches or ((1,) if card.pose is None else POSE_BATCHES))
 
 
 class TorchEngine:
-    """`device` "cpu" is for tests, where the GPU's memory is the host's: work is done at once, not on the stream."""
+    """An engine in PyTorch. `device` "cpu" is for tests with emulated GPU memory: work is synchronous."""
 
-    capturable = True  # its memory stays in PyTorch's pool for our stream, on which nothing else runs
+    capturable = True  # PyTorch's pool of this stream keeps its memory, and nothing else runs on the stream
 
     def __init__(self, gpu: Gpu, card: Card, file: Path, batches: Sequence[int], device: str = "cuda") -> None:
         import torch  # noqa: PLC0415
@@ -50,9 +50,9 @@ class TorchEngine:
         self._tensors = EngineTensors(gpu, model, self.batches[-1])
         self.input, self.outputs = self._tensors.input, self._tensors.outputs
         self._net: Any = torch_net(card, file).to(device)
-        seen = _on_gpu if device == "cuda" else _on_host
+        as_array = _on_gpu if device == "cuda" else _on_host
         self._input_tensor, *self._outputs = (
-            torch.as_tensor(seen(tensor), device=device) for tensor in self._tensors.all
+            torch.as_tensor(as_array(tensor), device=device) for tensor in self._tensors.all
         )
         self._stream = torch.cuda.ExternalStream(gpu.stream.handle) if device == "cuda" else None
         self._on_stream: Any = nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
@@ -60,13 +60,13 @@ class TorchEngine:
     def enqueue(self, batch: int) -> None:
         try:
             with self._torch.inference_mode(), self._on_stream:
-                for told, found in zip(self._outputs, self._net(self._input_tensor[:batch]), strict=True):
-                    told[:batch].copy_(found)
-        except RuntimeError as refusal:
-            raise ModelFault(f"model {self.card.name}: PyTorch did not run it: {refusal}") from refusal
+                for output, found in zip(self._outputs, self._net(self._input_tensor[:batch]), strict=True):
+                    output[:batch].copy_(found)
+        except RuntimeError as error:
+            raise ModelFault(f"model {self.card.name}: PyTorch could not run it: {error}") from error
 
     def close(self) -> None:
-        """PyTorch gives its memory back before the stream that it was for is gone."""
+        """Free the memory in PyTorch, which must happen before its stream is destroyed."""
         del self._net, self._input_tensor, self._outputs, self._on_stream
         if self._stream is not None:
             self._stream.synchronize()
@@ -75,9 +75,14 @@ class TorchEngine:
 
 
 def _on_gpu(tensor: Tensor) -> Any:
-    """A tensor's memory, as libraries for GPUs hand arrays to each other."""
-    shown = {"shape": tensor.shape, "typestr": tensor.dtype.str, "data": (tensor.memory.address, False), "version": 2}
-    return SimpleNamespace(__cuda_array_interface__=shown)
+    """Return the memory of a tensor with the CUDA array interface."""
+    interface = {
+        "shape": tensor.shape,
+        "typestr": tensor.dtype.str,
+        "data": (tensor.memory.address, False),
+        "version": 2,
+    }
+    return SimpleNamespace(__cuda_array_interface__=interface)
 
 
 def _on_host(tensor: Tensor) -> np.ndarray[Any, Any]:

@@ -1,6 +1,6 @@
-"""What the CUDA backend costs on a GPU: its engines alone, the loop around them, each kernel beside the memory's speed.
+"""Times of the CUDA backend on a GPU: engines alone, the whole loop, kernels compared with memory bandwidth.
 
-All of one run, medians; times on the GPU are by CUDA events, times of the loop by the host's clock.
+Medians of one run; GPU times are measured with CUDA events, loop times with the clock of the host.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.memory import DeviceBuffer
 from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
-from tools.bench.turns import line
+from tools.bench.turns import fit_line
 
 Figures = dict[str, Any]
-FAINT = 0.002  # a threshold at which every picture is full of subjects
+FAINT = 0.002  # a threshold low enough to detect subjects in every image
 KB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured."""
+    """Numbers of frames, launches and repetitions."""
 
     frames: int = 300
     warm_up: int = 30
     launches: int = 200
     long: int = 10_000
-    rounds: int = 50  # of batches, each size once
-    turns: int = 20  # of the peers, of ten frames each
+    rounds: int = 50  # of the batching part, each size once per round
+    turns: int = 20  # of the comparisons, ten frames each
     subjects: tuple[int, ...] = (1, 2, 4, 8, 16)
     copy_mb: int = 256
 
 
-MakeEngine = Callable[[Gpu, Sequence[int] | None], Engine]  # of these batch sizes; None: those of the backend
+MakeEngine = Callable[[Gpu, Sequence[int] | None], Engine]  # takes batch sizes; None: those of the backend
 
 
 class Makers:
@@ -62,7 +62,7 @@ class Makers:
 
 
 def engines_alone(makers: Makers, effort: Effort) -> Figures:
-    """Milliseconds on the GPU by engine and batch."""
+    """Return GPU time, ms, by engine and batch."""
     gpu = Gpu()
     found: Figures = {}
     for name, engine in makers.engines(gpu).items():
@@ -73,9 +73,9 @@ def engines_alone(makers: Makers, effort: Effort) -> Figures:
 
 
 def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
-    """The loop by number of subjects, in four ways: as it is, without graphs, with a copy, subjects one by one.
+    """Return loop times by number of subjects: as it is, without graphs, with a copy, subjects one by one.
 
-    Each says how it came out: an engine whose work cannot be captured has no graphs in any way.
+    Each states whether graphs were used: an engine whose work cannot be captured never has graphs.
     """
     ways: dict[str, dict[str, Any]] = {
         "as it is": {},
@@ -87,30 +87,30 @@ def loops(makers: Makers, images: list[U8], effort: Effort) -> Figures:
     for way, options in ways.items():
         backend = makers.backend(**options)
         found[way] = {str(n): loop_ms(backend, images, n, effort) for n in effort.subjects}
-        found[way]["ms_per_subject"] = line({n: by["p50"] for n, by in found[way].items()})["slope"]
+        found[way]["ms_per_subject"] = fit_line({n: by["p50"] for n, by in found[way].items()})["slope"]
         found[way] |= {"graphs": backend.uses_graphs, "frames": backend.frame_access}
         backend.close()
     return found
 
 
 def loop_ms(backend: CudaBackend, images: list[U8], subjects: int, effort: Effort) -> Figures:
-    """Percentiles of a frame's time, what of it the host works, and how many subjects were posed."""
-    params, slots = full(backend, subjects), in_slots(images)
-    times, worked, posed = [], [], set()
+    """Return percentiles of the time per frame, ms, CPU time of the host, and the numbers of poses."""
+    params, slots = person_params(backend, subjects), in_frame_buffers(images)
+    times, cpu_times, posed = [], [], set()
     for seq in range(effort.warm_up + effort.frames):
         frame = Frame(camera="bench", seq=seq, captured_ns=0, image=slots[seq % len(slots)])
         began_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
         result = backend.infer(frame, params, Boxes.empty(), detect=True)
         if seq >= effort.warm_up:
             times.append((time.perf_counter_ns() - began_ns) / NS_PER_MS)
-            worked.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
+            cpu_times.append((time.thread_time_ns() - busy_ns) / NS_PER_MS)
             posed.add(sum(points is not None for points in result.keypoints))
     p50, p95, p99 = (float(np.percentile(times, q)) for q in (50, 95, 99))
-    return {"p50": p50, "p95": p95, "p99": p99, "host_ms": float(np.median(worked)), "subjects": sorted(posed)}
+    return {"p50": p50, "p95": p95, "p99": p99, "host_ms": float(np.median(cpu_times)), "subjects": sorted(posed)}
 
 
-def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
-    """Whether memory grows over many frames, on the GPU and on the host."""
+def memory_growth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
+    """Return the growth of GPU and host memory over many frames."""
     backend, gpu = makers.backend(), Gpu()
     loop_ms(backend, images, 4, Effort(frames=effort.warm_up, warm_up=effort.warm_up))
     before = gpu.cuda.mem_get_info()[0], rss_mb()
@@ -129,10 +129,10 @@ def steady(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 
 
 def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
-    """Bytes a second: of a copy inside the GPU's memory; of letterbox and crops, by what they must read and write."""
+    """Return GB/s of a copy in GPU memory, and of letterbox and crops by the bytes they must read and write."""
     backend = makers.backend(graphs=False)
-    frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_slots(images)[0])
-    backend.infer(frame, full(backend, 8), Boxes.empty(), detect=True)
+    frame = Frame(camera="bench", seq=0, captured_ns=0, image=in_frame_buffers(images)[0])
+    backend.infer(frame, person_params(backend, 8), Boxes.empty(), detect=True)
     gpu = backend.gpu
     size = effort.copy_mb * BYTES_PER_MB
     a, b = DeviceBuffer(gpu, size), DeviceBuffer(gpu, size)
@@ -147,7 +147,7 @@ def bandwidth(makers: Makers, images: list[U8], effort: Effort) -> Figures:
 
 
 def on_gpu_ms(gpu: Gpu, enqueue: Callable[[], None], effort: Effort) -> float:
-    """Of one, from many in a row."""
+    """Return the mean GPU time of one launch, ms, over many in a row."""
     begin, end = gpu.cuda.Event(), gpu.cuda.Event()
     for _ in range(effort.warm_up):
         enqueue()
@@ -163,17 +163,17 @@ def per_s(size: int, ms: float) -> Figures:
     return {"bytes": size, "ms": ms, "gb_per_s": size / ms / 1e6 if ms else None}
 
 
-def full(backend: CudaBackend, subjects: int) -> InferenceParams:
-    """So many people in every picture, whatever it shows; nobody else, who would not be posed."""
+def person_params(backend: CudaBackend, subjects: int) -> InferenceParams:
+    """Return parameters that detect `subjects` people in any image, and no other class."""
     thresholds = np.where(np.array(backend.classes) == "person", FAINT, np.inf).astype(np.float32)
     return InferenceParams(thresholds=thresholds, max_subjects=subjects, quality_limits=QualityLimits())
 
 
-def in_slots(images: list[U8]) -> list[U8]:
-    """As a camera's ring holds them."""
+def in_frame_buffers(images: list[U8]) -> list[U8]:
+    """Return copies of the images in page-aligned memory, as in the buffers of a camera."""
     slots = [allocate_pages(image.shape) for image in images]
-    for place, image in zip(slots, images, strict=True):
-        np.copyto(place, image)
+    for slot, image in zip(slots, images, strict=True):
+        np.copyto(slot, image)
     return slots
 
 
@@ -182,7 +182,7 @@ def rss_mb() -> float:
 
 
 def ratios(engines: Figures, loop: Figures, subjects: Sequence[int]) -> Figures:
-    """The loop over its engines' own time, where one pose model did the work; None where there was no time."""
+    """Return loop time over engine time by number of subjects, with one pose model; None without engine time."""
     pose = next(name for name in engines if name != "detector")
     found: Figures = {}
     for n in subjects:

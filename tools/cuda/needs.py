@@ -1,6 +1,6 @@
-"""What this machine lacks, looked for before anything is measured: all of it at once, and what to do about it.
+"""Lists what is missing on this machine before anything is measured, and how to install it.
 
-Imports nothing that it looks for.
+Imports none of the packages that it checks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = {  # by module: what pip calls it
+PACKAGES = {  # module: name of the package for pip
     "cv2": "opencv-python-headless",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
@@ -22,21 +22,21 @@ PACKAGES = {  # by module: what pip calls it
 PEERS = {"rtmlib": "pip install --no-deps rtmlib==0.0.16 tqdm", "torch": "PyTorch with CUDA"}
 
 
-def packages() -> list[str]:
-    """Those without which nothing begins, a sentence each; an empty list where all are here."""
+def missing_packages() -> list[str]:
+    """Return a sentence per group of missing required packages; empty if none is missing."""
     absent = [name for module, name in PACKAGES.items() if find_spec(module) is None]
-    told = [f"not installed: {', '.join(absent)}; pip install {' '.join(absent)}"] if absent else []
+    missing = [f"not installed: {', '.join(absent)}; pip install {' '.join(absent)}"] if absent else []
     if find_spec("pycuda") is None:
-        told.append("not installed: pycuda; `sh tests/cuda/pycuda.sh PYTHON` builds it, which takes nvcc and g++")
-    return told
+        missing.append("not installed: pycuda; `sh tests/cuda/pycuda.sh PYTHON` builds it, with nvcc and g++")
+    return missing
 
 
-def left_out(detector: Path, photographs: Path) -> Iterator[str]:
-    """Figures that there will not be: of peers that are not here, or have nothing to look at."""
+def skipped_comparisons(detector: Path, photographs: Path) -> Iterator[str]:
+    """Yield the comparisons that cannot be made, with the reason."""
     for module, what in PEERS.items():
         if find_spec(module) is None:
-            yield f"{module}, which is not installed ({what})"
+            yield f"{module}: not installed ({what})"
     if not detector.is_file():
-        yield f"the published detector: {detector} is not there; give --detector"
+        yield f"the published detector: {detector} does not exist; set --detector"
     if not any(photographs.glob("*.jpg")):
-        yield f"all peers: there are no photographs in {photographs}; give --photographs"
+        yield f"all comparisons: no photographs in {photographs}; set --photographs"

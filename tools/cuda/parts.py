@@ -1,4 +1,4 @@
-"""The parts of the report in the order of what they are worth: what measures each, and how long it may take."""
+"""The parts of the report in the order of importance: the function and the time limit of each."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.kernels import compiled_kernels
 from engines.card import Card
 from engines.catalogue import load
-from tools.bench.contenders import POSE, Ours, path_of
+from tools.bench.contenders import POSE, EdgedPipeline, model_path
 from tools.bench.frames import Scene, photographs, scenes
 from tools.cuda import engine_torch, figures, peers, timeline
-from tools.cuda.apart import ROOT, Unmeasured
+from tools.cuda.apart import ROOT, NotMeasured
 from tools.cuda.batching import batching
 from tools.cuda.figures import Effort, Figures, Makers
-from tools.cuda.peers import Course
-from tools.kept import Kept
+from tools.cuda.peers import PeerSetup
+from tools.kept import SavedParts
 
 CLIP = ROOT / "tools/demo/stall.mp4"
 FRAMES = 24
-LEAST_S = 10.0  # with less left no part is begun
-NO_TIME = "no time was left; the next run goes on here"
+MIN_PART_S = 10.0  # with less time left no part is started
+NO_TIME = "no time was left; the next run continues here"
 
 LIMITS_S = {
     "tests": 200,
@@ -48,59 +48,59 @@ LIMITS_S = {
 }
 
 Kind = Literal["onnxruntime", "torch"]
-KINDS: tuple[Kind, ...] = ("onnxruntime", "torch")  # the better one first
+KINDS: tuple[Kind, ...] = ("onnxruntime", "torch")  # in order of preference
 MakeFrom = Callable[[Card, Path, Gpu, Sequence[int] | None], Engine]
-Measure = Callable[[str, float], Any]  # a part by name, within so many seconds; raises `Unmeasured`
+Measure = Callable[[str, float], Any]  # takes the name of a part and its time limit, s; raises `NotMeasured`
 
 
 def measured(
     measure: Measure,
     effort: Effort,
-    kept: Kept,
+    saved: SavedParts,
     until_s: float = float("inf"),
     earlier: Mapping[str, Any] = MappingProxyType({}),
 ) -> Figures:
-    """Every part by name, or why it has no figures; none goes on after `until_s` of the monotonic clock.
+    """Return the figures of every part by name, or the reason why there are none; stops at `until_s` (monotonic clock).
 
-    Those that the `earlier` run tried in vain come last.
+    Parts that failed in the `earlier` run come last.
     """
     found: Figures = {"effort": asdict(effort)}
     for name in sorted(LIMITS_S, key=lambda name: earlier.get(name, {}).get("why_not", NO_TIME) != NO_TIME):
         try:
-            found[name] = kept.part(name, partial(_within, measure, name, until_s))
-        except Unmeasured as why:
-            found[name] = {"why_not": str(why)}
-            print(f"{name}: not measured: {why}", flush=True)
-    found["others_cores"] = float(np.mean(list(kept.others.values()) or [0.0]))
+            found[name] = saved.part(name, partial(_within, measure, name, until_s))
+        except NotMeasured as reason:
+            found[name] = {"why_not": str(reason)}
+            print(f"{name}: not measured: {reason}", flush=True)
+    found["others_cores"] = float(np.mean(list(saved.others.values()) or [0.0]))
     return found
 
 
-def here(
-    makers: Makers, published: Makers, course: Course, effort: Effort, images: Sequence[U8]
+def part_functions(
+    makers: Makers, published: Makers, setup: PeerSetup, effort: Effort, images: Sequence[U8]
 ) -> dict[str, Callable[[], Any]]:
-    """What measures a part in this process; the tests are processes themselves."""
-    seen = list(images)
+    """Return the functions that measure parts in this process; tests run in processes of their own."""
+    frames_bgr = list(images)
     return {
-        "loops": partial(figures.loops, makers, seen, effort),
+        "loops": partial(figures.loops, makers, frames_bgr, effort),
         "batching": partial(batching, makers, effort),
-        "stages": partial(timeline.stages, makers, seen, effort),
+        "stages": partial(timeline.stages, makers, frames_bgr, effort),
         "engines_ms": partial(figures.engines_alone, makers, effort),
-        "starters": partial(peers.starters, makers, course),
-        "published": partial(peers.published, published, course),
-        "steady": partial(figures.steady, makers, seen, effort),
-        "bandwidth": partial(figures.bandwidth, makers, seen, effort),
+        "starters": partial(peers.starters, makers, setup),
+        "published": partial(peers.published, published, setup),
+        "steady": partial(figures.memory_growth, makers, frames_bgr, effort),
+        "bandwidth": partial(figures.bandwidth, makers, frames_bgr, effort),
     }
 
 
-def of_engines(kind: Kind, detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
-    """The same, on ONNX Runtime's CUDA or PyTorch's."""
-    course = Course(scenes=partial(_scenes, photos, effort.turns), turns=effort.turns, detector=detector)
-    starter = _makers(kind, peers.STARTER, path_of(peers.STARTER))
-    return here(starter, _makers(kind, peers.PUBLISHED, detector), course, effort, clip())
+def parts_of_runner(kind: Kind, detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
+    """Return the same functions with engines on ONNX Runtime or PyTorch."""
+    setup = PeerSetup(scenes=partial(_scenes, photos, effort.turns), turns=effort.turns, detector=detector)
+    starter = _makers(kind, peers.STARTER, model_path(peers.STARTER))
+    return part_functions(starter, _makers(kind, peers.PUBLISHED, detector), setup, effort, clip())
 
 
 def engine(kind: Kind, name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
-    """Raises `ModelMissing`, or `Absent` where there is no such engine."""
+    """Raises `ModelMissing`, or `Unavailable` where there is no such engine."""
     made: MakeFrom = engine_ort.open_engine if kind == "onnxruntime" else engine_torch.open_engine
     return made(load()[name], file, gpu, batches)
 
@@ -115,17 +115,17 @@ def clip(frames: int = FRAMES) -> list[U8]:
 
 def _within(measure: Measure, name: str, until_s: float) -> Any:
     left_s = until_s - time.monotonic()
-    if left_s < LEAST_S:
-        raise Unmeasured(NO_TIME)
+    if left_s < MIN_PART_S:
+        raise NotMeasured(NO_TIME)
     return measure(name, min(LIMITS_S[name], left_s))
 
 
 def _makers(kind: Kind, detector: str, file: Path) -> Makers:
     image = compiled_kernels()
-    assert image is not None  # noqa: S101  # it has been looked for
-    pose = partial(engine, kind, POSE, path_of(POSE))
+    assert image is not None  # noqa: S101  # checked in command.py
+    pose = partial(engine, kind, POSE, model_path(POSE))
     return Makers(partial(engine, kind, detector, file), {"person": pose}, image)
 
 
-def _scenes(folder: Path, count: int, people: int, ours: Ours) -> list[Scene]:
-    return scenes(photographs(folder), people, count, ours)
+def _scenes(folder: Path, count: int, people: int, pipeline: EdgedPipeline) -> list[Scene]:
+    return scenes(photographs(folder), people, count, pipeline)

@@ -1,7 +1,7 @@
-"""The CUDA backend beside its peers on the same GPU: rtmlib on ONNX Runtime's CUDA, and a plain PyTorch loop.
+"""The CUDA backend compared on the same GPU with rtmlib on ONNX Runtime's CUDA, and with a plain PyTorch loop.
 
-Two tables, for no pair of models runs everywhere: rtmlib does not decode the starter detector's raw heads, and of
-RTMDet-nano as published there is no PyTorch net here.
+Two tables, as no pair of models runs in all of them: rtmlib does not decode the raw heads of the starter detector, and
+there is no PyTorch net of the published RTMDet-nano.
 """
 
 from __future__ import annotations
@@ -15,73 +15,75 @@ from typing import Any, Literal
 
 from engines.catalogue import load
 from tools.bench import configurations
-from tools.bench.absent import Absent
-from tools.bench.contenders import DETECTOR, POSE, Contender, Ours, Rtmlib
+from tools.bench.absent import Unavailable
+from tools.bench.contenders import DETECTOR, POSE, Contender, EdgedPipeline, Rtmlib
 from tools.bench.frames import Scene
-from tools.bench.peers import apart_px, beside
+from tools.bench.peers import compare, keypoint_distance_figures
 from tools.cuda.figures import Figures, Makers
 
 STARTER, PUBLISHED = configurations.DETECTOR, DETECTOR
 
-Scenes = Callable[[int, Ours], Sequence[Scene]]  # that show so many people to our pipeline; raises `Absent`
-Peers = Mapping[str, Callable[[], Contender]]  # by name; each may raise `Absent`
+Scenes = Callable[
+    [int, EdgedPipeline], Sequence[Scene]
+]  # scenes in which our pipeline finds so many people; raises `Unavailable`
+Peers = Mapping[str, Callable[[], Contender]]  # by name; each may raise `Unavailable`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """What everybody is put to, and where."""
+class PeerSetup:
+    """Settings of a comparison."""
 
     scenes: Scenes
     turns: int
     people: tuple[int, ...] = (1, 2, 4)
     detector: Path  # RTMDet-nano as published
-    device: Literal["cpu", "cuda"] = "cuda"  # of the peers
+    device: Literal["cpu", "cuda"] = "cuda"  # of the other libraries
 
 
-def starters(makers: Makers, course: Course) -> Figures:
-    """The starter models."""
+def starters(makers: Makers, setup: PeerSetup) -> Figures:
+    """Return the comparison with the starter models."""
     peers: Peers = {
-        "rtmlib": partial(_absent, "it does not decode this detector's raw heads"),
-        "PyTorch": partial(configurations.on_torch, course.device),
+        "rtmlib": partial(_unavailable, "it does not decode the raw heads of this detector"),
+        "PyTorch": partial(configurations.torch_pipeline, setup.device),
     }
-    return table(makers, STARTER, peers, course)
+    return table(makers, STARTER, peers, setup)
 
 
-def published(makers: Makers, course: Course) -> Figures:
-    """RTMDet-nano as published, and the starter pose model."""
+def published(makers: Makers, setup: PeerSetup) -> Figures:
+    """Return the comparison with the published RTMDet-nano and the starter pose model."""
     peers: Peers = {
-        "rtmlib": partial(Rtmlib, course.detector, course.device),
-        "PyTorch": partial(_absent, "there is no PyTorch net for this detector here"),
+        "rtmlib": partial(Rtmlib, setup.detector, setup.device),
+        "PyTorch": partial(_unavailable, "there is no PyTorch net of this detector"),
     }
-    if not course.detector.is_file():
-        return {"absent": {"everybody": f"{course.detector} is not there; give --detector"}, "people": {}}
-    return table(makers, PUBLISHED, peers, course)
+    if not setup.detector.is_file():
+        return {"absent": {"all": f"{setup.detector} does not exist; set --detector"}, "people": {}}
+    return table(makers, PUBLISHED, peers, setup)
 
 
-def table(makers: Makers, detector: str, peers: Peers, course: Course) -> Figures:
-    """Who is there by turns, for each number of people; who or what is absent, and why."""
+def table(makers: Makers, detector: str, peers: Peers, setup: PeerSetup) -> Figures:
+    """Return the figures of all contenders by number of people, and the reasons of missing ones."""
     cards, people, absent = load(), dict[str, Any](), dict[str, str]()
     with closing(makers.backend()) as backend:
-        ours = Ours(backend, cards[detector], cards[POSE])
-        contenders: dict[str, Contender] = {"edged": ours}
+        pipeline = EdgedPipeline(backend, cards[detector], cards[POSE])
+        contenders: dict[str, Contender] = {"edged": pipeline}
         for name, make in peers.items():
             try:
                 contenders[name] = make()
-            except Absent as why:
-                absent[name] = str(why)
-        for count in course.people:
-            ours.limit(count)
+            except Unavailable as reason:
+                absent[name] = str(reason)
+        for count in setup.people:
+            pipeline.set_max_people(count)
             try:
-                scenes = course.scenes(count, ours)
-            except Absent as why:
-                absent[f"{count} people"] = str(why)
+                scenes = setup.scenes(count, pipeline)
+            except Unavailable as reason:
+                absent[f"{count} people"] = str(reason)
                 continue
-            figures, _ = beside(contenders, scenes, count, course.turns)
+            figures, _ = compare(contenders, scenes, count, setup.turns)
             if isinstance(rtmlib := contenders.get("rtmlib"), Rtmlib):
-                figures["keypoints_px"] = apart_px(ours, rtmlib, scenes)
+                figures["keypoints_px"] = keypoint_distance_figures(pipeline, rtmlib, scenes)
             people[str(count)] = figures
     return {"people": people, "absent": absent}
 
 
-def _absent(why: str) -> Contender:
-    raise Absent(why)
+def _unavailable(reason: str) -> Contender:
+    raise Unavailable(reason)

@@ -1,4 +1,4 @@
-"""The clip that `make run` plays: a horse in a stall by day and by night, and people who pass; rendered, with truth."""
+"""The clip that `make run` plays: a horse in a stall by day and by night, people passing by; rendered with truth."""
 
 from __future__ import annotations
 

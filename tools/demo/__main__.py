@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 
 from tools.demo.stall import CRF, FPS, SIZE_WH, pictures
-from tools.synth.film import shoot
+from tools.synth.film import write_film
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
-    count = shoot(out, pictures(), FPS, SIZE_WH, CRF)
+    count = write_film(out, pictures(), FPS, SIZE_WH, CRF)
     print(f"{out}: {count} frames, {out.stat().st_size / 1e6:.2f} MB")
 
 

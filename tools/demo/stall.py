@@ -1,4 +1,4 @@
-"""The demonstration's story: by day a horse walks in, lies down, a person passes; by night it sleeps, and rises."""
+"""The demonstration clip: by day a horse walks in, lies down, a person passes; by night it sleeps, and rises."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tools.synth.types import U8, f32
 
 SIZE_WH, FPS, FINER, CRF = (640, 360), 15, 2.0, 23
 DAY_S, NIGHT_S = 10.6, 9.4
-SHAPE = 1001  # bodies that no training picture shows
+SHAPE = 1001  # bodies that are not in the training data
 CAMERA = Camera(at=(2.75, -3.5, 2.55), to=(2.05, 1.2, 0.70), fov_deg=55, barrel=0.06)
 STALL = stall.Stall(size_x=4.2, size_y=3.7, height=2.9, wood=(152, 112, 74), boarded=False, seed=77)
 BAY = replace(COATS[0], socks=(0.0, 0.22, 0.3, 0.0), blaze=0.022)
-PALE_BAY = replace(BAY, body=(168, 150, 138), points=(104, 98, 94), hair=(96, 92, 90))  # as infrared sees it
+PALE_BAY = replace(BAY, body=(168, 150, 138), points=(104, 98, 94), hair=(96, 92, 90))  # in infrared
 GROOM = Outfit(headwear="tail", top=(44, 78, 118), trousers=(66, 60, 58), hair=(112, 78, 48))
 WATCHMAN = Outfit(headwear="cap", top=(150, 140, 128), trousers=(110, 108, 104), hat=(60, 58, 56))
 
@@ -69,6 +69,6 @@ def _night() -> tuple[Stage, Horse, Walker]:
 
 
 def pictures() -> Iterator[tuple[U8, list[Truth]]]:
-    """Every frame of the clip, and who is in it."""
+    """Yield every frame of the clip, and its subjects."""
     yield from play(*_day(), DAY_S, FPS)
     yield from play(*_night(), NIGHT_S, FPS)

@@ -1,7 +1,7 @@
 """Prints the starter models' accuracy.
 
 python -m tools.evaluate DATA        pose models: PCK on annotated photographs
-python -m tools.evaluate CLIP.mp4    the whole pipeline: recall and PCK on a rendered clip with its truth beside it
+python -m tools.evaluate CLIP.mp4    the whole pipeline: recall and PCK on a rendered clip, CLIP.json.gz is its truth
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TORSO = (8, 3)  # right shoulder, left hip of LSP
 
 
 class Row(NamedTuple):
-    """One measurement, beside the figure that the data's notes state for it."""
+    """One measurement, and the figure that the notes of the data state."""
 
     model: str
     data: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description="Print the starter models' accuracy.")
     parser.add_argument(
-        "data", type=Path, help="folder with lsp/ and horse/, or a rendered clip with its truth beside it"
+        "data", type=Path, help="folder with lsp/ and horse/, or a rendered clip with its truth in CLIP.json.gz"
     )
     data: Path = parser.parse_args().data
     if data.is_file():
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def people(data: Path) -> list[Row]:
-    """LSP from the tight box of the visible joints, and from the detector where it finds the person."""
+    """Return PCK on LSP from the tight boxes of the visible joints, and from the boxes of the detector."""
     truth = json.loads((data / "val_full.json").read_text())
     images = [_image(data / "val_full" / name) for name in truth]
     joints = np.array(list(truth.values()))
@@ -63,16 +63,16 @@ def people(data: Path) -> list[Row]:
     hit = np.array([box is not None for box in nearest])
     found = np.array([box if box is not None else tight[i] for i, box in enumerate(nearest)], np.float32)
     pose = PoseEstimator(_session(model, "rtmpose_lsp_t.onnx"))
-    given, seen = _keypoints(pose, images, tight), _keypoints(pose, images, found)
-    through = pck(seen[hit], xy[hit], counted[hit], length_px[hit], 0.2)
+    from_truth, from_detector = _keypoints(pose, images, tight), _keypoints(pose, images, found)
+    detected = pck(from_detector[hit], xy[hit], counted[hit], length_px[hit], 0.2)
     return [
-        Row(model, "lsp, true boxes", len(images), "PCK@0.2", pck(given, xy, counted, length_px, 0.2), 0.637),
-        Row(model, "lsp, people detected", int(hit.sum()), "PCK@0.2", through, 0.605),
+        Row(model, "lsp, true boxes", len(images), "PCK@0.2", pck(from_truth, xy, counted, length_px, 0.2), 0.637),
+        Row(model, "lsp, people detected", int(hit.sum()), "PCK@0.2", detected, 0.605),
     ]
 
 
 def horses(data: Path) -> Row:
-    """Weizmann horses from their silhouettes' boxes; keypoints that are not hidden, by the longer box side."""
+    """Return PCK on Weizmann horses from the boxes of their silhouettes: visible keypoints, by the longer box side."""
     truth = json.loads((data / "keypoints_val.json").read_text())
     boxes = json.loads((data / "boxes.json").read_text())
     paths = {path.stem: path for path in (data / "images").iterdir()}
@@ -114,7 +114,7 @@ def _people(backend: CpuBackend, image: U8) -> F32:
 
 
 def _nearest(boxes: F32, box: F32) -> F32 | None:
-    """The box that overlaps most, if its IoU is at least 0.3."""
+    """Return the box (4,) with the highest IoU, px; None if that is below 0.3."""
     sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     shared = np.clip(sides, 0, None).prod(axis=1)
     iou = shared / ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod() - shared)

@@ -1,4 +1,4 @@
-"""PCK, the share of keypoints that lie where they belong."""
+"""PCK: the percentage of correct keypoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edged.frame import F64, Flags
 
 
 def pck(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> float:
-    """Keypoints nearer to the truth than `share` of the subject's length, over all that count.
+    """Return the share of counted keypoints nearer to the truth than `share` of the length of their subject.
 
     PCK = #{(i, k): counted[i, k] and |found[i, k] - truth[i, k]| < share * length_px[i]} / #counted
 
     `found` and `truth` are (N, K, 2) in the same pixels, `counted` (N, K), `length_px` (N,).
-    A subject that was not found is NaN, and wrong. NaN when nothing counts.
+    NaN in `found` (not detected) counts as wrong. The result is NaN when no keypoint counts.
     """
     distance_px = np.linalg.norm(found - truth, axis=-1)
     right = distance_px < share * length_px[:, None]
@@ -21,7 +21,7 @@ def pck(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) ->
 
 
 def torso(truth: F64, visible: Flags, ends: tuple[int, int]) -> tuple[F64, Flags]:
-    """The (N,) distance between two keypoints, and the (N, K) keypoints that count: visible, with both ends visible."""
+    """Return the distance (N,) of two keypoints, px, and which keypoints (N, K) are visible with both ends visible."""
     first, last = ends
     length_px = np.linalg.norm(truth[:, first] - truth[:, last], axis=-1)
     return length_px, visible & (visible[:, first] & visible[:, last])[:, None]

@@ -1,4 +1,4 @@
-"""Nets as ONNX, with the names and the batch that their cards state. Needs PyTorch."""
+"""Export of nets to ONNX, with the names and batch of their cards. Needs PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_onnx(
     source: str = "input",
     open_batch: bool = True,
 ) -> None:
-    """One input, called `source`; the first axis of every tensor is the batch, which may be left open."""
+    """Write an ONNX file with one input, named `source`; the first axis is the batch, dynamic with `open_batch`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -16,14 +16,14 @@ RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 FAMILY: dict[Task, Family] = {"lift": "heatmap3d", "root": "rootnet", "pose": "simcc", "detect": "rtmdet"}
 
 
-def known(export: Export) -> Card | None:
-    """The catalogue's own card for it, if the file that it describes is made by exporting."""
+def catalogue_card(export: Export) -> Card | None:
+    """Return the card in the catalogue, if its file is made by export."""
     card = load().get(export.name)
     return card if card is not None and card.source.export else None
 
 
-def text(export: Export, model: onnx.ModelProto, sha256: str) -> str:
-    """The card of an exported file, as TOML."""
+def card_text(export: Export, model: onnx.ModelProto, sha256: str) -> str:
+    """Return the card of an exported file, as TOML."""
     head = {
         "name": export.name,
         "summary": "exported from its checkpoint",
@@ -38,7 +38,7 @@ def text(export: Export, model: onnx.ModelProto, sha256: str) -> str:
 
 
 def _input(export: Export, name: str) -> dict[str, Any]:
-    """Detectors of this family want BGR on a grey canvas, all others RGB crops on black."""
+    """Return the input table: BGR on a grey canvas for detectors, RGB crops on black for all others."""
     whole = export.task == "detect"
     feed: dict[str, Any] = {"name": name, "size_wh": export.size_wh, "colour": "bgr" if whole else "rgb"}
     feed |= {"fit": "top-left", "pad": 114} if whole else {"fit": "crop", "pad": 0}
@@ -61,5 +61,5 @@ def _toml(head: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], mode
 
 
 def _lines(table: Mapping[str, Any]) -> Iterator[str]:
-    """JSON's strings, numbers and lists are TOML's."""
+    """Yield TOML lines; strings, numbers and lists are written as in JSON."""
     yield from (f"{key} = {json.dumps(value)}" for key, value in table.items())

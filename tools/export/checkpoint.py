@@ -1,6 +1,6 @@
-"""Official checkpoint files: the weights in them, and the net that they are of.
+"""Official checkpoint files: reads the weights and builds their net.
 
-Old and zip-serialised torch files, weights under "network" or "state_dict", names with or without "module.".
+Supports old and zip-serialised torch files, weights under "network" or "state_dict", names with or without "module.".
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 from torch import Tensor
 
 from tools.export.families import FAMILIES, CheckpointError, Export, Weights
-from tools.export.unpickle import Unreadable, content
+from tools.export.unpickle import Unreadable, read_tensors
 
 DATA_PARALLEL = "module."
 HOLDERS = ("network", "state_dict", "model")
 
 
 def read(path: Path) -> Weights:
-    """The weights of a checkpoint file, without "module.". Raises `CheckpointError`, and OSError."""
+    """Return the weights of a checkpoint file, without "module.". Raises `CheckpointError`, and OSError."""
     try:
-        found = content(path)
+        found = read_tensors(path)
     except Unreadable as exc:
         raise CheckpointError(str(exc)) from exc
     for holder in HOLDERS:
@@ -35,7 +35,7 @@ def read(path: Path) -> Weights:
 
 
 def load(family: str, weights: Weights, joints: int = 18) -> Export:
-    """The net that the weights are of, holding them, ready to run. Raises `CheckpointError`."""
+    """Return the net of the weights, loaded, in eval mode. Raises `CheckpointError`."""
     found = FAMILIES[family](weights, joints)
     wanted = found.net.state_dict()
     counts = {name for name in wanted if name.endswith("num_batches_tracked")}  # absent from old files
@@ -52,5 +52,5 @@ def load(family: str, weights: Weights, joints: int = 18) -> Export:
 
 
 def _single(weight: Tensor) -> Tensor:
-    """In FP32, where it is a fraction at all: some files are kept in half precision."""
+    """Return a floating point weight in FP32; some files are saved in half precision."""
     return weight.float() if weight.is_floating_point() else weight

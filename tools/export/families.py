@@ -1,4 +1,4 @@
-"""The families of published nets: telling from the shapes of the weights which net of a family they are of."""
+"""The families of published nets; the net within a family is recognised by the shapes of the weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = {  # of RTMPose's data and schema, by keypoints and whether the crop is 
     (17, True): ("ap10k", "ap10k-17"),
     (26, False): ("halpe26", "halpe-26"),
 }
-CLASSES: dict[int, tuple[str, str | list[str], float]] = {  # names in the card's name and table, and the NMS they want
+CLASSES: dict[int, tuple[str, str | list[str], float]] = {  # by number: part of the name, class table, IoU of NMS
     1: ("person", ["person"], 0.6),
     80: ("coco", "coco-80", 0.65),
 }
@@ -33,21 +33,21 @@ ON_MUCO = 21  # joints
 
 
 class CheckpointError(Exception):
-    """The file is not what its family's checkpoints are."""
+    """The file is not a checkpoint of its family."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A net with its weights, and all that its ONNX file needs to say."""
+    """A net with its weights, and the contents of its card."""
 
     net: nn.Module
     name: str  # of its card
     size_wh: tuple[int, int]
     outputs: tuple[str, ...]
-    white: float | None  # what a white pixel was divided by before ImageNet's mean and deviation; None: the card's job
+    white: float | None  # value of white before normalisation in the net; None: the card normalises
     task: Task
-    table: Mapping[str, Any] | None  # of its task, for the card; None: nothing here knows what its outputs are called
-    islands: tuple[str, ...] = ()  # beginnings of the names of nodes that FP16 would ruin
+    table: Mapping[str, Any] | None  # table of the task in the card; None: the names of the outputs are not known
+    islands: tuple[str, ...] = ()  # prefixes of the names of nodes that stay in FP32
 
 
 def convnextpose(weights: Weights, joints: int) -> Export:
@@ -146,12 +146,12 @@ FAMILIES: dict[str, Callable[[Weights, int], Export]] = {
 
 def shape(weights: Weights, name: str) -> tuple[int, ...]:
     if name not in weights:
-        raise CheckpointError(f"got no {name!r}, but {sorted(weights)[:3]} …; is it another family's file?")
+        raise CheckpointError(f"got no {name!r}, but {sorted(weights)[:3]} …; is it a file of another family?")
     return tuple(weights[name].shape)
 
 
 def bins(channels: int, joints: int, allowed: tuple[int, ...]) -> int:
-    """The depth of each joint's volume."""
+    """Return the depth of the volume of a joint, cells."""
     depth, rest = divmod(channels, joints)
     if rest or depth not in allowed:
         raise CheckpointError(f"got {channels} channels for {joints} joints; want {allowed} of each. Pass --joints")
@@ -159,7 +159,7 @@ def bins(channels: int, joints: int, allowed: tuple[int, ...]) -> int:
 
 
 def _volume(net: nn.Module, name: str, joints: int, depth: int, last: str) -> Export:
-    """A net of the 3DMPPE family, whose pixels nobody divided by 255; its `last` layer gives a volume per joint."""
+    """Return a net of the 3DMPPE family, with pixels from 0 to 255; layer `last` has a volume per joint."""
     on_muco = joints == ON_MUCO
     return Export(
         net=net,
@@ -174,7 +174,7 @@ def _volume(net: nn.Module, name: str, joints: int, depth: int, last: str) -> Ex
 
 
 def _cspnext(weights: Weights) -> tuple[float, tuple[int, ...]]:
-    """Its width, of the large net's, and the blocks of its four stages."""
+    """Return the width relative to the large net, and the blocks of the four stages."""
     first = shape(weights, "backbone.stem.2.conv.weight")[0]
     if first not in SIZES:
         raise CheckpointError(f"CSPNeXt: got a first stage {first} wide; want one of {sorted(SIZES)}")

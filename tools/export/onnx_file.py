@@ -1,4 +1,4 @@
-"""A net as an ONNX file: what its card feeds and reads, normalisation inside where the card has none, metadata."""
+"""Writes the ONNX file of a net, with metadata, and with normalisation if the card has none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Normalised(nn.Module):
-    """The net behind its normalisation. Zero padding inside the net keeps meaning the mean colour."""
+    """A net with normalisation in front, so that zero padding inside the net is still the mean colour."""
 
     def __init__(self, net: nn.Module, white: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Normalised(nn.Module):
 
 
 def write(export: Export, path: Path) -> str:
-    """Write the file; its sha256. What looks at one person in space does so one at a time; other batches are open."""
+    """Write the file and return its sha256. 3D nets have batch 1; the batch of others is dynamic."""
     width, height = export.size_wh
     if export.white is None:
         to_onnx(export.net, (1, 3, height, width), export.outputs, path)

@@ -1,44 +1,44 @@
-"""Tensors out of a checkpoint file of any age, and nothing else of it: no code of the file is ever run.
+"""Reads only the tensors of a checkpoint file, old or new; no code that the file names is run.
 
-Checkpoints carry settings, histories and optimizers of the frameworks that wrote them. Whatever is not a tensor or a
-plain value becomes `Left`, so that none of these frameworks needs to be here, nor to be trusted.
+Checkpoints contain settings, histories and optimizers of training frameworks. Objects other than tensors and plain
+values become `Ignored`, so that these frameworks need not be installed or trusted.
 """
 
 from __future__ import annotations
 
-import pickle  # only through Tensors below, which imports nothing that a file names
+import pickle  # only through TensorUnpickler, which imports only the names in ALLOWED
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-TAKEN = {
+ALLOWED = {
     ("collections", "OrderedDict"),
     ("torch", "Size"),
     ("torch", "device"),
     ("torch.serialization", "_get_layout"),
     *(("torch._utils", f"_rebuild_{kind}") for kind in ("tensor", "tensor_v2", "parameter")),
 }
-UNREADABLE = (  # what torch.load raises for what it cannot read
+UNREADABLE = (  # raised by torch.load for unreadable files
     *(pickle.UnpicklingError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError),
     *(OverflowError, MemoryError, AssertionError, zipfile.BadZipFile),
 )
 
 
 class Unreadable(Exception):
-    """No checkpoint, or a damaged one."""
+    """The file is no checkpoint, or damaged."""
 
 
-class Left:
-    """In the place of what was not taken: it lets the file do with it what it likes."""
+class Ignored:
+    """A placeholder for an object that is not read; it accepts any operation of unpickling."""
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
-    def __new__(cls, *_: Any, **__: Any) -> Left:
+    def __new__(cls, *_: Any, **__: Any) -> Ignored:
         return super().__new__(cls)
 
-    def __call__(self, *_: Any, **__: Any) -> Left:
-        return Left()
+    def __call__(self, *_: Any, **__: Any) -> Ignored:
+        return Ignored()
 
     def __setstate__(self, _: Any) -> None: ...
     def __setitem__(self, _: Any, __: Any) -> None: ...
@@ -46,40 +46,40 @@ class Left:
     def extend(self, _: Any) -> None: ...
 
 
-class Tensors(pickle.Unpickler):
-    """As torch's own, for what tensors are made of."""
+class TensorUnpickler(pickle.Unpickler):
+    """An unpickler that creates only the parts of tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
         plain = module == "torch" and (name.endswith("Storage") or isinstance(getattr(torch, name, None), torch.dtype))
-        return super().find_class(module, name) if plain or (module, name) in TAKEN else Left
+        return super().find_class(module, name) if plain or (module, name) in ALLOWED else Ignored
 
 
-class Pickle:
-    """What torch.load asks of a pickle module."""
+class PickleModule:
+    """The interface that torch.load expects of a pickle module."""
 
-    Unpickler = Tensors
+    Unpickler = TensorUnpickler
 
     @staticmethod
     def load(file: Any, **options: Any) -> Any:
-        return Tensors(file, **options).load()
+        return TensorUnpickler(file, **options).load()
 
 
-def content(path: Path) -> Any:
-    """Whatever the file holds, on the CPU. Raises `Unreadable` saying what it is instead, and OSError."""
+def read_tensors(path: Path) -> Any:
+    """Return the contents of a checkpoint, on the CPU. Raises `Unreadable`, with what the file is, and OSError."""
     with path.open("rb") as file:
         start = file.read(4)
     try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=Pickle)
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=PickleModule)
     except UNREADABLE as exc:
-        raise Unreadable(f"{_looks(start)} ({type(exc).__name__}); want a .pth or .tar as PyTorch saves it") from exc
+        raise Unreadable(f"{_describe(start)} ({type(exc).__name__}); want a .pth or .tar as PyTorch saves it") from exc
 
 
-def _looks(start: bytes) -> str:
-    """What the first bytes of a file tell."""
+def _describe(start: bytes) -> str:
+    """Return what a file is, by its first bytes."""
     if not start:
         return "got an empty file"
     if start.startswith(b"PK"):
-        return "got a .zip that is none of PyTorch's, or not all of one"
+        return "got a .zip that is not PyTorch's, or incomplete"
     if start[:1] == b"<":
-        return "got a web page: the download asked for something, open it in a browser"
-    return "got no PyTorch file, or not all of one"
+        return "got a web page: open the download link in a browser"
+    return "not a PyTorch file, or incomplete"

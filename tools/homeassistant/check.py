@@ -34,7 +34,7 @@ class InstalledHomeAssistant:
         self.entities = 0
 
     def problems(self, topic: str, payload: dict[str, Any]) -> Iterator[str]:
-        """What Home Assistant would refuse of a discovery payload."""
+        """Yield what Home Assistant would reject in a discovery payload."""
         if not TOPIC_MATCHER.match(topic.partition("/")[2]):
             yield f"{topic}: not a discovery topic"
         yield from _schema_errors(topic, DEVICE_DISCOVERY_SCHEMA, payload)
@@ -47,7 +47,7 @@ class InstalledHomeAssistant:
             yield from self._template_errors(f"{topic} {key}", component)
 
     def _template_errors(self, where: str, component: dict[str, Any]) -> Iterator[str]:
-        """Templates that fail on their message, or make an empty text of it; None is a value unknown to the device."""
+        """Yield templates that fail on their message or result in an empty text; None is a valid value."""
         pairs = [("state_topic", "value_template"), ("json_attributes_topic", "json_attributes_template")]
         templates = [(component[topic], component[key]) for topic, key in pairs if key in component]
         templates += [(one["topic"], one["value_template"]) for one in component.get("availability", ())]
@@ -67,8 +67,8 @@ class InstalledHomeAssistant:
 def _schema_errors(where: str, schema: Any, value: Any) -> Iterator[str]:
     try:
         schema(value)
-    except vol.Invalid as refusal:
-        yield f"{where}: {refusal}"
+    except vol.Invalid as error:
+        yield f"{where}: {error}"
 
 
 async def main() -> int:

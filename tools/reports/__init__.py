@@ -1,1 +1,1 @@
-"""The reports that the tools write, and the one writer of them all."""
+"""The reports of all tools, and their writer."""

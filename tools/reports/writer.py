@@ -1,4 +1,4 @@
-"""How every tool writes its report: Markdown tables, what was measured on, and the figures as strict JSON beside it."""
+"""Writes the reports of all tools: a Markdown page, the environment, and the figures as strict JSON."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PACKAGES = ("onnxruntime", "opencv-python", "numpy", "rtmlib", "torch")
 def write(
     folder: Path, page: Iterable[str], figures: Mapping[str, Any], *, name: str, page_name: str = "README.md"
 ) -> None:
-    """Write `folder`/`name`.json and the page, line by line, beside it; both are made anew."""
+    """Write `folder`/`name`.json and the page, from its lines; both are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(strict(figures), indent=1) + "\n")
     (folder / page_name).write_text("\n".join(page) + "\n")
 
 
 def strict(value: Any) -> Any:
-    """The same value with None for what JSON has no word for: NaN and infinity."""
+    """Return the value with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, Mapping):
         return {key: strict(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -34,33 +34,33 @@ def strict(value: Any) -> Any:
 
 
 def table(head: Sequence[str], rows: Iterable[Iterable[object]], *, align: str = "right") -> list[str]:
-    """The lines of a Markdown table; all columns but the first are aligned to the right, or all to the left."""
+    """Return the lines of a Markdown table; all columns but the first are aligned to the right, or all to the left."""
     rule = ["---", *["---:" if align == "right" else "---"] * (len(head) - 1)]
     return [table_row(cells) for cells in (head, rule, *rows)]
 
 
 def table_row(cells: Iterable[object]) -> str:
-    """One line of a table."""
+    """Return one line of a Markdown table."""
     return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def number(value: float | None, digits: int = 2, scale: float = 1) -> str:
-    """A figure with so many digits behind the point; "-" where there is none."""
+    """Return a figure with `digits` decimals; "-" for None or NaN."""
     return "-" if value is None or math.isnan(value) else f"{scale * value:.{digits}f}"
 
 
 def significant(value: float | None) -> str:
-    """A figure with three significant digits; "-" where there is none."""
+    """Return a figure with three significant digits; "-" for None."""
     return "-" if value is None else f"{value:.3g}"
 
 
 def share(value: float | None) -> str:
-    """A share as whole per cent; "-" where there is none."""
+    """Return a share in whole per cent; "-" for None."""
     return "-" if value is None else f"{100 * value:.0f} %"
 
 
 def environment(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """The machine, the commit and the versions of what ran; "" where the machine does not say."""
+    """Return machine, commit and package versions; "" if unknown."""
     return {
         "machine": platform.platform(),
         "processor": _processor(),
@@ -72,7 +72,7 @@ def environment(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def environment_line(found: Mapping[str, Any]) -> str:
-    """An environment as one sentence, without what is not known."""
+    """Return an environment as one sentence, without unknown values."""
     return ", ".join(f"{name} {value}" for name, value in found.items() if value not in ("", None)) + "."
 
 

@@ -16,7 +16,7 @@ from edged.frame import U8, Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_S
-from tools.kept import Kept
+from tools.kept import SavedParts
 from tools.reports import writer
 from tools.robustness import limits, report
 from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
@@ -42,7 +42,9 @@ def main() -> None:
     sets = {"rendered": [rendered(args.clip, args.frames)]}
     if lived := list(real(args.data / "media", args.real_frames)):
         sets["real"] = [_with_truth(engines, clip) for clip in lived]
-    kept = Kept(args.out / "unfinished.json", {"frames": args.frames, "real": args.real_frames, "stills": args.stills})
+    kept = SavedParts(
+        args.out / "unfinished.json", {"frames": args.frames, "real": args.real_frames, "stills": args.stills}
+    )
     figures: dict[str, Any] = {
         name: {
             condition: kept.part(f"{name}, {condition}", partial(_row, engines, clips, change))

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from edged.frame import U8, FrameResult
-from tools.bench.frames import swayed
+from tools.bench.frames import sway
 from tools.robustness.score import Truth, Truths
-from tools.synth.film import truth_of
+from tools.synth.film import read_truth
 
 SHOWS = 0.3  # share of a subject's pixels that must show for it to count
 MIN_TRUE_SCORE = 0.5  # score from which a subject of the undisturbed run is taken for true
@@ -34,7 +34,7 @@ class Clip:
 
 def rendered(path: Path, count: int) -> Clip:
     images = list(_frames(path, count))
-    truth = [[_truth(one) for one in frame if one["visible"] >= SHOWS] for frame in truth_of(path)][: len(images)]
+    truth = [[_truth(one) for one in frame if one["visible"] >= SHOWS] for frame in read_truth(path)][: len(images)]
     return Clip(name="rendered", fps=cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS), images=images, truth=truth)
 
 
@@ -45,7 +45,7 @@ def real(media: Path, count: int) -> Iterator[Clip]:
             yield Clip(name=f"real: {video.stem}", fps=FPS, images=images)
     for photograph in sorted([*media.glob("coco*.jpg"), *media.glob("ap10k*.jpg")]):
         image = np.asarray(cv2.imread(str(photograph)), np.uint8)
-        yield Clip(name=f"real: {photograph.stem}", fps=FPS, images=[swayed(image, step) for step in range(count)])
+        yield Clip(name=f"real: {photograph.stem}", fps=FPS, images=[sway(image, step) for step in range(count)])
 
 
 def reference(results: Sequence[FrameResult], scores: Callable[[str], float]) -> Truths:

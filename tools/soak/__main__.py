@@ -1,8 +1,7 @@
-"""`python -m tools.soak --minutes 30`: the daemon with two cameras, left alone; what it takes and whether it grows.
+"""`python -m tools.soak --minutes 30`: runs the daemon with two cameras; measures its resources and their growth.
 
-One is a network camera, over RTSP; the other a video that is played again and again. The daemon is a process of its
-own, on the CPU backend, beside a mosquitto. Its memory, descriptors and threads are read from the kernel, its frames
-from its own health messages.
+One is a network camera over RTSP, the other a video in a loop. The daemon runs in a process of its own, with the CPU
+backend and a mosquitto. Memory, descriptors and threads are read from the kernel, frame counts from health messages.
 """
 
 from __future__ import annotations
@@ -38,25 +37,25 @@ from tools.soak.figures import Sample, figures
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "tools/demo/stall.mp4"
 EVERY_S = 5.0
-DAILY_S = 20.0  # what comes every quarter of an hour is to have come often before anything is judged
+DAILY_S = 20.0  # shorter than the default of 15 minutes, so that daily messages occur often during the warm-up
 STOP_S = 10.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--clip", type=Path, default=DEMO, help="what both cameras show, again and again (%(default)s)")
-    parser.add_argument("--fps", type=int, default=10, help="of each camera (%(default)s)")
+    parser.add_argument("--clip", type=Path, default=DEMO, help="video of both cameras, in a loop (%(default)s)")
+    parser.add_argument("--fps", type=int, default=10, help="rate of each camera (%(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "tools/reports/soak")
     args = parser.parse_args()
     where = environment()
     filmed = encoded(images(args.clip), args.fps, gop=args.fps)
     with tempfile.TemporaryDirectory() as folder, mosquitto() as port, serving(filmed) as camera:
         configuration = Path(folder) / "edged.toml"
-        configuration.write_text(configured(folder, port, camera.url, args.clip.resolve(), args.fps))
-        with hearing(port) as healths, daemon(configuration) as process:
-            samples = list(sampled(process, args.minutes * S_PER_MIN))
-            exit_code, stop_s = ended(process)
+        configuration.write_text(configuration_text(folder, port, camera.url, args.clip.resolve(), args.fps))
+        with collect_health(port) as healths, daemon(configuration) as process:
+            samples = list(sample_process(process, args.minutes * S_PER_MIN))
+            exit_code, stop_s = stop_process(process)
     found = figures(samples, healths, exit_code=exit_code, stop_s=stop_s)
     report.write(args.out, {"environment": where, "fps": args.fps, **found})
     print((args.out / "README.md").read_text())
@@ -69,7 +68,7 @@ def images(clip: Path) -> Iterator[U8]:
         yield np.asarray(shown[1], np.uint8)
 
 
-def configured(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
+def configuration_text(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
     return (
         f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
         f"mqtt.port = {port}\npublish.health_interval_s = {EVERY_S:g}\npublish.daily_interval_s = {DAILY_S:g}\n"
@@ -90,17 +89,17 @@ def daemon(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def hearing(port: int) -> Iterator[list[dict[str, Any]]]:
-    """Every health message, as it comes."""
+def collect_health(port: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield a list to which health messages are appended as they arrive."""
     healths: list[dict[str, Any]] = []
     stop, ready = threading.Event(), threading.Event()
 
-    def take(arrived: IncomingMessage) -> None:
+    def on_health(arrived: IncomingMessage) -> None:
         healths.append(json.loads(arrived.payload))
 
     where = MqttConfig(port=port)
     thread = threading.Thread(
-        target=subscribe, args=(where, "edged/soak/health", take, lambda *_: ready.set(), stop), daemon=True
+        target=subscribe, args=(where, "edged/soak/health", on_health, lambda *_: ready.set(), stop), daemon=True
     )
     thread.start()
     ready.wait(STOP_S)
@@ -111,8 +110,8 @@ def hearing(port: int) -> Iterator[list[dict[str, Any]]]:
         thread.join(STOP_S)
 
 
-def sampled(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
-    """What the kernel says of the daemon, every few seconds, until its time is over or it has died."""
+def sample_process(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
+    """Yield samples of the process from the kernel, every `EVERY_S`, until `seconds` are over or it has ended."""
     watched = psutil.Process(process.pid)
     begun_s = time.monotonic()
     while (at_s := time.monotonic() - begun_s) < seconds and process.poll() is None:
@@ -128,13 +127,13 @@ def sampled(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample
         time.sleep(EVERY_S)
 
 
-def ended(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Its exit code at SIGTERM, and how long that took."""
+def stop_process(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Send SIGTERM; return the exit code, and the time to exit, s."""
     process.send_signal(signal.SIGTERM)
-    told_s = time.monotonic()
+    signalled_s = time.monotonic()
     code = process.wait(STOP_S)
-    took_s = time.monotonic() - told_s
-    time.sleep(1)  # its last health message is on its way
+    took_s = time.monotonic() - signalled_s
+    time.sleep(1)  # for its last health message
     return code, took_s
 
 

@@ -1,4 +1,4 @@
-"""The soak's figures as JSON, a picture of them, and a page that says what they mean."""
+"""The report of a soak test: figures as JSON, a plot, and a page in Markdown."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def write(folder: Path, found: Mapping[str, Any]) -> None:
 
 
 def page(found: Mapping[str, Any]) -> Iterator[str]:
-    """The report, line by line."""
-    verdict = "Nothing grew." if found["good"] else f"Not as it should be: {'; '.join(found['faults'])}."
+    """Yield the lines of the report."""
+    verdict = "Nothing grew." if found["good"] else f"Faults: {'; '.join(found['faults'])}."
     rows = [
         ("resident memory, slope", f"{found['rss_mb_per_h']} ± {found['rss_mb_per_h_error']} MB/h", "below 1 MB/h"),
         ("… of the second half", f"{found['rss_mb_per_h_later']} ± {found['rss_mb_per_h_later_error']} MB/h", ""),
         ("resident memory", "{first} → {last} MB".format(**found["rss_mb"]), ""),
         *((what, "{first} → {last} ({least} to {most})".format(**found[what]), "no more") for what in PANEL_NAMES),
-        ("health messages whose ledger does not balance", f"{found['unbalanced']} of {found['healths']}", "0"),
-        *((f"camera {name}", _ledger(frames), "balanced") for name, frames in found["ledger"].items()),
+        ("health messages whose frame counts do not balance", f"{found['unbalanced']} of {found['healths']}", "0"),
+        *((f"camera {name}", _frame_counts(frames), "balanced") for name, frames in found["frame_counts"].items()),
         ("processor", f"{found['cores']} cores", ""),
         ("SIGTERM to exit", f"{found['stop_s']} s", "2 s"),
     ]
     yield "# Soak\n"
     yield (
         f"`python -m tools.soak`: {found['minutes']} minutes, two cameras at {found['fps']} Hz on the CPU backend, one "
-        f"over RTSP and one a video again and again, a broker, nobody touching it. The first {WARM_UP:.0%} are not "
-        f"judged. {verdict}\n"
+        f"over RTSP and one a video in a loop, with a broker. The first {WARM_UP:.0%} are warm-up and not "
+        f"evaluated. {verdict}\n"
     )
     yield from table(("", "measured", "wanted"), rows, align="left")
     yield "\n![memory, descriptors, threads](soak.png)\n"
@@ -61,7 +61,7 @@ def draw(path: Path, samples: list[Mapping[str, float]]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _ledger(frames: Mapping[str, int]) -> str:
+def _frame_counts(frames: Mapping[str, int]) -> str:
     return (
         "{captured} captured = {processed} processed + {dropped} dropped + {failed} failed + {waiting} waiting".format(
             **frames

@@ -96,11 +96,11 @@ def dataset(arguments: argparse.Namespace) -> None:
 
 def shot(arguments: argparse.Namespace) -> None:
     """Writes OUT.mp4 and OUT.json.gz."""
-    from tools.synth.film import shoot  # noqa: PLC0415
+    from tools.synth.film import write_film  # noqa: PLC0415
 
     a = arguments
     frames = take(a.acts, a.size, a.fps, seed=a.seed, night=a.night, passer=a.person)
-    count = shoot(a.out, frames, a.fps, a.size, a.crf)
+    count = write_film(a.out, frames, a.fps, a.size, a.crf)
     print(f"{a.out}: {count} frames, {a.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -45,7 +45,9 @@ def truth_path(clip: Path) -> Path:
     return clip.with_suffix(".json.gz")
 
 
-def shoot(clip: Path, pictures: Iterable[tuple[U8, list[Truth]]], fps: int, size_wh: tuple[int, int], crf: int) -> int:
+def write_film(
+    clip: Path, pictures: Iterable[tuple[U8, list[Truth]]], fps: int, size_wh: tuple[int, int], crf: int
+) -> int:
     """Writes a clip and its truth; returns the number of frames."""
     frames: list[list[dict[str, Any]]] = []
     with Film(clip, fps, size_wh, crf) as film:
@@ -58,6 +60,6 @@ def shoot(clip: Path, pictures: Iterable[tuple[U8, list[Truth]]], fps: int, size
     return len(frames)
 
 
-def truth_of(clip: Path) -> Iterator[list[dict[str, Any]]]:
+def read_truth(clip: Path) -> Iterator[list[dict[str, Any]]]:
     """What is true of each frame of a clip."""
     yield from json.loads(gzip.decompress(truth_path(clip).read_bytes()))["frames"]

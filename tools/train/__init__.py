@@ -1,4 +1,4 @@
-"""How the starter models are trained: `python -m tools.train detector|person|horse`. Needs PyTorch; CPU or GPU.
+"""Training of the starter models: `python -m tools.train detector|person|horse`. Needs PyTorch; CPU or GPU.
 
-Weights are exported by `tools.export`, and replace the ones in `engines/starter` by hand, when they are better.
+Weights are exported by `tools.export`; better ones are copied to `engines/starter` by hand.
 """

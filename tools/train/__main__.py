@@ -17,23 +17,23 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tools.export import to_onnx
 from tools.nets.starter import Detector, pose_net
-from tools.train.crops import FLIPS, Boxed, Crops, Photographs
+from tools.train.crops import FLIPS, BoxedImages, CropSource, LspCrops
 from tools.train.detector import Truth, loss, priors
-from tools.train.detector import drift as detector_drift
-from tools.train.pictures import SIZE_WH, Horses, Mix, Nobody, People, Scenes, Source
-from tools.train.pose import drift
+from tools.train.detector import distillation_loss as detector_drift
+from tools.train.pictures import SIZE_WH, EmptyImages, Horses, Mix, People, Scenes, Source
+from tools.train.pose import distillation_loss
 from tools.train.pose import loss as pose_loss
-from tools.train.schedule import Training, learning
+from tools.train.schedule import Training, set_train_mode
 from tools.train.teacher import MEAN, STD, Teacher
-from tools.train.weights import blend, keep, take
+from tools.train.weights import blend, load_weights, save_weights
 
-NOBODY, HORSES = 0.08, 0.28  # of what the detector sees; of the photographs among that
-MOST = 12  # subjects of one picture
+EMPTY_SHARE, HORSE_SHARE = 0.08, 0.28  # shares: images without subjects; horses among the photographs
+MAX_SUBJECTS = 12  # of one image
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
 
 
 class Batches(IterableDataset[tuple[Tensor, ...]]):
-    """Endless, from one seed per worker."""
+    """Endless batches, with one seed per worker."""
 
     def __init__(self, make: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int) -> None:
         self._make, self._seed = make, seed
@@ -51,23 +51,23 @@ def batches(
     return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers))
 
 
-def pictures(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """A batch for the detector."""
+def image_batch(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Return a batch for the detector."""
     images = torch.empty(size, 3, *SIZE_WH[::-1])
-    boxes, labels = torch.zeros(size, MOST, 4), torch.zeros(size, MOST, dtype=torch.long)
-    there = torch.zeros(size, MOST, dtype=torch.bool)
+    boxes, labels = torch.zeros(size, MAX_SUBJECTS, 4), torch.zeros(size, MAX_SUBJECTS, dtype=torch.long)
+    is_subject = torch.zeros(size, MAX_SUBJECTS, dtype=torch.bool)
     photographed = torch.zeros(size, dtype=torch.bool)
     for i in range(size):
         image, found, kinds, photographed[i] = mix.draw(rng)
-        count = min(len(found), MOST)
+        count = min(len(found), MAX_SUBJECTS)
         images[i] = torch.from_numpy(((image - MEAN) / STD).transpose(2, 0, 1))
         boxes[i, :count], labels[i, :count] = torch.from_numpy(found[:count]), torch.from_numpy(kinds[:count])
-        there[i, :count] = True
-    return images, boxes, labels, there, photographed
+        is_subject[i, :count] = True
+    return images, boxes, labels, is_subject, photographed
 
 
-def windows(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """A batch for a pose model, RGB."""
+def crop_batch(crops: CropSource, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Return a batch for a pose model, RGB."""
     drawn = [crops.draw(rng) for _ in range(size)]
     images = np.stack([((image - MEAN) / STD)[..., ::-1].transpose(2, 0, 1) for image, _, _ in drawn])
     points, photographed = np.stack([one for _, one, _ in drawn]), np.array([one for _, _, one in drawn])
@@ -79,31 +79,33 @@ def detector(args: argparse.Namespace) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = Detector()
     if args.start is not None:
-        take(net, args.start)
+        load_weights(net, args.start)
         for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
             early.requires_grad_(False)
     net = net.to(device, memory_format=torch.channels_last)
-    loader = batches(args, partial(pictures, mixed(args), args.batch))
+    loader = batches(args, partial(image_batch, mixed(args), args.batch))
     before = copy.deepcopy(net).eval()
     cells = priors().to(device)
     training = Training(net, args.rate, args.steps, args.out / "detector.checkpoint")
 
     def step() -> Tensor:
-        learning(net, fresh=args.start is None)
-        images, boxes, labels, there, photographed = (one.to(device) for one in next(loader))
-        images, truth = images.contiguous(memory_format=torch.channels_last), Truth(boxes, labels, there)
+        set_train_mode(net, fresh=args.start is None)
+        images, boxes, labels, is_subject, photographed = (one.to(device) for one in next(loader))
+        images, truth = images.contiguous(memory_format=torch.channels_last), Truth(boxes, labels, is_subject)
         found = net(images)
-        lost = loss(found, truth, cells)
+        loss_value = loss(found, truth, cells)
         if not args.hold or not photographed.any():
-            return lost
+            return loss_value
         with torch.no_grad():
-            was = before(images[photographed])
-        held = Truth(*(part[photographed] for part in truth))
-        return lost + args.hold * detector_drift(tuple(part[photographed] for part in found), was, held, cells)
+            old_output = before(images[photographed])
+        photo_truth = Truth(*(part[photographed] for part in truth))
+        return loss_value + args.hold * detector_drift(
+            tuple(part[photographed] for part in found), old_output, photo_truth, cells
+        )
 
-    training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
+    training.run(step, args.every, lambda n, loss_value, s: print_progress(args, n, loss_value, s))
     blend(training.average, before, args.blend)
-    keep(training.average, args.out / "det_person_horse.pth")
+    save_weights(training.average, args.out / "det_person_horse.pth")
     to_onnx(training.average.cpu(), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
 
 
@@ -113,50 +115,52 @@ def pose(args: argparse.Namespace) -> None:
     recipe = POSES[args.model]
     net = pose_net(len(FLIPS[recipe.schema]), recipe.size_wh)
     if args.start is not None:
-        take(net, args.start)
+        load_weights(net, args.start)
     net = net.to(device, memory_format=torch.channels_last)
     if args.start is not None:
         for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
             early.requires_grad_(False)
-    loader = batches(args, partial(windows, recipe.crops(args), args.batch))
+    loader = batches(args, partial(crop_batch, recipe.crops(args), args.batch))
     before = copy.deepcopy(net).eval()
     training = Training(net, args.rate, args.steps, args.out / f"{args.model}.checkpoint")
 
     def step() -> Tensor:
-        learning(net, fresh=args.start is None)
+        set_train_mode(net, fresh=args.start is None)
         images, keypoints, photographed = (one.to(device) for one in next(loader))
         images = images.contiguous(memory_format=torch.channels_last)
         found = net(images)
-        lost = pose_loss(found, keypoints, recipe.size_wh)
+        loss_value = pose_loss(found, keypoints, recipe.size_wh)
         if not args.hold:
-            return lost
+            return loss_value
         with torch.no_grad():
-            was = before(images)
-        return lost + args.hold * drift(found, was, photographed)
+            old_output = before(images)
+        return loss_value + args.hold * distillation_loss(found, old_output, photographed)
 
-    training.run(step, args.every, lambda n, lost, s: say(args, n, lost, s))
+    training.run(step, args.every, lambda n, loss_value, s: print_progress(args, n, loss_value, s))
     blend(training.average, before, args.blend)
-    keep(training.average, args.out / f"{recipe.file}.pth")
+    save_weights(training.average, args.out / f"{recipe.file}.pth")
     width, height = recipe.size_wh
     to_onnx(training.average.cpu(), (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is particular to one pose model."""
+    """Settings of one pose model."""
 
     file: str
     schema: str
     size_wh: tuple[int, int]
     turn_deg: float
 
-    def crops(self, args: argparse.Namespace) -> Crops:
-        """Photographs, and rendered subjects."""
+    def crops(self, args: argparse.Namespace) -> CropSource:
+        """Return the photographs and rendered subjects of this model."""
         kind = args.model
-        photographs = Photographs.read(args.data / "lsp") if kind == "person" else Boxed.of_horses(args.data / "horse")
-        rendered = [Boxed.of_scenes(folder, kind, self.schema) for folder in args.scenes]
+        photographs = (
+            LspCrops.read(args.data / "lsp") if kind == "person" else BoxedImages.of_horses(args.data / "horse")
+        )
+        rendered = [BoxedImages.of_scenes(folder, kind, self.schema) for folder in args.scenes]
         shares = [args.photographs, *[(1 - args.photographs) / len(rendered)] * len(rendered)]
-        return Crops([photographs, *rendered], shares, self.schema, self.size_wh, self.turn_deg)
+        return CropSource([photographs, *rendered], shares, self.schema, self.size_wh, self.turn_deg)
 
 
 POSES = {
@@ -166,43 +170,45 @@ POSES = {
 
 
 def mixed(args: argparse.Namespace) -> Mix:
-    """Photographs, pictures of nobody, and the rest rendered."""
-    horses, rendered = Horses.read(args.data / "horse"), 1 - NOBODY - args.photographs
+    """Return the mix of photographs, images without subjects, and rendered scenes."""
+    horses, rendered = Horses.read(args.data / "horse"), 1 - EMPTY_SHARE - args.photographs
     sources: list[tuple[Source, float]] = [
         *((Scenes.read(folder), rendered / len(args.scenes)) for folder in args.scenes),
-        (horses, HORSES * args.photographs),
-        (people(args), (1 - HORSES) * args.photographs),
-        (Nobody(horses), NOBODY),
+        (horses, HORSE_SHARE * args.photographs),
+        (people(args), (1 - HORSE_SHARE) * args.photographs),
+        (EmptyImages(horses), EMPTY_SHARE),
     ]
     return Mix([source for source, _ in sources], [share for _, share in sources])
 
 
 def people(args: argparse.Namespace) -> People:
-    """The teacher's labels are kept: they take minutes."""
+    """Return the photographs of people; the labels of the teacher are saved, as they take minutes."""
     file = args.out / "people.pickle"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(pickle.dumps(People.read(args.data / "lsp", Teacher(args.teacher)).boxes))
     data = np.fromfile(args.data / "lsp" / "train.bin", np.uint8)
-    with np.load(args.data / "lsp" / "train.npz") as told:
-        return People(data, told["offset"].astype(np.int64), pickle.loads(file.read_bytes()))  # noqa: S301  our own
+    with np.load(args.data / "lsp" / "train.npz") as arrays:
+        return People(data, arrays["offset"].astype(np.int64), pickle.loads(file.read_bytes()))  # noqa: S301  our own
 
 
-def say(args: argparse.Namespace, step: int, lost: float, seconds: float) -> None:
-    print(f"{step}/{args.steps}  loss {lost:.3f}  {seconds:.0f} s", flush=True)
+def print_progress(args: argparse.Namespace, step: int, loss_value: float, seconds: float) -> None:
+    print(f"{step}/{args.steps}  loss {loss_value:.3f}  {seconds:.0f} s", flush=True)
 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("model", choices=("detector", *POSES))
     parser.add_argument("--data", type=Path, required=True, help="folder with horse/ and lsp/")
-    parser.add_argument("--scenes", type=Path, nargs="+", required=True, help="folders that tools.synth made")
-    parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet for people, to label photographs with")
+    parser.add_argument("--scenes", type=Path, nargs="+", required=True, help="folders made by tools.synth")
+    parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet that labels people in photographs")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
-    parser.add_argument("--frozen", type=int, default=1, help="stages after the stem that stay as they were")
+    parser.add_argument("--frozen", type=int, default=1, help="stages after the stem that are not trained")
     parser.add_argument("--photographs", type=float, default=0.5, help="share of the samples; the rest rendered")
-    parser.add_argument("--hold", type=float, default=0.0, help="weight of staying with what it said of photographs")
-    parser.add_argument("--blend", type=float, default=1.0, help="share of the way from --start to go in the end")
+    parser.add_argument("--hold", type=float, default=0.0, help="weight of the distillation loss on photographs")
+    parser.add_argument(
+        "--blend", type=float, default=1.0, help="weight of the trained weights when blended with --start"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)
@@ -214,5 +220,5 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    given = arguments().parse_args()
-    (detector if given.model == "detector" else pose)(given)
+    args = arguments().parse_args()
+    (detector if args.model == "detector" else pose)(args)

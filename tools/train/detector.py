@@ -1,4 +1,4 @@
-"""The detector's loss, and its training: task-aligned assignment, quality focal loss, GIoU.
+"""The loss of the detector: task-aligned assignment, quality focal loss, GIoU.
 
 Source: Feng et al., TOOD, ICCV 2021; Li et al., GFL, NeurIPS 2020; as RTMDet combines them.
 """
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from tools.nets.rtmdet import STRIDES
 from tools.train.pictures import SIZE_WH
 
-CANDIDATES = 10  # cells that may stand for one subject
+CANDIDATES = 10  # candidate cells per subject
 SCORE_POWER, OVERLAP_POWER = 0.5, 6.0
 CLASS_WEIGHT, BOX_WEIGHT = 1.5, 2.5
-SURE = 0.2  # score from which a box is held where it was
+MIN_SCORE = 0.2  # score from which distillation applies to a box
 
 
 def priors() -> Tensor:
-    """(N, 3) corner x, y and stride of every cell, the finest first."""
+    """Return corner x, y and stride (N, 3) of every cell, px, smallest stride first."""
     cells = []
     for stride in STRIDES:
         across, down = (torch.arange(side // stride) * stride for side in SIZE_WH)
@@ -35,11 +35,11 @@ class Truth(NamedTuple):
 
     boxes: Tensor  # (B, M, 4) x0 y0 x1 y1
     labels: Tensor  # (B, M)
-    there: Tensor  # (B, M) whether a row is a subject at all
+    is_subject: Tensor  # (B, M) whether the row is used
 
 
 def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
-    """Of one batch; `cells` from `priors`."""
+    """Return the loss of a batch; `cells` from `priors`."""
     logits, distances = (_flat(outputs[at : at + len(STRIDES)]) for at in (0, len(STRIDES)))
     found = torch.cat([cells[:, :2] - distances[..., :2], cells[:, :2] + distances[..., 2:]], -1)
     with torch.no_grad():
@@ -49,14 +49,14 @@ def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
     total = quality.sum().clamp(min=1)
     hard = ((logits.sigmoid() - wanted).abs() ** 1.5 + 0.5 * wanted).detach()
     of_class = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * hard).sum() / total
-    here = quality > 0
-    of_box = ((1 - overlap(found[here], target[here], generalised=True)) * quality[here]).sum() / total
+    in_subject = quality > 0
+    of_box = ((1 - iou(found[in_subject], target[in_subject], generalised=True)) * quality[in_subject]).sum() / total
     return CLASS_WEIGHT * of_class + BOX_WEIGHT * of_box
 
 
-def drift(outputs: tuple[Tensor, ...], before: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
-    """How far the net has gone from what it said `before` of the subjects of a batch, in the cells of their boxes, so
-    that new pictures cost nothing on old ones. What it said of anything else may have been wrong, and is not held.
+def distillation_loss(outputs: tuple[Tensor, ...], before: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
+    """Return the distance between the outputs and those `before` training, in the cells of the subjects, so that new
+    images do not reduce the accuracy on old ones. Other cells are ignored, as the old outputs may be wrong there.
 
     Source: Li & Hoiem, Learning without Forgetting, ECCV 2016.
     """
@@ -64,30 +64,30 @@ def drift(outputs: tuple[Tensor, ...], before: tuple[Tensor, ...], truth: Truth,
         tuple(_flat(maps[at : at + len(STRIDES)]) for at in (0, len(STRIDES))) for maps in (outputs, before)
     )
     kinds = F.one_hot(truth.labels, logits.shape[2]).float()
-    here = torch.einsum("bmn,bmc->bnc", inside(truth, cells).float(), kinds) > 0
-    was = old.sigmoid() * here
-    total = was.amax(2).sum().clamp(min=1)
-    apart = F.binary_cross_entropy_with_logits(logits, was, reduction="none") - F.binary_cross_entropy(
-        was, was, reduction="none"
+    in_subject = torch.einsum("bmn,bmc->bnc", inside(truth, cells).float(), kinds) > 0
+    old_scores = old.sigmoid() * in_subject
+    total = old_scores.amax(2).sum().clamp(min=1)
+    apart = F.binary_cross_entropy_with_logits(logits, old_scores, reduction="none") - F.binary_cross_entropy(
+        old_scores, old_scores, reduction="none"
     )
-    sure = was.amax(2) * (was.amax(2) > SURE)
+    confident = old_scores.amax(2) * (old_scores.amax(2) > MIN_SCORE)
     a, b = (torch.cat([cells[:, :2] - d[..., :2], cells[:, :2] + d[..., 2:]], -1) for d in (distances, old_distances))
-    moved = (1 - overlap(a, b, generalised=True)) * sure
-    return CLASS_WEIGHT * (apart * here).sum() / total + BOX_WEIGHT * moved.sum() / total
+    moved = (1 - iou(a, b, generalised=True)) * confident
+    return CLASS_WEIGHT * (apart * in_subject).sum() / total + BOX_WEIGHT * moved.sum() / total
 
 
 def inside(truth: Truth, cells: Tensor) -> Tensor:
-    """(B, M, N) whether a cell's corner lies in a subject's box."""
+    """Return whether the corner of a cell lies in the box of a subject (B, M, N)."""
     boxes, x, y = truth.boxes, cells[:, 0], cells[:, 1]
     within = (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
-    return within & truth.there[..., None]
+    return within & truth.is_subject[..., None]
 
 
 def assign(scores: Tensor, found: Tensor, truth: Truth, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """For every cell how good a positive it is (B, N), 0 for none, and the row it stands for (B, N)."""
+    """Return the quality (B, N) of every cell as a positive, 0 for negatives, and its subject (B, N)."""
     boxes, labels, _ = truth
     own = torch.gather(scores, 2, labels[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
-    shared = overlap(found[:, None], boxes[:, :, None]).clamp(0, 1)
+    shared = iou(found[:, None], boxes[:, :, None]).clamp(0, 1)
     within = inside(truth, cells)
     aligned = own.clamp(min=1e-6) ** SCORE_POWER * shared**OVERLAP_POWER * within
     chosen = torch.zeros_like(within).scatter_(2, aligned.topk(CANDIDATES, -1).indices, True) & within
@@ -98,8 +98,8 @@ def assign(scores: Tensor, found: Tensor, truth: Truth, cells: Tensor) -> tuple[
     return (aligned / (most + 1e-9) * widest).amax(1), chosen.float().argmax(1)
 
 
-def overlap(a: Tensor, b: Tensor, *, generalised: bool = False) -> Tensor:
-    """Intersection over union of x0 y0 x1 y1; generalised: less the empty part of the hull (Rezatofighi, 2019)."""
+def iou(a: Tensor, b: Tensor, *, generalised: bool = False) -> Tensor:
+    """Return the IoU of boxes x0 y0 x1 y1, or the generalised IoU (Rezatofighi, 2019)."""
     shared = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
     total = sum((q[..., 2:] - q[..., :2]).clamp(min=0).prod(-1) for q in (a, b)) - shared + 1e-6
     if not generalised:

@@ -1,7 +1,7 @@
-"""What the detector is trained on: rendered scenes, photographs of horses, people in mosaics, and pictures of nobody.
+"""Training data of the detector: rendered scenes, photographs of horses, mosaics of people, images without subjects.
 
-Every source gives (image BGR, boxes (N, 4) x0 y0 x1 y1, classes (N,)); `Mix` fits them on the net's canvas as the
-daemon does, most of the time, and otherwise cut and scaled at random.
+Every source returns (image BGR, boxes (N, 4) x0 y0 x1 y1, classes (N,)). `Mix` places them on the canvas as the daemon
+does, or scaled and cropped at random.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tools.robustness.conditions import streaked
 Picture = tuple[U8, F32, I64]
 
 PERSON, HORSE = 0, 1
-SIZE_WH = (416, 256)  # the canvas: of a 16:9 camera it shows more than a square of as many pixels
+SIZE_WH = (416, 256)  # the canvas: close to 16:9, so that little of it is padding
 GREY = 114
-LEAST_VISIBLE = 0.15  # of a rendered subject; less is not asked for
-LEAST_PX = 8  # shortest side of a box on the canvas
-LEAST_SHARE = 0.2  # of a box that a cut leaves
-WORN = 0.4  # of what is drawn comes from a bad camera, or one behind posts
-NOBODY: tuple[F32, I64] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+MIN_VISIBLE = 0.15  # share of a rendered subject; less visible ones are not labelled
+MIN_PX = 8  # shortest side of a box on the canvas
+MIN_SHARE = 0.2  # share of a box that must remain after cropping
+DEGRADED_SHARE = 0.4  # share of images with simulated camera defects or posts
+NO_SUBJECTS: tuple[F32, I64] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """A folder that `python -m tools.synth dataset` made."""
+    """A folder made by `python -m tools.synth dataset`."""
 
     files: list[Path]
     boxes: list[F32]
@@ -43,7 +43,7 @@ class Scenes:
         kinds = {category["id"]: category["name"] for category in truth["categories"]}
         found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in truth["images"]}
         for one in truth["annotations"]:
-            if one["visible"] >= LEAST_VISIBLE:
+            if one["visible"] >= MIN_VISIBLE:
                 x, y, w, h = one["bbox"]
                 label = HORSE if kinds[one["category_id"]] == "horse" else PERSON
                 found[one["image_id"]].append(([x, y, x + w, y + h], label))
@@ -59,7 +59,7 @@ class Scenes:
 
 @dataclass(frozen=True, slots=True)
 class Horses:
-    """Photographs of one horse each, those of the validation left out."""
+    """Photographs of one horse each, without the validation set."""
 
     files: list[Path]
     boxes: list[F32]
@@ -67,8 +67,8 @@ class Horses:
     @staticmethod
     def read(folder: Path) -> Horses:
         kept = set(json.loads((folder / "keypoints_val.json").read_text()))
-        told = json.loads((folder / "boxes.json").read_text())
-        boxes = {folder / "images" / f"{name}.jpg": box for name, box in told.items() if name not in kept}
+        labels = json.loads((folder / "boxes.json").read_text())
+        boxes = {folder / "images" / f"{name}.jpg": box for name, box in labels.items() if name not in kept}
         files = [file for file in boxes if file.exists()]
         return Horses(files, [np.array([boxes[file]], np.float32) for file in files])
 
@@ -87,11 +87,13 @@ class People:
 
     @staticmethod
     def read(folder: Path, teacher: Callable[[U8], F32]) -> People:
-        """`teacher` gives the people that a detector sees in an image, (N, 4)."""
+        """Return the data; `teacher` returns the boxes (N, 4) of people in an image."""
         data = np.fromfile(folder / "train.bin", np.uint8)
-        with np.load(folder / "train.npz") as told:
-            offsets, joints = told["offset"].astype(np.int64), told["joints"]
-        boxes = [_taught(_around(points), teacher(_decoded(data, offsets, i))) for i, points in enumerate(joints)]
+        with np.load(folder / "train.npz") as labels:
+            offsets, joints = labels["offset"].astype(np.int64), labels["joints"]
+        boxes = [
+            _merge_teacher(_around(points), teacher(_decoded(data, offsets, i))) for i, points in enumerate(joints)
+        ]
         return People(data, offsets, boxes)
 
     def draw(self, rng: np.random.Generator) -> Picture:
@@ -108,17 +110,17 @@ class People:
 
 
 @dataclass(frozen=True, slots=True)
-class Nobody:
-    """Flat, graded and noisy fields, blurred shapes; and photographs of horses without the horse."""
+class EmptyImages:
+    """Images without subjects: flat, graded and noisy fields, and backgrounds of horse photographs."""
 
     horses: Horses
 
     def draw(self, rng: np.random.Generator) -> Picture:
         makers = (_flat, _graded, _noisy, self._background)
-        return makers[int(rng.integers(len(makers)))](rng), *NOBODY
+        return makers[int(rng.integers(len(makers)))](rng), *NO_SUBJECTS
 
     def _background(self, rng: np.random.Generator) -> U8:
-        """The largest strip beside, above or below the horse."""
+        """Return the largest strip left, right, above or below the horse."""
         image, boxes, _ = self.horses.draw(rng)
         x0, y0, x1, y1 = boxes[0].round().astype(int).clip(0)
         strips = (image[:, :x0], image[:, x1:], image[:y0], image[y1:])
@@ -126,30 +128,30 @@ class Nobody:
         return strip if min(strip.shape[:2]) >= 32 else _flat(rng)
 
 
-Source = Scenes | Horses | People | Nobody
+Source = Scenes | Horses | People | EmptyImages
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A source for each sample, by weight."""
+    """Draws each sample from a source, by weight."""
 
     sources: Sequence[Source]
     weights: Sequence[float]
 
     def draw(self, rng: np.random.Generator) -> tuple[U8, F32, I64, bool]:
-        """(256, 416, 3) with its boxes; whether it is a fair photograph of somebody."""
+        """Return an image (256, 416, 3), its boxes and labels, and whether it is an undegraded photograph."""
         source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
         image, boxes, labels = source.draw(rng)
         if rng.random() < 0.5:
             image, boxes = image[:, ::-1], boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
             boxes = boxes + np.array([image.shape[1], 0, image.shape[1], 0], np.float32)
-        image, fair = _lit(np.ascontiguousarray(image), rng), rng.random() >= WORN
+        image, fair = _vary_light(np.ascontiguousarray(image), rng), rng.random() >= DEGRADED_SHARE
         photograph = isinstance(source, Horses | People) and fair
-        return *placed(image if fair else _worn(image, rng), boxes, labels, rng), photograph
+        return *placed(image if fair else _degrade(image, rng), boxes, labels, rng), photograph
 
 
 def placed(image: U8, boxes: F32, labels: I64, rng: np.random.Generator) -> Picture:
-    """On the canvas: at the top left as the daemon does it, or scaled and shifted at random."""
+    """Return the image on the canvas, at the top left as in the daemon, or scaled and shifted at random."""
     height, width = image.shape[:2]
     scale, dx, dy = min(SIZE_WH[0] / width, SIZE_WH[1] / height), 0.0, 0.0
     if rng.random() < 0.6:
@@ -163,14 +165,14 @@ def placed(image: U8, boxes: F32, labels: I64, rng: np.random.Generator) -> Pict
     cut = moved.clip(0, np.array(SIZE_WH * 2, np.float32))
     area, rest = _area(moved), _area(cut)
     shortest = (cut[:, 2:] - cut[:, :2]).min(axis=1) if len(cut) else np.zeros(0)
-    kept = (rest >= LEAST_SHARE * area) & (shortest >= LEAST_PX)
+    kept = (rest >= MIN_SHARE * area) & (shortest >= MIN_PX)
     return canvas, cut[kept], labels[kept]
 
 
 def read(path: Path) -> U8:
     image = cv2.imread(str(path))
     if image is None:
-        raise ValueError(f"{path}: not an image; make the data set again")
+        raise ValueError(f"{path}: not an image; create the dataset again")
     return np.asarray(image, np.uint8)
 
 
@@ -179,15 +181,15 @@ def _decoded(data: U8, offsets: I64, i: int) -> U8:
 
 
 def _around(joints: F32) -> F32:
-    """A box around the visible joints, with room for what sticks out."""
+    """Return a box around the visible joints, with a margin."""
     points = joints[joints[:, 2] > 0, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     room = 0.08 * (high - low) + 4
     return np.concatenate([low - room, high + room]).astype(np.float32).clip(0, 256)
 
 
-def _taught(own: F32, seen: F32) -> F32:
-    """Everybody the teacher sees, and the labelled person if the teacher missed it."""
+def _merge_teacher(own: F32, seen: F32) -> F32:
+    """Return the boxes of the teacher, and the labelled person if the teacher missed it."""
     if not len(seen):
         return own[None]
     low, high = np.maximum(own[:2], seen[:, :2]), np.minimum(own[2:], seen[:, 2:])
@@ -201,8 +203,8 @@ def _area(boxes: F32) -> F32:
     return area
 
 
-def _lit(image: U8, rng: np.random.Generator) -> U8:
-    """Other light, no colour, less sharp, noisier."""
+def _vary_light(image: U8, rng: np.random.Generator) -> U8:
+    """Return the image with random gain, offset, blur, noise and colour removal."""
     if rng.random() < 0.2:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if rng.random() < 0.15:
@@ -214,41 +216,41 @@ def _lit(image: U8, rng: np.random.Generator) -> U8:
     return lit.clip(0, 255).astype(np.uint8)
 
 
-def _worn(image: U8, rng: np.random.Generator) -> U8:
-    """As a bad camera has it: grainy, shaken, hardly lit, by infrared, or behind posts."""
-    ways = (_grainy, _shaken, _dim, _infrared, _barred)
+def _degrade(image: U8, rng: np.random.Generator) -> U8:
+    """Return the image with one defect: noise, motion blur, low light, infrared or posts."""
+    ways = (_sensor_noise, _motion_blur, _dim, _infrared, _posts)
     return ways[int(rng.integers(len(ways)))](image, rng)
 
 
-def _grainy(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
-    """The noise of a sensor, up to so many grey levels, alike in all colours or in each its own."""
+def _sensor_noise(image: U8, rng: np.random.Generator, most: float = 75) -> U8:
+    """Add sensor noise of up to `most` grey levels, equal or independent in the channels."""
     shape = image.shape if rng.random() < 0.6 else (*image.shape[:2], 1)
     noise = rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(2, most))
     return np.asarray((image + noise).clip(0, 255), np.uint8)
 
 
-def _shaken(image: U8, rng: np.random.Generator) -> U8:
-    """Motion blur of up to 6 % of the picture's width, any way."""
+def _motion_blur(image: U8, rng: np.random.Generator) -> U8:
+    """Return motion blur of up to 6 % of the image width, in a random direction."""
     return streaked(image, rng.uniform(0.01, 0.06), rng.uniform(0, 180))
 
 
 def _dim(image: U8, rng: np.random.Generator) -> U8:
-    """A tenth to a half of the light, and the sensor's noise on it."""
-    return _grainy((image * np.float32(rng.uniform(0.08, 0.5))).astype(np.uint8), rng, most=9)
+    """Return the image at 8 to 50 % of the light, with sensor noise."""
+    return _sensor_noise((image * np.float32(rng.uniform(0.08, 0.5))).astype(np.uint8), rng, most=9)
 
 
 def _infrared(image: U8, rng: np.random.Generator) -> U8:
-    """Grey, and lit by a lamp beside the lens: bright where it points, dark at the edges, grainy."""
+    """Return an infrared image: grey, bright in the middle, dark at the edges, noisy."""
     height, width = image.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j] + rng.normal(0, 0.2, 2)[:, None, None]
     lamp = rng.uniform(0.7, 1.7) * np.exp(-rng.uniform(0.2, 1.4) * (x * x + y * y))
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) * lamp
     lit = grey.clip(0, 255).astype(np.uint8)
-    return _grainy(cv2.cvtColor(lit, cv2.COLOR_GRAY2BGR), rng, most=14)
+    return _sensor_noise(cv2.cvtColor(lit, cv2.COLOR_GRAY2BGR), rng, most=14)
 
 
-def _barred(image: U8, rng: np.random.Generator) -> U8:
-    """Behind a few posts or the bars of a stall's front, leaning a little and alike; at most a third is hidden."""
+def _posts(image: U8, rng: np.random.Generator) -> U8:
+    """Return the image behind posts or bars, slightly tilted; at most a third of it is hidden."""
     height, width = image.shape[:2]
     count = int(rng.integers(1, 13))
     thick = max(1.0, width * min(rng.uniform(0.008, 0.1), 0.33 / count))

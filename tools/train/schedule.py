@@ -1,4 +1,4 @@
-"""What every training has: an averaged copy of the net, a learning rate over time, checkpoints to go on from."""
+"""The training loop: averaged weights, learning rate schedule, checkpoints."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WARM = 0.03  # of the steps, with a growing learning rate
-LOWEST = 0.02  # of the learning rate, at the end
+WARM_UP = 0.03  # share of the steps with a growing learning rate
+MIN_FACTOR = 0.02  # of the learning rate, at the end
 CLIP = 10.0
 
 
 class Training:
-    """`step_loss` makes a batch and gives its loss. Resumes from `checkpoint` when it is there."""
+    """Trains a net; resumes from `checkpoint` if it exists."""
 
     def __init__(self, net: nn.Module, rate: float, steps: int, checkpoint: Path) -> None:
         self.net = net
@@ -34,7 +34,7 @@ class Training:
             self._resume(torch.load(checkpoint, map_location="cpu", weights_only=True))
 
     def run(self, step_loss: Callable[[], Tensor], every: int, report: Callable[[int, float, float], None]) -> None:
-        """To the end; `report` gets step, mean loss and samples' seconds so far every `every` steps."""
+        """Train to the end; every `every` steps `report` gets step, mean loss and time, s."""
         begun_s, losses = time.monotonic(), []
         while self._done < self._steps:
             losses.append(self._step(step_loss))
@@ -45,18 +45,18 @@ class Training:
 
     def _step(self, step_loss: Callable[[], Tensor]) -> float:
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * share(self._done / self._steps)
-        lost = step_loss()
+            group["lr"] = self._rate * rate_factor(self._done / self._steps)
+        loss = step_loss()
         self._optimizer.zero_grad(set_to_none=True)
-        lost.backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
         self._optimizer.step()
-        self._follow(min(0.998, (1 + self._done) / (10 + self._done)))
+        self._update_average(min(0.998, (1 + self._done) / (10 + self._done)))
         self._done += 1
-        return float(lost.detach())
+        return float(loss.detach())
 
     @torch.no_grad()
-    def _follow(self, inertia: float) -> None:
+    def _update_average(self, inertia: float) -> None:
         for mean, value in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
             if mean.dtype.is_floating_point:
                 mean.lerp_(value, 1 - inertia)
@@ -77,17 +77,17 @@ class Training:
         self._done = state["done"]
 
 
-def learning(net: nn.Module, *, fresh: bool) -> None:
-    """In training; batch statistics that were learned before stay as they are, so that what is trained is what runs:
-    heads shared by three strides see three statistics in training and one afterwards."""
+def set_train_mode(net: nn.Module, *, fresh: bool) -> None:
+    """Set the training mode; unless `fresh`, batch statistics stay fixed, so that training and inference use the same:
+    heads shared by three strides have three statistics in training, and one in inference."""
     net.train()
     for norm in () if fresh else net.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.eval()
 
 
-def share(progress: float) -> float:
-    """Of the full learning rate: up, level, then down as a cosine."""
-    if progress < WARM:
-        return progress / WARM
-    return max(LOWEST, 0.5 * (1 + math.cos(math.pi * max(0.0, progress - 0.3) / 0.7)))
+def rate_factor(progress: float) -> float:
+    """Return the factor of the learning rate: linear warm-up, constant, then cosine decay."""
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return max(MIN_FACTOR, 0.5 * (1 + math.cos(math.pi * max(0.0, progress - 0.3) / 0.7)))

@@ -1,4 +1,4 @@
-"""Weights in and out of files."""
+"""Loading and saving weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tools.nets.cspnext import Conv
 
-# The files that ship were exported when the pose net's layers had other names than its published checkpoints.
+# The starter files were exported when layers of the pose net had other names than in its published checkpoints.
 EARLIER_NAMES = {
     "head.mlp.0.g": "hidden.0.gain",
     "head.gau.gamma": "gau.gamma",
@@ -25,21 +25,21 @@ EARLIER_NAMES = {
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def take(net: nn.Module, path: Path) -> None:
-    """Load weights that were saved in the same order, whatever their names were; or what `to_onnx` made of such a net.
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Load weights saved in the same order, under any names, or from an ONNX file written by `to_onnx`.
 
-    Raises ValueError on any other.
+    Raises ValueError if they do not fit.
     """
     if path.suffix == ".onnx":
-        _take_exported(net, onnx.load(path).graph, path)
+        _load_onnx(net, onnx.load(path).graph, path)
     else:
-        _take_saved(net, torch.load(path, map_location="cpu", weights_only=True), path)
+        _load_checkpoint(net, torch.load(path, map_location="cpu", weights_only=True), path)
 
 
 @torch.no_grad()
 def blend(trained: nn.Module, before: nn.Module, share: float) -> None:
-    """Move the trained weights back to where they began, to `share` of the way: what a net could see of photographs
-    stays, and most of what it learned is kept.
+    """Interpolate the weights: `share` of the trained ones, the rest of those `before`, which keeps the accuracy on
+    photographs and most of the training.
 
     Source: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
     """
@@ -48,7 +48,7 @@ def blend(trained: nn.Module, before: nn.Module, share: float) -> None:
             value.lerp_(was.to(value.device), 1 - share)
 
 
-def _take_saved(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
+def _load_checkpoint(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
     own = net.state_dict()
     shapes = [(tuple(a.shape), tuple(b.shape)) for a, b in zip(own.values(), saved.values(), strict=False)]
     if len(own) != len(saved) or any(a != b for a, b in shapes):
@@ -57,8 +57,8 @@ def _take_saved(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
 
 
 @torch.no_grad()
-def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
-    """Norms were folded into the convolutions before them: these get filters of length one, the norms the rest."""
+def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
+    """Load folded convolutions: filters are normalised to length one, and the norms get the scale and bias."""
     values = {one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer}
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in values:
@@ -79,13 +79,13 @@ def _take_exported(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
             conv.load_state_dict({"weight": weight, "bias": bias})
     for one, weight in zip(linear, products, strict=True):
         one.load_state_dict({"weight": weight})
-    for name, parameter in _loose(net).items():
+    for name, parameter in _free_parameters(net).items():
         found = values.get(name, values.get(EARLIER_NAMES.get(name, name)))
         parameter.copy_(_factor(values, parameter, path) if found is None else found)
 
 
-def _loose(net: nn.Module) -> dict[str, nn.Parameter]:
-    """What belongs to no layer of its own."""
+def _free_parameters(net: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters outside convolutions, linear layers and norms, by name."""
     return {
         f"{at}.{name}": parameter
         for at, module in net.named_modules()
@@ -95,7 +95,7 @@ def _loose(net: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _factor(values: dict[str, Tensor], parameter: Tensor, path: Path) -> Tensor:
-    """The one constant of its shape that something is multiplied by: the export may have named it anew."""
+    """Return the only multiplied constant of this shape, which the export may have renamed."""
     fit = [v for name, v in values.items() if name.startswith("onnx::Mul") and v.numel() == parameter.numel()]
     if len(fit) != 1:
         raise ValueError(f"{path}: {len(fit)} constants for a parameter of {tuple(parameter.shape)}")
@@ -110,7 +110,7 @@ def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor)
 
 
 def _order(net: nn.Module, image: Tensor, kind: type[Layer]) -> list[Layer]:
-    """The layers of a kind as they are applied, shared ones as often as they are."""
+    """Return the layers of a kind in the order of execution; shared layers occur several times."""
     applied: list[Layer] = []
     hooks = [
         one.register_forward_hook(lambda layer, _, __: applied.append(layer))
@@ -123,8 +123,8 @@ def _order(net: nn.Module, image: Tensor, kind: type[Layer]) -> list[Layer]:
     return applied
 
 
-def keep(net: nn.Module, path: Path) -> None:
-    """In half precision, which loses nothing that matters."""
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Save the weights in half precision."""
     state = {name: v.half() if v.dtype == torch.float32 else v for name, v in net.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)

@@ -1,1 +1,1 @@
-"""Any model of the catalogue on any annotated data: prepare, get the weights, infer, score, report."""
+"""Benchmark of models on annotated datasets: prepare, find the weights, infer, score, report."""

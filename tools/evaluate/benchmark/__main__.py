@@ -1,4 +1,4 @@
-"""Benchmarks models on annotated data; killed and run again, it goes on where it was.
+"""Benchmarks models on annotated data; an interrupted run continues when it is started again.
 
 python -m tools.evaluate.benchmark --data lsp=DIR --data horse=DIR --data rendered-people=DIR --out OUT
     [--model NAME …] [--weights DIR] [--catalogue DIR] [--list]
@@ -21,20 +21,21 @@ def main() -> None:
         prog="python -m tools.evaluate.benchmark", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--data", action="append", default=[], type=_data, metavar="NAME=DIR", help=", ".join(DATASETS))
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="default: all that suit the data")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="default: all that match the data")
     parser.add_argument(
         "--weights", type=Path, default=Path("weights"), help="directory with NAME.onnx of other models"
     )
     parser.add_argument("--catalogue", type=Path, help="directory of additional model cards (*.toml)")
     parser.add_argument("--out", type=Path, default=Path("benchmark"))
-    parser.add_argument("--list", action="store_true", help="what can be asked, and what is here")
+    parser.add_argument("--list", action="store_true", help="list the models, and which have weights")
     arguments = parser.parse_args()
     known = models(arguments.weights, arguments.catalogue)
     if unknown := sorted(set(arguments.model) - known.keys()):
         parser.error(f"no model {unknown[0]!r}; want one of {', '.join(known)}")
     if arguments.list or not arguments.data:
         for model in known.values():
-            print(f"{model.name:32} {model.task:6} {model.subject:7} {'here' if model.here else model.get}")
+            state = "available" if model.has_weights else model.how_to_get
+            print(f"{model.name:32} {model.task:6} {model.subject:7} {state}")
         return
     chosen = [model for model in known.values() if not arguments.model or model.name in arguments.model]
     report = run(Run(models=chosen, data=dict(arguments.data), out=arguments.out), Bar().show)

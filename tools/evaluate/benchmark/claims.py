@@ -1,4 +1,4 @@
-"""What others state for a model on a whole dataset, with who says so; several where they disagree."""
+"""Published figures of a model on a complete dataset, with their sources; several where sources disagree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOLERANCE = 0.02  # of the value
 
 
 class Claim(NamedTuple):
-    """One stated figure."""
+    """One published figure."""
 
     model: str
     data: str
@@ -59,34 +59,34 @@ _MEASURED = {"pck_true_boxes": ("lsp", "PCK@0.2 torso"), "pck10_val": ("horse", 
 
 
 def claims(model: str, data: str) -> list[Claim]:
-    cards = [claim for card in load().values() for claim in _of_card(card)]
+    cards = [claim for card in load().values() for claim in _card_claims(card)]
     return [claim for claim in (*_NETS, *_CARDS, *cards) if (claim.model, claim.data) == (model, data)]
 
 
-def _of_card(card: Card) -> list[Claim]:
-    """What a card of ours says was measured."""
+def _card_claims(card: Card) -> list[Claim]:
+    """Return the figures that the card states as measured."""
     stated = ((*_MEASURED[key], float(card.measured[key])) for key in _MEASURED.keys() & card.measured.keys())
     return [Claim(card.name, data, figure, value, "its card") for data, figure, value in stated]
 
 
-def verdict(claims: Sequence[Claim], figures: dict[str, float]) -> list[str]:
-    """One line per claim that can be held against a figure."""
+def compare(claims: Sequence[Claim], figures: dict[str, float]) -> list[str]:
+    """Return a line for each claim that can be compared with a figure."""
     return [_line(claim, figures[claim.figure]) for claim in claims if claim.figure in figures]
 
 
 def _line(claim: Claim, value: float) -> str:
-    off = value / claim.value - 1
-    better = "better" if (off < 0) == lower_is_better(claim.figure) else "worse"
-    how = f"within {TOLERANCE:.0%} of" if abs(off) <= TOLERANCE else f"{abs(off):.1%} {better} than"
+    difference = value / claim.value - 1
+    better = "better" if (difference < 0) == lower_is_better(claim.figure) else "worse"
+    how = f"within {TOLERANCE:.0%} of" if abs(difference) <= TOLERANCE else f"{abs(difference):.1%} {better} than"
     return f"{claim.figure} {value:.4g}: {how} {claim.value:.4g} ({claim.source})"
 
 
 def disagreements(claims: Sequence[Claim]) -> list[str]:
-    """Where two sources state figures farther apart than the tolerance."""
+    """Return a line for each figure whose sources differ by more than the tolerance."""
     by_figure: dict[str, list[Claim]] = {}
     for claim in claims:
         by_figure.setdefault(claim.figure, []).append(claim)
-    return [_apart(same) for same in by_figure.values() if _differ(same)]
+    return [_disagreement(same) for same in by_figure.values() if _differ(same)]
 
 
 def _differ(same: Sequence[Claim]) -> bool:
@@ -94,6 +94,6 @@ def _differ(same: Sequence[Claim]) -> bool:
     return max(values) / min(values) - 1 > TOLERANCE
 
 
-def _apart(same: Sequence[Claim]) -> str:
+def _disagreement(same: Sequence[Claim]) -> str:
     stated = "; ".join(f"{claim.value:g} ({claim.source})" for claim in same)
     return f"{same[0].model} on {same[0].data}, {same[0].figure}: {stated}"

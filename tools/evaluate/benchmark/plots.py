@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 def draw(out: Path, sections: Sequence[Section]) -> list[str]:
-    """The names of the pictures written below `out`; none without anything to show or without matplotlib."""
+    """Return the names of the plots written below `out`; none without scored results or without matplotlib."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError:
@@ -33,9 +33,9 @@ def draw(out: Path, sections: Sequence[Section]) -> list[str]:
     shown = [section for section in sections if _points(section, "ms_p50")]
     names = [_bars(Figure, out, shown)] if shown else []
     for name, (measure, label) in AXES.items():
-        points = {task: _points_of(sections, task, measure) for task in ("plane", "space")}
-        kept = {task: found for task, found in points.items() if found}
-        names += [_scatter(Figure, out / f"{name}.png", kept, label)] if kept else []
+        points = {task: _points_of(sections, task, measure) for task in ("2d", "3d")}
+        panels = {task: found for task, found in points.items() if found}
+        names += [_scatter(Figure, out / f"{name}.png", panels, label)] if panels else []
     return names
 
 
@@ -60,12 +60,12 @@ def _scatter(figure_of: Any, path: Path, panels: dict[str, list[Point]], label: 
     for panel, (task, points) in zip(axes, panels.items(), strict=True):
         _cloud(panel, points)
         panel.set_xlabel(label, fontsize=8)
-        panel.set_ylabel("MPJPE mm, lower is better" if task == "space" else "PCK, higher is better", fontsize=8)
+        panel.set_ylabel("MPJPE mm, lower is better" if task == "3d" else "PCK, higher is better", fontsize=8)
     return _saved(figure, path)
 
 
 def _cloud(panel: Any, points: list[Point]) -> None:
-    """A colour per model, a shape per dataset; hollow is what others state."""
+    """Draw a colour per model and a marker per dataset; published figures are hollow."""
     data, models = (list(dict.fromkeys(getattr(p, part) for p in points)) for part in ("data", "model"))
     for point in points:
         colour = f"C{models.index(point.model)}"
@@ -86,7 +86,7 @@ def _cloud(panel: Any, points: list[Point]) -> None:
 
 
 def _points_of(sections: Sequence[Section], task: str, measure: str) -> list[Point]:
-    """Measured in this run and, over parameters, stated by others."""
+    """Return the points measured in this run and, over parameters, published ones."""
     found = []
     for section in (section for section in sections if section.task == task):
         for result in _points(section, measure):
@@ -97,7 +97,7 @@ def _points_of(sections: Sequence[Section], task: str, measure: str) -> list[Poi
 
 
 def _points(section: Section, measure: str) -> list[Result]:
-    """Scored, with both figures."""
+    """Return the scored results that have both figures."""
     scored = [r for r in section.results if r.status == "scored" and section.headline in r.figures]
     return [result for result in scored if getattr(result, measure) is not None]
 

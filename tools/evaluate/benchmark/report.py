@@ -1,4 +1,4 @@
-"""The report: one document as JSON, and the same to be read as Markdown."""
+"""The report of the benchmark, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tools.reports.writer import table
 
 Status = Literal["scored", "no weights here", "no data here"]
 COLUMNS = {
-    "plane": ("AP", "AP50", "AP75", "AR", "AUC@30px", "EPE px"),
-    "space": ("PA-MPJPE rigid mm", "PA-MPJPE similarity mm", "N-MPJPE mm", "3DPCK@150", "3D AUC", "MRPE mm"),
+    "2d": ("AP", "AP50", "AP75", "AR", "AUC@30px", "EPE px"),
+    "3d": ("PA-MPJPE rigid mm", "PA-MPJPE similarity mm", "N-MPJPE mm", "3DPCK@150", "3D AUC", "MRPE mm"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One model on one dataset, run or not."""
+    """One model on one dataset; it may not have been run."""
 
     model: str
     data: str
     status: Status
-    get: str = ""  # how to come by what is missing
+    get: str = ""  # how to obtain what is missing
     subjects: int = 0
     joints: int = 0
     joints_of: int = 0  # that the data has
@@ -44,21 +44,21 @@ class Section:
     """One dataset and all models on it."""
 
     data: str
-    task: Literal["plane", "space"]
+    task: Literal["2d", "3d"]
     headline: str
     note: str
     results: list[Result]
 
 
 def write(out: Path, sections: list[Section], environment: dict[str, str], plots: list[str]) -> None:
-    """`report.json` and `report.md` below `out`."""
+    """Write `report.json` and `report.md` below `out`."""
     document = {"v": 1, "environment": environment, "sections": [asdict(section) for section in sections]}
     writer.write(out, _markdown(sections, environment, plots), document, name="report", page_name="report.md")
 
 
 def _markdown(sections: list[Section], environment: dict[str, str], plots: list[str]) -> Iterator[str]:
     yield "# Benchmark\n"
-    yield "Shares are from 0 to 1; ms are crop, net and decode of one subject. Joints are those that the model and the"
+    yield "Shares are from 0 to 1; ms are crop, inference and decoding of one subject. Joints are those that model and"
     yield "data have in common, of those the data has: figures over fewer joints are not those of the whole set.\n"
     yield from (f"![{plot}]({plot})" for plot in plots)
     for section in sections:
@@ -103,7 +103,7 @@ def _cell(value: float | None, digits: int) -> str:
 
 
 def _missing(sections: list[Section]) -> Iterator[str]:
-    """One line per model without weights: how to get them, and what is stated of it wherever it was to run."""
+    """Yield a line per model without weights: how to get them, and its published figures."""
     absent: dict[str, list[Result]] = {}
     for result in (result for section in sections for result in section.results):
         if result.status == "no weights here":

@@ -1,4 +1,4 @@
-"""The five steps for every model on every dataset: prepare, get the weights, infer, score, report."""
+"""Runs every model on every dataset: prepare, find the weights, infer, score, report."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 
 from tools.evaluate.benchmark import plots, report
 from tools.evaluate.benchmark.adapters import DATASETS
-from tools.evaluate.benchmark.answers import Said, asked
-from tools.evaluate.benchmark.claims import claims, disagreements, verdict
+from tools.evaluate.benchmark.answers import Predictions, predict
+from tools.evaluate.benchmark.claims import claims, compare, disagreements
 from tools.evaluate.benchmark.estimators import parameters_m
 from tools.evaluate.benchmark.models import Model
-from tools.evaluate.benchmark.prepared import Facts, Prepared
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset
 from tools.evaluate.benchmark.report import Result, Section
 from tools.evaluate.benchmark.score import comparable, headline, score
 from tools.reports.writer import environment
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What to compare, and where to keep it."""
+    """The models and datasets to compare, and the directory of the results."""
 
     models: list[Model]
     data: dict[str, Path]
@@ -36,7 +36,7 @@ class Run:
 
 
 def run(job: Run, progress: Progress) -> Path:
-    """Everything; returns the readable report."""
+    """Run the benchmark; returns the path of the Markdown report."""
     sections = [_section(job, name, directory, progress) for name, directory in job.data.items()]
     report.write(job.out, sections, environment(), plots.draw(job.out, sections))
     return job.out / "report.md"
@@ -48,18 +48,17 @@ def _section(job: Run, name: str, directory: Path, progress: Progress) -> Sectio
     except FileNotFoundError as missing:
         log.warning("%s", missing)
         return _without_data(job, name)
-    fitting = [model for model in job.models if comparable(model, data.facts)]
+    fitting = [model for model in job.models if comparable(model, data.info)]
     results = [_result(job.out, model, data, progress) for model in fitting]
-    return Section(
-        data=name, task=data.facts.task, headline=headline(data.facts), note=data.facts.note, results=results
-    )
+    return Section(data=name, task=data.info.task, headline=headline(data.info), note=data.info.note, results=results)
 
 
 def _without_data(job: Run, name: str) -> Section:
-    """What is stated of the models that somebody ran on it."""
-    spoken_of = [model for model in job.models if claims(model.name, name)]
+    """Return the published figures of models on a dataset that is missing."""
+    claimed = [model for model in job.models if claims(model.name, name)]
     results = [
-        replace(_stated(model, name), status="no data here" if model.here else "no weights here") for model in spoken_of
+        replace(_stated(model, name), status="no data here" if model.has_weights else "no weights here")
+        for model in claimed
     ]
     return Section(
         data=name,
@@ -70,56 +69,56 @@ def _without_data(job: Run, name: str) -> Section:
     )
 
 
-def _prepared(out: Path, name: str, directory: Path) -> Prepared:
-    """Read once; a directory of another place is another dataset."""
+def _prepared(out: Path, name: str, directory: Path) -> PreparedDataset:
+    """Return the dataset, prepared once per directory."""
     where = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
     path = out / "prepared" / f"{name}-{where}.npz"
     if not path.is_file():
         DATASETS[name].prepare(directory).save(path)
-    return Prepared.read(path)
+    return PreparedDataset.read(path)
 
 
-def _result(out: Path, model: Model, data: Prepared, progress: Progress) -> Result:
-    facts, stated = data.facts, _stated(model, data.facts.name)
-    if not model.here:
+def _result(out: Path, model: Model, data: PreparedDataset, progress: Progress) -> Result:
+    info, stated = data.info, _stated(model, data.info.name)
+    if not model.has_weights:
         return stated
-    path = out / "answers" / facts.name / f"{model.name}.jsonl"
-    said = asked(model, data, path, partial(progress, f"{model.name} on {facts.name}"))
-    scored = score(model, data, said)
-    held = claims(model.name, facts.name) if _like_the_claims(facts, scored.joints) else []
+    path = out / "answers" / info.name / f"{model.name}.jsonl"
+    predictions = predict(model, data, path, partial(progress, f"{model.name} on {info.name}"))
+    scored = score(model, data, predictions)
+    comparable_claims = claims(model.name, info.name) if _comparable_to_claims(info, scored.joints) else []
     return replace(
         stated,
         status="scored",
         subjects=scored.subjects,
         joints=scored.joints,
-        joints_of=len(facts.joints),
+        joints_of=len(info.joints),
         parameters_m=parameters_m(model.weights),
-        ms_p50=_percentile(said, 50),
-        ms_p95=_percentile(said, 95),
+        ms_p50=_percentile(predictions, 50),
+        ms_p95=_percentile(predictions, 95),
         figures=scored.figures,
-        verdict=verdict(held, scored.figures),
+        verdict=compare(comparable_claims, scored.figures),
     )
 
 
 def _stated(model: Model, data: str) -> Result:
-    """What is known without running it."""
+    """Return the result of a model that is not run: its published figures."""
     of = claims(model.name, data)
     return Result(
         model=model.name,
         data=data,
         status="no weights here",
-        get=model.get,
+        get=model.how_to_get,
         parameters_m=model.published_m,
         claims=[claim._asdict() for claim in of],
         disagreements=disagreements(of),
     )
 
 
-def _like_the_claims(facts: Facts, joints: int) -> bool:
-    """A sample, or fewer joints, is not what others speak of."""
-    return facts.whole and joints in {len(facts.joints), 1}
+def _comparable_to_claims(info: DatasetInfo, joints: int) -> bool:
+    """Return whether figures can be compared with published ones: complete dataset, all joints."""
+    return info.complete and joints in {len(info.joints), 1}
 
 
-def _percentile(said: Said, share: float) -> float | None:
-    known = said.ms[np.isfinite(said.ms)]
+def _percentile(predictions: Predictions, share: float) -> float | None:
+    known = predictions.ms[np.isfinite(predictions.ms)]
     return float(np.percentile(known, share)) if len(known) else None

@@ -1,4 +1,4 @@
-"""Answers against the truth, over the joints that the model and the data have in common by name."""
+"""Scores of predictions, over the joints that model and dataset have in common by name."""
 
 from __future__ import annotations
 
@@ -7,86 +7,86 @@ from typing import NamedTuple
 import numpy as np
 
 from edged.frame import F64, XY
-from tools.evaluate.benchmark.answers import Said
+from tools.evaluate.benchmark.answers import Predictions
 from tools.evaluate.benchmark.models import Model
-from tools.evaluate.benchmark.prepared import Facts, Prepared
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset
 from tools.evaluate.metrics import oks, plane, space
 from tools.evaluate.pck import pck
 
-SURE = 0.2  # keypoints below say nothing of how good an answer is
+MIN_SCORE = 0.2  # lower keypoint scores do not enter the score of a prediction. Source: MMPose
 
 
 class Score(NamedTuple):
-    """Figures by name: shares from 0 to 1, px or mm as the name says."""
+    """Figures by name; the name has the unit: px, mm, else a share from 0 to 1."""
 
     figures: dict[str, float]
     joints: int  # in common
-    subjects: int  # that were asked about and answered
+    subjects: int  # with a prediction
 
 
-def headline(facts: Facts) -> str:
-    """The figure by which a dataset's models are compared."""
-    return "MPJPE mm" if facts.task == "space" else _pck_name(facts)
+def headline(info: DatasetInfo) -> str:
+    """Return the name of the figure by which models are ranked on a dataset."""
+    return "MPJPE mm" if info.task == "3d" else _pck_name(info)
 
 
 def lower_is_better(figure: str) -> bool:
     return figure.endswith((" mm", " px"))
 
 
-def comparable(model: Model, facts: Facts) -> bool:
-    """Same task, people with people, animals with animals, and joints in common."""
-    same = model.task == facts.task and (model.subject == "person") == (facts.subject == "person")
-    return same and bool(set(model.joints) & set(facts.joints))
+def comparable(model: Model, info: DatasetInfo) -> bool:
+    """Return whether a model fits a dataset: same task, people or animals, joints in common."""
+    same = model.task == info.task and (model.subject == "person") == (info.subject == "person")
+    return same and bool(set(model.joints) & set(info.joints))
 
 
-def score(model: Model, data: Prepared, said: Said) -> Score:
-    joints = tuple(joint for joint in data.facts.joints if joint in model.joints)
-    truth = data.truth[:, [data.facts.joints.index(joint) for joint in joints]]
-    found = said.points[:, [model.joints.index(joint) for joint in joints]]
-    answered = np.isfinite(found).all(axis=(1, 2))
-    if data.facts.task == "plane":
-        figures = _in_plane(data, joints, truth, found)
+def score(model: Model, data: PreparedDataset, predictions: Predictions) -> Score:
+    joints = tuple(joint for joint in data.info.joints if joint in model.joints)
+    truth = data.truth[:, [data.info.joints.index(joint) for joint in joints]]
+    found = predictions.points[:, [model.joints.index(joint) for joint in joints]]
+    predicted = np.isfinite(found).all(axis=(1, 2))
+    if data.info.task == "2d":
+        figures = _figures_2d(data, joints, truth, found)
     else:
-        figures = _in_space(joints, truth[answered], found[answered], absolute=model.absolute)
-    return Score(figures, len(joints), int(answered.sum()))
+        figures = _figures_3d(joints, truth[predicted], found[predicted], absolute=model.absolute)
+    return Score(figures, len(joints), int(predicted.sum()))
 
 
-def _in_plane(data: Prepared, joints: tuple[str, ...], truth: F64, found: F64) -> dict[str, float]:
-    facts, xy = data.facts, (found[..., XY], truth[..., XY])
-    counted = (truth[..., 2] >= facts.counts_from) & data.asked[:, None]
+def _figures_2d(data: PreparedDataset, joints: tuple[str, ...], truth: F64, found: F64) -> dict[str, float]:
+    info, xy = data.info, (found[..., XY], truth[..., XY])
+    counted = (truth[..., 2] >= info.min_visibility) & data.evaluated[:, None]
     sized = counted & np.isfinite(data.length_px)[:, None]
     return {
-        _pck_name(facts): pck(*xy, sized, data.length_px, facts.share),
-        f"{_pck_name(facts)}, mean of joints": plane.pck_mean(*xy, sized, data.length_px, facts.share),
+        _pck_name(info): pck(*xy, sized, data.length_px, info.pck_share),
+        f"{_pck_name(info)}, mean of joints": plane.pck_mean(*xy, sized, data.length_px, info.pck_share),
         "AUC@30px": plane.auc(*xy, counted),
         "EPE px": plane.epe(*xy, counted),
-        **(_precision(data, joints, truth, found) if facts.sigmas else {}),
+        **(_average_precision(data, joints, truth, found) if info.sigmas else {}),
     }
 
 
-def _pck_name(facts: Facts) -> str:
-    return f"PCK@{facts.share} {facts.length}"
+def _pck_name(info: DatasetInfo) -> str:
+    return f"PCK@{info.pck_share} {info.pck_length}"
 
 
-def _precision(data: Prepared, joints: tuple[str, ...], truth: F64, found: F64) -> dict[str, float]:
-    """AP as MMPose states it: true boxes, an answer's score the mean of its sure keypoints'."""
-    rows = np.flatnonzero(data.asked & np.isfinite(found).all(axis=(1, 2)))
-    sure = np.where(found[rows, :, 2] > SURE, found[rows, :, 2], np.nan)
-    worth = np.nansum(sure, axis=1) / np.maximum(np.isfinite(sure).sum(axis=1), 1)
+def _average_precision(data: PreparedDataset, joints: tuple[str, ...], truth: F64, found: F64) -> dict[str, float]:
+    """Return AP and AR with true boxes; scores are means of confident keypoints. Source: MMPose."""
+    rows = np.flatnonzero(data.evaluated & np.isfinite(found).all(axis=(1, 2)))
+    confident = np.where(found[rows, :, 2] > MIN_SCORE, found[rows, :, 2], np.nan)
+    scores = np.nansum(confident, axis=1) / np.maximum(np.isfinite(confident).sum(axis=1), 1)
     low, high = data.box_xyxy[:, :2], data.box_xyxy[:, 2:]
-    truths = oks.Truths(
+    truths = oks.GroundTruth(
         image=data.image,
         xyv=truth,
         box_xywh=np.concatenate([low, high - low], axis=1),
         area_px=data.area_px,
         crowd=data.crowd,
     )
-    answers = oks.Answers(image=data.image[rows], xy=found[rows][..., XY], score=worth)
-    summary = oks.evaluate(truths, answers, oks.sigmas(data.facts.sigmas, joints))
+    found_poses = oks.Predictions(image=data.image[rows], xy=found[rows][..., XY], score=scores)
+    summary = oks.evaluate(truths, found_poses, oks.sigmas(data.info.sigmas, joints))
     return dict(zip(("AP", "AP50", "AP75", "AP medium", "AP large", "AR"), summary, strict=True))
 
 
-def _in_space(joints: tuple[str, ...], truth: F64, found: F64, *, absolute: bool) -> dict[str, float]:
+def _figures_3d(joints: tuple[str, ...], truth: F64, found: F64, *, absolute: bool) -> dict[str, float]:
     root = joints.index("pelvis")
     figures: dict[str, float] = {}
     if not len(found):
@@ -101,6 +101,11 @@ def _in_space(joints: tuple[str, ...], truth: F64, found: F64, *, absolute: bool
             "3D AUC": space.auc3d(found, truth, root),
         }
     if absolute:
-        off = space.mrpe(found[:, root], truth[:, root])
-        figures |= {"MRPE mm": off.mrpe, "MRPE x mm": off.x, "MRPE y mm": off.y, "MRPE z mm": off.z}
+        root_error = space.mrpe(found[:, root], truth[:, root])
+        figures |= {
+            "MRPE mm": root_error.mrpe,
+            "MRPE x mm": root_error.x,
+            "MRPE y mm": root_error.y,
+            "MRPE z mm": root_error.z,
+        }
     return figures

@@ -1,4 +1,4 @@
-"""The field's measures of poses, in numpy, each documented to its formula.
+"""Accuracy metrics of poses, in numpy, with their formulas.
 
 oks    object keypoint similarity, AP and AR
 plane  PCK, PCKh, AUC, EPE: keypoints in pixels

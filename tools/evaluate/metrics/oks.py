@@ -1,4 +1,4 @@
-"""The average precision and recall that COCO and AP-10K state, computed by pycocotools."""
+"""Average precision and recall over OKS, as COCO and AP-10K define them, computed by pycocotools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from edged.frame import F64, I64, Flags
 from engines.card.schema import SCHEMAS
 
-SIGMAS = {  # of a schema's keypoints: how far annotators differ, in square roots of the subject's area
+SIGMAS = {  # by schema, of each keypoint: standard deviation of annotators, in square roots of the subject's area
     "coco-17": (
         *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062),
         *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
@@ -24,17 +24,17 @@ SIGMAS = {  # of a schema's keypoints: how far annotators differ, in square root
         *(0.107, 0.087, 0.089, 0.107, 0.087, 0.089),
     ),
 }
-STATS = (0, 1, 2, 3, 4, 5)  # rows of what pycocotools summarises: AP, AP50, AP75, AP medium and large, AR
+STATS = (0, 1, 2, 3, 4, 5)  # rows of the summary of pycocotools: AP, AP50, AP75, AP medium and large, AR
 
 
 def sigmas(schema: str, joints: tuple[str, ...]) -> F64:
-    """(K,) of some of a schema's keypoints, by name."""
+    """Return the sigmas (K,) of keypoints of a schema, given by name."""
     of = dict(zip(SCHEMAS[schema].keypoints, SIGMAS[schema], strict=True))
     return np.array([of[joint] for joint in joints])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Truths:
+class GroundTruth:
     """Annotated subjects, all images together."""
 
     image: I64  # (G,)
@@ -45,8 +45,8 @@ class Truths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
-    """What a model says, all images together."""
+class Predictions:
+    """The predictions of a model, all images together."""
 
     image: I64  # (D,)
     xy: F64  # (D, K, 2) px
@@ -64,24 +64,24 @@ class Summary(NamedTuple):
     ar: float
 
 
-def evaluate(truths: Truths, answers: Answers, sigma: F64) -> Summary:
-    """AP over OKS 0.50:0.05:0.95, at 0.50 and at 0.75, by area; AR over the same thresholds.
+def evaluate(truths: GroundTruth, predictions: Predictions, sigma: F64) -> Summary:
+    """Return AP over OKS 0.50:0.05:0.95, at 0.50, at 0.75 and by area, and AR over the same thresholds.
 
     sigma  (K,) float64, square roots of the subject's area
-    At most 20 answers of an image count, best score first.
-    Source: the protocol of cocodataset.org, as pycocotools carries it out.
+    At most 20 predictions of an image count, highest score first.
+    Source: the protocol of cocodataset.org, as implemented by pycocotools.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints as it goes
-        judge = COCOeval(_index(truths, answers), _results(truths, answers), "keypoints")
-        judge.params.kpt_oks_sigmas = np.asarray(sigma)
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return Summary(*(float(judge.stats[row]) if judge.stats[row] >= 0 else float("nan") for row in STATS))
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        evaluator = COCOeval(_index(truths, predictions), _results(truths, predictions), "keypoints")
+        evaluator.params.kpt_oks_sigmas = np.asarray(sigma)
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return Summary(*(float(evaluator.stats[row]) if evaluator.stats[row] >= 0 else float("nan") for row in STATS))
 
 
-def _index(truths: Truths, answers: Answers) -> COCO:
-    """The annotations as pycocotools keeps them."""
+def _index(truths: GroundTruth, predictions: Predictions) -> COCO:
+    """Return the annotations as a COCO index."""
     annotations = [
         {
             "id": row + 1,
@@ -95,30 +95,30 @@ def _index(truths: Truths, answers: Answers) -> COCO:
         }
         for row in range(len(truths.image))
     ]
-    images = [{"id": int(image)} for image in np.union1d(truths.image, answers.image)]
+    images = [{"id": int(image)} for image in np.union1d(truths.image, predictions.image)]
     return _coco(
         {"info": {}, "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "subject"}]}
     )
 
 
-def _results(truths: Truths, answers: Answers) -> COCO:
-    """The answers as pycocotools keeps them. An answer's area is that of the box around its keypoints."""
+def _results(truths: GroundTruth, predictions: Predictions) -> COCO:
+    """Return the predictions as a COCO index; their area is that of the box around their keypoints."""
     low, size = (
-        answers.xy.min(axis=1, initial=np.inf),
-        np.ptp(answers.xy, axis=1) if len(answers.xy) else answers.xy[:, 0],
+        predictions.xy.min(axis=1, initial=np.inf),
+        np.ptp(predictions.xy, axis=1) if len(predictions.xy) else predictions.xy[:, 0],
     )
-    index = _index(truths, answers)
+    index = _index(truths, predictions)
     annotations = [
         {
             "id": row + 1,
-            "image_id": int(answers.image[row]),
+            "image_id": int(predictions.image[row]),
             "category_id": 1,
-            "score": float(answers.score[row]),
-            "keypoints": np.insert(answers.xy[row], 2, 1, axis=1).ravel().tolist(),
+            "score": float(predictions.score[row]),
+            "keypoints": np.insert(predictions.xy[row], 2, 1, axis=1).ravel().tolist(),
             "area": float(size[row].prod()),
             "bbox": [*low[row].tolist(), *size[row].tolist()],
         }
-        for row in range(len(answers.image))
+        for row in range(len(predictions.image))
     ]
     return _coco({**index.dataset, "annotations": annotations})
 

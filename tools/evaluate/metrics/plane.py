@@ -1,4 +1,4 @@
-"""Keypoints in the image plane: PCK, PCKh, AUC and EPE."""
+"""2D metrics: PCK, PCKh, AUC and EPE of keypoints in the image."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from edged.frame import F64, Flags
 from tools.evaluate.pck import pck
 
 PCKH_SHARE = 0.5
-HEAD_SHARE = 0.6  # of the diagonal of MPII's head box: its length of the head
+HEAD_SHARE = 0.6  # of the diagonal of the head box: head length as MPII defines it
 AUC_PX = 30.0
 AUC_SHARES = np.arange(20) / 20
 
 
 def pck_by_joint(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> F64:
-    """(K,) the PCK of every joint over the subjects; NaN where a joint never counts.
+    """Return the PCK (K,) of every joint over the subjects; NaN where a joint never counts.
 
     PCK_k = #{i: counted[i, k] and |found[i, k] - truth[i, k]| < share · length_px[i]} / #{i: counted[i, k]}
     """
@@ -24,12 +24,12 @@ def pck_by_joint(found: F64, truth: F64, counted: Flags, length_px: F64, share: 
 
 
 def pck_mean(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> float:
-    """The mean over joints of `pck_by_joint`: rare joints weigh as much as frequent ones. MMPose states this one."""
+    """Return the mean of `pck_by_joint`, which weighs all joints equally. Source: MMPose."""
     return _mean(pck_by_joint(found, truth, counted, length_px, share))
 
 
 def pckh(found: F64, truth: F64, counted: Flags, head_xyxy: F64) -> float:
-    """PCKh@0.5 of MPII: the mean PCK over joints, half the head's length from the truth.
+    """Return PCKh@0.5 of MPII: the mean PCK over joints at half the head length.
 
     head = 0.6 · the diagonal of the annotated head box
     """
@@ -38,17 +38,17 @@ def pckh(found: F64, truth: F64, counted: Flags, head_xyxy: F64) -> float:
 
 
 def auc(found: F64, truth: F64, counted: Flags, length_px: float = AUC_PX) -> float:
-    """The mean of `pck_mean` at 20 thresholds, 0, 0.05 … 0.95 of a length of 30 px."""
+    """Return the mean of `pck_mean` at 20 thresholds: 0, 0.05 … 0.95 of 30 px."""
     lengths_px = np.full(len(truth), length_px)
     return float(np.mean([pck_mean(found, truth, counted, lengths_px, share) for share in AUC_SHARES]))
 
 
 def epe(found: F64, truth: F64, counted: Flags) -> float:
-    """End point error: the mean distance in px over keypoints that count and were found. NaN when none."""
+    """Return the end point error: mean distance, px, of keypoints that count and were detected; NaN when none."""
     return _mean(np.linalg.norm(found - truth, axis=-1)[counted])
 
 
 def _mean(values: F64) -> float:
-    """Of what is not NaN."""
+    """Return the mean of the values that are not NaN; NaN when there is none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

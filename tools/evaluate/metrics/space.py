@@ -1,7 +1,7 @@
-"""Joints in space, (N, J, 3) in mm of the camera's frame: how far from the truth, after which alignment.
+"""3D metrics: distances of joints (N, J, 3), mm in the camera's frame, after several alignments.
 
-Every alignment has its own name: the 3DMPPE family calls PA-MPJPE what others call it only with scale.
-N poses without NaN; what was not found is the caller's to leave out, and to count.
+Every alignment has a function of its own: the 3DMPPE family computes PA-MPJPE without scale, others with it.
+Poses must not contain NaN: the caller leaves out and counts poses that were not detected.
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ class RootError(NamedTuple):
     z: float
 
 
-def errors(found: F64, truth: F64) -> F64:
-    """(N, J) distances."""
+def distances_mm(found: F64, truth: F64) -> F64:
+    """Return the distances (N, J), mm."""
     return np.asarray(np.linalg.norm(found - truth, axis=-1))
 
 
-def rooted(poses: F64, root: int) -> F64:
-    """The poses as seen from one of their joints."""
+def root_relative(poses: F64, root: int) -> F64:
+    """Return the poses (N, J, 3) relative to one of their joints, mm."""
     return poses - poses[:, root : root + 1]
 
 
 def mpjpe(found: F64, truth: F64, root: int) -> float:
-    """Mean per joint position error: mean over poses and joints of |(p_j - p_root) - (g_j - g_root)|."""
-    return float(errors(rooted(found, root), rooted(truth, root)).mean())
+    """Return the mean per joint position error, mm: mean over poses and joints of |(p_j - p_root) - (g_j - g_root)|."""
+    return float(distances_mm(root_relative(found, root), root_relative(truth, root)).mean())
 
 
 def aligned(found: F64, truth: F64, *, scale: bool) -> F64:
-    """Every pose turned and moved, and with `scale` sized, so that it lies nearest to its truth in squares.
+    """Return every pose after the rotation, translation and, with `scale`, scale of least squared error (Procrustes).
 
-    With both centred on their means and U S Vᵀ = svd(Σ_j p_j g_jᵀ), D = diag(1, 1, det(V Uᵀ)):
+    Both poses centred on their means, U S Vᵀ = svd(Σ_j p_j g_jᵀ), D = diag(1, 1, det(V Uᵀ)):
     R = V D Uᵀ,  s = tr(S D) / Σ_j |p_j|² (1 without `scale`),  the aligned pose is s R p + mean(g).
-    D keeps a mirrored pose mirrored. Source: Kabsch 1976, Umeyama 1991.
+    D excludes reflections. Source: Kabsch 1976, Umeyama 1991.
     """
     p, g = found - found.mean(axis=1, keepdims=True), truth - truth.mean(axis=1, keepdims=True)
     u, s, vt = np.linalg.svd(np.einsum("nji,njk->nik", p, g))
     signs = np.ones_like(s)
     signs[:, 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    turn = np.einsum("nki,nk,njk->nij", vt, signs, u)
+    rotation = np.einsum("nki,nk,njk->nij", vt, signs, u)
     size = _ratio((s * signs).sum(axis=1), p) if scale else np.ones(len(p))
-    moved = size[:, None, None] * np.einsum("nik,njk->nji", turn, p)
+    moved = size[:, None, None] * np.einsum("nik,njk->nji", rotation, p)
     return np.asarray(moved + truth.mean(axis=1, keepdims=True))
 
 
 def pa_mpjpe_rigid(found: F64, truth: F64) -> float:
-    """Mean joint error after rotation and translation. 3DMPPE, ConvNeXtPose, MobileHumanPose: their PA-MPJPE."""
-    return float(errors(aligned(found, truth, scale=False), truth).mean())
+    """Return the mean joint error after rotation and translation, mm: PA-MPJPE of 3DMPPE and its family."""
+    return float(distances_mm(aligned(found, truth, scale=False), truth).mean())
 
 
 def pa_mpjpe_similarity(found: F64, truth: F64) -> float:
-    """Mean joint error after rotation, translation and scale. MMPose's P-MPJPE, and the PA-MPJPE of most papers."""
-    return float(errors(aligned(found, truth, scale=True), truth).mean())
+    """Return the mean joint error after rotation, translation and scale, mm: P-MPJPE of MMPose, usually PA-MPJPE."""
+    return float(distances_mm(aligned(found, truth, scale=True), truth).mean())
 
 
 def n_mpjpe(found: F64, truth: F64, root: int) -> float:
-    """Mean joint error after scale alone: both rooted, s = Σ_j p_j · g_j / Σ_j |p_j|² for every pose."""
-    p, g = rooted(found, root), rooted(truth, root)
+    """Return the mean joint error after scale alone, mm: s = Σ_j p_j · g_j / Σ_j |p_j|² for every pose."""
+    p, g = root_relative(found, root), root_relative(truth, root)
     size = _ratio((p * g).sum(axis=(1, 2)), p)
-    return float(errors(size[:, None, None] * p, g).mean())
+    return float(distances_mm(size[:, None, None] * p, g).mean())
 
 
 def mrpe(found_root: F64, truth_root: F64) -> RootError:
@@ -82,7 +82,7 @@ def mrpe(found_root: F64, truth_root: F64) -> RootError:
 
 def pck3d(found: F64, truth: F64, root: int, limit_mm: float = PCK_MM) -> float:
     """3DPCK: the share of joints less than 150 mm from the truth, both rooted."""
-    return float((errors(rooted(found, root), rooted(truth, root)) < limit_mm).mean())
+    return float((distances_mm(root_relative(found, root), root_relative(truth, root)) < limit_mm).mean())
 
 
 def auc3d(found: F64, truth: F64, root: int) -> float:

@@ -1,4 +1,4 @@
-"""Datasets by name: each is prepared from the directory that its owner keeps it in."""
+"""Datasets by name: each is prepared from a local directory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.evaluate.benchmark.adapters import coco, human36m, mupots, ours, rendered
-from tools.evaluate.benchmark.prepared import Prepared, Task
+from tools.evaluate.benchmark.prepared import PreparedDataset, Task
 
 
 class Dataset(NamedTuple):
-    """How to prepare one."""
+    """How a dataset is prepared."""
 
-    prepare: Callable[[Path], Prepared]  # from its directory
-    files: str  # what must lie there
-    task: Task = "plane"
+    prepare: Callable[[Path], PreparedDataset]  # from its directory
+    files: str  # required in the directory
+    task: Task = "2d"
 
 
 DATASETS = {
@@ -24,12 +24,12 @@ DATASETS = {
     "lsp": Dataset(ours.lsp, "val_full.json and val_full/"),
     "horse": Dataset(ours.horses, "keypoints_val.json, boxes.json and images/"),
     "h36m-p1": Dataset(
-        human36m.protocol1, "annotations/Human36M_subject11_{data,camera,joint_3d}.json and images/", "space"
+        human36m.protocol1, "annotations/Human36M_subject11_{data,camera,joint_3d}.json and images/", "3d"
     ),
     "h36m-p2": Dataset(
-        human36m.protocol2, "annotations/Human36M_subject{9,11}_{data,camera,joint_3d}.json and images/", "space"
+        human36m.protocol2, "annotations/Human36M_subject{9,11}_{data,camera,joint_3d}.json and images/", "3d"
     ),
-    "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/", "space"),
-    "rendered-people": Dataset(rendered.people, "nothing: it is rendered there (needs the synth extra)", "space"),
-    "rendered-horses": Dataset(rendered.horses, "nothing: it is rendered there (needs the synth extra)"),
+    "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/", "3d"),
+    "rendered-people": Dataset(rendered.people, "none: the images are rendered there (needs the synth extra)", "3d"),
+    "rendered-horses": Dataset(rendered.horses, "none: the images are rendered there (needs the synth extra)"),
 }

@@ -9,14 +9,14 @@ import numpy as np
 
 from edged.frame import XY
 from engines.card.schema import SCHEMAS
-from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d
 from tools.evaluate.pck import torso
 
 TORSO = (8, 3)  # right shoulder, left hip
 
 
-def lsp(data: Path) -> Prepared:
-    """From the tight box of the visible joints; PCK by the torso, where both its ends are visible."""
+def lsp(data: Path) -> PreparedDataset:
+    """Return LSP with the tight boxes of the visible joints; PCK by the torso, where both of its ends are visible."""
     marks = json.loads((data / "val_full.json").read_text())
     joints = np.array(list(marks.values()), float)
     seen = joints[..., 2] > 0
@@ -24,9 +24,11 @@ def lsp(data: Path) -> Prepared:
     low = np.where(seen[..., None], joints[..., XY], np.inf).min(axis=1)
     high = np.where(seen[..., None], joints[..., XY], -np.inf).max(axis=1)
     names = SCHEMAS["lsp-14"].keypoints
-    facts = Facts(name="lsp", task="plane", subject="person", joints=names, whole=True, length="torso", share=0.2)
-    return in_plane(
-        facts,
+    info = DatasetInfo(
+        name="lsp", task="2d", subject="person", joints=names, complete=True, pck_length="torso", pck_share=0.2
+    )
+    return dataset_2d(
+        info,
         tuple(str(data / "val_full" / name) for name in marks),
         np.arange(len(marks)),
         np.concatenate([low, high], axis=1),
@@ -35,23 +37,23 @@ def lsp(data: Path) -> Prepared:
     )
 
 
-def horses(data: Path) -> Prepared:
-    """From the silhouettes' boxes; keypoints that are not hidden, by the box's longer side."""
+def horses(data: Path) -> PreparedDataset:
+    """Return Weizmann horses with the boxes of their silhouettes; PCK of visible keypoints by the longer box side."""
     marks = json.loads((data / "keypoints_val.json").read_text())
     boxes = json.loads((data / "boxes.json").read_text())
     files = {path.stem: str(path) for path in (data / "images").iterdir()}
-    facts = Facts(
+    info = DatasetInfo(
         name="horse",
-        task="plane",
+        task="2d",
         subject="horse",
         joints=SCHEMAS["ap10k-17"].keypoints,
-        whole=True,
+        complete=True,
         sigmas="ap10k-17",
-        length="longer box side",
-        share=0.1,
-        counts_from=2,
+        pck_length="longer box side",
+        pck_share=0.1,
+        min_visibility=2,
     )
     box = np.array([boxes[name] for name in marks], float)
-    return in_plane(
-        facts, tuple(files[name] for name in marks), np.arange(len(marks)), box, np.array(list(marks.values()), float)
+    return dataset_2d(
+        info, tuple(files[name] for name in marks), np.arange(len(marks)), box, np.array(list(marks.values()), float)
     )

@@ -1,4 +1,4 @@
-"""Rendered people in space and horses in the plane, with exact truth; pictures are made where they are wanted."""
+"""Rendered people (3D) and horses (2D) with exact truth; the images are rendered into the data directory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from edged.frame import F64
 from engines.card.schema import SCHEMAS
-from tools.evaluate.benchmark.prepared import Facts, Prepared, in_plane, in_space
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, dataset_3d
 
 if TYPE_CHECKING:
     from tools.synth.truth import Truth
 
-SEED = 77  # not one that anything was trained on
+SEED = 77  # not used for training
 COUNT = 120
 SIZE_WH = (640, 360)
-SHOWS = 0.6  # share of a subject that must show for it to count
+MIN_VISIBLE = 0.6  # share of a subject that must be visible for it to count
 PERSON = ("pelvis", *SCHEMAS["lsp-14"].keypoints, "nose")
 MM = 1000.0
 
@@ -29,37 +29,37 @@ class _Row(NamedTuple):
     truth: Truth
 
 
-def people(out: Path) -> Prepared:
+def people(out: Path) -> PreparedDataset:
     images, rows = _rendered(out, "person")
-    facts = Facts(
+    info = DatasetInfo(
         name="rendered-people",
-        task="space",
+        task="3d",
         subject="person",
         joints=PERSON,
-        whole=True,
-        note="the pelvis is the middle of the hips; joints that are hidden or beyond the picture count",
+        complete=True,
+        note="the pelvis is the middle of the hips; joints that are hidden or outside the image count",
     )
     space = np.array([_person_mm(row.truth) for row in rows])
-    lens = np.array([row.truth.lens for row in rows], float)
-    return in_space(facts, images, _of(rows), _boxes(rows), space, lens=lens)
+    intrinsics = np.array([row.truth.lens for row in rows], float)
+    return dataset_3d(info, images, _of(rows), _boxes(rows), space, intrinsics=intrinsics)
 
 
-def horses(out: Path) -> Prepared:
+def horses(out: Path) -> PreparedDataset:
     images, rows = _rendered(out, "horse")
-    facts = Facts(
+    info = DatasetInfo(
         name="rendered-horses",
-        task="plane",
+        task="2d",
         subject="horse",
         joints=SCHEMAS["ap10k-17"].keypoints,
-        whole=True,
+        complete=True,
         sigmas="ap10k-17",
-        length="longer box side",
-        share=0.1,
-        counts_from=2,
+        pck_length="longer box side",
+        pck_share=0.1,
+        min_visibility=2,
     )
     points = np.array([row.truth.keypoints["ap10k-17"] for row in rows], float)
-    return in_plane(
-        facts, images, _of(rows), _boxes(rows), points, area_px=np.array([float(r.truth.pixels) for r in rows])
+    return dataset_2d(
+        info, images, _of(rows), _boxes(rows), points, area_px=np.array([float(r.truth.pixels) for r in rows])
     )
 
 
@@ -72,7 +72,7 @@ def _boxes(rows: list[_Row]) -> F64:
 
 
 def _person_mm(truth: Truth) -> F64:
-    """(16, 3) in the order of `PERSON`."""
+    """Return the joints (16, 3) in the order of `PERSON`, mm."""
     body, nose = truth.space_m["lsp-14"], truth.space_m["coco-17"][:1]
     names = SCHEMAS["lsp-14"].keypoints
     hips: F64 = body[[names.index("left_hip"), names.index("right_hip")]]
@@ -88,11 +88,11 @@ def _rendered(out: Path, kind: str) -> tuple[tuple[str, ...], list[_Row]]:
         image, truths = picture(SEED, number, SIZE_WH, kind, pinhole=True)
         path = out / f"{kind}-{number:04d}.png"
         if not cv2.imwrite(str(path), image):
-            raise OSError(f"{path}: could not be written; is there room?")
+            raise OSError(f"{path}: could not be written; is the disk full?")
         paths.append(str(path))
         rows += [_Row(number, truth) for truth in _counted(truths, kind)]
     return tuple(paths), rows
 
 
 def _counted(truths: list[Truth], kind: str) -> Iterator[Truth]:
-    yield from (truth for truth in truths if truth.kind == kind and truth.visible >= SHOWS)
+    yield from (truth for truth in truths if truth.kind == kind and truth.visible >= MIN_VISIBLE)
