@@ -12,18 +12,18 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edged" / "inference"
-# Code for Orin, Hopper and Thor, and PTX for every other GPU since Ampere; what the compiler does not know is left out.
+# Code for Orin, Hopper and Thor, and PTX for every other GPU since Ampere; those unknown to the compiler are left out.
 TARGETS = (("87", "sm_87"), ("90", "sm_90"), ("110", "sm_110"), ("80", "compute_80"))
 
 
 def nvcc() -> str | None:
-    """$NVCC, or the one that is installed; none where it is `no`."""
+    """Return $NVCC, or the installed nvcc; None if it is `no`."""
     named = os.environ.get("NVCC")
     return None if named == "no" else named or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
 
 
 def build(compiler: str, package: Path = PACKAGE) -> None:
-    """Raises CalledProcessError; the compiler's words are on stderr. Nothing half written is left.
+    """Raises CalledProcessError; the compiler's messages are on stderr. No incomplete file is left.
 
     Multiplication and addition are kept apart, as numpy does them.
     """

@@ -1,11 +1,11 @@
-"""setuptools, with the CUDA kernels compiled first where there is an nvcc. Without one the wheel is for CPUs only."""
+"""setuptools, which first compiles the CUDA kernels if nvcc is found. Without it the wheel is for CPUs only."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-import kernels  # beside this file
+import kernels  # in this folder
 from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403  # the other hooks are setuptools' own
 

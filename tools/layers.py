@@ -1,7 +1,7 @@
-"""The rules of who imports whom, checked: `python -m tools.layers`, part of `make lint`.
+"""Checks the import rules: `python -m tools.layers`, part of `make lint`.
 
-A part may import what stands in the lines above its own, never its own line's other parts or what is below. No circle
-of files. An outside library has one room. Imports under `TYPE_CHECKING` count like any other.
+A part may import parts of earlier lines of the table, but no others of its own line or of later ones. Files have no
+import cycles. An external library is imported in one part. Imports under `TYPE_CHECKING` count too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# From what nobody can do without to what puts everything together. Parts of one line do not know each other.
+# From the basic parts to those that combine them. Parts of one line do not import each other.
 LAYERS = (
     ("engines.arrays", "engines.errors", "engines.units"),
     ("engines.bindings", "engines.child_process", "engines.machine"),
@@ -39,7 +39,7 @@ LAYERS = (
     ("edged.commands",),
     ("edged.__main__",),
 )
-# Where an outside library may be imported. What is not named here may be imported anywhere.
+# The parts that may import an external library. Libraries not listed may be imported anywhere.
 ROOMS = {
     "cv2": ("edged.capture.sources", "edged.inference.cpu", "edged.drawing"),
     "onnxruntime": ("edged.inference", "edged.hardware_report"),

@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Of channels, by what they are on the whole image."""
+    """Channel attention, by global averages."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Attention(nn.Module):
 
 
 class Csp(nn.Module):
-    """Half of the channels go through the blocks, half around them."""
+    """A CSP layer: half of the channels pass through the blocks, half bypass them."""
 
     def __init__(self, inside: int, out: int, blocks: int, *, adds: bool, attends: bool, light: bool) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ class Inverted(nn.Module):
 
 
 def widen(inside: int, middle: int) -> nn.Sequential:
-    """What stands before each upsampling."""
+    """The block before each upsampling."""
     first = [nn.Conv2d(inside, middle, 1), nn.BatchNorm2d(middle), nn.PReLU(middle)]
     return nn.Sequential(*first, nn.Conv2d(middle, HEAD, 3, 1, 1), nn.BatchNorm2d(HEAD), nn.PReLU(HEAD))
 

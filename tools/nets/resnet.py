@@ -1,4 +1,4 @@
-"""ResNet without its classifier, and the three-step upsampling that 3D pose models put behind it.
+"""ResNet without its classifier, and the three-step upsampling that follows it in 3D pose models.
 
 Source: He et al., CVPR 2016, with the stride on the 3x3 convolution; Xiao et al., Simple Baselines, ECCV 2018.
 """

@@ -1,4 +1,4 @@
-"""RootNet: where the root joint is in the crop, and gamma, by which k is multiplied to give its depth.
+"""RootNet: position of the root joint in the crop, and gamma, the factor from k to its depth.
 
 Source: Moon et al., Camera Distance-aware Top-down Approach, ICCV 2019.
 """
@@ -14,7 +14,7 @@ CELLS = 64
 
 
 class Root(nn.Module):
-    """The root's x and y in cells (B, 2), and gamma (B, 1). The depth is gamma · k, which is the daemon's to say."""
+    """The root's x and y in cells (B, 2), and gamma (B, 1). The depth is gamma · k, computed by the daemon."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,9 +19,9 @@ KINDS = ("horse", "person", "both", "passing", "watched", "empty")
 
 
 def scene(seed: int, number: int, size_wh: tuple[int, int] = (640, 360), kind: str = "both") -> tuple[U8, list[Truth]]:
-    """One random picture of a kind (`KINDS`) and who is in it; `empty` has nobody,
+    """Return one random image of a kind (`KINDS`) and its subjects; `empty` has none,
     in `passing` people cross between the camera and a horse or are cut by the picture's edge,
-    `watched` is a stall from where a camera watches over it."""
+    `watched` is a stall as a monitoring camera sees it."""
     from tools.synth.scatter import picture  # noqa: PLC0415
 
     return picture(seed, number, size_wh, kind)
@@ -30,6 +30,6 @@ def scene(seed: int, number: int, size_wh: tuple[int, int] = (640, 360), kind: s
 def scenes(
     seed: int, count: int, size_wh: tuple[int, int] = (640, 360), kind: str = "both", first: int = 0
 ) -> Iterator[tuple[U8, list[Truth]]]:
-    """`count` random pictures, numbered from `first`."""
+    """Yield `count` random images, numbered from `first`."""
     for number in range(first, first + count):
         yield scene(seed, number, size_wh, kind)

@@ -1,4 +1,4 @@
-"""Renders pictures with their truth.
+"""Renders images with their truth.
 
 python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--shares horse=0.4,person=0.4,empty=0.2]
 python -m tools.synth stills OUT
@@ -24,7 +24,7 @@ from tools.synth.takes import acts, take
 SHARES = "horse=0.42,person=0.40,both=0.10,empty=0.08"
 CATEGORIES = {"person": 1, "horse": 2}
 STILL_QUALITY = 82
-EVERY = 200  # pictures between two lines of progress
+EVERY = 200  # images between two progress lines
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     clip = commands.add_parser("clip", help="a horse doing one thing after another, and the truth of every frame")
     clip.add_argument("out", type=Path)
     clip.add_argument("--acts", type=acts, required=True, help=f"BEHAVIOUR:SECONDS,… of: {', '.join(ACTS)}")
-    clip.add_argument("--person", action="store_true", help="somebody passes")
+    clip.add_argument("--person", action="store_true", help="a person passes")
     clip.add_argument("--night", action="store_true", help="by infrared")
     clip.add_argument("--seed", type=int, default=1)
     clip.add_argument("--fps", type=int, default=15)
@@ -111,7 +111,7 @@ def stills(arguments: argparse.Namespace) -> None:
 
 
 def _empty_document(arguments: argparse.Namespace) -> dict[str, Any]:
-    """COCO's shape, but for keypoints, of which a subject has several schemas."""
+    """Return an empty document in COCO format; keypoints differ, as a subject has several schemas."""
     return {
         "info": {"seed": arguments.seed, "first": arguments.first, "count": arguments.count},
         "categories": [{"id": n, "name": name} for name, n in CATEGORIES.items()],
@@ -122,7 +122,7 @@ def _empty_document(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _annotation(image_id: int, truth: Any) -> dict[str, Any]:
-    """`bbox` is x, y, width, height; `keypoints` by schema are [x, y, v] with v 2 visible, 1 hidden, 0 outside."""
+    """Return an annotation: `bbox` x, y, width, height; `keypoints` by schema [x, y, v], v 2 visible, 1 hidden, 0 outside."""
     x0, y0, x1, y1 = (float(v) for v in truth.xyxy)
     fields = truth.as_dict()
     return {

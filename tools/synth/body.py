@@ -25,7 +25,7 @@ class Point:
     radius_m: float
 
 
-EVERY = 5  # one vertex in so many says where a body is
+EVERY = 5  # every n-th vertex is used to place a body
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,17 +40,17 @@ class Body:
 
     @cached_property
     def firm(self) -> NDArray[np.bool_]:
-        """(N,) which of `some` vertices bear weight: a tail does not."""
+        """Return which of `some` vertices (N,) bear weight; those of a tail do not."""
         return ~self._of(self.tail)
 
     @cached_property
     def trunk(self) -> NDArray[np.bool_]:
-        """(N,) which of the firm ones belong to the bulk."""
+        """Return which of the weight-bearing vertices (N,) belong to the trunk."""
         return self._of(self.bulk)[self.firm]
 
     @cached_property
     def ends(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(N,) which of the firm ones belong to the fore and to the hind part."""
+        """Return which of the weight-bearing vertices (N,) belong to the fore, and to the hind part."""
         x = self.mesh.vertices[::EVERY, 0][self.firm]
         return x > 0.1, x < -0.1
 
@@ -67,13 +67,13 @@ class Body:
         )
 
     def some(self, frames: F64, every: int = EVERY) -> F32:
-        """(N, 3) some of the posed vertices: enough to find what touches the ground."""
+        """Return some posed vertices (N, 3), m: enough to find what touches the ground."""
         tie = self.skin
         rows = np.ascontiguousarray(frames[:, :3], np.float32)
         return bend(self.mesh.vertices[::every], tie.bones[::every], tie.weights[::every], rows)
 
     def where(self, schema: str, frames: F64) -> F64:
-        """(K, 3) the points of a schema in the world."""
+        """Return the points (K, 3) of a schema in the world, m."""
         at = np.array([[*p.at, 1.0] for p in self.points[schema]])
         bones = [self.skeleton.index[p.bone] for p in self.points[schema]]
         placed: F64 = np.einsum("kij,kj->ki", frames[bones][:, :3], at)

@@ -1,4 +1,4 @@
-"""Films: pictures to an H.264 file and their truth to a compressed JSON beside it; needs PyAV."""
+"""Writes images to an H.264 file and their truth to a compressed JSON file; needs PyAV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.synth.types import U8
 
 
 class Film:
-    """An MP4 in the making: yuv420p, no sound."""
+    """Writes an MP4 file: yuv420p, no sound."""
 
     def __init__(self, path: Path, fps: int, size_wh: tuple[int, int], crf: int = 24) -> None:
         self._file = av.open(str(path), "w")
@@ -41,14 +41,14 @@ class Film:
 
 
 def truth_path(clip: Path) -> Path:
-    """Where a clip's truth lies."""
+    """Return the path of the truth of a clip."""
     return clip.with_suffix(".json.gz")
 
 
 def write_film(
     clip: Path, pictures: Iterable[tuple[U8, list[Truth]]], fps: int, size_wh: tuple[int, int], crf: int
 ) -> int:
-    """Writes a clip and its truth; returns the number of frames."""
+    """Write a clip and its truth; return the number of frames."""
     frames: list[list[dict[str, Any]]] = []
     with Film(clip, fps, size_wh, crf) as film:
         for image, truths in pictures:
@@ -61,5 +61,5 @@ def write_film(
 
 
 def read_truth(clip: Path) -> Iterator[list[dict[str, Any]]]:
-    """What is true of each frame of a clip."""
+    """Yield the truth of each frame of a clip."""
     yield from json.loads(gzip.decompress(truth_path(clip).read_bytes()))["frames"]

@@ -155,7 +155,7 @@ def build(rng: np.random.Generator, coat: Coat, shape: int = 0, infrared: bool =
 
 
 def _eyes(infrared: bool) -> Mesh:
-    """Dark by day; a lamp beside the camera makes them shine."""
+    """Return the eyes: dark by day; in infrared they reflect the lamp of the camera."""
     pupil = (235.0, 235.0, 235.0) if infrared else (26.0, 18.0, 14.0)
     parts = []
     for y in (1, -1):

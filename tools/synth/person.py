@@ -52,7 +52,7 @@ SKELETON = Skeleton(
     ]
 )
 
-# What a cone is covered with, beside the cone.
+# Cones, each with its covering.
 _MIDDLE = [
     ("trousers", Cone("hips", (0, 0, 0.94), (0, 0, 1.02), 0.105, 0.108, 1.5)),
     ("top", Cone("waist", (0, 0, 1.04), (0, 0, 1.18), 0.104, 0.108, 1.36, 0.03)),

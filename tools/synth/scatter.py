@@ -1,4 +1,4 @@
-"""Random pictures: a place, a light, a camera and whoever is there, all from one seed."""
+"""Random images: place, light, camera and subjects, all from one seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tools.synth.takes import glimpse
 from tools.synth.truth import Truth
 from tools.synth.types import F64, U8
 
-FINER = 1.5  # rendered this much larger, then averaged
+FINER = 1.5  # supersampling factor
 APART_M = 0.12
 PLACES_TRIED, CAMERAS_TRIED = 16, 20
 
@@ -28,7 +28,7 @@ PLACES_TRIED, CAMERAS_TRIED = 16, 20
 def picture(
     seed: int, number: int, size_wh: tuple[int, int], kind: str, *, pinhole: bool = False
 ) -> tuple[U8, list[Truth]]:
-    """One random picture (H, W, 3) BGR of a kind (one of `synth.KINDS`), and who is in it.
+    """Return one random image (H, W, 3) BGR of a kind (one of `synth.KINDS`), and its subjects.
 
     `pinhole` takes the lens's distortion away, so that the truth in space projects onto the picture exactly; not so of
     `watched`.
@@ -53,7 +53,7 @@ def picture(
 
 
 def _sensor(dice: Dice, *, dark: float) -> Sensor:
-    """Infrared with a chance of `dark`."""
+    """Return a sensor, infrared with probability `dark`."""
     infrared_ = dice.chance(dark)
     return Sensor(
         infrared=infrared_,
@@ -69,14 +69,14 @@ def _sensor(dice: Dice, *, dark: float) -> Sensor:
 
 
 def _cast(dice: Dice, kind: str, room: Room, *, dark: bool) -> list[Actor]:
-    """Who is there: the first is who the camera looks at."""
-    who = {"empty": [], "both": ["horse", "person"], "passing": ["horse"]}.get(kind, [kind])
+    """Return the subjects; the camera is aimed at the first."""
+    kinds = {"empty": [], "both": ["horse", "person"], "passing": ["horse"]}.get(kind, [kind])
     if kind in {"horse", "person"} and dice.chance(0.18 if kind == "horse" else 0.35):
-        who = [kind] * (3 if kind == "person" and dice.chance(0.3) else 2)
+        kinds = [kind] * (3 if kind == "person" and dice.chance(0.3) else 2)
     if kind == "both" and dice.chance(0.4):
-        who = ["person", "horse"]
+        kinds = ["person", "horse"]
     actors: list[Actor] = []
-    for one in who:
+    for one in kinds:
         lying = kind == "passing" and dice.chance(0.45)
         body, held, size = a_horse(dice, dark=dark, lying=lying) if one == "horse" else a_person(dice)
         actor = _placed(dice, room, body, held, size, actors)
@@ -85,7 +85,7 @@ def _cast(dice: Dice, kind: str, room: Room, *, dark: bool) -> list[Actor]:
 
 
 def _placed(dice: Dice, room: Room, body: Body, held: Pose, size: float, others: Sequence[Actor]) -> Actor | None:
-    """Somewhere in the room where there is space; None when there is none beside the others."""
+    """Return the body at a free position in the room; None if there is none."""
     for attempt in range(PLACES_TRIED):
         xy = room.spot(dice, 1.2 if body.kind == "horse" else 0.5)
         frames = pose.settle(body, held, xy, dice.between(-np.pi, np.pi), size)
@@ -97,7 +97,7 @@ def _placed(dice: Dice, room: Room, body: Body, held: Pose, size: float, others:
 
 
 def _passers(dice: Dice, actors: Sequence[Actor], room: Room, camera: Camera) -> list[Actor]:
-    """People between the camera and whom it looks at, beside it, or cut by the picture's edge."""
+    """Return people between the camera and its target, next to the camera, or cut by the edge of the image."""
     passers: list[Actor] = []
     for _ in range(2 if dice.chance(0.2) else 1):
         body, held, size = a_person(dice)
@@ -111,7 +111,7 @@ def _passers(dice: Dice, actors: Sequence[Actor], room: Room, camera: Camera) ->
 
 
 def _crossing(dice: Dice, seen: Actor, camera: Camera) -> tuple[float, float]:
-    """A place on the ground at any column of the picture, its edges often, mostly nearer than who is looked at."""
+    """Return a position on the ground, at a random column (often at the edges), mostly nearer than the target."""
     x, y, _ = camera.at
     ahead = np.arctan2(camera.to[1] - y, camera.to[0] - x)
     column = dice.one((-1.0, 1.0)) * dice.around(1.0, 0.12) if dice.chance(0.35) else dice.between(-1, 1)
@@ -121,19 +121,19 @@ def _crossing(dice: Dice, seen: Actor, camera: Camera) -> tuple[float, float]:
 
 
 def _outside(room: Room, actor: Actor) -> bool:
-    """Before the stall's open side, where cameras look in."""
+    """Return whether a subject is in front of the open side of the stall."""
     return bool((actor.body.some(actor.frames, 40)[:, 1] < room.low[1] - 0.1).all())
 
 
 def _apart(actor: Actor, others: Sequence[Actor]) -> bool:
-    """Nothing of it within a hand of the others."""
+    """Return whether a subject is at least `APART_M` from the others."""
     mine = actor.body.some(actor.frames, 60)
     theirs = [other.body.some(other.frames, 60) for other in others]
     return all(((mine[:, None] - points[None]) ** 2).sum(axis=2).min() > APART_M**2 for points in theirs)
 
 
 def _aimed(dice: Dice, actors: Sequence[Actor], room: Room, size_wh: tuple[int, int]) -> Camera:
-    """A camera that sees enough of whom it looks at: nearly all in most pictures, a part in the hard ones."""
+    """Return a camera that sees nearly all of its target, in hard images a part of it."""
     if not actors:
         return _camera(dice, np.array([*room.centre, 0.9]), room, 2.0, hard=False)
     points = actors[0].body.some(actors[0].frames, 40).astype(np.float64)
@@ -148,7 +148,7 @@ def _aimed(dice: Dice, actors: Sequence[Actor], room: Room, size_wh: tuple[int, 
 
 
 def _camera(dice: Dice, target: F64, room: Room, size_m: float, *, hard: bool) -> Camera:
-    """From a corner under the ceiling, from eye level, from a fence; sometimes so near that it cuts."""
+    """Return a camera in a corner under the ceiling, at eye level or on a fence; sometimes very near."""
     at = _hung(dice, target, room, hard=hard)
     reach_m = max(float(np.linalg.norm(at - target)), 0.8)
     span_m = size_m * (dice.between(0.75, 1.4) if hard else float(np.exp(dice.between(0.5, 1.5))))
@@ -163,7 +163,7 @@ def _camera(dice: Dice, target: F64, room: Room, size_m: float, *, hard: bool) -
 
 
 def _hung(dice: Dice, target: F64, room: Room, *, hard: bool) -> F64:
-    """Where a camera hangs: high as often as not; indoors within the walls, or before the open side."""
+    """Return the position of a camera: often high; indoors within the walls, or in front of the open side."""
     indoors = room.ceiling is not None
     far_m = dice.between(2.4, 6.0) if indoors else float(np.exp(dice.between(0.9, 2.7)))
     far_m = dice.between(1.5, 3.0) if hard else far_m
@@ -177,7 +177,7 @@ def _hung(dice: Dice, target: F64, room: Room, *, hard: bool) -> F64:
 
 
 def _nothing(dice: Dice, size_wh: tuple[int, int]) -> U8:
-    """No place at all: flat, a gradient, or lumps of colour."""
+    """Return an image without a place: flat, a gradient, or coloured lumps."""
     (w, h), pick, shape = size_wh, dice.below(3), (size_wh[1], size_wh[0], 3)
     a, b = dice.rng.uniform(0, 255, (2, 3))
     slope = np.linspace(0, 1, h)[:, None, None] if dice.chance(0.5) else np.linspace(0, 1, w)[None, :, None]

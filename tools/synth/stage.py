@@ -1,4 +1,4 @@
-"""A place, its light and a camera: renders subjects in it, with the truth about what is seen.
+"""A place, its light and a camera: renders subjects in it, with their truth.
 
 What stands still is drawn and shaded once; a frame costs its subjects, their shadows and one pass over the picture.
 """
@@ -26,7 +26,7 @@ STILL = -1  # the owner of a pixel that shows no subject
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Place:
-    """A stall, a yard: what stands still, what of it casts shadows, and the light."""
+    """A stall, a yard: static meshes, those that cast shadows, and the light."""
 
     mesh: Mesh
     casters: Mesh | None
@@ -74,7 +74,7 @@ class Stage:
         self._still = [a.copy() for a in (self._w, self._soft, self._sunny)]
 
     def render(self, actors: Sequence[Actor], rng: np.random.Generator) -> tuple[U8, list[Truth]]:
-        """The picture (H, W, 3) BGR, and the truth of every actor of which a pixel shows."""
+        """Return the image (H, W, 3) BGR, and the truth of every actor with a visible pixel."""
         for buffer, still in zip((self._w, self._soft, self._sunny), self._still, strict=True):
             np.copyto(buffer, still)
         self._owner.fill(STILL)
@@ -87,7 +87,7 @@ class Stage:
         return self._sensor.develop(picture, rng), [t for t in truths if t is not None]
 
     def _draw(self, mesh: Mesh, owner: int) -> int:
-        """Puts a mesh before what is already there; returns how many pixels it has when alone."""
+        """Draw a mesh with depth test; return the number of its pixels without occlusion."""
         layer = self._layer
         layer.clear()
         screen, source = perspective(to_view(mesh.vertices, self._frame), mesh.triangles, self._lens, NEAR_M)
@@ -122,7 +122,7 @@ class Stage:
         )
 
     def _inside(self, mesh: Mesh) -> float:
-        """The share of a mesh that lies within the picture, by its vertices."""
+        """Return the share of the vertices of a mesh that lie within the image."""
         xyz = self._camera.pixels(mesh.vertices[::7].astype(np.float64), self._fine_wh)
         return float(
             ((xyz[:, 2] > NEAR_M) & (xyz[:, :2] >= 0).all(axis=1) & (xyz[:, :2] < self._fine_wh).all(axis=1)).mean()

@@ -1,4 +1,4 @@
-"""Motion: what a horse does act by act, and a person who walks by, at any moment of a clip."""
+"""Motion in a clip: the acts of a horse, and a person walking by."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHEW_HZ, BREATH_HZ, PAW_HZ = 1.2, 0.25, 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One thing that is done for a while."""
+    """One behaviour and its duration."""
 
     what: str  # a behaviour: a key of `ACTS`
     seconds: float
@@ -109,7 +109,7 @@ class Horse:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Walker:
-    """A person who walks straight on from a moment on."""
+    """A person who walks straight ahead in a time span."""
 
     body: Body
     start_xy: tuple[float, float]
@@ -132,7 +132,7 @@ class Walker:
 def play(
     stage: Stage, horse: Horse, walker: Walker | None, seconds: float, fps: int
 ) -> Iterator[tuple[U8, list[Truth]]]:
-    """Every frame of one take, and who is in it; the horse is subject 1, who passes is 2."""
+    """Yield every frame of a clip, and its subjects: 1 is the horse, 2 the person."""
     rng = np.random.default_rng(round(seconds * fps))
     for frame in range(round(seconds * fps)):
         t_s = frame / fps

@@ -1,4 +1,4 @@
-"""Random horses and people: bodies, what they wear, how they hold themselves."""
+"""Random horses and people: bodies, clothes, poses."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ PALER = 70.0  # of 255: how much more infrared a dark coat returns
 
 
 def a_horse(dice: Dice, *, dark: bool, lying: bool = False) -> tuple[Body, Pose, float]:
-    """A body, how it is held, and its size; `lying` rules out that it stands."""
+    """Return a body, its pose and its size; with `lying` it does not stand."""
     body = horse.build(dice.rng, coat(dice, dark=dark), dice.below(horse.SHAPES), infrared=dark)
     return body, horse_held(dice, lying=lying), dice.between(0.78, 1.08)
 
 
 def a_person(dice: Dice) -> tuple[Body, Pose, float]:
-    """A body, how it is held, and its size: some are children."""
+    """Return a body, its pose and its size; some are children."""
     body = person.build(outfit(dice), dice.below(person.SHAPES), dice.between(0, 40))
     tall = dice.between(0.62, 0.85) if dice.chance(0.12) else dice.between(0.88, 1.1)
     return body, person_held(dice), tall
 
 
 def coat(dice: Dice, *, dark: bool) -> Coat:
-    """One of the coats, no two alike; in infrared, coats are paler than they look."""
+    """Return a random variant of a coat; coats are paler in infrared."""
     plain, lift = dice.one(COATS), PALER if dark else 0.0
     left, right, hind_left, hind_right = (dice.one(SOCKS_M) for _ in range(4))
     return replace(
@@ -69,7 +69,7 @@ def outfit(dice: Dice) -> Outfit:
 
 
 def horse_held(dice: Dice, *, lying: bool = False) -> Pose:
-    """Any behaviour, at any moment of it, with a horse's own slackness."""
+    """Return the pose of a random behaviour at a random moment, with small variations."""
     held = _horse_key(dice, LYING if lying else 0.0)
     mirror = pose.mirrored(held) if dice.chance(0.5) else held
     slack: Turns = {name: dice.turn(0, 3.5, 0) for name in sorted(mirror.turns)}
@@ -96,7 +96,7 @@ def _horse_key(dice: Dice, least: float) -> Pose:
 
 
 def person_held(dice: Dice) -> Pose:
-    """Walking, or something between two of the key poses; nobody stands straight."""
+    """Return a walking pose, or an interpolation of two key poses."""
     p = person_pose
     if dice.chance(0.25):
         held = p.walk(dice.between(0, 1), arms=dice.chance(0.8))

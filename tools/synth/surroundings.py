@@ -1,4 +1,4 @@
-"""Random places: a stall or a yard, its light, and things that stand about."""
+"""Random places: a stall or a yard, its light, and objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.synth.types import f32
 
 WOODS: tuple[RGB, ...] = ((150, 108, 70), (118, 84, 58), (176, 140, 98), (132, 122, 110), (92, 70, 54))
 STRAW: RGB = (186, 162, 96)
-LOW_M = 0.16  # who sits lower than this needs no seat
+LOW_M = 0.16  # a person sitting lower than this needs no seat
 NIGHT_SKY = (f32((0.004, 0.004, 0.004)), f32((0.002, 0.002, 0.002)))
 
 
@@ -33,7 +33,7 @@ class Room:
         return (self.low[0] + self.high[0]) / 2, (self.low[1] + self.high[1]) / 2
 
     def holds(self, actor: Actor) -> bool:
-        """Nothing of it goes through a wall; the side where cameras look in counts as one."""
+        """Return whether a body intersects no wall; the open side for cameras counts as a wall."""
         points = actor.body.some(actor.frames, 40)[:, :2]
         return self.ceiling is None or bool((points > self.low).all() and (points < self.high).all())
 
@@ -44,7 +44,7 @@ class Room:
 
 
 def daylight(dice: Dice, *, indoors: bool, overcast: bool = False) -> Light:
-    """Sun, sky and what the ground gives back; lamps and windows indoors."""
+    """Return sun, sky and light reflected by the ground; indoors lamps and windows."""
     height = np.radians(dice.between(35, 75) if indoors else dice.between(18, 70))
     turn, warm = dice.between(0, 2 * np.pi), dice.between(0.75, 1.0)
     strong = (dice.between(0.8, 2.4) if indoors else dice.between(2.0, 3.6)) * (0.15 if overcast else 1.0)
@@ -60,7 +60,7 @@ def daylight(dice: Dice, *, indoors: bool, overcast: bool = False) -> Light:
 
 
 def infrared(camera: Camera, lamp: float, rest: float) -> Light:
-    """The camera's own lamp, and what little light there is."""
+    """Return infrared light: the lamp of the camera, and weak ambient light."""
     return Light(
         sun_to=f32((0.2, 0.1, 0.97)),
         sun=f32((0, 0, 0)),
@@ -110,7 +110,7 @@ def _a_yard(dice: Dice, *, dark: bool) -> tuple[Place, Room]:
 
 
 def clutter(dice: Dice, room: Room, actors: list[Actor]) -> list[Mesh]:
-    """Things that are no subjects and sometimes hide them; a bale under whoever sits, unless on the ground."""
+    """Return objects that can hide subjects, and a bale under a person who sits above the ground."""
     out = [seat for actor in actors if actor.behaviour == "sitting" for seat in _seat(actor)]
     for _ in range(dice.below(4)):
         x, y = room.spot(dice, 0.3)

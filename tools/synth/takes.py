@@ -1,4 +1,4 @@
-"""Takes: one horse in a random stall that does what it is told, for clips of any behaviour."""
+"""Clips of a horse in a random stall with a given sequence of behaviours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINER = 1.5
 
 
 def acts(text: str) -> list[Act]:
-    """`standing:3,rising:4` as acts. Raises: ValueError."""
+    """Return the acts of a text such as `standing:3,rising:4`. Raises ValueError."""
     out = []
     for part in text.split(","):
         what, _, seconds = part.partition(":")
@@ -39,7 +39,7 @@ def take(
     night: bool = False,
     passer: bool = False,
 ) -> Iterator[tuple[U8, list[Truth]]]:
-    """Every frame of the programme, and who is in it."""
+    """Yield every frame of the programme, and its subjects."""
     dice, seconds = Dice(np.random.default_rng([19, seed])), sum(act.seconds for act in programme)
     stage, design = _watched(dice, size_wh, night=night)
     one = _kept(dice, design, programme, night=night)
@@ -48,7 +48,7 @@ def take(
 
 
 def glimpse(dice: Dice, size_wh: tuple[int, int]) -> tuple[U8, list[Truth]]:
-    """One moment of such a clip: a horse, mostly, and at times somebody who passes."""
+    """Return one image of such a clip: a horse, sometimes with a person passing."""
     night, seconds = dice.chance(0.4), 8.0
     stage, design = _watched(dice, size_wh, night=night)
     one = _kept(dice, design, [Act(what=dice.one(tuple(ACTS)), seconds=seconds)], night=night)
@@ -59,7 +59,7 @@ def glimpse(dice: Dice, size_wh: tuple[int, int]) -> tuple[U8, list[Truth]]:
 
 
 def _watched(dice: Dice, size_wh: tuple[int, int], *, night: bool) -> tuple[Stage, stall.Stall]:
-    """A stall from where a camera hangs that watches over it."""
+    """Return a stall as a monitoring camera sees it."""
     design = stall.Stall(
         size_x=dice.between(3.8, 4.6), size_y=dice.between(3.4, 4.0), wood=dice.one(WOODS), seed=dice.below(1 << 30)
     )

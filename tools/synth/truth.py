@@ -1,4 +1,4 @@
-"""What is true of a rendered picture: boxes, keypoints, behaviour."""
+"""The truth of a rendered image: boxes, keypoints, behaviour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tools.synth.types import F32, F64, Flags
 
 OUTSIDE, HIDDEN, VISIBLE = range(3)
-SLACK_M = 0.02  # what is so little nearer hides nothing
+SLACK_M = 0.02  # a surface that is nearer by less does not hide a point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,7 +22,7 @@ class Truth:
     number: int  # the same subject in every frame of a clip
     behaviour: str
     xyxy: F32  # (4,) around every pixel that shows it, tail and mane too
-    pixels: int  # how many these are
+    pixels: int  # number of these
     visible: float  # share of the whole body's pixels, those beyond the picture's edge included
     keypoints: Mapping[str, F32]  # by schema: (K, 3) x, y, v: 2 visible, 1 hidden, 0 outside the picture (x = y = 0)
     space_m: Mapping[str, F64]  # by schema: (K, 3) the same in the camera's frame: x right, y down, z away
@@ -45,7 +45,7 @@ def _rounded(points: F32) -> list[list[float]]:
 
 
 def judged(at: F64, far_m: F64, radius_m: F64, in_front_m: F32, other: Flags, size_wh: tuple[int, int]) -> F32:
-    """(K, 3) keypoints x, y, v from where they fall in the picture and how far away they are.
+    """Return keypoints (K, 3) x, y, v from their positions in the image and their depths.
 
     `in_front_m` (K,) is the distance of what is seen there, `other` (K,) whether that is not the subject itself.
     A joint lies below the skin by `radius_m`: what is nearer than that hides it.
@@ -57,6 +57,6 @@ def judged(at: F64, far_m: F64, radius_m: F64, in_front_m: F32, other: Flags, si
 
 
 def around(mask: Flags) -> F32:
-    """The box of a mask's pixels, edges included."""
+    """Return the box of the pixels of a mask, edges included."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
