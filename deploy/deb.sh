@@ -1,7 +1,7 @@
 #!/bin/sh
-# deb.sh WHEELHOUSE DEST: a package for Debian, Ubuntu and JetPack, of the wheelhouse and of what is here. It brings the
-# installer and its parts to /usr/lib/edged, and has install.sh do the work: the environment is made on the box, where
-# its Python and, on a Jetson, its TensorRT are. Needs dpkg-deb. Prints the package.
+# deb.sh WHEELHOUSE DEST: a package for Debian, Ubuntu and JetPack, from the wheelhouse and this folder. It installs the
+# installer to /usr/lib/edged and runs install.sh: the environment is made on the box, with the box's Python and, on a
+# Jetson, its TensorRT. Needs dpkg-deb. Prints the path of the package.
 set -eu
 [ $# = 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 wheelhouse=$1 dest=$2
@@ -55,10 +55,10 @@ set -e
 [ "$1" = remove ] || exit 0 # in an upgrade the daemon runs until the new one takes over
 exec /usr/lib/edged/install.sh --uninstall
 END
-# When this runs, nothing of the package is left: it is the installer itself.
+# The files of the package are gone when this runs: it contains the installer.
 # shellcheck disable=SC2016
 { echo '[ "$1" = purge ] || exit 0' && echo 'set -- --purge' && cat "$here/install.sh"; } | script postrm
 
 package=$dest/edged_${version}_$arch.deb
-dpkg-deb --root-owner-group -Znone --build "$root" "$package" > /dev/null # wheels are packed already
+dpkg-deb --root-owner-group -Znone --build "$root" "$package" > /dev/null # wheels are already compressed
 echo "$package"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # install.sh: puts edged on this machine: a Jetson with JetPack 6.1 or newer, or any Debian or Ubuntu with systemd and
-# Python 3.10 or newer. Run it as root, as often as you like; every step is said before it is done.
-#   install.sh [--wheelhouse DIR]   install or upgrade; settings, engines, models and messages that wait are kept
-#   install.sh --explain            say every step, do nothing
-#   install.sh --rollback           back to the version before
+# Python 3.10 or newer. Run it as root; it can be repeated. Every step is printed before it is done.
+#   install.sh [--wheelhouse DIR]   install or upgrade; settings, engines, models and stored messages are kept
+#   install.sh --explain            print every step, do nothing
+#   install.sh --rollback           return to the previous version
 #   install.sh --uninstall          remove the program; settings and engines stay
 #   install.sh --purge              remove everything
-# The wheelhouse (see wheelhouse.sh) is looked for beside this file; without one, in a clone of the repository, the
+# The wheelhouse (see wheelhouse.sh) is expected in the folder of this file; without one, in a clone of the repository,
 # packages are fetched from the network.
 set -eu
 umask 022
@@ -35,7 +35,7 @@ say() {
     printf '   %s\n' "$*"
 }
 
-# Says what comes; whether it is to be done.
+# Prints a step; succeeds if it is to be done.
 step() {
     number=$((number + 1))
     printf '%d. %s\n' "$number" "$*"
@@ -46,7 +46,7 @@ booted() {
     [ -d /run/systemd/system ]
 }
 
-# One line per file of release $1 that has its place outside: where from, where to.
+# One line per file of release $1 that is installed outside of it: source, target.
 placed() {
     for file in "$1"/deploy/systemd/*; do
         name=${file##*/}
@@ -59,16 +59,16 @@ placed() {
     done
 }
 
-link() { # TARGET NAME, in one instant
+link() { # TARGET NAME, atomically
     ln -sfn "$1" "$2.new"
     mv -T "$2.new" "$2"
 }
 
-enabled() { # what starts with every boot: the daemon, and what waits for its wishes
+enabled() { # units started at every boot: the daemon, and the paths of its requests
     (cd $SYSTEM && echo $SERVICE edged-*.path)
 }
 
-release_of() { # current or previous; nothing where there is none
+release_of() { # current or previous; empty if there is none
     if [ -e "$TOP/$1/whole" ]; then readlink -f "$TOP/$1"; fi
 }
 
@@ -90,7 +90,7 @@ look() {
         fail "Python $version is too old; want 3.10 (Ubuntu 22.04, Debian 12) or newer"
     $python -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
     $python -c 'import systemd.journal' 2> /dev/null ||
-        say "python3-systemd is missing; the journal gets lines without fields until: apt-get install it, and this again"
+        say "python3-systemd is missing; the journal has no structured fields; apt-get install it and run this again"
     arch=$(uname -m)
     kind=plain
     if [ -e /etc/nv_tegra_release ]; then
@@ -98,10 +98,10 @@ look() {
         l4t=$(sed -n 's/^# R\([0-9]*\) (release), REVISION: \([0-9.]*\).*/\1.\2/p;q' /etc/nv_tegra_release)
         newer "$l4t" "$LEAST_L4T" || fail "L4T $l4t is too old; want $LEAST_L4T (JetPack 6.1) or newer"
         $python -c 'import tensorrt' 2> /dev/null ||
-            say "TensorRT is missing; models run on the CPU until: apt-get install nvidia-jetpack, and this again"
+            say "TensorRT is missing; models run on the CPU; apt-get install nvidia-jetpack and run this again"
     fi
     free_mb=$(df -Pm "$(existing $TOP)" | awk 'NR == 2 { print $4 }')
-    [ "$free_mb" -ge $LEAST_FREE_MB ] || fail "$free_mb MB free for $TOP; want $LEAST_FREE_MB; make room"
+    [ "$free_mb" -ge $LEAST_FREE_MB ] || fail "$free_mb MB free for $TOP; want $LEAST_FREE_MB; free some space"
 }
 
 newer() { # VERSION LEAST
@@ -124,7 +124,7 @@ find_wheels() {
         step "Packages for $kind, $arch, Python $version: fetched from the network" || return 0
         "$here/wheelhouse.sh" "$wheelhouse" "$kind" "$arch" "$version"
     fi
-    [ -d "$wheelhouse" ] || fail "$wheelhouse: no such folder; say --wheelhouse DIR, made by wheelhouse.sh"
+    [ -d "$wheelhouse" ] || fail "$wheelhouse: no such folder; pass --wheelhouse DIR, made by wheelhouse.sh"
     [ -e "$lock" ] || fail "$wheelhouse has no ${lock##*/}, but: $(cd "$wheelhouse" && echo ./*-*-3.*.txt);" \
         "make one with wheelhouse.sh $wheelhouse $kind $arch $version"
     (cd "$wheelhouse" && sha256sum --quiet --check SHA256SUMS) || fail "$wheelhouse is damaged; copy it again"
@@ -133,7 +133,7 @@ find_wheels() {
 
 # --- a release: its environment, and the files of its service ----------------------------------------------------
 
-# Named for all that it is made of; what is there whole is not made again.
+# The name contains a hash of all inputs; a complete release is not made again.
 name_release() {
     cuda=$(readlink -f /usr/local/cuda || true)
     made_of=$( (cat "$wheelhouse/SHA256SUMS" "$here"/install.sh "$here"/kernels.py "$here"/systemd/*
@@ -174,7 +174,7 @@ new_environment() {
     pip install --no-warn-script-location --ignore-installed --no-deps --requirement "$release/wheels.txt"
 }
 
-# The distribution's systemd module, which has no wheel; where it is.
+# Links the distribution's systemd module, which has no wheel.
 link_systemd() {
     module=$($python -c 'import os, systemd; print(os.path.dirname(systemd.__file__))' 2> /dev/null) || return 0
     for packages in "$release"/lib/python3*/site-packages; do
@@ -182,7 +182,7 @@ link_systemd() {
     done
 }
 
-# The packages are those of the release in use: a second name for each file, in place of minutes and 400 MB.
+# The packages are those of the release in use: hard links save minutes and 400 MB.
 share_environment() {
     say "its packages are those of the release in use"
     for part in bin include lib lib64 pyvenv.cfg; do
@@ -190,44 +190,44 @@ share_environment() {
     done
 }
 
-pip() { # what is installed there comes from the wheelhouse, and from nowhere else
+pip() { # installs from the wheelhouse only
     set -- "$@" --no-index --find-links "$wheelhouse" --quiet
     "$release/bin/python" "$(echo "$wheelhouse"/pip-*.whl)/pip" --isolated --disable-pip-version-check "$@"
 }
 
-# By the CUDA that is here; what cannot be had is said, and done without.
+# Builds for the installed CUDA; what cannot be built is reported and left out.
 for_gpu() {
     gpu_binding
     package=$(echo "$release"/lib/python*/site-packages/edged/inference)
     NVCC=$cuda/bin/nvcc "$release/bin/python" "$release/deploy/kernels.py" "$package" > "$release/kernels.log" 2>&1 ||
-        say "the CUDA kernels could not be compiled ($release/kernels.log): frames go over the host"
+        say "the CUDA kernels could not be compiled ($release/kernels.log): frames pass through host memory"
 }
 
-# pycuda has no wheel: it is built here once per CUDA and Python, and kept; or somebody put one into the wheelhouse.
+# pycuda has no wheel: it is built here once per CUDA and Python and saved, unless the wheelhouse has one.
 gpu_binding() {
     built=$TOP/wheels/$version-${cuda##*/}
     wanted=$(grep '^pycuda==' "$lock")
     pip install --no-deps --only-binary :all: --find-links "$built" "$wanted" 2> /dev/null && return 0
-    say "pycuda is built for ${cuda:-CUDA, which is not here}: 4 to 8 minutes"
+    say "building pycuda for ${cuda:-CUDA, which is not installed}: 4 to 8 minutes"
     mkdir -p "$built"
-    echo 'CUDA_ENABLE_CURAND = False' > "$built/.aksetup-defaults.py" # its header is in a package few have
+    echo 'CUDA_ENABLE_CURAND = False' > "$built/.aksetup-defaults.py" # its header is in a package that is rarely installed
     if (export HOME="$built" CUDA_ROOT="$cuda" PATH="$cuda/bin:$PATH"
         pip wheel --no-deps --wheel-dir "$built" "$wanted") > "$built/log" 2>&1; then
         pip install --no-deps --find-links "$built" "$wanted"
     else
         tail -n 5 "$built/log"
-        say "pycuda could not be built (all of it: $built/log). Models run on the CPU until these are installed and" \
-            "this installer is run again: g++, python3-dev, and of CUDA nvcc and cudart-dev"
+        say "pycuda could not be built (log: $built/log). Models run on the CPU. Install these and run this" \
+            "installer again: g++, python3-dev, and of CUDA nvcc and cudart-dev"
     fi
 }
 
-# Before anybody relies on it: it starts, finds its libraries, and takes the settings that are here.
+# Before the release is used: it starts, finds its libraries, and accepts the present settings.
 try_release() {
     "$release/bin/python" -c 'import cv2, onnxruntime, edged.daemon' ||
         fail "$release does not start; nothing is changed"
     configured || return 0
     "$release/bin/edged" check ||
-        fail "these settings do not suit $("$release/bin/edged" --version); nothing is changed; correct them, and again"
+        fail "these settings are not valid for $("$release/bin/edged" --version); nothing is changed; correct them and run again"
 }
 
 # --- taking a release into use -----------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ put() {
         install -m 644 "$from" "$to.new"
         mv "$to.new" "$to"
     done < "$1/placed"
-    if [ -n "$now" ]; then # what only the release before had
+    if [ -n "$now" ]; then # files that only the previous release had
         awk '{ print $2 }' "$now/placed" | grep -vxF -e "$(awk '{ print $2 }' "$1/placed")" | xargs -r rm -f
     fi
     systemd-sysusers /etc/sysusers.d/edged.conf
@@ -266,13 +266,13 @@ switch() {
     sync -f $TOP
 }
 
-# Whether the daemon came up; true where nothing could be started.
+# Succeeds if the daemon started, or if nothing could be started.
 start() {
-    step "Service: started with every boot, and now if there are settings" || return 0
+    step "Service: started at every boot, and now if there are settings" || return 0
     # shellcheck disable=SC2046  # a list of names
     systemctl --quiet enable $(enabled)
     if ! booted; then
-        say "systemd does not run here: it starts with the next boot"
+        say "systemd does not run here: the service starts with the next boot"
         return 0
     fi
     systemctl daemon-reload
@@ -285,13 +285,13 @@ start() {
         return 0
     fi
     if [ "$former" = "$release" ] && systemctl --quiet is-active $SERVICE; then
-        say "it runs, with this very release: it is left alone"
+        say "it already runs with this release"
         return 0
     fi
-    systemctl restart $SERVICE && say "it is ready; how it stands: systemctl status edged"
+    systemctl restart $SERVICE && say "it is ready; its state: systemctl status edged"
 }
 
-# --- what can be asked for ---------------------------------------------------------------------------------------
+# --- the tasks ---------------------------------------------------------------------------------------
 
 install_or_upgrade() {
     look
@@ -306,14 +306,14 @@ install_or_upgrade() {
     finish
 }
 
-# The new release does not come up. Where the one before did, it is taken again.
+# The new release does not start. If the previous one ran, it is restored.
 unwell() {
     journalctl --unit=$SERVICE --lines=15 --no-pager --output=cat >&2 || true
     if [ "$running" = no ] || [ -z "$former" ] || [ "$former" = "$release" ]; then
-        say "installed, but the daemon did not come up (above); correct that, and: systemctl restart edged"
+        say "installed, but the daemon did not start (see above); correct it and run: systemctl restart edged"
         return 0
     fi
-    say "${release##*/} did not come up (above); back to ${former##*/}"
+    say "${release##*/} did not start (see above); back to ${former##*/}"
     take "$former"
     start || true
     if [ -n "$earlier" ]; then link "releases/${earlier##*/}" $TOP/previous; else rm $TOP/previous; fi
@@ -322,7 +322,7 @@ unwell() {
 }
 
 finish() {
-    step "A look at the whole, as the service sees it" || return 0
+    step "Check: edged doctor as the user of the service" || return 0
     for old in "$TOP"/releases/*; do
         [ "$old" = "$(release_of current)" ] || [ "$old" = "$(release_of previous)" ] || rm -rf "$old"
     done
@@ -333,16 +333,16 @@ finish() {
 rollback() {
     look
     former=$(release_of current) previous=$(release_of previous)
-    [ -n "$previous" ] || fail "there is no version before this one"
+    [ -n "$previous" ] || fail "there is no previous version"
     release=$previous running=no
     ! configured || [ "$explain" = yes ] || try_release
     take "$previous"
-    start || fail "the daemon did not come up: journalctl -u edged"
+    start || fail "the daemon did not start: journalctl -u edged"
     finish
 }
 
 uninstall() {
-    if step "Stop $SERVICE and what belongs to it"; then stop; fi
+    if step "Stop $SERVICE and its units"; then stop; fi
     step "Remove units, udev rules, commands and $TOP; ${1:-settings, engines and models stay}: $DATA" || return 0
     cat $TOP/releases/*/placed 2> /dev/null | awk '{ print $2 }' | xargs -r rm -f
     rm -f $COMMANDS/bin/edged $COMMANDS/sbin/edged-install
@@ -361,7 +361,7 @@ stop() {
 
 purge() {
     uninstall "what is left then"
-    step "Remove settings, engines, models, messages that wait, and the user: $DATA" || return 0
+    step "Remove settings, engines, models, stored messages and the user: $DATA" || return 0
     # shellcheck disable=SC2086
     rm -rf $DATA $SYSTEM/$SERVICE.d
     if getent passwd edged > /dev/null; then userdel edged; fi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# wheelhouse.sh DEST KIND ARCH PYTHON...: collects everything a box needs from the Python index into one folder, so
+# wheelhouse.sh DEST KIND ARCH PYTHON...: downloads all packages of a box from the Python index into one folder, so
 # that install.sh needs no network. KIND is plain or jetson, ARCH x86_64 or aarch64, PYTHON 3.10, 3.12, ...:
 #   wheelhouse.sh wheelhouse jetson aarch64 3.10 3.12     JetPack 6.1 and newer, JetPack 7.2 and newer
 #   wheelhouse.sh wheelhouse plain x86_64 3.11            Debian 12
 # Runs on any Linux with Python 3.10 or newer and a network. Versions are resolved for the box, not for this machine,
-# and written to KIND-ARCH-PYTHON.txt. pycuda has no wheel: its source comes along, and is built on the box.
+# and written to KIND-ARCH-PYTHON.txt. pycuda has no wheel: its source is included, and built on the box.
 # Not in it: systemd-python, which is the distribution's package python3-systemd.
 set -eu
 [ $# -ge 4 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
@@ -30,7 +30,7 @@ pip() {
     "$work/tools/bin/python" -m pip "$@" --quiet --disable-pip-version-check
 }
 
-# What is on the box beside this package: pip itself, which not every distribution has, and what builds pycuda.
+# Packages of the box: this one, pip, which not every distribution has, and the build tools of pycuda.
 wanted() {
     echo "edged[$extra,cbor] @ file://$work/edged"
     echo pip
@@ -41,7 +41,7 @@ python3 -m venv "$work/tools"
 pip install uv
 mkdir "$work/edged"
 (cd "$repository" && cp -R pyproject.toml README.md LICENSE NOTICE edged engines deploy "$work/edged")
-# CUDA kernels are compiled on the box, by its own CUDA; say NVCC=/path to have those of a certain one in the wheel.
+# CUDA kernels are compiled on the box, with its CUDA; set NVCC=/path to include kernels in the wheel.
 export NVCC="${NVCC:-no}"
 rm -f "$work/edged/edged/inference/cuda/kernels.fatbin"
 pip wheel --no-deps --wheel-dir "$work/own" "$work/edged"

@@ -30,7 +30,9 @@ DATA = ROOT.parent / "shared" / "data"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.robustness", description=__doc__)
-    parser.add_argument("--clip", type=Path, default=DEMO, help="with its truth beside it (%(default)s)")
+    parser.add_argument(
+        "--clip", type=Path, default=DEMO, help="rendered clip; its truth is CLIP.json.gz (%(default)s)"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of real pictures: media, lsp, horse")
     parser.add_argument("--frames", type=int, default=300, help="most of the rendered clip (%(default)s)")
     parser.add_argument("--real-frames", type=int, default=12, help="most of each real one (%(default)s)")

@@ -20,7 +20,7 @@ SOURCES = {
     "rendered": "A rendered stall (`tools/demo/stall.mp4`), judged by its exact truth.",
     "real": "Real pictures (a video, and photographs with a swaying camera), judged by the results on the undisturbed "
     "pictures: consistency, not accuracy. A phantom was not confident there either. The pictures are not ours to show; "
-    "a run leaves `real.webp` beside its report.",
+    "a run writes `real.webp` to the folder of its report.",
 }
 CANDIDATES: dict[
     str, tuple[tuple[str, ...], tuple[float, ...], bool]
@@ -39,7 +39,7 @@ bad.
 """
 HEADER = """# Robustness
 
-Remade by `python -m tools.robustness` (a killed run goes on where it was). A subject is *detected* when a box of its
+Remade by `python -m tools.robustness` (an interrupted run continues). A subject is *detected* when a box of its
 class has an IoU of 0.3 with it. PCK is at 0.1 of the box's longer side; keypoints of subjects not detected are wrong.
 *Gated*: frames withheld as dark, bright, flat or blurred. *Phantoms*: subjects published near no true one. *Lost*:
 frames of a subject between two in which it was detected, with none of its class near it. Errors are medians, in

@@ -1,4 +1,4 @@
-"""`python -m tools.tracking`: ids kept and time spent, ours beside the libraries that are installed, with a report."""
+"""`python -m tools.tracking`: id accuracy and time per update, compared with installed libraries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADER = """# Tracking
 
 Remade by `python -m tools.tracking`. Scenes of walkers whose truth is known: they turn, cross, hide and are missed by
 the detector, at irregular rates, {seeds} runs each (seeds 0 to {last}). Every tracker gets the same detections; those
-below {low} may only continue a track. IDF1 (Ristani et al., 2016) is how long subjects keep one id, MOTA (Bernardin &
+below {low} may only continue a track. IDF1 (Ristani et al., 2016) measures how long ids are kept, MOTA (Bernardin &
 Stiefelhagen, 2008) counts misses, false boxes and switches. Times are medians of one update.
 """
 

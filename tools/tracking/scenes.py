@@ -21,7 +21,7 @@ class Step:
     t_ns: int
     xyxy: F32  # (M, 4) where the subjects are
     hidden: Flags  # (M,) nothing could be detected
-    boxes: Boxes  # what the detector said
+    boxes: Boxes  # detections
 
 
 class _Walkers:
