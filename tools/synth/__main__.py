@@ -122,7 +122,7 @@ def _empty_document(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _annotation(image_id: int, truth: Any) -> dict[str, Any]:
-    """Return an annotation; `bbox`: x, y, width, height; `keypoints` by schema: x, y, v (2 visible, 1 hidden, 0 outside)."""
+    """Return an annotation; `bbox`: x, y, width, height; `keypoints` by schema: x, y, v (2 visible, 1 hidden)."""
     x0, y0, x1, y1 = (float(v) for v in truth.xyxy)
     fields = truth.as_dict()
     return {
