@@ -68,13 +68,8 @@ def run_cameras(detector: Path, images: Sequence[U8], count: int, seconds: float
     """Run `count` cameras; return frame counts, cores used, memory, and the age of frames when they are done."""
     cards = load()
     pipeline = cpu_pipeline(OrtSession(cards[DETECTOR], detector), OrtSession(cards[POSE], model_path(POSE)))
-    options = CameraConfig(
-        source="bench",
-        classes=["person"],
-        max_subjects=1,
-        thresholds={"person": MIN_SCORE},
-        track=TrackConfig(min_hits=1),
-    )
+    track, scores = TrackConfig(min_hits=1), {"person": MIN_SCORE}
+    options = CameraConfig(source="bench", classes=["person"], max_subjects=1, thresholds=scores, track=track)
     names = [f"cam{number}" for number in range(count)]
     late_ms: list[float] = []
 
