@@ -1,4 +1,4 @@
-"""`python -m tools.fleet`: many devices on the shipped broker configuration, and on its bridge; what is lost, how late.
+"""`python -m tools.fleet`: many devices on the shipped broker configuration and bridge: losses and latency.
 
 Real mosquitto, TLS, passwords, rights by name. Devices, brokers and reader share this machine and slow each other
 down: the figures are a worst case.
@@ -115,7 +115,7 @@ def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: i
 
 
 def _arrived(reader: Reader, since_ns: int, published: int) -> dict[str, Arrivals]:
-    """What arrived, once it is everything, or SETTLE_S are over."""
+    """Return the arrivals, once all have arrived or `SETTLE_S` are over."""
     end_s = time.monotonic() + SETTLE_S
     while True:
         found = reader.arrivals(since_ns)

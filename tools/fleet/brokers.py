@@ -48,14 +48,14 @@ class Broker:
         self._enrol("remove", name)
 
     def people(self, passwords: dict[str, str]) -> None:
-        """Give all of them passwords, at once; boxes may be among them."""
+        """Set the passwords of users; boxes may be among them."""
         written = self.folder / "passwords"
         with written.open("a") as file:
             file.writelines(f"{name}:{password}\n" for name, password in passwords.items())
         subprocess.run([_binary("mosquitto_passwd"), "-U", written], check=True, timeout=60)
 
     def bridge(self, central: Broker, site: str, *, poses: bool = False) -> None:
-        """Be connected upward, as `site`, from the next start on."""
+        """Bridge this broker to a central one as `site`, from the next start on."""
         central._enrol("site", site, str(self.folder))
         text = (DEPLOY / "bridge.conf").read_text().replace(ETC, str(self.folder)).replace("site42", site)
         text = text.replace("central.example:8883", f"127.0.0.1:{central.boxes_port}")
@@ -73,12 +73,12 @@ class Broker:
         _wait_for(self.people_port)
 
     def reload(self) -> None:
-        """Read passwords, rights and what is revoked again."""
+        """Reload passwords, rights and revoked certificates."""
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
-        """As systemd does."""
+        """Stop with SIGTERM, as systemd does."""
         if self._process is not None:
             self._process.terminate()
             self._wait()

@@ -1,7 +1,7 @@
 """Simulated devices, a few hundred to a process: the daemon's own bus and messages, without cameras.
 
 Each has one camera that sees one horse. Four of five messages are poses, the fifth is a state, which goes through the
-persistent queue as on a device; but the queue is in memory: 500 devices do not share a disk.
+persistent queue as on a device; but the queue is in memory, as 500 devices would not share a disk.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DeviceProcess:
         self._process.start()
 
     def connected(self) -> None:
-        """Wait until all are."""
+        """Wait until all devices are connected."""
         self._pipe.recv()
 
     def publish(self, start_s: float) -> None:
@@ -72,7 +72,7 @@ class DeviceProcess:
         self._pipe.send(start_s)
 
     def sent(self) -> Sent:
-        """What was sent, once nothing waits any more."""
+        """Wait until all is sent, and return it."""
         sent: Sent = self._pipe.recv()
         return sent
 
@@ -113,7 +113,7 @@ def _bus(broker: MqttConfig, name: str, password: str, headers: HeaderFactory) -
 
 
 def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start_s: float) -> dict[Kind, int]:
-    """One device after the other, evenly over time."""
+    """Publish from one device after the other, evenly over time."""
     poses = build.poses(headers, result(CAMERA, 1))
     state = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
     bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, state, ())}
@@ -145,5 +145,5 @@ def _difference(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts
 
 
 def in_s(seconds: float) -> int:
-    """CLOCK_MONOTONIC in ns, of seconds."""
+    """Return seconds as ns."""
     return round(seconds * NS_PER_S)

@@ -1,4 +1,4 @@
-"""A reader of the whole fleet, in a process of its own: what arrived, how often, how late."""
+"""A reader of the whole fleet, in a process of its own: arrived messages, duplicates and latency."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST = b'{"sent_ns":'  # how every message of the fleet begins; `n`, its number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Of one kind of message."""
+    """The arrivals of one kind of message."""
 
     count: int  # distinct messages
     duplicates: int  # arrivals of a message that had arrived before
@@ -30,7 +30,7 @@ class Arrivals:
 
 
 class Reader:
-    """Reads from its creation on."""
+    """Subscribes when created."""
 
     def __init__(self, broker: MqttConfig, topic: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -44,7 +44,7 @@ class Reader:
         return self._process.pid or 0
 
     def arrivals(self, since_ns: int) -> dict[str, Arrivals]:
-        """By kind, of what was sent since then."""
+        """Return the arrivals by kind, of messages sent since `since_ns`."""
         self._pipe.send(since_ns)
         found: dict[str, Arrivals] = self._pipe.recv()
         return found
