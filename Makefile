@@ -20,7 +20,7 @@ run: $(STAMP)
 	    $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q --ignore tests/system --ignore tests/cuda
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/system --ignore tests/cuda
 
 # The CUDA backend: on this machine's GPU, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
 cuda: $(STAMP)-cuda kernels

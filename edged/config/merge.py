@@ -10,13 +10,16 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 def merge(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Tables merged key by key; any other value of a later source replaces that of an earlier one."""
-    return _Merged(sources=sources).values
+    return _Merged(sources).values
 
 
 class _Merged(BaseSettings):
     """Reads the sources it is given, and none of pydantic-settings' own."""
 
     values: dict[str, Any] = {}
+
+    def __init__(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(sources=sources)
 
     @classmethod
     def settings_customise_sources(

@@ -19,7 +19,7 @@ from edged.behaviour.horse.keypoints import KeypointObservation
 from engines.card.schema import SCHEMAS
 from tools.barn.life import FALLS, Act, DayBuilder, on_circle
 from tools.barn.tracks import View, observations
-from tools.barn.trial import FLOOR, FLOOR_M, run_day
+from tools.barn.trial import FLOOR, FLOOR_M
 
 SIDE_ON = 0.0  # heading, rad
 QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
@@ -173,13 +173,3 @@ def test_horse_that_is_not_visible_adds_nothing() -> None:
     for second in range(40, 100):
         assert not horse.tick(float(second))
     assert (horse.posture, horse.head_height, counts["standing-s"] <= 30) == ("unknown", "unknown", True)
-
-
-def test_day_with_colic_is_understood_and_opens_its_alert_soon() -> None:
-    day = run_day(2, "colic", 0.2)
-    right = sum(seconds for (truth, posture), seconds in day.postures.items() if truth == posture)
-    assert right / sum(day.postures.values()) > 0.95
-    assert abs(day.bouts[0] - day.bouts[1]) <= 1
-    assert day.missed["lie-down"] + day.missed["roll"] == 0
-    assert day.started_min is not None
-    assert any(kind == "colic-suspected" and 0 < minute - day.started_min < 20 for kind, minute in day.found)

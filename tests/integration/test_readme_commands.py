@@ -30,7 +30,7 @@ def commands() -> Iterator[tuple[str, str]]:
 def test_command_of_a_readme_succeeds(page: str, command: str, tmp_path: Path) -> None:
     if command.startswith("make "):  # this very suite, and what CI runs beside it: the target exists
         command = command.replace("make ", "make -n ")
-    for name in ("configs", "tools", "Makefile", "pyproject.toml"):
+    for name in ("configs", "tests", "tools", "Makefile", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     done = subprocess.run(
