@@ -30,7 +30,7 @@ VERBS = {
     "models": "List, pull, verify and import models.",
     "provision": "Configure this machine from one file: name, broker, credentials, cameras.",
 }
-USAGE = "usage: edged VERB [OPTIONS]   (`edged --help` lists the verbs, `edged VERB --help` the options of one)"
+USAGE = "usage: edged COMMAND [OPTIONS]   (`edged --help` lists them, `edged COMMAND --help` the options of one)"
 DEFAULT_ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports to its maker otherwise, as soon as it is imported
     "PYDANTIC_DISABLE_PLUGINS": "1",  # looking for them reads the metadata of every installed package
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"edged {__version__}")
         return 0
     if verb not in VERBS:
-        problem = f"no verb {verb!r}" if verb else "no verb given"
+        problem = f"no command {verb!r}" if verb else "no command given"
         print(f"{USAGE}\nedged: {problem}; want one of {', '.join(VERBS)}", file=sys.stderr)
         return 2
     os.environ.update(DEFAULT_ENVIRONMENT)

@@ -16,10 +16,10 @@ from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
-from edged.config.tree import Config
+from edged.config.tree import Config, no_cameras
 from edged.control.dispatcher import CommandDispatcher
 from edged.control.handlers import CommandHandlers, Pictures
-from edged.daemon import Daemon, Options, Parts, no_cameras, warn_of_fixed_regions
+from edged.daemon import Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
 from edged.device.prometheus import MetricsServer

@@ -53,7 +53,7 @@ def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> lis
         violations += region_violations(("cameras", name), camera, _upright_size(camera))
         violations += _lift_violations(("cameras", name), camera, config.models)
         if classes is not None:
-            violations += _class_violations(("cameras", name), camera, classes)
+            violations += _class_violations(("cameras", name), camera, config.models, classes)
     return [layers.problem(key, sentence, got) for key, got, sentence in violations]
 
 
@@ -91,20 +91,22 @@ def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) 
         yield key, name, f"is a card of task {cards[name].task}; want one of task {task}: {fitting}"
 
 
-def _class_violations(key: Key, camera: CameraConfig, classes: Iterable[str]) -> Iterator[Violation]:
-    """Every class that the camera names and the detector does not have."""
+def _class_violations(
+    key: Key, camera: CameraConfig, models: ModelsConfig, classes: Iterable[str]
+) -> Iterator[Violation]:
+    """Every class that the camera names and the models do not have."""
     for place, label in enumerate(camera.classes or ()):
         if label not in classes:
             yield (*key, "classes", place), label, _unknown_class(label, classes)
     for label, score in camera.thresholds.items():
         if label not in classes:
             yield (*key, "thresholds", label), score, _unknown_class(label, classes)
-    if camera.static_region and camera.static_region.label not in classes:
-        yield (
-            (*key, "static_region", "label"),
-            camera.static_region.label,
-            _unknown_class(camera.static_region.label, classes),
-        )
+    if region := camera.static_region:
+        if region.label not in classes:
+            yield (*key, "static_region", "label"), region.label, _unknown_class(region.label, classes)
+        elif region.label not in models.pose:
+            wanted = "needs a pose model, which alone shows that the region is not empty; add it to models.pose"
+            yield (*key, "static_region", "label"), region.label, wanted
 
 
 def _unknown_class(label: str, classes: Iterable[str]) -> str:

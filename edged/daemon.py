@@ -18,7 +18,7 @@ from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.config.tables.camera import CameraConfig
 from edged.config.text import effective
-from edged.config.tree import Config
+from edged.config.tree import Config, no_cameras
 from edged.control.dispatcher import CommandDispatcher, CommandResult
 from edged.control.frame_grabber import FrameGrabber
 from edged.control.loop_calls import LoopCalls
@@ -280,7 +280,3 @@ def warn_of_fixed_regions(cameras: Mapping[str, CameraConfig], names: Iterable[s
     for name in names:
         if fixed := cameras[name].static_region:
             log.warning("camera %s: no detector runs; a %s is assumed in its static region", name, fixed.label)
-
-
-def no_cameras() -> ConfigError:
-    return ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

@@ -14,6 +14,7 @@ from edged.config.tables.device import DeviceConfig, PrometheusConfig, ThrottleC
 from edged.config.tables.models import ComputeConfig, EnginesConfig, ModelsConfig
 from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, PublishConfig
 from edged.config.types import Name, Section, table
+from edged.errors import ConfigError
 
 
 class Config(Section):
@@ -40,3 +41,8 @@ class Config(Section):
     def enabled_cameras(self) -> dict[str, CameraConfig]:
         """The cameras that are enabled, by name."""
         return {name: camera for name, camera in self.cameras.items() if camera.enabled}
+
+
+def no_cameras() -> ConfigError:
+    """The error of a configuration without an enabled camera."""
+    return ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

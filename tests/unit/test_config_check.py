@@ -90,6 +90,11 @@ def test_invalid_key_is_reported_before_cross_checks(tmp_path: Path) -> None:
             "F:5 cameras.a.static_region.label = \"mare\": the detector does not know 'mare'; ",
         ),
         (
+            SIZED + '[cameras.a.static_region]\nlabel = "horse"\nbox = [0, 0, 9, 9]\n'
+            '[models.pose]\nperson = "rtmpose-t-lsp14"',
+            'F:5 cameras.a.static_region.label = "horse": needs a pose model, which alone shows that the region ',
+        ),
+        (
             SIZED + "roi = [0, 0, 641, 480]",
             "F:4 cameras.a.roi = [0, 0, 641, 480]: must lie inside the upright image of 640 x 480 px; "
             "correct it, or size and rotate",
@@ -157,7 +162,7 @@ def test_contradiction_between_keys_is_rejected(text: str, want: str, tmp_path: 
         '[cameras.a]\nsource = "clip.mp4"\n[cameras.b]\nsource = "clip.mp4"',
         '[cameras.a]\nsource = "0"\n[cameras.b]\nsource = "0"\nenabled = false',
         '[cameras.a]\nsource = "0"\nroi = [0, 0, 9000, 9000]',
-        'models.detector = "rtmdet-nano-person"',
+        'models.detector = "rtmdet-nano-person"\n' + SIZED,
         SIZED + STALL + "zones.rack = [[200, 150], [300, 150], [300, 200]]",
         SIZED + "[cameras.a.stall]\nopen_sides = [9]",
     ],
@@ -175,6 +180,13 @@ def test_valid_combination_of_keys_passes(text: str, tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text(text)
     assert run(check, str(file)) == 0
+
+
+@pytest.mark.parametrize("text", ["", SIZED + "enabled = false"], ids=["none", "none enabled"])
+def test_configuration_without_a_camera_is_rejected(text: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(text)
+    with pytest.raises(ConfigError, match="no camera"):
+        run(check, str(tmp_path / "f"))
 
 
 def test_config_actions_print_their_document(capsys: pytest.CaptureFixture[str]) -> None:

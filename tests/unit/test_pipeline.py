@@ -43,6 +43,7 @@ class ScriptedBackend:
 
     def __init__(self) -> None:
         self.quality, self.score, self.label, self.detection_score = CLEAR, 0.8, 1, 0.9
+        self.posed = True  # False: there is no pose model
         self.detected: list[bool] = []
         self.params: list[InferenceParams] = []
         self.priors: list[Boxes] = []
@@ -57,7 +58,7 @@ class ScriptedBackend:
         if detect:
             found = np.array([HORSE], np.float32)
             boxes = Boxes(xyxy=found, score=np.full(1, self.detection_score, np.float32), label=np.array([self.label]))
-        points = tuple(self._points(box) for box in boxes.xyxy)
+        points = tuple(self._points(box) if self.posed else None for box in boxes.xyxy)
         return InferenceResult(quality=self.quality, boxes=boxes, keypoints=points, poses3d=tuple(BODY for _ in points))
 
     def _points(self, box: Any) -> Any:
@@ -151,6 +152,12 @@ def test_static_region_is_subject_one_without_a_detector() -> None:
 def test_static_region_without_confident_keypoints_is_empty() -> None:
     run = PipelineRun(static_region={"label": "horse", "box": HORSE})
     run.backend.score = 0.05
+    assert run.frame().subjects == ()
+
+
+def test_static_region_without_a_pose_model_is_empty() -> None:
+    run = PipelineRun(static_region={"label": "horse", "box": HORSE})
+    run.backend.posed = False
     assert run.frame().subjects == ()
 
 
