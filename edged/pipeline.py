@@ -125,7 +125,7 @@ class Pipeline:
     def _moved_box(self, inferred: InferenceResult, row: int) -> F32 | None:
         """(4,) float32 a predicted box, moved onto its keypoints; None when they show no subject."""
         keypoints, box = inferred.keypoints[row], inferred.boxes.xyxy[row]
-        if keypoints is None:  # a static region, whose score is NaN, shows nobody by itself
+        if keypoints is None:  # the score NaN: a static region, which is no evidence by itself
             return np.asarray(box, np.float32) if np.isfinite(inferred.boxes.score[row]) else None
         pose = self._poses[self._classes[inferred.boxes.label[row]]]
         return box_from_keypoints(keypoints, pose.score, box)
