@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from engines.child_process import Ended, run_child
+from tests.support.waiting import until
 
 LIMIT_S = 20.0
 
@@ -33,7 +35,13 @@ def test_hanging_process_is_killed_with_its_children() -> None:
     assert (ended.timed_out, ended.returncode) == (True, -signal.SIGKILL)
     assert time.monotonic() - started_s < LIMIT_S
     grandchild = int(ended.stdout)
-    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    until(lambda: _is_dead(grandchild))
+
+
+def _is_dead(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def test_lines_come_while_the_process_runs() -> None:

@@ -1,4 +1,4 @@
-"""Where real photographs and published weights lie: `EDGED_DATA`, or a folder `shared` beside the repository."""
+"""Where real photographs and published weights lie: `TESTS_DATA`, or a folder `shared` beside the repository."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared"))
+SHARED = Path(os.environ.get("TESTS_DATA", ROOT.parent / "shared"))

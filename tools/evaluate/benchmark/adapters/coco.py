@@ -49,7 +49,7 @@ def _prepare(data: Path, name: str, subject: Subject, schema: str, whole_from: i
         np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
         truth,
         crowd=crowd,
-        asked=(truth[..., 2] > 0).any(axis=1) & ~crowd,
+        evaluated=(truth[..., 2] > 0).any(axis=1) & ~crowd,
         area_px=np.array([_area(mark) for mark in marks]),
     )
 
