@@ -96,10 +96,15 @@ def _free_parameters(net: nn.Module) -> dict[str, nn.Parameter]:
 
 def _factor(values: dict[str, Tensor], parameter: Tensor, path: Path) -> Tensor:
     """Return the only multiplied constant of this shape, which the export may have renamed."""
-    fit = [v for name, v in values.items() if name.startswith("onnx::Mul") and v.numel() == parameter.numel()]
+    fit = [v for name, v in values.items() if name.startswith("onnx::Mul") and _sides(v) == _sides(parameter)]
     if len(fit) != 1:
         raise ValueError(f"{path}: {len(fit)} constants for a parameter of {tuple(parameter.shape)}")
     return fit[0].reshape(parameter.shape)
+
+
+def _sides(value: Tensor) -> list[int]:
+    """The axes of a shape that are longer than one."""
+    return [side for side in value.shape if side > 1]
 
 
 def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> None:
