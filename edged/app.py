@@ -16,7 +16,7 @@ from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
-from edged.config.tree import Config, no_cameras
+from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher
 from edged.control.handlers import CommandHandlers, Pictures
 from edged.daemon import Daemon, Options, Parts, warn_of_fixed_regions
@@ -161,8 +161,7 @@ class DaemonRunner:
 
 
 def _live_state(config: Config, options: Options, stack: ExitStack) -> LiveState:
-    if not config.enabled_cameras:
-        raise no_cameras()
+    require_cameras(config)
     models = load_models(config.models, config.compute, allow_missing=True)
     state = LiveState(config, models, display=options.display)
     stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then

@@ -18,7 +18,7 @@ from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.config.tables.camera import CameraConfig
 from edged.config.text import effective
-from edged.config.tree import Config, no_cameras
+from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher, CommandResult
 from edged.control.frame_grabber import FrameGrabber
 from edged.control.loop_calls import LoopCalls
@@ -208,8 +208,7 @@ class Daemon:
         if plan.reload_models and self._parts.engine_builds is not None:  # it builds for the models it was given
             plan = replace(plan, full_restart=True)
         cameras = {name: make_camera(name, new.enabled_cameras[name], raw=True) for name in plan.sources}
-        if not new.enabled_cameras:
-            raise no_cameras()
+        require_cameras(new)
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.reload_models:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edged.config.load import read_layers
 from edged.config.messages import Layers
-from edged.config.tree import Config, no_cameras
+from edged.config.tree import Config, require_cameras
 from edged.config_check import checked_config
 
 
@@ -19,8 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """0. Raises ConfigError with a line for every problem."""
     layers = read_layers(args.file)
     config = checked_config(layers)
-    if not config.enabled_cameras:
-        raise no_cameras()
+    require_cameras(config)
     print(_summary(config, layers))
     return 0
 

@@ -43,6 +43,7 @@ class Config(Section):
         return {name: camera for name, camera in self.cameras.items() if camera.enabled}
 
 
-def no_cameras() -> ConfigError:
-    """The error of a configuration without an enabled camera."""
-    return ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
+def require_cameras(config: Config) -> None:
+    """Raises ConfigError when no camera is enabled: a daemon would have nothing to do."""
+    if not config.enabled_cameras:
+        raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +23,11 @@ from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.device.doctor import cameras, run_checks
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.support.mqtt import Listener, MQTTv311
+from tests.support.mqtt import Listener
 from tests.support.recorded import LIMIT_S, edged, images, picture, video
 from tests.support.waiting import until
 
 STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
-
-
-@pytest.fixture
-def broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as broker:
-        yield broker
-
-
-@pytest.fixture
-def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
-    listener = Listener(broker.port, version=MQTTv311)
-    yield listener
-    listener.close()
 
 
 def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:

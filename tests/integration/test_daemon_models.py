@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +22,7 @@ from edged.mqtt.embedded_broker import EmbeddedBroker
 from engines.card import Card
 from engines.catalogue import load
 from engines.store.model_store import ModelStore
-from tests.support.mqtt import Listener, MQTTv311
+from tests.support.mqtt import Listener
 from tests.support.recorded import video
 from tests.support.schema import schema_errors
 from tests.support.threads import running
@@ -31,19 +30,6 @@ from tests.support.waiting import until
 
 ROOT = "edged/box/"
 HERE = {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"}
-
-
-@pytest.fixture
-def broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as broker:
-        yield broker
-
-
-@pytest.fixture
-def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
-    listener = Listener(broker.port, version=MQTTv311)
-    yield listener
-    listener.close()
 
 
 def configured(broker: EmbeddedBroker, folder: Path, **models: Any) -> Config:

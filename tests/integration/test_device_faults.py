@@ -22,7 +22,7 @@ from edged.device.gpu_wait import GpuWait
 from edged.device.sysfs import SysfsSensors
 from edged.errors import Fatal
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.support.mqtt import Listener, MQTTv311
+from tests.support.mqtt import Listener
 from tests.support.recorded import LIMIT_S, video
 from tests.support.schema import schema_errors
 from tests.support.threads import running
@@ -36,13 +36,6 @@ NS_PER_HOUR = 3600 * 10**9
 def broker() -> Iterator[EmbeddedBroker]:
     with EmbeddedBroker(0) as broker:
         yield broker
-
-
-@pytest.fixture
-def listener(broker: EmbeddedBroker) -> Iterator[Listener]:
-    listener = Listener(broker.port, version=MQTTv311)
-    yield listener
-    listener.close()
 
 
 def configured(broker: EmbeddedBroker, folder: Path, **keys: Any) -> Config:
