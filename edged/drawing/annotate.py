@@ -1,43 +1,36 @@
-"""Results drawn into images: boxes, ids, skeletons, and a banner when the image is degraded.
+"""Results drawn into images: boxes, labels, skeletons, and a banner when the image is degraded.
 
-The subject's left limbs are blue, its right ones orange. Keypoints below the threshold are faint; a box that was not
-detected in this frame is dashed. Lines and letters grow with the image.
+What the colours mean is said in LEGEND. Lines and letters grow with the image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import cv2
 import numpy as np
 
+from edged.drawing.labels import INK, PAPER, Colour, draw_labels, draw_strip, id_colour
 from edged.frame import F32, SCORE, U8, X0, X1, Y0, Y1, FrameResult, ImageQuality, TrackedSubject
 from engines.card.schema import SCHEMAS, Schema
 
-Colour = tuple[int, int, int]  # BGR
-TextLayout = tuple[float, int, tuple[int, int], int]  # font scale, stroke px, width and height px, padding px
+LEGEND = "orange: its right side, blue: its left; faint: not sure; dashed: not detected in this frame, but tracked"
 
 LEFT: Colour = (255, 178, 66)
 RIGHT: Colour = (40, 130, 255)
-MIDDLE: Colour = (235, 235, 235)
-EDGE: Colour = (24, 24, 24)  # outline of every line, for contrast on any background
 ALARM: Colour = (40, 40, 190)
-IDS: tuple[Colour, ...] = (
-    *((120, 220, 120), (235, 190, 90), (130, 160, 255), (90, 215, 235)),
-    *((225, 140, 215), (200, 215, 110), (150, 190, 200), (210, 165, 165)),
-)
 
 UNSURE_OPACITY = 0.35  # of keypoints below the threshold
 DEFAULT_KEYPOINT_THRESHOLD = 0.3  # keypoint score, for schemas without a card
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-SCALE_360P = 0.42  # font scale on an image whose shorter side is 360 px
 
 
-def annotate(image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, float] | None = None) -> U8:
+def annotate(
+    image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, float] | None = None, caption: str = ""
+) -> U8:
     """A copy of the image, (H, W, 3) uint8 BGR, with the result drawn in; keypoints are smoothed where available.
 
-    `keypoint_thresholds`: the cards' least score of a keypoint that counts as seen, by schema name.
+    `keypoint_thresholds`: the cards' least score of a keypoint that counts as seen, by schema name. `caption`: a line
+    along the lower edge.
     """
     limits = keypoint_thresholds or {}
     canvas: U8 = image.copy()
@@ -48,10 +41,11 @@ def annotate(image: U8, result: FrameResult, keypoint_thresholds: Mapping[str, f
     for subject in result.subjects:
         _box(canvas, subject)
         _skeleton(canvas, subject, limits, sure=True)
-    for subject in result.subjects:
-        _label(canvas, subject)
+    draw_labels(canvas, result.subjects)
     if result.quality.degraded:
         _banner(canvas, result.quality)
+    if caption:
+        draw_strip(canvas, caption, INK, at_bottom=True)
     return canvas
 
 
@@ -85,7 +79,7 @@ def _limb_px(canvas: U8, subject: TrackedSubject) -> int:
 
 def _side(schema: Schema, a: int, b: int) -> Colour:
     sides = {schema.keypoints[i].split("_")[0] for i in (a, b)}
-    return LEFT if sides == {"left"} else RIGHT if sides == {"right"} else MIDDLE
+    return LEFT if sides == {"left"} else RIGHT if sides == {"right"} else PAPER
 
 
 def _at(point: F32, canvas: U8) -> tuple[int, int]:
@@ -95,12 +89,12 @@ def _at(point: F32, canvas: U8) -> tuple[int, int]:
 
 
 def _line(canvas: U8, a: tuple[int, int], b: tuple[int, int], colour: Colour, width_px: int) -> None:
-    cv2.line(canvas, a, b, EDGE, width_px + 2, cv2.LINE_AA)
+    cv2.line(canvas, a, b, INK, width_px + 2, cv2.LINE_AA)
     cv2.line(canvas, a, b, colour, width_px, cv2.LINE_AA)
 
 
 def _dot(canvas: U8, at: tuple[int, int], colour: Colour, width_px: int) -> None:
-    cv2.circle(canvas, at, round(1.4 * width_px) + 2, EDGE, cv2.FILLED, cv2.LINE_AA)
+    cv2.circle(canvas, at, round(1.4 * width_px) + 2, INK, cv2.FILLED, cv2.LINE_AA)
     cv2.circle(canvas, at, round(1.4 * width_px) + 1, colour, cv2.FILLED, cv2.LINE_AA)
 
 
@@ -108,7 +102,7 @@ def _box(canvas: U8, subject: TrackedSubject) -> None:
     """A thin frame in the id's colour; dashed when the box was not detected in this frame."""
     x0, y0, x1, y1 = (*_at(subject.xyxy[[X0, Y0]], canvas), *_at(subject.xyxy[[X1, Y1]], canvas))
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    width_px, colour = _unit_px(canvas), _id_colour(subject)
+    width_px, colour = _unit_px(canvas), id_colour(subject)
     for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
         for start, end in _dashes(a, b, 8 * width_px) if subject.box_source != "detected" else [(a, b)]:
             cv2.line(canvas, start, end, colour, width_px, cv2.LINE_AA)
@@ -121,50 +115,7 @@ def _dashes(a: tuple[int, int], b: tuple[int, int], length_px: int) -> list[tupl
     return [((x0, y0), (x1, y1)) for (x0, y0), (x1, y1) in zip(stops[:-1:2], stops[1::2], strict=True)]
 
 
-def _id_colour(subject: TrackedSubject) -> Colour:
-    return IDS[subject.id % len(IDS)]
-
-
-def _label(canvas: U8, subject: TrackedSubject) -> None:
-    """Write id, class and score on a plate above the box; inside it at the image's upper edge."""
-    x0, y = _at(subject.xyxy[[X0, Y0]], canvas)
-    text, (scale, stroke_px, (width, height), pad) = _caption(canvas, subject)
-    x = int(np.clip(x0, 0, max(0, canvas.shape[1] - width - 2 * pad)))
-    y = y if y >= height + 2 * pad else max(y, 0) + height + 2 * pad
-    cv2.rectangle(canvas, (x, y - height - 2 * pad), (x + width + 2 * pad, y), _id_colour(subject), cv2.FILLED)
-    cv2.putText(canvas, text, (x + pad, y - pad), FONT, scale, EDGE, stroke_px, cv2.LINE_AA)
-
-
-def _caption(canvas: U8, subject: TrackedSubject) -> tuple[str, TextLayout]:
-    """As much text as fits the box, so that captions in a crowd do not overlap; at least the id."""
-    words = [str(subject.id), subject.label, f"{subject.score:.2f}"]
-    room = 1.2 * float(subject.xyxy[X1] - subject.xyxy[X0])
-    for n in (3, 2):
-        text = " ".join(words[:n])
-        lettering = _text_layout(canvas, text)
-        if lettering[2][0] <= room:
-            return text, lettering
-    return words[0], _text_layout(canvas, words[0])
-
-
 def _banner(canvas: U8, quality: ImageQuality) -> None:
     """Draw a red strip along the upper edge: why the image is degraded, with the figures."""
     figures = f"light {quality.brightness:.0f}, contrast {quality.contrast:.0f}, sharpness {quality.sharpness:.3f}"
-    text = f"IMAGE {', '.join(quality.degraded).upper()}   {figures}"
-    scale, stroke_px, (_, height), pad = _text_layout(canvas, text)
-    strip = canvas[: height + 4 * pad]
-    strip[:] = cv2.addWeighted(strip, 0.25, np.full_like(strip, ALARM), 0.75, 0)
-    cv2.putText(canvas, text, (2 * pad, height + 2 * pad), FONT, scale, MIDDLE, stroke_px, cv2.LINE_AA)
-
-
-def _text_layout(canvas: U8, text: str) -> TextLayout:
-    """Font scale and size of a line of text; smaller where it would not fit the image."""
-    scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360) ** 0.8
-    stroke_px, pad = max(1, round(scale * 1.4)), round(8 * scale)
-    (width, height), _ = cv2.getTextSize(text, FONT, scale, stroke_px)
-    room = canvas.shape[1] - 4 * pad
-    if width > room > 0:
-        scale *= room / width
-        stroke_px = max(1, round(scale * 1.4))
-        (width, height), _ = cv2.getTextSize(text, FONT, scale, stroke_px)
-    return scale, stroke_px, cast("tuple[int, int]", (width, height)), pad
+    draw_strip(canvas, f"IMAGE {', '.join(quality.degraded).upper()}   {figures}", ALARM, at_bottom=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from edged.drawing.annotate import LEFT, RIGHT, annotate
+from edged.drawing.labels import Plate, place_labels
 from edged.frame import F32, U8, BoxSource, FrameResult, ImageQuality, TrackedSubject
 from engines.card.schema import SCHEMAS
 
@@ -104,10 +107,38 @@ def test_box_not_detected_in_the_frame_is_dashed() -> None:
     assert 0.4 * edge[0] < edge[1] < 0.7 * edge[0]
 
 
-def test_annotate_caption_of_a_narrow_subject_is_short() -> None:
-    wide = drawn(subject(None, box=(200, 100, 400, 300)))
-    narrow = drawn(subject(None, box=(200, 100, 230, 300)))
-    assert changed(narrow[:99, :]) < 0.3 * changed(wide[:99, :])
+def labels(*subjects: TrackedSubject) -> list[tuple[str, Plate]]:
+    return [(lettering.text, plate) for _, lettering, plate in place_labels(grey(), subjects)]
+
+
+def test_label_has_class_id_and_percent() -> None:
+    assert [text for text, _ in labels(subject(None))] == ["person #1 90 %"]
+
+
+def test_labels_in_a_crowd_are_shorter_and_never_overlap() -> None:
+    crowd = [subject(None, box=(x, 80, x + 40, 300)) for x in range(200, 400, 8)]
+    placed = labels(*crowd)
+    assert {"person #1 90 %", "#1"} <= {text for text, _ in placed}
+    assert not [(a, b) for a, b in combinations((plate for _, plate in placed), 2) if a.overlaps(b)]
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 640, 360), (630, 350, 900, 900), (-50, -50, 5, 5)], ids=["all", "corner", "out"]
+)
+def test_label_lies_inside_the_image(box: tuple[float, ...]) -> None:
+    ((_, plate),) = labels(subject(None, box=box))
+    assert 0 <= plate.x0 < plate.x1 <= 640
+    assert 0 <= plate.y0 < plate.y1 <= 360
+
+
+def test_annotate_caption_is_written_along_the_lower_edge() -> None:
+    result = FrameResult(
+        camera="c", seq=0, captured_ns=0, done_ns=0, size_wh=(640, 360), subjects=(), stage_ns={},
+        quality=ImageQuality(brightness=1, contrast=2, sharpness=0.5),
+    )  # fmt: skip
+    picture = annotate(grey(), result, caption="on its chest")
+    assert changed(picture[340:]) > 640 * 15
+    assert changed(picture[:320]) == 0
 
 
 def test_annotate_degraded_image_has_a_banner() -> None:
