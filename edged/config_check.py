@@ -5,56 +5,109 @@ Upstream: a valid configuration. Downstream: `edged check`, and `edged run`, whi
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from edged.behaviour.horse.drawing import drawing_errors
-from edged.config.load import read_layers, validate
+from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
+from edged.config.partial import PartialConfig, validate_partly
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
+from edged.config.tables.mqtt import TlsConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
+from edged.config_remarks import Violation, config_remarks, model_remarks
 from engines.card import Card
 from engines.catalogue import load as load_cards
 from engines.errors import CardError
 
-Violation = tuple[Key, object, str]  # key, its value, what is wanted and what to do
+log = logging.getLogger(__name__)
+
 GROUND_PLANE = "edged.behaviour.horse.ground_plane"  # needs numpy, which takes longer to import than all checks
 
 
+class CheckedConfig(NamedTuple):
+    """What one run finds in a configuration."""
+
+    config: Config | None  # None: some of its keys are invalid
+    problems: list[ConfigProblem]  # the daemon does not start
+    remarks: list[ConfigProblem]  # it starts, but something in it has no effect
+
+
 def load_checked(path: Path | None = None) -> Config:
-    """As `load`, and checked across keys. Raises `ConfigError` with a line for every problem."""
-    return checked_config(read_layers(path))
+    """As `load`, and checked across keys; remarks are logged. Raises `ConfigError` with a line for every problem."""
+    checked = check_layers(read_layers(path))
+    config = valid_config(checked)
+    for remark in remark_lines(checked.remarks):
+        log.warning("%s", remark)
+    return config
 
 
 def checked_config(layers: Layers) -> Config:
     """The configuration of these layers, validated and checked across keys. Raises `ConfigError`."""
-    config = validate(layers)
+    return valid_config(check_layers(layers))
+
+
+def valid_config(checked: CheckedConfig) -> Config:
+    """The configuration, if nothing is wrong with it. Raises `ConfigError` with a line for every problem."""
+    if checked.problems or checked.config is None:
+        raise config_error(checked.problems)
+    return checked.config
+
+
+def check_layers(layers: Layers) -> CheckedConfig:
+    """Everything that is wrong with these layers: invalid keys, and contradictions between the valid ones."""
+    partial = validate_partly(layers)
+    if partial.config is None:
+        return CheckedConfig(None, partial.problems, [])
+    problems, remarks = [*partial.problems], [*config_remarks(partial)]
+    cards: Mapping[str, Card] = {}
     try:
-        cards = load_cards(config.models.catalogue)
+        cards = load_cards(partial.config.models.catalogue)
     except CardError as exc:
-        raise config_error([layers.problem(("models", "catalogue"), str(exc), str(config.models.catalogue))]) from exc
-    if problems := crosscheck(config, layers, cards):
-        raise config_error(problems)
-    return config
+        problems.append(layers.problem(("models", "catalogue"), str(exc), str(partial.config.models.catalogue)))
+    violations = list(crosscheck(partial, partial.config, cards))
+    if cards and partial.knows(("models",)):
+        remarks += model_remarks(partial.config, cards)
+    wrong = {key for key, _, _ in violations}
+    return CheckedConfig(
+        None if partial.problems else partial.config,
+        problems + [layers.problem(key, sentence, got) for key, got, sentence in violations],
+        [layers.problem(key, sentence, got) for key, got, sentence in remarks if key not in wrong],
+    )
 
 
-def crosscheck(config: Config, layers: Layers, cards: Mapping[str, Card]) -> list[ConfigProblem]:
-    """Every violation, in no order."""
-    detector = cards.get(config.models.detector)
-    classes = detector.detect.classes if detector and detector.detect else None
-    violations = [*_model_violations(config.models, cards, classes), *_shared_sources(config.cameras)]
+def remark_lines(remarks: Iterable[ConfigProblem]) -> list[str]:
+    """`remark: configs/barn.toml:14 …`: one line per remark, in the order of files and lines."""
+    return [f"remark: {text}" for text in dict.fromkeys(remark.text for remark in sorted(remarks))]
+
+
+def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]) -> Iterator[Violation]:
+    """Every violation, in no order; none that rests on a key that is invalid. `cards` empty: they are not known."""
+    classes: Iterable[str] | None = None
+    if cards and partial.knows(("models",)):
+        detector = cards.get(config.models.detector)
+        classes = detector.detect.classes if detector and detector.detect else None
+        yield from _model_violations(config.models, cards, classes)
+    known = {name: one for name, one in config.cameras.items() if partial.knows(("cameras", name, "source"))}
+    yield from _shared_sources(known)
+    yield from _tls_violations(config.mqtt.tls)
     for name, camera in config.cameras.items():
-        violations += region_violations(("cameras", name), camera, _upright_size(camera))
-        violations += _lift_violations(("cameras", name), camera, config.models)
+        key: Key = ("cameras", name)
+        size_wh = _upright_size(camera) if partial.knows((*key, "size"), (*key, "rotate")) else None
+        regions = region_violations(key, camera, size_wh)
+        yield from (one for one in regions if partial.knows(one[0], (*key, "stall", "floor")))
+        if partial.knows(("models", "lift")):
+            yield from _lift_violations(key, camera, config.models)
         if classes is not None:
-            violations += _class_violations(("cameras", name), camera, config.models, classes)
-    return [layers.problem(key, sentence, got) for key, got, sentence in violations]
+            yield from _class_violations(key, camera, config.models, classes)
 
 
 def _model_violations(
@@ -70,6 +123,16 @@ def _model_violations(
     for task, given in (("lift", models.lift), ("root", models.root)):
         if given is not None:
             yield from _card_violations(("models", task), given, task, cards)
+
+
+def _tls_violations(tls: TlsConfig) -> Iterator[Violation]:
+    """Certificates for a connection that nobody said is to be encrypted."""
+    if "enabled" in tls.model_fields_set:
+        return
+    for name in ("ca", "cert", "key"):
+        if (path := getattr(tls, name)) is not None:
+            wanted = "is not used without TLS, and passwords would go in clear text"
+            yield ("mqtt", "tls", name), str(path), f"{wanted}; add mqtt.tls.enabled = true, or remove it"
 
 
 def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> Iterator[Violation]:

@@ -27,3 +27,8 @@ def ns(seconds: float) -> int:
 def ms(nanoseconds: int) -> float:
     """Nanoseconds as milliseconds."""
     return nanoseconds / NS_PER_MS
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 camera`, `2 cameras`"""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -55,12 +55,12 @@ def _tensorrt() -> TensorRT:
 def _rtx() -> TensorRT:
     spec = find_spec(RTX_LIBRARIES)
     if spec is None or spec.origin is None:
-        raise NoTensorRT("TensorRT-RTX is not installed; pip install 'edged[tensorrt-rtx]'")
+        raise NoTensorRT("TensorRT-RTX is not installed; in a clone of edged: pip install '.[tensorrt-rtx]'")
     folder = Path(spec.origin).parent
     for pattern in RTX_PATTERNS:
         for library in sorted(folder.glob(pattern)):
             ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-    api = _import("tensorrt_rtx_bindings", "pip install 'edged[tensorrt-rtx]'")
+    api = _import("tensorrt_rtx_bindings", "in a clone of edged: pip install '.[tensorrt-rtx]'")
     return TensorRT(api, "tensorrt-rtx", str(api.__version__))
 
 

@@ -1,9 +1,13 @@
-"""Types of command line arguments that several verbs share."""
+"""Command line arguments that several verbs share."""
 
 from __future__ import annotations
 
 import argparse
 import threading
+from pathlib import Path
+from typing import Any
+
+SITE_FILES = "configuration file (default: /etc/edged and its conf.d)"
 
 
 def seconds(text: str) -> float:
@@ -12,3 +16,20 @@ def seconds(text: str) -> float:
     if not 0 < value <= threading.TIMEOUT_MAX:  # false for NaN too
         raise argparse.ArgumentTypeError(f"{text}: want a number of seconds above 0")
     return value
+
+
+def config_file(parser: argparse.ArgumentParser, help_text: str = SITE_FILES) -> None:
+    """`FILE` or `--config FILE`: the one way to name a configuration, as `args.config`."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("config", nargs="?", type=Path, metavar="FILE", action=_StoreGiven, help=help_text)
+    group.add_argument("--config", type=Path, metavar="FILE", help="the same")
+
+
+class _StoreGiven(argparse.Action):
+    """Store a positional argument only if it is given: its default would replace the option of the same name."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: Any = None
+    ) -> None:
+        if values is not None:
+            setattr(namespace, self.dest, values)

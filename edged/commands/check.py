@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from edged.commands.argument_types import config_file
 from edged.config.load import read_layers
-from edged.config.messages import Layers
+from edged.config.messages import Layers, config_error
 from edged.config.tree import Config, require_cameras
-from edged.config_check import checked_config
+from edged.config_check import check_layers, remark_lines
+from edged.errors import ConfigError
+from edged.units import plural
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: /etc/edged and its conf.d")
+    config_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0. Raises ConfigError with a line for every problem."""
-    layers = read_layers(args.file)
-    config = checked_config(layers)
-    require_cameras(config)
-    print(_summary(config, layers))
+    """0. Raises ConfigError with a line for every problem; remarks are printed and do not matter."""
+    layers = read_layers(args.config)
+    checked = check_layers(layers)
+    remarks = remark_lines(checked.remarks)
+    if checked.config is None or checked.problems:
+        raise ConfigError("\n".join([str(config_error(checked.problems)), *remarks]))
+    require_cameras(checked.config)
+    print(_summary(checked.config, layers, len(remarks)))
+    print("".join(f"{remark}\n" for remark in remarks), end="")
     return 0
 
 
-def _summary(config: Config, layers: Layers) -> str:
-    """`ok: 2 cameras, broker 10.0.0.2:1883, detector det-person-horse; read configs/barn.toml, environment`"""
+def _summary(config: Config, layers: Layers, remarks: int) -> str:
+    """`ok, 1 remark: 2 cameras, broker 10.0.0.2:1883, detector det-person-horse; read configs/barn.toml`"""
     count = sum(camera.enabled for camera in config.cameras.values())
     off = f" ({len(config.cameras) - count} not enabled)" if count < len(config.cameras) else ""
     broker = f"broker {config.mqtt.host}:{config.mqtt.port}"
     sources = ", ".join(layer.name for layer in layers.ordered if layer.lines) or "nothing: all defaults"
-    plural = "" if count == 1 else "s"
-    return f"ok: {count} camera{plural}{off}, {broker}, detector {config.models.detector}; read {sources}"
+    ok = f"ok, {plural(remarks, 'remark')}" if remarks else "ok"
+    return f"{ok}: {plural(count, 'camera')}{off}, {broker}, detector {config.models.detector}; read {sources}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
+from edged.commands.argument_types import config_file
 from edged.config.load import read_layers, validate
 from edged.config.schema import schema
 from edged.config.text import effective, reference
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("schema", help="JSON Schema (draft 2020-12), for editors")
     actions.add_parser("reference", help="every key with default, unit, bounds and meaning, as TOML")
     show = actions.add_parser("show", help="what is in effect, as TOML; secrets masked")
-    show.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: /etc/edged and its conf.d")
+    config_file(show)
     show.add_argument("--origin", action="store_true", help="add to each key where it comes from")
 
 
@@ -34,5 +34,5 @@ def _reference(_: argparse.Namespace) -> str:
 
 
 def _show(args: argparse.Namespace) -> str:
-    layers = read_layers(args.file)
+    layers = read_layers(args.config)
     return effective(validate(layers), layers if args.origin else None)

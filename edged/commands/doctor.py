@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
+from edged.commands.argument_types import config_file
 from edged.device.doctor import CHECKS, QUICK_CHECKS, run_checks
 
 MARKS = {True: "✓", False: "✗", None: "–"}
@@ -16,7 +16,7 @@ PLAIN = "\033[0m"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    config_file(parser)
     parser.add_argument(
         "--quick", action="store_true", help="skip cameras, broker and models, which a running daemon uses"
     )

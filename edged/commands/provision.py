@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edged.config_check import checked_config
+from edged.commands.argument_types import config_file
+from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
 from edged.mqtt.connection import tls_context
 from edged.provisioning.bundle import (
@@ -27,9 +28,7 @@ REPORT_TIMEOUT_S = 30.0  # until cameras and broker are connected
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="a configuration, with passwords and certificates in it"
-    )
+    config_file(parser, "a configuration, with passwords and certificates in it")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="the root of a disk image (/)")
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--check", action="store_true", help="check the file and write nothing")
@@ -51,9 +50,11 @@ def run(args: argparse.Namespace) -> int:
         restored = rollback(args.root)
         print(f"restored; {NEXT_STEPS}" if restored else "there are no previous settings")
         return int(not restored)
-    if args.file is None:
-        raise ConfigError("edged provision: no FILE; want a configuration like configs/barn.toml, with passwords in it")
-    bundle = read_bundle(args.file)
+    if args.config is None:
+        raise ConfigError(
+            "edged provision: no FILE; want a configuration with passwords in it, like configs/edged-provision.toml"
+        )
+    bundle = read_bundle(args.config)
     if args.once:
         return _apply_once(bundle, args.root)
     _check(bundle, args.root)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for path in install(bundle, args.root):
         print(f"  wrote {path}")
-    print(f"next: {NEXT_STEPS}; then delete {args.file}")
+    print(f"next: {NEXT_STEPS}; then delete {args.config}")
     return 0
 
 
@@ -91,7 +92,8 @@ def _check(bundle: Bundle, root: Path) -> None:
     """Check the configuration and the certificates, then print a summary. Raises ConfigError."""
     with TemporaryDirectory() as folder:
         layers = bundle_layers(bundle, root, Path(folder))
-        config = checked_config(layers)
+        checked = check_layers(layers)
+        config = valid_config(checked)
         try:
             tls_context(config.mqtt.tls)
         except ConfigError as exc:
@@ -99,3 +101,4 @@ def _check(bundle: Bundle, root: Path) -> None:
             raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
     cameras = ", ".join(config.enabled_cameras) or "none yet"
     print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")
+    print("".join(f"{remark}\n" for remark in remark_lines(checked.remarks)), end="")

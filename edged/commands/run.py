@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edged.app import DaemonRunner
-from edged.commands.argument_types import seconds
+from edged.commands.argument_types import config_file, seconds
 from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe, live
 from edged.config.load import camera_from_source
 from edged.config.tables.mqtt import MqttConfig
@@ -37,7 +37,7 @@ SOURCE_NAME = "camera"  # what a camera given by --source is called
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/edged and its conf.d")
+    config_file(parser)
     parser.add_argument("--source", help="device, stream, video, image or folder, in place of the configured cameras")
     parser.add_argument("--loop", action="store_true", help="play --source again and again")
     parser.add_argument("--embedded-broker", action="store_true", help="bring an MQTT broker along, on loopback")

@@ -60,7 +60,7 @@ def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = Non
 def validate(layers: Layers) -> Config:
     """The layers merged, later over earlier, and validated. Raises `ConfigError` with a line for every problem."""
     try:
-        return Config.model_validate(_merged([layer.values for layer in layers.ordered if layer.values]))
+        return Config.model_validate(merged([layer.values for layer in layers.ordered if layer.values]))
     except ValidationError as exc:
         raise config_error(layers.problems(exc)) from None  # pydantic's own text shows the values
 
@@ -85,8 +85,11 @@ def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -
         raise config_error(Layers((options_layer(options),)).problems(exc)) from None  # pydantic shows the values
 
 
-def _merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """One source needs no merging: `edged check FILE` does without pydantic-settings, a third of its time."""
+def merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The values of the sources as one, later over earlier.
+
+    One source needs no merging: `edged check FILE` does without pydantic-settings, a third of its time.
+    """
     if len(sources) < 2:
         return sources[0] if sources else {}
     from edged.config.merge import merge  # noqa: PLC0415

@@ -5,7 +5,7 @@ Upstream: pydantic's errors, `config_check`. Downstream: the text of `ConfigErro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -83,9 +83,13 @@ class Layers(NamedTuple):
         value = "" if got is None else f" = {MASK if layer.hidden else display_value(key, got)}"
         return ConfigProblem(rank, layer.line(key), f"{layer.where(key)} {layer.key_name(key)}{value}: {sentence}")
 
-    def problems(self, error: ValidationError) -> list[ConfigProblem]:
-        """Every error of a validation."""
-        faults = filter(_is_separate, error.errors(include_url=False))
+    def problems(
+        self, error: ValidationError, keep: Callable[[str], bool] = lambda message: True
+    ) -> list[ConfigProblem]:
+        """Every error of a validation whose message `keep` takes."""
+        every = error.errors(include_url=False)
+        misnamed = {_suggested(fault["loc"]) for fault in every if fault["type"] == "extra_forbidden"}
+        faults = [fault for fault in every if _is_separate(fault, misnamed) and keep(fault["msg"])]
         return [self._from_fault(fault["type"], fault["loc"], fault) for fault in faults]
 
     def _from_fault(self, code: str, key: Key, fault: Any) -> ConfigProblem:
@@ -99,9 +103,18 @@ class Layers(NamedTuple):
         return self.problem(key, _sentence(code, key, fault["msg"]), got)
 
 
-def _is_separate(fault: Any) -> bool:
-    """False for a list that is too short only because its invalid elements, reported too, were left out."""
+def _is_separate(fault: Any, misnamed: Set[Key]) -> bool:
+    """False for what another error explains: invalid elements make a list too short, a misspelt key leaves its own out.
+
+    `misnamed`: the keys that unknown ones are taken for.
+    """
+    if fault["type"] == "missing":
+        return fault["loc"] not in misnamed
     return bool(fault["type"] != "too_short" or len(fault["input"]) < fault["ctx"]["min_length"])
+
+
+def _suggested(key: Key) -> Key:
+    return (*key[:-1], suggest_key(key) or "")
 
 
 def _sentence(code: str, key: Key, message: str) -> str:

@@ -21,6 +21,22 @@ NOUNS = {
     "topic": "topic levels",
     "object": "a table",
 }
+OTHER_WORDS = {  # what a key is called elsewhere
+    "source": ("url", "uri", "address", "rtsp", "stream", "path", "input", "file", "video", "ip", "host"),
+    "username": ("user", "login", "name"),
+    "password": ("pass", "passwd", "pwd", "secret"),
+    "host": ("broker", "server", "hostname", "address", "url", "ip"),
+    "fps": ("framerate", "frame_rate", "rate", "hz"),
+    "size": ("resolution", "width", "height"),
+    "rotate": ("rotation", "orientation", "flip"),
+    "classes": ("objects", "labels", "class", "detect"),
+    "thresholds": ("threshold", "min_score", "confidence", "score"),
+    "ca": ("ca_file", "cafile", "ca_cert", "cacert", "cacerts", "tls_ca"),
+    "cert": ("certificate", "certfile", "tls_client_cert", "client_cert"),
+    "key": ("keyfile", "client_key", "tls_client_key"),
+    "base": ("topic_prefix", "prefix", "topic", "base_topic"),
+    "id": ("client_id", "device_id", "name"),
+}
 PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "array": "lists", "object": "tables"}
 
 
@@ -190,8 +206,10 @@ def all_keys(here: Node | None = None, key: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def suggest_key(key: Key) -> str | None:
-    """The key that an unknown one probably means: a similar spelling, else the same name in another table."""
-    name, table = str(key[-1]), node_at(key[:-1])
-    near = get_close_matches(name.lower(), table.children if table else (), n=1)
-    elsewhere = (".".join(other) for other in all_keys() if other[-1] == name.lower())
-    return next(iter(near), None) or next(elsewhere, None)
+    """The key that an unknown one probably means: a similar spelling, else another word, else one of another table."""
+    name, table = str(key[-1]).lower(), node_at(key[:-1])
+    known = table.children if table else {}
+    near = get_close_matches(name, known, n=1)
+    meant = (other for other, words in OTHER_WORDS.items() if name.replace("-", "_") in words and other in known)
+    elsewhere = (".".join(other) for other in all_keys() if other[-1] == name)
+    return next(iter(near), None) or next(meant, None) or next(elsewhere, None)

@@ -20,21 +20,21 @@ from pathlib import Path
 
 import psutil
 
-from edged.config.load import read_layers, validate
+from edged.config.load import ETC, read_layers
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.toml_text import dotted
 from edged.config.tree import Config
-from edged.config_check import checked_config, region_violations
+from edged.config_check import check_layers, region_violations, valid_config
 from edged.device.health import disk_usage
 from edged.device.identity import device_id
-from edged.errors import BrokerLost, CameraLost, ConfigError, EdgedError, EndOfSource
+from edged.errors import BrokerLost, CameraLost, ConfigError, DeviceLost, EdgedError, EndOfSource
 from edged.inference.cuda.kernels import compiled_kernels
 from edged.mqtt.request import check_broker
 from edged.runtime.clock import Clock
-from edged.units import BYTES_PER_KB, BYTES_PER_MB
+from edged.units import BYTES_PER_KB, BYTES_PER_MB, plural
 from engines.catalogue import load as load_cards
-from engines.errors import EngineError
+from engines.errors import CardError, EngineError, StoreError
 from engines.store.model_store import ModelStore
 
 MIN_DISK_MB = 500
@@ -48,6 +48,7 @@ INSTALL_PYCUDA = (
     "apt-get install g++ python3-dev and CUDA's nvcc and cudart-dev, then install edged again: it is built here"
 )
 INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; in a clone: make kernels"
+INSTALL_LIBRARIES = "install edged again; in a clone: pip install '.[cpu]'"
 INSTALL_JETPACK = "install JetPack 6.1 or later"
 FREE_CAMERA = "check cable, power and address; a camera that the daemon has open must be freed: systemctl stop edged"
 MAX_UNDECODABLE = 30  # frames in a row before a camera fails
@@ -77,12 +78,13 @@ Check = Callable[[Target], Iterator[CheckResult]]
 def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iterator[CheckResult]:
     """The results, each as soon as it is there. `checks` None: all of CHECKS."""
     config: Config | None = None
+    do = f"edged check {path or ''}".strip()
     try:
-        layers = read_layers(path)
-        config = validate(layers)  # with contradictions in it, the rest can be checked all the same
-        yield _passed("configuration", _summary(checked_config(layers), path))
+        checked = check_layers(read_layers(path))
+        config = checked.config  # with contradictions in it, the rest can be checked all the same
+        yield _passed("configuration", _summary(valid_config(checked), path, len(checked.remarks)))
     except ConfigError as error:
-        yield _failed("configuration", str(error), f"edged check {path or ''}".strip())
+        yield _failed("configuration", str(error), do)
     target = Target(path=path, config=config)
     for check in CHECKS if checks is None else checks:
         yield from check(target)
@@ -100,7 +102,7 @@ def libraries(target: Target) -> Iterator[CheckResult]:
         try:
             yield _passed(name, str(import_module(module).__version__))
         except ImportError as error:
-            yield _failed(name, str(error), 'pip install "edged[cpu]"')
+            yield _failed(name, str(error), INSTALL_LIBRARIES)
     try:
         yield tensorrt(str(import_module("tensorrt").__version__))
     except ImportError:
@@ -160,7 +162,7 @@ def models(target: Target) -> Iterator[CheckResult]:
         try:
             yield _loaded(target.config)
         except (EngineError, EdgedError, ImportError) as error:
-            yield _failed("models load", str(error), "edged models verify")
+            yield _failed("models load", str(error), _cure_of_loading(error))
 
 
 def _model(name: str, config: ModelsConfig) -> CheckResult:
@@ -170,8 +172,28 @@ def _model(name: str, config: ModelsConfig) -> CheckResult:
             return _failed(f"model {name}", "no such card", "edged models list")
         model = ModelStore(config.store, config.mirror).verify(card)
     except EngineError as error:
-        return _failed(f"model {name}", str(error), f"edged models pull {name}")
+        return _failed(f"model {name}", str(error), _cure_of_model(name, error))
     return _passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}")
+
+
+def _cure_of_model(name: str, error: EngineError) -> str:
+    """What helps depends on whether the file, its card or the folder is at fault."""
+    if isinstance(error, CardError):
+        return f"correct the card of {name} in models.catalogue, or name another model"
+    if isinstance(error, StoreError):
+        return "correct models.store, or give this user the right to read and write it"
+    return f"edged models pull {name}"
+
+
+def _cure_of_loading(error: Exception) -> str:
+    """What helps when every model is in the store and they do not load together."""
+    if isinstance(error, ConfigError):
+        return "correct [models] or [compute]"
+    if isinstance(error, ImportError):
+        return INSTALL_LIBRARIES
+    if isinstance(error, DeviceLost):
+        return 'reboot; until then, compute.backend = "cpu" runs without the GPU'
+    return "edged models verify"
 
 
 def _loaded(config: Config) -> CheckResult:
@@ -278,16 +300,19 @@ def _group_name(device: Path, default: str) -> str:
 
 def clock(target: Target) -> Iterator[CheckResult]:
     """The wall clock is set and synchronised."""
-    yield clock_result(time.time(), Clock().synced)
+    yield clock_result(time.time(), Clock().synced, installed=ETC.is_dir())
 
 
-def clock_result(now_s: float, synced: bool) -> CheckResult:
-    """The clock is set and synchronised. `now_s` is UTC."""
+def clock_result(now_s: float, synced: bool, *, installed: bool = True) -> CheckResult:
+    """The clock is set and synchronised. `now_s` is UTC. Where edged is not `installed`, nobody relies on its clock."""
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
     do = "sudo timedatectl set-ntp true; without a network, fit a clock battery"
     if time.gmtime(now_s).tm_year < MIN_YEAR:
         return _failed("clock", f"{text} is in the past", do)
-    return _passed("clock", text) if synced else _failed("clock", f"{text}, but it is not synchronised", do)
+    if synced:
+        return _passed("clock", text)
+    text = f"{text}, but it is not synchronised"
+    return _failed("clock", text, do) if installed else _unchecked("clock", text)
 
 
 def space(target: Target) -> Iterator[CheckResult]:
@@ -310,8 +335,9 @@ CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, permiss
 QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, permissions, clock, space)
 
 
-def _summary(config: Config, path: Path | None) -> str:
-    return f"{path or '/etc/edged'}: {len(config.cameras)} cameras, device {device_id(config.device.id)}"
+def _summary(config: Config, path: Path | None, remarks: int) -> str:
+    count, rest = len(config.cameras), f"; {plural(remarks, 'remark')}: edged check" if remarks else ""
+    return f"{path or '/etc/edged'}: {plural(count, 'camera')}, device {device_id(config.device.id)}{rest}"
 
 
 def _passed(check: str, message: str) -> CheckResult:

@@ -182,7 +182,10 @@ def _gpu_copies() -> Iterator[ReportRow]:
         yield not_possible("between host and GPU", "no GPU that its driver reports")
         return
     if find_spec("pycuda") is None:
-        yield not_possible("between host and GPU", "pycuda is not installed; pip install 'edged[jetson]'")
+        yield not_possible(
+            "between host and GPU",
+            "pycuda is not installed; install edged again, or in a clone: pip install '.[jetson]'",
+        )
         return
     cuda: Any = import_module("pycuda.driver")
     cuda.init()

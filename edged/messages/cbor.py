@@ -28,7 +28,9 @@ def require_cbor2() -> None:
     try:
         import_module("cbor2")
     except ImportError as exc:
-        raise ConfigError("publish.encoding = 'cbor': cbor2 is not installed; pip install 'edged[cbor]'") from exc
+        raise ConfigError(
+            "publish.encoding = 'cbor': cbor2 is not installed; in a clone of edged: pip install '.[cbor]'"
+        ) from exc
 
 
 def pack(poses: Mapping[str, Any]) -> bytes:

@@ -223,3 +223,15 @@ def test_report_is_written_next_to_the_file(stick: Callable[[int], str], tmp_pat
     assert "provision --once edged-provision.toml\n" in stick(code)
     report = file.with_name("edged-provision.report.txt").read_text()
     assert report.splitlines()[1:] == ["edged 1.2.3-abc", "provision --once edged-provision.toml"]
+
+
+def test_shipped_example_has_every_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "configs/edged-provision.toml"
+    assert main(["provision", "--check", str(example), "--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "barn-east: broker 192.168.20.2:8883; cameras: stall-1, stall-2\n"
+
+
+def test_user_name_without_password_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    barn = Path(__file__).parents[2] / "configs/barn.toml"
+    assert main(["provision", "--check", str(barn), "--root", str(tmp_path)]) == 0
+    assert 'cameras.stall-1.username = "edged": has no password' in capsys.readouterr().out

@@ -2,10 +2,12 @@ import argparse
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from edged.commands import check, config
+from edged.commands import check, config, doctor, provision
+from edged.commands import run as run_command
 from edged.errors import ConfigError
 
 BARN = Path(__file__).parents[2] / "configs/barn.toml"
@@ -35,10 +37,9 @@ def refused(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_valid_file_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(check, str(BARN)) == 0
-    assert capsys.readouterr().out == (
-        f"ok: 3 cameras, broker 192.168.20.2:1883, detector det-person-horse; read {BARN}\n"
-    )
+    file = BARN.with_name("person.toml")
+    assert run(check, str(file)) == 0
+    assert capsys.readouterr().out == (f"ok: 1 camera, broker 127.0.0.1:1883, detector det-person-horse; read {file}\n")
 
 
 def test_disabled_cameras_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,8 +49,54 @@ def test_disabled_cameras_are_counted_apart(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("ok: 1 camera (1 not enabled), ")
 
 
-def test_invalid_key_is_reported_before_cross_checks(tmp_path: Path) -> None:
-    assert refused(tmp_path, "version = 2\nmodels.detector = 'none'") == ["F:1 version = 2: must be 1; correct it"]
+def test_invalid_keys_and_contradictions_are_reported_in_one_run(tmp_path: Path) -> None:
+    text = """version = 2
+mqtt = { port = 0, password = "x" }
+models.detector = "xyzzy"
+[cameras.a]
+source = "rtsp://10.0.0.1/a"
+fps = 999
+size = [640, 480]
+roi = [0, 0, 641, 480]
+[cameras.b]
+source = "rtsp://10.0.0.1/a"
+masks = [[1, 2]]
+[cameras.b.stall]
+enabled = true
+floor = [[0, 0], [9, 9], [9, 0], [0, 9]]
+zones.feader = [[0, 0], [9, 0], [9, 9]]
+"""
+    assert [line.partition(": ")[0] for line in refused(tmp_path, text)] == [
+        "F:1 version = 2",
+        "F:2 mqtt.port = 0",
+        "F:2 mqtt",  # the table's own check
+        'F:3 models.detector = "xyzzy"',
+        "F:6 cameras.a.fps = 999",
+        "F:8 cameras.a.roi = [0, 0, 641, 480]",
+        'F:10 cameras.b.source = "rtsp://10.0.0.1/a"',
+        "F:11 cameras.b.masks[0] = [1, 2]",
+        "F:11 cameras.b.masks[0][0] = 1",
+        "F:11 cameras.b.masks[0][1] = 2",
+        "F:14 cameras.b.stall.floor = a list of 4",
+        "remark",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        # a default in place of the invalid detector does not make `cat` wrong, nor one of the size the roi
+        ('models.detector = 3\n[cameras.a]\nsource = "0"\nclasses = ["cat"]', ["F:1 models.detector = 3"]),
+        ('[cameras.a]\nsource = "0"\nsize = 1\nroi = [0, 0, 9000, 9000]', ["F:3 cameras.a.size = 1"]),
+        ("[cameras.a]\nsource = 0\n[cameras.b]\nsource = 0", ["F:2 cameras.a.source = 0", "F:4 cameras.b.source = 0"]),
+        ('[mqtt]\nusername = 7\npassword = "x"', ["F:2 mqtt.username = 7"]),
+        (SIZED + STALL.replace("[[20", "[[[20") + "open_sides = [3]", ["F:6 cameras.a.stall.floor[0][0] = [20]"]),
+        ('[cameras.a]\nurl = "rtsp://10.0.0.1/a"', ["F:2 cameras.a.url"]),
+    ],
+)
+def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_path: Path) -> None:
+    lines = refused(tmp_path, text.replace("[[[20, 470],", "[[[20], 470],"))
+    assert [line.partition(": ")[0] for line in lines if not line.startswith("remark")] == want
 
 
 @pytest.mark.parametrize(
@@ -144,6 +191,10 @@ def test_invalid_key_is_reported_before_cross_checks(tmp_path: Path) -> None:
             'F:4 cameras.b.source = "7": is also the source of cameras.a; remove one of them',
         ),
         (
+            '[mqtt.tls]\nca = "/ca.pem"',
+            'F:2 mqtt.tls.ca = "/ca.pem": is not used without TLS, and passwords would go in clear text; add mqtt.tls.',
+        ),
+        (
             'models.catalogue = "/nowhere"',
             'F:1 models.catalogue = "/nowhere": /nowhere: not a directory; want one with model cards (*.toml)',
         ),
@@ -198,3 +249,12 @@ def test_config_actions_print_their_document(capsys: pytest.CaptureFixture[str])
     assert f'id = "barn-east"  # {BARN}:7\n' in capsys.readouterr().out
     run(config, "show", str(BARN))
     assert "#" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [(str(BARN),), ("--config", str(BARN))], ids=["FILE", "--config FILE"])
+@pytest.mark.parametrize("module", [check, doctor, provision, run_command], ids=lambda module: module.__name__[15:])
+def test_configuration_is_named_in_one_way_everywhere(module: ModuleType, words: tuple[str, ...]) -> None:
+    parser = argparse.ArgumentParser()
+    module.arguments(parser)
+    assert parser.parse_args(words).config == BARN
+    assert parser.parse_args([]).config is None

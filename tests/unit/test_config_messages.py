@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from pydantic import ValidationError
 
-from edged.config.load import load
+from edged.config.load import load, read_layers
 from edged.config.messages import SENTENCES
 from edged.config.tree import Config
+from edged.config_check import check_layers
 from edged.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -137,6 +138,19 @@ ROWS = {
         "xyzzy = 1",
         "F:1 xyzzy: is not a known key; remove it (`edged config reference` lists all keys)",
     ),
+    "word_of_another_program": (
+        '[cameras.a]\nurl = "rtsp://h/s"',
+        "F:2 cameras.a.url: is not a known key; did you mean source?",
+    ),
+    "http": (
+        '[cameras.a]\nsource = "http://x/"',
+        'F:2 cameras.a.source = "http://x/": must be the camera\'s rtsp:// address; for one without RTSP, go2rtc makes '
+        "it of HTTP: configs/README.md",
+    ),
+    "foaling_window_the_wrong_way_round": (
+        CAMERA + "stall.foaling_window = { begin = 2027-04-15, end = 2027-03-01 }",
+        "F:3 cameras.a.stall.foaling_window: begin must not be after end; swap them",
+    ),
     "unknown_table": ("[camera.a]\nfps = 3", "F:1 camera: is not a known key; did you mean cameras?"),
     # rules of our own
     "name_of_a_camera": (
@@ -176,8 +190,8 @@ ROWS = {
         "F:3 cameras.a.roi = [100, 0, 50, 80]: must be [x0, y0, x1, y1], x1 and y1 at least 8 px beyond x0 and y0",
     ),
     "no_such_scheme": (
-        '[cameras.a]\nsource = "http://x/"',
-        'F:2 cameras.a.source = "http://x/": must be rtsp://…, rtsps://…, csi:N, a device or a path; '
+        '[cameras.a]\nsource = "rtmp://x/"',
+        'F:2 cameras.a.source = "rtmp://x/": must be rtsp://…, rtsps://…, csi:N, a device or a path; '
         "other addresses cannot be opened",
     ),
     "csi_without_number": (
@@ -208,8 +222,8 @@ ROWS = {
         "in a password write %23 %2F %3F %40 for # / ? @",
     ),
     "address_with_secret_parameter": (
-        '[cameras.a]\nsource = "http://cam/user=admin&password=hunter2&ch=1"',
-        'F:2 cameras.a.source = "http://cam/user=admin&password=***&ch=1": must be rtsp://…, rtsps://…, csi:N, '
+        '[cameras.a]\nsource = "rtmp://cam/user=admin&password=hunter2&ch=1"',
+        'F:2 cameras.a.source = "rtmp://cam/user=admin&password=***&ch=1": must be rtsp://…, rtsps://…, csi:N, '
         "a device or a path; other addresses cannot be opened",
     ),
     "secret_not_in_quotes": ("mqtt.password = 123456", "F:1 mqtt.password = ***: must be text; write it in quotes"),
@@ -351,6 +365,10 @@ def test_random_bytes_give_a_configuration_or_a_config_error(seed: int, tmp_path
             )
         file.write_bytes(spoilt)
     try:
-        load(file, env={})
+        checked = check_layers(read_layers(file, env={}))
     except ConfigError as error:
         assert all(line.startswith(str(file)) for line in str(error).splitlines())  # noqa: PT017
+        return
+    assert all(problem.text.startswith((str(file), "configuration")) for problem in checked.problems + checked.remarks)
+    if not checked.problems:
+        load(file, env={})

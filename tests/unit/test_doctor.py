@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edged.device.doctor import clock_result, kernels, l4t, run_checks, space_result, tensorrt, writable
+from edged.device.doctor import clock_result, kernels, l4t, models, run_checks, space_result, tensorrt, writable
 from edged.device.identity import device_id
+from engines.errors import CardError, EngineError, Missing, StoreError
 
 IN_2026 = 1_780_000_000
 
@@ -40,6 +41,44 @@ def test_jetpack_before_6_1_fails(written: str, ok: bool) -> None:
 @pytest.mark.parametrize(("now_s", "synced", "ok"), [(IN_2026, True, True), (IN_2026, False, False), (0, True, False)])
 def test_clock_that_is_unset_or_unsynchronised_fails(now_s: int, synced: bool, ok: bool) -> None:
     assert clock_result(now_s, synced).ok is ok
+
+
+def test_unsynchronised_clock_is_no_failure_where_edged_is_not_installed() -> None:
+    result = clock_result(IN_2026, synced=False, installed=False)
+    assert result.ok is None
+    assert "not synchronised" in result.message
+
+
+@pytest.mark.parametrize(
+    ("error", "do"),
+    [
+        (Missing("m is not in the store"), "edged models pull det-person-horse"),
+        (CardError("bad card"), "models.catalogue"),
+        (StoreError("read-only"), "models.store"),
+    ],
+)
+def test_cure_of_a_model_depends_on_the_cause(
+    error: EngineError, do: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text('[models]\ndetector = "det-person-horse"\n')
+
+    def verify(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("edged.device.doctor.ModelStore.verify", verify)
+    first, *_ = [one for one in run_checks(file, (models,)) if one.check.startswith("model ")]
+    assert do in first.do
+    assert first.ok is False
+
+
+def test_remarks_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text('[cameras.a]\nsource = "0"\nloop = true\n')
+    (result,) = run_checks(file, ())
+    assert result.ok
+    assert "1 camera, " in result.message
+    assert result.message.endswith("; 1 remark: edged check")
 
 
 @pytest.mark.parametrize(("free_mb", "ok"), [(499, False), (500, True), (None, None)])

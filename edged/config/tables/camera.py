@@ -34,6 +34,10 @@ def _check_source(value: str) -> str:
         raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
     if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
         raise ValueError("must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? @")
+    if value.startswith(("http:", "https:")):
+        raise ValueError(
+            "must be the camera's rtsp:// address; for one without RTSP, go2rtc makes it of HTTP: configs/README.md"
+        )
     if "://" in value and not value.startswith(("rtsp:", "rtsps:")):
         raise ValueError("must be rtsp://…, rtsps://…, csi:N, a device or a path; other addresses cannot be opened")
     return value

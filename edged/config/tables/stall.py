@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from edged.config.types import Flag, Int, Name, Number, Polygon, Section, unit
 
@@ -37,6 +37,12 @@ class FoalingWindowConfig(Section):
 
     begin: date = Field(description="First local date.", examples=["2027-03-01"])
     end: date = Field(description="Last local date.", examples=["2027-04-15"])
+
+    @model_validator(mode="after")
+    def _check_order(self) -> FoalingWindowConfig:
+        if self.begin > self.end:
+            raise ValueError("begin must not be after end; swap them")
+        return self
 
 
 class StallConfig(Section):

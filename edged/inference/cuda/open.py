@@ -24,7 +24,7 @@ def unavailable_reason() -> str | None:
     if machine.detect().gpu is None:
         return "no GPU answers; `edged doctor` tells more"
     if find_spec("pycuda") is None:
-        return "pycuda is not installed; pip install 'edged[jetson]'"
+        return "pycuda is not installed; install edged again, or in a clone: pip install '.[jetson]'"
     if compiled_kernels() is None:
         return NO_KERNELS
     return None

@@ -1,0 +1,208 @@
+"""What a configuration says in vain: tables that are not enabled, names that nothing reads, alerts that never ring.
+
+Upstream: `config_check`. Downstream: `edged check`, `edged provision`, the daemon's log. A remark stops no daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.config.partial import PartialConfig
+from edged.config.tables.camera import CameraConfig
+from edged.config.tables.mqtt import MqttConfig
+from edged.config.toml_lines import Key
+from edged.config.tree import Config
+from edged.config.types import Section
+from engines.card import Card
+
+Violation = tuple[Key, object, str]  # key, its value (None: not shown), what is wanted and what to do
+
+HORSE, PERSON = "horse", "person"
+ZONES = ("feeder", "hay", "water")  # the names that configurations and entities of Home Assistant share
+TLS_PORT = 8883
+PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
+BEHAVIOUR_HZ = THRESHOLDS.behaviours.min_rate_hz
+GAIT_HZ = THRESHOLDS.gait.min_rate_hz
+LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
+FILES_ONLY = ("realtime", "loop")
+DETECTOR_ONLY = ("detector_interval", "thresholds", "classes", "track", "max_subjects")
+
+
+def config_remarks(partial: PartialConfig) -> Iterator[Violation]:
+    """Every remark that needs no model card, in no order; none about a key that is invalid."""
+    config = partial.config
+    if config is None:
+        return
+    remarks = [*_mqtt_remarks(config.mqtt), *_device_remarks(config)]
+    for name, camera in config.enabled_cameras.items():
+        key: Key = ("cameras", name)
+        if partial.knows((*key, "source")):
+            remarks += [*_source_remarks(key, camera), *_password_remarks(key, camera)]
+        remarks += _detection_remarks(key, camera)
+        remarks += _stall_remarks(key, camera)
+    yield from (remark for remark in remarks if partial.knows(remark[0]))
+
+
+def model_remarks(config: Config, cards: Mapping[str, Card]) -> Iterator[Violation]:
+    """Remarks about what the models cannot do for a stall or an aisle."""
+    detector = cards.get(config.models.detector)
+    if detector is None or detector.detect is None:
+        return
+    known = detector.detect.classes
+    for name, camera in config.enabled_cameras.items():
+        for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
+            if not section.enabled:
+                continue
+            key: Key = ("cameras", name, table, "enabled")
+            if HORSE not in known:
+                yield key, True, f"models.detector = {config.models.detector!r} knows no horse; choose one that does"
+            elif HORSE not in config.models.pose:
+                yield key, True, "postures and gaits need keypoints of horses; name a pose model in models.pose.horse"
+
+
+def _not_enabled(key: Key, section: Section) -> Iterator[Violation]:
+    """A table that was filled in and not enabled. `enabled = false` says that this is on purpose."""
+    given = section.model_fields_set
+    if given and "enabled" not in given:
+        yield key, None, "nothing reads this table until it is enabled; add enabled = true, or remove the table"
+
+
+def _mqtt_remarks(mqtt: MqttConfig) -> Iterator[Violation]:
+    if mqtt.username and not mqtt.password.get_secret_value() and mqtt.tls.cert is None:
+        sentence = "has no password; give it as the credential mqtt.password, or as mqtt.password here"
+        yield ("mqtt", "username"), mqtt.username, sentence
+    if mqtt.port == TLS_PORT and not mqtt.tls.enabled:
+        yield (
+            ("mqtt", "port"),
+            mqtt.port,
+            "is the usual port of TLS, which is off; add mqtt.tls.enabled = true, or 1883",
+        )
+    for name in ("ca", "cert", "key") if mqtt.tls.enabled else ():
+        path: Path | None = getattr(mqtt.tls, name)
+        if path is not None and not path.exists() and not str(path).lstrip().startswith(PEM):
+            sentence = "there is no such file on this machine; the daemon does not start without it"
+            yield ("mqtt", "tls", name), str(path), sentence
+    given = mqtt.tls.model_fields_set
+    if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
+        yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
+
+
+def _device_remarks(config: Config) -> Iterator[Violation]:
+    yield from _not_enabled(("homeassistant",), config.homeassistant)
+    yield from _not_enabled(("prometheus",), config.prometheus)
+    cameras = config.enabled_cameras.values()
+    allowed = config.commands.allow
+    if "snapshot" in allowed and not any(camera.images for camera in cameras):
+        place = ("commands", "allow", allowed.index("snapshot"))
+        yield place, "snapshot", "no camera gives pictures; add images = true to a camera, or remove it"
+    if "day" in allowed and not any(camera.stall.enabled for camera in cameras):
+        place = ("commands", "allow", allowed.index("day"))
+        yield place, "day", "no camera watches a stall; add [cameras.<name>.stall] with enabled = true, or remove it"
+    for name, camera in config.enabled_cameras.items():
+        if camera.images and "snapshot" not in allowed:
+            sentence = 'no command may ask for its pictures; add "snapshot" to commands.allow, or remove it'
+            yield ("cameras", name, "images"), True, sentence
+    if config.models.lift and not any(camera.lift for camera in cameras):
+        yield ("models", "lift"), config.models.lift, "no camera uses it; add lift = true to a camera, or remove it"
+
+
+def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    """Keys that this kind of camera does not read."""
+    is_files = camera.source_kind == "files"
+    for name in LIVE_ONLY if is_files else FILES_ONLY:
+        if name in camera.model_fields_set:
+            kind = "cameras" if is_files else "files"
+            yield (*key, name), None, f"is for {kind}, and {camera.source_kind} is the source here; remove it"
+    if camera.static_region is not None:
+        for name in DETECTOR_ONLY:
+            if name in camera.model_fields_set:
+                yield (*key, name), None, "a static region runs no detector and no tracker; remove it"
+
+
+def _password_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    if camera.source_kind != "rtsp":
+        return
+    address = urlsplit(camera.source)
+    secret = camera.password.get_secret_value() or address.password
+    if (camera.username or address.username) and not secret:
+        where = "username" if camera.username else "source"
+        credential = ".".join(map(str, (*key, "password")))
+        yield (*key, where), getattr(camera, where), f"has no password; give it as the credential {credential}, or here"
+    if secret and not (camera.username or address.username):
+        yield (*key, "password"), None, f"has no user name; add {'.'.join(map(str, (*key, 'username')))}"
+
+
+def _detection_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    wanted = camera.classes
+    for label, score in camera.thresholds.items():
+        if wanted is not None and label not in wanted:
+            yield (*key, "thresholds", label), score, "this class is not looked for; add it to classes, or remove it"
+        if score == 1:
+            yield (*key, "thresholds", label), score, "no detection is that sure; lower it, or leave the class out"
+    if camera.lift and wanted is not None and PERSON not in wanted:
+        yield (*key, "lift"), True, 'only people get 3D keypoints; add "person" to classes, or remove it'
+    if "pick" in camera.model_fields_set and camera.mode == "multi":
+        yield (*key, "pick"), camera.pick, 'all subjects are published; add mode = "single", or remove it'
+
+
+def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    yield from _not_enabled((*key, "stall"), camera.stall)
+    yield from _not_enabled((*key, "aisle"), camera.aisle)
+    for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
+        if section.enabled and not _may_find(camera, HORSE):
+            key_here, got = _class_key(key, camera)
+            yield key_here, got, f'no horse is looked for, so [{table}] sees none; add "horse", or remove [{table}]'
+    if camera.aisle.enabled and 0 < camera.fps < GAIT_HZ:
+        yield (*key, "fps"), camera.fps, f"a gait needs {GAIT_HZ:g} Hz or more; raise it"
+    if camera.stall.enabled:
+        yield from _alert_remarks(key, camera)
+        yield from _zone_remarks((*key, "stall", "zones"), camera)
+
+
+def _may_find(camera: CameraConfig, label: str) -> bool:
+    if camera.static_region is not None:
+        return camera.static_region.label == label
+    return camera.classes is None or label in camera.classes
+
+
+def _class_key(key: Key, camera: CameraConfig) -> tuple[Key, object]:
+    """The key that limits the classes, and its value."""
+    if camera.static_region is not None:
+        return (*key, "static_region", "label"), camera.static_region.label
+    return (*key, "classes"), camera.classes
+
+
+def _alert_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    """Alerts that can never ring, and what holds none back."""
+    stall = camera.stall
+    if not _may_find(camera, PERSON) and _may_find(camera, HORSE):
+        key_here, got = _class_key(key, camera)
+        sentence = "no person is looked for, so `person_present` stays false and nobody's visit holds an alert back"
+        yield key_here, got, sentence
+    if stall.floor is None:
+        sentence = "without a floor no wall is known, and cast-suspected never rings; draw it: edged calibrate"
+        yield (*key, "stall"), None, sentence
+    elif len(set(stall.open_sides)) == len(stall.floor):
+        yield (*key, "stall", "open_sides"), stall.open_sides, "no side is a wall, so cast-suspected never rings"
+    if (window := stall.foaling_window) and window.end < date.today():  # the window is in local days
+        yield (*key, "stall", "foaling_window"), None, f"ended on {window.end}, so foaling-suspected never rings"
+    if 0 < camera.fps < BEHAVIOUR_HZ:
+        sentence = f"pawing and weaving need {BEHAVIOUR_HZ:g} Hz or more, and are not seen below; raise it"
+        yield (*key, "fps"), camera.fps, sentence
+    if stall.idle_hz is not None and 0 < camera.fps <= stall.idle_hz:
+        yield (*key, "stall", "idle_hz"), stall.idle_hz, "fps is not higher, so nothing is saved; lower it"
+    if stall.horses == "mare-and-foal" and (camera.mode == "single" or camera.max_subjects == 1):
+        yield (*key, "stall", "horses"), stall.horses, "one subject is published at a time, so no foal; see mode"
+
+
+def _zone_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    for name in camera.stall.zones:
+        if name not in ZONES:
+            near = get_close_matches(name, ZONES, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"the usual names are {', '.join(ZONES)}"
+            yield (*key, name), None, f"Home Assistant reads no zone of this name, only messages show it; {meant}"

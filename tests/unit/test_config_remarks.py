@@ -1,0 +1,104 @@
+"""Every remark, and that a configuration without a fault gets none."""
+
+from pathlib import Path
+
+import pytest
+
+from edged.config.load import read_layers
+from edged.config_check import check_layers, load_checked, remark_lines
+
+FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
+CAMERA = '[cameras.a]\nsource = "0"\n'
+STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
+RTSP = '[cameras.a]\nsource = "rtsp://10.0.0.1/a"\n'
+
+
+def remarks(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "F"
+    file.write_text(text)
+    checked = check_layers(read_layers(file))
+    assert checked.problems == []
+    return [line.replace(str(file), "F") for line in remark_lines(checked.remarks)]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (CAMERA + 'classes = ["person"]\n' + STALL, "F:3 cameras.a.classes = a list of 1: no horse is looked for, so"),
+        (CAMERA + 'classes = ["person"]\naisle.enabled = true', "F:3 cameras.a.classes = a list of 1: no horse is"),
+        (CAMERA + 'classes = ["horse"]\n' + STALL, "F:3 cameras.a.classes = a list of 1: no person is looked for, so"),
+        (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-lsp14" }', "F:4 cameras.a.stall.enabled = true: "),
+        (CAMERA + STALL + "zones.feader = [[90, 300], [99, 300], [99, 330]]", "F:6 cameras.a.stall.zones.feader: "),
+        (CAMERA + "[cameras.a.stall]\n" + FLOOR, "F:3 cameras.a.stall: nothing reads this table until it is enabled"),
+        (CAMERA + "[cameras.a.stall]\nenabled = true", "F:3 cameras.a.stall: without a floor no wall is known"),
+        (CAMERA + STALL + "open_sides = [0, 1, 2, 3]", "F:6 cameras.a.stall.open_sides = [0, 1, 2, 3]: no side is"),
+        (
+            CAMERA + STALL + "foaling_window = { begin = 2020-01-01, end = 2020-02-01 }",
+            "F:6 cameras.a.stall.foaling_window: ended on 2020-02-01, so foaling-suspected never rings",
+        ),
+        (CAMERA + "fps = 2\n" + STALL, "F:3 cameras.a.fps = 2.0: pawing and weaving need 7 Hz or more"),
+        (CAMERA + "fps = 8\naisle.enabled = true", "F:3 cameras.a.fps = 8.0: a gait needs 10 Hz or more; raise it"),
+        (CAMERA + "fps = 8\n" + STALL + "idle_hz = 8", "F:7 cameras.a.stall.idle_hz = 8.0: fps is not higher, so"),
+        (
+            CAMERA + 'mode = "single"\n' + STALL + 'horses = "mare-and-foal"',
+            'F:7 cameras.a.stall.horses = "mare-and-foal": one subject is published at a time, so no foal',
+        ),
+        (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
+        (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/a": has no password; give it'),
+        (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
+        (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
+        ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),
+        (
+            CAMERA + 'detector_interval = 3\nstatic_region = { label = "horse", box = [0, 0, 9, 9] }',
+            "F:3 cameras.a.detector_interval: a static region runs no detector and no tracker; remove it",
+        ),
+        (CAMERA + 'classes = ["horse"]\nthresholds = { person = 0.5 }', "F:4 cameras.a.thresholds.person = 0.5: this"),
+        (
+            CAMERA + "thresholds = { horse = 1 }",
+            "F:3 cameras.a.thresholds.horse = 1.0: no detection is that sure; lower",
+        ),
+        (CAMERA + 'pick = "central"', 'F:3 cameras.a.pick = "central": all subjects are published; add mode ='),
+        (
+            CAMERA + 'lift = true\nclasses = ["horse"]\n[models]\nlift = "convnextpose-s"',
+            'F:3 cameras.a.lift = true: only people get 3D keypoints; add "person" to classes, or remove it',
+        ),
+        (CAMERA + '[models]\nlift = "convnextpose-s"', 'F:4 models.lift = "convnextpose-s": no camera uses it; add'),
+        (CAMERA + '[mqtt]\nusername = "u"', 'F:4 mqtt.username = "u": has no password; give it as the credential '),
+        (CAMERA + "[mqtt]\nport = 8883", "F:4 mqtt.port = 8883: is the usual port of TLS, which is off; add mqtt.tls"),
+        (
+            CAMERA + '[mqtt.tls]\nenabled = false\nca = "/ca.pem"',
+            "F:4 mqtt.tls.enabled = false: the certificates are not used, and passwords go in clear text",
+        ),
+        (CAMERA + '[mqtt.tls]\nenabled = true\nca = "/no/ca.pem"', 'F:5 mqtt.tls.ca = "/no/ca.pem": there is no such'),
+        (CAMERA + '[homeassistant]\nprefix = "ha"', "F:3 homeassistant: nothing reads this table until it is enabled"),
+        (CAMERA + "[prometheus]\nport = 9000", "F:3 prometheus: nothing reads this table until it is enabled; add"),
+        (CAMERA + '[commands]\nallow = ["snapshot"]', 'F:4 commands.allow[0] = "snapshot": no camera gives pictures'),
+        (CAMERA + '[commands]\nallow = ["day"]', 'F:4 commands.allow[0] = "day": no camera watches a stall; add'),
+        (CAMERA + "images = true", "F:3 cameras.a.images = true: no command may ask for its pictures; add"),
+    ],
+)
+def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> None:
+    lines = remarks(tmp_path, text)
+    assert [line for line in lines if line.startswith(f"remark: {want}")]
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CAMERA + STALL + "zones.water = [[90, 300], [99, 300], [99, 330]]",
+        CAMERA + "[cameras.a.stall]\nenabled = false\n" + FLOOR,
+        CAMERA + 'images = true\n[commands]\nallow = ["snapshot"]',
+        RTSP.replace("10.0", "u:p@10.0"),
+        CAMERA.replace("a]", "a]\nenabled = false") + "loop = true",
+    ],
+    ids=["stall", "disabled_on_purpose", "pictures", "password_in_address", "disabled_camera"],
+)
+def test_configuration_in_which_everything_is_used_gets_no_remark(text: str, tmp_path: Path) -> None:
+    assert remarks(tmp_path, text) == []
+
+
+def test_remark_is_logged_and_does_not_stop_the_daemon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "F").write_text(CAMERA + "loop = true")
+    assert "a" in load_checked(tmp_path / "F").cameras
+    assert f"remark: {tmp_path}/F:3 cameras.a.loop: is for files" in caplog.text
