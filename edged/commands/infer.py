@@ -1,4 +1,4 @@
-"""`edged infer`: the daemon's pipeline on images, folders and videos; one line per frame on stdout."""
+"""`edged infer`: the daemon's pipeline on images, folders and videos: a line per frame, or annotated copies."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import argparse
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from edged import loop
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
+from edged.commands.infer_output import Summary, progress_bar
 from edged.commands.views import StderrHandler, describe_subjects
 from edged.config.load import camera_from_source, load
 from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
 from edged.config.tables.models import ModelsConfig
+from edged.drawing.annotate import LEGEND
+from edged.drawing.result_files import ResultFiles, ResultFolder
 from edged.errors import ConfigError
 from edged.frame import Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
@@ -23,6 +27,7 @@ from edged.messages.build import HeaderFactory, encode, poses
 from edged.pipeline import Pipeline
 from edged.runtime.clock import Clock
 from edged.runtime.log import set_up
+from edged.units import plural
 
 NAME = "infer"  # of the camera, in messages
 
@@ -30,6 +35,7 @@ NAME = "infer"  # of the camera, in messages
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or video")
     parser.add_argument("--jsonl", action="store_true", help="one `poses` message per line, as published over MQTT")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="write annotated pictures, or a video of a video")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file, for its models")
     parser.add_argument("--detector", metavar="CARD", help="detector, by its name in `edged models list`")
     parser.add_argument(
@@ -51,25 +57,50 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
-    set_up(StderrHandler(), logging.WARNING)
+    set_up(_Messages(), logging.WARNING)
     config = load(args.config)
     models = load_models(_models(config.models, args), config.compute)
-    output = _json_printer() if args.jsonl else _print_text
-    return max([_infer(path, _camera(args, path, models), models, output) for path in args.paths])
+    output = _json_printer() if args.jsonl else None if args.save else _print_text
+    folder = ResultFolder(args.save) if args.save else None
+    infer = partial(_infer, models=models, output=output, folder=folder, summarise=not args.jsonl)
+    code = max([infer(path, _camera(args, path, models)) for path in args.paths])
+    if folder is not None:
+        print(f"saved in {args.save}: {LEGEND}", file=sys.stderr)
+    return code
 
 
-def _infer(path: str, camera: CameraConfig, models: LoadedModels, output: Callable[[Frame, FrameResult], None]) -> int:
+class _Messages(StderrHandler):
+    """Log lines without the name of a camera: a file has none."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"edged infer: {record.getMessage().removeprefix(f'camera {NAME}: ').removeprefix('lost: ')}"
+
+
+def _infer(
+    path: str,
+    camera: CameraConfig,
+    models: LoadedModels,
+    output: loop.Sink | None,
+    folder: ResultFolder | None,
+    *,
+    summarise: bool,
+) -> int:
     """0: every frame of the path was processed, else 1."""
-    hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)
-    pipeline = Pipeline(camera, models.backend, models.detector, models.poses)
-    hub.start()
-    try:
-        loop.run(hub, {NAME: pipeline}, [output], threading.Event())
-    finally:
-        hub.close()
+    summary = Summary(path)
+    with ExitStack() as stack:
+        sinks = [summary, *([output] if output else [stack.enter_context(progress_bar(Path(path)))])]
+        if folder is not None:
+            sinks.append(stack.enter_context(ResultFiles(folder, Path(path), models.keypoint_thresholds)))
+        hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)
+        pipeline = Pipeline(camera, models.backend, models.detector, models.poses)
+        stack.callback(hub.close)
+        hub.start()
+        loop.run(hub, {NAME: pipeline}, sinks, threading.Event())
     counts = hub.counts(NAME)
     if counts.failed:
-        print(f"edged infer: {path}: {counts.failed} of {counts.captured} frames failed", file=sys.stderr)
+        print(f"edged infer: {path}: {counts.failed} of {plural(counts.captured, 'frame')} failed", file=sys.stderr)
+    if counts.processed and summarise:
+        print(summary.line(), file=sys.stderr)
     return 0 if hub.states[NAME].phase == "ended" and not counts.failed else 1
 
 
@@ -103,7 +134,7 @@ def _camera(args: argparse.Namespace, path: str, models: LoadedModels) -> Camera
     return camera_from_source(path, realtime=False, classes=classes, thresholds=thresholds, **lift)
 
 
-def _json_printer() -> Callable[[Frame, FrameResult], None]:
+def _json_printer() -> loop.Sink:
     headers = HeaderFactory(Clock())
     return lambda frame, result: print(encode(poses(headers, result)).decode(), flush=True)
 

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edged.config.tables.camera import CameraConfig
 from edged.drawing.annotate import annotate
-from edged.drawing.video_file import VideoWriter, check_suffix
+from edged.drawing.video_file import VideoWriter, check_suffix, rate_and_length
 from edged.frame import Frame, FrameResult
 from edged.inference.cpu.pixels import to_bgr
 
@@ -56,7 +55,5 @@ def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:
     """Rate in Hz and number of frames; None when the source has no end or does not say."""
     if camera.source_kind != "files" or not Path(camera.source).is_file():
         return camera.fps or LIVE_HZ, None
-    video = cv2.VideoCapture(camera.source)
-    rate_hz, frames = video.get(cv2.CAP_PROP_FPS), int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    video.release()
-    return (rate_hz if 0 < rate_hz <= 240 else LIVE_HZ), (frames if frames > 0 and not camera.loop else None)
+    rate_hz, frames = rate_and_length(Path(camera.source))
+    return rate_hz, (None if camera.loop else frames)

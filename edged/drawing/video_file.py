@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
+import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
-from edged.capture.sources.opencv import configure_opencv
 from edged.errors import NotWritten
 from edged.frame import U8
 from edged.units import BYTES_PER_MB, NS_PER_S
 
-CODECS = ("avc1", "mp4v")  # H.264 plays everywhere, but needs a cv2 with GStreamer or a GPL FFmpeg
-SUFFIXES = (".mp4", ".mkv", ".avi")
+# What browsers and telephones play; the first that PyAV's FFmpeg has. H.264 plays everywhere, but its usual encoder,
+# libx264, is under the GPL, and some builds leave it out. The options prefer speed to size: cameras do not wait.
+H264, VP9 = "h264", "libvpx-vp9"
+CODECS = {".mp4": (H264, VP9), ".mkv": (H264, VP9), ".webm": (VP9,)}
+OPTIONS = {
+    H264: {"preset": "veryfast", "crf": "23"},
+    VP9: {"deadline": "realtime", "cpu-used": "8", "crf": "32", "b": "0", "row-mt": "1"},
+}
+SUFFIXES = tuple(CODECS)
+DEFAULT_HZ, MAX_HZ = 25.0, 240.0  # of a video without a rate; a higher one in a file is wrong
+MAX_RATE_DENOMINATOR = 1001  # 29.97 Hz is 30000/1001
+BT709 = 1  # FFmpeg's number of this standard, in all three of its lists of colours
 RESERVE_BYTES = 32 * BYTES_PER_MB  # disk space left free, for the file's index and for other programs
 MAX_REPEAT_S = 2  # longest repetition of one frame to keep the video in real time
 
@@ -31,10 +44,21 @@ def check_suffix(path: Path) -> None:
         raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
 
 
+def rate_and_length(path: Path) -> tuple[float, int | None]:
+    """The rate of a video in Hz, and its number of frames; None where the file does not say."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            rate_hz, frames = float(stream.average_rate or 0), stream.frames
+    except (av.FFmpegError, IndexError):  # IndexError: no video in it
+        return DEFAULT_HZ, None
+    return (rate_hz if 0 < rate_hz <= MAX_HZ else DEFAULT_HZ), frames or None
+
+
 class VideoWriter:
     """A video of constant size and rate; frames of another size are scaled to fit, with black borders.
 
-    Raises NotWritten when the file cannot be written or this OpenCV cannot encode it.
+    Raises NotWritten when the file cannot be written or there is no encoder for it.
     """
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
@@ -44,11 +68,12 @@ class VideoWriter:
         self._fps = fps
         self._size_wh = (size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2)  # codecs need even sides
         self._canvas: U8 = np.zeros((self._size_wh[1], self._size_wh[0], 3), np.uint8)
+        self._rate = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
         self._start_ns = 0
         self._reserve_bytes = reserve_bytes
         self.frames = 0
         _check_writable(self._part)
-        self._video = _open(self._part, fps, self._size_wh)
+        self._container, self._stream = _open(self._part, self._rate, self._size_wh)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -68,8 +93,17 @@ class VideoWriter:
             raise NotWritten(text, "disk_full")
         fitted = self._fit(image)
         for _ in range(self._repeat_count(captured_ns)):
-            self._video.write(fitted)
-            self.frames += 1
+            self._encode(fitted)
+
+    def _encode(self, image: U8) -> None:
+        picture = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        frame.pts, frame.time_base = self.frames, 1 / self._rate
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError as exc:
+            raise NotWritten(f"{self._path}: {exc.strerror} after {self.frames} frames", "codec") from exc
+        self.frames += 1
 
     def close(self) -> None:
         """Rename the complete file. Raises NotWritten when it holds nothing playable."""
@@ -80,7 +114,8 @@ class VideoWriter:
 
     def _finish(self) -> bool:
         """Whether the hidden file holds a playable video; it is removed otherwise."""
-        self._video.release()
+        with suppress(av.FFmpegError), self._container:  # what is missing shows when the file is read back
+            self._container.mux(self._stream.encode(None))
         good = self.frames > 0 and _is_playable(self._part)
         if good:
             with self._part.open("rb") as file:
@@ -124,19 +159,28 @@ def _check_writable(part: Path) -> None:
         raise NotWritten(text, "folder") from exc
 
 
-def _open(part: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
-    configure_opencv()
-    for codec in CODECS:
-        video = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*codec), fps, size_wh)
-        if video.isOpened():
-            return video
+def _open(part: Path, rate: Fraction, size_wh: tuple[int, int]) -> tuple[av.container.OutputContainer, av.VideoStream]:
+    for codec in CODECS[part.suffix.lower()]:
+        container = av.open(str(part), "w", container_options={"movflags": "+faststart"})
+        try:
+            stream = container.add_stream(codec, rate, OPTIONS[codec])
+            stream.width, stream.height, stream.pix_fmt = *size_wh, "yuv420p"
+            context = stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = ColorRange.MPEG
+            context.open()
+        except (av.FFmpegError, av.codec.codec.UnknownCodecError):
+            container.close()
+            continue
+        return container, stream
     part.unlink(missing_ok=True)
-    video_format = f"{part.suffix} video of {size_wh[0]} x {size_wh[1]} px at {fps:g} Hz"
-    raise NotWritten(f"{video_format}: this OpenCV has no encoder for it. Try another format or size", "codec")
+    video_format = f"{part.suffix} video of {size_wh[0]} x {size_wh[1]} px at {float(rate):g} Hz"
+    raise NotWritten(f"{video_format}: this PyAV has no encoder for it. Try another format or size", "codec")
 
 
 def _is_playable(path: Path) -> bool:
-    video = cv2.VideoCapture(str(path))
-    good, _ = video.read()
-    video.release()
-    return bool(good)
+    try:
+        with av.open(str(path)) as container:
+            return next(container.decode(video=0), None) is not None
+    except (av.FFmpegError, IndexError):  # IndexError: no video in it
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -59,6 +60,38 @@ def test_video_without_frames_leaves_an_older_file(tmp_path: Path) -> None:
     with raises_code(NotWritten, "empty"), VideoWriter(tmp_path / "a.mp4", 10, SIZE):
         pass
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.mp4", b"older")]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9")])
+def test_video_plays_in_browsers(tmp_path: Path, name: str, codec: str) -> None:
+    with VideoWriter(tmp_path / name, 29.97, SIZE) as video:
+        for _ in range(5):
+            video.write(flat())
+    with av.open(str(tmp_path / name)) as container:
+        (stream,) = container.streams
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == (codec, "yuv420p")
+        assert float(stream.average_rate) == pytest.approx(29.97, abs=0.05)
+
+
+def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 10, SIZE) as video:
+        video.write(flat())
+    content = (tmp_path / "a.mp4").read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+
+
+def test_video_keeps_its_colours(tmp_path: Path) -> None:
+    red = np.full((48, 64, 3), (40, 60, 200), np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", 10, SIZE) as video:
+        video.write(red)
+    (frame,) = frames_of(tmp_path / "a.mp4")
+    assert np.abs(frame[24, 32].astype(int) - red[24, 32]).max() <= 6
+
+
+def test_video_without_an_encoder_is_rejected_and_leaves_no_file(tmp_path: Path) -> None:
+    with raises_code(NotWritten, "codec"):
+        VideoWriter(tmp_path / "a.mp4", 10, (40_000, 40_000))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_video_in_an_absent_folder_is_rejected(tmp_path: Path) -> None:

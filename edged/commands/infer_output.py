@@ -1,0 +1,49 @@
+"""What `edged infer` shows of a path besides its results: a progress bar, and a line at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edged.drawing.video_file import rate_and_length
+from edged.frame import Frame, FrameResult
+from edged.loop import Sink
+from edged.units import plural
+
+
+class Summary:
+    """A sink of the loop: counts frames, and those in which each class was seen."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._started_s = time.monotonic()
+        self._frames = 0
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        self._frames += 1
+        self._seen.update({subject.label for subject in result.subjects})
+
+    def line(self) -> str:
+        """Such as `clip.mp4: 596 frames, person in 540; 9.9 frames/s`."""
+        rate = self._frames / max(time.monotonic() - self._started_s, 1e-3)
+        seen = ", ".join(f"{label} in {frames}" for label, frames in self._seen.most_common())
+        return f"{self._path}: {plural(self._frames, 'frame')}, {seen or 'nobody in any'}; {rate:.1f} frames/s"
+
+
+@contextmanager
+def progress_bar(path: Path) -> Iterator[Sink]:
+    """A sink that moves a bar on stderr; nothing is drawn where that is not a terminal."""
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        total = rate_and_length(path)[1] if path.is_file() else None
+        task = bar.add_task(path.name, total=total)
+        yield lambda frame, result: bar.advance(task)
