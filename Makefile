@@ -1,4 +1,4 @@
-# The two commands: `make run` and `make test`. Everything happens in a virtual environment here.
+# The two commands: `make run` and `make test` (five minutes). Everything happens in .venv, a virtual environment here.
 #   make run                      play the demonstration clip, publish to an embedded broker
 #   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
 #   make run CONFIG=configs/barn.toml
@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LOOK   := $(VENV)/.look
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c tests/constraints.txt
 
 # What `make run` plays: yours, else the clip of configs/demo.toml.
 SOURCE ?=
@@ -15,9 +17,9 @@ FOR    ?=
 
 .PHONY: run test system cuda kernels lint homeassistant check clean
 
-run: $(STAMP)
-	$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
-	    $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
+run: $(LOOK)
+	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
+	    --preview edged-demo $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/system --ignore tests/cuda
@@ -50,10 +52,18 @@ homeassistant: $(STAMP)
 
 check: lint test system cuda
 
-$(STAMP): pyproject.toml tests/constraints.txt
+# Only what a look needs. Python compiles what it imports; compiling all of it here would double the time.
+$(LOOK): pyproject.toml tests/constraints.txt
+	@echo 'Installing into $(VENV): 180 MB to download, 440 MB on disk, about half a minute on a fast line.'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e '.[dev]'
-	touch $@
+	$(PIP) --no-compile -e '.[headless,broker]'
+	@touch $@
+
+$(STAMP): pyproject.toml tests/constraints.txt
+	@echo 'Installing the tools of developers into $(VENV): 1 GB on disk, one to four minutes.'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]'
+	@touch $@ $(LOOK)
 
 # Of these only the Python API is read, to see that what we call is there; their libraries are not needed.
 TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.6 \
@@ -65,7 +75,7 @@ $(STAMP)-cuda: $(STAMP)
 
 $(STAMP)-system: $(STAMP)
 	sh tests/system/setup.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e '.[dev,systemd,tensorrt-rtx]'
+	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx]'
 	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
 	touch $@

@@ -13,6 +13,7 @@ from edged import loop
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import SceneMonitor
 from edged.behaviour.view_monitor import ViewMonitors
+from edged.behaviour.words import describe_scene
 from edged.capture.camera import Camera
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
@@ -125,6 +126,10 @@ class Daemon:
     def cameras(self) -> dict[str, CameraOverview]:
         """Every camera at this instant. Any thread."""
         return self._parts.overview.cameras()
+
+    def scene(self, camera: str) -> str:
+        """What goes on in front of a camera, in words; empty where that is not known. Any thread."""
+        return describe_scene(self._parts.scenes.latest_states.get(camera))
 
     def reload(self) -> None:
         """Have the configuration read again, as by the command. Any thread, and signal handlers."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from edged.capture.hub import CameraHub
-from edged.errors import Degrade, Fatal
+from edged.errors import Degrade, Fatal, NotWritten
 from edged.frame import Frame, FrameResult
 from edged.pipeline import Pipeline
 
@@ -27,7 +27,8 @@ def run(
 ) -> None:
     """Until `stop` is set, every source has ended, or `between_frames` returns True.
 
-    An exception while a frame is processed fails that frame, and is logged with its camera. Raises what is Fatal.
+    An exception while a frame is processed fails that frame, and is logged with its camera. Raises what is Fatal, and
+    NotWritten.
     """
     faults = FrameFaults()
     while not (stop.is_set() or hub.exhausted or between_frames()):
@@ -41,7 +42,7 @@ def run(
                 for sink in sinks:
                     sink(frame, result)
             faults.recovered(camera)
-        except Fatal:
+        except (Fatal, NotWritten):  # NotWritten: somebody waits for that file, and for nothing else
             raise
         except Exception as error:  # supervisor of the frames: a fault of one camera is not the others'
             if not camera:

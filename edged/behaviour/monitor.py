@@ -28,6 +28,7 @@ from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
+from edged.messages.schema import State
 from edged.messages.topics import ALERT, DAILY, STATE
 from edged.runtime.json_state import JsonState
 from edged.runtime.threads import SupervisedThread
@@ -68,6 +69,7 @@ class SceneMonitor:
         self._file = JsonState(state_file, "today's totals")
         self._presence: dict[str, PresenceFilter] = {}
         self._states: dict[str, SceneState] = {}
+        self.latest_states: dict[str, State] = {}  # the last message of each camera; any thread may read it
         self._saved_totals: dict[str, DailyTotals] = self._file.read(_parse_totals, {})
         self._counters: dict[str, DailyCounter] = {}
         self.alerts = AlertMonitors((), self._publish_alert)
@@ -169,6 +171,7 @@ class SceneMonitor:
 
     def _publish_state(self, name: str) -> None:
         message = state_message(self._headers, name, self._states[name], self.alerts.open_ids(name))
+        self.latest_states[name] = message
         self._bus.publish(STATE.at(camera=name), message)
 
     def _publish_daily(self, name: str, totals: DailyTotals, *, closed: bool) -> None:

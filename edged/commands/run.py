@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,6 @@ from edged.config.tree import Config
 from edged.config_check import load_checked
 from edged.daemon import Daemon, Options
 from edged.device.identity import device_id
-from edged.drawing.recorder import Recorder
 from edged.errors import ConfigError
 from edged.loop import Sink
 from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
@@ -43,6 +43,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embedded-broker", action="store_true", help="bring an MQTT broker along, on loopback")
     parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after so long")
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write an annotated video of one camera")
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="NAME",
+        help="write NAME.jpg and NAME.mp4: what the first camera sees, annotated",
+    )
     parser.add_argument("--quiet", action="store_true", help="no table; the log only")
 
 
@@ -60,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
         def options(config: Config) -> Options:
             return Options(
-                display=args.save_video is not None,
+                display=args.save_video is not None or args.preview is not None,
                 retry=not _plays_file(args, config),
                 read_config=read_config,
                 recent_lines=recent_lines,
@@ -87,8 +93,22 @@ def _display(args: argparse.Namespace, daemon: Daemon, stack: ExitStack) -> Sequ
         return [_video(stack, config, daemon.models.keypoint_thresholds, args.save_video)]
     if not args.quiet:
         print(how_to_subscribe(config.mqtt, device_id(config.device.id)), flush=True)
-        stack.enter_context(live(lambda: LiveStatus(cameras=daemon.cameras(), mqtt=daemon.mqtt_stats)))
-    return []
+        stack.enter_context(live(lambda: _status(daemon)))
+    return [_preview(stack, daemon, args.preview)] if args.preview else []
+
+
+def _status(daemon: Daemon) -> LiveStatus:
+    cameras = daemon.cameras()
+    return LiveStatus(
+        cameras=cameras, mqtt=daemon.mqtt_stats, scenes={camera: daemon.scene(camera) for camera in cameras}
+    )
+
+
+def _preview(stack: ExitStack, daemon: Daemon, stem: Path) -> Sink:
+    from edged.drawing.preview import Preview  # noqa: PLC0415  PyAV takes memory that a daemon has no use for
+
+    say = partial(print, flush=True)
+    return stack.enter_context(Preview(stem, daemon.models.keypoint_thresholds, daemon.scene, say))
 
 
 def _with_arguments(args: argparse.Namespace, config: Config, trial: Mapping[str, Any]) -> Config:
@@ -112,8 +132,10 @@ def _with_embedded_broker(stack: ExitStack, config: Config) -> dict[str, Any]:
     return {"mqtt": mqtt, "device": config.device.model_copy(update={"state_dir": state})}
 
 
-def _video(stack: ExitStack, config: Config, sure_from: dict[str, float], path: Path) -> Recorder:
+def _video(stack: ExitStack, config: Config, sure_from: dict[str, float], path: Path) -> Sink:
     """A sink that writes what it sees; its progress bar lives as long as the stack."""
+    from edged.drawing.recorder import Recorder  # noqa: PLC0415  as above
+
     cameras = config.enabled_cameras
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -20,17 +21,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edged.commands.own_command import own_command
 from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.runtime.threads import SupervisedThread
-from edged.units import MM_PER_M
+from edged.units import MM_PER_M, counted
 
 REFRESH_HZ = 4
 LINE_INTERVAL_S = 5.0
 JOIN_TIMEOUT_S = 2.0
 MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that is counted
 MAX_NAMED = 4  # subjects named in a row, the rest counted
+KEEPS_UP = 0.8  # share of a camera's frames; where fewer are processed, the machine is too slow for it
 COLOURS = {"online": "green", "connecting": "yellow", "lost": "red", "ended": "dim"}
 
 
@@ -40,6 +43,7 @@ class LiveStatus:
 
     cameras: Mapping[str, CameraOverview]
     mqtt: Mapping[str, Any]  # the stats of the MQTT client
+    scenes: Mapping[str, str]  # what goes on in front of each camera, in words
 
 
 def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> AbstractContextManager[object]:
@@ -52,19 +56,26 @@ def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> Abstrac
 
 
 def how_to_subscribe(broker: MqttConfig, device: str) -> str:
-    """Commands that show what is published, ready to be pasted."""
+    """Commands that show what is published, ready to be pasted; those of programs that are installed."""
+    lines = ["To see what is published, in another terminal:", f"  {_watch_command(broker)}"]
+    if shutil.which("mosquitto_sub"):
+        lines.append(f"  {_mosquitto_command(broker, device)}")
+    return "\n".join(lines)
+
+
+def _watch_command(broker: MqttConfig) -> str:
+    user = f" --username {shlex.quote(broker.username)} --password-file FILE" if broker.username else ""
+    tls = f" --tls{f' --ca {shlex.quote(str(broker.tls.ca))}' if broker.tls.ca else ''}" if broker.tls.enabled else ""
+    base = "" if broker.base == "edged" else f" --base {shlex.quote(broker.base)}"
+    return f"{own_command()} watch --host {shlex.quote(broker.host)} --port {broker.port}{base}{user}{tls}"
+
+
+def _mosquitto_command(broker: MqttConfig, device: str) -> str:
     where = f"-h {shlex.quote(broker.host)} -p {broker.port}"
     login = f" -u {shlex.quote(broker.username)} -P '…'" if broker.username else ""
     ca = f" --cafile {shlex.quote(str(broker.tls.ca or '/etc/ssl/certs/ca-certificates.crt'))}"
     topic = shlex.quote(f"{broker.base}/{device}/#")
-    user = f" --username {shlex.quote(broker.username)} --password-file FILE" if broker.username else ""
-    tls = f" --tls{f' --ca {shlex.quote(str(broker.tls.ca))}' if broker.tls.ca else ''}" if broker.tls.enabled else ""
-    base = "" if broker.base == "edged" else f" --base {shlex.quote(broker.base)}"
-    return (
-        "To see what is published, in another terminal:\n"
-        f"  edged watch --host {shlex.quote(broker.host)} --port {broker.port}{base}{user}{tls}\n"
-        f"  mosquitto_sub {where}{login}{ca if broker.tls.enabled else ''} -v -t {topic}"
-    )
+    return f"mosquitto_sub {where}{login}{ca if broker.tls.enabled else ''} -v -t {topic}"
 
 
 class StderrHandler(logging.Handler):
@@ -86,54 +97,70 @@ def describe_subjects(result: FrameResult | None) -> str:
 
 
 def _subject(subject: TrackedSubject) -> str:
-    text = f"{subject.label} {subject.id} ({subject.score:.2f}"
+    text = f"{subject.label} #{subject.id} {100 * subject.score:.0f} %"
     if subject.keypoints is not None:
         seen = int((subject.keypoints[:, SCORE] >= MIN_KEYPOINT_SCORE).sum())
-        text += f", {seen}/{len(subject.keypoints)} points"
+        text += f" ({seen}/{len(subject.keypoints)} keypoints)"
     if subject.pose3d is not None:
         sure = subject.pose3d.focal_source == "given" and subject.pose3d.depth_source == "rootnet"
         away_m = float(np.linalg.norm(subject.pose3d.root_mm)) / MM_PER_M
         text += f", {'' if sure else 'about '}{away_m:.1f} m away"
-    return f"{text})"
+    return text
 
 
 def _table(status: LiveStatus) -> RenderableType:
     table = Table(expand=True, pad_edge=False, box=None, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)
-    for name in ("in/s", "out/s", "p50 ms", "p95 ms", "dropped"):
+    for name in ("frames/s", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("sees", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("sees", ratio=1, overflow="fold")
     for name, view in status.cameras.items():
-        table.add_row(*_row(name, view))
-    return Group(table, Text(_mqtt_line(status.mqtt), style="dim" if status.mqtt.get("connected") else "red"))
+        table.add_row(*_row(name, view, status.scenes.get(name, "")))
+    notes = [Text(note, style="yellow") for note in map(_busy, status.cameras, status.cameras.values()) if note]
+    mqtt = Text(_mqtt_line(status.mqtt), style="dim" if status.mqtt.get("connected") else "red")
+    return Group(table, *notes, mqtt)
 
 
-def _row(name: str, view: CameraOverview) -> tuple[RenderableType, ...]:
-    phase, reading = view.state.phase, view.rates
-    latency = reading.latency
+def _row(name: str, view: CameraOverview, scene: str) -> tuple[RenderableType, ...]:
+    phase, latency = view.state.phase, view.rates.latency
+    sees = [_sees(view), scene] if phase == "online" else [_sees(view)]
     return (
         Text(name),
         Text(phase, style=COLOURS[phase]),
-        f"{reading.in_hz:.1f}",
-        f"{reading.processed_hz:.1f}",
+        f"{view.rates.processed_hz:.1f}",
         f"{latency.p50_ms:.0f}" if latency else "–",
-        f"{latency.p95_ms:.0f}" if latency else "–",
-        str(view.counts.dropped),
-        Text(describe_subjects(view.latest) if phase in ("online", "ended") else view.state.reason),
+        Text("\n".join(filter(None, sees))),
+    )
+
+
+def _sees(view: CameraOverview) -> str:
+    return describe_subjects(view.latest) if view.state.phase in ("online", "ended") else view.state.reason
+
+
+def _busy(name: str, view: CameraOverview) -> str:
+    """What it means that frames are dropped; empty while the machine keeps up."""
+    rates = view.rates
+    if view.state.phase != "online" or not view.counts.dropped or rates.processed_hz >= KEEPS_UP * rates.in_hz:
+        return ""
+    return (
+        f"{name}: {rates.processed_hz:.1f} of {rates.in_hz:.1f} frames/s: this machine is busy or too slow for more; "
+        "the newest frames are used"
     )
 
 
 def _mqtt_line(mqtt: Mapping[str, Any]) -> str:
     link = f"MQTT {mqtt.get('protocol')}" if mqtt.get("connected") else "broker away"
-    return f"{link} · {mqtt['published']} messages sent · {mqtt['waiting']} waiting · {mqtt['dropped']} dropped"
+    lost = f" · {counted(mqtt['dropped'], 'message')} dropped" if mqtt["dropped"] else ""
+    return f"{link} · {counted(mqtt['published'], 'message')} sent · {mqtt['waiting']} waiting{lost}"
 
 
-def _camera_line(name: str, view: CameraOverview) -> str:
-    reading, latency = view.rates, view.rates.latency
-    rates = f"in {reading.in_hz:.1f}/s, out {reading.processed_hz:.1f}/s, dropped {view.counts.dropped}"
-    times = f", p50 {latency.p50_ms:.0f} ms, p95 {latency.p95_ms:.0f} ms" if latency else ""
-    return f"{name}: {view.state.phase}, {rates}{times}; {describe_subjects(view.latest) or view.state.reason}"
+def _camera_line(name: str, view: CameraOverview, scene: str) -> str:
+    rates, latency = view.rates, view.rates.latency
+    times = f", {latency.p50_ms:.0f} ms" if latency else ""
+    speed = f"{rates.processed_hz:.1f} of {rates.in_hz:.1f} frames/s"
+    sees = "; ".join(filter(None, (describe_subjects(view.latest) or view.state.reason, scene)))
+    return f"{name}: {view.state.phase}, {speed}{times}; {sees}"
 
 
 class _LineWriter:
@@ -159,6 +186,6 @@ class _LineWriter:
 
     def _print(self) -> None:
         status = self._status()
-        lines = [_camera_line(name, view) for name, view in status.cameras.items()]
+        lines = [_camera_line(name, view, status.scenes.get(name, "")) for name, view in status.cameras.items()]
         self._out.write("\n".join((*lines, _mqtt_line(status.mqtt), "")))
         self._out.flush()

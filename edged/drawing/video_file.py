@@ -13,10 +13,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+
+try:
+    import av
+except ImportError:  # an extra
+    av = None
 
 from edged.errors import NotWritten
 from edged.frame import U8
@@ -33,19 +36,23 @@ OPTIONS = {
 SUFFIXES = tuple(CODECS)
 DEFAULT_HZ, MAX_HZ = 25.0, 240.0  # of a video without a rate; a higher one in a file is wrong
 MAX_RATE_DENOMINATOR = 1001  # 29.97 Hz is 30000/1001
-BT709 = 1  # FFmpeg's number of this standard, in all three of its lists of colours
+BT709, MPEG_RANGE = 1, 1  # FFmpeg's numbers: of the standard in all its lists of colours, and of the range 16 to 235
 RESERVE_BYTES = 32 * BYTES_PER_MB  # disk space left free, for the file's index and for other programs
 MAX_REPEAT_S = 2  # longest repetition of one frame to keep the video in real time
 
 
-def check_suffix(path: Path) -> None:
-    """Raise NotWritten unless the name ends in a known format."""
+def check_format(path: Path) -> None:
+    """Raise NotWritten unless the name ends in a known format, and PyAV is installed."""
+    if av is None:
+        raise NotWritten(f"{path}: PyAV is not installed; install it with: pip install av", "library")
     if path.suffix.lower() not in SUFFIXES:
         raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
 
 
 def rate_and_length(path: Path) -> tuple[float, int | None]:
-    """The rate of a video in Hz, and its number of frames; None where the file does not say."""
+    """The rate of a video in Hz, and its number of frames; None where the file does not say, or without PyAV."""
+    if av is None:
+        return DEFAULT_HZ, None
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -62,7 +69,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
-        check_suffix(path)
+        check_format(path)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fps = fps
@@ -97,7 +104,7 @@ class VideoWriter:
 
     def _encode(self, image: U8) -> None:
         picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-        frame = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        frame = picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=MPEG_RANGE)
         frame.pts, frame.time_base = self.frames, 1 / self._rate
         try:
             self._container.mux(self._stream.encode(frame))
@@ -167,7 +174,7 @@ def _open(part: Path, rate: Fraction, size_wh: tuple[int, int]) -> tuple[av.cont
             stream.width, stream.height, stream.pix_fmt = *size_wh, "yuv420p"
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
-            context.color_range = ColorRange.MPEG
+            context.color_range = MPEG_RANGE
             context.open()
         except (av.FFmpegError, av.codec.codec.UnknownCodecError):
             container.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from edged.capture.camera import CameraState
 from edged.commands.views import LiveStatus, live
@@ -17,6 +17,7 @@ from tests.support.health import view
 from tests.support.messages import result, subject
 
 BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropped": 3}
+SCENES = {"barn": "on its chest, head level; ALERT colic-suspected"}
 
 
 def camera(phase: Any = "online", reason: str = "") -> CameraOverview:
@@ -28,23 +29,43 @@ def camera(phase: Any = "online", reason: str = "") -> CameraOverview:
 
 def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
     out = io.StringIO()
-    with live(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS), out):
+    with live(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS, scenes=SCENES), out):
         pass
     assert out.getvalue().splitlines() == [
-        "barn: online, in 30.0/s, out 15.0/s, dropped 3, p50 21 ms, p95 35 ms; horse 7 (0.88, 2/2 points)",
-        "MQTT 5 · 12 messages sent · 0 waiting · 3 dropped",
+        "barn: online, 15.0 of 30.0 frames/s, 21 ms; horse #7 88 % (2/2 keypoints); "
+        "on its chest, head level; ALERT colic-suspected",
+        "MQTT 5 · 12 messages sent · 0 waiting · 3 messages dropped",
     ]
 
 
+def table(monkeypatch: pytest.MonkeyPatch, seen: CameraOverview, scene: str = "", columns: int = 80) -> str:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = io.StringIO()
+    with live(
+        lambda: LiveStatus(cameras={"barn": seen}, mqtt={**BUS, "connected": False}, scenes={"barn": scene}), out
+    ):
+        pass
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+
+
 @pytest.mark.parametrize(
-    ("seen", "shown"), [(camera(), "horse 7"), (camera("lost", "no frame for 5 s"), "no frame for 5 s")]
+    ("seen", "shown"), [(camera(), "horse #7"), (camera("lost", "no frame for 5 s"), "no frame for 5 s")]
 )
 def test_terminal_shows_a_table(monkeypatch: pytest.MonkeyPatch, seen: CameraOverview, shown: str) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "140")
-    out = io.StringIO()
-    with live(lambda: LiveStatus(cameras={"barn": seen}, mqtt={**BUS, "connected": False}), out):
-        pass
-    text = Console().render_str(out.getvalue()).plain
+    text = table(monkeypatch, seen)
     assert shown in text
     assert "broker away" in text
+
+
+def test_80_columns_show_every_subject_and_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = replace(camera(), latest=result(*[replace(subject(), id=number) for number in (11, 12, 13)]))
+    text = table(monkeypatch, crowd, "on its chest, head level")
+    assert [word for word in ("#11", "#12", "#13", "on its chest, head level") if word not in text] == []
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_table_says_what_dropped_frames_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "barn: 15.0 of 30.0 frames/s: this machine is busy" in table(monkeypatch, camera(), columns=140)
+    fast = replace(camera(), rates=replace(camera().rates, processed_hz=29.0))
+    assert "busy" not in table(monkeypatch, fast, columns=140)

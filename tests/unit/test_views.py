@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,30 @@ def test_many_subjects_are_counted() -> None:
     assert describe_subjects(result(*[subject()] * 6)).endswith(" and 2 more")
 
 
+@pytest.fixture
+def mosquitto_sub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mosquitto_sub").write_text("#!/bin/sh\n")
+    (tmp_path / "mosquitto_sub").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("mosquitto_sub")
 def test_subscribe_hint_names_the_configured_broker() -> None:
     text = how_to_subscribe(MqttConfig(host="10.0.0.2", port=1884, base="farm"), "box")
-    assert "edged watch --host 10.0.0.2 --port 1884 --base farm\n" in text
+    assert " watch --host 10.0.0.2 --port 1884 --base farm\n" in text
     assert "mosquitto_sub -h 10.0.0.2 -p 1884 -v -t 'farm/box/#'" in text
 
 
+def test_subscribe_hint_names_only_programs_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/edged"])
+    assert how_to_subscribe(MqttConfig(), "box").splitlines() == [
+        "To see what is published, in another terminal:",
+        "  .venv/bin/edged watch --host 127.0.0.1 --port 1883",
+    ]
+
+
+@pytest.mark.usefixtures("mosquitto_sub")
 def test_subscribe_hint_shows_no_password() -> None:
     broker = MqttConfig.model_validate(
         {"username": "me", "password": "hunter2", "tls": TlsConfig(enabled=True, ca=Path("/ca.pem"))}
