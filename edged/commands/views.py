@@ -26,7 +26,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.runtime.threads import SupervisedThread
-from edged.units import MM_PER_M, counted
+from edged.units import MM_PER_M, plural
 
 REFRESH_HZ = 4
 LINE_INTERVAL_S = 5.0
@@ -151,8 +151,8 @@ def _busy(name: str, view: CameraOverview) -> str:
 
 def _mqtt_line(mqtt: Mapping[str, Any]) -> str:
     link = f"MQTT {mqtt.get('protocol')}" if mqtt.get("connected") else "broker away"
-    lost = f" · {counted(mqtt['dropped'], 'message')} dropped" if mqtt["dropped"] else ""
-    return f"{link} · {counted(mqtt['published'], 'message')} sent · {mqtt['waiting']} waiting{lost}"
+    lost = f" · {plural(mqtt['dropped'], 'message')} dropped" if mqtt["dropped"] else ""
+    return f"{link} · {plural(mqtt['published'], 'message')} sent · {mqtt['waiting']} waiting{lost}"
 
 
 def _camera_line(name: str, view: CameraOverview, scene: str) -> str:

@@ -15,7 +15,7 @@ from edged.capture.frame_buffer import FrameCounts
 from edged.capture.hub import CameraHub
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.config.tables.camera import CameraConfig
-from edged.errors import DeviceLost, ModelFault, OutsideImage
+from edged.errors import DeviceLost, ModelFault, NotWritten, OutsideImage
 from edged.frame import Frame, FrameResult, ImageQuality
 from edged.pipeline import Pipeline
 
@@ -117,6 +117,19 @@ def test_bug_in_a_sink_fails_the_frame_and_not_the_loop() -> None:
 def test_fatal_error_ends_the_loop() -> None:
     with pytest.raises(DeviceLost):
         played(Scripted({1: DeviceLost("gone")}), 3)
+
+
+def test_file_that_cannot_be_written_ends_the_loop() -> None:
+    def sink(frame: Frame, result: FrameResult) -> None:
+        raise NotWritten("disk full")
+
+    hub = CameraHub({"barn": (CLIP, ScriptedCamera([IMAGE] * 3))}, lambda state: None)
+    hub.start()
+    try:
+        with pytest.raises(NotWritten):
+            loop.run(hub, {"barn": cast(Pipeline, Scripted({}))}, [sink], threading.Event())
+    finally:
+        hub.close()
 
 
 def test_stop_ends_the_loop_after_the_present_frame() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from edged.behaviour.words import describe_scene
 from edged.commands.own_command import own_command
-from edged.units import counted
+from edged.units import plural
 
 STALL = {"posture": "sternal", "head_height": "level", "behaviours": [], "zone": None, "person_present": False}
 
@@ -52,4 +52,4 @@ def test_printed_command_is_the_one_that_was_typed(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 frames"), (1, "1 frame"), (2, "2 frames")])
 def test_noun_follows_its_number(number: int, text: str) -> None:
-    assert counted(number, "frame") == text
+    assert plural(number, "frame") == text
