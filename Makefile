@@ -43,12 +43,10 @@ lint: $(STAMP)
 	$(BIN)/python -m tools.layers
 	$(BIN)/python -m tools.size
 
-# Discovery against the real Home Assistant, in an environment of its own; PYTHON_HA is a Python 3.13.
-PYTHON_HA ?= python3.13
-homeassistant: $(STAMP)
-	test -d $(VENV)-ha || $(PYTHON_HA) -m venv $(VENV)-ha
-	$(VENV)-ha/bin/python -m pip install --quiet --disable-pip-version-check homeassistant==2025.4.4 paho-mqtt==2.1.0
-	$(BIN)/python -m tools.homeassistant | $(VENV)-ha/bin/python tools/homeassistant/check.py
+# Discovery with the real Home Assistant, whose Python lies in a folder of its own; as root, on Debian or Ubuntu.
+homeassistant: $(STAMP)-system
+	sh tools/homeassistant/install.sh $(VENV)-ha
+	$(BIN)/python -m tools.homeassistant --command "$$(cat $(VENV)-ha/command)" --record tests/unit/homeassistant.json
 
 check: lint test system cuda
 

@@ -226,14 +226,19 @@ class AlertMonitors:
                 if alert := monitor.update(observation):
                     self._publish(alert)
 
-    def open_ids(self, camera: str) -> tuple[str, ...]:
-        """Ids of the camera's alerts that have not closed, oldest first."""
+    def open(self, camera: str) -> tuple[Alert, ...]:
+        """The camera's alerts that have not closed, oldest first."""
         alerts = [monitor.alert for monitor in self._monitors[camera] if monitor.alert is not None]
-        return tuple(alert.id for alert in sorted(alerts, key=lambda alert: alert.since_ns))
+        return tuple(sorted(alerts, key=lambda alert: alert.since_ns))
 
     def acknowledge(self, alert_id: str, t_ns: int) -> bool:
         """Publish no reminders of it any more. False: no such alert is open. Any thread."""
         return self._set_stage(alert_id, "acknowledged", t_ns)
+
+    def acknowledge_all(self, camera: str, t_ns: int) -> list[str]:
+        """Acknowledge every alert of the camera that is open or snoozed; their ids. Any thread."""
+        waiting = [alert.id for alert in self.open(camera) if alert.stage != "acknowledged"]
+        return [alert_id for alert_id in waiting if self.acknowledge(alert_id, t_ns)]
 
     def snooze(self, alert_id: str, minutes: float, t_ns: int) -> bool:
         """Publish it again after so many minutes if it still holds then. False: no such alert is open. Any thread."""

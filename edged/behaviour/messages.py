@@ -19,7 +19,7 @@ from edged.units import S_PER_MIN
 VIEWS: tuple[View, ...] = get_args(View)
 
 
-def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alert_ids: tuple[str, ...]) -> schema.State:
+def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[Alert, ...]) -> schema.State:
     """The `state` message. A stall's `person_present` alone says whether a person is there, so `counts` does not."""
     return {
         **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # see build.poses
@@ -28,7 +28,8 @@ def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alert_
         "view": scene.view,
         "degraded": list(scene.degraded),
         "counts": _counts(scene),
-        "alert_ids": list(alert_ids),
+        "alert_ids": [alert.id for alert in alerts],
+        "alerts": [_open_alert(headers, alert) for alert in alerts],
         "stall": None if scene.stall is None else _stall_state(scene.stall),
     }
 
@@ -74,6 +75,17 @@ def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
         "evidence": None if evidence is None else dict(evidence.values),
         "coverage": None if evidence is None else evidence.coverage,
         "reminders": alert.reminders,
+    }
+
+
+def _open_alert(headers: HeaderFactory, alert: Alert) -> schema.OpenAlert:
+    return {
+        "alert_id": alert.id,
+        "event_type": alert.rule.kind,
+        "stage": alert.stage,  # type: ignore[typeddict-item]  # an open alert is not closed
+        "severity": alert.rule.severity,
+        "since_ts": headers.utc_ms(alert.since_ns),
+        "reason": alert.reason,
     }
 
 

@@ -170,7 +170,7 @@ class SceneMonitor:
             self._publish_state(alert.camera)
 
     def _publish_state(self, name: str) -> None:
-        message = state_message(self._headers, name, self._states[name], self.alerts.open_ids(name))
+        message = state_message(self._headers, name, self._states[name], self.alerts.open(name))
         self.latest_states[name] = message
         self._bus.publish(STATE.at(camera=name), message)
 

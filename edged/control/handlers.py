@@ -118,7 +118,14 @@ class CommandHandlers:
         return CommandResult(data={"cameras": names, "hz": command.hz, "until_ts": until_ts})
 
     def acknowledge(self, command: Acknowledge) -> CommandResult:
-        return _alert_result(command.alert_id, self._alerts.acknowledge(command.alert_id, monotonic_ns()))
+        if (command.alert_id is None) == (command.camera is None):
+            got = "neither" if command.camera is None else "both"
+            raise CommandRejected("alert_id, camera", got=got, wanted="one of the two", do="name an alert or a camera")
+        if command.camera is not None:
+            self._camera(command.camera)
+            return CommandResult(data={"alert_ids": self._alerts.acknowledge_all(command.camera, monotonic_ns())})
+        found = self._alerts.acknowledge(str(command.alert_id), monotonic_ns())
+        return _alert_result(str(command.alert_id), found)
 
     def snooze(self, command: Snooze) -> CommandResult:
         return _alert_result(command.alert_id, self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns()))
@@ -149,4 +156,4 @@ def _alert_result(alert_id: str, found: bool) -> CommandResult:
     if not found:
         do = "see `alert_ids` in the camera's state"
         raise CommandRejected("alert_id", got=ascii(alert_id), wanted="that of an open alert", do=do)
-    return CommandResult()
+    return CommandResult(data={"alert_ids": [alert_id]})

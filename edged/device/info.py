@@ -10,13 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edged import __version__
-from edged.behaviour.alerts import RULES
+from edged.behaviour.alerts import CAMERA_RULES, RULES
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
 from edged.inference.engine_builds import BuildStatus
 from edged.inference.load_models import LoadedModels
-from edged.mqtt.homeassistant_entities import DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 
 LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
 
@@ -53,6 +53,7 @@ def models_info(models: ModelsConfig, engines: LoadedModels, builds: Mapping[str
 
 def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[str, ...]]) -> DiscoveryDevice:
     """`classes` are those that each camera looks for."""
+    cameras = settings.enabled_cameras
     return DiscoveryDevice(
         id=device,
         base=settings.mqtt.base,
@@ -61,10 +62,13 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        alert_kinds=tuple(rule.kind for rule in RULES),
+        alert_kinds={
+            name: tuple(rule.kind for rule in (RULES if cameras[name].stall.enabled else CAMERA_RULES))
+            for name in classes
+        },
         allowed_commands=frozenset(settings.commands.allow),
-        snapshot_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.images),
-        stall_cameras=frozenset(name for name, camera in settings.enabled_cameras.items() if camera.stall.enabled),
+        snapshot_cameras=frozenset(name for name, camera in cameras.items() if camera.images),
+        stall_cameras=frozenset(name for name, camera in cameras.items() if camera.stall.enabled),
     )
 
 

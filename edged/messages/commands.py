@@ -68,9 +68,10 @@ class SetRate(Command):
 
 
 class Acknowledge(Command):
-    """Mark an alert as seen by a person."""
+    """Mark an alert, or every alert of a camera, as seen by a person. The answer has the `alert_ids`."""
 
-    alert_id: Text = Field(description="`alert_id` of the message.")
+    alert_id: Text | None = Field(None, description="`alert_id` of the message.")
+    camera: Text | None = Field(None, description="Name of the camera, instead of `alert_id`.")
 
 
 class Snooze(Command):

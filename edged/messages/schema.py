@@ -40,6 +40,9 @@ class StoredMessage(Header):
 
     id: Annotated[str, field("Of this message; the same in a repeated delivery.")]
     stored: NotRequired[Annotated[bool, field("True: it waited on disk for the broker; `ts` is the original time.")]]
+    superseded: NotRequired[
+        Annotated[bool, field("True: stored, and a later one of the same topic (and alert) waits behind it.")]
+    ]
 
 
 class Status(Header):
@@ -237,6 +240,17 @@ class Gait(TypedDict):
     hind_ratio: Annotated[float | None, field("The same for the hind legs.")]
 
 
+class OpenAlert(TypedDict):
+    """An alert that has not closed."""
+
+    alert_id: str
+    event_type: str
+    stage: Literal["open", "acknowledged", "snoozed"]
+    severity: Literal["info", "warning", "critical"]
+    since_ts: UtcMs
+    reason: Annotated[str, field("In words.")]
+
+
 class State(StoredMessage):
     """State of the scene before a camera. Retained; sent when it changes."""
 
@@ -248,6 +262,7 @@ class State(StoredMessage):
     degraded: Annotated[list[str], field("Limits that the image breaks: dark, bright, flat, blurred.")]
     counts: Annotated[dict[str, Count] | None, field("Subjects per class; null when `view` is not `ok`.")]
     alert_ids: Annotated[list[str], field("Alerts of this camera that have not closed, oldest first.")]
+    alerts: Annotated[list[OpenAlert], field("The same alerts, each as it is now.")]
     stall: Annotated[StallState | None, field("Null without `[cameras.<name>.stall]`, and when `view` is not `ok`.")]
 
 

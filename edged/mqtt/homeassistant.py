@@ -1,5 +1,6 @@
-"""Publishes Home Assistant discovery: at start, after each restart of Home Assistant, and empty for removed cameras.
+"""Publishes Home Assistant discovery: at start, and after each restart of Home Assistant.
 
+What is gone since is removed there: a camera by an empty payload, one entity by a component with its platform alone.
 Upstream: the configuration. Downstream: the bus, which repeats retained messages on every connect.
 """
 
@@ -7,21 +8,26 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edged.messages.bus import Bus, Request
 from edged.messages.topics import Topic
-from edged.mqtt.homeassistant_entities import BIRTH, DISCOVERY, DiscoveryDevice
+from edged.mqtt.homeassistant_entities import SEPARATOR, Body
+from edged.mqtt.homeassistant_payloads import BIRTH, DISCOVERY, DiscoveryDevice
 from edged.runtime.json_state import JsonState
 from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
+Announced = dict[str, dict[str, str]]  # platforms by component, by topic
+
 BIRTH_DELAY_S = (1.0, 5.0)  # random within, after a restart of Home Assistant: it needs time, and devices spread out
 
 
 class DiscoveryPublisher:
-    """`announced_file` lists the published topics, so that a removed camera is removed from Home Assistant too."""
+    """`announced_file` has every component that was ever published on a topic in use."""
 
     def __init__(
         self,
@@ -35,6 +41,7 @@ class DiscoveryPublisher:
         self._bus = bus
         self._announced = JsonState(announced_file, "announcements to Home Assistant")
         self._birth_delay_s = birth_delay_s
+        self._payloads: dict[Topic, Body] = {}
         self.delayed: SupervisedThread | None = None  # publishes once, after a restart of Home Assistant
         self.reconfigure(device, enabled=enabled)
 
@@ -46,10 +53,11 @@ class DiscoveryPublisher:
     def start(self) -> None:
         """Publish all payloads, and an empty one for each topic that is no longer in use."""
         payloads = self._device.payloads() if self._enabled else {}
-        none: set[str] = set()
-        for path in self._announced.read(_paths, none) - {topic.path for topic in payloads}:
+        before = self._announced.read(lambda table: _announced(table, payloads), Announced())
+        for path in before.keys() - {topic.path for topic in payloads}:
             self._bus.publish(Topic(path=path, spec=DISCOVERY), b"")
-        self._announced.write(sorted(topic.path for topic in payloads))
+        self._payloads = {topic: _with_removals(body, before.get(topic.path, {})) for topic, body in payloads.items()}
+        self._announced.write({topic.path: _platforms(body) for topic, body in self._payloads.items()})
         if self._enabled:
             self._publish_all()
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
@@ -66,9 +74,26 @@ class DiscoveryPublisher:
             self.delayed.start()
 
     def _publish_all(self) -> None:
-        for topic, body in self._device.payloads().items():
+        for topic, body in self._payloads.items():
             self._bus.publish(topic, body)
 
 
-def _paths(paths: list[str]) -> set[str]:
-    return set(paths)
+def _platforms(payload: Body) -> dict[str, str]:
+    return {key: component["platform"] for key, component in payload["components"].items()}
+
+
+def _with_removals(payload: Body, before: Mapping[str, str]) -> Body:
+    """The payload with a component of its platform alone for each that is gone. They come first: they free names."""
+    removals = {key: {"platform": platform} for key, platform in before.items() if key not in payload["components"]}
+    return {**payload, "components": {**removals, **payload["components"]}}
+
+
+def _announced(table: Any, payloads: Mapping[Topic, Body]) -> Announced:
+    """A state file. Those of 0.1.0's development versions list topics, and their keys were joined with `_`."""
+    if isinstance(table, dict):
+        return {path: {key: str(platform) for key, platform in keys.items()} for path, keys in table.items()}
+    old = {
+        topic.path: {key.replace(SEPARATOR, "_"): platform for key, platform in _platforms(body).items()}
+        for topic, body in payloads.items()
+    }
+    return {path: old.get(path, {}) for path in table}

@@ -1,45 +1,25 @@
-"""Home Assistant discovery: the edged device, and each camera as a device connected through it. Pure.
+"""The entities that Home Assistant gets, as tables. Pure.
 
-Upstream: the configuration. Downstream: retained messages on `<prefix>/device/<box>/<id>/config`.
-Entities are tables; a test compares the fields that their templates read with the message schemas.
+Upstream: `homeassistant_payloads`. A test compares the fields that their templates read with the message schemas.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edged.messages.topics import (
-    ALERT,
-    CAMERA_STATUS,
-    COMMAND,
-    DAILY,
-    HEALTH,
-    SNAPSHOT,
-    STATE,
-    STATUS,
-    Topic,
-    TopicSpec,
-)
+from edged.messages.topics import ALERT, CAMERA_STATUS, DAILY, HEALTH, SNAPSHOT, STATE, STATUS, Topic, TopicSpec
 
 Body = dict[str, Any]
 
-DISCOVERY = TopicSpec(
-    name="homeassistant",
-    path="/{prefix}/device/{box}/{device}/config",
-    retain=True,
-    summary="Home Assistant discovery.",
-)
-BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
-
 EXPIRE_AFTER_PERIODS = 3.5  # of `publish.health_interval_s` without a health message: its entities are unavailable
+SEPARATOR = "."  # between the parts of an id: no name of a device or camera has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """One entity. `{camera}` and `{label}` are filled in; the templates are Jinja over the message's JSON."""
+    """One entity. `{camera}`, `{label}` and `{kind}` are filled in; the templates are Jinja over the message's JSON."""
 
     key: str
     platform: str
@@ -50,12 +30,12 @@ class Entity:
     options: Mapping[str, Any] = field(default_factory=dict)
     diagnostic: bool = False
     expires_with_health: bool = False  # unavailable without recent health messages
-    always_available: bool = False  # also while the device is offline: it shows just that
+    always_available: bool = False  # also while the camera is lost or the device offline
 
     def component(self, context: EntityContext, **names: str) -> Body:
         """The entity's part of a device payload."""
-        body: Body = {"platform": self.platform, "name": self.name.format(**names), **self.options}
-        body["unique_id"] = f"{context.id}_{self.key.format(**names)}"
+        body: Body = {"platform": self.platform, "name": _display_name(self.name, names), **self.options}
+        body["unique_id"] = f"{context.id}{SEPARATOR}{self.key.format(**names)}"
         topic = context.topic(self.spec.at(**names))
         body["image_topic" if self.platform == "image" else "state_topic"] = topic
         if self.value_template is not None:
@@ -73,12 +53,16 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityContext:
-    """The device, or one camera of it: id, topics and availability."""
+    """The device, or one camera of it: topics and availability."""
 
-    id: str
+    device: str
     root: str  # <base>/<device>/
     health_s: float
     camera: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.device if self.camera is None else f"{self.device}{SEPARATOR}{self.camera}"
 
     def topic(self, topic: Topic) -> str:
         return self.root + topic.path
@@ -104,7 +88,7 @@ def _health_sensor(key: str, name: str, template: str, **options: Any) -> Entity
     )
 
 
-def _daily_minutes(key: str, name: str, template: str, *, diagnostic: bool = False) -> Entity:
+def _daily_minutes(key: str, name: str, template: str, icon: str, *, diagnostic: bool = False) -> Entity:
     """A sensor of a stall's day; in `template`, `s` is the day and `m` its minutes."""
     return Entity(
         key=key,
@@ -112,7 +96,12 @@ def _daily_minutes(key: str, name: str, template: str, *, diagnostic: bool = Fal
         name=name,
         spec=DAILY,
         value_template="{% set s = value_json.stall or {} %}{% set m = s.get('minutes', {}) %}{{ " + template + " }}",
-        options={"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"},
+        options={
+            "device_class": "duration",
+            "unit_of_measurement": "min",
+            "state_class": "measurement",
+            "icon": f"mdi:{icon}",
+        },
         diagnostic=diagnostic,
     )
 
@@ -146,7 +135,7 @@ DEVICE_ENTITIES = (
         device_class="temperature",
         unit_of_measurement="°C",
     ),
-    _health_sensor("cpu", "CPU", "value_json.device.cpu_percent", unit_of_measurement="%"),
+    _health_sensor("cpu", "CPU", "value_json.device.cpu_percent", unit_of_measurement="%", icon="mdi:cpu-64-bit"),
     _health_sensor(
         "memory", "Free memory", "value_json.device.memory_free_mb", device_class="data_size", unit_of_measurement="MB"
     ),
@@ -163,7 +152,7 @@ CAMERA_ENTITIES = (
         name="Online",
         spec=CAMERA_STATUS,
         value_template="{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
-        attributes_template="{{ {'state': value_json.state, 'reason': value_json.reason} | tojson }}",
+        attributes_template="{{ {'phase': value_json.state, 'reason': value_json.reason} | tojson }}",
         options={"device_class": "connectivity"},
         diagnostic=True,
         always_available=True,
@@ -174,14 +163,7 @@ CAMERA_ENTITIES = (
         name="View",
         spec=STATE,
         value_template="{{ value_json.view }}",
-        options={"device_class": "enum", "options": ["ok", "degraded", "lost", "unknown"]},
-    ),
-    Entity(
-        key="alert",
-        platform="event",
-        name="Alert",
-        spec=ALERT,
-        options={"event_types": []},  # `DiscoveryDevice.alert_kinds`
+        options={"device_class": "enum", "options": ["ok", "degraded", "lost", "unknown"], "icon": "mdi:cctv"},
     ),
     _health_sensor(
         "fps", "Frame rate", "value_json.cameras['{camera}'].fps", unit_of_measurement="Hz", device_class="frequency"
@@ -208,7 +190,8 @@ CLASS_ENTITIES = (  # one set per class that a camera detects
         platform="binary_sensor",
         name="{label} present",
         spec=STATE,
-        value_template="{{ 'ON' if (value_json.counts or {}).get('{label}') else 'OFF' }}",
+        value_template="{{ 'ON' if (value_json.counts or {}).get('{label}')"
+        " else 'OFF' if value_json.counts else None }}",
         options={"device_class": "occupancy"},
     ),
     Entity(
@@ -217,7 +200,7 @@ CLASS_ENTITIES = (  # one set per class that a camera detects
         name="{label} count",
         spec=STATE,
         value_template="{{ (value_json.counts or {}).get('{label}') }}",
-        options={"state_class": "measurement"},
+        options={"state_class": "measurement", "icon": "mdi:counter"},
     ),
 )
 
@@ -241,111 +224,79 @@ STALL_ENTITIES = (  # of a camera with `[cameras.<name>.stall]`
         " 'behaviours': value_json.stall.behaviours, 'zone': value_json.stall.zone,"
         " 'horse_count': value_json.stall.horse_count, 'foal_posture': value_json.stall.foal_posture}"
         " | tojson if value_json.stall else '{}' }}",
-        options={"device_class": "enum", "options": ["standing", "sternal", "lateral", "unknown"]},
+        options={
+            "device_class": "enum",
+            "options": ["standing", "sternal", "lateral", "unknown"],
+            "icon": "mdi:horse-variant",
+        },
     ),
     Entity(
         key="person_in_stall",
         platform="binary_sensor",
         name="Person in stall",
         spec=STATE,
-        value_template="{{ 'ON' if (value_json.stall or {}).get('person_present') else 'OFF' }}",
+        value_template="{{ 'ON' if (value_json.stall or {}).get('person_present')"
+        " else 'OFF' if value_json.stall else None }}",
         options={"device_class": "occupancy"},
     ),
-    _daily_minutes("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)"),
-    _daily_minutes("walking", "Walking today", "m.get('walking', 0)"),
-    _daily_minutes("at_feeder", "At the feeder today", "m.get('at-feeder', 0)"),
-    _daily_minutes("observed", "Observed today", "s.get('observed_minutes', 0)", diagnostic=True),
-    _daily_minutes("longest_lying", "Longest lying today", "s.get('longest_lying_minutes', 0)"),
+    _daily_minutes("lying", "Lying today", "(m.get('sternal', 0) + m.get('lateral', 0)) | round(1)", "bed"),
+    _daily_minutes("walking", "Walking today", "m.get('walking', 0)", "horse-variant"),
+    _daily_minutes("at_feeder", "At the feeder today", "m.get('at-feeder', 0)", "barley"),
+    _daily_minutes("observed", "Observed today", "s.get('observed_minutes', 0)", "eye-outline", diagnostic=True),
+    _daily_minutes("longest_lying", "Longest lying today", "s.get('longest_lying_minutes', 0)", "bed-clock"),
 )
 
 SNAPSHOT_ENTITY = Entity(
-    key="snapshot", platform="image", name="Snapshot", spec=SNAPSHOT, options={"content_type": "image/jpeg"}
+    key="snapshot",
+    platform="image",
+    name="Snapshot",
+    spec=SNAPSHOT,
+    options={"content_type": "image/jpeg", "icon": "mdi:camera"},
+)
+
+# The two kinds of entity for alerts ignore a stored message that another one, stored too, supersedes: what was over
+# before the device found the broker again rings nobody. Both are always available: that of a lost camera, too.
+
+ALERT_EVENT = Entity(
+    key="alert",
+    platform="event",
+    name="Alert",
+    spec=ALERT,
+    value_template="{% if not value_json.get('superseded') %}{{ dict(value_json, event_type=value_json.event_type"
+    " ~ ('' if value_json.stage == 'open' else '-' ~ value_json.stage)) | tojson }}{% endif %}",
+    options={"icon": "mdi:bell"},
+    always_available=True,
+)
+
+ALERT_SENSOR = Entity(  # one per kind
+    key="{kind}",
+    platform="binary_sensor",
+    name="{kind}",
+    spec=STATE,
+    value_template="{% if not value_json.get('superseded') %}{{ 'ON' if value_json.alerts"
+    " | selectattr('event_type', 'eq', '{kind}') | list else 'OFF' }}{% endif %}",
+    attributes_template="{{ (value_json.alerts | selectattr('event_type', 'eq', '{kind}') | list"
+    " + [{}])[0] | tojson }}",
+    options={"device_class": "problem"},
+    always_available=True,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveryDevice:
-    """An edged device and its cameras, as Home Assistant is to know them."""
-
-    id: str  # of the device
-    base: str
-    name: str
-    version: str
-    health_s: float
-    prefix: str = "homeassistant"
-    cameras: Mapping[str, tuple[str, ...]]  # the classes that each detects
-    snapshot_cameras: frozenset[str] = frozenset()  # with `images`
-    stall_cameras: frozenset[str] = frozenset()  # with `stall`
-    alert_kinds: tuple[str, ...] = ()
-    allowed_commands: frozenset[str] = frozenset()
-
-    def payloads(self) -> dict[Topic, Body]:
-        """The retained payload of each topic: one for the device, one per camera."""
-        payloads = {self._topic(self.id): self._device_payload()}
-        for camera, labels in self.cameras.items():
-            payloads[self._topic(f"{self.id}_{camera}")] = self._camera_payload(camera, labels)
-        return payloads
-
-    def _topic(self, device: str) -> Topic:
-        """The device has a topic level of its own: brokers grant rights by whole levels."""
-        return DISCOVERY.at(prefix=self.prefix, box=self.id, device=device)
-
-    @property
-    def _root(self) -> str:
-        return f"{self.base}/{self.id}/"
-
-    def _device_payload(self) -> Body:
-        context = EntityContext(id=self.id, root=self._root, health_s=self.health_s)
-        device = {"identifiers": [self.id], "name": self.name or self.id, "serial_number": self.id}
-        return self._payload(device | {"model": "pose appliance"}, _components(DEVICE_ENTITIES, context))
-
-    def _camera_payload(self, camera: str, labels: Iterable[str]) -> Body:
-        context = EntityContext(id=f"{self.id}_{camera}", root=self._root, health_s=self.health_s, camera=camera)
-        components = _components(CAMERA_ENTITIES, context, camera=camera)
-        in_stall = camera in self.stall_cameras
-        components[f"{context.id}_alert"]["event_types"] = list(self.alert_kinds)
-        for label in labels:
-            entities = (CLASS_MINUTES,) if in_stall and label == "person" else (*CLASS_ENTITIES, CLASS_MINUTES)
-            components |= _components(entities, context, camera=camera, label=label)
-        if in_stall:  # whose `person_present` alone says whether a person is there
-            components |= _components(STALL_ENTITIES, context, camera=camera)
-        if self._has_snapshot(camera):
-            components |= _components((SNAPSHOT_ENTITY,), context, camera=camera)
-        components |= self._buttons(camera, context)
-        device = {"identifiers": [context.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
-        return self._payload(device | {"model": "camera"}, components)
-
-    def _buttons(self, camera: str, context: EntityContext) -> dict[str, Body]:
-        """Commands that only need to know the camera."""
-        verbs = {"restart-camera": "Restart", **({"snapshot": "Take snapshot"} if self._has_snapshot(camera) else {})}
-        return {
-            f"{context.id}_{verb}_button": {
-                "platform": "button",
-                "unique_id": f"{context.id}_{verb}_button",
-                "name": name,
-                "command_topic": context.topic(COMMAND.at(verb=verb)),
-                "payload_press": json.dumps({"camera": camera}),
-                "entity_category": "diagnostic",
-                "availability": EntityContext(id=self.id, root=self._root, health_s=self.health_s).availability,
-            }
-            for verb, name in verbs.items()
-            if verb in self.allowed_commands
-        }
-
-    def _has_snapshot(self, camera: str) -> bool:
-        return camera in self.snapshot_cameras and "snapshot" in self.allowed_commands
-
-    def _payload(self, device: Body, components: dict[str, Body]) -> Body:
-        return {
-            "device": device | {"manufacturer": "edged", "sw_version": self.version},
-            "origin": {"name": "edged", "sw_version": self.version},
-            "components": components,
-        }
+def alert_event_types(kinds: Iterable[str]) -> list[str]:
+    """Of an alert that opens or is repeated the kind alone, as `colic-suspected`; else with its stage after it."""
+    return [f"{kind}{suffix}" for kind in kinds for suffix in ("", "-acknowledged", "-snoozed", "-closed")]
 
 
-def _components(entities: Iterable[Entity], context: EntityContext, **names: str) -> dict[str, Body]:
-    components = (entity.component(context, **names) for entity in entities)
-    return {body["unique_id"]: body for body in components}
+def components(entities: Iterable[Entity], context: EntityContext, **names: str) -> dict[str, Body]:
+    """The entities' parts of a device payload, by unique id."""
+    bodies = (entity.component(context, **names) for entity in entities)
+    return {body["unique_id"]: body for body in bodies}
+
+
+def _display_name(name: str, names: Mapping[str, str]) -> str:
+    """`{label} present` as `Horse present`, `{kind}` as `Colic suspected`."""
+    filled = name.format(**names).replace("-", " ")
+    return filled[:1].upper() + filled[1:]
 
 
 def _fill_names(template: str, names: Mapping[str, str]) -> str:

@@ -42,7 +42,9 @@ PRAGMA user_version = 2;
 """
 COLUMNS = "path, spec, priority, timestamp_ms, clock_synced, body"
 INSERT = f"INSERT INTO message ({COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-SELECT_AFTER = f"SELECT {COLUMNS}, id FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+SUPERSEDED = """EXISTS (SELECT 1 FROM message later WHERE later.id > message.id AND later.path = message.path AND
+    json_extract(CAST(later.body AS TEXT), '$.alert_id') IS json_extract(CAST(message.body AS TEXT), '$.alert_id'))"""
+SELECT_AFTER = f"SELECT {COLUMNS}, {SUPERSEDED}, id FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
 SELECT_OLDEST = "SELECT min(timestamp_ms) FROM message"
 SELECT_TOTAL = "SELECT count(*), coalesce(sum(size), 0) FROM message"
 DELETE_IDS = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
@@ -74,6 +76,7 @@ class QueueRow:
     timestamp_ms: int | None  # `ts` of the message, UTC
     clock_synced: bool = True  # whether `timestamp_ms` can be trusted: a message never expires by a wrong clock
     body: bytes  # JSON
+    superseded: bool = False  # a later row has the same topic and, of alerts, the same alert
     store_id: StoreId = NOT_STORED
 
     @staticmethod
@@ -95,8 +98,9 @@ class QueueRow:
         return None if spec is None else Topic(path=self.path, spec=spec)
 
     def message(self, *, stored: bool) -> dict[str, Any]:
-        """The message; with `stored` it says that it was sent late."""
-        return {**json.loads(self.body), **({"stored": True} if stored else {})}
+        """The message; with `stored` it says that it was sent late, and whether it was superseded meanwhile."""
+        late = {"stored": True, **({"superseded": True} if self.superseded else {})}
+        return {**json.loads(self.body), **(late if stored else {})}
 
     @property
     def size(self) -> int:
@@ -198,9 +202,10 @@ class SqliteQueue:
                 timestamp_ms=timestamp_ms,
                 clock_synced=bool(clock_synced),
                 body=body,
+                superseded=bool(superseded),
                 store_id=StoreId(self.file_no, row_id),
             )
-            for path, spec, priority, timestamp_ms, clock_synced, body, row_id in found
+            for path, spec, priority, timestamp_ms, clock_synced, body, superseded, row_id in found
         ]
 
     def _prepare(self) -> None:

@@ -203,3 +203,14 @@ def test_open_alert_is_acknowledged_and_snoozed_by_its_id(parts: Parts) -> None:
     with pytest.raises(CommandRejected) as rejected:
         parts.handlers.acknowledge(Acknowledge(alert_id="nosuch"))
     assert (rejected.value.what, rejected.value.got) == ("alert_id", "'nosuch'")
+
+
+def test_acknowledge_of_a_camera_takes_its_open_alerts_and_one_argument_only(parts: Parts) -> None:
+    for second in range(1, 70):
+        parts.alerts.update("barn", CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
+    (opened,) = parts.alerts_raised
+    assert parts.handlers.acknowledge(Acknowledge(camera="barn")).data == {"alert_ids": [opened.id]}
+    assert [alert.stage for alert in parts.alerts_raised] == ["open", "acknowledged"]
+    for wrong in (Acknowledge(), Acknowledge(camera="barn", alert_id="x"), Acknowledge(camera="nosuch")):
+        with pytest.raises(CommandRejected):
+            parts.handlers.acknowledge(wrong)

@@ -7,12 +7,20 @@ from pathlib import Path
 from edged.messages.build import device_status
 from edged.messages.bus import Request
 from edged.mqtt.homeassistant import DiscoveryPublisher
-from edged.mqtt.homeassistant_entities import BIRTH, DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 
 STALL = "/homeassistant/device/box/box_stall/config"
-DEVICE = DiscoveryDevice(id="box", base="site", name="", version="1", health_s=30.0, cameras={"stall": ("horse",)})
+DEVICE = DiscoveryDevice(
+    id="box",
+    base="site",
+    name="",
+    version="1",
+    health_s=30.0,
+    cameras={"stall": ("horse",)},
+    alert_kinds={"stall": ("camera-lost",)},
+)
 
 
 def birth(payload: bytes) -> Request:

@@ -131,8 +131,8 @@ def test_alerts_of_a_removed_camera_close_and_others_stay_open() -> None:
         ("yard", "open"),
         ("barn", "closed"),
     ]
-    assert alerts.open_ids("yard") == (changes[1].id,)
-    assert alerts.open_ids("box") == ()
+    assert alerts.open("yard") == (changes[1],)
+    assert alerts.open("box") == ()
     assert not alerts.acknowledge(changes[0].id, ns(80))
 
 

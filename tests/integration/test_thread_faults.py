@@ -28,7 +28,7 @@ from edged.messages.bus import Request
 from edged.mqtt import homeassistant
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.homeassistant import DiscoveryPublisher
-from edged.mqtt.homeassistant_entities import BIRTH, DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime import signals, threads
 from edged.runtime.signals import stop_on_signals
@@ -115,7 +115,7 @@ def announcing() -> Iterator[Broken]:
 
 
 DEVICE = DiscoveryDevice(
-    id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant", cameras={}, alert_kinds=()
+    id="box", base="edged", name="", version="1", health_s=30.0, prefix="homeassistant", cameras={}, alert_kinds={}
 )
 
 

@@ -80,14 +80,19 @@ def new_queue() -> Iterator[NewQueue]:
         queue.close()
 
 
+def taken(queue: PersistentQueue) -> OutgoingMessage:
+    """The next message, acknowledged."""
+    got = until(queue.get)
+    queue.done(got.store_id, "published")
+    return got
+
+
 def deliver(queue: PersistentQueue, count: int) -> list[tuple[int, bool]]:
     """Send messages and acknowledge them: their numbers, and whether each says `stored`."""
     delivered = []
     for _ in range(count):
-        got = until(queue.get)
-        body = json.loads(got.payload)
+        body = json.loads(taken(queue).payload)
         delivered.append((body["n"], body.get("stored", False)))
-        queue.done(got.store_id, "published")
     return delivered
 
 
@@ -138,6 +143,22 @@ def test_messages_of_an_earlier_run_are_sent_first_and_marked_stored(file: Path,
     until(lambda: second.idle)
     assert second.counts.waiting == 0
     assert second.counts.balanced
+
+
+def test_stored_message_says_whether_a_later_one_of_its_topic_and_alert_waits(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file)
+    stages = [("one", "open"), ("two", "open"), ("one", "closed")]
+    for number, (alert_id, stage) in enumerate(stages):
+        queue.put(ALERT, message(number, alert_id=alert_id, stage=stage))
+    for number in (3, 4):
+        queue.put(STATE, message(number))
+    queue.put(topics.STATE.at(camera="b"), message(5))
+    until(lambda: queue.stats["unwritten"] == 0)
+    queue.connected()
+    bodies = [json.loads(taken(queue).payload) for _ in range(6)]
+    assert [body["n"] for body in bodies if body.get("superseded")] == [0, 3]
+    queue.put(STATE, message(6))
+    assert "superseded" not in json.loads(taken(queue).payload)
 
 
 def test_message_in_flight_when_the_connection_ends_is_sent_again(file: Path, new_queue: NewQueue) -> None:

@@ -19,7 +19,7 @@ from edged.messages.bus import Request
 from edged.messages.topics import Topic
 from edged.mqtt.client import MqttBus
 from edged.mqtt.connection import ConnectionRefused
-from edged.mqtt.homeassistant_entities import DISCOVERY
+from edged.mqtt.homeassistant_payloads import DISCOVERY
 from edged.mqtt.request import ResponseTimeout, request
 from tests.support.mqtt import Listener
 from tests.support.waiting import until

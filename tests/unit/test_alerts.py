@@ -127,12 +127,20 @@ def test_snoozed_alert_closes_when_its_condition_ends() -> None:
     assert alerts.stages == ["open", "snoozed", "closed"]
 
 
-def test_open_ids_name_the_alerts_that_have_not_closed() -> None:
+def test_open_gives_the_alerts_that_have_not_closed() -> None:
     alerts = Published()
     alerts.observe(100, LOST)
-    assert alerts.monitors.open_ids("stall") == (alerts[0].id,)
+    assert alerts.monitors.open("stall") == (alerts[0],)
     alerts.observe(30, CLEAR)
-    assert alerts.monitors.open_ids("stall") == ()
+    assert alerts.monitors.open("stall") == ()
+
+
+def test_acknowledge_all_publishes_once_for_each_open_alert_of_the_camera() -> None:
+    alerts = Published()
+    alerts.observe(100, LOST)
+    assert alerts.monitors.acknowledge_all("stall", ns(101)) == [alerts[0].id]
+    assert alerts.monitors.acknowledge_all("stall", ns(102)) == []
+    assert alerts.stages == ["open", "acknowledged"]
 
 
 def test_reconfigure_without_the_camera_closes_its_open_alert() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,13 +43,35 @@ def scene(**changes: Any) -> SceneState:
 
 
 def test_state_of_a_camera_without_a_stall_counts_every_class(headers: HeaderFactory) -> None:
-    body = state_message(headers, "yard", scene(), ("e1", "e2"))
+    lost, dirty = (
+        Alert(id=f"e{i}", camera="yard", rule=CAMERA_RULES[i], stage="open", since_ns=i * MS, reason="unplugged")
+        for i in (0, 3)
+    )
+    body = state_message(headers, "yard", scene(), (lost, replace(dirty, stage="acknowledged")))
     assert content("cam/yard/state", body) == {
         "camera": "yard",
         "view": "ok",
         "degraded": [],
         "counts": {"horse": 1, "person": 2},
-        "alert_ids": ["e1", "e2"],
+        "alert_ids": ["e0", "e3"],
+        "alerts": [
+            {
+                "alert_id": "e0",
+                "event_type": "camera-lost",
+                "stage": "open",
+                "severity": "critical",
+                "since_ts": 9000,
+                "reason": "unplugged",
+            },
+            {
+                "alert_id": "e3",
+                "event_type": "camera-dirty",
+                "stage": "acknowledged",
+                "severity": "warning",
+                "since_ts": 9003,
+                "reason": "unplugged",
+            },
+        ],
         "stall": None,
     }
     assert body["ts"] == 9500

@@ -17,24 +17,28 @@ from edged.messages.bus import Request
 from edged.messages.documents import json_schema
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_entities import (
-    BIRTH,
+    ALERT_EVENT,
+    ALERT_SENSOR,
     CAMERA_ENTITIES,
     CLASS_ENTITIES,
     CLASS_MINUTES,
     DEVICE_ENTITIES,
     STALL_ENTITIES,
-    DiscoveryDevice,
     Entity,
 )
+from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from tests.support.clock import FixedOffsetClock
+from tools.homeassistant import examples
 
 HORSE = ("horse",)
 
 
 def discovery_device(**changes: Any) -> DiscoveryDevice:
     plain: dict[str, Any] = {"id": "box", "base": "site", "name": "", "version": "1", "health_s": 30.0}
-    return DiscoveryDevice(**{**plain, "cameras": {"stall": HORSE}, **changes})
+    cameras = changes.pop("cameras", {"stall": HORSE})
+    kinds = dict.fromkeys(cameras, ("camera-lost", "colic-suspected"))
+    return DiscoveryDevice(**{**plain, "cameras": cameras, "alert_kinds": kinds, **changes})
 
 
 def payload(device: str, **changes: Any) -> dict[str, Any]:
@@ -46,15 +50,16 @@ def payload(device: str, **changes: Any) -> dict[str, Any]:
 
 
 READS = re.compile(
-    r"value_json((?:\.\w+)+)|\(value_json\.(\w+) or \{\}\)\.get\('([a-z_]+)'|\bs\.get\('(\w+)'"  # `s`: the stall's day
+    r"value_json\.get\('(\w+)'|value_json((?:\.\w+)+)|\(value_json\.(\w+) or \{\}\)\.get\('([a-z_]+)'"
+    r"|\bs\.get\('(\w+)'"  # `s`: the stall's day
 )
 
 
 def fields_read(template: str) -> set[str]:
     """Paths of the message fields that a template reads, such as `stall.posture`."""
     found = set()
-    for path, table, key, of_stall in READS.findall(template):
-        found.add(path.strip(".") if path else f"{table}.{key}" if table else f"stall.{of_stall}")
+    for optional, path, table, key, of_stall in READS.findall(template):
+        found.add(optional or path.strip(".") or (f"{table}.{key}" if table else f"stall.{of_stall}"))
     return {path.removesuffix(".get") for path in found}
 
 
@@ -73,7 +78,10 @@ def has_field(schema: dict[str, Any], path: str) -> bool:
     return True
 
 
-ENTITIES = (*DEVICE_ENTITIES, *CAMERA_ENTITIES, *CLASS_ENTITIES, CLASS_MINUTES, *STALL_ENTITIES)
+ENTITIES = (
+    *(*DEVICE_ENTITIES, *CAMERA_ENTITIES, *CLASS_ENTITIES, CLASS_MINUTES, *STALL_ENTITIES),
+    *(ALERT_EVENT, ALERT_SENSOR),
+)
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.key)
@@ -94,49 +102,93 @@ def test_entity_ids_are_unique() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
+def test_devices_whose_names_join_alike_have_no_id_in_common() -> None:
+    one = discovery_device(id="barn", cameras={"a_b": HORSE}).payloads()
+    other = discovery_device(id="barn_a", cameras={"b": HORSE}).payloads()
+    ids = [{*body["device"]["identifiers"], *body["components"]} for body in (*one.values(), *other.values())]
+    assert sum(map(len, ids)) == len(set.union(*ids))
+
+
 def test_camera_entity_is_available_while_device_and_camera_are_online() -> None:
-    view = payload("box_stall")["components"]["box_stall_view"]
+    view = payload("box_stall")["components"]["box.stall.view"]
     assert [one["topic"] for one in view["availability"]] == ["site/box/status", "site/box/cam/stall/status"]
     assert view["availability_mode"] == "all"
 
 
 def test_connected_entity_is_always_available() -> None:
-    assert "availability" not in payload("box")["components"]["box_connected"]
+    assert "availability" not in payload("box")["components"]["box.connected"]
+
+
+def test_alert_entities_are_available_while_camera_or_device_are_not() -> None:
+    components = payload("box_stall")["components"]
+    for key in ("alert", "camera-lost", "colic-suspected"):
+        assert "availability" not in components[f"box.stall.{key}"]
+
+
+def test_alert_event_has_a_type_for_every_stage_of_every_kind_of_its_camera() -> None:
+    types = payload("box_stall", alert_kinds={"stall": ("camera-lost",)})["components"]["box.stall.alert"][
+        "event_types"
+    ]
+    assert types == ["camera-lost", "camera-lost-acknowledged", "camera-lost-snoozed", "camera-lost-closed"]
+
+
+def test_names_begin_with_a_capital_and_have_no_dashes() -> None:
+    components = payload("box_stall", allowed_commands=frozenset({"acknowledge"}))["components"]
+    names = [component["name"] for component in components.values()]
+    assert {"Horse present", "Colic suspected", "Acknowledge alerts"} <= set(names)
+    assert [name for name in names if not name[0].isupper() or "-" in name] == []
+
+
+# What the real Home Assistant answered; `make homeassistant` writes it.
+
+RECORDED = json.loads((Path(__file__).parent / "homeassistant.json").read_text())
+
+
+def test_payloads_are_those_that_home_assistant_accepted() -> None:
+    assert examples.payloads() == RECORDED["payloads"], "run `make homeassistant`"
+
+
+@pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.key)
+def test_no_attribute_has_a_name_that_home_assistant_ignores(entity: Entity) -> None:
+    names = re.findall(r"'(\w+)':", entity.attributes_template or "")
+    if entity is ALERT_SENSOR:
+        names += list(json_schema("state")["$defs"]["OpenAlert"]["properties"])
+    assert not set(names) & set(RECORDED["blocked_attributes"])
 
 
 def test_health_entity_expires_without_health_messages() -> None:
-    assert payload("box", health_s=10.0)["components"]["box_cpu"]["expire_after"] == 35
+    assert payload("box", health_s=10.0)["components"]["box.cpu"]["expire_after"] == 35
 
 
 def test_template_has_the_class_name_and_jinja_braces() -> None:
-    template = payload("box_stall")["components"]["box_stall_horse_present"]["value_template"]
-    assert template == "{{ 'ON' if (value_json.counts or {}).get('horse') else 'OFF' }}"
+    template = payload("box_stall")["components"]["box.stall.horse_present"]["value_template"]
+    assert template == "{{ 'ON' if (value_json.counts or {}).get('horse') else 'OFF' if value_json.counts else None }}"
 
 
 def test_buttons_exist_for_allowed_commands_only() -> None:
     allowed = payload("box_stall", allowed_commands=frozenset({"restart-camera"}))["components"]
-    assert [key for key in allowed if key.endswith("_button")] == ["box_stall_restart-camera_button"]
+    assert [key for key in allowed if key.endswith("_button")] == ["box.stall.restart-camera_button"]
     assert not [key for key in payload("box_stall")["components"] if key.endswith("_button")]
 
 
 def test_snapshot_entity_needs_images_and_an_allowed_command() -> None:
-    assert "box_stall_snapshot" not in payload("box_stall")["components"]
+    assert "box.stall.snapshot" not in payload("box_stall")["components"]
     may = payload("box_stall", snapshot_cameras=frozenset({"stall"}), allowed_commands=frozenset({"snapshot"}))[
         "components"
     ]
-    assert {"box_stall_snapshot", "box_stall_snapshot_button"} <= may.keys()
-    assert "box_stall_snapshot" not in payload("box_stall", snapshot_cameras=frozenset({"stall"}))["components"]
+    assert {"box.stall.snapshot", "box.stall.snapshot_button"} <= may.keys()
+    assert "box.stall.snapshot" not in payload("box_stall", snapshot_cameras=frozenset({"stall"}))["components"]
 
 
 def test_stall_has_one_entity_for_the_presence_of_a_person() -> None:
     labels = {"stall": ("horse", "person")}
     stall = payload("box_stall", cameras=labels, stall_cameras=frozenset({"stall"}))["components"]
-    assert [key for key in stall if "person" in key] == ["box_stall_person_minutes", "box_stall_person_in_stall"]
-    assert "box_stall_person_present" in payload("box_stall", cameras=labels)["components"]
+    assert [key for key in stall if "person" in key] == ["box.stall.person_minutes", "box.stall.person_in_stall"]
+    assert "box.stall.person_present" in payload("box_stall", cameras=labels)["components"]
 
 
 def test_stall_camera_has_the_stall_entities() -> None:
-    own = {f"box_stall_{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "observed")}
+    own = {f"box.stall.{key}" for key in ("posture", "person_in_stall", "lying", "at_feeder", "observed")}
     assert own <= payload("box_stall", stall_cameras=frozenset({"stall"}))["components"].keys()
     assert not own & payload("box_stall")["components"].keys()
 
@@ -144,7 +196,7 @@ def test_stall_camera_has_the_stall_entities() -> None:
 def test_device_of_the_configuration_has_every_alert_kind_and_stall() -> None:
     settings = Config.model_validate({"cameras": {"stall": {"source": "0", "stall": {"enabled": True}}}})
     known = info.discovery_device(settings, "box", {"stall": HORSE})
-    assert {"camera-lost", "camera-moved", "colic-suspected", "foaling-suspected"} <= set(known.alert_kinds)
+    assert {"camera-lost", "camera-moved", "colic-suspected", "foaling-suspected"} <= set(known.alert_kinds["stall"])
     assert known.stall_cameras == {"stall"}
 
 
@@ -173,6 +225,27 @@ def test_removed_camera_gets_an_empty_payload_and_the_others_stay(bus: MemoryBus
     announce(bus, tmp_path, cameras={"stall": HORSE})
     assert bus.retained[YARD] == b""
     assert bus.retained[STALL]["components"]
+
+
+def test_entities_that_are_gone_are_removed_from_then_on(bus: MemoryBus, tmp_path: Path) -> None:
+    announce(bus, tmp_path, stall_cameras=frozenset({"stall"}))
+    for _ in range(2):
+        announce(bus, tmp_path)
+        components = bus.retained[STALL]["components"]
+        assert components["box.stall.posture"] == {"platform": "sensor"}
+        assert components["box.stall.person_in_stall"] == {"platform": "binary_sensor"}
+        assert components["box.stall.view"]["unique_id"] == "box.stall.view"
+    announce(bus, tmp_path, stall_cameras=frozenset({"stall"}))
+    assert bus.retained[STALL]["components"]["box.stall.posture"]["unique_id"] == "box.stall.posture"
+
+
+def test_entities_of_a_development_version_are_removed_before_the_new_ones(bus: MemoryBus, tmp_path: Path) -> None:
+    (tmp_path / "announced.json").write_text(json.dumps([STALL, YARD]))
+    announce(bus, tmp_path)
+    keys = list(bus.retained[STALL]["components"])
+    assert bus.retained[STALL]["components"]["box_stall_view"] == {"platform": "sensor"}
+    assert keys.index("box_stall_view") < keys.index("box.stall.online")
+    assert bus.retained[YARD] == b""
 
 
 def test_disabled_discovery_gets_empty_payloads_once(bus: MemoryBus, tmp_path: Path) -> None:

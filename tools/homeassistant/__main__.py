@@ -1,87 +1,211 @@
-"""Print the discovery payloads of an example device, and a message of every kind, for check.py."""
+"""`python -m tools.homeassistant`: publishes examples, and compares what the real Home Assistant makes of them.
+
+With `--record FILE`, what it accepted is written, for the tests of machines without Home Assistant.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any
 
-from edged.behaviour.alerts import CAMERA_RULES, Alert
-from edged.behaviour.daily import DailyTotals
-from edged.behaviour.horse.day_log import StallDay
-from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.types import SceneState, StallState
-from edged.capture.camera import CameraState
-from edged.capture.frame_buffer import FrameCounts
-from edged.device.health import CameraOverview, Health
-from edged.device.rates import RateMeter
-from edged.device.trends import CameraTrend
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
-from edged.mqtt.homeassistant_entities import DiscoveryDevice
+from edged.mqtt.client import MqttBus
+from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 from edged.runtime.clock import Clock
+from tools.homeassistant.examples import DEVICE, examples, payloads
+from tools.mqtt_bench import mosquitto
 
-CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}
-DEVICE = DiscoveryDevice(
-    id="edged-0123abcd",
-    base="site/edged",
-    name="Barn box",
-    version="1.0.0",
-    health_s=30,
-    cameras=CAMERAS,
-    snapshot_cameras=frozenset({"yard"}),
-    stall_cameras=frozenset({"stall-1"}),
-    alert_kinds=tuple(rule.kind for rule in CAMERA_RULES),
-    allowed_commands=frozenset({"snapshot", "restart-camera"}),
-)
-FRAME_COUNTS = FrameCounts(captured=9, processed=9, dropped=0, failed=0, waiting=0)
+START_LIMIT_S, SETTLE_S = 120.0, 3.0
 
 
-def camera_view(name: str) -> CameraOverview:
-    """A camera that has just come online."""
-    return CameraOverview(
-        state=CameraState(camera=name, phase="online", reason="", since_ns=monotonic_ns()),
-        counts=FRAME_COUNTS,
-        rates=RateMeter().read(FRAME_COUNTS),
-        trend=CameraTrend().read(),
-        latest=None,
-        losses_per_h=0,
-        reconnects_per_h=0,
+class Instance:
+    """A running Home Assistant: its entities as they are now, and what it logged."""
+
+    def __init__(self, command: list[str], port: int) -> None:
+        source = (Path(__file__).parent / "instance.py").read_text()
+        self._process = subprocess.Popen(
+            [*command, "-c", source, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdin is not None  # noqa: S101  for mypy: it is a pipe
+        self._stdin = self._process.stdin
+        self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._stdin.write(json.dumps(payloads()) + "\n")
+        self._stdin.flush()
+        self.entities: dict[str, dict[str, Any]] = {}
+        self.history: list[tuple[str, str]] = []  # entity and state, oldest first
+        self.logged: list[str] = []
+        self.facts: dict[str, Any] = {}
+        self._take_until(lambda: "started" in self.facts, START_LIMIT_S)
+
+    def settle(self) -> None:
+        """Take in what it does until it does nothing any more."""
+        while self._take(SETTLE_S):
+            pass
+
+    def close(self) -> None:
+        self._stdin.close()
+        self._process.wait(20)
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(json.loads(line))
+
+    def _take_until(self, done: Callable[[], bool], limit_s: float) -> None:
+        end_s = time.monotonic() + limit_s
+        while not done():
+            if not self._take(max(0.0, end_s - time.monotonic())):
+                raise SystemExit(f"Home Assistant did not start within {limit_s:g} s")
+
+    def _take(self, timeout_s: float) -> bool:
+        try:
+            facts = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        if "log" in facts:
+            self.logged.append(facts["log"])
+        elif "entity" not in facts:
+            self.facts |= facts
+        elif facts["state"] is None:
+            self.entities.pop(facts["entity"], None)
+        else:
+            self.entities[facts["entity"]] = facts
+            self.history.append((facts["entity"], facts["state"]))
+        return True
+
+
+class Device:
+    """An edged device without cameras and models: its bus and its discovery."""
+
+    def __init__(self, port: int, device: DiscoveryDevice, folder: Path) -> None:
+        self._headers = HeaderFactory(Clock())
+        broker = MqttConfig(host="127.0.0.1", port=port, base=device.base)
+        self.bus = MqttBus(broker, device.id, lambda state: build.device_status(self._headers, state), PublishConfig())
+        self.discovery = DiscoveryPublisher(self.bus, device, folder / f"{device.id}.json", enabled=True)
+        self.announce(device)
+
+    def announce(self, device: DiscoveryDevice) -> None:
+        self.discovery.reconfigure(device, enabled=True)
+        self.discovery.start()
+        for topic, body in examples(device).items():
+            self.bus.publish(topic, body)
+
+    def lose(self, camera: str) -> None:
+        status = build.camera_status(self._headers, camera, state="lost", reason="unplugged", since_ns=0)
+        self.bus.publish(topics.CAMERA_STATUS.at(camera=camera), status)
+
+
+@contextmanager
+def opened(port: int, device: DiscoveryDevice, folder: Path) -> Iterator[Device]:
+    opened_device = Device(port, device, folder)
+    try:
+        yield opened_device
+    finally:
+        opened_device.discovery.close()
+        opened_device.bus.close()
+
+
+def entities_of(device: DiscoveryDevice) -> set[str]:
+    return {key for body in device.payloads().values() for key in body["components"]}
+
+
+def check_accepted(instance: Instance, device: Device) -> Iterator[str]:
+    """Every entity is there, and nothing of it was refused, ignored or warned of."""
+    instance.settle()
+    found = {entity["unique_id"] for entity in instance.entities.values()}
+    yield from instance.facts["dropped"]
+    yield from instance.logged
+    yield from (f"{key}: no such entity" for key in sorted(entities_of(DEVICE) - found))
+
+
+def check_alert_of_a_lost_camera(instance: Instance, device: Device) -> Iterator[str]:
+    """The alert is seen while the camera is lost."""
+    device.lose("yard")
+    instance.settle()
+    for name, wanted in (
+        ("binary_sensor.barn_box_yard_camera_lost", "on"),
+        ("sensor.barn_box_yard_view", "unavailable"),
+    ):
+        if (state := instance.entities[name]["state"]) != wanted:
+            yield f"{name}: {state} while the camera is lost, want {wanted}"
+    if (state := instance.entities["event.barn_box_yard_alert"]["state"]) == "unavailable":
+        yield f"event.barn_box_yard_alert: {state} while the camera is lost"
+
+
+def check_stages(instance: Instance, device: Device) -> Iterator[str]:
+    """An automation can tell the stages apart, and what was over before it arrived is told as closed alone."""
+    alert = examples(DEVICE)[topics.ALERT.at(camera="yard")]
+    over = {**alert, "stored": True, "superseded": True}
+    device.bus.publish(topics.ALERT.at(camera="yard"), over)
+    state = examples(DEVICE)[topics.STATE.at(camera="stall-1")]
+    device.bus.publish(topics.STATE.at(camera="stall-1"), {**state, "alerts": [], "alert_ids": []})
+    instance.settle()
+    before = len(instance.history)
+    device.bus.publish(topics.STATE.at(camera="stall-1"), {**state, "stored": True, "superseded": True})
+    device.bus.publish(topics.ALERT.at(camera="yard"), {**alert, "stage": "closed", "stored": True})
+    instance.settle()
+    types = instance.entities["event.barn_box_yard_alert"]["attributes"]["event_type"]
+    if types != "camera-lost-closed":
+        yield f"event.barn_box_yard_alert: {types}, want camera-lost-closed"
+    rung = [one for one in instance.history[before:] if one == ("binary_sensor.barn_box_stall_1_camera_lost", "on")]
+    yield from (f"{name}: {value} for an alert that was over" for name, value in rung)
+
+
+def check_removed(instance: Instance, device: Device) -> Iterator[str]:
+    """A stall, a class and a command that are gone leave no entity behind; a camera that is gone leaves none at all."""
+    labels = {"stall-1": ("horse",)}
+    fewer = replace(DEVICE, cameras=labels, stall_cameras=frozenset(), allowed_commands=frozenset())
+    device.announce(fewer)
+    instance.settle()
+    found = {entity["unique_id"] for entity in instance.entities.values()}
+    yield from (f"{key}: it is still there" for key in sorted(found - entities_of(fewer)))
+    yield from (f"{key}: it is gone" for key in sorted(entities_of(fewer) - found))
+
+
+CHECKS = (check_accepted, check_alert_of_a_lost_camera, check_stages, check_removed)
+
+
+def check_all(command: list[str]) -> tuple[list[str], Mapping[str, Any]]:
+    """Problems, and what Home Assistant said of itself."""
+    with mosquitto() as port, tempfile.TemporaryDirectory() as folder:
+        instance = Instance(command, port)
+        try:
+            with opened(port, DEVICE, Path(folder)) as device:
+                problems = [f"{check.__name__}: {problem}" for check in CHECKS for problem in check(instance, device)]
+            return problems, instance.facts
+        finally:
+            instance.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.homeassistant", description=__doc__)
+    parser.add_argument("--command", required=True, help="that of the Python which has Home Assistant")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was accepted")
+    args = parser.parse_args()
+    problems, facts = check_all(args.command.split())
+    print(
+        "\n".join(problems)
+        or f"homeassistant {facts['version']}: {len(entities_of(DEVICE))} entities as they should be"
     )
-
-
-def examples() -> dict[topics.Topic, Any]:
-    """A message of every kind, by topic."""
-    headers = HeaderFactory(Clock())
-    views = {name: camera_view(name) for name in CAMERAS}
-    health = Health(Path("/"), headers.utc_ms, lambda: headers.synced)(views, {}, {})
-    found: dict[topics.Topic, Any] = {
-        topics.STATUS.at(): build.device_status(headers, "online"),
-        topics.HEALTH.at(): build.health(headers, health),
-    }
-    for name, labels in CAMERAS.items():
-        found |= camera_examples(headers, name, labels)
-    return found
-
-
-def camera_examples(headers: HeaderFactory, name: str, labels: tuple[str, ...]) -> dict[topics.Topic, Any]:
-    now_ns, in_stall = monotonic_ns(), name in DEVICE.stall_cameras
-    stall = StallState(posture="standing", horses=1) if in_stall else None
-    scene = SceneState(view="ok", degraded=(), counts=dict.fromkeys(labels, 1), since_ns=now_ns, stall=stall)
-    totals = DailyTotals(date="2026-03-01", present_s=dict.fromkeys(labels, 60.0))
-    day = StallDay(totals.date) if in_stall else None
-    alert = Alert(id="1", camera=name, rule=CAMERA_RULES[0], stage="open", since_ns=now_ns, reason="unplugged")
-    status = build.camera_status(headers, name, state="online", reason="640x480", since_ns=now_ns)
-    return {
-        topics.CAMERA_STATUS.at(camera=name): status,
-        topics.STATE.at(camera=name): state_message(headers, name, scene, ()),
-        topics.DAILY.at(camera=name): daily_message(headers, name, totals, stall=day, closed=False),
-        topics.ALERT.at(camera=name): alert_message(headers, alert),
-    }
+    if args.record and not problems:
+        accepted = {key: facts[key] for key in ("version", "blocked_attributes")} | {"payloads": payloads()}
+        args.record.write_text(json.dumps(accepted, indent=1, sort_keys=True) + "\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    root = f"{DEVICE.base}/{DEVICE.id}/"
-    payloads = {topic.path.lstrip("/"): body for topic, body in DEVICE.payloads().items()}
-    print(json.dumps({"payloads": payloads, "messages": {root + t.path: b for t, b in examples().items()}}))
+    sys.exit(main())
