@@ -1,4 +1,4 @@
-"""`edged watch` on a terminal: all devices and cameras of a broker, live; subjects with their best keypoints."""
+"""`edged watch` on a terminal: all devices and cameras of a broker, live: who is there, what a stall's horse does."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edged.behaviour.words import describe_scene
 from edged.foreign_text import printable
 from edged.mqtt.fleet_state import FleetCamera, FleetDevice, FleetState
+from edged.units import plural
 from engines.card.schema import SCHEMAS
 
 JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
 MAX_LINE_CHARS = 1000
+LINE_FIELDS = ("state", "reason", "uptime_s", "event_type", "stage", "severity", "date", "closed")
 MAX_POINTS = 5  # keypoints shown per subject, highest score first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
 HEALTH_FIELDS = (  # section, key, text
@@ -29,39 +32,51 @@ HEALTH_FIELDS = (  # section, key, text
     ("device", "temperature_c", "{} °C"),
     ("device", "memory_free_mb", "{} MB free"),
     ("device", "disk_free_mb", "{} MB disk free"),
-    ("mqtt", "dropped", "{} messages dropped"),
 )
 
 
-def live_watch(fleet: FleetState, state: Callable[[], str]) -> AbstractContextManager[object]:
-    """Shows the fleet while the block runs; `state` returns the state of the connection."""
+def live_watch(fleet: FleetState, state: Callable[[], str], *, points: bool = False) -> AbstractContextManager[object]:
+    """Shows the fleet while the block runs; `state` returns the state of the connection. `points`: keypoints too."""
     return Live(
-        get_renderable=lambda: _screen(fleet, state()), refresh_per_second=REFRESH_HZ, console=Console(), screen=False
+        get_renderable=lambda: _screen(fleet, state(), points=points),
+        refresh_per_second=REFRESH_HZ,
+        console=Console(),
+        screen=False,
     )
 
 
-def message_line(topic: str, body: JsonObject) -> str:
-    """One message on one line, for output that is no terminal."""
-    if topic.endswith("/poses"):
+def message_line(topic: str, body: JsonObject, *, points: bool = False) -> str:
+    """One message on one line, for output that is no terminal. `points`: with boxes and keypoints."""
+    kind = topic.rpartition("/")[2]
+    if kind == "poses":
         degraded = f"  image {', '.join(body['degraded'])}" if body.get("degraded") else ""
-        subjects = "; ".join(map(_subject, body.get("subjects", []))) or "–"
+        subjects = "; ".join(_subject(subject, points=points) for subject in body.get("subjects", [])) or "–"
         line = f"{topic}  frame {body.get('frame')}{degraded}  {subjects}"
+    elif kind == "state":
+        line = f"{topic}  {_scene(body)}"
     else:
-        fields = [f"{key}={value}" for key, value in body.items() if key in ("state", "reason", "uptime_s")]
+        fields = [f"{key}={body[key]}" for key in LINE_FIELDS if key in body]
         line = f"{topic}  {' '.join(fields)}"
     return printable(line, MAX_LINE_CHARS)
 
 
-def _screen(fleet: FleetState, state: str) -> RenderableType:
+def _scene(state: JsonObject) -> str:
+    """The view, how many of each class, and what a stall's horse does."""
+    counts = [f"{label} {count}" for label, count in (state.get("counts") or {}).items() if count]
+    view = [] if state.get("view") == "ok" else [f"view {state.get('view')}"]
+    return "; ".join(filter(None, [*view, ", ".join(counts), describe_scene(state)])) or "nobody"
+
+
+def _screen(fleet: FleetState, state: str, *, points: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(state, style="dim")]
     for device, box in list(fleet.devices.items()):
-        parts.extend(_device(device, box))
+        parts.extend(_device(device, box, points=points))
     if not fleet.devices:
         parts.append(Text("nothing is published here yet", style="dim"))
     return Group(*parts)
 
 
-def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
+def _device(device: str, box: FleetDevice, *, points: bool) -> Iterator[RenderableType]:
     state = str(box.status.get("state", "unknown"))
     yield Text.assemble(
         (f"\n{printable(device)} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim")
@@ -69,37 +84,47 @@ def _device(device: str, box: FleetDevice) -> Iterator[RenderableType]:
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)
-    for name in ("poses/s", "ms", "lost"):
+    for name in ("poses/s", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("subjects", ratio=1, overflow="ellipsis")
+    table.add_column("sees", ratio=1, overflow="fold")
     for name, camera in list(box.cameras.items()):
-        table.add_row(*_row(name, camera))
+        table.add_row(*_row(name, camera, points=points))
     yield table
 
 
-def _row(name: str, camera: FleetCamera) -> tuple[RenderableType, ...]:
+def _row(name: str, camera: FleetCamera, *, points: bool) -> tuple[RenderableType, ...]:
     state, poses = str(camera.status.get("state", "unknown")), camera.poses
     return (
         Text(printable(name)),
         Text(state, style=COLOURS.get(state, "")),
         f"{camera.rate_hz(time.monotonic_ns()):.1f}",
         str(poses.get("latency_ms", "–")),
-        str(camera.lost),
-        Text("\n".join(map(printable, _subjects(camera)))),
+        Text("\n".join(map(printable, _sees(camera, points=points)))),
     )
 
 
-def _subjects(camera: FleetCamera) -> list[str]:
+def _sees(camera: FleetCamera, *, points: bool) -> list[str]:
+    """Subjects, what a stall's horse does, and messages that went missing."""
+    missing = [f"{plural(camera.lost, 'poses message')} did not arrive"] if camera.lost else []
+    return [*_subjects(camera, points=points), *filter(None, [describe_scene(camera.state)]), *missing]
+
+
+def _subjects(camera: FleetCamera, *, points: bool) -> list[str]:
     if camera.status.get("state") == "lost":
         return [str(camera.status.get("reason", ""))]
     if camera.poses.get("degraded"):
         return [f"image {', '.join(camera.poses['degraded'])}: not processed"]
-    return [_subject(subject) for subject in camera.poses.get("subjects", [])] or ["none"]
+    subjects = [_subject(subject, points=points) for subject in camera.poses.get("subjects", [])]
+    return subjects if points else [", ".join(subjects) or "none"]
 
 
-def _subject(subject: JsonObject) -> str:
+def _subject(subject: JsonObject, *, points: bool) -> str:
+    score = subject["score"]
+    name = f"{subject['class']} #{subject['id']}" + ("" if score is None else f" {100 * score:.0f} %")
+    if not points:
+        return name
     box = " ".join(f"{value:.0f}" for value in subject["box"])
-    return f"{subject['class']} {subject['id']}  {subject['score']:.2f}  [{box}]  {_points(subject)}".rstrip()
+    return f"{name}  [{box}]  {_points(subject)}".rstrip()
 
 
 def _points(subject: JsonObject) -> str:
@@ -113,4 +138,6 @@ def _points(subject: JsonObject) -> str:
 
 def _health(health: JsonObject) -> str:
     found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH_FIELDS)
-    return " · ".join(text.format(value) for value, text in found if value is not None)
+    dropped = health.get("mqtt", {}).get("dropped")
+    lost = [f"{plural(dropped, 'message')} dropped"] if dropped else []
+    return " · ".join([*(text.format(value) for value, text in found if value is not None), *lost])

@@ -1,4 +1,4 @@
-"""`edged watch`: poses and health of every device on a broker, live."""
+"""`edged watch`: poses, states, alerts and health of every device on a broker, live."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from edged.mqtt.subscribe import stop_after, subscribe
 def arguments(parser: argparse.ArgumentParser) -> None:
     broker_args.arguments(parser)
     parser.add_argument("--device", default="+", help="only this device")
+    parser.add_argument("--points", action="store_true", help="show boxes and the best keypoints, in pixels")
     parser.add_argument("--jsonl", action="store_true", help="print every message as one line of JSON")
     parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop after this time")
 
@@ -45,7 +46,8 @@ def _print(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop
         body = fleet.update(message.topic, message.payload)
         if body is not None:
             line = {"topic": message.topic, "message": body}
-            print(json.dumps(line, ensure_ascii=False) if args.jsonl else message_line(message.topic, body), flush=True)
+            text = message_line(message.topic, body, points=args.points)
+            print(json.dumps(line, ensure_ascii=False) if args.jsonl else text, flush=True)
 
     def on_state(state: str) -> None:
         print(f"edged watch: {state}", file=sys.stderr)
@@ -64,7 +66,7 @@ def _live(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop:
         nonlocal connection
         connection = state
 
-    with live_watch(fleet, lambda: connection):
+    with live_watch(fleet, lambda: connection, points=args.points):
         return subscribe(broker, _topic(broker, args), on_message, on_state, stop)
 
 

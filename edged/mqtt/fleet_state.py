@@ -24,6 +24,7 @@ RATE_TIMEOUT_NS = 10 * NS_PER_S  # a rate ignores older messages
 
 Body = Mapping[str, Any]
 DEVICE_BODIES = {"status": schema.Status, "info": schema.Info, "health": health_schema.Health}
+CAMERA_BODIES = {"status": schema.CameraStatus, "state": schema.State, "daily": schema.Daily, "alert": schema.Alert}
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +33,9 @@ class FleetCamera:
 
     status: Body = field(default_factory=dict)
     poses: Body = field(default_factory=dict)
+    state: Body = field(default_factory=dict)
+    daily: Body = field(default_factory=dict)
+    alert: Body = field(default_factory=dict)
     lost: int = 0  # poses messages that did not arrive, by the gaps in `seq`
     arrivals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
@@ -75,8 +79,8 @@ class FleetState:
                 return None
             case ["status" | "info" | "health" as kind] if conforms(DEVICE_BODIES[kind], body):
                 setattr(self._device(device), kind, body)
-            case ["cam", camera, "status"] if conforms(schema.CameraStatus, body):
-                self._camera(device, camera).status = body
+            case ["cam", camera, "status" | "state" | "daily" | "alert" as kind] if conforms(CAMERA_BODIES[kind], body):
+                setattr(self._camera(device, camera), kind, body)
             case ["cam", camera, "poses"] if conforms(schema.Poses, body):
                 self._camera(device, camera).update(body, self._clock())
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 
 from edged.capture.camera import CameraState
+from edged.commands.fleet_view import live_watch
 from edged.commands.views import LiveStatus, live
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
+from edged.mqtt.fleet_state import FleetState
 from tests.support.health import view
 from tests.support.messages import result, subject
+from tests.unit.test_views import POSES, STATE
 
 BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropped": 3}
 SCENES = {"barn": "on its chest, head level; ALERT colic-suspected"}
@@ -69,3 +73,19 @@ def test_table_says_what_dropped_frames_mean(monkeypatch: pytest.MonkeyPatch) ->
     assert "barn: 15.0 of 30.0 frames/s: this machine is busy" in table(monkeypatch, camera(), columns=140)
     fast = replace(camera(), rates=replace(camera().rates, processed_hz=29.0))
     assert "busy" not in table(monkeypatch, fast, columns=140)
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_watch_in_80_columns_shows_subjects_states_and_alerts(
+    points: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    fleet = FleetState("edged", lambda: 0)
+    for kind, body in (("status", {"state": "online"}), ("poses", POSES), ("state", STATE)):
+        assert fleet.update(f"edged/box/cam/barn/{kind}", json.dumps(body).encode()) is not None
+    with live_watch(fleet, lambda: "connected", points=points):
+        pass
+    out = capsys.readouterr().out
+    assert "person #1 50 %" in out
+    assert "on its side, rolling; ALERT cast" in out
+    assert ("right_knee" in out) == points

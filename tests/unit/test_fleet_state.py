@@ -28,6 +28,13 @@ def test_device_and_camera_appear_with_their_first_message(fleet: FleetState) ->
     assert fleet.devices["box"].cameras["a"].status["state"] == "lost"
 
 
+@pytest.mark.parametrize("kind", ["status", "state", "daily", "alert"])
+def test_latest_message_of_a_camera_is_kept(fleet: FleetState, kind: str) -> None:
+    fleet.update(f"site/edged/box/cam/a/{kind}", b'{"ts": 1}')
+    assert fleet.update(f"site/edged/box/cam/a/{kind}", b'{"ts": 2}') == {"ts": 2}
+    assert getattr(fleet.devices["box"].cameras["a"], kind) == {"ts": 2}
+
+
 @pytest.mark.parametrize(
     ("seqs", "lost"),
     [((0, 1, 2), 0), ((0, 3), 2), ((7,), 0), ((9, 0, 1), 0)],

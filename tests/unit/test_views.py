@@ -59,12 +59,37 @@ def test_subscribe_hint_shows_no_password() -> None:
     assert "--cafile /ca.pem" in text
 
 
+POSES = {
+    "frame": 4,
+    "subjects": [
+        {"id": 1, "class": "person", "score": 0.5, "detection_score": 0.5, "box": [0, 1, 2, 3],
+         "box_source": "detected", "schema": "lsp-14",
+         "keypoints": [[1, 2, 0.5], [3, 4, 0.9], [None, None, 0.0]]},
+    ],
+}  # fmt: skip
+STALL = {"posture": "lateral", "head_height": "unknown", "behaviours": ["roll"], "zone": None, "horse_count": 1,
+         "person_present": False, "foal_posture": None}  # fmt: skip
+ALERT = {"alert_id": "1", "event_type": "cast", "stage": "open", "severity": "critical", "since_ts": 1, "reason": ""}
+STATE = {"view": "ok", "counts": {"horse": 1}, "stall": STALL, "alerts": [ALERT]}
+
+
 def test_poses_message_fits_on_one_line() -> None:
-    keypoints = [[1, 2, 0.5], [3, 4, 0.9], [None, None, 0.0]]
-    body = {"frame": 4, "subjects": [{"id": 1, "class": "person", "score": 0.5, "box": [0, 1, 2, 3]}]}
-    body["subjects"][0] |= {"keypoints": keypoints, "schema": "lsp-14"}  # type: ignore[index]
-    assert message_line("e/b/cam/a/poses", body) == (
-        "e/b/cam/a/poses  frame 4  person 1  0.50  [0 1 2 3]  right_knee 3,4 · right_ankle 1,2"
+    assert message_line("e/b/cam/a/poses", POSES) == "e/b/cam/a/poses  frame 4  person #1 50 %"
+    assert message_line("e/b/cam/a/poses", POSES, points=True) == (
+        "e/b/cam/a/poses  frame 4  person #1 50 %  [0 1 2 3]  right_knee 3,4 · right_ankle 1,2"
+    )
+
+
+def test_state_message_says_what_the_horse_does_and_which_alerts_are_open() -> None:
+    assert message_line("e/b/cam/a/state", STATE) == "e/b/cam/a/state  horse 1; on its side, rolling; ALERT cast"
+    assert message_line("e/b/cam/a/state", {"view": "ok", "counts": {"horse": 0}}) == "e/b/cam/a/state  nobody"
+    assert message_line("e/b/cam/a/state", {"view": "lost", "counts": None}) == "e/b/cam/a/state  view lost"
+
+
+def test_alert_message_names_its_kind_and_stage() -> None:
+    alert = {"event_type": "cast", "stage": "open", "severity": "critical", "reason": "on its back"}
+    assert message_line("e/b/cam/a/alert", alert) == (
+        "e/b/cam/a/alert  reason=on its back event_type=cast stage=open severity=critical"
     )
 
 
