@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from edged.config.characters import decode_secret
 from edged.config.load import config_from_options
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.toml_lines import Key
@@ -19,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="its port (1883)")
     parser.add_argument("--base", help="first topic level (edged)")
     parser.add_argument("--username")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file with the password, on one line")
     parser.add_argument("--tls", action="store_true", help="use TLS")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificate, with --tls (default: the system's)")
 
@@ -37,8 +38,6 @@ def broker_config(args: argparse.Namespace, default: MqttConfig) -> MqttConfig:
 
 def _password(path: Path) -> str:
     try:
-        return path.read_text("utf-8").partition("\n")[0]
-    except UnicodeDecodeError:
-        raise ConfigError(f"--password-file {path}: not UTF-8; save it as UTF-8 text") from None
+        return decode_secret(path.read_bytes(), f"--password-file {path}")
     except OSError as exc:
         raise ConfigError(f"--password-file {path}: {exc.strerror}; want a file this user can read") from exc

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edged.config import characters
 from edged.config.schema import node_at
 from edged.config.toml_lines import Key, key_lines
 from edged.config.toml_text import dotted
@@ -101,23 +102,24 @@ def _read_text(path: Path) -> str:
         raise ConfigError(_read_error(path, exc)) from exc
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB; name a configuration file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        raise ConfigError(f"{path}:{line}: byte 0x{data[exc.start]:02x} is not UTF-8; save the file as UTF-8") from exc
+    return characters.decode(data, str(path))
 
 
 def _syntax_error(path: Path, text: str, message: str) -> str:
-    """tomllib's message after its line; it never quotes the text, which may contain a password."""
+    """tomllib's message after its line; it never quotes the text, which may contain a password.
+
+    A character that an editor hides, or a typographic quote, is named instead.
+    """
     place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     if not place:
         return f"{path}: not TOML: {message}; correct it"
     message = message[: place.start()]
     hint = next((hint for start, hint in SYNTAX_HINTS.items() if message.startswith(start)), None)
-    line = place[1] or text.rstrip().count("\n") + 1
-    column = f" at column {place[2]}" if place[2] else ""
-    return f"{path}:{line}: {hint or f'not TOML{column}: {message}; correct it'}"
+    line = int(place[1] or text.rstrip().count("\n") + 1)
+    column = int(place[2] or 0)
+    hint = hint or characters.misprint(text.split("\n")[line - 1].removesuffix("\r"), column)
+    at = f" at column {column}" if column else ""
+    return f"{path}:{line}: {hint or f'not TOML{at}: {message}; correct it'}"
 
 
 def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:
@@ -186,11 +188,9 @@ def credential_layer(directory: Path) -> Layer:
 
 
 def _read_secret(path: Path) -> str:
-    """The content of the file without the newline at its end."""
+    """The one line of the file."""
     try:
-        return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ConfigError(f"credential {path}: not UTF-8; save it as UTF-8 text") from None
+        return characters.decode_secret(path.read_bytes(), f"credential {path}")
     except OSError as exc:
         raise ConfigError(f"credential {path}: {exc.strerror}; give this user read access") from exc
 

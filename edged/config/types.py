@@ -6,7 +6,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StrictBool, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from edged.config.characters import invisible
 
 NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
@@ -95,6 +107,15 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _visible(cls, value: object, info: ValidationInfo) -> object:
+        """Texts without characters that an editor hides, which are no part of any value but a name for display."""
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and info.field_name != "name" and (problem := invisible(text)):
+                raise ValueError(problem)
+        return value
 
 
 def table() -> Any:

@@ -57,7 +57,7 @@ def load(extra: Path | None = None) -> Catalogue:
 def read(path: Path) -> Card:
     """The card in one file."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise CardError(f"{path}: {exc}") from exc
     try:

@@ -178,9 +178,9 @@ def test_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Pat
     ]
 
 
-def test_credential_keeps_everything_but_the_last_newline(tmp_path: Path) -> None:
-    env = credentials(tmp_path, mqtt__password=" a\nb\n\n", mqtt__username="u", __hidden="not ours")
-    assert load(env=env, etc=tmp_path).mqtt.password.get_secret_value() == " a\nb\n"
+def test_credential_is_the_line_of_its_file(tmp_path: Path) -> None:
+    env = credentials(tmp_path, mqtt__password="\ufeff a b \r\n", mqtt__username="u", __hidden="not ours")
+    assert load(env=env, etc=tmp_path).mqtt.password.get_secret_value() == " a b "
 
 
 def test_credential_for_a_path_is_the_file_itself(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Text as editors save it: files are decoded here, and characters that an editor hides are named by their code.
+
+Downstream: every file that a person writes, and the values in it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from edged.errors import ConfigError
+
+TYPOGRAPHIC = {**dict.fromkeys("“”„‟″«»＂", '"'), **dict.fromkeys("‘’‚‛′‹›´`＇", "'")}  # what to type instead
+UTF16 = ("a UTF-16 text", "save it as UTF-8")
+
+
+def decode(data: bytes, place: str) -> str:
+    """The text of a UTF-8 file, without its byte order mark.
+
+    Raises `ConfigError`: `place:3: what is wrong; what to do`, without a quotation.
+    """
+    if _is_utf16(data):
+        raise ConfigError(f"{place}:1: is {UTF16[0]}; {UTF16[1]}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{place}:{line}: byte 0x{data[exc.start]:02x} is not UTF-8; save the file as UTF-8") from exc
+    if "\n" not in text and "\r" in text:
+        raise ConfigError(f"{place}:1: its lines end with U+000D (carriage return) alone; save it with line ends LF")
+    return text
+
+
+def decode_secret(data: bytes, place: str) -> str:
+    """The one line of a secret's file, without the end of the line. Raises `ConfigError`, which never shows it."""
+    if _is_utf16(data):
+        raise ConfigError(f"{place}: is {UTF16[0]}; {UTF16[1]}")
+    try:
+        text = data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: not UTF-8; save it as UTF-8 text") from None
+    if re.search("[\r\n]", text):
+        raise ConfigError(f"{place}: has more than one line; write the secret alone, on one line")
+    if problem := invisible(text, controls=True):
+        raise ConfigError(f"{place}: {problem}")
+    return text
+
+
+def invisible(text: str, *, controls: bool = False) -> str | None:
+    """What is wrong with the first character that an editor does not show, and what to do; None: there is none."""
+    hidden = {"Cf", "Zl", "Zp", *(["Cc"] if controls else [])}
+    char = next((char for char in text if unicodedata.category(char) in hidden), None)
+    return None if char is None else f"has {_name(char)}, which is invisible; delete it"
+
+
+def misprint(line: str, column: int) -> str | None:
+    """What is wrong where a parser stopped: at the column (from 1), or else in the line; None: nothing is seen."""
+    at = line[column - 1 : column]
+    for char in (at, *line) if at else line:
+        if char in TYPOGRAPHIC and not char.isascii():
+            return f"{_name(char, shown=True)} is a typographic quote; type a straight one: {TYPOGRAPHIC[char]}"
+        if char != "\t" and (unicodedata.category(char) in ("Cc", "Cf") or (char.isspace() and char != " ")):
+            return f"{_name(char)} is invisible; delete it, and type a space there if one is needed"
+    if at and not at.isascii():
+        return f"{_name(at, shown=True)} cannot stand here; type it anew"
+    return None
+
+
+def _is_utf16(data: bytes) -> bool:
+    """With its byte order mark, or without: every second byte of plain text is zero then."""
+    start = data[:256]
+    return start.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(start) > 1 and start.count(0) * 4 >= len(start))
+
+
+def _name(char: str, *, shown: bool = False) -> str:
+    """`U+201C “`, or `U+200B (zero width space)`."""
+    name = unicodedata.name(char, "").lower() or "control character"
+    return f"U+{ord(char):04X} {char}" if shown else f"U+{ord(char):04X} ({name})"
