@@ -13,11 +13,13 @@ from contextlib import ExitStack, contextmanager
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import SceneMonitor
 from edged.behaviour.view_monitor import ViewMonitors
+from edged.behaviour.words import describe_scene
 from edged.capture.hub import CameraHub
 from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
 from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher
+from edged.control.frame_grabber import GrabbedFrame
 from edged.control.handlers import CommandHandlers, Pictures
 from edged.daemon import Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
@@ -29,6 +31,7 @@ from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
 from edged.errors import ConfigError
+from edged.frame import U8
 from edged.inference.engine_builder import build_service
 from edged.inference.load_models import load_models
 from edged.live_state import LiveState, Overview
@@ -223,6 +226,10 @@ def _handlers(
     scenes: SceneMonitor,
     stalls: StallMonitors,
 ) -> CommandHandlers:
+    def annotated(grabbed: GrabbedFrame) -> U8:
+        scene = describe_scene(scenes.latest_states.get(grabbed.result.camera))
+        return annotate(grabbed.image, grabbed.result, state.models.keypoint_thresholds, scene)
+
     return CommandHandlers(
         config=lambda: state.config,
         bus=bus,
@@ -232,7 +239,7 @@ def _handlers(
         alerts=scenes.alerts,
         days_of=stalls.days,
         pictures=Pictures(
-            frame=lambda grabbed: annotate(grabbed.image, grabbed.result, state.models.keypoint_thresholds),
+            frame=annotated,
             day=draw_day,
             encode=encode_jpeg,
         ),

@@ -1,5 +1,7 @@
 """One message to a broker and what comes back: a command to a device (`edged send`), an echo (`edged doctor`).
 
+And which devices are there to be asked.
+
 Downstream: `connection`. Everything happens in the caller's thread. A response is recognised by an id in its body, so
 that MQTT 3.1.1 does as well as 5.
 """
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +25,7 @@ from edged.units import MS_PER_S
 
 POLL_S = 0.05
 CHECK_TIMEOUT_S = 3.0
+STATUS_WAIT_S = 1.0  # for the retained statuses of all devices
 DOCTOR_SPEC = TopicSpec(name="doctor", path="doctor", summary="What `edged doctor` sends to itself.")
 
 T = TypeVar("T")
@@ -45,6 +49,13 @@ def request(
     broker: MqttConfig, device: str, verb: str, arguments: Mapping[str, Any], timeout_s: float
 ) -> dict[str, Any]:
     """The response to a command. Raises ResponseTimeout, or BrokerLost without a connection or a right."""
+    return request_picture(broker, device, verb, arguments, timeout_s, picture=None)[0]
+
+
+def request_picture(
+    broker: MqttConfig, device: str, verb: str, arguments: Mapping[str, Any], timeout_s: float, *, picture: str | None
+) -> tuple[dict[str, Any], bytes | None]:
+    """The response to a command, and what it published at `picture`, a topic of the device; raises as `request`."""
     root, request_id = f"{broker.base}/{device}/", new_id()
     message = OutgoingMessage(
         topic=root + COMMAND.at(verb=verb).path,
@@ -52,13 +63,14 @@ def request(
         spec=COMMAND,
         queued_ns=time.monotonic_ns(),
     )
+    topics = [root + RESULT.at(verb=verb).path, *([] if picture is None else [root + picture])]
 
-    def attempt(version: str) -> dict[str, Any]:
+    def attempt(version: str) -> tuple[dict[str, Any], bytes | None]:
         one_shot = _OneShot(broker, version)
         one_shot.run(
             message,
-            root + RESULT.at(verb=verb).path,
-            lambda: one_shot.refusal is not None or one_shot.response(request_id) is not None,
+            topics,
+            lambda: one_shot.refusal is not None or one_shot.complete(request_id, topics[1:]),
             timeout_s,
         )
         response = one_shot.response(request_id)
@@ -69,7 +81,33 @@ def request(
                 f"{message.topic}: no answer within {timeout_s:g} s; is the device online, is its name right, "
                 "and does its commands.allow list anything at all?"
             )
-        return response
+        return response, one_shot.picture(response, topics[1:])
+
+    return _negotiated(broker, attempt)
+
+
+def online_devices(broker: MqttConfig) -> list[str]:
+    """The devices below the base topic that say that they are online, by name. Raises BrokerLost."""
+
+    def attempt(version: str) -> list[str]:
+        states: dict[str, object] = {}
+
+        def on_message(message: IncomingMessage) -> None:
+            device = message.topic.removeprefix(f"{broker.base}/").removesuffix("/status")
+            with suppress(ValueError, AttributeError):  # of another sender
+                states[device] = json.loads(message.payload).get("state")
+
+        connection = MqttConnection(broker, version, client_id="", on_message=on_message)
+        try:
+            connection.open()
+            connection.subscribe(f"{broker.base}/+/status")
+            end_s = time.monotonic() + STATUS_WAIT_S
+            while time.monotonic() < end_s:
+                connection.poll(POLL_S)
+            connection.close()
+        finally:
+            connection.abandon()
+        return sorted(device for device, state in states.items() if state == "online" and "/" not in device)
 
     return _negotiated(broker, attempt)
 
@@ -83,7 +121,7 @@ def check_broker(broker: MqttConfig, device: str) -> BrokerCheck:
         echo = _OneShot(broker, version, f"{device}-doctor")
         sent_s = echo.run(
             message,
-            topic,
+            [topic],
             lambda: echo.acknowledged is False or bool(echo.acknowledged and echo.arrivals),
             CHECK_TIMEOUT_S,
         )
@@ -105,7 +143,7 @@ def _negotiated(broker: MqttConfig, attempt: Callable[[str], T]) -> T:
 
 
 class _OneShot:
-    """One connection, one subscription, one message."""
+    """One connection, its subscriptions, one message."""
 
     def __init__(self, broker: MqttConfig, version: str, client_id: str = "") -> None:
         self.acknowledged: bool | None = None  # None: no answer yet
@@ -120,11 +158,12 @@ class _OneShot:
             on_subscribe_refused=lambda topic, refusal: self._refuse(topic, refusal, "read"),
         )
 
-    def run(self, message: OutgoingMessage, topic: str, done: Callable[[], bool], timeout_s: float) -> float:
-        """Subscribe to `topic`, send, and wait until `done`. Returns when it was sent, CLOCK_MONOTONIC in s."""
+    def run(self, message: OutgoingMessage, topics: Sequence[str], done: Callable[[], bool], timeout_s: float) -> float:
+        """Subscribe to `topics`, send, and wait until `done`. Returns when it was sent, CLOCK_MONOTONIC in s."""
         try:
             self._connection.open()
-            self._connection.subscribe(topic)
+            for topic in topics:
+                self._connection.subscribe(topic)
             sent_s = time.monotonic()
             self._connection.send(message)
             while not done() and time.monotonic() - sent_s < timeout_s:
@@ -144,6 +183,19 @@ class _OneShot:
             if isinstance(body, dict) and body.get("id") == request_id:
                 return body
         return None
+
+    def picture(self, response: Mapping[str, Any], topics: Sequence[str]) -> bytes | None:
+        """What arrived at `topics` and is as long as the response says; None: nothing, or the command failed."""
+        size = response["data"].get("bytes") if response.get("ok") else None
+        found = [message.payload for _, message in self.arrivals if message.topic in topics]
+        return next((payload for payload in found if len(payload) == size), None)
+
+    def complete(self, request_id: str, picture_topics: Sequence[str]) -> bool:
+        """Whether the response is here, and the picture that it speaks of."""
+        response = self.response(request_id)
+        if response is None:
+            return False
+        return not (picture_topics and response.get("ok")) or self.picture(response, picture_topics) is not None
 
     def _on_result(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
         self.acknowledged = refusal is None

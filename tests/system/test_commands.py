@@ -37,7 +37,7 @@ from tests.support.mqtt import Listener, Mosquitto, MQTTv5, MQTTv311, free_port
 from tests.support.recorded import video
 from tests.support.schema import schema_errors
 from tests.support.threads import running
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 
 BOX = "edged/box/"
 POSES = f"{BOX}cam/barn/poses"
@@ -65,6 +65,10 @@ class Sender:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.ResponseTopic, properties.CorrelationData = "desk/answers", mark
         self._client.publish(f"{BOX}cmd/{verb}", payload, 1, retain, properties)
+
+    def announce(self, device: str) -> None:
+        """Another device, online."""
+        self._client.publish(f"edged/{device}/status", b'{"state": "online"}', 1, retain=True).wait_for_publish(LIMIT_S)
 
     def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """The answer to this very command."""
@@ -318,6 +322,35 @@ def test_edged_send_prints_the_reply(box: Daemon, site: Site, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out) == {"cameras": ["barn"], "hz": 5, "until_ts": None}
     assert sent(site, "set-rate", "camera=7", "hz=5") == 1
     assert "camera: got '7'\n  want one of barn, yard\n" in capsys.readouterr().err
+
+
+def to_any(site: Site, *arguments: str) -> int:
+    """Sent without --to."""
+    return main(["send", *arguments, "--host", "127.0.0.1", "--port", str(site.tables["mqtt"]["port"])])
+
+
+def test_edged_send_writes_the_picture_that_the_only_device_sent(
+    box: Daemon, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert to_any(site, "snapshot", "camera=barn", "--out", str(tmp_path / "barn.jpg")) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "barn.jpg").stat().st_size == reply["bytes"]
+    assert cv2.imread(str(tmp_path / "barn.jpg")).shape[:2] == (reply["image"]["h"], reply["image"]["w"])
+
+
+def test_edged_send_lists_the_devices_where_it_must_choose(
+    box: Daemon, site: Site, sender: Sender, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender.announce("other")
+    assert to_any(site, "set-rate", "hz=5") == 2
+    assert "below edged/: box, other" in capsys.readouterr().err
+
+
+def test_edged_send_out_of_a_command_without_a_picture_exits_2(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sent(site, "set-rate", "hz=5", "--out", str(tmp_path / "x.jpg")) == 2
+    assert "--out: only snapshot and day" in capsys.readouterr().err
 
 
 def test_edged_send_reports_a_missing_reply(mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
