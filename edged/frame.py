@@ -57,6 +57,11 @@ class Frame:
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, where frames come faster or slower than recorded
+    source_ns: int | None = None  # time inside `source`, from its first frame; None: it has no times
+    recorded_utc_ms: int | None = (
+        None  # when it was recorded, by the recording's own clock; None: unknown, or played live
+    )
+    damaged: bool = False  # parts of the image are missing or made up: the stream has lost some of it
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -116,7 +121,7 @@ class ImageQuality:
     brightness: float  # mean grey level, 0..255
     contrast: float  # grey level spread, 5th to 95th percentile, 0..255
     sharpness: float  # variance of the Laplacian over the variance of the image; 0 = featureless
-    degraded: tuple[str, ...] = ()  # the limits it breaks: "dark", "bright", "flat", "blurred"
+    degraded: tuple[str, ...] = ()  # "dark", "bright", "flat", "blurred": limits it breaks; "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,3 +236,5 @@ class FrameResult:
     stage_ns: dict[str, int]
     source: str | None = None
     position: int | None = None
+    source_ns: int | None = None
+    recorded_utc_ms: int | None = None

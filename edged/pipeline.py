@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,6 +66,7 @@ class Pipeline:
         self._configured_params = _params(options, detector, poses), _params(options, detector, poses, single=True)
         self._multi_params, self._single_params = self._configured_params  # as far as they lie inside the image
         self._size_wh: tuple[int, int] | None = None  # of that image
+        self._checks_quality = options.quality.enabled
         self._mode = AdaptiveMode(options.mode)
         self._interval = options.detector_interval
         self._countdown = 0  # frames until the detector runs again
@@ -88,6 +90,8 @@ class Pipeline:
         if frame.source != self._source:
             self._source, self._countdown = frame.source, 0
             self._tracker.reset()
+        if frame.damaged and self._checks_quality:
+            return self._result(frame, self._measured(frame), ())
         t_ns = frame.scene_ns
         detect = self._countdown == 0 and self._tracker.needs_detector
         ids, priors = self._tracker.predict(t_ns)
@@ -111,7 +115,16 @@ class Pipeline:
         multi, single = (clip_region(params, frame.size_wh) for params in self._configured_params)
         if multi is not configured and self._multi_params is configured:
             log.warning("camera %s: roi reaches beyond the image; only the part inside is used", frame.camera)
+        if (lens := configured.intrinsics) and not _is_inside((lens.cx, lens.cy), frame.size_wh):
+            text = "camera %s: the centre of intrinsics, %g, %g, lies outside the image of %dx%d; measure them again"
+            log.warning(text, frame.camera, lens.cx, lens.cy, *frame.size_wh)
         self._multi_params, self._single_params, self._size_wh = multi, single, frame.size_wh
+
+    def _measured(self, frame: Frame) -> InferenceResult:
+        """The measures of a damaged image, and no subjects: what it shows is partly made up."""
+        measured = self._backend.infer(frame, self._single_params, Boxes.empty(), detect=False)
+        quality = replace(measured.quality, degraded=(*measured.quality.degraded, "damaged"))
+        return replace(measured, quality=quality)
 
     def _update_from_keypoints(self, ids: I64, inferred: InferenceResult, t_ns: int) -> I64:
         """(N,) int64 the predicted ids, -1 where the keypoints show no subject; the other boxes follow theirs."""
@@ -175,6 +188,8 @@ class Pipeline:
             stage_ns=inferred.stage_ns,
             source=frame.source,
             position=frame.position,
+            source_ns=frame.source_ns,
+            recorded_utc_ms=frame.recorded_utc_ms,
         )
 
 
@@ -208,6 +223,10 @@ def quality_limits(config: QualityConfig) -> QualityLimits:
         min_contrast=config.min_contrast,
         min_sharpness=config.min_sharpness,
     )
+
+
+def _is_inside(xy: tuple[float, float], size_wh: tuple[int, int]) -> bool:
+    return all(0 < at < side for at, side in zip(xy, size_wh, strict=True))
 
 
 def _camera_intrinsics(given: IntrinsicsConfig | None) -> CameraIntrinsics | None:

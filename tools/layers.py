@@ -43,7 +43,7 @@ LAYERS = (
 # The parts that may import an external library. Libraries not listed may be imported anywhere.
 ROOMS = {
     "cv2": ("edged.capture.sources", "edged.inference.cpu", "edged.drawing"),
-    "av": ("edged.drawing",),
+    "av": ("edged.capture.sources", "edged.drawing"),
     "onnxruntime": ("edged.inference", "edged.hardware_report"),
     "paho": ("edged.mqtt",),
     "amqtt": ("edged.mqtt.embedded_broker",),

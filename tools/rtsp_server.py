@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 from base64 import b64encode
@@ -83,6 +84,7 @@ class RtspServer:
         self.codec = "H264"  # announced codec; the stream is H.264
         self.login: tuple[str, str] | None = None
         self.digest = False
+        self.tls: ssl.SSLContext | None = None  # then it speaks RTSPS
         self.port = 0
         self.played = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -116,7 +118,7 @@ class RtspServer:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(5)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from edged.frame import U8, PixelFormat
+from edged.messages.schema import CameraPhase
 
-CameraPhase = Literal["connecting", "online", "lost", "ended"]
 EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # of a frame that could not be decoded
 
 
@@ -24,6 +24,11 @@ class CapturedImage:
     source: str | None = None  # file the frame came from, None for live cameras
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, when it is not played in real time
+    source_ns: int | None = None  # time inside `source`, from its first frame; None: it has no times
+    recorded_utc_ms: int | None = (
+        None  # when it was recorded, by the recording's own clock; None: unknown, or played live
+    )
+    damaged: bool = False  # parts of the image are missing or made up: the stream has lost some of it
 
 
 class Stream(Protocol):

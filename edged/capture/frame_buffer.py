@@ -110,6 +110,9 @@ class FrameBuffer:
             source=captured.source,
             position=captured.position,
             recorded_ns=captured.recorded_ns,
+            source_ns=captured.source_ns,
+            recorded_utc_ms=captured.recorded_utc_ms,
+            damaged=captured.damaged,
         )
         self._captured += 1
 

@@ -14,11 +14,12 @@ from contextlib import closing
 
 import numpy as np
 
-from edged.capture.camera import Camera, CameraPhase, CameraState, CapturedImage
+from edged.capture.camera import Camera, CameraState, CapturedImage
 from edged.capture.frame_buffer import FrameBuffer
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, image_size
+from edged.messages.schema import CameraPhase
 from edged.runtime.backoff import Backoff
 from edged.runtime.threads import SupervisedThread
 from edged.units import NS_PER_S, ns
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 STABLE_FRAMES = 30  # consecutive frames, before the back-off starts small again
 MAX_ABANDONED = 4  # hanging threads per camera; with so many, no more are started
+DAMAGE_QUIET_S = 60.0  # without a damaged picture, before the next one is logged again
 HANDOVER_TIMEOUT_S = 1.0  # a new thread waits this long for the previous one to close the device
 
 
@@ -86,6 +88,8 @@ class CameraWorker:
         self._lost_ns: int | None = None  # begin of this outage
         self._logged_reasons: set[str] = set()  # of this outage, each logged once
         self._late_error = ""  # of an abandoned thread, in this outage
+        self._damaged = 0  # pictures since the first one that was logged
+        self._damaged_ns = 0  # when the latest one came
 
     def start(self, delay_s: float = 0.0) -> None:
         """Replace the present thread by a new one, which opens the camera after `delay_s`."""
@@ -134,8 +138,26 @@ class CameraWorker:
         elif size_wh != self._last_size_wh and captured.source == self._last_source:
             log.warning("camera %s: images are %dx%d from now on", self.name, *size_wh)
         self._last_size_wh, self._last_source = size_wh, captured.source
+        self._log_damage(damaged=captured.damaged)
+
+    def _log_damage(self, *, damaged: bool) -> None:
+        """Log the begin of damaged pictures once, and their number when there have been none for a while."""
+        now_ns = self.shared.clock()
+        if damaged:
+            if not self._damaged:
+                text = "camera %s: damaged pictures, until the next key frame: the stream has lost a part of them"
+                log.warning(text, self.name)
+            self._damaged, self._damaged_ns = self._damaged + 1, now_ns
+        elif self._damaged and now_ns - self._damaged_ns > ns(DAMAGE_QUIET_S):
+            self._log_damaged_total()
+
+    def _log_damaged_total(self) -> None:
+        if self._damaged:
+            log.warning("camera %s: %d pictures were damaged", self.name, self._damaged)
+        self._damaged = 0
 
     def on_end(self, reason: str) -> None:
+        self._log_damaged_total()
         self._set_state("ended", reason, logging.INFO, f"ended: {reason}")
 
     def on_lost(self, reason: str) -> float | None:

@@ -17,11 +17,12 @@ HOT_RELOADABLE = (
     *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
 RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that health watches, and all topics
-# Keys of a camera that only its pipeline reads; for any other the camera is opened again.
+# Keys of a camera that only its pipeline reads, or only its behaviour; for any other the camera is opened again.
 PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track"),
 }
+BEHAVIOUR_KEYS = {"stall", "aisle"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,8 @@ def plan_reload(old: Config, new: Config) -> ReloadPlan:
     keys = changed_keys(old, new)
     before, after = old.enabled_cameras, new.enabled_cameras
     both = [name for name in after if name in before]
-    reopened = tuple(name for name in both if _changed_fields(before[name], after[name]) - PIPELINE_KEYS)
+    fields = {name: _changed_fields(before[name], after[name]) - BEHAVIOUR_KEYS for name in both}
+    reopened = tuple(name for name in both if fields[name] - PIPELINE_KEYS)
     added = tuple(name for name in after if name not in before)
     models = _any_under(keys, "models") or _any_under(keys, "compute")
     all_pipelines = models or _any_under(keys, "publish.smoothed")
@@ -68,7 +70,7 @@ def plan_reload(old: Config, new: Config) -> ReloadPlan:
         removed=tuple(name for name in before if name not in after),
         added=added,
         reopened=reopened,
-        pipelines=tuple(name for name in after if all_pipelines or name in added or before[name] != after[name]),
+        pipelines=tuple(name for name in after if all_pipelines or name in added or fields[name]),
         reload_models=models,
         switch_broker=_any_under(keys, "mqtt"),
         full_restart=any(not _any_under([key], *HOT_RELOADABLE) or _any_under([key], *RESTART_KEYS) for key in keys),

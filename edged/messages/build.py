@@ -102,6 +102,10 @@ def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False
         body["source"] = result.source
     if result.position is not None:
         body["position"] = result.position
+    if result.source_ns is not None:
+        body["source_ms"] = round(ms(result.source_ns), 1)
+    if result.recorded_utc_ms is not None:
+        body["ts"] = result.recorded_utc_ms
     return body
 
 

@@ -196,12 +196,22 @@ class Poses(Header):
     image: ImageSize
     subjects: list[Subject]
     degraded: Annotated[
-        list[str], field("Limits that the image breaks: dark, bright, flat, blurred. It has no subjects then.")
+        list[str],
+        field(
+            "What is wrong with the image: dark, bright, flat, blurred; damaged: the stream has lost a part of it. "
+            "It has no subjects then."
+        ),
     ]
     quality: Quality
     latency_ms: Annotated[float, field("From capture to result.")]
     source: NotRequired[Annotated[str, field("File of a recorded frame.")]]
     position: NotRequired[Annotated[int, field("Frame number in that file.", ge=0)]]
+    source_ms: NotRequired[
+        Annotated[
+            float,
+            field("Time in that file, in ms from its first frame. Not in images.", ge=0),
+        ]
+    ]
 
 
 class StallState(TypedDict):
@@ -259,7 +269,7 @@ class State(StoredMessage):
         Literal["ok", "degraded", "lost", "unknown"],
         field("`unknown`: connecting, or no frame was processed lately."),
     ]
-    degraded: Annotated[list[str], field("Limits that the image breaks: dark, bright, flat, blurred.")]
+    degraded: Annotated[list[str], field("What is wrong with the image: dark, bright, flat, blurred, damaged.")]
     counts: Annotated[dict[str, Count] | None, field("Subjects per class; null when `view` is not `ok`.")]
     alert_ids: Annotated[list[str], field("Alerts of this camera that have not closed, oldest first.")]
     alerts: Annotated[list[OpenAlert], field("The same alerts, each as it is now.")]

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from edged.capture.camera import CapturedImage
-from edged.capture.sources.files import FileCamera, PlaybackClock, load_image, natural_key
+from edged.capture.sources.files import FileCamera
+from edged.capture.sources.image_files import load_image, natural_key
 from edged.capture.sources.opencv import configure_opencv
 from edged.capture.sources.rotate_mask import RotateMaskCamera
 from edged.capture.sources.scripted import ScriptedCamera
+from edged.capture.sources.video_files import PlaybackClock
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
@@ -112,10 +114,10 @@ def test_configured_rate_replaces_the_recorded_one(tmp_path: Path) -> None:
 def test_playback_clock_slips_when_decoding_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 0
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
-    clock = PlaybackClock(10.0)
-    assert (clock.due_ns(), clock.due_ns()) == (0, 100_000_000)
+    clock = PlaybackClock(realtime=True)
+    assert (clock.due_ns(0), clock.due_ns(100_000_000)) == (0, 100_000_000)
     now_ns = 5_000_000_000
-    assert (clock.due_ns(), clock.due_ns()) == (5_000_000_000, 5_100_000_000)
+    assert (clock.due_ns(200_000_000), clock.due_ns(300_000_000)) == (5_000_000_000, 5_100_000_000)
 
 
 def test_video_with_a_rotation_matrix_is_upright(tmp_path: Path) -> None:

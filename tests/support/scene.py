@@ -9,10 +9,11 @@ from typing import Any
 
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import CameraReading, SceneMonitor
-from edged.capture.camera import CameraPhase, CameraState
+from edged.capture.camera import CameraState
 from edged.frame import FrameResult, ImageQuality
 from edged.messages import build
 from edged.messages.build import HeaderFactory
+from edged.messages.schema import CameraPhase
 from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
 from tests.support.clock import SyncedClock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edged.capture.sources.gstreamer import csi_pipeline, quoted, rtsp_pipeline
-from edged.capture.sources.rtsp_describe import Address, authorization, codecs
+from edged.capture.sources.rtsp_describe import Address, authorization, media
 from edged.config.tables.camera import CameraConfig
 
 TO_BGR = "video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR"
@@ -93,8 +93,15 @@ def test_authorization_digest_without_qop_equals_rfc_7616() -> None:
     assert 'response="befdc9fda68e0a686485cce28dc2a9e7"' in answer
 
 
-def test_codecs_are_read_from_an_sdp() -> None:
-    assert codecs("m=video\r\na=rtpmap:96 H265/90000\r\na=rtpmap:0 PCMU/8000\r\n") == ["H265", "PCMU"]
+def test_media_are_read_from_an_sdp() -> None:
+    sdp = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\nm=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+    assert media(sdp) == [("video", "H265"), ("audio", "PCMU")]
+
+
+def test_media_of_a_hostile_sdp_are_few_short_and_printable() -> None:
+    tracks = media(("m=video\x1b[2J 0\r\na=rtpmap:96 H\x1b]0;" + "x" * 500 + "/9\r\n") * 99)
+    assert len(tracks) == 8
+    assert all(text.isprintable() and len(text) <= 41 for track in tracks for text in track)
 
 
 def test_pipelines_nv12_is_not_converted_to_bgr() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edged.config.schema import all_keys
 from edged.config.tree import Config
-from edged.control.reload import HOT_RELOADABLE, PIPELINE_KEYS, RESTART_KEYS, plan_reload
+from edged.control.reload import BEHAVIOUR_KEYS, HOT_RELOADABLE, PIPELINE_KEYS, RESTART_KEYS, plan_reload
 
 BARN, YARD = {"source": "rtsp://10.0.0.1/a"}, {"source": "rtsp://10.0.0.2/a"}
 
@@ -25,6 +25,8 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "nothing": ({}, [], ()),
     "a region": (cameras(roi=[0, 0, 99, 99]), [], ("barn",)),
     "a threshold": (cameras(thresholds={"horse": 0.9}), [], ("barn",)),
+    "the stall": (cameras(stall={"enabled": True}), [], ()),
+    "the aisle": (cameras(aisle={"enabled": True}), [], ()),
     "another source": (cameras(source="rtsp://10.0.0.9/a"), ["camera barn"], ("barn",)),
     "a time-out": (cameras(frame_timeout_s=9), ["camera barn"], ("barn",)),
     "one camera more": (
@@ -65,3 +67,4 @@ def test_every_key_of_the_tables_exists() -> None:
     keys = {".".join(key) for key in all_keys()}
     assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
     assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys
+    assert all(any(key.startswith(f"cameras.<name>.{name}.") for key in keys) for name in BEHAVIOUR_KEYS)

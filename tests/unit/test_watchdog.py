@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from edged.capture.camera import CameraPhase, CameraState
+from edged.capture.camera import CameraState
 from edged.capture.hub import CaptureStats
 from edged.config.tables.camera import CameraConfig
 from edged.device.recovery import FIRST_ACTION_S, CameraRecovery
 from edged.device.watchdog import Watchdog, WatchdogSnapshot, stall_reason, status_line
 from edged.inference.engine_builds import BuildStatus
+from edged.messages.schema import CameraPhase
 from edged.runtime.threads import Trouble
 from edged.units import ns
 from tests.support.clock import ManualClock

@@ -18,13 +18,10 @@ import cv2
 from edged.capture.camera import EMPTY_IMAGE, CapturedImage
 from edged.errors import CameraLost
 from edged.frame import U8, PixelFormat
+from edged.runtime.rate_limit import RateLimiter
 
 ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
-    # RTSP opens in 0.2 s instead of 2 s. Files do not change: their headers hold what FFmpeg would analyse.
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|analyzeduration;100000",
-    # Without it, a camera that is slow to open holds a lock that blocks the opening of every other camera.
-    "OPENCV_FFMPEG_IS_THREAD_SAFE": "1",
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; how often a read of a silent device returns
 }
 
@@ -67,21 +64,21 @@ def has_element(name: str) -> bool:
 
 
 class LiveStream:
-    """An open cv2 capture of a live source; a frame's capture time is its arrival."""
+    """An open cv2 capture of a live source; a frame's capture time is its arrival. `limiter`: of the frame rate."""
 
-    def __init__(self, capture: Any, display_name: str, pixel_format: PixelFormat = "bgr") -> None:
+    def __init__(
+        self, capture: Any, display_name: str, pixel_format: PixelFormat = "bgr", limiter: RateLimiter | None = None
+    ) -> None:
         self._capture = capture
         self._display_name = display_name
         self._pixel_format = pixel_format
+        self._limiter = limiter
         self._got_frame = False
 
     def read(self, out: U8 | None) -> CapturedImage:
-        if not self._capture.grab():
-            if self._got_frame:
-                raise CameraLost(f"{self._display_name}: the stream broke off", "broken_off")
-            raise CameraLost(f"{self._display_name}: it opened and gave no frame; it does not send video", "no_video")
-        captured_ns = time.monotonic_ns()
-        self._got_frame = True
+        captured_ns = self._grab()
+        while self._limiter is not None and not self._limiter.allow(captured_ns):
+            captured_ns = self._grab()
         return CapturedImage(
             image=decode(self._capture, out, self._pixel_format),
             captured_ns=captured_ns,
@@ -90,3 +87,12 @@ class LiveStream:
 
     def close(self) -> None:
         self._capture.release()
+
+    def _grab(self) -> int:
+        """When the next frame arrived, CLOCK_MONOTONIC."""
+        if not self._capture.grab():
+            if self._got_frame:
+                raise CameraLost(f"{self._display_name}: the stream broke off", "broken_off")
+            raise CameraLost(f"{self._display_name}: it opened and gave no frame; it does not send video", "no_video")
+        self._got_frame = True
+        return time.monotonic_ns()

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import ssl
+import time
+from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 
-from edged.capture.camera import Stream
+from edged.capture.camera import CapturedImage, Stream
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
-from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, codecs, describe
+from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, describe, media, unsupported_login
+from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
-from edged.units import MS_PER_S
+from edged.frame import U8
+from edged.runtime.rate_limit import RateLimiter
+from edged.units import NS_PER_S, ns
 
-# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason.
-OPEN_SHARE, DESCRIBE_SHARE = 0.7, 0.2
+# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason; at the
+# third the stream gives up by itself, with a better reason than the worker, which abandons it at the end.
+OPEN_SHARE, DESCRIBE_SHARE, FIRST_PICTURE_SHARE = 0.7, 0.2, 0.9
+FFMPEG_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "analyzeduration": "100000",  # µs; it opens in 0.2 s instead of 2 s
+    "allowed_media_types": "video",  # no SETUP of audio and metadata, which some cameras refuse
+}
 
 
 class RtspCamera:
@@ -26,35 +39,74 @@ class RtspCamera:
             text = f"cameras.{name}.format = {settings.format}: want auto, h264 or h265 for RTSP"
             raise ConfigError(text, "format")
         configure_opencv()
+        self._name = name
         self._address = Address.from_settings(settings)
+        self._settings = settings
         self._codec: Codec = settings.format
-        self._pixel_format: OutputFormat = "nv12" if raw and has_gstreamer() else "bgr"
+        self._uses_gstreamer = has_gstreamer() and not self._address.encrypted
+        self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
-        self._stall_s = settings.frame_timeout_s
 
     def open(self) -> Stream:
+        limiter = RateLimiter(round(NS_PER_S / self._settings.fps)) if self._settings.fps else None
+        if self._uses_gstreamer:
+            return self._open_gstreamer(limiter)
+        deadline_ns = time.monotonic_ns() + ns(FIRST_PICTURE_SHARE * self._open_s)
+        container = self._open_ffmpeg()
+        try:
+            if not container.streams.video:
+                raise self._no_stream(self._tls_context())
+            reader = VideoReader(container, live=True, transport=True)
+        except CameraLost:
+            container.close()
+            raise
+        return RtspStream(reader, self._address.masked_url, deadline_ns, self._open_s, limiter)
+
+    def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
+        describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
         capture = cv2.VideoCapture()
-        if not self._open_capture(capture):
-            raise CameraLost(f"{self._address.masked_url}: {self._failure_reason()}", "no_video")
-        return LiveStream(capture, self._address.masked_url, self._pixel_format)
+        if not capture.open(self._pipeline(), cv2.CAP_GSTREAMER):
+            raise self._no_stream()
+        return LiveStream(capture, self._address.masked_url, self._pixel_format, limiter)
 
-    def _failure_reason(self) -> str:
-        """Why the stream did not open. Raises CameraLost itself when the camera's answer holds the reason."""
-        if self._address.url.startswith("rtsps:"):
-            return "could not be opened over TLS; try rtsp:// to learn the reason"
-        answer = describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s))
-        offered = ", ".join(codecs(answer)) or "nothing"
-        return (
-            f"the camera describes a stream ({offered}) and gave no frame; "
-            f"set it to H.264 or H.265, and check its limit of viewers"
-        )
+    def _open_ffmpeg(self) -> Any:
+        read_s = max(2 * self._settings.frame_timeout_s, self._open_s)  # only ends an abandoned thread
+        timeout = (OPEN_SHARE * self._open_s, read_s)
+        context = self._tls_context()
+        options = FFMPEG_OPTIONS | (_tls_options(self._settings) if self._address.encrypted else {})
+        try:
+            return av.open(self._address.url_with_credentials, options=options, timeout=timeout)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            unauthorized = isinstance(error, av.HTTPUnauthorizedError)
+        raise self._no_stream(context, unauthorized=unauthorized)  # not from FFmpeg's error: it holds the password
 
-    def _open_capture(self, capture: Any) -> bool:
-        if has_gstreamer():
-            if not self._address.url.startswith("rtsps:"):
-                describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
-            return bool(capture.open(self._pipeline(), cv2.CAP_GSTREAMER))
-        return bool(capture.open(self._address.url_with_credentials, cv2.CAP_FFMPEG, self._timeouts()))
+    def _no_stream(self, context: ssl.SSLContext | None = None, *, unauthorized: bool = False) -> CameraLost:
+        """Why there is no stream. Raises CameraLost itself when the camera's answer holds the reason."""
+        reply = describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
+        if unauthorized:
+            return CameraLost(f"{self._address.masked_url}: {unsupported_login(reply)}", "login_unsupported")
+        offered = ", ".join(name for _, name in media(reply.body)) or "nothing"
+        if not any(kind == "video" for kind, _ in media(reply.body)):
+            text = f"the camera offers {offered}, no video; choose a stream with video by its path, or switch it on"
+        else:
+            text = (
+                f"the camera describes a stream ({offered}) and gave no frame; "
+                f"set it to H.264 or H.265, and check its limit of viewers"
+            )
+        return CameraLost(f"{self._address.masked_url}: {text}", "no_video")
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        """None for a stream that is not encrypted. Raises CameraLost for a `ca` that cannot be read."""
+        if not self._address.encrypted:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self._settings.ca)
+        except OSError as error:
+            text = f"cameras.{self._name}.ca = {self._settings.ca}: {error}; want a PEM file this user can read"
+            raise CameraLost(text, "tls_ca") from error
+        if not self._settings.tls_verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     def _pipeline(self) -> str:
         address = self._address
@@ -68,10 +120,69 @@ class RtspCamera:
             pixel_format=self._pixel_format,
         )
 
-    def _timeouts(self) -> list[int]:
-        """Options for OpenCV. The open ends before `open_timeout_s` so that the reason can still be found."""
-        return [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_SHARE * self._open_s * MS_PER_S)),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(2 * self._stall_s * MS_PER_S)),  # only ends an abandoned thread
-            *(cv2.CAP_PROP_N_THREADS, 1),  # each further thread delays the stream by one frame
-        ]
+
+class RtspStream:
+    """A stream that FFmpeg reads; a frame's capture time is the arrival of its last packet."""
+
+    def __init__(
+        self, reader: VideoReader, display_name: str, deadline_ns: int, open_s: float, limiter: RateLimiter | None
+    ) -> None:
+        self.reader = reader
+        self._display_name = display_name
+        self._deadline_ns = deadline_ns  # of the first picture
+        self._open_s = open_s
+        self._limiter = limiter
+
+    def read(self, out: U8 | None) -> CapturedImage:
+        picture = self._next_picture()
+        while self._limiter is not None and not self._limiter.allow(picture.arrived_ns):
+            picture = self._next_picture()
+        try:
+            image = self.reader.image(picture, out)
+        except CameraLost as lost:
+            raise CameraLost(f"{self._display_name}: {lost}", lost.code) from lost
+        return CapturedImage(image=image, captured_ns=picture.arrived_ns, damaged=picture.damaged)
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def _next_picture(self) -> Picture:
+        while True:
+            try:
+                picture = self.reader.poll()
+            except (EOFError, av.FFmpegError, OSError):
+                raise self._broken_off() from None  # FFmpeg's error holds the password
+            if picture is not None:
+                return picture
+            if not self.reader.pictures and time.monotonic_ns() > self._deadline_ns:
+                raise self._no_picture()
+
+    def _broken_off(self) -> CameraLost:
+        if self.reader.pictures:
+            return CameraLost(f"{self._display_name}: the stream broke off", "broken_off")
+        text = "it opened and gave no frame; it does not send video, or has too many viewers"
+        return CameraLost(f"{self._display_name}: {text}", "no_video")
+
+    def _no_picture(self) -> CameraLost:
+        codec = self.reader.codec.name.upper()
+        if self.reader.key_packets:
+            text = f"it says that it sends {codec}, and nothing of it can be decoded; set it to H.264 or H.265"
+            return CameraLost(f"{self._display_name}: {text}", "no_video")
+        text = (
+            f"it sends {codec}, but no key frame for {FIRST_PICTURE_SHARE * self._open_s:g} s: its group of pictures "
+            f"is too long. Shorten its I-frame interval (turn off H.264+ and the like), or raise open_timeout_s"
+        )
+        return CameraLost(f"{self._display_name}: {text}", "no_key_frame")
+
+
+def _tls_options(settings: CameraConfig) -> dict[str, str]:
+    """FFmpeg's; its TLS library has no certificates of its own."""
+    if not settings.tls_verify:
+        return {"tls_verify": "0"}
+    authorities = settings.ca or ssl.get_default_verify_paths().cafile or _debian_authorities()
+    return {"tls_verify": "1"} | ({"ca_file": str(authorities)} if authorities else {})
+
+
+def _debian_authorities() -> Path | None:
+    path = Path("/etc/ssl/certs/ca-certificates.crt")
+    return path if path.exists() else None

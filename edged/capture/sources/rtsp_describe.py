@@ -1,4 +1,4 @@
-"""Why an RTSP stream cannot be opened, found by a DESCRIBE of our own: cv2 reports only that the open failed.
+"""Why an RTSP stream cannot be opened, found by a DESCRIBE of our own: FFmpeg reports only that the open failed.
 
 Sockets only; used by rtsp.py.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+import ssl
 from base64 import b64encode
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -19,10 +21,11 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
 
-PORT = 554
+PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 TIMEOUT_S = 2.0
 MAX_HEADER_LINES = 100
 MAX_BYTES = 65536
+MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
 PASSWORD_PARAMETER = re.compile(r"(?i)\b(\w*(?:pass|pwd)\w*)=[^&_/]*")
 
 
@@ -44,11 +47,15 @@ class Address:
         password = settings.password.get_secret_value() or unquote(parts.password or "")
         return Address(
             host=parts.hostname or "",
-            port=parts.port or PORT,
+            port=parts.port or PORTS[parts.scheme],
             url=urlunsplit(parts._replace(netloc=bare)),
             username=settings.username or unquote(parts.username or ""),
             secret=SecretStr(password),
         )
+
+    @property
+    def encrypted(self) -> bool:
+        return self.url.startswith("rtsps:")
 
     @property
     def masked_url(self) -> str:
@@ -76,32 +83,52 @@ class Reply:
     body: str
 
 
-def describe(address: Address, timeout_s: float = TIMEOUT_S) -> str:
-    """The stream's description (SDP). Raises CameraLost with the reason when the server sends none."""
+def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> Reply:
+    """The reply with the stream's description (SDP). Raises CameraLost with the reason when the server sends none."""
     try:
-        reply = _exchange(address, timeout_s)
+        reply = _exchange(address, timeout_s, tls)
     except OSError as error:
         raise _lost(address, *_error_text(error, address, timeout_s)) from error
     if reply.code != 200:
         raise _lost(address, *_status_text(reply, address))
-    return reply.body
+    return reply
 
 
-def codecs(sdp: str) -> list[str]:
-    """The encodings that a description offers, like ["H264", "PCMU"]."""
-    return re.findall(r"(?m)^a=rtpmap:\d+ ([^/\s]+)", sdp)
+def media(sdp: str) -> list[tuple[str, str]]:
+    """Kind and encoding of every track that a description offers, like [("video", "H264"), ("audio", "PCMU")]."""
+    tracks = re.split(r"(?m)^m=", sdp)[1 : MAX_TRACKS + 1]
+    encodings = [re.search(r"(?m)^a=rtpmap:\d+ ([^/\s]+)", track) for track in tracks]
+    return [
+        (printable(track.split(" ", 1)[0], MAX_NAME), printable(found[1] if found else "unnamed", MAX_NAME))
+        for track, found in zip(tracks, encodings, strict=True)
+    ]
 
 
-def _exchange(address: Address, timeout_s: float) -> Reply:
-    with (
-        socket.create_connection((address.host, address.port), timeout_s) as connection,
-        connection.makefile("rb") as answers,
-    ):
+def unsupported_login(reply: Reply) -> str:
+    """Why FFmpeg cannot log in where our own request, with the same password, could."""
+    asked = ", ".join(_algorithm(text) for text in reply.challenges)
+    return (
+        f"the password is right, but the camera asks for {asked}; FFmpeg answers MD5 or basic, and only what is "
+        f"asked for last: set the camera's RTSP authentication to digest with MD5 or basic alone"
+    )
+
+
+def _algorithm(challenge: str) -> str:
+    kind, found = challenge.partition(" ")[0], re.search(r'algorithm="?([^",\s]+)', challenge)
+    return printable(f"{kind} {found[1]}" if found else kind, MAX_NAME)
+
+
+def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection((address.host, address.port), timeout_s))
+        if tls is not None:
+            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=address.host))
+        answers = stack.enter_context(connection.makefile("rb"))
         connection.sendall(_request(address, 1, None))
         reply = _read_reply(answers, address)
         if reply.code == 401 and address.username and reply.challenges:
             connection.sendall(_request(address, 2, authorization(reply.challenges, address)))
-            reply = _read_reply(answers, address)
+            reply = replace(_read_reply(answers, address), challenges=reply.challenges)
         return reply
 
 
@@ -171,6 +198,11 @@ def _status_text(reply: Reply, address: Address) -> tuple[str, str]:
 
 def _error_text(error: OSError, address: Address, timeout_s: float) -> tuple[str, str]:
     """The meaning of a network error, and the error's code."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"its certificate is not valid: {error.verify_message}; set the camera's ca, or tls_verify = false"
+        return text, "tls_certificate"
+    if isinstance(error, ssl.SSLError):
+        return f"port {address.port} does not speak TLS as it should ({error.reason}); try rtsp://", "tls"
     if isinstance(error, socket.gaierror):
         return f"no such host as {address.host!r}; check the name, or use an address", "no_such_host"
     if isinstance(error, ConnectionRefusedError):

@@ -11,6 +11,7 @@ from edged.config.tables.stall import AisleConfig, StallConfig
 from edged.config.types import (
     Area,
     Box,
+    FilePath,
     Flag,
     Grey,
     Hertz,
@@ -116,6 +117,15 @@ class CameraConfig(Section):
     password: SecretStr = Field(
         SecretStr(""), description="RTSP password. Better kept in the credential `cameras.<name>.password`."
     )
+    ca: FilePath | None = Field(
+        None,
+        description="CA certificate (PEM) of an `rtsps://` camera. Left out: the system's store.",
+        examples=["/etc/edged/cameras.pem"],
+    )
+    tls_verify: Flag = Field(
+        True,
+        description="Accept an `rtsps://` camera only with a valid certificate. False: encrypted, but with anybody.",
+    )
     format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
         "auto", description="Requested pixel format (V4L2) or codec (RTSP)."
     )
@@ -126,7 +136,10 @@ class CameraConfig(Section):
         examples=[[1280, 720]],
     )
     fps: Hertz = Field(
-        0, ge=0, le=240, description="Requested rate; for files, the playing rate. 0: the camera's or file's own."
+        0,
+        ge=0,
+        le=240,
+        description="Requested rate; files: the playing rate; RTSP: frames over it are left out. 0: the source's own.",
     )
     rotate: Literal[0, 90, 180, 270] = Field(
         0, json_schema_extra=unit("degrees"), description="Clockwise turn that makes the image upright."

@@ -1,0 +1,86 @@
+"""Which pictures of a stream are damaged: FFmpeg conceals lost references and errors, and says so nowhere or late.
+
+A loss damages every picture up to the next key frame. Upstream: video_reader.py. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+from typing import Any
+
+from edged.capture.sources.h264_headers import FrameNumbers
+from edged.units import NS_PER_S
+
+STEADY_INTERVALS = 8  # so many equal intervals make a rate steady
+STEADY_TOLERANCE = 0.1  # of an interval
+GAP = 1.5  # intervals; a longer one is a gap
+
+
+class DamageTracker:
+    """Of one stream. `transport`: it came over a network, so that a gap in its steady rate is a loss."""
+
+    def __init__(self, codec: Any, *, transport: bool) -> None:
+        self.losses = 0
+        self._frame_numbers = FrameNumbers(codec.extradata) if codec.name == "h264" else None
+        self._gaps = not codec.codec.intra_only and transport and self._frame_numbers is None
+        self._intervals: deque[int] = deque(maxlen=STEADY_INTERVALS)
+        self._last_ns: int | None = None  # of the packet before
+        self._since_ns: int | None = None  # pictures from here on are damaged …
+        self._until_ns: int | None = None  # … to the key frame that is shown here; None: it has not come yet
+        self._open_end = False  # damaged, in a stream without times
+
+    def on_packet(self, packet: Any) -> None:
+        """Before the packet is decoded."""
+        at_ns = time_ns(packet)
+        lost = self._frame_numbers is not None and self._frame_numbers.lost_before(memoryview(packet))
+        lost |= self._gaps and self._is_late(time_ns(packet, decoding=True))
+        if packet.is_keyframe:
+            self._until_ns = at_ns
+        if packet.is_corrupt or (lost and not packet.is_keyframe):
+            self.on_loss(at_ns)
+
+    def on_loss(self, at_ns: int | None) -> None:
+        """The picture shown at `at_ns` could not be decoded, or is known to be bad."""
+        self.losses += 1
+        if at_ns is None or (self._until_ns is not None and at_ns >= self._until_ns):
+            self._until_ns = None  # not before the next key frame
+        if at_ns is None:
+            self._open_end = True
+        else:
+            self._since_ns = at_ns if self._since_ns is None else min(self._since_ns, at_ns)
+
+    def on_frame(self, frame: Any) -> None:
+        """Before `is_damaged` is asked about the frame, or about one made of it."""
+        if frame.is_corrupt and not self.is_damaged(frame):
+            self.on_loss(time_ns(frame))
+        elif frame.key_frame and not frame.is_corrupt:
+            self._open_end = False
+
+    def is_damaged(self, frame: Any) -> bool:
+        """Whether the frame shows something else than the camera saw."""
+        at_ns = time_ns(frame)
+        if at_ns is None or self._since_ns is None:
+            return self._open_end or bool(frame.is_corrupt)
+        if self._until_ns is not None and at_ns >= self._until_ns:
+            self._since_ns = None
+        return self._since_ns is not None and at_ns >= self._since_ns
+
+    def _is_late(self, at_ns: int | None) -> bool:
+        """Whether packets are missing before the one of `at_ns`."""
+        last_ns, self._last_ns = self._last_ns, at_ns
+        if at_ns is None or last_ns is None:
+            return False
+        interval_ns, before = at_ns - last_ns, list(self._intervals)
+        self._intervals.append(interval_ns)
+        if len(before) < STEADY_INTERVALS:
+            return False
+        usual_ns = median(before)
+        steady = all(abs(one - usual_ns) <= STEADY_TOLERANCE * usual_ns for one in before)
+        return steady and interval_ns > GAP * usual_ns
+
+
+def time_ns(timed: Any, *, decoding: bool = False) -> int | None:
+    """The presentation time of a packet or frame in ns, or its decoding time; None when it has none."""
+    stamp = timed.dts if decoding and timed.dts is not None else timed.pts
+    return None if stamp is None or timed.time_base is None else round(stamp * timed.time_base * NS_PER_S)

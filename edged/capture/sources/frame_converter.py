@@ -1,0 +1,85 @@
+"""FFmpeg's frames as BGR images: square pixels, upright, in the colours that the stream declares.
+
+Transfer functions are left alone, so that HLG and PQ keep all their steps.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from edged.errors import CameraLost
+from edged.frame import U8
+
+CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
+MAX_PIXELS = 8192 * 8192
+NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
+MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
+
+
+class FrameConverter:
+    """Of one stream; keeps swscale's state between frames."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def convert(self, frame: Any, pixel_aspect: Fraction | None, out: U8 | None) -> U8:
+        """(H, W, 3) uint8 BGR, in `out` where it fits. Raises CameraLost for a size that no camera has."""
+        width, height = square_size((frame.width, frame.height), pixel_aspect)
+        check_size((width, height))
+        planes = self._reformat(frame, width, height).planes
+        rows = np.frombuffer(planes[0], np.uint8).reshape(-1, planes[0].line_size)
+        image = rows[:height, : 3 * width].reshape(height, width, 3)
+        rotation = CV2_ROTATION.get(clockwise_turn(frame))
+        if rotation is not None:
+            upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
+            fits = out is not None and out.shape == (*upright_hw, 3)
+            return np.asarray(cv2.rotate(image, rotation, out if fits else None), np.uint8)
+        if out is not None and out.shape == image.shape:
+            np.copyto(out, image)
+            return out
+        return np.ascontiguousarray(image)
+
+    def _reformat(self, frame: Any, width: int, height: int) -> Any:
+        reformat: Any = self._reformatter.reformat
+        wanted = {"width": width, "height": height, "format": "bgr24", "dst_color_range": ColorRange.JPEG, "threads": 1}
+        try:
+            return reformat(frame, **wanted)
+        except (av.FFmpegError, ValueError):  # a colour description that swscale does not know
+            frame.colorspace = Colorspace.ITU601
+            return reformat(frame, **wanted)
+
+
+def square_size(size_wh: tuple[int, int], pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height with square pixels; the shorter side of a pixel is stretched, so that no detail is lost."""
+    width, height = size_wh
+    if pixel_aspect is None or not is_anamorphic(pixel_aspect):
+        return width, height
+    return (round(width * pixel_aspect), height) if pixel_aspect > 1 else (width, round(height / pixel_aspect))
+
+
+def is_anamorphic(pixel_aspect: Fraction | None) -> bool:
+    """Whether pixels of this width : height are not square; None and 0 mean that the stream does not say."""
+    if not pixel_aspect:
+        return False
+    return abs(pixel_aspect - 1) > NEARLY_SQUARE and 1 / Fraction(MAX_ASPECT) <= pixel_aspect <= MAX_ASPECT
+
+
+def clockwise_turn(frame: Any) -> int:
+    """The turn in degrees, a multiple of 90, that makes the frame upright, by its display matrix."""
+    return int(round(-frame.rotation / 90) * 90 % 360)
+
+
+def check_size(size_wh: tuple[int, int]) -> None:
+    """Raises CameraLost for a size that no camera has."""
+    low, high = SIDE_LIMITS_PX
+    if not (low <= min(size_wh) and max(size_wh) <= high and size_wh[0] * size_wh[1] <= MAX_PIXELS):
+        width, height = size_wh
+        text = f"{width}x{height} px; want {low} to {high} px each way and {MAX_PIXELS // 1_000_000} megapixels at most"
+        raise CameraLost(text, "size")

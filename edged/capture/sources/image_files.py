@@ -1,0 +1,160 @@
+"""Images as a camera: one, or a folder of them in natural order.
+
+A bad file of a folder is logged once and delivered as a frame of size 0, so that it is counted as failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.capture.camera import EMPTY_IMAGE, CapturedImage
+from edged.capture.sources.frame_converter import check_size
+from edged.capture.sources.video_files import PlaybackClock, open_container
+from edged.capture.sources.video_reader import VideoReader
+from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost, EndOfSource
+from edged.frame import U8
+from edged.units import NS_PER_S
+
+log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+DEFAULT_FOLDER_HZ = 5.0
+MAX_NAMED = 5  # files that one line names
+FEW_LEVELS = 1 << 14  # a 16-bit image that uses fewer of its levels is stretched to 8 bit, not cut to its high byte
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
+
+
+class ImageStream:
+    def __init__(self, name: str, paths: list[Path], settings: CameraConfig, logged_bad: set[Path]) -> None:
+        self._name = name
+        self._paths = paths
+        self._loop = settings.loop
+        self._step_ns = round(NS_PER_S / (settings.fps or DEFAULT_FOLDER_HZ))
+        self._clock = PlaybackClock(realtime=settings.realtime)
+        self._logged_bad = logged_bad
+        self._remaining: Iterator[Path] = iter(paths)
+        self._decoded = 0  # images in this round
+        self._shown = 0  # images in all rounds
+
+    def read(self, out: U8 | None) -> CapturedImage:
+        path = next(self._remaining, None)
+        if path is None:
+            path = self._restart_or_end()
+        image = self._load(path)
+        due_ns = self._clock.due_ns(self._shown * self._step_ns)
+        self._decoded += image.size > 0
+        self._shown += image.size > 0
+        return CapturedImage(image=image, captured_ns=due_ns, source=printable_path(path), position=0)
+
+    def close(self) -> None:
+        self._remaining = iter(())
+
+    def _restart_or_end(self) -> Path:
+        """The first file of the next round. Raises EndOfSource, or CameraLost when no image was good."""
+        many = len(self._paths)
+        if self._decoded == 0:
+            text = f"{printable_path(self._paths[0])}: none of {many} image(s) can be used; see the lines above"
+            raise CameraLost(text, "undecodable")
+        if not self._loop:
+            raise EndOfSource(f"{self._decoded} of {many} image(s) read")
+        self._decoded = 0
+        self._remaining = iter(self._paths)
+        return next(self._remaining)
+
+    def _load(self, path: Path) -> U8:
+        try:
+            return load_image(path)
+        except CameraLost as bad:
+            if path not in self._logged_bad:
+                self._logged_bad.add(path)
+                log.warning("camera %s: skipped %s", self._name, bad)
+            return EMPTY_IMAGE
+
+
+def images_in(folder: Path, name: str) -> list[Path]:
+    """The images of a folder in natural order; what else it holds is logged. Raises OSError, CameraLost."""
+    files = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=natural_key)
+    images = [entry for entry in files if entry.suffix.lower() in IMAGE_SUFFIXES]
+    others = [printable_path(Path(entry.name)) for entry in files if entry not in set(images)]
+    if not images:
+        raise CameraLost(f"{folder}: no image in this folder; want {' '.join(sorted(IMAGE_SUFFIXES))}", "empty")
+    if others:
+        named = ", ".join(others[:MAX_NAMED]) + (", …" if len(others) > MAX_NAMED else "")
+        log.warning("camera %s: %s: left out %d that are no images we read: %s", name, folder, len(others), named)
+    return images
+
+
+def natural_key(path: Path) -> list[tuple[bool, int, str]]:
+    """Sort key under which frame9 comes before frame10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def printable_path(path: Path) -> str:
+    """The path as valid UTF-8: a file's name may hold other bytes."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def load_image(path: Path) -> U8:
+    """An image file as (H, W, 3) uint8 BGR, upright by its own tag, of any depth or palette. Raises CameraLost."""
+    shown = printable_path(path)
+    try:
+        content = np.fromfile(path, np.uint8)
+        brand = bytes(content[8:12]) if bytes(content[4:8]) == b"ftyp" else b""
+        if brand in AVIF_BRANDS:
+            return _first_picture(path)
+        if brand in HEIF_BRANDS:
+            raise CameraLost(f"{shown}: HEIC is not read; save it as JPEG, PNG or AVIF", "undecodable")
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except OSError as error:
+        raise CameraLost(f"{shown}: {error.strerror}", "unreadable") from error
+    except cv2.error as error:
+        raise CameraLost(f"{shown}: empty, or too large to decode", "undecodable") from error
+    if image is None:
+        raise CameraLost(f"{shown}: truncated, or not an image", "undecodable")
+    try:
+        check_size((image.shape[1], image.shape[0]))
+        return to_8_bit(image)
+    except CameraLost as error:
+        raise CameraLost(f"{shown}: {error}", error.code) from error
+
+
+def to_8_bit(image: NDArray[np.generic]) -> U8:
+    """The image as uint8: the high byte of 16 bits that are used, else its values stretched. Raises CameraLost."""
+    if image.dtype == np.uint8:
+        return np.asarray(image, np.uint8)
+    values = np.asarray(image, np.float32)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise CameraLost(f"{image.dtype} image without one finite value", "depth")
+    low, high = float(finite.min()), float(finite.max())
+    if image.dtype == np.uint16 and high - low >= FEW_LEVELS:
+        return np.asarray(np.asarray(image, np.uint16) >> 8, np.uint8)
+    if image.dtype.kind == "f" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-9))
+    return np.asarray(np.round(scaled.clip(0, 255)), np.uint8)
+
+
+def _first_picture(path: Path) -> U8:
+    """The first picture of a file, by FFmpeg, which knows its orientation."""
+    container = open_container(path)
+    try:
+        reader = VideoReader(container, live=False, transport=False)
+        while (picture := reader.poll()) is None:
+            pass
+        return reader.image(picture, None)
+    except (EOFError, OSError) as error:
+        raise CameraLost(f"{printable_path(path)}: truncated, or not an image", "undecodable") from error
+    finally:
+        container.close()

@@ -1,0 +1,178 @@
+"""A recorded video as a camera: its own times, positions, and shape of every picture."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import av
+
+from edged.capture.camera import CapturedImage
+from edged.capture.sources.recording_times import RecordingTimes
+from edged.capture.sources.video_reader import Picture, VideoReader
+from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost, EndOfSource
+from edged.frame import U8
+from edged.units import MS_PER_S, NS_PER_S, NS_PER_US
+
+log = logging.getLogger(__name__)
+
+SEEKABLE_SUFFIXES = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"])  # FFmpeg can rewind these
+TRANSPORT_FORMATS = frozenset(["mpegts", "mpeg", "rtsp"])  # recorded as they came over a network
+MAX_TRANSPORT_GAP_NS = 10 * NS_PER_S  # a longer gap in one is a new beginning. Source: FFmpeg's dts_delta_threshold
+DEFAULT_VIDEO_HZ = 25.0  # of a video without a rate
+MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
+MAX_LATE_NS = NS_PER_S  # a frame later than this shifts the timeline; there is no catching up
+COMPLETE_SHARE = 0.95  # of the announced duration; less, and the file is reported as cut off
+FIRST_YEAR = 1990  # of video files; an earlier one is a clock that was never set
+
+
+class PlaybackClock:
+    """When recorded frames are due; immediately, unless in real time."""
+
+    def __init__(self, *, realtime: bool) -> None:
+        self._realtime = realtime
+        self._origin_ns: int | None = None
+
+    def due_ns(self, recorded_ns: int) -> int:
+        """When the frame of this time in the recording is due, CLOCK_MONOTONIC."""
+        now_ns = time.monotonic_ns()
+        if not self._realtime:
+            return now_ns
+        if self._origin_ns is None or now_ns - (self._origin_ns + recorded_ns) > MAX_LATE_NS:
+            self._origin_ns = now_ns - recorded_ns
+        return self._origin_ns + recorded_ns
+
+
+class VideoStream:
+    def __init__(self, name: str, path: Path, settings: CameraConfig) -> None:
+        self._name = name
+        self._path = path
+        self._settings = settings
+        self._clock = PlaybackClock(realtime=settings.realtime)
+        self._frames_read = 0  # over all rounds
+        self._earlier_ns = 0  # the rounds before this one
+        self._rewound = False  # this round began by rewinding, not by opening the file again
+        self._position = self._decoded = 0  # pictures of this round
+        self._open()
+
+    def read(self, out: U8 | None) -> CapturedImage:
+        picture = self._next_picture()
+        image = self._reader.image(picture, out)
+        self._decoded += image.size > 0
+        source_ns = self._times.next_ns(picture.stamp_ns)
+        played_ns = self._earlier_ns + source_ns
+        position, self._position = self._position, self._position + 1
+        number, self._frames_read = self._frames_read, self._frames_read + 1
+        realtime = self._settings.realtime
+        return CapturedImage(
+            image=image,
+            captured_ns=self._clock.due_ns(self._due_ns(number, played_ns)),
+            source=str(self._path),
+            position=position,
+            recorded_ns=None if realtime else played_ns,
+            source_ns=source_ns,
+            recorded_utc_ms=None if realtime or self._begun_utc_ms is None else self._begun_utc_ms + source_ns // 10**6,
+            damaged=picture.damaged,
+        )
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _due_ns(self, number: int, played_ns: int) -> int:
+        """When it is due from the beginning: at the configured rate, or at its own time."""
+        return round(number * NS_PER_S / self._settings.fps) if self._settings.fps else played_ns
+
+    def _open(self) -> None:
+        container = open_container(self._path)
+        try:
+            self._reader = VideoReader(container, live=False, transport=container.format.name in TRANSPORT_FORMATS)
+        except CameraLost as lost:
+            container.close()
+            raise CameraLost(f"{self._path}: {lost}", lost.code) from lost
+        self._step_ns = round(NS_PER_S / _rate_hz(self._reader.track))
+        self._announced_ns = _announced_ns(container, self._reader.track)
+        self._begun_utc_ms = begun_utc_ms(container.metadata)
+        self._begin()
+
+    def _begin(self) -> None:
+        transport = self._reader.container.format.name in TRANSPORT_FORMATS
+        self._times = RecordingTimes(self._step_ns, MAX_TRANSPORT_GAP_NS if transport else None)
+        self._position = self._decoded = 0
+
+    def _next_picture(self) -> Picture:
+        while True:
+            try:
+                picture = self._reader.poll()
+            except (EOFError, av.FFmpegError) as end:
+                self._reader.failed |= not isinstance(end, EOFError)
+                self._restart_or_end()
+                continue
+            if picture is not None:
+                return picture
+
+    def _restart_or_end(self) -> None:
+        """Begin the next round at the end of the file. Raises EndOfSource when there is none.
+
+        Rewinds where it can: a decoder opened again and again for months fragments the heap.
+        """
+        if self._decoded == 0 and not self._rewound:
+            raise CameraLost(f"{self._path}: not one frame of this video can be decoded", "undecodable")
+        if not self._settings.loop:
+            if self._ended_early:
+                log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
+            raise EndOfSource(f"{self._position} frames read")
+        self._earlier_ns += self._times.end_ns
+        rewindable = self._decoded > 0 and self._path.suffix.lower() in SEEKABLE_SUFFIXES
+        self._rewound = rewindable and self._reader.rewind()
+        if self._rewound:
+            self._begin()
+        else:
+            self.close()
+            self._open()
+
+    @property
+    def _ended_early(self) -> bool:
+        if self._announced_ns is None:
+            return self._reader.failed
+        return self._reader.failed or self._times.end_ns < COMPLETE_SHARE * self._announced_ns - self._step_ns
+
+
+def open_container(path: Path) -> Any:
+    """An open PyAV container. Raises CameraLost for a file that is no video."""
+    try:
+        container: Any = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise CameraLost(f"{path}: truncated, or neither a video nor an image", "undecodable") from error
+    if container.format.name == "tty":  # any text, as a video of a terminal
+        container.close()
+        raise CameraLost(f"{path}: a text, neither a video nor an image", "undecodable")
+    return container
+
+
+def begun_utc_ms(metadata: dict[str, str]) -> int | None:
+    """When a recording began, by its camera's clock, UTC in ms since 1970; None when it does not say."""
+    try:
+        begun = datetime.fromisoformat(metadata.get("creation_time", "").replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if begun.year < FIRST_YEAR or begun.tzinfo is None:
+        return None
+    return round(begun.timestamp() * MS_PER_S)
+
+
+def _rate_hz(track: Any) -> float:
+    rate_hz = float(track.guessed_rate or track.average_rate or 0)
+    return rate_hz if 0 < rate_hz <= MAX_VIDEO_HZ else DEFAULT_VIDEO_HZ
+
+
+def _announced_ns(container: Any, track: Any) -> int | None:
+    """How long the header says that the track's pictures last; None when it does not say."""
+    whole_ns = None if container.duration is None else int(container.duration) * NS_PER_US
+    if track.duration is None or not track.time_base:
+        return whole_ns if len(container.streams) == 1 else None
+    own_ns = round(float(track.duration * track.time_base) * NS_PER_S)
+    return own_ns if whole_ns is None else min(own_ns, whole_ns)

@@ -1,0 +1,166 @@
+"""The pictures of a video track, in the order they are shown, with their times and whether they are damaged.
+
+Upstream: an open PyAV container, of a file or of a network camera. Downstream: video_files.py and rtsp.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from edged.capture.camera import EMPTY_IMAGE
+from edged.capture.sources.damage import DamageTracker, time_ns
+from edged.capture.sources.deinterlacer import Deinterlacer
+from edged.capture.sources.frame_converter import FrameConverter, check_size
+from edged.errors import CameraLost
+from edged.frame import U8
+
+STRICT_CODECS = frozenset(["hevc", "mjpeg"])  # FFmpeg tells of their errors only where it may not conceal them
+STRICT_TRIES = 3  # pictures; a stream of which none is without error is decoded as far as it goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A decoded picture, not yet converted."""
+
+    frame: Any  # av.VideoFrame; None: it could not be decoded
+    stamp_ns: int | None  # presentation time in the stream
+    arrived_ns: int  # CLOCK_MONOTONIC, when its last packet was read
+    damaged: bool
+
+
+class VideoReader:
+    """Of one open container. `live`: one decoding thread, because each further one delays the stream by a frame.
+
+    Thread: the one that opened it.
+    """
+
+    def __init__(self, container: Any, *, live: bool, transport: bool) -> None:
+        """`transport`: it came over a network, live or recorded. Raises CameraLost without a video track."""
+        self.container = container
+        self.track = _video_track(container)
+        self.codec = self.track.codec_context
+        if self.codec.width and self.codec.height:
+            check_size((self.codec.width, self.codec.height))  # before memory is spent on it
+        self.key_packets = self.pictures = 0
+        self.failed = False  # a part of the stream could not be read or decoded
+        self._live, self._transport = live, transport
+        self._aspect_at_open = self.codec.sample_aspect_ratio
+        self._set_up(self.codec, strict=self.codec.name in STRICT_CODECS)
+        self._strict_tries = STRICT_TRIES if self.codec.name in STRICT_CODECS else 0
+        self._deinterlacer = Deinterlacer()
+        self._converter = FrameConverter()
+        self._begin()
+
+    def poll(self) -> Picture | None:
+        """The next picture, or None when another packet was read that completes none. Raises EOFError at the end."""
+        if not self._ready:
+            packet = next(self._demuxed, None)
+            if packet is None:
+                raise EOFError
+            self._decode(packet)
+        return self._ready.popleft() if self._ready else None
+
+    def image(self, picture: Picture, out: U8 | None) -> U8:
+        """(H, W, 3) uint8 BGR of the picture, square and upright, in `out` where it fits; size 0: not decodable."""
+        if picture.frame is None:
+            return EMPTY_IMAGE
+        return self._converter.convert(picture.frame, self.pixel_aspect, out)
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width : height of a pixel: the container's, until the codec declares another one."""
+        now: Fraction | None = self.codec.sample_aspect_ratio
+        declared: Fraction | None = self.track.sample_aspect_ratio
+        return declared if now == self._aspect_at_open else now
+
+    @property
+    def interlaced(self) -> bool:
+        return self._deinterlacer.active
+
+    @property
+    def losses(self) -> int:
+        """How often the stream lost a part of a picture or a whole one."""
+        return self.damage.losses
+
+    def rewind(self) -> bool:
+        """Begin again at the first picture; False where the container cannot."""
+        try:
+            self.container.seek(self.track.start_time or 0, stream=self.track)
+        except av.FFmpegError:
+            return False
+        self._deinterlacer.reset()
+        self._begin()
+        return True
+
+    def close(self) -> None:
+        self.container.close()
+
+    def _begin(self) -> None:
+        self._ready: deque[Picture] = deque()
+        self._demuxed: Iterator[Any] = self.container.demux(self.track)
+        self.damage = DamageTracker(self.codec, transport=self._transport)
+
+    def _set_up(self, codec: Any, *, strict: bool) -> None:
+        codec.thread_count, codec.thread_type = (1, "SLICE") if self._live else (0, "AUTO")
+        codec.options = {"err_detect": "explode"} if strict else {}
+
+    def _decode(self, packet: Any) -> None:
+        arrived_ns = time.monotonic_ns()
+        if packet.size:
+            self.key_packets += packet.is_keyframe
+            self.damage.on_packet(packet)
+        try:
+            frames = self.codec.decode(packet)
+        except av.FFmpegError:
+            self._on_error(packet, arrived_ns)
+            return
+        for frame in frames:
+            self.damage.on_frame(frame)
+            self._add(self._deinterlacer.push(frame), arrived_ns)
+        if not packet.size:
+            self._add(self._deinterlacer.flush(), arrived_ns)
+
+    def _add(self, frames: list[Any], arrived_ns: int) -> None:
+        self.pictures += len(frames)
+        for frame in frames:
+            damaged = self.damage.is_damaged(frame)
+            stamp_ns = time_ns(frame)
+            self._ready.append(Picture(frame=frame, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=damaged))
+
+    def _on_error(self, packet: Any, arrived_ns: int) -> None:
+        if not self.pictures:
+            self._strict_tries -= 1
+            if self._strict_tries == 0:
+                self._decode_leniently()
+            return
+        self.failed = True
+        stamp_ns = time_ns(packet)
+        self.damage.on_loss(stamp_ns)
+        if self.codec.name != "hevc":  # its decoder returns the picture of such a packet all the same
+            self._ready.append(Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True))
+
+    def _decode_leniently(self) -> None:
+        """Replace the decoder by one that conceals errors: this camera's pictures have some by nature."""
+        lenient: Any = av.CodecContext.create(self.codec.codec.name, "r")
+        lenient.extradata = self.codec.extradata
+        self._set_up(lenient, strict=False)
+        self.codec, self._aspect_at_open = lenient, None
+
+
+def _video_track(container: Any) -> Any:
+    """The first video track that is no cover picture. Raises CameraLost without one."""
+    tracks = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if tracks and tracks[0].codec_context is not None:
+        return tracks[0]
+    others = sorted({str(one.type) for one in container.streams} & {"audio", "subtitle"})
+    if not others:
+        raise CameraLost("truncated, or neither a video nor an image", "undecodable")
+    raise CameraLost(f"it holds {' and '.join(others)}, no video; give one with video", "no_video")
