@@ -27,7 +27,7 @@ VERBS = {
     "config": "Print the configuration's schema, its reference, or what is in effect.",
     "contract": "Print the MQTT contract: JSON Schemas, AsyncAPI document, reference.",
     "engines": "Build, verify and manage TensorRT engines.",
-    "models": "List, pull, verify and import models.",
+    "models": "Recommend, list, pull, verify and import models.",
     "provision": "Configure this machine from one file: name, broker, credentials, cameras.",
 }
 USAGE = "usage: edged COMMAND [OPTIONS]   (`edged --help` lists them, `edged COMMAND --help` the options of one)"

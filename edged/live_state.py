@@ -125,5 +125,6 @@ class Overview:
 
     def info(self) -> Mapping[str, Any]:
         """The body of `info`."""
-        models = {**self.models(), "classes": list(self._state.models.detector.classes)}
+        loaded = self._state.models
+        models = {**self.models(), "classes": list(loaded.detector.classes), "starter": list(loaded.starter)}
         return info_body(self._state.config, models)

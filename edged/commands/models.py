@@ -1,4 +1,4 @@
-"""`edged models`: list, pull, verify and import models."""
+"""`edged models`: recommend, list, pull, verify and import models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import get_args
 
+from edged.commands.model_choice import CHOICES, GROUPS, Goal, Machine, Purpose, Subject, describe_choice, group, knows
+from edged.commands.own_command import own_command
 from edged.commands.progress import download_bars, print_table
 from edged.config.load import load
 from edged.config.tables.models import ModelsConfig
@@ -19,12 +22,18 @@ from engines.errors import CardError, EngineError
 from engines.store.disk import megabytes
 from engines.store.model_store import Entry, ModelStore, VerifiedModel
 
-LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "summary")
+LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "knows")
+TEGRA_RELEASE = Path("/etc/nv_tegra_release")  # only a Jetson has it
 RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    recommend = _action(actions, "recommend", "Which models to take for a purpose and a machine.")
+    recommend.add_argument("subject", choices=get_args(Subject), help="what cameras see; stalls: horses, and people")
+    recommend.add_argument("--on", choices=get_args(Machine), default=None, help="default: what this machine is")
+    recommend.add_argument("--for", dest="goal", choices=get_args(Goal), default="accuracy", help="(%(default)s)")
+    recommend.add_argument("--pull", action="store_true", help="download them, too")
     _action(actions, "list", "Every card of the catalogue, and whether its model is stored.")
     pull = _action(actions, "pull", "Fetch models from the mirror or from their official address.")
     which = pull.add_argument_group("which")
@@ -55,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
     cards = load_cards(args.catalogue or models.catalogue)
     store = ModelStore(args.store or models.store, args.mirror or models.mirror)
     in_use = list(dict.fromkeys(models.card_names))
+    if args.action == "recommend":
+        return _recommend(args, store, cards)
     if args.action == "list":
-        return _print(args, LIST_COLUMNS, [_list_row(entry, in_use) for entry in store.entries(cards.values())])
+        return _list(args, list(store.entries(cards.values())), in_use)
     if args.action == "import":
         card = card_of(cards, args.name)
         return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, args.file, replace=args.replace))])
@@ -64,6 +75,34 @@ def run(args: argparse.Namespace) -> int:
         return _pull(args, store, [card_of(cards, name) for name in args.names or in_use])
     stored = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
     return _each(args, store.verify, [card_of(cards, name) for name in args.names or stored])
+
+
+def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
+    """0: told, and downloaded where that was wanted; 1: a download failed."""
+    purpose = Purpose(args.subject, args.on or ("board" if TEGRA_RELEASE.exists() else "cpu"), args.goal)
+    choice = CHOICES[purpose]
+    names = [choice.detector, *choice.pose.values()]
+    if args.json:
+        print(json.dumps({"detector": choice.detector, "pose": choice.pose, "frames_hz": choice.frames_hz}, indent=2))
+    else:
+        print(describe_choice(purpose, cards))
+        print("" if args.pull else f"\nTo download them: {own_command()} models pull {' '.join(names)}")
+    if not args.pull:
+        return 0
+    with download_bars() as bar:
+        return _each(args, lambda card: store.pull(card, bar(card.name)), [card_of(cards, name) for name in names])
+
+
+def _list(args: argparse.Namespace, entries: Sequence[Entry], in_use: list[str]) -> int:
+    """One table per group, or with --json all in one array."""
+    if args.json:
+        return _print(args, LIST_COLUMNS, [_list_row(entry, in_use) for entry in entries])
+    for key, title in GROUPS.items():
+        if rows := [_list_row(entry, in_use) for entry in entries if group(entry.card) == key]:
+            print(title)
+            _print(args, LIST_COLUMNS, rows)
+    print(f"Which to take: {own_command()} models recommend people, horses or stalls")
+    return 0
 
 
 def _models_config(args: argparse.Namespace) -> ModelsConfig:
@@ -129,6 +168,8 @@ def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:
         "bytes": entry.bytes,
         "family": card.family,
         "input": f"{width}x{height}",
+        "group": group(card),
+        "knows": knows(card),
         "licence": card.licence,
         "summary": card.summary,
         "page": card.source.page,

@@ -173,7 +173,8 @@ def _model(name: str, config: ModelsConfig) -> CheckResult:
         model = ModelStore(config.store, config.mirror).verify(card)
     except EngineError as error:
         return _failed(f"model {name}", str(error), _cure_of_model(name, error))
-    return _passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}")
+    trial = "; starter weights, for trials; for work: edged models recommend" if card.source.bundled else ""
+    return _passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}{trial}")
 
 
 def _cure_of_model(name: str, error: EngineError) -> str:

@@ -47,6 +47,7 @@ class LoadedModels:
     has_lift: bool  # whether people can be lifted into 3D
     runtime_by_model: dict[str, Runtime]
     missing_by_model: dict[str, str]  # why a model has no runtime
+    starter: tuple[str, ...]  # models in use that come with the package, for trials
 
     @property
     def keypoint_thresholds(self) -> dict[str, float]:
@@ -90,6 +91,11 @@ class ModelCards(NamedTuple):
     pose_specs: dict[str, Pose]  # by class
     lift: Card | None
     root: Card | None
+
+    @property
+    def starter(self) -> tuple[str, ...]:
+        """Those that come with the package, for trials."""
+        return tuple(dict.fromkeys(card.name for card in self.all if card.source.bundled))
 
     @property
     def all(self) -> tuple[Card, ...]:
@@ -174,6 +180,8 @@ def load_models(
     sessions = Sessions(statuses, compute.threads, allow_missing=allow_missing)
     loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
     log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()))
+    if loaded.starter:
+        log.info("models: starter weights are for trials; for work: edged models recommend people, horses or stalls")
     return loaded
 
 
@@ -295,4 +303,5 @@ def _loaded(
         has_lift=has_lift,
         runtime_by_model=sessions.runtime_by_model,
         missing_by_model=sessions.missing_by_model,
+        starter=cards.starter,
     )

@@ -98,6 +98,7 @@ class Models(TypedDict):
 
 class ModelsInfo(Models):
     classes: Annotated[list[str], field("That the detector knows.")]
+    starter: Annotated[list[str], field("Models in use that come with the package: for trials, not for work.")]
 
 
 class Info(Header):

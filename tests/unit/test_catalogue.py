@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import engines
+from edged.config.tables.models import ModelsConfig
+from edged.inference.load_models import model_cards
 from engines.card import Card
 from engines.card.schema import SCHEMAS
 from engines.catalogue import HERE, load, read
@@ -88,3 +90,9 @@ def test_invalid_card_names_file_key_got_and_wanted(tmp_path: Path, old: str, ne
 def test_missing_catalogue_is_named(tmp_path: Path) -> None:
     with pytest.raises(CardError, match=r"none: not a directory"):
         load(tmp_path / "none")
+
+
+def test_starter_weights_are_known_as_such() -> None:
+    assert set(model_cards(ModelsConfig()).starter) == set(ModelsConfig().card_names)
+    work = ModelsConfig(detector="yolox-s-coco", pose={"horse": "rtmpose-m-ap10k"})
+    assert model_cards(work).starter == ()

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from edged.commands import models
+from edged.commands.model_choice import (
+    CHOICES,
+    GROUPS,
+    SIZES_MB,
+    Choice,
+    Purpose,
+    configuration,
+    describe_choice,
+    group,
+)
+from edged.config.tree import Config
 from engines.catalogue import HERE
+from engines.catalogue import load as load_cards
 from engines.errors import CardError, SourceError
 from engines.store.model_store import PACKAGE_ROOT
 
@@ -43,6 +61,61 @@ def test_table_has_one_line_per_model(site: list[str], capsys: pytest.CaptureFix
     assert run("list", *site) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:4] for line in lines if " mine " in line] == [["mine", "missing", "pull", "pinned"]]
+
+
+def test_list_is_grouped_and_says_what_each_model_knows(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", *site) == 0
+    text = capsys.readouterr().out
+    titles = [text.index(title) for title in GROUPS.values()]
+    assert titles == sorted(titles)
+    known = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert known["det-person-horse"].rstrip().endswith("person, horse")
+    assert known["rtmdet-nano-person"].rstrip().endswith("person")
+    assert "person and horse too" in known["yolox-s-coco"]
+    assert "17 keypoints, ap10k-17" in known["rtmpose-m-ap10k"]
+
+
+@pytest.mark.parametrize("purpose", CHOICES, ids=str)
+def test_recommended_models_can_be_pulled_and_know_what_is_wanted(purpose: Purpose) -> None:
+    cards, choice = load_cards(None), CHOICES[purpose]
+    detector = cards[choice.detector].detect
+    assert detector is not None
+    assert set(choice.pose) <= set(detector.classes)
+    assert {"people": {"person"}, "horses": {"horse"}, "stalls": {"horse", "person"}}[purpose.subject] == set(
+        choice.pose
+    )
+    for name in (choice.detector, *choice.pose.values()):
+        assert cards[name].source.url
+        assert f"{SIZES_MB[name]} MB" in describe_choice(purpose, cards)
+    for label, name in choice.pose.items():
+        assert group(cards[name]) == ("animal" if label == "horse" else "person")
+
+
+def test_recommended_configuration_is_accepted() -> None:
+    for choice in CHOICES.values():
+        models = Config.model_validate(tomllib.loads(configuration(choice))).models
+        assert (models.detector, dict(models.pose)) == (choice.detector, dict(choice.pose))
+
+
+def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
+    site: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("recommend", "horses", "--on", "board", "--for", "speed", *site) == 0
+    text = capsys.readouterr().out
+    assert 'detector = "yolox-tiny-coco"' in text
+    assert text.rstrip().endswith("models pull yolox-tiny-coco rtmpose-m-ap10k")
+    assert "ask before selling" in text
+
+
+def test_recommend_with_pull_downloads_the_models(
+    site: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CHOICES, Purpose("people", "cpu", "speed"), Choice("det-person-horse", {"person": "mine"}, 1))
+    monkeypatch.setitem(SIZES_MB, "mine", 13)
+    monkeypatch.setitem(SIZES_MB, "det-person-horse", 5)
+    assert run("recommend", "people", "--on", "cpu", "--for", "speed", "--pull", *site) == 0
+    assert (tmp_path / "store/mine.onnx").exists()
+    assert "To download" not in capsys.readouterr().out
 
 
 def test_pulled_model_verifies(site: list[str], capsys: pytest.CaptureFixture[str]) -> None:
