@@ -206,6 +206,23 @@ class InferenceResult:
     poses3d: tuple[Pose3d | None, ...] = ()  # per box; None: no person or no plausible pose; empty: not wanted
     stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
 
+    def with_rows(self, rows: I64, others: InferenceResult) -> InferenceResult:
+        """This result with these of its rows replaced by all of `others`, of the same frame; times are added up."""
+        xyxy, score, label = self.boxes.xyxy.copy(), self.boxes.score.copy(), self.boxes.label.copy()
+        xyxy[rows], score[rows], label[rows] = others.boxes.xyxy, others.boxes.score, others.boxes.label
+        keypoints, poses3d = list(self.keypoints), list(self.poses3d)
+        for place, row in enumerate(rows.tolist()):
+            keypoints[row] = others.keypoints[place]
+            if poses3d and others.poses3d:
+                poses3d[row] = others.poses3d[place]
+        return InferenceResult(
+            quality=self.quality,
+            boxes=Boxes(xyxy=xyxy, score=score, label=label),
+            keypoints=tuple(keypoints),
+            poses3d=tuple(poses3d),
+            stage_ns=self.stage_ns | {s: self.stage_ns.get(s, 0) + more for s, more in others.stage_ns.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackedSubject:
@@ -213,7 +230,7 @@ class TrackedSubject:
 
     id: int  # stable while tracked, never reused in a run
     label: str  # class name
-    score: float  # detector score in [0, 1]; of the last detection when tracked; of the keypoints in a fixed region
+    score: float  # of the last detection of its class, in [0, 1]; in a static region of the keypoints
     xyxy: F32  # (4,)
     keypoints: F32 | None  # (K, 3) x, y, score, raw; x, y NaN where not found; None: no pose model for the class
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display

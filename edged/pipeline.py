@@ -101,13 +101,30 @@ class Pipeline:
             return self._result(frame, inferred, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         ids = self._tracker.update(inferred.boxes, t_ns) if detect else self._update_from_keypoints(ids, inferred, t_ns)
-        rows = np.flatnonzero(ids > 0)
+        inferred = self._as_their_class(frame, params, inferred, ids)
         box_source: BoxSource = "detected" if detect else self._tracker.prediction_source
         subjects = tuple(
-            self._subject(int(ids[row]), self._classes[label], inferred, row, t_ns, box_source=box_source)
-            for row, label in zip(rows.tolist(), self._tracker.labels(ids[rows]).tolist(), strict=True)
+            self._subject(int(ids[row]), inferred, row, t_ns, box_source=box_source)
+            for row in np.flatnonzero(ids > 0).tolist()
         )
         return self._result(frame, inferred, subjects)
+
+    def _as_their_class(
+        self, frame: Frame, params: InferenceParams, inferred: InferenceResult, ids: I64
+    ) -> InferenceResult:
+        """The boxes of tracked subjects under the class of their track, which one detection does not change.
+
+        Where the detector named another class, the pose model of the track's class runs on those boxes once more.
+        """
+        shown = np.flatnonzero(ids > 0)
+        labels = self._tracker.labels(ids[shown])
+        differs = inferred.boxes.label[shown] != labels
+        rows = shown[differs]
+        if not len(rows):
+            return inferred
+        scores, xyxy = self._tracker.scores(ids[rows]), inferred.boxes.xyxy[rows]
+        boxes = Boxes(xyxy=xyxy, score=scores, label=labels[differs])
+        return inferred.with_rows(rows, self._backend.infer(frame, params, boxes, detect=False))
 
     def _set_image_size(self, frame: Frame) -> None:
         """Cut the regions at the edges of images of this size. Raises `OutsideImage`."""
@@ -144,19 +161,12 @@ class Pipeline:
         return box_from_keypoints(keypoints, pose.score, box)
 
     def _subject(
-        self, track_id: int, label: str, inferred: InferenceResult, row: int, t_ns: int, *, box_source: BoxSource
+        self, track_id: int, inferred: InferenceResult, row: int, t_ns: int, *, box_source: BoxSource
     ) -> TrackedSubject:
-        """One candidate under its track's id and class; without keypoints when the detector named another class."""
-        boxes = inferred.boxes
-        xyxy, score, keypoints, pose3d = boxes.xyxy[row], float(boxes.score[row]), inferred.keypoints[row], None
-        pose = self._poses.get(label)
-        smoothed, schema = None, None
-        same_class = self._classes[boxes.label[row]] == label
-        if same_class and inferred.poses3d:
-            pose3d = inferred.poses3d[row]
-        if pose is None or keypoints is None or not same_class:
-            keypoints = None
-        else:
+        """One box under its track's id."""
+        boxes, keypoints, smoothed, schema = inferred.boxes, inferred.keypoints[row], None, None
+        xyxy, score, label = boxes.xyxy[row], float(boxes.score[row]), self._classes[boxes.label[row]]
+        if keypoints is not None and (pose := self._poses.get(label)) is not None:
             schema = pose.schema_name
             score = score if np.isfinite(score) else float(np.clip(keypoints[:, SCORE].mean(), 0, 1))
             if smooth := self._filters.get(label):
@@ -171,7 +181,7 @@ class Pipeline:
             smoothed=smoothed,
             schema=schema,
             box_source=box_source,
-            pose3d=pose3d,
+            pose3d=inferred.poses3d[row] if inferred.poses3d else None,
         )
 
     def _result(self, frame: Frame, inferred: InferenceResult, subjects: tuple[TrackedSubject, ...]) -> FrameResult:

@@ -32,6 +32,7 @@ class AlertRule:
     close_after_s: float
     evidence: Callable[[CameraObservation], AlertEvidence | None] = lambda observation: None
     remind_every_s: float | None = None  # until it is acknowledged; None: never
+    is_test: bool = False  # nothing has happened: somebody asked for an alert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +124,29 @@ def alert_rule(rule: StallRule) -> AlertRule:
 RULES = (*CAMERA_RULES, *map(alert_rule, load_rules()))
 
 
+def alert_kinds(*, stall: bool) -> tuple[str, ...]:
+    """The kinds of alerts that a camera may have, with a stall or without."""
+    return tuple(rule.kind for rule in (RULES if stall else CAMERA_RULES))
+
+
+def rule_of_test(kind: str, until_ns: int) -> AlertRule:
+    """A rule of a kind of `RULES` that holds until then, whatever is seen."""
+    return AlertRule(
+        kind=kind,
+        severity=next(rule.severity for rule in RULES if rule.kind == kind),
+        holds=lambda observation: observation.t_ns < until_ns,
+        reason=lambda observation: "a test: nothing has happened",
+        open_after_s=0,
+        close_after_s=0,
+        is_test=True,
+    )
+
+
 class AlertMonitor:
     """One rule on one camera."""
 
     def __init__(self, camera: str, rule: AlertRule) -> None:
+        self.is_test = rule.is_test
         self._camera = camera
         self._rule = rule
         self._since_ns: int | None = None  # None: the condition does not hold
@@ -225,11 +245,31 @@ class AlertMonitors:
             for monitor in self._monitors[camera]:
                 if alert := monitor.update(observation):
                     self._publish(alert)
+            self._monitors[camera] = [one for one in self._monitors[camera] if one.alert is not None or not one.is_test]
 
     def open(self, camera: str) -> tuple[Alert, ...]:
         """The camera's alerts that have not closed, oldest first."""
         alerts = [monitor.alert for monitor in self._monitors[camera] if monitor.alert is not None]
         return tuple(sorted(alerts, key=lambda alert: alert.since_ns))
+
+    def test(self, camera: str, kind: str, seconds: float, t_ns: int) -> Alert:
+        """An alert that opens now and closes after so long; an open test of the camera closes first. Any thread.
+
+        Raises LookupError when the camera is not monitored.
+        """
+        observation = CameraObservation(t_ns=t_ns, view="unknown")
+        monitor = AlertMonitor(camera, rule_of_test(kind, t_ns + ns(seconds)))
+        with self._lock:
+            for other in [one for one in self._monitors[camera] if one.is_test]:
+                self._monitors[camera].remove(other)
+                if closed := other.close():
+                    self._publish(closed)
+            self._monitors[camera].append(monitor)
+            opened = monitor.update(observation)
+            if opened is None:
+                raise LookupError(f"{camera}: a test of no length")
+            self._publish(opened)
+        return opened
 
     def acknowledge(self, alert_id: str, t_ns: int) -> bool:
         """Publish no reminders of it any more. False: no such alert is open. Any thread."""

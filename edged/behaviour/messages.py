@@ -20,14 +20,14 @@ VIEWS: tuple[View, ...] = get_args(View)
 
 
 def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[Alert, ...]) -> schema.State:
-    """The `state` message. A stall's `person_present` alone says whether a person is there, so `counts` does not."""
+    """The `state` message."""
     return {
         **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
         "camera": camera,
         "view": scene.view,
         "degraded": list(scene.degraded),
-        "counts": _counts(scene),
+        "counts": None if scene.counts is None else dict(scene.counts),
         "alert_ids": [alert.id for alert in alerts],
         "alerts": [_open_alert(headers, alert) for alert in alerts],
         "stall": None if scene.stall is None else _stall_state(scene.stall),
@@ -61,7 +61,7 @@ def daily_message(
 def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
     """The `alert` message of one stage. `id` is the message's; `alert_id` stays from the opening to the closing."""
     evidence = alert.evidence
-    return {
+    body: schema.Alert = {
         **headers(topics.ALERT.at(camera=alert.camera)),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
         "alert_id": alert.id,
@@ -76,6 +76,9 @@ def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
         "coverage": None if evidence is None else evidence.coverage,
         "reminders": alert.reminders,
     }
+    if alert.rule.is_test:
+        body["test"] = True
+    return body
 
 
 def _open_alert(headers: HeaderFactory, alert: Alert) -> schema.OpenAlert:
@@ -87,12 +90,6 @@ def _open_alert(headers: HeaderFactory, alert: Alert) -> schema.OpenAlert:
         "since_ts": headers.utc_ms(alert.since_ns),
         "reason": alert.reason,
     }
-
-
-def _counts(scene: SceneState) -> dict[str, int] | None:
-    if scene.counts is None:
-        return None
-    return {label: count for label, count in scene.counts.items() if scene.stall is None or label != "person"}
 
 
 def _stall_state(stall: StallState) -> schema.StallState:

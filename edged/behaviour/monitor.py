@@ -21,7 +21,7 @@ from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.daily import DailyCounter, DailyTotals
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.messages import alert_message, daily_message, state_message
-from edged.behaviour.types import CameraObservation, SceneState, View
+from edged.behaviour.types import CameraObservation, SceneState, StallState, View
 from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.camera import CameraState
 from edged.config.tables.stall import StallConfig
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 PERIOD_S = 0.5
 PRESENCE_WINDOW_NS = ns(3)  # a state is what most observations of this window show
+MIN_STALL_CHANGE_NS = ns(2)  # between two states that differ in the stall alone
 SAVE_PERIOD_NS = ns(60)
 MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
 JOIN_S = 2.0
@@ -138,9 +139,11 @@ class SceneMonitor:
         self._stalls.poll(name, now_ns, self._local_time(now_ns))
         observation = observe(status, latest, self._classes[name], now_ns)
         if observation.view == "ok":
+            stall = self._stalls.state(name)
             observation = replace(
                 observation,
-                stall=self._stalls.state(name),
+                counts=_counts_with(stall, observation.counts),
+                stall=stall,
                 findings=self._stalls.findings(name),
                 view_change=None if self._views is None else self._views.view_change(name, now_ns),
             )
@@ -225,8 +228,13 @@ class PresenceFilter:
     ) -> SceneState | None:
         since_ns = observation.t_ns if self._state is None else self._state.since_ns
         stall = observation.stall if view == "ok" else None
+        if stall is not None and counts is not None:  # its `person_present` says it
+            counts = {label: count for label, count in counts.items() if label != "person"}
         state = SceneState(view=view, degraded=degraded, counts=counts, since_ns=since_ns, stall=stall)
         if state == self._state:
+            return None
+        stall_alone = self._state is not None and state == replace(self._state, stall=stall)
+        if stall_alone and observation.t_ns - since_ns < MIN_STALL_CHANGE_NS:
             return None
         self._state = replace(state, since_ns=observation.t_ns)
         return self._state
@@ -242,6 +250,13 @@ def observe(status: CameraState, latest: FrameResult | None, classes: Iterable[s
         return CameraObservation(t_ns=now_ns, view="degraded", degraded=latest.quality.degraded)
     counts = Counter(subject.label for subject in latest.subjects)
     return CameraObservation(t_ns=now_ns, view="ok", counts={label: counts[label] for label in classes})
+
+
+def _counts_with(stall: StallState | None, counts: Mapping[str, int] | None) -> Mapping[str, int] | None:
+    """The counts; whether a person is in a stall is answered once, by what moves (`person_present`)."""
+    if stall is None or counts is None or "person" not in counts:
+        return counts
+    return {**counts, "person": int(stall.person_present)}
 
 
 def _parse_totals(table: Any) -> dict[str, DailyTotals]:

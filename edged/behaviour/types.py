@@ -55,6 +55,6 @@ class SceneState:
 
     view: View
     degraded: tuple[str, ...]
-    counts: Mapping[str, int] | None  # subjects per class; None: unknown
+    counts: Mapping[str, int] | None  # subjects per class, of a stall without people; None: unknown
     since_ns: int  # CLOCK_MONOTONIC
     stall: StallState | None = None

@@ -86,7 +86,9 @@ Topic = Annotated[
 ]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
-CommandName = Literal["snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "diagnose"]
+CommandName = Literal[
+    "snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "test-alert", "diagnose"
+]
 ImageSide = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]
 Coordinate = Annotated[Number, Field(ge=-16384, le=16384)]

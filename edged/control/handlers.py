@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edged.behaviour.alerts import AlertMonitors
+from edged.behaviour.alerts import AlertMonitors, alert_kinds
 from edged.behaviour.horse.day_log import StallDay
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig
@@ -20,7 +20,7 @@ from edged.errors import CommandRejected, NotWritten
 from edged.frame import U8
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
-from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze
+from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
 from edged.messages.topics import DAY, SNAPSHOT, TopicSpec
 from edged.publisher import Publisher
 from edged.units import BYTES_PER_KB, ns
@@ -72,6 +72,7 @@ class CommandHandlers:
             "set-rate": self.set_rate,
             "acknowledge": self.acknowledge,
             "snooze": self.snooze,
+            "test-alert": self.test_alert,
         }
 
     def snapshot(self, command: Snapshot) -> CommandResult:
@@ -129,6 +130,16 @@ class CommandHandlers:
 
     def snooze(self, command: Snooze) -> CommandResult:
         return _alert_result(command.alert_id, self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns()))
+
+    def test_alert(self, command: TestAlert) -> CommandResult:
+        kinds = alert_kinds(stall=self._camera(command.camera).stall.enabled)
+        if command.event_type not in kinds:
+            wanted = f"one of {', '.join(kinds)}"
+            raise CommandRejected("event_type", got=ascii(command.event_type), wanted=wanted, do="name one of these")
+        alert = self._alerts.test(command.camera, command.event_type, command.seconds, monotonic_ns())
+        kind, severity = alert.rule.kind, alert.rule.severity
+        facts = {"alert_id": alert.id, "camera": command.camera, "event_type": kind, "severity": severity}
+        return CommandResult(data=facts)
 
     @property
     def _cameras(self) -> Mapping[str, CameraConfig]:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edged import __version__
-from edged.behaviour.alerts import CAMERA_RULES, RULES
+from edged.behaviour.alerts import alert_kinds
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config
@@ -62,10 +62,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        alert_kinds={
-            name: tuple(rule.kind for rule in (RULES if cameras[name].stall.enabled else CAMERA_RULES))
-            for name in classes
-        },
+        alert_kinds={name: alert_kinds(stall=cameras[name].stall.enabled) for name in classes},
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in cameras.items() if camera.images),
         stall_cameras=frozenset(name for name, camera in cameras.items() if camera.stall.enabled),

@@ -81,6 +81,21 @@ class Snooze(Command):
     minutes: Number = Field(gt=0, le=1440, description="Duration.")
 
 
+class TestAlert(Command):
+    """Publish an alert although nothing has happened, marked `"test": true`, to see that it reaches everybody.
+
+    It opens at once, can be acknowledged and snoozed, and closes by itself. The answer has its `alert_id`, the
+    `camera`, the `event_type` and the `severity`.
+    """
+
+    __test__ = False  # not one of pytest's
+    camera: Text = Field(description="Name of the camera.")
+    event_type: Text = Field(
+        "camera-lost", description="Kind, one that the camera may have; `camera-lost` when left out."
+    )
+    seconds: Number = Field(10, ge=1, le=3600, description="Time until it closes; 10 when left out.")
+
+
 class Diagnose(Command):
     """Collect a diagnosis of the device, without its secrets, at most 120 kB.
 
@@ -92,5 +107,5 @@ class Diagnose(Command):
 # By name, in lower case and with dashes: `restart-camera`. `edged.config.types.CommandName` lists the same names.
 COMMANDS: dict[str, type[Command]] = {
     re.sub("(?<=[a-z])(?=[A-Z])", "-", command.__name__).lower(): command
-    for command in (Snapshot, Day, Reload, RestartCamera, SetRate, Acknowledge, Snooze, Diagnose)
+    for command in (Snapshot, Day, Reload, RestartCamera, SetRate, Acknowledge, Snooze, TestAlert, Diagnose)
 }

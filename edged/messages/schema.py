@@ -164,14 +164,14 @@ Subject = TypedDict(
     "Subject",
     {
         "id": Annotated[int, field("Stable while tracked; never used twice in a run.", ge=1)],
-        "class": Annotated[str, field("Such as `person` or `horse`.")],
+        "class": Annotated[str, field("Such as `person` or `horse`; may change while `id` stays.")],
         "score": Annotated[
             float,
             field("Not calibrated: `detection_score`; in a static region the mean score of the keypoints.", ge=0, le=1),
         ],
         "detection_score": Annotated[
             float | None,
-            field("Of the detector, from the subject's last detection; null in a static region.", ge=0, le=1),
+            field("Of the detector, from the last detection as `class`; null in a static region.", ge=0, le=1),
         ],
         "box": Annotated[list[float], field("x0, y0, x1, y1 in px, clamped to the image.", min_length=4, max_length=4)],
         "box_source": Annotated[
@@ -181,8 +181,13 @@ Subject = TypedDict(
                 "`region`: the static region of the configuration."
             ),
         ],
-        "keypoints": Annotated[list[Keypoint], field("In the order of `schema`; empty without a pose model.")],
-        "schema": Annotated[str | None, field("Names the keypoints, such as `ap10k-17`; their order: keypoints.json.")],
+        "keypoints": Annotated[
+            list[Keypoint], field("In the order of `schema`; empty if the class has no pose model.")
+        ],
+        "schema": Annotated[
+            str | None,
+            field("Names the keypoints, such as `ap10k-17`; their order: keypoints.json. Null: `keypoints` is empty."),
+        ],
         "keypoints_smoothed": NotRequired[Annotated[list[Keypoint], field("For display, when configured.")]],
         "keypoints_3d": NotRequired[Annotated[Keypoints3d, field("Of people, with `cameras.<name>.lift`.")]],
     },
@@ -218,13 +223,19 @@ class Poses(Header):
 class StallState(TypedDict):
     """State of a stall."""
 
-    posture: Posture
+    posture: Annotated[Posture, field("What the last 6 s show, so it follows with a delay of some seconds.")]
     head_height: Annotated[
         Literal["above", "level", "below", "unknown"], field("Of the nose, relative to the base of the neck.")
     ]
-    behaviours: Annotated[list[str], field("`walking`, `paw`, `flank-look`, `roll`, `weave`, `thrash`, `box-walking`.")]
+    behaviours: Annotated[
+        list[str],
+        field(
+            "`walking`, `paw`, `flank-look`, `weave`, `box-walking`: never while it lies. `roll`, `thrash`: never "
+            "while it stands."
+        ),
+    ]
     zone: Annotated[str | None, field("The zone of the nose.")]
-    horse_count: Count
+    horse_count: Annotated[int, field("Horses on the floor of the stall in the latest frame.", ge=0)]
     person_present: Annotated[bool, field("A person is in the image and has moved.")]
     foal_posture: Annotated[Posture | None, field("Null when no foal is visible.")]
 
@@ -233,7 +244,11 @@ class StallDay(TypedDict):
     """A day of a stall. Time in which the horse was not visible is in no figure; nothing is extrapolated."""
 
     minutes: Annotated[
-        dict[str, float], field("Per posture (`foal-…` of the foal), behaviour, head height, and zone (`at-feeder`).")
+        dict[str, float],
+        field(
+            "While the horse was visible: per posture (`foal-…` of the foal), behaviour, head height (`head-below`), "
+            "zone (`at-feeder`), and `person` or `alone`: with a person in the stall, or without. Missing: 0."
+        ),
     ]
     event_counts: Annotated[dict[str, Count], field("`lie-down`, `rise`, and bouts of behaviours.")]
     observed_minutes: Annotated[float, field("Minutes in which the horse was visible enough.")]
@@ -263,7 +278,12 @@ class OpenAlert(TypedDict):
 
 
 class State(StoredMessage):
-    """State of the scene before a camera. Retained; sent when it changes."""
+    """State of the scene before a camera. Retained; sent when it changes, of a stall alone at most every 2 s.
+
+    Three rules for programs. A retained state stays when its device is gone: read `status` too, and forget the
+    cameras of a device that is not `online`. With a `view` other than `ok` nothing is known. `stall` is null then, and
+    where no stall is monitored.
+    """
 
     camera: str
     view: Annotated[
@@ -271,7 +291,13 @@ class State(StoredMessage):
         field("`unknown`: connecting, or no frame was processed lately."),
     ]
     degraded: Annotated[list[str], field("What is wrong with the image: dark, bright, flat, blurred, damaged.")]
-    counts: Annotated[dict[str, Count] | None, field("Subjects per class; null when `view` is not `ok`.")]
+    counts: Annotated[
+        dict[str, Count] | None,
+        field(
+            "Subjects per class in the whole image, most of the last 3 s; null when `view` is not `ok`. "
+            "Of a stall without `person`: `stall.person_present` answers that."
+        ),
+    ]
     alert_ids: Annotated[list[str], field("Alerts of this camera that have not closed, oldest first.")]
     alerts: Annotated[list[OpenAlert], field("The same alerts, each as it is now.")]
     stall: Annotated[StallState | None, field("Null without `[cameras.<name>.stall]`, and when `view` is not `ok`.")]
@@ -284,8 +310,12 @@ class Daily(StoredMessage):
     date: Annotated[str, field("Local date of the device, ISO 8601.")]
     closed: Annotated[bool, field("The day is over, and this is its total.")]
     view_minutes: Annotated[dict[str, float], field("Minutes per view: ok, degraded, lost, unknown.")]
-    presence_minutes: Annotated[dict[str, float], field("Minutes with at least one subject of the class.")]
-    max_count: Annotated[dict[str, Count], field("Most subjects of the class at a time.")]
+    presence_minutes: Annotated[
+        dict[str, float], field("Minutes with at least one subject of the class; in a stall a `person` must move.")
+    ]
+    max_count: Annotated[
+        dict[str, Count], field("Most subjects of the class at a time; of `person` in a stall at most 1.")
+    ]
     stall: Annotated[StallDay | None, field("Null without `[cameras.<name>.stall]`.")]
     gait: Annotated[Gait | None, field("Null without `[cameras.<name>.aisle]`.")]
 
@@ -295,7 +325,7 @@ class Alert(StoredMessage):
 
     alert_id: Annotated[str, field("The same from the opening of the alert to its closing.")]
     camera: str
-    event_type: Annotated[str, field("Kind of alert, such as `camera-lost` or `view-degraded`.")]
+    event_type: Annotated[str, field("Kind of alert, such as `camera-lost` or `colic-suspected`.")]
     stage: Literal["open", "acknowledged", "snoozed", "closed"]
     severity: Literal["info", "warning", "critical"]
     since_ts: Annotated[int, field("Begin of the condition, UTC in ms.")]
@@ -304,6 +334,7 @@ class Alert(StoredMessage):
     evidence: Annotated[dict[str, float] | None, field("Signs that support the alert, and how often or how long.")]
     coverage: Annotated[float | None, field("Share of the observed time in which the horse was visible.")]
     reminders: Annotated[int, field("How often the alert was repeated without an acknowledgement.", ge=0)]
+    test: NotRequired[Annotated[bool, field("True: nothing has happened; the command `test-alert` asked for it.")]]
 
 
 class CommandError(TypedDict):

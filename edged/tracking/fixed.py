@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edged.config.tables.camera import StaticRegionConfig
-from edged.frame import I64, Boxes, BoxSource
+from edged.frame import F32, I64, Boxes, BoxSource
 
 
 class StaticRegionTracker:
@@ -42,3 +42,7 @@ class StaticRegionTracker:
     def labels(self, ids: I64) -> I64:
         """(N,) int64 class of the region."""
         return np.repeat(self._box.label, len(ids))
+
+    def scores(self, ids: I64) -> F32:
+        """(N,) float32 of NaN: no detector scores the region."""
+        return np.repeat(self._box.score, len(ids))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edged.config.tables.camera import TrackConfig
-from edged.frame import I64, Boxes, BoxSource
+from edged.frame import F32, I64, Boxes, BoxSource
 from edged.tracking.matching import Detection, Match, assign, grown_iou, match_score
 from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
@@ -37,7 +37,7 @@ class Track:
     motion: BoxMotion
     label: int  # the class that leads the vote
     votes: float  # by how much, in summed scores
-    score: float  # of the last detection
+    score: float  # of the last detection of its class
     last_ns: int  # of the last detection, or keypoints
     id: int = NO_ID  # until confirmed
     hits: int = 1  # detections
@@ -57,7 +57,9 @@ class Track:
         """Correct it with its detection in this frame."""
         self.motion.correct(detection.xyxy, BOX_STD)
         self._vote(detection)
-        self.hits, self.misses, self.last_ns, self.score = self.hits + 1, 0, t_ns, detection.score
+        self.hits, self.misses, self.last_ns = self.hits + 1, 0, t_ns
+        if detection.label == self.label:
+            self.score = detection.score
 
     def _vote(self, detection: Detection) -> None:
         """Weighted majority vote with one candidate. Source: Boyer & Moore, 1981."""
@@ -134,6 +136,11 @@ class Tracker:
         """(N,) int64 class of each live id by majority; single detections may differ."""
         label_of = {track.id: track.label for track in self._tracks}
         return np.array([label_of[track_id] for track_id in ids.tolist()], np.int64)
+
+    def scores(self, ids: I64) -> F32:
+        """(N,) float32 score of each live id: of its last detection of its own class."""
+        score_of = {track.id: track.score for track in self._tracks}
+        return np.array([score_of[track_id] for track_id in ids.tolist()], np.float32)
 
     def _advance(self, t_ns: int) -> None:
         """Predict the tracks at `t_ns` and drop those older than the gap. A clock set back ages no track."""

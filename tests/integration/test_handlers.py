@@ -21,7 +21,7 @@ from edged.control.handlers import CommandHandlers, Pictures
 from edged.errors import CommandRejected, NotWritten
 from edged.frame import U8, Frame
 from edged.messages import build
-from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze
+from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
@@ -214,3 +214,22 @@ def test_acknowledge_of_a_camera_takes_its_open_alerts_and_one_argument_only(par
     for wrong in (Acknowledge(), Acknowledge(camera="barn", alert_id="x"), Acknowledge(camera="nosuch")):
         with pytest.raises(CommandRejected):
             parts.handlers.acknowledge(wrong)
+
+
+def test_test_alert_is_published_and_its_answer_names_it(parts: Parts) -> None:
+    data = parts.handlers.test_alert(TestAlert(camera="barn")).data
+    (alert,) = parts.alerts_raised
+    assert data == {
+        "alert_id": alert.id,
+        "camera": "barn",
+        "event_type": "camera-lost",
+        "severity": "critical",
+    }
+
+
+@pytest.mark.parametrize("kind", ["fire", "colic-suspected"])
+def test_test_alert_of_a_kind_that_the_camera_never_has_is_rejected(parts: Parts, kind: str) -> None:
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.test_alert(TestAlert(camera="yard", event_type=kind))
+    assert rejected.value.wanted == "one of camera-lost, view-degraded, camera-moved, camera-dirty"
+    assert not parts.alerts_raised

@@ -173,3 +173,33 @@ def test_horse_that_is_not_visible_adds_nothing() -> None:
     for second in range(40, 100):
         assert not horse.tick(float(second))
     assert (horse.posture, horse.head_height, counts["standing-s"] <= 30) == ("unknown", "unknown", True)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (("lying-down", 7), ("sternal", 20), ("rising", 5), ("walking", 20), ("lying-down", 7), ("sternal", 10)),
+        (("lying-down", 7), ("rolling", 10), ("rising", 5), ("walking", 20)),
+    ],
+    ids=["rises and walks", "rolls"],
+)
+def test_posture_and_behaviours_never_contradict_each_other(kinds: tuple[tuple[str, float], ...]) -> None:
+    horse, shown, next_s = HorseState(), set[tuple[str, str]](), 0.0
+    for observation in seen([*KNOWN, *acts(*kinds, begin_s=60)]):
+        horse.update(observation)
+        if observation.t_s >= next_s:
+            next_s = observation.t_s + 0.5
+            horse.tick(observation.t_s)
+            shown |= {(horse.posture, name) for name in horse.behaviours}
+    while_lying = {name for posture, name in shown if posture in ("sternal", "lateral")}
+    while_standing = {name for posture, name in shown if posture == "standing"}
+    assert not while_lying & {"walking", "box-walking", "paw", "weave", "flank-look"}
+    assert not while_standing & {"roll", "thrash"}
+    assert ("standing", "walking") in shown
+    assert bool({("lateral", "roll"), ("sternal", "roll")} & shown) == (("rolling", 10) in kinds)
+
+
+def test_horse_seen_on_its_back_lies_before_the_vote_has_changed() -> None:
+    horse = HorseState()
+    horse.behaviours = frozenset({"roll"})
+    assert horse.posture == "lateral"

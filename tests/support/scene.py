@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
@@ -10,6 +11,7 @@ from typing import Any
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import CameraReading, SceneMonitor
 from edged.capture.camera import CameraState
+from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult, ImageQuality
 from edged.messages import build
 from edged.messages.build import HeaderFactory
@@ -25,7 +27,7 @@ CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)
 class Stage:
     """Two cameras, `stall` and `yard`, that show what a test wants, polled every half second."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stalls: Mapping[str, StallConfig] | None = None) -> None:
         headers = HeaderFactory(SyncedClock())
         self.bus = MemoryBus(lambda state: build.device_status(headers, state))
         self.readings: dict[str, CameraReading] = {}
@@ -36,7 +38,7 @@ class Stage:
             headers,
             lambda: self.readings,
             {"stall": ("horse", "person"), "yard": ("horse",)},
-            stalls=StallMonitors({}, 0.3, folder / "state"),
+            stalls=StallMonitors(stalls or {}, 0.3, folder / "state"),
             state_file=folder / "state" / "days.json",
             daily_s=900,
         )

@@ -182,3 +182,42 @@ def test_alert_stays_open_while_its_finding_pauses() -> None:
     assert [stage for stage, reminders in alerts.reminders if not reminders] == ["open"]
     assert alerts[-1].stage == "closed"
     assert len({alert.id for alert in alerts}) == 1
+
+
+def test_test_alert_opens_at_once_and_closes_by_itself() -> None:
+    alerts = Published()
+    opened = alerts.monitors.test("stall", "colic-suspected", 10, ns(0))
+    assert (opened.rule.kind, opened.rule.severity, opened.rule.is_test) == ("colic-suspected", "critical", True)
+    assert alerts.monitors.open("stall") == (opened,)
+    alerts.observe(9, CLEAR)
+    assert alerts.stages == ["open"]
+    alerts.observe(1, CLEAR)
+    assert alerts.stages == ["open", "closed"]
+    assert alerts.monitors.open("stall") == ()
+
+
+def test_second_test_alert_closes_the_first() -> None:
+    alerts = Published()
+    for _ in range(2):
+        alerts.monitors.test("stall", "camera-lost", 10, ns(0))
+    assert alerts.stages == ["open", "closed", "open"]
+    assert alerts[0].id == alerts[1].id != alerts[2].id
+
+
+def test_test_alert_does_not_hide_a_real_one() -> None:
+    alerts = Published()
+    alerts.monitors.test("stall", "camera-lost", 10, ns(0))
+    alerts.observe(100, LOST)
+    assert [(alert.stage, alert.rule.is_test) for alert in alerts] == [
+        ("open", True),
+        ("closed", True),
+        ("open", False),
+    ]
+
+
+def test_test_alert_can_be_acknowledged() -> None:
+    alerts = Published()
+    opened = alerts.monitors.test("stall", "camera-lost", 10, ns(0))
+    assert alerts.monitors.acknowledge(opened.id, ns(1))
+    alerts.observe(11, CLEAR)
+    assert alerts.stages == ["open", "acknowledged", "closed"]

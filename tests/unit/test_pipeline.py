@@ -161,17 +161,25 @@ def test_static_region_without_a_pose_model_is_empty() -> None:
     assert run.frame().subjects == ()
 
 
-def test_keypoints_of_an_outvoted_class_are_left_out() -> None:
+def test_subject_detected_as_another_class_is_posed_as_the_class_of_its_track() -> None:
     run = PipelineRun(track={"min_hits": 1})
     for _ in range(3):
         run.frame()
-    run.backend.label = 0
+    run.backend.label, run.backend.detection_score, run.backend.detected = 0, 0.4, []
     (subject,) = run.frame().subjects
-    assert subject.label == "horse"
-    assert subject.keypoints is None
-    assert subject.pose3d is None
-    assert subject.smoothed is None
-    assert subject.schema is None
+    assert (subject.label, subject.schema, subject.box_source) == ("horse", "ap10k-17", "detected")
+    assert subject.score == pytest.approx(0.9)  # of the last detection as a horse
+    assert subject.keypoints is not None
+    assert run.backend.detected == [True, False]
+    assert run.backend.priors[-1].label.tolist() == [1]
+    np.testing.assert_array_equal(run.backend.priors[-1].xyxy, [HORSE])
+
+
+def test_subject_detected_as_its_class_is_posed_once() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    for _ in range(3):
+        run.frame()
+    assert run.backend.detected == [True] * 3
 
 
 def test_single_mode_infers_one_subject() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 from edged.behaviour.monitor import PresenceFilter
-from edged.behaviour.types import CameraObservation, SceneState
+from edged.behaviour.types import CameraObservation, SceneState, StallState
 from edged.units import NS_PER_S
 
 STEP_NS = NS_PER_S // 2
@@ -60,3 +63,29 @@ def test_observations_before_an_outage_do_not_count_after_it() -> None:
         presence.update(one)
     presence.update(CameraObservation(t_ns=9 * STEP_NS, view="lost"))
     assert presence.update(CameraObservation(t_ns=10 * STEP_NS, view="ok", counts={"horse": 0})) is None
+
+
+def test_stall_that_changes_all_the_time_makes_a_state_every_two_seconds() -> None:
+    walks = (StallState(posture="standing"), StallState(posture="standing", behaviours=("walking",)))
+    made = [replace(one, stall=walks[i % 2]) for i, one in enumerate(observations(*[1] * 41))]
+    found = states(made)
+    assert 5 < len(found) <= 20 / 2
+    assert min(b.since_ns - a.since_ns for a, b in pairwise(found)) >= 2 * NS_PER_S
+
+
+def test_last_change_of_a_stall_is_not_lost() -> None:
+    lies = StallState(posture="sternal")
+    made = [replace(one, stall=StallState() if i < 5 else lies) for i, one in enumerate(observations(*[1] * 12))]
+    assert states(made)[-1].stall == lies
+
+
+def test_stall_that_changes_does_not_delay_a_lost_view() -> None:
+    made = [replace(one, stall=StallState(horses=i)) for i, one in enumerate(observations(*[1] * 8))]
+    lost = CameraObservation(t_ns=8 * STEP_NS, view="lost")
+    assert states([*made, lost])[-1].since_ns == 8 * STEP_NS
+
+
+def test_state_of_a_stall_says_once_whether_a_person_is_there() -> None:
+    made = [replace(one, stall=StallState(person_present=i > 99)) for i, one in enumerate(observations(*[1] * 8))]
+    seen = [replace(one, counts={"horse": 1, "person": i % 2}) for i, one in enumerate(made)]
+    assert [state.counts for state in states(seen)] == [{"horse": 1}]

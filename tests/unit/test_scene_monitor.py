@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from edged.behaviour.monitor import observe
+from edged.config.tables.stall import StallConfig
 from edged.frame import ImageQuality
 from edged.units import ns
 from tests.support.scene import CLEAR, Stage, detected, status
@@ -47,6 +48,15 @@ def test_running_day_is_published_at_its_period(stage: Stage) -> None:
     assert not day["closed"]
     assert day["presence_minutes"]["horse"] == pytest.approx(15, abs=0.2)
     assert day["view_minutes"]["lost"] == 0
+
+
+@pytest.mark.parametrize("stalls", [{}, {"stall": StallConfig(enabled=True)}], ids=["no stall", "stall"])
+def test_bucket_taken_for_a_person_is_nobody_in_a_stall(tmp_path: Path, stalls: dict[str, StallConfig]) -> None:
+    stage = Stage(tmp_path, stalls)
+    stage.show(1000, "horse", "person")  # which never moves
+    (day,) = stage.published("daily")
+    assert ("person" in day["presence_minutes"]) == (not stalls)
+    assert ("person" in stage.published("state")[-1]["counts"]) == (not stalls)
 
 
 def test_old_result_leaves_the_view_unknown() -> None:

@@ -25,6 +25,9 @@ from edged.behaviour.types import HeadHeight, Posture
 from edged.frame import F64
 
 T = THRESHOLDS.horse
+LYING: tuple[Posture, ...] = ("sternal", "lateral")
+WHILE_STANDING = frozenset({"walking", "box-walking", "paw", "weave", "flank-look"})
+WHILE_LYING = frozenset({"roll", "thrash"})
 MAX_TICK_S = 2.0  # between two ticks; after a longer pause nothing is added
 
 Increments = defaultdict[str, float]  # what a time adds: seconds under `<name>-s`, counts under the name alone
@@ -57,7 +60,9 @@ class HorseState:
 
     @property
     def posture(self) -> Posture:
-        return self._posture_filter.posture
+        """What the last seconds show; a horse that is seen on its back lies, before their vote has changed."""
+        voted = self._posture_filter.posture
+        return "lateral" if "roll" in self.behaviours and voted not in LYING else voted
 
     def is_visible(self, now_s: float) -> bool:
         return self.latest is not None and now_s - self.latest.t_s <= T.max_observation_age_s
@@ -96,6 +101,7 @@ class HorseState:
             self.behaviours, self.head_height = frozenset(), "unknown"
             return increments
         self._update_behaviours(now_s, increments)
+        self.behaviours -= impossible_behaviours(self.posture)
         for name in (self.posture, *self.behaviours, f"head-{self.head_height}"):
             increments[f"{name}-s"] += passed_s
         self._count_posture_changes(now_s, increments)
@@ -117,7 +123,9 @@ class HorseState:
             lying = self.lying_since_s is not None
             if self._falls.update(falls, lying=lying, last_standing_s=self._last_standing_s):
                 increments["collapse"] += 1
-        elif self.posture == "standing" and self._weight_shifts.update(self._history.last(T.weight_shift_s, now_s)):
+        elif self._posture_filter.posture == "standing" and self._weight_shifts.update(
+            self._history.last(T.weight_shift_s, now_s)
+        ):
             increments["weight-shift"] += 1
         for name, bouts in self._bouts.items():
             if bouts.update(now_s, active[name]) is not None:
@@ -129,7 +137,7 @@ class HorseState:
 
     def _detect_behaviours(self, now_s: float, window: FeatureWindow, *, walking: bool) -> dict[str, bool | None]:
         """By behaviour whether it is going on, where the posture allows it; None: unknown."""
-        in_place, lying = self.posture == "standing" and not walking, self.lying_since_s is not None
+        in_place, lying = self._posture_filter.posture == "standing" and not walking, self.lying_since_s is not None
         pawing = in_place and self._is_pawing(now_s)
         return {
             "paw": pawing,
@@ -151,11 +159,12 @@ class HorseState:
 
     def _count_posture_changes(self, now_s: float, increments: Increments) -> None:
         """Count lying down and rising: between known postures, with at most `unknown_gap_s` between them."""
-        if self.posture == "unknown":
+        voted = self._posture_filter.posture
+        if voted == "unknown":
             if now_s - self._posture_known_s > T.unknown_gap_s:
                 self._was_upright, self.lying_since_s, self._lying_trunk_px = None, None, None
             return
-        upright = self.posture == "standing"
+        upright = voted == "standing"
         if self._was_upright is not None and upright != self._was_upright:
             increments["rise" if upright else "lie-down"] += 1
         if upright:
@@ -164,6 +173,13 @@ class HorseState:
         elif self.lying_since_s is None:
             self.lying_since_s = now_s
         self._was_upright, self._posture_known_s = upright, now_s
+
+
+def impossible_behaviours(posture: Posture) -> frozenset[str]:
+    """What a horse in this posture does not do. A posture is voted on for seconds, and may lag behind a behaviour."""
+    if posture in LYING:
+        return WHILE_STANDING
+    return WHILE_LYING if posture == "standing" else frozenset()
 
 
 class _WeightShifts:
