@@ -22,6 +22,8 @@ from edged.config.tree import Config
 from edged.config_check import load_checked
 from edged.daemon import Daemon, Options
 from edged.device.identity import device_id
+from edged.drawing.preview import Preview
+from edged.drawing.recorder import Recorder
 from edged.errors import ConfigError
 from edged.loop import Sink
 from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
@@ -105,8 +107,6 @@ def _status(daemon: Daemon) -> LiveStatus:
 
 
 def _preview(stack: ExitStack, daemon: Daemon, stem: Path) -> Sink:
-    from edged.drawing.preview import Preview  # noqa: PLC0415  PyAV takes memory that a daemon has no use for
-
     say = partial(print, flush=True)
     return stack.enter_context(Preview(stem, daemon.models.keypoint_thresholds, daemon.scene, say))
 
@@ -134,8 +134,6 @@ def _with_embedded_broker(stack: ExitStack, config: Config) -> dict[str, Any]:
 
 def _video(stack: ExitStack, config: Config, sure_from: dict[str, float], path: Path) -> Sink:
     """A sink that writes what it sees; its progress bar lives as long as the stack."""
-    from edged.drawing.recorder import Recorder  # noqa: PLC0415  as above
-
     cameras = config.enabled_cameras
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")

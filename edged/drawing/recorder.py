@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edged.config.tables.camera import CameraConfig
 from edged.drawing.annotate import annotate
-from edged.drawing.video_file import VideoWriter, check_format, rate_and_length
+from edged.drawing.video_file import VideoWriter, check_suffix, rate_and_length
 from edged.frame import Frame, FrameResult
 from edged.inference.cpu.pixels import to_bgr
 
@@ -22,7 +22,7 @@ class Recorder:
     """A sink of the loop. The video is opened at the first frame and has its size. Thread: the loop's."""
 
     def __init__(self, path: Path, camera: CameraConfig, keypoint_thresholds: dict[str, float]) -> None:
-        check_format(path)  # before anything runs
+        check_suffix(path)  # before anything runs
         self._path = path
         self._recorded = camera.source_kind == "files" and not camera.realtime
         self._keypoint_thresholds = keypoint_thresholds
@@ -41,7 +41,7 @@ class Recorder:
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         if self._writer is None:
             self._writer = VideoWriter(self._path, self._rate_hz, result.size_wh)
-        at_ns = None if self._recorded else frame.captured_ns
+        at_ns = frame.source_ns if self._recorded else frame.captured_ns
         self._writer.write(annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds), at_ns)
         self._bar.advance(self._task)
 

@@ -63,7 +63,7 @@ class ResultFiles:
         if self._video is None:
             path = self._folder.file(self._source, ".mp4")
             self._video = VideoWriter(path, rate_and_length(self._source)[0], result.size_wh)
-        self._video.write(picture)
+        self._video.write(picture, frame.source_ns)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if self._video is not None:

@@ -13,13 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
+import av
 import cv2
 import numpy as np
-
-try:
-    import av
-except ImportError:  # an extra
-    av = None
 
 from edged.errors import NotWritten
 from edged.frame import U8
@@ -41,18 +37,14 @@ RESERVE_BYTES = 32 * BYTES_PER_MB  # disk space left free, for the file's index 
 MAX_REPEAT_S = 2  # longest repetition of one frame to keep the video in real time
 
 
-def check_format(path: Path) -> None:
-    """Raise NotWritten unless the name ends in a known format, and PyAV is installed."""
-    if av is None:
-        raise NotWritten(f"{path}: PyAV is not installed; install it with: pip install av", "library")
+def check_suffix(path: Path) -> None:
+    """Raise NotWritten unless the name ends in a known format."""
     if path.suffix.lower() not in SUFFIXES:
         raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
 
 
 def rate_and_length(path: Path) -> tuple[float, int | None]:
-    """The rate of a video in Hz, and its number of frames; None where the file does not say, or without PyAV."""
-    if av is None:
-        return DEFAULT_HZ, None
+    """The rate of a video in Hz, and its number of frames; None where the file does not say."""
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -69,7 +61,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], *, reserve_bytes: int = RESERVE_BYTES) -> None:
-        check_format(path)
+        check_suffix(path)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fps = fps
