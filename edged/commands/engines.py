@@ -87,19 +87,26 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    rows: list[Row] = []
-    failed = 0
     with stop_on_signal() as stop:
         builder = _builder(args, args.memory_mb)
-        for card in _cards(args):
-            try:
-                rows.append(_build_one(args, builder, card, stop))
-            except EngineError as exc:
-                failed = 1
-                rows.append({"model": card.name, "result": "failed", "error": str(exc)})
-                print(f"edged engines: {exc}", file=sys.stderr)
+        rows, failed = _each(args, lambda card: [_build_one(args, builder, card, stop)])
     _print(args, BUILD_COLUMNS, rows)
-    return failed
+    return int(failed)
+
+
+def _each(args: argparse.Namespace, act: Callable[[Card], list[Row]]) -> tuple[list[Row], bool]:
+    """The rows of every model, and whether one failed: it is printed, and the others go on."""
+    rows: list[Row] = []
+    failed = False
+    for card in _cards(args):
+        try:
+            rows += act(card)
+        except Exception as exc:  # supervisor of one model
+            failed = True
+            error = str(exc) if isinstance(exc, EngineError) else f"{card.name}: {type(exc).__name__}: {exc}"
+            rows.append({"model": card.name, "result": "failed", "reason": error})
+            print(f"edged engines: {error}", file=sys.stderr)
+    return rows, failed
 
 
 def _build_one(args: argparse.Namespace, builder: EngineBuilder, card: Card, stop: Any) -> Row:
@@ -117,26 +124,31 @@ def _build_one(args: argparse.Namespace, builder: EngineBuilder, card: Card, sto
 
 def _verify(args: argparse.Namespace) -> int:
     builder = _builder(args)
-    rows: list[Row] = []
-    for card in _cards(args):
+
+    def verdict(card: Card) -> list[Row]:
         engine, reason = builder.usable(_job(args, builder, card))
-        rows.append({"model": card.name, "result": "usable" if engine else "not usable", "reason": reason})
+        return [{"model": card.name, "result": "usable" if engine else "not usable", "reason": reason}]
+
+    rows, _ = _each(args, verdict)
     _print(args, ("model", "result", "reason"), rows)
     return int(any(row["result"] != "usable" for row in rows))
 
 
 def _explain(args: argparse.Namespace) -> int:
     builder = _builder(args)
-    rows: list[Row] = []
-    for card in _cards(args):
+
+    def reasons(card: Card) -> list[Row]:
         job = _job(args, builder, card)
         engine = builder.plans.find(card.name, job.key)
-        reasons = [f"{_state(engine)}: its key matches this machine"] if engine else builder.explain(job)
+        found = [f"{_state(engine)}: its key matches this machine"] if engine else builder.explain(job)
         tries = builder.plans.attempts(card.name, job.key)
         if tries:
-            reasons.append(f"{tries} attempts failed, the last: {builder.plans.last_failure(card.name, job.key)}")
-        rows += [{"model": card.name, "key": job.key.digest, "reason": reason} for reason in reasons]
-    return _print(args, ("model", "key", "reason"), rows)
+            found.append(f"{tries} attempts failed, the last: {builder.plans.last_failure(card.name, job.key)}")
+        return [{"model": card.name, "key": job.key.digest, "reason": reason} for reason in found]
+
+    rows, failed = _each(args, reasons)
+    _print(args, ("model", "key", "reason"), rows)
+    return int(failed)
 
 
 def _rollback(args: argparse.Namespace) -> int:

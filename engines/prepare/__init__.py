@@ -29,11 +29,24 @@ def prepare(
         proto = onnx.load_model_from_string(model)
     except DecodeError as exc:
         raise CardError(f"model {card.name}: not a whole ONNX file ({exc}); pull it again") from exc
-    family = graph.cut_at_heads(proto, card)
-    graph.make_static(proto, card, batch)
+    if quantised := next((node.op_type for node in proto.graph.node if graph.is_quantised(node)), None):
+        raise CardError(
+            f"model {card.name}: is quantised ({quantised}): ONNX Runtime runs it, but no engine is built of it; "
+            "for an engine, import the model in FP32"
+        )
     islands: tuple[str, ...] = ()
-    if precision == "fp16":
-        islands = fp16.to_fp16(proto, card.fp32, io)
+    try:
+        family = graph.cut_at_heads(proto, card)
+        graph.make_static(proto, card, batch)
+        if precision == "fp16":
+            islands = fp16.to_fp16(proto, card.fp32, io)
+    except CardError:
+        raise
+    except Exception as exc:  # of onnx, which documents none: an operator, a type or a shape that it does not know
+        reason = str(exc).strip().partition("\n")[0]
+        raise CardError(
+            f"model {card.name}: cannot be prepared for an engine ({type(exc).__name__}: {reason})"
+        ) from exc
     graph.name_plainly(proto, f"{card.name} v{VERSION}")
     data = proto.SerializeToString(deterministic=True)
     return PreparedModel(

@@ -14,8 +14,14 @@ from engines.errors import CardError
 from engines.prepare.model import BATCH_AXIS
 
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
+QUANTISED = ("QLinear", "QGemm", "QAttention", "Quantize", "Dequantize", "DynamicQuantize")  # begin so
 MAX_FOLD_ELEMENTS = 1 << 22  # elements; what is larger is cheaper to compute than to ship
 MAX_FOLD_ROUNDS = 20
+
+
+def is_quantised(node: NodeProto) -> bool:
+    """Whether the node computes in whole numbers, or converts to or from them."""
+    return node.op_type.startswith(QUANTISED) or node.op_type.endswith(("Integer", "NBits"))
 
 
 def cut_at_heads(model: ModelProto, card: Card) -> Family:

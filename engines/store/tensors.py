@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from engines.errors import CardError
 
 Shapes = dict[str, tuple[Axis, ...]]
 FIRST_BYTE = b"\x08"  # field 1 of a ModelProto, its version, which every exporter writes first
+# An entry `location` of a TensorProto's `external_data`, and the length of its value, which names the other file.
+EXTERNAL = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
 
 
 def check_tensors(card: Card, path: Path) -> bool:
@@ -19,6 +23,12 @@ def check_tensors(card: Card, path: Path) -> bool:
         start = file.read(16)
     if start[:1] != FIRST_BYTE:
         raise CardError(f"model {card.name}: {path.name} is not an ONNX file, it starts with {start!r}")
+    if other := external_file(path):
+        raise CardError(
+            f"model {card.name}: its weights are in a second file, {other}, which has no hash and does not come along; "
+            "merge both, then import whole.onnx: "
+            "python -c \"import onnx; onnx.save(onnx.load('MODEL.onnx'), 'whole.onnx')\""
+        )
     try:
         import onnx  # noqa: PLC0415  (optional, and slow to import)
         from google.protobuf.message import DecodeError  # noqa: PLC0415
@@ -33,6 +43,13 @@ def check_tensors(card: Card, path: Path) -> bool:
     takes = [onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name for value in inputs]
     card.describes(_shapes(inputs), _shapes(graph.output), takes=", ".join(takes))
     return True
+
+
+def external_file(path: Path) -> str | None:
+    """The name of the file that holds weights of this ONNX file; None: they are in it."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = EXTERNAL.search(data)
+        return None if found is None else data[found.end() : found.end() + found[1][0]].decode(errors="replace")
 
 
 def _shapes(values: Iterable[Any]) -> Shapes:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engines.card import Card
@@ -205,6 +206,31 @@ def test_zip_bomb_is_not_unpacked(store: ModelStore, away: Path, tmp_path: Path)
     packed = zipped(tmp_path / "a.zip", ["end2end.onnx"], bytes(1 << 24))
     with pytest.raises(SourceError, match=r"0\.0 MB packed, 16\.8 MB unpacked, which no model is"):
         store.pull(served(away, packed, "model.zip", member="end2end.onnx"))
+
+
+@pytest.mark.parametrize("zip_it", [False, True], ids=["file", "zip"])
+def test_model_whose_weights_are_in_a_second_file_is_refused_everywhere(
+    store: ModelStore, tmp_path: Path, *, zip_it: bool
+) -> None:
+    whole = onnx.load_model_from_string(ONE)
+    whole.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(300, np.float32), "w"))
+    split = tmp_path / "split.onnx"
+    onnx.save_model(whole, split, save_as_external_data=True, size_threshold=0, location="split.data")
+    file = split
+    if zip_it:
+        file = tmp_path / "split.zip"
+        zipped(file, ["end2end.onnx"], split.read_bytes())
+    with pytest.raises(CardError, match=r"tiny: its weights are in a second file, split\.data, .*import whole\.onnx"):
+        store.import_(card(export="by hand"), file)
+    assert contents(tmp_path).keys() & {"store/tiny.onnx", "store/recorded.json"} == set()
+    pinned = card(export="by hand", sha256=digest(split.read_bytes()))
+    (tmp_path / "store").mkdir(exist_ok=True)
+    copy(split, tmp_path / "store/tiny.onnx")
+    with pytest.raises(CardError, match="second file"):
+        store.verify(pinned)
+    whole_file = tmp_path / "whole.onnx"
+    onnx.save(onnx.load(split), whole_file)
+    assert store.import_(card(export="by hand"), whole_file).described
 
 
 def test_truncated_zip_is_rejected(store: ModelStore, away: Path, tmp_path: Path) -> None:

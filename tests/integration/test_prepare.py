@@ -17,7 +17,7 @@ import onnxruntime as ort
 from edged.inference.cpu.onnxruntime import OnnxRunner
 from edged.inference.decode.detectors import DECODERS
 from engines.catalogue import load
-from engines.errors import CardError
+from engines.errors import BuildFailed, CardError
 from engines.prepare import prepare
 from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 from engines.store.model_store import ModelStore
@@ -74,6 +74,39 @@ def test_reductions_stay_in_fp32_and_so_do_the_peaks() -> None:
         {"float16"},
         {"float32"},
     )
+
+
+def quantised() -> bytes:
+    """The starter's pose model with one weight in INT8, as a quantiser writes it."""
+    model = onnx.load_model_from_string(ModelStore(Path("absent")).path(CARDS["rtmpose-t-lsp14"]).read_bytes())
+    weight = next(one for one in model.graph.initializer if len(one.dims) == 4)
+    values = onnx.numpy_helper.to_array(weight)
+    int8 = onnx.numpy_helper.from_array(np.clip(values * 50, -127, 127).astype(np.int8), "w8")
+    scale = onnx.numpy_helper.from_array(np.array(0.02, np.float32), "w8_scale")
+    model.graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", ["w8", "w8_scale"], [weight.name]))
+    model.graph.initializer.remove(weight)
+    model.graph.initializer.extend([int8, scale])
+    return bytes(model.SerializeToString())
+
+
+def test_quantised_model_is_no_model_for_an_engine() -> None:
+    with pytest.raises(CardError, match=r"is quantised \(DequantizeLinear\): ONNX Runtime runs it"):
+        prepare(CARDS["rtmpose-t-lsp14"], quantised(), batch=1)
+
+
+def test_operator_that_onnx_does_not_know_is_an_error_of_the_model() -> None:
+    model = onnx.load_model_from_string(ModelStore(Path("absent")).path(CARDS["rtmpose-t-lsp14"]).read_bytes())
+    weight = model.graph.initializer[0].name
+    model.graph.node.insert(0, onnx.helper.make_node("NoSuchOperator", [weight], ["made"]))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["made"], ["more"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
+    with pytest.raises(CardError, match="rtmpose-t-lsp14: cannot be prepared for an engine"):
+        prepare(CARDS["rtmpose-t-lsp14"], model.SerializeToString(), batch=1)
+
+
+def test_prepared_model_that_onnx_runtime_refuses_is_a_failed_build() -> None:
+    with pytest.raises(BuildFailed, match="ONNX Runtime refuses the prepared model"):
+        OnnxRunner(b"no model")
 
 
 def test_node_with_a_weight_beyond_fp16_stays_in_fp32() -> None:

@@ -82,13 +82,17 @@ def test_sigmoid_and_logit_are_inverse_without_overflow() -> None:
     assert logit(np.array([0, 0.5, 1, np.inf], np.float32)).tolist() == [-np.inf, 0, np.inf, np.inf]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_output_raises_model_fault(bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1.43e38, -1e6])
+def test_output_that_no_sound_model_gives_raises_model_fault(bad: float) -> None:
     outputs = heads()
     outputs[3][0, 0, 0] = bad
     with pytest.raises(ModelFault, match="output 3") as caught:
         check_finite("m", outputs)
     assert caught.value.code == NON_FINITE
+
+
+def test_output_of_large_but_sound_values_passes() -> None:
+    check_finite("m", [np.array([-60000, 60000], np.float32), np.empty((0, 4), np.float32)])
 
 
 def peaks(x: int, y: int, high_x: float, high_y: float) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from edged.inference.decode.detectors import check_finite
 from engines.card import Axis, Card
+from engines.errors import BuildFailed
 
 ORT_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.Fail,
@@ -72,9 +73,13 @@ class OnnxRunner:
     """A prepared model, as bytes: takes float32 and gives float32, whatever the model's own types are."""
 
     def __init__(self, model: bytes) -> None:
+        """Raises `BuildFailed` when ONNX Runtime refuses the model."""
         options = ort.SessionOptions()
         options.log_severity_level = LOG_ERRORS_ONLY
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except ORT_ERRORS as refusal:
+            raise BuildFailed(f"ONNX Runtime refuses the prepared model: {first_line(refusal)}") from refusal
         (self._input,) = self._session.get_inputs()
         self._dtype = np.float16 if "float16" in self._input.type else np.float32
 

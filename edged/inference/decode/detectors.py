@@ -14,6 +14,7 @@ from edged.errors import ModelFault
 from edged.frame import F32, I64, Boxes
 
 NON_FINITE = "non-finite-output"  # code of the error
+MAX_OUTPUT = 65504.0  # the largest FP16
 Decoder = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]
 
 
@@ -31,12 +32,18 @@ def logit(p: F32) -> F32:
 
 
 def check_finite(name: str, outputs: Sequence[F32]) -> None:
-    """Raises `ModelFault` when an output holds NaN or infinity, which comparisons would turn into "no detection"."""
+    """Raises `ModelFault` for NaN, infinity, or what FP16 cannot hold: no output of a sound model comes near it.
+
+    Comparisons would turn NaN into "no detection", and weights that have gone wrong give scores of 1e38.
+    """
     for i, output in enumerate(outputs):
-        if not np.isfinite(output.sum(dtype=np.float64)):
-            bad = int(np.count_nonzero(~np.isfinite(output)))
+        with np.errstate(invalid="ignore"):
+            low, high = output.min(initial=0.0), output.max(initial=0.0)
+        if not (low >= -MAX_OUTPUT and high <= MAX_OUTPUT):  # false for NaN, too
+            bad = int(np.count_nonzero(~(np.abs(output) <= MAX_OUTPUT)))
             raise ModelFault(
-                f"model {name}: output {i} holds {bad} NaN or infinite values of {output.size}; frame given up",
+                f"model {name}: output {i} holds {bad} values of {output.size} that are NaN, infinite "
+                f"or beyond ±{MAX_OUTPUT:.0f}; frame given up: export the model anew",
                 code=NON_FINITE,
             )
 
