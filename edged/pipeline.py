@@ -25,6 +25,7 @@ from edged.frame import (
     Boxes,
     BoxSource,
     CameraIntrinsics,
+    Flags,
     Frame,
     FrameResult,
     InferenceParams,
@@ -69,6 +70,7 @@ class Pipeline:
         self._checks_quality = options.quality.enabled
         self._mode = AdaptiveMode(options.mode)
         self._interval = options.detector_interval
+        self._min_keypoints = options.track.min_keypoints
         self._countdown = 0  # frames until the detector runs again
         self._tracker = (
             Tracker(options.track, self._multi_params.thresholds, last_id)
@@ -100,7 +102,10 @@ class Pipeline:
         if inferred.quality.degraded:
             return self._result(frame, inferred, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
-        ids = self._tracker.update(inferred.boxes, t_ns) if detect else self._update_from_keypoints(ids, inferred, t_ns)
+        if detect:
+            ids = self._tracker.update(inferred.boxes, t_ns, self._shows_somebody(inferred))
+        else:
+            ids = self._update_from_keypoints(ids, inferred, t_ns)
         inferred = self._as_their_class(frame, params, inferred, ids)
         box_source: BoxSource = "detected" if detect else self._tracker.prediction_source
         subjects = tuple(
@@ -108,6 +113,15 @@ class Pipeline:
             for row in np.flatnonzero(ids > 0).tolist()
         )
         return self._result(frame, inferred, subjects)
+
+    def _shows_somebody(self, inferred: InferenceResult) -> Flags:
+        """(N,) bool which candidates have as many keypoints as a new subject must have, or no pose model."""
+        shown = np.ones(len(inferred.boxes), bool)
+        for row, keypoints in enumerate(inferred.keypoints):
+            if keypoints is not None:
+                pose = self._poses[self._classes[inferred.boxes.label[row]]]
+                shown[row] = np.count_nonzero(keypoints[:, SCORE] >= pose.score) >= self._min_keypoints
+        return shown
 
     def _as_their_class(
         self, frame: Frame, params: InferenceParams, inferred: InferenceResult, ids: I64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edged.config.tables.camera import StaticRegionConfig
-from edged.frame import F32, I64, Boxes, BoxSource
+from edged.frame import F32, I64, Boxes, BoxSource, Flags
 
 
 class StaticRegionTracker:
@@ -25,7 +25,7 @@ class StaticRegionTracker:
             label=np.array([classes.index(region.label)]),
         )
 
-    def update(self, boxes: Boxes, t_ns: int) -> I64:
+    def update(self, boxes: Boxes, t_ns: int, may_start: Flags | None = None) -> I64:
         """(N,) int64 of -1: detections are no subjects here."""
         return np.full(len(boxes), -1, np.int64)
 

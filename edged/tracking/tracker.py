@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edged.config.tables.camera import TrackConfig
-from edged.frame import F32, I64, Boxes, BoxSource
+from edged.frame import F32, I64, Boxes, BoxSource, Flags
 from edged.tracking.matching import Detection, Match, assign, grown_iou, match_score
 from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
@@ -90,13 +90,16 @@ class Tracker:
         self._is_first_update = True
         self.last_id = last_id
 
-    def update(self, boxes: Boxes, t_ns: int) -> I64:
-        """(N,) int64 track id of each candidate, -1 for those not shown; for frames with detector."""
+    def update(self, boxes: Boxes, t_ns: int, may_start: Flags | None = None) -> I64:
+        """(N,) int64 track id of each candidate, -1 for those not shown; for frames with detector.
+
+        `may_start` (N,) bool: which candidates may start a track, all if None. The others only continue one.
+        """
         self._advance(t_ns)
         detections = self._detections(boxes)
         track_of = self._match(detections)
         self._correct(detections, track_of)
-        self._start_tracks(detections, out=track_of)
+        self._start_tracks(detections, np.ones(len(boxes), bool) if may_start is None else may_start, out=track_of)
         self._confirm()
         ids = [NO_ID if row < 0 else self._tracks[row].id for row in track_of]
         self._tracks = [track for track in self._tracks if not self._is_expired(track)]
@@ -191,10 +194,13 @@ class Tracker:
             if row >= 0:
                 self._tracks[row].update(detection, self._t_ns)
 
-    def _start_tracks(self, detections: list[Detection], out: list[int]) -> None:
-        """Start tracks for unmatched confident detections, unless one doubles another with a track; rows into `out`."""
+    def _start_tracks(self, detections: list[Detection], may_start: Flags, out: list[int]) -> None:
+        """Start tracks for unmatched confident detections that may, unless one doubles another with a track.
+
+        Rows go into `out`.
+        """
         for i, detection in enumerate(detections):
-            if out[i] >= 0 or not detection.is_confident:
+            if out[i] >= 0 or not detection.is_confident or not may_start[i]:
                 continue
             others = (other for row, other in zip(out, detections, strict=True) if row >= 0)
             if any(grown_iou(detection.xyxy, other.xyxy) >= DUPLICATE_IOU for other in others):

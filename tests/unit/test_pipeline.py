@@ -101,6 +101,26 @@ def test_tracked_box_without_confident_keypoints_is_not_published() -> None:
     assert run.frame().subjects == ()
 
 
+@pytest.mark.parametrize(("seen", "needed", "shown"), [(0.1, 1, 0), (0.1, 0, 1), (0.8, 17, 1), (0.8, 18, 0)])
+def test_new_subject_needs_visible_keypoints(seen: float, needed: int, shown: int) -> None:
+    run = PipelineRun(track={"min_hits": 1, "min_keypoints": needed})
+    run.backend.score = seen
+    assert len(run.frame().subjects) == shown
+
+
+def test_subject_whose_keypoints_are_hidden_later_stays() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    first = run.frame().subjects[0].id
+    run.backend.score = 0.1
+    assert [subject.id for subject in run.frame().subjects] == [first]
+
+
+def test_new_subject_without_a_pose_model_needs_no_keypoints() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    run.backend.posed = False
+    assert len(run.frame().subjects) == 1
+
+
 def test_low_detection_of_a_present_subject_is_published() -> None:
     run = PipelineRun(track={"min_hits": 1})
     run.frame()

@@ -101,6 +101,13 @@ class TrackConfig(Section):
     min_hits: Int = Field(
         2, ge=1, le=30, json_schema_extra=unit("detections"), description="Detections before a new track is published."
     )
+    min_keypoints: Int = Field(
+        1,
+        ge=0,
+        le=133,
+        json_schema_extra=unit("keypoints"),
+        description="Keypoints that must be visible before a new subject is published, if its class has a pose model.",
+    )
     max_age_s: Seconds = Field(2.0, ge=0, le=60, description="How long a subject without detections keeps its id.")
 
 
