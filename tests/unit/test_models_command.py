@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from engines.catalogue import load as load_cards
 from engines.errors import CardError, SourceError
 from engines.store.model_store import PACKAGE_ROOT
 
+SUBJECTS, MACHINES = {"people": "people", "horses": "stalls"}, {"Jetson": "board", "PC": "cpu"}  # in README
 POSE = PACKAGE_ROOT / "starter/rtmpose_lsp_t.onnx"
 
 
@@ -95,6 +97,26 @@ def test_recommended_configuration_is_accepted() -> None:
     for choice in CHOICES.values():
         models = Config.model_validate(tomllib.loads(configuration(choice))).models
         assert (models.detector, dict(models.pose)) == (choice.detector, dict(choice.pose))
+
+
+def test_readme_recommends_the_same_models() -> None:
+    text = (HERE.parents[1] / "README.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| (people|horses)[^|]*\| (Jetson|PC) \| ([^|]*) \| ([0-9 +]*) \| (\d+) \|$", text, re.MULTILINE
+    )
+    assert len(rows) == 4
+    choices = [
+        ([*re.findall(r"`(.*?)`", names)], [int(size) for size in sizes.split(" + ")], int(hz), subject, machine)
+        for subject, machine, names, sizes, hz in rows
+    ]
+    for names, sizes, hz, subject, machine in choices:
+        known = [
+            [choice.detector, *choice.pose.values()]
+            for purpose, choice in CHOICES.items()
+            if (purpose.subject, purpose.machine) == (SUBJECTS[subject], MACHINES[machine]) and choice.frames_hz == hz
+        ]
+        assert names in known
+        assert sizes == [SIZES_MB[name] for name in names]
 
 
 def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
