@@ -41,8 +41,8 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.messages.commands import Diagnose, Reload
 from edged.mqtt.client import MqttBus
-from edged.mqtt.connection import tls_context
 from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.tls import tls_context
 from edged.publisher import Publisher
 from edged.runtime import allocator, threads
 from edged.runtime.log import RecentLines

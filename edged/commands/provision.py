@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from edged.commands.argument_types import config_file
 from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
-from edged.mqtt.connection import tls_context
+from edged.mqtt.tls import tls_context
 from edged.provisioning.bundle import (
     Bundle,
     bundle_layers,

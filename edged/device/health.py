@@ -26,8 +26,12 @@ from edged.device.throttle import ThrottleLevel
 from edged.device.trends import TrendFigures
 from edged.frame import FrameResult
 from edged.messages import health_schema as schema
+from edged.messages.build import encode
 from edged.runtime import threads
 from edged.units import BYTES_PER_MB
+
+TOPIC_BYTES = 128  # of the topic, at most
+SHORT_DETAIL = 60  # letters of a problem's detail
 
 Body = dict[str, Any]
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
@@ -166,6 +170,36 @@ def camera_health(camera: CameraOverview, utc: Utc) -> schema.CameraHealth:
             "switches": trend.switches,
         },
     }
+
+
+def shortened(message: Body, max_bytes: int | None) -> Body:
+    """The message without its largest parts, one after the other, until it fits; None: no limit."""
+    for shorten in (_without_stages, _without_sensors, _without_cameras, _with_short_details):
+        if max_bytes is None or len(encode(message)) + TOPIC_BYTES <= max_bytes:
+            break
+        message = shorten(message)
+    return message
+
+
+def _without_stages(message: Body) -> Body:
+    cameras = {name: {**camera, "stage_ms": {}} for name, camera in message["cameras"].items()}
+    return {**message, "cameras": cameras}
+
+
+def _without_sensors(message: Body) -> Body:
+    left_out: Body = {"temperatures_c": {}, "power_w": {}, "pressure_percent": None}
+    return {**message, "device": {**message["device"], **left_out}}
+
+
+def _without_cameras(message: Body) -> Body:
+    return {**message, "cameras": {}}
+
+
+def _with_short_details(message: Body) -> Body:
+    problems = [{**problem, "detail": problem["detail"][:SHORT_DETAIL]} for problem in message["problems"]]
+    models = {**message["models"], "missing": {}, "engines": {}}
+    mqtt = {**message["mqtt"], "reason": "", "refused_topics": {}, "too_large": {}}
+    return {**message, "problems": problems, "models": models, "mqtt": mqtt}
 
 
 class DiskUsage(TypedDict):

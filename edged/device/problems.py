@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER
+from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY, UNVERIFIED
 from edged.runtime.threads import Trouble
 
 Body = Mapping[str, Any]
@@ -45,7 +47,7 @@ class Problem:
     """A problem; `code` and `source` identify it."""
 
     code: str
-    source: str  # a camera, a model, a thread, or `device`
+    source: str  # a camera, a model, a thread, `broker` or `device`
     detail: str  # in words, with the figure
 
 
@@ -58,7 +60,7 @@ class ProblemTracker:
     def update(self, body: Body, now_ns: int, threads: Iterable[Trouble] = ()) -> list[tuple[Problem, int]]:
         """The problems of a health body, each with its begin, CLOCK_MONOTONIC in ns."""
         problems = [*self._device_problems(body["device"]), *camera_problems(body["cameras"])]
-        problems += model_problems(body["models"])
+        problems += [*model_problems(body["models"]), *broker_problems(body.get("mqtt", {}))]
         problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
         if not body["clock"]["synced"]:
             problems.append(
@@ -95,6 +97,32 @@ def model_problems(models: Body) -> Iterator[Problem]:
     for name, build in models.get("engines", {}).items():
         if build["phase"] == "failed":
             yield Problem("engine-failed", name, build["reason"])
+
+
+def broker_problems(mqtt: Body) -> Iterator[Problem]:
+    """From the `mqtt` of a health body: what does not arrive, and why."""
+    if mqtt.get("reason"):
+        yield Problem("broker-lost", "broker", mqtt["reason"])
+    if other := mqtt.get("other_device"):
+        yield Problem("id-in-use", "broker", f"another device has this device's id ({other}); {OTHER_ID}")
+    elif mqtt.get("short_connections", 0) >= REPEATED_AFTER:
+        detail = f"connections end soon: another device has this device's id, then {OTHER_ID}; or the network is bad"
+        yield Problem("id-in-use", "broker", detail)
+    if mqtt.get("retain") is False:
+        yield Problem("broker-no-retain", "broker", NO_RETAIN)
+    if mqtt.get("max_qos") == 0:
+        yield Problem("broker-qos-0", "broker", QOS_0_ONLY)
+    if topics := mqtt.get("refused_topics"):
+        detail = "; ".join(f"{topic}: {reason}" for topic, reason in topics.items())
+        yield Problem("topics-refused", "broker", f"{detail}; give this client the right to write there")
+    if sizes := mqtt.get("too_large"):
+        detail = ", ".join(f"{topic} ({size} bytes)" for topic, size in sizes.items())
+        limit = f" over about {mqtt['max_message_bytes']} bytes" if mqtt["max_message_bytes"] else ""
+        yield Problem("message-too-large", "broker", f"not sent: {detail}; the broker takes no message{limit}")
+    if mqtt.get("unverified"):
+        yield Problem(
+            "delivery-unverified", "broker", f"{UNVERIFIED}; let this client read its own topics, or use MQTT 5"
+        )
 
 
 def camera_problems(cameras: Mapping[str, Body]) -> Iterator[Problem]:

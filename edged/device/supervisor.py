@@ -12,7 +12,8 @@ from typing import Any
 
 from edged.config.tree import Config
 from edged.device.gpu_wait import GpuWait, gpu_missing
-from edged.device.health import CameraOverview, Health
+from edged.device.health import CameraOverview, Health, shortened
+from edged.device.problems import broker_problems
 from edged.device.throttle import ThermalThrottle
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
@@ -22,6 +23,7 @@ from edged.runtime.threads import SupervisedThread
 from engines import machine
 
 JOIN_S = 1.0
+CHECK_BROKER_S = 5.0  # between two looks at what has changed between the broker and us
 TRIM_HEAP_S = 60.0  # between two returns of free memory to the kernel
 
 
@@ -49,7 +51,8 @@ class DeviceSupervisor:
             settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
         )
         self.latest_health: Mapping[str, Any] = {}  # the body published last
-        self._trimmed_s = monotonic()
+        self._due_s = self._trimmed_s = monotonic()
+        self._broker_problems: set[str] = set()  # codes of those published last
         self._thread = SupervisedThread("health", self._step)
 
     def start(self) -> None:
@@ -74,15 +77,25 @@ class DeviceSupervisor:
         """Publish the health of this instant."""
         gpu_missing = self._gpu_wait is not None and self._gpu_wait.waiting
         models = {**self._models(), "gpu_missing": gpu_missing}
-        self.latest_health = self._health(self._views(), self._bus.stats, models)
-        self._bus.publish(topics.HEALTH.at(), build.health(self._headers, self.latest_health))
+        stats = self._bus.stats
+        self.latest_health = self._health(self._views(), stats, models)
+        message = build.health(self._headers, self.latest_health)
+        self._bus.publish(topics.HEALTH.at(), shortened(message, stats["max_message_bytes"]))
+        self._due_s = monotonic() + self._interval_s
+        self._broker_problems = _codes(stats)
 
     def _step(self) -> float:
-        self.publish()
+        """Publish when it is time, and at once when something changes between the broker and us."""
+        if monotonic() >= self._due_s or _codes(self._bus.stats) != self._broker_problems:
+            self.publish()
         if monotonic() - self._trimmed_s >= TRIM_HEAP_S:
             trim_heap()
             self._trimmed_s = monotonic()
-        return self._interval_s
+        return min(CHECK_BROKER_S, max(0.0, self._due_s - monotonic()))
+
+
+def _codes(mqtt: Mapping[str, Any]) -> set[str]:
+    return {problem.code for problem in broker_problems(mqtt)}
 
 
 def _gpu_missing(settings: Config) -> bool:

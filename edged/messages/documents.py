@@ -182,7 +182,14 @@ Gaps in `seq` are lost messages. To know whether the device is online, subscribe
 
 With `publish.encoding = "cbor"` the `poses` travel as CBOR (content type `application/cbor`): scores, `box` and
 keypoints are whole numbers, to be divided by `packed.px` and `packed.score`, and keypoints are one flat list.
-`edged.messages.cbor.unpack` is the definition."""
+`edged.messages.cbor.unpack` is the definition.
+
+With MQTT 5 a broker says when it refuses a message. With 3.1.1, and where it knows only QoS 0, it drops in silence.
+Then the device subscribes to its own topics, and a message that is stored on disk counts as delivered only once it has
+come back. So give the device the right to write and to read `<base>/<device>/#`. One `poses` message in ten seconds has
+QoS 1, to learn whether it is refused. What does not arrive is named in `problems` of `health`: `broker-lost`,
+`broker-no-retain`, `broker-qos-0`, `topics-refused`, `message-too-large`, `delivery-unverified`, `id-in-use`. A
+`health` message over the limit is shortened: first `stage_ms`, then sensors, then `cameras` are empty."""
 
 KEYPOINTS_TEXT = """The keypoints of each `schema`, in the order of the lists; `keypoints.json` has them for programs.
 Left and right are the subject's own."""

@@ -134,7 +134,7 @@ class Problem(TypedDict):
     """A condition that needs attention."""
 
     code: Annotated[str, field("Such as `camera-lost`, `disk-nearly-full`, `clock-not-set`, `hardware-throttled`.")]
-    source: Annotated[str, field("The camera or the model, or `device`.")]
+    source: Annotated[str, field("The camera, the model or the thread, `broker`, or `device`.")]
     detail: Annotated[str, field("In words, with the figure.")]
     since_ts: UtcMs
 
@@ -154,7 +154,15 @@ class MqttHealth(TypedDict):
     """The broker connection, and every message by outcome."""
 
     connected: bool
+    reason: Annotated[str, field("Why there is no connection; empty while connected.")]
     protocol: Annotated[str | None, field("MQTT version in use; null while not connected.")]
+    retain: Annotated[bool | None, field("Whether the broker keeps retained messages; null while not connected.")]
+    max_qos: Annotated[int | None, field("Highest QoS of the broker; null while not connected.")]
+    max_message_bytes: Annotated[
+        int | None, field("Largest payload with its topic that the broker takes, told by it or learned; null: unknown.")
+    ]
+    short_connections: Annotated[int, field("Connections in a row that lasted less than half a minute.", ge=0)]
+    other_device: Annotated[str | None, field("Another device that uses this device's id, in words; null: none.")]
     reconnects: Count
     accepted: Annotated[int, field("accepted = published + expired + dropped + failed + waiting.", ge=0)]
     published: Annotated[int, field("Written to the broker; with QoS 1, acknowledged.", ge=0)]
@@ -163,7 +171,14 @@ class MqttHealth(TypedDict):
     dropped: Annotated[int, field("Too many, or replaced by newer state.", ge=0)]
     failed: Annotated[int, field("Refused by the broker.", ge=0)]
     waiting: Count
-    refused: Annotated[int, field("Topics that the broker refused for publishing or subscribing.", ge=0)]
+    refused: Annotated[int, field("Messages and subscriptions that the broker refused.", ge=0)]
+    refused_topics: Annotated[dict[str, str], field("Topics that it refuses now, and why; at most eight.")]
+    too_large: Annotated[
+        dict[str, int], field("Bytes of messages that were set aside on this connection, by topic; at most eight.")
+    ]
+    unverified: Annotated[
+        bool, field("The broker never says what it drops, and the device may not read its own topics.")
+    ]
     stored: StoreHealth
 
 

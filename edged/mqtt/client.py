@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,16 @@ from edged.messages import cbor, topics
 from edged.messages.build import Body, DeviceStatus, encode
 from edged.messages.bus import Request
 from edged.messages.topics import Topic, matches
-from edged.mqtt.connection import (
-    ConnectionRefused,
-    IncomingMessage,
-    MqttConnection,
-    ProtocolNegotiator,
-    Refusal,
-    tls_context,
-)
-from edged.mqtt.persistent_queue import PersistentQueue, Result
+from edged.mqtt.connection import IncomingMessage, MqttConnection, SessionTakenOver
+from edged.mqtt.delivery import Delivery
+from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateIdDetector
+from edged.mqtt.held_messages import Result
+from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
+from edged.mqtt.negotiation import ConnectionRefused, Negotiator
+from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
+from edged.mqtt.tls import check_tls
 from edged.runtime.backoff import Backoff
 from edged.runtime.threads import SupervisedThread
 from edged.units import BYTES_PER_MB, MS_PER_DAY
@@ -44,12 +42,16 @@ CLOSE_TIMEOUT_S = 2.0  # of the thread at close, both included
 CLOSE_OFFLINE_TIMEOUT_S = 0.3  # the same without a connection
 RECONNECT_MAX_S = 3.0  # longest wait between attempts; a broker that returns is to be found within 5 s
 STABLE_AFTER_S = 30.0  # a connection that lasted this long resets the waits
-REPEATED_AFTER = 4  # connections in a row that did not last: something ends them
+DUPLICATE_ID_MAX_S = 180.0  # longest wait while another device may have our id: two take turns 50 times an hour
 POLL_S = 1.0  # between checks of the keep-alive
 
 
 class RepeatedDisconnect(BrokerLost):
     """The broker accepts the connection and ends it soon after, again and again."""
+
+
+class DuplicateId(RepeatedDisconnect):
+    """Another device has our id."""
 
 
 class MqttBus:
@@ -70,18 +72,17 @@ class MqttBus:
         self._use_cbor = options.encoding == "cbor"
         if self._use_cbor:
             cbor.require_cbor2()
-        _check_tls(broker)
+        check_tls(broker)
         self._next_broker = broker
-        self._reset_for(broker)
         self._device = device
         self._root = f"{broker.base}/{device}/"
+        self._reset_for(broker)
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue_size)
         self._connection: MqttConnection | None = None  # while connected
         self._callbacks: dict[str, Callable[[Request], None]] = {}  # by full topic, which may have wildcards
         self._connects = 0
-        self._short_connections = 0  # in a row, each shorter than STABLE_AFTER_S
-        self._refused = 0
+        self._reason = ""  # why there is no connection
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._wake_sender.setblocking(False)
         max_age_ms = round(options.store_max_days * MS_PER_DAY)
@@ -108,7 +109,7 @@ class MqttBus:
 
         Raises ConfigError when the TLS files cannot be used; nothing changes then. Thread: any.
         """
-        _check_tls(broker)
+        check_tls(broker)
         self._next_broker = broker
         self._thread.wake()
         self._wake_up()
@@ -130,7 +131,10 @@ class MqttBus:
             "protocol": connection.version if connection else None,
             "reconnects": max(0, self._connects - 1),
             **asdict(self.counts),
-            "refused": self._refused,
+            "reason": "" if connection else self._reason,
+            "short_connections": self._duplicates.short_connections,
+            "other_device": self._duplicates.other_device,
+            **self._delivery.stats,
             "stored": self._persistent.stats,
         }
 
@@ -186,27 +190,32 @@ class MqttBus:
         try:
             self._connect_and_serve()
         except (BrokerLost, ConfigError) as error:
+            if self._negotiator.lower_greeting(error):
+                return 0.0
             backoff = self._on_connection_lost(error, was_connected=self._connects > connects)
         return backoff.next_s()
 
     def _reset_for(self, broker: MqttConfig) -> None:
         """Forget what was learned of the broker before."""
         self._broker = broker
-        self._versions = ProtocolNegotiator(broker.protocol)
+        self._negotiator = Negotiator(broker.protocol)
+        self._delivery = Delivery(self._client_name, self._root, self._settle, self._on_verified)
+        self._duplicates = DuplicateIdDetector()
         self._reconnect_backoff = Backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
         self._refused_backoff = Backoff(broker.reconnect_max_s)
+        self._duplicate_backoff = Backoff(max(DUPLICATE_ID_MAX_S, broker.reconnect_max_s))
         self._logged_error: type[Exception] | None = None  # kind of the error that was logged and still lasts
-        self._refused_topics: set[str] = set()  # those that were logged
 
     def _connect_and_serve(self) -> None:
         connection = MqttConnection(
             self._broker,
-            self._versions.current,
+            self._negotiator.current,
             client_id=self._device,
             will=self._status_message("offline"),
-            on_result=self._on_result,
+            greeting=self._negotiator.greeting,
+            on_result=self._delivery.on_result,
             on_message=self._received,
-            on_subscribe_refused=self._on_refused,
+            on_subscribed=self._delivery.on_subscribed,
         )
         try:
             connection.open()
@@ -214,28 +223,50 @@ class MqttBus:
             self._serve(connection)
             self._disconnect(connection)
         finally:
-            self._connection = None
-            self._persistent.disconnected()
-            self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)
+            if self._connection is not None:
+                self._on_disconnected(connection)
             connection.abandon()
+
+    def _on_disconnected(self, connection: MqttConnection) -> None:
+        self._connection = None
+        self._negotiator.disconnected()
+        if self._delivery.end(connection):
+            self._duplicates.not_short()
+        else:
+            self._delivery.forget_limits()
+        self._persistent.disconnected()
+        self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)
 
     def _on_connected(self, connection: MqttConnection) -> None:
         self._connects += 1
-        self._short_connections += 1
-        self._versions.confirm()
-        if self._logged_error is not RepeatedDisconnect:
-            self._log_connected(connection.version)
+        self._duplicates.connected()
+        self._negotiator.confirm()
+        self._delivery.begin(connection)
+        if not self._repeated:
+            self._log_connected(connection)
         self._send_queue.requeue_retained()
         self._send_queue.put(self._status_message("online"))
         self._persistent.connected()
-        if self._short_connections < REPEATED_AFTER:
+        if self._duplicates.short_connections > 1:
+            connection.subscribe(self._root + topics.INFO.path, as_published=False)
+        if not self._duplicates.repeated:
             self._reconnect_backoff.reset()
         self._connection = connection
 
-    def _log_connected(self, version: str) -> None:
+    @property
+    def _repeated(self) -> bool:
+        """Whether it is logged that connections do not last."""
+        return self._logged_error is not None and issubclass(self._logged_error, RepeatedDisconnect)
+
+    def _log_connected(self, connection: MqttConnection) -> None:
         again = "again " if self._logged_error and self._connects > 1 else ""
         self._logged_error = None
-        log.info("broker %s:%d: connected %swith MQTT %s", self._broker.host, self._broker.port, again, version)
+        name = f"{self._broker.host}:{self._broker.port}"
+        log.info("broker %s: connected %swith MQTT %s", name, again, connection.version)
+        if not connection.limits.retain:
+            log.warning("broker %s: %s", name, NO_RETAIN)
+        if connection.limits.max_qos == 0:
+            log.warning("broker %s: %s", name, QOS_0_ONLY)
 
     def _serve(self, connection: MqttConnection) -> None:
         since_s = time.monotonic()
@@ -244,12 +275,16 @@ class MqttBus:
             self._send_waiting(connection)
             connection.poll(POLL_S, self._wake_receiver)
             self._thread.progress()
+            self._send_queue.requeue_retained(self._delivery.check())
             if time.monotonic() - since_s > STABLE_AFTER_S:
-                self._refused_backoff.reset()
-                self._reconnect_backoff.reset()
-                self._short_connections = 0
-                if self._logged_error is RepeatedDisconnect:
-                    self._log_connected(connection.version)
+                self._on_stable(connection)
+
+    def _on_stable(self, connection: MqttConnection) -> None:
+        for backoff in (self._refused_backoff, self._reconnect_backoff, self._duplicate_backoff):
+            backoff.reset()
+        self._duplicates.lasted()
+        if self._repeated:
+            self._log_connected(connection)
 
     def _disconnect(self, connection: MqttConnection) -> None:
         self._flush(connection)
@@ -265,7 +300,7 @@ class MqttBus:
 
     def _send_waiting(self, connection: MqttConnection) -> None:
         while connection.ready and (message := self._next_message()) is not None:
-            connection.send(message)
+            self._delivery.send(connection, message)
 
     def _next_message(self) -> OutgoingMessage | None:
         """The persistent queue goes first: it hands out few at a time, so that live messages have their turn."""
@@ -279,6 +314,9 @@ class MqttBus:
             connection.subscribe(topic)
 
     def _received(self, message: IncomingMessage) -> None:
+        self._delivery.arrived(message)
+        if message.retain and message.topic == self._root + topics.INFO.path:
+            self._duplicates.found_info(message.payload)
         for topic, callback in list(self._callbacks.items()):
             if matches(topic, message.topic):
                 self._deliver(message, callback)
@@ -298,44 +336,45 @@ class MqttBus:
         except Exception:  # foreign code: the connection outlives an error in it
             log.exception("broker: the callback for %s failed", message.topic)
 
-    def _on_result(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
-        if refusal is not None:
-            self._on_refused(message.topic, refusal)
+    def _settle(self, message: OutgoingMessage, result: Result) -> None:
+        if message.spec is topics.INFO and result == "published":
+            self._duplicates.sent_info(message.payload)
         if message.store_id is None:
-            self._send_queue.done(message, published=refusal is None)
+            self._send_queue.done(message, published=result == "published")
             return
-        result: Result = "published" if refusal is None else "failed" if refusal.permanent else "refused"
         self._persistent.done(message.store_id, result)
         if result == "published" and message.spec.retain:
             self._send_queue.remember_retained(replace(message, store_id=None))
 
-    def _on_refused(self, topic: str, refusal: Refusal) -> None:
-        """Count every refusal, log each topic once."""
-        self._refused += 1
-        if topic not in self._refused_topics:
-            self._refused_topics.add(topic)
-            hint = (
-                f"; give {self._client_name} the right to {self._root}#" if refusal.reason == "Not authorized" else ""
-            )
-            log.warning("broker: %s was refused: %s%s", topic, refusal.reason, hint)
+    def _on_verified(self) -> None:
+        self._persistent.verified()
 
     def _on_connection_lost(self, error: Exception, *, was_connected: bool) -> Backoff:
-        """Log the error if it is a new one. Returns the waits that suit it.
-
-        A broker disconnects the older of two clients with one id, and hardly any gives the reason.
-        """
-        if was_connected and self._short_connections >= REPEATED_AFTER:
-            reason = f"the network is bad, or another device has device.id {self._device} too"
-            error = RepeatedDisconnect(
-                f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}"
-            )
+        """Log the error if it is a new one. Returns the waits that suit it."""
+        self._reason = str(error)
+        if not was_connected:
+            self._delivery.forget_limits()
+            self._negotiator.disconnected()
+        if was_connected and (self._duplicates.repeated or isinstance(error, SessionTakenOver)):
+            error = self._repeated_disconnect(error)
         self._log_once(error)
-        return self._refused_backoff if isinstance(error, ConnectionRefused | ConfigError) else self._reconnect_backoff
+        if isinstance(error, ConnectionRefused | ConfigError):
+            return self._refused_backoff
+        return self._duplicate_backoff if isinstance(error, RepeatedDisconnect) else self._reconnect_backoff
+
+    def _repeated_disconnect(self, error: Exception) -> RepeatedDisconnect:
+        """The error of a connection that ended soon, as those before."""
+        other = self._duplicates.other_device
+        if other is not None or isinstance(error, SessionTakenOver):
+            named = f" ({other})" if other else ""
+            return DuplicateId(f"{error}: another device has device.id {self._device} too{named}; {OTHER_ID}")
+        reason = f"the network is bad, or another device has device.id {self._device} too"
+        return RepeatedDisconnect(f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}")
 
     def _log_once(self, error: Exception) -> None:
         """Log one error of a kind until it is over. The other MQTT version, where it may help, is tried first."""
-        if self._versions.try_next(error):
-            log.debug("%s; trying MQTT %s", error, self._versions.current)
+        if self._negotiator.try_next(error):
+            log.debug("%s; trying MQTT %s", error, self._negotiator.current)
             return
         if self._logged_error is not type(error):
             self._logged_error = type(error)
@@ -344,19 +383,3 @@ class MqttBus:
     @property
     def _client_name(self) -> str:
         return f"user {self._broker.username}" if self._broker.username else f"client {self._device}"
-
-
-def _check_tls(broker: MqttConfig) -> None:
-    """Warns of a password that is sent in the clear. Raises ConfigError when the TLS files cannot be used."""
-    if broker.tls.enabled:
-        tls_context(broker.tls)
-    elif broker.username and not _is_loopback(broker.host):
-        log.warning("mqtt.username and its password are sent to %s in the clear; enable mqtt.tls", broker.host)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether nothing leaves this device on the way to the host."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

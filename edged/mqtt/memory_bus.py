@@ -65,8 +65,11 @@ class MemoryBus:
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
         stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "corrupt_files": 0}
-        connection = {"connected": self._open, "protocol": None, "reconnects": 0, "refused": 0, "stored": stored}
-        return {**connection, **asdict(self.counts)}
+        connection = {"connected": self._open, "reason": "", "protocol": None, "reconnects": 0}
+        limits = {"retain": True, "max_qos": 1, "max_message_bytes": None}
+        duplicate = {"short_connections": 0, "other_device": None}
+        refused = {"refused": 0, "refused_topics": {}, "too_large": {}, "unverified": False}
+        return {**connection, **duplicate, **limits, **refused, "stored": stored, **asdict(self.counts)}
 
     def close(self) -> None:
         if self._open:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from edged.messages.topics import Topic
 from edged.mqtt import sqlite_queue
+from edged.mqtt.held_messages import HeldMessages, Result
 from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable
 from edged.runtime.threads import SupervisedThread
@@ -31,12 +32,9 @@ MAX_IN_FLIGHT = 10  # messages: half of what a broker takes by default, the rest
 WINDOW_INTERVAL_S = 0.1  # between two windows of older messages
 DELETE_INTERVAL_S = 1.0  # delivered messages are deleted this often
 TRIM_INTERVAL_S = 60.0  # expired ones are
-RETRY_REFUSED_S = 600.0  # a refused message is sent again after this: rights may have been granted
 RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
 CLOSE_TIMEOUT_S = 2.0
 MEMORY = 0  # file number of the queue in memory; files count from 1
-
-Result = Literal["published", "failed", "refused"]
 
 
 class State(Enum):
@@ -78,15 +76,15 @@ class PersistentQueue:
         self._rewind = False  # read the store from its beginning again
         self._unwritten: deque[_Unwritten] = deque()
         self._writing: list[_Unwritten] = []
-        self._ready: deque[tuple[StoreId, OutgoingMessage]] = deque()
-        self._in_flight: set[StoreId] = set()
+        self._ready: deque[tuple[QueueRow, OutgoingMessage]] = deque()
+        self._in_flight: dict[StoreId, str] = {}  # with the path of the topic
+        self._held = HeldMessages()
         self._done: set[StoreId] = set()  # delivered or given up, not yet deleted
         self._new: set[StoreId] = set()  # put during this connection, not yet handed out
         self._counter = MessageCounter()
         self._corrupt_files = 0
         self._size_bytes = 0
         self._oldest_ms: int | None = None
-        self._retry_refused_s = math.inf
         # Of the queue's own thread.
         self._memory = SqliteQueue(None, limits, MEMORY)
         self._disk: SqliteQueue | None = None
@@ -117,6 +115,7 @@ class PersistentQueue:
         """Begin to hand out what is stored."""
         with self._changed:
             if self._state is State.OFFLINE:
+                self._held.connected()
                 self._enter(State.DRAINING)
 
     def disconnected(self) -> None:
@@ -130,25 +129,28 @@ class PersistentQueue:
         with self._changed:
             if not self._ready:
                 return None
-            store_id, message = self._ready.popleft()
-            self._in_flight.add(store_id)
-            return replace(message, store_id=store_id)
+            row, message = self._ready.popleft()
+            self._in_flight[row.store_id] = row.path
+            return replace(message, store_id=row.store_id)
 
-    def done(self, store_id: StoreId, outcome: Result) -> None:
-        """Record the result of a message. A refused one stays and is sent again later."""
+    def done(self, store_id: StoreId, result: Result) -> None:
+        """Record the result of a message. Unless it was published or failed, it stays and is sent again later."""
         with self._changed:
-            if store_id not in self._in_flight:
+            if (path := self._in_flight.pop(store_id, None)) is None:
                 return
-            self._in_flight.remove(store_id)
-            if outcome == "refused":
-                self._retry_refused_s = time.monotonic() + RETRY_REFUSED_S
-            else:
+            self._held.record(store_id, path, result)
+            if result == "published" or result == "failed":  # noqa: PLR1714  mypy narrows by this
                 self._done.add(store_id)
-                self._counter.finish(outcome)
-                if outcome == "published":
-                    self._counter.acknowledge()
+                self._counter.finish(result)
+            if result == "published":
+                self._counter.acknowledge()
             if not self._in_flight and not self._ready:
                 self._changed.notify()
+
+    def verified(self) -> None:
+        """Send what was `unverified` once more: what arrives at the broker can be seen again."""
+        with self._changed:
+            self._held.verified()
 
     @property
     def idle(self) -> bool:
@@ -167,8 +169,8 @@ class PersistentQueue:
     def stats(self) -> dict[str, Any]:
         """For `health`: what waits, how old it is, and whether it survives a power cut once written."""
         with self._changed:
-            rows, oldest_ms = self._counter.counts.waiting, self._oldest_ms
-            age_ms = None if oldest_ms is None or not rows else max(0, sqlite_queue.now_ms() - oldest_ms)
+            rows = self._counter.counts.waiting
+            age_ms = None if self._oldest_ms is None or not rows else max(0, sqlite_queue.now_ms() - self._oldest_ms)
             return {
                 "rows": rows,
                 "unwritten": len(self._unwritten) + len(self._writing),
@@ -211,7 +213,6 @@ class PersistentQueue:
             self._commit()
         self._return_to_disk()
         self._hand_out()
-        self._measure()
         if self._state is not State.CLOSED:
             return 0.0
         self._commit()
@@ -225,10 +226,11 @@ class PersistentQueue:
 
     def _rewind_if_due(self) -> None:
         with self._changed:
-            refused_due = time.monotonic() > self._retry_refused_s and not (self._ready or self._in_flight)
-            if not self._rewind and not refused_due:
+            retry_due = self._held.retry_due and not (self._ready or self._in_flight)
+            if not self._rewind and not retry_due:
                 return
-            self._rewind, self._retry_refused_s = False, math.inf
+            self._rewind = False
+            self._held.reread()
             if self._state is State.LIVE:
                 self._state = State.DRAINING
         for queue in self._queues:
@@ -247,14 +249,15 @@ class PersistentQueue:
                 self._writing = list(self._unwritten)
                 self._unwritten.clear()
             done = set(self._done)
-        rows = [waiting.row for waiting in self._writing]
-        if self._path is not None and self._disk is None and not self._disk_failed and rows:
+        rows, closed = [waiting.row for waiting in self._writing], self._disk is None and not self._disk_failed
+        if self._path is not None and closed and rows:
             self._open(self._path)
         ids = self._commit_to(self._disk, rows, done) if self._disk and not self._disk_failed else None
         if ids is None or self._memory.rows:
             in_memory = self._commit_to(self._memory, rows if ids is None else (), done)
             ids = in_memory if ids is None else ids
         self._committed_s = time.monotonic()
+        self._measure()
         with self._changed:
             self._new |= {store_id for store_id, waiting in zip(ids or (), self._writing, strict=True) if waiting.new}
             if self._writing and self._state is State.LIVE:
@@ -278,9 +281,9 @@ class PersistentQueue:
         return result.ids
 
     def _measure(self) -> None:
-        oldest_ms = [queue.oldest_ms for queue in self._queues]
+        oldest_ms = [at_ms for queue in self._queues if (at_ms := queue.oldest_ms) is not None]
         with self._changed:
-            self._oldest_ms = min((at_ms for at_ms in oldest_ms if at_ms is not None), default=None)
+            self._oldest_ms = min(oldest_ms, default=None)
             self._size_bytes = sum(queue.size_bytes for queue in self._queues)
 
     def _hand_out(self) -> None:
@@ -296,7 +299,7 @@ class PersistentQueue:
             if self._rewind:  # the connection changed meanwhile
                 return
             ids = {row.store_id for row in rows}
-            if ids - self._new:
+            if messages and ids - self._new:
                 self._next_window_s = time.monotonic() + WINDOW_INTERVAL_S
             self._new -= ids
             self._ready.extend(messages)
@@ -320,16 +323,15 @@ class PersistentQueue:
                 self._quarantine(error, queue.rows)
         return rows
 
-    def _messages(self, rows: Sequence[QueueRow]) -> list[tuple[StoreId, OutgoingMessage]]:
-        """Those that are not done. One of a kind that this version does not know fails."""
+    def _messages(self, rows: Sequence[QueueRow]) -> list[tuple[QueueRow, OutgoingMessage]]:
+        """Those that are not done or held. One of a kind that this version does not know fails."""
         with self._changed:
-            waiting = [row for row in rows if row.store_id not in self._done]
-            unknown = {row.store_id for row in waiting if row.topic is None}
+            waiting = [row for row in rows if row.store_id not in self._done and self._held.passes(row)]
+            unknown, new = {row.store_id for row in waiting if row.topic is None}, set(self._new)
             self._done |= unknown
             self._counter.finish("failed", len(unknown))
-            new = set(self._new)
         return [
-            (row.store_id, self._make_message(topic, row.message(stored=row.store_id not in new)))
+            (row, self._make_message(topic, row.message(stored=row.store_id not in new)))
             for row in waiting
             if (topic := row.topic) is not None
         ]
@@ -365,8 +367,7 @@ class PersistentQueue:
         self._retry_disk_s = time.monotonic() + RETRY_DISK_S
         if self._disk is None:
             self._open(self._path)
-        rows = self._memory.read_all()
-        if self._disk is None or self._commit_to(self._disk, rows, set()) is None:
+        if self._disk is None or self._commit_to(self._disk, rows := self._memory.read_all(), set()) is None:
             return
         self._memory.close()
         self._memory = SqliteQueue(None, self._limits, MEMORY)
@@ -394,7 +395,6 @@ class PersistentQueue:
     def _close_files(self) -> None:
         """What is only in memory is lost."""
         with self._changed:
-            deleted = sum(store_id.file_no == MEMORY for store_id in self._done)
-            self._counter.finish("dropped", self._memory.rows - deleted)
+            self._counter.finish("dropped", self._memory.rows - sum(one.file_no == MEMORY for one in self._done))
         for queue in self._queues:
             queue.close()

@@ -19,7 +19,8 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages.build import encode, new_id
 from edged.messages.topics import COMMAND, RESULT, TopicSpec
-from edged.mqtt.connection import IncomingMessage, MqttConnection, ProtocolNegotiator, Refusal
+from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.units import MS_PER_S
 
@@ -133,7 +134,7 @@ def check_broker(broker: MqttConfig, device: str) -> BrokerCheck:
 
 def _negotiated(broker: MqttConfig, attempt: Callable[[str], T]) -> T:
     """The result of `attempt` with the first MQTT version that the broker speaks."""
-    versions = ProtocolNegotiator(broker.protocol)
+    versions = Negotiator(broker.protocol)
     while True:
         try:
             return attempt(versions.current)
@@ -155,7 +156,7 @@ class _OneShot:
             client_id=client_id,
             on_result=self._on_result,
             on_message=lambda message: self.arrivals.append((time.monotonic(), message)),
-            on_subscribe_refused=lambda topic, refusal: self._refuse(topic, refusal, "read"),
+            on_subscribed=lambda topic, refusal: self._refuse(topic, refusal, "read"),
         )
 
     def run(self, message: OutgoingMessage, topics: Sequence[str], done: Callable[[], bool], timeout_s: float) -> float:
@@ -199,9 +200,9 @@ class _OneShot:
 
     def _on_result(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
         self.acknowledged = refusal is None
-        if refusal is not None:
-            self._refuse(message.topic, refusal, "write")
+        self._refuse(message.topic, refusal, "write")
 
-    def _refuse(self, topic: str, refusal: Refusal, right: str) -> None:
-        text = f"{topic}: the broker refused it: {refusal.reason}; we need the right to {right} there"
-        self.refusal = BrokerLost(text, refusal.code)
+    def _refuse(self, topic: str, refusal: Refusal | None, right: str) -> None:
+        if refusal is not None:
+            text = f"{topic}: the broker refused it: {refusal.reason}; we need the right to {right} there"
+            self.refusal = BrokerLost(text, refusal.code)

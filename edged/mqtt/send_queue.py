@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
@@ -163,11 +163,12 @@ class SendQueue:
             if self._retained.pop(topic, None) is not None:
                 self._remove_queued(topic)
 
-    def requeue_retained(self) -> None:
-        """Queue the newest message of every topic again, in front: the broker may have lost it."""
+    def requeue_retained(self, topics: Collection[str] | None = None) -> None:
+        """Queue the newest message of every topic again, in front: the broker may have lost it. None: all topics."""
         with self._lock:
             queued = {id(message) for message in self._queue}
-            again = [message for message in self._retained.values() if id(message) not in queued]
+            wanted = [message for topic, message in self._retained.items() if topics is None or topic in topics]
+            again = [message for message in wanted if id(message) not in queued]
             self._counter.accept(len(again))
             self._queue.extendleft(reversed(again))
 

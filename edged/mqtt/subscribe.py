@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.mqtt.connection import IncomingMessage, MqttConnection, ProtocolNegotiator
+from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.negotiation import Negotiator
 from edged.runtime.backoff import Backoff
 
 POLL_S = 0.2
@@ -29,7 +30,7 @@ def subscribe(
     `on_state` is called with a sentence when the connection comes, and when it goes. Raises ConfigError for TLS files
     that cannot be used.
     """
-    versions, backoff, connected = ProtocolNegotiator(broker.protocol), Backoff(RETRY_S), False
+    versions, backoff, connected = Negotiator(broker.protocol), Backoff(RETRY_S), False
     while not stop.is_set():
         connection = MqttConnection(broker, versions.current, client_id="", on_message=on_message)
         try:

@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.messages.schema import MESSAGE_VERSION
+from edged.mqtt.negotiation import Greeting
 from edged.mqtt.send_queue import JSON, OutgoingMessage
 
 PACKET_OVERHEAD_BYTES = 256  # header and properties, at most
@@ -27,18 +28,22 @@ class BrokerLimits:
     topic_alias_max: int = 0
     receive_max: int = RECEIVE_MAX
     max_packet_bytes: float = math.inf
+    retain: bool = True  # it stores retained messages
+    max_qos: int = 1
 
     def fits(self, message: OutgoingMessage) -> bool:
         """Whether the message is small enough. A broker ends the connection over one that is not."""
         return len(message.payload) + len(message.topic) + PACKET_OVERHEAD_BYTES <= self.max_packet_bytes
 
 
-def broker_limits(connack: Properties | None) -> BrokerLimits:
-    """The limits in the properties of CONNACK; the defaults of MQTT where it says nothing."""
+def broker_limits(connack: Properties | None, greeting: Greeting) -> BrokerLimits:
+    """The limits in the properties of CONNACK; the defaults of MQTT, or the greeting's, where it says nothing."""
     return BrokerLimits(
         topic_alias_max=getattr(connack, "TopicAliasMaximum", 0),
         receive_max=min(RECEIVE_MAX, getattr(connack, "ReceiveMaximum", RECEIVE_MAX)),
         max_packet_bytes=getattr(connack, "MaximumPacketSize", math.inf),
+        retain=greeting.retain and bool(getattr(connack, "RetainAvailable", True)),
+        max_qos=min(greeting.max_qos, getattr(connack, "MaximumQoS", 1)),
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages import topics
-from edged.mqtt.connection import MqttConnection, NoConnack, ProtocolNegotiator, Refusal, UnsupportedProtocol
+from edged.mqtt.connection import MqttConnection, Refusal
+from edged.mqtt.negotiation import Negotiator, NoConnack, UnsupportedProtocol
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
 from tests.support.mqtt import Listener, Mosquitto
@@ -84,7 +85,7 @@ def test_refused_subscription_calls_its_callback(unwilling: int) -> None:
         MqttConfig(port=unwilling),
         "3.1.1",
         client_id="box",
-        on_subscribe_refused=lambda topic, refusal: deaf.append(topic),
+        on_subscribed=lambda topic, refusal: deaf.append(topic) if refusal else None,
     )
     link.open()
     link.subscribe("cmd/+")
@@ -141,26 +142,26 @@ def test_topic_with_a_known_alias_is_not_sent_again(mosquitto: Mosquitto) -> Non
 
 
 def test_version_5_is_tried_first_then_the_other() -> None:
-    versions = ProtocolNegotiator("auto")
+    versions = Negotiator("auto")
     assert versions.current == "5"
     assert versions.try_next(UnsupportedProtocol())
     assert versions.current == "3.1.1"
 
 
 def test_broker_that_answers_no_version_is_reported() -> None:
-    versions = ProtocolNegotiator("auto")
+    versions = Negotiator("auto")
     assert [versions.try_next(NoConnack()) for _ in range(4)] == [True, False, False, False]
 
 
 def test_confirmed_version_is_kept_without_an_answer() -> None:
-    versions = ProtocolNegotiator("auto")
+    versions = Negotiator("auto")
     versions.confirm()
     assert not versions.try_next(NoConnack())
     assert versions.current == "5"
 
 
 def test_broker_replaced_by_another_version_is_followed() -> None:
-    versions = ProtocolNegotiator("auto")
+    versions = Negotiator("auto")
     versions.confirm()
     assert versions.try_next(UnsupportedProtocol())
     assert versions.current == "3.1.1"
@@ -168,12 +169,12 @@ def test_broker_replaced_by_another_version_is_followed() -> None:
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_configured_version_is_the_only_one_tried(protocol: str) -> None:
-    versions = ProtocolNegotiator(protocol)
+    versions = Negotiator(protocol)
     assert not versions.try_next(UnsupportedProtocol())
     assert versions.current == protocol
 
 
 def test_unreachable_broker_keeps_the_version() -> None:
-    versions = ProtocolNegotiator("auto")
+    versions = Negotiator("auto")
     assert not versions.try_next(BrokerLost())
     assert versions.current == "5"

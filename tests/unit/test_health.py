@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edged.device.health import camera_health, disk_usage
+from edged.device.health import camera_health, disk_usage, shortened
+from edged.messages.build import encode
 from tests.support.health import SPREAD, health, utc, view
 
 
@@ -43,3 +44,13 @@ def test_disk_usage_of_a_folder_yet_to_be_made_is_known(tmp_path: Path) -> None:
 def test_unsynchronised_clock_is_a_problem(tmp_path: Path) -> None:
     (problem,) = health(tmp_path, synced=False)({}, {}, {})["problems"]
     assert (problem["code"], problem["source"]) == ("clock-not-set", "device")
+
+
+def test_health_over_the_limit_loses_its_stages_first_and_keeps_its_problems(tmp_path: Path) -> None:
+    body = health(tmp_path, synced=False)({name: view(SPREAD) for name in "abc"}, {}, {})
+    whole = len(encode(body))
+    assert shortened(body, None) == shortened(body, whole + 200) == body
+    shorter = shortened(body, whole)
+    assert [camera["stage_ms"] for camera in shorter["cameras"].values()] == [{}, {}, {}]
+    shortest = shortened(body, 1)
+    assert (shortest["cameras"], shortest["problems"][-1]["code"]) == ({}, "clock-not-set")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edged.device.problems import ProblemTracker
+from edged.device.problems import ProblemTracker, broker_problems
 
 DEVICE = {
     "disk_used_percent": 50.0,
@@ -100,3 +100,36 @@ def test_camera_without_a_processed_frame_is_a_problem(
     figures = dict(zip(("fps_in", "fps", "fps_dropped"), rates, strict=True))
     cameras = {"a": {"state": "online", "degraded_share": None, "frames": {"failed": failed}, **figures}}
     assert [code for code, *_ in found(ProblemTracker(), body(cameras=cameras))] == ["frames-failed"] * is_problem
+
+
+WELL = {
+    "reason": "",
+    "short_connections": 1,
+    "other_device": None,
+    "retain": True,
+    "max_qos": 1,
+    "max_message_bytes": None,
+    "refused_topics": {},
+    "too_large": {},
+    "unverified": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "word"),
+    [
+        ({"reason": "refused"}, "broker-lost", "refused"),
+        ({"other_device": "cameras: yard"}, "id-in-use", "cameras: yard"),
+        ({"short_connections": 4}, "id-in-use", "device.id"),
+        ({"retain": False}, "broker-no-retain", "subscribes later"),
+        ({"max_qos": 0}, "broker-qos-0", "lost"),
+        ({"refused_topics": {"a/alert": "Not authorized"}}, "topics-refused", "a/alert: Not authorized"),
+        ({"too_large": {"a/health": 2300}, "max_message_bytes": 1744}, "message-too-large", "a/health (2300 bytes)"),
+        ({"unverified": True}, "delivery-unverified", "on disk"),
+    ],
+)
+def test_what_the_broker_does_not_deliver_is_a_problem(changes: dict[str, Any], code: str, word: str) -> None:
+    assert list(broker_problems(WELL)) == []
+    (problem,) = broker_problems(WELL | changes)
+    assert (problem.code, problem.source) == (code, "broker")
+    assert word in problem.detail

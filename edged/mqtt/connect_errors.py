@@ -1,0 +1,78 @@
+"""Why a broker cannot be reached, or does not let us in: the errors of `MqttConnection.open`, with what to do."""
+
+from __future__ import annotations
+
+import ssl
+
+from edged.config.tables.mqtt import MqttConfig
+from edged.errors import BrokerLost
+from edged.mqtt.negotiation import (
+    QOS_REFUSED,
+    RETAIN_REFUSED,
+    ConnectionRefused,
+    GreetingRefused,
+    NoConnack,
+    UnsupportedProtocol,
+)
+from edged.mqtt.tls import explain_certificate
+
+# Names of MQTT 5 reason codes; paho has those of 3.1.1 under the same names.
+TRANSIENT_REASONS = frozenset(  # reconnect soon
+    {"Server shutting down", "Keep alive timeout", "Server busy", "Server unavailable", "Session taken over"}
+)
+CHECK_LOGIN = "check mqtt.username and its password, and whether the broker lets this client in"
+CURES = {  # of a refused CONNECT
+    "Not authorized": CHECK_LOGIN,
+    "Bad user name or password": CHECK_LOGIN,
+    "Client identifier not valid": "the client id is device.id; give this device one that the broker takes",
+    "Topic name invalid": "the last will's topic begins with mqtt.base; give one that the broker takes",
+    "Packet too large": "the last will is too large for it; raise its limit",
+    "Quota exceeded": "too many clients or messages for the broker; see its limits",
+    "Use another server": "set mqtt.host to the broker's new address",
+    "Server moved": "set mqtt.host to the broker's new address",
+}
+
+
+def address(broker: MqttConfig) -> str:
+    return f"broker {broker.host}:{broker.port}"
+
+
+def reason_code(reason: str) -> str:
+    """A reason as the code of an error: `not-authorized`."""
+    return reason.lower().replace(" ", "-")
+
+
+def refused(broker: MqttConfig, version: str, reason: str) -> BrokerLost:
+    """For a CONNECT that was answered with this reason."""
+    text = f"{address(broker)}: refused: {reason}"
+    if reason == "Unsupported protocol version":
+        return UnsupportedProtocol(f"{address(broker)}: does not speak MQTT {version}")
+    if reason in (RETAIN_REFUSED, QOS_REFUSED):
+        return GreetingRefused(text, reason)
+    if reason in TRANSIENT_REASONS:
+        return BrokerLost(text, reason_code(reason))
+    return ConnectionRefused(f"{text}; {CURES.get(reason, 'see the log of the broker')}", reason_code(reason))
+
+
+def unanswered(broker: MqttConfig, version: str, timeout_s: float, *, closed: bool) -> NoConnack:
+    """For a CONNECT without an answer; `closed`: the broker hung up."""
+    did = "closed the connection after" if closed else f"sent nothing for {timeout_s:g} s after"
+    hint, code = "", "no-connack"
+    if not broker.tls.enabled:
+        hint, code = "; it may want TLS, see mqtt.tls", "tls-wanted"
+    elif not broker.tls.cert:
+        hint, code = "; it may want a certificate, see mqtt.tls.cert", "certificate-wanted"
+    return NoConnack(f"{address(broker)}: {did} our MQTT {version} CONNECT{hint}", code, closed=closed)
+
+
+def unreachable(broker: MqttConfig, exc: Exception) -> BrokerLost:
+    """For a connection that could not be made, or not with TLS."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        fault = explain_certificate(broker, exc)
+        return ConnectionRefused(f"{address(broker)}: its certificate is not accepted: {fault}", "certificate")
+    text = f"{address(broker)}: {getattr(exc, 'strerror', None) or exc}"
+    if broker.tls.enabled and isinstance(exc, ConnectionResetError | ssl.SSLError):
+        # A port that answers a TLS handshake with anything but a certificate is no TLS port.
+        error = BrokerLost if isinstance(exc, ssl.SSLEOFError | ConnectionResetError) else ConnectionRefused
+        return error(f"{text}; is {broker.port} its port for TLS? 8883 is usual", "not-a-tls-port")
+    return BrokerLost(text, "unreachable")

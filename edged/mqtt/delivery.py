@@ -1,0 +1,212 @@
+"""Sends one connection's messages, and knows which of them the broker does not deliver, and why.
+
+Upstream: `client`, whose thread owns it. Downstream: `connection`. A broker of MQTT 5 refuses; for others there is
+`echo_check`; what ends a connection is found by `message_limits`. QoS 0 is never answered, so that of each such topic
+one message in `PROBE_S` goes with QoS 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.echo_check import EchoCheck, Verdict
+from edged.mqtt.held_messages import Result
+from edged.mqtt.message_limits import UNVERIFIED, MessageLimits, size_bytes
+from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.v5 import PACKET_OVERHEAD_BYTES
+
+log = logging.getLogger(__name__)
+
+PROBE_S = 10.0
+FIRST_PROBE_S = 2.0  # after the first message of a connection
+RETRY_REFUSED_S = 15.0  # what is not stored on disk and was refused is sent again after this
+MAX_LISTED = 8  # topics in `health`
+SIZE_CURES = {"Packet too large": "packet too large; raise the broker's limit of message size"}
+NOT_RETURNED = "acknowledged, but not sent to subscribers"
+
+Settle = Callable[[OutgoingMessage, Result], None]
+
+
+class Delivery:
+    """What one broker takes. `settle` is called with the result of every message."""
+
+    def __init__(self, client_name: str, root: str, settle: Settle, on_verified: Callable[[], None]) -> None:
+        """`client_name` and `root`, the topics of this device, are for log lines."""
+        self._grant = f"give {client_name} the right to {root}#"
+        self._settle = settle
+        self._on_verified = on_verified
+        self._limits = MessageLimits()
+        self._echo = EchoCheck(self._on_verdict)
+        self._connection: MqttConnection | None = None
+        self._uses_echo = False
+        self._probed_s: dict[str, float] = {}  # by topic
+        self._refused: dict[str, str] = {}  # reasons by topic, until a message is taken there
+        self._set_aside: dict[str, int] = {}  # bytes by topic, of messages that this broker cannot take
+        self._logged: set[tuple[str, str]] = set()
+        self._retry_s = math.inf
+        self.refusals = 0
+        self.unverified = False
+
+    def begin(self, connection: MqttConnection) -> None:
+        """Another connection to the broker."""
+        self._connection = connection
+        self._uses_echo = connection.version == "3.1.1" or connection.limits.max_qos == 0
+        self._probed_s.clear()
+        self._refused.clear()
+        self._set_aside.clear()
+        self._retry_s = math.inf
+        self.unverified = False
+
+    def end(self, connection: MqttConnection) -> bool:
+        """Whether the connection ended, as it seems, because of one of its messages."""
+        self._connection = None
+        for message in self._echo.disconnected():
+            if message.store_id is None:
+                self._settle(message, "published")
+        return connection.cut_off and self._limits.connection_cut(connection.unconfirmed)
+
+    def forget_limits(self) -> None:
+        """The broker may have been changed."""
+        self._limits.forget()
+
+    def send(self, connection: MqttConnection, message: OutgoingMessage) -> None:
+        """Send one message; only while the connection is `ready`."""
+        connection.careful = self._limits.careful
+        if self._limits.blocks(message):
+            self._finish(message, Refusal(reason=self._limits.reason(message), permanent=True))
+            return
+        probe = self._probe_due(message)
+        if self._uses_echo and (probe or message.spec.retain or message.spec.store_priority is not None):
+            if message.topic not in connection.subscribed:
+                connection.subscribe(message.topic, as_published=False)
+            self._echo.sent(message)
+        connection.send(message, acknowledged=probe)
+
+    def on_result(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
+        """What the connection says of a message."""
+        connection = self._connection
+        acknowledged = refusal is None and connection is not None and not connection.awaits(message)
+        if acknowledged:
+            self._limits.read(message)
+        if refusal is None and self._uses_echo and self._echo.acknowledged(message):
+            return
+        if acknowledged:
+            self._limits.taken(message)
+            self._taken_again(message.topic)
+        self._finish(message, refusal)
+
+    def on_subscribed(self, topic: str, refusal: Refusal | None) -> None:
+        """The answer to a subscription."""
+        if refusal is None:
+            self._taken_again(topic)
+        else:
+            self._refuse(topic, refusal.reason)
+
+    def arrived(self, message: IncomingMessage) -> None:
+        sent = self._echo.arrived(message)
+        if sent is not None and self._connection is not None:
+            self._connection.confirm(sent)
+
+    def check(self) -> set[str]:
+        """Topics that are to be tried again now. Called about once a second."""
+        self._echo.check()
+        if time.monotonic() < self._retry_s:
+            return set()
+        self._retry_s = math.inf
+        return set(self._refused)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """For `health`."""
+        connection = self._connection
+        return {
+            "retain": connection.limits.retain if connection else None,
+            "max_qos": connection.limits.max_qos if connection else None,
+            "max_message_bytes": self._max_bytes,
+            "refused": self.refusals,
+            "refused_topics": dict(sorted(self._refused.items())[:MAX_LISTED]),
+            "too_large": dict(sorted(self._set_aside.items())[:MAX_LISTED]),
+            "unverified": self.unverified,
+        }
+
+    @property
+    def _max_bytes(self) -> int | None:
+        """Of a payload and its topic; None: no limit is known."""
+        packet = self._connection.limits.max_packet_bytes - PACKET_OVERHEAD_BYTES if self._connection else math.inf
+        learned = math.inf if self._limits.max_bytes is None else self._limits.max_bytes - 1
+        limit = min(packet, learned)
+        return None if math.isinf(limit) else int(limit)
+
+    def _probe_due(self, message: OutgoingMessage) -> bool:
+        now_s = time.monotonic()
+        probed_s = self._probed_s.setdefault(message.topic, now_s - PROBE_S + FIRST_PROBE_S)
+        due = message.spec.qos == 0 and now_s - probed_s >= PROBE_S
+        if due:
+            self._probed_s[message.topic] = now_s
+        return due
+
+    def _on_verdict(self, message: OutgoingMessage, verdict: Verdict) -> None:
+        connection = self._connection
+        if message.spec.qos == 0 and connection is not None and message.topic in connection.subscribed:
+            connection.unsubscribe(message.topic)
+        if verdict == "unknown":
+            self._mark_unverified()
+            self._settle(message, "published" if message.store_id is None else "unverified")
+        elif verdict == "returned":
+            self.unverified = False
+            self._on_verified()
+            self._limits.taken(message)
+            self._taken_again(message.topic)
+            self._finish(message, None)
+        else:
+            self._limits.dropped(message)
+            too_large = self._limits.blocks(message)
+            reason = self._limits.reason(message) if too_large else NOT_RETURNED
+            self._finish(message, Refusal(reason=reason, permanent=too_large))
+
+    def _finish(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
+        if refusal is None:
+            self._settle(message, "published")
+        elif refusal.permanent:
+            self._put_aside(message, refusal.reason)
+            self._settle(message, "set aside")
+        else:
+            self._refuse(message.topic, refusal.reason)
+            self._settle(message, "refused")
+
+    def _put_aside(self, message: OutgoingMessage, reason: str) -> None:
+        self.refusals += 1
+        size = size_bytes(message)
+        self._set_aside[message.topic] = max(size, self._set_aside.get(message.topic, 0))
+        limit = "" if self._max_bytes is None else f", the limit is about {self._max_bytes}"
+        self._log_once(
+            message.topic, "too large", f"%s, {size} bytes{limit}, is not sent: {SIZE_CURES.get(reason, reason)}"
+        )
+
+    def _refuse(self, topic: str, reason: str) -> None:
+        """Count every refusal, log each topic once."""
+        self.refusals += 1
+        self._refused[topic] = reason
+        self._retry_s = min(self._retry_s, time.monotonic() + RETRY_REFUSED_S)
+        hint = f"; {self._grant}" if reason in ("Not authorized", NOT_RETURNED) else ""
+        self._log_once(topic, "refused", f"%s was refused: {reason}{hint}")
+
+    def _taken_again(self, topic: str) -> None:
+        if self._refused.pop(topic, None) is not None:
+            self._logged.discard((topic, "refused"))
+            log.info("broker: %s is taken again", topic)
+
+    def _mark_unverified(self) -> None:
+        if not self.unverified:
+            self.unverified = True
+            self._log_once("", "unverified", f"%s{UNVERIFIED}; {self._grant}, or set mqtt.protocol to 5")
+
+    def _log_once(self, topic: str, kind: str, text: str) -> None:
+        if (topic, kind) not in self._logged:
+            self._logged.add((topic, kind))
+            log.warning("broker: " + text, topic)
