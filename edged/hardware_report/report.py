@@ -69,7 +69,7 @@ def signature_error(folder: Path) -> str:
 
 
 def support_table(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines for the README's support table: the results for each part and the boards, or that there are none."""
+    """Lines for the table of tests/README.md: the results for each part and the boards, or that there are none."""
     all_reports = list(reports)
     for probe in PROBES:
         if probe.support_row:

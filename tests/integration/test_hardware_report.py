@@ -20,7 +20,7 @@ from edged.hardware_report.probe import Bench, ReportRow, failed, not_possible
 from edged.hardware_report.runner import BY_NAME, PROBES, run_probe
 from tests.support.recorded import video
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 BOARD = ReportRow(subject="machine", figures={"board": "Orin Nano", "l4t": "36.4.3"})
 BUILT = ReportRow(subject="det", figures={"build_s": 71.5})
 ABSENT = not_possible("all of it", "no TensorRT")

@@ -12,7 +12,13 @@ from edged.behaviour.words import describe_scene
 from edged.commands.own_command import own_command
 from edged.units import plural
 
-STALL = {"posture": "sternal", "head_height": "level", "behaviours": [], "zone": None, "person_present": False}
+STALL: dict[str, object] = {
+    "posture": "sternal",
+    "head_height": "level",
+    "behaviours": [],
+    "zone": None,
+    "person_present": False,
+}
 
 
 @pytest.mark.parametrize(
