@@ -15,7 +15,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.tree import Config
 from edged.device.health import CameraOverview
-from edged.device.info import info_body, models_info
+from edged.device.info import info_body, keypoint_names, models_info
 from edged.device.recovery import CameraRecovery
 from edged.inference.engine_builds import BuildStatus, EngineBuildService
 from edged.inference.load_models import LoadedModels
@@ -126,5 +126,10 @@ class Overview:
     def info(self) -> Mapping[str, Any]:
         """The body of `info`."""
         loaded = self._state.models
-        models = {**self.models(), "classes": list(loaded.detector.classes), "starter": list(loaded.starter)}
-        return info_body(self._state.config, models)
+        models = {
+            **self.models(),
+            "classes": list(loaded.detector.classes),
+            "keypoints": keypoint_names(loaded.poses),
+            "starter": list(loaded.starter),
+        }
+        return info_body(self._state.config, models, self._state.classes)

@@ -81,7 +81,12 @@ class Publisher:
         if outages := self.outages.get(state.camera):
             outages.record(state.phase)
         body = build.camera_status(
-            self._headers, state.camera, state=state.phase, reason=state.reason, since_ns=state.since_ns
+            self._headers,
+            state.camera,
+            state=state.phase,
+            reason=state.reason,
+            since_ns=state.since_ns,
+            size_wh=state.size_wh,
         )
         self._bus.publish(topics.CAMERA_STATUS.at(camera=state.camera), body)
 

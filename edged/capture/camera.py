@@ -59,5 +59,6 @@ class CameraState:
 
     camera: str
     phase: CameraPhase
-    reason: str  # lost: the latest one; online: the size; connecting: empty
+    reason: str  # of its loss or its end; else empty
     since_ns: int  # CLOCK_MONOTONIC
+    size_wh: tuple[int, int] | None = None  # of its images, while it is online

@@ -136,7 +136,8 @@ class CameraWorker:
         if self.state.phase != "online":
             self._set_online(size_wh)
         elif size_wh != self._last_size_wh and captured.source == self._last_source:
-            log.warning("camera %s: images are %dx%d from now on", self.name, *size_wh)
+            text = "images are {}x{} from now on".format(*size_wh)
+            self._set_state("online", "", logging.WARNING, text, size_wh)
         self._last_size_wh, self._last_source = size_wh, captured.source
         self._log_damage(damaged=captured.damaged)
 
@@ -206,15 +207,18 @@ class CameraWorker:
         outage = "" if self._lost_ns is None else f" again after {self._outage_s():.1f} s"
         self._lost_ns, self._late_error = None, ""
         size = "{}x{}".format(*size_wh)
-        self._set_state("online", size, logging.INFO, f"online{outage}, {size}")
+        self._set_state("online", "", logging.INFO, f"online{outage}, {size}", size_wh)
 
     def _outage_s(self) -> float:
         return (self.shared.clock() - (self._lost_ns or 0)) / NS_PER_S
 
-    def _set_state(self, phase: CameraPhase, reason: str, level: int, text: str) -> None:
-        if (phase, reason) == (self.state.phase, self.state.reason):
+    def _set_state(
+        self, phase: CameraPhase, reason: str, level: int, text: str, size_wh: tuple[int, int] | None = None
+    ) -> None:
+        if (phase, reason, size_wh) == (self.state.phase, self.state.reason, self.state.size_wh):
             return
-        self.state = CameraState(camera=self.name, phase=phase, reason=reason, since_ns=self.shared.clock())
+        since_ns = self.state.since_ns if phase == self.state.phase == "online" else self.shared.clock()
+        self.state = CameraState(camera=self.name, phase=phase, reason=reason, since_ns=since_ns, size_wh=size_wh)
         self.shared.queue_event(self.state, level, text)
         self.shared.condition.notify_all()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from edged.errors import ConfigError, NotWritten
 from edged.messages.documents import BODIES, asyncapi, files, json_schema, reference
+from edged.messages.examples import example_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     schema.add_argument("name", nargs="?", metavar="MESSAGE")
     forms.add_parser("asyncapi", help="the AsyncAPI 3 document")
     forms.add_parser("reference", help="every topic and field, as Markdown")
+    shown = forms.add_parser("example", help="one message of a kind, as published, or the names of all kinds")
+    shown.add_argument("name", nargs="?", metavar="MESSAGE")
     write = forms.add_parser("write", help="all documents, into a directory")
     write.add_argument("directory", type=Path, metavar="DIR")
 
@@ -23,7 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0. Raises ConfigError for an unknown message, NotWritten for a directory that cannot be written."""
     if args.form == "schema":
-        print(_schema(args.name))
+        print(_of_message(args, lambda name: json.dumps(json_schema(name), indent=2)))
+    elif args.form == "example":
+        print(_of_message(args, example_text).rstrip())
     elif args.form == "asyncapi":
         print(json.dumps(asyncapi(), indent=2))
     elif args.form == "reference":
@@ -33,12 +39,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(name: str | None) -> str:
-    if name is None:
+def _of_message(args: argparse.Namespace, text: Callable[[str], str]) -> str:
+    if args.name is None:
         return "\n".join(BODIES)
-    if name not in BODIES:
-        raise ConfigError(f"edged contract schema: no message {name!r}; want one of {', '.join(BODIES)}")
-    return json.dumps(json_schema(name), indent=2)
+    if args.name not in BODIES:
+        raise ConfigError(f"edged contract {args.form}: no message {args.name!r}; want one of {', '.join(BODIES)}")
+    return text(args.name)
 
 
 def _write(directory: Path) -> None:

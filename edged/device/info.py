@@ -17,12 +17,14 @@ from edged.config.tree import Config
 from edged.inference.engine_builds import BuildStatus
 from edged.inference.load_models import LoadedModels
 from edged.mqtt.homeassistant_payloads import DiscoveryDevice
+from engines.card import Pose
+from engines.card.schema import SCHEMAS
 
 LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "paho-mqtt")
 
 
-def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of `info`."""
+def info_body(settings: Config, models: Mapping[str, Any], classes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The body of `info`; `classes` are those that each camera looks for."""
     libraries = {}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):  # JetPack brings OpenCV without its distribution
@@ -32,7 +34,7 @@ def info_body(settings: Config, models: Mapping[str, Any]) -> dict[str, Any]:
         "name": settings.device.name,
         "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
         "models": models,
-        "cameras": {name: _camera_info(camera) for name, camera in settings.enabled_cameras.items()},
+        "cameras": {name: _camera_info(camera, classes[name]) for name, camera in settings.enabled_cameras.items()},
     }
 
 
@@ -69,11 +71,20 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
     )
 
 
-def _camera_info(camera: CameraConfig) -> dict[str, Any]:
+def keypoint_names(poses: Mapping[str, Pose]) -> dict[str, list[str]]:
+    """The names of the keypoints, in order, by the schema of these pose models."""
+    return {pose.schema_name: list(SCHEMAS[pose.schema_name].keypoints) for pose in poses.values()}
+
+
+def _camera_info(camera: CameraConfig, classes: tuple[str, ...]) -> dict[str, Any]:
     """The part of the configuration that is published; never the address."""
     region = camera.static_region and {"class": camera.static_region.label, "box": list(camera.static_region.box)}
     return {
         "kind": camera.source_kind,
+        "classes": list(classes),
+        "fps": camera.fps or None,
+        "roi": None if camera.roi is None else list(camera.roi),
+        "stall": camera.stall.enabled,
         "mode": camera.mode,
         "detector_interval": camera.detector_interval,
         "static_region": region,

@@ -71,11 +71,23 @@ def health(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
 
 
 def camera_status(
-    headers: HeaderFactory, camera: str, *, state: CameraPhase, reason: str, since_ns: int
+    headers: HeaderFactory,
+    camera: str,
+    *,
+    state: CameraPhase,
+    reason: str,
+    since_ns: int,
+    size_wh: tuple[int, int] | None = None,
 ) -> schema.CameraStatus:
     """The `status` message of a camera; `since_ns`: CLOCK_MONOTONIC."""
-    header = headers(topics.CAMERA_STATUS.at(camera=camera))
-    return {**header, "camera": camera, "state": state, "reason": reason, "since_ts": headers.utc_ms(since_ns)}
+    return {
+        **headers(topics.CAMERA_STATUS.at(camera=camera)),  # type: ignore[typeddict-item]  # see poses
+        "camera": camera,
+        "state": state,
+        "reason": reason,
+        "since_ts": headers.utc_ms(since_ns),
+        "image": None if size_wh is None else {"w": size_wh[0], "h": size_wh[1]},
+    }
 
 
 def poses(headers: HeaderFactory, result: FrameResult, *, smoothed: bool = False) -> schema.Poses:

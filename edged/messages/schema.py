@@ -55,9 +55,13 @@ class Status(Header):
 
 
 class CameraInfo(TypedDict):
-    """Configuration of one camera, without its address."""
+    """Configuration of one camera, without its address. The size of its images is in its `status`."""
 
     kind: Literal["v4l2", "rtsp", "csi", "files"]
+    classes: Annotated[list[str], field("That are looked for.")]
+    fps: Annotated[float | None, field("Requested rate; null: the camera's own.")]
+    roi: Annotated[list[int] | None, field("x0, y0, x1, y1 of the part that is processed, in px; null: all of it.")]
+    stall: Annotated[bool, field("A stall is monitored: its messages have `stall`.")]
     mode: Literal["multi", "single", "adaptive"]
     detector_interval: Annotated[int, field("The detector runs on every n-th frame.", ge=1)]
     static_region: Annotated[
@@ -98,6 +102,7 @@ class Models(TypedDict):
 
 class ModelsInfo(Models):
     classes: Annotated[list[str], field("That the detector knows.")]
+    keypoints: Annotated[dict[str, list[str]], field("Names of the keypoints, in order, by `schema`, of these models.")]
     starter: Annotated[list[str], field("Models in use that come with the package: for trials, not for work.")]
 
 
@@ -111,6 +116,13 @@ class Info(Header):
     cameras: dict[str, CameraInfo]
 
 
+class ImageSize(TypedDict):
+    """Size of the camera image, in px; the origin is its top-left corner."""
+
+    w: Annotated[int, Field(gt=0)]
+    h: Annotated[int, Field(gt=0)]
+
+
 class CameraStatus(Header):
     """State of a camera, and the reason for it. Retained; sent when it changes."""
 
@@ -118,13 +130,7 @@ class CameraStatus(Header):
     state: CameraPhase
     reason: Annotated[str, field("In words; empty without a fault.")]
     since_ts: UtcMs
-
-
-class ImageSize(TypedDict):
-    """Size of the camera image, in px; the origin is its top-left corner."""
-
-    w: Annotated[int, Field(gt=0)]
-    h: Annotated[int, Field(gt=0)]
+    image: Annotated[ImageSize | None, field("Size of its images; null while it is not online.")]
 
 
 class Quality(TypedDict):

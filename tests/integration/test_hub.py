@@ -179,8 +179,9 @@ def test_lost_camera_returns_and_each_change_is_reported_once(caplog: pytest.Log
     with one(*sessions) as running:
         running.frames()
     phases = [(report.phase, report.reason) for report in running.reports]
-    online = ("online", "4x2")
+    online = ("online", "")
     assert phases == [("connecting", ""), online, ("lost", "refused"), online, ("ended", "the script is over")]
+    assert [report.size_wh for report in running.reports] == [None, (4, 2), None, (4, 2), None]
     warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == ["camera cam: lost: refused"]
     assert "camera cam: online again after 0." in caplog.text

@@ -17,7 +17,7 @@ SPREAD = TimePercentiles(p50_ms=10.04, p95_ms=20, p99_ms=30, max_ms=40)
 def view(latency: TimePercentiles | None = None, **changes: Any) -> CameraOverview:
     reading = {"in_hz": 30.004, "processed_hz": 15.0, "dropped_hz": 15.0, "mean_processed_hz": 14.0, "subjects": 2}
     return CameraOverview(
-        state=CameraState(camera="a", phase="online", reason="640x480", since_ns=0),
+        state=CameraState(camera="a", phase="online", reason="", since_ns=0, size_wh=(640, 480)),
         counts=FrameCounts(captured=9, processed=5, dropped=3, failed=0, waiting=1),
         rates=CameraRates(latency=latency, stages={"pose": SPREAD}, **(reading | changes)),
         trend=CameraTrend().read(),

@@ -111,6 +111,12 @@ def test_last_will_has_no_timestamp(headers: HeaderFactory) -> None:
     assert device_status(headers, "online")["ts"] is not None
 
 
+def test_camera_status_has_the_size_of_its_images_while_it_is_online(headers: HeaderFactory) -> None:
+    online = camera_status(headers, "barn", state="online", reason="", since_ns=0, size_wh=(640, 360))
+    lost = camera_status(headers, "barn", state="lost", reason="unplugged", since_ns=0)
+    assert (online["image"], lost["image"]) == ({"w": 640, "h": 360}, None)
+
+
 def test_camera_status_since_is_wall_clock_time(headers: HeaderFactory) -> None:
     status = camera_status(headers, "barn", state="lost", reason="no frame for 5 s", since_ns=700 * MS)
     assert (status["state"], status["reason"], status["since_ts"]) == ("lost", "no frame for 5 s", 9700)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import SceneState
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
+from edged.messages.cbor import pack, unpack
 from edged.messages.commands import COMMANDS
 from edged.messages.documents import BODIES, asyncapi, files, json_schema
+from edged.messages.examples import example
 from tests.support.clock import FixedOffsetClock
 from tests.support.messages import result, subject
-from tests.support.schema import schema_errors
+from tests.support.schema import schema_errors, validator
 
 SHIPPED = Path(edged.__file__).parent / "messages"
 FILES = files()
@@ -110,3 +113,60 @@ def test_contract_command_prints_each_form(form: list[str], capsys: pytest.Captu
 def test_contract_schema_of_an_unknown_message_fails_and_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["contract", "schema", "prose"]) == 2
     assert "poses" in capsys.readouterr().err
+
+
+def fields(node: Any, shared: Any, prefix: str = "") -> set[str]:
+    """The paths of all fields that a message must have, where no free name comes before them."""
+    required = set(node.get("required", ()))
+    found = {prefix + name for name in required}
+    for name in required:
+        inner = node["properties"][name]
+        ref = inner.get("$ref") or inner.get("items", {}).get("$ref")
+        if ref:
+            found |= fields(shared[ref.rsplit("/", 1)[1]], shared, f"{prefix}{name}.")
+    return found
+
+
+def paths(body: Any, prefix: str = "") -> set[str]:
+    if isinstance(body, list):
+        return set().union(*(paths(item, prefix) for item in body)) if body else set()
+    if not isinstance(body, dict):
+        return set()
+    return {prefix + name for name in body}.union(*(paths(body[name], f"{prefix}{name}.") for name in body))
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_example_conforms_to_its_schema_and_has_every_field(name: str) -> None:
+    strict = validator(name)
+    assert [error.message for error in strict.iter_errors(example(name))] == []
+    made = json_schema(name)
+    missing = fields(made, made.get("$defs", {})) - paths(example(name))
+    assert {path for path in missing if not path.startswith("problems.")} == set()
+
+
+def test_example_is_printed_and_part_of_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contract", "example", "state"]) == 0
+    assert json.loads(capsys.readouterr().out) == example("state")
+    assert json_schema("state")["examples"] == [example("state")]
+    assert asyncapi()["components"]["messages"]["state"]["examples"] == [{"payload": example("state")}]
+
+
+def test_example_of_an_unknown_message_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contract", "example", "poem"]) == 2
+    assert "want one of status, info, " in capsys.readouterr().err
+
+
+def test_cbor_payload_of_the_reference_is_what_it_says() -> None:
+    pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
+    text = FILES["MQTT.md"].split("## CBOR")[1].split("\n## ")[0]
+    payload, body = re.findall(r"^```(?:json)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert pack(json.loads(body)) == bytes.fromhex(payload)
+    assert unpack(bytes.fromhex(payload)) == json.loads(body)
+
+
+def test_cbor_is_as_small_as_the_reference_says() -> None:
+    pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
+    horse = example("poses")["subjects"][0]
+    for count, most in ((1, 0.66), (4, 0.58)):
+        body = {**example("poses"), "subjects": [horse] * count}
+        assert len(pack(body)) / len(encode(body)) < most

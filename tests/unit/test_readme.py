@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from edged.messages.documents import topic_table
 from edged.runtime.threads import TABLE
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +32,6 @@ def thread_table() -> str:
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:g} s"
-
-
-def test_readme_lists_the_topics_of_the_contract() -> None:
-    assert between("README.md", "topics") == topic_table()
 
 
 def test_architecture_lists_every_thread() -> None:
