@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -51,14 +51,14 @@ def encode(size_wh: tuple[int, int] = (320, 180), count: int = 30, rate_hz: int 
     return encoded(repeat(halves, count), rate_hz)
 
 
-def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5) -> Clip:
-    """Return BGR images encoded without B-frames, as by a camera."""
+def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5, options: dict[str, str] | None = None) -> Clip:
+    """Return BGR images encoded without B-frames, as by a camera. `options`: more of FFmpeg's for libx264."""
     rest = iter(images)
     first = next(rest)
     codec: Any = av.CodecContext.create("libx264", "w")
     codec.height, codec.width = first.shape[:2]
     codec.pix_fmt, codec.framerate, codec.gop_size = "yuv420p", rate_hz, gop
-    codec.options = {"preset": "ultrafast", "tune": "zerolatency"}
+    codec.options = {"preset": "ultrafast", "tune": "zerolatency"} | (options or {})
     packets = []
     for image in chain([first], rest):
         packets += codec.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))
@@ -73,7 +73,8 @@ def _nals(annex_b: bytes) -> list[bytes]:
 class RtspServer:
     """Serves one clip in a loop on one port.
 
-    Faults: stalled, password, missing, mute, another codec than announced, drop, reset, stop and start.
+    Faults: stalled, password, missing, mute, another codec than announced, an audio track, a late key frame, drop,
+    reset, stop and start.
     """
 
     def __init__(self, clip: Clip) -> None:
@@ -83,7 +84,10 @@ class RtspServer:
         self.missing = False
         self.codec = "H264"  # announced codec; the stream is H.264
         self.login: tuple[str, str] | None = None
-        self.digest = False
+        self.digest: tuple[str, ...] = ()  # algorithms that are asked for, in this order; empty: basic
+        self.audio: Literal["no", "only", "refused"] = "no"  # refused: announced, and SETUP of it fails
+        self.first_frame = 0  # of the clip, that a viewer gets
+        self.setups: list[str] = []  # addresses of the tracks that were set up
         self.tls: ssl.SSLContext | None = None  # then it speaks RTSPS
         self.port = 0
         self.played = 0
@@ -157,13 +161,17 @@ class RtspServer:
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> bytes:
         lines = [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"]
         if method != "OPTIONS" and not self._authorised(method, headers):
-            kind = f'Digest realm="{REALM}", nonce="{NONCE}"' if self.digest else f'Basic realm="{REALM}"'
-            return _reply("401 Unauthorized", [*lines, f"WWW-Authenticate: {kind}"])
+            digests = [f'Digest realm="{REALM}", nonce="{NONCE}", algorithm={name}' for name in self.digest]
+            asked = [f"WWW-Authenticate: {kind}" for kind in digests or [f'Basic realm="{REALM}"']]
+            return _reply("401 Unauthorized", [*lines, *asked])
         if method == "DESCRIBE" and self.missing:
             return _reply("404 Not Found", lines)
         if method == "DESCRIBE":
             return _reply("200 OK", [*lines, f"Content-Base: {url}/", "Content-Type: application/sdp"], self._sdp())
         if method == "SETUP":
+            self.setups.append(url)
+            if url.endswith("audio"):
+                return _reply("461 Unsupported Transport", lines)
             lines.append("Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
         return _reply("200 OK", [*lines, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"])
 
@@ -175,14 +183,20 @@ class RtspServer:
         if not self.digest:
             return authorization == "Basic " + b64encode(f"{user}:{password}".encode()).decode()
         fields = dict(re.findall(r'(\w+)="([^"]*)"', authorization))
-        user_hash = _md5(user, REALM, password)
-        return fields.get("response") == _md5(user_hash, NONCE, _md5(method, fields.get("uri", "")))
+        return any(
+            fields.get("response") == _response(name, user, password, method, fields.get("uri", ""))
+            for name in self.digest
+        )
 
     def _sdp(self) -> str:
         sps, pps = self.clip.parameter_set(SPS), self.clip.parameter_set(PPS)
         sets = f"{b64encode(sps).decode()},{b64encode(pps).decode()}"
+        head = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "c=IN IP4 0.0.0.0", "t=0 0"]
+        audio = ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:audio"]
+        if self.audio == "only":
+            return "\r\n".join([*head, *audio, ""])
         lines = [
-            *("v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "c=IN IP4 0.0.0.0", "t=0 0"),
+            *(head if self.audio == "no" else [*head, *audio]),
             *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} {self.codec}/{CLOCK_HZ}"),
             f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
             *(f"a=framerate:{self.clip.rate_hz}", "a=control:track0", ""),
@@ -195,7 +209,8 @@ class RtspServer:
 
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         clip, begun_s = self.clip, self._loop.time()
-        number = sequence = start = 0
+        number = sequence = 0
+        start = -self.first_frame
         while not writer.is_closing():
             if self.clip is not clip:
                 clip, start = self.clip, number
@@ -247,8 +262,12 @@ def _packet(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
     return b"$\0" + struct.pack(">H", len(head) + len(payload)) + head + payload
 
 
-def _md5(*parts: str) -> str:
-    return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
+def _response(algorithm: str, user: str, password: str, method: str, uri: str) -> str:
+    def hashed(*parts: str) -> str:
+        name = algorithm.replace("-", "").lower()
+        return hashlib.new(name, ":".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+    return hashed(hashed(user, REALM, password), NONCE, hashed(method, uri))
 
 
 @contextmanager

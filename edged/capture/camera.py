@@ -31,6 +31,17 @@ class CapturedImage:
     damaged: bool = False  # parts of the image are missing or made up: the stream has lost some of it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """What an encoded stream is, as far as it has been read. A stream that knows has it as `facts`."""
+
+    codec: str
+    inter_coded: bool  # frames refer to others, so that key frames matter
+    key_interval_s: float | None  # between the latest two key frames; None: fewer so far
+    interlaced: bool
+    pixel_aspect: float  # width : height of a pixel as sent; images have square ones
+
+
 class Stream(Protocol):
     """An open camera. Thread: the one capture thread that opened it reads and closes it.
 

@@ -13,13 +13,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import psutil
 
+from edged.capture.look import LOOK_S, look
 from edged.config.load import ETC, read_layers
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
@@ -51,7 +51,6 @@ INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; i
 INSTALL_LIBRARIES = "install edged again; in a clone: pip install '.[cpu]'"
 INSTALL_JETPACK = "install JetPack 6.1 or later"
 FREE_CAMERA = "check cable, power and address; a camera that the daemon has open must be freed: systemctl stop edged"
-MAX_UNDECODABLE = 30  # frames in a row before a camera fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ def quick_checks(config: Config) -> Iterator[CheckResult]:
 
 def libraries(target: Target) -> Iterator[CheckResult]:
     """OpenCV and ONNX Runtime are installed; TensorRT, if it is installed, is new enough."""
-    for module, name in (("cv2", "OpenCV"), ("onnxruntime", "ONNX Runtime")):
+    for module, name in (("cv2", "OpenCV"), ("av", "PyAV"), ("onnxruntime", "ONNX Runtime")):
         try:
             yield _passed(name, str(import_module(module).__version__))
         except ImportError as error:
@@ -204,7 +203,7 @@ def _loaded(config: Config) -> CheckResult:
 
 
 def cameras(target: Target) -> Iterator[CheckResult]:
-    """Every camera gives a frame, in which its regions lie."""
+    """Every camera gives frames, in which its regions lie: two seconds of them are looked at."""
     if target.config is None or not target.config.cameras:
         yield _unchecked("cameras", "none configured")
         return
@@ -218,34 +217,23 @@ def cameras(target: Target) -> Iterator[CheckResult]:
 def _camera(name: str, config: CameraConfig) -> CheckResult:
     """Checked in a thread of its own: a driver may hang."""
     results: list[CheckResult] = []
-    timeout_s = config.open_timeout_s + config.frame_timeout_s
-    thread = threading.Thread(target=lambda: results.append(_first_frame(name, config)), daemon=True)
+    timeout_s = config.open_timeout_s + config.frame_timeout_s + LOOK_S
+    thread = threading.Thread(target=lambda: results.append(_look(name, config)), daemon=True)
     thread.start()
     thread.join(timeout_s)
     return results[0] if results else _failed(f"camera {name}", f"no frame within {timeout_s:g} s", FREE_CAMERA)
 
 
-def _first_frame(name: str, config: CameraConfig) -> CheckResult:
-    start_s = time.monotonic()
+def _look(name: str, config: CameraConfig) -> CheckResult:
     try:
-        width, height = _frame_size_wh(name, config)
+        seen = look(import_module("edged.capture.make_camera").make_camera(name, config))
     except (CameraLost, EndOfSource, ConfigError, ImportError) as error:
         return _failed(f"camera {name}", str(error), FREE_CAMERA)
-    message = f"{width} x {height} px after {time.monotonic() - start_s:.1f} s"
-    violations = [f"{dotted(key)} {text}" for key, _, text in region_violations((), config, (width, height))]
-    if not violations:
-        return _passed(f"camera {name}", message)
-    do = f"correct [cameras.{name}], or the size that the camera sends"
-    return _failed(f"camera {name}", "\n".join([message, *violations]), do)
-
-
-def _frame_size_wh(name: str, config: CameraConfig) -> tuple[int, int]:
-    with closing(import_module("edged.capture.make_camera").make_camera(name, config).open()) as stream:
-        for _ in range(MAX_UNDECODABLE):
-            image = stream.read(None).image
-            if image.size:
-                return image.shape[1], image.shape[0]
-    raise CameraLost(f"none of {MAX_UNDECODABLE} frames could be decoded")
+    violations = [f"{dotted(key)} {text}" for key, _, text in region_violations((), config, seen.size_wh)]
+    if violations:
+        do = f"correct [cameras.{name}], or the size that the camera sends"
+        return _failed(f"camera {name}", "\n".join([str(seen), *violations]), do)
+    return CheckResult(check=f"camera {name}", ok=True, message=str(seen), do=seen.advice(config.fps))
 
 
 def broker(target: Target) -> Iterator[CheckResult]:

@@ -142,9 +142,9 @@ def test_changed_resolution_is_followed(server: RtspServer) -> None:
     assert set(shapes) <= {(180, 320, 3), (270, 480, 3)}
 
 
-@pytest.mark.parametrize("digest", [False, True], ids=["basic", "digest"])
+@pytest.mark.parametrize("digest", [(), ("MD5",), ("SHA-256", "MD5")], ids=["basic", "digest", "two digests"])
 def test_password_with_special_characters_opens_and_is_not_logged(
-    server: RtspServer, digest: bool, caplog: pytest.LogCaptureFixture
+    server: RtspServer, digest: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.login, server.digest = ("admin", "p@ss:w/ord?#%"), digest

@@ -35,7 +35,7 @@ class DamageTracker:
         at_ns = time_ns(packet)
         lost = self._frame_numbers is not None and self._frame_numbers.lost_before(memoryview(packet))
         lost |= self._gaps and self._is_late(time_ns(packet, decoding=True))
-        if packet.is_keyframe:
+        if packet.is_keyframe and (self._until_ns is None or self._since_ns is None):
             self._until_ns = at_ns
         if packet.is_corrupt or (lost and not packet.is_keyframe):
             self.on_loss(at_ns)
@@ -63,7 +63,7 @@ class DamageTracker:
         if at_ns is None or self._since_ns is None:
             return self._open_end or bool(frame.is_corrupt)
         if self._until_ns is not None and at_ns >= self._until_ns:
-            self._since_ns = None
+            self._since_ns = self._until_ns = None
         return self._since_ns is not None and at_ns >= self._since_ns
 
     def _is_late(self, at_ns: int | None) -> bool:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.capture.camera import Camera, CapturedImage, Stream
+from edged.capture.camera import Camera, CapturedImage, Stream, StreamFacts
 from edged.frame import U8
 
 Masks = tuple[tuple[tuple[float, float], ...], ...]
@@ -49,6 +49,10 @@ class RotateMaskStream:
 
     def close(self) -> None:
         self._stream.close()
+
+    @property
+    def facts(self) -> StreamFacts | None:
+        return getattr(self._stream, "facts", None)
 
     def _rotate_image(self, image: U8, rotation: int, out: U8 | None) -> U8:
         if self._unrotated is None or self._unrotated.shape != image.shape:

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import cv2
 
-from edged.capture.camera import CapturedImage, Stream
+from edged.capture.camera import CapturedImage, Stream, StreamFacts
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
 from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, describe, media, unsupported_login
@@ -127,7 +127,7 @@ class RtspStream:
     def __init__(
         self, reader: VideoReader, display_name: str, deadline_ns: int, open_s: float, limiter: RateLimiter | None
     ) -> None:
-        self.reader = reader
+        self._reader = reader
         self._display_name = display_name
         self._deadline_ns = deadline_ns  # of the first picture
         self._open_s = open_s
@@ -138,35 +138,39 @@ class RtspStream:
         while self._limiter is not None and not self._limiter.allow(picture.arrived_ns):
             picture = self._next_picture()
         try:
-            image = self.reader.image(picture, out)
+            image = self._reader.image(picture, out)
         except CameraLost as lost:
             raise CameraLost(f"{self._display_name}: {lost}", lost.code) from lost
         return CapturedImage(image=image, captured_ns=picture.arrived_ns, damaged=picture.damaged)
 
     def close(self) -> None:
-        self.reader.close()
+        self._reader.close()
+
+    @property
+    def facts(self) -> StreamFacts:
+        return self._reader.facts
 
     def _next_picture(self) -> Picture:
         while True:
             try:
-                picture = self.reader.poll()
+                picture = self._reader.poll()
             except (EOFError, av.FFmpegError, OSError):
                 raise self._broken_off() from None  # FFmpeg's error holds the password
             if picture is not None:
                 return picture
-            if not self.reader.pictures and time.monotonic_ns() > self._deadline_ns:
+            if not self._reader.pictures and time.monotonic_ns() > self._deadline_ns:
                 raise self._no_picture()
 
     def _broken_off(self) -> CameraLost:
-        if self.reader.pictures:
+        if self._reader.pictures:
             return CameraLost(f"{self._display_name}: the stream broke off", "broken_off")
         text = "it opened and gave no frame; it does not send video, or has too many viewers"
         return CameraLost(f"{self._display_name}: {text}", "no_video")
 
     def _no_picture(self) -> CameraLost:
-        codec = self.reader.codec.name.upper()
-        if self.reader.key_packets:
-            text = f"it says that it sends {codec}, and nothing of it can be decoded; set it to H.264 or H.265"
+        codec = self._reader.facts.codec
+        if self._reader.undecodable:
+            text = f"it announces {codec}, and nothing of it can be decoded; set it to H.264 or H.265"
             return CameraLost(f"{self._display_name}: {text}", "no_video")
         text = (
             f"it sends {codec}, but no key frame for {FIRST_PICTURE_SHARE * self._open_s:g} s: its group of pictures "

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from edged.capture.camera import CapturedImage
+from edged.capture.camera import CapturedImage, StreamFacts
 from edged.capture.sources.recording_times import RecordingTimes
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
@@ -81,6 +81,10 @@ class VideoStream:
 
     def close(self) -> None:
         self._reader.close()
+
+    @property
+    def facts(self) -> StreamFacts:
+        return self._reader.facts
 
     def _due_ns(self, number: int, played_ns: int) -> int:
         """When it is due from the beginning: at the configured rate, or at its own time."""

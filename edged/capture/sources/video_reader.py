@@ -15,14 +15,17 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from edged.capture.camera import EMPTY_IMAGE
+from edged.capture.camera import EMPTY_IMAGE, StreamFacts
 from edged.capture.sources.damage import DamageTracker, time_ns
 from edged.capture.sources.deinterlacer import Deinterlacer
-from edged.capture.sources.frame_converter import FrameConverter, check_size
+from edged.capture.sources.frame_converter import FrameConverter, check_size, is_anamorphic
 from edged.errors import CameraLost
 from edged.frame import U8
+from edged.units import NS_PER_S
 
-STRICT_CODECS = frozenset(["hevc", "mjpeg"])  # FFmpeg tells of their errors only where it may not conceal them
+STRICT_CODEC = "mjpeg"  # FFmpeg tells of its errors only where it may not conceal them
+CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
+FEW_PACKETS = 10
 STRICT_TRIES = 3  # pictures; a stream of which none is without error is decoded as far as it goes
 
 
@@ -49,12 +52,15 @@ class VideoReader:
         self.codec = self.track.codec_context
         if self.codec.width and self.codec.height:
             check_size((self.codec.width, self.codec.height))  # before memory is spent on it
-        self.key_packets = self.pictures = 0
+        self.packets = self.key_packets = self.pictures = 0
+        self.errors = 0  # of the decoder
         self.failed = False  # a part of the stream could not be read or decoded
         self._live, self._transport = live, transport
+        self._key_ns: int | None = None  # of the latest key packet
+        self._key_interval_s: float | None = None
         self._aspect_at_open = self.codec.sample_aspect_ratio
-        self._set_up(self.codec, strict=self.codec.name in STRICT_CODECS)
-        self._strict_tries = STRICT_TRIES if self.codec.name in STRICT_CODECS else 0
+        self._strict_tries = STRICT_TRIES if self.codec.name == STRICT_CODEC else 0
+        self._set_up(self.codec, strict=self._strict_tries > 0)
         self._deinterlacer = Deinterlacer()
         self._converter = FrameConverter()
         self._begin()
@@ -82,13 +88,21 @@ class VideoReader:
         return declared if now == self._aspect_at_open else now
 
     @property
-    def interlaced(self) -> bool:
-        return self._deinterlacer.active
+    def undecodable(self) -> bool:
+        """Whether it is no stream that waits for its key frame, but one that cannot be decoded."""
+        unknown = not self.codec.width and self.packets < FEW_PACKETS  # most of it is not even taken for packets
+        return not self.pictures and (self.key_packets > 0 or self.errors > self.packets // 2 or unknown)
 
     @property
-    def losses(self) -> int:
-        """How often the stream lost a part of a picture or a whole one."""
-        return self.damage.losses
+    def facts(self) -> StreamFacts:
+        aspect = self.pixel_aspect
+        return StreamFacts(
+            codec=CODEC_NAMES.get(self.codec.name, self.codec.name.upper()),
+            inter_coded=not self.codec.codec.intra_only,
+            key_interval_s=self._key_interval_s,
+            interlaced=self._deinterlacer.active,
+            pixel_aspect=float(aspect) if aspect is not None and is_anamorphic(aspect) else 1.0,
+        )
 
     def rewind(self) -> bool:
         """Begin again at the first picture; False where the container cannot."""
@@ -115,7 +129,9 @@ class VideoReader:
     def _decode(self, packet: Any) -> None:
         arrived_ns = time.monotonic_ns()
         if packet.size:
-            self.key_packets += packet.is_keyframe
+            self.packets += 1
+            if packet.is_keyframe:
+                self._on_key_packet(time_ns(packet, decoding=True))
             self.damage.on_packet(packet)
         try:
             frames = self.codec.decode(packet)
@@ -128,6 +144,12 @@ class VideoReader:
         if not packet.size:
             self._add(self._deinterlacer.flush(), arrived_ns)
 
+    def _on_key_packet(self, at_ns: int | None) -> None:
+        self.key_packets += 1
+        if at_ns is not None and self._key_ns is not None:
+            self._key_interval_s = (at_ns - self._key_ns) / NS_PER_S
+        self._key_ns = at_ns
+
     def _add(self, frames: list[Any], arrived_ns: int) -> None:
         self.pictures += len(frames)
         for frame in frames:
@@ -136,6 +158,7 @@ class VideoReader:
             self._ready.append(Picture(frame=frame, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=damaged))
 
     def _on_error(self, packet: Any, arrived_ns: int) -> None:
+        self.errors += 1
         if not self.pictures:
             self._strict_tries -= 1
             if self._strict_tries == 0:
@@ -144,8 +167,7 @@ class VideoReader:
         self.failed = True
         stamp_ns = time_ns(packet)
         self.damage.on_loss(stamp_ns)
-        if self.codec.name != "hevc":  # its decoder returns the picture of such a packet all the same
-            self._ready.append(Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True))
+        self._ready.append(Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True))
 
     def _decode_leniently(self) -> None:
         """Replace the decoder by one that conceals errors: this camera's pictures have some by nature."""

@@ -1,0 +1,258 @@
+"""Videos as the field records them: uneven times, odd pixels, fields, colours, changes, losses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.capture.camera import CapturedImage
+from edged.capture.sources.files import FileCamera
+from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost, EndOfSource
+from edged.frame import U8
+from tests.support.clips import moving_square, write_video
+from tests.support.raising import raises_code
+
+VFR_MS = [40 * n for n in range(15)] + [600 + 2000 * n for n in range(15)]
+
+
+def frames_of(path: Path, **keys: object) -> Iterator[CapturedImage]:
+    settings = CameraConfig.model_validate({"source": str(path), "realtime": False, **keys})
+    stream = FileCamera("cam", settings).open()
+    try:
+        while True:
+            yield stream.read(None)
+    except EndOfSource:
+        stream.close()
+
+
+def times_ms(frames: list[CapturedImage]) -> list[int]:
+    return [round((one.source_ns or 0) / 1e6) for one in frames]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
+def test_video_of_variable_rate_keeps_its_own_times(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / f"x.{kind}", moving_square(30), times_ms=VFR_MS)
+    frames = list(frames_of(path))
+    assert times_ms(frames) == VFR_MS
+    assert [one.recorded_ns for one in frames] == [one.source_ns for one in frames]
+    due_ns = [one.captured_ns for one in frames_of(path, realtime=True)]
+    assert (due_ns[-1] - due_ns[0]) // 10**6 == 28600
+    assert caplog.text == ""
+
+
+def test_video_without_times_falls_back_to_its_rate(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "x.h264", moving_square(5), rate_hz=25)
+    assert times_ms(list(frames_of(path))) == [0, 40, 80, 120, 160]
+
+
+def test_trimmed_clip_begins_at_its_first_shown_frame_and_is_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"avoid_negative_ts": "disabled"}
+    path = write_video(tmp_path / "x.mp4", moving_square(30), first_shown=20, container_options=options)
+    frames = list(frames_of(path))
+    assert [one.position for one in frames] == list(range(10))
+    assert times_ms(frames)[:3] == [0, 67, 133]
+    assert caplog.text == ""
+
+
+def test_recording_with_a_clock_says_when_it_was_recorded(tmp_path: Path) -> None:
+    clock = {"creation_time": "2026-05-01T10:00:00.000000Z"}
+    path = write_video(tmp_path / "x.mp4", moving_square(3), metadata=clock)
+    assert [one.recorded_utc_ms for one in frames_of(path)] == [1777629600000, 1777629600066, 1777629600133]
+    assert next(frames_of(path, realtime=True)).recorded_utc_ms is None
+    path = write_video(tmp_path / "y.mp4", moving_square(3), metadata={"creation_time": "1904-01-01T00:00:00Z"})
+    assert next(frames_of(path)).recorded_utc_ms is None
+
+
+@pytest.mark.parametrize(
+    ("aspect", "want_wh"),
+    [(Fraction(2), (320, 96)), (Fraction(1, 2), (160, 192)), (Fraction(8, 9), (160, 108)), (Fraction(1), (160, 96))],
+)
+@pytest.mark.parametrize("kind", ["mp4", "ts"])
+def test_pixels_that_are_not_square_are_made_square(
+    kind: str, aspect: Fraction, want_wh: tuple[int, int], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / f"x.{kind}", moving_square(3), pixel_aspect=aspect)
+    frames = list(frames_of(path))
+    assert {one.image.shape[1::-1] for one in frames} == {want_wh}
+    rows, columns = np.nonzero(frames[0].image[..., 0] > 200)
+    scale_wh = want_wh[0] / 160, want_wh[1] / 96
+    assert np.ptp(columns) + 1 == pytest.approx(24 * scale_wh[0], abs=2)
+    assert np.ptp(rows) + 1 == pytest.approx(24 * scale_wh[1], abs=2)
+
+
+def test_size_that_changes_inside_a_file_is_followed(tmp_path: Path) -> None:
+    parts = [
+        write_video(tmp_path / f"{width}.ts", moving_square(5, (width, 96)), gop=5).read_bytes() for width in (160, 320)
+    ]
+    (tmp_path / "ab.ts").write_bytes(b"".join(parts))
+    frames = list(frames_of(tmp_path / "ab.ts"))
+    assert [one.image.shape[1] for one in frames] == [160] * 5 + [320] * 5
+    assert times_ms(frames)[4:6] == [267, 333]
+    alone = list(frames_of(tmp_path / "320.ts"))
+    assert np.abs(frames[7].image.astype(int) - alone[2].image.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
+def test_interlaced_video_gives_the_picture_at_its_times(kind: str, tmp_path: Path) -> None:
+    images = moving_square(12)
+    options = {"preset": "ultrafast", "flags": "+ildct+ilme", "x264-params": "tff=1"}
+    path = write_video(tmp_path / f"x.{kind}", _woven(images), options=options)
+    frames = list(frames_of(path))
+    assert times_ms(frames) == [round(n * 1000 / 15) for n in range(12)]
+    for frame, image in list(zip(frames, images[::2] + images[1::2], strict=False))[1:5]:
+        assert abs(float(frame.image.mean()) - float(image.mean())) < 4
+    middle = frames[4].image[48:56, :, 0].astype(int)
+    assert np.abs(np.diff(middle, axis=0)).max() < 60, "the two fields are combed"
+
+
+def _woven(images: list[U8]) -> list[U8]:
+    """Each with its odd rows from the image that follows: what an interlaced camera sends of something that moves."""
+    woven = []
+    for first, second in zip(images, [*images[1:], images[-1]], strict=True):
+        both = first.copy()
+        both[1::2] = second[1::2]
+        woven.append(both)
+    return woven
+
+
+LOSSES = {
+    "H.264 in a transport stream": ("x.ts", "libx264", None),
+    "H.264 in a file": ("x.mp4", "libx264", None),
+    "H.264 with B-frames": ("x.ts", "libx264", {"preset": "veryfast", "bf": "2"}),
+    "MPEG-4 in a transport stream": ("x.ts", "mpeg4", {}),
+}
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), LOSSES.values(), ids=LOSSES)
+def test_pictures_after_a_lost_one_are_damaged_until_the_next_key_frame(
+    name: str, codec: str, options: dict[str, str] | None, tmp_path: Path
+) -> None:
+    images = moving_square(60)
+    whole = list(frames_of(write_video(tmp_path / name, images, codec=codec, gop=30, options=options)))
+    assert not any(one.damaged for one in whole)
+    frames = list(
+        frames_of(write_video(tmp_path / name, images, codec=codec, gop=30, options=options, lost=[12, 13, 14]))
+    )
+    damaged_ms = [at_ms for at_ms, one in zip(times_ms(frames), frames, strict=True) if one.damaged]
+    assert damaged_ms
+    assert damaged_ms[0] >= 733
+    assert damaged_ms[-1] == 1933
+    assert [one.damaged for one in frames][-30:] == [False] * 30
+
+
+@pytest.mark.parametrize(("name", "codec"), [("x.ts", "libx264"), ("x.avi", "mjpeg")])
+def test_pictures_with_concealed_errors_are_damaged_or_failed(name: str, codec: str, tmp_path: Path) -> None:
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    noise = np.random.default_rng(0).integers(0, 255, (20, 96, 160, 3), np.uint8)
+    path = write_video(
+        tmp_path / name, list(noise), codec=codec, gop=10, pixel_format=pixel_format, options={}, damaged=[4]
+    )
+    frames = list(frames_of(path))
+    bad = {n for n, one in enumerate(frames) if one.damaged or not one.image.size}
+    assert 4 in bad
+    assert bad <= set(range(3, 10))
+
+
+def test_damage_is_logged_once_with_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from edged.capture.hub import CameraHub
+
+    caplog.set_level(logging.WARNING)
+    path = write_video(tmp_path / "x.ts", moving_square(60), gop=30, lost=[10, 20])
+    settings = CameraConfig(source=str(path), realtime=False)
+    hub = CameraHub({"cam": (settings, FileCamera("cam", settings))}, lambda _: None, retry=False)
+    hub.start()
+    seen = []
+    while not hub.exhausted:
+        with hub.lease(1.0) as frame:
+            if frame is not None:
+                seen.append(frame.damaged)
+    hub.close()
+    assert sum(seen) == 18
+    assert caplog.text.count("damaged pictures, until the next key frame") == 1
+    assert "18 pictures were damaged" in caplog.text
+
+
+COLOURS = np.array([[200, 60, 30], [20, 180, 60], [90, 90, 220], [240, 240, 240]], np.uint8)  # BGR
+BT709, BT601, BT2020, HLG, PQ = 1, 6, 9, 18, 16
+
+
+@pytest.mark.parametrize("full_range", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("matrix", [BT601, BT709, BT2020])
+def test_colours_are_those_that_the_stream_declares(matrix: int, full_range: bool, tmp_path: Path) -> None:
+    image = np.repeat(np.repeat(COLOURS[None], 64, axis=0), 32, axis=1)
+
+    def tagged(frame: Any) -> Any:
+        from av.video.reformatter import ColorRange, Colorspace
+
+        space = {BT601: Colorspace.ITU601, BT709: Colorspace.ITU709, BT2020: Colorspace.BT2020}[matrix]
+        wanted = ColorRange.JPEG if full_range else ColorRange.MPEG
+        return frame.reformat(format="yuv420p", dst_colorspace=space, dst_color_range=wanted)
+
+    params = f"colormatrix={ {BT601: 'smpte170m', BT709: 'bt709', BT2020: 'bt2020nc'}[matrix] }"
+    params += f":fullrange={'on' if full_range else 'off'}:qp=4"
+    path = write_video(
+        tmp_path / "x.mp4", [image], prepare=tagged, options={"preset": "ultrafast", "x264-params": params}
+    )
+    got = next(frames_of(path)).image[32, 16::32]
+    assert np.abs(got.astype(int) - COLOURS.astype(int)).max() <= 6
+
+
+@pytest.mark.parametrize("transfer", ["arib-std-b67", "smpte2084"])
+def test_steps_of_hdr_video_stay_apart(transfer: str, tmp_path: Path) -> None:
+    greys = np.linspace(20, 240, 16).round().astype(np.uint8)
+    image = np.repeat(np.repeat(np.repeat(greys[None, :, None], 3, axis=2), 64, axis=0), 16, axis=1)
+    params = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:qp=4"
+    path = write_video(tmp_path / "x.mp4", [image], options={"preset": "ultrafast", "x264-params": params})
+    got = next(frames_of(path)).image[32, 8::16, 1].astype(int)
+    assert (np.diff(got) > 8).all()
+
+
+def test_looped_video_goes_on_in_time_and_starts_its_positions_again(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "x.mp4", moving_square(3), rate_hz=10)
+    frames = frames_of(path, loop=True)
+    got = [next(frames) for _ in range(7)]
+    assert [one.position for one in got] == [0, 1, 2, 0, 1, 2, 0]
+    assert [round((one.recorded_ns or 0) / 1e6) for one in got] == [0, 100, 200, 300, 400, 500, 600]
+    assert times_ms(got) == [0, 100, 200, 0, 100, 200, 0]
+
+
+def test_audio_without_video_is_lost_with_that_reason(tmp_path: Path) -> None:
+    import av
+
+    out: Any = av.open(str(tmp_path / "x.wav"), "w")
+    track = out.add_stream("pcm_s16le", rate=8000)
+    frame: Any = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+    frame.sample_rate = 8000
+    for packet in track.encode(frame) + track.encode(None):
+        out.mux(packet)
+    out.close()
+    with raises_code(CameraLost, "no_video"):
+        list(frames_of(tmp_path / "x.wav"))
+
+
+def test_animated_gif_plays_with_its_own_times(tmp_path: Path) -> None:
+    images = [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(5)]
+    path = write_video(tmp_path / "x.gif", images, codec="gif", pixel_format="rgb8", rate_hz=5, options={})
+    frames = list(frames_of(path))
+    assert times_ms(frames) == [0, 200, 400, 600, 800]
+    assert [round(float(one.image.mean()) / 40) for one in frames] == [0, 1, 2, 3, 4]
+
+
+def test_folder_says_what_it_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((32, 32, 3), np.uint8))
+    for name in ("b.heic", "c.mov", ".hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    assert len(list(frames_of(tmp_path))) == 1
+    assert "left out 2 that are no images we read: b.heic, c.mov" in caplog.text
