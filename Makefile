@@ -52,7 +52,7 @@ check: lint test system cuda
 
 # Only what a look needs. Python compiles what it imports; compiling all of it here would double the time.
 $(LOOK): pyproject.toml tests/constraints.txt
-	@echo 'Installing into $(VENV): 180 MB to download, 440 MB on disk, about half a minute on a fast line.'
+	@echo 'Installing into $(VENV): 150 MB to download, 440 MB on disk, about half a minute on a fast line.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-compile -e '.[headless,broker]'
 	@touch $@
