@@ -30,7 +30,7 @@ def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alerts
         "counts": None if scene.counts is None else dict(scene.counts),
         "alert_ids": [alert.id for alert in alerts],
         "alerts": [_open_alert(headers, alert) for alert in alerts],
-        "stall": None if scene.stall is None else _stall_state(scene.stall),
+        "stall": None if scene.stall is None else stall_state(scene.stall),
     }
 
 
@@ -92,7 +92,8 @@ def _open_alert(headers: HeaderFactory, alert: Alert) -> schema.OpenAlert:
     }
 
 
-def _stall_state(stall: StallState) -> schema.StallState:
+def stall_state(stall: StallState) -> schema.StallState:
+    """The part of the `state` message that is about a stall."""
     return {
         "posture": stall.posture,
         "head_height": stall.head_height,

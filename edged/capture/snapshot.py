@@ -23,15 +23,16 @@ def first_good_frame(
     name: str,
     warm_up_frames: int = WARM_UP_FRAMES,
     timeout_s: float = GOOD_FRAME_TIMEOUT_S,
+    is_good: Callable[[FrameResult], bool] = lambda result: not result.quality.degraded,
 ) -> tuple[U8, FrameResult]:
-    """The image, (H, W, 3) uint8 BGR, and result of the first frame after `warm_up_frames` that is not degraded.
+    """The image, (H, W, 3) uint8 BGR, and result of the first frame after `warm_up_frames` that `is_good`.
 
     If none is good within `timeout_s`, the last one. Raises CameraLost when the camera gives no frame.
     """
     with closing(camera.open()) as stream:
         image, result = _infer_next(stream, infer, name, warm_up_frames)
         limit_ns = time.monotonic_ns() + ns(timeout_s)
-        while result.quality.degraded and time.monotonic_ns() < limit_ns:
+        while not is_good(result) and time.monotonic_ns() < limit_ns:
             try:
                 image, result = _infer_next(stream, infer, name, 0)
             except EndOfSource:

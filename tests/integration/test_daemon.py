@@ -196,6 +196,7 @@ def test_snapshot_writes_the_picture(tmp_path: Path) -> None:
     written = cv2.imread(str(out))
     assert written is not None
     assert written.shape == (240, 320, 3)
+    assert "folder/0.png; `edged infer " in done.stdout  # a folder has more
 
 
 def test_doctor_compares_the_regions_with_the_image(tmp_path: Path) -> None:

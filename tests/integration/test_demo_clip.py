@@ -68,6 +68,13 @@ def test_demo_configuration_plays_the_clip() -> None:
     assert str(CLIP.relative_to(ROOT)) in done.stdout
 
 
+def test_snapshot_of_the_demo_says_what_the_horse_does(tmp_path: Path) -> None:
+    done = edged("snapshot", "--config", "configs/demo.toml", "--out", tmp_path / "stall.jpg", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "  standing, head " in done.stdout
+    assert "horse #1 " in done.stdout
+
+
 @pytest.mark.parametrize("kind", FLOORS)
 def test_pipeline_accuracy_on_the_clip_is_not_below_its_floor(scores: dict[str, Score], kind: str) -> None:
     measured = {"recall": scores[kind].recall, "precision": scores[kind].precision, **scores[kind].pck}

@@ -46,6 +46,14 @@ def test_degraded_frame_is_returned_after_the_timeout() -> None:
     assert snapshot(flat(10), flat(90), timeout_s=0) == (10, ("dark",))
 
 
+def test_caller_says_which_frame_is_good() -> None:
+    image, _ = first_good_frame(
+        ScriptedCamera([flat(60), flat(70), flat(80)]), infer, name="yard", warm_up_frames=0, timeout_s=20,
+        is_good=lambda result: result.quality.brightness > 65,
+    )  # fmt: skip
+    assert image[0, 0, 0] == 70
+
+
 def test_undecodable_frames_are_skipped() -> None:
     assert snapshot(np.zeros((0, 0, 3), np.uint8), flat(90)) == (90, ())
 
