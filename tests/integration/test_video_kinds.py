@@ -256,3 +256,55 @@ def test_folder_says_what_it_left_out(tmp_path: Path, caplog: pytest.LogCaptureF
         (tmp_path / name).write_bytes(b"x")
     assert len(list(frames_of(tmp_path))) == 1
     assert "left out 2 that are no images we read: b.heic, c.mov" in caplog.text
+
+
+RAMP = np.arange(40 * 50).reshape(40, 50)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param((7200 + RAMP).astype(np.uint16), id="16-bit thermal"),
+        pytest.param((280 + RAMP / 100).astype(np.float32), id="float32"),
+        pytest.param((280 + RAMP / 100).astype(np.float64), id="float64"),
+        pytest.param(np.dstack([RAMP / RAMP.max()] * 3).astype(np.float32), id="float32 from 0 to 1"),
+    ],
+)
+def test_image_of_another_depth_is_stretched_to_8_bits(image: Any, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "x.tiff"), image)
+    got = next(frames_of(tmp_path / "x.tiff")).image
+    want = np.dstack([(RAMP * 255 / RAMP.max()).round().astype(np.uint8)] * 3)
+    assert np.abs(got.astype(int) - want.astype(int)).max() <= 1
+
+
+def test_image_without_a_finite_value_is_refused_with_its_depth(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / "x.tiff"), np.full((40, 50), np.nan, np.float32))
+    with raises_code(CameraLost, "undecodable"):
+        list(frames_of(tmp_path / "x.tiff"))
+    assert "float32 image without one finite value" in caplog.text
+
+
+def test_avif_is_upright_and_heic_refused_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="writes the AVIF; install pillow")
+    stored = pillow.fromarray(moving_square(1, (64, 48))[0])
+    exif = stored.getexif()
+    exif[0x0112] = 6  # turn 90 degrees clockwise
+    stored.save(tmp_path / "x.avif", exif=exif)
+    assert next(frames_of(tmp_path / "x.avif")).image.shape == (64, 48, 3)
+    (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    with pytest.raises(CameraLost):
+        list(frames_of(tmp_path / "x.heic"))
+    assert "HEIC is not read; save it as JPEG" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(cv2, "imwriteanimation"), reason="this OpenCV writes no animations")
+def test_animated_webp_plays_with_its_own_times(tmp_path: Path) -> None:
+    animation = cv2.Animation()
+    animation.frames = [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(4)]
+    animation.durations = np.array([100, 200, 300, 100])
+    cv2.imwriteanimation(str(tmp_path / "x.webp"), animation)
+    frames = list(frames_of(tmp_path / "x.webp"))
+    assert times_ms(frames) == [0, 100, 300, 600]
+    assert [round(float(one.image.mean()) / 40) for one in frames] == [0, 1, 2, 3]

@@ -10,13 +10,14 @@ from pathlib import Path
 import cv2
 
 from edged.capture.camera import Stream
-from edged.capture.sources.image_files import ImageStream, images_in
+from edged.capture.sources.animation import AnimationStream
+from edged.capture.sources.image_files import ImageStream, images_in, is_heif
 from edged.capture.sources.opencv import configure_opencv
 from edged.capture.sources.video_files import VideoStream
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 
-ANIMATION_SUFFIXES = frozenset([".apng", ".gif"])
+HEAD_BYTES = 4096  # of a file, in which it says what it is
 
 
 class FileCamera:
@@ -39,10 +40,19 @@ class FileCamera:
             return ImageStream(self._name, images, self._settings, self._logged_bad)
         if size == 0:
             raise CameraLost(f"{path}: the file is empty; record or copy it again", "empty")
-        if path.suffix.lower() not in ANIMATION_SUFFIXES and _is_image(path):
+        head = _head(path)
+        if head[8:12] == b"WEBP" and b"ANIM" in head[:64]:
+            return AnimationStream(path, self._settings)
+        if (cv2.haveImageReader(str(path)) and not _is_animation(head)) or is_heif(head):
             return ImageStream(self._name, [path], self._settings, self._logged_bad)
         return VideoStream(self._name, path, self._settings)
 
 
-def _is_image(path: Path) -> bool:
-    return cv2.haveImageReader(str(path)) or path.suffix.lower() in (".avif", ".heic", ".heif")
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _is_animation(head: bytes) -> bool:
+    """Whether FFmpeg plays it as a video: GIF, animated PNG or AVIF."""
+    return head.startswith(b"GIF8") or (head.startswith(b"\x89PNG") and b"acTL" in head) or head[4:12] == b"ftypavis"

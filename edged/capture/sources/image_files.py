@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,8 +31,8 @@ IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".
 DEFAULT_FOLDER_HZ = 5.0
 MAX_NAMED = 5  # files that one line names
 FEW_LEVELS = 1 << 14  # a 16-bit image that uses fewer of its levels is stretched to 8 bit, not cut to its high byte
-HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-AVIF_BRANDS = (b"avif", b"avis")
+AVIF_HEADS = (b"ftypavif", b"ftypavis")
+HEIF_HEADS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
 
 
 class ImageStream:
@@ -110,12 +111,13 @@ def load_image(path: Path) -> U8:
     shown = printable_path(path)
     try:
         content = np.fromfile(path, np.uint8)
-        brand = bytes(content[8:12]) if bytes(content[4:8]) == b"ftyp" else b""
-        if brand in AVIF_BRANDS:
+        if bytes(content[4:12]) in AVIF_HEADS:
             return _first_picture(path)
-        if brand in HEIF_BRANDS:
+        if is_heif(bytes(content[:12])):
             raise CameraLost(f"{shown}: HEIC is not read; save it as JPEG, PNG or AVIF", "undecodable")
         image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None:  # grey of 32 bits or more
+            image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     except OSError as error:
         raise CameraLost(f"{shown}: {error.strerror}", "unreadable") from error
     except cv2.error as error:
@@ -129,8 +131,14 @@ def load_image(path: Path) -> U8:
         raise CameraLost(f"{shown}: {error}", error.code) from error
 
 
-def to_8_bit(image: NDArray[np.generic]) -> U8:
-    """The image as uint8: the high byte of 16 bits that are used, else its values stretched. Raises CameraLost."""
+def is_heif(head: bytes) -> bool:
+    """Whether a file that begins so is an image of the HEIF family other than AVIF, as telephones write them."""
+    return head[4:12] in HEIF_HEADS
+
+
+def to_8_bit(image: NDArray[Any]) -> U8:
+    """(H, W, 3) uint8: the high byte of 16 bits where it says enough, else the values stretched. Raises CameraLost."""
+    image = np.dstack([image] * 3) if image.ndim == 2 else image[:, :, :3]
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
     values = np.asarray(image, np.float32)

@@ -180,8 +180,9 @@ class VideoReader:
 def _video_track(container: Any) -> Any:
     """The first video track that is no cover picture. Raises CameraLost without one."""
     tracks = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-    if tracks and tracks[0].codec_context is not None:
-        return tracks[0]
+    tracks = [one for one in tracks if one.codec_context is not None]
+    if tracks:  # an animated AVIF has a track with its first picture alone
+        return next((one for one in tracks if one.frames != 1), tracks[0])
     others = sorted({str(one.type) for one in container.streams} & {"audio", "subtitle"})
     if not others:
         raise CameraLost("truncated, or neither a video nor an image", "undecodable")
