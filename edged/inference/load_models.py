@@ -6,6 +6,7 @@ First `resolve` finds what can run each model; then one of two builders makes a 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.open import EngineFactory, open_backend, unavailable_reason
 from edged.inference.pose3d.lifter import Lifter
 from edged.inference.session import Session
+from edged.runtime.cpus import allowed_cpus
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.errors import EngineError, PlanRefused
@@ -48,6 +50,7 @@ class LoadedModels:
     runtime_by_model: dict[str, Runtime]
     missing_by_model: dict[str, str]  # why a model has no runtime
     starter: tuple[str, ...]  # models in use that come with the package, for trials
+    threads: int | None  # of each model on the CPU; None: none runs there
 
     @property
     def keypoint_thresholds(self) -> dict[str, float]:
@@ -58,7 +61,7 @@ class LoadedModels:
     def backend_info(self) -> dict[str, Any]:
         """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
         if not isinstance(self.backend, CudaBackend):
-            return {"backend": "cpu"}
+            return {"backend": "cpu", "threads": self.threads}
         return {"backend": "cuda", "frame_access": self.backend.frame_access, "cuda_graphs": self.backend.uses_graphs}
 
     @property
@@ -177,12 +180,22 @@ def load_models(
         raise ConfigError(f"compute.backend = 'cuda': {lack}; or write auto")
     cards = model_cards(models)
     statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
-    sessions = Sessions(statuses, compute.threads, allow_missing=allow_missing)
+    sessions = Sessions(statuses, compute.threads or allowed_cpus(), allow_missing=allow_missing)
     loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
-    log.info("models: %s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()))
+    log.info(
+        "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
+    )
     if loaded.starter:
         log.info("models: starter weights are for trials; for work: edged models recommend people, horses or stalls")
     return loaded
+
+
+def _cpus(loaded: LoadedModels) -> str:
+    """`, 2 threads (2 of 8 CPUs allowed)` where models run on the CPU."""
+    if loaded.threads is None:
+        return ""
+    number = f"{loaded.threads} thread{'' if loaded.threads == 1 else 's'}"
+    return f", {number} ({allowed_cpus()} of {os.cpu_count()} CPUs allowed)"
 
 
 class Sessions:
@@ -192,7 +205,7 @@ class Sessions:
     """
 
     def __init__(self, statuses: Mapping[str, ModelStatus], threads: int, *, allow_missing: bool) -> None:
-        self._statuses, self._threads, self._allow_missing = statuses, threads, allow_missing
+        self._statuses, self.threads, self._allow_missing = statuses, threads, allow_missing
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
         for status in statuses.values():
@@ -222,7 +235,7 @@ class Sessions:
     def _ort_session(self, status: ModelStatus) -> Session:
         if isinstance(status.file, EngineError):
             raise status.file
-        session = OrtSession(status.card, status.file, self._threads)
+        session = OrtSession(status.card, status.file, self.threads)
         session.warm_up(PREALLOCATED_SUBJECTS)
         return session
 
@@ -304,4 +317,5 @@ def _loaded(
         runtime_by_model=sessions.runtime_by_model,
         missing_by_model=sessions.missing_by_model,
         starter=cards.starter,
+        threads=sessions.threads if isinstance(backend, CpuBackend) else None,
     )

@@ -85,6 +85,7 @@ class Models(TypedDict):
     """The models in use, and what runs them."""
 
     backend: Literal["cpu", "cuda"]
+    threads: NotRequired[Annotated[int | None, field("Of each model on the CPU.", ge=1)]]
     frame_access: NotRequired[Annotated[str, field("How the GPU reads frames: `mapped` or `copied`.")]]
     cuda_graphs: NotRequired[bool]
     detector: str

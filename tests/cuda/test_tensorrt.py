@@ -161,7 +161,7 @@ def test_refused_engine_falls_back_to_onnx_runtime_alone(
 
     engines = load_models(ModelsConfig(store=tmp_path), ComputeConfig(), engine_of=engine_of)
     engines.backend.close()
-    assert engines.backend_info == {"backend": "cpu"}
+    assert engines.backend_info["backend"] == "cpu"
     assert [engines.runtime_by_model[name] for name in MODELS] == ["tensorrt", "tensorrt", "onnxruntime"]
 
 

@@ -62,7 +62,11 @@ class ComputeConfig(Section):
         "`auto`: `cuda` as soon as every model has an engine, else `cpu`.",
     )
     threads: Int = Field(
-        0, ge=0, le=64, json_schema_extra=unit("threads"), description="Inference threads on the CPU; 0: all cores."
+        0,
+        ge=0,
+        le=64,
+        json_schema_extra=unit("threads"),
+        description="Inference threads on the CPU; 0: as many as the process may use CPUs.",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import onnxruntime as ort
 from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from edged.inference.decode.detectors import check_finite
+from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 from engines.errors import BuildFailed
 
@@ -31,7 +31,10 @@ class OrtSession:
     """A model file, checked against its card when it is loaded: a `Session`."""
 
     def __init__(self, card: Card, path: Path, threads: int = 0) -> None:
-        """`threads` 0: one per core. Raises `ModelMissing` when ONNX Runtime refuses the file, `CardError`."""
+        """`threads` 0: one per CPU that this process may use.
+
+        Raises `ModelMissing` when ONNX Runtime refuses the file, `CardError`.
+        """
         self.card = card
         try:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
@@ -94,7 +97,7 @@ class OnnxRunner:
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = LOG_ERRORS_ONLY
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.intra_op_num_threads = threads or allowed_cpus()
     # Detector and pose take turns: a pool that still spins while the other works takes a core from it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
