@@ -8,7 +8,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter
+
+from edged.behaviour.local_day import Amount, IsoDate
 from edged.behaviour.types import CameraObservation, View
 from edged.units import NS_PER_S, ns
 
@@ -19,10 +23,12 @@ MAX_GAP_NS = ns(2)  # between two observations; after a longer gap nothing is ad
 class DailyTotals:
     """Seconds of one local date, so far."""
 
-    date: str  # local, ISO 8601
-    view_s: dict[str, float] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
-    present_s: dict[str, float] = field(default_factory=dict)  # by class: with at least one subject
-    max_count: dict[str, int] = field(default_factory=dict)  # by class: most subjects at one time
+    date: IsoDate  # local
+    view_s: dict[str, Amount] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
+    present_s: dict[str, Amount] = field(default_factory=dict)  # by class: with at least one subject
+    max_count: dict[str, Annotated[int, Field(ge=0)]] = field(
+        default_factory=dict
+    )  # by class: most subjects at one time
 
     def add(self, view: View, counts: Mapping[str, int] | None, seconds: float) -> None:
         self.view_s[view] = self.view_s.get(view, 0.0) + seconds
@@ -30,6 +36,14 @@ class DailyTotals:
             if count:
                 self.present_s[label] = self.present_s.get(label, 0.0) + seconds
             self.max_count[label] = max(self.max_count.get(label, 0), count)
+
+
+_DAYS = TypeAdapter(dict[str, DailyTotals])
+
+
+def parse_totals(tables: Any) -> dict[str, DailyTotals]:
+    """The days of a state file, by camera. Raises ValueError for what is none."""
+    return _DAYS.validate_python(tables)
 
 
 class DailyCounter:

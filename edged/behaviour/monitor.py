@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
@@ -15,10 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median_low
 from time import monotonic_ns
-from typing import Any
 
 from edged.behaviour.alerts import Alert, AlertMonitors
-from edged.behaviour.daily import DailyCounter, DailyTotals
+from edged.behaviour.daily import DailyCounter, DailyTotals, parse_totals
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import CameraObservation, SceneState, StallState, View
@@ -71,9 +71,10 @@ class SceneMonitor:
         self._presence: dict[str, PresenceFilter] = {}
         self._states: dict[str, SceneState] = {}
         self.latest_states: dict[str, State] = {}  # the last message of each camera; any thread may read it
-        self._saved_totals: dict[str, DailyTotals] = self._file.read(_parse_totals, {})
+        self._saved_totals: dict[str, DailyTotals] = self._file.read(parse_totals, {})
         self._counters: dict[str, DailyCounter] = {}
         self.alerts = AlertMonitors((), self._publish_alert)
+        self._zone_date = ""  # on which the zone was read last
         self._lock = threading.Lock()
         self._logged: set[tuple[str, type[Exception]]] = set()
         self.reconfigure(classes, daily_s)
@@ -88,6 +89,7 @@ class SceneMonitor:
         aisles: Iterable[str] = (),
     ) -> None:
         """Monitor these cameras from now on; those that stay keep their state. `stalls` None: as before."""
+        time.tzset()  # a zone that was changed since is taken up
         with self._lock:
             if stalls is not None:
                 self._stalls.reconfigure(stalls, aisles)
@@ -118,6 +120,9 @@ class SceneMonitor:
 
     def poll(self, now_ns: int) -> dict[str, str]:
         """Take in every camera's reading and publish what is due; the cameras that failed, and why."""
+        if (date := self._date(now_ns)) != self._zone_date:
+            time.tzset()
+            self._zone_date = date
         readings, failures = self._read_cameras(), dict[str, str]()
         daily_due = now_ns - self._last_daily_ns >= self._daily_ns
         for name in self._classes:
@@ -136,7 +141,7 @@ class SceneMonitor:
         return failures
 
     def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
-        self._stalls.poll(name, now_ns, self._local_time(now_ns))
+        self._stalls.poll(name, now_ns, self._local_time(now_ns), clock_synced=self._headers.synced)
         observation = observe(status, latest, self._classes[name], now_ns)
         if observation.view == "ok":
             stall = self._stalls.state(name)
@@ -257,7 +262,3 @@ def _counts_with(stall: StallState | None, counts: Mapping[str, int] | None) -> 
     if stall is None or counts is None or "person" not in counts:
         return counts
     return {**counts, "person": int(stall.person_present)}
-
-
-def _parse_totals(table: Any) -> dict[str, DailyTotals]:
-    return {name: DailyTotals(**day) for name, day in table.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +34,16 @@ class JsonState:
         except OSError as exc:
             log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._content)
         except (ValueError, TypeError, AttributeError, LookupError) as exc:
-            log.warning("%s: damaged (%s); %s begin again", self._path, exc, self._content)
+            self._put_aside(exc)
         return default
+
+    def _put_aside(self, fault: Exception) -> None:
+        """Keep the file for examination: the next write would replace it."""
+        aside = self._path.with_name(f"{self._path.name}.corrupt")
+        with suppress(OSError):
+            self._path.replace(aside)
+        reason = " ".join(str(fault).split())
+        log.warning("%s: damaged (%s); put aside as %s, %s begin again", self._path, reason, aside.name, self._content)
 
     def write(self, value: Any) -> None:
         """Replace the file, whole or not at all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.behaviour.daily import DailyCounter, DailyTotals
+from edged.behaviour.daily import DailyCounter, DailyTotals, parse_totals
 from edged.behaviour.types import CameraObservation, View
 from edged.units import ns
 
@@ -20,6 +20,24 @@ def totals(*observations: CameraObservation) -> DailyTotals:
     for one in observations:
         counter.update(one, TODAY)
     return counter.today
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"date": ""},
+        {"date": "2027-2-3"},
+        {"date": TODAY, "view_s": {"ok": "long"}},
+        {"date": TODAY, "view_s": {"ok": -5}},
+        {"date": TODAY, "present_s": {"horse": float("nan")}},
+        {"date": TODAY, "max_count": {"horse": 1.5}},
+        3,
+    ],
+    ids=str,
+)
+def test_day_of_a_state_file_that_is_none_raises_value_error(wrong: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  pydantic's
+        parse_totals({"stall": wrong})
 
 
 def test_time_is_added_to_the_view_and_to_the_classes_present() -> None:

@@ -59,6 +59,31 @@ def test_bucket_taken_for_a_person_is_nobody_in_a_stall(tmp_path: Path, stalls: 
     assert ("person" in stage.published("state")[-1]["counts"]) == (not stalls)
 
 
+def test_state_file_that_is_json_and_wrong_is_put_aside_and_the_day_begins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, wrong = tmp_path / "state" / "days.json", {"stall": {"date": ""}}
+    file.parent.mkdir()
+    file.write_text(json.dumps(wrong))
+    stage = Stage(tmp_path)
+    stage.show(10, "horse")
+    assert (len(stage.published("state")), stage.failures) == (1, {})
+    assert "put aside as days.json.corrupt" in caplog.text
+    assert json.loads(file.with_name("days.json.corrupt").read_text()) == wrong
+
+
+def test_changed_zone_is_taken_up_at_midnight_and_by_a_reload(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("time.tzset", lambda: read.append("zone"))
+    stage.show(10)
+    assert len(read) == 1
+    stage.now_ns += ns(86_400)
+    stage.show(10)
+    assert len(read) == 2
+    stage.monitor.reconfigure({"stall": ("horse",)}, 900)
+    assert len(read) == 3
+
+
 def test_old_result_leaves_the_view_unknown() -> None:
     assert observe(status("online"), detected(0, CLEAR, "horse"), ("horse",), ns(6)).view == "unknown"
 

@@ -114,7 +114,7 @@ def _simulate(
 
 
 def _today(monitor: StallMonitor) -> StallDay:
-    return monitor.day_log.days[-1] if monitor.day_log.days else StallDay("")
+    return monitor.day_log.days[-1] if monitor.day_log.days else StallDay(DATE.date().isoformat())
 
 
 def _compare(acts: list[Act], counted: Iterable[tuple[float, str]], gap: tuple[float, float], outcome: Outcome) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from edged.behaviour.horse.behaviours import rate_hz
 from edged.behaviour.horse.features import extract_features
@@ -20,6 +21,7 @@ from edged.behaviour.horse.ground_plane import BodySize
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.nan_stats import nan_median
 from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.local_day import ONE_DAY, IsoDate
 from edged.frame import F64, FrameResult
 from edged.units import NS_PER_S
 
@@ -43,7 +45,7 @@ class Passage:
 class GaitDay:
     """The passages of one local date, as plain data."""
 
-    date: str  # ISO 8601
+    date: IsoDate
     passages: list[dict[str, float | None]] = field(default_factory=list)
 
     def trend(self) -> dict[str, float | None]:
@@ -52,6 +54,9 @@ class GaitDay:
         return {
             name: round(nan_median(np.array(values, float)), 2) if values else None for name, values in known.items()
         }
+
+
+_DAYS = TypeAdapter(dict[str, GaitDay])
 
 
 class AisleMonitor:
@@ -74,6 +79,11 @@ class AisleMonitor:
                     keypoints, threshold = subject.keypoints, self._keypoint_threshold
                     track.append(KeypointObservation.from_keypoints(t_s, keypoints, box, threshold))
 
+    def correct(self, today: str) -> None:
+        """Give the day of a clock that was ahead its date. Called once the clock is right."""
+        if self.day is not None and date.fromisoformat(self.day.date) - date.fromisoformat(today) > ONE_DAY:
+            self.day.date = today
+
     def tick(self, now_s: float, local: datetime) -> None:
         """Measure the horses that have passed."""
         passed = [number for number, track in self._tracks.items() if now_s - track[-1].t_s > T.gone_s]
@@ -89,8 +99,8 @@ class AisleMonitor:
 
 
 def parse_gait_days(tables: dict[str, dict[str, Any]]) -> dict[str, GaitDay]:
-    """The days of a state file, by camera. Raises TypeError or AttributeError for what is none."""
-    return {name: GaitDay(**table) for name, table in tables.items()}
+    """The days of a state file, by camera. Raises ValueError for what is none."""
+    return _DAYS.validate_python(tables)
 
 
 def measure_passage(observations: Sequence[KeypointObservation], body_length_px: float | None = None) -> Passage | None:

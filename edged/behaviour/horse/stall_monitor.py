@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from edged.behaviour.horse.mare_foal import MareFoalAssigner
 from edged.behaviour.horse.people import PersonPresence
 from edged.behaviour.horse.rules import Mask, StallFacts, StallRule, evaluate, load_rules
 from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.local_day import instant, minute_of_day
 from edged.behaviour.types import Finding, StallState
 from edged.config.tables.stall import StallConfig
 from edged.errors import ConfigError
@@ -142,7 +143,7 @@ class StallMonitor:
         day = self.day_log.today(local.date().isoformat())
         day.add(local.hour, increments)
         active = now_s - self._horse.last_moved_s < T.active_s
-        day.mark_minute(_minute(local), self._horse.posture, self._horse.head_height, active=active)
+        day.mark_minute(minute_of_day(local), self._horse.posture, self._horse.head_height, active=active)
         lying_since_s = self._horse.lying_since_s
         if lying_since_s is not None:
             day.longest_min = max(day.longest_min, round((now_s - lying_since_s) / S_PER_MIN, 1))
@@ -152,7 +153,7 @@ class StallMonitor:
 
     def _log_findings(self, kinds: Set[str], local: datetime) -> None:
         """Add new findings to the day."""
-        day, minute = self.day_log.today(local.date().isoformat()), _minute(local)
+        day, minute = self.day_log.today(local.date().isoformat()), minute_of_day(local)
         for kind in sorted(kinds):
             if not any(other == kind and minute - at < FINDING_PAUSE_MIN for at, other in day.alerts):
                 day.alerts.append((minute, kind))
@@ -189,9 +190,8 @@ class StallMonitor:
 
     def _feeding_times(self, local: datetime) -> list[datetime]:
         """Those of yesterday, today and tomorrow."""
-        clocks = [tuple(map(int, clock.split(":"))) for clock in self.stall.feeding_times]
-        today = [local.replace(hour=h, minute=m, second=0, microsecond=0) for h, m in clocks]
-        return [feed + timedelta(days=days) for feed in today for days in (-1, 0, 1)]
+        days = [local.date() + timedelta(days=days) for days in (-1, 0, 1)]
+        return [instant(day, time.fromisoformat(clock)) for clock in self.stall.feeding_times for day in days]
 
     def _is_expecting(self, local: datetime) -> bool:
         window = self.stall.foaling_window
@@ -216,11 +216,6 @@ class StallMonitor:
         hooves = latest.xy[HOOVES]
         distances_px = [wall_distance_px(self.stall, (float(x), float(y))) for x, y in hooves if not np.isnan(x)]
         return float(min(distances_px) < T.wall_distance * features.body_length_px) if distances_px else None
-
-
-def _minute(local: datetime) -> int:
-    """Of the day."""
-    return local.hour * 60 + local.minute
 
 
 def _is_night(local: datetime) -> bool:

@@ -79,8 +79,11 @@ class StallMonitors:
         if (queue := self._queues.get(result.camera)) is not None:
             queue.append(result)
 
-    def poll(self, camera: str, now_ns: int, local: datetime) -> None:
-        """Process what has been queued for a camera, and tick once a second."""
+    def poll(self, camera: str, now_ns: int, local: datetime, *, clock_synced: bool = False) -> None:
+        """Process what has been queued for a camera, and tick once a second.
+
+        `clock_synced`: dates later than that of `local` come from a clock that was wrong, and are corrected.
+        """
         if (queue := self._queues.get(camera)) is None:
             return
         now_s, stall, aisle = now_ns / NS_PER_S, self._monitors.get(camera), self._aisles.get(camera)
@@ -92,10 +95,18 @@ class StallMonitors:
         if now_s - self._last_tick_s.get(camera, 0.0) < TICK_PERIOD_S:
             return
         self._last_tick_s[camera] = now_s
+        if clock_synced:
+            self._correct_dates(camera, local.date().isoformat())
         for monitor in monitors:
             monitor.tick(now_s, local)
         if stall is not None:
             self._update_idle_rate(camera, None if aisle is not None else stall.idle_rate_hz(now_s))
+
+    def _correct_dates(self, camera: str, today: str) -> None:
+        if (stall := self._monitors.get(camera)) is not None:
+            stall.day_log.correct(today)
+        if (aisle := self._aisles.get(camera)) is not None:
+            aisle.correct(today)
 
     def _update_idle_rate(self, name: str, hz: float | None) -> None:
         if hz == self._idle_rates_hz.get(name):
