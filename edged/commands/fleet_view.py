@@ -38,7 +38,7 @@ HEALTH_FIELDS = (  # section, key, text
 def live_watch(fleet: FleetState, state: Callable[[], str], *, points: bool = False) -> AbstractContextManager[object]:
     """Shows the fleet while the block runs; `state` returns the state of the connection. `points`: keypoints too."""
     return Live(
-        get_renderable=lambda: _screen(fleet, state(), points=points),
+        get_renderable=lambda: screen(fleet, state(), points=points),
         refresh_per_second=REFRESH_HZ,
         console=Console(),
         screen=False,
@@ -67,7 +67,7 @@ def _scene(state: JsonObject) -> str:
     return "; ".join(filter(None, [*view, ", ".join(counts), describe_scene(state)])) or "nobody"
 
 
-def _screen(fleet: FleetState, state: str, *, points: bool) -> RenderableType:
+def screen(fleet: FleetState, state: str, *, points: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(state, style="dim")]
     for device, box in list(fleet.devices.items()):
         parts.extend(_device(device, box, points=points))

@@ -88,7 +88,7 @@ def _infer(
     """0: every frame of the path was processed, else 1."""
     summary = Summary(path)
     with ExitStack() as stack:
-        sinks = [summary, *([output] if output else [stack.enter_context(progress_bar(Path(path)))])]
+        sinks: list[loop.Sink] = [summary, *([output] if output else [stack.enter_context(progress_bar(Path(path)))])]
         if folder is not None:
             sinks.append(stack.enter_context(ResultFiles(folder, Path(path), models.keypoint_thresholds)))
         hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)

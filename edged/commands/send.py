@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     except ResponseTimeout as error:
         raise ResponseTimeout(f"{error} Online here: {', '.join(online_devices(broker)) or 'no device'}") from None
     if not answer["ok"]:
-        error = answer["error"]
-        print(f"{error['what']}: got {error['got']}\n  want {error['wanted']}\n  {error['do']}", file=sys.stderr)
+        told = answer["error"]
+        print(f"{told['what']}: got {told['got']}\n  want {told['wanted']}\n  {told['do']}", file=sys.stderr)
         return 1
     print(json.dumps(answer["data"], indent=2, ensure_ascii=False))
     return _keep(args.out, content) if args.out is not None else 0

@@ -51,7 +51,7 @@ def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> Abstrac
     out = out or sys.stdout
     console = Console(file=out)
     if console.is_terminal:
-        return Live(console=console, get_renderable=lambda: _table(status()), refresh_per_second=REFRESH_HZ)
+        return Live(console=console, get_renderable=lambda: status_table(status()), refresh_per_second=REFRESH_HZ)
     return _LineWriter(status, out)
 
 
@@ -108,7 +108,7 @@ def _subject(subject: TrackedSubject) -> str:
     return text
 
 
-def _table(status: LiveStatus) -> RenderableType:
+def status_table(status: LiveStatus) -> RenderableType:
     table = Table(expand=True, pad_edge=False, box=None, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)

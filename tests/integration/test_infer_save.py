@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
 from edged.__main__ import main
+from edged.capture.sources.image_files import load_image
 from tests.support.recorded import images, picture, video
 
 STILL = Path(__file__).parents[2] / "tools/synth/stills/stall_by_day.webp"
@@ -22,7 +22,7 @@ def save(*arguments: Path | str, into: Path) -> int:
 
 def test_picture_is_saved_with_its_subjects_drawn_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert save(STILL, into=tmp_path / "new" / "folder") == 0
-    drawn, plain = cv2.imread(str(tmp_path / "new/folder/stall_by_day.jpg")), cv2.imread(str(STILL))
+    drawn, plain = load_image(tmp_path / "new/folder/stall_by_day.jpg"), load_image(STILL)
     assert drawn.shape == plain.shape
     assert (np.abs(drawn.astype(int) - plain).max(axis=2) > 60).sum() > 1000
     out, err = capsys.readouterr()

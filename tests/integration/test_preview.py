@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
+from edged.capture.sources.image_files import load_image
 from edged.drawing.preview import CLIP_HZ, CLIP_S, Preview
 from edged.frame import Frame
 from edged.units import ns
@@ -53,7 +53,7 @@ def test_preview_has_the_caption_of_its_camera_and_no_other_cameras_frames(tmp_p
         sink(frame(0), result(HORSE))
         sink(replace(frame(1, "yard"), image=np.full((48, 64, 3), 255, np.uint8)), result(HORSE))
     assert frames_of(tmp_path / "look.mp4") == 1
-    picture = cv2.imread(str(tmp_path / "look.jpg"))
+    picture = load_image(tmp_path / "look.jpg")
     assert picture[-1].mean() < 70
 
 

@@ -121,7 +121,7 @@ DEVICE = DiscoveryDevice(
 
 @contextmanager
 def printing_lines() -> Iterator[Broken]:
-    with views.live(lambda: views.LiveStatus(cameras={}, mqtt=NO_MQTT), io.StringIO()):
+    with views.live(lambda: views.LiveStatus(cameras={}, mqtt=NO_MQTT, scenes={}), io.StringIO()):
         yield break_once(find("terminal"))
 
 

@@ -23,6 +23,7 @@ from paho.mqtt.properties import Properties
 
 from edged.__main__ import main
 from edged.app import started_daemon
+from edged.capture.sources.image_files import load_image
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.config.tree import Config
 from edged.control.dispatcher import MAX_PENDING_REPLIES
@@ -335,7 +336,7 @@ def test_edged_send_writes_the_picture_that_the_only_device_sent(
     assert to_any(site, "snapshot", "camera=barn", "--out", str(tmp_path / "barn.jpg")) == 0
     reply = json.loads(capsys.readouterr().out)
     assert (tmp_path / "barn.jpg").stat().st_size == reply["bytes"]
-    assert cv2.imread(str(tmp_path / "barn.jpg")).shape[:2] == (reply["image"]["h"], reply["image"]["w"])
+    assert load_image(tmp_path / "barn.jpg").shape[:2] == (reply["image"]["h"], reply["image"]["w"])
 
 
 def test_edged_send_lists_the_devices_where_it_must_choose(
