@@ -33,7 +33,7 @@ from edged.mqtt.subscribe import subscribe
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "tools/reports/look"
-LOOK_AT_S, MORE_S = 18.0, 5.0  # the horse has been lying for some seconds; the saved clip has twenty
+LOOK_AT_S, MORE_S = 14.0, 9.0  # the horse has been lying for some seconds; the saved clip has twenty
 QUALITY = 80  # of the WebP files
 TIMEOUT_S = 15.0
 COLUMNS = 80
@@ -118,7 +118,7 @@ def _report(*screens: str) -> None:
     run, watch = screens
     parts: Sequence[str] = (
         "# A first look",
-        "`python -m tools.look`, on a shared server of two cores: what `make run` shows after eighteen seconds.",
+        "`python -m tools.look`, on a shared server of two cores: what `make run` shows after fourteen seconds.",
         f"`make run`, in 80 columns:\n\n```\n{run}\n```",
         "`edged-demo.jpg`, and a frame of `edged-demo.mp4`:",
         "![the picture](picture.webp) ![a frame of the clip](clip.webp)",
