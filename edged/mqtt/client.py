@@ -32,6 +32,7 @@ from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMess
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.mqtt.tls import check_tls
 from edged.runtime.backoff import Backoff
+from edged.runtime.clock import Clock
 from edged.runtime.threads import SupervisedThread
 from edged.units import BYTES_PER_MB, MS_PER_DAY
 
@@ -86,7 +87,8 @@ class MqttBus:
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._wake_sender.setblocking(False)
         max_age_ms = round(options.store_max_days * MS_PER_DAY)
-        limits = QueueLimits(max_bytes=options.store_max_mb * BYTES_PER_MB, max_age_ms=max_age_ms)
+        max_bytes, clock = options.store_max_mb * BYTES_PER_MB, Clock()
+        limits = QueueLimits(max_bytes=max_bytes, max_age_ms=max_age_ms, clock_synced=lambda: clock.synced)
         self._persistent = PersistentQueue(store_path, limits, self._message, self._wake_up)
         self._thread = SupervisedThread("mqtt", self._step)
         self._thread.start()

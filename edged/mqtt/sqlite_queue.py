@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,7 @@ class QueueLimits:
 
     max_bytes: int
     max_age_ms: int
+    clock_synced: Callable[[], bool] = lambda: True  # False: no message expires, for the clock may be ahead by years
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ class SqliteQueue:
             with self._transaction():
                 self._delete(DELETE_IDS, json.dumps([row for file_no, row in removed if file_no == self.file_no]))
                 ids = [self._insert(row) for row in added]
-                expired = self._delete(DELETE_EXPIRED, self._cursor, now_ms() - self._limits.max_age_ms)
+                expired = self._expire() if self._limits.clock_synced() else 0
                 dropped = self._make_room()
         except Retry:
             self.rows, self.size_bytes = before
@@ -246,6 +247,9 @@ class SqliteQueue:
         self.rows -= len(sizes)
         self.size_bytes -= sum(size for (size,) in sizes)
         return len(sizes)
+
+    def _expire(self) -> int:
+        return self._delete(DELETE_EXPIRED, self._cursor, now_ms() - self._limits.max_age_ms)
 
     def _make_room(self) -> int:
         """Drop the rows of the lowest priority, oldest first. Rows that were read stay. Returns how many went."""

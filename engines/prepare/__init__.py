@@ -6,10 +6,11 @@ The same file in gives the same bytes out, on every machine. Needs onnx; nothing
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
-from engines.card import Card
+from engines.card import Card, Family
 from engines.errors import CardError
 from engines.prepare.model import Batch, Precision, PreparedModel, Tensor
 
@@ -23,30 +24,13 @@ def prepare(
     import onnx  # noqa: PLC0415  (slow, and not needed to run)
     from google.protobuf.message import DecodeError  # noqa: PLC0415
 
-    from engines.prepare import fp16, graph  # noqa: PLC0415
+    from engines.prepare import graph  # noqa: PLC0415
 
     try:
         proto = onnx.load_model_from_string(model)
     except DecodeError as exc:
         raise CardError(f"model {card.name}: not a whole ONNX file ({exc}); pull it again") from exc
-    if quantised := next((node.op_type for node in proto.graph.node if graph.is_quantised(node)), None):
-        raise CardError(
-            f"model {card.name}: is quantised ({quantised}): ONNX Runtime runs it, but no engine is built of it; "
-            "for an engine, import the model in FP32"
-        )
-    islands: tuple[str, ...] = ()
-    try:
-        family = graph.cut_at_heads(proto, card)
-        graph.make_static(proto, card, batch)
-        if precision == "fp16":
-            islands = fp16.to_fp16(proto, card.fp32, io)
-    except CardError:
-        raise
-    except Exception as exc:  # of onnx, which documents none: an operator, a type or a shape that it does not know
-        reason = str(exc).strip().partition("\n")[0]
-        raise CardError(
-            f"model {card.name}: cannot be prepared for an engine ({type(exc).__name__}: {reason})"
-        ) from exc
+    family, islands = _cut_and_fold(proto, card, batch, precision, io)
     graph.name_plainly(proto, f"{card.name} v{VERSION}")
     data = proto.SerializeToString(deterministic=True)
     return PreparedModel(
@@ -59,6 +43,30 @@ def prepare(
         outputs=tuple(_tensor(value) for value in proto.graph.output),
         islands=islands,
     )
+
+
+def _cut_and_fold(
+    proto: Any, card: Card, batch: Batch, precision: Precision, io: Precision
+) -> tuple[Family, tuple[str, ...]]:
+    """Change the ModelProto in place: what decodes its outputs then, and the nodes left in FP32. Raises `CardError`."""
+    from engines.prepare import fp16, graph  # noqa: PLC0415
+
+    if quantised := next((node.op_type for node in proto.graph.node if graph.is_quantised(node)), None):
+        raise CardError(
+            f"model {card.name}: is quantised ({quantised}): ONNX Runtime runs it, but no engine is built of it; "
+            "for an engine, import the model in FP32"
+        )
+    try:
+        family = graph.cut_at_heads(proto, card)
+        graph.make_static(proto, card, batch)
+        return family, fp16.to_fp16(proto, card.fp32, io) if precision == "fp16" else ()
+    except CardError:
+        raise
+    except Exception as exc:  # of onnx, which documents none: an operator, a type or a shape that it does not know
+        reason = str(exc).strip().partition("\n")[0]
+        raise CardError(
+            f"model {card.name}: cannot be prepared for an engine ({type(exc).__name__}: {reason})"
+        ) from exc
 
 
 def _tensor(value: object) -> Tensor:

@@ -223,6 +223,18 @@ def test_old_message_expires_only_if_its_clock_was_synced(file: Path) -> None:
     store.close()
 
 
+def test_nothing_expires_while_the_clock_is_not_synced(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = [False]
+    store = SqliteQueue(file, QueueLimits(max_bytes=100_000, max_age_ms=60_000, clock_synced=lambda: synced[0]))
+    store.commit([row(0)], ())
+    monkeypatch.setattr("edged.mqtt.sqlite_queue.now_ms", lambda: now_ms() + 10 * 365 * 86_400_000)
+    assert store.commit((), ()).expired == 0
+    monkeypatch.undo()
+    synced[0] = True
+    assert (store.commit((), ()).expired, numbers(store)) == (0, [0])
+    store.close()
+
+
 def test_stats_of_a_waiting_message_give_its_age(file: Path, new_queue: NewQueue) -> None:
     queue = new_queue(file)
     queue.put(ALERT, message(1, ts=now_ms() - 3_600_000))
