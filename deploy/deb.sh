@@ -16,7 +16,8 @@ case $(cd "$wheelhouse" && echo ./*-x86_64-*.txt ./*-aarch64-*.txt) in
     *./\*-x86_64-*) arch=arm64 ;;
     *) echo "deb.sh: $wheelhouse: want one of wheelhouse.sh, for one architecture" >&2; exit 2 ;;
 esac
-version=$(cd "$wheelhouse" && echo edged-*.whl | cut -d - -f 2)
+# As dpkg sorts it: a candidate, which Python writes 1.0rc1, is older than its release.
+version=$(cd "$wheelhouse" && echo edged-*.whl | cut -d - -f 2 | sed -E 's/\.?dev/~~dev/; s/(a|b|rc)([0-9])/~\1\2/')
 
 mkdir -p "$share" "$root/DEBIAN" "$dest"
 chmod 755 "$work" "$root"

@@ -83,6 +83,7 @@ def new_queue() -> Iterator[NewQueue]:
 def taken(queue: PersistentQueue) -> OutgoingMessage:
     """The next message, acknowledged."""
     got: OutgoingMessage = until(queue.get)
+    assert got.store_id is not None
     queue.done(got.store_id, "published")
     return got
 
@@ -114,7 +115,7 @@ def on_disk(file: Path) -> list[int]:
 def test_message_is_on_disk_from_before_it_is_sent_until_it_is_acknowledged(file: Path, new_queue: NewQueue) -> None:
     queue = new_queue(file, online=True)
     queue.put(ALERT, message(1))
-    got: OutgoingMessage = until(queue.get)
+    got = until(queue.get)
     assert on_disk(file) == [1]
     queue.done(got.store_id, "published")
     until(lambda: on_disk(file) == [])
