@@ -41,6 +41,7 @@ MIN_DISK_MB = 500
 MIN_MEMORY_MB = 300
 MIN_YEAR = 2025  # this program is not older
 MIN_TENSORRT = (10, 3)  # JetPack 6.1
+FAULTY_OPENCV = ((4, 10), (4, 11))  # 4.8 of JetPack 6 does not have that fault
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 MIN_L4T = (36, 4)  # JetPack 6.1
 DEVICES = (("video", "/dev", "video[0-9]*"), ("render", "/dev/dri", "renderD*"), ("video", "/dev", "nvmap"))
@@ -99,9 +100,11 @@ def libraries(target: Target) -> Iterator[CheckResult]:
     """OpenCV and ONNX Runtime are installed; TensorRT, if it is installed, is new enough."""
     for module, name in (("cv2", "OpenCV"), ("av", "PyAV"), ("onnxruntime", "ONNX Runtime")):
         try:
-            yield _passed(name, str(import_module(module).__version__))
+            version = str(import_module(module).__version__)
         except ImportError as error:
             yield _failed(name, str(error), INSTALL_LIBRARIES)
+        else:
+            yield opencv(version) if module == "cv2" else _passed(name, version)
     try:
         yield tensorrt(str(import_module("tensorrt").__version__))
     except ImportError:
@@ -127,6 +130,14 @@ def tensorrt(version: str) -> CheckResult:
         return _passed("TensorRT", version)
     wanted = ".".join(map(str, MIN_TENSORRT))
     return _failed("TensorRT", f"{version} is not supported; want {wanted} or later", INSTALL_JETPACK)
+
+
+def opencv(version: str) -> CheckResult:
+    """`version` has no fault that a picture from elsewhere can use."""
+    if _numbers(version)[:2] in FAULTY_OPENCV:
+        text = f"{version}: a crafted JPEG can crash it, or do worse (CVE-2025-53644); want 4.12 or later"
+        return _failed("OpenCV", text, INSTALL_LIBRARIES)
+    return _passed("OpenCV", version)
 
 
 def jetson(target: Target) -> Iterator[CheckResult]:

@@ -301,7 +301,7 @@ def test_avif_is_upright_and_heic_refused_by_name(tmp_path: Path, caplog: pytest
 
 @pytest.mark.skipif(not hasattr(cv2, "imwriteanimation"), reason="this OpenCV writes no animations")
 def test_animated_webp_plays_with_its_own_times(tmp_path: Path) -> None:
-    animation = cv2.Animation()
+    animation: Any = cv2.Animation()
     animation.frames = [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(4)]
     animation.durations = np.array([100, 200, 300, 100])
     cv2.imwriteanimation(str(tmp_path / "x.webp"), animation)

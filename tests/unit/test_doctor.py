@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.device.doctor import clock_result, kernels, l4t, models, run_checks, space_result, tensorrt, writable
+from edged.device.doctor import clock_result, kernels, l4t, models, opencv, run_checks, space_result, tensorrt, writable
 from edged.device.identity import device_id
 from engines.errors import CardError, EngineError, Missing, StoreError
 
@@ -21,6 +21,13 @@ def test_tensorrt_before_10_3_fails(version: str, ok: bool) -> None:
     result = tensorrt(version)
     assert result.ok is ok
     assert ("JetPack 6.1" in result.do) is not ok
+
+
+@pytest.mark.parametrize(("version", "ok"), [("4.8.0", True), ("4.10.0", False), ("4.11.0", False), ("4.12.0", True)])
+def test_opencv_with_a_known_fault_fails(version: str, ok: bool) -> None:
+    result = opencv(version)
+    assert result.ok is ok
+    assert ("CVE" in result.message) is not ok
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,12 @@ def test_smoothed_keypoints_are_added_on_request_only(headers: HeaderFactory) ->
 def test_poses_of_a_recorded_frame_have_its_file_and_position(headers: HeaderFactory) -> None:
     recorded = poses(headers, result(source="clip.mp4", position=3))
     assert (recorded["source"], recorded["position"]) == ("clip.mp4", 3)
+    assert "source_ms" not in recorded
+
+
+def test_poses_of_a_recording_have_its_times(headers: HeaderFactory) -> None:
+    recorded = poses(headers, result(source="clip.mp4", source_ns=1_234_560_000, recorded_utc_ms=1_700_000_000_123))
+    assert (recorded["source_ms"], recorded["ts"]) == (1234.6, 1_700_000_000_123)
     assert "source" not in poses(headers, result())
 
 

@@ -78,11 +78,14 @@ class PipelineRun:
         poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
         self._pipeline = Pipeline(CameraConfig(source="0", **options), self.backend, detect, poses)
 
-    def frame(self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240)) -> FrameResult:
+    def frame(
+        self, source: str | None = None, skip: int = 0, size_wh: tuple[int, int] = (320, 240), *, damaged: bool = False
+    ) -> FrameResult:
         self._seq += 1 + skip
         image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+        t_ns = self._seq * 40_000_000
         return self._pipeline.run(
-            Frame(camera="a", seq=self._seq, captured_ns=self._seq * 40_000_000, image=image, source=source)
+            Frame(camera="a", seq=self._seq, captured_ns=t_ns, image=image, source=source, damaged=damaged)
         )
 
 
@@ -151,6 +154,29 @@ def test_degraded_frame_has_no_subjects_and_does_not_use_the_detectors_turn() ->
     run.backend.quality = CLEAR
     assert len(run.frame().subjects) == 1
     assert run.backend.detected == [True, True]
+
+
+def test_damaged_frame_is_degraded_without_subjects_and_the_track_goes_on() -> None:
+    run = PipelineRun(track={"min_hits": 1})
+    before = run.frame().subjects[0].id
+    damaged = run.frame(damaged=True)
+    assert (damaged.subjects, damaged.quality.degraded) == ((), ("damaged",))
+    assert run.frame().subjects[0].id == before
+
+
+def test_damaged_frame_is_processed_where_quality_is_not_checked() -> None:
+    run = PipelineRun(track={"min_hits": 1}, quality={"enabled": False})
+    assert len(run.frame(damaged=True).subjects) == 1
+
+
+def test_centre_of_intrinsics_outside_the_image_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    lens = {"fx": 900, "fy": 900, "cx": 960, "cy": 540}
+    run = PipelineRun(intrinsics=lens)
+    run.frame()
+    run.frame()
+    assert caplog.text.count("centre of intrinsics, 960, 540, lies outside the image of 320x240") == 1
+    PipelineRun(intrinsics=lens | {"cx": 160, "cy": 120}).frame()
+    assert caplog.text.count("intrinsics") == 1
 
 
 def test_new_source_starts_new_ids_with_a_detector_run() -> None:
