@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
     set_up(_Messages(), logging.WARNING)
     config = load(args.config)
+    folder = ResultFolder(args.save, map(Path, args.paths)) if args.save else None
     models = load_models(_models(config.models, args), config.compute)
     output = _json_printer() if args.jsonl else None if args.save else _print_text
-    folder = ResultFolder(args.save) if args.save else None
     infer = partial(_infer, models=models, output=output, folder=folder, summarise=not args.jsonl)
     code = max([infer(path, _camera(args, path, models)) for path in args.paths])
     if folder is not None:

@@ -89,14 +89,15 @@ def _plays_file(args: argparse.Namespace, config: Config) -> bool:
 
 
 def _display(args: argparse.Namespace, daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:
-    """What a person sees of it: a video, a table, or nothing."""
+    """What a person sees of it: a preview, a video or a table, or nothing."""
     config = daemon.config
+    sinks = [_preview(stack, daemon, args.preview)] if args.preview else []
     if args.save_video:
-        return [_video(stack, config, daemon.models.keypoint_thresholds, args.save_video)]
-    if not args.quiet:
+        sinks.append(_video(stack, config, daemon.models.keypoint_thresholds, args.save_video))
+    elif not args.quiet:
         print(how_to_subscribe(config.mqtt, device_id(config.device.id)), flush=True)
         stack.enter_context(live(lambda: _status(daemon)))
-    return [_preview(stack, daemon, args.preview)] if args.preview else []
+    return sinks
 
 
 def _status(daemon: Daemon) -> LiveStatus:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
@@ -15,27 +16,24 @@ from edged.inference.cpu.pixels import to_bgr
 
 
 class ResultFolder:
-    """Where the copies go. Names stay, but for their endings; where two would be the same, the whole name is kept."""
+    """Where the copies go. Names stay, but for their endings; where two would be the same, the later gets a number."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises NotWritten when the folder cannot be made."""
+    def __init__(self, path: Path, sources: Iterable[Path]) -> None:
+        """Raises NotWritten where a copy of `sources` could replace its original, or the folder cannot be made."""
         self._path = path
         self._taken: set[Path] = set()
+        for source in sources:
+            if path.resolve() in (source.resolve(), source.resolve().parent):
+                raise NotWritten(f"{path}: holds {source}. Choose another folder to save into", "folder")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise NotWritten(f"{path}: {exc.strerror}. Choose a folder that can be made here", "folder") from exc
 
-    def check(self, source: Path) -> None:
-        """Raise NotWritten where a copy could replace its original."""
-        if self._path.resolve() in (source.resolve(), source.resolve().parent):
-            raise NotWritten(f"{self._path}: holds the originals. Choose another folder to save into", "folder")
-
     def file(self, source: Path, suffix: str) -> Path:
         """The name of the copy of a file; it is not given twice."""
-        file = self._path / f"{source.stem}{suffix}"
-        if file in self._taken:
-            file = self._path / f"{source.name}{suffix}"
+        names = chain([source.stem], (f"{source.stem}-{number}" for number in count(2)))
+        file = next(file for name in names if (file := self._path / f"{name}{suffix}") not in self._taken)
         self._taken.add(file)
         return file
 
@@ -44,8 +42,6 @@ class ResultFiles:
     """A sink of the loop, for one source. Thread: the loop's."""
 
     def __init__(self, folder: ResultFolder, source: Path, keypoint_thresholds: Mapping[str, float]) -> None:
-        """Raises NotWritten where a copy could replace its original."""
-        folder.check(source)
         self._folder = folder
         self._source = source
         self._keypoint_thresholds = keypoint_thresholds

@@ -122,8 +122,10 @@ def test_sigterm_ends_the_daemon_in_time_with_status_stopped(configuration: Path
 
 def test_saved_video_has_every_frame(tmp_path: Path) -> None:
     clip, out = video(tmp_path / "clip.mp4", 10), tmp_path / "out.mp4"
-    done = edged("run", "--source", clip, "--embedded-broker", "--save-video", out)
+    done = edged("run", "--source", clip, "--embedded-broker", "--save-video", out, "--preview", tmp_path / "look")
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "look.mp4").stat().st_size > 0
+    assert "starter weights are for trials" in done.stderr
     written = cv2.VideoCapture(str(out))
     frames = 0
     while written.read()[0]:

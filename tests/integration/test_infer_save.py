@@ -40,17 +40,16 @@ def test_video_is_saved_whole_and_in_h264(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_files_of_one_name_are_all_saved(tmp_path: Path) -> None:
-    folder = images(tmp_path / "folder", picture())
-    (folder / "0.jpg").write_bytes((folder / "0.png").read_bytes())
-    assert save(folder, into=tmp_path / "out") == 0
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    folders = [images(tmp_path / name, picture()) for name in ("a", "b", "c")]
+    assert save(*folders, into=tmp_path / "out") == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["0-2.jpg", "0-3.jpg", "0.jpg"]
 
 
 @pytest.mark.parametrize("source", ["folder", "folder/0.png"])
 def test_originals_are_never_replaced(tmp_path: Path, source: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = images(tmp_path / "folder", picture())
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    assert save(tmp_path / source, into=folder) == 1
+    assert save(STILL, tmp_path / source, into=folder) == 1
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert "Choose another folder" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ from edged.capture.sources.video_reader import VideoReader
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
-from edged.units import NS_PER_S
+from edged.units import NS_PER_S, plural
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class ImageStream:
         """The first file of the next round. Raises EndOfSource, or CameraLost when no image was good."""
         many = len(self._paths)
         if self._decoded == 0:
-            text = f"{printable_path(self._paths[0])}: none of {many} image(s) can be used; see the lines above"
+            text = f"{printable_path(self._paths[0])}: none of {plural(many, 'image')} can be used; see the lines above"
             raise CameraLost(text, "undecodable")
         if not self._loop:
-            raise EndOfSource(f"{self._decoded} of {many} image(s) read")
+            raise EndOfSource(f"{self._decoded} of {plural(many, 'image')} read")
         self._decoded = 0
         self._remaining = iter(self._paths)
         return next(self._remaining)
