@@ -24,8 +24,9 @@ from edged.control.handlers import CommandHandlers, Pictures
 from edged.daemon import Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
-from edged.device.prometheus import MetricsServer
+from edged.device.prometheus import HealthCollector, MetricsServer
 from edged.device.recovery import CameraRecovery, RebootBudget
+from edged.device.scene_metrics import SceneCollector
 from edged.device.supervisor import DeviceSupervisor
 from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
@@ -269,5 +270,7 @@ def _dispatcher(config: Config, headers: HeaderFactory, bus: MqttBus, handlers: 
 def _start_metrics(config: Config, parts: Parts, stack: ExitStack) -> None:
     if config.prometheus.enabled:
         address, supervisor = config.prometheus, parts.supervisor
-        server = MetricsServer(address.host, address.port, lambda: supervisor.latest_health)
+        health = HealthCollector(lambda: supervisor.latest_health)
+        scenes = SceneCollector(lambda: parts.scenes.latest_states, parts.behaviour.days)
+        server = MetricsServer(address.host, address.port, health, scenes)
         stack.callback(server.close)

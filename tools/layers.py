@@ -50,7 +50,7 @@ ROOMS = {
     "systemd": ("edged.runtime",),
     "pycuda": ("edged.inference.cuda",),
     "tensorrt": ("engines.bindings", "edged.inference.cuda"),
-    "prometheus_client": ("edged.device.prometheus",),
+    "prometheus_client": ("edged.device.prometheus", "edged.device.scene_metrics"),
     "rich": ("edged.commands", "edged.drawing"),
 }
 

@@ -101,6 +101,7 @@ class SceneMonitor:
             self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
             self._counters = {name: self._counters.get(name) or self._new_counter(name) for name in classes}
             self._states = {name: self._states[name] for name in classes if name in self._states}
+            self.latest_states = {name: state for name, state in self.latest_states.items() if name in classes}
             self.alerts.reconfigure(tuple(classes))
 
     def start(self) -> None:

@@ -1,13 +1,13 @@
-"""Prometheus metrics over HTTP: every number of the latest health message, named by its path in it.
+"""Prometheus metrics over HTTP: every number of the latest health message, named by its path in it, in base units.
 
-Upstream: the latest `health` body of the supervisor. Downstream: any client that scrapes the port.
+Upstream: the latest `health` body of the supervisor; `scene_metrics`. Downstream: any client that scrapes the port.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -16,7 +16,9 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from edged.errors import ConfigError
+from edged.messages.documents import field_texts
 from edged.runtime.threads import SupervisedThread
+from edged.units import BYTES_PER_MB, MS_PER_S
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,25 @@ COUNTERS = frozenset(  # all other metrics are gauges
     ]
 )
 
-Sample = tuple[str, dict[str, str], float]
+UNITS = (  # of the health message -> those of Prometheus, and the factor
+    ("_ms", "_seconds", 1 / MS_PER_S),
+    ("_ts", "_timestamp_seconds", 1 / MS_PER_S),
+    ("_s", "_seconds", 1.0),
+    ("_mb", "_bytes", float(BYTES_PER_MB)),
+    ("_percent", "_ratio", 0.01),
+    ("_c", "_celsius", 1.0),
+    ("_w", "_watts", 1.0),
+)
+QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99", "max": "1"}
+
+
+class Sample(NamedTuple):
+    """One number of the health message."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+    path: str  # in the message, for the help text
 
 
 class HealthCollector(Collector):
@@ -47,48 +67,66 @@ class HealthCollector(Collector):
 
     def __init__(self, health: Callable[[], Mapping[str, Any]]) -> None:
         self._health = health
+        self._texts = field_texts("health")
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for name, labels, value in _samples(self._health(), "edged", {}):
+        for sample in _samples(self._health(), "edged", {}, ""):
+            name, factor = _in_base_units(sample.name)
             if name not in families:
                 family = CounterMetricFamily if name in COUNTERS else GaugeMetricFamily
-                families[name] = family(name, "See `health` in MQTT.md.", labels=list(labels))
-            families[name].add_metric(list(labels.values()), value)
+                text = self._texts.get(sample.path) or f"`{sample.path}` of the health message."
+                families[name] = family(name, text, labels=list(sample.labels))
+            families[name].add_metric(list(sample.labels.values()), sample.value * factor)
         return families.values()
 
 
-def _samples(node: Mapping[str, Any], prefix: str, labels: dict[str, str]) -> Iterator[Sample]:
+def _in_base_units(name: str) -> tuple[str, float]:
+    """The metric's name with Prometheus' unit, and the factor of its values."""
+    for suffix, unit, factor in UNITS:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix) + unit, factor
+    return name, 1.0
+
+
+def _samples(node: Mapping[str, Any], prefix: str, labels: dict[str, str], above: str) -> Iterator[Sample]:
     for key, value in node.items():
-        name = f"{prefix}_{key}"
+        name, path = f"{prefix}_{key}", f"{above}{key}"
         if key == "problems":
             for problem in value:
-                yield "edged_problem", {"code": problem["code"], "source": problem["source"]}, 1.0
+                of = {"code": problem["code"], "source": problem["source"]}
+                yield Sample("edged_problem", of, 1.0, path)
         elif key == "state":
-            yield name, {**labels, "state": value}, 1.0
+            yield Sample(name, {**labels, "state": value}, 1.0, path)
         elif key in LABELS and isinstance(value, Mapping):
-            yield from _labelled(value, "edged_camera" if key == "cameras" else name, labels, LABELS[key])
+            yield from _labelled(value, "edged_camera" if key == "cameras" else name, labels, LABELS[key], path)
+        elif isinstance(value, Mapping) and value.keys() <= QUANTILES.keys():
+            yield from (Sample(name, {**labels, "quantile": QUANTILES[q]}, float(value[q]), path) for q in value)
         elif isinstance(value, Mapping):
-            yield from _samples(value, name, labels)
+            yield from _samples(value, name, labels, f"{path}.")
         elif isinstance(value, int | float):
-            yield name, labels, float(value)
+            yield Sample(name, labels, float(value), path)
 
 
-def _labelled(table: Mapping[str, Any], name: str, labels: dict[str, str], label: str) -> Iterator[Sample]:
+def _labelled(table: Mapping[str, Any], name: str, labels: dict[str, str], label: str, path: str) -> Iterator[Sample]:
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _samples(value, name, {**labels, label: key})
+        own = {**labels, label: key}
+        if not isinstance(value, Mapping):
+            yield Sample(name, own, float(value), path)
+        elif value.keys() <= QUANTILES.keys():
+            yield from (Sample(name, {**own, "quantile": QUANTILES[q]}, float(value[q]), path) for q in value)
         else:
-            yield name, {**labels, label: key}, float(value)
+            yield from _samples(value, name, own, f"{path}.*.")
 
 
 class MetricsServer:
     """Serves the metrics, in a thread of its own."""
 
-    def __init__(self, host: str, port: int, health: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, host: str, port: int, *collectors: Collector) -> None:
         """Raises ConfigError when it cannot listen there."""
         registry = CollectorRegistry()
-        registry.register(HealthCollector(health))
+        for collector in collectors:
+            registry.register(collector)
         try:
             self._server = make_server(host, port, make_wsgi_app(registry), ThreadingWSGIServer, _Handler)
         except (OSError, OverflowError) as exc:

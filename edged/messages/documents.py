@@ -236,6 +236,12 @@ def _section(name: str) -> str:
     return f"## {name}\n\n{made['description']}\n\n{_table({**made, 'properties': fields})}"
 
 
+def field_texts(name: str) -> dict[str, str]:
+    """The meaning of every field of a message, by its path: `cameras.*.fps`."""
+    made = json_schema(name)
+    return {path: text for path, _, text in _fields(made, made.get("$defs", {}), "")}
+
+
 def _table(made: JsonSchema) -> str:
     rows = ["| field | type | meaning |", "|---|---|---|"]
     rows += [f"| `{path}` | {kind} | {text} |" for path, kind, text in _fields(made, made.get("$defs", {}), "")]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest, parser
 
+from edged.behaviour.horse.day_log import StallDay
 from edged.device.prometheus import HealthCollector, MetricsServer
+from edged.device.scene_metrics import POSTURES, SceneCollector
 from edged.errors import ConfigError
+from edged.messages.examples import example
+from edged.messages.schema import State
 from tests.support.health import SPREAD, health, view
 
 MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}
@@ -40,7 +44,25 @@ def samples(tmp_path: Path) -> Samples:
 
 def test_figures_of_a_camera_carry_its_name(samples: Samples) -> None:
     assert samples["edged_camera_fps_in", (("camera", "a"),)] == 30
-    assert samples["edged_camera_stage_ms_p95", (("camera", "a"), ("stage", "pose"))] == 20
+    pose = (("camera", "a"), ("quantile", "0.95"), ("stage", "pose"))
+    assert samples["edged_camera_stage_seconds", pose] == pytest.approx(0.02)
+    slowest = (("camera", "a"), ("quantile", "1"))
+    assert samples["edged_camera_latency_seconds", slowest] == pytest.approx(0.04)
+
+
+def test_units_are_those_of_prometheus() -> None:
+    assert scrape({"uptime_s": 3, "rss_mb": 2, "cpu_percent": 50.0, "since_ts": 1500}) == {
+        ("edged_uptime_seconds", ()): 3,
+        ("edged_rss_bytes", ()): 2e6,
+        ("edged_cpu_ratio", ()): 0.5,
+        ("edged_since_timestamp_seconds", ()): 1.5,
+    }
+
+
+def test_help_is_the_text_of_the_contract(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    registry.register(HealthCollector(lambda: {"cameras": {"a": {"fps_in": 3.0}}}))
+    assert "# HELP edged_camera_fps_in Frames captured per second.\n" in generate_latest(registry).decode()
 
 
 def test_number_that_only_grows_is_a_counter(samples: Samples) -> None:
@@ -66,16 +88,18 @@ def test_model_with_a_hyphen_is_a_label(samples: Samples) -> None:
 
 
 def test_unknown_figures_have_no_sample(samples: Samples) -> None:
-    assert not [name for name, _ in samples if "oldest" in name or name.endswith("gpu_memory_mb")]
+    assert not [name for name, _ in samples if "oldest" in name or name.endswith("gpu_memory_bytes")]
 
 
 def test_label_may_contain_any_character() -> None:
-    assert scrape({"temperatures_c": {'a "b"\\\n': 1.0}}) == {("edged_temperatures_c", (("zone", 'a "b"\\\n'),)): 1}
+    assert scrape({"temperatures_c": {'a "b"\\\n': 1.0}}) == {
+        ("edged_temperatures_celsius", (("zone", 'a "b"\\\n'),)): 1
+    }
 
 
 @pytest.fixture
 def server() -> Iterator[MetricsServer]:
-    server = MetricsServer("127.0.0.1", 0, lambda: {"uptime_s": 3})
+    server = MetricsServer("127.0.0.1", 0, HealthCollector(lambda: {"uptime_s": 3}))
     yield server
     server.close()
 
@@ -86,10 +110,46 @@ def test_metrics_are_served(server: MetricsServer) -> None:
     response = connection.getresponse()
     text = response.read().decode()
     connection.close()
-    assert (response.status, read(text)) == (200, {("edged_uptime_s", ()): 3})
+    assert (response.status, read(text)) == (200, {("edged_uptime_seconds", ()): 3})
 
 
 def test_port_in_use_raises_config_error(server: MetricsServer) -> None:
     with pytest.raises(ConfigError) as raised:
-        MetricsServer("127.0.0.1", server.port, dict)
+        MetricsServer("127.0.0.1", server.port)
     assert raised.value.code == "port-unavailable"
+
+
+def scene_samples(*days: StallDay, **changes: Any) -> Samples:
+    registry = CollectorRegistry()
+    state = cast("State", {**example("state"), **changes})
+    registry.register(SceneCollector(lambda: {"stall-1": state}, lambda camera: days))
+    return read(generate_latest(registry).decode())
+
+
+def test_horse_of_a_stall_is_measured() -> None:
+    samples = scene_samples()
+    postures = {p: samples["edged_stall_posture", (("camera", "stall-1"), ("posture", p))] for p in POSTURES}
+    assert postures == {"standing": 0, "sternal": 1, "lateral": 0, "unknown": 0}
+    assert samples["edged_stall_horses", (("camera", "stall-1"),)] == 1
+    assert samples["edged_stall_person_present", (("camera", "stall-1"),)] == 0
+    assert samples["edged_subjects", (("camera", "stall-1"), ("class", "horse"))] == 1
+    assert samples["edged_view", (("camera", "stall-1"), ("view", "ok"))] == 1
+
+
+def test_open_alert_is_counted_with_its_kind() -> None:
+    of = (("camera", "stall-1"), ("event_type", "colic-suspected"), ("severity", "critical"))
+    assert scene_samples()["edged_alerts_open", of] == 1
+
+
+def test_lost_view_has_no_horse() -> None:
+    names = {name for name, _ in scene_samples(view="lost", counts=None, stall=None, alerts=[])}
+    assert names == {"edged_view"}
+
+
+def test_day_of_a_stall_is_in_seconds_and_events() -> None:
+    day = StallDay("2026-03-01")
+    day.add(7, {"sternal-s": 90.0, "lie-down": 1.0})
+    day.add(8, {"sternal-s": 30.0})
+    samples = scene_samples(StallDay("2026-02-28"), day)
+    assert samples["edged_stall_today_seconds", (("activity", "sternal"), ("camera", "stall-1"))] == 120
+    assert samples["edged_stall_today_events", (("camera", "stall-1"), ("event", "lie-down"))] == 1
