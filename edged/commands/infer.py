@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     output = _json_printer() if args.jsonl else None if args.save else _print_text
     infer = partial(_infer, models=models, output=output, folder=folder, summarise=not args.jsonl)
     code = max([infer(path, _camera(args, path, models)) for path in args.paths])
-    if folder is not None:
-        print(f"saved in {args.save}: {LEGEND}", file=sys.stderr)
+    if folder is not None and folder.size:
+        print(f"{plural(folder.size, 'file')} in {args.save}; {LEGEND}", file=sys.stderr)
     return code
 
 

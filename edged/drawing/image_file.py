@@ -16,11 +16,6 @@ JPEG_QUALITIES = (88, 75, 60)  # tried in this order at each scale
 JPEG_SCALES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
 
 
-def is_image(path: Path) -> bool:
-    """Whether the file begins as an image of a known format does."""
-    return bool(cv2.haveImageReader(str(path)))
-
-
 def write_image(path: Path, image: U8) -> None:
     """Write (H, W, 3) uint8 BGR in the format of the name's ending. Raises NotWritten; an older file is then kept."""
     if path.suffix.lower() not in SUFFIXES:

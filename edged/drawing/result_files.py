@@ -7,8 +7,9 @@ from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
+from edged.capture.sources.files import is_still
 from edged.drawing.annotate import annotate
-from edged.drawing.image_file import is_image, write_image
+from edged.drawing.image_file import write_image
 from edged.drawing.video_file import VideoWriter, rate_and_length
 from edged.errors import NotWritten
 from edged.frame import Frame, FrameResult
@@ -21,7 +22,7 @@ class ResultFolder:
     def __init__(self, path: Path, sources: Iterable[Path]) -> None:
         """Raises NotWritten where a copy of `sources` could replace its original, or the folder cannot be made."""
         self._path = path
-        self._taken: set[Path] = set()
+        self._taken: set[Path] = set()  # the copies, also those that are not complete yet
         for source in sources:
             if path.resolve() in (source.resolve(), source.resolve().parent):
                 raise NotWritten(f"{path}: holds {source}. Choose another folder to save into", "folder")
@@ -29,6 +30,11 @@ class ResultFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise NotWritten(f"{path}: {exc.strerror}. Choose a folder that can be made here", "folder") from exc
+
+    @property
+    def size(self) -> int:
+        """How many copies there are."""
+        return len(self._taken)
 
     def file(self, source: Path, suffix: str) -> Path:
         """The name of the copy of a file; it is not given twice."""
@@ -45,7 +51,7 @@ class ResultFiles:
         self._folder = folder
         self._source = source
         self._keypoint_thresholds = keypoint_thresholds
-        self._is_video = source.is_file() and not is_image(source)
+        self._is_video = source.is_file() and not is_still(source)
         self._video: VideoWriter | None = None
 
     def __enter__(self) -> ResultFiles:

@@ -39,6 +39,17 @@ def test_video_is_saved_whole_and_in_h264(tmp_path: Path, capsys: pytest.Capture
     assert "clip.avi: 5 frames" in capsys.readouterr().err
 
 
+def test_animation_is_saved_as_a_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.gif"), "w") as container:
+        stream = container.add_stream("gif", 10, width=320, height=240, pix_fmt="bgr8")
+        for shift in range(4):
+            frame = av.VideoFrame.from_ndarray(np.roll(picture(), 40 * shift, axis=1), format="bgr24")
+            container.mux(stream.encode(frame.reformat(format="bgr8")))
+        container.mux(stream.encode(None))
+    assert save(tmp_path / "a.gif", into=tmp_path / "out") == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.mp4"]
+
+
 def test_files_of_one_name_are_all_saved(tmp_path: Path) -> None:
     folders = [images(tmp_path / name, picture()) for name in ("a", "b", "c")]
     assert save(*folders, into=tmp_path / "out") == 0
@@ -61,7 +72,8 @@ def test_save_with_jsonl_keeps_stdout_for_messages(tmp_path: Path, capsys: pytes
 
 def test_file_that_is_no_video_is_named_without_a_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.md").write_text("hello")
-    assert main(["infer", str(tmp_path / "notes.md")]) == 1
+    assert save(tmp_path / "notes.md", into=tmp_path / "out") == 1
     err = capsys.readouterr().err
     assert err.startswith(f"edged infer: {tmp_path}/notes.md: ")
     assert "camera" not in err
+    assert "orange" not in err  # nothing was saved

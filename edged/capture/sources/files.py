@@ -40,12 +40,18 @@ class FileCamera:
             return ImageStream(self._name, images, self._settings, self._logged_bad)
         if size == 0:
             raise CameraLost(f"{path}: the file is empty; record or copy it again", "empty")
-        head = _head(path)
-        if head[8:12] == b"WEBP" and b"ANIM" in head[:64]:
+        if _is_animated_webp(_head(path)):
             return AnimationStream(path, self._settings)
-        if (cv2.haveImageReader(str(path)) and not _is_animation(head)) or is_heif(head):
+        if is_still(path):
             return ImageStream(self._name, [path], self._settings, self._logged_bad)
         return VideoStream(self._name, path, self._settings)
+
+
+def is_still(path: Path) -> bool:
+    """Whether the file is one image, and neither an animation nor a video."""
+    head = _head(path)
+    moves = _is_animation(head) or _is_animated_webp(head)
+    return (cv2.haveImageReader(str(path)) and not moves) or is_heif(head)
 
 
 def _head(path: Path) -> bytes:
@@ -56,3 +62,7 @@ def _head(path: Path) -> bytes:
 def _is_animation(head: bytes) -> bool:
     """Whether FFmpeg plays it as a video: GIF, animated PNG or AVIF."""
     return head.startswith(b"GIF8") or (head.startswith(b"\x89PNG") and b"acTL" in head) or head[4:12] == b"ftypavis"
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    return head[8:12] == b"WEBP" and b"ANIM" in head[:64]
