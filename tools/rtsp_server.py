@@ -7,18 +7,21 @@ Sources: RFC 2326 (RTSP), RFC 6184 (H.264 in RTP).
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import re
 import socket
 import ssl
 import struct
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any, Literal
 
 import av
@@ -271,10 +274,49 @@ def _response(algorithm: str, user: str, password: str, method: str, uri: str) -
 
 
 @contextmanager
-def serving(clip: Clip) -> Iterator[RtspServer]:
+def serving(clip: Clip, port: int = 0) -> Iterator[RtspServer]:
+    """`port` 0: any free one."""
     server = RtspServer(clip)
+    server.port = port
     server.start()
     try:
         yield server
     finally:
         server.close()
+
+
+def clip_of_file(path: Path) -> Clip:
+    """Return a video file encoded as a camera would. Raises OSError, `av.FFmpegError`, ValueError without frames."""
+    with av.open(str(path)) as container:
+        rate = container.streams.video[0].average_rate if container.streams.video else None
+        if rate is None:
+            raise ValueError(f"{path}: not a video")
+        return encoded((frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)), max(1, round(rate)))
+
+
+def main() -> int:
+    """Serve a clip until Ctrl-C. 0; 1: the clip cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m tools.rtsp_server", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video; it is played in a loop, on loopback only")
+    parser.add_argument("--port", type=int, default=8554, help="(%(default)d; 0: any free one)")
+    parser.add_argument("--user", metavar="NAME:PASSWORD", help="the login that is asked for")
+    parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after so long")
+    args = parser.parse_args()
+    try:
+        clip = clip_of_file(args.clip)
+        with serving(clip, args.port) as server:
+            if args.user:
+                name, _, password = args.user.partition(":")
+                server.login = (name, password)
+            print(f"{server.url} plays {args.clip}: {len(clip.frames)} frames, {clip.rate_hz} Hz", flush=True)
+            threading.Event().wait(args.seconds)
+    except (OSError, av.FFmpegError, ValueError, StopIteration) as error:
+        print(f"{args.clip}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
