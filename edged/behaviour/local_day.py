@@ -44,6 +44,12 @@ def clock_minute(day: str, hour: int) -> int:
     return minute_of_day(instant(date.fromisoformat(day), time(hour)))
 
 
+def wall_clock(day: str, minute: int) -> str:
+    """What the wall clock shows so many minutes after a local date began: `16:25`."""
+    begin = instant(date.fromisoformat(day), time())
+    return f"{datetime.fromtimestamp(begin.timestamp() + minute * S_PER_MIN).astimezone():%H:%M}"
+
+
 def day_minutes(day: str) -> int:
     """The length of a local date: 1440, and mostly 1380 or 1500 when the clock changes."""
     begin = date.fromisoformat(day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 from edged.__main__ import main
 from edged.behaviour.horse.day_log import MinuteCode, StallDay
 from edged.config.load import load
-from edged.drawing.day import LEFT, POSTURES, draw_day
+from edged.drawing.day import ALARM, ALERT_LINES, LEFT, POSTURES, draw_day
 from edged.frame import U8
 from tools.demo import CLIP
 
@@ -118,3 +119,15 @@ def test_barn_report_of_a_day_that_is_not_there_lists_the_days(
 
 def test_empty_day_is_drawn() -> None:
     assert draw_day("x", StallDay("2027-01-15")).any()
+
+
+def test_alerts_close_to_each_other_have_their_own_lines_and_none_is_unnamed() -> None:
+    day = StallDay("2027-01-15")
+    rows = []
+    for count in range(1, ALERT_LINES + 2):
+        day.alerts = [(600 + 5 * i, "restless") for i in range(count)]
+        image = draw_day("x", day)
+        rows.append({int(row) for row in np.flatnonzero((image == ALARM).all(axis=2).any(axis=1))})
+    assert [len(after - before) > 0 for before, after in pairwise(rows)] == [*[True] * (ALERT_LINES - 1), False]
+    text = draw_day("x", day) != draw_day("x", StallDay("2027-01-15"))
+    assert text[500:520].any()  # the last one is named below

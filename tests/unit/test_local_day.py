@@ -9,7 +9,7 @@ import pytest
 
 from edged.behaviour.horse.day_log import DayLog, StallDay
 from edged.behaviour.horse.stall_monitor import StallMonitor
-from edged.behaviour.local_day import clock_minute, day_minutes, instant, minute_of_day
+from edged.behaviour.local_day import clock_minute, day_minutes, instant, minute_of_day, wall_clock
 from edged.config.tables.stall import StallConfig
 from edged.drawing.day import LEFT, draw_day
 from tests.support.zone import SetZone, set_zone
@@ -94,3 +94,9 @@ def test_picture_of_a_long_day_is_an_hour_wider_and_its_clock_marks_are_right(se
     assert tuple(draw_day("x", StallDay.of(LONG))[86, LEFT + 300]) != tuple(
         draw_day("x", StallDay.of(LONG))[86, LEFT + 240]
     )
+
+
+def test_wall_clock_of_a_minute_follows_the_changes_of_the_clock(set_zone: SetZone) -> None:
+    set_zone(BERLIN)
+    assert [wall_clock(LONG, minute) for minute in (0, 120, 185, 240)] == ["00:00", "02:00", "02:05", "03:00"]
+    assert wall_clock(SHORT, 120) == "03:00"

@@ -1,0 +1,54 @@
+#!/bin/sh
+# release.sh DEST [arm64] [amd64]: the files of a release, into one folder; without a name, those of both architectures:
+#   edged_VERSION_ARCH.deb               what a box installs, with all its packages
+#   edged_VERSION_ARCH-wheelhouse.tar    the same packages, for install.sh --wheelhouse on a box without dpkg
+#   SHA256SUMS, index.md                 how to check them; what is for which box, and what it was made from
+# Runs on any Linux with Python 3.10 or newer, dpkg-deb and a network: some minutes, and 1 GB while it works.
+set -eu
+[ $# -ge 1 ] || { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+dest=$1
+shift
+[ $# -gt 0 ] || set -- arm64 amd64
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$dest"
+dest=$(cd "$dest" && pwd)
+
+for arch in "$@"; do
+    house=$work/$arch
+    case $arch in
+        arm64)
+            "$here/wheelhouse.sh" "$house" jetson aarch64 3.10 3.12 # JetPack 6, JetPack 7
+            "$here/wheelhouse.sh" "$house" plain aarch64 3.11       # Debian 12, Raspberry Pi OS
+            ;;
+        amd64) "$here/wheelhouse.sh" "$house" plain x86_64 3.10 3.11 3.12 ;; # Ubuntu 22.04, Debian 12, Ubuntu 24.04
+        *) echo "release.sh: architecture $arch: want arm64 or amd64" >&2; exit 2 ;;
+    esac
+    package=$("$here/deb.sh" "$house" "$dest" | tail -n 1)
+    tar -C "$house" -cf "${package%.deb}-wheelhouse.tar" .
+done
+
+commit=$(git -C "$here" rev-parse HEAD 2> /dev/null || echo unknown)
+git -C "$here" diff --quiet HEAD 2> /dev/null || commit="$commit, with changes that are not committed"
+cd "$dest"
+{
+    echo "# edged"
+    echo
+    echo "Made by \`deploy/release.sh\` on $(date -u +%Y-%m-%d) from commit $commit. The other packages in these files"
+    echo "are from the Python index, in the versions that the lists (*.txt) in each wheelhouse name."
+    echo
+    echo "| file | MB | for |"
+    echo "|---|---|---|"
+    for file in edged_*; do
+        case $file in
+            *arm64*) box="Jetson with JetPack 6.1 or newer; Debian 12 on arm64" ;;
+            *) box="Debian 12, Ubuntu 22.04 and 24.04 on x86-64" ;;
+        esac
+        echo "| $file | $(($(wc -c < "$file") / 1000000)) | $box |"
+    done
+    echo
+    echo "Check what you fetched with \`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root."
+} > index.md
+sha256sum edged_* index.md > SHA256SUMS
+cat index.md
