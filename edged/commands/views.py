@@ -156,10 +156,12 @@ def _mqtt_line(mqtt: Mapping[str, Any]) -> str:
 
 
 def _camera_line(name: str, view: CameraOverview, scene: str) -> str:
+    if view.state.phase in ("connecting", "lost"):
+        return f"{name}: {view.state.phase}; {view.state.reason}".rstrip("; ")
     rates, latency = view.rates, view.rates.latency
     times = f", {latency.p50_ms:.0f} ms" if latency else ""
     speed = f"{rates.processed_hz:.1f} of {rates.in_hz:.1f} frames/s"
-    sees = "; ".join(filter(None, (describe_subjects(view.latest) or view.state.reason, scene)))
+    sees = "; ".join(filter(None, (describe_subjects(view.latest), scene)))
     return f"{name}: {view.state.phase}, {speed}{times}; {sees}"
 
 

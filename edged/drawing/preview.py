@@ -67,7 +67,7 @@ class Preview:
         if not self._has_picture and (result.subjects or age_ns > ns(PICTURE_PATIENCE_S)):
             self._has_picture = True
             write_image(self._picture_path, picture)
-            self._say(f"{self._picture_path}: what camera {self._camera} sees; look at it")
+            self._say(f"{self._picture_path}: what it sees; look at it")
         if self._clip is None:
             self._clip = VideoWriter(self._clip_path, CLIP_HZ, result.size_wh)
         self._clip.write(picture, captured_ns)
@@ -78,7 +78,7 @@ class Preview:
         self._done = True
         if self._clip is not None:
             self._clip.close()
-            self._say(f"{self._clip_path}: {self._clip.frames / CLIP_HZ:.0f} s of it; play it")
+            self._say(f"{self._clip_path}: {self._clip.frames / CLIP_HZ:.0f} s of what it sees; play it")
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if not self._done:

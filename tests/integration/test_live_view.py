@@ -42,6 +42,14 @@ def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
     ]
 
 
+def test_without_terminal_a_lost_camera_has_its_reason_and_no_rates() -> None:
+    out = io.StringIO()
+    lost = camera("lost", "no frame for 5 s")
+    with live(lambda: LiveStatus(cameras={"barn": lost}, mqtt=BUS, scenes=SCENES), out):
+        pass
+    assert out.getvalue().splitlines()[0] == "barn: lost; no frame for 5 s"
+
+
 def table(monkeypatch: pytest.MonkeyPatch, seen: CameraOverview, scene: str = "", columns: int = 80) -> str:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(columns))
