@@ -19,6 +19,7 @@ from edged.frame import U8
 CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
 MAX_PIXELS = 8192 * 8192
+MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}  # FFmpeg's: its decoders refuse more before they allocate it
 NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
 MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 

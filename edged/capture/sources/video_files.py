@@ -25,6 +25,7 @@ TRANSPORT_FORMATS = frozenset(["mpegts", "mpeg", "rtsp"])  # recorded as they ca
 MAX_TRANSPORT_GAP_NS = 10 * NS_PER_S  # a longer gap in one is a new beginning. Source: FFmpeg's dts_delta_threshold
 DEFAULT_VIDEO_HZ = 25.0  # of a video without a rate
 MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
+FFMPEG_OPTIONS = {"protocol_whitelist": "file"}  # a playlist opens nothing on the network
 MAX_LATE_NS = NS_PER_S  # a frame later than this shifts the timeline; there is no catching up
 COMPLETE_SHARE = 0.95  # of the announced duration; less, and the file is reported as cut off
 FIRST_YEAR = 1990  # of video files; an earlier one is a clock that was never set
@@ -148,7 +149,7 @@ class VideoStream:
 def open_container(path: Path) -> Any:
     """An open PyAV container. Raises CameraLost for a file that is no video."""
     try:
-        container: Any = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container: Any = av.open(f"file:{path}", options=FFMPEG_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise CameraLost(f"{path}: truncated, or neither a video nor an image", "undecodable") from error
     if container.format.name == "tty":  # any text, as a video of a terminal

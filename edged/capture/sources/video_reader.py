@@ -18,7 +18,7 @@ from av.stream import Disposition
 from edged.capture.camera import EMPTY_IMAGE, StreamFacts
 from edged.capture.sources.damage import DamageTracker, time_ns
 from edged.capture.sources.deinterlacer import Deinterlacer
-from edged.capture.sources.frame_converter import FrameConverter, check_size, is_anamorphic
+from edged.capture.sources.frame_converter import MAX_PIXELS_OPTION, FrameConverter, check_size, is_anamorphic
 from edged.errors import CameraLost
 from edged.frame import U8
 from edged.units import NS_PER_S
@@ -124,7 +124,7 @@ class VideoReader:
 
     def _set_up(self, codec: Any, *, strict: bool) -> None:
         codec.thread_count, codec.thread_type = (1, "SLICE") if self._live else (0, "AUTO")
-        codec.options = {"err_detect": "explode"} if strict else {}
+        codec.options = MAX_PIXELS_OPTION | ({"err_detect": "explode"} if strict else {})
 
     def _decode(self, packet: Any) -> None:
         arrived_ns = time.monotonic_ns()
