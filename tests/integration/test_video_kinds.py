@@ -153,6 +153,19 @@ def test_pictures_after_a_lost_one_are_damaged_until_the_next_key_frame(
     assert [one.damaged for one in frames][-30:] == [False] * 30
 
 
+def test_h265_pictures_after_a_lost_one_are_whole_or_left_out(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}
+    images = moving_square(40)
+    whole = list(frames_of(write_video(tmp_path / "a.ts", images, codec="libx265", gop=20, options=options)))
+    path = write_video(tmp_path / "b.ts", images, codec="libx265", gop=20, options=options, lost=[8])
+    by_time = dict(zip(times_ms(whole), whole, strict=True))
+    frames = list(frames_of(path))
+    assert len(frames) >= 28
+    assert not any(one.damaged for one in frames)
+    for at_ms, one in zip(times_ms(frames), frames, strict=True):
+        assert np.abs(one.image.astype(int) - by_time[at_ms].image.astype(int)).max() <= 2
+
+
 @pytest.mark.parametrize(("name", "codec"), [("x.ts", "libx264"), ("x.avi", "mjpeg")])
 def test_pictures_with_concealed_errors_are_damaged_or_failed(name: str, codec: str, tmp_path: Path) -> None:
     pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"

@@ -15,6 +15,8 @@ from edged.units import NS_PER_S
 STEADY_INTERVALS = 8  # so many equal intervals make a rate steady
 STEADY_TOLERANCE = 0.1  # of an interval
 GAP = 1.5  # intervals; a longer one is a gap
+CHECKED_OTHERWISE = frozenset(["h264", "hevc"])  # by its numbers here; FFmpeg drops an H.265 picture without references
+MANY_GAPS = 8  # in a group of pictures, and more than half of them: the camera does not count as the standard says
 
 
 class DamageTracker:
@@ -23,7 +25,8 @@ class DamageTracker:
     def __init__(self, codec: Any, *, transport: bool) -> None:
         self.losses = 0
         self._frame_numbers = FrameNumbers(codec.extradata) if codec.name == "h264" else None
-        self._gaps = not codec.codec.intra_only and transport and self._frame_numbers is None
+        self._pictures = self._gaps = 0  # by their numbers, since the latest key frame
+        self._by_time = not codec.codec.intra_only and transport and codec.name not in CHECKED_OTHERWISE
         self._intervals: deque[int] = deque(maxlen=STEADY_INTERVALS)
         self._last_ns: int | None = None  # of the packet before
         self._since_ns: int | None = None  # pictures from here on are damaged …
@@ -33,8 +36,8 @@ class DamageTracker:
     def on_packet(self, packet: Any) -> None:
         """Before the packet is decoded."""
         at_ns = time_ns(packet)
-        lost = self._frame_numbers is not None and self._frame_numbers.lost_before(memoryview(packet))
-        lost |= self._gaps and self._is_late(time_ns(packet, decoding=True))
+        lost = self._is_number_missing(packet)
+        lost |= self._by_time and self._is_late(time_ns(packet, decoding=True))
         if packet.is_keyframe and (self._until_ns is None or self._since_ns is None):
             self._until_ns = at_ns
         if packet.is_corrupt or (lost and not packet.is_keyframe):
@@ -65,6 +68,18 @@ class DamageTracker:
         if self._until_ns is not None and at_ns >= self._until_ns:
             self._since_ns = self._until_ns = None
         return self._since_ns is not None and at_ns >= self._since_ns
+
+    def _is_number_missing(self, packet: Any) -> bool:
+        """Whether a reference picture is missing before the packet, in a stream that numbers them."""
+        if self._frame_numbers is None:
+            return False
+        if packet.is_keyframe:
+            self._pictures = self._gaps = 0
+        missing = self._frame_numbers.lost_before(memoryview(packet))
+        self._pictures, self._gaps = self._pictures + 1, self._gaps + missing
+        if self._gaps >= MANY_GAPS and 2 * self._gaps > self._pictures:
+            self._frame_numbers, self._since_ns, missing = None, None, False
+        return missing
 
     def _is_late(self, at_ns: int | None) -> bool:
         """Whether packets are missing before the one of `at_ns`."""
