@@ -16,10 +16,11 @@ from edged.config.load import load
 from edged.config.tree import Config
 from edged.errors import ConfigError
 from edged.inference.engine_builder import ENGINE_FOLDER, engine_builder
+from engines.bindings import find as find_tensorrt
 from engines.build.service import BuildJob, EngineBuilder
 from engines.card import Card
 from engines.catalogue import load as load_cards
-from engines.errors import EngineError
+from engines.errors import EngineError, NoTensorRT
 from engines.prepare.model import Precision
 from engines.store.disk import megabytes
 from engines.store.engine_store import EngineStore, StoredEngine
@@ -83,7 +84,19 @@ def _list(args: argparse.Namespace) -> int:
         rows += [
             _list_row(engine, current=now is not None and engine.key == now.key) for engine in store.engines(model)
         ]
+    if not rows and not args.json:
+        print(_why_none(args))
+        return 0
     return _print(args, LIST_COLUMNS, rows)
+
+
+def _why_none(args: argparse.Namespace) -> str:
+    """Why there are no engines, and what makes some."""
+    try:
+        find_tensorrt(args.tensorrt)
+    except NoTensorRT as error:
+        return f"no engines, and none can be built here: {error}; until then models run on ONNX Runtime and the CPU"
+    return "no engines yet; `edged engines build` makes them, and so does the daemon while it runs"
 
 
 def _build(args: argparse.Namespace) -> int:

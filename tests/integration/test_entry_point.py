@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edged.__main__ import VERBS, main
+from engines.errors import NoTensorRT
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,6 +108,7 @@ LOADED = """
 import sys
 before = set(sys.modules)  # an editable install brings some at the start of the interpreter
 from edged.__main__ import main
+from engines.errors import NoTensorRT
 main(sys.argv[2:])
 loaded = (set(sys.modules) - before) & set(sys.argv[1].split(","))
 print(*sorted(loaded), file=sys.stderr)
@@ -140,3 +142,19 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 def test_unknown_verb_lists_the_verbs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "want one of run, infer, " in capsys.readouterr().err
+
+
+def test_empty_list_of_engines_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(flavour: str) -> None:
+        raise NoTensorRT("tensorrt cannot be imported")
+
+    monkeypatch.setattr("edged.commands.engines.find_tensorrt", missing)
+    assert main(["engines", "list", "--store", str(tmp_path)]) == 0
+    assert "none can be built here: tensorrt cannot be imported; until then" in capsys.readouterr().out
+    monkeypatch.setattr("edged.commands.engines.find_tensorrt", lambda flavour: None)
+    assert main(["engines", "list", "--store", str(tmp_path)]) == 0
+    assert "`edged engines build` makes them" in capsys.readouterr().out
+    assert main(["engines", "list", "--store", str(tmp_path), "--json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
