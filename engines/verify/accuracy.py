@@ -13,6 +13,7 @@ from engines.arrays import F32, box_iou
 from engines.card import Card, Detect, Lift, Root, Tolerance
 from engines.card.schema import SCHEMAS
 
+TIE = 2.0**-10  # a bin lower than the peak by less of it is the same peak: FP16 has ten bits
 NEAR_THRESHOLD = 0.8  # of the threshold: a box this much fainter still answers one of the reference
 
 
@@ -119,19 +120,26 @@ def _detector_diff(
 
 
 def _pose_diff(reference: Sequence[F32], outputs: Sequence[F32], split: float, min_score: float) -> AccuracyDiff:
-    """SimCC: where the peaks are, and how high."""
+    """SimCC: where the peaks are, and how high. Of two peaks that FP16 cannot tell apart either will do."""
     peaks = [np.stack([axis[0].argmax(axis=1) for axis in pair]) for pair in (reference, outputs)]
+    tied = np.stack([_is_peak(axis[0], found) for axis, found in zip(reference, peaks[1], strict=True)])
     scores = [np.minimum(*(axis[0].max(axis=1).astype(np.float32) for axis in pair)) for pair in (reference, outputs)]
     sure = scores[0] >= min_score
     if not sure.any():
         return AccuracyDiff(max_score_diff=float(np.abs(scores[0] - scores[1]).max()))
-    apart = np.abs(peaks[0] - peaks[1])[:, sure]
+    apart = np.where(tied, 0, np.abs(peaks[0] - peaks[1]))[:, sure]
     return AccuracyDiff(
         max_shift_px=round(float(np.hypot(*apart).max()) / split, 2),
         argmax_agreement=round(float((apart == 0).all(axis=0).mean()), 4),
         max_score_diff=round(float(np.abs(scores[0] - scores[1])[sure].max()), 4),
         compared=int(sure.sum()),
     )
+
+
+def _is_peak(bins: F32, found: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each row's found bin is as high as its highest, to FP16's precision."""
+    highest = bins.max(axis=1)
+    return np.asarray(bins[np.arange(len(bins)), found] >= highest - TIE * np.abs(highest))
 
 
 def _lift_diff(reference: F32, output: F32, places: DecodeVolume, lift: Lift) -> AccuracyDiff:

@@ -104,6 +104,25 @@ def test_operator_that_onnx_does_not_know_is_an_error_of_the_model() -> None:
         prepare(CARDS["rtmpose-t-lsp14"], model.SerializeToString(), batch=1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "largest"), [(onnx.TensorProto.FLOAT, 1000.0), (onnx.TensorProto.FLOAT16, np.inf)], ids=["FP32", "FP16"]
+)
+def test_runner_rounds_where_the_graph_is_in_fp16(kind: int, largest: float) -> None:
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    weights = [onnx.numpy_helper.from_array(np.array(value, dtype), f"w{value}") for value in (300, 1 / 300)]
+    ends = [onnx.helper.make_tensor_value_info(name, kind, [1]) for name in ("x", "y")]
+    nodes = [
+        onnx.helper.make_node("Mul", ["x", weights[0].name], ["large"]),
+        onnx.helper.make_node("Mul", ["large", weights[1].name], ["y"]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "scales", ends[:1], ends[1:], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    typed = onnx.shape_inference.infer_shapes(model)
+    assert OnnxRunner(typed.SerializeToString()).run(np.array([1000], np.float32))[0].tolist() == [
+        pytest.approx(largest)
+    ]
+
+
 def test_prepared_model_that_onnx_runtime_refuses_is_a_failed_build() -> None:
     with pytest.raises(BuildFailed, match="ONNX Runtime refuses the prepared model"):
         OnnxRunner(b"no model")

@@ -119,6 +119,16 @@ def test_missing_box_is_reported() -> None:
     assert "1 of the reference's boxes are missing" in "; ".join(found.violations(DETECT.tolerance))
 
 
+@pytest.mark.parametrize(("second", "shift_px"), [(0.8995, 0.0), (0.898, 10.0)], ids=["tied in FP16", "lower"])
+def test_other_peak_is_the_same_where_fp16_cannot_tell_them_apart(second: float, shift_px: float) -> None:
+    reference = [np.zeros((1, 14, bins), np.float32) for bins in (384, 512)]
+    for axis in reference:
+        axis[0, :, 100], axis[0, :, 120] = 0.9, second
+    outputs = [reference[0].copy(), reference[1]]
+    outputs[0][0, 3, [100, 120]] = second, 0.9
+    assert accuracy_diff(POSE, None, reference, outputs).max_shift_px == shift_px
+
+
 def test_sum_of_two_diffs_keeps_the_worse_values() -> None:
     both = AccuracyDiff(max_shift_px=1, argmax_agreement=1.0, compared=1) + AccuracyDiff(
         max_shift_px=3, argmax_agreement=0.5, compared=3, nan=2

@@ -14,6 +14,7 @@ from edged.inference.decode.detectors import check_finite
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 from engines.errors import BuildFailed
+from engines.prepare import rounded_to_fp16
 
 ORT_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.Fail,
@@ -73,22 +74,21 @@ class OrtSession:
 
 
 class OnnxRunner:
-    """A prepared model, as bytes: takes float32 and gives float32, whatever the model's own types are."""
+    """A prepared model, as bytes: takes float32 and gives float32, and rounds wherever the model is in FP16."""
 
     def __init__(self, model: bytes) -> None:
         """Raises `BuildFailed` when ONNX Runtime refuses the model."""
         options = ort.SessionOptions()
         options.log_severity_level = LOG_ERRORS_ONLY
         try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(rounded_to_fp16(model), options, providers=["CPUExecutionProvider"])
         except ORT_ERRORS as refusal:
             raise BuildFailed(f"ONNX Runtime refuses the prepared model: {first_line(refusal)}") from refusal
         (self._input,) = self._session.get_inputs()
-        self._dtype = np.float16 if "float16" in self._input.type else np.float32
 
     def run(self, tensor: F32) -> list[F32]:
-        outputs = self._session.run(None, {self._input.name: tensor.astype(self._dtype)})
-        return [output.astype(np.float32) for output in outputs]
+        outputs: list[F32] = self._session.run(None, {self._input.name: tensor.astype(np.float32)})
+        return outputs
 
     def close(self) -> None:
         """Nothing to release: a session goes with its last reference."""
