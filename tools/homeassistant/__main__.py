@@ -29,7 +29,7 @@ from edged.runtime.clock import Clock
 from tools.homeassistant.examples import DEVICE, examples, payloads
 from tools.mqtt_bench import mosquitto
 
-START_LIMIT_S, SETTLE_S = 120.0, 3.0
+START_LIMIT_S, STOP_LIMIT_S, SETTLE_S = 120.0, 30.0, 3.0
 
 
 class Instance:
@@ -59,7 +59,10 @@ class Instance:
 
     def close(self) -> None:
         self._stdin.close()
-        self._process.wait(20)
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def _read(self) -> None:
         for line in self._process.stdout or ():

@@ -91,11 +91,7 @@ def tell_state(hass: HomeAssistant, event: Event[Any]) -> None:
 
 async def main() -> None:
     payloads = json.loads(sys.stdin.readline())
-    tell(
-        version=__version__,
-        blocked_attributes=sorted(map(str, MQTT_ATTRIBUTES_BLOCKED)),
-        dropped=dropped_keys(payloads),
-    )
+    tell(version=__version__, blocked_attributes=sorted(map(str, MQTT_ATTRIBUTES_BLOCKED)))
     logging.getLogger("homeassistant").addHandler(TellingHandler(logging.WARNING))
     with tempfile.TemporaryDirectory() as folder:
         hass = await started(folder, int(sys.argv[1]))
