@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from time import monotonic_ns
 from typing import Literal
 
 from edged.behaviour.horse.rules import StallRule, load_rules
@@ -26,12 +27,13 @@ class AlertRule:
 
     kind: str
     severity: Severity
-    holds: Callable[[CameraObservation], bool]
+    holds: Callable[[CameraObservation], bool | None]  # None: this observation cannot tell
     reason: Callable[[CameraObservation], str]
     open_after_s: float
     close_after_s: float
     evidence: Callable[[CameraObservation], AlertEvidence | None] = lambda observation: None
     remind_every_s: float | None = None  # until it is acknowledged; None: never
+    unbroken: bool = False  # before it opens, any pause begins the wait anew
     is_test: bool = False  # nothing has happened: somebody asked for an alert
 
 
@@ -64,19 +66,34 @@ def _degraded_reason(degraded: tuple[str, ...]) -> str:
     return "the image is " + " and ".join(degraded)
 
 
+def _unknown_reason(observation: CameraObservation) -> str:
+    if observation.connecting:
+        return "nobody looks at the image: the camera is still connecting"
+    return "nobody looks at the image: frames arrive, and none can be analysed; see `frames-failed` in health"
+
+
 CAMERA_RULES = (
     AlertRule(
         kind="camera-lost",
         severity="critical",
-        holds=lambda observation: observation.view == "lost",
+        holds=lambda observation: None if observation.connecting else observation.view == "lost",
         reason=lambda observation: observation.reason or "no frames",
         open_after_s=60,
         close_after_s=10,
     ),
     AlertRule(
+        kind="view-unknown",
+        severity="warning",
+        holds=lambda observation: observation.overdue,
+        reason=_unknown_reason,
+        open_after_s=120,
+        close_after_s=30,
+        unbroken=True,
+    ),
+    AlertRule(
         kind="view-degraded",
         severity="warning",
-        holds=lambda observation: observation.view == "degraded",
+        holds=lambda observation: None if observation.view == "unknown" else observation.view == "degraded",
         reason=lambda observation: _degraded_reason(observation.degraded),
         open_after_s=120,
         close_after_s=30,
@@ -84,7 +101,7 @@ CAMERA_RULES = (
     AlertRule(
         kind="camera-moved",
         severity="warning",
-        holds=lambda observation: observation.view_change == "moved",
+        holds=lambda observation: observation.view_change == "moved" if observation.view == "ok" else None,
         reason=lambda observation: (
             "the view is not the one that the stall was drawn in: turn the camera back, or draw the stall again"
         ),
@@ -94,7 +111,7 @@ CAMERA_RULES = (
     AlertRule(
         kind="camera-dirty",
         severity="warning",
-        holds=lambda observation: observation.view_change == "dirty",
+        holds=lambda observation: observation.view_change == "dirty" if observation.view == "ok" else None,
         reason=lambda observation: "parts of the view have lost their detail: clean the lens, look for a web",
         open_after_s=600,
         close_after_s=300,
@@ -112,7 +129,7 @@ def alert_rule(rule: StallRule) -> AlertRule:
     return AlertRule(
         kind=rule.kind,
         severity=rule.severity,
-        holds=lambda observation: rule.kind in observation.findings,
+        holds=lambda observation: None if observation.view == "unknown" else rule.kind in observation.findings,
         reason=lambda observation: observation.findings[rule.kind].reason,
         open_after_s=0,
         close_after_s=rule.close_after_min * S_PER_MIN,
@@ -145,24 +162,31 @@ def rule_of_test(kind: str, until_ns: int) -> AlertRule:
 class AlertMonitor:
     """One rule on one camera."""
 
-    def __init__(self, camera: str, rule: AlertRule) -> None:
+    def __init__(self, camera: str, rule: AlertRule, alert: Alert | None = None) -> None:
+        """`alert` is open already: from before a restart."""
         self.is_test = rule.is_test
         self._camera = camera
         self._rule = rule
-        self._since_ns: int | None = None  # None: the condition does not hold
-        self._last_held_ns = 0
-        self.alert: Alert | None = None  # None: not open
+        self._since_ns = None if alert is None else alert.since_ns  # None: the condition does not hold
+        self._last_held_ns = 0 if alert is None else alert.since_ns + ns(alert.duration_s)
+        self._clear_since_ns: int | None = None  # when it was first seen not to hold; None: it holds, or cannot be told
+        self.alert = alert  # None: not open
 
     def update(self, observation: CameraObservation) -> Alert | None:
         """The alert when it is to be published: opened, closed, reminded of, or back from its snooze."""
-        if self._rule.holds(observation):
+        holds = self._rule.holds(observation)
+        if holds:
             self._since_ns = observation.t_ns if self._since_ns is None else self._since_ns
-            self._last_held_ns = observation.t_ns
+            self._last_held_ns = self._clear_since_ns = observation.t_ns
             return self._open_or_remind(observation, self._since_ns)
-        if self._since_ns is None or observation.t_ns - self._last_held_ns < ns(self._rule.close_after_s):
+        if holds is None or self._clear_since_ns is None:
+            self._clear_since_ns = None if holds is None else observation.t_ns
+        at_once = self._rule.unbroken and self.alert is None
+        wait_ns = 0 if at_once else ns(self._rule.close_after_s)
+        if self._clear_since_ns is None or observation.t_ns - self._clear_since_ns < wait_ns:
             return None
         self._since_ns = None
-        return self.close()
+        return self.close(observation.t_ns)
 
     def _open_or_remind(self, observation: CameraObservation, since_ns: int) -> Alert | None:
         if observation.t_ns - since_ns < ns(self._rule.open_after_s):
@@ -199,9 +223,11 @@ class AlertMonitor:
         )
         return self.alert
 
-    def close(self) -> Alert | None:
-        """The alert, closed; None: it was not open."""
-        closed = None if self.alert is None else self.set_stage("closed", self._last_held_ns)
+    def close(self, t_ns: int) -> Alert | None:
+        """The alert, closed; None: it was not open. Its duration ends when its condition last held."""
+        closed = None if self.alert is None else self.set_stage("closed", t_ns)
+        if closed is not None:
+            closed = replace(closed, duration_s=(self._last_held_ns - closed.since_ns) / NS_PER_S)
         self.alert = None
         return closed
 
@@ -228,17 +254,24 @@ class AlertMonitors:
         self._lock = threading.Lock()
         self.reconfigure(cameras)
 
-    def reconfigure(self, cameras: tuple[str, ...]) -> None:
-        """Monitor these cameras from now on. The open alerts of a camera that is gone close."""
+    def reconfigure(self, cameras: tuple[str, ...], restored: Collection[Alert] = ()) -> None:
+        """Monitor these cameras from now on. The open alerts of a camera that is gone close.
+
+        `restored`: alerts from before a restart. They go on; one that no rule here may ever close is closed.
+        """
+        alerts = {(alert.camera, alert.rule.kind): alert for alert in restored if not alert.rule.is_test}
         with self._lock:
             gone = [monitors for camera, monitors in self._monitors.items() if camera not in cameras]
-            for monitor in (monitor for monitors in gone for monitor in monitors):
-                if closed := monitor.close():
-                    self._publish(closed)
             self._monitors = {
-                camera: self._monitors.get(camera) or [AlertMonitor(camera, rule) for rule in self._rules]
+                camera: self._monitors.get(camera)
+                or [AlertMonitor(camera, rule, alerts.get((camera, rule.kind))) for rule in self._rules]
                 for camera in cameras
             }
+            taken = {monitor.alert for monitors in self._monitors.values() for monitor in monitors}
+            left = [AlertMonitor(alert.camera, alert.rule, alert) for alert in restored if alert not in taken]
+            for monitor in (*(monitor for monitors in gone for monitor in monitors), *left):
+                if closed := monitor.close(monotonic_ns()):
+                    self._publish(closed)
 
     def update(self, camera: str, observation: CameraObservation) -> None:
         with self._lock:
@@ -249,7 +282,7 @@ class AlertMonitors:
 
     def open(self, camera: str) -> tuple[Alert, ...]:
         """The camera's alerts that have not closed, oldest first."""
-        alerts = [monitor.alert for monitor in self._monitors[camera] if monitor.alert is not None]
+        alerts = [monitor.alert for monitor in self._monitors.get(camera, ()) if monitor.alert is not None]
         return tuple(sorted(alerts, key=lambda alert: alert.since_ns))
 
     def test(self, camera: str, kind: str, seconds: float, t_ns: int) -> Alert:
@@ -262,7 +295,7 @@ class AlertMonitors:
         with self._lock:
             for other in [one for one in self._monitors[camera] if one.is_test]:
                 self._monitors[camera].remove(other)
-                if closed := other.close():
+                if closed := other.close(t_ns):
                     self._publish(closed)
             self._monitors[camera].append(monitor)
             opened = monitor.update(observation)

@@ -19,10 +19,12 @@ from edged.units import S_PER_MIN
 VIEWS: tuple[View, ...] = get_args(View)
 
 
-def state_message(headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[Alert, ...]) -> schema.State:
-    """The `state` message."""
+def state_message(
+    headers: HeaderFactory, camera: str, scene: SceneState, alerts: tuple[Alert, ...], changed_ns: int
+) -> schema.State:
+    """The `state` message; `changed_ns`: when the scene or an alert changed, CLOCK_MONOTONIC."""
     return {
-        **headers(topics.STATE.at(camera=camera), scene.since_ns),  # type: ignore[typeddict-item]  # see build.poses
+        **headers(topics.STATE.at(camera=camera), changed_ns),  # type: ignore[typeddict-item]  # see build.poses
         "id": new_id(),
         "camera": camera,
         "view": scene.view,

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median_low
 from time import monotonic_ns
 
+from edged.behaviour.alert_store import AlertStore
 from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.daily import DailyCounter, DailyTotals, parse_totals
 from edged.behaviour.horse.stall_monitors import StallMonitors
@@ -41,6 +42,8 @@ PRESENCE_WINDOW_NS = ns(3)  # a state is what most observations of this window s
 MIN_STALL_CHANGE_NS = ns(2)  # between two states that differ in the stall alone
 SAVE_PERIOD_NS = ns(60)
 MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
+MAX_INTERVALS = 3  # between results, after which one is overdue
+ALERTS_FILE = "alerts.json"
 JOIN_S = 2.0
 
 CameraReading = tuple[CameraState, FrameResult | None]  # a camera's status and its latest result
@@ -69,14 +72,21 @@ class SceneMonitor:
         self._views = views
         self._file = JsonState(state_file, "today's totals")
         self._presence: dict[str, PresenceFilter] = {}
+        self._frame_clocks: dict[str, FrameClock] = {}
         self._states: dict[str, SceneState] = {}
         self.latest_states: dict[str, State] = {}  # the last message of each camera; any thread may read it
         self._saved_totals: dict[str, DailyTotals] = self._file.read(parse_totals, {})
         self._counters: dict[str, DailyCounter] = {}
+        self._alert_store = AlertStore(state_file.with_name(ALERTS_FILE), headers.utc_ms)
         self.alerts = AlertMonitors((), self._publish_alert)
         self._zone_date = ""  # on which the zone was read last
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of all above
+        self._save_lock = threading.Lock()
         self._logged: set[tuple[str, type[Exception]]] = set()
+        restored, unsent = self._alert_store.load(monotonic_ns())
+        for message in unsent:
+            self._bus.publish(ALERT.at(camera=message["camera"]), message)
+        self.alerts.reconfigure(tuple(classes), restored)
         self.reconfigure(classes, daily_s)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
@@ -98,6 +108,7 @@ class SceneMonitor:
             self._saved_totals |= {name: counter.today for name, counter in self._counters.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)
+            self._frame_clocks = {name: self._frame_clocks.get(name) or FrameClock() for name in classes}
             self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
             self._counters = {name: self._counters.get(name) or self._new_counter(name) for name in classes}
             self._states = {name: self._states[name] for name in classes if name in self._states}
@@ -114,13 +125,21 @@ class SceneMonitor:
         self.save()
 
     def _step(self) -> float:
-        with self._lock:
-            failures = self.poll(monotonic_ns())
+        failures = self.poll(monotonic_ns())
         self._thread.partial_error = "; ".join(f"camera {name}: {error}" for name, error in failures.items())
         return PERIOD_S
 
     def poll(self, now_ns: int) -> dict[str, str]:
         """Take in every camera's reading and publish what is due; the cameras that failed, and why."""
+        with self._lock:
+            failures = self._poll_cameras(now_ns)
+        self._alert_store.confirm(now_ns, lambda: not self._bus.stats["stored"]["unwritten"])
+        if now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
+            self._last_save_ns = now_ns
+            self.save()
+        return failures
+
+    def _poll_cameras(self, now_ns: int) -> dict[str, str]:
         if (date := self._date(now_ns)) != self._zone_date:
             time.tzset()
             self._zone_date = date
@@ -136,14 +155,12 @@ class SceneMonitor:
                 failures[name] = self._failed(name, exc)
         if daily_due:
             self._last_daily_ns = now_ns
-        if now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
-            self._last_save_ns = now_ns
-            self.save()
         return failures
 
     def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
         self._stalls.poll(name, now_ns, self._local_time(now_ns), clock_synced=self._headers.synced)
         observation = observe(status, latest, self._classes[name], now_ns)
+        observation = replace(observation, overdue=self._frame_clocks[name].overdue(observation, latest))
         if observation.view == "ok":
             stall = self._stalls.state(name)
             observation = replace(
@@ -160,7 +177,7 @@ class SceneMonitor:
         state = self._presence[name].update(observation)
         if state is not None:
             self._states[name] = state
-            self._publish_state(name)
+            self._publish_state(name, state.since_ns)
 
     def _failed(self, camera: str, exc: Exception) -> str:
         """What failed, logged once per camera and kind."""
@@ -174,12 +191,13 @@ class SceneMonitor:
         return DailyCounter(self._saved_totals.get(name) or DailyTotals(date=self._date(monotonic_ns())))
 
     def _publish_alert(self, alert: Alert) -> None:
-        self._bus.publish(ALERT.at(camera=alert.camera), alert_message(self._headers, alert))
+        message = alert_message(self._headers, alert)
+        self._alert_store.put(alert, message, lambda: self._bus.publish(ALERT.at(camera=alert.camera), message))
         if alert.camera in self._states:
-            self._publish_state(alert.camera)
+            self._publish_state(alert.camera, alert.published_ns)
 
-    def _publish_state(self, name: str) -> None:
-        message = state_message(self._headers, name, self._states[name], self.alerts.open(name))
+    def _publish_state(self, name: str, changed_ns: int) -> None:
+        message = state_message(self._headers, name, self._states[name], self.alerts.open(name), changed_ns)
         self.latest_states[name] = message
         self._bus.publish(STATE.at(camera=name), message)
 
@@ -195,9 +213,30 @@ class SceneMonitor:
         return datetime.fromtimestamp(self._headers.utc_ms(now_ns) / MS_PER_S).astimezone()
 
     def save(self) -> None:
-        """Write the state files."""
-        self._file.write({name: asdict(counter.today) for name, counter in self._counters.items()})
-        self._stalls.save()
+        """Write the state files. Nothing else waits for the disk."""
+        with self._save_lock:
+            with self._lock:
+                totals = {name: asdict(counter.today) for name, counter in self._counters.items()}
+                days = self._stalls.snapshot()
+            self._file.write(totals)
+            self._stalls.write(days)
+
+
+class FrameClock:
+    """How far apart the results of one camera are, so that a slow camera is not taken for one that fails."""
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None  # of the latest result
+        self._interval_ns = 0
+
+    def overdue(self, observation: CameraObservation, latest: FrameResult | None) -> bool:
+        """Whether the view is unknown, and a result should have come by now."""
+        if latest is not None and latest.done_ns != self._last_ns:
+            self._interval_ns = 0 if self._last_ns is None else latest.done_ns - self._last_ns
+            self._last_ns = latest.done_ns
+        waited_ns = 0 if self._last_ns is None else observation.t_ns - self._last_ns
+        late = self._last_ns is None or waited_ns > MAX_INTERVALS * self._interval_ns
+        return observation.view == "unknown" and not observation.ended and late
 
 
 class PresenceFilter:
@@ -251,7 +290,9 @@ def observe(status: CameraState, latest: FrameResult | None, classes: Iterable[s
     if status.phase == "lost":
         return CameraObservation(t_ns=now_ns, view="lost", reason=status.reason)
     if latest is None or now_ns - latest.done_ns > MAX_RESULT_AGE_NS:
-        return CameraObservation(t_ns=now_ns, view="unknown")
+        return CameraObservation(
+            t_ns=now_ns, view="unknown", connecting=status.phase == "connecting", ended=status.phase == "ended"
+        )
     if latest.quality.degraded:
         return CameraObservation(t_ns=now_ns, view="degraded", degraded=latest.quality.degraded)
     counts = Counter(subject.label for subject in latest.subjects)

@@ -42,6 +42,9 @@ class CameraObservation:
     t_ns: int  # CLOCK_MONOTONIC
     view: View  # unknown: connecting, or no recent result
     reason: str = ""  # why the camera is lost
+    connecting: bool = False  # the camera has given no frame yet, or not again
+    ended: bool = False  # the source has no more frames
+    overdue: bool = False  # the view is unknown for longer than its frames are apart
     degraded: tuple[str, ...] = ()  # what is wrong with the image: "dark", "bright", "flat", "blurred"
     counts: Mapping[str, int] | None = None  # subjects per class; None: unknown
     stall: StallState | None = None  # None: no stall is monitored here

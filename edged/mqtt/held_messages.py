@@ -26,21 +26,21 @@ class HeldMessages:
         self._unverified: set[StoreId] = set()  # sent; until something comes back
         self._retry_s = math.inf  # when the store is to be read again
 
-    def record(self, store_id: StoreId, path: str, result: Result) -> None:
+    def record(self, row: QueueRow, result: Result) -> None:
         """The result of a message.
 
         `refused`: its whole topic waits. `set aside`: this broker cannot take this message. `unverified`: it was
         acknowledged, and nobody can tell what became of it.
         """
         if result == "published":
-            self._retry_s = 0.0 if self._topics.pop(path, None) is not None else self._retry_s
+            self._retry_s = 0.0 if self._topics.pop(row.path, None) is not None else self._retry_s
         elif result == "refused":
-            self._topics[path] = True
+            self._topics[row.path] = True
             self._retry_s = min(self._retry_s, time.monotonic() + RETRY_REFUSED_S)
         elif result == "set aside":
-            self._set_aside.add(store_id)
+            self._set_aside.add(row.store_id)
         elif result == "unverified":
-            self._unverified.add(store_id)
+            self._unverified.add(row.store_id)
 
     def passes(self, row: QueueRow) -> bool:
         """Whether the row is to be sent. Rows are asked for in their order."""

@@ -29,6 +29,7 @@ class MemoryBus:
         self._lock = threading.Lock()
         self._counter = MessageCounter()
         self._open = True
+        self.unwritten = 0  # what `stats` says of messages that are not stored yet
         self.publish(topics.STATUS.at(), make_status("online"))
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
@@ -64,7 +65,14 @@ class MemoryBus:
     @property
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
-        stored = {"rows": 0, "unwritten": 0, "bytes": 0, "oldest_s": None, "durable": False, "corrupt_files": 0}
+        stored = {
+            "rows": 0,
+            "unwritten": self.unwritten,
+            "bytes": 0,
+            "oldest_s": None,
+            "durable": False,
+            "corrupt_files": 0,
+        }
         connection = {"connected": self._open, "reason": "", "protocol": None, "reconnects": 0}
         limits = {"retain": True, "max_qos": 1, "max_message_bytes": None}
         duplicate = {"short_connections": 0, "other_device": None}

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from edged.messages.topics import Topic
+from edged.messages.topics import Priority, Topic
 from edged.mqtt import sqlite_queue
 from edged.mqtt.held_messages import HeldMessages, Result
 from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
@@ -30,8 +30,7 @@ log = logging.getLogger(__name__)
 MAX_UNWRITTEN = 1024  # messages; only a disk that hangs lets so many wait to be written
 MAX_IN_FLIGHT = 10  # messages: half of what a broker takes by default, the rest is for live ones
 WINDOW_INTERVAL_S = 0.1  # between two windows of older messages
-DELETE_INTERVAL_S = 1.0  # delivered messages are deleted this often
-TRIM_INTERVAL_S = 60.0  # expired ones are
+DELETE_INTERVAL_S, TRIM_INTERVAL_S = 1.0, 60.0  # delivered messages are deleted this often, and expired ones
 RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
 CLOSE_TIMEOUT_S = 2.0
 MEMORY = 0  # file number of the queue in memory; files count from 1
@@ -77,19 +76,18 @@ class PersistentQueue:
         self._unwritten: deque[_Unwritten] = deque()
         self._writing: list[_Unwritten] = []
         self._ready: deque[tuple[QueueRow, OutgoingMessage]] = deque()
-        self._in_flight: dict[StoreId, str] = {}  # with the path of the topic
+        self._in_flight: dict[StoreId, QueueRow] = {}
         self._held = HeldMessages()
         self._done: set[StoreId] = set()  # delivered or given up, not yet deleted
         self._new: set[StoreId] = set()  # put during this connection, not yet handed out
         self._counter = MessageCounter()
-        self._corrupt_files = 0
-        self._size_bytes = 0
+        self._delete_now = False  # at least one of `_done`
+        self._corrupt_files = self._size_bytes = 0
         self._oldest_ms: int | None = None
         # Of the queue's own thread.
         self._memory = SqliteQueue(None, limits, MEMORY)
         self._disk: SqliteQueue | None = None
-        self._file_no = 1
-        self._disk_failed = False
+        self._file_no, self._disk_failed = 1, False
         self._unreadable_rows = 0  # in a file that was closed because it could not even be read
         self._retry_disk_s = self._next_window_s = self._committed_s = -math.inf
         if path is not None and path.exists():
@@ -130,21 +128,22 @@ class PersistentQueue:
             if not self._ready:
                 return None
             row, message = self._ready.popleft()
-            self._in_flight[row.store_id] = row.path
+            self._in_flight[row.store_id] = row
             return replace(message, store_id=row.store_id)
 
     def done(self, store_id: StoreId, result: Result) -> None:
         """Record the result of a message. Unless it was published or failed, it stays and is sent again later."""
         with self._changed:
-            if (path := self._in_flight.pop(store_id, None)) is None:
+            if (row := self._in_flight.pop(store_id, None)) is None:
                 return
-            self._held.record(store_id, path, result)
+            self._held.record(row, result)
             if result == "published" or result == "failed":  # noqa: PLR1714  mypy narrows by this
                 self._done.add(store_id)
                 self._counter.finish(result)
             if result == "published":
                 self._counter.acknowledge()
-            if not self._in_flight and not self._ready:
+                self._delete_now |= row.priority == Priority.HIGH  # a kill would have it sent once more
+            if self._delete_now or not (self._in_flight or self._ready):
                 self._changed.notify()
 
     def verified(self) -> None:
@@ -209,7 +208,7 @@ class PersistentQueue:
             self._changed.wait_for(self._has_work, WINDOW_INTERVAL_S if draining else DELETE_INTERVAL_S)
         self._rewind_if_due()
         interval_s = DELETE_INTERVAL_S if self._done else TRIM_INTERVAL_S
-        if self._unwritten or time.monotonic() > self._committed_s + interval_s:
+        if self._unwritten or self._delete_now or time.monotonic() > self._committed_s + interval_s:
             self._commit()
         self._return_to_disk()
         self._hand_out()
@@ -220,9 +219,10 @@ class PersistentQueue:
         return None
 
     def _has_work(self) -> bool:
+        if self._state is State.CLOSED or self._unwritten or self._delete_now or self._rewind:
+            return True
         starved = self._state is State.DRAINING and not (self._ready or self._in_flight)
-        window_due = starved and time.monotonic() > self._next_window_s
-        return bool(self._state is State.CLOSED or self._unwritten or self._rewind or window_due)
+        return starved and time.monotonic() > self._next_window_s
 
     def _rewind_if_due(self) -> None:
         with self._changed:
@@ -248,9 +248,9 @@ class PersistentQueue:
             if not self._writing:  # else the attempt before ended in an error
                 self._writing = list(self._unwritten)
                 self._unwritten.clear()
-            done = set(self._done)
-        rows, closed = [waiting.row for waiting in self._writing], self._disk is None and not self._disk_failed
-        if self._path is not None and closed and rows:
+            done, self._delete_now = set(self._done), False
+        rows = [waiting.row for waiting in self._writing]
+        if rows and self._path is not None and self._disk is None and not self._disk_failed:
             self._open(self._path)
         ids = self._commit_to(self._disk, rows, done) if self._disk and not self._disk_failed else None
         if ids is None or self._memory.rows:

@@ -22,6 +22,7 @@ from edged.mqtt.send_queue import StoreId
 from edged.units import NS_PER_MS
 
 VERSIONS = (0, 2)  # of a new file, and of this schema
+MAX_RECENT = 256  # ids that are remembered, so that a message that is put again is not stored again
 ROW_OVERHEAD_BYTES = 64  # what a row costs besides its text, about
 NOT_STORED = StoreId(0, 0)
 SPEC_BY_NAME = {spec.name: spec for spec in TOPIC_SPECS}
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS message (
 );
 CREATE INDEX IF NOT EXISTS by_priority ON message (priority);
 CREATE INDEX IF NOT EXISTS by_age ON message (timestamp_ms);
+CREATE TABLE IF NOT EXISTS recent (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE);
 PRAGMA user_version = 2;
 """
 COLUMNS = "path, spec, priority, timestamp_ms, clock_synced, body"
@@ -45,6 +47,8 @@ INSERT = f"INSERT INTO message ({COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?)"  
 SUPERSEDED = """EXISTS (SELECT 1 FROM message later WHERE later.id > message.id AND later.path = message.path AND
     json_extract(CAST(later.body AS TEXT), '$.alert_id') IS json_extract(CAST(message.body AS TEXT), '$.alert_id'))"""
 SELECT_AFTER = f"SELECT {COLUMNS}, {SUPERSEDED}, id FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+INSERT_RECENT = "INSERT OR IGNORE INTO recent (id) VALUES (?)"
+DELETE_RECENT = "DELETE FROM recent WHERE number <= (SELECT max(number) FROM recent) - ?"
 SELECT_OLDEST = "SELECT min(timestamp_ms) FROM message"
 SELECT_TOTAL = "SELECT count(*), coalesce(sum(size), 0) FROM message"
 DELETE_IDS = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?)) RETURNING size"
@@ -76,6 +80,7 @@ class QueueRow:
     timestamp_ms: int | None  # `ts` of the message, UTC
     clock_synced: bool = True  # whether `timestamp_ms` can be trusted: a message never expires by a wrong clock
     body: bytes  # JSON
+    message_id: str | None = None  # of a new row
     superseded: bool = False  # a later row has the same topic and, of alerts, the same alert
     store_id: StoreId = NOT_STORED
 
@@ -89,6 +94,7 @@ class QueueRow:
             timestamp_ms=message.get("ts"),
             clock_synced=bool(message.get("time_synced")),
             body=encode(message),
+            message_id=message.get("id"),
         )
 
     @property
@@ -120,8 +126,8 @@ class QueueLimits:
 class CommitResult:
     """What a commit did."""
 
-    ids: list[StoreId]  # of the rows that were added, in order
-    dropped: int  # rows, for room
+    ids: list[StoreId]  # of the rows that were added, in order; NOT_STORED: its message had been put before
+    dropped: int  # rows, for room, and messages put before
     expired: int  # rows
 
 
@@ -155,12 +161,13 @@ class SqliteQueue:
             with self._transaction():
                 self._delete(DELETE_IDS, json.dumps([row for file_no, row in removed if file_no == self.file_no]))
                 ids = [self._insert(row) for row in added]
+                self._db.execute(DELETE_RECENT, (MAX_RECENT,))
                 expired = self._expire() if self._limits.clock_synced() else 0
                 dropped = self._make_room()
         except Retry:
             self.rows, self.size_bytes = before
             raise
-        return CommitResult(ids=[StoreId(self.file_no, row) for row in ids], dropped=dropped, expired=expired)
+        return CommitResult(ids=ids, dropped=dropped + ids.count(NOT_STORED), expired=expired)
 
     def read_next(self, count: int) -> list[QueueRow]:
         """The rows after those read before. They are not trimmed any more: they may have been sent."""
@@ -235,12 +242,14 @@ class SqliteQueue:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def _insert(self, row: QueueRow) -> int:
+    def _insert(self, row: QueueRow) -> StoreId:
+        if row.message_id is not None and not self._db.execute(INSERT_RECENT, (row.message_id,)).rowcount:
+            return NOT_STORED
         values = (row.path, row.spec_name, row.priority, row.timestamp_ms, row.clock_synced, row.body, row.size)
         cursor = self._db.execute(INSERT, values)
         self.rows += 1
         self.size_bytes += row.size
-        return cursor.lastrowid or 0
+        return StoreId(self.file_no, cursor.lastrowid or 0)
 
     def _delete(self, statement: str, *values: object) -> int:
         sizes = self._db.execute(statement, values).fetchall()

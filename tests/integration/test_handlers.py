@@ -231,5 +231,5 @@ def test_test_alert_is_published_and_its_answer_names_it(parts: Parts) -> None:
 def test_test_alert_of_a_kind_that_the_camera_never_has_is_rejected(parts: Parts, kind: str) -> None:
     with pytest.raises(CommandRejected) as rejected:
         parts.handlers.test_alert(TestAlert(camera="yard", event_type=kind))
-    assert rejected.value.wanted == "one of camera-lost, view-degraded, camera-moved, camera-dirty"
+    assert rejected.value.wanted == "one of camera-lost, view-unknown, view-degraded, camera-moved, camera-dirty"
     assert not parts.alerts_raised

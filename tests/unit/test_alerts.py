@@ -10,6 +10,7 @@ from edged.units import S_PER_MIN, ns
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
 CLEAR = CameraObservation(t_ns=0, view="ok")
+UNKNOWN = CameraObservation(t_ns=0, view="unknown", overdue=True)
 DARK = CameraObservation(t_ns=0, view="degraded", degraded=("dark", "flat"))
 COLIC = Finding(kind="colic-suspected", reason="rolled 2 times", evidence={"roll": 2.0, "paw": 4.0}, coverage=0.9)
 COLICKY = replace(CLEAR, findings={COLIC.kind: COLIC})
@@ -221,3 +222,33 @@ def test_test_alert_can_be_acknowledged() -> None:
     assert alerts.monitors.acknowledge(opened.id, ns(1))
     alerts.observe(11, CLEAR)
     assert alerts.stages == ["open", "acknowledged", "closed"]
+
+
+def test_camera_whose_frames_all_fail_opens_an_alert_after_two_minutes() -> None:
+    alerts = Published()
+    alerts.observe(119, UNKNOWN)
+    assert alerts == []
+    alerts.observe(10, UNKNOWN)
+    assert [(alert.rule.kind, alert.stage) for alert in alerts] == [("view-unknown", "open")]
+    assert "none can be analysed" in alerts[0].reason
+    alerts.observe(40, CLEAR)
+    assert alerts.stages == ["open", "closed"]
+
+
+def test_view_that_is_known_now_and_then_opens_no_alert() -> None:
+    alerts = Published()
+    for _ in range(60):
+        alerts.observe(100, UNKNOWN)
+        alerts.observe(1, CLEAR)
+    assert alerts == []
+
+
+def test_lost_camera_that_connects_again_keeps_its_alert_until_it_is_online() -> None:
+    alerts = Published()
+    connecting = CameraObservation(t_ns=0, view="unknown", connecting=True)
+    for _ in range(10):
+        alerts.observe(20, LOST)
+        alerts.observe(20, connecting)
+    assert alerts.stages == ["open"]
+    alerts.observe(11, CLEAR)
+    assert alerts.stages == ["open", "closed"]

@@ -45,15 +45,15 @@ def scene(**changes: Any) -> SceneState:
 def test_state_of_a_camera_without_a_stall_counts_every_class(headers: HeaderFactory) -> None:
     lost, dirty = (
         Alert(id=f"e{i}", camera="yard", rule=CAMERA_RULES[i], stage="open", since_ns=i * MS, reason="unplugged")
-        for i in (0, 3)
+        for i in (0, 4)
     )
-    body = state_message(headers, "yard", scene(), (lost, replace(dirty, stage="acknowledged")))
+    body = state_message(headers, "yard", scene(), (lost, replace(dirty, stage="acknowledged")), 500 * MS)
     assert content("cam/yard/state", body) == {
         "camera": "yard",
         "view": "ok",
         "degraded": [],
         "counts": {"horse": 1, "person": 2},
-        "alert_ids": ["e0", "e3"],
+        "alert_ids": ["e0", "e4"],
         "alerts": [
             {
                 "alert_id": "e0",
@@ -64,11 +64,11 @@ def test_state_of_a_camera_without_a_stall_counts_every_class(headers: HeaderFac
                 "reason": "unplugged",
             },
             {
-                "alert_id": "e3",
+                "alert_id": "e4",
                 "event_type": "camera-dirty",
                 "stage": "acknowledged",
                 "severity": "warning",
-                "since_ts": 9003,
+                "since_ts": 9004,
                 "reason": "unplugged",
             },
         ],
@@ -87,7 +87,7 @@ def test_state_of_a_stall_has_its_horse_and_people(headers: HeaderFactory) -> No
         person_present=True,
         foal_posture="lateral",
     )
-    body = content("cam/stall/state", state_message(headers, "stall", scene(stall=stall), ()))
+    body = content("cam/stall/state", state_message(headers, "stall", scene(stall=stall), (), 500 * MS))
     assert body["stall"] == {
         "posture": "sternal",
         "head_height": "below",
@@ -100,7 +100,7 @@ def test_state_of_a_stall_has_its_horse_and_people(headers: HeaderFactory) -> No
 
 
 def test_state_of_a_lost_camera_has_no_counts(headers: HeaderFactory) -> None:
-    body = content("cam/yard/state", state_message(headers, "yard", scene(view="lost", counts=None), ()))
+    body = content("cam/yard/state", state_message(headers, "yard", scene(view="lost", counts=None), (), 500 * MS))
     assert (body["view"], body["counts"]) == ("lost", None)
 
 

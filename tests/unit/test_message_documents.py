@@ -39,7 +39,7 @@ MESSAGES = {
     "status": build.device_status(HEADERS, "offline"),
     "cam/a/status": build.camera_status(HEADERS, "a", state="lost", reason="unplugged", since_ns=0),
     "cam/a/poses": build.poses(HEADERS, result(subject(), source="clip.mp4", position=3), smoothed=True),
-    "cam/a/state": state_message(HEADERS, "a", SCENE, (ALERT,)),
+    "cam/a/state": state_message(HEADERS, "a", SCENE, (ALERT,), SCENE.since_ns),
     "cam/a/daily": daily_message(HEADERS, "a", DailyTotals(date="2026-03-01", present_s={"horse": 61.0}), closed=True),
     "cam/a/alert": alert_message(HEADERS, ALERT),
 }

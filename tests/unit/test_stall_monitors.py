@@ -38,7 +38,7 @@ def test_stall_that_is_reconfigured_keeps_its_days(tmp_path: Path) -> None:
 def test_days_survive_a_restart(tmp_path: Path) -> None:
     monitors = monitors_of(tmp_path)
     poll_on(monitors, "2027-01-01", "2027-01-02")
-    monitors.save()
+    monitors.write(monitors.snapshot())
     assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02"]
     assert [day.date for day in monitors_of(tmp_path).days("a")] == ["2027-01-01", "2027-01-02"]
 
@@ -46,12 +46,12 @@ def test_days_survive_a_restart(tmp_path: Path) -> None:
 def test_past_days_are_written_only_when_a_day_has_ended(tmp_path: Path) -> None:
     monitors = monitors_of(tmp_path)
     poll_on(monitors, "2027-01-01", "2027-01-02")
-    monitors.save()
+    monitors.write(monitors.snapshot())
     (tmp_path / "stalls.json").unlink()
-    monitors.save()
+    monitors.write(monitors.snapshot())
     assert not (tmp_path / "stalls.json").exists()
     poll_on(monitors, "2027-01-03")
-    monitors.save()
+    monitors.write(monitors.snapshot())
     assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02", "2027-01-03"]
 
 

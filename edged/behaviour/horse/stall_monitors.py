@@ -140,16 +140,19 @@ class StallMonitors:
             return None
         return monitor.day if monitor.day is not None and monitor.day.date == date else GaitDay(date)
 
-    def save(self) -> None:
+    def snapshot(self) -> dict[str, list[dict[str, Any]]]:
+        """All days of all stalls, for `write`."""
+        return {name: [day.to_json() for day in monitor.day_log.days] for name, monitor in self._monitors.items()}
+
+    def write(self, days: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the state files: past days only when a day has ended, which spares a memory card."""
-        if not self._monitors:
+        if not days:
             return
-        days = {name: monitor.day_log.days for name, monitor in self._monitors.items()}
-        past_dates = {name: [day.date for day in kept[:-1]] for name, kept in days.items()}
+        past_dates = {name: [day["date"] for day in kept[:-1]] for name, kept in days.items()}
         if past_dates != self._written_dates:
-            self._past_file.write({name: [day.to_json() for day in kept[:-1]] for name, kept in days.items()})
+            self._past_file.write({name: kept[:-1] for name, kept in days.items()})
             self._written_dates = past_dates
-        self._today_file.write({name: [day.to_json() for day in kept[-1:]] for name, kept in days.items()})
+        self._today_file.write({name: kept[-1:] for name, kept in days.items()})
 
     def _save_gait(self) -> None:
         days = {name: monitor.day for name, monitor in self._aisles.items()}
