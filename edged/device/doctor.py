@@ -24,13 +24,15 @@ from edged.config.load import ETC, read_layers
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.toml_text import dotted
-from edged.config.tree import Config
+from edged.config.tree import Config, require_cameras
 from edged.config_check import check_layers, region_violations, valid_config
+from edged.device.check_result import CheckResult, failed, passed, unchecked
+from edged.device.doctor_broker import broker_results
 from edged.device.health import disk_usage
 from edged.device.identity import device_id
-from edged.errors import BrokerLost, CameraLost, ConfigError, DeviceLost, EdgedError, EndOfSource
+from edged.device.info import discovery_device
+from edged.errors import CameraLost, ConfigError, DeviceLost, EdgedError, EndOfSource
 from edged.inference.cuda.kernels import compiled_kernels
-from edged.mqtt.request import check_broker
 from edged.runtime.clock import Clock
 from edged.units import BYTES_PER_KB, BYTES_PER_MB, plural
 from engines.catalogue import load as load_cards
@@ -55,16 +57,6 @@ FREE_CAMERA = "check cable, power and address; a camera that the daemon has open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """One line of the report."""
-
-    check: str
-    ok: bool | None  # None: does not apply here, or could not be checked
-    message: str
-    do: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What is checked."""
 
@@ -82,9 +74,10 @@ def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iter
     try:
         checked = check_layers(read_layers(path))
         config = checked.config  # with contradictions in it, the rest can be checked all the same
-        yield _passed("configuration", _summary(valid_config(checked), path, len(checked.remarks)))
+        require_cameras(valid_config(checked))
+        yield passed("configuration", _summary(valid_config(checked), path, len(checked.remarks)))
     except ConfigError as error:
-        yield _failed("configuration", str(error), do)
+        yield failed("configuration", str(error), do)
     target = Target(path=path, config=config)
     for check in CHECKS if checks is None else checks:
         yield from check(target)
@@ -102,42 +95,42 @@ def libraries(target: Target) -> Iterator[CheckResult]:
         try:
             version = str(import_module(module).__version__)
         except ImportError as error:
-            yield _failed(name, str(error), INSTALL_LIBRARIES)
+            yield failed(name, str(error), INSTALL_LIBRARIES)
         else:
-            yield opencv(version) if module == "cv2" else _passed(name, version)
+            yield opencv(version) if module == "cv2" else passed(name, version)
     try:
         yield tensorrt(str(import_module("tensorrt").__version__))
     except ImportError:
-        yield _unchecked("TensorRT", "not installed; models run on the CPU")
+        yield unchecked("TensorRT", "not installed; models run on the CPU")
         return
     try:
-        yield _passed("pycuda", str(import_module("pycuda").VERSION_TEXT))
+        yield passed("pycuda", str(import_module("pycuda").VERSION_TEXT))
     except ImportError as error:
-        yield _failed("pycuda", f"{error}; models run on the CPU", INSTALL_PYCUDA)
+        yield failed("pycuda", f"{error}; models run on the CPU", INSTALL_PYCUDA)
     yield kernels(compiled_kernels())
 
 
 def kernels(image: bytes | None) -> CheckResult:
     """Without them engines run all the same, but every frame is copied over the host."""
     if image is None:
-        return _failed("CUDA kernels", "not in this package; frames are copied over the host", INSTALL_KERNELS)
-    return _passed("CUDA kernels", f"{len(image) // BYTES_PER_KB} kB")
+        return failed("CUDA kernels", "not in this package; frames are copied over the host", INSTALL_KERNELS)
+    return passed("CUDA kernels", f"{len(image) // BYTES_PER_KB} kB")
 
 
 def tensorrt(version: str) -> CheckResult:
     """`version` is new enough."""
     if _numbers(version)[:2] >= MIN_TENSORRT:
-        return _passed("TensorRT", version)
+        return passed("TensorRT", version)
     wanted = ".".join(map(str, MIN_TENSORRT))
-    return _failed("TensorRT", f"{version} is not supported; want {wanted} or later", INSTALL_JETPACK)
+    return failed("TensorRT", f"{version} is not supported; want {wanted} or later", INSTALL_JETPACK)
 
 
 def opencv(version: str) -> CheckResult:
     """`version` has no fault that a picture from elsewhere can use."""
     if _numbers(version)[:2] in FAULTY_OPENCV:
         text = f"{version}: a crafted JPEG can crash it, or do worse (CVE-2025-53644); want 4.12 or later"
-        return _failed("OpenCV", text, INSTALL_LIBRARIES)
-    return _passed("OpenCV", version)
+        return failed("OpenCV", text, INSTALL_LIBRARIES)
+    return passed("OpenCV", version)
 
 
 def jetson(target: Target) -> Iterator[CheckResult]:
@@ -145,7 +138,7 @@ def jetson(target: Target) -> Iterator[CheckResult]:
     if L4T_RELEASE.exists():
         yield l4t(L4T_RELEASE.read_text())
     else:
-        yield _unchecked("Jetson", "this is not one")
+        yield unchecked("Jetson", "this is not one")
 
 
 def l4t(text: str) -> CheckResult:
@@ -154,9 +147,7 @@ def l4t(text: str) -> CheckResult:
     release = (int(match[1]), int(match[2])) if match else (0, 0)
     name = f"L4T {release[0]}.{release[1]}"
     return (
-        _passed("Jetson", name)
-        if release >= MIN_L4T
-        else _failed("Jetson", f"{name} is not supported", INSTALL_JETPACK)
+        passed("Jetson", name) if release >= MIN_L4T else failed("Jetson", f"{name} is not supported", INSTALL_JETPACK)
     )
 
 
@@ -172,19 +163,19 @@ def models(target: Target) -> Iterator[CheckResult]:
         try:
             yield _loaded(target.config)
         except (EngineError, EdgedError, ImportError) as error:
-            yield _failed("models load", str(error), _cure_of_loading(error))
+            yield failed("models load", str(error), _cure_of_loading(error))
 
 
 def _model(name: str, config: ModelsConfig) -> CheckResult:
     try:
         card = load_cards(config.catalogue).get(name)
         if card is None:
-            return _failed(f"model {name}", "no such card", "edged models list")
+            return failed(f"model {name}", "no such card", "edged models list")
         model = ModelStore(config.store, config.mirror).verify(card)
     except EngineError as error:
-        return _failed(f"model {name}", str(error), _cure_of_model(name, error))
+        return failed(f"model {name}", str(error), _cure_of_model(name, error))
     trial = "; starter weights, for trials; for work: edged models recommend" if card.source.bundled else ""
-    return _passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}{trial}")
+    return passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}{trial}")
 
 
 def _cure_of_model(name: str, error: EngineError) -> str:
@@ -210,19 +201,19 @@ def _cure_of_loading(error: Exception) -> str:
 def _loaded(config: Config) -> CheckResult:
     start_s = time.monotonic()
     import_module("edged.inference.load_models").load_models(config.models, config.compute).backend.close()
-    return _passed("models load", f"in {time.monotonic() - start_s:.1f} s")
+    return passed("models load", f"in {time.monotonic() - start_s:.1f} s")
 
 
 def cameras(target: Target) -> Iterator[CheckResult]:
     """Every camera gives frames, in which its regions lie: two seconds of them are looked at."""
     if target.config is None or not target.config.cameras:
-        yield _unchecked("cameras", "none configured")
+        yield unchecked("cameras", "none configured")
         return
     for name, config in target.config.cameras.items():
         if config.enabled:
             yield _camera(name, config)
         else:
-            yield _unchecked(f"camera {name}", "switched off")
+            yield unchecked(f"camera {name}", "switched off")
 
 
 def _camera(name: str, config: CameraConfig) -> CheckResult:
@@ -232,41 +223,30 @@ def _camera(name: str, config: CameraConfig) -> CheckResult:
     thread = threading.Thread(target=lambda: results.append(_look(name, config)), daemon=True)
     thread.start()
     thread.join(timeout_s)
-    return results[0] if results else _failed(f"camera {name}", f"no frame within {timeout_s:g} s", FREE_CAMERA)
+    return results[0] if results else failed(f"camera {name}", f"no frame within {timeout_s:g} s", FREE_CAMERA)
 
 
 def _look(name: str, config: CameraConfig) -> CheckResult:
     try:
         seen = look(import_module("edged.capture.make_camera").make_camera(name, config))
     except (CameraLost, EndOfSource, ConfigError, ImportError) as error:
-        return _failed(f"camera {name}", str(error), FREE_CAMERA)
+        return failed(f"camera {name}", str(error), FREE_CAMERA)
     violations = [f"{dotted(key)} {text}" for key, _, text in region_violations((), config, seen.size_wh)]
     if violations:
         do = f"correct [cameras.{name}], or the size that the camera sends"
-        return _failed(f"camera {name}", "\n".join([str(seen), *violations]), do)
+        return failed(f"camera {name}", "\n".join([str(seen), *violations]), do)
     return CheckResult(check=f"camera {name}", ok=True, message=str(seen), do=seen.advice(config.fps))
 
 
 def broker(target: Target) -> Iterator[CheckResult]:
-    """The broker accepts a connection and a message, and sends the message back."""
+    """The broker takes everything that the daemon sends, and nobody else has this device's id."""
     if target.config is None:
         yield _skipped("broker")
         return
-    mqtt, device = target.config.mqtt, device_id(target.config.device.id)
-    try:
-        check = check_broker(mqtt, device)
-    except (BrokerLost, ConfigError) as error:
-        do = "start the broker, or correct [mqtt]; to try without one: edged run --embedded-broker"
-        yield _failed("broker", str(error), do)
-        return
-    yield _passed("broker", f"{mqtt.host}:{mqtt.port} speaks MQTT {check.version}")
-    if check.round_trip_ms is not None:
-        yield _passed("publishing", f"round trip in {check.round_trip_ms:.0f} ms")
-    elif check.acknowledged and check.version == "5":
-        yield _passed("publishing", "accepted by the broker; we may not read it back")
-    else:
-        do = f"give {mqtt.username or device} the right to write {mqtt.base}/{device}/#"
-        yield _failed("publishing", f"{check.topic} was not accepted, or not sent back", do)
+    config = target.config
+    classes = {name: camera.classes or tuple(config.models.pose) for name, camera in config.enabled_cameras.items()}
+    discovery = discovery_device(config, device_id(config.device.id), classes) if config.homeassistant.enabled else None
+    yield from broker_results(config, discovery)
 
 
 def permissions(target: Target) -> Iterator[CheckResult]:
@@ -276,7 +256,7 @@ def permissions(target: Target) -> Iterator[CheckResult]:
         denied = [device for device in Path(folder).glob(pattern) if not os.access(device, os.R_OK | os.W_OK)]
         if denied:
             do = f"sudo usermod -aG {_group_name(denied[0], group)} {user}, then log in again"
-            yield _failed(f"group {group}", f"{user} may not open {denied[0]}", do)
+            yield failed(f"group {group}", f"{user} may not open {denied[0]}", do)
     if target.config is not None:
         yield writable("model store", target.config.models.store, user)
         yield writable("device.state_dir", target.config.device.state_dir, user)
@@ -286,9 +266,9 @@ def writable(check: str, folder: Path, user: str) -> CheckResult:
     """The folder, or the nearest one above that exists, can be written."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if existing.is_dir() and os.access(existing, os.W_OK):
-        return _passed(check, f"{folder} can be written")
+        return passed(check, f"{folder} can be written")
     do = f"sudo install -d -o {user} {folder}, or run as the user of the service"
-    return _failed(check, f"{user} cannot write to {existing}", do)
+    return failed(check, f"{user} cannot write to {existing}", do)
 
 
 def _group_name(device: Path, default: str) -> str:
@@ -308,11 +288,11 @@ def clock_result(now_s: float, synced: bool, *, installed: bool = True) -> Check
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
     do = "sudo timedatectl set-ntp true; without a network, fit a clock battery"
     if time.gmtime(now_s).tm_year < MIN_YEAR:
-        return _failed("clock", f"{text} is in the past", do)
+        return failed("clock", f"{text} is in the past", do)
     if synced:
-        return _passed("clock", text)
+        return passed("clock", text)
     text = f"{text}, but it is not synchronised"
-    return _failed("clock", text, do) if installed else _unchecked("clock", text)
+    return failed("clock", text, do) if installed else unchecked("clock", text)
 
 
 def space(target: Target) -> Iterator[CheckResult]:
@@ -326,9 +306,9 @@ def space(target: Target) -> Iterator[CheckResult]:
 def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> CheckResult:
     """`do` says what helps when it is too little."""
     if free_mb is None:
-        return _unchecked(check, "unknown")
+        return unchecked(check, "unknown")
     enough = free_mb >= min_mb
-    return _passed(check, f"{free_mb} MB free") if enough else _failed(check, f"{free_mb} MB free; want {min_mb}", do)
+    return passed(check, f"{free_mb} MB free") if enough else failed(check, f"{free_mb} MB free; want {min_mb}", do)
 
 
 CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, permissions, clock, space)
@@ -340,20 +320,8 @@ def _summary(config: Config, path: Path | None, remarks: int) -> str:
     return f"{path or '/etc/edged'}: {plural(count, 'camera')}, device {device_id(config.device.id)}{rest}"
 
 
-def _passed(check: str, message: str) -> CheckResult:
-    return CheckResult(check=check, ok=True, message=message)
-
-
-def _failed(check: str, message: str, do: str) -> CheckResult:
-    return CheckResult(check=check, ok=False, message=message, do=do)
-
-
-def _unchecked(check: str, message: str) -> CheckResult:
-    return CheckResult(check=check, ok=None, message=message)
-
-
 def _skipped(check: str) -> CheckResult:
-    return _unchecked(check, "not checked: the configuration is not valid")
+    return unchecked(check, "not checked: the configuration is not valid")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One message to a broker and what comes back: a command to a device (`edged send`), an echo (`edged doctor`).
+"""One command to a device and its response: `edged send`.
 
 And which devices are there to be asked.
 
@@ -12,38 +12,24 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages.build import encode, new_id
-from edged.messages.topics import COMMAND, RESULT, TopicSpec
+from edged.messages.topics import COMMAND, RESULT
 from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
 from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
-from edged.units import MS_PER_S
 
 POLL_S = 0.05
-CHECK_TIMEOUT_S = 3.0
 STATUS_WAIT_S = 1.0  # for the retained statuses of all devices
-DOCTOR_SPEC = TopicSpec(name="doctor", path="doctor", summary="What `edged doctor` sends to itself.")
 
 T = TypeVar("T")
 
 
 class ResponseTimeout(BrokerLost):
     """The broker accepted the command, and no response came."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerCheck:
-    """What became of a message that we sent to ourselves."""
-
-    version: str  # of MQTT
-    topic: str
-    acknowledged: bool | None  # None: no answer
-    round_trip_ms: float | None  # None: it did not come back
 
 
 def request(
@@ -109,25 +95,6 @@ def online_devices(broker: MqttConfig) -> list[str]:
         finally:
             connection.abandon()
         return sorted(device for device, state in states.items() if state == "online" and "/" not in device)
-
-    return _negotiated(broker, attempt)
-
-
-def check_broker(broker: MqttConfig, device: str) -> BrokerCheck:
-    """What becomes of one message to ourselves, not retained. Raises BrokerLost without a stable connection."""
-    topic = f"{broker.base}/{device}/{DOCTOR_SPEC.path}"
-    message = OutgoingMessage(topic=topic, payload=b"{}", spec=DOCTOR_SPEC)
-
-    def attempt(version: str) -> BrokerCheck:
-        echo = _OneShot(broker, version, f"{device}-doctor")
-        sent_s = echo.run(
-            message,
-            [topic],
-            lambda: echo.acknowledged is False or bool(echo.acknowledged and echo.arrivals),
-            CHECK_TIMEOUT_S,
-        )
-        round_trip_ms = (echo.arrivals[-1][0] - sent_s) * MS_PER_S if echo.arrivals else None
-        return BrokerCheck(version=version, topic=topic, acknowledged=echo.acknowledged, round_trip_ms=round_trip_ms)
 
     return _negotiated(broker, attempt)
 

@@ -91,6 +91,9 @@ class Listener:
     def publish(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1)
 
+    def publish_retained(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1, retain=True)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

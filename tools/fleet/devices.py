@@ -116,7 +116,7 @@ def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start
     """Publish from one device after the other, evenly over time."""
     poses = build.poses(headers, result(CAMERA, 1))
     state = SceneState(view="ok", degraded=(), counts={"horse": 1}, since_ns=time.monotonic_ns())
-    bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, state, ())}
+    bodies: dict[Kind, Any] = {"poses": poses, "state": state_message(headers, CAMERA, state, (), state.since_ns)}
     topic_of = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
     published: dict[Kind, int] = {"poses": 0, "state": 0}
     for index in range(round(load.rate_hz * load.seconds) * len(buses)):

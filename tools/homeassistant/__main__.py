@@ -152,14 +152,17 @@ def check_alert_of_a_lost_camera(instance: Instance, device: Device) -> Iterator
 def check_stages(instance: Instance, device: Device) -> Iterator[str]:
     """An automation can tell the stages apart, and what was over before it arrived is told as closed alone."""
     alert = examples(DEVICE)[topics.ALERT.at(camera="yard")]
-    over = {**alert, "stored": True, "superseded": True}
+    over = {**alert, "id": build.new_id(), "stored": True, "superseded": True}
     device.bus.publish(topics.ALERT.at(camera="yard"), over)
     state = examples(DEVICE)[topics.STATE.at(camera="stall-1")]
-    device.bus.publish(topics.STATE.at(camera="stall-1"), {**state, "alerts": [], "alert_ids": []})
+    device.bus.publish(
+        topics.STATE.at(camera="stall-1"), {**state, "id": build.new_id(), "alerts": [], "alert_ids": []}
+    )
     instance.settle()
     before = len(instance.history)
-    device.bus.publish(topics.STATE.at(camera="stall-1"), {**state, "stored": True, "superseded": True})
-    device.bus.publish(topics.ALERT.at(camera="yard"), {**alert, "stage": "closed", "stored": True})
+    late = {"id": build.new_id(), "stored": True}
+    device.bus.publish(topics.STATE.at(camera="stall-1"), {**state, **late, "superseded": True})
+    device.bus.publish(topics.ALERT.at(camera="yard"), {**alert, **late, "id": build.new_id(), "stage": "closed"})
     instance.settle()
     types = instance.entities["event.barn_box_yard_alert"]["attributes"]["event_type"]
     if types != "camera-lost-closed":

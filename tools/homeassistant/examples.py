@@ -81,7 +81,7 @@ def camera_examples(
     status = build.camera_status(headers, name, state="online", reason="640x480", since_ns=now_ns)
     return {
         topics.CAMERA_STATUS.at(camera=name): status,
-        topics.STATE.at(camera=name): state_message(headers, name, scene, (alert,)),
+        topics.STATE.at(camera=name): state_message(headers, name, scene, (alert,), scene.since_ns),
         topics.DAILY.at(camera=name): daily_message(headers, name, totals, stall=day, closed=False),
         topics.ALERT.at(camera=name): alert_message(headers, alert),
     }
