@@ -1,6 +1,7 @@
 """A small MQTT 3.1.1 broker inside the daemon, on loopback, for trying things out: `edged run --embedded-broker`.
 
-Runs amqtt in a thread of its own. Nothing is kept on disk, and no password is asked for.
+Runs amqtt in a thread of its own. Nothing is kept on disk, no password is asked for, a client that was away gets
+nothing of what it missed, and shared subscriptions never receive anything: for work, use mosquitto.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from edged.runtime.threads import SupervisedThread
 try:
     from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
     from amqtt.broker import Broker
+    from amqtt.session import Session
 except ImportError:  # an extra
-    Broker = None
+    Broker = Session = None
+    StreamReaderAdapter = object
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
-PROTOCOL = "3.1.1"  # no other: a client that tries 5 first waits for CONNACK until its timeout
+PROTOCOL, PROTOCOL_LEVEL = "3.1.1", 4  # no other
+UNSUPPORTED_PROTOCOL = b"\x20\x02\x00\x01"  # CONNACK of 3.1.1, which clients of 5 understand
+CONNECT_TIMEOUT_S = 5.0
 SETTINGS: dict[str, Any] = {
     "listeners": {"default": {"type": "external"}},
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
@@ -83,7 +88,7 @@ class EmbeddedBroker:
     async def _serve(self) -> None:
         _silence_logs()
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        listener = _Listener(Broker(SETTINGS))
+        listener = _Listener(_new_broker())
         self.port = await listener.open(self._ports)
         self._started.set()
         try:
@@ -118,7 +123,13 @@ class _Listener:
         task = asyncio.current_task()
         self._clients[task] = writer
         try:
-            await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
+            first = await asyncio.wait_for(_read_level(reader), CONNECT_TIMEOUT_S)
+            if first[-1] != PROTOCOL_LEVEL:  # amqtt would wait for more, and say nothing
+                writer.write(UNSUPPORTED_PROTOCOL)
+                await writer.drain()
+                return
+            adapters = _ReplayReader(first, reader), StreamWriterAdapter(writer)
+            await self._broker.external_connected(*adapters, "default")
         except Exception as error:  # of one client; amqtt documents none
             log.debug("embedded broker: %s", error)
         finally:
@@ -132,6 +143,40 @@ class _Listener:
             writer.close()
         if tasks := [task for task in self._clients if task is not None]:
             await asyncio.wait(tasks, timeout=CLIENT_STOP_S)
+
+
+class _ReplayReader(StreamReaderAdapter):  # type: ignore[misc]  # amqtt has no types
+    """A reader that begins with bytes that were read before."""
+
+    def __init__(self, first: bytes, reader: asyncio.StreamReader) -> None:
+        super().__init__(reader)
+        self._first = first
+
+    async def read(self, n: int = -1) -> bytes:
+        part, self._first = self._first[:n], self._first[n:]
+        return part if len(part) == n else part + bytes(await super().read(n - len(part)))
+
+
+async def _read_level(reader: asyncio.StreamReader) -> bytes:
+    """The begin of a CONNECT, up to and with the protocol level. Raises IncompleteReadError."""
+    first = await reader.readexactly(2)
+    while first[-1] & 0x80:  # of the remaining length, a byte with more to follow
+        first += await reader.readexactly(1)
+    first += await reader.readexactly(2)
+    return first + await reader.readexactly(int.from_bytes(first[-2:], "big") + 1)
+
+
+def _new_broker() -> Broker:
+    """amqtt's broker, which sends a client that connects whatever any client has subscribed to; this one does not."""
+
+    class StrictBroker(Broker):  # type: ignore[misc]  # amqtt has no types
+        async def _publish_retained_messages_for_subscription(
+            self, subscription: tuple[str, int], session: Session
+        ) -> None:
+            if any(one is session for one, _ in self.subscriptions.get(subscription[0], ())):
+                await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    return StrictBroker(SETTINGS)
 
 
 def _silence_logs() -> None:

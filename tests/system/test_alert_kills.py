@@ -17,7 +17,7 @@ from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import LIMIT_S, until
 
 CRASHES = int(os.environ.get("EDGED_CRASHES", "40"))
-MAX_LIFE_S = 0.8
+LIFE_S = (0.2, 1.2)  # at random within; a start takes a part of it
 ALERTS = "edged/box/cam/stall/alert"
 
 # A camera that is lost and online by turns, by one clock for all lives, observed twenty times a second.
@@ -81,7 +81,7 @@ def test_alerts_survive_every_kill_with_one_id_each(
         assert process.stdin is not None
         assert process.stdout is not None
         for life in range(CRASHES + 1):
-            process.stdin.write(f"{random.uniform(0.1, MAX_LIFE_S) if life < CRASHES else 0}\n")
+            process.stdin.write(f"{random.uniform(*LIFE_S) if life < CRASHES else 0}\n")
             process.stdout.readline()
         process.stdin.close()
         process.wait(LIMIT_S)
@@ -89,7 +89,7 @@ def test_alerts_survive_every_kill_with_one_id_each(
     stages: dict[str, list[str]] = defaultdict(list)
     for alert in {body["id"]: body for body in reader.bodies(ALERTS)}.values():  # a repetition has the same id
         stages[alert["alert_id"]].append(alert["stage"])
-    assert len(stages) > CRASHES // 10
+    assert len(stages) > CRASHES // 20
     assert {tuple(each) for each in stages.values()} == {("open", "closed")}
     repeated = len(reader.bodies(ALERTS)) - 2 * len(stages)
     assert repeated <= CRASHES // 20, f"{repeated} of {2 * len(stages)} messages came twice"
