@@ -67,7 +67,7 @@ def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> li
     """One message for every topic that the daemon uses, as large as the largest there."""
     root, cameras = f"{config.mqtt.base}/{device}/", config.enabled_cameras
     found = [Trial(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
-    found[-1].bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
+    found[-1].min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
     for camera in cameras:
         specs = [*OF_CAMERA, *_on_command(config)]
         found += [Trial(root + spec.at(camera=camera).path, spec, _size(spec, config)) for spec in specs]
@@ -76,7 +76,7 @@ def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> li
     ]
     if discovery is not None:  # Home Assistant ignores an empty message of a device that it does not know
         found.append(Trial(f"{discovery.prefix}/device/{device}/{device}_doctor/config", NOTHING))
-        found[2].bytes = max(found[2].bytes, *(len(encode(body)) for body in discovery.payloads().values()))
+        found[2].min_bytes = max(found[2].min_bytes, *(len(encode(body)) for body in discovery.payloads().values()))
     return found
 
 

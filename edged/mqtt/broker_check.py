@@ -40,7 +40,7 @@ class Trial:
 
     topic: str
     spec: TopicSpec
-    bytes: int = 0  # at least
+    min_bytes: int = 0
     payload: bytes = b""
     acknowledged: bool = False
     refusal: str = ""
@@ -95,7 +95,7 @@ def check_broker(broker: MqttConfig, device: str, trials: Sequence[Trial]) -> Br
     report = BrokerReport(connection.version, [], connection.limits, trials)
     try:
         report.retained = visit.read_retained({trial.topic for trial in trials})
-        for trial in sorted(trials, key=lambda trial: trial.bytes):
+        for trial in sorted(trials, key=lambda trial: trial.min_bytes):
             trial.payload = _payload(trial, report.retained.get(trial.topic))
             visit.send(trial)
         visit.wait(lambda: all(trial.round_trip_ms is not None or trial.cut for trial in trials), ECHO_S)
@@ -211,12 +211,12 @@ class _Visit:
 
 def _payload(trial: Trial, retained: bytes | None) -> bytes:
     """What is retained there, if it is large enough. Of an alert, one that has closed: nobody is to be woken by it."""
-    if retained is not None and len(retained) >= trial.bytes:
+    if retained is not None and len(retained) >= trial.min_bytes:
         return retained
     if not trial.spec.name:
         return b""
     body: dict[str, Any] = {"trial": new_id(), "test": True}
     if trial.spec is topics.ALERT:
         body |= {"stage": "closed", "event_type": "camera-lost"}
-    body["filler"] = "x" * max(0, trial.bytes - len(encode({**body, "filler": ""})))
+    body["filler"] = "x" * max(0, trial.min_bytes - len(encode({**body, "filler": ""})))
     return encode(body)

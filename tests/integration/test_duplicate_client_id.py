@@ -13,7 +13,8 @@ pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
 
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.mqtt import client
-from edged.mqtt.client import REPEATED_AFTER, MqttBus
+from edged.mqtt.client import MqttBus
+from edged.mqtt.duplicate_id import REPEATED_AFTER
 from tests.support.waiting import until
 
 WELCOME = bytes([0x20, 3, 0, 0, 0])  # CONNACK of MQTT 5: no session, success, no properties

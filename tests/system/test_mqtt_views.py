@@ -134,7 +134,7 @@ def test_doctor_detects_missing_publish_rights(
     found = findings(configured(tmp_path, broker.port, tmp_path / "image.png"), capsys)
     assert found["broker"]["ok"]
     assert found["publishing"]["ok"] is False
-    assert found["publishing"]["do"] == "give box the right to write edged/box/#"
+    assert found["publishing"]["do"] == "give client box the right to write and to read edged/box/#"
 
 
 def test_doctor_detects_missing_publish_rights_with_mqtt_3_too(

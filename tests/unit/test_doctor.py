@@ -141,3 +141,11 @@ def test_package_without_kernels_fails() -> None:
     assert kernels(b"k" * 5000).ok
     missing = kernels(None)
     assert (missing.ok, "make kernels" in missing.do) == (False, True)
+
+
+def test_configuration_without_a_camera_fails(tmp_path: Path) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text('[device]\nid = "box"\n')
+    (result,) = run_checks(file, ())
+    assert result.ok is False
+    assert "no camera is configured" in result.message
