@@ -17,7 +17,7 @@ from edged.config.toml_lines import Key
 from edged.config.toml_text import dump
 from edged.drawing.image_file import write_image
 from edged.drawing.stall import with_grid, with_stall
-from edged.errors import ConfigError
+from edged.errors import ConfigError, NotWritten
 from edged.frame import U8
 
 Corners = tuple[tuple[float, float], ...]
@@ -38,6 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--zone", action="append", default=[], metavar="NAME='X,Y X,Y …'", help="feeder, hay, water; repeatable"
     )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the stall there, as /etc/edged/conf.d/90-stall-1.toml"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,11 +55,26 @@ def run(args: argparse.Namespace) -> int:
     write_image(path, with_stall(image, stall))
     if errors := _errors(stall, size_wh):
         raise ConfigError("\n".join([*errors, f"see {path}"]))
-    print(f"# {path} shows this stall. Copy these lines into the configuration:")
+    if args.write is not None:
+        return _write(args.write, path, _toml(name, stall))
+    print(f"# {path} shows this stall. Copy these lines into the configuration, or add --write FILE:")
     if ground := ground_plane(stall, size_wh):
         height = f"{ground.camera_height_m:.1f} m"
         print(f"# By the floor's size the camera hangs {height} above it; if that is wrong, read the corners again.")
     print(_toml(name, stall), end="")
+    return 0
+
+
+def _write(file: Path, picture: Path, text: str) -> int:
+    """Write the configuration into a file that is not there yet. Raises `NotWritten`."""
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(f"# Made by edged calibrate.\n{text}")
+    except FileExistsError:
+        raise NotWritten(f"{file}: is there already; remove it, or name another file") from None
+    except OSError as exc:
+        raise NotWritten(f"{file}: {exc.strerror}; name a file in a folder that can be written") from exc
+    print(f"{file}  has the stall that {picture} shows; next: edged check, then systemctl reload edged")
     return 0
 
 

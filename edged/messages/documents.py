@@ -61,6 +61,16 @@ def json_schema(name: str) -> JsonSchema:
     }
 
 
+def commands_schema() -> JsonSchema:
+    """The JSON Schemas (2020-12) of the payloads of all commands, below `$defs` by verb."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"edged:commands/{MESSAGE_VERSION}",
+        "description": "The payload of `cmd/<verb>` is `$defs/<verb>`.",
+        "$defs": {verb: arguments.model_json_schema() for verb, arguments in COMMANDS.items()},
+    }
+
+
 def asyncapi() -> JsonSchema:
     """The AsyncAPI 3.0 document."""
     return {
@@ -309,5 +319,5 @@ def _type_text(field: JsonSchema, shared: JsonSchema) -> str:
 def files() -> dict[str, str]:
     """The text of every generated file, by name."""
     made = {f"{name}.schema.json": json_schema(name) for name in BODIES}
-    made |= {"asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
+    made |= {"commands.schema.json": commands_schema(), "asyncapi.json": asyncapi(), "keypoints.json": keypoints()}
     return {name: json.dumps(body, indent=2) + "\n" for name, body in made.items()} | {"MQTT.md": reference()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from edged.drawing.day import ALARM, ALERT_LINES, LEFT, POSTURES, draw_day
 from edged.frame import U8
 from tools.demo import CLIP
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 SQUARE = "155,298 485,298 404,160 236,160"
 FLOOR = "20,350 620,350 560,190 90,190"
 
@@ -34,7 +40,7 @@ def calibrate(tmp_path: Path, *options: str) -> int:
 def test_calibrate_without_options_writes_a_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert calibrate(tmp_path) == 0
     assert "--floor" in capsys.readouterr().out
-    assert read_image(tmp_path / "grid.png").shape == (360, 640, 3)
+    assert read_image(tmp_path / "grid.png").shape == (720, 1280, 3)  # enlarged, with the image's own px
 
 
 def test_calibrate_with_a_floor_prints_its_configuration_and_draws_it(
@@ -49,6 +55,16 @@ def test_calibrate_with_a_floor_prints_its_configuration_and_draws_it(
     assert stall.floor is not None
     assert (stall.floor[0], stall.open_sides, list(stall.zones)) == ((20, 350), (0,), ["feeder"])
     assert np.any(grid != read_image(tmp_path / "grid.png"))
+
+
+def test_calibrate_writes_a_new_file_and_replaces_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "90-stall.toml"
+    assert calibrate(tmp_path, "--floor", FLOOR, "--write", str(file)) == 0
+    assert tomllib.loads(file.read_text())["cameras"]["snapshot"]["stall"]["floor"][0] == [20, 350]
+    before = file.read_text()
+    assert calibrate(tmp_path, "--floor", SQUARE, "--write", str(file)) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert file.read_text() == before
 
 
 def test_calibrate_with_a_floor_size_prints_the_camera_height(

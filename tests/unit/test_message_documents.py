@@ -23,7 +23,7 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory, encode
 from edged.messages.cbor import pack, unpack
 from edged.messages.commands import COMMANDS
-from edged.messages.documents import BODIES, asyncapi, files, json_schema
+from edged.messages.documents import BODIES, asyncapi, commands_schema, files, json_schema
 from edged.messages.examples import example
 from tests.support.clock import FixedOffsetClock
 from tests.support.messages import result, subject
@@ -170,3 +170,11 @@ def test_cbor_is_as_small_as_the_reference_says() -> None:
     for count, most in ((1, 0.66), (4, 0.58)):
         body = {**example("poses"), "subjects": [horse] * count}
         assert len(pack(body)) / len(encode(body)) < most
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "valid"), [("snooze", {"alert_id": "a", "minutes": 3}, True), ("snooze", {}, False)]
+)
+def test_schema_of_a_command_checks_its_payload(verb: str, body: Any, valid: bool) -> None:
+    schema = {**commands_schema(), "$ref": f"#/$defs/{verb}"}
+    assert jsonschema.Draft202012Validator(schema).is_valid(body) is valid
