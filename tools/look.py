@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console, RenderableType
 
 from edged.app import started_daemon
+from edged.capture.sources.image_files import load_image
 from edged.commands.fleet_view import screen
 from edged.commands.views import LiveStatus, status_table
 from edged.config.load import load
@@ -58,7 +59,7 @@ def main() -> None:
                 daemon.run(stop, [preview])
             watcher.join()
         _write("clip", _frame_at(Path(folder) / "edged-demo.mp4", LOOK_AT_S))
-        _write("picture", cv2.imread(str(Path(folder) / "edged-demo.jpg")))
+        _write("picture", load_image(Path(folder) / "edged-demo.jpg"))
     _report(*screens)
 
 
@@ -94,7 +95,7 @@ def _fetch(mqtt: MqttConfig, verb: str) -> None:
     _, jpeg = request_picture(mqtt, "demo", verb, {"camera": "stall"}, TIMEOUT_S, picture=f"cam/stall/{verb}")
     if jpeg is None:
         raise RuntimeError(f"{verb}: no picture within {TIMEOUT_S:g} s; run it on a quieter machine")
-    _write(verb, cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
+    _write(verb, np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8))
 
 
 def _text(shown: RenderableType) -> str:
