@@ -22,7 +22,7 @@ JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
 MAX_LINE_CHARS = 1000
-LINE_FIELDS = ("state", "reason", "uptime_s", "event_type", "stage", "severity", "date", "closed")
+LINE_FIELDS = ("state", "reason", "uptime_s", "version", "date", "closed")
 MAX_POINTS = 5  # keypoints shown per subject, highest score first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
 HEALTH_FIELDS = (  # section, key, text
@@ -54,8 +54,11 @@ def message_line(topic: str, body: JsonObject, *, points: bool = False) -> str:
         line = f"{topic}  frame {body.get('frame')}{degraded}  {subjects}"
     elif kind == "state":
         line = f"{topic}  {_scene(body)}"
+    elif kind == "alert":
+        event, stage, severity, reason = (body.get(key) for key in ("event_type", "stage", "severity", "reason"))
+        line = f"{topic}  ALERT {event} {stage}, {severity}: {reason}"
     else:
-        fields = [f"{key}={body[key]}" for key in LINE_FIELDS if key in body]
+        fields = [f"{key}={body[key]}" for key in LINE_FIELDS if body.get(key, "") != ""]
         line = f"{topic}  {' '.join(fields)}"
     return printable(line, MAX_LINE_CHARS)
 

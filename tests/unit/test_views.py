@@ -88,9 +88,11 @@ def test_state_message_says_what_the_horse_does_and_which_alerts_are_open() -> N
 
 def test_alert_message_names_its_kind_and_stage() -> None:
     alert = {"event_type": "cast", "stage": "open", "severity": "critical", "reason": "on its back"}
-    assert message_line("e/b/cam/a/alert", alert) == (
-        "e/b/cam/a/alert  reason=on its back event_type=cast stage=open severity=critical"
-    )
+    assert message_line("e/b/cam/a/alert", alert) == "e/b/cam/a/alert  ALERT cast open, critical: on its back"
+
+
+def test_line_of_another_message_has_no_empty_fields() -> None:
+    assert message_line("e/b/cam/a/status", {"state": "online", "reason": ""}) == "e/b/cam/a/status  state=online"
 
 
 def test_log_lines_go_to_the_current_stderr(capsys: pytest.CaptureFixture[str]) -> None:
