@@ -91,8 +91,14 @@ def _device(device: str, box: FleetDevice, *, points: bool) -> Iterator[Renderab
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("sees", ratio=1, overflow="fold")
     for name, camera in list(box.cameras.items()):
-        table.add_row(*_row(name, camera, points=points))
+        gone = state in ("offline", "stopped")
+        table.add_row(*(_offline_row(name) if gone else _row(name, camera, points=points)))
     yield table
+
+
+def _offline_row(name: str) -> tuple[RenderableType, ...]:
+    """A camera of a device that is not online: what it sent last says nothing about now."""
+    return Text(printable(name)), Text("unknown", style="dim"), "–", "–", Text("nothing since its device went", "dim")
 
 
 def _row(name: str, camera: FleetCamera, *, points: bool) -> tuple[RenderableType, ...]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edged.capture.sources.files import is_still
+from edged.capture.sources.image_files import IMAGE_SUFFIXES
 from edged.drawing.video_file import rate_and_length
 from edged.frame import Frame, FrameResult
 from edged.loop import Sink
@@ -44,6 +46,14 @@ def progress_bar(path: Path) -> Iterator[Sink]:
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        total = rate_and_length(path)[1] if path.is_file() else None
-        task = bar.add_task(path.name, total=total)
+        task = bar.add_task(path.name, total=None if bar.disable else _length(path))
         yield lambda frame, result: bar.advance(task)
+
+
+def _length(path: Path) -> int | None:
+    """How many frames or images there are; None where that is not known before they are read."""
+    if path.is_dir():
+        return sum(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
+    if not path.is_file():
+        return None
+    return 1 if is_still(path) else rate_and_length(path)[1]

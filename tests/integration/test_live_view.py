@@ -89,6 +89,7 @@ def test_watch_in_80_columns_shows_subjects_states_and_alerts(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     fleet = FleetState("edged", lambda: 0)
+    fleet.update("edged/box/status", b'{"state": "online"}')
     for kind, body in (("status", {"state": "online"}), ("poses", POSES), ("state", STATE)):
         assert fleet.update(f"edged/box/cam/barn/{kind}", json.dumps(body).encode()) is not None
     with live_watch(fleet, lambda: "connected", points=points):
@@ -97,3 +98,19 @@ def test_watch_in_80_columns_shows_subjects_states_and_alerts(
     assert "person #1 50 %" in out
     assert "on its side, rolling; ALERT cast" in out
     assert ("right_knee" in out) == points
+
+
+def test_watch_does_not_show_what_a_device_sent_before_it_went_offline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    fleet = FleetState("edged", lambda: 0)
+    fleet.update("edged/box/status", b'{"state": "offline"}')
+    fleet.update("edged/box/cam/barn/status", b'{"state": "online"}')
+    fleet.update("edged/box/cam/barn/state", json.dumps(STATE).encode())
+    with live_watch(fleet, lambda: "connected"):
+        pass
+    out = capsys.readouterr().out
+    assert "barn" in out
+    assert "nothing since its device went" in out
+    assert "on its side" not in out
