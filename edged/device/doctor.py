@@ -45,6 +45,7 @@ MIN_YEAR = 2025  # this program is not older
 MIN_TENSORRT = (10, 3)  # JetPack 6.1
 FAULTY_OPENCV = ((4, 10), (4, 11))  # 4.8 of JetPack 6 does not have that fault
 L4T_RELEASE = Path("/etc/nv_tegra_release")
+SERVICE_SETTINGS = Path("/etc/systemd/system/edged.service.d")
 MIN_L4T = (36, 4)  # JetPack 6.1
 DEVICES = (("video", "/dev", "video[0-9]*"), ("render", "/dev/dri", "renderD*"), ("video", "/dev", "nvmap"))
 INSTALL_PYCUDA = (
@@ -87,6 +88,20 @@ def quick_checks(config: Config) -> Iterator[CheckResult]:
     """Results of the checks that do not disturb a running daemon."""
     for check in QUICK_CHECKS:
         yield from check(Target(path=None, config=config))
+
+
+def credentials(target: Target) -> Iterator[CheckResult]:
+    """systemd finds every credential of the service: without one it starts none, with status 243 and no name."""
+    yield from missing_credentials(SERVICE_SETTINGS)
+
+
+def missing_credentials(folder: Path) -> Iterator[CheckResult]:
+    """A failure for each file that the service's settings in this folder want and that is not there."""
+    for settings in sorted(folder.glob("*.conf")) if os.access(folder, os.R_OK) else ():
+        for path in re.findall(r"(?m)^LoadCredential=[^:\n]+:(/.*)$", settings.read_text(errors="replace")):
+            if not os.path.lexists(path) and os.access(Path(path).parent, os.X_OK):
+                text = f"{path}: no such file, but {settings} wants it: the service does not start (243/CREDENTIALS)"
+                yield _failed("credentials", text, "edged provision FILE again, or remove that line and daemon-reload")
 
 
 def libraries(target: Target) -> Iterator[CheckResult]:
@@ -311,8 +326,8 @@ def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> Check
     return passed(check, f"{free_mb} MB free") if enough else failed(check, f"{free_mb} MB free; want {min_mb}", do)
 
 
-CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, permissions, clock, space)
-QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, permissions, clock, space)
+CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, credentials, permissions, clock, space)
+QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, credentials, permissions, clock, space)
 
 
 def _summary(config: Config, path: Path | None, remarks: int) -> str:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from edged.device.doctor import clock_result, kernels, l4t, models, opencv, run_checks, space_result, tensorrt, writable
+from edged.device.doctor import (
+    clock_result,
+    kernels,
+    l4t,
+    missing_credentials,
+    models,
+    opencv,
+    run_checks,
+    space_result,
+    tensorrt,
+    writable,
+)
 from edged.device.identity import device_id
 from engines.errors import CardError, EngineError, Missing, StoreError
 
@@ -48,6 +59,19 @@ def test_jetpack_before_6_1_fails(written: str, ok: bool) -> None:
 @pytest.mark.parametrize(("now_s", "synced", "ok"), [(IN_2026, True, True), (IN_2026, False, False), (0, True, False)])
 def test_clock_that_is_unset_or_unsynchronised_fails(now_s: int, synced: bool, ok: bool) -> None:
     assert clock_result(now_s, synced).ok is ok
+
+
+def test_credential_that_is_gone_is_named_with_the_settings_that_want_it(tmp_path: Path) -> None:
+    there, gone = tmp_path / "mqtt.username", tmp_path / "mqtt.password"
+    there.write_text("u")
+    settings = tmp_path / "50-credentials.conf"
+    settings.write_text(f"[Service]\nLoadCredential=mqtt.username:{there}\nLoadCredential=mqtt.password:{gone}\n")
+    (result,) = missing_credentials(tmp_path)
+    assert result.ok is False
+    assert f"{gone}: no such file, but {settings} wants it" in result.message
+    gone.write_text("p")
+    assert list(missing_credentials(tmp_path)) == []
+    assert list(missing_credentials(tmp_path / "none")) == []
 
 
 def test_unsynchronised_clock_is_no_failure_where_edged_is_not_installed() -> None:

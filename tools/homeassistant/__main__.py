@@ -29,7 +29,7 @@ from edged.runtime.clock import Clock
 from tools.homeassistant.examples import DEVICE, examples, payloads
 from tools.mqtt_bench import mosquitto
 
-START_LIMIT_S, STOP_LIMIT_S, SETTLE_S = 120.0, 30.0, 3.0
+START_LIMIT_S, STOP_LIMIT_S, SETTLE_S = 300.0, 30.0, 3.0
 
 
 class Instance:
