@@ -81,7 +81,7 @@ def camera_status(
 ) -> schema.CameraStatus:
     """The `status` message of a camera; `since_ns`: CLOCK_MONOTONIC."""
     return {
-        **headers(topics.CAMERA_STATUS.at(camera=camera)),  # type: ignore[typeddict-item]  # see poses
+        **headers(topics.CAMERA_STATUS.at(camera=camera)),
         "camera": camera,
         "state": state,
         "reason": reason,

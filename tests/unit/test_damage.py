@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from edged.capture.sources.damage import DamageTracker
+from edged.capture.sources.damage import DamageTracker, time_ns
 
 
 class BitWriter:
@@ -68,7 +68,7 @@ def damaged(codec: Codec, packets: list[Timed], *, transport: bool = True) -> li
     for packet in packets:
         tracker.on_packet(packet)
         tracker.on_frame(packet)
-        found.append(tracker.is_damaged(packet))
+        found.append(tracker.is_damaged(packet, time_ns(packet)))
     return found
 
 

@@ -37,7 +37,7 @@ class DamageTracker:
         """Before the packet is decoded."""
         at_ns = time_ns(packet)
         lost = self._is_number_missing(packet)
-        lost |= self._by_time and self._is_late(time_ns(packet, decoding=True))
+        lost = lost or (self._by_time and self._is_late(time_ns(packet, decoding=True)))
         if packet.is_keyframe and (self._until_ns is None or self._since_ns is None):
             self._until_ns = at_ns
         if packet.is_corrupt or (lost and not packet.is_keyframe):
@@ -55,14 +55,14 @@ class DamageTracker:
 
     def on_frame(self, frame: Any) -> None:
         """Before `is_damaged` is asked about the frame, or about one made of it."""
-        if frame.is_corrupt and not self.is_damaged(frame):
-            self.on_loss(time_ns(frame))
-        elif frame.key_frame and not frame.is_corrupt:
+        if frame.is_corrupt:
+            if not self.is_damaged(frame, time_ns(frame)):
+                self.on_loss(time_ns(frame))
+        elif self._open_end and frame.key_frame:
             self._open_end = False
 
-    def is_damaged(self, frame: Any) -> bool:
-        """Whether the frame shows something else than the camera saw."""
-        at_ns = time_ns(frame)
+    def is_damaged(self, frame: Any, at_ns: int | None) -> bool:
+        """Whether the frame, shown at `at_ns`, shows something else than the camera saw."""
         if at_ns is None or self._since_ns is None:
             return self._open_end or bool(frame.is_corrupt)
         if self._until_ns is not None and at_ns >= self._until_ns:
@@ -98,4 +98,5 @@ class DamageTracker:
 def time_ns(timed: Any, *, decoding: bool = False) -> int | None:
     """The presentation time of a packet or frame in ns, or its decoding time; None when it has none."""
     stamp = timed.dts if decoding and timed.dts is not None else timed.pts
-    return None if stamp is None or timed.time_base is None else round(stamp * timed.time_base * NS_PER_S)
+    unit = timed.time_base
+    return None if stamp is None or unit is None else stamp * unit.numerator * NS_PER_S // unit.denominator

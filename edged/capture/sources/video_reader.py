@@ -153,8 +153,8 @@ class VideoReader:
     def _add(self, frames: list[Any], arrived_ns: int) -> None:
         self.pictures += len(frames)
         for frame in frames:
-            damaged = self.damage.is_damaged(frame)
             stamp_ns = time_ns(frame)
+            damaged = self.damage.is_damaged(frame, stamp_ns)
             self._ready.append(Picture(frame=frame, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=damaged))
 
     def _on_error(self, packet: Any, arrived_ns: int) -> None:
