@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -54,7 +56,8 @@ def with_stall(image: U8, stall: StallConfig) -> U8:
 
 def _scale(image: U8) -> int:
     """How many times larger the picture is than the image."""
-    return max(1, -(-MIN_SIDE_PX // max(image.shape[:2])))
+    longest: int = max(image.shape[:2])
+    return max(1, math.ceil(MIN_SIDE_PX / longest))
 
 
 def _text(image: U8, text: str, middle: tuple[int, int], colour: Colour) -> None:
