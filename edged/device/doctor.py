@@ -101,7 +101,7 @@ def missing_credentials(folder: Path) -> Iterator[CheckResult]:
         for path in re.findall(r"(?m)^LoadCredential=[^:\n]+:(/.*)$", settings.read_text(errors="replace")):
             if not os.path.lexists(path) and os.access(Path(path).parent, os.X_OK):
                 text = f"{path}: no such file, but {settings} wants it: the service does not start (243/CREDENTIALS)"
-                yield _failed("credentials", text, "edged provision FILE again, or remove that line and daemon-reload")
+                yield failed("credentials", text, "edged provision FILE again, or remove that line and daemon-reload")
 
 
 def libraries(target: Target) -> Iterator[CheckResult]:
