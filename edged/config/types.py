@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     Strict,
     StrictBool,
     ValidationInfo,
@@ -58,6 +59,12 @@ def check_host(value: str) -> str:
     return value
 
 
+def _check_secret(value: SecretStr) -> SecretStr:
+    if problem := invisible(value.get_secret_value(), controls=True):  # a credential is one line of text, too
+        raise ValueError(problem)
+    return value
+
+
 def _check_path(value: Path) -> Path:
     if value == Path() or "\0" in str(value):
         raise ValueError("must be a path; to go without, leave the key out")
@@ -84,6 +91,7 @@ Name = Annotated[
 Topic = Annotated[
     str, AfterValidator(_check_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
 ]
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
 CommandName = Literal[

@@ -40,11 +40,12 @@ def test_byte_order_mark_and_windows_line_ends_are_taken(data: bytes, tmp_path: 
         (TEXT.replace("host", "ho\u200bst").encode(), "F:4: U+200B (zero width space) is invisible; "),
         (TEXT.replace("[mqtt]", "\ufeff[mqtt]").encode(), "F:3: U+FEFF (zero width no-break space) is invisible; "),
         (TEXT.replace("host =", "host ＝").encode(), "F:4: U+FF1D ＝ cannot stand here; "),
+        ((TEXT + 'password = "hunter2\\n"\n').encode(), "F:5 mqtt.password = ***: has U+000A (control character)"),
         (TEXT.replace('.1"', '.1\u200b"').encode(), 'F:4 mqtt.host = "127.0.0.1\u200b": has U+200B (zero width space)'),
     ],
     ids=[
         *("UTF-16", "big endian", "no mark", "CR", "opening quote", "closing quote", "no-break space", "zero width"),
-        *("mark inside", "wide sign", "in a value"),
+        *("mark inside", "wide sign", "line break in a secret", "in a value"),
     ],
 )
 def test_hidden_fault_is_named_at_its_line(data: bytes, want: str, tmp_path: Path) -> None:

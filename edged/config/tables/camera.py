@@ -22,6 +22,7 @@ from edged.config.types import (
     Px,
     Score,
     Seconds,
+    Secret,
     Section,
     table,
     unit,
@@ -121,7 +122,7 @@ class CameraConfig(Section):
     )
     enabled: Flag = Field(True, description="Use this camera.")
     username: str = Field("", description="RTSP user name, when not in the address.")
-    password: SecretStr = Field(
+    password: Secret = Field(
         SecretStr(""), description="RTSP password. Better kept in the credential `cameras.<name>.password`."
     )
     ca: FilePath | None = Field(

@@ -14,6 +14,7 @@ from edged.config.types import (
     Int,
     Number,
     Seconds,
+    Secret,
     Section,
     Topic,
     check_host,
@@ -54,7 +55,7 @@ class MqttConfig(Section):
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
     base: Topic = Field("edged", description="First topic level(s), before the device id.")
     username: str = Field("", description="User name. Empty: anonymous or certificate identity.")
-    password: SecretStr = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
+    password: Secret = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
     protocol: Literal["auto", "5", "3.1.1"] = Field(
         "auto", description="MQTT version. `auto` tries 5 and falls back to 3.1.1 when the broker refuses it."
     )
