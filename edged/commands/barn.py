@@ -21,7 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--day", metavar="DATE", help="like 2027-03-01; left out: the latest")
     report.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
     report.add_argument("--out", type=Path, metavar="FILE", help="picture to write, .jpg or .png (<camera>-<day>.png)")
-    report.add_argument("--json", action="store_true", help="print the day instead")
+    report.add_argument(
+        "--json",
+        action="store_true",
+        help="print the day instead, as it is stored: seconds per hour under names in -s, counts under others",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import argparse
 from edged.commands.argument_types import config_file
 from edged.config.load import read_layers
 from edged.config.messages import Layers, config_error
-from edged.config.tree import Config, require_cameras
+from edged.config.tree import NO_CAMERA, Config, require_cameras
 from edged.config_check import check_layers, remark_lines
 from edged.errors import ConfigError
 from edged.units import plural
@@ -22,8 +22,11 @@ def run(args: argparse.Namespace) -> int:
     layers = read_layers(args.config)
     checked = check_layers(layers)
     remarks = remark_lines(checked.remarks)
-    if checked.config is None or checked.problems:
-        raise ConfigError("\n".join([str(config_error(checked.problems)), *remarks]))
+    errors = [str(config_error(checked.problems))] if checked.problems else []
+    if checked.config is None or errors:
+        if checked.config is not None and not checked.config.enabled_cameras:
+            errors.append(NO_CAMERA)
+        raise ConfigError("\n".join([*errors, *remarks]))
     require_cameras(checked.config)
     print(_summary(checked.config, layers, len(remarks)))
     print("".join(f"{remark}\n" for remark in remarks), end="")

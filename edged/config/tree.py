@@ -16,6 +16,8 @@ from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttCo
 from edged.config.types import Name, Section, table
 from edged.errors import ConfigError
 
+NO_CAMERA = "no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source"
+
 
 class Config(Section):
     """The whole file."""
@@ -46,4 +48,4 @@ class Config(Section):
 def require_cameras(config: Config) -> None:
     """Raises ConfigError when no camera is enabled: a daemon would have nothing to do."""
     if not config.enabled_cameras:
-        raise ConfigError("no camera is configured and enabled; add a table [cameras.NAME] with a source, or --source")
+        raise ConfigError(NO_CAMERA)

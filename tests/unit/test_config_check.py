@@ -201,7 +201,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
     ],
 )
 def test_contradiction_between_keys_is_rejected(text: str, want: str, tmp_path: Path) -> None:
-    lines = refused(tmp_path, text)
+    lines = refused(tmp_path, text if "[cameras" in text else text + '\n[cameras.z]\nsource = "9"\n')
     assert len(lines) == 1
     assert lines[0].startswith(want)
 
@@ -258,3 +258,11 @@ def test_configuration_is_named_in_one_way_everywhere(module: ModuleType, words:
     module.arguments(parser)
     assert parser.parse_args(words).config == BARN
     assert parser.parse_args([]).config is None
+
+
+def test_missing_camera_is_reported_beside_other_problems(tmp_path: Path) -> None:
+    lines = refused(tmp_path, 'models.detector = "xyzzy"')
+    assert [line.partition(";")[0] for line in lines] == [
+        'F:1 models.detector = "xyzzy": is not in the catalogue',
+        "no camera is configured and enabled",
+    ]
