@@ -179,6 +179,34 @@ def test_pictures_with_concealed_errors_are_damaged_or_failed(name: str, codec: 
     assert bad <= set(range(3, 10))
 
 
+def test_pictures_that_fail_do_not_shift_the_times_of_the_others(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "x.mp4", moving_square(40), gop=10, options={"preset": "veryfast", "bf": "3"})
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"mdat") + 4 + (data.index(b"moov") - data.index(b"mdat")) // 2
+    data[middle : middle + 300] = bytes(byte ^ 0x3C for byte in data[middle : middle + 300])
+    path.write_bytes(data)
+    frames = list(frames_of(path))
+    assert any(one.damaged for one in frames)
+    assert times_ms(frames)[-1] == 2600
+
+
+def test_file_without_a_duration_that_is_not_read_to_its_end_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"deadline": "realtime", "cpu-used": "8"}
+    images = list(np.random.default_rng(0).integers(0, 255, (30, 96, 160, 3), np.uint8))
+    path = write_video(
+        tmp_path / "x.webm", images, codec="libvpx", gop=10, options=options, container_options={"live": "1"}
+    )
+    assert len(list(frames_of(path))) == 30
+    assert caplog.text == ""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) // 2)
+    path.write_bytes(data)
+    assert len(list(frames_of(path))) < 30
+    assert "ends early" in caplog.text
+
+
 def test_damage_is_logged_once_with_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from edged.capture.hub import CameraHub
 

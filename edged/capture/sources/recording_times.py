@@ -29,6 +29,11 @@ class RecordingTimes:
         return time_ns
 
     @property
+    def now_ns(self) -> int:
+        """The time of the last picture; 0 before the first."""
+        return self._time_ns or 0
+
+    @property
     def end_ns(self) -> int:
         """One step after the last picture; 0 before the first."""
         return 0 if self._time_ns is None else self._time_ns + self._step_ns

@@ -27,7 +27,7 @@ DEFAULT_VIDEO_HZ = 25.0  # of a video without a rate
 MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
 FFMPEG_OPTIONS = {"protocol_whitelist": "file"}  # a playlist opens nothing on the network
 MAX_LATE_NS = NS_PER_S  # a frame later than this shifts the timeline; there is no catching up
-COMPLETE_SHARE = 0.95  # of the announced duration; less, and the file is reported as cut off
+COMPLETE_SHARE = 0.95  # of the announced duration, or of the bytes; less, and the file is reported as cut off
 FIRST_YEAR = 1990  # of video files; an earlier one is a clock that was never set
 
 
@@ -64,7 +64,8 @@ class VideoStream:
         picture = self._next_picture()
         image = self._reader.image(picture, out)
         self._decoded += image.size > 0
-        source_ns = self._times.next_ns(picture.stamp_ns)
+        # One that failed comes when its error does, not in its turn.
+        source_ns = self._times.now_ns if picture.frame is None else self._times.next_ns(picture.stamp_ns)
         played_ns = self._earlier_ns + source_ns
         position, self._position = self._position, self._position + 1
         number, self._frames_read = self._frames_read, self._frames_read + 1
@@ -141,9 +142,13 @@ class VideoStream:
 
     @property
     def _ended_early(self) -> bool:
-        if self._announced_ns is None:
-            return self._reader.failed
-        return self._reader.failed or self._times.end_ns < COMPLETE_SHARE * self._announced_ns - self._step_ns
+        reader = self._reader
+        if reader.failed:
+            return True
+        if self._announced_ns is not None:
+            return self._times.end_ns < COMPLETE_SHARE * self._announced_ns - self._step_ns
+        alone = len(reader.container.streams) == 1
+        return alone and 0 < reader.end_byte < COMPLETE_SHARE * reader.container.size
 
 
 def open_container(path: Path) -> Any:

@@ -54,6 +54,7 @@ class VideoReader:
             check_size((self.codec.width, self.codec.height))  # before memory is spent on it
         self.packets = self.key_packets = self.pictures = 0
         self.errors = 0  # of the decoder
+        self.end_byte = 0  # of the latest packet in the file; 0: unknown
         self.failed = False  # a part of the stream could not be read or decoded
         self._live, self._transport = live, transport
         self._key_ns: int | None = None  # of the latest key packet
@@ -130,6 +131,7 @@ class VideoReader:
         arrived_ns = time.monotonic_ns()
         if packet.size:
             self.packets += 1
+            self.end_byte = (packet.pos or 0) + packet.size
             if packet.is_keyframe:
                 self._on_key_packet(time_ns(packet, decoding=True))
             self.damage.on_packet(packet)
