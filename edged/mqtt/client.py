@@ -26,7 +26,7 @@ from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateIdDetector
 from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
-from edged.mqtt.negotiation import ConnectionRefused, Negotiator
+from edged.mqtt.negotiation import ConnectionRefused, Negotiator, NoConnack
 from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
@@ -353,6 +353,8 @@ class MqttBus:
 
     def _on_connection_lost(self, error: Exception, *, was_connected: bool) -> Backoff:
         """Log the error if it is a new one. Returns the waits that suit it."""
+        if isinstance(error, NoConnack) and self._negotiator.worked:
+            error = NoConnack(f"{error.text}; it may be starting", "starting", closed=error.closed)
         self._reason = str(error)
         if not was_connected:
             self._delivery.forget_limits()

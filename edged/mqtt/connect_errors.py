@@ -62,7 +62,7 @@ def unanswered(broker: MqttConfig, version: str, timeout_s: float, *, closed: bo
         hint, code = "; it may want TLS, see mqtt.tls", "tls-wanted"
     elif not broker.tls.cert:
         hint, code = "; it may want a certificate, see mqtt.tls.cert", "certificate-wanted"
-    return NoConnack(f"{address(broker)}: {did} our MQTT {version} CONNECT{hint}", code, closed=closed)
+    return NoConnack(f"{address(broker)}: {did} our MQTT {version} CONNECT", code, hint=hint, closed=closed)
 
 
 def unreachable(broker: MqttConfig, exc: Exception) -> BrokerLost:

@@ -37,9 +37,10 @@ class GreetingRefused(ConnectionRefused):
 class NoConnack(BrokerLost):
     """Connected, but CONNECT was not answered: the broker is starting, or lacks something that it was asked for."""
 
-    def __init__(self, text: str = "", code: str = "", *, closed: bool = False) -> None:
-        """`closed`: it hung up; else it was silent."""
-        super().__init__(text, code)
+    def __init__(self, text: str = "", code: str = "", *, hint: str = "", closed: bool = False) -> None:
+        """`closed`: it hung up; else it was silent. `hint` is for a broker that never let us in."""
+        super().__init__(text + hint, code)
+        self.text = text
         self.closed = closed
 
 
@@ -70,6 +71,11 @@ class Negotiator:
     def current(self) -> str:
         """The version."""
         return self._rotation[0]
+
+    @property
+    def worked(self) -> bool:
+        """Whether there ever was a connection."""
+        return bool(self._confirmed)
 
     def confirm(self) -> None:
         """The current version and greeting work."""

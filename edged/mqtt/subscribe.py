@@ -41,8 +41,9 @@ def subscribe(
             on_state(f"connected to {broker.host}:{broker.port} with MQTT {connection.version}")
             _receive(connection, topic, stop)
         except BrokerLost as error:
-            if not versions.try_next(error):
-                on_state(str(error))
+            if versions.try_next(error):
+                continue  # at once, with the other version
+            on_state(str(error))
             stop.wait(backoff.next_s())
         finally:
             connection.abandon()

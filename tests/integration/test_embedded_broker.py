@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import time
 from shutil import which
 
@@ -16,6 +17,7 @@ from edged.mqtt import embedded_broker
 from edged.mqtt.connection import MqttConnection
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.negotiation import UnsupportedProtocol
+from edged.mqtt.subscribe import subscribe
 from tests.support.mqtt import Listener, MQTTv311
 from tests.support.waiting import until
 
@@ -76,3 +78,16 @@ def test_connect_in_single_bytes_is_accepted(broker: EmbeddedBroker) -> None:
             slow.sendall(bytes([byte]))
             time.sleep(0.005)
         assert slow.recv(10) == b"\x20\x02\x00\x00"
+
+
+def test_watching_falls_back_in_less_than_half_a_second(broker: EmbeddedBroker) -> None:
+    stop, said = threading.Event(), list[str]()
+
+    def on_state(text: str) -> None:
+        said.append(text)
+        stop.set()
+
+    before_s = time.monotonic()
+    assert subscribe(MqttConfig(port=broker.port), "#", lambda message: None, on_state, stop)
+    assert time.monotonic() - before_s < 0.5
+    assert said == [f"connected to 127.0.0.1:{broker.port} with MQTT 3.1.1"]
