@@ -42,7 +42,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     config_file(parser)
     parser.add_argument("--source", help="device, stream, video, image or folder, in place of the configured cameras")
     parser.add_argument("--loop", action="store_true", help="play --source again and again")
-    parser.add_argument("--embedded-broker", action="store_true", help="bring an MQTT broker along, on loopback")
+    parser.add_argument(
+        "--embedded-broker",
+        action="store_true",
+        help="bring an MQTT 3.1.1 broker for trials: on loopback, nothing is kept",
+    )
     parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after so long")
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write an annotated video of one camera")
     parser.add_argument(

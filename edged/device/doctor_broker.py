@@ -38,6 +38,7 @@ CURES = {  # by the code of an error
     "client-identifier-not-valid": "let {client} in at the broker, or give this device another device.id",
 }
 NOTHING = TopicSpec(name="", path="", summary="An empty message.")
+ID_REFUSED = ("not-authorized", "client-identifier-not-valid")
 SEE_LOG = "see the broker's log, and [mqtt]"
 
 
@@ -47,8 +48,9 @@ def broker_results(config: Config, discovery: DiscoveryDevice | None) -> Iterato
     `discovery` None: nothing is announced to Home Assistant.
     """
     mqtt, device = config.mqtt, device_id(config.device.id)
+    runs = daemon_runs(config.device.state_dir)
     try:
-        report = check_broker(mqtt, device, trials(config, device, discovery))
+        report = _report(config, device, discovery, runs=runs)
     except ConfigError as error:
         yield failed("broker", str(error), "correct [mqtt.tls]")
         return
@@ -60,7 +62,17 @@ def broker_results(config: Config, discovery: DiscoveryDevice | None) -> Iterato
     yield passed("broker", f"{mqtt.host}:{mqtt.port} speaks MQTT {versions}")
     yield from _limits(report)
     yield publishing(report, mqtt, device)
-    yield identity(report, config, device, daemon_runs=daemon_runs(config.device.state_dir))
+    yield identity(report, config, device, daemon_runs=runs)
+
+
+def _report(config: Config, device: str, discovery: DiscoveryDevice | None, *, runs: bool | None) -> BrokerReport:
+    """By a client id of its own; where only the device's is let in, by that, unless a daemon may be using it."""
+    try:
+        return check_broker(config.mqtt, device, trials(config, device, discovery), f"{device}-doctor")
+    except BrokerLost as error:
+        if error.code not in ID_REFUSED or runs is not False:
+            raise
+    return check_broker(config.mqtt, device, trials(config, device, discovery), device)
 
 
 def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> list[Trial]:

@@ -85,12 +85,12 @@ class BrokerReport:
         return {}
 
 
-def check_broker(broker: MqttConfig, device: str, trials: Sequence[Trial]) -> BrokerReport:
+def check_broker(broker: MqttConfig, device: str, trials: Sequence[Trial], client_id: str) -> BrokerReport:
     """What became of one message of each trial. Raises BrokerLost without a connection.
 
-    The client id is `<device>-doctor`: the device's own would disconnect its daemon.
+    The device's own client id would disconnect its daemon.
     """
-    visit = _Visit(broker, f"{device}-doctor", f"{broker.base}/{device}/{DOCTOR_SPEC.path}")
+    visit = _Visit(broker, client_id, f"{broker.base}/{device}/{DOCTOR_SPEC.path}")
     connection = visit.open()
     report = BrokerReport(connection.version, [], connection.limits, trials)
     try:

@@ -50,7 +50,7 @@ MESSAGE_REASONS = (
     )
     | PERMANENT_REASONS
 )
-CUT_OFF = "connection lost"
+CUT_OFF, HUNG_UP = "connection lost", "hung-up"  # the text, and the code of the error
 CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
 DISCONNECT_TIMEOUT_S = 0.2
 MAX_UNCONFIRMED = 64  # messages that are remembered as sent since the last acknowledgement
@@ -208,7 +208,8 @@ class MqttConnection:
             self._finish_written()
             self._check_ack_timeout()
         if self._end_reason is not None:
-            raise self._error_type(f"{address(self._broker)}: {self._end_reason}")
+            code = HUNG_UP if self.cut_off else ""
+            raise self._error_type(f"{address(self._broker)}: {self._end_reason}", code)
 
     def close(self) -> None:
         """Send DISCONNECT, so that the broker does not publish the last will."""

@@ -63,7 +63,7 @@ class EmbeddedBroker:
         if not self._started.wait(START_S) or self._error is not None:
             reason = self._error or f"not ready after {START_S:g} s"
             raise BrokerLost(f"embedded broker on {HOST}:{self.port}: {reason}") from self._error
-        log.info("embedded broker on %s:%d, MQTT 3.1.1", HOST, self.port)
+        log.info("embedded broker on %s:%d, MQTT 3.1.1; for trials: it keeps nothing on disk", HOST, self.port)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:

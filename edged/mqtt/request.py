@@ -18,8 +18,8 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages.build import encode, new_id
 from edged.messages.topics import COMMAND, RESULT
-from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
-from edged.mqtt.negotiation import Negotiator
+from edged.mqtt.connection import HUNG_UP, IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.negotiation import FULL, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 
 POLL_S = 0.05
@@ -52,8 +52,8 @@ def request_picture(
     )
     topics = [root + RESULT.at(verb=verb).path, *([] if picture is None else [root + picture])]
 
-    def attempt(version: str) -> tuple[dict[str, Any], bytes | None]:
-        one_shot = _OneShot(broker, version)
+    def attempt(version: str, greeting: Greeting) -> tuple[dict[str, Any], bytes | None]:
+        one_shot = _OneShot(broker, version, greeting)
         one_shot.run(
             message,
             topics,
@@ -76,7 +76,7 @@ def request_picture(
 def online_devices(broker: MqttConfig) -> list[str]:
     """The devices below the base topic that say that they are online, by name. Raises BrokerLost."""
 
-    def attempt(version: str) -> list[str]:
+    def attempt(version: str, greeting: Greeting) -> list[str]:
         states: dict[str, object] = {}
 
         def on_message(message: IncomingMessage) -> None:
@@ -99,28 +99,34 @@ def online_devices(broker: MqttConfig) -> list[str]:
     return _negotiated(broker, attempt)
 
 
-def _negotiated(broker: MqttConfig, attempt: Callable[[str], T]) -> T:
-    """The result of `attempt` with the first MQTT version that the broker speaks."""
-    versions = Negotiator(broker.protocol)
+def _negotiated(broker: MqttConfig, attempt: Callable[[str, Greeting], T]) -> T:
+    """The result of `attempt` with the first MQTT version that the broker speaks.
+
+    A broker of 3.1.1 that knows QoS 0 only hangs up on a message, so that it is sent once more with QoS 0.
+    """
+    versions, greeting = Negotiator(broker.protocol), FULL
     while True:
         try:
-            return attempt(versions.current)
+            return attempt(versions.current, greeting)
         except BrokerLost as error:
-            if not versions.try_next(error):
+            if error.code == HUNG_UP and versions.current == "3.1.1" and greeting is FULL:
+                greeting = Greeting(max_qos=0)
+            elif not versions.try_next(error):
                 raise
 
 
 class _OneShot:
     """One connection, its subscriptions, one message."""
 
-    def __init__(self, broker: MqttConfig, version: str, client_id: str = "") -> None:
+    def __init__(self, broker: MqttConfig, version: str, greeting: Greeting) -> None:
         self.acknowledged: bool | None = None  # None: no answer yet
         self.refusal: BrokerLost | None = None  # of the message, or of the subscription
         self.arrivals: list[tuple[float, IncomingMessage]] = []  # CLOCK_MONOTONIC in s, and the message
         self._connection = MqttConnection(
             broker,
             version,
-            client_id=client_id,
+            client_id="",
+            greeting=greeting,
             on_result=self._on_result,
             on_message=lambda message: self.arrivals.append((time.monotonic(), message)),
             on_subscribed=lambda topic, refusal: self._refuse(topic, refusal, "read"),

@@ -68,7 +68,7 @@ class Device:
     def __init__(self, name: str, protocol: str, port: int, folder: Path) -> None:
         self.name, self.sent = name, 0
         self._headers = HeaderFactory(Clock())
-        broker = MqttConfig(port=port, protocol=protocol)  # type: ignore[arg-type]
+        broker = MqttConfig(port=port, protocol=protocol)
         make_status = partial(build.device_status, self._headers)
         self.bus = MqttBus(broker, name, make_status, PublishConfig(), folder / f"{name}.db")
         models: Callable[[], dict[str, Any]] = dict

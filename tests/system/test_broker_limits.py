@@ -21,6 +21,7 @@ from edged.messages.topics import Topic
 from edged.mqtt import delivery, echo_check, held_messages
 from edged.mqtt.client import DUPLICATE_ID_MAX_S, MqttBus
 from edged.mqtt.homeassistant_payloads import DISCOVERY
+from edged.mqtt.request import ResponseTimeout, request
 from edged.runtime.backoff import Backoff
 from edged.runtime.clock import Clock
 from tests.support.mqtt import Listener, Mosquitto, MQTTv311
@@ -224,6 +225,12 @@ def test_box_that_may_not_read_keeps_its_alert_sends_it_once_and_again_when_it_m
     bus.publish(ALERT, {"n": 1})
     until(lambda: bus.stats["stored"]["rows"] == 0)
     assert (numbered(listener, ALERT), problems(bus)) == ([0, 1, 0], {})
+
+
+def test_command_over_a_broker_of_qos_0_is_sent(new_mosquitto: NewMosquitto) -> None:
+    broker = new_mosquitto(OPEN, "max_qos 0")
+    with pytest.raises(ResponseTimeout):  # nobody is there to answer
+        request(MqttConfig(port=broker.port, protocol="3.1.1"), "box", "diagnose", {}, 0.5)
 
 
 def test_two_devices_of_one_id_grow_quiet_and_name_each_other(mosquitto: Mosquitto, new_bus: NewBus) -> None:

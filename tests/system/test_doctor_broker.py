@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.config.tree import Config
+from edged.device import doctor_broker
 from edged.device.check_result import CheckResult
 from edged.device.doctor_broker import broker_results
 from edged.device.info import discovery_device
+from edged.errors import BrokerLost
 from edged.messages.build import encode
+from edged.mqtt.broker_check import BrokerReport, Trial, check_broker
 from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import until
 from tests.system.conftest import sign
@@ -147,6 +152,23 @@ def test_certificate_of_an_unknown_authority_names_its_issuer(
     result = doctor(tmp_path, MqttConfig(port=broker.port, tls=tls))["broker"]
     assert f"it is signed by ca, which is not in mqtt.tls.ca = {certs}/other.pem" in result.message
     assert "intermediate" in result.message
+
+
+def test_broker_that_lets_only_the_device_id_in_is_tried_with_it(
+    mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(broker: MqttConfig, device: str, trials: Sequence[Trial], client_id: str) -> BrokerReport:
+        if client_id != device:
+            raise BrokerLost("refused: Client identifier not valid", "client-identifier-not-valid")
+        return check_broker(broker, device, trials, client_id)
+
+    monkeypatch.setattr(doctor_broker, "check_broker", strict)
+    assert doctor(tmp_path, MqttConfig(port=mosquitto.port))["publishing"].ok
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as daemon:
+        daemon.execute("PRAGMA locking_mode = EXCLUSIVE")
+        daemon.execute("CREATE TABLE message (id)")
+        result = doctor(tmp_path, MqttConfig(port=mosquitto.port))["broker"]
+    assert (result.ok, "box-doctor" in result.do) == (False, True)
 
 
 def test_broker_that_is_down_and_one_that_refuses_get_different_cures(
