@@ -124,12 +124,12 @@ class _Visit:
             connection = self._new(self._negotiator.current, self._negotiator.greeting, self._will)
             try:
                 connection.open()
+                self._negotiator.confirm()
             except BrokerLost as error:
-                connection.abandon()
+                connection.close()
                 if not (self._negotiator.lower_greeting(error) or self._negotiator.try_next(error)):
                     raise
                 continue
-            self._negotiator.confirm()
             self._connection = connection
             for topic in self._topics:
                 connection.subscribe(topic, as_published=False)

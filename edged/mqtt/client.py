@@ -26,7 +26,7 @@ from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateIdDetector
 from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
-from edged.mqtt.negotiation import ConnectionRefused, Negotiator, NoConnack
+from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
@@ -221,6 +221,7 @@ class MqttBus:
         )
         try:
             connection.open()
+            self._confirm_greeting(connection)
             self._on_connected(connection)
             self._serve(connection)
             self._disconnect(connection)
@@ -228,6 +229,14 @@ class MqttBus:
             if self._connection is not None:
                 self._on_disconnected(connection)
             connection.abandon()
+
+    def _confirm_greeting(self, connection: MqttConnection) -> None:
+        """Raises GreetingDoubted, disconnected, when the broker is to be asked for all of it once more."""
+        try:
+            self._negotiator.confirm()
+        except GreetingDoubted:
+            connection.close()
+            raise
 
     def _on_disconnected(self, connection: MqttConnection) -> None:
         self._connection = None
@@ -242,7 +251,6 @@ class MqttBus:
     def _on_connected(self, connection: MqttConnection) -> None:
         self._connects += 1
         self._duplicates.connected()
-        self._negotiator.confirm()
         self._delivery.begin(connection)
         if not self._repeated:
             self._log_connected(connection)
@@ -358,6 +366,7 @@ class MqttBus:
         self._reason = str(error)
         if not was_connected:
             self._delivery.forget_limits()
+        if not was_connected and not isinstance(error, NoConnack):
             self._negotiator.disconnected()
         if was_connected and (self._duplicates.repeated or isinstance(error, SessionTakenOver)):
             error = self._repeated_disconnect(error)

@@ -15,7 +15,6 @@ from edged.errors import BrokerLost
 
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 RETAIN_REFUSED, QOS_REFUSED = "Retain not supported", "QoS not supported"  # names of MQTT 5 reason codes
-TRIES_PER_GREETING = 2  # a broker that starts hangs up once, too
 
 
 class ConnectionRefused(BrokerLost):
@@ -32,6 +31,10 @@ class GreetingRefused(ConnectionRefused):
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(text, reason.lower().replace(" ", "-"))
         self.reason = reason
+
+
+class GreetingDoubted(BrokerLost):
+    """A broker of 3.1.1 let us in when less was asked of it; it may have been starting, so all is asked once more."""
 
 
 class NoConnack(BrokerLost):
@@ -63,8 +66,9 @@ class Negotiator:
         self._rotation = deque(VERSIONS if protocol == "auto" else [protocol])
         self._confirmed: set[str] = set()
         self._failed: set[str] = set()  # since the last connection
-        self._hang_ups = 0  # of a broker of 3.1.1, in a row
-        self._greetings_failed = False  # all of them, since the last connection: the reason is another one
+        self._greetings_failed = False  # all of them, since the last connection: then one is tried after each wait
+        self._candidate: Greeting | None = None  # it worked; FULL is tried once more
+        self._proved: Greeting | None = None  # it worked, and FULL did not afterwards
         self.greeting = FULL
 
     @property
@@ -78,33 +82,39 @@ class Negotiator:
         return bool(self._confirmed)
 
     def confirm(self) -> None:
-        """The current version and greeting work."""
+        """The current version and greeting work. Raises GreetingDoubted when that needs a second look."""
+        if self.current == "3.1.1" and self.greeting not in (FULL, self._proved):
+            raise GreetingDoubted
         self._confirmed.add(self.current)
         self._failed.clear()
         self._greetings_failed = False
+        self._candidate = None
 
     def disconnected(self) -> None:
         """The connection has ended; the next broker may be able to do more."""
         self.greeting = FULL
-        self._hang_ups = 0
+        self._candidate = self._proved = None
 
     def lower_greeting(self, error: Exception) -> bool:
-        """Whether less is to be asked of the broker, at once."""
+        """Whether another greeting is to be tried at once."""
+        before = self.greeting
+        if isinstance(error, GreetingDoubted):
+            self._candidate, self.greeting = before, FULL
+            return True
         if isinstance(error, GreetingRefused):
-            before, no_retain = self.greeting, error.reason == RETAIN_REFUSED
+            no_retain = error.reason == RETAIN_REFUSED
             self.greeting = replace(before, retain=False) if no_retain else replace(before, max_qos=0)
             return self.greeting != before
-        hung_up = isinstance(error, NoConnack) and error.closed and self.current == "3.1.1"
-        if not hung_up or self._greetings_failed:
+        if not (isinstance(error, NoConnack) and error.closed and self.current == "3.1.1"):
             return False
-        self._hang_ups += 1
-        step = self._hang_ups // TRIES_PER_GREETING
-        self._greetings_failed = step >= len(GREETINGS)
-        if self._greetings_failed:
-            self.disconnected()
-            return False
-        self.greeting = GREETINGS[step]
-        return True
+        if self._candidate is not None:
+            self.greeting = self._proved = self._candidate
+            self._candidate = None
+            return True
+        self.greeting = GREETINGS[(GREETINGS.index(before) + 1) % len(GREETINGS)]
+        at_once = self.greeting != FULL and not self._greetings_failed
+        self._greetings_failed |= self.greeting == FULL
+        return at_once
 
     def try_next(self, error: Exception) -> bool:
         """Whether the version may be the cause of this error, and another one is left to try before reporting it."""
