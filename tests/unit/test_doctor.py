@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edged.config.tree import Config
 from edged.device.doctor import (
+    Target,
     clock_result,
     kernels,
     l4t,
@@ -101,6 +103,11 @@ def test_cure_of_a_model_depends_on_the_cause(
     first, *_ = [one for one in run_checks(file, (models,)) if one.check.startswith("model ")]
     assert do in first.do
     assert first.ok is False
+
+
+def test_starter_weights_are_called_so() -> None:
+    result = next(models(Target(path=None, config=Config())))
+    assert "starter weights, for trials" in result.message
 
 
 def test_remarks_are_counted(tmp_path: Path) -> None:
