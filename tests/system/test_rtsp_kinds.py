@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,14 @@ import pytest
 pytest.importorskip("av", reason="reads the streams; install edged[cpu]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
+from edged.capture.camera import StreamFacts
 from edged.capture.look import look
 from edged.capture.make_camera import make_camera
-from edged.capture.sources.rtsp import RtspCamera
+from edged.capture.sources.rtsp import RtspCamera, RtspStream
+from edged.capture.sources.video_reader import Picture
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
+from edged.frame import U8
 from tests.support.clips import moving_square
 from tests.support.raising import raises_code
 from tools.rtsp_server import Clip, RtspServer, encode, encoded, serving
@@ -79,6 +83,32 @@ def test_late_key_frame_is_named_and_waited_for(server: RtspServer) -> None:
     stream.close()
     assert not first.damaged
     assert first.image.max() > 200, "the whole picture"
+
+
+class LossyReader:
+    """One picture, and then packets of which none gives another: what FFmpeg makes of H.265 after a loss."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self.undecodable = False
+        self.facts = StreamFacts(
+            codec="H.265", inter_coded=True, key_interval_s=None, interlaced=False, pixel_aspect=1.0
+        )
+
+    def poll(self) -> Picture | None:
+        self.pictures += 1
+        return Picture(frame=None, stamp_ns=0, arrived_ns=0, damaged=False) if self.pictures == 1 else None
+
+    def image(self, picture: Picture, out: object) -> U8:
+        return np.zeros((1, 1, 3), np.uint8)
+
+
+def test_pictures_that_stay_away_after_a_loss_are_told() -> None:
+    settings = CameraConfig(source="rtsp://cam/live", frame_timeout_s=0.2)
+    stream = RtspStream(LossyReader(), "cam", time.monotonic_ns() + 10**10, settings)  # type: ignore[arg-type]
+    stream.read(None)
+    with pytest.raises(CameraLost, match=r"part of its H\.265 was lost, and no key frame came for 0\.18 s"):
+        stream.read(None)
 
 
 def test_stream_of_another_codec_is_not_called_a_late_key_frame(server: RtspServer) -> None:

@@ -21,9 +21,9 @@ from edged.frame import U8
 from edged.runtime.rate_limit import RateLimiter
 from edged.units import NS_PER_S, ns
 
-# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason; at the
-# third the stream gives up by itself, with a better reason than the worker, which abandons it at the end.
-OPEN_SHARE, DESCRIBE_SHARE, FIRST_PICTURE_SHARE = 0.7, 0.2, 0.9
+# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the third,
+# also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker, which abandons it later.
+OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
 FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
     "analyzeduration": "100000",  # µs; it opens in 0.2 s instead of 2 s
@@ -51,7 +51,7 @@ class RtspCamera:
         limiter = RateLimiter(round(NS_PER_S / self._settings.fps)) if self._settings.fps else None
         if self._uses_gstreamer:
             return self._open_gstreamer(limiter)
-        deadline_ns = time.monotonic_ns() + ns(FIRST_PICTURE_SHARE * self._open_s)
+        deadline_ns = time.monotonic_ns() + ns(PICTURE_SHARE * self._open_s)
         container = self._open_ffmpeg()
         try:
             if not container.streams.video:
@@ -60,7 +60,7 @@ class RtspCamera:
         except CameraLost:
             container.close()
             raise
-        return RtspStream(reader, self._address.masked_url, deadline_ns, self._open_s, limiter)
+        return RtspStream(reader, self._address.masked_url, deadline_ns, self._settings, limiter)
 
     def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
         describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
@@ -125,12 +125,18 @@ class RtspStream:
     """A stream that FFmpeg reads; a frame's capture time is the arrival of its last packet."""
 
     def __init__(
-        self, reader: VideoReader, display_name: str, deadline_ns: int, open_s: float, limiter: RateLimiter | None
+        self,
+        reader: VideoReader,
+        display_name: str,
+        deadline_ns: int,
+        settings: CameraConfig,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._reader = reader
         self._display_name = display_name
-        self._deadline_ns = deadline_ns  # of the first picture
-        self._open_s = open_s
+        self._deadline_ns = deadline_ns  # of the next picture, while packets come
+        self._open_s = PICTURE_SHARE * settings.open_timeout_s
+        self._frame_s = PICTURE_SHARE * settings.frame_timeout_s
         self._limiter = limiter
 
     def read(self, out: U8 | None) -> CapturedImage:
@@ -157,8 +163,9 @@ class RtspStream:
             except (EOFError, av.FFmpegError, OSError):
                 raise self._broken_off() from None  # FFmpeg's error holds the password
             if picture is not None:
+                self._deadline_ns = time.monotonic_ns() + ns(self._frame_s)
                 return picture
-            if not self._reader.pictures and time.monotonic_ns() > self._deadline_ns:
+            if time.monotonic_ns() > self._deadline_ns:
                 raise self._no_picture()
 
     def _broken_off(self) -> CameraLost:
@@ -172,10 +179,14 @@ class RtspStream:
         if self._reader.undecodable:
             text = f"it announces {codec}, and nothing of it can be decoded; set it to H.264 or H.265"
             return CameraLost(f"{self._display_name}: {text}", "no_video")
-        text = (
-            f"it sends {codec}, but no key frame for {FIRST_PICTURE_SHARE * self._open_s:g} s: its group of pictures "
-            f"is too long. Shorten its I-frame interval (turn off H.264+ and the like), or raise open_timeout_s"
-        )
+        cure = "Shorten its I-frame interval (turn off H.264+ and the like)"
+        if self._reader.pictures:
+            text = f"a part of its {codec} was lost, and no key frame came for {self._frame_s:g} s. {cure}"
+        else:
+            text = (
+                f"it sends {codec}, but no key frame for {self._open_s:g} s: its group of pictures is too long. "
+                f"{cure}, or raise open_timeout_s"
+            )
         return CameraLost(f"{self._display_name}: {text}", "no_key_frame")
 
 
