@@ -21,8 +21,8 @@ from edged.frame import U8
 from edged.runtime.rate_limit import RateLimiter
 from edged.units import NS_PER_S, ns
 
-# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the third,
-# also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker, which abandons it later.
+# Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the
+# third, also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker has.
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
 FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
