@@ -354,7 +354,7 @@ class PersistentQueue:
         self._retry_disk_s = time.monotonic() + RETRY_DISK_S
         if not self._disk_failed:
             self._disk_failed = True
-            log.warning("%s; messages to be stored wait in memory; make room, or let this user write there", error)
+            log.warning("%s; messages to be stored wait in memory", error)
 
     def _return_to_disk(self) -> None:
         """Move what waits in memory to the file, at a moment when none of it is being sent."""

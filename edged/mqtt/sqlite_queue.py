@@ -292,5 +292,7 @@ def _translate_errors(path: Path | None) -> Iterator[None]:
         if path is None:
             raise
         if isinstance(exc, sqlite3.OperationalError):  # disk full, read-only, no such folder, locked
-            raise StoreUnavailable(f"{path}: {exc}") from exc
+            locked = "locked" in str(exc)
+            do = "another edged has it open; stop one" if locked else "make room, or let this user write there"
+            raise StoreUnavailable(f"{path}: {exc}; {do}") from exc
         raise StoreCorrupt(path, str(exc)) from exc  # not a database, malformed

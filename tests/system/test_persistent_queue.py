@@ -459,3 +459,15 @@ def test_counts_read_while_it_works_hard_are_balanced(file: Path, new_queue: New
     assert queue.counts.balanced
     assert queue.counts.waiting == stored.rows
     stored.close()
+
+
+def test_store_that_another_daemon_has_open_is_named_as_that(
+    file: Path, new_queue: NewQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = SqliteQueue(file, ROOMY)
+    other.commit([row(0)], ())
+    queue = new_queue(file)
+    queue.put(ALERT, message(1))
+    until(lambda: "another edged has it open" in caplog.text)
+    assert "make room" not in caplog.text
+    other.close()
