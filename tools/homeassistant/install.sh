@@ -13,7 +13,7 @@ if [ -n "${PYTHON_HA:-}" ]; then
 else
     command -v debootstrap >/dev/null || { apt-get update -qq; apt-get install -y -qq debootstrap >/dev/null; }
     [ -x "$dir/usr/bin/python3.14" ] || debootstrap --variant=minbase --include=python3.14-venv,ca-certificates \
-        forky "$dir" "" /usr/share/debootstrap/scripts/sid >"$dir.log"
+        forky "$dir" "" /usr/share/debootstrap/scripts/sid >/dev/null
     for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do cp "$file" "$dir$file"; done
     [ -d "$dir/venv" ] || chroot "$dir" python3.14 -m venv /venv
     python="chroot $dir /venv/bin/python"
