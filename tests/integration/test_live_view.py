@@ -17,8 +17,7 @@ from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
 from edged.mqtt.fleet_state import FleetState
 from tests.support.health import view
-from tests.support.messages import result, subject
-from tests.unit.test_views import POSES, STATE
+from tests.support.messages import POSES, STATE, result, subject
 
 BUS = {"connected": True, "protocol": "5", "published": 12, "waiting": 0, "dropped": 3}
 SCENES = {"barn": "on its chest, head level; ALERT colic-suspected"}

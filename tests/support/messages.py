@@ -45,3 +45,17 @@ def result(*subjects: TrackedSubject, **changes: Any) -> FrameResult:
 
 
 HEADERS = HeaderFactory(SyncedClock())
+
+# Messages as `edged watch` gets them, short.
+POSES = {
+    "frame": 4,
+    "subjects": [
+        {"id": 1, "class": "person", "score": 0.5, "detection_score": 0.5, "box": [0, 1, 2, 3],
+         "box_source": "detected", "schema": "lsp-14",
+         "keypoints": [[1, 2, 0.5], [3, 4, 0.9], [None, None, 0.0]]},
+    ],
+}  # fmt: skip
+STALL = {"posture": "lateral", "head_height": "unknown", "behaviours": ["roll"], "zone": None, "horse_count": 1,
+         "person_present": False, "foal_posture": None}  # fmt: skip
+ALERT = {"alert_id": "1", "event_type": "cast", "stage": "open", "severity": "critical", "since_ts": 1, "reason": ""}
+STATE = {"view": "ok", "counts": {"horse": 1}, "stall": STALL, "alerts": [ALERT]}

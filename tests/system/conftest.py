@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.certs import openssl, sign
 from tests.support.mqtt import Listener, Mosquitto
-
-
-def _openssl(*args: str, at: Path) -> None:
-    subprocess.run(["openssl", *args], cwd=at, check=True, capture_output=True, timeout=60)
-
-
-def sign(name: str, at: Path, extension: str, *, days: int = 2) -> None:
-    """A key pair for `name`, signed by ca.pem."""
-    (at / "ext").write_text(extension)
-    _openssl(
-        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", "csr", "-subj", f"/CN={name}", at=at
-    )
-    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-out", f"{name}.pem")
-    _openssl("x509", "-req", "-in", "csr", "-days", str(days), *signed, at=at)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +22,7 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("certs")
     new_ca = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout")
     for name in ("ca", "other"):
-        _openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
+        openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
     sign("server", at, "subjectAltName=IP:127.0.0.1")
     for client in ("box", "reader"):
         sign(client, at, "extendedKeyUsage=clientAuth")

@@ -12,7 +12,7 @@ import pytest
 from edged.commands.fleet_view import message_line
 from edged.commands.views import StderrHandler, describe_subjects, how_to_subscribe
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
-from tests.support.messages import result, subject
+from tests.support.messages import POSES, STATE, result, subject
 
 
 def test_degraded_frame_is_described_by_its_limits() -> None:
@@ -57,20 +57,6 @@ def test_subscribe_hint_shows_no_password() -> None:
     assert "hunter2" not in text
     assert "--tls --ca /ca.pem" in text
     assert "--cafile /ca.pem" in text
-
-
-POSES = {
-    "frame": 4,
-    "subjects": [
-        {"id": 1, "class": "person", "score": 0.5, "detection_score": 0.5, "box": [0, 1, 2, 3],
-         "box_source": "detected", "schema": "lsp-14",
-         "keypoints": [[1, 2, 0.5], [3, 4, 0.9], [None, None, 0.0]]},
-    ],
-}  # fmt: skip
-STALL = {"posture": "lateral", "head_height": "unknown", "behaviours": ["roll"], "zone": None, "horse_count": 1,
-         "person_present": False, "foal_posture": None}  # fmt: skip
-ALERT = {"alert_id": "1", "event_type": "cast", "stage": "open", "severity": "critical", "since_ts": 1, "reason": ""}
-STATE = {"view": "ok", "counts": {"horse": 1}, "stall": STALL, "alerts": [ALERT]}
 
 
 def test_poses_message_fits_on_one_line() -> None:
