@@ -201,7 +201,7 @@ class MqttBus:
         """Forget what was learned of the broker before."""
         self._broker = broker
         self._negotiator = Negotiator(broker.protocol)
-        self._delivery = Delivery(self._client_name, self._root, self._settle, self._on_verified)
+        self._delivery = Delivery(self._client_name, self._root, self._settle, lambda: self._persistent.verified())  # noqa: PLW0108  made later
         self._duplicates = DuplicateIdDetector()
         self._reconnect_backoff = Backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
         self._refused_backoff = Backoff(broker.reconnect_max_s)
@@ -257,7 +257,7 @@ class MqttBus:
         self._send_queue.requeue_retained()
         self._send_queue.put(self._status_message("online"))
         self._persistent.connected()
-        if self._duplicates.short_connections > 1:
+        if self._connects > 1:
             connection.subscribe(self._root + topics.INFO.path, as_published=False)
         if not self._duplicates.repeated:
             self._reconnect_backoff.reset()
@@ -290,9 +290,11 @@ class MqttBus:
                 self._on_stable(connection)
 
     def _on_stable(self, connection: MqttConnection) -> None:
-        for backoff in (self._refused_backoff, self._reconnect_backoff, self._duplicate_backoff):
-            backoff.reset()
+        self._refused_backoff.reset()
+        self._reconnect_backoff.reset()
         self._duplicates.lasted()
+        if self._duplicates.other_device is None:
+            self._duplicate_backoff.reset()
         if self._repeated:
             self._log_connected(connection)
 
@@ -310,6 +312,8 @@ class MqttBus:
 
     def _send_waiting(self, connection: MqttConnection) -> None:
         while connection.ready and (message := self._next_message()) is not None:
+            if message.spec is topics.INFO:
+                self._duplicates.sent_info(message.payload, arrived=False)
             self._delivery.send(connection, message)
 
     def _next_message(self) -> OutgoingMessage | None:
@@ -348,16 +352,13 @@ class MqttBus:
 
     def _settle(self, message: OutgoingMessage, result: Result) -> None:
         if message.spec is topics.INFO and result == "published":
-            self._duplicates.sent_info(message.payload)
+            self._duplicates.sent_info(message.payload, arrived=True)
         if message.store_id is None:
             self._send_queue.done(message, published=result == "published")
             return
         self._persistent.done(message.store_id, result)
         if result == "published" and message.spec.retain:
             self._send_queue.remember_retained(replace(message, store_id=None))
-
-    def _on_verified(self) -> None:
-        self._persistent.verified()
 
     def _on_connection_lost(self, error: Exception, *, was_connected: bool) -> Backoff:
         """Log the error if it is a new one. Returns the waits that suit it."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from edged.messages import topics
 from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
 from edged.mqtt.echo_check import EchoCheck, Verdict
 from edged.mqtt.held_messages import Result
@@ -101,7 +102,9 @@ class Delivery:
         self._finish(message, refusal)
 
     def on_subscribed(self, topic: str, refusal: Refusal | None) -> None:
-        """The answer to a subscription."""
+        """The answer to a subscription. That to our own `info` only looks for another device."""
+        if topic.endswith(f"/{topics.INFO.path}") and not self._uses_echo:
+            return
         if refusal is None:
             self._taken_again(topic)
         else:

@@ -1,28 +1,39 @@
 """Whether another device uses our id. A broker disconnects the older of two such clients, and hardly any says why.
 
 Upstream: the ends of connections, and the retained `info` that each new connection finds: not ours, another device
-has been there. Pure.
+has been there.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 
 REPEATED_AFTER = 4  # connections in a row that did not last: something ends them
 MAX_OWN = 64
+FORGET_S = 240.0  # without a sign of the other device; it tries at least every three minutes
 OTHER_ID = "give one of them another device.id"
 
 
 class DuplicateIdDetector:
     """One broker. Thread: the MQTT thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.short_connections = 0  # in a row
-        self.other_device: str | None = None  # what is known of it; None: there is no sign of one
+        self._other: str | None = None
+        self._seen_s = 0.0  # when it was last seen
         self._own: dict[bytes, None] = {}  # digests of our own `info`
+        self._own_arrived = False  # at least one of them
         self._looked = False  # on this connection
+
+    @property
+    def other_device(self) -> str | None:
+        """What is known of it; None: there is no sign of one."""
+        return self._other if self._clock() - self._seen_s < FORGET_S else None
 
     def connected(self) -> None:
         self.short_connections += 1
@@ -31,13 +42,13 @@ class DuplicateIdDetector:
     def lasted(self) -> None:
         """The connection is stable."""
         self.short_connections = 0
-        self.other_device = None
 
     def not_short(self) -> None:
         """This connection ended for another reason."""
         self.short_connections = max(0, self.short_connections - 1)
 
-    def sent_info(self, payload: bytes) -> None:
+    def sent_info(self, payload: bytes, *, arrived: bool) -> None:
+        self._own_arrived |= arrived
         self._own[sha256(payload).digest()] = None
         if len(self._own) > MAX_OWN:
             del self._own[next(iter(self._own))]
@@ -47,8 +58,8 @@ class DuplicateIdDetector:
         if self._looked:
             return
         self._looked = True
-        if self.short_connections > 1 and self._own and sha256(payload).digest() not in self._own:
-            self.other_device = describe(payload)
+        if self._own_arrived and sha256(payload).digest() not in self._own:
+            self._other, self._seen_s = describe(payload), self._clock()
 
     @property
     def repeated(self) -> bool:
