@@ -161,6 +161,8 @@ class Run:
         return self.reader.bodies(f"edged/{device.name}/health")
 
     def _check_retained(self, phase: Phase) -> None:
+        until(lambda: all(device.bus.connected for device in self.devices), TOLD_S)
+        time.sleep(2)
         late = Listener(self.broker.port, "edged/#", login=("reader", ""))
         kept = ("status", "info", "health", "cam/a/state")
         wanted = {f"edged/{device.name}/{name}" for device in self.devices for name in kept}
