@@ -5,10 +5,10 @@ Upstream: `config_check`. Downstream: `edged check`, `edged provision`, the daem
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from edged.behaviour.horse.thresholds import THRESHOLDS
@@ -83,10 +83,13 @@ def _mqtt_remarks(mqtt: MqttConfig) -> Iterator[Violation]:
             "is the usual port of TLS, which is off; add mqtt.tls.enabled = true, or 1883",
         )
     for name in ("ca", "cert", "key") if mqtt.tls.enabled else ():
-        path: Path | None = getattr(mqtt.tls, name)
-        if path is not None and not path.exists() and not str(path).lstrip().startswith(PEM):
+        text = str(getattr(mqtt.tls, name) or "")
+        if text.lstrip().startswith(PEM):
+            sentence = "is the text itself, for `edged provision FILE`; the daemon alone wants the path of a file"
+            yield ("mqtt", "tls", name), None, sentence
+        elif text and not os.path.exists(text):  # which, unlike Path, takes any text
             sentence = "there is no such file on this machine; the daemon does not start without it"
-            yield ("mqtt", "tls", name), str(path), sentence
+            yield ("mqtt", "tls", name), text, sentence
     given = mqtt.tls.model_fields_set
     if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"

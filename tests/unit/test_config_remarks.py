@@ -7,6 +7,7 @@ import pytest
 from edged.config.load import read_layers
 from edged.config_check import check_layers, load_checked, remark_lines
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
 CAMERA = '[cameras.a]\nsource = "0"\n'
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
@@ -70,6 +71,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             "F:4 mqtt.tls.enabled = false: the certificates are not used, and passwords go in clear text",
         ),
         (CAMERA + '[mqtt.tls]\nenabled = true\nca = "/no/ca.pem"', 'F:5 mqtt.tls.ca = "/no/ca.pem": there is no such'),
+        (
+            CAMERA + '[mqtt.tls]\nenabled = true\nca = """\n-----BEGIN CERTIFICATE-----\n' + "A" * 5000 + '"""',
+            "F:5 mqtt.tls.ca: is the text",
+        ),
         (CAMERA + '[homeassistant]\nprefix = "ha"', "F:3 homeassistant: nothing reads this table until it is enabled"),
         (CAMERA + "[prometheus]\nport = 9000", "F:3 prometheus: nothing reads this table until it is enabled; add"),
         (CAMERA + '[commands]\nallow = ["snapshot"]', 'F:4 commands.allow[0] = "snapshot": no camera gives pictures'),
@@ -102,3 +107,8 @@ def test_remark_is_logged_and_does_not_stop_the_daemon(tmp_path: Path, caplog: p
     (tmp_path / "F").write_text(CAMERA + "loop = true")
     assert "a" in load_checked(tmp_path / "F").cameras
     assert f"remark: {tmp_path}/F:3 cameras.a.loop: is for files" in caplog.text
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.name)
+def test_shipped_example_has_no_problem(file: Path) -> None:
+    assert check_layers(read_layers(file, env={})).problems == []
