@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import LIMIT_S, until
 
-CRASHES = int(os.environ.get("EDGED_CRASHES", "40"))
+CRASHES = int(os.environ.get("EDGED_CRASHES", "15"))
 LIFE_S = (0.2, 1.2)  # at random within; a start takes a part of it
 ALERTS = "edged/box/cam/stall/alert"
 
