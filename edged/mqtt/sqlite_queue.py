@@ -17,7 +17,7 @@ from typing import Any
 
 from edged.errors import Retry
 from edged.messages.build import encode
-from edged.messages.topics import TOPIC_SPECS, Topic
+from edged.messages.topics import ALERT, TOPIC_SPECS, Topic
 from edged.mqtt.send_queue import StoreId
 from edged.units import NS_PER_MS
 
@@ -80,7 +80,7 @@ class QueueRow:
     timestamp_ms: int | None  # `ts` of the message, UTC
     clock_synced: bool = True  # whether `timestamp_ms` can be trusted: a message never expires by a wrong clock
     body: bytes  # JSON
-    message_id: str | None = None  # of a new row
+    message_id: str | None = None  # of a new alert: after a kill it may be put again
     superseded: bool = False  # a later row has the same topic and, of alerts, the same alert
     store_id: StoreId = NOT_STORED
 
@@ -94,7 +94,7 @@ class QueueRow:
             timestamp_ms=message.get("ts"),
             clock_synced=bool(message.get("time_synced")),
             body=encode(message),
-            message_id=message.get("id"),
+            message_id=message.get("id") if topic.spec is ALERT else None,
         )
 
     @property

@@ -471,3 +471,15 @@ def test_store_that_another_daemon_has_open_is_named_as_that(
     until(lambda: "another edged has it open" in caplog.text)
     assert "make room" not in caplog.text
     other.close()
+
+
+def test_alert_that_is_put_again_with_its_id_is_stored_once(file: Path, new_queue: NewQueue) -> None:
+    queue = new_queue(file, online=True)
+    queue.put(ALERT, message(1) | {"id": "a"})
+    assert deliver(queue, 1) == [(1, False)]
+    queue.close()
+    again = new_queue(file, online=True)
+    again.put(ALERT, message(1) | {"id": "a"})
+    again.put(ALERT, message(2) | {"id": "b"})
+    assert deliver(again, 1) == [(2, False)]
+    assert (again.counts.dropped, again.counts.balanced) == (1, True)
