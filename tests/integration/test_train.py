@@ -1,51 +1,54 @@
-"""Training starts from the bundled detector and keeps its answers on photographs."""
+"""Training data is placed as labelled, the losses teach what is known, and training starts from the bundled weights."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
-from tools.nets.starter import Detector  # noqa: E402
+from engines.card.schema import SCHEMAS  # noqa: E402
+from tools.nets.starter import Detector, Probability, pose_net  # noqa: E402
 from tools.train import pictures  # noqa: E402
-from tools.train.detector import Truth, distillation_loss, loss, priors  # noqa: E402
-from tools.train.pictures import SIZE_WH, Horses, Mix, placed  # noqa: E402
-from tools.train.schedule import set_train_mode  # noqa: E402
-from tools.train.weights import blend, load_weights  # noqa: E402
+from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
+from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
+from tools.train.detector import Truth, loss, priors  # noqa: E402
+from tools.train.pictures import HORSE, KINDS, PERSON, SIZE_WH, Mix, Picture, boxes_of, placed  # noqa: E402
+from tools.train.pose import loss as pose_loss  # noqa: E402
+from tools.train.schedule import Training, rate_factor  # noqa: E402
+from tools.train.weights import load_weights  # noqa: E402
 
-SHIPPED = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
-POSE = SHIPPED.with_name("rtmpose_lsp_t.onnx")
+STARTER = Path(__file__).parents[2] / "engines/starter"
+DETECTOR, POSE = STARTER / "det_person_horse.onnx", STARTER / "rtmpose_lsp_t.onnx"
+BOX = (40.0, 40.0, 160.0, 200.0)
 
 
-@pytest.fixture(scope="module")
-def net() -> Detector:
+def run_file(path: Path, image: np.ndarray) -> Any:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": image})
+
+
+def test_training_starts_from_the_bundled_detector() -> None:
     net = Detector()
-    load_weights(net, SHIPPED)
-    return net
-
-
-@pytest.fixture(scope="module")
-def image() -> np.ndarray:
-    return np.random.default_rng(1).normal(0, 1, (1, 3, *SIZE_WH[::-1])).astype(np.float32)
-
-
-def test_training_starts_from_the_bundled_detector(net: Detector, image: np.ndarray) -> None:
-    shipped = onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"]).run(None, {"input": image})
+    load_weights(net, DETECTOR)
+    image = np.random.default_rng(1).normal(0, 1, (1, 3, *SIZE_WH[::-1])).astype(np.float32)
     with torch.no_grad():
         taken = net.eval()(torch.from_numpy(image))
-    for ours, theirs in zip(taken, shipped, strict=True):
+    for ours, theirs in zip(taken, run_file(DETECTOR, image), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-def test_train_mode_does_not_change_the_outputs(net: Detector, image: np.ndarray) -> None:
+def test_training_starts_from_a_bundled_pose_net() -> None:
+    net = pose_net(14, (192, 256))
+    load_weights(net, POSE)
+    image = np.random.default_rng(1).normal(0, 1, (1, 3, 256, 192)).astype(np.float32)
     with torch.no_grad():
-        before = net.eval()(torch.from_numpy(image))
-        set_train_mode(net, fresh=False)
-        assert net.training
-        assert all(torch.equal(a, b) for a, b in zip(net(torch.from_numpy(image)), before, strict=True))
+        taken = net.eval()(torch.from_numpy(image))
+    for ours, theirs in zip(taken, run_file(POSE, image), strict=True):
+        assert (ours.numpy().argmax(-1) == theirs.argmax(-1)).mean() > 0.99
 
 
 def test_export_of_another_net_is_rejected() -> None:
@@ -53,52 +56,68 @@ def test_export_of_another_net_is_rejected() -> None:
         load_weights(Detector(), POSE)
 
 
-def test_distillation_is_limited_to_the_subjects(net: Detector, image: np.ndarray) -> None:
-    cells, box = priors(), torch.tensor([[[40.0, 40, 160, 200]]])
-    truth = Truth(box, torch.tensor([[0]]), torch.tensor([[True]]))
-    with torch.no_grad():
-        answers = net.eval()(torch.from_numpy(image))
-    answers = (*(one.clamp(min=-1.0) for one in answers[:3]), *answers[3:])  # sure enough to be held
-    beside = tuple(one.clone() for one in answers)
-    beside[0][:, :, 28:, 40:] += 3  # far from the subject
-    within = tuple(one.clone() for one in answers)
-    within[0][:, 0, 10:20, 8:16] -= 3
-    same, apart = (float(distillation_loss(now, answers, truth, cells)) for now in (beside, within))
-    assert same == pytest.approx(0, abs=1e-6)
-    assert apart > 0.1
-    assert float(loss(answers, truth, cells)) > 0
+def outputs(score_at: dict[int, float]) -> tuple[Any, ...]:
+    """Maps that find BOX exactly in every cell, with a logit of -4 for each kind, or that of `score_at`."""
+    cells = priors()
+    sides = torch.cat([cells[:, :2] - torch.tensor(BOX[:2]), torch.tensor(BOX[2:]) - cells[:, :2]], 1)
+    logits = torch.full((len(cells), len(KINDS)), -4.0)
+    for kind, value in score_at.items():
+        logits[:, kind] = value
+    shapes = [(SIZE_WH[1] // stride, SIZE_WH[0] // stride) for stride in (8, 16, 32)]
+    ends = np.cumsum([0] + [height * width for height, width in shapes])
+    maps = [
+        [rows[a:b].T.reshape(1, -1, *shape) for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
+        for rows in (logits, sides)
+    ]
+    return (*maps[0], *maps[1])
 
 
-def test_picture_is_letterboxed_or_cropped() -> None:
-    image, box = np.zeros((360, 640, 3), np.uint8), np.array([[320.0, 90, 640, 360]], np.float32)
-    seen = [placed(image, box, np.array([1]), np.random.default_rng(seed))[1] for seed in range(40)]
-    assert any(np.allclose(one, [[208, 58.5, 416, 234]]) for one in seen)
-    cut = np.concatenate(seen)
-    assert (cut >= 0).all()
-    assert (cut <= SIZE_WH * 2).all()
+def truth(label: int, *, complete: tuple[bool, bool], ignored: bool = False) -> Truth:
+    boxes = torch.tensor([[BOX, (0.0, 0.0, *SIZE_WH) if ignored else (0.0, 0.0, 0.0, 0.0)]])
+    return Truth(boxes, torch.tensor([[label, 0]]), torch.tensor([[True, False]]), torch.tensor([complete]).float())
 
 
-def test_blend_interpolates_the_weights(net: Detector) -> None:
-    trained, begun = Detector(), Detector()
-    first, was = trained.backbone.stem[0].conv.weight.clone(), begun.backbone.stem[0].conv.weight
-    blend(trained, begun, 0.75)
-    torch.testing.assert_close(trained.backbone.stem[0].conv.weight, 0.75 * first + 0.25 * was)
-    blend(trained, net, 0.0)
-    assert all(torch.equal(a, b) for a, b in zip(trained.state_dict().values(), net.state_dict().values(), strict=True))
+def test_background_is_taught_only_where_all_subjects_are_labelled() -> None:
+    everywhere = outputs({PERSON: 2.0})  # persons in every cell
+    known, unknown = (float(loss(everywhere, truth(HORSE, complete=(c, True)), priors())) for c in (True, False))
+    assert known > 5 * unknown
 
 
-def test_degraded_pictures_are_mixed_in_without_distillation(tmp_path: Path) -> None:
-    photograph = tmp_path / "horse.png"
-    cv2.imwrite(str(photograph), np.full((256, 416, 3), 128, np.uint8))
-    mix = Mix([Horses([photograph], [np.array([[40.0, 40, 360, 220]], np.float32)])], [1.0])
-    drawn = [mix.draw(np.random.default_rng(seed)) for seed in range(80)]
-    fair = np.array([held for *_, held in drawn])
-    assert 0.5 < fair.mean() < 0.9
-    middles = [image[100:150, 150:250].astype(float) for image, *_ in drawn]
-    rough = np.array([np.abs(np.diff(middle, axis=1)).mean() for middle in middles])
-    assert rough[~fair].max() > 25 > rough[fair].max()
-    dim = np.array([middle.mean() for middle in middles])
-    assert dim[~fair].min() < 40 < dim[fair].min()
+def test_background_is_not_taught_in_ignored_regions() -> None:
+    everywhere = outputs({PERSON: 2.0})
+    known, ignored = (
+        float(loss(everywhere, truth(HORSE, complete=(True, True), ignored=one), priors())) for one in (False, True)
+    )
+    assert known > 5 * ignored
+
+
+def test_another_animal_is_no_horse() -> None:
+    cow = KINDS.index("cow")
+    right, wrong = (
+        float(loss(outputs({kind: 2.0}), truth(cow, complete=(False, False)), priors())) for kind in (cow, HORSE)
+    )
+    assert wrong > right
+
+
+def test_picture_is_placed_as_the_daemon_does_or_cropped() -> None:
+    picture = Picture(np.zeros((360, 640, 3), np.uint8), boxes_of([(320, 90, 640, 360)]), np.array([HORSE]))
+    rng = np.random.default_rng(0)
+    np.testing.assert_allclose(placed(picture, SIZE_WH, 1.0, rng).boxes, [[208, 58.5, 416, 234]])
+    cropped = [placed(picture, SIZE_WH, 2.0, rng) for _ in range(40)]
+    assert any(len(one.ignored) and not len(one.boxes) for one in cropped)  # little of it is left: not taught
+    assert all((one.boxes >= 0).all() and (one.boxes <= SIZE_WH * 2).all() for one in cropped)
+
+
+class OnePicture:
+    def draw(self, rng: np.random.Generator) -> Picture:
+        return Picture(np.full((256, 416, 3), 128, np.uint8), boxes_of([(40, 40, 360, 220)]), np.array([HORSE]))
+
+
+def test_mosaic_has_the_boxes_of_its_four_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOSAIC_SHARE", 1.0)
+    drawn = [Mix([OnePicture()], [1.0]).draw(np.random.default_rng(seed)) for seed in range(30)]
+    assert {len(one.boxes) + len(one.ignored) for one in drawn} & {3, 4}
+    assert all(one.image.shape == (*SIZE_WH[::-1], 3) for one in drawn)
 
 
 def test_some_degraded_pictures_have_an_infrared_spot() -> None:
@@ -106,5 +125,64 @@ def test_some_degraded_pictures_have_an_infrared_spot() -> None:
     worn = [pictures._degrade(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
     lit = [one for one in worn if np.ptp(one.mean(axis=(0, 1))) < 3]
     assert 4 < len(lit) < 30
-    corners = [one[[0, -1]][:, [0, -1]] for one in (cv2.blur(one, (40, 40)) for one in lit)]
-    assert all(one[60:180, 100:300].mean() > edges.mean() for one, edges in zip(lit, corners, strict=True))
+
+
+class OneSubject:
+    """A person whose left wrist is the only keypoint in the image, at its middle."""
+
+    def draw(self, rng: np.random.Generator) -> Subject:
+        points = np.zeros((17, 3), np.float32)
+        points[:] = (5000, 5000, LABELLED)
+        points[SCHEMAS["coco-17"].keypoints.index("left_wrist")] = (100, 100, LABELLED)
+        points[0, 2] = UNKNOWN
+        return Subject(np.zeros((200, 200, 3), np.uint8), (100, 100), (75, 100), points)
+
+
+def test_crop_names_sides_right_and_what_is_outside_absent() -> None:
+    crops, names = Crops([OneSubject()], [1.0], "coco-17", (192, 256), 0.0), SCHEMAS["coco-17"].keypoints
+    drawn = [crops.draw(np.random.default_rng(seed))[1] for seed in range(20)]
+    seen = {names[int(k)] for points in drawn for k in np.flatnonzero(points[:, 2] == LABELLED)}
+    assert seen == {"left_wrist", "right_wrist"}
+    assert all((points[:, 2] == ABSENT).sum() == 15 and points[0, 2] == UNKNOWN for points in drawn)
+    assert flipped("coco-17")[names.index("left_wrist")] == names.index("right_wrist")
+
+
+def test_absent_keypoint_is_taught_a_flat_distribution() -> None:
+    flat, peaked = torch.zeros(1, 1, 384), torch.zeros(1, 1, 384)
+    peaked[..., 100] = 3.0
+    y = torch.zeros(1, 1, 512)
+    absent, unknown = (torch.tensor([[[50.0, 0, state]]]) for state in (ABSENT, UNKNOWN))
+    assert float(pose_loss((peaked, y), absent, (192, 256))) > float(pose_loss((flat, y), absent, (192, 256)))
+    assert float(pose_loss((peaked, y), unknown, (192, 256))) == 0
+
+
+def test_probability_keeps_the_order_of_the_bins() -> None:
+    activations = torch.randn(2, 3, 50)
+    scores = Probability(2.0, 9.0)(activations)
+    assert (scores.argsort(-1) == activations.argsort(-1)).all()
+    assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_calibration_gives_the_share_of_hits() -> None:
+    rng = np.random.default_rng(3)
+    peak = rng.uniform(-6, 0, 20000)
+    found = Peaks(peak, rng.uniform(size=20000) < 1 / (1 + np.exp(-(1.5 * peak + 4))))
+    slope, offset = fit(found)
+    assert (slope, offset) == pytest.approx((1.5, 4), rel=0.1)
+    assert all(abs(score - share) < 0.05 for score, share, count in reliability(found, slope, offset) if count > 300)
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    net = torch.nn.Linear(2, 1)
+    first = Training(net, 0.1, tmp_path / "a.checkpoint")
+    first.done = 49
+    first.run(lambda: net(torch.ones(1, 2)).square().mean(), 0.001, 0.0, lambda *_: None)
+    again = Training(torch.nn.Linear(2, 1), 0.1, tmp_path / "a.checkpoint")
+    assert again.done >= 50
+    assert again.done % 50 == 0
+
+
+def test_rate_grows_once_and_falls_at_the_end_of_a_slice() -> None:
+    assert rate_factor(0, 0.0, 0.3) < 0.01
+    assert rate_factor(1000, 0.5, 0.3) == 1
+    assert rate_factor(1000, 0.85, 0.3) == pytest.approx(0.5)

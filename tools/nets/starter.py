@@ -1,7 +1,7 @@
 """The starter models and the settings they are trained with.
 
-The detector has the backbone of RTMDet at a quarter of its width, a narrower neck and one head for all strides; the
-pose nets are RTMPose-t.
+The detector has the backbone of RTMDet at a quarter of its width, a neck of one width, and ReLU; the pose nets are
+RTMPose-t.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.nets.cspnext import Conv, Csp, CspNext, Separable
+from tools.nets.cspnext import Conv, Csp, CspNext, Separable, use_relu
 from tools.nets.rtmdet import STRIDES
 from tools.nets.rtmpose import RtmPose
 
 BINS_PER_PX = 2  # of SimCC
+SHARPNESS = 10.0  # of the distributions that the pose nets learn: softmax of so many times the activations
 PX_PER_CELL = 32  # stride of the last stage
 WIDEN, BLOCKS, NECK_WIDTH = 0.25, (1, 2, 2, 1), 64  # of the detector
 PRIOR_LOGIT = -4.6  # of a class before anything is learned: one cell in a hundred
@@ -32,27 +33,37 @@ class Detector(nn.Module):
         self.top_down = nn.ModuleList(_csp(2 * width, width) for _ in range(2))
         self.downsample = nn.ModuleList(Conv(width, width, 3, 2) for _ in range(2))
         self.bottom_up = nn.ModuleList(_csp(2 * width, width) for _ in range(2))
-        self.class_branch, self.box_branch = (
-            nn.Sequential(Separable(width, width, 5), Separable(width, width, 5)) for _ in range(2)
+        self.class_branches, self.box_branches = (
+            nn.ModuleList(nn.Sequential(Separable(width, width, 5), Separable(width, width, 5)) for _ in STRIDES)
+            for _ in range(2)
         )
         self.logits = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
         self.distances = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
         for head in self.logits:
             nn.init.constant_(head.bias, PRIOR_LOGIT)
+        use_relu(self)
         _set_norms(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        maps = self.backbone.maps(x)
+        return self.heads(self.levels(list(self.backbone.maps(x))))
+
+    def levels(self, maps: list[Tensor]) -> list[Tensor]:
+        """Return the neck's maps (B, 64, h, w) of the backbone's."""
         fine, middle, coarse = (lateral(level) for lateral, level in zip(self.lateral, maps, strict=True))
         middle = self.top_down[0](torch.cat([_doubled(coarse), middle], 1))
         fine = self.top_down[1](torch.cat([_doubled(middle), fine], 1))
         middle = self.bottom_up[0](torch.cat([self.downsample[0](fine), middle], 1))
         coarse = self.bottom_up[1](torch.cat([self.downsample[1](middle), coarse], 1))
-        levels = (fine, middle, coarse)
-        logits = [head(self.class_branch(level)) for head, level in zip(self.logits, levels, strict=True)]
+        return [fine, middle, coarse]
+
+    def heads(self, levels: list[Tensor]) -> tuple[Tensor, ...]:
+        """Return the outputs of `forward` from the neck's maps."""
+        logits = [
+            head(branch(level)) for head, branch, level in zip(self.logits, self.class_branches, levels, strict=True)
+        ]
         sides = [
-            head(self.box_branch(level)) * stride
-            for head, level, stride in zip(self.distances, levels, STRIDES, strict=True)
+            head(branch(level)) * stride
+            for head, branch, level, stride in zip(self.distances, self.box_branches, levels, STRIDES, strict=True)
         ]
         return (*logits, *sides)
 
@@ -64,6 +75,33 @@ def pose_net(keypoints: int, size_wh: tuple[int, int]) -> RtmPose:
     net = RtmPose(0.375, (1, 1, 1, 1), keypoints, cells, (width * BINS_PER_PX, height * BINS_PER_PX))
     _set_norms(net)
     return net
+
+
+class Probability(nn.Module):
+    """Activations (B, K, bins) to sigmoid(slope · log p + offset) of each bin's share p; keeps the order of bins.
+
+    Of the highest bin that is the probability that the keypoint is within tolerance.
+    Source: Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+
+    def __init__(self, slope: float, offset: float) -> None:
+        super().__init__()
+        self.slope, self.offset = slope, offset
+
+    def forward(self, activations: Tensor) -> Tensor:
+        return torch.sigmoid(self.slope * torch.log_softmax(activations * SHARPNESS, -1) + self.offset)
+
+
+class Calibrated(nn.Module):
+    """A pose net with probabilities along x and y, (B, K, bins) in [0, 1]."""
+
+    def __init__(self, net: nn.Module, slope: float, offset: float) -> None:
+        super().__init__()
+        self.net, self.score = net, Probability(slope, offset)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        along_x, along_y = self.net(x)
+        return self.score(along_x), self.score(along_y)
 
 
 def _csp(inside: int, out: int) -> Csp:

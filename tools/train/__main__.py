@@ -1,146 +1,118 @@
-"""`python -m tools.train detector|person|horse --scenes DIR --data ../shared/data --start WEIGHTS.pth --out DIR`."""
+"""`python -m tools.train detector|person|horse --data ../shared/data --scenes DIR --minutes 60 --out DIR`.
+
+Run again with the same `--out` and another `--seed`, training goes on. `--minutes 0` exports `--start` as it is.
+"""
 
 from __future__ import annotations
 
 import argparse
 import copy
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
-from tools.nets.starter import Detector, pose_net
-from tools.train.crops import FLIPS, BoxedImages, CropSource, LspCrops
-from tools.train.detector import Truth, loss, priors
-from tools.train.detector import distillation_loss as detector_drift
-from tools.train.pictures import SIZE_WH, EmptyImages, Horses, Mix, People, Scenes, Source
-from tools.train.pose import distillation_loss
+from tools.nets.starter import Calibrated, Detector, pose_net
+from tools.train.calibrate import fit, peaks, reliability
+from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
+from tools.train.crops import Source as Pictured
+from tools.train.detector import OURS, Hints, Taught, Truth, loss, priors, teacher_loss
+from tools.train.photographs import Photographs
+from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
 from tools.train.pose import loss as pose_loss
-from tools.train.schedule import Training, set_train_mode
+from tools.train.schedule import Training
 from tools.train.teacher import MEAN, STD, Teacher
-from tools.train.weights import blend, load_weights, save_weights
+from tools.train.weights import load_weights, save_weights
 
-EMPTY_SHARE, HORSE_SHARE = 0.08, 0.28  # shares: images without subjects; horses among the photographs
-MAX_SUBJECTS = 12  # of one image
+MOST = 40  # boxes and ignored regions of one image
+Drawn = TypeVar("Drawn")
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
 
 
 class Batches(IterableDataset[tuple[Tensor, ...]]):
-    """Endless batches, with one seed per worker."""
+    """Endless batches, with one seed per worker and slice."""
 
     def __init__(self, make: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int) -> None:
         self._make, self._seed = make, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        cv2.setNumThreads(1)
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng((self._seed, worker.id if worker else 0))
         while True:
             yield self._make(rng)
 
 
-def batches(
-    args: argparse.Namespace, make: Callable[[np.random.Generator], tuple[Tensor, ...]]
-) -> Iterator[tuple[Tensor, ...]]:
-    return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers))
+class DetectorBatch:
+    """Makes a batch for the detector: images, truth, and what the teacher says of them."""
+
+    def __init__(self, mix: Mix, size: int, model: Path) -> None:
+        self._mix, self._size, self._model = mix, size, model
+        self._teacher: Teacher | None = None  # made in the worker: a session cannot be passed to it
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        self._teacher = self._teacher or Teacher(self._model)
+        pictures = [self._mix.draw(rng) for _ in range(self._size)]
+        images = np.stack([picture.image for picture in pictures])
+        scores, boxes, maps = self._teacher(images)
+        truth = (torch.from_numpy(np.stack(part)) for part in zip(*map(_rows, pictures), strict=True))
+        return torch.from_numpy(images), *truth, *map(torch.from_numpy, (scores, boxes, *maps))
 
 
-def image_batch(mix: Mix, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """Return a batch for the detector."""
-    images = torch.empty(size, 3, *SIZE_WH[::-1])
-    boxes, labels = torch.zeros(size, MAX_SUBJECTS, 4), torch.zeros(size, MAX_SUBJECTS, dtype=torch.long)
-    is_subject = torch.zeros(size, MAX_SUBJECTS, dtype=torch.bool)
-    photographed = torch.zeros(size, dtype=torch.bool)
-    for i in range(size):
-        image, found, kinds, photographed[i] = mix.draw(rng)
-        count = min(len(found), MAX_SUBJECTS)
-        images[i] = torch.from_numpy(((image - MEAN) / STD).transpose(2, 0, 1))
-        boxes[i, :count], labels[i, :count] = torch.from_numpy(found[:count]), torch.from_numpy(kinds[:count])
-        is_subject[i, :count] = True
-    return images, boxes, labels, is_subject, photographed
+def _rows(picture: Picture) -> tuple[np.ndarray, ...]:
+    """Return a picture's truth at fixed length: boxes, labels, whether they are subjects, what is complete."""
+    count = min(len(picture.boxes), MOST)
+    both = np.concatenate([picture.boxes[:count], picture.ignored])[:MOST]
+    boxes, labels, subjects = np.zeros((MOST, 4), np.float32), np.zeros(MOST, np.int64), np.zeros(MOST, bool)
+    boxes[: len(both)], labels[:count], subjects[:count] = both, picture.labels[:count], True
+    return boxes, labels, subjects, np.array(picture.complete, np.float32)
 
 
-def crop_batch(crops: CropSource, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """Return a batch for a pose model, RGB."""
-    drawn = [crops.draw(rng) for _ in range(size)]
-    images = np.stack([((image - MEAN) / STD)[..., ::-1].transpose(2, 0, 1) for image, _, _ in drawn])
-    points, photographed = np.stack([one for _, one, _ in drawn]), np.array([one for _, _, one in drawn])
-    return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(points), torch.from_numpy(photographed)
+def normalised(images: Tensor) -> Tensor:
+    """(B, H, W, 3) BGR bytes to (B, 3, H, W)."""
+    scaled = (images.float() - torch.from_numpy(MEAN)) / torch.from_numpy(STD)
+    return scaled.permute(0, 3, 1, 2)  # channels last in memory
 
 
 def detector(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = Detector()
+    torch.set_num_threads(args.threads)
+    net = Detector(len(KINDS))
     if args.start is not None:
         load_weights(net, args.start)
-        for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
-            early.requires_grad_(False)
-    net = net.to(device, memory_format=torch.channels_last)
-    loader = batches(args, partial(image_batch, mixed(args), args.batch))
-    before = copy.deepcopy(net).eval()
-    cells = priors().to(device)
-    training = Training(net, args.rate, args.steps, args.out / "detector.checkpoint")
+    net = net.to(memory_format=torch.channels_last)
+    hints = Hints(net).to(memory_format=torch.channels_last)
+    mix = Mix(*sources(args), args.size)
+    loader = batches(args, DetectorBatch(mix, args.batch, args.teacher))
+    cells = priors(args.size)
+    training = Training(net, args.rate, args.out / "detector.checkpoint", hints)
+    net.train()
 
     def step() -> Tensor:
-        set_train_mode(net, fresh=args.start is None)
-        images, boxes, labels, is_subject, photographed = (one.to(device) for one in next(loader))
-        images, truth = images.contiguous(memory_format=torch.channels_last), Truth(boxes, labels, is_subject)
-        found = net(images)
-        loss_value = loss(found, truth, cells)
-        if not args.hold or not photographed.any():
-            return loss_value
-        with torch.no_grad():
-            old_output = before(images[photographed])
-        photo_truth = Truth(*(part[photographed] for part in truth))
-        return loss_value + args.hold * detector_drift(
-            tuple(part[photographed] for part in found), old_output, photo_truth, cells
+        images, *known = next(loader)
+        truth, (scores, boxes, *maps) = Truth(*known[:4]), known[4:]
+        taught = Taught(scores, boxes, maps)
+        own = list(net.backbone.maps(normalised(images)))
+        levels = net.levels(own)
+        outputs = net.heads(levels)
+        return (
+            loss(outputs, truth, cells)
+            + args.taught * teacher_loss(outputs, taught, truth, cells)
+            + args.hints * hints([*own, *levels], taught.maps)
         )
 
-    training.run(step, args.every, lambda n, loss_value, s: print_progress(args, n, loss_value, s))
-    blend(training.average, before, args.blend)
-    save_weights(training.average, args.out / "det_person_horse.pth")
-    to_onnx(training.average.cpu(), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
-
-
-def pose(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe = POSES[args.model]
-    net = pose_net(len(FLIPS[recipe.schema]), recipe.size_wh)
-    if args.start is not None:
-        load_weights(net, args.start)
-    net = net.to(device, memory_format=torch.channels_last)
-    if args.start is not None:
-        for early in (net.backbone.stem, *net.backbone.stages[: args.frozen]):
-            early.requires_grad_(False)
-    loader = batches(args, partial(crop_batch, recipe.crops(args), args.batch))
-    before = copy.deepcopy(net).eval()
-    training = Training(net, args.rate, args.steps, args.out / f"{args.model}.checkpoint")
-
-    def step() -> Tensor:
-        set_train_mode(net, fresh=args.start is None)
-        images, keypoints, photographed = (one.to(device) for one in next(loader))
-        images = images.contiguous(memory_format=torch.channels_last)
-        found = net(images)
-        loss_value = pose_loss(found, keypoints, recipe.size_wh)
-        if not args.hold:
-            return loss_value
-        with torch.no_grad():
-            old_output = before(images)
-        return loss_value + args.hold * distillation_loss(found, old_output, photographed)
-
-    training.run(step, args.every, lambda n, loss_value, s: print_progress(args, n, loss_value, s))
-    blend(training.average, before, args.blend)
-    save_weights(training.average, args.out / f"{recipe.file}.pth")
-    width, height = recipe.size_wh
-    to_onnx(training.average.cpu(), (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
+    training.run(step, args.minutes, args.cooling, print_progress)
+    save_weights(training.average, args.out / "detector.pth")
+    to_onnx(exported(training.average), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,74 +123,146 @@ class Recipe:
     schema: str
     size_wh: tuple[int, int]
     turn_deg: float
+    kinds: tuple[str, ...]  # in the photographs that it is calibrated on
 
-    def crops(self, args: argparse.Namespace) -> CropSource:
-        """Return the photographs and rendered subjects of this model."""
-        kind = args.model
-        photographs = (
-            LspCrops.read(args.data / "lsp") if kind == "person" else BoxedImages.of_horses(args.data / "horse")
-        )
-        rendered = [BoxedImages.of_scenes(folder, kind, self.schema) for folder in args.scenes]
-        shares = [args.photographs, *[(1 - args.photographs) / len(rendered)] * len(rendered)]
-        return CropSource([photographs, *rendered], shares, self.schema, self.size_wh, self.turn_deg)
+    def crops(self, data: Path, scenes: list[Path]) -> Crops:
+        """Return what the model learns from."""
+        real = Photographs.read(data / "real", "train")
+        shares: list[tuple[Pictured, float]]
+        if self.schema == "coco-17":
+            shares = [
+                (PosedPhotographs.of(real, self.schema, "person"), 0.55),
+                (SportsCrops(Sports.read(data / "lsp")), 0.35),
+                *((BoxedImages.of_scenes(folder, "person", self.schema), 0.1 / len(scenes)) for folder in scenes),
+            ]
+        else:
+            shares = [
+                (PosedPhotographs.of(real, self.schema, "horse"), 0.45),
+                (PosedPhotographs.of(real, self.schema, "cow", "sheep", "dog", "cat"), 0.2),
+                (BoxedImages.of_horses(data / "horse"), 0.2),
+                *((BoxedImages.of_scenes(folder, "horse", self.schema), 0.15 / len(scenes)) for folder in scenes),
+            ]
+        return Crops(*weighed(shares), self.schema, self.size_wh, self.turn_deg)
 
 
 POSES = {
-    "person": Recipe("rtmpose_lsp_t", "lsp-14", (192, 256), 40),
-    "horse": Recipe("rtmpose_horse_t", "ap10k-17", (256, 256), 25),
+    "person": Recipe("rtmpose_person_t", "coco-17", (192, 256), 40, ("person",)),
+    "horse": Recipe("rtmpose_horse_t", "ap10k-17", (256, 256), 25, ("horse",)),
 }
 
 
-def mixed(args: argparse.Namespace) -> Mix:
-    """Return the mix of photographs, images without subjects, and rendered scenes."""
-    horses, rendered = Horses.read(args.data / "horse"), 1 - EMPTY_SHARE - args.photographs
-    sources: list[tuple[Source, float]] = [
-        *((Scenes.read(folder), rendered / len(args.scenes)) for folder in args.scenes),
-        (horses, HORSE_SHARE * args.photographs),
-        (people(args), (1 - HORSE_SHARE) * args.photographs),
-        (EmptyImages(horses), EMPTY_SHARE),
+def pose(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    recipe = POSES[args.model]
+    net = pose_net(len(SCHEMAS[recipe.schema]), recipe.size_wh)
+    if args.start is not None:
+        load_weights(net, args.start)
+    net = net.to(memory_format=torch.channels_last)
+    loader = batches(args, partial(crop_batch, recipe.crops(args.data, args.scenes), args.batch))
+    training = Training(net, args.rate, args.out / f"{args.model}.checkpoint")
+    net.train()
+
+    def step() -> Tensor:
+        images, keypoints = next(loader)
+        return pose_loss(net(normalised(images).flip(1)), keypoints, recipe.size_wh)
+
+    training.run(step, args.minutes, args.cooling, print_progress)
+    save_weights(training.average, args.out / f"{recipe.file}.pth")
+    export_pose(training.average.to(memory_format=torch.contiguous_format), recipe, args)
+
+
+def crop_batch(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Return a batch for a pose model: windows (B, H, W, 3) BGR and keypoints (B, K, 3)."""
+    windows, keypoints = zip(*(crops.draw(rng) for _ in range(size)), strict=True)
+    return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(keypoints))
+
+
+def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> None:
+    """Write the ONNX file, with scores that are probabilities on the validation photographs."""
+    seen = peaks(
+        net.eval(),
+        PosedPhotographs.of(Photographs.read(args.data / "real", "val"), recipe.schema, *recipe.kinds),
+        recipe.size_wh,
+    )
+    slope, offset = fit(seen)
+    print(f"{len(seen.hit)} keypoints, {seen.hit.mean():.3f} within tolerance; slope {slope:.3f}, offset {offset:.3f}")
+    for score, share, count in reliability(seen, slope, offset):
+        print(f"score {score:.2f}: {share:.2f} of {count}")
+    width, height = recipe.size_wh
+    calibrated = Calibrated(net, slope, offset)
+    to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
+
+
+def exported(net: Detector) -> nn.Module:
+    """Return the detector with the classes of its card."""
+    net = copy.deepcopy(net)
+    for head in net.logits:
+        head.weight, head.bias = nn.Parameter(head.weight[list(OURS)]), nn.Parameter(head.bias[list(OURS)])
+    return net
+
+
+def sources(args: argparse.Namespace) -> tuple[list[Source], list[float]]:
+    """Return what the detector learns from, and its shares, which `weighed` makes shares of one."""
+    real = Photographs.read(args.data / "real", "train")
+    shares: list[tuple[Source, float]] = [
+        (real.with_kind("person"), 0.40),
+        (real.with_kind("horse"), 0.15),
+        (real.with_kind("cow", "sheep", "dog", "cat"), 0.12),
+        (real.with_kind(), 0.08),
+        (Sports.read(args.data / "lsp"), 0.08),
+        (Horses.read(args.data / "horse"), 0.04),
+        *((Scenes.read(folder), args.rendered / len(args.scenes)) for folder in args.scenes),
+        (Fields(), 0.01),
     ]
-    return Mix([source for source, _ in sources], [share for _, share in sources])
+    return weighed(shares)
 
 
-def people(args: argparse.Namespace) -> People:
-    """Return the photographs of people; the labels of the teacher are saved, as they take minutes."""
-    file = args.out / "people.pickle"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(pickle.dumps(People.read(args.data / "lsp", Teacher(args.teacher)).boxes))
-    data = np.fromfile(args.data / "lsp" / "train.bin", np.uint8)
-    with np.load(args.data / "lsp" / "train.npz") as arrays:
-        return People(data, arrays["offset"].astype(np.int64), pickle.loads(file.read_bytes()))  # noqa: S301  our own
+def weighed(shares: Sequence[tuple[Drawn, float]]) -> tuple[list[Drawn], list[float]]:
+    """Return the sources, and their shares of one."""
+    total = sum(share for _, share in shares)
+    return [source for source, _ in shares], [share / total for _, share in shares]
 
 
-def print_progress(args: argparse.Namespace, step: int, loss_value: float, seconds: float) -> None:
-    print(f"{step}/{args.steps}  loss {loss_value:.3f}  {seconds:.0f} s", flush=True)
+def batches(
+    args: argparse.Namespace, make: Callable[[np.random.Generator], tuple[Tensor, ...]]
+) -> Iterator[tuple[Tensor, ...]]:
+    return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers, prefetch_factor=4))
+
+
+def print_progress(step: int, loss_value: float, seconds: float) -> None:
+    print(f"{step}  loss {loss_value:.3f}  {seconds:.0f} s", flush=True)
 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("model", choices=("detector", *POSES))
-    parser.add_argument("--data", type=Path, required=True, help="folder with horse/ and lsp/")
-    parser.add_argument("--scenes", type=Path, nargs="+", required=True, help="folders made by tools.synth")
-    parser.add_argument("--teacher", type=Path, help="an end-to-end RTMDet that labels people in photographs")
-    parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
-    parser.add_argument("--frozen", type=int, default=1, help="stages after the stem that are not trained")
-    parser.add_argument("--photographs", type=float, default=0.5, help="share of the samples; the rest rendered")
-    parser.add_argument("--hold", type=float, default=0.0, help="weight of the distillation loss on photographs")
+    parser.add_argument("--data", type=Path, required=True, help="folder with real/, horse/ and lsp/")
+    parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="folders made by tools.synth")
     parser.add_argument(
-        "--blend", type=float, default=1.0, help="weight of the trained weights when blended with --start"
+        "--rendered", type=float, default=0.14, help="share of the scenes; of what is left, photographs"
     )
+    parser.add_argument("--teacher", type=Path, help="YOLOX-nano as published, which teaches the detector")
+    parser.add_argument("--taught", type=float, default=1.0, help="weight of the teacher's scores and boxes")
+    parser.add_argument("--hints", type=float, default=1.0, help="weight of the teacher's maps")
+    parser.add_argument("--size", type=size, default=SIZE_WH, metavar="WxH", help="canvas in training; multiples of 32")
+    parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--minutes", type=float, default=60, help="length of this slice; run again to go on")
+    parser.add_argument("--cooling", type=float, default=0.3, help="share of the slice with a falling rate")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; more only where nothing else runs")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=50, help="steps between two reports and checkpoints")
+    parser.add_argument("--seed", type=int, default=0, help="another one for every slice")
     return parser
 
 
+def size(text: str) -> tuple[int, int]:
+    width, height = (int(side) for side in text.split("x"))
+    return width, height
+
+
 if __name__ == "__main__":
-    args = arguments().parse_args()
-    (detector if args.model == "detector" else pose)(args)
+    arguments_ = arguments().parse_args()
+    (detector if arguments_.model == "detector" else pose)(arguments_)

@@ -1,4 +1,4 @@
-"""The loss of the detector: task-aligned assignment, quality focal loss, GIoU.
+"""The loss of the detector: task-aligned assignment, quality focal loss, GIoU; and what a teacher adds.
 
 Source: Feng et al., TOOD, ICCV 2021; Li et al., GFL, NeurIPS 2020; as RTMDet combines them.
 """
@@ -8,87 +8,138 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tools.nets.rtmdet import STRIDES
-from tools.train.pictures import SIZE_WH
+from tools.nets.starter import Detector
+from tools.train.pictures import HORSE, PERSON, SIZE_WH
+from tools.train.teacher import WIDTHS
 
 CANDIDATES = 10  # candidate cells per subject
 SCORE_POWER, OVERLAP_POWER = 0.5, 6.0
 CLASS_WEIGHT, BOX_WEIGHT = 1.5, 2.5
-MIN_SCORE = 0.2  # score from which distillation applies to a box
+LABELLED_SHARE = 0.5  # weight of the teacher where labels say the same
+MIN_SCORE = 0.1  # of the teacher, from which its box is learned
+OURS = (PERSON, HORSE)
 
 
-def priors() -> Tensor:
+class Truth(NamedTuple):
+    """What is known of a batch."""
+
+    boxes: Tensor  # (B, M, 4) x0 y0 x1 y1
+    labels: Tensor  # (B, M)
+    is_subject: Tensor  # (B, M) whether the row is used; others that are not empty are regions to ignore
+    complete: Tensor  # (B, 2) whether every person, every horse has a box
+
+
+class Taught(NamedTuple):
+    """What the teacher says of a batch."""
+
+    scores: Tensor  # (B, N, C)
+    boxes: Tensor  # (B, N, 4) x0 y0 x1 y1
+    maps: list[Tensor]
+
+
+class Hints(nn.Module):
+    """Compares the detector's maps with the teacher's, each channel of which is normalised; used in training only."""
+
+    def __init__(self, net: Detector) -> None:
+        super().__init__()
+        own = [
+            *(lateral.conv.in_channels for lateral in net.lateral),
+            *(lateral.conv.out_channels for lateral in net.lateral),
+        ]
+        self.adapters = nn.ModuleList(nn.Conv2d(width, theirs, 1) for width, theirs in zip(own, WIDTHS, strict=True))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width, affine=False, momentum=0.02) for width in WIDTHS)
+
+    def forward(self, maps: list[Tensor], taught: list[Tensor]) -> Tensor:
+        apart = [
+            F.smooth_l1_loss(adapter(one), norm(other))
+            for adapter, norm, one, other in zip(self.adapters, self.norms, maps, taught, strict=True)
+        ]
+        return torch.stack(apart).sum()
+
+
+def priors(size_wh: tuple[int, int] = SIZE_WH) -> Tensor:
     """Return corner x, y and stride (N, 3) of every cell, px, smallest stride first."""
     cells = []
     for stride in STRIDES:
-        across, down = (torch.arange(side // stride) * stride for side in SIZE_WH)
+        across, down = (torch.arange(side // stride) * stride for side in size_wh)
         y, x = torch.meshgrid(down, across, indexing="ij")
         cells.append(torch.stack([x.flatten(), y.flatten(), torch.full((x.numel(),), stride)], 1))
     return torch.cat(cells).float()
 
 
-class Truth(NamedTuple):
-    """The subjects of a batch."""
-
-    boxes: Tensor  # (B, M, 4) x0 y0 x1 y1
-    labels: Tensor  # (B, M)
-    is_subject: Tensor  # (B, M) whether the row is used
-
-
 def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
-    """Return the loss of a batch; `cells` from `priors`."""
-    logits, distances = (_flat(outputs[at : at + len(STRIDES)]) for at in (0, len(STRIDES)))
-    found = torch.cat([cells[:, :2] - distances[..., :2], cells[:, :2] + distances[..., 2:]], -1)
+    """Return the loss against the labels; `cells` from `priors`.
+
+    Every labelled kind is taught where it is. That it is not elsewhere is taught of people and horses only, and only
+    where all of them are labelled.
+    """
+    logits, found = _read(outputs, cells)
     with torch.no_grad():
         quality, matched = assign(logits.sigmoid(), found, truth, cells)
-        wanted = F.one_hot(torch.gather(truth.labels, 1, matched), logits.shape[2]) * quality[..., None]
+        labels = torch.gather(truth.labels, 1, matched)
+        wanted = F.one_hot(labels, logits.shape[2]) * quality[..., None]
         target = torch.gather(truth.boxes, 1, matched[..., None].expand(-1, -1, 4))
+        known = _known(truth, cells, logits.shape[2])
+        counted = torch.maximum(known, (wanted > 0).float())
+        counted[..., OURS] = torch.maximum(
+            counted[..., OURS], (quality > 0).float()[..., None]
+        )  # one kind excludes others
     total = quality.sum().clamp(min=1)
-    hard = ((logits.sigmoid() - wanted).abs() ** 1.5 + 0.5 * wanted).detach()
+    hard = ((logits.sigmoid() - wanted).abs() ** 1.5 + 0.5 * wanted).detach() * counted
     of_class = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * hard).sum() / total
-    in_subject = quality > 0
-    of_box = ((1 - iou(found[in_subject], target[in_subject], generalised=True)) * quality[in_subject]).sum() / total
+    at = quality > 0
+    of_box = ((1 - iou(found[at], target[at], generalised=True)) * quality[at]).sum() / total
     return CLASS_WEIGHT * of_class + BOX_WEIGHT * of_box
 
 
-def distillation_loss(outputs: tuple[Tensor, ...], before: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
-    """Return the distance between the outputs and those `before` training, in the cells of the subjects, so that new
-    images do not reduce the accuracy on old ones. Other cells are ignored, as the old outputs may be wrong there.
+def teacher_loss(outputs: tuple[Tensor, ...], taught: Taught, truth: Truth, cells: Tensor) -> Tensor:
+    """Return the distance to the teacher's scores and boxes, in every cell."""
+    logits, found = _read(outputs, cells)
+    best = taught.scores.amax(2)
+    total = best.sum().clamp(min=1)
+    share = 1 - (1 - LABELLED_SHARE) * _known(truth, cells, logits.shape[2])
+    hard = ((logits.sigmoid() - taught.scores).abs() ** 1.5 + 0.5 * taught.scores).detach() * share
+    of_class = (F.binary_cross_entropy_with_logits(logits, taught.scores, reduction="none") * hard).sum() / total
+    at = best > MIN_SCORE
+    of_box = ((1 - iou(found[at], taught.boxes[at], generalised=True)) * best[at]).sum() / total
+    return CLASS_WEIGHT * of_class + BOX_WEIGHT * of_box
 
-    Source: Li & Hoiem, Learning without Forgetting, ECCV 2016.
-    """
-    (logits, distances), (old, old_distances) = (
-        tuple(_flat(maps[at : at + len(STRIDES)]) for at in (0, len(STRIDES))) for maps in (outputs, before)
+
+def _read(outputs: tuple[Tensor, ...], cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits (B, N, C) and boxes (B, N, 4)."""
+    logits, sides = (
+        torch.cat([one.flatten(2).transpose(1, 2) for one in outputs[at : at + len(STRIDES)]], 1)
+        for at in (0, len(STRIDES))
     )
-    kinds = F.one_hot(truth.labels, logits.shape[2]).float()
-    in_subject = torch.einsum("bmn,bmc->bnc", inside(truth, cells).float(), kinds) > 0
-    old_scores = old.sigmoid() * in_subject
-    total = old_scores.amax(2).sum().clamp(min=1)
-    apart = F.binary_cross_entropy_with_logits(logits, old_scores, reduction="none") - F.binary_cross_entropy(
-        old_scores, old_scores, reduction="none"
-    )
-    confident = old_scores.amax(2) * (old_scores.amax(2) > MIN_SCORE)
-    a, b = (torch.cat([cells[:, :2] - d[..., :2], cells[:, :2] + d[..., 2:]], -1) for d in (distances, old_distances))
-    moved = (1 - iou(a, b, generalised=True)) * confident
-    return CLASS_WEIGHT * (apart * in_subject).sum() / total + BOX_WEIGHT * moved.sum() / total
+    return logits, torch.cat([cells[:, :2] - sides[..., :2], cells[:, :2] + sides[..., 2:]], -1)
 
 
-def inside(truth: Truth, cells: Tensor) -> Tensor:
-    """Return whether the corner of a cell lies in the box of a subject (B, M, N)."""
-    boxes, x, y = truth.boxes, cells[:, 0], cells[:, 1]
-    within = (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
-    return within & truth.is_subject[..., None]
+def _known(truth: Truth, cells: Tensor, classes: int) -> Tensor:
+    """Return in which cells and classes (B, N, C) the background is known: 1, else 0."""
+    ignored = _within(truth.boxes, cells) & ~truth.is_subject[..., None]
+    clear = (~ignored.any(1)).float()
+    known = clear.new_zeros(*clear.shape, classes)
+    for number, kind in enumerate(OURS):
+        known[..., kind] = clear * truth.complete[:, number, None]
+    return known
+
+
+def _within(boxes: Tensor, cells: Tensor) -> Tensor:
+    """Return whether the corner of a cell lies in a box (B, M, N)."""
+    x, y = cells[:, 0], cells[:, 1]
+    return (x > boxes[..., :1]) & (x < boxes[..., 2:3]) & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4])
 
 
 def assign(scores: Tensor, found: Tensor, truth: Truth, cells: Tensor) -> tuple[Tensor, Tensor]:
     """Return the quality (B, N) of every cell as a positive, 0 for negatives, and its subject (B, N)."""
-    boxes, labels, _ = truth
+    boxes, labels = truth.boxes, truth.labels
     own = torch.gather(scores, 2, labels[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
     shared = iou(found[:, None], boxes[:, :, None]).clamp(0, 1)
-    within = inside(truth, cells)
+    within = _within(boxes, cells) & truth.is_subject[..., None]
     aligned = own.clamp(min=1e-6) ** SCORE_POWER * shared**OVERLAP_POWER * within
     chosen = torch.zeros_like(within).scatter_(2, aligned.topk(CANDIDATES, -1).indices, True) & within
     best = torch.where(chosen, shared, shared.new_tensor(-1.0)).argmax(1)
@@ -106,8 +157,3 @@ def iou(a: Tensor, b: Tensor, *, generalised: bool = False) -> Tensor:
         return shared / total
     hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1) + 1e-6
     return shared / total - (hull - total) / hull
-
-
-def _flat(maps: tuple[Tensor, ...]) -> Tensor:
-    """(B, C, h, w) per stride to (B, N, C)."""
-    return torch.cat([one.flatten(2).transpose(1, 2) for one in maps], 1)

@@ -1,15 +1,16 @@
-"""Training data of the detector: rendered scenes, photographs of horses, mosaics of people, images without subjects.
+"""Training data of the detector: photographs, rendered scenes, and images without subjects.
 
-Every source returns (image BGR, boxes (N, 4) x0 y0 x1 y1, classes (N,)). `Mix` places them on the canvas as the daemon
-does, or scaled and cropped at random.
+Every source draws a `Picture`. `Mix` places it on the canvas as the daemon does, or scaled and cropped at random, or
+four of them side by side, and degrades some as cameras do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -17,16 +18,35 @@ import numpy as np
 from edged.frame import F32, I64, U8
 from tools.robustness.conditions import streaked
 
-Picture = tuple[U8, F32, I64]
-
+# What is labelled, in the order of the detector's classes in training; only people and horses are exported.
+KINDS = ("person", "horse", "cat", "dog", "sheep", "cow", "elephant", "bear", "zebra", "giraffe")
 PERSON, HORSE = 0, 1
-SIZE_WH = (416, 256)  # the canvas: close to 16:9, so that little of it is padding
+SIZE_WH = (416, 320)  # the canvas: a photograph of 4:3 fills it, 16:9 three quarters of it
 GREY = 114
 MIN_VISIBLE = 0.15  # share of a rendered subject; less visible ones are not labelled
-MIN_PX = 8  # shortest side of a box on the canvas
-MIN_SHARE = 0.2  # share of a box that must remain after cropping
-DEGRADED_SHARE = 0.4  # share of images with simulated camera defects or posts
-NO_SUBJECTS: tuple[F32, I64] = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+MIN_PX = 6  # shortest side of a box on the canvas
+MIN_SHARE = 0.25  # share of a box that must remain after cropping
+AS_IT_IS_SHARE = 0.3  # share of the pictures that are placed as the daemon places them
+MOSAIC_SHARE = 0.35
+DEGRADED_SHARE = 0.2  # share of images with simulated camera defects or posts
+
+
+class Picture(NamedTuple):
+    """An image and what is known of it."""
+
+    image: U8  # (H, W, 3) BGR
+    boxes: F32  # (N, 4) x0 y0 x1 y1, px
+    labels: I64  # (N,) places in KINDS
+    complete: tuple[bool, bool] = (True, True)  # whether every person, every horse has a box
+    ignored: F32 = np.zeros((0, 4), np.float32)  # (M, 4) regions in which nothing is known
+
+
+class Source(Protocol):
+    def draw(self, rng: np.random.Generator) -> Picture: ...
+
+
+def boxes_of(rows: Sequence[Sequence[float]]) -> F32:
+    return np.array(rows, np.float32).reshape(-1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +60,25 @@ class Scenes:
     @staticmethod
     def read(folder: Path) -> Scenes:
         truth = json.loads((folder / "truth.json").read_text())
-        kinds = {category["id"]: category["name"] for category in truth["categories"]}
+        kinds = {category["id"]: KINDS.index(category["name"]) for category in truth["categories"]}
         found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in truth["images"]}
         for one in truth["annotations"]:
             if one["visible"] >= MIN_VISIBLE:
                 x, y, w, h = one["bbox"]
-                label = HORSE if kinds[one["category_id"]] == "horse" else PERSON
-                found[one["image_id"]].append(([x, y, x + w, y + h], label))
+                found[one["image_id"]].append(([x, y, x + w, y + h], kinds[one["category_id"]]))
         files = [folder / "images" / image["file_name"] for image in truth["images"]]
-        boxes = [np.array([box for box, _ in rows], np.float32).reshape(-1, 4) for rows in found.values()]
+        boxes = [boxes_of([box for box, _ in rows]) for rows in found.values()]
         labels = [np.array([label for _, label in rows], np.int64) for rows in found.values()]
         return Scenes(files, boxes, labels)
 
     def draw(self, rng: np.random.Generator) -> Picture:
         i = int(rng.integers(len(self.files)))
-        return read(self.files[i]), self.boxes[i], self.labels[i]
+        return Picture(read(self.files[i]), self.boxes[i], self.labels[i])
 
 
 @dataclass(frozen=True, slots=True)
 class Horses:
-    """Photographs of one horse each, without the validation set."""
+    """Weizmann's photographs of one horse each, without the validation set; people in them have no box."""
 
     files: list[Path]
     boxes: list[F32]
@@ -70,103 +89,108 @@ class Horses:
         labels = json.loads((folder / "boxes.json").read_text())
         boxes = {folder / "images" / f"{name}.jpg": box for name, box in labels.items() if name not in kept}
         files = [file for file in boxes if file.exists()]
-        return Horses(files, [np.array([boxes[file]], np.float32) for file in files])
+        return Horses(files, [boxes_of([boxes[file]]) for file in files])
 
     def draw(self, rng: np.random.Generator) -> Picture:
         i = int(rng.integers(len(self.files)))
-        return read(self.files[i]), self.boxes[i], np.array([HORSE])
+        return Picture(read(self.files[i]), self.boxes[i], np.array([HORSE]), (False, True))
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """Leeds Sports Pose crops, one to four of them on one canvas; boxes from a teacher, or around the joints."""
+class Sports:
+    """Leeds Sports Pose crops: the box is around the joints of one person; others have none."""
 
     data: U8
     offsets: I64
-    boxes: list[F32]
+    joints: F32
 
     @staticmethod
-    def read(folder: Path, teacher: Callable[[U8], F32]) -> People:
-        """Return the data; `teacher` returns the boxes (N, 4) of people in an image."""
-        data = np.fromfile(folder / "train.bin", np.uint8)
+    def read(folder: Path) -> Sports:
         with np.load(folder / "train.npz") as labels:
-            offsets, joints = labels["offset"].astype(np.int64), labels["joints"]
-        boxes = [
-            _merge_teacher(_around(points), teacher(_decoded(data, offsets, i))) for i, points in enumerate(joints)
-        ]
-        return People(data, offsets, boxes)
+            data = np.fromfile(folder / "train.bin", np.uint8)
+            return Sports(data, labels["offset"].astype(np.int64), labels["joints"])
 
     def draw(self, rng: np.random.Generator) -> Picture:
-        columns, rows = ((1, 1), (2, 1), (1, 2), (2, 2))[int(rng.integers(4))]
-        canvas = np.full((256 * rows, 256 * columns, 3), GREY, np.uint8)
-        boxes = []
-        for x in range(columns):
-            for y in range(rows):
-                i = int(rng.integers(len(self.boxes)))
-                canvas[256 * y : 256 * (y + 1), 256 * x : 256 * (x + 1)] = _decoded(self.data, self.offsets, i)
-                boxes.append(self.boxes[i] + np.array([256 * x, 256 * y, 256 * x, 256 * y], np.float32))
-        found = np.concatenate(boxes)
-        return canvas, found, np.zeros(len(found), np.int64)
+        i = int(rng.integers(len(self.joints)))
+        box = _around(self.joints[i])
+        return Picture(_decoded(self.data, self.offsets, i), box[None], np.array([PERSON]), (False, True))
 
 
-@dataclass(frozen=True, slots=True)
-class EmptyImages:
-    """Images without subjects: flat, graded and noisy fields, and backgrounds of horse photographs."""
-
-    horses: Horses
+class Fields:
+    """Images without subjects: flat, graded and noisy."""
 
     def draw(self, rng: np.random.Generator) -> Picture:
-        makers = (_flat, _graded, _noisy, self._background)
-        return makers[int(rng.integers(len(makers)))](rng), *NO_SUBJECTS
-
-    def _background(self, rng: np.random.Generator) -> U8:
-        """Return the largest strip left, right, above or below the horse."""
-        image, boxes, _ = self.horses.draw(rng)
-        x0, y0, x1, y1 = boxes[0].round().astype(int).clip(0)
-        strips = (image[:, :x0], image[:, x1:], image[:y0], image[y1:])
-        strip = max(strips, key=lambda s: min(s.shape[:2]))
-        return strip if min(strip.shape[:2]) >= 32 else _flat(rng)
-
-
-Source = Scenes | Horses | People | EmptyImages
+        makers = (_flat, _graded, _noisy)
+        return Picture(makers[int(rng.integers(len(makers)))](rng), boxes_of([]), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Draws each sample from a source, by weight."""
+    """Draws each sample from a source, by weight; `size_wh` is that of the canvas."""
 
     sources: Sequence[Source]
     weights: Sequence[float]
+    size_wh: tuple[int, int] = SIZE_WH
 
-    def draw(self, rng: np.random.Generator) -> tuple[U8, F32, I64, bool]:
-        """Return an image (256, 416, 3), its boxes and labels, and whether it is an undegraded photograph."""
-        source = self.sources[int(rng.choice(len(self.sources), p=self.weights))]
-        image, boxes, labels = source.draw(rng)
-        if rng.random() < 0.5:
-            image, boxes = image[:, ::-1], boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
-            boxes = boxes + np.array([image.shape[1], 0, image.shape[1], 0], np.float32)
-        image, fair = _vary_light(np.ascontiguousarray(image), rng), rng.random() >= DEGRADED_SHARE
-        photograph = isinstance(source, Horses | People) and fair
-        return *placed(image if fair else _degrade(image, rng), boxes, labels, rng), photograph
+    def draw(self, rng: np.random.Generator) -> Picture:
+        if rng.random() < MOSAIC_SHARE:
+            picture = self._mosaic(rng)
+        else:
+            zoom = 1.0 if rng.random() < AS_IT_IS_SHARE else _spread(rng, 0.5, 2.0)
+            picture = placed(mirrored(self._one(rng), rng), self.size_wh, zoom, rng)
+        image = _vary_light(picture.image, rng)
+        return picture._replace(image=_degrade(image, rng) if rng.random() < DEGRADED_SHARE else image)
+
+    def _one(self, rng: np.random.Generator) -> Picture:
+        return self.sources[int(rng.choice(len(self.sources), p=self.weights))].draw(rng)
+
+    def _mosaic(self, rng: np.random.Generator) -> Picture:
+        """Return four pictures side by side: smaller subjects, cut ones, and four scenes at once."""
+        (width, height), (x, y) = self.size_wh, (int(side * rng.uniform(0.35, 0.65)) for side in self.size_wh)
+        canvas = np.full((height, width, 3), GREY, np.uint8)
+        parts = []
+        for x0, y0, x1, y1 in ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)):
+            part = placed(mirrored(self._one(rng), rng), (x1 - x0, y1 - y0), _spread(rng, 0.9, 2.6), rng)
+            canvas[y0:y1, x0:x1] = part.image
+            shift = np.array([x0, y0, x0, y0], np.float32)
+            parts.append(part._replace(boxes=part.boxes + shift, ignored=part.ignored + shift))
+        complete = (all(part.complete[0] for part in parts), all(part.complete[1] for part in parts))
+        boxes, labels, ignored = (np.concatenate([part[at] for part in parts]) for at in (1, 2, 4))
+        return Picture(canvas, boxes, labels, complete, ignored)
 
 
-def placed(image: U8, boxes: F32, labels: I64, rng: np.random.Generator) -> Picture:
-    """Return the image on the canvas, at the top left as in the daemon, or scaled and shifted at random."""
-    height, width = image.shape[:2]
-    scale, dx, dy = min(SIZE_WH[0] / width, SIZE_WH[1] / height), 0.0, 0.0
-    if rng.random() < 0.6:
-        scale *= float(np.exp(rng.uniform(np.log(0.5), np.log(1.9))))
-        room = (side - n * scale for side, n in zip(SIZE_WH, (width, height), strict=True))
-        dx, dy = (rng.uniform(min(0, left), max(0, left)) for left in room)
-    matrix = np.array([[scale, 0, dx], [0, scale, dy]])
-    flags = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    canvas = cv2.warpAffine(image, matrix, SIZE_WH, flags=flags, borderValue=(GREY, GREY, GREY))
-    moved = boxes * np.float32(scale) + np.array([dx, dy, dx, dy], np.float32)
-    cut = moved.clip(0, np.array(SIZE_WH * 2, np.float32))
-    area, rest = _area(moved), _area(cut)
-    shortest = (cut[:, 2:] - cut[:, :2]).min(axis=1) if len(cut) else np.zeros(0)
-    kept = (rest >= MIN_SHARE * area) & (shortest >= MIN_PX)
-    return canvas, cut[kept], labels[kept]
+def mirrored(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Return the picture, or its mirror image."""
+    if rng.random() < 0.5:
+        return picture
+    width = picture.image.shape[1]
+    boxes, ignored = (
+        one[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32) + np.array([width, 0, width, 0], np.float32)
+        for one in (picture.boxes, picture.ignored)
+    )
+    return picture._replace(image=np.ascontiguousarray(picture.image[:, ::-1]), boxes=boxes, ignored=ignored)
+
+
+def placed(picture: Picture, size_wh: tuple[int, int], zoom: float, rng: np.random.Generator) -> Picture:
+    """Return the picture on a canvas: at `zoom` 1 at the top left, as large as it fits, as the daemon places it; else
+    stretched a little and shifted at random."""
+    height, width = picture.image.shape[:2]
+    scale = np.full(2, min(size_wh[0] / width, size_wh[1] / height) * zoom)
+    shift = np.zeros(2)
+    if zoom != 1.0:
+        scale *= np.exp(rng.normal(0, 0.08) * np.array([1, -1]))
+        room = np.array(size_wh) - scale * (width, height)
+        shift = rng.uniform(np.minimum(0, room), np.maximum(0, room))
+    matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    flags = cv2.INTER_AREA if scale.min() < 0.5 else cv2.INTER_LINEAR
+    canvas = cv2.warpAffine(picture.image, matrix, size_wh, flags=flags, borderValue=(GREY, GREY, GREY))
+    boxes, ignored = (
+        (one * np.tile(scale, 2) + np.tile(shift, 2)).astype(np.float32) for one in (picture.boxes, picture.ignored)
+    )
+    cut, left = (one.clip(0, np.array(size_wh * 2, np.float32)) for one in (boxes, ignored))
+    kept = (_area(cut) >= MIN_SHARE * _area(boxes)) & ((cut[:, 2:] - cut[:, :2]).min(axis=1, initial=1e9) >= MIN_PX)
+    unclear = cut[~kept & (_area(cut) > 0)]  # a part of a subject: neither taught nor counted as background
+    return Picture(canvas, cut[kept], picture.labels[kept], picture.complete, np.concatenate([left, unclear]))
 
 
 def read(path: Path) -> U8:
@@ -174,6 +198,10 @@ def read(path: Path) -> U8:
     if image is None:
         raise ValueError(f"{path}: not an image; create the dataset again")
     return np.asarray(image, np.uint8)
+
+
+def _spread(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _decoded(data: U8, offsets: I64, i: int) -> U8:
@@ -186,16 +214,6 @@ def _around(joints: F32) -> F32:
     low, high = points.min(axis=0), points.max(axis=0)
     room = 0.08 * (high - low) + 4
     return np.concatenate([low - room, high + room]).astype(np.float32).clip(0, 256)
-
-
-def _merge_teacher(own: F32, seen: F32) -> F32:
-    """Return the boxes of the teacher, and the labelled person if the teacher missed it."""
-    if not len(seen):
-        return own[None]
-    low, high = np.maximum(own[:2], seen[:, :2]), np.minimum(own[2:], seen[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    same = shared / (_area(own[None]) + _area(seen) - shared) > 0.3
-    return seen if same.any() else np.concatenate([seen, own[None]])
 
 
 def _area(boxes: F32) -> F32:

@@ -36,18 +36,6 @@ def load_weights(net: nn.Module, path: Path) -> None:
         _load_checkpoint(net, torch.load(path, map_location="cpu", weights_only=True), path)
 
 
-@torch.no_grad()
-def blend(trained: nn.Module, before: nn.Module, share: float) -> None:
-    """Interpolate the weights: `share` of the trained ones, the rest of those `before`, which keeps the accuracy on
-    photographs and most of the training.
-
-    Source: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
-    """
-    for value, was in zip(trained.state_dict().values(), before.state_dict().values(), strict=True):
-        if value.dtype.is_floating_point:
-            value.lerp_(was.to(value.device), 1 - share)
-
-
 def _load_checkpoint(net: nn.Module, saved: dict[str, Tensor], path: Path) -> None:
     own = net.state_dict()
     shapes = [(tuple(a.shape), tuple(b.shape)) for a, b in zip(own.values(), saved.values(), strict=False)]
@@ -59,7 +47,10 @@ def _load_checkpoint(net: nn.Module, saved: dict[str, Tensor], path: Path) -> No
 @torch.no_grad()
 def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
     """Load folded convolutions: filters are normalised to length one, and the norms get the scale and bias."""
-    values = {one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer}
+    arrays = {one.name: np.array(numpy_helper.to_array(one)) for one in graph.initializer}
+    values = {name.removeprefix("net."): torch.from_numpy(array) for name, array in arrays.items()}
+    for node in graph.node:
+        node.input[:] = [name.removeprefix("net.") for name in node.input]  # `Calibrated` keeps the pose net there
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in values:
             values[node.output[0]] = values[node.input[0]]
