@@ -236,6 +236,7 @@ class TrackedSubject:
     smoothed: F32 | None  # (K, 3) the same after One-Euro filtering, for display
     schema: str | None  # keypoint schema name, e.g. "ap10k-17"
     box_source: BoxSource
+    detection_score: float | None = None  # of the detector, in [0, 1], from the last detection; None: a static region
     pose3d: Pose3d | None = None  # in space, where that was asked for
 
 

@@ -34,11 +34,12 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
-from edged.inference.select import clip_region
+from edged.inference.select import LOW_SHARE, clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
 from edged.tracking.motion import box_from_keypoints
 from edged.tracking.one_euro import OneEuroFilter
+from edged.tracking.subject_score import subject_scores
 from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose
 
@@ -72,8 +73,10 @@ class Pipeline:
         self._interval = options.detector_interval
         self._min_keypoints = options.track.min_keypoints
         self._countdown = 0  # frames until the detector runs again
+        self._detection_scores: dict[int, float] = {}  # by id, of the last detection
+        self._shown_thresholds = _shown_thresholds(options, detector, poses)
         self._tracker = (
-            Tracker(options.track, self._multi_params.thresholds, last_id)
+            Tracker(options.track, self._shown_thresholds, last_id)
             if options.static_region is None
             else StaticRegionTracker(options.static_region, detector.classes, last_id)
         )
@@ -103,7 +106,7 @@ class Pipeline:
             return self._result(frame, inferred, ())
         self._countdown = self._interval - 1 if detect else max(0, self._countdown - 1)
         if detect:
-            ids = self._tracker.update(inferred.boxes, t_ns, self._shows_somebody(inferred))
+            inferred, ids = self._update_from_detections(inferred, ids, t_ns)
         else:
             ids = self._update_from_keypoints(ids, inferred, t_ns)
         inferred = self._as_their_class(frame, params, inferred, ids)
@@ -156,6 +159,22 @@ class Pipeline:
         measured = self._backend.infer(frame, self._single_params, Boxes.empty(), detect=False)
         quality = replace(measured.quality, degraded=(*measured.quality.degraded, "damaged"))
         return replace(measured, quality=quality)
+
+    def _update_from_detections(
+        self, inferred: InferenceResult, present: I64, t_ns: int
+    ) -> tuple[InferenceResult, I64]:
+        """The result with the subjects' scores, and (N,) int64 the ids of its boxes, -1 where none is shown.
+
+        `present` are the ids that were expected in this frame.
+        """
+        boxes = subject_scores(inferred.boxes, inferred.keypoints, self._classes, self._poses)
+        refuted = boxes.score < LOW_SHARE * self._shown_thresholds[boxes.label]
+        ids, may_start = np.full(len(boxes), NO_ID), self._shows_somebody(inferred)
+        ids[~refuted] = self._tracker.update(boxes.select(~refuted), t_ns, may_start[~refuted])
+        kept = {track_id: score for track_id, score in self._detection_scores.items() if track_id in present}
+        detected = zip(ids.tolist(), inferred.boxes.score.tolist(), strict=True)
+        self._detection_scores = kept | {track_id: score for track_id, score in detected if track_id != NO_ID}
+        return replace(inferred, boxes=boxes), ids
 
     def _update_from_keypoints(self, ids: I64, inferred: InferenceResult, t_ns: int) -> I64:
         """(N,) int64 the predicted ids, -1 where the keypoints show no subject; the other boxes follow theirs."""
@@ -223,8 +242,7 @@ def _params(
     """What the camera's options ask of the backend; `single`: for frames inferred for one subject only."""
     wanted = options.classes if options.classes is not None else tuple(poses)
     scores = [
-        options.thresholds.get(name, detector.threshold(name)) if name in wanted else np.inf
-        for name in detector.classes
+        _detection_threshold(name, options, detector, poses) if name in wanted else np.inf for name in detector.classes
     ]
     return InferenceParams(
         thresholds=np.array(scores, np.float32),
@@ -235,6 +253,28 @@ def _params(
         lift_3d=options.lift,
         intrinsics=_camera_intrinsics(options.intrinsics),
     )
+
+
+def _detection_threshold(name: str, options: CameraConfig, detector: Detect, poses: Mapping[str, Pose]) -> float:
+    """The detector's score from which boxes of a class are posed."""
+    own, given = detector.threshold(name), options.thresholds.get(name)
+    if given is None:
+        return own
+    return min(own, given) if _confirms(poses.get(name)) else given
+
+
+def _shown_thresholds(options: CameraConfig, detector: Detect, poses: Mapping[str, Pose]) -> F32:
+    """(C,) float32 the score from which a subject of each class is shown: the camera's, else the models'."""
+    own = [
+        pose.subject.score if (pose := poses.get(name)) and pose.subject else detector.threshold(name)
+        for name in detector.classes
+    ]
+    given = [options.thresholds.get(name, score) for name, score in zip(detector.classes, own, strict=True)]
+    return np.array(given, np.float32)
+
+
+def _confirms(pose: Pose | None) -> bool:
+    return pose is not None and pose.subject is not None
 
 
 def quality_limits(config: QualityConfig) -> QualityLimits:

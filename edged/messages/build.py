@@ -158,7 +158,7 @@ def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: boo
         "id": subject.id,
         "class": subject.label,
         "score": score,
-        "detection_score": None if subject.box_source == "region" else score,
+        "detection_score": None if subject.detection_score is None else round(subject.detection_score, 3),
         "box": _box(subject.xyxy, size_wh),
         "box_source": subject.box_source,
         "keypoints": _keypoints(subject.keypoints),

@@ -174,7 +174,12 @@ Subject = TypedDict(
         "class": Annotated[str, field("Such as `person` or `horse`; may change while `id` stays.")],
         "score": Annotated[
             float,
-            field("Not calibrated: `detection_score`; in a static region the mean score of the keypoints.", ge=0, le=1),
+            field(
+                "How likely the box shows a subject: `detection_score`, confirmed or refuted by the keypoints where "
+                "the pose model's card says how; in a static region the mean score of the keypoints.",
+                ge=0,
+                le=1,
+            ),
         ],
         "detection_score": Annotated[
             float | None,

@@ -111,6 +111,19 @@ class Detect(_Table):
         return self.scores.get(label, self.score)
 
 
+class Subject(_Table):
+    """How a detection and its mean keypoint score make a subject's score.
+
+    sigmoid(detection · logit(detection score) + keypoints · logit(mean keypoint score) + offset); fitted to photographs
+    with the starter detector, so that it is the share of boxes that show a subject.
+    """
+
+    detection: float = Field(gt=0)
+    keypoints: float = Field(ge=0)
+    offset: float
+    score: float = Field(ge=0, le=1)  # from which a subject is shown
+
+
 class Pose(_Table):
     """What a pose model's outputs mean."""
 
@@ -118,6 +131,7 @@ class Pose(_Table):
     padding: float = Field(default=1.25, ge=1, le=2)  # box growth before the crop
     split: float = Field(default=2.0, gt=0)  # SimCC bins per input pixel
     score: float = Field(default=0.3, ge=0)  # keypoints below are drawn faintly; all are published
+    subject: Subject | None = None  # None: keypoint scores are no probabilities, the detection alone counts
 
     @model_validator(mode="after")
     def _known(self) -> Pose:

@@ -26,6 +26,7 @@ def subject(**changes: Any) -> TrackedSubject:
         smoothed=points((1, 2, 0.9128), (-5, 60, 1.2)),
         schema="ap10k-17",
         box_source="detected",
+        detection_score=0.87654,
     )
     return replace(plain, **changes)
 

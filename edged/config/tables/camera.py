@@ -187,7 +187,9 @@ class CameraConfig(Section):
         examples=[["horse"]],
     )
     thresholds: dict[str, Score] = Field(
-        {}, description="Lowest detector score per class. A class left out uses its card's.", examples=[{"horse": 0.4}]
+        {},
+        description="Lowest score of a subject, per class. A class left out uses its models' cards.",
+        examples=[{"horse": 0.4}],
     )
     mode: Literal["multi", "single", "adaptive"] = Field(
         "multi", description="All subjects; the one best subject; or all until frames are late, then one."

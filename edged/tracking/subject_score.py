@@ -1,0 +1,42 @@
+"""How likely a box shows a subject: the detection, confirmed or refuted by the keypoints inside it.
+
+Upstream: the backend's candidates. Downstream: the tracker, which shows what reaches its threshold. Any thread.
+Source: box scores rescored by keypoint scores, as in Papandreou et al., CVPR 2017, here with fitted weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edged.frame import F32, F64, SCORE, Boxes
+from engines.card import Pose
+
+CLEARANCE = 1e-3  # from 0 and 1, of the scores whose logarithms are taken
+
+
+def subject_scores(
+    boxes: Boxes, keypoints: tuple[F32 | None, ...], classes: tuple[str, ...], poses: Mapping[str, Pose]
+) -> Boxes:
+    """The boxes with the probability in [0, 1] that each shows a subject as its score.
+
+    keypoints  per box (K, 3) x, y, score
+    sigmoid(detection · logit(score) + keypoints · logit(mean keypoint score) + offset), the weights being those of the
+    pose model's card. Where that has none, or the score is NaN (a region without detector), the score stays.
+    """
+    score = boxes.score.copy()
+    for row, (label, points) in enumerate(zip(boxes.label.tolist(), keypoints, strict=True)):
+        pose = poses.get(classes[label])
+        if pose is None or pose.subject is None or points is None or not np.isfinite(score[row]):
+            continue
+        evidence = pose.subject
+        detection, mean = _logit(np.array([score[row], points[:, SCORE].mean()], np.float64))
+        score[row] = 1 / (1 + np.exp(-(evidence.detection * detection + evidence.keypoints * mean + evidence.offset)))
+    return Boxes(xyxy=boxes.xyxy, score=score, label=boxes.label)
+
+
+def _logit(p: F64) -> F64:
+    p = p.clip(CLEARANCE, 1 - CLEARANCE)
+    logits: F64 = np.log(p / (1 - p))
+    return logits
