@@ -34,12 +34,12 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
-from edged.inference.select import LOW_SHARE, clip_region
+from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
 from edged.tracking.motion import box_from_keypoints
 from edged.tracking.one_euro import OneEuroFilter
-from edged.tracking.subject_score import subject_scores
+from edged.tracking.subject_score import refuted, subject_scores
 from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose
 
@@ -168,9 +168,9 @@ class Pipeline:
         `present` are the ids that were expected in this frame.
         """
         boxes = subject_scores(inferred.boxes, inferred.keypoints, self._classes, self._poses)
-        refuted = boxes.score < LOW_SHARE * self._shown_thresholds[boxes.label]
+        possible = ~refuted(boxes, self._shown_thresholds)
         ids, may_start = np.full(len(boxes), NO_ID), self._shows_somebody(inferred)
-        ids[~refuted] = self._tracker.update(boxes.select(~refuted), t_ns, may_start[~refuted])
+        ids[possible] = self._tracker.update(boxes.select(possible), t_ns, may_start[possible])
         kept = {track_id: score for track_id, score in self._detection_scores.items() if track_id in present}
         detected = zip(ids.tolist(), inferred.boxes.score.tolist(), strict=True)
         self._detection_scores = kept | {track_id: score for track_id, score in detected if track_id != NO_ID}

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edged.frame import F32, F64, SCORE, Boxes
+from edged.frame import F32, F64, SCORE, Boxes, Flags
 from engines.card import Pose
 
 CLEARANCE = 1e-3  # from 0 and 1, of the scores whose logarithms are taken
+LOW_ODDS = 0.1  # of those of its threshold, from which a box continues a subject. Source: tools/demo/stall.mp4
 
 
 def subject_scores(
@@ -34,6 +35,16 @@ def subject_scores(
         detection, mean = _logit(np.array([score[row], points[:, SCORE].mean()], np.float64))
         score[row] = 1 / (1 + np.exp(-(evidence.detection * detection + evidence.keypoints * mean + evidence.offset)))
     return Boxes(xyxy=boxes.xyxy, score=score, label=boxes.label)
+
+
+def refuted(boxes: Boxes, thresholds: F32) -> Flags:
+    """(N,) bool: whether the score is too low even for a subject that is present.
+
+    thresholds  (C,) float32 the score from which a subject of each class is shown; NaN scores are not refuted
+    """
+    wanted = thresholds[boxes.label]
+    low: Flags = boxes.score * (1 - wanted) < LOW_ODDS * wanted * (1 - boxes.score)
+    return low
 
 
 def _logit(p: F64) -> F64:

@@ -130,7 +130,7 @@ def test_published_score_is_that_of_the_subject() -> None:
 def test_refuted_box_does_not_continue_a_track() -> None:
     run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1})
     run.frame()
-    run.backend.score = 0.02
+    run.backend.score, run.backend.detection_score = 0.02, 0.6
     assert run.frame().subjects == ()
 
 
