@@ -214,6 +214,7 @@ class Pipeline:
             smoothed=smoothed,
             schema=schema,
             box_source=box_source,
+            detection_score=self._detection_scores.get(track_id),
             pose3d=inferred.poses3d[row] if inferred.poses3d else None,
         )
 

@@ -65,7 +65,9 @@ def test_decode_body_of_another_payload_is_none(payload: bytes) -> None:
 
 
 def test_packed_scores_and_boxes_are_whole_numbers() -> None:
-    body = poses(HeaderFactory(FixedOffsetClock()), result(subject(), subject(box_source="region", detection_score=None)))
+    body = poses(
+        HeaderFactory(FixedOffsetClock()), result(subject(), subject(box_source="region", detection_score=None))
+    )
     detected, region = cbor2.loads(pack(body))["subjects"]
     assert (detected["score"], detected["detection_score"], detected["box"]) == (877, 877, [0, 41, 1000, 499])
     assert (region["score"], region["detection_score"]) == (877, None)

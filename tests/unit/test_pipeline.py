@@ -124,7 +124,9 @@ def test_keypoints_confirm_or_refute_a_detection(seen: float, shown: int) -> Non
 def test_published_score_is_that_of_the_subject() -> None:
     run = PipelineRun(subject=EQUAL_PARTS, track={"min_hits": 1})
     run.backend.score, run.backend.detection_score = 0.8, 0.6
-    assert run.frame().subjects[0].score == pytest.approx(6 / 7)  # odds 4 : 1 times 3 : 2
+    (subject,) = run.frame().subjects
+    assert subject.score == pytest.approx(6 / 7)  # odds 4 : 1 times 3 : 2
+    assert subject.detection_score == pytest.approx(0.6)
 
 
 def test_refuted_box_does_not_continue_a_track() -> None:
