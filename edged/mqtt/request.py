@@ -160,7 +160,7 @@ class _OneShot:
 
     def picture(self, response: Mapping[str, Any], topics: Sequence[str]) -> bytes | None:
         """What arrived at `topics` and is as long as the response says; None: nothing, or the command failed."""
-        size = response["data"].get("bytes") if response.get("ok") else None
+        size = (response.get("data") or {}).get("bytes") if response.get("ok") else None
         found = [message.payload for _, message in self.arrivals if message.topic in topics]
         return next((payload for payload in found if len(payload) == size), None)
 
