@@ -39,6 +39,7 @@ ENLARGED = 4  # golden frames are 320 x 180 px, these images 1280 x 720
 WARM_UP, RUNS = 5, 60
 MODEL_STAGES = ("detect", "pose")  # stages of the loop that only run a model
 MEMORY_PERIOD_S = 0.2
+FRAME_INTERVAL_NS = 33 * NS_PER_MS  # of the images, for the tracker
 PARITY_PX = 0.5  # largest distance of a CUDA keypoint from the CPU's, for 99 of 100
 
 RunFrame = Callable[[U8], FrameResult]
@@ -249,10 +250,17 @@ def open_loop(settings: Config) -> Iterator[RunFrame]:
 
 
 def run_frame_with(pipeline: Pipeline) -> RunFrame:
+    """Frames of a recording: a slow run tracks the same subjects as a fast one."""
     numbers = count()
-    return lambda image: pipeline.run(
-        Frame(camera="report", seq=next(numbers), captured_ns=time.monotonic_ns(), image=image)
-    )
+
+    def run(image: U8) -> FrameResult:
+        seq = next(numbers)
+        recorded_ns = seq * FRAME_INTERVAL_NS
+        return pipeline.run(
+            Frame(camera="report", seq=seq, captured_ns=time.monotonic_ns(), recorded_ns=recorded_ns, image=image)
+        )
+
+    return run
 
 
 def _camera() -> CameraConfig:
