@@ -80,6 +80,8 @@ def pose_net(keypoints: int, size_wh: tuple[int, int]) -> RtmPose:
 class Probability(nn.Module):
     """Activations (B, K, bins) to sigmoid(slope · log p + offset) of each bin's share p; keeps the order of bins.
 
+    Bins whose activation is several below the highest become 0: float32 has no smaller numbers.
+
     Of the highest bin that is the probability that the keypoint is within tolerance.
     Source: Platt, Probabilistic outputs for support vector machines, 1999.
     """
