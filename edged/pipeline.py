@@ -261,21 +261,16 @@ def _detection_threshold(name: str, options: CameraConfig, detector: Detect, pos
     own, given = detector.threshold(name), options.thresholds.get(name)
     if given is None:
         return own
-    return min(own, given) if _confirms(poses.get(name)) else given
+    pose = poses.get(name)
+    return min(own, given) if pose is not None and pose.subject is not None else given
 
 
 def _shown_thresholds(options: CameraConfig, detector: Detect, poses: Mapping[str, Pose]) -> F32:
     """(C,) float32 the score from which a subject of each class is shown: the camera's, else the models'."""
-    own = [
-        pose.subject.score if (pose := poses.get(name)) and pose.subject else detector.threshold(name)
-        for name in detector.classes
-    ]
-    given = [options.thresholds.get(name, score) for name, score in zip(detector.classes, own, strict=True)]
-    return np.array(given, np.float32)
-
-
-def _confirms(pose: Pose | None) -> bool:
-    return pose is not None and pose.subject is not None
+    models = {name: detector.threshold(name) for name in detector.classes}
+    confirming = {name: pose.subject.score for name, pose in poses.items() if pose.subject is not None}
+    shown = models | confirming | options.thresholds
+    return np.array([shown[name] for name in detector.classes], np.float32)
 
 
 def quality_limits(config: QualityConfig) -> QualityLimits:

@@ -32,7 +32,7 @@ def subject_scores(
         if pose is None or pose.subject is None or points is None or not np.isfinite(score[row]):
             continue
         evidence = pose.subject
-        detection, mean = _logit(np.array([score[row], points[:, SCORE].mean()], np.float64))
+        detection, mean = logit(np.array([score[row], points[:, SCORE].mean()], np.float64))
         score[row] = 1 / (1 + np.exp(-(evidence.detection * detection + evidence.keypoints * mean + evidence.offset)))
     return Boxes(xyxy=boxes.xyxy, score=score, label=boxes.label)
 
@@ -47,7 +47,8 @@ def refuted(boxes: Boxes, thresholds: F32) -> Flags:
     return low
 
 
-def _logit(p: F64) -> F64:
+def logit(p: F64) -> F64:
+    """The logarithms of the odds of probabilities, of any shape, that are kept clear of 0 and 1."""
     p = p.clip(CLEARANCE, 1 - CLEARANCE)
     logits: F64 = np.log(p / (1 - p))
     return logits

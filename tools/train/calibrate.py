@@ -15,13 +15,13 @@ from torch import nn
 
 from edged.frame import F32, F64, XY, Flags
 from edged.inference.crop import Crop
+from tools.evaluate.metrics.logistic import fit_logistic
 from tools.nets.starter import BINS_PER_PX, SHARPNESS
 from tools.train.crops import LABELLED, PADDING, UNKNOWN, PosedPhotographs
 from tools.train.teacher import MEAN, STD
 
 TOLERANCE = 0.1  # of the longer side of the subject's box
 BATCH = 32
-ROUNDS = 50  # of Newton's method
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,9 @@ def _within(found: F32, points: F32, box: F32) -> Flags:
 
 
 def fit(found: Peaks) -> tuple[float, float]:
-    """Return slope and offset for which sigmoid(slope · log_peak + offset) is the share of hits; by Newton's method."""
-    x = np.column_stack([found.log_peak, np.ones(len(found.hit))])
-    weights = np.zeros(2)
-    for _ in range(ROUNDS):
-        p = 1 / (1 + np.exp(-x @ weights))
-        gradient = x.T @ (found.hit - p)
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(2)
-        weights = weights + np.linalg.solve(curvature, gradient)
-    return float(weights[0]), float(weights[1])
+    """Return slope and offset for which sigmoid(slope · log_peak + offset) is the share of hits."""
+    slope, offset = fit_logistic(np.column_stack([found.log_peak, np.ones(len(found.hit))]), found.hit)
+    return float(slope), float(offset)
 
 
 def reliability(found: Peaks, slope: float, offset: float) -> list[tuple[float, float, int]]:

@@ -96,7 +96,7 @@ def _index(truths: GroundTruth, predictions: Predictions) -> COCO:
         for row in range(len(truths.image))
     ]
     images = [{"id": int(image)} for image in np.union1d(truths.image, predictions.image)]
-    return _coco(
+    return coco_index(
         {"info": {}, "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "subject"}]}
     )
 
@@ -120,10 +120,11 @@ def _results(truths: GroundTruth, predictions: Predictions) -> COCO:
         }
         for row in range(len(predictions.image))
     ]
-    return _coco({**index.dataset, "annotations": annotations})
+    return coco_index({**index.dataset, "annotations": annotations})
 
 
-def _coco(dataset: dict[str, Any]) -> COCO:
+def coco_index(dataset: dict[str, Any]) -> COCO:
+    """Return a dataset in COCO's format, indexed; pycocotools prints its progress."""
     coco = COCO()
     coco.dataset = dataset
     coco.createIndex()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edged.frame import F32, F64, U8
 from engines.card.schema import SCHEMAS
 from tools.train.photographs import Photographs
+from tools.train.pictures import read
 
 CLASSES = ("person", "horse")
 SHARED = tuple(name for name in SCHEMAS["lsp-14"].keypoints if name in SCHEMAS["coco-17"].keypoints)
@@ -77,7 +78,7 @@ def _picture(photographs: Photographs, row: dict[str, Any]) -> Picture:
             subjects.append(Subject(kind, np.array(box, np.float32), _named(own["keypoints"], schema) if own else {}))
     complete = frozenset(label for label in CLASSES if row["complete"].get(label, True))
     ignored = np.array(row["ignore"], np.float32).reshape(-1, 4)
-    return Picture(lambda: photographs.image(row), subjects, complete, ignored)
+    return Picture(partial(photographs.image, row), subjects, complete, ignored)
 
 
 def _gymnasts(folder: Path) -> Iterator[Picture]:
@@ -85,7 +86,9 @@ def _gymnasts(folder: Path) -> Iterator[Picture]:
         points = np.array([joint[:2] for joint in joints if joint[2]])
         box = np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
         keypoints = {key: at for key, at in _named(joints, "lsp-14").items() if key in SHARED}
-        yield Picture(_reader(folder / "val_full" / name), [Subject("person", box, keypoints)], frozenset({"horse"}))
+        yield Picture(
+            partial(read, folder / "val_full" / name), [Subject("person", box, keypoints)], frozenset({"horse"})
+        )
 
 
 def _weizmann(folder: Path) -> Iterator[Picture]:
@@ -94,17 +97,13 @@ def _weizmann(folder: Path) -> Iterator[Picture]:
     for name, points in labels.items():
         seen = _named([[x, y, v == 2] for x, y, v in points], "ap10k-17")
         subject = Subject("horse", np.array(boxes[name], np.float32), seen)
-        yield Picture(_reader(files[name]), [subject], frozenset({"horse"}))
+        yield Picture(partial(read, files[name]), [subject], frozenset({"horse"}))
 
 
 def _named(points: Sequence[Sequence[float]], schema: str) -> dict[str, tuple[float, float]]:
     names = SCHEMAS[schema].keypoints
     rows = np.array(points, np.float64).reshape(len(names), 3)
     return {name: (float(x), float(y)) for name, (x, y, v) in zip(names, rows, strict=True) if v > 0}
-
-
-def _reader(file: Path) -> Callable[[], U8]:
-    return lambda: np.asarray(cv2.imread(str(file)), np.uint8)
 
 
 def places(subject: Subject, names: Sequence[str]) -> F64:

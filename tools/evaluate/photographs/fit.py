@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from edged.frame import F64, I64, SCORE, Flags
-from edged.tracking.subject_score import CLEARANCE
+from edged.tracking.subject_score import logit
+from tools.evaluate.metrics.logistic import fit_logistic
 from tools.evaluate.photographs.__main__ import DETECTOR, POSES
 from tools.evaluate.photographs.contenders import Contender, Models
 from tools.evaluate.photographs.domains import Picture, domains
 from tools.evaluate.photographs.score import MIN_HEIGHT_PX, counts_as_false, matched
 
-ROUNDS = 50  # of Newton's method
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
@@ -65,20 +65,9 @@ def candidates(contender: Contender, pictures: Sequence[Picture], label: str) ->
     )
 
 
-def fit(found: Candidates) -> F64:
-    """Return the weights (3,) of detection, keypoints and offset, by Newton's method."""
-    x = np.column_stack([_logit(found.detection), _logit(found.keypoints), np.ones(len(found.right))])
-    weights = np.zeros(3)
-    for _ in range(ROUNDS):
-        p = 1 / (1 + np.exp(-x @ weights))
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(3)
-        weights = weights + np.linalg.solve(curvature, x.T @ (found.right - p))
-    return np.asarray(weights)
-
-
-def _logit(p: F64) -> F64:
-    p = p.clip(CLEARANCE, 1 - CLEARANCE)
-    return np.asarray(np.log(p / (1 - p)))
+def evidence(found: Candidates) -> F64:
+    """Return what the weights of a card apply to: (N, 3) logit of detection, logit of keypoints, and one."""
+    return np.column_stack([logit(found.detection), logit(found.keypoints), np.ones(len(found.right))])
 
 
 def _table(found: Candidates, score: F64) -> None:
@@ -107,12 +96,12 @@ def main() -> None:
     contender = Contender(Models(*DETECTOR, POSES))
     for label in POSES:
         found = candidates(contender, pictures, label)
-        detection, keypoints, offset = weights = fit(found)
+        x = evidence(found)
+        detection, keypoints, offset = weights = fit_logistic(x, found.right)
         print(f"{label}: detection = {detection:.3f}, keypoints = {keypoints:.3f}, offset = {offset:.3f}")
         print(" detection alone")
         _table(found, found.detection)
         print(" subject's score")
-        x = np.column_stack([_logit(found.detection), _logit(found.keypoints), np.ones(len(found.right))])
         _table(found, 1 / (1 + np.exp(-x @ weights)))
 
 

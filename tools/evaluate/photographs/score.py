@@ -19,7 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from edged.frame import F32, XY, Boxes, TrackedSubject
 from engines.arrays import box_iou
 from engines.card.schema import SCHEMAS
-from tools.evaluate.metrics.oks import GroundTruth, Predictions, evaluate, sigmas
+from tools.evaluate.metrics.oks import GroundTruth, Predictions, coco_index, evaluate, sigmas
 from tools.evaluate.photographs.contenders import Contender
 from tools.evaluate.photographs.domains import CLASSES, Picture, Subject, places
 from tools.robustness.conditions import Condition, clean
@@ -213,13 +213,12 @@ def _annotation(image: int, box: F32, **more: Any) -> dict[str, Any]:
 
 
 def _coco(images: set[int], annotations: list[dict[str, Any]]) -> COCO:
-    coco = COCO()
-    coco.dataset = {
-        "info": {},
-        "images": [{"id": image} for image in sorted(images)],
-        "annotations": [{"id": i + 1, **one} for i, one in enumerate(annotations)],
-        "categories": [{"id": 1, "name": "subject"}],
-    }
     with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
+        return coco_index(
+            {
+                "info": {},
+                "images": [{"id": image} for image in sorted(images)],
+                "annotations": [{"id": i + 1, **one} for i, one in enumerate(annotations)],
+                "categories": [{"id": 1, "name": "subject"}],
+            }
+        )
