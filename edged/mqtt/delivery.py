@@ -105,10 +105,10 @@ class Delivery:
         """The answer to a subscription. That to our own `info` only looks for another device."""
         if topic.endswith(f"/{topics.INFO.path}") and not self._uses_echo:
             return
-        if refusal is None:
-            self._taken_again(topic)
-        else:
+        if refusal is not None:
             self._refuse(topic, refusal.reason)
+        elif self._refused.get(topic) != NOT_RETURNED:  # of what may be sent there it says nothing
+            self._taken_again(topic)
 
     def arrived(self, message: IncomingMessage) -> None:
         sent = self._echo.arrived(message)

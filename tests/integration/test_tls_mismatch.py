@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import BrokerLost
 from edged.mqtt.connection import MqttConnection
+from tests.support.tcp_server import tcp_server
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
@@ -19,15 +18,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisa
 @pytest.fixture
 def closing_port() -> Iterator[int]:
     """The port of a server that closes the connection after the first bytes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            client, _ = server.accept()
-            client.recv(4096)
-            client.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
+    with tcp_server(lambda client: client.recv(4096)) as port:
+        yield port
 
 
 def error_code(config: MqttConfig) -> str:

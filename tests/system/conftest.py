@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.certs import openssl, sign
+from tests.support.certs import NEW_KEY, openssl, sign
 from tests.support.mqtt import Listener, Mosquitto
 
 
@@ -20,9 +20,10 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed (apt-get install openssl)")
     at = tmp_path_factory.mktemp("certs")
-    new_ca = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout")
     for name in ("ca", "other"):
-        openssl(*new_ca, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at)
+        openssl(
+            "req", "-x509", "-days", "2", *NEW_KEY, f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", at=at
+        )
     sign("server", at, "subjectAltName=IP:127.0.0.1")
     for client in ("box", "reader"):
         sign(client, at, "extendedKeyUsage=clientAuth")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from edged.mqtt.negotiation import Negotiator, NoConnack, UnsupportedProtocol
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
 from tests.support.mqtt import Listener, Mosquitto
+from tests.support.tcp_server import tcp_server
 from tests.support.waiting import until
 from tests.system.tcp_relay import TcpRelay
 
@@ -64,19 +64,15 @@ def test_message_over_the_packet_size_limit_is_refused_locally(new_mosquitto: Ne
 @pytest.fixture
 def unwilling() -> Iterator[int]:
     """The port of a broker that welcomes a client and grants it no subscription; mosquitto grants every one."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
-            with server.accept()[0] as client:
-                client.recv(1000)
-                client.sendall(b"\x20\x02\x00\x00")
-                asked = client.recv(1000)
-                client.sendall(b"\x90\x03" + asked[2:4] + b"\x80")
+    def serve(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"\x20\x02\x00\x00")
+        asked = client.recv(1000)
+        client.sendall(b"\x90\x03" + asked[2:4] + b"\x80")
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        thread.join(60)
+    with tcp_server(serve) as port:
+        yield port
 
 
 def test_refused_subscription_calls_its_callback(unwilling: int) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from edged.capture.sources.rtsp_describe import Address, describe
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from tests.support.raising import raises_code
+from tests.support.tcp_server import tcp_server
 from tools.rtsp_server import Clip, RtspServer, encode, serving
 
 LIMIT_S = 30.0
@@ -196,15 +195,7 @@ def test_stalled_open_does_not_delay_another_camera(server: RtspServer, clip: Cl
 
 
 def test_describe_of_another_protocol_is_not_rtsp() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def greet() -> None:
-            connection, _ = listener.accept()
-            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-            connection.close()
-
-        threading.Thread(target=greet, daemon=True).start()
-        port = listener.getsockname()[1]
+    with tcp_server(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")) as port:
         wanted = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
         with raises_code(CameraLost, "not_rtsp"):
             describe(Address.from_settings(wanted))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from edged.errors import CameraLost
 from edged.frame import U8
 from tests.support.clips import moving_square
 from tests.support.raising import raises_code
+from tests.support.tcp_server import tcp_server
 from tools.rtsp_server import Clip, RtspServer, encode, encoded, serving
 
 MAX_GROWTH_MB = 5.0  # over the second half of the reconnects; a stream that is not closed leaves more than 0.5 MB each
@@ -192,18 +192,11 @@ def test_memory_stays_over_many_reconnects(server: RtspServer) -> None:
 
 
 def test_text_of_a_hostile_camera_is_short_and_printable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"RTSP/1.0 500 \x1b[2J" + b"x" * 5000 + b"\r\nCSeq: 1\r\n\r\n")
 
-        def answer() -> None:
-            while True:
-                connection, _ = listener.accept()
-                connection.recv(4096)
-                connection.sendall(b"RTSP/1.0 500 \x1b[2J" + b"x" * 5000 + b"\r\nCSeq: 1\r\n\r\n")
-                connection.close()
-
-        threading.Thread(target=answer, daemon=True).start()
-        source = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live"
-        with pytest.raises(CameraLost) as caught:
-            RtspCamera("cam", CameraConfig(source=source, open_timeout_s=2)).open()
+    with tcp_server(answer) as port, pytest.raises(CameraLost) as caught:
+        RtspCamera("cam", CameraConfig(source=f"rtsp://127.0.0.1:{port}/live", open_timeout_s=2)).open()
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
