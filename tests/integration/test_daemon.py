@@ -27,7 +27,7 @@ from tests.support.mqtt import Listener
 from tests.support.recorded import LIMIT_S, edged, images, picture, video
 from tests.support.waiting import until
 
-STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
+STOPS_WITHIN_S = 10.0  # 2 s are promised; test machines are slow and busy, and what hangs here hangs for longer
 
 
 def settings(broker: EmbeddedBroker, **sources: Path) -> dict[str, Any]:

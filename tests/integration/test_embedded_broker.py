@@ -21,12 +21,14 @@ from edged.mqtt.subscribe import subscribe
 from tests.support.mqtt import Listener, MQTTv311
 from tests.support.waiting import until
 
+AT_ONCE_S = 3.0  # milliseconds on an idle machine; a silent broker is given up after 5 s
+
 
 @pytest.fixture
 def retained(broker: EmbeddedBroker) -> Listener:
     listener = Listener(broker.port, version=MQTTv311)
     for topic in ("edged/demo/status", "edged/demo/health", "edged/demo/cam/a/state"):
-        listener.publish_retained(topic, b"{}")
+        listener.publish(topic, b"{}", retain=True)
     until(lambda: len(listener.messages) == 3)
     return listener
 
@@ -36,7 +38,7 @@ def test_client_of_mqtt_5_is_refused_at_once(broker: EmbeddedBroker) -> None:
     before_s = time.monotonic()
     with pytest.raises(UnsupportedProtocol):
         link.open()
-    assert time.monotonic() - before_s < 0.5
+    assert time.monotonic() - before_s < AT_ONCE_S
     link.abandon()
 
 
@@ -80,7 +82,7 @@ def test_connect_in_single_bytes_is_accepted(broker: EmbeddedBroker) -> None:
         assert slow.recv(10) == b"\x20\x02\x00\x00"
 
 
-def test_watching_falls_back_in_less_than_half_a_second(broker: EmbeddedBroker) -> None:
+def test_watching_falls_back_at_once(broker: EmbeddedBroker) -> None:
     stop, said = threading.Event(), list[str]()
 
     def on_state(text: str) -> None:
@@ -89,5 +91,5 @@ def test_watching_falls_back_in_less_than_half_a_second(broker: EmbeddedBroker) 
 
     before_s = time.monotonic()
     assert subscribe(MqttConfig(port=broker.port), "#", lambda message: None, on_state, stop)
-    assert time.monotonic() - before_s < 0.5
+    assert time.monotonic() - before_s < AT_ONCE_S
     assert said == [f"connected to 127.0.0.1:{broker.port} with MQTT 3.1.1"]

@@ -317,7 +317,7 @@ def test_close_abandons_a_blocked_thread_in_time_and_leaves_no_frame_waiting(
         until(lambda: running.hub.counts("cam").captured == 2)
         begun_s = time.monotonic()
         running.hub.close(0.3)
-        assert time.monotonic() - begun_s < 2
+        assert time.monotonic() - begun_s < LIMIT_S / 2, "the thread is blocked for ever"
         assert "capture-cam does not end within 0.3 s" in caplog.text
         counts = running.hub.counts("cam")
         assert (counts.waiting, counts.dropped, counts.captured) == (0, 2, 2)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
 
 from tests.support.waiting import LIMIT_S, until
 
@@ -69,11 +70,13 @@ class Listener:
         login: tuple[str, str] | None = None,
     ) -> None:
         self.messages: list[MQTTMessage] = []
-        self.subscribed = 0  # times: it comes back with the broker
+        self._subscriptions: list[int] = []
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: setattr(self, "subscribed", self.subscribed + 1)
-        self._client.on_message = lambda client, userdata, message: self.messages.append(message)
+        # Of the lists only: paho closes its pair of sockets when the client is deleted, which a cycle would delay.
+        subscriptions, messages = self._subscriptions, self.messages
+        self._client.on_subscribe = lambda client, userdata, mid, *_: subscriptions.append(mid)
+        self._client.on_message = lambda client, userdata, message: messages.append(message)
         if tls is not None:
             self._client.tls_set_context(tls)
         if login is not None:
@@ -82,17 +85,21 @@ class Listener:
         self._client.loop_start()
         until(lambda: self.subscribed)
 
+    @property
+    def subscribed(self) -> int:
+        """How often: it comes back with the broker."""
+        return len(self._subscriptions)
+
     def bodies(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(message.payload) for message in list(self.messages) if message.topic == topic]
 
     def states(self, topic: str) -> list[str]:
         return [body["state"] for body in self.bodies(topic)]
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1)
-
-    def publish_retained(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1, retain=True)
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, properties: Properties | None = None
+    ) -> MQTTMessageInfo:
+        return self._client.publish(topic, payload, 1, retain, properties)
 
     def close(self) -> None:
         self._client.disconnect()

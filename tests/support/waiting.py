@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-LIMIT_S = 20.0  # of any wait; never reached when all is well
+LIMIT_S = 60.0  # of any wait; never reached when all is well
 
 
 def until(true: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:

@@ -102,12 +102,10 @@ def test_broker_without_a_feature_gets_everything_and_the_loss_is_a_problem(
     broker = new_mosquitto(OPEN, line)
     listener = listen(broker.port, f"{BOX}/#")
     bus = new_bus(broker.port, protocol=protocol)
-    started_s = time.monotonic()
     for number in range(5):
         for topic in (ALERT, STATE, POSES):
             bus.publish(topic, {"n": number})
     until(lambda: all(numbered(listener, topic) == list(range(5)) for topic in (ALERT, POSES)))
-    assert time.monotonic() - started_s < 5
     until(lambda: bus.counts.waiting == 0)
     assert list(problems(bus)) == [problem]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
@@ -86,9 +87,8 @@ def test_stalled_and_dead_camera_are_lost_and_the_other_keeps_its_rate(
     server.start()
     until(lambda: listener.states(GATE + "status")[-1] == "online")
     more(listener, GATE + "poses")
-    barn = listener.bodies(BARN + "poses")
-    seconds = (barn[-1]["ts"] - barn[0]["ts"]) / 1000
-    assert (len(barn) - 1) / seconds > 0.5 * BARN_HZ  # on a busy machine, too
+    times_ms = [body["ts"] for body in listener.bodies(BARN + "poses")]
+    assert np.median(np.diff(times_ms)) < 1000, "a loop that waits for the other camera waits a second each time"
     assert "lost" not in listener.states(BARN + "status")
 
 

@@ -100,7 +100,7 @@ def test_retained_messages_are_as_before_and_their_readers_see_no_other(
 ) -> None:
     reader = listen(mosquitto.port, f"{ROOT}/#")
     state = b'{"view":"ok"}' + b" " * 1000
-    reader.publish_retained(f"{ROOT}/cam/a/state", state)
+    reader.publish(f"{ROOT}/cam/a/state", state, retain=True)
     until(lambda: reader.messages)
     assert doctor(tmp_path, MqttConfig(port=mosquitto.port))["publishing"].ok
     assert {message.payload for message in reader.messages if message.topic.endswith("a/state")} == {state}
@@ -114,8 +114,9 @@ def test_other_device_under_this_id_is_shown(
     mosquitto: Mosquitto, listen: Callable[..., Listener], tmp_path: Path, cameras: tuple[str, ...], ok: bool
 ) -> None:
     reader = listen(mosquitto.port, f"{ROOT}/#")
-    reader.publish_retained(f"{ROOT}/status", b'{"state":"online"}')
-    reader.publish_retained(f"{ROOT}/info", encode({"name": "Yard", "cameras": {camera: {} for camera in cameras}}))
+    reader.publish(f"{ROOT}/status", b'{"state":"online"}', retain=True)
+    info = {"name": "Yard", "cameras": {camera: {} for camera in cameras}}
+    reader.publish(f"{ROOT}/info", encode(info), retain=True)
     until(lambda: len(reader.messages) == 2)
     result = doctor(tmp_path, MqttConfig(port=mosquitto.port))["device id"]
     assert result.ok is ok

@@ -273,7 +273,7 @@ def test_publish_without_a_broker_never_blocks_and_drops_are_counted(mosquitto: 
         bus.publish(POSES, {"n": number})
         longest_s = max(longest_s, time.monotonic() - before_s)
         time.sleep(0.002)
-    assert longest_s < 1  # generous: the machine may be busy; a blocked publisher would wait for seconds
+    assert longest_s < 3  # generous: the machine may be busy; a blocked publisher would wait for seconds
     assert bus.counts.dropped > 0
     until(lambda: settled(bus))
     assert bus.counts.balanced

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -110,18 +111,19 @@ def test_written_messages_survive_every_crash(
 ) -> None:
     reader = listen(mosquitto.port, "edged/box/cam/#")
     written: set[int] = set()
-    for life in range(CRASHES):
+    lives = count()
+    while (life := next(lives)) < CRASHES or len(written) <= CRASHES:  # on a slow machine many die before they write
+        assert life < 10 * CRASHES, "hardly anything was written"
         printed = runner.live(life * STRIDE, random.uniform(0.001, MAX_LIFE_S))
         written.update(number for _, number in printed)
     assert runner.live(0, 0) == [("corrupt", 0)]
-    assert len(written) > CRASHES
     until(lambda: {number for number, _ in arrived(reader)} >= written)
     pairs = set(arrived(reader))
     assert len({number for number, _ in pairs}) == len({name for _, name in pairs}) == len(pairs)
     first = list(dict.fromkeys(number for number, _ in arrived(reader)))
     assert first == sorted(first)
     doubles = len(arrived(reader)) - len(pairs)
-    log.info("%d crashes, %d known written, %d arrived, %d twice", CRASHES, len(written), len(pairs), doubles)
+    log.info("%d crashes, %d known written, %d arrived, %d twice", life, len(written), len(pairs), doubles)
 
 
 def arrived(reader: Listener) -> list[tuple[int, str]]:

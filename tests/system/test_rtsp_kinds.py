@@ -121,7 +121,7 @@ def test_configured_rate_thins_the_stream(server: RtspServer) -> None:
     stream = camera(server, fps=5).open()
     times_s = [stream.read(None).captured_ns / 1e9 for _ in range(8)]
     stream.close()
-    assert np.diff(times_s)[1:].mean() == pytest.approx(0.2, abs=0.05)
+    assert np.diff(times_s)[1:].mean() == pytest.approx(0.2, abs=0.1)
 
 
 def test_lost_reference_damages_pictures_until_the_next_key_frame(server: RtspServer) -> None:
@@ -151,7 +151,7 @@ def test_look_says_what_the_camera_sends(server: RtspServer) -> None:
     seen = look(make_camera("cam", CameraConfig(source=server.url)), 2.5)
     assert "320 x 180 px" in str(seen)
     assert "H.264, 1.0 s between key frames" in str(seen)
-    assert seen.rate_hz == pytest.approx(15, abs=2)
+    assert seen.rate_hz == pytest.approx(15, abs=5)
     assert seen.advice(0) == ""
     assert "raise its rate" in seen.advice(30)
 

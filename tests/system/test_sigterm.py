@@ -22,7 +22,7 @@ from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
 from tools.rtsp_server import encode, serving
 
-STOPS_WITHIN_S = 5.0  # 2 s are promised; test machines are busy
+STOPS_WITHIN_S = 10.0  # 2 s are promised; test machines are slow and busy, and what hangs here hangs for longer
 needs_builder = pytest.mark.skipif(
     find_spec("tensorrt_rtx_bindings") is None, reason="needs a TensorRT builder; install edged[tensorrt-rtx]"
 )

@@ -54,11 +54,11 @@ class Broker:
             file.writelines(f"{name}:{password}\n" for name, password in passwords.items())
         subprocess.run([_binary("mosquitto_passwd"), "-U", written], check=True, timeout=60)
 
-    def bridge(self, central: Broker, site: str, *, poses: bool = False) -> None:
-        """Bridge this broker to a central one as `site`, from the next start on."""
+    def bridge(self, central: Broker, site: str, *, port: int = 0, poses: bool = False) -> None:
+        """Bridge this broker to a central one as `site`, from the next start on; `port`: of a relay to it."""
         central._enrol("site", site, str(self.folder))
         text = (DEPLOY / "bridge.conf").read_text().replace(ETC, str(self.folder)).replace("site42", site)
-        text = text.replace("central.example:8883", f"127.0.0.1:{central.boxes_port}")
+        text = text.replace("central.example:8883", f"127.0.0.1:{port or central.boxes_port}")
         self._more = text.replace(f"#{POSES}", POSES) if poses else text
 
     def start(self) -> None:
