@@ -36,6 +36,14 @@ SYNTAX_HINTS = {
     "Cannot declare": "this table is given twice; put its keys under one header",
     "Cannot mutate immutable": "an inline table is closed with its }; put the key inside",
 }
+_ESCAPE = r"""a \ between " begins an escape, as \n; write this text between single quotes"""
+PLACE_HINTS = {
+    "Invalid value": 'text goes into quotes, "like this"; true and false are written without',
+    "Expected newline or end of document": 'the value ended before it; text goes into quotes, "like this", and text '
+    'with a " in it into single ones',
+    "Invalid hex value": _ESCAPE,
+    "Unescaped '\\' in a string": _ESCAPE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +122,18 @@ def _syntax_error(path: Path, text: str, message: str) -> str:
     if not place:
         return f"{path}: not TOML: {message}; correct it"
     message = message[: place.start()]
-    hint = next((hint for start, hint in SYNTAX_HINTS.items() if message.startswith(start)), None)
-    line = int(place[1] or text.rstrip().count("\n") + 1)
-    column = int(place[2] or 0)
-    hint = hint or characters.misprint(text.split("\n")[line - 1].removesuffix("\r"), column)
-    at = f" at column {column}" if column else ""
-    return f"{path}:{line}: {hint or f'not TOML{at}: {message}; correct it'}"
+    number = int(place[1] or text.rstrip().count("\n") + 1)
+    line, column = text.split("\n")[number - 1].removesuffix("\r"), int(place[2] or 0)
+    hint = _hint(SYNTAX_HINTS, message) or characters.misprint(line, column)
+    if hint is None:
+        at = f" at column {column}" if column else ""
+        cure = _hint(PLACE_HINTS, message) if line[column - 1 : column] else None
+        hint = f"not TOML{at}: {cure or f'{message}; correct it'}"
+    return f"{path}:{number}: {hint}"
+
+
+def _hint(hints: Mapping[str, str], message: str) -> str | None:
+    return next((hint for start, hint in hints.items() if message.startswith(start)), None)
 
 
 def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Layer:

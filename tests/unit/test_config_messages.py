@@ -239,8 +239,26 @@ ROWS = {
     "no_value": ("[mqtt]\nport =", "F:2: not TOML: Invalid value; correct it"),
     "secret_in_a_broken_line": (
         '[mqtt]\npassword = "hun"ter2"',
-        "F:2: not TOML at column 17: Expected newline or end of document after a statement; correct it",
+        'F:2: not TOML at column 17: the value ended before it; text goes into quotes, "like this", and text with a " '
+        "in it into single ones",
     ),
+    "text_without_quotes": (
+        "[mqtt]\nhost = hunter.example",
+        'F:2: not TOML at column 8: text goes into quotes, "like this"; true and false are written without',
+    ),
+    "address_without_quotes": (
+        "[mqtt]\nhost = 192.168.20.2",
+        'F:2: not TOML at column 15: the value ended before it; text goes into quotes, "like this", and text with a " '
+        "in it into single ones",
+    ),
+    **{
+        f"path_of_windows_{folder}": (
+            f'[models]\nstore = "C:\\{folder}\\edged"',
+            r"""F:2: not TOML at column 14: a \ between " begins an escape, as \n; """
+            "write this text between single quotes",
+        )
+        for folder in ("Users", "data")
+    },
     "key_twice": ("[mqtt]\nport = 1\nport = 2\n", "F:3: this key is given twice; remove one of them"),
     "table_twice": ("[mqtt]\n[mqtt]\n", "F:2: this table is given twice; put its keys under one header"),
     "added_to_inline_table": (
