@@ -43,12 +43,12 @@ def first_good_frame(
 def first_image(camera: Camera, *, name: str, warm_up_frames: int = WARM_UP_FRAMES) -> U8:
     """The first image after `warm_up_frames` others, (H, W, 3) uint8 BGR, without inference. Raises CameraLost."""
     with closing(camera.open()) as stream:
-        image: U8 = _next_decoded(stream, name, warm_up_frames).image.copy()
+        image: U8 = next_decoded(stream, name, warm_up_frames).image.copy()
         return image
 
 
 def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str, skip: int) -> tuple[U8, FrameResult]:
-    captured = _next_decoded(stream, name, skip)
+    captured = next_decoded(stream, name, skip)
     image = captured.image.copy()
     frame = Frame(
         camera=name,
@@ -61,7 +61,7 @@ def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str
     return image, infer(frame)
 
 
-def _next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
+def next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
     """The next frame that can be decoded, after `skip` others."""
     seq = 0
     while True:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
@@ -25,6 +28,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+LIMIT_S = 60
 SQUARE = "155,298 485,298 404,160 236,160"
 FLOOR = "20,350 620,350 560,190 90,190"
 
@@ -97,6 +101,33 @@ def test_calibrate_with_a_wrong_drawing_names_it(
 ) -> None:
     assert calibrate(tmp_path, *options) == 2
     assert error in capsys.readouterr().err
+
+
+def test_calibrate_serves_a_page_until_the_drawing_is_saved(tmp_path: Path) -> None:
+    file = tmp_path / "90-stall.toml"
+    options = ["--source", str(CLIP), "--median", "1", "--page", "--write", str(file)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edged", "calibrate", *options], stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout is not None
+        address = next(
+            found[0] for line in command.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line))
+        )
+        with urlopen(address, timeout=LIMIT_S) as page:
+            assert b"calibrate.js" in page.read()
+        drawing = json.dumps({"floor": [[float(v) for v in point.split(",")] for point in FLOOR.split()]}).encode()
+        with urlopen(f"{address}save", drawing, timeout=LIMIT_S) as answer:
+            assert json.load(answer)["errors"] == []
+        assert command.wait(LIMIT_S) == 0
+    assert tomllib.loads(file.read_text())["cameras"]["snapshot"]["stall"]["floor"][0] == [20, 350]
+
+
+@pytest.mark.parametrize("port", ["-1", "70000"])
+def test_calibrate_with_a_port_that_there_is_not_names_it(
+    port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate(tmp_path, "--page", "--port", port) == 2
+    assert f"--port {port}" in capsys.readouterr().err
 
 
 def config_with_a_day(folder: Path) -> Path:
