@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from edged.messages.examples import example
 from edged.messages.schema import State
 from tests.support.health import SPREAD, health, view
 
+DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}
 BUILD = {"rtmpose-m": {"phase": "building", "share": 0.25}}
 
@@ -153,3 +156,27 @@ def test_day_of_a_stall_is_in_seconds_and_events() -> None:
     samples = scene_samples(StallDay("2026-02-28"), day)
     assert samples["edged_stall_today_seconds", (("activity", "sternal"), ("camera", "stall-1"))] == 120
     assert samples["edged_stall_today_events", (("camera", "stall-1"), ("event", "lie-down"))] == 1
+
+
+def dashboard_queries() -> list[tuple[str, str]]:
+    """Each query of Grafana's dashboard, and the legend of its curves."""
+    panels = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))["panels"]
+    return [(query["expr"], query["legendFormat"]) for panel in panels for query in panel.get("targets", ())]
+
+
+@pytest.mark.parametrize(("query", "legend"), dashboard_queries())
+def test_query_of_the_dashboard_names_metrics_and_labels_that_there_are(query: str, legend: str) -> None:
+    day = StallDay("2027-01-15")
+    day.add(2, {"lateral-s": 60.0})
+    state = cast(State, example("state"))
+    registry = CollectorRegistry()
+    registry.register(HealthCollector(lambda: example("health")))
+    registry.register(SceneCollector(lambda: {"stall-1": state}, lambda _: [day]))
+    labels: dict[str, set[str]] = {}
+    for name, of in read(generate_latest(registry).decode()):
+        labels.setdefault(name, {"instance"}).update(key for key, _ in of)
+    labels["edged_problem"] = {"instance", "code", "source"}  # the example's device has none
+    for metric, selector in re.findall(r"(edged_\w+)\{([^}]*)\}", query):
+        assert set(re.findall(r"(\w+)=", selector)) <= labels[metric]
+        assert set(re.findall(r"\{\{(\w+)\}\}", legend)) <= labels[metric] | {"instance"}
+    assert 'instance=~"$instance"' in query
