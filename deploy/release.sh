@@ -3,9 +3,10 @@
 #   edged_VERSION_ARCH.deb               what a box installs, with all its packages
 #   edged_VERSION_ARCH-wheelhouse.tar    the same packages, for install.sh --wheelhouse on a box without dpkg
 #   SHA256SUMS, index.md                 how to check them; what is for which box, and what it was made from
+# An architecture of the same version that is in the folder already is listed too.
 # Runs on any Linux with Python 3.10 or newer, dpkg-deb and a network: some minutes, and 1 GB while it works.
 set -eu
-[ $# -ge 1 ] || { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
 dest=$1
 shift
 [ $# -gt 0 ] || set -- arm64 amd64
@@ -27,6 +28,7 @@ for arch in "$@"; do
     esac
     package=$("$here/deb.sh" "$house" "$dest" | tail -n 1)
     tar -C "$house" -cf "${package%.deb}-wheelhouse.tar" .
+    version=${package##*/edged_} version=${version%_*}
 done
 
 commit=$(git -C "$here" rev-parse HEAD 2> /dev/null || echo unknown)
@@ -40,7 +42,7 @@ cd "$dest"
     echo
     echo "| file | MB | for |"
     echo "|---|---|---|"
-    for file in edged_*; do
+    for file in "edged_${version}_"*; do
         case $file in
             *arm64*) box="Jetson with JetPack 6.1 or newer; Debian 12 on arm64" ;;
             *) box="Debian 12, Ubuntu 22.04 and 24.04 on x86-64" ;;
@@ -50,5 +52,5 @@ cd "$dest"
     echo
     echo "Check what you fetched with \`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root."
 } > index.md
-sha256sum edged_* index.md > SHA256SUMS
+sha256sum "edged_${version}_"* index.md > SHA256SUMS
 cat index.md
