@@ -10,7 +10,6 @@ import grp
 import os
 import pwd
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,19 +18,17 @@ from pathlib import Path
 
 import psutil
 
-from edged.capture.look import LOOK_S, look
 from edged.config.load import ETC, read_layers
-from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
-from edged.config.toml_text import dotted
 from edged.config.tree import Config, require_cameras
-from edged.config_check import check_layers, region_violations, valid_config
+from edged.config_check import check_layers, valid_config
 from edged.device.check_result import CheckResult, failed, passed, unchecked
 from edged.device.doctor_broker import broker_results
+from edged.device.doctor_camera import check_camera
 from edged.device.health import disk_usage
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
-from edged.errors import CameraLost, ConfigError, DeviceLost, EdgedError, EndOfSource
+from edged.errors import ConfigError, DeviceLost, EdgedError
 from edged.inference.cuda.kernels import compiled_kernels
 from edged.runtime.clock import Clock
 from edged.units import BYTES_PER_KB, BYTES_PER_MB, plural
@@ -54,7 +51,6 @@ INSTALL_PYCUDA = (
 INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; in a clone: make kernels"
 INSTALL_LIBRARIES = "install edged again; in a clone: pip install '.[cpu]'"
 INSTALL_JETPACK = "install JetPack 6.1 or later"
-FREE_CAMERA = "check cable, power and address; a camera that the daemon has open must be freed: systemctl stop edged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,31 +222,9 @@ def cameras(target: Target) -> Iterator[CheckResult]:
         return
     for name, config in target.config.cameras.items():
         if config.enabled:
-            yield _camera(name, config)
+            yield check_camera(name, config)
         else:
             yield unchecked(f"camera {name}", "switched off")
-
-
-def _camera(name: str, config: CameraConfig) -> CheckResult:
-    """Checked in a thread of its own: a driver may hang."""
-    results: list[CheckResult] = []
-    timeout_s = config.open_timeout_s + config.frame_timeout_s + LOOK_S
-    thread = threading.Thread(target=lambda: results.append(_look(name, config)), daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    return results[0] if results else failed(f"camera {name}", f"no frame within {timeout_s:g} s", FREE_CAMERA)
-
-
-def _look(name: str, config: CameraConfig) -> CheckResult:
-    try:
-        seen = look(import_module("edged.capture.make_camera").make_camera(name, config))
-    except (CameraLost, EndOfSource, ConfigError, ImportError) as error:
-        return failed(f"camera {name}", str(error), FREE_CAMERA)
-    violations = [f"{dotted(key)} {text}" for key, _, text in region_violations((), config, seen.size_wh)]
-    if violations:
-        do = f"correct [cameras.{name}], or the size that the camera sends"
-        return failed(f"camera {name}", "\n".join([str(seen), *violations]), do)
-    return CheckResult(check=f"camera {name}", ok=True, message=str(seen), do=seen.advice(config.fps))
 
 
 def broker(target: Target) -> Iterator[CheckResult]:

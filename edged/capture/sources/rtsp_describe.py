@@ -193,7 +193,7 @@ def _status_text(reply: Reply, address: Address) -> tuple[str, str]:
         return f"wrong user name or password for {address.username!r}", "password_wrong"
     if reply.code == 404:
         return "the camera answers, but has no such stream; check the path", "no_such_stream"
-    return f"the camera answers {reply.code} {reply.phrase}", "refused"
+    return f"the camera answers {reply.code} {reply.phrase}", "error_reply"
 
 
 def _error_text(error: OSError, address: Address, timeout_s: float) -> tuple[str, str]:

@@ -1,0 +1,44 @@
+"""What the doctor advises for each fault of a camera."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from edged import capture
+from edged.device.doctor_camera import CURES, OTHERWISE, cure
+
+RAISERS = ("CameraLost", "ConfigError", "_lost")
+SOURCES = sorted(Path(capture.__file__).parent.rglob("*.py"))
+
+
+def codes(node: ast.AST) -> list[str]:
+    """The code of an error, where it is raised, or where a text and a code are made."""
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISERS:
+        parts = node.args
+    elif isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, ast.Tuple):
+        parts = node.value.elts
+    last = parts[-1] if len(parts) > 1 else None
+    return [last.value] if isinstance(last, ast.Constant) and isinstance(last.value, str) else []
+
+
+def test_every_code_of_a_camera_has_a_cure() -> None:
+    found = {code for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) for code in codes(node)} - {""}
+    assert {"password_wrong", "unplugged"} <= found
+    assert found - CURES.keys() == set()
+    assert CURES.keys() - found == set()
+
+
+@pytest.mark.parametrize("code", [*CURES, ""])
+def test_cure_names_the_camera_and_has_no_placeholder_left(code: str) -> None:
+    text = cure("stall-1", code)
+    assert "{" not in text
+    assert ("cameras.stall-1." in text) is ("{table}" in CURES.get(code, OTHERWISE))
+
+
+def test_password_is_the_cure_of_a_wrong_one_and_no_cable() -> None:
+    assert "cameras.a.password" in cure("a", "password_wrong")
+    assert "cable" not in cure("a", "password_wrong")
