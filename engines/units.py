@@ -1,5 +1,4 @@
-"""Sizes, the only place they are written. What the configuration calls MB of engines is counted in MiB."""
+"""Sizes, the only place they are written."""
 
 BYTES_PER_MB = 1_000_000
-BYTES_PER_MIB = 1 << 20
-KIB_PER_MIB = 1 << 10
+BYTES_PER_KIB = 1 << 10  # what Linux calls kB

@@ -106,7 +106,7 @@ class EngineBuildService:
             log.error("engine of %s: %s; serving goes on as before", name, exc)
         except Fatal:
             raise
-        except Exception as exc:
+        except Exception as exc:  # a bug, which the thread's supervisor logs: of this model it is said too
             self.statuses[name] = BuildStatus(phase="failed", reason=f"{type(exc).__name__}: {exc}")
             raise
         return 0.0

@@ -20,6 +20,7 @@ from engines.child_process import run_child
 from engines.errors import BuildFailed, Cancelled
 from engines.prepare.model import PreparedModel
 from engines.store.key import BuildOptions
+from engines.units import BYTES_PER_KIB, BYTES_PER_MB
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def available_mb() -> int:
     """Memory available without swapping, in MB; 0 when unknown."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) // 1000
+            return int(line.split()[1]) * BYTES_PER_KIB // BYTES_PER_MB
     return 0
 
 

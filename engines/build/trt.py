@@ -16,7 +16,7 @@ from engines.bindings import TensorRT, logger
 from engines.build.progress import Estimate, Progress
 from engines.errors import BuildFailed, Cancelled
 from engines.store.key import BuildOptions
-from engines.units import BYTES_PER_MIB
+from engines.units import BYTES_PER_MB
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class TensorRTBuilder:
         api = self._trt.api
         config.builder_optimization_level = options.level
         config.max_aux_streams = 0  # one stream: least memory, and simple to capture in a CUDA graph
-        config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MIB)
+        config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_mb * BYTES_PER_MB)
         for least, best, most in options.profiles:
             profile = builder.create_optimization_profile()
             for i in range(network.num_inputs):

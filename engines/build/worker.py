@@ -22,7 +22,7 @@ from engines.bindings import Flavour, find
 from engines.build.trt import TensorRTBuilder
 from engines.errors import Cancelled, EngineError
 from engines.store.key import BuildOptions
-from engines.units import BYTES_PER_MIB, KIB_PER_MIB
+from engines.units import BYTES_PER_KIB, BYTES_PER_MB
 
 NICE_LEVEL = 10
 OOM_SCORE_ADJ = 900  # the kernel kills the build before the daemon
@@ -55,7 +55,8 @@ def main() -> int:
         kind = "cancelled" if isinstance(refusal, Cancelled) else "failed"
         _send({kind: str(refusal) or "out of memory"})
         return 1
-    _send({"done": {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KIB_PER_MIB}})
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_KIB
+    _send({"done": {"peak_rss_mb": peak_bytes // BYTES_PER_MB}})
     return 0
 
 
@@ -82,7 +83,7 @@ def _lower_priority(memory_mb: int | None) -> None:
     with suppress(OSError):  # not permitted everywhere
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
     if memory_mb is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MIB,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * BYTES_PER_MB,) * 2)
 
 
 _OUTPUT_LOCK = threading.Lock()

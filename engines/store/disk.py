@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from engines.errors import StoreError
@@ -63,11 +63,10 @@ def check_free_space(directory: Path, count: int) -> None:
 @contextmanager
 def remove_on_error(part: Path) -> Iterator[None]:
     """Leave no half-made `part` behind, whatever stops the making of it."""
-    try:
+    with ExitStack() as undo:
+        undo.callback(part.unlink, missing_ok=True)
         yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        undo.pop_all()
 
 
 def copy(source: Path, part: Path) -> None:

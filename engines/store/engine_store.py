@@ -19,7 +19,7 @@ from typing import Any
 from engines.errors import PlanRefused
 from engines.store.disk import publish, sha256, sync, translate_os_errors
 from engines.store.key import EngineKey
-from engines.units import BYTES_PER_MIB
+from engines.units import BYTES_PER_MB
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class EngineStore:
                 (p for plans in spare.values() for p in plans[: ENGINES_PER_MODEL - 1]),
                 key=lambda p: float(p.meta["built"]),
             )
-            while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MIB:
+            while rest and self._quota_mb is not None and _size(rest) > self._quota_mb * BYTES_PER_MB:
                 old.append(rest.pop(0))
             for folder in (*quarantined, *(plan.folder for plan in old)):
                 shutil.rmtree(folder)

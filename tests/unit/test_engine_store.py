@@ -191,8 +191,8 @@ def test_store_keeps_two_engines_per_model_and_three_quarantined(plans: EngineSt
 def test_quota_removes_the_oldest_unused_engines_first(tmp_path: Path) -> None:
     plans = EngineStore(tmp_path / "engines", quota_mb=3)
     for model, level in (("a", 1), ("b", 1), ("a", 2), ("b", 2)):
-        stored(plans, replace(KEY, level=level), content=bytes(2 << 20), model=model)
-    assert [plan.key.level for plan in plans.engines("a")] == [2]
+        stored(plans, replace(KEY, level=level), content=bytes(1_550_000), model=model)
+    assert [plan.key.level for plan in plans.engines("a")] == [2], "3.1 MB that are not in use"
     assert [plan.key.level for plan in plans.engines("b")] == [2, 1]
 
 

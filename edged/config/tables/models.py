@@ -94,7 +94,7 @@ class EnginesConfig(Section):
     )
     quick_first: Flag = Field(
         False,
-        description="Build every engine at level 0 first, to use the GPU soonest, then again at `level`.",
+        description="Build every engine at level 0 first, to use the GPU soonest, then again at `optimization_level`.",
     )
     quota_mb: Int = Field(
         2048,
