@@ -21,7 +21,7 @@ from tests.support.shared_data import SHARED
 from tools.bench.frames import BenchFrame, Scene
 from tools.cuda import parts
 from tools.cuda.figures import Makers
-from tools.cuda.peers import PUBLISHED, STARTER, PeerSetup
+from tools.cuda.libraries import PUBLISHED, STARTER, PeerSetup
 
 RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"
 ABSENT = Path("/nonexistent")

@@ -10,8 +10,8 @@ from engines.catalogue import load
 from tests.cuda.emulated import Emulated
 from tests.cuda.makers import prepared
 from tests.cuda.stand_in import StandIn, view
-from tools.bench.absent import Unavailable
 from tools.bench.contenders import model_path
+from tools.bench.unavailable import Unavailable
 from tools.cuda import engine_torch
 from tools.cuda.engine_torch import TorchEngine
 

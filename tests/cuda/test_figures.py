@@ -16,14 +16,14 @@ from edged.inference.cuda.context import Gpu
 from tests.cuda.emulated import Emulated
 from tests.cuda.makers import ABSENT, clip, course, makers
 from tests.cuda.stand_in import StandIn
-from tools.bench import configurations, turns
+from tools.bench import configurations, interleaved
 from tools.cuda import figures, parts, timeline
 from tools.cuda.batching import BATCHES, CAMERAS, batching, camera_capacity, saved_share
 from tools.cuda.command import write
 from tools.cuda.figures import Effort
-from tools.cuda.peers import PUBLISHED
+from tools.cuda.libraries import PUBLISHED
 from tools.cuda.report import page
-from tools.kept import SavedParts
+from tools.resume import SavedParts
 
 QUICK = Effort(frames=1, warm_up=1, launches=2, long=3, copy_mb=1, rounds=2, turns=1, subjects=(1, 2))
 STAGES = ["letterbox", "quality", "detect", "decode", "crop", "pose", "results"]
@@ -37,7 +37,7 @@ SAID = {"tests": {"tests": "12 passed"}, "sanitizer": {"memcheck": "0 errors"}}
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+    monkeypatch.setattr(interleaved, "PAUSE_S", 0.0)
 
 
 def test_report_holds_every_figure(emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from tests.cuda.emulated import Emulated
 from tests.cuda.makers import ABSENT, RTMDET, course, makers, of_the_clip
-from tools.bench import configurations, turns
-from tools.bench.absent import Unavailable
+from tools.bench import configurations, interleaved
 from tools.bench.contenders import Contender, Rtmlib
 from tools.bench.frames import BenchFrame, Scene
-from tools.cuda.peers import STARTER, published, table
+from tools.bench.unavailable import Unavailable
+from tools.cuda.libraries import STARTER, published, table
 from tools.cuda.report import beside_peers
 
 FRAMES = 2  # of the scene
@@ -25,7 +25,7 @@ FRAMES = 2  # of the scene
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+    monkeypatch.setattr(interleaved, "PAUSE_S", 0.0)
 
 
 class Napping:

@@ -11,9 +11,9 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tests.support.shared_data import SHARED
 from tools.bench import configurations, contenders
-from tools.bench.absent import Unavailable
 from tools.bench.contenders import EdgedPipeline, Rtmlib, cpu_pipeline, keypoint_distances_px, model_path
 from tools.bench.frames import BenchFrame
+from tools.bench.unavailable import Unavailable
 from tools.cuda.parts import clip
 
 RTMDET = SHARED / "models/upstream/rtmdet_nano.onnx"

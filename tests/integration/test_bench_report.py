@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tools.bench import batches, turns
+from tools.bench import batches, interleaved
 from tools.bench.configurations import CONFIGURATIONS, unavailable_reason
 from tools.bench.frames import FRAMES, SIZE_WH, BenchFrame, scenes
-from tools.bench.growth import run_cameras
-from tools.bench.peers import stage_breakdown
+from tools.bench.interleaved import fit_line, round_robin
+from tools.bench.libraries import stage_breakdown
 from tools.bench.report import page, regressions
-from tools.bench.turns import fit_line, round_robin
-from tools.kept import SavedParts
+from tools.bench.scaling import run_cameras
+from tools.resume import SavedParts
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,7 +122,7 @@ def test_report_equals_its_figures(figures: Any) -> None:
 
 
 def test_batch_sizes_alternate_and_times_are_per_image(figures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PAUSE_S", 0.0)
+    monkeypatch.setattr(interleaved, "PAUSE_S", 0.0)
     monkeypatch.setattr(batches, "IMAGES", 4)
     measured = batches.measure(1)
     assert [list(by_batch) for by_batch in measured.values()] == [["1", "2", "4"]] * 2

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tools.cuda import apart, needs, parts
-from tools.cuda.apart import NotMeasured, run
+from tools.cuda import isolated, parts, requirements
 from tools.cuda.figures import Effort
+from tools.cuda.isolated import NotMeasured, run
 from tools.cuda.report import bars, page
-from tools.kept import SavedParts
+from tools.resume import SavedParts
 
 HERE = {"gpu": {"gpu": "a GPU", "sm": "8.7", "driver": "12.6"}, "engines": "torch", "environment": {"cores": 2}}
 
@@ -98,21 +98,21 @@ def test_hanging_command_is_killed_with_its_children(tmp_path: Path) -> None:
 def test_output_of_failed_part_is_reported_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(NotMeasured, match=r"nothing \(exit 1\)"):
-        apart.PartProcess(tmp_path, [])("loops", 20)
+        isolated.PartProcess(tmp_path, [])("loops", 20)
     assert (tmp_path / "loops.log").exists()
 
 
 def test_missing_packages_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = {module for module in (*needs.PACKAGES, "pycuda") if module.startswith("p")}
-    monkeypatch.setattr(needs, "find_spec", lambda module: None if module in absent else module)
-    packages, pycuda = needs.missing_packages()
+    absent = {module for module in (*requirements.PACKAGES, "pycuda") if module.startswith("p")}
+    monkeypatch.setattr(requirements, "find_spec", lambda module: None if module in absent else module)
+    packages, pycuda = requirements.missing_packages()
     assert packages == "not installed: psutil, pydantic, pytest; pip install psutil pydantic pytest"
     assert "pycuda" in pycuda
 
 
 def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needs, "find_spec", lambda module: None)
-    missing = list(needs.skipped_comparisons(tmp_path / "none.onnx", tmp_path))
+    monkeypatch.setattr(requirements, "find_spec", lambda module: None)
+    missing = list(requirements.skipped_comparisons(tmp_path / "none.onnx", tmp_path))
     assert [word.split()[0] for word in missing] == ["rtmlib:", "torch:", "the", "all"]
 
 

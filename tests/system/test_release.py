@@ -96,7 +96,8 @@ def test_second_architecture_of_a_version_joins_the_first_and_older_versions_are
 
 @pytest.mark.parametrize("arguments", [[], ["dist", "riscv64"]])
 def test_wrong_usage_is_answered_with_what_is_wanted(arguments: list[str], deploy: Path, tmp_path: Path) -> None:
-    done = release(deploy, *[tmp_path / arguments[0], *arguments[1:]] if arguments else [])
+    where: list[str | Path] = [tmp_path / name for name in arguments[:1]]
+    done = release(deploy, *where, *arguments[1:])
     assert done.returncode == 2
     assert "arm64" in done.stderr
     assert not list(tmp_path.glob("dist/edged_*"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from edged.frame import Boxes
-from tools.tracking.rivals import TRACKERS
 from tools.tracking.scenes import Scene, Step
 from tools.tracking.score import TrackingScore
+from tools.tracking.trackers import TRACKERS
 
 BOX = np.array([[0, 0, 10, 10]], np.float32)
 

@@ -1,4 +1,4 @@
-"""The report of a run: text and tables from its outcomes. `weak.md` is its list of known weaknesses."""
+"""The report of a run: text and tables from its outcomes. `limitations.md` is its list of known weaknesses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.reports.writer import table
 POSTURES = ("standing", "sternal", "lateral", "unknown")
 MONTH_DAYS = 30
 CONFIDENCE = 0.95
-WEAK = Path(__file__).with_name("weak.md")
+WEAK = Path(__file__).with_name("limitations.md")
 
 
 def report(outcomes: list[Outcome], days: int, crowded: int, seed: int) -> list[str]:

@@ -18,12 +18,12 @@ import numpy as np
 
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
-from tools.bench import batches, configurations, costs, growth, peers, plots, report
+from tools.bench import batches, configurations, libraries, plots, profiling, report, scaling
 from tools.bench.contenders import DETECTOR, POSE, Contender, PlainOnnxRuntime, Rtmlib, cpu_pipeline, model_path
 from tools.bench.frames import Scene, photographs, scenes
-from tools.kept import SavedParts
 from tools.reports import writer
 from tools.reports.writer import environment
+from tools.resume import SavedParts
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -77,7 +77,7 @@ class Bench:
         return scenes(photographs(self._args.photographs), people, self._amount["scenes"], finder)
 
     def _peers(self, people: int) -> dict[str, Any]:
-        return peers.measure(self.contenders, self.scenes(people), people, self._amount["turns"])
+        return libraries.measure(self.contenders, self.scenes(people), people, self._amount["turns"])
 
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Return the functions that measure the parts of the report, by name."""
@@ -86,11 +86,11 @@ class Bench:
         return {
             **{f"peers {people}": partial(self._peers, people) for people in PEOPLE},
             "configurations": lambda: configurations.measure(self.scenes(1), turns),
-            "costs": lambda: costs.measure(models, turns),
+            "costs": lambda: profiling.measure(models, turns),
             "batches": lambda: batches.measure(turns),
-            "subjects": lambda: growth.by_subjects(*self.sessions, self.scenes(16), turns),
-            "sizes": lambda: growth.by_size(*self.sessions, self.scenes(1), turns),
-            "cameras": lambda: growth.by_cameras(
+            "subjects": lambda: scaling.by_subjects(*self.sessions, self.scenes(16), turns),
+            "sizes": lambda: scaling.by_size(*self.sessions, self.scenes(1), turns),
+            "cameras": lambda: scaling.by_cameras(
                 detector, [frame.bgr for frame in self.scenes(1)[0]], self._amount["seconds"]
             ),
         }

@@ -14,7 +14,7 @@ from edged.units import NS_PER_MS
 from engines.catalogue import load
 from tools.bench.configurations import DETECTOR, POSE
 from tools.bench.contenders import model_path
-from tools.bench.turns import round_robin
+from tools.bench.interleaved import round_robin
 
 MODELS = {"detect": DETECTOR, "pose": POSE}
 BATCHES = (1, 2, 4)

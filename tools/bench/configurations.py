@@ -21,11 +21,11 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.session import Session
 from engines.card import Card
 from engines.catalogue import load
-from tools.bench.absent import Unavailable
 from tools.bench.contenders import EdgedPipeline, cpu_pipeline, model_path
 from tools.bench.frames import BenchFrame, Scene
-from tools.bench.peers import stage_breakdown
-from tools.bench.turns import round_robin, summary, timed_ms
+from tools.bench.interleaved import round_robin, summary, timed_ms
+from tools.bench.libraries import stage_breakdown
+from tools.bench.unavailable import Unavailable
 
 DETECTOR, POSE = "det-person-horse", "rtmpose-t-lsp14"
 GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")

@@ -25,8 +25,8 @@ from edged.units import NS_PER_S
 from engines.card import Card, Detect, Pose
 from engines.catalogue import load
 from engines.store.model_store import ModelStore
-from tools.bench.absent import Unavailable
 from tools.bench.frames import BenchFrame
+from tools.bench.unavailable import Unavailable
 
 DETECTOR, POSE = "own-rtmdet-person", "rtmpose-t-lsp14"
 MIN_SCORE = 0.3  # of every detector

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from edged.frame import U8
-from tools.bench.absent import Unavailable
+from tools.bench.unavailable import Unavailable
 
 SIZE_WH = 640, 480  # of a USB camera
 FRAMES = 10  # of a scene

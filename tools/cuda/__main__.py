@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tools.cuda import needs
+from tools.cuda import requirements
 
 
 def main() -> int:
-    if lacks := needs.missing_packages():
+    if lacks := requirements.missing_packages():
         sys.stderr.writelines(f"cannot be measured here: {lack}\n" for lack in lacks)
         return 1
     from tools.cuda.command import command  # noqa: PLC0415  # imports the packages checked above

@@ -23,17 +23,17 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.kernels import compiled_kernels
 from engines import machine
 from tools.bench import plots
-from tools.bench.absent import Unavailable
 from tools.bench.contenders import model_path
-from tools.cuda import needs, parts
-from tools.cuda.apart import ROOT, PartProcess
+from tools.bench.unavailable import Unavailable
+from tools.cuda import parts, requirements
 from tools.cuda.figures import Effort, Figures
+from tools.cuda.isolated import ROOT, PartProcess
+from tools.cuda.libraries import STARTER
 from tools.cuda.parts import KINDS, Kind
-from tools.cuda.peers import STARTER
 from tools.cuda.report import bars, page
-from tools.kept import SavedParts
 from tools.reports import writer
 from tools.reports.writer import PACKAGES, environment
+from tools.resume import SavedParts
 
 SHARED = ROOT.parent / "shared"
 
@@ -50,7 +50,7 @@ def command() -> int:
         print(f"{'cannot be measured here' if engines is None else 'skipped'}: {reason}", file=sys.stderr, flush=True)
     if engines is None:
         return 1
-    for skipped in needs.skipped_comparisons(args.detector, args.photographs):
+    for skipped in requirements.skipped_comparisons(args.detector, args.photographs):
         print(f"not measured: {skipped}", file=sys.stderr, flush=True)
     return 0 if measure_all(args, effort, engines) else 1
 

@@ -21,8 +21,8 @@ from engines.build.service import POSE_BATCHES
 from engines.card import Card
 from engines.prepare import prepare
 from engines.prepare.model import Batch
-from tools.bench.absent import Unavailable
 from tools.bench.configurations import torch_net, torch_unavailable_reason
+from tools.bench.unavailable import Unavailable
 
 
 def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> TorchEngine:

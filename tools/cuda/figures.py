@@ -21,7 +21,7 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.memory import DeviceBuffer
 from edged.units import BYTES_PER_MB, NS_PER_MS, S_PER_MIN
-from tools.bench.turns import fit_line
+from tools.bench.interleaved import fit_line
 
 Figures = dict[str, Any]
 FAINT = 0.002  # a threshold low enough to detect subjects in every image

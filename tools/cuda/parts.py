@@ -22,12 +22,12 @@ from engines.card import Card
 from engines.catalogue import load
 from tools.bench.contenders import POSE, EdgedPipeline, model_path
 from tools.bench.frames import Scene, photographs, scenes
-from tools.cuda import engine_torch, figures, peers, timeline
-from tools.cuda.apart import ROOT, NotMeasured
+from tools.cuda import engine_torch, figures, libraries, timeline
 from tools.cuda.batching import batching
 from tools.cuda.figures import Effort, Figures, Makers
-from tools.cuda.peers import PeerSetup
-from tools.kept import SavedParts
+from tools.cuda.isolated import ROOT, NotMeasured
+from tools.cuda.libraries import PeerSetup
+from tools.resume import SavedParts
 
 CLIP = ROOT / "tools/demo/stall.mp4"
 FRAMES = 24
@@ -85,8 +85,8 @@ def part_functions(
         "batching": partial(batching, makers, effort),
         "stages": partial(timeline.stages, makers, frames_bgr, effort),
         "engines_ms": partial(figures.engines_alone, makers, effort),
-        "starters": partial(peers.starters, makers, setup),
-        "published": partial(peers.published, published, setup),
+        "starters": partial(libraries.starters, makers, setup),
+        "published": partial(libraries.published, published, setup),
         "steady": partial(figures.memory_growth, makers, frames_bgr, effort),
         "bandwidth": partial(figures.bandwidth, makers, frames_bgr, effort),
     }
@@ -95,8 +95,8 @@ def part_functions(
 def parts_of_runner(kind: Kind, detector: Path, photos: Path, effort: Effort) -> Mapping[str, Callable[[], Any]]:
     """Return the same functions with engines on ONNX Runtime or PyTorch."""
     setup = PeerSetup(scenes=partial(_scenes, photos, effort.turns), turns=effort.turns, detector=detector)
-    starter = _makers(kind, peers.STARTER, model_path(peers.STARTER))
-    return part_functions(starter, _makers(kind, peers.PUBLISHED, detector), setup, effort, clip())
+    starter = _makers(kind, libraries.STARTER, model_path(libraries.STARTER))
+    return part_functions(starter, _makers(kind, libraries.PUBLISHED, detector), setup, effort, clip())
 
 
 def engine(kind: Kind, name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:

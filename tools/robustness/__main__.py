@@ -16,8 +16,8 @@ from edged.frame import U8, Frame, FrameResult
 from edged.inference.load_models import LoadedModels, load_models
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_S
-from tools.kept import SavedParts
 from tools.reports import writer
+from tools.resume import SavedParts
 from tools.robustness import limits, report
 from tools.robustness.clips import SCHEMA, Clip, real, reference, rendered
 from tools.robustness.conditions import CONDITIONS, Condition

@@ -13,9 +13,9 @@ import numpy as np
 from edged.units import NS_PER_S
 from tools.reports import writer
 from tools.tracking.clips import detections
-from tools.tracking.rivals import TRACKERS, TrackerFactory
 from tools.tracking.scenes import MIN_CONFIDENT, SCENES, Scene
 from tools.tracking.score import TrackingScore
+from tools.tracking.trackers import TRACKERS, TrackerFactory
 
 REPORT = Path(__file__).parents[1] / "reports/tracking"
 SUBJECTS = (1, 4, 16)  # of the scenes that the time of an update is measured in

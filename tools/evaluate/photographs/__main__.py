@@ -15,8 +15,8 @@ from tools.evaluate.photographs import report
 from tools.evaluate.photographs.contenders import Contender, Models
 from tools.evaluate.photographs.domains import domains
 from tools.evaluate.photographs.score import run
-from tools.kept import SavedParts
 from tools.reports import writer
+from tools.resume import SavedParts
 from tools.robustness.conditions import CONDITIONS
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from tools.bench.turns import round_robin, timed_ms
+from tools.bench.interleaved import round_robin, timed_ms
 
 GFLOP = {"detect": 0.64, "pose": 0.71}  # per call at batch 1, two per multiply-add: RTMDet-nano, RTMPose-t
 SHAPES = {"detect": (1, 3, 256, 416), "pose": (1, 3, 256, 192)}

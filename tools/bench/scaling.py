@@ -25,7 +25,7 @@ from edged.units import NS_PER_MS
 from engines.catalogue import load
 from tools.bench.contenders import DETECTOR, MIN_SCORE, POSE, EdgedPipeline, cpu_pipeline, model_path
 from tools.bench.frames import BenchFrame, Scene
-from tools.bench.turns import fit_line, round_robin, summary, timed_ms
+from tools.bench.interleaved import fit_line, round_robin, summary, timed_ms
 
 SUBJECTS = (1, 2, 4, 8, 16)
 CAMERAS = (1, 2, 4, 8)

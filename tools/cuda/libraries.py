@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from engines.catalogue import load
 from tools.bench import configurations
-from tools.bench.absent import Unavailable
 from tools.bench.contenders import DETECTOR, POSE, Contender, EdgedPipeline, Rtmlib
 from tools.bench.frames import Scene
-from tools.bench.peers import compare, keypoint_distance_figures
+from tools.bench.libraries import compare, keypoint_distance_figures
+from tools.bench.unavailable import Unavailable
 from tools.cuda.figures import Figures, Makers
 
 STARTER, PUBLISHED = configurations.DETECTOR, DETECTOR

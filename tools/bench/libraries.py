@@ -14,7 +14,7 @@ from edged.capture.frame_buffer import allocate_pages
 from edged.units import NS_PER_MS
 from tools.bench.contenders import SESSIONS, Contender, EdgedPipeline, Rtmlib, keypoint_distances_px
 from tools.bench.frames import BenchFrame, Scene
-from tools.bench.turns import round_robin, summary, timed_ms
+from tools.bench.interleaved import round_robin, summary, timed_ms
 
 Contenders = Mapping[str, Contender]
 
