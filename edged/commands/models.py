@@ -24,6 +24,7 @@ from engines.store.model_store import Entry, ModelStore, VerifiedModel
 
 LIST_COLUMNS = ("name", "in use", "state", "get by", "hash", "size", "input", "knows")
 TEGRA_RELEASE = Path("/etc/nv_tegra_release")  # only a Jetson has it
+GOALS: Mapping[Machine, Goal] = {"board": "accuracy", "cpu": "speed"}  # unless asked for
 RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
 
 
@@ -32,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     recommend = _action(actions, "recommend", "Which models to take for a purpose and a machine.")
     recommend.add_argument("subject", choices=get_args(Subject), help="what cameras see; stalls: horses, and people")
     recommend.add_argument("--on", choices=get_args(Machine), default=None, help="default: what this machine is")
-    recommend.add_argument("--for", dest="goal", choices=get_args(Goal), default="accuracy", help="(%(default)s)")
+    recommend.add_argument("--for", dest="goal", choices=get_args(Goal), help="(board: accuracy; cpu: speed)")
     recommend.add_argument("--pull", action="store_true", help="download them, too")
     _action(actions, "list", "Every card of the catalogue, and whether its model is stored.")
     pull = _action(actions, "pull", "Fetch models from the mirror or from their official address.")
@@ -79,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
     """0: told, and downloaded where that was wanted; 1: a download failed."""
-    purpose = Purpose(args.subject, args.on or ("board" if TEGRA_RELEASE.exists() else "cpu"), args.goal)
+    machine = args.on or ("board" if TEGRA_RELEASE.exists() else "cpu")
+    purpose = Purpose(args.subject, machine, args.goal or GOALS[machine])
     choice = CHOICES[purpose]
     names = [choice.detector, *choice.pose.values()]
     if args.json:

@@ -119,6 +119,18 @@ def test_readme_recommends_the_same_models() -> None:
         assert sizes == [SIZES_MB[name] for name in names]
 
 
+def test_readme_lists_what_recommend_prints_without_options(
+    site: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (HERE.parents[1] / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (people|horses)[^|]*\| (Jetson|PC) \| ([^|]*) \|", text, re.MULTILINE)
+    assert rows
+    for subject, machine, names in rows:
+        assert run("recommend", SUBJECTS[subject], "--on", MACHINES[machine], *site) == 0
+        printed = capsys.readouterr().out
+        assert f"models pull {' '.join(re.findall('`(.*?)`', names))}\n" in printed
+
+
 def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
     site: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
