@@ -11,7 +11,7 @@ LIMIT_S = 60.0  # of a silent client; never reached when all is well
 
 
 @contextmanager
-def tcp_server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+def tcp_server(answer: Callable[[socket.socket], object]) -> Iterator[int]:
     """The port of a server that gives one connection after another to `answer`, then closes it.
 
     An OSError in `answer` is a client that left, and ends that connection only.
