@@ -43,7 +43,7 @@ def prepared(name: str, *, dynamic: bool) -> tuple[Card, PreparedModel]:
 
 
 def makers(detector: str = STARTER, **how: Any) -> Makers:
-    return Makers(partial(made, detector, **how), {"person": partial(made, "rtmpose-t-lsp14", **how)}, IMAGE)
+    return Makers(partial(made, detector, **how), {"person": partial(made, "rtmpose-t-coco17", **how)}, IMAGE)
 
 
 @cache

@@ -8,6 +8,6 @@ ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "engines/starter"
 DETECTOR = ("det-person-horse", "det_person_horse.onnx")
 POSES = {
-    "person": ("rtmpose-t-lsp14", "rtmpose_lsp_t.onnx"),
+    "person": ("rtmpose-t-coco17", "rtmpose_person_t.onnx"),
     "horse": ("rtmpose-t-ap10k-horse", "rtmpose_horse_t.onnx"),
 }

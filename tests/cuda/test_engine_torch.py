@@ -18,7 +18,7 @@ from tools.cuda.engine_torch import TorchEngine
 BATCHES = (1, 2)
 
 
-@pytest.mark.parametrize("name", ["det-person-horse", "rtmpose-t-lsp14"])
+@pytest.mark.parametrize("name", ["det-person-horse", "rtmpose-t-coco17"])
 def test_torch_engine_equals_onnx_file(emulated: Emulated, gpu: Gpu, name: str) -> None:
     pytest.importorskip("torch", reason="needs PyTorch; install edged[train]")
     card, model = prepared(name, dynamic=True)

@@ -42,7 +42,7 @@ from tests.support.waiting import until
 
 CLIP = Path(__file__).parents[2] / "tools/demo/stall.mp4"
 PROFILES = tuple((n, n, n) for n in POSE_BATCHES)
-MODELS = ("det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
+MODELS = ("det-person-horse", "rtmpose-t-coco17", "rtmpose-t-ap10k-horse")
 
 
 class Model(NamedTuple):
@@ -80,7 +80,7 @@ def tensorrt(
 
 @pytest.fixture
 def session(tensorrt: TensorRT, models: dict[str, Model]) -> Iterator[TrtSession]:
-    card, prepared, profiles = models["rtmpose-t-lsp14"]
+    card, prepared, profiles = models["rtmpose-t-coco17"]
     made = TrtSession(card, prepared.onnx, prepared, profiles)
     yield made
     made.close()

@@ -29,7 +29,7 @@ from tests.support.threads import running
 from tests.support.waiting import until
 
 ROOT = "edged/box/"
-HERE = {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"}
+HERE = {"person": "rtmpose-t-coco17", "horse": "rtmpose-t-ap10k-horse"}
 
 
 def configured(broker: EmbeddedBroker, folder: Path, **models: Any) -> Config:
@@ -125,7 +125,7 @@ def test_verified_engine_is_swapped_in_and_closed_at_end(
         until(lambda: len(listener.bodies(ROOT + "cam/stall/poses")) > before + 5)
         assert daemon.models.runtime_by_model == {
             "det-person-horse": "tensorrt",
-            "rtmpose-t-lsp14": "onnxruntime",
+            "rtmpose-t-coco17": "onnxruntime",
             "rtmpose-t-ap10k-horse": "onnxruntime",
         }
         assert daemon.cameras()["stall"].counts.failed == 0

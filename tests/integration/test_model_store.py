@@ -87,7 +87,7 @@ def contents(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_bundled_model_needs_no_store(store: ModelStore, tmp_path: Path) -> None:
-    for name in ("det-person-horse", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"):
+    for name in ("det-person-horse", "rtmpose-t-coco17", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"):
         bundled = load()[name]
         assert store.path(bundled) == store.pull(bundled).path
         assert store.verify(bundled).described

@@ -12,11 +12,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
 from engines.card.schema import SCHEMAS  # noqa: E402
+from tools.export import to_onnx  # noqa: E402
+from tools.export.half import store_half  # noqa: E402
 from tools.nets.starter import Detector, Probability, pose_net  # noqa: E402
 from tools.train import pictures  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
 from tools.train.detector import Truth, loss, priors  # noqa: E402
+from tools.train.false_boxes import FalseBoxes  # noqa: E402
+from tools.train.photographs import Photographs  # noqa: E402
 from tools.train.pictures import HORSE, KINDS, PERSON, SIZE_WH, Mix, Picture, boxes_of, placed  # noqa: E402
 from tools.train.pose import loss as pose_loss  # noqa: E402
 from tools.train.schedule import Training, rate_factor  # noqa: E402
@@ -156,6 +160,31 @@ def test_absent_keypoint_is_taught_a_flat_distribution() -> None:
     assert float(pose_loss((peaked, y), unknown, (192, 256))) == 0
 
 
+def test_false_boxes_are_clear_of_subjects_and_of_unclear_regions() -> None:
+    row = {"boxes": [["person", 0, 0, 100, 200], ["dog", 200, 0, 300, 100]], "ignore": [[300, 200, 400, 300]]}
+    boxes = [[10, 10, 90, 190], [200, 0, 300, 100], [310, 210, 390, 290], [150, 120, 290, 290], [120, 120, 130, 290]]
+    people = FalseBoxes(Photographs(Path("none"), []), ("person",), 17, DETECTOR)
+    clear = people._clear(np.array(boxes, np.float32), row)
+    assert clear.tolist() == [False, True, False, True, False]  # the last is too narrow
+    animals = FalseBoxes(Photographs(Path("none"), []), ("horse", "dog"), 17, DETECTOR)
+    assert animals._clear(np.array(boxes, np.float32), row).tolist() == [True, False, False, True, False]
+
+
+def test_weights_in_half_precision_are_half_the_file_and_the_same_model(tmp_path: Path) -> None:
+    net, file = pose_net(17, (192, 256)), tmp_path / "net.onnx"
+    image = np.random.default_rng(1).normal(0, 1, (1, 3, 256, 192)).astype(np.float32)
+    to_onnx(net, image.shape, ("simcc_x", "simcc_y"), file)
+    whole, size = run_file(file, image), file.stat().st_size
+    store_half(file)
+    assert file.stat().st_size < 0.55 * size
+    for before, after in zip(whole, run_file(file, image), strict=True):
+        np.testing.assert_allclose(after, before, atol=0.02 * np.abs(before).max())
+    again = pose_net(17, (192, 256))
+    load_weights(again, file)
+    with torch.no_grad():
+        np.testing.assert_allclose(again.eval()(torch.from_numpy(image))[0], run_file(file, image)[0], atol=1e-3)
+
+
 def test_probability_keeps_the_order_of_the_bins() -> None:
     activations = torch.rand(2, 3, 50, generator=torch.Generator().manual_seed(0))  # labels reach from 0 to 1
     scores = Probability(2.0, 9.0)(activations)
@@ -180,6 +209,12 @@ def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     again = Training(torch.nn.Linear(2, 1), 0.1, tmp_path / "a.checkpoint")
     assert again.done >= 50
     assert again.done % 50 == 0
+
+
+def test_slice_without_time_trains_nothing(tmp_path: Path) -> None:
+    training = Training(torch.nn.Linear(2, 1), 0.1, tmp_path / "a.checkpoint")
+    training.run(lambda: pytest.fail("a step"), 0, 0.3, lambda *_: None)
+    assert training.done == 0
 
 
 def test_rate_grows_once_and_falls_at_the_end_of_a_slice() -> None:

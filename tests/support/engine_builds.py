@@ -15,7 +15,7 @@ from engines.catalogue import load
 from engines.errors import Cancelled
 
 LEVEL = 3
-NAMES = ("rtmpose-t-lsp14", "rtmpose-t-ap10k-horse")
+NAMES = ("rtmpose-t-coco17", "rtmpose-t-ap10k-horse")
 
 
 class ScriptedBuilder:

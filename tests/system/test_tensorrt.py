@@ -102,15 +102,15 @@ def test_changed_byte_quarantines_engine(foundry: EngineBuilder, tmp_path: Path)
 
 def test_stopped_build_costs_no_attempt(foundry: EngineBuilder, tmp_path: Path) -> None:
     stop = threading.Event()
-    job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
+    job = job_of(foundry, "rtmpose-t-coco17", tmp_path)
     with pytest.raises(Cancelled):
         foundry.build(job, lambda progress: stop.set(), stop)
-    assert foundry.plans.attempts("rtmpose-t-lsp14", job.key) == 0
+    assert foundry.plans.attempts("rtmpose-t-coco17", job.key) == 0
 
 
 def test_too_little_memory_is_named_and_attempts_end(tmp_path: Path) -> None:
     foundry = engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700)
-    job = job_of(foundry, "rtmpose-t-lsp14", tmp_path)
+    job = job_of(foundry, "rtmpose-t-coco17", tmp_path)
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(BuildFailed, match=r"ran out of memory.*add swap, or lower engines\.workspace_mb"):
             foundry.build(job, never, threading.Event())
@@ -120,7 +120,7 @@ def test_too_little_memory_is_named_and_attempts_end(tmp_path: Path) -> None:
 
 def test_build_without_memory_offers_no_engine_and_keeps_reason(tmp_path: Path) -> None:
     ready: list[BuildJob] = []
-    name = "rtmpose-t-lsp14"
+    name = "rtmpose-t-coco17"
     files = {name: (CARDS[name], ModelStore(tmp_path).path(CARDS[name]))}
     service = EngineBuildService(
         engine_builder(tmp_path, "tensorrt-rtx", memory_mb=700),

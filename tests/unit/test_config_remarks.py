@@ -28,7 +28,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + 'classes = ["person"]\n' + STALL, "F:3 cameras.a.classes = a list of 1: no horse is looked for, so"),
         (CAMERA + 'classes = ["person"]\naisle.enabled = true', "F:3 cameras.a.classes = a list of 1: no horse is"),
         (CAMERA + 'classes = ["horse"]\n' + STALL, "F:3 cameras.a.classes = a list of 1: no person is looked for, so"),
-        (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-lsp14" }', "F:4 cameras.a.stall.enabled = true: "),
+        (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-coco17" }', "F:4 cameras.a.stall.enabled = true: "),
         (CAMERA + STALL + "zones.feader = [[90, 300], [99, 300], [99, 330]]", "F:6 cameras.a.stall.zones.feader: "),
         (CAMERA + "[cameras.a.stall]\n" + FLOOR, "F:3 cameras.a.stall: nothing reads this table until it is enabled"),
         (CAMERA + "[cameras.a.stall]\nenabled = true", "F:3 cameras.a.stall: without a floor no wall is known"),

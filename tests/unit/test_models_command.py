@@ -158,7 +158,7 @@ def test_pulled_model_verifies(site: list[str], capsys: pytest.CaptureFixture[st
     assert run("verify", *site, "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert (rows["mine"]["result"], rows["mine"]["hash"]) == ("ok", "pinned")
-    assert len(rows) == 4
+    assert len(rows) == 5
 
 
 def test_damaged_model_fails_the_command_and_others_are_checked(
@@ -169,7 +169,7 @@ def test_damaged_model_fails_the_command_and_others_are_checked(
     capsys.readouterr()
     assert run("verify", *site, "--json") == 1
     out, err = capsys.readouterr()
-    assert sorted(row["result"] for row in json.loads(out)) == ["failed", "ok", "ok", "ok"]
+    assert sorted(row["result"] for row in json.loads(out)) == ["failed", "ok", "ok", "ok", "ok"]
     assert err.startswith("edged models: ")
     assert "edged models pull mine" in err
 

@@ -20,6 +20,7 @@ from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.session import Session
 from engines.card import Card
+from engines.card.schema import SCHEMAS
 from engines.catalogue import load
 from tools.bench.contenders import EdgedPipeline, cpu_pipeline, model_path
 from tools.bench.frames import BenchFrame, Scene
@@ -27,7 +28,7 @@ from tools.bench.interleaved import round_robin, summary, timed_ms
 from tools.bench.libraries import stage_breakdown
 from tools.bench.unavailable import Unavailable
 
-DETECTOR, POSE = "det-person-horse", "rtmpose-t-lsp14"
+DETECTOR, POSE = "det-person-horse", "rtmpose-t-coco17"
 GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
 
 
@@ -80,8 +81,7 @@ def torch_net(card: Card, file: Path) -> Any:
     from tools.nets.starter import Detector, pose_net  # noqa: PLC0415
     from tools.train.weights import load_weights  # noqa: PLC0415
 
-    points = {"lsp-14": 14, "ap10k-17": 17}
-    net = Detector() if card.pose is None else pose_net(points[card.pose.schema_name], card.input.size_wh)
+    net = Detector() if card.pose is None else pose_net(len(SCHEMAS[card.pose.schema_name]), card.input.size_wh)
     load_weights(net, file)
     return net.eval()
 

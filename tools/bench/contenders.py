@@ -28,7 +28,7 @@ from engines.store.model_store import ModelStore
 from tools.bench.frames import BenchFrame
 from tools.bench.unavailable import Unavailable
 
-DETECTOR, POSE = "own-rtmdet-person", "rtmpose-t-lsp14"
+DETECTOR, POSE = "own-rtmdet-person", "rtmpose-t-coco17"
 MIN_SCORE = 0.3  # of every detector
 SESSIONS = ("detect", "pose")  # stages that only run the models
 FPS = 30  # of the scenes, for the tracker

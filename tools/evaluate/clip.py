@@ -27,7 +27,7 @@ from tools.evaluate.pck import pck, torso
 
 MIN_VISIBLE = 0.3  # share of a subject's pixels that must be visible for it to count
 MIN_IOU = 0.5  # IoU from which a box matches a subject
-SCHEMA = {"horse": "ap10k-17", "person": "lsp-14"}
+SCHEMA = {"horse": "ap10k-17", "person": "coco-17"}
 TORSO = {"horse": ("neck", "root_of_tail"), "person": ("right_shoulder", "left_hip")}
 LIMIT_S = 600
 

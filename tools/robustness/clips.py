@@ -17,7 +17,7 @@ from tools.synth.film import read_truth
 
 SHOWS = 0.3  # share of a subject's pixels that must show for it to count
 MIN_TRUE_SCORE = 0.5  # score from which a subject of the undisturbed run is taken for true
-SCHEMA = {"horse": "ap10k-17", "person": "lsp-14"}
+SCHEMA = {"horse": "ap10k-17", "person": "coco-17"}
 FPS = 30
 MIN_FRAMES = 12  # of a video that is used
 

@@ -21,11 +21,13 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
+from tools.export.half import store_half
 from tools.nets.starter import Calibrated, Detector, pose_net
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
 from tools.train.crops import Source as Pictured
 from tools.train.detector import OURS, Hints, Taught, Truth, loss, priors, teacher_loss
+from tools.train.false_boxes import FalseBoxes
 from tools.train.photographs import Photographs
 from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
 from tools.train.pose import loss as pose_loss
@@ -35,6 +37,7 @@ from tools.train.weights import load_weights, save_weights
 
 MOST = 40  # boxes and ignored regions of one image
 Drawn = TypeVar("Drawn")
+DETECTOR = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
 
 
@@ -112,7 +115,9 @@ def detector(args: argparse.Namespace) -> None:
 
     training.run(step, args.minutes, args.cooling, print_progress)
     save_weights(training.average, args.out / "detector.pth")
-    to_onnx(exported(training.average), (1, 3, *SIZE_WH[::-1]), HEADS, args.out / "det_person_horse.onnx")
+    file = args.out / "det_person_horse.onnx"
+    to_onnx(exported(training.average), (1, 3, *SIZE_WH[::-1]), HEADS, file)
+    store_half(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +128,34 @@ class Recipe:
     schema: str
     size_wh: tuple[int, int]
     turn_deg: float
-    kinds: tuple[str, ...]  # in the photographs that it is calibrated on
+    kind: str  # of the subjects
+    others: tuple[str, ...] = ()  # kinds that have the same keypoints
 
-    def crops(self, data: Path, scenes: list[Path]) -> Crops:
-        """Return what the model learns from."""
+    def crops(self, data: Path, scenes: list[Path], detector: Path, *, confirm: bool) -> Crops:
+        """Return what the model learns from; `detector` makes the false boxes.
+
+        confirm  of other kinds it learns that no keypoint is to be seen, else where they are
+        """
         real = Photographs.read(data / "real", "train")
-        shares: list[tuple[Pictured, float]]
-        if self.schema == "coco-17":
-            shares = [
-                (PosedPhotographs.of(real, self.schema, "person"), 0.55),
-                (SportsCrops(Sports.read(data / "lsp")), 0.35),
-                *((BoxedImages.of_scenes(folder, "person", self.schema), 0.1 / len(scenes)) for folder in scenes),
-            ]
+        others = () if confirm else self.others
+        false = FalseBoxes.of(real, (self.kind, *others), len(SCHEMAS[self.schema]), detector)
+        shares: list[tuple[Pictured, float]] = [
+            (PosedPhotographs.of(real, self.schema, self.kind), 0.5),
+            (false, 0.35 if confirm else 0.15),
+            *((BoxedImages.of_scenes(folder, self.kind, self.schema), 0.1 / len(scenes)) for folder in scenes),
+        ]
+        if others:
+            shares.append((PosedPhotographs.of(real, self.schema, *others), 0.25))
+        if self.kind == "person":
+            shares.append((SportsCrops(Sports.read(data / "lsp")), 0.25))
         else:
-            shares = [
-                (PosedPhotographs.of(real, self.schema, "horse"), 0.45),
-                (PosedPhotographs.of(real, self.schema, "cow", "sheep", "dog", "cat"), 0.2),
-                (BoxedImages.of_horses(data / "horse"), 0.2),
-                *((BoxedImages.of_scenes(folder, "horse", self.schema), 0.15 / len(scenes)) for folder in scenes),
-            ]
+            shares.append((BoxedImages.of_horses(data / "horse"), 0.1))
         return Crops(*weighed(shares), self.schema, self.size_wh, self.turn_deg)
 
 
 POSES = {
-    "person": Recipe("rtmpose_person_t", "coco-17", (192, 256), 40, ("person",)),
-    "horse": Recipe("rtmpose_horse_t", "ap10k-17", (256, 256), 25, ("horse",)),
+    "person": Recipe("rtmpose_person_t", "coco-17", (192, 256), 40, "person"),
+    "horse": Recipe("rtmpose_horse_t", "ap10k-17", (256, 256), 25, "horse", ("cow", "sheep", "dog", "cat")),
 }
 
 
@@ -159,7 +167,8 @@ def pose(args: argparse.Namespace) -> None:
     if args.start is not None:
         load_weights(net, args.start)
     net = net.to(memory_format=torch.channels_last)
-    loader = batches(args, partial(crop_batch, recipe.crops(args.data, args.scenes), args.batch))
+    crops = recipe.crops(args.data, args.scenes, args.detector, confirm=args.confirm)
+    loader = batches(args, partial(crop_batch, crops, args.batch))
     training = Training(net, args.rate, args.out / f"{args.model}.checkpoint")
     net.train()
 
@@ -182,7 +191,7 @@ def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> Non
     """Write the ONNX file, with scores that are probabilities on the validation photographs."""
     seen = peaks(
         net.eval(),
-        PosedPhotographs.of(Photographs.read(args.data / "real", "val"), recipe.schema, *recipe.kinds),
+        PosedPhotographs.of(Photographs.read(args.data / "real", "val"), recipe.schema, recipe.kind),
         recipe.size_wh,
     )
     slope, offset = fit(seen)
@@ -191,7 +200,9 @@ def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> Non
         print(f"score {score:.2f}: {share:.2f} of {count}")
     width, height = recipe.size_wh
     calibrated = Calibrated(net, slope, offset)
-    to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), args.out / f"{recipe.file}.onnx")
+    file = args.out / f"{recipe.file}.onnx"
+    to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), file)
+    store_half(file)
 
 
 def exported(net: Detector) -> nn.Module:
@@ -243,6 +254,8 @@ def arguments() -> argparse.ArgumentParser:
         "--rendered", type=float, default=0.14, help="share of the scenes; of what is left, photographs"
     )
     parser.add_argument("--teacher", type=Path, help="YOLOX-nano as published, which teaches the detector")
+    parser.add_argument("--detector", type=Path, default=DETECTOR, help="makes false boxes, to train a pose model")
+    parser.add_argument("--confirm", action="store_true", help="a pose model learns to refute boxes of other kinds")
     parser.add_argument("--taught", type=float, default=1.0, help="weight of the teacher's scores and boxes")
     parser.add_argument("--hints", type=float, default=1.0, help="weight of the teacher's maps")
     parser.add_argument("--size", type=size, default=SIZE_WH, metavar="WxH", help="canvas in training; multiples of 32")

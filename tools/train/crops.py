@@ -77,7 +77,7 @@ class PosedPhotographs:
 
     def draw(self, rng: np.random.Generator) -> Subject:
         row, box, points = self.rows[int(rng.integers(len(self.rows)))]
-        return _boxed(self.photographs.image(row), box, points)
+        return boxed(self.photographs.image(row), box, points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class BoxedImages:
 
     def draw(self, rng: np.random.Generator) -> Subject:
         file, box, keypoints = self.rows[int(rng.integers(len(self.rows)))]
-        return _boxed(read(file), np.array(box, np.float32), keypoints)
+        return boxed(read(file), np.array(box, np.float32), keypoints)
 
 
 def _reordered(points: F32, names: Sequence[str], schema: str) -> F32:
@@ -123,7 +123,8 @@ def _reordered(points: F32, names: Sequence[str], schema: str) -> F32:
     return np.stack([by_name.get(name, unknown) for name in SCHEMAS[schema].keypoints]).astype(np.float32)
 
 
-def _boxed(image: U8, box: F32, keypoints: F32) -> Subject:
+def boxed(image: U8, box: F32, keypoints: F32) -> Subject:
+    """Return the subject in the box (4,) x0 y0 x1 y1, px."""
     x0, y0, x1, y1 = box.tolist()
     return Subject(image, ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), keypoints)
 

@@ -51,7 +51,8 @@ class Training:
         Every EVERY steps `report` gets the steps so far, their mean loss and the time, s.
         """
         begun_s, losses = time.monotonic(), []
-        while (passed := (time.monotonic() - begun_s) / (60 * minutes)) < 1:
+        while (elapsed_s := time.monotonic() - begun_s) < 60 * minutes:
+            passed = elapsed_s / (60 * minutes)
             losses.append(self._step(step_loss, rate_factor(self.done, passed, cooling)))
             if self.done % EVERY == 0:
                 report(self.done, sum(losses) / len(losses), time.monotonic() - begun_s)

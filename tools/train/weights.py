@@ -49,11 +49,11 @@ def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
     """Load folded convolutions: filters are normalised to length one, and the norms get the scale and bias."""
     arrays = {one.name: np.array(numpy_helper.to_array(one)) for one in graph.initializer}
     values = {name.removeprefix("net."): torch.from_numpy(array) for name, array in arrays.items()}
+    for node in graph.node:  # `Calibrated` keeps the pose net there
+        node.input[:], node.output[:] = ([name.removeprefix("net.") for name in n] for n in (node.input, node.output))
     for node in graph.node:
-        node.input[:] = [name.removeprefix("net.") for name in node.input]  # `Calibrated` keeps the pose net there
-    for node in graph.node:
-        if node.op_type == "Identity" and node.input[0] in values:
-            values[node.output[0]] = values[node.input[0]]
+        if node.op_type in ("Identity", "Cast") and node.input[0] in values:  # a Cast: stored in half precision
+            values[node.output[0]] = values[node.input[0]].float()
     exported = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     products = [values[node.input[1]].T for node in graph.node if node.op_type == "MatMul" and node.input[1] in values]
     image = torch.zeros(1, *(axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]))

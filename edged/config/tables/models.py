@@ -15,7 +15,7 @@ class ModelsConfig(Section):
 
     detector: Name = Field("det-person-horse", description="Catalogue card of the detector.")
     pose: dict[str, Name] = Field(
-        {"person": "rtmpose-t-lsp14", "horse": "rtmpose-t-ap10k-horse"},
+        {"person": "rtmpose-t-coco17", "horse": "rtmpose-t-ap10k-horse"},
         description="Catalogue card of the pose model for each class. A class without one gets boxes only.",
     )
     lift: Name | None = Field(

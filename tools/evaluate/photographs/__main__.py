@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "engines/starter"
 DETECTOR = ("det-person-horse", STARTER / "det_person_horse.onnx")
 POSES = {
-    "person": ("rtmpose-t-lsp14", STARTER / "rtmpose_lsp_t.onnx"),
+    "person": ("rtmpose-t-coco17", STARTER / "rtmpose_person_t.onnx"),
     "horse": ("rtmpose-t-ap10k-horse", STARTER / "rtmpose_horse_t.onnx"),
 }
 ONLY_PEOPLE = ("own-rtmdet-person", "rtmdet-nano-person")  # detectors that know no horse
