@@ -9,7 +9,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 
+from edged.behaviour.alerts import Alert
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import SceneMonitor
 from edged.behaviour.view_monitor import ViewMonitors
@@ -19,9 +21,8 @@ from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
 from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher
-from edged.control.frame_grabber import GrabbedFrame
 from edged.control.handlers import CommandHandlers, Pictures
-from edged.daemon import Daemon, Options, Parts, warn_of_fixed_regions
+from edged.daemon import Annotator, Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
 from edged.device.prometheus import HealthCollector, MetricsServer
@@ -32,12 +33,14 @@ from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
 from edged.errors import ConfigError
-from edged.frame import U8
+from edged.evidence.recorder import EvidenceRecorder
+from edged.evidence.store import EvidenceStore
+from edged.frame import U8, FrameResult
 from edged.inference.engine_builder import build_service
 from edged.inference.load_models import load_models
 from edged.live_state import LiveState, Overview
 from edged.loop import Sink
-from edged.messages import build
+from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.homeassistant import DiscoveryPublisher
@@ -45,6 +48,7 @@ from edged.publisher import Publisher
 from edged.runtime.allocator import freeze_gc
 from edged.runtime.clock import Clock
 from edged.runtime.systemd import Notify
+from edged.units import BYTES_PER_KB
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +62,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
 
     A model that is missing is left out, and reported. Raises ConfigError before anything is open.
     """
-    state = _live_state(config, options, stack)
-    headers = HeaderFactory(Clock())
+    state, headers = _live_state(config, options, stack), HeaderFactory(Clock())
     bus = _bus(config, headers, stack)
     publisher = Publisher(bus, headers, config.publish, state.cameras)
     hub = _hub(state, publisher, options)
@@ -69,9 +72,8 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
     stalls = _stall_monitors(state, hub)
     views = ViewMonitors(state.stalls, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
-    handlers = _handlers(
-        state=state, headers=headers, bus=bus, hub=hub, publisher=publisher, scenes=scenes, stalls=stalls
-    )
+    evidence, draw = _evidence_store(config), _annotator(state, scenes)
+    handlers = _handlers(state, scenes, stalls, draw, evidence, bus=bus, headers=headers, hub=hub, publisher=publisher)
     return Parts(
         options=options,
         state=state,
@@ -87,6 +89,9 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
         supervisor=_supervisor(config, headers, bus, overview, hub),
         discovery=_discovery(state, bus),
         dispatcher=_dispatcher(config, headers, bus, handlers),
+        handlers=handlers.table,
+        evidence=evidence,
+        draw=draw,
         engine_builds=builds,
         overview=overview,
     )
@@ -104,6 +109,8 @@ def started_daemon(config: Config, options: Options | None = None) -> Iterator[D
         warn_of_fixed_regions(parts.state.cameras, parts.state.cameras)
         daemon.publish_info()
         _start_metrics(config, parts, stack)
+        _start_evidence(config, parts, daemon, stack)
+        _start_panel(config, daemon, stack)
         for part in (parts.supervisor, parts.scenes, parts.hub, parts.discovery, parts.dispatcher):
             stack.callback(part.close)
             part.start()
@@ -217,20 +224,26 @@ def _scenes(
     )
 
 
+def _annotator(state: LiveState, scenes: SceneMonitor) -> Annotator:
+    def draw(image: U8, result: FrameResult) -> U8:
+        scene = describe_scene(scenes.latest_states.get(result.camera))
+        return annotate(image, result, state.models.keypoint_thresholds, scene)
+
+    return draw
+
+
 def _handlers(
-    *,
     state: LiveState,
-    headers: HeaderFactory,
-    bus: MqttBus,
-    hub: CameraHub,
-    publisher: Publisher,
     scenes: SceneMonitor,
     stalls: StallMonitors,
+    draw: Annotator,
+    evidence: EvidenceStore,
+    *,
+    bus: MqttBus,
+    headers: HeaderFactory,
+    hub: CameraHub,
+    publisher: Publisher,
 ) -> CommandHandlers:
-    def annotated(grabbed: GrabbedFrame) -> U8:
-        scene = describe_scene(scenes.latest_states.get(grabbed.result.camera))
-        return annotate(grabbed.image, grabbed.result, state.models.keypoint_thresholds, scene)
-
     return CommandHandlers(
         config=lambda: state.config,
         bus=bus,
@@ -239,12 +252,14 @@ def _handlers(
         publisher=publisher,
         alerts=scenes.alerts,
         days_of=stalls.days,
-        pictures=Pictures(
-            frame=annotated,
-            day=draw_day,
-            encode=encode_jpeg,
-        ),
+        pictures=Pictures(frame=lambda grabbed: draw(grabbed.image, grabbed.result), day=draw_day, encode=encode_jpeg),
+        evidence=evidence,
     )
+
+
+def _evidence_store(config: Config) -> EvidenceStore:
+    limits = config.evidence
+    return EvidenceStore(config.device.state_dir / "evidence", max_mb=limits.max_mb, max_days=limits.max_days)
 
 
 def _supervisor(
@@ -274,3 +289,37 @@ def _start_metrics(config: Config, parts: Parts, stack: ExitStack) -> None:
         scenes = SceneCollector(lambda: parts.scenes.latest_states, parts.behaviour.days)
         server = MetricsServer(address.host, address.port, health, scenes)
         stack.callback(server.close)
+
+
+def _start_evidence(config: Config, parts: Parts, daemon: Daemon, stack: ExitStack) -> None:
+    """Stills and clips of alerts, from now on."""
+    if not config.evidence.enabled:
+        return
+
+    def publish_still(alert: Alert, jpeg: bytes) -> None:
+        parts.bus.publish(topics.ALERT_STILL.at(camera=alert.camera, alert_id=alert.id), jpeg)
+
+    recorder = EvidenceRecorder(
+        config.evidence,
+        parts.evidence,
+        cameras=lambda: parts.state.cameras,
+        draw=parts.draw,
+        publish_still=publish_still,
+        max_still_bytes=lambda: parts.state.config.commands.snapshot_max_kb * BYTES_PER_KB,
+    )
+    daemon.add_sink(recorder.on_result)
+    parts.scenes.on_alert = recorder.on_alert
+    stack.callback(recorder.close)
+    recorder.start()
+
+
+def _start_panel(config: Config, daemon: Daemon, stack: ExitStack) -> None:
+    """The technician's page; its libraries are an extra. Raises ConfigError."""
+    if not config.panel.enabled:
+        return
+    try:
+        panel = import_module("edged.panel.server")
+    except ImportError as exc:
+        text = f"panel.enabled = true: {exc.name} is not installed; pip install 'edged[panel]', or switch it off"
+        raise ConfigError(text, "panel-extra") from exc
+    stack.enter_context(panel.serving(config, daemon))

@@ -99,6 +99,14 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]
     known = {name: one for name, one in config.cameras.items() if partial.knows(("cameras", name, "source"))}
     yield from _shared_sources(known)
     yield from _tls_violations(config.mqtt.tls)
+    if (
+        config.panel.enabled
+        and not config.panel.is_local
+        and config.panel.cert is None
+        and config.mqtt.tls.cert is None
+    ):
+        wanted = "needs a certificate, or the token goes in clear text; give panel.cert and panel.key"
+        yield ("panel", "host"), config.panel.host, wanted
     for name, camera in config.cameras.items():
         key: Key = ("cameras", name)
         size_wh = _upright_size(camera) if partial.knows((*key, "size"), (*key, "rotate")) else None

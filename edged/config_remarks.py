@@ -98,6 +98,8 @@ def _mqtt_remarks(mqtt: MqttConfig) -> Iterator[Violation]:
 def _device_remarks(config: Config) -> Iterator[Violation]:
     yield from _not_enabled(("homeassistant",), config.homeassistant)
     yield from _not_enabled(("prometheus",), config.prometheus)
+    yield from _not_enabled(("panel",), config.panel)
+    yield from _not_enabled(("evidence",), config.evidence)
     cameras = config.enabled_cameras.values()
     allowed = config.commands.allow
     if "snapshot" in allowed and not any(camera.images for camera in cameras):
@@ -107,9 +109,11 @@ def _device_remarks(config: Config) -> Iterator[Violation]:
         place = ("commands", "allow", allowed.index("day"))
         yield place, "day", "no camera watches a stall; add [cameras.<name>.stall] with enabled = true, or remove it"
     for name, camera in config.enabled_cameras.items():
-        if camera.images and "snapshot" not in allowed:
-            sentence = 'no command may ask for its pictures; add "snapshot" to commands.allow, or remove it'
+        if camera.images and not ("snapshot" in allowed or config.panel.enabled or config.evidence.enabled):
+            sentence = 'nothing shows its pictures; add "snapshot" to commands.allow, or enable [panel] or [evidence]'
             yield ("cameras", name, "images"), True, sentence
+    if config.evidence.enabled and not any(camera.images for camera in cameras):
+        yield ("evidence", "enabled"), True, "no camera gives pictures; add images = true to a camera, or remove it"
     if config.models.lift and not any(camera.lift for camera in cameras):
         yield ("models", "lift"), config.models.lift, "no camera uses it; add lift = true to a camera, or remove it"
 

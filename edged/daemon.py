@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edged import loop
@@ -20,7 +21,7 @@ from edged.capture.make_camera import make_camera
 from edged.config.tables.camera import CameraConfig
 from edged.config.text import effective
 from edged.config.tree import Config, require_cameras
-from edged.control.dispatcher import CommandDispatcher, CommandResult
+from edged.control.dispatcher import CommandDispatcher, CommandHandler, CommandResult
 from edged.control.frame_grabber import FrameGrabber
 from edged.control.loop_calls import LoopCalls
 from edged.control.reload import ReloadPlan, plan_reload
@@ -33,6 +34,8 @@ from edged.device.recovery import CameraRecovery
 from edged.device.supervisor import DeviceSupervisor
 from edged.device.watchdog import ServiceManager, Watchdog, WatchdogSnapshot
 from edged.errors import CommandRejected, ConfigError, ModelMissing
+from edged.evidence.store import EvidenceStore
+from edged.frame import U8, FrameResult
 from edged.inference.engine_builder import BuiltEngine
 from edged.inference.engine_builds import EngineBuildService
 from edged.inference.load_models import LoadedModels, load_models
@@ -60,6 +63,7 @@ MAX_REASON_CHARS = 4000  # of what is wrong with a configuration
 RETAINED_OF_CAMERA = (topics.CAMERA_STATUS, topics.STATE, topics.DAILY)  # cleared when a camera is removed
 NO_SYSTEMD = Notify()
 
+Annotator = Callable[[U8, FrameResult], U8]  # of an image (H, W, 3) BGR, with its result drawn in
 ReadConfig = Callable[[], Config]  # the configuration as it now stands; raises ConfigError
 
 
@@ -71,6 +75,7 @@ class Options:
     retry: bool = True  # no: a lost camera is not opened again
     read_config: ReadConfig | None = None  # reads the configuration again; None: there is nothing to read
     recent_lines: RecentLines = field(default_factory=RecentLines)  # the last log lines, for `diagnose`
+    etc: Path | None = None  # the site's files, where drawings are written; None: it was started with one file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,9 @@ class Parts:
     supervisor: DeviceSupervisor
     discovery: DiscoveryPublisher
     dispatcher: CommandDispatcher
+    handlers: Mapping[str, CommandHandler]  # of the dispatcher, by verb
+    evidence: EvidenceStore
+    draw: Annotator
     engine_builds: EngineBuildService | None
     overview: Overview
 
@@ -103,12 +111,17 @@ class Daemon:
         self._state = parts.state
         self._loop_calls = LoopCalls()
         self._built: dict[str, BuiltEngine] = {}  # engines that may be used, by model
+        self._more_sinks: list[loop.Sink] = []
         parts.dispatcher.register("reload", self._reload)
         parts.dispatcher.register("diagnose", self._diagnose)
 
     @property
     def config(self) -> Config:
         return self._state.config
+
+    @property
+    def parts(self) -> Parts:
+        return self._parts
 
     @property
     def next_config(self) -> Config | None:
@@ -130,6 +143,20 @@ class Daemon:
     def scene(self, camera: str) -> str:
         """What goes on in front of a camera, in words; empty where that is not known. Any thread."""
         return describe_scene(self._parts.scenes.latest_states.get(camera))
+
+    def add_sink(self, sink: loop.Sink) -> None:
+        """Have the loop call it too, after the daemon's own. Before `run`."""
+        self._more_sinks.append(sink)
+
+    def reload_now(self) -> Mapping[str, Any]:
+        """Read and apply the configuration; what changed, as the command answers. Waits: any thread but the loop's.
+
+        Raises CommandRejected, and the configuration before stays in effect.
+        """
+        result = self._reload(Reload())
+        if result.after_reply is not None:
+            result.after_reply()
+        return result.data
 
     def reload(self) -> None:
         """Have the configuration read again, as by the command. Any thread, and signal handlers."""
@@ -161,7 +188,8 @@ class Daemon:
     def _sinks(self) -> tuple[loop.Sink, ...]:
         """In the order in which they are called."""
         parts = self._parts
-        return parts.publish.publish, parts.grab.on_result, parts.behaviour.sink, parts.view.sink
+        own = parts.publish.publish, parts.grab.on_result, parts.behaviour.sink, parts.view.sink
+        return (*own, *self._more_sinks)
 
     def _between_frames(self, watchdog: Watchdog) -> bool:
         """Whether the loop ends. Raises what was fatal in a thread."""

@@ -33,6 +33,7 @@ class LiveState:
         self.config = config
         self.models = models
         self.next_config: Config | None = None  # one that only another daemon can run with
+        self.aiming_until_ms: dict[str, int] = {}  # cameras whose pictures a technician may see until then, UTC
         self.cameras_lock = threading.Lock()  # held while cameras are added or removed
         self.pipelines: dict[str, Pipeline] = {}
         self._display = display
@@ -132,4 +133,4 @@ class Overview:
             "keypoints": keypoint_names(loaded.poses),
             "starter": list(loaded.starter),
         }
-        return info_body(self._state.config, models, self._state.classes)
+        return info_body(self._state.config, models, self._state.classes, dict(self._state.aiming_until_ms))

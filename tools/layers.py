@@ -32,9 +32,11 @@ LAYERS = (
     ("edged.config_check",),
     ("edged.device", "edged.provisioning"),
     ("edged.publisher", "edged.loop"),
+    ("edged.evidence",),
     ("edged.control",),
     ("edged.live_state",),
     ("edged.daemon",),
+    ("edged.panel",),
     ("edged.app",),
     ("edged.hardware_report",),
     ("edged.commands",),
@@ -43,6 +45,8 @@ LAYERS = (
 # The parts that may import an external library. Libraries not listed may be imported anywhere.
 ROOMS = {
     "cv2": ("edged.capture.sources", "edged.inference.cpu", "edged.drawing"),
+    "starlette": ("edged.panel",),
+    "uvicorn": ("edged.panel",),
     "av": ("edged.capture.sources", "edged.drawing"),
     "onnxruntime": ("edged.inference", "edged.hardware_report"),
     "paho": ("edged.mqtt",),

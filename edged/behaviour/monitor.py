@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median_low
 from time import monotonic_ns
+from typing import Any
 
 from edged.behaviour.alert_store import AlertStore
 from edged.behaviour.alerts import Alert, AlertMonitors
@@ -74,6 +75,7 @@ class SceneMonitor:
         self._presence: dict[str, PresenceFilter] = {}
         self._frame_clocks: dict[str, FrameClock] = {}
         self._states: dict[str, SceneState] = {}
+        self.on_alert: Callable[[Alert, Mapping[str, Any]], None] | None = None  # gets each stage; must not wait
         self.latest_states: dict[str, State] = {}  # the last message of each camera; any thread may read it
         self._saved_totals: dict[str, DailyTotals] = self._file.read(parse_totals, {})
         self._counters: dict[str, DailyCounter] = {}
@@ -193,6 +195,8 @@ class SceneMonitor:
     def _publish_alert(self, alert: Alert) -> None:
         message = alert_message(self._headers, alert)
         self._alert_store.put(alert, message, lambda: self._bus.publish(ALERT.at(camera=alert.camera), message))
+        if self.on_alert is not None:
+            self.on_alert(alert, message)
         if alert.camera in self._states:
             self._publish_state(alert.camera, alert.published_ns)
 

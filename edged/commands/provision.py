@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edged.commands.argument_types import config_file
+from edged.config.tree import Config
 from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
 from edged.mqtt.tls import tls_context
@@ -21,6 +22,7 @@ from edged.provisioning.bundle import (
     snapshot,
     was_applied,
 )
+from edged.provisioning.panel_setup import TOKEN_FILE, link_drawings, with_panel_token
 from edged.runtime import systemd
 
 NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
@@ -54,14 +56,18 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "edged provision: no FILE; want a configuration with passwords in it, like configs/edged-provision.toml"
         )
-    bundle = read_bundle(args.config)
+    bundle, token = with_panel_token(read_bundle(args.config), args.root)
     if args.once:
         return _apply_once(bundle, args.root)
-    _check(bundle, args.root)
+    config = _check(bundle, args.root)
     if args.check:
         return 0
     for path in install(bundle, args.root):
         print(f"  wrote {path}")
+    if config.panel.enabled:
+        link_drawings(args.root, config.device.state_dir)
+    if token is not None:
+        print(f"the token of the technician's page: {token}\n  write it down; it is also in {TOKEN_FILE}, for root")
     print(f"next: {NEXT_STEPS}; then delete {args.config}")
     return 0
 
@@ -71,11 +77,13 @@ def _apply_once(bundle: Bundle, root: Path) -> int:
     if was_applied(bundle, root):
         print("this file was applied before; nothing is done. To apply it again, change it, for example a comment")
         return 0
-    _check(bundle, root)
+    config = _check(bundle, root)
     service = systemd.Service()
     if service.running:
         snapshot(root)
     install(bundle, root)
+    if config.panel.enabled:
+        link_drawings(root, config.device.state_dir)
     failure = service.restart()
     mark_applied(bundle, root)
     if not failure:
@@ -88,8 +96,8 @@ def _apply_once(bundle: Bundle, root: Path) -> int:
     return 1
 
 
-def _check(bundle: Bundle, root: Path) -> None:
-    """Check the configuration and the certificates, then print a summary. Raises ConfigError."""
+def _check(bundle: Bundle, root: Path) -> Config:
+    """The configuration, checked with its certificates, after a printed summary. Raises ConfigError."""
     with TemporaryDirectory() as folder:
         layers = bundle_layers(bundle, root, Path(folder))
         checked = check_layers(layers)
@@ -102,3 +110,4 @@ def _check(bundle: Bundle, root: Path) -> None:
     cameras = ", ".join(config.enabled_cameras) or "none yet"
     print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")
     print("".join(f"{remark}\n" for remark in remark_lines(checked.remarks)), end="")
+    return config

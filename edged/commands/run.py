@@ -16,7 +16,7 @@ from typing import Any
 from edged.app import DaemonRunner
 from edged.commands.argument_types import config_file, seconds
 from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe, live
-from edged.config.load import camera_from_source
+from edged.config.load import ETC, camera_from_source
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.config_check import load_checked
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
                 retry=not _plays_file(args, config),
                 read_config=read_config,
                 recent_lines=recent_lines,
+                etc=_site(args),
             )
 
         def show(daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:
@@ -86,6 +87,14 @@ def run(args: argparse.Namespace) -> int:
         stack.enter_context(stop_on_signals(stop, runner.reload, args.seconds))
         daemon = runner.run(_with_arguments(args, config, trial), show)
     return int(_plays_file(args, daemon.config) and daemon.cameras()[SOURCE_NAME].state.phase == "lost")
+
+
+def _site(args: argparse.Namespace) -> Path | None:
+    """The folder of the site's files; None: the configuration is one file, or a source of the command line."""
+    if args.source is not None or (args.config is not None and not args.config.is_dir()):
+        return None
+    site: Path = args.config or ETC
+    return site
 
 
 def _plays_file(args: argparse.Namespace, config: Config) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ class Layer:
         return next((self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), 0)
 
 
-def site_files(etc: Path) -> list[Path]:
-    """edged.toml, then conf.d/*.toml by name, those that exist; hidden files of editors are skipped.
+def site_files(etc: Path, more: Iterable[Path] = ()) -> list[Path]:
+    """edged.toml, then conf.d/*.toml by name, those that exist, and `more`; hidden files of editors are skipped.
 
     Raises `ConfigError` where that cannot be seen.
     """
-    return [*_list_files(etc, "edged.toml"), *_list_files(etc / "conf.d", "*.toml")]
+    return [*_list_files(etc, "edged.toml"), *sorted({*_list_files(etc / "conf.d", "*.toml"), *more})]
 
 
 def _list_files(directory: Path, pattern: str) -> list[Path]:
@@ -84,16 +84,23 @@ def _list_files(directory: Path, pattern: str) -> list[Path]:
         return []
     except OSError as exc:
         raise ConfigError(_read_error(directory, exc)) from exc
-    return [path for path in found if path.match(pattern) and not path.name.startswith(".")]
+    return [
+        path for path in found if path.match(pattern) and not path.name.startswith(".") and not _leads_nowhere(path)
+    ]
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to a file that is not there yet, as that of the panel's drawings."""
+    return path.is_symlink() and not path.exists()
 
 
 def _read_error(path: Path, exc: OSError) -> str:
     return f"{path}: {READ_ERRORS.get(type(exc), f'{exc.strerror}; check the path')}"
 
 
-def file_layer(path: Path) -> Layer:
-    """Raises `ConfigError`: `configs/barn.toml:3: …`."""
-    text = _read_text(path)
+def file_layer(path: Path, text: str | None = None) -> Layer:
+    """The layer of a file, or of a `text` in its place. Raises `ConfigError`: `configs/barn.toml:3: …`."""
+    text = _read_text(path) if text is None else text
     try:
         return Layer(str(path), tomllib.loads(text), key_lines(text))
     except RecursionError:

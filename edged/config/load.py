@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from edged.config.layers import (
     CREDENTIALS_VARIABLE,
+    READ_ERRORS,
     Layer,
     credential_layer,
     environment_layer,
@@ -19,6 +21,7 @@ from edged.config.layers import (
     site_files,
 )
 from edged.config.messages import Layers, config_error
+from edged.config.panel_file import PANEL_FILE, check_drawings, without_strays
 from edged.config.tables.camera import CameraConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
@@ -33,20 +36,36 @@ def load(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc:
     """The configuration; each source overrides the ones before.
 
     Without `path`: `etc`/edged.toml, then `etc`/conf.d/*.toml by name; absent files are skipped. With `path`: that
-    file alone. Then in both cases the EDGED_… variables, then systemd's credentials. Without systemd (root on a
-    terminal), `etc`/credentials is read instead: systemd makes its credentials from the same files.
+    file alone; a directory is taken for `etc`. Then in both cases the EDGED_… variables, then systemd's credentials.
+    Without systemd (root on a terminal), `etc`/credentials is read instead: systemd makes its credentials from the
+    same files.
 
     Raises `ConfigError` with a line for every problem, in the order of files and lines.
     """
     return validate(read_layers(path, env=env, etc=etc))
 
 
-def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = None, etc: Path = ETC) -> Layers:
-    """All sources, unvalidated. Raises `ConfigError` with a line for every source that cannot be read."""
+def read_layers(
+    path: Path | None = None,
+    *,
+    env: Mapping[str, str] | None = None,
+    etc: Path = ETC,
+    replaced: Mapping[Path, str] | None = None,
+) -> Layers:
+    """All sources, unvalidated; of a `replaced` file this text counts, whether the file is there or not.
+
+    Raises `ConfigError` with a line for every source that cannot be read.
+    """
     env = os.environ if env is None else env
+    texts = replaced or {}
     errors: list[str] = []
-    files = [path] if path else site_files(etc)
-    layers = [layer for file in files if (layer := _try_layer(file_layer, file, errors))]
+    named = path is not None and path.is_dir()
+    path, etc = (None, path) if path and named else (path, etc)
+    files = [path] if path else site_files(etc, texts)
+    if named and not files:
+        errors.append(f"{etc}: {READ_ERRORS[IsADirectoryError]}")
+    layers = [layer for file in files if (layer := _try_layer(partial(_site_layer, texts), file, errors))]
+    layers = without_strays(layers)
     cameras = {name for layer in layers for name in _camera_names(layer)}
     layers.append(environment_layer(env, cameras))
     directory = _credentials_dir(path, env, etc)
@@ -55,6 +74,14 @@ def read_layers(path: Path | None = None, *, env: Mapping[str, str] | None = Non
     if errors:
         raise ConfigError("\n".join(errors))
     return Layers(tuple(layers))
+
+
+def _site_layer(texts: Mapping[Path, str], file: Path) -> Layer:
+    """The layer of a file of the site; of the panel's, its drawings alone. Raises `ConfigError`."""
+    layer = file_layer(file, texts.get(file))
+    if file.name == PANEL_FILE:
+        check_drawings(layer)
+    return layer
 
 
 def validate(layers: Layers) -> Config:

@@ -13,6 +13,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.device import DeviceConfig, PrometheusConfig, ThrottleConfig
 from edged.config.tables.models import ComputeConfig, EnginesConfig, ModelsConfig
 from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, PublishConfig
+from edged.config.tables.panel import EvidenceConfig, PanelConfig
 from edged.config.types import Name, Section, table
 from edged.errors import ConfigError
 
@@ -33,6 +34,8 @@ class Config(Section):
     homeassistant: HomeAssistantConfig = table()
     prometheus: PrometheusConfig = table()
     commands: CommandsConfig = table()
+    panel: PanelConfig = table()
+    evidence: EvidenceConfig = table()
     cameras: dict[Name, CameraConfig] = Field(
         {},
         json_schema_extra={"additionalProperties": False},

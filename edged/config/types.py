@@ -95,7 +95,16 @@ Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
 CommandName = Literal[
-    "snapshot", "day", "reload", "restart-camera", "set-rate", "acknowledge", "snooze", "test-alert", "diagnose"
+    "snapshot",
+    "day",
+    "evidence",
+    "reload",
+    "restart-camera",
+    "set-rate",
+    "acknowledge",
+    "snooze",
+    "test-alert",
+    "diagnose",
 ]
 ImageSide = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]

@@ -17,11 +17,12 @@ from edged.config.tree import Config
 from edged.control.dispatcher import CommandHandler, CommandResult
 from edged.control.frame_grabber import FrameGrabber, GrabbedFrame
 from edged.errors import CommandRejected, NotWritten
+from edged.evidence.store import EvidenceStore
 from edged.frame import U8
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
-from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
-from edged.messages.topics import DAY, SNAPSHOT, TopicSpec
+from edged.messages.commands import Acknowledge, Day, Evidence, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
+from edged.messages.topics import ALERT_CLIP, ALERT_STILL, DAY, SNAPSHOT, TopicSpec
 from edged.publisher import Publisher
 from edged.units import BYTES_PER_KB, ns
 
@@ -51,6 +52,7 @@ class CommandHandlers:
         alerts: AlertMonitors,
         days_of: Callable[[str], Sequence[StallDay]],
         pictures: Pictures,
+        evidence: EvidenceStore | None = None,
     ) -> None:
         """`config` is the one in effect; `days_of` a camera are the days of its stall, oldest first."""
         self._config = config
@@ -61,6 +63,7 @@ class CommandHandlers:
         self._alerts = alerts
         self._days_of = days_of
         self._pictures = pictures
+        self._evidence = evidence
         self.grabber = FrameGrabber(publisher.last_poses, publisher.publish_next)
 
     @property
@@ -68,6 +71,7 @@ class CommandHandlers:
         return {
             "snapshot": self.snapshot,
             "day": self.day,
+            "evidence": self.evidence,
             "restart-camera": self.restart_camera,
             "set-rate": self.set_rate,
             "acknowledge": self.acknowledge,
@@ -104,6 +108,22 @@ class CommandHandlers:
             raise CommandRejected("date", got=ascii(date), wanted=wanted, do="name one of these")
         image = self._pictures.day(name, days[date])
         return CommandResult(data={"camera": name, "date": date, **self._publish(DAY, name, image)})
+
+    def evidence(self, command: Evidence) -> CommandResult:
+        """The still or the clip of an alert, once more."""
+        do = "see `evidence.enabled`, the camera's `images`, and whether it is too old"
+        path = None if self._evidence is None else self._evidence.path(command.alert_id, command.part)
+        camera = None if self._evidence is None else self._evidence.camera(command.alert_id)
+        if path is None or camera is None:
+            got = f"none of {command.alert_id!a}"
+            raise CommandRejected(command.part, got=got, wanted="an alert that has one", do=do)
+        if camera not in self._cameras or not self._cameras[camera].images:
+            raise CommandRejected(f"camera {camera}", got="images = false", wanted="pictures that may be sent", do=do)
+        content = path.read_bytes()
+        spec = ALERT_STILL if command.part == "still" else ALERT_CLIP
+        self._bus.publish(spec.at(camera=camera, alert_id=command.alert_id), content)
+        facts = {"alert_id": command.alert_id, "camera": camera, "part": command.part, "bytes": len(content)}
+        return CommandResult(data=facts)
 
     def restart_camera(self, command: RestartCamera) -> CommandResult:
         self._camera(command.camera)

@@ -81,8 +81,10 @@ def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> li
     found = [Trial(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
     found[-1].min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
     for camera in cameras:
-        specs = [*OF_CAMERA, *_on_command(config)]
-        found += [Trial(root + spec.at(camera=camera).path, spec, _size(spec, config)) for spec in specs]
+        specs = [*OF_CAMERA, *_with_pictures(config)]
+        found += [
+            Trial(root + spec.at(camera=camera, alert_id="doctor").path, spec, _size(spec, config)) for spec in specs
+        ]
     found += [
         Trial(root + topics.RESULT.at(verb=verb).path, topics.RESULT, 200) for verb in sorted(config.commands.allow)
     ]
@@ -158,12 +160,13 @@ def _line(trial: Trial, outcome: Outcome) -> str:
     return f"{trial.topic}, {len(trial.payload)} bytes: {said.get(outcome, outcome)}"
 
 
-def _on_command(config: Config) -> list[TopicSpec]:
+def _with_pictures(config: Config) -> list[TopicSpec]:
     wanted = {"snapshot": topics.SNAPSHOT, "day": topics.DAY}
-    return [spec for verb, spec in wanted.items() if verb in config.commands.allow]
+    stills = [topics.ALERT_STILL] if config.evidence.enabled else []
+    return [*(spec for verb, spec in wanted.items() if verb in config.commands.allow), *stills]
 
 
 def _size(spec: TopicSpec, config: Config) -> int:
-    if spec in (topics.SNAPSHOT, topics.DAY):
+    if spec.media_type is not None:
         return config.commands.snapshot_max_kb * BYTES_PER_KB
     return SIZES.get(spec, 0)

@@ -23,8 +23,13 @@ from engines.card.schema import SCHEMAS
 LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "paho-mqtt")
 
 
-def info_body(settings: Config, models: Mapping[str, Any], classes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The body of `info`; `classes` are those that each camera looks for."""
+def info_body(
+    settings: Config,
+    models: Mapping[str, Any],
+    classes: Mapping[str, tuple[str, ...]],
+    aiming_until_ms: Mapping[str, int],
+) -> dict[str, Any]:
+    """The body of `info`; `classes` are those that each camera looks for, `aiming_until_ms` is UTC by camera."""
     libraries = {}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):  # JetPack brings OpenCV without its distribution
@@ -34,7 +39,10 @@ def info_body(settings: Config, models: Mapping[str, Any], classes: Mapping[str,
         "name": settings.device.name,
         "system": {"os": platform.platform(), "python": platform.python_version(), **libraries},
         "models": models,
-        "cameras": {name: _camera_info(camera, classes[name]) for name, camera in settings.enabled_cameras.items()},
+        "cameras": {
+            name: _camera_info(camera, classes[name], aiming_until_ms.get(name))
+            for name, camera in settings.enabled_cameras.items()
+        },
     }
 
 
@@ -76,10 +84,12 @@ def keypoint_names(poses: Mapping[str, Pose]) -> dict[str, list[str]]:
     return {pose.schema_name: list(SCHEMAS[pose.schema_name].keypoints) for pose in poses.values()}
 
 
-def _camera_info(camera: CameraConfig, classes: tuple[str, ...]) -> dict[str, Any]:
+def _camera_info(camera: CameraConfig, classes: tuple[str, ...], aiming_until_ms: int | None) -> dict[str, Any]:
     """The part of the configuration that is published; never the address."""
     region = camera.static_region and {"class": camera.static_region.label, "box": list(camera.static_region.box)}
+    aiming = {} if aiming_until_ms is None else {"aiming_until_ts": aiming_until_ms}
     return {
+        **aiming,
         "kind": camera.source_kind,
         "classes": list(classes),
         "fps": camera.fps or None,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edged.errors import NotWritten
 from edged.frame import U8
@@ -28,6 +29,19 @@ def write_image(path: Path, image: U8) -> None:
         with suppress(OSError):
             part.unlink()
         raise NotWritten(f"{path}: {exc.strerror}. Choose a writable folder with free space", "folder") from exc
+
+
+def shrunk(image: U8, max_side_px: int) -> U8:
+    """The image, (H, W, 3) uint8, its longer side at most so long; itself when it fits."""
+    scale = max_side_px / max(image.shape[:2])
+    return (
+        image if scale >= 1 else np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    )
+
+
+def decode_jpeg(jpeg: bytes) -> U8:
+    """(H, W, 3) uint8 BGR of a JPEG that `encode_jpeg` made."""
+    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def encode_jpeg(image: U8, max_bytes: int) -> tuple[bytes, tuple[int, int]]:

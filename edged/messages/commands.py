@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
@@ -40,6 +40,16 @@ class Day(Command):
 
     camera: Text = Field(description="Name of the stall's camera.")
     date: Text | None = Field(None, description="Local date, ISO 8601; today when left out.")
+
+
+class Evidence(Command):
+    """Publish the still or the clip of an alert once more, on its topic below the alert; see `evidence.enabled`.
+
+    The answer has the `alert_id`, the `camera`, the `part`, and its `bytes`.
+    """
+
+    alert_id: Text = Field(description="`alert_id` of the message.")
+    part: Literal["still", "clip"] = Field("still", description="`still` or `clip`; `still` when left out.")
 
 
 class Reload(Command):
@@ -107,5 +117,5 @@ class Diagnose(Command):
 # By name, in lower case and with dashes: `restart-camera`. `edged.config.types.CommandName` lists the same names.
 COMMANDS: dict[str, type[Command]] = {
     re.sub("(?<=[a-z])(?=[A-Z])", "-", command.__name__).lower(): command
-    for command in (Snapshot, Day, Reload, RestartCamera, SetRate, Acknowledge, Snooze, TestAlert, Diagnose)
+    for command in (Snapshot, Day, Evidence, Reload, RestartCamera, SetRate, Acknowledge, Snooze, TestAlert, Diagnose)
 }

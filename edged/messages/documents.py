@@ -39,6 +39,7 @@ PARAMETERS = {
     "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
     "device": "Device id.",
     "camera": "Name of the camera in the configuration.",
+    "alert_id": "`alert_id` of the alert.",
     "verb": "Name of the command.",
 }
 
@@ -131,10 +132,10 @@ def _asyncapi_operation(spec: TopicSpec) -> tuple[str, JsonSchema]:
 
 
 def _asyncapi_message(spec: TopicSpec) -> JsonSchema:
-    if spec in (topics.SNAPSHOT, topics.DAY):
+    if spec.media_type is not None:
         return {
             "summary": spec.summary,
-            "contentType": "image/jpeg",
+            "contentType": spec.media_type,
             "payload": {"type": "string", "format": "binary"},
         }
     if spec is topics.COMMAND:

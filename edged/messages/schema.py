@@ -67,6 +67,9 @@ class CameraInfo(TypedDict):
     static_region: Annotated[
         dict[str, Any] | None, field("Class and box of a static region, where no detector runs; else null.")
     ]
+    aiming_until_ts: NotRequired[
+        Annotated[int, field("A technician may see its pictures until then, although `images` is off. UTC in ms.")]
+    ]
 
 
 class EngineBuild(TypedDict):

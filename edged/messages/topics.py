@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+JPEG, MP4 = "image/jpeg", "video/mp4"
+
 
 class Priority(IntEnum):
     """Of a message in the store: the lowest is given up first."""
@@ -27,6 +29,7 @@ class TopicSpec:
     qos: Literal[0, 1] = 1
     retain: bool = False
     expiry_s: int | None = None  # MQTT 5: a broker drops it after this time; None: never
+    media_type: str | None = None  # of the payload; None: JSON, or the CBOR of poses
     store_priority: Priority | None = None  # in the store that survives an outage; None: not stored
 
     def at(self, **names: str) -> Topic:
@@ -86,10 +89,35 @@ ALERT = TopicSpec(
     summary="An alert: opened, acknowledged, snoozed, closed.",
 )
 SNAPSHOT = TopicSpec(
-    name="snapshot", path="cam/{camera}/snapshot", expiry_s=60, summary="A JPEG of the camera, on command."
+    name="snapshot",
+    path="cam/{camera}/snapshot",
+    expiry_s=60,
+    media_type=JPEG,
+    summary="A JPEG of the camera, on command.",
 )
-DAY = TopicSpec(name="day", path="cam/{camera}/day", expiry_s=60, summary="A stall's day as a JPEG, on command.")
+DAY = TopicSpec(
+    name="day",
+    path="cam/{camera}/day",
+    expiry_s=60,
+    media_type=JPEG,
+    summary="A stall's day as a JPEG, on command.",
+)
+ALERT_STILL = TopicSpec(
+    name="alert-still",
+    path="cam/{camera}/alert/{alert_id}/still",
+    expiry_s=3600,
+    media_type=JPEG,
+    summary="What an alert looked like when it opened, as a JPEG, with `evidence.enabled`.",
+)
+ALERT_CLIP = TopicSpec(
+    name="alert-clip",
+    path="cam/{camera}/alert/{alert_id}/clip",
+    expiry_s=60,
+    media_type=MP4,
+    summary="A video around the opening of an alert, on command.",
+)
 COMMAND = TopicSpec(name="command", path="cmd/{verb}", expiry_s=30, summary="A command to the device.")
 RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="The result of a command.")
 
-TOPIC_SPECS = (STATUS, INFO, HEALTH, CAMERA_STATUS, POSES, STATE, DAILY, ALERT, SNAPSHOT, DAY, COMMAND, RESULT)
+OF_CAMERA = (CAMERA_STATUS, POSES, STATE, DAILY, ALERT, ALERT_STILL, ALERT_CLIP, SNAPSHOT, DAY)
+TOPIC_SPECS = (STATUS, INFO, HEALTH, *OF_CAMERA, COMMAND, RESULT)

@@ -28,7 +28,7 @@ from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.persistent_queue import PersistentQueue
-from edged.mqtt.send_queue import CBOR, JPEG, JSON, DeliveryCounts, OutgoingMessage, SendQueue
+from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.mqtt.tls import check_tls
 from edged.runtime.backoff import Backoff
@@ -176,7 +176,7 @@ class MqttBus:
     def _encode(self, topic: Topic, message: Mapping[str, Any] | bytes) -> tuple[bytes, str]:
         """A payload and its content type."""
         if isinstance(message, bytes):
-            return message, JPEG
+            return message, topic.spec.media_type or JSON
         if topic.spec is topics.POSES and self._use_cbor:
             return cbor.pack(message), CBOR
         return encode(message), JSON

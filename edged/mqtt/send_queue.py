@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from edged.messages.topics import TopicSpec
 from edged.units import NS_PER_S
 
-JSON, CBOR, JPEG = "application/json", "application/cbor", "image/jpeg"
+JSON, CBOR = "application/json", "application/cbor"
 
 
 Outcome = Literal["published", "expired", "dropped", "failed"]

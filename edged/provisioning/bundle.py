@@ -29,7 +29,10 @@ UNIT = Path("etc/systemd/system/edged.service.d")
 SETTINGS_FILE = "50-box.toml"  # in conf.d: overrides edged.toml; a technician's 90-….toml overrides it
 DROP_IN = "50-credentials.conf"
 PEM = "-----BEGIN "
-PEM_KEYS = {("mqtt", "tls", name) for name in ("ca", "cert", "key")}  # stored as text, not as a path
+PEM_KEYS = {  # stored as text, not as a path
+    *(("mqtt", "tls", name) for name in ("ca", "cert", "key")),
+    *(("panel", name) for name in ("cert", "key")),
+}
 MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
 SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with

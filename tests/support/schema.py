@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 
 from edged.messages.documents import json_schema
-from edged.messages.topics import COMMAND, SNAPSHOT, TOPIC_SPECS, matches
+from edged.messages.topics import COMMAND, TOPIC_SPECS, matches
 
 
 @lru_cache
@@ -29,7 +29,9 @@ def closed(node: Any) -> Any:
 def schema_errors(path: str, body: Any) -> list[str]:
     """The errors of a message; `path` is its topic below <base>/<device>/."""
     for spec in TOPIC_SPECS:
-        if spec not in (COMMAND, SNAPSHOT) and matches(spec.at(camera="+", verb="+").path, path):
+        if spec is COMMAND or spec.media_type is not None:
+            continue
+        if matches(spec.at(camera="+", verb="+").path, path):
             found = validator(spec.name).iter_errors(body)
             return [f"{path} {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
     return [f"{path}: no such topic"]

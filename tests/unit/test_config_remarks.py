@@ -79,7 +79,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + "[prometheus]\nport = 9000", "F:3 prometheus: nothing reads this table until it is enabled; add"),
         (CAMERA + '[commands]\nallow = ["snapshot"]', 'F:4 commands.allow[0] = "snapshot": no camera gives pictures'),
         (CAMERA + '[commands]\nallow = ["day"]', 'F:4 commands.allow[0] = "day": no camera watches a stall; add'),
-        (CAMERA + "images = true", "F:3 cameras.a.images = true: no command may ask for its pictures; add"),
+        (CAMERA + "images = true", "F:3 cameras.a.images = true: nothing shows its pictures; add"),
     ],
 )
 def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> None:

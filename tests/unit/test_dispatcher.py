@@ -102,7 +102,7 @@ def test_dispatcher_subscribes_once_a_command_is_allowed() -> None:
 
 
 DECLINED: dict[str, tuple[str, object, str, str, str]] = {
-    "unknown": ("explode", {}, "command", '"explode"', "one of snapshot, day, reload,"),
+    "unknown": ("explode", {}, "command", '"explode"', "one of snapshot, day, evidence, reload,"),
     "not allowed": ("diagnose", {}, "command diagnose", "what is not allowed here", "one of set-rate, snooze"),
     "nothing": ("set-rate", b"", "payload", "nothing", "a JSON object"),
     "not JSON": ("set-rate", b"hz=5", "payload", '"hz=5"', "a JSON object"),

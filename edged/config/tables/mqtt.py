@@ -124,8 +124,9 @@ class CommandsConfig(Section):
 
     allow: tuple[CommandName, ...] = Field(
         ("acknowledge", "snooze"),
-        description="Allowed commands. The two defaults only answer an alert; `snapshot`, `day` and `diagnose` reveal "
-        "more, `restart-camera`, `set-rate` and `reload` change what the device does, `test-alert` rings an alarm.",
+        description="Allowed commands. The two defaults only answer an alert; `snapshot`, `day`, `evidence` and "
+        "`diagnose` reveal more, `restart-camera`, `set-rate` and `reload` change what the device does, `test-alert` "
+        "rings an alarm.",
     )
     snapshot_max_kb: Int = Field(
         256,

@@ -1,0 +1,1 @@
+"""Pictures of alerts: a still and a clip each, bounded on disk."""

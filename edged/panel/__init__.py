@@ -1,0 +1,1 @@
+"""The technician's page: live pictures, drawing, alerts and problems in a browser."""
