@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edged.errors import ModelFault
 from edged.frame import U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d, QualityLimits
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.crop import crop_image
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
+from edged.inference.decode.detectors import NON_FINITE
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from engines.catalogue import load
@@ -21,6 +24,7 @@ from engines.prepare import prepare
 from tests.cuda.emulated import IMAGE, Emulated
 from tests.cuda.stand_in import StandIn
 from tests.cuda.starter_models import DETECTOR, POSES, STARTER
+from tests.support.raising import raises_code
 from tests.support.small_nets import written
 
 CARDS = load()
@@ -43,7 +47,7 @@ def photo() -> U8:
     return np.asarray(cv2.blur(noise, (9, 9)), np.uint8)
 
 
-def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
+def lifted(nets: Path, *, rooted: bool, poison: float | None = None) -> tuple[Pose3d | None, ...]:
     gpu = Gpu()
 
     def engine(name: str, file: Path) -> StandIn:
@@ -54,6 +58,7 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
     people = engine(POSES["person"][0], STARTER / POSES["person"][1])
     deep = engine(LIFT.name, nets / f"{LIFT.name}.onnx")
     far = engine(ROOT.name, nets / f"{ROOT.name}.onnx") if rooted else None
+    (far or deep).poison = poison
     backend = CudaBackend(gpu, engine(DETECTOR[0], STARTER / DETECTOR[1]), {"person": people}, IMAGE, lift=(deep, far))
     params = InferenceParams(
         thresholds=np.ones(2, np.float32),
@@ -64,9 +69,9 @@ def lifted(nets: Path, *, rooted: bool) -> tuple[Pose3d | None, ...]:
     )
     priors = Boxes(xyxy=BOXES, score=np.ones(len(BOXES), np.float32), label=LABELS)
     frame = Frame(camera="a", seq=0, captured_ns=0, image=photo())
-    result = backend.infer(frame, params, priors, detect=False)
-    again = backend.infer(frame, params, priors, detect=False)
-    backend.close()
+    with closing(backend):
+        result = backend.infer(frame, params, priors, detect=False)
+        again = backend.infer(frame, params, priors, detect=False)
     for first, second in zip(result.poses3d, again.poses3d, strict=True):
         if first is not None:
             assert second is not None
@@ -113,3 +118,9 @@ def test_lifted_people_equal_definition(emulated: Emulated, nets: Path, rooted: 
                 expected.schema,
             )
     assert emulated("alive") == left
+
+
+@pytest.mark.parametrize("rooted", [False, True], ids=["volume", "RootNet"])
+def test_output_that_no_sound_model_gives_fails_the_frame(emulated: Emulated, nets: Path, rooted: bool) -> None:
+    with raises_code(ModelFault, NON_FINITE):
+        lifted(nets, rooted=rooted, poison=65504)

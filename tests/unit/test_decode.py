@@ -82,7 +82,7 @@ def test_sigmoid_and_logit_are_inverse_without_overflow() -> None:
     assert logit(np.array([0, 0.5, 1, np.inf], np.float32)).tolist() == [-np.inf, 0, np.inf, np.inf]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1.43e38, -1e6])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1.43e38, -1e6, 65504])
 def test_output_that_no_sound_model_gives_raises_model_fault(bad: float) -> None:
     outputs = heads()
     outputs[3][0, 0, 0] = bad

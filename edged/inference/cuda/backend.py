@@ -24,7 +24,7 @@ from edged.inference.cuda.layout import MAX_MODELS, MAX_SUBJECTS, PICKS
 from edged.inference.cuda.memory import FrameAccess, FrameMapper
 from edged.inference.cuda.pose3d import CudaCropInput, CudaRootNet, CudaVolumeNet
 from edged.inference.cuda.stages import DetectorStage, Lap, PoseStage
-from edged.inference.decode.detectors import NON_FINITE
+from edged.inference.decode.detectors import MAX_OUTPUT, NON_FINITE
 from edged.inference.image_quality import check_limits, from_sums
 from edged.inference.letterbox import Letterbox
 from edged.inference.pose3d.lifter import Lifter
@@ -267,13 +267,16 @@ class CudaBackend:
         return check_limits(*sums, params.quality_limits)
 
     def _check_faults(self) -> None:
-        """Raises `ModelFault` when a model's outputs held NaN or infinite values."""
+        """Raises `ModelFault` when a model's outputs held NaN, infinity, or where FP16 ends."""
         counters = self._buffer.results["counters"]
         models = (self._detector.card, *(stage.card for stage in self._poses))
         counts = (counters["detector_faults"], *counters["pose_faults"])
         for card, count in zip(models, counts, strict=False):
             if count:
-                text = f"model {card.name}: its outputs hold {count} NaN or infinite values; frame given up"
+                text = (
+                    f"model {card.name}: its outputs hold {count} values that are NaN, infinite or not within "
+                    f"±{MAX_OUTPUT:.0f}; frame given up: export the model anew"
+                )
                 raise ModelFault(text, code=NON_FINITE)
 
     def _boxes(self) -> Boxes:

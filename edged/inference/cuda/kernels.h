@@ -45,7 +45,7 @@ struct Counters {
     int kept;                   // after non-maximum suppression
     int selected;
     int rows[MAX_MODELS];       // selected boxes of each pose model
-    int detector_faults;        // NaN and infinite values among the detector's outputs
+    int detector_faults;        // outputs of the detector that are not `is_sound`
     int pose_faults[MAX_MODELS];
     int spare;
     int histogram[256];         // pixels of each grey level
@@ -74,7 +74,14 @@ __device__ inline float load(const float* at) { return *at; }
 __device__ inline void store(__half* at, float value) { *at = __float2half_rn(value); }
 __device__ inline void store(float* at, float value) { *at = value; }
 
-__device__ inline bool is_finite(float x) { return fabsf(x) <= 3.402823466e38f; }
+// Whether a model's output can be believed: not NaN, infinite, or where FP16 ends (check_finite in detectors.py).
+__device__ inline bool is_sound(float x) { return fabsf(x) < 65504; }
+template <typename T>
+__device__ inline float load_checked(const T* at, int* faults) {
+    const float value = load(at);
+    if (!is_sound(value)) atomicAdd(faults, 1);
+    return value;
+}
 __device__ inline int clamped(int x, int most) { return x < 0 ? 0 : x > most ? most : x; }
 
 // `join` of the values of all threads of a block, for every thread. The block's size is a power of two.

@@ -18,6 +18,7 @@ from edged.inference.cuda.kernels import Kernels
 from edged.inference.cuda.layout import net_params
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
 from edged.inference.cuda.stages import TILE_THREADS, tile_grid
+from edged.inference.decode.detectors import check_finite
 from edged.inference.pose3d.lifter import RootDepth, wrong_task
 from edged.inference.pose3d.projection import VolumeJoints, person_crop
 from engines.card import Lift, Root
@@ -92,6 +93,7 @@ class CudaVolumeNet:
         addresses = self._size.address, self._volume.memory.address, self._joints_in_bins.address
         self._kernels(f"soft_argmax{self._volume.kernel_suffix}", (self._joints, 1), (VOLUME_THREADS,), *addresses)
         self.crop_input.gpu.wait()
+        check_finite(self.crop_input.engine.card.name, [self._joints_in_bins.host])
         depth, height, width = self._shape
         return VolumeJoints(crop, self._joints_in_bins.host.copy(), (depth, height, width))
 
@@ -120,6 +122,7 @@ class CudaRootNet:
             gpu.cuda.memcpy_dtoh_async(host, output.memory.address, gpu.stream)
         gpu.wait()
         xy_cells, gamma = (host.astype(np.float32) for host in self._host_outputs)
+        check_finite(self.crop_input.engine.card.name, [xy_cells, gamma])
         xy_px = crop.cells_to_image(xy_cells, (self.spec.cells, self.spec.cells))[0]
         return RootDepth(crop, xy_px, float(gamma[0, 0]))
 

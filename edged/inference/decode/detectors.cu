@@ -1,7 +1,7 @@
 // Candidates from a detector's raw heads, in net px. Definition: detectors.py.
 //
-// One thread per anchor. Candidates come in any order; `order` is that of the definition. NaN and infinite values are
-// counted as faults, and the host gives the frame up.
+// One thread per anchor. Candidates come in any order; `order` is that of the definition. Values that are not
+// `is_sound` are counted as faults, and the host gives the frame up.
 #pragma once
 #include "cuda/kernels.h"
 
@@ -15,8 +15,7 @@ template <typename T>
 __device__ inline BestClass best_class(const T* scores, int classes, size_t gap, float factor, int* faults) {
     BestClass best = {0, -INFINITY};
     for (int c = 0; c < classes; c++) {
-        const float value = load(scores + c * gap) * factor;
-        if (!is_finite(value)) atomicAdd(faults, 1);
+        const float value = load_checked(scores + c * gap, faults) * factor;
         if (value > best.value) best = {c, value};
     }
     return best;
@@ -29,8 +28,6 @@ __device__ inline int level_of(const HeadLayout& heads, int anchor) {
 }
 
 __device__ inline void add_candidate(Counters* counters, Box* candidates, Box box) {
-    const bool good = is_finite(box.x0) && is_finite(box.y0) && is_finite(box.x1) && is_finite(box.y1);
-    if (!good) atomicAdd(&counters->detector_faults, 1);
     candidates[atomicAdd(&counters->found, 1)] = box;
 }
 
@@ -41,13 +38,14 @@ __device__ inline void rtmdet(const FrameParams& params, const HeadLayout& heads
     const int level = level_of(heads, anchor);
     const int cell = anchor - heads.first_anchor[level], cells = heads.width[level] * heads.height[level];
     const T* scores = (const T*)heads.scores[level] + cell;
-    const BestClass best = best_class(scores, heads.classes, cells, 1, &counters->detector_faults);
+    int* faults = &counters->detector_faults;
+    const BestClass best = best_class(scores, heads.classes, cells, 1, faults);
     if (!(best.value >= params.min_output[best.label])) return;
     const T* ltrb = (const T*)heads.distances[level] + cell;
     const float x = (float)(cell % heads.width[level]) * heads.stride[level];
     const float y = (float)(cell / heads.width[level]) * heads.stride[level];
-    const float left = load(ltrb), top = load(ltrb + cells);
-    const float right = load(ltrb + 2 * cells), bottom = load(ltrb + 3 * cells);
+    const float left = load_checked(ltrb, faults), top = load_checked(ltrb + cells, faults);
+    const float right = load_checked(ltrb + 2 * cells, faults), bottom = load_checked(ltrb + 3 * cells, faults);
     const float score = 1 / (1 + expf(-best.value));
     add_candidate(counters, candidates, {x - left, y - top, x + right, y + bottom, score, best.label, anchor, 0});
 }
@@ -58,13 +56,16 @@ __device__ inline void yolox(const FrameParams& params, const HeadLayout& heads,
     const int anchor = blockIdx.x * blockDim.x + threadIdx.x;
     if (anchor >= heads.anchors) return;
     const T* raw = (const T*)heads.scores[0] + (size_t)anchor * (5 + heads.classes);
-    const BestClass best = best_class(raw + 5, heads.classes, 1, load(raw + 4), &counters->detector_faults);
+    int* faults = &counters->detector_faults;
+    const BestClass best = best_class(raw + 5, heads.classes, 1, load_checked(raw + 4, faults), faults);
     if (!(best.value >= params.min_output[best.label])) return;
     const int level = level_of(heads, anchor);
     const int cell = anchor - heads.first_anchor[level], stride = heads.stride[level];
-    const float cx = (load(raw) + cell % heads.width[level]) * stride;
-    const float cy = (load(raw + 1) + cell / heads.width[level]) * stride;
-    const float half_w = expf(load(raw + 2)) * stride / 2, half_h = expf(load(raw + 3)) * stride / 2;
+    const float cx = (load_checked(raw, faults) + cell % heads.width[level]) * stride;
+    const float cy = (load_checked(raw + 1, faults) + cell / heads.width[level]) * stride;
+    const float half_w = expf(load_checked(raw + 2, faults)) * stride / 2;
+    const float half_h = expf(load_checked(raw + 3, faults)) * stride / 2;
+    if (!(half_w + half_h < INFINITY)) atomicAdd(faults, 1);
     add_candidate(
         counters, candidates, {cx - half_w, cy - half_h, cx + half_w, cy + half_h, best.value, best.label, anchor, 0});
 }
@@ -76,10 +77,11 @@ __device__ inline void yolov8(const FrameParams& params, const HeadLayout& heads
     if (anchor >= heads.anchors) return;
     const T* raw = (const T*)heads.scores[0] + anchor;
     const size_t gap = heads.anchors;
-    const BestClass best = best_class(raw + 4 * gap, heads.classes, gap, 1, &counters->detector_faults);
+    int* faults = &counters->detector_faults;
+    const BestClass best = best_class(raw + 4 * gap, heads.classes, gap, 1, faults);
     if (!(best.value >= params.min_output[best.label])) return;
-    const float cx = load(raw), cy = load(raw + gap);
-    const float half_w = load(raw + 2 * gap) / 2, half_h = load(raw + 3 * gap) / 2;
+    const float cx = load_checked(raw, faults), cy = load_checked(raw + gap, faults);
+    const float half_w = load_checked(raw + 2 * gap, faults) / 2, half_h = load_checked(raw + 3 * gap, faults) / 2;
     add_candidate(
         counters, candidates, {cx - half_w, cy - half_h, cx + half_w, cy + half_h, best.value, best.label, anchor, 0});
 }
@@ -90,12 +92,13 @@ __device__ inline void boxes(const FrameParams& params, const HeadLayout& heads,
     const int anchor = blockIdx.x * blockDim.x + threadIdx.x;
     if (anchor >= heads.anchors) return;
     const T* scores = (const T*)heads.scores[0] + (size_t)anchor * heads.classes;
-    const BestClass best = best_class(scores, heads.classes, 1, 1, &counters->detector_faults);
+    int* faults = &counters->detector_faults;
+    const BestClass best = best_class(scores, heads.classes, 1, 1, faults);
     if (!(best.value >= params.min_output[best.label])) return;
     const T* xyxy = (const T*)heads.distances[0] + (size_t)anchor * 4;
-    add_candidate(
-        counters, candidates,
-        {load(xyxy), load(xyxy + 1), load(xyxy + 2), load(xyxy + 3), best.value, best.label, anchor, 0});
+    const float x0 = load_checked(xyxy, faults), y0 = load_checked(xyxy + 1, faults);
+    const float x1 = load_checked(xyxy + 2, faults), y1 = load_checked(xyxy + 3, faults);
+    add_candidate(counters, candidates, {x0, y0, x1, y1, best.value, best.label, anchor, 0});
 }
 
 #define FAMILY(name)                                                                                          \

@@ -14,7 +14,7 @@ from edged.errors import ModelFault
 from edged.frame import F32, I64, Boxes
 
 NON_FINITE = "non-finite-output"  # code of the error
-MAX_OUTPUT = 65504.0  # the largest FP16
+MAX_OUTPUT = 65504.0  # the largest FP16, at which too large values saturate
 Decoder = Callable[[Sequence[F32], tuple[int, ...], F32], Boxes]
 
 
@@ -32,18 +32,18 @@ def logit(p: F32) -> F32:
 
 
 def check_finite(name: str, outputs: Sequence[F32]) -> None:
-    """Raises `ModelFault` for NaN, infinity, or what FP16 cannot hold: no output of a sound model comes near it.
+    """Raises `ModelFault` for NaN, infinity, or where FP16 ends: no output of a sound model comes near it.
 
     Comparisons would turn NaN into "no detection", and weights that have gone wrong give scores of 1e38.
     """
     for i, output in enumerate(outputs):
         with np.errstate(invalid="ignore"):
             low, high = output.min(initial=0.0), output.max(initial=0.0)
-        if not (low >= -MAX_OUTPUT and high <= MAX_OUTPUT):  # false for NaN, too
-            bad = int(np.count_nonzero(~(np.abs(output) <= MAX_OUTPUT)))
+        if not (low > -MAX_OUTPUT and high < MAX_OUTPUT):  # false for NaN, too
+            bad = int(np.count_nonzero(~(np.abs(output) < MAX_OUTPUT)))
             raise ModelFault(
                 f"model {name}: output {i} holds {bad} values of {output.size} that are NaN, infinite "
-                f"or beyond ±{MAX_OUTPUT:.0f}; frame given up: export the model anew",
+                f"or not within ±{MAX_OUTPUT:.0f}; frame given up: export the model anew",
                 code=NON_FINITE,
             )
 
@@ -93,14 +93,18 @@ def boxes(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> 
 def yolox(outputs: Sequence[F32], strides: tuple[int, ...], thresholds: F32) -> Boxes:
     """YOLOX raw head (N, 5 + C): centre and size in stride units, objectness and class scores after sigmoid.
 
-    N runs over the strides in order, row-major. Source: YOLOX demo_utils.demo_postprocess.
+    N runs over the strides in order, row-major. Raises `ModelFault` for infinite boxes.
+    Source: YOLOX demo_utils.demo_postprocess.
     """
     raw = outputs[0]
     scores = (raw[:, 4:5] * raw[:, 5:]).T
     rows, label = _best_classes(scores, thresholds)
     grid, stride = _grid(len(raw), strides)
     xy = (raw[rows, :2] + grid[rows]) * stride[rows]
-    half = np.exp(raw[rows, 2:4]) * stride[rows] / 2
+    with np.errstate(over="ignore"):
+        half = np.exp(raw[rows, 2:4]) * stride[rows] / 2
+    if not np.isfinite(half).all():
+        raise ModelFault("yolox: a box is infinitely large; frame given up: export the model anew", code=NON_FINITE)
     return Boxes(xyxy=np.concatenate((xy - half, xy + half), axis=1), score=scores[label, rows], label=label)
 
 

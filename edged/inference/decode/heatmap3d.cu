@@ -7,7 +7,7 @@ struct Moments {
 };
 
 // Grid: joints by subjects; a block of a power of two, 256 at most. volume (N, J·D, H, W); size: D, H, W;
-// places (N, J, 3) x, y, z in bins.
+// places (N, J, 3) x, y, z in bins; NaN where a value of the joint is not `is_sound`.
 template <typename T>
 __device__ inline void soft_argmax(const int* size, const T* volume, float* places) {
     __shared__ float highest[256];
@@ -17,7 +17,7 @@ __device__ inline void soft_argmax(const int* size, const T* volume, float* plac
     const T* cell = volume + joint * cells;
     float most = -INFINITY;
     for (int i = threadIdx.x; i < cells; i += blockDim.x) {
-        const float value = load(cell + i);
+        const float raw = load(cell + i), value = is_sound(raw) ? raw : NAN;
         most = value > most || value != value ? value : most;
     }
     most = block_reduce(most, highest, [](float a, float b) { return a != a ? a : b != b || b > a ? b : a; });

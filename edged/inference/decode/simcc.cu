@@ -19,9 +19,7 @@ template <typename T>
 __device__ inline Peak peak(const T* row, int bins, Peak* shared, int* faults) {
     Peak best = {-INFINITY, bins};
     for (int i = threadIdx.x; i < bins; i += blockDim.x) {
-        const float value = load(row + i);
-        if (!is_finite(value)) atomicAdd(faults, 1);
-        best = higher(best, {value, i});
+        best = higher(best, {load_checked(row + i, faults), i});
     }
     return block_reduce(best, shared, [](Peak a, Peak b) { return higher(a, b); });
 }
