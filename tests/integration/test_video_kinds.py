@@ -153,17 +153,32 @@ def test_pictures_after_a_lost_one_are_damaged_until_the_next_key_frame(
     assert [one.damaged for one in frames][-30:] == [False] * 30
 
 
-def test_h265_pictures_after_a_lost_one_are_whole_or_left_out(tmp_path: Path) -> None:
+def test_h265_pictures_after_a_lost_one_are_whole_or_failed(tmp_path: Path) -> None:
     options = {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}
     images = moving_square(40)
     whole = list(frames_of(write_video(tmp_path / "a.ts", images, codec="libx265", gop=20, options=options)))
     path = write_video(tmp_path / "b.ts", images, codec="libx265", gop=20, options=options, lost=[8])
     by_time = dict(zip(times_ms(whole), whole, strict=True))
     frames = list(frames_of(path))
-    assert len(frames) >= 28
-    assert not any(one.damaged for one in frames)
-    for at_ms, one in zip(times_ms(frames), frames, strict=True):
+    shown = [one for one in frames if one.image.size]
+    assert len(frames) >= len(shown) >= 28
+    assert not any(one.damaged for one in shown)
+    for at_ms, one in zip(times_ms(shown), shown, strict=True):
         assert np.abs(one.image.astype(int) - by_time[at_ms].image.astype(int)).max() <= 2
+
+
+def test_h265_pictures_with_errors_are_damaged_until_the_next_key_frame(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0:slices=3:wpp=1"}
+    spots = cv2.resize(np.random.default_rng(0).integers(0, 255, (20, 40, 3), np.uint8), (320, 192))
+    images = [np.ascontiguousarray(np.roll(spots, 3 * number, axis=1)) for number in range(24)]
+    whole = list(frames_of(write_video(tmp_path / "a.mkv", images, codec="libx265", gop=12, options=options)))
+    path = write_video(tmp_path / "b.mkv", images, codec="libx265", gop=12, options=options, damaged=[3, 5, 7])
+    frames = list(frames_of(path))
+    damaged = [number for number, one in enumerate(frames) if one.damaged]
+    assert not any(one.damaged for one in whole)
+    assert times_ms(frames) == times_ms(whole)
+    assert damaged == list(range(damaged[0], 12))
+    assert 3 <= damaged[0] <= 7
 
 
 @pytest.mark.parametrize(("name", "codec"), [("x.ts", "libx264"), ("x.avi", "mjpeg")])

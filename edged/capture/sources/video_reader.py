@@ -23,10 +23,10 @@ from edged.errors import CameraLost
 from edged.frame import U8
 from edged.units import NS_PER_S
 
-STRICT_CODEC = "mjpeg"  # FFmpeg tells of its errors only where it may not conceal them
+STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors only where it may not conceal them
 CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
 FEW_PACKETS = 10
-STRICT_TRIES = 3  # pictures; a stream of which none is without error is decoded as far as it goes
+STRICT_TRIES = 3  # key frames in a row with errors: this camera's have some by nature, and count as good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,8 @@ class VideoReader:
         self._key_ns: int | None = None  # of the latest key packet
         self._key_interval_s: float | None = None
         self._aspect_at_open = self.codec.sample_aspect_ratio
-        self._strict_tries = STRICT_TRIES if self.codec.name == STRICT_CODEC else 0
-        self._set_up(self.codec, strict=self._strict_tries > 0)
+        self._strict, self._strict_tries = self.codec.name in STRICT_CODECS, STRICT_TRIES
+        self._set_up(self.codec, strict=self._strict)
         self._deinterlacer = Deinterlacer()
         self._converter = FrameConverter()
         self._begin()
@@ -120,11 +120,13 @@ class VideoReader:
 
     def _begin(self) -> None:
         self._ready: deque[Picture] = deque()
+        self._doubtful: deque[Picture] = deque()  # with errors; FFmpeg may still give them, in their turn
         self._demuxed: Iterator[Any] = self.container.demux(self.track)
         self.damage = DamageTracker(self.codec, transport=self._transport)
 
     def _set_up(self, codec: Any, *, strict: bool) -> None:
-        codec.thread_count, codec.thread_type = (1, "SLICE") if self._live else (0, "AUTO")
+        at_once = self._live or (strict and not codec.codec.intra_only)  # threads tell of an error some packets late
+        codec.thread_count, codec.thread_type = (1, "SLICE") if at_once else (0, "AUTO")
         codec.options = MAX_PIXELS_OPTION | ({"err_detect": "explode"} if strict else {})
 
     def _decode(self, packet: Any) -> None:
@@ -140,11 +142,15 @@ class VideoReader:
         except av.FFmpegError:
             self._on_error(packet, arrived_ns)
             return
+        if packet.is_keyframe:
+            self._strict_tries = STRICT_TRIES
         for frame in frames:
             self.damage.on_frame(frame)
             self._add(self._deinterlacer.push(frame), arrived_ns)
         if not packet.size:
             self._add(self._deinterlacer.flush(), arrived_ns)
+            self._ready += self._doubtful
+            self._doubtful.clear()
 
     def _on_key_packet(self, at_ns: int | None) -> None:
         self.key_packets += 1
@@ -156,23 +162,38 @@ class VideoReader:
         self.pictures += len(frames)
         for frame in frames:
             stamp_ns = time_ns(frame)
+            self._settle_doubtful(stamp_ns)
             damaged = self.damage.is_damaged(frame, stamp_ns)
             self._ready.append(Picture(frame=frame, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=damaged))
 
+    def _settle_doubtful(self, stamp_ns: int | None) -> None:
+        """Count those before the frame of this time as failed; its own has come after all."""
+        while self._doubtful and stamp_ns is not None and (self._doubtful[0].stamp_ns or 0) <= stamp_ns:
+            picture = self._doubtful.popleft()
+            if picture.stamp_ns != stamp_ns:
+                self._ready.append(picture)
+
     def _on_error(self, packet: Any, arrived_ns: int) -> None:
+        inter_coded = not self.codec.codec.intra_only
+        if self._strict and inter_coded and not self.key_packets:
+            return  # a strict decoder calls it an error that the first key frame has not come yet
         self.errors += 1
-        if not self.pictures:
+        if self._strict and packet.is_keyframe and (inter_coded or not self.pictures):
             self._strict_tries -= 1
             if self._strict_tries == 0:
                 self._decode_leniently()
+                return
+        if not self.pictures:
             return
         self.failed = True
         stamp_ns = time_ns(packet)
         self.damage.on_loss(stamp_ns)
-        self._ready.append(Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True))
+        picture = Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True)
+        (self._doubtful if self._strict and inter_coded else self._ready).append(picture)
 
     def _decode_leniently(self) -> None:
-        """Replace the decoder by one that conceals errors: this camera's pictures have some by nature."""
+        """Replace the decoder by one that conceals errors."""
+        self._strict = False
         lenient: Any = av.CodecContext.create(self.codec.codec.name, "r")
         lenient.extradata = self.codec.extradata
         self._set_up(lenient, strict=False)
