@@ -203,10 +203,11 @@ Gaps in `seq` are lost messages. To know whether the device is online, subscribe
 
 With MQTT 5 a broker says when it refuses a message. With 3.1.1, and where it knows only QoS 0, it drops in silence.
 Then the device subscribes to its own topics, and a message that is stored on disk counts as delivered only once it has
-come back. So give the device the right to write and to read `<base>/<device>/#`. One `poses` message in ten seconds has
-QoS 1, to learn whether it is refused. What does not arrive is named in `problems` of `health`: `broker-lost`,
-`broker-no-retain`, `broker-qos-0`, `topics-refused`, `message-too-large`, `delivery-unverified`, `id-in-use`. A
-`health` message over the limit is shortened: first `stage_ms`, then sensors, then `cameras` are empty."""
+come back. It is sent again, with the same `id`, when the connection ended before that: act once on each `id`. So give
+the device the right to write and to read `<base>/<device>/#`. One `poses` message in ten seconds has QoS 1, to learn
+whether it is refused. What does not arrive is named in `problems` of `health`: `broker-lost`, `broker-no-retain`,
+`broker-qos-0`, `topics-refused`, `message-too-large`, `delivery-unverified`, `id-in-use`. A `health` message over the
+limit is shortened: first `stage_ms`, then sensors, then `cameras` are empty."""
 
 CBOR_TEXT = """With `publish.encoding = "cbor"` the `poses` travel as CBOR (RFC 8949), with the fields of the JSON.
 MQTT 5 has the content type `application/cbor`; with MQTT 3.1.1 the first byte tells: `{` (0x7b) begins JSON. Measured:

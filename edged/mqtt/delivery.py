@@ -38,6 +38,7 @@ class Delivery:
 
     def __init__(self, client_name: str, root: str, settle: Settle, on_verified: Callable[[], None]) -> None:
         """`client_name` and `root`, the topics of this device, are for log lines."""
+        self._root = root
         self._grant = f"give {client_name} the right to {root}#"
         self._settle = settle
         self._on_verified = on_verified
@@ -82,7 +83,7 @@ class Delivery:
             self._finish(message, Refusal(reason=self._limits.reason(message), permanent=True))
             return
         probe = self._probe_due(message)
-        if self._uses_echo and (probe or message.spec.retain or message.spec.store_priority is not None):
+        if self._uses_echo and (probe or self._must_return(message)):
             if message.topic not in connection.subscribed:
                 connection.subscribe(message.topic, as_published=False)
             self._echo.sent(message)
@@ -144,6 +145,10 @@ class Delivery:
         learned = math.inf if self._limits.max_bytes is None else self._limits.max_bytes - 1
         limit = min(packet, learned)
         return None if math.isinf(limit) else int(limit)
+
+    def _must_return(self, message: OutgoingMessage) -> bool:
+        """Not answers on the asker's own topic, which is not ours to read."""
+        return message.spec.qos == 1 and (message.spec.retain or message.topic.startswith(self._root))
 
     def _probe_due(self, message: OutgoingMessage) -> bool:
         now_s = time.monotonic()

@@ -17,6 +17,7 @@ from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.send_queue import OutgoingMessage
 
 TIMEOUT_S = 5.0  # after the acknowledgement
+SLOWEST_BYTES_PER_S = 16_000  # of a link that is not too slow for pictures
 
 Verdict = Literal["returned", "dropped", "unknown"]  # unknown: nothing ever comes back, so it may not be read
 
@@ -65,7 +66,8 @@ class EchoCheck:
         """Give up those that have waited too long."""
         now_s = self._clock()
         for key, waiting in list(self._waiting.items()):
-            if waiting.acknowledged_s is not None and now_s - waiting.acknowledged_s > TIMEOUT_S:
+            patience_s = TIMEOUT_S + len(waiting.message.payload) / SLOWEST_BYTES_PER_S
+            if waiting.acknowledged_s is not None and now_s - waiting.acknowledged_s > patience_s:
                 del self._waiting[key]
                 self._on_verdict(waiting.message, "dropped" if self.any_returned else "unknown")
 

@@ -216,6 +216,30 @@ def test_poses_without_the_right_are_a_problem_until_it_is_granted(
     until(lambda: shown() == [])
 
 
+@any_version
+def test_picture_without_the_right_is_a_problem_until_one_is_taken(
+    limited_rights: tuple[Mosquitto, Callable[..., None]], new_bus: NewBus, listen: Listen, protocol: str
+) -> None:
+    broker, allow = limited_rights
+    bus, picture = new_bus(broker.port, protocol=protocol), topics.SNAPSHOT.at(camera="a")
+    allow(f"readwrite {BOX}/status", f"readwrite {BOX}/cam/a/state")
+    listener = listen(broker.port, f"{BOX}/#")
+    bus.publish(STATE, {"n": 7})
+    until(lambda: numbered(listener, STATE) == [7])
+    bus.publish(picture, b"picture 1")
+    detail = until(lambda: problems(bus).get("topics-refused"))
+    assert f"{BOX}/cam/a/snapshot" in detail
+    allow("readwrite #")
+
+    def taken() -> bool:  # at first the broker may not know yet that it is allowed
+        bus.publish(picture, b"picture 2")
+        time.sleep(0.05)
+        return problems(bus) == {}
+
+    until(taken)
+    assert {message.payload for message in listener.messages if message.topic.endswith("snapshot")} == {b"picture 2"}
+
+
 def test_box_that_may_not_read_keeps_its_alert_sends_it_once_and_again_when_it_may(
     limited_rights: tuple[Mosquitto, Callable[..., None]], new_bus: NewBus, listen: Listen
 ) -> None:
