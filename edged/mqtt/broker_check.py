@@ -29,6 +29,7 @@ RETAINED_S = 0.5  # for retained messages to arrive, once a topic is subscribed 
 ACK_S = 2.0
 ECHO_S = 2.0  # after the last message
 MAX_CUTS = 12  # connections that may end in one check
+# Not on `status`: a visit that is cut off would report a daemon as offline, or a dead one as online.
 DOCTOR_SPEC = TopicSpec(name="doctor", path="doctor", summary="The last will of `edged doctor`.", retain=True)
 
 Outcome = Literal["arrived", "taken", "refused", "dropped", "ended the connection", "unknown"]
@@ -111,7 +112,7 @@ class _Visit:
     def __init__(self, broker: MqttConfig, client_id: str, will_topic: str) -> None:
         self._broker = broker
         self._client_id = client_id
-        self._will = OutgoingMessage(topic=will_topic, payload=b"", spec=DOCTOR_SPEC)
+        self._will: OutgoingMessage | None = OutgoingMessage(topic=will_topic, payload=b"", spec=DOCTOR_SPEC)
         self._negotiator = Negotiator(broker.protocol)
         self._connection: MqttConnection | None = None
         self._topics: set[str] = set()
@@ -127,6 +128,9 @@ class _Visit:
                 self._negotiator.confirm()
             except BrokerLost as error:
                 connection.close()
+                if error.code == "not-authorized" and self._will is not None:
+                    self._will = None  # its topic may be what is refused; that of the daemon's is among the trials
+                    continue
                 if not (self._negotiator.lower_greeting(error) or self._negotiator.try_next(error)):
                     raise
                 continue

@@ -9,11 +9,15 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-State = Literal["up", "down", "swallowing"]
+State = Literal["up", "down", "swallowing", "refusing wills"]
+NOT_AUTHORIZED = b"\x20\x02\x00\x05"  # CONNACK of MQTT 3.1.1
 
 
 class TcpRelay:
-    """A TCP relay. `down`: refuses and cuts connections. `swallowing`: stays connected and relays nothing."""
+    """A TCP relay. `down`: refuses and cuts connections. `swallowing`: stays connected and relays nothing.
+
+    `refusing wills`: refuses a CONNECT of MQTT 3.1.1 with a last will, as some brokers do that grant no right to it.
+    """
 
     def __init__(self, target: int) -> None:
         self.state: State = "up"
@@ -60,6 +64,9 @@ class TcpRelay:
     def _relay(self, source: socket.socket, sink: socket.socket) -> bool:
         try:
             data = source.recv(65536)
+            if self.state == "refusing wills" and data[:1] == b"\x10" and data[data.index(b"MQTT") + 5] & 4:
+                source.sendall(NOT_AUTHORIZED)
+                return False
             sink.sendall(data)
         except OSError:
             return False

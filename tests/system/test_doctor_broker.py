@@ -22,6 +22,7 @@ from edged.mqtt.broker_check import BrokerReport, Trial, check_broker
 from tests.support.certs import sign
 from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import until
+from tests.system.tcp_relay import TcpRelay
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
@@ -170,6 +171,14 @@ def test_broker_that_lets_only_the_device_id_in_is_tried_with_it(
         daemon.execute("CREATE TABLE message (id)")
         result = doctor(tmp_path, MqttConfig(port=mosquitto.port))["broker"]
     assert (result.ok, "box-doctor" in result.do) == (False, True)
+
+
+def test_broker_that_refuses_the_will_of_the_visit_is_tried_without(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with closing(TcpRelay(mosquitto.port)) as relay:
+        relay.state = "refusing wills"
+        results = doctor(tmp_path, MqttConfig(port=relay.port, protocol="3.1.1"))
+    assert results["broker"].ok
+    assert results["publishing"].ok
 
 
 def test_broker_that_is_down_and_one_that_refuses_get_different_cures(
