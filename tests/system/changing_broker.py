@@ -44,16 +44,20 @@ ALERT, STATE, POSES = (spec.at(camera="a") for spec in (topics.ALERT, topics.STA
 
 @dataclass(frozen=True)
 class Phase:
-    """One state of the broker. `problem`: the code that tells it; empty: nothing to be told."""
+    """One state of the broker. `problem`: the code that tells it; empty: nothing to be told.
+
+    `kept`: it is stopped, and has its persistence when it is back; else it is killed, and begins with nothing.
+    """
 
     name: str
     lines: tuple[str, ...] = ()
     rights: str = EVERYTHING
     problem: str = ""
+    kept: bool = False
 
 
 PHASES = (
-    Phase("restarted"),
+    Phase("restarted", kept=True),
     Phase("without its persistence"),
     Phase("without retained messages", ("retain_available false",), problem="broker-no-retain"),
     Phase("without the right to poses", rights=NO_POSES, problem="topics-refused"),
@@ -116,18 +120,28 @@ class Run:
         """Put the broker into this state. The devices come back after the reader, which would miss messages."""
         self.relay.state = "down"
         time.sleep(0.5)
-        self.broker.kill()
+        self._end_broker(phase)
         (self.folder / "acl").write_text(EVERYTHING + READER)
-        self.broker.lines = (OPEN, f"acl_file {self.folder / 'acl'}", *phase.lines)
+        self.broker.lines = (*lines_of(self.folder), *phase.lines)
         subscribed = self.reader.subscribed
         self.broker.start()
         until(lambda: self.reader.subscribed > subscribed, TOLD_S)
+        if phase.kept:
+            self._check_retained(phase)
         self.relay.state = "up"
         if phase.rights != EVERYTHING:
             until(lambda: all(device.bus.connected for device in self.devices), TOLD_S)
             (self.folder / "acl").write_text(phase.rights + READER)
             assert self.broker.process is not None
             self.broker.process.send_signal(signal.SIGHUP)
+
+    def _end_broker(self, phase: Phase) -> None:
+        if phase.kept and self.broker.process is not None:
+            self.broker.process.terminate()
+            self.broker.process.wait(TOLD_S)
+        self.broker.kill()
+        if not phase.kept:
+            (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
     def watch(self, phase: Phase, before: Phase, seconds: float) -> None:
         """Wait until the problem of this phase is there and that of the one before is not; then to its end."""
@@ -146,6 +160,8 @@ class Run:
         for device in self.devices:
             self._judge(phase, before, device, told_s.get(device.name), gone_s.get(device.name))
         if not phase.lines:
+            until(lambda: all(device.bus.connected for device in self.devices), TOLD_S)
+            time.sleep(2)
             self._check_retained(phase)
         time.sleep(max(0.0, seconds - (time.monotonic() - started_s)))
 
@@ -161,8 +177,6 @@ class Run:
         return self.reader.bodies(f"edged/{device.name}/health")
 
     def _check_retained(self, phase: Phase) -> None:
-        until(lambda: all(device.bus.connected for device in self.devices), TOLD_S)
-        time.sleep(2)
         late = Listener(self.broker.port, "edged/#", login=("reader", ""))
         kept = ("status", "info", "health", "cam/a/state")
         wanted = {f"edged/{device.name}/{name}" for device in self.devices for name in kept}
@@ -184,6 +198,11 @@ class Run:
                 self.faults.append(f"{device.name}: alerts lost, out of order, or with two ids")
 
 
+def lines_of(folder: Path) -> tuple[str, ...]:
+    """The broker's configuration in every phase."""
+    return OPEN, f"acl_file {folder / 'acl'}", "persistence true", f"persistence_location {folder}/"
+
+
 def main() -> int:
     """0: everything as it should be."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -193,7 +212,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "acl").write_text(EVERYTHING + READER)
-        broker = Mosquitto(folder=folder, binary=binary, lines=(OPEN, f"acl_file {folder / 'acl'}")).start()
+        broker = Mosquitto(folder=folder, binary=binary, lines=lines_of(folder)).start()
         relay, reader = TcpRelay(broker.port), Listener(broker.port, login=("reader", ""))
         run = Run(folder, broker, relay, reader)
         run.devices += [Device(f"box{version}", version, relay.port, folder) for version in ("5", "3.1.1")]

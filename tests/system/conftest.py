@@ -1,4 +1,4 @@
-"""A real MQTT broker on a free loopback port, and a subscriber that is not ours."""
+"""A real MQTT broker on a free loopback port, a subscriber that is not ours, and a network camera."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.certs import NEW_KEY, openssl, sign
 from tests.support.mqtt import Listener, Mosquitto
+
+if TYPE_CHECKING:
+    from tools.rtsp_server import Clip, RtspServer
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +71,21 @@ def listen() -> Iterator[Callable[..., Listener]]:
     yield start
     for listener in listeners:
         listener.close()
+
+
+@pytest.fixture(scope="session")
+def clip() -> Clip:
+    """What a network camera plays."""
+    pytest.importorskip("av", reason="PyAV encodes the clip; install edged[dev]")
+    from tools.rtsp_server import encode
+
+    return encode()
+
+
+@pytest.fixture
+def server(clip: Clip) -> Iterator[RtspServer]:
+    """A network camera."""
+    from tools.rtsp_server import serving
+
+    with serving(clip) as server:
+        yield server

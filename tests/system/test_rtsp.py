@@ -25,17 +25,6 @@ from tools.rtsp_server import Clip, RtspServer, encode, serving
 LIMIT_S = 30.0
 
 
-@pytest.fixture(scope="module")
-def clip() -> Clip:
-    return encode()
-
-
-@pytest.fixture
-def server(clip: Clip) -> Iterator[RtspServer]:
-    with serving(clip) as server:
-        yield server
-
-
 def settings(server: RtspServer, **keys: object) -> CameraConfig:
     quick = {"open_timeout_s": 5, "frame_timeout_s": 1, "retry_max_s": 0.2}
     return CameraConfig.model_validate({"source": server.url, **quick, **keys})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +25,9 @@ from edged.frame import U8
 from tests.support.clips import moving_square
 from tests.support.raising import raises_code
 from tests.support.tcp_server import tcp_server
-from tools.rtsp_server import Clip, RtspServer, encode, encoded, serving
+from tools.rtsp_server import Clip, RtspServer, encoded
 
 MAX_GROWTH_MB = 5.0  # over the second half of the reconnects; a stream that is not closed leaves more than 0.5 MB each
-
-
-@pytest.fixture(scope="module")
-def clip() -> Clip:
-    return encode()
-
-
-@pytest.fixture
-def server(clip: Clip) -> Iterator[RtspServer]:
-    with serving(clip) as server:
-        yield server
 
 
 def camera(server: RtspServer, **keys: object) -> RtspCamera:
