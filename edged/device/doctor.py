@@ -67,17 +67,23 @@ Check = Callable[[Target], Iterator[CheckResult]]
 def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iterator[CheckResult]:
     """The results, each as soon as it is there. `checks` None: all of CHECKS."""
     config: Config | None = None
-    do = f"edged check {path or ''}".strip()
     try:
         checked = check_layers(read_layers(path))
         config = checked.config  # with contradictions in it, the rest can be checked all the same
         require_cameras(valid_config(checked))
         yield passed("configuration", _summary(valid_config(checked), path, len(checked.remarks)))
     except ConfigError as error:
-        yield failed("configuration", str(error), do)
+        yield failed("configuration", str(error), config_cure(path, ETC))
     target = Target(path=path, config=config)
     for check in CHECKS if checks is None else checks:
         yield from check(target)
+
+
+def config_cure(path: Path | None, etc: Path) -> str:
+    """What helps against a configuration with errors; where there is none at all yet, how to give one."""
+    if path is None and not (etc / "edged.toml").exists() and not any(etc.glob("conf.d/*.toml")):
+        return f"plug in a stick with edged-provision.toml, or write {etc}/edged.toml: there are no settings yet"
+    return f"edged check {path or ''}".strip()
 
 
 def quick_checks(config: Config) -> Iterator[CheckResult]:

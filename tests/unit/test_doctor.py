@@ -11,6 +11,7 @@ from edged.config.tree import Config
 from edged.device.doctor import (
     Target,
     clock_result,
+    config_cure,
     kernels,
     l4t,
     missing_credentials,
@@ -172,6 +173,14 @@ def test_package_without_kernels_fails() -> None:
     assert kernels(b"k" * 5000).ok
     missing = kernels(None)
     assert (missing.ok, "make kernels" in missing.do) == (False, True)
+
+
+def test_fresh_box_is_told_how_to_get_settings_and_one_with_errors_what_lists_them(tmp_path: Path) -> None:
+    assert "edged-provision.toml" in config_cure(None, tmp_path)
+    assert config_cure(tmp_path / "x.toml", tmp_path) == f"edged check {tmp_path}/x.toml"
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "50-box.toml").touch()
+    assert config_cure(None, tmp_path) == "edged check"
 
 
 def test_configuration_without_a_camera_fails(tmp_path: Path) -> None:
