@@ -7,10 +7,8 @@ It publishes the device's status itself: `online` on every connect, `stopped` on
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.mqtt.tls import check_tls
+from edged.mqtt.wake import Wake
 from edged.runtime.backoff import Backoff
 from edged.runtime.clock import Clock
 from edged.runtime.threads import SupervisedThread
@@ -84,8 +83,7 @@ class MqttBus:
         self._callbacks: dict[str, Callable[[Request], None]] = {}  # by full topic, which may have wildcards
         self._connects = 0
         self._reason = ""  # why there is no connection
-        self._wake_sender, self._wake_receiver = socket.socketpair()
-        self._wake_sender.setblocking(False)
+        self._wake_up = Wake()
         max_age_ms = round(options.store_max_days * MS_PER_DAY)
         max_bytes, clock = options.store_max_mb * BYTES_PER_MB, Clock()
         limits = QueueLimits(max_bytes=max_bytes, max_age_ms=max_age_ms, clock_synced=lambda: clock.synced)
@@ -150,12 +148,7 @@ class MqttBus:
         if self._thread.is_alive():
             log.warning("broker %s:%d: still connecting; its thread is abandoned", self._broker.host, self._broker.port)
             return
-        self._wake_sender.close()
-        self._wake_receiver.close()
-
-    def _wake_up(self) -> None:
-        with suppress(OSError):  # full already, or closed
-            self._wake_sender.send(b"\0")
+        self._wake_up.close()
 
     def _full_topic(self, topic: Topic) -> str:
         return topic.path[1:] if topic.path.startswith("/") else self._root + topic.path
@@ -229,6 +222,8 @@ class MqttBus:
             if self._connection is not None:
                 self._on_disconnected(connection)
             connection.abandon()
+            if self._thread.stopping.is_set():  # `close` may not wait for this thread any more
+                self._wake_up.close()
 
     def _confirm_greeting(self, connection: MqttConnection) -> None:
         """Raises GreetingDoubted, disconnected, when the broker is to be asked for all of it once more."""
@@ -283,7 +278,7 @@ class MqttBus:
         while not self._thread.stopping.is_set() and self._broker is self._next_broker:
             self._subscribe(connection)
             self._send_waiting(connection)
-            connection.poll(POLL_S, self._wake_receiver)
+            connection.poll(POLL_S, self._wake_up.receiver)
             self._thread.progress()
             self._send_queue.requeue_retained(self._delivery.check())
             if time.monotonic() - since_s > STABLE_AFTER_S:
@@ -308,7 +303,7 @@ class MqttBus:
         end_s = time.monotonic() + FLUSH_S
         while (self._send_queue.counts.waiting or not self._persistent.idle) and time.monotonic() < end_s:
             self._send_waiting(connection)
-            connection.poll(0.02, self._wake_receiver)
+            connection.poll(0.02, self._wake_up.receiver)
 
     def _send_waiting(self, connection: MqttConnection) -> None:
         while connection.ready and (message := self._next_message()) is not None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from edged.config.tables.mqtt import MqttConfig, PublishConfig, TlsConfig
@@ -19,6 +20,7 @@ from edged.messages.build import Body, DeviceStatus, HeaderFactory, new_id
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
 from tests.support.mqtt import Listener, Mosquitto
+from tests.support.tcp_server import tcp_server
 from tests.support.waiting import until
 from tests.system.tcp_relay import MuteBroker, TcpRelay
 
@@ -247,6 +249,16 @@ def test_broker_that_acknowledges_nothing_is_disconnected(mute: MuteBroker, capl
     until(lambda: mute.connections > 1)
     bus.close()
     assert "nothing acknowledged for" in caplog.text
+
+
+def test_bus_closed_while_it_connects_leaves_no_socket(caplog: pytest.LogCaptureFixture) -> None:
+    process, gone = psutil.Process(), threading.Event()
+    with tcp_server(lambda client: gone.wait(LIMIT_S)) as port:
+        before = process.num_fds()
+        MqttBus(MqttConfig(port=port), "box", make_status, PublishConfig()).close()
+        assert "its thread is abandoned" in caplog.text
+        gone.set()
+        until(lambda: process.num_fds() == before)
 
 
 def test_broker_that_no_longer_refuses_is_connected(new_mosquitto: Callable[..., Mosquitto]) -> None:
