@@ -22,7 +22,7 @@ run: $(LOOK)
 	    --preview edged-demo $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/system --ignore tests/cuda
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/system --ignore tests/cuda
 
 # The CUDA backend: on this machine's GPU, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
 cuda: $(STAMP)-cuda kernels
@@ -32,9 +32,10 @@ kernels: $(STAMP)
 	$(BIN)/python deploy/kernels.py
 
 # Real broker, TensorRT builder, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
+# JOBS=2 runs two files at a time.
 system: $(STAMP)-system
 	sh tests/system/setup.sh
-	$(BIN)/python -m pytest -q tests/system
+	$(BIN)/python -m pytest -q $(if $(JOBS),-n $(JOBS) --dist loadfile) tests/system
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
