@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edged.app import started_daemon
 from edged.config.tree import Config
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from tests.support.recorded import edged, images, picture, video
+from tests.support.recorded import Command, images, picture, video
 
 NOISE = np.random.default_rng(0).bytes(4000)
 
@@ -30,21 +30,21 @@ def cut(whole: Path, part: float) -> Path:
 
 
 @pytest.mark.parametrize("part", [0, 0.001, 0.3, 0.9, 0.99])
-def test_truncated_video_is_named(tmp_path: Path, part: float) -> None:
+def test_truncated_video_is_named(edged: Command, tmp_path: Path, part: float) -> None:
     done = edged("infer", "--jsonl", cut(video(tmp_path / "whole.mp4"), part))
     assert done.returncode == 1
     assert "cut.mp4" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "noise.mp4", "noise.jpg", "noise.png", "noise.avi"])
-def test_file_of_another_kind_than_its_suffix_is_named(tmp_path: Path, name: str) -> None:
+def test_file_of_another_kind_than_its_suffix_is_named(edged: Command, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no video\n" * 99 if name.startswith("text") else NOISE)
     done = edged("infer", "--jsonl", tmp_path / name)
     assert (done.returncode, done.stdout) == (1, "")
     assert name in done.stderr
 
 
-def test_image_of_one_pixel_fails(tmp_path: Path) -> None:
+def test_image_of_one_pixel_fails(edged: Command, tmp_path: Path) -> None:
     done = edged("infer", "--jsonl", images(tmp_path / "one", picture()[:1, :1]))
     assert (done.returncode, done.stdout) == (1, "")
     assert "0.png: 1x1 px" in done.stderr
@@ -54,19 +54,21 @@ ODD = {
     "grey": picture()[..., 0],
     "16 bit": picture().astype(np.uint16) * 257,
     "alpha": np.dstack([picture(), picture()[..., 0]]),
-    "8K": cv2.resize(picture(), (7680, 4320), interpolation=cv2.INTER_NEAREST),
+    "5K": cv2.resize(picture(), (5120, 2880), interpolation=cv2.INTER_NEAREST),
     "narrow": picture()[:, :16],
 }
 
 
 @pytest.mark.parametrize("image", ODD.values(), ids=ODD)
-def test_image_of_odd_size_is_processed_in_its_own_size(tmp_path: Path, image: NDArray[np.uint8]) -> None:
+def test_image_of_odd_size_is_processed_in_its_own_size(
+    edged: Command, tmp_path: Path, image: NDArray[np.uint8]
+) -> None:
     done = edged("infer", "--jsonl", images(tmp_path / "odd", image))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["image"] == {"w": image.shape[1], "h": image.shape[0]}
 
 
-def test_bad_image_in_a_folder_fails_only_itself(tmp_path: Path) -> None:
+def test_bad_image_in_a_folder_fails_only_itself(edged: Command, tmp_path: Path) -> None:
     folder = images(tmp_path / "mixed", *[picture()] * 3)
     (folder / "1.png").write_bytes(NOISE)
     done = edged("infer", "--jsonl", folder)
@@ -76,7 +78,7 @@ def test_bad_image_in_a_folder_fails_only_itself(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def broken_model(tmp_path: Path) -> dict[str, object]:
+def broken_model(edged: Command, tmp_path: Path) -> dict[str, object]:
     """Configuration of models whose detector gives NaN, whatever it sees."""
     onnx = pytest.importorskip("onnx", reason="makes the broken model; install edged[dev]")
     package = Path(__file__).parents[2] / "engines"
@@ -119,7 +121,7 @@ def test_nan_from_a_model_fails_only_its_frames(
     assert len([line for line in caplog.messages if "NaN" in line]) == 1
 
 
-def test_unreadable_recording_ends_the_run_with_1(tmp_path: Path) -> None:
+def test_unreadable_recording_ends_the_run_with_1(edged: Command, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video")
     done = edged("run", "--source", tmp_path / "text.mp4", "--embedded-broker", "--save-video", tmp_path / "out.mp4")
     assert done.returncode == 1

@@ -24,7 +24,7 @@ from edged.config.tree import Config
 from edged.device.doctor import cameras, run_checks
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from tests.support.mqtt import Listener
-from tests.support.recorded import LIMIT_S, edged, images, picture, video
+from tests.support.recorded import LIMIT_S, Command, edged_process, images, picture, video
 from tests.support.waiting import until
 
 STOPS_WITHIN_S = 10.0  # 2 s are promised; test machines are slow and busy, and what hangs here hangs for longer
@@ -98,7 +98,7 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
 
 
 def test_run_with_a_duration_ends_by_itself(configuration: Path, listener: Listener) -> None:
-    done = edged("run", "--config", configuration, "--for", 6, "--quiet")
+    done = edged_process("run", "--config", configuration, "--for", 6, "--quiet")
     assert done.returncode == 0, done.stderr
     last(listener, "edged/box/status", "stopped")
     assert listener.bodies("edged/box/cam/barn/poses")
@@ -122,7 +122,8 @@ def test_sigterm_ends_the_daemon_in_time_with_status_stopped(configuration: Path
 
 def test_saved_video_has_every_frame(tmp_path: Path) -> None:
     clip, out = video(tmp_path / "clip.mp4", 10), tmp_path / "out.mp4"
-    done = edged("run", "--source", clip, "--embedded-broker", "--save-video", out, "--preview", tmp_path / "look")
+    keep = ("--save-video", out, "--preview", tmp_path / "look")
+    done = edged_process("run", "--source", clip, "--embedded-broker", *keep)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "look.mp4").stat().st_size > 0
     assert "starter weights are for trials" in done.stderr
@@ -134,7 +135,7 @@ def test_saved_video_has_every_frame(tmp_path: Path) -> None:
     assert frames == 10
 
 
-def test_infer_prints_one_message_per_frame(tmp_path: Path) -> None:
+def test_infer_prints_one_message_per_frame(edged: Command, tmp_path: Path) -> None:
     clip = video(tmp_path / "clip.mp4", 5)
     done = edged("infer", "--jsonl", clip, images(tmp_path / "folder", picture()))
     assert (done.returncode, done.stderr) == (0, "")
@@ -145,7 +146,7 @@ def test_infer_prints_one_message_per_frame(tmp_path: Path) -> None:
     ]
 
 
-def test_infer_fails_for_a_missing_path_and_reads_the_others(tmp_path: Path) -> None:
+def test_infer_fails_for_a_missing_path_and_reads_the_others(edged: Command, tmp_path: Path) -> None:
     done = edged("infer", "--jsonl", tmp_path / "gone.mp4", images(tmp_path / "folder", picture()))
     assert done.returncode == 1
     assert "gone.mp4" in done.stderr
@@ -162,13 +163,15 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "output"), WRONG.values(), ids=WRONG)
-def test_invalid_option_of_infer_exits_2_and_is_named(tmp_path: Path, arguments: list[str], output: str) -> None:
+def test_invalid_option_of_infer_exits_2_and_is_named(
+    edged: Command, tmp_path: Path, arguments: list[str], output: str
+) -> None:
     done = edged("infer", images(tmp_path / "folder", picture()), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert output in done.stderr
 
 
-def test_invalid_configuration_exits_2_with_file_and_line(tmp_path: Path) -> None:
+def test_invalid_configuration_exits_2_with_file_and_line(edged: Command, tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text('[cameras.barn]\nsource = "clip.mp4"\nfps = -1\n')
     done = edged("run", "--config", path)
@@ -177,13 +180,13 @@ def test_invalid_configuration_exits_2_with_file_and_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "soon"])
-def test_invalid_duration_exits_2(tmp_path: Path, duration: str) -> None:
+def test_invalid_duration_exits_2(edged: Command, tmp_path: Path, duration: str) -> None:
     done = edged("run", "--source", tmp_path, f"--for={duration}")
     assert done.returncode == 2
     assert "argument --for" in done.stderr
 
 
-def test_run_without_cameras_exits_2_with_the_remedy(tmp_path: Path) -> None:
+def test_run_without_cameras_exits_2_with_the_remedy(edged: Command, tmp_path: Path) -> None:
     path = tmp_path / "edged.toml"
     path.write_text("version = 1\n")
     done = edged("run", "--config", path)
@@ -191,7 +194,7 @@ def test_run_without_cameras_exits_2_with_the_remedy(tmp_path: Path) -> None:
     assert "--source" in done.stderr
 
 
-def test_snapshot_writes_the_picture(tmp_path: Path) -> None:
+def test_snapshot_writes_the_picture(edged: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = edged("snapshot", "--source", images(tmp_path / "folder", picture()), "--out", out)
     assert done.returncode == 0, done.stderr
@@ -211,7 +214,7 @@ def test_doctor_compares_the_regions_with_the_image(tmp_path: Path) -> None:
     )
 
 
-def test_doctor_prints_json(configuration: Path) -> None:
+def test_doctor_prints_json(edged: Command, configuration: Path) -> None:
     done = edged("doctor", "--config", configuration, "--json")
     checks = json.loads(done.stdout)
     assert {"configuration", "cameras"} & {check["check"].split(" ")[0] for check in checks}

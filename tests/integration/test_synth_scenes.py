@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
+import cv2
+
 from tools import synth
-from tools.synth import person, person_pose, pose, surroundings, takes, yard
+from tools.demo import CLIP, stall
+from tools.evaluate.clip import read_truth
+from tools.synth import person, person_pose, pose, scatter, surroundings, takes, yard
 from tools.synth.camera import Camera, Sensor
 from tools.synth.gallery import sunlight
 from tools.synth.geometry import Mesh
@@ -136,6 +141,25 @@ def test_keypoint_visibility_follows_the_depth_in_front() -> None:
     in_front = np.array([2.95, 2.0, 2.95, 2.95], np.float32)
     got = judged(at, np.full(4, 3.0), np.full(4, 0.1), in_front, own, SIZE_WH)
     assert got[:, 2].tolist() == [VISIBLE, HIDDEN, HIDDEN, OUTSIDE]
+
+
+def test_projected_3d_truth_equals_the_2d_truth() -> None:
+    _, (truth, *_) = scatter.picture(77, 1, SIZE_WH, "person", pinhole=True)
+    fx, fy, cx, cy = truth.lens
+    space, points = truth.space_m["lsp-14"], truth.keypoints["lsp-14"]
+    px = space[:, :2] / space[:, 2:] * [fx, fy] + [cx, cy]
+    inside = points[:, 2] > 0
+    assert inside.sum() > 8
+    assert px[inside] == pytest.approx(points[inside, :2], abs=0.01)
+    assert 0.2 < np.linalg.norm(space[2] - space[1]) < 0.6  # a thigh, in metres
+
+
+def test_committed_demo_clip_and_its_truth_are_what_is_rendered() -> None:
+    clip = cv2.VideoCapture(str(CLIP))
+    for (image, truths), subjects in islice(zip(stall.pictures(), read_truth(CLIP), strict=True), 3):
+        assert cv2.PSNR(image, clip.read()[1]) > 30
+        assert np.allclose([t.xyxy for t in truths], [s["box"] for s in subjects], atol=2)
+    clip.release()
 
 
 def test_night_scene_is_grey() -> None:

@@ -1,9 +1,10 @@
-"""Pictures and clips made on the spot, and `edged` run on them as a process."""
+"""Pictures and clips made on the spot, and `edged` run on them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 
 from edged.capture.sources.opencv import configure_opencv
 
-LIMIT_S = 60.0  # of any process; never reached when all is well
+Done = subprocess.CompletedProcess[str]
+Command = Callable[..., Done]
+
+LIMIT_S = 180.0  # of any process; never reached when all is well
 
 
 def picture(grey: int | None = None) -> NDArray[np.uint8]:
@@ -39,9 +43,9 @@ def video(path: Path, count: int = 10) -> Path:
     return path
 
 
-def edged(*arguments: str | Path | float, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it to its end. A traceback is never an answer."""
+def edged_process(*arguments: str | Path | float) -> Done:
+    """Run it to its end, in a process of its own. A traceback is never an answer."""
     command = [sys.executable, "-m", "edged", *map(str, arguments)]
-    done = subprocess.run(command, check=False, cwd=cwd, capture_output=True, text=True, timeout=LIMIT_S)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=LIMIT_S)
     assert "Traceback" not in done.stderr, done.stderr
     return done

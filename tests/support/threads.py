@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from edged.daemon import Daemon
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 @contextmanager
