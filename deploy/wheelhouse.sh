@@ -32,7 +32,7 @@ pip() {
 
 # Packages of the box: this one, pip, which not every distribution has, and the build tools of pycuda.
 wanted() {
-    echo "edged[$extra,cbor] @ file://$work/edged"
+    echo "edged[$extra,cbor,panel] @ file://$work/edged"
     echo pip
     [ "$kind" = plain ] || printf '%s\n' setuptools wheel
 }

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("chromium is not installed (apt-get install chromium)")
     expect.set_options(timeout=LIMIT_S * 1000)
     with sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        made = driver.chromium.launch(executable_path=binary, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield made
         made.close()
 
