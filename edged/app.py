@@ -279,7 +279,9 @@ def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:
 
 def _dispatcher(config: Config, headers: HeaderFactory, bus: MqttBus, handlers: CommandHandlers) -> CommandDispatcher:
     root = f"{config.mqtt.base}/{device_id(config.device.id)}/"
-    return CommandDispatcher(bus, headers, handlers.table, config.commands.allow, root=root)
+    return CommandDispatcher(
+        bus, headers, handlers.table, config.commands.allow, root=root, reply_topics=config.commands.reply_topics
+    )
 
 
 def _start_metrics(config: Config, parts: Parts, stack: ExitStack) -> None:

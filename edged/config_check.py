@@ -19,7 +19,6 @@ from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
-from edged.config.tables.mqtt import TlsConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
@@ -98,7 +97,6 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]
         yield from _model_violations(config.models, cards, classes)
     known = {name: one for name, one in config.cameras.items() if partial.knows(("cameras", name, "source"))}
     yield from _shared_sources(known)
-    yield from _tls_violations(config.mqtt.tls)
     if (
         config.panel.enabled
         and not config.panel.is_local
@@ -131,16 +129,6 @@ def _model_violations(
     for task, given in (("lift", models.lift), ("root", models.root)):
         if given is not None:
             yield from _card_violations(("models", task), given, task, cards)
-
-
-def _tls_violations(tls: TlsConfig) -> Iterator[Violation]:
-    """Certificates for a connection that nobody said is to be encrypted."""
-    if "enabled" in tls.model_fields_set:
-        return
-    for name in ("ca", "cert", "key"):
-        if (path := getattr(tls, name)) is not None:
-            wanted = "is not used without TLS, and passwords would go in clear text"
-            yield ("mqtt", "tls", name), str(path), f"{wanted}; add mqtt.tls.enabled = true, or remove it"
 
 
 def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> Iterator[Violation]:
@@ -242,7 +230,7 @@ def _shared_sources(cameras: Mapping[str, CameraConfig]) -> Iterator[Violation]:
         if first != name:
             yield (
                 ("cameras", name, "source"),
-                camera.source,
+                str(camera.source),
                 f"is also the source of cameras.{first}; remove one of them",
             )
 
@@ -250,5 +238,6 @@ def _shared_sources(cameras: Mapping[str, CameraConfig]) -> Iterator[Violation]:
 def _opened_path(camera: CameraConfig) -> str:
     """What is opened: a V4L2 device may be called by its number, its node, or a link to that."""
     if camera.source_kind != "v4l2":
-        return camera.source
-    return os.path.realpath(f"/dev/video{camera.source}" if camera.source.isdigit() else camera.source)
+        return camera.source.reveal()
+    source = camera.source.reveal()
+    return os.path.realpath(f"/dev/video{source}" if source.isdigit() else source)

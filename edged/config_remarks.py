@@ -6,6 +6,7 @@ Upstream: `config_check`. Downstream: `edged check`, `edged provision`, the daem
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.config.types import Section
+from edged.units import MS_PER_S
 from engines.card import Card
 
 Violation = tuple[Key, object, str]  # key, its value (None: not shown), what is wanted and what to do
@@ -90,9 +92,19 @@ def _mqtt_remarks(mqtt: MqttConfig) -> Iterator[Violation]:
         elif text and not os.path.exists(text):  # which, unlike Path, takes any text
             sentence = "there is no such file on this machine; the daemon does not start without it"
             yield ("mqtt", "tls", name), text, sentence
+    if mqtt.tls.enabled:
+        yield from _ending_certificates(mqtt)
     given = mqtt.tls.model_fields_set
     if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
+
+
+def _ending_certificates(mqtt: MqttConfig) -> Iterator[Violation]:
+    from edged.config.certificates import expiry, mqtt_ends  # noqa: PLC0415  most checks go without ssl
+
+    for name, end_ms in mqtt_ends(mqtt).items():
+        if (fault := expiry(end_ms, time.time() * MS_PER_S)) is not None:
+            yield ("mqtt", "tls", name), None, fault
 
 
 def _device_remarks(config: Config) -> Iterator[Violation]:
@@ -134,12 +146,16 @@ def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
 def _password_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
     if camera.source_kind != "rtsp":
         return
-    address = urlsplit(camera.source)
+    address = urlsplit(camera.source.reveal())
     secret = camera.password.get_secret_value() or address.password
     if (camera.username or address.username) and not secret:
         where = "username" if camera.username else "source"
         credential = ".".join(map(str, (*key, "password")))
-        yield (*key, where), getattr(camera, where), f"has no password; give it as the credential {credential}, or here"
+        yield (
+            (*key, where),
+            str(getattr(camera, where)),
+            f"has no password; give it as the credential {credential}, or here",
+        )
     if secret and not (camera.username or address.username):
         yield (*key, "password"), None, f"has no user name; add {'.'.join(map(str, (*key, 'username')))}"
 

@@ -21,7 +21,7 @@ LAYERS = (
     ("engines.catalogue", "engines.golden", "engines.prepare", "engines.store"),
     ("engines.verify",),
     ("engines.build",),
-    ("edged.errors", "edged.units", "edged.frame", "edged.foreign_text"),
+    ("edged.errors", "edged.units", "edged.frame", "edged.foreign_text", "edged.secret_address"),
     ("edged.runtime",),
     ("edged.config",),
     ("edged.messages",),

@@ -8,9 +8,12 @@ import gc
 import io
 import os
 import sys
+import traceback
 from importlib import import_module
+from types import TracebackType
 
 from edged.errors import ConfigError, EdgedError
+from edged.secret_address import redact
 from engines.errors import EngineError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -26,13 +29,14 @@ def run_verb(verb: str, summary: str, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"edged {verb}", description=summary)
     module.arguments(parser)
     args = parser.parse_args(words)
+    sys.excepthook = _print_traceback
     try:
         return int(module.run(args))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(redact(str(error)), file=sys.stderr)
         return 2
     except (EdgedError, EngineError) as error:
-        print(f"edged {verb}: {error}", file=sys.stderr)
+        print(redact(f"edged {verb}: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -46,3 +50,8 @@ def run_verb(verb: str, summary: str, words: list[str]) -> int:
         print(f"edged {verb}: {target}: {error.strerror}; free some space and run it again", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing the rest would fail again
         return 1
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """As Python does, with addresses cut down: a library's error may hold a whole one."""
+    print(redact("".join(traceback.format_exception(kind, error, at))), end="", file=sys.stderr)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from edged.commands.argument_types import config_file
 from edged.device.doctor import CHECKS, QUICK_CHECKS, run_checks
+from edged.secret_address import redact
 
 MARKS = {True: "✓", False: "✗", None: "–"}
 COLOURS = {True: "\033[32m", False: "\033[31m", None: "\033[2m"}
@@ -29,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     for finding in run_checks(args.config, QUICK_CHECKS if args.quick else CHECKS):
         findings.append(finding)
         if not args.json:
-            print(_line(finding.ok, finding.check, finding.message, finding.do), flush=True)
+            print(redact(_line(finding.ok, finding.check, finding.message, finding.do)), flush=True)
     if args.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        print(redact(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)))
     failed = sum(finding.ok is False for finding in findings)
     if failed and not args.json:
         print(f"\n{failed} of {len(findings)} checks failed")

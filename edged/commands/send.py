@@ -18,6 +18,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.device.identity import device_id
 from edged.errors import ConfigError, NotWritten
+from edged.foreign_text import printable, printable_json
 from edged.messages.commands import COMMANDS
 from edged.messages.topics import DAY, SNAPSHOT
 from edged.mqtt.request import ResponseTimeout, online_devices, request_picture
@@ -64,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
         answer, content = request_picture(broker, device, args.command, values, args.within, picture=picture)
     except ResponseTimeout as error:
         raise ResponseTimeout(f"{error} Online here: {', '.join(online_devices(broker)) or 'no device'}") from None
-    if not answer["ok"]:
-        told = answer["error"]
+    if not answer.get("ok"):
+        told = {key: printable(text) for key, text in answer["error"].items()}
         print(f"{told['what']}: got {told['got']}\n  want {told['wanted']}\n  {told['do']}", file=sys.stderr)
         return 1
-    print(json.dumps(answer["data"], indent=2, ensure_ascii=False))
+    print(printable_json(answer.get("data", {}), indent=2))
     return _keep(args.out, content) if args.out is not None else 0
 
 

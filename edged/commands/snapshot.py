@@ -87,9 +87,9 @@ class _Look:
 
 def _other_files(settings: CameraConfig, result: FrameResult) -> str:
     """Which image of a folder this is; empty for another source."""
-    if settings.source_kind != "files" or not Path(settings.source).is_dir():
+    if settings.source_kind != "files" or not Path(settings.source.reveal()).is_dir():
         return ""
-    return f"of {result.source}; `edged infer {shlex.quote(settings.source)} --save DIR` does the whole folder"
+    return f"of {result.source}; `edged infer {shlex.quote(settings.source.reveal())} --save DIR` does the whole folder"
 
 
 def choose_camera(config: Config, name: str | None, source: str | None) -> tuple[str, CameraConfig]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from edged.commands.argument_types import seconds
 from edged.commands.fleet_view import live_watch, message_line
 from edged.config.load import load
 from edged.config.tables.mqtt import MqttConfig
+from edged.foreign_text import printable_json
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.fleet_state import FleetState
 from edged.mqtt.subscribe import stop_after, subscribe
@@ -47,7 +47,7 @@ def _print(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop
         if body is not None:
             line = {"topic": message.topic, "message": body}
             text = message_line(message.topic, body, points=args.points)
-            print(json.dumps(line, ensure_ascii=False) if args.jsonl else text, flush=True)
+            print(printable_json(line) if args.jsonl else text, flush=True)
 
     def on_state(state: str) -> None:
         print(f"edged watch: {state}", file=sys.stderr)

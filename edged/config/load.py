@@ -25,8 +25,8 @@ from edged.config.panel_file import PANEL_FILE, check_drawings, without_strays
 from edged.config.tables.camera import CameraConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
-from edged.config.types import redact
 from edged.errors import ConfigError
+from edged.secret_address import redact_value
 
 ETC = Path("/etc/edged")
 CREDENTIALS_DIR = "credentials"  # below ETC; only root may read it
@@ -98,7 +98,7 @@ def camera_from_source(source: str, **options: object) -> CameraConfig:
         return CameraConfig.model_validate({"source": source, **options})
     except ValidationError as exc:
         message = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{redact(source)}: {message}") from None
+        raise ConfigError(f"{redact_value(source)}: {message}") from None
 
 
 def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:

@@ -15,8 +15,8 @@ from edged.config.renamed import advice
 from edged.config.schema import Node, node_at, suggest_key
 from edged.config.toml_lines import Key
 from edged.config.toml_text import dotted, toml_value
-from edged.config.types import MASK, redact
 from edged.errors import ConfigError
+from edged.secret_address import MASK, redact_value
 
 MAX_CHARS = 72  # of a value in a message
 # pydantic's error type -> what is wanted; what to do.
@@ -149,7 +149,7 @@ def display_value(key: Key, value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         flat = all(isinstance(item, (int, float)) for item in value) and len(value) <= MAX_CHARS // 8
         return toml_value(list(value)) if flat else f"a list of {len(value)}"
-    text = toml_value(redact(value) if isinstance(value, str) else value)
+    text = toml_value(redact_value(value) if isinstance(value, str) else value)
     return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
 
 

@@ -11,7 +11,7 @@ from edged.config.schema import NAME, Node, node_at, root
 from edged.config.toml_lines import Key, key_lines
 from edged.config.toml_text import dotted, dump, toml_value
 from edged.config.tree import Config
-from edged.config.types import MASK, redact
+from edged.secret_address import MASK, redact_value
 
 WIDTH = 110
 EXAMPLE = "example"  # name of the camera in the reference
@@ -81,7 +81,7 @@ def _redacted(key: Key, value: Any) -> Any:
     here = node_at(key)
     if here and here.is_secret:
         return MASK if value else ""
-    return redact(value) if isinstance(value, str) else value
+    return redact_value(value) if isinstance(value, str) else value
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

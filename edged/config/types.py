@@ -23,15 +23,8 @@ from edged.config.characters import invisible
 
 NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
-SECRET_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|key)=[^&;/\s]+")
-MASK = "***"
 MAX_TOPIC_BYTES = 1024  # of `mqtt.base` and the like
 MIN_SIDE_PX = 8  # smallest side of a region
-
-
-def redact(address: str) -> str:
-    """The address without user, password and secret parameters."""
-    return SECRET_PARAMETER.sub(rf"\1={MASK}", re.sub(r"(?s)(?<=://).*@", f"{MASK}@", address))
 
 
 def unit(name: str) -> dict[str, Any]:
@@ -56,6 +49,12 @@ def _check_topic(value: str) -> str:
 def check_host(value: str) -> str:
     if re.search(r"[\s/@]", value) or value.count(":") == 1:  # more colons: IPv6
         raise ValueError("must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]")
+    return value
+
+
+def _check_server_name(value: str) -> str:
+    if re.search(r"[\s/@:]", value) and value.count(":") < 2:  # more colons: IPv6
+        raise ValueError("must be a host name or address alone, as the certificate has it")
     return value
 
 
@@ -92,6 +91,7 @@ Topic = Annotated[
     str, AfterValidator(_check_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
 ]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+ServerName = Annotated[str, AfterValidator(_check_server_name)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
 CommandName = Literal[

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections import OrderedDict
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
@@ -19,12 +19,14 @@ from pydantic import ValidationError
 
 from edged.config.schema import node_of_schema
 from edged.errors import CommandRejected, Fatal
-from edged.foreign_text import printable
+from edged.foreign_text import foreign_json, printable, topic_fault
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus, Request
 from edged.messages.commands import COMMANDS, Command
-from edged.messages.topics import COMMAND, RESULT, Topic
+from edged.messages.topics import COMMAND, RESULT, Topic, matches
+from edged.runtime.log import LogLimit
+from edged.runtime.lru import LruDict
 from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -33,11 +35,12 @@ MAX_PAYLOAD_BYTES = 4096
 MAX_PENDING = 16  # commands in the queue; more are rejected
 MAX_PENDING_REPLIES = 128  # in the queue, rejected ones too; more get no reply
 REPLY_GAP_S = 0.02  # between two replies, which share the bus with the poses
-REPLY_CACHE_SIZE = 64  # replies kept for commands that MQTT delivers twice
+REPLY_CACHE_SIZE, REPLY_CACHE_S = 64, 60.0  # replies kept for commands that MQTT delivers twice
 POLL_S = 0.2
 JOIN_S = 0.5  # for the command being executed at the end; one that takes longer gets no reply
 MAX_QUOTED_CHARS = 60
 UNKNOWN_VERB = "unknown"  # in the reply topic, for a verb that is no valid topic level
+LOG_LINES, LOG_PERIOD_S = 20, 60.0  # commands are logged up to this many in each period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class Reply:
 class CommandDispatcher:
     """Subscribes once a command is allowed.
 
-    `root` is <base>/<device>/: no reply goes to a topic below it that the device publishes to.
+    `root` is <base>/<device>/: replies go below its `cmd/`, or below a topic of `reply_topics`.
     """
 
     def __init__(
@@ -85,15 +88,20 @@ class CommandDispatcher:
         allowed: Collection[str],
         *,
         root: str,
+        reply_topics: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._headers = headers
         self._handlers = dict(handlers)
         self._root = root
+        self._reply_topics = tuple(reply_topics)
+        self._log_limit = LogLimit(LOG_LINES, LOG_PERIOD_S)
         self._allowed: Collection[str] = ()
         self._listening = False
         self._queue: SimpleQueue[QueuedCommand] = SimpleQueue()
-        self._replies: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
+        self._clock = clock
+        self._replies: LruDict[tuple[Any, ...], tuple[float, Reply]] = LruDict(REPLY_CACHE_SIZE)  # with its time
         self._flooded = False
         self._thread = SupervisedThread("commands", self.run_next)
         self.set_allowed(allowed)
@@ -140,9 +148,9 @@ class CommandDispatcher:
         reply = self._cached_reply(queued) or self._run_handler(queued)
         verb = queued.verb if re.fullmatch("[a-z0-9-]{1,32}", queued.verb) else UNKNOWN_VERB
         body = build.result(self._headers, verb, reply.command_id, reply.result.data, reply.rejection)
-        topic = _reply_topic(queued.request, self._root) or RESULT.at(verb=verb)
+        topic = reply_topic(queued.request.response_topic, self._root, self._reply_topics) or RESULT.at(verb=verb)
         self._bus.publish(topic, body, correlation=queued.request.correlation)
-        log.info("command %s: %s", verb, reply.rejection or "done")
+        self._log(verb, reply)
         if reply.result.after_reply is not None:
             reply.result.after_reply()
 
@@ -154,6 +162,11 @@ class CommandDispatcher:
             return 0.0
         self.execute(queued)
         return REPLY_GAP_S
+
+    def _log(self, verb: str, reply: Reply) -> None:
+        if self._log_limit.allow():
+            more = f"; no more of this minute's commands are logged ({LOG_LINES})" if self._log_limit.last else ""
+            log.info("command %s: %s%s", verb, reply.rejection or "done", more)
 
     def _run_handler(self, queued: QueuedCommand) -> Reply:
         named = None
@@ -176,13 +189,13 @@ class CommandDispatcher:
 
     def _cached_reply(self, queued: QueuedCommand) -> Reply | None:
         """The reply to the same command when it was delivered before: it is not executed twice."""
-        return self._replies.get(_fingerprint(queued.request))
+        made_s, reply = self._replies.get(_fingerprint(queued.request), (-REPLY_CACHE_S, None))
+        return reply if queued.verb in queued.allowed and self._clock() - made_s < REPLY_CACHE_S else None
 
     def _cache_reply(self, queued: QueuedCommand, reply: Reply) -> None:
         if reply.command_id is not None or queued.request.correlation is not None:
-            self._replies[_fingerprint(queued.request)] = replace(reply, result=CommandResult(data=reply.result.data))
-            while len(self._replies) > REPLY_CACHE_SIZE:
-                self._replies.popitem(last=False)
+            kept = replace(reply, result=CommandResult(data=reply.result.data))
+            self._replies[_fingerprint(queued.request)] = (self._clock(), kept)
 
 
 def validate(queued: QueuedCommand, body: Mapping[str, Any]) -> Command:
@@ -229,10 +242,7 @@ def _parse_payload(queued: QueuedCommand) -> Mapping[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         got, wanted = f"more than {MAX_PAYLOAD_BYTES} bytes", f"at most {MAX_PAYLOAD_BYTES}"
         raise CommandRejected("payload", got=got, wanted=wanted, do="send the arguments alone")
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        body = None
+    body = foreign_json(payload)
     if not isinstance(body, dict):
         got = _quoted(payload.decode(errors="replace")) if payload else "nothing"
         raise CommandRejected("payload", got=got, wanted="a JSON object", do='send {"NAME": VALUE, …}, or {} at least')
@@ -250,14 +260,18 @@ def _fingerprint(request: Request) -> tuple[Any, ...]:
     return request.path, request.payload, request.correlation, request.retain
 
 
-def _reply_topic(request: Request, root: str) -> Topic | None:
-    """Where the sender wants the reply: never a topic that the device publishes. None: our own reply topic."""
-    wanted = request.response_topic
-    if not wanted or wanted.startswith("$") or re.search("[+#\0]", wanted):
+def reply_topic(wanted: str | None, root: str, others: Collection[str] = ()) -> Topic | None:
+    """Where the sender wants the reply, if it may go there; None: our own reply topic.
+
+    It may go below `root`cmd/, but to no command, and to a topic of `others` or below one. A broker may end the
+    connection of a device that writes where it has no right.
+    """
+    if not wanted or topic_fault(wanted) is not None:
         return None
-    if wanted.startswith(root) and not wanted.startswith(f"{root}cmd/"):
-        return None
-    return Topic(path=f"/{wanted}", spec=RESULT)
+    own = wanted.startswith(root)
+    below_own = wanted.startswith(f"{root}cmd/") and not matches(f"{root}{COMMAND.at(verb='+').path}", wanted)
+    below_other = not own and any(wanted == other or wanted.startswith(f"{other}/") for other in others)
+    return Topic(path=f"/{wanted}", spec=RESULT) if below_own or below_other else None
 
 
 def _quoted(value: Any) -> str:

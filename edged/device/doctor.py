@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from edged.config.certificates import certificate_ends, expiry
 from edged.config.load import ETC, read_layers
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config, require_cameras
@@ -31,7 +32,7 @@ from edged.device.info import discovery_device
 from edged.errors import ConfigError, DeviceLost, EdgedError
 from edged.inference.cuda.kernels import compiled_kernels
 from edged.runtime.clock import Clock
-from edged.units import BYTES_PER_KB, BYTES_PER_MB, plural
+from edged.units import BYTES_PER_KB, BYTES_PER_MB, MS_PER_S, plural
 from engines.catalogue import load as load_cards
 from engines.errors import CardError, EngineError, StoreError
 from engines.store.model_store import ModelStore
@@ -50,6 +51,7 @@ INSTALL_PYCUDA = (
 )
 INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; in a clone: make kernels"
 INSTALL_LIBRARIES = "install edged again; in a clone: pip install '.[cpu]'"
+RENEW = "renew it, as with: boxes renew ID (deploy/mosquitto); then edged provision FILE"
 INSTALL_JETPACK = "install JetPack 6.1 or later"
 
 
@@ -104,6 +106,16 @@ def missing_credentials(folder: Path) -> Iterator[CheckResult]:
             if not os.path.lexists(path) and os.access(Path(path).parent, os.X_OK):
                 text = f"{path}: no such file, but {settings} wants it: the service does not start (243/CREDENTIALS)"
                 yield failed("credentials", text, "edged provision FILE again, or remove that line and daemon-reload")
+
+
+def certificates(target: Target) -> Iterator[CheckResult]:
+    """No certificate of the configuration has ended, or ends soon."""
+    for key, end_ms in certificate_ends(target.config).items() if target.config else ():
+        fault = expiry(end_ms, time.time() * MS_PER_S)
+        if fault is not None:
+            yield failed("certificate", f"{key}: {fault}", RENEW)
+        else:
+            yield passed("certificate", f"{key} ends on {time.strftime('%Y-%m-%d', time.gmtime(end_ms / MS_PER_S))}")
 
 
 def libraries(target: Target) -> Iterator[CheckResult]:
@@ -306,8 +318,9 @@ def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> Check
     return passed(check, f"{free_mb} MB free") if enough else failed(check, f"{free_mb} MB free; want {min_mb}", do)
 
 
-CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, credentials, permissions, clock, space)
-QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, credentials, permissions, clock, space)
+OF_THE_SYSTEM: tuple[Check, ...] = (credentials, certificates, permissions, clock, space)
+CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, *OF_THE_SYSTEM)
+QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, *OF_THE_SYSTEM)
 
 
 def _summary(config: Config, path: Path | None, remarks: int) -> str:

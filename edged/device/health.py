@@ -61,6 +61,8 @@ class Health:
         synced: Callable[[], bool],
         sensors: SysfsSensors | None = None,
         throttle_level: Callable[[], ThrottleLevel | None] = lambda: None,
+        *,
+        certificates: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`disk` is a path on the file system to watch: where models are stored."""
         self._disk = disk
@@ -68,6 +70,7 @@ class Health:
         self._synced = synced
         self._sensors = sensors or SysfsSensors()
         self._throttle_level = throttle_level
+        self._certificates = certificates
         self._problem_tracker = ProblemTracker()
         self._process = psutil.Process()
         self._started_s = time.monotonic()
@@ -85,11 +88,13 @@ class Health:
             "cameras": {name: camera_health(camera, self._utc) for name, camera in cameras.items()},
             "mqtt": cast(schema.MqttHealth, dict(mqtt)),
             "models": dict(models),
+            "certificates_end_ts": dict(self._certificates()),
         }
         return {**body, "problems": self._problems(body)}
 
     def _problems(self, body: Body) -> list[schema.Problem]:
-        found = self._problem_tracker.update(body, time.monotonic_ns(), threads.troubles())
+        now_ns = time.monotonic_ns()
+        found = self._problem_tracker.update(body, now_ns, threads.troubles(), utc_ms=self._utc(now_ns))
         return [
             {"code": problem.code, "source": problem.source, "detail": problem.detail, "since_ts": self._utc(since_ns)}
             for problem, since_ns in found

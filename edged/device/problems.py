@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edged.config.certificates import expiry
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY, UNVERIFIED
 from edged.runtime.threads import Trouble
@@ -47,7 +48,7 @@ class Problem:
     """A problem; `code` and `source` identify it."""
 
     code: str
-    source: str  # a camera, a model, a thread, `broker` or `device`
+    source: str  # a camera, a model, a thread, a certificate, `broker` or `device`
     detail: str  # in words, with the figure
 
 
@@ -57,10 +58,15 @@ class ProblemTracker:
     def __init__(self) -> None:
         self._since_ns: dict[tuple[str, str], int] = {}
 
-    def update(self, body: Body, now_ns: int, threads: Iterable[Trouble] = ()) -> list[tuple[Problem, int]]:
+    def update(
+        self, body: Body, now_ns: int, threads: Iterable[Trouble] = (), *, utc_ms: int = 0
+    ) -> list[tuple[Problem, int]]:
         """The problems of a health body, each with its begin, CLOCK_MONOTONIC in ns."""
         problems = [*self._device_problems(body["device"]), *camera_problems(body["cameras"])]
         problems += [*model_problems(body["models"]), *broker_problems(body.get("mqtt", {}))]
+        for name, end_ms in body.get("certificates_end_ts", {}).items():
+            if (fault := expiry(end_ms, utc_ms)) is not None:
+                problems.append(Problem("certificate-expiry", name, fault))
         problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
         if not body["clock"]["synced"]:
             problems.append(

@@ -6,7 +6,10 @@ Upstream: the latest `health` body of the supervisor; `scene_metrics`. Downstrea
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -23,13 +26,15 @@ from edged.units import BYTES_PER_MB, MS_PER_S
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # between checks whether to stop
-IDLE_S = 5.0  # a client that sends nothing is disconnected after this
+IDLE_S, REQUEST_S = 5.0, 10.0  # a client that sends nothing is disconnected after the first, any after the second
+MAX_CLIENTS = 8  # at a time; more are disconnected at once
 
 LABELS = {  # tables whose keys are names: the label that carries them
     "cameras": "camera",
     "engines": "model",
     "stage_ms": "stage",
     "temperatures_c": "zone",
+    "certificates_end_ts": "certificate",
     "power_w": "rail",
     "pressure_percent": "resource",
 }
@@ -128,7 +133,7 @@ class MetricsServer:
         for collector in collectors:
             registry.register(collector)
         try:
-            self._server = make_server(host, port, make_wsgi_app(registry), ThreadingWSGIServer, _Handler)
+            self._server = make_server(host, port, make_wsgi_app(registry), _Server, _Handler)
         except (OSError, OverflowError) as exc:
             raise ConfigError(
                 f"prometheus.port = {port}: cannot listen on {host}: {exc}; choose a free port, or switch it off",
@@ -153,8 +158,45 @@ class MetricsServer:
         return 0.0
 
 
+class _Server(ThreadingWSGIServer):
+    """A thread per client, of few."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._free = threading.BoundedSemaphore(MAX_CLIENTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no fault of ours."""
+        log.debug("prometheus: a client went away", exc_info=True)
+
+
 class _Handler(WSGIRequestHandler):
     timeout = IDLE_S
+
+    def handle(self) -> None:
+        limit = threading.Timer(REQUEST_S, self._disconnect)
+        limit.daemon = True
+        limit.start()
+        try:
+            super().handle()
+        finally:
+            limit.cancel()
+
+    def _disconnect(self) -> None:
+        with suppress(OSError):  # it is closed already
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
         """Requests are not logged: there is one every few seconds."""

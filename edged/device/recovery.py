@@ -116,7 +116,7 @@ class CameraRecovery:
             argus_works = any(other.source_kind == "csi" for other in online.values())
             return None if argus_works else RESET_ARGUS
         if camera.source_kind == "v4l2":
-            port = self._port(camera.source)
+            port = self._port(camera.source.reveal())
             return None if port is None else RESET_USB + port
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
+from edged.config.certificates import BROKER, certificate_ends
 from edged.config.tree import Config
 from edged.device.gpu_wait import GpuWait, gpu_missing
 from edged.device.health import CameraOverview, Health, shortened
@@ -20,6 +21,7 @@ from edged.messages.build import HeaderFactory
 from edged.messages.bus import Bus
 from edged.runtime.allocator import trim_heap
 from edged.runtime.threads import SupervisedThread
+from edged.units import MS_PER_S
 from engines import machine
 
 JOIN_S = 1.0
@@ -40,6 +42,7 @@ class DeviceSupervisor:
         models: Callable[[], Mapping[str, Any]],
         set_max_rate: Callable[[float | None], None],
     ) -> None:
+        self._settings = settings
         self._interval_s = settings.publish.health_interval_s
         self._headers = headers
         self._bus = bus
@@ -48,7 +51,11 @@ class DeviceSupervisor:
         self._throttle = ThermalThrottle(settings.throttle, set_max_rate)
         self._gpu_wait = GpuWait() if _gpu_missing(settings) else None
         self._health = Health(
-            settings.models.store, headers.utc_ms, lambda: headers.synced, throttle_level=lambda: self._throttle.level
+            settings.models.store,
+            headers.utc_ms,
+            lambda: headers.synced,
+            throttle_level=lambda: self._throttle.level,
+            certificates=self._certificates,
         )
         self.latest_health: Mapping[str, Any] = {}  # the body published last
         self._due_s = self._trimmed_s = monotonic()
@@ -62,6 +69,7 @@ class DeviceSupervisor:
         self._thread.start()
 
     def reconfigure(self, settings: Config) -> None:
+        self._settings = settings
         self._interval_s = settings.publish.health_interval_s
 
     def close(self) -> None:
@@ -83,6 +91,11 @@ class DeviceSupervisor:
         self._bus.publish(topics.HEALTH.at(), shortened(message, stats["max_message_bytes"]))
         self._due_s = monotonic() + self._interval_s
         self._broker_problems = _codes(stats)
+
+    def _certificates(self) -> dict[str, int]:
+        """In ms UTC, by the key that names the file; and the broker's."""
+        end_s = self._bus.broker_certificate_end_s
+        return certificate_ends(self._settings) | ({} if end_s is None else {BROKER: round(end_s * MS_PER_S)})
 
     def _step(self) -> float:
         """Publish when it is time, and at once when something changes between the broker and us."""

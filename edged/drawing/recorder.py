@@ -53,7 +53,7 @@ class Recorder:
 
 def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:
     """Rate in Hz and number of frames; None when the source has no end or does not say."""
-    if camera.source_kind != "files" or not Path(camera.source).is_file():
+    if camera.source_kind != "files" or not Path(camera.source.reveal()).is_file():
         return camera.fps or LIVE_HZ, None
-    rate_hz, frames = rate_and_length(Path(camera.source))
+    rate_hz, frames = rate_and_length(Path(camera.source.reveal()))
     return rate_hz, (None if camera.loop else frames)

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from edged.errors import CommandRejected
 from edged.frame import F32, XY, FrameResult, Pose3d, TrackedSubject
 from edged.messages import schema, topics
+from edged.messages.commands import COMMANDS
 from edged.messages.schema import MESSAGE_VERSION, CameraPhase
 from edged.messages.topics import Topic
 from edged.units import ms
@@ -133,7 +134,7 @@ def result(
     if rejection is not None:
         error = {"what": rejection.what, "got": rejection.got, "wanted": rejection.wanted, "do": rejection.do}
     return {
-        **headers(topics.RESULT.at(verb=verb)),
+        **headers(topics.RESULT.at(verb=verb if verb in COMMANDS else "unknown")),  # numbers of known topics alone
         "verb": verb,
         "id": command_id,
         "ok": rejection is None,

@@ -36,4 +36,6 @@ class Bus(Protocol):
     def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None: ...
     @property
     def stats(self) -> dict[str, Any]: ...  # the `mqtt` part of `health`
+    @property
+    def broker_certificate_end_s(self) -> float | None: ...  # UTC; None: not connected, or without TLS
     def close(self) -> None: ...

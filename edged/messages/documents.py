@@ -235,12 +235,13 @@ a36663616d6572616161687375626a6563747381a4626964036573636f72651903a763626f788419
 KEYPOINTS_TEXT = """The keypoints of each `schema`, in the order of the lists; `keypoints.json` has them for programs.
 Left and right are the subject's own."""
 
-COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to the
-MQTT 5 response topic, or else to `cmd/<verb>/result`, with your correlation data and your `id`. A command that is
-delivered again with the same id or correlation data is answered again, but executed once. Retained commands are
-rejected, and so are verbs that `commands.allow` does not list. Commands are executed one after the other: 16 can wait,
-the next 112 are answered with an error, and further ones get no answer. Set an expiry (MQTT 5, 30 s): without one, a
-command that a bridge stored is executed late. On a terminal, use `edged send`."""
+COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to
+`cmd/<verb>/result`, with your correlation data and your `id`. The MQTT 5 response topic is used instead if it is below
+`cmd/<verb>/` of the device, or at or below a topic of `commands.reply_topics`. The same command with the same id or
+correlation data, delivered again within a minute, is answered again, but executed once. Retained commands are rejected,
+and so are verbs that `commands.allow` does not list. Commands are executed one after the other: 16 can wait, the next
+112 are answered with an error, and further ones get no answer. Set an expiry (MQTT 5, 30 s): without one, a command
+that a bridge stored is executed late. On a terminal, use `edged send`."""
 
 
 def _section(name: str) -> str:

@@ -133,8 +133,13 @@ class ClockHealth(TypedDict):
 class Problem(TypedDict):
     """A condition that needs attention."""
 
-    code: Annotated[str, field("Such as `camera-lost`, `disk-nearly-full`, `clock-not-set`, `hardware-throttled`.")]
-    source: Annotated[str, field("The camera, the model or the thread, `broker`, or `device`.")]
+    code: Annotated[
+        str,
+        field(
+            "Such as `camera-lost`, `certificate-expiry`, `disk-nearly-full`, `clock-not-set`, `hardware-throttled`."
+        ),
+    ]
+    source: Annotated[str, field("The camera, the model, the thread or the certificate, `broker`, or `device`.")]
     detail: Annotated[str, field("In words, with the figure.")]
     since_ts: UtcMs
 
@@ -197,3 +202,7 @@ class Health(Header):
     cameras: dict[str, CameraHealth]
     mqtt: MqttHealth
     models: ModelsHealth
+    certificates_end_ts: Annotated[
+        dict[str, UtcMs],
+        field("When the certificates end, by the key of their file; `broker`: the broker's own."),
+    ]

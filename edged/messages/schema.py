@@ -362,7 +362,7 @@ class CommandError(TypedDict):
 
 
 class Result(Header):
-    """Result of a command. Sent to the response topic, or else to `cmd/<verb>/result`."""
+    """Result of a command. Sent to `cmd/<verb>/result`, or to the response topic where that is allowed."""
 
     verb: str
     id: Annotated[str | None, field("As in the command; null when it gave none.")]

@@ -7,7 +7,6 @@ thread.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
+from edged.foreign_text import foreign_json
 from edged.messages import topics
 from edged.messages.build import encode, new_id
 from edged.messages.topics import TopicSpec
@@ -80,10 +80,8 @@ class BrokerReport:
 
     def retained_body(self, topic: str) -> dict[str, Any]:
         """The retained message of this topic; empty: there is none."""
-        with suppress(ValueError):
-            body = json.loads(self.retained.get(topic, b"{}"))
-            return body if isinstance(body, dict) else {}
-        return {}
+        body = foreign_json(self.retained.get(topic, b"{}"))
+        return body if isinstance(body, dict) else {}
 
 
 def check_broker(broker: MqttConfig, device: str, trials: Sequence[Trial], client_id: str) -> BrokerReport:

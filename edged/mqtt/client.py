@@ -21,10 +21,11 @@ from edged.messages.bus import Request
 from edged.messages.topics import Topic, matches
 from edged.mqtt.connection import IncomingMessage, MqttConnection, SessionTakenOver
 from edged.mqtt.delivery import Delivery
-from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateIdDetector
+from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateId, DuplicateIdDetector, RepeatedDisconnect
 from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
+from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
 from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
@@ -44,14 +45,6 @@ RECONNECT_MAX_S = 3.0  # longest wait between attempts; a broker that returns is
 STABLE_AFTER_S = 30.0  # a connection that lasted this long resets the waits
 DUPLICATE_ID_MAX_S = 180.0  # longest wait while another device may have our id: two take turns 50 times an hour
 POLL_S = 1.0  # between checks of the keep-alive
-
-
-class RepeatedDisconnect(BrokerLost):
-    """The broker accepts the connection and ends it soon after, again and again."""
-
-
-class DuplicateId(RepeatedDisconnect):
-    """Another device has our id."""
 
 
 class MqttBus:
@@ -138,6 +131,11 @@ class MqttBus:
             "stored": self._persistent.stats,
         }
 
+    @property
+    def broker_certificate_end_s(self) -> float | None:
+        connection = self._connection
+        return connection.certificate_end_s if connection else None
+
     def close(self) -> None:
         """Send what waits, then the status `stopped`, within a second in all, and disconnect."""
         self._thread.stop()
@@ -208,6 +206,7 @@ class MqttBus:
             client_id=self._device,
             will=self._status_message("offline"),
             greeting=self._negotiator.greeting,
+            max_packet_bytes=DEVICE_PACKET_BYTES,
             on_result=self._delivery.on_result,
             on_message=self._received,
             on_subscribed=self._delivery.on_subscribed,

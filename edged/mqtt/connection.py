@@ -27,6 +27,7 @@ from edged.errors import BrokerLost
 from edged.mqtt import connect_errors
 from edged.mqtt.connect_errors import TRANSIENT_REASONS, address, reason_code
 from edged.mqtt.negotiation import FULL, VERSIONS, ConnectionRefused, Greeting
+from edged.mqtt.packet_limit import READER_PACKET_BYTES, LimitedClient
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.tls import tls_context
 from edged.mqtt.v5 import (
@@ -97,6 +98,7 @@ class MqttConnection:
         client_id: str,
         will: OutgoingMessage | None = None,
         greeting: Greeting = FULL,
+        max_packet_bytes: int = READER_PACKET_BYTES,
         on_result: Callable[[OutgoingMessage, Refusal | None], None] = lambda message, refusal: None,
         on_message: Callable[[IncomingMessage], None] = lambda message: None,
         on_subscribed: Callable[[str, Refusal | None], None] = lambda topic, refusal: None,
@@ -107,11 +109,13 @@ class MqttConnection:
         self._on_message = on_message
         self._on_subscribed = on_subscribed
         self._greeting = greeting
+        self._max_packet_bytes = max_packet_bytes
         self.limits = BrokerLimits(retain=greeting.retain, max_qos=greeting.max_qos)
         self.careful = False  # one message at a time, each acknowledged
         self._aliases = TopicAliases(0)
         self._pending_subscriptions: dict[int | None, str] = {}  # topics not yet granted, by message id
         self._last_ack_s = 0.0  # time of the last acknowledgement, or when there was nothing to acknowledge
+        self.certificate_end_s: float | None = None  # of the broker, UTC; None: without TLS
         self._connack: ReasonCode | None = None
         self._end_reason: str | None = None  # why the connection ended
         self._error_type: type[BrokerLost] = BrokerLost  # to raise then
@@ -125,16 +129,19 @@ class MqttConnection:
         """Connect and wait for CONNACK. Raises BrokerLost, or one of its subclasses above."""
         keepalive_s = max(1, round(KEEPALIVE_FRACTION * self._broker.keepalive_s))
         session: dict[str, Any] = (
-            {"clean_start": True, "properties": connect_properties()} if self.version == "5" else {}
+            {"clean_start": True, "properties": connect_properties(self._max_packet_bytes)}
+            if self.version == "5"
+            else {}
         )
         try:
             self._client.connect(self._broker.host, self._broker.port, keepalive_s, **session)
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, IndexError) as exc:  # paho raises the last two for a bad answer to a WebSocket
             raise connect_errors.unreachable(self._broker, exc) from exc
         end_s = time.monotonic() + CONNACK_TIMEOUT_S
         while self._connack is None and self._end_reason is None and time.monotonic() < end_s:
             self._poll_once(0.1, None)
         self._check_connack()
+        self.certificate_end_s = _certificate_end_s(self._client.socket())
 
     def send(self, message: OutgoingMessage, *, acknowledged: bool = False) -> None:
         """Send one message; only while `ready`. `on_result` is called with it later, or at once if it is too large.
@@ -227,9 +234,17 @@ class MqttConnection:
                 sock.close()
 
     def _new_client(self, client_id: str, will: OutgoingMessage | None) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2, client_id, protocol=VERSIONS[self.version], reconnect_on_failure=False
+        client = LimitedClient(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            protocol=VERSIONS[self.version],
+            transport="websockets" if self._broker.transport == "websocket" else "tcp",
+            reconnect_on_failure=False,
+            max_packet_bytes=self._max_packet_bytes,
         )
+        if self._broker.transport == "websocket":
+            path = self._broker.websocket_path.get_secret_value() or "/mqtt"
+            client.ws_set_options(path, headers=self._http_headers())
         client.on_socket_open = _set_nodelay
         client.on_connect = self._handle_connack
         client.on_disconnect = self._handle_disconnect
@@ -245,6 +260,10 @@ class MqttConnection:
             qos, retain = min(will.spec.qos, self.limits.max_qos), will.spec.retain and self.limits.retain
             client.will_set(will.topic, will.payload, qos, retain, properties)
         return client
+
+    def _http_headers(self) -> dict[str, str]:
+        """Where the certificate's name is not the address, servers choose the site by it."""
+        return {"Host": self._broker.tls.server_name} if self._broker.tls.server_name else {}
 
     def _handle_connack(
         self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -313,7 +332,7 @@ class MqttConnection:
         if sock is None:
             self._end_reason = self._end_reason or CUT_OFF
             return
-        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # already read from the socket
+        decrypted = hasattr(sock, "pending") and sock.pending() > 0  # TLS, already read from the socket
         ready = _poll_sockets(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
         if wake is not None and wake.fileno() in ready:
             wake.recv(4096)
@@ -346,7 +365,19 @@ def _poll_sockets(sock: SocketLike, writing: bool, wake: socket.socket | None, t
     return dict(poll.poll(timeout_s * MS_PER_S))
 
 
+def _inner(sock: object) -> object:
+    """The socket itself, in paho's WebSocket too."""
+    return getattr(sock, "_socket", sock)
+
+
+def _certificate_end_s(sock: object) -> float | None:
+    inner = _inner(sock)
+    end = (inner.getpeercert() or {}).get("notAfter") if isinstance(inner, ssl.SSLSocket) else None
+    return ssl.cert_time_to_seconds(end) if isinstance(end, str) else None
+
+
 def _set_nodelay(client: Client, userdata: object, sock: SocketLike) -> None:
     """Send small messages at once."""
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    inner = _inner(sock)
+    if isinstance(inner, socket.socket):
+        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -20,6 +20,7 @@ from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import UNVERIFIED, MessageLimits, size_bytes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import PACKET_OVERHEAD_BYTES
+from edged.runtime.lru import LruDict
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,10 @@ class Delivery:
         self._echo = EchoCheck(self._on_verdict)
         self._connection: MqttConnection | None = None
         self._uses_echo = False
-        self._probed_s: dict[str, float] = {}  # by topic
-        self._refused: dict[str, str] = {}  # reasons by topic, until a message is taken there
-        self._set_aside: dict[str, int] = {}  # bytes by topic, of messages that this broker cannot take
-        self._logged: set[tuple[str, str]] = set()
+        self._probed_s: LruDict[str, float] = LruDict()  # by topic
+        self._refused: LruDict[str, str] = LruDict()  # reasons by topic, until a message is taken there
+        self._set_aside: LruDict[str, int] = LruDict()  # bytes by topic, of messages that this broker cannot take
+        self._logged: LruDict[tuple[str, str], None] = LruDict()
         self._retry_s = math.inf
         self.refusals = 0
         self.unverified = False
@@ -151,9 +152,11 @@ class Delivery:
         return message.spec.qos == 1 and (message.spec.retain or message.topic.startswith(self._root))
 
     def _probe_due(self, message: OutgoingMessage) -> bool:
+        if message.spec.qos:
+            return False
         now_s = time.monotonic()
         probed_s = self._probed_s.setdefault(message.topic, now_s - PROBE_S + FIRST_PROBE_S)
-        due = message.spec.qos == 0 and now_s - probed_s >= PROBE_S
+        due = now_s - probed_s >= PROBE_S
         if due:
             self._probed_s[message.topic] = now_s
         return due
@@ -206,7 +209,7 @@ class Delivery:
 
     def _taken_again(self, topic: str) -> None:
         if self._refused.pop(topic, None) is not None:
-            self._logged.discard((topic, "refused"))
+            self._logged.pop((topic, "refused"), None)
             log.info("broker: %s is taken again", topic)
 
     def _mark_unverified(self) -> None:
@@ -216,5 +219,5 @@ class Delivery:
 
     def _log_once(self, topic: str, kind: str, text: str) -> None:
         if (topic, kind) not in self._logged:
-            self._logged.add((topic, kind))
+            self._logged[topic, kind] = None
             log.warning("broker: " + text, topic)

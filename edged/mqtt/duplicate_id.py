@@ -6,16 +6,25 @@ has been there.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import sha256
+
+from edged.errors import BrokerLost
+from edged.foreign_text import foreign_json, printable
 
 REPEATED_AFTER = 4  # connections in a row that did not last: something ends them
 MAX_OWN = 64
 FORGET_S = 240.0  # without a sign of the other device; it tries at least every three minutes
 OTHER_ID = "give one of them another device.id"
+
+
+class RepeatedDisconnect(BrokerLost):
+    """The broker accepts the connection and ends it soon after, again and again."""
+
+
+class DuplicateId(RepeatedDisconnect):
+    """Another device has our id."""
 
 
 class DuplicateIdDetector:
@@ -69,12 +78,10 @@ class DuplicateIdDetector:
 
 def describe(info: bytes) -> str:
     """The device that sent this `info`, in words."""
-    body: object = None
-    with suppress(ValueError):
-        body = json.loads(info)
+    body = foreign_json(info)
     if not isinstance(body, dict):
         return "another program"
     cameras = body.get("cameras")
     names = ", ".join(sorted(map(str, cameras))) if isinstance(cameras, dict) and cameras else "none"
     name = body.get("name")
-    return f"{f'{name!r}, ' if name else ''}cameras: {names}"
+    return printable(f"{f'{name!r}, ' if name else ''}cameras: {names}")

@@ -5,7 +5,6 @@ Upstream: messages of any number of devices. Downstream: `edged watch`. Pure, bu
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from edged.foreign_text import foreign_json
 from edged.messages import health_schema, schema
 from edged.messages.cbor import unpack
 from edged.units import NS_PER_S
@@ -112,7 +112,7 @@ def _partial_adapter(body_type: type) -> TypeAdapter[Any]:
 def decode_body(payload: bytes) -> Body | None:
     """The body of a message in JSON or CBOR; None for anything else."""
     try:
-        body = json.loads(payload) if payload[:1] == b"{" else unpack(payload)
+        body = foreign_json(payload) if payload[:1] == b"{" else unpack(payload)
     except (ValueError, RecursionError, ImportError):
         return None
     return body if isinstance(body, dict) else None

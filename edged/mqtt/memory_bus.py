@@ -63,6 +63,10 @@ class MemoryBus:
             return self._counter.counts
 
     @property
+    def broker_certificate_end_s(self) -> float | None:
+        return None
+
+    @property
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
         stored = {

@@ -8,10 +8,10 @@ careful: it sends one at a time, so that the next cut names the message.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from edged.mqtt.send_queue import OutgoingMessage
+from edged.runtime.lru import LruDict
 
 NO_RETAIN = "it keeps no messages: who subscribes later sees nothing until it changes"
 QOS_0_ONLY = "it knows QoS 0 only: a message may be lost on the way"
@@ -29,10 +29,10 @@ class MessageLimits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._cuts: Counter[str] = Counter()  # by topic, since one of its messages was taken
-        self._blocked: dict[str, int] = {}  # bytes from which on nothing is sent, by topic
-        self._taken: dict[str, int] = {}  # bytes of the largest message that was taken, by topic
-        self._suspects: set[str] = set()  # topics
+        self._cuts: LruDict[str, int] = LruDict()  # by topic, since one of its messages was taken
+        self._blocked: LruDict[str, int] = LruDict()  # bytes from which on nothing is sent, by topic
+        self._taken: LruDict[str, int] = LruDict()  # bytes of the largest message that was taken, by topic
+        self._suspects: LruDict[str, None] = LruDict()  # topics
         self._careful_until_s = 0.0
         self.max_bytes: int | None = None  # of a message, topic included; None: no limit is known
 
@@ -47,7 +47,7 @@ class MessageLimits:
 
     def read(self, message: OutgoingMessage) -> None:
         """The broker has read the message, and the connection lasts."""
-        self._suspects.discard(message.topic)
+        self._suspects.pop(message.topic, None)
         self._cuts.pop(message.topic, None)
 
     def taken(self, message: OutgoingMessage) -> None:
@@ -62,18 +62,19 @@ class MessageLimits:
 
     def connection_cut(self, unconfirmed: Sequence[OutgoingMessage]) -> bool:
         """Whether one of these messages may be why the other side ended the connection while they were under way."""
-        self._suspects |= {message.topic for message in unconfirmed}
+        self._suspects.update(dict.fromkeys(message.topic for message in unconfirmed))
         self._careful_until_s = self._clock() + CAREFUL_S
         if len({id(message) for message in unconfirmed}) == 1:
             message = unconfirmed[0]
-            self._cuts[message.topic] += 1
+            self._cuts[message.topic] = self._cuts.get(message.topic, 0) + 1
             if self._cuts[message.topic] >= self._max_cuts(message):
                 self._block(message)
         return any(self._suspicious(message) for message in unconfirmed)
 
     def forget(self) -> None:
         """The broker may be another one now. What ended its connections is tried again, once."""
-        self._cuts = Counter(dict.fromkeys(self._blocked, MAX_CUTS - 1))
+        self._cuts.clear()
+        self._cuts.update(dict.fromkeys(self._blocked, MAX_CUTS - 1))
         self._blocked.clear()
         self._taken.clear()
         self._suspects.clear()
@@ -97,7 +98,7 @@ class MessageLimits:
         return 1 if self.max_bytes is not None and self._is_too_large(message) else MAX_CUTS
 
     def _block(self, message: OutgoingMessage) -> None:
-        self._suspects.discard(message.topic)
+        self._suspects.pop(message.topic, None)
         size = size_bytes(message)
         if self._is_too_large(message):
             self._limit(size)

@@ -8,17 +8,20 @@ that MQTT 3.1.1 does as well as 5.
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from edged.config.tables.mqtt import MqttConfig
+from edged.config.types import NAME
 from edged.errors import BrokerLost
+from edged.foreign_text import foreign_json
+from edged.messages import schema
 from edged.messages.build import encode, new_id
 from edged.messages.topics import COMMAND, RESULT
 from edged.mqtt.connection import HUNG_UP, IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.fleet_state import conforms
 from edged.mqtt.negotiation import FULL, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 
@@ -81,8 +84,9 @@ def online_devices(broker: MqttConfig) -> list[str]:
 
         def on_message(message: IncomingMessage) -> None:
             device = message.topic.removeprefix(f"{broker.base}/").removesuffix("/status")
-            with suppress(ValueError, AttributeError):  # of another sender
-                states[device] = json.loads(message.payload).get("state")
+            body = foreign_json(message.payload)
+            if isinstance(body, dict):  # else of another sender
+                states[device] = body.get("state")
 
         connection = MqttConnection(broker, version, client_id="", on_message=on_message)
         try:
@@ -94,9 +98,14 @@ def online_devices(broker: MqttConfig) -> list[str]:
             connection.close()
         finally:
             connection.abandon()
-        return sorted(device for device, state in states.items() if state == "online" and "/" not in device)
+        return sorted(device for device, state in states.items() if state == "online" and re.fullmatch(NAME, device))
 
     return _negotiated(broker, attempt)
+
+
+def _is_result(body: dict[str, Any]) -> bool:
+    """Whether what is there has the types of an answer, and a failure has its reason."""
+    return conforms(schema.Result, body) and bool(body.get("ok") or body.get("error"))
 
 
 def _negotiated(broker: MqttConfig, attempt: Callable[[str, Greeting], T]) -> T:
@@ -150,11 +159,8 @@ class _OneShot:
     def response(self, request_id: str) -> dict[str, Any] | None:
         """The JSON object with this id that arrived; None: none did."""
         for _, message in self.arrivals:
-            try:
-                body = json.loads(message.payload)
-            except ValueError:
-                continue
-            if isinstance(body, dict) and body.get("id") == request_id:
+            body = foreign_json(message.payload)
+            if isinstance(body, dict) and body.get("id") == request_id and _is_result(body):
                 return body
         return None
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
-from edged.messages.topics import TopicSpec
+from edged.messages.topics import RESULT, TopicSpec
 from edged.units import NS_PER_S
 
 JSON, CBOR = "application/json", "application/cbor"
@@ -143,10 +143,15 @@ class SendQueue:
                 self._counter.acknowledge()
 
     def requeue(self, messages: Iterable[OutgoingMessage]) -> None:
-        """Put messages back in front, in their order: they were taken, and the connection ended."""
+        """Put messages back in front, in their order: they were taken, and the connection ended.
+
+        Not an answer: its sender named the topic, which may be why the connection ended.
+        """
         with self._lock:
             for message in reversed(list(messages)):
-                if message.spec.retain and self._retained.get(message.topic) is not message:
+                if message.spec is RESULT:
+                    self._counter.finish("failed")
+                elif message.spec.retain and self._retained.get(message.topic) is not message:
                     self._counter.finish("dropped")
                 else:
                     self._queue.appendleft(message)

@@ -29,10 +29,33 @@ UNKNOWN_ISSUER = (18, 19, 20, 21)  # self-signed, self-signed in the chain, issu
 Certificate = Mapping[str, Any]  # as `SSLSocket.getpeercert` has it
 
 
+class NamedContext(ssl.SSLContext):
+    """A client's context that asks for, and accepts, a certificate of `server_name` in place of the address."""
+
+    server_name = ""
+
+    def wrap_socket(  # noqa: PLR0917  as inherited
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        name = self.server_name or server_hostname
+        return super().wrap_socket(sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, name, session)
+
+
 def tls_context(tls: TlsConfig) -> ssl.SSLContext:
     """Raises ConfigError, with the name of the file that cannot be used."""
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = tls.server_name
     try:
-        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca)
     except OSError as exc:
         text = f"mqtt.tls.ca = {tls.ca}: {exc.strerror or exc}; want a PEM file this user can read"
         raise ConfigError(text, "tls-ca") from exc
@@ -60,7 +83,7 @@ def explain_certificate(broker: MqttConfig, error: ssl.SSLCertVerificationError)
     """Why the broker's certificate is not accepted, and what to do."""
     certificate: Certificate = {}
     with suppress(OSError, ValueError):
-        certificate = fetch_certificate(broker.host, broker.port)
+        certificate = fetch_certificate(broker.host, broker.port, broker.tls.server_name)
     return certificate_fault(error.verify_code, error.verify_message, broker, certificate, time.time())
 
 
@@ -71,7 +94,7 @@ def certificate_fault(code: int, message: str, broker: MqttConfig, certificate: 
     if not certificate:
         return message
     if code in OTHER_NAME:
-        return _other_name(broker.host, certificate)
+        return _other_name(broker.tls.server_name or broker.host, certificate)
     if code in UNKNOWN_ISSUER:
         return _unknown_issuer(broker.tls, certificate)
     if code == EXPIRED:
@@ -81,18 +104,25 @@ def certificate_fault(code: int, message: str, broker: MqttConfig, certificate: 
     return message
 
 
-def fetch_certificate(host: str, port: int) -> Certificate:
+def fetch_certificate(host: str, port: int, server_name: str = "") -> Certificate:
     """The certificate that a server shows. Raises OSError or ValueError when it cannot be read.
 
     Python decodes only what it has verified: the second handshake trusts the very certificate of the first.
     """
-    encoded = ssl.get_server_certificate((host, port), timeout=FETCH_TIMEOUT_S)
+    name = server_name or host
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((host, port), FETCH_TIMEOUT_S) as plain,
+        unverified.wrap_socket(plain, server_hostname=name) as sock,
+    ):
+        encoded = ssl.DER_cert_to_PEM_cert(sock.getpeercert(binary_form=True) or b"")
     context = ssl.create_default_context(cadata=encoded)
     context.check_hostname = False
     context.verify_flags |= X509_PARTIAL_CHAIN | X509_NO_CHECK_TIME
     with (
         socket.create_connection((host, port), FETCH_TIMEOUT_S) as plain,
-        context.wrap_socket(plain, server_hostname=host) as sock,
+        context.wrap_socket(plain, server_hostname=name) as sock,
     ):
         return sock.getpeercert() or {}
 
@@ -102,7 +132,8 @@ def _other_name(host: str, certificate: Certificate) -> str:
     wanted = f"have {host} put into it as a subjectAltName"
     if not names:
         return f"it has no subjectAltName, and its common name {_name(certificate, 'subject')} does not count; {wanted}"
-    return f"it is for {', '.join(names)}, and mqtt.host is {host}; set mqtt.host to a name that it is for, or {wanted}"
+    do = f"set mqtt.tls.server_name (or mqtt.host) to a name that it is for, or {wanted}"
+    return f"it is for {', '.join(names)}, and not for {host}; {do}"
 
 
 def _unknown_issuer(tls: TlsConfig, certificate: Certificate) -> str:

@@ -67,10 +67,11 @@ class TopicAliases:
         return message.topic, self._aliases.setdefault(message.topic, len(self._aliases) + 1)
 
 
-def connect_properties() -> Properties:
-    """No session is kept for us: the persistent queue does that."""
+def connect_properties(max_packet_bytes: int) -> Properties:
+    """No session is kept for us: the persistent queue does that. Larger packets are not sent to us."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = 0
+    properties.MaximumPacketSize = max_packet_bytes
     return properties
 
 

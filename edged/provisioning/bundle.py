@@ -20,9 +20,9 @@ from edged.config.messages import Layers
 from edged.config.schema import node_at
 from edged.config.toml_lines import Key
 from edged.config.toml_text import dotted, dump
-from edged.config.types import redact
 from edged.errors import ConfigError, NotWritten
 from edged.provisioning.atomic_files import FileContent, Files, finish, load, replace_all, save, write_file
+from edged.secret_address import is_address, redact_value
 
 ETC = Path("etc/edged")
 UNIT = Path("etc/systemd/system/edged.service.d")
@@ -73,11 +73,11 @@ def _split_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: d
 
 
 def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
-    """The value if it is a secret: a password, an address that contains one, a key or certificate; else None."""
+    """The value if it is a secret: a password, the address of a network camera, a key or certificate; else None."""
     if key in PEM_KEYS:
         return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value)
     here = node_at(key)
-    return value if (here and here.is_secret) or redact(value) != value else None
+    return value if (here and here.is_secret) or is_address(value) or redact_value(value) != value else None
 
 
 def _read_pem(layer: Layer, key: Key, name: str) -> str:

@@ -14,6 +14,8 @@ from engines.store.disk import publish
 
 log = logging.getLogger(__name__)
 
+MAX_BYTES = 1 << 26  # days of 64 stalls have 20 MB at most
+
 T = TypeVar("T")
 
 
@@ -28,12 +30,12 @@ class JsonState:
     def read(self, parse: Callable[[Any], T], default: T) -> T:
         """What `parse` makes of the file; `default` when there is none, or `parse` fails on what is in it."""
         try:
-            return parse(json.loads(self._path.read_text()))
+            return parse(json.loads(_read(self._path)))
         except FileNotFoundError:
             return default
         except OSError as exc:
             log.warning("%s: %s; %s begin again", self._path, exc.strerror, self._content)
-        except (ValueError, TypeError, AttributeError, LookupError) as exc:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError, OverflowError) as exc:
             self._put_aside(exc)
         return default
 
@@ -61,3 +63,12 @@ class JsonState:
         if self._write_failed:
             log.info("%s: %s are saved again", self._path, self._content)
         self._write_failed = False
+
+
+def _read(path: Path) -> str:
+    """The text of a regular file. Raises OSError, and ValueError for a larger one."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+    return data.decode()

@@ -8,9 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+
+from edged.secret_address import redact
 
 try:
     from systemd import journal
@@ -26,13 +29,43 @@ SUBJECTS = {"camera": "EDGED_CAMERA", "engine of": "EDGED_MODEL", "model": "EDGE
 SUBJECT = re.compile(rf"({'|'.join(SUBJECTS)}) %s\b")
 
 
+class RedactingFormatter(logging.Formatter):
+    """Every line and traceback with addresses cut down to scheme, host and port."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class LogLimit:
+    """How often one kind of line, which another machine can cause, is logged. One thread at a time."""
+
+    def __init__(self, lines: int, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lines = lines  # in each period
+        self._period_s = period_s
+        self._clock = clock
+        self._since_s = -period_s
+        self._count = 0
+
+    def allow(self) -> bool:
+        """Whether this line may be logged."""
+        if self._clock() - self._since_s >= self._period_s:
+            self._since_s, self._count = self._clock(), 0
+        self._count += 1
+        return self._count <= self._lines
+
+    @property
+    def last(self) -> bool:
+        """Whether the line that was allowed is the last one of its period."""
+        return self._count == self._lines
+
+
 class RecentLines(logging.Handler):
     """The last lines, for the command `diagnose`. Fixed memory. Any thread."""
 
     def __init__(self, lines: int = 300) -> None:
         super().__init__()
         self._lines: deque[str] = deque(maxlen=lines)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.append(self.format(record)[:MAX_LINE_CHARS])
@@ -47,7 +80,7 @@ class RecentLines(logging.Handler):
 def set_up(handler: logging.Handler, level: int = logging.INFO, *, recent_lines: RecentLines | None = None) -> None:
     """Send all lines to `handler`, with the time unless it has a format of its own, and to `recent_lines`."""
     if handler.formatter is None:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler, *([recent_lines] if recent_lines else [])], force=True)
 
 
@@ -56,7 +89,7 @@ class JournalHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter("%(message)s"))
+        self.setFormatter(RedactingFormatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest, parser
 
 from edged.behaviour.horse.day_log import StallDay
-from edged.device.prometheus import HealthCollector, MetricsServer
+from edged.device.prometheus import MAX_CLIENTS, HealthCollector, MetricsServer
 from edged.device.scene_metrics import POSTURES, SceneCollector
 from edged.errors import ConfigError
 from edged.messages.examples import example
 from edged.messages.schema import State
 from tests.support.health import SPREAD, health, view
+from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}
@@ -114,6 +116,31 @@ def test_metrics_are_served(server: MetricsServer) -> None:
     text = response.read().decode()
     connection.close()
     assert (response.status, read(text)) == (200, {("edged_uptime_seconds", ()): 3})
+
+
+def test_clients_that_say_nothing_keep_no_more_than_their_places(server: MetricsServer) -> None:
+    held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(MAX_CLIENTS)]
+    for client in held:
+        client.sendall(b"GET /me")
+    try:
+        until(lambda: _is_refused(server.port))
+        for client in held[1:]:
+            client.close()
+        until(lambda: not _is_refused(server.port))
+    finally:
+        for client in held:
+            client.close()
+
+
+def _is_refused(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().status != 200
+    except (http.client.HTTPException, OSError):
+        return True
+    finally:
+        connection.close()
 
 
 def test_port_in_use_raises_config_error(server: MetricsServer) -> None:

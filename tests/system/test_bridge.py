@@ -39,7 +39,8 @@ def brokers(mosquitto_binary: str, certs: Path, tmp_path: Path) -> Iterator[tupl
     for name in ("site", "central"):
         (tmp_path / name).mkdir()
     site, central = Broker(tmp_path / "site"), Broker(tmp_path / "central", "central.acl")
-    site.people({**PASSWORDS, DEVICE: "b-secret"})
+    site.people(PASSWORDS)
+    site.boxes({DEVICE: "b-secret"})
     central.people(PASSWORDS)
     network = TcpRelay(central.boxes_port)
     site.bridge(central, SITE, port=network.port)
@@ -87,7 +88,8 @@ def bus(site: Broker, tmp_path: Path) -> Iterator[MqttBus]:
 def login(broker: Broker, name: str, password: str = "") -> MqttConfig:
     tls = {"enabled": True, "ca": broker.ca}
     given = {"username": name, "password": password or PASSWORDS[name]}
-    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **given})
+    port = broker.people_port if name in PASSWORDS else broker.passwords_port
+    return MqttConfig.model_validate({"port": port, "tls": tls, "protocol": "5", **given})
 
 
 def link(above: Listener) -> list[str]:

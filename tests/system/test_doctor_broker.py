@@ -128,7 +128,7 @@ def test_other_device_under_this_id_is_shown(
 @pytest.mark.parametrize(
     ("name", "extension", "days", "expected"),
     [
-        ("other.example", "subjectAltName=DNS:other.example", 2, "DNS other.example, and mqtt.host is 127.0.0.1"),
+        ("other.example", "subjectAltName=DNS:other.example", 2, "DNS other.example, and not for 127.0.0.1"),
         ("127.0.0.1", "extendedKeyUsage=serverAuth", 2, "its common name 127.0.0.1 does not count"),
         ("expired", "subjectAltName=IP:127.0.0.1", 0, "it expired on "),
     ],

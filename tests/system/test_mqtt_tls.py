@@ -17,9 +17,11 @@ from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.connection import IncomingMessage, MqttConnection
 from edged.runtime.clock import Clock
+from tests.support.certs import sign
 from tests.support.mqtt import Mosquitto
 from tests.support.tcp_server import tcp_server
 from tests.support.waiting import until
+from tests.support.websocket_relay import WebSocketRelay
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
@@ -39,11 +41,10 @@ def broker(new_mosquitto: NewMosquitto, certs: Path) -> Mosquitto:
 
 
 @pytest.fixture
-def new_bus() -> Iterator[Callable[[int, TlsConfig], MqttBus]]:
+def new_bus() -> Iterator[Callable[[MqttConfig], MqttBus]]:
     buses: list[MqttBus] = []
 
-    def start(port: int, tls: TlsConfig) -> MqttBus:
-        broker = MqttConfig(port=port, tls=tls, reconnect_max_s=1)
+    def start(broker: MqttConfig) -> MqttBus:
         buses.append(MqttBus(broker, "box", partial(build.device_status, HeaderFactory(Clock())), PublishConfig()))
         return buses[-1]
 
@@ -52,13 +53,16 @@ def new_bus() -> Iterator[Callable[[int, TlsConfig], MqttBus]]:
         bus.close()
 
 
-NewBus = Callable[[int, TlsConfig], MqttBus]
+NewBus = Callable[[MqttConfig], MqttBus]
+
+
+def config(port: int, tls: TlsConfig) -> MqttConfig:
+    return MqttConfig(port=port, tls=tls, reconnect_max_s=1)
 
 
 def test_device_with_its_certificate_is_accepted(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
-    bus = new_bus(
-        broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
-    )
+    tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
+    bus = new_bus(config(broker.port, tls))
     for number in range(50):
         bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
     until(lambda: bus.connected and bus.counts.waiting == 0)
@@ -68,7 +72,7 @@ def test_device_with_its_certificate_is_accepted(broker: Mosquitto, new_bus: New
 def test_broker_of_another_authority_is_not_trusted(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem"))
+    bus = new_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem")))
     until(lambda: "its certificate is not accepted" in caplog.text)
     assert not bus.connected
 
@@ -76,7 +80,7 @@ def test_broker_of_another_authority_is_not_trusted(
 def test_device_without_a_certificate_logs_that_one_is_wanted(
     broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem"))
+    bus = new_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem")))
     until(lambda: "it may want a certificate, see mqtt.tls.cert" in caplog.text)
     assert not bus.connected
 
@@ -92,8 +96,33 @@ def test_device_without_a_certificate_logs_that_one_is_wanted(
 )
 def test_unusable_tls_file_raises_config_error(new_bus: NewBus, certs: Path, tls: dict[str, str], code: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        new_bus(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()}))
+        new_bus(config(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()})))
     assert raised.value.code == code
+
+
+def test_broker_is_reached_over_a_websocket_by_the_name_of_its_certificate(
+    new_mosquitto: NewMosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its address is not that name, as behind a router that chooses the server by name."""
+    sign("broker.example", certs, "subjectAltName=DNS:broker.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certs / "broker.example.pem", certs / "broker.example.key")
+    with WebSocketRelay(new_mosquitto().port, context) as relay:
+        tls = {"enabled": True, "ca": certs / "ca.pem"}
+        path = "/mqtt?token=t0ken"
+        keys = {"port": relay.port, "transport": "websocket", "websocket_path": path, "reconnect_max_s": 1}
+        refused = new_bus(MqttConfig.model_validate({**keys, "tls": tls}))
+        until(lambda: "set mqtt.tls.server_name (or mqtt.host) to a name that it is for" in caplog.text)
+        refused.close()
+        bus = new_bus(MqttConfig.model_validate({**keys, "tls": {**tls, "server_name": "broker.example"}}))
+        for number in range(50):
+            bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
+        until(lambda: bus.connected and bus.counts.waiting == 0)
+        assert bus.counts.published == 51
+        assert relay.asked[-1] == (path, "broker.example")
+        assert bus.broker_certificate_end_s is not None
+        bus.close()
+    assert "t0ken" not in caplog.text
 
 
 @pytest.fixture

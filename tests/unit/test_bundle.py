@@ -79,7 +79,7 @@ def test_installed_bundle_loads_as_its_file_says(stick: Path, root: Path) -> Non
         8884,
         "s3cret",
     )
-    assert config.cameras["stall1"].source == "rtsp://me:hidden@192.168.20.11/a"
+    assert config.cameras["stall1"].source.reveal() == "rtsp://me:hidden@192.168.20.11/a"
     assert config.cameras["stall1"].track.max_age_s == 10
     assert config.cameras["stall2"].password.get_secret_value() == 'a "quoted" one'
     assert all(path and path.read_text().startswith(PEM) for path in (config.mqtt.tls.ca, config.mqtt.tls.key))

@@ -73,7 +73,7 @@ zones.feader = [[0, 0], [9, 0], [9, 9]]
         'F:3 models.detector = "xyzzy"',
         "F:6 cameras.a.fps = 999",
         "F:8 cameras.a.roi = [0, 0, 641, 480]",
-        'F:10 cameras.b.source = "rtsp://10.0.0.1/a"',
+        'F:10 cameras.b.source = "rtsp://10.0.0.1/…"',
         "F:11 cameras.b.masks[0] = [1, 2]",
         "F:11 cameras.b.masks[0][0] = 1",
         "F:11 cameras.b.masks[0][1] = 2",
@@ -184,7 +184,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             '[cameras.a]\nsource = "rtsp://u:hunter2@h/s"\n[cameras.b]\nsource = "rtsp://u:hunter2@h/s"',
-            'F:4 cameras.b.source = "rtsp://***@h/s": is also the source of cameras.a; remove one of them',
+            'F:4 cameras.b.source = "rtsp://***@h/…": is also the source of cameras.a; remove one of them',
         ),
         (
             '[cameras.a]\nsource = "/dev/video7"\n[cameras.b]\nsource = "7"',
@@ -192,7 +192,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             '[mqtt.tls]\nca = "/ca.pem"',
-            'F:2 mqtt.tls.ca = "/ca.pem": is not used without TLS, and passwords would go in clear text; add mqtt.tls.',
+            "F:1 mqtt.tls: ca is not used without TLS, and passwords would go in clear text; add enabled = true",
         ),
         (
             'models.catalogue = "/nowhere"',

@@ -55,7 +55,7 @@ def test_cameras_of_several_files_are_merged_by_name(tmp_path: Path) -> None:
     etc = site(tmp_path, main=CAMERA + "fps = 9\nloop = true\n[cameras.a.quality]\nenabled = false", more=more)
     cameras = load(env={}, etc=etc).cameras
     assert list(cameras) == ["a", "b"]
-    assert (cameras["a"].source, cameras["a"].fps, cameras["a"].loop) == ("0", 5, True)
+    assert (str(cameras["a"].source), cameras["a"].fps, cameras["a"].loop) == ("0", 5, True)
     assert (cameras["a"].quality.enabled, cameras["a"].quality.min_contrast) == (False, 9)
 
 
@@ -185,7 +185,7 @@ def test_credential_is_the_line_of_its_file(tmp_path: Path) -> None:
 
 def test_credential_for_a_path_is_the_file_itself(tmp_path: Path) -> None:
     env = credentials(tmp_path, mqtt__tls__key="PEM", mqtt__tls__cert="PEM")
-    tls = load(env=env, etc=tmp_path).mqtt.tls
+    tls = load(env=env | {"EDGED_MQTT__TLS__ENABLED": "true"}, etc=tmp_path).mqtt.tls
     assert tls.key == Path(env["CREDENTIALS_DIRECTORY"]) / "mqtt.tls.key"
 
 

@@ -213,17 +213,17 @@ ROWS = {
     # secrets
     "address_with_secret": (
         '[cameras.a]\nsource = "rtsp://admin:hunter2@cam:port/s?x=1"',
-        'F:2 cameras.a.source = "rtsp://***@cam:port/s?x=1": must be rtsp://host[:port]/path; '
+        'F:2 cameras.a.source = "rtsp://***@cam:port/…": must be rtsp://host[:port]/path; '
         "in a password write %23 %2F %3F %40 for # / ? @",
     ),
     "address_with_slash_in_secret": (
         '[cameras.a]\nsource = "rtsp://admin:hun/ter@2@cam/s"',
-        'F:2 cameras.a.source = "rtsp://***@cam/s": must be rtsp://host[:port]/path; '
+        'F:2 cameras.a.source = "rtsp://***@cam/…": must be rtsp://host[:port]/path; '
         "in a password write %23 %2F %3F %40 for # / ? @",
     ),
     "address_with_secret_parameter": (
         '[cameras.a]\nsource = "rtmp://cam/user=admin&password=hunter2&ch=1"',
-        'F:2 cameras.a.source = "rtmp://cam/user=admin&password=***&ch=1": must be rtsp://…, rtsps://…, csi:N, '
+        'F:2 cameras.a.source = "rtmp://cam/…": must be rtsp://…, rtsps://…, csi:N, '
         "a device or a path; other addresses cannot be opened",
     ),
     "secret_not_in_quotes": ("mqtt.password = 123456", "F:1 mqtt.password = ***: must be text; write it in quotes"),

@@ -45,7 +45,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             'F:7 cameras.a.stall.horses = "mare-and-foal": one subject is published at a time, so no foal',
         ),
         (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
-        (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/a": has no password; give it'),
+        (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/…": has no password; give it'),
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
         ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),

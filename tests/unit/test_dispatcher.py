@@ -11,9 +11,11 @@ import pytest
 
 from edged.config.types import CommandName
 from edged.control.dispatcher import (
+    LOG_LINES,
     MAX_PAYLOAD_BYTES,
     MAX_PENDING,
     MAX_PENDING_REPLIES,
+    REPLY_CACHE_S,
     REPLY_CACHE_SIZE,
     CommandDispatcher,
     CommandResult,
@@ -51,7 +53,10 @@ class Box:
         table = dict.fromkeys(COMMANDS, self._do) | {
             name.replace("_", "-"): handler for name, handler in handlers.items()
         }
-        self.dispatcher = CommandDispatcher(self.bus, HEADERS, table, allow, root=ROOT)
+        self.now_s = 0.0
+        self.dispatcher = CommandDispatcher(
+            self.bus, HEADERS, table, allow, root=ROOT, reply_topics=["site"], clock=lambda: self.now_s
+        )
 
     def _do(self, command: Any) -> CommandResult:
         self.done.append(command)
@@ -84,11 +89,44 @@ def test_reply_goes_to_the_response_topic_with_id_and_correlation() -> None:
     assert (box.topic, answer["id"], box.bus.correlations[-1]) == ("/site/me", "a1", b"\1")
 
 
-@pytest.mark.parametrize("topic", ["edged/box/status", "a/+", "a/#", "$SYS/x", ""])
-def test_response_topic_of_the_device_itself_or_invalid_is_not_used(topic: str) -> None:
+@pytest.mark.parametrize("topic", ["edged/box/cmd/reload/result/me", "edged/box/cmd/x/y", "site", "site/a/b"])
+def test_response_topic_below_the_own_commands_or_a_configured_topic_is_used(topic: str) -> None:
+    box = Box("reload")
+    box.send("reload", response_topic=topic)
+    assert box.topic == f"/{topic}"
+
+
+FOREIGN_TOPICS = {
+    "own status": "edged/box/status",
+    "own camera": "edged/box/cam/a/alert",
+    "own command": "edged/box/cmd/reload",
+    "another device": "edged/other/cmd/reload/result",
+    "begins alike": "sites/a",
+    "wildcard": "site/+",
+    "all": "site/#",
+    "system": "$SYS/x",
+    "too many levels": "/".join(["site"] * 250),
+    "too long": "site/" + "a" * 300,
+    "terminal escape": "site/\x1b[2J",
+    "lone surrogate": "site/\ud800",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("topic", FOREIGN_TOPICS.values(), ids=FOREIGN_TOPICS.keys())
+def test_response_topic_of_others_or_invalid_is_not_used(topic: str) -> None:
     box = Box("reload")
     box.send("reload", response_topic=topic)
     assert box.topic == "cmd/reload/result"
+
+
+def test_flood_of_commands_leaves_few_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    box = Box("reload")
+    with caplog.at_level(logging.INFO, "edged.control"):
+        for number in range(100):
+            box.send(f"verb-{number}")
+    assert len(caplog.records) == LOG_LINES
+    assert "no more of this minute" in caplog.records[-1].getMessage()
 
 
 def test_dispatcher_subscribes_once_a_command_is_allowed() -> None:
@@ -175,6 +213,15 @@ def test_reply_cache_keeps_the_last_replies() -> None:
         box.send("reload", {"id": str(number)})
     assert box.send("reload", {"id": "1"})["data"] == {"times": 2}
     assert box.send("reload", {"id": "0"})["data"] == {"times": REPLY_CACHE_SIZE + 2}
+
+
+def test_reply_is_not_repeated_later_or_once_the_command_is_forbidden() -> None:
+    box = Box("reload")
+    box.send("reload", {"id": "a"})
+    box.now_s = REPLY_CACHE_S
+    assert box.send("reload", {"id": "a"})["data"] == {"times": 2}
+    box.dispatcher.set_allowed(["snooze"])
+    assert not box.send("reload", {"id": "a"})["ok"]
 
 
 def test_rejection_by_the_handler_is_the_reply() -> None:

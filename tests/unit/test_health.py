@@ -14,7 +14,9 @@ from tests.support.health import SPREAD, health, utc, view
 
 def test_health_is_json_and_has_every_part(tmp_path: Path) -> None:
     body = health(tmp_path)({"a": view()}, {"connected": True}, {"detector": "x"})
-    parts = {"uptime_s", "problems", "process", "device", "clock", "cameras", "mqtt", "models"}
+    parts = {"uptime_s", "problems", "process", "device", "clock", "cameras", "mqtt", "models"} | {
+        "certificates_end_ts"
+    }
     assert set(json.loads(json.dumps(body))) == parts
 
 

@@ -65,7 +65,8 @@ def brokers(most: int, *, bridged: bool) -> Iterator[tuple[Broker, Broker | None
     """A site's broker, and the central one to which it sends everything, poses too."""
     with tempfile.TemporaryDirectory() as folder:
         site = _broker(Path(folder) / "site", "acl")
-        site.people(OPERATOR | passwords(most))
+        site.people(OPERATOR)
+        site.boxes(passwords(most))
         central = _broker(Path(folder) / "central", "central.acl") if bridged else None
         if central is not None:
             central.people(OPERATOR)
@@ -143,7 +144,8 @@ def _loads(site: Broker, args: argparse.Namespace, count: int) -> list[Load]:
 def _login(broker: Broker, name: str) -> MqttConfig:
     credentials = {"username": name, "password": OPERATOR[name]} if name else {}
     tls = {"enabled": True, "ca": broker.ca}
-    return MqttConfig.model_validate({"port": broker.people_port, "tls": tls, "protocol": "5", **credentials})
+    port = broker.people_port if name else broker.passwords_port
+    return MqttConfig.model_validate({"port": port, "tls": tls, "protocol": "5", **credentials})
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ETC = "/etc/mosquitto/edged"
-BOXES, PEOPLE = 8883, 8884  # ports as shipped
+BOXES, PEOPLE, PASSWORDS = 8883, 8884, 8885  # ports as shipped
 LIMIT_S = 20.0
 POSES = "topic +/cam/+/poses"
 
@@ -23,9 +23,10 @@ class Broker:
 
     def __init__(self, folder: Path, acl: str = "acl") -> None:
         self.folder = folder
-        self.boxes_port, self.people_port = free_port(), free_port()
+        self.boxes_port, self.people_port, self.passwords_port = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._more = ""
+        self.extra = ""  # lines of its configuration
         self._enrol("init", "127.0.0.1", str(DEPLOY / acl))
 
     @property
@@ -38,9 +39,19 @@ class Broker:
 
     def add(self, device: str, *how: str) -> str:
         """The provisioning file of a new box."""
-        text = self._enrol("add", device, *how)
-        ports = {BOXES: self.boxes_port, PEOPLE: self.people_port}
-        for shipped, ours in ports.items():
+        self._enrol("add", device, *how)
+        return self._provisioning_file(device)
+
+    def renew(self, device: str) -> str:
+        """The provisioning file of a box with another certificate."""
+        self._enrol("renew", device)
+        return self._provisioning_file(device)
+
+    def _provisioning_file(self, device: str) -> str:
+        file = self.folder / f"{device}.toml"
+        text = file.read_text()
+        file.unlink()
+        for shipped, ours in ((BOXES, self.boxes_port), (PASSWORDS, self.passwords_port)):
             text = text.replace(f"port = {shipped}", f"port = {ours}")
         return text
 
@@ -48,8 +59,15 @@ class Broker:
         self._enrol("remove", name)
 
     def people(self, passwords: dict[str, str]) -> None:
-        """Set the passwords of users; boxes may be among them."""
-        written = self.folder / "passwords"
+        """Set the passwords of people."""
+        self._set_passwords("passwords", passwords)
+
+    def boxes(self, passwords: dict[str, str]) -> None:
+        """Set the passwords of boxes that have no certificate."""
+        self._set_passwords("box-passwords", passwords)
+
+    def _set_passwords(self, name: str, passwords: dict[str, str]) -> None:
+        written = self.folder / name
         with written.open("a") as file:
             file.writelines(f"{name}:{password}\n" for name, password in passwords.items())
         subprocess.run([_binary("mosquitto_passwd"), "-U", written], check=True, timeout=60)
@@ -65,12 +83,13 @@ class Broker:
         conf = (DEPLOY / "edged.conf").read_text().replace(ETC, str(self.folder))
         conf = conf.replace(f"listener {BOXES}", f"listener {self.boxes_port} 127.0.0.1")
         conf = conf.replace(f"listener {PEOPLE}", f"listener {self.people_port} 127.0.0.1")
+        conf = conf.replace(f"listener {PASSWORDS}", f"listener {self.passwords_port} 127.0.0.1")
         here = f"persistence_location {self.folder}/\n" + ("user root\n" if os.geteuid() == 0 else "")
         file = self.folder / "mosquitto.conf"
-        file.write_text(here + conf + self._more)
+        file.write_text(f"per_listener_settings true\n{here}{conf}{self._more}\n{self.extra}\n")
         with (self.folder / "mosquitto.log").open("ab") as out:
             self._process = subprocess.Popen([_binary("mosquitto"), "-c", file], stdout=out, stderr=out)
-        _wait_for(self.people_port)
+        wait_for(self.passwords_port)
 
     def reload(self) -> None:
         """Reload passwords, rights and revoked certificates."""
@@ -94,9 +113,11 @@ class Broker:
             self._process = None
 
     def _enrol(self, *arguments: str) -> str:
-        environment = {**os.environ, "EDGED_BROKER": str(self.folder)}
+        environment = {**os.environ, "BOXES_DIR": str(self.folder)}
         command = ["sh", str(DEPLOY / "boxes"), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
         if done.returncode:
             raise RuntimeError(done.stderr)
         return done.stdout
@@ -115,7 +136,7 @@ def _binary(name: str) -> str:
     return path
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:
         with socket.socket() as probe:

@@ -16,8 +16,8 @@ class CsiCamera:
 
     def __init__(self, settings: CameraConfig, *, raw: bool = False) -> None:
         configure_opencv()
-        self._display_name = settings.source
-        sensor = int(settings.source.removeprefix("csi:"))
+        self._display_name = str(settings.source)
+        sensor = int(self._display_name.removeprefix("csi:"))
         self._pixel_format: OutputFormat = "nv12" if raw else "bgr"
         self.pipeline = csi_pipeline(sensor, settings.size, settings.fps, settings.rotate, self._pixel_format)
 

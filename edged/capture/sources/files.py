@@ -28,7 +28,7 @@ class FileCamera:
         self._logged_bad: set[Path] = set()  # each bad file is logged once
 
     def open(self) -> Stream:
-        path = Path(self._settings.source).expanduser()
+        path = Path(self._settings.source.reveal()).expanduser()
         try:
             size = path.stat().st_size
             images = images_in(path, self._name) if path.is_dir() else None

@@ -194,8 +194,9 @@ def _tls_options(settings: CameraConfig) -> dict[str, str]:
     """FFmpeg's; its TLS library has no certificates of its own."""
     if not settings.tls_verify:
         return {"tls_verify": "0"}
+    name = {"verifyhost": settings.tls_server_name} if settings.tls_server_name else {}
     authorities = settings.ca or ssl.get_default_verify_paths().cafile or _debian_authorities()
-    return {"tls_verify": "1"} | ({"ca_file": str(authorities)} if authorities else {})
+    return {"tls_verify": "1"} | name | ({"ca_file": str(authorities)} if authorities else {})
 
 
 def _debian_authorities() -> Path | None:

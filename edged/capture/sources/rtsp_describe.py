@@ -9,10 +9,10 @@ import hashlib
 import re
 import socket
 import ssl
+import time
 from base64 import b64encode
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -20,29 +20,31 @@ from pydantic import SecretStr
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
+from edged.secret_address import MASK, SecretAddress
 
 PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 TIMEOUT_S = 2.0
 MAX_HEADER_LINES = 100
-MAX_BYTES = 65536
+MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536
 MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
-PASSWORD_PARAMETER = re.compile(r"(?i)\b(\w*(?:pass|pwd)\w*)=[^&_/]*")
+MIN_SECRET_CHARS = 4  # of a part of the path or query that a camera may repeat in its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The address of a stream. Its repr and `masked_url` hold no password."""
+    """The address of a stream. Its repr and `masked_url` hold neither password nor path."""
 
     host: str
     port: int
     url: str = field(repr=False)  # without credentials in front of the host; the path may still hold some
     username: str
     secret: SecretStr
+    server_name: str = ""  # that the certificate is for; empty: the host
 
     @staticmethod
     def from_settings(settings: CameraConfig) -> Address:
         """The address of a camera; user name and password from their own keys, else from `source`."""
-        parts = urlsplit(settings.source)
+        parts = urlsplit(settings.source.reveal())
         bare = parts.netloc.rpartition("@")[2]
         password = settings.password.get_secret_value() or unquote(parts.password or "")
         return Address(
@@ -51,6 +53,7 @@ class Address:
             url=urlunsplit(parts._replace(netloc=bare)),
             username=settings.username or unquote(parts.username or ""),
             secret=SecretStr(password),
+            server_name=settings.tls_server_name,
         )
 
     @property
@@ -59,8 +62,8 @@ class Address:
 
     @property
     def masked_url(self) -> str:
-        """For logs: no credentials, and passwords among the path's parameters are masked."""
-        return PASSWORD_PARAMETER.sub(r"\1=***", self.url)
+        """For logs: scheme, host and port."""
+        return str(SecretAddress(self.url))
 
     @property
     def url_with_credentials(self) -> str:
@@ -73,6 +76,15 @@ class Address:
     @property
     def password(self) -> str:
         return self.secret.get_secret_value()
+
+    def without_secrets(self, text: str) -> str:
+        """A text of the camera's without what it may repeat of our request: password, path, query."""
+        parts = urlsplit(self.url)
+        asked = f"{parts.path}?{parts.query}"
+        pieces = [self.password, unquote(self.password), self.url, asked, parts.path, *re.split("[/?&=_;]", asked)]
+        for secret in sorted({piece for piece in pieces if len(piece) >= MIN_SECRET_CHARS}, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +132,12 @@ def _algorithm(challenge: str) -> str:
 
 def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
     with ExitStack() as stack:
+        deadline_s = time.monotonic() + timeout_s
         connection = stack.enter_context(socket.create_connection((address.host, address.port), timeout_s))
         if tls is not None:
-            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=address.host))
-        answers = stack.enter_context(connection.makefile("rb"))
+            name = address.server_name or address.host
+            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=name))
+        answers = _Answers(connection, deadline_s)
         connection.sendall(_request(address, 1, None))
         reply = _read_reply(answers, address)
         if reply.code == 401 and address.username and reply.challenges:
@@ -139,23 +153,58 @@ def _request(address: Address, cseq: int, credentials: str | None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def _read_reply(answers: BinaryIO, address: Address) -> Reply:
-    status = answers.readline(MAX_BYTES).decode("latin-1")
+class _Answers:
+    """What a camera sends, read until one deadline for all of it: a byte now and then does not prolong it."""
+
+    def __init__(self, connection: socket.socket, deadline_s: float) -> None:
+        self._connection = connection
+        self._deadline_s = deadline_s  # CLOCK_MONOTONIC
+        self._buffer = b""
+
+    def line(self) -> str:
+        """The next line, or what there is of it; empty at the end. Raises TimeoutError at the deadline."""
+        while b"\n" not in self._buffer and len(self._buffer) < MAX_LINE_BYTES and self._receive():
+            pass
+        line, end, rest = self._buffer[:MAX_LINE_BYTES].partition(b"\n")
+        self._buffer = rest + self._buffer[MAX_LINE_BYTES:]
+        return (line + end).decode("latin-1")
+
+    def body(self, size: int) -> bytes:
+        """The next bytes, at most `size`. Raises TimeoutError at the deadline."""
+        while len(self._buffer) < size and self._receive():
+            pass
+        body, self._buffer = self._buffer[:size], self._buffer[size:]
+        return body
+
+    def _receive(self) -> bool:
+        remaining_s = self._deadline_s - time.monotonic()
+        if remaining_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(remaining_s)
+        data = self._connection.recv(4096)
+        self._buffer += data
+        return bool(data)
+
+
+def _read_reply(answers: _Answers, address: Address) -> Reply:
+    status = answers.line()
     if not status:
         raise _lost(address, "closed the connection without an answer", "broken_off")
-    match = re.match(r"RTSP/\d\.\d (\d{3}) (.*)", status)
+    match = re.match(r"RTSP/[0-9]\.[0-9] ([0-9]{3}) (.*)", status)
     if match is None:
         raise _lost(address, f"port {address.port} does not speak RTSP; check the port", "not_rtsp")
     headers: list[tuple[str, str]] = []
     for _ in range(MAX_HEADER_LINES):
-        name, _, value = answers.readline(MAX_BYTES).decode("latin-1").strip().partition(":")
+        name, _, value = answers.line().strip().partition(":")
         if not name:
             break
         headers.append((name.lower(), value.strip()))
-    length = next((int(value) for name, value in headers if name == "content-length" and value.isdigit()), 0)
+    given = (value for name, value in headers if name == "content-length")
+    length = next((int(value) for value in given if re.fullmatch("[0-9]{1,9}", value)), 0)
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
-    body = answers.read(min(length, MAX_BYTES)).decode("utf-8", "replace")
-    return Reply(int(match[1]), printable(match[2].strip()), challenges, body)
+    body = address.without_secrets(answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace"))
+    phrase = printable(address.without_secrets(match[2].strip()))
+    return Reply(int(match[1]), phrase, challenges, body)
 
 
 def authorization(challenges: tuple[str, ...], address: Address) -> str:

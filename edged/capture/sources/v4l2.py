@@ -52,7 +52,7 @@ class V4l2Camera:
             raise ConfigError(f"cameras.{name}.format = {settings.format}: want {wanted} for a V4L2 camera", "format")
         configure_opencv()
         self._name = name
-        self._node = device_path(settings.source)
+        self._node = device_path(settings.source.reveal())
         self._settings = settings
         self._raw = raw
         self._logged: GrantedFormat | None = None

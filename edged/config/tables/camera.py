@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -24,12 +25,15 @@ from edged.config.types import (
     Seconds,
     Secret,
     Section,
+    ServerName,
     table,
     unit,
 )
+from edged.secret_address import SecretAddress
 
 
-def _check_source(value: str) -> str:
+def _check_source(source: SecretAddress) -> SecretAddress:
+    value = source.reveal()
     if not value.isprintable():
         raise ValueError("must be one line of printable text")
     if value.startswith("csi:") and not value[4:].isdecimal():
@@ -42,7 +46,11 @@ def _check_source(value: str) -> str:
         )
     if "://" in value and not value.startswith(("rtsp:", "rtsps:")):
         raise ValueError("must be rtsp://…, rtsps://…, csi:N, a device or a path; other addresses cannot be opened")
-    return value
+    if re.match(r"[^/]*:[^/]*@", value):
+        raise ValueError(
+            "must be rtsp://…, rtsps://…, csi:N, a device or a path; write rtsp:// in front of the address"
+        )
+    return source
 
 
 def _is_rtsp_url(url: str) -> bool:
@@ -115,8 +123,7 @@ class TrackConfig(Section):
 class CameraConfig(Section):
     """One camera: where frames come from and what is detected in them."""
 
-    source: Annotated[str, AfterValidator(_check_source)] = Field(
-        min_length=1,
+    source: Annotated[SecretAddress, AfterValidator(_check_source)] = Field(
         description="`/dev/v4l/by-path/…` or a number, `rtsp://…`, `csi:0`, or a video, image or folder.",
         examples=["rtsp://192.168.1.40/stream1"],
     )
@@ -133,6 +140,9 @@ class CameraConfig(Section):
     tls_verify: Flag = Field(
         True,
         description="Accept an `rtsps://` camera only with a valid certificate. False: encrypted, but with anybody.",
+    )
+    tls_server_name: ServerName = Field(
+        "", description="Name that an `rtsps://` camera's certificate is for. Empty: the host of its address."
     )
     format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
         "auto", description="Requested pixel format (V4L2) or codec (RTSP)."
@@ -223,10 +233,11 @@ class CameraConfig(Section):
     @property
     def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
         """Which kind of camera the source is."""
-        if self.source.startswith(("rtsp:", "rtsps:")):
+        source = self.source.reveal()
+        if source.startswith(("rtsp:", "rtsps:")):
             return "rtsp"
-        if self.source.startswith("csi:"):
+        if source.startswith("csi:"):
             return "csi"
-        if self.source.isdigit() or self.source.startswith("/dev/"):
+        if source.isdigit() or source.startswith("/dev/"):
             return "v4l2"
         return "files"

@@ -16,6 +16,7 @@ from edged.config.types import (
     Seconds,
     Secret,
     Section,
+    ServerName,
     Topic,
     check_host,
     table,
@@ -39,10 +40,18 @@ class TlsConfig(Section):
         examples=["/etc/edged/client.key"],
     )
 
+    server_name: ServerName = Field(
+        "", description="Name that the broker's certificate is for, where `mqtt.host` is another. Empty: `mqtt.host`."
+    )
+
     @model_validator(mode="after")
     def _check_pair(self) -> TlsConfig:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key must come together; give both or neither")
+        given = [key for key in ("ca", "cert", "key") if getattr(self, key) is not None]
+        if given and "enabled" not in self.model_fields_set:
+            text = f"{given[0]} is not used without TLS, and passwords would go in clear text"
+            raise ValueError(f"{text}; add enabled = true, or remove it")
         return self
 
 
@@ -53,6 +62,12 @@ class MqttConfig(Section):
         "127.0.0.1", min_length=1, description="Broker host name or address."
     )
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
+    transport: Literal["tcp", "websocket"] = Field(
+        "tcp", description="`websocket`: MQTT inside HTTP, for networks that let only that out; 443 is usual with TLS."
+    )
+    websocket_path: Secret = Field(
+        SecretStr(""), description="Path of the WebSocket, with its query. Empty: /mqtt, as most brokers have it."
+    )
     base: Topic = Field("edged", description="First topic level(s), before the device id.")
     username: str = Field("", description="User name. Empty: anonymous or certificate identity.")
     password: Secret = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
@@ -73,7 +88,9 @@ class MqttConfig(Section):
     tls: TlsConfig = table()
 
     @model_validator(mode="after")
-    def _check_username(self) -> MqttConfig:
+    def _check_keys(self) -> MqttConfig:
+        if self.websocket_path.get_secret_value()[:1] not in ("", "/"):
+            raise ValueError("websocket_path must begin with /")
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password must come with a username; give mqtt.username too")
         return self
@@ -127,6 +144,13 @@ class CommandsConfig(Section):
         description="Allowed commands. The two defaults only answer an alert; `snapshot`, `day`, `evidence` and "
         "`diagnose` reveal more, `restart-camera`, `set-rate` and `reload` change what the device does, `test-alert` "
         "rings an alarm.",
+    )
+    reply_topics: tuple[Topic, ...] = Field(
+        (),
+        max_length=16,
+        description="Topics at and below which an answer may go when the command's MQTT 5 response topic asks for it; "
+        "always allowed are those below the device's own `cmd/<command>/`. The broker must let the device write there.",
+        examples=[["site/answers"]],
     )
     snapshot_max_kb: Int = Field(
         256,

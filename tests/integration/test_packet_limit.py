@@ -1,0 +1,101 @@
+"""Packets that are too large do not take their size in memory, and cost no connection."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from edged.config.tables.mqtt import MqttConfig
+from edged.errors import BrokerLost
+from edged.mqtt.connection import IncomingMessage, MqttConnection
+from tests.support.waiting import until
+
+LIMIT_BYTES = 1 << 16
+CONNACK = {"3.1.1": b"\x20\x02\x00\x00", "5": b"\x20\x03\x00\x00\x00"}
+
+
+def packet(first: int, size: int) -> bytes:
+    """The fixed header of a packet of this size."""
+    digits = []
+    while True:
+        size, digit = divmod(size, 128)
+        digits.append(digit | (128 if size else 0))
+        if not size:
+            return bytes([first, *digits])
+
+
+def publish(payload: bytes, *, version: str = "3.1.1") -> bytes:
+    """A message with QoS 1 and id 7."""
+    body = b"\x00\x01a" + struct.pack("!H", 7) + (b"\x00" if version == "5" else b"") + payload
+    return packet(0x32, len(body)) + body
+
+
+@contextmanager
+def served(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """The port of a server that answers one client."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                answer(client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(60)
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_message_over_the_limit_arrives_cut_and_is_acknowledged(version: str) -> None:
+    received: list[IncomingMessage] = []
+    asked, answers = bytearray(), bytearray()
+
+    def answer(client: socket.socket) -> None:
+        asked.extend(client.recv(4096))
+        large, small = publish(b"x" * 40 * LIMIT_BYTES, version=version), publish(b"small", version=version)
+        client.sendall(CONNACK[version] + large + small)
+        while data := client.recv(100):
+            answers.extend(data)
+
+    with served(answer) as port:
+        connection = MqttConnection(
+            MqttConfig(port=port), version, client_id="a", max_packet_bytes=LIMIT_BYTES, on_message=received.append
+        )
+        connection.open()
+
+        def polled() -> bool:
+            connection.poll(0.05)
+            return len(received) == 2 and answers.count(b"\x40") == 2
+
+        until(polled)
+        connection.abandon()
+    assert len(received[0].payload) < 2 * LIMIT_BYTES
+    assert received[1].payload == b"small"
+    announced = b"\x27" + struct.pack("!I", LIMIT_BYTES)  # MQTT 5, 3.1.2.11.4
+    assert (announced in asked) == (version == "5")
+
+
+def test_other_packet_over_the_limit_ends_the_connection() -> None:
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(CONNACK["3.1.1"] + packet(0x90, 100_000_000) + b"\0" * 1000)
+
+    with served(answer) as port:
+        connection = MqttConnection(MqttConfig(port=port), "3.1.1", client_id="a", max_packet_bytes=LIMIT_BYTES)
+        connection.open()
+
+        def ended() -> bool:
+            try:
+                connection.poll(0.05)
+            except BrokerLost:
+                return True
+            return False
+
+        until(ended)
+        connection.abandon()

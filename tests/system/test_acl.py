@@ -1,0 +1,166 @@
+"""The shipped rights on a real mosquitto: every role tries every topic, to write and to read."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.support.mqtt import free_port
+from tests.support.waiting import LIMIT_S, until
+from tools.fleet.brokers import Broker, wait_for
+
+EAST, WEST = "barn-east", "barn-west"  # boxes with a certificate and with a password
+PEOPLE = {"homeassistant": "h-secret", "operator": "o-secret", "reader": "r-secret"}
+PATHS = ("status", "info", "health", "cam/a/status", "cam/a/alert", "cmd/reload", "cmd/reload/result", "end")
+TOPICS = {  # every topic of the contract, for these two boxes and for people that act as one
+    f"edged/{name}/{path}" for name in (EAST, WEST, "reader", "operator", "homeassistant") for path in PATHS
+}
+DISCOVERY = {f"homeassistant/device/{name}/{name}_a/config" for name in (EAST, WEST, *PEOPLE)}
+OTHERS = {"homeassistant/status", "homeassistant/switch/x/config", "edged/x", "site/a", "end"}
+CENTRAL = {"site42/edged/box/cam/a/alert", "site42/edged/box/cmd/reload", "site42/link", "reader/link"}
+ALL = TOPICS | DISCOVERY | OTHERS | CENTRAL
+
+
+def box_rights(name: str) -> tuple[set[str], set[str]]:
+    own = {topic for topic in ALL if topic.startswith((f"edged/{name}/", f"homeassistant/device/{name}/"))}
+    return own | {"homeassistant/status"}, own
+
+
+def matching(*parts: str) -> set[str]:
+    return {topic for topic in ALL if any(part in topic for part in parts)}
+
+
+READ_BY_PEOPLE = {topic for topic in ALL if topic.startswith(("edged/", "site42/edged/"))}
+COMMANDS = {topic for topic in ALL if topic.endswith("/cmd/reload")}
+LINKS = {topic for topic in ALL if topic.endswith("/link")}
+RIGHTS = {  # what each reads, and what it writes
+    EAST: box_rights(EAST),
+    WEST: box_rights(WEST),
+    "homeassistant": (
+        READ_BY_PEOPLE | matching("homeassistant/status", "homeassistant/device", "homeassistant/switch"),
+        COMMANDS | DISCOVERY | {"homeassistant/status"},
+    ),
+    "operator": (READ_BY_PEOPLE | LINKS, COMMANDS),
+    "reader": (READ_BY_PEOPLE | LINKS, set()),
+}
+
+
+class Role:
+    """A client that has subscribed to everything."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.refusal: str | None = None
+        self._ready = False
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: setattr(self, "_ready", True)
+        self._client.on_message = lambda client, userdata, message: self.heard.append(
+            (message.topic, bytes(message.payload))
+        )
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        if login is not None:
+            self._client.username_pw_set(*login)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        until(lambda: self._ready or self.refusal is not None)
+
+    def _on_connect(self, client: Client, userdata: object, flags: object, reason: object, properties: object) -> None:
+        if getattr(reason, "is_failure", False):
+            self.refusal = str(reason)
+            client.disconnect()
+        else:
+            client.subscribe([("#", 1), ("$SYS/#", 1)])
+
+    def _hear(self, message: MQTTMessage) -> None:
+        self.heard.append((message.topic, bytes(message.payload)))
+
+    def write(self, topic: str, payload: str) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(LIMIT_S)
+
+    def topics(self, payload: str) -> set[str]:
+        return {topic for topic, heard in self.heard if heard == payload.encode()}
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def certificate(site: Broker, folder: Path) -> ssl.SSLContext:
+    """The context of a client with the certificate of the box EAST."""
+    text = site.add(EAST)
+    begin, end = text.index("-----BEGIN PRIVATE"), text.index("-----END PRIVATE KEY-----") + 25
+    (folder / "key").write_text(text[begin:end])
+    (folder / "cert").write_text(text.split('cert = """\n')[1].split('"""')[0])
+    context = ssl.create_default_context(cafile=site.ca)
+    context.load_cert_chain(folder / "cert", folder / "key")
+    return context
+
+
+@pytest.fixture
+def site(mosquitto_binary: str, tmp_path: Path) -> Iterator[Broker]:
+    (tmp_path / "edged").mkdir()
+    broker = Broker(tmp_path / "edged")
+    broker.people(PEOPLE)
+    broker.boxes({WEST: "w-secret"})
+    broker.extra = f"listener {free_port()} 127.0.0.1\nallow_anonymous true"  # without rights: sees and writes all
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def roles(site: Broker, tmp_path: Path) -> Iterator[dict[str, Role]]:
+    """Everybody who is let in, and `all`, whom nothing is refused."""
+    tls = ssl.create_default_context(cafile=site.ca)
+    box = certificate(site, tmp_path)
+    site.start()
+    wait_for(int(site.extra.split()[1]))
+    found = {"all": Role(int(site.extra.split()[1]))}
+    found[EAST] = Role(site.boxes_port, box)
+    found[WEST] = Role(site.passwords_port, tls, (WEST, "w-secret"))
+    for name, password in PEOPLE.items():
+        found[name] = Role(site.people_port, tls, (name, password))
+    yield found
+    for role in found.values():
+        role.close()
+
+
+def test_every_role_writes_and_reads_what_it_may_and_nothing_else(roles: dict[str, Role]) -> None:
+    every = roles["all"]
+    for name, role in roles.items():
+        for topic in sorted(ALL):
+            role.write(topic, name)
+    every.write("end", "last")
+    until(lambda: every.topics("last"))
+    assert {name: every.topics(name) for name in RIGHTS} == {name: writes for name, (_, writes) in RIGHTS.items()}
+    for name, (reads, _) in RIGHTS.items():
+        marker = f"edged/{name}/end"  # the broker sends in order
+        every.write(marker, "marker")
+        until(lambda role=roles[name]: role.topics("marker"))  # type: ignore[misc]
+        assert roles[name].topics("all") == reads, name
+    own = {name for name in RIGHTS if any(topic.startswith("$SYS") for topic, _ in roles[name].heard)}
+    assert own <= {"operator"}
+
+
+@pytest.mark.parametrize(
+    ("port", "login"),
+    [
+        ("passwords_port", ("reader", "r-secret")),
+        ("people_port", (WEST, "w-secret")),
+        ("passwords_port", None),
+        ("people_port", None),
+        ("people_port", ("reader", "w-secret")),
+    ],
+    ids=["person as a box", "box as a person", "nobody as a box", "nobody", "wrong password"],
+)
+def test_listener_lets_in_its_own_clients_alone(site: Broker, port: str, login: tuple[str, str] | None) -> None:
+    site.start()
+    role = Role(getattr(site, port), ssl.create_default_context(cafile=site.ca), login)
+    role.close()
+    assert role.refusal == "Not authorized"
