@@ -22,6 +22,7 @@ CURES = {
     "camera-lost": "Look at its cable, its power and its address; then restart the camera here.",
     "view-degraded": "Clean the lens, switch on the light, look for what stands before the camera.",
     "frames-failed": "See the log of this box.",
+    "certificate-expiry": "Ask whoever runs the broker for another certificate: boxes renew.",
     "clock-not-set": "Give the box a way to a time server (NTP).",
     "thread-dead": "A fault of the program: keep the log, then restart the service.",
     "thread-stuck": "A fault of the program: it is restarted by itself; keep the log.",

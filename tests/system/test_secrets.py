@@ -25,7 +25,7 @@ from edged.config.tree import Config
 from edged.daemon import Options
 from edged.mqtt.request import request
 from edged.runtime.log import RecentLines
-from tests.support.mqtt import Listener, Mosquitto
+from tests.support.mqtt import Listener, Mosquitto, free_port
 from tests.support.threads import running
 from tests.support.waiting import until
 
@@ -80,7 +80,7 @@ def sources(port: int) -> dict[str, str]:
 
 
 def configuration(folder: Path, broker_port: int, camera_port: int) -> dict[str, object]:
-    assert planted_keys() == {"mqtt.password", "mqtt.websocket_path", f"cameras.{NAME}.password"}
+    assert planted_keys() == {"mqtt.password", "mqtt.websocket_path", "panel.token", f"cameras.{NAME}.password"}
     shared = {"open_timeout_s": 2, "retry_max_s": 0.5}
     cameras = {name: {"source": source, **shared} for name, source in sources(camera_port).items()}
     cameras["key"] = {
@@ -93,6 +93,7 @@ def configuration(folder: Path, broker_port: int, camera_port: int) -> dict[str,
     return {
         "device": {"id": "box", "state_dir": str(folder / "state")},
         "mqtt": mqtt,
+        "panel": {"enabled": True, "port": free_port(), "token": f"{SECRET}14-long-enough"},
         "publish": {"health_interval_s": 1},
         "commands": {"allow": ["diagnose", "snooze"]},
         "cameras": cameras,
