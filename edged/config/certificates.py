@@ -28,7 +28,8 @@ def certificate_ends(config: Config) -> dict[str, int]:
     """The end of each certificate in ms UTC, by the key that names its file. What cannot be read is left out."""
     ends = {f"mqtt.tls.{name}": end_ms for name, end_ms in mqtt_ends(config.mqtt).items()}
     cameras = {f"cameras.{name}.ca": camera.ca for name, camera in config.enabled_cameras.items()}
-    return ends | _ends(cameras)
+    page = {"panel.cert": config.panel.cert} if config.panel.enabled else {}
+    return ends | _ends(cameras | page)
 
 
 def mqtt_ends(mqtt: MqttConfig) -> dict[str, int]:
