@@ -68,6 +68,9 @@ $(STAMP): pyproject.toml tests/constraints.txt
 TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.6 \
     tensorrt-cu12-bindings==10.16.1.11 tensorrt-cu13-bindings==11.4.0.106
 
+# In a folder of its own: where it is installed, every start with a fresh store begins with a trial of it.
+OPENVINO := openvino==2026.4.1
+
 $(STAMP)-cuda: $(STAMP)
 	sh tests/cuda/pycuda.sh $(BIN)/python
 	touch $@
@@ -77,6 +80,8 @@ $(STAMP)-system: $(STAMP)
 	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx]'
 	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target $(VENV)/openvino $(OPENVINO)
 	touch $@
 
 clean:

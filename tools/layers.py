@@ -49,6 +49,7 @@ ROOMS = {
     "uvicorn": ("edged.panel",),
     "av": ("edged.capture.sources", "edged.drawing"),
     "onnxruntime": ("edged.inference", "edged.hardware_report"),
+    "openvino": ("edged.inference.cpu",),
     "paho": ("edged.mqtt",),
     "amqtt": ("edged.mqtt.embedded_broker",),
     "systemd": ("edged.runtime",),

@@ -18,15 +18,14 @@ from edged.errors import ConfigError
 from edged.inference.engine_builder import ENGINE_FOLDER, engine_builder
 from engines.bindings import find as find_tensorrt
 from engines.build.service import BuildJob, EngineBuilder
-from engines.card import Card
+from engines.card import Card, Precision
 from engines.catalogue import load as load_cards
 from engines.errors import EngineError, NoTensorRT
-from engines.prepare.model import Precision
 from engines.store.disk import megabytes
 from engines.store.engine_store import EngineStore, StoredEngine
 from engines.store.model_store import ModelStore
 
-LIST_COLUMNS = ("model", "engine", "state", "size", "built for", "TensorRT", "took")
+LIST_COLUMNS = ("model", "engine", "precision", "state", "size", "built for", "TensorRT", "took")
 BUILD_COLUMNS = ("model", "result", "prepare", "build", "size", "peak RSS", "drift")
 FLAVOURS = ("tensorrt", "tensorrt-rtx")
 
@@ -41,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--again", action="store_true", help="build even if an engine exists, or earlier attempts failed"
     )
-    build.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
+    build.add_argument("--precision", choices=("int8", "fp16", "fp32"), help="default: compute.precision")
     build.add_argument("--memory-mb", type=int, metavar="MB", help="address space limit of the build")
     for name, summary in (
         ("verify", "Check the files of every engine, and self-test those that can run on this machine."),
@@ -123,7 +122,7 @@ def _each(args: argparse.Namespace, act: Callable[[Card], list[Row]]) -> tuple[l
 
 
 def _build_one(args: argparse.Namespace, builder: EngineBuilder, card: Card, stop: Any) -> Row:
-    job = _job(args, builder, card)
+    job = _jobs(args, builder, card)[0]
     engine = None if args.again else builder.plans.find(card.name, job.key)
     result = "existed"
     if engine is None:
@@ -139,7 +138,8 @@ def _verify(args: argparse.Namespace) -> int:
     builder = _builder(args)
 
     def verdict(card: Card) -> list[Row]:
-        engine, reason = builder.usable(_job(args, builder, card))
+        found = [builder.usable(job) for job in _jobs(args, builder, card)]
+        engine, reason = next((one for one in found if one[0]), found[0])
         return [{"model": card.name, "result": "usable" if engine else "not usable", "reason": reason}]
 
     rows, _ = _each(args, verdict)
@@ -151,16 +151,19 @@ def _explain(args: argparse.Namespace) -> int:
     builder = _builder(args)
 
     def reasons(card: Card) -> list[Row]:
-        job = _job(args, builder, card)
+        return [row for job in _jobs(args, builder, card) for row in explained(card, job)]
+
+    def explained(card: Card, job: BuildJob) -> list[Row]:
         engine = builder.plans.find(card.name, job.key)
         found = [f"{_state(engine)}: its key matches this machine"] if engine else builder.explain(job)
         tries = builder.plans.attempts(card.name, job.key)
         if tries:
             found.append(f"{tries} attempts failed, the last: {builder.plans.last_failure(card.name, job.key)}")
-        return [{"model": card.name, "key": job.key.digest, "reason": reason} for reason in found]
+        about = {"model": card.name, "precision": job.model.precision, "key": job.key.digest}
+        return [{**about, "reason": reason} for reason in found]
 
     rows, failed = _each(args, reasons)
-    _print(args, ("model", "key", "reason"), rows)
+    _print(args, ("model", "precision", "key", "reason"), rows)
     return int(failed)
 
 
@@ -208,14 +211,18 @@ def _cards(args: argparse.Namespace) -> list[Card]:
     return [card_of(cards, name) for name in names]
 
 
-def _job(args: argparse.Namespace, builder: EngineBuilder, card: Card) -> BuildJob:
+def _jobs(args: argparse.Namespace, builder: EngineBuilder, card: Card) -> list[BuildJob]:
+    """Those of the wanted precision, and of what is used where that fails. Raises `EngineError`."""
     settings = _config(args)
     file = ModelStore(_store(args), settings.models.mirror).path(card)
-    precision: Precision = getattr(args, "precision", "fp16")
+    asked: Precision | None = getattr(args, "precision", None)
     options = settings.engines
-    return builder.job(
-        card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
-    )
+    return [
+        builder.job(
+            card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
+        )
+        for precision in ((asked,) if asked else card.engine_precisions(settings.compute.precision))
+    ]
 
 
 def _list_row(engine: StoredEngine, *, current: bool) -> Row:
@@ -223,6 +230,7 @@ def _list_row(engine: StoredEngine, *, current: bool) -> Row:
     return {
         "model": engine.model,
         "engine": key.digest,
+        "precision": key.precision,
         "state": f"{_state(engine)}{', current' if current else ''}",
         "built for": f"{key.gpu or 'no GPU here'} {key.sm or ''}".strip(),
         "TensorRT": f"{key.tensorrt} ({key.flavour})",

@@ -20,7 +20,7 @@ from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 from engines.card import Pose
 from engines.card.schema import SCHEMAS
 
-LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "paho-mqtt")
+LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "openvino", "paho-mqtt")
 
 
 def info_body(

@@ -97,4 +97,6 @@ def build_service(settings: Config) -> EngineBuildService | None:
         if options.quick_first and options.optimization_level > QUICK_LEVEL
         else (options.optimization_level,)
     )
-    return EngineBuildService(builder, files, levels=levels, workspace_mb=options.workspace_mb)
+    return EngineBuildService(
+        builder, files, levels=levels, workspace_mb=options.workspace_mb, precision=settings.compute.precision
+    )

@@ -19,7 +19,7 @@ from edged.errors import CommandRejected, Fatal
 from edged.runtime.threads import SupervisedThread
 from engines.build.progress import Progress
 from engines.build.service import BuildJob, EngineBuilder
-from engines.card import Card
+from engines.card import Card, Precision
 from engines.errors import Cancelled, EngineError
 from engines.store.engine_store import StoredEngine
 
@@ -48,6 +48,7 @@ class BuildStatus:
 class EngineBuildService:
     """Builds engines of `files`, the verified models.
 
+    `precision` is that of the configuration; a model whose engine fails in it gets one in FP16.
     Every model is built at the first of `levels`, then every one at the next: the best engine comes last.
     Thread: `on_ready` of `start` is called on the thread `engine-builds`; when it is rejected, it is called again.
     """
@@ -59,11 +60,13 @@ class EngineBuildService:
         *,
         levels: Sequence[int],
         workspace_mb: int,
+        precision: str = "auto",
     ) -> None:
         self._builder = builder
         self._files = files
         self._levels = levels
         self._workspace_mb = workspace_mb
+        self._precision = precision
         self.statuses: dict[str, BuildStatus] = {name: BuildStatus(phase="waiting") for name in files}
         self._current_job: BuildJob | None = None
         self._pending = deque(product(levels, files))
@@ -113,10 +116,25 @@ class EngineBuildService:
 
     def _build_model(self, name: str, level: int) -> None:
         self.statuses[name] = BuildStatus(phase="preparing")
+        *better, last = self._files[name][0].engine_precisions(self._precision)
+        for precision in better:
+            try:
+                if self._build_in(name, level, precision):
+                    return
+                reason = self.statuses[name].reason
+            except EngineError as failure:
+                if isinstance(failure, Cancelled):
+                    raise
+                reason = str(failure)
+            log.warning("engine of %s in %s: %s; in %s instead", name, precision, reason, last)
+        self._build_in(name, level, last)
+
+    def _build_in(self, name: str, level: int, precision: Precision) -> bool:
+        """False where the engine may not be used: its status says why. Raises `EngineError`."""
         best = self._levels[-1]
-        if level != best and self._builder.plans.find(name, self._job(name, best).key):
-            return  # the best engine is there: a quick one is not needed
-        job = self._job(name, level)
+        if level != best and self._builder.plans.find(name, self._job(name, best, precision).key):
+            return True  # the best engine is there: a quick one is not needed
+        job = self._job(name, level, precision)
         engine, reason = self._builder.usable(job)
         if engine is None and self._builder.plans.find(name, job.key) is None:
             self._build(name, job, reason)
@@ -125,14 +143,15 @@ class EngineBuildService:
         if engine is None:
             self.statuses[name] = BuildStatus(phase="unverified", reason=reason, key=key)
             log.warning("engine of %s: %s; it is not used", name, reason)
-            return
+            return False
         self.statuses[name] = BuildStatus(phase="ready", key=key)
         log.info("engine of %s: passed its self-test, %s", name, key)
         self._on_ready(job, engine)
+        return True
 
-    def _job(self, name: str, level: int) -> BuildJob:
+    def _job(self, name: str, level: int, precision: Precision) -> BuildJob:
         card, file = self._files[name]
-        return self._builder.job(card, file, level=level, workspace_mb=self._workspace_mb)
+        return self._builder.job(card, file, level=level, workspace_mb=self._workspace_mb, precision=precision)
 
     def _build(self, name: str, job: BuildJob, reason: str) -> None:
         logged = 0.0

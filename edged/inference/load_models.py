@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,11 @@ from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.errors import ConfigError, ModelMissing
 from edged.inference.backend import PoseBackend
 from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS, CpuBackend
+from edged.inference.cpu.choose import CpuChoice, choose, cpu_precision
+from edged.inference.cpu.int8_file import int8_file
 from edged.inference.cpu.null import NullBackend
-from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.pose3d import RootNet, VolumeNet
+from edged.inference.cpu.runtimes import ModelFiles, open_session
 from edged.inference.cuda import engine_ort
 from edged.inference.cuda.backend import CudaBackend
 from edged.inference.cuda.context import Gpu
@@ -35,7 +37,7 @@ from engines.store.model_store import ModelStore
 
 log = logging.getLogger(__name__)
 
-Runtime = Literal["tensorrt", "onnxruntime", "nothing"]
+Runtime = Literal["tensorrt", "onnxruntime", "openvino", "nothing"]
 Spec = TypeVar("Spec")
 
 
@@ -51,6 +53,7 @@ class LoadedModels:
     missing_by_model: dict[str, str]  # why a model has no runtime
     starter: tuple[str, ...]  # models in use that come with the package, for trials
     threads: int | None  # of each model on the CPU; None: none runs there
+    cpu: CpuChoice | None  # what runs models on the CPU, and why; None: none runs there
 
     @property
     def keypoint_thresholds(self) -> dict[str, float]:
@@ -61,8 +64,14 @@ class LoadedModels:
     def backend_info(self) -> dict[str, Any]:
         """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
         if not isinstance(self.backend, CudaBackend):
-            return {"backend": "cpu", "threads": self.threads}
+            return {"backend": "cpu", "threads": self.threads, **self._cpu_info}
         return {"backend": "cuda", "frame_access": self.backend.frame_access, "cuda_graphs": self.backend.uses_graphs}
+
+    @property
+    def _cpu_info(self) -> dict[str, str]:
+        if self.cpu is None:
+            return {}
+        return {"cpu_precision": self.cpu.candidate.precision, "cpu_reason": self.cpu.reason}
 
     @property
     def service_level(self) -> Literal["poses", "boxes", "cameras"]:
@@ -180,7 +189,7 @@ def load_models(
         raise ConfigError(f"compute.backend = 'cuda': {lack}; or write auto")
     cards = model_cards(models)
     statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
-    sessions = Sessions(statuses, compute.threads or allowed_cpus(), allow_missing=allow_missing)
+    sessions = Sessions(statuses, compute, models.store, allow_missing=allow_missing)
     loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
     log.info(
         "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
@@ -191,11 +200,12 @@ def load_models(
 
 
 def _cpus(loaded: LoadedModels) -> str:
-    """`, 2 threads (2 of 8 CPUs allowed)` where models run on the CPU."""
+    """`, 2 threads (2 of 8 CPUs allowed)` where models run on the CPU, and why it is that runtime."""
     if loaded.threads is None:
         return ""
+    why = f"; {loaded.cpu.candidate}, {loaded.cpu.reason}" if loaded.cpu and loaded.cpu.reason else ""
     number = f"{loaded.threads} thread{'' if loaded.threads == 1 else 's'}"
-    return f", {number} ({allowed_cpus()} of {os.cpu_count()} CPUs allowed)"
+    return f", {number} ({allowed_cpus()} of {os.cpu_count()} CPUs allowed){why}"
 
 
 class Sessions:
@@ -204,10 +214,15 @@ class Sessions:
     Raises the error of the first model that is missing, unless that is allowed.
     """
 
-    def __init__(self, statuses: Mapping[str, ModelStatus], threads: int, *, allow_missing: bool) -> None:
-        self._statuses, self.threads, self._allow_missing = statuses, threads, allow_missing
+    def __init__(
+        self, statuses: Mapping[str, ModelStatus], compute: ComputeConfig, store: Path, *, allow_missing: bool
+    ) -> None:
+        self._statuses, self._compute, self._store, self._allow_missing = statuses, compute, store, allow_missing
+        self.threads = compute.threads or allowed_cpus()
+        self.cpu: CpuChoice | None = None  # chosen for the first model that runs on the CPU
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
+        self._without_int8: set[str] = set()
         for status in statuses.values():
             if not status.is_available and isinstance(status.file, EngineError):
                 self._report(status.card, status.file)
@@ -218,11 +233,10 @@ class Sessions:
             return None
         status = self._statuses[card.name]
         try:
-            session = _engine_session(status) or self._ort_session(status)
+            session = self._engine_session(status) or self._cpu_session(status)
         except (EngineError, ModelMissing) as error:
             self._report(card, error)
             return None
-        self.runtime_by_model[card.name] = "onnxruntime" if isinstance(session, OrtSession) else "tensorrt"
         return session
 
     def open_lifter(self, cards: ModelCards) -> Lifter | None:
@@ -232,26 +246,47 @@ class Sessions:
         root = self.open(cards.root) if cards.root else None
         return Lifter(VolumeNet(volume), RootNet(root) if root else None)
 
-    def _ort_session(self, status: ModelStatus) -> Session:
+    def _engine_session(self, status: ModelStatus) -> Session | None:
+        try:
+            session = status.engine.session() if status.engine else None
+        except PlanRefused as refusal:
+            log.error("%s; it runs on the CPU instead", refusal)
+            return None
+        if session is not None:
+            self.runtime_by_model[status.card.name] = "tensorrt"
+        return session
+
+    def _cpu_session(self, status: ModelStatus) -> Session:
         if isinstance(status.file, EngineError):
             raise status.file
-        session = OrtSession(status.card, status.file, self.threads)
+        if self.cpu is None:
+            self.cpu = choose(self._compute, list(self._cpu_models()), self.threads, self._store)
+        session = open_session(self.cpu.candidate, status.card, self._files(status.card, status.file), self.threads)
         session.warm_up(PREALLOCATED_SUBJECTS)
+        self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
         return session
+
+    def _cpu_models(self) -> Iterator[tuple[Card, ModelFiles]]:
+        for status in self._statuses.values():
+            if isinstance(status.file, Path):
+                yield status.card, self._files(status.card, status.file)
+
+    def _files(self, card: Card, file: Path) -> ModelFiles:
+        if cpu_precision(self._compute) != "int8":
+            return {"fp32": file}
+        try:
+            return {"fp32": file, "int8": int8_file(self._store, card, file)}
+        except EngineError as lack:
+            if card.name not in self._without_int8:
+                log.warning("%s; it runs in FP32", lack)
+            self._without_int8.add(card.name)
+            return {"fp32": file}
 
     def _report(self, card: Card, error: EngineError | ModelMissing) -> None:
         if not self._allow_missing:
             raise error
         log.error("%s; going on without it", error)
         self.runtime_by_model[card.name], self.missing_by_model[card.name] = "nothing", str(error)
-
-
-def _engine_session(status: ModelStatus) -> Session | None:
-    try:
-        return status.engine.session() if status.engine else None
-    except PlanRefused as refusal:
-        log.error("%s; it runs on ONNX Runtime instead", refusal)
-        return None
 
 
 def build_cuda(cards: ModelCards, statuses: Mapping[str, ModelStatus], sessions: Sessions) -> LoadedModels | None:
@@ -318,4 +353,5 @@ def _loaded(
         missing_by_model=sessions.missing_by_model,
         starter=cards.starter,
         threads=sessions.threads if isinstance(backend, CpuBackend) else None,
+        cpu=sessions.cpu if isinstance(backend, CpuBackend) else None,
     )

@@ -89,6 +89,8 @@ class Models(TypedDict):
 
     backend: Literal["cpu", "cuda"]
     threads: NotRequired[Annotated[int | None, field("Of each model on the CPU.", ge=1)]]
+    cpu_precision: NotRequired[Annotated[str, field("Of models on the CPU that have it: `fp32`, `int8` or `bf16`.")]]
+    cpu_reason: NotRequired[Annotated[str, field("Why they run on that library and in that precision; may be empty.")]]
     frame_access: NotRequired[Annotated[str, field("How the GPU reads frames: `mapped` or `copied`.")]]
     cuda_graphs: NotRequired[bool]
     detector: str
@@ -99,7 +101,7 @@ class Models(TypedDict):
         Literal["poses", "boxes", "cameras"],
         field("What works: poses; boxes without pose models; the cameras alone without a detector."),
     ]
-    runtime_by_model: Annotated[dict[str, str], field("`tensorrt`, `onnxruntime`, or `nothing`.")]
+    runtime_by_model: Annotated[dict[str, str], field("`tensorrt`, `onnxruntime`, `openvino`, or `nothing`.")]
     missing: Annotated[dict[str, str], field("Models that could not be loaded, and why.")]
     engines: dict[str, EngineBuild]
 

@@ -1,4 +1,4 @@
-"""From a card to a usable engine: prepared, checked in FP16, built, tested, stored; or the reason why there is none.
+"""From a card to a usable engine: prepared, checked, built, tested, stored; or the reason why there is none.
 
 What runs models is passed in: a reference on ONNX Runtime, a runner on the GPU, the decoders.
 """
@@ -18,10 +18,10 @@ from engines import machine
 from engines.bindings import TensorRT
 from engines.build.process import BuildProcess
 from engines.build.progress import Progress
-from engines.card import Card
+from engines.card import Card, Precision
 from engines.errors import BuildFailed, Cancelled, PlanRefused
 from engines.prepare import prepare
-from engines.prepare.model import Batch, Precision, PreparedModel
+from engines.prepare.model import Batch, PreparedModel
 from engines.store.engine_store import MAX_ATTEMPTS, EngineStore, StoredEngine
 from engines.store.key import BuildOptions, EngineKey, cause, differences
 from engines.verify.accuracy import Decode
@@ -86,7 +86,14 @@ class EngineBuilder:
         options = BuildOptions(level=level, workspace_mb=room_mb, profiles=profiles)
         key = EngineKey.of(model.sha256, precision, options, self._trt, self._machine)
         seconds = time.monotonic() - begun_s
-        return BuildJob(card=card, model=model, reference=reference, options=options, key=key, seconds=seconds)
+        return BuildJob(
+            card=card.in_precision(precision),
+            model=model,
+            reference=reference,
+            options=options,
+            key=key,
+            seconds=seconds,
+        )
 
     def usable(self, job: BuildJob) -> tuple[StoredEngine | None, str]:
         """The engine to use, and why not if there is none. Its hash is checked, and it is tested once more."""
@@ -108,7 +115,7 @@ class EngineBuilder:
         return self.plans.record_selftest(plan, proof.to_json()), ""
 
     def build(self, job: BuildJob, on_progress: OnProgress, stop: threading.Event) -> StoredEngine:
-        """The stored engine, after the FP16 model was checked and the engine built and tested.
+        """The stored engine, after the prepared model was checked and the engine built and tested.
 
         Raises `BuildFailed` with the reason, `Cancelled`, `StoreError`.
         """
@@ -148,7 +155,9 @@ class EngineBuilder:
     def _build(self, job: BuildJob, on_progress: OnProgress, stop: threading.Event) -> StoredEngine:
         checked = self._selftest(job, self._runtimes.reference(job.model.onnx))
         if not checked.passed:
-            raise BuildFailed(f"{job.card.name} in FP16 differs from FP32: {'; '.join(checked.faults)}")
+            raise BuildFailed(
+                f"{job.card.name} in {job.model.precision.upper()} differs from FP32: {'; '.join(checked.faults)}"
+            )
         built = self._process.build(job.model, job.options, on_progress, stop, self.last_attempt(job)[1])
         proof = self._selftest_of(job, built.plan)
         if proof is not None and not proof.passed:

@@ -37,6 +37,7 @@ Task = Literal["detect", "pose", "lift", "root"]  # boxes; keypoints; a person i
 Family = Literal[  # what decodes the outputs
     "rtmdet", "rtmdet-end2end", "yolox", "yolov8", "boxes", "simcc", "heatmap3d", "rootnet"
 ]
+Precision = Literal["int8", "fp16", "fp32"]
 Length = Annotated[int, Field(gt=0)]
 TASKS: dict[Family, Task] = {"simcc": "pose", "heatmap3d": "lift", "rootnet": "root"}  # the others detect
 _DO = "Correct the card, or get the model that it describes"
@@ -173,6 +174,16 @@ class Tolerance(_Table):
     score: float = Field(default=0.03, ge=0)
 
 
+class Int8(_Table):
+    """What INT8 needs to know of one model file; `python -m tools.precision` measures it. Beside the card."""
+
+    sha256: Sha256  # of the FP32 file that it was measured on
+    ranges: dict[str, Annotated[float, Field(gt=0)]]  # largest magnitude of each activation that is quantised
+    fp32: tuple[str, ...] = ()  # names of the convolutions that INT8 would ruin
+    tolerance: Tolerance  # instead of the card's
+    measured: dict[str, float | str] = {}
+
+
 class Card(_Table):
     """One model of the catalogue."""
 
@@ -189,6 +200,7 @@ class Card(_Table):
     lift: Lift | None = None
     root: Root | None = None
     fp32: tuple[str, ...] = ()  # beginnings of the names of nodes that FP16 would ruin
+    int8: Int8 | None = None  # of NAME.int8.json beside the card; None: there is no INT8 of it
     tolerance: Tolerance = Tolerance()
     measured: dict[str, float | str] = {}  # accuracy figures and what they were measured on
 
@@ -202,6 +214,26 @@ class Card(_Table):
         if (self.input.fit == "crop") != (self.task != "detect"):
             raise ValueError(f"input.fit is {self.input.fit!r}, which is not how a {self.task} model is fed")
         return self
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What the model can be prepared in."""
+        return ("fp16", "fp32") if self.int8 is None else ("int8", "fp16", "fp32")
+
+    def engine_precisions(self, wanted: str) -> tuple[Precision, ...]:
+        """In what engines are built of it, the wanted one first, then what is used where that fails.
+
+        `wanted` is the configuration's `compute.precision`: what is not for engines gives FP16.
+        """
+        if wanted == "int8" and self.int8 is not None:
+            return ("int8", "fp16")
+        return ("fp32",) if wanted == "fp32" else ("fp16",)
+
+    def in_precision(self, precision: str) -> Card:
+        """The card with the tolerance of that precision."""
+        if precision != "int8" or self.int8 is None:
+            return self
+        return self.model_copy(update={"tolerance": self.int8.tolerance})
 
     @property
     def padding(self) -> float | None:

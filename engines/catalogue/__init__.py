@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engines.card import Card
+from engines.card import Card, Int8
 from engines.errors import CardError
 
 if sys.version_info >= (3, 11):
@@ -66,7 +67,19 @@ def read(path: Path) -> Card:
         raise CardError(_first(path, exc)) from exc
     if card.name != path.stem:
         raise CardError(f"{path}: name = {card.name!r}: want {path.stem!r}, as the file is called")
-    return card
+    return card.model_copy(update={"int8": _int8(path.with_suffix(".int8.json"))})
+
+
+def _int8(path: Path) -> Int8 | None:
+    """None where nobody measured it. Raises `CardError`."""
+    try:
+        return Int8.model_validate(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except ValidationError as exc:
+        raise CardError(_first(path, exc)) from exc
+    except (OSError, ValueError) as exc:
+        raise CardError(f"{path}: {exc}; measure it again, or remove it") from exc
 
 
 def _files(directory: Path) -> list[Path]:

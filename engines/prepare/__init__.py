@@ -1,4 +1,4 @@
-"""From a catalogue model to the ONNX that TensorRT builds: cut, of fixed shape, folded, half precision.
+"""From a catalogue model to the ONNX that TensorRT builds: cut, of fixed shape, folded, in half precision or INT8.
 
 The same file in gives the same bytes out, on every machine. Needs onnx; nothing is run.
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from engines.card import Card, Family
+from engines.card import Card, Family, Precision
 from engines.errors import CardError
-from engines.prepare.model import Batch, Precision, PreparedModel, Tensor
+from engines.prepare.model import Batch, PreparedModel, Tensor
 
 VERSION = 1  # of the preparation; part of what it makes
 
@@ -26,6 +26,8 @@ def prepare(
 
     from engines.prepare import graph  # noqa: PLC0415
 
+    if precision == "int8":
+        _check_int8(card, model)
     try:
         proto = onnx.load_model_from_string(model)
     except DecodeError as exc:
@@ -43,6 +45,18 @@ def prepare(
         outputs=tuple(_tensor(value) for value in proto.graph.output),
         islands=islands,
     )
+
+
+def _check_int8(card: Card, model: bytes) -> None:
+    """Raises `CardError` unless the card's ranges were measured on this very file."""
+    how = "python -m tools.precision measures it"
+    if card.int8 is None:
+        raise CardError(f"model {card.name}: its card has no INT8; want one of {', '.join(card.precisions)}, or {how}")
+    if (got := hashlib.sha256(model).hexdigest()) != card.int8.sha256:
+        raise CardError(
+            f"model {card.name}: sha256 is {got}, its INT8 was measured on {card.int8.sha256}: "
+            f"other weights have other ranges; {how}"
+        )
 
 
 def rounded_to_fp16(model: bytes) -> bytes:
@@ -67,7 +81,7 @@ def _cut_and_fold(
     proto: Any, card: Card, batch: Batch, precision: Precision, io: Precision
 ) -> tuple[Family, tuple[str, ...]]:
     """Change the ModelProto in place: what decodes its outputs then, and the nodes left in FP32. Raises `CardError`."""
-    from engines.prepare import fp16, graph  # noqa: PLC0415
+    from engines.prepare import fp16, graph, int8  # noqa: PLC0415
 
     if quantised := next((node.op_type for node in proto.graph.node if graph.is_quantised(node)), None):
         raise CardError(
@@ -77,6 +91,13 @@ def _cut_and_fold(
     try:
         family = graph.cut_at_heads(proto, card)
         graph.make_static(proto, card, batch)
+        if other := graph.other_float(proto.graph):  # of stored weights alone the casts are folded by now
+            raise CardError(
+                f"model {card.name}: computes in {other} in places: ONNX Runtime may run it, but no engine is built of "
+                "it; for an engine, export the model in FP32"
+            )
+        if precision == "int8" and card.int8 is not None:
+            return family, int8.to_int8(proto, card.int8.ranges, card.int8.fp32)
         return family, fp16.to_fp16(proto, card.fp32, io) if precision == "fp16" else ()
     except CardError:
         raise

@@ -15,6 +15,7 @@ from engines.prepare.model import BATCH_AXIS
 
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
 QUANTISED = ("QLinear", "QGemm", "QAttention", "Quantize", "Dequantize", "DynamicQuantize")  # begin so
+OTHER_FLOATS = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16", TensorProto.DOUBLE: "float64"}
 MAX_FOLD_ELEMENTS = 1 << 22  # elements; what is larger is cheaper to compute than to ship
 MAX_FOLD_ROUNDS = 20
 
@@ -22,6 +23,15 @@ MAX_FOLD_ROUNDS = 20
 def is_quantised(node: NodeProto) -> bool:
     """Whether the node computes in whole numbers, or converts to or from them."""
     return node.op_type.startswith(QUANTISED) or node.op_type.endswith(("Integer", "NBits"))
+
+
+def other_float(graph: GraphProto) -> str:
+    """The name of a floating type other than FP32 that a weight has or a node casts to; empty without one."""
+    types = [weight.data_type for weight in graph.initializer]
+    for node in graph.node:
+        types += [attribute.i for attribute in node.attribute if node.op_type == "Cast" and attribute.name == "to"]
+        types += [attribute.t.data_type for attribute in node.attribute if attribute.name == "value"]
+    return next((OTHER_FLOATS[kind] for kind in types if kind in OTHER_FLOATS), "")
 
 
 def cut_at_heads(model: ModelProto, card: Card) -> Family:

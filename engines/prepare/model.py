@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from engines.card import Family
+from engines.card import Family, Precision
 
-Precision = Literal["fp16", "fp32"]
 Batch = int | tuple[int, int, int]  # fixed, or least, best and most of a dynamic one
 BATCH_AXIS = "batch"  # name of a dynamic one
 
@@ -32,4 +30,4 @@ class PreparedModel:
     batch: Batch
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    islands: tuple[str, ...]  # nodes kept in FP32
+    islands: tuple[str, ...]  # nodes kept in FP32; of INT8: convolutions

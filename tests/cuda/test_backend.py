@@ -26,9 +26,9 @@ from edged.inference.cuda.memory import MAX_FRAMES_PER_CAMERA
 from edged.inference.decode.detectors import NON_FINITE
 from edged.pipeline import quality_limits
 from engines.build.service import POSE_BATCHES
+from engines.card import Precision
 from engines.catalogue import load
 from engines.prepare import prepare
-from engines.prepare.model import Precision
 from tests.cuda.emulated import EMULATED, IMAGE, Emulated
 from tests.cuda.numpy_backend import NumpyBackend
 from tests.cuda.stand_in import StandIn

@@ -11,9 +11,9 @@ import pytest
 from edged.frame import F32, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
 from edged.inference.cpu.onnxruntime import OnnxRunner, OrtSession
+from engines.card import Precision
 from engines.catalogue import load
 from engines.prepare import prepare
-from engines.prepare.model import Precision
 from tests.support.shared_data import SHARED
 
 MODEL, PHOTOS = SHARED / "models/upstream/rtmdet_nano.onnx", SHARED / "data/media"

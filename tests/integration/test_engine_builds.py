@@ -50,6 +50,34 @@ def test_failed_build_is_reported_and_next_model_built(caplog: pytest.LogCapture
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+@pytest.mark.parametrize(
+    ("precision", "with_int8", "tried"),
+    [
+        ("auto", True, ["fp16"]),
+        ("int8", True, ["int8"]),
+        ("int8", False, ["fp16"]),
+        ("fp32", True, ["fp32"]),
+        ("bf16", True, ["fp16"]),
+    ],
+)
+def test_engines_are_built_in_the_wanted_precision_where_the_card_has_it(
+    precision: str, with_int8: bool, tried: list[str]
+) -> None:
+    script = ScriptedBuilder()
+    service, _ = started_service(script, precision=precision, with_int8=with_int8)
+    assert service.join(TIMEOUT_S)
+    assert list(dict.fromkeys(asked for _, asked in script.asked)) == tried
+
+
+def test_int8_that_cannot_be_prepared_gives_way_to_fp16(caplog: pytest.LogCaptureFixture) -> None:
+    script = ScriptedBuilder()
+    script.refused = {"int8"}
+    service, ready = started_service(script, precision="int8", with_int8=True)
+    assert service.join(TIMEOUT_S)
+    assert ready == [(name, LEVEL) for name in NAMES]
+    assert f"engine of {NAMES[0]} in int8: no int8; in fp16 instead" in caplog.messages
+
+
 def test_engine_that_fails_selftest_is_not_used() -> None:
     script = ScriptedBuilder()
     script.passes_selftest = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ import onnxruntime as ort
 
 from edged.inference.cpu.onnxruntime import OnnxRunner
 from edged.inference.decode.detectors import DECODERS
+from engines.card import Card
 from engines.catalogue import load
 from engines.errors import BuildFailed, CardError
+from engines.golden import golden_inputs
 from engines.prepare import prepare
 from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 from engines.store.model_store import ModelStore
 from engines.verify.selftest import selftest
+from tests.support.int8 import with_int8
 
 CARDS = load(None)
 BUNDLED = [name for name, card in CARDS.items() if card.source.bundled]
@@ -92,6 +96,96 @@ def quantised() -> bytes:
 def test_quantised_model_is_no_model_for_an_engine() -> None:
     with pytest.raises(CardError, match=r"is quantised \(DequantizeLinear\): ONNX Runtime runs it"):
         prepare(CARDS["rtmpose-t-lsp14"], quantised(), batch=1)
+
+
+def lsp(change: Callable[[onnx.ModelProto], None]) -> bytes:
+    """The starter's pose model of people, changed."""
+    model = onnx.load_model_from_string(ModelStore(Path("absent")).path(CARDS["rtmpose-t-lsp14"]).read_bytes())
+    change(model)
+    return bytes(model.SerializeToString())
+
+
+def in_fp16_inside(model: onnx.ModelProto) -> None:
+    weight = next(one for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT)
+    values = onnx.numpy_helper.to_array(weight).astype(np.float16)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+
+
+def casting(model: onnx.ModelProto) -> None:
+    name = model.graph.input[0].name
+    nodes = [
+        onnx.helper.make_node("Cast", [name], ["half"], to=onnx.TensorProto.FLOAT16),
+        onnx.helper.make_node("Cast", ["half"], ["back"], to=onnx.TensorProto.FLOAT),
+    ]
+    for node in model.graph.node:
+        node.input[:] = ["back" if one == name else one for one in node.input]
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)
+
+
+@pytest.mark.parametrize("change", [in_fp16_inside, casting])
+def test_model_that_is_not_fp32_throughout_is_no_model_for_an_engine(
+    change: Callable[[onnx.ModelProto], None],
+) -> None:
+    with pytest.raises(CardError, match=r"computes in float16 in places.*export the model in FP32"):
+        prepare(CARDS["rtmpose-t-lsp14"], lsp(change), batch=1)
+
+
+def test_int8_has_no_zero_points_weights_per_channel_and_fp32_biases() -> None:
+    data = lsp(lambda model: None)
+    card = with_int8(CARDS["rtmpose-t-lsp14"], data)
+    made_int8 = prepare(card, data, batch=1, precision="int8")
+    model = onnx.load_model_from_string(made_int8.onnx)
+    onnx.checker.check_model(model, full_check=True)
+    weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in model.graph.initializer}
+    makers = {name: node for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    for node in convolutions:
+        assert makers[makers[node.input[0]].input[0]].op_type == "QuantizeLinear"
+        int8, scale, zero = (weights[name] for name in makers[node.input[1]].input)
+        assert int8.dtype == np.int8
+        assert np.abs(int8).max() <= 63
+        assert scale.shape == int8.shape[:1]
+        assert not zero.any()
+        assert all(weights[name].dtype == np.float32 for name in node.input[2:])
+    assert (len(convolutions), made_int8.islands) == (38, ())
+    assert len(made_int8.onnx) < 0.5 * len(made("rtmpose-t-lsp14", precision="fp32", io="fp32").onnx)
+
+
+def test_int8_leaves_out_what_its_card_names_and_computes_nearly_the_same() -> None:
+    data = lsp(lambda model: None)
+    name = next(node.name for node in onnx.load_model_from_string(data).graph.node if node.op_type == "Conv")
+    card = with_int8(CARDS["rtmpose-t-lsp14"], data, fp32=(name,))
+    quantised, whole = (prepare(card, data, batch=1, precision=kind, io="fp32") for kind in ("int8", "fp32"))
+    assert quantised.islands == (name,)
+    tensor = golden_inputs(card)[1]
+    found, wanted = (OnnxRunner(model.onnx).run(tensor)[0] for model in (quantised, whole))
+    assert 0 < np.abs(found - wanted).mean() < 0.3 * np.abs(wanted).mean()
+
+
+@pytest.mark.parametrize(
+    ("card", "error"),
+    [
+        (CARDS["rtmpose-t-lsp14"].model_copy(update={"int8": None}), "its card has no INT8; want one of fp16, fp32"),
+        (
+            with_int8(CARDS["rtmpose-t-lsp14"], b""),
+            "measured on e3b0c442.*other weights have other ranges",
+        ),
+    ],
+    ids=["no ranges", "other weights"],
+)
+def test_int8_wants_ranges_of_this_very_file(card: Card, error: str) -> None:
+    with pytest.raises(CardError, match=error):
+        prepare(card, lsp(lambda model: None), batch=1, precision="int8")
+
+
+def test_int8_of_an_old_opset_is_refused() -> None:
+    def older(model: onnx.ModelProto) -> None:
+        model.opset_import[0].version = 11
+
+    data = lsp(older)
+    with pytest.raises(CardError, match="opset 11: INT8 wants 13"):
+        prepare(with_int8(CARDS["rtmpose-t-lsp14"], data), data, batch=1, precision="int8")
 
 
 def test_operator_that_onnx_does_not_know_is_an_error_of_the_model() -> None:

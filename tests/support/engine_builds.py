@@ -10,11 +10,12 @@ from typing import Any, cast
 from edged.inference.engine_builds import EngineBuildService
 from engines.build.progress import Progress
 from engines.build.service import EngineBuilder
-from engines.card import Card
+from engines.card import Card, Int8, Precision, Tolerance
 from engines.catalogue import load
-from engines.errors import Cancelled
+from engines.errors import Cancelled, CardError
 
 LEVEL = 3
+INT8 = Int8(sha256="0" * 64, ranges={}, tolerance=Tolerance())
 NAMES = ("rtmpose-t-coco17", "rtmpose-t-ap10k-horse")
 
 
@@ -25,6 +26,8 @@ class ScriptedBuilder:
         self.stored = {(name, LEVEL) for name in stored}
         self.builds = builds or {}
         self.forgotten: list[str] = []
+        self.asked: list[tuple[str, Precision]] = []  # every model and precision that a job was made for
+        self.refused: set[Precision] = set()  # precisions that no model can be prepared in
         self.plans = SimpleNamespace(
             find=lambda name, key: (name, key.level) in self.stored or None,
             forget=lambda name, key: self.forgotten.append(name),
@@ -35,7 +38,10 @@ class ScriptedBuilder:
         self.building = threading.Event()
         self.released = threading.Event()
 
-    def job(self, card: Card, file: Path, *, level: int, **_: int) -> Any:
+    def job(self, card: Card, file: Path, *, level: int, precision: Precision, **_: int) -> Any:
+        self.asked.append((card.name, precision))
+        if precision in self.refused:
+            raise CardError(f"no {precision}")
         return SimpleNamespace(card=card, key=SimpleNamespace(digest="abc", level=level))
 
     def usable(self, job: Any) -> tuple[Any, str]:
@@ -61,6 +67,8 @@ def started_service(
     script: ScriptedBuilder,
     *errors: Exception,
     levels: tuple[int, ...] = (LEVEL,),
+    precision: str = "auto",
+    with_int8: bool = False,
 ) -> tuple[EngineBuildService, Ready]:
     """A started service, and what it offered to the daemon, which raises the given errors one by one at first."""
     cards, ready, pending = load(None), Ready(), list(errors)
@@ -72,9 +80,10 @@ def started_service(
 
     service = EngineBuildService(
         cast(EngineBuilder, script),
-        {name: (cards[name], Path("x")) for name in NAMES},
+        {name: (cards[name].model_copy(update={"int8": INT8 if with_int8 else None}), Path("x")) for name in NAMES},
         levels=levels,
         workspace_mb=512,
+        precision=precision,
     )
     service.start(on_ready)
     return service, ready

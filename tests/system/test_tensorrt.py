@@ -31,6 +31,7 @@ from engines.build.service import BuildJob, EngineBuilder
 from engines.catalogue import load
 from engines.store.engine_store import MAX_ATTEMPTS
 from engines.store.model_store import ModelStore
+from tests.support.int8 import with_int8
 from tests.support.small_nets import written
 
 CARDS = load(None)
@@ -66,6 +67,17 @@ def test_bundled_model_builds_with_fp16_like_fp32(
     assert shares == sorted(shares)
     assert (plan.is_verified, foundry.plans.current(name)) == (False, None)
     assert foundry.usable(job)[0] is None
+
+
+def test_int8_builds_with_tensorrt_and_its_drift_is_kept(foundry: EngineBuilder, tmp_path: Path) -> None:
+    card = CARDS["rtmpose-t-lsp14"]
+    file = ModelStore(tmp_path).path(card)
+    job = foundry.job(with_int8(card, file.read_bytes()), file, level=0, workspace_mb=512, precision="int8")
+    plan = foundry.build(job, never, threading.Event())
+    assert (plan.key.precision, job.model.inputs[0].dtype) == ("int8", "float32")
+    assert len(plan.read()) > 1_000_000
+    assert plan.meta["fp16_drift"]["compared"] > 0
+    assert any("precision" in line for line in foundry.explain(job_of(foundry, card.name, tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["convnextpose-s", "integral-r152", "rootnet"])

@@ -96,3 +96,27 @@ def test_starter_weights_are_known_as_such() -> None:
     assert set(model_cards(ModelsConfig()).starter) == set(ModelsConfig().card_names)
     work = ModelsConfig(detector="yolox-s-coco", pose={"horse": "rtmpose-m-ap10k"})
     assert model_cards(work).starter == ()
+
+
+INT8 = '{"sha256": "%s", "ranges": {"input": 2.5}, "tolerance": {"shift_px": 4.0}}' % ("0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "precisions"), [(None, ("fp16", "fp32")), (INT8, ("int8", "fp16", "fp32"))], ids=["no INT8", "INT8"]
+)
+def test_int8_lies_beside_its_card(tmp_path: Path, text: str | None, precisions: tuple[str, ...]) -> None:
+    write(tmp_path, GOOD)
+    if text is not None:
+        (tmp_path / "mine.int8.json").write_text(text)
+    card = load(tmp_path)["mine"]
+    assert card.precisions == precisions
+    assert card.in_precision("int8").tolerance.shift_px == (2.0 if text is None else 4.0)
+    assert card.in_precision("fp16").tolerance.shift_px == 2.0
+
+
+@pytest.mark.parametrize("text", ["{", INT8.replace("2.5", "0"), INT8.replace("sha256", "sha")])
+def test_damaged_int8_is_named(tmp_path: Path, text: str) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "mine.int8.json").write_text(text)
+    with pytest.raises(CardError, match=r"mine\.int8\.json"):
+        load(tmp_path)

@@ -68,6 +68,22 @@ class ComputeConfig(Section):
         json_schema_extra=unit("threads"),
         description="Inference threads on the CPU; 0: as many as the process may use CPUs.",
     )
+    cpu_runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto",
+        description="What runs models on the CPU. `auto`: the faster one of those that are installed, by a trial of a "
+        "few seconds at the first start.",
+    )
+    precision: Literal["auto", "fp32", "fp16", "int8", "bf16"] = Field(
+        "auto",
+        description="`auto`: FP16 in TensorRT engines, FP32 on the CPU. `int8`: for models whose card has it; on the "
+        "CPU where the trial finds it faster and close enough to FP32. `bf16`: on CPUs that have it, with OpenVINO.",
+    )
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> ComputeConfig:
+        if self.precision == "bf16" and self.cpu_runtime == "onnxruntime":
+            raise ValueError("precision = 'bf16' wants OpenVINO; leave out cpu_runtime, or choose another precision")
+        return self
 
 
 class EnginesConfig(Section):

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from edged.inference.decode.detectors import check_finite
+from edged.inference.first_line import first_line
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 from engines.errors import BuildFailed
@@ -112,7 +113,3 @@ def _dtypes(nodes: list[ort.NodeArg]) -> str:
     """The input types as numpy calls them: ONNX Runtime's float is float32."""
     types = (node.type.removeprefix("tensor(").removesuffix(")") for node in nodes)
     return ", ".join("float32" if name == "float" else name for name in types)
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

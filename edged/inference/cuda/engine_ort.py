@@ -13,9 +13,10 @@ from typing import Any
 import onnxruntime as ort
 
 from edged.errors import ModelFault, ModelMissing
-from edged.inference.cpu.onnxruntime import ORT_ERRORS, first_line
+from edged.inference.cpu.onnxruntime import ORT_ERRORS
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors
+from edged.inference.first_line import first_line
 from engines.build.service import POSE_BATCHES
 from engines.card import Card
 from engines.prepare import prepare

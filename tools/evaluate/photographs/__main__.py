@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edged.inference.cpu.int8_file import int8_file
+from engines.catalogue import load
 from tools.evaluate.photographs import report
 from tools.evaluate.photographs.contenders import Contender, Models
 from tools.evaluate.photographs.domains import domains
@@ -34,10 +36,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--peer", type=_peer, action="append", default=[], metavar="NAME=CARD:FILE")
     parser.add_argument("--conditions", action="store_true")
+    parser.add_argument("--int8", type=Path, metavar="FOLDER", help="also the starter models in INT8, kept in FOLDER")
     parser.add_argument("--first", type=int, help="only so many pictures of each domain")
     parser.add_argument("--out", type=Path, help="folder of the report")
     args = parser.parse_args()
     contenders = {"starter": Models(*DETECTOR, POSES), **dict(args.peer)}
+    if args.int8:
+        contenders["starter, INT8"] = _in_int8(contenders["starter"], args.int8)
     found = {name: pictures[: args.first] for name, pictures in domains(args.data).items()}
     if not found:
         raise SystemExit(f"{args.data}: holds none of real, lsp, horse")
@@ -57,6 +62,17 @@ def main() -> None:
             args.out, report.page(figures), {**figures, "environment": writer.environment()}, name="photographs"
         )
         kept.forget()
+
+
+def _in_int8(models: Models, folder: Path) -> Models:
+    """The same models, each in INT8 if its card has it."""
+    cards = load()
+
+    def file(name: str, whole: Path) -> Path:
+        return int8_file(folder, cards[name], whole) if cards[name].int8 else whole
+
+    poses = {label: (name, file(name, whole)) for label, (name, whole) in models.poses.items()}
+    return Models(models.detector, file(models.detector, models.file), poses)
 
 
 def _peer(text: str) -> tuple[str, Models]:

@@ -1,0 +1,7 @@
+"""The first line of a library's error: the rest is its source lines and stack."""
+
+from __future__ import annotations
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

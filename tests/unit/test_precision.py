@@ -1,0 +1,53 @@
+"""Measuring precisions: the range of an activation, the end of a graph, and what is written into a card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.card import Card, Tolerance
+from engines.catalogue import load
+from tools.precision.__main__ import with_islands
+from tools.precision.fp16 import group, halved
+from tools.precision.int8 import BINS, best_range
+
+
+def test_range_follows_the_values_and_not_a_lone_outlier() -> None:
+    values = np.abs(np.random.default_rng(3).normal(size=200_000))
+    values[0] = 20.0
+    counts = np.histogram(values, BINS, (0, 20.0))[0]
+    assert 3.0 < best_range(counts, 20.0) < 10.0
+    assert best_range(np.ones(BINS), 20.0) > 19.0
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("/net/head/cls_x/MatMul", "/net/head/cls_x/"),
+        ("/net/backbone/stage1/stage1.1/main_conv/conv/Conv", "/net/backbone/stage1/"),
+        ("/score/Mul", "/score/"),
+        ("/Mul_1", "/Mul_1"),
+        ("Conv_12", "Conv_12"),
+    ],
+)
+def test_group_of_a_node_is_the_beginning_of_its_name(name: str, beginning: str) -> None:
+    assert group(name) == beginning
+    assert name.startswith(beginning)
+
+
+def test_half_of_a_tolerance_is_half_the_way_to_equal() -> None:
+    half = halved(Tolerance(shift_px=2.0, iou=0.9, score=0.03))
+    assert [half.shift_px, half.iou, half.score] == pytest.approx([1.0, 0.95, 0.015])
+
+
+def test_islands_replace_those_of_the_card_and_can_be_none() -> None:
+    card = 'name = "a"\nfamily = "simcc"\nfp32 = ["/old"] # because\n\n[source]\n'
+    assert 'family = "simcc"\nfp32 = ["/score/"] #' in with_islands(card, ("/score/",))
+    assert with_islands(card, ()) == 'name = "a"\nfamily = "simcc"\n\n[source]\n'
+    assert "/old" not in with_islands(card, ("/score/",))
+
+
+@pytest.mark.parametrize("card", [card for card in load().values() if card.int8], ids=lambda card: card.name)
+def test_int8_of_a_model_in_the_package_was_measured_on_its_weights(card: Card) -> None:
+    assert card.int8 is not None
+    assert card.int8.sha256 == card.source.sha256, "run python -m tools.precision"
