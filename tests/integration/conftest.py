@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 from collections.abc import Iterator
@@ -12,17 +11,13 @@ import pytest
 
 from edged.__main__ import main
 from edged.mqtt.embedded_broker import EmbeddedBroker
+from tests.support.models import starter_models_opened_once
 from tests.support.mqtt import Listener, MQTTv311
 from tests.support.recorded import Command, Done
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _starter_models_opened_once() -> Iterator[None]:
-    if importlib.util.find_spec("onnxruntime") is None:
-        yield
-        return
-    from tests.support.models import starter_models_opened_once
-
     with starter_models_opened_once():
         yield
 

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.certs import NEW_KEY, openssl, sign
+from tests.support.models import starter_models_opened_once
 from tests.support.mqtt import Listener, Mosquitto
 
 if TYPE_CHECKING:
     from tools.rtsp_server import Clip, RtspServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _starter_models_opened_once() -> Iterator[None]:
+    with starter_models_opened_once():
+        yield
 
 
 @pytest.fixture(scope="session")
