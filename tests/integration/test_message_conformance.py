@@ -41,8 +41,8 @@ def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
         "models": {"store": str(kept(folder / "models", "convnextpose-s", "rootnet")), **LIFTED},
         "publish": {"smoothed": True, "health_interval_s": 1, "daily_interval_s": 10},
         "cameras": {
-            "barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True},
-            "night": {"source": str(images(folder / "night", picture(grey=0))), "loop": True, "fps": 5},
+            "barn": {"source": str(video(folder / "clip.mp4", 20)), "loop": True, "fps": 2},
+            "night": {"source": str(images(folder / "night", picture(grey=0))), "loop": True, "fps": 2},
             "paddock": {
                 "source": str(images(folder / "paddock", np.asarray(cv2.imread(str(PADDOCK))))),
                 "loop": True,
@@ -75,13 +75,13 @@ def test_every_message_of_a_running_daemon_conforms_to_its_schema(tmp_path: Path
         with started_daemon(Config.model_validate(configuration(broker, tmp_path))) as made, running(made):
             until(lambda: listener.bodies(ROOT + "cam/night/state") and listener.bodies(ROOT + "cam/barn/daily"))
             until(lambda: len(listener.bodies(ROOT + "health")) > 2)
-            until(lambda: posture_is_known(listener.bodies(ROOT + "cam/box/state")), 60)
+            until(lambda: posture_is_known(listener.bodies(ROOT + "cam/box/state")))
             until(
                 lambda: any(
                     subject.get("keypoints_3d") for subject in people(listener.bodies(ROOT + "cam/paddock/poses"))
                 )
             )
-            until(lambda: any(day["stall"] and day["gait"] for day in listener.bodies(ROOT + "cam/box/daily")), 30)
+            until(lambda: any(day["stall"] and day["gait"] for day in listener.bodies(ROOT + "cam/box/daily")))
         until(lambda: "stopped" in listener.states(ROOT + "status"))
         listener.close()
     received = [(message.topic.removeprefix(ROOT), json.loads(message.payload)) for message in listener.messages]

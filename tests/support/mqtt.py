@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import subprocess
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,9 @@ class Listener:
     ) -> None:
         self.messages: list[MQTTMessage] = []
         self._subscriptions: list[int] = []
+        self._sorted = 0  # messages, into:
+        self._by_topic: defaultdict[str, list[MQTTMessage]] = defaultdict(list)
+        self._decoded: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         # Of the lists only: paho closes its pair of sockets when the client is deleted, which a cycle would delay.
@@ -91,7 +95,14 @@ class Listener:
         return len(self._subscriptions)
 
     def bodies(self, topic: str) -> list[dict[str, Any]]:
-        return [json.loads(message.payload) for message in list(self.messages) if message.topic == topic]
+        """Decoded once each: waiting tests ask a hundred times a second."""
+        new = self.messages[self._sorted :]
+        self._sorted += len(new)
+        for message in new:
+            self._by_topic[message.topic].append(message)
+        decoded = self._decoded[topic]
+        decoded += [json.loads(message.payload) for message in self._by_topic[topic][len(decoded) :]]
+        return list(decoded)
 
     def states(self, topic: str) -> list[str]:
         return [body["state"] for body in self.bodies(topic)]
