@@ -181,6 +181,23 @@ def test_h265_pictures_with_errors_are_damaged_until_the_next_key_frame(tmp_path
     assert 3 <= damaged[0] <= 7
 
 
+BROKEN_SEI = b"\0\0\1\x4e\x01\x05\xc8\x80"  # says that 200 bytes follow
+KEY_UNIT, OTHER_UNIT = b"\0\0\1\x40\x01", b"\0\0\1\x02\x01"  # VPS, slice of a picture that refers to others
+
+
+@pytest.mark.parametrize("units", [[KEY_UNIT], [OTHER_UNIT], [KEY_UNIT, OTHER_UNIT]], ids=["key", "others", "all"])
+def test_h265_of_a_camera_whose_pictures_have_errors_by_nature_is_shown(units: list[bytes], tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}
+    path = write_video(tmp_path / "x.hevc", moving_square(40), codec="libx265", gop=10, options=options)
+    data = path.read_bytes()
+    for unit in units:
+        data = data.replace(unit, BROKEN_SEI + unit)
+    path.write_bytes(data)
+    frames = list(frames_of(path))
+    assert all(one.image.size and not one.damaged for one in frames[20:])
+    assert len(frames) >= 39  # one is left out where the decoder is replaced
+
+
 @pytest.mark.parametrize(("name", "codec"), [("x.ts", "libx264"), ("x.avi", "mjpeg")])
 def test_pictures_with_concealed_errors_are_damaged_or_failed(name: str, codec: str, tmp_path: Path) -> None:
     pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"

@@ -26,7 +26,7 @@ from edged.units import NS_PER_S
 STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors only where it may not conceal them
 CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
 FEW_PACKETS = 10
-STRICT_TRIES = 3  # key frames in a row with errors: this camera's have some by nature, and count as good
+STRICT_TRIES = 2  # key frames in a row with errors: this camera's have some by nature, and count as good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +137,9 @@ class VideoReader:
             if packet.is_keyframe:
                 self._on_key_packet(time_ns(packet, decoding=True))
             self.damage.on_packet(packet)
+        self._feed(packet, arrived_ns)
+
+    def _feed(self, packet: Any, arrived_ns: int) -> None:
         try:
             frames = self.codec.decode(packet)
         except av.FFmpegError:
@@ -168,7 +171,7 @@ class VideoReader:
 
     def _settle_doubtful(self, stamp_ns: int | None) -> None:
         """Count those before the frame of this time as failed; its own has come after all."""
-        while self._doubtful and stamp_ns is not None and (self._doubtful[0].stamp_ns or 0) <= stamp_ns:
+        while self._doubtful and (stamp_ns is None or (self._doubtful[0].stamp_ns or 0) <= stamp_ns):
             picture = self._doubtful.popleft()
             if picture.stamp_ns != stamp_ns:
                 self._ready.append(picture)
@@ -178,18 +181,26 @@ class VideoReader:
         if self._strict and inter_coded and not self.key_packets:
             return  # a strict decoder calls it an error that the first key frame has not come yet
         self.errors += 1
-        if self._strict and packet.is_keyframe and (inter_coded or not self.pictures):
-            self._strict_tries -= 1
-            if self._strict_tries == 0:
-                self._decode_leniently()
-                return
+        if self._strict and self._errs_by_nature(packet):
+            self._decode_leniently()
+            self._feed(packet, arrived_ns)
+            return
         if not self.pictures:
             return
         self.failed = True
         stamp_ns = time_ns(packet)
         self.damage.on_loss(stamp_ns)
         picture = Picture(frame=None, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=True)
-        (self._doubtful if self._strict and inter_coded else self._ready).append(picture)
+        doubtful = self._strict and inter_coded and stamp_ns is not None
+        (self._doubtful if doubtful else self._ready).append(picture)
+
+    def _errs_by_nature(self, packet: Any) -> bool:
+        """Whether a strict decoder would leave little of this camera: some send supplemental data that is malformed."""
+        inter_coded = not self.codec.codec.intra_only
+        if packet.is_keyframe and (inter_coded or not self.pictures):
+            self._strict_tries -= 1
+            return self._strict_tries == 0 or (inter_coded and not self.pictures)
+        return inter_coded and 2 * self.errors > self.packets >= FEW_PACKETS
 
     def _decode_leniently(self) -> None:
         """Replace the decoder by one that conceals errors."""
