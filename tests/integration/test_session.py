@@ -123,3 +123,32 @@ def test_memory_of_four_subjects_is_allocated_at_load(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     grown_mb = float(done.stdout)
     assert grown_mb < 10, "about 36 where nothing was taken"
+
+
+SHARED = """
+import numpy as np, psutil
+from pathlib import Path
+from edged.inference.cpu.onnxruntime import OrtSession
+from edged.runtime import allocator
+from engines.catalogue import load
+
+allocator.limit_arenas()
+cards, starter = load(), Path("engines/starter")
+files = {"rtmpose-t-lsp14": "rtmpose_lsp_t.onnx", "rtmpose-t-ap10k-horse": "rtmpose_horse_t.onnx"}
+sessions = [OrtSession(cards[name], starter / file, threads=1) for name, file in files.items()]
+process, grown = psutil.Process(), []
+for session in sessions:
+    before = process.memory_info().rss
+    width, height = session.card.input.size_wh
+    for _ in range(2):
+        session.run(np.zeros((8, 3, height, width), np.float32))
+    grown.append((process.memory_info().rss - before) / 1e6)
+print(grown[1] / grown[0])
+"""
+
+
+def test_sessions_share_one_arena() -> None:
+    root = STARTER.parents[1]
+    done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.8, "0.4; without a common arena 1.4"

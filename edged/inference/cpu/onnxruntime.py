@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +96,21 @@ class OnnxRunner:
         """Nothing to release: a session goes with its last reference."""
 
 
+@cache
+def _share_arena() -> None:
+    """Let all sessions of this process take their memory from one arena: they run in turn.
+
+    Of the three default models with eight subjects this saves a third of what loading and running them takes. Without
+    any arena the peak is no lower. Measured with ONNX Runtime 1.32 on glibc, 2026-11.
+    """
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg({}))
+
+
 def _options(threads: int) -> ort.SessionOptions:
+    _share_arena()
     options = ort.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = LOG_ERRORS_ONLY
     options.intra_op_num_threads = threads or allowed_cpus()
     # Detector and pose take turns: a pool that still spins while the other works takes a core from it.
