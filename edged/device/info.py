@@ -75,6 +75,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         alert_kinds={name: alert_kinds(stall=cameras[name].stall.enabled) for name in classes},
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in cameras.items() if camera.images),
+        evidence=settings.evidence.enabled,
         stall_cameras=frozenset(name for name, camera in cameras.items() if camera.stall.enabled),
     )
 

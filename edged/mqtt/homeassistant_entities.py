@@ -9,7 +9,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edged.messages.topics import ALERT, CAMERA_STATUS, DAILY, HEALTH, SNAPSHOT, STATE, STATUS, Topic, TopicSpec
+from edged.messages.topics import (
+    ALERT,
+    ALERT_STILL,
+    CAMERA_STATUS,
+    DAILY,
+    HEALTH,
+    SNAPSHOT,
+    STATE,
+    STATUS,
+    Topic,
+    TopicSpec,
+)
 
 Body = dict[str, Any]
 
@@ -252,6 +263,15 @@ SNAPSHOT_ENTITY = Entity(
     name="Snapshot",
     spec=SNAPSHOT,
     options={"content_type": "image/jpeg", "icon": "mdi:camera"},
+)
+
+LAST_ALERT_ENTITY = Entity(  # whatever alert: `+` stands for its id
+    key="last_alert",
+    platform="image",
+    name="Last alert",
+    spec=ALERT_STILL,
+    options={"content_type": "image/jpeg", "icon": "mdi:image-alert"},
+    always_available=True,
 )
 
 # The two kinds of entity for alerts ignore a stored message that another one, stored too, supersedes: what was over

@@ -17,6 +17,7 @@ from edged.mqtt.homeassistant_entities import (
     CLASS_ENTITIES,
     CLASS_MINUTES,
     DEVICE_ENTITIES,
+    LAST_ALERT_ENTITY,
     SEPARATOR,
     SNAPSHOT_ENTITY,
     STALL_ENTITIES,
@@ -55,6 +56,7 @@ class DiscoveryDevice:
     cameras: Mapping[str, tuple[str, ...]]  # the classes that each detects
     alert_kinds: Mapping[str, tuple[str, ...]]  # that each camera may have
     snapshot_cameras: frozenset[str] = frozenset()  # with `images`
+    evidence: bool = False  # alerts of those have stills
     stall_cameras: frozenset[str] = frozenset()  # with `stall`
     allowed_commands: frozenset[str] = frozenset()
 
@@ -92,6 +94,8 @@ class DiscoveryDevice:
             parts |= components(STALL_ENTITIES, context, camera=camera)
         if self._has_snapshot(camera):
             parts |= components((SNAPSHOT_ENTITY,), context, camera=camera)
+        if self.evidence and camera in self.snapshot_cameras:
+            parts |= components((LAST_ALERT_ENTITY,), context, camera=camera, alert_id="+")
         parts |= self._buttons(camera, context)
         device = {"identifiers": [context.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
         return self._payload(device | {"model": "camera"}, parts)

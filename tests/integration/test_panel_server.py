@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def start() -> Iterator[Start]:
     yield begin
     for one in running:
         one.close()
-        assert until(lambda one=one: not one._thread.is_alive(), LIMIT_S)
+        until(partial(one._thread.join, 0.1), LIMIT_S)
 
 
 def connect(page: PanelServer, pair: dict[str, str]) -> http.client.HTTPSConnection:

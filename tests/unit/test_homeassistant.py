@@ -180,6 +180,14 @@ def test_snapshot_entity_needs_images_and_an_allowed_command() -> None:
     assert "box.stall.snapshot" not in payload("box_stall", snapshot_cameras=frozenset({"stall"}))["components"]
 
 
+def test_image_of_the_last_alert_exists_where_stills_are_kept() -> None:
+    may = payload("box_stall", snapshot_cameras=frozenset({"stall"}), evidence=True)["components"]
+    assert may["box.stall.last_alert"]["image_topic"].endswith("/cam/stall/alert/+/still")
+    assert "availability" not in may["box.stall.last_alert"]
+    for other in ({"evidence": True}, {"snapshot_cameras": frozenset({"stall"})}):
+        assert "box.stall.last_alert" not in payload("box_stall", **other)["components"]
+
+
 def test_stall_has_one_entity_for_the_presence_of_a_person() -> None:
     labels = {"stall": ("horse", "person")}
     stall = payload("box_stall", cameras=labels, stall_cameras=frozenset({"stall"}))["components"]
