@@ -317,6 +317,11 @@ class AlertMonitors:
         """Publish it again after so many minutes if it still holds then. False: no such alert is open. Any thread."""
         return self._set_stage(alert_id, "snoozed", t_ns, t_ns + ns(minutes * S_PER_MIN))
 
+    def snooze_all(self, camera: str, minutes: float, t_ns: int) -> list[str]:
+        """Snooze every alert of the camera that is open; their ids. Any thread."""
+        waiting = [alert.id for alert in self.open(camera) if alert.stage == "open"]
+        return [alert_id for alert_id in waiting if self.snooze(alert_id, minutes, t_ns)]
+
     def _set_stage(self, alert_id: str, stage: Stage, t_ns: int, until_ns: int = 0) -> bool:
         with self._lock:
             for monitors in self._monitors.values():

@@ -139,9 +139,7 @@ class CommandHandlers:
         return CommandResult(data={"cameras": names, "hz": command.hz, "until_ts": until_ts})
 
     def acknowledge(self, command: Acknowledge) -> CommandResult:
-        if (command.alert_id is None) == (command.camera is None):
-            got = "neither" if command.camera is None else "both"
-            raise CommandRejected("alert_id, camera", got=got, wanted="one of the two", do="name an alert or a camera")
+        _check_one_named(command)
         if command.camera is not None:
             self._camera(command.camera)
             return CommandResult(data={"alert_ids": self._alerts.acknowledge_all(command.camera, monotonic_ns())})
@@ -149,7 +147,13 @@ class CommandHandlers:
         return _alert_result(str(command.alert_id), found)
 
     def snooze(self, command: Snooze) -> CommandResult:
-        return _alert_result(command.alert_id, self._alerts.snooze(command.alert_id, command.minutes, monotonic_ns()))
+        _check_one_named(command)
+        if command.camera is not None:
+            self._camera(command.camera)
+            found = self._alerts.snooze_all(command.camera, command.minutes, monotonic_ns())
+            return CommandResult(data={"alert_ids": found})
+        alert_id = str(command.alert_id)
+        return _alert_result(alert_id, self._alerts.snooze(alert_id, command.minutes, monotonic_ns()))
 
     def test_alert(self, command: TestAlert) -> CommandResult:
         kinds = alert_kinds(stall=self._camera(command.camera).stall.enabled)
@@ -181,6 +185,13 @@ class CommandHandlers:
             raise CommandRejected("picture", got=str(exc), wanted="a smaller one", do=do) from exc
         self._bus.publish(spec.at(camera=camera), jpeg)
         return {"image": {"w": w, "h": h}, "bytes": len(jpeg)}
+
+
+def _check_one_named(command: Acknowledge | Snooze) -> None:
+    """Raises CommandRejected unless it names either an alert or a camera."""
+    if (command.alert_id is None) == (command.camera is None):
+        got = "neither" if command.camera is None else "both"
+        raise CommandRejected("alert_id, camera", got=got, wanted="one of the two", do="name an alert or a camera")
 
 
 def _alert_result(alert_id: str, found: bool) -> CommandResult:

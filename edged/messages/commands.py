@@ -85,9 +85,13 @@ class Acknowledge(Command):
 
 
 class Snooze(Command):
-    """Silence an alert for some time; it opens again if its condition still holds then."""
+    """Silence an alert, or every alert of a camera; it opens again if its condition still holds then.
 
-    alert_id: Text = Field(description="`alert_id` of the message.")
+    The answer has the `alert_ids`.
+    """
+
+    alert_id: Text | None = Field(None, description="`alert_id` of the message.")
+    camera: Text | None = Field(None, description="Name of the camera, instead of `alert_id`.")
     minutes: Number = Field(gt=0, le=1440, description="Duration.")
 
 

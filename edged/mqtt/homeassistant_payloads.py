@@ -35,12 +35,15 @@ DISCOVERY = TopicSpec(
 )
 BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
+SNOOZE_MINUTES = 60
 # By command, each with the camera as its argument: name and options.
 BUTTONS: Mapping[str, tuple[str, Body]] = {
     "acknowledge": ("Acknowledge alerts", {"icon": "mdi:bell-check"}),
+    "snooze": (f"Snooze alerts for {SNOOZE_MINUTES} min", {"icon": "mdi:bell-sleep"}),
     "restart-camera": ("Restart", {"device_class": "restart", "entity_category": "diagnostic"}),
     "snapshot": ("Take snapshot", {"icon": "mdi:camera", "entity_category": "diagnostic"}),
 }
+ARGUMENTS: Mapping[str, Body] = {"snooze": {"minutes": SNOOZE_MINUTES}}  # of buttons, beside the camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ class DiscoveryDevice:
                 "unique_id": key,
                 "name": name,
                 "command_topic": context.topic(COMMAND.at(verb=verb)),
-                "payload_press": json.dumps({"camera": camera}),
+                "payload_press": json.dumps({"camera": camera, **ARGUMENTS.get(verb, {})}),
                 "availability": self._context().availability,
                 **options,
             }

@@ -216,6 +216,18 @@ def test_acknowledge_of_a_camera_takes_its_open_alerts_and_one_argument_only(par
             parts.handlers.acknowledge(wrong)
 
 
+def test_snooze_of_a_camera_takes_its_open_alerts_and_one_argument_only(parts: Parts) -> None:
+    for second in range(1, 70):
+        parts.alerts.update("barn", CameraObservation(t_ns=ns(second), view="lost", reason="unplugged"))
+    (opened,) = parts.alerts_raised
+    assert parts.handlers.snooze(Snooze(camera="barn", minutes=5)).data == {"alert_ids": [opened.id]}
+    assert parts.handlers.snooze(Snooze(camera="barn", minutes=5)).data == {"alert_ids": []}
+    assert [alert.stage for alert in parts.alerts_raised] == ["open", "snoozed"]
+    for wrong in ({}, {"camera": "barn", "alert_id": "x"}, {"camera": "nosuch"}):
+        with pytest.raises(CommandRejected):
+            parts.handlers.snooze(Snooze(minutes=5, **wrong))
+
+
 def test_test_alert_is_published_and_its_answer_names_it(parts: Parts) -> None:
     data = parts.handlers.test_alert(TestAlert(camera="barn")).data
     (alert,) = parts.alerts_raised

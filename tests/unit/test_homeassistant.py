@@ -14,6 +14,7 @@ from edged.device import info
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
+from edged.messages.commands import Snooze
 from edged.messages.documents import json_schema
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_entities import (
@@ -169,6 +170,11 @@ def test_buttons_exist_for_allowed_commands_only() -> None:
     allowed = payload("box_stall", allowed_commands=frozenset({"restart-camera"}))["components"]
     assert [key for key in allowed if key.endswith("_button")] == ["box.stall.restart-camera_button"]
     assert not [key for key in payload("box_stall")["components"] if key.endswith("_button")]
+
+
+def test_snooze_button_names_the_camera_and_a_time() -> None:
+    button = payload("box_stall", allowed_commands=frozenset({"snooze"}))["components"]["box.stall.snooze_button"]
+    assert Snooze.model_validate_json(button["payload_press"]) == Snooze(camera="stall", minutes=60)
 
 
 def test_snapshot_entity_needs_images_and_an_allowed_command() -> None:
