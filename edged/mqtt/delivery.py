@@ -163,7 +163,8 @@ class Delivery:
 
     def _on_verdict(self, message: OutgoingMessage, verdict: Verdict) -> None:
         connection = self._connection
-        if message.spec.qos == 0 and connection is not None and message.topic in connection.subscribed:
+        now_and_then = not message.spec.retain and message.spec.store_priority is None
+        if now_and_then and connection is not None and message.topic in connection.subscribed:
             connection.unsubscribe(message.topic)
         if verdict == "unknown":
             self._mark_unverified()
