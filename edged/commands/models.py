@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
     """0: told, and downloaded where that was wanted; 1: a download failed."""
-    machine = args.on or ("board" if TEGRA_RELEASE.exists() else "cpu")
+    machine: Machine = args.on or ("board" if TEGRA_RELEASE.exists() else "cpu")
     purpose = Purpose(args.subject, machine, args.goal or GOALS[machine])
     choice = CHOICES[purpose]
     names = [choice.detector, *choice.pose.values()]
