@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 from edged.config.tables.models import ComputeConfig, ModelsConfig
+from edged.inference.cpu.int8_file import int8_file
+from edged.inference.cpu.runtimes import Candidate, open_session
 from edged.inference.load_models import load_models, model_cards, resolve
+from engines.catalogue import load
 from engines.errors import Missing, PlanRefused
+from engines.golden import golden_inputs
 from engines.store.model_store import ModelStore
+from tests.support.int8 import with_int8
 
 ABSENT = "rtmdet-nano-person"  # not bundled
 CPU = ComputeConfig(backend="cpu")
@@ -67,3 +73,30 @@ def test_rejected_engine_without_file_is_missing(tmp_path: Path) -> None:
         ModelsConfig(detector=ABSENT, store=tmp_path), CPU, allow_missing=True, engine_of=lambda card: RefusedEngine()
     )
     assert list(models.missing_by_model) == [ABSENT]
+
+
+def test_int8_that_no_card_has_leaves_fp32_without_a_trial(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    compute = ComputeConfig(backend="cpu", cpu_runtime="onnxruntime", precision="int8")
+    models = load_models(ModelsConfig(store=tmp_path, catalogue=None), compute)
+    models.backend.close()
+    without = [card.name for card in model_cards(ModelsConfig()).all if card.int8 is None]
+    for name in without:
+        assert f"model {name}: no INT8 of it was measured; it runs in FP32" in caplog.messages
+    if len(without) == len(models.runtime_by_model):
+        assert models.backend_info["cpu_precision"] == "fp32"
+        assert not (tmp_path / "cpu-runtime.json").exists()
+
+
+def test_int8_file_is_made_once_and_runs(tmp_path: Path) -> None:
+    plain = load()["rtmpose-t-lsp14"]
+    file = ModelStore(tmp_path).path(plain)
+    card = with_int8(plain, file.read_bytes())
+    made = int8_file(tmp_path, card, file)
+    written_ns = made.stat().st_mtime_ns
+    assert int8_file(tmp_path, card, file).stat().st_mtime_ns == written_ns
+    assert int8_file(tmp_path, with_int8(plain, file.read_bytes(), limit=5.0), file) != made
+    session = open_session(Candidate("onnxruntime", "int8"), card, {"fp32": file, "int8": made}, 1)
+    tensor = golden_inputs(card)[0]
+    whole = open_session(Candidate("onnxruntime", "fp32"), card, {"fp32": file, "int8": made}, 1)
+    assert np.abs(session.run(tensor)[0] - whole.run(tensor)[0]).max() > 0
+    assert list(tmp_path.glob("int8/*.part")) == []

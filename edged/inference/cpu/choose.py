@@ -40,7 +40,9 @@ class CpuChoice(NamedTuple):
 
 def choose(compute: ComputeConfig, models: Sequence[tuple[Card, ModelFiles]], threads: int, store: Path) -> CpuChoice:
     """Takes a few seconds where a trial is needed. Raises `ConfigError`."""
-    allowed = candidates(compute.cpu_runtime, cpu_precision(compute))
+    has_int8 = any("int8" in files for _, files in models)
+    wanted = candidates(compute.cpu_runtime, cpu_precision(compute))
+    allowed = tuple(one for one in wanted if one.precision != "int8" or has_int8)
     if len(allowed) == 1 or not models:
         return CpuChoice(allowed[0])
     if not os.access(store, os.W_OK):
