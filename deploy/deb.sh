@@ -30,7 +30,7 @@ Package: edged
 Version: $version
 Architecture: $arch
 Maintainer: the edged project <edged@localhost>
-Depends: python3 (>= 3.10), systemd (>= 247), passwd, util-linux
+Depends: python3 (>= 3.10), systemd (>= 247), passwd, util-linux, openssh-client
 Recommends: python3-systemd, udev
 Installed-Size: $(du -sk "$share" | cut -f 1)
 Section: misc

@@ -2,12 +2,14 @@
 # install.sh: puts edged on this machine: a Jetson with JetPack 6.1 or newer, or any Debian or Ubuntu with systemd and
 # Python 3.10 or newer. Run it as root; it can be repeated. Every step is printed before it is done.
 #   install.sh [--wheelhouse DIR]   install or upgrade; settings, engines, models and stored messages are kept
+#   install.sh --key KEY.pub ...    the same, and trust this key from now on: it must have signed the wheelhouse
 #   install.sh --explain            print every step, do nothing
 #   install.sh --rollback           return to the previous version
 #   install.sh --uninstall          remove the program; settings and engines stay
 #   install.sh --purge              remove everything
 # The wheelhouse (see wheelhouse.sh) is expected in the folder of this file; without one, in a clone of the repository,
-# packages are fetched from the network.
+# packages are fetched from the network. On a box that trusts a key, a wheelhouse that is named must be signed by it;
+# one that lies beside this file came with it.
 set -eu
 umask 022
 unset PYTHONPATH PYTHONHOME
@@ -22,8 +24,11 @@ LEAST_L4T=36.4 # JetPack 6.1
 LEAST_FREE_MB=1200
 here=$(dirname "$(readlink -f "$0")")
 python=/usr/bin/python3 # the system's own: no other has TensorRT
+SIGNERS=/etc/edged/signers # the keys this box trusts; see edged trust
 explain=no
 wheelhouse=
+key=
+work=
 number=0
 
 fail() {
@@ -40,6 +45,18 @@ step() {
     number=$((number + 1))
     printf '%d. %s\n' "$number" "$*"
     [ "$explain" = no ]
+}
+
+# The system's Python, which imports nothing from the current folder or the environment.
+py() {
+    $python -I "$@"
+}
+
+# A folder of root's own, removed at the end.
+scratch() {
+    [ -n "$work" ] && return
+    work=$(mktemp -d "$(existing $TOP)/.edged-install-XXXXXX")
+    trap 'rm -rf "$work"' EXIT
 }
 
 booted() {
@@ -64,8 +81,8 @@ link() { # TARGET NAME, atomically
     mv -T "$2.new" "$2"
 }
 
-enabled() { # units started at every boot: the daemon, and the paths of its requests
-    (cd $SYSTEM && echo $SERVICE edged-*.path)
+enabled() { # units started at every boot: the daemon, the paths of its requests, and the nightly update
+    (cd $SYSTEM && echo $SERVICE edged-*.path && { [ ! -e edged-update.timer ] || echo edged-update.timer; })
 }
 
 release_of() { # current or previous; empty if there is none
@@ -85,11 +102,11 @@ look() {
     [ "$(id -u)" = 0 ] || [ "$explain" = yes ] || fail "only root can install; run: sudo $0"
     command -v systemctl > /dev/null || fail "no systemd here; edged runs as its service"
     [ -x $python ] || fail "no $python; run: apt-get install python3"
-    version=$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    version=$(py -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    py -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "Python $version is too old; want 3.10 (Ubuntu 22.04, Debian 12) or newer"
-    $python -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
-    $python -c 'import systemd.journal' 2> /dev/null ||
+    py -c 'import venv' 2> /dev/null || fail "$python has no venv; run: apt-get install python3-venv"
+    py -c 'import systemd.journal' 2> /dev/null ||
         say "python3-systemd is missing; the journal has no structured fields; apt-get install it and run this again"
     arch=$(uname -m)
     kind=plain
@@ -97,7 +114,7 @@ look() {
         kind=jetson
         l4t=$(sed -n 's/^# R\([0-9]*\) (release), REVISION: \([0-9.]*\).*/\1.\2/p;q' /etc/nv_tegra_release)
         newer "$l4t" "$LEAST_L4T" || fail "L4T $l4t is too old; want $LEAST_L4T (JetPack 6.1) or newer"
-        $python -c 'import tensorrt' 2> /dev/null ||
+        py -c 'import tensorrt' 2> /dev/null ||
             say "TensorRT is missing; models run on the CPU; apt-get install nvidia-jetpack and run this again"
     fi
     free_mb=$(df -Pm "$(existing $TOP)" | awk 'NR == 2 { print $4 }')
@@ -115,20 +132,62 @@ existing() { # the nearest folder at or above $1 that is there
 }
 
 find_wheels() {
+    named=$wheelhouse
     wheelhouse=${wheelhouse:-$here/wheelhouse}
     lock=$wheelhouse/$kind-$arch-$version.txt
-    if [ ! -d "$wheelhouse" ] && [ -x "$here/wheelhouse.sh" ] && [ -e "$here/../pyproject.toml" ]; then
-        fetched=$(mktemp -d)
-        trap 'rm -rf "$fetched"' EXIT
-        wheelhouse=$fetched lock=$fetched/$kind-$arch-$version.txt own=edged-new-
+    if [ -z "$named" ] && [ ! -d "$wheelhouse" ] && [ -x "$here/wheelhouse.sh" ] && [ -e "$here/../pyproject.toml" ]; then
+        [ -z "$key" ] || fail "--key: there is no wheelhouse that it could have signed; pass --wheelhouse DIR"
+        own=edged-new-
         step "Packages for $kind, $arch, Python $version: fetched from the network" || return 0
+        scratch
+        wheelhouse=$work/wheelhouse lock=$work/wheelhouse/$kind-$arch-$version.txt
         "$here/wheelhouse.sh" "$wheelhouse" "$kind" "$arch" "$version"
     fi
     [ -d "$wheelhouse" ] || fail "$wheelhouse: no such folder; pass --wheelhouse DIR, made by wheelhouse.sh"
     [ -e "$lock" ] || fail "$wheelhouse has no ${lock##*/}, but: $(cd "$wheelhouse" && echo ./*-*-3.*.txt);" \
         "make one with wheelhouse.sh $wheelhouse $kind $arch $version"
-    (cd "$wheelhouse" && sha256sum --quiet --check SHA256SUMS) || fail "$wheelhouse is damaged; copy it again"
+    if [ -n "$named" ]; then
+        if [ "$explain" = no ]; then take_copy; fi
+        check_signature
+    fi
+    check_sums
     own=$(cd "$wheelhouse" && echo edged-*.whl)
+}
+
+# What was checked must be what is installed: a stick or a shared folder may change in between.
+take_copy() {
+    scratch
+    cp -R --no-dereference "$wheelhouse" "$work/wheelhouse"
+    wheelhouse=$work/wheelhouse lock=$work/wheelhouse/${lock##*/}
+}
+
+# SHA256SUMS is by a key that this box trusts, or that was given with --key.
+check_signature() {
+    signers=$SIGNERS
+    if [ -n "$key" ]; then
+        scratch
+        signers=$work/signers
+        awk 'NF >= 2 { print "edged namespaces=\"edged-provision,edged-release\" " $1 " " $2 }' "$key" > "$signers"
+    fi
+    if [ ! -s "$signers" ]; then
+        say "this box has no key: the wheelhouse is checked for damage, but nothing says who made it; --key KEY.pub"
+        return 0
+    fi
+    command -v ssh-keygen > /dev/null || fail "no ssh-keygen to check signatures with; run: apt-get install openssh-client"
+    [ -f "$wheelhouse/SHA256SUMS.sig" ] || fail "$named is not signed, and this box takes only what is: sign release KEY $named"
+    ssh-keygen -Y verify -f "$signers" -I edged -n edged-release -s "$wheelhouse/SHA256SUMS.sig" \
+        < "$wheelhouse/SHA256SUMS" > /dev/null 2>&1 || fail "$named is not signed by a key of this box; see: edged trust"
+}
+
+# Every file is listed, as it is, and nothing else is there: pip would take a file that only sorts higher.
+check_sums() {
+    (cd "$wheelhouse" && sha256sum --quiet --strict --check SHA256SUMS) || fail "$wheelhouse is damaged; copy it again"
+    unlisted=$(cd "$wheelhouse" && find . -mindepth 1 ! -name SHA256SUMS ! -name SHA256SUMS.sig -printf '%y %P\n' | while
+        read -r type name; do
+            [ "$type" = f ] && awk -v name="$name" 'substr($0, 67) == name { found = 1 } END { exit !found }' SHA256SUMS ||
+                echo "$name"
+        done)
+    [ -z "$unlisted" ] || fail "$wheelhouse: not in SHA256SUMS: $(echo "$unlisted" | head -n 3); remove it, or copy it again"
 }
 
 # --- a release: its environment, and the files of its service ----------------------------------------------------
@@ -169,14 +228,14 @@ make_release() {
 new_environment() {
     system=
     [ "$kind" = plain ] || system=--system-site-packages # TensorRT and OpenCV are JetPack's
-    $python -m venv --without-pip $system "$release"
+    py -m venv --without-pip $system "$release"
     grep -v '^pycuda==' "$release/packages.txt" > "$release/wheels.txt"
-    pip install --no-warn-script-location --ignore-installed --no-deps --requirement "$release/wheels.txt"
+    pip install --no-warn-script-location --ignore-installed --no-deps --require-hashes --requirement "$release/wheels.txt"
 }
 
 # Links the distribution's systemd module, which has no wheel.
 link_systemd() {
-    module=$($python -c 'import os, systemd; print(os.path.dirname(systemd.__file__))' 2> /dev/null) || return 0
+    module=$(py -c 'import os, systemd; print(os.path.dirname(systemd.__file__))' 2> /dev/null) || return 0
     for packages in "$release"/lib/python3*/site-packages; do
         ln -sfn "$module" "$packages/systemd"
     done
@@ -192,7 +251,7 @@ share_environment() {
 
 pip() { # installs from the wheelhouse only
     set -- "$@" --no-index --find-links "$wheelhouse" --quiet
-    "$release/bin/python" "$(echo "$wheelhouse"/pip-*.whl)/pip" --isolated --disable-pip-version-check "$@"
+    "$release/bin/python" -I "$(echo "$wheelhouse"/pip-*.whl)/pip" --isolated --disable-pip-version-check "$@"
 }
 
 # Builds for the installed CUDA; what cannot be built is reported and left out.
@@ -206,7 +265,7 @@ for_gpu() {
 # pycuda has no wheel: it is built here once per CUDA and Python and saved, unless the wheelhouse has one.
 gpu_binding() {
     built=$TOP/wheels/$version-${cuda##*/}
-    wanted=$(grep '^pycuda==' "$lock")
+    wanted=$(sed -n 's/^\(pycuda==[^ ]*\).*/\1/p' "$lock")
     pip install --no-deps --only-binary :all: --find-links "$built" "$wanted" 2> /dev/null && return 0
     say "building pycuda for ${cuda:-CUDA, which is not installed}: 4 to 8 minutes"
     mkdir -p "$built"
@@ -223,7 +282,7 @@ gpu_binding() {
 
 # Before the release is used: it starts, finds its libraries, and accepts the present settings.
 try_release() {
-    "$release/bin/python" -c 'import cv2, onnxruntime, edged.daemon' ||
+    "$release/bin/python" -I -c 'import cv2, onnxruntime, edged.daemon' ||
         fail "$release does not start; nothing is changed"
     configured || return 0
     "$release/bin/edged" check ||
@@ -260,7 +319,8 @@ switch() {
         [ -z "$now" ] || link "releases/${now##*/}" $TOP/previous
         link "releases/${1##*/}" $TOP/current
     fi
-    mkdir -p $COMMANDS/bin $COMMANDS/sbin
+    mkdir -p $COMMANDS/bin $COMMANDS/sbin $TOP/incoming
+    chmod 700 $TOP/incoming
     link $TOP/current/bin/edged $COMMANDS/bin/edged
     link $TOP/current/deploy/install.sh $COMMANDS/sbin/edged-install
     sync -f $TOP
@@ -278,7 +338,7 @@ start() {
     systemctl daemon-reload
     if udevadm control --reload 2> /dev/null; then udevadm trigger --subsystem-match=video4linux; fi
     # shellcheck disable=SC2046
-    systemctl restart $(enabled | cut -d ' ' -f 2-)
+    systemctl restart $(enabled | tr '\n' ' ' | cut -d ' ' -f 2-)
     systemctl reset-failed $SERVICE 2> /dev/null || true
     if ! configured; then
         say "no settings yet: put edged-provision.toml onto a USB stick and plug it in, or write /etc/edged/edged.toml"
@@ -303,7 +363,17 @@ install_or_upgrade() {
     make_release
     take "$release"
     start || unwell
+    trust_key
     finish
+}
+
+# The key that signed this wheelhouse is the box's from now on.
+trust_key() {
+    if [ -n "$key" ]; then
+        step "Key: $key signs sticks and releases of this box" || return 0
+        "$TOP/current/bin/edged" trust "$key"
+    fi
+    [ "$explain" = yes ] || [ -s $SIGNERS ] || say "this box has no key: it takes no update by itself; edged trust KEY.pub"
 }
 
 # The new release does not start. If the previous one ran, it is restored.
@@ -371,7 +441,8 @@ purge() {
 task=install_or_upgrade
 while [ $# -gt 0 ]; do
     case $1 in
-        --wheelhouse) wheelhouse=$(readlink -f "${2:?a folder}") && shift ;;
+        --wheelhouse) wheelhouse=$(readlink -m "${2:?a folder}") && shift ;;
+        --key) key=$(readlink -e "${2:?a file}") || fail "--key $2: no such file" && shift ;;
         --explain) explain=yes ;;
         --rollback) task=rollback ;;
         --uninstall) task=uninstall ;;
@@ -381,5 +452,6 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ $task != usage ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0; }
+cd / # nothing is imported or run from where this was called
+[ $task != usage ] || { sed -n '2,12s/^# \{0,1\}//p' "$here/install.sh"; exit 0; }
 $task

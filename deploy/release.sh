@@ -1,12 +1,14 @@
 #!/bin/sh
 # release.sh DEST [arm64] [amd64]: the files of a release, into one folder; without a name, those of both architectures:
 #   edged_VERSION_ARCH.deb               what a box installs, with all its packages
-#   edged_VERSION_ARCH-wheelhouse.tar    the same packages, for install.sh --wheelhouse on a box without dpkg
+#   edged_VERSION_ARCH-wheelhouse.tar    the same packages and install.sh, for a box without dpkg
 #   SHA256SUMS, index.md                 how to check them; what is for which box, and what it was made from
+#   SHA256SUMS.sig                       with KEY=FILE in the environment: signed by this key; without, sign it later by
+#                                        `sign release KEY DEST`: boxes that trust a key take nothing unsigned
 # An architecture of the same version that is in the folder already is listed too.
 # Runs on any Linux with Python 3.10 or newer, dpkg-deb and a network: some minutes, and 1 GB while it works.
 set -eu
-[ $# -ge 1 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
 dest=$1
 shift
 [ $# -gt 0 ] || set -- arm64 amd64
@@ -27,7 +29,11 @@ for arch in "$@"; do
         *) echo "release.sh: architecture $arch: want arm64 or amd64" >&2; exit 2 ;;
     esac
     package=$("$here/deb.sh" "$house" "$dest" | tail -n 1)
-    tar -C "$house" -cf "${package%.deb}-wheelhouse.tar" .
+    dpkg-deb --fsys-tarfile "$package" > "$work/files.tar"
+    mkdir -p "$work/unpacked-$arch"
+    tar -C "$work/unpacked-$arch" -xf "$work/files.tar"
+    tar -C "$work/unpacked-$arch/usr/lib" -cf "${package%.deb}-wheelhouse.tar" edged # install.sh, systemd, wheelhouse
+    rm -rf "$work/files.tar" "$work/unpacked-$arch"
     version=${package##*/edged_} version=${version%_*}
 done
 
@@ -50,7 +56,11 @@ cd "$dest"
         echo "| $file | $(($(wc -c < "$file") / 1000000)) | $box |"
     done
     echo
-    echo "Check what you fetched with \`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root."
+    echo "The site's boxes take it by \`edged update FOLDER\`, which checks the signature of SHA256SUMS. By hand:"
+    echo "\`ssh-keygen -Y verify -f signers -I edged -n edged-release -s SHA256SUMS.sig < SHA256SUMS\`, then"
+    echo "\`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root."
 } > index.md
 sha256sum "edged_${version}_"* index.md > SHA256SUMS
+rm -f SHA256SUMS.sig
+[ -z "${KEY:-}" ] || "$here/sign" release "$KEY" "$dest"
 cat index.md

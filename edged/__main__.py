@@ -29,6 +29,8 @@ VERBS = {
     "engines": "Build, verify and manage TensorRT engines.",
     "models": "Recommend, list, pull, verify and import models.",
     "provision": "Configure this machine from one file: name, broker, credentials, cameras.",
+    "trust": "List or add the keys whose signatures on sticks and releases this machine takes.",
+    "update": "Install the newest signed release from a folder, a stick or a mirror.",
 }
 USAGE = "usage: edged COMMAND [OPTIONS]   (`edged --help` lists them, `edged COMMAND --help` the options of one)"
 DEFAULT_ENVIRONMENT = {

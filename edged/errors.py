@@ -7,6 +7,7 @@ EdgedError
 │   └── BrokerLost       the broker cannot be reached, or refuses the connection
 ├── EndOfSource          a file or folder has no more frames: not a fault
 ├── NotWritten           a picture or video cannot be written: full disk, permissions
+├── NotTrusted           a stick or a release has no signature by a key of this device
 ├── CommandRejected      a command is not executed; its sender gets the reason
 ├── Degrade              this frame fails; the loop goes on
 │   ├── ModelFault       an output is NaN, or not what the model's card describes
@@ -49,6 +50,10 @@ class EndOfSource(EdgedError):
 
 
 class NotWritten(EdgedError):
+    pass
+
+
+class NotTrusted(EdgedError):
     pass
 
 

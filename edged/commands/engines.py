@@ -16,6 +16,7 @@ from edged.config.load import load
 from edged.config.tree import Config
 from edged.errors import ConfigError
 from edged.inference.engine_builder import ENGINE_FOLDER, engine_builder
+from edged.runtime.privileges import drop_to_owner
 from engines.bindings import find as find_tensorrt
 from engines.build.service import BuildJob, EngineBuilder
 from engines.card import Card, Precision
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         "rollback": _rollback,
         "clean": _clean,
     }
+    drop_to_owner(_store(args))
     return actions[args.action](args)
 
 

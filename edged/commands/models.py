@@ -16,6 +16,7 @@ from edged.commands.progress import download_bars, print_table
 from edged.config.load import load
 from edged.config.tables.models import ModelsConfig
 from edged.errors import ConfigError
+from edged.runtime.privileges import drop_to_owner, readable_by_owner
 from engines.card import Card
 from engines.catalogue import load as load_cards
 from engines.errors import CardError, EngineError
@@ -63,19 +64,26 @@ def _action(
 def run(args: argparse.Namespace) -> int:
     models = _models_config(args)
     cards = load_cards(args.catalogue or models.catalogue)
-    store = ModelStore(args.store or models.store, args.mirror or models.mirror)
+    folder = args.store or models.store
+    store = ModelStore(folder, args.mirror or models.mirror)
     in_use = list(dict.fromkeys(models.card_names))
-    if args.action == "recommend":
-        return _recommend(args, store, cards)
     if args.action == "list":
         return _list(args, list(store.entries(cards.values())), in_use)
     if args.action == "import":
-        card = card_of(cards, args.name)
-        return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, args.file, replace=args.replace))])
+        return _import(args, store, card_of(cards, args.name), folder)
+    drop_to_owner(folder)
+    if args.action == "recommend":
+        return _recommend(args, store, cards)
     if args.action == "pull":
         return _pull(args, store, [card_of(cards, name) for name in args.names or in_use])
     stored = [entry.card.name for entry in store.entries(cards.values()) if entry.state != "missing"]
     return _each(args, store.verify, [card_of(cards, name) for name in args.names or stored])
+
+
+def _import(args: argparse.Namespace, store: ModelStore, card: Card, folder: Path) -> int:
+    with readable_by_owner(args.file, folder) as file:
+        drop_to_owner(folder)
+        return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, file, replace=args.replace))])
 
 
 def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
@@ -103,6 +111,8 @@ def _list(args: argparse.Namespace, entries: Sequence[Entry], in_use: list[str])
         if rows := [_list_row(entry, in_use) for entry in entries if group(entry.card) == key]:
             print(title)
             _print(args, LIST_COLUMNS, rows)
+    if recorded := [entry.card.name for entry in entries if entry.trust == "recorded"]:
+        print(f"Trusted on first use, by no pinned hash: {', '.join(recorded)}; `--json` has each sha256")
     print(f"Which to take: {own_command()} models recommend people, horses or stalls")
     return 0
 
@@ -166,6 +176,7 @@ def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:
         "state": entry.state,
         "get by": None if entry.state != "missing" else "pull" if card.source.url else "export, import",
         "hash": entry.trust,
+        "sha256": entry.sha256,
         "size": None if entry.bytes is None else megabytes(entry.bytes),
         "bytes": entry.bytes,
         "family": card.family,

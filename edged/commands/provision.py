@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from edged.commands.apply_settings import apply_once, check_bundle
+from edged.commands.apply_stick import apply_stick
 from edged.commands.argument_types import config_file
-from edged.config.tree import Config
-from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
-from edged.mqtt.tls import tls_context
-from edged.provisioning.bundle import (
-    Bundle,
-    bundle_layers,
-    finish_pending,
-    install,
-    mark_applied,
-    read_bundle,
-    rollback,
-    snapshot,
-    was_applied,
-)
+from edged.provisioning.bundle import finish_pending, install, read_bundle, rollback
 from edged.provisioning.panel_setup import TOKEN_FILE, link_drawings, with_panel_token
-from edged.runtime import systemd
 
 NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
-REPORT_TIMEOUT_S = 30.0  # until cameras and broker are connected
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     task.add_argument(
         "--once",
         action="store_true",
-        help="as from a USB stick: unless it was applied before, apply it, restart, and roll back if that fails",
+        help="unless it was applied before, apply it, restart, and roll back if that fails",
     )
+    task.add_argument("--stick", metavar="DEVICE", help="as from a USB stick: its signed settings and its release")
     task.add_argument("--back", action="store_true", help="restore the settings from before the last file")
     task.add_argument("--finish", action="store_true", help="finish what a power cut interrupted")
 
@@ -52,14 +39,16 @@ def run(args: argparse.Namespace) -> int:
         restored = rollback(args.root)
         print(f"restored; {NEXT_STEPS}" if restored else "there are no previous settings")
         return int(not restored)
+    if args.stick is not None:
+        return apply_stick(args.stick, args.root)
     if args.config is None:
         raise ConfigError(
             "edged provision: no FILE; want a configuration with passwords in it, like configs/edged-provision.toml"
         )
     bundle, token = with_panel_token(read_bundle(args.config), args.root)
     if args.once:
-        return _apply_once(bundle, args.root)
-    config = _check(bundle, args.root)
+        return apply_once(bundle, args.root)
+    config = check_bundle(bundle, args.root)
     if args.check:
         return 0
     for path in install(bundle, args.root):
@@ -70,44 +59,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"the token of the technician's page: {token}\n  write it down; it is also in {TOKEN_FILE}, for root")
     print(f"next: {NEXT_STEPS}; then delete {args.config}")
     return 0
-
-
-def _apply_once(bundle: Bundle, root: Path) -> int:
-    """Install, restart the daemon, and restore the previous settings if it does not start."""
-    if was_applied(bundle, root):
-        print("this file was applied before; nothing is done. To apply it again, change it, for example a comment")
-        return 0
-    config = _check(bundle, root)
-    service = systemd.Service()
-    if service.running:
-        snapshot(root)
-    install(bundle, root)
-    if config.panel.enabled:
-        link_drawings(root, config.device.state_dir)
-    failure = service.restart()
-    mark_applied(bundle, root)
-    if not failure:
-        print(f"applied; the daemon runs with it\n{service.wait_for_status(REPORT_TIMEOUT_S)}")
-        return 0
-    print(f"the daemon does not start with it:\n{failure}")
-    if rollback(root):
-        failure = service.restart()
-        print(f"the previous settings are restored{f', and fail too: {failure}' if failure else ''}")
-    return 1
-
-
-def _check(bundle: Bundle, root: Path) -> Config:
-    """The configuration, checked with its certificates, after a printed summary. Raises ConfigError."""
-    with TemporaryDirectory() as folder:
-        layers = bundle_layers(bundle, root, Path(folder))
-        checked = check_layers(layers)
-        config = valid_config(checked)
-        try:
-            tls_context(config.mqtt.tls)
-        except ConfigError as exc:
-            message = str(exc).replace(f"{folder}/", "")
-            raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
-    cameras = ", ".join(config.enabled_cameras) or "none yet"
-    print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")
-    print("".join(f"{remark}\n" for remark in remark_lines(checked.remarks)), end="")
-    return config

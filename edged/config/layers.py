@@ -100,16 +100,22 @@ def _read_error(path: Path, exc: OSError) -> str:
 
 def file_layer(path: Path, text: str | None = None) -> Layer:
     """The layer of a file, or of a `text` in its place. Raises `ConfigError`: `configs/barn.toml:3: …`."""
-    text = _read_text(path) if text is None else text
+    return bytes_layer(str(path), read_bytes(path) if text is None else text.encode())
+
+
+def bytes_layer(name: str, data: bytes) -> Layer:
+    """The layer of a file that was read already. Raises `ConfigError`, as `file_layer`."""
+    text = characters.decode(data, name)
     try:
-        return Layer(str(path), tomllib.loads(text), key_lines(text))
+        return Layer(name, tomllib.loads(text), key_lines(text))
     except RecursionError:
-        raise ConfigError(f"{path}: lists or tables lie too deep in each other; flatten them") from None
+        raise ConfigError(f"{name}: lists or tables lie too deep in each other; flatten them") from None
     except ValueError as exc:  # TOMLDecodeError, and numbers beyond Python's longest
-        raise ConfigError(_syntax_error(path, text, str(exc))) from exc
+        raise ConfigError(_syntax_error(name, text, str(exc))) from exc
 
 
-def _read_text(path: Path) -> str:
+def read_bytes(path: Path) -> bytes:
+    """The whole file. Raises `ConfigError` for one that is unreadable or larger than any configuration."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -117,10 +123,10 @@ def _read_text(path: Path) -> str:
         raise ConfigError(_read_error(path, exc)) from exc
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB; name a configuration file")
-    return characters.decode(data, str(path))
+    return data
 
 
-def _syntax_error(path: Path, text: str, message: str) -> str:
+def _syntax_error(path: str, text: str, message: str) -> str:
     """tomllib's message after its line; it never quotes the text, which may contain a password.
 
     A character that an editor hides, or a typographic quote, is named instead.

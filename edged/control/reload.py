@@ -13,7 +13,7 @@ from edged.config.tree import Config
 
 # Keys, and tables of keys, that can change while the daemon runs; any other needs a full restart.
 HOT_RELOADABLE = (
-    *("cameras", "models", "compute", "mqtt", "homeassistant", "commands", "device.name"),
+    *("cameras", "models", "compute", "mqtt", "homeassistant", "commands", "device.name", "update"),
     *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
 RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that health watches, and all topics

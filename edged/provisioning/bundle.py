@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edged.config.layers import Layer, file_layer, site_files
+from edged.config.layers import Layer, bytes_layer, file_layer, read_bytes, site_files
 from edged.config.load import CREDENTIALS_DIR
 from edged.config.messages import Layers
 from edged.config.schema import node_at
@@ -37,6 +37,7 @@ MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
 SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
 APPLIED = ETC / "provisioned" / "applied"  # digests of files from sticks
+FAILED = ETC / "provisioned" / "failed"  # the daemon did not start with the first settings
 MAX_APPLIED = 100
 
 
@@ -51,45 +52,61 @@ class Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """The bundle of a file, its configuration not yet validated. Raises `ConfigError`."""
-    layer = file_layer(file)
+    """The bundle of a file and of the PEM files beside it, not yet validated. Raises `ConfigError`."""
+    return _bundle(str(file), read_bytes(file), file.parent)
+
+
+def bundle_from(name: str, data: bytes) -> Bundle:
+    """The bundle of a file that was read already; its certificates are in it as text. Raises `ConfigError`."""
+    return _bundle(name, data, None)
+
+
+def _bundle(name: str, data: bytes, folder: Path | None) -> Bundle:
+    layer = bytes_layer(name, data)
     credentials: dict[Key, str] = {}
-    settings = _split_secrets(layer, layer.values, (), credentials)
-    whole = hashlib.sha256(file.read_bytes() + repr(sorted(credentials.items())).encode())
+    settings = _split_secrets(layer, layer.values, (), credentials, folder)
+    whole = hashlib.sha256(data + repr(sorted(credentials.items())).encode())
     return Bundle(layer=layer, settings=settings, credentials=credentials, digest=whole.hexdigest())
 
 
-def _split_secrets(layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str]) -> dict[str, Any]:
+def _split_secrets(
+    layer: Layer, values: Mapping[str, Any], above: Key, found: dict[Key, str], folder: Path | None
+) -> dict[str, Any]:
     public = {}
     for name, value in values.items():
         key = (*above, name)
         if isinstance(value, Mapping):
-            public[name] = _split_secrets(layer, value, key, found)
-        elif isinstance(value, str) and (secret := _secret_value(layer, key, value)) is not None:
+            public[name] = _split_secrets(layer, value, key, found, folder)
+        elif isinstance(value, str) and (secret := _secret_value(layer, key, value, folder)) is not None:
             found |= {key: secret} if secret else {}
         else:
             public[name] = value
     return public
 
 
-def _secret_value(layer: Layer, key: Key, value: str) -> str | None:
+def _secret_value(layer: Layer, key: Key, value: str, folder: Path | None) -> str | None:
     """The value if it is a secret: a password, the address of a network camera, a key or certificate; else None."""
     if key in PEM_KEYS:
-        return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value)
+        return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value, folder)
     here = node_at(key)
     return value if (here and here.is_secret) or is_address(value) or redact_value(value) != value else None
 
 
-def _read_pem(layer: Layer, key: Key, name: str) -> str:
+def _read_pem(layer: Layer, key: Key, name: str, folder: Path | None) -> str:
     """The text of a PEM file in the folder of the bundle."""
-    path = Path(layer.name).parent / name
+    if folder is None:
+        raise ConfigError(f"{layer.where(key)} {dotted(key)}: is a path; on a stick, give the PEM text here", "no-pem")
+    path = folder / name
     try:
         with path.open(encoding="ascii") as file:
-            return file.read(MAX_PEM_BYTES)
+            text = file.read(MAX_PEM_BYTES)
+        if PEM not in text:
+            raise ConfigError(f"{layer.where(key)} {dotted(key)}: {path}: is no PEM text; name a certificate", "no-pem")
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is no PEM text"
         wanted = f"give the PEM text, or a path relative to {layer.name}"
         raise ConfigError(f"{layer.where(key)} {dotted(key)}: {path}: {reason}; {wanted}", "no-pem") from exc
+    return text
 
 
 def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
@@ -148,6 +165,21 @@ def rollback(root: Path) -> bool:
         return before is not None
 
 
+def is_provisioned(root: Path) -> bool:
+    """Whether this device has settings that are not those of a first stick with which the daemon did not start."""
+    files = [path.name for path in site_files(root / ETC)]
+    return bool(files) and not (files == [SETTINGS_FILE] and (root / FAILED).exists())
+
+
+def note_start(root: Path, *, failed: bool) -> None:
+    """Remember, for `is_provisioned`, whether the daemon started with the installed settings. Raises `NotWritten`."""
+    with _translate_os_errors():
+        if failed:
+            write_file(root / FAILED, "", 0o600)
+        else:
+            (root / FAILED).unlink(missing_ok=True)
+
+
 def was_applied(bundle: Bundle, root: Path) -> bool:
     """Whether a file with this digest was applied on this device."""
     path = root / APPLIED
@@ -191,14 +223,19 @@ def bundle_files(bundle: Bundle) -> Files:
 
 
 def installed_files(root: Path) -> Files:
-    """Those of these files that exist now."""
+    """Those of these files that exist now: of the credentials, those that an earlier bundle named in its drop-in."""
+    drop_in = root / UNIT / DROP_IN
+    lines = drop_in.read_text().splitlines() if drop_in.is_file() else []
+    names = [line.removeprefix("LoadCredential=").partition(":")[0] for line in lines if "=" in line]
     own = (
         root / ETC / "conf.d" / SETTINGS_FILE,
-        *sorted((root / ETC / CREDENTIALS_DIR).glob("*")),
-        root / UNIT / DROP_IN,
+        *(root / ETC / CREDENTIALS_DIR / name for name in sorted(names)),
+        drop_in,
     )
     return {
-        str(path.relative_to(root)): FileContent(text=path.read_text(), mode=stat.S_IMODE(path.stat().st_mode))
+        str(path.relative_to(root)): FileContent(
+            text=path.read_text(errors="surrogateescape"), mode=stat.S_IMODE(path.stat().st_mode)
+        )
         for path in own
         if path.is_file()
     }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from engines.card.classes import CLASSES
 from engines.card.schema import SCHEMAS
 from engines.errors import CardError
+from engines.units import BYTES_PER_MB
 
 
 def _any_length(written: object) -> object:
@@ -30,7 +31,7 @@ def _class_list(written: object) -> object:
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://")]
+Url = Annotated[str, StringConstraints(pattern=r"^(https|file)://")]
 Three = tuple[float, float, float]
 Axis = int | None  # None: any length
 Task = Literal["detect", "pose", "lift", "root"]  # boxes; keypoints; a person in space; how far away it is
@@ -51,25 +52,30 @@ class Source(_Table):
     """Where the ONNX file comes from.
 
     `sha256` is pinned when we made the file, or when independent parties recorded the same hash of the
-    official one. None: recorded on first use and checked ever after.
+    official one; nothing is downloaded without it. None: recorded at the import and checked ever after.
     """
 
     bundled: Annotated[str, StringConstraints(pattern=r"^starter/\w+\.onnx$")] | None = None  # in the package
     url: Url | None = None  # official download, an .onnx file or a .zip holding one
     member: str | None = None  # file name searched for in a .zip, at any depth
     sha256: Sha256 | None = None  # of the .onnx file itself
+    max_mb: Length = 1024  # what is larger, packed or not, is not this model
     checkpoint: Url | None = None  # published as training weights only; `export` makes the .onnx of them
     export: str = ""  # what a person does on a workstation to get the .onnx, when there is no url
     page: str = ""  # where a person reads about the model
+
+    @property
+    def max_bytes(self) -> int:
+        return self.max_mb * BYTES_PER_MB
 
     @model_validator(mode="after")
     def _somewhere(self) -> Source:
         if sum(map(bool, (self.bundled, self.url, self.export))) != 1:
             raise ValueError("want exactly one of bundled, url, export")
-        if self.bundled and not self.sha256:
-            raise ValueError("a bundled model needs its sha256")
         if (self.url or "").endswith(".zip") != bool(self.member):
             raise ValueError("a .zip, and only a .zip, needs `member`, the file name inside it")
+        if not self.sha256 and (self.bundled or (self.url or "").startswith("https://")):
+            raise ValueError("a model that is bundled or downloaded needs its sha256")
         return self
 
 

@@ -9,9 +9,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
-from engines.errors import StoreError
+from engines.errors import SourceError, StoreError
 from engines.units import BYTES_PER_MB
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -60,6 +62,12 @@ def check_free_space(directory: Path, count: int) -> None:
         )
 
 
+def check_size(name: str, count: int, max_bytes: int) -> None:
+    """Refuse what is larger than it may be. Raises `SourceError`."""
+    if count > max_bytes:
+        raise SourceError(f"{name}: {megabytes(count)}, and at most {megabytes(max_bytes)} are expected; get it again")
+
+
 @contextmanager
 def remove_on_error(part: Path) -> Iterator[None]:
     """Leave no half-made `part` behind, whatever stops the making of it."""
@@ -69,12 +77,23 @@ def remove_on_error(part: Path) -> Iterator[None]:
         undo.pop_all()
 
 
-def copy(source: Path, part: Path) -> None:
-    """Raises `StoreError`."""
+def copy(source: Path, part: Path, max_bytes: int) -> None:
+    """Raises `StoreError`, and `SourceError` for more bytes than that."""
     with translate_os_errors(source), source.open("rb") as original:
+        check_size(str(source), source.stat().st_size, max_bytes)
         check_free_space(part.parent, source.stat().st_size)
-        with translate_os_errors(part), part.open("wb") as out:
+        with translate_os_errors(part), open_new(part) as out:
             shutil.copyfileobj(original, out)
+
+
+def no_links(path: str, flags: int) -> int:
+    """For the `opener` of a file that another user may have replaced by a link. Raises OSError for a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def open_new(path: Path) -> BinaryIO:
+    """The file, emptied, for writing. Raises OSError for a link."""
+    return open(path, "wb", opener=no_links)
 
 
 def publish(part: Path, final: Path) -> None:
@@ -98,7 +117,7 @@ def file_lock(directory: Path) -> Iterator[None]:
     """Hold `directory` against other writers, making it if need be. Raises `StoreError`."""
     with translate_os_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / ".lock").open("w")
+        lock = FileIO(directory / ".lock", "w", opener=no_links)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

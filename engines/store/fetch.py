@@ -19,11 +19,20 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from engines.errors import SourceError, StoreError
-from engines.store.disk import CHUNK_BYTES, check_free_space, megabytes, translate_os_errors
+from engines.store.disk import (
+    CHUNK_BYTES,
+    check_free_space,
+    check_size,
+    megabytes,
+    no_links,
+    open_new,
+    translate_os_errors,
+)
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
+MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit
 RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 Progress = Callable[[int, int | None], None]  # bytes so far, and in all where the server says
 
@@ -34,6 +43,10 @@ def no_progress(_done: int, _total: int | None) -> None:
 
 class _Broken(SourceError):
     """The connection ended early; what came is kept."""
+
+
+class _TooLarge(SourceError):
+    """More than there may be; what came is not kept."""
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -48,21 +61,28 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, part: Path, progress: Progress = no_progress, *, timeout_s: float = TIMEOUT_S) -> None:
+def fetch(
+    url: str,
+    part: Path,
+    progress: Progress = no_progress,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    max_bytes: int = MAX_BYTES,
+) -> None:
     """Bring all of `url` into `part`. A broken connection is taken up again as long as that brings bytes.
 
-    Raises `SourceError` (what came is kept for the next call) and `StoreError` (it is not).
+    Raises `SourceError` (what came is kept for the next call, unless it is too large) and `StoreError` (it is not).
     """
     while True:
         before = _size(part)
         try:
-            _attempt(url, part, progress, timeout_s)
+            _attempt(url, part, progress, timeout_s, max_bytes)
         except _Broken as exc:
             if _size(part) <= before:
                 raise
             log.info("%s; taking it up again", exc)
             continue
-        except StoreError:
+        except (StoreError, _TooLarge):
             part.unlink(missing_ok=True)  # give the space back
             _validator_file(part).unlink(missing_ok=True)
             raise
@@ -70,19 +90,29 @@ def fetch(url: str, part: Path, progress: Progress = no_progress, *, timeout_s: 
         return
 
 
-def _attempt(url: str, part: Path, progress: Progress, timeout_s: float) -> None:
+def _attempt(url: str, part: Path, progress: Progress, timeout_s: float, max_bytes: int) -> None:
     have, validator = _resume_state(url, part)
     with _open(url, have, validator, timeout_s) as reply:
         start, total = _span(reply, have)
         if total is not None:
+            _check_size(url, total, max_bytes)
             check_free_space(part.parent, total - start)
         with translate_os_errors(part):
-            _validator_file(part).write_text(json.dumps({"url": url, "validator": _validator(reply.headers)}))
-            file = FileIO(part, "ab" if start else "wb")
+            mark = json.dumps({"url": url, "validator": _validator(reply.headers)})
+            with open_new(_validator_file(part)) as out:
+                out.write(mark.encode())
+            file = FileIO(part, "ab" if start else "wb", opener=no_links)
         with file:
-            done = _copy_body(reply, file, start, total, progress)
+            done = _copy_body(reply, file, start, total, progress, max_bytes=max_bytes)
     if total is not None and done != total:
         raise _Broken(f"{url}: ended after {megabytes(done)} of {megabytes(total)}; run it again to resume")
+
+
+def _check_size(url: str, count: int, max_bytes: int) -> None:
+    try:
+        check_size(url, count, max_bytes)
+    except SourceError as exc:
+        raise _TooLarge(str(exc)) from exc
 
 
 def _resume_state(url: str, part: Path) -> tuple[int, str]:
@@ -132,9 +162,10 @@ def _validator(headers: Message) -> str:
     return etag if etag and not etag.startswith("W/") else str(headers.get("Last-Modified", ""))
 
 
-def _copy_body(reply: Any, file: FileIO, done: int, total: int | None, progress: Progress) -> int:
+def _copy_body(reply: Any, file: FileIO, done: int, total: int | None, progress: Progress, *, max_bytes: int) -> int:
     progress(done, total)
     while chunk := _read(reply, done):
+        _check_size(reply.url, done + len(chunk), max_bytes)
         _write(file, chunk)
         done += len(chunk)
         progress(done, total)

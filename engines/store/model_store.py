@@ -46,6 +46,7 @@ class Entry:
     path: Path
     state: Literal["bundled", "stored", "missing"]
     trust: Trust
+    sha256: str | None  # None: neither pinned nor recorded
     bytes: int | None  # None: not here
 
 
@@ -103,6 +104,7 @@ class ModelStore:
             path=path,
             state="missing" if not here else "bundled" if card.source.bundled else "stored",
             trust=self._trust(card),
+            sha256=self._expected_hash(card),
             bytes=path.stat().st_size if here else None,
         )
 
@@ -151,7 +153,7 @@ class ModelStore:
 
     def _downloaded(self, card: Card, url: str, progress: Progress) -> Path:
         download = self._part(_file_name(url) + ".part")
-        fetch(url, download, progress)
+        fetch(url, download, progress, max_bytes=card.source.max_bytes)
         if not is_zip(download):
             return download.replace(self._part(f"{card.name}.onnx"))
         try:
@@ -164,9 +166,9 @@ class ModelStore:
         part = self._part(f"{card.name}.onnx")
         with remove_on_error(part):
             if is_zip(file):
-                extract(file, card.source.member or EXPORTED, part)
+                extract(file, card.source.member or EXPORTED, part, card.source.max_bytes)
             else:
-                copy(file, part)
+                copy(file, part, card.source.max_bytes)
         return part
 
     def _part(self, name: str) -> Path:
@@ -207,7 +209,7 @@ def _hash_mismatch(card: Card, got: str, wanted: str) -> str:
 
 def _manual_hint(card: Card) -> str:
     """How a person makes the model of a card without a download."""
-    lines = [f"model {card.name} has no ONNX download. On a workstation:"]
+    lines = [f"model {card.name} has no ONNX download with a known hash. On a workstation:"]
     if card.source.checkpoint:
         lines.append(f"get CHECKPOINT from {card.source.checkpoint}")
     lines.append(card.source.export.strip())

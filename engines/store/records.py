@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engines.card import Sha256
 from engines.errors import StoreError
-from engines.store.disk import publish, translate_os_errors
+from engines.store.disk import open_new, publish, translate_os_errors
 
 _RECORDS = TypeAdapter(dict[str, Sha256])
 
@@ -29,6 +29,6 @@ def add_hash(path: Path, name: str, sha256: str) -> None:
     """Record one model; a reader sees the old records or the new ones, never half."""
     records = read_hashes(path) | {name: sha256}
     part = path.with_name(path.name + ".part")
-    with translate_os_errors(part):
-        part.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")
+    with translate_os_errors(part), open_new(part) as out:
+        out.write(f"{json.dumps(records, indent=2, sort_keys=True)}\n".encode())
     publish(part, path)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import mmap
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from engines.card import Axis, Card
 from engines.errors import CardError
+from engines.store.onnx_wire import NotWhole, external_data
 
 Shapes = dict[str, tuple[Axis, ...]]
 FIRST_BYTE = b"\x08"  # field 1 of a ModelProto, its version, which every exporter writes first
-# An entry `location` of a TensorProto's `external_data`, and the length of its value, which names the other file.
-EXTERNAL = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
 
 
 def check_tensors(card: Card, path: Path) -> bool:
@@ -23,9 +21,13 @@ def check_tensors(card: Card, path: Path) -> bool:
         start = file.read(16)
     if start[:1] != FIRST_BYTE:
         raise CardError(f"model {card.name}: {path.name} is not an ONNX file, it starts with {start!r}")
-    if other := external_file(path):
+    try:
+        other = external_file(path)
+    except NotWhole as exc:
+        raise CardError(f"model {card.name}: {path.name} is not a whole ONNX file: it {exc}; get it again") from exc
+    if other is not None:
         raise CardError(
-            f"model {card.name}: its weights are in a second file, {other}, which has no hash and does not come along; "
+            f"model {card.name}: its weights are in a second file, {other!r}, which has no hash; "
             "merge both, then import whole.onnx: "
             "python -c \"import onnx; onnx.save(onnx.load('MODEL.onnx'), 'whole.onnx')\""
         )
@@ -46,10 +48,13 @@ def check_tensors(card: Card, path: Path) -> bool:
 
 
 def external_file(path: Path) -> str | None:
-    """The name of the file that holds weights of this ONNX file; None: they are in it."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = EXTERNAL.search(data)
-        return None if found is None else data[found.end() : found.end() + found[1][0]].decode(errors="replace")
+    """The name of the file that holds weights of this ONNX file; None: they are in it. Raises `NotWhole`."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
+        return external_data(view)
 
 
 def _shapes(values: Iterable[Any]) -> Shapes:

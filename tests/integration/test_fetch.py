@@ -201,3 +201,13 @@ def test_disk_full_during_a_download_is_named(server: Server, part: Path) -> Non
     assert "StoreError" in ended.stderr.splitlines()[-1]
     assert "disk full" in ended.stderr.splitlines()[-1]
     assert not list(part.parent.iterdir())
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_download_that_is_too_large_is_stopped_and_not_kept(server: Server, tmp_path: Path, says_length: bool) -> None:
+    server.says_length = says_length
+    progress: list[int] = []
+    with pytest.raises(SourceError, match=r"at most 0\.3 MB are expected"):
+        fetch(server.url, tmp_path / "part", lambda done, _: progress.append(done), max_bytes=300_000)
+    assert list(tmp_path.iterdir()) == []
+    assert max(progress, default=0) <= 300_000

@@ -220,12 +220,12 @@ def test_model_whose_weights_are_in_a_second_file_is_refused_everywhere(
     if zip_it:
         file = tmp_path / "split.zip"
         zipped(file, ["end2end.onnx"], split.read_bytes())
-    with pytest.raises(CardError, match=r"tiny: its weights are in a second file, split\.data, .*import whole\.onnx"):
+    with pytest.raises(CardError, match=r"tiny: its weights are in a second file, 'split\.data', .*import whole\.onnx"):
         store.import_(card(export="by hand"), file)
     assert contents(tmp_path).keys() & {"store/tiny.onnx", "store/recorded.json"} == set()
     pinned = card(export="by hand", sha256=digest(split.read_bytes()))
     (tmp_path / "store").mkdir(exist_ok=True)
-    copy(split, tmp_path / "store/tiny.onnx")
+    copy(split, tmp_path / "store/tiny.onnx", 1 << 20)
     with pytest.raises(CardError, match="second file"):
         store.verify(pinned)
     whole_file = tmp_path / "whole.onnx"
@@ -340,7 +340,7 @@ def test_full_disk_leaves_the_store_unchanged(store: ModelStore, away: Path, tmp
 def test_enospc_is_reported_as_a_full_disk(tmp_path: Path) -> None:
     (file := tmp_path / "one.onnx").write_bytes(ONE)
     with pytest.raises(StoreError, match=r"/dev/full: disk full \(No space left on device\)"):
-        copy(file, Path("/dev/full"))
+        copy(file, Path("/dev/full"), 1 << 20)
 
 
 def test_entries_give_the_state_without_hashing(store: ModelStore, away: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,50 +178,12 @@ def test_damaged_pending_file_is_reported(root: Path) -> None:
         finish_pending(root)
 
 
-STICK = Path(__file__).parents[2] / "deploy" / "systemd" / "stick"
-
-
-@pytest.fixture
-def stick(tmp_path: Path) -> Callable[[int], str]:
-    """The script, on a stick that is a folder, with an `edged` that only says what it was asked."""
-    release = tmp_path / "releases" / "1.2.3-abc"
-    (release / "bin").mkdir(parents=True)
-    (tmp_path / "current").symlink_to(release)
-    scripts = {"mount": "exit 0", "umount": "exit 0", "current/bin/edged": f'echo "$@"; exit $(cat {tmp_path}/code)'}
-    for name, text in scripts.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "run" / "mounted").mkdir(parents=True)
-
-    def plug_in(code: int) -> str:
-        (tmp_path / "code").write_text(str(code))
-        done = subprocess.run(
-            [STICK, "/dev/sdx1", tmp_path / "run", tmp_path / "current" / "bin" / "edged"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-            cwd=tmp_path,
-            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        )
-        assert done.returncode == code
-        return done.stdout
-
-    return plug_in
-
-
-def test_stick_without_provision_file_is_ignored(stick: Callable[[int], str], tmp_path: Path) -> None:
-    assert stick(0) == ""
-    assert list((tmp_path / "run" / "mounted").iterdir()) == []
-
-
-@pytest.mark.parametrize("code", [0, 2])
-def test_report_is_written_next_to_the_file(stick: Callable[[int], str], tmp_path: Path, code: int) -> None:
-    file = tmp_path / "run" / "mounted" / "edged-provision.toml"
-    file.write_text(NEW)
-    assert "provision --once edged-provision.toml\n" in stick(code)
-    report = file.with_name("edged-provision.report.txt").read_text()
-    assert report.splitlines()[1:] == ["edged 1.2.3-abc", "provision --once edged-provision.toml"]
+def test_credentials_of_somebody_else_stay(once: Callable[..., int], root: Path) -> None:
+    own = root / "etc/edged/credentials/cameras.b.password"
+    own.write_bytes(b"\xffnot UTF-8\n")
+    assert once(NEW.replace('password = "newer"\n', ""), Service()) == 0
+    assert own.read_bytes() == b"\xffnot UTF-8\n"
+    assert not (root / "etc/edged/credentials/mqtt.password").exists()
 
 
 def test_shipped_example_has_every_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from tests.support.recorded import video
+from tests.support.signing import new_key
 from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 
 BOOT = Path(__file__).parent / "nspawn" / "boot.sh"
 PYTHON = "/usr/bin/python3"  # the system's own is what the installer takes
-VERSIONS = ("0.2.0", "0.2.1", "0.2.2")
+VERSIONS = ("0.2.0", "0.2.1", "0.2.2", "0.2.3")
+KIB = 1024
 LIMIT_S = 900  # on a busy machine
 
 
@@ -35,11 +39,46 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out, made = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("made")
     version = run(PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     others = fetched(platform.machine(), version)
-    for name, version in zip(("first", "second", "third"), VERSIONS, strict=True):
+    for name, version in zip(("first", "second", "third", "fourth"), VERSIONS, strict=True):
         house = wheelhouse(made, others, version, broken=name == "third")
         Path(run(DEPLOY / "deb.sh", house, made).strip()).rename(out / f"{name}.deb")
+    key = new_key(out)
+    made_release(out / "release", out / "fourth.deb", "0.2.3", key)
+    made_release(out / "broken", out / "third.deb", "0.2.2", key)
+    made_release(out / "unsigned", out / "fourth.deb", "0.2.3", None)
     video(out / "clip.mp4", 20)
-    guest = ["/usr/bin/env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "tests.system.nspawn.guest_package"]
+    with loop_device(out / "stick.img") as device:
+        return boot(out, device)
+
+
+def made_release(folder: Path, package: Path, version: str, key: Path | None) -> None:
+    """What release.sh leaves, signed as an integrator does it."""
+    folder.mkdir()
+    architecture = run("dpkg", "--print-architecture").strip()
+    os.link(package, folder / f"edged_{version}_{architecture}.deb")
+    (folder / "SHA256SUMS").write_text(run("sh", "-c", f"cd {folder} && sha256sum edged_*"))
+    if key is not None:
+        run(DEPLOY / "sign", "release", key, folder)
+
+
+@contextmanager
+def loop_device(image: Path) -> Iterator[str]:
+    """A block device that is a file; empty where there is none to be had."""
+    image.write_bytes(b"")
+    os.truncate(image, 8 * KIB * KIB)
+    made = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=False)
+    device = made.stdout.strip()
+    try:
+        yield device
+    finally:
+        if device:
+            subprocess.run(["losetup", "--detach", device], check=False)
+
+
+def boot(out: Path, device: str) -> dict[str, Any]:
+    """What was written down in there."""
+    environment = [f"PYTHONPATH={REPOSITORY}", f"STICK_DEVICE={device}"]
+    guest = ["/usr/bin/env", *environment, sys.executable, "-m", "tests.system.nspawn.guest_package"]
     console = subprocess.run(
         [str(BOOT), str(out), *guest],
         capture_output=True,
@@ -47,15 +86,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
         timeout=LIMIT_S + 30,
         errors="replace",
-        env={**os.environ, "LIMIT_S": str(LIMIT_S)},
+        env={**os.environ, "LIMIT_S": str(LIMIT_S), "NSPAWN_MORE": f"--bind={device}" if device else ""},
     )
     result = out / "found.json"
-    written = json.loads(result.read_text()) if result.exists() else {}
+    written: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
     if console.returncode:
         journal = "\n".join(written.get("journal", [])[-40:])
         pytest.fail(f"the scenario was not gone through\n{console.stdout[-3000:]}{console.stderr[-1000:]}\n{journal}")
-    answers: dict[str, Any] = written
-    return answers
+    return written
 
 
 def test_a_fresh_box_has_a_service_that_waits_for_settings_and_is_no_failure(found: dict[str, Any]) -> None:
@@ -90,6 +128,33 @@ def test_a_mistake_on_the_stick_is_told_by_its_line_and_what_the_daemon_refuses_
     assert found["provisioned"]["active"] == "active"
 
 
+def test_a_new_box_takes_a_signed_stick_and_its_key_and_then_no_unsigned_one(found: dict[str, Any]) -> None:
+    sticks = found["sticks"]
+    if "skipped" in sticks:
+        pytest.skip(sticks["skipped"])
+    assert sticks["first"]["code"] == 0, sticks["first"]
+    first = sticks["first"]["report"]
+    assert first[0] == "box: broker 127.0.0.1:18830; cameras: barn, yard"
+    assert "from now on this device takes only sticks and releases signed by 256 SHA256:" in first[1]
+    assert first[2] == "applied; the daemon runs with it"
+    assert (sticks["unsigned"]["code"], sticks["same"]) == (1, True)
+    assert sticks["unsigned"]["report"][0].startswith("edged-provision.toml is not signed")
+    assert (sticks["signed"]["code"], sticks["signed"]["report"][1]) == (0, "applied; the daemon runs with it")
+
+
+def test_an_update_takes_only_a_signed_release_that_starts_and_can_be_taken_back(found: dict[str, Any]) -> None:
+    done = found["updated"]
+    assert done["trusted"][0] == 0
+    assert (done["unsigned"][0], "no SHA256SUMS.sig" in done["unsigned"][1]) == (1, True)
+    broken, good = done["broken"], done["good"]
+    assert (broken["code"], broken["version"], broken["active"]) == (1, "edged 0.2.0", "active"), broken["said"]
+    assert (good["code"], good["version"], good["previous"]) == (0, "edged 0.2.3", "0.2.0"), good["said"]
+    assert done["package"] == "0.2.3 installed"
+    assert "nothing to do" in done["again"][1]
+    assert (done["back"]["code"], done["back"]["version"], done["back"]["active"]) == (0, "edged 0.2.0", "active")
+    assert (done["timer"], done["kept"]) == ("active", True)
+
+
 def test_an_upgrade_takes_over_and_keeps_settings_secrets_and_engines(found: dict[str, Any]) -> None:
     done = found["upgraded"]
     assert (done["code"], done["version"], done["active"]) == (0, "edged 0.2.1", "active")
@@ -118,7 +183,7 @@ def test_a_version_that_does_not_come_up_makes_way_for_the_one_that_did(found: d
     done = found["broken"]
     assert (done["code"], done["version"], done["active"]) == (1, "edged 0.2.0", "active")
     assert any("this version is broken" in line for line in done["said"])
-    assert (done["previous"], done["kept"]) == ("0.2.1", True)
+    assert (done["previous"], done["kept"]) == ("0.2.3", True)
     assert "0.2.2" not in done["releases"]
     assert any(line.startswith("install.sh: 0.2.0-") and line.endswith(" is in use as before") for line in done["said"])
 

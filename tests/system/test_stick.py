@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.signing import new_key
+
 REPOSITORY = Path(__file__).parents[2]
 VM = Path(__file__).parent / "vm"
 LIMIT_S = 1500  # on a busy machine
@@ -31,11 +33,11 @@ password = "s3cret"
 [cameras.stall1]
 source = "csi:0"
 """
-FILES = (GOOD, GOOD.replace("[mqtt]", "[mqtt]\nprot = 1"), None)
+TEXTS = (GOOD, GOOD.replace("[mqtt]", "[mqtt]\nprot = 1"), f"# not signed\n{GOOD}", None)
 
 
-def stick(place: Path, text: str | None) -> Path:
-    """A FAT file system with that file on it."""
+def stick(place: Path, text: str | None, key: Path | None) -> Path:
+    """A FAT file system with that file on it, signed by the key if there is one."""
     image = place.with_suffix(".img")
     image.write_bytes(b"")
     os.truncate(image, STICK_MB << 20)
@@ -44,12 +46,14 @@ def stick(place: Path, text: str | None) -> Path:
     at.mkdir()
     if text is not None:
         (at / "edged-provision.toml").write_text(text)
-        subprocess.run(["mcopy", "-i", image, at / "edged-provision.toml", "::"], check=True, timeout=60)
+        if key is not None:
+            subprocess.run([REPOSITORY / "deploy/sign", "stick", key, at], check=True, timeout=60)
+        subprocess.run(["mcopy", "-i", image, *at.iterdir(), "::"], check=True, timeout=60)
     return image
 
 
 def plug_in_when_asked(monitor: Path, out: Path, ended: threading.Event) -> None:
-    for number in (1, 2):
+    for number in (1, 2, 3):
         while not (out / f"plug-{number}").exists():
             if ended.wait(0.2):
                 return
@@ -68,7 +72,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             pytest.skip(f"{tool} is missing (tests/system/setup.sh; apt-get install dosfstools mtools)")
     kernel = subprocess.run([VM / "kernel.sh"], capture_output=True, text=True, check=True, timeout=300).stdout.strip()
     out, sticks = tmp_path_factory.mktemp("stick"), tmp_path_factory.mktemp("images")
-    images = [stick(sticks / str(number), text) for number, text in enumerate(FILES)]
+    key = new_key(sticks)
+    images = [stick(sticks / str(n), text, None if n == 2 else key) for n, text in enumerate(TEXTS)]
     monitor = sticks / "monitor"
     more = ["-device", "qemu-xhci", "-monitor", f"unix:{monitor},server,nowait"]
     for number, image in enumerate(images):
@@ -94,7 +99,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_a_stick_that_is_there_at_boot_makes_the_box_and_gets_a_report(found: dict[str, Any]) -> None:
-    assert found["boot"][2:] == [
+    assert found["boot"][3].startswith("from now on this device takes only sticks and releases signed by 256 SHA256:")
+    assert [found["boot"][2], *found["boot"][4:]] == [
         "barn-east: broker 127.0.0.1:1883; cameras: stall1",
         "applied; the daemon runs with it",
         "1 of 1 cameras online; broker connected",
@@ -104,6 +110,10 @@ def test_a_stick_that_is_there_at_boot_makes_the_box_and_gets_a_report(found: di
 def test_a_stick_with_a_mistake_is_told_its_line_and_changes_nothing(found: dict[str, Any]) -> None:
     assert "edged-provision.toml:5 mqtt.prot: " in found["wrong"][2]
     assert 'id = "barn-east"' in found["box"]
+
+
+def test_an_unsigned_stick_gets_a_report_and_nothing_else(found: dict[str, Any]) -> None:
+    assert found["unsigned"][2].startswith("edged-provision.toml is not signed")
 
 
 def test_somebody_elses_stick_is_neither_written_nor_kept_mounted(found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`[device]`, `[throttle]` and `[prometheus]`: the device itself, its temperature and its metrics."""
+"""`[device]`, `[update]`, `[throttle]` and `[prometheus]`: the device itself, its releases, temperature and metrics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from edged.config.types import FilePath, Flag, Hertz, Int, Name, Number, Seconds
 
 Celsius = Annotated[Number, Field(ge=20, le=125, json_schema_extra=unit("°C"))]
 StepRate = Annotated[Hertz, Field(ge=0.5, le=240)]
+
+
+def _check_source(source: str) -> str:
+    if not source.startswith(("https://", "/")):
+        raise ValueError("must be a folder with its whole path, or an address that begins with https://")
+    return source
 
 
 class DeviceConfig(Section):
@@ -32,6 +38,16 @@ class DeviceConfig(Section):
         json_schema_extra=unit("reboots"),
         description="How many reboots may be requested while no camera returns although Argus or its USB port was "
         "reset. A day with a camera online restores one. 0: never.",
+    )
+
+
+class UpdateConfig(Section):
+    """Signed releases. They are installed every night; a device that has no key installs none."""
+
+    source: Annotated[str, AfterValidator(_check_source)] | None = Field(
+        None,
+        description="Folder or mirror with a release: packages, SHA256SUMS, SHA256SUMS.sig. Left out: no updates.",
+        examples=["https://mirror.example.org/edged"],
     )
 
 

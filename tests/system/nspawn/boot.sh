@@ -1,7 +1,7 @@
 #!/bin/sh
 # boot.sh OUT COMMAND...: boots this machine's files, written to memory only, under a systemd of their own, as a
 # container without network. The command runs there once it is up, and leaves its files in /mnt/out (OUT here).
-# Needs root. Prints the console; exits with the command's code.
+# NSPAWN_MORE are further options. Needs root. Prints the console; exits with the command's code.
 set -eu
 out=$1
 shift
@@ -27,7 +27,7 @@ timeout -k 5 "${LIMIT_S:-170}" unshare --mount --propagation private sh -eu -c '
         "ExecStart=$*" "StandardOutput=tty" "StandardError=inherit" "TTYPath=/dev/console" \
         > etc/systemd/system/edged-test.service
     systemd-nspawn --quiet --register=no --keep-unit --directory=/run/over/root --machine=edged-test --private-network \
-        --console=interactive --bind="$out:/mnt/out" --bind="$EDGED_REPOSITORY" --boot systemd.unit=edged-test.service systemd.show_status=no \
+        --console=interactive ${NSPAWN_MORE:-} --bind="$out:/mnt/out" --bind="$EDGED_REPOSITORY" --boot systemd.unit=edged-test.service systemd.show_status=no \
         < /dev/null
 ' sh "$out" "$@" || code=$?
 for tree in systemd unified; do

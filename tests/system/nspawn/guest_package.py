@@ -13,7 +13,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.system.nspawn.guest_service import BOX, ETC, OUT, broker, journal, sh, shown, systemctl, until
+from tests.system.nspawn.guest_service import (
+    BOX,
+    ETC,
+    OUT,
+    REPOSITORY,
+    broker,
+    journal,
+    sh,
+    shown,
+    systemctl,
+    until,
+)
 
 TOP = Path("/opt/edged")
 DATA = (ETC, Path("/var/lib/edged"), Path("/var/cache/edged"))
@@ -27,6 +38,8 @@ PLACES = (
     "/usr/lib/edged",
 )
 STICK = Path("/opt/stick/edged-provision.toml")
+KEY = OUT / "site"
+DEVICE = os.environ.get("STICK_DEVICE", "")  # a block device that this machine sees
 INSTALL_S = 240.0
 
 
@@ -84,6 +97,60 @@ def provisioned() -> dict[str, Any]:
     return {"said": said, **standing(), "back": "cuda" not in (ETC / "conf.d/50-box.toml").read_text(), "how": online()}
 
 
+def plugged(text: str, *, signed: bool, public: bool = False) -> dict[str, Any]:
+    """A stick with that file, made as an integrator does it, and its unit: the report on it, and the unit's result."""
+    tree, image = Path("/opt/tree"), Path(DEVICE)
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()
+    (tree / "edged-provision.toml").write_text(text)
+    if signed:
+        sh("sh", REPOSITORY / "deploy/sign", "stick", KEY, tree)
+    if not public:
+        (tree / "edged-provision.pub").unlink(missing_ok=True)
+    made = sh("mkfs.ext4", "-q", "-F", "-d", tree, image, "8M")
+    name = image.name
+    systemctl("reset-failed", f"edged-stick@{name}")
+    code = sh("systemctl", "start", f"edged-stick@{name}", limit_s=INSTALL_S)[0]
+    look = Path("/opt/look")
+    look.mkdir(exist_ok=True)
+    sh("mount", "-t", "ext4", "-o", "ro", image, look)
+    report = look / "edged-provision.report.txt"
+    lines = report.read_text().splitlines()[2:] if report.exists() else []
+    sh("umount", look)
+    return {"made": made, "code": code, "report": lines, "journal": journal(f"--unit=edged-stick@{name}")[-20:]}
+
+
+def sticks() -> dict[str, Any]:
+    """A new box: the first stick brings the key; then an unsigned one, and one that is signed and changed."""
+    if not DEVICE:
+        return {"skipped": "no loop device"}
+    shutil.copy(OUT / "clip.mp4", "/var/lib/edged")
+    changed = BOX.replace("reconnect_max_s = 1", "reconnect_max_s = 2")
+    first = plugged(f"# by stick\n{BOX}", signed=True, public=True)
+    settings = (ETC / "conf.d/50-box.toml").read_text()
+    unsigned = plugged(changed, signed=False)
+    same = settings == (ETC / "conf.d/50-box.toml").read_text()
+    return {"first": first, "unsigned": unsigned, "same": same, "signed": plugged(changed, signed=True)}
+
+
+def updated() -> dict[str, Any]:
+    """From folders: a release that is not signed, one that does not start, one that does; and back."""
+    edged, before = "/usr/local/bin/edged", data()
+    trusted = sh(edged, "trust", KEY.with_suffix(".pub"))
+    unsigned = sh(edged, "update", OUT / "unsigned", limit_s=INSTALL_S)
+    code, said = sh(edged, "update", OUT / "broken", limit_s=INSTALL_S)
+    broken = {"code": code, "said": said.splitlines(), **standing(), "how": online()}
+    code, said = sh(edged, "update", OUT / "release", limit_s=INSTALL_S)
+    good = {"code": code, "said": said.splitlines(), **standing(), "how": online()}
+    package = sh("dpkg-query", "--show", "--showformat=${Version} ${db:Status-Status}", "edged")[1]
+    again = sh(edged, "update", OUT / "release")
+    back = {"code": sh("/usr/local/sbin/edged-install", "--rollback", limit_s=INSTALL_S)[0], **standing()}
+    timer = sh("systemctl", "is-active", "edged-update.timer")[1].strip()
+    kept = {path: digest for path, digest in data().items() if path in before} == before
+    results = {"trusted": trusted, "unsigned": unsigned, "broken": broken, "good": good, "package": package}
+    return {**results, "again": again, "back": back, "timer": timer, "kept": kept}
+
+
 def upgraded() -> dict[str, Any]:
     ENGINE.parent.mkdir(parents=True)
     ENGINE.write_bytes(b"took minutes to build")
@@ -96,8 +163,8 @@ def upgraded() -> dict[str, Any]:
 def again() -> dict[str, Any]:
     """The installer once more by hand, as after an update of the system."""
     begun_s, pid = time.monotonic(), shown("MainPID")
-    code, said = sh("/usr/local/sbin/edged-install", "--wheelhouse", "/usr/lib/edged/wheelhouse")
-    explained = sh("/usr/local/sbin/edged-install", "--wheelhouse", "/usr/lib/edged/wheelhouse", "--explain")[1]
+    code, said = sh("/usr/lib/edged/install.sh")
+    explained = sh("/usr/lib/edged/install.sh", "--explain")[1]
     took_s = time.monotonic() - begun_s
     return {"code": code, "said": said, "explained": explained, "took_s": took_s, "another": pid != shown("MainPID")}
 
@@ -132,7 +199,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     broker()
     try:
-        for part in (installed, provisioned, upgraded, again, rolled_back, broken, removed, purged):
+        for part in (installed, sticks, provisioned, upgraded, again, rolled_back, updated, broken, removed, purged):
             found[part.__name__] = part()
             (OUT / "found.json").write_text(json.dumps(found, indent=1))
     finally:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.system.nspawn.guest_service import ETC, OUT, REPOSITORY, SYSTEM, UNITS, journal, sh, systemctl, until
+from tests.system.nspawn.guest_service import ETC, OUT, SYSTEM, UNITS, journal, sh, systemctl, until
 
 LIMIT_S = 500.0  # everything is emulated
 REPORT = "edged-provision.report.txt"
@@ -23,7 +23,6 @@ def install() -> None:
     """What install.sh puts in place, on the environment of this very program."""
     Path("/opt/edged").mkdir()
     Path("/opt/edged/current").symlink_to(sys.prefix)
-    Path(sys.prefix, "deploy").symlink_to(REPOSITORY / "deploy")
     for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.timer"), *UNITS.glob("*.path")]:
         shutil.copy(unit, SYSTEM)
     shutil.copy(UNITS / "70-edged.rules", "/etc/udev/rules.d")
@@ -68,7 +67,8 @@ def main() -> None:
     parts: dict[str, Callable[[], list[str]]] = {
         "boot": lambda: report("sda"),
         "wrong": lambda: plugged_in(1, "sdb"),
-        "other": lambda: plugged_in(2, "sdc"),
+        "unsigned": lambda: plugged_in(2, "sdc"),
+        "other": lambda: plugged_in(3, "sdd"),
     }
     try:
         for name, part in parts.items():
