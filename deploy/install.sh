@@ -55,7 +55,7 @@ py() {
 # A folder of root's own, removed at the end.
 scratch() {
     [ -n "$work" ] && return
-    work=$(mktemp -d "$(existing $TOP)/.edged-install-XXXXXX")
+    work=$(mktemp -d "$(existing $TOP)/.edged-install-XXXXXX" 2> /dev/null || mktemp -d)
     trap 'rm -rf "$work"' EXIT
 }
 

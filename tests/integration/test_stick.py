@@ -108,7 +108,7 @@ def test_device_with_a_key_takes_nothing_else(how: str, root: Path, key: Path, t
     trust(signer_lines(public(key), ""), root)
     before = installed_files(root)
     other = new_key(tmp_path, "other")
-    signature = {
+    signature: dict[str, Callable[[], bytes]] = {
         "another key": lambda: sign(NEW, other, STICK),
         "another file": lambda: sign(NEW + b" ", key, STICK),
         "a release": lambda: sign(NEW, key, "edged-release"),

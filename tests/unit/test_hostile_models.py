@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def varint(value: int) -> bytes:
 ENTRY = field(1, b"location") + field(2, b"../../etc/passwd")
 TENSOR = field(1, 4) + field(8, b"w") + field(9, bytes(16))
 OUTSIDE = TENSOR + field(13, ENTRY)
-PLACES = {
+PLACES: dict[str, Callable[[bytes], bytes]] = {
     "initializer": lambda tensor: field(7, field(5, tensor)),
     "sparse": lambda tensor: field(7, field(15, field(1, tensor))),
     "attribute": lambda tensor: field(7, field(1, field(5, field(5, tensor)))),
