@@ -181,13 +181,14 @@ check_signature() {
 
 # Every file is listed, as it is, and nothing else is there: pip would take a file that only sorts higher.
 check_sums() {
-    (cd "$wheelhouse" && sha256sum --quiet --strict --check SHA256SUMS) || fail "$wheelhouse is damaged; copy it again"
+    (cd "$wheelhouse" && sha256sum --quiet --strict --check SHA256SUMS) ||
+        fail "${named:-$wheelhouse} is damaged; copy it again"
     unlisted=$(cd "$wheelhouse" && find . -mindepth 1 ! -name SHA256SUMS ! -name SHA256SUMS.sig -printf '%y %P\n' | while
         read -r type name; do
             [ "$type" = f ] && awk -v name="$name" 'substr($0, 67) == name { found = 1 } END { exit !found }' SHA256SUMS ||
                 echo "$name"
         done)
-    [ -z "$unlisted" ] || fail "$wheelhouse: not in SHA256SUMS: $(echo "$unlisted" | head -n 3); remove it, or copy it again"
+    [ -z "$unlisted" ] || fail "${named:-$wheelhouse}: not in SHA256SUMS: $(echo "$unlisted" | head -n 3); remove it, or copy it again"
 }
 
 # --- a release: its environment, and the files of its service ----------------------------------------------------

@@ -84,10 +84,11 @@ def verify(data: bytes, signature: bytes, lines: Iterable[str], namespace: str, 
 
 
 def fingerprint(line: str) -> str:
-    """How people compare keys, as ssh-keygen prints it; the line itself where that fails."""
-    key = line.partition('" ')[2] or line
+    """How people compare keys, `SHA256:…`; the line itself where ssh-keygen does not read it."""
+    key = line.partition('" ')[2] or line.partition(" ")[2]
     done = _ssh_keygen(["-l", "-f", "-"], f"{key}\n".encode())
-    return printable(line if done.returncode else done.stdout.decode(errors="replace").strip())
+    found = re.search(r"SHA256:\S+", done.stdout.decode(errors="replace"))
+    return found[0] if found else printable(line)
 
 
 def _ssh_keygen(words: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:

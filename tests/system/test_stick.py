@@ -99,7 +99,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_a_stick_that_is_there_at_boot_makes_the_box_and_gets_a_report(found: dict[str, Any]) -> None:
-    assert found["boot"][3].startswith("from now on this device takes only sticks and releases signed by 256 SHA256:")
+    assert found["boot"][3].startswith("from now on this device takes only sticks and releases signed by SHA256:")
     assert [found["boot"][2], *found["boot"][4:]] == [
         "barn-east: broker 127.0.0.1:1883; cameras: stall1",
         "applied; the daemon runs with it",
