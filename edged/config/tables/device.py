@@ -16,6 +16,8 @@ StepRate = Annotated[Hertz, Field(ge=0.5, le=240)]
 def _check_source(source: str) -> str:
     if not source.startswith(("https://", "/")):
         raise ValueError("must be a folder with its whole path, or an address that begins with https://")
+    if source.startswith("https://") and set("@?#") & set(source):
+        raise ValueError("must be an address without login or query; releases are signed, not secret")
     return source
 
 
