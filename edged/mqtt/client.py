@@ -27,6 +27,7 @@ from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
 from edged.mqtt.persistent_queue import PersistentQueue
+from edged.mqtt.retained_check import RetainedCheck
 from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.mqtt.tls import check_tls
@@ -70,6 +71,7 @@ class MqttBus:
         self._device = device
         self._root = f"{broker.base}/{device}/"
         self._reset_for(broker)
+        self._retained_check = RetainedCheck(self._full_topic(topics.COMMAND.at(verb="+")), self._pass_on)
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue_size)
         self._connection: MqttConnection | None = None  # while connected
@@ -192,7 +194,8 @@ class MqttBus:
         """Forget what was learned of the broker before."""
         self._broker = broker
         self._negotiator = Negotiator(broker.protocol)
-        self._delivery = Delivery(self._client_name, self._root, self._settle, lambda: self._persistent.verified())  # noqa: PLW0108  made later
+        client = f"user {broker.username}" if broker.username else f"client {self._device}"
+        self._delivery = Delivery(client, self._root, self._settle, lambda: self._persistent.verified())  # noqa: PLW0108  made later
         self._duplicates = DuplicateIdDetector()
         self._reconnect_backoff = Backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
         self._refused_backoff = Backoff(broker.reconnect_max_s)
@@ -240,6 +243,7 @@ class MqttBus:
         else:
             self._delivery.forget_limits()
         self._persistent.disconnected()
+        self._retained_check.disconnected()
         self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)
 
     def _on_connected(self, connection: MqttConnection) -> None:
@@ -280,6 +284,7 @@ class MqttBus:
             connection.poll(POLL_S, self._wake_up.receiver)
             self._thread.progress()
             self._send_queue.requeue_retained(self._delivery.check())
+            self._retained_check.check()
             if time.monotonic() - since_s > STABLE_AFTER_S:
                 self._on_stable(connection)
 
@@ -325,6 +330,10 @@ class MqttBus:
         self._delivery.arrived(message)
         if message.retain and message.topic == self._root + topics.INFO.path:
             self._duplicates.found_info(message.payload)
+        if self._connection is not None:
+            self._retained_check.arrived(self._connection, message)
+
+    def _pass_on(self, message: IncomingMessage) -> None:
         for topic, callback in list(self._callbacks.items()):
             if matches(topic, message.topic):
                 self._deliver(message, callback)
@@ -387,7 +396,3 @@ class MqttBus:
         if self._logged_error is not type(error):
             self._logged_error = type(error)
             log.warning("%s; publishing waits, everything else goes on", error)
-
-    @property
-    def _client_name(self) -> str:
-        return f"user {self._broker.username}" if self._broker.username else f"client {self._device}"

@@ -229,6 +229,26 @@ def test_answers_of_cameras_end_in_a_short_reason(hostile_camera: Address) -> No
     assert described > 0
 
 
+def test_camera_that_sends_a_byte_now_and_then_is_left_at_the_deadline() -> None:
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                while not gone.wait(0.05):
+                    client.sendall(b"R")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        address = Address.from_settings(CameraConfig(source=f"rtsp://127.0.0.1:{listener.getsockname()[1]}/a"))
+        with pytest.raises(CameraLost) as raised:
+            describe(address, 1)
+        gone.set()
+        thread.join(60)
+    assert raised.value.code == "timeout"
+
+
 GOOD_TOML = b"""version = 1
 [device]
 id = "box"

@@ -165,6 +165,15 @@ def test_encrypted_stream_needs_a_certificate_that_is_valid(tls_server: RtspServ
     stream.close()
 
 
+def test_certificate_of_another_name_than_the_address_needs_that_name(tls_server: RtspServer, certs: Path) -> None:
+    source = tls_server.url.replace("rtsp://127.0.0.1", "rtsps://localhost")
+    with raises_code(CameraLost, "tls_certificate", "tls_server_name"):
+        camera(tls_server, source=source, ca=certs / "ca.pem").open()
+    stream = camera(tls_server, source=source, ca=certs / "ca.pem", tls_server_name="127.0.0.1").open()
+    assert stream.read(None).image.size
+    stream.close()
+
+
 def test_memory_stays_over_many_reconnects(server: RtspServer) -> None:
     server.clip = encoded(moving_square(10, (320, 180)), 100, 5)
     process, sizes_mb = psutil.Process(), []

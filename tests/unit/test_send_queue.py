@@ -91,6 +91,15 @@ def test_requeued_retained_message_is_dropped_if_a_newer_one_waits(queue: SendQu
     assert queue.counts.balanced
 
 
+def test_answer_is_not_sent_again_after_a_reconnect(queue: SendQueue) -> None:
+    answer = OutgoingMessage(topic="site/x", payload=b"a", spec=topics.RESULT)
+    for message in (answer, alert("b")):
+        queue.put(message)
+    queue.requeue([message for message in (queue.get(0), queue.get(0)) if message])
+    assert get_all(queue) == "b"
+    assert queue.counts.failed == 1
+
+
 def test_requeue_retained_queues_each_topic_once_in_front(queue: SendQueue) -> None:
     queue.put(retained("a", "1"))
     queue.put(retained("b", "2"))

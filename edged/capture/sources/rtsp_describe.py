@@ -248,7 +248,8 @@ def _status_text(reply: Reply, address: Address) -> tuple[str, str]:
 def _error_text(error: OSError, address: Address, timeout_s: float) -> tuple[str, str]:
     """The meaning of a network error, and the error's code."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        text = f"its certificate is not valid: {error.verify_message}; set cameras.<name>.ca, or tls_verify = false"
+        do = "set cameras.<name>.ca or tls_server_name, or tls_verify = false"
+        text = f"its certificate is not valid: {error.verify_message}; {do}"
         return text, "tls_certificate"
     if isinstance(error, ssl.SSLError):
         return f"port {address.port} does not speak TLS as it should ({error.reason}); try rtsp://", "tls"
