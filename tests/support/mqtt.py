@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,4 +115,5 @@ class Listener:
 
     def close(self) -> None:
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread forgets itself as it ends, between loop_stop's look and its join
+            self._client.loop_stop()
