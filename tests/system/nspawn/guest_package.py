@@ -40,7 +40,7 @@ PLACES = (
 STICK = Path("/opt/stick/edged-provision.toml")
 KEY = OUT / "site"
 DEVICE = os.environ.get("STICK_DEVICE", "")  # a block device that this machine sees
-INSTALL_S = 240.0
+INSTALL_S = 480.0
 
 
 def dpkg(*words: str | Path) -> dict[str, Any]:
