@@ -18,7 +18,7 @@ from tools.evaluate.clip import Score, read_truth, report
 ROOT = Path(__file__).parents[2]
 # Measured on the committed clip, less a little for other processors.
 FLOORS = {
-    "horse": {"recall": 0.95, "precision": 0.97, "PCK@0.2 torso": 0.9, "PCK@0.1 box side": 0.885},
+    "horse": {"recall": 0.95, "precision": 0.97, "PCK@0.2 torso": 0.88, "PCK@0.1 box side": 0.86},
     "person": {"recall": 0.89, "precision": 0.85, "PCK@0.2 torso": 0.79},
 }
 

@@ -8,13 +8,13 @@ import pytest
 from engines.card.schema import SCHEMAS
 from tools.evaluate.clip import matches, score
 
-POINTS = len(SCHEMAS["lsp-14"].keypoints)
+POINTS = len(SCHEMAS["coco-17"].keypoints)
 
 
 def person(x: float = 0, *, visible: float = 1.0, v: int = 2) -> dict[str, Any]:
     """A person 40 px wide and 100 high whose joints lie down the middle, 5 px apart."""
     points = [[x + 20, 5.0 * k, v] for k in range(POINTS)]
-    return {"class": "person", "box": [x, 0, x + 40, 100], "visible": visible, "keypoints": {"lsp-14": points}}
+    return {"class": "person", "box": [x, 0, x + 40, 100], "visible": visible, "keypoints": {"coco-17": points}}
 
 
 def found_subject(x: float = 0, *, off_px: float = 0.0) -> dict[str, Any]:
