@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 # Measured on the committed clip, less a little for other processors.
 FLOORS = {
     "horse": {"recall": 0.95, "precision": 0.97, "PCK@0.2 torso": 0.88, "PCK@0.1 box side": 0.86},
-    "person": {"recall": 0.89, "precision": 0.85, "PCK@0.2 torso": 0.79},
+    "person": {"recall": 0.89, "precision": 0.85, "PCK@0.2 torso": 0.69},
 }
 
 

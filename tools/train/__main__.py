@@ -140,9 +140,9 @@ class Recipe:
         others = () if confirm else self.others
         false = FalseBoxes.of(real, (self.kind, *others), len(SCHEMAS[self.schema]), detector)
         shares: list[tuple[Pictured, float]] = [
-            (PosedPhotographs.of(real, self.schema, self.kind), 0.45),
+            (PosedPhotographs.of(real, self.schema, self.kind), 0.5),
             (false, 0.35 if confirm else 0.15),
-            *((BoxedImages.of_scenes(folder, self.kind, self.schema), 0.2 / len(scenes)) for folder in scenes),
+            *((BoxedImages.of_scenes(folder, self.kind, self.schema), 0.1 / len(scenes)) for folder in scenes),
         ]
         if others:
             shares.append((PosedPhotographs.of(real, self.schema, *others), 0.25))
