@@ -60,7 +60,7 @@ def rtmlib_on(provider: str) -> Any:
 
     class RTMPose(Net):
         def __call__(self, rgb: Any, boxes: Any) -> Any:
-            return np.zeros((len(boxes), 14, 2)), None
+            return np.zeros((len(boxes), 17, 2)), None
 
     module = ModuleType("rtmlib")
     vars(module).update(RTMDet=RTMDet, RTMPose=RTMPose, devices=devices)
@@ -105,7 +105,7 @@ def test_rtmlib_is_measured_on_gpu_or_not_at_all(
     assert ("rtmlib" in found["people"]["1"]["ms"]) == ("rtmlib: frames/s" in page) == provider.startswith("CUDA")
     assert ("rtmlib" in found["absent"]) == ("- rtmlib: not measured: " in page) == provider.startswith("CPU")
     if provider.startswith("CUDA"):
-        assert found["people"]["1"]["keypoints_px"]["count"] == 14 * FRAMES
+        assert found["people"]["1"]["keypoints_px"]["count"] == 17 * FRAMES
         assert "| distance of keypoints from rtmlib's" in page
 
 

@@ -146,7 +146,7 @@ def test_full_topic_and_correlation_data_are_sent_unchanged(
     mosquitto: Mosquitto, new_bus: NewBus, listen: Listen
 ) -> None:
     listener = listen(mosquitto.port, "answers/#")
-    topic = Topic(path="/answers/1", spec=topics.RESULT)
+    topic = Topic(path="/answers/1", spec=topics.SNAPSHOT)
     new_bus(mosquitto.port).publish(topic, b"\xff\xd8", correlation=b"7")
     answer: Any = until(lambda: listener.messages)[0]
     assert (answer.topic, answer.payload) == ("answers/1", b"\xff\xd8")
@@ -154,7 +154,7 @@ def test_full_topic_and_correlation_data_are_sent_unchanged(
     assert (properties.CorrelationData, properties.ContentType, properties.UserProperty) == (
         b"7",
         "image/jpeg",
-        [("schema", "result/1")],
+        [("schema", "snapshot/1")],
     )
 
 
