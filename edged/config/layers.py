@@ -56,6 +56,13 @@ class Layer:
     key_name: Callable[[Key], str] = dotted  # the key's name in this source
     hidden: bool = False  # its values are never shown
 
+    def value(self, key: Key) -> Any:
+        """What it gives for the key; None: nothing."""
+        found: Any = self.values
+        for part in key:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
+
     def where(self, key: Key) -> str:
         """`configs/barn.toml:14`; for an absent key, the line of the table above it."""
         line = self.line(key)

@@ -121,7 +121,20 @@ def merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         return sources[0] if sources else {}
     from edged.config.merge import merge  # noqa: PLC0415
 
-    return merge(sources)
+    values = merge(sources)
+    for source in sources:
+        _keep_misplaced(values, source)
+    return values
+
+
+def _keep_misplaced(values: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """Put back, for validation to refuse it, what a source gives in place of a table that others fill in."""
+    for key, value in source.items():
+        if isinstance(values[key], dict):
+            if isinstance(value, Mapping):
+                _keep_misplaced(values[key], value)
+            else:
+                values[key] = value
 
 
 def _credentials_dir(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:

@@ -67,6 +67,12 @@ class Layers(NamedTuple):
                     return rank
         return None
 
+    def _giver_rank(self, key: Key, value: Any) -> int | None:
+        """The rank of the last source that gives this value; where none does, as `owner_rank`."""
+        ranks = reversed(range(len(self.ordered)))
+        given = (rank for rank in ranks if value is not None and self.ordered[rank].value(key) == value)
+        return next(given, self.owner_rank(key))
+
     def origin(self, key: Key) -> str:
         """`configs/barn.toml:14`, `environment EDGED_MQTT__HOST`, `credential …/mqtt.password`, or `default`."""
         rank = self.owner_rank(key)
@@ -76,7 +82,7 @@ class Layers(NamedTuple):
 
     def problem(self, key: Key, sentence: str, got: Any = None) -> ConfigProblem:
         """`file:line key = got: sentence`; None as `got` leaves the value out."""
-        rank = self.owner_rank(key)
+        rank = self._giver_rank(key, got)
         if rank is None:
             return ConfigProblem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
         layer = self.ordered[rank]

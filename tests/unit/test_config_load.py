@@ -164,6 +164,16 @@ def test_problem_of_the_environment_names_the_variable(env: dict[str, str], want
     assert want is None or got == f"environment {want}"
 
 
+def test_value_in_place_of_a_table_is_refused_although_other_sources_fill_the_table(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    (etc / "conf.d").mkdir(parents=True)
+    (etc / "edged.toml").write_text('[cameras.a]\nsource = "/dev/video0"\n')
+    (etc / "conf.d/90-local.toml").write_text("\ncameras = 3\n")
+    env = credentials(tmp_path, cameras__b__source="rtsp://10.0.0.5/a")
+    with pytest.raises(ConfigError, match=r"90-local\.toml:2 cameras = 3: must be a table"):
+        load(env=env, etc=etc)
+
+
 def test_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Path) -> None:
     env = credentials(
         tmp_path, mqtt__host="hunter 2", mqtt__port="hunter", mqtt__pasword="hunter2", cameras__a__source="", x__y="z"
