@@ -68,9 +68,9 @@ class Layers(NamedTuple):
         return None
 
     def _giver_rank(self, key: Key, value: Any) -> int | None:
-        """The rank of the last source that gives this value; where none does, as `owner_rank`."""
-        ranks = reversed(range(len(self.ordered)))
-        given = (rank for rank in ranks if value is not None and self.ordered[rank].value(key) == value)
+        """The rank of the last source that gives this value; where none does, or it is a table, as `owner_rank`."""
+        ranks = () if value is None or isinstance(value, dict | list) else reversed(range(len(self.ordered)))
+        given = (rank for rank in ranks if self.ordered[rank].value(key) == value)
         return next(given, self.owner_rank(key))
 
     def origin(self, key: Key) -> str:
