@@ -48,7 +48,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_ready_service_has_a_status_of_cameras_and_broker(found: dict[str, Any]) -> None:
     assert found["begun"]["code"] == 0
-    assert found["begun"]["status"].startswith("1 of 2 cameras online; yard lost: rtsp://127.0.0.1:9/gone: ")
+    assert found["begun"]["status"].startswith("1 of 2 cameras online; yard lost: rtsp://127.0.0.1:9/…: ")
     assert found["begun"]["status"].endswith("; broker connected")
 
 
