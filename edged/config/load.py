@@ -138,3 +138,22 @@ def _keep_misplaced(values: dict[str, Any], source: Mapping[str, Any]) -> None:
                     pairs.append((here[key], value))
                 else:
                     here[key] = value
+
+
+def _credentials_dir(path: Path | None, env: Mapping[str, str], etc: Path) -> Path | None:
+    if given := env.get(CREDENTIALS_VARIABLE):
+        return Path(given)
+    directory = etc / CREDENTIALS_DIR
+    return directory if path is None and os.access(directory, os.R_OK | os.X_OK) else None
+
+
+def _try_layer(make: Callable[[Path], Layer], path: Path, errors: list[str]) -> Layer | None:
+    try:
+        return make(path)
+    except ConfigError as exc:
+        errors.append(str(exc))
+        return None
+
+
+def _camera_names(layer: Layer) -> Iterator[str]:
+    return (str(key[1]) for key in layer.lines if key[0] == "cameras" and len(key) > 1)
