@@ -123,7 +123,8 @@ class SupervisedThread:
         return self._thread.is_alive()
 
     def progress(self) -> None:
-        """Called by a step that takes long, whenever it gets on. Its own thread only."""
+        """Called by a step that takes long, whenever it gets on: what had failed goes on again. Its own thread only."""
+        self._error = ""
         self._extend(0.0)
 
     def trouble(self) -> Trouble | None:

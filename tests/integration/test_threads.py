@@ -131,6 +131,26 @@ def test_step_without_end_is_stuck_after_its_limit_and_well_again_after_progress
     end.set()
 
 
+def test_step_that_lasts_long_is_well_again_while_it_gets_on(new_thread: Callable[..., SupervisedThread]) -> None:
+    inside, end, failed = threading.Event(), threading.Event(), list[None]()
+
+    def step() -> float | None:
+        if not failed:
+            failed.append(None)
+            raise ValueError("once")
+        inside.set()
+        assert end.wait(LIMIT_S)
+        return None
+
+    thread = new_thread(step)
+    thread.start()
+    assert inside.wait(LIMIT_S)
+    assert [one.kind for one in threads.troubles()] == ["failing"]
+    thread.progress()
+    assert threads.troubles() == []
+    end.set()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_thread_ended_by_an_uncaught_exception_is_dead(new_thread: Callable[..., SupervisedThread]) -> None:
     def step() -> float | None:
