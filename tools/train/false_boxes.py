@@ -12,9 +12,11 @@ import numpy as np
 from edged.frame import F32, U8
 from edged.inference.cpu.backend import Detector
 from edged.inference.cpu.onnxruntime import OrtSession
+from engines.arrays import shared_area
 from engines.catalogue import load
 from tools.train.crops import ABSENT, Subject, boxed
 from tools.train.photographs import Photographs
+from tools.train.pictures import boxes_of
 
 CARD = "det-person-horse"
 MIN_SCORE = 0.05  # of a false box; most are far from being published
@@ -60,12 +62,9 @@ class FalseBoxes:
 
     def _clear(self, boxes: F32, row: dict[str, Any]) -> np.ndarray:
         """Return which boxes (N, 4) are large enough and lie hardly in a subject or a region to ignore."""
-        subjects = [box for kind, *box in row["boxes"] if kind in self.kinds] + row["ignore"]
+        subjects = boxes_of([box for kind, *box in row["boxes"] if kind in self.kinds] + row["ignore"])
         sides = boxes[:, 2:] - boxes[:, :2]
-        inside = np.zeros(len(boxes))
-        for subject in np.array(subjects, np.float32).reshape(-1, 4):
-            shared = np.minimum(boxes[:, 2:], subject[2:]) - np.maximum(boxes[:, :2], subject[:2])
-            inside = np.maximum(inside, shared.clip(min=0).prod(axis=1) / sides.prod(axis=1).clip(min=1))
+        inside = shared_area(boxes, subjects).max(axis=1, initial=0) / sides.prod(axis=1).clip(min=1)
         return (sides.min(axis=1, initial=np.inf) >= MIN_SIDE) & (inside <= MAX_OVERLAP)
 
 

@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from edged.frame import F32, XY, Boxes, TrackedSubject
-from engines.arrays import box_iou
+from engines.arrays import box_iou, shared_area
 from engines.card.schema import SCHEMAS
 from tools.evaluate.metrics.oks import GroundTruth, Predictions, coco_index, evaluate, sigmas
 from tools.evaluate.photographs.contenders import Contender
@@ -110,8 +110,7 @@ def matched(boxes: F32, truths: F32) -> dict[int, int]:
 def counts_as_false(box: F32, ignored: F32) -> bool:
     if box[3] - box[1] < MIN_HEIGHT_PX:
         return False
-    inside = np.clip(np.minimum(box[2:], ignored[:, 2:]) - np.maximum(box[:2], ignored[:, :2]), 0, None).prod(axis=1)
-    return bool(inside.max(initial=0) < MIN_IGNORED * (box[2:] - box[:2]).prod())
+    return bool(shared_area(box[None], ignored).max(initial=0) < MIN_IGNORED * (box[2:] - box[:2]).prod())
 
 
 def _right(subject: Subject, found: F32 | None, names: Sequence[str]) -> tuple[int, int]:
