@@ -17,19 +17,9 @@ from edged.provisioning.signature import RELEASE, STICK, signer_lines
 from engines.errors import SourceError
 from tests.support.raising import raises_code
 from tests.support.signing import new_key, public, sign
+from tests.support.versions import IN_ORDER
 
-SORTED = [
-    "1.0.0.dev3",
-    "1.0.0a1",
-    "1.0.0b2",
-    "1.0.0rc1.dev2",
-    "1.0.0rc1",
-    "1.0.0",
-    "1.0.0.post1",
-    "1.0.1.dev1",
-    "1.0.9",
-]
-SORTED += ["1.0.10", "1.1", "2.0rc1"]
+SORTED = [*IN_ORDER, "1.0.9", "1.0.10", "1.1", "2.0rc1"]
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.versions import IN_ORDER
+
 DEB = Path(__file__).parents[2] / "deploy" / "deb.sh"
-VERSIONS = [
-    "1.0.0.dev3",
-    "1.0.0a1",
-    "1.0.0b2",
-    "1.0.0rc1.dev2",
-    "1.0.0rc1",
-    "1.0.0",
-    "1.0.0.post1",
-    "1.0.1.dev1",
-    "1.0.1",
-]
 
 
 def package_version(folder: Path, version: str) -> str:
@@ -36,7 +27,7 @@ def package_version(folder: Path, version: str) -> str:
 def test_version_sorts_before_its_release(tmp_path: Path) -> None:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("needs dpkg-deb")
-    versions = [package_version(tmp_path, version) for version in VERSIONS]
+    versions = [package_version(tmp_path, version) for version in IN_ORDER]
     for older, newer in pairwise(versions):
         assert subprocess.run(["dpkg", "--compare-versions", older, "lt", newer], check=False).returncode == 0, (
             older,
