@@ -13,15 +13,6 @@ from torch import Tensor, nn
 
 from tools.nets.cspnext import Conv
 
-# The starter files were exported when layers of the pose net had other names than in its published checkpoints.
-EARLIER_NAMES = {
-    "head.mlp.0.g": "hidden.0.gain",
-    "head.gau.gamma": "gau.gamma",
-    "head.gau.beta": "gau.beta",
-    "head.gau.ln.g": "gau.norm.gain",
-    "head.gau.res_scale.scale": "gau.residual",
-}
-
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -71,8 +62,7 @@ def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
     for one, weight in zip(linear, products, strict=True):
         one.load_state_dict({"weight": weight})
     for name, parameter in _free_parameters(net).items():
-        found = values.get(name, values.get(EARLIER_NAMES.get(name, name)))
-        parameter.copy_(_factor(values, parameter, path) if found is None else found)
+        parameter.copy_(values[name] if name in values else _factor(values, parameter, path))
 
 
 def _free_parameters(net: nn.Module) -> dict[str, nn.Parameter]:
