@@ -22,7 +22,7 @@ from edged.errors import CommandRejected, Fatal
 from edged.foreign_text import foreign_json, printable, topic_fault
 from edged.messages import build
 from edged.messages.build import HeaderFactory
-from edged.messages.bus import Bus, Request
+from edged.messages.bus import MAX_CORRELATION_BYTES, MAX_PAYLOAD_BYTES, Bus, Request
 from edged.messages.commands import COMMANDS, Command
 from edged.messages.topics import COMMAND, RESULT, Topic, matches
 from edged.runtime.log import LogLimit
@@ -31,7 +31,6 @@ from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-MAX_PAYLOAD_BYTES = 4096
 MAX_PENDING = 16  # commands in the queue; more are rejected
 MAX_PENDING_REPLIES = 128  # in the queue, rejected ones too; more get no reply
 REPLY_GAP_S = 0.02  # between two replies, which share the bus with the poses
@@ -130,7 +129,6 @@ class CommandDispatcher:
         waiting = self._queue.qsize()
         self._flooded = self._flooded and waiting > 0
         if waiting < MAX_PENDING_REPLIES:
-            request = replace(request, payload=request.payload[: MAX_PAYLOAD_BYTES + 1])
             self._queue.put(QueuedCommand(request=request, allowed=self._allowed, within_limit=waiting < MAX_PENDING))
         elif not self._flooded:
             self._flooded = True
@@ -149,7 +147,8 @@ class CommandDispatcher:
         verb = queued.verb if re.fullmatch("[a-z0-9-]{1,32}", queued.verb) else UNKNOWN_VERB
         body = build.result(self._headers, verb, reply.command_id, reply.result.data, reply.rejection)
         topic = reply_topic(queued.request.response_topic, self._root, self._reply_topics) or RESULT.at(verb=verb)
-        self._bus.publish(topic, body, correlation=queued.request.correlation)
+        correlation = queued.request.correlation
+        self._bus.publish(topic, body, correlation=None if _is_too_long(correlation) else correlation)
         self._log(verb, reply)
         if reply.result.after_reply is not None:
             reply.result.after_reply()
@@ -242,11 +241,18 @@ def _parse_payload(queued: QueuedCommand) -> Mapping[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         got, wanted = f"more than {MAX_PAYLOAD_BYTES} bytes", f"at most {MAX_PAYLOAD_BYTES}"
         raise CommandRejected("payload", got=got, wanted=wanted, do="send the arguments alone")
+    if _is_too_long(queued.request.correlation):
+        got, wanted = f"more than {MAX_CORRELATION_BYTES} bytes", f"at most {MAX_CORRELATION_BYTES}"
+        raise CommandRejected("correlation data", got=got, wanted=wanted, do="shorten it")
     body = foreign_json(payload)
     if not isinstance(body, dict):
         got = _quoted(payload.decode(errors="replace")) if payload else "nothing"
         raise CommandRejected("payload", got=got, wanted="a JSON object", do='send {"NAME": VALUE, …}, or {} at least')
     return body
+
+
+def _is_too_long(correlation: bytes | None) -> bool:
+    return correlation is not None and len(correlation) > MAX_CORRELATION_BYTES
 
 
 def _command_id(body: Mapping[str, Any]) -> str | None:

@@ -64,7 +64,7 @@ class CommandHandlers:
         self._days_of = days_of
         self._pictures = pictures
         self._evidence = evidence
-        self.grabber = FrameGrabber(publisher.last_poses, publisher.publish_next)
+        self.grabber = FrameGrabber(publisher.last_poses, publisher.publish_next, self._hides_people)
 
     @property
     def table(self) -> Mapping[str, CommandHandler]:
@@ -168,6 +168,9 @@ class CommandHandlers:
     @property
     def _cameras(self) -> Mapping[str, CameraConfig]:
         return self._config().enabled_cameras
+
+    def _hides_people(self, name: str) -> bool:
+        return name not in self._cameras or self._cameras[name].hides_people
 
     def _camera(self, name: str) -> CameraConfig:
         """Raises CommandRejected when there is none of this name."""

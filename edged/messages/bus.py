@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from edged.messages.topics import Topic
 
+MAX_PAYLOAD_BYTES, MAX_CORRELATION_BYTES = 4096, 1024  # of a request
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -18,7 +20,6 @@ class Request:
     retain: bool  # True: an old message, stored by the broker; not to be executed
     response_topic: str | None = None  # for the answer, a whole topic
     correlation: bytes | None = None  # correlation data, repeated in the answer
-    content_type: str | None = None  # of the payload, like application/json
 
 
 class Bus(Protocol):

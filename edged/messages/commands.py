@@ -24,7 +24,8 @@ class Snapshot(Command):
     """Publish a JPEG of the camera's next frame on its `snapshot` topic, if `cameras.<name>.images` allows it.
 
     The answer has `camera`, `frame`, `seq` and `ts` of the poses message of that frame, the picture's size `image`
-    in px (smaller than the camera's to fit `commands.snapshot_max_kb`), its `bytes`, and `annotated`.
+    in px (smaller than the camera's to fit `commands.snapshot_max_kb`), its `bytes`, and `annotated`. People are
+    blurred where `stall.people` is `presence`.
     """
 
     camera: Text = Field(description="Name of the camera.")

@@ -236,10 +236,11 @@ KEYPOINTS_TEXT = """The keypoints of each `schema`, in the order of the lists; `
 Left and right are the subject's own."""
 
 COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to
-`cmd/<verb>/result`, with your correlation data and your `id`. The MQTT 5 response topic is used instead if it is
-below `cmd/<verb>/` of the device, or at or below a topic of `commands.reply_topics`. The same command with the same
-id or correlation data, delivered again within a minute, is answered again, but executed once. Retained commands are
-rejected (over MQTT 3.1.1 each command waits a second for that), and so are verbs that `commands.allow` does not list.
+`cmd/<verb>/result`, with your correlation data (1024 bytes at most) and your `id`. The MQTT 5 response topic is used
+instead if it is below `cmd/<verb>/` of the device, or at or below a topic of `commands.reply_topics`. The same command
+with the same id or correlation data, delivered again within a minute, is answered again, but executed once. Retained
+commands are rejected (over MQTT 3.1.1 each command waits a second for that), and so are verbs that `commands.allow`
+does not list.
 Commands are executed one after the other: 16 can wait, the next 112 are answered with an error, and further ones get
 no answer. Set an expiry (MQTT 5, 30 s): without one, a command that a bridge stored is executed late. On a terminal,
 use `edged send`."""

@@ -331,7 +331,7 @@ class MqttBus:
         if message.retain and message.topic == self._root + topics.INFO.path:
             self._duplicates.found_info(message.payload)
         if self._connection is not None:
-            self._retained_check.arrived(self._connection, message)
+            self._retained_check.arrived(self._connection, message.limited())
 
     def _pass_on(self, message: IncomingMessage) -> None:
         for topic, callback in list(self._callbacks.items()):
@@ -346,7 +346,6 @@ class MqttBus:
             retain=message.retain,
             response_topic=message.response_topic,
             correlation=message.correlation,
-            content_type=message.content_type,
         )
         try:
             callback(request)

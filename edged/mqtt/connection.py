@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
@@ -24,6 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
+from edged.messages.bus import MAX_CORRELATION_BYTES, MAX_PAYLOAD_BYTES
 from edged.mqtt import connect_errors
 from edged.mqtt.connect_errors import TRANSIENT_REASONS, address, reason_code
 from edged.mqtt.negotiation import FULL, VERSIONS, ConnectionRefused, Greeting
@@ -54,6 +55,7 @@ MESSAGE_REASONS = (
 CUT_OFF, HUNG_UP = "connection lost", "hung-up"  # the text, and the code of the error
 CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
 DISCONNECT_TIMEOUT_S = 0.2
+MAX_TOPIC_CHARS = 1024  # kept of a request's topics; longer than ours, and than where an answer may go
 MAX_UNCONFIRMED = 64  # messages that are remembered as sent since the last acknowledgement
 KEEPALIVE_FRACTION = 0.7  # of the configured keep-alive: paho gives up after two of its own without an answer
 
@@ -84,7 +86,16 @@ class IncomingMessage:
     retain: bool
     response_topic: str | None = None
     correlation: bytes | None = None
-    content_type: str | None = None
+
+    def limited(self) -> IncomingMessage:
+        """As a request: of each part what tells that it is too long, so that what waits takes little memory."""
+        return replace(
+            self,
+            topic=self.topic[:MAX_TOPIC_CHARS],
+            payload=self.payload[: MAX_PAYLOAD_BYTES + 1],
+            response_topic=None if self.response_topic is None else self.response_topic[:MAX_TOPIC_CHARS],
+            correlation=None if self.correlation is None else self.correlation[: MAX_CORRELATION_BYTES + 1],
+        )
 
 
 class MqttConnection:
@@ -316,7 +327,6 @@ class MqttConnection:
                 retain=message.retain,
                 response_topic=getattr(properties, "ResponseTopic", None),
                 correlation=getattr(properties, "CorrelationData", None),
-                content_type=getattr(properties, "ContentType", None),
             )
         )
 

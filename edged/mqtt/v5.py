@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,21 +79,21 @@ def connect_properties(max_packet_bytes: int) -> Properties:
 def publish_properties(message: OutgoingMessage, alias: int | None = None) -> Properties:
     remaining_s = message.remaining_s(time.monotonic_ns())
     expiry_s = None if remaining_s is None else max(1, math.ceil(remaining_s))
-    return _cached_properties(message.spec.name, message.content_type, expiry_s, message.correlation, alias)
+    properties = _cached_properties(message.spec.name, message.content_type, expiry_s, alias)
+    if message.correlation is not None:  # another machine's bytes, which the cache must not keep
+        properties = copy(properties)
+        properties.CorrelationData = message.correlation
+    return properties
 
 
 @lru_cache(maxsize=256)  # most messages of a camera are alike in this
-def _cached_properties(
-    schema: str, content_type: str, expiry_s: int | None, correlation: bytes | None, alias: int | None
-) -> Properties:
+def _cached_properties(schema: str, content_type: str, expiry_s: int | None, alias: int | None) -> Properties:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.PayloadFormatIndicator = int(content_type == JSON)
     properties.ContentType = content_type
     properties.UserProperty = ("schema", f"{schema}/{MESSAGE_VERSION}")
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
-    if correlation is not None:
-        properties.CorrelationData = correlation
     if alias is not None:
         properties.TopicAlias = alias
     return properties

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,14 +19,15 @@ from edged.control.dispatcher import CommandResult
 from edged.control.frame_grabber import FrameGrabber, GrabbedFrame
 from edged.control.handlers import CommandHandlers, Pictures
 from edged.errors import CommandRejected, NotWritten
-from edged.frame import U8, Frame
+from edged.frame import U8, Frame, FrameResult
 from edged.messages import build
 from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
+from edged.messages.schema import Poses
 from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
 from tests.support.capture import image, settings
-from tests.support.messages import HEADERS, result
+from tests.support.messages import HEADERS, result, subject
 from tests.support.waiting import LIMIT_S, until
 
 BARN = {"source": "0", "images": True, "stall": {"enabled": True}}
@@ -102,18 +103,46 @@ def test_snapshot_shows_the_frame_of_a_poses_message_and_names_it(parts: Parts, 
     assert (data["image"], data["annotated"]) == ({"w": 4, "h": 2}, annotated)
 
 
-def test_grab_gives_the_next_published_frame_of_that_camera() -> None:
-    grabber = FrameGrabber(lambda camera: {"frame": 7}, lambda camera: None)  # type: ignore[arg-type, return-value]
+def grab_of_barn(frames: list[tuple[Frame, FrameResult]], *, hides_people: bool) -> GrabbedFrame:
+    """Frame 7 of the camera `barn`, grabbed while these come."""
+    grabber = FrameGrabber(lambda _: cast("Poses", {"frame": 7}), lambda _: None, lambda _: hides_people)
     grabbed: list[GrabbedFrame | None] = []
     asking = threading.Thread(target=lambda: grabbed.append(grabber.grab("barn", LIMIT_S)))
     asking.start()
     until(lambda: "barn" in grabber.waiting)
-    for camera, seq in (("yard", 7), ("barn", 6), ("barn", 7)):
-        frame = Frame(camera=camera, seq=seq, captured_ns=0, image=image(seq))
-        grabber.on_result(frame, result(camera=camera, seq=seq))
+    for frame, found in frames:
+        grabber.on_result(frame, found)
     asking.join(LIMIT_S)
     assert grabbed[0] is not None
-    assert (grabbed[0].result.seq, grabbed[0].image[0, 0, 0]) == (7, 7)
+    return grabbed[0]
+
+
+def test_grab_gives_the_next_published_frame_of_that_camera() -> None:
+    frames = [
+        (Frame(camera=camera, seq=seq, captured_ns=0, image=image(seq)), result(camera=camera, seq=seq))
+        for camera, seq in (("yard", 7), ("barn", 6), ("barn", 7))
+    ]
+    grabbed = grab_of_barn(frames, hides_people=False)
+    assert (grabbed.result.seq, grabbed.image[0, 0, 0]) == (7, 7)
+
+
+@pytest.mark.parametrize("hides_people", [False, True])
+def test_people_of_the_last_two_seconds_are_blurred_in_a_snapshot_where_they_are_hidden(hides_people: bool) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (100, 100, 3), np.uint8)
+    before = subject(label="person", xyxy=np.array([60, 20, 90, 80], np.float32))
+    person = subject(label="person", xyxy=np.array([10, 20, 40, 80], np.float32))
+    frames = [
+        (
+            Frame(camera="barn", seq=seq, captured_ns=ns(seq - 5), image=noise.copy()),
+            result(*found, seq=seq, captured_ns=ns(seq - 5)),
+        )
+        for seq, found in ((6, [before]), (7, [person, subject()]))
+    ]
+    grabbed = grab_of_barn(frames, hides_people=hides_people)
+    changed = (grabbed.image != noise).any(axis=2)
+    assert [found.label for found in grabbed.result.subjects] == (["horse"] if hides_people else ["person", "horse"])
+    assert (changed[20:80, 10:40].mean() > 0.9, changed[20:80, 60:90].mean() > 0.9) == (hides_people, hides_people)
+    assert not changed[:5].any()
 
 
 def test_snapshot_of_a_camera_without_frames_is_rejected_after_its_limit(

@@ -12,7 +12,6 @@ import pytest
 from edged.config.types import CommandName
 from edged.control.dispatcher import (
     LOG_LINES,
-    MAX_PAYLOAD_BYTES,
     MAX_PENDING,
     MAX_PENDING_REPLIES,
     REPLY_CACHE_S,
@@ -22,7 +21,7 @@ from edged.control.dispatcher import (
 )
 from edged.errors import CommandRejected
 from edged.messages.build import device_status
-from edged.messages.bus import Request
+from edged.messages.bus import MAX_CORRELATION_BYTES, MAX_PAYLOAD_BYTES, Request
 from edged.messages.commands import COMMANDS, SetRate
 from edged.messages.topics import Topic
 from edged.mqtt.memory_bus import MemoryBus
@@ -199,6 +198,13 @@ def test_command_delivered_twice_is_executed_once_and_replied_to_twice() -> None
     answers = [box.send("reload", {"id": "a1"}) for _ in range(2)]
     assert [answer["data"] for answer in answers] == [{"times": 1}, {"times": 1}]
     assert box.send("reload", {"id": "a2"})["data"] == {"times": 2}
+
+
+def test_command_with_long_correlation_data_is_rejected_and_they_are_not_sent_back() -> None:
+    box = Box("reload")
+    assert box.send("reload", correlation=b"c" * MAX_CORRELATION_BYTES)["ok"]
+    answer = box.send("reload", correlation=b"c" * (MAX_CORRELATION_BYTES + 1))
+    assert (answer["error"]["what"], len(box.done), box.bus.correlations[-1]) == ("correlation data", 1, None)
 
 
 def test_equal_commands_without_id_are_each_executed() -> None:

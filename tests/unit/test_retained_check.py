@@ -49,6 +49,11 @@ def test_command_that_the_broker_sends_again_is_retained() -> None:
     assert box.delivered == [("edged/box/cmd/reload", True), ("edged/box/cmd/snooze", False)]
 
 
+def test_waiting_command_takes_little_memory() -> None:
+    message = IncomingMessage(topic="a" * 60_000, payload=b"x" * (1 << 18), retain=False).limited()
+    assert len(message.topic) + len(message.payload) < 6000
+
+
 def test_other_messages_are_delivered_at_once() -> None:
     box, newer = Box(), Box("5")
     box.receive("edged/box/cmd/reload/result")
