@@ -25,7 +25,14 @@ from engines.units import BYTES_PER_KIB, BYTES_PER_MB
 log = logging.getLogger(__name__)
 
 TERMINATE_TIMEOUT_S = 20.0  # between SIGTERM and SIGKILL: TensorRT looks at it between two steps only
-OUT_OF_MEMORY = ("bad_alloc", "out of memory", "OutOfMemory", "Cannot allocate memory", "temporarily unavailable")
+OUT_OF_MEMORY = (
+    "bad_alloc",
+    "out of memory",
+    "OutOfMemory",
+    "Cannot allocate memory",
+    "temporarily unavailable",
+    "failed to map segment",  # of the loader, whose reason it leaves out
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
