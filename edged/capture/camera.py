@@ -10,6 +10,7 @@ import numpy as np
 from edged.frame import U8, PixelFormat
 from edged.messages.schema import CameraPhase
 
+MAX_LIVE_PIXELS = 8192 * 4320  # of a network camera, in whose place another machine may be: 8K
 EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # of a frame that could not be decoded
 
 

@@ -158,10 +158,10 @@ def test_contradicting_configuration_fails(tmp_path: Path) -> None:
     assert "cameras.a.roi" in result.message
 
 
-def test_device_id_auto_is_of_the_machine_id(tmp_path: Path) -> None:
+def test_device_id_auto_is_derived_from_the_machine_id_and_does_not_show_it(tmp_path: Path) -> None:
     (tmp_path / "machine-id").write_text("0123456789abcdef\n")
     sources = (tmp_path / "absent", tmp_path / "machine-id")
-    assert device_id("auto", sources) == "edged-01234567"
+    assert device_id("auto", sources) == "edged-8be971bf"
     assert device_id("barn-1", sources) == "barn-1"
 
 

@@ -19,7 +19,6 @@ from edged.frame import U8
 CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
 MAX_PIXELS = 8192 * 8192
-MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}  # FFmpeg's: its decoders refuse more before they allocate it
 NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
 MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 
@@ -27,13 +26,14 @@ MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 class FrameConverter:
     """Of one stream; keeps swscale's state between frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
         self._reformatter = VideoReformatter()
+        self._max_pixels = max_pixels
 
     def convert(self, frame: Any, pixel_aspect: Fraction | None, out: U8 | None) -> U8:
         """(H, W, 3) uint8 BGR, in `out` where it fits. Raises CameraLost for a size that no camera has."""
         width, height = square_size((frame.width, frame.height), pixel_aspect)
-        check_size((width, height))
+        check_size((width, height), self._max_pixels)
         planes = self._reformat(frame, width, height).planes
         rows = np.frombuffer(planes[0], np.uint8).reshape(-1, planes[0].line_size)
         image = rows[:height, : 3 * width].reshape(height, width, 3)
@@ -77,10 +77,10 @@ def clockwise_turn(frame: Any) -> int:
     return int(round(-frame.rotation / 90) * 90 % 360)
 
 
-def check_size(size_wh: tuple[int, int]) -> None:
+def check_size(size_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
     """Raises CameraLost for a size that no camera has."""
     low, high = SIDE_LIMITS_PX
-    if not (low <= min(size_wh) and max(size_wh) <= high and size_wh[0] * size_wh[1] <= MAX_PIXELS):
+    if not (low <= min(size_wh) and max(size_wh) <= high and size_wh[0] * size_wh[1] <= max_pixels):
         width, height = size_wh
-        text = f"{width}x{height} px; want {low} to {high} px each way and {MAX_PIXELS // 1_000_000} megapixels at most"
+        text = f"{width}x{height} px; want {low} to {high} px each way and {max_pixels // 1_000_000} megapixels at most"
         raise CameraLost(text, "size")

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import cv2
 
-from edged.capture.camera import EMPTY_IMAGE, CapturedImage
+from edged.capture.camera import EMPTY_IMAGE, MAX_LIVE_PIXELS, CapturedImage
 from edged.errors import CameraLost
 from edged.frame import U8, PixelFormat
 from edged.runtime.rate_limit import RateLimiter
@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; how often a read of a silent device returns
 }
+MAX_LIVE_BYTES = 3 * MAX_LIVE_PIXELS
 
 
 def configure_opencv() -> None:
@@ -79,8 +80,12 @@ class LiveStream:
         captured_ns = self._grab()
         while self._limiter is not None and not self._limiter.allow(captured_ns):
             captured_ns = self._grab()
+        image = decode(self._capture, out, self._pixel_format)
+        if image.size > MAX_LIVE_BYTES:
+            text = f"{self._display_name}: an image of {image.size} bytes; want {MAX_LIVE_BYTES} at most"
+            raise CameraLost(text, "size")
         return CapturedImage(
-            image=decode(self._capture, out, self._pixel_format),
+            image=image,
             captured_ns=captured_ns,
             pixel_format=self._pixel_format,
         )

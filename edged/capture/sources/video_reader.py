@@ -15,10 +15,10 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from edged.capture.camera import EMPTY_IMAGE, StreamFacts
+from edged.capture.camera import EMPTY_IMAGE, MAX_LIVE_PIXELS, StreamFacts
 from edged.capture.sources.damage import DamageTracker, time_ns
 from edged.capture.sources.deinterlacer import Deinterlacer
-from edged.capture.sources.frame_converter import MAX_PIXELS_OPTION, FrameConverter, check_size, is_anamorphic
+from edged.capture.sources.frame_converter import MAX_PIXELS, FrameConverter, check_size, is_anamorphic
 from edged.errors import CameraLost
 from edged.frame import U8
 from edged.units import NS_PER_S
@@ -50,8 +50,9 @@ class VideoReader:
         self.container = container
         self.track = _video_track(container)
         self.codec = self.track.codec_context
+        self._max_pixels = MAX_LIVE_PIXELS if live else MAX_PIXELS
         if self.codec.width and self.codec.height:
-            check_size((self.codec.width, self.codec.height))  # before memory is spent on it
+            check_size((self.codec.width, self.codec.height), self._max_pixels)  # before memory is spent on it
         self.packets = self.key_packets = self.pictures = 0
         self.errors = 0  # of the decoder
         self.end_byte = 0  # of the latest packet in the file; 0: unknown
@@ -63,7 +64,7 @@ class VideoReader:
         self._strict, self._strict_tries = self.codec.name in STRICT_CODECS, STRICT_TRIES
         self._set_up(self.codec, strict=self._strict)
         self._deinterlacer = Deinterlacer()
-        self._converter = FrameConverter()
+        self._converter = FrameConverter(self._max_pixels)
         self._begin()
 
     def poll(self) -> Picture | None:
@@ -127,7 +128,8 @@ class VideoReader:
     def _set_up(self, codec: Any, *, strict: bool) -> None:
         at_once = self._live or (strict and not codec.codec.intra_only)  # threads tell of an error some packets late
         codec.thread_count, codec.thread_type = (1, "SLICE") if at_once else (0, "AUTO")
-        codec.options = MAX_PIXELS_OPTION | ({"err_detect": "explode"} if strict else {})
+        limit = {"max_pixels": str(self._max_pixels)}  # FFmpeg refuses more before it allocates it
+        codec.options = limit | ({"err_detect": "explode"} if strict else {})
 
     def _decode(self, packet: Any) -> None:
         arrived_ns = time.monotonic_ns()

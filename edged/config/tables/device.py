@@ -25,7 +25,7 @@ class DeviceConfig(Section):
     """The identity of this device."""
 
     id: Name = Field(
-        "auto", description="Topic level and MQTT client id. `auto` gives edged-<machine id, 8 hex digits>."
+        "auto", description="Topic level and MQTT client id. `auto` gives edged-<8 hex digits> of the machine id."
     )
     name: str = Field("", max_length=80, description="Display name.")
     state_dir: FilePath = Field(
