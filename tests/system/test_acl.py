@@ -15,7 +15,7 @@ from tests.support.waiting import LIMIT_S, until
 from tools.fleet.brokers import Broker, wait_for
 
 EAST, WEST = "barn-east", "barn-west"  # boxes with a certificate and with a password
-PEOPLE = {"homeassistant": "h-secret", "operator": "o-secret", "reader": "r-secret"}
+PEOPLE = {"homeassistant": "h-secret", "operator": "o-secret", "reader": "r-secret", "cleaner": "c-secret"}
 PATHS = ("status", "info", "health", "cam/a/status", "cam/a/alert", "cmd/reload", "cmd/reload/result", "end")
 TOPICS = {  # every topic of the contract, for these two boxes and for people that act as one
     f"edged/{name}/{path}" for name in (EAST, WEST, "reader", "operator", "homeassistant") for path in PATHS
@@ -37,16 +37,18 @@ def matching(*parts: str) -> set[str]:
 
 READ_BY_PEOPLE = {topic for topic in ALL if topic.startswith(("edged/", "site42/edged/"))}
 COMMANDS = {topic for topic in ALL if topic.endswith("/cmd/reload")}
+LEFT_BY_BOXES = {topic for topic in ALL if topic.startswith("edged/") and "/cmd/" not in topic} | DISCOVERY
 LINKS = {topic for topic in ALL if topic.endswith("/link")}
 RIGHTS = {  # what each reads, and what it writes
     EAST: box_rights(EAST),
     WEST: box_rights(WEST),
     "homeassistant": (
         READ_BY_PEOPLE | matching("homeassistant/status", "homeassistant/device", "homeassistant/switch"),
-        COMMANDS | DISCOVERY | {"homeassistant/status"},
+        COMMANDS | {"homeassistant/status"},
     ),
     "operator": (READ_BY_PEOPLE | LINKS, COMMANDS),
     "reader": (READ_BY_PEOPLE | LINKS, set()),
+    "cleaner": (LEFT_BY_BOXES, LEFT_BY_BOXES),
 }
 
 
