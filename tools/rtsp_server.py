@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Literal
 
 import av
@@ -34,6 +35,7 @@ PAYLOAD_TYPE = 96
 MAX_BYTES = 1400  # of one RTP payload
 IDR, SPS, PPS, FU_A = 5, 7, 8, 28
 REALM, NONCE = "test", "8f3c"
+PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^",\s]*))')
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class RtspServer:
         self.codec = "H264"  # announced codec; the stream is H.264
         self.login: tuple[str, str] | None = None
         self.digest: tuple[str, ...] = ()  # algorithms that are asked for, in this order; empty: basic
+        self.nonce_uses = 0  # requests that a nonce of a digest is good for; 0: any number
         self.audio: Literal["no", "only", "refused"] = "no"  # refused: announced, and SETUP of it fails
         self.first_frame = 0  # of the clip, that a viewer gets
         self.setups: list[str] = []  # addresses of the tracks that were set up
@@ -95,6 +98,7 @@ class RtspServer:
         self.port = 0
         self.played = 0
         self._writers: set[asyncio.StreamWriter] = set()
+        self._nonce, self._nonce_used = NONCE, 0
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -164,9 +168,7 @@ class RtspServer:
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> bytes:
         lines = [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"]
         if method != "OPTIONS" and not self._authorised(method, headers):
-            digests = [f'Digest realm="{REALM}", nonce="{NONCE}", algorithm={name}' for name in self.digest]
-            asked = [f"WWW-Authenticate: {kind}" for kind in digests or [f'Basic realm="{REALM}"']]
-            return _reply("401 Unauthorized", [*lines, *asked])
+            return _reply("401 Unauthorized", [*lines, *self._challenges()])
         if method == "DESCRIBE" and self.missing:
             return _reply("404 Not Found", lines)
         if method == "DESCRIBE":
@@ -185,11 +187,24 @@ class RtspServer:
         authorization = headers.get("authorization", "")
         if not self.digest:
             return authorization == "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', authorization))
-        return any(
-            fields.get("response") == _response(name, user, password, method, fields.get("uri", ""))
-            for name in self.digest
-        )
+        fields = {name: quoted or plain for name, quoted, plain in PARAMETER.findall(authorization)}
+        algorithm = fields.get("algorithm", "MD5")
+        if algorithm not in self.digest or fields.get("nonce") != self._nonce or self._nonce_is_used_up():
+            return False
+        self._nonce_used += 1
+        return fields.get("response") == _response(algorithm, user, password, method, fields)
+
+    def _nonce_is_used_up(self) -> bool:
+        return 0 < self.nonce_uses <= self._nonce_used
+
+    def _challenges(self) -> list[str]:
+        """As of a camera; those with SHA-2 have `qop`, which RFC 7616 wants, and old ones with MD5 have none."""
+        if not self.digest:
+            return [f'WWW-Authenticate: Basic realm="{REALM}"']
+        if self._nonce_is_used_up():
+            self._nonce, self._nonce_used = token_hex(8), 0
+        start = f'WWW-Authenticate: Digest realm="{REALM}", nonce="{self._nonce}"'
+        return [f"{start}, algorithm={name}" + ', qop="auth"' * (name != "MD5") for name in self.digest]
 
     def _sdp(self) -> str:
         sps, pps = self.clip.parameter_set(SPS), self.clip.parameter_set(PPS)
@@ -265,12 +280,16 @@ def _packet(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
     return b"$\0" + struct.pack(">H", len(head) + len(payload)) + head + payload
 
 
-def _response(algorithm: str, user: str, password: str, method: str, uri: str) -> str:
+def _response(algorithm: str, user: str, password: str, method: str, fields: dict[str, str]) -> str:
+    """The right answer of a digest. Source: RFC 7616, 3.4.1."""
+
     def hashed(*parts: str) -> str:
-        name = algorithm.replace("-", "").lower()
+        name = algorithm.lower().replace("sha-", "sha").replace("-", "_")
         return hashlib.new(name, ":".join(parts).encode(), usedforsecurity=False).hexdigest()
 
-    return hashed(hashed(user, REALM, password), NONCE, hashed(method, uri))
+    nonce, request = fields.get("nonce", ""), hashed(method, fields.get("uri", ""))
+    counted = (fields.get("nc", ""), fields.get("cnonce", ""), "auth") if "qop" in fields else ()
+    return hashed(hashed(user, REALM, password), nonce, *counted, request)
 
 
 @contextmanager

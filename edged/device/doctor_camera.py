@@ -27,7 +27,7 @@ SOURCE, NETWORK, LOGIN, TLS, SETTINGS, USB, JETPACK = (
 CURES = {  # by the code of the error
     "password_wrong": LOGIN,
     "password_missing": LOGIN,
-    "login_unsupported": "set the camera's RTSP login to digest with MD5, or to basic",
+    "login_unsupported": "set the camera's RTSP login to digest with SHA-256 or MD5, or to basic",
     "no_such_stream": "correct the path in {table}.source; the camera's manual or settings have it",
     "no_such_host": "correct the host in {table}.source",
     "refused": "switch RTSP on in the settings of the camera, or correct the port in {table}.source",

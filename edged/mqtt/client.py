@@ -323,7 +323,7 @@ class MqttBus:
         return stored or self._send_queue.get(time.monotonic_ns())
 
     def _subscribe(self, connection: MqttConnection) -> None:
-        for topic in self._callbacks.keys() - connection.subscribed:
+        for topic in self._callbacks.keys() - connection.subscribed - self._delivery.refused_subscriptions:
             connection.subscribe(topic)
 
     def _received(self, message: IncomingMessage) -> None:

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from edged.messages import topics
@@ -27,11 +28,18 @@ log = logging.getLogger(__name__)
 PROBE_S = 10.0
 FIRST_PROBE_S = 2.0  # after the first message of a connection
 RETRY_REFUSED_S = 15.0  # what is not stored on disk and was refused is sent again after this
+FORGET_REFUSED_S = 300.0  # a topic that is not tried again for so long: what is sent once is no problem for ever
 MAX_LISTED = 8  # topics in `health`
 SIZE_CURES = {"Packet too large": "packet too large; raise the broker's limit of message size"}
 NOT_RETURNED = "acknowledged, but not sent to subscribers"
 
 Settle = Callable[[OutgoingMessage, Result], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTopic:
+    reason: str  # of the latest refusal
+    at_s: float  # time.monotonic
 
 
 class Delivery:
@@ -48,7 +56,8 @@ class Delivery:
         self._connection: MqttConnection | None = None
         self._uses_echo = False
         self._probed_s: LruDict[str, float] = LruDict()  # by topic
-        self._refused: LruDict[str, str] = LruDict()  # reasons by topic, until a message is taken there
+        self._refused: LruDict[str, RefusedTopic] = LruDict()  # until a message is taken there
+        self.refused_subscriptions: set[str] = set()  # topics, until they are to be subscribed to again
         self._set_aside: LruDict[str, int] = LruDict()  # bytes by topic, of messages that this broker cannot take
         self._logged: LruDict[tuple[str, str], None] = LruDict()
         self._retry_s = math.inf
@@ -61,6 +70,7 @@ class Delivery:
         self._uses_echo = connection.version == "3.1.1" or connection.limits.max_qos == 0
         self._probed_s.clear()
         self._refused.clear()
+        self.refused_subscriptions.clear()
         self._set_aside.clear()
         self._retry_s = math.inf
         self.unverified = False
@@ -85,7 +95,7 @@ class Delivery:
             return
         probe = self._probe_due(message)
         if self._uses_echo and (probe or self._must_return(message)):
-            if message.topic not in connection.subscribed:
+            if message.topic not in connection.subscribed and message.topic not in self.refused_subscriptions:
                 connection.subscribe(message.topic, as_published=False)
             self._echo.sent(message)
         connection.send(message, acknowledged=probe)
@@ -108,8 +118,11 @@ class Delivery:
         if topic.endswith(f"/{topics.INFO.path}") and not self._uses_echo:
             return
         if refusal is not None:
+            self.refused_subscriptions.add(topic)
+            if self._connection is not None:
+                self._connection.subscribed.discard(topic)
             self._refuse(topic, refusal.reason)
-        elif self._refused.get(topic) != NOT_RETURNED:  # of what may be sent there it says nothing
+        elif topic in self._refused and self._refused[topic].reason != NOT_RETURNED:  # of what is sent it says nothing
             self._taken_again(topic)
 
     def arrived(self, message: IncomingMessage) -> None:
@@ -120,9 +133,13 @@ class Delivery:
     def check(self) -> set[str]:
         """Topics that are to be tried again now. Called about once a second."""
         self._echo.check()
-        if time.monotonic() < self._retry_s:
+        now_s = time.monotonic()
+        for topic in [topic for topic, refused in self._refused.items() if now_s - refused.at_s > FORGET_REFUSED_S]:
+            del self._refused[topic]
+        if now_s < self._retry_s:
             return set()
         self._retry_s = math.inf
+        self.refused_subscriptions.clear()
         return set(self._refused)
 
     @property
@@ -134,7 +151,7 @@ class Delivery:
             "max_qos": connection.limits.max_qos if connection else None,
             "max_message_bytes": self._max_bytes,
             "refused": self.refusals,
-            "refused_topics": dict(sorted(self._refused.items())[:MAX_LISTED]),
+            "refused_topics": {topic: self._refused[topic].reason for topic in sorted(self._refused)[:MAX_LISTED]},
             "too_large": dict(sorted(self._set_aside.items())[:MAX_LISTED]),
             "unverified": self.unverified,
         }
@@ -203,7 +220,7 @@ class Delivery:
     def _refuse(self, topic: str, reason: str) -> None:
         """Count every refusal, log each topic once."""
         self.refusals += 1
-        self._refused[topic] = reason
+        self._refused[topic] = RefusedTopic(reason, time.monotonic())
         self._retry_s = min(self._retry_s, time.monotonic() + RETRY_REFUSED_S)
         hint = f"; {self._grant}" if reason in ("Not authorized", NOT_RETURNED) else ""
         self._log_once(topic, "refused", f"%s was refused: {reason}{hint}")

@@ -41,6 +41,7 @@ class Row:
 
 TABLE = (
     Row("capture", "opens a camera and reads it until it fails; one thread per camera", None, None, "restart"),
+    Row("rtsp-login", "logs in at a camera for FFmpeg, and passes its stream on", None, None, "restart"),
     Row("capture-watch", "replaces capture threads that hang", 0.1, 10, "exit"),
     Row("mqtt", "connects, sends what waits, receives", 1, 300, "restart"),
     Row("store", "writes and deletes stored messages", 1, 600, "restart"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from edged.frame import U8
 from tests.support.clips import moving_square
 from tests.support.raising import raises_code
 from tests.support.tcp_server import tcp_server
+from tests.support.waiting import until
 from tools.rtsp_server import Clip, RtspServer, encoded
 
 MAX_GROWTH_MB = 5.0  # over the second half of the reconnects; a stream that is not closed leaves more than 0.5 MB each
@@ -49,15 +51,30 @@ def test_audio_only_is_lost_with_what_it_offers(server: RtspServer) -> None:
         camera(server).open()
 
 
-@pytest.mark.parametrize("algorithms", [("SHA-256",), ("MD5", "SHA-256")])
-def test_login_that_ffmpeg_cannot_do_is_told_apart_from_a_wrong_password(
-    server: RtspServer, algorithms: tuple[str, ...]
+@pytest.mark.parametrize("algorithms", [("SHA-256",), ("MD5", "SHA-256"), ("SHA-512-256",)])
+@pytest.mark.parametrize("nonce_uses", [0, 1], ids=["", "a nonce for each request"])
+def test_login_that_ffmpeg_cannot_do_is_done_for_it(
+    server: RtspServer, algorithms: tuple[str, ...], nonce_uses: int
 ) -> None:
-    server.login, server.digest = ("u", "p"), algorithms
-    with raises_code(CameraLost, "login_unsupported", "SHA-256", "MD5"):
-        camera(server, username="u", password="p").open()
+    server.login, server.digest, server.nonce_uses = ("u", "p"), algorithms, nonce_uses
+    source = server.url + "?channel=1&subtype=0"
+    stream = camera(server, source=source, username="u", password="p").open()
+    assert [stream.read(None).image.shape for _ in range(5)] == [(180, 320, 3)] * 5
+    assert len(named("rtsp-login")) == 1
+    stream.close()
+    until(lambda: not named("rtsp-login"), 10)
     with raises_code(CameraLost, "password_wrong"):
         camera(server, username="u", password="wrong").open()
+
+
+def named(name: str) -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == name]
+
+
+def test_unknown_login_is_told_apart_from_a_wrong_password(server: RtspServer) -> None:
+    server.login, server.digest = ("u", "p"), ("SHA-3",)
+    with raises_code(CameraLost, "login_unsupported", "digest SHA-3", "SHA-256"):
+        camera(server, username="u", password="p").open()
 
 
 def test_late_key_frame_is_named_and_waited_for(server: RtspServer) -> None:
@@ -162,6 +179,14 @@ def test_encrypted_stream_needs_a_certificate_that_is_valid(tls_server: RtspServ
             camera(tls_server, source=source, **keys).open()
     stream = camera(tls_server, source=source, tls_verify=False).open()
     assert stream.read(None).image.size
+    stream.close()
+
+
+def test_login_of_an_encrypted_stream_is_done_over_it(tls_server: RtspServer, certs: Path) -> None:
+    tls_server.login, tls_server.digest = ("u", "p"), ("SHA-256",)
+    source = tls_server.url.replace("rtsp:", "rtsps:")
+    stream = camera(tls_server, source=source, ca=certs / "ca.pem", username="u", password="p").open()
+    assert stream.read(None).image.shape == (180, 320, 3)
     stream.close()
 
 

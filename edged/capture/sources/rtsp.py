@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import cv2
 from edged.capture.camera import CapturedImage, Stream, StreamFacts
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
-from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, describe, media, unsupported_login
+from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, Reply, connect, describe, media, needs_relay
+from edged.capture.sources.rtsp_login import Login
+from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
@@ -24,6 +27,7 @@ from edged.units import NS_PER_S, ns
 # Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the
 # third, also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker has.
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
+MIN_OPEN_S = 0.2  # for a second try, with another login
 FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
     "analyzeduration": "100000",  # µs; it opens in 0.2 s instead of 2 s
@@ -46,6 +50,7 @@ class RtspCamera:
         self._uses_gstreamer = has_gstreamer() and not self._address.encrypted
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
+        self._relayed = False  # it asks for a login that FFmpeg cannot do
 
     def open(self) -> Stream:
         limiter = RateLimiter(round(NS_PER_S / self._settings.fps)) if self._settings.fps else None
@@ -63,30 +68,51 @@ class RtspCamera:
         return RtspStream(reader, self._address.masked_url, deadline_ns, self._settings, limiter)
 
     def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
-        describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
+        reply = describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
+        url = self._relay(None).url if needs_relay(reply) else self._address.url
         capture = cv2.VideoCapture()
-        if not capture.open(self._pipeline(), cv2.CAP_GSTREAMER):
+        if not capture.open(self._pipeline(url), cv2.CAP_GSTREAMER):
             raise self._no_stream()
         return LiveStream(capture, self._address.masked_url, self._pixel_format, limiter)
 
     def _open_ffmpeg(self) -> Any:
-        read_s = max(2 * self._settings.frame_timeout_s, self._open_s)  # only ends an abandoned thread
-        timeout = (OPEN_SHARE * self._open_s, read_s)
+        end_s = time.monotonic() + OPEN_SHARE * self._open_s
         context = self._tls_context()
-        options = FFMPEG_OPTIONS | (_tls_options(self._settings) if self._address.encrypted else {})
         try:
-            return av.open(self._address.url_with_credentials, options=options, timeout=timeout)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            unauthorized = isinstance(error, av.HTTPUnauthorizedError)
-        raise self._no_stream(context, unauthorized=unauthorized)  # not from FFmpeg's error: it holds the password
+            return self._container(context, end_s)
+        except av.HTTPUnauthorizedError:
+            pass  # its text holds the password, as those below
+        except (av.FFmpegError, OSError, ValueError):
+            raise self._no_stream(context) from None
+        self._describe(context)  # tells a wrong password
+        self._relayed = True
+        try:
+            return self._container(context, end_s)
+        except (av.FFmpegError, OSError, ValueError):
+            raise self._no_stream(context) from None
 
-    def _no_stream(self, context: ssl.SSLContext | None = None, *, unauthorized: bool = False) -> CameraLost:
+    def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
+        """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
+        open_s = max(MIN_OPEN_S, end_s - time.monotonic())
+        timeout = (open_s, max(2 * self._settings.frame_timeout_s, self._open_s))  # of a read: ends an abandoned thread
+        if self._relayed:
+            return av.open(self._relay(context).url, options=FFMPEG_OPTIONS, timeout=timeout)
+        options = FFMPEG_OPTIONS | (_tls_options(self._settings) if self._address.encrypted else {})
+        return av.open(self._address.url_with_credentials, options=options, timeout=timeout)
+
+    def _relay(self, context: ssl.SSLContext | None) -> LoginRelay:
+        address = self._address
+        login = Login(address.username, address.password)
+        return LoginRelay(address.url, login, partial(connect, address, self._open_s, context), self._open_s)
+
+    def _describe(self, context: ssl.SSLContext | None) -> Reply:
+        return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
+
+    def _no_stream(self, context: ssl.SSLContext | None = None) -> CameraLost:
         """Why there is no stream. Raises CameraLost itself when the camera's answer holds the reason."""
-        reply = describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
-        if unauthorized:
-            return CameraLost(f"{self._address.masked_url}: {unsupported_login(reply)}", "login_unsupported")
-        offered = ", ".join(name for _, name in media(reply.body)) or "nothing"
-        if not any(kind == "video" for kind, _ in media(reply.body)):
+        tracks = media(self._describe(context).body)
+        offered = ", ".join(name for _, name in tracks) or "nothing"
+        if not any(kind == "video" for kind, _ in tracks):
             text = f"the camera offers {offered}, no video; choose a stream with video by its path, or switch it on"
         else:
             text = (
@@ -108,10 +134,10 @@ class RtspCamera:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
 
-    def _pipeline(self) -> str:
+    def _pipeline(self, url: str) -> str:
         address = self._address
         return rtsp_pipeline(
-            address.url,
+            url,
             address.username,
             address.password,
             self._codec,

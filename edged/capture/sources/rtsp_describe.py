@@ -5,18 +5,16 @@ Sockets only; used by rtsp.py.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import ssl
 import time
-from base64 import b64encode
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from edged.capture.sources.rtsp_login import KNOWN, WIRE, Login, challenges
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
@@ -116,41 +114,48 @@ def media(sdp: str) -> list[tuple[str, str]]:
     ]
 
 
-def unsupported_login(reply: Reply) -> str:
-    """Why FFmpeg cannot log in where our own request, with the same password, could."""
-    asked = ", ".join(_algorithm(text) for text in reply.challenges)
-    return (
-        f"the password is right, but the camera asks for {asked}; FFmpeg answers MD5 or basic, and only what is "
-        f"asked for last: set the camera's RTSP authentication to digest with MD5 or basic alone"
-    )
+def needs_relay(reply: Reply) -> bool:
+    """Whether a login was asked for that FFmpeg and GStreamer cannot be trusted with: one of SHA-2, alone or not."""
+    return any(one.scheme == "digest" and one.hash_name != "md5" for one in challenges(reply.challenges))
 
 
-def _algorithm(challenge: str) -> str:
-    kind, found = challenge.partition(" ")[0], re.search(r'algorithm="?([^",\s]+)', challenge)
-    return printable(f"{kind} {found[1]}" if found else kind, MAX_NAME)
+def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
+    """A connection to the camera, encrypted by `tls`. Raises OSError."""
+    connection = socket.create_connection((address.host, address.port), timeout_s)
+    if tls is None:
+        return connection
+    try:
+        return tls.wrap_socket(connection, server_hostname=address.server_name or address.host)
+    except (OSError, ValueError):
+        connection.close()
+        raise
 
 
 def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
-    with ExitStack() as stack:
-        deadline_s = time.monotonic() + timeout_s
-        connection = stack.enter_context(socket.create_connection((address.host, address.port), timeout_s))
-        if tls is not None:
-            name = address.server_name or address.host
-            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=name))
+    deadline_s = time.monotonic() + timeout_s
+    with connect(address, timeout_s, tls) as connection:
         answers = _Answers(connection, deadline_s)
-        connection.sendall(_request(address, 1, None))
+        login = Login(address.username, address.password)
+        connection.sendall(_request(address, 1, login))
         reply = _read_reply(answers, address)
         if reply.code == 401 and address.username and reply.challenges:
-            connection.sendall(_request(address, 2, authorization(reply.challenges, address)))
+            if not login.accept(reply.challenges):
+                raise _lost(address, _unknown_login(reply), "login_unsupported")
+            connection.sendall(_request(address, 2, login))
             reply = replace(_read_reply(answers, address), challenges=reply.challenges)
         return reply
 
 
-def _request(address: Address, cseq: int, credentials: str | None) -> bytes:
+def _unknown_login(reply: Reply) -> str:
+    asked = printable(", ".join(map(str, challenges(reply.challenges))), 2 * MAX_NAME)
+    return f"it asks for the login {asked or 'of no kind'}; known are {KNOWN}: choose one in the camera"
+
+
+def _request(address: Address, cseq: int, login: Login) -> bytes:
+    credentials = login.header("DESCRIBE", address.url)
     lines = [f"DESCRIBE {address.url} RTSP/1.0", f"CSeq: {cseq}", "Accept: application/sdp"]
-    if credentials:
-        lines.append(f"Authorization: {credentials}")
-    return "\r\n".join([*lines, "", ""]).encode()
+    lines += [f"Authorization: {credentials}"] if credentials else []
+    return "\r\n".join([*lines, "", ""]).encode(*WIRE)
 
 
 class _Answers:
@@ -167,7 +172,7 @@ class _Answers:
             pass
         line, end, rest = self._buffer[:MAX_LINE_BYTES].partition(b"\n")
         self._buffer = rest + self._buffer[MAX_LINE_BYTES:]
-        return (line + end).decode("latin-1")
+        return (line + end).decode(*WIRE)
 
     def body(self, size: int) -> bytes:
         """The next bytes, at most `size`. Raises TimeoutError at the deadline."""
@@ -205,29 +210,6 @@ def _read_reply(answers: _Answers, address: Address) -> Reply:
     body = address.without_secrets(answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace"))
     phrase = printable(address.without_secrets(match[2].strip()))
     return Reply(int(match[1]), phrase, challenges, body)
-
-
-def authorization(challenges: tuple[str, ...], address: Address) -> str:
-    """The Authorization header for a challenge: Digest if offered, else Basic. Source: RFC 7616, RFC 7617."""
-    digest = next((text for text in challenges if text.lower().startswith("digest")), None)
-    if digest is None:
-        return "Basic " + b64encode(f"{address.username}:{address.password}".encode()).decode()
-    offered = dict(re.findall(r'(\w+)="?([^",]*)"?', digest))
-    name = "sha256" if "256" in offered.get("algorithm", "") else "md5"
-
-    def hashed(*parts: str) -> str:
-        return hashlib.new(name, ":".join(parts).encode(), usedforsecurity=False).hexdigest()
-
-    realm, nonce = offered.get("realm", ""), offered.get("nonce", "")
-    user_hash = hashed(address.username, realm, address.password)
-    request_hash = hashed("DESCRIBE", address.url)
-    fields = {"username": address.username, "realm": realm, "nonce": nonce, "uri": address.url}
-    if "qop" in offered:
-        client = {"nc": "00000001", "cnonce": "65646765", "qop": "auth"}
-        fields |= client | {"response": hashed(user_hash, nonce, *client.values(), request_hash)}
-    else:
-        fields["response"] = hashed(user_hash, nonce, request_hash)
-    return "Digest " + ", ".join(f'{key}="{value}"' for key, value in fields.items())
 
 
 def _lost(address: Address, reason: str, code: str) -> CameraLost:

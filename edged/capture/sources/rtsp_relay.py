@@ -1,0 +1,210 @@
+"""Logs in at a camera in place of FFmpeg or GStreamer, which know digest with MD5 only, and pass over others.
+
+On loopback between the two, for one stream: requests get their Authorization, all else passes as it is. Upstream and
+downstream: rtsp.py. Thread: one of its own for each stream, which ends with it.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+from edged.capture.sources.rtsp_login import WIRE, Login
+from edged.runtime.threads import SupervisedThread
+
+CHUNK_BYTES, MAX_MESSAGE_BYTES = 65536, 262_144
+MAX_PENDING = 32  # requests without an answer; some cameras leave keep-alives unanswered
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,6})[ \t]*\r?$")
+
+
+class MessageSplitter:
+    """Splits what one side sends into RTSP messages and interleaved packets. Source: RFC 2326, 10.12."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def push(self, data: bytes) -> Iterator[bytes]:
+        """Those that are whole. Raises ValueError for what is too long to be one."""
+        self._buffer += data
+        begin = 0
+        while (size := self._size(begin)) is not None:
+            yield bytes(self._buffer[begin : begin + size])
+            begin += size
+        del self._buffer[:begin]
+        if len(self._buffer) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"an RTSP message of over {MAX_MESSAGE_BYTES} bytes")
+
+    def _size(self, begin: int) -> int | None:
+        """Bytes of the message there; None: it is not whole."""
+        size = 0
+        if self._buffer[begin : begin + 1] == b"$":
+            size = 4 + int.from_bytes(self._buffer[begin + 2 : begin + 4], "big")
+            known = len(self._buffer) - begin >= 4
+        else:
+            end = HEAD_END.search(self._buffer, begin)
+            known = end is not None
+            if end is not None:
+                length = LENGTH.search(self._buffer, begin, end.end())
+                size = end.end() - begin + (int(length[1]) if length else 0)
+        return size if known and len(self._buffer) - begin >= size else None
+
+
+@dataclass(slots=True)
+class _Request:
+    method: str
+    url: str
+    viewer_cseq: str
+    rest: str  # other header lines
+    body: bytes
+    repeated: bool = False
+
+
+class LoginFilter:
+    """Changes the requests of a viewer, and answers the challenges of a camera. No I/O."""
+
+    def __init__(self, login: Login, viewer_origin: str, camera_origin: str) -> None:
+        """An origin is the address up to the path."""
+        self._login = login
+        self._origins = viewer_origin, camera_origin
+        self._pending: dict[str, _Request] = {}  # by their number at the camera
+        self._number = 0
+
+    def from_viewer(self, message: bytes) -> bytes:
+        """What the camera is sent for it."""
+        head, method, url = _parsed(message)
+        if not url:
+            return message  # a packet, or a reply
+        viewer, camera = self._origins
+        lines = re.split("\r?\n", head)[1:]
+        numbers = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("cseq:")]
+        rest = [line for line in lines if line and not line.lower().startswith(("cseq:", "authorization:"))]
+        body = message[len(head.encode(*WIRE)) :]
+        url = camera + url.removeprefix(viewer) if url.startswith(viewer) else url
+        return self._send(_Request(method, url, numbers[0] if numbers else "0", "\r\n".join(rest), body))
+
+    def from_camera(self, message: bytes) -> tuple[bytes, bytes]:
+        """What the viewer is sent for it, and what the camera: a request that it refused, with a login."""
+        if not message.startswith(b"RTSP/"):
+            return message, b""
+        end = HEAD_END.search(message)
+        head = message[: end.start() if end else None].decode(*WIRE)
+        status, *lines = re.split("\r?\n", head)
+        headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        number = next((value for name, value in headers if name == "cseq"), "")
+        request = self._pending.pop(number, None)
+        if request is None:
+            return message, b""
+        asked = [value for name, value in headers if name == "www-authenticate"]
+        if re.match("RTSP/[0-9.]+ 401", status) and not request.repeated and self._login.accept(asked):
+            request.repeated = True
+            return b"", self._send(request)
+        others = [line for line in lines if not line.lower().startswith("cseq")]
+        text = "\r\n".join([status, f"CSeq: {request.viewer_cseq}", *others]).encode(*WIRE)
+        return text + (message[end.start() :] if end else b""), b""
+
+    def _send(self, request: _Request) -> bytes:
+        self._number += 1
+        if len(self._pending) >= MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+        self._pending[str(self._number)] = request
+        lines = [f"{request.method} {request.url} RTSP/1.0", f"CSeq: {self._number}"]
+        login = self._login.header(request.method, request.url)
+        lines += [line for line in (request.rest, f"Authorization: {login}" if login else "") if line]
+        return "\r\n".join([*lines, "", ""]).encode(*WIRE) + request.body
+
+
+class LoginRelay:
+    """Serves one viewer at `url`. It ends when the viewer or the camera does, or when no viewer comes in time.
+
+    Other users of this machine may connect as well; a viewer is who names the token in its first request.
+    """
+
+    def __init__(self, url: str, login: Login, connect: Callable[[], socket.socket], timeout_s: float) -> None:
+        """`url`: of the camera, without a login. `connect` and `timeout_s`: to the camera, and of its connection."""
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=4)
+        self._listener.settimeout(timeout_s)
+        self._token = f"/{token_hex(16)}"
+        viewer = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}{self._token}"
+        parts = urlsplit(url)
+        camera = f"{parts.scheme}://{parts.netloc}"
+        self.url = viewer + url.removeprefix(camera)
+        self._filter = LoginFilter(login, viewer, camera)
+        self._connect = connect
+        self.thread = SupervisedThread("rtsp-login", self._serve)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(self._listener)
+            try:
+                viewer, first = self._viewer()
+                stack.enter_context(viewer)
+                camera = stack.enter_context(self._connect())
+                _Pump(self._filter, viewer, camera).run(first)
+            except (OSError, ValueError):
+                return  # the viewer sees a stream that breaks off, and finds the reason
+
+    def _viewer(self) -> tuple[socket.socket, bytes]:
+        """The connection of a client that knows the token, and its first bytes. Raises OSError when none comes."""
+        while True:
+            viewer, _ = self._listener.accept()
+            viewer.settimeout(self._listener.gettimeout())
+            first = viewer.recv(CHUNK_BYTES)
+            if self._token.encode() in first.partition(b"\n")[0]:
+                self._listener.close()
+                return viewer, first
+            viewer.close()
+
+
+class _Pump:
+    """Passes messages between two sockets until one of them ends."""
+
+    def __init__(self, login_filter: LoginFilter, viewer: socket.socket, camera: socket.socket) -> None:
+        self._filter, self._viewer, self._camera = login_filter, viewer, camera
+        self._requests, self._replies = MessageSplitter(), MessageSplitter()
+
+    def run(self, first: bytes) -> None:
+        """Raises OSError and ValueError for connections that break."""
+        self._from_viewer(first)
+        with selectors.DefaultSelector() as selector:
+            for source in (self._viewer, self._camera):
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    source = self._viewer if key.fileobj is self._viewer else self._camera
+                    data = _received(source)
+                    if not data:
+                        return
+                    (self._from_viewer if source is self._viewer else self._from_camera)(data)
+
+    def _from_viewer(self, data: bytes) -> None:
+        self._camera.sendall(b"".join(map(self._filter.from_viewer, self._requests.push(data))))
+
+    def _from_camera(self, data: bytes) -> None:
+        answers = [self._filter.from_camera(message) for message in self._replies.push(data)]
+        self._viewer.sendall(b"".join(viewed for viewed, _ in answers))
+        self._camera.sendall(b"".join(asked for _, asked in answers))
+
+
+def _received(source: socket.socket) -> bytes:
+    """What has come, and what TLS has decrypted already, of which the selector does not know."""
+    data = source.recv(CHUNK_BYTES)
+    while isinstance(source, ssl.SSLSocket) and source.pending():
+        data += source.recv(CHUNK_BYTES)
+    return data
+
+
+def _parsed(message: bytes) -> tuple[str, str, str]:
+    """Head with its last blank line, method and URL of a request; method and URL are empty for anything else."""
+    end = None if message.startswith((b"$", b"RTSP/")) else HEAD_END.search(message)
+    head = message[: end.end()].decode(*WIRE) if end else ""
+    words = head.partition("\n")[0].split()
+    return (head, words[0], words[1]) if len(words) == 3 else (head, "", "")

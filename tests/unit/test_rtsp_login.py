@@ -1,0 +1,135 @@
+"""Answers to a camera's challenge, and what a relay changes in the messages of a viewer and a camera."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from edged.capture.sources.rtsp_login import Login, challenges
+from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
+
+# RFC 7616, 3.9.1: its challenges, nonce of the client and answers, for GET instead of a method of RTSP.
+RFC = (
+    'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=%s, '
+    'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+)
+CLIENT_NONCE = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
+VIEWER, CAMERA = "rtsp://127.0.0.1:5/token", "rtsp://cam:554"
+REFUSED = b'RTSP/1.0 401 Unauthorized\r\nCSeq: %d\r\nWWW-Authenticate: Digest realm="r", nonce="%s"\r\n\r\n'
+OPTIONS = f"OPTIONS {VIEWER}/live RTSP/1.0\r\nCSeq: 7\r\n\r\n".encode()
+
+
+def digest(challenge: str, username: str = "a", password: str = "b") -> str:
+    login = Login(username, password)
+    assert login.accept([challenge])
+    return login.header("DESCRIBE", "rtsp://c/1")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "response"),
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
+def test_digest_equals_the_example_of_the_standard(
+    algorithm: str, response: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.capture.sources.rtsp_login.token_hex", lambda count: CLIENT_NONCE)
+    login = Login("Mufasa", "Circle of Life")
+    assert login.accept([RFC % algorithm])
+    header = login.header("GET", "/dir/index.html")
+    assert f'response="{response}"' in header
+    assert f"algorithm={algorithm}, opaque=" in header
+    assert "qop=auth, nc=00000001," in header
+
+
+def test_digest_without_qop_is_the_old_form() -> None:
+    """MD5(MD5(a:r:b):n:MD5(DESCRIBE:rtsp://c/1))."""
+    header = digest('Digest realm="r", nonce="n"')
+    assert header.endswith('response="befdc9fda68e0a686485cce28dc2a9e7"')
+    assert "algorithm" not in header
+
+
+def test_uses_of_a_nonce_are_counted() -> None:
+    login = Login("a", "b")
+    assert login.accept(['Digest realm="r", nonce="n", qop="auth"'])
+    counts = [re.findall("nc=([0-9a-f]+)", login.header("PLAY", "rtsp://c/1")) for _ in range(2)]
+    assert counts == [["00000001"], ["00000002"]]
+
+
+def test_realm_of_quotes_and_other_letters_goes_back_unchanged() -> None:
+    assert r'realm="Süd \"1\""' in digest(r'Digest realm="Süd \"1\"", nonce="n"')
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        (['Basic realm="r"', 'Digest realm="r", nonce="n", algorithm=SHA-256'], "Digest"),
+        (['Basic realm="r", Digest realm="r", nonce="n"'], "Digest"),
+        (['Digest realm="r", nonce="n", algorithm=SHA-3', 'Basic realm="r"'], "Basic"),
+        (['Digest realm="r", nonce="n", qop="auth-int"', 'Basic realm="r"'], "Basic"),
+    ],
+)
+def test_first_login_that_is_known_is_taken_and_basic_last(headers: list[str], taken: str) -> None:
+    login = Login("a", "b")
+    assert login.accept(headers)
+    assert login.header("PLAY", "rtsp://c/1").split()[0] == taken
+
+
+@pytest.mark.parametrize(
+    "header", ["", 'Digest realm="r', 'Bearer realm="r"', "=,=\x00", 'Digest nonce="n", algorithm=x']
+)
+def test_unknown_logins_are_not_accepted(header: str) -> None:
+    login = Login("a", "b")
+    assert not login.accept([header]) or header == 'Digest realm="r'
+    assert isinstance(login.header("PLAY", "rtsp://c/1"), str)
+
+
+def test_challenges_of_one_header_are_told_apart() -> None:
+    header = 'Digest realm="a, Basic b", nonce="n", algorithm=SHA-256, Digest realm="c", Basic realm="d"'
+    assert list(map(str, challenges([header]))) == ["digest SHA-256", "digest", "basic"]
+
+
+def test_messages_are_split_wherever_they_were_cut() -> None:
+    packet, reply = b"$\0\0\4\r\n\r\n", b"RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n\r\n\r\n$\0"
+    splitter, data = MessageSplitter(), packet + reply + packet + packet[:5]
+    assert [message for byte in data for message in splitter.push(bytes([byte]))] == [packet, reply, packet]
+
+
+def test_message_without_an_end_is_refused() -> None:
+    splitter = MessageSplitter()
+    with pytest.raises(ValueError, match="262144"):
+        list(splitter.push(b"x" * 300_000))
+
+
+def test_refused_request_is_sent_once_more_with_a_login() -> None:
+    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    assert relay.from_viewer(OPTIONS) == b"OPTIONS rtsp://cam:554/live RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+    viewed, asked = relay.from_camera(REFUSED % (1, b"n"))
+    assert not viewed
+    assert asked.startswith(b"OPTIONS rtsp://cam:554/live RTSP/1.0\r\nCSeq: 2\r\nAuthorization: Digest ")
+    assert relay.from_camera(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n") == (b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n", b"")
+
+
+def test_request_that_is_refused_again_is_told_to_the_viewer() -> None:
+    relay = LoginFilter(Login("u", "wrong"), VIEWER, CAMERA)
+    relay.from_viewer(OPTIONS)
+    relay.from_camera(REFUSED % (1, b"n"))
+    viewed, asked = relay.from_camera(REFUSED % (2, b"m"))
+    assert viewed.startswith(b"RTSP/1.0 401 Unauthorized\r\nCSeq: 7\r\n")
+    assert not asked
+
+
+def test_packets_and_requests_of_the_camera_pass_unchanged() -> None:
+    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    for message in (b"$\1\0\2ab", b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n"):
+        assert relay.from_camera(message) == (message, b"")
+    assert relay.from_viewer(b"$\1\0\2ab") == b"$\1\0\2ab"
+
+
+def test_body_and_headers_of_a_request_are_kept() -> None:
+    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    message = b"GET_PARAMETER rtsp://cam:554/live RTSP/1.0\r\nCSeq: 9\r\nSession: 1\r\nContent-Length: 2\r\n\r\nab"
+    assert relay.from_viewer(message).split(b"\r\n")[2:] == [b"Session: 1", b"Content-Length: 2", b"", b"ab"]
