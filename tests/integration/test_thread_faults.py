@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +22,8 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.app import started_daemon
+from edged.capture.sources.rtsp_login import Login
+from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.commands import views
 from edged.config.tree import Config
 from edged.device import gpu_wait, throttle
@@ -173,6 +177,19 @@ def stopping_in_time() -> Iterator[Broken]:
         yield lambda: bool(exits)
 
 
+@contextmanager
+def logging_in() -> Iterator[Broken]:
+    def fail() -> socket.socket:
+        raise RuntimeError("injected")
+
+    relay = LoginRelay("rtsp://cam/live", Login("", ""), fail, LIMIT_S)
+    address = urlsplit(relay.url)
+    with socket.create_connection((address.hostname, address.port)) as viewer:
+        viewer.sendall(f"OPTIONS {relay.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        assert viewer.recv(1) == b"", "the viewer opens the stream anew"
+    yield lambda: relay.thread.join(0.1) and relay.thread.trouble() is None
+
+
 ALONE: dict[str, Callable[[], Any]] = {
     "gpu-wait": waiting_for_a_gpu,
     "engine-builds": building_engines,
@@ -181,6 +198,7 @@ ALONE: dict[str, Callable[[], Any]] = {
     "embedded-broker": serving_mqtt,
     "stop-after": stopping_after_a_time,
     "stop-limit": stopping_in_time,
+    "rtsp-login": logging_in,
 }
 
 

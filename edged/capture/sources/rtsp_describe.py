@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from edged.capture.sources.rtsp_login import KNOWN, WIRE, Login, challenges
+from edged.capture.sources.rtsp_login import KNOWN, Login, bytes_of, challenges, text_of
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
@@ -155,7 +155,7 @@ def _request(address: Address, cseq: int, login: Login) -> bytes:
     credentials = login.header("DESCRIBE", address.url)
     lines = [f"DESCRIBE {address.url} RTSP/1.0", f"CSeq: {cseq}", "Accept: application/sdp"]
     lines += [f"Authorization: {credentials}"] if credentials else []
-    return "\r\n".join([*lines, "", ""]).encode(*WIRE)
+    return bytes_of("\r\n".join([*lines, "", ""]))
 
 
 class _Answers:
@@ -172,7 +172,7 @@ class _Answers:
             pass
         line, end, rest = self._buffer[:MAX_LINE_BYTES].partition(b"\n")
         self._buffer = rest + self._buffer[MAX_LINE_BYTES:]
-        return (line + end).decode(*WIRE)
+        return text_of(line + end)
 
     def body(self, size: int) -> bytes:
         """The next bytes, at most `size`. Raises TimeoutError at the deadline."""

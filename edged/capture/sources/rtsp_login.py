@@ -14,7 +14,6 @@ from secrets import token_hex
 
 HASHES = {"md5": "md5", "sha-256": "sha256", "sha-512-256": "sha512_256"}  # hashlib's names
 KNOWN = "basic, and digest with MD5, SHA-256 or SHA-512-256"
-WIRE = ("utf-8", "surrogateescape")  # how headers become text, and unchanged bytes again
 PARAMETER_OR_SCHEME = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([\w-]+)')
 
 
@@ -40,6 +39,15 @@ class Challenge:
     @property
     def hash_name(self) -> str:
         return self.parameters.get("algorithm", "MD5").lower().removesuffix("-sess")
+
+
+def text_of(data: bytes) -> str:
+    """What a camera sends, of any encoding; `bytes_of` gives it back unchanged."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def challenges(headers: Sequence[str]) -> Iterator[Challenge]:
@@ -88,7 +96,7 @@ class Login:
         given, name = challenge.parameters, HASHES[challenge.hash_name]
 
         def hashed(*parts: str) -> str:
-            return hashlib.new(name, ":".join(parts).encode(*WIRE), usedforsecurity=False).hexdigest()
+            return hashlib.new(name, bytes_of(":".join(parts)), usedforsecurity=False).hexdigest()
 
         realm, nonce, client_nonce = given.get("realm", ""), given.get("nonce", ""), self._client_nonce
         user_hash = hashed(self._username, realm, self._password)

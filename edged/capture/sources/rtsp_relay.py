@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from urllib.parse import urlsplit
 
-from edged.capture.sources.rtsp_login import WIRE, Login
+from edged.capture.sources.rtsp_login import Login, bytes_of, text_of
 from edged.runtime.threads import SupervisedThread
 
 CHUNK_BYTES, MAX_MESSAGE_BYTES = 65536, 262_144
@@ -86,7 +86,7 @@ class LoginFilter:
         lines = re.split("\r?\n", head)[1:]
         numbers = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("cseq:")]
         rest = [line for line in lines if line and not line.lower().startswith(("cseq:", "authorization:"))]
-        body = message[len(head.encode(*WIRE)) :]
+        body = message[len(bytes_of(head)) :]
         url = camera + url.removeprefix(viewer) if url.startswith(viewer) else url
         return self._send(_Request(method, url, numbers[0] if numbers else "0", "\r\n".join(rest), body))
 
@@ -95,7 +95,7 @@ class LoginFilter:
         if not message.startswith(b"RTSP/"):
             return message, b""
         end = HEAD_END.search(message)
-        head = message[: end.start() if end else None].decode(*WIRE)
+        head = text_of(message[: end.start() if end else None])
         status, *lines = re.split("\r?\n", head)
         headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         number = next((value for name, value in headers if name == "cseq"), "")
@@ -107,7 +107,7 @@ class LoginFilter:
             request.repeated = True
             return b"", self._send(request)
         others = [line for line in lines if not line.lower().startswith("cseq")]
-        text = "\r\n".join([status, f"CSeq: {request.viewer_cseq}", *others]).encode(*WIRE)
+        text = bytes_of("\r\n".join([status, f"CSeq: {request.viewer_cseq}", *others]))
         return text + (message[end.start() :] if end else b""), b""
 
     def _send(self, request: _Request) -> bytes:
@@ -118,7 +118,7 @@ class LoginFilter:
         lines = [f"{request.method} {request.url} RTSP/1.0", f"CSeq: {self._number}"]
         login = self._login.header(request.method, request.url)
         lines += [line for line in (request.rest, f"Authorization: {login}" if login else "") if line]
-        return "\r\n".join([*lines, "", ""]).encode(*WIRE) + request.body
+        return bytes_of("\r\n".join([*lines, "", ""])) + request.body
 
 
 class LoginRelay:
@@ -205,6 +205,6 @@ def _received(source: socket.socket) -> bytes:
 def _parsed(message: bytes) -> tuple[str, str, str]:
     """Head with its last blank line, method and URL of a request; method and URL are empty for anything else."""
     end = None if message.startswith((b"$", b"RTSP/")) else HEAD_END.search(message)
-    head = message[: end.end()].decode(*WIRE) if end else ""
+    head = text_of(message[: end.end()]) if end else ""
     words = head.partition("\n")[0].split()
     return (head, words[0], words[1]) if len(words) == 3 else (head, "", "")
