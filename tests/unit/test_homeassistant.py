@@ -24,10 +24,12 @@ from edged.mqtt.homeassistant_entities import (
     CLASS_ENTITIES,
     CLASS_MINUTES,
     DEVICE_ENTITIES,
+    LAST_ALERT_ENTITY,
+    SNAPSHOT_ENTITY,
     STALL_ENTITIES,
     Entity,
 )
-from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import BIRTH, BUTTONS, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from tests.support.clock import FixedOffsetClock
 from tools.homeassistant import examples
@@ -147,6 +149,19 @@ RECORDED = json.loads((Path(__file__).parent / "homeassistant.json").read_text()
 
 def test_payloads_are_those_that_home_assistant_accepted() -> None:
     assert examples.payloads() == RECORDED["payloads"], "run `make homeassistant`"
+
+
+KEYS = (
+    *(entity.key for entity in (*ENTITIES, SNAPSHOT_ENTITY, LAST_ALERT_ENTITY)),
+    *(f"{verb}_button" for verb in BUTTONS),
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_entity_is_among_those_that_home_assistant_accepted(key: str) -> None:
+    pattern = re.compile(key.format(label="[a-z]+", kind="[a-z-]+"))
+    found = {name.rpartition(".")[2] for body in RECORDED["payloads"].values() for name in body["components"]}
+    assert any(map(pattern.fullmatch, found)), "add it to tools/homeassistant/examples.py"
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.key)

@@ -171,10 +171,23 @@ def check_stages(instance: Instance, device: Device) -> Iterator[str]:
     yield from (f"{name}: {value} for an alert that was over" for name, value in rung)
 
 
+def check_pictures(instance: Instance, device: Device) -> Iterator[str]:
+    """A snapshot, and the still of whatever alert, are shown."""
+    shown = {
+        "image.barn_box_yard_snapshot": topics.SNAPSHOT.at(camera="yard"),
+        "image.barn_box_yard_last_alert": topics.ALERT_STILL.at(camera="yard", alert_id=build.new_id()),
+    }
+    before = {name: instance.entities[name]["state"] for name in shown}
+    for topic in shown.values():
+        device.bus.publish(topic, b"\xff\xd8\xff\xd9")
+    instance.settle()
+    yield from (f"{name}: no new picture" for name in shown if instance.entities[name]["state"] == before[name])
+
+
 def check_removed(instance: Instance, device: Device) -> Iterator[str]:
     """A stall, a class and a command that are gone leave no entity behind; a camera that is gone leaves none at all."""
     labels = {"stall-1": ("horse",)}
-    fewer = replace(DEVICE, cameras=labels, stall_cameras=frozenset(), allowed_commands=frozenset())
+    fewer = replace(DEVICE, cameras=labels, stall_cameras=frozenset(), allowed_commands=frozenset(), evidence=False)
     device.announce(fewer)
     instance.settle()
     found = {entity["unique_id"] for entity in instance.entities.values()}
@@ -182,7 +195,7 @@ def check_removed(instance: Instance, device: Device) -> Iterator[str]:
     yield from (f"{key}: it is gone" for key in sorted(entities_of(fewer) - found))
 
 
-CHECKS = (check_accepted, check_alert_of_a_lost_camera, check_stages, check_removed)
+CHECKS = (check_accepted, check_pictures, check_alert_of_a_lost_camera, check_stages, check_removed)
 
 
 def check_all(command: list[str]) -> tuple[list[str], Mapping[str, Any]]:

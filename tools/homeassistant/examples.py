@@ -18,7 +18,7 @@ from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
-from edged.mqtt.homeassistant_payloads import DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import BUTTONS, DiscoveryDevice
 from edged.runtime.clock import Clock
 
 CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}
@@ -35,7 +35,8 @@ DEVICE = DiscoveryDevice(
         "stall-1": tuple(rule.kind for rule in RULES),
         "yard": tuple(rule.kind for rule in CAMERA_RULES),
     },
-    allowed_commands=frozenset({"acknowledge", "snapshot", "restart-camera"}),
+    evidence=True,
+    allowed_commands=frozenset(BUTTONS),
 )
 FRAME_COUNTS = FrameCounts(captured=9, processed=9, dropped=0, failed=0, waiting=0)
 
