@@ -13,7 +13,7 @@ from tools.evaluate.photographs.score import run
 
 DATA = SHARED / "data"
 
-# Of the first forty pictures of each domain; measured, less a little for other processors.
+# Of the first pictures of each domain; measured, less a little for other processors.
 FLOORS = (
     ("people", "person", "recall", 0.4),
     ("people", "person", "precision", 0.7),
@@ -21,6 +21,7 @@ FLOORS = (
     ("horses (Weizmann)", "horse", "recall", 0.95),
     ("gymnasts (LSP)", "person", "joints, true boxes", 0.55),
 )
+PICTURES = 25
 SILENT, CALLED_A_HORSE = 0.85, 0.3
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not on this machine")
@@ -38,9 +39,8 @@ def test_horses_are_posed_as_well_as_stated() -> None:
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, dict[str, Any]]:
-    """Of the first pictures of each domain."""
     contender = Contender(Models(*DETECTOR, POSES))
-    return {name: run(contender, pictures[:40]) for name, pictures in domains(DATA).items()}
+    return {name: run(contender, pictures[:PICTURES]) for name, pictures in domains(DATA).items()}
 
 
 @pytest.mark.parametrize(("domain", "label", "figure", "least"), FLOORS)

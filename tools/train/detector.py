@@ -74,8 +74,8 @@ def priors(size_wh: tuple[int, int] = SIZE_WH) -> Tensor:
 def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
     """Return the loss against the labels; `cells` from `priors`.
 
-    Every labelled kind is taught where it is. That it is not elsewhere is taught of people and horses only, and only
-    where all of them are labelled.
+    Every labelled kind is taught where it is, and there that it is no other kind. That nothing is elsewhere is taught
+    of people and horses only, and only where all of them are labelled.
     """
     logits, found = _read(outputs, cells)
     with torch.no_grad():
@@ -84,10 +84,7 @@ def loss(outputs: tuple[Tensor, ...], truth: Truth, cells: Tensor) -> Tensor:
         wanted = F.one_hot(labels, logits.shape[2]) * quality[..., None]
         target = torch.gather(truth.boxes, 1, matched[..., None].expand(-1, -1, 4))
         known = _known(truth, cells, logits.shape[2])
-        counted = torch.maximum(known, (wanted > 0).float())
-        counted[..., OURS] = torch.maximum(
-            counted[..., OURS], (quality > 0).float()[..., None]
-        )  # one kind excludes others
+        counted = torch.maximum(known, (quality > 0).float()[..., None])  # one kind excludes all others
     total = quality.sum().clamp(min=1)
     hard = ((logits.sigmoid() - wanted).abs() ** 1.5 + 0.5 * wanted).detach() * counted
     of_class = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * hard).sum() / total
@@ -101,7 +98,8 @@ def teacher_loss(outputs: tuple[Tensor, ...], taught: Taught, truth: Truth, cell
     logits, found = _read(outputs, cells)
     best = taught.scores.amax(2)
     total = best.sum().clamp(min=1)
-    share = 1 - (1 - LABELLED_SHARE) * _known(truth, cells, logits.shape[2])
+    labelled = (_within(truth.boxes, cells) & truth.is_subject[..., None]).any(1).float()[..., None]
+    share = 1 - (1 - LABELLED_SHARE) * torch.maximum(_known(truth, cells, logits.shape[2]), labelled)
     hard = ((logits.sigmoid() - taught.scores).abs() ** 1.5 + 0.5 * taught.scores).detach() * share
     of_class = (F.binary_cross_entropy_with_logits(logits, taught.scores, reduction="none") * hard).sum() / total
     at = best > MIN_SCORE
