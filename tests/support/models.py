@@ -31,7 +31,8 @@ def starter_models_opened_once() -> Iterator[None]:
     opened: dict[tuple[str, int], Any] = {}
     new_session = ort.InferenceSession
 
-    def session(model: Any, options: ort.SessionOptions | None = None, **settings: Any) -> Any:
+    def session(path_or_bytes: Any, sess_options: ort.SessionOptions | None = None, **settings: Any) -> Any:
+        model, options = path_or_bytes, sess_options  # other programs name them
         if options is None or not isinstance(model, Path) or model.parent != STARTER:
             return new_session(model, options, **settings)
         key = (model.name, options.intra_op_num_threads)
