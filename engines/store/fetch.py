@@ -9,6 +9,7 @@ import http
 import http.client
 import json
 import logging
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 30.0
 MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit
 RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
+CERTIFICATE_CURE = (
+    "for a server with an authority of your own: put its certificate into /usr/local/share/ca-certificates, "
+    "and run update-ca-certificates"
+)
 Progress = Callable[[int, int | None], None]  # bytes so far, and in all where the server says
 
 
@@ -139,7 +144,9 @@ def _open(url: str, have: int, validator: str, timeout_s: float) -> Any:
         again = "; try again later" if exc.code in RETRY_STATUS else ""
         raise SourceError(f"{url}: HTTP {exc.code} {exc.reason}{again}") from exc
     except urllib.error.URLError as exc:
-        raise SourceError(f"{url}: {exc.reason}; check the network, or use a mirror directory") from exc
+        certificate = isinstance(exc.reason, ssl.SSLCertVerificationError)
+        do = CERTIFICATE_CURE if certificate else "check the network, or use a mirror directory"
+        raise SourceError(f"{url}: {exc.reason}; {do}") from exc
     except (OSError, http.client.HTTPException) as exc:
         raise _Broken(f"{url}: no answer ({exc!r}); run it again") from exc
 
