@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ import pytest
 pytest.importorskip("av", reason="reads the streams; install edged[cpu]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
+import av
 from edged.capture.camera import StreamFacts
 from edged.capture.look import look
 from edged.capture.make_camera import make_camera
 from edged.capture.sources.rtsp import RtspCamera, RtspStream
+from edged.capture.sources.rtsp_describe import Address, connect
+from edged.capture.sources.rtsp_login import Login
+from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
@@ -65,6 +70,19 @@ def test_login_that_ffmpeg_cannot_do_is_done_for_it(
     until(lambda: not named("rtsp-login"), 10)
     with raises_code(CameraLost, "password_wrong"):
         camera(server, username="u", password="wrong").open()
+
+
+def test_stranger_at_the_relay_is_hung_up_on(server: RtspServer) -> None:
+    server.login, server.digest = ("u", "p"), ("SHA-256",)
+    address = Address.from_settings(CameraConfig(source=server.url))
+    relay = LoginRelay(server.url, Login("u", "p"), partial(connect, address, 20, None), 20)
+    port = int(relay.url.split("/")[2].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as stranger:
+        stranger.sendall(b"DESCRIBE rtsp://127.0.0.1/live RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        assert stranger.recv(1) == b""
+    with av.open(relay.url, options={"rtsp_transport": "tcp"}) as container:
+        assert container.streams.video
+    until(lambda: not relay.thread.is_alive())
 
 
 def named(name: str) -> list[str]:

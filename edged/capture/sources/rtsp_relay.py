@@ -10,8 +10,9 @@ import re
 import selectors
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from secrets import token_hex
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from edged.capture.sources.rtsp_login import Login, bytes_of, text_of
 from edged.runtime.threads import SupervisedThread
 
 CHUNK_BYTES, MAX_MESSAGE_BYTES = 65536, 262_144
+FIRST_REQUEST_S = 1.0  # FFmpeg sends it at once; a stranger that does not is hung up on
 MAX_PENDING = 32  # requests without an answer; some cameras leave keep-alives unanswered
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,6})[ \t]*\r?$")
@@ -130,7 +132,7 @@ class LoginRelay:
     def __init__(self, url: str, login: Login, connect: Callable[[], socket.socket], timeout_s: float) -> None:
         """`url`: of the camera, without a login. `connect` and `timeout_s`: to the camera, and of its connection."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4)
-        self._listener.settimeout(timeout_s)
+        self._timeout_s = timeout_s
         self._token = f"/{token_hex(16)}"
         viewer = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}{self._token}"
         parts = urlsplit(url)
@@ -154,14 +156,19 @@ class LoginRelay:
 
     def _viewer(self) -> tuple[socket.socket, bytes]:
         """The connection of a client that knows the token, and its first bytes. Raises OSError when none comes."""
-        while True:
+        end_s = time.monotonic() + self._timeout_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._listener.settimeout(left_s)
             viewer, _ = self._listener.accept()
-            viewer.settimeout(self._listener.gettimeout())
-            first = viewer.recv(CHUNK_BYTES)
-            if self._token.encode() in first.partition(b"\n")[0]:
-                self._listener.close()
-                return viewer, first
+            viewer.settimeout(FIRST_REQUEST_S)
+            with suppress(OSError):
+                first = viewer.recv(CHUNK_BYTES)
+                if self._token.encode() in first.partition(b"\n")[0]:
+                    viewer.settimeout(self._timeout_s)
+                    self._listener.close()
+                    return viewer, first
             viewer.close()
+        raise TimeoutError
 
 
 class _Pump:
