@@ -72,7 +72,7 @@ def _scene(state: JsonObject) -> str:
 
 def screen(fleet: FleetState, state: str, *, points: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(state, style="dim")]
-    for device, box in list(fleet.devices.items()):
+    for device, box in sorted(fleet.devices.items()):
         parts.extend(_device(device, box, points=points))
     if not fleet.devices:
         parts.append(Text("nothing is published here yet", style="dim"))
@@ -90,7 +90,7 @@ def _device(device: str, box: FleetDevice, *, points: bool) -> Iterator[Renderab
     for name in ("poses/s", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("sees", ratio=1, overflow="fold")
-    for name, camera in list(box.cameras.items()):
+    for name, camera in sorted(box.cameras.items()):
         gone = state in ("offline", "stopped")
         table.add_row(*(_offline_row(name) if gone else _row(name, camera, points=points)))
     yield table

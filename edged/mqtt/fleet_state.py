@@ -17,8 +17,11 @@ from typing_extensions import TypedDict
 from edged.foreign_text import foreign_json
 from edged.messages import health_schema, schema
 from edged.messages.cbor import unpack
+from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
+from edged.runtime.lru import LruDict
 from edged.units import NS_PER_S
 
+MAX_DEVICES, MAX_CAMERAS = 2000, 64  # on an open broker anybody may claim any number
 RATE_WINDOW = 50  # messages that a rate is computed from
 RATE_TIMEOUT_NS = 10 * NS_PER_S  # a rate ignores older messages
 
@@ -59,7 +62,7 @@ class FleetDevice:
     status: Body = field(default_factory=dict)
     info: Body = field(default_factory=dict)
     health: Body = field(default_factory=dict)
-    cameras: dict[str, FleetCamera] = field(default_factory=dict)
+    cameras: dict[str, FleetCamera] = field(default_factory=lambda: LruDict(MAX_CAMERAS))
 
 
 class FleetState:
@@ -68,7 +71,7 @@ class FleetState:
     def __init__(self, base: str, clock: Callable[[], int]) -> None:
         self._prefix = f"{base}/"
         self._clock = clock
-        self.devices: dict[str, FleetDevice] = {}
+        self.devices: dict[str, FleetDevice] = LruDict(MAX_DEVICES)
 
     def update(self, topic: str, payload: bytes) -> Body | None:
         """The body of the message; None when it is of another sender or breaks the schema."""
@@ -88,10 +91,15 @@ class FleetState:
         return body
 
     def _device(self, device: str) -> FleetDevice:
-        return self.devices.setdefault(device, FleetDevice())
+        found = self.devices.setdefault(device, FleetDevice())
+        self.devices[device] = found  # beyond MAX_DEVICES, the one that was heard of longest ago goes
+        return found
 
     def _camera(self, device: str, camera: str) -> FleetCamera:
-        return self._device(device).cameras.setdefault(camera, FleetCamera())
+        cameras = self._device(device).cameras
+        found = cameras.setdefault(camera, FleetCamera())
+        cameras[camera] = found
+        return found
 
 
 def conforms(body_type: type, body: Body) -> bool:
@@ -110,7 +118,9 @@ def _partial_adapter(body_type: type) -> TypeAdapter[Any]:
 
 
 def decode_body(payload: bytes) -> Body | None:
-    """The body of a message in JSON or CBOR; None for anything else."""
+    """The body of a message in JSON or CBOR; None for anything else, and for more than a device sends."""
+    if len(payload) > DEVICE_PACKET_BYTES:
+        return None
     try:
         body = foreign_json(payload) if payload[:1] == b"{" else unpack(payload)
     except (ValueError, RecursionError, ImportError):

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from edged.mqtt.fleet_state import FleetState
+from edged.mqtt.fleet_state import MAX_CAMERAS, MAX_DEVICES, FleetState
+from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
 from tests.support.clock import ManualClock
 
 S = 1_000_000_000
@@ -85,3 +86,18 @@ def test_message_of_another_sender_is_ignored(fleet: FleetState, topic: str, pay
 def test_message_that_breaks_the_schema_is_ignored(fleet: FleetState, topic: str, payload: bytes) -> None:
     assert fleet.update(topic, payload) is None
     assert fleet.devices == {}
+
+
+def test_invented_devices_and_cameras_take_limited_memory_and_do_not_displace_those_that_speak(
+    fleet: FleetState,
+) -> None:
+    for number in range(MAX_DEVICES + MAX_CAMERAS):
+        fleet.update("site/edged/box/cam/a/status", b'{"state":"online"}')
+        fleet.update(f"site/edged/box/cam/{number}/status", b'{"state":"online"}')
+        fleet.update(f"site/edged/{number}/status", b'{"state":"online"}')
+    assert (len(fleet.devices), len(fleet.devices["box"].cameras)) == (MAX_DEVICES, MAX_CAMERAS)
+    assert "a" in fleet.devices["box"].cameras
+
+
+def test_message_that_is_larger_than_any_is_ignored(fleet: FleetState) -> None:
+    assert fleet.update("site/edged/box/status", b'{"state":"online"}' + b" " * DEVICE_PACKET_BYTES) is None
