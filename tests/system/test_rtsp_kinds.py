@@ -17,6 +17,7 @@ pytest.importorskip("av", reason="reads the streams; install edged[cpu]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 import av
+
 from edged.capture.camera import StreamFacts
 from edged.capture.look import look
 from edged.capture.make_camera import make_camera
