@@ -35,25 +35,20 @@ def test_csi_pipeline_fractional_rate_becomes_a_fraction() -> None:
     assert "framerate=30000/1001" in csi_pipeline(0, None, 30000 / 1001, 0)
 
 
-def test_rtsp_pipeline_with_hardware_uses_the_video_engine() -> None:
-    assert rtsp_pipeline("rtsp://c/1", "", "", "h265", timeout_s=10, hardware=True) == (
+def test_rtsp_pipeline_uses_the_video_engine() -> None:
+    assert rtsp_pipeline("rtsp://c/1", "", "", "h265", timeout_s=10) == (
         'rtspsrc location="rtsp://c/1" protocols=tcp latency=0 tcp-timeout=10000000'
         " ! rtph265depay ! h265parse ! nvv4l2decoder enable-max-performance=1"
         f" ! nvvidconv ! {TO_BGR} ! {SINK}"
     )
 
 
-def test_rtsp_pipeline_without_hardware_decodes_on_the_cpu() -> None:
-    pipeline = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False)
-    assert pipeline.endswith(f"h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=BGR ! {SINK}")
-
-
 def test_rtsp_pipeline_codec_auto_uses_decodebin() -> None:
-    assert " ! decodebin ! " in rtsp_pipeline("rtsp://c/1", "", "", "auto", timeout_s=1, hardware=False)
+    assert " ! decodebin ! " in rtsp_pipeline("rtsp://c/1", "", "", "auto", timeout_s=1)
 
 
 def test_rtsp_pipeline_quotes_in_credentials_are_escaped() -> None:
-    pipeline = rtsp_pipeline("rtsp://c/1", "me", 'a"b\\c', "auto", timeout_s=1, hardware=False)
+    pipeline = rtsp_pipeline("rtsp://c/1", "me", 'a"b\\c', "auto", timeout_s=1)
     assert r'user-id="me" user-pw="a\"b\\c"' in pipeline
     assert quoted("") == '""'
 
@@ -104,6 +99,6 @@ def test_pipelines_nv12_is_not_converted_to_bgr() -> None:
     assert csi_pipeline(0, None, 0, 180, "nv12").endswith(
         f"format=NV12 ! nvvidconv flip-method=2 ! video/x-raw,format=NV12 ! {SINK}"
     )
-    rtsp = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=True, pixel_format="nv12")
+    rtsp = rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, pixel_format="nv12")
     assert rtsp.endswith(f"nvv4l2decoder enable-max-performance=1 ! nvvidconv ! video/x-raw,format=NV12 ! {SINK}")
-    assert "BGR" not in rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, hardware=False, pixel_format="nv12")
+    assert "BGR" not in rtsp_pipeline("rtsp://c/1", "", "", "h264", timeout_s=1, pixel_format="nv12")

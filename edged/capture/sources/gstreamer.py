@@ -14,7 +14,6 @@ FROM_NVMM = {
     "nv12": "nvvidconv{flip} ! video/x-raw,format=NV12",
     "bgr": "nvvidconv{flip} ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR",
 }
-FROM_MEMORY = {"nv12": "videoconvert ! video/x-raw,format=NV12", "bgr": "videoconvert ! video/x-raw,format=BGR"}
 # nvvidconv flip-method by clockwise turn in degrees. Source: L4T Accelerated GStreamer guide, video rotation.
 FLIP = {0: 0, 90: 3, 180: 2, 270: 1}
 
@@ -29,19 +28,17 @@ def rtsp_pipeline(
     codec: Codec,
     *,
     timeout_s: float,
-    hardware: bool,
     pixel_format: OutputFormat = "bgr",
 ) -> str:
-    """The pipeline from an RTSP address (without credentials) to frames. `hardware`: decode with nvv4l2decoder."""
+    """The pipeline from an RTSP address (without credentials) to frames, by the Jetson's video engine."""
     source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * US_PER_S)}"
     if username:
         source += f" user-id={quoted(username)} user-pw={quoted(password)}"
     if codec == "auto":
         decoder = "decodebin"
     else:
-        engine = "nvv4l2decoder enable-max-performance=1" if hardware else f"avdec_{codec}"
-        decoder = f"rtp{codec}depay ! {codec}parse ! {engine}"
-    convert = FROM_NVMM[pixel_format].format(flip="") if hardware else FROM_MEMORY[pixel_format]
+        decoder = f"rtp{codec}depay ! {codec}parse ! nvv4l2decoder enable-max-performance=1"
+    convert = FROM_NVMM[pixel_format].format(flip="")
     return f"{source} ! {decoder} ! {convert} ! {SINK}"
 
 

@@ -1,4 +1,4 @@
-"""A network camera over RTSP and TCP: decoded by the Jetson's video engine where cv2 has GStreamer, else by FFmpeg."""
+"""A network camera over RTSP and TCP: decoded by the Jetson's video engine through cv2's GStreamer, else by FFmpeg."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class RtspCamera:
         self._address = Address.from_settings(settings)
         self._settings = settings
         self._codec: Codec = settings.format
-        self._uses_gstreamer = has_gstreamer() and not self._address.encrypted
+        in_hardware = has_gstreamer() and has_element("nvv4l2decoder")  # else FFmpeg, which tells damage and fields
+        self._uses_gstreamer = in_hardware and not self._address.encrypted
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
         self._relayed = False  # it asks for a login that FFmpeg cannot do
@@ -142,7 +143,6 @@ class RtspCamera:
             address.password,
             self._codec,
             timeout_s=self._open_s,
-            hardware=has_element("nvv4l2decoder"),
             pixel_format=self._pixel_format,
         )
 
