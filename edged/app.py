@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from time import monotonic_ns
 
 from edged.behaviour.alerts import Alert
 from edged.behaviour.horse.stall_monitors import StallMonitors
@@ -22,6 +23,7 @@ from edged.capture.sources.v4l2_device import usb_port
 from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher
 from edged.control.handlers import CommandHandlers, Pictures
+from edged.control.switches import CameraSwitches
 from edged.daemon import Annotator, Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
@@ -62,21 +64,23 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
 
     A model that is missing is left out, and reported. Raises ConfigError before anything is open.
     """
-    state, headers = _live_state(config, options, stack), HeaderFactory(Clock())
+    headers = HeaderFactory(Clock())
+    switches = CameraSwitches(config.device.state_dir / "switches.json", lambda: headers.utc_ms(monotonic_ns()))
+    state = _live_state(config, switches.in_effect(config), options, stack)
     bus = _bus(config, headers, stack)
     publisher = Publisher(bus, headers, config.publish, state.cameras)
     hub = _hub(state, publisher, options)
     recovery = CameraRecovery(usb_port, budget=RebootBudget.from_config(config.device))
     builds = build_service(config)
     overview = Overview(state, hub, publisher, recovery, builds)
-    stalls = _stall_monitors(state, hub)
-    views = ViewMonitors(state.stalls, config.device.state_dir)
+    stalls, views = _stall_monitors(state, hub), ViewMonitors(state.stalls, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
     evidence, draw = _evidence_store(config), _annotator(state, scenes)
     handlers = _handlers(state, scenes, stalls, draw, evidence, bus=bus, headers=headers, hub=hub, publisher=publisher)
     return Parts(
         options=options,
         state=state,
+        switches=switches,
         headers=headers,
         bus=bus,
         hub=hub,
@@ -108,10 +112,11 @@ def started_daemon(config: Config, options: Options | None = None) -> Iterator[D
         daemon = Daemon(parts)
         warn_of_fixed_regions(parts.state.cameras, parts.state.cameras)
         daemon.publish_info()
+        daemon.publish_switches()
         _start_metrics(config, parts, stack)
         _start_evidence(config, parts, daemon, stack)
         _start_panel(config, daemon, stack)
-        for part in (parts.supervisor, parts.scenes, parts.hub, parts.discovery, parts.dispatcher):
+        for part in (parts.supervisor, parts.scenes, parts.hub, parts.discovery, parts.dispatcher, parts.switches):
             stack.callback(part.close)
             part.start()
         if parts.engine_builds is not None:
@@ -171,10 +176,11 @@ class DaemonRunner:
             self._systemd.reloading()
 
 
-def _live_state(config: Config, options: Options, stack: ExitStack) -> LiveState:
-    require_cameras(config)
+def _live_state(base: Config, config: Config, options: Options, stack: ExitStack) -> LiveState:
+    """`config` is what is in effect of `base`, the files'."""
+    require_cameras(base)
     models = load_models(config.models, config.compute, allow_missing=True)
-    state = LiveState(config, models, display=options.display)
+    state = LiveState(config, models, display=options.display, base=base)
     stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then
     return state
 
@@ -221,6 +227,7 @@ def _scenes(
         views=views,
         state_file=state.config.device.state_dir / "days.json",
         daily_s=state.config.publish.daily_interval_s,
+        alerting=state.alerting,
     )
 
 
@@ -271,8 +278,8 @@ def _supervisor(
 
 
 def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:
-    config = state.config
-    device = discovery_device(config, device_id(config.device.id), state.classes)
+    config = state.base
+    device = discovery_device(config, device_id(config.device.id), state.known_classes)
     announced = config.device.state_dir / "announced.json"
     return DiscoveryPublisher(bus, device, announced, enabled=config.homeassistant.enabled)
 

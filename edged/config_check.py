@@ -17,8 +17,10 @@ from edged.behaviour.horse.drawing import drawing_errors
 from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
+from edged.config.profiles import overlap
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
+from edged.config.tables.profiles import CameraChanges
 from edged.config.tables.stall import StallConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
@@ -105,6 +107,7 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]
     ):
         wanted = "needs a certificate, or the token goes in clear text; give panel.cert and panel.key"
         yield ("panel", "host"), config.panel.host, wanted
+    yield from _profile_violations(config, classes)
     for name, camera in config.cameras.items():
         key: Key = ("cameras", name)
         size_wh = _upright_size(camera) if partial.knows((*key, "size"), (*key, "rotate")) else None
@@ -150,16 +153,34 @@ def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) 
         yield key, name, f"is a card of task {cards[name].task}; want one of task {task}: {fitting}"
 
 
+def _profile_violations(config: Config, classes: Iterable[str] | None) -> Iterator[Violation]:
+    """Cameras and classes that are not there, and timetables that overlap."""
+    for number, (name, profile) in enumerate(config.profiles.items()):
+        for camera, changes in profile.cameras.items():
+            key: Key = ("profiles", name, "cameras", camera)
+            if camera not in config.cameras:
+                yield key, camera, f"is no camera; want one of {', '.join(config.cameras) or 'none yet'}"
+            if classes is not None:
+                yield from _named_classes(key, changes, classes)
+        for other, earlier in list(config.profiles.items())[:number]:
+            if at := overlap(profile, earlier):
+                yield ("profiles", name, "start"), profile.start, f"overlaps with the profile {other} at {at}; move one"
+
+
+def _named_classes(key: Key, camera: CameraConfig | CameraChanges, classes: Iterable[str]) -> Iterator[Violation]:
+    for place, label in enumerate(camera.classes or ()):
+        if label not in classes:
+            yield (*key, "classes", place), label, _unknown_class(label, classes)
+    for label, score in (camera.thresholds or {}).items():
+        if label not in classes:
+            yield (*key, "thresholds", label), score, _unknown_class(label, classes)
+
+
 def _class_violations(
     key: Key, camera: CameraConfig, models: ModelsConfig, classes: Iterable[str]
 ) -> Iterator[Violation]:
     """Every class that the camera names and the models do not have."""
-    for place, label in enumerate(camera.classes or ()):
-        if label not in classes:
-            yield (*key, "classes", place), label, _unknown_class(label, classes)
-    for label, score in camera.thresholds.items():
-        if label not in classes:
-            yield (*key, "thresholds", label), score, _unknown_class(label, classes)
+    yield from _named_classes(key, camera, classes)
     if region := camera.static_region:
         if region.label not in classes:
             yield (*key, "static_region", "label"), region.label, _unknown_class(region.label, classes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any
 
 from edged import loop
@@ -25,6 +26,7 @@ from edged.control.dispatcher import CommandDispatcher, CommandHandler, CommandR
 from edged.control.frame_grabber import FrameGrabber
 from edged.control.loop_calls import LoopCalls
 from edged.control.reload import ReloadPlan, plan_reload
+from edged.control.switches import CameraSwitches
 from edged.device.diagnosis import bundle
 from edged.device.doctor import quick_checks
 from edged.device.health import CameraOverview
@@ -84,6 +86,7 @@ class Parts:
 
     options: Options
     state: LiveState
+    switches: CameraSwitches
     headers: HeaderFactory
     bus: MqttBus
     hub: CameraHub
@@ -112,8 +115,12 @@ class Daemon:
         self._loop_calls = LoopCalls()
         self._built: dict[str, BuiltEngine] = {}  # engines that may be used, by model
         self._more_sinks: list[loop.Sink] = []
+        self._off_before = parts.state.switched_off
         parts.dispatcher.register("reload", self._reload)
         parts.dispatcher.register("diagnose", self._diagnose)
+        parts.dispatcher.register("switch", parts.switches.switch)
+        parts.dispatcher.register("profile", parts.switches.select_profile)
+        parts.switches.connect(lambda: self._state.base, self._apply_switches)
 
     @property
     def config(self) -> Config:
@@ -184,6 +191,16 @@ class Daemon:
     def publish_info(self) -> None:
         self._parts.bus.publish(topics.INFO.at(), build.info(self._parts.headers, self._parts.overview.info()))
 
+    def publish_switches(self) -> None:
+        """What is on and off; and of the cameras that are off, that nobody watches them."""
+        parts, state = self._parts, self._state
+        parts.bus.publish(topics.SWITCHES.at(), build.switches(parts.headers, parts.switches.body(state.base)))
+        for name in state.switched_off:
+            reason, since_ns = "switched off, see `switches`", monotonic_ns()
+            status = build.camera_status(parts.headers, name, state="off", reason=reason, since_ns=since_ns)
+            parts.bus.publish(topics.CAMERA_STATUS.at(camera=name), status)
+            parts.scenes.publish_unwatched(name)
+
     @property
     def _sinks(self) -> tuple[loop.Sink, ...]:
         """In the order in which they are called."""
@@ -232,21 +249,27 @@ class Daemon:
     def _restart_with(self, new: Config) -> None:
         self._state.next_config = new
 
-    def _apply(self, new: Config) -> ReloadPlan:
-        """Apply `new` between two frames; changes nothing if it needs a full restart.
+    def _apply_switches(self) -> None:
+        """Run with what the switches give now. Raises CommandRejected, and what making a camera raises."""
+        self._loop_calls.call(lambda: self._apply(self._state.base), APPLY_LIMIT_S)
+
+    def _apply(self, base: Config) -> ReloadPlan:
+        """Apply what the files say now, between two frames; changes nothing if it needs a full restart.
 
         Raises ConfigError, EngineError or ModelMissing while nothing has changed yet.
         """
+        new = self._parts.switches.in_effect(base)
         plan, models = plan_reload(self.config, new), self.models
         if plan.reload_models and self._parts.engine_builds is not None:  # it builds for the models it was given
             plan = replace(plan, full_restart=True)
         cameras = {name: make_camera(name, new.enabled_cameras[name], raw=True) for name in plan.sources}
-        require_cameras(new)
+        require_cameras(base)
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.reload_models:
             models = load_models(new.models, new.compute, engine_of=self._engine_of)
         if not plan.full_restart:
+            self._state.base = base
             self._commit(plan, new, cameras, models)
         elif plan.reload_models:  # this was a trial
             models.backend.close()
@@ -273,12 +296,15 @@ class Daemon:
 
     def _publish_change(self, plan: ReloadPlan) -> None:
         state, parts = self._state, self._parts
-        parts.scenes.reconfigure(state.classes, state.config.publish.daily_interval_s, state.stalls, state.aisles)
-        for name in plan.removed:
+        daily_s = state.config.publish.daily_interval_s
+        parts.scenes.reconfigure(state.classes, daily_s, state.stalls, state.aisles, alerting=state.alerting)
+        for name in {*plan.removed, *self._off_before} - state.base.enabled_cameras.keys():
             for spec in RETAINED_OF_CAMERA:
                 parts.bus.publish(spec.at(camera=name), b"")
+        self._off_before = state.switched_off
+        self.publish_switches()
         warn_of_fixed_regions(state.cameras, plan.pipelines)
-        device = discovery_device(state.config, device_id(state.config.device.id), state.classes)
+        device = discovery_device(state.base, device_id(state.config.device.id), state.known_classes)
         parts.discovery.reconfigure(device, enabled=state.config.homeassistant.enabled)
         parts.discovery.start()
         parts.dispatcher.set_allowed(state.config.commands.allow)

@@ -28,9 +28,13 @@ HORSE_SCHEMA = "ap10k-17"
 class LiveState:
     """The configuration in effect, the models, and a pipeline per camera."""
 
-    def __init__(self, config: Config, models: LoadedModels, *, display: bool) -> None:
-        """With `display` keypoints are smoothed although nothing smoothed is published."""
+    def __init__(self, config: Config, models: LoadedModels, *, display: bool, base: Config | None = None) -> None:
+        """With `display` keypoints are smoothed although nothing smoothed is published.
+
+        `base`: what the files say, where a profile or a switch has changed it in `config`.
+        """
         self.config = config
+        self.base = base or config
         self.models = models
         self.next_config: Config | None = None  # one that only another daemon can run with
         self.aiming_until_ms: dict[str, int] = {}  # cameras whose pictures a technician may see until then, UTC
@@ -46,7 +50,25 @@ class LiveState:
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """What each camera looks for."""
-        return {name: camera.classes or tuple(self.models.poses) for name, camera in self.cameras.items()}
+        return self._classes(self.cameras)
+
+    @property
+    def known_classes(self) -> dict[str, tuple[str, ...]]:
+        """The same, with the cameras that are switched off."""
+        return self._classes(self.base.enabled_cameras)
+
+    @property
+    def switched_off(self) -> list[str]:
+        """Cameras that the files enable, and a profile or a switch does not."""
+        return [name for name in self.base.enabled_cameras if name not in self.cameras]
+
+    @property
+    def alerting(self) -> tuple[str, ...]:
+        """The cameras that open alerts."""
+        return tuple(name for name, camera in self.cameras.items() if camera.alerts)
+
+    def _classes(self, cameras: Mapping[str, CameraConfig]) -> dict[str, tuple[str, ...]]:
+        return {name: camera.classes or tuple(self.models.poses) for name, camera in cameras.items()}
 
     @property
     def stalls(self) -> dict[str, StallConfig]:

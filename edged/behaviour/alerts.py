@@ -275,6 +275,8 @@ class AlertMonitors:
 
     def update(self, camera: str, observation: CameraObservation) -> None:
         with self._lock:
+            if camera not in self._monitors:  # its alerts are off
+                return
             for monitor in self._monitors[camera]:
                 if alert := monitor.update(observation):
                     self._publish(alert)

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -64,8 +64,9 @@ class SceneMonitor:
         views: ViewMonitors | None = None,
         state_file: Path,
         daily_s: float,
+        alerting: Collection[str] | None = None,
     ) -> None:
-        """`classes`: what is counted, by camera. `daily_s`: period of the running day's message."""
+        """`classes`: what is counted, by camera. `daily_s`: of the running day's message. `alerting` None: all open."""
         self._bus = bus
         self._headers = headers
         self._read_cameras = read_cameras
@@ -88,8 +89,8 @@ class SceneMonitor:
         restored, unsent = self._alert_store.load(monotonic_ns())
         for message in unsent:
             self._bus.publish(ALERT.at(camera=message["camera"]), message)
-        self.alerts.reconfigure(tuple(classes), restored)
-        self.reconfigure(classes, daily_s)
+        self.alerts.reconfigure(tuple(classes if alerting is None else alerting), restored)
+        self.reconfigure(classes, daily_s, alerting=alerting)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
 
@@ -99,8 +100,13 @@ class SceneMonitor:
         daily_s: float,
         stalls: Mapping[str, StallConfig] | None = None,
         aisles: Iterable[str] = (),
+        *,
+        alerting: Collection[str] | None = None,
     ) -> None:
-        """Monitor these cameras from now on; those that stay keep their state. `stalls` None: as before."""
+        """Monitor these cameras from now on; those that stay keep their state. `stalls` None: as before.
+
+        `alerting`: the cameras that open alerts; None: all.
+        """
         time.tzset()  # a zone that was changed since is taken up
         with self._lock:
             if stalls is not None:
@@ -115,7 +121,12 @@ class SceneMonitor:
             self._counters = {name: self._counters.get(name) or self._new_counter(name) for name in classes}
             self._states = {name: self._states[name] for name in classes if name in self._states}
             self.latest_states = {name: state for name, state in self.latest_states.items() if name in classes}
-            self.alerts.reconfigure(tuple(classes))
+            self.alerts.reconfigure(tuple(classes if alerting is None else alerting))
+
+    def publish_unwatched(self, name: str) -> None:
+        """The state of a camera that is not monitored: nothing is known, and no alert is open."""
+        scene = SceneState(view="unknown", degraded=(), counts=None, since_ns=monotonic_ns(), stall=None)
+        self._bus.publish(STATE.at(camera=name), state_message(self._headers, name, scene, (), scene.since_ns))
 
     def start(self) -> None:
         self._thread.start()
@@ -220,9 +231,9 @@ class SceneMonitor:
         """Write the state files. Nothing else waits for the disk."""
         with self._save_lock:
             with self._lock:
-                totals = {name: asdict(counter.today) for name, counter in self._counters.items()}
+                totals = {**self._saved_totals, **{name: counter.today for name, counter in self._counters.items()}}
                 days = self._stalls.snapshot()
-            self._file.write(totals)
+            self._file.write({name: asdict(day) for name, day in totals.items()})
             self._stalls.write(days)
 
 

@@ -79,7 +79,7 @@ class CameraHub:
     def exhausted(self) -> bool:
         """Whether every source has ended and its last frame has been counted."""
         with self._shared.condition:
-            return all(worker.finished for worker in self._workers.values())
+            return self._all_finished()
 
     @property
     def states(self) -> dict[str, CameraState]:
@@ -214,7 +214,11 @@ class CameraHub:
 
     def _no_more_frames(self) -> bool:
         """Whether waiting for a frame is pointless."""
-        return self._stop.is_set() or all(worker.finished for worker in self._workers.values())
+        return self._stop.is_set() or self._all_finished()
+
+    def _all_finished(self) -> bool:
+        """No, where there is no camera: one may be added."""
+        return bool(self._workers) and all(worker.finished for worker in self._workers.values())
 
     def _check_stalls(self) -> float | None:
         now_ns = self._shared.clock()

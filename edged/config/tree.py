@@ -14,6 +14,7 @@ from edged.config.tables.device import DeviceConfig, PrometheusConfig, ThrottleC
 from edged.config.tables.models import ComputeConfig, EnginesConfig, ModelsConfig
 from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, PublishConfig
 from edged.config.tables.panel import EvidenceConfig, PanelConfig
+from edged.config.tables.profiles import ProfileConfig, ProfileName
 from edged.config.types import Name, Section, table
 from edged.errors import ConfigError
 
@@ -41,6 +42,11 @@ class Config(Section):
         {},
         json_schema_extra={"additionalProperties": False},
         description="The cameras, by name; the name is a topic level.",
+    )
+    profiles: dict[ProfileName, ProfileConfig] = Field(
+        {},
+        json_schema_extra={"additionalProperties": False},
+        description="Changes of cameras by a timetable or by command, by name.",
     )
 
     @property

@@ -105,6 +105,8 @@ CommandName = Literal[
     "snooze",
     "test-alert",
     "diagnose",
+    "switch",
+    "profile",
 ]
 ImageSide = Annotated[Int, Field(ge=16, le=16384)]
 Pixel = Annotated[Int, Field(ge=0, le=16384)]

@@ -160,6 +160,9 @@ class CommandHandlers:
         if command.event_type not in kinds:
             wanted = f"one of {', '.join(kinds)}"
             raise CommandRejected("event_type", got=ascii(command.event_type), wanted=wanted, do="name one of these")
+        if not self._camera(command.camera).alerts:
+            do = "switch them on, or wait until the profile ends"
+            raise CommandRejected(f"camera {command.camera}", got="alerts = false", wanted="its alerts on", do=do)
         alert = self._alerts.test(command.camera, command.event_type, command.seconds, monotonic_ns())
         kind, severity = alert.rule.kind, alert.rule.severity
         facts = {"alert_id": alert.id, "camera": command.camera, "event_type": kind, "severity": severity}

@@ -13,7 +13,7 @@ from edged.config.tree import Config
 
 # Keys, and tables of keys, that can change while the daemon runs; any other needs a full restart.
 HOT_RELOADABLE = (
-    *("cameras", "models", "compute", "mqtt", "homeassistant", "commands", "device.name", "update"),
+    *("cameras", "profiles", "models", "compute", "mqtt", "homeassistant", "commands", "device.name", "update"),
     *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
 RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that health watches, and all topics
@@ -22,7 +22,7 @@ PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track"),
 }
-BEHAVIOUR_KEYS = {"stall", "aisle"}
+BEHAVIOUR_KEYS = {"stall", "aisle", "alerts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

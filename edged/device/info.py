@@ -76,6 +76,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in cameras.items() if camera.images),
         evidence=settings.evidence.enabled,
+        profiles=tuple(settings.profiles),
         stall_cameras=frozenset(name for name, camera in cameras.items() if camera.stall.enabled),
     )
 

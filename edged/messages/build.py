@@ -71,6 +71,11 @@ def health(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
     return {**headers(topics.HEALTH.at()), **body}
 
 
+def switches(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
+    """The `switches` message; `body` as `edged.control.switches` makes it."""
+    return {**headers(topics.SWITCHES.at()), **body}
+
+
 def camera_status(
     headers: HeaderFactory,
     camera: str,

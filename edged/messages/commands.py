@@ -111,6 +111,32 @@ class TestAlert(Command):
     seconds: Number = Field(10, ge=1, le=3600, description="Time until it closes; 10 when left out.")
 
 
+class Switch(Command):
+    """Switch a camera, its alerts or its pictures on or off; it lasts over a restart, and ends with the next profile.
+
+    What the configuration does not allow cannot be switched on. The answer has what the `switches` message has.
+    """
+
+    camera: Text = Field(description="Name of the camera.")
+    what: Literal["camera", "alerts", "images"] = Field(description="`camera`, `alerts` or `images`.")
+    on: Annotated[bool, Strict()] = Field(description="True: on.")
+    minutes: Number | None = Field(
+        None, gt=0, le=10080, description="Time until it goes back by itself; not by itself when left out."
+    )
+
+
+class Profile(Command):
+    """Select a profile of the configuration; what was switched before goes back. It lasts over a restart.
+
+    The answer has what the `switches` message has.
+    """
+
+    name: Text = Field(description="Name of the profile; `auto` for the timetables, `none` for no profile.")
+    minutes: Number | None = Field(
+        None, gt=0, le=10080, description="Time until `auto` is selected again; not by itself when left out."
+    )
+
+
 class Diagnose(Command):
     """Collect a diagnosis of the device, without its secrets, at most 120 kB.
 
@@ -122,5 +148,8 @@ class Diagnose(Command):
 # By name, in lower case and with dashes: `restart-camera`. `edged.config.types.CommandName` lists the same names.
 COMMANDS: dict[str, type[Command]] = {
     re.sub("(?<=[a-z])(?=[A-Z])", "-", command.__name__).lower(): command
-    for command in (Snapshot, Day, Evidence, Reload, RestartCamera, SetRate, Acknowledge, Snooze, TestAlert, Diagnose)
+    for command in (
+        *(Snapshot, Day, Evidence, Reload, RestartCamera, SetRate, Acknowledge, Snooze, TestAlert, Diagnose),
+        *(Switch, Profile),
+    )
 }

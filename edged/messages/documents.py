@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from edged.messages import health_schema, schema, topics
+from edged.messages import health_schema, schema, switches_schema, topics
 from edged.messages.commands import COMMANDS
 from edged.messages.examples import example
 from edged.messages.schema import MESSAGE_VERSION
@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     topics.STATUS.name: schema.Status,
     topics.INFO.name: schema.Info,
     topics.HEALTH.name: health_schema.Health,
+    topics.SWITCHES.name: switches_schema.Switches,
     topics.CAMERA_STATUS.name: schema.CameraStatus,
     topics.POSES.name: schema.Poses,
     topics.STATE.name: schema.State,

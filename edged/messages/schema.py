@@ -15,7 +15,7 @@ MESSAGE_VERSION: Literal[1] = 1
 
 UtcMs = Annotated[int, Field(description="UTC, milliseconds since 1970.")]
 Count = Annotated[int, Field(ge=0)]
-CameraPhase = Literal["connecting", "online", "lost", "ended"]
+CameraPhase = Literal["connecting", "online", "lost", "ended", "off"]
 Posture = Literal["standing", "sternal", "lateral", "unknown"]
 
 
@@ -133,7 +133,7 @@ class CameraStatus(Header):
     """State of a camera, and the reason for it. Retained; sent when it changes."""
 
     camera: str
-    state: CameraPhase
+    state: Annotated[CameraPhase, field("`ended`: a file. `off`: switched off, see `switches`.")]
     reason: Annotated[str, field("In words; empty without a fault.")]
     since_ts: UtcMs
     image: Annotated[ImageSize | None, field("Size of its images; null while it is not online.")]

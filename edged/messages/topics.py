@@ -58,6 +58,9 @@ STATUS = TopicSpec(
 )
 INFO = TopicSpec(name="info", path="info", retain=True, summary="Versions, cameras and models of the device.")
 HEALTH = TopicSpec(name="health", path="health", retain=True, summary="Condition of the device and its cameras.")
+SWITCHES = TopicSpec(
+    name="switches", path="switches", retain=True, summary="What is switched on and off, and the profile in effect."
+)
 CAMERA_STATUS = TopicSpec(
     name="camera-status", path="cam/{camera}/status", retain=True, summary="State of a camera, and the reason."
 )
@@ -120,4 +123,4 @@ COMMAND = TopicSpec(name="command", path="cmd/{verb}", expiry_s=30, summary="A c
 RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="The result of a command.")
 
 OF_CAMERA = (CAMERA_STATUS, POSES, STATE, DAILY, ALERT, ALERT_STILL, ALERT_CLIP, SNAPSHOT, DAY)
-TOPIC_SPECS = (STATUS, INFO, HEALTH, *OF_CAMERA, COMMAND, RESULT)
+TOPIC_SPECS = (STATUS, INFO, HEALTH, SWITCHES, *OF_CAMERA, COMMAND, RESULT)

@@ -80,9 +80,16 @@ class EntityContext:
 
     @property
     def availability(self) -> list[Body]:
-        channels = [STATUS.at(), *([CAMERA_STATUS.at(camera=self.camera)] if self.camera else [])]
-        online = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
-        return [{"topic": self.topic(topic), "value_template": online} for topic in channels]
+        of_camera = [self._online(CAMERA_STATUS.at(camera=self.camera))] if self.camera else []
+        return [*self.device_availability, *of_camera]
+
+    @property
+    def device_availability(self) -> list[Body]:
+        return [self._online(STATUS.at())]
+
+    def _online(self, topic: Topic) -> Body:
+        template = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
+        return {"topic": self.topic(topic), "value_template": template}
 
 
 def _health_sensor(key: str, name: str, template: str, **options: Any) -> Entity:

@@ -5,11 +5,12 @@ Upstream: the configuration. Downstream: retained messages on `<prefix>/device/<
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edged.messages.topics import COMMAND, Topic, TopicSpec
+from edged.config.tables.profiles import RESERVED
+from edged.messages.topics import Topic, TopicSpec
+from edged.mqtt.homeassistant_controls import buttons, profile_select, switches
 from edged.mqtt.homeassistant_entities import (
     ALERT_EVENT,
     ALERT_SENSOR,
@@ -35,16 +36,6 @@ DISCOVERY = TopicSpec(
 )
 BIRTH = TopicSpec(name="homeassistant-birth", path="/{prefix}/status", qos=0, summary="Home Assistant has started.")
 
-SNOOZE_MINUTES = 60
-# By command, each with the camera as its argument: name and options.
-BUTTONS: Mapping[str, tuple[str, Body]] = {
-    "acknowledge": ("Acknowledge alerts", {"icon": "mdi:bell-check"}),
-    "snooze": (f"Snooze alerts for {SNOOZE_MINUTES} min", {"icon": "mdi:bell-sleep"}),
-    "restart-camera": ("Restart", {"device_class": "restart", "entity_category": "diagnostic"}),
-    "snapshot": ("Take snapshot", {"icon": "mdi:camera", "entity_category": "diagnostic"}),
-}
-ARGUMENTS: Mapping[str, Body] = {"snooze": {"minutes": SNOOZE_MINUTES}}  # of buttons, beside the camera
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryDevice:
@@ -62,6 +53,7 @@ class DiscoveryDevice:
     evidence: bool = False  # alerts of those have stills
     stall_cameras: frozenset[str] = frozenset()  # with `stall`
     allowed_commands: frozenset[str] = frozenset()
+    profiles: tuple[str, ...] = ()
 
     def payloads(self) -> dict[Topic, Body]:
         """The retained payload of each topic: one for the device, one per camera."""
@@ -81,7 +73,10 @@ class DiscoveryDevice:
     def _device_payload(self) -> Body:
         context = self._context()
         device = {"identifiers": [self.id], "name": self.name or self.id, "serial_number": self.id}
-        return self._payload(device | {"model": "pose appliance"}, components(DEVICE_ENTITIES, context))
+        parts = components(DEVICE_ENTITIES, context)
+        if self.profiles and "profile" in self.allowed_commands:
+            parts |= profile_select(context, [*RESERVED, *self.profiles])
+        return self._payload(device | {"model": "pose appliance"}, parts)
 
     def _camera_payload(self, camera: str, labels: Iterable[str]) -> Body:
         context = self._context(camera)
@@ -99,26 +94,15 @@ class DiscoveryDevice:
             parts |= components((SNAPSHOT_ENTITY,), context, camera=camera)
         if self.evidence and camera in self.snapshot_cameras:
             parts |= components((LAST_ALERT_ENTITY,), context, camera=camera, alert_id="+")
-        parts |= self._buttons(camera, context)
+        parts |= self._controls(camera, context)
         device = {"identifiers": [context.id], "name": f"{self.name or self.id} {camera}", "via_device": self.id}
         return self._payload(device | {"model": "camera"}, parts)
 
-    def _buttons(self, camera: str, context: EntityContext) -> dict[str, Body]:
-        """Commands that only need to know the camera."""
+    def _controls(self, camera: str, context: EntityContext) -> dict[str, Body]:
+        """What the configuration allows to be done with the camera, and to be switched."""
         allowed = self.allowed_commands - (set() if self._has_snapshot(camera) else {"snapshot"})
-        return {
-            (key := f"{context.id}{SEPARATOR}{verb}_button"): {
-                "platform": "button",
-                "unique_id": key,
-                "name": name,
-                "command_topic": context.topic(COMMAND.at(verb=verb)),
-                "payload_press": json.dumps({"camera": camera, **ARGUMENTS.get(verb, {})}),
-                "availability": self._context().availability,
-                **options,
-            }
-            for verb, (name, options) in BUTTONS.items()
-            if verb in allowed
-        }
+        what = {"camera", "alerts"} | ({"images"} if camera in self.snapshot_cameras else set())
+        return buttons(context, allowed) | (switches(context, what) if "switch" in allowed else {})
 
     def _has_snapshot(self, camera: str) -> bool:
         return camera in self.snapshot_cameras and "snapshot" in self.allowed_commands

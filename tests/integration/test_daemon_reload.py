@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -208,3 +209,35 @@ protocol = "3.1.1"\n[cameras.barn]\nsource = "{barn}"\nloop = true\n"""
             _, output = child.communicate(timeout=LIMIT_S)
     assert child.returncode == 0, output
     assert "Traceback" not in output
+
+
+def command(site: Site, verb: str, **arguments: Any) -> dict[str, Any]:
+    """The answer."""
+    topic = f"edged/box/cmd/{verb}/result"
+    before = len(site.listener.bodies(topic))
+    site.listener.publish(f"edged/box/cmd/{verb}", json.dumps(arguments).encode())
+    until(lambda: len(site.listener.bodies(topic)) > before)
+    return site.listener.bodies(topic)[-1]
+
+
+def test_only_camera_is_switched_off_over_a_restart_and_on_again(site: Site) -> None:
+    del site.tables["cameras"]["yard"]
+    site.tables |= {"commands": {"allow": ["switch"]}, "homeassistant": {"enabled": True}}
+    with started_daemon(site.read()) as daemon, running(daemon):
+        site.seen("barn")
+        answer = command(site, "switch", camera="barn", what="camera", on=False)
+        assert answer["data"]["cameras"]["barn"]["camera"] == {"on": False, "until_ts": None}
+        until(lambda: site.states("barn")[-1] == "off")
+        until(lambda: site.listener.bodies("edged/box/cam/barn/state")[-1]["view"] == "unknown")
+        until(lambda: site.listener.bodies("edged/box/switches")[-1]["cameras"] == answer["data"]["cameras"])
+        assert schema_errors("switches", site.listener.bodies("edged/box/switches")[-1]) == []
+    off = len(site.poses("barn"))
+    with started_daemon(site.read()) as daemon, running(daemon):
+        until(lambda: site.listener.states("edged/box/status").count("online") == 2)
+        assert daemon.cameras() == {}
+        assert command(site, "switch", camera="barn", what="images", on=True)["error"]["got"] == "images = false"
+        assert len(site.poses("barn")) == off
+        assert command(site, "switch", camera="barn", what="camera", on=True)["ok"]
+        site.seen("barn")
+    found = [m.payload for m in list(site.listener.messages) if m.topic == "homeassistant/device/box/box_barn/config"]
+    assert all(b"camera_switch" in payload for payload in found)

@@ -14,7 +14,7 @@ from edged.device import info
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
-from edged.messages.commands import Snooze
+from edged.messages.commands import Profile, Snooze, Switch
 from edged.messages.documents import json_schema
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_entities import (
@@ -190,6 +190,31 @@ def test_buttons_exist_for_allowed_commands_only() -> None:
 def test_snooze_button_names_the_camera_and_a_time() -> None:
     button = payload("box_stall", allowed_commands=frozenset({"snooze"}))["components"]["box.stall.snooze_button"]
     assert Snooze.model_validate_json(button["payload_press"]) == Snooze(camera="stall", minutes=60)
+
+
+def test_switches_are_of_what_the_configuration_has_on() -> None:
+    def switches(**changes: Any) -> dict[str, Any]:
+        found = payload("box_stall", **changes)["components"]
+        return {key.rpartition(".")[2]: body for key, body in found.items() if body["platform"] == "switch"}
+
+    assert switches() == {}
+    may = frozenset({"switch"})
+    assert list(switches(allowed_commands=may)) == ["camera_switch", "alerts_switch"]
+    found = switches(allowed_commands=may, snapshot_cameras=frozenset({"stall"}))
+    off = Switch.model_validate_json(found["images_switch"]["payload_off"])
+    assert off == Switch(camera="stall", what="images", on=False)
+    assert "camera" not in str(found["images_switch"]["availability"])
+    assert has_field(json_schema("switches"), "cameras.stall.images.on")
+
+
+def test_profiles_are_a_select_of_the_device() -> None:
+    may = frozenset({"profile"})
+    assert "box.profile_select" not in payload("box", allowed_commands=may)["components"]
+    select = payload("box", allowed_commands=may, profiles=("night",))["components"]["box.profile_select"]
+    assert select["options"] == ["auto", "none", "night"]
+    assert Profile.model_validate_json(select["command_template"].replace("{{ value }}", "night")).name == "night"
+    for template in (select["value_template"], select["json_attributes_template"]):
+        assert all(has_field(json_schema("switches"), field) for field in fields_read(template))
 
 
 def test_snapshot_entity_needs_images_and_an_allowed_command() -> None:

@@ -57,6 +57,7 @@ class StallMonitors:
 
     def reconfigure(self, stalls: Mapping[str, StallConfig], aisles: Iterable[str] = ()) -> None:
         """Monitor these from now on. A stall whose configuration has changed starts anew, with the days it had."""
+        self._saved_days |= {name: list(monitor.day_log.days) for name, monitor in self._monitors.items()}
         self._monitors = {name: self._monitor(name, stall) for name, stall in stalls.items()}
         self._aisles = {name: self._aisles.get(name) or self._new_aisle(name) for name in aisles}
         for name in self._idle_rates_hz.keys() - self._monitors.keys():
@@ -141,8 +142,9 @@ class StallMonitors:
         return monitor.day if monitor.day is not None and monitor.day.date == date else GaitDay(date)
 
     def snapshot(self) -> dict[str, list[dict[str, Any]]]:
-        """All days of all stalls, for `write`."""
-        return {name: [day.to_json() for day in monitor.day_log.days] for name, monitor in self._monitors.items()}
+        """All days of all stalls, those that are switched off too, for `write`."""
+        days = {**self._saved_days, **{name: list(monitor.day_log.days) for name, monitor in self._monitors.items()}}
+        return {name: [day.to_json() for day in kept] for name, kept in days.items()}
 
     def write(self, days: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the state files: past days only when a day has ended, which spares a memory card."""
@@ -155,7 +157,7 @@ class StallMonitors:
         self._today_file.write({name: kept[-1:] for name, kept in days.items()})
 
     def _save_gait(self) -> None:
-        days = {name: monitor.day for name, monitor in self._aisles.items()}
+        days = {**self._saved_gait, **{name: monitor.day for name, monitor in self._aisles.items()}}
         self._gait_file.write({name: asdict(day) for name, day in days.items() if day is not None})
 
 

@@ -170,6 +170,7 @@ class CameraConfig(Section):
     images: Flag = Field(
         False, description="Pictures of this camera may be sent, to commands that `commands.allow` lists."
     )
+    alerts: Flag = Field(True, description="Open alerts of this camera.")
     masks: tuple[Polygon, ...] = Field(
         (),
         json_schema_extra=unit("px"),
