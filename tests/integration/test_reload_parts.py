@@ -99,7 +99,7 @@ def test_removed_camera_is_closed_and_reports_nothing_more() -> None:
         with running.hub.lease(0.0) as frame:
             assert frame is None
         assert (running.hub.states, len(running.states)) == ({}, reported)
-        assert running.hub.exhausted
+        assert not running.hub.exhausted  # one may be added
 
 
 # Tracks

@@ -107,7 +107,7 @@ def configuration(folder: Path, mqtt_port: int) -> dict[str, Any]:
 SERVING = "panel"
 OF_DAEMON = (
     *("capture", "capture-watch", "mqtt", "store", "behaviour", "health", "throttle", "commands", "prometheus"),
-    *("panel-pictures", "evidence", SERVING),
+    *("switches", "panel-pictures", "evidence", SERVING),
 )
 
 
