@@ -16,7 +16,7 @@ from edged.commands import calibrate_page
 from edged.commands.argument_types import seconds
 from edged.commands.interrupts import exit_on_interrupt
 from edged.commands.snapshot import choose_camera
-from edged.commands.stall_drawing import camera_height, drawn_stall, errors_in_image, stall_toml, write_stall
+from edged.commands.stall_drawing import camera_height, drawn_stall, errors_in_image, stall_toml, write_drawing
 from edged.config.load import load
 from edged.config.tables.camera import CameraConfig
 from edged.drawing.image_file import write_image
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         image = _grab_image(name, settings, args.median)
     drawn = _drawn(args)
     if args.page:
-        return calibrate_page.serve(name, image, drawn or calibrate_page.drawing_of(settings.stall), args)
+        return calibrate_page.serve(name, settings, image, drawn, args)
     path = args.out or Path(f"{name}-grid.jpg")
     if not drawn:
         write_image(path, with_grid(image))
@@ -77,7 +77,7 @@ def _show(name: str, image: U8, drawn: dict[str, Any], path: Path, file: Path | 
         raise ConfigError("\n".join([*errors, f"see {path}"]))
     text = stall_toml(name, stall)
     if file is not None:
-        write_stall(file, text)
+        write_drawing(file, text)
         print(f"{file}  has the stall that {path} shows; next: edged check, then systemctl reload edged")
         return 0
     print(f"# {path} shows this stall. Copy these lines into the configuration, or add --write FILE:")

@@ -1,5 +1,6 @@
-"""A page on loopback on which a stall is drawn by clicking. Upstream: `edged calibrate --page`. Downstream: a browser.
+"""A page on loopback on which one picture is drawn on, with the script of the technician's page.
 
+Upstream: `edged calibrate --page`. Downstream: a browser.
 Whoever knows its address may use it: the address has a token that only the terminal shows.
 """
 
@@ -15,8 +16,14 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from edged.commands.stall_drawing import camera_height, drawn_stall, errors_in_image, stall_toml, write_stall
-from edged.config.tables.stall import StallConfig
+import edged.panel
+from edged.behaviour.horse.ground_plane import floor_measures
+from edged.commands.stall_drawing import write_drawing
+from edged.config.drawing import Drawing, Values, camera_table, drawing_of, parse_drawing
+from edged.config.load import config_from_options
+from edged.config.tables.camera import CameraConfig
+from edged.config.toml_text import dotted, dump
+from edged.config_check import region_violations
 from edged.drawing.image_file import encode_jpeg
 from edged.errors import ConfigError, NotWritten
 from edged.frame import U8
@@ -26,31 +33,33 @@ POLL_S = 0.5  # between looks whether the drawing is saved
 IDLE_S = 2.0  # a browser that opens a connection and sends nothing is disconnected after this
 MAX_BODY = 1 << 16  # bytes of a drawing
 MAX_JPEG = 1 << 24
-KEYS = ("floor", "floor_m", "open_sides", "zones")
-NAMES = {"floor": "floor", "floor_m": "size", "open_sides": "open sides"}
 HEADERS = (
     ("Cache-Control", "no-store"),
     (
         "Content-Security-Policy",
-        "default-src 'none'; img-src 'self'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'",
+        "default-src 'none'; img-src 'self'; script-src 'self'; connect-src 'self'; style-src 'self'",
     ),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
-FILES = {"": ("calibrate.html", "text/html"), "calibrate.js": ("calibrate.js", "text/javascript")}
+OWN, SHARED = Path(__file__).parent, Path(edged.panel.__file__).with_name("static")
+FILES = {
+    "": (OWN / "calibrate.html", "text/html"),
+    "calibrate.js": (OWN / "calibrate.js", "text/javascript"),
+    "draw.js": (SHARED / "draw.js", "text/javascript"),
+    "kit.js": (SHARED / "kit.js", "text/javascript"),
+    "style.css": (SHARED / "style.css", "text/css"),
+}
 
 Response = tuple[str, str, bytes]  # status, content type, body
 
 
-def drawing_of(stall: StallConfig) -> dict[str, Any]:
-    """What a configured stall has of a drawing."""
-    values: dict[str, Any] = stall.model_dump(mode="json", include=set(KEYS))
-    return values
+def serve(camera: str, settings: CameraConfig, image: U8, drawn: Values, args: argparse.Namespace) -> int:
+    """Serve the page until the drawing is saved; it begins with that of `settings`, and with `drawn` over it.
 
-
-def serve(camera: str, image: U8, drawn: Mapping[str, Any], args: argparse.Namespace) -> int:
-    """Serve the page until the drawing is saved. Raises `ConfigError` when the port is not free."""
-    page = Page(camera, image, drawn, args.write)
+    Raises `ConfigError` when the port is not free.
+    """
+    page = Page(camera, settings, image, drawn, args.write)
     try:
         server = make_server(HOST, args.port, page, _Server, _Handler)
     except (OSError, OverflowError) as exc:
@@ -70,10 +79,11 @@ def serve(camera: str, image: U8, drawn: Mapping[str, Any], args: argparse.Names
 class Page:
     """The WSGI application. `saved`: what is to be printed once the drawing is saved."""
 
-    def __init__(self, camera: str, image: U8, drawn: Mapping[str, Any], file: Path | None) -> None:
+    def __init__(self, camera: str, settings: CameraConfig, image: U8, drawn: Values, file: Path | None) -> None:
         self.token = secrets.token_urlsafe(16)
         self.saved: str | None = None
-        self._camera, self._file, self._drawn = camera, file, drawn
+        self._camera, self._settings, self._file = camera, settings, file
+        self._drawn = {**drawing_of(settings).model_dump(mode="json"), "stall": True, **drawn}
         self._size_wh = image.shape[1], image.shape[0]
         self._jpeg, _ = encode_jpeg(image, MAX_JPEG)
 
@@ -87,57 +97,66 @@ class Page:
         path = "/".join(rest)
         if not rest or not secrets.compare_digest(token.encode(), self.token.encode()):
             return "404 Not Found", "text/plain", b"no page here; open the address that edged calibrate printed\n"
-        if environ["REQUEST_METHOD"] == "POST" and path in ("check", "save"):
-            return self._answer(environ, save=path == "save")
+        if environ["REQUEST_METHOD"] == "POST" and path == "drawing":
+            return self._answer(environ)
         if path in FILES:
-            name, kind = FILES[path]
-            return "200 OK", f"{kind}; charset=utf-8", Path(__file__).with_name(name).read_bytes()
+            file, kind = FILES[path]
+            return "200 OK", f"{kind}; charset=utf-8", file.read_bytes()
         if path == "image.jpg":
             return "200 OK", "image/jpeg", self._jpeg
         if path == "drawing.json":
-            return _json({**self._drawn, "camera": self._camera})
+            return _json({"camera": self._camera, "drawing": self._drawn, "size": self._size_wh, "undo": False})
         return "404 Not Found", "text/plain", b"not found\n"
 
-    def _answer(self, environ: Mapping[str, Any], *, save: bool) -> Response:
+    def _answer(self, environ: Mapping[str, Any]) -> Response:
         try:
-            drawn = _read_drawing(environ)
+            body = _read_body(environ)
         except (ValueError, RecursionError):
             return "400 Bad Request", "text/plain", b"want a drawing as JSON\n"
+        save = body.pop("save", False) is True
         try:
-            return _json(self._result(drawn, save=save))
+            return _json(self._result(parse_drawing(body), save=save))
         except (ConfigError, NotWritten) as exc:
-            return _json({"errors": str(exc).split("\n")})
+            return _json(_found(str(exc).split("\n")))
 
-    def _result(self, drawn: Mapping[str, Any], *, save: bool) -> dict[str, Any]:
+    def _result(self, drawing: Drawing, *, save: bool) -> Values:
         """What is wrong with the drawing; else its TOML. Raises `ConfigError` and `NotWritten`."""
-        if not drawn.get("floor") and not drawn.get("zones"):
-            return {"errors": ["nothing is drawn yet: click the corners of the floor"]}
-        stall = drawn_stall(drawn, NAMES, "")
-        if errors := errors_in_image(stall, self._size_wh):
-            return {"errors": errors}
-        text = stall_toml(self._camera, stall)
-        if save:
-            self._save(text)
-        height = camera_height(stall, self._size_wh)
-        return {"errors": [], "toml": text, "height": height, "file": str(self._file) if self._file else None}
+        if not (drawing.floor or drawing.zones or drawing.masks or drawing.roi):
+            return _found(["nothing is drawn yet: click the corners of the floor"])
+        table = camera_table(drawing, self._size_wh, self._settings)
+        key = ("cameras", self._camera)
+        camera = config_from_options({"cameras": {self._camera: {"source": "0", **table}}}, {}).cameras[self._camera]
+        violations = region_violations(key, camera, self._size_wh)
+        if problems := [f"{dotted(path[2:])}: {text}" for path, _, text in violations]:
+            return _found(problems)
+        text = dump({"cameras": {self._camera: table}})
+        place = self._save(text) if save else None
+        measures = floor_measures(drawing.floor, drawing.floor_m, self._size_wh)
+        return {**_found([]), "toml": text, "measures": measures, "saved": save, "place": place}
 
-    def _save(self, text: str) -> None:
+    def _save(self, text: str) -> str:
+        """Where it is now."""
         if self._file is None:
             self.saved = f"# Copy these lines into the configuration:\n{text}"
-            return
-        write_stall(self._file, text)
-        self.saved = f"{self._file}  has the stall; next: edged check, then systemctl reload edged\n"
+            return "the terminal has these lines"
+        write_drawing(self._file, text)
+        self.saved = f"{self._file}  has the drawing; next: edged check, then systemctl reload edged\n"
+        return str(self._file)
 
 
-def _read_drawing(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """The drawn keys of a request's body. Raises ValueError, RecursionError."""
+def _found(problems: list[str]) -> Values:
+    return {"problems": problems, "remarks": [], "measures": None, "saved": False}
+
+
+def _read_body(environ: Mapping[str, Any]) -> Values:
+    """The JSON object of a request's body. Raises ValueError, RecursionError."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if not 0 < length <= MAX_BODY:
         raise ValueError("size of the body")
     body = json.loads(environ["wsgi.input"].read(length))
-    if not isinstance(body, dict) or not isinstance(body.get("zones", {}), dict):
+    if not isinstance(body, dict):
         raise ValueError("not a drawing")
-    return {key: body[key] for key in KEYS if body.get(key)}
+    return body
 
 
 def _json(values: Mapping[str, Any]) -> Response:

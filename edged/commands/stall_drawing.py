@@ -54,7 +54,7 @@ def stall_toml(camera: str, stall: StallConfig) -> str:
     return dump({"cameras": {camera: {"stall": stall.model_dump(mode="json", exclude_defaults=True)}}})
 
 
-def write_stall(file: Path, text: str) -> None:
+def write_drawing(file: Path, text: str) -> None:
     """Write the configuration into a file that is not there yet. Raises `NotWritten`."""
     try:
         with file.open("x", encoding="utf-8") as out:

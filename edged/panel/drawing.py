@@ -6,28 +6,18 @@ configuration with it is valid, and if no other file says something else. Thread
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from edged.behaviour.horse.ground_plane import GroundPlane, ground_plane
-from edged.behaviour.horse.polygons import sides
+from edged.behaviour.horse.ground_plane import floor_measures
+from edged.config.drawing import Drawing, Values, camera_table, drawing_of
 from edged.config.load import read_layers
 from edged.config.messages import Layers
 from edged.config.panel_file import PANEL_FILE
-from edged.config.tables.camera import CameraConfig
-from edged.config.tables.stall import Metres, StallConfig
 from edged.config.toml_lines import Key
 from edged.config.toml_text import dotted, dump
-from edged.config.types import Area, Flag, Int, Name, Polygon
 from edged.config_check import CheckedConfig, check_layers, region_violations, remark_lines
 from edged.daemon import Daemon
 from edged.errors import CommandRejected, ConfigError, NotWritten
@@ -40,70 +30,6 @@ else:
 
 UNDO_FILE = "panel-undo.toml"  # in the state directory: the drawings before the last change
 MODE = 0o644
-MAX_POLYGONS, MAX_CORNERS = 16, 64
-
-Values = dict[str, Any]
-
-
-class Drawing(BaseModel):
-    """What can be drawn on one camera's picture, in px of the upright image."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    masks: tuple[Polygon, ...] = ()
-    roi: Area | None = None
-    stall: Flag = False  # monitored
-    floor: Polygon | None = None
-    floor_m: tuple[Metres, Metres] | None = None
-    open_sides: tuple[Int, ...] = ()
-    zones: dict[Name, Polygon] = {}
-    aisle: Flag = False
-
-
-def drawing_of(camera: CameraConfig) -> Drawing:
-    """The drawing that is in effect."""
-    stall = camera.stall
-    return Drawing(
-        masks=camera.masks,
-        roi=camera.roi,
-        stall=stall.enabled,
-        floor=stall.floor,
-        floor_m=stall.floor_m,
-        open_sides=stall.open_sides,
-        zones=stall.zones,
-        aisle=camera.aisle.enabled,
-    )
-
-
-def parse_drawing(body: Mapping[str, Any]) -> Drawing:
-    """The drawing that the page sent. Raises ConfigError."""
-    try:
-        drawing = Drawing.model_validate_json(json.dumps(body))
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]
-        raise ConfigError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}; draw it again", "drawing") from None
-    polygons = [*drawing.masks, *drawing.zones.values(), *([drawing.floor] if drawing.floor else [])]
-    if len(polygons) > MAX_POLYGONS or any(len(polygon) > MAX_CORNERS for polygon in polygons):
-        text = f"the drawing has too many parts; at most {MAX_POLYGONS} outlines of {MAX_CORNERS} corners"
-        raise ConfigError(text, "drawing-size")
-    return drawing
-
-
-def camera_table(drawing: Drawing, size_wh: tuple[int, int] | None, before: CameraConfig) -> Values:
-    """The drawing as `[cameras.<name>]`: what differs from the defaults, or takes away what `before` has."""
-    stall: Values = {}
-    if drawing.stall or before.stall.enabled:
-        stall["enabled"] = drawing.stall
-    for name, value in (("floor", drawing.floor), ("floor_m", drawing.floor_m)):
-        stall |= {} if value is None else {name: value}
-    stall |= {"open_sides": drawing.open_sides} if drawing.open_sides or before.stall.open_sides else {}
-    stall |= {"zones": drawing.zones} if drawing.zones else {}
-    table: Values = {"masks": drawing.masks} if drawing.masks or before.masks else {}
-    if drawing.roi is not None:
-        table["roi"] = drawing.roi
-    elif before.roi is not None and size_wh is not None:
-        table["roi"] = (0, 0, *size_wh)  # TOML has no way to say: none
-    table |= {"stall": stall} if stall else {}
-    return table | ({"aisle": {"enabled": drawing.aisle}} if drawing.aisle or before.aisle.enabled else {})
 
 
 class Drawings:
@@ -184,16 +110,8 @@ class Drawings:
         return found
 
     def _measures(self, camera: str, drawing: Drawing) -> Values | None:
-        """Lengths on the ground, for people: they see at once whether the floor is drawn right."""
         size = self._size(camera)
-        if size is None or drawing.floor is None or drawing.floor_m is None:
-            return None
-        stall = StallConfig(enabled=True, floor=drawing.floor, floor_m=drawing.floor_m)
-        try:
-            ground = ground_plane(stall, size)
-        except ConfigError:  # among the problems
-            return None
-        return None if ground is None else _ground(ground, drawing)
+        return None if size is None else floor_measures(drawing.floor, drawing.floor_m, size)
 
     def _text(self, camera: str, drawing: Drawing) -> str:
         """The whole file with this camera's drawing."""
@@ -225,19 +143,6 @@ class Drawings:
 
     def _size(self, camera: str) -> tuple[int, int] | None:
         return self._daemon.parts.hub.states[camera].size_wh
-
-
-def _ground(ground: GroundPlane, drawing: Drawing) -> Values:
-    floor = drawing.floor or ()
-    lengths = [_length_m(ground, *side) for side in sides(list(floor))]
-    return {"camera_height_m": round(ground.camera_height_m, 2), "sides_m": lengths}
-
-
-def _length_m(ground: GroundPlane, a: tuple[float, float], b: tuple[float, float]) -> float | None:
-    """The length on the ground between two pixels; None: one of them is above the horizon."""
-    slopes = ground.camera_height_m * ground.ray_slopes(np.array([a, b], float))
-    length = float(math.dist(*slopes.tolist()))
-    return None if math.isnan(length) else round(length, 2)
 
 
 def _key(camera: str, name: str) -> Key:

@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from edged.config.drawing import parse_drawing
 from edged.control.dispatcher import QueuedCommand, validate
 from edged.daemon import Daemon
 from edged.device.doctor import quick_checks
@@ -29,7 +30,7 @@ from edged.errors import CommandRejected, ConfigError, NotWritten
 from edged.evidence.store import FILES
 from edged.messages.bus import Request as BusRequest
 from edged.panel.aiming import Aiming
-from edged.panel.drawing import Drawings, parse_drawing
+from edged.panel.drawing import Drawings
 from edged.panel.live_view import LiveView
 from edged.panel.status import past_alerts, status_body
 from edged.units import BYTES_PER_KB

@@ -115,9 +115,10 @@ def test_calibrate_serves_a_page_until_the_drawing_is_saved(tmp_path: Path) -> N
         )
         with urlopen(address, timeout=LIMIT_S) as page:
             assert b"calibrate.js" in page.read()
-        drawing = json.dumps({"floor": [[float(v) for v in point.split(",")] for point in FLOOR.split()]}).encode()
-        with urlopen(f"{address}save", drawing, timeout=LIMIT_S) as answer:
-            assert json.load(answer)["errors"] == []
+        floor = [[float(v) for v in point.split(",")] for point in FLOOR.split()]
+        drawing = json.dumps({"stall": True, "floor": floor, "save": True}).encode()
+        with urlopen(f"{address}drawing", drawing, timeout=LIMIT_S) as answer:
+            assert json.load(answer)["saved"] is True
         assert command.wait(LIMIT_S) == 0
     assert tomllib.loads(file.read_text())["cameras"]["snapshot"]["stall"]["floor"][0] == [20, 350]
 

@@ -11,10 +11,11 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs starlette; install edged[panel]")
 
+from edged.config.drawing import parse_drawing
 from edged.config.load import load
 from edged.daemon import Daemon
 from edged.errors import CommandRejected, ConfigError
-from edged.panel.drawing import Drawings, parse_drawing
+from edged.panel.drawing import Drawings
 
 FLOOR = [[24, 311], [618, 355], [532, 169], [188, 152]]
 ZONE = [[300, 200], [340, 200], [340, 240]]

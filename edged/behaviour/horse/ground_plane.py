@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from edged.behaviour.horse.keypoints import HOOVES, NECK, NOSE, OPPOSITE_ROOTS, ROOTS, TAIL
 from edged.behaviour.horse.nan_stats import nan_mean
+from edged.behaviour.horse.polygons import sides
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.config.tables.stall import StallConfig
 from edged.errors import ConfigError
@@ -191,3 +193,26 @@ def floor_size_errors(stall: StallConfig, size_wh: tuple[int, int]) -> list[str]
     except ConfigError as exc:
         return [str(exc)]
     return []
+
+
+def floor_measures(
+    floor: Sequence[Pixel] | None, floor_m: tuple[float, float] | None, size_wh: tuple[int, int]
+) -> dict[str, Any] | None:
+    """Lengths on the ground: people see at once whether the floor is drawn right. None: no floor of known size.
+
+    A side that reaches above the horizon has no length: None.
+    """
+    if floor is None or floor_m is None:
+        return None
+    try:
+        ground = GroundPlane(floor, floor_m, size_wh)
+    except ConfigError:  # among the problems of the drawing
+        return None
+    lengths = [_length_m(ground, *side) for side in sides(list(floor))]
+    return {"camera_height_m": round(ground.camera_height_m, 2), "sides_m": lengths}
+
+
+def _length_m(ground: GroundPlane, a: Pixel, b: Pixel) -> float | None:
+    slopes = ground.camera_height_m * ground.ray_slopes(np.array([a, b], float))
+    length = float(math.dist(*slopes.tolist()))
+    return None if math.isnan(length) else round(length, 2)

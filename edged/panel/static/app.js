@@ -96,6 +96,8 @@ class Card {
     this.number = 0;
     this.inView = false;
     this.refused = false;
+    const place = `/api/cameras/${encodeURIComponent(name)}/drawing`;
+    this.store = { get: () => get(place), send: values => post(place, values), undo: () => post("/api/undo", {}) };
     this.img = el("img", { alt: `Live picture of ${name}` });
     this.note = el("p", { role: "status" }, "waiting for a picture …");
     this.picture = el("div", { class: "picture" }, this.img, this.note);

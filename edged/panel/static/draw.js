@@ -1,6 +1,6 @@
 // Drawing on the live picture: a mask, the region, the stall's floor, feeder, hay and water. A tap sets a corner,
 // corners are dragged or moved by arrow keys, a tap on a side of the floor makes it a wall or open.
-import { el, get, post, say, show, svg } from "./kit.js";
+import { el, say, show, svg } from "./kit.js";
 
 const TOOLS = { floor: "Floor", feeder: "Feeder", hay: "Hay", water: "Water", roi: "Region", mask: "Mask" };
 const HINTS = {
@@ -11,10 +11,12 @@ const HINTS = {
 };
 const CHECK_MS = 400;
 
+// `card`: the camera's name, the elements `root` and `picture`, and where the drawing is kept: `store` has `get`, `send`
+// and, if there is a way back, `undo`.
 export async function openDrawing(card) {
   if (card.drawing) { card.drawing.close(); return; }
   try {
-    const found = await get(`/api/cameras/${encodeURIComponent(card.name)}/drawing`);
+    const found = await card.store.get();
     if (!found.size) throw new Error("no picture has come from the camera yet; its size is not known");
     card.drawing = new Drawing(card, found);
   } catch (error) { say(error); }
@@ -46,7 +48,8 @@ class Drawing {
     this.depth = this.metres(1);
     this.lengths = el("div", { class: "row" }, el("label", {}, "side 0", this.width, "m"), el("label", {}, "side 1", this.depth, "m"));
     this.saveButton = el("button", { class: "main", onclick: () => this.save() }, "Save");
-    this.undoButton = el("button", { onclick: () => this.undo(), disabled: !undo }, "Undo the last save");
+    this.undoButton = this.card.store.undo && el("button", { onclick: () => this.undo(), disabled: !undo }, "Undo the last save");
+    this.closeButton = this.card.store.undo && el("button", { onclick: () => this.close() }, "Close");
     this.newMask = el("button", { onclick: () => { this.mask = this.values.masks.length; this.partial = { ...this.partial, mask: null }; this.draw(); } }, "New mask");
     this.found = el("div", { role: "status", class: "found" });
     this.panel = el("section", { class: "drawing", "aria-label": `Drawing of ${this.card.name}` },
@@ -57,7 +60,7 @@ class Drawing {
         el("button", { onclick: () => this.setPoints([]) }, "Clear"), this.newMask),
       el("div", { class: "row" }, el("label", { for: "stall" }, this.stall, "monitor this stall"), el("label", { for: "aisle" }, this.aisle, "horses walk past (gait)")),
       this.lengths, this.found,
-      el("div", { class: "row" }, this.saveButton, this.undoButton, el("button", { onclick: () => this.close() }, "Close")));
+      el("div", { class: "row" }, this.saveButton, this.undoButton, this.closeButton));
     this.show();
   }
 
@@ -190,7 +193,7 @@ class Drawing {
 
   async send(save) {
     const asked = this.asked = (this.asked ?? 0) + 1;
-    const found = await post(`/api/cameras/${encodeURIComponent(this.card.name)}/drawing`, { ...this.values, save });
+    const found = await this.card.store.send({ ...this.values, save });
     if (asked === this.asked) this.tell(found.problems, found);
     return found;
   }
@@ -202,7 +205,8 @@ class Drawing {
       ...problems.map(text => el("p", { class: "bad" }, `✕ ${text}`)),
       ...(found.remarks ?? []).map(text => el("p", { class: "warn" }, text)),
       ...(m ? [el("p", { class: "measures" }, `Understood: sides ${m.sides_m.map(one => one ?? "?").join(", ")} m; the camera hangs ${m.camera_height_m} m above the floor.`)] : []),
-      ...(problems.length ? [] : [el("p", { class: "good" }, "✓ this drawing can be saved")]));
+      ...(problems.length ? [] : [el("p", { class: "good" }, "✓ this drawing can be saved")]),
+      ...(found.toml ? [el("pre", {}, found.toml)] : []));
   }
 
   async save() {
@@ -210,15 +214,15 @@ class Drawing {
     try {
       const found = await this.send(true);
       if (!found.saved) return;
-      this.undoButton.disabled = false;
-      say(`saved; changed: ${found.applied.changed.join(", ") || "nothing"}`);
+      if (this.undoButton) this.undoButton.disabled = false;
+      say(found.place ? `saved: ${found.place}` : `saved; changed: ${found.applied.changed.join(", ") || "nothing"}`);
     } catch (error) { say(error); }
   }
 
   async undo() {
     try {
-      await post("/api/undo", {});
-      const found = await get(`/api/cameras/${encodeURIComponent(this.card.name)}/drawing`);
+      await this.card.store.undo();
+      const found = await this.card.store.get();
       this.values = found.drawing;
       this.partial = {};
       this.mask = Math.max(0, this.values.masks.length - 1);
