@@ -18,7 +18,8 @@ U8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 PixelFormat = Literal["bgr", "gray", "yuyv", "nv12"]  # of an image in memory; see `image_shape` and inference/colour.py
-BoxSource = Literal["detected", "tracked", "region"]  # in this frame; predicted from earlier ones; a fixed region
+# In this frame; predicted from earlier ones; a fixed region; of an earlier frame, since when nothing has moved.
+BoxSource = Literal["detected", "tracked", "region", "held"]
 
 X, Y, SCORE = range(3)
 XY = slice(0, 2)
@@ -256,3 +257,4 @@ class FrameResult:
     position: int | None = None
     source_ns: int | None = None
     recorded_utc_ms: int | None = None
+    held: bool = False  # no model ran: nothing has moved since an earlier frame, whose subjects these are

@@ -34,6 +34,7 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
+from edged.inference.cpu.motion_gate import MotionGate
 from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
@@ -82,6 +83,8 @@ class Pipeline:
         )
         self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
+        self._gate = MotionGate(options.motion_gate, options.roi) if options.gates_motion else None
+        self._last: FrameResult | None = None  # the last one that models made; None: nothing may be held
 
     @property
     def last_id(self) -> int:
@@ -93,14 +96,36 @@ class Pipeline:
         if frame.size_wh != self._size_wh:
             self._set_image_size(frame)
         if frame.source != self._source:
-            self._source, self._countdown = frame.source, 0
+            self._source, self._countdown, self._last = frame.source, 0, None
             self._tracker.reset()
         if frame.damaged and self._checks_quality:
+            self._last = None
             return self._result(frame, self._measured(frame), ())
+        single = self._mode.is_single(frame.seq, frame.scene_ns)
+        started_ns = time.monotonic_ns()
+        is_still = self._gate is not None and self._gate.is_still(frame)
+        motion_ns = time.monotonic_ns() - started_ns
+        if is_still and self._last is not None:
+            return self._held(frame, self._last, motion_ns)
+        result = self._infer(frame, self._single_params if single else self._multi_params)
+        self._last = None if result.quality.degraded else result
+        return result
+
+    def _held(self, frame: Frame, last: FrameResult, motion_ns: int) -> FrameResult:
+        """The subjects of the last frame that models looked at: nothing has moved since. The detector runs next."""
+        self._tracker.hold(frame.scene_ns)
+        self._countdown = 0
+        unseen = InferenceResult(
+            quality=last.quality, boxes=Boxes.empty(), keypoints=(), stage_ns={"motion": motion_ns}
+        )
+        subjects = tuple(replace(subject, box_source="held") for subject in last.subjects)
+        return replace(self._result(frame, unseen, subjects), held=True)
+
+    def _infer(self, frame: Frame, params: InferenceParams) -> FrameResult:
+        """A frame through the models and the tracker."""
         t_ns = frame.scene_ns
         detect = self._countdown == 0 and self._tracker.needs_detector
         ids, priors = self._tracker.predict(t_ns)
-        params = self._single_params if self._mode.is_single(frame.seq, t_ns) else self._multi_params
         inferred = self._backend.infer(frame, params, priors, detect=detect)
         if inferred.quality.degraded:
             return self._result(frame, inferred, ())
@@ -153,6 +178,7 @@ class Pipeline:
             text = "camera %s: the centre of intrinsics, %g, %g, lies outside the image of %dx%d; measure them again"
             log.warning(text, frame.camera, lens.cx, lens.cy, *frame.size_wh)
         self._multi_params, self._single_params, self._size_wh = multi, single, frame.size_wh
+        self._last = None
 
     def _measured(self, frame: Frame) -> InferenceResult:
         """The measures of a damaged image, and no subjects: what it shows is partly made up."""

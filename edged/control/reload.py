@@ -20,7 +20,7 @@ RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that hea
 # Keys of a camera that only its pipeline reads, or only its behaviour; for any other the camera is opened again.
 PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
-    *("detector_interval", "lift", "static_region", "quality", "track"),
+    *("detector_interval", "lift", "static_region", "quality", "track", "motion_gate"),
 }
 BEHAVIOUR_KEYS = {"stall", "aisle", "alerts"}
 
@@ -78,7 +78,9 @@ def plan_reload(old: Config, new: Config) -> ReloadPlan:
 
 
 def _changed_fields(before: CameraConfig, after: CameraConfig) -> set[str]:
-    return {name for name in CameraConfig.model_fields if getattr(before, name) != getattr(after, name)}
+    """The keys that differ; `motion_gate` also where it follows `stall.enabled`."""
+    gate = {"motion_gate"} if before.gates_motion != after.gates_motion else set()
+    return gate | {name for name in CameraConfig.model_fields if getattr(before, name) != getattr(after, name)}
 
 
 def _any_under(keys: list[str], *tables: str) -> bool:

@@ -164,7 +164,7 @@ def camera_health(camera: CameraOverview, utc: Utc) -> schema.CameraHealth:
         "subjects": rates.subjects,
         "latency_ms": None if rates.latency is None else _percentiles(rates.latency),
         "stage_ms": {stage: _percentiles(times) for stage, times in rates.stages.items()},
-        "frames": cast(Any, asdict(camera.counts)),
+        "frames": cast(Any, asdict(camera.counts) | {"held": camera.rates.held}),
         "degraded_share": _rounded(trend.degraded_share, 3),
         "detections_per_min": round(trend.detections_per_min, 1),
         "confidence": _rounded(trend.confidence, 3),

@@ -39,7 +39,7 @@ LABELS = {  # tables whose keys are names: the label that carries them
     "pressure_percent": "resource",
 }
 COUNTERS = frozenset(  # all other metrics are gauges
-    [f"edged_camera_frames_{name}" for name in ("captured", "processed", "dropped", "failed")]
+    [f"edged_camera_frames_{name}" for name in ("captured", "processed", "dropped", "failed", "held")]
     + [
         f"edged_mqtt_{name}"
         for name in ("reconnects", "accepted", "published", "acknowledged", "expired", "dropped", "failed", "refused")

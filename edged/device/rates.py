@@ -54,6 +54,7 @@ class CameraRates:
     processed_hz: float
     dropped_hz: float
     mean_processed_hz: float  # since start
+    held: int = 0  # results without inference since start, because nothing moved
     subjects: int  # in the latest result; 0 when it is older than the window
     latency: TimePercentiles | None  # capture to result; None: no results
     stages: dict[str, TimePercentiles]
@@ -67,7 +68,7 @@ class RateMeter:
         self._clock = clock
         self._lock = threading.Lock()
         self._start_ns = clock()
-        self._recorded = 0
+        self._recorded = self._held = 0
         self._done_ns = np.zeros(CAPACITY, np.int64)
         self._latency_ns = np.zeros(CAPACITY, np.int64)
         self._stage_ns: dict[str, NDArray[np.int64]] = {}
@@ -80,6 +81,7 @@ class RateMeter:
         with self._lock:
             index = self._recorded % CAPACITY
             self._recorded += 1
+            self._held += result.held
             self._done_ns[index] = result.done_ns
             self._latency_ns[index] = result.done_ns - result.captured_ns
             for stage in times_ns.keys() - self._stage_ns.keys():
@@ -103,6 +105,7 @@ class RateMeter:
                 processed_hz=processed_hz,
                 dropped_hz=dropped_hz,
                 mean_processed_hz=_per_s(counts.processed, now_ns - self._start_ns),
+                held=self._held,
                 subjects=len(self._latest.subjects) if self._latest and len(recent) else 0,
                 latency=_percentiles(self._latency_ns[recent]),
                 stages=self._stages(recent),

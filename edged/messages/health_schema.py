@@ -26,6 +26,12 @@ class FrameCounts(TypedDict):
     dropped: Annotated[int, field("Replaced by a newer frame.", ge=0)]
     failed: Annotated[int, field("Not decoded, or a model failed.", ge=0)]
     waiting: Count
+    held: Annotated[
+        int,
+        field(
+            "Of those processed: no model ran, as nothing had moved (`motion_gate`); their subjects are `held`.", ge=0
+        ),
+    ]
 
 
 class TrackStats(TypedDict):
@@ -57,7 +63,7 @@ class CameraHealth(TypedDict):
     latency_ms: Annotated[Percentiles | None, field("Capture to result; null when nothing was processed lately.")]
     stage_ms: Annotated[
         dict[str, Percentiles],
-        field("Time per stage: wait, letterbox, quality, detect, decode, crop, pose, lift, publish."),
+        field("Time per stage: wait, motion, letterbox, quality, detect, decode, crop, pose, lift, publish."),
     ]
     frames: FrameCounts
     degraded_share: Annotated[float | None, field("Share of degraded frames in the last ten minutes.")]

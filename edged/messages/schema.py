@@ -192,10 +192,11 @@ Subject = TypedDict(
         ],
         "box": Annotated[list[float], field("x0, y0, x1, y1 in px, clamped to the image.", min_length=4, max_length=4)],
         "box_source": Annotated[
-            Literal["detected", "tracked", "region"],
+            Literal["detected", "tracked", "region", "held"],
             field(
                 "`detected`: by the detector in this frame. `tracked`: predicted from earlier frames. "
-                "`region`: the static region of the configuration."
+                "`region`: the static region of the configuration. `held`: of an earlier frame, box and keypoints: "
+                "nothing in the image has moved since, and no model ran (`motion_gate`)."
             ),
         ],
         "keypoints": Annotated[

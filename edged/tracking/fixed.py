@@ -36,6 +36,9 @@ class StaticRegionTracker:
     def update_from_keypoints(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
         """Does nothing: the region does not move."""
 
+    def hold(self, t_ns: int) -> None:
+        """Does nothing: the region does not move."""
+
     def reset(self) -> None:
         """Does nothing: a new scene has the same region."""
 

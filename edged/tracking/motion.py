@@ -63,6 +63,10 @@ class BoxMotion:
         self.position_speed_cov += self.speed_var * dt_s + ACCEL_PSD * dt_s**2 / 2
         self.speed_var += ACCEL_PSD * dt_s
 
+    def stop(self) -> None:
+        """The box does not move now."""
+        self.vx = self.vy = 0.0
+
     def correct(self, xyxy: Iterable[float], std: float) -> None:
         """Kalman correction with a measured box (px) of error `std` (size); the size shares the position's gain."""
         x0, y0, x1, y1 = xyxy

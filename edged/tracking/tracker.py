@@ -130,6 +130,13 @@ class Tracker:
             tracks[track_id].last_ns = t_ns
             tracks[track_id].motion.correct(xyxy, POSE_STD)
 
+    def hold(self, t_ns: int) -> None:
+        """The subjects present are where they were, up to `t_ns`; for frames in which nothing moved."""
+        for track in [track for track in self._tracks if self._is_present(track)]:
+            track.last_ns = t_ns
+            track.motion.stop()
+        self._t_ns = self._last_frame_ns = t_ns
+
     def reset(self) -> None:
         """Drop all tracks, as after a cut; ids count on."""
         self._tracks = []

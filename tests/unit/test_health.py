@@ -31,7 +31,7 @@ def test_camera_health_has_rates_frames_and_times() -> None:
     entry = camera_health(view(SPREAD), utc)
     assert entry["latency_ms"] == entry["stage_ms"]["pose"] == {"p50": 10.04, "p95": 20, "p99": 30, "max": 40}
     assert (entry["state"], entry["fps_in"], entry["losses_per_h"]) == ("online", 30.0, 2)
-    assert entry["frames"] == {"captured": 9, "processed": 5, "dropped": 3, "failed": 0, "waiting": 1}
+    assert entry["frames"] == {"captured": 9, "processed": 5, "dropped": 3, "failed": 0, "waiting": 1, "held": 0}
 
 
 def test_unknown_latency_is_null() -> None:

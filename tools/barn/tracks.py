@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,15 @@ from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Ac
 from tools.barn.moves import FRAMES, motions
 
 PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: the farther one is often hidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A motion gate that sees a movement from `sees_px` on, of any keypoint, and has the daemon's defaults."""
+
+    sees_px: float
+    rest_s: float = 10.0
+    keep_alive_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +37,7 @@ class View:
     hidden: float = 0.5  # share of those on the far side that are not found
     idle_hz: float = 1.0  # observations per second while nothing moves
     busy_hz: float = 10.0
+    gate: Gate | None = None  # the daemon has a motion gate
 
     def project(self, points: F64) -> F64:
         """(…, 3) m to (…, 2) px."""
@@ -42,11 +52,35 @@ class View:
 
 
 def observations(acts: list[Act], view: View, rng: np.random.Generator) -> Iterator[KeypointObservation]:
+    gated = None if view.gate is None else _Gated(view.gate)
     for act in acts:
         hz = view.busy_hz if act.kind in BUSY else view.idle_hz
         t_s = act.begin_s + np.arange(0, act.seconds, 1 / hz)
         if len(t_s):
-            yield from _observe(t_s, points_at(act, t_s), view, rng)
+            points = points_at(act, t_s)
+            seen = _observe(t_s, points, view, rng)
+            yield from seen if gated is None else map(gated, view.project(points), seen)
+
+
+class _Gated:
+    """What the stall monitor is given behind a motion gate: the last observation again while nothing moves."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._reference: F64 | None = None  # (17, 2) px, without noise
+        self._reference_s = self._moved_s = 0.0
+        self._last: KeypointObservation | None = None
+
+    def __call__(self, true_xy: F64, observation: KeypointObservation) -> KeypointObservation:
+        t_s, gate = observation.t_s, self._gate
+        moved = self._reference is None or bool(np.linalg.norm(true_xy - self._reference, axis=1).max() >= gate.sees_px)
+        if moved or t_s - self._reference_s >= gate.keep_alive_s:
+            self._reference, self._reference_s = true_xy, t_s
+            self._moved_s = t_s if moved else self._moved_s
+        elif self._last is not None and t_s - self._moved_s >= gate.rest_s:
+            return replace(self._last, t_s=t_s)
+        self._last = observation
+        return observation
 
 
 def points_at(act: Act, t_s: F64) -> F64:

@@ -18,7 +18,7 @@ from edged.behaviour.horse.stall_monitor import StallMonitor
 from edged.config.tables.stall import FoalingWindowConfig, StallConfig
 from edged.units import S_PER_MIN
 from tools.barn.life import DAY_S, TRANSITIONS, Act, crowded, day
-from tools.barn.tracks import View, observations
+from tools.barn.tracks import Gate, View, observations
 
 DATE = datetime(2027, 1, 15).astimezone()
 FLOOR = ((-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0))  # m
@@ -53,11 +53,13 @@ class Outcome:
     found: list[tuple[str, float]] = field(default_factory=list)  # kind and minute of each alert
 
 
-def run_day(seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None) -> Outcome:
+def run_day(
+    seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None, gate: Gate | None = None
+) -> Outcome:
     """A day of 24 h; with the trouble `crowded` four hours in which every behaviour occurs."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
-    view = View(dropped=dropped)
+    view = View(dropped=dropped, gate=gate)
     foaling_window = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
     monitor = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=foaling_window)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))

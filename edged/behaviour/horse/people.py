@@ -48,9 +48,9 @@ class PersonPresence:
         self._tracks: dict[int, _Track] = {}
 
     def update(self, t_s: float, people: Iterable[TrackedSubject]) -> None:
-        """One frame's tracks of class person. Only detected boxes count: a predicted one is no new evidence."""
+        """One frame's tracks of class person. Of predicted boxes none counts: they are no new evidence."""
         for subject in people:
-            if subject.box_source != "detected":
+            if subject.box_source not in ("detected", "held"):
                 continue
             if (track := self._tracks.get(subject.id)) is None:
                 track = self._tracks[subject.id] = _Track.start(t_s, subject.xyxy)

@@ -120,6 +120,21 @@ class TrackConfig(Section):
     max_age_s: Seconds = Field(2.0, ge=0, le=60, description="How long a subject without detections keeps its id.")
 
 
+class MotionGateConfig(Section):
+    """While nothing moves in the image, its subjects are kept as they are, and no model runs."""
+
+    mode: Literal["auto", "on", "off"] = Field(
+        "auto", description="`auto`: on in a monitored stall (`stall.enabled`), off elsewhere."
+    )
+    min_change: Grey = Field(
+        10, gt=0, description="Change of brightness, on the mean of a 160th of the image's width, that is movement."
+    )
+    rest_s: Seconds = Field(
+        10, ge=0, le=3600, description="Nothing must have moved for this long before a frame goes without models."
+    )
+    keep_alive_s: Seconds = Field(2, gt=0, le=5, description="The models run at least this often, whatever moves.")
+
+
 class CameraConfig(Section):
     """One camera: where frames come from and what is detected in them."""
 
@@ -223,6 +238,7 @@ class CameraConfig(Section):
     static_region: StaticRegionConfig | None = None
     quality: QualityConfig = table()
     track: TrackConfig = table()
+    motion_gate: MotionGateConfig = table()
     stall: StallConfig = table()
     aisle: AisleConfig = table()
 
@@ -230,6 +246,11 @@ class CameraConfig(Section):
     def hides_people(self) -> bool:
         """Whether no more than the presence of people is published."""
         return self.stall.enabled and self.stall.people == "presence"
+
+    @property
+    def gates_motion(self) -> bool:
+        """Whether no model runs while nothing moves."""
+        return self.motion_gate.mode == "on" or (self.motion_gate.mode == "auto" and self.stall.enabled)
 
     @property
     def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:
