@@ -33,7 +33,7 @@ from tools.reports.writer import number, table, write
 OUT = Path(__file__).parent / "reports/motion_gate"
 GATES: dict[str, dict[str, Any]] = {
     "off": {"mode": "off"},
-    "default (after 10 s of rest)": {"mode": "on"},
+    "after 10 s of rest": {"mode": "on"},
     "at once": {"mode": "on", "rest_s": 0},
 }
 CELL_PX = View().size_wh[0] / 160

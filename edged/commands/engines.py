@@ -252,14 +252,16 @@ def _details(engine: StoredEngine) -> Row:
         "prepare": f"{meta['prepare_s']} s",
         "build": f"{meta['seconds']} s",
         "peak RSS": f"{meta['peak_rss_mb']} MB",
-        "drift": _drift(meta["fp16_drift"]),
+        "drift": _drift(meta.get("drift")),
         "key": engine.key.digest,
         "path": str(engine.folder),
     }
 
 
-def _drift(drift: Mapping[str, Any]) -> str:
-    """FP16 against FP32, in the terms of the task."""
+def _drift(drift: Mapping[str, Any] | None) -> str:
+    """The engine's precision against FP32, in the terms of the task; None: stored by an earlier version."""
+    if drift is None:
+        return "-"
     if drift.get("max_shift_mm") is not None:
         return f"{drift['max_shift_mm']} mm"
     if drift.get("max_depth_diff") is not None:

@@ -57,7 +57,7 @@ def builds(bench: Bench) -> Iterator[ReportRow]:
         except EngineError as exc:
             yield failed(card.name, str(exc))
             continue
-        fp16 = {f"fp16_{name}": value for name, value in engine.meta["fp16_drift"].items() if value is not None}
+        drift = {f"drift_{name}": value for name, value in engine.meta["drift"].items() if value is not None}
         yield ReportRow(
             subject=card.name,
             figures={
@@ -70,7 +70,8 @@ def builds(bench: Bench) -> Iterator[ReportRow]:
                 "gpu_memory_max_mb": memory.gpu_max_mb,
                 "memory_free_before_mb": memory.free_before_mb,
                 "memory_free_min_mb": memory.free_min_mb,
-                **fp16,
+                "precision": job.model.precision,
+                **drift,
             },
         )
 

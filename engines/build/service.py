@@ -168,7 +168,7 @@ class EngineBuilder:
             "prepare_s": round(job.seconds, 2),
             "family": job.model.family,
             "islands": list(job.model.islands),
-            "fp16_drift": checked.drift.to_json(),
+            "drift": checked.drift.to_json(),
         }
         return self.plans.publish(job.card.name, job.key, built.plan, meta, None if proof is None else proof.to_json())
 

@@ -77,7 +77,7 @@ def test_int8_builds_with_tensorrt_and_its_drift_is_kept(foundry: EngineBuilder,
     plan = foundry.build(job, never, threading.Event())
     assert (plan.key.precision, job.model.inputs[0].dtype) == ("int8", "float32")
     assert len(plan.read()) > 1_000_000
-    assert plan.meta["fp16_drift"]["compared"] > 0
+    assert plan.meta["drift"]["compared"] > 0
     assert any("precision" in line for line in foundry.explain(job_of(foundry, card.name, tmp_path)))
 
 
@@ -88,7 +88,7 @@ def test_3d_model_builds_for_batch_of_one(foundry: EngineBuilder, tmp_path: Path
     assert {tensor.shape[0] for tensor in (*job.model.inputs, *job.model.outputs)} == {1}
     plan = foundry.build(job, never, threading.Event())
     assert len(plan.read()) > 1000
-    drift = plan.meta["fp16_drift"]
+    drift = plan.meta["drift"]
     assert (drift["max_shift_mm"] or 0) <= 1
     assert (drift["max_depth_diff"] or 0) <= 0.005
 
