@@ -138,11 +138,11 @@ def test_gate_follows_the_stall_unless_it_is_set(mode: str, stall: bool, gates: 
 
 
 def test_reload_of_the_stall_renews_the_pipeline_that_follows_it() -> None:
-    auto = {"motion_gate": {"mode": "auto"}}
-    switched = cameras(stall={"enabled": True}, **auto)
-    fixed = cameras(stall={"enabled": True})
-    assert plan_reload(config(**cameras(**auto)), config(**switched)).pipelines == ("barn",)
-    assert plan_reload(config(), config(**fixed)).pipelines == ()
+    off = {"motion_gate": {"mode": "off"}}
+    switched = cameras(stall={"enabled": True})
+    fixed = cameras(stall={"enabled": True}, **off)
+    assert plan_reload(config(), config(**switched)).pipelines == ("barn",)
+    assert plan_reload(config(**cameras(**off)), config(**fixed)).pipelines == ()
 
 
 def test_clock_of_the_gate_is_that_of_the_recording() -> None:

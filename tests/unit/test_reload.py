@@ -25,7 +25,7 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "nothing": ({}, [], ()),
     "a region": (cameras(roi=[0, 0, 99, 99]), [], ("barn",)),
     "a threshold": (cameras(thresholds={"horse": 0.9}), [], ("barn",)),
-    "the stall": (cameras(stall={"enabled": True}), [], ()),
+    "the stall, whose gate follows it": (cameras(stall={"enabled": True}), [], ("barn",)),
     "the floor": (cameras(stall={"floor": [[0, 0], [9, 0], [9, 9]]}), [], ()),
     "the aisle": (cameras(aisle={"enabled": True}), [], ()),
     "another source": (cameras(source="rtsp://10.0.0.9/a"), ["camera barn"], ("barn",)),

@@ -124,7 +124,7 @@ class MotionGateConfig(Section):
     """While nothing moves in the image, its subjects are kept as they are, and no model runs."""
 
     mode: Literal["auto", "on", "off"] = Field(
-        "off", description="`auto`: on in a monitored stall (`stall.enabled`), off elsewhere."
+        "auto", description="`auto`: on in a monitored stall (`stall.enabled`), off elsewhere."
     )
     min_change: Grey = Field(
         10, gt=0, description="Change of brightness, on the mean of a 160th of the image's width, that is movement."
