@@ -68,4 +68,4 @@ def test_every_key_of_the_tables_exists() -> None:
     keys = {".".join(key) for key in all_keys()}
     assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
     assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys
-    assert all(any(key.startswith(f"cameras.<name>.{name}.") for key in keys) for name in BEHAVIOUR_KEYS)
+    assert all(any(f"{key}.".startswith(f"cameras.<name>.{name}.") for key in keys) for name in BEHAVIOUR_KEYS)
