@@ -11,7 +11,7 @@ from edged.config.tables.camera import MotionGateConfig
 from edged.frame import U8, Frame, PixelFormat
 from edged.units import ns
 
-# Tuned numbers. Source: `python -m tools.motion_gate` on the demo clip.
+# Source: chosen by hand; `python -m tools.motion_gate` shows their effect.
 GRID_WIDTH = 160  # cells along x; a cell is the mean of its pixels, which averages noise out
 MIN_CELLS = 2  # changed cells that are movement; one may be a speck of dust, or a dead pixel
 
