@@ -92,4 +92,4 @@ def test_alerts_survive_every_kill_with_one_id_each(
     assert len(stages) > CRASHES // 20
     assert {tuple(each) for each in stages.values()} == {("open", "closed")}
     repeated = len(reader.bodies(ALERTS)) - 2 * len(stages)
-    assert repeated <= CRASHES // 20, f"{repeated} of {2 * len(stages)} messages came twice"
+    assert repeated <= max(2, CRASHES // 20), f"{repeated} of {2 * len(stages)} messages came twice"
