@@ -17,6 +17,7 @@ from edged.config.tree import Config
 from edged.device.health import CameraOverview
 from edged.device.info import info_body, keypoint_names, models_info
 from edged.device.recovery import CameraRecovery
+from edged.inference.cpu.motion_gate import motion_gate
 from edged.inference.engine_builds import BuildStatus, EngineBuildService
 from edged.inference.load_models import LoadedModels
 from edged.pipeline import Pipeline
@@ -95,6 +96,7 @@ class LiveState:
                 self.models.poses,
                 smooth=smooth,
                 last_id=last_ids.get(name, 0),
+                gate=motion_gate(self.cameras[name]),
             )
 
 

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -34,7 +35,6 @@ from edged.frame import (
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
-from edged.inference.cpu.motion_gate import MotionGate
 from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
@@ -45,6 +45,12 @@ from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose
 
 log = logging.getLogger(__name__)
+
+
+class StillTest(Protocol):
+    """Tells which frames need no models; None in its place: all do."""
+
+    def is_still(self, frame: Frame) -> bool: ...
 
 
 class Pipeline:
@@ -62,6 +68,7 @@ class Pipeline:
         *,
         smooth: bool = True,
         last_id: int = 0,
+        gate: StillTest | None = None,
     ) -> None:
         self._backend = backend
         self._classes = detector.classes
@@ -83,7 +90,7 @@ class Pipeline:
         )
         self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
         self._source: str | None = None
-        self._gate = MotionGate(options.motion_gate, options.roi) if options.gates_motion else None
+        self._gate = gate
         self._last: FrameResult | None = None  # the last one that models made; None: nothing may be held
 
     @property

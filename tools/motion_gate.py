@@ -18,6 +18,7 @@ import cv2
 from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
 from edged.frame import U8, Frame
+from edged.inference.cpu.motion_gate import motion_gate
 from edged.inference.load_models import load_models
 from edged.messages import build
 from edged.pipeline import Pipeline
@@ -75,7 +76,7 @@ def run_clip(images: list[U8], gate: dict[str, Any]) -> ClipRun:
     camera = CameraConfig.model_validate({"source": str(CLIP), "motion_gate": gate})
     models = load_models(config.models, config.compute)
     try:
-        pipeline = Pipeline(camera, models.backend, models.detector, models.poses)
+        pipeline = Pipeline(camera, models.backend, models.detector, models.poses, gate=motion_gate(camera))
         results, begin_s = [], time.process_time()
         for seq, image in enumerate(images):
             t_ns = NS_PER_S + seq * NS_PER_S // FPS

@@ -22,6 +22,7 @@ from edged.drawing.annotate import LEGEND
 from edged.drawing.result_files import ResultFiles, ResultFolder
 from edged.errors import ConfigError
 from edged.frame import Frame, FrameResult
+from edged.inference.cpu.motion_gate import motion_gate
 from edged.inference.load_models import LoadedModels, load_models
 from edged.messages.build import HeaderFactory, encode, poses
 from edged.pipeline import Pipeline
@@ -92,7 +93,7 @@ def _infer(
         if folder is not None:
             sinks.append(stack.enter_context(ResultFiles(folder, Path(path), models.keypoint_thresholds)))
         hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)
-        pipeline = Pipeline(camera, models.backend, models.detector, models.poses)
+        pipeline = Pipeline(camera, models.backend, models.detector, models.poses, gate=motion_gate(camera))
         stack.callback(hub.close)
         hub.start()
         loop.run(hub, {NAME: pipeline}, sinks, threading.Event())

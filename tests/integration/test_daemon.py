@@ -69,7 +69,7 @@ def test_last_health_accounts_for_every_frame(broker: EmbeddedBroker, listener: 
     last(listener, "edged/box/status", "stopped")
     cameras = listener.bodies("edged/box/health")[-1]["cameras"]
     books = {name: camera["frames"] for name, camera in cameras.items()}
-    nothing = {"dropped": 0, "waiting": 0}
+    nothing = {"dropped": 0, "waiting": 0, "held": 0}
     assert books["barn"] == {"captured": 10, "processed": 10, "failed": 0, **nothing}
     assert books["yard"] == {"captured": 3, "processed": 2, "failed": 1, **nothing}
 

@@ -25,7 +25,15 @@ else:
 IMAGE: U8 = np.zeros((360, 640, 3), np.uint8)
 FLOOR = [[155, 298], [485, 298], [404, 160], [236, 160]]
 CAMERA = camera_from_source("0")
-NOTHING = {"masks": [], "roi": None, "stall": True, "floor": None, "floor_m": None, "open_sides": [], "zones": {}}
+NOTHING: dict[str, Any] = {
+    "masks": [],
+    "roi": None,
+    "stall": True,
+    "floor": None,
+    "floor_m": None,
+    "open_sides": [],
+    "zones": {},
+}
 
 
 def page_for(file: Path | None = None, settings: CameraConfig = CAMERA, **drawn: Any) -> Page:

@@ -17,6 +17,7 @@ from edged.messages.bus import Request
 from edged.messages.commands import Profile, Snooze, Switch
 from edged.messages.documents import json_schema
 from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.homeassistant_controls import BUTTONS
 from edged.mqtt.homeassistant_entities import (
     ALERT_EVENT,
     ALERT_SENSOR,
@@ -29,7 +30,7 @@ from edged.mqtt.homeassistant_entities import (
     STALL_ENTITIES,
     Entity,
 )
-from edged.mqtt.homeassistant_payloads import BIRTH, BUTTONS, DiscoveryDevice
+from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from tests.support.clock import FixedOffsetClock
 from tools.homeassistant import examples

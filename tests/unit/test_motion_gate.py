@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.config.tables.camera import CameraConfig, MotionGateConfig
-from edged.control.reload import plan_reload
 from edged.frame import U8, BoxSource, Frame, FrameResult, PixelFormat
-from edged.inference.cpu.motion_gate import MotionGate
+from edged.inference.cpu.motion_gate import MotionGate, motion_gate
+from edged.pipeline import StillTest
 from edged.units import NS_PER_S, ns
-from tests.unit.test_pipeline import CLEAR, DARK, PipelineRun
-from tests.unit.test_reload import cameras, config
+from tests.support.pipeline import CLEAR, DARK, PipelineRun
 
 STEP_S = 0.2
 ALWAYS = {"mode": "on", "rest_s": 0}
@@ -86,6 +85,9 @@ class Held(PipelineRun):
     def __init__(self, **options: Any) -> None:
         super().__init__(track={"min_hits": 1}, **({"motion_gate": ALWAYS} | options))
 
+    def gate(self, camera: CameraConfig) -> StillTest | None:
+        return motion_gate(camera)
+
 
 def sources(*results: FrameResult) -> list[BoxSource]:
     return [result.subjects[0].box_source for result in results]
@@ -135,14 +137,6 @@ def test_another_source_begins_anew_although_its_image_is_the_same() -> None:
 def test_gate_follows_the_stall_unless_it_is_set(mode: str, stall: bool, gates: bool) -> None:
     options = {"source": "0", "motion_gate": {"mode": mode}, "stall": {"enabled": stall}}
     assert CameraConfig.model_validate(options).gates_motion == gates
-
-
-def test_reload_of_the_stall_renews_the_pipeline_that_follows_it() -> None:
-    off = {"motion_gate": {"mode": "off"}}
-    switched = cameras(stall={"enabled": True})
-    fixed = cameras(stall={"enabled": True}, **off)
-    assert plan_reload(config(), config(**switched)).pipelines == ("barn",)
-    assert plan_reload(config(**cameras(**off)), config(**fixed)).pipelines == ()
 
 
 def test_clock_of_the_gate_is_that_of_the_recording() -> None:

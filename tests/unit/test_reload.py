@@ -69,3 +69,11 @@ def test_every_key_of_the_tables_exists() -> None:
     assert {*HOT_RELOADABLE, *RESTART_KEYS} <= keys
     assert {f"cameras.<name>.{key}" for key in PIPELINE_KEYS} <= keys
     assert all(any(f"{key}.".startswith(f"cameras.<name>.{name}.") for key in keys) for name in BEHAVIOUR_KEYS)
+
+
+def test_reload_of_the_stall_renews_the_pipeline_that_follows_it() -> None:
+    off = {"motion_gate": {"mode": "off"}}
+    switched = cameras(stall={"enabled": True})
+    fixed = cameras(stall={"enabled": True}, **off)
+    assert plan_reload(config(), config(**switched)).pipelines == ("barn",)
+    assert plan_reload(config(**cameras(**off)), config(**fixed)).pipelines == ()

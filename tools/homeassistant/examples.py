@@ -18,7 +18,8 @@ from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
-from edged.mqtt.homeassistant_payloads import BUTTONS, DiscoveryDevice
+from edged.mqtt.homeassistant_controls import BUTTONS
+from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 from edged.runtime.clock import Clock
 
 CAMERAS = {"stall-1": ("horse", "person"), "yard": ("person",)}

@@ -7,7 +7,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from edged.config.tables.camera import MotionGateConfig
+from edged.config.tables.camera import CameraConfig, MotionGateConfig
 from edged.frame import U8, Frame, PixelFormat
 from edged.units import ns
 
@@ -44,6 +44,11 @@ class MotionGate:
             return True
         change = cv2.absdiff(grid, self._reference)
         return bool(np.count_nonzero(change >= self._min_change) >= MIN_CELLS)
+
+
+def motion_gate(options: CameraConfig) -> MotionGate | None:
+    """The gate of a camera, if it has one."""
+    return MotionGate(options.motion_gate, options.roi) if options.gates_motion else None
 
 
 def _grid(frame: Frame, roi: tuple[int, int, int, int] | None) -> U8:
