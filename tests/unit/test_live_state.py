@@ -21,7 +21,7 @@ CONFIG = Config.model_validate({"cameras": {"barn": {"source": "0"}, "yard": {"s
 class StandIn:
     """A pipeline that remembers how it was asked for."""
 
-    def __init__(self, *_: object, smooth: bool, last_id: int) -> None:
+    def __init__(self, *_: object, smooth: bool, last_id: int, gate: object) -> None:
         self.smooth, self.first_id, self.last_id = smooth, last_id, last_id + 5
 
 
