@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
 from edged.frame import U8, Frame
-from edged.inference.cpu.motion_gate import motion_gate
+from edged.inference.cpu.motion_gate import GRID_WIDTH, motion_gate
 from edged.inference.load_models import load_models
 from edged.messages import build
 from edged.pipeline import Pipeline
@@ -26,6 +24,7 @@ from edged.runtime.clock import Clock
 from edged.units import NS_PER_S
 from tools.barn.tracks import Gate, View
 from tools.barn.trial import CROWDED, Outcome, run_day
+from tools.clip_images import clip_images
 from tools.demo import CLIP
 from tools.demo.stall import FPS
 from tools.evaluate.clip import Score, read_truth, score
@@ -37,7 +36,7 @@ GATES: dict[str, dict[str, Any]] = {
     "after 10 s of rest": {"mode": "on"},
     "at once": {"mode": "on", "rest_s": 0},
 }
-CELL_PX = View().size_wh[0] / 160
+CELL_PX = View().size_wh[0] / GRID_WIDTH
 SIGHTS = {"off": None, "one cell": Gate(sees_px=CELL_PX), "half a cell": Gate(sees_px=CELL_PX / 2)}
 
 
@@ -55,19 +54,12 @@ def main() -> None:
     parser.add_argument("--crowded", type=int, default=6, help="simulations of four hours of every behaviour, per row")
     parser.add_argument("--seed", type=int, default=401)
     args = parser.parse_args()
-    images = _images()
+    images = list(clip_images(CLIP))
     clip = {name: run_clip(images, options) for name, options in GATES.items()}
     seeds = range(args.seed, args.seed + args.crowded)
     barn = {name: [run_day(seed, CROWDED, 0.1, gate=gate) for seed in seeds] for name, gate in SIGHTS.items()}
     figures = {"clip": {name: _clip_figures(run) for name, run in clip.items()}, "barn": _barn_figures(barn)}
     write(OUT, _page(clip, barn, len(images), args.crowded), figures, name="motion_gate")
-
-
-def _images() -> list[U8]:
-    video, out = cv2.VideoCapture(str(CLIP)), []
-    while (read := video.read())[0]:
-        out.append(read[1])
-    return out
 
 
 def run_clip(images: list[U8], gate: dict[str, Any]) -> ClipRun:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edged.config.profiles import KEY_OF_SWITCH, Switch, Switches, in_effect, profile_at
-from edged.config.tables.profiles import RESERVED
+from edged.config.tables.profiles import RESERVED, profile_choices
 from edged.config.tree import Config
 from edged.control.dispatcher import CommandResult
 from edged.errors import CommandRejected
@@ -85,7 +85,7 @@ class CameraSwitches:
                 "selected": selection.profile,
                 "active": selection.active,
                 "until_ts": selection.profile_until_ms,
-                "choices": [AUTO, NONE, *base.profiles],
+                "choices": profile_choices(base.profiles),
             },
             "cameras": {name: _camera_body(name, running, selection) for name in base.enabled_cameras},
         }
@@ -102,7 +102,7 @@ class CameraSwitches:
 
     def select_profile(self, command: commands.Profile) -> CommandResult:
         base = self._base()
-        choices = [AUTO, NONE, *base.profiles]
+        choices = profile_choices(base.profiles)
         if command.name not in choices:
             wanted = f"one of {', '.join(choices)}"
             raise CommandRejected("name", got=ascii(command.name), wanted=wanted, do="name one of these")
@@ -132,7 +132,7 @@ class CameraSwitches:
     def _current(self, base: Config) -> Selection:
         """The selection without what is over, or makes no difference."""
         now_ms, selection = self._now_ms(), self._selection
-        if _is_over(selection.profile_until_ms, now_ms) or selection.profile not in (AUTO, NONE, *base.profiles):
+        if _is_over(selection.profile_until_ms, now_ms) or selection.profile not in profile_choices(base.profiles):
             selection = replace(selection, profile=AUTO, profile_until_ms=None)
         time = datetime.fromtimestamp(now_ms / MS_PER_S).astimezone().strftime("%H:%M")
         named = None if selection.profile == NONE else selection.profile

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edged.config.tables.profiles import RESERVED
+from edged.config.tables.profiles import profile_choices
 from edged.messages.topics import Topic, TopicSpec
 from edged.mqtt.homeassistant_controls import buttons, profile_select, switches
 from edged.mqtt.homeassistant_entities import (
@@ -75,7 +75,7 @@ class DiscoveryDevice:
         device = {"identifiers": [self.id], "name": self.name or self.id, "serial_number": self.id}
         parts = components(DEVICE_ENTITIES, context)
         if self.profiles and "profile" in self.allowed_commands:
-            parts |= profile_select(context, [*RESERVED, *self.profiles])
+            parts |= profile_select(context, profile_choices(self.profiles))
         return self._payload(device | {"model": "pose appliance"}, parts)
 
     def _camera_payload(self, camera: str, labels: Iterable[str]) -> Body:

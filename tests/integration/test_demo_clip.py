@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-import cv2
 
 from tests.support.recorded import Command
+from tools.clip_images import clip_images
 from tools.demo import CLIP
 from tools.evaluate.clip import Score, read_truth, report
 
@@ -25,10 +25,7 @@ FLOORS = {
 
 @pytest.fixture(scope="module")
 def frames() -> list[Any]:
-    video, out = cv2.VideoCapture(str(CLIP)), []
-    while (read := video.read())[0]:
-        out.append(read[1])
-    return out
+    return list(clip_images(CLIP))
 
 
 @pytest.fixture(scope="module")

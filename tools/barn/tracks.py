@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edged.behaviour.horse.keypoints import KeypointObservation
+from edged.config.tables.camera import MotionGateConfig
 from edged.frame import F64
 from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
 from tools.barn.moves import FRAMES, motions
 
 PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: the farther one is often hidden
+
+DEFAULTS = MotionGateConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +23,8 @@ class Gate:
     """A motion gate that sees a movement from `sees_px` on, of any keypoint, and has the daemon's defaults."""
 
     sees_px: float
-    rest_s: float = 10.0
-    keep_alive_s: float = 2.0
+    rest_s: float = DEFAULTS.rest_s
+    keep_alive_s: float = DEFAULTS.keep_alive_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

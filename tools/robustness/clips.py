@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from edged.frame import U8, FrameResult
 from tools.bench.frames import sway
+from tools.clip_images import clip_images
 from tools.robustness.score import Truth, Truths
 from tools.synth.film import read_truth
 
@@ -33,7 +35,7 @@ class Clip:
 
 
 def rendered(path: Path, count: int) -> Clip:
-    images = list(_frames(path, count))
+    images = list(islice(clip_images(path), count))
     truth = [[_truth(one) for one in frame if one["visible"] >= SHOWS] for frame in read_truth(path)][: len(images)]
     return Clip(name="rendered", fps=cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS), images=images, truth=truth)
 
@@ -41,7 +43,7 @@ def rendered(path: Path, count: int) -> Clip:
 def real(media: Path, count: int) -> Iterator[Clip]:
     """Videos, and photographs with a swaying camera."""
     for video in sorted(media.glob("*.mp4")):
-        if len(images := list(_frames(video, count))) >= MIN_FRAMES:
+        if len(images := list(islice(clip_images(video), count))) >= MIN_FRAMES:
             yield Clip(name=f"real: {video.stem}", fps=FPS, images=images)
     for photograph in sorted([*media.glob("coco*.jpg"), *media.glob("ap10k*.jpg")]):
         image = np.asarray(cv2.imread(str(photograph)), np.uint8)
@@ -71,12 +73,3 @@ def _truth(one: dict[str, Any]) -> Truth:
     keypoints = np.array(one["keypoints"][SCHEMA[one["class"]]], np.float32)
     keypoints[:, 2] = keypoints[:, 2] == 2  # visible ones count
     return Truth(number=one["id"], kind=one["class"], xyxy=np.array(one["box"], np.float32), keypoints=keypoints)
-
-
-def _frames(path: Path, count: int) -> Iterator[U8]:
-    video = cv2.VideoCapture(str(path))
-    for _ in range(count):
-        there, image = video.read()
-        if not there:
-            return
-        yield np.asarray(image, np.uint8)

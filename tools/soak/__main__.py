@@ -19,15 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.frame import U8
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.units import S_PER_MIN
+from tools.clip_images import clip_images
 from tools.mqtt_bench import mosquitto
 from tools.reports.writer import environment
 from tools.rtsp_server import encoded, serving
@@ -49,7 +47,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "tools/reports/soak")
     args = parser.parse_args()
     where = environment()
-    filmed = encoded(images(args.clip), args.fps, gop=args.fps)
+    filmed = encoded(clip_images(args.clip), args.fps, gop=args.fps)
     with tempfile.TemporaryDirectory() as folder, mosquitto() as port, serving(filmed) as camera:
         configuration = Path(folder) / "edged.toml"
         configuration.write_text(configuration_text(folder, port, camera.url, args.clip.resolve(), args.fps))
@@ -60,12 +58,6 @@ def main() -> int:
     report.write(args.out, {"environment": where, "fps": args.fps, **found})
     print((args.out / "README.md").read_text())
     return 0 if found["good"] else 1
-
-
-def images(clip: Path) -> Iterator[U8]:
-    video = cv2.VideoCapture(str(clip))
-    while (shown := video.read())[0]:
-        yield np.asarray(shown[1], np.uint8)
 
 
 def configuration_text(folder: str, port: int, url: str, clip: Path, fps: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,6 +11,11 @@ from pydantic import AfterValidator, Field, model_validator
 from edged.config.types import Flag, Hertz, Int, Name, Score, Section, unit
 
 RESERVED = ("auto", "none")  # in the command `profile`: by the timetable; none at all
+
+
+def profile_choices(profiles: Iterable[str]) -> list[str]:
+    """What the command `profile` can name where these are configured."""
+    return [*RESERVED, *profiles]
 
 
 def _check_time(value: str) -> str:
