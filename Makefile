@@ -8,7 +8,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOOK   := $(VENV)/.look
-PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c tests/constraints.txt
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c tests/constraints.txt
+
+# Python compiles what it imports, once, and keeps it: pip would compile all of 80 MB, and the tests' hundreds of processes
+# would each compile our modules anew where keeping it is switched off.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `make run` plays: yours, else the clip of configs/demo.toml.
 SOURCE ?=
@@ -51,11 +55,11 @@ homeassistant: $(STAMP)-system
 
 check: lint test system cuda
 
-# Only what a look needs. Python compiles what it imports; compiling all of it here would double the time.
+# Only what a look needs.
 $(LOOK): pyproject.toml tests/constraints.txt
 	@echo 'Installing into $(VENV): 150 MB to download, 440 MB on disk, about half a minute on a fast line.'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --no-compile -e '.[headless,broker]'
+	$(PIP) -e '.[headless,broker]'
 	@touch $@
 
 $(STAMP): pyproject.toml tests/constraints.txt
@@ -71,6 +75,8 @@ TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.
 # In a folder of its own: where it is installed, every start with a fresh store begins with a trial of it.
 OPENVINO := openvino==2026.4.1
 
+APART := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --upgrade --target
+
 $(STAMP)-cuda: $(STAMP)
 	sh tests/cuda/pycuda.sh $(BIN)/python
 	touch $@
@@ -78,10 +84,8 @@ $(STAMP)-cuda: $(STAMP)
 $(STAMP)-system: $(STAMP)
 	sh tests/system/setup.sh
 	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx]'
-	for wheel in $(TENSORRT_APIS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --no-deps --upgrade --target $(VENV)/tensorrt-api/$${wheel#*==} $$wheel || exit 1; done
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
-	    --target $(VENV)/openvino $(OPENVINO)
+	printf '%s\n' $(TENSORRT_APIS) | xargs -P 4 -I WHEEL sh -c '$(APART) $(VENV)/tensorrt-api/$${0#*==} $$0' WHEEL
+	$(APART) $(VENV)/openvino $(OPENVINO)
 	touch $@
 
 clean:
