@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edged.config.drawing import parse_drawing
-from edged.control.dispatcher import QueuedCommand, validate
+from edged.control.dispatcher import CommandHandler, QueuedCommand, validate
 from edged.daemon import Daemon
 from edged.device.doctor import quick_checks
 from edged.drawing.day import draw_day
@@ -38,7 +38,8 @@ from edged.units import BYTES_PER_KB
 STATIC = Path(__file__).with_name("static")
 FRAME_WAIT_S = 3.0
 DAY_MAX_BYTES = 400 * BYTES_PER_KB
-COMMANDS = ("acknowledge", "snooze", "test-alert", "restart-camera")  # may be given at the page, whatever `allow` says
+# What may be given at the page, whatever `allow` says.
+COMMANDS = ("acknowledge", "snooze", "test-alert", "restart-camera", "switch", "profile")
 
 Page = Callable[[Mapping[str, Any], Mapping[str, Any]], Response]  # of the path's and query's names, and the body
 
@@ -107,7 +108,9 @@ class Pages:
         verb = str(names["verb"])
         request = BusRequest(path=f"cmd/{verb}", payload=b"", retain=False)
         command = validate(QueuedCommand(request=request, allowed=COMMANDS), body)
-        return JSONResponse(dict(self._daemon.parts.handlers[verb](command).data))
+        switches = self._daemon.parts.switches
+        more: dict[str, CommandHandler] = {"switch": switches.switch, "profile": switches.select_profile}
+        return JSONResponse(dict({**self._daemon.parts.handlers, **more}[verb](command).data))
 
     def doctor(self, names: Mapping[str, Any], body: Mapping[str, Any]) -> Response:
         """The checks that do not disturb the daemon; one run at a time."""

@@ -12,6 +12,8 @@ from typing import Any
 from edged import __version__
 from edged.behaviour.alerts import Alert, alert_kinds
 from edged.behaviour.words import describe_scene
+from edged.config.profiles import KEY_OF_SWITCH, Switch
+from edged.config.tables.camera import CameraConfig
 from edged.daemon import Daemon
 from edged.device.health import CameraOverview, camera_health
 from edged.device.identity import device_id
@@ -38,9 +40,25 @@ def status_body(daemon: Daemon, aiming: Aiming) -> Body:
         "problems": [{**problem, "cure": CURES.get(problem["code"], "")} for problem in health.get("problems", ())],
         "mqtt": parts.bus.stats,
         "models": parts.overview.models(),
+        "switches": _switches(daemon),
         "cameras": {name: _camera(daemon, aiming, name, camera) for name, camera in cameras.items()},
         "alerts": [open_alert(daemon, alert) for name in cameras for alert in parts.scenes.alerts.open(name)],
     }
+
+
+def _switches(daemon: Daemon) -> Body:
+    """The `switches` message, and of each switch whether the configuration allows to switch it on."""
+    base = daemon.parts.state.base
+    body = daemon.parts.switches.body(base)
+    cameras = {
+        name: {what: {**one, "allowed": one["on"] or _allows(base.cameras[name], what)} for what, one in own.items()}
+        for name, own in body["cameras"].items()
+    }
+    return {**body, "cameras": cameras}
+
+
+def _allows(camera: CameraConfig, what: Switch) -> bool:
+    return bool(getattr(camera, KEY_OF_SWITCH[what]))
 
 
 def _camera(daemon: Daemon, aiming: Aiming, name: str, camera: CameraOverview) -> Body:

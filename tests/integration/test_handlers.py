@@ -274,3 +274,12 @@ def test_test_alert_of_a_kind_that_the_camera_never_has_is_rejected(parts: Parts
         parts.handlers.test_alert(TestAlert(camera="yard", event_type=kind))
     assert rejected.value.wanted == "one of camera-lost, view-unknown, view-degraded, camera-moved, camera-dirty"
     assert not parts.alerts_raised
+
+
+def test_test_alert_of_a_camera_whose_alerts_are_off_is_rejected(parts: Parts) -> None:
+    cameras = {"barn": parts.config.cameras["barn"].model_copy(update={"alerts": False})}
+    parts.config = parts.config.model_copy(update={"cameras": cameras})
+    with pytest.raises(CommandRejected) as rejected:
+        parts.handlers.test_alert(TestAlert(camera="barn"))
+    assert (rejected.value.got, rejected.value.what) == ("alerts = false", "camera barn")
+    assert not parts.alerts_raised

@@ -38,6 +38,8 @@ people = "poses"
 source = "{clip}"
 loop = true
 fps = 2
+[profiles.night.cameras.stall]
+alerts = false
 """
 
 

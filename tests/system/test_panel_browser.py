@@ -118,6 +118,8 @@ def test_drawn_stall_is_taken_up_by_the_daemon_and_undone(site: PanelSite, page:
     expect(card.locator("circle")).to_have_count(len(CORNERS))
     card.get_by_label("side 0").fill("4")
     card.get_by_label("side 1").fill("3.5")
+    card.locator("line").first.press("Enter")  # an open side, by keyboard
+    expect(card.locator("line").first).to_have_attribute("aria-label", "opening 0")
     expect(card.locator(".measures")).to_contain_text("Understood")
     card.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#message")).to_contain_text("saved; changed: cameras.stall.stall.floor")
@@ -143,6 +145,36 @@ def test_alert_shows_its_still_and_its_clip_and_is_acknowledged(page: Page) -> N
     expect(alert).to_contain_text("acknowledged")
     expect(alert.locator("video")).to_be_visible()
     assert until(lambda: alert.locator("video").evaluate("video => video.videoWidth"), LIMIT_S) == 640
+
+
+def test_camera_and_profile_are_switched_by_keyboard_on_a_small_screen(page: Page) -> None:
+    card = page.locator("article[data-camera=yard]")
+    page.locator("#to-live").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#to-log")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    card.get_by_text("Switches").focus()
+    for key in ("Enter", "Tab", "3", "0", "Tab", "Space"):
+        page.keyboard.press(key)
+    expect(card).to_contain_text("○ switched off")
+    expect(card.locator("details").first).to_contain_text("until ")
+    expect(card.get_by_label("Pictures")).to_be_disabled()
+    expect(card.get_by_role("button", name="Restart")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.keyboard.press("Space")
+    expect(card).to_contain_text("● online")
+    page.locator("summary", has_text="Profile").press("Enter")
+    page.locator("#profile").select_option("night")
+    page.get_by_role("button", name="Use").press("Enter")
+    expect(page.locator("#profile-state")).to_contain_text("night applies")
+    stall = page.locator("article[data-camera=stall]")
+    expect(stall.get_by_label("Alerts")).not_to_be_checked()
+    stall.get_by_text("Test alert").press("Enter")
+    stall.get_by_role("button", name="Ring").press("Enter")
+    expect(page.locator("#message")).to_contain_text("alerts = false")
+    page.locator("#profile").select_option("auto")
+    page.get_by_role("button", name="Use").press("Enter")
+    expect(stall.get_by_label("Alerts")).to_be_checked()
 
 
 def test_page_goes_on_by_itself_after_the_daemon_restarted(site: PanelSite, page: Page, tmp_path: Path) -> None:

@@ -266,3 +266,36 @@ def test_missing_camera_is_reported_beside_other_problems(tmp_path: Path) -> Non
         'F:1 models.detector = "xyzzy": is not in the catalogue',
         "no camera is configured and enabled",
     ]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "line"),
+    [
+        ("[profiles.n.cameras.a]\nalarms = false", "alarms"),
+        ("[profiles.n.cameras.b]\nalerts = false", "is no camera; want one of a"),
+        ("[profiles.n.cameras.a]\nthresholds.hose = 0.5", "hose"),
+        ("[profiles.auto]\n", "mean something to the command `profile`"),
+        ('[profiles.n]\nstart = "21:00"', "give both or neither"),
+        ('[profiles.n]\nstart = "21:00"\nend = "21:00"', "start must differ from end"),
+        ('[profiles.n]\nstart = "24:00"\nend = "01:00"', "from 00:00 to 23:59"),
+        (
+            '[profiles.m]\nstart = "21:00"\nend = "05:00"\n[profiles.n]\nstart = "04:00"\nend = "06:00"',
+            "overlaps with the profile m at 04:00; move one",
+        ),
+        (
+            '[profiles.m]\nstart = "04:00"\nend = "06:00"\n[profiles.n]\nstart = "21:00"\nend = "04:01"',
+            "overlaps with the profile m at 04:00; move one",
+        ),
+    ],
+)
+def test_wrong_profile_is_refused_and_named(tmp_path: Path, profiles: str, line: str) -> None:
+    (found,) = refused(tmp_path, SIZED + profiles)
+    assert line in found
+    assert "profiles" in found
+
+
+def test_timetables_that_touch_do_not_overlap(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    times = '[profiles.m]\nstart = "21:00"\nend = "05:00"\n[profiles.n]\nstart = "05:00"\nend = "21:00"\n'
+    file.write_text(SIZED + times)
+    assert run(check, str(file)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -150,3 +151,53 @@ def test_state_file_holds_the_totals_of_the_day(stage: Stage, tmp_path: Path) ->
     stage.show(120, "horse")
     saved = json.loads((tmp_path / "state" / "days.json").read_text())
     assert saved["stall"]["present_s"]["horse"] > 50
+
+
+BOTH = {"stall": ("horse", "person"), "yard": ("horse",)}
+YARD = {"yard": ("horse",)}
+
+
+def test_camera_that_was_off_goes_on_with_its_day_and_adds_nothing_meanwhile(stage: Stage) -> None:
+    stage.show(300, "horse")
+    stage.monitor.reconfigure(YARD, 900)
+    stage.show(300, "horse")
+    stage.monitor.save()
+    stage.monitor.reconfigure(BOTH, 900)
+    stage.show(310, "horse")
+    day = stage.published("daily")[-1]
+    assert day["presence_minutes"]["horse"] == pytest.approx(10, abs=0.3)
+    assert sum(day["view_minutes"].values()) == pytest.approx(10, abs=0.3)
+
+
+def test_day_in_which_a_camera_was_switched_off_is_closed_when_it_is_on_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(120, "horse")
+    date = stage.monitor._date(stage.now_ns)
+    stage.monitor.reconfigure(YARD, 900)
+    tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
+    monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
+    stage.show(10, "horse")
+    assert not stage.published("daily")
+    stage.monitor.reconfigure(BOTH, 900)
+    stage.show(1, "horse")
+    (day,) = stage.published("daily")
+    assert (day["date"], day["closed"]) == (date, True)
+    assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
+
+
+def test_open_alert_closes_when_the_camera_alerts_are_switched_off_and_none_opens(stage: Stage) -> None:
+    stage.show(90, phase="lost")
+    stage.monitor.reconfigure(BOTH, 900, alerting=["yard"])
+    stage.show(90, phase="lost")
+    assert [body["stage"] for body in stage.published("alert")] == ["open", "closed"]
+    assert stage.published("state")[-1]["alert_ids"] == []
+    stage.monitor.reconfigure(BOTH, 900)
+    stage.show(90, phase="lost")
+    assert [body["stage"] for body in stage.published("alert")] == ["open", "closed", "open"]
+
+
+def test_open_alert_closes_when_its_camera_is_switched_off(stage: Stage) -> None:
+    stage.show(90, phase="lost")
+    stage.monitor.reconfigure(YARD, 900)
+    assert [body["stage"] for body in stage.published("alert")] == ["open", "closed"]

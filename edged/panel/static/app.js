@@ -1,6 +1,7 @@
 // The page: login, tabs, live pictures, alerts, device, log. All text from the device is set as text, never as markup.
 import { post, get, el, when, show, say, Refused } from "./kit.js";
 import { openDrawing } from "./draw.js";
+import { CameraSwitches, ProfileChoice } from "./switches.js";
 
 const TABS = { live: "Live", alerts: "Alerts", device: "Device", log: "Log" };
 const STATUS_MS = 1000;
@@ -57,11 +58,19 @@ for (const [name, title] of Object.entries(TABS)) {
   button.addEventListener("click", () => select(name));
   $("tabs").append(button);
 }
+$("tabs").addEventListener("keydown", event => {
+  const names = Object.keys(TABS), steps = { ArrowLeft: -1, ArrowRight: 1 };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  select(names.at((names.indexOf(tab) + steps[event.key]) % names.length));
+  $(`to-${tab}`).focus();
+});
 
 function select(name) {
   tab = name;
   for (const other of Object.keys(TABS)) {
     $(`to-${other}`).setAttribute("aria-selected", String(other === name));
+    $(`to-${other}`).tabIndex = other === name ? 0 : -1; // the others by arrow keys
     show($(`tab-${other}`), other === name);
   }
   if (name === "log") renderLog();
@@ -82,11 +91,19 @@ function render(body) {
 
 // ---- live
 
+const profiles = new ProfileChoice();
+$("tab-live").append(profiles.root);
+
 function renderCameras(body) {
-  for (const [name, card] of cards) if (!(name in body.cameras)) { card.close(); cards.delete(name); }
-  for (const [name, camera] of Object.entries(body.cameras)) {
+  const { profile, cameras } = body.switches;
+  profiles.update(profile);
+  for (const [name, card] of cards) if (!(name in cameras)) { card.close(); cards.delete(name); }
+  for (const [name, switches] of Object.entries(cameras)) {
     if (!cards.has(name)) cards.set(name, new Card(name));
-    cards.get(name).update(camera);
+    const card = cards.get(name);
+    card.switches.update(switches);
+    card.setOff(!switches.camera.on);
+    if (name in body.cameras) card.update(body.cameras[name]);
   }
 }
 
@@ -106,13 +123,15 @@ class Card {
     this.aim = el("button", {}, "Aim for 10 minutes");
     this.aim.addEventListener("click", () => this.toggleAim());
     this.kind = el("select", { "aria-label": `Kind of the test alert of ${name}` });
+    this.switches = new CameraSwitches(name);
     this.root = el("article", { "data-camera": name },
       el("h2", {}, name), this.picture, this.line, this.figures,
-      el("div", { class: "row" }, this.aim,
+      this.actions = el("div", { class: "row" }, this.aim,
         this.button("Draw", () => openDrawing(this)),
         this.button("Restart", () => this.command("restart-camera", {}, "the camera is opened again")),
         this.dayButton = this.button("Day", () => this.toggleDay())),
-      el("details", {}, el("summary", {}, "Test alert"), el("div", { class: "row" }, this.kind,
+      this.switches.root,
+      this.test = el("details", {}, el("summary", {}, "Test alert"), el("div", { class: "row" }, this.kind,
         this.button("Ring", () => this.command("test-alert", { event_type: this.kind.value, seconds: 60 }, "it rings for a minute")))),
       this.day = el("div"));
     $("tab-live").append(this.root);
@@ -134,7 +153,7 @@ class Card {
 
   close() { this.alive = false; this.root.remove(); }
 
-  get wanted() { return running && tab === "live" && this.inView && !document.hidden && !this.refused; }
+  get wanted() { return running && tab === "live" && this.inView && !document.hidden && !this.refused && !this.off; }
 
   async follow() {
     while (this.alive) {
@@ -166,6 +185,17 @@ class Card {
     this.refused = true;
     this.img.removeAttribute("src");
     this.note.textContent = "Pictures of this camera are not shown (images = false). Aiming shows them for 10 minutes, and is announced.";
+  }
+
+  setOff(off) {
+    if (off === this.off) return;
+    this.off = off;
+    for (const part of [this.figures, this.actions, this.test]) show(part, !off);
+    if (!off) { this.note.textContent = "waiting for a picture …"; return; }
+    this.drawing?.close();
+    this.img.removeAttribute("src");
+    this.note.textContent = this.line.textContent = "○ switched off";
+    this.line.className = "faint";
   }
 
   async toggleAim() {

@@ -153,6 +153,13 @@ class Drawing {
     this.check();
   }
 
+  sideKey(event, side) {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    this.toggle(side);
+    this.canvas.querySelector(`[data-side="${side}"]`)?.focus();
+  }
+
   key(event, index) {
     const step = event.shiftKey ? 10 : 1, points = [...this.corners], [x, y] = points[index];
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
@@ -177,7 +184,8 @@ class Drawing {
 
   floor(points, unit) {
     const sides = points.map((point, i) => [point, points[(i + 1) % points.length]]);
-    const lines = sides.map(([a, b], i) => svg("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], "data-side": i, class: this.values.open_sides.includes(i) ? "open" : "wall" }));
+    const lines = sides.map(([a, b], i) => svg("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], "data-side": i, class: this.values.open_sides.includes(i) ? "open" : "wall",
+      tabindex: 0, role: "button", "aria-label": `${this.values.open_sides.includes(i) ? "opening" : "wall"} ${i}`, onkeydown: event => this.sideKey(event, i) }));
     const names = sides.map((side, i) => this.label(`${i}${this.values.open_sides.includes(i) ? " open" : ""}`, middle(side), unit));
     return [svg("polygon", { class: "floor", points: points.map(point => point.join(",")).join(" ") }), ...lines, ...names];
   }
