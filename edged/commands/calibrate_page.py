@@ -52,6 +52,7 @@ FILES = {
 }
 
 Response = tuple[str, str, bytes]  # status, content type, body
+NO_ICON: Response = ("204 No Content", "image/x-icon", b"")  # every browser asks for one
 
 
 def serve(camera: str, settings: CameraConfig, image: U8, drawn: Values, args: argparse.Namespace) -> int:
@@ -88,7 +89,7 @@ class Page:
         self._jpeg, _ = encode_jpeg(image, MAX_JPEG)
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-        status, kind, body = self._respond(environ)
+        status, kind, body = NO_ICON if environ["PATH_INFO"] == "/favicon.ico" else self._respond(environ)
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *HEADERS])
         return [body]
 

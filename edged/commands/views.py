@@ -166,11 +166,12 @@ def _camera_line(name: str, view: CameraOverview, scene: str) -> str:
 
 
 class _LineWriter:
-    """A line per camera every five seconds, and once more at the end."""
+    """A line per camera every five seconds, and once more at the end; once what a busy machine means."""
 
     def __init__(self, status: Callable[[], LiveStatus], out: TextIO) -> None:
         self._status = status
         self._out = out
+        self._told_busy: set[str] = set()  # cameras
         self._thread = SupervisedThread("terminal", self._step, first_s=LINE_INTERVAL_S)
 
     def __enter__(self) -> _LineWriter:
@@ -189,5 +190,8 @@ class _LineWriter:
     def _print(self) -> None:
         status = self._status()
         lines = [_camera_line(name, view, status.scenes.get(name, "")) for name, view in status.cameras.items()]
+        busy = {name: text for name, view in status.cameras.items() if (text := _busy(name, view))}
+        lines += [text for name, text in busy.items() if name not in self._told_busy]
+        self._told_busy |= busy.keys()
         self._out.write("\n".join((*lines, _mqtt_line(status.mqtt), "")))
         self._out.flush()

@@ -17,6 +17,7 @@ from edged.config.toml_lines import Key
 from edged.config.toml_text import dotted, toml_value
 from edged.errors import ConfigError
 from edged.secret_address import MASK, redact_value
+from edged.units import plural
 
 MAX_CHARS = 72  # of a value in a message
 # pydantic's error type -> what is wanted; what to do.
@@ -152,11 +153,20 @@ def display_value(key: Key, value: Any) -> str:
         return MASK
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        flat = all(isinstance(item, (int, float)) for item in value) and len(value) <= MAX_CHARS // 8
-        return toml_value(list(value)) if flat else f"a list of {len(value)}"
-    text = toml_value(redact_value(value) if isinstance(value, str) else value)
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    text = "" if is_list and here.is_table else toml_value(_redacted(value))
+    if is_list:
+        return text if 0 < len(text) <= MAX_CHARS else f"a list of {plural(len(value), 'value')}"
     return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
+
+
+def _redacted(value: Any) -> Any:
+    """The value without passwords, at any depth of a list; a table in a list is masked whole."""
+    if isinstance(value, str):
+        return redact_value(value)
+    if isinstance(value, Mapping):
+        return MASK
+    return [_redacted(item) for item in value] if isinstance(value, Sequence) else value
 
 
 def example_line(key: Key) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from edged.capture.camera import CameraState
 from edged.commands.fleet_view import live_watch
-from edged.commands.views import LiveStatus, live
+from edged.commands.views import LiveStatus, _LineWriter, live
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
 from edged.mqtt.fleet_state import FleetState
@@ -37,8 +37,17 @@ def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
     assert out.getvalue().splitlines() == [
         "barn: online, 15.0 of 30.0 frames/s, 21 ms; horse #7 88 % (2/2 keypoints); "
         "on its chest, head level; ALERT colic-suspected",
+        "barn: 15.0 of 30.0 frames/s: this machine is busy or too slow for more; the newest frames are used",
         "MQTT 5 · 12 messages sent · 0 waiting · 3 messages dropped",
     ]
+
+
+def test_without_terminal_what_a_busy_machine_means_is_said_once() -> None:
+    out = io.StringIO()
+    lines = _LineWriter(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS, scenes=SCENES), out)
+    lines._step()
+    lines._step()
+    assert (out.getvalue().count("barn: online"), out.getvalue().count("this machine is busy")) == (2, 1)
 
 
 def test_without_terminal_a_lost_camera_has_its_reason_and_no_rates() -> None:

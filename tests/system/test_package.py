@@ -19,6 +19,7 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from tests.support.recorded import video
 from tests.support.signing import new_key
+from tests.system.guest_tmp import skip_where_missing
 from tests.system.wheels import DEPLOY, REPOSITORY, fetched, run, wheelhouse
 
 BOOT = Path(__file__).parent / "nspawn" / "boot.sh"
@@ -36,6 +37,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             pytest.skip(f"{tool} is missing; run tests/system/setup.sh")
     if os.geteuid() != 0:
         pytest.skip("only root can boot a container")
+    skip_where_missing(REPOSITORY)
     out, made = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("made")
     version = run(PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     others = fetched(platform.machine(), version)

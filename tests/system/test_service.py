@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.recorded import video
+from tests.system.guest_tmp import REPOSITORY, skip_where_missing
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
@@ -33,6 +34,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             pytest.skip(f"{tool} is missing; run tests/system/setup.sh")
     if os.geteuid() != 0:
         pytest.skip("only root can boot a container")
+    skip_where_missing(REPOSITORY)
     out = tmp_path_factory.mktemp("service")
     video(out / "clip.mp4", 20)
     run = [str(NSPAWN / "boot.sh"), str(out), sys.executable, str(NSPAWN / "guest_service.py")]

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.support.signing import new_key
+from tests.system.guest_tmp import REPOSITORY, skip_where_missing
 
-REPOSITORY = Path(__file__).parents[2]
 VM = Path(__file__).parent / "vm"
 LIMIT_S = 1500  # on a busy machine
 STICK_MB = 4
@@ -67,6 +67,7 @@ def plug_in_when_asked(monitor: Path, out: Path, ended: threading.Event) -> None
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if not os.environ.get("STICK"):
         pytest.skip("takes minutes; STICK=1 runs it")
+    skip_where_missing()
     for tool in ("qemu-system-x86_64", "busybox", "mkfs.vfat", "mcopy"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is missing (tests/system/setup.sh; apt-get install dosfstools mtools)")

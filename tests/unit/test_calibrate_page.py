@@ -66,6 +66,10 @@ def test_without_the_token_nothing_is_shown(path: str) -> None:
     assert request(page_for(), path)[0] == 404
 
 
+def test_icon_that_every_browser_asks_for_is_no_error() -> None:
+    assert request(page_for(), "/favicon.ico") == (204, b"")
+
+
 @pytest.mark.parametrize("name", ["nothing", "../calibrate.py", "calibrate.html/", "save"])
 def test_other_files_are_not_served(name: str) -> None:
     page = page_for()

@@ -86,7 +86,16 @@ ROWS = {
     "one_in_a_list": (CAMERA + "size = [640,\n 8]", "F:4 cameras.a.size[1] = 8: must be 16..16384 px; raise it"),
     "polygon_of_two": (
         CAMERA + "masks = [\n [[0, 0], [1, 1], [2, 0]],\n [[0, 0], [1, 1]]]",
-        "F:5 cameras.a.masks[1] = a list of 2: must be at least 3 lists, -16384..16384 px; add what is missing",
+        "F:5 cameras.a.masks[1] = [[0, 0], [1, 1]]: must be at least 3 lists, -16384..16384 px; add what is missing",
+    ),
+    "list_of_addresses": (
+        CAMERA + 'size = ["rtsp://u:hunter2@10.0.0.1/s", [["rtsp://u:hunter2@10.0.0.1/s"]], { password = "hunter2" }]',
+        'F:3 cameras.a.size = ["rtsp://***@10.0.0.1/…", [["rtsp://***@10.0.0.1/…"]], "***"]: '
+        "must be 2 whole numbers, 16..16384 px; remove the rest",
+    ),
+    "long_list": (
+        CAMERA + f"size = {[640] * 20}",
+        "F:3 cameras.a.size = a list of 20 values: must be 2 whole numbers, 16..16384 px; remove the rest",
     ),
     "nothing_to_look_for": (
         CAMERA + "classes = []",
@@ -116,7 +125,7 @@ ROWS = {
     ),
     "list_for_table": (
         'mqtt = ["hunter2"]',
-        "F:1 mqtt = a list of 1: must be a table; write its keys below a [mqtt] header",
+        "F:1 mqtt = a list of 1 value: must be a table; write its keys below a [mqtt] header",
     ),
     "text_for_table_of_names": (
         "cameras = 1",
@@ -124,7 +133,7 @@ ROWS = {
     ),
     "array_of_tables": (
         '[[cameras]]\nsource = "0"',
-        "F:1 cameras = a list of 1: must be a table; write its keys below a [cameras] header",
+        "F:1 cameras = a list of 1 value: must be a table; write its keys below a [cameras] header",
     ),
     "score_of_a_class": (CAMERA + "thresholds.horse = 2", "F:3 cameras.a.thresholds.horse = 2: must be 0..1; lower it"),
     # unknown keys
