@@ -68,6 +68,6 @@ def check_bundle(bundle: Bundle, root: Path) -> Config:
             message = str(exc).replace(f"{folder}/", "")
             raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
     cameras = ", ".join(config.enabled_cameras) or "none yet"
-    print(f"{config.device.id}: broker {config.mqtt.host}:{config.mqtt.port}; cameras: {cameras}")
+    print(f"{config.device.id}: broker {config.mqtt.address}; cameras: {cameras}")
     print("".join(f"{remark}\n" for remark in remark_lines(checked.remarks)), end="")
     return config

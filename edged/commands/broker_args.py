@@ -13,6 +13,8 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.config.toml_lines import Key
 from edged.errors import ConfigError
 
+OPTIONS = {"password": "--password-file", "hosts": "--host"}  # by key, where they differ
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="take the broker from this configuration")
@@ -28,11 +30,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def broker_config(args: argparse.Namespace, default: MqttConfig) -> MqttConfig:
     """The configured broker, overridden by the command line. Raises ConfigError."""
     given = {key: value for key in ("host", "port", "base", "username") if (value := getattr(args, key)) is not None}
+    if "host" in given:
+        given["hosts"] = ()
     if args.password_file is not None:
         given["password"] = SecretStr(_password(args.password_file))
     if args.tls or args.ca:
         given["tls"] = {**default.tls.model_dump(), "enabled": True, **({"ca": args.ca} if args.ca else {})}
-    options: dict[Key, str] = {("mqtt", key): "--password-file" if key == "password" else f"--{key}" for key in given}
+    options: dict[Key, str] = {("mqtt", key): OPTIONS.get(key, f"--{key}") for key in given}
     return config_from_options({"mqtt": default.model_dump() | given}, options).mqtt
 
 

@@ -37,7 +37,7 @@ def _summary(config: Config, layers: Layers, remarks: int) -> str:
     """`ok, 1 remark: 2 cameras, broker 10.0.0.2:1883, detector det-person-horse; read configs/barn.toml`"""
     count = sum(camera.enabled for camera in config.cameras.values())
     off = f" ({len(config.cameras) - count} not enabled)" if count < len(config.cameras) else ""
-    broker = f"broker {config.mqtt.host}:{config.mqtt.port}"
+    broker = f"broker {config.mqtt.address}"
     sources = ", ".join(layer.name for layer in layers.ordered if layer.lines) or "nothing: all defaults"
     ok = f"ok, {plural(remarks, 'remark')}" if remarks else "ok"
     return f"{ok}: {plural(count, 'camera')}{off}, {broker}, detector {config.models.detector}; read {sources}"

@@ -52,6 +52,22 @@ def check_host(value: str) -> str:
     return value
 
 
+def split_address(value: str) -> tuple[str, int | None]:
+    """`HOST` or `HOST:PORT`, an IPv6 address with a port in brackets, as both. Raises ValueError."""
+    found = re.fullmatch(
+        r"\[([^\s/@\[\]]+)\](?::(\d+))?|([^\s/@:\[\]]+)(?::(\d+))?|([^\s/@\[\]]*:[^\s/@\[\]]*:[^\s/@\[\]]*)", value
+    )
+    port = int((found[2] or found[4] or 1) if found else 0)
+    if found is None or not 1 <= port <= 65535:
+        raise ValueError("must be HOST or HOST:PORT, as node-2.example or 10.0.0.12:8883; of IPv6 [ADDRESS]:PORT")
+    return found[1] or found[3] or found[5], port if found[2] or found[4] else None
+
+
+def _check_address(value: str) -> str:
+    split_address(value)
+    return value
+
+
 def _check_server_name(value: str) -> str:
     if re.search(r"[\s/@:]", value) and value.count(":") < 2:  # more colons: IPv6
         raise ValueError("must be a host name or address alone, as the certificate has it")
@@ -91,6 +107,7 @@ Topic = Annotated[
     str, AfterValidator(_check_topic), WithJsonSchema({"type": "string", "pattern": f"^{TOPIC}$", "format": "topic"})
 ]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+HostPort = Annotated[str, AfterValidator(_check_address)]
 ServerName = Annotated[str, AfterValidator(_check_server_name)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]

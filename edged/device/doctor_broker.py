@@ -28,7 +28,8 @@ OF_DEVICE = (topics.STATUS, topics.INFO, topics.HEALTH)
 OF_CAMERA = (topics.CAMERA_STATUS, topics.POSES, topics.STATE, topics.ALERT, topics.DAILY)
 RAISE_LIMIT = "raise the broker's limit of message size (mosquitto: max_packet_size, message_size_limit)"
 CURES = {  # by the code of an error
-    "unreachable": "start the broker, or correct mqtt.host and mqtt.port; without one: edged run --embedded-broker",
+    "unreachable": "start the broker, or correct mqtt.host (or mqtt.hosts) and mqtt.port; without one: edged run "
+    "--embedded-broker",
     "certificate": "correct the broker's certificate, mqtt.host, mqtt.tls.ca or the clock, as said above",
     "not-a-tls-port": "set mqtt.port to the broker's port for TLS, or mqtt.tls.enabled to false",
     "tls-wanted": "set mqtt.tls.enabled to true and mqtt.port to the port for TLS, or see the broker's log",
@@ -43,10 +44,15 @@ SEE_LOG = "see the broker's log, and [mqtt]"
 
 
 def broker_results(config: Config, discovery: DiscoveryDevice | None) -> Iterator[CheckResult]:
-    """The broker accepts a connection and every kind of message, and nobody else uses this device's id.
+    """Each node accepts a connection and every kind of message, and nobody else uses this device's id.
 
     `discovery` None: nothing is announced to Home Assistant.
     """
+    for node in config.mqtt.nodes:
+        yield from _node_results(config.model_copy(update={"mqtt": node}), discovery)
+
+
+def _node_results(config: Config, discovery: DiscoveryDevice | None) -> Iterator[CheckResult]:
     mqtt, device = config.mqtt, device_id(config.device.id)
     runs = daemon_runs(config.device.state_dir)
     try:

@@ -19,12 +19,14 @@ from edged.messages import cbor, topics
 from edged.messages.build import Body, DeviceStatus, encode
 from edged.messages.bus import Request
 from edged.messages.topics import Topic, matches
+from edged.mqtt.connect_errors import address
 from edged.mqtt.connection import IncomingMessage, MqttConnection, SessionTakenOver
 from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateId, DuplicateIdDetector, RepeatedDisconnect
 from edged.mqtt.held_messages import Result
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
+from edged.mqtt.nodes import Nodes
 from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
 from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.retained_check import RetainedCheck
@@ -42,7 +44,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.5  # at close: to send what waits, and as long again for the status `stopped`
 CLOSE_TIMEOUT_S = 2.0  # of the thread at close, both included
 CLOSE_OFFLINE_TIMEOUT_S = 0.3  # the same without a connection
-RECONNECT_MAX_S = 3.0  # longest wait between attempts; a broker that returns is to be found within 5 s
+RECONNECT_MAX_S = 3.0  # longest wait between attempts at one node; a broker that returns is to be found within 5 s
 STABLE_AFTER_S = 30.0  # a connection that lasted this long resets the waits
 DUPLICATE_ID_MAX_S = 180.0  # longest wait while another device may have our id: two take turns 50 times an hour
 POLL_S = 1.0  # between checks of the keep-alive
@@ -146,7 +148,7 @@ class MqttBus:
         self._send_queue.close()
         self._persistent.close()
         if self._thread.is_alive():
-            log.warning("broker %s:%d: still connecting; its thread is abandoned", self._broker.host, self._broker.port)
+            log.warning("%s: still connecting; its thread is abandoned", address(self._nodes.current))
             return
         self._wake_up.close()
 
@@ -192,19 +194,19 @@ class MqttBus:
 
     def _reset_for(self, broker: MqttConfig) -> None:
         """Forget what was learned of the broker before."""
-        self._broker = broker
+        self._broker, self._nodes = broker, Nodes(broker)
         self._negotiator = Negotiator(broker.protocol)
         client = f"user {broker.username}" if broker.username else f"client {self._device}"
         self._delivery = Delivery(client, self._root, self._settle, lambda: self._persistent.verified())  # noqa: PLW0108  made later
         self._duplicates = DuplicateIdDetector()
-        self._reconnect_backoff = Backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
-        self._refused_backoff = Backoff(broker.reconnect_max_s)
+        self._reconnect_backoff = self._nodes.backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
+        self._refused_backoff = self._nodes.backoff(broker.reconnect_max_s)
         self._duplicate_backoff = Backoff(max(DUPLICATE_ID_MAX_S, broker.reconnect_max_s))
         self._logged_error: type[Exception] | None = None  # kind of the error that was logged and still lasts
 
     def _connect_and_serve(self) -> None:
         connection = MqttConnection(
-            self._broker,
+            self._nodes.current,
             self._negotiator.current,
             client_id=self._device,
             will=self._status_message("offline"),
@@ -269,12 +271,12 @@ class MqttBus:
     def _log_connected(self, connection: MqttConnection) -> None:
         again = "again " if self._logged_error and self._connects > 1 else ""
         self._logged_error = None
-        name = f"{self._broker.host}:{self._broker.port}"
-        log.info("broker %s: connected %swith MQTT %s", name, again, connection.version)
+        name = address(self._nodes.current)
+        log.info("%s: connected %swith MQTT %s", name, again, connection.version)
         if not connection.limits.retain:
-            log.warning("broker %s: %s", name, NO_RETAIN)
+            log.warning("%s: %s", name, NO_RETAIN)
         if connection.limits.max_qos == 0:
-            log.warning("broker %s: %s", name, QOS_0_ONLY)
+            log.warning("%s: %s", name, QOS_0_ONLY)
 
     def _serve(self, connection: MqttConnection) -> None:
         since_s = time.monotonic()
@@ -388,10 +390,11 @@ class MqttBus:
         return RepeatedDisconnect(f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}")
 
     def _log_once(self, error: Exception) -> None:
-        """Log one error of a kind until it is over. The other MQTT version, where it may help, is tried first."""
+        """Log one error of a kind until it is over. The other MQTT version is tried first, then the next node."""
         if self._negotiator.try_next(error):
             log.debug("%s; trying MQTT %s", error, self._negotiator.current)
             return
+        self._nodes.advance()
         if self._logged_error is not type(error):
             self._logged_error = type(error)
             log.warning("%s; publishing waits, everything else goes on", error)

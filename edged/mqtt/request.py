@@ -26,6 +26,7 @@ from edged.mqtt.negotiation import FULL, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 
 POLL_S = 0.05
+NOT_THERE = ("unreachable", "no-connack", "tls-wanted", "certificate-wanted")  # codes of errors before any answer
 STATUS_WAIT_S = 1.0  # for the retained statuses of all devices
 
 T = TypeVar("T")
@@ -55,8 +56,8 @@ def request_picture(
     )
     topics = [root + RESULT.at(verb=verb).path, *([] if picture is None else [root + picture])]
 
-    def attempt(version: str, greeting: Greeting) -> tuple[dict[str, Any], bytes | None]:
-        one_shot = _OneShot(broker, version, greeting)
+    def attempt(node: MqttConfig, version: str, greeting: Greeting) -> tuple[dict[str, Any], bytes | None]:
+        one_shot = _OneShot(node, version, greeting)
         one_shot.run(
             message,
             topics,
@@ -79,7 +80,7 @@ def request_picture(
 def online_devices(broker: MqttConfig) -> list[str]:
     """The devices below the base topic that say that they are online, by name. Raises BrokerLost."""
 
-    def attempt(version: str, greeting: Greeting) -> list[str]:
+    def attempt(node: MqttConfig, version: str, greeting: Greeting) -> list[str]:
         states: dict[str, object] = {}
 
         def on_message(message: IncomingMessage) -> None:
@@ -88,7 +89,7 @@ def online_devices(broker: MqttConfig) -> list[str]:
             if isinstance(body, dict):  # else of another sender
                 states[device] = body.get("state")
 
-        connection = MqttConnection(broker, version, client_id="", on_message=on_message)
+        connection = MqttConnection(node, version, client_id="", on_message=on_message)
         try:
             connection.open()
             connection.subscribe(f"{broker.base}/+/status")
@@ -108,20 +109,24 @@ def _is_result(body: dict[str, Any]) -> bool:
     return conforms(schema.Result, body) and bool(body.get("ok") or body.get("error"))
 
 
-def _negotiated(broker: MqttConfig, attempt: Callable[[str, Greeting], T]) -> T:
-    """The result of `attempt` with the first MQTT version that the broker speaks.
+def _negotiated(broker: MqttConfig, attempt: Callable[[MqttConfig, str, Greeting], T]) -> T:
+    """The result of `attempt` with the first node that is there and the first MQTT version that it speaks.
 
     A broker of 3.1.1 that knows QoS 0 only hangs up on a message, so that it is sent once more with QoS 0.
     """
-    versions, greeting = Negotiator(broker.protocol), FULL
+    versions, greeting, nodes = Negotiator(broker.protocol), FULL, iter(broker.nodes)
+    node = next(nodes)
     while True:
         try:
-            return attempt(versions.current, greeting)
+            return attempt(node, versions.current, greeting)
         except BrokerLost as error:
             if error.code == HUNG_UP and versions.current == "3.1.1" and greeting is FULL:
                 greeting = Greeting(max_qos=0)
             elif not versions.try_next(error):
-                raise
+                following = next(nodes, None) if error.code in NOT_THERE else None
+                if following is None:
+                    raise
+                node, versions = following, Negotiator(broker.protocol)
 
 
 class _OneShot:

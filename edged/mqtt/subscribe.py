@@ -12,7 +12,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.mqtt.connection import IncomingMessage, MqttConnection
 from edged.mqtt.negotiation import Negotiator
-from edged.runtime.backoff import Backoff
+from edged.mqtt.nodes import Nodes
 
 POLL_S = 0.2
 RETRY_S = 2.0
@@ -30,19 +30,21 @@ def subscribe(
     `on_state` is called with a sentence when the connection comes, and when it goes. Raises ConfigError for TLS files
     that cannot be used.
     """
-    versions, backoff, connected = Negotiator(broker.protocol), Backoff(RETRY_S), False
+    versions, nodes, connected = Negotiator(broker.protocol), Nodes(broker), False
+    backoff = nodes.backoff(RETRY_S)
     while not stop.is_set():
-        connection = MqttConnection(broker, versions.current, client_id="", on_message=on_message)
+        connection = MqttConnection(nodes.current, versions.current, client_id="", on_message=on_message)
         try:
             connection.open()
             versions.confirm()
             backoff.reset()
             connected = True
-            on_state(f"connected to {broker.host}:{broker.port} with MQTT {connection.version}")
+            on_state(f"connected to {nodes.current.host}:{nodes.current.port} with MQTT {connection.version}")
             _receive(connection, topic, stop)
         except BrokerLost as error:
             if versions.try_next(error):
                 continue  # at once, with the other version
+            nodes.advance()
             on_state(str(error))
             stop.wait(backoff.next_s())
         finally:

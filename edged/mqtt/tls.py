@@ -75,8 +75,8 @@ def check_tls(broker: MqttConfig) -> None:
     """Warns of a password that is sent in the clear. Raises ConfigError when the TLS files cannot be used."""
     if broker.tls.enabled:
         tls_context(broker.tls)
-    elif broker.username and not _is_loopback(broker.host):
-        log.warning("mqtt.username and its password are sent to %s in the clear; enable mqtt.tls", broker.host)
+    elif broker.username and (away := [node.host for node in broker.nodes if not _is_loopback(node.host)]):
+        log.warning("mqtt.username and its password are sent to %s in the clear; enable mqtt.tls", away[0])
 
 
 def explain_certificate(broker: MqttConfig, error: ssl.SSLCertVerificationError) -> str:

@@ -20,7 +20,7 @@ from edged.errors import BrokerLost
 from edged.messages.build import encode
 from edged.mqtt.broker_check import BrokerReport, Trial, check_broker
 from tests.support.certs import sign
-from tests.support.mqtt import Listener, Mosquitto
+from tests.support.mqtt import Listener, Mosquitto, free_port
 from tests.support.waiting import until
 from tests.system.tcp_relay import TcpRelay
 
@@ -57,6 +57,17 @@ def test_broker_that_takes_everything_passes(mosquitto: Mosquitto, tmp_path: Pat
     }
     versions = {"auto": "MQTT 5 and 3.1.1", "5": "MQTT 5", "3.1.1": "MQTT 3.1.1"}[protocol]
     assert results["broker"].message.endswith(versions)
+
+
+def test_each_node_is_tried(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    gone = free_port()
+    mqtt = MqttConfig(port=gone, hosts=(f"127.0.0.1:{mosquitto.port}",), protocol="5")
+    config = Config.model_validate({"device": {"id": "box", "state_dir": tmp_path}, "mqtt": mqtt})
+    nodes = {result.message: result.ok for result in broker_results(config, None) if result.check == "broker"}
+    assert nodes == {
+        f"broker 127.0.0.1:{gone}: Connection refused": False,
+        f"127.0.0.1:{mosquitto.port} speaks MQTT 5": True,
+    }
 
 
 @any_version

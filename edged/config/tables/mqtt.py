@@ -11,6 +11,7 @@ from edged.config.types import (
     FilePath,
     Flag,
     Hertz,
+    HostPort,
     Int,
     Number,
     Seconds,
@@ -19,6 +20,7 @@ from edged.config.types import (
     ServerName,
     Topic,
     check_host,
+    split_address,
     table,
     unit,
 )
@@ -41,7 +43,9 @@ class TlsConfig(Section):
     )
 
     server_name: ServerName = Field(
-        "", description="Name that the broker's certificate is for, where `mqtt.host` is another. Empty: `mqtt.host`."
+        "",
+        description="Name that the broker's certificate is for, where `mqtt.host` is another. Empty: `mqtt.host`, and "
+        "of each of `mqtt.hosts` its own.",
     )
 
     @model_validator(mode="after")
@@ -62,6 +66,13 @@ class MqttConfig(Section):
         "127.0.0.1", min_length=1, description="Broker host name or address."
     )
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
+    hosts: tuple[HostPort, ...] = Field(
+        (),
+        max_length=16,
+        description="Further nodes of the same cluster, as HOST or HOST:PORT; without a port, that of `mqtt.port`. "
+        "Each device takes all nodes in an order of its own, and the next one when a node fails.",
+        examples=[["10.0.0.12", "node-3.example:8884"]],
+    )
     transport: Literal["tcp", "websocket"] = Field(
         "tcp", description="`websocket`: MQTT inside HTTP, for networks that let only that out; 443 is usual with TLS."
     )
@@ -93,7 +104,23 @@ class MqttConfig(Section):
             raise ValueError("websocket_path must begin with /")
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password must come with a username; give mqtt.username too")
+        addresses = [(node.host, node.port) for node in self.nodes]
+        if twice := {address for address in addresses if addresses.count(address) > 1}:
+            host, port = min(twice)
+            raise ValueError(f"hosts must be other nodes than host, each once; {host}:{port} is there twice")
         return self
+
+    @property
+    def address(self) -> str:
+        """For people: `10.0.0.2:1883 or 10.0.0.3:1883`."""
+        return " or ".join(f"{node.host}:{node.port}" for node in self.nodes)
+
+    @property
+    def nodes(self) -> tuple[MqttConfig, ...]:
+        """This broker node by node, `host` first; each differs in host and port only."""
+        others = [split_address(address) for address in self.hosts]
+        places = [(self.host, self.port), *((host, port or self.port) for host, port in others)]
+        return tuple(self.model_copy(update={"host": host, "port": port, "hosts": ()}) for host, port in places)
 
 
 class PublishConfig(Section):

@@ -1,0 +1,58 @@
+"""A broker of several nodes: what the configuration takes, in which order they are tried, and how often."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from edged.config.tables.mqtt import MqttConfig
+from edged.mqtt.nodes import Nodes
+from edged.runtime.backoff import INITIAL_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("node-2.example", "node-2.example", 8883),
+        ("10.0.0.12:8884", "10.0.0.12", 8884),
+        ("fd00::12", "fd00::12", 8883),
+        ("[fd00::12]:8884", "fd00::12", 8884),
+    ],
+)
+def test_node_is_a_host_with_or_without_a_port(address: str, host: str, port: int) -> None:
+    first, second = MqttConfig(host="10.0.0.11", port=8883, hosts=(address,)).nodes
+    assert (first.host, first.port) == ("10.0.0.11", 8883)
+    assert (second.host, second.port, second.hosts) == (host, port, ())
+
+
+@pytest.mark.parametrize(
+    "address", ["", "a b", "mqtt://a", "a:0", "a:65536", "a:", "a:x", "[fd00::1]:", "fd00::1]:8883", "u@a"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="HOST or HOST:PORT"):
+        MqttConfig(hosts=(address,))
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1",), ("a", "a:1883")])
+def test_node_is_not_named_twice(hosts: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"each once; .*:1883 is there twice"):
+        MqttConfig(hosts=hosts)
+
+
+def test_each_device_has_an_order_of_its_own_and_takes_all_nodes_in_turn() -> None:
+    config = MqttConfig(host="a", hosts=("b", "c"))
+    nodes = Nodes(config, list.reverse)
+    seen = []
+    for _ in range(4):
+        seen.append(nodes.current.host)
+        nodes.advance()
+    assert seen == ["c", "b", "a", "c"]
+    assert len({Nodes(config).current.host for _ in range(100)}) == 3
+
+
+def test_each_node_is_tried_as_often_as_a_single_one() -> None:
+    for count in (1, 3):
+        backoff = Nodes(MqttConfig(hosts=tuple("bc"[: count - 1]))).backoff(3.0)
+        waits = [backoff.next_s() for _ in range(8)]
+        assert count * INITIAL_WAIT_S / 2 <= waits[0] <= count * INITIAL_WAIT_S
+        assert count * 1.5 <= waits[-1] <= count * 3.0
