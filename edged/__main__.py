@@ -17,6 +17,7 @@ VERBS = {
     "run": "Run the daemon: cameras in, keypoints and health out over MQTT.",
     "infer": "Run detection and pose on images, folders or videos; print the subjects of every frame.",
     "snapshot": "Write an annotated picture of one camera.",
+    "cameras": "Find the cameras of this network, and the addresses of their streams.",
     "calibrate": "Set a stall's floor, feeder and water positions.",
     "barn": "Show a stall's day.",
     "watch": "Show poses and health from a broker, live.",

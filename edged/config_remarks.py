@@ -137,6 +137,8 @@ def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
         if name in camera.model_fields_set:
             kind = "cameras" if is_files else "files"
             yield (*key, name), None, f"is for {kind}, and {camera.source_kind} is the source here; remove it"
+    if camera.onvif_serial and camera.source_kind != "rtsp":
+        yield (*key, "onvif_serial"), None, f"is for rtsp, and {camera.source_kind} is the source here; remove it"
     if camera.static_region is not None:
         for name in DETECTOR_ONLY:
             if name in camera.model_fields_set:

@@ -47,6 +47,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
         (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/…": has no password; give it'),
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
+        (CAMERA + 'onvif_serial = "S"', 'F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here'),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
         ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),
         (

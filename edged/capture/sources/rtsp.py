@@ -12,6 +12,7 @@ import av
 import cv2
 
 from edged.capture.camera import CapturedImage, Stream, StreamFacts
+from edged.capture.onvif.search import search_of
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
 from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, Reply, connect, describe, media, needs_relay
@@ -52,8 +53,22 @@ class RtspCamera:
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
         self._relayed = False  # it asks for a login that FFmpeg cannot do
+        self._search = search_of(settings, self._address.username, self._address.password)
 
     def open(self) -> Stream:
+        """Raises CameraLost, also when the time went into a search for a camera that was lost before."""
+        if self._search is None:
+            return self._open()
+        if (host := self._search.moved_from(self._address.host)) is not None:
+            self._address = self._address.at(host)
+            raise CameraLost(f"{self._address.masked_url}: it is here now, and is opened next", "moved")
+        try:
+            return self._open()
+        except CameraLost:
+            self._search.lost()
+            raise
+
+    def _open(self) -> Stream:
         limiter = RateLimiter(round(NS_PER_S / self._settings.fps)) if self._settings.fps else None
         if self._uses_gstreamer:
             return self._open_gstreamer(limiter)

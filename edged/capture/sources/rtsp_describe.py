@@ -54,6 +54,12 @@ class Address:
             server_name=settings.tls_server_name,
         )
 
+    def at(self, host: str) -> Address:
+        """The same stream at another IPv4 address."""
+        parts = urlsplit(self.url)
+        netloc = host if parts.port is None else f"{host}:{parts.port}"
+        return replace(self, host=host, url=urlunsplit(parts._replace(netloc=netloc)))
+
     @property
     def encrypted(self) -> bool:
         return self.url.startswith("rtsps:")

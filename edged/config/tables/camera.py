@@ -159,6 +159,13 @@ class CameraConfig(Section):
     tls_server_name: ServerName = Field(
         "", description="Name that an `rtsps://` camera's certificate is for. Empty: the host of its address."
     )
+    onvif_serial: str = Field(
+        "",
+        max_length=64,
+        description="Serial number of an RTSP camera, as `edged cameras find` prints it: while the camera is lost, "
+        "it is looked for by ONVIF at other addresses. Who answers there gets a digest of the password. Empty: never.",
+        examples=["DS-2CD2043G2-I20260114"],
+    )
     format: Literal["auto", "mjpg", "yuyv", "nv12", "gray", "h264", "h265"] = Field(
         "auto", description="Requested pixel format (V4L2) or codec (RTSP)."
     )

@@ -1,0 +1,143 @@
+"""Cameras of this network: a WS-Discovery probe on every interface, and who answers it.
+
+Source: OASIS WS-Discovery (2005/04), ONVIF Core Specification 23.06, chapter 7.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+from xml.etree.ElementTree import Element
+
+import psutil
+
+from edged.capture.onvif.soap import parse
+from edged.errors import CameraLost
+from edged.foreign_text import printable
+
+GROUP = ("239.255.255.250", 3702)
+MAX_DATAGRAM = 65535
+MAX_CAMERAS = 256  # more answers than that are somebody's joke
+MAX_ADDRESSES = 8  # of one answer
+REPEAT_S = 0.5  # the probe goes out twice: UDP loses packets
+HOPS = 1
+PROBE = (
+    '<?xml version="1.0"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"'
+    ' xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><s:Header>'
+    '<a:Action s:mustUnderstand="1">http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action>'
+    "<a:MessageID>uuid:{id}</a:MessageID><a:ReplyTo>"
+    "<a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
+    '<a:To s:mustUnderstand="1">urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To></s:Header><s:Body><d:Probe>'
+    '<d:Types xmlns:n="http://www.onvif.org/ver10/network/wsdl">n:NetworkVideoTransmitter</d:Types>'
+    "</d:Probe></s:Body></s:Envelope>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCamera:
+    """Who answered a probe."""
+
+    host: str  # where the answer came from
+    service: str  # address of its device service, at that host
+    name: str  # what it calls itself; may be empty
+    hardware: str
+
+
+def discover(seconds: float, interfaces: Sequence[str] | None = None) -> list[FoundCamera]:
+    """Cameras that answer within so many seconds, by address. `interfaces`: IPv4 addresses of ours; None: all.
+
+    Raises CameraLost when no interface can send a probe.
+    """
+    number = str(uuid.uuid4())
+    found: dict[str, FoundCamera] = {}
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(one) for one in _sockets(_addresses() if interfaces is None else interfaces)]
+        begin_s, sent = time.monotonic(), 0
+        while (passed_s := time.monotonic() - begin_s) < seconds and len(found) < MAX_CAMERAS:
+            if sent < 2 and passed_s >= sent * REPEAT_S:
+                sent += 1
+                _send(sockets, number)
+            wait_s = min(seconds, REPEAT_S if sent < 2 else seconds) - passed_s
+            for ready in select.select(sockets, (), (), max(0.0, wait_s))[0]:
+                if (camera := _receive(ready, number)) is not None:
+                    found.setdefault(camera.host, camera)
+    return sorted(found.values(), key=lambda camera: [int(part) for part in camera.host.split(".")])
+
+
+def _addresses() -> list[str]:
+    """Our IPv4 addresses, without loopback."""
+    own = [one.address for group in psutil.net_if_addrs().values() for one in group if one.family is socket.AF_INET]
+    return [address for address in own if not address.startswith("127.")]
+
+
+def _sockets(interfaces: Sequence[str]) -> list[socket.socket]:
+    made = []
+    for address in interfaces:
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, HOPS)
+            one.bind((address, 0))
+        except OSError:  # an address that has gone
+            one.close()
+        else:
+            made.append(one)
+    return made
+
+
+def _send(sockets: Sequence[socket.socket], number: str) -> None:
+    faults = []
+    for one in sockets:
+        try:
+            one.sendto(PROBE.format(id=number).encode(), GROUP)
+        except OSError as error:
+            faults.append(error)
+    if len(faults) == len(sockets):
+        reason = f": {faults[0].strerror}" if faults else ""
+        raise CameraLost(f"no interface can send a probe{reason}; connect this machine to the cameras", "network")
+
+
+def _receive(ready: socket.socket, number: str) -> FoundCamera | None:
+    try:
+        datagram, sender = ready.recvfrom(MAX_DATAGRAM)
+        return answer_of(parse(datagram), number, str(sender[0]))
+    except (OSError, ValueError):  # a port that is closed; a stranger's nonsense
+        return None
+
+
+def answer_of(envelope: Element, number: str, host: str) -> FoundCamera | None:
+    """The camera that answers the probe of this number from `host`; None: it answers nothing of ours.
+
+    Only an address at `host` itself is taken: who answers cannot have a password's digest sent to another machine.
+    Raises ValueError for an address that is none.
+    """
+    relates = envelope.find(".//{*}RelatesTo")
+    match = envelope.find(".//{*}ProbeMatch")
+    if relates is None or match is None or number not in (relates.text or ""):
+        return None
+    addresses = (match.findtext("{*}XAddrs") or "").split()[:MAX_ADDRESSES]
+    own = [one for one in addresses if _is_at(one, host)]
+    scopes = (match.findtext("{*}Scopes") or "").split()
+    if not own:
+        return None
+    return FoundCamera(host, own[0], _scope(scopes, "name"), _scope(scopes, "hardware"))
+
+
+def _is_at(address: str, host: str) -> bool:
+    parts = urlsplit(address)
+    whole = address.isascii() and address.isprintable() and "@" not in parts.netloc
+    return whole and parts.scheme in ("http", "https") and parts.hostname == host and parts.port != 0
+
+
+def _scope(scopes: Sequence[str], name: str) -> str:
+    """Like "Door" of onvif://www.onvif.org/name/Door; empty: there is none."""
+    found = (re.fullmatch(rf"(?i)onvif://www\.onvif\.org/{name}/(.+)", scope) for scope in scopes)
+    return next((printable(unquote(one[1]), 60) for one in found if one), "")

@@ -1,0 +1,103 @@
+"""`edged cameras find`: the cameras of this network by ONVIF, and the lines of the configuration for their streams."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import re
+import sys
+from ipaddress import AddressValueError, IPv4Address
+
+from edged.capture.onvif.device import CameraStream, DeviceFacts, OnvifDevice
+from edged.capture.onvif.discovery import FoundCamera, discover
+from edged.capture.onvif.soap import Credentials
+from edged.commands.argument_types import seconds
+from edged.config.toml_text import dump
+from edged.errors import CameraLost, ConfigError
+from edged.units import plural
+
+REQUEST_S = 5.0
+SERVICE = (
+    "http://{}/onvif/device_service"  # Source: ONVIF Core Specification, 5.1.1; where there is no answer to a probe
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    find = actions.add_parser("find", help="Cameras that answer an ONVIF probe, and with --user their streams.")
+    find.add_argument("--seconds", type=seconds, default=3.0, help="time for answers (3)")
+    find.add_argument(
+        "--user", metavar="NAME", help="log in with this name; the password is asked once, or read from stdin"
+    )
+    find.add_argument("--address", action="append", default=[], metavar="IP", help="this camera alone; repeatable")
+    find.add_argument(
+        "--plain-password", action="store_true", help="send the password itself: for cameras that refuse a digest"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: every camera that was found answered; 1: one did not, or there is none."""
+    named = [_named(address) for address in args.address]
+    found = named or discover(args.seconds)
+    if not found:
+        print("no camera answers; is ONVIF switched on in them, and this machine in their network?", file=sys.stderr)
+        return 1
+    print(f"{plural(len(found), 'camera')}:")
+    for camera in found:
+        print(f"  {camera.host:15}  {camera.name or '-'}  {camera.hardware or '-'}")
+    if args.user is None:
+        print("for their streams: edged cameras find --user NAME")
+        return 0
+    credentials = Credentials(args.user, _password(args.user), plain=args.plain_password)
+    answered = [_show(number, camera, credentials) for number, camera in enumerate(found, 1)]
+    return int(not all(answered))
+
+
+def _named(address: str) -> FoundCamera:
+    try:
+        host = str(IPv4Address(address))
+    except AddressValueError:
+        raise ConfigError(f"--address {address!a}: want an IPv4 address, like 192.168.1.40", "address") from None
+    return FoundCamera(host, SERVICE.format(host), "", "")
+
+
+def _password(user: str) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"password of {user}: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _show(number: int, camera: FoundCamera, credentials: Credentials) -> bool:
+    """Print a camera's lines; False: it does not answer as it should."""
+    device = OnvifDevice(camera.service, credentials, REQUEST_S)
+    try:
+        facts, streams = device.facts(), device.streams()
+    except CameraLost as error:
+        print(f"\n# {camera.host}: {error}")
+        return False
+    offset_s = device.clock_offset_s
+    clock = f"; its clock is {abs(offset_s):.0f} s {'ahead' if offset_s > 0 else 'behind'}" if abs(offset_s) > 2 else ""
+    print(f"\n# {camera.host}: {facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}")
+    print(_lines(_name(camera, number), facts, streams, credentials.username), end="")
+    return True
+
+
+def _name(camera: FoundCamera, number: int) -> str:
+    """Of the camera in the configuration, from what it calls itself."""
+    return re.sub("[^a-z0-9]+", "-", camera.name.lower()).strip("-")[:32] or f"camera-{number}"
+
+
+def _lines(name: str, facts: DeviceFacts, streams: list[CameraStream], username: str) -> str:
+    if not streams:
+        return "# it has no profile with video\n"
+    keys = {"source": streams[0].url, "username": username}
+    others = "".join(f"# or {stream.url}  ({_words(stream)})\n" for stream in streams[1:])
+    serial = (
+        f"# onvif_serial = {facts.serial!a}  # finds it again when its address has changed\n" if facts.serial else ""
+    )
+    table = dump({"cameras": {name: keys}})
+    return f"# {_words(streams[0])}; the password as the credential cameras.{name}.password\n{table}{others}{serial}"
+
+
+def _words(stream: CameraStream) -> str:
+    return " ".join(part for part in (stream.name, stream.codec, stream.size) if part)

@@ -1,0 +1,223 @@
+"""Cameras by ONVIF, against one of our own on loopback: found, logged in at, asked; and hostile answers."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from edged.__main__ import main
+from edged.capture.camera import Stream
+from edged.capture.onvif import search, soap
+from edged.capture.onvif.device import OnvifDevice
+from edged.capture.onvif.discovery import FoundCamera, answer_of, discover
+from edged.capture.onvif.search import CameraSearch
+from edged.capture.onvif.soap import Credentials, parse
+from edged.capture.sources.rtsp import RtspCamera
+from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost
+from tests.support.onvif_camera import MATCH, PASSWORD, SOAP, USER, OnvifCamera, discoverable, serving
+
+LIMIT_S = 60.0
+LOGIN = Credentials(USER, PASSWORD)
+BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
+OUTSIDE = b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'
+
+
+@pytest.fixture
+def camera() -> Iterator[OnvifCamera]:
+    with serving(OnvifCamera()) as made:
+        yield made
+
+
+def device(camera: OnvifCamera, credentials: Credentials | None = LOGIN, timeout_s: float = LIMIT_S) -> OnvifDevice:
+    return OnvifDevice(camera.service, credentials, timeout_s)
+
+
+def test_probe_finds_the_camera_by_multicast_among_strangers_answers() -> None:
+    camera = OnvifCamera(port=8080)
+    strange = MATCH.format(number="uuid:another", name="X", addresses="http://127.0.0.1/x").encode()
+    with discoverable(camera, b"", b"\xff" * 2000, BOMB, strange):
+        assert discover(0.3, ["127.0.0.1"]) == [FoundCamera("127.0.0.1", camera.service, "Door A", "T1")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://10.9.9.9/d", "file:///etc/passwd", "http://u@127.0.0.1/d", "http://127.0.0.1:0/d", "", "http://[/d"],
+)
+def test_answer_that_names_another_machine_is_none(address: str) -> None:
+    text = MATCH.format(number="n", name="X", addresses=address)
+    try:
+        assert answer_of(parse(text.encode()), "n", "127.0.0.1") is None
+    except ValueError:
+        assert "[" in address
+
+
+@pytest.mark.parametrize("clock_ahead_s", [0, -86400 * 400, 7200])
+def test_streams_of_all_profiles_are_told_whatever_the_clock_of_the_camera(
+    camera: OnvifCamera, clock_ahead_s: float
+) -> None:
+    camera.clock_ahead_s = clock_ahead_s
+    asked = device(camera)
+    main_stream, sub = asked.streams()
+    assert (main_stream.name, main_stream.codec, main_stream.size) == ("main stream", "H264", "1920x1080")
+    assert (main_stream.url, sub.url) == ("rtsp://127.0.0.1:554/main", "rtsp://127.0.0.1:554/sub")
+    assert asked.clock_offset_s == pytest.approx(clock_ahead_s, abs=3)
+    assert asked.facts().serial == "SN-1"
+    assert set(camera.logins) == {"digest"}
+
+
+def test_camera_that_wants_a_login_for_the_time_is_taken_to_be_on_time(camera: OnvifCamera) -> None:
+    camera.time_needs_login = True
+    assert device(camera).facts().serial == "SN-1"
+
+
+def test_password_itself_is_sent_only_when_asked_for(camera: OnvifCamera) -> None:
+    camera.login = "plain"
+    with pytest.raises(CameraLost, match="wrong user name or password"):
+        device(camera).facts()
+    assert camera.logins == ["digest"]
+    assert device(camera, Credentials(USER, PASSWORD, plain=True)).facts().model == "T1"
+    assert PASSWORD not in repr(LOGIN)
+
+
+def test_login_of_http_is_answered_by_digest_and_never_basic(camera: OnvifCamera) -> None:
+    camera.login = "http"
+    assert device(camera).facts().manufacturer == "Acme"
+    with pytest.raises(CameraLost, match="wrong user name or password"):
+        device(camera, Credentials(USER, "wrong")).facts()
+    assert set(camera.logins) == {"Digest"}
+    camera.login = "basic"
+    camera.logins.clear()
+    with pytest.raises(CameraLost, match="wrong user name or password"):
+        device(camera).facts()
+    assert camera.logins == []
+
+
+@pytest.mark.parametrize(
+    "document", [BOMB, OUTSIDE, b"<a>" * 5000, b"", b"no xml", b"<?xml version='1.0' encoding='x'?><a/>"]
+)
+def test_hostile_document_is_a_value_error(document: bytes) -> None:
+    with pytest.raises(ValueError, match=r"document type|nested|no XML"):
+        parse(document)
+
+
+def http(body: bytes, *headers: str) -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (http(BOMB), "document type"),
+        (http(b"<a/>" * 10), "no XML"),
+        (b"nonsense", "nonsense"),
+        (http(b"", "Location: http://127.0.0.1/").replace(b"200", b"302"), "answers 302"),
+        (http(b"x" * (soap.MAX_BYTES + 1)), "longer than"),
+        (
+            http(SOAP.format("<s:Fault><s:Reason><s:Text>\x7f busy</s:Text></s:Reason></s:Fault>").encode()),
+            r"\\x7f busy",
+        ),
+    ],
+    ids=["bomb", "junk", "no http", "redirect", "huge", "fault"],
+)
+def test_hostile_answer_is_named_and_costs_little(camera: OnvifCamera, answer: bytes, reason: str) -> None:
+    camera.answers["GetDeviceInformation"] = answer
+    tracemalloc.start()
+    with pytest.raises(CameraLost, match=reason):
+        device(camera).facts()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * soap.MAX_BYTES
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/x", "rtsp://a b/", "", "rtsp://[h/x", "rtsp://h:99999999/"])
+def test_stream_address_of_another_kind_is_refused(camera: OnvifCamera, url: str) -> None:
+    camera.stream = url.replace("&", "&amp;")
+    camera.profiles = camera.profiles[:1]
+    with pytest.raises(CameraLost, match="the address of its stream is none"):
+        device(camera).streams()
+
+
+def test_camera_that_drips_its_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, camera: OnvifCamera) -> None:
+    left = iter([1.0, 1.0, 1.0])
+
+    def left_s(deadline_s: float) -> float:
+        try:
+            return next(left)
+        except StopIteration:
+            raise TimeoutError from None
+
+    camera.answers["GetDeviceInformation"] = http(b"", "Content-Length: 100")
+    monkeypatch.setattr(soap, "_left_s", left_s)
+    monkeypatch.setattr(soap, "CHUNK_BYTES", 1)
+    with pytest.raises(CameraLost, match="no whole answer within"):
+        soap.call(camera.service, "<GetDeviceInformation/>", LIMIT_S, Credentials(USER, PASSWORD))
+
+
+def test_command_prints_the_lines_of_the_configuration(
+    camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [FoundCamera(camera.host, camera.service, "Door A", "T1")]
+    monkeypatch.setattr("edged.commands.cameras.discover", lambda seconds: found)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert main(["cameras", "find", "--user", USER]) == 0
+    out = capsys.readouterr().out
+    assert '[cameras.door-a]\nsource = "rtsp://127.0.0.1:554/main"\nusername = "admin"\n' in out
+    assert "# onvif_serial = 'SN-1'" in out
+    assert PASSWORD not in out
+    monkeypatch.setattr(sys, "stdin", io.StringIO("wrong\n"))
+    assert main(["cameras", "find", "--user", USER]) == 1
+    assert "wrong user name or password" in capsys.readouterr().out
+    assert main(["cameras", "find", "--address", "nowhere"]) == 2
+    found.clear()
+    assert main(["cameras", "find"]) == 1
+    assert "no camera answers" in capsys.readouterr().err
+
+
+def test_lost_camera_is_found_by_its_serial_once_a_minute(camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[float] = []
+    found = [FoundCamera(camera.host, camera.service, "", "")]
+
+    def find(seconds: float) -> list[FoundCamera]:
+        searches.append(seconds)
+        return found
+
+    one = CameraSearch("SN-1", LOGIN, LIMIT_S, find)
+    assert one.moved_from("10.0.0.1") is None
+    one.lost()
+    assert one.moved_from("10.0.0.1") == camera.host
+    one.lost()
+    assert one.moved_from(camera.host) is None
+    now_s = time.monotonic()
+    monkeypatch.setattr("edged.capture.onvif.search.time.monotonic", lambda: now_s + search.PERIOD_S + 1)
+    assert one.moved_from(camera.host) is None
+    assert len(searches) == 2
+    other = CameraSearch("SN-2", LOGIN, LIMIT_S, find)
+    other.lost()
+    assert other.moved_from("10.0.0.1") is None
+
+
+def test_rtsp_camera_that_moved_is_opened_at_its_new_address(
+    camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "rtsp://10.0.0.1:8554/live"
+    values = {"source": source, "username": USER, "password": PASSWORD, "onvif_serial": "SN-1"}
+    rtsp_camera = RtspCamera("a", CameraConfig.model_validate(values))
+    tried: list[str] = []
+
+    def open_(one: RtspCamera) -> Stream:
+        tried.append(one._address.url)
+        raise CameraLost("no answer")
+
+    monkeypatch.setattr(RtspCamera, "_open", open_)
+    found = [FoundCamera(camera.host, camera.service, "", "")]
+    rtsp_camera._search = CameraSearch("SN-1", LOGIN, LIMIT_S, lambda seconds: found)
+    for reason in ("no answer", "it is here now", "no answer"):
+        with pytest.raises(CameraLost, match=reason):
+            rtsp_camera.open()
+    assert tried == [source, "rtsp://127.0.0.1:8554/live"]

@@ -1,0 +1,212 @@
+"""A camera that speaks ONVIF: WS-Discovery on multicast, device and media service over HTTP, with a login and a clock.
+
+`python -m tests.support.onvif_camera ADDRESS` runs one until it is killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+USER, PASSWORD = "admin", "p&<ss>"
+GROUP = ("239.255.255.250", 3702)
+SOAP = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:t="http://www.onvif.org/ver10/schema"'
+    ' xmlns:d="http://www.onvif.org/ver10/device/wsdl" xmlns:m="http://www.onvif.org/ver10/media/wsdl">'
+    "<s:Body>{}</s:Body></s:Envelope>"
+)
+REFUSED = (
+    "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>ter:NotAuthorized</s:Value></s:Subcode></s:Code>"
+    "<s:Reason><s:Text>no</s:Text></s:Reason></s:Fault>"
+)
+MATCH = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"'
+    ' xmlns:w="http://schemas.xmlsoap.org/ws/2005/04/discovery"><s:Header><a:RelatesTo>{number}</a:RelatesTo></s:Header>'
+    "<s:Body><w:ProbeMatches><w:ProbeMatch><w:Scopes>onvif://www.onvif.org/name/{name} "
+    "onvif://www.onvif.org/hardware/T1</w:Scopes><w:XAddrs>{addresses}</w:XAddrs></w:ProbeMatch></w:ProbeMatches>"
+    "</s:Body></s:Envelope>"
+)
+
+
+@dataclass
+class OnvifCamera:
+    """What a test wants of it; `logins` has how each accepted request was let in."""
+
+    host: str = "127.0.0.1"
+    serial: str = "SN-1"
+    login: str = "digest"  # "digest", "plain", "http", "basic"
+    clock_ahead_s: float = 0.0
+    time_needs_login: bool = False
+    profiles: tuple[tuple[str, str, int, int], ...] = (("main", "H264", 1920, 1080), ("sub", "JPEG", 640, 360))
+    stream: str = "rtsp://user:pw@10.9.9.9:554/{}"
+    answers: dict[str, bytes] = field(default_factory=dict)  # by request: sent instead
+    logins: list[str] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def service(self) -> str:
+        return f"http://{self.host}:{self.port}/onvif/device_service"
+
+    def body(self, name: str, request: str) -> str:
+        if name == "GetSystemDateAndTime":
+            return _clock(self._now())
+        if name == "GetDeviceInformation":
+            facts = {"Manufacturer": "Acme", "Model": "T1", "SerialNumber": self.serial}
+            return f"<d:R>{''.join(f'<d:{key}>{value}</d:{key}>' for key, value in facts.items())}</d:R>"
+        if name == "GetCapabilities":
+            address = "<t:XAddr>http://10.9.9.9/onvif/media</t:XAddr>"
+            return f"<d:R><d:Capabilities><t:Media>{address}</t:Media></d:Capabilities></d:R>"
+        if name == "GetProfiles":
+            return f"<m:R>{''.join(_profile(*one) for one in self.profiles)}</m:R>"
+        token = re.search("ProfileToken>([^<]*)<", request)
+        assert token is not None
+        return f"<m:R><m:MediaUri><t:Uri>{self.stream.format(token[1])}</t:Uri></m:MediaUri></m:R>"
+
+    def lets_in(self, request: str, authorization: str) -> bool:
+        if authorization:
+            self.logins.append(authorization.partition(" ")[0])
+        if self.login in ("http", "basic"):
+            return _is_http_digest(authorization)
+        kind = re.search(r"#Password(\w+)\">([^<]*)<", request)
+        if kind is None:
+            return False
+        self.logins.append(kind[1].lower())
+        if self.login == "plain":
+            return kind[1] == "Text" and kind[2] == "p&amp;&lt;ss&gt;"
+        nonce, created = (re.search(f"<(?:w|u):{name}[^>]*>([^<]*)<", request) for name in ("Nonce", "Created"))
+        if nonce is None or created is None or kind[1] != "Digest":
+            return False
+        age = self._now() - datetime.fromisoformat(created[1].replace("Z", "+00:00"))
+        text = base64.b64decode(nonce[1]) + created[1].encode() + PASSWORD.encode()
+        good = base64.b64encode(hashlib.sha1(text, usedforsecurity=False).digest()).decode() == kind[2]
+        return good and abs(age.total_seconds()) < 5
+
+    def _now(self) -> datetime:
+        return datetime.now(timezone.utc) + timedelta(seconds=self.clock_ahead_s)
+
+
+def _clock(now: datetime) -> str:
+    time, date = (
+        "".join(f"<t:{name}>{getattr(now, name.lower())}</t:{name}>" for name in names)
+        for names in (("Hour", "Minute", "Second"), ("Year", "Month", "Day"))
+    )
+    whole = f"<t:UTCDateTime><t:Time>{time}</t:Time><t:Date>{date}</t:Date></t:UTCDateTime>"
+    return f"<d:R><d:SystemDateAndTime>{whole}</d:SystemDateAndTime></d:R>"
+
+
+def _profile(name: str, codec: str, width: int, height: int) -> str:
+    size = f"<t:Resolution><t:Width>{width}</t:Width><t:Height>{height}</t:Height></t:Resolution>"
+    encoder = f"<t:VideoEncoderConfiguration><t:Encoding>{codec}</t:Encoding>{size}</t:VideoEncoderConfiguration>"
+    return f'<m:Profiles token="{name}"><t:Name>{name} stream</t:Name>{encoder}</m:Profiles>'
+
+
+def _is_http_digest(authorization: str) -> bool:
+    given = dict(re.findall(r'(\w+)="?([^",]*)"?', authorization))
+
+    def hashed(*parts: str) -> str:
+        return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+    user, request = hashed(USER, "r", PASSWORD), hashed("POST", given.get("uri", ""))
+    return given.get("response") == hashed(user, "n", given.get("nc", ""), given.get("cnonce", ""), "auth", request)
+
+
+@contextmanager
+def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
+    """Its HTTP services, on any free port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = self.rfile.read(int(self.headers["content-length"])).decode()
+            found = re.search(r"<s:Body><(\w+)", request)
+            name = found[1] if found else ""
+            free = name == "GetSystemDateAndTime" and not camera.time_needs_login
+            let_in = free or camera.lets_in(request, self.headers.get("authorization", ""))
+            if let_in and name in camera.answers:
+                with suppress(OSError):
+                    self.wfile.write(camera.answers[name])
+            elif let_in:
+                self._answer(200, SOAP.format(camera.body(name, request)))
+            else:
+                self._answer(401 if camera.login in ("http", "basic") else 400, SOAP.format(REFUSED))
+
+        def _answer(self, status: int, text: str) -> None:
+            self.send_response(status)
+            if status == 401 and camera.login == "http":
+                self.send_header("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')
+            if status == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="r"')
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer((camera.host, camera.port), Handler) as server:
+        camera.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield camera
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def discoverable(camera: OnvifCamera, *answers: bytes) -> Iterator[None]:
+    """It answers probes at its address, after these datagrams of a stranger."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(GROUP)
+        member = struct.pack("4s4s", socket.inet_aton(GROUP[0]), socket.inet_aton(camera.host))
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        stop = threading.Event()
+
+        def answer() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+                speaker.bind((camera.host, 0))
+                while True:
+                    probe, sender = listener.recvfrom(65535)
+                    if stop.is_set():
+                        return
+                    number = re.search(rb"MessageID>([^<]*)<", probe)
+                    addresses = f"http://10.9.9.9/onvif/device_service {camera.service}"
+                    match = MATCH.format(
+                        number=number[1].decode() if number else "", name="Door%20A", addresses=addresses
+                    )
+                    for datagram in (*answers, match.encode()):
+                        speaker.sendto(datagram, sender)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+                waker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(camera.host))
+                waker.sendto(b"", GROUP)
+            thread.join()
+
+
+def main(host: str, serial: str) -> None:
+    camera = OnvifCamera(host=host, serial=serial, port=80, stream="rtsp://" + host + "/{}")
+    with serving(camera), discoverable(camera):
+        print("ready", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
