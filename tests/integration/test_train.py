@@ -16,15 +16,17 @@ from tools.export import to_onnx  # noqa: E402
 from tools.export.half import store_half  # noqa: E402
 from tools.nets.starter import Detector, Probability, pose_net  # noqa: E402
 from tools.train import pictures  # noqa: E402
+from tools.train.__main__ import load_detector  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
-from tools.train.detector import Truth, loss, priors  # noqa: E402
+from tools.train.depthwise import speed_up  # noqa: E402
+from tools.train.detector import OURS, Truth, loss, priors  # noqa: E402
 from tools.train.false_boxes import FalseBoxes  # noqa: E402
 from tools.train.photographs import Photographs  # noqa: E402
 from tools.train.pictures import HORSE, KINDS, PERSON, SIZE_WH, Mix, Picture, boxes_of, placed  # noqa: E402
 from tools.train.pose import loss as pose_loss  # noqa: E402
 from tools.train.schedule import Training, rate_factor  # noqa: E402
-from tools.train.weights import load_weights  # noqa: E402
+from tools.train.weights import load_weights, measure_norms  # noqa: E402
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 DETECTOR, POSE = STARTER / "det_person_horse.onnx", STARTER / "rtmpose_lsp_t.onnx"
@@ -221,3 +223,28 @@ def test_rate_grows_once_and_falls_at_the_end_of_a_slice() -> None:
     assert rate_factor(0, 0.0, 0.3) < 0.01
     assert rate_factor(1000, 0.5, 0.3) == 1
     assert rate_factor(1000, 0.85, 0.3) == pytest.approx(0.5)
+
+
+def test_an_exported_detector_is_trained_on_from_the_same_outputs() -> None:
+    net = Detector(len(KINDS))
+    load_detector(net, DETECTOR)
+    images = torch.randn(4, 3, *SIZE_WH[::-1], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        before = net.eval()(images)
+        measure_norms(net, images)
+        for kept, trained, old in zip(net.eval()(images), net.train()(images), before, strict=True):
+            torch.testing.assert_close(kept, old, rtol=0, atol=1e-2)
+            torch.testing.assert_close(trained, old, rtol=0, atol=0.1)  # of its batch, not of what was measured
+    logits = run_file(DETECTOR, images[:1].numpy())[0]
+    np.testing.assert_allclose(before[0][:1, list(OURS)], logits, atol=2e-3)
+
+
+def test_gradients_of_depthwise_convolutions_equal_those_of_pytorch() -> None:
+    x = torch.randn(2, 8, 6, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    conv = torch.nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False)
+    weights = torch.linspace(-1, 1, 2 * 8 * 6 * 9).view(2, 8, 6, 9)
+    wanted = torch.autograd.grad((conv(x) * weights).sum(), (x, conv.weight))
+    speed_up(conv)
+    assert "forward" in vars(conv)
+    for ours, theirs in zip(torch.autograd.grad((conv(x) * weights).sum(), (x, conv.weight)), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -22,6 +22,14 @@ PRIOR_LOGIT = -4.6  # of a class before anything is learned: one cell in a hundr
 NORM_EPS, NORM_MOMENTUM = 1e-3, 0.03  # of batch norms, as CSPNeXt is trained
 
 
+class Exact(nn.Conv2d):
+    """A convolution in single precision, where all around it is trained in half of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 class Detector(nn.Module):
     """(B, 3, H, W) BGR, normalised, to three maps of logits (B, C, h, w), then three of l, t, r, b (B, 4, h, w), px."""
 
@@ -37,8 +45,8 @@ class Detector(nn.Module):
             nn.ModuleList(nn.Sequential(Separable(width, width, 5), Separable(width, width, 5)) for _ in STRIDES)
             for _ in range(2)
         )
-        self.logits = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
-        self.distances = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
+        self.logits = nn.ModuleList(Exact(width, classes, 1) for _ in STRIDES)
+        self.distances = nn.ModuleList(Exact(width, 4, 1) for _ in STRIDES)
         for head in self.logits:
             nn.init.constant_(head.bias, PRIOR_LOGIT)
         use_relu(self)

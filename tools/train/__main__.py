@@ -1,6 +1,7 @@
 """`python -m tools.train detector|person|horse --data ../shared/data --scenes DIR --minutes 60 --out DIR`.
 
-Run again with the same `--out` and another `--seed`, training goes on. `--minutes 0` exports `--start` as it is.
+Run again with the same `--out` and another `--seed`, training goes on; from the shipped model with `--start`.
+`--minutes 0` exports `--start` as it is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tools.nets.starter import Calibrated, Detector, pose_net
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
 from tools.train.crops import Source as Pictured
+from tools.train.depthwise import speed_up
 from tools.train.detector import OURS, Hints, Taught, Truth, loss, priors, teacher_loss
 from tools.train.false_boxes import FalseBoxes
 from tools.train.photographs import Photographs
@@ -33,8 +35,9 @@ from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, S
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
 from tools.train.teacher import MEAN, STD, Teacher
-from tools.train.weights import load_weights, save_weights
+from tools.train.weights import load_weights, measure_norms, save_weights
 
+MEASURED = 6  # batches from which the norms of an exported model are measured
 MOST = 40  # boxes and ignored regions of one image
 Drawn = TypeVar("Drawn")
 DETECTOR = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
@@ -91,26 +94,29 @@ def detector(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     net = Detector(len(KINDS))
     if args.start is not None:
-        load_weights(net, args.start)
+        load_detector(net, args.start)
     net = net.to(memory_format=torch.channels_last)
     hints = Hints(net).to(memory_format=torch.channels_last)
     mix = Mix(*sources(args), args.size)
     loader = batches(args, DetectorBatch(mix, args.batch, args.teacher))
     cells = priors(args.size)
+    if args.start is not None:
+        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])))
     training = Training(net, args.rate, args.out / "detector.checkpoint", hints)
+    speed_up(net)
     net.train()
 
     def step() -> Tensor:
         images, *known = next(loader)
         truth, (scores, boxes, *maps) = Truth(*known[:4]), known[4:]
         taught = Taught(scores, boxes, maps)
-        own = list(net.backbone.maps(normalised(images)))
-        levels = net.levels(own)
-        outputs = net.heads(levels)
+        with torch.autocast("cpu", torch.bfloat16):
+            own = list(net.backbone.maps(normalised(images)))
+            levels = net.levels(own)
+            outputs = net.heads(levels)
+            apart = hints([*own, *levels], taught.maps)
         return (
-            loss(outputs, truth, cells)
-            + args.taught * teacher_loss(outputs, taught, truth, cells)
-            + args.hints * hints([*own, *levels], taught.maps)
+            loss(outputs, truth, cells) + args.taught * teacher_loss(outputs, taught, truth, cells) + args.hints * apart
         )
 
     training.run(step, args.minutes, args.cooling, print_progress)
@@ -203,6 +209,22 @@ def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> Non
     file = args.out / f"{recipe.file}.onnx"
     to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), file)
     store_half(file)
+
+
+def load_detector(net: Detector, path: Path) -> None:
+    """Load a checkpoint of all KINDS, or an export, which knows the classes of its card; the others begin anew."""
+    if path.suffix != ".onnx":
+        load_weights(net, path)
+        return
+    known = Detector(len(OURS))
+    load_weights(known, path)
+    state = net.state_dict()
+    for name, value in known.state_dict().items():
+        if name.startswith("logits"):
+            state[name][list(OURS)] = value
+        else:
+            state[name] = value
+    net.load_state_dict(state)
 
 
 def exported(net: Detector) -> nn.Module:

@@ -15,6 +15,8 @@ from tools.nets.cspnext import Conv
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
+FILTER_RMS = 0.14  # before a norm, as AdamW leaves it: rate / sqrt(2 rate decay) at rate 2e-3, decay 0.05
+
 
 def load_weights(net: nn.Module, path: Path) -> None:
     """Load weights saved in the same order, under any names, or from an ONNX file written by `to_onnx`.
@@ -37,7 +39,7 @@ def _load_checkpoint(net: nn.Module, saved: dict[str, Tensor], path: Path) -> No
 
 @torch.no_grad()
 def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
-    """Load folded convolutions: filters are normalised to length one, and the norms get the scale and bias."""
+    """Load folded convolutions: filters get the length they have in training, and the norms the scale and bias."""
     arrays = {one.name: np.array(numpy_helper.to_array(one)) for one in graph.initializer}
     values = {name.removeprefix("net."): torch.from_numpy(array) for name, array in arrays.items()}
     for node in graph.node:  # `Calibrated` keeps the pose net there
@@ -89,10 +91,36 @@ def _sides(value: Tensor) -> list[int]:
 
 
 def _unfold(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> None:
-    length = torch.linalg.vector_norm(weight.flatten(1), dim=1).clamp(min=1e-6)
+    rms = weight.flatten(1).square().mean(1).sqrt().clamp(min=1e-6)
+    length = rms / FILTER_RMS
     conv.load_state_dict({"weight": weight / length[:, None, None, None]})
     still = {"running_mean": torch.zeros_like(bias), "running_var": torch.ones_like(bias) - norm.eps}
     norm.load_state_dict({"weight": length, "bias": bias, **still}, strict=False)
+
+
+@torch.no_grad()
+def measure_norms(net: nn.Module, images: Tensor) -> None:
+    """Give the batch norms of `net` the mean and variance of `images` (B, 3, H, W); its outputs stay the same.
+
+    Without it, the first step of training, which normalises by its batch, would see another net.
+    """
+    hooks = [
+        norm.register_forward_pre_hook(_measure_norm) for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)
+    ]
+    net.eval()(images)
+    for hook in hooks:
+        hook.remove()
+
+
+def _measure_norm(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+    state = norm.state_dict()
+    scale = norm.weight / (state["running_var"] + norm.eps).sqrt()
+    offset = norm.bias - state["running_mean"] * scale
+    variance, mean = torch.var_mean(inputs[0], (0, 2, 3), unbiased=False)
+    state["running_mean"].copy_(mean)
+    state["running_var"].copy_(variance)
+    norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+    norm.bias.copy_(offset + mean * scale)
 
 
 def _order(net: nn.Module, image: Tensor, kind: type[Layer]) -> list[Layer]:
