@@ -1,4 +1,4 @@
-# The two commands: `make run` and `make test` (five minutes). Everything happens in .venv, a virtual environment here.
+# The two commands: `make run` and `make test` (about five minutes on two cores). Everything happens in .venv, a virtual environment here.
 #   make run                      play the demonstration clip, publish to an embedded broker, save edged-demo.jpg and .mp4
 #   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
 #   make run CONFIG=configs/barn.toml

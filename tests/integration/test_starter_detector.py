@@ -49,3 +49,9 @@ def test_detector_finds_a_standing_lying_and_rising_horse(still: str) -> None:
     image = cv2.imread(str(STILLS / f"{still}.webp"))
     assert image is not None
     assert "horse" in found(np.asarray(image, np.uint8))
+
+
+def test_detector_finds_who_is_in_the_readmes_picture() -> None:
+    image = cv2.imread(str(STILLS / "paddock.webp"))
+    assert image is not None
+    assert found(np.asarray(image, np.uint8)) == {"person", "horse"}

@@ -1,6 +1,7 @@
 """The first picture of README: `python -m tools.demo.picture tools/demo/annotated.webp`.
 
-Two rendered stills side by side, by day and by infrared, as the present starter models see them.
+Two rendered stills side by side, by day and by infrared, as the present starter models see them: make it anew after a
+training, since a model may lose what the picture shows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from edged.inference.load_models import load_models
 from edged.pipeline import Pipeline
 
 STILLS = Path(__file__).parents[1] / "synth/stills"
-NAMES = ("stall_by_day", "rising")
+NAMES = ("paddock", "stall_by_night")
 QUALITY = 85  # of the WebP
 
 
