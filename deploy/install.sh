@@ -417,7 +417,7 @@ uninstall() {
     step "Remove units, udev rules, commands and $TOP; ${1:-settings, engines and models stay}: $DATA" || return 0
     cat $TOP/releases/*/placed 2> /dev/null | awk '{ print $2 }' | xargs -r rm -f
     rm -f $COMMANDS/bin/edged $COMMANDS/sbin/edged-install
-    rm -rf $TOP
+    rm -rf $TOP /var/lib/systemd/timers/stamp-edged-*.timer
     ! booted || systemctl daemon-reload
 }
 

@@ -68,7 +68,7 @@ def check_layers(layers: Layers) -> CheckedConfig:
     partial = validate_partly(layers)
     if partial.config is None:
         return CheckedConfig(None, partial.problems, [])
-    problems, remarks = [*partial.problems], [*config_remarks(partial)]
+    problems, remarks = [*partial.problems], [*config_remarks(partial, layers.unread)]
     cards: Mapping[str, Card] = {}
     try:
         cards = load_cards(partial.config.models.catalogue)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from edged.behaviour.horse.thresholds import THRESHOLDS
@@ -27,6 +28,7 @@ Violation = tuple[Key, object, str]  # key, its value (None: not shown), what is
 HORSE, PERSON = "horse", "person"
 ZONES = ("feeder", "hay", "water")  # the names that configurations and entities of Home Assistant share
 TLS_PORT = 8883
+AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a restart"
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
 BEHAVIOUR_HZ = THRESHOLDS.behaviours.min_rate_hz
 GAIT_HZ = THRESHOLDS.gait.min_rate_hz
@@ -35,16 +37,19 @@ FILES_ONLY = ("realtime", "loop")
 DETECTOR_ONLY = ("detector_interval", "thresholds", "classes", "track", "max_subjects")
 
 
-def config_remarks(partial: PartialConfig) -> Iterator[Violation]:
-    """Every remark that needs no model card, in no order; none about a key that is invalid."""
+def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterator[Violation]:
+    """Every remark that needs no model card, in no order; none about a key that is invalid.
+
+    `unread`: a folder that may have the passwords, and that only root may read.
+    """
     config = partial.config
     if config is None:
         return
-    remarks = [*_mqtt_remarks(config.mqtt), *_device_remarks(config)]
+    remarks = [*_mqtt_remarks(config.mqtt, unread), *_device_remarks(config)]
     for name, camera in config.enabled_cameras.items():
         key: Key = ("cameras", name)
         if partial.knows((*key, "source")):
-            remarks += [*_source_remarks(key, camera), *_password_remarks(key, camera)]
+            remarks += [*_source_remarks(key, camera), *_password_remarks(key, camera, unread)]
         remarks += _detection_remarks(key, camera)
         remarks += _stall_remarks(key, camera)
     yield from (remark for remark in remarks if partial.knows(remark[0]))
@@ -74,10 +79,9 @@ def _not_enabled(key: Key, section: Section) -> Iterator[Violation]:
         yield key, None, "nothing reads this table until it is enabled; add enabled = true, or remove the table"
 
 
-def _mqtt_remarks(mqtt: MqttConfig) -> Iterator[Violation]:
+def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
     if mqtt.username and not mqtt.password.get_secret_value() and mqtt.tls.cert is None:
-        sentence = "has no password; give it as the credential mqtt.password, or as mqtt.password here"
-        yield ("mqtt", "username"), mqtt.username, sentence
+        yield ("mqtt", "username"), mqtt.username, _no_password(("mqtt",), unread)
     if mqtt.port == TLS_PORT and not mqtt.tls.enabled:
         yield (
             ("mqtt", "port"),
@@ -145,19 +149,22 @@ def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
                 yield (*key, name), None, "a static region runs no detector and no tracker; remove it"
 
 
-def _password_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+def _no_password(key: Key, unread: Path | None) -> str:
+    """What to do about a user name of this table that has no password."""
+    if unread is not None:
+        return f"its password cannot be read: {unread} is for root; {AS_ROOT}"
+    name = ".".join(map(str, (*key, "password")))
+    return f"has no password; give it as the credential {name}, or as {name} here"
+
+
+def _password_remarks(key: Key, camera: CameraConfig, unread: Path | None) -> Iterator[Violation]:
     if camera.source_kind != "rtsp":
         return
     address = urlsplit(camera.source.reveal())
     secret = camera.password.get_secret_value() or address.password
     if (camera.username or address.username) and not secret:
         where = "username" if camera.username else "source"
-        credential = ".".join(map(str, (*key, "password")))
-        yield (
-            (*key, where),
-            str(getattr(camera, where)),
-            f"has no password; give it as the credential {credential}, or here",
-        )
+        yield (*key, where), str(getattr(camera, where)), _no_password(key, unread)
     if secret and not (camera.username or address.username):
         yield (*key, "password"), None, f"has no user name; add {'.'.join(map(str, (*key, 'username')))}"
 

@@ -73,7 +73,8 @@ def read_layers(
         layers.append(secrets)
     if errors:
         raise ConfigError("\n".join(errors))
-    return Layers(tuple(layers))
+    hidden = etc / CREDENTIALS_DIR if path is None and directory is None else None
+    return Layers(tuple(layers), hidden if hidden is not None and hidden.is_dir() else None)
 
 
 def _site_layer(texts: Mapping[Path, str], file: Path) -> Layer:

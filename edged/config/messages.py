@@ -6,6 +6,7 @@ Upstream: pydantic's errors, `config_check`. Downstream: the text of `ConfigErro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -59,6 +60,7 @@ class Layers(NamedTuple):
     """All sources, in rising priority."""
 
     ordered: tuple[Layer, ...]
+    unread: Path | None = None  # a folder of credentials that only root may read
 
     def owner_rank(self, key: Key) -> int | None:
         """The rank of the last source that gives the key, or else the nearest table above it; None: no source does."""

@@ -20,9 +20,11 @@ import psutil
 
 from edged.config.certificates import certificate_ends, expiry
 from edged.config.load import ETC, read_layers
+from edged.config.messages import ConfigProblem
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config, require_cameras
 from edged.config_check import check_layers, valid_config
+from edged.config_remarks import AS_ROOT
 from edged.device.check_result import CheckResult, failed, passed, unchecked
 from edged.device.doctor_broker import broker_results
 from edged.device.doctor_camera import check_camera
@@ -73,7 +75,7 @@ def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iter
         checked = check_layers(read_layers(path))
         config = checked.config  # with contradictions in it, the rest can be checked all the same
         require_cameras(valid_config(checked))
-        yield passed("configuration", _summary(valid_config(checked), path, len(checked.remarks)))
+        yield passed("configuration", _summary(valid_config(checked), path, checked.remarks))
     except ConfigError as error:
         yield failed("configuration", str(error), config_cure(path, ETC))
     target = Target(path=path, config=config)
@@ -323,9 +325,12 @@ CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, *OF_THE
 QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, *OF_THE_SYSTEM)
 
 
-def _summary(config: Config, path: Path | None, remarks: int) -> str:
-    count, rest = len(config.cameras), f"; {plural(remarks, 'remark')}: edged check" if remarks else ""
-    return f"{path or '/etc/edged'}: {plural(count, 'camera')}, device {device_id(config.device.id)}{rest}"
+def _summary(config: Config, path: Path | None, remarks: Sequence[ConfigProblem]) -> str:
+    others = sum(AS_ROOT not in remark.text for remark in remarks)
+    hidden = "; passwords not read, they are for root: sudo" if others < len(remarks) else ""
+    rest = f"; {plural(others, 'remark')}: edged check" if others else ""
+    count = plural(len(config.cameras), "camera")
+    return f"{path or '/etc/edged'}: {count}, device {device_id(config.device.id)}{hidden}{rest}"
 
 
 def _skipped(check: str) -> CheckResult:

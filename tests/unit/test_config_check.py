@@ -160,15 +160,16 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             SIZED + "masks = [[[0, 0], [9, 0], [9, 9]],\n[[0, 0], [9, 0], [9, 481]]]",
-            "F:5 cameras.a.masks[1] = [[0.0, 0.0], [9.0, 0.0], [9.0, 481.0]]: must lie inside the upright image of 640 x 480 px; ",
+            "F:5 cameras.a.masks[1] = [[0.0, 0.0], [9.0, 0.0], [9.0, 481.0]]: must lie inside the upright image of ",
         ),
         (
             SIZED + STALL + "zones.hay = [[500, 10], [600, 10], [600, 60]]",
-            "F:7 cameras.a.stall.zones.hay = [[500.0, 10.0], [600.0, 10.0], [600.0, 60.0]]: lies 278 px outside the floor; ",
+            "F:7 cameras.a.stall.zones.hay = [[500.0, 10.0], [600.0, 10.0], [600.0, 60.0]]: lies 278 px outside the floor",
         ),
         (
             SIZED + STALL + "zones.hay = [[0, 300], [700, 300], [600, 400]]",
-            "F:7 cameras.a.stall.zones.hay = [[0.0, 300.0], [700.0, 300.0], [600.0, 400.0]]: (700.0, 300.0) lies outside the image of 640 x 480 px; ",
+            "F:7 cameras.a.stall.zones.hay = [[0.0, 300.0], [700.0, 300.0], [600.0, 400.0]]: "
+            "(700.0, 300.0) lies outside the image of 640 x 480 px; ",
         ),
         (
             SIZED + STALL + "open_sides = [4]",
@@ -176,7 +177,8 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             SIZED + "[cameras.a.stall]\nenabled = true\nfloor = [[0, 0], [9, 9], [9, 0], [0, 9]]",
-            "F:6 cameras.a.stall.floor = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: its outline crosses itself; give the corners in turn",
+            "F:6 cameras.a.stall.floor = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: "
+            "its outline crosses itself; give the corners in turn",
         ),
         (
             SIZED + STALL + "floor_m = [0.4, 9.0]",

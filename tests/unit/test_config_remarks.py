@@ -1,11 +1,13 @@
 """Every remark, and that a configuration without a fault gets none."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from edged.config.load import read_layers
 from edged.config_check import check_layers, load_checked, remark_lines
+from edged.device.doctor import run_checks
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
@@ -47,7 +49,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
         (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/…": has no password; give it'),
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
-        (CAMERA + 'onvif_serial = "S"', 'F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here'),
+        (CAMERA + 'onvif_serial = "S"', "F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here"),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
         ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),
         (
@@ -102,6 +104,21 @@ def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> No
 )
 def test_configuration_in_which_everything_is_used_gets_no_remark(text: str, tmp_path: Path) -> None:
     assert remarks(tmp_path, text) == []
+
+
+def test_passwords_that_only_root_may_read_are_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "edged.toml").write_text(RTSP + 'username = "u"\n[mqtt]\nusername = "u"')
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    lines = remark_lines(check_layers(read_layers(etc=tmp_path)).remarks)
+    text = f"its password cannot be read: {tmp_path}/credentials is for root; use sudo"
+    assert [text in line for line in lines] == [True, True]
+    (result,) = run_checks(tmp_path, [])
+    assert result.message.endswith("; passwords not read, they are for root: sudo")
+    (tmp_path / "credentials").rmdir()
+    assert "has no password" in remark_lines(check_layers(read_layers(etc=tmp_path)).remarks)[0]
 
 
 def test_remark_is_logged_and_does_not_stop_the_daemon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

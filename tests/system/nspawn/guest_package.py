@@ -36,6 +36,7 @@ PLACES = (
     "/etc/tmpfiles.d",
     "/usr/local",
     "/usr/lib/edged",
+    "/var/lib/systemd/timers",
 )
 STICK = Path("/opt/stick/edged-provision.toml")
 KEY = OUT / "site"
