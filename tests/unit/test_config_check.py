@@ -164,7 +164,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             SIZED + STALL + "zones.hay = [[500, 10], [600, 10], [600, 60]]",
-            "F:7 cameras.a.stall.zones.hay = [[500.0, 10.0], [600.0, 10.0], [600.0, 60.0]]: lies 278 px outside the floor",
+            "F:7 cameras.a.stall.zones.hay = [[500.0, 10.0], [600.0, 10.0], [600.0, 60.0]]: lies 278 px outside",
         ),
         (
             SIZED + STALL + "zones.hay = [[0, 300], [700, 300], [600, 400]]",
