@@ -31,6 +31,7 @@ from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
 from edged.mqtt.fleet_state import FleetState
 from edged.mqtt.request import request_picture
 from edged.mqtt.subscribe import subscribe
+from edged.secret_address import SecretAddress
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "tools/reports/look"
@@ -46,7 +47,7 @@ def main() -> None:
         mqtt = MqttConfig(host=broker.host, port=broker.port, protocol=PROTOCOL)
         config = load(ROOT / "configs/demo.toml")
         device = config.device.model_copy(update={"state_dir": Path(folder) / "state"})
-        stall = config.cameras["stall"].model_copy(update={"source": str(ROOT / "tools/demo/stall.mp4")})
+        stall = config.cameras["stall"].model_copy(update={"source": SecretAddress(str(ROOT / "tools/demo/stall.mp4"))})
         config = config.model_copy(update={"mqtt": mqtt, "device": device, "cameras": {"stall": stall}})
         screens: list[str] = []
         with started_daemon(config, Options(display=True)) as daemon:

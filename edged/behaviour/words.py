@@ -14,9 +14,10 @@ def describe_scene(state: Mapping[str, Any] | None) -> str:
     """A `state` message as one line; empty where there is nothing to say. Fields that it lacks are passed over."""
     state = state or {}
     stall = state.get("stall") or {}
-    words = [*_horse(stall), *(["a person is there"] if stall.get("person_present") else [])]
+    horse = ", ".join(_horse(stall))
+    person = "a person is there" if stall.get("person_present") else ""
     alerts = [f"ALERT {alert['event_type']}" for alert in state.get("alerts") or ()]
-    return "; ".join([*([", ".join(words)] if words else []), *alerts])
+    return "; ".join(filter(None, (f"horse: {horse}" if horse else "", person, *alerts)))
 
 
 def _horse(stall: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def test_snapshot_of_the_demo_says_what_the_horse_does(
     monkeypatch.chdir(ROOT)
     done = edged("snapshot", "--config", "configs/demo.toml", "--out", tmp_path / "stall.jpg")
     assert done.returncode == 0, done.stderr
-    assert "  standing, head " in done.stdout
+    assert "  horse: standing, head " in done.stdout
     assert "horse #1 " in done.stdout
 
 

@@ -67,7 +67,7 @@ def test_poses_message_fits_on_one_line() -> None:
 
 
 def test_state_message_says_what_the_horse_does_and_which_alerts_are_open() -> None:
-    assert message_line("e/b/cam/a/state", STATE) == "e/b/cam/a/state  horse 1; on its side, rolling; ALERT cast"
+    assert message_line("e/b/cam/a/state", STATE) == "e/b/cam/a/state  horse 1; horse: on its side, rolling; ALERT cast"
     assert message_line("e/b/cam/a/state", {"view": "ok", "counts": {"horse": 0}}) == "e/b/cam/a/state  nobody"
     assert message_line("e/b/cam/a/state", {"view": "lost", "counts": None}) == "e/b/cam/a/state  view lost"
 

@@ -24,12 +24,12 @@ STALL: dict[str, object] = {
 @pytest.mark.parametrize(
     ("stall", "alerts", "words"),
     [
-        (STALL, (), "on its chest, head level"),
+        (STALL, (), "horse: on its chest, head level"),
         (STALL | {"behaviours": ["paw", "box-walking"], "zone": "hay"}, (),
-         "on its chest, head level, pawing, box walking, at the hay"),
+         "horse: on its chest, head level, pawing, box walking, at the hay"),
         (STALL | {"posture": "unknown", "head_height": "unknown"}, (), ""),
         (STALL | {"person_present": True, "foal_posture": "lateral"}, ("colic-suspected",),
-         "on its chest, head level, its foal on its side, a person is there; ALERT colic-suspected"),
+         "horse: on its chest, head level, its foal on its side; a person is there; ALERT colic-suspected"),
         ({}, ("camera-lost",), "ALERT camera-lost"),
     ],
     ids=["posture", "behaviours", "unknown", "all", "alert only"],
