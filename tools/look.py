@@ -24,6 +24,7 @@ from edged.commands.fleet_view import screen
 from edged.commands.views import LiveStatus, status_table
 from edged.config.load import load
 from edged.config.tables.mqtt import MqttConfig
+from edged.config.tree import Config
 from edged.daemon import Daemon, Options
 from edged.drawing.preview import Preview
 from edged.frame import U8
@@ -45,10 +46,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="look-") as folder, EmbeddedBroker() as broker:
         mqtt = MqttConfig(host=broker.host, port=broker.port, protocol=PROTOCOL)
-        config = load(ROOT / "configs/demo.toml")
-        device = config.device.model_copy(update={"state_dir": Path(folder) / "state"})
-        stall = config.cameras["stall"].model_copy(update={"source": SecretAddress(str(ROOT / "tools/demo/stall.mp4"))})
-        config = config.model_copy(update={"mqtt": mqtt, "device": device, "cameras": {"stall": stall}})
+        config = demo_config(mqtt, Path(folder))
         screens: list[str] = []
         with started_daemon(config, Options(display=True)) as daemon:
             stop = threading.Event()
@@ -62,6 +60,15 @@ def main() -> None:
         _write("clip", _frame_at(Path(folder) / "edged-demo.mp4", LOOK_AT_S))
         _write("picture", load_image(Path(folder) / "edged-demo.jpg"))
     _report(*screens)
+
+
+def demo_config(mqtt: MqttConfig, folder: Path) -> Config:
+    """configs/demo.toml on that broker, with its state in `folder`, from any current folder."""
+    config = load(ROOT / "configs/demo.toml")
+    device = config.device.model_copy(update={"state_dir": folder / "state"})
+    source = SecretAddress(str(ROOT / "tools/demo/stall.mp4"))
+    stall = config.cameras["stall"].model_copy(update={"source": source})
+    return config.model_copy(update={"mqtt": mqtt, "device": device, "cameras": {"stall": stall}})
 
 
 def _watch(daemon: Daemon, mqtt: MqttConfig, screens: list[str], stop: threading.Event) -> None:

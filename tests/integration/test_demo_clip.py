@@ -10,10 +10,12 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
 
+from edged.config.tables.mqtt import MqttConfig
 from tests.support.recorded import Command
 from tools.clip_images import clip_images
 from tools.demo import CLIP
 from tools.evaluate.clip import Score, read_truth, report
+from tools.look import demo_config
 
 ROOT = Path(__file__).parents[2]
 # Measured on the committed clip, less a little for other processors.
@@ -54,6 +56,11 @@ def test_demo_configuration_plays_the_clip(edged: Command, monkeypatch: pytest.M
     monkeypatch.chdir(ROOT)
     done = edged("config", "show", "configs/demo.toml")
     assert str(CLIP.relative_to(ROOT)) in done.stdout
+
+
+def test_report_of_a_first_look_plays_the_clip(tmp_path: Path) -> None:
+    camera = demo_config(MqttConfig(), tmp_path).cameras["stall"]
+    assert (camera.source_kind, camera.source.reveal()) == ("files", str(CLIP))
 
 
 def test_snapshot_of_the_demo_says_what_the_horse_does(
