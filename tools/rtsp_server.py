@@ -91,6 +91,7 @@ class RtspServer:
         self.login: tuple[str, str] | None = None
         self.digest: tuple[str, ...] = ()  # algorithms that are asked for, in this order; empty: basic
         self.nonce_uses = 0  # requests that a nonce of a digest is good for; 0: any number
+        self.hangs_up = False  # closes the connection with each challenge
         self.audio: Literal["no", "only", "refused"] = "no"  # refused: announced, and SETUP of it fails
         self.first_frame = 0  # of the clip, that a viewer gets
         self.setups: list[str] = []  # addresses of the tracks that were set up
@@ -154,8 +155,11 @@ class RtspServer:
                 method, url, headers = await _request(reader)
                 if self.mute:
                     continue
-                writer.write(self._answer(method, url, headers))
+                answer = self._answer(method, url, headers)
+                writer.write(answer)
                 await writer.drain()
+                if self.hangs_up and b" 401 " in answer.partition(b"\r\n")[0]:
+                    break
                 if method == "PLAY" and playing is None:
                     playing = asyncio.create_task(self._play_until_gone(writer))
                 if method == "TEARDOWN":

@@ -73,6 +73,18 @@ def test_login_that_ffmpeg_cannot_do_is_done_for_it(
         camera(server, username="u", password="wrong").open()
 
 
+@pytest.mark.parametrize("algorithms", [(), ("MD5",), ("SHA-256",)], ids=["basic", "MD5", "SHA-256"])
+def test_camera_that_hangs_up_with_its_challenge_is_logged_in_at(
+    server: RtspServer, algorithms: tuple[str, ...]
+) -> None:
+    server.login, server.digest, server.hangs_up = ("u", "p"), algorithms, True
+    stream = camera(server, username="u", password="p").open()
+    assert stream.read(None).image.shape == (180, 320, 3)
+    stream.close()
+    with raises_code(CameraLost, "password_wrong"):
+        camera(server, username="u", password="wrong").open()
+
+
 def test_stranger_at_the_relay_is_hung_up_on(server: RtspServer) -> None:
     server.login, server.digest = ("u", "p"), ("SHA-256",)
     address = Address.from_settings(CameraConfig(source=server.url))

@@ -76,7 +76,7 @@ class RtspCamera:
         container = self._open_ffmpeg()
         try:
             if not container.streams.video:
-                raise self._no_stream(self._tls_context())
+                raise self._no_stream(self._describe(self._tls_context()))
             reader = VideoReader(container, live=True, transport=True)
         except CameraLost:
             container.close()
@@ -88,24 +88,25 @@ class RtspCamera:
         url = self._relay(None).url if needs_relay(reply) else self._address.url
         capture = cv2.VideoCapture()
         if not capture.open(self._pipeline(url), cv2.CAP_GSTREAMER):
-            raise self._no_stream()
+            raise self._no_stream(self._describe(None))
         return LiveStream(capture, self._address.masked_url, self._pixel_format, limiter)
 
     def _open_ffmpeg(self) -> Any:
         end_s = time.monotonic() + OPEN_SHARE * self._open_s
         context = self._tls_context()
+        refused = False
         try:
             return self._container(context, end_s)
-        except av.HTTPUnauthorizedError:
-            pass  # its text holds the password, as those below
-        except (av.FFmpegError, OSError, ValueError):
-            raise self._no_stream(context) from None
-        self._describe(context)  # tells a wrong password
+        except (av.FFmpegError, OSError, ValueError) as error:  # its text holds the password
+            refused = isinstance(error, av.HTTPUnauthorizedError)
+        reply = self._describe(context)  # tells a wrong password
+        if self._relayed or not (refused or needs_relay(reply)):
+            raise self._no_stream(reply)
         self._relayed = True
         try:
             return self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError):
-            raise self._no_stream(context) from None
+            raise self._no_stream(self._describe(context)) from None
 
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
@@ -124,9 +125,9 @@ class RtspCamera:
     def _describe(self, context: ssl.SSLContext | None) -> Reply:
         return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
 
-    def _no_stream(self, context: ssl.SSLContext | None = None) -> CameraLost:
-        """Why there is no stream. Raises CameraLost itself when the camera's answer holds the reason."""
-        tracks = media(self._describe(context).body)
+    def _no_stream(self, reply: Reply) -> CameraLost:
+        """Why there is no stream, by the camera's description of it."""
+        tracks = media(reply.body)
         offered = ", ".join(name for _, name in tracks) or "nothing"
         if not any(kind == "video" for kind, _ in tracks):
             text = f"the camera offers {offered}, no video; choose a stream with video by its path, or switch it on"

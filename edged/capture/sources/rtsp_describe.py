@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -21,7 +22,7 @@ from edged.foreign_text import printable
 from edged.secret_address import MASK, SecretAddress
 
 PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
-TIMEOUT_S = 2.0
+TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1
 MAX_HEADER_LINES = 100
 MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536
 MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
@@ -97,6 +98,7 @@ class Reply:
     phrase: str
     challenges: tuple[str, ...]
     body: str
+    hung_up: bool = False  # with its challenge: the login took another connection
 
 
 def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> Reply:
@@ -121,8 +123,9 @@ def media(sdp: str) -> list[tuple[str, str]]:
 
 
 def needs_relay(reply: Reply) -> bool:
-    """Whether a login was asked for that FFmpeg and GStreamer cannot be trusted with: one of SHA-2, alone or not."""
-    return any(one.scheme == "digest" and one.hash_name != "md5" for one in challenges(reply.challenges))
+    """Whether FFmpeg and GStreamer cannot log in: a digest of SHA-2, alone or not, or a camera that hangs up."""
+    asked = challenges(reply.challenges)
+    return reply.hung_up or any(one.scheme == "digest" and one.hash_name != "md5" for one in asked)
 
 
 def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
@@ -139,17 +142,23 @@ def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> s
 
 def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
     deadline_s = time.monotonic() + timeout_s
+    login = Login(address.username, address.password)
     with connect(address, timeout_s, tls) as connection:
         answers = _Answers(connection, deadline_s)
-        login = Login(address.username, address.password)
         connection.sendall(_request(address, 1, login))
         reply = _read_reply(answers, address)
-        if reply.code == 401 and address.username and reply.challenges:
-            if not login.accept(reply.challenges):
-                raise _lost(address, _unknown_login(reply), "login_unsupported")
+        if reply.code != 401 or not address.username or not reply.challenges:
+            return reply
+        if not login.accept(reply.challenges):
+            raise _lost(address, _unknown_login(reply), "login_unsupported")
+        with suppress(ConnectionError):
             connection.sendall(_request(address, 2, login))
-            reply = replace(_read_reply(answers, address), challenges=reply.challenges)
-        return reply
+            if not answers.ended():
+                return replace(_read_reply(answers, address), challenges=reply.challenges)
+    with connect(address, max(MIN_TIMEOUT_S, deadline_s - time.monotonic()), tls) as connection:
+        connection.sendall(_request(address, 3, login))
+        again = _read_reply(_Answers(connection, deadline_s), address)
+        return replace(again, challenges=reply.challenges, hung_up=True)
 
 
 def _unknown_login(reply: Reply) -> str:
@@ -186,6 +195,10 @@ class _Answers:
             pass
         body, self._buffer = self._buffer[:size], self._buffer[size:]
         return body
+
+    def ended(self) -> bool:
+        """Whether the camera has closed the connection, and all it sent was read. Waits for either."""
+        return not self._buffer and not self._receive()
 
     def _receive(self) -> bool:
         remaining_s = self._deadline_s - time.monotonic()

@@ -67,6 +67,7 @@ class _Request:
     rest: str  # other header lines
     body: bytes
     repeated: bool = False
+    reconnected: bool = False
 
 
 class LoginFilter:
@@ -112,6 +113,14 @@ class LoginFilter:
         text = bytes_of("\r\n".join([status, f"CSeq: {request.viewer_cseq}", *others]))
         return text + (message[end.start() :] if end else b""), b""
 
+    def after_hang_up(self) -> bytes:
+        """What a camera that closed the connection with its challenge is sent over a new one; empty: it did not."""
+        refused = [request for request in self._pending.values() if request.repeated and not request.reconnected]
+        self._pending.clear()
+        for request in refused:
+            request.reconnected = True
+        return b"".join(map(self._send, refused))
+
     def _send(self, request: _Request) -> bytes:
         self._number += 1
         if len(self._pending) >= MAX_PENDING:
@@ -149,8 +158,7 @@ class LoginRelay:
             try:
                 viewer, first = self._viewer()
                 stack.enter_context(viewer)
-                camera = stack.enter_context(self._connect())
-                _Pump(self._filter, viewer, camera).run(first)
+                _Pump(self._filter, viewer, self._connect).run(first)
             except (OSError, ValueError):
                 return  # the viewer sees a stream that breaks off, and finds the reason
 
@@ -172,33 +180,48 @@ class LoginRelay:
 
 
 class _Pump:
-    """Passes messages between two sockets until one of them ends."""
+    """Passes messages between a viewer and its camera until one of them ends."""
 
-    def __init__(self, login_filter: LoginFilter, viewer: socket.socket, camera: socket.socket) -> None:
-        self._filter, self._viewer, self._camera = login_filter, viewer, camera
-        self._requests, self._replies = MessageSplitter(), MessageSplitter()
+    def __init__(self, login_filter: LoginFilter, viewer: socket.socket, connect: Callable[[], socket.socket]) -> None:
+        self._filter, self._viewer, self._connect = login_filter, viewer, connect
+        self._requests = MessageSplitter()
 
     def run(self, first: bytes) -> None:
-        """Raises OSError and ValueError for connections that break."""
-        self._from_viewer(first)
+        """Raises OSError and ValueError for connections that break. Some cameras hang up with each challenge."""
+        waiting = self._asked(first)
+        viewer_left = False
+        while not viewer_left:
+            with self._connect() as camera, suppress(ConnectionError):
+                camera.sendall(waiting)
+                viewer_left = self._pass_on(camera)
+            waiting = self._filter.after_hang_up()
+            if not waiting:
+                return
+
+    def _pass_on(self, camera: socket.socket) -> bool:
+        """Until one of them ends: whether it is the viewer."""
+        replies = MessageSplitter()
         with selectors.DefaultSelector() as selector:
-            for source in (self._viewer, self._camera):
+            for source in (self._viewer, camera):
                 selector.register(source, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
-                    source = self._viewer if key.fileobj is self._viewer else self._camera
+                    source = self._viewer if key.fileobj is self._viewer else camera
                     data = _received(source)
                     if not data:
-                        return
-                    (self._from_viewer if source is self._viewer else self._from_camera)(data)
+                        return source is self._viewer
+                    if source is self._viewer:
+                        camera.sendall(self._asked(data))
+                    else:
+                        self._answer(camera, replies.push(data))
 
-    def _from_viewer(self, data: bytes) -> None:
-        self._camera.sendall(b"".join(map(self._filter.from_viewer, self._requests.push(data))))
+    def _asked(self, data: bytes) -> bytes:
+        return b"".join(map(self._filter.from_viewer, self._requests.push(data)))
 
-    def _from_camera(self, data: bytes) -> None:
-        answers = [self._filter.from_camera(message) for message in self._replies.push(data)]
+    def _answer(self, camera: socket.socket, messages: Iterator[bytes]) -> None:
+        answers = [self._filter.from_camera(message) for message in messages]
         self._viewer.sendall(b"".join(viewed for viewed, _ in answers))
-        self._camera.sendall(b"".join(asked for _, asked in answers))
+        camera.sendall(b"".join(asked for _, asked in answers))
 
 
 def _received(source: socket.socket) -> bytes:
