@@ -16,6 +16,7 @@ from typing import Any
 
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import ConfigError
+from edged.foreign_text import printable
 
 log = logging.getLogger(__name__)
 
@@ -89,19 +90,25 @@ def explain_certificate(broker: MqttConfig, error: ssl.SSLCertVerificationError)
 
 def certificate_fault(code: int, message: str, broker: MqttConfig, certificate: Certificate, now_s: float) -> str:
     """The text for one `verify_code` of OpenSSL; `now_s` is UTC. An empty certificate could not be read."""
-    clock = f"this device's clock says {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(now_s))}"
-    check_clock = "renew the certificate, or set the clock if it is wrong"
+    if code not in (*OTHER_NAME, *UNKNOWN_ISSUER, EXPIRED, NOT_YET_VALID):
+        return f"{message}; have the broker's certificate made anew: for a server, with its name as a subjectAltName"
     if not certificate:
         return message
     if code in OTHER_NAME:
         return _other_name(broker.tls.server_name or broker.host, certificate)
     if code in UNKNOWN_ISSUER:
         return _unknown_issuer(broker.tls, certificate)
-    if code == EXPIRED:
-        return f"it expired on {certificate['notAfter']}; {clock}; {check_clock}"
-    if code == NOT_YET_VALID:
-        return f"it is valid from {certificate['notBefore']} on only; {clock}; {check_clock}"
-    return message
+    clock = f"this device's clock says {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(now_s))}"
+    return f"{_time_fault(code, certificate, now_s)}; {clock}; renew the certificate, or set the clock if it is wrong"
+
+
+def _time_fault(code: int, certificate: Certificate, now_s: float) -> str:
+    """OpenSSL tells alike of the certificate and of those above it."""
+    if code == EXPIRED and ssl.cert_time_to_seconds(certificate["notAfter"]) < now_s:
+        return f"it expired on {certificate['notAfter']}"
+    if code == NOT_YET_VALID and ssl.cert_time_to_seconds(certificate["notBefore"]) > now_s:
+        return f"it is valid from {certificate['notBefore']} on only"
+    return f"its CA, or an intermediate, {'has expired' if code == EXPIRED else 'is not valid yet'}"
 
 
 def fetch_certificate(host: str, port: int, server_name: str = "") -> Certificate:
@@ -133,7 +140,7 @@ def _other_name(host: str, certificate: Certificate) -> str:
     if not names:
         return f"it has no subjectAltName, and its common name {_name(certificate, 'subject')} does not count; {wanted}"
     do = f"set mqtt.tls.server_name (or mqtt.host) to a name that it is for, or {wanted}"
-    return f"it is for {', '.join(names)}, and not for {host}; {do}"
+    return f"it is for {printable(', '.join(names))}, and not for {host}; {do}"
 
 
 def _unknown_issuer(tls: TlsConfig, certificate: Certificate) -> str:
@@ -148,7 +155,7 @@ def _unknown_issuer(tls: TlsConfig, certificate: Certificate) -> str:
 
 def _name(certificate: Certificate, part: str) -> str:
     names = dict(pair for group in certificate.get(part, ()) for pair in group)
-    return str(names.get("commonName") or ", ".join(names.values()) or "nobody")
+    return printable(str(names.get("commonName") or ", ".join(names.values()) or "nobody"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,12 +9,14 @@ import http
 import http.client
 import json
 import logging
+import re
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -33,6 +35,8 @@ from engines.store.disk import (
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
+MAX_SHOWN = 200  # characters of what a server says
+MAX_RESUMED = 100  # times that one call takes up a broken connection
 MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit
 RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 CERTIFICATE_CURE = (
@@ -62,7 +66,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new not in ("https", old):
-            raise SourceError(f"{req.full_url}: redirected to {newurl}, which is not https")
+            raise SourceError(f"{req.full_url}: redirected to {_shown(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -78,12 +82,12 @@ def fetch(
 
     Raises `SourceError` (what came is kept for the next call, unless it is too large) and `StoreError` (it is not).
     """
-    while True:
+    for resumed in count():
         before = _size(part)
         try:
             _attempt(url, part, progress, timeout_s, max_bytes)
         except _Broken as exc:
-            if _size(part) <= before:
+            if _size(part) <= before or resumed >= MAX_RESUMED:
                 raise
             log.info("%s; taking it up again", exc)
             continue
@@ -98,7 +102,7 @@ def fetch(
 def _attempt(url: str, part: Path, progress: Progress, timeout_s: float, max_bytes: int) -> None:
     have, validator = _resume_state(url, part)
     with _open(url, have, validator, timeout_s) as reply:
-        start, total = _span(reply, have)
+        start, total = _span(url, reply, have)
         if total is not None:
             _check_size(url, total, max_bytes)
             check_free_space(part.parent, total - start)
@@ -108,7 +112,7 @@ def _attempt(url: str, part: Path, progress: Progress, timeout_s: float, max_byt
                 out.write(mark.encode())
             file = FileIO(part, "ab" if start else "wb", opener=no_links)
         with file:
-            done = _copy_body(reply, file, start, total, progress, max_bytes=max_bytes)
+            done = _copy_body(url, reply, file, start, total, progress=progress, max_bytes=max_bytes)
     if total is not None and done != total:
         raise _Broken(f"{url}: ended after {megabytes(done)} of {megabytes(total)}; run it again to resume")
 
@@ -142,48 +146,59 @@ def _open(url: str, have: int, validator: str, timeout_s: float) -> Any:
         if have and exc.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return _open(url, 0, "", timeout_s)  # nothing is left to resume: begin anew
         again = "; try again later" if exc.code in RETRY_STATUS else ""
-        raise SourceError(f"{url}: HTTP {exc.code} {exc.reason}{again}") from exc
+        raise SourceError(f"{url}: HTTP {exc.code} {_shown(exc.reason)}{again}") from exc
     except urllib.error.URLError as exc:
         certificate = isinstance(exc.reason, ssl.SSLCertVerificationError)
         do = CERTIFICATE_CURE if certificate else "check the network, or use a mirror directory"
-        raise SourceError(f"{url}: {exc.reason}; {do}") from exc
-    except (OSError, http.client.HTTPException) as exc:
-        raise _Broken(f"{url}: no answer ({exc!r}); run it again") from exc
+        raise SourceError(f"{url}: {_shown(exc.reason)}; {do}") from exc
+    except (OSError, ValueError, http.client.HTTPException) as exc:  # ValueError: a redirect to what is no address
+        raise _Broken(f"{url}: no answer ({_shown(repr(exc))}); run it again") from exc
 
 
-def _span(reply: Any, have: int) -> tuple[int, int | None]:
+def _span(url: str, reply: Any, have: int) -> tuple[int, int | None]:
     """Where the reply starts in the file, and how long the file is."""
     if getattr(reply, "status", None) == http.HTTPStatus.PARTIAL_CONTENT:
         unit, _, rest = str(reply.headers.get("Content-Range", "")).partition(" ")
         span, _, total = rest.partition("/")
         if unit != "bytes" or not span.startswith(f"{have}-"):
-            raise SourceError(f"{reply.url}: asked for bytes from {have}, got {unit} {rest!r}")
-        return have, int(total) if total.isdigit() else None
-    length = reply.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdigit() else None
+            raise SourceError(f"{url}: asked for bytes from {have}, got {_shown(f'{unit} {rest!r}')}")
+        return have, _number(total)
+    return 0, _number(reply.headers.get("Content-Length", ""))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
+
+
+def _shown(said: object) -> str:
+    """What a server said, for people: one line without control characters."""
+    return ascii(str(said)[:MAX_SHOWN])[1:-1]
 
 
 def _validator(headers: Message) -> str:
     """A strong ETag, or the date; "" where the server gives neither, and then nothing is resumed."""
-    etag = str(headers.get("ETag", ""))
-    return etag if etag and not etag.startswith("W/") else str(headers.get("Last-Modified", ""))
+    etag, date = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
+    mark = etag if etag and not etag.startswith("W/") else date
+    return mark if mark.isprintable() and len(mark) <= MAX_SHOWN else ""
 
 
-def _copy_body(reply: Any, file: FileIO, done: int, total: int | None, progress: Progress, *, max_bytes: int) -> int:
+def _copy_body(
+    url: str, reply: Any, file: FileIO, done: int, total: int | None, *, progress: Progress, max_bytes: int
+) -> int:
     progress(done, total)
-    while chunk := _read(reply, done):
-        _check_size(reply.url, done + len(chunk), max_bytes)
+    while chunk := _read(url, reply, done):
+        _check_size(url, done + len(chunk), max_bytes)
         _write(file, chunk)
         done += len(chunk)
         progress(done, total)
     return done
 
 
-def _read(reply: Any, done: int) -> bytes:
+def _read(url: str, reply: Any, done: int) -> bytes:
     try:
         return bytes(reply.read(CHUNK_BYTES))
     except (OSError, http.client.HTTPException) as exc:
-        raise _Broken(f"{reply.url}: broke off after {megabytes(done)} ({exc!r}); run it again") from exc
+        raise _Broken(f"{url}: broke off after {megabytes(done)} ({_shown(repr(exc))}); run it again") from exc
 
 
 def _write(file: FileIO, chunk: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from engines.errors import SourceError, StoreError
 from engines.store.fetch import Redirects, fetch
+from tests.support.tcp_server import tcp_server
 
 BODY = bytes(range(256)) * 2000  # 512 kB: more than one read
 
@@ -211,3 +213,34 @@ def test_download_that_is_too_large_is_stopped_and_not_kept(server: Server, tmp_
         fetch(server.url, tmp_path / "part", lambda done, _: progress.append(done), max_bytes=300_000)
     assert list(tmp_path.iterdir()) == []
     assert max(progress, default=0) <= 300_000
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+HOSTILE = {
+    "a reason with escapes": b"HTTP/1.1 500 \x1b]0;owned\x07" + b"x" * 9000 + b"\r\n\r\n",
+    "a length that is no number": HEAD + b"Content-Length: \xb2\r\n\r\n",
+    "a length of many digits": HEAD + b"Content-Length: " + b"9" * 6000 + b"\r\n\r\n",
+    "a redirect to no address": b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+    "no HTTP": b"\x1b[2J" + b"y" * 9000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_answer_is_a_short_printable_error_or_a_file(answer: bytes, part: Path) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer)
+
+    with tcp_server(serve) as port:
+        text = refusal(f"http://127.0.0.1:{port}/x", part)
+    assert text.isprintable()
+    assert len(text) < 500
+
+
+def refusal(url: str, part: Path) -> str:
+    """Why the file is not fetched; empty: it is."""
+    try:
+        fetch(url, part, timeout_s=5)
+    except SourceError as error:
+        return str(error)
+    return ""

@@ -142,6 +142,7 @@ def test_other_device_under_this_id_is_shown(
         ("other.example", "subjectAltName=DNS:other.example", 2, "DNS other.example, and not for 127.0.0.1"),
         ("127.0.0.1", "extendedKeyUsage=serverAuth", 2, "its common name 127.0.0.1 does not count"),
         ("expired", "subjectAltName=IP:127.0.0.1", 0, "it expired on "),
+        ("client", "extendedKeyUsage=clientAuth", 2, "made anew: for a server"),
     ],
 )
 def test_refused_certificate_is_quoted_with_a_cure(

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from edged.config.certificates import certificate_ends, der_end_s, expiry, file_end_s
+from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.device.problems import ProblemTracker
+from edged.mqtt.tls import EXPIRED, NOT_YET_VALID, OTHER_NAME, UNKNOWN_ISSUER, certificate_fault
 from edged.units import MS_PER_DAY
 
 # Of `openssl req -x509 -newkey ec -days …`: ends on 2049-12-31 (UTCTime) and on 2051-01-01 (GeneralizedTime).
@@ -63,3 +65,28 @@ def test_certificate_is_a_problem_from_30_days_before_its_end(days: int, want: s
     body = {"device": {**device, "hardware_throttling": None}, "cameras": {}, "models": {}, "clock": {"synced": True}}
     found = ProblemTracker().update({**body, "certificates_end_ts": {"broker": end_ms}}, 0, utc_ms=now_ms)
     assert [(problem.code, problem.source) for problem, _ in found] == [("certificate-expiry", "broker")] * bool(want)
+
+
+@pytest.mark.parametrize(
+    ("code", "year", "expected"),
+    [
+        (EXPIRED, 2041, "it expired on "),
+        (EXPIRED, 2030, "its CA, or an intermediate, has expired"),
+        (NOT_YET_VALID, 2019, "it is valid from "),
+        (NOT_YET_VALID, 2030, "its CA, or an intermediate, is not valid yet"),
+    ],
+)
+def test_certificate_whose_time_is_right_is_not_blamed_for_that_of_its_ca(code: int, year: int, expected: str) -> None:
+    shown = {"notBefore": "Jan  1 00:00:00 2020 GMT", "notAfter": "Jan  1 00:00:00 2040 GMT"}
+    now_s = datetime(year, 1, 1, tzinfo=timezone.utc).timestamp()
+    assert certificate_fault(code, "of OpenSSL", MqttConfig(), shown, now_s).startswith(expected)
+
+
+@pytest.mark.parametrize("code", [*OTHER_NAME, *UNKNOWN_ISSUER])
+@pytest.mark.parametrize("field", ["subject", "issuer", "subjectAltName"])
+def test_names_of_a_foreign_certificate_are_short_and_printable(code: int, field: str) -> None:
+    hostile = "\x1b]0;owned\x07\n" + "x" * 5000
+    names = (("DNS", hostile),) if field == "subjectAltName" else ((("commonName", hostile),),)
+    fault = certificate_fault(code, "of OpenSSL", MqttConfig(), {field: names}, 0.0)
+    assert fault.isprintable()
+    assert len(fault) < 600
