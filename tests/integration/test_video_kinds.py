@@ -56,6 +56,19 @@ def test_video_without_times_falls_back_to_its_rate(tmp_path: Path) -> None:
     assert times_ms(list(frames_of(path))) == [0, 40, 80, 120, 160]
 
 
+def test_video_of_ten_bits_has_the_colours_of_opencv(tmp_path: Path) -> None:
+    image = cv2.resize(np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8), (160, 96))
+    path = write_video(tmp_path / "x.mp4", [image], pixel_format="yuv420p10le")
+    _, expected = cv2.VideoCapture(str(path)).read()
+    assert np.abs(next(frames_of(path)).image.astype(int) - expected).max() <= 1
+
+
+def test_images_in_a_row_are_a_video_where_the_name_says_so(tmp_path: Path) -> None:
+    jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in moving_square(3)]
+    (tmp_path / "x.mjpg").write_bytes(b"".join(jpegs))
+    assert times_ms(list(frames_of(tmp_path / "x.mjpg"))) == [0, 40, 80]
+
+
 def test_trimmed_clip_begins_at_its_first_shown_frame_and_is_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

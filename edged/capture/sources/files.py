@@ -18,6 +18,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 
 HEAD_BYTES = 4096  # of a file, in which it says what it is
+MOTION_JPEG_SUFFIXES = frozenset([".mjpeg", ".mjpg"])  # images in a row, which begins as one image does
 
 
 class FileCamera:
@@ -50,7 +51,7 @@ class FileCamera:
 def is_still(path: Path) -> bool:
     """Whether the file is one image, and neither an animation nor a video."""
     head = _head(path)
-    moves = _is_animation(head) or _is_animated_webp(head)
+    moves = _is_animation(head) or _is_animated_webp(head) or path.suffix.lower() in MOTION_JPEG_SUFFIXES
     return (cv2.haveImageReader(str(path)) and not moves) or is_heif(head)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from edged.errors import CameraLost
 from edged.frame import U8
@@ -50,6 +50,7 @@ class FrameConverter:
     def _reformat(self, frame: Any, width: int, height: int) -> Any:
         reformat: Any = self._reformatter.reformat
         wanted = {"width": width, "height": height, "format": "bgr24", "dst_color_range": ColorRange.JPEG, "threads": 1}
+        wanted["interpolation"] = Interpolation.BICUBIC  # as OpenCV does it: of 10 bits, bilinear takes 1 % of the red
         try:
             return reformat(frame, **wanted)
         except (av.FFmpegError, ValueError):  # a colour description that swscale does not know

@@ -97,9 +97,9 @@ class VideoReader:
 
     @property
     def facts(self) -> StreamFacts:
-        aspect = self.pixel_aspect
+        aspect, name = self.pixel_aspect, self.codec.codec.canonical_name  # not of a library that decodes it
         return StreamFacts(
-            codec=CODEC_NAMES.get(self.codec.name, self.codec.name.upper()),
+            codec=CODEC_NAMES.get(name, name.upper()),
             inter_coded=not self.codec.codec.intra_only,
             key_interval_s=self._key_interval_s,
             interlaced=self._deinterlacer.active,
