@@ -55,6 +55,7 @@ UNITS = (  # of the health message -> those of Prometheus, and the factor
     ("_c", "_celsius", 1.0),
     ("_w", "_watts", 1.0),
 )
+UNIT_WORDS = (("milliseconds", "seconds"), (" in ms", " in s"), ("100: ", "1: "))  # in their meanings
 QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99", "max": "1"}
 
 
@@ -80,10 +81,15 @@ class HealthCollector(Collector):
             name, factor = _in_base_units(sample.name)
             if name not in families:
                 family = CounterMetricFamily if name in COUNTERS else GaugeMetricFamily
-                text = self._texts.get(sample.path) or f"`{sample.path}` of the health message."
-                families[name] = family(name, text, labels=list(sample.labels))
+                families[name] = family(name, self._meaning(sample.path, factor), labels=list(sample.labels))
             families[name].add_metric(list(sample.labels.values()), sample.value * factor)
         return families.values()
+
+    def _meaning(self, path: str, factor: float) -> str:
+        text = self._texts.get(path) or f"`{path}` of the health message."
+        for theirs, ours in UNIT_WORDS if factor != 1 else ():
+            text = text.replace(theirs, ours)
+        return text
 
 
 def _in_base_units(name: str) -> tuple[str, float]:
@@ -142,7 +148,7 @@ class MetricsServer:
         self._server.timeout = POLL_S
         self._thread = SupervisedThread("prometheus", self._step)
         self._thread.start()
-        log.info("metrics for Prometheus at http://%s:%d/metrics", host, self.port)
+        log.info("metrics for Prometheus at %s:%d, path /metrics", host, self.port)  # the log shortens addresses
 
     @property
     def port(self) -> int:

@@ -19,6 +19,7 @@ from edged.device.scene_metrics import POSTURES, SceneCollector
 from edged.errors import ConfigError
 from edged.messages.examples import example
 from edged.messages.schema import State
+from edged.secret_address import redact
 from tests.support.health import SPREAD, health, view
 from tests.support.waiting import until
 
@@ -70,6 +71,15 @@ def test_help_is_the_text_of_the_contract(tmp_path: Path) -> None:
     assert "# HELP edged_camera_fps_in Frames captured per second.\n" in generate_latest(registry).decode()
 
 
+def test_help_has_the_unit_of_its_metric() -> None:
+    registry = CollectorRegistry()
+    registry.register(HealthCollector(lambda: example("health")))
+    text = generate_latest(registry).decode()
+    assert "# HELP edged_process_cpu_ratio 1: one core.\n" in text
+    assert "# HELP edged_camera_since_timestamp_seconds UTC, seconds since 1970.\n" in text
+    assert re.findall(r"# HELP edged_\w+_(?:seconds|ratio) [^`\n]*(?: ms\b|milliseconds|100:).*", text) == []
+
+
 def test_number_that_only_grows_is_a_counter(samples: Samples) -> None:
     assert samples["edged_camera_frames_captured_total", (("camera", "a"),)] == 9
     assert samples["edged_mqtt_published_total", ()] == 7
@@ -107,6 +117,13 @@ def server() -> Iterator[MetricsServer]:
     server = MetricsServer("127.0.0.1", 0, HealthCollector(lambda: {"uptime_s": 3}))
     yield server
     server.close()
+
+
+def test_log_says_where_the_metrics_are(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    server = MetricsServer("127.0.0.1", 0)
+    server.close()
+    assert f"127.0.0.1:{server.port}, path /metrics" in redact(caplog.text)
 
 
 def test_metrics_are_served(server: MetricsServer) -> None:

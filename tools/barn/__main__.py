@@ -15,10 +15,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import cv2
+
+from edged.drawing.day import draw_day
 from tools.barn.figures import POSTURES, report, total
 from tools.barn.life import TROUBLES
 from tools.barn.picture import confusion
-from tools.barn.trial import CROWDED, Outcome, run_day
+from tools.barn.trial import CROWDED, Outcome, logged_day, run_day
 from tools.reports import writer
 
 DROPPED = (0.1, 0.2)
@@ -36,9 +39,14 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--picture", action="store_true", help="only the picture of one day with colic, OUT/day.webp")
     args = parser.parse_args()
     plan = args.days, args.crowded, args.seed
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.picture:
+        _, day = logged_day(args.seed, "colic", DROPPED[0])
+        cv2.imwrite(str(args.out / "day.webp"), draw_day("stall-1", day))
+        return
     jobs = list(plan_jobs(*plan))
     outcomes = [one for one in read_outcomes(args.out) if (one.seed, one.trouble, one.dropped) in jobs]
     for outcome in run_jobs(jobs, outcomes, args.processes):

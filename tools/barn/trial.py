@@ -56,7 +56,14 @@ class Outcome:
 def run_day(
     seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None, gate: Gate | None = None
 ) -> Outcome:
-    """A day of 24 h; with the trouble `crowded` four hours in which every behaviour occurs."""
+    """What was found in a day of 24 h; with the trouble `crowded` in four hours in which every behaviour occurs."""
+    return logged_day(seed, trouble, dropped, idle_hz, gate)[0]
+
+
+def logged_day(
+    seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None, gate: Gate | None = None
+) -> tuple[Outcome, StallDay]:
+    """The same, and the day as `edged barn report` reads it."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
     view = View(dropped=dropped, gate=gate)
@@ -70,7 +77,7 @@ def run_day(
         sum(act.kind == "rising" and acts[i - 1].posture == "sternal" for i, act in enumerate(acts)),
         _today(monitor).bouts,
     )
-    return outcome
+    return outcome, _today(monitor)
 
 
 def make_monitor(view: View, **more: Any) -> StallMonitor:
