@@ -36,10 +36,10 @@ kernels: $(STAMP)
 	$(BIN)/python deploy/kernels.py
 
 # Real broker, TensorRT builder, RTSP, V4L2 in a virtual machine; as root, on Debian or Ubuntu, it installs what it needs.
-# JOBS=2 runs two files at a time.
+# JOBS=3 runs three files at a time.
 system: $(STAMP)-system
 	sh tests/system/setup.sh
-	$(BIN)/python -m pytest -q $(if $(JOBS),-n $(JOBS) --dist loadfile) tests/system
+	$(BIN)/python -m pytest -q $(if $(JOBS),-n $(JOBS) --dist loadfile --no-loadscope-reorder) tests/system
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -58,12 +58,12 @@ def test_standing_horses_with_our_models_keypoints_are_standing() -> None:
     assert card.pose is not None
     pose = PoseEstimator(OrtSession(card, ROOT / "engines/starter/rtmpose_horse_t.onnx"))
     observations = []
-    for name, box in boxes().items():
+    for name, box in list(boxes().items())[::3]:
         image = cv2.imread(str(HORSES / "images" / f"{name}.jpg"))
         if image is not None:
             found = pose.estimate(np.asarray(image, np.uint8), np.array([box], np.float32), lambda _: None)[0]
             observations.append(KeypointObservation.from_keypoints(0.0, found, box, card.pose.score))
     votes = labels(observations)
-    assert votes.total() > 250
+    assert votes.total() > 80
     assert votes["standing"] / votes.total() >= 0.95
     assert votes["lateral"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,21 @@ from tests.support.mqtt import Listener, Mosquitto
 
 if TYPE_CHECKING:
     from tools.rtsp_server import Clip, RtspServer
+
+
+LONG = ("test_package.py", "test_reconnects.py", "test_service.py", "test_v4l2_vm.py", "test_tensorrt.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, as the file that begins last keeps the others waiting."""
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    tests = Counter(item.path for item in here)
+    others = [item for item in items if item.path not in tests]
+    items[:] = others + sorted(here, key=lambda item: (_rank(item), -tests[item.path], item.path))
+
+
+def _rank(item: pytest.Item) -> int:
+    return LONG.index(item.path.name) if item.path.name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)
