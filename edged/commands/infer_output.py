@@ -25,6 +25,7 @@ class Summary:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._noun = "image" if Path(path).is_dir() or is_still(Path(path)) else "frame"
         self._started_s = time.monotonic()
         self._frames = 0
         self._seen: Counter[str] = Counter()
@@ -37,7 +38,7 @@ class Summary:
         """Such as `clip.mp4: 596 frames, person in 540; 9.9 frames/s`."""
         rate = self._frames / max(time.monotonic() - self._started_s, 1e-3)
         seen = ", ".join(f"{label} in {frames}" for label, frames in self._seen.most_common())
-        return f"{self._path}: {plural(self._frames, 'frame')}, {seen or 'nobody in any'}; {rate:.1f} frames/s"
+        return f"{self._path}: {plural(self._frames, self._noun)}, {seen or 'nobody in any'}; {rate:.1f} {self._noun}s/s"
 
 
 @contextmanager

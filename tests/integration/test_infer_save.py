@@ -27,7 +27,7 @@ def test_picture_is_saved_with_its_subjects_drawn_in(tmp_path: Path, capsys: pyt
     assert (np.abs(drawn.astype(int) - plain).max(axis=2) > 60).sum() > 1000
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"{STILL}: 1 frame, horse in 1" in err
+    assert f"{STILL}: 1 image, horse in 1" in err
     assert err.count("orange: its right side") == 1
 
 
