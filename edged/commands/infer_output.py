@@ -38,7 +38,8 @@ class Summary:
         """Such as `clip.mp4: 596 frames, person in 540; 9.9 frames/s`."""
         rate = self._frames / max(time.monotonic() - self._started_s, 1e-3)
         seen = ", ".join(f"{label} in {frames}" for label, frames in self._seen.most_common())
-        return f"{self._path}: {plural(self._frames, self._noun)}, {seen or 'nobody in any'}; {rate:.1f} {self._noun}s/s"
+        count = plural(self._frames, self._noun)
+        return f"{self._path}: {count}, {seen or 'nobody in any'}; {rate:.1f} {self._noun}s/s"
 
 
 @contextmanager
