@@ -218,7 +218,7 @@ def _scenes(
     stalls: StallMonitors,
     views: ViewMonitors,
 ) -> SceneMonitor:
-    return SceneMonitor(
+    scenes = SceneMonitor(
         bus,
         headers,
         overview.readings,
@@ -229,6 +229,8 @@ def _scenes(
         daily_s=state.config.publish.daily_interval_s,
         alerting=state.alerting,
     )
+    scenes.down.reconfigure(state.downs)
+    return scenes
 
 
 def _annotator(state: LiveState, scenes: SceneMonitor) -> Annotator:

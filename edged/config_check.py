@@ -197,7 +197,7 @@ def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] |
     """What is wrong with the camera's regions; `size_wh` of the upright image in px, None: not known."""
     if size_wh is not None:
         yield from _regions_outside(key, camera, size_wh)
-    if camera.stall.enabled:
+    if camera.stall.enabled or camera.down.enabled:
         errors = list(drawing_errors(camera.stall, size_wh))
         if size_wh is not None and camera.stall.floor_m is not None and not errors:
             found = import_module(GROUND_PLANE).floor_size_errors(camera.stall, size_wh)
@@ -218,9 +218,10 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
             f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"
         )
         yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the requested size"
-    for place, polygon in enumerate(camera.masks):
-        if not all(_inside(point, size_wh) for point in polygon):
-            yield (*key, "masks", place), polygon, inside
+    for path, polygons in ((("masks",), camera.masks), (("down", "beds"), camera.down.beds)):
+        for place, polygon in enumerate(polygons):
+            if not all(_inside(point, size_wh) for point in polygon):
+                yield (*key, *path, place), polygon, inside
 
 
 def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:

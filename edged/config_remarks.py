@@ -62,6 +62,9 @@ def model_remarks(config: Config, cards: Mapping[str, Card]) -> Iterator[Violati
         return
     known = detector.detect.classes
     for name, camera in config.enabled_cameras.items():
+        if camera.down.enabled and (PERSON not in known or PERSON not in config.models.pose):
+            sentence = "needs keypoints of people; name a detector of people, and models.pose.person"
+            yield ("cameras", name, "down", "enabled"), True, sentence
         for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
             if not section.enabled:
                 continue
@@ -183,7 +186,12 @@ def _detection_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
 
 
 def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
-    yield from _not_enabled((*key, "stall"), camera.stall)
+    if not camera.down.enabled:  # whose floor it holds
+        yield from _not_enabled((*key, "stall"), camera.stall)
+    yield from _not_enabled((*key, "down"), camera.down)
+    if camera.down.enabled and not _may_find(camera, PERSON):
+        key_here, got = _class_key(key, camera)
+        yield key_here, got, 'no person is looked for, so [down] finds none; add "person", or remove [down]'
     yield from _not_enabled((*key, "aisle"), camera.aisle)
     for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
         if section.enabled and not _may_find(camera, HORSE):

@@ -82,7 +82,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything that a daemon is made of. The four sinks are called for each result in the order written here."""
+    """Everything that a daemon is made of. The sinks are called for each result in the order written here."""
 
     options: Options
     state: LiveState
@@ -205,7 +205,7 @@ class Daemon:
     def _sinks(self) -> tuple[loop.Sink, ...]:
         """In the order in which they are called."""
         parts = self._parts
-        own = parts.publish.publish, parts.grab.on_result, parts.behaviour.sink, parts.view.sink
+        own = parts.publish.publish, parts.grab.on_result, parts.behaviour.sink, parts.view.sink, parts.scenes.down.sink
         return (*own, *self._more_sinks)
 
     def _between_frames(self, watchdog: Watchdog) -> bool:
@@ -297,6 +297,7 @@ class Daemon:
     def _publish_change(self, plan: ReloadPlan) -> None:
         state, parts = self._state, self._parts
         daily_s = state.config.publish.daily_interval_s
+        parts.scenes.down.reconfigure(state.downs)
         parts.scenes.reconfigure(state.classes, daily_s, state.stalls, state.aisles, alerting=state.alerting)
         for name in {*plan.removed, *self._off_before} - state.base.enabled_cameras.keys():
             for spec in RETAINED_OF_CAMERA:

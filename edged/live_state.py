@@ -12,6 +12,7 @@ from typing import Any
 from edged.behaviour.monitor import CameraReading
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig
+from edged.config.tables.down import DownConfig
 from edged.config.tables.stall import StallConfig
 from edged.config.tree import Config
 from edged.device.health import CameraOverview
@@ -74,6 +75,11 @@ class LiveState:
     @property
     def stalls(self) -> dict[str, StallConfig]:
         return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
+
+    @property
+    def downs(self) -> dict[str, tuple[DownConfig, StallConfig]]:
+        """Where people should not lie, with the floor."""
+        return {name: (camera.down, camera.stall) for name, camera in self.cameras.items() if camera.down.enabled}
 
     @property
     def aisles(self) -> list[str]:

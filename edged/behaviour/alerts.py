@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from time import monotonic_ns
 from typing import Literal
 
+from edged.behaviour.down import KIND as DOWN
 from edged.behaviour.horse.rules import StallRule, load_rules
 from edged.behaviour.types import CameraObservation
+from edged.config.tables.camera import CameraConfig
 from edged.units import NS_PER_S, S_PER_MIN, ns
 
 Stage = Literal["open", "acknowledged", "snoozed", "closed"]
@@ -119,13 +121,13 @@ CAMERA_RULES = (
 )
 
 
+def _evidence(observation: CameraObservation, kind: str) -> AlertEvidence | None:
+    finding = observation.findings.get(kind)
+    return None if finding is None else AlertEvidence(values=finding.evidence, coverage=finding.coverage)
+
+
 def alert_rule(rule: StallRule) -> AlertRule:
     """A stall's rule as the rule of an alert: it opens when its finding appears."""
-
-    def evidence(observation: CameraObservation) -> AlertEvidence | None:
-        finding = observation.findings.get(rule.kind)
-        return None if finding is None else AlertEvidence(values=finding.evidence, coverage=finding.coverage)
-
     return AlertRule(
         kind=rule.kind,
         severity=rule.severity,
@@ -133,17 +135,29 @@ def alert_rule(rule: StallRule) -> AlertRule:
         reason=lambda observation: observation.findings[rule.kind].reason,
         open_after_s=0,
         close_after_s=rule.close_after_min * S_PER_MIN,
-        evidence=evidence,
+        evidence=lambda observation: _evidence(observation, rule.kind),
         remind_every_s=None if rule.remind_every_min is None else rule.remind_every_min * S_PER_MIN,
     )
 
 
-RULES = (*CAMERA_RULES, *map(alert_rule, load_rules()))
+DOWN_RULE = AlertRule(
+    kind=DOWN,
+    severity="critical",
+    holds=lambda observation: DOWN in observation.findings if observation.view == "ok" else None,
+    reason=lambda observation: observation.findings[DOWN].reason,
+    open_after_s=0,  # the finding has waited `down.after_s`
+    close_after_s=60,
+    evidence=lambda observation: _evidence(observation, DOWN),
+    remind_every_s=300,
+)
+STALL_RULES = tuple(map(alert_rule, load_rules()))
+RULES = (*CAMERA_RULES, DOWN_RULE, *STALL_RULES)
 
 
-def alert_kinds(*, stall: bool) -> tuple[str, ...]:
-    """The kinds of alerts that a camera may have, with a stall or without."""
-    return tuple(rule.kind for rule in (RULES if stall else CAMERA_RULES))
+def alert_kinds(camera: CameraConfig) -> tuple[str, ...]:
+    """The kinds of alerts that a camera may have, with these settings."""
+    more = (*((DOWN_RULE,) if camera.down.enabled else ()), *(STALL_RULES if camera.stall.enabled else ()))
+    return tuple(rule.kind for rule in (*CAMERA_RULES, *more))
 
 
 def rule_of_test(kind: str, until_ns: int) -> AlertRule:

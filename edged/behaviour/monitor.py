@@ -21,6 +21,7 @@ from typing import Any
 from edged.behaviour.alert_store import AlertStore
 from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.daily import DailyCounter, DailyTotals, parse_totals
+from edged.behaviour.down import DownMonitors
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import CameraObservation, SceneState, StallState, View
@@ -72,6 +73,7 @@ class SceneMonitor:
         self._read_cameras = read_cameras
         self._stalls = stalls
         self._views = views
+        self.down = DownMonitors()
         self._file = JsonState(state_file, "today's totals")
         self._presence: dict[str, PresenceFilter] = {}
         self._frame_clocks: dict[str, FrameClock] = {}
@@ -83,8 +85,7 @@ class SceneMonitor:
         self._alert_store = AlertStore(state_file.with_name(ALERTS_FILE), headers.utc_ms)
         self.alerts = AlertMonitors((), self._publish_alert)
         self._zone_date = ""  # on which the zone was read last
-        self._lock = threading.Lock()  # of all above
-        self._save_lock = threading.Lock()
+        self._lock, self._save_lock = threading.Lock(), threading.Lock()  # of all above; of the state files
         self._logged: set[tuple[str, type[Exception]]] = set()
         restored, unsent = self._alert_store.load(monotonic_ns())
         for message in unsent:
@@ -180,7 +181,7 @@ class SceneMonitor:
                 observation,
                 counts=_counts_with(stall, observation.counts),
                 stall=stall,
-                findings=self._stalls.findings(name),
+                findings={**self._stalls.findings(name), **self.down.findings(name, now_ns)},
                 view_change=None if self._views is None else self._views.view_change(name, now_ns),
             )
         self.alerts.update(name, observation)

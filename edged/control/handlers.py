@@ -156,7 +156,7 @@ class CommandHandlers:
         return _alert_result(alert_id, self._alerts.snooze(alert_id, command.minutes, monotonic_ns()))
 
     def test_alert(self, command: TestAlert) -> CommandResult:
-        kinds = alert_kinds(stall=self._camera(command.camera).stall.enabled)
+        kinds = alert_kinds(self._camera(command.camera))
         if command.event_type not in kinds:
             wanted = f"one of {', '.join(kinds)}"
             raise CommandRejected("event_type", got=ascii(command.event_type), wanted=wanted, do="name one of these")

@@ -22,7 +22,7 @@ PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track", "motion_gate"),
 }
-BEHAVIOUR_KEYS = {"stall", "aisle", "alerts"}
+BEHAVIOUR_KEYS = {"stall", "aisle", "down", "alerts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

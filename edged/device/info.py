@@ -72,7 +72,7 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
         health_s=settings.publish.health_interval_s,
         prefix=settings.homeassistant.prefix,
         cameras=classes,
-        alert_kinds={name: alert_kinds(stall=cameras[name].stall.enabled) for name in classes},
+        alert_kinds={name: alert_kinds(cameras[name]) for name in classes},
         allowed_commands=frozenset(settings.commands.allow),
         snapshot_cameras=frozenset(name for name, camera in cameras.items() if camera.images),
         evidence=settings.evidence.enabled,

@@ -71,7 +71,7 @@ def _camera(daemon: Daemon, aiming: Aiming, name: str, camera: CameraOverview) -
         "aiming_s": aiming.left_s(name),
         "hides_people": settings.hides_people,
         "stall": settings.stall.enabled,
-        "kinds": list(alert_kinds(stall=settings.stall.enabled)),
+        "kinds": list(alert_kinds(settings)),
         "scene": describe_scene(parts.scenes.latest_states.get(name)),
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.behaviour.alerts import CAMERA_RULES, RULES, Alert
+from edged.behaviour.alerts import CAMERA_RULES, STALL_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
 from edged.behaviour.messages import alert_message, daily_message, state_message
@@ -33,7 +33,7 @@ DEVICE = DiscoveryDevice(
     snapshot_cameras=frozenset({"yard"}),
     stall_cameras=frozenset({"stall-1"}),
     alert_kinds={
-        "stall-1": tuple(rule.kind for rule in RULES),
+        "stall-1": tuple(rule.kind for rule in (*CAMERA_RULES, *STALL_RULES)),
         "yard": tuple(rule.kind for rule in CAMERA_RULES),
     },
     evidence=True,

@@ -52,6 +52,8 @@ class GroundPlane:
         if to_world[2, 1] > T.max_tilt:  # image y grows downwards
             raise ConfigError("the camera is upside down; check the corners, or its `rotate`", "camera-upside-down")
         self._depth_row = np.linalg.inv(to_world)[2].tolist()
+        self._downwards = -np.linalg.inv(to_world)[:, 2]  # (3,) in the camera's axes
+        self._centre_px = centre
         self._ray_per_px = to_world[:, :2].T / self.focal_px
         self._ray_at_origin = to_world[:, 2] - centre @ self._ray_per_px  # of pixel (0, 0)
         self.camera_height_m = float(self.camera_position_m[2])
@@ -70,6 +72,11 @@ class GroundPlane:
         rays = xy @ self._ray_per_px + self._ray_at_origin
         rays[rays[:, 2] >= 0] = np.nan
         return np.asarray(rays[:, :2] / -rays[:, 2:])
+
+    def downwards_px(self, xy: F64) -> F64:
+        """(2,): the direction in the image in which something hangs straight down from a pixel (2,); of no length."""
+        across, ahead = self._downwards[:2], self._downwards[2]
+        return np.asarray(self.focal_px * across - (xy - self._centre_px) * ahead)
 
     def px_per_m(self, slope: XY, height_m: float) -> float:
         """The scale of an object across the camera's view, where a ray of this slope passes `height_m`."""

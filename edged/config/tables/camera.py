@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from edged.config.tables.down import DownConfig
 from edged.config.tables.stall import AisleConfig, StallConfig
 from edged.config.types import (
     Area,
@@ -248,6 +249,19 @@ class CameraConfig(Section):
     motion_gate: MotionGateConfig = table()
     stall: StallConfig = table()
     aisle: AisleConfig = table()
+    down: DownConfig = table()
+
+    @model_validator(mode="after")
+    def _check_down(self) -> CameraConfig:
+        """Raises ValueError where `down` cannot work, or would tell what `people` keeps back."""
+        if self.down.enabled and self.stall.floor_m is None:
+            raise ValueError(
+                "down needs a floor of known size; draw it at the page or by edged calibrate, as stall.floor and "
+                "stall.floor_m, with stall.enabled = false"
+            )
+        if self.down.enabled and self.hides_people:
+            raise ValueError('down tells how people lie; set stall.people = "poses", or leave it out')
+        return self
 
     @property
     def hides_people(self) -> bool:

@@ -1,0 +1,1 @@
+"""How well people who lie on the floor are found, on simulated people: `python -m tools.down`."""
