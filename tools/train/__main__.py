@@ -175,12 +175,17 @@ def pose(args: argparse.Namespace) -> None:
     net = net.to(memory_format=torch.channels_last)
     crops = recipe.crops(args.data, args.scenes, args.detector, confirm=args.confirm)
     loader = batches(args, partial(crop_batch, crops, args.batch))
+    if args.start is not None:
+        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
     training = Training(net, args.rate, args.out / f"{args.model}.checkpoint")
+    speed_up(net)
     net.train()
 
     def step() -> Tensor:
         images, keypoints = next(loader)
-        return pose_loss(net(normalised(images).flip(1)), keypoints, recipe.size_wh)
+        with torch.autocast("cpu", torch.bfloat16):
+            last = net.backbone(normalised(images).flip(1))[-1]
+        return pose_loss(net.head(last.float()), keypoints, recipe.size_wh)
 
     training.run(step, args.minutes, args.cooling, print_progress)
     save_weights(training.average, args.out / f"{recipe.file}.pth")
