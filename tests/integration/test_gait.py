@@ -12,7 +12,7 @@ pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[
 from edged.behaviour.horse.gait import AisleMonitor, GaitDay, measure_passage
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.frame import F64, FrameResult, ImageQuality, TrackedSubject
-from tools.barn.moves import motions
+from tools.barn.moves import motion
 from tools.barn.tracks import View
 
 AISLE = View(position=(0.0, -6.0, 1.6), towards=(0.0, 0.0, 0.9), focal_px=900)
@@ -38,7 +38,7 @@ def walked(
 
 
 def posed(strides: float) -> F64:
-    frames = motions()["walking"]
+    frames = motion("walking")
     at = strides * len(frames)
     share = at % 1
     return np.asarray((1 - share) * frames[int(at) % len(frames)] + share * frames[(int(at) + 1) % len(frames)])

@@ -13,6 +13,7 @@ import numpy as np
 from edged.frame import F64
 from tools.barn.life import TRANSITIONS
 from tools.synth import horse, horse_pose, pose
+from tools.synth.body import Body
 from tools.synth.dice import Dice
 from tools.synth.pose import Pose
 from tools.synth.subjects import coat
@@ -27,43 +28,18 @@ BACK = {
 
 
 @cache
-def motions() -> dict[str, F64]:
-    """(F, 17, 3) by behaviour, in m; the horse at the origin, looking along x."""
-    h = horse_pose
-    made: dict[str, Callable[[float], Pose]] = {
-        "standing": lambda t: pose.blend(h.STANDING, h.ALERT, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
-        "dozing": lambda t: pose.blend(h.DOZING, h.STANDING, 0.2 * (1 + np.sin(2 * np.pi * t))),
-        "feeding": lambda t: pose.blend(h.FEEDING, h.STANDING, 0.12 * (1 + np.sin(2 * np.pi * t))),
-        "hay": lambda t: pose.blend(h.NET, h.STANDING, 0.3 * (1 + np.sin(2 * np.pi * t))),
-        "walking": h.walk,
-        "pawing": lambda t: pose.blend(h.PAWING, h.PAWED, 0.5 + 0.5 * np.cos(2 * np.pi * t)),
-        "flank-look": lambda t: pose.added(h.STANDING, BACK),
-        "weaving": lambda t: pose.added(h.STANDING, _swaying(28 * np.sin(2 * np.pi * t))),
-        "sternal": lambda t: pose.blend(h.STERNAL, h.SLEEPING, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
-        "lateral": lambda t: pose.blend(h.LATERAL, h.STERNAL, 0.04 * (1 + np.sin(2 * np.pi * t))),
-        "rolling": h.rolled,
-        "thrashing": lambda t: pose.added(h.LATERAL, _kicking(40 * np.sin(2 * np.pi * t))),
-        "lying-down": lambda t: pose.along(h.LYING_DOWN, t),
-        "rising": lambda t: pose.along(h.RISING, t),
-        "turning-over": lambda t: pose.blend(h.STERNAL, h.LATERAL, t),
-        "collapsing": lambda t: pose.blend(h.DOZING, h.CROUCHED, t),
-        "recovering": lambda t: pose.blend(h.CROUCHED, h.STANDING, t),
-        "buckling": lambda t: pose.blend(h.DOZING, h.KNEELING, t),
-        "catching": lambda t: pose.blend(h.KNEELING, h.STANDING, t),
-    }
+def motion(behaviour: str) -> F64:
+    """(F, 17, 3) in m; the horse at the origin, looking along x."""
+    body = _body()
+    phases = np.linspace(0, 1, FRAMES, endpoint=behaviour in TRANSITIONS)
+    poses = map(MADE[behaviour], phases)
+    return np.array([body.where("ap10k-17", pose.settle(body, one, (0, 0), 0.0)) for one in poses])
+
+
+@cache
+def _body() -> Body:
     rng = np.random.default_rng(1)
-    body = horse.build(rng, coat(Dice(rng), dark=False), 0, infrared=False)
-    phases = np.linspace(0, 1, FRAMES, endpoint=False)
-    ends = np.linspace(0, 1, FRAMES)
-    return {
-        name: np.array(
-            [
-                body.where("ap10k-17", pose.settle(body, make(t), (0, 0), 0.0))
-                for t in (ends if name in TRANSITIONS else phases)
-            ]
-        )
-        for name, make in made.items()
-    }
+    return horse.build(rng, coat(Dice(rng), dark=False), 0, infrared=False)
 
 
 def _swaying(degrees: float) -> dict[str, tuple[float, float, float]]:
@@ -73,3 +49,26 @@ def _swaying(degrees: float) -> dict[str, tuple[float, float, float]]:
 def _kicking(degrees: float) -> dict[str, tuple[float, float, float]]:
     legs = ("left_arm", "right_arm", "left_thigh", "right_thigh")
     return {name: (0, degrees if i % 2 else -degrees, 0) for i, name in enumerate(legs)}
+
+
+MADE: dict[str, Callable[[float], Pose]] = {
+    "standing": lambda t: pose.blend(horse_pose.STANDING, horse_pose.ALERT, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
+    "dozing": lambda t: pose.blend(horse_pose.DOZING, horse_pose.STANDING, 0.2 * (1 + np.sin(2 * np.pi * t))),
+    "feeding": lambda t: pose.blend(horse_pose.FEEDING, horse_pose.STANDING, 0.12 * (1 + np.sin(2 * np.pi * t))),
+    "hay": lambda t: pose.blend(horse_pose.NET, horse_pose.STANDING, 0.3 * (1 + np.sin(2 * np.pi * t))),
+    "walking": horse_pose.walk,
+    "pawing": lambda t: pose.blend(horse_pose.PAWING, horse_pose.PAWED, 0.5 + 0.5 * np.cos(2 * np.pi * t)),
+    "flank-look": lambda t: pose.added(horse_pose.STANDING, BACK),
+    "weaving": lambda t: pose.added(horse_pose.STANDING, _swaying(28 * np.sin(2 * np.pi * t))),
+    "sternal": lambda t: pose.blend(horse_pose.STERNAL, horse_pose.SLEEPING, 0.5 + 0.5 * np.sin(2 * np.pi * t)),
+    "lateral": lambda t: pose.blend(horse_pose.LATERAL, horse_pose.STERNAL, 0.04 * (1 + np.sin(2 * np.pi * t))),
+    "rolling": horse_pose.rolled,
+    "thrashing": lambda t: pose.added(horse_pose.LATERAL, _kicking(40 * np.sin(2 * np.pi * t))),
+    "lying-down": lambda t: pose.along(horse_pose.LYING_DOWN, t),
+    "rising": lambda t: pose.along(horse_pose.RISING, t),
+    "turning-over": lambda t: pose.blend(horse_pose.STERNAL, horse_pose.LATERAL, t),
+    "collapsing": lambda t: pose.blend(horse_pose.DOZING, horse_pose.CROUCHED, t),
+    "recovering": lambda t: pose.blend(horse_pose.CROUCHED, horse_pose.STANDING, t),
+    "buckling": lambda t: pose.blend(horse_pose.DOZING, horse_pose.KNEELING, t),
+    "catching": lambda t: pose.blend(horse_pose.KNEELING, horse_pose.STANDING, t),
+}

@@ -11,7 +11,7 @@ from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.config.tables.camera import MotionGateConfig
 from edged.frame import F64
 from tools.barn.life import BUSY, CIRCLE_M, CYCLE_HZ, PACE_M_S, TRANSITION_S, Act, on_circle
-from tools.barn.moves import FRAMES, motions
+from tools.barn.moves import FRAMES, motion
 
 PAIRS = ((5, 8), (6, 9), (7, 10), (11, 14), (12, 15), (13, 16))  # left, right: the farther one is often hidden
 
@@ -88,7 +88,7 @@ class _Gated:
 
 def points_at(act: Act, t_s: F64) -> F64:
     """(N, 17, 3) keypoints in m, in the stall."""
-    frames = motions()[act.kind]
+    frames = motion(act.kind)
     if act.kind in TRANSITION_S:
         phase = (t_s - act.begin_s) / act.seconds * (FRAMES - 1)
     else:
