@@ -27,15 +27,12 @@ from edged.control.switches import CameraSwitches
 from edged.daemon import Annotator, Daemon, Options, Parts, warn_of_fixed_regions
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
-from edged.device.prometheus import HealthCollector, MetricsServer
 from edged.device.recovery import CameraRecovery, RebootBudget
-from edged.device.scene_metrics import SceneCollector
 from edged.device.supervisor import DeviceSupervisor
 from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
 from edged.errors import ConfigError
-from edged.evidence.recorder import EvidenceRecorder
 from edged.evidence.store import EvidenceStore
 from edged.frame import U8, FrameResult
 from edged.inference.engine_builder import build_service
@@ -296,9 +293,10 @@ def _dispatcher(config: Config, headers: HeaderFactory, bus: MqttBus, handlers: 
 def _start_metrics(config: Config, parts: Parts, stack: ExitStack) -> None:
     if config.prometheus.enabled:
         address, supervisor = config.prometheus, parts.supervisor
-        health = HealthCollector(lambda: supervisor.latest_health)
-        scenes = SceneCollector(lambda: parts.scenes.latest_states, parts.behaviour.days)
-        server = MetricsServer(address.host, address.port, health, scenes)
+        prometheus, scene_metrics = map(import_module, ("edged.device.prometheus", "edged.device.scene_metrics"))
+        health = prometheus.HealthCollector(lambda: supervisor.latest_health)
+        scenes = scene_metrics.SceneCollector(lambda: parts.scenes.latest_states, parts.behaviour.days)
+        server = prometheus.MetricsServer(address.host, address.port, health, scenes)
         stack.callback(server.close)
 
 
@@ -310,7 +308,7 @@ def _start_evidence(config: Config, parts: Parts, daemon: Daemon, stack: ExitSta
     def publish_still(alert: Alert, jpeg: bytes) -> None:
         parts.bus.publish(topics.ALERT_STILL.at(camera=alert.camera, alert_id=alert.id), jpeg)
 
-    recorder = EvidenceRecorder(
+    recorder = import_module("edged.evidence.recorder").EvidenceRecorder(
         config.evidence,
         parts.evidence,
         cameras=lambda: parts.state.cameras,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from edged.capture.camera import Camera
-from edged.capture.sources.csi import CsiCamera
-from edged.capture.sources.files import FileCamera
 from edged.capture.sources.rotate_mask import RotateMaskCamera
-from edged.capture.sources.rtsp import RtspCamera
-from edged.capture.sources.v4l2 import V4l2Camera
 from edged.config.tables.camera import CameraConfig
+
+CLASSES = {"csi": "CsiCamera", "files": "FileCamera", "rtsp": "RtspCamera", "v4l2": "V4l2Camera"}  # by module
 
 
 def make_camera(name: str, settings: CameraConfig, *, raw: bool = False) -> Camera:
@@ -17,18 +18,21 @@ def make_camera(name: str, settings: CameraConfig, *, raw: bool = False) -> Came
     Raises ConfigError for a setting that this kind of camera does not support.
     """
     raw = raw and not settings.masks  # masks are painted in BGR
+    make = _class_of(settings.source_kind)
     camera: Camera
     match settings.source_kind:
         case "csi":
-            camera = CsiCamera(settings, raw=raw)  # rotates in hardware
+            camera = make(settings, raw=raw)  # rotates in hardware
             return camera if raw else RotateMaskCamera(camera, 0, settings.masks)
         case "files":
-            camera = FileCamera(name, settings)
+            camera = make(name, settings)
             raw = False
-        case "rtsp":
+        case "rtsp" | "v4l2":
             raw = raw and not settings.rotate
-            camera = RtspCamera(name, settings, raw=raw)
-        case "v4l2":
-            raw = raw and not settings.rotate
-            camera = V4l2Camera(name, settings, raw=raw)
+            camera = make(name, settings, raw=raw)
     return camera if raw else RotateMaskCamera(camera, settings.rotate, settings.masks)
+
+
+def _class_of(kind: str) -> Any:
+    """The class of this kind of camera; no other kind is imported: recordings and networks bring FFmpeg, 17 MB."""
+    return getattr(import_module(f"edged.capture.sources.{kind}"), CLASSES[kind])

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,11 +23,8 @@ from edged.config.tree import Config
 from edged.config_check import load_checked
 from edged.daemon import Daemon, Options
 from edged.device.identity import device_id
-from edged.drawing.preview import Preview
-from edged.drawing.recorder import Recorder
 from edged.errors import ConfigError
 from edged.loop import Sink
-from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
 from edged.runtime import systemd
 from edged.runtime.allocator import limit_arenas
 from edged.runtime.log import RecentLines, journal_handler, set_up
@@ -122,7 +120,9 @@ def _status(daemon: Daemon) -> LiveStatus:
 
 def _preview(stack: ExitStack, daemon: Daemon, stem: Path) -> Sink:
     say = partial(print, flush=True)
-    return stack.enter_context(Preview(stem, daemon.models.keypoint_thresholds, daemon.scene, say))
+    preview = import_module("edged.drawing.preview")
+    sink: Sink = stack.enter_context(preview.Preview(stem, daemon.models.keypoint_thresholds, daemon.scene, say))
+    return sink
 
 
 def _with_arguments(args: argparse.Namespace, config: Config, trial: Mapping[str, Any]) -> Config:
@@ -140,8 +140,9 @@ def _with_source(config: Config, source: str, *, loop: bool, every: bool) -> Con
 
 def _with_embedded_broker(stack: ExitStack, config: Config) -> dict[str, Any]:
     """What is different in a trial: a broker of our own, and nothing left behind."""
-    broker = stack.enter_context(EmbeddedBroker())
-    mqtt = MqttConfig(host=broker.host, port=broker.port, base=config.mqtt.base, protocol=PROTOCOL)
+    embedded = import_module("edged.mqtt.embedded_broker")
+    broker = stack.enter_context(embedded.EmbeddedBroker())
+    mqtt = MqttConfig(host=broker.host, port=broker.port, base=config.mqtt.base, protocol=embedded.PROTOCOL)
     state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
     return {"mqtt": mqtt, "device": config.device.model_copy(update={"state_dir": state})}
 
@@ -151,4 +152,6 @@ def _video(stack: ExitStack, config: Config, sure_from: dict[str, float], path: 
     cameras = config.enabled_cameras
     if len(cameras) != 1:
         raise ConfigError(f"--save-video wants one camera; enabled: {', '.join(cameras)}. Name one with --source")
-    return stack.enter_context(Recorder(path, next(iter(cameras.values())), sure_from))
+    recorder = import_module("edged.drawing.recorder")
+    sink: Sink = stack.enter_context(recorder.Recorder(path, next(iter(cameras.values())), sure_from))
+    return sink

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tools.layers import ROOMS, ROOT, sources
 
 PARTS = (
@@ -33,3 +35,13 @@ def test_parts_import_without_libraries_of_a_device() -> None:
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert len(names) > len(PARTS)
     assert done.returncode == 0, done.stderr
+
+
+def test_daemon_imports_the_libraries_of_what_is_configured_only() -> None:
+    """FFmpeg for recordings, network cameras and clips of alerts; a broker of its own for trials."""
+    pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
+    text = "import sys, edged.commands.run; print({'av', 'amqtt', 'prometheus_client', 'starlette'} & set(sys.modules))"
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n"
