@@ -1,4 +1,4 @@
-# The two commands: `make run` and `make test` (about five minutes on two cores). Everything happens in .venv, a virtual environment here.
+# The two commands: `make run` and `make test` (about five minutes on two cores). Everything happens in .venv here.
 #   make run                      play the demonstration clip, publish to an embedded broker, save edged-demo.jpg and .mp4
 #   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
 #   make run CONFIG=configs/barn.toml
@@ -57,7 +57,7 @@ check: lint test system cuda
 
 # Only what a look needs.
 $(LOOK): pyproject.toml tests/constraints.txt
-	@echo 'Installing into $(VENV): 150 MB to download, 440 MB on disk, about half a minute on a fast line.'
+	@echo 'Installing into $(VENV): 150 MB to download, 450 MB on disk, about half a minute on a fast line.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[headless,broker]'
 	@touch $@
