@@ -108,6 +108,13 @@ def test_unknown_login_is_told_apart_from_a_wrong_password(server: RtspServer) -
         camera(server, username="u", password="p").open()
 
 
+def test_camera_that_refuses_and_names_no_login_is_told_apart_from_a_wrong_password() -> None:
+    with tcp_server(lambda connection: connection.sendall(b"RTSP/1.0 401 Unauthorized\r\n\r\n")) as port:
+        settings = CameraConfig(source=f"rtsp://u:p@127.0.0.1:{port}/live", open_timeout_s=2)
+        with raises_code(CameraLost, "login_unsupported"):
+            RtspCamera("cam", settings).open()
+
+
 def test_late_key_frame_is_named_and_waited_for(server: RtspServer) -> None:
     server.clip = encoded(moving_square(60, (320, 180)), 15, 60)
     server.first_frame = 5

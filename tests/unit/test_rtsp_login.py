@@ -87,6 +87,11 @@ def test_unknown_logins_are_not_accepted(header: str) -> None:
     assert isinstance(login.header("PLAY", "rtsp://c/1"), str)
 
 
+def test_challenge_is_shown_with_what_may_be_unknown_of_it() -> None:
+    (challenge,) = challenges(['Digest realm="r", nonce="n", qop="auth-int"'])
+    assert (challenge.answerable, str(challenge)) == (False, "digest auth-int")
+
+
 def test_challenges_of_one_header_are_told_apart() -> None:
     header = 'Digest realm="a, Basic b", nonce="n", algorithm=SHA-256, Digest realm="c", Basic realm="d"'
     assert list(map(str, challenges([header]))) == ["digest SHA-256", "digest", "basic"]
@@ -111,6 +116,14 @@ def test_refused_request_is_sent_once_more_with_a_login() -> None:
     assert not viewed
     assert asked.startswith(b"OPTIONS rtsp://cam:554/live RTSP/1.0\r\nCSeq: 2\r\nAuthorization: Digest ")
     assert relay.from_camera(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n") == (b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n", b"")
+
+
+def test_answer_without_a_number_is_that_of_the_latest_request() -> None:
+    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay.from_viewer(OPTIONS)
+    _, asked = relay.from_camera(b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="r"\r\n\r\n')
+    assert b"Authorization: Basic " in asked
+    assert relay.from_camera(b"RTSP/1.0 200 OK\r\n\r\n")[0] == b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n"
 
 
 def test_request_that_is_refused_again_is_told_to_the_viewer() -> None:

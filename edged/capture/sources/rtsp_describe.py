@@ -147,7 +147,7 @@ def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) ->
         answers = _Answers(connection, deadline_s)
         connection.sendall(_request(address, 1, login))
         reply = _read_reply(answers, address)
-        if reply.code != 401 or not address.username or not reply.challenges:
+        if reply.code != 401 or not address.username:
             return reply
         if not login.accept(reply.challenges):
             raise _lost(address, _unknown_login(reply), "login_unsupported")

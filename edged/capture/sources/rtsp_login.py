@@ -25,9 +25,9 @@ class Challenge:
     parameters: dict[str, str]  # names in lower case
 
     def __str__(self) -> str:
-        """Like "digest SHA-256"."""
-        algorithm = self.parameters.get("algorithm", "")
-        return f"{self.scheme} {algorithm}" if algorithm else self.scheme
+        """Like "digest SHA-256 auth-int"."""
+        words = (self.scheme, self.parameters.get("algorithm", ""), self.parameters.get("qop", ""))
+        return " ".join(word for word in words if word)
 
     @property
     def answerable(self) -> bool:

@@ -101,8 +101,8 @@ class LoginFilter:
         head = text_of(message[: end.start() if end else None])
         status, *lines = re.split("\r?\n", head)
         headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        number = next((value for name, value in headers if name == "cseq"), "")
-        request = self._pending.pop(number, None)
+        number = next((value for name, value in headers if name == "cseq"), next(reversed(self._pending), ""))
+        request = self._pending.pop(number, None)  # some cameras leave the number out: it is the latest request's then
         if request is None:
             return message, b""
         asked = [value for name, value in headers if name == "www-authenticate"]
