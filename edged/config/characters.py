@@ -11,6 +11,7 @@ import unicodedata
 from edged.errors import ConfigError
 
 TYPOGRAPHIC = {**dict.fromkeys("“”„‟″«»＂", '"'), **dict.fromkeys("‘’‚‛′‹›´`＇", "'")}  # what to type instead
+DOCUMENTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"%PDF")  # how those of word processors begin
 UTF16 = ("a UTF-16 text", "save it as UTF-8")
 
 
@@ -19,6 +20,8 @@ def decode(data: bytes, place: str) -> str:
 
     Raises `ConfigError`: `place:3: what is wrong; what to do`, without a quotation.
     """
+    if data.startswith(DOCUMENTS):
+        raise ConfigError(f"{place}:1: is a document of a word processor; save it as plain text, in UTF-8")
     if _is_utf16(data):
         raise ConfigError(f"{place}:1: is {UTF16[0]}; {UTF16[1]}")
     try:
@@ -61,6 +64,8 @@ def misprint(line: str, column: int) -> str | None:
             return f"{_name(char, shown=True)} is a typographic quote; type a straight one: {TYPOGRAPHIC[char]}"
         if char != "\t" and (unicodedata.category(char) in ("Cc", "Cf") or (char.isspace() and char != " ")):
             return f"{_name(char)} is invisible; delete it, and type a space there if one is needed"
+    if at == "," and re.match("[0-9],[0-9]", line[column - 2 : column + 1]):
+        return "a number is written with a point in place of the comma"
     if at and not at.isascii():
         return f"{_name(at, shown=True)} cannot stand here; type it anew"
     return None

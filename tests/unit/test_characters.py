@@ -33,6 +33,8 @@ def test_byte_order_mark_and_windows_line_ends_are_taken(data: bytes, tmp_path: 
         (TEXT.encode("utf-16"), "F:1: is a UTF-16 text; save it as UTF-8"),
         (TEXT.encode("utf-16-be"), "F:1: is a UTF-16 text; save it as UTF-8"),
         (TEXT.encode("utf-16-le"), "F:1: is a UTF-16 text; save it as UTF-8"),
+        (b"PK\x03\x04\x14\0" + bytes(90), "F:1: is a document of a word processor; "),
+        ((TEXT + "keepalive_s = 2,5\n").encode(), "F:5: a number is written with a point "),
         (TEXT.replace("\n", "\r").encode(), "F:1: its lines end with U+000D (carriage return) alone; "),
         (TEXT.replace('"127.0.0.1"', "“127.0.0.1”").encode(), "F:4: U+201C “ is a typographic quote; "),
         (TEXT.replace('.1"', ".1”").encode(), "F:4: U+201D ” is a typographic quote; "),
@@ -44,7 +46,18 @@ def test_byte_order_mark_and_windows_line_ends_are_taken(data: bytes, tmp_path: 
         (TEXT.replace('.1"', '.1\u200b"').encode(), 'F:4 mqtt.host = "127.0.0.1\u200b": has U+200B (zero width space)'),
     ],
     ids=[
-        *("UTF-16", "big endian", "no mark", "CR", "opening quote", "closing quote", "no-break space", "zero width"),
+        *(
+            "UTF-16",
+            "big endian",
+            "no mark",
+            "a document",
+            "decimal comma",
+            "CR",
+            "opening quote",
+            "closing quote",
+            "no-break space",
+            "zero width",
+        ),
         *("mark inside", "wide sign", "line break in a secret", "in a value"),
     ],
 )
