@@ -397,7 +397,10 @@ finish() {
     for old in "$TOP"/releases/*; do
         [ "$old" = "$(release_of current)" ] || [ "$old" = "$(release_of previous)" ] || rm -rf "$old"
     done
+    credentials=/run/credentials/$SERVICE # of the service that runs by now: passwords and addresses of cameras
+    [ ! -d "$credentials" ] || export CREDENTIALS_DIRECTORY="$credentials"
     setpriv --reuid=edged --regid=edged --init-groups "$TOP/current/bin/edged" doctor --quick || true
+    unset CREDENTIALS_DIRECTORY
     say "done: $("$TOP/current/bin/edged" --version), ${release##*/}"
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
@@ -11,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edged.commands.apply_settings import apply_once
-from edged.commands.update import INCOMING, INSTALL_LIMIT_S, TOP, stage
+from edged.commands.update import INCOMING, install_by_unit, stage
 from edged.errors import ConfigError, EdgedError, NotTrusted, NotWritten
 from edged.provisioning.authorise import authorise
 from edged.provisioning.bundle import bundle_from
@@ -44,7 +43,11 @@ def apply_stick(device: str, root: Path, at: Path = MOUNT) -> int:
             print(exc)
             return 0
         with redirect_stdout(told):
-            code = max(settings_code(found, root), _install(Path(folder)) if staged else 0)
+            code = settings_code(found, root)
+            if staged:
+                failed, said = install_by_unit(Path(folder))
+                print(said, end="")
+                code = max(code, failed)
     text = told.getvalue()
     if text:
         print(f"{device}:\n{text}", end="")
@@ -92,17 +95,6 @@ def _stage(at: Path, found: StickFiles | NotTrusted, folder: Path, told: StringI
         except (EdgedError, EngineError) as exc:
             print(str(exc).replace(f"{at}/", ""))
             return False
-
-
-def _install(folder: Path) -> int:
-    """By a unit of its own: this one may not write where a release goes."""
-    command = ["systemd-run", "--wait", "--pipe", "--quiet", "--collect", "--unit=edged-update-stick", "--"]
-    command += [f"{TOP}/current/bin/edged", "update", str(folder)]
-    done = subprocess.run(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=INSTALL_LIMIT_S
-    )
-    print(done.stdout, end="")
-    return min(done.returncode, 1)
 
 
 def _report(device: str, at: Path, text: str) -> None:

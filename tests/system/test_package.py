@@ -26,6 +26,7 @@ BOOT = Path(__file__).parent / "nspawn" / "boot.sh"
 PYTHON = "/usr/bin/python3"  # the system's own is what the installer takes
 VERSIONS = ("0.2.0", "0.2.1", "0.2.2", "0.2.3")
 KIB = 1024
+STICK_MB = 600  # with a release; a sparse file
 LIMIT_S = 1300  # on a busy machine
 
 
@@ -67,7 +68,7 @@ def made_release(folder: Path, package: Path, version: str, key: Path | None) ->
 def loop_device(image: Path) -> Iterator[str]:
     """A block device that is a file; empty where there is none to be had."""
     image.write_bytes(b"")
-    os.truncate(image, 8 * KIB * KIB)
+    os.truncate(image, STICK_MB * KIB * KIB)
     made = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=False)
     device = made.stdout.strip()
     try:
@@ -144,17 +145,36 @@ def test_a_new_box_takes_a_signed_stick_and_its_key_and_then_no_unsigned_one(fou
     assert (sticks["signed"]["code"], sticks["signed"]["report"][1]) == (0, "applied; the daemon runs with it")
 
 
-def test_an_update_takes_only_a_signed_release_that_starts_and_can_be_taken_back(found: dict[str, Any]) -> None:
+def test_an_update_takes_only_a_signed_release(found: dict[str, Any]) -> None:
     done = found["updated"]
     assert done["trusted"][0] == 0
     assert (done["unsigned"][0], "no SHA256SUMS.sig" in done["unsigned"][1]) == (1, True)
-    broken, good = done["broken"], done["good"]
-    assert (broken["code"], broken["version"], broken["active"]) == (1, "edged 0.2.0", "active"), broken["said"]
-    assert (good["code"], good["version"], good["previous"]) == (0, "edged 0.2.3", "0.2.0"), good["said"]
-    assert done["package"] == "0.2.3 installed"
-    assert "nothing to do" in done["again"][1]
-    assert (done["back"]["code"], done["back"]["version"], done["back"]["active"]) == (0, "edged 0.2.0", "active")
     assert (done["timer"], done["kept"]) == ("active", True)
+
+
+def test_the_timer_updates_from_a_mirror_that_is_trusted_by_a_release_that_starts(found: dict[str, Any]) -> None:
+    done = found["updated"]
+    stranger, broken, good = done["stranger"], done["broken"], done["good"]
+    assert (stranger["code"], stranger["version"]) == (1, "edged 0.2.0")
+    assert any("certificate verify failed" in line for line in stranger["said"]), stranger["said"]
+    assert (broken["code"], broken["version"], broken["active"]) == (1, "edged 0.2.0", "active"), broken["said"]
+    assert done["again"]["code"] == 0
+    assert any("0.2.2 did not start here before" in line for line in done["again"]["said"]), done["again"]["said"]
+    assert (good["code"], good["version"], good["previous"]) == (0, "edged 0.2.3", "0.2.0"), good["said"]
+    assert any("nothing to do" in line for line in done["nothing"]["said"]), done["nothing"]["said"]
+
+
+def test_a_stick_with_a_signed_release_updates_the_box_and_it_can_be_taken_back(found: dict[str, Any]) -> None:
+    done = found["updated"]
+    assert done["back_from_mirror"] == 0
+    if "skipped" in done["stick"]:
+        pytest.skip(done["stick"]["skipped"])
+    stick = done["stick"]
+    assert (stick["code"], stick["version"], stick["active"]) == (0, "edged 0.2.3", "active"), stick
+    assert any(line.endswith(".deb is in use; back: edged-install --rollback") for line in stick["report"]), stick
+    assert any(line.startswith("✓ configuration: /etc/edged: 2 cameras") for line in stick["report"]), "without its credentials"
+    assert done["package"] == "0.2.3 installed"
+    assert (done["back"]["code"], done["back"]["version"], done["back"]["active"]) == (0, "edged 0.2.0", "active")
 
 
 def test_an_upgrade_takes_over_and_keeps_settings_secrets_and_engines(found: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support import certs
 from tests.system.nspawn.guest_service import (
     BOX,
     ETC,
@@ -99,8 +100,8 @@ def provisioned() -> dict[str, Any]:
 
 
 def plugged(text: str, *, signed: bool, public: bool = False) -> dict[str, Any]:
-    """A stick with that file, made as an integrator does it, and its unit: the report on it, and the unit's result."""
-    tree, image = Path("/opt/tree"), Path(DEVICE)
+    """What comes of a stick with that file, made as an integrator does it."""
+    tree = Path("/opt/tree")
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     (tree / "edged-provision.toml").write_text(text)
@@ -108,7 +109,13 @@ def plugged(text: str, *, signed: bool, public: bool = False) -> dict[str, Any]:
         sh("sh", REPOSITORY / "deploy/sign", "stick", KEY, tree)
     if not public:
         (tree / "edged-provision.pub").unlink(missing_ok=True)
-    made = sh("mkfs.ext4", "-q", "-F", "-d", tree, image, "8M")
+    return plugged_in(tree)
+
+
+def plugged_in(tree: Path) -> dict[str, Any]:
+    """A stick with these files, and its unit: the report on it, and the unit's result."""
+    image = Path(DEVICE)
+    made = sh("mkfs.ext4", "-q", "-F", "-d", tree, image)
     name = image.name
     systemctl("reset-failed", f"edged-stick@{name}")
     code = sh("systemctl", "start", f"edged-stick@{name}", limit_s=INSTALL_S)[0]
@@ -135,21 +142,63 @@ def sticks() -> dict[str, Any]:
 
 
 def updated() -> dict[str, Any]:
-    """From folders: a release that is not signed, one that does not start, one that does; and back."""
+    """From a folder, a mirror and a stick: a release that is not signed, one that does not start, one that does."""
     edged, before = "/usr/local/bin/edged", data()
     trusted = sh(edged, "trust", KEY.with_suffix(".pub"))
     unsigned = sh(edged, "update", OUT / "unsigned", limit_s=INSTALL_S)
-    code, said = sh(edged, "update", OUT / "broken", limit_s=INSTALL_S)
-    broken = {"code": code, "said": said.splitlines(), **standing(), "how": online()}
-    code, said = sh(edged, "update", OUT / "release", limit_s=INSTALL_S)
-    good = {"code": code, "said": said.splitlines(), **standing(), "how": online()}
+    results = {"trusted": trusted, "unsigned": unsigned, **mirrored(), "stick": update_by_stick()}
     package = sh("dpkg-query", "--show", "--showformat=${Version} ${db:Status-Status}", "edged")[1]
-    again = sh(edged, "update", OUT / "release")
     back = {"code": sh("/usr/local/sbin/edged-install", "--rollback", limit_s=INSTALL_S)[0], **standing()}
     timer = sh("systemctl", "is-active", "edged-update.timer")[1].strip()
     kept = {path: digest for path, digest in data().items() if path in before} == before
-    results = {"trusted": trusted, "unsigned": unsigned, "broken": broken, "good": good, "package": package}
-    return {**results, "again": again, "back": back, "timer": timer, "kept": kept}
+    return {**results, "package": package, "back": back, "timer": timer, "kept": kept}
+
+
+def mirrored() -> dict[str, Any]:
+    """What the timer starts, with a mirror over HTTPS whose authority is installed after the first try."""
+    folder, source = Path("/opt/mirror"), ETC / "conf.d/91-update.toml"
+    folder.mkdir()
+    certs.new_ca(folder)
+    certs.sign("mirror", folder, "subjectAltName=IP:127.0.0.1")
+    served = folder / "served"
+    served.symlink_to(OUT / "broken")
+    with certs.https_server(served, folder) as address:
+        source.write_text(f'[update]\nsource = "{address}"\n')
+        stranger = scheduled()
+        shutil.copy(folder / "ca.pem", "/usr/local/share/ca-certificates/mirror.crt")
+        sh("update-ca-certificates")
+        broken, again = scheduled(), scheduled()
+        served.unlink()
+        served.symlink_to(OUT / "release")
+        good, nothing = scheduled(), scheduled()
+    source.unlink()
+    back = sh("/usr/local/sbin/edged-install", "--rollback", limit_s=INSTALL_S)[0]
+    return {
+        "stranger": stranger,
+        "broken": broken,
+        "again": again,
+        "good": good,
+        "nothing": nothing,
+        "back_from_mirror": back,
+    }
+
+
+def scheduled() -> dict[str, Any]:
+    since = len(journal("--unit=edged-update"))
+    code = sh("systemctl", "start", "edged-update", limit_s=INSTALL_S)[0]
+    how = online()
+    return {"code": code, "said": journal("--unit=edged-update")[since:], **standing(), "how": how}
+
+
+def update_by_stick() -> dict[str, Any]:
+    """A stick that has only a signed release on it."""
+    if not DEVICE:
+        return {"skipped": "no loop device"}
+    tree = Path("/opt/tree")
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(OUT / "release", tree / "edged-release")
+    done = plugged_in(tree)
+    return {**done, **standing(), "how": online()}
 
 
 def upgraded() -> dict[str, Any]:

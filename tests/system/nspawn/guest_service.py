@@ -22,6 +22,7 @@ UNITS = REPOSITORY / "deploy" / "systemd"
 SYSTEM = Path("/etc/systemd/system")
 OUT = Path("/mnt/out")
 RUN = Path("/run/edged")
+PASSWORD = "hunter2"
 ETC = Path("/etc/edged")
 PORT = 18830
 LIMIT_S = 60.0
@@ -32,7 +33,7 @@ id = "box"
 [mqtt]
 port = {PORT}
 username = "box"
-password = "hunter2"
+password = "{PASSWORD}"
 reconnect_max_s = 1
 [cameras.barn]
 source = "/var/lib/edged/clip.mp4"
@@ -134,10 +135,17 @@ def broker() -> None:
     """It lets nobody in without a password."""
     folder = Path("/opt/broker")
     folder.mkdir()
-    sh("mosquitto_passwd", "-b", "-c", folder / "passwords", "box", "hunter2")
+    sh("mosquitto_passwd", "-b", "-c", folder / "passwords", "box", PASSWORD)
     lines = [f"listener {PORT} 127.0.0.1", "user root", f"password_file {folder}/passwords", "allow_anonymous false"]
     (folder / "conf").write_text("\n".join(lines))
-    sh("systemd-run", "--quiet", shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "", "-c", folder / "conf")
+    sh(
+        "systemd-run",
+        "--quiet",
+        "--unit=broker",
+        shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "",
+        "-c",
+        folder / "conf",
+    )
 
 
 def groups(pid: str) -> list[str]:
@@ -159,7 +167,7 @@ def begun() -> dict[str, Any]:
         "credentials": [
             oct(path.stat().st_mode & 0o777) for path in (ETC / "credentials", ETC / "credentials/mqtt.password")
         ],
-        "password_in_settings": "hunter2" in (ETC / "conf.d/50-box.toml").read_text(),
+        "password_in_settings": PASSWORD in (ETC / "conf.d/50-box.toml").read_text(),
     }
 
 
@@ -183,6 +191,24 @@ def reloaded() -> dict[str, Any]:
         "unasked": unasked,
         "same": shown("MainPID") == pid,
     }
+
+
+def another_password() -> dict[str, Any]:
+    """Changed at the broker and in the credential, which systemd must hand to the process that runs."""
+    pid, password = shown("MainPID"), f"another {PASSWORD}"
+    sh("mosquitto_passwd", "-b", "/opt/broker/passwords", "box", password)
+    systemctl("kill", "--signal=HUP", "broker")
+    (ETC / "credentials/mqtt.password").write_text(password)
+    code = systemctl("reload", "edged")
+    until(lambda: logged("changed mqtt.password"))
+    before = logins()
+    systemctl("restart", "broker")
+    until(lambda: logins() > before)
+    return {"code": code, "same": shown("MainPID") == pid}
+
+
+def logins() -> int:
+    return sum(": connected " in entry for entry in journal("--unit=edged"))
 
 
 def replaced() -> dict[str, Any]:
@@ -268,7 +294,10 @@ def main() -> None:
     broker()
     provision()
     try:
-        for part in (begun, reloaded, replaced, killed, wedged, without_cameras, argus, rebooted, stopped, given_up):
+        for part in (
+            *(begun, reloaded, another_password, replaced, killed, wedged, without_cameras, argus, rebooted),
+            *(stopped, given_up),
+        ):
             found[part.__name__] = part()
     finally:
         found["journal"] = journal("--unit=edged")
