@@ -118,6 +118,16 @@ def test_size_that_changes_inside_a_file_is_followed(tmp_path: Path) -> None:
     assert np.abs(frames[7].image.astype(int) - alone[2].image.astype(int)).max() <= 1
 
 
+def test_part_of_another_codec_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parts = [
+        write_video(tmp_path / f"{codec}.ts", moving_square(20), codec=codec, gop=5, options={}).read_bytes()
+        for codec in ("mpeg2video", "libx264")
+    ]
+    (tmp_path / "x.ts").write_bytes(b"".join(parts))
+    assert len(list(frames_of(tmp_path / "x.ts"))) == 20
+    assert "before the first picture can be decoded" in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
 def test_interlaced_video_gives_the_picture_at_its_times(kind: str, tmp_path: Path) -> None:
     images = moving_square(12)

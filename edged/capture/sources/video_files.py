@@ -16,7 +16,7 @@ from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
-from edged.units import MS_PER_S, NS_PER_S, NS_PER_US
+from edged.units import MS_PER_S, NS_PER_S, NS_PER_US, plural
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,11 @@ class VideoStream:
         if self._decoded == 0 and not self._rewound:
             raise CameraLost(f"{self._path}: not one frame of this video can be decoded", "undecodable")
         if not self._settings.loop:
+            if unstarted := self._reader.unstarted:
+                text = (
+                    "camera %s: %s: nothing of the %s before the first picture can be decoded: another codec, or cut?"
+                )
+                log.warning(text, self._name, self._path, plural(unstarted, "packet"))
             if self._ended_early:
                 log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
             raise EndOfSource(f"{self._position} frames read")

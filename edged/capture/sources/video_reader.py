@@ -56,6 +56,7 @@ class VideoReader:
         self.packets = self.key_packets = self.pictures = 0
         self.errors = 0  # of the decoder
         self.end_byte = 0  # of the latest packet in the file; 0: unknown
+        self.unstarted = 0  # packets before the first picture that are errors
         self.failed = False  # a part of the stream could not be read or decoded
         self._live, self._transport = live, transport
         self._key_ns: int | None = None  # of the latest key packet
@@ -180,6 +181,7 @@ class VideoReader:
 
     def _on_error(self, packet: Any, arrived_ns: int) -> None:
         inter_coded = not self.codec.codec.intra_only
+        self.unstarted += not self.pictures
         if self._strict and inter_coded and not self.key_packets:
             return  # a strict decoder calls it an error that the first key frame has not come yet
         self.errors += 1
