@@ -118,6 +118,17 @@ def test_refused_request_is_sent_once_more_with_a_login() -> None:
     assert relay.from_camera(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n") == (b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n", b"")
 
 
+def test_camera_that_hangs_up_with_its_challenge_is_asked_once_more_unless_it_played() -> None:
+    for packets, again in ((b"", True), (b"$\0\0\0", False)):
+        relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+        relay.from_viewer(OPTIONS)
+        relay.from_camera(packets or REFUSED % (9, b"n"))
+        _, asked = relay.from_camera(REFUSED % (1, b"n"))
+        assert b"Authorization" in asked
+        assert (b"Authorization" in relay.after_hang_up()) is again
+        assert relay.after_hang_up() == b""
+
+
 def test_answer_without_a_number_is_that_of_the_latest_request() -> None:
     relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
     relay.from_viewer(OPTIONS)

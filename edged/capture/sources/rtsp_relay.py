@@ -79,6 +79,7 @@ class LoginFilter:
         self._origins = viewer_origin, camera_origin
         self._pending: dict[str, _Request] = {}  # by their number at the camera
         self._number = 0
+        self._plays = False
 
     def from_viewer(self, message: bytes) -> bytes:
         """What the camera is sent for it."""
@@ -96,6 +97,7 @@ class LoginFilter:
     def from_camera(self, message: bytes) -> tuple[bytes, bytes]:
         """What the viewer is sent for it, and what the camera: a request that it refused, with a login."""
         if not message.startswith(b"RTSP/"):
+            self._plays = True
             return message, b""
         end = HEAD_END.search(message)
         head = text_of(message[: end.start() if end else None])
@@ -115,6 +117,8 @@ class LoginFilter:
 
     def after_hang_up(self) -> bytes:
         """What a camera that closed the connection with its challenge is sent over a new one; empty: it did not."""
+        if self._plays:
+            return b""
         refused = [request for request in self._pending.values() if request.repeated and not request.reconnected]
         self._pending.clear()
         for request in refused:
