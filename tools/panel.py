@@ -24,10 +24,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from edged.app import started_daemon
 from edged.config.load import load
-from edged.daemon import Options
+from edged.daemon import Daemon, Options
 from edged.frame import Frame, FrameResult, ImageQuality
 from edged.mqtt.embedded_broker import PROTOCOL, EmbeddedBroker
-from edged.panel.live_view import LiveView
+from edged.panel.live_view import LOOK_NS, LiveView
 from edged.units import NS_PER_S
 from tools.reports.writer import number, table, write
 
@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 OUT = ROOT / "tools/reports/panel"
 TOKEN = "-".join(["token", "of", "the", "report", "0123456789"])
 TURN_S, TURNS = 10.0, 3
+COST_TURNS = 6  # of each kind
 CALLS = 200  # of the live view, per figure
 INTERVAL_MS = 200.0  # between two frames at 5 Hz
 LIMIT_MS = 120_000
@@ -144,7 +145,7 @@ def main() -> None:
             loop.start()
             try:
                 address = f"http://127.0.0.1:{page_port}/"
-                figures = _cost(address)
+                figures = _cost(address) | _loop_cost(address, loop, daemon)
                 _pictures(address)
             finally:
                 stop.set()
@@ -168,6 +169,34 @@ def _cost(address: str) -> dict[str, float]:
         "first_picture_ms": median(viewer.first_ms),
         "page_bytes": sum(file.stat().st_size for file in (ROOT / "edged/panel/static").iterdir()),
     }
+
+
+def _loop_cost(address: str, loop: threading.Thread, daemon: Daemon) -> dict[str, float]:
+    """CPU time of the loop's thread and of the process per frame, in ms, by turns, without and with a viewer."""
+    viewer = Viewer(address)
+    clock = time.pthread_getcpuclockid(loop.ident or 0)
+    spent: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    for turn in range(2 * COST_TURNS):
+        looked = turn % 2 == 1
+        if not looked:
+            time.sleep(LOOK_NS / NS_PER_S)  # until the viewer before has gone
+        before = (time.clock_gettime(clock), time.process_time(), _processed(daemon))
+        if looked:
+            viewer.look(TURN_S)
+        else:
+            time.sleep(TURN_S)
+        after = (time.clock_gettime(clock), time.process_time(), _processed(daemon))
+        frames = max(1, after[2] - before[2])
+        spent[looked].append((1000 * (after[0] - before[0]) / frames, 1000 * (after[1] - before[1]) / frames))
+    return {
+        f"{name}_ms_{'with' if looked else 'without'}": median(turn[place] for turn in turns)
+        for looked, turns in spent.items()
+        for place, name in enumerate(("loop_cpu", "process_cpu"))
+    }
+
+
+def _processed(daemon: Daemon) -> int:
+    return sum(camera.counts.processed for camera in daemon.cameras().values())
 
 
 def _pictures(address: str) -> None:
@@ -242,6 +271,18 @@ def _report(figures: dict[str, float]) -> None:
             "CPU time that the live view takes from the loop per frame, in ms, at 5 Hz (another thread draws):",
             "",
             *table(("image, px", "nobody looks", "one viewer", "of the loop's 200 ms"), rows),
+            "",
+            "CPU time per processed frame on the demo clip, in ms, medians of six turns of ten seconds each, by turns",
+            "in one run (the loop's thread; the whole process, with drawing, encoding and HTTP):",
+            "",
+            *table(
+                ("", "nobody looks", "one viewer", "ratio"),
+                [
+                    (text, number(none, 1), number(one, 1), number(one / none, 3))
+                    for text, name in (("loop", "loop_cpu"), ("process", "process_cpu"))
+                    for none, one in [(figures[f"{name}_ms_without"], figures[f"{name}_ms_with"])]
+                ],
+            ),
             "",
             f"A viewer on loopback got {figures['pictures_per_s']:.1f} pictures a second of a camera at 5 Hz, the",
             f"first after {figures['first_picture_ms']:.0f} ms. The page weighs {figures['page_bytes'] / 1000:.0f} kB.",

@@ -13,6 +13,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
 CAMERA = '[cameras.a]\nsource = "0"\n'
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
+DOWN = "down.enabled = true\n[cameras.a.stall]\nfloor_m = [4, 3.5]\n" + FLOOR
 RTSP = '[cameras.a]\nsource = "rtsp://10.0.0.1/a"\n'
 
 
@@ -49,6 +50,15 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
         (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/…": has no password; give it'),
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
+        (
+            CAMERA + 'classes = ["horse"]\n' + DOWN,
+            'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [down]',
+        ),
+        (CAMERA + "down.after_s = 9", "F:3 cameras.a.down: nothing reads this table until it is enabled"),
+        (
+            CAMERA + DOWN + '[models]\npose = { horse = "rtmpose-m-ap10k" }',
+            "F:3 cameras.a.down.enabled = true: needs key",
+        ),
         (CAMERA + 'onvif_serial = "S"', "F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here"),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
         ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),
