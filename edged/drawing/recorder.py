@@ -1,4 +1,4 @@
-"""`edged run --save-video`: one camera's annotated frames as a video file, with a progress bar on stderr."""
+"""`edged run --save-video`: annotated frames of one camera as a video file, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ class Recorder:
         self._keypoint_thresholds = keypoint_thresholds
         self._rate_hz, frames = _rate_and_length(camera)
         self._writer: VideoWriter | None = None
-        console = Console(file=sys.stderr)
-        self._bar = Progress(
-            TextColumn(str(path)), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        )
+        self._console = Console(file=sys.stderr)
+        columns = (TextColumn(str(path), markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("video", total=frames)
 
     def __enter__(self) -> Recorder:
@@ -47,8 +46,12 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
+        said = "no frame came, so there is no video"
         if self._writer is not None:
             self._writer.__exit__(kind, value, at)
+            said = f"{self._writer.frames / self._rate_hz:.0f} s of what it sees; play it"
+        if kind is None:
+            self._console.print(f"{self._path}: {said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _rate_and_length(camera: CameraConfig) -> tuple[float, int | None]:

@@ -127,6 +127,8 @@ def test_saved_video_has_every_frame(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "look.mp4").stat().st_size > 0
     assert "starter weights are for trials" in done.stderr
+    assert f"{out}: 1 s of what it sees; play it\n" in done.stderr
+    assert "━" not in done.stderr  # a bar is for terminals
     written = cv2.VideoCapture(str(out))
     frames = 0
     while written.read()[0]:
