@@ -184,10 +184,25 @@ def check_pictures(instance: Instance, device: Device) -> Iterator[str]:
     yield from (f"{name}: no new picture" for name in shown if instance.entities[name]["state"] == before[name])
 
 
+def check_switches(instance: Instance, device: Device) -> Iterator[str]:
+    """What is on and off, and the profile, are shown as the `switches` message says."""
+    instance.settle()
+    wanted = {
+        "switch.barn_box_yard_camera": "on",
+        "switch.barn_box_yard_alerts": "off",
+        "select.barn_box_profile": "auto",
+    }
+    for name, value in wanted.items():
+        if (state := instance.entities[name]["state"]) != value:
+            yield f"{name}: {state}, want {value}"
+
+
 def check_removed(instance: Instance, device: Device) -> Iterator[str]:
     """A stall, a class and a command that are gone leave no entity behind; a camera that is gone leaves none at all."""
     labels = {"stall-1": ("horse",)}
-    fewer = replace(DEVICE, cameras=labels, stall_cameras=frozenset(), allowed_commands=frozenset(), evidence=False)
+    fewer = replace(
+        DEVICE, cameras=labels, stall_cameras=frozenset(), allowed_commands=frozenset(), evidence=False, profiles=()
+    )
     device.announce(fewer)
     instance.settle()
     found = {entity["unique_id"] for entity in instance.entities.values()}
@@ -195,7 +210,7 @@ def check_removed(instance: Instance, device: Device) -> Iterator[str]:
     yield from (f"{key}: it is gone" for key in sorted(entities_of(fewer) - found))
 
 
-CHECKS = (check_accepted, check_pictures, check_alert_of_a_lost_camera, check_stages, check_removed)
+CHECKS = (check_accepted, check_switches, check_pictures, check_alert_of_a_lost_camera, check_stages, check_removed)
 
 
 def check_all(command: list[str]) -> tuple[list[str], Mapping[str, Any]]:

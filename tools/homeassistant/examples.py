@@ -6,13 +6,14 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.behaviour.alerts import CAMERA_RULES, STALL_RULES, Alert
+from edged.behaviour.alerts import CAMERA_RULES, DOWN_RULE, STALL_RULES, Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import SceneState, StallState
 from edged.capture.camera import CameraState
 from edged.capture.frame_buffer import FrameCounts
+from edged.config.tables.profiles import profile_choices
 from edged.device.health import CameraOverview, Health
 from edged.device.rates import RateMeter
 from edged.device.trends import CameraTrend
@@ -34,10 +35,11 @@ DEVICE = DiscoveryDevice(
     stall_cameras=frozenset({"stall-1"}),
     alert_kinds={
         "stall-1": tuple(rule.kind for rule in (*CAMERA_RULES, *STALL_RULES)),
-        "yard": tuple(rule.kind for rule in CAMERA_RULES),
+        "yard": tuple(rule.kind for rule in (*CAMERA_RULES, DOWN_RULE)),
     },
     evidence=True,
-    allowed_commands=frozenset(BUTTONS),
+    allowed_commands=frozenset({*BUTTONS, "switch", "profile"}),
+    profiles=("night",),
 )
 FRAME_COUNTS = FrameCounts(captured=9, processed=9, dropped=0, failed=0, waiting=0)
 
@@ -65,10 +67,21 @@ def examples(device: DiscoveryDevice) -> dict[topics.Topic, Any]:
     headers = HeaderFactory(Clock())
     views = {name: camera_view(name) for name in device.cameras}
     health = Health(Path("/"), headers.utc_ms, lambda: headers.synced)(views, {}, {})
-    found: dict[topics.Topic, Any] = {topics.HEALTH.at(): build.health(headers, health)}
+    found: dict[topics.Topic, Any] = {
+        topics.HEALTH.at(): build.health(headers, health),
+        topics.SWITCHES.at(): switches_example(headers, device),
+    }
     for name, labels in device.cameras.items():
         found |= camera_examples(headers, name, labels, in_stall=name in device.stall_cameras)
     return found
+
+
+def switches_example(headers: HeaderFactory, device: DiscoveryDevice) -> dict[str, Any]:
+    """Night, with the alerts of the cameras off."""
+    on, off = {"on": True, "until_ts": None}, {"on": False, "until_ts": None}
+    profile = {"selected": "auto", "active": "night", "until_ts": None, "choices": profile_choices(device.profiles)}
+    cameras = {name: {"camera": on, "alerts": off, "images": on} for name in device.cameras}
+    return dict(build.switches(headers, {"profile": profile, "cameras": cameras}))
 
 
 def camera_examples(
