@@ -181,11 +181,15 @@ class MqttConnection:
         self._client.unsubscribe(topic)
 
     def subscribe(self, topic: str, *, as_published: bool = True) -> None:
-        """`as_published`: with MQTT 5 a new message keeps its retain flag, too; else only stored ones have it."""
+        """`as_published`: with MQTT 5 a new message keeps its retain flag, too; else only stored ones have it.
+
+        With QoS 1, but with QoS 0 at a cluster, which would keep a replicated queue for each.
+        """
         self.subscribed.add(topic)
-        options = (
-            {"options": SubscribeOptions(qos=1, retainAsPublished=as_published)} if self.version == "5" else {"qos": 1}
-        )
+        qos = 0 if self._broker.hosts else 1
+        options: dict[str, Any] = {"qos": qos}
+        if self.version == "5":
+            options = {"options": SubscribeOptions(qos=qos, retainAsPublished=as_published)}
         self._pending_subscriptions[self._client.subscribe(topic, **options)[1]] = topic
 
     @property

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.support.mqtt import free_port
@@ -53,13 +53,23 @@ RIGHTS = {  # what each reads, and what it writes
 
 
 class Role:
-    """A client that has subscribed to everything."""
+    """A client that has subscribed to everything, or to what it may of `topics`."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+        *,
+        topics: Iterable[str] = ("#", "$SYS/#"),
+        version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        qos: int = 1,
+    ) -> None:
+        self._subscriptions = [(topic, qos) for topic in topics]
         self.heard: list[tuple[str, bytes]] = []
         self.refusal: str | None = None
         self._ready = False
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: setattr(self, "_ready", True)
         self._client.on_message = lambda client, userdata, message: self.heard.append(
@@ -78,10 +88,7 @@ class Role:
             self.refusal = str(reason)
             client.disconnect()
         else:
-            client.subscribe([("#", 1), ("$SYS/#", 1)])
-
-    def _hear(self, message: MQTTMessage) -> None:
-        self.heard.append((message.topic, bytes(message.payload)))
+            client.subscribe(self._subscriptions)
 
     def write(self, topic: str, payload: str) -> None:
         self._client.publish(topic, payload, qos=1).wait_for_publish(LIMIT_S)

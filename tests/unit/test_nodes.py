@@ -22,7 +22,8 @@ from edged.runtime.backoff import INITIAL_WAIT_S
 def test_node_is_a_host_with_or_without_a_port(address: str, host: str, port: int) -> None:
     first, second = MqttConfig(host="10.0.0.11", port=8883, hosts=(address,)).nodes
     assert (first.host, first.port) == ("10.0.0.11", 8883)
-    assert (second.host, second.port, second.hosts) == (host, port, ())
+    assert (second.host, second.port, second.hosts) == (host, port, ("10.0.0.11:8883",))
+    assert [(node.host, node.port) for node in second.nodes] == [(host, port), ("10.0.0.11", 8883)]
 
 
 @pytest.mark.parametrize(

@@ -117,10 +117,14 @@ class MqttConfig(Section):
 
     @property
     def nodes(self) -> tuple[MqttConfig, ...]:
-        """This broker node by node, `host` first; each differs in host and port only."""
+        """This broker as each node sees it, `host` first: its own address as `host`, those of the others as `hosts`."""
         others = [split_address(address) for address in self.hosts]
         places = [(self.host, self.port), *((host, port or self.port) for host, port in others)]
-        return tuple(self.model_copy(update={"host": host, "port": port, "hosts": ()}) for host, port in places)
+        names = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in places]
+        return tuple(
+            self.model_copy(update={"host": host, "port": port, "hosts": tuple(names[index + 1 :] + names[:index])})
+            for index, (host, port) in enumerate(places)
+        )
 
 
 class PublishConfig(Section):

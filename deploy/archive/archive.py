@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""A worker that takes states, totals and alerts of all boxes from a NATS cluster into PostgreSQL, each once.
+
+As many as wanted run beside each other, on any machines: they share three queues, which the cluster keeps meanwhile.
+A message is acknowledged once its row is committed; one that is delivered again has an id that is there already. With
+`--poses DIR`, poses too, some of them, into Parquet files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nats
+import psycopg
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.client import JetStreamContext
+from psycopg.types.json import Jsonb
+
+log = logging.getLogger("archive")
+
+KINDS = ("state", "daily", "alert")
+STREAM = "$MQTT_msgs"  # where NATS keeps MQTT messages of QoS 1 until all that want them have them
+BATCH = 200
+FETCH_S = 5.0  # longest wait for a message
+RETRY_S = 1.0
+INSERT = {
+    kind: f"INSERT INTO {kind} (id, device, camera, ts, body) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"  # noqa: S608  ours
+    for kind in KINDS
+}
+REJECT = "INSERT INTO rejected (subject, reason, payload) VALUES (%s, %s, %s)"
+POSES_PER_FILE = 20_000
+
+
+class Row(NamedTuple):
+    """A row of one of the three tables."""
+
+    id: str
+    device: str
+    camera: str
+    ts: datetime
+    body: Jsonb
+
+
+def row(subject: str, payload: bytes) -> Row:
+    """The row of a message of `edged.<device>.cam.<camera>.<kind>`. Raises ValueError for one that is none."""
+    device, _, camera, _ = subject.rsplit(".", 4)[-4:]
+    if b"\\u0000" in payload:
+        raise ValueError("a text with a zero character, which PostgreSQL does not keep")
+    body = json.loads(payload)
+    if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not isinstance(body.get("ts"), int):
+        raise ValueError("want a JSON object with id, a text, and ts, in ms")
+    try:
+        at = datetime.fromtimestamp(body["ts"] / 1000, timezone.utc)
+    except (OverflowError, OSError) as exc:
+        raise ValueError(f"ts = {body['ts']}: {exc}") from exc
+    return Row(body["id"], device, camera, at, Jsonb(body))
+
+
+async def store(database: psycopg.AsyncConnection[Any], kind: str, messages: Sequence[Msg]) -> None:
+    """Commit all of them: what cannot be read goes to `rejected`. Raises psycopg.OperationalError."""
+    rows, rejects = [], []
+    for message in messages:
+        try:
+            rows.append(row(message.subject, message.data))
+        except ValueError as error:
+            log.warning("%s: %s; see the table rejected", message.subject, error)
+            rejects.append((message.subject, str(error), message.data))
+    async with database.transaction(), database.cursor() as cursor:
+        await cursor.executemany(INSERT[kind], rows)
+        await cursor.executemany(REJECT, rejects)
+
+
+async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_s: float) -> None:
+    """Take one kind of message, for ever."""
+    name = f"edged-{kind}"
+    config = ConsumerConfig(
+        durable_name=name,
+        filter_subject=f"$MQTT.msgs.edged.*.cam.*.{kind}",
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ack_wait_s,
+        max_ack_pending=20 * BATCH,
+    )
+    await queues.add_consumer(STREAM, config)
+    queue = await queues.pull_subscribe_bind(consumer=name, stream=STREAM)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, connect_timeout=5) as database:
+        log.info("%s: taken from the queue %s", kind, name)
+        while True:
+            with suppress(asyncio.TimeoutError, nats.errors.TimeoutError):
+                messages = await queue.fetch(BATCH, timeout=FETCH_S)
+                try:
+                    await store(database, kind, messages)
+                except psycopg.DataError as error:  # one of them: each by itself, so that the others go on
+                    log.warning("%s: %s; see the table rejected", kind, error)
+                    await store_each(database, kind, messages)
+                await asyncio.gather(*(message.ack() for message in messages))
+
+
+async def store_each(database: psycopg.AsyncConnection[Any], kind: str, messages: Sequence[Msg]) -> None:
+    for message in messages:
+        try:
+            await store(database, kind, [message])
+        except psycopg.DataError as error:
+            async with database.transaction():
+                await database.execute(REJECT, (message.subject, str(error), message.data))
+
+
+async def again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:
+    """Run `step`, and once more when the cluster or the database fails; what it held is delivered again."""
+    while True:
+        try:
+            await step()
+        except (psycopg.OperationalError, NatsError, OSError, asyncio.TimeoutError) as error:
+            log.warning("%s: %s; again in %g s", what, str(error).strip() or type(error).__name__, RETRY_S)
+        await asyncio.sleep(RETRY_S)
+
+
+class PoseFiles:
+    """Samples of poses: at most one of each camera in `every_s`, in one file after the other below `folder`."""
+
+    def __init__(self, folder: Path, every_s: float) -> None:
+        import pyarrow  # noqa: PLC0415  only where poses are wanted
+        import pyarrow.parquet  # noqa: PLC0415
+
+        self._arrow = pyarrow
+        self._folder, self._every_s = folder, every_s
+        self._taken_s: dict[str, float] = {}  # by subject
+        self._rows: list[dict[str, Any]] = []
+
+    async def take(self, message: Msg) -> None:
+        now_s = time.monotonic()
+        if now_s - self._taken_s.get(message.subject, -self._every_s) < self._every_s:
+            return
+        self._taken_s[message.subject] = now_s
+        device, _, camera, _ = message.subject.rsplit(".", 4)[-4:]
+        with suppress(ValueError, KeyError, TypeError):
+            body = json.loads(message.data)
+            self._rows.append(
+                {"device": device, "camera": camera, "ts": int(body["ts"]), "subjects": json.dumps(body["subjects"])}
+            )
+        if len(self._rows) >= POSES_PER_FILE:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits; a file appears when it is whole."""
+        if self._rows:
+            begun, self._rows = self._rows, []
+            table = self._arrow.Table.from_pylist(begun)
+            file = self._folder / f"poses-{begun[0]['ts']}-{time.time_ns()}.parquet"
+            part = file.with_suffix(".part")
+            self._arrow.parquet.write_table(table, part, compression="zstd")
+            part.rename(file)
+
+
+async def log_error(error: Exception) -> None:
+    log.warning("cluster: %s", str(error).strip() or type(error).__name__)
+
+
+async def main() -> None:
+    args = arguments()
+    poses = PoseFiles(args.poses, args.every) if args.poses else None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    cluster = await nats.connect(
+        args.nats.split(","),
+        user=args.user,
+        password=args.password_file.read_text().strip(),
+        tls=ssl.create_default_context(cafile=args.ca),
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RETRY_S,
+        connect_timeout=20,
+        error_cb=log_error,
+    )
+    queues = cluster.jetstream()
+    tasks = [
+        asyncio.create_task(again_and_again(lambda kind=kind: take(queues, kind, args.database, args.ack_wait), kind))
+        for kind in KINDS
+    ]
+    if poses is not None:
+        await cluster.subscribe("edged.*.cam.*.poses", queue="edged-poses", cb=poses.take)
+    tasks.append(asyncio.create_task(stop.wait()))
+    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await cluster.close()
+    if poses is not None:
+        poses.write()
+    for task in done:
+        task.result()  # an error that no retry mends
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nats", required=True, metavar="URL,URL", help="tls://10.0.0.11:4222,… of all nodes")
+    parser.add_argument("--user", default="archive")
+    parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--ca", type=Path, required=True, help="CA certificate of the cluster")
+    parser.add_argument("--database", required=True, metavar="URL", help="postgresql://…")
+    parser.add_argument("--ack-wait", type=float, default=30, help="s after which another worker gets what one took")
+    parser.add_argument("--poses", type=Path, metavar="DIR", help="write samples of poses there; needs pyarrow")
+    parser.add_argument("--every", type=float, default=10, metavar="S", help="one of each camera in so many s")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    asyncio.run(main())

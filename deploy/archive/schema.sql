@@ -1,0 +1,55 @@
+-- What archive.py writes: psql DATABASE -f schema.sql. Can be repeated.
+
+-- Every message once: `id` is that of the message, the same in a repeated delivery.
+CREATE TABLE IF NOT EXISTS state (
+    id text PRIMARY KEY,
+    device text NOT NULL,
+    camera text NOT NULL,
+    ts timestamptz NOT NULL,
+    body jsonb NOT NULL
+);
+CREATE TABLE IF NOT EXISTS daily (LIKE state INCLUDING ALL);
+CREATE TABLE IF NOT EXISTS alert (LIKE state INCLUDING ALL);
+CREATE INDEX IF NOT EXISTS state_of_camera ON state (device, camera, ts DESC);
+CREATE INDEX IF NOT EXISTS daily_of_camera ON daily (device, camera, (body ->> 'date'), ts DESC);
+CREATE INDEX IF NOT EXISTS alert_of_camera ON alert ((body ->> 'alert_id'), ts DESC);
+CREATE INDEX IF NOT EXISTS state_by_age ON state (ts);
+
+-- What could not be read, to be looked at.
+CREATE TABLE IF NOT EXISTS rejected (
+    at timestamptz NOT NULL DEFAULT now(),
+    subject text NOT NULL,
+    reason text NOT NULL,
+    payload bytea NOT NULL
+);
+
+-- The latest message of each day of each camera: the totals of that day.
+CREATE OR REPLACE VIEW day AS
+SELECT DISTINCT ON (device, camera, body ->> 'date')
+    device, camera, (body ->> 'date')::date AS date, (body ->> 'closed')::boolean AS closed, ts, body
+FROM daily
+ORDER BY device, camera, body ->> 'date', ts DESC;
+
+-- Each alert as it is now.
+CREATE OR REPLACE VIEW alert_now AS
+SELECT DISTINCT ON (body ->> 'alert_id')
+    body ->> 'alert_id' AS alert_id, device, camera, ts, body ->> 'event_type' AS event_type, body ->> 'stage' AS stage,
+    body ->> 'severity' AS severity, body ->> 'reason' AS reason, body
+FROM alert
+ORDER BY body ->> 'alert_id', ts DESC;
+
+-- Retention, for a nightly `SELECT forget(90);`: states of so many days are kept, of each day its last message only once
+-- it is over, alerts and days for good. Returns the number of rows that went.
+CREATE OR REPLACE FUNCTION forget(state_days integer) RETURNS bigint LANGUAGE sql AS $$
+    WITH states AS (
+        DELETE FROM state WHERE ts < now() - make_interval(days => state_days) RETURNING 1
+    ), days AS (
+        DELETE FROM daily AS old WHERE ts < now() - interval '2 days' AND EXISTS (
+            SELECT FROM daily AS new WHERE new.device = old.device AND new.camera = old.camera
+            AND new.body ->> 'date' = old.body ->> 'date' AND new.ts > old.ts
+        ) RETURNING 1
+    ), unread AS (
+        DELETE FROM rejected WHERE at < now() - make_interval(days => state_days) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM states) + (SELECT count(*) FROM days) + (SELECT count(*) FROM unread);
+$$;

@@ -1,0 +1,174 @@
+"""The archive with real servers: every message is one row, through a killed worker and a restart of the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.mqtt import MQTTv311, free_port
+from tests.support.waiting import LIMIT_S, until
+from tools.fleet.nats import NatsCluster
+
+psycopg = pytest.importorskip("psycopg", reason="install edged[archive]")
+pytest.importorskip("nats", reason="install edged[archive]")
+
+ARCHIVE = Path(__file__).parents[2] / "deploy" / "archive"
+SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+pytestmark = [
+    pytest.mark.skipif(not SERVERS, reason="PostgreSQL is not installed (apt-get install postgresql)"),
+    pytest.mark.skipif(
+        shutil.which("nats-server", path="/usr/sbin:/usr/bin") is None,
+        reason="nats-server is not installed (apt-get install nats-server)",
+    ),
+]
+BOX = "box-1"
+MESSAGES = 200  # of each kind
+
+
+class Database:
+    """PostgreSQL in a folder of its own, run by the user postgres, as it refuses to be root."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="edged-postgres-"))
+        self.port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self._as = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+        if self._as:
+            os.chown(self.folder, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres")
+        self.start()
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        self._run("pg_ctl", "start", "-w", "-l", f"{self.folder}/log", "-o", options)
+
+    def stop(self) -> None:
+        """At once, as when it crashes: it recovers from its log."""
+        self._run("pg_ctl", "stop", "-m", "immediate")
+
+    def execute(self, text: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(text)
+            return cursor.fetchall() if cursor.description else []
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [SERVERS[-1].with_name(program), "-D", self.folder / "data", *arguments]
+        subprocess.run(command, check=True, cwd="/", timeout=LIMIT_S, stdout=subprocess.DEVNULL, **self._as)
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    database = Database()
+    database.execute((ARCHIVE / "schema.sql").read_text())
+    yield database
+    database.stop()
+    shutil.rmtree(database.folder)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[NatsCluster]:
+    cluster = NatsCluster(tmp_path)
+    cluster.boxes({BOX: "secret"})
+    cluster.person("archive", "a-secret")
+    cluster.start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def box(cluster: NatsCluster) -> Iterator[Client]:
+    client = Client(CallbackAPIVersion.VERSION2, BOX, protocol=MQTTv311)
+    client.username_pw_set(BOX, "secret")
+    client.tls_set_context(ssl.create_default_context(cafile=cluster.ca))
+    client.connect("127.0.0.1", cluster.ports[0])
+    client.loop_start()
+    until(client.is_connected)
+    yield client
+    client.disconnect()
+    client.loop_stop()
+
+
+class Workers:
+    def __init__(self, cluster: NatsCluster, database: Database) -> None:
+        (cluster.folder / "password").write_text("a-secret")
+        urls = ",".join(f"tls://127.0.0.1:{node.port}" for node in cluster.nodes)
+        words = ["--nats", urls, "--ca", cluster.ca, "--database", database.url, "--ack-wait", "2"]
+        self._command = [sys.executable, ARCHIVE / "archive.py", *words, "--password-file", cluster.folder / "password"]
+        self._log = cluster.folder / "workers.log"
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        with self._log.open("ab") as out:
+            self.running.append(subprocess.Popen(self._command, stdout=out, stderr=out))
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        worker = self.running.pop(0)
+        worker.kill()
+        worker.wait(LIMIT_S)
+
+
+@pytest.fixture
+def workers(cluster: NatsCluster, database: Database, box: Client) -> Iterator[Workers]:
+    workers = Workers(cluster, database)
+    yield workers
+    while workers.running:
+        workers.kill()
+
+
+def publish(box: Client, first: int, count: int) -> set[str]:
+    """Publish this many of each kind, every fifth twice. Returns their ids."""
+    ids = set()
+    for number in range(first, first + count):
+        ids.add(f"id-{number}")
+        body = {"id": f"id-{number}", "ts": 1795220860500 + number, "alert_id": f"a-{number // 2}", "stage": "open"}
+        body |= {"date": "2026-11-21", "closed": False, "stall": None, "severity": "warning"}
+        for kind in ("state", "daily", "alert") * (2 if number % 5 == 0 else 1):
+            box.publish(f"edged/{BOX}/cam/a/{kind}", json.dumps(body), 1)
+    box.publish(f"edged/{BOX}/cam/a/end", "{}", 1).wait_for_publish(LIMIT_S)
+    return ids
+
+
+def count(database: Database, kind: str) -> int:
+    return int(str(database.execute(f"SELECT count(*) FROM {kind}")[0][0]))
+
+
+def test_every_message_is_one_row_whatever_is_killed(database: Database, workers: Workers, box: Client) -> None:
+    for _ in range(2):
+        workers.start()
+    quarter = MESSAGES // 4
+    until(lambda: workers.log.count("taken from the queue") == 6)  # before that the cluster keeps nothing for them
+    ids = publish(box, 0, quarter)
+    until(lambda: count(database, "alert") > 0)
+    workers.kill()
+    ids |= publish(box, quarter, quarter)
+    workers.start()
+    database.stop()
+    ids |= publish(box, 2 * quarter, quarter)
+    database.start()
+    workers.kill()
+    ids |= publish(box, 3 * quarter, quarter)
+    box.publish(f"edged/{BOX}/cam/a/alert", "no JSON", 1)
+    for kind in ("state", "daily", "alert"):
+        until(lambda kind=kind: count(database, kind) >= MESSAGES)  # type: ignore[misc]
+        assert {found for (found,) in database.execute(f"SELECT id FROM {kind}")} == ids
+    until(lambda: count(database, "rejected") == 1)
+    for query in (ARCHIVE / "queries.sql").read_text().split(";\n\n"):
+        database.execute(query)
+    assert count(database, "alert_now") == MESSAGES // 2
+    assert count(database, "day") == 1

@@ -1,0 +1,84 @@
+"""Three NATS nodes as shipped: rights, and a node that fails while devices publish."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.mqtt import MQTTv311
+from tests.support.waiting import until
+from tests.system.test_acl import ALL, EAST, PEOPLE, RIGHTS, WEST, Role
+from tools.fleet.cluster import cluster_for, killed, passwords, run
+from tools.fleet.nats import NatsCluster
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("nats-server", path="/usr/sbin:/usr/bin:/usr/local/bin") is None,
+    reason="nats-server is not installed (apt-get install nats-server)",
+)
+DEVICES = 12
+HERE = {topic for topic in ALL if topic.startswith(("edged/", "homeassistant/"))}  # no bridged sites
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[NatsCluster]:
+    with cluster_for(DEVICES) as cluster:
+        yield cluster
+
+
+def test_every_role_writes_and_reads_what_it_may_and_nothing_else(cluster: NatsCluster) -> None:
+    file = cluster.folder / "people.acl"
+    file.write_text(f'{file.read_text()}\nuser all\nallowed_connection_types: ["MQTT"]\n')
+    cluster.boxes({EAST: "e-secret", WEST: "w-secret"})
+    logins = {"all": "a-secret", EAST: "e-secret", WEST: "w-secret", **PEOPLE}
+    for name in ("all", *PEOPLE):
+        cluster.person(name, logins[name])
+    cluster.reload()
+    tls = ssl.create_default_context(cafile=cluster.ca)
+    roles = {}
+    for index, (name, password) in enumerate(logins.items()):
+        port = cluster.ports[index % len(cluster.ports)]
+        roles[name] = Role(port, tls, (name, password), topics=sorted(ALL), version=MQTTv311, qos=0)
+    try:
+        every = roles["all"]
+        for name, role in roles.items():
+            for topic in sorted(ALL):
+                role.write(topic, name)
+        every.write("end", "last")
+        until(lambda: every.topics("last"))
+        assert {name: every.topics(name) for name in RIGHTS} == {
+            name: right[1] & HERE for name, right in RIGHTS.items()
+        }
+        for name, (reads, _) in RIGHTS.items():
+            until(lambda name=name, reads=reads: roles[name].topics("all") >= reads & HERE)  # type: ignore[misc]
+        assert {name: roles[name].topics("all") for name in RIGHTS} == {
+            name: right[0] & HERE for name, right in RIGHTS.items()
+        }
+    finally:
+        for role in roles.values():
+            role.close()
+
+
+def test_removed_box_is_not_let_in(cluster: NatsCluster) -> None:
+    name, password = next(iter(passwords(1).items()))
+    tls = ssl.create_default_context(cafile=cluster.ca)
+    role = Role(cluster.ports[0], tls, (name, password), topics=["x"], version=MQTTv311, qos=0)
+    role.close()
+    assert role.refusal is None
+    cluster.remove(name)
+    cluster.reload()
+    role = Role(cluster.ports[0], tls, (name, password), topics=["x"], version=MQTTv311, qos=0)
+    role.close()
+    cluster.boxes({name: password})
+    cluster.person(*next(iter(PEOPLE.items())))
+    cluster.reload()
+    assert role.refusal == "Not authorized"
+
+
+def test_no_state_is_lost_when_a_node_is_killed(cluster: NatsCluster) -> None:
+    outcome = run(cluster, DEVICES, rate_hz=5, seconds=5, fault=killed)
+    assert outcome.lost[1] == 0
+    assert outcome.states > 0
+    assert outcome.disorder == 0

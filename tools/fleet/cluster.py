@@ -1,0 +1,305 @@
+"""`python -m tools.fleet.cluster`: many devices on three NATS nodes, of which one fails: losses, order, recovery.
+
+The shipped configuration, TLS, passwords and rights by name; nodes, devices and reader share this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import psutil
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edged.config.tables.mqtt import MqttConfig
+from edged.units import BYTES_PER_MB, ms
+from tools.fleet.devices import DeviceProcess, Load, Sent
+from tools.fleet.nats import NatsCluster
+from tools.fleet.reader import FIRST
+
+READER = ("operator", "o-secret")
+LEAD_S = 1.0
+SETTLE_S = 120.0  # longest wait for messages that must arrive
+DISK_MB = 24
+HEAD = """\
+| devices | fault | messages | poses lost | states lost | twice | out of order | p50, p99, max ms \
+| nodes: CPU, MB | back after |
+|---|---|---|---|---|---|---|---|---|---|"""
+
+Fault = Callable[[NatsCluster, float], float]  # with the length of the run in s; returns the s until all was well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One run."""
+
+    sent: Sequence[Sent]
+    poses: int  # distinct messages that arrived
+    states: int
+    twice: int  # arrivals of a state that had arrived before
+    disorder: int  # states that arrived after a later one of their device
+    late_ms: np.ndarray
+    cpu: Sequence[float]  # of a core, by node
+    memory_mb: Sequence[float]
+    back_s: float  # from the end of the fault until all nodes had caught up and all devices were connected
+
+    @property
+    def lost(self) -> tuple[int, int]:
+        """Poses and states."""
+        published = [sum(sent.published[kind] for sent in self.sent) for kind in ("poses", "state")]
+        return published[0] - self.poses, published[1] - self.states
+
+
+class QueueReader:
+    """Reads with a session that lasts, as who must not miss anything does; goes to the next node when one fails."""
+
+    def __init__(self, cluster: NatsCluster) -> None:
+        self.rows: list[tuple[str, int, int, int]] = []  # topic, number, when sent, when here; both in ns
+        self._ports = cycle(cluster.ports)
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        client = Client(
+            CallbackAPIVersion.VERSION2, "fleet-reader", protocol=MQTTProtocolVersion.MQTTv311, clean_session=False
+        )
+        client.username_pw_set(*READER)
+        client.tls_set_context(ssl.create_default_context(cafile=cluster.ca))
+        client.on_connect = lambda *_: client.subscribe("edged/+/cam/#", 1)
+        client.on_subscribe = lambda *_: self._ready.set()
+        client.on_message = self._on_message
+        self._client = client
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        if not self._ready.wait(SETTLE_S):
+            self.close()
+            raise RuntimeError(f"the reader was not let in within {SETTLE_S:g} s; see {cluster.folder}/*.log")
+
+    def close(self) -> None:
+        self._stop.set()
+        self._client.disconnect()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with suppress(OSError):
+                self._client.connect("127.0.0.1", next(self._ports), keepalive=5)
+                while self._client.loop(0.2) == 0 and not self._stop.is_set():
+                    pass
+            self._stop.wait(0.1)
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        if message.payload.startswith(FIRST):
+            sent, number, _ = message.payload[len(FIRST) :].split(b",", 2)
+            self.rows.append((message.topic, int(number.split(b":")[1]), int(sent), time.monotonic_ns()))
+
+    def states(self, since_ns: int) -> list[tuple[str, int, int, int]]:
+        return [row for row in list(self.rows) if row[2] >= since_ns and row[0].endswith("/state")]
+
+
+def calm(cluster: NatsCluster, seconds: float) -> float:
+    time.sleep(seconds)
+    return 0.0
+
+
+def killed(cluster: NatsCluster, seconds: float) -> float:
+    """One node ends as by a power cut, and returns after a third of the run."""
+    time.sleep(seconds / 4)
+    cluster.nodes[0].kill()
+    time.sleep(seconds / 3)
+    cluster.nodes[0].start()
+    return cluster.wait()
+
+
+def frozen(cluster: NatsCluster, seconds: float) -> float:
+    """One node answers nobody for a third of the run, and keeps its connections."""
+    time.sleep(seconds / 4)
+    cluster.nodes[0].signal(signal.SIGSTOP)
+    time.sleep(seconds / 3)
+    cluster.nodes[0].signal(signal.SIGCONT)
+    return cluster.wait()
+
+
+def rolling(cluster: NatsCluster, seconds: float) -> float:
+    """Each node is stopped, and started again, when the one before has caught up."""
+    took_s = 0.0
+    for node in cluster.nodes:
+        time.sleep(seconds / 5)
+        node.kill(signal.SIGTERM)
+        node.start()
+        took_s = max(took_s, cluster.wait())
+    return took_s
+
+
+def disk_full(cluster: NatsCluster, seconds: float) -> float:
+    """The file system of one node is filled for a third of the run; see `small_disk`."""
+    time.sleep(seconds / 4)
+    filler = cluster.nodes[0].store / "filler"
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(b"x" * BYTES_PER_MB)
+            file.flush()
+    time.sleep(seconds / 3)
+    filler.unlink()
+    cluster.nodes[0].kill()  # it does not end by itself any more
+    cluster.nodes[0].start()
+    return cluster.wait()
+
+
+FAULTS: dict[str, Fault] = {
+    "none": calm, "killed": killed, "frozen": frozen, "disk full": disk_full, "rolling restart": rolling
+}  # fmt: skip
+
+
+@contextmanager
+def cluster_for(devices: int, *, small_disk: bool = False) -> Iterator[NatsCluster]:
+    """A running cluster that knows so many devices. `small_disk`: node 1 has a file system of its own; needs root."""
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = NatsCluster(Path(folder))
+        cluster.boxes(passwords(devices))
+        cluster.person(*READER)
+        store = cluster.nodes[0].store
+        if small_disk:
+            store.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "edged-fleet", store], check=True)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.kill()
+            if small_disk:
+                subprocess.run(["umount", store], check=True)
+
+
+def passwords(count: int) -> dict[str, str]:
+    return {f"box-{number:05d}": f"secret-{number}" for number in range(count)}
+
+
+def run(
+    cluster: NatsCluster, count: int, rate_hz: float, seconds: float, fault: Fault, *, processes: int = 1
+) -> Outcome:
+    """Devices that publish all the time while `fault` happens."""
+    reader = QueueReader(cluster)
+    ports = cluster.ports
+    broker = MqttConfig.model_validate(
+        {
+            "port": ports[0],
+            "hosts": [f"127.0.0.1:{port}" for port in ports[1:]],
+            "tls": {"enabled": True, "ca": cluster.ca},
+            "protocol": "3.1.1",
+            "keepalive_s": 5,
+        }
+    )
+    all_devices = list(passwords(count).items())
+    loads = [
+        Load(broker=broker, passwords=dict(all_devices[first::processes]), rate_hz=rate_hz, seconds=seconds)
+        for first in range(processes)
+    ]
+    devices = [DeviceProcess(load) for load in loads]
+    for device in devices:
+        device.connected()
+    start_s = time.monotonic() + LEAD_S
+    for device in devices:
+        device.publish(start_s)
+    time.sleep(max(0.0, start_s - time.monotonic()))
+    before = [_cpu_s(node.pid) for node in cluster.nodes]
+    back_s = fault(cluster, seconds)
+    sent = [device.sent() for device in devices]
+    took_s = time.monotonic() - start_s
+    used = [_cpu_s(node.pid) for node in cluster.nodes]
+    published = sum(one.published["state"] for one in sent)
+    since_ns = round(start_s * 1e9)
+    _until(lambda: len({row[:2] for row in reader.states(since_ns)}) >= published)
+    for device in devices:
+        device.kill()
+    reader.close()
+    cpu = [max(0.0, after - was if after > was else after) / took_s for was, after in zip(before, used, strict=True)]
+    memory = [psutil.Process(node.pid).memory_info().rss / BYTES_PER_MB for node in cluster.nodes]
+    return _outcome([row for row in reader.rows if row[2] >= since_ns], sent, cpu, memory, back_s)
+
+
+def _outcome(
+    rows: list[tuple[str, int, int, int]],
+    sent: Sequence[Sent],
+    cpu: Sequence[float],
+    memory: Sequence[float],
+    back_s: float,
+) -> Outcome:
+    newest: defaultdict[str, int] = defaultdict(lambda: -1)
+    seen: set[tuple[str, int]] = set()
+    twice = disorder = 0
+    late_ms = []
+    for topic, number, sent_ns, here_ns in rows:
+        again = (topic, number) in seen
+        seen.add((topic, number))
+        if topic.endswith("/state"):
+            twice += again
+            disorder += not again and number < newest[topic]
+            newest[topic] = max(newest[topic], number)
+            late_ms.append(ms(here_ns - sent_ns))
+    states = sum(topic.endswith("/state") for topic, _ in seen)
+    return Outcome(
+        sent=sent,
+        poses=len(seen) - states,
+        states=states,
+        twice=twice,
+        disorder=disorder,
+        late_ms=np.array(late_ms),
+        cpu=cpu,
+        memory_mb=memory,
+        back_s=back_s,
+    )
+
+
+def _until(done: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + SETTLE_S
+    while not done() and time.monotonic() < end_s:
+        time.sleep(0.2)
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def row(count: int, fault: str, outcome: Outcome) -> str:
+    published = {kind: sum(sent.published[kind] for sent in outcome.sent) for kind in ("poses", "state")}
+    p50, p99, worst = np.percentile(outcome.late_ms, [50, 99, 100])
+    poses, states = outcome.lost
+    nodes = "; ".join(f"{cpu:.0%}, {mb:.0f}" for cpu, mb in zip(outcome.cpu, outcome.memory_mb, strict=True))
+    return (
+        f"| {count} | {fault} | {sum(published.values())} | {poses} of {published['poses']} "
+        f"| {states} of {published['state']} | {outcome.twice} | {outcome.disorder} "
+        f"| {p50:.0f}, {p99:.0f}, {worst:.0f} | {nodes} | {outcome.back_s:.1f} s |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.fleet.cluster", description=__doc__)
+    parser.add_argument("--devices", type=int, nargs="+", default=[100], metavar="N")
+    parser.add_argument("--rate-hz", type=float, default=5, help="messages per device")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--processes", type=int, default=1, help="processes for the devices")
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    args = parser.parse_args()
+    print(HEAD)
+    for count in args.devices:
+        for name in args.faults:
+            with cluster_for(count, small_disk=name == "disk full") as cluster:
+                outcome = run(cluster, count, args.rate_hz, args.seconds, FAULTS[name], processes=args.processes)
+            print(row(count, name, outcome), flush=True)
+
+
+if __name__ == "__main__":
+    main()

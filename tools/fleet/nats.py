@@ -1,0 +1,162 @@
+"""A NATS cluster of deploy/nats, as shipped, but on free loopback ports and in folders of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.fleet.brokers import free_port
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "nats"
+LIMIT_S = 60.0
+RELOADED = "Reloaded server configuration"
+
+
+class NatsNode:
+    """One node. `pid` is 0 while it does not run."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.name = folder, f"node-{number}"
+        self.mqtt_port, self.port, self.route_port, self.http_port = (free_port() for _ in range(4))
+        self.store = folder / self.name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def write(self, routes: Sequence[int]) -> None:
+        text = (DEPLOY / "nats.conf").read_text()
+        for shipped, ours in {
+            "include nats/node.conf": f"server_name: {self.name}\nhost: 127.0.0.1",
+            "include nats/edged/users.conf": "include users.conf",
+            "/etc/nats/edged": str(self.folder),
+            "/var/lib/nats": str(self.store),
+            "port: 8883": f"host: 127.0.0.1\n  port: {self.mqtt_port}",
+            "port: 4222": f"port: {self.port}",
+            "  port: 6222": f"  host: 127.0.0.1\n  port: {self.route_port}",
+            "127.0.0.1:8222": f"127.0.0.1:{self.http_port}",
+        }.items():
+            text = text.replace(shipped, ours)
+        before, _, after = text.partition("  routes: [")
+        ours = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
+        (self.folder / f"{self.name}.conf").write_text(f"{before}  routes: [{ours}]{after.partition(']')[2]}")
+
+    def start(self) -> None:
+        command = [_binary(), "-c", self.folder / f"{self.name}.conf"]
+        with (self.folder / f"{self.name}.log").open("ab") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=out)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the node: SIGKILL as a power cut would, SIGTERM as systemd does."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(LIMIT_S)
+            self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """SIGSTOP is a node that nobody reaches; SIGHUP reads the users again."""
+        os.kill(self.pid, number)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it has caught up with the others."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+class NatsCluster:
+    """Three nodes whose `folder` stands for /etc/nats/edged."""
+
+    def __init__(self, folder: Path, nodes: int = 3) -> None:
+        self.folder = folder
+        self.nodes = [NatsNode(folder, number + 1) for number in range(nodes)]
+        self._boxes("init", "127.0.0.1")
+        for node in self.nodes:
+            node.write([other.route_port for other in self.nodes])
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def ports(self) -> list[int]:
+        return [node.mqtt_port for node in self.nodes]
+
+    def add(self, device: str) -> str:
+        """The provisioning file of a new box."""
+        self._boxes("add", device)
+        return (self.folder / f"{device}.toml").read_text()
+
+    def person(self, name: str, password: str) -> None:
+        self._boxes("person", name, typed=password)
+
+    def remove(self, name: str) -> None:
+        self._boxes("remove", name)
+
+    def boxes(self, passwords: dict[str, str]) -> None:
+        """Add many boxes; a person must follow."""
+        with (self.folder / "box-passwords").open("a") as file:
+            file.writelines(f"{name}:{password}\n" for name, password in passwords.items())
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.start()
+        self.wait()
+
+    def reload(self) -> None:
+        """Reload users; returns when all nodes have."""
+        logs = [self.folder / f"{node.name}.log" for node in self.nodes]
+        before = [log.read_text().count(RELOADED) for log in logs]
+        for node in self.nodes:
+            node.signal(signal.SIGHUP)
+        end_s = time.monotonic() + LIMIT_S
+        while any(log.read_text().count(RELOADED) == was for log, was in zip(logs, before, strict=True)):
+            if time.monotonic() > end_s:
+                raise RuntimeError(f"not reloaded within {LIMIT_S:g} s; see {self.folder}/*.log")
+            time.sleep(0.02)
+
+    def wait(self) -> float:
+        """Wait until all nodes are there and agree. Returns how long that took, in s."""
+        begin_s = time.monotonic()
+        while not all(node.healthy for node in self.nodes if node.pid):
+            if time.monotonic() - begin_s > LIMIT_S:
+                raise RuntimeError(f"not healthy within {LIMIT_S:g} s; see {self.folder}/*.log")
+            time.sleep(0.05)
+        return time.monotonic() - begin_s
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def _boxes(self, *arguments: str, typed: str = "") -> None:
+        environment = {**os.environ, "BOXES_DIR": str(self.folder)}
+        done = subprocess.run(
+            ["sh", DEPLOY / "boxes", *arguments],
+            cwd=self.folder,
+            env=environment,
+            input=f"{typed}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+
+def _binary() -> str:
+    path = shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if path is None:
+        sys.exit("nats-server is not installed (apt-get install nats-server)")
+    return path
