@@ -83,7 +83,7 @@ $(STAMP)-cuda: $(STAMP)
 
 $(STAMP)-system: $(STAMP)
 	sh tests/system/setup.sh
-	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx]'
+	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx,archive]'
 	printf '%s\n' $(TENSORRT_APIS) | xargs -P 4 -I WHEEL sh -c '$(APART) $(VENV)/tensorrt-api/$${0#*==} $$0' WHEEL
 	$(APART) $(VENV)/openvino $(OPENVINO)
 	touch $@

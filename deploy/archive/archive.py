@@ -28,6 +28,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
 from psycopg.types.json import Jsonb
 
 log = logging.getLogger("archive")
@@ -94,7 +95,10 @@ async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_
         ack_wait=ack_wait_s,
         max_ack_pending=20 * BATCH,
     )
-    await queues.add_consumer(STREAM, config)
+    try:  # asked for first: of one that exists, NATS 2.9 may never answer that it is made again
+        await queues.consumer_info(STREAM, name)
+    except NotFoundError:
+        await queues.add_consumer(STREAM, config)
     queue = await queues.pull_subscribe_bind(consumer=name, stream=STREAM)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, connect_timeout=5) as database:
         log.info("%s: taken from the queue %s", kind, name)
@@ -211,7 +215,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--password-file", type=Path, required=True)
     parser.add_argument("--ca", type=Path, required=True, help="CA certificate of the cluster")
     parser.add_argument("--database", required=True, metavar="URL", help="postgresql://…")
-    parser.add_argument("--ack-wait", type=float, default=30, help="s after which another worker gets what one took")
+    parser.add_argument("--ack-wait", type=float, default=30, help="s after which another worker gets what one took; of queues that are made now")
     parser.add_argument("--poses", type=Path, metavar="DIR", help="write samples of poses there; needs pyarrow")
     parser.add_argument("--every", type=float, default=10, metavar="S", help="one of each camera in so many s")
     return parser.parse_args()

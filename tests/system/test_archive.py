@@ -44,8 +44,8 @@ class Database:
         self.folder = Path(tempfile.mkdtemp(prefix="edged-postgres-"))
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self._as = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-        if self._as:
+        self._root = os.geteuid() == 0
+        if self._root:
             os.chown(self.folder, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres")
         self.start()
@@ -64,8 +64,9 @@ class Database:
             return cursor.fetchall() if cursor.description else []
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [SERVERS[-1].with_name(program), "-D", self.folder / "data", *arguments]
-        subprocess.run(command, check=True, cwd="/", timeout=LIMIT_S, stdout=subprocess.DEVNULL, **self._as)
+        command = [str(SERVERS[-1].with_name(program)), "-D", str(self.folder / "data"), *arguments]
+        user = "postgres" if self._root else None
+        subprocess.run(command, check=True, cwd="/", timeout=LIMIT_S, stdout=subprocess.DEVNULL, user=user, group=user)
 
 
 @pytest.fixture
@@ -104,8 +105,9 @@ class Workers:
     def __init__(self, cluster: NatsCluster, database: Database) -> None:
         (cluster.folder / "password").write_text("a-secret")
         urls = ",".join(f"tls://127.0.0.1:{node.port}" for node in cluster.nodes)
-        words = ["--nats", urls, "--ca", cluster.ca, "--database", database.url, "--ack-wait", "2"]
-        self._command = [sys.executable, ARCHIVE / "archive.py", *words, "--password-file", cluster.folder / "password"]
+        words = ["--nats", urls, "--ca", str(cluster.ca), "--database", database.url, "--ack-wait", "2"]
+        words += ["--password-file", str(cluster.folder / "password")]
+        self._command = [sys.executable, str(ARCHIVE / "archive.py"), *words]
         self._log = cluster.folder / "workers.log"
         self.running: list[subprocess.Popen[bytes]] = []
 

@@ -76,7 +76,7 @@ class QueueReader:
         )
         client.username_pw_set(*READER)
         client.tls_set_context(ssl.create_default_context(cafile=cluster.ca))
-        client.on_connect = lambda *_: client.subscribe("edged/+/cam/#", 1)
+        client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = self._on_message
         self._client = client
@@ -98,6 +98,9 @@ class QueueReader:
                 while self._client.loop(0.2) == 0 and not self._stop.is_set():
                     pass
             self._stop.wait(0.1)
+
+    def _on_connect(self, client: Client, userdata: object, flags: object, reason: object, properties: object) -> None:
+        client.subscribe("edged/+/cam/#", 1)
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         if message.payload.startswith(FIRST):

@@ -50,7 +50,7 @@ class NatsNode:
         (self.folder / f"{self.name}.conf").write_text(f"{before}  routes: [{ours}]{after.partition(']')[2]}")
 
     def start(self) -> None:
-        command = [_binary(), "-c", self.folder / f"{self.name}.conf"]
+        command = [_binary(), "-c", str(self.folder / f"{self.name}.conf")]
         with (self.folder / f"{self.name}.log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)
 
