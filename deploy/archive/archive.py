@@ -215,7 +215,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--password-file", type=Path, required=True)
     parser.add_argument("--ca", type=Path, required=True, help="CA certificate of the cluster")
     parser.add_argument("--database", required=True, metavar="URL", help="postgresql://…")
-    parser.add_argument("--ack-wait", type=float, default=30, help="s after which another worker gets what one took; of queues that are made now")
+    parser.add_argument("--ack-wait", type=float, default=30, help="s until another worker has it; of new queues")
     parser.add_argument("--poses", type=Path, metavar="DIR", help="write samples of poses there; needs pyarrow")
     parser.add_argument("--every", type=float, default=10, metavar="S", help="one of each camera in so many s")
     return parser.parse_args()
