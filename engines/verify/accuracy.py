@@ -122,7 +122,7 @@ def _detector_diff(
 def _pose_diff(reference: Sequence[F32], outputs: Sequence[F32], split: float, min_score: float) -> AccuracyDiff:
     """SimCC: where the peaks are, and how high. Of two peaks that FP16 cannot tell apart either will do."""
     peaks = [np.stack([axis[0].argmax(axis=1) for axis in pair]) for pair in (reference, outputs)]
-    tied = np.stack([_is_peak(axis[0], found) for axis, found in zip(reference, peaks[1], strict=True)])
+    tied = np.stack([_are_one(was[0], found[0]) for was, found in zip(reference, outputs, strict=True)])
     scores = [np.minimum(*(axis[0].max(axis=1).astype(np.float32) for axis in pair)) for pair in (reference, outputs)]
     sure = scores[0] >= min_score
     if not sure.any():
@@ -136,10 +136,12 @@ def _pose_diff(reference: Sequence[F32], outputs: Sequence[F32], split: float, m
     )
 
 
-def _is_peak(bins: F32, found: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each row's found bin is as high as its highest, to FP16's precision."""
-    highest = bins.max(axis=1)
-    return np.asarray(bins[np.arange(len(bins)), found] >= highest - TIE * np.abs(highest))
+def _are_one(bins: F32, found: F32) -> NDArray[np.bool_]:
+    """Whether both peaks of each row are as high to FP16's precision; twice that where `found` has them alike."""
+    rows, highest = np.arange(len(bins)), bins.max(axis=1)
+    alike = found[rows, bins.argmax(axis=1)] == found.max(axis=1)  # either was rounded, up or down
+    lower = highest - bins[rows, found.argmax(axis=1)]
+    return np.asarray(lower <= np.where(alike, 2 * TIE, TIE) * np.abs(highest))
 
 
 def _lift_diff(reference: F32, output: F32, places: DecodeVolume, lift: Lift) -> AccuracyDiff:

@@ -129,6 +129,16 @@ def test_other_peak_is_the_same_where_fp16_cannot_tell_them_apart(second: float,
     assert accuracy_diff(POSE, None, reference, outputs).max_shift_px == shift_px
 
 
+@pytest.mark.parametrize(("second", "shift_px"), [(0.8988, 0.0), (0.898, 10.0)], ids=["rounded", "lower"])
+def test_peaks_that_fp16_has_alike_are_one_if_both_may_have_been_rounded(second: float, shift_px: float) -> None:
+    reference = [np.zeros((1, 14, bins), np.float32) for bins in (384, 512)]
+    for axis in reference:
+        axis[0, :, 120], axis[0, :, 100] = 0.9, second
+    outputs = [reference[0].copy(), reference[1]]
+    outputs[0][0, 3, [100, 120]] = 0.899
+    assert accuracy_diff(POSE, None, reference, outputs).max_shift_px == shift_px
+
+
 def test_sum_of_two_diffs_keeps_the_worse_values() -> None:
     both = AccuracyDiff(max_shift_px=1, argmax_agreement=1.0, compared=1) + AccuracyDiff(
         max_shift_px=3, argmax_agreement=0.5, compared=3, nan=2
