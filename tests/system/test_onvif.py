@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from edged.__main__ import main
+from edged.capture.sources.rtsp import RtspCamera
+from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost
 from tests.support.onvif_camera import PASSWORD, USER
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +27,7 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def camera() -> Iterator[None]:
     if os.geteuid() or shutil.which("ip") is None:
         pytest.skip("needs root, and ip (apt-get install iproute2)")
@@ -58,3 +61,15 @@ def test_camera_of_the_network_is_found_with_its_streams(
     assert f"  {CAMERA:15}  Door A  T1\n" in out
     assert f'[cameras.door-a]\nsource = "rtsp://{CAMERA}/main"\nusername = "admin"\n' in out
     assert "serial number SN-77" in out
+
+
+@pytest.mark.usefixtures("camera")
+def test_lost_camera_is_found_again_by_its_serial_number() -> None:
+    values = {"source": f"rtsp://{OURS}:1/live", "username": USER, "password": PASSWORD, "onvif_serial": "SN-77"}
+    lost = RtspCamera("a", CameraConfig.model_validate(values))
+    with pytest.raises(CameraLost, match="refused"):
+        lost.open()
+    with pytest.raises(CameraLost, match=f"{CAMERA}:1/…: it is here now"):
+        lost.open()
+    with pytest.raises(CameraLost, match=f"{CAMERA}:1/…: connection refused"):
+        lost.open()
