@@ -2,7 +2,7 @@
 # Installs what the tests in tests/system need beyond Python, on Debian or Ubuntu, as root. Quiet, and again a no-op.
 set -eu
 
-PACKAGES="python3-systemd libsystemd-dev pkg-config gcc systemd-container mosquitto mosquitto-clients nats-server postgresql qemu-system-x86 busybox-static cpio kmod udev chromium ca-certificates"
+PACKAGES="python3-systemd libsystemd-dev pkg-config gcc systemd-container mosquitto mosquitto-clients nats-server postgresql qemu-system-x86 busybox-static cpio kmod udev iproute2 chromium ca-certificates"
 
 missing=""
 for package in $PACKAGES; do

@@ -33,10 +33,11 @@ def camera() -> Iterator[None]:
         pytest.skip("needs root, and ip (apt-get install iproute2)")
     try:
         ip("netns", "add", SPACE)
+        ip("link", "add", OUTER, "type", "veth", "peer", "name", INNER, "netns", SPACE)
     except subprocess.CalledProcessError as error:
+        subprocess.run(["ip", "netns", "delete", SPACE], check=False, capture_output=True)
         pytest.skip(f"no network namespace can be made here: {error.stderr.decode().strip()}")
     try:
-        ip("link", "add", OUTER, "type", "veth", "peer", "name", INNER, "netns", SPACE)
         ip("address", "add", f"{OURS}/30", "dev", OUTER)
         ip("link", "set", OUTER, "up")
         ip("-n", SPACE, "address", "add", f"{CAMERA}/30", "dev", INNER)
