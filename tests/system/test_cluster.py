@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.mqtt import MQTTv311
 from tests.support.waiting import until
-from tests.system.test_acl import ALL, EAST, PEOPLE, RIGHTS, WEST, Role
+from tests.system.rights import ALL, EAST, PEOPLE, RIGHTS, WEST, Role
 from tools.fleet.cluster import cluster_for, killed, passwords, run
 from tools.fleet.nats import NatsCluster
 
