@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from edged.config.layers import file_layer
 from tests.support.mqtt import MQTTv311
 from tests.support.waiting import until
 from tests.system.rights import ALL, EAST, PEOPLE, RIGHTS, WEST, Role
@@ -31,8 +33,10 @@ def cluster() -> Iterator[NatsCluster]:
 def test_every_role_writes_and_reads_what_it_may_and_nothing_else(cluster: NatsCluster) -> None:
     file = cluster.folder / "people.acl"
     file.write_text(f'{file.read_text()}\nuser all\nallowed_connection_types: ["MQTT"]\n')
-    cluster.boxes({EAST: "e-secret", WEST: "w-secret"})
-    logins = {"all": "a-secret", EAST: "e-secret", WEST: "w-secret", **PEOPLE}
+    east = file_layer(Path("east.toml"), cluster.add(EAST)).values["mqtt"]
+    assert (east["host"], east["hosts"], east["username"]) == ("127.0.0.1", ["localhost"], EAST)
+    cluster.boxes({WEST: "w-secret"})
+    logins = {"all": "a-secret", EAST: east["password"], WEST: "w-secret", **PEOPLE}
     for name in ("all", *PEOPLE):
         cluster.person(name, logins[name])
     cluster.reload()

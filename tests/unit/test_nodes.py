@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 from pydantic import ValidationError
 
+from edged.commands import broker_args
 from edged.config.tables.mqtt import MqttConfig
 from edged.mqtt.nodes import Nodes
 from edged.runtime.backoff import INITIAL_WAIT_S
@@ -57,3 +60,10 @@ def test_each_node_is_tried_as_often_as_a_single_one() -> None:
         waits = [backoff.next_s() for _ in range(8)]
         assert count * INITIAL_WAIT_S / 2 <= waits[0] <= count * INITIAL_WAIT_S
         assert count * 1.5 <= waits[-1] <= count * 3.0
+
+
+@pytest.mark.parametrize(("words", "address"), [(["--host", "c"], "c:1883"), ([], "a:1883 or b:1883")])
+def test_host_of_the_command_line_replaces_all_nodes(words: list[str], address: str) -> None:
+    parser = argparse.ArgumentParser()
+    broker_args.arguments(parser)
+    assert broker_args.broker_config(parser.parse_args(words), MqttConfig(host="a", hosts=("b",))).address == address

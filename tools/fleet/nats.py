@@ -81,7 +81,7 @@ class NatsCluster:
     def __init__(self, folder: Path, nodes: int = 3) -> None:
         self.folder = folder
         self.nodes = [NatsNode(folder, number + 1) for number in range(nodes)]
-        self._boxes("init", "127.0.0.1")
+        self._boxes("init", "127.0.0.1,localhost")
         for node in self.nodes:
             node.write([other.route_port for other in self.nodes])
 
