@@ -24,7 +24,7 @@ def speed_up(net: nn.Module) -> None:
     """Let the depthwise convolutions of `net` that have KERNEL and stride 1 compute their gradients here."""
     for conv in net.modules():
         if isinstance(conv, nn.Conv2d) and _is_slow(conv):
-            conv.forward = partial(_apply, conv)  # type: ignore[method-assign]
+            conv.forward = partial(_apply, conv)
 
 
 def _is_slow(conv: nn.Conv2d) -> bool:
@@ -33,7 +33,7 @@ def _is_slow(conv: nn.Conv2d) -> bool:
 
 
 def _apply(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    out: Tensor = Depthwise.apply(x, conv.weight)  # type: ignore[no-untyped-call]
+    out: Tensor = Depthwise.apply(x, conv.weight)
     return out
 
 
@@ -63,7 +63,7 @@ def _rows(x: Tensor) -> F32:
     return rows
 
 
-@njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(fastmath=True, cache=True)
 def _taps(padded: F32, out: F32, kernel: int, channels: int) -> F32:
     """Return the gradient (k, k, W · C), to be summed over W, of one weight a channel and tap."""
     batch, height, length = out.shape
