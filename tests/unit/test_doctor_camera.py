@@ -22,7 +22,8 @@ def codes(node: ast.AST) -> list[str]:
     elif isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, ast.Tuple):
         parts = node.value.elts
     last = parts[-1] if len(parts) > 1 else None
-    return [last.value] if isinstance(last, ast.Constant) and isinstance(last.value, str) else []
+    told = last.value if isinstance(last, ast.Constant) else None
+    return [told] if isinstance(told, str) and (told == "" or told.isidentifier()) else []
 
 
 def test_every_code_of_a_camera_has_a_cure() -> None:
