@@ -25,7 +25,6 @@ class Summary:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._noun = "image" if Path(path).is_dir() or is_still(Path(path)) else "frame"
         self._started_s = time.monotonic()
         self._frames = 0
         self._seen: Counter[str] = Counter()
@@ -35,11 +34,13 @@ class Summary:
         self._seen.update({subject.label for subject in result.subjects})
 
     def line(self) -> str:
-        """Such as `clip.mp4: 596 frames, person in 540; 9.9 frames/s`."""
+        """Such as `clip.mp4: 596 frames, person in 540; 9.9 frames/s`; for a path that could be read."""
+        path = Path(self._path)
+        noun = "image" if path.is_dir() or is_still(path) else "frame"
         rate = self._frames / max(time.monotonic() - self._started_s, 1e-3)
         seen = ", ".join(f"{label} in {frames}" for label, frames in self._seen.most_common())
-        count = plural(self._frames, self._noun)
-        return f"{self._path}: {count}, {seen or 'nobody in any'}; {rate:.1f} {self._noun}s/s"
+        count = plural(self._frames, noun)
+        return f"{self._path}: {count}, {seen or 'nobody in any'}; {rate:.1f} {noun}s/s"
 
 
 @contextmanager
