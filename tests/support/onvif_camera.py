@@ -47,6 +47,7 @@ class OnvifCamera:
     host: str = "127.0.0.1"
     serial: str = "SN-1"
     login: str = "digest"  # "digest", "plain", "http", "basic"
+    basic: str = 'Basic realm="r"'  # the challenge, as it stands in the answer's header
     clock_ahead_s: float = 0.0
     time_needs_login: bool = False
     profiles: tuple[tuple[str, str, int, int], ...] = (("main", "H264", 1920, 1080), ("sub", "JPEG", 640, 360))
@@ -146,7 +147,7 @@ def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
             if status == 401 and camera.login == "http":
                 self.send_header("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')
             if status == 401:
-                self.send_header("WWW-Authenticate", 'Basic realm="r"')
+                self.send_header("WWW-Authenticate", camera.basic)
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())

@@ -116,7 +116,7 @@ def call(
         status, challenges, document = _post(url, request(body, credentials, clock_offset_s), "", deadline_s)
         if status == 401 and credentials is not None:
             login = Login(credentials.username, credentials.password)
-            if login.accept([one for one in challenges if not one.lower().startswith("basic")]):
+            if login.accept(challenges, basic=False):
                 header = login.header("POST", urlsplit(url).path or "/")
                 status, _, document = _post(url, request(body), header, deadline_s)
         return _checked(url, status, document)

@@ -76,11 +76,14 @@ class Login:
         self._uses = 0  # of its nonce
         self._client_nonce = ""
 
-    def accept(self, headers: Sequence[str]) -> bool:
-        """Take up the first digest of WWW-Authenticate headers that is known here, else basic; False: there is none."""
+    def accept(self, headers: Sequence[str], *, basic: bool = True) -> bool:
+        """Take up the first digest of WWW-Authenticate headers that is known here, else basic; False: there is none.
+
+        `basic` False: a digest or nothing, for a server that must not learn the password.
+        """
         offered = [challenge for challenge in challenges(headers) if challenge.answerable]
         digests = [challenge for challenge in offered if challenge.scheme == "digest"]
-        self._challenge = next(iter(digests or offered), None)
+        self._challenge = next(iter(digests or (offered if basic else ())), None)
         self._uses, self._client_nonce = 0, token_hex(8)
         return self._challenge is not None
 
