@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import socket
 import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -20,7 +22,16 @@ from edged.capture.onvif.soap import Credentials, parse
 from edged.capture.sources.rtsp import RtspCamera
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
-from tests.support.onvif_camera import MATCH, PASSWORD, SOAP, USER, OnvifCamera, discoverable, serving
+from tests.support.onvif_camera import (
+    MATCH,
+    PASSWORD,
+    SOAP,
+    USER,
+    OnvifCamera,
+    clock_of,
+    discoverable,
+    serving,
+)
 
 LIMIT_S = 60.0
 LOGIN = Credentials(USER, PASSWORD)
@@ -97,6 +108,30 @@ def test_login_of_http_is_answered_by_digest_and_never_basic(camera: OnvifCamera
         with pytest.raises(CameraLost, match="wrong user name or password"):
             device(camera).facts()
     assert camera.logins == []
+
+
+def test_encrypted_connection_is_closed(camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    def encrypted(plain: socket.socket) -> socket.socket:
+        made.append(socket.socket(fileno=plain.detach()))  # as TLS takes it over
+        return made[-1]
+
+    monkeypatch.setattr(soap, "_encrypted", encrypted)
+    assert OnvifDevice(camera.service.replace("http:", "https:"), None, LIMIT_S).clock_offset_s < LIMIT_S
+    assert [one.fileno() for one in made] == [-1]
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_clock_that_cannot_be_right_is_not_counted_from(camera: OnvifCamera, year: int) -> None:
+    camera.answers["GetSystemDateAndTime"] = http(SOAP.format(clock_of(datetime(year, 12, 31))).encode())
+    assert device(camera).clock_offset_s == 0.0
+
+
+def test_media_service_without_an_address_is_named(camera: OnvifCamera) -> None:
+    camera.answers["GetCapabilities"] = http(SOAP.format("<Media><XAddr>http://[h/x</XAddr></Media>").encode())
+    with pytest.raises(CameraLost, match="no media service"):
+        device(camera).streams()
 
 
 @pytest.mark.parametrize(

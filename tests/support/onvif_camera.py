@@ -62,7 +62,7 @@ class OnvifCamera:
 
     def body(self, name: str, request: str) -> str:
         if name == "GetSystemDateAndTime":
-            return _clock(self._now())
+            return clock_of(self._now())
         if name == "GetDeviceInformation":
             facts = {"Manufacturer": "Acme", "Model": "T1", "SerialNumber": self.serial}
             return f"<d:R>{''.join(f'<d:{key}>{value}</d:{key}>' for key, value in facts.items())}</d:R>"
@@ -98,7 +98,7 @@ class OnvifCamera:
         return datetime.now(timezone.utc) + timedelta(seconds=self.clock_ahead_s)
 
 
-def _clock(now: datetime) -> str:
+def clock_of(now: datetime) -> str:
     time, date = (
         "".join(f"<t:{name}>{getattr(now, name.lower())}</t:{name}>" for name in names)
         for names in (("Hour", "Minute", "Second"), ("Year", "Month", "Day"))

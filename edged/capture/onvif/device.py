@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
@@ -17,6 +17,7 @@ MEDIA = 'xmlns="http://www.onvif.org/ver10/media/wsdl"'
 SCHEMA = 'xmlns="http://www.onvif.org/ver10/schema"'
 MAX_PROFILES = 8
 MAX_ADDRESS_CHARS = 1024
+YEARS = range(1970, 9999)  # of clocks that are believed: the last one leaves no time to add to
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,10 @@ class OnvifDevice:
     def _media_service(self) -> str:
         """At the host that we know, whatever host it names: cameras behind a translation name their inner one."""
         body = f"<GetCapabilities {DEVICE}><Category>Media</Category></GetCapabilities>"
-        named = urlsplit(text_at(self._call(self._service, body), "Media/XAddr", MAX_ADDRESS_CHARS))
-        if not named.path:
+        path = _split(text_at(self._call(self._service, body), "Media/XAddr", MAX_ADDRESS_CHARS)).path
+        if not path:
             raise CameraLost(f"{urlsplit(self._service).hostname}: it has no media service of ONVIF", "no_onvif")
-        return urlunsplit(urlsplit(self._service)._replace(path=named.path))
+        return urlunsplit(urlsplit(self._service)._replace(path=path))
 
     def _stream(self, media: str, profile: Element) -> CameraStream:
         token = printable(profile.get("token", ""))
@@ -100,19 +101,26 @@ class OnvifDevice:
         )
 
 
-def _stream_url(told: str, host: str) -> str:
-    """The address without a login, at the host that we know. Raises CameraLost for one of another kind."""
+def _split(told: str) -> SplitResult:
+    """The parts of an address that a camera tells; all are empty if it is none."""
     try:
         parts = urlsplit(told)
-        port = parts.port
+        _ = parts.port  # read, as it may be no number
     except ValueError:
-        parts, port = urlsplit(""), None
+        return urlsplit("")
+    return parts
+
+
+def _stream_url(told: str, host: str) -> str:
+    """The address without a login, at the host that we know. Raises CameraLost for one of another kind."""
+    parts = _split(told)
     if parts.scheme not in ("rtsp", "rtsps") or not told.isascii() or any(char in told for char in " '\"\\<>…"):
         raise CameraLost(f"{host}: the address of its stream is none: {printable(told, 60)}", "no_stream")
-    return urlunsplit(parts._replace(netloc=host if port is None else f"{host}:{port}", fragment=""))
+    return urlunsplit(parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}", fragment=""))
 
 
 def _offset_s(answer: Element) -> float:
+    """How far the clock in this answer is ahead of ours, s; 0: it tells no time that can be."""
     utc = answer.find(".//{*}UTCDateTime")
     if utc is None:
         return 0.0
@@ -121,5 +129,7 @@ def _offset_s(answer: Element) -> float:
         year, month, day, hour, minute, second = (int(text_at(utc, name, 8)) for name in names)
         there = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=timezone.utc)
     except ValueError:
+        return 0.0
+    if there.year not in YEARS:
         return 0.0
     return (there - datetime.now(timezone.utc)).total_seconds()

@@ -156,8 +156,8 @@ def _post(url: str, content: bytes, authorization: str, deadline_s: float) -> tu
     named = f'; action="{action[2].decode()}/{action[1].decode()}"' if action else ""
     lines += [f"Content-Type: application/soap+xml; charset=utf-8{named}", f"Content-Length: {len(content)}"]
     lines += [f"Authorization: {authorization}"] if authorization else []
-    with socket.create_connection((parts.hostname or "", port), _left_s(deadline_s)) as plain:
-        connection = _encrypted(plain) if parts.scheme == "https" else plain
+    plain = socket.create_connection((parts.hostname or "", port), _left_s(deadline_s))
+    with _encrypted(plain) if parts.scheme == "https" else plain as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + content)
         received = _receive(connection, deadline_s)
     response = HTTPResponse(cast("socket.socket", _Received(received)), method="POST")
