@@ -44,6 +44,8 @@ INSERT = {
 }
 REJECT = "INSERT INTO rejected (subject, reason, payload) VALUES (%s, %s, %s)"
 POSES_PER_FILE = 20_000
+# What one message can raise for ever: the database refuses its text, its key is too long, it is nested too deep.
+UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, RecursionError, UnicodeError)
 
 
 class Row(NamedTuple):
@@ -58,12 +60,16 @@ class Row(NamedTuple):
 
 def row(subject: str, payload: bytes) -> Row:
     """The row of a message of `edged.<device>.cam.<camera>.<kind>`. Raises ValueError for one that is none."""
-    device, _, camera, _ = subject.rsplit(".", 4)[-4:]
+    device, _, camera, kind = subject.rsplit(".", 4)[-4:]
     if b"\\u0000" in payload:
         raise ValueError("a text with a zero character, which PostgreSQL does not keep")
     body = json.loads(payload)
     if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not isinstance(body.get("ts"), int):
         raise ValueError("want a JSON object with id, a text, and ts, in ms")
+    if kind == "daily":  # the view `day` reads both of every row
+        datetime.strptime(str(body.get("date")), "%Y-%m-%d")
+        if not isinstance(body.get("closed"), bool):
+            raise ValueError("want closed, true or false")
     try:
         at = datetime.fromtimestamp(body["ts"] / 1000, timezone.utc)
     except (OverflowError, OSError) as exc:
@@ -72,7 +78,7 @@ def row(subject: str, payload: bytes) -> Row:
 
 
 async def store(database: psycopg.AsyncConnection[Any], kind: str, messages: Sequence[Msg]) -> None:
-    """Commit all of them: what cannot be read goes to `rejected`. Raises psycopg.OperationalError."""
+    """Commit all of them: what cannot be read goes to `rejected`. Raises `UNSTORABLE` and psycopg.OperationalError."""
     rows, rejects = [], []
     for message in messages:
         try:
@@ -107,17 +113,18 @@ async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_
                 messages = await queue.fetch(BATCH, timeout=FETCH_S)
                 try:
                     await store(database, kind, messages)
-                except psycopg.DataError as error:  # one of them: each by itself, so that the others go on
+                except UNSTORABLE as error:  # one of them: each by itself, so that the others go on
                     log.warning("%s: %s; see the table rejected", kind, error)
                     await store_each(database, kind, messages)
                 await asyncio.gather(*(message.ack() for message in messages))
 
 
 async def store_each(database: psycopg.AsyncConnection[Any], kind: str, messages: Sequence[Msg]) -> None:
+    """Commit each by itself, and in `rejected` what cannot be stored. Raises psycopg.OperationalError."""
     for message in messages:
         try:
             await store(database, kind, [message])
-        except psycopg.DataError as error:
+        except UNSTORABLE as error:
             async with database.transaction():
                 await database.execute(REJECT, (message.subject, str(error), message.data))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import random
 import shutil
 import ssl
 import subprocess
@@ -35,6 +36,12 @@ pytestmark = [
 ]
 BOX = "box-1"
 MESSAGES = 200  # of each kind
+POISON = (  # none of which may hold up those behind it
+    "no JSON",
+    "[" * 100_000,
+    json.dumps({"id": "\ud800", "ts": 1}),
+    json.dumps({"id": random.Random(0).randbytes(9000).hex(), "ts": 1}),  # longer than an index takes
+)
 
 
 class Database:
@@ -164,12 +171,14 @@ def test_every_message_is_one_row_whatever_is_killed(database: Database, workers
     ids |= publish(box, 2 * quarter, quarter)
     database.start()
     workers.kill()
+    for text in POISON:
+        box.publish(f"edged/{BOX}/cam/a/alert", text, 1)
+    box.publish(f"edged/{BOX}/cam/a/daily", json.dumps({"id": "1", "ts": 1, "date": "today", "closed": True}), 1)
     ids |= publish(box, 3 * quarter, quarter)
-    box.publish(f"edged/{BOX}/cam/a/alert", "no JSON", 1)
     for kind in ("state", "daily", "alert"):
         until(lambda kind=kind: count(database, kind) >= MESSAGES)  # type: ignore[misc]
         assert {found for (found,) in database.execute(f"SELECT id FROM {kind}")} == ids
-    until(lambda: count(database, "rejected") == 1)
+    until(lambda: count(database, "rejected") == len(POISON) + 1)
     for query in (ARCHIVE / "queries.sql").read_text().split(";\n\n"):
         database.execute(query)
     assert count(database, "alert_now") == MESSAGES // 2
