@@ -32,7 +32,8 @@ def cluster() -> Iterator[NatsCluster]:
 
 def test_every_role_writes_and_reads_what_it_may_and_nothing_else(cluster: NatsCluster) -> None:
     file = cluster.folder / "people.acl"
-    file.write_text(f'{file.read_text()}\nuser all\nallowed_connection_types: ["MQTT"]\n')
+    rights = 'allowed_connection_types: ["MQTT"], permissions: {publish: ">", subscribe: ">"}'
+    file.write_text(f"{file.read_text()}\nuser all\n{rights}\n")
     east = file_layer(Path("east.toml"), cluster.add(EAST)).values["mqtt"]
     assert (east["host"], east["hosts"], east["username"]) == ("127.0.0.1", ["localhost"], EAST)
     cluster.boxes({WEST: "w-secret"})
@@ -63,6 +64,19 @@ def test_every_role_writes_and_reads_what_it_may_and_nothing_else(cluster: NatsC
     finally:
         for role in roles.values():
             role.close()
+
+
+def test_person_without_a_password_or_rights_is_no_user(tmp_path: Path) -> None:
+    cluster = NatsCluster(tmp_path, nodes=0)
+    with pytest.raises(RuntimeError, match="the password is empty"):
+        cluster.person("operator", "")
+    cluster.person("operator", "a-secret")
+    assert "operator" in (tmp_path / "users.conf").read_text()
+    (tmp_path / "people.acl").write_text("user operator\n# none any more\n")
+    cluster.add("box-1")
+    users = (tmp_path / "users.conf").read_text()
+    assert "box-1" in users
+    assert "operator" not in users
 
 
 def test_removed_box_is_not_let_in(cluster: NatsCluster) -> None:
