@@ -6,20 +6,19 @@ import argparse
 import getpass
 import re
 import sys
+from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address
 
 from edged.capture.onvif.device import CameraStream, DeviceFacts, OnvifDevice
 from edged.capture.onvif.discovery import FoundCamera, discover
 from edged.capture.onvif.soap import Credentials
 from edged.commands.argument_types import seconds
-from edged.config.toml_text import dump
+from edged.config.toml_text import dump, toml_value
 from edged.errors import CameraLost, ConfigError
 from edged.units import plural
 
 REQUEST_S = 5.0
-SERVICE = (
-    "http://{}/onvif/device_service"  # Source: ONVIF Core Specification, 5.1.1; where there is no answer to a probe
-)
+SERVICE = "http://{}/onvif/device_service"  # without an answer to a probe. Source: ONVIF Core Specification, 5.1.1
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print("for their streams: edged cameras find --user NAME")
         return 0
     credentials = Credentials(args.user, _password(args.user), plain=args.plain_password)
-    answered = [_show(number, camera, credentials) for number, camera in enumerate(found, 1)]
+    answered = [_show(name, camera, credentials) for name, camera in zip(names(found), found, strict=True)]
     return int(not all(answered))
 
 
@@ -67,7 +66,7 @@ def _password(user: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _show(number: int, camera: FoundCamera, credentials: Credentials) -> bool:
+def _show(name: str, camera: FoundCamera, credentials: Credentials) -> bool:
     """Print a camera's lines; False: it does not answer as it should."""
     device = OnvifDevice(camera.service, credentials, REQUEST_S)
     try:
@@ -78,13 +77,19 @@ def _show(number: int, camera: FoundCamera, credentials: Credentials) -> bool:
     offset_s = device.clock_offset_s
     clock = f"; its clock is {abs(offset_s):.0f} s {'ahead' if offset_s > 0 else 'behind'}" if abs(offset_s) > 2 else ""
     print(f"\n# {camera.host}: {facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}")
-    print(_lines(_name(camera, number), facts, streams, credentials.username), end="")
+    print(_lines(name, facts, streams, credentials.username), end="")
     return True
 
 
-def _name(camera: FoundCamera, number: int) -> str:
-    """Of the camera in the configuration, from what it calls itself."""
-    return re.sub("[^a-z0-9]+", "-", camera.name.lower()).strip("-")[:32] or f"camera-{number}"
+def names(found: Sequence[FoundCamera]) -> list[str]:
+    """Of the cameras in the configuration, from what they call themselves, often all alike; each is another."""
+    given: list[str] = []
+    for number, camera in enumerate(found, 1):
+        name = re.sub("[^a-z0-9]+", "-", camera.name.lower()).strip("-")[:32] or f"camera-{number}"
+        while name in given:
+            name += f"-{number}"
+        given.append(name)
+    return given
 
 
 def _lines(name: str, facts: DeviceFacts, streams: list[CameraStream], username: str) -> str:
@@ -92,9 +97,8 @@ def _lines(name: str, facts: DeviceFacts, streams: list[CameraStream], username:
         return "# it has no profile with video\n"
     keys = {"source": streams[0].url, "username": username}
     others = "".join(f"# or {stream.url}  ({_words(stream)})\n" for stream in streams[1:])
-    serial = (
-        f"# onvif_serial = {facts.serial!a}  # finds it again when its address has changed\n" if facts.serial else ""
-    )
+    again = "finds it again when its address has changed"
+    serial = f"# onvif_serial = {toml_value(facts.serial)}  # {again}\n" if facts.serial else ""
     table = dump({"cameras": {name: keys}})
     return f"# {_words(streams[0])}; the password as the credential cameras.{name}.password\n{table}{others}{serial}"
 

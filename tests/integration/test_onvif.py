@@ -20,6 +20,7 @@ from edged.capture.onvif.discovery import FoundCamera, answer_of, discover
 from edged.capture.onvif.search import CameraSearch
 from edged.capture.onvif.soap import Credentials, parse
 from edged.capture.sources.rtsp import RtspCamera
+from edged.commands.cameras import names
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from tests.support.onvif_camera import (
@@ -204,7 +205,7 @@ def test_command_prints_the_lines_of_the_configuration(
     assert main(["cameras", "find", "--user", USER]) == 0
     out = capsys.readouterr().out
     assert '[cameras.door-a]\nsource = "rtsp://127.0.0.1:554/main"\nusername = "admin"\n' in out
-    assert "# onvif_serial = 'SN-1'" in out
+    assert '# onvif_serial = "SN-1"' in out
     assert PASSWORD not in out
     monkeypatch.setattr(sys, "stdin", io.StringIO("wrong\n"))
     assert main(["cameras", "find", "--user", USER]) == 1
@@ -213,6 +214,11 @@ def test_command_prints_the_lines_of_the_configuration(
     found.clear()
     assert main(["cameras", "find"]) == 1
     assert "no camera answers" in capsys.readouterr().err
+
+
+def test_cameras_that_call_themselves_alike_get_names_of_their_own() -> None:
+    found = [FoundCamera("", "", name, "") for name in ("IPC 3", "IPC", "IPC", "", "ü")]
+    assert names(found) == ["ipc-3", "ipc", "ipc-3-3", "camera-4", "camera-5"]
 
 
 def test_lost_camera_is_found_by_its_serial_once_a_minute(camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch) -> None:
