@@ -141,7 +141,7 @@ class _Person:
         if self.seen and t_s - self.seen[-1][0] > MAX_GAP_S + HANDOVER_S:
             self.seen.clear()
         self.seen.append((t_s, signs, down))
-        while t_s - self.seen[1 if len(self.seen) > 1 else 0][0] >= window_s and len(self.seen) > 1:
+        while len(self.seen) > 1 and t_s - self.seen[1][0] >= window_s:
             self.seen.popleft()
 
     def lies(self, window_s: float) -> bool:
@@ -165,10 +165,12 @@ class DownMonitor:
         self.queue: deque[FrameResult] = deque(maxlen=MAX_QUEUED)
 
     def process(self, result: FrameResult) -> None:
+        """Look at one frame. Results must come in the order of their frames."""
         ground, t_s = self._ground(result.size_wh), result.captured_ns / NS_PER_S
         if ground is None:
             return
-        for subject in result.subjects:
+        # Known ids first: nobody is given the record of a person who is seen in this very frame.
+        for subject in sorted(result.subjects, key=lambda one: one.id not in self._people):
             if (signs := read_signs(subject, ground)) is not None:
                 person = self._people.get(subject.id) or self._handed_over(subject.id, signs, t_s)
                 down = signs.lies and self._forbidden(subject)
@@ -180,7 +182,7 @@ class DownMonitor:
         }
 
     def findings(self, now_s: float) -> dict[str, Finding]:
-        """The person who lies longest, if one does."""
+        """One of the people who lie, by the alert's kind; empty: nobody does."""
         after_s = self._settings.after_s
         lying = [one for one in self._people.values() if one.lies(after_s) and now_s - one.seen[-1][0] <= MAX_GAP_S]
         if not lying:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,20 @@ def test_person_who_gets_another_id_is_the_same_one_if_near() -> None:
         hall = Hall()
         hall.show("on the back", 7)
         assert hall.show("on the back", 4, person(x=x), number=2) == same
+
+
+def test_helper_who_kneels_down_beside_does_not_take_over_the_time() -> None:
+    hall = Hall()
+    hall.show("on the back", 9)
+    for _ in range(round(HZ * 5)):
+        hall.t_s += 1 / HZ
+        results = [
+            frame(hall.t_s, posture, person(x=x), CAMERA, np.random.default_rng(0), number=number, seen=True)
+            for posture, x, number in (("kneeling", 0.3, 2), ("on the back", 0.0, 1))
+        ]
+        both = tuple(subject for result in results for subject in result.subjects)
+        hall.monitor.process(replace(results[0], subjects=both))
+    assert KIND in hall.monitor.findings(hall.t_s)
 
 
 def test_person_who_is_seen_no_more_is_told_of_for_three_seconds() -> None:
