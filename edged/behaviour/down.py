@@ -166,7 +166,7 @@ class DownMonitor:
 
     def process(self, result: FrameResult) -> None:
         """Look at one frame. Results must come in the order of their frames."""
-        ground, t_s = self._ground(result.size_wh), result.captured_ns / NS_PER_S
+        ground, t_s = self._ground(result), result.captured_ns / NS_PER_S
         if ground is None:
             return
         # Known ids first: nobody is given the record of a person who is seen in this very frame.
@@ -195,7 +195,7 @@ class DownMonitor:
             "trunk_tilt_deg": round(float(np.median([signs.tilt_deg for signs in shown]))),
             "trunk_m": round(float(np.median([signs.trunk_m for signs in shown])), 2),
         }
-        reason = f"a person lies on the floor, for {after_s:g} s or more"
+        reason = f"a person lies on the floor, for about {after_s:g} s or longer"
         return {KIND: Finding(kind=KIND, reason=reason, evidence=evidence, coverage=round(len(shown) / len(seen), 2))}
 
     def _handed_over(self, number: int, signs: Signs, t_s: float) -> _Person:
@@ -216,12 +216,13 @@ class DownMonitor:
         hip: XY = (float(points[1][0]), float(points[1][1]))
         return contains(self._floor.floor, hip) and not any(contains(bed, hip) for bed in self._settings.beds)
 
-    def _ground(self, size_wh: tuple[int, int]) -> GroundPlane | None:
+    def _ground(self, result: FrameResult) -> GroundPlane | None:
+        size_wh = result.size_wh
         if size_wh not in self._grounds:
             try:
                 self._grounds = {size_wh: ground_plane(self._floor, size_wh)}
             except ConfigError as error:
-                log.warning("people who lie down are not found: %s", error)
+                log.warning("camera %s: people who lie down are not found: %s", result.camera, error)
                 self._grounds = {size_wh: None}
         return self._grounds[size_wh]
 
