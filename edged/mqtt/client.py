@@ -375,7 +375,7 @@ class MqttBus:
             self._negotiator.disconnected()
         if was_connected and (self._duplicates.repeated or isinstance(error, SessionTakenOver)):
             error = self._repeated_disconnect(error)
-        self._log_once(error)
+        self._take_next(error)
         if isinstance(error, ConnectionRefused | ConfigError):
             return self._refused_backoff
         return self._duplicate_backoff if isinstance(error, RepeatedDisconnect) else self._reconnect_backoff
@@ -389,8 +389,8 @@ class MqttBus:
         reason = f"the network is bad, or another device has device.id {self._device} too"
         return RepeatedDisconnect(f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}")
 
-    def _log_once(self, error: Exception) -> None:
-        """Log one error of a kind until it is over. The other MQTT version is tried first, then the next node."""
+    def _take_next(self, error: Exception) -> None:
+        """Try the other MQTT version next, else the next node; one error of a kind is logged until it is over."""
         if self._negotiator.try_next(error):
             log.debug("%s; trying MQTT %s", error, self._negotiator.current)
             return
