@@ -23,10 +23,8 @@ OUT = Path(__file__).parents[1] / "reports/down"
 HZ = 5.0
 UPRIGHT_S, EPISODE_S, AFTER_S = 6.0, 60.0, 20.0
 HEIGHTS_M = (2.2, 2.6, 3.0)  # of the camera
-MISSED_LYING, NEW_ID = (
-    0.3,
-    0.05,
-)  # share of frames in which a lying person is not found; of those, with another id after
+MISSED_LYING = 0.3  # share of frames in which a lying person is not found
+NEW_ID = 0.05  # share of those, after which the person has another id
 HIDDEN = 0.25  # share of episodes with the legs behind something
 HOUR_S = 3600.0
 DAILY = (
@@ -125,8 +123,8 @@ def page(found: dict[str, list[Episode]], alarms: int, hours: float, first: int)
         "# People who lie on the floor, simulated",
         "",
         f"`python -m tools.down --first {first} --episodes {episodes} --hours {hours:g}`. Stick people of 1.45 to "
-        "1.95 m in every posture, facing anywhere on a floor of 4 x 4 m that begins 1.5 m from a camera which hangs at "
-        f"{', '.join(f'{one:g}' for one in HEIGHTS_M)} m. Keypoints are noisy, a fifth of those of lying people is "
+        "1.95 m in every posture, facing anywhere on a floor of 4 x 4 m that begins 1.5 m from the camera, which hangs "
+        f"at {', '.join(f'{one:g}' for one in HEIGHTS_M)} m. Keypoints are noisy, a fifth of those of lying people is "
         "missing, and so is the person in 30 % of the frames; in a quarter of the episodes no leg is seen. "
         f"`after_s = {AFTER_S:g}`, at {HZ:g} Hz, for {EPISODE_S:g} s. Not one person of flesh was seen: models find "
         "lying people less often than standing ones, and how much less is not known here. This is no medical device.",

@@ -25,7 +25,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.units import BYTES_PER_MB, ms
+from edged.units import BYTES_PER_MB, ms, ns
 from tools.fleet.devices import DeviceProcess, Load, Sent
 from tools.fleet.nats import NatsCluster
 from tools.fleet.reader import FIRST
@@ -222,7 +222,7 @@ def run(
     took_s = time.monotonic() - start_s
     used = [_cpu_s(node.pid) for node in cluster.nodes]
     published = sum(one.published["state"] for one in sent)
-    since_ns = round(start_s * 1e9)
+    since_ns = ns(start_s)
     _until(lambda: len({row[:2] for row in reader.states(since_ns)}) >= published)
     for device in devices:
         device.kill()
