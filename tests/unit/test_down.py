@@ -111,7 +111,7 @@ def test_person_who_gets_another_id_is_the_same_one_if_near() -> None:
         assert hall.show("on the back", 4, person(x=x), number=2) == same
 
 
-def test_helper_who_kneels_down_beside_does_not_take_over_the_time() -> None:
+def test_person_who_kneels_down_beside_does_not_take_over_the_time() -> None:
     hall = Hall()
     hall.show("on the back", 9)
     for _ in range(round(HZ * 5)):
@@ -150,7 +150,7 @@ def test_floor_that_no_camera_can_see_finds_nobody_and_says_so(caplog: pytest.Lo
     hall = Hall()
     hall.monitor = DownMonitor(DownConfig(enabled=True), StallConfig(floor=FLOOR.floor, floor_m=(0.1, 50.0)))
     assert not hall.show("on the back", 30)
-    assert caplog.text.count("people who lie down are not found") == 1
+    assert caplog.text.count("camera hall: people who lie down are not found") == 1
 
 
 def test_alert_opens_with_its_evidence_and_closes(tmp_path: Path) -> None:
