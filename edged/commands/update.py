@@ -21,6 +21,7 @@ INCOMING = TOP / "incoming"  # on the disk of the releases; made by the installe
 REFUSED = TOP / "refused"  # sha256 of packages that did not start here, which the timer leaves alone
 NO_PACKAGE = ("", "not-installed", "config-files")  # what dpkg says of a package that is not there
 INSTALL_LIMIT_S = 1800.0  # with pycuda built on the device
+STOP_LIMIT_S = 120.0  # for systemd to end a unit: its TimeoutStopSec is 90 s
 INSTALL_UNIT = "edged-update-install"
 # Of the unit that installs, which may write to the system; those that fetch may not.
 SANDBOX = """
@@ -78,14 +79,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def install_by_unit(folder: Path) -> tuple[int, str]:
-    """Code and output of `edged update FOLDER` in a unit of its own: the caller may not write where a release goes."""
+    """0 or 1, and the output, of `edged update FOLDER` in a unit of its own: the caller may not write to the system.
+
+    systemd ends the unit at its limit, so that the folder is not removed beneath it.
+    """
     command = ["systemd-run", "--wait", "--pipe", "--quiet", "--collect", f"--unit={INSTALL_UNIT}"]
-    command += [f"--property={one}" for one in SANDBOX.strip().splitlines()]
+    properties = [*SANDBOX.strip().splitlines(), f"RuntimeMaxSec={INSTALL_LIMIT_S:g}"]
+    command += [f"--property={one}" for one in properties]
     command += ["--", f"{TOP}/current/bin/edged", "update", str(folder)]
-    done = subprocess.run(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=INSTALL_LIMIT_S
-    )
-    return min(done.returncode, 1), done.stdout
+    limit_s = INSTALL_LIMIT_S + STOP_LIMIT_S
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=limit_s
+        )
+    except subprocess.TimeoutExpired:
+        return (
+            1,
+            f"not installed within {limit_s:g} s; see journalctl -u {INSTALL_UNIT}, and edged-install --rollback\n",
+        )
+    return int(done.returncode != 0), done.stdout
 
 
 def stage(
