@@ -64,7 +64,11 @@ export class ProfileChoice {
   // The select follows what is selected, but not while somebody chooses.
   update(profile, chosen = false) {
     show(this.root, profile.choices.length > 2);
-    if (this.select.childElementCount !== profile.choices.length) this.select.replaceChildren(...profile.choices.map(name => el("option", {}, name)));
+    if (profile.choices.join() !== this.choices) {
+      this.choices = profile.choices.join();
+      this.selected = null;
+      this.select.replaceChildren(...profile.choices.map(name => el("option", {}, name)));
+    }
     if (chosen || this.selected !== profile.selected) this.select.value = this.selected = profile.selected;
     this.state.textContent = `${profile.active ? `${profile.active} applies` : "no profile applies"} ${until(profile.until_ts)}`;
   }
