@@ -397,10 +397,15 @@ finish() {
     for old in "$TOP"/releases/*; do
         [ "$old" = "$(release_of current)" ] || [ "$old" = "$(release_of previous)" ] || rm -rf "$old"
     done
-    credentials=/run/credentials/$SERVICE # of the service that runs by now: passwords and addresses of cameras
-    [ ! -d "$credentials" ] || export CREDENTIALS_DIRECTORY="$credentials"
-    setpriv --reuid=edged --regid=edged --init-groups "$TOP/current/bin/edged" doctor --quick || true
-    unset CREDENTIALS_DIRECTORY
+    if booted; then
+        # With the credentials of the service. Its own copy of them is hidden from the unit that updates.
+        # shellcheck disable=SC2046 # a property for each line
+        systemd-run --quiet --wait --pipe --collect --uid=edged --gid=edged \
+            $(sed -n 's/^LoadCredential=/--property=&/p' "$SYSTEM/$SERVICE.d/50-credentials.conf" 2> /dev/null) \
+            "$TOP/current/bin/edged" doctor --quick || true
+    else
+        setpriv --reuid=edged --regid=edged --init-groups "$TOP/current/bin/edged" doctor --quick || true
+    fi
     say "done: $("$TOP/current/bin/edged" --version), ${release##*/}"
 }
 
