@@ -39,6 +39,11 @@ class Node:
             self.cut.get(timeout=LIMIT_S)
 
 
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.mqtt.nodes.INITIAL_WAIT_S", 0.01)
+
+
 @pytest.fixture
 def nodes() -> Iterator[list[Node]]:
     with ExitStack() as stack:
