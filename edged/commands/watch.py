@@ -57,7 +57,7 @@ def _print(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop
 
 def _live(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop: threading.Event) -> bool:
     """A table that updates itself."""
-    connection = f"connecting to {broker.host}:{broker.port}"
+    connection = f"connecting to {broker.place}"
 
     def on_message(message: IncomingMessage) -> None:
         fleet.update(message.topic, message.payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from edged.config.characters import invisible
 
 NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
+MAX_HOST_CHARS = 253  # of DNS
 MAX_TOPIC_BYTES = 1024  # of `mqtt.base` and the like
 MIN_SIDE_PX = 8  # smallest side of a region
 
@@ -46,21 +48,32 @@ def _check_topic(value: str) -> str:
     return value
 
 
+def is_host(value: str) -> bool:
+    """Whether it is a name, or an address; of IPv6 without brackets. Nobody is asked whether the name exists."""
+    if ":" not in value and not re.fullmatch("[0-9.]+", value):
+        return len(value) <= MAX_HOST_CHARS and re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", value) is not None
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
 def check_host(value: str) -> str:
-    if re.search(r"[\s/@]", value) or value.count(":") == 1:  # more colons: IPv6
-        raise ValueError("must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]")
+    if value and not is_host(value):
+        raise ValueError("must be a host name or address alone, IPv6 without brackets; the port goes to the key port")
     return value
 
 
 def split_address(value: str) -> tuple[str, int | None]:
     """`HOST` or `HOST:PORT`, an IPv6 address with a port in brackets, as both. Raises ValueError."""
-    found = re.fullmatch(
-        r"\[([^\s/@\[\]]+)\](?::(\d+))?|([^\s/@:\[\]]+)(?::(\d+))?|([^\s/@\[\]]*:[^\s/@\[\]]*:[^\s/@\[\]]*)", value
-    )
-    port = int((found[2] or found[4] or 1) if found else 0)
-    if found is None or not 1 <= port <= 65535:
+    if is_host(value):
+        return value, None
+    found = re.fullmatch(r"(?:\[([^\]]*:[^\]]*)\]|([^:]*))(?::([0-9]{1,5}))?", value)
+    port = int((found[3] or 1) if found else 0)
+    if found is None or not 1 <= port <= 65535 or not is_host(found[1] or found[2]):
         raise ValueError("must be HOST or HOST:PORT, as node-2.example or 10.0.0.12:8883; of IPv6 [ADDRESS]:PORT")
-    return found[1] or found[3] or found[5], port if found[2] or found[4] else None
+    return found[1] or found[2], port if found[3] else None
 
 
 def _check_address(value: str) -> str:
@@ -69,7 +82,7 @@ def _check_address(value: str) -> str:
 
 
 def _check_server_name(value: str) -> str:
-    if re.search(r"[\s/@:]", value) and value.count(":") < 2:  # more colons: IPv6
+    if value and not is_host(value):
         raise ValueError("must be a host name or address alone, as the certificate has it")
     return value
 

@@ -65,7 +65,7 @@ def _node_results(config: Config, discovery: DiscoveryDevice | None) -> Iterator
         yield failed("broker", str(error), do)
         return
     versions = " and ".join([report.version, *report.other_versions])
-    yield passed("broker", f"{mqtt.host}:{mqtt.port} speaks MQTT {versions}")
+    yield passed("broker", f"{mqtt.place} speaks MQTT {versions}")
     yield from _limits(report)
     yield publishing(report, mqtt, device)
     yield identity(report, config, device, daemon_runs=runs)

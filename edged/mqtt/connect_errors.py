@@ -34,7 +34,7 @@ CURES = {  # of a refused CONNECT
 
 
 def address(broker: MqttConfig) -> str:
-    return f"broker {broker.host}:{broker.port}"
+    return f"broker {broker.place}"
 
 
 def reason_code(reason: str) -> str:

@@ -39,7 +39,7 @@ def subscribe(
             versions.confirm()
             backoff.reset()
             connected = True
-            on_state(f"connected to {nodes.current.host}:{nodes.current.port} with MQTT {connection.version}")
+            on_state(f"connected to {nodes.current.place} with MQTT {connection.version}")
             _receive(connection, topic, stop)
         except BrokerLost as error:
             if versions.try_next(error):

@@ -179,8 +179,7 @@ def _endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
             body = await _body(request)
             return await run_in_threadpool(page, names, body)
         except CommandRejected as rejection:
-            text = f"{rejection.what}: {rejection.got}; {rejection.do}"
-            return JSONResponse({"code": rejection.code or "rejected", "error": text}, status_code=409)
+            return JSONResponse({"code": rejection.code or "rejected", "error": str(rejection)}, status_code=409)
         except (ConfigError, NotWritten) as exc:
             return JSONResponse({"code": exc.code or "refused", "error": str(exc)}, status_code=400)
 

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
         (["--port", "99999"], "command line --port = 99999: must be 1..65535; lower it\n"),
         (
             ["--host", "broker:1883"],
-            'command line --host = "broker:1883": must be a host name or address alone; the port goes to mqtt.port, '
-            "TLS to [mqtt.tls]\n",
+            'command line --host = "broker:1883": must be a host name or address alone, IPv6 without '
+            "brackets; the port goes to mqtt.port, TLS to [mqtt.tls]\n",
         ),
         (["--password-file", "latin-1"], "--password-file latin-1: not UTF-8; save it as UTF-8 text\n"),
         (

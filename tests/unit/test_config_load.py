@@ -181,7 +181,8 @@ def test_problem_of_a_credential_names_its_file_and_never_shows_it(tmp_path: Pat
     at = f"credential {env['CREDENTIALS_DIRECTORY']}"
     assert error(env=env).splitlines() == [
         f'{at}/cameras.a.source = ***: must not be empty; write source = "rtsp://192.168.1.40/stream1"',
-        f"{at}/mqtt.host = ***: must be a host name or address alone; the port goes to mqtt.port, TLS to [mqtt.tls]",
+        f"{at}/mqtt.host = ***: must be a host name or address alone, IPv6 without brackets; "
+        "the port goes to mqtt.port, TLS to [mqtt.tls]",
         f"{at}/mqtt.pasword: is not a known key; did you mean password?",
         f"{at}/mqtt.port = ***: must be a whole number, 1..65535; write digits, without quotes",
         f"{at}/x.y: is not a known key; remove it (`edged config reference` lists all keys)",

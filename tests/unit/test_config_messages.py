@@ -186,13 +186,13 @@ ROWS = {
     ),
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',
-        'F:1 mqtt.host = "mqtt://10.0.0.2:1883": must be a host name or address alone; the port goes to mqtt.port, '
-        "TLS to [mqtt.tls]",
+        'F:1 mqtt.host = "mqtt://10.0.0.2:1883": must be a host name or address alone, IPv6 without '
+        "brackets; the port goes to mqtt.port, TLS to [mqtt.tls]",
     ),
     "port_in_host": (
         'mqtt.host = "broker:1883"',
-        'F:1 mqtt.host = "broker:1883": must be a host name or address alone; the port goes to mqtt.port, '
-        "TLS to [mqtt.tls]",
+        'F:1 mqtt.host = "broker:1883": must be a host name or address alone, IPv6 without '
+        "brackets; the port goes to mqtt.port, TLS to [mqtt.tls]",
     ),
     "region_turned": (
         CAMERA + "roi = [100, 0, 50, 80]",

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from edged.commands import broker_args
-from edged.config.tables.mqtt import MqttConfig
+from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.mqtt.nodes import Nodes
 from edged.runtime.backoff import INITIAL_WAIT_S
 
@@ -20,6 +20,8 @@ from edged.runtime.backoff import INITIAL_WAIT_S
         ("10.0.0.12:8884", "10.0.0.12", 8884),
         ("fd00::12", "fd00::12", 8883),
         ("[fd00::12]:8884", "fd00::12", 8884),
+        ("fe80::1%eth0", "fe80::1%eth0", 8883),
+        ("bücher.example.", "bücher.example.", 8883),
     ],
 )
 def test_node_is_a_host_with_or_without_a_port(address: str, host: str, port: int) -> None:
@@ -29,15 +31,30 @@ def test_node_is_a_host_with_or_without_a_port(address: str, host: str, port: in
     assert [(node.host, node.port) for node in second.nodes] == [(host, port), ("10.0.0.11", 8883)]
 
 
+NO_HOSTS = ["a b", "mqtt://a", "u@a", "a,b", "a;b", "a..b", ".a", "256.1.1.1", "10.0.0", "10.0.0.2:1883:tls", "[a]"]
+
+
 @pytest.mark.parametrize(
-    "address", ["", "a b", "mqtt://a", "a:0", "a:65536", "a:", "a:x", "[fd00::1]:", "fd00::1]:8883", "u@a"]
+    "address", [*NO_HOSTS, "", "a:0", "a:65536", "a:", "a:x", "[fd00::1]:", "fd00::1]:8883", "a:" + 5000 * "1"]
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValidationError, match="HOST or HOST:PORT"):
         MqttConfig(hosts=(address,))
 
 
-@pytest.mark.parametrize("hosts", [("127.0.0.1",), ("a", "a:1883")])
+@pytest.mark.parametrize("host", [*NO_HOSTS, "a:1883", "[fd00::1]"])
+def test_host_alone_is_one_name_or_address(host: str) -> None:
+    with pytest.raises(ValidationError, match="must be a host name or address alone, IPv6 without brackets"):
+        MqttConfig(host=host)
+    with pytest.raises(ValidationError, match="as the certificate has it"):
+        TlsConfig(server_name=host)
+
+
+def test_ipv6_address_is_shown_in_brackets() -> None:
+    assert MqttConfig(host="fd00::1", hosts=("a",)).address == "[fd00::1]:1883 or a:1883"
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1",), ("a", "a:1883"), ("a", "A")])
 def test_node_is_not_named_twice(hosts: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError, match=r"each once; .*:1883 is there twice"):
         MqttConfig(hosts=hosts)

@@ -19,7 +19,7 @@ from edged.config.types import (
     Section,
     ServerName,
     Topic,
-    check_host,
+    is_host,
     split_address,
     table,
     unit,
@@ -59,10 +59,21 @@ class TlsConfig(Section):
         return self
 
 
+def _check_broker(value: str) -> str:
+    if value and not is_host(value):
+        wanted = "must be a host name or address alone, IPv6 without brackets"
+        raise ValueError(f"{wanted}; the port goes to mqtt.port, TLS to [mqtt.tls]")
+    return value
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class MqttConfig(Section):
     """The MQTT broker."""
 
-    host: Annotated[str, AfterValidator(check_host)] = Field(
+    host: Annotated[str, AfterValidator(_check_broker)] = Field(
         "127.0.0.1", min_length=1, description="Broker host name or address."
     )
     port: Int = Field(1883, ge=1, le=65535, description="Broker port; 8883 is usual with TLS.")
@@ -104,23 +115,27 @@ class MqttConfig(Section):
             raise ValueError("websocket_path must begin with /")
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password must come with a username; give mqtt.username too")
-        addresses = [(node.host, node.port) for node in self.nodes]
-        if twice := {address for address in addresses if addresses.count(address) > 1}:
-            host, port = min(twice)
-            raise ValueError(f"hosts must be other nodes than host, each once; {host}:{port} is there twice")
+        places = [node.place.lower() for node in self.nodes]
+        if twice := {place for place in places if places.count(place) > 1}:
+            raise ValueError(f"hosts must be other nodes than host, each once; {min(twice)} is there twice")
         return self
 
     @property
     def address(self) -> str:
         """For people: `10.0.0.2:1883 or 10.0.0.3:1883`."""
-        return " or ".join(f"{node.host}:{node.port}" for node in self.nodes)
+        return " or ".join(node.place for node in self.nodes)
+
+    @property
+    def place(self) -> str:
+        """Host and port of one node, for people: `10.0.0.2:1883` or `[fd00::2]:1883`."""
+        return _place(self.host, self.port)
 
     @property
     def nodes(self) -> tuple[MqttConfig, ...]:
         """This broker as each node sees it, `host` first: its own address as `host`, those of the others as `hosts`."""
         others = [split_address(address) for address in self.hosts]
         places = [(self.host, self.port), *((host, port or self.port) for host, port in others)]
-        names = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in places]
+        names = [_place(host, port) for host, port in places]
         return tuple(
             self.model_copy(update={"host": host, "port": port, "hosts": tuple(names[index + 1 :] + names[:index])})
             for index, (host, port) in enumerate(places)
