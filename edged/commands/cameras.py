@@ -70,7 +70,7 @@ def _show(name: str, camera: FoundCamera, credentials: Credentials) -> bool:
     """Print a camera's lines; False: it does not answer as it should."""
     device = OnvifDevice(camera.service, credentials, REQUEST_S)
     try:
-        facts, streams = device.facts(), device.streams()
+        facts, (streams, faults) = device.facts(), device.streams()
     except CameraLost as error:
         print(f"\n# {camera.host}: {error}")
         return False
@@ -78,7 +78,9 @@ def _show(name: str, camera: FoundCamera, credentials: Credentials) -> bool:
     clock = f"; its clock is {abs(offset_s):.0f} s {'ahead' if offset_s > 0 else 'behind'}" if abs(offset_s) > 2 else ""
     print(f"\n# {camera.host}: {facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}")
     print(_lines(name, facts, streams, credentials.username), end="")
-    return True
+    for fault in faults:
+        print(f"# a profile without a stream: {fault}")
+    return bool(streams) or not faults
 
 
 def names(found: Sequence[FoundCamera]) -> list[str]:

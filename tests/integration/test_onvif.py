@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from edged.capture.onvif.search import CameraSearch
 from edged.capture.onvif.soap import Credentials, parse
 from edged.capture.sources.rtsp import RtspCamera
 from edged.commands.cameras import names
+from edged.config.load import load
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from tests.support.onvif_camera import (
@@ -63,10 +65,11 @@ def test_probe_finds_the_camera_by_multicast_among_strangers_answers() -> None:
 )
 def test_answer_that_names_another_machine_is_none(address: str) -> None:
     text = MATCH.format(number="n", name="X", addresses=address)
-    try:
-        assert answer_of(parse(text.encode()), "n", "127.0.0.1") is None
-    except ValueError:
-        assert "[" in address
+    assert answer_of(parse(text.encode()), "n", "127.0.0.1") is None
+    text = MATCH.format(number="n", name="X", addresses=f"{address} http://127.0.0.1/d")
+    assert answer_of(parse(text.encode()), "n", "127.0.0.1") == FoundCamera(
+        "127.0.0.1", "http://127.0.0.1/d", "X", "T1"
+    )
 
 
 @pytest.mark.parametrize("clock_ahead_s", [0, -86400 * 400, 7200])
@@ -75,7 +78,7 @@ def test_streams_of_all_profiles_are_told_whatever_the_clock_of_the_camera(
 ) -> None:
     camera.clock_ahead_s = clock_ahead_s
     asked = device(camera)
-    main_stream, sub = asked.streams()
+    (main_stream, sub), _ = asked.streams()
     assert (main_stream.name, main_stream.codec, main_stream.size) == ("main stream", "H264", "1920x1080")
     assert (main_stream.url, sub.url) == ("rtsp://127.0.0.1:554/main", "rtsp://127.0.0.1:554/sub")
     assert asked.clock_offset_s == pytest.approx(clock_ahead_s, abs=3)
@@ -172,12 +175,15 @@ def test_hostile_answer_is_named_and_costs_little(camera: OnvifCamera, answer: b
     assert peak < 12 * soap.MAX_BYTES
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/x", "rtsp://a b/", "", "rtsp://[h/x", "rtsp://h:99999999/"])
+@pytest.mark.parametrize(
+    "url", ["rtsp://h:0/x", "http://127.0.0.1/x", "rtsp://a b/", "", "rtsp://[h/x", "rtsp://h:99999999/"]
+)
 def test_stream_address_of_another_kind_is_refused(camera: OnvifCamera, url: str) -> None:
     camera.stream = url.replace("&", "&amp;")
     camera.profiles = camera.profiles[:1]
-    with pytest.raises(CameraLost, match="the address of its stream is none"):
-        device(camera).streams()
+    streams, faults = device(camera).streams()
+    assert streams == []
+    assert "the address of its stream is none" in str(faults[0])
 
 
 def test_camera_that_drips_its_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, camera: OnvifCamera) -> None:
@@ -214,6 +220,24 @@ def test_command_prints_the_lines_of_the_configuration(
     found.clear()
     assert main(["cameras", "find"]) == 1
     assert "no camera answers" in capsys.readouterr().err
+
+
+def test_profile_without_a_stream_hides_no_other_and_what_is_printed_is_a_configuration(
+    camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    camera.serial = "'é\\" + 90 * "1"
+    camera.stream = "rtsp://h/{}"
+    camera.profiles = (("sp ace", "H264", 1, 1), *camera.profiles)
+    found = [FoundCamera(host, camera.service, "IPC", "T1") for host in ("10.0.0.1", "10.0.0.2")]
+    monkeypatch.setattr("edged.commands.cameras.discover", lambda seconds: found)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert main(["cameras", "find", "--user", USER]) == 0
+    out = capsys.readouterr().out
+    assert out.count("# a profile without a stream: ") == 2
+    (tmp_path / "F").write_text(out.partition("\n\n")[2].replace("# onvif", "onvif"))
+    one, two = load(tmp_path / "F").cameras.values()
+    assert one.source.reveal() == two.source.reveal() == "rtsp://127.0.0.1/main"
+    assert one.onvif_serial == device(camera).facts().serial
 
 
 def test_cameras_that_call_themselves_alike_get_names_of_their_own() -> None:

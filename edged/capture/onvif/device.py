@@ -17,6 +17,7 @@ MEDIA = 'xmlns="http://www.onvif.org/ver10/media/wsdl"'
 SCHEMA = 'xmlns="http://www.onvif.org/ver10/schema"'
 MAX_PROFILES = 8
 MAX_ADDRESS_CHARS = 1024
+MAX_FACT_CHARS = 63  # with `…`, a longer serial number is what `onvif_serial` takes
 YEARS = range(1970, 9999)  # of clocks that are believed: the last one leaves no time to add to
 
 
@@ -51,13 +52,22 @@ class OnvifDevice:
 
     def facts(self) -> DeviceFacts:
         answer = self._call(self._service, f"<GetDeviceInformation {DEVICE}/>")
-        return DeviceFacts(text_at(answer, "Manufacturer"), text_at(answer, "Model"), text_at(answer, "SerialNumber"))
+        names = ("Manufacturer", "Model", "SerialNumber")
+        return DeviceFacts(*(text_at(answer, name, MAX_FACT_CHARS) for name in names))
 
-    def streams(self) -> list[CameraStream]:
-        """One per profile with video, in the camera's order; the first eight."""
+    def streams(self) -> tuple[list[CameraStream], list[CameraLost]]:
+        """One per profile, in the camera's order, the first eight; and why others have none, as those without video."""
         media = self._media_service()
         answer = self._call(media, f"<GetProfiles {MEDIA}/>")
-        return [self._stream(media, profile) for profile in answer.findall(".//{*}Profiles")[:MAX_PROFILES]]
+        told, faults = [], []
+        for profile in answer.findall(".//{*}Profiles")[:MAX_PROFILES]:
+            try:
+                told.append(self._stream(media, profile))
+            except CameraLost as fault:
+                if fault.code not in ("error_reply", "no_stream"):
+                    raise
+                faults.append(fault)
+        return told, faults
 
     @property
     def clock_offset_s(self) -> float:
@@ -114,7 +124,12 @@ def _split(told: str) -> SplitResult:
 def _stream_url(told: str, host: str) -> str:
     """The address without a login, at the host that we know. Raises CameraLost for one of another kind."""
     parts = _split(told)
-    if parts.scheme not in ("rtsp", "rtsps") or not told.isascii() or any(char in told for char in " '\"\\<>…"):
+    if (
+        parts.scheme not in ("rtsp", "rtsps")
+        or parts.port == 0
+        or not told.isascii()
+        or any(char in told for char in " '\"\\<>…")
+    ):
         raise CameraLost(f"{host}: the address of its stream is none: {printable(told, 60)}", "no_stream")
     return urlunsplit(parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}", fragment=""))
 

@@ -117,7 +117,6 @@ def answer_of(envelope: Element, number: str, host: str) -> FoundCamera | None:
     """The camera that answers the probe of this number from `host`; None: it answers nothing of ours.
 
     Only an address at `host` itself is taken: who answers cannot have a password's digest sent to another machine.
-    Raises ValueError for an address that is none.
     """
     relates = envelope.find(".//{*}RelatesTo")
     match = envelope.find(".//{*}ProbeMatch")
@@ -132,9 +131,13 @@ def answer_of(envelope: Element, number: str, host: str) -> FoundCamera | None:
 
 
 def _is_at(address: str, host: str) -> bool:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:  # one among others: cameras list those of IPv6 too
+        return False
     whole = address.isascii() and address.isprintable() and "@" not in parts.netloc
-    return whole and parts.scheme in ("http", "https") and parts.hostname == host and parts.port != 0
+    return whole and parts.scheme in ("http", "https") and parts.hostname == host and port != 0
 
 
 def _scope(scopes: Sequence[str], name: str) -> str:
