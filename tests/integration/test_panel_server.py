@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import shutil
@@ -17,13 +18,15 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="needs a web server; install edged[panel]")
 
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from edged.config.tree import Config
-from edged.errors import ConfigError
+from edged.errors import CommandRejected, ConfigError
 from edged.panel import server
 from edged.panel.aiming import Aiming
 from edged.panel.guard import Guard
+from edged.panel.routes import _endpoint
 from edged.panel.server import PanelServer
 from tests.support.certs import openssl
 from tests.support.waiting import until
@@ -127,3 +130,12 @@ def test_certificate_that_cannot_be_used_is_named(start: Start, pair: dict[str, 
     (tmp_path / "cert.pem").write_text("no certificate")
     with pytest.raises(ConfigError, match=r"cert\.pem"):
         start(cert=str(tmp_path / "cert.pem"), key=pair["key"])
+
+
+def test_rejection_says_what_would_have_been_taken() -> None:
+    def page(names: object, body: object) -> Response:
+        raise CommandRejected("camera", got="'b'", wanted="one of a", do="reload the page")
+
+    answer = asyncio.run(_endpoint(page)(Request({"type": "http", "method": "GET", "query_string": b""})))
+    assert answer.status_code == 409
+    assert b"camera: got 'b'; want one of a; reload the page" in bytes(answer.body)

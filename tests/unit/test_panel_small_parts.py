@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from edged.device import problems
-from edged.errors import CommandRejected
 from edged.panel.aiming import AIMING_S, Aiming
 from edged.panel.cures import CURES
-from edged.panel.routes import _endpoint
 from edged.provisioning.bundle import install, read_bundle
 from edged.provisioning.panel_setup import TOKEN_FILE, link_drawings, with_panel_token
 from tests.support.clock import MS, ManualClock
@@ -33,15 +27,6 @@ def test_aiming_is_announced_and_ends_by_itself(clock: ManualClock) -> None:
     aiming.expire()
     aiming.end("a")
     assert told == [{"a": AIMING_S * 1000}, {}]
-
-
-def test_rejection_says_what_would_have_been_taken() -> None:
-    def page(names: object, body: object) -> Response:
-        raise CommandRejected("camera", got="'b'", wanted="one of a", do="reload the page")
-
-    answer = asyncio.run(_endpoint(page)(Request({"type": "http", "method": "GET", "query_string": b""})))
-    assert answer.status_code == 409
-    assert b"camera: got 'b'; want one of a; reload the page" in bytes(answer.body)
 
 
 def test_every_problem_has_its_cure() -> None:
