@@ -44,7 +44,7 @@ MIN_TILT_DEG = 40.0  # of a level trunk in the image, against what hangs straigh
 MAX_ALONG_SHOULDER_M, MIN_IN_LINE = 1.0, 0.9  # of who lies towards the camera; whole length over trunk and legs
 MIN_SHARE = 0.5  # of the observations in the time, that must show it
 MAX_PAUSE_S = 3.0  # between two that show it
-MAX_GAP_S = 3.0  # without an observation, after which nothing is known of a person any more
+MAX_GAP_S = 3.0  # without an observation, after which a person is not said to lie any more
 HANDOVER_S, HANDOVER_M = 5.0, 1.0  # another id, so soon and so near, is the same person: lying people get lost
 MIN_OBSERVATIONS = 8
 LYING_M = 0.1  # height of a lying body's middle above the floor
@@ -138,8 +138,6 @@ class _Person:
     seen: deque[tuple[float, Signs, bool]] = field(default_factory=deque)  # time in s, signs, whether lying
 
     def add(self, t_s: float, signs: Signs, *, down: bool, window_s: float) -> None:
-        if self.seen and t_s - self.seen[-1][0] > MAX_GAP_S + HANDOVER_S:
-            self.seen.clear()
         self.seen.append((t_s, signs, down))
         while len(self.seen) > 1 and t_s - self.seen[1][0] >= window_s:
             self.seen.popleft()
@@ -176,9 +174,7 @@ class DownMonitor:
                 down = signs.lies and self._forbidden(subject)
                 person.add(t_s, signs, down=down, window_s=self._settings.after_s)
         self._people = {
-            number: person
-            for number, person in self._people.items()
-            if person.seen and t_s - person.seen[-1][0] <= MAX_GAP_S + HANDOVER_S
+            number: person for number, person in self._people.items() if t_s - person.seen[-1][0] <= HANDOVER_S
         }
 
     def findings(self, now_s: float) -> dict[str, Finding]:
