@@ -44,6 +44,7 @@ INSERT = {
 }
 REJECT = "INSERT INTO rejected (subject, reason, payload) VALUES (%s, %s, %s)"
 POSES_PER_FILE = 20_000
+MAX_TS_MS = 1 << 53  # Parquet's whole numbers end: one that is larger would take its whole file with it
 # What one message can raise for ever: the database refuses its text, its key is too long, it is nested too deep.
 UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, RecursionError, UnicodeError)
 
@@ -152,16 +153,21 @@ class PoseFiles:
         self._rows: list[dict[str, Any]] = []
 
     async def take(self, message: Msg) -> None:
+        """Keep the message's sample, if it is time for one of its camera; what cannot be read is logged."""
         now_s = time.monotonic()
         if now_s - self._taken_s.get(message.subject, -self._every_s) < self._every_s:
             return
         self._taken_s[message.subject] = now_s
         device, _, camera, _ = message.subject.rsplit(".", 4)[-4:]
-        with suppress(ValueError, KeyError, TypeError):
+        try:
             body = json.loads(message.data)
-            self._rows.append(
-                {"device": device, "camera": camera, "ts": int(body["ts"]), "subjects": json.dumps(body["subjects"])}
-            )
+            ts, subjects = int(body["ts"]), json.dumps(body["subjects"])
+            if not 0 <= ts < MAX_TS_MS:
+                raise ValueError(f"ts = {ts}")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            log.warning("%s: no poses that can be read: %.200s", message.subject, error)
+            return
+        self._rows.append({"device": device, "camera": camera, "ts": ts, "subjects": subjects})
         if len(self._rows) >= POSES_PER_FILE:
             self.write()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
 import random
+import runpy
 import shutil
 import ssl
 import subprocess
@@ -13,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from paho.mqtt.client import Client
@@ -183,3 +186,20 @@ def test_every_message_is_one_row_whatever_is_killed(database: Database, workers
         database.execute(query)
     assert count(database, "alert_now") == MESSAGES // 2
     assert count(database, "day") == 1
+
+
+def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[dict[str, object]] = []
+    parquet = SimpleNamespace(write_table=lambda table, part, compression: part.touch())
+    arrow = SimpleNamespace(Table=SimpleNamespace(from_pylist=rows.extend), parquet=parquet)
+    monkeypatch.setitem(sys.modules, "pyarrow", arrow)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+    files = runpy.run_path(str(ARCHIVE / "archive.py"))["PoseFiles"](tmp_path, 10)
+    texts = ["[" * 100_000, '{"ts": 1e999, "subjects": []}', f'{{"ts": {1 << 70}, "subjects": []}}', "{}"]
+    for number, text in enumerate([*texts, '{"ts": 1, "subjects": []}']):
+        asyncio.run(files.take(SimpleNamespace(subject=f"edged.{BOX}.cam.{number}.poses", data=text)))
+    files.write()
+    assert rows == [{"device": BOX, "camera": "4", "ts": 1, "subjects": "[]"}]
+    assert len(list(tmp_path.glob("*.parquet"))) == 1
