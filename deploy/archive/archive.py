@@ -85,7 +85,7 @@ async def store(database: psycopg.AsyncConnection[Any], kind: str, messages: Seq
         try:
             rows.append(row(message.subject, message.data))
         except ValueError as error:
-            log.warning("%s: %s; see the table rejected", message.subject, error)
+            log.warning("%r: %s; see the table rejected", message.subject, error)
             rejects.append((message.subject, str(error), message.data))
     async with database.transaction(), database.cursor() as cursor:
         await cursor.executemany(INSERT[kind], rows)
@@ -165,7 +165,7 @@ class PoseFiles:
             if not 0 <= ts < MAX_TS_MS:
                 raise ValueError(f"ts = {ts}")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            log.warning("%s: no poses that can be read: %.200s", message.subject, error)
+            log.warning("%r: no poses that can be read: %.200s", message.subject, error)
             return
         self._rows.append({"device": device, "camera": camera, "ts": ts, "subjects": subjects})
         if len(self._rows) >= POSES_PER_FILE:
