@@ -136,6 +136,9 @@ def test_rejection_says_what_would_have_been_taken() -> None:
     def page(names: object, body: object) -> Response:
         raise CommandRejected("camera", got="'b'", wanted="one of a", do="reload the page")
 
-    answer = asyncio.run(_endpoint(page)(Request({"type": "http", "method": "GET", "query_string": b""})))
+    async def ask() -> Response:
+        return await _endpoint(page)(Request({"type": "http", "method": "GET", "query_string": b""}))
+
+    answer = asyncio.run(ask())
     assert answer.status_code == 409
     assert b"camera: got 'b'; want one of a; reload the page" in bytes(answer.body)
