@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edged.behaviour.horse.drawing import drawing_errors
+from edged.behaviour.horse.polygons import self_intersects
 from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
@@ -204,6 +205,9 @@ def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] |
             errors = [(("floor_m",), error) for error in found]
         for path, error in errors:
             yield (*key, "stall", *path), _stall_value(camera.stall, path), error
+    for place, bed in enumerate(camera.down.beds):
+        if self_intersects(bed):
+            yield (*key, "down", "beds", place), bed, "its outline crosses itself; give the corners in turn"
 
 
 def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -> Iterator[Violation]:

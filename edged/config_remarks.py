@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.config.partial import PartialConfig
 from edged.config.tables.camera import CameraConfig
+from edged.config.tables.down import MIN_OBSERVATIONS
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
@@ -96,14 +97,24 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
         if text.lstrip().startswith(PEM):
             sentence = "is the text itself, for `edged provision FILE`; the daemon alone wants the path of a file"
             yield ("mqtt", "tls", name), None, sentence
-        elif text and not os.path.exists(text):  # which, unlike Path, takes any text
-            sentence = "there is no such file on this machine; the daemon does not start without it"
-            yield ("mqtt", "tls", name), text, sentence
+        elif text and (fault := _no_file(text)):
+            yield ("mqtt", "tls", name), text, fault
     if mqtt.tls.enabled:
         yield from _ending_certificates(mqtt)
     given = mqtt.tls.model_fields_set
     if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
+
+
+def _no_file(path: str) -> str | None:
+    """Why there is no file at this path; None: there is one."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return "its folder may not be read by this user; use sudo to have it checked"
+    except (OSError, ValueError):  # ValueError: no path at all
+        return "there is no such file on this machine; the daemon does not start without it"
+    return None
 
 
 def _ending_certificates(mqtt: MqttConfig) -> Iterator[Violation]:
@@ -192,6 +203,9 @@ def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
     if camera.down.enabled and not _may_find(camera, PERSON):
         key_here, got = _class_key(key, camera)
         yield key_here, got, 'no person is looked for, so [down] finds none; add "person", or remove [down]'
+    if camera.down.enabled and 0 < camera.fps * camera.down.after_s < MIN_OBSERVATIONS:
+        sentence = f"person-down needs {MIN_OBSERVATIONS} frames within after_s, so it never rings; raise one of them"
+        yield (*key, "fps"), camera.fps, sentence
     yield from _not_enabled((*key, "aisle"), camera.aisle)
     for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
         if section.enabled and not _may_find(camera, HORSE):

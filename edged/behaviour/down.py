@@ -20,7 +20,7 @@ import numpy as np
 from edged.behaviour.horse.ground_plane import GroundPlane, ground_plane
 from edged.behaviour.horse.polygons import XY, contains
 from edged.behaviour.types import Finding
-from edged.config.tables.down import DownConfig
+from edged.config.tables.down import MIN_OBSERVATIONS, DownConfig
 from edged.config.tables.stall import StallConfig
 from edged.errors import ConfigError
 from edged.frame import F32, F64, Frame, FrameResult, TrackedSubject
@@ -46,7 +46,6 @@ MIN_SHARE = 0.5  # of the observations in the time, that must show it
 MAX_PAUSE_S = 3.0  # between two that show it
 MAX_GAP_S = 3.0  # without an observation, after which a person is not said to lie any more
 HANDOVER_S, HANDOVER_M = 5.0, 1.0  # another id, so soon and so near, is the same person: lying people get lost
-MIN_OBSERVATIONS = 8
 LYING_M = 0.1  # height of a lying body's middle above the floor
 
 

@@ -85,6 +85,8 @@ def run_checks(path: Path | None, checks: Sequence[Check] | None = None) -> Iter
 
 def config_cure(path: Path | None, etc: Path) -> str:
     """What helps against a configuration with errors; where there is none at all yet, how to give one."""
+    if path is None and os.path.isdir(etc) and not os.access(etc, os.R_OK | os.X_OK):
+        return f"use sudo: {etc} may not be read by this user"
     if path is None and not (etc / "edged.toml").exists() and not any(etc.glob("conf.d/*.toml")):
         return f"plug in a stick with edged-provision.toml, or write {etc}/edged.toml: there are no settings yet"
     return f"edged check {path or ''}".strip()
@@ -273,7 +275,7 @@ def permissions(target: Target) -> Iterator[CheckResult]:
 
 def writable(check: str, folder: Path, user: str) -> CheckResult:
     """The folder, or the nearest one above that exists, can be written."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))  # or may not be seen
     if existing.is_dir() and os.access(existing, os.W_OK):
         return passed(check, f"{folder} can be written")
     do = f"sudo install -d -o {user} {folder}, or run as the user of the service"

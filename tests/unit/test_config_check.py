@@ -181,6 +181,16 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             "its outline crosses itself; give the corners in turn",
         ),
         (
+            '[cameras.a]\nsource = "0"\ndown.enabled = true\ndown.beds = [[[0, 0], [9, 9], [9, 0], [0, 9]]]\n'
+            "stall.floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\nstall.floor_m = [4, 3.5]",
+            "F:4 cameras.a.down.beds[0] = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: its outline crosses itself",
+        ),
+        (
+            '[cameras.a]\nsource = "0"\ndown.enabled = true\nstall.floor = [[20, 470], [400, 470], [330, 230]]\n'
+            "stall.floor_m = [4, 3.5]",
+            "F:5 cameras.a.stall.floor_m = [4.0, 3.5]: a floor of known size has 4 corners, not 3; draw it so",
+        ),
+        (
             SIZED + STALL + "floor_m = [0.4, 9.0]",
             "F:7 cameras.a.stall.floor_m = [0.4, 9.0]: ",
         ),

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,16 @@ CAMERA = '[cameras.a]\nsource = "0"\n'
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
 DOWN = "down.enabled = true\n[cameras.a.stall]\nfloor_m = [4, 3.5]\n" + FLOOR
 RTSP = '[cameras.a]\nsource = "rtsp://10.0.0.1/a"\n'
+
+
+def test_file_that_may_not_be_looked_at_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    text = 'mqtt.tls = { enabled = true, ca = "/x/ca.pem" }'
+    assert "there is no such file" in remarks(tmp_path, text)[0]
+    monkeypatch.setattr("edged.config_remarks.os", SimpleNamespace(stat=refuse))
+    assert 'ca = "/x/ca.pem": its folder may not be read by this user; use sudo' in remarks(tmp_path, text)[0]
 
 
 def remarks(tmp_path: Path, text: str) -> list[str]:
@@ -54,6 +65,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + 'classes = ["horse"]\n' + DOWN,
             'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [down]',
         ),
+        (CAMERA + "fps = 1.5\ndown.after_s = 5\n" + DOWN, "F:3 cameras.a.fps = 1.5: person-down needs 8 frames within"),
         (CAMERA + "down.after_s = 9", "F:3 cameras.a.down: nothing reads this table until it is enabled"),
         (
             CAMERA + DOWN + '[models]\npose = { horse = "rtmpose-m-ap10k" }',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,22 @@ def test_folder_yet_to_be_made_is_judged_by_its_parent(tmp_path: Path) -> None:
 def test_unwritable_folder_names_the_fix(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert "sudo install -d -o me" in writable("store", tmp_path / "models", "me").do
+
+
+def test_folder_that_may_not_be_looked_at_fails_its_check_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, access = os.stat, os.access
+
+    def refuse(path: Any, *args: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(f"{tmp_path}/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and access(path, mode))
+    assert f"me cannot write to {tmp_path}" in writable("store", tmp_path / "a" / "b", "me").message
+    assert config_cure(None, tmp_path) == f"use sudo: {tmp_path} may not be read by this user"
 
 
 def test_file_in_place_of_a_folder_fails(tmp_path: Path) -> None:

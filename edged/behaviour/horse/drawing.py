@@ -9,6 +9,7 @@ from edged.behaviour.horse.polygons import XY, contains, distance_to_edges, self
 from edged.config.tables.stall import StallConfig
 
 KeyPath = tuple[str, ...]  # in the table `[cameras.<name>.stall]`
+CORNERS = 4  # of a floor of known size
 ZONE_MARGIN = 0.25  # of the floor's longest side: how far beyond the floor a zone may begin; by hand
 
 
@@ -35,6 +36,8 @@ def drawing_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Itera
             yield ("zones", name), error
     if stall.floor_m is not None and stall.floor is None:
         yield ("floor_m",), "there is no floor to be of that size; draw it, or leave this out"
+    elif stall.floor_m is not None and count != CORNERS:
+        yield ("floor_m",), f"a floor of known size has {CORNERS} corners, not {count}; draw it so, or leave this out"
 
 
 def _outside_image(polygon: Sequence[XY], size_wh: tuple[int, int]) -> str | None:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from edged.config.types import Flag, Polygon, Seconds, Section, unit
 
+MIN_OBSERVATIONS = 8  # of a person within `after_s`, before an alert
+
 
 class DownConfig(Section):
     """An alert when a person lies on the floor. The floor is `stall.floor` with `stall.floor_m`, as it is drawn."""
