@@ -98,7 +98,10 @@ def camera_from_source(source: str, **options: object) -> CameraConfig:
     try:
         return CameraConfig.model_validate({"source": source, **options})
     except ValidationError as exc:
-        message = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        fault = exc.errors(include_url=False)[0]
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "string_unicode":
+            message = "the name is not UTF-8; rename it, or give the folder it is in"
         raise ConfigError(f"{redact_value(source)}: {message}") from None
 
 

@@ -115,7 +115,7 @@ def _negotiated(broker: MqttConfig, attempt: Callable[[MqttConfig, str, Greeting
     A broker of 3.1.1 that knows QoS 0 only hangs up on a message, so that it is sent once more with QoS 0.
     """
     versions, greeting, nodes = Negotiator(broker.protocol), FULL, iter(broker.nodes)
-    node = next(nodes)
+    node, gone = next(nodes), list[str]()
     while True:
         try:
             return attempt(node, versions.current, greeting)
@@ -123,9 +123,11 @@ def _negotiated(broker: MqttConfig, attempt: Callable[[MqttConfig, str, Greeting
             if error.code == HUNG_UP and versions.current == "3.1.1" and greeting is FULL:
                 greeting = Greeting(max_qos=0)
             elif not versions.try_next(error):
-                following = next(nodes, None) if error.code in NOT_THERE else None
-                if following is None:
+                if error.code not in NOT_THERE:
                     raise
+                gone.append(str(error))
+                if (following := next(nodes, None)) is None:
+                    raise BrokerLost("; ".join(gone), error.code) from None
                 node, versions = following, Negotiator(broker.protocol)
 
 

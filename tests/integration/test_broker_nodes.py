@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.errors import BrokerLost
 from edged.mqtt import request as mqtt_request
 from edged.mqtt.client import MqttBus
 from edged.mqtt.request import online_devices
@@ -99,6 +100,14 @@ def test_reader_goes_to_a_node_that_is_there(nodes: list[Node]) -> None:
     finally:
         stop.set()
         reader.join(LIMIT_S)
+
+
+def test_request_that_no_node_takes_names_them_all() -> None:
+    ports = [nobody(), nobody()]
+    with pytest.raises(BrokerLost) as caught:
+        online_devices(broker(*ports))
+    assert caught.value.code == "unreachable"
+    assert all(f"broker 127.0.0.1:{port}: Connection refused" in str(caught.value) for port in ports)
 
 
 def test_request_goes_to_a_node_that_is_there(nodes: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from edged.config.layers import environment_layer
-from edged.config.load import load
+from edged.config.load import camera_from_source, load
 from edged.config.renamed import REMOVED, RENAMED
 from edged.config.schema import all_keys
 from edged.config.tree import Config
@@ -246,3 +246,8 @@ def test_removed_key_is_rejected_with_the_remedy(old: str, do: str, tmp_path: Pa
     file = tmp_path / "f"
     file.write_text(f"{old.replace('<name>', 'a')} = 1\ncameras.a.source = '0'")
     assert error(file).endswith(f": is not a known key; {do}")
+
+
+def test_path_that_is_not_utf8_is_named() -> None:
+    with pytest.raises(ConfigError, match="the name is not UTF-8; rename it, or give the folder"):
+        camera_from_source("a\udcff.jpg")
