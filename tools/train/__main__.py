@@ -7,7 +7,6 @@ Run again with the same `--out` and another `--seed`, training goes on; from the
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +22,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
-from tools.nets.starter import Calibrated, Detector, pose_net
+from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
 from tools.train.crops import Source as Pictured
 from tools.train.depthwise import speed_up
-from tools.train.detector import OURS, Hints, Taught, Truth, loss, priors, teacher_loss
+from tools.train.detector import Hints, Taught, Truth, loss, priors, teacher_loss
 from tools.train.false_boxes import FalseBoxes
 from tools.train.photographs import Photographs
 from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
@@ -94,7 +93,7 @@ def detector(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     net = Detector(len(KINDS))
     if args.start is not None:
-        load_detector(net, args.start)
+        load_weights(net, args.start)
     net = net.to(memory_format=torch.channels_last)
     hints = Hints(net).to(memory_format=torch.channels_last)
     mix = Mix(*sources(args), args.size)
@@ -122,7 +121,7 @@ def detector(args: argparse.Namespace) -> None:
     training.run(step, args.minutes, args.cooling, print_progress)
     save_weights(training.average, args.out / "detector.pth")
     file = args.out / "det_person_horse.onnx"
-    to_onnx(exported(training.average), (1, 3, *SIZE_WH[::-1]), HEADS, file)
+    to_onnx(OfCard(training.average), (1, 3, *SIZE_WH[::-1]), HEADS, file)
     store_half(file)
 
 
@@ -214,30 +213,6 @@ def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> Non
     file = args.out / f"{recipe.file}.onnx"
     to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), file)
     store_half(file)
-
-
-def load_detector(net: Detector, path: Path) -> None:
-    """Load a checkpoint of all KINDS, or an export, which knows the classes of its card; the others begin anew."""
-    if path.suffix != ".onnx":
-        load_weights(net, path)
-        return
-    known = Detector(len(OURS))
-    load_weights(known, path)
-    state = net.state_dict()
-    for name, value in known.state_dict().items():
-        if name.startswith("logits"):
-            state[name][list(OURS)] = value
-        else:
-            state[name] = value
-    net.load_state_dict(state)
-
-
-def exported(net: Detector) -> nn.Module:
-    """Return the detector with the classes of its card."""
-    net = copy.deepcopy(net)
-    for head in net.logits:
-        head.weight, head.bias = nn.Parameter(head.weight[list(OURS)]), nn.Parameter(head.bias[list(OURS)])
-    return net
 
 
 def sources(args: argparse.Namespace) -> tuple[list[Source], list[float]]:
