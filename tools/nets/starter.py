@@ -80,8 +80,8 @@ class Detector(nn.Module):
 class OfCard(nn.Module):
     """A detector of people, horses and other animals as it is exported, with the logits of people and horses.
 
-    A horse's logit falls by as much as another animal's comes nearer to it than RIVAL_MARGIN, or is above: what may be a
-    cow is not shown as a horse.
+    A horse's logit falls by as much as another animal's comes nearer to it than RIVAL_MARGIN, or is above it: what may
+    be a cow is not shown as a horse.
     """
 
     def __init__(self, net: Detector) -> None:
