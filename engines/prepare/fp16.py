@@ -43,8 +43,10 @@ def to_fp16(model: ModelProto, islands: Iterable[str], io: str) -> tuple[str, ..
     typed = _Typed(graph, weights, made)
     for node in graph.node:
         typed.feed(node, FP32 if node.name in wide else FP16, floats)
-    ends = {v.name: FP32 if io == "fp32" else made[v.name] for v in graph.output if v.name in floats}
-    for name, kind in ends.items():  # an island's output stays in FP32: rounding it would only make ties
+    outputs = [value.name for value in graph.output if value.name in floats]
+    # An island's output stays in FP32: rounding it would only make ties. Who reads one output reads all as its type.
+    ends = dict.fromkeys(outputs, FP32 if io == "fp32" or any(made[name] == FP32 for name in outputs) else FP16)
+    for name, kind in ends.items():
         typed.end(name, kind)
     replace_items(graph.node, typed.nodes)
     replace_items(graph.initializer, [*typed.weights.values(), *(w for w in graph.initializer if w.data_type != FP32)])

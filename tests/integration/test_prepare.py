@@ -93,6 +93,13 @@ def quantised() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def test_all_outputs_are_of_one_type_where_an_island_has_one_of_them() -> None:
+    card = CARDS["rtmpose-t-lsp14"].model_copy(update={"fp32": ("/score_1/",)})
+    half = prepare(card, ModelStore(Path("absent")).path(card).read_bytes(), batch=1)
+    graph = onnx.load_model_from_string(half.onnx).graph
+    assert [value.type.tensor_type.elem_type for value in graph.output] == [onnx.TensorProto.FLOAT] * 2
+
+
 def test_quantised_model_is_no_model_for_an_engine() -> None:
     with pytest.raises(CardError, match=r"is quantised \(DequantizeLinear\): ONNX Runtime runs it"):
         prepare(CARDS["rtmpose-t-lsp14"], quantised(), batch=1)
