@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 kernel=$1
 out=$2
 shift 2
-exec timeout -k 5 "${LIMIT_S:-140}" qemu-system-x86_64 \
+exec nice -n -10 timeout -k 5 "${LIMIT_S:-140}" qemu-system-x86_64 \
     -M q35 -accel tcg,thread=multi,tb-size=512 -cpu max -m 1536 -smp 2 \
     -nographic -no-reboot -nodefaults -serial stdio -device virtio-rng-pci \
     -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd.gz" \
