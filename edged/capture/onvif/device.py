@@ -52,8 +52,11 @@ class OnvifDevice:
 
     def facts(self) -> DeviceFacts:
         answer = self._call(self._service, f"<GetDeviceInformation {DEVICE}/>")
-        names = ("Manufacturer", "Model", "SerialNumber")
-        return DeviceFacts(*(text_at(answer, name, MAX_FACT_CHARS) for name in names))
+        return DeviceFacts(
+            text_at(answer, "Manufacturer", MAX_FACT_CHARS),
+            text_at(answer, "Model", MAX_FACT_CHARS),
+            text_at(answer, "SerialNumber", MAX_FACT_CHARS),
+        )
 
     def streams(self) -> tuple[list[CameraStream], list[CameraLost]]:
         """One per profile, in the camera's order, the first eight; and why others have none, as those without video."""
