@@ -59,6 +59,16 @@ class Mosquitto:
             self.process = None
 
 
+def start(client: Client, port: int, tls: ssl.SSLContext | None, login: tuple[str, str] | None) -> None:
+    """Connect a client to a broker of this machine, and run its loop in a thread."""
+    if tls is not None:
+        client.tls_set_context(tls)
+    if login is not None:
+        client.username_pw_set(*login)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+
 class Listener:
     """Everything published below a topic, as (topic, payload), from a plain paho client."""
 
@@ -82,12 +92,7 @@ class Listener:
         subscriptions, messages = self._subscriptions, self.messages
         self._client.on_subscribe = lambda client, userdata, mid, *_: subscriptions.append(mid)
         self._client.on_message = lambda client, userdata, message: messages.append(message)
-        if tls is not None:
-            self._client.tls_set_context(tls)
-        if login is not None:
-            self._client.username_pw_set(*login)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
+        start(self._client, port, tls, login)
         until(lambda: self.subscribed)
 
     @property

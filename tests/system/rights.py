@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from tests.support.mqtt import start
 from tests.support.waiting import LIMIT_S, until
 
 EAST, WEST = "barn-east", "barn-west"  # boxes with a certificate and with a password
@@ -71,12 +72,7 @@ class Role:
         self._client.on_message = lambda client, userdata, message: self.heard.append(
             (message.topic, bytes(message.payload))
         )
-        if tls is not None:
-            self._client.tls_set_context(tls)
-        if login is not None:
-            self._client.username_pw_set(*login)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
+        start(self._client, port, tls, login)
         until(lambda: self._ready or self.refusal is not None)
 
     def _on_connect(self, client: Client, userdata: object, flags: object, reason: object, properties: object) -> None:
@@ -95,3 +91,14 @@ class Role:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def written(roles: Mapping[str, Role]) -> dict[str, set[str]]:
+    """Where each of RIGHTS could write, after all `roles` have tried every topic: as `all` hears it, who may do all."""
+    every = roles["all"]
+    for name, role in roles.items():
+        for topic in sorted(ALL):
+            role.write(topic, name)
+    every.write("end", "last")
+    until(lambda: every.topics("last"))
+    return {name: every.topics(name) for name in RIGHTS}

@@ -100,7 +100,7 @@ def detector(args: argparse.Namespace) -> None:
     loader = batches(args, DetectorBatch(mix, args.batch, args.teacher))
     cells = priors(args.size)
     if args.start is not None:
-        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])))
+        measure_norms(net, first_images(loader))
     training = Training(net, args.rate, args.out / "detector.checkpoint", hints)
     speed_up(net)
     net.train()
@@ -175,7 +175,7 @@ def pose(args: argparse.Namespace) -> None:
     crops = recipe.crops(args.data, args.scenes, args.detector, confirm=args.confirm)
     loader = batches(args, partial(crop_batch, crops, args.batch))
     if args.start is not None:
-        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
+        measure_norms(net, first_images(loader).flip(1))
     training = Training(net, args.rate, args.out / f"{args.model}.checkpoint")
     speed_up(net)
     net.train()
@@ -241,6 +241,11 @@ def batches(
     args: argparse.Namespace, make: Callable[[np.random.Generator], tuple[Tensor, ...]]
 ) -> Iterator[tuple[Tensor, ...]]:
     return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers, prefetch_factor=4))
+
+
+def first_images(loader: Iterator[tuple[Tensor, ...]]) -> Tensor:
+    """Return the images of MEASURED batches, (N, 3, H, W) BGR, normalised."""
+    return normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)]))
 
 
 def print_progress(step: int, loss_value: float, seconds: float) -> None:
