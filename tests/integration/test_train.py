@@ -125,6 +125,15 @@ def test_mosaic_has_the_boxes_of_its_four_pictures(monkeypatch: pytest.MonkeyPat
     assert all(one.image.shape == (*SIZE_WH[::-1], 3) for one in drawn)
 
 
+def test_most_pictures_of_the_last_slice_are_placed_as_the_daemon_does() -> None:
+    def as_they_are(*, plain: bool) -> int:
+        mix = Mix([OnePicture()], [1.0], plain=plain)
+        drawn = [mix.draw(np.random.default_rng(seed)).boxes for seed in range(60)]
+        return sum(len(boxes) == 1 and bool(np.isclose(np.ptp(boxes[0, 0::2]), 320)) for boxes in drawn)
+
+    assert as_they_are(plain=True) > 25 > as_they_are(plain=False)
+
+
 def test_some_degraded_pictures_have_an_infrared_spot() -> None:
     image = np.full((240, 400, 3), (60, 120, 180), np.uint8)
     worn = [pictures._degrade(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]

@@ -96,7 +96,7 @@ def detector(args: argparse.Namespace) -> None:
         load_weights(net, args.start)
     net = net.to(memory_format=torch.channels_last)
     hints = Hints(net).to(memory_format=torch.channels_last)
-    mix = Mix(*sources(args), args.size)
+    mix = Mix(*sources(args), args.size, args.plain)
     loader = batches(args, DetectorBatch(mix, args.batch, args.teacher))
     cells = priors(args.size)
     if args.start is not None:
@@ -266,6 +266,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--taught", type=float, default=1.0, help="weight of the teacher's scores and boxes")
     parser.add_argument("--hints", type=float, default=1.0, help="weight of the teacher's maps")
     parser.add_argument("--size", type=size, default=SIZE_WH, metavar="WxH", help="canvas in training; multiples of 32")
+    parser.add_argument("--plain", action="store_true", help="the last slice: hardly any mosaics, most pictures whole")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60, help="length of this slice; run again to go on")
