@@ -25,8 +25,11 @@ run: $(LOOK)
 	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
 	    --preview edged-demo $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
 
+# Three processes for two cores: a third of their time is waiting.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/system --ignore tests/cuda
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --ignore tests/system --ignore tests/cuda
 
 # The CUDA backend: on this machine's GPU, or on a driver that runs our kernels on the CPU. Needs the CUDA toolkit, g++.
 cuda: $(STAMP)-cuda kernels
