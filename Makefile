@@ -78,6 +78,9 @@ TENSORRT_APIS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==10.13.2.
 # In a folder of its own: where it is installed, every start with a fresh store begins with a trial of it.
 OPENVINO := openvino==2026.4.1
 
+# A virtual camera that speaks ONVIF, without what it wants to be installed beside: we have it.
+IPYCAM := ipycam==1.3.0
+
 APART := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --upgrade --target
 
 $(STAMP)-cuda: $(STAMP)
@@ -89,6 +92,7 @@ $(STAMP)-system: $(STAMP)
 	$(PIP) --quiet -e '.[dev,systemd,tensorrt-rtx,archive]'
 	printf '%s\n' $(TENSORRT_APIS) | xargs -P 4 -I WHEEL sh -c '$(APART) $(VENV)/tensorrt-api/$${0#*==} $$0' WHEEL
 	$(APART) $(VENV)/openvino $(OPENVINO)
+	$(APART) $(VENV)/ipycam $(IPYCAM)
 	touch $@
 
 clean:

@@ -6,18 +6,21 @@ import argparse
 import getpass
 import re
 import sys
+import time
 from collections.abc import Sequence
-from ipaddress import AddressValueError, IPv4Address
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 
 from edged.capture.onvif.device import CameraStream, DeviceFacts, OnvifDevice
-from edged.capture.onvif.discovery import FoundCamera, discover
+from edged.capture.onvif.discovery import FoundCamera, discover, netloc
 from edged.capture.onvif.soap import Credentials
 from edged.commands.argument_types import seconds
 from edged.config.toml_text import dump, toml_value
 from edged.errors import CameraLost, ConfigError
 from edged.units import plural
 
-REQUEST_S = 5.0
+CAMERA_S, ALL_S = 20.0, 60.0  # for the requests to one camera, and to all of them
+AT_ONCE = 16  # cameras that are asked beside each other: some take seconds
 SERVICE = "http://{}/onvif/device_service"  # without an answer to a probe. Source: ONVIF Core Specification, 5.1.1
 
 
@@ -28,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     find.add_argument(
         "--user", metavar="NAME", help="log in with this name; the password is asked once, or read from stdin"
     )
-    find.add_argument("--address", action="append", default=[], metavar="IP", help="this camera alone; repeatable")
+    find.add_argument(
+        "--address", action="append", default=[], metavar="IP", help="this camera alone, by IPv4 or IPv6; repeatable"
+    )
     find.add_argument(
         "--plain-password", action="store_true", help="send the password itself: for cameras that refuse a digest"
     )
@@ -48,16 +53,20 @@ def run(args: argparse.Namespace) -> int:
         print("for their streams: edged cameras find --user NAME")
         return 0
     credentials = Credentials(args.user, _password(args.user), plain=args.plain_password)
-    answered = [_show(name, camera, credentials) for name, camera in zip(names(found), found, strict=True)]
-    return int(not all(answered))
+    end_s = time.monotonic() + ALL_S
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        shown = list(pool.map(lambda name, camera: _shown(name, camera, credentials, end_s), names(found), found))
+    print(*(text for text, _ in shown), sep="", end="")
+    return int(not all(answered for _, answered in shown))
 
 
 def _named(address: str) -> FoundCamera:
     try:
-        host = str(IPv4Address(address))
-    except AddressValueError:
-        raise ConfigError(f"--address {address!a}: want an IPv4 address, like 192.168.1.40", "address") from None
-    return FoundCamera(host, SERVICE.format(host), "", "")
+        host = str(ip_address(address))
+    except ValueError:
+        wanted = "want an address, like 192.168.1.40 or fe80::1%eth0"
+        raise ConfigError(f"--address {address!a}: {wanted}", "address") from None
+    return FoundCamera(host, SERVICE.format(netloc(host)), "", "")
 
 
 def _password(user: str) -> str:
@@ -66,21 +75,21 @@ def _password(user: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _show(name: str, camera: FoundCamera, credentials: Credentials) -> bool:
-    """Print a camera's lines; False: it does not answer as it should."""
-    device = OnvifDevice(camera.service, credentials, REQUEST_S)
+def _shown(name: str, camera: FoundCamera, credentials: Credentials, end_s: float) -> tuple[str, bool]:
+    """A camera's lines, and whether it answered as it should; nobody is asked after `end_s`."""
+    if (left_s := end_s - time.monotonic()) <= 0:
+        why = f"not asked: others took the {ALL_S:g} s for all; ask it alone, with --address {camera.host}"
+        return f"\n# {camera.host}: {why}\n", False
+    device = OnvifDevice(camera.service, credentials, min(CAMERA_S, left_s))
     try:
-        facts, (streams, faults) = device.facts(), device.streams()
+        facts, (streams, faults), offset_s = device.facts(), device.streams(), device.clock_offset_s
     except CameraLost as error:
-        print(f"\n# {camera.host}: {error}")
-        return False
-    offset_s = device.clock_offset_s
+        return f"\n# {camera.host}: {error}\n", False
     clock = f"; its clock is {abs(offset_s):.0f} s {'ahead' if offset_s > 0 else 'behind'}" if abs(offset_s) > 2 else ""
-    print(f"\n# {camera.host}: {facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}")
-    print(_lines(name, facts, streams, credentials.username), end="")
-    for fault in faults:
-        print(f"# a profile without a stream: {fault}")
-    return bool(streams) or not faults
+    told = f"{facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}"
+    lines = [f"\n# {camera.host}: {told}\n{_lines(name, facts, streams, credentials.username)}"]
+    lines += [f"# a profile without a stream: {fault}\n" for fault in faults]
+    return "".join(lines), bool(streams) or not faults
 
 
 def names(found: Sequence[FoundCamera]) -> list[str]:

@@ -35,6 +35,8 @@ from tests.support.onvif_camera import (
     discoverable,
     serving,
 )
+from tests.support.raising import raises_code
+from tests.support.tcp_server import tcp_server
 
 LIMIT_S = 60.0
 LOGIN = Credentials(USER, PASSWORD)
@@ -54,9 +56,21 @@ def device(camera: OnvifCamera, credentials: Credentials | None = LOGIN, timeout
 
 def test_probe_finds_the_camera_by_multicast_among_strangers_answers() -> None:
     camera = OnvifCamera(port=8080)
-    strange = MATCH.format(number="uuid:another", name="X", addresses="http://127.0.0.1/x").encode()
+    strange = MATCH.format(number="uuid:another", name="X", addresses="http://127.0.0.1/x", endpoint="").encode()
     with discoverable(camera, b"", b"\xff" * 2000, BOMB, strange):
         assert discover(0.3, ["127.0.0.1"]) == [FoundCamera("127.0.0.1", camera.service, "Door A", "T1")]
+
+
+def test_camera_is_asked_by_ipv6() -> None:
+    with serving(OnvifCamera(host="::1")) as camera:
+        assert device(camera).streams()[0][0].url == "rtsp://[::1]:554/main"
+
+
+def test_address_of_ipv6_gets_the_zone_that_the_answer_came_by() -> None:
+    text = MATCH.format(number="n", name="X", addresses="http://[fe80::2]/a http://[FE80::1]:81/d", endpoint="")
+    found = answer_of(parse(text.encode()), "n", "fe80::1%eth0")
+    assert found is not None
+    assert found.service == "http://[fe80::1%eth0]:81/d"
 
 
 @pytest.mark.parametrize(
@@ -64,9 +78,9 @@ def test_probe_finds_the_camera_by_multicast_among_strangers_answers() -> None:
     ["http://10.9.9.9/d", "file:///etc/passwd", "http://u@127.0.0.1/d", "http://127.0.0.1:0/d", "", "http://[/d"],
 )
 def test_answer_that_names_another_machine_is_none(address: str) -> None:
-    text = MATCH.format(number="n", name="X", addresses=address)
+    text = MATCH.format(number="n", name="X", addresses=address, endpoint="")
     assert answer_of(parse(text.encode()), "n", "127.0.0.1") is None
-    text = MATCH.format(number="n", name="X", addresses=f"{address} http://127.0.0.1/d")
+    text = MATCH.format(number="n", name="X", addresses=f"{address} http://127.0.0.1/d", endpoint="")
     assert answer_of(parse(text.encode()), "n", "127.0.0.1") == FoundCamera(
         "127.0.0.1", "http://127.0.0.1/d", "X", "T1"
     )
@@ -266,6 +280,62 @@ def test_lost_camera_is_found_by_its_serial_once_a_minute(camera: OnvifCamera, m
     other = CameraSearch("SN-2", LOGIN, LIMIT_S, find)
     other.lost()
     assert other.moved_from("10.0.0.1") is None
+
+
+def test_stranger_with_the_serial_number_is_not_believed_beside_the_camera(camera: OnvifCamera) -> None:
+    with serving(OnvifCamera(host="127.0.0.2")) as stranger, serving(OnvifCamera(host="127.0.0.3")) as third:
+        third.serial = "SN-3"
+        found = [FoundCamera(one.host, one.service, "", "") for one in (stranger, camera, third)]
+        for was, at in ((camera.host, None), ("10.0.0.1", None), ("10.0.0.1", stranger.host)):
+            one = CameraSearch("SN-1", LOGIN, LIMIT_S, lambda seconds: found)
+            one.lost()
+            assert one.moved_from(was) == at
+            if was != camera.host:
+                camera.serial = "SN-4"
+
+
+def test_password_in_the_path_and_a_search_exclude_each_other() -> None:
+    for path in ("user=a_password=b_stream=0.sdp", "x?loginuse=a&loginpas=b"):
+        with pytest.raises(ValueError, match="a password seems to stand in it"):
+            CameraConfig.model_validate({"source": f"rtsp://h/{path}", "onvif_serial": "SN-1"})
+    CameraConfig.model_validate({"source": "rtsp://passau/live?channel=1", "onvif_serial": "SN-1"})
+
+
+def test_whoever_is_at_a_new_address_gets_no_password(camera: OnvifCamera) -> None:
+    received: list[bytes] = []
+
+    def ask(connection: socket.socket) -> None:
+        while data := connection.recv(4096):
+            received.append(data)
+            number = next(line for line in data.split(b"\r\n") if line.lower().startswith(b"cseq"))
+            head = b'RTSP/1.0 401 Unauthorized\r\n%s\r\nWWW-Authenticate: Basic realm="r"\r\n\r\n'
+            connection.sendall(head % number)
+
+    with tcp_server(ask) as port:
+        source = f"rtsp://127.0.0.2:{port}/live"
+        values = {"source": source, "username": USER, "password": PASSWORD, "onvif_serial": "SN-1"}
+        moved = RtspCamera("a", CameraConfig.model_validate({**values, "open_timeout_s": 2}))
+        found = [FoundCamera(camera.host, camera.service, "", "")]
+        moved._search = CameraSearch("SN-1", LOGIN, LIMIT_S, lambda seconds: found)
+        for code in ("refused", "moved", "login_unsupported"):
+            with raises_code(CameraLost, code):
+                moved.open()
+    assert any(b"DESCRIBE" in data for data in received)
+    assert not any(b"Authorization" in data for data in received)
+
+
+def test_cameras_that_are_not_asked_in_time_are_named(
+    camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [FoundCamera(host, camera.service, "", "") for host in ("10.0.0.1", "10.0.0.2")]
+    monkeypatch.setattr("edged.commands.cameras.discover", lambda seconds: found)
+    monkeypatch.setattr("edged.commands.cameras.ALL_S", 0.0)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x\n"))
+    assert main(["cameras", "find", "--user", USER]) == 1
+    out = capsys.readouterr().out
+    assert out.count("not asked: others took the 0 s for all; ask it alone, with --address 10.0.0.") == 2
+    with pytest.raises(CameraLost, match="took more than 0 s"):
+        device(camera, timeout_s=0.0).facts()
 
 
 def test_rtsp_camera_that_moved_is_opened_at_its_new_address(

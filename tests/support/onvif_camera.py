@@ -1,6 +1,6 @@
 """A camera that speaks ONVIF: WS-Discovery on multicast, device and media service over HTTP, with a login and a clock.
 
-`python -m tests.support.onvif_camera ADDRESS` runs one until it is killed.
+`python -m tests.support.onvif_camera SERIAL ADDRESS…` runs one until it is killed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from edged.capture.onvif.discovery import netloc
+
 USER, PASSWORD = "admin", "p&<ss>"
-GROUP = ("239.255.255.250", 3702)
+GROUPS = {socket.AF_INET: "239.255.255.250", socket.AF_INET6: "ff02::c"}
+PORT = 3702
 SOAP = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:t="http://www.onvif.org/ver10/schema"'
     ' xmlns:d="http://www.onvif.org/ver10/device/wsdl" xmlns:m="http://www.onvif.org/ver10/media/wsdl">'
@@ -34,7 +37,8 @@ MATCH = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
     ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"'
     ' xmlns:w="http://schemas.xmlsoap.org/ws/2005/04/discovery"><s:Header><a:RelatesTo>{number}</a:RelatesTo></s:Header>'
-    "<s:Body><w:ProbeMatches><w:ProbeMatch><w:Scopes>onvif://www.onvif.org/name/{name} "
+    "<s:Body><w:ProbeMatches><w:ProbeMatch><a:EndpointReference><a:Address>{endpoint}</a:Address></a:EndpointReference>"
+    "<w:Scopes>onvif://www.onvif.org/name/{name} "
     "onvif://www.onvif.org/hardware/T1</w:Scopes><w:XAddrs>{addresses}</w:XAddrs></w:ProbeMatch></w:ProbeMatches>"
     "</s:Body></s:Envelope>"
 )
@@ -44,7 +48,8 @@ MATCH = (
 class OnvifCamera:
     """What a test wants of it; `logins` has how each accepted request was let in."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # of IPv6 with its zone
+    endpoint: str = "urn:uuid:1"
     serial: str = "SN-1"
     login: str = "digest"  # "digest", "plain", "http", "basic"
     basic: str = 'Basic realm="r"'  # the challenge, as it stands in the answer's header
@@ -58,7 +63,22 @@ class OnvifCamera:
 
     @property
     def service(self) -> str:
-        return f"http://{self.host}:{self.port}/onvif/device_service"
+        return f"http://{netloc(self.host, self.port)}/onvif/device_service"
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
+    def link(self) -> int:
+        """Number of the interface of its zone; 0: it has none."""
+        zone = self.host.partition("%")[2]
+        return socket.if_nametoindex(zone) if zone else 0
+
+    def at(self, port: int, host: str = "") -> tuple[Any, ...]:
+        """What a socket binds to or sends to: its address, or that of a group."""
+        bare = host or self.host.partition("%")[0]
+        return (bare, port) if self.family is socket.AF_INET else (bare, port, 0, self.link)
 
     def body(self, name: str, request: str) -> str:
         if name == "GetSystemDateAndTime":
@@ -133,7 +153,8 @@ def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
             found = re.search(r"<s:Body><(\w+)", request)
             name = found[1] if found else ""
             free = name == "GetSystemDateAndTime" and not camera.time_needs_login
-            let_in = free or camera.lets_in(request, self.headers.get("authorization", ""))
+            named = "%" not in self.headers["host"]  # the zone of our address is nothing to a camera
+            let_in = named and (free or camera.lets_in(request, self.headers.get("authorization", "")))
             if let_in and name in camera.answers:
                 with suppress(OSError):
                     self.wfile.write(camera.answers[name])
@@ -154,7 +175,10 @@ def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    with ThreadingHTTPServer((camera.host, camera.port), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        address_family = camera.family
+
+    with Server(camera.at(camera.port), Handler) as server:
         camera.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -168,24 +192,32 @@ def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
 @contextmanager
 def discoverable(camera: OnvifCamera, *answers: bytes) -> Iterator[None]:
     """It answers probes at its address, after these datagrams of a stranger."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+    group = GROUPS[camera.family]
+    with socket.socket(camera.family, socket.SOCK_DGRAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(GROUP)
-        member = struct.pack("4s4s", socket.inet_aton(GROUP[0]), socket.inet_aton(camera.host))
-        listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        listener.bind(camera.at(PORT, group))
+        if camera.family is socket.AF_INET:
+            member = struct.pack("4s4s", socket.inet_aton(group), socket.inet_aton(camera.host))
+            listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        else:
+            member = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", camera.link)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
         stop = threading.Event()
 
         def answer() -> None:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
-                speaker.bind((camera.host, 0))
+            with socket.socket(camera.family, socket.SOCK_DGRAM) as speaker:
+                speaker.bind(camera.at(0))
                 while True:
                     probe, sender = listener.recvfrom(65535)
                     if stop.is_set():
                         return
                     number = re.search(rb"MessageID>([^<]*)<", probe)
-                    addresses = f"http://10.9.9.9/onvif/device_service {camera.service}"
+                    own = re.sub("%[^]]*", "", camera.service)  # a camera does not know our zone
                     match = MATCH.format(
-                        number=number[1].decode() if number else "", name="Door%20A", addresses=addresses
+                        number=number[1].decode() if number else "",
+                        name="Door%20A",
+                        addresses=f"http://10.9.9.9/onvif/device_service {own}",
+                        endpoint=camera.endpoint,
                     )
                     for datagram in (*answers, match.encode()):
                         speaker.sendto(datagram, sender)
@@ -196,15 +228,20 @@ def discoverable(camera: OnvifCamera, *answers: bytes) -> Iterator[None]:
             yield
         finally:
             stop.set()
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
-                waker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(camera.host))
-                waker.sendto(b"", GROUP)
+            with socket.socket(camera.family, socket.SOCK_DGRAM) as waker:
+                if camera.family is socket.AF_INET:
+                    waker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(camera.host))
+                waker.sendto(b"", camera.at(PORT, group))
             thread.join()
 
 
-def main(host: str, serial: str) -> None:
-    camera = OnvifCamera(host=host, serial=serial, port=80, stream="rtsp://" + host + "/{}")
-    with serving(camera), discoverable(camera):
+def main(serial: str, *hosts: str) -> None:
+    """One camera at several addresses of its own."""
+    with ExitStack() as stack:
+        for host in hosts:
+            camera = OnvifCamera(host=host, serial=serial, port=80, stream="rtsp://" + netloc(host) + "/{}")
+            stack.enter_context(serving(camera))
+            stack.enter_context(discoverable(camera))
         print("ready", flush=True)
         threading.Event().wait()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
+from edged.capture.onvif.discovery import netloc
 from edged.capture.onvif.soap import Credentials, call, text_at
 from edged.errors import CameraLost
 from edged.foreign_text import printable
@@ -43,11 +45,11 @@ class CameraStream:
 class OnvifDevice:
     """One camera. Every call raises CameraLost with the reason. One thread."""
 
-    def __init__(self, service: str, credentials: Credentials | None, timeout_s: float) -> None:
-        """`service`: address of its device service; `timeout_s`: of each request."""
+    def __init__(self, service: str, credentials: Credentials | None, limit_s: float) -> None:
+        """`service`: address of its device service; `limit_s`: from now on, for all requests together."""
         self._service = service
         self._credentials = credentials
-        self._timeout_s = timeout_s
+        self._limit_s, self._end_s = limit_s, time.monotonic() + limit_s
         self._offset_s: float | None = None
 
     def facts(self) -> DeviceFacts:
@@ -77,7 +79,7 @@ class OnvifDevice:
         """How far the camera's clock is ahead of ours, s; asked once, without a login. 0: it does not tell."""
         if self._offset_s is None:
             try:
-                self._offset_s = _offset_s(call(self._service, f"<GetSystemDateAndTime {DEVICE}/>", self._timeout_s))
+                self._offset_s = _offset_s(self._request(self._service, f"<GetSystemDateAndTime {DEVICE}/>"))
             except CameraLost as lost:
                 if lost.code not in ("password_wrong", "error_reply"):  # some want a login for the time too
                     raise
@@ -86,15 +88,20 @@ class OnvifDevice:
 
     def _call(self, url: str, body: str) -> Element:
         if self._credentials is None:
-            return call(url, body, self._timeout_s)
-        return call(url, body, self._timeout_s, self._credentials, self.clock_offset_s)
+            return self._request(url, body)
+        return self._request(url, body, self._credentials, self.clock_offset_s)
+
+    def _request(self, url: str, body: str, credentials: Credentials | None = None, offset_s: float = 0.0) -> Element:
+        if (left_s := self._end_s - time.monotonic()) <= 0:
+            raise CameraLost(f"{_host(url)}: it took more than {self._limit_s:.3g} s to answer", "timeout")
+        return call(url, body, left_s, credentials, offset_s)
 
     def _media_service(self) -> str:
         """At the host that we know, whatever host it names: cameras behind a translation name their inner one."""
         body = f"<GetCapabilities {DEVICE}><Category>Media</Category></GetCapabilities>"
         path = _split(text_at(self._call(self._service, body), "Media/XAddr", MAX_ADDRESS_CHARS)).path
         if not path:
-            raise CameraLost(f"{urlsplit(self._service).hostname}: it has no media service of ONVIF", "no_onvif")
+            raise CameraLost(f"{_host(self._service)}: it has no media service of ONVIF", "no_onvif")
         return urlunsplit(urlsplit(self._service)._replace(path=path))
 
     def _stream(self, media: str, profile: Element) -> CameraStream:
@@ -110,8 +117,12 @@ class OnvifDevice:
             name=text_at(profile, "Name", 60) or token,
             codec=text_at(profile, f"{encoder}/Encoding", 20),
             size=f"{width}x{height}" if width and height else "",
-            url=_stream_url(text_at(answer, "MediaUri/Uri", MAX_ADDRESS_CHARS), str(urlsplit(self._service).hostname)),
+            url=_stream_url(text_at(answer, "MediaUri/Uri", MAX_ADDRESS_CHARS), _host(self._service)),
         )
+
+
+def _host(url: str) -> str:
+    return str(urlsplit(url).hostname)
 
 
 def _split(told: str) -> SplitResult:
@@ -134,7 +145,7 @@ def _stream_url(told: str, host: str) -> str:
         or any(char in told for char in " '\"\\<>…")
     ):
         raise CameraLost(f"{host}: the address of its stream is none: {printable(told, 60)}", "no_stream")
-    return urlunsplit(parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}", fragment=""))
+    return urlunsplit(parts._replace(netloc=netloc(host, parts.port), fragment=""))
 
 
 def _offset_s(answer: Element) -> float:

@@ -1,6 +1,6 @@
-"""Cameras of this network: a WS-Discovery probe on every interface, and who answers it.
+"""Cameras of this network: a WS-Discovery probe on every interface, by IPv4 and IPv6, and who answers it.
 
-Source: OASIS WS-Discovery (2005/04), ONVIF Core Specification 23.06, chapter 7.
+Source: OASIS WS-Discovery (2005/04), 2.4; ONVIF Core Specification 23.06, chapter 7.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import unquote, urlsplit, urlunsplit
 from xml.etree.ElementTree import Element
 
 import psutil
@@ -22,7 +23,7 @@ from edged.capture.onvif.soap import parse
 from edged.errors import CameraLost
 from edged.foreign_text import printable
 
-GROUP = ("239.255.255.250", 3702)
+GROUP, GROUP_6 = ("239.255.255.250", 3702), ("ff02::c", 3702)
 MAX_DATAGRAM = 65535
 MAX_CAMERAS = 256  # more answers than that are somebody's joke
 MAX_ADDRESSES = 8  # of one answer
@@ -45,16 +46,23 @@ PROBE = (
 class FoundCamera:
     """Who answered a probe."""
 
-    host: str  # where the answer came from
+    host: str  # where the answer came from; of IPv6 with its zone, like "fe80::1%eth0"
     service: str  # address of its device service, at that host
     name: str  # what it calls itself; may be empty
     hardware: str
+    endpoint: str = field(default="", compare=False)  # what it says to be, at whichever address
+
+
+def netloc(host: str, port: int | None = None) -> str:
+    """Host and port as they stand in an address."""
+    bare = f"[{host}]" if ":" in host else host
+    return bare if port is None else f"{bare}:{port}"
 
 
 def discover(seconds: float, interfaces: Sequence[str] | None = None) -> list[FoundCamera]:
-    """Cameras that answer within so many seconds, by address. `interfaces`: IPv4 addresses of ours; None: all.
+    """Cameras that answer within so many seconds, by address; one with both kinds of addresses stands by that of IPv4.
 
-    Raises CameraLost when no interface can send a probe.
+    `interfaces`: addresses of ours, of IPv6 with their zones; None: all. Raises CameraLost when none can send a probe.
     """
     number = str(uuid.uuid4())
     found: dict[str, FoundCamera] = {}
@@ -69,23 +77,28 @@ def discover(seconds: float, interfaces: Sequence[str] | None = None) -> list[Fo
             for ready in select.select(sockets, (), (), max(0.0, wait_s))[0]:
                 if (camera := _receive(ready, number)) is not None:
                     found.setdefault(camera.host, camera)
-    return sorted(found.values(), key=lambda camera: [int(part) for part in camera.host.split(".")])
+    told = {camera.endpoint for camera in found.values() if ":" not in camera.host} - {""}
+    kept = [camera for camera in found.values() if ":" not in camera.host or camera.endpoint not in told]
+    return sorted(kept, key=lambda camera: (":" in camera.host, int(ip_address(camera.host.partition("%")[0]))))
 
 
 def _addresses() -> list[str]:
-    """Our IPv4 addresses, without loopback."""
-    own = [one.address for group in psutil.net_if_addrs().values() for one in group if one.family is socket.AF_INET]
-    return [address for address in own if not address.startswith("127.")]
+    """Ours, without loopback: of IPv4 all, of IPv6 the one of each link, with its zone."""
+    own = [(one.family, one.address) for group in psutil.net_if_addrs().values() for one in group]
+    return [
+        address
+        for family, address in own
+        if (family is socket.AF_INET and not address.startswith("127."))
+        or (family is socket.AF_INET6 and address.startswith("fe80:"))
+    ]
 
 
 def _sockets(interfaces: Sequence[str]) -> list[socket.socket]:
     made = []
     for address in interfaces:
-        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, HOPS)
-            one.bind((address, 0))
+            _bind(one, address)
         except OSError:  # an address that has gone
             one.close()
         else:
@@ -93,11 +106,25 @@ def _sockets(interfaces: Sequence[str]) -> list[socket.socket]:
     return made
 
 
+def _bind(one: socket.socket, address: str) -> None:
+    """To an address of ours, whose interface its probes leave by."""
+    if one.family == socket.AF_INET:
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, HOPS)
+        one.bind((address, 0))
+    else:
+        bare, _, zone = address.partition("%")
+        link = socket.if_nametoindex(zone)
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link)
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOPS)
+        one.bind((bare, 0, 0, link))
+
+
 def _send(sockets: Sequence[socket.socket], number: str) -> None:
     faults = []
     for one in sockets:
         try:
-            one.sendto(PROBE.format(id=number).encode(), GROUP)
+            one.sendto(PROBE.format(id=number).encode(), GROUP if one.family == socket.AF_INET else GROUP_6)
         except OSError as error:
             faults.append(error)
     if len(faults) == len(sockets):
@@ -107,8 +134,9 @@ def _send(sockets: Sequence[socket.socket], number: str) -> None:
 
 def _receive(ready: socket.socket, number: str) -> FoundCamera | None:
     try:
-        datagram, sender = ready.recvfrom(MAX_DATAGRAM)
-        return answer_of(parse(datagram), number, str(sender[0]))
+        datagram, (host, _, *flow_and_link) = ready.recvfrom(MAX_DATAGRAM)
+        zone = f"%{socket.if_indextoname(flow_and_link[1])}" if host.startswith("fe80:") else ""
+        return answer_of(parse(datagram), number, f"{host}{zone}")
     except (OSError, ValueError):  # a port that is closed; a stranger's nonsense
         return None
 
@@ -123,21 +151,28 @@ def answer_of(envelope: Element, number: str, host: str) -> FoundCamera | None:
     if relates is None or match is None or number not in (relates.text or ""):
         return None
     addresses = (match.findtext("{*}XAddrs") or "").split()[:MAX_ADDRESSES]
-    own = [one for one in addresses if _is_at(one, host)]
+    own = [at for at in (_at(address, host) for address in addresses) if at is not None]
     scopes = (match.findtext("{*}Scopes") or "").split()
     if not own:
         return None
-    return FoundCamera(host, own[0], _scope(scopes, "name"), _scope(scopes, "hardware"))
+    endpoint = (match.findtext("{*}EndpointReference/{*}Address") or "").strip()
+    return FoundCamera(host, own[0], _scope(scopes, "name"), _scope(scopes, "hardware"), endpoint)
 
 
-def _is_at(address: str, host: str) -> bool:
+def _at(address: str, host: str) -> str | None:
+    """The address, if it is one at `host`; of IPv6 with our zone, which no camera can know."""
     try:
         parts = urlsplit(address)
+        there = ip_address((parts.hostname or "").partition("%")[0])
         port = parts.port
-    except ValueError:  # one among others: cameras list those of IPv6 too
-        return False
+    except ValueError:  # one among others: cameras list their names, too
+        return None
     whole = address.isascii() and address.isprintable() and "@" not in parts.netloc
-    return whole and parts.scheme in ("http", "https") and parts.hostname == host and port != 0
+    if not whole or parts.scheme not in ("http", "https") or port == 0:
+        return None
+    if there != ip_address(host.partition("%")[0]):
+        return None
+    return urlunsplit(parts._replace(netloc=netloc(host, port)))
 
 
 def _scope(scopes: Sequence[str], name: str) -> str:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 PERIOD_S = 60.0  # between two searches
 PROBE_SHARE, LIMIT_SHARE = 0.2, 0.8  # of `open_timeout_s`: for answers to the probe; for the whole search
-REQUEST_S = 2.0
+REQUEST_S = 2.0  # for one camera
 
 
 class CameraSearch:
@@ -45,7 +45,10 @@ class CameraSearch:
         self._is_lost = True
 
     def moved_from(self, host: str) -> str | None:
-        """Where the camera is now, if it is lost and elsewhere; None: look at `host` again. Once a minute at most."""
+        """Where the camera is now, if it is lost and elsewhere; None: look at `host` again. Once a minute at most.
+
+        None too while the camera answers at `host`, and where two say that they are it: one of them is a stranger.
+        """
         if not self._is_lost or time.monotonic() < self._next_s:
             return None
         self._is_lost, self._next_s = False, time.monotonic() + PERIOD_S
@@ -55,19 +58,22 @@ class CameraSearch:
         except CameraLost as error:
             log.warning("the camera with the serial number %s cannot be looked for: %s", self._serial, error)
             return None
-        for camera in found:
-            if camera.host != host and time.monotonic() < end_s and self._is_it(camera, end_s):
-                log.warning(
-                    "the camera with the serial number %s was at %s and is at %s", self._serial, host, camera.host
-                )
-                return camera.host
-        log.info("the camera with the serial number %s is not among %d found", self._serial, len(found))
+        found = sorted(found, key=lambda camera: camera.host != host)  # first where it was
+        there = [camera.host for camera in found if time.monotonic() < end_s and self._is_it(camera, end_s)]
+        if len(there) == 1 and there[0] != host:
+            log.warning("the camera with the serial number %s was at %s and is at %s", self._serial, host, there[0])
+            return there[0]
+        if len(there) > 1:
+            text = "%s say to be the camera with the serial number %s, so none is believed; look who the stranger is"
+            log.warning(text, " and ".join(there), self._serial)
+        else:
+            log.info("the camera with the serial number %s is not at another of %d found", self._serial, len(found))
         return None
 
     def _is_it(self, camera: FoundCamera, end_s: float) -> bool:
-        timeout_s = min(REQUEST_S, (end_s - time.monotonic()) / 2)  # of two requests
+        limit_s = min(REQUEST_S, end_s - time.monotonic())
         try:
-            return OnvifDevice(camera.service, self._credentials, timeout_s).facts().serial == self._serial
+            return OnvifDevice(camera.service, self._credentials, limit_s).facts().serial == self._serial
         except CameraLost as error:
             log.info("%s does not tell its serial number: %s", camera.host, error)
             return False

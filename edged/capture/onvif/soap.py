@@ -115,13 +115,13 @@ def call(
     try:
         status, challenges, document = _post(url, request(body, credentials, clock_offset_s), "", deadline_s)
         if status == 401 and credentials is not None:
-            login = Login(credentials.username, credentials.password)
-            if login.accept(challenges, basic=False):
+            login = Login(credentials.username, credentials.password, basic=False)
+            if login.accept(challenges):
                 header = login.header("POST", urlsplit(url).path or "/")
                 status, _, document = _post(url, request(body), header, deadline_s)
         return _checked(url, status, document)
     except TimeoutError:
-        raise CameraLost(f"{_place(url)}: no whole answer within {timeout_s:g} s", "timeout") from None
+        raise CameraLost(f"{_place(url)}: no whole answer within {timeout_s:.3g} s", "timeout") from None
     except (OSError, HTTPException, ValueError) as error:
         raise CameraLost(f"{_place(url)}: {printable(str(error))}; is it an ONVIF camera?", "no_onvif") from None
 
@@ -151,7 +151,8 @@ def _post(url: str, content: bytes, authorization: str, deadline_s: float) -> tu
     """Status, challenges and body of the answer. Raises OSError, HTTPException, and ValueError for one too large."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    lines = [f"POST {parts.path or '/'} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]
+    host = re.sub(r"%[^]]*", "", parts.netloc)  # the zone of an address is nobody's but ours. Source: RFC 6874, 4
+    lines = [f"POST {parts.path or '/'} HTTP/1.1", f"Host: {host}", "Connection: close"]
     action = re.search(rb'<s:Body><(\w+) xmlns="([^"]+)"', content)
     named = f'; action="{action[2].decode()}/{action[1].decode()}"' if action else ""
     lines += [f"Content-Type: application/soap+xml; charset=utf-8{named}", f"Content-Length: {len(content)}"]

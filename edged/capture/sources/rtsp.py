@@ -16,7 +16,6 @@ from edged.capture.onvif.search import search_of
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
 from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, Reply, connect, describe, media, needs_relay
-from edged.capture.sources.rtsp_login import Login
 from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
@@ -45,7 +44,7 @@ class RtspCamera:
             raise ConfigError(text, "format")
         configure_opencv()
         self._name = name
-        self._address = Address.from_settings(settings)
+        self._configured = self._address = Address.from_settings(settings)
         self._settings = settings
         self._codec: Codec = settings.format
         in_hardware = has_gstreamer() and has_element("nvv4l2decoder")  # else FFmpeg, which tells damage and fields
@@ -60,7 +59,8 @@ class RtspCamera:
         if self._search is None:
             return self._open()
         if (host := self._search.moved_from(self._address.host)) is not None:
-            self._address = self._address.at(host)
+            self._address = self._configured if host == self._configured.host else self._configured.at(host)
+            self._relayed = self._address.digest_only  # FFmpeg would send the password, if it is asked to
             raise CameraLost(f"{self._address.masked_url}: it is here now, and is opened next", "moved")
         try:
             return self._open()
@@ -85,7 +85,7 @@ class RtspCamera:
 
     def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
         reply = describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
-        url = self._relay(None).url if needs_relay(reply) else self._address.url
+        url = self._relay(None).url if self._relayed or needs_relay(reply) else self._address.url
         capture = cv2.VideoCapture()
         if not capture.open(self._pipeline(url), cv2.CAP_GSTREAMER):
             raise self._no_stream(self._describe(None))
@@ -119,8 +119,7 @@ class RtspCamera:
 
     def _relay(self, context: ssl.SSLContext | None) -> LoginRelay:
         address = self._address
-        login = Login(address.username, address.password)
-        return LoginRelay(address.url, login, partial(connect, address, self._open_s, context), self._open_s)
+        return LoginRelay(address.url, address.login, partial(connect, address, self._open_s, context), self._open_s)
 
     def _describe(self, context: ssl.SSLContext | None) -> Reply:
         return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from edged.capture.onvif.discovery import netloc
 from edged.capture.sources.rtsp_login import KNOWN, Login, bytes_of, challenges, text_of
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
@@ -39,6 +40,7 @@ class Address:
     username: str
     secret: SecretStr
     server_name: str = ""  # that the certificate is for; empty: the host
+    digest_only: bool = False  # whoever is there must not learn the password
 
     @staticmethod
     def from_settings(settings: CameraConfig) -> Address:
@@ -56,10 +58,15 @@ class Address:
         )
 
     def at(self, host: str) -> Address:
-        """The same stream at another IPv4 address."""
+        """The same stream at another address, for which nobody vouches: it gets a digest of the password at most."""
         parts = urlsplit(self.url)
-        netloc = host if parts.port is None else f"{host}:{parts.port}"
-        return replace(self, host=host, url=urlunsplit(parts._replace(netloc=netloc)))
+        url = urlunsplit(parts._replace(netloc=netloc(host, parts.port)))
+        return replace(self, host=host, url=url, digest_only=True)
+
+    @property
+    def login(self) -> Login:
+        """For one connection."""
+        return Login(self.username, self.password, basic=not self.digest_only)
 
     @property
     def encrypted(self) -> bool:
@@ -142,7 +149,7 @@ def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> s
 
 def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
     deadline_s = time.monotonic() + timeout_s
-    login = Login(address.username, address.password)
+    login = address.login
     with connect(address, timeout_s, tls) as connection:
         answers = _Answers(connection, deadline_s)
         connection.sendall(_request(address, 1, login))
@@ -150,7 +157,7 @@ def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) ->
         if reply.code != 401 or not address.username:
             return reply
         if not login.accept(reply.challenges):
-            raise _lost(address, _unknown_login(reply), "login_unsupported")
+            raise _lost(address, _unknown_login(reply, address), "login_unsupported")
         with suppress(ConnectionError):
             connection.sendall(_request(address, 2, login))
             if not answers.ended():
@@ -161,8 +168,11 @@ def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) ->
         return replace(again, challenges=reply.challenges, hung_up=True)
 
 
-def _unknown_login(reply: Reply) -> str:
+def _unknown_login(reply: Reply, address: Address) -> str:
     asked = printable(", ".join(map(str, challenges(reply.challenges))), 2 * MAX_NAME)
+    if address.digest_only:
+        do = "choose digest in the camera, or write its address into source"
+        return f"it asks for the login {asked or 'of no kind'}, and gets no password at an address that is new; {do}"
     return f"it asks for the login {asked or 'of no kind'}; known are {KNOWN}: choose one in the camera"
 
 

@@ -70,20 +70,18 @@ def challenges(headers: Sequence[str]) -> Iterator[Challenge]:
 class Login:
     """A user's login at one server, for one connection. Its repr holds no password."""
 
-    def __init__(self, username: str, password: str) -> None:
-        self._username, self._password = username, password
+    def __init__(self, username: str, password: str, *, basic: bool = True) -> None:
+        """`basic` False: a digest or nothing, for a server that must not learn the password."""
+        self._username, self._password, self._basic = username, password, basic
         self._challenge: Challenge | None = None
         self._uses = 0  # of its nonce
         self._client_nonce = ""
 
-    def accept(self, headers: Sequence[str], *, basic: bool = True) -> bool:
-        """Take up the first digest of WWW-Authenticate headers that is known here, else basic; False: there is none.
-
-        `basic` False: a digest or nothing, for a server that must not learn the password.
-        """
+    def accept(self, headers: Sequence[str]) -> bool:
+        """Take up the first digest of WWW-Authenticate headers that is known here, else basic; False: there is none."""
         offered = [challenge for challenge in challenges(headers) if challenge.answerable]
         digests = [challenge for challenge in offered if challenge.scheme == "digest"]
-        self._challenge = next(iter(digests or (offered if basic else ())), None)
+        self._challenge = next(iter(digests or (offered if self._basic else ())), None)
         self._uses, self._client_nonce = 0, token_hex(8)
         return self._challenge is not None
 

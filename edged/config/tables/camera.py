@@ -32,6 +32,8 @@ from edged.config.types import (
 )
 from edged.secret_address import SecretAddress
 
+SECRET_IN_PATH = re.compile("(?i)pas|pwd|token|secret|auth")  # as cameras and recorders name it: loginpas, password
+
 
 def _check_source(source: SecretAddress) -> SecretAddress:
     value = source.reveal()
@@ -261,6 +263,17 @@ class CameraConfig(Section):
             )
         if self.down.enabled and self.hides_people:
             raise ValueError('down tells how people lie; set stall.people = "poses", or leave it out')
+        return self
+
+    @model_validator(mode="after")
+    def _check_search(self) -> CameraConfig:
+        """Raises ValueError where whoever answers a search would be told a password that stands in the address."""
+        path = self.source.reveal().partition("://")[2].partition("/")[2]
+        if self.onvif_serial and SECRET_IN_PATH.search(path):
+            raise ValueError(
+                "onvif_serial tells the path of source to whoever answers with that number, and a password seems to "
+                "stand in it; give username and password as keys of their own, or leave onvif_serial out"
+            )
         return self
 
     @property
