@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -113,12 +114,11 @@ class CameraSwitches:
 
     def _change(self, new: Selection) -> None:
         """Raises what applying it raises, and nothing has changed then."""
-        before, self._selection = self._selection, new
-        try:
+        with ExitStack() as undo:
+            undo.callback(setattr, self, "_selection", self._selection)
+            self._selection = new
             self._apply()
-        except Exception:
-            self._selection = before
-            raise
+            undo.pop_all()
         self._selection = self._current(self._base())
         self._file.write(asdict(self._selection))
 
