@@ -27,7 +27,7 @@ from edged.pipeline import Pipeline
 from edged.units import BYTES_PER_MB, MS_PER_S, NS_PER_MS
 from engines import machine
 from engines.build.process import available_mb
-from engines.build.service import POSE_BATCHES, BuildJob, EngineBuilder
+from engines.build.service import BuildJob, EngineBuilder
 from engines.card import Card, Pose
 from engines.catalogue import load
 from engines.errors import EngineError
@@ -125,9 +125,8 @@ def sessions(bench: Bench) -> Iterator[ReportRow]:
 def _time_by_batch(session: Session, card: Card) -> dict[str, Value]:
     """Median time in ms by batch size."""
     width, height = card.input.size_wh
-    sizes = (1,) if card.pose is None else POSE_BATCHES
     figures: dict[str, Value] = {}
-    for size in sizes:
+    for size in card.batches:
         tensor = np.zeros((size, 3, height, width), np.float32)
         times_ms = []
         for run in range(WARM_UP + RUNS // size):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+import numpy as np
 
 from edged.frame import F32
 from engines.card import Card
@@ -19,3 +22,17 @@ class Session(Protocol):
     def card(self) -> Card: ...
     def run(self, tensor: F32) -> list[F32]: ...
     def close(self) -> None: ...
+
+
+def run_in_parts(run: Callable[[F32], list[F32]], tensor: F32, fixed: int | None) -> list[F32]:
+    """What `run` gives for a batch of any size, where it takes `fixed` images at a time; None: it takes any number."""
+    if fixed is None or len(tensor) == fixed:
+        return run(tensor)
+    parts = [run(_filled(tensor[at : at + fixed], fixed)) for at in range(0, len(tensor), fixed)]
+    return [np.concatenate(pieces)[: len(tensor)] for pieces in zip(*parts, strict=True)]
+
+
+def _filled(tensor: F32, length: int) -> F32:
+    """The tensor with as many zero images behind it as make `length`."""
+    missing = np.zeros((length - len(tensor), *tensor.shape[1:]), np.float32)
+    return np.concatenate([tensor, missing]) if len(missing) else tensor

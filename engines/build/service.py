@@ -20,7 +20,7 @@ from engines.build.process import BuildProcess
 from engines.build.progress import Progress
 from engines.card import Card, Precision
 from engines.errors import BuildFailed, Cancelled, PlanRefused
-from engines.prepare import prepare
+from engines.prepare import batches, prepare
 from engines.prepare.model import Batch, PreparedModel
 from engines.store.engine_store import MAX_ATTEMPTS, EngineStore, StoredEngine
 from engines.store.key import BuildOptions, EngineKey, cause, differences
@@ -30,7 +30,6 @@ from engines.verify.selftest import Runner, SelfTest, selftest
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Progress], None]
-POSE_BATCHES = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +71,15 @@ class EngineBuilder:
         self._process = build_process
 
     def job(self, card: Card, file: Path, *, level: int, workspace_mb: int, precision: Precision = "fp16") -> BuildJob:
-        """Prepare a model: a pose model for up to eight subjects, any other for one image or person.
+        """Prepare a model for the batches of its card; a 3D model that was exported for one person for one.
 
         `workspace_mb` 0: chosen by the GPU's memory. Raises `CardError`.
         """
         begun_s = time.monotonic()
         data = file.read_bytes()
-        batch: Batch = 1 if card.pose is None else (POSE_BATCHES[0], POSE_BATCHES[-2], POSE_BATCHES[-1])
-        profiles = () if card.pose is None else tuple((n, n, n) for n in POSE_BATCHES)
+        sizes = batches(card, data)
+        batch: Batch = 1 if len(sizes) == 1 else (sizes[0], sizes[-2], sizes[-1])
+        profiles = () if len(sizes) == 1 else tuple((n, n, n) for n in sizes)
         model = prepare(card, data, batch=batch, precision=precision)
         reference = prepare(card, data, batch=1, precision="fp32", io="fp32")
         room_mb = workspace_mb or machine.workspace_mb(self._machine)

@@ -7,6 +7,7 @@ expects and gives; `describes` compares it with the live session's tensors and r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -40,7 +41,11 @@ Family = Literal[  # what decodes the outputs
 ]
 Precision = Literal["int8", "fp16", "fp32"]
 Length = Annotated[int, Field(gt=0)]
+POSE_BATCHES = (1, 2, 4, 8)
+PERSON_BATCHES = (1, 2, 4)  # of 3D models; larger ones save no more
+MAX_VOLUMES_BYTES = 40_000_000  # of the volumes of one call, in FP32: of ConvNeXtPose-XS four, of L two
 TASKS: dict[Family, Task] = {"simcc": "pose", "heatmap3d": "lift", "rootnet": "root"}  # the others detect
+FP32_BYTES = 4
 _DO = "Correct the card, or get the model that it describes"
 
 
@@ -246,6 +251,19 @@ class Card(_Table):
         """How much a subject's box grows before the crop; None: the whole image is looked at."""
         table = self.pose or self.lift or self.root
         return table.padding if table else None
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """How many images one call of the model takes, in rising order: one for a detector, or up to so many subjects.
+
+        Of a 3D model as many people as have their volumes in MAX_VOLUMES_BYTES; one where the card's batch is one.
+        """
+        if self.task in {"detect", "pose"}:
+            return (1,) if self.task == "detect" else POSE_BATCHES
+        if any(output.shape[0] == 1 for output in self.outputs):
+            return (1,)
+        person_bytes = max(prod(axis or 1 for axis in output.shape) * FP32_BYTES for output in self.outputs)
+        return tuple(n for n in PERSON_BATCHES if n == 1 or n * person_bytes <= MAX_VOLUMES_BYTES)
 
     def describes(
         self, inputs: Mapping[str, tuple[Axis, ...]], outputs: Mapping[str, tuple[Axis, ...]], *, takes: str = "float32"

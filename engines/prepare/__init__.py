@@ -47,6 +47,25 @@ def prepare(
     )
 
 
+def batches(card: Card, model: bytes) -> tuple[int, ...]:
+    """The batches to prepare the file for: the card's, but one for a 3D model that was exported for one person.
+
+    A file that cannot be read has the card's; `prepare` refuses it. Needs onnx.
+    """
+    import onnx  # noqa: PLC0415
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+    if card.task not in {"lift", "root"}:
+        return card.batches
+    try:
+        graph = onnx.load_model_from_string(model).graph
+    except DecodeError:
+        return card.batches
+    weights = {weight.name for weight in graph.initializer}
+    fixed = [value.type.tensor_type.shape.dim[0].dim_value for value in graph.input if value.name not in weights]
+    return (1,) if fixed[:1] == [1] else card.batches
+
+
 def _check_int8(card: Card, model: bytes) -> None:
     """Raises `CardError` unless the card's ranges were measured on this very file."""
     how = "python -m tools.precision measures it"

@@ -25,8 +25,7 @@ from edged.inference.cuda.engine_ort import OrtCudaEngine
 from edged.inference.cuda.memory import MAX_FRAMES_PER_CAMERA
 from edged.inference.decode.detectors import NON_FINITE
 from edged.pipeline import quality_limits
-from engines.build.service import POSE_BATCHES
-from engines.card import Precision
+from engines.card import POSE_BATCHES, Precision
 from engines.catalogue import load
 from engines.prepare import prepare
 from tests.cuda.emulated import EMULATED, IMAGE, Emulated

@@ -25,8 +25,7 @@ from edged.inference.cuda.session_trt import TrtSession
 from edged.inference.engine_builder import BuiltEngine
 from edged.inference.load_models import load_models
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from engines.build.service import POSE_BATCHES
-from engines.card import Card
+from engines.card import POSE_BATCHES, Card
 from engines.catalogue import load
 from engines.errors import PlanRefused
 from engines.golden import golden_inputs

@@ -25,6 +25,7 @@ from edged.inference.pose3d.lifter import Lifter
 from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
 from engines.catalogue import load
 from engines.errors import CardError
+from engines.prepare import batches
 from tests.support.schema import schema_errors
 from tests.support.small_nets import written
 
@@ -77,6 +78,50 @@ def test_lifted_person_equals_definition(nets: Path, name: str) -> None:
         assert np.ptp(found.xyz_mm[:, 2]) > 50
         assert (found.depth_source, found.focal_source) == ("rootnet", "given")
         assert found.root_mm[2] / heuristic_depth_mm(crop, LENS) == pytest.approx(gamma, abs=0.1)
+
+
+class Counting:
+    """A session that notes how many people each call had."""
+
+    def __init__(self, inner: OrtSession) -> None:
+        self.card, self._inner = inner.card, inner
+        self.calls: list[int] = []
+        self.close = inner.close
+
+    def run(self, tensor: Any) -> Any:
+        self.calls.append(len(tensor))
+        return self._inner.run(tensor)
+
+
+def test_several_people_in_one_call_are_as_one_by_one(nets: Path) -> None:
+    volume, root = Counting(session(nets, "convnextpose-s")), Counting(session(nets, "rootnet"))
+    several = Lifter(VolumeNet(volume), RootNet(root))
+    boxes = np.concatenate([BOXES, BOXES[:1] + 3, np.array([(700, 0, 800, 100)], np.float32), BOXES[:2] + 7])
+    together = several.lift_boxes(photo(), boxes, LENS)
+    assert volume.calls == root.calls == [4, 2]  # never more volumes than the card allows, and no call for nobody
+    for box, found in zip(boxes, together, strict=True):
+        (alone,) = several.lift_boxes(photo(), box[None], LENS)
+        assert (found is None) == (alone is None)
+        if found is not None and alone is not None:
+            np.testing.assert_allclose(found.xyz_mm, alone.xyz_mm, atol=0.1)
+            np.testing.assert_allclose(found.root_mm, alone.root_mm, atol=0.1)
+
+
+def test_file_for_one_person_alone_lifts_several(nets: Path, tmp_path: Path) -> None:
+    card = CARDS["convnextpose-s"]
+    fixed = OrtSession(card, written(card, tmp_path, batch=1))
+    one_by_one = Lifter(VolumeNet(fixed), None).lift_boxes(photo(), BOXES, LENS)
+    for found, expected in zip(one_by_one, lifter(nets, root=False).lift_boxes(photo(), BOXES, LENS), strict=True):
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_allclose(found.xyz_mm, expected.xyz_mm, atol=0.1)
+    assert batches(card, (tmp_path / f"{card.name}.onnx").read_bytes()) == (1,)  # of an engine made of it
+    assert batches(card, (nets / f"{card.name}.onnx").read_bytes()) == card.batches
+
+
+def test_volumes_of_one_call_are_bounded() -> None:
+    most = {name: CARDS[name].batches[-1] for name in ("convnextpose-s", "convnextpose-l", "integral-r152", "rootnet")}
+    assert most == {"convnextpose-s": 4, "convnextpose-l": 2, "integral-r152": 1, "rootnet": 4}
 
 
 def test_box_outside_the_image_is_not_lifted(nets: Path) -> None:

@@ -16,15 +16,15 @@ SEED = 9
 CELL = 4  # px of RootNet's input
 
 
-def written(card: Card, folder: Path) -> Path:
-    """The net of a card of task lift or root, as NAME.onnx."""
+def written(card: Card, folder: Path, batch: int | str = "batch") -> Path:
+    """The net of a card of task lift or root, as NAME.onnx; `batch` a number: exported for so many people alone."""
     nodes, weights = _volume(card) if card.lift else _root(card)
     width, height = card.input.size_wh
     graph = helper.make_graph(
         nodes,
         card.name,
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, height, width])],
-        [helper.make_tensor_value_info(o.name, TensorProto.FLOAT, list(o.shape)) for o in card.outputs],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, height, width])],
+        [helper.make_tensor_value_info(o.name, TensorProto.FLOAT, [batch, *o.shape[1:]]) for o in card.outputs],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -63,10 +63,10 @@ def _root(card: Card) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
         "middle": middle,
         "little": np.array(0.1 / 255, np.float32),
         "one": np.ones((1, 1), np.float32),
-        "shape": np.array([1, 1]),
+        "shape": np.array([-1, 1]),
     }
     nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=1, axes=[1, 2, 3]),
         helper.make_node("Reshape", ["mean", "shape"], ["grey"]),
         helper.make_node("Mul", ["grey", "little"], ["more"]),
         helper.make_node("Add", ["more", "one"], ["gamma"]),

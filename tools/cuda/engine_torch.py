@@ -17,7 +17,6 @@ import numpy as np
 from edged.errors import ModelFault
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors, Tensor
-from engines.build.service import POSE_BATCHES
 from engines.card import Card
 from engines.prepare import prepare
 from engines.prepare.model import Batch
@@ -31,7 +30,7 @@ def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None 
         raise Unavailable(f"no PyTorch net of {card.name}")
     if lack := torch_unavailable_reason("cuda"):
         raise Unavailable(lack)
-    return TorchEngine(gpu, card, file, batches or ((1,) if card.pose is None else POSE_BATCHES))
+    return TorchEngine(gpu, card, file, batches or card.batches)
 
 
 class TorchEngine:

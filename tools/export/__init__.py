@@ -19,9 +19,8 @@ def to_onnx(
     path: Path,
     *,
     source: str = "input",
-    open_batch: bool = True,
 ) -> None:
-    """Write an ONNX file with one input, named `source`; the first axis is the batch, dynamic with `open_batch`."""
+    """Write an ONNX file with one input, named `source`; the first axis is the batch, and dynamic."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -31,7 +30,7 @@ def to_onnx(
             str(path),
             input_names=[source],
             output_names=list(outputs),
-            dynamic_axes={name: {0: "batch"} for name in (source, *outputs)} if open_batch else None,
+            dynamic_axes={name: {0: "batch"} for name in (source, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )

@@ -30,13 +30,13 @@ class Normalised(nn.Module):
 
 
 def write(export: Export, path: Path) -> str:
-    """Write the file and return its sha256. 3D nets have batch 1; the batch of others is dynamic."""
+    """Write the file and return its sha256. The batch is dynamic."""
     width, height = export.size_wh
     if export.white is None:
         to_onnx(export.net, (1, 3, height, width), export.outputs, path)
     else:
         net = Normalised(export.net, export.white)
-        to_onnx(net, (1, 3, height, width), export.outputs, path, source="image", open_batch=False)
+        to_onnx(net, (1, 3, height, width), export.outputs, path, source="image")
     model = onnx.load(path)
     feed = "normalised, see the card" if export.white is None else "RGB, 0 to 255"
     table = {key: str(value) for key, value in (export.table or {}).items()}

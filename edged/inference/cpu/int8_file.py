@@ -7,7 +7,8 @@ from pathlib import Path
 
 from engines.card import Card
 from engines.errors import CardError
-from engines.prepare import VERSION, prepare
+from engines.prepare import VERSION, batches, prepare
+from engines.prepare.model import Batch
 from engines.store.disk import publish, remove_on_error, translate_os_errors
 
 FOLDER = "int8"  # in the model store
@@ -22,7 +23,9 @@ def int8_file(store: Path, card: Card, file: Path) -> Path:
     if path.is_file():
         return path
     try:
-        model = prepare(card, file.read_bytes(), batch=1 if card.pose is None else (1, 1, 1), precision="int8")
+        data = file.read_bytes()
+        batch: Batch = 1 if len(batches(card, data)) == 1 else (1, 1, 1)
+        model = prepare(card, data, batch=batch, precision="int8")
     except ModuleNotFoundError as missing:
         raise CardError(f"model {card.name}: INT8 is prepared with onnx: pip install onnx") from missing
     if model.family != card.family:

@@ -13,6 +13,7 @@ from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from edged.inference.decode.detectors import check_finite
 from edged.inference.first_line import first_line
+from edged.inference.session import run_in_parts
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 from engines.errors import BuildFailed
@@ -48,6 +49,7 @@ class OrtSession:
             ) from refusal
         inputs = self._session.get_inputs()
         card.describes(_shapes(inputs), _shapes(self._session.get_outputs()), takes=_dtypes(inputs))
+        self._fixed_batch = _shapes(inputs)[card.input.name][0]
         self._outputs = [output.name for output in card.outputs]
 
     def warm_up(self, subjects: int) -> None:
@@ -58,14 +60,14 @@ class OrtSession:
         frame.
         """
         width, height = self.card.input.size_wh
-        zeros = np.zeros((subjects if self.card.task == "pose" else 1, 3, height, width), np.float32)
+        zeros = np.zeros((min(subjects, self.card.batches[-1]), 3, height, width), np.float32)
         with suppress(*ORT_ERRORS):
             for _ in range(2):
-                self._session.run(self._outputs, {self.card.input.name: zeros})
+                run_in_parts(self._run, zeros, self._fixed_batch)
 
     def run(self, tensor: F32) -> list[F32]:
         try:
-            outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
+            outputs = run_in_parts(self._run, tensor, self._fixed_batch)
         except ORT_ERRORS as refusal:
             raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
         check_finite(self.card.name, outputs)
@@ -73,6 +75,10 @@ class OrtSession:
 
     def close(self) -> None:
         """Nothing to release: a session goes with its last reference."""
+
+    def _run(self, tensor: F32) -> list[F32]:
+        outputs: list[F32] = self._session.run(self._outputs, {self.card.input.name: tensor})
+        return outputs
 
 
 class OnnxRunner:

@@ -15,6 +15,7 @@ from edged.errors import ModelFault, ModelMissing
 from edged.frame import F32
 from edged.inference.decode.detectors import check_finite
 from edged.inference.first_line import first_line
+from edged.inference.session import run_in_parts
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 
@@ -34,6 +35,7 @@ class OpenVinoSession:
         try:
             model = core.read_model(path)
             card.describes(_shapes(model.inputs), _shapes(model.outputs), takes=_dtypes(model.inputs))
+            self._fixed_batch = _shapes(model.inputs)[card.input.name][0]
             compiled = core.compile_model(model, "CPU", _options(threads or allowed_cpus(), bf16=bf16))
         except RuntimeError as refusal:
             raise ModelMissing(
@@ -46,23 +48,26 @@ class OpenVinoSession:
     def warm_up(self, subjects: int) -> None:
         """Compile the kernels of a frame with one subject, and with that many, and allocate what they need."""
         width, height = self.card.input.size_wh
-        for batch in (1, subjects) if self.card.task == "pose" else (1,):
+        for batch in sorted({1, min(subjects, self.card.batches[-1])}):
             try:
-                self._request.infer([np.zeros((batch, 3, height, width), np.float32)])
+                run_in_parts(self._run, np.zeros((batch, 3, height, width), np.float32), self._fixed_batch)
             except RuntimeError:  # it comes back with the first frame
                 return
 
     def run(self, tensor: F32) -> list[F32]:
         try:
-            found = self._request.infer([np.ascontiguousarray(tensor)], share_inputs=True)
+            outputs = run_in_parts(self._run, tensor, self._fixed_batch)
         except RuntimeError as refusal:
             raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
-        outputs: list[F32] = [found[port] for port in self._outputs]
         check_finite(self.card.name, outputs)
         return outputs
 
     def close(self) -> None:
         """Nothing to release: a request goes with its last reference."""
+
+    def _run(self, tensor: F32) -> list[F32]:
+        found = self._request.infer([np.ascontiguousarray(tensor)], share_inputs=True)
+        return [found[port] for port in self._outputs]
 
 
 def _options(threads: int, *, bf16: bool) -> dict[str, Any]:

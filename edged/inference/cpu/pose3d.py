@@ -1,4 +1,4 @@
-"""The 3D models on the host: crop, session, decode."""
+"""The 3D models on the host: crops, session, decode."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from edged.frame import F32, U8
 from edged.inference.cpu.pixels import CropSampler
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.pose3d.lifter import RootDepth, wrong_task
-from edged.inference.pose3d.projection import VolumeJoints, person_crop
+from edged.inference.pose3d.lifter import RootDepth, for_each_person, wrong_task
+from edged.inference.pose3d.projection import VolumeJoints
 from edged.inference.session import Session
 from engines.card.schema import SCHEMAS
 
@@ -22,17 +22,21 @@ class VolumeNet:
             raise wrong_task(session.card, "lift")
         self.session, self.spec = session, session.card.lift
         self._joints = len(SCHEMAS[self.spec.schema_name])
-        self._input = _CropInput(session)
+        self._batch = _CropBatch(session)
 
-    def estimate(self, image: U8, xyxy: F32) -> VolumeJoints | None:
-        if (crop := self._input.fill(image, xyxy)) is None:
-            return None
-        (volume,) = self.session.run(self._input.tensor)
-        _, _, height, width = volume.shape
-        return VolumeJoints(crop, soft_argmax(volume, self._joints)[0], (self.spec.depth, height, width))
+    def estimate(self, image: U8, xyxy: F32) -> list[VolumeJoints | None]:
+        return for_each_person(
+            xyxy, _size_wh(image), self.session.card, self._batch.most, lambda crops: self._run(image, crops)
+        )
 
     def close(self) -> None:
         self.session.close()
+
+    def _run(self, image: U8, crops: list[Crop]) -> list[VolumeJoints]:
+        (volume,) = self.session.run(self._batch.fill(image, crops))
+        _, _, height, width = volume.shape
+        bins = soft_argmax(volume, self._joints)
+        return [VolumeJoints(crop, at, (self.spec.depth, height, width)) for crop, at in zip(crops, bins, strict=True)]
 
 
 class RootNet:
@@ -42,31 +46,40 @@ class RootNet:
         if session.card.root is None:
             raise wrong_task(session.card, "root")
         self.session, self.spec = session, session.card.root
-        self._input = _CropInput(session)
+        self._batch = _CropBatch(session)
 
-    def estimate(self, image: U8, xyxy: F32) -> RootDepth | None:
-        if (crop := self._input.fill(image, xyxy)) is None:
-            return None
-        xy_cells, gamma = self.session.run(self._input.tensor)
-        xy_px = crop.cells_to_image(xy_cells, (self.spec.cells, self.spec.cells))[0]
-        return RootDepth(crop, xy_px, float(gamma[0, 0]))
+    def estimate(self, image: U8, xyxy: F32) -> list[RootDepth | None]:
+        return for_each_person(
+            xyxy, _size_wh(image), self.session.card, self._batch.most, lambda crops: self._run(image, crops)
+        )
 
     def close(self) -> None:
         self.session.close()
 
+    def _run(self, image: U8, crops: list[Crop]) -> list[RootDepth]:
+        xy_cells, gamma = self.session.run(self._batch.fill(image, crops))
+        cells = (self.spec.cells, self.spec.cells)
+        return [
+            RootDepth(crop, crop.cells_to_image(xy, cells), float(factor))
+            for crop, xy, factor in zip(crops, xy_cells, gamma[:, 0], strict=True)
+        ]
 
-class _CropInput:
-    """The input tensor of one 3D model, filled from a person's crop."""
+
+class _CropBatch:
+    """The input tensor of one 3D model, filled from people's crops, `most` at a time."""
 
     def __init__(self, session: Session) -> None:
         card = session.card
-        self._net_wh, self._padding = card.input.size_wh, card.padding or 1.0
+        self.most = card.batches[-1]
         self._sample_crop = CropSampler(card.input)
-        self.tensor = np.empty((1, 3, *self._net_wh[::-1]), np.float32)
+        self._tensor = np.empty((self.most, 3, *card.input.size_wh[::-1]), np.float32)
 
-    def fill(self, image: U8, xyxy: F32) -> Crop | None:
-        """The crop that the tensor was filled from; None: nothing of the box lies on the image."""
-        crop = person_crop(xyxy, (image.shape[1], image.shape[0]), self._net_wh, self._padding)
-        if crop is not None:
-            self._sample_crop(image, crop, self.tensor[0])
-        return crop
+    def fill(self, image: U8, crops: list[Crop]) -> F32:
+        """(N, 3, H, W) the crops as the model takes them; a view, valid until the next ones."""
+        for crop, tensor in zip(crops, self._tensor, strict=False):
+            self._sample_crop(image, crop, tensor)
+        return self._tensor[: len(crops)]
+
+
+def _size_wh(image: U8) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]

@@ -17,8 +17,8 @@ from edged.inference.cpu.onnxruntime import ORT_ERRORS
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import EngineTensors
 from edged.inference.first_line import first_line
-from engines.build.service import POSE_BATCHES
 from engines.card import Card
+from engines.prepare import batches as batches_of
 from engines.prepare import prepare
 from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 
@@ -33,11 +33,12 @@ def is_available() -> bool:
 def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> OrtCudaEngine:
     """The model, prepared as for TensorRT, in FP32. Raises `CardError` and `ModelMissing`.
 
-    `batches` in rising order; by default one image for a detector, up to eight subjects for a pose model.
+    `batches` in rising order; by default the card's, or those that the file can have.
     """
-    sizes = tuple(batches or ((1,) if card.pose is None else POSE_BATCHES))
+    data = file.read_bytes()
+    sizes = tuple(batches or batches_of(card, data))
     batch: Batch = sizes[0] if len(sizes) == 1 else (sizes[0], sizes[-1], sizes[-1])
-    model = prepare(card, file.read_bytes(), batch=batch, precision="fp32", io="fp32")
+    model = prepare(card, data, batch=batch, precision="fp32", io="fp32")
     return OrtCudaEngine(gpu, card.model_copy(update={"family": model.family}), model, sizes)
 
 

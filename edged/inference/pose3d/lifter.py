@@ -1,19 +1,21 @@
 """3D poses of people: which boxes are lifted, and what the two 3D models' answers make together.
 
-One person at a time: 18 volumes of 64³ bins are 19 MB a person. The models run where the backend has them
-(cpu/pose3d.py, cuda/pose3d.py).
+Several people in one call: as many as the model's card allows, since 18 volumes of 64³ bins are 19 MB a person. The
+models run where the backend has them (cpu/pose3d.py, cuda/pose3d.py).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from edged.frame import F32, U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d
 from edged.inference.crop import Crop
-from edged.inference.pose3d.projection import VolumeJoints, person_pose3d
+from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
 from engines.card import Card, Lift
 from engines.errors import CardError
 
+Answer = TypeVar("Answer")
 PERSON = "person"  # the only class that the 3D models know
 
 
@@ -26,18 +28,18 @@ class RootDepth(NamedTuple):
 
 
 class VolumeModel(Protocol):
-    """A model of task `lift`. `estimate` takes one box (4,) in image px; None: nothing of it lies on the image."""
+    """A model of task `lift`. `estimate` gives one per box (N, 4) in image px; None: nothing of it is on the image."""
 
     @property
     def spec(self) -> Lift: ...
-    def estimate(self, image: U8, xyxy: F32) -> VolumeJoints | None: ...
+    def estimate(self, image: U8, xyxy: F32) -> list[VolumeJoints | None]: ...
     def close(self) -> None: ...
 
 
 class RootModel(Protocol):
-    """A model of task `root`. `estimate` takes one box (4,) in image px; None: nothing of it lies on the image."""
+    """A model of task `root`. `estimate` gives one per box (N, 4) in image px; None: nothing of it is on the image."""
 
-    def estimate(self, image: U8, xyxy: F32) -> RootDepth | None: ...
+    def estimate(self, image: U8, xyxy: F32) -> list[RootDepth | None]: ...
     def close(self) -> None: ...
 
 
@@ -68,14 +70,30 @@ class Lifter:
 
     def lift_boxes(self, image: U8, xyxy: F32, intrinsics: CameraIntrinsics) -> list[Pose3d | None]:
         """One per box (N, 4) in image px; None: nothing of it lies on the image, or no plausible pose."""
-        return [self._lift_box(image, box, intrinsics) for box in xyxy]
+        seen = self._volume.estimate(image, xyxy)
+        roots = self._root.estimate(image, xyxy) if self._root else [None] * len(xyxy)
+        spec = self._volume.spec
+        return [
+            joints and person_pose3d(joints, spec, intrinsics, root.gamma if root else None)
+            for joints, root in zip(seen, roots, strict=True)
+        ]
 
-    def _lift_box(self, image: U8, box: F32, intrinsics: CameraIntrinsics) -> Pose3d | None:
-        joints = self._volume.estimate(image, box)
-        if joints is None:
-            return None
-        root = self._root.estimate(image, box) if self._root else None
-        return person_pose3d(joints, self._volume.spec, intrinsics, root.gamma if root else None)
+
+def for_each_person(
+    xyxy: F32, size_wh: tuple[int, int], card: Card, most: int, run: Callable[[list[Crop]], Iterable[Answer]]
+) -> list[Answer | None]:
+    """What `run` answers for the crop of each box (N, 4) in px of an image of that size, `most` crops in one call.
+
+    None: nothing of the box lies on the image.
+    """
+    crops = [person_crop(box, size_wh, card.input.size_wh, card.padding or 1.0) for box in xyxy]
+    shown = [(row, crop) for row, crop in enumerate(crops) if crop is not None]
+    answers: list[Answer | None] = [None] * len(crops)
+    for at in range(0, len(shown), most):
+        part: Sequence[tuple[int, Crop]] = shown[at : at + most]
+        for (row, _), answer in zip(part, run([crop for _, crop in part]), strict=True):
+            answers[row] = answer
+    return answers
 
 
 def wrong_task(card: Card, task: str) -> CardError:

@@ -48,7 +48,7 @@ def volume(card: Card, path: Path) -> Estimate:
     net = VolumeNet(OrtSession(card, path))
 
     def estimate(subject: SubjectInput) -> F64:
-        output = net.estimate(subject.image, subject.box_xyxy.astype(np.float32))
+        (output,) = net.estimate(subject.image, subject.box_xyxy[None].astype(np.float32))
         if output is None:
             return _all_nan(len(SCHEMAS[net.spec.schema_name]))
         points = joints_in_image(output, net.spec.span_mm)
@@ -64,7 +64,8 @@ def rootnet(card: Card, path: Path) -> Estimate:
     net = RootNet(OrtSession(card, path))
 
     def estimate(subject: SubjectInput) -> F64:
-        output, intrinsics = net.estimate(subject.image, subject.box_xyxy.astype(np.float32)), _intrinsics(subject)
+        (output,) = net.estimate(subject.image, subject.box_xyxy[None].astype(np.float32))
+        intrinsics = _intrinsics(subject)
         if output is None:
             return _all_nan(1)
         return image_to_camera(
