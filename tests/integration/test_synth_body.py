@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
 from engines.card.schema import SCHEMAS
-from tools.synth import flesh, horse, horse_pose, person, person_pose, pose
+from tools.synth import flesh, horse, horse_pose, person, person_pose, portraits, pose
 from tools.synth.body import Body
 from tools.synth.flesh import Cone
 from tools.synth.horse_coat import COATS
@@ -121,3 +122,31 @@ def test_size_scales_the_whole_body(mare: Body) -> None:
 def test_positive_pitch_lowers_the_head(mare: Body) -> None:
     low = replace(horse_pose.STANDING, turns={**horse_pose.STANDING.turns, "neck": (0, 40, 0)})
     assert joints(mare, low)["nose"][2] < joints(mare, horse_pose.STANDING)["nose"][2] - 0.4
+
+
+def test_human36m_joints_lie_as_that_data_set_places_them(groom: Body) -> None:
+    at = joints(groom, person_pose.STANDING, "h36m-18")
+    for middle, end in (("pelvis", "hip"), ("thorax", "shoulder")):
+        np.testing.assert_allclose(at[middle], (np.add(at[f"left_{end}"], at[f"right_{end}"])) / 2, atol=1e-6)
+    column = [at[name][2] for name in ("pelvis", "torso", "neck", "nose", "head_top")]
+    assert column == sorted(column)
+    assert np.linalg.norm(np.subtract(at["neck"], at["pelvis"])) == pytest.approx(0.51, abs=0.03)
+
+
+def test_portrait_projects_onto_itself_and_its_box_fits() -> None:
+    one = portraits.portrait(3, 0)
+    xy = one.joints_mm[:, :2] / one.joints_mm[:, 2:] * one.lens[:2] + one.lens[2:]
+    assert one.image.shape == (portraits.SIDE_PX, portraits.SIDE_PX, 4)
+    assert (xy > one.xyxy[:2] - 4).all()
+    assert (xy < one.xyxy[2:] + 4).all()
+    assert max(one.xyxy[2:] - one.xyxy[:2]) == pytest.approx(portraits.BOX_PX, abs=2)
+    hit = [one.image[int(y), int(x), 3] == 255 for x, y in xy]
+    assert np.mean(hit) > 0.8  # joints lie in the flesh
+
+
+def test_portraits_are_read_as_they_were_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    portraits.Portraits.write(tmp_path, 3, 2, apart=False)
+    read, one = portraits.Portraits(tmp_path), portraits.portrait(3, 1)
+    assert len(read) == 2
+    np.testing.assert_array_equal(read.image(1), one.image)
+    np.testing.assert_allclose(read.joints_mm[1], one.joints_mm)

@@ -253,12 +253,14 @@ def test_a_horse_that_may_be_another_animal_is_less_of_a_horse() -> None:
     assert shown[0, HORSE, 0].tolist() == pytest.approx([2, 2.5 - RIVAL_MARGIN, 1 - RIVAL_MARGIN])
 
 
-def test_gradients_of_depthwise_convolutions_equal_those_of_pytorch() -> None:
+@pytest.mark.parametrize(("kernel", "biased"), [(5, False), (7, True)])
+def test_gradients_of_depthwise_convolutions_equal_those_of_pytorch(kernel: int, *, biased: bool) -> None:
     x = torch.randn(2, 8, 6, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    conv = torch.nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False)
+    conv = torch.nn.Conv2d(8, 8, kernel, padding=kernel // 2, groups=8, bias=biased)
     weights = torch.linspace(-1, 1, 2 * 8 * 6 * 9).view(2, 8, 6, 9)
-    wanted = torch.autograd.grad((conv(x) * weights).sum(), (x, conv.weight))
+    learned = (x, *conv.parameters())
+    wanted = torch.autograd.grad((conv(x) * weights).sum(), learned)
     speed_up(conv)
     assert "forward" in vars(conv)
-    for ours, theirs in zip(torch.autograd.grad((conv(x) * weights).sum(), (x, conv.weight)), wanted, strict=True):
+    for ours, theirs in zip(torch.autograd.grad((conv(x) * weights).sum(), learned), wanted, strict=True):
         torch.testing.assert_close(ours, theirs)

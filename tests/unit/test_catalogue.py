@@ -12,7 +12,10 @@ from engines.card.schema import SCHEMAS
 from engines.catalogue import HERE, load, read
 from engines.errors import CardError
 
-STARTERS = {"det-person-horse", "rtmpose-t-coco17", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"}
+STARTERS = {
+    *("det-person-horse", "rtmpose-t-coco17", "rtmpose-t-lsp14", "rtmpose-t-ap10k-horse"),
+    *("lift-person-t", "rootnet-person-t"),
+}
 GOOD = (HERE / "rtmpose-t-lsp14.toml").read_text().replace("rtmpose-t-lsp14", "mine")
 
 

@@ -1,6 +1,7 @@
 """Renders images with their truth.
 
 python -m tools.synth dataset OUT --count 6000 --seed 1 --size 640x360 [--shares horse=0.4,person=0.4,empty=0.2]
+python -m tools.synth portraits OUT --count 6000 --seed 1 [--apart]
 python -m tools.synth stills OUT
 """
 
@@ -51,6 +52,12 @@ def main() -> None:
     clip.add_argument("--size", type=_size, default=(640, 360), metavar="WxH")
     clip.add_argument("--crf", type=int, default=24)
     clip.set_defaults(run=shot)
+    single = commands.add_parser("portraits", help="people without a place, with their joints in space")
+    single.add_argument("out", type=Path)
+    single.add_argument("--count", type=int, default=6000)
+    single.add_argument("--seed", type=int, default=1)
+    single.add_argument("--apart", action="store_true", help="of shapes that none without it has, for validation")
+    single.set_defaults(run=portraits)
     few = commands.add_parser("stills", help="the pictures the README shows")
     few.add_argument("out", type=Path)
     few.set_defaults(run=stills)
@@ -102,6 +109,13 @@ def shot(arguments: argparse.Namespace) -> None:
     frames = take(a.acts, a.size, a.fps, seed=a.seed, night=a.night, passer=a.person)
     count = write_film(a.out, frames, a.fps, a.size, a.crf)
     print(f"{a.out}: {count} frames, {a.out.stat().st_size / 1e6:.2f} MB")
+
+
+def portraits(arguments: argparse.Namespace) -> None:
+    """Writes OUT/portraits.bin and OUT/portraits.npz."""
+    from tools.synth.portraits import Portraits  # noqa: PLC0415
+
+    Portraits.write(arguments.out, arguments.seed, arguments.count, apart=arguments.apart)
 
 
 def stills(arguments: argparse.Namespace) -> None:

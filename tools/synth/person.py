@@ -1,12 +1,14 @@
-"""A person of 1.78 m: bones, flesh, clothes, joints of LSP-14 and COCO-17.
+"""A person of 1.78 m: bones, flesh, clothes, joints of LSP-14, COCO-17 and Human3.6M's 18.
 
 x forward, y left, z up, in m; arms spread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from tools.synth.geometry import RGB, Mesh, Stuff, linear
 from tools.synth.skeleton import Bone, Skeleton, Skin, skin
 from tools.synth.types import F32, I32
 
+XYZ: TypeAlias = tuple[float, float, float]
 GRID_M = 0.0165
 SHAPES = 8  # different bodies; each is polygonised once per process and head wear
 ARM_M = 1.43  # height of the spread arms
@@ -210,14 +213,30 @@ _SPOTS = {
     "neck": ("neck", (0.0, 0.0, 1.50), 0.08),
     "head_top": ("head", (0.0, 0.0, 1.80), 0.10),
 }
+# As Human3.6M places them: its hips lie wider than joints of bone do, its nose between throat and face, its neck at
+# the height of the shoulders, and its head 0.12 m above the nose. All of the trunk are fixed to their bones, so that
+# the pelvis is the middle of the hips, and the thorax of the shoulders.
+# Source: the T-pose of subject 1, whose bones are 133, 443, 454 (leg), 233, 257, 121, 115 (spine) and 151, 279, 252 mm.
+_SPOTS_H36M = {
+    "pelvis": ("hips", (0.0, 0.0, 0.93), 0.13),
+    "left_hip": ("hips", (0.0, 0.12, 0.93), 0.13),
+    "torso": ("waist", (-0.01, 0.0, 1.17), 0.11),
+    "neck": ("chest", (-0.01, 0.0, 1.445), 0.08),
+    "nose": ("head", (0.07, 0.0, 1.60), 0.06),
+    "head_top": ("head", (0.0, 0.0, 1.74), 0.06),
+    "thorax": ("chest", (0.0, 0.0, 1.43), 0.08),
+}
 _OF_LIMBS = {name for name, _, _ in _LIMBS}
 
 
-def _point(name: str) -> Point:
-    bone, (x, y, z), radius = _SPOTS[name.replace("right", "left")]
+def _point(name: str, spots: Mapping[str, tuple[str, XYZ, float]]) -> Point:
+    bone, (x, y, z), radius = spots[name.replace("right", "left")]
     right = name.startswith("right")
     limb = f"{'right' if right else 'left'}_{bone}" if bone in _OF_LIMBS else bone
     return Point(name=name, bone=limb, at=(x, -y if right else y, z), radius_m=radius)
 
 
-POINTS = {schema: tuple(_point(name) for name in SCHEMAS[schema].keypoints) for schema in ("lsp-14", "coco-17")}
+POINTS = {
+    schema: tuple(_point(name, spots) for name in SCHEMAS[schema].keypoints)
+    for schema, spots in (("lsp-14", _SPOTS), ("coco-17", _SPOTS), ("h36m-18", _SPOTS | _SPOTS_H36M))
+}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from engines.card.schema import SCHEMAS
 from tools.synth.body import Body
 from tools.synth.camera import Bend, Camera, Sensor
 from tools.synth.geometry import LOOKS, Mesh
@@ -116,7 +117,7 @@ class Stage:
             xyxy=around(shown),
             pixels=int(shown.sum()),
             visible=float(fine.sum() / max(whole, 1) * self._inside(mesh)),
-            keypoints={name: self._keypoints(actor, name, owner) for name in names},
+            keypoints={name: self._keypoints(actor, name, owner) for name in names if SCHEMAS[name].root is None},
             space_m={name: self._camera.view(actor.body.where(name, actor.frames)) for name in names},
             lens=self._camera.lens(self.size_wh),
         )

@@ -25,7 +25,7 @@ class Truth:
     pixels: int  # number of these
     visible: float  # share of the whole body's pixels, those beyond the picture's edge included
     keypoints: Mapping[str, F32]  # by schema: (K, 3) x, y, v: 2 visible, 1 hidden, 0 outside the picture (x = y = 0)
-    space_m: Mapping[str, F64]  # by schema: (K, 3) the same in the camera's frame: x right, y down, z away
+    space_m: Mapping[str, F64]  # by schema, those of space too: (K, 3) in the camera's frame: x right, y down, z away
     lens: F32  # fx, fy, cx, cy in px; exact where the camera has no barrel distortion
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m tools.train detector|person|horse --data ../shared/data --scenes DIR --minutes 60 --out DIR`.
+"""`python -m tools.train detector|person|horse|lift --data ../shared/data --scenes DIR --minutes 60 --out DIR`.
 
 Run again with the same `--out` and another `--seed`, training goes on; from the shipped model with `--start`.
 `--minutes 0` exports `--start` as it is.
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
+from tools.nets.space import SIDE
 from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
@@ -29,6 +30,7 @@ from tools.train.crops import Source as Pictured
 from tools.train.depthwise import speed_up
 from tools.train.detector import Hints, Taught, Truth, loss, priors, teacher_loss
 from tools.train.false_boxes import FalseBoxes
+from tools.train.lift import lift
 from tools.train.photographs import Photographs
 from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
 from tools.train.pose import loss as pose_loss
@@ -254,9 +256,11 @@ def print_progress(step: int, loss_value: float, seconds: float) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
-    parser.add_argument("model", choices=("detector", *POSES))
+    parser.add_argument("model", choices=("detector", "lift", *POSES))
     parser.add_argument("--data", type=Path, required=True, help="folder with real/, horse/ and lsp/")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="folders made by tools.synth")
+    parser.add_argument("--portraits", type=Path, nargs="*", default=[], help="folders made by tools.synth portraits")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the windows of `lift` in training; multiple of 32")
     parser.add_argument(
         "--rendered", type=float, default=0.14, help="share of the scenes; of what is left, photographs"
     )
@@ -286,4 +290,7 @@ def size(text: str) -> tuple[int, int]:
 
 if __name__ == "__main__":
     arguments_ = arguments().parse_args()
-    (detector if arguments_.model == "detector" else pose)(arguments_)
+    if arguments_.model == "lift":
+        lift(arguments_, partial(batches, arguments_), normalised)
+    else:
+        (detector if arguments_.model == "detector" else pose)(arguments_)

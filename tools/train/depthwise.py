@@ -17,24 +17,24 @@ from torch.nn import functional as F
 
 from edged.frame import F32
 
-KERNEL = 5  # the size for which PyTorch is slow
+KERNELS = (5, 7)  # the sizes for which PyTorch is slow
 
 
 def speed_up(net: nn.Module) -> None:
-    """Let the depthwise convolutions of `net` that have KERNEL and stride 1 compute their gradients here."""
+    """Let the depthwise convolutions of `net` that have one of KERNELS and stride 1 compute their gradients here."""
     for conv in net.modules():
         if isinstance(conv, nn.Conv2d) and _is_slow(conv):
             conv.forward = partial(_apply, conv)
 
 
 def _is_slow(conv: nn.Conv2d) -> bool:
-    plain = conv.stride == (1, 1) and conv.bias is None
-    return plain and conv.groups == conv.in_channels > 1 and conv.kernel_size == (KERNEL, KERNEL)
+    sizes = {(side, side) for side in KERNELS}
+    return conv.stride == (1, 1) and conv.groups == conv.in_channels > 1 and conv.kernel_size in sizes
 
 
 def _apply(conv: nn.Conv2d, x: Tensor) -> Tensor:
     out: Tensor = Depthwise.apply(x, conv.weight)
-    return out
+    return out if conv.bias is None else out + conv.bias.to(out.dtype)[:, None, None]
 
 
 class Depthwise(torch.autograd.Function):

@@ -1,0 +1,150 @@
+"""Training of the models of people in space: what they are taught, and what is exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
+pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
+
+from edged.inference.crop import Crop  # noqa: E402
+from engines.card.schema import SCHEMAS  # noqa: E402
+from tools.nets.convnextpose import ConvNeXtPose  # noqa: E402
+from tools.nets.space import DEPTH, JOINTS, Lifting, Seen, Space  # noqa: E402
+from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
+from tools.train.lift import FILES, export, started  # noqa: E402
+from tools.train.people import NAMES, Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
+from tools.train.space import DEEP, FLAT, Marginals, Truth, cells, loss, means  # noqa: E402
+
+POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
+
+
+def test_gradient_of_marginals_equals_that_of_autograd() -> None:
+    v = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(2), dtype=torch.double).requires_grad_()
+    share = v.flatten(1).softmax(1).view_as(v)
+    plain = share.sum((1, 2)), share.sum((1, 3)), share.sum((2, 3))
+    ours = Marginals.apply(v)
+    weights = [torch.linspace(-1, 2, one.numel(), dtype=torch.double).view_as(one) for one in plain]
+    (wanted,), (found,) = (
+        torch.autograd.grad(sum((a * w).sum() for a, w in zip(three, weights, strict=True)), v)
+        for three in (plain, ours)
+    )
+    torch.testing.assert_close(found, wanted)
+
+
+def seen(joints: Any, gamma: float = 1.0) -> Seen:
+    """Outputs that are sure of these joints (1, 18, 4)."""
+    volume = torch.zeros(1, JOINTS, DEPTH, 8, 8)
+    at = cells(joints)[0].round().long()
+    for k, (x, y, z) in enumerate(at.tolist()):
+        volume[0, k, z, y, x] = 30.0
+    return Seen(volume.flatten(1, 2), volume[:, 0].sum(1, keepdim=True), torch.tensor([[gamma]]))
+
+
+def joints_at(z: float, state: int) -> Any:
+    one = torch.zeros(1, JOINTS, 4)
+    one[..., 0], one[..., 1], one[..., 2], one[..., 3] = 24.0, 40.0, z, state
+    return one
+
+
+def test_depth_is_taught_only_where_it_is_known() -> None:
+    near, wrong = seen(joints_at(0.0, DEEP)), seen(joints_at(500.0, DEEP))
+    deep, flat = (Truth(joints_at(0.0, state), torch.tensor([1.0])) for state in (DEEP, FLAT))
+    assert float(loss(wrong, deep)) > float(loss(near, deep)) + 5
+    assert float(loss(wrong, flat)) == pytest.approx(float(loss(near, flat)))
+
+
+def test_unknown_joints_and_distances_are_not_taught() -> None:
+    nothing = Truth(joints_at(0.0, 0), torch.tensor([0.0]))
+    assert float(loss(seen(joints_at(500.0, DEEP), gamma=3.0), nothing)) == 0
+    known = Truth(joints_at(0.0, 0), torch.tensor([1.5]))
+    assert float(loss(seen(joints_at(500.0, DEEP), gamma=3.0), known)) == pytest.approx(6.0)  # twice as far
+
+
+def test_mean_of_a_distribution_is_in_cells() -> None:
+    assert means(torch.tensor([0.0, 0.5, 0.0, 0.5])).item() == 2.0
+
+
+def test_joints_of_photographs_are_those_that_both_data_sets_define() -> None:
+    names = SCHEMAS["coco-17"].keypoints
+    points = np.array([(k, 10 * k, LABELLED) for k in range(17)], np.float32)
+    points[names.index("right_shoulder"), 2] = UNKNOWN
+    joints = dict(zip(NAMES, flat_joints(points), strict=True))
+    left, right = (points[names.index(f"{side}_hip"), 0] for side in ("left", "right"))
+    assert joints["pelvis"].tolist() == [(left + right) / 2, 5 * (left + right), 0, FLAT]
+    assert joints["left_wrist"][0] == names.index("left_wrist")
+    assert {name for name, joint in joints.items() if joint[3] == 0} == {
+        *("torso", "neck", "nose", "head_top", "thorax", "right_shoulder")
+    }
+
+
+def person() -> Person:
+    joints = np.zeros((JOINTS, 4), np.float32)
+    joints[:, :2], joints[:, 3] = (100, 60), DEEP
+    joints[NAMES.index("left_wrist"), :3] = (130, 40, 250)
+    return Person(np.full((200, 200, 3), 9, np.uint8), np.array([60.0, 20, 140, 180]), joints, 4.0)
+
+
+def test_window_is_cut_as_the_daemon_cuts_it() -> None:
+    one = person()
+    _, joints, gamma = windowed(one, 64)
+    crop = Crop.around(one.xyxy, (64, 64), 1.25)
+    np.testing.assert_allclose(crop.to_image(joints[:, :2]), one.joints[:, :2], atol=1e-3)
+    assert gamma == pytest.approx(4.0 * crop.width / 2000)  # depth over RootNet's k
+
+
+def test_mirror_image_exchanges_left_and_right_and_keeps_depths() -> None:
+    window, joints, _ = windowed(person(), 64)
+    _, turned = mirrored(window, joints)
+    was, now = joints[NAMES.index("left_wrist")], turned[NAMES.index("right_wrist")]
+    assert now.tolist() == pytest.approx([64 - was[0], was[1], 250, DEEP])
+
+
+def test_cut_person_has_the_box_of_what_is_left() -> None:
+    for seed in range(8):
+        one = cut(person(), np.random.default_rng(seed))
+        shown = np.argwhere(one.image.any(axis=2))
+        (top, left), (bottom, right) = shown.min(axis=0), shown.max(axis=0) + 1
+        low, high = person().xyxy[:2].clip((left, top)), person().xyxy[2:].clip(max=(right, bottom))
+        np.testing.assert_allclose(one.xyxy, [*low, *high], atol=1)
+        assert (one.xyxy[2:] - one.xyxy[:2]).min() >= 0.4 * 80
+
+
+def test_portrait_covers_the_background_by_its_share() -> None:
+    portrait = np.array([[[100, 50, 0, 255], [0, 0, 0, 0], [50, 25, 0, 127]]], np.uint8)
+    out = over(portrait, np.full((1, 3, 3), 200, np.uint8))
+    assert out[0].tolist() == [[100, 50, 0], [200, 200, 200], [150, 125, 100]]
+
+
+def test_both_models_start_from_the_pose_model_and_take_several_people(tmp_path: Path) -> None:
+    net = started(POSE)
+    export(net.eval(), tmp_path)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 3, 256, 256)).astype(np.float32)
+    both = {
+        task: onnxruntime.InferenceSession(tmp_path / f"{FILES[task]}.onnx", providers=["CPUExecutionProvider"]).run(
+            None, {"image": image}
+        )
+        for task in FILES
+    }
+    white = (torch.from_numpy(image) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    with torch.no_grad():
+        outputs = net(white)
+    np.testing.assert_allclose(both["lift"][0], outputs.volume, atol=2e-2)
+    assert both["lift"][0].shape == (2, JOINTS * DEPTH, 32, 32)
+    np.testing.assert_allclose(both["root"][1], outputs.gamma, atol=5e-3)
+    assert both["root"][0].shape == (2, 2)
+    assert sum((tmp_path / f"{file}.onnx").stat().st_size for file in FILES.values()) < 20e6
+
+
+def test_net_from_scratch_is_convnextpose_xs() -> None:
+    net = Space(known=False)
+    published = ConvNeXtPose((40, 80, 160, 320), (2, 2, 6, 2), 128, JOINTS * DEPTH, DEPTH).state_dict()
+    ours = Lifting(net).state_dict()
+    assert {name: v.shape for name, v in ours.items()} == {name: v.shape for name, v in published.items()}

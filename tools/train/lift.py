@@ -1,0 +1,89 @@
+"""Trains and exports the starter models of people in space: `python -m tools.train lift`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tools.export import to_onnx
+from tools.export.half import store_half
+from tools.export.onnx_file import Normalised
+from tools.nets.space import SIDE, Known, Lifting, Rooting, Space
+from tools.nets.starter import pose_net
+from tools.synth.portraits import Portraits
+from tools.train.depthwise import speed_up
+from tools.train.people import Photographed, Rendered, Windows
+from tools.train.photographs import Photographs
+from tools.train.schedule import Training
+from tools.train.space import Truth, loss
+from tools.train.weights import load_weights, measure_norms, save_weights
+
+SHARES = (0.5, 0.3, 0.2)  # of portraits, photographs and sports
+MEASURED = 6  # batches from which the norms of an exported model are measured
+FILES = {"lift": "lift_person_t", "root": "rootnet_person_t"}
+
+Loader = Callable[[Callable[[np.random.Generator], tuple[Tensor, ...]]], Iterator[tuple[Tensor, ...]]]
+
+
+def windows(data: Path, portraits: list[Path], side: int) -> Windows:
+    """Return what the models learn from."""
+    backgrounds = Photographs.read(data / "real", "train")
+    rendered = Rendered([Portraits(folder) for folder in portraits], backgrounds)
+    return Windows((rendered, Photographed.read(data, "train"), Photographed.sports(data)), SHARES, side)
+
+
+def batch(drawn: Windows, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Return windows (B, S, S, 3) BGR, joints (B, 18, 4) and gamma (B,)."""
+    images, joints, gamma = zip(*(drawn.draw(rng) for _ in range(size)), strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(joints)), torch.tensor(gamma)
+
+
+def started(pose: Path | None) -> Space:
+    """Return the net with the backbone of a pose model, or ConvNeXtPose-XS with nothing learned.
+
+    Raises ValueError if the file is of another net.
+    """
+    net = Space(known=pose is not None)
+    if isinstance(net.backbone, Known) and pose is not None:
+        start = pose_net(17, (192, 256))
+        load_weights(start, pose)
+        net.backbone.net.load_state_dict(start.backbone.state_dict())
+    return net
+
+
+def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], Tensor]) -> None:
+    """Train for a slice, and export both models."""
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    net = started(args.start).to(memory_format=torch.channels_last)
+    loader = load(partial(batch, windows(args.data, args.portraits, args.side), args.batch))
+    if args.start is not None:
+        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
+    training = Training(net, args.rate, args.out / "lift.checkpoint")
+    speed_up(net)
+    net.train()
+
+    def step() -> Tensor:
+        images, joints, gamma = next(loader)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = net(normalised(images).flip(1))
+        return loss(seen, Truth(joints, gamma))
+
+    training.run(step, args.minutes, args.cooling, lambda n, v, s: print(f"{n}  loss {v:.3f}  {s:.0f} s", flush=True))
+    save_weights(training.average, args.out / "lift.pth")
+    export(training.average.to(memory_format=torch.contiguous_format), args.out)
+
+
+def export(net: Space, out: Path) -> None:
+    """Write both ONNX files, which normalise pixels by themselves."""
+    parts = {"lift": (Lifting(net), ("volume",)), "root": (Rooting(net), ("root_xy", "gamma"))}
+    for task, (part, outputs) in parts.items():
+        file = out / f"{FILES[task]}.onnx"
+        to_onnx(Normalised(part, 255.0), (1, 3, SIDE, SIDE), outputs, file, source="image")
+        store_half(file)
