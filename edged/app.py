@@ -176,7 +176,7 @@ class DaemonRunner:
 def _live_state(base: Config, config: Config, options: Options, stack: ExitStack) -> LiveState:
     """`config` is what is in effect of `base`, the files'."""
     require_cameras(base)
-    models = load_models(config.models, config.compute, allow_missing=True)
+    models = load_models(config.models, config.compute, allow_missing=True, cameras=len(base.enabled_cameras))
     state = LiveState(config, models, display=options.display, base=base)
     stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then
     return state

@@ -178,6 +178,7 @@ class Daemon:
             (*self._sinks, *sinks),
             stop,
             partial(self._between_frames, watchdog),
+            frames_at_once=lambda: self._state.models.frames_at_once,
         )
 
     def on_engine_ready(self, job: BuildJob, engine: StoredEngine) -> None:
@@ -259,7 +260,8 @@ class Daemon:
         Raises ConfigError, EngineError or ModelMissing while nothing has changed yet.
         """
         new = self._parts.switches.in_effect(base)
-        plan, models = plan_reload(self.config, new), self.models
+        models = self.models
+        plan = plan_reload(self.config, new, anew=models.shares_cores_otherwise(new.compute, len(base.enabled_cameras)))
         if plan.reload_models and self._parts.engine_builds is not None:  # it builds for the models it was given
             plan = replace(plan, full_restart=True)
         cameras = {name: make_camera(name, new.enabled_cameras[name], raw=True) for name in plan.sources}
@@ -267,7 +269,7 @@ class Daemon:
         if new.mqtt.tls.enabled:
             tls_context(new.mqtt.tls)
         if plan.reload_models:
-            models = load_models(new.models, new.compute, engine_of=self._engine_of)
+            models = self._load_models(new, base)
         if not plan.full_restart:
             self._state.base = base
             self._commit(plan, new, cameras, models)
@@ -315,11 +317,18 @@ class Daemon:
         """Run every model on the best engine that there is. Between two frames."""
         state, config = self._state, self.config
         before = state.models
-        state.models = load_models(config.models, config.compute, allow_missing=True, engine_of=self._engine_of)
+        state.models = self._load_models(config, state.base, allow_missing=True)
         state.renew_pipelines(state.cameras)
         before.backend.close()
         allocator.freeze_gc()
         self.publish_info()
+
+    def _load_models(self, config: Config, base: Config, *, allow_missing: bool = False) -> LoadedModels:
+        """For `config`, which is what is in effect of `base`."""
+        cameras = len(base.enabled_cameras)
+        return load_models(
+            config.models, config.compute, allow_missing=allow_missing, engine_of=self._engine_of, cameras=cameras
+        )
 
     def _engine_of(self, card: Card) -> BuiltEngine | None:
         return self._built.get(card.name)

@@ -28,6 +28,14 @@ log = logging.getLogger(__name__)
 STALL_CHECK_PERIOD_S = 0.1
 
 
+@dataclass(slots=True)
+class Lease:
+    """A frame and its fate. Its image is valid while it is leased."""
+
+    frame: Frame
+    processed: bool = False  # else it counts as failed when it is returned
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureStats:
     """All cameras at one instant. The counts only grow: compare them with earlier ones."""
@@ -153,15 +161,27 @@ class CameraHub:
         Its image is valid inside the block only. Left normally, the frame counts as processed; by an exception, as
         failed.
         """
-        worker, frame = self._wait_for_frame(timeout_s)
-        processed = False
+        with self.lease_several(timeout_s, 1) as leases:
+            if not leases:
+                yield None
+                return
+            yield leases[0].frame
+            leases[0].processed = True
+
+    @contextmanager
+    def lease_several(self, timeout_s: float, most: int) -> Iterator[list[Lease]]:
+        """The newest frames of the next cameras in turn, `most` at most; waits for the first one only.
+
+        Each is of another camera, and counts as `processed` says when the block is left.
+        """
+        found = self._wait_for_frames(timeout_s, most)
         try:
-            yield frame
-            processed = True
+            yield [lease for _, lease in found]
         finally:
-            if worker is not None:
+            if found:
                 with self._shared.condition:
-                    worker.buffer.release(processed=processed)
+                    for worker, lease in found:
+                        worker.buffer.release(processed=lease.processed)
                     self._shared.condition.notify_all()
 
     def close(self, limit_s: float = 0.8) -> None:
@@ -188,13 +208,16 @@ class CameraHub:
             self._shared.condition.notify_all()
         return [thread for thread in threads if thread is not None]
 
-    def _wait_for_frame(self, timeout_s: float) -> tuple[CameraWorker, Frame] | tuple[None, None]:
+    def _wait_for_frames(self, timeout_s: float, most: int) -> list[tuple[CameraWorker, Lease]]:
         with self._shared.condition:
-            found = self._shared.condition.wait_for(lambda: self._next_frame() or self._no_more_frames(), timeout_s)
+            first = self._shared.condition.wait_for(lambda: self._next_frame() or self._no_more_frames(), timeout_s)
+            found = [first] if isinstance(first, tuple) else []
+            while found and len(found) < most and (another := self._next_frame()):
+                found.append(another)
             self._shared.condition.notify_all()  # a lossless camera has room for its next frame
-        return found if isinstance(found, tuple) else (None, None)
+        return found
 
-    def _next_frame(self) -> tuple[CameraWorker, Frame] | None:
+    def _next_frame(self) -> tuple[CameraWorker, Lease] | None:
         for _ in range(len(self._round_robin)):
             worker = self._round_robin[0]
             self._round_robin.rotate(-1)
@@ -202,7 +225,7 @@ class CameraHub:
                 continue
             frame = worker.buffer.lease()
             if frame is not None:
-                return worker, frame
+                return worker, Lease(frame)
         return None
 
     def _too_soon(self, worker: CameraWorker) -> bool:

@@ -55,15 +55,15 @@ class ReloadPlan:
         return f"changed {', '.join(self.changed) or 'nothing'}; restarted {', '.join(self.restarted) or 'nothing'}"
 
 
-def plan_reload(old: Config, new: Config) -> ReloadPlan:
-    """The steps from `old` to `new`."""
+def plan_reload(old: Config, new: Config, *, anew: bool = False) -> ReloadPlan:
+    """The steps from `old` to `new`; `anew`: the models are loaded again in any case."""
     keys = changed_keys(old, new)
     before, after = old.enabled_cameras, new.enabled_cameras
     both = [name for name in after if name in before]
     fields = {name: _changed_fields(before[name], after[name]) - BEHAVIOUR_KEYS for name in both}
     reopened = tuple(name for name in both if fields[name] - PIPELINE_KEYS)
     added = tuple(name for name in after if name not in before)
-    models = _any_under(keys, "models") or _any_under(keys, "compute")
+    models = anew or _any_under(keys, "models") or _any_under(keys, "compute")
     all_pipelines = models or _any_under(keys, "publish.smoothed")
     return ReloadPlan(
         changed=tuple(keys),

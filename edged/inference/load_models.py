@@ -53,6 +53,7 @@ class LoadedModels:
     missing_by_model: dict[str, str]  # why a model has no runtime
     starter: tuple[str, ...]  # models in use that come with the package, for trials
     threads: int | None  # of each model on the CPU; None: none runs there
+    frames_at_once: int  # of as many cameras, each on its own threads
     cpu: CpuChoice | None  # what runs models on the CPU, and why; None: none runs there
 
     @property
@@ -72,6 +73,12 @@ class LoadedModels:
         if self.cpu is None:
             return {}
         return {"cpu_precision": self.cpu.candidate.precision, "cpu_reason": self.cpu.reason}
+
+    def shares_cores_otherwise(self, compute: ComputeConfig, cameras: int) -> bool:
+        """Whether these models, loaded for that many cameras, would compute another number of frames at once."""
+        one = self.cpu is None or self.cpu.candidate.runtime != "onnxruntime" or self.has_lift
+        one = one or "tensorrt" in self.runtime_by_model.values()
+        return not one and self.frames_at_once != frames_at_once(compute, cameras)
 
     @property
     def service_level(self) -> Literal["poses", "boxes", "cameras"]:
@@ -178,9 +185,11 @@ def load_models(
     *,
     allow_missing: bool = False,
     engine_of: EngineLookup = lambda card: None,
+    cameras: int = 1,
 ) -> LoadedModels:
     """The models in use, each as the engine that `engine_of` gives, else on ONNX Runtime.
 
+    With several `cameras` on the CPU a frame gets its share of the cores, and as many are computed at once.
     They run on the CUDA backend once all but the 3D ones can. `allow_missing`: continue without unavailable models
     and report them. Raises `ConfigError`; without `allow_missing` also `EngineError` and `ModelMissing`.
     """
@@ -189,7 +198,9 @@ def load_models(
         raise ConfigError(f"compute.backend = 'cuda': {lack}; or write auto")
     cards = model_cards(models)
     statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
-    sessions = Sessions(statuses, compute, models.store, allow_missing=allow_missing)
+    one = cards.lift or any(status.engine for status in statuses.values())  # they belong to one thread
+    at_once = 1 if one else frames_at_once(compute, cameras)
+    sessions = Sessions(statuses, compute, models.store, allow_missing=allow_missing, frames_at_once=at_once)
     loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
     log.info(
         "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
@@ -199,12 +210,22 @@ def load_models(
     return loaded
 
 
+def frames_at_once(compute: ComputeConfig, cameras: int) -> int:
+    """How many frames of that many cameras are computed at once on the CPU: one per core, where cores are shared.
+
+    Source: `python -m tools.cameras`: 1.6 to 1.8 times the frames per second of 2, 4 and 8 cameras, on two busy cores.
+    """
+    return max(1, min(cameras, compute.threads or allowed_cpus()))
+
+
 def _cpus(loaded: LoadedModels) -> str:
     """`, 2 threads (2 of 8 CPUs allowed)` where models run on the CPU, and why it is that runtime."""
     if loaded.threads is None:
         return ""
     why = f"; {loaded.cpu.candidate}, {loaded.cpu.reason}" if loaded.cpu and loaded.cpu.reason else ""
     number = f"{loaded.threads} thread{'' if loaded.threads == 1 else 's'}"
+    if loaded.frames_at_once > 1:
+        number = f"{loaded.frames_at_once} frames at once with {number} each"
     return f", {number} ({allowed_cpus()} of {os.cpu_count()} CPUs allowed){why}"
 
 
@@ -215,10 +236,17 @@ class Sessions:
     """
 
     def __init__(
-        self, statuses: Mapping[str, ModelStatus], compute: ComputeConfig, store: Path, *, allow_missing: bool
+        self,
+        statuses: Mapping[str, ModelStatus],
+        compute: ComputeConfig,
+        store: Path,
+        *,
+        allow_missing: bool,
+        frames_at_once: int,
     ) -> None:
         self._statuses, self._compute, self._store, self._allow_missing = statuses, compute, store, allow_missing
         self.threads = compute.threads or allowed_cpus()
+        self.frames_at_once = frames_at_once
         self.cpu: CpuChoice | None = None  # chosen for the first model that runs on the CPU
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
@@ -261,6 +289,9 @@ class Sessions:
             raise status.file
         if self.cpu is None:
             self.cpu = choose(self._compute, list(self._cpu_models()), self.threads, self._store)
+            if self.cpu.candidate.runtime != "onnxruntime":  # a request of OpenVINO's is one frame's
+                self.frames_at_once = 1
+            self.threads //= self.frames_at_once
         session = open_session(self.cpu.candidate, status.card, self._files(status.card, status.file), self.threads)
         session.warm_up(PREALLOCATED_SUBJECTS)
         self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
@@ -337,7 +368,7 @@ def build_cpu(cards: ModelCards, sessions: Sessions) -> LoadedModels:
     lifter = sessions.open_lifter(cards)
     backend: PoseBackend = NullBackend(cards.detect.classes)
     if detector is not None:
-        backend = CpuBackend(detector, poses, lifter)
+        backend = CpuBackend(detector, poses, lifter, frames_at_once=sessions.frames_at_once)
     return _loaded(cards, backend, poses, sessions, has_lift=lifter is not None)
 
 
@@ -353,5 +384,6 @@ def _loaded(
         missing_by_model=sessions.missing_by_model,
         starter=cards.starter,
         threads=sessions.threads if isinstance(backend, CpuBackend) else None,
+        frames_at_once=backend.frames_at_once if isinstance(backend, CpuBackend) else 1,
         cpu=sessions.cpu if isinstance(backend, CpuBackend) else None,
     )

@@ -1,12 +1,14 @@
 """The CPU backend's pixels against their numpy definitions, and its boxes on awkward images."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from edged.frame import U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
+from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend, Detector
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.pixels import image_quality
@@ -14,6 +16,7 @@ from edged.inference.crop import Crop, crop_image
 from edged.inference.image_quality import image_quality as measure_defined
 from edged.inference.letterbox import Letterbox, letterbox, normalise
 from engines.catalogue import load
+from tests.support.waiting import LIMIT_S
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 
@@ -132,6 +135,31 @@ def test_keypoints_of_box_across_edge_lie_in_crop(backend: CpuBackend) -> None:
     found = points[np.isfinite(points[:, 0])]
     assert len(found)
     assert (np.abs(found[:, XY] - (-10, 20)) <= 1.25 * 80).all()
+
+
+class Meeting:
+    """A session in which two frames must be at once."""
+
+    def __init__(self, session: OrtSession) -> None:
+        self.card, self._session, self._both = session.card, session, threading.Barrier(2, timeout=LIMIT_S)
+
+    def run(self, tensor: F32) -> list[F32]:
+        self._both.wait()
+        return self._session.run(tensor)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def test_frames_computed_at_once_have_the_boxes_of_frames_computed_in_turn(backend: CpuBackend) -> None:
+    meeting = CpuBackend(Meeting(session("det-person-horse", "det_person_horse.onnx")), {}, frames_at_once=2)
+    images = photo(320, 240), photo(640, 200)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda image: infer(meeting, image, Boxes.empty(), detect=True, least=0.01), images))
+    for image, result in zip(images, found, strict=True):
+        alone = infer(backend, image, Boxes.empty(), detect=True, least=0.01)
+        assert len(alone.boxes) > 0
+        np.testing.assert_allclose(result.boxes.xyxy, alone.boxes.xyxy, atol=0.01)
 
 
 def test_class_without_pose_model_has_no_keypoints() -> None:

@@ -136,6 +136,18 @@ def test_second_lease_of_a_camera_gives_none() -> None:
             assert second is None
 
 
+def test_several_leases_are_of_different_cameras_and_count_each_as_it_went() -> None:
+    with RunningHub({name: (FILE, ScriptedCamera([image(1), image(2)])) for name in ("a", "b", "c")}) as running:
+        until(lambda: all(running.hub.counts(name).waiting for name in "abc"))
+        with running.hub.lease_several(LIMIT_S, 2) as leases:
+            assert [(lease.frame.camera, lease.frame.seq) for lease in leases] == [("a", 0), ("b", 0)]
+            leases[1].processed = True
+        with running.hub.lease_several(LIMIT_S, 9) as leases:
+            assert {lease.frame.camera for lease in leases} >= {"c"}
+            assert len({lease.frame.camera for lease in leases}) == len(leases)
+        assert (running.hub.counts("a").failed, running.hub.counts("b").processed) == (1, 1)
+
+
 def test_lease_left_by_an_error_counts_as_failed_and_raises_it() -> None:
     with one([image()]) as running:
         with pytest.raises(ModelFault), running.hub.lease(LIMIT_S):

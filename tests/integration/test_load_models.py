@@ -68,6 +68,26 @@ def test_rejected_engines_fall_back_to_onnx_runtime(tmp_path: Path) -> None:
     assert models.service_level == "poses"
 
 
+@pytest.mark.parametrize(
+    ("threads", "cameras", "at_once", "each"), [(1, 2, 1, 1), (4, 1, 1, 4), (4, 2, 2, 2), (2, 8, 2, 1)]
+)
+def test_cameras_share_the_cores(tmp_path: Path, threads: int, cameras: int, at_once: int, each: int) -> None:
+    compute = ComputeConfig(backend="cpu", cpu_runtime="onnxruntime", threads=threads)
+    models = load_models(ModelsConfig(store=tmp_path), compute, cameras=cameras)
+    models.backend.close()
+    assert (models.frames_at_once, models.threads) == (at_once, each)
+    assert not models.shares_cores_otherwise(compute, cameras)
+    assert models.shares_cores_otherwise(compute, 1 if cameras > 1 else 2) == (threads > 1)
+
+
+def test_model_of_one_thread_leaves_one_frame_at_once(tmp_path: Path) -> None:
+    """An engine's session, refused or not, belongs to the thread that made it."""
+    compute = ComputeConfig(backend="cpu", cpu_runtime="onnxruntime", threads=2)
+    models = load_models(ModelsConfig(store=tmp_path), compute, engine_of=lambda card: RefusedEngine(), cameras=2)
+    models.backend.close()
+    assert (models.frames_at_once, models.threads) == (1, 2)
+
+
 def test_rejected_engine_without_file_is_missing(tmp_path: Path) -> None:
     models = load_models(
         ModelsConfig(detector=ABSENT, store=tmp_path), CPU, allow_missing=True, engine_of=lambda card: RefusedEngine()

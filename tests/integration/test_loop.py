@@ -18,6 +18,8 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import DeviceLost, ModelFault, NotWritten, OutsideImage
 from edged.frame import Frame, FrameResult, ImageQuality
 from edged.pipeline import Pipeline
+from edged.runtime import threads
+from tests.support.waiting import until
 
 LIMIT_S = 10.0
 CLIP = CameraConfig.model_validate({"source": "clip.mp4", "realtime": False})
@@ -98,6 +100,41 @@ def test_bug_in_one_cameras_frames_is_named_and_spares_the_other_camera(caplog: 
     assert (hub.counts("barn").processed, hub.counts("barn").failed) == (5, 0)
     assert (hub.counts("yard").processed, hub.counts("yard").failed) == (1, 4)
     assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["yard"]
+
+
+def at_once(barn: Scripted, yard: Scripted, frames: int = 3) -> CameraHub:
+    """The hub, closed, after a loop that computes frames of both cameras at once."""
+    hub = CameraHub({name: (CLIP, ScriptedCamera([IMAGE] * frames)) for name in ("barn", "yard")}, lambda state: None)
+    hub.start()
+    pipelines = cast(dict[str, Pipeline], {"barn": barn, "yard": yard})
+    try:
+        until(lambda: hub.counts("barn").waiting and hub.counts("yard").waiting)
+        loop.run(hub, pipelines, [], threading.Event(), frames_at_once=lambda: 2)
+    finally:
+        hub.close()
+    return hub
+
+
+def test_frames_of_two_cameras_are_computed_at_once() -> None:
+    both = threading.Barrier(2, timeout=LIMIT_S)
+    barn, yard = (Scripted({}, after=lambda frame: both.wait()) for _ in range(2))
+    hub = at_once(barn, yard, frames=1)
+    assert (hub.counts("barn").processed, hub.counts("yard").processed) == (1, 1)
+
+
+def test_fault_of_a_frame_computed_beside_another_fails_its_own_camera_only() -> None:
+    for faulty, other in (("barn", "yard"), ("yard", "barn")):
+        scripts = {faulty: Scripted({seq: IndexError("bug") for seq in range(3)}), other: Scripted({})}
+        hub = at_once(scripts["barn"], scripts["yard"])
+        assert (hub.counts(faulty).failed, hub.counts(other).processed) == (3, 3)
+
+
+@pytest.mark.parametrize("lost", ["barn", "yard"])
+def test_fatal_error_beside_another_frame_ends_the_loop(lost: str) -> None:
+    scripts = {name: Scripted({0: DeviceLost("gone")} if name == lost else {}) for name in ("barn", "yard")}
+    with pytest.raises(DeviceLost):
+        at_once(scripts["barn"], scripts["yard"])
+    assert [thread for thread in threads.running() if thread.row.name == "frames"] == []
 
 
 def test_bug_in_a_sink_fails_the_frame_and_not_the_loop() -> None:

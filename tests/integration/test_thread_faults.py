@@ -28,6 +28,7 @@ from edged.commands import views
 from edged.config.tree import Config
 from edged.device import gpu_wait, throttle
 from edged.device.gpu_wait import GpuWait
+from edged.frame_crew import FrameCrew
 from edged.messages.bus import Request
 from edged.mqtt import homeassistant
 from edged.mqtt.embedded_broker import EmbeddedBroker
@@ -190,8 +191,17 @@ def logging_in() -> Iterator[Broken]:
     yield lambda: relay.thread.join(0.1) and relay.thread.trouble() is None
 
 
+@contextmanager
+def computing_frames() -> Iterator[Broken]:
+    with FrameCrew() as crew:
+        crew.run([object] * 2)  # type: ignore[list-item]  # anything is a result here
+        broken = break_once(find("frames"))
+        yield lambda: broken() and all(done.result() for done in crew.run([object] * 2))  # type: ignore[list-item]
+
+
 ALONE: dict[str, Callable[[], Any]] = {
     "gpu-wait": waiting_for_a_gpu,
+    "frames": computing_frames,
     "engine-builds": building_engines,
     "discovery": announcing,
     "terminal": printing_lines,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from queue import LifoQueue
 
 import cv2
 import numpy as np
@@ -27,18 +28,44 @@ PREALLOCATED_SUBJECTS = 4  # subjects in one frame for which memory is taken at 
 class CpuBackend:
     """Detector, pose and 3D models, pixels on the host; buffers are made once. Closes all that it was given.
 
-    Thread: the one that made it.
+    Thread: `infer` as many as `frames_at_once`, where the sessions can and there is no lifter; everything else the one
+    that made it.
     """
 
-    def __init__(self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None) -> None:
+    def __init__(
+        self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None, *, frames_at_once: int = 1
+    ) -> None:
         self._sessions = (*poses.values(), detector)
-        self._lifter = lifter
-        self._detector = Detector(detector)
-        self._estimators = {label: PoseEstimator(session) for label, session in poses.items()}
+        self._lifter, self.frames_at_once = lifter, frames_at_once
+        lanes = [
+            _Lane(Detector(detector), {label: PoseEstimator(session) for label, session in poses.items()}, lifter)
+            for _ in range(frames_at_once)
+        ]
+        self.classes = lanes[0].classes
+        self._free: LifoQueue[_Lane] = LifoQueue()  # the last one returned is the one in the caches
+        for lane in lanes:
+            self._free.put(lane)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self._detector.classes
+    def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
+        lane = self._free.get()
+        try:
+            return lane.infer(frame, params, priors, detect=detect)
+        finally:
+            self._free.put(lane)
+
+    def close(self) -> None:
+        if self._lifter is not None:
+            self._lifter.close()
+        for session in self._sessions:
+            session.close()
+
+
+class _Lane:
+    """The buffers of one frame on its way through the models."""
+
+    def __init__(self, detector: Detector, estimators: Mapping[str, PoseEstimator], lifter: Lifter | None) -> None:
+        self._detector, self._estimators, self._lifter = detector, estimators, lifter
+        self.classes = detector.classes
 
     def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
         timer = StageTimer()
@@ -79,12 +106,6 @@ class CpuBackend:
         poses3d = self._lifter.lift_people(frame, image, boxes, self.classes, params)
         timer.lap("lift")
         return poses3d
-
-    def close(self) -> None:
-        if self._lifter is not None:
-            self._lifter.close()
-        for session in self._sessions:
-            session.close()
 
 
 class Detector:
