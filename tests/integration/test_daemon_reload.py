@@ -134,6 +134,16 @@ def test_camera_is_added_and_another_removed(site: Site) -> None:
         assert list(daemon.cameras()) == ["barn", "box"]
 
 
+def test_cores_are_shared_anew_among_the_cameras_that_are_left(site: Site) -> None:
+    site.tables["compute"] = {"cpu_runtime": "onnxruntime", "threads": 2}
+    with site.run() as daemon:
+        assert (daemon.models.frames_at_once, daemon.models.threads) == (2, 1)
+        del site.tables["cameras"]["yard"]
+        assert site.reload(daemon)["data"]["restarted"] == ["models", "camera yard"]
+        assert (daemon.models.frames_at_once, daemon.models.threads) == (1, 2)
+        site.seen("barn")
+
+
 def test_models_are_loaded_again_while_cameras_stay_open(site: Site) -> None:
     with site.run() as daemon:
         before, closed = daemon.models, []

@@ -59,6 +59,11 @@ def test_plan_restarts_only_what_changed(
     assert (plan.restarted, plan.pipelines) == (restarted, pipelines)
 
 
+def test_models_loaded_again_renew_every_pipeline() -> None:
+    plan = plan_reload(config(), config(**cameras(roi=[0, 0, 99, 99])), anew=True)
+    assert (plan.restarted, plan.pipelines) == (["models"], ("barn", "yard"))
+
+
 def test_plan_names_changed_keys_without_values() -> None:
     plan = plan_reload(config(), config(mqtt={"username": "me", "password": "hunter2"}, **cameras(roi=[0, 0, 99, 99])))
     assert plan.changed == ("mqtt.username", "mqtt.password", "cameras.barn.roi")
