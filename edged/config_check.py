@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from edged.behaviour.horse.drawing import drawing_errors
-from edged.behaviour.horse.polygons import self_intersects
+from edged.behaviour.horse.drawing import drawing_errors, outline_errors
+from edged.behaviour.horse.polygons import outline_error
 from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
@@ -25,6 +25,7 @@ from edged.config.tables.profiles import CameraChanges
 from edged.config.tables.stall import StallConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
+from edged.config.types import Polygon
 from edged.config_remarks import Violation, config_remarks, model_remarks
 from engines.card import Card
 from engines.catalogue import load as load_cards
@@ -198,16 +199,17 @@ def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] |
     """What is wrong with the camera's regions; `size_wh` of the upright image in px, None: not known."""
     if size_wh is not None:
         yield from _regions_outside(key, camera, size_wh)
-    if camera.stall.enabled or camera.down.enabled:
-        errors = list(drawing_errors(camera.stall, size_wh))
-        if size_wh is not None and camera.stall.floor_m is not None and not errors:
-            found = import_module(GROUND_PLANE).floor_size_errors(camera.stall, size_wh)
-            errors = [(("floor_m",), error) for error in found]
-        for path, error in errors:
-            yield (*key, "stall", *path), _stall_value(camera.stall, path), error
-    for place, bed in enumerate(camera.down.beds):
-        if self_intersects(bed):
-            yield (*key, "down", "beds", place), bed, "its outline crosses itself; give the corners in turn"
+    in_use = camera.stall.enabled or camera.down.enabled
+    errors = list(drawing_errors(camera.stall, size_wh) if in_use else outline_errors(camera.stall))
+    if in_use and size_wh is not None and camera.stall.floor_m is not None and not errors:
+        found = import_module(GROUND_PLANE).floor_size_errors(camera.stall, size_wh)
+        errors = [(("floor_m",), error) for error in found]
+    for path, error in errors:
+        yield (*key, "stall", *path), _stall_value(camera.stall, path), error
+    for table, polygons in _polygon_lists(camera):
+        for place, polygon in enumerate(polygons):
+            if fault := outline_error(polygon):
+                yield (*key, *table, place), polygon, fault
 
 
 def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -> Iterator[Violation]:
@@ -222,10 +224,14 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
             f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"
         )
         yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the requested size"
-    for path, polygons in ((("masks",), camera.masks), (("down", "beds"), camera.down.beds)):
+    for path, polygons in _polygon_lists(camera):
         for place, polygon in enumerate(polygons):
             if not all(_inside(point, size_wh) for point in polygon):
                 yield (*key, *path, place), polygon, inside
+
+
+def _polygon_lists(camera: CameraConfig) -> Sequence[tuple[Key, Sequence[Polygon]]]:
+    return (("masks",), camera.masks), (("down", "beds"), camera.down.beds)
 
 
 def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:

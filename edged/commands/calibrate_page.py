@@ -122,7 +122,7 @@ class Page:
 
     def _result(self, drawing: Drawing, *, save: bool) -> Values:
         """What is wrong with the drawing; else its TOML. Raises `ConfigError` and `NotWritten`."""
-        if not (drawing.floor or drawing.zones or drawing.masks or drawing.roi):
+        if not (drawing.floor or drawing.zones or drawing.masks or drawing.beds or drawing.roi):
             return _found(["nothing is drawn yet: click the corners of the floor"])
         table = camera_table(drawing, self._size_wh, self._settings)
         key = ("cameras", self._camera)

@@ -30,6 +30,8 @@ class Drawing(BaseModel):
     open_sides: tuple[Int, ...] = ()
     zones: dict[Name, Polygon] = {}
     aisle: Flag = False
+    down: Flag = False  # people who lie on the floor are looked for
+    beds: tuple[Polygon, ...] = ()
 
 
 def drawing_of(camera: CameraConfig) -> Drawing:
@@ -44,6 +46,8 @@ def drawing_of(camera: CameraConfig) -> Drawing:
         open_sides=stall.open_sides,
         zones=stall.zones,
         aisle=camera.aisle.enabled,
+        down=camera.down.enabled,
+        beds=camera.down.beds,
     )
 
 
@@ -54,7 +58,7 @@ def parse_drawing(body: Mapping[str, Any]) -> Drawing:
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
         raise ConfigError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}; draw it again", "drawing") from None
-    polygons = [*drawing.masks, *drawing.zones.values(), *([drawing.floor] if drawing.floor else [])]
+    polygons = [*drawing.masks, *drawing.beds, *drawing.zones.values(), *([drawing.floor] if drawing.floor else [])]
     if len(polygons) > MAX_POLYGONS or any(len(polygon) > MAX_CORNERS for polygon in polygons):
         text = f"the drawing has too many parts; at most {MAX_POLYGONS} outlines of {MAX_CORNERS} corners"
         raise ConfigError(text, "drawing-size")
@@ -76,4 +80,7 @@ def camera_table(drawing: Drawing, size_wh: tuple[int, int] | None, before: Came
     elif before.roi is not None and size_wh is not None:
         table["roi"] = (0, 0, *size_wh)  # TOML has no way to say: none
     table |= {"stall": stall} if stall else {}
-    return table | ({"aisle": {"enabled": drawing.aisle}} if drawing.aisle or before.aisle.enabled else {})
+    table |= {"aisle": {"enabled": drawing.aisle}} if drawing.aisle or before.aisle.enabled else {}
+    if drawing.down or drawing.beds or before.down.enabled or before.down.beds:
+        table["down"] = {"enabled": drawing.down, "beds": drawing.beds}
+    return table

@@ -5,7 +5,8 @@ Upstream: pydantic's errors, `config_check`. Downstream: the text of `ConfigErro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +100,20 @@ class Layers(NamedTuple):
         every = error.errors(include_url=False)
         misnamed = {_suggested(fault["loc"]) for fault in every if fault["type"] == "extra_forbidden"}
         faults = [fault for fault in every if _is_separate(fault, misnamed) and keep(fault["msg"])]
-        return [self._from_fault(fault["type"], fault["loc"], fault) for fault in faults]
+        misshapen = {key: value for key, value in self._lists(faults) if (node_at(key) or Node({})).is_misshapen(value)}
+        others = [fault for fault in faults if _named(fault["loc"]) not in misshapen]
+        return [
+            *(self.problem(key, _sentence("tuple_type", key, ""), value) for key, value in misshapen.items()),
+            *(self._from_fault(fault["type"], fault["loc"], fault) for fault in others),
+        ]
+
+    def _lists(self, faults: Iterable[Any]) -> Iterator[tuple[Key, Any]]:
+        """The whole values of lists that have a fault."""
+        for key in {_named(fault["loc"]) for fault in faults}:
+            rank, here = self.owner_rank(key), node_at(key)
+            value = None if rank is None else self.ordered[rank].value(key)
+            if here is not None and here.is_list and value is not None:
+                yield key, value
 
     def _from_fault(self, code: str, key: Key, fault: Any) -> ConfigProblem:
         got = fault["input"]
@@ -110,6 +124,11 @@ class Layers(NamedTuple):
         if code in WITHOUT_VALUE or (code == "value_error" and isinstance(got, dict)):
             got = None
         return self.problem(key, _sentence(code, key, fault["msg"]), got)
+
+
+def _named(key: Key) -> Key:
+    """The key without places in lists."""
+    return tuple(itertools.takewhile(lambda part: isinstance(part, str), key))
 
 
 def _is_separate(fault: Any, misnamed: Set[Key]) -> bool:
@@ -172,7 +191,8 @@ def _redacted(value: Any) -> Any:
 
 
 def example_line(key: Key) -> str:
-    """How the key can be written: `size = [1280, 720]`."""
+    """How the key can be written, its whole list too: `size = [1280, 720]`."""
+    key = _named(key)
     here = node_at(key) or Node({})
     value = here.examples[0] if here.examples else here.default
     return f"{dotted(key[-1:])} = {'…' if value is None else toml_value(value)}"

@@ -19,6 +19,7 @@ PANEL_FILE = "60-panel.toml"
 CAMERA_KEYS = ("masks", "roi")
 STALL_KEYS = ("enabled", "floor", "floor_m", "open_sides", "zones")
 AISLE_KEYS = ("enabled",)
+DOWN_KEYS = ("enabled", "beds")
 
 
 def check_drawings(layer: Layer) -> None:
@@ -34,8 +35,8 @@ def check_drawings(layer: Layer) -> None:
 def _foreign_keys(values: Mapping[str, Any]) -> Iterator[Key]:
     yield from ((name,) for name in values if name != "cameras")
     for camera, table in _table(values.get("cameras")).items():
-        yield from _others(("cameras", camera), _table(table), (*CAMERA_KEYS, "stall", "aisle"))
-        for name, allowed in (("stall", STALL_KEYS), ("aisle", AISLE_KEYS)):
+        yield from _others(("cameras", camera), _table(table), (*CAMERA_KEYS, "stall", "aisle", "down"))
+        for name, allowed in (("stall", STALL_KEYS), ("aisle", AISLE_KEYS), ("down", DOWN_KEYS)):
             yield from _others(("cameras", camera, name), _table(_table(table).get(name)), allowed)
 
 

@@ -20,6 +20,7 @@ NOUNS = {
     "name": "a name of a-z 0-9 _ -",
     "topic": "topic levels",
     "object": "a table",
+    "point": "a point [x, y]",
 }
 OTHER_WORDS = {  # what a key is called elsewhere
     "source": ("url", "uri", "address", "rtsp", "stream", "path", "input", "file", "video", "ip", "host"),
@@ -37,7 +38,8 @@ OTHER_WORDS = {  # what a key is called elsewhere
     "base": ("topic_prefix", "prefix", "topic", "base_topic"),
     "id": ("client_id", "device_id", "name"),
 }
-PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "array": "lists", "object": "tables"}
+PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "object": "tables"}
+PLURALS |= {"point": "points [x, y]"}
 
 
 @cache
@@ -119,11 +121,28 @@ class Node(NamedTuple):
     def noun(self) -> str:
         if choices := self.choices:
             return " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
-        if self.kind == "array":
-            return f"{self._count()} {PLURALS[self._element.kind]}"
+        if self.is_list:
+            return f"{self._count()} {self._element.plural}"
         if free := self._value_of_any_name:
-            return f"a table of {PLURALS[free.kind]}"
+            return f"a table of {free.plural}"
         return NOUNS.get(str(self.keywords.get("format")), NOUNS[self.kind])
+
+    @property
+    def is_list(self) -> bool:
+        """A point counts as one value."""
+        return self.kind == "array" and self.keywords.get("format") != "point"
+
+    def is_misshapen(self, value: object) -> bool:
+        """Whether the value, or something in it, is a list where none belongs, or none where one does."""
+        if not isinstance(value, list | tuple):
+            return self.kind == "array"
+        return self.kind != "array" or any(map(self._element.is_misshapen, value))
+
+    @property
+    def plural(self) -> str:
+        if self.is_list:
+            return f"lists, each of {self.noun}"
+        return PLURALS.get(str(self.keywords.get("format"))) or PLURALS[self.kind]
 
     @property
     def choices(self) -> list[str]:
@@ -159,7 +178,7 @@ class Node(NamedTuple):
             return str(least)
         if (least, most) == (1, None):
             return "one or more"
-        return _range_text(least, most) or "a list of"
+        return f"a list of {_range_text(least, most)}".strip() if least is None else _range_text(least, most)
 
 
 def _range_text(low: float | None, high: float | None, *, above: float | None = None) -> str:

@@ -147,8 +147,8 @@ Box = Annotated[
     Field(json_schema_extra=unit("px")),
 ]
 Area = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_check_area), Field(json_schema_extra=unit("px"))]
-Point = tuple[Coordinate, Coordinate]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+Point = Annotated[tuple[Coordinate, Coordinate], Field(json_schema_extra={"format": "point"})]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3, examples=[[[100, 500], [300, 500], [200, 400]]])]
 
 
 class Section(BaseModel):

@@ -33,6 +33,9 @@ NOTHING: dict[str, Any] = {
     "floor_m": None,
     "open_sides": [],
     "zones": {},
+    "aisle": False,
+    "down": False,
+    "beds": [],
 }
 
 
@@ -91,12 +94,12 @@ def test_configured_drawing_is_what_the_page_begins_with_and_options_go_before_i
     stall = {"floor": FLOOR, "open_sides": [1], "feeding_times": ["06:30"]}
     settings = camera_from_source("0", stall=stall, masks=[[[0, 0], [9, 0], [0, 9]]])
     values = given(page_for(settings=settings, open_sides=[2]))
-    drawn = {**NOTHING, "floor": FLOOR, "open_sides": [2], "masks": [[[0, 0], [9, 0], [0, 9]]], "aisle": False}
+    drawn = {**NOTHING, "floor": FLOOR, "open_sides": [2], "masks": [[[0, 0], [9, 0], [0, 9]]]}
     assert values == {"camera": "stall-1", "size": [640, 360], "undo": False, "drawing": drawn}
 
 
 def test_camera_without_a_drawing_begins_with_nothing_drawn() -> None:
-    assert given(page_for())["drawing"] == {**NOTHING, "aisle": False}
+    assert given(page_for())["drawing"] == NOTHING
 
 
 def test_drawing_is_answered_with_its_configuration_and_measures() -> None:

@@ -74,12 +74,13 @@ zones.feader = [[0, 0], [9, 0], [9, 9]]
         "F:6 cameras.a.fps = 999",
         "F:8 cameras.a.roi = [0, 0, 641, 480]",
         'F:10 cameras.b.source = "rtsp://10.0.0.1/…"',
-        "F:11 cameras.b.masks[0] = [1, 2]",
-        "F:11 cameras.b.masks[0][0] = 1",
-        "F:11 cameras.b.masks[0][1] = 2",
+        "F:11 cameras.b.masks = [[1, 2]]",
         "F:14 cameras.b.stall.floor = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]",
         "remark",
     ]
+
+
+MISSHAPEN = "F:6 cameras.a.stall.floor = [[[20], 470], [400, 470], [330, 230], [90, 230]]"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ zones.feader = [[0, 0], [9, 0], [9, 9]]
         ('[cameras.a]\nsource = "0"\nsize = 1\nroi = [0, 0, 9000, 9000]', ["F:3 cameras.a.size = 1"]),
         ("[cameras.a]\nsource = 0\n[cameras.b]\nsource = 0", ["F:2 cameras.a.source = 0", "F:4 cameras.b.source = 0"]),
         ('[mqtt]\nusername = 7\npassword = "x"', ["F:2 mqtt.username = 7"]),
-        (SIZED + STALL.replace("[[20", "[[[20") + "open_sides = [3]", ["F:6 cameras.a.stall.floor[0][0] = [20]"]),
+        (SIZED + STALL.replace("[[20", "[[[20") + "open_sides = [3]", [MISSHAPEN]),
         ('[cameras.a]\nurl = "rtsp://10.0.0.1/a"', ["F:2 cameras.a.url"]),
     ],
 )
@@ -178,7 +179,15 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         (
             SIZED + "[cameras.a.stall]\nenabled = true\nfloor = [[0, 0], [9, 9], [9, 0], [0, 9]]",
             "F:6 cameras.a.stall.floor = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: "
-            "its outline crosses itself; give the corners in turn",
+            "its outline crosses itself: side 0 from (0, 0) to (9, 9) and side 2 from (9, 0) to (0, 9); ",
+        ),
+        (
+            '[cameras.a]\nsource = "0"\nmasks = [[[0, 0], [9, 9], [9, 0], [0, 9]]]',
+            "F:3 cameras.a.masks[0] = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: its outline crosses itself",
+        ),
+        (
+            '[cameras.a]\nsource = "0"\nstall.enabled = false\nstall.zones.hay = [[0, 0], [4, 4], [9, 9]]',
+            "F:4 cameras.a.stall.zones.hay = [[0.0, 0.0], [4.0, 4.0], [9.0, 9.0]]: its corners lie on one line",
         ),
         (
             '[cameras.a]\nsource = "0"\ndown.enabled = true\ndown.beds = [[[0, 0], [9, 9], [9, 0], [0, 9]]]\n'

@@ -86,12 +86,28 @@ ROWS = {
     "one_in_a_list": (CAMERA + "size = [640,\n 8]", "F:4 cameras.a.size[1] = 8: must be 16..16384 px; raise it"),
     "polygon_of_two": (
         CAMERA + "masks = [\n [[0, 0], [1, 1], [2, 0]],\n [[0, 0], [1, 1]]]",
-        "F:5 cameras.a.masks[1] = [[0, 0], [1, 1]]: must be at least 3 lists, -16384..16384 px; add what is missing",
+        "F:5 cameras.a.masks[1] = [[0, 0], [1, 1]]: must be at least 3 points [x, y], -16384..16384 px; "
+        "add what is missing",
     ),
     "list_of_addresses": (
         CAMERA + 'size = ["rtsp://u:hunter2@10.0.0.1/s", [["rtsp://u:hunter2@10.0.0.1/s"]], { password = "hunter2" }]',
         'F:3 cameras.a.size = ["rtsp://***@10.0.0.1/…", [["rtsp://***@10.0.0.1/…"]], "***"]: '
-        "must be 2 whole numbers, 16..16384 px; remove the rest",
+        "must be 2 whole numbers, 16..16384 px; write size = [1280, 720]",
+    ),
+    "list_without_its_lists": (
+        CAMERA + "down.beds = [[0, 0], [1, 1],\n [2, 0]]",
+        "F:3 cameras.a.down.beds = [[0, 0], [1, 1], [2, 0]]: must be a list of lists, each of at least 3 points "
+        "[x, y], -16384..16384 px; write beds = [[[100, 500], [300, 500], [280, 400], [120, 400]]]",
+    ),
+    "list_of_too_many_lists": (
+        CAMERA + "stall.floor = [[[0, 0], [1, 1], [2, 0]]]",
+        "F:3 cameras.a.stall.floor = [[[0, 0], [1, 1], [2, 0]]]: must be at least 3 points [x, y], -16384..16384 px; "
+        "write floor = [[80, 700], [1200, 700], [1000, 300], [300, 300]]",
+    ),
+    "text_for_a_list": (
+        '[mqtt]\nhosts = "node-2"',
+        'F:2 mqtt.hosts = "node-2": must be a list of at most 16 texts; write hosts = ["10.0.0.12", '
+        '"node-3.example:8884"]',
     ),
     "long_list": (
         CAMERA + f"size = {[640] * 20}",

@@ -18,6 +18,7 @@ from edged.errors import CommandRejected, ConfigError
 from edged.panel.drawing import Drawings
 
 FLOOR = [[24, 311], [618, 355], [532, 169], [188, 152]]
+BOW = [[0, 0], [90, 90], [90, 0], [0, 90]]
 ZONE = [[300, 200], [340, 200], [340, 240]]
 SITE = '[device]\nstate_dir = "{0}"\n[cameras.a]\nsource = "0"\n[cameras.b]\nsource = "1"\n'
 
@@ -74,6 +75,15 @@ def test_saved_drawing_is_in_effect_and_others_stay(box: Box, drawings: Drawings
     assert box.config.cameras["b"].masks == (tuple(map(tuple, FLOOR)),)
 
 
+def test_beds_are_saved_with_their_floor_and_taken_away(box: Box, drawings: Drawings) -> None:
+    whole = {"floor": FLOOR, "floor_m": [4.0, 3.5], "down": True, "beds": [ZONE]}
+    assert drawings.change("a", parse_drawing(whole), save=True)["problems"] == []
+    assert box.config.cameras["a"].down.beds == (tuple(map(tuple, ZONE)),)
+    assert drawings.show("a")["drawing"]["down"]
+    assert drawings.change("a", parse_drawing({}), save=True)["problems"] == []
+    assert (box.config.cameras["a"].down.beds, box.config.cameras["a"].down.enabled) == ((), False)
+
+
 def test_undo_goes_back_and_forth(box: Box, drawings: Drawings) -> None:
     drawings.change("a", parse_drawing({"masks": [FLOOR]}), save=True)
     drawings.change("a", parse_drawing({"masks": [FLOOR, ZONE]}), save=True)
@@ -97,6 +107,14 @@ def test_cleared_drawing_takes_everything_away(box: Box, drawings: Drawings) -> 
     ("drawing", "problem"),
     [
         ({"stall": True, "floor": [FLOOR[0], FLOOR[2], FLOOR[1], FLOOR[3]]}, "crosses itself"),
+        (
+            {"masks": [ZONE, BOW]},
+            "crosses itself: side 0 from (0, 0) to (90, 90) and side 2 from (90, 0) to (0, 90)",
+        ),
+        ({"zones": {"hay": BOW}}, "a.stall.zones.hay"),
+        ({"beds": [BOW]}, "a.down.beds[0]"),
+        ({"beds": [[[0, 0], [5, 5], [9, 9]]]}, "lie on one line"),
+        ({"down": True}, "down needs a floor of known size"),
         ({"masks": [[[0, 0], [700, 0], [0, 90]]]}, "inside the upright image"),
         ({"stall": True, "floor": FLOOR, "floor_m": [4.0, 0.1]}, "floor_m"),
         ({"stall": True, "floor": FLOOR, "open_sides": [7]}, "side 7"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from edged.behaviour.horse.polygons import XY, contains, distance_to_edges, self_intersects, sides
+from edged.behaviour.horse.polygons import XY, contains, distance_to_edges, outline_error, sides
 from edged.config.tables.stall import StallConfig
 
 KeyPath = tuple[str, ...]  # in the table `[cameras.<name>.stall]`
@@ -18,13 +18,8 @@ def drawing_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Itera
 
     `ground_plane.floor_size_errors` compares the floor with its size.
     """
-    polygons: Mapping[KeyPath, Sequence[XY]] = {("zones", name): polygon for name, polygon in stall.zones.items()}
-    if stall.floor is not None:
-        polygons = {**polygons, ("floor",): stall.floor}
-    for path, polygon in polygons.items():
-        if self_intersects(polygon):
-            yield path, "its outline crosses itself; give the corners in turn"
-    for path, polygon in polygons.items():
+    yield from outline_errors(stall)
+    for path, polygon in _outlines(stall).items():
         if size_wh is not None and (error := _outside_image(polygon, size_wh)):
             yield path, error
     count = len(stall.floor or ())
@@ -38,6 +33,18 @@ def drawing_errors(stall: StallConfig, size_wh: tuple[int, int] | None) -> Itera
         yield ("floor_m",), "there is no floor to be of that size; draw it, or leave this out"
     elif stall.floor_m is not None and count != CORNERS:
         yield ("floor_m",), f"a floor of known size has {CORNERS} corners, not {count}; draw it so, or leave this out"
+
+
+def outline_errors(stall: StallConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Outlines that are none, of a stall that is not monitored too."""
+    for path, polygon in _outlines(stall).items():
+        if error := outline_error(polygon):
+            yield path, error
+
+
+def _outlines(stall: StallConfig) -> Mapping[KeyPath, Sequence[XY]]:
+    floor: Mapping[KeyPath, Sequence[XY]] = {} if stall.floor is None else {("floor",): stall.floor}
+    return {**{("zones", name): polygon for name, polygon in stall.zones.items()}, **floor}
 
 
 def _outside_image(polygon: Sequence[XY], size_wh: tuple[int, int]) -> str | None:

@@ -33,11 +33,21 @@ def distance_to_segment(point: XY, begin: XY, end: XY) -> float:
     return math.hypot(x - x0 - share * dx, y - y0 - share * dy)
 
 
-def self_intersects(polygon: Sequence[XY]) -> bool:
-    """Whether two sides that are not neighbours cross."""
+def outline_error(polygon: Sequence[XY]) -> str | None:
+    """What is wrong with an outline: two of its sides cross, or there is nothing inside. None: nothing."""
     edges = sides(polygon)
     apart = ((i, j) for i in range(len(edges)) for j in range(i + 2, len(edges)) if (j + 1) % len(edges) != i)
-    return any(_segments_cross(*edges[i], *edges[j]) for i, j in apart)
+    for i, j in apart:
+        if _segments_cross(*edges[i], *edges[j]):
+            crossing = " and ".join(f"side {side} from {_text(edges[side])}" for side in (i, j))
+            return f"its outline crosses itself: {crossing}; give the corners in turn"
+    if sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in edges) == 0:
+        return "its corners lie on one line, with nothing inside; draw it again"
+    return None
+
+
+def _text(side: tuple[XY, XY]) -> str:
+    return " to ".join(f"({x:g}, {y:g})" for x, y in side)
 
 
 def _segments_cross(a: XY, b: XY, c: XY, d: XY) -> bool:

@@ -1,13 +1,15 @@
-// Drawing on the live picture: a mask, the region, the stall's floor, feeder, hay and water. A tap sets a corner,
+// Drawing on the live picture: masks, the region, floor, feeder, hay and water of a stall, beds of people. A tap sets a corner,
 // corners are dragged or moved by arrow keys, a tap on a side of the floor makes it a wall or open.
 import { el, say, show, svg } from "./kit.js";
 
-const TOOLS = { floor: "Floor", feeder: "Feeder", hay: "Hay", water: "Water", roi: "Region", mask: "Mask" };
+const TOOLS = { floor: "Floor", feeder: "Feeder", hay: "Hay", water: "Water", bed: "Bed", roi: "Region", mask: "Mask" };
+const LISTS = { mask: "masks", bed: "beds" };  // of which there may be several
 const HINTS = {
   floor: "Tap the corners of the floor in turn. Then tap a side to mark it as open, without a wall.",
   feeder: "Tap the corners of where the nose is while the horse eats.", hay: "Tap the corners of the hay.",
   water: "Tap the corners of the water.", roi: "Tap two opposite corners of the part that is processed.",
   mask: "Tap the corners of what must not be seen. “New mask” begins another one.",
+  bed: "Tap the corners of where people may lie: beds, mats. “New bed” begins another one.",
 };
 const CHECK_MS = 400;
 
@@ -28,7 +30,7 @@ class Drawing {
     this.size = size;
     this.values = drawing;
     this.tool = "floor";
-    this.mask = Math.max(0, drawing.masks.length - 1);
+    this.latest();
     this.canvas = svg("svg", { viewBox: `0 0 ${size[0]} ${size[1]}`, role: "application", "aria-label": "Drawing" });
     this.canvas.addEventListener("pointerdown", event => this.tap(event));
     card.picture.append(this.canvas);
@@ -39,34 +41,41 @@ class Drawing {
     this.check();
   }
 
+  // Of masks and beds, the last one is drawn on.
+  latest() {
+    this.current = Object.fromEntries(Object.entries(LISTS).map(([tool, list]) => [tool, Math.max(0, this.values[list].length - 1)]));
+  }
+
+  flag(name, text) {
+    const input = this[name] = el("input", { type: "checkbox", id: name, onchange: () => { this.values[name] = input.checked; this.check(); } });
+    return el("label", { for: name }, input, text);
+  }
+
   build(undo) {
     this.buttons = Object.entries(TOOLS).map(([name, text]) => el("button", { "data-tool": name, onclick: () => this.choose(name) }, text));
     this.hint = el("p", { class: "faint" });
-    this.stall = el("input", { type: "checkbox", id: "stall", onchange: () => { this.values.stall = this.stall.checked; this.check(); } });
-    this.aisle = el("input", { type: "checkbox", id: "aisle", onchange: () => { this.values.aisle = this.aisle.checked; this.check(); } });
     this.width = this.metres(0);
     this.depth = this.metres(1);
     this.lengths = el("div", { class: "row" }, el("label", {}, "side 0", this.width, "m"), el("label", {}, "side 1", this.depth, "m"));
     this.saveButton = el("button", { class: "main", onclick: () => this.save() }, "Save");
     this.undoButton = this.card.store.undo && el("button", { onclick: () => this.undo(), disabled: !undo }, "Undo the last save");
     this.closeButton = this.card.store.undo && el("button", { onclick: () => this.close() }, "Close");
-    this.newMask = el("button", { onclick: () => { this.mask = this.values.masks.length; this.partial = { ...this.partial, mask: null }; this.draw(); } }, "New mask");
+    this.another = el("button", { onclick: () => { this.current[this.tool] = this.values[LISTS[this.tool]].length; this.partial = { ...this.partial, [this.tool]: null }; this.draw(); } });
     this.found = el("div", { role: "status", class: "found" });
     this.panel = el("section", { class: "drawing", "aria-label": `Drawing of ${this.card.name}` },
       el("div", { class: "row" }, ...this.buttons), this.hint,
       el("div", { class: "row" },
         el("button", { onclick: () => this.add([this.size[0] / 2, this.size[1] / 2]) }, "+ corner"),
         el("button", { onclick: () => this.setPoints(this.points.slice(0, -1)) }, "− corner"),
-        el("button", { onclick: () => this.setPoints([]) }, "Clear"), this.newMask),
-      el("div", { class: "row" }, el("label", { for: "stall" }, this.stall, "monitor this stall"), el("label", { for: "aisle" }, this.aisle, "horses walk past (gait)")),
+        el("button", { onclick: () => this.setPoints([]) }, "Clear"), this.another),
+      el("div", { class: "row" }, this.flag("stall", "monitor this stall"), this.flag("aisle", "horses walk past (gait)"), this.flag("down", "people who lie on the floor (alert)")),
       this.lengths, this.found,
       el("div", { class: "row" }, this.saveButton, this.undoButton, this.closeButton));
     this.show();
   }
 
   show() {
-    this.stall.checked = this.values.stall;
-    this.aisle.checked = this.values.aisle;
+    for (const name of ["stall", "aisle", "down"]) this[name].checked = this.values[name];
     [this.width, this.depth].forEach((input, i) => { input.value = this.values.floor_m?.[i] ?? ""; });
   }
 
@@ -82,7 +91,8 @@ class Drawing {
     this.tool = tool;
     for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
     this.hint.textContent = HINTS[tool];
-    show(this.newMask, tool === "mask");
+    this.another.textContent = `New ${tool}`;
+    show(this.another, tool in LISTS);
     show(this.lengths, tool === "floor");
     this.draw();
   }
@@ -91,7 +101,7 @@ class Drawing {
     const v = this.values;
     if (this.tool === "floor") return v.floor ?? [];
     if (this.tool === "roi") return v.roi ? [[v.roi[0], v.roi[1]], [v.roi[2], v.roi[3]]] : [];
-    if (this.tool === "mask") return v.masks[this.mask] ?? [];
+    if (this.tool in LISTS) return v[LISTS[this.tool]][this.current[this.tool]] ?? [];
     return v.zones[this.tool] ?? [];
   }
 
@@ -102,11 +112,17 @@ class Drawing {
     this.partial[this.tool] = whole ? null : points;
     if (this.tool === "floor") { v.floor = whole ? points : null; v.open_sides = whole ? v.open_sides.filter(side => side < points.length) : []; }
     else if (this.tool === "roi") this.setRegion(points);
-    else if (this.tool === "mask") { v.masks = v.masks.filter((_, i) => i !== this.mask); if (whole) v.masks.splice(this.mask, 0, points); else this.mask = v.masks.length; }
+    else if (this.tool in LISTS) this.setPart(LISTS[this.tool], whole ? [points] : []);
     else if (whole) v.zones[this.tool] = points;
     else delete v.zones[this.tool];
     this.draw();
     this.check();
+  }
+
+  setPart(list, part) {
+    const at = this.current[this.tool], others = this.values[list].filter((_, i) => i !== at);
+    this.values[list] = [...others.slice(0, at), ...part, ...others.slice(at)];
+    if (!part.length) this.current[this.tool] = others.length;
   }
 
   setRegion(points) {
@@ -176,7 +192,7 @@ class Drawing {
     const parts = v.masks.map(points => svg("polygon", { class: "mask", points: list(points) }));
     if (v.roi) parts.push(svg("polygon", { class: "roi", points: list([[v.roi[0], v.roi[1]], [v.roi[2], v.roi[1]], [v.roi[2], v.roi[3]], [v.roi[0], v.roi[3]]]) }));
     if (v.floor) parts.push(...this.floor(v.floor, unit));
-    for (const name of Object.keys(v.zones)) parts.push(svg("polygon", { class: "zone", points: list(v.zones[name]) }), this.label(name, middle(v.zones[name]), unit));
+    for (const [name, points] of [...Object.entries(v.zones), ...v.beds.map(bed => ["bed", bed])]) parts.push(svg("polygon", { class: "zone", points: list(points) }), this.label(name, middle(points), unit));
     parts.push(...this.corners.map(([x, y], i) => svg("circle", { cx: x, cy: y, r: 1.3 * unit, tabindex: 0, role: "button", "data-corner": i,
       "aria-label": `${TOOLS[this.tool]}, corner ${i + 1}, ${x} ${y}`, onkeydown: event => this.key(event, i) })));
     this.canvas.replaceChildren(...parts);
@@ -233,7 +249,7 @@ class Drawing {
       const found = await this.card.store.get();
       this.values = found.drawing;
       this.partial = {};
-      this.mask = Math.max(0, this.values.masks.length - 1);
+      this.latest();
       this.show();
       this.draw();
       this.check();
