@@ -22,6 +22,7 @@ VERBS = {
     "barn": "Show a stall's day.",
     "watch": "Show poses and health from a broker, live.",
     "send": "Send a command to a device and print its answer.",
+    "rollout": "Give a group of devices a version and settings, signed, in stages; stop when too many fail.",
     "doctor": "Check models, cameras, broker, permissions and clock; say how to fix what fails.",
     "hardware-report": "Measure this machine into one signed report. Stop the service first.",
     "check": "Check a configuration; print every problem as file:line, key, got, wanted.",

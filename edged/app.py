@@ -6,10 +6,13 @@ Upstream: `edged run`. Downstream: `edged.daemon`.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from time import monotonic_ns
 
 from edged.behaviour.alerts import Alert
@@ -43,10 +46,12 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.provisioning.fleet_settings import FleetSettings
+from edged.provisioning.signature import signers
 from edged.publisher import Publisher
 from edged.runtime.allocator import freeze_gc
 from edged.runtime.clock import Clock
-from edged.runtime.systemd import Notify
+from edged.runtime.systemd import Notify, runtime_directory
 from edged.units import BYTES_PER_KB
 
 log = logging.getLogger(__name__)
@@ -113,6 +118,7 @@ def started_daemon(config: Config, options: Options | None = None) -> Iterator[D
         _start_metrics(config, parts, stack)
         _start_evidence(config, parts, daemon, stack)
         _start_panel(config, daemon, stack)
+        _start_fleet(config, daemon, stack)
         for part in (parts.supervisor, parts.scenes, parts.hub, parts.discovery, parts.dispatcher, parts.switches):
             stack.callback(part.close)
             part.start()
@@ -332,3 +338,26 @@ def _start_panel(config: Config, daemon: Daemon, stack: ExitStack) -> None:
         text = f"panel.enabled = true: {exc.name} is not installed; pip install 'edged[panel]', or switch it off"
         raise ConfigError(text, "panel-extra") from exc
     stack.enter_context(panel.serving(config, daemon))
+
+
+def _start_fleet(config: Config, daemon: Daemon, stack: ExitStack) -> None:
+    """Messages for the device's group, from now on."""
+    if config.fleet.group is None:
+        return
+    fleet = import_module("edged.control.fleet")
+    parts, etc = daemon.parts, daemon.parts.options.etc
+    site = fleet.Site(
+        group=config.fleet.group,
+        device=device_id(config.device.id),
+        base=config.mqtt.base,
+        state_file=config.device.state_dir / "fleet.json",
+        settings=FleetSettings(etc) if etc else None,
+        runtime_dir=runtime_directory(os.environ),
+        keys=partial(signers, Path("/")),
+        clock_synced=lambda: parts.headers.synced,
+    )
+    member = fleet.FleetMember(
+        site, parts.bus, parts.headers, reload=daemon.reload_now, in_effect=daemon.runs_with_its_files
+    )
+    stack.callback(member.close)
+    member.start()

@@ -165,6 +165,14 @@ class Daemon:
             result.after_reply()
         return result.data
 
+    def runs_with_its_files(self) -> bool:
+        """Whether the configuration in effect is what the files say now."""
+        read = self._parts.options.read_config
+        try:
+            return read is not None and read() == self._state.base
+        except ConfigError:
+            return False
+
     def reload(self) -> None:
         """Have the configuration read again, as by the command. Any thread, and signal handlers."""
         self._parts.dispatcher.enqueue("reload")

@@ -20,7 +20,7 @@ from edged.provisioning.bundle import (
     snapshot,
     was_applied,
 )
-from edged.provisioning.panel_setup import link_drawings
+from edged.provisioning.panel_setup import link_own_files
 from edged.provisioning.signature import fingerprint, trust
 from edged.runtime import systemd
 
@@ -39,8 +39,7 @@ def apply_once(bundle: Bundle, root: Path, keys: Sequence[str] = ()) -> int:
     if service.running:
         snapshot(root)
     install(bundle, root)
-    if config.panel.enabled:
-        link_drawings(root, config.device.state_dir)
+    link_own_files(root, config)
     failure = service.restart()
     mark_applied(bundle, root)
     if not failure:

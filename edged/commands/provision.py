@@ -10,7 +10,7 @@ from edged.commands.apply_stick import apply_stick
 from edged.commands.argument_types import config_file
 from edged.errors import ConfigError
 from edged.provisioning.bundle import finish_pending, install, read_bundle, rollback
-from edged.provisioning.panel_setup import TOKEN_FILE, link_drawings, with_panel_token
+from edged.provisioning.panel_setup import TOKEN_FILE, link_own_files, with_panel_token
 
 NEXT_STEPS = "systemctl daemon-reload && systemctl restart edged, then edged doctor"
 
@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for path in install(bundle, args.root):
         print(f"  wrote {path}")
-    if config.panel.enabled:
-        link_drawings(args.root, config.device.state_dir)
+    link_own_files(args.root, config)
     if token is not None:
         print(f"the token of the technician's page: {token}\n  write it down; it is also in {TOKEN_FILE}, for root")
     print(f"next: {NEXT_STEPS}; then delete {args.config}")

@@ -25,6 +25,7 @@ from edged.daemon import Daemon, Options
 from edged.device.identity import device_id
 from edged.errors import ConfigError
 from edged.loop import Sink
+from edged.provisioning.fleet_settings import FleetSettings
 from edged.runtime import systemd
 from edged.runtime.allocator import limit_arenas
 from edged.runtime.log import RecentLines, journal_handler, set_up
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     threading.excepthook = log_uncaught
     recent_lines = RecentLines()
     set_up(journal_handler(os.environ) or StderrHandler(), recent_lines=recent_lines)
+    _end_failed_trial(args)
     config = load_checked(args.config)
     with ExitStack() as stack:
         trial = _with_embedded_broker(stack, config) if args.embedded_broker else {}
@@ -93,6 +95,12 @@ def _site(args: argparse.Namespace) -> Path | None:
         return None
     site: Path = args.config or ETC
     return site
+
+
+def _end_failed_trial(args: argparse.Namespace) -> None:
+    """Restore the settings before those of the fleet with which the daemon did not start. Raises `NotWritten`."""
+    if (site := _site(args)) is not None and FleetSettings(site).count_start():
+        log.error("the settings of the fleet did not start the daemon: those before are restored")
 
 
 def _plays_file(args: argparse.Namespace, config: Config) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,6 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="say what is there, and install nothing")
     parser.add_argument("--allow-older", action="store_true", help="also a version that is not newer than this one")
     parser.add_argument(
+        "--desired", type=Path, metavar="FILE", help="the version that this signed message of the fleet wants"
+    )
+    parser.add_argument(
         "--scheduled",
         action="store_true",
         help="as the timer does: nothing without update.source, and not again a release that failed",
@@ -59,7 +63,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: installed, or nothing newer; 1: refused, or the release does not start and the old one is in use."""
-    source = args.source or load(None).update.source
+    if args.desired is not None:
+        return int(import_module("edged.commands.apply_desired").apply_desired(args.desired))
+    config = load(None)
+    if args.scheduled and config.fleet.group is not None:
+        print(f"fleet.group = {config.fleet.group}: the fleet says which version is wanted, and when")
+        return 0
+    source = args.source or config.update.source
     if source is None:
         print("update.source is not set: nothing is looked for")
         return 0 if args.scheduled else 1
@@ -78,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         return code
 
 
-def install_by_unit(folder: Path) -> tuple[int, str]:
+def install_by_unit(folder: Path, *, allow_older: bool = False) -> tuple[int, str]:
     """0 or 1, and the output, of `edged update FOLDER` in a unit of its own: the caller may not write to the system.
 
     systemd ends the unit at its limit, so that the folder is not removed beneath it.
@@ -86,7 +96,7 @@ def install_by_unit(folder: Path) -> tuple[int, str]:
     command = ["systemd-run", "--wait", "--pipe", "--quiet", "--collect", f"--unit={INSTALL_UNIT}"]
     properties = [*SANDBOX.strip().splitlines(), f"RuntimeMaxSec={INSTALL_LIMIT_S:g}"]
     command += [f"--property={one}" for one in properties]
-    command += ["--", f"{TOP}/current/bin/edged", "update", str(folder)]
+    command += ["--", f"{TOP}/current/bin/edged", "update", str(folder), *(["--allow-older"] if allow_older else [])]
     limit_s = INSTALL_LIMIT_S + STOP_LIMIT_S
     try:
         done = subprocess.run(  # noqa: S603
@@ -101,9 +111,15 @@ def install_by_unit(folder: Path) -> tuple[int, str]:
 
 
 def stage(
-    source: str, folder: Path, *, check: bool = False, allow_older: bool = False, skip_refused: bool = True
+    source: str,
+    folder: Path,
+    *,
+    check: bool = False,
+    allow_older: bool = False,
+    skip_refused: bool = True,
+    wanted: str | None = None,
 ) -> bool:
-    """Whether the newest release of the source is to be installed; `folder` has then its package, checked.
+    """Whether the newest release of the source, or the `wanted` one, is to be installed; `folder` has then its package.
 
     Says what was found. Raises `NotTrusted`, `NotWritten`, and `EngineError` where the source does not answer.
     """
@@ -113,7 +129,7 @@ def stage(
             f"this device has no key (/{SIGNERS}): no release can be checked, and none is installed; "
             "run as root: edged trust KEY.pub"
         )
-    release = find_release(source, _output("dpkg", "--print-architecture"), keys, folder)
+    release = find_release(source, _output("dpkg", "--print-architecture"), keys, folder, wanted)
     if version_key(release.version) <= version_key(package_version(__version__)) and not allow_older:
         print(f"{release.version} is the newest there, {__version__} is in use: nothing to do")
         return False

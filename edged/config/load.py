@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edged.config.fleet_file import FLEET_FILE, check_fleet_file
 from edged.config.layers import (
     CREDENTIALS_VARIABLE,
     READ_ERRORS,
@@ -78,10 +79,12 @@ def read_layers(
 
 
 def _site_layer(texts: Mapping[Path, str], file: Path) -> Layer:
-    """The layer of a file of the site; of the panel's, its drawings alone. Raises `ConfigError`."""
+    """The layer of a file of the site; of those that the daemon writes, what may be in them. Raises `ConfigError`."""
     layer = file_layer(file, texts.get(file))
     if file.name == PANEL_FILE:
         check_drawings(layer)
+    if file.name == FLEET_FILE:
+        check_fleet_file(layer)
     return layer
 
 

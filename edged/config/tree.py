@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from edged.config.tables.camera import CameraConfig
-from edged.config.tables.device import DeviceConfig, PrometheusConfig, ThrottleConfig, UpdateConfig
+from edged.config.tables.device import DeviceConfig, FleetConfig, PrometheusConfig, ThrottleConfig, UpdateConfig
 from edged.config.tables.models import ComputeConfig, EnginesConfig, ModelsConfig
 from edged.config.tables.mqtt import CommandsConfig, HomeAssistantConfig, MqttConfig, PublishConfig
 from edged.config.tables.panel import EvidenceConfig, PanelConfig
@@ -27,6 +27,7 @@ class Config(Section):
     version: Literal[1] = Field(1, description="Format of this file.")
     device: DeviceConfig = table()
     update: UpdateConfig = table()
+    fleet: FleetConfig = table()
     models: ModelsConfig = table()
     compute: ComputeConfig = table()
     engines: EnginesConfig = table()

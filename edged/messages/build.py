@@ -76,6 +76,11 @@ def switches(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
     return {**headers(topics.SWITCHES.at()), **body}
 
 
+def reported(headers: HeaderFactory, body: Mapping[str, Any]) -> Body:
+    """The `reported` message; `body` as `edged.control.fleet` makes it."""
+    return {**headers(topics.REPORTED.at()), **body}
+
+
 def camera_status(
     headers: HeaderFactory,
     camera: str,

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from edged.messages.topics import Topic
 
-MAX_PAYLOAD_BYTES, MAX_CORRELATION_BYTES = 4096, 1024  # of a request
+MAX_PAYLOAD_BYTES, MAX_CORRELATION_BYTES = 4096, 1024  # of a command
+MAX_REQUEST_BYTES = 1 << 17  # of any other request: what a fleet wants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from edged.messages import health_schema, schema, switches_schema, topics
+from edged.messages import health_schema, reported_schema, schema, switches_schema, topics
 from edged.messages.commands import COMMANDS
 from edged.messages.examples import example
 from edged.messages.schema import MESSAGE_VERSION
@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     topics.INFO.name: schema.Info,
     topics.HEALTH.name: health_schema.Health,
     topics.SWITCHES.name: switches_schema.Switches,
+    topics.REPORTED.name: reported_schema.Reported,
     topics.CAMERA_STATUS.name: schema.CameraStatus,
     topics.POSES.name: schema.Poses,
     topics.STATE.name: schema.State,
@@ -189,6 +190,7 @@ def reference() -> str:
         _table(TypeAdapter(schema.Header).json_schema(schema_generator=_UntitledSchema)),
     ]
     sections += [_section(name) for name in BODIES]
+    sections += ["## Desired", DESIRED_TEXT]
     sections += ["## CBOR", CBOR_TEXT]
     sections += ["## Keypoints", KEYPOINTS_TEXT, _keypoints()]
     sections += ["## Commands", COMMANDS_TEXT, _commands()]
@@ -235,6 +237,13 @@ a36663616d6572616161687375626a6563747381a4626964036573636f72651903a763626f788419
 
 KEYPOINTS_TEXT = """The keypoints of each `schema`, in the order of the lists; `keypoints.json` has them for programs.
 Left and right are the subject's own."""
+
+DESIRED_TEXT = """With `fleet.group` a device reads the retained message `<base>/fleet/<group>/desired`, an object with
+two texts: `desired`, which is JSON in itself, and `signature`, OpenSSH's over the bytes of that text (namespace
+`edged-fleet`). Its fields: `v` (1), `group`, `number` (grows with each message of the group, for ever), `version`
+(null: any), `configuration` (TOML, at most 32 kB; empty: none) and `share` (percent of the devices that follow; the
+others wait). Unknown fields are refused. `edged rollout` makes and publishes it; what a device did is in its
+`reported`."""
 
 COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to
 `cmd/<verb>/result`, with your correlation data (1024 bytes at most) and your `id`. The MQTT 5 response topic is used

@@ -61,6 +61,9 @@ HEALTH = TopicSpec(name="health", path="health", retain=True, summary="Condition
 SWITCHES = TopicSpec(
     name="switches", path="switches", retain=True, summary="What is switched on and off, and the profile in effect."
 )
+REPORTED = TopicSpec(
+    name="reported", path="reported", retain=True, summary="What the device has of what its fleet wants."
+)
 CAMERA_STATUS = TopicSpec(
     name="camera-status", path="cam/{camera}/status", retain=True, summary="State of a camera, and the reason."
 )
@@ -123,4 +126,12 @@ COMMAND = TopicSpec(name="command", path="cmd/{verb}", expiry_s=30, summary="A c
 RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="The result of a command.")
 
 OF_CAMERA = (CAMERA_STATUS, POSES, STATE, DAILY, ALERT, ALERT_STILL, ALERT_CLIP, SNAPSHOT, DAY)
-TOPIC_SPECS = (STATUS, INFO, HEALTH, SWITCHES, *OF_CAMERA, COMMAND, RESULT)
+TOPIC_SPECS = (STATUS, INFO, HEALTH, SWITCHES, REPORTED, *OF_CAMERA, COMMAND, RESULT)
+
+# Of a group of devices, not below one: what the fleet wants of them, signed.
+DESIRED = TopicSpec(name="desired", path="fleet/{group}/desired", retain=True, summary="What is wanted of a group.")
+
+
+def desired_topic(base: str, group: str) -> Topic:
+    """Where the message for a group is."""
+    return Topic(path=f"/{base}/{DESIRED.path.format(group=group)}", spec=DESIRED)

@@ -333,7 +333,7 @@ class MqttBus:
         if message.retain and message.topic == self._root + topics.INFO.path:
             self._duplicates.found_info(message.payload)
         if self._connection is not None:
-            self._retained_check.arrived(self._connection, message.limited())
+            self._retained_check.arrived(self._connection, message)
 
     def _pass_on(self, message: IncomingMessage) -> None:
         for topic, callback in list(self._callbacks.items()):

@@ -24,7 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.messages.bus import MAX_CORRELATION_BYTES, MAX_PAYLOAD_BYTES
+from edged.messages.bus import MAX_CORRELATION_BYTES
 from edged.mqtt import connect_errors
 from edged.mqtt.connect_errors import TRANSIENT_REASONS, address, reason_code
 from edged.mqtt.negotiation import FULL, VERSIONS, ConnectionRefused, Greeting
@@ -87,12 +87,12 @@ class IncomingMessage:
     response_topic: str | None = None
     correlation: bytes | None = None
 
-    def limited(self) -> IncomingMessage:
+    def limited(self, max_bytes: int) -> IncomingMessage:
         """As a request: of each part what tells that it is too long, so that what waits takes little memory."""
         return replace(
             self,
             topic=self.topic[:MAX_TOPIC_CHARS],
-            payload=self.payload[: MAX_PAYLOAD_BYTES + 1],
+            payload=self.payload[: max_bytes + 1],
             response_topic=None if self.response_topic is None else self.response_topic[:MAX_TOPIC_CHARS],
             correlation=None if self.correlation is None else self.correlation[: MAX_CORRELATION_BYTES + 1],
         )

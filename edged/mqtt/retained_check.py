@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
+from edged.messages.bus import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES
 from edged.messages.topics import matches
 from edged.mqtt.connection import IncomingMessage, MqttConnection
 
@@ -32,7 +33,9 @@ class RetainedCheck:
         self._retained: set[tuple[str, bytes]] = set()  # seen while any is held
 
     def arrived(self, connection: MqttConnection, message: IncomingMessage) -> None:
-        if connection.version != "3.1.1" or not matches(self._pattern, message.topic):
+        is_command = matches(self._pattern, message.topic)
+        message = message.limited(MAX_PAYLOAD_BYTES if is_command else MAX_REQUEST_BYTES)
+        if connection.version != "3.1.1" or not is_command:
             self._deliver(message)
         elif message.retain and self._held:
             self._retained.add(_key(message))

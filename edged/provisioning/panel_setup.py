@@ -1,4 +1,4 @@
-"""What provisioning does for the technician's page: a token, made once, and a link to the file of its drawings."""
+"""What provisioning prepares: a token of the page, made once, and links to the files that the daemon writes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from edged.config.fleet_file import FLEET_FILE
 from edged.config.load import CREDENTIALS_DIR
 from edged.config.panel_file import PANEL_FILE
 from edged.config.toml_text import dotted
+from edged.config.tree import Config
 from edged.errors import NotWritten
 from edged.provisioning.bundle import ETC, Bundle
 
@@ -36,12 +38,17 @@ def with_panel_token(bundle: Bundle, root: Path) -> tuple[Bundle, str | None]:
     return replace(bundle, credentials={**bundle.credentials, KEY: made or kept}), made
 
 
-def link_drawings(root: Path, state_dir: Path) -> None:
-    """Have `conf.d` read the drawings from the one file that the service may write. Raises `NotWritten`."""
-    place = root / ETC / "conf.d" / PANEL_FILE
+def link_own_files(root: Path, config: Config) -> None:
+    """Have `conf.d` read the files that the service may write: of its page and of its fleet. Raises `NotWritten`."""
+    for name, wanted in ((PANEL_FILE, config.panel.enabled), (FLEET_FILE, config.fleet.group is not None)):
+        if wanted:
+            _link(root / ETC / "conf.d" / name, config.device.state_dir / name)
+
+
+def _link(place: Path, target: Path) -> None:
     try:
         if not os.path.lexists(place):
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(state_dir / PANEL_FILE)
+            place.symlink_to(target)
     except OSError as exc:
         raise NotWritten(f"{place}: {exc.strerror}; run it as root", "unwritable") from exc

@@ -36,8 +36,8 @@ class Release:
     key: str  # fingerprint of the key that signed it
 
 
-def find_release(source: str, architecture: str, keys: list[str], work: Path) -> Release:
-    """The newest release for this architecture; its sums and their signature are then in `work`.
+def find_release(source: str, architecture: str, keys: list[str], work: Path, wanted: str | None = None) -> Release:
+    """The newest release for this architecture, or that of the `wanted` version; its signed sums are then in `work`.
 
     Raises `NotTrusted`, and `SourceError` or `StoreError` where the source does not answer.
     """
@@ -46,10 +46,11 @@ def find_release(source: str, architecture: str, keys: list[str], work: Path) ->
     found = [
         Release(version=match[1], file=name, sha256=digest, key=key)
         for name, digest in parse_sums(sums).items()
-        if (match := _PACKAGE.fullmatch(name)) and match[2] == architecture
+        if (match := _PACKAGE.fullmatch(name)) and match[2] == architecture and wanted in (None, match[1])
     ]
     if not found:
-        raise NotTrusted(f"{source}: has no release for {architecture}; want edged_VERSION_{architecture}.deb", "none")
+        want = f"want edged_{wanted or 'VERSION'}_{architecture}.deb"
+        raise NotTrusted(f"{source}: has no such release for {architecture}; {want}", "none")
     return max(found, key=lambda release: version_key(release.version))
 
 

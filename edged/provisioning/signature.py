@@ -1,6 +1,7 @@
 """What this device takes as signed: OpenSSH signatures by a key that it trusts.
 
-Upstream: `ssh-keygen -Y sign` on the integrator's machine. Downstream: settings from sticks, and releases.
+Upstream: `ssh-keygen -Y sign` on the integrator's machine. Downstream: settings from sticks, releases, and
+messages of the fleet.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SIGNERS = Path("etc/edged/signers")  # OpenSSH's allowed_signers format; see ssh
 PRINCIPAL = "edged"  # the name of every signer in that file
 STICK = "edged-provision"  # namespaces: a signature for the one is none for the other
 RELEASE = "edged-release"
+FLEET = "edged-fleet"
 MAX_KEYS = 8
 MAX_KEY_BYTES = 1 << 14
 TIMEOUT_S = 60.0
@@ -49,7 +51,7 @@ def signer_lines(public_keys: bytes, name: str) -> list[str]:
     keys = [_KEY.fullmatch(line) for line in lines]
     if not 0 < len(keys) <= MAX_KEYS or len(public_keys) > MAX_KEY_BYTES or not all(keys):
         raise NotTrusted(f"{name}: is no public key; want the .pub file that ssh-keygen made", "no-key")
-    return [f'{PRINCIPAL} namespaces="{STICK},{RELEASE}" {key[1]} {key[2]}' for key in keys if key]
+    return [f'{PRINCIPAL} namespaces="{STICK},{RELEASE},{FLEET}" {key[1]} {key[2]}' for key in keys if key]
 
 
 def trust(lines: Iterable[str], root: Path) -> list[str]:
@@ -57,9 +59,7 @@ def trust(lines: Iterable[str], root: Path) -> list[str]:
     before = signers(root)
     new = [line for line in dict.fromkeys(lines) if line not in before]
     if new:
-        heading = (
-            "# Keys whose signatures on sticks and releases this device takes; see ssh-keygen(1), ALLOWED SIGNERS."
-        )
+        heading = "# Keys whose signatures this device takes; see ssh-keygen(1), ALLOWED SIGNERS."
         write_file(root / SIGNERS, "\n".join([heading, *before, *new, ""]), 0o644)
     return new
 
@@ -81,6 +81,19 @@ def verify(data: bytes, signature: bytes, lines: Iterable[str], namespace: str, 
         )
     found = re.search(r"SHA256:\S+", done.stdout.decode(errors="replace"))
     return found[0] if found else ""
+
+
+def sign(data: bytes, key: Path, namespace: str) -> str:
+    """A signature by this key, or by that of a token or agent whose public half it is. Raises `NotTrusted`."""
+    done = _ssh_keygen(["-q", "-Y", "sign", "-f", str(key), "-n", namespace], data)
+    if done.returncode:
+        raise NotTrusted(f"{key}: cannot sign ({printable(done.stderr.decode(errors='replace').strip())})", "no-key")
+    return done.stdout.decode("ascii")
+
+
+def depends_on_time(lines: Iterable[str]) -> bool:
+    """Whether one of these keys is trusted only from or until a time, which a clock that is not set cannot tell."""
+    return any(re.search(r"valid-(after|before)=", line) for line in lines)
 
 
 def fingerprint(line: str) -> str:

@@ -85,12 +85,17 @@ def from_environment(environ: Mapping[str, str]) -> Notify:
     """As systemd started this process; of another process's environment the watchdog is not taken."""
     ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     watchdog_us = int(environ.get("WATCHDOG_USEC", "0")) if ours else 0
-    runtime_dir = environ.get("RUNTIME_DIRECTORY")
     return Notify(
         environ.get("NOTIFY_SOCKET", ""),
         watchdog_us / US_PER_S if watchdog_us else None,
-        Path(runtime_dir) if runtime_dir else None,
+        runtime_directory(environ),
     )
+
+
+def runtime_directory(environ: Mapping[str, str]) -> Path | None:
+    """Where units of root look for requests of the daemon; None: it is no service."""
+    directory = environ.get("RUNTIME_DIRECTORY")
+    return Path(directory) if directory else None
 
 
 class Service:

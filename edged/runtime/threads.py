@@ -53,6 +53,7 @@ TABLE = (
     Row("engine-builds", "builds and tests the engine of one model", None, 21_600, "restart"),
     Row("commands", "executes one command", 0.2, 300, "restart"),
     Row("switches", "applies the timetables of profiles, ends what was switched for a time", 1, 60, "restart"),
+    Row("fleet", "follows what the fleet wants of this device", 1, 300, "restart"),
     Row("discovery", "announces the device to Home Assistant once more", None, 60, "restart"),
     Row("prometheus", "serves metrics over HTTP", 0.5, 60, "restart"),
     Row("panel", "serves the technician's page", 1, 60, "restart"),

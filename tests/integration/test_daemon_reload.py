@@ -20,13 +20,18 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.app import started_daemon
+from edged.config.load import load
+from edged.config.toml_text import dump
 from edged.config.tree import Config
 from edged.daemon import Daemon, Options
 from edged.errors import ConfigError
 from edged.mqtt.embedded_broker import EmbeddedBroker
+from edged.provisioning.desired import Desired, seal
+from edged.provisioning.signature import signer_lines
 from tests.support.mqtt import Listener, MQTTv311
 from tests.support.recorded import LIMIT_S, video
 from tests.support.schema import schema_errors
+from tests.support.signing import new_key, public
 from tests.support.threads import running
 from tests.support.waiting import until
 
@@ -256,3 +261,19 @@ def test_only_camera_is_switched_off_over_a_restart_and_on_again(site: Site) -> 
         site.seen("barn")
     found = [m.payload for m in list(site.listener.messages) if m.topic == "homeassistant/device/box/box_barn/config"]
     assert all(b"camera_switch" in payload for payload in found)
+
+
+def test_settings_of_the_fleet_are_applied_and_reported(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(tmp_path)
+    monkeypatch.setattr("edged.app.signers", lambda _: signer_lines(public(key), "site.pub"))
+    site.tables["fleet"] = {"group": "barns"}
+    (tmp_path / "edged.toml").write_text(dump(site.tables))
+    options = Options(read_config=lambda: load(tmp_path, env={}), etc=tmp_path)
+    message = seal(Desired(group="barns", number=1, configuration='commands.allow = ["reload"]\n'), key)
+    site.listener.publish("edged/fleet/barns/desired", message, retain=True)
+    with started_daemon(load(tmp_path, env={}), options) as daemon, running(daemon):
+        until(lambda: [body["state"] for body in site.listener.bodies("edged/box/reported")][-1:] == ["applied"])
+        assert daemon.config.commands.allow == ("reload",)
+        assert schema_errors("reported", site.listener.bodies("edged/box/reported")[-1]) == []

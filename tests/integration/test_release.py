@@ -56,6 +56,12 @@ def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
+def test_wanted_version_is_taken_or_nothing(release: Path, keys: list[str], work: Path) -> None:
+    assert find_release(str(release), "amd64", keys, work, "1.0~rc2").file == "edged_1.0~rc2_amd64.deb"
+    with raises_code(NotTrusted, "none"):
+        find_release(str(release), "amd64", keys, work, "2.0")
+
+
 def test_newest_signed_release_is_taken(release: Path, keys: list[str], work: Path) -> None:
     found = find_release(str(release), "amd64", keys, work)
     assert (found.version, found.key[:7]) == ("1.0", "SHA256:")

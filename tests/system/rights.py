@@ -18,14 +18,15 @@ TOPICS = {  # every topic of the contract, for these two boxes and for people th
     f"edged/{name}/{path}" for name in (EAST, WEST, "reader", "operator", "homeassistant") for path in PATHS
 }
 DISCOVERY = {f"homeassistant/device/{name}/{name}_a/config" for name in (EAST, WEST, *PEOPLE)}
-OTHERS = {"homeassistant/status", "homeassistant/switch/x/config", "edged/x", "site/a", "end"}
+DESIRED = {"edged/fleet/barns/desired"}
+OTHERS = DESIRED | {"homeassistant/status", "homeassistant/switch/x/config", "edged/x", "site/a", "end"}
 CENTRAL = {"site42/edged/box/cam/a/alert", "site42/edged/box/cmd/reload", "site42/link", "reader/link"}
 ALL = TOPICS | DISCOVERY | OTHERS | CENTRAL
 
 
 def box_rights(name: str) -> tuple[set[str], set[str]]:
     own = {topic for topic in ALL if topic.startswith((f"edged/{name}/", f"homeassistant/device/{name}/"))}
-    return own | {"homeassistant/status"}, own
+    return own | {"homeassistant/status"} | DESIRED, own
 
 
 def matching(*parts: str) -> set[str]:
@@ -43,7 +44,7 @@ RIGHTS = {  # what each reads, and what it writes
         READ_BY_PEOPLE | matching("homeassistant/status", "homeassistant/device", "homeassistant/switch"),
         COMMANDS | {"homeassistant/status"},
     ),
-    "operator": (READ_BY_PEOPLE | LINKS, COMMANDS),
+    "operator": (READ_BY_PEOPLE | LINKS, COMMANDS | DESIRED),
     "reader": (READ_BY_PEOPLE | LINKS, set()),
     "cleaner": (LEFT_BY_BOXES, LEFT_BY_BOXES),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -136,6 +138,24 @@ def test_service_exposure_is_below_the_limit(unit: str, analyze: str) -> None:
     command = [analyze, "security", "--offline=true", threshold, "--no-pager", str(UNITS / unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="capabilities are root's: run as root")
+@pytest.mark.parametrize("unit", ["edged-fleet.service", "edged-update.service"])
+def test_unit_that_updates_can_read_settings_that_the_daemon_writes(unit: str, tmp_path: Path) -> None:
+    bounding = re.findall(r"(?m)^CapabilityBoundingSet=(.*)$", (UNITS / unit).read_text())[0]
+    capabilities = re.findall(r"CAP_([A-Z_]+)", bounding)
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    os.chown(own, pwd.getpwnam("nobody").pw_uid, -1)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/70-fleet.toml").symlink_to(own / "70-fleet.toml")
+    (own / "70-fleet.toml").write_text("publish.max_rate_hz = 2.0\n")
+    kept = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
+    code = f"from pathlib import Path; from edged.config.load import load; print(load(Path({str(tmp_path)!r})).publish)"
+    command = ["setpriv", f"--bounding-set={kept}", "--inh-caps=-all", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "max_rate_hz=2.0" in done.stdout, done.stderr
 
 
 def test_every_unit_passes_systemd_analyze_verify(analyze: str) -> None:

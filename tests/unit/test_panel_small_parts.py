@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from edged.config.tree import Config
 from edged.device import problems
 from edged.panel.aiming import AIMING_S, Aiming
 from edged.panel.cures import CURES
 from edged.provisioning.bundle import install, read_bundle
-from edged.provisioning.panel_setup import TOKEN_FILE, link_drawings, with_panel_token
+from edged.provisioning.panel_setup import TOKEN_FILE, link_own_files, with_panel_token
 from tests.support.clock import MS, ManualClock
 
 
@@ -61,7 +62,11 @@ def test_given_token_is_taken(tmp_path: Path) -> None:
     assert (tmp_path / TOKEN_FILE.lstrip("/")).read_text().strip() == "one-of-our-own-0123"
 
 
-def test_drawings_are_linked_once_and_to_the_state_directory(tmp_path: Path) -> None:
-    link_drawings(tmp_path, Path("/var/lib/edged"))
-    link_drawings(tmp_path, Path("/elsewhere"))
-    assert (tmp_path / "etc/edged/conf.d/60-panel.toml").readlink() == Path("/var/lib/edged/60-panel.toml")
+def test_files_that_the_daemon_writes_are_linked_once_where_they_are_wanted(tmp_path: Path) -> None:
+    link_own_files(tmp_path, Config.model_validate({}))
+    assert not (tmp_path / "etc").exists()
+    for state_dir in ("/var/lib/edged", "/elsewhere"):
+        wanted = {"device": {"state_dir": state_dir}, "panel": {"enabled": True}, "fleet": {"group": "barns"}}
+        link_own_files(tmp_path, Config.model_validate(wanted))
+    for name in ("60-panel.toml", "70-fleet.toml"):
+        assert (tmp_path / "etc/edged/conf.d" / name).readlink() == Path("/var/lib/edged", name)

@@ -11,7 +11,7 @@ from edged.errors import NotTrusted
 from edged.provisioning.signature import has_signers, signer_lines, signers, trust
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHY0GyKvGiyjsUvmUZ1DXgUGPVvVQZ1OeFsgRxTJ8cRN"
-LINE = f'edged namespaces="edged-provision,edged-release" {KEY}'
+LINE = f'edged namespaces="edged-provision,edged-release,edged-fleet" {KEY}'
 
 
 def test_key_is_added_once_without_its_comment_and_by_hand_made_lines_stay(tmp_path: Path) -> None:
@@ -52,5 +52,7 @@ def test_hostile_key_file_gives_no_other_line() -> None:
             lines = signer_lines(bytes(data), "site.pub")
         except NotTrusted:
             continue
-        assert all(line.startswith('edged namespaces="edged-provision,edged-release" ssh-') for line in lines)
+        assert all(
+            line.startswith('edged namespaces="edged-provision,edged-release,edged-fleet" ssh-') for line in lines
+        )
         assert all(len(line.split(" ")) == 4 and line.isprintable() for line in lines)

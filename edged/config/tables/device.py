@@ -1,4 +1,4 @@
-"""`[device]`, `[update]`, `[throttle]` and `[prometheus]`: the device itself, its releases, temperature and metrics."""
+"""`[device]`, `[update]`, `[fleet]`, `[throttle]`, `[prometheus]`: the device, its releases, temperature, metrics."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ class UpdateConfig(Section):
         None,
         description="Folder or mirror with a release: packages, SHA256SUMS, SHA256SUMS.sig. Left out: no updates.",
         examples=["https://mirror.example.org/edged"],
+    )
+
+
+class FleetConfig(Section):
+    """Version and settings that the fleet wants, in signed messages; a device without a key takes none."""
+
+    group: Name | None = Field(
+        None,
+        description="Group whose messages on `<mqtt.base>/fleet/<group>/desired` are followed. Left out: none. With a "
+        "group the nightly look for a release is left to the fleet.",
+        examples=["barns"],
     )
 
 

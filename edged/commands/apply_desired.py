@@ -1,0 +1,90 @@
+"""`edged update --desired FILE`: the version that the fleet wants, as root; the daemon only hands over the message.
+
+Nothing of the file is believed before its signature holds: it comes from the daemon, which is not privileged. The
+number of the last message is kept here too, so that an older one brings no older version back.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edged.commands.update import INCOMING, install_by_unit, stage
+from edged.config.load import load
+from edged.config.tree import Config
+from edged.errors import EdgedError, NotTrusted
+from edged.foreign_text import printable
+from edged.messages.bus import MAX_REQUEST_BYTES
+from edged.provisioning.desired import Desired, unseal
+from edged.provisioning.signature import signers
+from edged.runtime.json_state import JsonState
+from engines.errors import EngineError
+
+STATE = Path("/var/lib/edged-fleet")  # of root; the daemon may read it
+MAX_ERROR_CHARS = 400
+
+
+def apply_desired(file: Path) -> int:
+    """0: the version is in use or being started; 1: refused, or it does not start. The result is left in STATE.
+
+    Raises `NotTrusted` for a message that is not for this device, or older than one before.
+    """
+    config = load(None)
+    desired = _desired(_take(file), config)
+    told = StringIO()
+    code, error = 1, ""
+    try:
+        with redirect_stdout(told):
+            code = _install(desired, config)
+    except (EdgedError, EngineError) as exc:
+        error = str(exc)
+    print(told.getvalue() + error)
+    if code:
+        error = error or told.getvalue().strip()
+        result = {"number": desired.number, "error": printable(error, MAX_ERROR_CHARS)}
+        JsonState(STATE / "result.json", "results").write(result)
+    return code
+
+
+def _install(desired: Desired, config: Config) -> int:
+    source = config.update.source
+    if source is None:
+        raise NotTrusted("update.source is not set: there is nowhere to take a release from; set it", "no-source")
+    with TemporaryDirectory(dir=INCOMING) as folder:
+        if not stage(source, Path(folder), allow_older=True, wanted=desired.version):
+            return 1
+        code, said = install_by_unit(Path(folder), allow_older=True)
+        print(said, end="")
+    return code
+
+
+def _desired(message: bytes, config: Config) -> Desired:
+    desired = unseal(message, signers(Path("/")))
+    if desired.group != config.fleet.group:
+        raise NotTrusted(f"message {desired.number} is for the group {desired.group}, not {config.fleet.group}")
+    if desired.version is None:
+        raise NotTrusted(f"message {desired.number} wants no version")
+    file = JsonState(STATE / "numbers.json", "numbers of the fleet's messages")
+    numbers: dict[str, int] = file.read(lambda table: {str(group): int(number) for group, number in table.items()}, {})
+    if desired.number < numbers.get(desired.group, 0):
+        raise NotTrusted(f"message {desired.number} is older than {numbers[desired.group]}, which was followed before")
+    file.write({**numbers, desired.group: desired.number})
+    return desired
+
+
+def _take(path: Path) -> bytes:
+    """The file, which is then removed: else the unit would run again and again. A link is not followed."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise NotTrusted(f"{path}: {exc.strerror}; want the message of a fleet", "no-file") from exc
+    finally:
+        path.unlink(missing_ok=True)
+    with open(file, "rb") as source:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise NotTrusted(f"{path}: is no plain file", "no-file")
+        return source.read(MAX_REQUEST_BYTES + 1)
