@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
 from tools.train.lift import FILES, export, started  # noqa: E402
 from tools.train.people import NAMES, Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
 from tools.train.space import DEEP, FLAT, Marginals, Truth, cells, loss, means  # noqa: E402
+from tools.train.validate_lift import measure  # noqa: E402
 
 POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
 
@@ -148,3 +150,46 @@ def test_net_from_scratch_is_convnextpose_xs() -> None:
     published = ConvNeXtPose((40, 80, 160, 320), (2, 2, 6, 2), 128, JOINTS * DEPTH, DEPTH).state_dict()
     ours = Lifting(net).state_dict()
     assert {name: v.shape for name, v in ours.items()} == {name: v.shape for name, v in published.items()}
+
+
+class OnePortrait:
+    """A person 4 m away, of whom every joint is known; half of a metre lies between the nearest and the farthest."""
+
+    rng = np.random.default_rng(4)
+    joints_mm = np.column_stack(
+        [rng.uniform(-400, 400, JOINTS), rng.uniform(-400, 400, JOINTS), rng.uniform(3800, 4300, JOINTS)]
+    )[None]
+    lens = np.array([[300.0, 300, 144, 144]])
+    xyxy = np.array([[100.0, 90, 190, 200]])
+
+    def __len__(self) -> int:
+        return 1
+
+    def image(self, i: int) -> Any:
+        return np.zeros((288, 288, 4), np.uint8)
+
+
+class Sure:
+    """Models that know the portrait; the root is `farther` than it is."""
+
+    def __init__(self, farther: float) -> None:
+        mm, lens = OnePortrait.joints_mm[0], OnePortrait.lens[0]
+        joints = np.column_stack([mm[:, :2] / mm[:, 2:] * lens[:2] + lens[2:], mm[:, 2] - mm[0, 2], np.full(JOINTS, 2)])
+        one = Person(np.zeros((288, 288, 3), np.uint8), OnePortrait.xyxy[0], joints, mm[0, 2] / lens[0])
+        _, self._joints, gamma = windowed(one, 256)
+        self._gamma = gamma * farther
+
+    def joints(self, window: Any) -> Any:
+        return self._joints[:, :3].astype(np.float32)
+
+    def gamma(self, window: Any) -> float:
+        return self._gamma
+
+
+def test_validation_of_sure_models_finds_no_error_but_that_of_the_distance() -> None:
+    nobody: Any = SimpleNamespace(rows=[{}], image=lambda row: np.zeros((300, 400, 3), np.uint8))
+    portraits: Any = OnePortrait()
+    sure: Any = Sure(farther=1.2)
+    errors = measure(sure, portraits, nobody)
+    assert errors["depth_error"] == pytest.approx(0.2)
+    assert max(errors[name] for name in ("mpjpe_mm", "pa_mpjpe_mm", "pa_mpjpe_rigid_mm")) < 0.1

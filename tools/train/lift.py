@@ -65,9 +65,11 @@ def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], 
     loader = load(partial(batch, windows(args.data, args.portraits, args.side), args.batch))
     if args.start is not None:
         measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
+    net.train()
+    if isinstance(net.backbone, Known):
+        net.backbone.freeze()
     training = Training(net, args.rate, args.out / "lift.checkpoint")
     speed_up(net)
-    net.train()
 
     def step() -> Tensor:
         images, joints, gamma = next(loader)
