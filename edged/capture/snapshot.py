@@ -62,7 +62,7 @@ def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str
 
 
 def next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
-    """The next frame that can be decoded, after `skip` others."""
+    """The next frame that can be decoded, after `skip` others. Raises CameraLost when there is none."""
     seq = 0
     while True:
         captured = stream.read(None)

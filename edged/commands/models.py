@@ -129,6 +129,7 @@ def _models_config(args: argparse.Namespace) -> ModelsConfig:
 
 
 def card_of(cards: Mapping[str, Card], name: str) -> Card:
+    """The card of that name. Raises CardError with the names that are near."""
     if name not in cards:
         near = get_close_matches(name, cards, n=3) or sorted(cards)
         raise CardError(f"no card {name!r}; want {', '.join(near)}; `edged models list` shows all")

@@ -60,6 +60,7 @@ def is_host(value: str) -> bool:
 
 
 def check_host(value: str) -> str:
+    """The value, a host name or address, or nothing. Raises ValueError."""
     if value and not is_host(value):
         raise ValueError("must be a host name or address alone, IPv6 without brackets; the port goes to the key port")
     return value

@@ -86,7 +86,10 @@ class VideoWriter:
             self._part.replace(self._path)
 
     def write(self, image: U8, captured_ns: int | None = None) -> None:
-        """Add a frame, (H, W, 3) uint8 BGR. With its capture time, it is repeated or skipped to keep real time."""
+        """Add a frame, (H, W, 3) uint8 BGR. With its capture time, it is repeated or skipped to keep real time.
+
+        Raises NotWritten when the disk is full.
+        """
         if shutil.disk_usage(self._part.parent).free < self._reserve_bytes:
             text = f"{self._path}: stopped after {self.frames} frames, the disk is full. Free some space"
             raise NotWritten(text, "disk_full")

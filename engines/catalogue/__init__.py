@@ -56,7 +56,7 @@ def load(extra: Path | None = None) -> Catalogue:
 
 
 def read(path: Path) -> Card:
-    """The card in one file."""
+    """The card in one file. Raises CardError with the file and its first mistake."""
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:

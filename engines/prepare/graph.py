@@ -38,7 +38,7 @@ def cut_at_heads(model: ModelProto, card: Card) -> Family:
     """End the graph where boxes and scores are known, in place; the family that decodes what is left.
 
     Boxes (B, N, 4) x0 y0 x1 y1 and scores (B, N, C), all candidates; NMS belongs outside an engine, whose
-    output shapes would else depend on the image.
+    output shapes would else depend on the image. Raises `CardError` where there are several.
     """
     graph = model.graph
     suppression = [node for node in graph.node if node.op_type == "NonMaxSuppression"]

@@ -92,7 +92,10 @@ class AccuracyDiff:
 
 
 def accuracy_diff(card: Card, decode: Decode | None, reference: Sequence[F32], outputs: Sequence[F32]) -> AccuracyDiff:
-    """Compare one image's outputs, in the order of the model; `decode` is for detectors and 3D models."""
+    """Compare one image's outputs, in the order of the model; `decode` is for detectors and 3D models.
+
+    Raises ValueError without it.
+    """
     nan = sum(int(np.count_nonzero(~np.isfinite(output.astype(np.float32)))) for output in outputs)
     if nan:
         return AccuracyDiff(nan=nan)
