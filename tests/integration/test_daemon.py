@@ -97,11 +97,10 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     return path
 
 
-def test_run_with_a_duration_ends_by_itself(configuration: Path, listener: Listener) -> None:
-    done = edged_process("run", "--config", configuration, "--for", 6, "--quiet")
+def test_run_with_a_duration_ends_by_itself(configuration: Path) -> None:
+    """Even where it is over before the models are loaded."""
+    done = edged_process("run", "--config", configuration, "--for", 0.5, "--quiet")
     assert done.returncode == 0, done.stderr
-    last(listener, "edged/box/status", "stopped")
-    assert listener.bodies("edged/box/cam/barn/poses")
 
 
 def test_sigterm_ends_the_daemon_in_time_with_status_stopped(configuration: Path, listener: Listener) -> None:
