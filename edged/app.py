@@ -25,6 +25,7 @@ from edged.capture.make_camera import make_camera
 from edged.capture.sources.v4l2_device import usb_port
 from edged.config.tree import Config, require_cameras
 from edged.control.dispatcher import CommandDispatcher
+from edged.control.frame_grabber import GrabbedFrame
 from edged.control.handlers import CommandHandlers, Pictures
 from edged.control.switches import CameraSwitches
 from edged.daemon import Annotator, Daemon, Options, Parts, warn_of_fixed_regions
@@ -35,6 +36,7 @@ from edged.device.supervisor import DeviceSupervisor
 from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
+from edged.drawing.side_view import beside
 from edged.errors import ConfigError
 from edged.evidence.store import EvidenceStore
 from edged.frame import U8, FrameResult
@@ -182,7 +184,7 @@ class DaemonRunner:
 def _live_state(base: Config, config: Config, options: Options, stack: ExitStack) -> LiveState:
     """`config` is what is in effect of `base`, the files'."""
     require_cameras(base)
-    models = load_models(config.models, config.compute, allow_missing=True, cameras=len(base.enabled_cameras))
+    models = load_models(config.models_in_use, config.compute, allow_missing=True, cameras=len(base.enabled_cameras))
     state = LiveState(config, models, display=options.display, base=base)
     stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then
     return state
@@ -256,6 +258,10 @@ def _handlers(
     hub: CameraHub,
     publisher: Publisher,
 ) -> CommandHandlers:
+    def picture(grabbed: GrabbedFrame) -> U8:
+        camera, drawn = state.cameras.get(grabbed.result.camera), draw(grabbed.image, grabbed.result)
+        return beside(drawn, grabbed.result) if camera is not None and camera.lift else drawn
+
     return CommandHandlers(
         config=lambda: state.config,
         bus=bus,
@@ -264,7 +270,7 @@ def _handlers(
         publisher=publisher,
         alerts=scenes.alerts,
         days_of=stalls.days,
-        pictures=Pictures(frame=lambda grabbed: draw(grabbed.image, grabbed.result), day=draw_day, encode=encode_jpeg),
+        pictures=Pictures(frame=picture, day=draw_day, encode=encode_jpeg),
         evidence=evidence,
     )
 

@@ -115,8 +115,7 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]
         size_wh = _upright_size(camera) if partial.knows((*key, "size"), (*key, "rotate")) else None
         regions = region_violations(key, camera, size_wh)
         yield from (one for one in regions if partial.knows(one[0], (*key, "stall", "floor")))
-        if partial.knows(("models", "lift")):
-            yield from _lift_violations(key, camera, config.models)
+        yield from _lift_violations(key, camera)
         if classes is not None:
             yield from _class_violations(key, camera, config.models, classes)
 
@@ -136,13 +135,9 @@ def _model_violations(
             yield from _card_violations(("models", task), given, task, cards)
 
 
-def _lift_violations(key: Key, camera: CameraConfig, models: ModelsConfig) -> Iterator[Violation]:
-    """`lift` needs a 3D model, and a detector."""
-    if not camera.lift:
-        return
-    if models.lift is None:
-        yield (*key, "lift"), True, "needs a 3D model; name its card in models.lift, see `edged models list`"
-    if camera.static_region:
+def _lift_violations(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    """`lift` needs a detector."""
+    if camera.lift and camera.static_region:
         yield (*key, "lift"), True, "needs a detector, and a static region runs none; remove one of the two"
 
 

@@ -138,6 +138,7 @@ class CameraIntrinsics:
     cy: float
     distortion: tuple[float, ...] = ()  # OpenCV's k1 k2 p1 p2 k3 k4 k5 k6, as many as are known
     assumed: bool = False  # a default, not measured
+    tilt_deg: float = 0.0  # how far it looks down; 0: level, or not known
 
     @staticmethod
     def default(size_wh: tuple[int, int], focal_px: float = 1500.0) -> CameraIntrinsics:
@@ -195,6 +196,21 @@ class Pose3d:
     schema: str  # names the joints, e.g. "h36m-18"
     depth_source: Literal["rootnet", "heuristic"]  # of root_mm: RootNet, or the size of the box
     focal_source: Literal["given", "assumed"]  # intrinsics as configured, or CameraIntrinsics.default
+    depth_error: float | None = None  # of the distance, as a share of it; two in three are better; None: not measured
+    tilt_deg: float = 0.0  # how far the camera looks down
+
+    @property
+    def distance_mm(self) -> float:
+        """From the camera to the root joint."""
+        return float(np.linalg.norm(self.root_mm))
+
+    @property
+    def upright_mm(self) -> F32:
+        """(J + 1, 3) the root joint and all joints from the camera, as if it were level: y straight down."""
+        points = np.concatenate([self.root_mm[None], self.root_mm + self.xyz_mm])
+        sin, cos = np.sin(np.radians(self.tilt_deg)), np.cos(np.radians(self.tilt_deg))
+        down, ahead = points[:, 1] * cos + points[:, 2] * sin, points[:, 2] * cos - points[:, 1] * sin
+        return np.stack([points[:, 0], down, ahead], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -239,6 +255,7 @@ class TrackedSubject:
     box_source: BoxSource
     detection_score: float | None = None  # of the detector, in [0, 1], from the last detection; None: a static region
     pose3d: Pose3d | None = None  # in space, where that was asked for
+    smoothed3d: Pose3d | None = None  # the same after One-Euro filtering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

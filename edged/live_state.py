@@ -152,7 +152,7 @@ class Overview:
         return {} if self._builds is None else self._builds.statuses
 
     def models(self) -> dict[str, Any]:
-        return models_info(self._state.config.models, self._state.models, self.builds())
+        return models_info(self._state.config.models_in_use, self._state.models, self.builds())
 
     def info(self) -> Mapping[str, Any]:
         """The body of `info`."""

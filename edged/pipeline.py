@@ -39,7 +39,7 @@ from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
 from edged.tracking.motion import box_from_keypoints
-from edged.tracking.one_euro import OneEuroFilter
+from edged.tracking.one_euro import OneEuroFilter, Pose3dFilter
 from edged.tracking.subject_score import refuted, subject_scores
 from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose
@@ -89,6 +89,7 @@ class Pipeline:
             else StaticRegionTracker(options.static_region, detector.classes, last_id)
         )
         self._filters = {label: OneEuroFilter(pose.score) for label, pose in poses.items() if smooth}
+        self._filter3d = Pose3dFilter()
         self._source: str | None = None
         self._gate = gate
         self._last: FrameResult | None = None  # the last one that models made; None: nothing may be held
@@ -238,6 +239,7 @@ class Pipeline:
             if smooth := self._filters.get(label):
                 size_px = float(np.sqrt(max(0.0, (xyxy[X1] - xyxy[X0]) * (xyxy[Y1] - xyxy[Y0]))))
                 smoothed = smooth(track_id, keypoints, size_px, t_ns)
+        pose3d = inferred.poses3d[row] if inferred.poses3d else None
         return TrackedSubject(
             id=track_id,
             label=label,
@@ -248,12 +250,15 @@ class Pipeline:
             schema=schema,
             box_source=box_source,
             detection_score=self._detection_scores.get(track_id),
-            pose3d=inferred.poses3d[row] if inferred.poses3d else None,
+            pose3d=pose3d,
+            smoothed3d=pose3d and self._filter3d(track_id, pose3d, t_ns),
         )
 
     def _result(self, frame: Frame, inferred: InferenceResult, subjects: tuple[TrackedSubject, ...]) -> FrameResult:
+        shown = [subject.id for subject in subjects]
+        self._filter3d.retain(shown)
         for smooth in self._filters.values():
-            smooth.retain(subject.id for subject in subjects)
+            smooth.retain(shown)
         return FrameResult(
             camera=frame.camera,
             seq=frame.seq,
@@ -325,4 +330,6 @@ def _is_inside(xy: tuple[float, float], size_wh: tuple[int, int]) -> bool:
 def _camera_intrinsics(given: IntrinsicsConfig | None) -> CameraIntrinsics | None:
     if given is None:
         return None
-    return CameraIntrinsics(fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion)
+    return CameraIntrinsics(
+        fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion, tilt_deg=given.tilt
+    )

@@ -207,7 +207,7 @@ def _builder(args: argparse.Namespace, memory_mb: int | None = None) -> EngineBu
 
 def _cards(args: argparse.Namespace) -> list[Card]:
     """The cards named on the command line, or those in use."""
-    models = _config(args).models
+    models = _config(args).models_in_use
     cards = load_cards(args.catalogue or models.catalogue)
     names = getattr(args, "names", None) or dict.fromkeys(models.card_names)
     return [card_of(cards, name) for name in names]

@@ -17,7 +17,7 @@ from edged.commands.infer_output import Summary, progress_bar
 from edged.commands.views import StderrHandler, describe_subjects
 from edged.config.load import camera_from_source, load
 from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
-from edged.config.tables.models import ModelsConfig
+from edged.config.tables.models import STARTER_LIFT, STARTER_ROOT, ModelsConfig
 from edged.drawing.annotate import LEGEND
 from edged.drawing.result_files import ResultFiles, ResultFolder
 from edged.errors import ConfigError
@@ -34,7 +34,7 @@ NAME = "infer"  # of the camera, in messages
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or video")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="image, folder or video")
     parser.add_argument("--jsonl", action="store_true", help="one `poses` message per line, as published over MQTT")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write annotated pictures, or a video of a video")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file, for its models")
@@ -42,9 +42,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose", action="append", default=[], metavar="[CLASS=]CARD", help="pose model of a class (person); repeatable"
     )
-    parser.add_argument("--lift", metavar="CARD", help="3D model; adds 3D keypoints of people, in mm")
     parser.add_argument(
-        "--root", metavar="CARD", help="RootNet, for their distance (default: estimated from their size in the image)"
+        "--lift", nargs="?", const=STARTER_LIFT, metavar="CARD", help="adds 3D keypoints of people, in mm; a 3D model"
+    )
+    parser.add_argument(
+        "--root",
+        metavar="CARD",
+        help="RootNet, for their distance (default: the starter one with the starter 3D model, else from their size)",
     )
     parser.add_argument(
         "--lens",
@@ -59,6 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: every path was read; 1: some could not be."""
     set_up(_Messages(), logging.WARNING)
+    _sort_out_paths(args)
     config = load(args.config)
     folder = ResultFolder(args.save, map(Path, args.paths)) if args.save else None
     models = load_models(_models(config.models, args), config.compute)
@@ -68,6 +73,15 @@ def run(args: argparse.Namespace) -> int:
     if folder is not None and folder.size:
         print(f"{plural(folder.size, 'file')} in {args.save}; {LEGEND}", file=sys.stderr)
     return code
+
+
+def _sort_out_paths(args: argparse.Namespace) -> None:
+    """`--lift photo.jpg` names no card. Raises ConfigError without any path."""
+    if args.lift is not None and Path(args.lift).exists():
+        args.paths.insert(0, args.lift)
+        args.lift = STARTER_LIFT
+    if not args.paths:
+        raise ConfigError("no PATH given; name an image, a folder or a video")
 
 
 class _Messages(StderrHandler):
@@ -91,7 +105,9 @@ def _infer(
     with ExitStack() as stack:
         sinks: list[loop.Sink] = [summary, *([output] if output else [stack.enter_context(progress_bar(Path(path)))])]
         if folder is not None:
-            sinks.append(stack.enter_context(ResultFiles(folder, Path(path), models.keypoint_thresholds)))
+            sinks.append(
+                stack.enter_context(ResultFiles(folder, Path(path), models.keypoint_thresholds, space=camera.lift))
+            )
         hub = CameraHub({NAME: (camera, make_camera(NAME, camera))}, lambda state: None, retry=False)
         pipeline = Pipeline(camera, models.backend, models.detector, models.poses, gate=motion_gate(camera))
         stack.callback(hub.close)
@@ -112,6 +128,10 @@ def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
         label, _, card = given.rpartition("=")
         pose[label or "person"] = card
     named = {key: given for key in ("detector", "lift", "root") if (given := getattr(args, key)) is not None}
+    if args.lift == STARTER_LIFT:
+        named.setdefault("root", STARTER_ROOT)
+    if args.root is not None and args.lift is None and models.lift is None:
+        raise ConfigError(f"--root {args.root}: wants a 3D model too; add --lift")
     return models.model_copy(update={**named, "pose": pose})
 
 

@@ -62,7 +62,7 @@ def _action(
 
 
 def run(args: argparse.Namespace) -> int:
-    models = _models_config(args)
+    models = _models_in_use(args)
     cards = load_cards(args.catalogue or models.catalogue)
     folder = args.store or models.store
     store = ModelStore(folder, args.mirror or models.mirror)
@@ -117,15 +117,15 @@ def _list(args: argparse.Namespace, entries: Sequence[Entry], in_use: list[str])
     return 0
 
 
-def _models_config(args: argparse.Namespace) -> ModelsConfig:
-    """The configuration's [models]; the defaults if it is invalid and was not asked for."""
+def _models_in_use(args: argparse.Namespace) -> ModelsConfig:
+    """Those that the configuration loads; the defaults if it is invalid and was not asked for."""
     try:
-        return load(args.config).models
+        return load(args.config).models_in_use
     except ConfigError as exc:
         if args.config is not None or getattr(args, "all_in_use", False):
             raise
         print(f"{exc}\nedged models: using the built-in defaults", file=sys.stderr)
-        return ModelsConfig()
+        return ModelsConfig().in_use(lifts=False)
 
 
 def card_of(cards: Mapping[str, Card], name: str) -> Card:

@@ -21,6 +21,7 @@ from edged.config.tables.stall import StallConfig
 from edged.config.tree import Config
 from edged.drawing.annotate import LEGEND, annotate
 from edged.drawing.image_file import write_image
+from edged.drawing.side_view import beside
 from edged.errors import ConfigError
 from edged.frame import FrameResult, TrackedSubject
 from edged.inference.load_models import load_models
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     name, settings = choose_camera(config, args.camera, args.source)
-    models = load_models(config.models, config.compute)
+    models = load_models(config.models.in_use(lifts=settings.lift), config.compute)
     look = _Look(settings.stall, models.keypoint_thresholds)
     with exit_on_interrupt():
         image, result = first_good_frame(
@@ -54,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
             is_good=look.is_enough,
         )
     path = args.out or Path(f"{name}.jpg")
-    write_image(path, image if args.plain else annotate(image, result, models.keypoint_thresholds, look.words))
+    if not args.plain:
+        image = annotate(image, result, models.keypoint_thresholds, look.words)
+        image = beside(image, result) if settings.lift else image
+    write_image(path, image)
     degraded = f"  image {', '.join(result.quality.degraded)}: not processed" if result.quality.degraded else ""
     print(f"{path}  {result.size_wh[0]} x {result.size_wh[1]} px, {plural(len(result.subjects), 'subject')}{degraded}")
     for subject in result.subjects:

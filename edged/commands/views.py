@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -102,9 +101,10 @@ def _subject(subject: TrackedSubject) -> str:
         seen = int((subject.keypoints[:, SCORE] >= MIN_KEYPOINT_SCORE).sum())
         text += f" ({seen}/{len(subject.keypoints)} keypoints)"
     if subject.pose3d is not None:
-        sure = subject.pose3d.focal_source == "given" and subject.pose3d.depth_source == "rootnet"
-        away_m = float(np.linalg.norm(subject.pose3d.root_mm)) / MM_PER_M
-        text += f", {'' if sure else 'about '}{away_m:.1f} m away"
+        pose = subject.smoothed3d or subject.pose3d
+        away_m = pose.distance_mm / MM_PER_M
+        error = "" if pose.depth_error is None else f" ± {pose.depth_error * away_m:.1f}"
+        text += f", {'' if pose.focal_source == 'given' and error else 'about '}{away_m:.1f}{error} m away"
     return text
 
 

@@ -55,6 +55,11 @@ class Config(Section):
         """The cameras that are enabled, by name."""
         return {name: camera for name, camera in self.cameras.items() if camera.enabled}
 
+    @property
+    def models_in_use(self) -> ModelsConfig:
+        """The models that are loaded: 3D models only where a camera has `lift`, which one that is off keeps."""
+        return self.models.in_use(lifts=any(camera.lift for camera in self.cameras.values()))
+
 
 def require_cameras(config: Config) -> None:
     """Raises ConfigError when no camera is enabled: a daemon would have nothing to do."""

@@ -63,7 +63,7 @@ def plan_reload(old: Config, new: Config, *, anew: bool = False) -> ReloadPlan:
     fields = {name: _changed_fields(before[name], after[name]) - BEHAVIOUR_KEYS for name in both}
     reopened = tuple(name for name in both if fields[name] - PIPELINE_KEYS)
     added = tuple(name for name in after if name not in before)
-    models = anew or _any_under(keys, "models") or _any_under(keys, "compute")
+    models = anew or old.models_in_use != new.models_in_use or _any_under(keys, "compute")
     all_pipelines = models or _any_under(keys, "publish.smoothed")
     return ReloadPlan(
         changed=tuple(keys),

@@ -189,8 +189,8 @@ def models(target: Target) -> Iterator[CheckResult]:
     if target.config is None:
         yield _skipped("models")
         return
-    config = target.config.models
-    results = [_model(name, config) for name in dict.fromkeys((config.detector, *config.pose.values()))]
+    config = target.config.models_in_use
+    results = [_model(name, config) for name in dict.fromkeys(config.card_names)]
     yield from results
     if all(result.ok for result in results):
         try:
@@ -233,7 +233,7 @@ def _cure_of_loading(error: Exception) -> str:
 
 def _loaded(config: Config) -> CheckResult:
     start_s = time.monotonic()
-    import_module("edged.inference.load_models").load_models(config.models, config.compute).backend.close()
+    import_module("edged.inference.load_models").load_models(config.models_in_use, config.compute).backend.close()
     return passed("models load", f"in {time.monotonic() - start_s:.1f} s")
 
 

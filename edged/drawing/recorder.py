@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edged.config.tables.camera import CameraConfig
 from edged.drawing.annotate import annotate
+from edged.drawing.side_view import beside, side_size
 from edged.drawing.video_file import VideoWriter, check_suffix, rate_and_length
 from edged.frame import Frame, FrameResult
 from edged.inference.cpu.pixels import to_bgr
@@ -19,13 +20,17 @@ LIVE_HZ = 15.0  # of a camera without a known rate
 
 
 class Recorder:
-    """A sink of the loop. The video is opened at the first frame and has its size. Thread: the loop's."""
+    """A sink of the loop. The video is opened at the first frame and has its size; with `lift`, a side view.
+
+    Thread: the loop's.
+    """
 
     def __init__(self, path: Path, camera: CameraConfig, keypoint_thresholds: dict[str, float]) -> None:
         check_suffix(path)  # before anything runs
         self._path = path
         self._recorded = camera.source_kind == "files" and not camera.realtime
         self._keypoint_thresholds = keypoint_thresholds
+        self._space = camera.lift
         self._rate_hz, frames = _rate_and_length(camera)
         self._writer: VideoWriter | None = None
         self._console = Console(file=sys.stderr)
@@ -39,9 +44,11 @@ class Recorder:
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         if self._writer is None:
-            self._writer = VideoWriter(self._path, self._rate_hz, result.size_wh)
+            size_wh = side_size(result.size_wh) if self._space else result.size_wh
+            self._writer = VideoWriter(self._path, self._rate_hz, size_wh)
         at_ns = frame.source_ns if self._recorded else frame.captured_ns
-        self._writer.write(annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds), at_ns)
+        picture = annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds)
+        self._writer.write(beside(picture, result) if self._space else picture, at_ns)
         self._bar.advance(self._task)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from edged.capture.sources.files import is_still
 from edged.drawing.annotate import annotate
 from edged.drawing.image_file import write_image
+from edged.drawing.side_view import beside, side_size
 from edged.drawing.video_file import VideoWriter, rate_and_length
 from edged.errors import NotWritten
 from edged.frame import Frame, FrameResult
@@ -45,9 +46,12 @@ class ResultFolder:
 
 
 class ResultFiles:
-    """A sink of the loop, for one source. Thread: the loop's."""
+    """A sink of the loop, for one source; with `space` people are drawn from the side too. Thread: the loop's."""
 
-    def __init__(self, folder: ResultFolder, source: Path, keypoint_thresholds: Mapping[str, float]) -> None:
+    def __init__(
+        self, folder: ResultFolder, source: Path, keypoint_thresholds: Mapping[str, float], *, space: bool = False
+    ) -> None:
+        self._space = space
         self._folder = folder
         self._source = source
         self._keypoint_thresholds = keypoint_thresholds
@@ -59,12 +63,15 @@ class ResultFiles:
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         picture = annotate(to_bgr(frame.image, frame.pixel_format), result, self._keypoint_thresholds)
+        size_wh = result.size_wh
+        if self._space:
+            picture, size_wh = beside(picture, result), side_size(size_wh)
         if not self._is_video:
             write_image(self._folder.file(Path(frame.source or self._source), ".jpg"), picture)
             return
         if self._video is None:
             path = self._folder.file(self._source, ".mp4")
-            self._video = VideoWriter(path, rate_and_length(self._source)[0], result.size_wh)
+            self._video = VideoWriter(path, rate_and_length(self._source)[0], size_wh)
         self._video.write(picture, frame.source_ns)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:

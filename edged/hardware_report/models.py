@@ -275,7 +275,7 @@ def sample_images() -> list[U8]:
 
 def cards_of(settings: Config) -> list[Card]:
     """The cards of the models in use, each once."""
-    return list({card.name: card for card in model_cards(settings.models).all}.values())
+    return list({card.name: card for card in model_cards(settings.models_in_use).all}.values())
 
 
 def build_job(bench: Bench, builder: EngineBuilder, card: Card) -> BuildJob:

@@ -88,7 +88,7 @@ def build_service(settings: Config) -> EngineBuildService | None:
     if builder is None:
         return None
     store, files = ModelStore(settings.models.store, settings.models.mirror), {}
-    for card in model_cards(settings.models).all:
+    for card in model_cards(settings.models_in_use).all:
         with suppress(EngineError):  # load_models reports a missing model
             files[card.name] = card, store.path(card)
     options = settings.engines

@@ -22,7 +22,7 @@ from edged.messages import schema, topics
 from edged.messages.commands import COMMANDS
 from edged.messages.schema import MESSAGE_VERSION, CameraPhase
 from edged.messages.topics import Topic
-from edged.units import ms
+from edged.units import MM_PER_M, ms
 
 Body = dict[str, Any]
 DeviceStatus = Literal["online", "offline", "stopped"]
@@ -178,18 +178,33 @@ def _subject(subject: TrackedSubject, size_wh: tuple[int, int], *, smoothed: boo
     if smoothed:
         body["keypoints_smoothed"] = _keypoints(subject.smoothed)
     if subject.pose3d is not None:
-        body["keypoints_3d"] = _keypoints_3d(subject.pose3d)
+        body["keypoints_3d"] = _keypoints_3d(subject.pose3d, subject.smoothed3d, smoothed=smoothed)
     return body
 
 
-def _keypoints_3d(pose: Pose3d) -> schema.Keypoints3d:
-    return {
-        "xyz_mm": np.rint(pose.xyz_mm).astype(int).tolist(),
-        "root_mm": np.rint(pose.root_mm).astype(int).tolist(),
+def _keypoints_3d(pose: Pose3d, steady: Pose3d | None, *, smoothed: bool) -> schema.Keypoints3d:
+    body: schema.Keypoints3d = {
+        "xyz_mm": _whole(pose.xyz_mm),
+        "root_mm": _whole(pose.root_mm),
         "schema": pose.schema,
         "depth_source": pose.depth_source,
         "focal_source": pose.focal_source,
     }
+    if smoothed and steady is not None:
+        body["xyz_smoothed_mm"], body["root_smoothed_mm"] = _whole(steady.xyz_mm), _whole(steady.root_mm)
+    if pose.focal_source == "given":
+        known = steady or pose
+        distance_m, error = known.distance_mm / MM_PER_M, pose.depth_error
+        body["distance_m"] = round(distance_m, 2)
+        body["distance_error_m"] = None if error is None else round(error * distance_m, 2)
+        right, _, ahead = known.upright_mm[0] / MM_PER_M
+        body["position_m"] = _rounded([right, ahead], 2)
+    return body
+
+
+def _whole(points_mm: F32) -> Any:
+    """Whole numbers, as Python has them."""
+    return np.rint(points_mm).astype(int).tolist()
 
 
 def _box(xyxy: F32, size_wh: tuple[int, int]) -> list[float]:

@@ -169,6 +169,32 @@ class Keypoints3d(TypedDict):
         Literal["given", "assumed"],
         field("`assumed`: the camera has no intrinsics; 1500 px were taken, so mm are not to scale."),
     ]
+    xyz_smoothed_mm: NotRequired[Annotated[list[Millimetres], field("`xyz_mm` for display, when configured.")]]
+    root_smoothed_mm: NotRequired[Annotated[Millimetres, field("`root_mm` for display, when configured.")]]
+    distance_m: NotRequired[
+        Annotated[float, field("From the camera to the root joint, smoothed. With intrinsics only.", ge=0)]
+    ]
+    distance_error_m: NotRequired[
+        Annotated[
+            float | None,
+            field(
+                "Two in three distances were nearer to the truth when the models were measured; null: these were not. "
+                "With intrinsics only.",
+                ge=0,
+            ),
+        ]
+    ]
+    position_m: NotRequired[
+        Annotated[
+            list[float],
+            field(
+                "The root joint seen from above, smoothed: to the right of the camera, and ahead of it, level with the "
+                "floor if `intrinsics.tilt` is true. With intrinsics only.",
+                min_length=2,
+                max_length=2,
+            ),
+        ]
+    ]
 
 
 # `class` is a keyword of Python.

@@ -35,6 +35,7 @@ class LivePicture:
     jpeg: bytes
     size_wh: tuple[int, int]  # of the camera's image, px
     captured_ns: int
+    result: FrameResult  # that is drawn; without people who are hidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,4 +147,6 @@ class LiveView:
         jpeg, _ = encode_jpeg(shrunk(self._draw(image, result), MAX_SIDE_PX), MAX_BYTES)
         before = self._pictures.get(camera)
         number = 1 if before is None else before.number + 1
-        return LivePicture(number=number, jpeg=jpeg, size_wh=result.size_wh, captured_ns=result.captured_ns)
+        return LivePicture(
+            number=number, jpeg=jpeg, size_wh=result.size_wh, captured_ns=result.captured_ns, result=result
+        )

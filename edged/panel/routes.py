@@ -26,6 +26,7 @@ from edged.daemon import Daemon
 from edged.device.doctor import quick_checks
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
+from edged.drawing.side_view import side_view
 from edged.errors import CommandRejected, ConfigError, NotWritten
 from edged.evidence.store import FILES
 from edged.messages.bus import Request as BusRequest
@@ -38,6 +39,7 @@ from edged.units import BYTES_PER_KB
 STATIC = Path(__file__).with_name("static")
 FRAME_WAIT_S = 3.0
 DAY_MAX_BYTES = 400 * BYTES_PER_KB
+SIDE_WH, SIDE_MAX_BYTES = (480, 360), 100 * BYTES_PER_KB
 # What may be given at the page, whatever `allow` says.
 COMMANDS = ("acknowledge", "snooze", "test-alert", "restart-camera", "switch", "profile")
 
@@ -65,11 +67,7 @@ class Pages:
 
     def frame(self, names: Mapping[str, Any], body: Mapping[str, Any]) -> Response:
         """The next live picture after number `after`; 204 when there is none for three seconds."""
-        camera = self._camera(names)
-        if not (self._daemon.config.cameras[camera].images or self._aiming.holds(camera)):
-            self._live.forget(camera)
-            do = "begin aiming, which is announced, or set images = true"
-            raise CommandRejected(f"camera {camera}", got="images = false", wanted="pictures that may be seen", do=do)
+        camera = self._seen_camera(names)
         after = str(names.get("after", "0"))
         picture = self._live.wait(camera, int(after) if after.isdecimal() else 0, FRAME_WAIT_S)
         if picture is None:
@@ -77,6 +75,14 @@ class Pages:
         width, height = picture.size_wh
         headers = {"x-number": str(picture.number), "x-size": f"{width} {height}"}
         return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+
+    def side(self, names: Mapping[str, Any], body: Mapping[str, Any]) -> Response:
+        """The people of the last live picture from the side; 204 before the first."""
+        picture = self._live.picture(self._seen_camera(names))
+        if picture is None:
+            return Response(status_code=204)
+        jpeg, _ = encode_jpeg(side_view(picture.result, SIDE_WH), SIDE_MAX_BYTES)
+        return Response(jpeg, media_type="image/jpeg")
 
     def aim(self, names: Mapping[str, Any], body: Mapping[str, Any]) -> Response:
         camera = self._camera(names)
@@ -132,6 +138,15 @@ class Pages:
     def undo(self, names: Mapping[str, Any], body: Mapping[str, Any]) -> Response:
         return JSONResponse(self._drawings.undo())
 
+    def _seen_camera(self, names: Mapping[str, Any]) -> str:
+        """The name of a camera whose pictures may be seen now. Raises CommandRejected."""
+        camera = self._camera(names)
+        if not (self._daemon.config.cameras[camera].images or self._aiming.holds(camera)):
+            self._live.forget(camera)
+            do = "begin aiming, which is announced, or set images = true"
+            raise CommandRejected(f"camera {camera}", got="images = false", wanted="pictures that may be seen", do=do)
+        return camera
+
     def _camera(self, names: Mapping[str, Any]) -> str:
         """The name of a camera in use. Raises CommandRejected."""
         name, cameras = str(names["camera"]), self._daemon.config.enabled_cameras
@@ -152,6 +167,7 @@ def application(pages: Pages) -> Starlette:
         _get("/api/alerts", pages.alerts),
         _get("/api/log", pages.log),
         _get("/api/cameras/{camera}/frame", pages.frame),
+        _get("/api/cameras/{camera}/side", pages.side),
         _get("/api/cameras/{camera}/day", pages.day),
         _get("/api/cameras/{camera}/drawing", pages.drawing),
         _get("/api/alerts/{alert_id}/{part}", pages.picture),

@@ -71,6 +71,7 @@ def _camera(daemon: Daemon, aiming: Aiming, name: str, camera: CameraOverview) -
         "aiming_s": aiming.left_s(name),
         "hides_people": settings.hides_people,
         "stall": settings.stall.enabled,
+        "lift": settings.lift,
         "kinds": list(alert_kinds(settings)),
         "scene": describe_scene(parts.scenes.latest_states.get(name)),
     }

@@ -173,6 +173,9 @@ class Root(_Table):
 
     padding: float = Field(default=1.25, ge=1, le=2)  # box growth before the crop
     cells: Length = 64
+    error: float | None = Field(
+        default=None, gt=0
+    )  # measured: two in three depths are nearer, as a share; None: unknown
 
 
 class Tolerance(_Table):

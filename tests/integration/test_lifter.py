@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from edged.__main__ import main
-from edged.config.tables.models import ModelsConfig
+from edged.config.tables.models import STARTER_LIFT, STARTER_ROOT, ModelsConfig
+from edged.config.tree import Config
 from edged.errors import ConfigError
 from edged.frame import Boxes, CameraIntrinsics, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.cpu.backend import CpuBackend
@@ -214,6 +215,36 @@ def test_infer_prints_distance_of_people(config: Path, capsys: pytest.CaptureFix
     assert main(["infer", "--config", str(config), str(PICTURE)]) == 0
     assert "keypoints), about" in (out := capsys.readouterr().out)
     assert "m away" in out
+
+
+@pytest.mark.parametrize("order", [("--lift", str(PICTURE)), (str(PICTURE), "--lift")], ids=["before", "after"])
+def test_infer_lifts_with_the_starter_models(order: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["infer", "--jsonl", "--lens", "750,750,320,180", *order]) == 0
+    subjects = json.loads(capsys.readouterr().out)["subjects"]
+    (pose,) = (subject["keypoints_3d"] for subject in subjects if subject["class"] == "person")
+    assert (pose["depth_source"], pose["schema"]) == ("rootnet", "h36m-18")
+    assert pose["distance_m"] == pytest.approx(np.linalg.norm(pose["root_mm"]) / 1000, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--lift"], "no PATH given"), (["--root", "rootnet", str(PICTURE)], "add --lift")]
+)
+def test_infer_says_what_is_missing(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["infer", *words]) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_3d_models_are_loaded_for_cameras_that_ask_alone() -> None:
+    plain, lifting = ({"a": {"source": "0", "lift": lift}} for lift in (False, True))
+    named = {"lift": "convnextpose-s"}
+    wanted = [
+        Config.model_validate({"cameras": cameras, "models": models}).models_in_use
+        for cameras, models in ((plain, {}), (lifting, {}), (plain, named), (lifting, named))
+    ]
+    pairs = [(models.lift, models.root) for models in wanted]
+    assert pairs == [(None, None), (STARTER_LIFT, STARTER_ROOT), (None, None), ("convnextpose-s", None)]
+    cards = model_cards(wanted[1])
+    assert {STARTER_LIFT, STARTER_ROOT} < set(cards.starter)
 
 
 def test_infer_without_3d_model_prints_no_3d_pose(capsys: pytest.CaptureFixture[str]) -> None:

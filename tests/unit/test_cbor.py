@@ -13,6 +13,7 @@ pytest.importorskip("cbor2", reason="needs cbor2; install edged[cbor]")
 
 import cbor2
 
+from edged.frame import Pose3d
 from edged.messages.build import HeaderFactory, encode, poses
 from edged.messages.cbor import UnpackError, pack, unpack
 from edged.mqtt.fleet_state import decode_body
@@ -46,6 +47,21 @@ def test_null_coordinates_and_smoothed_keypoints_survive_packing() -> None:
     body = poses(HeaderFactory(FixedOffsetClock()), result(unseen), smoothed=True)
     assert unpack(pack(body)) == json.loads(encode(body))
     assert unpack(pack(body))["subjects"][0]["keypoints"] == [[None, None, 0.0]]
+
+
+def test_people_in_space_survive_packing() -> None:
+    pose3d = Pose3d(
+        xyz_mm=points((0, 0, 0), (-120, 300, 12)),
+        root_mm=np.array([10, -6, 4200], np.float32),
+        schema="h36m-18",
+        depth_source="rootnet",
+        focal_source="given",
+        depth_error=0.1,
+    )
+    body = poses(HeaderFactory(FixedOffsetClock()), result(subject(pose3d=pose3d, smoothed3d=pose3d)), smoothed=True)
+    assert unpack(pack(body)) == json.loads(encode(body))
+    assert unpack(pack(body))["subjects"][0]["keypoints_3d"]["position_m"] == [0.01, 4.2]
+    assert schema_errors("cam/barn/poses", unpack(pack(body))) == []
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", cbor2.dumps(3), cbor2.dumps({"subjects": []})])

@@ -121,7 +121,6 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             "want one of person, horse, or another models.detector",
         ),
         ('models.lift = "rootnet"', 'F:1 models.lift = "rootnet": is a card of task root; want one of task lift: '),
-        (SIZED + "lift = true", "F:4 cameras.a.lift = true: needs a 3D model; name its card in models.lift"),
         (
             SIZED
             + 'lift = true\nstatic_region = { label = "person", box = [0, 0, 9, 9] }\n'

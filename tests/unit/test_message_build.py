@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from edged.frame import ImageQuality, Pose3d
 from edged.messages.build import HeaderFactory, camera_status, device_status, encode, info, poses
 from tests.support.clock import MS, FixedOffsetClock
 from tests.support.messages import points, result, subject
+from tests.support.schema import schema_errors
 
 
 @pytest.fixture
@@ -136,22 +138,49 @@ def test_encode_keeps_non_ascii_text() -> None:
     assert encode({"name": "Stall Süd"}) == '{"name":"Stall Süd"}'.encode()
 
 
+IN_SPACE = Pose3d(
+    xyz_mm=points((0, 0, 0), (-120.6, 300.4, 12.5)),
+    root_mm=np.array([10.2, -5.8, 4200.4], np.float32),
+    schema="h36m-18",
+    depth_source="rootnet",
+    focal_source="assumed",
+)
+
+
+def keypoints_3d(headers: HeaderFactory, *, smoothed: bool = False, steady: float = 0.0, **more: Any) -> Any:
+    """Of a person, who is `steady` mm farther away after smoothing; valid by the schema."""
+    pose3d = replace(IN_SPACE, **more)
+    far = replace(pose3d, root_mm=pose3d.root_mm + np.array([0, 0, steady], np.float32))
+    one = subject(label="person", schema="coco-17", pose3d=pose3d, smoothed3d=far)
+    message = poses(headers, result(one), smoothed=smoothed)
+    assert schema_errors("cam/a/poses", decoded(message)) == []
+    (person,) = decoded(message)["subjects"]
+    return person["keypoints_3d"]
+
+
 def test_keypoints_3d_are_whole_millimetres(headers: HeaderFactory) -> None:
-    pose3d = Pose3d(
-        xyz_mm=points((0, 0, 0), (-120.6, 300.4, 12.5)),
-        root_mm=np.array([10.2, -5.8, 4200.4], np.float32),
-        schema="h36m-18",
-        depth_source="rootnet",
-        focal_source="given",
-    )
-    (person,) = decoded(poses(headers, result(subject(pose3d=pose3d))))["subjects"]
-    assert person["keypoints_3d"] == {
+    assert keypoints_3d(headers) == {
         "xyz_mm": [[0, 0, 0], [-121, 300, 12]],
         "root_mm": [10, -6, 4200],
         "schema": "h36m-18",
         "depth_source": "rootnet",
-        "focal_source": "given",
+        "focal_source": "assumed",
     }
+
+
+def test_with_intrinsics_a_person_has_a_place_on_the_floor(headers: HeaderFactory) -> None:
+    found = keypoints_3d(headers, focal_source="given", depth_error=0.1, steady=100)
+    assert found["root_mm"] == [10, -6, 4200]
+    assert (found["distance_m"], found["distance_error_m"], found["position_m"]) == (4.3, 0.43, [0.01, 4.3])
+    tilted = keypoints_3d(headers, focal_source="given", tilt_deg=60)
+    assert tilted["position_m"] == pytest.approx([0.01, 2.11], abs=0.005)  # 4.2 m along the view, half of it ahead
+    assert tilted["distance_error_m"] is None
+
+
+def test_smoothed_keypoints_3d_are_sent_when_configured(headers: HeaderFactory) -> None:
+    found = keypoints_3d(headers, smoothed=True, steady=100)
+    assert (found["root_mm"], found["root_smoothed_mm"]) == ([10, -6, 4200], [10, -6, 4300])
+    assert found["xyz_smoothed_mm"] == found["xyz_mm"]
 
 
 def test_subject_of_a_fixed_region_has_no_detection_score(headers: HeaderFactory) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.frame import F32
-from edged.tracking.one_euro import BETA, D_CUTOFF_HZ, MIN_CUTOFF_HZ, OneEuroFilter
+from edged.frame import F32, Pose3d
+from edged.tracking.one_euro import BETA, D_CUTOFF_HZ, MIN_CUTOFF_HZ, PERSON_MM, OneEuroFilter, Pose3dFilter
 from edged.units import ns
 
 
@@ -137,3 +137,41 @@ def test_same_time_twice_changes_nothing() -> None:
     smooth = OneEuroFilter(0.3)
     smooth(1, points(5), 100, 0)
     assert smooth(1, points(9), 100, 0)[0, 0] == 5
+
+
+def pose(z_mm: float = 0.0, root_z_mm: float = 5000.0) -> Pose3d:
+    """A person whose last joint is so far behind the root."""
+    xyz_mm = np.zeros((18, 3), np.float32)
+    xyz_mm[17] = (300, -200, z_mm)
+    root_mm = np.array([400, 100, root_z_mm], np.float32)
+    return Pose3d(xyz_mm=xyz_mm, root_mm=root_mm, schema="h36m-18", depth_source="rootnet", focal_source="given")
+
+
+def test_person_in_space_is_smoothed_along_all_axes_in_mm() -> None:
+    smooth = Pose3dFilter()
+    assert smooth(1, pose(), 0).xyz_mm.tolist() == pose().xyz_mm.tolist()
+    found = smooth(1, pose(z_mm=100), ns(0.1))
+    speed = gain(D_CUTOFF_HZ, 0.1) * 100 / 0.1 / PERSON_MM
+    assert found.xyz_mm[17].tolist() == pytest.approx(
+        [300, -200, gain(MIN_CUTOFF_HZ + BETA * speed, 0.1) * 100], rel=1e-5
+    )
+    assert found.root_mm.tolist() == [400, 100, 5000]
+    assert (found.schema, found.depth_source) == ("h36m-18", "rootnet")
+
+
+def test_unsure_distance_is_steadied_more_than_a_limb_and_walking_lags_15_cm_at_most() -> None:
+    noise, times = np.random.default_rng(0).normal(0, 1, 150), np.arange(150) / 15
+    limb, far, walks = Pose3dFilter(), Pose3dFilter(), Pose3dFilter()
+    limbs = [limb(1, pose(z_mm=200 * x), ns(t)).xyz_mm[17, 2] / 200 for x, t in zip(noise, times, strict=True)]
+    roots = [far(1, pose(root_z_mm=5000 + 200 * x), ns(t)).root_mm[2] for x, t in zip(noise, times, strict=True)]
+    steps = [walks(1, pose(root_z_mm=2000 + 1400 * t), ns(t)).root_mm[2] for t in times]
+    assert (np.array(roots) - 5000).std() / 200 < 0.8 * np.std(limbs)
+    assert 2000 + 1400 * times[-1] - steps[-1] < 150
+
+
+def test_people_are_smoothed_apart_and_forgotten() -> None:
+    smooth = Pose3dFilter()
+    smooth(1, pose(), 0)
+    assert smooth(2, pose(z_mm=900), ns(0.1)).xyz_mm[17, 2] == 900
+    smooth.retain([2])
+    assert smooth(1, pose(z_mm=900), ns(0.2)).xyz_mm[17, 2] == 900

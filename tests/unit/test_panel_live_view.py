@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
+pytest.importorskip("starlette", reason="needs starlette; install edged[panel]")
 
 from edged.drawing.image_file import decode_jpeg
+from edged.errors import CommandRejected
 from edged.frame import U8, Frame, FrameResult
 from edged.panel import live_view
 from edged.panel.live_view import LOOK_NS, LiveView
+from edged.panel.routes import Pages
 from edged.units import NS_PER_S
 from tests.support.stall import result, subject
 
@@ -79,8 +86,28 @@ def test_people_of_a_private_stall_are_pixelated_and_not_drawn(now: None) -> Non
     show(live, 0.0, image, (20, 20, 80, 80))
     picture = live.picture("a")
     assert picture is not None
-    assert drawn[0].subjects == ()
+    assert drawn[0].subjects == picture.result.subjects == ()
     assert decode_jpeg(picture.jpeg)[30:70, 30:70].std() < 0.6 * image[30:70, 30:70].std()
+
+
+def side(live: LiveView, *, images: bool = True) -> Any:
+    """What the page's second picture of the camera is."""
+    cameras = {"a": SimpleNamespace(images=images)}
+    config = SimpleNamespace(cameras=cameras, enabled_cameras=cameras, device=SimpleNamespace(state_dir=Path()))
+    daemon: Any = SimpleNamespace(config=config, parts=SimpleNamespace(options=SimpleNamespace(etc=None)))
+    aiming: Any = SimpleNamespace(holds=lambda camera: False)
+    return Pages(daemon, live, aiming).side({"camera": "a"}, {})
+
+
+def test_side_view_is_of_the_last_picture_and_of_cameras_that_may_be_seen(now: None) -> None:
+    live = view()
+    live.look("a")
+    assert side(live).status_code == 204
+    show(live, 0.0)
+    assert decode_jpeg(side(live).body).shape == (360, 480, 3)
+    with pytest.raises(CommandRejected, match="images = false"):
+        side(live, images=False)
+    assert live.picture("a") is None
 
 
 def test_forgotten_camera_shows_nothing(now: None) -> None:

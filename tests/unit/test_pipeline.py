@@ -214,11 +214,14 @@ def test_smoothed_keypoints_are_given_in_addition_to_raw_ones() -> None:
 
 
 def test_lift_and_intrinsics_reach_the_backend() -> None:
-    run = PipelineRun(lift=True, intrinsics={"fx": 900, "fy": 800, "cx": 310, "cy": 250}, track={"min_hits": 1})
-    assert run.frame().subjects[0].pose3d is BODY
+    intrinsics = {"fx": 900, "fy": 800, "cx": 310, "cy": 250, "tilt": 20}
+    run = PipelineRun(lift=True, intrinsics=intrinsics, track={"min_hits": 1})
+    (subject,) = run.frame().subjects
+    assert subject.pose3d is BODY
+    assert subject.smoothed3d is not None
     (params,) = run.backend.params
     assert params.lift_3d
-    assert params.intrinsics == CameraIntrinsics(fx=900, fy=800, cx=310, cy=250)
+    assert params.intrinsics == CameraIntrinsics(fx=900, fy=800, cx=310, cy=250, tilt_deg=20)
     plain = PipelineRun()
     plain.frame()
     assert (plain.backend.params[0].lift_3d, plain.backend.params[0].intrinsics) == (False, None)

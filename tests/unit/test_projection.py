@@ -9,6 +9,7 @@ from edged.frame import CameraIntrinsics
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.pose3d.projection import (
+    HEURISTIC_ERROR,
     VolumeJoints,
     heuristic_depth_mm,
     image_to_camera,
@@ -98,6 +99,17 @@ def test_joints_are_relative_to_pelvis() -> None:
     assert found.xyz_mm[17] == pytest.approx([100 / 1000 * 1.2 * k, 0, 0])
     assert (found.schema, found.depth_source, found.focal_source) == ("h36m-18", "rootnet", "given")
     assert SCHEMAS["h36m-18"].keypoints[0] == SCHEMAS["h36m-18"].root
+
+
+def test_error_of_the_depth_is_that_of_its_source() -> None:
+    def error(lens: CameraIntrinsics, gamma: float | None) -> float | None:
+        found = person_pose3d(person(), LIFT, lens, gamma, root_error=0.07)
+        assert found is not None
+        return found.depth_error
+
+    assert error(LENS, 1.2) == 0.07
+    assert error(LENS, 0.3) == error(LENS, None) == HEURISTIC_ERROR
+    assert error(CameraIntrinsics.default((640, 480)), 1.2) is None  # by a focal length that was guessed
 
 
 @pytest.mark.parametrize("gamma", [None, 0.3, 1.6, float("nan")])

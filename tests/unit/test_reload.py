@@ -42,6 +42,8 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "what is allowed": ({"commands": {"allow": []}}, [], ()),
     "Home Assistant": ({"homeassistant": {"enabled": True}}, [], ()),
     "the detector": ({"models": {"detector": "other"}}, ["models"], ("barn", "yard")),
+    "a 3D model that no camera uses": ({"models": {"lift": "other"}}, [], ()),
+    "people in space": (cameras(lift=True), ["models"], ("barn", "yard")),
     "threads": ({"compute": {"threads": 1}}, ["models"], ("barn", "yard")),
     "the password": ({"mqtt": {"username": "me", "password": "x"}}, ["broker connection"], ()),
     "the base topic": ({"mqtt": {"base": "site"}}, ["everything"], ()),

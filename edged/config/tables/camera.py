@@ -71,6 +71,13 @@ class IntrinsicsConfig(Section):
     cx: Px = Field(description="Principal point x.", examples=[640.2])
     cy: Px = Field(description="Principal point y.", examples=[358.7])
     distortion: tuple[Number, ...] = Field((), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.")
+    tilt: Number = Field(
+        0,
+        ge=-90,
+        le=90,
+        json_schema_extra=unit("degrees"),
+        description="How far the camera looks down; for positions on the floor.",
+    )
 
 
 class StaticRegionConfig(Section):

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from edged.config.types import FilePath, Flag, Int, Name, Section, unit
 
+STARTER_LIFT, STARTER_ROOT = "lift-person-t", "rootnet-person-t"  # people in space, and how far away
+
 
 class ModelsConfig(Section):
     """Which models run, and where they are stored."""
@@ -20,13 +22,14 @@ class ModelsConfig(Section):
     )
     lift: Name | None = Field(
         None,
-        description="Catalogue card of the 3D model, for cameras with `lift = true`. It works for people only.",
+        description="Catalogue card of the 3D model, for cameras with `lift = true`. It works for people only. Left "
+        "out: the starter model, with its RootNet. None is loaded unless a camera has `lift`.",
         examples=["convnextpose-s"],
     )
     root: Name | None = Field(
         None,
-        description="Catalogue card of RootNet, which estimates how far away people are. Left out: estimated from "
-        "the size of their boxes.",
+        description="Catalogue card of RootNet, which estimates how far away people are, for the model in `lift`. Left "
+        "out: estimated from the size of their boxes.",
         examples=["rootnet"],
     )
     store: FilePath = Field(
@@ -46,6 +49,12 @@ class ModelsConfig(Section):
         if self.root is not None and self.lift is None:
             raise ValueError("root must come with a 3D model; give models.lift too")
         return self
+
+    def in_use(self, *, lifts: bool) -> ModelsConfig:
+        """Those that are loaded: 3D models only where people are lifted, the starter pair unless one is named."""
+        if not lifts:
+            return self.model_copy(update={"lift": None, "root": None})
+        return self if self.lift else self.model_copy(update={"lift": STARTER_LIFT, "root": STARTER_ROOT})
 
     @property
     def card_names(self) -> tuple[str, ...]:

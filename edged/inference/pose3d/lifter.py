@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from edged.frame import F32, U8, Boxes, CameraIntrinsics, Frame, InferenceParams, Pose3d
 from edged.inference.crop import Crop
 from edged.inference.pose3d.projection import VolumeJoints, person_crop, person_pose3d
-from engines.card import Card, Lift
+from engines.card import Card, Lift, Root
 from engines.errors import CardError
 
 Answer = TypeVar("Answer")
@@ -39,6 +39,8 @@ class VolumeModel(Protocol):
 class RootModel(Protocol):
     """A model of task `root`. `estimate` gives one per box (N, 4) in image px; None: nothing of it is on the image."""
 
+    @property
+    def spec(self) -> Root: ...
     def estimate(self, image: U8, xyxy: F32) -> list[RootDepth | None]: ...
     def close(self) -> None: ...
 
@@ -72,9 +74,9 @@ class Lifter:
         """One per box (N, 4) in image px; None: nothing of it lies on the image, or no plausible pose."""
         seen = self._volume.estimate(image, xyxy)
         roots = self._root.estimate(image, xyxy) if self._root else [None] * len(xyxy)
-        spec = self._volume.spec
+        spec, error = self._volume.spec, self._root.spec.error if self._root else None
         return [
-            joints and person_pose3d(joints, spec, intrinsics, root.gamma if root else None)
+            joints and person_pose3d(joints, spec, intrinsics, root.gamma if root else None, error)
             for joints, root in zip(seen, roots, strict=True)
         ]
 

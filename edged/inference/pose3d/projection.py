@@ -19,6 +19,8 @@ from engines.card.schema import SCHEMAS
 PERSON_CUBE_MM = 2000.0  # side of the cube around a person that the models were trained with
 # Source: 0.67 to 1.15 on the photographs of tests/unit/test_projection.py; a value outside means a wrong crop.
 GAMMA_RANGE = (0.5, 1.5)
+# Of the distance from the box alone: two in three are nearer to the truth. Source: tools/reports/space.md.
+HEURISTIC_ERROR = 0.25
 Z = 2
 
 
@@ -73,8 +75,14 @@ def image_to_camera(points: NDArray[np.floating], intrinsics: CameraIntrinsics) 
     return np.concatenate([intrinsics.rays(points[..., XY]) * depth, depth], axis=-1).astype(np.float32)
 
 
-def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics, gamma: float | None) -> Pose3d | None:
-    """One person in the camera frame; `gamma` is RootNet's answer, None without RootNet.
+def person_pose3d(
+    joints: VolumeJoints,
+    spec: Lift,
+    intrinsics: CameraIntrinsics,
+    gamma: float | None,
+    root_error: float | None = None,
+) -> Pose3d | None:
+    """One person in the camera frame; `gamma` is RootNet's answer, `root_error` its card's; None without RootNet.
 
     A gamma outside GAMMA_RANGE is not used. None when a joint would lie behind the camera or where the lens has no
     ray: the crop or the intrinsics are wrong then.
@@ -95,4 +103,6 @@ def person_pose3d(joints: VolumeJoints, spec: Lift, intrinsics: CameraIntrinsics
         schema=schema.name,
         depth_source="rootnet" if is_plausible else "heuristic",
         focal_source="assumed" if intrinsics.assumed else "given",
+        depth_error=None if intrinsics.assumed else root_error if is_plausible else HEURISTIC_ERROR,
+        tilt_deg=intrinsics.tilt_deg,
     )

@@ -129,11 +129,12 @@ class Card {
       this.actions = el("div", { class: "row" }, this.aim,
         this.button("Draw", () => openDrawing(this)),
         this.button("Restart", () => this.command("restart-camera", {}, "the camera is opened again")),
+        this.sideButton = this.button("From the side", () => this.toggleSide()),
         this.dayButton = this.button("Day", () => this.toggleDay())),
       this.switches.root,
       this.test = el("details", {}, el("summary", {}, "Test alert"), el("div", { class: "row" }, this.kind,
         this.button("Ring", () => this.command("test-alert", { event_type: this.kind.value, seconds: 60 }, "it rings for a minute")))),
-      this.day = el("div"));
+      this.side = el("div"), this.day = el("div"));
     $("tab-live").append(this.root);
     new IntersectionObserver(found => { this.inView = found.at(-1).isIntersecting; }).observe(this.root);
     this.alive = true;
@@ -179,10 +180,30 @@ class Card {
     this.img.dataset.number = String(this.number);
     if (before) URL.revokeObjectURL(before);
     this.note.textContent = "";
+    if (this.sideImg) await this.drawSide();
   }
+
+  // People in space, drawn again with every picture while it is open.
+  async toggleSide() {
+    if (this.sideImg) { this.closeSide(); return; }
+    this.sideImg = el("img", { class: "still", alt: `People in front of ${this.name}, from the side` });
+    this.side.replaceChildren(this.sideImg);
+    await this.drawSide();
+  }
+
+  async drawSide() {
+    const response = await get(`/api/cameras/${encodeURIComponent(this.name)}/side`, "picture");
+    if (response.status === 204 || !this.sideImg) return;
+    const before = this.sideImg.src;
+    this.sideImg.src = URL.createObjectURL(await response.blob());
+    if (before) URL.revokeObjectURL(before);
+  }
+
+  closeSide() { this.sideImg = null; this.side.replaceChildren(); }
 
   refuse() {
     this.refused = true;
+    this.closeSide();
     this.img.removeAttribute("src");
     this.note.textContent = "Pictures of this camera are not shown (images = false). Aiming shows them for 10 minutes, and is announced.";
   }
@@ -193,6 +214,7 @@ class Card {
     for (const part of [this.figures, this.actions, this.test]) show(part, !off);
     if (!off) { this.note.textContent = "waiting for a picture …"; return; }
     this.drawing?.close();
+    this.closeSide();
     this.img.removeAttribute("src");
     this.note.textContent = this.line.textContent = "○ switched off";
     this.line.className = "faint";
@@ -219,6 +241,7 @@ class Card {
     if (!camera.images && !this.aiming && !this.refused && this.img.src) this.refuse();
     if (camera.images) this.refused = false;
     show(this.dayButton, camera.stall);
+    show(this.sideButton, camera.lift);
     const good = camera.state === "online";
     this.line.className = good ? "good" : "bad";
     this.line.textContent = `${good ? "●" : "✕"} ${camera.state}${camera.reason ? `: ${camera.reason}` : ""}${camera.scene ? ` · ${camera.scene}` : ""}`;
