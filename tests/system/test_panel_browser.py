@@ -123,11 +123,22 @@ def test_drawn_stall_is_taken_up_by_the_daemon_and_undone(site: PanelSite, page:
     card.locator("line").first.press("Enter")  # an open side, by keyboard
     expect(card.locator("line").first).to_have_attribute("aria-label", "opening 0")
     expect(card.locator(".measures")).to_contain_text("Understood")
-    card.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#message")).to_contain_text("saved; changed: cameras.stall.stall.floor")
-    floor = load(site.folder, env={}).cameras["stall"].stall.floor
-    assert floor is not None
-    assert np.allclose(floor, CORNERS, atol=3)
+    save = card.get_by_role("button", name="Save", exact=True)
+    card.get_by_role("button", name="Bed", exact=True).click()
+    for x, y in ((300, 200), (400, 260), (400, 200), (300, 260)):
+        tap(page, x, y)
+    expect(card.locator(".found")).to_contain_text("its outline crosses itself: side 0 from")
+    expect(save).to_be_disabled()
+    card.get_by_role("button", name="− corner").click()
+    card.get_by_label("people who lie on the floor").check()
+    expect(card.locator(".found")).to_contain_text("can be saved")
+    save.click()
+    expect(page.locator("#message")).to_contain_text("saved; changed: cameras.stall.")
+    drawn = load(site.folder, env={}).cameras["stall"]
+    assert drawn.stall.floor is not None
+    assert np.allclose(drawn.stall.floor, CORNERS, atol=3)
+    assert drawn.down.enabled
+    assert [len(bed) for bed in drawn.down.beds] == [3]
     card.get_by_role("button", name="Undo the last save").click()
     until(lambda: "floor" not in site.drawings, LIMIT_S)
     expect(card.locator("circle")).to_have_count(0)
