@@ -77,7 +77,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
     recovery = CameraRecovery(usb_port, budget=RebootBudget.from_config(config.device))
     builds = build_service(config)
     overview = Overview(state, hub, publisher, recovery, builds)
-    stalls, views = _stall_monitors(state, hub), ViewMonitors(state.stalls, config.device.state_dir)
+    stalls, views = _stall_monitors(state, hub), ViewMonitors(state.floors, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
     evidence, draw = _evidence_store(config), _annotator(state, scenes)
     handlers = _handlers(state, scenes, stalls, draw, evidence, bus=bus, headers=headers, hub=hub, publisher=publisher)
@@ -94,7 +94,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
         view=views,
         scenes=scenes,
         recovery=recovery,
-        supervisor=_supervisor(config, headers, bus, overview, hub),
+        supervisor=_supervisor(config, headers, bus, overview, hub=hub, scenes=scenes),
         discovery=_discovery(state, bus),
         dispatcher=_dispatcher(config, headers, bus, handlers),
         handlers=handlers.table,
@@ -281,10 +281,16 @@ def _evidence_store(config: Config) -> EvidenceStore:
 
 
 def _supervisor(
-    config: Config, headers: HeaderFactory, bus: MqttBus, overview: Overview, hub: CameraHub
+    config: Config, headers: HeaderFactory, bus: MqttBus, overview: Overview, *, hub: CameraHub, scenes: SceneMonitor
 ) -> DeviceSupervisor:
     return DeviceSupervisor(
-        config, headers, bus, views=overview.cameras, models=overview.models, set_max_rate=hub.set_max_rate
+        config,
+        headers,
+        bus,
+        views=overview.cameras,
+        models=overview.models,
+        set_max_rate=hub.set_max_rate,
+        blind=lambda: scenes.down.blind,
     )
 
 

@@ -77,6 +77,11 @@ class LiveState:
         return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
 
     @property
+    def floors(self) -> dict[str, StallConfig]:
+        """The drawings that alerts rest on, of stalls and of where people should not lie."""
+        return {name: camera.stall for name, camera in self.cameras.items() if name in self.stalls | self.downs}
+
+    @property
     def downs(self) -> dict[str, tuple[DownConfig, StallConfig]]:
         """Where people should not lie, with the floor."""
         return {name: (camera.down, camera.stall) for name, camera in self.cameras.items() if camera.down.enabled}

@@ -105,7 +105,7 @@ CAMERA_RULES = (
         severity="warning",
         holds=lambda observation: observation.view_change == "moved" if observation.view == "ok" else None,
         reason=lambda observation: (
-            "the view is not the one that the stall was drawn in: turn the camera back, or draw the stall again"
+            "the view is not the one that the floor was drawn in: turn the camera back, or draw the floor again"
         ),
         open_after_s=300,
         close_after_s=120,

@@ -47,12 +47,18 @@ MAX_PAUSE_S = 3.0  # between two that show it
 MAX_GAP_S = 3.0  # without an observation, after which a person is not said to lie any more
 HANDOVER_S, HANDOVER_M = 5.0, 1.0  # another id, so soon and so near, is the same person: lying people get lost
 LYING_M = 0.1  # height of a lying body's middle above the floor
+SIGHT_S, MIN_SEEN, MIN_READABLE = (
+    120.0,
+    40,
+    0.2,
+)  # last seconds; people in their frames, and the share that must be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
     """What one frame says of one person. NaN: no leg is seen."""
 
+    hip_px: XY  # in the image
     place: tuple[float, float]  # m on the floor, of the hips if they lie
     tilt_deg: float  # of the trunk in the image: 0 upright, 90 level, 180 upside down
     rise_m: float  # if upright: shoulders above the hips' place on the floor,
@@ -87,6 +93,7 @@ def read_signs(subject: TrackedSubject, ground: GroundPlane) -> Signs | None:
     lying = (camera_m - LYING_M) * slopes
     x, y = (lying[1] + ground.camera_position_m[:2]).tolist()
     return Signs(
+        hip_px=(float(hip[0]), float(hip[1])),
         place=(x, y),
         tilt_deg=_tilt_deg(shoulder, hip, ground),
         rise_m=_height_above(slopes[0], slopes[1], camera_m),
@@ -151,6 +158,32 @@ class _Person:
         return max(pauses_s) <= MAX_PAUSE_S and len(down_s) >= MIN_SHARE * len(self.seen)
 
 
+class _Sight:
+    """How many frames there were of late, people in them, and people of whom enough was seen."""
+
+    def __init__(self) -> None:
+        self._begin_s: float | None = None
+        self._seconds: deque[tuple[int, int, int]] = deque()  # second, people, of them readable; one per frame
+
+    def add(self, t_s: float, people: int, readable: int) -> None:
+        self._begin_s = t_s if self._begin_s is None else self._begin_s
+        self._seconds.append((int(t_s), people, readable))
+        while self._seconds[0][0] < t_s - SIGHT_S:
+            self._seconds.popleft()
+
+    def fault(self, now_s: float, window_s: float) -> str:
+        """Why a person who lies would not be found; empty: nothing speaks against it."""
+        frames = sum(second > now_s - window_s for second, _, _ in self._seconds)
+        if self._begin_s is not None and now_s - self._begin_s > window_s and 0 < frames < MIN_OBSERVATIONS:
+            return f"{frames} frames in {window_s:g} s are too few, it needs {MIN_OBSERVATIONS}"
+        people, readable = (sum(one[place] for one in self._seconds) for place in (1, 2))
+        if people >= MIN_SEEN and readable < MIN_READABLE * people:
+            return (
+                f"shoulders and hips are seen of {readable / people:.0%} of the people: covered, or outside the image"
+            )
+        return ""
+
+
 class DownMonitor:
     """One camera. `process` and `findings` belong to the behaviour thread."""
 
@@ -159,6 +192,9 @@ class DownMonitor:
         self._settings, self._floor = settings, floor
         self._grounds: dict[tuple[int, int], GroundPlane | None] = {}
         self._people: dict[int, _Person] = {}
+        self._sight = _Sight()
+        self._floor_fault = ""
+        self.blind = ""  # why nobody would be found, as `findings` saw it last; empty: nothing speaks against it
         self.queue: deque[FrameResult] = deque(maxlen=MAX_QUEUED)
 
     def process(self, result: FrameResult) -> None:
@@ -166,12 +202,14 @@ class DownMonitor:
         ground, t_s = self._ground(result), result.captured_ns / NS_PER_S
         if ground is None:
             return
+        people = [subject for subject in result.subjects if subject.label == PERSON]
+        read = [(one.id, signs) for one in people if (signs := read_signs(one, ground)) is not None]
+        self._sight.add(t_s, len(people), len(read))
         # Known ids first: nobody is given the record of a person who is seen in this very frame.
-        for subject in sorted(result.subjects, key=lambda one: one.id not in self._people):
-            if (signs := read_signs(subject, ground)) is not None:
-                person = self._people.get(subject.id) or self._handed_over(subject.id, signs, t_s)
-                down = signs.lies and self._forbidden(subject)
-                person.add(t_s, signs, down=down, window_s=self._settings.after_s)
+        for number, signs in sorted(read, key=lambda one: one[0] not in self._people):
+            person = self._people.get(number) or self._handed_over(number, signs, t_s)
+            down = signs.lies and self._forbidden(signs.hip_px)
+            person.add(t_s, signs, down=down, window_s=self._settings.after_s)
         self._people = {
             number: person for number, person in self._people.items() if t_s - person.seen[-1][0] <= HANDOVER_S
         }
@@ -179,6 +217,7 @@ class DownMonitor:
     def findings(self, now_s: float) -> dict[str, Finding]:
         """One of the people who lie, by the alert's kind; empty: nobody does."""
         after_s = self._settings.after_s
+        self.blind = self._floor_fault or self._sight.fault(now_s, after_s)
         lying = [one for one in self._people.values() if one.lies(after_s) and now_s - one.seen[-1][0] <= MAX_GAP_S]
         if not lying:
             return {}
@@ -203,27 +242,26 @@ class DownMonitor:
                 return person
         return self._people.setdefault(number, _Person())
 
-    def _forbidden(self, subject: TrackedSubject) -> bool:
-        """Whether the person's hips are on the floor, and on no bed."""
-        points = _points(subject)
-        if points is None or self._floor.floor is None:
-            return False
-        hip: XY = (float(points[1][0]), float(points[1][1]))
-        return contains(self._floor.floor, hip) and not any(contains(bed, hip) for bed in self._settings.beds)
+    def _forbidden(self, hip: XY) -> bool:
+        """Whether a person's hips are on the floor, and on no bed."""
+        on_floor = self._floor.floor is not None and contains(self._floor.floor, hip)
+        return on_floor and not any(contains(bed, hip) for bed in self._settings.beds)
 
     def _ground(self, result: FrameResult) -> GroundPlane | None:
         size_wh = result.size_wh
         if size_wh not in self._grounds:
+            self._floor_fault = ""
             try:
                 self._grounds = {size_wh: ground_plane(self._floor, size_wh)}
             except ConfigError as error:
                 log.warning("camera %s: people who lie down are not found: %s", result.camera, error)
+                self._floor_fault = f"the floor does not fit the image of {size_wh[0]} x {size_wh[1]} px: {error}"
                 self._grounds = {size_wh: None}
         return self._grounds[size_wh]
 
 
 class DownMonitors:
-    """All cameras with the rule. `sink` belongs to the compute thread, the rest to the behaviour thread."""
+    """All cameras with the rule. `sink` belongs to the compute thread, `findings` to the behaviour thread."""
 
     def __init__(self) -> None:
         self._settings: dict[str, tuple[DownConfig, StallConfig]] = {}
@@ -241,6 +279,11 @@ class DownMonitors:
         """Queue a result. The compute thread."""
         if (monitor := self._monitors.get(result.camera)) is not None:
             monitor.queue.append(result)
+
+    @property
+    def blind(self) -> dict[str, str]:
+        """The cameras at which nobody would be found, and why. Any thread."""
+        return {name: monitor.blind for name, monitor in self._monitors.items() if monitor.blind}
 
     def findings(self, camera: str, now_ns: int) -> Mapping[str, Finding]:
         """What is found at a camera, after what has been queued for it."""

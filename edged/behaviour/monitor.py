@@ -102,18 +102,19 @@ class SceneMonitor:
         stalls: Mapping[str, StallConfig] | None = None,
         aisles: Iterable[str] = (),
         *,
+        floors: Mapping[str, StallConfig] | None = None,
         alerting: Collection[str] | None = None,
     ) -> None:
-        """Monitor these cameras from now on; those that stay keep their state. `stalls` None: as before.
+        """Monitor these cameras from now on; those that stay keep their state. `stalls`, `floors` None: as before.
 
-        `alerting`: the cameras that open alerts; None: all.
+        `floors`: drawings whose views must stay as they are. `alerting`: the cameras that open alerts; None: all.
         """
         time.tzset()  # a zone that was changed since is taken up
         with self._lock:
             if stalls is not None:
                 self._stalls.reconfigure(stalls, aisles)
-                if self._views is not None:
-                    self._views.reconfigure(stalls)
+            if floors is not None and self._views is not None:
+                self._views.reconfigure(floors)
             self._saved_totals |= {name: counter.today for name, counter in self._counters.items()}
             self._classes = classes
             self._daily_ns = ns(daily_s)

@@ -63,14 +63,19 @@ class Health:
         throttle_level: Callable[[], ThrottleLevel | None] = lambda: None,
         *,
         certificates: Callable[[], Mapping[str, int]] = dict,
+        blind: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`disk` is a path on the file system to watch: where models are stored."""
+        """`disk` is a path on the file system to watch: where models are stored.
+
+        `blind`: cameras whose `person-down` would find nobody, and why.
+        """
         self._disk = disk
         self._utc = utc
         self._synced = synced
         self._sensors = sensors or SysfsSensors()
         self._throttle_level = throttle_level
         self._certificates = certificates
+        self._blind = blind
         self._problem_tracker = ProblemTracker()
         self._process = psutil.Process()
         self._started_s = time.monotonic()
@@ -94,7 +99,9 @@ class Health:
 
     def _problems(self, body: Body) -> list[schema.Problem]:
         now_ns = time.monotonic_ns()
-        found = self._problem_tracker.update(body, now_ns, threads.troubles(), utc_ms=self._utc(now_ns))
+        found = self._problem_tracker.update(
+            body, now_ns, threads.troubles(), utc_ms=self._utc(now_ns), blind=self._blind()
+        )
         return [
             {"code": problem.code, "source": problem.source, "detail": problem.detail, "since_ts": self._utc(since_ns)}
             for problem, since_ns in found

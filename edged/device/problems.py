@@ -59,7 +59,13 @@ class ProblemTracker:
         self._since_ns: dict[tuple[str, str], int] = {}
 
     def update(
-        self, body: Body, now_ns: int, threads: Iterable[Trouble] = (), *, utc_ms: int = 0
+        self,
+        body: Body,
+        now_ns: int,
+        threads: Iterable[Trouble] = (),
+        *,
+        utc_ms: int = 0,
+        blind: Mapping[str, str] | None = None,
     ) -> list[tuple[Problem, int]]:
         """The problems of a health body, each with its begin, CLOCK_MONOTONIC in ns."""
         problems = [*self._device_problems(body["device"]), *camera_problems(body["cameras"])]
@@ -68,6 +74,7 @@ class ProblemTracker:
             if (fault := expiry(end_ms, utc_ms)) is not None:
                 problems.append(Problem("certificate-expiry", name, fault))
         problems += [Problem(f"thread-{trouble.kind}", trouble.thread, trouble.reason) for trouble in threads]
+        problems += [Problem("person-down-blind", camera, why) for camera, why in (blind or {}).items()]
         if not body["clock"]["synced"]:
             problems.append(
                 Problem("clock-not-set", "device", "the clock is not synchronised; give the device an NTP server")

@@ -41,6 +41,7 @@ class DeviceSupervisor:
         views: Callable[[], Mapping[str, CameraOverview]],
         models: Callable[[], Mapping[str, Any]],
         set_max_rate: Callable[[float | None], None],
+        blind: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._settings = settings
         self._interval_s = settings.publish.health_interval_s
@@ -56,6 +57,7 @@ class DeviceSupervisor:
             lambda: headers.synced,
             throttle_level=lambda: self._throttle.level,
             certificates=self._certificates,
+            blind=blind,
         )
         self.latest_health: Mapping[str, Any] = {}  # the body published last
         self._due_s = self._trimmed_s = monotonic()

@@ -21,6 +21,7 @@ CURES = {
     "delivery-unverified": "Let this box read its own topics, or use MQTT 5.",
     "camera-lost": "Look at its cable, its power and its address; then restart the camera here.",
     "view-degraded": "Clean the lens, switch on the light, look for what stands before the camera.",
+    "person-down-blind": "Hang the camera so that it sees whole people and the floor, and draw the floor again.",
     "frames-failed": "See the log of this box.",
     "certificate-expiry": "Ask whoever runs the broker for another certificate: boxes renew.",
     "clock-not-set": "Give the box a way to a time server (NTP).",

@@ -151,6 +151,33 @@ def test_floor_that_no_camera_can_see_finds_nobody_and_says_so(caplog: pytest.Lo
     hall.monitor = DownMonitor(DownConfig(enabled=True), StallConfig(floor=FLOOR.floor, floor_m=(0.1, 50.0)))
     assert not hall.show("on the back", 30)
     assert caplog.text.count("camera hall: people who lie down are not found") == 1
+    assert hall.monitor.blind.startswith("the floor does not fit the image of 1280 x 720 px: ")
+
+
+def test_rule_that_sees_too_little_of_people_or_too_few_frames_is_blind() -> None:
+    hall = Hall()
+    hall.show("standing", 30)
+    assert hall.monitor.blind == ""
+    hall.show("standing", 15, seen=False)
+    assert hall.monitor.blind == ""
+    cut = Hall()
+    for _ in range(round(HZ * 30)):
+        cut.t_s += 1 / HZ
+        result = frame(cut.t_s, "standing", person(), CAMERA, np.random.default_rng(0), number=1, seen=True)
+        keypoints = result.subjects[0].keypoints
+        assert keypoints is not None
+        keypoints[5:] = np.nan  # of the body, all below the head
+        cut.monitor.process(result)
+    cut.monitor.findings(cut.t_s)
+    assert cut.monitor.blind.startswith("shoulders and hips are seen of 0% of the people")
+    slow = Hall()
+    for _ in range(5):
+        slow.t_s += 3
+        slow.monitor.process(
+            frame(slow.t_s, "standing", person(), CAMERA, np.random.default_rng(0), number=1, seen=True)
+        )
+    slow.monitor.findings(slow.t_s)
+    assert slow.monitor.blind == "4 frames in 10 s are too few, it needs 8"
 
 
 def test_alert_opens_with_its_evidence_and_closes(tmp_path: Path) -> None:

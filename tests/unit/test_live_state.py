@@ -47,3 +47,10 @@ def test_keypoints_are_smoothed_for_a_display() -> None:
 
 def test_without_a_horse_model_no_keypoint_of_a_horse_counts() -> None:
     assert live_state().horse_keypoint_threshold == 1.0
+
+
+def test_floor_on_which_people_should_not_lie_is_a_drawing_whose_view_is_watched() -> None:
+    floor = {"floor": [[80, 700], [1200, 700], [1000, 300], [300, 300]], "floor_m": [4.0, 3.5]}
+    cameras = {"hall": {"source": "0", "stall": floor, "down": {"enabled": True}}, "yard": {"source": "1"}}
+    state = LiveState(Config.model_validate({"cameras": cameras}), MODELS, display=False)
+    assert state.floors == {"hall": state.cameras["hall"].stall}

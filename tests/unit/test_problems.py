@@ -59,6 +59,15 @@ def test_throttling_and_over_current_are_two_problems() -> None:
     assert codes == ["hardware-throttled", "over-current"]
 
 
+def test_rule_that_would_find_nobody_is_a_problem_of_its_camera() -> None:
+    ((problem, _),) = ProblemTracker().update(body(), 0, blind={"hall": "2 frames in 10 s are too few"})
+    assert (problem.code, problem.source, problem.detail) == (
+        "person-down-blind",
+        "hall",
+        "2 frames in 10 s are too few",
+    )
+
+
 def test_lost_camera_is_a_problem_with_its_reason() -> None:
     cameras = {"a": {"state": "lost", "reason": "unplugged", "degraded_share": None, "recovery": ""}}
     ((problem, _),) = ProblemTracker().update(body(cameras=cameras), 0)
