@@ -133,20 +133,24 @@ def test_human36m_joints_lie_as_that_data_set_places_them(groom: Body) -> None:
     assert np.linalg.norm(np.subtract(at["neck"], at["pelvis"])) == pytest.approx(0.51, abs=0.03)
 
 
-def test_portrait_projects_onto_itself_and_its_box_fits() -> None:
-    one = portraits.portrait(3, 0)
-    xy = one.joints_mm[:, :2] / one.joints_mm[:, 2:] * one.lens[:2] + one.lens[2:]
-    assert one.image.shape == (portraits.SIDE_PX, portraits.SIDE_PX, 4)
-    assert (xy > one.xyxy[:2] - 4).all()
-    assert (xy < one.xyxy[2:] + 4).all()
-    assert max(one.xyxy[2:] - one.xyxy[:2]) == pytest.approx(portraits.BOX_PX, abs=2)
-    hit = [one.image[int(y), int(x), 3] == 255 for x, y in xy]
+@pytest.fixture(scope="module")
+def drawn() -> portraits.Portrait:
+    return portraits.portrait(3, 0)
+
+
+def test_portrait_projects_onto_itself_and_its_box_fits(drawn: portraits.Portrait) -> None:
+    xy = drawn.joints_mm[:, :2] / drawn.joints_mm[:, 2:] * drawn.lens[:2] + drawn.lens[2:]
+    assert drawn.image.shape == (portraits.SIDE_PX, portraits.SIDE_PX, 4)
+    assert (xy > drawn.xyxy[:2] - 4).all()
+    assert (xy < drawn.xyxy[2:] + 4).all()
+    assert max(drawn.xyxy[2:] - drawn.xyxy[:2]) == pytest.approx(portraits.BOX_PX, abs=2)
+    hit = [drawn.image[int(y), int(x), 3] == 255 for x, y in xy]
     assert np.mean(hit) > 0.8  # joints lie in the flesh
 
 
-def test_portraits_are_read_as_they_were_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    portraits.Portraits.write(tmp_path, 3, 2, apart=False)
-    read, one = portraits.Portraits(tmp_path), portraits.portrait(3, 1)
-    assert len(read) == 2
-    np.testing.assert_array_equal(read.image(1), one.image)
-    np.testing.assert_allclose(read.joints_mm[1], one.joints_mm)
+def test_portraits_are_read_as_they_were_written(tmp_path: Path, drawn: portraits.Portrait) -> None:
+    portraits.Portraits.write(tmp_path, 3, 1, apart=False)
+    read = portraits.Portraits(tmp_path)
+    assert len(read) == 1
+    np.testing.assert_array_equal(read.image(0), drawn.image)
+    np.testing.assert_allclose(read.joints_mm[0], drawn.joints_mm)

@@ -15,15 +15,12 @@ pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[
 
 from edged.inference.crop import Crop  # noqa: E402
 from engines.card.schema import SCHEMAS  # noqa: E402
-from tools.nets.convnextpose import ConvNeXtPose  # noqa: E402
-from tools.nets.space import DEPTH, JOINTS, Lifting, Seen, Space  # noqa: E402
+from tools.nets.space import DEPTH, JOINTS, Seen  # noqa: E402
 from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
-from tools.train.lift import FILES, export, started  # noqa: E402
+from tools.train.lift import FILES, POSE, export, started  # noqa: E402
 from tools.train.people import NAMES, Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
 from tools.train.space import DEEP, FLAT, Marginals, Truth, cells, loss, means  # noqa: E402
 from tools.train.validate_lift import measure  # noqa: E402
-
-POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
 
 
 def test_gradient_of_marginals_equals_that_of_autograd() -> None:
@@ -143,13 +140,6 @@ def test_both_models_start_from_the_pose_model_and_take_several_people(tmp_path:
     np.testing.assert_allclose(both["root"][1], outputs.gamma, atol=5e-3)
     assert both["root"][0].shape == (2, 2)
     assert sum((tmp_path / f"{file}.onnx").stat().st_size for file in FILES.values()) < 20e6
-
-
-def test_net_from_scratch_is_convnextpose_xs() -> None:
-    net = Space(known=False)
-    published = ConvNeXtPose((40, 80, 160, 320), (2, 2, 6, 2), 128, JOINTS * DEPTH, DEPTH).state_dict()
-    ours = Lifting(net).state_dict()
-    assert {name: v.shape for name, v in ours.items()} == {name: v.shape for name, v in published.items()}
 
 
 class OnePortrait:

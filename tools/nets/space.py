@@ -1,6 +1,7 @@
 """The starter models of people in space: one backbone, a volume per joint, and how far away the person is.
 
-They are learned together and exported apart: a net of the ConvNeXtPose family, and a light RootNet.
+They are learned together and exported apart: the head of ConvNeXtPose on the backbone of the starter pose model, which
+knows people already, and a light RootNet on the same. ConvNeXt begins with nothing, and would need days on one core.
 Source: Nguyen et al., ConvNeXtPose, IEEE Access 2023; Moon et al., Camera Distance-aware Top-down Approach, ICCV 2019.
 """
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.card.schema import SCHEMAS
-from tools.nets.convnextpose import Backbone, Head, Step
+from tools.nets.convnextpose import Head, Step
 from tools.nets.starter import pose_net
 
 SCHEMA = "h36m-18"
@@ -22,18 +23,19 @@ PX_PER_CELL = 8  # of the volume and of the root's map
 SIDE = 256  # of the exported models' input, px
 CELLS = SIDE // PX_PER_CELL
 HEAD_WIDTH, ROOT_WIDTH = 128, 64
-XS = (2, 2, 6, 2), (40, 80, 160, 320)  # blocks and widths of ConvNeXtPose-XS
+WIDTHS = (192, 384)  # of the last two maps of CSPNeXt-t
 
 
 class Known(nn.Module):
-    """The backbone of the starter pose model, CSPNeXt-t: its last map, (B, 384, H / 32, W / 32)."""
+    """The backbone of the starter pose model, CSPNeXt-t: its last maps, of WIDTHS channels at strides 16 and 32."""
 
     def __init__(self) -> None:
         super().__init__()
         self.net = pose_net(17, (192, 256)).backbone
 
-    def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.net(x)[-1])
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        _, fine, last = self.net(x)
+        return fine, last
 
     def freeze(self) -> None:
         """Leave the stem and the first stage as they are: edges are known, and a step takes two thirds of the time."""
@@ -62,19 +64,29 @@ class Distance(nn.Module):
         return self.xy_layer(self.up(x)), self.depth_layer(mixed).flatten(1)
 
 
-class Space(nn.Module):
-    """(B, 3, H, W) RGB, normalised, to all outputs; `known` begins with what the starter pose model knows."""
+class Volumes(nn.Module):
+    """The head of ConvNeXtPose, with the map at stride 16 beside it: (B, JOINTS · DEPTH, H / 8, W / 8)."""
 
-    def __init__(self, *, known: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.backbone = Known() if known else Backbone(*XS)
-        width = 384 if known else XS[1][-1]
-        self.head = Head(width, HEAD_WIDTH, JOINTS * DEPTH, upsamples=2)
-        self.root = Distance(width)
+        fine, last = WIDTHS
+        self.lateral = nn.Conv2d(fine, HEAD_WIDTH, 1)
+        self.head = Head(last, HEAD_WIDTH, JOINTS * DEPTH, upsamples=2)
+
+    def forward(self, fine: Tensor, last: Tensor) -> Tensor:
+        return cast(Tensor, self.head(last, self.lateral(fine)))
+
+
+class Space(nn.Module):
+    """(B, 3, H, W) RGB, normalised, to all outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.volumes, self.root = Known(), Volumes(), Distance(WIDTHS[-1])
 
     def forward(self, x: Tensor) -> Seen:
-        last = self.backbone(x)
-        return Seen(self.head(last), *self.root(last))
+        fine, last = self.backbone(x)
+        return Seen(self.volumes(fine, last), *self.root(last))
 
 
 class Lifting(nn.Module):
@@ -82,10 +94,10 @@ class Lifting(nn.Module):
 
     def __init__(self, net: Space) -> None:
         super().__init__()
-        self.backbone, self.head = net.backbone, net.head
+        self.backbone, self.volumes = net.backbone, net.volumes
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.head(self.backbone(x)))
+        return cast(Tensor, self.volumes(*self.backbone(x)))
 
 
 class Rooting(nn.Module):
@@ -96,7 +108,7 @@ class Rooting(nn.Module):
         self.backbone, self.root = net.backbone, net.root
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        place, gamma = self.root(self.backbone(x))
+        place, gamma = self.root(self.backbone(x)[-1])
         share = place.flatten(1).softmax(1).view(-1, CELLS, CELLS)
         cells = torch.arange(CELLS, dtype=x.dtype, device=x.device)
         return torch.stack([share.sum(1) @ cells, share.sum(2) @ cells], 1), gamma

@@ -14,7 +14,7 @@ from torch import Tensor
 from tools.export import to_onnx
 from tools.export.half import store_half
 from tools.export.onnx_file import Normalised
-from tools.nets.space import SIDE, Known, Lifting, Rooting, Space
+from tools.nets.space import SIDE, Lifting, Rooting, Space
 from tools.nets.starter import pose_net
 from tools.synth.portraits import Portraits
 from tools.train.depthwise import speed_up
@@ -25,6 +25,7 @@ from tools.train.space import Truth, loss
 from tools.train.weights import load_weights, measure_norms, save_weights
 
 SHARES = (0.5, 0.3, 0.2)  # of portraits, photographs and sports
+POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
 MEASURED = 6  # batches from which the norms of an exported model are measured
 FILES = {"lift": "lift_person_t", "root": "rootnet_person_t"}
 
@@ -44,16 +45,11 @@ def batch(drawn: Windows, size: int, rng: np.random.Generator) -> tuple[Tensor, 
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(joints)), torch.tensor(gamma)
 
 
-def started(pose: Path | None) -> Space:
-    """Return the net with the backbone of a pose model, or ConvNeXtPose-XS with nothing learned.
-
-    Raises ValueError if the file is of another net.
-    """
-    net = Space(known=pose is not None)
-    if isinstance(net.backbone, Known) and pose is not None:
-        start = pose_net(17, (192, 256))
-        load_weights(start, pose)
-        net.backbone.net.load_state_dict(start.backbone.state_dict())
+def started(pose: Path) -> Space:
+    """Return the net with the backbone of a pose model. Raises ValueError if the file is of another net."""
+    net, start = Space(), pose_net(17, (192, 256))
+    load_weights(start, pose)
+    net.backbone.net.load_state_dict(start.backbone.state_dict())
     return net
 
 
@@ -61,13 +57,11 @@ def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], 
     """Train for a slice, and export both models."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    net = started(args.start).to(memory_format=torch.channels_last)
+    net = started(args.start or POSE).to(memory_format=torch.channels_last)
     loader = load(partial(batch, windows(args.data, args.portraits, args.side), args.batch))
-    if args.start is not None:
-        measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
+    measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
     net.train()
-    if isinstance(net.backbone, Known):
-        net.backbone.freeze()
+    net.backbone.freeze()
     training = Training(net, args.rate, args.out / "lift.checkpoint")
     speed_up(net)
 
