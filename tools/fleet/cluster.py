@@ -14,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edged.config.tables.mqtt import MqttConfig
 from edged.units import BYTES_PER_MB, ms, ns
 from tools.fleet.devices import DeviceProcess, Load, Sent
+from tools.fleet.island import Island
 from tools.fleet.nats import NatsCluster
 from tools.fleet.reader import FIRST
 
@@ -68,7 +69,7 @@ class QueueReader:
 
     def __init__(self, cluster: NatsCluster) -> None:
         self.rows: list[tuple[str, int, int, int]] = []  # topic, number, when sent, when here; both in ns
-        self._ports = cycle(cluster.ports)
+        self._nodes = cycle(cluster.nodes)
         self._stop = threading.Event()
         self._ready = threading.Event()
         client = Client(
@@ -94,7 +95,8 @@ class QueueReader:
     def _run(self) -> None:
         while not self._stop.is_set():
             with suppress(OSError):
-                self._client.connect("127.0.0.1", next(self._ports), keepalive=5)
+                node = next(self._nodes)
+                self._client.connect(node.host, node.mqtt_port, keepalive=5)
                 while self._client.loop(0.2) == 0 and not self._stop.is_set():
                     pass
             self._stop.wait(0.1)
@@ -134,6 +136,18 @@ def frozen(cluster: NatsCluster, seconds: float) -> float:
     return cluster.wait()
 
 
+def partitioned(cluster: NatsCluster, seconds: float) -> float:
+    """Nobody hears one node for a third of the run, and it hears nobody; no connection is closed. See `island`."""
+    island = cluster.nodes[0].island
+    if island is None:
+        raise RuntimeError("the first node is on no island")
+    time.sleep(seconds / 4)
+    island.cut()
+    time.sleep(seconds / 3)
+    island.mend()
+    return cluster.wait()
+
+
 def rolling(cluster: NatsCluster, seconds: float) -> float:
     """Each node is stopped, and started again, when the one before has caught up."""
     took_s = 0.0
@@ -146,7 +160,7 @@ def rolling(cluster: NatsCluster, seconds: float) -> float:
 
 
 def disk_full(cluster: NatsCluster, seconds: float) -> float:
-    """The file system of one node is filled for a third of the run; see `small_disk`."""
+    """The file system of one node is filled for a third of the run; see `cluster_for`."""
     time.sleep(seconds / 4)
     filler = cluster.nodes[0].store / "filler"
     with suppress(OSError), filler.open("wb") as file:
@@ -161,15 +175,22 @@ def disk_full(cluster: NatsCluster, seconds: float) -> float:
 
 
 FAULTS: dict[str, Fault] = {
-    "none": calm, "killed": killed, "frozen": frozen, "disk full": disk_full, "rolling restart": rolling
-}  # fmt: skip
+    "none": calm,
+    "killed": killed,
+    "frozen": frozen,
+    "partition": partitioned,
+    "disk full": disk_full,
+    "rolling restart": rolling,
+}
 
 
 @contextmanager
-def cluster_for(devices: int, *, small_disk: bool = False) -> Iterator[NatsCluster]:
-    """A running cluster that knows so many devices. `small_disk`: node 1 has a file system of its own; needs root."""
-    with tempfile.TemporaryDirectory() as folder:
-        cluster = NatsCluster(Path(folder))
+def cluster_for(devices: int, *, fault: str = "none") -> Iterator[NatsCluster]:
+    """A running cluster that knows so many devices. Some faults need root, for a disk or a network of node 1."""
+    small_disk = fault == "disk full"
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        island = stack.enter_context(closing(Island())) if fault == "partition" else None
+        cluster = NatsCluster(Path(folder), island=island)
         cluster.boxes(passwords(devices))
         cluster.person(*READER)
         store = cluster.nodes[0].store
@@ -194,11 +215,12 @@ def run(
 ) -> Outcome:
     """Devices that publish all the time while `fault` happens."""
     reader = QueueReader(cluster)
-    ports = cluster.ports
+    first = cluster.nodes[0]
     broker = MqttConfig.model_validate(
         {
-            "port": ports[0],
-            "hosts": [f"127.0.0.1:{port}" for port in ports[1:]],
+            "host": first.host,
+            "port": first.mqtt_port,
+            "hosts": cluster.addresses[1:],
             "tls": {"enabled": True, "ca": cluster.ca},
             "protocol": "3.1.1",
             "keepalive_s": 5,
@@ -299,7 +321,7 @@ def main() -> None:
     print(HEAD)
     for count in args.devices:
         for name in args.faults:
-            with cluster_for(count, small_disk=name == "disk full") as cluster:
+            with cluster_for(count, fault=name) as cluster:
                 outcome = run(cluster, count, args.rate_hz, args.seconds, FAULTS[name], processes=args.processes)
             print(row(count, name, outcome), flush=True)
 

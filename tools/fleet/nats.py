@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.fleet.brokers import free_port
+from tools.fleet.island import INSIDE, OUTSIDE, Island
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nats"
 LIMIT_S = 60.0
@@ -20,10 +21,10 @@ RELOADED = "Reloaded server configuration"
 
 
 class NatsNode:
-    """One node. `pid` is 0 while it does not run."""
+    """One node, at an address of this machine or of an island. `pid` is 0 while it does not run."""
 
-    def __init__(self, folder: Path, number: int) -> None:
-        self.folder, self.name = folder, f"node-{number}"
+    def __init__(self, folder: Path, number: int, host: str, island: Island | None = None) -> None:
+        self.folder, self.name, self.host, self.island = folder, f"node-{number}", host, island
         self.mqtt_port, self.port, self.route_port, self.http_port = (free_port() for _ in range(4))
         self.store = folder / self.name
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,25 +33,40 @@ class NatsNode:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    def write(self, routes: Sequence[int]) -> None:
+    @property
+    def address(self) -> str:
+        """Where boxes connect."""
+        return f"{self.host}:{self.mqtt_port}"
+
+    @property
+    def route(self) -> str:
+        """Where the other nodes connect."""
+        return f"nats-route://{self.host}:{self.route_port}"
+
+    def write(self, routes: Sequence[str]) -> None:
         text = (DEPLOY / "nats.conf").read_text()
         for shipped, ours in {
-            "include nats/node.conf": f"server_name: {self.name}\nhost: 127.0.0.1",
+            "include nats/node.conf": f"server_name: {self.name}\nhost: {self.host}",
             "include nats/edged/users.conf": "include users.conf",
             "/etc/nats/edged": str(self.folder),
             "/var/lib/nats": str(self.store),
-            "port: 8883": f"host: 127.0.0.1\n  port: {self.mqtt_port}",
+            "port: 8883": f"host: {self.host}\n  port: {self.mqtt_port}",
             "port: 4222": f"port: {self.port}",
-            "  port: 6222": f"  host: 127.0.0.1\n  port: {self.route_port}",
-            "127.0.0.1:8222": f"127.0.0.1:{self.http_port}",
+            "  port: 6222": f"  host: {self.host}\n  port: {self.route_port}",
+            "127.0.0.1:8222": f"{self.host}:{self.http_port}",
         }.items():
             text = text.replace(shipped, ours)
         before, _, after = text.partition("  routes: [")
-        ours = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
+        ours = ", ".join(routes)
         (self.folder / f"{self.name}.conf").write_text(f"{before}  routes: [{ours}]{after.partition(']')[2]}")
 
     def start(self) -> None:
-        command = [_binary(), "-c", str(self.folder / f"{self.name}.conf")]
+        command = [
+            *(self.island.prefix if self.island else []),
+            _binary(),
+            "-c",
+            str(self.folder / f"{self.name}.conf"),
+        ]
         with (self.folder / f"{self.name}.log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)
 
@@ -69,25 +85,33 @@ class NatsNode:
     def healthy(self) -> bool:
         """Whether it has caught up with the others."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.http_port}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
 
 
 class NatsCluster:
-    """Three nodes whose `folder` stands for /etc/nats/edged."""
+    """Three nodes whose `folder` stands for /etc/nats/edged; the first one is on the `island`, if there is one."""
 
-    def __init__(self, folder: Path, nodes: int = 3) -> None:
+    def __init__(self, folder: Path, nodes: int = 3, island: Island | None = None) -> None:
         self.folder = folder
-        self.nodes = [NatsNode(folder, number + 1) for number in range(nodes)]
-        self._boxes("init", "127.0.0.1,localhost")
+        hosts = [INSIDE if island and number == 0 else OUTSIDE if island else "127.0.0.1" for number in range(nodes)]
+        self.nodes = [
+            NatsNode(folder, number + 1, host, island if number == 0 else None) for number, host in enumerate(hosts)
+        ]
+        self._boxes("init", ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])))
         for node in self.nodes:
-            node.write([other.route_port for other in self.nodes])
+            node.write([other.route for other in self.nodes])
 
     @property
     def ca(self) -> Path:
         return self.folder / "ca.pem"
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where boxes connect, node by node."""
+        return [node.address for node in self.nodes]
 
     @property
     def ports(self) -> list[int]:
