@@ -337,7 +337,11 @@ class Daemon:
         """For `config`, which is what is in effect of `base`."""
         cameras = len(base.enabled_cameras)
         return load_models(
-            config.models_in_use, config.compute, allow_missing=allow_missing, engine_of=self._engine_of, cameras=cameras
+            config.models_in_use,
+            config.compute,
+            allow_missing=allow_missing,
+            engine_of=self._engine_of,
+            cameras=cameras,
         )
 
     def _engine_of(self, card: Card) -> BuiltEngine | None:
