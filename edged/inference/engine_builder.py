@@ -12,8 +12,7 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.engine_trt import TrtEngine
 from edged.inference.cuda.session_trt import TrtSession
-from edged.inference.decode.detectors import DECODERS
-from edged.inference.decode.heatmap3d import soft_argmax
+from edged.inference.decode import ALL_DECODERS
 from edged.inference.engine_builds import EngineBuildService
 from edged.inference.load_models import model_cards
 from edged.inference.session import Session
@@ -65,7 +64,7 @@ def engine_builder(
     trt = find(flavour)
     engines = EngineStore(store / ENGINE_FOLDER, quota_mb)
     engine = trt_session if flavour == "tensorrt" and machine.detect().gpu is not None else None
-    runtimes = Runtimes(reference=OnnxRunner, engine=engine, decoders={**DECODERS, "heatmap3d": soft_argmax})
+    runtimes = Runtimes(reference=OnnxRunner, engine=engine, decoders=ALL_DECODERS)
     return EngineBuilder(engines, trt, machine.detect(), runtimes, BuildProcess(engines.partial, flavour, memory_mb))
 
 

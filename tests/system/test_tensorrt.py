@@ -56,8 +56,10 @@ def foundry(tmp_path: Path) -> EngineBuilder:
     return engine_builder(tmp_path, "tensorrt-rtx")
 
 
-@pytest.mark.parametrize("precision", ["fp16", "fp32"])
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((name, "fp16") for name in BUNDLED), ("det-person-horse", "fp32"), ("rtmpose-t-coco17", "fp32")],
+)
 def test_bundled_model_builds_with_fp16_like_fp32(
     foundry: EngineBuilder, tmp_path: Path, name: str, precision: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from engines.card import Card, Tolerance
 from engines.catalogue import load
 from tools.precision.__main__ import with_islands
+from tools.precision.drift import drift
 from tools.precision.fp16 import group, halved
 from tools.precision.int8 import BINS, best_range
 
@@ -45,6 +46,21 @@ def test_islands_replace_those_of_the_card_and_can_be_none() -> None:
     assert 'family = "simcc"\nfp32 = ["/score/"] #' in with_islands(card, ("/score/",))
     assert with_islands(card, ()) == 'name = "a"\nfamily = "simcc"\n\n[source]\n'
     assert "/old" not in with_islands(card, ("/score/",))
+
+
+def test_drift_of_people_in_space_is_in_mm_and_in_shares_of_the_depth() -> None:
+    cards = load()
+    volume = np.zeros((1, 576, 32, 32), np.float32)
+    volume[0, 16, 8, 8] = 50
+    other = np.roll(volume, 1, axis=1)  # one bin of 62.5 mm behind
+    apart = drift(cards["lift-person-t"], [[volume]], [[other]])
+    assert apart.shift_p95_mm == pytest.approx(62.5, abs=0.1)
+    assert not apart.is_within(Tolerance(shift_mm=62))
+    assert apart.is_within(Tolerance(shift_mm=63))
+    place, near, far = np.zeros((1, 2), np.float32), np.ones((1, 1), np.float32), np.full((1, 1), 1.1, np.float32)
+    root = drift(cards["rootnet-person-t"], [[place, near]], [[place, far]])
+    assert root.depth_p95 == pytest.approx(0.1, abs=1e-3)
+    assert not root.is_within(Tolerance(depth=0.09))
 
 
 @pytest.mark.parametrize("card", [card for card in load().values() if card.int8], ids=lambda card: card.name)

@@ -8,7 +8,7 @@ import onnx
 
 from edged.frame import F32
 from edged.inference.cpu.onnxruntime import OnnxRunner
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode import ALL_DECODERS
 from engines.card import Card, Tolerance
 from engines.prepare import prepare
 from engines.verify.selftest import SelfTest, selftest
@@ -27,11 +27,11 @@ def islands(card: Card, data: bytes, check: Sequence[F32]) -> tuple[str, ...] | 
     for count in range(min(MAX_GROUPS, len(groups)) + 1):
         chosen = tuple(groups[:count])
         half = prepare(card.model_copy(update={"fp32": chosen}), data, batch=1)
-        found: SelfTest = selftest(strict, OnnxRunner(half.onnx), reference, DECODERS.get(half.family))
+        found: SelfTest = selftest(strict, OnnxRunner(half.onnx), reference, ALL_DECODERS.get(half.family))
         apart = drift(strict.model_copy(update={"family": half.family}), wanted, outputs(half.onnx, check))
         said = "; ".join(found.faults) or "passes"
         print(f"  {card.name}: FP16 with {list(chosen)} in FP32: golden: {said}; photographs: {apart}")
-        if found.passed and apart.shift_p95_px <= strict.tolerance.shift_px:
+        if found.passed and apart.is_within(strict.tolerance):
             return chosen
     return None
 

@@ -12,7 +12,8 @@ from edged.frame import F32, U8
 from edged.inference.cpu.pixels import CropSampler, Normaliser
 from edged.inference.crop import Crop
 from edged.inference.letterbox import Letterbox
-from engines.card import Card, Pose
+from edged.inference.pose3d.projection import person_crop
+from engines.card import Card
 from tools.train.photographs import Photographs
 
 MIN_HEIGHT_PX = 64  # of a subject whose crop is used
@@ -21,7 +22,7 @@ CLASS_OF = {"lsp-14": "person", "coco-17": "person", "halpe-26": "person", "ap10
 
 
 def inputs(card: Card, data: Path, split: str, count: int) -> list[F32]:
-    """Up to `count` tensors (1, 3, H, W): whole pictures for a detector, subjects for a pose model."""
+    """Up to `count` tensors (1, 3, H, W): whole pictures for a detector, subjects for other models."""
     photographs = Photographs.read(data / "real", split)
     order = np.random.default_rng(SEED).permutation(len(photographs.rows))
     found: list[F32] = []
@@ -29,11 +30,11 @@ def inputs(card: Card, data: Path, split: str, count: int) -> list[F32]:
         if len(found) >= count:
             break
         row = photographs.rows[int(at)]
-        if card.pose is None:
+        if card.padding is None:
             found.append(_letterboxed(card, photographs.image(row)))
-        elif boxes := _boxes(row, CLASS_OF[card.pose.schema_name]):
+        elif boxes := _boxes(row, CLASS_OF[card.pose.schema_name] if card.pose else "person"):
             image = photographs.image(row)
-            found += [_cropped(card, card.pose, image, box) for box in boxes]
+            found += [_cropped(card, image, box) for box in boxes]
     return found[:count]
 
 
@@ -51,8 +52,12 @@ def _letterboxed(card: Card, image: U8) -> F32:
     return _filled(card, lambda out: Normaliser(card.input)(canvas, out))
 
 
-def _cropped(card: Card, pose: Pose, image: U8, box: F32) -> F32:
-    crop = Crop.around(box, card.input.size_wh, pose.padding)
+def _cropped(card: Card, image: U8, box: F32) -> F32:
+    """The crop that the daemon would feed; boxes of photographs lie on them."""
+    size_wh, padding = card.input.size_wh, card.padding or 1.0
+    crop = Crop.around(box, size_wh, padding)
+    if card.pose is None:
+        crop = person_crop(box, (image.shape[1], image.shape[0]), size_wh, padding) or crop
     return _filled(card, lambda out: CropSampler(card.input)(image, crop, out))
 
 

@@ -16,13 +16,11 @@ from pydantic import BaseModel
 
 from edged.errors import EdgedError
 from edged.inference.cpu.runtimes import REFERENCE, Candidate, CpuSession, ModelFiles, open_session
-from edged.inference.decode.detectors import DECODERS
-from edged.inference.decode.heatmap3d import soft_argmax
+from edged.inference.decode import ALL_DECODERS
 from edged.units import NS_PER_MS, NS_PER_S
 from engines.card import Card
 from engines.errors import EngineError
 from engines.golden import golden_inputs
-from engines.verify.accuracy import Decode
 from engines.verify.selftest import selftest
 
 TRIAL_S = 1.0  # of each candidate
@@ -96,9 +94,8 @@ def _opened(trial: Trial, candidate: Candidate) -> list[CpuSession]:
 def _check(session: CpuSession, candidate: Candidate, files: ModelFiles) -> None:
     """Raises `EngineError` with what differs from ONNX Runtime in FP32 on the golden input."""
     card = session.card.in_precision(candidate.precision if candidate.precision in files else "fp32")
-    decoders: dict[str, Decode] = {**DECODERS, "heatmap3d": soft_argmax}
     with closing(open_session(REFERENCE, card, files, 0)) as reference:
-        found = selftest(card, session, reference, decoders.get(card.family))
+        found = selftest(card, session, reference, ALL_DECODERS.get(card.family))
     if not found.passed:
         raise EngineError(f"{card.name}: {'; '.join(found.faults)}")
 
