@@ -233,6 +233,7 @@ def _scenes(
         state_file=state.config.device.state_dir / "days.json",
         daily_s=state.config.publish.daily_interval_s,
         alerting=state.alerting,
+        off=state.switched_off,
     )
     scenes.down.reconfigure(state.downs)
     return scenes

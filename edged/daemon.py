@@ -309,7 +309,13 @@ class Daemon:
         daily_s = state.config.publish.daily_interval_s
         parts.scenes.down.reconfigure(state.downs)
         parts.scenes.reconfigure(
-            state.classes, daily_s, state.stalls, state.aisles, floors=state.floors, alerting=state.alerting
+            state.classes,
+            daily_s,
+            state.stalls,
+            state.aisles,
+            floors=state.floors,
+            alerting=state.alerting,
+            off=state.switched_off,
         )
         for name in {*plan.removed, *self._off_before} - state.base.enabled_cameras.keys():
             for spec in RETAINED_OF_CAMERA:

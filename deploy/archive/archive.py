@@ -44,6 +44,7 @@ INSERT = {
 }
 REJECT = "INSERT INTO rejected (subject, reason, payload) VALUES (%s, %s, %s)"
 POSES_PER_FILE = 20_000
+MAX_CAMERAS = 64  # of a box whose poses are sampled: it may write whatever name below its own
 MAX_TS_MS = 1 << 53  # Parquet's whole numbers end: one that is larger would take its whole file with it
 # What one message can raise for ever: the database refuses its text, its key is too long, it is nested too deep.
 UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, RecursionError, UnicodeError)
@@ -149,16 +150,14 @@ class PoseFiles:
 
         self._arrow = pyarrow
         self._folder, self._every_s = folder, every_s
-        self._taken_s: dict[str, float] = {}  # by subject
+        self._taken_s: dict[str, dict[str, float]] = {}  # by device and camera, the latest last
         self._rows: list[dict[str, Any]] = []
 
     async def take(self, message: Msg) -> None:
         """Keep the message's sample, if it is time for one of its camera; what cannot be read is logged."""
-        now_s = time.monotonic()
-        if now_s - self._taken_s.get(message.subject, -self._every_s) < self._every_s:
-            return
-        self._taken_s[message.subject] = now_s
         device, _, camera, _ = message.subject.rsplit(".", 4)[-4:]
+        if not self._is_time(device, camera, time.monotonic()):
+            return
         try:
             body = json.loads(message.data)
             ts, subjects = int(body["ts"]), json.dumps(body["subjects"])
@@ -170,6 +169,17 @@ class PoseFiles:
         self._rows.append({"device": device, "camera": camera, "ts": ts, "subjects": subjects})
         if len(self._rows) >= POSES_PER_FILE:
             self.write()
+
+    def _is_time(self, device: str, camera: str, now_s: float) -> bool:
+        """Whether a sample of this camera is due. A box that names more cameras than one has gets none for the rest."""
+        taken = self._taken_s.setdefault(device, {})
+        if camera not in taken and len(taken) >= MAX_CAMERAS and now_s - next(iter(taken.values())) >= self._every_s:
+            del taken[next(iter(taken))]
+        if (camera in taken and now_s - taken[camera] < self._every_s) or len(taken.keys() | {camera}) > MAX_CAMERAS:
+            return False
+        taken.pop(camera, None)
+        taken[camera] = now_s
+        return True
 
     def write(self) -> None:
         """Write what waits; a file appears when it is whole."""

@@ -66,8 +66,12 @@ class SceneMonitor:
         state_file: Path,
         daily_s: float,
         alerting: Collection[str] | None = None,
+        off: Collection[str] = (),
     ) -> None:
-        """`classes`: what is counted, by camera. `daily_s`: of the running day's message. `alerting` None: all open."""
+        """`classes`: what is counted, by camera. `daily_s`: of the running day's message. `alerting` None: all open.
+
+        `off`: cameras that are switched off.
+        """
         self._bus = bus
         self._headers = headers
         self._read_cameras = read_cameras
@@ -91,7 +95,7 @@ class SceneMonitor:
         for message in unsent:
             self._bus.publish(ALERT.at(camera=message["camera"]), message)
         self.alerts.reconfigure(tuple(classes if alerting is None else alerting), restored)
-        self.reconfigure(classes, daily_s, alerting=alerting)
+        self.reconfigure(classes, daily_s, alerting=alerting, off=off)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
 
@@ -104,10 +108,12 @@ class SceneMonitor:
         *,
         floors: Mapping[str, StallConfig] | None = None,
         alerting: Collection[str] | None = None,
+        off: Collection[str] = (),
     ) -> None:
         """Monitor these cameras from now on; those that stay keep their state. `stalls`, `floors` None: as before.
 
         `floors`: drawings whose views must stay as they are. `alerting`: the cameras that open alerts; None: all.
+        `off`: cameras that are switched off, whose day ends nevertheless.
         """
         time.tzset()  # a zone that was changed since is taken up
         with self._lock:
@@ -116,7 +122,7 @@ class SceneMonitor:
             if floors is not None and self._views is not None:
                 self._views.reconfigure(floors)
             self._saved_totals |= {name: counter.today for name, counter in self._counters.items()}
-            self._classes = classes
+            self._classes, self._off = classes, off
             self._daily_ns = ns(daily_s)
             self._frame_clocks = {name: self._frame_clocks.get(name) or FrameClock() for name in classes}
             self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
@@ -158,6 +164,7 @@ class SceneMonitor:
         if (date := self._date(now_ns)) != self._zone_date:
             time.tzset()
             self._zone_date = date
+            self._close_days(date)
         readings, failures = self._read_cameras(), dict[str, str]()
         daily_due = now_ns - self._last_daily_ns >= self._daily_ns
         for name in self._classes:
@@ -171,6 +178,13 @@ class SceneMonitor:
         if daily_due:
             self._last_daily_ns = now_ns
         return failures
+
+    def _close_days(self, date: str) -> None:
+        """Those of cameras that are switched off, when another one begins: no observation of theirs would."""
+        for name in self._off:
+            if (ended := self._saved_totals.get(name)) is not None and ended.date < date:
+                self._publish_daily(name, ended, closed=True)
+                del self._saved_totals[name]
 
     def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
         self._stalls.poll(name, now_ns, self._local_time(now_ns), clock_synced=self._headers.synced)

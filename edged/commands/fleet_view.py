@@ -15,23 +15,30 @@ from rich.text import Text
 from edged.behaviour.words import describe_scene
 from edged.foreign_text import printable
 from edged.mqtt.fleet_state import FleetCamera, FleetDevice, FleetState
-from edged.units import plural
+from edged.units import certainty, plural
 from engines.card.schema import SCHEMAS
 
 JsonObject = Mapping[str, Any]
 
 REFRESH_HZ = 4
+MB_PER_GB = 1000
 MAX_LINE_CHARS = 1000
 LINE_FIELDS = ("state", "reason", "uptime_s", "version", "date", "closed")
 MAX_POINTS = 5  # keypoints shown per subject, highest score first
 COLOURS = {"online": "green", "stopped": "yellow", "offline": "red", "lost": "red", "ended": "dim"}
-HEALTH_FIELDS = (  # section, key, text
-    ("process", "cpu_percent", "edged {:.0f} % of a core"),
-    ("process", "rss_mb", "{} MB"),
-    ("device", "cpu_percent", "device {:.0f} %"),
-    ("device", "temperature_c", "{} °C"),
-    ("device", "memory_free_mb", "{} MB free"),
-    ("device", "disk_free_mb", "{} MB disk free"),
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:g} MB" if megabytes < MB_PER_GB else f"{megabytes / MB_PER_GB:.3g} GB"
+
+
+HEALTH_FIELDS: tuple[tuple[str, str, Callable[[float], str]], ...] = (  # section, key, text: 80 characters in all
+    ("process", "cpu_percent", lambda percent: f"edged {percent / 100:.1f} cores"),
+    ("process", "rss_mb", _size),
+    ("device", "cpu_percent", lambda percent: f"device {percent:.0f} %"),
+    ("device", "temperature_c", lambda celsius: f"{celsius:.0f} °C"),
+    ("device", "memory_free_mb", lambda free: f"{_size(free)} free"),
+    ("device", "disk_free_mb", lambda free: f"disk {_size(free)}"),
 )
 
 
@@ -81,9 +88,9 @@ def screen(fleet: FleetState, state: str, *, points: bool) -> RenderableType:
 
 def _device(device: str, box: FleetDevice, *, points: bool) -> Iterator[RenderableType]:
     state = str(box.status.get("state", "unknown"))
-    yield Text.assemble(
-        (f"\n{printable(device)} ", "bold"), (state, COLOURS.get(state, "")), "  ", (_health(box.health), "dim")
-    )
+    yield Text.assemble((f"\n{printable(device)} ", "bold"), (state, COLOURS.get(state, "")))
+    if health := _health(box.health):
+        yield Text(health, "dim")
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
     for name in ("camera", "state"):
         table.add_column(name, no_wrap=True)
@@ -129,7 +136,7 @@ def _subjects(camera: FleetCamera, *, points: bool) -> list[str]:
 
 def _subject(subject: JsonObject, *, points: bool) -> str:
     score = subject["score"]
-    name = f"{subject['class']} #{subject['id']}" + ("" if score is None else f" {100 * score:.0f} %")
+    name = f"{subject['class']} #{subject['id']}" + ("" if score is None else f" {certainty(score)}")
     if not points:
         return name
     box = " ".join(f"{value:.0f}" for value in subject["box"])
@@ -149,4 +156,4 @@ def _health(health: JsonObject) -> str:
     found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH_FIELDS)
     dropped = health.get("mqtt", {}).get("dropped")
     lost = [f"{plural(dropped, 'message')} dropped"] if dropped else []
-    return " · ".join([*(text.format(value) for value, text in found if value is not None), *lost])
+    return " · ".join([*(text(value) for value, text in found if isinstance(value, int | float)), *lost])

@@ -25,7 +25,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.runtime.threads import SupervisedThread
-from edged.units import MM_PER_M, plural
+from edged.units import MM_PER_M, certainty, plural
 
 REFRESH_HZ = 4
 LINE_INTERVAL_S = 5.0
@@ -96,7 +96,7 @@ def describe_subjects(result: FrameResult | None) -> str:
 
 
 def _subject(subject: TrackedSubject) -> str:
-    text = f"{subject.label} #{subject.id} {100 * subject.score:.0f} %"
+    text = f"{subject.label} #{subject.id} {certainty(subject.score)}"
     if subject.keypoints is not None:
         seen = int((subject.keypoints[:, SCORE] >= MIN_KEYPOINT_SCORE).sum())
         text += f" ({seen}/{len(subject.keypoints)} keypoints)"

@@ -6,6 +6,7 @@ Upstream: the latest `health` body of the supervisor; `scene_metrics`. Downstrea
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -89,7 +90,7 @@ class HealthCollector(Collector):
         text = self._texts.get(path) or f"`{path}` of the health message."
         for theirs, ours in UNIT_WORDS if factor != 1 else ():
             text = text.replace(theirs, ours)
-        return text
+        return re.sub(r"\bnull\b", "no sample", text)
 
 
 def _in_base_units(name: str) -> tuple[str, float]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edged.frame import U8, X0, X1, Y0, Y1, TrackedSubject
+from edged.units import certainty
 
 Colour = tuple[int, int, int]  # BGR
 
@@ -103,7 +104,7 @@ def _choices(canvas: U8, subject: TrackedSubject) -> Iterator[tuple[Lettering, P
     x0, x1 = (int(np.clip(subject.xyxy[side], 0, width)) for side in (X0, X1))
     y0, y1 = (int(np.clip(subject.xyxy[side], 0, height)) for side in (Y0, Y1))
     name = f"{subject.label} #{subject.id}"
-    for text in (f"{name} {100 * subject.score:.0f} %", name, f"#{subject.id}"):
+    for text in (f"{name} {certainty(subject.score)}", name, f"#{subject.id}"):
         lettering = lay_out(canvas, text)
         w, h = lettering.plate_wh
         for x, y in ((x0, y0 - h), (x1 - w, y0 - h), (x0, y0), (x1 - w, y0), (x0, y1), (x1 - w, y1)):

@@ -15,6 +15,7 @@ from edged.commands.fleet_view import live_watch
 from edged.commands.views import LiveStatus, _LineWriter, live
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
+from edged.messages.examples import example
 from edged.mqtt.fleet_state import FleetState
 from tests.support.health import view
 from tests.support.messages import POSES, STATE, result, subject
@@ -40,6 +41,14 @@ def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
         "barn: 15.0 of 30.0 frames/s: this machine is busy or too slow for more; the newest frames are used",
         "MQTT 5 · 12 messages sent · 0 waiting · 3 messages dropped",
     ]
+
+
+def test_subject_that_goes_on_by_what_was_seen_before_has_words_for_a_figure() -> None:
+    out = io.StringIO()
+    unsure = replace(camera(), latest=result(replace(subject(), score=0.06)))
+    with live(lambda: LiveStatus(cameras={"barn": unsure}, mqtt=BUS, scenes={}), out):
+        pass
+    assert "horse #7 hardly seen now (2/2 keypoints)" in out.getvalue()
 
 
 def test_without_terminal_what_a_busy_machine_means_is_said_once() -> None:
@@ -106,6 +115,22 @@ def test_watch_in_80_columns_shows_subjects_states_and_alerts(
     assert "person #1 50 %" in out
     assert "on its side, rolling; ALERT cast" in out
     assert ("right_knee" in out) == points
+
+
+def test_health_of_a_device_is_one_line_of_80_characters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    health = example("health")
+    health["process"] |= {"cpu_percent": 161.3, "rss_mb": 1412}
+    health["device"] |= {"cpu_percent": 100.0, "memory_free_mb": 24105, "disk_free_mb": 941200}
+    fleet = FleetState("edged", lambda: 0)
+    fleet.update("edged/barn-east/status", b'{"state": "online"}')
+    fleet.update("edged/barn-east/health", json.dumps(health).encode())
+    with live_watch(fleet, lambda: "connected"):
+        pass
+    line = "edged 1.6 cores · 1.41 GB · device 100 % · 52 °C · 24.1 GB free · disk 941 GB"
+    assert line in map(str.rstrip, capsys.readouterr().out.split("\n"))
 
 
 def test_watch_does_not_show_what_a_device_sent_before_it_went_offline(

@@ -77,6 +77,10 @@ def test_help_has_the_unit_of_its_metric() -> None:
     text = generate_latest(registry).decode()
     assert "# HELP edged_process_cpu_ratio 1: one core.\n" in text
     assert "# HELP edged_camera_since_timestamp_seconds UTC, seconds since 1970.\n" in text
+    assert (
+        "# HELP edged_camera_tracks_median_seconds Median life of tracks that ended; no sample when none did.\n" in text
+    )
+    assert re.findall("# HELP .*null.*", text) == []
     assert re.findall(r"# HELP edged_\w+_(?:seconds|ratio) [^`\n]*(?: ms\b|milliseconds|100:).*", text) == []
 
 

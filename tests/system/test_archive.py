@@ -135,6 +135,11 @@ def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
         asyncio.run(files.take(SimpleNamespace(subject=f"edged.{BOX}.cam.{number}.poses", data=text)))
     files.write()
     assert rows == [{"device": BOX, "camera": "4", "ts": 1, "subjects": "[]"}]
+    clock_s = iter([*[100.0] * 200, *[105.0] * 200, 120.0])
+    due = [(box, str(number)) for box in ("a", "b") for number in range(100)]
+    found = [files._is_time(box, camera, next(clock_s)) for box, camera in [*due, *due, ("a", "new")]]
+    assert found == [*[True] * 64, *[False] * 36] * 2 + [False] * 200 + [True]
+    assert {box: len(cameras) for box, cameras in files._taken_s.items()} == {BOX: 5, "a": 64, "b": 64}
     assert len(list(tmp_path.glob("*.parquet"))) == 1
 
 

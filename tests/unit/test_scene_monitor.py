@@ -186,6 +186,24 @@ def test_day_in_which_a_camera_was_switched_off_is_closed_when_it_is_on_again(
     assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
 
 
+def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(120, "horse")
+    date = stage.monitor._date(stage.now_ns)
+    stage.monitor.reconfigure(YARD, 900, off=["stall"])
+    stage.show(10, "horse")
+    assert not stage.published("daily")
+    tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
+    monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
+    stage.show(10, "horse")
+    stage.monitor.reconfigure(BOTH, 900)
+    stage.show(1, "horse")
+    (day,) = stage.published("daily")
+    assert (day["date"], day["closed"]) == (date, True)
+    assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
+
+
 def test_open_alert_closes_when_the_camera_alerts_are_switched_off_and_none_opens(stage: Stage) -> None:
     stage.show(90, phase="lost")
     stage.monitor.reconfigure(BOTH, 900, alerting=["yard"])

@@ -132,7 +132,9 @@ class StallMonitors:
         return [] if monitor is None else list(monitor.day_log.days)
 
     def day(self, camera: str, date: str) -> StallDay | None:
-        return next((day for day in self.days(camera) if day.date == date), None)
+        """A day of a stall, of one that is switched off too."""
+        days = self.days(camera) or self._saved_days.get(camera, [])
+        return next((day for day in days if day.date == date), None)
 
     def gait(self, camera: str, date: str) -> GaitDay | None:
         """The passages along an aisle on a date; None for another camera."""

@@ -126,7 +126,8 @@ class VideoStream:
         Rewinds where it can: a decoder opened again and again for months fragments the heap.
         """
         if self._decoded == 0 and not self._rewound:
-            raise CameraLost(f"{self._path}: not one frame of this video can be decoded", "undecodable")
+            text = "nothing in this file can be decoded; is it an image or a video, and whole?"
+            raise CameraLost(f"{self._path}: {text}", "undecodable")
         if not self._settings.loop:
             if unstarted := self._reader.unstarted:
                 text = (
