@@ -110,7 +110,7 @@ class LiveView:
         return camera in self._pictures and self._pictures[camera].number != after
 
     def on_result(self, frame: Frame, result: FrameResult) -> None:
-        """A sink of the loop."""
+        """A sink of the loop. While an image waits to be drawn, no other is copied: who draws sets the pace."""
         viewed = self._viewed.get(frame.camera)
         if viewed is None:
             return
@@ -118,7 +118,7 @@ class LiveView:
             self.forget(frame.camera)
             return
         viewed.blur.record(result)
-        if viewed.limiter.allow(result.captured_ns):
+        if frame.camera not in self._waiting and viewed.limiter.allow(result.captured_ns):
             waiting = _Waiting(
                 image=frame.image.copy(), pixel_format=frame.pixel_format, result=result, people=viewed.blur.boxes
             )

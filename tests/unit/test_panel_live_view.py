@@ -68,6 +68,19 @@ def test_viewers_share_one_picture_after_the_other(now: None) -> None:
     assert decode_jpeg(picture.jpeg).shape == (100, 100, 3)
 
 
+def test_loop_copies_no_other_image_while_one_waits(now: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = view()
+    live.look("a")
+    monkeypatch.setattr(live, "_step", lambda: 0.0)
+    show(live, 0.0)
+    (waiting,) = live._waiting.values()
+    show(live, 1.0)
+    assert live._waiting == {"a": waiting}
+    live._waiting.clear()
+    show(live, 1.1)
+    assert live._waiting["a"].result.captured_ns == 1.1 * NS_PER_S
+
+
 def test_viewer_who_has_gone_costs_nothing_any_more(now: None) -> None:
     live = view()
     live.look("a")
