@@ -39,8 +39,8 @@ from edged.runtime import signals, threads
 from edged.runtime.signals import stop_on_signals
 from edged.runtime.threads import TABLE, SupervisedThread
 from tests.support.engine_builds import ScriptedBuilder, started_service
-from tests.support.mqtt import free_port
 from tests.support.waiting import until
+from tools.fleet.brokers import free_port
 
 LIMIT_S = 30.0  # from a fault to the next round; 10 s are promised, and test machines are slow and busy
 

@@ -9,8 +9,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.mqtt import free_port
 from tests.support.waiting import until
+from tools.fleet.brokers import free_port
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-tests-0123456789"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mqtt import free_port
 from tests.support.waiting import until
 from tests.system.rights import EAST, PEOPLE, RIGHTS, WEST, Role, written
-from tools.fleet.brokers import Broker, wait_for
+from tools.fleet.brokers import Broker, free_port, wait_for
 
 
 def certificate(site: Broker, folder: Path) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from edged.config.layers import file_layer
 from tests.support.mqtt import MQTTv311
 from tests.support.waiting import until
 from tests.system.rights import ALL, EAST, PEOPLE, RIGHTS, WEST, Role, written
+from tools.fleet.brokers import EPHEMERAL
 from tools.fleet.cluster import cluster_for, killed, passwords, run
 from tools.fleet.nats import NatsCluster
 
@@ -92,3 +94,17 @@ def test_no_state_is_lost_when_a_node_is_killed(cluster: NatsCluster) -> None:
     assert outcome.lost[1] == 0
     assert outcome.states > 0
     assert outcome.disorder == 0
+
+
+def test_node_whose_port_is_taken_is_told_at_once_and_no_connection_takes_one(tmp_path: Path) -> None:
+    cluster = NatsCluster(tmp_path, nodes=1)
+    cluster.person("operator", "secret")
+    node = cluster.nodes[0]
+    ephemeral = int(EPHEMERAL.read_text().split()[0])
+    assert max(node.mqtt_port, node.port, node.route_port, node.http_port) < ephemeral
+    with socket.create_server(("127.0.0.1", node.mqtt_port)):
+        try:
+            with pytest.raises(RuntimeError, match=r"node-1 has ended: .*address already in use"):
+                cluster.start()
+        finally:
+            cluster.kill()

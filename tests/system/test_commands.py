@@ -35,11 +35,12 @@ from edged.messages.commands import COMMANDS
 from edged.messages.topics import COMMAND
 from edged.mqtt.client import MqttBus
 from edged.runtime.log import RecentLines
-from tests.support.mqtt import Listener, Mosquitto, MQTTv5, MQTTv311, free_port
+from tests.support.mqtt import Listener, Mosquitto, MQTTv5, MQTTv311
 from tests.support.recorded import video
 from tests.support.schema import schema_errors
 from tests.support.threads import running
 from tests.support.waiting import LIMIT_S, until
+from tools.fleet.brokers import free_port
 
 BOX = "edged/box/"
 POSES = f"{BOX}cam/barn/poses"

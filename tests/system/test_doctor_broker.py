@@ -20,9 +20,10 @@ from edged.errors import BrokerLost
 from edged.messages.build import encode
 from edged.mqtt.broker_check import BrokerReport, Trial, check_broker
 from tests.support.certs import sign
-from tests.support.mqtt import Listener, Mosquitto, free_port
+from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import until
 from tests.system.tcp_relay import TcpRelay
+from tools.fleet.brokers import free_port
 
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")

@@ -21,8 +21,9 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
-from tests.support.mqtt import Mosquitto, free_port
+from tests.support.mqtt import Mosquitto
 from tests.support.waiting import LIMIT_S, until
+from tools.fleet.brokers import free_port
 
 NewMosquitto = Callable[..., Mosquitto]
 

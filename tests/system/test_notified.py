@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.support.mqtt import free_port
 from tests.support.recorded import LIMIT_S, video
 from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
+from tools.fleet.brokers import free_port
 
 
 @pytest.fixture

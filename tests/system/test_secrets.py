@@ -25,9 +25,10 @@ from edged.config.tree import Config
 from edged.daemon import Options
 from edged.mqtt.request import request
 from edged.runtime.log import RecentLines
-from tests.support.mqtt import Listener, Mosquitto, free_port
+from tests.support.mqtt import Listener, Mosquitto
 from tests.support.threads import running
 from tests.support.waiting import until
+from tools.fleet.brokers import free_port
 
 SECRET = "s3cr3t"  # in every planted value, with a number of its own after it
 ECHO = b"RTSP/1.0 500 no stream for "  # a camera that repeats what it was asked for

@@ -16,10 +16,11 @@ pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 pytest.importorskip("av", reason="PyAV encodes a clip; install edged[dev]")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu]")
 
-from tests.support.mqtt import Listener, Mosquitto, free_port
+from tests.support.mqtt import Listener, Mosquitto
 from tests.support.recorded import LIMIT_S, video
 from tests.support.waiting import until
 from tests.system.notified_daemon import NotifiedDaemon, broker, camera
+from tools.fleet.brokers import free_port
 from tools.rtsp_server import encode, serving
 
 STOPS_WITHIN_S = 10.0  # 2 s are promised; test machines are slow and busy, and what hangs here hangs for longer

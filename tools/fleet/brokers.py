@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ETC = "/etc/mosquitto/edged"
 BOXES, PEOPLE, PASSWORDS = 8883, 8884, 8885  # ports as shipped
 LIMIT_S = 20.0
+FIRST_PORT, EPHEMERAL = 10_000, Path("/proc/sys/net/ipv4/ip_local_port_range")
 POSES = "topic +/cam/+/poses"
 
 
@@ -124,9 +127,16 @@ class Broker:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of no server, below those that connections get by themselves.
+
+    A connection that had got it would keep a server from starting, also from coming back.
+    """
+    end = int(EPHEMERAL.read_text().split()[0])
+    while True:
+        port = random.randrange(FIRST_PORT, end)  # noqa: S311  no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _binary(name: str) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,6 +71,12 @@ class NatsNode:
         with (self.folder / f"{self.name}.log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)
 
+    def check_running(self) -> None:
+        """Raises RuntimeError with its last words when it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            words = (self.folder / f"{self.name}.log").read_text().strip().rpartition("\n")[2]
+            raise RuntimeError(f"{self.name} has ended: {words}")
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the node: SIGKILL as a power cut would, SIGTERM as systemd does."""
         if self._process is not None:
@@ -84,11 +91,18 @@ class NatsNode:
     @property
     def healthy(self) -> bool:
         """Whether it has caught up with the others."""
+        return not self.complaint
+
+    @property
+    def complaint(self) -> str:
+        """What it says that it lacks; empty when it has caught up with the others."""
         try:
             with urllib.request.urlopen(f"http://{self.host}:{self.http_port}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+                return "" if answer.status == 200 else str(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.read().decode(errors="replace").strip() or str(error)
+        except OSError as error:
+            return str(error)
 
 
 class NatsCluster:
@@ -154,8 +168,11 @@ class NatsCluster:
         """Wait until all nodes are there and agree. Returns how long that took, in s."""
         begin_s = time.monotonic()
         while not all(node.healthy for node in self.nodes if node.pid):
+            for node in self.nodes:
+                node.check_running()
             if time.monotonic() - begin_s > LIMIT_S:
-                raise RuntimeError(f"not healthy within {LIMIT_S:g} s; see {self.folder}/*.log")
+                said = "; ".join(f"{node.name}: {node.complaint or 'ok'}" for node in self.nodes if node.pid)
+                raise RuntimeError(f"not healthy within {LIMIT_S:g} s: {said}; see {self.folder}/*.log")
             time.sleep(0.05)
         return time.monotonic() - begin_s
 

@@ -26,6 +26,7 @@ from edged.mqtt.client import MqttBus
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 from edged.runtime.clock import Clock
+from tools.fleet.nats import NatsCluster
 from tools.homeassistant.examples import DEVICE, examples, payloads
 from tools.mqtt_bench import mosquitto
 
@@ -35,16 +36,16 @@ START_LIMIT_S, STOP_LIMIT_S, SETTLE_S = 300.0, 30.0, 3.0
 class Instance:
     """A running Home Assistant: its entities as they are now, and what it logged."""
 
-    def __init__(self, command: list[str], port: int) -> None:
+    def __init__(self, command: list[str], connection: Mapping[str, Any]) -> None:
         source = (Path(__file__).parent / "instance.py").read_text()
         self._process = subprocess.Popen(
-            [*command, "-c", source, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdin is not None  # noqa: S101  for mypy: it is a pipe
         self._stdin = self._process.stdin
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._stdin.write(json.dumps(payloads()) + "\n")
+        self._stdin.write(f"{json.dumps(connection)}\n{json.dumps(payloads())}\n")
         self._stdin.flush()
         self.entities: dict[str, dict[str, Any]] = {}
         self.history: list[tuple[str, str]] = []  # entity and state, oldest first
@@ -94,9 +95,8 @@ class Instance:
 class Device:
     """An edged device without cameras and models: its bus and its discovery."""
 
-    def __init__(self, port: int, device: DiscoveryDevice, folder: Path) -> None:
+    def __init__(self, broker: MqttConfig, device: DiscoveryDevice, folder: Path) -> None:
         self._headers = HeaderFactory(Clock())
-        broker = MqttConfig(host="127.0.0.1", port=port, base=device.base)
         self.bus = MqttBus(broker, device.id, lambda state: build.device_status(self._headers, state), PublishConfig())
         self.discovery = DiscoveryPublisher(self.bus, device, folder / f"{device.id}.json", enabled=True)
         self.announce(device)
@@ -113,8 +113,8 @@ class Device:
 
 
 @contextmanager
-def opened(port: int, device: DiscoveryDevice, folder: Path) -> Iterator[Device]:
-    opened_device = Device(port, device, folder)
+def opened(broker: MqttConfig, device: DiscoveryDevice, folder: Path) -> Iterator[Device]:
+    opened_device = Device(broker, device, folder)
     try:
         yield opened_device
     finally:
@@ -213,12 +213,42 @@ def check_removed(instance: Instance, device: Device) -> Iterator[str]:
 CHECKS = (check_accepted, check_switches, check_pictures, check_alert_of_a_lost_camera, check_stages, check_removed)
 
 
-def check_all(command: list[str]) -> tuple[list[str], Mapping[str, Any]]:
-    """Problems, and what Home Assistant said of itself."""
-    with mosquitto() as port, tempfile.TemporaryDirectory() as folder:
-        instance = Instance(command, port)
+@contextmanager
+def one_mosquitto() -> Iterator[tuple[MqttConfig, Mapping[str, Any]]]:
+    """How the device connects, and how Home Assistant does."""
+    with mosquitto() as port:
+        yield MqttConfig(port=port, base=DEVICE.base), {"port": port, "protocol": "5"}
+
+
+@contextmanager
+def three_nats() -> Iterator[tuple[MqttConfig, Mapping[str, Any]]]:
+    """The same at different nodes of deploy/nats, as shipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = NatsCluster(Path(folder))
         try:
-            with opened(port, DEVICE, Path(folder)) as device:
+            for rights in (cluster.folder / "acl", cluster.folder / "people.acl"):
+                rights.write_text(rights.read_text().replace('"edged', f'"{DEVICE.base.replace("/", ".")}'))
+            cluster.boxes({DEVICE.id: "secret"})
+            cluster.person("homeassistant", "h-secret")
+            cluster.start()
+            tls = {"enabled": True, "ca": cluster.ca}
+            login = {"port": cluster.ports[0], "hosts": cluster.addresses[1:], "protocol": "3.1.1", "tls": tls}
+            device = {**login, "username": DEVICE.id, "password": "secret", "base": DEVICE.base}
+            ours = {"port": cluster.ports[2], "protocol": "3.1.1", "ca": cluster.ca.read_text()}
+            yield MqttConfig.model_validate(device), {**ours, "username": "homeassistant", "password": "h-secret"}
+        finally:
+            cluster.kill()
+
+
+BROKERS = {"mosquitto": one_mosquitto, "nats": three_nats}
+
+
+def check_all(command: list[str], broker: str) -> tuple[list[str], Mapping[str, Any]]:
+    """Problems, and what Home Assistant said of itself."""
+    with BROKERS[broker]() as (device_login, connection), tempfile.TemporaryDirectory() as folder:
+        instance = Instance(command, connection)
+        try:
+            with opened(device_login, DEVICE, Path(folder)) as device:
                 problems = [f"{check.__name__}: {problem}" for check in CHECKS for problem in check(instance, device)]
             return problems, instance.facts
         finally:
@@ -228,9 +258,10 @@ def check_all(command: list[str]) -> tuple[list[str], Mapping[str, Any]]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.homeassistant", description=__doc__)
     parser.add_argument("--command", required=True, help="that of the Python which has Home Assistant")
+    parser.add_argument("--broker", choices=BROKERS, default="mosquitto", help="nats: the cluster of deploy/nats")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what was accepted")
     args = parser.parse_args()
-    problems, facts = check_all(args.command.split())
+    problems, facts = check_all(args.command.split(), args.broker)
     print(
         "\n".join(problems)
         or f"homeassistant {facts['version']}: {len(entities_of(DEVICE))} entities as they should be"

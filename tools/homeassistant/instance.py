@@ -1,7 +1,8 @@
-"""One Home Assistant on a broker: `PORT` as argument, and on stdout a line of JSON for whatever happens in it.
+"""One Home Assistant on a broker; on stdout a line of JSON for whatever happens in it.
 
 Runs in an environment of its own: Home Assistant needs a newer Python and other versions of libraries. The first line
-of stdin are discovery payloads, whose keys are compared with the schemas; it ends with stdin.
+of stdin is the connection, as the MQTT integration has it, but for `ca`, a certificate as text. The second one has
+discovery payloads, whose keys are compared with the schemas; it ends with stdin.
 """
 
 from __future__ import annotations
@@ -50,9 +51,13 @@ def dropped_keys(payloads: dict[str, Any]) -> list[str]:
     return found
 
 
-async def started(folder: str, port: int) -> HomeAssistant:
+async def started(folder: str, connection: dict[str, Any]) -> HomeAssistant:
     """Home Assistant with its MQTT integration alone, and without its web server."""
     (Path(folder) / "configuration.yaml").touch()
+    if "ca" in connection:
+        ca = Path(folder) / "ca.pem"
+        ca.write_text(connection.pop("ca"))
+        connection["certificate"] = str(ca)
     hass = HomeAssistant(folder)
     hass.config.skip_pip = True
     loader.async_setup(hass)
@@ -66,7 +71,7 @@ async def started(folder: str, port: int) -> HomeAssistant:
     entry = config_entries.ConfigEntry(
         domain="mqtt",
         title="broker",
-        data={"broker": "127.0.0.1", "port": port, "protocol": "5"},
+        data={"broker": "127.0.0.1", **connection},
         options={},
         source="user",
         unique_id=None,
@@ -90,11 +95,11 @@ def tell_state(hass: HomeAssistant, event: Event[Any]) -> None:
 
 
 async def main() -> None:
-    payloads = json.loads(sys.stdin.readline())
+    connection, payloads = json.loads(sys.stdin.readline()), json.loads(sys.stdin.readline())
     tell(version=__version__, blocked_attributes=sorted(map(str, MQTT_ATTRIBUTES_BLOCKED)))
     logging.getLogger("homeassistant").addHandler(TellingHandler(logging.WARNING))
     with tempfile.TemporaryDirectory() as folder:
-        hass = await started(folder, int(sys.argv[1]))
+        hass = await started(folder, connection)
         tell(dropped=dropped_keys(payloads), started=True)
         await asyncio.to_thread(sys.stdin.read)
         await hass.async_stop(force=True)
