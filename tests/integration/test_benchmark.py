@@ -13,7 +13,7 @@ from engines.card.schema import SCHEMAS
 from engines.catalogue import HERE, load
 from tests.support.small_nets import written
 from tools.evaluate.benchmark import run
-from tools.evaluate.benchmark.adapters import DATASETS, human36m, mupots
+from tools.evaluate.benchmark.adapters import DATASETS, human36m, mupots, rendered
 from tools.evaluate.benchmark.answers import predict
 from tools.evaluate.benchmark.estimators import SubjectInput
 from tools.evaluate.benchmark.models import Model, models
@@ -90,6 +90,7 @@ def test_known_error_is_reported(tmp_path: Path) -> None:
     model = _model(tmp_path, weights=_net(tmp_path / "net.onnx", CENTRE))
     figures = score(model, data, predict(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
     assert figures["MPJPE mm"] == pytest.approx(250 / 3)  # both hips at the pelvis
+    assert figures["MPJAE deg"] == pytest.approx(90)  # of limbs without length
     assert "MRPE mm" not in figures  # the root was given
 
 
@@ -229,3 +230,44 @@ def test_exported_model_with_a_site_card_is_evaluated(tmp_path: Path) -> None:
     known = models(tmp_path, tmp_path)["own-net"]
     assert known.has_weights
     assert np.isfinite(predict(known, _data(tmp_path), tmp_path / "a.jsonl", lambda *_: None).points).all()
+
+
+def test_depth_error_of_a_net_that_says_where_the_root_is(tmp_path: Path) -> None:
+    data = _data(tmp_path)
+    written(load()["rootnet"], tmp_path)
+    model = models(tmp_path)["rootnet"]
+    figures = score(model, data, predict(model, data, tmp_path / "a.jsonl", lambda *_: None)).figures
+    assert figures["depth error %"] == pytest.approx(100 * 0.1 * 90 / 255, rel=0.2)  # grey as the image is
+    assert figures["depth error p68 %"] == pytest.approx(figures["depth error %"])  # all alike
+
+
+def test_starter_models_in_space_have_their_weights() -> None:
+    known = models(Path("nowhere"))
+    assert known["lift-person-t"].has_weights
+    assert known["rootnet-person-t"].has_weights
+    assert not known["rootnet"].has_weights
+
+
+def test_portraits_are_people_of_the_family_over_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason="needs the renderer: pip install edged[synth]")
+    from tools.train.photographs import Photographs
+
+    class Backgrounds:
+        rows = (0,)
+
+        def image(self, row: int) -> Any:
+            return np.full((300, 400, 3), (10, 200, 30), np.uint8)
+
+    monkeypatch.setattr(Photographs, "read", lambda folder, split: Backgrounds())
+    monkeypatch.setattr(rendered, "PORTRAITS_COUNT", 1)
+    data = rendered.portraits(tmp_path)
+    image = cv2.imread(data.images[0])
+    assert image is not None
+    assert image[0, 0].tolist() == [10, 200, 30]
+    fx, fy, cx, cy = data.intrinsics[0]
+    x, y, z = data.truth[0].T
+    seen = np.stack([x / z * fx + cx, y / z * fy + cy], axis=1)
+    x0, y0, x1, y1 = data.box_xyxy[0]
+    inside = (seen[:, 0] > x0 - 12) & (seen[:, 0] < x1 + 12) & (seen[:, 1] > y0 - 12) & (seen[:, 1] < y1 + 12)
+    assert inside.all()
+    assert comparable(models(tmp_path)["lift-person-t"], data.info)

@@ -70,3 +70,11 @@ def test_pose_collapsed_to_a_point_has_the_mean_distance_as_error() -> None:
     truth = np.array([[[0.0, 0, 0], [-30, 0, 0], [30, 0, 0]]])
     assert space.pa_mpjpe_similarity(truth * 0, truth) == pytest.approx(20)
     assert space.n_mpjpe(truth * 0, truth, ROOT) == pytest.approx(20)
+
+
+def test_angle_error_is_that_of_the_limbs_directions_whatever_their_length() -> None:
+    truth = np.array([[[0.0, 0, 0], [0, 100, 0], [0, 200, 0]]])
+    found = np.array([[[9.0, 9, 9], [9, 59, 9], [59, 59, 9]]])  # the second limb at right angles, both of half length
+    assert space.mpjae(found, truth, [(0, 1)]) == pytest.approx(0)
+    assert space.mpjae(found, truth, [(0, 1), (1, 2)]) == pytest.approx(45)
+    assert space.mpjae(found * 0, truth, [(0, 1)]) == pytest.approx(90)  # no length

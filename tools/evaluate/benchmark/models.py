@@ -68,12 +68,13 @@ def _model_2d(card: Card, weights: Path) -> Model:
 def _model_3d(card: Card, weights: Path) -> Model:
     """Return a model with results in mm."""
     source, known = card.source, card.measured.get("parameters_m")
+    bundled = source.bundled
     return Model(
         name=card.name,
         task="3d",
         subject="person",
         joints=SCHEMAS[card.lift.schema_name].keypoints if card.lift else ("pelvis",),
-        weights=weights / f"{card.name}.onnx",
+        weights=STARTER / bundled if bundled else weights / f"{card.name}.onnx",
         how_to_get=f"checkpoint by hand from {source.checkpoint or source.page}, then `{source.export}`",
         open=partial(estimators.volume if card.lift else estimators.rootnet, card),
         published_m=None if known is None else float(known),

@@ -15,7 +15,17 @@ from tools.reports.writer import table
 Status = Literal["scored", "no weights here", "no data here"]
 COLUMNS = {
     "2d": ("AP", "AP50", "AP75", "AR", "AUC@30px", "EPE px"),
-    "3d": ("PA-MPJPE rigid mm", "PA-MPJPE similarity mm", "N-MPJPE mm", "3DPCK@150", "3D AUC", "MRPE mm"),
+    "3d": (
+        "PA-MPJPE rigid mm",
+        "PA-MPJPE similarity mm",
+        "N-MPJPE mm",
+        "3DPCK@150",
+        "3D AUC",
+        "MPJAE deg",
+        "MRPE mm",
+        "depth error %",
+        "depth error p68 %",
+    ),
 }
 
 

@@ -7,12 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from edged.frame import F64, XY
+from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.answers import Predictions
 from tools.evaluate.benchmark.models import Model
 from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset
 from tools.evaluate.metrics import oks, plane, space
 from tools.evaluate.pck import pck
 
+LIMBS = SCHEMAS["h36m-18"].limbs  # whose directions MPJAE compares
+WITHIN = 68.0  # percentile: two in three are nearer, as one standard deviation is
 MIN_SCORE = 0.2  # lower keypoint scores do not enter the score of a prediction. Source: MMPose
 
 
@@ -30,7 +33,7 @@ def headline(info: DatasetInfo) -> str:
 
 
 def lower_is_better(figure: str) -> bool:
-    return figure.endswith((" mm", " px"))
+    return figure.endswith((" mm", " px", " deg", " %"))
 
 
 def comparable(model: Model, info: DatasetInfo) -> bool:
@@ -100,12 +103,17 @@ def _figures_3d(joints: tuple[str, ...], truth: F64, found: F64, *, absolute: bo
             "3DPCK@150": space.pck3d(found, truth, root),
             "3D AUC": space.auc3d(found, truth, root),
         }
+        if limbs := [(joints.index(a), joints.index(b)) for a, b in LIMBS if a in joints and b in joints]:
+            figures["MPJAE deg"] = space.mpjae(found, truth, limbs)
     if absolute:
         root_error = space.mrpe(found[:, root], truth[:, root])
+        depth = np.abs(found[:, root, 2] / truth[:, root, 2] - 1)
         figures |= {
             "MRPE mm": root_error.mrpe,
             "MRPE x mm": root_error.x,
             "MRPE y mm": root_error.y,
             "MRPE z mm": root_error.z,
+            "depth error %": 100 * float(depth.mean()),
+            "depth error p68 %": 100 * float(np.percentile(depth, WITHIN)),
         }
     return figures

@@ -6,6 +6,7 @@ Poses must not contain NaN: the caller leaves out and counts poses that were not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,25 @@ def pck3d(found: F64, truth: F64, root: int, limit_mm: float = PCK_MM) -> float:
 def auc3d(found: F64, truth: F64, root: int) -> float:
     """The mean 3DPCK at 31 limits, 0, 5 … 150 mm."""
     return float(np.mean([pck3d(found, truth, root, limit) for limit in AUC_MM]))
+
+
+def mpjae(found: F64, truth: F64, limbs: Sequence[tuple[int, int]]) -> float:
+    """Mean per joint angle error, degrees: the mean angle between the found and the true direction of each limb (a, b).
+
+    Without any alignment. Of points in space the turn of a limb around itself is not known, so it does not count, as it
+    does for body models; a limb of no length counts as 90 degrees off.
+    """
+    ends = np.array(limbs)
+    directions = [_unit(poses[:, ends[:, 1]] - poses[:, ends[:, 0]]) for poses in (found, truth)]
+    cosine = np.einsum("nlk,nlk->nl", *directions).clip(-1, 1)
+    return float(np.degrees(np.arccos(cosine)).mean())
+
+
+def _unit(vectors: F64) -> F64:
+    """Of length one; a vector of no length stays so."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: F64 = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return unit
 
 
 def _ratio(likeness: F64, poses: F64) -> F64:

@@ -31,5 +31,8 @@ DATASETS = {
     ),
     "mupots": Dataset(mupots.people, "MuPoTS-3D.json and MultiPersonTestSet/", "3d"),
     "rendered-people": Dataset(rendered.people, "none: the images are rendered there (needs the synth extra)", "3d"),
+    "rendered-portraits": Dataset(
+        rendered.portraits, "real/, the photographs behind people rendered there (needs the synth extra)", "3d"
+    ),
     "rendered-horses": Dataset(rendered.horses, "none: the images are rendered there (needs the synth extra)"),
 }

@@ -1,4 +1,8 @@
-"""Rendered people (3D) and horses (2D) with exact truth; the images are rendered into the data directory."""
+"""Rendered people (3D) and horses (2D) with exact truth; the images are rendered into the data directory.
+
+`people` and `horses` are in scenes; `portraits` are single people whose bodies no model learned from, over photographs
+that none learned from, before cameras anywhere.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from edged.frame import F64
+from edged.frame import F64, U8
 from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, dataset_3d
 
@@ -20,8 +24,10 @@ SEED = 77  # not used for training
 COUNT = 120
 SIZE_WH = (640, 360)
 MIN_VISIBLE = 0.6  # share of a subject that must be visible for it to count
+PORTRAITS_SEED, PORTRAITS_COUNT = 2601, 240
 PERSON = ("pelvis", *SCHEMAS["lsp-14"].keypoints, "nose")
 MM = 1000.0
+H36M = SCHEMAS["h36m-18"].keypoints[:17]  # published figures leave the thorax out
 
 
 class _Row(NamedTuple):
@@ -44,6 +50,32 @@ def people(out: Path) -> PreparedDataset:
     return dataset_3d(info, images, _of(rows), _boxes(rows), space, intrinsics=intrinsics)
 
 
+def portraits(data: Path) -> PreparedDataset:
+    """Raises FileNotFoundError when the photographs for the backgrounds are missing."""
+    from tools.synth.portraits import portrait  # noqa: PLC0415
+    from tools.train.photographs import Photographs  # noqa: PLC0415
+
+    backgrounds, rng = Photographs.read(data / "real", "val"), np.random.default_rng(PORTRAITS_SEED)
+    paths, rows = [], []
+    for number in range(PORTRAITS_COUNT):
+        one = portrait(PORTRAITS_SEED, number, apart=True)
+        behind = _square(backgrounds.image(backgrounds.rows[rng.integers(len(backgrounds.rows))]), len(one.image), rng)
+        share = one.image[..., 3:] / np.float32(255)
+        paths.append(_written(data / f"portrait-{number:04d}.png", one.image[..., :3] + behind * (1 - share)))
+        rows.append(one)
+    info = DatasetInfo(
+        name="rendered-portraits",
+        task="3d",
+        subject="person",
+        joints=H36M,
+        complete=True,
+        note=f"{PORTRAITS_COUNT} people whose bodies and backgrounds no model here learned from; known focal length",
+    )
+    space, lens = np.array([one.joints_mm[: len(H36M)] for one in rows]), np.array([one.lens for one in rows])
+    boxes = np.array([one.xyxy for one in rows], float)
+    return dataset_3d(info, tuple(paths), np.arange(len(rows)), boxes, space, intrinsics=lens)
+
+
 def horses(out: Path) -> PreparedDataset:
     images, rows = _rendered(out, "horse")
     info = DatasetInfo(
@@ -61,6 +93,22 @@ def horses(out: Path) -> PreparedDataset:
     return dataset_2d(
         info, images, _of(rows), _boxes(rows), points, area_px=np.array([float(r.truth.pixels) for r in rows])
     )
+
+
+def _square(image: U8, side_px: int, rng: np.random.Generator) -> U8:
+    """Return a random square part of the image, (side, side, 3)."""
+    height, width = image.shape[:2]
+    side = int(min(height, width) * rng.uniform(0.4, 1.0))
+    x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    return np.asarray(cv2.resize(image[y : y + side, x : x + side], (side_px, side_px)), np.uint8)
+
+
+def _written(path: Path, image: Any) -> str:
+    """Return the path, after the image was written there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), np.rint(image).clip(0, 255).astype(np.uint8)):
+        raise OSError(f"{path}: could not be written; is the disk full?")
+    return str(path)
 
 
 def _of(rows: list[_Row]) -> Any:
@@ -82,14 +130,10 @@ def _person_mm(truth: Truth) -> F64:
 def _rendered(out: Path, kind: str) -> tuple[tuple[str, ...], list[_Row]]:
     from tools.synth.scatter import picture  # noqa: PLC0415
 
-    out.mkdir(parents=True, exist_ok=True)
     paths, rows = [], []
     for number in range(COUNT):
         image, truths = picture(SEED, number, SIZE_WH, kind, pinhole=True)
-        path = out / f"{kind}-{number:04d}.png"
-        if not cv2.imwrite(str(path), image):
-            raise OSError(f"{path}: could not be written; is the disk full?")
-        paths.append(str(path))
+        paths.append(_written(out / f"{kind}-{number:04d}.png", image))
         rows += [_Row(number, truth) for truth in _counted(truths, kind)]
     return tuple(paths), rows
 
