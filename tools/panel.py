@@ -290,9 +290,9 @@ def _report(figures: dict[str, float]) -> None:
             "",
             *table(("image, px", "nobody looks", "one viewer", "of the loop's 200 ms"), rows),
             "",
-            f"CPU time per processed frame on the demo clip, in ms, medians of {COST_TURNS} turns of one pass each, by turns",
-            "in one run (the loop's thread; the whole process, with drawing, encoding and HTTP), at "
-            f"{figures['frames_per_s_without']:.1f} frames/s without and {figures['frames_per_s_with']:.1f} with a viewer:",
+            f"CPU time per processed frame on the demo clip, in ms, medians of {COST_TURNS} turns of one pass each, by",
+            "turns in one run (the loop's thread; the whole process, with drawing, encoding and HTTP), at",
+            f"{figures['frames_per_s_without']:.1f} frames/s without one and {figures['frames_per_s_with']:.1f} with:",
             "",
             *table(
                 ("", "nobody looks", "one viewer", "ratio of neighbours, median", "quartiles"),
