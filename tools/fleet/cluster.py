@@ -18,6 +18,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import psutil
@@ -40,7 +41,36 @@ HEAD = """\
 | nodes: CPU, MB | back after |
 |---|---|---|---|---|---|---|---|---|---|"""
 
-Fault = Callable[[NatsCluster, float], float]  # with the length of the run in s; returns the s until all was well
+
+class Node(Protocol):
+    """A broker's process, as clients reach it."""
+
+    host: str
+    mqtt_port: int
+
+    @property
+    def pid(self) -> int: ...
+
+
+class Cluster(Protocol):
+    """Brokers of one kind: where boxes connect, and where one reader finds everything."""
+
+    folder: Path
+    topic: str  # of the reader
+
+    @property
+    def ca(self) -> Path: ...
+    @property
+    def reader_ca(self) -> Path: ...
+    @property
+    def nodes(self) -> Sequence[Node]: ...
+    @property
+    def box_nodes(self) -> Sequence[Node]: ...
+    @property
+    def readers(self) -> Sequence[Node]: ...
+
+
+Fault = Callable[[Any, float], float]  # of a cluster, with the length of the run in s; returns the s until all was well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +97,16 @@ class Outcome:
 class QueueReader:
     """Reads with a session that lasts, as who must not miss anything does; goes to the next node when one fails."""
 
-    def __init__(self, cluster: NatsCluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.rows: list[tuple[str, int, int, int]] = []  # topic, number, when sent, when here; both in ns
-        self._nodes = cycle(cluster.nodes)
+        self._nodes, self._topic = cycle(cluster.readers), cluster.topic
         self._stop = threading.Event()
         self._ready = threading.Event()
         client = Client(
             CallbackAPIVersion.VERSION2, "fleet-reader", protocol=MQTTProtocolVersion.MQTTv311, clean_session=False
         )
         client.username_pw_set(*READER)
-        client.tls_set_context(ssl.create_default_context(cafile=cluster.ca))
+        client.tls_set_context(ssl.create_default_context(cafile=cluster.reader_ca))
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = self._on_message
@@ -102,7 +132,7 @@ class QueueReader:
             self._stop.wait(0.1)
 
     def _on_connect(self, client: Client, userdata: object, flags: object, reason: object, properties: object) -> None:
-        client.subscribe("edged/+/cam/#", 1)
+        client.subscribe(self._topic, 1)
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         if message.payload.startswith(FIRST):
@@ -113,7 +143,7 @@ class QueueReader:
         return [row for row in list(self.rows) if row[2] >= since_ns and row[0].endswith("/state")]
 
 
-def calm(cluster: NatsCluster, seconds: float) -> float:
+def calm(cluster: Cluster, seconds: float) -> float:
     time.sleep(seconds)
     return 0.0
 
@@ -210,17 +240,15 @@ def passwords(count: int) -> dict[str, str]:
     return {f"box-{number:05d}": f"secret-{number}" for number in range(count)}
 
 
-def run(
-    cluster: NatsCluster, count: int, rate_hz: float, seconds: float, fault: Fault, *, processes: int = 1
-) -> Outcome:
+def run(cluster: Cluster, count: int, rate_hz: float, seconds: float, fault: Fault, *, processes: int = 1) -> Outcome:
     """Devices that publish all the time while `fault` happens."""
     reader = QueueReader(cluster)
-    first = cluster.nodes[0]
+    first, *others = cluster.box_nodes
     broker = MqttConfig.model_validate(
         {
             "host": first.host,
             "port": first.mqtt_port,
-            "hosts": cluster.addresses[1:],
+            "hosts": [f"{node.host}:{node.mqtt_port}" for node in others],
             "tls": {"enabled": True, "ca": cluster.ca},
             "protocol": "3.1.1",
             "keepalive_s": 5,
@@ -250,7 +278,7 @@ def run(
         device.kill()
     reader.close()
     cpu = [max(0.0, after - was if after > was else after) / took_s for was, after in zip(before, used, strict=True)]
-    memory = [psutil.Process(node.pid).memory_info().rss / BYTES_PER_MB for node in cluster.nodes]
+    memory = [sum(one.memory_info().rss for one in _processes(node.pid)) / BYTES_PER_MB for node in cluster.nodes]
     return _outcome([row for row in reader.rows if row[2] >= since_ns], sent, cpu, memory, back_s)
 
 
@@ -294,8 +322,13 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 def _cpu_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    times = [process.cpu_times() for process in _processes(pid)]
+    return float(sum(one.user + one.system for one in times))
+
+
+def _processes(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
 
 
 def row(count: int, fault: str, outcome: Outcome) -> str:

@@ -108,6 +108,8 @@ class NatsNode:
 class NatsCluster:
     """Three nodes whose `folder` stands for /etc/nats/edged; the first one is on the `island`, if there is one."""
 
+    topic = "edged/+/cam/#"  # where a reader finds everything
+
     def __init__(self, folder: Path, nodes: int = 3, island: Island | None = None) -> None:
         self.folder = folder
         hosts = [INSIDE if island and number == 0 else OUTSIDE if island else "127.0.0.1" for number in range(nodes)]
@@ -121,6 +123,18 @@ class NatsCluster:
     @property
     def ca(self) -> Path:
         return self.folder / "ca.pem"
+
+    @property
+    def reader_ca(self) -> Path:
+        return self.ca
+
+    @property
+    def box_nodes(self) -> list[NatsNode]:
+        return self.nodes
+
+    @property
+    def readers(self) -> list[NatsNode]:
+        return self.nodes
 
     @property
     def addresses(self) -> list[str]:

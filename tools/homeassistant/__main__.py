@@ -58,6 +58,12 @@ class Instance:
         while self._take(SETTLE_S):
             pass
 
+    def wait_for(self, unique_ids: set[str]) -> None:
+        """Take in what it does until it has these entities, or START_LIMIT_S are over: a cluster takes its time."""
+        end_s = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < end_s and unique_ids - {entity["unique_id"] for entity in self.entities.values()}:
+            self._take(SETTLE_S)
+
     def close(self) -> None:
         self._stdin.close()
         try:
@@ -128,6 +134,7 @@ def entities_of(device: DiscoveryDevice) -> set[str]:
 
 def check_accepted(instance: Instance, device: Device) -> Iterator[str]:
     """Every entity is there, and nothing of it was refused, ignored or warned of."""
+    instance.wait_for(entities_of(DEVICE))
     instance.settle()
     found = {entity["unique_id"] for entity in instance.entities.values()}
     yield from instance.facts["dropped"]
