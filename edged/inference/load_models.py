@@ -65,7 +65,8 @@ class LoadedModels:
     def backend_info(self) -> dict[str, Any]:
         """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
         if not isinstance(self.backend, CudaBackend):
-            return {"backend": "cpu", "threads": self.threads, **self._cpu_info}
+            shared = {"threads": self.threads, "frames_at_once": self.frames_at_once}
+        return {"backend": "cpu", **shared, **self._cpu_info}
         return {"backend": "cuda", "frame_access": self.backend.frame_access, "cuda_graphs": self.backend.uses_graphs}
 
     @property

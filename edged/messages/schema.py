@@ -89,6 +89,7 @@ class Models(TypedDict):
 
     backend: Literal["cpu", "cuda"]
     threads: NotRequired[Annotated[int | None, field("Of each model on the CPU.", ge=1)]]
+    frames_at_once: NotRequired[Annotated[int, field("Of as many cameras, on the CPU.", ge=1)]]
     cpu_precision: NotRequired[Annotated[str, field("Of models on the CPU that have it: `fp32`, `int8` or `bf16`.")]]
     cpu_reason: NotRequired[Annotated[str, field("Why they run on that library and in that precision; may be empty.")]]
     frame_access: NotRequired[Annotated[str, field("How the GPU reads frames: `mapped` or `copied`.")]]

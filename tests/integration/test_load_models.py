@@ -75,7 +75,7 @@ def test_cameras_share_the_cores(tmp_path: Path, threads: int, cameras: int, at_
     compute = ComputeConfig(backend="cpu", cpu_runtime="onnxruntime", threads=threads)
     models = load_models(ModelsConfig(store=tmp_path), compute, cameras=cameras)
     models.backend.close()
-    assert (models.frames_at_once, models.threads) == (at_once, each)
+    assert (models.backend_info["frames_at_once"], models.backend_info["threads"]) == (at_once, each)
     assert not models.shares_cores_otherwise(compute, cameras)
     assert models.shares_cores_otherwise(compute, 1 if cameras > 1 else 2) == (threads > 1)
 
