@@ -150,7 +150,7 @@ def _costs(figures: Figures) -> Iterator[str]:
 
 
 def _batches(batches: Mapping[str, Figures]) -> Iterator[str]:
-    yield "\nFrames of several cameras in one batch, CPU ms per image on one thread:\n"
+    yield "\nFrames of several cameras, or several people, in one batch: CPU ms of each on one thread:\n"
     names = next(iter(batches.values()))
     yield table_row(("model", *(f"batch {n}" for n in names)))
     yield table_row(("---", *("---:" for _ in names)))
