@@ -22,6 +22,10 @@ GROUPS = {
     "own": "Files of your own: `edged models import`",
 }
 MAX_CLASSES_NAMED = 4
+IN_SPACE = (
+    "  In 3D: `lift = true` on a camera takes the starter pair, for trials; for work convnextpose-s with rootnet,\n"
+    "  whose files are made by hand: engines/README.md"
+)
 ANIMAL_SCHEMAS = ("ap10k-17",)
 
 
@@ -116,6 +120,7 @@ def describe_choice(purpose: Purpose, cards: Mapping[str, Card]) -> str:
         *models,
         f"  about {choice.frames_hz} frames/s with one subject in view (estimated, not measured)",
         *(["Licences to be read first:", *terms] if terms else []),
+        *([IN_SPACE] if purpose.subject == "people" else []),
         "\nIn the configuration:\n",
         configuration(choice),
     ])  # fmt: skip
