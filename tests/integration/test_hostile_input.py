@@ -25,7 +25,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.control.dispatcher import CommandDispatcher, CommandResult, reply_topic
 from edged.errors import CameraLost, ConfigError
 from edged.messages.build import device_status
-from edged.messages.bus import Request
+from edged.messages.bus import MAX_PAYLOAD_BYTES, Request
 from edged.messages.commands import COMMANDS
 from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.duplicate_id import describe as describe_device
@@ -121,7 +121,7 @@ def send(dispatcher: CommandDispatcher, rng: random.Random) -> None:
         retain=rng.random() < 0.1,
         response_topic=topic,
         correlation=rng.choice([None, rng.randbytes(rng.randrange(60_000))]),
-    ).limited()
+    ).limited(MAX_PAYLOAD_BYTES)
     dispatcher.on_request(
         Request(
             path=message.topic,
