@@ -17,7 +17,7 @@ from tools.fleet.brokers import free_port
 from tools.fleet.island import INSIDE, OUTSIDE, Island
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nats"
-LIMIT_S = 60.0
+LIMIT_S = 180.0  # a partition of 50 boxes took 34 s to heal on a busy machine
 RELOADED = "Reloaded server configuration"
 
 

@@ -241,7 +241,7 @@ def three_nats() -> Iterator[tuple[MqttConfig, Mapping[str, Any]]]:
             tls = {"enabled": True, "ca": cluster.ca}
             login = {"port": cluster.ports[0], "hosts": cluster.addresses[1:], "protocol": "3.1.1", "tls": tls}
             device = {**login, "username": DEVICE.id, "password": "secret", "base": DEVICE.base}
-            ours = {"port": cluster.ports[2], "protocol": "3.1.1", "ca": cluster.ca.read_text()}
+            ours = {"port": cluster.ports[2], "protocol": "3.1.1", "certificate": cluster.ca.read_text()}
             yield MqttConfig.model_validate(device), {**ours, "username": "homeassistant", "password": "h-secret"}
         finally:
             cluster.kill()

@@ -1,8 +1,8 @@
 """One Home Assistant on a broker; on stdout a line of JSON for whatever happens in it.
 
 Runs in an environment of its own: Home Assistant needs a newer Python and other versions of libraries. The first line
-of stdin is the connection, as the MQTT integration has it, but for `ca`, a certificate as text. The second one has
-discovery payloads, whose keys are compared with the schemas; it ends with stdin.
+of stdin is the connection, as the MQTT integration keeps it; the second one has discovery payloads, whose keys are
+compared with the schemas; it ends with stdin.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class TellingHandler(logging.Handler):
     """Tells every warning and error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell(log=f"{record.levelname} {record.name}: {record.getMessage()}")
+        reason = f": {record.exc_info[1]!r}" if record.exc_info else ""
+        tell(log=f"{record.levelname} {record.name}: {record.getMessage()}{reason}")
 
 
 def dropped_keys(payloads: dict[str, Any]) -> list[str]:
@@ -54,10 +55,6 @@ def dropped_keys(payloads: dict[str, Any]) -> list[str]:
 async def started(folder: str, connection: dict[str, Any]) -> HomeAssistant:
     """Home Assistant with its MQTT integration alone, and without its web server."""
     (Path(folder) / "configuration.yaml").touch()
-    if "ca" in connection:
-        ca = Path(folder) / "ca.pem"
-        ca.write_text(connection.pop("ca"))
-        connection["certificate"] = str(ca)
     hass = HomeAssistant(folder)
     hass.config.skip_pip = True
     loader.async_setup(hass)
