@@ -68,13 +68,8 @@ class SceneMonitor:
         alerting: Collection[str] | None = None,
         off: Collection[str] = (),
     ) -> None:
-        """`classes`: what is counted, by camera. `daily_s`: of the running day's message. `alerting` None: all open.
-
-        `off`: cameras that are switched off.
-        """
-        self._bus = bus
-        self._headers = headers
-        self._read_cameras = read_cameras
+        """`classes`: what is counted, by camera. `daily_s`: of the running day's message; else as in `reconfigure`."""
+        self._bus, self._headers, self._read_cameras = bus, headers, read_cameras
         self._stalls = stalls
         self._views = views
         self.down = DownMonitors()
