@@ -12,7 +12,6 @@ from pydantic import Field
 from typing_extensions import NotRequired, TypedDict
 
 MESSAGE_VERSION: Literal[1] = 1
-
 UtcMs = Annotated[int, Field(description="UTC, milliseconds since 1970.")]
 Count = Annotated[int, Field(ge=0)]
 CameraPhase = Literal["connecting", "online", "lost", "ended", "off"]
