@@ -110,6 +110,7 @@ class Detect(_Table):
     score: float = Field(ge=0, le=1)  # default threshold
     scores: dict[str, float] = {}  # thresholds of single classes
     nms_iou: float = Field(gt=0, le=1)
+    vote_iou: float | None = Field(default=None, gt=0, le=1)  # from which boxes share their edges with the best one
     strides: tuple[int, ...] = (8, 16, 32)
 
     @model_validator(mode="after")

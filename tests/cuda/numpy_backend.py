@@ -45,7 +45,7 @@ class NumpyBackend:
         if detect:
             outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
             found = DECODERS[card.family](outputs, self._detect.strides, low_thresholds(params.thresholds))
-            found = nms(found, self._detect.nms_iou)
+            found = nms(found, self._detect.nms_iou, self._detect.vote_iou)
             in_frame = Boxes(xyxy=fit.to_image(found.xyxy), score=found.score, label=found.label).shifted(x0, y0)
             boxes = select_detections(in_frame, priors, params, (width, height))
         points = tuple(

@@ -218,7 +218,7 @@ def crowd(n: int, seed: int = 0, scores: int = 40) -> Any:
     return rows
 
 
-def suppressed(bench: Bench, rows: Any) -> Any:
+def suppressed(bench: Bench, rows: Any, vote_iou: float = layout.NO_VOTE) -> Any:
     n = len(rows)
     params = np.zeros(1, layout.COUNTERS)
     params[0]["found"] = n
@@ -226,6 +226,7 @@ def suppressed(bench: Bench, rows: Any) -> Any:
     candidates = bench.put(rows) if n else bench.room(BOX.itemsize)
     ordered, kept = bench.room(MAX_CANDIDATES * BOX.itemsize), bench.room(MAX_CANDIDATES * BOX.itemsize)
     made = heads(bench, 3, (96, 96), (8,))
+    made[0]["vote_iou"] = vote_iou
     bench.run("rank", (max(1, ceil(n / 128)),), (128,), bench.counters, candidates, ordered)
     bench.run("nms", (1,), (MAX_CANDIDATES,), bench.put(made), bench.counters, ordered, kept)
     return bench.get(kept, BOX, (MAX_CANDIDATES,))[: bench.counted()["kept"]]
@@ -239,6 +240,13 @@ def test_nms_kernel_equals_definition_with_ties(bench: Bench, n: int) -> None:
     assert got.score.tolist() == expected.score.tolist()
     assert got.xyxy.tolist() == expected.xyxy.tolist()
     assert got.label.tolist() == expected.label.tolist()
+
+
+@pytest.mark.parametrize("n", [1, 33, 300, 700])
+def test_votes_of_the_nms_kernel_equal_definition(bench: Bench, n: int) -> None:
+    rows = crowd(n, seed=n, scores=1000)
+    expected = nms(as_boxes(rows[np.argsort(rows["order"])]), 0.5, 0.47)
+    same_boxes(as_boxes(suppressed(bench, rows, 0.47)), expected)
 
 
 def chosen(bench: Bench, params: Any, kept: Any) -> tuple[Any, Any, Any]:

@@ -29,6 +29,17 @@ def test_suppressed_box_suppresses_no_other() -> None:
     assert nms(chain, 0.4).score.tolist() == pytest.approx([0.9, 0.7])
 
 
+def test_boxes_that_overlap_the_best_one_of_their_class_vote_for_its_edges() -> None:
+    rows = boxes((A, 0.75, 0), (A_SHIFTED, 0.25, 0), (A_SHIFTED, 0.7, 1), ([0, 6, 10, 16], 0.2, 0), (FAR, 0.1, 0))
+    voted = nms(rows, 0.2, 0.5)
+    np.testing.assert_allclose(voted.xyxy, [[0, 0.25, 10, 10.25], A_SHIFTED, FAR], atol=1e-6)
+    assert voted.score.tolist() == nms(rows, 0.2).score.tolist()
+
+
+def test_empty_box_stays_where_it_is_when_boxes_vote() -> None:
+    assert nms(boxes(([3, 3, 3, 3], 0.5, 0)), 0.4, 0.5).xyxy.tolist() == [[3, 3, 3, 3]]
+
+
 def test_iou_is_shared_area_over_union() -> None:
     a, b = np.array([A], np.float32), np.array([[5, 0, 15, 10], A, FAR, [3, 3, 3, 3]], np.float32)
     assert box_iou(a, b)[0].tolist() == pytest.approx([1 / 3, 1, 0, 0])

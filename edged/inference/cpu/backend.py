@@ -157,7 +157,7 @@ class Detector:
         lap("detect")
         boxes = self._decode([output[0] for output in outputs], self._spec.strides, thresholds)
         if self.card.family != "rtmdet-end2end":
-            boxes = nms(boxes, self._spec.nms_iou)
+            boxes = nms(boxes, self._spec.nms_iou, self._spec.vote_iou)
         return Boxes(xyxy=self._fit.to_image(boxes.xyxy), score=boxes.score, label=boxes.label)
 
 

@@ -65,6 +65,7 @@ struct HeadLayout {
     int classes, levels, anchors;
     int stride[MAX_LEVELS], width[MAX_LEVELS], height[MAX_LEVELS], first_anchor[MAX_LEVELS];
     float nms_iou;
+    float vote_iou;  // above 1: boxes do not vote
     const void* scores[MAX_LEVELS];
     const void* distances[MAX_LEVELS];
 };

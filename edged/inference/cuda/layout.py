@@ -15,6 +15,7 @@ MAX_CLASSES, MAX_SUBJECTS, MAX_MODELS, MAX_LEVELS = 128, 64, 4, 5
 MAX_CANDIDATES = 300
 PICKS = ("score", "largest", "central")  # in the order of kernels.h
 WORD_BYTES = 4
+NO_VOTE = 2.0  # an IoU that no two boxes have
 
 
 def _struct(*fields: tuple[Any, ...]) -> np.dtype[np.void]:
@@ -68,6 +69,7 @@ HEAD_LAYOUT = _struct(
     ("height", I, MAX_LEVELS),
     ("first_anchor", I, MAX_LEVELS),
     ("nms_iou", F),
+    ("vote_iou", F),
     ("scores", P, MAX_LEVELS),
     ("distances", P, MAX_LEVELS),
 )
@@ -92,7 +94,8 @@ def head_layout(card: Card, spec: Detect, outputs: Sequence[Tensor]) -> np.ndarr
     head, levels = heads[0], len(strides)
     widths, heights = [width // stride for stride in strides], [height // stride for stride in strides]
     cells = [w * h for w, h in zip(widths, heights, strict=True)]
-    head["classes"], head["levels"], head["nms_iou"] = len(spec.classes), levels, spec.nms_iou
+    head["classes"], head["levels"] = len(spec.classes), levels
+    head["nms_iou"], head["vote_iou"] = spec.nms_iou, NO_VOTE if spec.vote_iou is None else spec.vote_iou
     head["stride"][:levels], head["width"][:levels], head["height"][:levels] = strides, widths, heights
     head["first_anchor"][:levels] = np.cumsum([0, *cells[:-1]])
     addresses = [output.memory.address for output in outputs]

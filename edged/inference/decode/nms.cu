@@ -28,6 +28,28 @@ KERNEL rank(const Counters* counters, const Box* candidates, Box* ordered) {
     if (place < MAX_CANDIDATES) ordered[place] = own;
 }
 
+// The mean edges, by score, of the boxes of its class that overlap it enough.
+__device__ inline Box voted(const Box& own, const Box* boxes, int count, float vote_iou) {
+    Box mean = own;
+    float x0 = 0, y0 = 0, x1 = 0, y1 = 0, total = 0;
+    for (int j = 0; j < count; j++) {
+        const Box& other = boxes[j];
+        if (other.label != own.label || iou(own, other) < vote_iou) continue;
+        x0 += other.score * other.x0;
+        y0 += other.score * other.y0;
+        x1 += other.score * other.x1;
+        y1 += other.score * other.y1;
+        total += other.score;
+    }
+    if (total > 0) {
+        mean.x0 = x0 / total;
+        mean.y0 = y0 / total;
+        mean.x1 = x1 / total;
+        mean.y1 = y1 / total;
+    }
+    return mean;
+}
+
 // One block. kept (MAX_CANDIDATES), best first.
 KERNEL nms(const HeadLayout* heads, Counters* counters, const Box* ordered, Box* kept) {
     const int WORDS = (MAX_CANDIDATES + 31) / 32;
@@ -53,7 +75,7 @@ KERNEL nms(const HeadLayout* heads, Counters* counters, const Box* ordered, Box*
         if (!(alive[i >> 5] >> (i & 31) & 1)) continue;
         int place = 0;
         for (int j = 0; j < i; j++) place += alive[j >> 5] >> (j & 31) & 1;
-        kept[place] = ordered[i];
+        kept[place] = voted(ordered[i], ordered, n, heads->vote_iou);
         atomicAdd(&counters->kept, 1);
     }
 }
