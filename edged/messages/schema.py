@@ -171,9 +171,7 @@ class Keypoints3d(TypedDict):
     ]
     xyz_smoothed_mm: NotRequired[Annotated[list[Millimetres], field("`xyz_mm` for display, when configured.")]]
     root_smoothed_mm: NotRequired[Annotated[Millimetres, field("`root_mm` for display, when configured.")]]
-    distance_m: NotRequired[
-        Annotated[float, field("From the camera to the root joint, smoothed. With intrinsics only.", ge=0)]
-    ]
+    distance_m: NotRequired[Annotated[float, field("From camera to root joint, smoothed. With intrinsics only.", ge=0)]]
     distance_error_m: NotRequired[
         Annotated[
             float | None,

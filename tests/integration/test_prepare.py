@@ -16,7 +16,7 @@ import onnx
 import onnxruntime as ort
 
 from edged.inference.cpu.onnxruntime import OnnxRunner
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode import ALL_DECODERS
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import BuildFailed, CardError
@@ -44,7 +44,7 @@ def test_same_model_gives_the_same_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", BUNDLED)
 def test_fp16_is_as_good_as_fp32_on_the_golden_input(name: str) -> None:
     half, whole = made(name), made(name, precision="fp32", io="fp32")
-    proof = selftest(CARDS[name], OnnxRunner(half.onnx), OnnxRunner(whole.onnx), DECODERS.get(half.family))
+    proof = selftest(CARDS[name], OnnxRunner(half.onnx), OnnxRunner(whole.onnx), ALL_DECODERS.get(half.family))
     assert proof.passed, proof.faults
     assert len(half.onnx) < 0.6 * len(whole.onnx)
 
