@@ -28,6 +28,7 @@ from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.open import EngineFactory, open_backend, unavailable_reason
 from edged.inference.pose3d.lifter import Lifter
+from edged.inference.pose3d.projection import is_surer_than_box
 from edged.inference.session import Session
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Card, Detect, Pose
@@ -136,7 +137,10 @@ class ModelStatus:
 
 
 def model_cards(models: ModelsConfig) -> ModelCards:
-    """The cards that `models` names. Raises `ConfigError` and `CardError`."""
+    """The cards that `models` names, without a RootNet that was measured to be worse than the size of the box.
+
+    Raises `ConfigError` and `CardError`.
+    """
     cards = load(models.catalogue)
     detector, detect = _card(cards, models.detector, "models.detector", "detect", lambda card: card.detect)
     poses = {
@@ -151,7 +155,7 @@ def model_cards(models: ModelsConfig) -> ModelCards:
         poses={label: card for label, (card, _) in poses.items()},
         pose_specs={label: spec for label, (_, spec) in poses.items()},
         lift=lift[0] if lift else None,
-        root=root[0] if root else None,
+        root=root[0] if root and is_surer_than_box(root[1]) else None,
     )
 
 
@@ -206,6 +210,8 @@ def load_models(
     log.info(
         "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
     )
+    if models.root and cards.root is None:
+        log.info("models: %s is not loaded: distances by the size of the box were measured to be surer", models.root)
     if loaded.starter:
         log.info("models: starter weights are for trials; for work: edged models recommend people, horses or stalls")
     return loaded

@@ -155,6 +155,9 @@ Keypoint = Annotated[
 Millimetres = Annotated[list[int], field("x right, y down, z forward, in mm.", min_length=3, max_length=3)]
 
 
+_POSITION = "From above: right of the camera, ahead of it; level by `intrinsics.tilt`. Smoothed. With intrinsics only."
+
+
 class Keypoints3d(TypedDict):
     """A person in the camera's space, in mm: a joint lies at `root_mm` plus its row of `xyz_mm`."""
 
@@ -182,17 +185,7 @@ class Keypoints3d(TypedDict):
             ),
         ]
     ]
-    position_m: NotRequired[
-        Annotated[
-            list[float],
-            field(
-                "The root joint seen from above, smoothed: to the right of the camera, and ahead of it, level with the "
-                "floor if `intrinsics.tilt` is true. With intrinsics only.",
-                min_length=2,
-                max_length=2,
-            ),
-        ]
-    ]
+    position_m: NotRequired[Annotated[list[float], field(_POSITION, min_length=2, max_length=2)]]
 
 
 # `class` is a keyword of Python.

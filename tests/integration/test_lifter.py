@@ -23,8 +23,14 @@ from edged.inference.crop import crop_image
 from edged.inference.decode.heatmap3d import soft_argmax
 from edged.inference.load_models import model_cards
 from edged.inference.pose3d.lifter import Lifter
-from edged.inference.pose3d.projection import VolumeJoints, heuristic_depth_mm, person_crop, person_pose3d
-from engines.catalogue import load
+from edged.inference.pose3d.projection import (
+    VolumeJoints,
+    heuristic_depth_mm,
+    is_surer_than_box,
+    person_crop,
+    person_pose3d,
+)
+from engines.catalogue import HERE, load
 from engines.errors import CardError
 from engines.prepare import batches
 from tests.support.schema import schema_errors
@@ -222,7 +228,10 @@ def test_infer_lifts_with_the_starter_models(order: tuple[str, str], capsys: pyt
     assert main(["infer", "--jsonl", "--lens", "750,750,320,180", *order]) == 0
     subjects = json.loads(capsys.readouterr().out)["subjects"]
     (pose,) = (subject["keypoints_3d"] for subject in subjects if subject["class"] == "person")
-    assert (pose["depth_source"], pose["schema"]) == ("rootnet", "h36m-18")
+    root = CARDS[STARTER_ROOT].root
+    assert root is not None
+    assert pose["depth_source"] == ("rootnet" if is_surer_than_box(root) else "heuristic")
+    assert pose["schema"] == "h36m-18"
     assert pose["distance_m"] == pytest.approx(np.linalg.norm(pose["root_mm"]) / 1000, abs=0.02)
 
 
@@ -244,7 +253,17 @@ def test_3d_models_are_loaded_for_cameras_that_ask_alone() -> None:
     pairs = [(models.lift, models.root) for models in wanted]
     assert pairs == [(None, None), (STARTER_LIFT, STARTER_ROOT), (None, None), ("convnextpose-s", None)]
     cards = model_cards(wanted[1])
-    assert {STARTER_LIFT, STARTER_ROOT} < set(cards.starter)
+    assert STARTER_LIFT in cards.starter
+
+
+@pytest.mark.parametrize(("error", "used"), [("0.19", True), ("0.2", False), (None, True)])
+def test_rootnet_measured_to_be_worse_than_the_box_is_not_loaded(error: str | None, used: bool, tmp_path: Path) -> None:
+    text = (HERE / "rootnet.toml").read_text().replace('"rootnet"', '"mine"', 1)
+    (tmp_path / "mine.toml").write_text(
+        text.replace("cells = 64\n", f"cells = 64\nerror = {error}\n" if error else "cells = 64\n")
+    )
+    cards = model_cards(ModelsConfig(catalogue=tmp_path, lift="convnextpose-s", root="mine"))
+    assert (cards.root is not None) == used
 
 
 def test_infer_without_3d_model_prints_no_3d_pose(capsys: pytest.CaptureFixture[str]) -> None:

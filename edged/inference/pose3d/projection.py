@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edged.frame import F32, XY, CameraIntrinsics, Pose3d
 from edged.inference.crop import Crop
-from engines.card import Lift
+from engines.card import Lift, Root
 from engines.card.schema import SCHEMAS
 
 PERSON_CUBE_MM = 2000.0  # side of the cube around a person that the models were trained with
@@ -56,6 +56,11 @@ def heuristic_depth_mm(crop: Crop, intrinsics: CameraIntrinsics) -> float:
     PERSON_CUBE_MM · sqrt(fx · fy / (w · h)).
     """
     return PERSON_CUBE_MM * intrinsics.focal_px / float(np.sqrt(crop.width * crop.height))
+
+
+def is_surer_than_box(root: Root) -> bool:
+    """Whether RootNet's distances are to be used: one that nobody measured is, else one better than HEURISTIC_ERROR."""
+    return root.error is None or root.error < HEURISTIC_ERROR
 
 
 def joints_in_image(joints: VolumeJoints, span_mm: float) -> F32:
