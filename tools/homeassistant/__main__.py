@@ -58,10 +58,15 @@ class Instance:
         while self._take(SETTLE_S):
             pass
 
-    def wait_for(self, unique_ids: set[str]) -> None:
-        """Take in what it does until it has these entities, or START_LIMIT_S are over: a cluster takes its time."""
+    @property
+    def unique_ids(self) -> set[str]:
+        """Of the entities that there are."""
+        return {entity["unique_id"] for entity in self.entities.values()}
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Take in what it does until this is so, or START_LIMIT_S are over: a cluster takes its time."""
         end_s = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < end_s and unique_ids - {entity["unique_id"] for entity in self.entities.values()}:
+        while time.monotonic() < end_s and not done():
             self._take(SETTLE_S)
 
     def close(self) -> None:
@@ -134,9 +139,9 @@ def entities_of(device: DiscoveryDevice) -> set[str]:
 
 def check_accepted(instance: Instance, device: Device) -> Iterator[str]:
     """Every entity is there, and nothing of it was refused, ignored or warned of."""
-    instance.wait_for(entities_of(DEVICE))
+    instance.wait(lambda: entities_of(DEVICE) <= instance.unique_ids)
     instance.settle()
-    found = {entity["unique_id"] for entity in instance.entities.values()}
+    found = instance.unique_ids
     yield from instance.facts["dropped"]
     yield from instance.logged
     yield from (f"{key}: no such entity" for key in sorted(entities_of(DEVICE) - found))
@@ -193,12 +198,12 @@ def check_pictures(instance: Instance, device: Device) -> Iterator[str]:
 
 def check_switches(instance: Instance, device: Device) -> Iterator[str]:
     """What is on and off, and the profile, are shown as the `switches` message says."""
-    instance.settle()
     wanted = {
         "switch.barn_box_yard_camera": "on",
         "switch.barn_box_yard_alerts": "off",
         "select.barn_box_profile": "auto",
     }
+    instance.wait(lambda: all(instance.entities[name]["state"] == value for name, value in wanted.items()))
     for name, value in wanted.items():
         if (state := instance.entities[name]["state"]) != value:
             yield f"{name}: {state}, want {value}"
@@ -212,7 +217,7 @@ def check_removed(instance: Instance, device: Device) -> Iterator[str]:
     )
     device.announce(fewer)
     instance.settle()
-    found = {entity["unique_id"] for entity in instance.entities.values()}
+    found = instance.unique_ids
     yield from (f"{key}: it is still there" for key in sorted(found - entities_of(fewer)))
     yield from (f"{key}: it is gone" for key in sorted(entities_of(fewer) - found))
 
