@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from edged.config.tree import Config
 from edged.errors import EdgedError, NotTrusted
 from edged.foreign_text import printable
 from edged.messages.bus import MAX_REQUEST_BYTES
-from edged.provisioning.desired import Desired, unseal
+from edged.provisioning.desired import Desired, number_of, unseal
 from edged.provisioning.signature import signers
 from edged.runtime.json_state import JsonState
 from engines.errors import EngineError
@@ -31,26 +31,28 @@ MAX_ERROR_CHARS = 400
 def apply_desired(file: Path) -> int:
     """0: the version is in use or being started; 1: refused, or it does not start. The result is left in STATE.
 
-    Raises `NotTrusted` for a message that is not for this device, or older than one before.
+    Raises `NotTrusted` when there is no such file.
     """
-    config = load(None)
-    desired = _desired(_take(file), config)
+    message = _take(file)
     told = StringIO()
     code, error = 1, ""
     try:
         with redirect_stdout(told):
-            code = _install(desired, config)
+            code = _install(message)
     except (EdgedError, EngineError) as exc:
         error = str(exc)
     print(told.getvalue() + error)
     if code:
         error = error or told.getvalue().strip()
-        result = {"number": desired.number, "error": printable(error, MAX_ERROR_CHARS)}
+        result = {"number": number_of(message), "error": printable(error, MAX_ERROR_CHARS)}
         JsonState(STATE / "result.json", "results").write(result)
     return code
 
 
-def _install(desired: Desired, config: Config) -> int:
+def _install(message: bytes) -> int:
+    """Raises `NotTrusted` for a message that is not for this device, or older than one before; what `stage` raises."""
+    config = load(None)
+    desired = _desired(message, config)
     source = config.update.source
     if source is None:
         raise NotTrusted("update.source is not set: there is nowhere to take a release from; set it", "no-source")
@@ -83,8 +85,11 @@ def _take(path: Path) -> bytes:
     except OSError as exc:
         raise NotTrusted(f"{path}: {exc.strerror}; want the message of a fleet", "no-file") from exc
     finally:
-        path.unlink(missing_ok=True)
-    with open(file, "rb") as source:
+        with suppress(IsADirectoryError, PermissionError):  # which a folder is; the unit fails at it
+            path.unlink(missing_ok=True)
+    try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise NotTrusted(f"{path}: is no plain file", "no-file")
-        return source.read(MAX_REQUEST_BYTES + 1)
+        return os.read(file, MAX_REQUEST_BYTES + 1)
+    finally:
+        os.close(file)

@@ -18,6 +18,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def percent(text: str) -> float:
+    """0 to 100. Raises ArgumentTypeError."""
+    value = float(text)
+    if not 0 <= value <= 100:  # false for NaN too
+        raise argparse.ArgumentTypeError(f"{text}: want 0 to 100 percent")
+    return value
+
+
 def config_file(parser: argparse.ArgumentParser, help_text: str = SITE_FILES) -> None:
     """`FILE` or `--config FILE`: the one way to name a configuration, as `args.config`."""
     group = parser.add_mutually_exclusive_group()

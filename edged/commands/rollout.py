@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from edged.commands import broker_args
-from edged.commands.argument_types import seconds
+from edged.commands.argument_types import percent, seconds
 from edged.config.fleet_file import check_fleet_file
 from edged.config.layers import bytes_layer, read_bytes
 from edged.config.load import load
@@ -31,6 +31,8 @@ from edged.provisioning.rollout import Group, Verdict
 KINDS = {spec.path: spec.name for spec in (STATUS, REPORTED, HEALTH)}
 RETAINED_S = 3.0  # after the last message that the broker had retained
 MAX_RETAINED_S = 120.0  # for all of them
+LOST_S = 60.0  # without a node that answers, after which a roll-out ends
+MAX_AHEAD = 10_000  # numbers of devices above the retained one: a device that lies uses up no more
 POLL_S = 0.1
 MAX_SHOWN = 20  # devices with a problem
 
@@ -43,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", help="version that is wanted, as dpkg has it (default: any)")
     parser.add_argument("--configuration", type=Path, metavar="FILE", help="settings that are wanted (default: none)")
     parser.add_argument("--stages", default="1,10,100", help="percent of the devices, one stage after the other")
-    parser.add_argument("--stop-at", type=float, default=5, metavar="PERCENT", help="more with a problem stop it (5)")
+    parser.add_argument("--stop-at", type=percent, default=5, metavar="PERCENT", help="more with a problem stop it (5)")
     parser.add_argument("--wait", type=seconds, default=1800, metavar="SECONDS", help="longest time of a stage (1800)")
     parser.add_argument(
         "--watch", type=seconds, default=120, metavar="SECONDS", help="how long each stage is watched when done (120)"
@@ -99,9 +101,23 @@ class Site:
         self._refusal: Refusal | None = None
         self._granted = 0  # subscriptions of this connection
         self._retained_s = 0.0  # when the last retained message came, CLOCK_MONOTONIC
+        self._lost_s: float | None = None  # since when no node answers, CLOCK_MONOTONIC
 
     def open(self) -> None:
-        """Connect and subscribe. Raises BrokerLost."""
+        """Connect and subscribe, at the first node that answers. Raises BrokerLost when none does."""
+        for left in reversed(range(len(self._broker.nodes))):
+            try:
+                self._connect()
+            except BrokerLost:
+                self.close()
+                self._nodes.advance()
+                if not left:
+                    raise
+            else:
+                return
+
+    def _connect(self) -> None:
+        """Raises BrokerLost."""
         self._granted = 0
         while self._connection is None:
             connection = MqttConnection(
@@ -135,7 +151,7 @@ class Site:
             self.poll(POLL_S)
 
     def poll(self, seconds: float) -> None:
-        """Receive for so long; a connection that ends is opened again. Raises BrokerLost when no node answers."""
+        """Receive for so long; connects again when it must. Raises BrokerLost when no node answers for `LOST_S`."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             try:
@@ -143,10 +159,11 @@ class Site:
                     self.open()
                 else:
                     self._connection.poll(min(left_s, POLL_S))
+                self._lost_s = None
             except BrokerLost:
                 self.close()
-                self._nodes.advance()
-                if left_s < POLL_S:
+                self._lost_s = self._lost_s or time.monotonic()
+                if time.monotonic() - self._lost_s > LOST_S:
                     raise
                 time.sleep(POLL_S)
 
@@ -222,7 +239,8 @@ class Rollout:
         asked = self._site.group.begin()
         if not asked:
             raise NotTrusted(f"no device of the group {self._wanted.group} is online: nobody would tell of a problem")
-        self._number = max(self._site.retained_number, self._site.group.last_number)
+        retained = self._site.retained_number
+        self._number = max(retained, min(self._site.group.last_number, retained + MAX_AHEAD))
         say(f"{len(asked)} devices of the group {self._wanted.group} are online; messages from {self._number + 1} on")
         for share in stages:
             desired = self._publish(share)

@@ -64,6 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: installed, or nothing newer; 1: refused, or the release does not start and the old one is in use."""
     if args.desired is not None:
+        _require_root()
         return int(import_module("edged.commands.apply_desired").apply_desired(args.desired))
     config = load(None)
     if args.scheduled and config.fleet.group is not None:
@@ -73,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if source is None:
         print("update.source is not set: nothing is looked for")
         return 0 if args.scheduled else 1
-    if os.geteuid() != 0 and not args.check:
-        raise NotWritten("only root can install; run: sudo edged update")
+    if not args.check:
+        _require_root()
     with TemporaryDirectory(dir=None if args.check else INCOMING) as folder:
         staged = stage(
             source, Path(folder), check=args.check, allow_older=args.allow_older, skip_refused=args.scheduled
@@ -86,6 +87,11 @@ def run(args: argparse.Namespace) -> int:
         code, said = install_by_unit(Path(folder))
         print(said, end="")
         return code
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise NotWritten("only root can install; run: sudo edged update")
 
 
 def install_by_unit(folder: Path, *, allow_older: bool = False) -> tuple[int, str]:

@@ -15,12 +15,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from edged.config.types import NAME
-from edged.errors import NotTrusted
+from edged.errors import ConfigError, NotTrusted
 from edged.foreign_text import foreign_json, printable
 from edged.messages.bus import MAX_REQUEST_BYTES
 from edged.provisioning.signature import FLEET, sign, verify
 
-MAX_CONFIGURATION_BYTES = 1 << 15
+MAX_CONFIGURATION_CHARS = 1 << 15
 MAX_NUMBER = 1 << 53
 WHAT = "desired"  # what the message is called, in errors
 VERSION = r"[0-9][A-Za-z0-9.+~]{0,60}"
@@ -34,7 +34,7 @@ class Desired(BaseModel):
     group: Annotated[StrictStr, Field(pattern=f"^{NAME}$")]
     number: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]  # grows with each message of a group, for ever
     version: Annotated[StrictStr, Field(pattern=f"^{VERSION}$")] | None = None  # as dpkg has it; None: any
-    configuration: Annotated[StrictStr, Field(max_length=MAX_CONFIGURATION_BYTES)] = ""  # TOML; empty: none
+    configuration: Annotated[StrictStr, Field(max_length=MAX_CONFIGURATION_CHARS)] = ""  # TOML; empty: none
     share: Annotated[float, Field(ge=0, le=100)] = 100  # percent of the devices, the others wait
 
     @property
@@ -49,9 +49,15 @@ class Desired(BaseModel):
 
 
 def seal(desired: Desired, key: Path) -> bytes:
-    """The message, signed. Raises `NotTrusted` when the key cannot sign."""
+    """The message, signed. Raises `NotTrusted` when the key cannot sign, ConfigError for one that devices refuse."""
     text = desired.model_dump_json()
-    return json.dumps({WHAT: text, "signature": sign(text.encode(), key, FLEET)}).encode()
+    message = json.dumps({WHAT: text, "signature": sign(text.encode(), key, FLEET)}, ensure_ascii=False).encode()
+    if len(message) > MAX_REQUEST_BYTES:
+        limit = MAX_REQUEST_BYTES >> 10
+        raise ConfigError(
+            f"{WHAT}: the message has {len(message) >> 10} kB, want at most {limit}; shorten the settings"
+        )
+    return message
 
 
 def unseal(message: bytes, keys: Iterable[str]) -> Desired:

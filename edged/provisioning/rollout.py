@@ -89,7 +89,13 @@ class Group:
                 else:
                     done.add(name)
             elif late:
-                problems[name] = "silent" if box.online else "offline"
+                problems[name] = _lateness(box, answered=answered)
             else:
                 waiting.add(name)
         return Verdict(concerned=concerned, done=frozenset(done), problems=problems, waiting=frozenset(waiting))
+
+
+def _lateness(box: Box, *, answered: bool) -> str:
+    if not box.online:
+        return "offline"
+    return f"still {box.reported.get('state')}" if answered else "silent"

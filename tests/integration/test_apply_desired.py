@@ -11,7 +11,7 @@ import pytest
 from edged.commands import apply_desired as module
 from edged.commands.apply_desired import apply_desired
 from edged.config.tree import Config
-from edged.errors import NotTrusted
+from edged.errors import ConfigError, NotTrusted
 from edged.provisioning.desired import Desired, seal
 from edged.provisioning.signature import signer_lines
 from tests.support.signing import new_key, public
@@ -42,6 +42,11 @@ class Root:
         self.file.write_bytes(seal(wanted, key or self.key))
         return apply_desired(self.file)
 
+    def refuses(self, why: str, number: int, **message: Any) -> bool:
+        """Whether the daemon is told so, about this message."""
+        code, result = self.apply(number, **message), self.result
+        return code == 1 and result["number"] == number and why in result["error"]
+
     @property
     def result(self) -> Any:
         return json.loads((self.state / "result.json").read_text())
@@ -70,19 +75,15 @@ def test_failure_is_left_for_the_daemon(root: Root) -> None:
 
 def test_older_message_brings_no_older_version_back(root: Root) -> None:
     root.apply(3)
-    with pytest.raises(NotTrusted, match="older than 3"):
-        root.apply(2, version="1.0")
+    assert root.refuses("older than 3", 2, version="1.0")
     assert root.apply(3) == 0  # again, as after a power cut
     assert root.staged == [("/mirror", "2.0")] * 2
 
 
 def test_what_nobody_signed_or_is_for_others_installs_nothing(root: Root, tmp_path: Path) -> None:
-    with pytest.raises(NotTrusted, match="signature is not by a key"):
-        root.apply(3, key=new_key(tmp_path, "other"))
-    with pytest.raises(NotTrusted, match="for the group yards"):
-        root.apply(3, group="yards")
-    with pytest.raises(NotTrusted, match="wants no version"):
-        root.apply(3, version=None)
+    assert root.refuses("signature is not by a key", 3, key=new_key(tmp_path, "other"))
+    assert root.refuses("for the group yards", 3, group="yards")
+    assert root.refuses("wants no version", 3, version=None)
     target = tmp_path / "shadow"
     target.write_bytes(seal(Desired(group="barns", number=3, version="2.0"), root.key))
     root.file.symlink_to(target)
@@ -90,4 +91,19 @@ def test_what_nobody_signed_or_is_for_others_installs_nothing(root: Root, tmp_pa
         apply_desired(root.file)
     assert target.exists()
     assert not root.file.is_symlink()
+    root.file.unlink(missing_ok=True)
+    root.file.mkdir()
+    with pytest.raises(NotTrusted, match="no plain file"):
+        apply_desired(root.file)
     assert not root.staged
+
+
+def test_request_is_gone_and_answered_where_the_configuration_is_wrong(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(_: object) -> Config:
+        raise ConfigError("edged.toml:1: wrong")
+
+    monkeypatch.setattr(module, "load", wrong)
+    assert root.refuses("edged.toml:1: wrong", 3)
+    assert not root.file.exists()

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
-from edged.provisioning.desired import Desired
+import pytest
+
+from edged.commands import rollout
+from edged.commands.argument_types import percent
+from edged.commands.rollout import Rollout, Site
+from edged.config.tables.mqtt import MqttConfig
+from edged.errors import BrokerLost, ConfigError
+from edged.provisioning.desired import Desired, seal
 from edged.provisioning.rollout import Group
 
 WANTED = Desired(group="barns", number=4)
@@ -41,7 +51,7 @@ def test_what_devices_answer_and_who_is_late() -> None:
     assert (set(early.done), dict(early.problems), set(early.waiting)) == ({"a"}, {"b": "no room"}, {"c", "d"})
     made.update("d", "status", {"state": "offline"})
     late = made.verdict(WANTED, asked, late=True)
-    assert late.problems == {"b": "no room", "c": "silent", "d": "offline"}
+    assert late.problems == {"b": "no room", "c": "still waiting", "d": "offline"}
     assert not late.waiting
 
 
@@ -64,3 +74,68 @@ def test_only_devices_of_the_share_are_concerned_and_too_many_problems_stop() ->
     say(made, "a", "failed")
     verdict = made.verdict(WANTED, asked, late=False)
     assert (verdict.exceeds(24), verdict.exceeds(25)) == (True, False)
+
+
+class Node:
+    """A connection to a broker of which only the nodes `up` answer; the first connection ends at once."""
+
+    up: ClassVar[set[str]] = set()
+    opened: ClassVar[list[str]] = []
+
+    def __init__(self, node: MqttConfig, version: str, **callbacks: Any) -> None:
+        self.host, self.subscribed = node.host, callbacks["on_subscribed"]
+
+    def open(self) -> None:
+        self.opened.append(self.host)
+        if self.host not in self.up:
+            raise BrokerLost("refused")
+
+    def subscribe(self, topic: str, *, as_published: bool) -> None:
+        self.subscribed(topic, None)
+
+    def poll(self, seconds: float) -> None:
+        if self.opened.count(self.host) == 1:
+            raise BrokerLost("ended")
+
+    def abandon(self) -> None:
+        pass
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    for name, value in (("MqttConnection", Node), ("POLL_S", 0.001), ("RETAINED_S", 0.01)):
+        monkeypatch.setattr(rollout, name, value)
+    monkeypatch.setattr(Node, "up", {"a"})
+    monkeypatch.setattr(Node, "opened", [])
+    return Site(MqttConfig(host="a", hosts=("b",)), "barns")
+
+
+def test_connection_that_ends_is_opened_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.open()
+    site.read_retained()
+    assert Node.opened.count("a") == 2
+    Node.up.clear()
+    site.close()
+    monkeypatch.setattr(rollout, "LOST_S", 0.0)
+    with pytest.raises(BrokerLost):
+        site.poll(60.0)
+
+
+def test_number_that_one_device_claims_uses_up_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, published = group(), list[int]()
+    made.update("a", "reported", {"group": "barns", "desired": 1 << 53})
+    fake: Any = SimpleNamespace(group=made, retained_number=7, publish=published.append)
+    fake.read_retained = fake.poll = lambda *_: None
+    monkeypatch.setattr(rollout, "seal", lambda desired, key: desired.number)
+    assert Rollout(fake, WANTED, Path("key"), stop_at=0, wait_s=1, watch_s=1).run([0.0], print)
+    assert published == [7 + rollout.MAX_AHEAD + 1]
+
+
+def test_share_and_size_that_nothing_could_mean_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("nan", "-1", "101"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            percent(text)
+    monkeypatch.setattr("edged.provisioning.desired.sign", lambda *_: "")
+    assert seal(WANTED.model_copy(update={"configuration": "ä" * 20_000}), Path("key"))
+    with pytest.raises(ConfigError, match="187 kB, want at most 128;"):
+        seal(WANTED.model_copy(update={"configuration": "\n\n" * 32_000}), Path("key"))
