@@ -76,6 +76,10 @@ def test_only_devices_of_the_share_are_concerned_and_too_many_problems_stop() ->
     assert (verdict.exceeds(24), verdict.exceeds(25)) == (True, False)
 
 
+class Again(Exception):
+    """A second connection is used."""
+
+
 class Node:
     """A connection to a broker of which only the nodes `up` answer; the first connection ends at once."""
 
@@ -94,8 +98,7 @@ class Node:
         self.subscribed(topic, None)
 
     def poll(self, seconds: float) -> None:
-        if self.opened.count(self.host) == 1:
-            raise BrokerLost("ended")
+        raise BrokerLost("ended") if self.opened.count(self.host) == 1 else Again
 
     def abandon(self) -> None:
         pass
@@ -103,7 +106,7 @@ class Node:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Site:
-    for name, value in (("MqttConnection", Node), ("POLL_S", 0.001), ("RETAINED_S", 0.01)):
+    for name, value in (("MqttConnection", Node), ("POLL_S", 0.001)):
         monkeypatch.setattr(rollout, name, value)
     monkeypatch.setattr(Node, "up", {"a"})
     monkeypatch.setattr(Node, "opened", [])
@@ -112,11 +115,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Site:
 
 def test_connection_that_ends_is_opened_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.open()
-    site.read_retained()
-    assert Node.opened.count("a") == 2
+    with pytest.raises(Again):
+        site.poll(60.0)
     Node.up.clear()
     site.close()
-    monkeypatch.setattr(rollout, "LOST_S", 0.0)
+    monkeypatch.setattr(rollout, "LOST_S", -1.0)
     with pytest.raises(BrokerLost):
         site.poll(60.0)
 
