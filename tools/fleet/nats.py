@@ -18,6 +18,7 @@ from tools.fleet.island import INSIDE, OUTSIDE, Island
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nats"
 LIMIT_S = 180.0  # a partition of 50 boxes took 34 s to heal on a busy machine
+IDLE_S = 15.0  # then a queue that is not current counts as idle: NATS 2.9 may leave its copy behind until it is used
 RELOADED = "Reloaded server configuration"
 
 
@@ -181,7 +182,7 @@ class NatsCluster:
     def wait(self) -> float:
         """Wait until all nodes are there and agree. Returns how long that took, in s."""
         begin_s = time.monotonic()
-        while not all(node.healthy for node in self.nodes if node.pid):
+        while not all(self._agrees(node, time.monotonic() - begin_s) for node in self.nodes if node.pid):
             for node in self.nodes:
                 node.check_running()
             if time.monotonic() - begin_s > LIMIT_S:
@@ -189,6 +190,10 @@ class NatsCluster:
                 raise RuntimeError(f"not healthy within {LIMIT_S:g} s: {said}; see {self.folder}/*.log")
             time.sleep(0.05)
         return time.monotonic() - begin_s
+
+    def _agrees(self, node: NatsNode, waited_s: float) -> bool:
+        complaint = node.complaint
+        return not complaint or (waited_s > IDLE_S and "JetStream consumer" in complaint)
 
     def kill(self) -> None:
         for node in self.nodes:
