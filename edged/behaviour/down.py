@@ -47,11 +47,8 @@ MAX_PAUSE_S = 3.0  # between two that show it
 MAX_GAP_S = 3.0  # without an observation, after which a person is not said to lie any more
 HANDOVER_S, HANDOVER_M = 5.0, 1.0  # another id, so soon and so near, is the same person: lying people get lost
 LYING_M = 0.1  # height of a lying body's middle above the floor
-SIGHT_S, MIN_SEEN, MIN_READABLE = (
-    120.0,
-    40,
-    0.2,
-)  # last seconds; people in their frames, and the share that must be read
+SIGHT_S = 120.0  # the last of them tell whether enough is seen of people:
+MIN_SEEN, MIN_READABLE = 40, 0.2  # people in their frames, and the share that must be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

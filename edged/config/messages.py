@@ -109,7 +109,7 @@ class Layers(NamedTuple):
 
     def _lists(self, faults: Iterable[Any]) -> Iterator[tuple[Key, Any]]:
         """The whole values of lists that have a fault."""
-        for key in {_named(fault["loc"]) for fault in faults}:
+        for key in dict.fromkeys(_named(fault["loc"]) for fault in faults):
             rank, here = self.owner_rank(key), node_at(key)
             value = None if rank is None else self.ordered[rank].value(key)
             if here is not None and here.is_list and value is not None:

@@ -65,10 +65,11 @@ class LoadedModels:
     @property
     def backend_info(self) -> dict[str, Any]:
         """The backend, how it reads frames and whether it uses CUDA graphs, for `info` and `health`."""
-        if not isinstance(self.backend, CudaBackend):
-            shared = {"threads": self.threads, "frames_at_once": self.frames_at_once}
+        if isinstance(self.backend, CudaBackend):
+            access = self.backend.frame_access
+            return {"backend": "cuda", "frame_access": access, "cuda_graphs": self.backend.uses_graphs}
+        shared = {"threads": self.threads, "frames_at_once": self.frames_at_once}
         return {"backend": "cpu", **shared, **self._cpu_info}
-        return {"backend": "cuda", "frame_access": self.backend.frame_access, "cuda_graphs": self.backend.uses_graphs}
 
     @property
     def _cpu_info(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,16 @@ def test_model_of_one_thread_leaves_one_frame_at_once(tmp_path: Path) -> None:
     models = load_models(ModelsConfig(store=tmp_path), compute, engine_of=lambda card: RefusedEngine(), cameras=2)
     models.backend.close()
     assert (models.frames_at_once, models.threads) == (1, 2)
+
+
+def test_info_of_the_gpu_has_how_it_reads_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gpu:
+        frame_access, uses_graphs = "mapped", True
+
+    monkeypatch.setattr("edged.inference.load_models.CudaBackend", Gpu)
+    absent = load_models(ModelsConfig(detector=ABSENT, store=tmp_path), CPU, allow_missing=True)
+    models = replace(absent, backend=Gpu())  # type: ignore[arg-type]
+    assert models.backend_info == {"backend": "cuda", "frame_access": "mapped", "cuda_graphs": True}
 
 
 def test_rejected_engine_without_file_is_missing(tmp_path: Path) -> None:

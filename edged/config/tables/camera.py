@@ -32,7 +32,9 @@ from edged.config.types import (
 )
 from edged.secret_address import SecretAddress
 
-SECRET_IN_PATH = re.compile("(?i)pas|pwd|token|secret|auth")  # as cameras and recorders name it: loginpas, password
+SECRET_IN_PATH = re.compile(  # as cameras and recorders name it: loginpas, password; a pasture is none
+    r"(?i)pas(s|sw\w*|sphr\w*)?(?![a-z])|pwd|token|secret|auth"
+)
 
 
 def _check_source(source: SecretAddress) -> SecretAddress:

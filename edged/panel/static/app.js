@@ -199,7 +199,11 @@ class Card {
     if (before) URL.revokeObjectURL(before);
   }
 
-  closeSide() { this.sideImg = null; this.side.replaceChildren(); }
+  closeSide() {
+    if (this.sideImg?.src) URL.revokeObjectURL(this.sideImg.src);
+    this.sideImg = null;
+    this.side.replaceChildren();
+  }
 
   refuse() {
     this.refused = true;
