@@ -13,36 +13,26 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
+from torch.nn import functional  # noqa: E402
+
 from edged.inference.crop import Crop  # noqa: E402
 from engines.card.schema import SCHEMAS  # noqa: E402
-from tools.nets.space import DEPTH, JOINTS, Seen  # noqa: E402
+from tools.nets.space import DEPTH, JOINTS, NAMES, Seen  # noqa: E402
+from tools.nets.starter import pose_net  # noqa: E402
+from tools.synth import portraits  # noqa: E402
 from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
 from tools.train.lift import FILES, POSE, export, started  # noqa: E402
-from tools.train.people import NAMES, Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
-from tools.train.space import DEEP, FLAT, Marginals, Truth, cells, loss, means  # noqa: E402
+from tools.train.people import Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
+from tools.train.space import DEEP, FLAT, Truth, bins, loss, means  # noqa: E402
 from tools.train.validate_lift import measure  # noqa: E402
-
-
-def test_gradient_of_marginals_equals_that_of_autograd() -> None:
-    v = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(2), dtype=torch.double).requires_grad_()
-    share = v.flatten(1).softmax(1).view_as(v)
-    plain = share.sum((1, 2)), share.sum((1, 3)), share.sum((2, 3))
-    ours = Marginals.apply(v)
-    weights = [torch.linspace(-1, 2, one.numel(), dtype=torch.double).view_as(one) for one in plain]
-    (wanted,), (found,) = (
-        torch.autograd.grad(sum((a * w).sum() for a, w in zip(three, weights, strict=True)), v)
-        for three in (plain, ours)
-    )
-    torch.testing.assert_close(found, wanted)
+from tools.train.weights import load_weights  # noqa: E402
 
 
 def seen(joints: Any, gamma: float = 1.0) -> Seen:
     """Outputs that are sure of these joints (1, 18, 4)."""
-    volume = torch.zeros(1, JOINTS, DEPTH, 8, 8)
-    at = cells(joints)[0].round().long()
-    for k, (x, y, z) in enumerate(at.tolist()):
-        volume[0, k, z, y, x] = 30.0
-    return Seen(volume.flatten(1, 2), volume[:, 0].sum(1, keepdim=True), torch.tensor([[gamma]]))
+    at = bins(joints).round().long()
+    x, y, z = (functional.one_hot(at[..., axis], 32) * 30.0 for axis in range(3))
+    return Seen((x, y, z), (x[:, 0, None, :] + y[:, 0, :, None])[:, None], torch.tensor([[gamma]]))
 
 
 def joints_at(z: float, state: int) -> Any:
@@ -65,7 +55,7 @@ def test_unknown_joints_and_distances_are_not_taught() -> None:
     assert float(loss(seen(joints_at(500.0, DEEP), gamma=3.0), known)) == pytest.approx(6.0)  # twice as far
 
 
-def test_mean_of_a_distribution_is_in_cells() -> None:
+def test_mean_of_a_distribution_is_in_bins() -> None:
     assert means(torch.tensor([0.0, 0.5, 0.0, 0.5])).item() == 2.0
 
 
@@ -135,7 +125,11 @@ def test_both_models_start_from_the_pose_model_and_take_several_people(tmp_path:
     ).view(3, 1, 1)
     with torch.no_grad():
         outputs = net(white)
-    np.testing.assert_allclose(both["lift"][0], outputs.volume, atol=2e-2)
+    shares = torch.from_numpy(both["lift"][0]).view(2, JOINTS, -1).softmax(-1).view(2, JOINTS, DEPTH, 32, 32)
+    for found, activations in zip(
+        (shares.sum((2, 3)), shares.sum((2, 4)), shares.sum((3, 4))), outputs.axes, strict=True
+    ):
+        np.testing.assert_allclose(found, activations.softmax(-1), atol=5e-3)
     assert both["lift"][0].shape == (2, JOINTS * DEPTH, 32, 32)
     np.testing.assert_allclose(both["root"][1], outputs.gamma, atol=5e-3)
     assert both["root"][0].shape == (2, 2)
@@ -174,6 +168,24 @@ class Sure:
 
     def gamma(self, window: Any) -> float:
         return self._gamma
+
+
+def test_net_places_limbs_as_the_pose_model_that_it_starts_from() -> None:
+    net, pose, drawn = started(POSE).eval(), pose_net(17, (192, 256)), portraits.portrait(3, 0)
+    load_weights(pose, POSE)
+    one = Person(
+        over(drawn.image, np.full((288, 288, 3), 116, np.uint8)),
+        drawn.xyxy.astype(float),
+        np.zeros((18, 4), np.float32),
+        0.0,
+    )
+    image = torch.from_numpy(windowed(one, 256)[0].astype(np.float32) / 57 - 2).permute(2, 0, 1)[None].flip(1)
+    with torch.no_grad():
+        axes, theirs = net(image).axes, pose.eval()(image[..., 32:224])  # its window is the middle of this one
+    for ours, known, middle in zip(axes, theirs, (32.0, 0.0), strict=False):
+        for name in ("left_shoulder", "right_knee"):
+            at = known[0, SCHEMAS["coco-17"].keypoints.index(name)].argmax() / 2 + middle
+            assert abs(ours[0, NAMES.index(name)].argmax() * 8 - at) <= 16
 
 
 def test_validation_of_sure_models_finds_no_error_but_that_of_the_distance() -> None:

@@ -63,11 +63,9 @@ class Head(nn.Module):
         self.deconv_layers_3 = Step(width, width, doubles=upsamples == 3)
         self.final_layer = nn.Conv2d(width, channels, 1)
 
-    def forward(self, x: Tensor, finer: Tensor | None = None) -> Tensor:
-        """Return the volumes; `finer` is added after the first doubling, the published nets have none."""
-        x = self.deconv_layers_1(x)
-        x = x if finer is None else x + finer
-        return cast(Tensor, self.final_layer(self.deconv_layers_3(self.deconv_layers_2(x))))
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.deconv_layers_3(self.deconv_layers_2(self.deconv_layers_1(x)))
+        return cast(Tensor, self.final_layer(x))
 
 
 class ConvNeXtPose(nn.Module):

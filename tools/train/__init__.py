@@ -1,4 +1,4 @@
-"""Training of the starter models: `python -m tools.train detector|person|horse`. Needs PyTorch; CPU or GPU.
+"""Training of the starter models: `python -m tools.train detector|person|horse|lift`. Needs PyTorch; CPU or GPU.
 
 Weights are exported by `tools.export`; better ones are copied to `engines/starter` by hand.
 """

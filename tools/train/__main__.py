@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader, IterableDataset
 from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
-from tools.nets.space import SIDE
 from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
@@ -260,7 +259,6 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder with real/, horse/ and lsp/")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="folders made by tools.synth")
     parser.add_argument("--portraits", type=Path, nargs="*", default=[], help="folders made by tools.synth portraits")
-    parser.add_argument("--side", type=int, default=SIDE, help="of the windows of `lift` in training; multiple of 32")
     parser.add_argument(
         "--rendered", type=float, default=0.14, help="share of the scenes; of what is left, photographs"
     )

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor
 
 from tools.export import to_onnx
 from tools.export.half import store_half
 from tools.export.onnx_file import Normalised
-from tools.nets.space import SIDE, Lifting, Rooting, Space
+from tools.nets.space import CELLS, DEPTH, JOINTS, POSE_WH, SIDE, Lifting, Rooting, Space
 from tools.nets.starter import pose_net
 from tools.synth.portraits import Portraits
 from tools.train.depthwise import speed_up
@@ -32,11 +33,11 @@ FILES = {"lift": "lift_person_t", "root": "rootnet_person_t"}
 Loader = Callable[[Callable[[np.random.Generator], tuple[Tensor, ...]]], Iterator[tuple[Tensor, ...]]]
 
 
-def windows(data: Path, portraits: list[Path], side: int) -> Windows:
+def windows(data: Path, portraits: list[Path]) -> Windows:
     """Return what the models learn from."""
     backgrounds = Photographs.read(data / "real", "train")
     rendered = Rendered([Portraits(folder) for folder in portraits], backgrounds)
-    return Windows((rendered, Photographed.read(data, "train"), Photographed.sports(data)), SHARES, side)
+    return Windows((rendered, Photographed.read(data, "train"), Photographed.sports(data)), SHARES, SIDE)
 
 
 def batch(drawn: Windows, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -46,10 +47,10 @@ def batch(drawn: Windows, size: int, rng: np.random.Generator) -> tuple[Tensor, 
 
 
 def started(pose: Path) -> Space:
-    """Return the net with the backbone of a pose model. Raises ValueError if the file is of another net."""
-    net, start = Space(), pose_net(17, (192, 256))
+    """Return the net with what a pose model knows. Raises ValueError if the file is of another net."""
+    net, start = Space(), pose_net(17, POSE_WH)
     load_weights(start, pose)
-    net.backbone.net.load_state_dict(start.backbone.state_dict())
+    net.start(start)
     return net
 
 
@@ -58,10 +59,10 @@ def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     net = started(args.start or POSE).to(memory_format=torch.channels_last)
-    loader = load(partial(batch, windows(args.data, args.portraits, args.side), args.batch))
+    loader = load(partial(batch, windows(args.data, args.portraits), args.batch))
     measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
     net.train()
-    net.backbone.freeze()
+    net.freeze()
     training = Training(net, args.rate, args.out / "lift.checkpoint")
     speed_up(net)
 
@@ -83,3 +84,13 @@ def export(net: Space, out: Path) -> None:
         file = out / f"{FILES[task]}.onnx"
         to_onnx(Normalised(part, 255.0), (1, 3, SIDE, SIDE), outputs, file, source="image")
         store_half(file)
+    _name_shape(out / f"{FILES['lift']}.onnx", (JOINTS * DEPTH, CELLS, CELLS))
+
+
+def _name_shape(file: Path, shape: tuple[int, ...]) -> None:
+    """Write the shape of the volume into the file, which is lost where the batch is open."""
+    model = onnx.load(file)
+    for axis, length in zip(model.graph.output[0].type.tensor_type.shape.dim[1:], shape, strict=True):
+        axis.dim_value = length
+    onnx.checker.check_model(model)
+    onnx.save(model, file)

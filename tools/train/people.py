@@ -13,14 +13,13 @@ import numpy as np
 
 from edged.frame import F32, F64, U8
 from engines.card.schema import SCHEMAS
-from tools.nets.space import SCHEMA
+from tools.nets.space import NAMES, SCHEMA
 from tools.synth.portraits import SIDE_PX, Portraits
 from tools.train.crops import LABELLED, PADDING, PosedPhotographs, SportsCrops, Subject, flipped
 from tools.train.photographs import Photographs
 from tools.train.pictures import Sports, _degrade, _vary_light
 from tools.train.space import DEEP, FLAT, SPAN_MM
 
-NAMES = SCHEMAS[SCHEMA].keypoints
 MIDDLES = {"pelvis": "hip", "thorax": "shoulder"}  # of both sides
 CUT_SHARE, OTHER_SHARE, PIECE_SHARE = 0.25, 0.25, 0.25  # of portraits: cut by the image's edge, partly hidden
 DEGRADED_SHARE = 0.15

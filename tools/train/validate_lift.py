@@ -20,8 +20,8 @@ from edged.frame import F32, F64, U8
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
 from engines.card.schema import SCHEMAS
-from tools.evaluate.metrics.space import mpjpe, pa_mpjpe_rigid, pa_mpjpe_similarity
-from tools.nets.space import DEPTH, JOINTS, PX_PER_CELL, SCHEMA, SIDE
+from tools.evaluate.metrics.space import mpjae, mpjpe, pa_mpjpe_rigid, pa_mpjpe_similarity
+from tools.nets.space import DEPTH, JOINTS, NAMES, PX_PER_BIN, SCHEMA, SIDE
 from tools.synth.portraits import Portraits
 from tools.train.crops import PADDING
 from tools.train.lift import FILES
@@ -31,6 +31,7 @@ from tools.train.space import SPAN_MM
 
 COUNTED = JOINTS - 1  # the thorax is left out
 ROOT = 0
+LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Models:
         """Return x, y in px of the window (S, S, 3) BGR, and z from the root in mm: (18, 3)."""
         (volume,) = self.volume.run(None, {"image": _tensor(window)})
         bins = soft_argmax(volume, JOINTS)[0]
-        return np.column_stack([bins[:, :2] * PX_PER_CELL, (bins[:, 2] / DEPTH - 0.5) * SPAN_MM]).astype(np.float32)
+        return np.column_stack([bins[:, :2] * PX_PER_BIN, (bins[:, 2] / DEPTH - 0.5) * SPAN_MM]).astype(np.float32)
 
     def gamma(self, window: U8) -> float:
         _, gamma = self.root.run(None, {"image": _tensor(window)})
@@ -74,15 +75,37 @@ def measure(models: Models, portraits: Portraits, backgrounds: Photographs) -> d
         found.append(np.column_stack([(xy[:, 0] - cx) / fx * z, (xy[:, 1] - cy) / fy * z, z])[:COUNTED])
         depths.append((models.gamma(window) / gamma, 1 / gamma))
     truth, poses = portraits.joints_mm[:, :COUNTED], np.array(found)
+    spine = truth[:, ROOT] - truth[:, NAMES.index("neck")]
+    upright = spine[:, 1] > 0.7 * np.linalg.norm(spine, axis=1)
     root, box = np.abs(np.array(depths) - 1).T
     return {
         "mpjpe_mm": mpjpe(poses, truth, ROOT),
+        "mpjpe_upright_mm": mpjpe(poses[upright], truth[upright], ROOT) if upright.any() else float("nan"),
         "pa_mpjpe_mm": pa_mpjpe_similarity(poses, truth),
         "pa_mpjpe_rigid_mm": pa_mpjpe_rigid(poses, truth),
+        "mpjae_deg": mpjae(poses, truth, [edge for edge in SCHEMAS[SCHEMA].edges if max(edge) < COUNTED]),
         "depth_error": float(root.mean()),
+        "depth_error_p68": float(np.quantile(root, 0.68)),
         "depth_error_median": float(np.median(root)),
         "depth_error_by_box": float(box.mean()),
+        "depth_error_by_box_p68": float(np.quantile(box, 0.68)),
     }
+
+
+def on_photographs(models: Models, source: Photographed, count: int) -> dict[str, float]:
+    """Return, of people of photographs: the share of joints within 0.1 of the box's longer side, and how far the left
+    limbs differ in length from the right ones, as a share; there is no truth in space."""
+    rng, near, unequal = np.random.default_rng(3), list[bool](), list[float]()
+    limbs = [[NAMES.index(f"{side}_{name}") for name in limb] for limb in LIMBS for side in ("left", "right")]
+    for _ in range(count):
+        window, joints, _ = windowed(source.draw(rng), SIDE)
+        seen, known = models.joints(window), joints[:, 3] > 0
+        off = np.linalg.norm(seen[known, :2] - joints[known, :2], axis=1)
+        near += (off < 0.1 * SIDE / PADDING).tolist()
+        mm = seen * (models.gamma(window) * SPAN_MM / SIDE, models.gamma(window) * SPAN_MM / SIDE, 1)
+        left, right = np.array([np.linalg.norm(mm[a] - mm[b]) for a, b in limbs]).reshape(-1, 2).T
+        unequal.append(float((np.abs(left - right) / (left + right) * 2).mean()))
+    return {"joints_right_on_photographs": float(np.mean(near)), "left_from_right": float(np.mean(unequal))}
 
 
 def views(models: Models, source: Photographed, count: int) -> U8:
@@ -116,12 +139,15 @@ def main() -> None:
     parser.add_argument("--portraits", type=Path, required=True, help="made with --apart")
     parser.add_argument("--models", type=Path, required=True, help="folder of both ONNX files")
     parser.add_argument("--views", type=Path, help="image to draw into")
+    parser.add_argument("--count", type=int, default=300, help="people of photographs")
     args = parser.parse_args()
     models, photographs = Models.read(args.models), Photographs.read(args.data / "real", "val")
-    for name, value in measure(models, Portraits(args.portraits), photographs).items():
+    people = Photographed.read(args.data, "val")
+    errors = measure(models, Portraits(args.portraits), photographs) | on_photographs(models, people, args.count)
+    for name, value in errors.items():
         print(f"{name} {value:.3f}")
     if args.views is not None:
-        cv2.imwrite(str(args.views), views(models, Photographed.read(args.data, "val"), 12))
+        cv2.imwrite(str(args.views), views(models, people, 12))
 
 
 if __name__ == "__main__":
