@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import threading
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from edged.commands.views import StderrHandler, describe_subjects
 from edged.config.load import camera_from_source, load
 from edged.config.tables.camera import CameraConfig, IntrinsicsConfig
 from edged.config.tables.models import STARTER_LIFT, STARTER_ROOT, ModelsConfig
+from edged.config.types import NAME as NAME_PATTERN
 from edged.drawing.annotate import LEGEND
 from edged.drawing.result_files import ResultFiles, ResultFolder
 from edged.errors import ConfigError
@@ -76,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sort_out_paths(args: argparse.Namespace) -> None:
-    """`--lift photo.jpg` names no card. Raises ConfigError without any path."""
-    if args.lift is not None and Path(args.lift).exists():
+    """`--lift photo.jpg` names no card, whether there is such a file or not. Raises ConfigError without any path."""
+    if args.lift is not None and (Path(args.lift).exists() or not re.fullmatch(NAME_PATTERN, args.lift)):
         args.paths.insert(0, args.lift)
         args.lift = STARTER_LIFT
     if not args.paths:

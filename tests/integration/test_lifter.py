@@ -236,7 +236,12 @@ def test_infer_lifts_with_the_starter_models(order: tuple[str, str], capsys: pyt
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["--lift"], "no PATH given"), (["--root", "rootnet", str(PICTURE)], "add --lift")]
+    ("words", "said"),
+    [
+        (["--lift"], "no PATH given"),
+        (["--lift", "nosuch.jpg"], "nosuch.jpg"),
+        (["--root", "rootnet", str(PICTURE)], "add --lift"),
+    ],
 )
 def test_infer_says_what_is_missing(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["infer", *words]) != 0

@@ -120,6 +120,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             "F:1 models.pose.cat = \"rtmpose-t-lsp14\": the detector does not know 'cat'; "
             "want one of person, horse, or another models.detector",
         ),
+        ('device.id = "fleet"', 'F:1 device.id = "fleet": must be another name: messages for groups'),
         ('models.lift = "rootnet"', 'F:1 models.lift = "rootnet": is a card of task root; want one of task lift: '),
         (
             SIZED

@@ -21,10 +21,16 @@ def _check_source(source: str) -> str:
     return source
 
 
+def _check_id(name: str) -> str:
+    if name == "fleet":
+        raise ValueError("must be another name: messages for groups of devices are below `fleet`")
+    return name
+
+
 class DeviceConfig(Section):
     """The identity of this device."""
 
-    id: Name = Field(
+    id: Annotated[Name, AfterValidator(_check_id)] = Field(
         "auto", description="Topic level and MQTT client id. `auto` gives edged-<8 hex digits> of the machine id."
     )
     name: str = Field("", max_length=80, description="Display name.")
