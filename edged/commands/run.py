@@ -23,7 +23,7 @@ from edged.config.tree import Config
 from edged.config_check import load_checked
 from edged.daemon import Daemon, Options
 from edged.device.identity import device_id
-from edged.errors import ConfigError
+from edged.errors import ConfigError, NotWritten
 from edged.loop import Sink
 from edged.provisioning.fleet_settings import FleetSettings
 from edged.runtime import systemd
@@ -98,9 +98,15 @@ def _site(args: argparse.Namespace) -> Path | None:
 
 
 def _end_failed_trial(args: argparse.Namespace) -> None:
-    """Restore the settings before those of the fleet with which the daemon did not start. Raises `NotWritten`."""
-    if (site := _site(args)) is not None and FleetSettings(site).count_start():
-        log.error("the settings of the fleet did not start the daemon: those before are restored")
+    """Restore the settings before those of the fleet with which the daemon did not start.
+
+    Where the disk cannot be written it starts with those that there are.
+    """
+    try:
+        if (site := _site(args)) is not None and FleetSettings(site).count_start():
+            log.error("the settings of the fleet did not start the daemon: those before are restored")
+    except NotWritten as exc:
+        log.error("settings of the fleet: %s", exc)
 
 
 def _plays_file(args: argparse.Namespace, config: Config) -> bool:

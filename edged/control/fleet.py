@@ -96,7 +96,7 @@ class FleetMember:
         self._kept = self._file.read(_parse, Kept())
         self._arrived: deque[bytes] = deque(maxlen=1)  # only the newest counts
         self._message = b""  # the last accepted one
-        self._early = b""  # one that waits for the clock
+        self._waiting = b""  # one that is not taken yet, as the clock is not set
         self._desired: Desired | None = None
         self._state: State = "none"
         self._log_limit = LogLimit(LOG_LINES, LOG_PERIOD_S)
@@ -125,9 +125,10 @@ class FleetMember:
         self._thread.wake()
 
     def _step(self) -> float:
-        message = self._arrived.pop() if self._arrived else self._early
-        if message:  # an empty one: the topic was cleared
-            self._take(message)
+        if self._arrived:
+            self._waiting = self._arrived.pop()  # an empty one: the topic was cleared
+        if self._waiting:
+            self._take(self._waiting)
         elif self._state == "updating":
             self._look_at_result()
         return POLL_S
@@ -135,9 +136,8 @@ class FleetMember:
     def _take(self, message: bytes) -> None:
         keys = self._site.keys()
         if depends_on_time(keys) and not self._site.clock_synced():
-            self._early = message
             return
-        self._early = b""
+        self._waiting = b""
         try:
             desired = unseal(message, keys)
             self._accept(desired, hashlib.sha256(message).hexdigest())
@@ -230,8 +230,11 @@ class FleetMember:
                 settings.keep()
                 self._keep(trying=None, applied=trial.number)
             else:
-                settings.back()
                 self._keep(trying=None, failed=(trial.number, NOT_IN_EFFECT))
+                try:
+                    settings.back()
+                except NotWritten as exc:  # the daemon runs on with what it has
+                    log.error("fleet: %s", exc)
         elif tried is not None:  # the file before was restored at the start
             self._keep(trying=None, failed=(tried, NOT_STARTED))
 

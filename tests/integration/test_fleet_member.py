@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from edged.commands.run import _end_failed_trial
 from edged.config.load import load
 from edged.control.fleet import NOT_IN_EFFECT, NOT_STARTED, FleetMember, Site
 from edged.errors import CommandRejected
@@ -212,6 +215,22 @@ def test_settings_with_which_no_daemon_runs_are_taken_back(box: Box) -> None:
     assert (report["state"], report["reason"], box.text) == ("failed", NOT_IN_EFFECT, "")
 
 
+def test_full_disk_keeps_no_daemon_from_its_start(
+    box: Box, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    box.restarted = ("everything",)
+    box.want(1, configuration=SLOW)
+    box.runs_with_files = False
+    monkeypatch.setattr("edged.provisioning.fleet_settings.write_file", full)
+    box.start()
+    assert (box.bus.reports[-1]["state"], box.text) == ("failed", SLOW)
+    _end_failed_trial(Namespace(config=box.etc, source=None))
+    assert caplog.text.count("No space left on device") == 2
+
+
 def test_settings_that_end_the_process_at_its_start_are_taken_back(box: Box) -> None:
     box.restarted = ("everything",)
     box.want(1, configuration=SLOW)
@@ -266,6 +285,12 @@ def test_key_with_an_end_waits_for_the_clock(box: Box) -> None:
     box.keys = [line.replace(" ssh-", ',valid-before="20990101" ssh-', 1) for line in box.keys]
     box.synced = False
     assert state(box.want(1, configuration=SLOW)) == ("none", None, None)
+    box.synced = True
+    box.member._step()
+    assert state(box.bus.reports[-1]) == ("applied", 1, 1)
+    box.synced = False
+    box.want(2)
+    box.get(b"")  # taken back before the clock was set
     box.synced = True
     box.member._step()
     assert state(box.bus.reports[-1]) == ("applied", 1, 1)
