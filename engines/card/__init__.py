@@ -176,7 +176,7 @@ class Root(_Table):
     cells: Length = 64
     error: float | None = Field(
         default=None, gt=0
-    )  # measured: two in three depths are nearer, as a share; None: unknown
+    )  # of depths, as a share: two in three are nearer; None: not measured
 
 
 class Tolerance(_Table):
