@@ -46,7 +46,7 @@ def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterat
     config = partial.config
     if config is None:
         return
-    remarks = [*_mqtt_remarks(config.mqtt, unread), *_device_remarks(config)]
+    remarks = [*_mqtt_remarks(config.mqtt, unread), *_device_remarks(config), *_fleet_remarks(config)]
     for name, camera in config.enabled_cameras.items():
         key: Key = ("cameras", name)
         if partial.knows((*key, "source")):
@@ -123,6 +123,12 @@ def _ending_certificates(mqtt: MqttConfig) -> Iterator[Violation]:
     for name, end_ms in mqtt_ends(mqtt).items():
         if (fault := expiry(end_ms, time.time() * MS_PER_S)) is not None:
             yield ("mqtt", "tls", name), None, fault
+
+
+def _fleet_remarks(config: Config) -> Iterator[Violation]:
+    group = config.fleet.group
+    if group is not None and config.update.source is None:
+        yield ("fleet", "group"), group, "a version that the fleet wants is taken from update.source; set that too"
 
 
 def _device_remarks(config: Config) -> Iterator[Violation]:

@@ -27,7 +27,7 @@ from edged.provisioning.atomic_files import write_file
 from edged.provisioning.desired import Desired, unseal
 from edged.provisioning.fleet_settings import FleetSettings
 from edged.provisioning.release import package_version
-from edged.provisioning.signature import depends_on_time
+from edged.provisioning.signature import SIGNERS, depends_on_time
 from edged.runtime.json_state import JsonState
 from edged.runtime.log import LogLimit
 from edged.runtime.threads import SupervisedThread
@@ -103,6 +103,8 @@ class FleetMember:
         self._thread = SupervisedThread("fleet", self._step)
 
     def start(self) -> None:
+        if not self._site.keys():
+            log.warning("fleet: no message is followed without a key in /%s; run as root: edged trust KEY.pub", SIGNERS)
         self._end_trial()
         self._report(self._state_before())
         self._bus.subscribe(desired_topic(self._site.base, self._site.group), self.on_message)

@@ -162,8 +162,10 @@ def test_message_that_is_not_for_this_device_is_ignored(
     assert "fleet: ignored: " in caplog.text
 
 
-def test_device_without_a_key_follows_nothing(box: Box) -> None:
+def test_device_without_a_key_follows_nothing_and_says_so(box: Box, caplog: pytest.LogCaptureFixture) -> None:
     box.keys = []
+    box.start()
+    assert "run as root: edged trust KEY.pub" in caplog.text
     assert state(box.want(1, configuration=SLOW)) == ("none", None, None)
 
 

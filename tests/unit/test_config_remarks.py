@@ -88,6 +88,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + 'lift = true\nclasses = ["horse"]\n[models]\nlift = "convnextpose-s"',
             'F:3 cameras.a.lift = true: only people get 3D keypoints; add "person" to classes, or remove it',
         ),
+        (
+            CAMERA + '[fleet]\ngroup = "barns"',
+            'F:4 fleet.group = "barns": a version that the fleet wants is taken from',
+        ),
         (CAMERA + '[models]\nlift = "convnextpose-s"', 'F:4 models.lift = "convnextpose-s": no camera uses it; add'),
         (CAMERA + '[mqtt]\nusername = "u"', 'F:4 mqtt.username = "u": has no password; give it as the credential '),
         (CAMERA + "[mqtt]\nport = 8883", "F:4 mqtt.port = 8883: is the usual port of TLS, which is off; add mqtt.tls"),
