@@ -22,7 +22,7 @@ from edged.config.tables.models import STARTER_LIFT, STARTER_ROOT, ModelsConfig
 from edged.config.types import NAME as NAME_PATTERN
 from edged.drawing.annotate import LEGEND
 from edged.drawing.result_files import ResultFiles, ResultFolder
-from edged.errors import ConfigError
+from edged.errors import ConfigError, NotWritten
 from edged.frame import Frame, FrameResult
 from edged.inference.cpu.motion_gate import motion_gate
 from edged.inference.load_models import LoadedModels, load_models
@@ -33,6 +33,7 @@ from edged.runtime.log import set_up
 from edged.units import plural
 
 NAME = "infer"  # of the camera, in messages
+OUTPUT = "output"  # code of the error of a pipe that nobody reads any more, or of a full disk
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,12 @@ def run(args: argparse.Namespace) -> int:
     models = load_models(_models(config.models, args), config.compute)
     output = _json_printer() if args.jsonl else None if args.save else _print_text
     infer = partial(_infer, models=models, output=output, folder=folder, summarise=not args.jsonl)
-    code = max([infer(path, _camera(args, path, models)) for path in args.paths])
+    try:
+        code = max([infer(path, _camera(args, path, models)) for path in args.paths])
+    except NotWritten as error:
+        if error.code == OUTPUT and error.__cause__ is not None:
+            raise error.__cause__ from None
+        raise
     if folder is not None and folder.size:
         print(f"{plural(folder.size, 'file')} in {args.save}; {LEGEND}", file=sys.stderr)
     return code
@@ -159,8 +165,16 @@ def _camera(args: argparse.Namespace, path: str, models: LoadedModels) -> Camera
 
 def _json_printer() -> loop.Sink:
     headers = HeaderFactory(Clock())
-    return lambda frame, result: print(encode(poses(headers, result)).decode(), flush=True)
+    return lambda frame, result: _print(encode(poses(headers, result)).decode())
 
 
 def _print_text(frame: Frame, result: FrameResult) -> None:
-    print(f"{result.source} [{result.position}]: {describe_subjects(result)}", flush=True)
+    _print(f"{result.source} [{result.position}]: {describe_subjects(result)}")
+
+
+def _print(line: str) -> None:
+    """Raises NotWritten, which ends the loop: after any other error it goes on with the next frame."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        raise NotWritten(f"the output: {error.strerror}", OUTPUT) from error

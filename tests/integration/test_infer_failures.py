@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import onnx
 
 import engines
 from edged.__main__ import main
+from edged.commands import infer
 
 PACKAGE = Path(engines.__file__).parent
 PICTURE = Path(__file__).parents[2] / "tools" / "synth" / "stills" / "stall_by_day.webp"
@@ -56,3 +58,17 @@ def test_model_whose_scores_overflow_fails_every_frame_and_the_command(
     assert told.out == ""
     assert re.search(r"model own-horse: output 0 holds \d{4} values of 8704 that are NaN, infinite or", told.err)
     assert "1 of 1 frame failed" in told.err
+
+
+def test_pipe_that_nobody_reads_ends_the_command_and_fails_no_frame(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    parser = argparse.ArgumentParser()
+    infer.arguments(parser)
+    monkeypatch.setattr(infer, "print", broken, raising=False)
+    with pytest.raises(BrokenPipeError):
+        infer.run(parser.parse_args([str(PICTURE)]))
+    assert "fail" not in capsys.readouterr().err
