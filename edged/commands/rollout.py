@@ -27,6 +27,7 @@ from edged.mqtt.nodes import Nodes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.provisioning.desired import VERSION, Desired, number_of, seal
 from edged.provisioning.rollout import Group, Verdict
+from edged.units import plural
 
 KINDS = {spec.path: spec.name for spec in (STATUS, REPORTED, HEALTH)}
 RETAINED_S = 3.0  # after the last message that the broker had retained
@@ -242,6 +243,10 @@ class Rollout:
         retained = self._site.retained_number
         self._number = max(retained, min(self._site.group.last_number, retained + MAX_AHEAD))
         say(f"{len(asked)} devices of the group {self._wanted.group} are online; messages from {self._number + 1} on")
+        settings = (
+            plural(len(self._wanted.configuration.splitlines()), "line") if self._wanted.configuration else "none"
+        )
+        say(f"wanted: version {self._wanted.version or 'any'}; settings of the fleet: {settings}")
         for share in stages:
             desired = self._publish(share)
             verdict = self._watch_stage(desired, asked)

@@ -130,8 +130,10 @@ def test_number_that_one_device_claims_uses_up_few(monkeypatch: pytest.MonkeyPat
     fake: Any = SimpleNamespace(group=made, retained_number=7, publish=published.append)
     fake.read_retained = fake.poll = lambda *_: None
     monkeypatch.setattr(rollout, "seal", lambda desired, key: desired.number)
-    assert Rollout(fake, WANTED, Path("key"), stop_at=0, wait_s=1, watch_s=1).run([0.0], print)
+    said = list[str]()
+    assert Rollout(fake, WANTED, Path("key"), stop_at=0, wait_s=1, watch_s=1).run([0.0], said.append)
     assert published == [7 + rollout.MAX_AHEAD + 1]
+    assert "wanted: version any; settings of the fleet: none" in said  # which takes those of before away
 
 
 def test_share_and_size_that_nothing_could_mean_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
