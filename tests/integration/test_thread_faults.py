@@ -101,6 +101,7 @@ def configuration(folder: Path, mqtt_port: int) -> dict[str, Any]:
         "prometheus": {"enabled": True, "port": free_port()},
         "panel": {"enabled": True, "port": 0, "token": "only of this test"},
         "evidence": {"enabled": True},
+        "fleet": {"group": "barns"},
         "cameras": {"barn": {"source": "rtsp://127.0.0.1:9/gone", "retry_max_s": 0.5}},
     }
 
@@ -108,7 +109,7 @@ def configuration(folder: Path, mqtt_port: int) -> dict[str, Any]:
 SERVING = "panel"
 OF_DAEMON = (
     *("capture", "capture-watch", "mqtt", "store", "behaviour", "health", "throttle", "commands", "prometheus"),
-    *("switches", "panel-pictures", "evidence", SERVING),
+    *("switches", "panel-pictures", "evidence", "fleet", SERVING),
 )
 
 

@@ -55,6 +55,7 @@ def write_video(
     track = out.add_stream(codec, rate=rate_hz, options=X264 if options is None else options)
     track.height, track.width = images[0].shape[:2]
     track.pix_fmt, track.codec_context.gop_size = pixel_format, gop
+    track.codec_context.thread_count = 1  # x264 wrote other bytes in 6 of 360 runs with more, in 1 with one
     if pixel_aspect:
         track.codec_context.sample_aspect_ratio = pixel_aspect
     if times_ms:
