@@ -246,14 +246,14 @@ def broken() -> dict[str, Any]:
 
 
 def plugged(link: Path) -> dict[str, Any]:
-    """Read at 30 Hz, unplug, plug in again, through the hub and the stable path."""
-    wanted = settings(str(link), format="yuyv", size=(640, 360), fps=30)
+    """Read at 10 Hz, unplug, plug in again, through the hub and the stable path."""
+    wanted = settings(str(link), format="yuyv", size=(640, 360), fps=10)  # which a busy machine emulates in time
     states: list[CameraState] = []
     hub = CameraHub({"cam": (wanted, V4l2Camera("cam", wanted))}, states.append)
     hub.start()
     frames: list[tuple[int, int]] = []
     ages_ms: list[float] = []
-    while len(frames) < 45:
+    while len(frames) < 25:
         with hub.lease(LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
