@@ -28,24 +28,24 @@ KERNEL rank(const Counters* counters, const Box* candidates, Box* ordered) {
     if (place < MAX_CANDIDATES) ordered[place] = own;
 }
 
-// The mean edges, by score, of the boxes of its class that overlap it enough.
+// The mean edges, by score, of the boxes of its class that overlap it enough; in double, so that no order of adding shows.
 __device__ inline Box voted(const Box& own, const Box* boxes, int count, float vote_iou) {
     Box mean = own;
-    float x0 = 0, y0 = 0, x1 = 0, y1 = 0, total = 0;
+    double x0 = 0, y0 = 0, x1 = 0, y1 = 0, total = 0;
     for (int j = 0; j < count; j++) {
         const Box& other = boxes[j];
         if (other.label != own.label || iou(own, other) < vote_iou) continue;
-        x0 += other.score * other.x0;
-        y0 += other.score * other.y0;
-        x1 += other.score * other.x1;
-        y1 += other.score * other.y1;
+        x0 += double(other.score) * other.x0;
+        y0 += double(other.score) * other.y0;
+        x1 += double(other.score) * other.x1;
+        y1 += double(other.score) * other.y1;
         total += other.score;
     }
     if (total > 0) {
-        mean.x0 = x0 / total;
-        mean.y0 = y0 / total;
-        mean.x1 = x1 / total;
-        mean.y1 = y1 / total;
+        mean.x0 = float(x0 / total);
+        mean.y0 = float(y0 / total);
+        mean.x1 = float(x1 / total);
+        mean.y1 = float(y1 / total);
     }
     return mean;
 }

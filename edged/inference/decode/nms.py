@@ -37,7 +37,7 @@ def nms(boxes: Boxes, limit: float, vote_iou: float | None = None) -> Boxes:
 
 def _voted(kept: Boxes, boxes: Boxes, vote_iou: float) -> Boxes:
     votes = (box_iou(kept.xyxy, boxes.xyxy) >= vote_iou) & (kept.label[:, None] == boxes.label)
-    weights = np.where(votes, boxes.score, 0)
+    weights = np.where(votes, boxes.score.astype(np.float64), 0)
     total = weights.sum(axis=1, keepdims=True)
     # An empty box overlaps nothing, itself neither: it stays as it is.
     xyxy = np.where(total > 0, weights @ boxes.xyxy / np.where(total > 0, total, 1), kept.xyxy)
