@@ -99,24 +99,25 @@ def nats(count: int) -> Iterator[Cluster]:
 KINDS = {"mosquitto + bridge": mosquitto, "RabbitMQ x3": rabbitmq, "NATS x3": nats}
 
 
+def late_s(outcome: Outcome) -> float:
+    """Return how long after its time the last box published."""
+    return max(sent.late_s for sent in outcome.sent)
+
+
 def holds(outcome: Outcome) -> bool:
     """Whether all states arrived, soon enough, and boxes could publish at their rate."""
-    late_s = max(sent.late_s for sent in outcome.sent)
-    return outcome.lost[1] == 0 and bool(np.percentile(outcome.late_ms, 99) < MAX_P99_MS) and late_s < MAX_LATE_S
+    if outcome.lost[1] or late_s(outcome) >= MAX_LATE_S:
+        return False
+    return bool(np.percentile(outcome.late_ms, 99) < MAX_P99_MS)
 
 
 def row(kind: str, count: int, seconds: float, outcome: Outcome) -> str:
-    published = {what: sum(sent.published[what] for sent in outcome.sent) for what in ("poses", "state")}
-    p50, p99, worst = np.percentile(outcome.late_ms, [50, 99, 100]) if len(outcome.late_ms) else (np.nan,) * 3
-    poses, states = outcome.lost
-    late_s = max(sent.late_s for sent in outcome.sent)
+    late = late_s(outcome)
     cpu = ", ".join(f"{share:.0%}" for share in outcome.cpu)
     memory = ", ".join(f"{mb:.0f}" for mb in outcome.memory_mb)
     return (
-        f"| {kind} | {count} | {sum(published.values()) / (seconds + max(0.0, late_s)):.0f} "
-        f"| {poses} of {published['poses']} | {states} of {published['state']} | {outcome.twice} "
-        f"| {p50:.0f}, {p99:.0f}, {worst:.0f} | {late_s:.1f} s | {cpu} | {memory} "
-        f"| {'yes' if holds(outcome) else 'no'} |"
+        f"| {kind} | {count} | {sum(outcome.published) / (seconds + max(0.0, late)):.0f} | {outcome.delivery} "
+        f"| {outcome.lateness} | {late:.1f} s | {cpu} | {memory} | {'yes' if holds(outcome) else 'no'} |"
     )
 
 

@@ -88,10 +88,26 @@ class Outcome:
     back_s: float  # from the end of the fault until all nodes had caught up and all devices were connected
 
     @property
+    def published(self) -> tuple[int, int]:
+        """Poses and states."""
+        return sum(sent.published["poses"] for sent in self.sent), sum(sent.published["state"] for sent in self.sent)
+
+    @property
     def lost(self) -> tuple[int, int]:
         """Poses and states."""
-        published = [sum(sent.published[kind] for sent in self.sent) for kind in ("poses", "state")]
-        return published[0] - self.poses, published[1] - self.states
+        return self.published[0] - self.poses, self.published[1] - self.states
+
+    @property
+    def delivery(self) -> str:
+        """Cells of a table: poses and states lost, states that came twice."""
+        (poses, states), (of_poses, of_states) = self.lost, self.published
+        return f"{poses} of {of_poses} | {states} of {of_states} | {self.twice}"
+
+    @property
+    def lateness(self) -> str:
+        """A cell of a table: p50, p99 and the longest of states, ms; NaN without one."""
+        late_ms = self.late_ms if len(self.late_ms) else [np.nan]
+        return ", ".join(f"{at:.0f}" for at in np.percentile(late_ms, [50, 99, 100]))
 
 
 class QueueReader:
@@ -332,14 +348,10 @@ def _processes(pid: int) -> list[psutil.Process]:
 
 
 def row(count: int, fault: str, outcome: Outcome) -> str:
-    published = {kind: sum(sent.published[kind] for sent in outcome.sent) for kind in ("poses", "state")}
-    p50, p99, worst = np.percentile(outcome.late_ms, [50, 99, 100])
-    poses, states = outcome.lost
     nodes = "; ".join(f"{cpu:.0%}, {mb:.0f}" for cpu, mb in zip(outcome.cpu, outcome.memory_mb, strict=True))
     return (
-        f"| {count} | {fault} | {sum(published.values())} | {poses} of {published['poses']} "
-        f"| {states} of {published['state']} | {outcome.twice} | {outcome.disorder} "
-        f"| {p50:.0f}, {p99:.0f}, {worst:.0f} | {nodes} | {outcome.back_s:.1f} s |"
+        f"| {count} | {fault} | {sum(outcome.published)} | {outcome.delivery} | {outcome.disorder} "
+        f"| {outcome.lateness} | {nodes} | {outcome.back_s:.1f} s |"
     )
 
 

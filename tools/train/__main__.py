@@ -7,22 +7,21 @@ Run again with the same `--out` and another `--seed`, training goes on; from the
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 
 from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
 from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
+from tools.train.batches import batches, first_images, normalised, print_progress
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
 from tools.train.crops import Source as Pictured
@@ -34,28 +33,13 @@ from tools.train.photographs import Photographs
 from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
-from tools.train.teacher import MEAN, STD, Teacher
+from tools.train.teacher import Teacher
 from tools.train.weights import load_weights, measure_norms, save_weights
 
-MEASURED = 6  # batches from which the norms of an exported model are measured
 MOST = 40  # boxes and ignored regions of one image
 Drawn = TypeVar("Drawn")
 DETECTOR = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
-
-
-class Batches(IterableDataset[tuple[Tensor, ...]]):
-    """Endless batches, with one seed per worker and slice."""
-
-    def __init__(self, make: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int) -> None:
-        self._make, self._seed = make, seed
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        cv2.setNumThreads(1)
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng((self._seed, worker.id if worker else 0))
-        while True:
-            yield self._make(rng)
 
 
 class DetectorBatch:
@@ -81,12 +65,6 @@ def _rows(picture: Picture) -> tuple[np.ndarray, ...]:
     boxes, labels, subjects = np.zeros((MOST, 4), np.float32), np.zeros(MOST, np.int64), np.zeros(MOST, bool)
     boxes[: len(both)], labels[:count], subjects[:count] = both, picture.labels[:count], True
     return boxes, labels, subjects, np.array(picture.complete, np.float32)
-
-
-def normalised(images: Tensor) -> Tensor:
-    """(B, H, W, 3) BGR bytes to (B, 3, H, W)."""
-    scaled = (images.float() - torch.from_numpy(MEAN)) / torch.from_numpy(STD)
-    return scaled.permute(0, 3, 1, 2)  # channels last in memory
 
 
 def detector(args: argparse.Namespace) -> None:
@@ -238,21 +216,6 @@ def weighed(shares: Sequence[tuple[Drawn, float]]) -> tuple[list[Drawn], list[fl
     return [source for source, _ in shares], [share / total for _, share in shares]
 
 
-def batches(
-    args: argparse.Namespace, make: Callable[[np.random.Generator], tuple[Tensor, ...]]
-) -> Iterator[tuple[Tensor, ...]]:
-    return iter(DataLoader(Batches(make, args.seed), None, num_workers=args.workers, prefetch_factor=4))
-
-
-def first_images(loader: Iterator[tuple[Tensor, ...]]) -> Tensor:
-    """Return the images of MEASURED batches, (N, 3, H, W) BGR, normalised."""
-    return normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)]))
-
-
-def print_progress(step: int, loss_value: float, seconds: float) -> None:
-    print(f"{step}  loss {loss_value:.3f}  {seconds:.0f} s", flush=True)
-
-
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("model", choices=("detector", "lift", *POSES))
@@ -289,6 +252,6 @@ def size(text: str) -> tuple[int, int]:
 if __name__ == "__main__":
     arguments_ = arguments().parse_args()
     if arguments_.model == "lift":
-        lift(arguments_, partial(batches, arguments_), normalised)
+        lift(arguments_)
     else:
         (detector if arguments_.model == "detector" else pose)(arguments_)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tools.export.onnx_file import Normalised
 from tools.nets.space import CELLS, DEPTH, JOINTS, POSE_WH, SIDE, Lifting, Rooting, Space
 from tools.nets.starter import pose_net
 from tools.synth.portraits import Portraits
+from tools.train.batches import batches, first_images, normalised, print_progress
 from tools.train.depthwise import speed_up
 from tools.train.people import Photographed, Rendered, Windows
 from tools.train.photographs import Photographs
@@ -27,10 +27,7 @@ from tools.train.weights import load_weights, measure_norms, save_weights
 
 SHARES = (0.5, 0.3, 0.2)  # of portraits, photographs and sports
 POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
-MEASURED = 6  # batches from which the norms of an exported model are measured
 FILES = {"lift": "lift_person_t", "root": "rootnet_person_t"}
-
-Loader = Callable[[Callable[[np.random.Generator], tuple[Tensor, ...]]], Iterator[tuple[Tensor, ...]]]
 
 
 def windows(data: Path, portraits: list[Path]) -> Windows:
@@ -54,13 +51,13 @@ def started(pose: Path) -> Space:
     return net
 
 
-def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], Tensor]) -> None:
+def lift(args: argparse.Namespace) -> None:
     """Train for a slice, and export both models."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     net = started(args.start or POSE).to(memory_format=torch.channels_last)
-    loader = load(partial(batch, windows(args.data, args.portraits), args.batch))
-    measure_norms(net, normalised(torch.cat([next(loader)[0] for _ in range(MEASURED)])).flip(1))
+    loader = batches(args, partial(batch, windows(args.data, args.portraits), args.batch))
+    measure_norms(net, first_images(loader).flip(1))
     net.train()
     net.freeze()
     training = Training(net, args.rate, args.out / "lift.checkpoint")
@@ -72,7 +69,7 @@ def lift(args: argparse.Namespace, load: Loader, normalised: Callable[[Tensor], 
             seen = net(normalised(images).flip(1))
         return loss(seen, Truth(joints, gamma))
 
-    training.run(step, args.minutes, args.cooling, lambda n, v, s: print(f"{n}  loss {v:.3f}  {s:.0f} s", flush=True))
+    training.run(step, args.minutes, args.cooling, print_progress)
     save_weights(training.average, args.out / "lift.pth")
     export(training.average.to(memory_format=torch.contiguous_format), args.out)
 
