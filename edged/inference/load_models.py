@@ -55,6 +55,7 @@ class LoadedModels:
     starter: tuple[str, ...]  # models in use that come with the package, for trials
     threads: int | None  # of each model on the CPU; None: none runs there
     frames_at_once: int  # of as many cameras, each on its own threads
+    can_share_cores: bool  # whether another number of cameras may mean another number of frames at once
     cpu: CpuChoice | None  # what runs models on the CPU, and why; None: none runs there
 
     @property
@@ -79,9 +80,7 @@ class LoadedModels:
 
     def shares_cores_otherwise(self, compute: ComputeConfig, cameras: int) -> bool:
         """Whether these models, loaded for that many cameras, would compute another number of frames at once."""
-        one = self.cpu is None or self.cpu.candidate.runtime != "onnxruntime" or self.has_lift
-        one = one or "tensorrt" in self.runtime_by_model.values()
-        return not one and self.frames_at_once != frames_at_once(compute, cameras)
+        return self.can_share_cores and self.frames_at_once != frames_at_once(compute, cameras)
 
     @property
     def service_level(self) -> Literal["poses", "boxes", "cameras"]:
@@ -204,9 +203,7 @@ def load_models(
         raise ConfigError(f"compute.backend = 'cuda': {lack}; or write auto")
     cards = model_cards(models)
     statuses = resolve(cards, ModelStore(models.store, models.mirror), engine_of)
-    one = cards.lift or any(status.engine for status in statuses.values())  # they belong to one thread
-    at_once = 1 if one else frames_at_once(compute, cameras)
-    sessions = Sessions(statuses, compute, models.store, allow_missing=allow_missing, frames_at_once=at_once)
+    sessions = Sessions(statuses, compute, models.store, allow_missing=allow_missing, cameras=cameras)
     loaded = (None if lack else build_cuda(cards, statuses, sessions)) or build_cpu(cards, sessions)
     log.info(
         "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
@@ -223,7 +220,12 @@ def frames_at_once(compute: ComputeConfig, cameras: int) -> int:
 
     Source: `python -m tools.cameras`: 1.6 to 1.8 times the frames per second of 2, 4 and 8 cameras, on two busy cores.
     """
-    return max(1, min(cameras, compute.threads or allowed_cpus()))
+    return max(1, min(cameras, cores(compute)))
+
+
+def cores(compute: ComputeConfig) -> int:
+    """How many threads models may have on the CPU, together."""
+    return compute.threads or allowed_cpus()
 
 
 def _cpus(loaded: LoadedModels) -> str:
@@ -250,11 +252,10 @@ class Sessions:
         store: Path,
         *,
         allow_missing: bool,
-        frames_at_once: int,
+        cameras: int,
     ) -> None:
         self._statuses, self._compute, self._store, self._allow_missing = statuses, compute, store, allow_missing
-        self.threads = compute.threads or allowed_cpus()
-        self.frames_at_once = frames_at_once
+        self._cameras = cameras
         self.cpu: CpuChoice | None = None  # chosen for the first model that runs on the CPU
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
@@ -262,6 +263,24 @@ class Sessions:
         for status in statuses.values():
             if not status.is_available and isinstance(status.file, EngineError):
                 self._report(status.card, status.file)
+
+    @property
+    def can_share_cores(self) -> bool:
+        """Whether frames of several cameras may be computed at once.
+
+        Engines and 3D models belong to one thread, and a request of OpenVINO's is one frame's.
+        """
+        one_thread = any(status.engine or status.card.lift for status in self._statuses.values())
+        return not one_thread and self.cpu is not None and self.cpu.candidate.runtime == "onnxruntime"
+
+    @property
+    def frames_at_once(self) -> int:
+        return frames_at_once(self._compute, self._cameras) if self.can_share_cores else 1
+
+    @property
+    def threads(self) -> int:
+        """Of each model on the CPU, for one frame."""
+        return cores(self._compute) // self.frames_at_once
 
     def open(self, card: Card) -> Session | None:
         """The model, running; None: it is missing."""
@@ -296,10 +315,7 @@ class Sessions:
         if isinstance(status.file, EngineError):
             raise status.file
         if self.cpu is None:
-            self.cpu = choose(self._compute, list(self._cpu_models()), self.threads, self._store)
-            if self.cpu.candidate.runtime != "onnxruntime":  # a request of OpenVINO's is one frame's
-                self.frames_at_once = 1
-            self.threads //= self.frames_at_once
+            self.cpu = choose(self._compute, list(self._cpu_models()), cores(self._compute), self._store)
         session = open_session(self.cpu.candidate, status.card, self._files(status.card, status.file), self.threads)
         session.warm_up(PREALLOCATED_SUBJECTS)
         self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
@@ -383,6 +399,7 @@ def build_cpu(cards: ModelCards, sessions: Sessions) -> LoadedModels:
 def _loaded(
     cards: ModelCards, backend: PoseBackend, posed: Iterable[str], sessions: Sessions, *, has_lift: bool
 ) -> LoadedModels:
+    on_cpu = isinstance(backend, CpuBackend)
     return LoadedModels(
         backend=backend,
         detector=cards.detect,
@@ -391,7 +408,8 @@ def _loaded(
         runtime_by_model=sessions.runtime_by_model,
         missing_by_model=sessions.missing_by_model,
         starter=cards.starter,
-        threads=sessions.threads if isinstance(backend, CpuBackend) else None,
-        frames_at_once=backend.frames_at_once if isinstance(backend, CpuBackend) else 1,
-        cpu=sessions.cpu if isinstance(backend, CpuBackend) else None,
+        threads=sessions.threads if on_cpu else None,
+        frames_at_once=sessions.frames_at_once if on_cpu else 1,
+        can_share_cores=on_cpu and sessions.can_share_cores,
+        cpu=sessions.cpu if on_cpu else None,
     )

@@ -81,12 +81,26 @@ def test_cameras_share_the_cores(tmp_path: Path, threads: int, cameras: int, at_
     assert models.shares_cores_otherwise(compute, 1 if cameras > 1 else 2) == (threads > 1)
 
 
-def test_model_of_one_thread_leaves_one_frame_at_once(tmp_path: Path) -> None:
-    """An engine's session, refused or not, belongs to the thread that made it."""
+@pytest.mark.parametrize(
+    ("lacking", "engine", "threads"),
+    [
+        ({}, RefusedEngine(), 2),  # an engine's session, refused or not, belongs to the thread that made it
+        ({"lift": "integral-r50"}, None, 2),  # 3D models, missing or not
+        ({"detector": ABSENT}, None, None),
+    ],
+    ids=["engine", "lift", "no-detector"],
+)
+def test_models_of_one_thread_leave_one_frame_at_once_whatever_is_missing(
+    tmp_path: Path, lacking: dict[str, str], engine: Any, threads: int | None
+) -> None:
+    """They are not loaded again for it at each reload either."""
     compute = ComputeConfig(backend="cpu", cpu_runtime="onnxruntime", threads=2)
-    models = load_models(ModelsConfig(store=tmp_path), compute, engine_of=lambda card: RefusedEngine(), cameras=2)
+    models = load_models(
+        ModelsConfig(store=tmp_path, **lacking), compute, engine_of=lambda _: engine, cameras=2, allow_missing=True
+    )
     models.backend.close()
-    assert (models.frames_at_once, models.threads) == (1, 2)
+    assert (models.frames_at_once, models.threads) == (1, threads)
+    assert not models.shares_cores_otherwise(compute, 2)
 
 
 def test_info_of_the_gpu_has_how_it_reads_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
