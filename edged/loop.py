@@ -41,7 +41,7 @@ def run(
     faults = FrameFaults()
     with FrameCrew() as crew:
         while not (stop.is_set() or hub.exhausted or between_frames()):
-            with hub.lease_several(TICK_S, frames_at_once()) as leases:  # the images are ours inside this block only
+            with hub.lease(TICK_S, frames_at_once()) as leases:  # the images are ours inside this block only
                 computed = crew.run([partial(_computed, pipelines, lease.frame) for lease in leases])
                 for lease, result in zip(leases, computed, strict=True):
                     lease.processed = faults.watch(lease.frame, partial(_pass_on, lease.frame, result, sinks))

@@ -155,24 +155,10 @@ class CameraHub:
         self._shared.drop_events(name)
 
     @contextmanager
-    def lease(self, timeout_s: float) -> Iterator[Frame | None]:
-        """The newest frame of the next camera in turn; None when there is none within `timeout_s`.
-
-        Its image is valid inside the block only. Left normally, the frame counts as processed; by an exception, as
-        failed.
-        """
-        with self.lease_several(timeout_s, 1) as leases:
-            if not leases:
-                yield None
-                return
-            yield leases[0].frame
-            leases[0].processed = True
-
-    @contextmanager
-    def lease_several(self, timeout_s: float, most: int) -> Iterator[list[Lease]]:
+    def lease(self, timeout_s: float, most: int) -> Iterator[list[Lease]]:
         """The newest frames of the next cameras in turn, `most` at most; waits for the first one only.
 
-        Each is of another camera, and counts as `processed` says when the block is left.
+        Each is of another camera, and counts as `processed` says when the block is left. Images are valid inside it.
         """
         found = self._wait_for_frames(timeout_s, most)
         try:

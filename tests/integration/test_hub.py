@@ -20,6 +20,7 @@ from edged.frame import U8
 from edged.units import ns
 from tests.support.capture import FILE, image, settings
 from tests.support.clock import ManualClock
+from tests.support.lease import leased
 from tests.support.waiting import LIMIT_S, until
 
 BAD = np.zeros((0, 0, 3), np.uint8)
@@ -53,7 +54,7 @@ class RunningHub:
         frames = []
         end_s = time.monotonic() + LIMIT_S
         while not self.hub.exhausted and time.monotonic() < end_s:
-            with self.hub.lease(0.5) as frame:
+            with leased(self.hub, 0.5) as frame:
                 if frame is not None:
                     frames.append((frame.camera, frame.seq, int(frame.image[0, 0, 0])))
         return frames
@@ -84,7 +85,7 @@ def test_live_camera_keeps_the_newest_frame_and_counts_the_dropped(gate: threadi
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as running:
         until(lambda: running.hub.counts("cam").captured == 5)
-        with running.hub.lease(LIMIT_S) as frame:
+        with leased(running.hub, LIMIT_S) as frame:
             assert frame is not None
             assert (frame.seq, frame.image[0, 0, 0]) == (4, 4)
         assert running.hub.counts("cam").dropped == 4
@@ -112,7 +113,7 @@ def test_stats_of_all_cameras_at_one_instant(gate: threading.Event) -> None:
     steps: list[Step] = [*(image(grey) for grey in range(5)), gate.wait]
     with one(steps, settings=settings()) as running:
         until(lambda: running.hub.counts("cam").captured == 5)
-        with running.hub.lease(LIMIT_S):
+        with leased(running.hub, LIMIT_S):
             pass
         stats = running.hub.stats
         assert (stats.processed, stats.dropped, stats.states["cam"].phase) == (1, 4, "online")
@@ -121,7 +122,7 @@ def test_stats_of_all_cameras_at_one_instant(gate: threading.Event) -> None:
 
 def test_leased_frame_is_unchanged_while_newer_ones_arrive(gate: threading.Event) -> None:
     steps: list[Step] = [image(1), gate.wait, *(image(9) for _ in range(10))]
-    with one(steps, settings=settings()) as running, running.hub.lease(LIMIT_S) as frame:
+    with one(steps, settings=settings()) as running, leased(running.hub, LIMIT_S) as frame:
         gate.set()
         until(lambda: running.hub.counts("cam").captured == 11)
         assert frame is not None
@@ -129,9 +130,9 @@ def test_leased_frame_is_unchanged_while_newer_ones_arrive(gate: threading.Event
 
 
 def test_second_lease_of_a_camera_gives_none() -> None:
-    with one([image(1), image(2)]) as running, running.hub.lease(LIMIT_S) as first:
+    with one([image(1), image(2)]) as running, leased(running.hub, LIMIT_S) as first:
         until(lambda: running.hub.counts("cam").waiting == 2)
-        with running.hub.lease(0.0) as second:
+        with leased(running.hub, 0.0) as second:
             assert first is not None
             assert second is None
 
@@ -139,10 +140,10 @@ def test_second_lease_of_a_camera_gives_none() -> None:
 def test_several_leases_are_of_different_cameras_and_count_each_as_it_went() -> None:
     with RunningHub({name: (FILE, ScriptedCamera([image(1), image(2)])) for name in ("a", "b", "c")}) as running:
         until(lambda: all(running.hub.counts(name).waiting for name in "abc"))
-        with running.hub.lease_several(LIMIT_S, 2) as leases:
+        with running.hub.lease(LIMIT_S, 2) as leases:
             assert [(lease.frame.camera, lease.frame.seq) for lease in leases] == [("a", 0), ("b", 0)]
             leases[1].processed = True
-        with running.hub.lease_several(LIMIT_S, 9) as leases:
+        with running.hub.lease(LIMIT_S, 9) as leases:
             assert {lease.frame.camera for lease in leases} >= {"c"}
             assert len({lease.frame.camera for lease in leases}) == len(leases)
         assert (running.hub.counts("a").failed, running.hub.counts("b").processed) == (1, 1)
@@ -150,7 +151,7 @@ def test_several_leases_are_of_different_cameras_and_count_each_as_it_went() -> 
 
 def test_lease_left_by_an_error_counts_as_failed_and_raises_it() -> None:
     with one([image()]) as running:
-        with pytest.raises(ModelFault), running.hub.lease(LIMIT_S):
+        with pytest.raises(ModelFault), leased(running.hub, LIMIT_S):
             raise ModelFault("NaN")
         counts = running.hub.counts("cam")
         assert (counts.failed, counts.processed, counts.waiting) == (1, 0, 0)
@@ -169,7 +170,7 @@ def test_cameras_are_leased_in_turn() -> None:
         served = []
         for _ in range(15):
             until(lambda: all(running.hub.counts(n).waiting or running.phase(n) == "ended" for n in names))
-            with running.hub.lease(LIMIT_S) as frame:
+            with leased(running.hub, LIMIT_S) as frame:
                 assert frame is not None
                 served.append(frame.camera)
     assert served == ["a", "b", "c"] * 5
@@ -179,7 +180,7 @@ def test_hanging_camera_does_not_delay_the_others(gate: threading.Event) -> None
     cameras = {"dead": (FILE, ScriptedCamera([gate.wait])), "live": (FILE, ScriptedCamera([image()] * 50))}
     with RunningHub(cameras) as running:
         for seq in range(50):
-            with running.hub.lease(LIMIT_S) as frame:
+            with leased(running.hub, LIMIT_S) as frame:
                 assert frame is not None
                 assert (frame.camera, frame.seq) == ("live", seq)
 
@@ -237,7 +238,7 @@ def test_stalled_thread_is_abandoned_and_its_late_frame_is_discarded(
         clock.pass_s(5.1)
         until(lambda: camera.opened == 2 and running.phase() == "online")
         assert [r.reason for r in running.reports if r.phase == "lost"] == ["no frame for 5 s"]
-        with running.hub.lease(LIMIT_S) as frame:
+        with leased(running.hub, LIMIT_S) as frame:
             assert frame is not None
             gate.set()
             until(lambda: camera.closed >= 1)
@@ -297,7 +298,7 @@ def test_lossless_camera_waiting_for_room_is_not_stalled() -> None:
 def test_recorded_frame_is_held_until_it_is_due(gate: threading.Event) -> None:
     due_ns = time.monotonic_ns() + ns(0.2)
     early = CapturedImage(image=image(), captured_ns=due_ns, source="clip.mp4", position=0)
-    with one([early]) as running, running.hub.lease(LIMIT_S) as frame:
+    with one([early]) as running, leased(running.hub, LIMIT_S) as frame:
         assert frame is not None
         assert time.monotonic_ns() >= due_ns
 
@@ -391,7 +392,7 @@ def test_swapped_buffers_are_never_copied_and_are_few() -> None:
     hub.start()
     seen, greys = [], []
     while not hub.exhausted:
-        with hub.lease(0.1) as frame:
+        with leased(hub, 0.1) as frame:
             if frame is not None:
                 seen.append(frame.image.ctypes.data)
                 greys.append(int(frame.image[0, 0, 0]))

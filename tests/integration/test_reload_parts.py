@@ -26,6 +26,7 @@ from edged.tracking.tracker import Tracker
 from edged.units import ns
 from tests.support.capture import FILE, image, settings
 from tests.support.clock import SyncedClock
+from tests.support.lease import leased
 from tests.support.scene import CLEAR, detected
 from tests.support.waiting import until
 
@@ -55,7 +56,7 @@ class RunningHub:
 
     def next(self) -> tuple[str, int, int]:
         while True:
-            with self.hub.lease(0.1) as frame:
+            with leased(self.hub, 0.1) as frame:
                 if frame is not None:
                     return frame.camera, frame.seq, int(frame.image[0, 0, 0])
 
@@ -96,7 +97,7 @@ def test_removed_camera_is_closed_and_reports_nothing_more() -> None:
         reported = len(running.states)
         go.set()
         until(lambda: running.first.closed == 1)
-        with running.hub.lease(0.0) as frame:
+        with leased(running.hub, 0.0) as frame:
             assert frame is None
         assert (running.hub.states, len(running.states)) == ({}, reported)
         assert not running.hub.exhausted  # one may be added

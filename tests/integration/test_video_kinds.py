@@ -19,6 +19,7 @@ from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
 from tests.support.clips import moving_square, write_video
+from tests.support.lease import leased
 from tests.support.raising import raises_code
 
 VFR_MS = [40 * n for n in range(15)] + [600 + 2000 * n for n in range(15)]
@@ -272,7 +273,7 @@ def test_damage_is_logged_once_with_its_number(tmp_path: Path, caplog: pytest.Lo
     hub.start()
     seen = []
     while not hub.exhausted:
-        with hub.lease(1.0) as frame:
+        with leased(hub, 1.0) as frame:
             if frame is not None:
                 seen.append(frame.damaged)
     hub.close()

@@ -11,6 +11,7 @@ from edged.capture.hub import CameraHub
 from edged.capture.sources.rtsp import RtspCamera
 from edged.config.tables.camera import CameraConfig
 from edged.runtime.allocator import limit_arenas
+from tests.support.lease import leased
 
 
 def print_state(phase: str, reason: str) -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     hub = CameraHub({"cam": (settings, RtspCamera("cam", settings))}, on_state)
     hub.start()
     while True:
-        with hub.lease(1.0) as frame:
+        with leased(hub, 1.0) as frame:
             size = None if frame is None else frame.image.shape[:2]
         if frame is not None and frame.seq == 0:
             print_state("first", f"{size}")

@@ -18,6 +18,7 @@ from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
+from tests.support.lease import leased
 from tests.support.raising import raises_code
 from tests.support.tcp_server import tcp_server
 from tools.rtsp_server import Clip, RtspServer, encode, serving
@@ -44,7 +45,7 @@ class RunningHub:
         return sizes
 
     def _one(self, sizes: list[tuple[int, int]]) -> int:
-        with self.hub.lease(0.2) as frame:
+        with leased(self.hub, 0.2) as frame:
             if frame is not None:
                 sizes.append((frame.image.shape[1], frame.image.shape[0]))
         return len(sizes)
@@ -178,7 +179,7 @@ def test_stalled_open_does_not_delay_another_camera(server: RtspServer, clip: Cl
         hub.start()
         try:
             for _ in range(5):
-                with hub.lease(4.0) as frame:
+                with leased(hub, 4.0) as frame:
                     assert frame is not None
                     assert frame.camera == "good"
         finally:

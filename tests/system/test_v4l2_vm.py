@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.system.guest_tmp import REPOSITORY
+
 VM = Path(__file__).parent / "vm"
 LIMIT_S = 150
 
@@ -30,7 +32,8 @@ def kernel() -> str:
 def found(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The results of the machine; its console goes into the failure message."""
     out = tmp_path_factory.mktemp("vm")
-    guest = [sys.executable, str(VM / "guest_camera.py"), "/mnt/out/found.json"]
+    module = [sys.executable, "-m", "tests.system.vm.guest_camera", "/mnt/out/found.json"]
+    guest = ["/usr/bin/env", f"PYTHONPATH={REPOSITORY}", *module]
     run = [str(VM / "boot.sh"), kernel, str(out), *guest]
     console = subprocess.run(run, capture_output=True, text=True, check=False, timeout=LIMIT_S, errors="replace")
     result = out / "found.json"

@@ -36,6 +36,7 @@ from edged.errors import CameraLost
 from edged.frame import U8, Frame, image_shape
 from edged.hardware_report.cameras import try_mode
 from edged.inference.colour import to_bgr
+from tests.support.lease import leased
 
 NODE = Path("/dev/video0")
 MMAP_ONLY = Path("/dev/video1")
@@ -177,28 +178,28 @@ def in_place() -> dict[str, Any]:
     seen: dict[str, list[Frame]] = {name: [] for name in nodes}
     changing = set()
     while min(map(len, seen.values())) < 25:
-        with hub.lease(LIMIT_S) as frame:
+        with leased(hub, LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
             seen[frame.camera].append(frame)
             changing.add(frame.image.tobytes())
     with ExitStack() as stack:
-        frames = [stack.enter_context(hub.lease(LIMIT_S)) for _ in nodes]
-        leased = [frame.image.tobytes() for frame in frames if frame is not None]
+        frames = [stack.enter_context(leased(hub, LIMIT_S)) for _ in nodes]
+        before = [frame.image.tobytes() for frame in frames if frame is not None]
         (DRIVER / "unbind").write_text("vivid.0")
         until(lambda: all(any(s.camera == name and "no such device" in s.reason for s in states) for name in nodes))
         (DRIVER / "bind").write_text("vivid.0")
         until(lambda: all(hub.states[name].phase == "online" for name in nodes))
         captured = {name: hub.counts(name).captured for name in nodes}
         until(lambda: all(hub.counts(name).captured > captured[name] + 10 for name in nodes))
-        unchanged = leased == [frame.image.tobytes() for frame in frames if frame is not None]
+        unchanged = before == [frame.image.tobytes() for frame in frames if frame is not None]
     counts = [hub.counts(name) for name in nodes]
     hub.close()
     return {
         "buffers": {name: len({frame.image.ctypes.data for frame in frames}) for name, frames in seen.items()},
         "shapes": sorted({(frame.pixel_format, frame.size_wh) for frames in seen.values() for frame in frames}),
         "different": len(changing),
-        "leased": len(leased),
+        "leased": len(before),
         "unchanged": unchanged,
         "lost": [state.reason for state in states if state.phase == "lost" and "no such device" not in state.reason],
         "balanced": all(camera.balanced for camera in counts),
@@ -254,7 +255,7 @@ def plugged(link: Path) -> dict[str, Any]:
     frames: list[tuple[int, int]] = []
     ages_ms: list[float] = []
     while len(frames) < 25:
-        with hub.lease(LIMIT_S) as frame:
+        with leased(hub, LIMIT_S) as frame:
             if frame is None:
                 raise TimeoutError
             frames.append((frame.seq, frame.captured_ns))
@@ -264,7 +265,7 @@ def plugged(link: Path) -> dict[str, Any]:
     until(lambda: any("no such device" in state.reason for state in states))
     (DRIVER / "bind").write_text("vivid.0")
     until(lambda: hub.states["cam"].phase == "online")
-    with hub.lease(LIMIT_S) as frame:
+    with leased(hub, LIMIT_S) as frame:
         returned = frame is not None
     counts = hub.counts("cam")
     hub.close()
