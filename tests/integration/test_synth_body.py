@@ -154,3 +154,9 @@ def test_portraits_are_read_as_they_were_written(tmp_path: Path, drawn: portrait
     assert len(read) == 1
     np.testing.assert_array_equal(read.image(0), drawn.image)
     np.testing.assert_allclose(read.joints_mm[0], drawn.joints_mm)
+
+
+def test_portrait_covers_the_background_by_its_share_rounded_to_the_nearest() -> None:
+    portrait = np.array([[[100, 50, 0, 255], [0, 0, 0, 0], [50, 25, 0, 127], [0, 0, 0, 126]]], np.uint8)
+    out = portraits.over(portrait, np.full((1, 4, 3), 200, np.uint8))
+    assert out[0].tolist() == [[100, 50, 0], [200, 200, 200], [150, 125, 100], [101, 101, 101]]

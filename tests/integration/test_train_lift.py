@@ -22,7 +22,7 @@ from tools.nets.starter import pose_net  # noqa: E402
 from tools.synth import portraits  # noqa: E402
 from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
 from tools.train.lift import FILES, POSE, export, started  # noqa: E402
-from tools.train.people import Person, cut, flat_joints, mirrored, over, windowed  # noqa: E402
+from tools.train.people import Person, cut, flat_joints, mirrored, windowed  # noqa: E402
 from tools.train.space import DEEP, FLAT, Truth, bins, loss, means  # noqa: E402
 from tools.train.validate_lift import measure  # noqa: E402
 from tools.train.weights import load_weights  # noqa: E402
@@ -104,12 +104,6 @@ def test_cut_person_has_the_box_of_what_is_left() -> None:
         assert (one.xyxy[2:] - one.xyxy[:2]).min() >= 0.4 * 80
 
 
-def test_portrait_covers_the_background_by_its_share() -> None:
-    portrait = np.array([[[100, 50, 0, 255], [0, 0, 0, 0], [50, 25, 0, 127]]], np.uint8)
-    out = over(portrait, np.full((1, 3, 3), 200, np.uint8))
-    assert out[0].tolist() == [[100, 50, 0], [200, 200, 200], [150, 125, 100]]
-
-
 def test_both_models_start_from_the_pose_model_and_take_several_people(tmp_path: Path) -> None:
     net = started(POSE)
     export(net.eval(), tmp_path)
@@ -174,7 +168,7 @@ def test_net_places_limbs_as_the_pose_model_that_it_starts_from() -> None:
     net, pose, drawn = started(POSE).eval(), pose_net(17, (192, 256)), portraits.portrait(3, 0)
     load_weights(pose, POSE)
     one = Person(
-        over(drawn.image, np.full((288, 288, 3), 116, np.uint8)),
+        portraits.over(drawn.image, np.full((288, 288, 3), 116, np.uint8)),
         drawn.xyxy.astype(float),
         np.zeros((18, 4), np.float32),
         0.0,

@@ -59,6 +59,12 @@ def portrait(seed: int, number: int, *, apart: bool = False) -> Portrait:
             return drawn
 
 
+def over(portrait: U8, background: U8) -> U8:
+    """Return a portrait (H, W, 4), multiplied as `Portrait.image` is, over a background (H, W, 3)."""
+    rest = 255 - portrait[..., 3:].astype(np.uint16)
+    return (portrait[..., :3] + (background * rest + 127) // 255).clip(0, 255).astype(np.uint8)
+
+
 def _body(dice: Dice, *, apart: bool) -> tuple[Body, float]:
     """Return a body and its size; the last of the shapes are those apart. One in twelve is a child."""
     split = person.SHAPES - APART

@@ -14,7 +14,7 @@ import numpy as np
 from edged.frame import F32, F64, U8
 from engines.card.schema import SCHEMAS
 from tools.nets.space import NAMES, SCHEMA
-from tools.synth.portraits import SIDE_PX, Portraits
+from tools.synth.portraits import SIDE_PX, Portraits, over
 from tools.train.crops import LABELLED, PADDING, PosedPhotographs, SportsCrops, Subject, flipped
 from tools.train.photographs import Photographs
 from tools.train.pictures import Sports, _degrade, _vary_light
@@ -124,12 +124,6 @@ class Rendered:
         shift = rng.uniform(0.6, 1.3) * width * rng.choice([-1, 1])
         matrix = np.array([[1, 0, shift], [0, 1, rng.uniform(-20, 60)]])
         person.image[:] = over(np.asarray(cv2.warpAffine(other, matrix, (SIDE_PX, SIDE_PX)), np.uint8), person.image)
-
-
-def over(portrait: U8, background: U8) -> U8:
-    """Return a portrait (H, W, 4) over a background (H, W, 3)."""
-    rest = 255 - portrait[..., 3:].astype(np.uint16)
-    return (portrait[..., :3] + (background * rest // 255).astype(np.uint16)).clip(0, 255).astype(np.uint8)
 
 
 def cut(person: Person, rng: np.random.Generator) -> Person:

@@ -52,7 +52,7 @@ def people(out: Path) -> PreparedDataset:
 
 def portraits(data: Path) -> PreparedDataset:
     """Raises FileNotFoundError when the photographs for the backgrounds are missing."""
-    from tools.synth.portraits import portrait  # noqa: PLC0415
+    from tools.synth.portraits import over, portrait  # noqa: PLC0415
     from tools.train.photographs import Photographs  # noqa: PLC0415
 
     backgrounds, rng = Photographs.read(data / "real", "val"), np.random.default_rng(PORTRAITS_SEED)
@@ -60,8 +60,7 @@ def portraits(data: Path) -> PreparedDataset:
     for number in range(PORTRAITS_COUNT):
         one = portrait(PORTRAITS_SEED, number, apart=True)
         behind = _square(backgrounds.image(backgrounds.rows[rng.integers(len(backgrounds.rows))]), len(one.image), rng)
-        share = one.image[..., 3:] / np.float32(255)
-        paths.append(_written(data / f"portrait-{number:04d}.png", one.image[..., :3] + behind * (1 - share)))
+        paths.append(_written(data / f"portrait-{number:04d}.png", over(one.image, behind)))
         rows.append(one)
     info = DatasetInfo(
         name="rendered-portraits",
@@ -103,10 +102,10 @@ def _square(image: U8, side_px: int, rng: np.random.Generator) -> U8:
     return np.asarray(cv2.resize(image[y : y + side, x : x + side], (side_px, side_px)), np.uint8)
 
 
-def _written(path: Path, image: Any) -> str:
+def _written(path: Path, image: U8) -> str:
     """Return the path, after the image was written there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), np.rint(image).clip(0, 255).astype(np.uint8)):
+    if not cv2.imwrite(str(path), image):
         raise OSError(f"{path}: could not be written; is the disk full?")
     return str(path)
 
