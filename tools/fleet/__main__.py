@@ -19,7 +19,7 @@ import psutil
 
 from edged.config.tables.mqtt import MqttConfig
 from tools.fleet.brokers import Broker
-from tools.fleet.devices import DeviceProcess, Load, Sent, in_s
+from tools.fleet.devices import DeviceProcess, Load, Sent, in_s, load_parser
 from tools.fleet.reader import Arrivals, Reader
 
 SITE = "site42"
@@ -45,11 +45,7 @@ class Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
-    parser.add_argument("--devices", type=int, nargs="+", default=[10, 100, 500], metavar="N")
-    parser.add_argument("--rate-hz", type=float, default=5, help="messages per device")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--processes", type=int, default=2, help="processes for the devices")
+    parser = load_parser("tools.fleet", __doc__, devices=[10, 100, 500], seconds=20, processes=2)
     parser.add_argument("--through", choices=["broker", "bridge"], nargs="+", default=["broker", "bridge"])
     args = parser.parse_args()
     print(HEAD)

@@ -7,7 +7,6 @@ machine.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 from tools.fleet.__main__ import SITE
 from tools.fleet.brokers import Broker
 from tools.fleet.cluster import READER, Cluster, Outcome, calm, cluster_for, passwords, run
+from tools.fleet.devices import load_parser
 from tools.fleet.rabbitmq import RabbitCluster
 
 MAX_P99_MS, MAX_LATE_S = 2000.0, 2.0  # of what a broker holds
@@ -122,16 +122,12 @@ def row(kind: str, count: int, seconds: float, outcome: Outcome) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.fleet.capacity", description=__doc__)
-    parser.add_argument("--boxes", type=int, nargs="+", default=[100, 200, 400], metavar="N")
-    parser.add_argument("--rate-hz", type=float, default=5, help="messages per box, every fifth a state with QoS 1")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--processes", type=int, default=2, help="processes for the boxes")
+    parser = load_parser("tools.fleet.capacity", __doc__, devices=[100, 200, 400], seconds=10, processes=2)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     args = parser.parse_args()
     print(HEAD)
     for kind in args.kinds:
-        for count in args.boxes:
+        for count in args.devices:
             with KINDS[kind](count) as cluster:
                 outcome = run(cluster, count, args.rate_hz, args.seconds, calm, processes=args.processes)
             print(row(kind, count, args.seconds, outcome), flush=True)

@@ -5,7 +5,6 @@ The shipped configuration, TLS, passwords and rights by name; nodes, devices and
 
 from __future__ import annotations
 
-import argparse
 import signal
 import ssl
 import subprocess
@@ -27,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.units import BYTES_PER_MB, ms, ns
-from tools.fleet.devices import DeviceProcess, Load, Sent
+from tools.fleet.devices import DeviceProcess, Load, Sent, load_parser
 from tools.fleet.island import Island
 from tools.fleet.nats import NatsCluster
 from tools.fleet.reader import FIRST
@@ -356,11 +355,7 @@ def row(count: int, fault: str, outcome: Outcome) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.fleet.cluster", description=__doc__)
-    parser.add_argument("--devices", type=int, nargs="+", default=[100], metavar="N")
-    parser.add_argument("--rate-hz", type=float, default=5, help="messages per device")
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--processes", type=int, default=1, help="processes for the devices")
+    parser = load_parser("tools.fleet.cluster", __doc__, devices=[100], seconds=30, processes=1)
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     args = parser.parse_args()
     print(HEAD)

@@ -6,6 +6,7 @@ persistent queue as on a device; but the queue is in memory, as 500 devices woul
 
 from __future__ import annotations
 
+import argparse
 import logging
 import multiprocessing
 import sys
@@ -52,6 +53,18 @@ class Sent:
     counts: DeliveryCounts  # of all devices
     cpu_s: float  # of all devices, while publishing
     late_s: float  # behind schedule at the end
+
+
+def load_parser(
+    tool: str, description: str | None, *, devices: Sequence[int], seconds: float, processes: int
+) -> argparse.ArgumentParser:
+    """Return a parser of `devices`, `rate_hz`, `seconds` and `processes`, with these defaults."""
+    parser = argparse.ArgumentParser(prog=f"python -m {tool}", description=description)
+    parser.add_argument("--devices", type=int, nargs="+", default=list(devices), metavar="N")
+    parser.add_argument("--rate-hz", type=float, default=5, help="messages per device, every fifth a state with QoS 1")
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--processes", type=int, default=processes, help="processes for the devices")
+    return parser
 
 
 class DeviceProcess:
