@@ -7,7 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from edged.errors import ModelFault
 from edged.frame import F32
+from edged.inference.decode.detectors import check_finite
+from edged.inference.first_line import first_line
 from engines.card import Card
 
 
@@ -30,6 +33,18 @@ def run_in_parts(run: Callable[[F32], list[F32]], tensor: F32, fixed: int | None
         return run(tensor)
     parts = [run(_filled(tensor[at : at + fixed], fixed)) for at in range(0, len(tensor), fixed)]
     return [np.concatenate(pieces)[: len(tensor)] for pieces in zip(*parts, strict=True)]
+
+
+def run_checked(
+    card: Card, run: Callable[[F32], list[F32]], tensor: F32, fixed: int | None, refusals: tuple[type[Exception], ...]
+) -> list[F32]:
+    """As `run_in_parts`; what the library raises as `refusals`, and outputs that are not finite, as `ModelFault`."""
+    try:
+        outputs = run_in_parts(run, tensor, fixed)
+    except refusals as refusal:
+        raise ModelFault(f"model {card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
+    check_finite(card.name, outputs)
+    return outputs
 
 
 def _filled(tensor: F32, length: int) -> F32:

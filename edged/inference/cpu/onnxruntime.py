@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edged.errors import ModelFault, ModelMissing
+from edged.errors import ModelMissing
 from edged.frame import F32
-from edged.inference.decode.detectors import check_finite
 from edged.inference.first_line import first_line
-from edged.inference.session import run_in_parts
+from edged.inference.session import run_checked, run_in_parts
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 from engines.errors import BuildFailed
@@ -66,12 +65,7 @@ class OrtSession:
                 run_in_parts(self._run, zeros, self._fixed_batch)
 
     def run(self, tensor: F32) -> list[F32]:
-        try:
-            outputs = run_in_parts(self._run, tensor, self._fixed_batch)
-        except ORT_ERRORS as refusal:
-            raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
-        check_finite(self.card.name, outputs)
-        return outputs
+        return run_checked(self.card, self._run, tensor, self._fixed_batch, ORT_ERRORS)
 
     def close(self) -> None:
         """Nothing to release: a session goes with its last reference."""

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from edged.errors import ModelFault, ModelMissing
+from edged.errors import ModelMissing
 from edged.frame import F32
-from edged.inference.decode.detectors import check_finite
 from edged.inference.first_line import first_line
-from edged.inference.session import run_in_parts
+from edged.inference.session import run_checked, run_in_parts
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Axis, Card
 
@@ -55,12 +54,7 @@ class OpenVinoSession:
                 return
 
     def run(self, tensor: F32) -> list[F32]:
-        try:
-            outputs = run_in_parts(self._run, tensor, self._fixed_batch)
-        except RuntimeError as refusal:
-            raise ModelFault(f"model {self.card.name}: run failed: {first_line(refusal)}; frame given up") from refusal
-        check_finite(self.card.name, outputs)
-        return outputs
+        return run_checked(self.card, self._run, tensor, self._fixed_batch, (RuntimeError,))
 
     def close(self) -> None:
         """Nothing to release: a request goes with its last reference."""

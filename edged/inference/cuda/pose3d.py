@@ -20,7 +20,7 @@ from edged.inference.cuda.layout import net_params
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
 from edged.inference.cuda.stages import TILE_THREADS, tile_grid
 from edged.inference.decode.detectors import check_finite
-from edged.inference.pose3d.lifter import Answer, RootDepth, for_each_person, wrong_task
+from edged.inference.pose3d.lifter import Answer, RootDepth, for_each_person, root_depths, wrong_task
 from edged.inference.pose3d.projection import VolumeJoints
 from engines.card import Lift, Root
 from engines.card.schema import SCHEMAS
@@ -138,8 +138,4 @@ class CudaRootNet:
         gpu.wait()
         xy_cells, gamma = (host[: len(crops)].astype(np.float32) for host in self._host_outputs)
         check_finite(self.crop_input.engine.card.name, [xy_cells, gamma])
-        cells = (self.spec.cells, self.spec.cells)
-        return [
-            RootDepth(crop, crop.cells_to_image(xy, cells), float(factor))
-            for crop, xy, factor in zip(crops, xy_cells, gamma[:, 0], strict=True)
-        ]
+        return root_depths(crops, xy_cells, gamma, self.spec)

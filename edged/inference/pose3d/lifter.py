@@ -98,6 +98,15 @@ def for_each_person(
     return answers
 
 
+def root_depths(crops: Sequence[Crop], xy_cells: F32, gamma: F32, spec: Root) -> list[RootDepth]:
+    """What RootNet's outputs mean: `xy_cells` (N, 2) of each crop's grid, `gamma` (N, 1)."""
+    cells = (spec.cells, spec.cells)
+    return [
+        RootDepth(crop, crop.cells_to_image(xy, cells), float(factor))
+        for crop, xy, factor in zip(crops, xy_cells, gamma[:, 0], strict=True)
+    ]
+
+
 def wrong_task(card: Card, task: str) -> CardError:
     """The error of a model that is configured for another task than its own."""
     return CardError(f"model {card.name} is a {card.task} model; models.{task} wants one of task {task}")

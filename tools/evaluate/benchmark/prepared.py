@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edged.frame import F64, I64, Flags
+from engines.card.schema import SCHEMAS
 
 Task = Literal["2d", "3d"]
 Subject = Literal["person", "horse", "animal"]
@@ -30,6 +31,21 @@ class DatasetInfo:
     pck_length: str = ""  # the length that PCK is relative to
     pck_share: float = 0.2  # of that length
     min_visibility: int = 1  # visibility from which PCK counts a keypoint
+
+
+def whole_horses(name: str) -> DatasetInfo:
+    """Return the properties of a set of horses that is used whole; PCK of visible keypoints by the longer box side."""
+    return DatasetInfo(
+        name=name,
+        task="2d",
+        subject="horse",
+        joints=SCHEMAS["ap10k-17"].keypoints,
+        complete=True,
+        sigmas="ap10k-17",
+        pck_length="longer box side",
+        pck_share=0.1,
+        min_visibility=2,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

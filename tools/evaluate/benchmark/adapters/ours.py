@@ -9,7 +9,7 @@ import numpy as np
 
 from edged.frame import XY
 from engines.card.schema import SCHEMAS
-from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, whole_horses
 from tools.evaluate.pck import torso
 
 TORSO = (8, 3)  # right shoulder, left hip
@@ -42,17 +42,7 @@ def horses(data: Path) -> PreparedDataset:
     marks = json.loads((data / "keypoints_val.json").read_text())
     boxes = json.loads((data / "boxes.json").read_text())
     files = {path.stem: str(path) for path in (data / "images").iterdir()}
-    info = DatasetInfo(
-        name="horse",
-        task="2d",
-        subject="horse",
-        joints=SCHEMAS["ap10k-17"].keypoints,
-        complete=True,
-        sigmas="ap10k-17",
-        pck_length="longer box side",
-        pck_share=0.1,
-        min_visibility=2,
-    )
+    info = whole_horses("horse")
     box = np.array([boxes[name] for name in marks], float)
     return dataset_2d(
         info, tuple(files[name] for name in marks), np.arange(len(marks)), box, np.array(list(marks.values()), float)

@@ -15,7 +15,7 @@ import numpy as np
 
 from edged.frame import F64, U8
 from engines.card.schema import SCHEMAS
-from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, dataset_3d
+from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, dataset_3d, whole_horses
 
 if TYPE_CHECKING:
     from tools.synth.truth import Truth
@@ -77,17 +77,7 @@ def portraits(data: Path) -> PreparedDataset:
 
 def horses(out: Path) -> PreparedDataset:
     images, rows = _rendered(out, "horse")
-    info = DatasetInfo(
-        name="rendered-horses",
-        task="2d",
-        subject="horse",
-        joints=SCHEMAS["ap10k-17"].keypoints,
-        complete=True,
-        sigmas="ap10k-17",
-        pck_length="longer box side",
-        pck_share=0.1,
-        min_visibility=2,
-    )
+    info = whole_horses("rendered-horses")
     points = np.array([row.truth.keypoints["ap10k-17"] for row in rows], float)
     return dataset_2d(
         info, images, _of(rows), _boxes(rows), points, area_px=np.array([float(r.truth.pixels) for r in rows])
