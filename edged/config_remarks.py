@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +34,7 @@ PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be tex
 BEHAVIOUR_HZ = THRESHOLDS.behaviours.min_rate_hz
 GAIT_HZ = THRESHOLDS.gait.min_rate_hz
 LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
+TLS_ONLY = ("ca", "tls_verify", "tls_server_name")
 FILES_ONLY = ("realtime", "loop")
 DETECTOR_ONLY = ("detector_interval", "thresholds", "classes", "track", "max_subjects")
 
@@ -92,18 +93,23 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
             mqtt.port,
             "is the usual port of TLS, which is off; add mqtt.tls.enabled = true, or 1883",
         )
-    for name in ("ca", "cert", "key") if mqtt.tls.enabled else ():
-        text = str(getattr(mqtt.tls, name) or "")
-        if text.lstrip().startswith(PEM):
-            sentence = "is the text itself, for `edged provision FILE`; the daemon alone wants the path of a file"
-            yield ("mqtt", "tls", name), None, sentence
-        elif text and (fault := _no_file(text)):
-            yield ("mqtt", "tls", name), text, fault
     if mqtt.tls.enabled:
+        yield from _missing_files(("mqtt", "tls"), mqtt.tls, ("ca", "cert", "key"))
         yield from _ending_certificates(mqtt)
     given = mqtt.tls.model_fields_set
     if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
+
+
+def _missing_files(key: Key, table: Section, names: Iterable[str]) -> Iterator[Violation]:
+    """Certificates and keys that are not where the table says."""
+    for name in names:
+        text = str(getattr(table, name) or "")
+        if text.lstrip().startswith(PEM):
+            sentence = "is the text itself, for `edged provision FILE`; the daemon alone wants the path of a file"
+            yield (*key, name), None, sentence
+        elif text and (fault := _no_file(text)):
+            yield (*key, name), text, fault
 
 
 def _no_file(path: str) -> str | None:
@@ -113,7 +119,7 @@ def _no_file(path: str) -> str | None:
     except PermissionError:
         return "its folder may not be read by this user; use sudo to have it checked"
     except (OSError, ValueError):  # ValueError: no path at all
-        return "there is no such file on this machine; the daemon does not start without it"
+        return "there is no such file on this machine; correct the path, or put the file there"
     return None
 
 
@@ -136,6 +142,8 @@ def _device_remarks(config: Config) -> Iterator[Violation]:
     yield from _not_enabled(("prometheus",), config.prometheus)
     yield from _not_enabled(("panel",), config.panel)
     yield from _not_enabled(("evidence",), config.evidence)
+    if config.panel.enabled:
+        yield from _missing_files(("panel",), config.panel, ("cert", "key"))
     cameras = config.enabled_cameras.values()
     allowed = config.commands.allow
     if "snapshot" in allowed and not any(camera.images for camera in cameras):
@@ -163,6 +171,12 @@ def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
             yield (*key, name), None, f"is for {kind}, and {camera.source_kind} is the source here; remove it"
     if camera.onvif_serial and camera.source_kind != "rtsp":
         yield (*key, "onvif_serial"), None, f"is for rtsp, and {camera.source_kind} is the source here; remove it"
+    if camera.source.reveal().startswith("rtsps:"):
+        yield from _missing_files(key, camera, ("ca",))
+    else:
+        for name in TLS_ONLY:
+            if name in camera.model_fields_set:
+                yield (*key, name), None, "is for rtsps:// alone, and this source is not encrypted; remove it"
     if camera.static_region is not None:
         for name in DETECTOR_ONLY:
             if name in camera.model_fields_set:

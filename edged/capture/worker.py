@@ -27,6 +27,7 @@ from edged.units import NS_PER_S, ns
 log = logging.getLogger(__name__)
 
 STABLE_FRAMES = 30  # consecutive frames, before the back-off starts small again
+FILE_TIMEOUT_S = 60.0  # of a file, which goes on where it is: 67 megapixels took 10 s to decode on a busy machine
 MAX_ABANDONED = 4  # hanging threads per camera; with so many, no more are started
 DAMAGE_QUIET_S = 60.0  # without a damaged picture, before the next one is logged again
 HANDOVER_TIMEOUT_S = 1.0  # a new thread waits this long for the previous one to close the device
@@ -188,6 +189,8 @@ class CameraWorker:
         elif thread.busy_since_ns is not None:
             online = self.state.phase == "online"
             limit_s = self.settings.frame_timeout_s if online else self.settings.open_timeout_s
+            if self.settings.source_kind == "files":
+                limit_s = max(limit_s, FILE_TIMEOUT_S)
             if now_ns - thread.busy_since_ns > ns(limit_s):
                 self._abandon_thread(f"no {'' if online else 'first '}frame for {limit_s:g} s")
 

@@ -16,6 +16,7 @@ from edged.errors import ConfigError, EdgedError
 from edged.secret_address import redact
 from engines.errors import EngineError
 
+MAX_IMAGE_PIXELS = 8192 * 8192  # of a file; OpenCV takes memory for 16 times as many before we see its size
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -23,6 +24,7 @@ def run_verb(verb: str, summary: str, words: list[str]) -> int:
     """The exit code of `edged VERB WORDS…`; an expected error is one line on stderr. Raises SystemExit on bad usage."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="namereplace")  # a console without ✓ gets \N{CHECK MARK}
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))  # read once, while cv2 is loaded
     gc.disable()  # imports leave no garbage: looking for it costs a tenth of their time
     module = import_module(f"edged.commands.{verb.replace('-', '_')}")
     gc.enable()

@@ -125,7 +125,7 @@ class Node(NamedTuple):
             return f"{self._count()} {self._element.plural}"
         if free := self._value_of_any_name:
             return f"a table of {free.plural}"
-        return NOUNS.get(str(self.keywords.get("format")), NOUNS[self.kind])
+        return NOUNS.get(str(self.keywords.get("format"))) or NOUNS[self.kind]
 
     @property
     def is_list(self) -> bool:

@@ -97,6 +97,14 @@ def _check_secret(value: SecretStr) -> SecretStr:
 def _check_path(value: Path) -> Path:
     if value == Path() or "\0" in str(value):
         raise ValueError("must be a path; to go without, leave the key out")
+    if str(value).startswith("~"):
+        raise ValueError("must be a whole path, as /home/… is; ~ is no folder of the user that the daemon runs as")
+    return value
+
+
+def _check_line(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", value):
+        raise ValueError("must be one line of text, without control characters; type it anew")
     return value
 
 
@@ -123,6 +131,7 @@ Topic = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 HostPort = Annotated[str, AfterValidator(_check_address)]
 ServerName = Annotated[str, AfterValidator(_check_server_name)]
+Line = Annotated[str, AfterValidator(_check_line)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
 Score = Annotated[Number, Field(ge=0, le=1)]
 CommandName = Literal[

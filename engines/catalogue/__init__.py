@@ -83,9 +83,12 @@ def _int8(path: Path) -> Int8 | None:
 
 
 def _files(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        raise CardError(f"{directory}: not a directory; want one with model cards (*.toml)")
-    return sorted(directory.glob("*.toml"))
+    try:
+        return sorted(path for path in directory.iterdir() if path.suffix == ".toml")
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise CardError(f"{directory}: not a directory; want one with model cards (*.toml)") from exc
+    except OSError as exc:
+        raise CardError(f"{directory}: {exc.strerror}; want a directory that this user may read") from exc
 
 
 def _first(path: Path, error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edged.__main__ import VERBS, main
+from edged.capture.sources.frame_converter import MAX_PIXELS
 from engines.errors import NoTensorRT
 
 ROOT = Path(__file__).parents[2]
@@ -142,6 +144,12 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 def test_unknown_verb_lists_the_verbs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "want one of run, infer, " in capsys.readouterr().err
+
+
+def test_images_beyond_our_limit_are_refused_before_they_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENCV_IO_MAX_IMAGE_PIXELS", raising=False)
+    assert main(["contract", "reference"]) == 0
+    assert os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] == str(MAX_PIXELS)
 
 
 def test_empty_list_of_engines_says_why(

@@ -13,7 +13,7 @@ from edged.capture.camera import CameraState, CapturedImage
 from edged.capture.frame_buffer import BUFFER_COUNT, FrameCounts
 from edged.capture.hub import STALL_CHECK_PERIOD_S, CameraHub
 from edged.capture.sources.scripted import ScriptedCamera, Step
-from edged.capture.worker import MAX_ABANDONED
+from edged.capture.worker import MAX_ABANDONED, CameraWorker, CaptureShared
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource, ModelFault
 from edged.frame import U8
@@ -257,6 +257,19 @@ def test_camera_without_a_first_frame_is_lost(gate: threading.Event) -> None:
         clock.pass_s(0.2)
         until(lambda: running.phase() == "lost")
     assert running.reports[1].reason == "no first frame for 8 s"
+
+
+def test_file_has_a_minute_for_a_large_image(gate: threading.Event) -> None:
+    camera = ScriptedCamera([gate.wait])
+    shared = CaptureShared(lambda _: None, lambda: 0)
+    worker = CameraWorker("cam", settings("photos"), camera, shared, retry=False)
+    worker.start()
+    until(lambda: camera.opened == 1)
+    with shared.condition:
+        worker.check_stall(ns(59))
+        assert worker.state.phase == "connecting"
+        worker.check_stall(ns(61))
+        assert worker.state.reason == "no first frame for 60 s"
 
 
 def test_live_camera_with_corrupt_frames_only_is_lost() -> None:

@@ -216,6 +216,10 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             "F:1 mqtt.tls: ca is not used without TLS, and passwords would go in clear text; add enabled = true",
         ),
         (
+            f'models.catalogue = "/{"x" * 300}"',
+            f'F:1 models.catalogue = "/{"x" * 70}…: /{"x" * 300}: File name too long; want a directory that this user',
+        ),
+        (
             'models.catalogue = "/nowhere"',
             'F:1 models.catalogue = "/nowhere": /nowhere: not a directory; want one with model cards (*.toml)',
         ),

@@ -67,6 +67,19 @@ ROWS = {
     ),
     "number_for_path": ("models.store = 5", "F:1 models.store = 5: must be a path; write it in quotes"),
     "empty_path": ('models.mirror = ""', 'F:1 models.mirror = "": must be a path; to go without, leave the key out'),
+    "path_of_a_shell": (
+        'models.mirror = "~/m"',
+        'F:1 models.mirror = "~/m": must be a whole path, as /home/… is; ~ is no folder of the user that the daemon '
+        "runs as",
+    ),
+    "line_with_controls": (
+        'mqtt.username = "a\\u0000"',
+        'F:1 mqtt.username = "a\\u0000": must be one line of text, without control characters; type it anew',
+    ),
+    "point_of_one_number": (
+        CAMERA + "stall.floor = [[1], [2, 2], [3, 3]]",
+        "F:3 cameras.a.stall.floor[0] = [1]: must be a point [x, y], -16384..16384 px; add what is missing",
+    ),
     "no_path_of_any_system": (
         'device.state_dir = "/var\\u0000"',
         'F:1 device.state_dir = "/var\\u0000": must be a path; to go without, leave the key out',

@@ -71,6 +71,15 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + DOWN + '[models]\npose = { horse = "rtmpose-m-ap10k" }',
             "F:3 cameras.a.down.enabled = true: needs key",
         ),
+        (
+            RTSP + "tls_verify = false",
+            "F:3 cameras.a.tls_verify: is for rtsps:// alone, and this source is not",
+        ),
+        (RTSP.replace("rtsp:", "rtsps:") + 'ca = "/no/ca"', 'F:3 cameras.a.ca = "/no/ca": there is no such file on'),
+        (
+            'panel = { enabled = true, cert = "/no/cert", key = "/dev/null" }',
+            'F:1 panel.cert = "/no/cert": there is no such file on this machine; correct the path, or put the file',
+        ),
         (CAMERA + 'onvif_serial = "S"', "F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here"),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
         ('[cameras.a]\nsource = "a.mp4"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),

@@ -121,7 +121,7 @@ def load_image(path: Path) -> U8:
     except OSError as error:
         raise CameraLost(f"{shown}: {error.strerror}", "unreadable") from error
     except cv2.error as error:
-        raise CameraLost(f"{shown}: empty, or too large to decode", "undecodable") from error
+        raise CameraLost(f"{shown}: empty, or of more than 67 megapixels", "undecodable") from error
     if image is None:
         raise CameraLost(f"{shown}: truncated, or not an image", "undecodable")
     try:

@@ -19,6 +19,7 @@ from edged.config.types import (
     Hertz,
     ImageSide,
     Int,
+    Line,
     Number,
     Polygon,
     Px,
@@ -155,7 +156,7 @@ class CameraConfig(Section):
         examples=["rtsp://192.168.1.40/stream1"],
     )
     enabled: Flag = Field(True, description="Use this camera.")
-    username: str = Field("", description="RTSP user name, when not in the address.")
+    username: Line = Field("", description="RTSP user name, when not in the address.")
     password: Secret = Field(
         SecretStr(""), description="RTSP password. Better kept in the credential `cameras.<name>.password`."
     )
@@ -171,7 +172,7 @@ class CameraConfig(Section):
     tls_server_name: ServerName = Field(
         "", description="Name that an `rtsps://` camera's certificate is for. Empty: the host of its address."
     )
-    onvif_serial: str = Field(
+    onvif_serial: Line = Field(
         "",
         max_length=64,
         description="Serial number of an RTSP camera, as `edged cameras find` prints it: while the camera is lost, "

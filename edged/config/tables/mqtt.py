@@ -13,6 +13,7 @@ from edged.config.types import (
     Hertz,
     HostPort,
     Int,
+    Line,
     Number,
     Seconds,
     Secret,
@@ -91,7 +92,7 @@ class MqttConfig(Section):
         SecretStr(""), description="Path of the WebSocket, with its query. Empty: /mqtt, as most brokers have it."
     )
     base: Topic = Field("edged", description="First topic level(s), before the device id.")
-    username: str = Field("", description="User name. Empty: anonymous or certificate identity.")
+    username: Line = Field("", description="User name. Empty: anonymous or certificate identity.")
     password: Secret = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
     protocol: Literal["auto", "5", "3.1.1"] = Field(
         "auto", description="MQTT version. `auto` tries 5 and falls back to 3.1.1 when the broker refuses it."
