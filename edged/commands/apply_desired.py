@@ -1,17 +1,19 @@
 """`edged update --desired FILE`: the version that the fleet wants, as root; the daemon only hands over the message.
 
 Nothing of the file is believed before its signature holds: it comes from the daemon, which is not privileged. The
-number of the last message is kept here too, so that an older one brings no older version back.
+number and content of the last message are kept here too, so that an older one brings no older version back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from edged.commands.update import INCOMING, install_by_unit, stage
 from edged.config.load import load
@@ -70,12 +72,31 @@ def _desired(message: bytes, config: Config) -> Desired:
         raise NotTrusted(f"message {desired.number} is for the group {desired.group}, not {config.fleet.group}")
     if desired.version is None:
         raise NotTrusted(f"message {desired.number} wants no version")
-    file = JsonState(STATE / "numbers.json", "numbers of the fleet's messages")
-    numbers: dict[str, int] = file.read(lambda table: {str(group): int(number) for group, number in table.items()}, {})
-    if desired.number < numbers.get(desired.group, 0):
-        raise NotTrusted(f"message {desired.number} is older than {numbers[desired.group]}, which was followed before")
-    file.write({**numbers, desired.group: desired.number})
+    _remember(desired)
     return desired
+
+
+def _remember(desired: Desired) -> None:
+    """Write down what is followed. Raises `NotTrusted` for an older message, and for a number that was used before.
+
+    The same message again is no other one: a power cut may have ended the first try.
+    """
+    file = JsonState(STATE / "numbers.json", "numbers of the fleet's messages")
+    kept = file.read(_parse, {})
+    number, digest = kept.get(desired.group, (0, ""))
+    own = hashlib.sha256(desired.model_dump_json().encode()).hexdigest()
+    if desired.number < number:
+        raise NotTrusted(f"message {desired.number} is older than {number}, which was followed before")
+    if desired.number == number and digest not in ("", own):
+        wanted = "want a number of its own; publish it again with edged rollout"
+        raise NotTrusted(f"message {number}: another message with this number was followed before; {wanted}")
+    file.write({**kept, desired.group: (desired.number, own)})
+
+
+def _parse(table: Any) -> dict[str, tuple[int, str]]:
+    """By group: number, and digest of the content; earlier versions wrote the number alone."""
+    pairs = ((group, kept if isinstance(kept, list) else (kept, "")) for group, kept in table.items())
+    return {str(group): (int(number), str(digest)) for group, (number, digest) in pairs}
 
 
 def _take(path: Path) -> bytes:

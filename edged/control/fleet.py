@@ -57,6 +57,7 @@ class Kept:
     applied: int | None = None  # the message whose wishes are in effect
     trying: int | None = None  # whose settings are on trial
     failed: tuple[int, str] | None = None  # number and reason
+    stage: tuple[str, float] | None = None  # of the last accepted message: what is wanted, and its share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,14 @@ class FleetMember:
             raise NotTrusted(f"message {desired.number} is not newer than {number}, which was accepted before")
         if desired.number > number:
             log.info("fleet: message %d for the group %s accepted", desired.number, group)
-            self._keep(accepted={**self._kept.accepted, group: (desired.number, digest)}, failed=None)
+            accepted = {**self._kept.accepted, group: (desired.number, digest)}
+            failed = self._kept.failed if self._continues(desired) else None
+            self._keep(accepted=accepted, failed=failed, stage=(desired.content, desired.share))
+
+    def _continues(self, desired: Desired) -> bool:
+        """Whether it is the next stage of the roll-out before, or its end; what failed is then not tried again."""
+        content, share = self._kept.stage or ("", 0.0)
+        return desired.content == content and (desired.share == 0 or 0 < share < desired.share)
 
     def _follow(self, desired: Desired) -> None:
         """Do what is wanted, a version first: its settings may need it."""
@@ -276,4 +284,5 @@ def _parse(value: Any) -> Kept:
     accepted = {str(group): (int(number), str(digest)) for group, (number, digest) in value["accepted"].items()}
     failed = value["failed"] and (int(value["failed"][0]), str(value["failed"][1]))
     numbers = {name: None if value[name] is None else int(value[name]) for name in ("applied", "trying")}
-    return Kept(accepted=accepted, failed=failed, **numbers)
+    stage = value.get("stage") and (str(value["stage"][0]), float(value["stage"][1]))  # missing: of an earlier version
+    return Kept(accepted=accepted, failed=failed, stage=stage, **numbers)

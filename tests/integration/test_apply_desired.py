@@ -77,7 +77,12 @@ def test_older_message_brings_no_older_version_back(root: Root) -> None:
     root.apply(3)
     assert root.refuses("older than 3", 2, version="1.0")
     assert root.apply(3) == 0  # again, as after a power cut
-    assert root.staged == [("/mirror", "2.0")] * 2
+    assert root.refuses("another message with this number", 3, version="1.0")
+    (root.state / "numbers.json").write_text('{"barns": 5}')  # of an earlier version
+    assert root.refuses("older than 5", 4)
+    assert root.apply(5) == 0
+    assert root.refuses("another message with this number", 5, version="1.0")
+    assert root.staged == [("/mirror", "2.0")] * 3
 
 
 def test_what_nobody_signed_or_is_for_others_installs_nothing(root: Root, tmp_path: Path) -> None:

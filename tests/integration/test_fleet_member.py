@@ -199,6 +199,20 @@ def test_failed_settings_are_tried_again_with_a_new_number_only(box: Box) -> Non
     assert state(box.want(2, configuration=SLOW)) == ("applied", 2, 2)
 
 
+def test_failure_lasts_for_the_later_stages_and_a_new_roll_out_tries_again(box: Box) -> None:
+    box.rejection = CommandRejected("daemon", got="no time", wanted="some", do="send it again")
+    box.want(1, configuration=SLOW, share=99)
+    box.start()
+    assert box.want(2, configuration=SLOW)["reason"] == str(box.rejection)
+    assert state(box.want(3, configuration=SLOW, share=0)) == ("failed", 3, None)  # stopped: why is still told
+    assert box.reloads == 1
+    box.want(4, configuration=SLOW)
+    assert box.reloads == 2  # the first stage of another roll-out
+    box.want(5, configuration=SLOW)
+    assert box.reloads == 3
+    assert state(box.want(6)) == ("applied", 6, 6)
+
+
 def test_settings_that_restart_the_daemon_are_kept_once_it_runs_with_them(box: Box) -> None:
     box.restarted = ("everything",)
     assert state(box.want(1, configuration=SLOW)) == ("none", None, None)  # the next daemon tells
