@@ -12,7 +12,6 @@ from pathlib import Path
 
 from edged.commands import broker_args
 from edged.commands.argument_types import percent, seconds
-from edged.config.fleet_file import check_fleet_file
 from edged.config.layers import bytes_layer, read_bytes
 from edged.config.load import load
 from edged.config.tables.mqtt import MqttConfig
@@ -26,6 +25,7 @@ from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.nodes import Nodes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.provisioning.desired import VERSION, Desired, number_of, seal
+from edged.provisioning.fleet_check import check_fleet_settings
 from edged.provisioning.rollout import Group, Verdict
 from edged.units import plural
 
@@ -58,20 +58,20 @@ def run(args: argparse.Namespace) -> int:
     """0: all stages are done; 1: stopped, and no further device follows."""
     settings = load(args.config) if args.config or args.host is None else Config()
     broker = broker_args.broker_config(args, settings.mqtt)
-    stages, wanted = _stages(args.stages), _wanted(args)
+    stages, wanted = _stages(args.stages), _wanted(args, settings.models.catalogue)
     with _publishing(broker, args.group) as site:
         rollout = Rollout(site, wanted, args.key, stop_at=args.stop_at, wait_s=args.wait, watch_s=args.watch)
         return 0 if rollout.run(stages, partial(print, flush=True)) else 1
 
 
-def _wanted(args: argparse.Namespace) -> Desired:
-    """What is wanted of all. Raises ConfigError."""
+def _wanted(args: argparse.Namespace, catalogue: Path | None) -> Desired:
+    """What is wanted of all, checked as far as it can be here. Raises ConfigError."""
     if not re.fullmatch(NAME, args.group):
         raise ConfigError(f"GROUP {args.group!a}: want 1 to 63 of a-z 0-9 _ -, a letter or digit first")
     if args.version is not None and not re.fullmatch(VERSION, args.version):
         raise ConfigError(f"--version {args.version!a}: want one as dpkg has it, such as 1.2.0")
     text = b"" if args.configuration is None else read_bytes(args.configuration)
-    check_fleet_file(bytes_layer(str(args.configuration), text))
+    check_fleet_settings(bytes_layer(str(args.configuration), text), catalogue)
     try:
         return Desired(group=args.group, number=1, version=args.version, configuration=text.decode())
     except ValueError as exc:

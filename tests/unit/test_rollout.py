@@ -136,6 +136,47 @@ def test_number_that_one_device_claims_uses_up_few(monkeypatch: pytest.MonkeyPat
     assert "wanted: version any; settings of the fleet: none" in said  # which takes those of before away
 
 
+def wanted(folder: Path, text: str) -> Desired:
+    (folder / "F").write_text(text)
+    return rollout._wanted(argparse.Namespace(group="barns", version=None, configuration=folder / "F"), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("publish.max_rate_hz = -1", r"F:1 publish\.max_rate_hz = -1: must be"),
+        ("[cameras.a]\nfsp = 1", r"F:2 cameras\.a\.fsp: is not a known key"),
+        ("[mqtt]\nhost = 'x'", "F:1 mqtt: is the device's own"),
+        ("throttle.cool_c = 90\nthrottle.hot_c = 80", "F:1 throttle: cool_c must be below hot_c"),
+        ("models.pose.person = 'rtmpose'", r"F:1 models\.pose\.person = .*: is not in the catalogue"),
+        ("models.detector = 'det-person-horse'\n[cameras.a]\nclasses = ['cow']", r"F:3 cameras\.a\.classes.*'cow'"),
+        (
+            "profiles.a = {start = '20:00', end = '22:00'}\nprofiles.b = {start = '21:00', end = '23:00'}",
+            "F:2 .*overlap",
+        ),
+        ("cameras.a.masks = [[[0, 0], [9, 9], [0, 9], [9, 0]]]", r"F:1 cameras\.a\.masks"),
+    ],
+)
+def test_what_every_device_would_refuse_is_not_published(text: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=named):
+        wanted(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "throttle.cool_c = 90",  # they may have a higher hot_c
+        "cameras.a.classes = ['cow']",  # and another detector
+        "[cameras.a]\nstall.enabled = true\ndown.enabled = true",  # and a drawing
+        "[cameras.a]\nsize = [640, 480]\nmasks = [[[0, 0], [9, 600], [0, 600]]]",  # and be turned
+        "cameras.a.static_region.label = 'person'",  # and its box
+        "[profiles.night.cameras.b]\nfps = 1",
+    ],
+)
+def test_what_may_fit_to_the_devices_own_keys_is_published(text: str, tmp_path: Path) -> None:
+    assert wanted(tmp_path, text).configuration == text
+
+
 def test_share_and_size_that_nothing_could_mean_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("nan", "-1", "101"):
         with pytest.raises(argparse.ArgumentTypeError):
