@@ -82,7 +82,7 @@ def _remember(desired: Desired) -> None:
     The same message again is no other one: a power cut may have ended the first try.
     """
     file = JsonState(STATE / "numbers.json", "numbers of the fleet's messages")
-    kept = file.read(_parse, {})
+    kept: dict[str, tuple[int, str]] = file.read(_parse, {})
     number, digest = kept.get(desired.group, (0, ""))
     own = hashlib.sha256(desired.model_dump_json().encode()).hexdigest()
     if desired.number < number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import sys
 import time
@@ -144,6 +145,30 @@ def test_encrypted_connection_is_closed(camera: OnvifCamera, monkeypatch: pytest
 def test_clock_that_cannot_be_right_is_not_counted_from(camera: OnvifCamera, year: int) -> None:
     camera.answers["GetSystemDateAndTime"] = http(SOAP.format(clock_of(datetime(year, 12, 31))).encode())
     assert device(camera).clock_offset_s == 0.0
+
+
+def test_stream_that_only_media2_lists_is_found_and_its_word_of_others_counts(camera: OnvifCamera) -> None:
+    camera.profiles_2 = (("4k", "H265", 3840, 2160), ("main", "H265", 2560, 1440))
+    streams, faults = device(camera).streams()
+    assert [(one.name, one.codec, one.size) for one in streams] == [
+        ("4k stream", "H265", "3840x2160"),
+        ("main stream", "H265", "2560x1440"),
+        ("sub stream", "JPEG", "640x360"),  # which the older service lists
+    ]
+    assert streams[0].url == "rtsp://127.0.0.1:554/4k"
+    assert not faults
+    camera.answers["GetCapabilities"] = http(SOAP.format("<R/>").encode())  # no older service
+    assert len(device(camera).streams()[0]) == 2
+
+
+def test_media2_that_does_not_answer_hides_no_stream_and_is_named(camera: OnvifCamera) -> None:
+    camera.profiles_2 = (("4k", "H265", 3840, 2160),)
+    camera.answer_2 = http(b"", "X: y").replace(b"200", b"404")
+    streams, faults = device(camera).streams()
+    assert [one.name for one in streams] == ["main stream", "sub stream"]
+    assert [re.sub(":[0-9]+:", ":", str(fault)) for fault in faults] == [
+        "those of Media2: 127.0.0.1: it answers 404; is it an ONVIF camera?"
+    ]
 
 
 def test_media_service_without_an_address_is_named(camera: OnvifCamera) -> None:
@@ -292,6 +317,25 @@ def test_stranger_with_the_serial_number_is_not_believed_beside_the_camera(camer
             assert one.moved_from(was) == at
             if was != camera.host:
                 camera.serial = "SN-4"
+
+
+def test_camera_with_two_addresses_is_one_where_each_of_them_says_so(camera: OnvifCamera) -> None:
+    with serving(OnvifCamera(host="127.0.0.2")) as second:
+        found = [
+            FoundCamera(host, one.service, "", "") for host, one in (("169.254.0.9", camera), ("192.168.10.9", second))
+        ]
+        both = ("192.168.10.9", "169.254.0.9", "fe80::1%eth0", "none")
+        for camera.addresses, second.addresses, at in (
+            ((), (), None),
+            (both, ("192.168.10.9",), None),  # a stranger who names the camera's address
+            (both, both, "192.168.10.9"),  # not the one that it gave itself
+        ):
+            one = CameraSearch("SN-1", LOGIN, LIMIT_S, lambda seconds: found)
+            one.lost()
+            assert one.moved_from("10.0.0.1") == at
+        one = CameraSearch("SN-1", LOGIN, LIMIT_S, lambda seconds: found)
+        one.lost()
+        assert one.moved_from("169.254.0.9") is None  # it is still there too
 
 
 def test_password_in_the_path_and_a_search_exclude_each_other() -> None:

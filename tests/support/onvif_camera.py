@@ -56,8 +56,11 @@ class OnvifCamera:
     clock_ahead_s: float = 0.0
     time_needs_login: bool = False
     profiles: tuple[tuple[str, str, int, int], ...] = (("main", "H264", 1920, 1080), ("sub", "JPEG", 640, 360))
+    profiles_2: tuple[tuple[str, str, int, int], ...] = ()  # of Media2, which it then has
+    addresses: tuple[str, ...] = ()  # that it says its interfaces have
     stream: str = "rtsp://user:pw@10.9.9.9:554/{}"
     answers: dict[str, bytes] = field(default_factory=dict)  # by request: sent instead
+    answer_2: bytes = b""  # by Media2: sent instead
     logins: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -89,11 +92,29 @@ class OnvifCamera:
         if name == "GetCapabilities":
             address = "<t:XAddr>http://10.9.9.9/onvif/media</t:XAddr>"
             return f"<d:R><d:Capabilities><t:Media>{address}</t:Media></d:Capabilities></d:R>"
+        if name == "GetNetworkInterfaces":
+            told = "".join(f"<t:Manual><t:Address>{address}</t:Address></t:Manual>" for address in self.addresses)
+            return f"<d:R><d:NetworkInterfaces><t:IPv4><t:Config>{told}</t:Config></t:IPv4></d:NetworkInterfaces></d:R>"
+        return (
+            self._media_2(name, request) if "ver20" in request or name == "GetServices" else self._media(name, request)
+        )
+
+    def _media(self, name: str, request: str) -> str:
         if name == "GetProfiles":
             return f"<m:R>{''.join(_profile(*one) for one in self.profiles)}</m:R>"
+        return f"<m:R><m:MediaUri><t:Uri>{self._stream(request)}</t:Uri></m:MediaUri></m:R>"
+
+    def _media_2(self, name: str, request: str) -> str:
+        if name == "GetServices":
+            return f"<d:R>{_service('10')}{_service('20') if self.profiles_2 else ''}</d:R>"
+        if name == "GetProfiles":
+            return f"<m:R>{''.join(_profile_2(*one) for one in self.profiles_2)}</m:R>"
+        return f"<m:R><m:Uri>{self._stream(request)}</m:Uri></m:R>"
+
+    def _stream(self, request: str) -> str:
         token = re.search("ProfileToken>([^<]*)<", request)
         assert token is not None
-        return f"<m:R><m:MediaUri><t:Uri>{self.stream.format(token[1])}</t:Uri></m:MediaUri></m:R>"
+        return self.stream.format(token[1])
 
     def lets_in(self, request: str, authorization: str) -> bool:
         if authorization:
@@ -127,10 +148,22 @@ def clock_of(now: datetime) -> str:
     return f"<d:R><d:SystemDateAndTime>{whole}</d:SystemDateAndTime></d:R>"
 
 
+def _service(version: str) -> str:
+    namespace = f"<d:Namespace>http://www.onvif.org/ver{version}/media/wsdl</d:Namespace>"
+    return f"<d:Service>{namespace}<d:XAddr>http://10.9.9.9/onvif/media{version}</d:XAddr></d:Service>"
+
+
 def _profile(name: str, codec: str, width: int, height: int) -> str:
     size = f"<t:Resolution><t:Width>{width}</t:Width><t:Height>{height}</t:Height></t:Resolution>"
     encoder = f"<t:VideoEncoderConfiguration><t:Encoding>{codec}</t:Encoding>{size}</t:VideoEncoderConfiguration>"
     return f'<m:Profiles token="{name}"><t:Name>{name} stream</t:Name>{encoder}</m:Profiles>'
+
+
+def _profile_2(name: str, codec: str, width: int, height: int) -> str:
+    size = f"<t:Resolution><t:Width>{width}</t:Width><t:Height>{height}</t:Height></t:Resolution>"
+    encoder = f"<m:VideoEncoder><t:Encoding>{codec}</t:Encoding>{size}</m:VideoEncoder>"
+    configurations = f"<m:Configurations>{encoder}</m:Configurations>"
+    return f'<m:Profiles token="{name}"><m:Name>{name} stream</m:Name>{configurations}</m:Profiles>'
 
 
 def _is_http_digest(authorization: str) -> bool:
@@ -155,9 +188,10 @@ def serving(camera: OnvifCamera) -> Iterator[OnvifCamera]:
             free = name == "GetSystemDateAndTime" and not camera.time_needs_login
             named = "%" not in self.headers["host"]  # the zone of our address is nothing to a camera
             let_in = named and (free or camera.lets_in(request, self.headers.get("authorization", "")))
-            if let_in and name in camera.answers:
+            answer = camera.answers.get(name) or (camera.answer_2 if self.path.endswith("20") else b"")
+            if let_in and answer:
                 with suppress(OSError):
-                    self.wfile.write(camera.answers[name])
+                    self.wfile.write(answer)
             elif let_in:
                 self._answer(200, SOAP.format(camera.body(name, request)))
             else:

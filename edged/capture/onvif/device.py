@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -15,12 +17,40 @@ from edged.errors import CameraLost
 from edged.foreign_text import printable
 
 DEVICE = 'xmlns="http://www.onvif.org/ver10/device/wsdl"'
-MEDIA = 'xmlns="http://www.onvif.org/ver10/media/wsdl"'
 SCHEMA = 'xmlns="http://www.onvif.org/ver10/schema"'
 MAX_PROFILES = 8
+MAX_ADDRESSES = 64  # of all interfaces of a camera
 MAX_ADDRESS_CHARS = 1024
 MAX_FACT_CHARS = 63  # with `…`, a longer serial number is what `onvif_serial` takes
 YEARS = range(1970, 9999)  # of clocks that are believed: the last one leaves no time to add to
+
+
+class Media(NamedTuple):
+    """One of the two media services of ONVIF: how it is asked, and where a profile has its encoder."""
+
+    namespace: str
+    wanted: str  # of each profile
+    setup: str  # of a stream
+    encoder: str
+
+    @property
+    def xmlns(self) -> str:
+        return f'xmlns="{self.namespace}"'
+
+
+MEDIA = Media(
+    "http://www.onvif.org/ver10/media/wsdl",
+    "",
+    f"<StreamSetup><Stream {SCHEMA}>RTP-Unicast</Stream><Transport {SCHEMA}><Protocol>RTSP</Protocol></Transport>"
+    "</StreamSetup>",
+    "VideoEncoderConfiguration",
+)
+MEDIA_2 = Media(
+    "http://www.onvif.org/ver20/media/wsdl",
+    "<Type>VideoEncoder</Type>",
+    "<Protocol>RTSP</Protocol>",
+    "Configurations/VideoEncoder",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +72,15 @@ class CameraStream:
     url: str  # rtsp:// or rtsps://, without a login
 
 
+@dataclass(slots=True)
+class _Found:
+    """What both media services told so far."""
+
+    streams: list[CameraStream] = field(default_factory=list)
+    faults: list[CameraLost] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+
 class OnvifDevice:
     """One camera. Every call raises CameraLost with the reason. One thread."""
 
@@ -61,18 +100,31 @@ class OnvifDevice:
         )
 
     def streams(self) -> tuple[list[CameraStream], list[CameraLost]]:
-        """One per profile, in the camera's order, the first eight; and why others have none, as those without video."""
-        media = self._media_service()
-        answer = self._call(media, f"<GetProfiles {MEDIA}/>")
-        told, faults = [], []
-        for profile in answer.findall(".//{*}Profiles")[:MAX_PROFILES]:
-            try:
-                told.append(self._stream(media, profile))
-            except CameraLost as fault:
-                if fault.code not in ("error_reply", "no_stream"):
-                    raise
-                faults.append(fault)
-        return told, faults
+        """One per profile, in the camera's order, the first eight; and why others have none, as those without video.
+
+        Media2 is asked first, where there is one: the older service cannot name H.265, and leaves such streams out or
+        calls them H.264. Profiles are the same in both, by their tokens.
+        """
+        found = _Found()
+        try:
+            if newer := self._media_2_service():
+                self._add(found, MEDIA_2, newer)
+        except CameraLost as fault:
+            if fault.code == "timeout":
+                raise
+            found.faults.append(CameraLost(f"those of Media2: {fault}", fault.code))
+        try:
+            self._add(found, MEDIA, self._media_service())
+        except CameraLost as fault:
+            if fault.code != "no_onvif" or not found.streams:  # the older one may be missing by now
+                raise
+        return found.streams, found.faults
+
+    def addresses(self) -> frozenset[str]:
+        """Every address that the camera says its interfaces have, without zones."""
+        answer = self._call(self._service, f"<GetNetworkInterfaces {DEVICE}/>")
+        told = (_address(element.text or "") for element in answer.findall(".//{*}Address")[:MAX_ADDRESSES])
+        return frozenset(address for address in told if address)
 
     @property
     def clock_offset_s(self) -> float:
@@ -104,21 +156,54 @@ class OnvifDevice:
             raise CameraLost(f"{_host(self._service)}: it has no media service of ONVIF", "no_onvif")
         return urlunsplit(urlsplit(self._service)._replace(path=path))
 
-    def _stream(self, media: str, profile: Element) -> CameraStream:
-        token = printable(profile.get("token", ""))
-        setup = (
-            f"<StreamSetup><Stream {SCHEMA}>RTP-Unicast</Stream><Transport {SCHEMA}><Protocol>RTSP</Protocol>"
-            f"</Transport></StreamSetup><ProfileToken>{escape(token)}</ProfileToken>"
-        )
-        answer = self._call(media, f"<GetStreamUri {MEDIA}>{setup}</GetStreamUri>")
-        encoder = "VideoEncoderConfiguration"
-        width, height = (text_at(profile, f"{encoder}/Resolution/{side}", 8) for side in ("Width", "Height"))
+    def _media_2_service(self) -> str:
+        """Of Media2, as `_media_service`; empty: the camera has none. Only this request names it."""
+        body = f"<GetServices {DEVICE}><IncludeCapability>false</IncludeCapability></GetServices>"
+        try:
+            answer = self._call(self._service, body)
+        except CameraLost as fault:
+            if fault.code == "timeout":
+                raise
+            return ""
+        for service in answer.findall(".//{*}Service"):
+            if text_at(service, "Namespace") == MEDIA_2.namespace:
+                path = _split(text_at(service, "XAddr", MAX_ADDRESS_CHARS)).path
+                return urlunsplit(urlsplit(self._service)._replace(path=path)) if path else ""
+        return ""
+
+    def _add(self, found: _Found, kind: Media, media: str) -> None:
+        """Ask this service for the profiles that are not found yet. Raises CameraLost."""
+        answer = self._call(media, f"<GetProfiles {kind.xmlns}>{kind.wanted}</GetProfiles>")
+        for profile in answer.findall(".//{*}Profiles"):
+            token = printable(profile.get("token", ""))
+            if token in found.tokens or len(found.tokens) == MAX_PROFILES:
+                continue
+            found.tokens.add(token)
+            try:
+                found.streams.append(self._stream(kind, media, token, profile))
+            except CameraLost as fault:
+                if fault.code not in ("error_reply", "no_stream"):
+                    raise
+                found.faults.append(fault)
+
+    def _stream(self, kind: Media, media: str, token: str, profile: Element) -> CameraStream:
+        wanted = f"{kind.setup}<ProfileToken>{escape(token)}</ProfileToken>"
+        answer = self._call(media, f"<GetStreamUri {kind.xmlns}>{wanted}</GetStreamUri>")
+        width, height = (text_at(profile, f"{kind.encoder}/Resolution/{side}", 8) for side in ("Width", "Height"))
         return CameraStream(
             name=text_at(profile, "Name", 60) or token,
-            codec=text_at(profile, f"{encoder}/Encoding", 20),
+            codec=text_at(profile, f"{kind.encoder}/Encoding", 20),
             size=f"{width}x{height}" if width and height else "",
-            url=_stream_url(text_at(answer, "MediaUri/Uri", MAX_ADDRESS_CHARS), _host(self._service)),
+            url=_stream_url(text_at(answer, "Uri", MAX_ADDRESS_CHARS), _host(self._service)),
         )
+
+
+def _address(text: str) -> str:
+    """The IP address in its usual form, without a zone; empty: it is none."""
+    try:
+        return str(ip_address(text.strip().partition("%")[0]))
+    except ValueError:
+        return ""
 
 
 def _host(url: str) -> str:

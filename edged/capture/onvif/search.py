@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from edged.capture.onvif.device import OnvifDevice
 from edged.capture.onvif.discovery import FoundCamera, discover
@@ -47,7 +48,8 @@ class CameraSearch:
     def moved_from(self, host: str) -> str | None:
         """Where the camera is now, if it is lost and elsewhere; None: look at `host` again. Once a minute at most.
 
-        None too while the camera answers at `host`, and where two say that they are it: one of them is a stranger.
+        None too while the camera answers at `host`, and where two say that they are it: one of them is a stranger,
+        unless each says that the addresses of all are its own, which the camera itself says of no stranger's.
         """
         if not self._is_lost or time.monotonic() < self._next_s:
             return None
@@ -59,24 +61,50 @@ class CameraSearch:
             log.warning("the camera with the serial number %s cannot be looked for: %s", self._serial, error)
             return None
         found = sorted(found, key=lambda camera: camera.host != host)  # first where it was
-        there = [camera.host for camera in found if time.monotonic() < end_s and self._is_it(camera, end_s)]
-        if len(there) == 1 and there[0] != host:
-            log.warning("the camera with the serial number %s was at %s and is at %s", self._serial, host, there[0])
-            return there[0]
-        if len(there) > 1:
-            text = "%s say to be the camera with the serial number %s, so none is believed; look who the stranger is"
-            log.warning(text, " and ".join(there), self._serial)
+        there = [camera for camera in found if time.monotonic() < end_s and self._is_it(camera, end_s)]
+        hosts = [camera.host for camera in there]
+        if len(there) > 1 and not self._are_one(there, end_s):
+            text = (
+                "%s say to be the camera with the serial number %s, and not that all addresses are its own, so none "
+                "is believed; look who the stranger is, or leave the camera one address"
+            )
+            log.warning(text, " and ".join(hosts), self._serial)
+        elif there and host not in hosts:
+            new = min(hosts, key=_is_link_local)
+            log.warning("the camera with the serial number %s was at %s and is at %s", self._serial, host, new)
+            return new
         else:
             log.info("the camera with the serial number %s is not at another of %d found", self._serial, len(found))
         return None
 
     def _is_it(self, camera: FoundCamera, end_s: float) -> bool:
-        limit_s = min(REQUEST_S, end_s - time.monotonic())
         try:
-            return OnvifDevice(camera.service, self._credentials, limit_s).facts().serial == self._serial
+            return self._device(camera, end_s).facts().serial == self._serial
         except CameraLost as error:
             log.info("%s does not tell its serial number: %s", camera.host, error)
             return False
+
+    def _are_one(self, cameras: list[FoundCamera], end_s: float) -> bool:
+        """Whether it is one camera at several addresses, by its own word at each of them."""
+        hosts = {_bare(camera.host) for camera in cameras}
+        try:
+            return all(hosts <= self._device(camera, end_s).addresses() for camera in cameras)
+        except CameraLost as error:
+            log.info("a camera does not tell its addresses: %s", error)
+            return False
+
+    def _device(self, camera: FoundCamera, end_s: float) -> OnvifDevice:
+        return OnvifDevice(camera.service, self._credentials, min(REQUEST_S, end_s - time.monotonic()))
+
+
+def _bare(host: str) -> str:
+    """Without the zone of ours."""
+    return host.partition("%")[0]
+
+
+def _is_link_local(host: str) -> bool:
+    """Whether it is an address that a device gave itself, and that may change at its next start."""
+    return ip_address(_bare(host)).is_link_local
 
 
 def search_of(settings: CameraConfig, username: str, password: str) -> CameraSearch | None:
