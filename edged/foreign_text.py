@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-MAX_CHARS = 200
+MAX_CHARS = 200  # of what others say that are kept
 MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS = 256, 16  # of a topic that another machine chooses
 
 

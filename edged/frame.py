@@ -30,7 +30,7 @@ UNDISTORT_TOLERANCE = 1e-4  # largest change of x/z, y/z in the last round that 
 
 
 def image_size(image: U8, pixel_format: PixelFormat) -> tuple[int, int]:
-    """Width and height in pixels."""
+    """Width and height in pixels of an image shaped as `Frame.image`."""
     height, width = image.shape[:2]
     return (width, height * 2 // 3) if pixel_format == "nv12" else (width, height)
 
@@ -224,7 +224,7 @@ class InferenceResult:
     stage_ns: dict[str, int] = field(default_factory=dict)  # time per stage: letterbox, detect, decode, …
 
     def with_rows(self, rows: I64, others: InferenceResult) -> InferenceResult:
-        """This result with these of its rows replaced by all of `others`, of the same frame; times are added up."""
+        """This result with these of its rows (N,) replaced by all `others`, of the same frame; times are added up."""
         xyxy, score, label = self.boxes.xyxy.copy(), self.boxes.score.copy(), self.boxes.label.copy()
         xyxy[rows], score[rows], label[rows] = others.boxes.xyxy, others.boxes.score, others.boxes.label
         keypoints, poses3d = list(self.keypoints), list(self.poses3d)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-POLL_S = 0.05
+POLL_S = 0.05  # between two looks at the child
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ MAX_LEG_M, MIN_STRETCHED_M = 1.2, 0.6  # hips to feet along the floor, if the pe
 MIN_TILT_DEG = 40.0  # of a level trunk in the image, against what hangs straight down there
 MAX_ALONG_SHOULDER_M, MIN_IN_LINE = 1.0, 0.9  # of who lies towards the camera; whole length over trunk and legs
 MIN_SHARE = 0.5  # of the observations in the time, that must show it
+MIN_FILLED = 0.95  # of the time, that lies between the first and the last observation
 MAX_PAUSE_S = 3.0  # between two that show it
 MAX_GAP_S = 3.0  # without an observation, after which a person is not said to lie any more
 HANDOVER_S, HANDOVER_M = 5.0, 1.0  # another id, so soon and so near, is the same person: lying people get lost
@@ -149,7 +150,7 @@ class _Person:
         """Whether the person has lain for the whole time: in most observations, and without a pause."""
         begin_s, end_s = self.seen[0][0], self.seen[-1][0]
         down_s = [t_s for t_s, _, down in self.seen if down]
-        if end_s - begin_s < 0.95 * window_s or len(self.seen) < MIN_OBSERVATIONS:
+        if end_s - begin_s < MIN_FILLED * window_s or len(self.seen) < MIN_OBSERVATIONS:
             return False
         pauses_s = [after - before for before, after in itertools.pairwise((begin_s, *down_s, end_s))]
         return max(pauses_s) <= MAX_PAUSE_S and len(down_s) >= MIN_SHARE * len(self.seen)

@@ -39,14 +39,14 @@ from edged.units import MS_PER_S, ns
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = 0.5
+PERIOD_S = 0.5  # between two looks at the cameras; sets how late an alert may be
 PRESENCE_WINDOW_NS = ns(3)  # a state is what most observations of this window show
 MIN_STALL_CHANGE_NS = ns(2)  # between two states that differ in the stall alone
-SAVE_PERIOD_NS = ns(60)
+SAVE_PERIOD_NS = ns(60)  # what a power cut may cost of the day
 MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
 MAX_INTERVALS = 3  # between results, after which one is overdue
 ALERTS_FILE = "alerts.json"
-JOIN_S = 2.0
+JOIN_S = 2.0  # for the thread to end
 
 CameraReading = tuple[CameraState, FrameResult | None]  # a camera's status and its latest result
 

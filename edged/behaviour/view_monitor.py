@@ -22,7 +22,7 @@ from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_S, ns
 
 FILE, CONTENT = "views.json", "the cameras' views"
-SAMPLE_PERIOD_S = 10.0
+SAMPLE_PERIOD_S = 10.0  # between two thumbnails of a camera
 THUMBNAIL_WH = (64, 36)  # px
 
 # Tuned by hand on rendered views; not tried on a camera that changes to infrared at night.

@@ -46,9 +46,10 @@ class StreamFacts:
 class Stream(Protocol):
     """An open camera. Thread: the one capture thread that opened it reads and closes it.
 
-    `read` blocks until there is a frame, for at most the camera's timeout. It decodes into `out` (uint8) where the
-    shape fits; the image is then `out` itself. Any other image is valid until the next `read`, unless `swapped`:
-    a driver that fills memory by itself keeps `out` for a later frame and returns a buffer it got earlier.
+    `read` blocks until there is a frame, for at most the camera's timeout. It decodes into `out` (uint8, shaped as
+    `Frame.image`) where the shape fits; the image is then `out` itself. Any other image is valid until the next
+    `read`, unless `swapped`: a driver that fills memory by itself keeps `out` for a later frame and returns a buffer
+    it got earlier.
     Raises CameraLost (retry later) or EndOfSource (no more frames, ever).
     """
 

@@ -14,7 +14,7 @@ import numpy as np
 from edged.capture.camera import CapturedImage
 from edged.frame import U8, Frame
 
-BUFFER_COUNT = 3
+BUFFER_COUNT = 3  # written, newest, leased
 
 
 def allocate_pages(shape: tuple[int, ...]) -> U8:
@@ -78,7 +78,7 @@ class FrameBuffer:
         return self._newest is None and self._leased is None
 
     def acquire_free(self) -> U8 | None:
-        """A buffer to write the next frame into; None before the first frame, when the size is unknown.
+        """A buffer of the frames' shape to write the next one into; None before the first, when the shape is unknown.
 
         An abandoned thread never returns its buffer; a new one is allocated here in its place.
         """
@@ -98,7 +98,7 @@ class FrameBuffer:
             self._shape, self._free = shape, []
 
     def put(self, image: U8, captured: CapturedImage) -> None:
-        """Make a written buffer the newest frame."""
+        """Make a written buffer, shaped as `Frame.image`, the newest frame."""
         if self._newest is not None:
             self.drop_newest()
         self._newest = Frame(

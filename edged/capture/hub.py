@@ -25,7 +25,8 @@ from edged.units import NS_PER_S
 
 log = logging.getLogger(__name__)
 
-STALL_CHECK_PERIOD_S = 0.1
+CLOSE_LIMIT_S = 0.8  # for all capture threads to end; a stop may take 1.8 s (runtime/signals.py)
+STALL_CHECK_PERIOD_S = 0.1  # between two checks; the shortest `frame_timeout_s` is 0.2
 
 
 @dataclass(slots=True)
@@ -170,7 +171,7 @@ class CameraHub:
                         worker.buffer.release(processed=lease.processed)
                     self._shared.condition.notify_all()
 
-    def close(self, limit_s: float = 0.8) -> None:
+    def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
         """Stop every camera and log those that do not stop in time. Waits for a lease held by another thread."""
         end_s = time.monotonic() + limit_s
         self._stop.set()

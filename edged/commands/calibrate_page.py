@@ -56,9 +56,9 @@ NO_ICON: Response = ("204 No Content", "image/x-icon", b"")  # every browser ask
 
 
 def serve(camera: str, settings: CameraConfig, image: U8, drawn: Values, args: argparse.Namespace) -> int:
-    """Serve the page until the drawing is saved; it begins with that of `settings`, and with `drawn` over it.
+    """Serve the page over the image (H, W, 3) BGR until the drawing is saved.
 
-    Raises `ConfigError` when the port is not free.
+    It begins with the drawing of `settings`, and with `drawn` over it. Raises `ConfigError` when the port is not free.
     """
     page = Page(camera, settings, image, drawn, args.write)
     try:
@@ -78,7 +78,7 @@ def serve(camera: str, settings: CameraConfig, image: U8, drawn: Values, args: a
 
 
 class Page:
-    """The WSGI application. `saved`: what is to be printed once the drawing is saved."""
+    """The WSGI application over an image (H, W, 3) BGR. `saved`: what is to be printed once the drawing is saved."""
 
     def __init__(self, camera: str, settings: CameraConfig, image: U8, drawn: Values, file: Path | None) -> None:
         self.token = secrets.token_urlsafe(16)

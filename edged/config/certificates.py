@@ -16,7 +16,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.units import MS_PER_DAY, MS_PER_S
 
-SOON_MS = 30 * MS_PER_DAY
+SOON_MS = 30 * MS_PER_DAY  # before its end a certificate is a problem
 BROKER = "broker"  # the broker's own certificate
 MAX_BYTES = 1 << 20  # of a file: the systems' own lists have a quarter
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

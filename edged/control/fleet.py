@@ -34,7 +34,7 @@ from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
+POLL_S = 1.0  # between two looks for a new message
 REFUSED_S = 0.5  # after a message without a signature, so that many of them take little of the processor
 JOIN_S = 1.0
 REQUEST = "desired.json"  # in the runtime directory: the message, for the unit that updates

@@ -24,7 +24,7 @@ from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S, S_PER_MIN
 
 AUTO, NONE = RESERVED
-PERIOD_S = 1.0
+PERIOD_S = 1.0  # between two looks at the timetables, which have minutes
 MS_PER_MIN = MS_PER_S * S_PER_MIN
 
 

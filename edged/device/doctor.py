@@ -39,8 +39,8 @@ from engines.catalogue import load as load_cards
 from engines.errors import CardError, EngineError, StoreError
 from engines.store.model_store import ModelStore
 
-MIN_DISK_MB = 500
-MIN_MEMORY_MB = 300
+MIN_DISK_MB = 500  # free; by hand: engines and stored messages
+MIN_MEMORY_MB = 300  # free: what the daemon takes with the starter models, and a margin
 MIN_YEAR = 2025  # this program is not older
 MIN_TENSORRT = (10, 3)  # JetPack 6.1
 FAULTY_OPENCV = ((4, 10), (4, 11))  # 4.8 of JetPack 6 does not have that fault

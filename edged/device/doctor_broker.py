@@ -23,7 +23,7 @@ from edged.units import BYTES_PER_KB
 
 # Bytes that a message may have; measured on messages of a box with two stalls, and rounded up.
 SIZES = {topics.HEALTH: 2000, topics.POSES: 2000, topics.STATE: 700, topics.DAILY: 2500, topics.ALERT: 600}
-HEALTH_BYTES_PER_CAMERA = 900
+HEALTH_BYTES_PER_CAMERA = 900  # the same, by camera
 OF_DEVICE = (topics.STATUS, topics.INFO, topics.HEALTH)
 OF_CAMERA = (topics.CAMERA_STATUS, topics.POSES, topics.STATE, topics.ALERT, topics.DAILY)
 RAISE_LIMIT = "raise the broker's limit of message size (mosquitto: max_packet_size, message_size_limit)"

@@ -17,8 +17,8 @@ from edged.runtime.json_state import JsonState
 from edged.units import ns
 
 FIRST_ACTION_S = 60.0  # offline, before the first action; each wait after it is twice as long
-MAX_WAIT_S = 3600.0
-TRIES_BEFORE_REBOOT = 3
+MAX_WAIT_S = 3600.0  # longest wait between two actions
+TRIES_BEFORE_REBOOT = 3  # actions for a camera that did not help
 REFILL_S = 86_400.0  # with a camera online, for one more reboot
 # Names of units, without `edged-` and `.service`.
 RESET_ARGUS = "reset-argus"

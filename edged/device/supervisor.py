@@ -24,7 +24,7 @@ from edged.runtime.threads import SupervisedThread
 from edged.units import MS_PER_S
 from engines import machine
 
-JOIN_S = 1.0
+JOIN_S = 1.0  # for the thread to end
 CHECK_BROKER_S = 5.0  # between two looks at what has changed between the broker and us
 TRIM_HEAP_S = 60.0  # between two returns of free memory to the kernel
 

@@ -21,7 +21,7 @@ MIN_VALID_C = -100  # a zone that is switched off shows less
 GPU_NODES = ("gv11b", "ga10b", "gpu")  # device tree names of Tegra's GPUs
 RESET_REASON_GLOBS = ("sys/devices/platform/*.pmc/reset_reason", "sys/devices/platform/bus@0/*.pmc/reset_reason")
 RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
-PERCENT_PER_DUTY = 100 / 255
+PERCENT_PER_DUTY = 100 / 255  # of hwmon's pwm. Source: the kernel's hwmon/sysfs-interface
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from edged.units import ns
 
 log = logging.getLogger(__name__)
 
-POLL_S = 5.0
+POLL_S = 5.0  # between two readings; a heat sink takes minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

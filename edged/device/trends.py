@@ -16,7 +16,7 @@ from edged.frame import F32, FrameResult, TrackedSubject
 from edged.units import NS_PER_S, S_PER_MIN, ns
 from engines.arrays import box_iou
 
-MINUTES = 10
+MINUTES = 10  # that the figures in `health` are of
 GONE_AFTER_NS = ns(2)  # a track without a box for this long has ended
 SWITCH_MIN_IOU = 0.3  # of its last box with the first box of a new id: they are the same subject
 HOUR_NS = ns(3600)

@@ -22,7 +22,7 @@ from edged.units import S_PER_MIN, ns
 
 log = logging.getLogger(__name__)
 
-FEEDS_PER_TIMEOUT = 4
+FEEDS_PER_TIMEOUT = 4  # Source: sd_watchdog_enabled(3) wants two at least
 POLL_S = 5.0  # where there is no watchdog
 MAX_REASON_CHARS = 90
 

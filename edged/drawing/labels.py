@@ -53,7 +53,7 @@ def id_colour(subject: TrackedSubject) -> Colour:
 
 
 def draw_labels(canvas: U8, subjects: Sequence[TrackedSubject]) -> None:
-    """Write class, id and score beside each box."""
+    """Write class, id and score beside each box, into the image (H, W, 3) BGR."""
     for subject, lettering, plate in place_labels(canvas, subjects):
         cv2.rectangle(canvas, (plate.x0, plate.y0), (plate.x1, plate.y1), id_colour(subject), cv2.FILLED)
         at = (plate.x0 + lettering.pad_px, plate.y1 - lettering.pad_px)
@@ -61,7 +61,7 @@ def draw_labels(canvas: U8, subjects: Sequence[TrackedSubject]) -> None:
 
 
 def place_labels(canvas: U8, subjects: Sequence[TrackedSubject]) -> Iterator[tuple[TrackedSubject, Lettering, Plate]]:
-    """The labels, none on another: shorter in a crowd, and left out where nothing fits.
+    """The labels for an image (H, W, 3), none on another: shorter in a crowd, and left out where nothing fits.
 
     Wide boxes come first: they are nearest, and have the most room.
     """
@@ -75,7 +75,7 @@ def place_labels(canvas: U8, subjects: Sequence[TrackedSubject]) -> Iterator[tup
 
 
 def draw_strip(canvas: U8, text: str, colour: Colour, *, at_bottom: bool) -> None:
-    """Write a line of text on a strip across the upper or lower edge."""
+    """Write a line of text on a strip across the upper or lower edge of the image (H, W, 3) BGR."""
     lettering = lay_out(canvas, text)
     height, pad = lettering.size_wh[1], lettering.pad_px
     y0 = max(0, canvas.shape[0] - height - 4 * pad) if at_bottom else 0
@@ -86,7 +86,7 @@ def draw_strip(canvas: U8, text: str, colour: Colour, *, at_bottom: bool) -> Non
 
 
 def lay_out(canvas: U8, text: str) -> Lettering:
-    """The text at a size that suits the image; smaller where it would not fit."""
+    """The text at a size that suits the image (H, W, 3); smaller where it would not fit."""
     scale = SCALE_360P * max(1.0, min(canvas.shape[:2]) / 360) ** 0.8
     stroke_px, pad = max(1, round(scale * 1.4)), round(8 * scale)
     (width, height), _ = cv2.getTextSize(text, FONT, scale, stroke_px)

@@ -39,7 +39,7 @@ def with_grid(image: U8) -> U8:
 
 
 def with_stall(image: U8, stall: StallConfig) -> U8:
-    """A copy as `with_grid` makes it, with the floor's sides (numbered) and the zones."""
+    """A copy of the image (H, W, 3) BGR as `with_grid` makes it, with the floor's sides (numbered) and the zones."""
     canvas, scale = with_grid(image), _scale(image)
     corners = [(round(scale * x), round(scale * y)) for x, y in stall.floor or ()]
     for i, (begin, end) in enumerate(zip(corners, [*corners[1:], *corners[:1]], strict=True)):

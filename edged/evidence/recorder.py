@@ -38,7 +38,7 @@ MAX_SHOT_BYTES = 150 * BYTES_PER_KB
 MAX_CLIPS = 8  # recorded at a time; a further alert gets a still alone
 MAX_ALERTS = 64  # stages in the queue; the oldest evidence matters most
 POLL_S = 0.5
-JOIN_S = 3.0
+JOIN_S = 3.0  # for the thread to end: it may be encoding a clip
 
 Draw = Callable[[U8, FrameResult], U8]  # the image annotated
 PublishStill = Callable[[Alert, bytes], None]

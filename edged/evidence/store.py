@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 ALERT_ID = re.compile("[0-9a-f]{32}")
 MESSAGE = "alert.json"
-MAX_LISTED = 200
+MAX_LISTED = 200  # alerts, newest first
 
 Part = Literal["still", "plain", "clip"]
 FILES: Mapping[Part, str] = {"still": "still.jpg", "plain": "plain.jpg", "clip": "clip.mp4"}

@@ -26,7 +26,7 @@ from edged.units import BYTES_PER_MB, MS_PER_S, NS_PER_S
 from engines import machine
 
 LIBRARIES = ("tensorrt", "pycuda", "cv2", "onnxruntime", "numpy")
-SAMPLE_PERIOD_S = 0.5
+SAMPLE_PERIOD_S = 0.5  # between two readings of the sensors
 BOARD_MODEL = Path("/proc/device-tree/model")
 FRAMES = {"720p BGR": (720, 1280, 3), "1080p BGR": (1080, 1920, 3), "1080p NV12": (1620, 1920), "4K NV12": (3240, 3840)}
 COPIES = 30  # of each frame

@@ -21,7 +21,8 @@ from edged.hardware_report.probe import Bench, NotPossible, ReportRow, Sampling,
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cuda.open import open_backend, unavailable_reason
 from edged.inference.engine_builder import BuiltEngine, engine_builder
-from edged.inference.load_models import load_models, model_cards
+from edged.inference.load_models import load_models
+from edged.inference.model_cards import model_cards
 from edged.inference.session import Session
 from edged.pipeline import Pipeline
 from edged.units import BYTES_PER_MB, MS_PER_S, NS_PER_MS

@@ -18,7 +18,7 @@ from edged.drawing.image_file import write_image
 from edged.hardware_report.models import sample_images
 from edged.hardware_report.probe import Bench, ReportRow, failed
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 120.0  # for the daemon to be ready and its camera online
 STOP_LIMIT_S = 2.0  # what the README promises
 STOP_TIMEOUT_S = 30.0  # for the measurement to end
 

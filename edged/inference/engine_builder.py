@@ -14,7 +14,7 @@ from edged.inference.cuda.engine_trt import TrtEngine
 from edged.inference.cuda.session_trt import TrtSession
 from edged.inference.decode import ALL_DECODERS
 from edged.inference.engine_builds import EngineBuildService
-from edged.inference.load_models import model_cards
+from edged.inference.model_cards import model_cards
 from edged.inference.session import Session
 from engines import machine
 from engines.bindings import Flavour, find

@@ -7,39 +7,29 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal
 
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.errors import ConfigError, ModelMissing
 from edged.inference.backend import PoseBackend
-from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS, CpuBackend
-from edged.inference.cpu.choose import CpuChoice, choose, cpu_precision
-from edged.inference.cpu.int8_file import int8_file
+from edged.inference.cpu.backend import CpuBackend
+from edged.inference.cpu.choose import CpuChoice
 from edged.inference.cpu.null import NullBackend
-from edged.inference.cpu.pose3d import RootNet, VolumeNet
-from edged.inference.cpu.runtimes import ModelFiles, open_session
 from edged.inference.cuda import engine_ort
 from edged.inference.cuda.backend import CudaBackend
-from edged.inference.cuda.context import Gpu
-from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.open import EngineFactory, open_backend, unavailable_reason
-from edged.inference.pose3d.lifter import Lifter
-from edged.inference.pose3d.projection import is_surer_than_box
-from edged.inference.session import Session
+from edged.inference.model_cards import ModelCards, model_cards
+from edged.inference.model_sessions import EngineLookup, ModelStatus, Runtime, Sessions, frames_at_once, resolve
 from edged.runtime.cpus import allowed_cpus
-from engines.card import Card, Detect, Pose
-from engines.catalogue import load
-from engines.errors import EngineError, PlanRefused
+from engines.card import Detect, Pose
+from engines.errors import EngineError
 from engines.store.model_store import ModelStore
 
 log = logging.getLogger(__name__)
-
-Runtime = Literal["tensorrt", "onnxruntime", "openvino", "nothing"]
-Spec = TypeVar("Spec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,100 +80,6 @@ class LoadedModels:
         return "poses" if self.poses else "boxes"
 
 
-class UsableEngine(Protocol):
-    """A TensorRT engine that passed its self-test. Both methods raise `PlanRefused`. Thread: the one that asks."""
-
-    def session(self) -> Session:
-        """The engine alone: host arrays in and out."""
-
-    def engine(self, gpu: Gpu) -> Engine:
-        """The engine as a part of the CUDA backend."""
-
-
-EngineLookup = Callable[[Card], UsableEngine | None]
-
-
-class ModelCards(NamedTuple):
-    """The cards of the models that a configuration names."""
-
-    detector: Card
-    detect: Detect  # of the detector
-    poses: dict[str, Card]  # by class
-    pose_specs: dict[str, Pose]  # by class
-    lift: Card | None
-    root: Card | None
-
-    @property
-    def starter(self) -> tuple[str, ...]:
-        """Those that come with the package, for trials."""
-        return tuple(dict.fromkeys(card.name for card in self.all if card.source.bundled))
-
-    @property
-    def all(self) -> tuple[Card, ...]:
-        return tuple(card for card in (self.detector, *self.poses.values(), self.lift, self.root) if card is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ModelStatus:
-    """What there is to run one model with: a TensorRT engine, the ONNX file, both, or neither."""
-
-    card: Card
-    engine: UsableEngine | None
-    file: Path | EngineError  # verified; or why there is none
-
-    @property
-    def is_available(self) -> bool:
-        return self.engine is not None or isinstance(self.file, Path)
-
-
-def model_cards(models: ModelsConfig) -> ModelCards:
-    """The cards that `models` names, without a RootNet that was measured to be worse than the size of the box.
-
-    Raises `ConfigError` and `CardError`.
-    """
-    cards = load(models.catalogue)
-    detector, detect = _card(cards, models.detector, "models.detector", "detect", lambda card: card.detect)
-    poses = {
-        label: _card(cards, name, f"models.pose.{label}", "pose", lambda card: card.pose)
-        for label, name in models.pose.items()
-    }
-    lift = models.lift and _card(cards, models.lift, "models.lift", "lift", lambda card: card.lift)
-    root = models.root and _card(cards, models.root, "models.root", "root", lambda card: card.root)
-    return ModelCards(
-        detector=detector,
-        detect=detect,
-        poses={label: card for label, (card, _) in poses.items()},
-        pose_specs={label: spec for label, (_, spec) in poses.items()},
-        lift=lift[0] if lift else None,
-        root=root[0] if root and is_surer_than_box(root[1]) else None,
-    )
-
-
-def _card(
-    cards: Mapping[str, Card], name: str, key: str, task: str, spec_of: Callable[[Card], Spec | None]
-) -> tuple[Card, Spec]:
-    """The card of that name and its task's part of it. Raises `ConfigError` for no card, or one of another task."""
-    card = cards.get(name)
-    spec = spec_of(card) if card else None
-    if card is None or spec is None:
-        got = "no such card" if card is None else f"a {card.task} model"
-        fitting = ", ".join(sorted(other for other, candidate in cards.items() if candidate.task == task))
-        raise ConfigError(f"{key} = {name!r}: {got}; want one of {fitting}")
-    return card, spec
-
-
-def resolve(cards: ModelCards, store: ModelStore, engine_of: EngineLookup) -> dict[str, ModelStatus]:
-    """The status of each model, by name. Checks files against their hashes; loads nothing."""
-    return {card.name: ModelStatus(card=card, engine=engine_of(card), file=_file(store, card)) for card in cards.all}
-
-
-def _file(store: ModelStore, card: Card) -> Path | EngineError:
-    try:
-        return store.path(card)
-    except EngineError as error:
-        return error
-
-
 def load_models(
     models: ModelsConfig,
     compute: ComputeConfig,
@@ -215,19 +111,6 @@ def load_models(
     return loaded
 
 
-def frames_at_once(compute: ComputeConfig, cameras: int) -> int:
-    """How many frames of that many cameras are computed at once on the CPU: one per core, where cores are shared.
-
-    Source: `python -m tools.cameras`: 1.6 to 1.8 times the frames per second of 2, 4 and 8 cameras, on two busy cores.
-    """
-    return max(1, min(cameras, cores(compute)))
-
-
-def cores(compute: ComputeConfig) -> int:
-    """How many threads models may have on the CPU, together."""
-    return compute.threads or allowed_cpus()
-
-
 def _cpus(loaded: LoadedModels) -> str:
     """`, 2 threads (2 of 8 CPUs allowed)` where models run on the CPU, and why it is that runtime."""
     if loaded.threads is None:
@@ -237,111 +120,6 @@ def _cpus(loaded: LoadedModels) -> str:
     if loaded.frames_at_once > 1:
         number = f"{loaded.frames_at_once} frames at once with {number} each"
     return f", {number} ({allowed_cpus()} of {os.cpu_count()} CPUs allowed){why}"
-
-
-class Sessions:
-    """Opens models with host arrays in and out; keeps what each runs on, or why it cannot be opened.
-
-    Raises the error of the first model that is missing, unless that is allowed.
-    """
-
-    def __init__(
-        self,
-        statuses: Mapping[str, ModelStatus],
-        compute: ComputeConfig,
-        store: Path,
-        *,
-        allow_missing: bool,
-        cameras: int,
-    ) -> None:
-        self._statuses, self._compute, self._store, self._allow_missing = statuses, compute, store, allow_missing
-        self._cameras = cameras
-        self.cpu: CpuChoice | None = None  # chosen for the first model that runs on the CPU
-        self.runtime_by_model: dict[str, Runtime] = {}
-        self.missing_by_model: dict[str, str] = {}
-        self._without_int8: set[str] = set()
-        for status in statuses.values():
-            if not status.is_available and isinstance(status.file, EngineError):
-                self._report(status.card, status.file)
-
-    @property
-    def can_share_cores(self) -> bool:
-        """Whether frames of several cameras may be computed at once.
-
-        Engines and 3D models belong to one thread, and a request of OpenVINO's is one frame's.
-        """
-        one_thread = any(status.engine or status.card.lift for status in self._statuses.values())
-        return not one_thread and self.cpu is not None and self.cpu.candidate.runtime == "onnxruntime"
-
-    @property
-    def frames_at_once(self) -> int:
-        return frames_at_once(self._compute, self._cameras) if self.can_share_cores else 1
-
-    @property
-    def threads(self) -> int:
-        """Of each model on the CPU, for one frame."""
-        return cores(self._compute) // self.frames_at_once
-
-    def open(self, card: Card) -> Session | None:
-        """The model, running; None: it is missing."""
-        if card.name in self.missing_by_model:
-            return None
-        status = self._statuses[card.name]
-        try:
-            session = self._engine_session(status) or self._cpu_session(status)
-        except (EngineError, ModelMissing) as error:
-            self._report(card, error)
-            return None
-        return session
-
-    def open_lifter(self, cards: ModelCards) -> Lifter | None:
-        volume = self.open(cards.lift) if cards.lift else None
-        if volume is None:
-            return None
-        root = self.open(cards.root) if cards.root else None
-        return Lifter(VolumeNet(volume), RootNet(root) if root else None)
-
-    def _engine_session(self, status: ModelStatus) -> Session | None:
-        try:
-            session = status.engine.session() if status.engine else None
-        except PlanRefused as refusal:
-            log.error("%s; it runs on the CPU instead", refusal)
-            return None
-        if session is not None:
-            self.runtime_by_model[status.card.name] = "tensorrt"
-        return session
-
-    def _cpu_session(self, status: ModelStatus) -> Session:
-        if isinstance(status.file, EngineError):
-            raise status.file
-        if self.cpu is None:
-            self.cpu = choose(self._compute, list(self._cpu_models()), cores(self._compute), self._store)
-        session = open_session(self.cpu.candidate, status.card, self._files(status.card, status.file), self.threads)
-        session.warm_up(PREALLOCATED_SUBJECTS)
-        self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
-        return session
-
-    def _cpu_models(self) -> Iterator[tuple[Card, ModelFiles]]:
-        for status in self._statuses.values():
-            if isinstance(status.file, Path):
-                yield status.card, self._files(status.card, status.file)
-
-    def _files(self, card: Card, file: Path) -> ModelFiles:
-        if cpu_precision(self._compute) != "int8":
-            return {"fp32": file}
-        try:
-            return {"fp32": file, "int8": int8_file(self._store, card, file)}
-        except EngineError as lack:
-            if card.name not in self._without_int8:
-                log.warning("%s; it runs in FP32", lack)
-            self._without_int8.add(card.name)
-            return {"fp32": file}
-
-    def _report(self, card: Card, error: EngineError | ModelMissing) -> None:
-        if not self._allow_missing:
-            raise error
-        log.error("%s; going on without it", error)
-        self.runtime_by_model[card.name], self.missing_by_model[card.name] = "nothing", str(error)
 
 
 def build_cuda(cards: ModelCards, statuses: Mapping[str, ModelStatus], sessions: Sessions) -> LoadedModels | None:

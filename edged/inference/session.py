@@ -28,7 +28,7 @@ class Session(Protocol):
 
 
 def run_in_parts(run: Callable[[F32], list[F32]], tensor: F32, fixed: int | None) -> list[F32]:
-    """What `run` gives for a batch of any size, where it takes `fixed` images at a time; None: it takes any number."""
+    """What `run` gives for any number of images (B, 3, H, W), where it takes `fixed` at a time; None: any number."""
     if fixed is None or len(tensor) == fixed:
         return run(tensor)
     parts = [run(_filled(tensor[at : at + fixed], fixed)) for at in range(0, len(tensor), fixed)]

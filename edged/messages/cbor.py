@@ -13,7 +13,7 @@ from typing import Any
 
 from edged.errors import ConfigError
 
-PX_SCALE, SCORE_SCALE = 10, 1000
+PX_SCALE, SCORE_SCALE = 10, 1000  # packed integers: tenths of a pixel, thousandths
 KEYPOINT_SCALES = (PX_SCALE, PX_SCALE, SCORE_SCALE)
 KEYPOINT_FIELDS = ("keypoints", "keypoints_smoothed")
 SCORE_FIELDS = ("score", "detection_score")

@@ -25,7 +25,7 @@ from edged.runtime.lru import LruDict
 
 log = logging.getLogger(__name__)
 
-PROBE_S = 10.0
+PROBE_S = 10.0  # between two probes of a topic
 FIRST_PROBE_S = 2.0  # after the first message of a connection
 RETRY_REFUSED_S = 15.0  # what is not stored on disk and was refused is sent again after this
 FORGET_REFUSED_S = 300.0  # a topic that is not tried again for so long: what is sent once is no problem for ever

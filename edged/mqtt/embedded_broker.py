@@ -35,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     "listeners": {"default": {"type": "external"}},
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
 }
-START_S = 10.0
+START_S = 10.0  # for the broker to listen
 PROGRESS_S = 1.0  # between two signs of life to the supervisor
 STOP_S = 5.0
 CLIENT_STOP_S = 1.0  # for the clients' tasks to end

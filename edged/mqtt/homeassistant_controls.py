@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from edged.messages.topics import COMMAND, SWITCHES
 from edged.mqtt.homeassistant_entities import SEPARATOR, Body, EntityContext
 
-SNOOZE_MINUTES = 60
+SNOOZE_MINUTES = 60  # of the button
 # By command, each with the camera as its argument: name and options.
 BUTTONS: Mapping[str, tuple[str, Body]] = {
     "acknowledge": ("Acknowledge alerts", {"icon": "mdi:bell-check"}),

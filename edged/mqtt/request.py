@@ -25,7 +25,7 @@ from edged.mqtt.fleet_state import conforms
 from edged.mqtt.negotiation import FULL, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 
-POLL_S = 0.05
+POLL_S = 0.05  # between two looks whether the answer is there
 NOT_THERE = ("unreachable", "no-connack", "tls-wanted", "certificate-wanted")  # codes of errors before any answer
 STATUS_WAIT_S = 1.0  # for the retained statuses of all devices
 

@@ -14,8 +14,8 @@ from edged.mqtt.connection import IncomingMessage, MqttConnection
 from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.nodes import Nodes
 
-POLL_S = 0.2
-RETRY_S = 2.0
+POLL_S = 0.2  # longest wait for a message, before `stop` is looked at again
+RETRY_S = 2.0  # longest wait between two attempts at one node
 
 
 def subscribe(

@@ -7,7 +7,7 @@ from time import monotonic_ns
 
 from edged.units import NS_PER_S, S_PER_MIN, ns
 
-AIMING_S = 10 * S_PER_MIN
+AIMING_S = 10 * S_PER_MIN  # that a technician may see a camera whose pictures are off
 
 
 class Aiming:

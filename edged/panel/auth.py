@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from ipaddress import IPv6Address, ip_address
 
-SESSION_S = 12 * 3600.0
+SESSION_S = 12 * 3600.0  # a working day, without a new token
 FREE_TRIES = 5  # wrong tokens of one client without a wait
-MAX_WAIT_S = 300.0
+MAX_WAIT_S = 300.0  # longest wait after a wrong token; each is twice as long as the one before
 MAX_CLIENTS = 256  # whose wrong tokens are remembered
-MAX_TOKEN_CHARS = 256
+MAX_TOKEN_CHARS = 256  # of what is compared at all
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 

@@ -22,9 +22,9 @@ from edged.units import BYTES_PER_KB, NS_PER_S, ns
 
 LOOK_NS = ns(3)  # a viewer who has not asked for so long has gone
 MAX_SIDE_PX = 1280
-MAX_BYTES = 400 * BYTES_PER_KB
-POLL_S = 0.5
-JOIN_S = 2.0
+MAX_BYTES = 400 * BYTES_PER_KB  # of a live picture
+POLL_S = 0.5  # between two looks whether to stop
+JOIN_S = 2.0  # for the thread to end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -37,8 +37,8 @@ from edged.panel.status import past_alerts, status_body
 from edged.units import BYTES_PER_KB
 
 STATIC = Path(__file__).with_name("static")
-FRAME_WAIT_S = 3.0
-DAY_MAX_BYTES = 400 * BYTES_PER_KB
+FRAME_WAIT_S = 3.0  # for a newer picture than the one that the browser has
+DAY_MAX_BYTES = 400 * BYTES_PER_KB  # of the picture of a day
 SIDE_WH, SIDE_MAX_BYTES = (480, 360), 100 * BYTES_PER_KB
 # What may be given at the page, whatever `allow` says.
 COMMANDS = ("acknowledge", "snooze", "test-alert", "restart-camera", "switch", "profile")

@@ -28,7 +28,7 @@ from edged.runtime.threads import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 32  # at a time; more are closed: a browser opens six
 SILENT_S = 10.0  # a connection without a whole request is closed after this
 JOIN_S = 4.0
 PROGRESS_TICKS = 10  # of uvicorn's, a tenth of a second each

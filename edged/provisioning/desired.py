@@ -20,8 +20,8 @@ from edged.foreign_text import foreign_json, printable
 from edged.messages.bus import MAX_REQUEST_BYTES
 from edged.provisioning.signature import FLEET, sign, verify
 
-MAX_CONFIGURATION_CHARS = 1 << 15
-MAX_NUMBER = 1 << 53
+MAX_CONFIGURATION_CHARS = 1 << 15  # of the settings in TOML
+MAX_NUMBER = 1 << 53  # exact in JSON's numbers
 WHAT = "desired"  # what the message is called, in errors
 VERSION = r"[0-9][A-Za-z0-9.+~]{0,60}"
 

@@ -20,8 +20,8 @@ from engines.store.fetch import Progress, fetch, no_progress
 
 SUMS = "SHA256SUMS"
 SIGNATURE = f"{SUMS}.sig"
-MAX_SUMS_BYTES = 1 << 16
-MAX_PACKAGE_BYTES = 2 << 30
+MAX_SUMS_BYTES = 1 << 16  # of SHA256SUMS, a line for each package
+MAX_PACKAGE_BYTES = 2 << 30  # of a package
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9.+~_-]{0,120})")
 _PACKAGE = re.compile(r"edged_([0-9][A-Za-z0-9.+~]*)_([a-z0-9]+)\.deb")
 

@@ -21,9 +21,9 @@ PRINCIPAL = "edged"  # the name of every signer in that file
 STICK = "edged-provision"  # namespaces: a signature for the one is none for the other
 RELEASE = "edged-release"
 FLEET = "edged-fleet"
-MAX_KEYS = 8
+MAX_KEYS = 8  # of one `edged trust`
 MAX_KEY_BYTES = 1 << 14
-TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0  # of ssh-keygen
 _KEY = re.compile(r"((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?: .*)?")
 
 

@@ -22,6 +22,7 @@ except ImportError:  # an extra
 
 log = logging.getLogger(__name__)
 
+RECENT_LINES = 300  # lines kept for `diagnose`
 MAX_LINE_CHARS = 2000  # of a line in memory, tracebacks too
 SYSLOG_PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # syslog(3)
 # What a line begins with, and the field that gets the name after it.
@@ -62,7 +63,7 @@ class LogLimit:
 class RecentLines(logging.Handler):
     """The last lines, for the command `diagnose`. Fixed memory. Any thread."""
 
-    def __init__(self, lines: int = 300) -> None:
+    def __init__(self, lines: int = RECENT_LINES) -> None:
         super().__init__()
         self._lines: deque[str] = deque(maxlen=lines)
         self.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))

@@ -17,7 +17,7 @@ from time import monotonic_ns
 
 from edged.units import NS_PER_US, US_PER_S
 
-MAX_STATUS_CHARS = 500
+MAX_STATUS_CHARS = 500  # of STATUS=, which is one line
 SEND_TIMEOUT_S = 0.5  # for systemd to read what must not be lost
 UNIT = "edged.service"
 SYSTEMCTL_LIMIT_S = 420.0  # a start with the slowest models

@@ -20,7 +20,7 @@ from edged.units import NS_PER_S, ns
 
 log = logging.getLogger(__name__)
 
-MAX_RESTARTS, RESTART_WINDOW_S = 5, 60.0
+MAX_RESTARTS, RESTART_WINDOW_S = 5, 60.0  # by hand
 RESTART_WAIT_S = 1.0  # after an exception, while the restarts last
 
 OnDeath = Literal["restart", "exit"]

@@ -8,9 +8,10 @@ from edged.units import ns
 
 # Tuned numbers. Source: chosen by hand; tests/unit/test_adaptive.py states their effect.
 MAX_LATE_SHARE = 0.3  # of frames, preceded by a dropped one: more switches to one subject
+CALM_SHARE = 0.03  # of late frames, below which the next stay is a short one again
 LATE_SHARE_WEIGHT = 0.1  # of the newest frame in that share
 FIRST_SINGLE_NS = ns(5)  # first stay with one subject; doubles while all subjects remain too many
-MAX_SINGLE_NS = ns(80)
+MAX_SINGLE_NS = ns(80)  # longest such stay
 
 
 class AdaptiveMode:
@@ -39,6 +40,6 @@ class AdaptiveMode:
             self._single_until_ns = t_ns + self._single_ns
             self._single_ns = min(2 * self._single_ns, MAX_SINGLE_NS)
             return True
-        if self._late_share < MAX_LATE_SHARE / 10:
+        if self._late_share < CALM_SHARE:
             self._single_ns = FIRST_SINGLE_NS
         return False

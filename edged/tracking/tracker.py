@@ -122,7 +122,7 @@ class Tracker:
         return np.array([track.id for track in present], np.int64), boxes
 
     def update_from_keypoints(self, ids: I64, boxes: Boxes, t_ns: int) -> None:
-        """Correct predicted tracks with boxes around their keypoints; for frames without detector."""
+        """Correct predicted tracks, by ids (N,), with boxes around their keypoints; for frames without detector."""
         self._advance(t_ns)
         self._last_frame_ns = t_ns
         tracks = {track.id: track for track in self._tracks}

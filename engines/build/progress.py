@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MAX_SHARE = 0.99  # that is shown before the engine is there
+MIN_SHARE = 0.05  # from which the time left is told by the share done
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -56,10 +59,10 @@ class Estimate:
         """By the clock of a former build where there is one, else by the phases."""
         share = self._share
         if self.usual_s:
-            share = max(share, min(0.99, passed_s / self.usual_s))
+            share = max(share, min(MAX_SHARE, passed_s / self.usual_s))
             left_s: float | None = max(0.0, self.usual_s - passed_s)
         else:
-            left_s = passed_s * (1 - share) / share if share > 0.05 else None
+            left_s = passed_s * (1 - share) / share if share > MIN_SHARE else None
         return Progress(phase=next(reversed(self._phases), "starting"), share=share, left_s=left_s)
 
     def _raise(self, name: str) -> None:
@@ -70,5 +73,5 @@ class Estimate:
             if phase.parent in self._phases:
                 self._phases[phase.parent].inner = max(self._phases[phase.parent].inner, share)
             elif at == self._top:
-                self._share = max(self._share, min(0.99, share))
+                self._share = max(self._share, min(MAX_SHARE, share))
             at = phase.parent

@@ -24,7 +24,7 @@ from engines.errors import Cancelled, EngineError
 from engines.store.key import BuildOptions
 from engines.units import BYTES_PER_KIB, BYTES_PER_MB
 
-NICE_LEVEL = 10
+NICE_LEVEL = 10  # of a build: the daemon goes first
 OOM_SCORE_ADJ = 900  # the kernel kills the build before the daemon
 
 

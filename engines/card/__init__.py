@@ -41,7 +41,7 @@ Family = Literal[  # what decodes the outputs
 ]
 Precision = Literal["int8", "fp16", "fp32"]
 Length = Annotated[int, Field(gt=0)]
-POSE_BATCHES = (1, 2, 4, 8)
+POSE_BATCHES = (1, 2, 4, 8)  # people or horses in one run; fewer are filled up
 PERSON_BATCHES = (1, 2, 4)  # of 3D models; larger ones save no more
 MAX_VOLUMES_BYTES = 40_000_000  # of the volumes of one call, in FP32: of ConvNeXtPose-XS four, of L two
 TASKS: dict[Family, Task] = {"simcc": "pose", "heatmap3d": "lift", "rootnet": "root"}  # the others detect

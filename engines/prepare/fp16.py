@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from engines.prepare.graph import refold, replace_items
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
-FP16_MAX = 65504.0
+FP16_MAX = 65504.0  # Source: IEEE 754-2019, binary16
 FP32_OPS = {
     "ReduceL2",
     "ReduceL1",

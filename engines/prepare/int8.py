@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 from engines.prepare.graph import replace_items
 
-INT8_MAX = 127
+INT8_MAX = 127  # symmetric: -128 is not used
 # CPUs with AVX2 but without VNNI add two products of 8 bits in 16, which overflows: OpenVINO's result is then wrong,
 # without a word. With weights of 7 bits it cannot.
 WEIGHT_MAX = 63

@@ -34,7 +34,7 @@ from engines.store.disk import (
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0  # without a byte
 MAX_SHOWN = 200  # characters of what a server says
 MAX_RESUMED = 100  # times that one call takes up a broken connection
 MAX_BYTES = 1 << 31  # an ONNX file cannot be larger: protobuf's own limit

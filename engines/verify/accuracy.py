@@ -18,7 +18,7 @@ NEAR_THRESHOLD = 0.8  # of the threshold: a box this much fainter still answers 
 
 
 class Boxes(Protocol):
-    """What a detector's decoder returns."""
+    """What a detector's decoder returns: corners (N, 4) in net px, scores (N,), numbers of classes (N,)."""
 
     @property
     def xyxy(self) -> F32: ...

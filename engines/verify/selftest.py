@@ -24,7 +24,7 @@ REPEAT_TOLERANCE = 1e-3  # most that the same input may give otherwise, of the l
 
 
 class Runner(Protocol):
-    """A model that can be run: TensorRT on a GPU, ONNX Runtime anywhere."""
+    """A model that can be run, (B, 3, H, W) at a time: TensorRT on a GPU, ONNX Runtime anywhere."""
 
     def run(self, tensor: F32) -> Sequence[F32]: ...
     def close(self) -> None: ...

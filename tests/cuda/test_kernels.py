@@ -16,10 +16,10 @@ from edged.inference.crop import Crop, crop_image
 from edged.inference.cuda import layout
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.kernels import Kernels
-from edged.inference.cuda.layout import BOX, HEAD_LAYOUT, MAX_CANDIDATES, MAX_MODELS, MAX_SUBJECTS
+from edged.inference.cuda.layout import BOX, HEAD_LAYOUT, MAX_MODELS, MAX_SUBJECTS
 from edged.inference.decode import detectors
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.decode.nms import nms
+from edged.inference.decode.nms import MAX_CANDIDATES, nms
 from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import from_sums, image_quality
 from edged.inference.letterbox import letterbox, normalise

@@ -21,7 +21,7 @@ from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.cpu.pose3d import RootNet, VolumeNet
 from edged.inference.crop import crop_image
 from edged.inference.decode.heatmap3d import soft_argmax
-from edged.inference.load_models import model_cards
+from edged.inference.model_cards import model_cards
 from edged.inference.pose3d.lifter import Lifter
 from edged.inference.pose3d.projection import (
     VolumeJoints,

@@ -14,7 +14,9 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.inference.cpu.int8_file import int8_file
 from edged.inference.cpu.runtimes import Candidate, open_session
-from edged.inference.load_models import load_models, model_cards, resolve
+from edged.inference.load_models import load_models
+from edged.inference.model_cards import model_cards
+from edged.inference.model_sessions import resolve
 from engines.catalogue import load
 from engines.errors import Missing, PlanRefused
 from engines.golden import golden_inputs

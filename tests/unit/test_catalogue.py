@@ -6,7 +6,7 @@ import pytest
 
 import engines
 from edged.config.tables.models import ModelsConfig
-from edged.inference.load_models import model_cards
+from edged.inference.model_cards import model_cards
 from engines.card import Card
 from engines.card.schema import SCHEMAS
 from engines.catalogue import HERE, load, read

@@ -22,7 +22,10 @@ def rate_hz(t_s: F64) -> float:
 
 
 def pawing(t_s: F64, hooves: F64) -> bool | None:
-    """Whether one fore hoof goes back and forth in `paw_hz`, at least `paw_cycles` times, while the others stand."""
+    """Whether one of `hooves` (N, 4, 2), left fore, right fore, left hind, right hind, paws while the others stand.
+
+    That is: a fore hoof goes back and forth in `paw_hz`, at least `paw_cycles` times.
+    """
     if rate_hz(t_s) < T.min_rate_hz:
         return None
     spreads = np.array([_spread(hooves[:, i]) for i in range(4)])
@@ -36,7 +39,7 @@ def pawing(t_s: F64, hooves: F64) -> bool | None:
 
 
 def weaving(t_s: F64, nose: F64, hooves: F64) -> bool | None:
-    """Whether the nose sways sideways in `weave_hz`, at least `weave_cycles` times, while the hooves stand."""
+    """Whether the nose (N, 2) sways sideways in `weave_hz`, `weave_cycles` times or more; hooves (N, 4, 2) stand."""
     if rate_hz(t_s) < T.min_rate_hz or _fraction_seen(nose[:, 0]) < T.min_seen:
         return None
     spreads = [spread for i in range(4) if not np.isnan(spread := _spread(hooves[:, i]))]
@@ -48,7 +51,7 @@ def weaving(t_s: F64, nose: F64, hooves: F64) -> bool | None:
 
 
 def walking(t_s: F64, hooves: F64, trunk_centre: F64) -> bool | None:
-    """Whether two or more hooves and the trunk have moved within `walk_window_s`."""
+    """Whether two or more hooves (N, 4, 2) and the trunk (N, 2) have moved within `walk_window_s`."""
     if len(t_s) < 3 or t_s[-1] - t_s[0] < T.walk_min_window * T.walk_window_s:
         return None
     trunk = _displacement(t_s, trunk_centre)
@@ -59,7 +62,7 @@ def walking(t_s: F64, hooves: F64, trunk_centre: F64) -> bool | None:
 
 
 def thrashing(t_s: F64, hooves: F64) -> bool | None:
-    """Whether a hoof of a lying horse moves fast all the time."""
+    """Whether a hoof (N, 4, 2) of a lying horse moves fast all the time."""
     if rate_hz(t_s) < T.min_rate_hz / 2:
         return None
     speeds = [speed for i in range(4) if not np.isnan(speed := _speed(t_s, hooves[:, i]))]
@@ -67,7 +70,9 @@ def thrashing(t_s: F64, hooves: F64) -> bool | None:
 
 
 def flank_look(nose_at_flank: F64, hooves: F64) -> bool | None:
-    """Whether the nose is at the flank most of the time, the fore hooves still.
+    """Whether the nose is at the flank most of the time, the fore hooves of (N, 4, 2) still.
+
+    nose_at_flank  (N,) 1: it is there, 0: not, NaN: not known
 
     A pawing horse hangs its head, and from the front a hanging nose appears beside the trunk.
     """
@@ -96,7 +101,7 @@ def find_fall(t_s: F64, heights: F64) -> float | None:
 
 
 def trunk_sank(t_s: F64, trunk_centre: F64, trunk_length: F64, fall_s: float) -> bool:
-    """Whether the trunk stayed in its place until shortly before `fall_s`, and then sank or tilted.
+    """Whether the trunk (N, 2), of length (N,), stayed in its place until shortly before `fall_s`; then sank or tilted.
 
     A walking horse lifts its feet too, and does not fall.
     """

@@ -11,7 +11,7 @@ from edged.frame import F64
 
 
 def nan_median(values: F64 | Iterable[float]) -> float:
-    """The upper median of the values that are not NaN; NaN without any."""
+    """The upper median of the values (N,) that are not NaN; NaN without any."""
     plain = values.tolist() if isinstance(values, np.ndarray) else values
     known = sorted(value for value in plain if not math.isnan(value))
     return known[len(known) // 2] if known else math.nan

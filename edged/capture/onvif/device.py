@@ -18,9 +18,9 @@ from edged.foreign_text import printable
 
 DEVICE = 'xmlns="http://www.onvif.org/ver10/device/wsdl"'
 SCHEMA = 'xmlns="http://www.onvif.org/ver10/schema"'
-MAX_PROFILES = 8
+MAX_PROFILES = 8  # of a camera that are asked for their streams
 MAX_ADDRESSES = 64  # of all interfaces of a camera
-MAX_ADDRESS_CHARS = 1024
+MAX_ADDRESS_CHARS = 1024  # of what a camera says its address is
 MAX_FACT_CHARS = 63  # with `…`, a longer serial number is what `onvif_serial` takes
 YEARS = range(1970, 9999)  # of clocks that are believed: the last one leaves no time to add to
 

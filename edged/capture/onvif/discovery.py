@@ -23,8 +23,8 @@ from edged.capture.onvif.soap import parse
 from edged.errors import CameraLost
 from edged.foreign_text import printable
 
-GROUP, GROUP_6 = ("239.255.255.250", 3702), ("ff02::c", 3702)
-MAX_DATAGRAM = 65535
+GROUP, GROUP_6 = ("239.255.255.250", 3702), ("ff02::c", 3702)  # Source: WS-Discovery 1.1
+MAX_DATAGRAM = 65535  # bytes; of UDP
 MAX_CAMERAS = 256  # more answers than that are somebody's joke
 MAX_ADDRESSES = 8  # of one answer
 REPEAT_S = 0.5  # the probe goes out twice: UDP loses packets

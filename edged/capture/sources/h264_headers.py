@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SLICE, IDR_SLICE, SPS = 1, 5, 7
+SLICE, IDR_SLICE, SPS = 1, 5, 7  # nal_unit_type. Source: ITU-T H.264, table 7-1
 HEADER_BYTES = 64  # enough for every field that is read here
 SPS_BYTES = 1024
 START_CODE = re.compile(rb"\x00\x00\x01")

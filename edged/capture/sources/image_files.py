@@ -28,7 +28,7 @@ from edged.units import NS_PER_S, plural
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-DEFAULT_FOLDER_HZ = 5.0
+DEFAULT_FOLDER_HZ = 5.0  # images of a folder, without `fps`
 MAX_NAMED = 5  # files that one line names
 FEW_LEVELS = 1 << 14  # a 16-bit image that uses fewer of its levels is stretched to 8 bit, not cut to its high byte
 AVIF_HEADS = (b"ftypavif", b"ftypavis")

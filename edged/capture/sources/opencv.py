@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's AV_LOG_QUIET
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",  # s; how often a read of a silent device returns
 }
-MAX_LIVE_BYTES = 3 * MAX_LIVE_PIXELS
+MAX_LIVE_BYTES = 3 * MAX_LIVE_PIXELS  # BGR
 
 
 def configure_opencv() -> None:

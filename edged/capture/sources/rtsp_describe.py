@@ -23,9 +23,9 @@ from edged.foreign_text import printable
 from edged.secret_address import MASK, SecretAddress
 
 PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
-TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1
-MAX_HEADER_LINES = 100
-MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536
+TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1  # of a whole exchange
+MAX_HEADER_LINES = 100  # of an answer that are read; more is no RTSP
+MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536  # of an answer that are read: far more than a description has
 MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
 MIN_SECRET_CHARS = 4  # of a part of the path or query that a camera may repeat in its answer
 

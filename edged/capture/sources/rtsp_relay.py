@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from edged.capture.sources.rtsp_login import Login, bytes_of, text_of
 from edged.runtime.threads import SupervisedThread
 
-CHUNK_BYTES, MAX_MESSAGE_BYTES = 65536, 262_144
+CHUNK_BYTES, MAX_MESSAGE_BYTES = 65536, 262_144  # of one read; of an RTSP message with its body
 FIRST_REQUEST_S = 1.0  # FFmpeg sends it at once; a stranger that does not is hung up on
 MAX_PENDING = 32  # requests without an answer; some cameras leave keep-alives unanswered
 HEAD_END = re.compile(rb"\r?\n\r?\n")

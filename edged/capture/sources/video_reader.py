@@ -25,7 +25,7 @@ from edged.units import NS_PER_S
 
 STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors only where it may not conceal them
 CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
-FEW_PACKETS = 10
+FEW_PACKETS = 10  # so many are read before a stream is judged
 STRICT_TRIES = 2  # key frames in a row with errors: this camera's have some by nature, and count as good
 
 

@@ -24,8 +24,8 @@ from engines.golden import golden_inputs
 from engines.verify.selftest import selftest
 
 TRIAL_S = 1.0  # of each candidate
-MIN_ROUNDS, MAX_ROUNDS = 3, 50
-MIN_GAIN = 0.1  # share of the reference's time that another candidate must save
+MIN_ROUNDS, MAX_ROUNDS = 3, 50  # of all models, each once
+MIN_GAIN = 0.1  # share of the reference's time that another candidate must save; by hand: less is noise of a trial
 
 
 class Trial(BaseModel):

@@ -12,14 +12,14 @@ from edged.inference.cuda.layout import (
     COUNTERS,
     FRAME_OUTPUT,
     FRAME_PARAMS,
-    MAX_CANDIDATES,
     MAX_MODELS,
     MAX_SUBJECTS,
     WORD_BYTES,
 )
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
+from edged.inference.decode.nms import MAX_CANDIDATES
 
-COPY_THREADS = 1024
+COPY_THREADS = 1024  # of the one block that copies the struct: the most that CUDA takes
 
 
 class FrameParamsBuffer:

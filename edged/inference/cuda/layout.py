@@ -11,8 +11,7 @@ from edged.inference.cuda.engine import Tensor
 from engines.card import Card, Detect
 from engines.errors import CardError
 
-MAX_CLASSES, MAX_SUBJECTS, MAX_MODELS, MAX_LEVELS = 128, 64, 4, 5
-MAX_CANDIDATES = 300
+MAX_CLASSES, MAX_SUBJECTS, MAX_MODELS, MAX_LEVELS = 128, 64, 4, 5  # as in kernels.h
 PICKS = ("score", "largest", "central")  # in the order of kernels.h
 WORD_BYTES = 4
 NO_VOTE = 2.0  # an IoU that no two boxes have

@@ -38,7 +38,7 @@ class DeviceBuffer:
 
     @staticmethod
     def from_array(gpu: Gpu, values: np.ndarray[Any, Any]) -> DeviceBuffer:
-        """A buffer that holds a copy of the array. Waits for the stream."""
+        """A buffer that holds a copy of the array, of any shape and dtype. Waits for the stream."""
         buffer = DeviceBuffer(gpu, values.nbytes)
         gpu.wait()  # until it is zeroed
         gpu.cuda.memcpy_htod(buffer.address, np.frombuffer(values.tobytes(), np.uint8))

@@ -17,7 +17,6 @@ from edged.inference.cuda.frame_params import FrameParamsBuffer
 from edged.inference.cuda.kernels import Kernels
 from edged.inference.cuda.layout import (
     BOX,
-    MAX_CANDIDATES,
     MAX_CLASSES,
     MAX_SUBJECTS,
     WORD_BYTES,
@@ -26,6 +25,7 @@ from edged.inference.cuda.layout import (
 )
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
 from edged.inference.decode.detectors import logit
+from edged.inference.decode.nms import MAX_CANDIDATES
 from engines.card import Detect, Pose
 from engines.errors import CardError
 

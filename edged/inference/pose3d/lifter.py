@@ -62,7 +62,7 @@ class Lifter:
     def lift_people(
         self, frame: Frame, image: U8, boxes: Boxes, classes: tuple[str, ...], params: InferenceParams
     ) -> tuple[Pose3d | None, ...]:
-        """One per box; None: not a person, or no plausible pose. Empty when `params` want none."""
+        """One per box, from the image (H, W, 3) BGR; None: no person, or no plausible pose. Empty: none is wanted."""
         if not params.lift_3d:
             return ()
         people = [classes[label] == PERSON for label in boxes.label.tolist()]
