@@ -124,6 +124,8 @@ def test_parameters_of_a_container_are_used() -> None:
     packets = [slice_of(0, idr=True)[3:], slice_of(1)[3:], slice_of(4)[3:]]
     framed = [timed(len(data).to_bytes(4, "big") + data, pts, key=pts == 0) for pts, data in enumerate(packets)]
     assert damaged(Codec("h264", extradata), framed) == [False, False, True]
+    overwritten = [timed(bytes(4) + packet, packet.pts, key=packet.is_keyframe) for packet in framed]
+    assert damaged(Codec("h264", extradata), overwritten) == [False, False, True]
 
 
 STEADY = [timed(b"x", 4 * n, key=n in (0, 15)) for n in range(20)]

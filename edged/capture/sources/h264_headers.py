@@ -58,7 +58,8 @@ class FrameNumbers:
         while at + self._length_size < len(view):
             start = at + self._length_size
             at = start + int.from_bytes(view[at:start], "big")
-            yield view[start:at]
+            if at > start:  # an overwritten part of a file gives units of no byte
+                yield view[start:at]
 
     def _set_sps(self, unit: bytes) -> None:
         try:
