@@ -278,6 +278,8 @@ def writable(check: str, folder: Path, user: str) -> CheckResult:
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))  # or may not be seen
     if existing.is_dir() and os.access(existing, os.W_OK):
         return passed(check, f"{folder} can be written")
+    if not os.path.isdir(existing):
+        return failed(check, f"{existing} is no folder", "remove it, or name a folder in the configuration")
     do = f"sudo install -d -o {user} {folder}, or run as the user of the service"
     return failed(check, f"{user} cannot write to {existing}", do)
 

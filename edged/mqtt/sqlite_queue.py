@@ -293,6 +293,7 @@ def _translate_errors(path: Path | None) -> Iterator[None]:
             raise
         if isinstance(exc, sqlite3.OperationalError):  # disk full, read-only, no such folder, locked
             locked = "locked" in str(exc)
-            do = "another edged has it open; stop one" if locked else "make room, or let this user write there"
+            twin = "another edged has it open, and both overwrite each other's totals and alerts; stop one"
+            do = f"{twin}, or give it another device.state_dir" if locked else "make room, or let this user write there"
             raise StoreUnavailable(f"{path}: {exc}; {do}") from exc
         raise StoreCorrupt(path, str(exc)) from exc  # not a database, malformed

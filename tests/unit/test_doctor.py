@@ -130,6 +130,12 @@ def test_folder_yet_to_be_made_is_judged_by_its_parent(tmp_path: Path) -> None:
     assert writable("store", tmp_path / "a" / "b", "me").ok
 
 
+def test_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    result = writable("device.state_dir", tmp_path / "state", "me")
+    assert (result.message, result.do.split(",")[0]) == (f"{tmp_path}/state is no folder", "remove it")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_unwritable_folder_names_the_fix(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
