@@ -77,7 +77,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
     recovery = CameraRecovery(usb_port, budget=RebootBudget.from_config(config.device))
     builds = build_service(config)
     overview = Overview(state, hub, publisher, recovery, builds)
-    stalls, views = _stall_monitors(state, hub), ViewMonitors(state.floors, config.device.state_dir)
+    stalls, views = _stall_monitors(state, hub), ViewMonitors(state.monitored.floors, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
     evidence, draw = _evidence_store(config), _annotator(state, scenes)
     handlers = _handlers(state, scenes, stalls, draw, evidence, bus=bus, headers=headers, hub=hub, publisher=publisher)
@@ -209,9 +209,8 @@ def _hub(state: LiveState, publisher: Publisher, options: Options) -> CameraHub:
 
 
 def _stall_monitors(state: LiveState, hub: CameraHub) -> StallMonitors:
-    return StallMonitors(
-        state.stalls, state.horse_keypoint_threshold, state.config.device.state_dir, state.aisles, hub.set_idle_rate
-    )
+    folder, monitored = state.config.device.state_dir, state.monitored
+    return StallMonitors(monitored.stalls, state.horse_keypoint_threshold, folder, monitored.aisles, hub.set_idle_rate)
 
 
 def _scenes(
@@ -223,20 +222,8 @@ def _scenes(
     stalls: StallMonitors,
     views: ViewMonitors,
 ) -> SceneMonitor:
-    scenes = SceneMonitor(
-        bus,
-        headers,
-        overview.readings,
-        state.classes,
-        stalls=stalls,
-        views=views,
-        state_file=state.config.device.state_dir / "days.json",
-        daily_s=state.config.publish.daily_interval_s,
-        alerting=state.alerting,
-        off=state.switched_off,
-    )
-    scenes.down.reconfigure(state.downs)
-    return scenes
+    file = state.config.device.state_dir / "days.json"
+    return SceneMonitor(bus, headers, overview.readings, state.monitored, stalls=stalls, views=views, state_file=file)
 
 
 def _annotator(state: LiveState, scenes: SceneMonitor) -> Annotator:

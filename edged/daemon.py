@@ -306,17 +306,7 @@ class Daemon:
 
     def _publish_change(self, plan: ReloadPlan) -> None:
         state, parts = self._state, self._parts
-        daily_s = state.config.publish.daily_interval_s
-        parts.scenes.down.reconfigure(state.downs)
-        parts.scenes.reconfigure(
-            state.classes,
-            daily_s,
-            state.stalls,
-            state.aisles,
-            floors=state.floors,
-            alerting=state.alerting,
-            off=state.switched_off,
-        )
+        parts.scenes.reconfigure(state.monitored)
         for name in {*plan.removed, *self._off_before} - state.base.enabled_cameras.keys():
             for spec in RETAINED_OF_CAMERA:
                 parts.bus.publish(spec.at(camera=name), b"")

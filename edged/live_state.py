@@ -9,11 +9,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edged.behaviour.monitor import CameraReading
+from edged.behaviour.monitor import CameraReading, Monitored
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig
-from edged.config.tables.down import DownConfig
-from edged.config.tables.stall import StallConfig
 from edged.config.tree import Config
 from edged.device.health import CameraOverview
 from edged.device.info import info_body, keypoint_names, models_info
@@ -64,31 +62,24 @@ class LiveState:
         """Cameras that the files enable, and a profile or a switch does not."""
         return [name for name in self.base.enabled_cameras if name not in self.cameras]
 
-    @property
-    def alerting(self) -> tuple[str, ...]:
-        """The cameras that open alerts."""
-        return tuple(name for name, camera in self.cameras.items() if camera.alerts)
-
     def _classes(self, cameras: Mapping[str, CameraConfig]) -> dict[str, tuple[str, ...]]:
         return {name: camera.classes or tuple(self.models.poses) for name, camera in cameras.items()}
 
     @property
-    def stalls(self) -> dict[str, StallConfig]:
-        return {name: camera.stall for name, camera in self.cameras.items() if camera.stall.enabled}
-
-    @property
-    def floors(self) -> dict[str, StallConfig]:
-        """The drawings that alerts rest on, of stalls and of where people should not lie."""
-        return {name: camera.stall for name, camera in self.cameras.items() if name in self.stalls | self.downs}
-
-    @property
-    def downs(self) -> dict[str, tuple[DownConfig, StallConfig]]:
-        """Where people should not lie, with the floor."""
-        return {name: (camera.down, camera.stall) for name, camera in self.cameras.items() if camera.down.enabled}
-
-    @property
-    def aisles(self) -> list[str]:
-        return [name for name, camera in self.cameras.items() if camera.aisle.enabled]
+    def monitored(self) -> Monitored:
+        cameras = self.cameras
+        stalls = {name: camera.stall for name, camera in cameras.items() if camera.stall.enabled}
+        downs = {name: (camera.down, camera.stall) for name, camera in cameras.items() if camera.down.enabled}
+        return Monitored(
+            classes=self.classes,
+            daily_s=self.config.publish.daily_interval_s,
+            stalls=stalls,
+            aisles=[name for name, camera in cameras.items() if camera.aisle.enabled],
+            floors={name: camera.stall for name, camera in cameras.items() if name in stalls or name in downs},
+            downs=downs,
+            alerting=[name for name, camera in cameras.items() if camera.alerts],
+            off=self.switched_off,
+        )
 
     @property
     def horse_keypoint_threshold(self) -> float:

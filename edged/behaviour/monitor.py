@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import median_low
@@ -27,6 +27,7 @@ from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import CameraObservation, SceneState, StallState, View
 from edged.behaviour.view_monitor import ViewMonitors
 from edged.capture.camera import CameraState
+from edged.config.tables.down import DownConfig
 from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult
 from edged.messages.build import HeaderFactory
@@ -51,6 +52,20 @@ JOIN_S = 2.0  # for the thread to end
 CameraReading = tuple[CameraState, FrameResult | None]  # a camera's status and its latest result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitored:
+    """What is monitored, by camera."""
+
+    classes: Mapping[str, tuple[str, ...]]  # that are counted
+    daily_s: float  # between two messages of the running day
+    stalls: Mapping[str, StallConfig] = field(default_factory=dict)
+    aisles: Collection[str] = ()
+    floors: Mapping[str, StallConfig] = field(default_factory=dict)  # drawings whose views must stay as they are
+    downs: Mapping[str, tuple[DownConfig, StallConfig]] = field(default_factory=dict)  # where people should not lie
+    alerting: Collection[str]  # that open alerts
+    off: Collection[str] = ()  # that are switched off, whose day ends nevertheless
+
+
 class SceneMonitor:
     """Thread: `poll` belongs to the behaviour thread, the rest to any."""
 
@@ -59,16 +74,12 @@ class SceneMonitor:
         bus: Bus,
         headers: HeaderFactory,
         read_cameras: Callable[[], Mapping[str, CameraReading]],
-        classes: Mapping[str, tuple[str, ...]],
+        monitored: Monitored,
         *,
         stalls: StallMonitors,
         views: ViewMonitors | None = None,
         state_file: Path,
-        daily_s: float,
-        alerting: Collection[str] | None = None,
-        off: Collection[str] = (),
     ) -> None:
-        """`classes`: what is counted, by camera. `daily_s`: of the running day's message; else as in `reconfigure`."""
         self._bus, self._headers, self._read_cameras = bus, headers, read_cameras
         self._stalls = stalls
         self._views = views
@@ -89,42 +100,29 @@ class SceneMonitor:
         restored, unsent = self._alert_store.load(monotonic_ns())
         for message in unsent:
             self._bus.publish(ALERT.at(camera=message["camera"]), message)
-        self.alerts.reconfigure(tuple(classes if alerting is None else alerting), restored)
-        self.reconfigure(classes, daily_s, alerting=alerting, off=off)
+        self.alerts.reconfigure(tuple(monitored.alerting), restored)
+        self.reconfigure(monitored)
         self._last_save_ns = self._last_daily_ns = monotonic_ns()
         self._thread = SupervisedThread("behaviour", self._step, first_s=PERIOD_S)
 
-    def reconfigure(
-        self,
-        classes: Mapping[str, tuple[str, ...]],
-        daily_s: float,
-        stalls: Mapping[str, StallConfig] | None = None,
-        aisles: Iterable[str] = (),
-        *,
-        floors: Mapping[str, StallConfig] | None = None,
-        alerting: Collection[str] | None = None,
-        off: Collection[str] = (),
-    ) -> None:
-        """Monitor these cameras from now on; those that stay keep their state. `stalls`, `floors` None: as before.
-
-        `floors`: drawings whose views must stay as they are. `alerting`: the cameras that open alerts; None: all.
-        `off`: cameras that are switched off, whose day ends nevertheless.
-        """
+    def reconfigure(self, monitored: Monitored) -> None:
+        """Monitor these cameras from now on; those that stay keep their state."""
+        classes = monitored.classes
         time.tzset()  # a zone that was changed since is taken up
         with self._lock:
-            if stalls is not None:
-                self._stalls.reconfigure(stalls, aisles)
-            if floors is not None and self._views is not None:
-                self._views.reconfigure(floors)
+            self._stalls.reconfigure(monitored.stalls, monitored.aisles)
+            self.down.reconfigure(monitored.downs)
+            if self._views is not None:
+                self._views.reconfigure(monitored.floors)
             self._saved_totals |= {name: counter.today for name, counter in self._counters.items()}
-            self._classes, self._off = classes, off
-            self._daily_ns = ns(daily_s)
+            self._classes, self._off = classes, monitored.off
+            self._daily_ns = ns(monitored.daily_s)
             self._frame_clocks = {name: self._frame_clocks.get(name) or FrameClock() for name in classes}
             self._presence = {name: self._presence.get(name) or PresenceFilter() for name in classes}
             self._counters = {name: self._counters.get(name) or self._new_counter(name) for name in classes}
             self._states = {name: self._states[name] for name in classes if name in self._states}
             self.latest_states = {name: state for name, state in self.latest_states.items() if name in classes}
-            self.alerts.reconfigure(tuple(classes if alerting is None else alerting))
+            self.alerts.reconfigure(tuple(monitored.alerting))
 
     def publish_unwatched(self, name: str) -> None:
         """The state of a camera that is not monitored: nothing is known, and no alert is open."""

@@ -24,7 +24,7 @@ from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
 from tests.support.clock import SyncedClock
 from tests.support.messages import result
-from tests.support.scene import CLEAR
+from tests.support.scene import CLEAR, monitored
 from tools.barn.life import DayBuilder, on_circle
 from tools.barn.tracks import View, observations
 
@@ -32,6 +32,7 @@ AT_NS = ns(1_000_000)
 MIDNIGHT_MS = 1_800_057_600_000  # some night
 ONLINE = CameraState(camera="stall", phase="online", reason="", since_ns=0)
 PIXELS = np.zeros((2, 2, 3), np.uint8)
+STALL = StallConfig(enabled=True, feeding_times=("12:00",))
 
 
 class Night(SyncedClock):
@@ -93,16 +94,15 @@ class Device:
     def __init__(self, folder: Path) -> None:
         headers = HeaderFactory(Night())
         self.bus = MemoryBus(lambda state: build.device_status(headers, state))
-        self.stalls = StallMonitors({"stall": StallConfig(enabled=True, feeding_times=("12:00",))}, 0.3, folder)
+        self.stalls = StallMonitors({}, 0.3, folder)
         self.latest: FrameResult | None = None
         self.monitor = SceneMonitor(
             self.bus,
             headers,
             lambda: {"stall": (ONLINE, self.latest)},
-            {"stall": ("horse", "person")},
+            monitored({"stall": ("horse", "person")}, stalls={"stall": STALL}),
             stalls=self.stalls,
             state_file=folder / "days.json",
-            daily_s=900,
         )
         self.now_ns = AT_NS
 

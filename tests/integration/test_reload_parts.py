@@ -27,7 +27,7 @@ from edged.units import ns
 from tests.support.capture import FILE, image, settings
 from tests.support.clock import SyncedClock
 from tests.support.lease import leased
-from tests.support.scene import CLEAR, detected
+from tests.support.scene import CLEAR, detected, monitored
 from tests.support.waiting import until
 
 LOST = CameraObservation(t_ns=0, view="lost", reason="unplugged")
@@ -149,10 +149,9 @@ class Yard:
             self.bus,
             headers,
             self.readings,
-            self.classes,
+            monitored(self.classes, 60),
             stalls=StallMonitors({}, 0.3, folder),
             state_file=folder / "days.json",
-            daily_s=60,
         )
 
     @property
@@ -170,7 +169,7 @@ class Yard:
 
     def adopt(self, *cameras: str, daily_s: float = 60) -> None:
         self.cameras = list(cameras)
-        self.scenes.reconfigure(self.classes, daily_s)
+        self.scenes.reconfigure(monitored(self.classes, daily_s))
 
 
 def test_state_of_an_added_camera_is_published_and_of_a_remaining_one_not_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any
 
 from edged.behaviour.horse.stall_monitors import StallMonitors
-from edged.behaviour.monitor import CameraReading, SceneMonitor
+from edged.behaviour.monitor import CameraReading, Monitored, SceneMonitor
 from edged.capture.camera import CameraState
 from edged.config.tables.stall import StallConfig
 from edged.frame import FrameResult, ImageQuality
@@ -37,10 +37,9 @@ class Stage:
             self.bus,
             headers,
             lambda: self.readings,
-            {"stall": ("horse", "person"), "yard": ("horse",)},
-            stalls=StallMonitors(stalls or {}, 0.3, folder / "state"),
+            monitored({"stall": ("horse", "person"), "yard": ("horse",)}, stalls=stalls or {}),
+            stalls=StallMonitors({}, 0.3, folder / "state"),
             state_file=folder / "state" / "days.json",
-            daily_s=900,
         )
 
     def show(self, seconds: float, *labels: str, phase: CameraPhase = "online", quality: ImageQuality = CLEAR) -> None:
@@ -56,6 +55,11 @@ class Stage:
 
     def published(self, topic: str, camera: str = "stall") -> list[Any]:
         return self.bus.messages_on(f"cam/{camera}/{topic}")
+
+
+def monitored(classes: Mapping[str, tuple[str, ...]], daily_s: float = 900, **more: Any) -> Monitored:
+    """These cameras; all of them open alerts, unless `more` says otherwise."""
+    return Monitored(classes=classes, daily_s=daily_s, **{"alerting": tuple(classes), **more})
 
 
 def status(phase: CameraPhase, reason: str = "") -> CameraState:

@@ -35,7 +35,7 @@ from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.messages import build
 from edged.mqtt.client import MqttBus
 from edged.runtime.clock import Clock
-from tests.support.scene import CLEAR, detected
+from tests.support.scene import CLEAR, detected, monitored
 
 port, state, crashes = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 alerts.RULES = tuple(replace(rule, open_after_s=0.1, close_after_s=0.1) for rule in alerts.CAMERA_RULES[:1])
@@ -46,8 +46,8 @@ def live(last):
     make_status = partial(build.device_status, headers)
     bus = MqttBus(MqttConfig(port=port), "box", make_status, PublishConfig(), state / "outbox.db")
     readings = {}
-    scenes = SceneMonitor(bus, headers, lambda: readings, {"stall": ("horse",)}, stalls=StallMonitors({}, 0.3, state),
-                          state_file=state / "days.json", daily_s=900)
+    scenes = SceneMonitor(bus, headers, lambda: readings, monitored({"stall": ("horse",)}),
+                          stalls=StallMonitors({}, 0.3, state), state_file=state / "days.json")
     end_s = time.monotonic() + 2
     while not last or time.monotonic() < end_s or bus.counts.waiting:
         now_ns = time.monotonic_ns()

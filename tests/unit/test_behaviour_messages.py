@@ -44,8 +44,8 @@ def scene(**changes: Any) -> SceneState:
 
 def test_state_of_a_camera_without_a_stall_counts_every_class(headers: HeaderFactory) -> None:
     lost, dirty = (
-        Alert(id=f"e{i}", camera="yard", rule=CAMERA_RULES[i], stage="open", since_ns=i * MS, reason="unplugged")
-        for i in (0, 4)
+        Alert(id=f"e{i}", camera="yard", rule=rule, stage="open", since_ns=i * MS, reason="unplugged")
+        for i, rule in ((0, CAMERA_RULES[0]), (4, CAMERA_RULES[-1]))
     )
     body = state_message(headers, "yard", scene(), (lost, replace(dirty, stage="acknowledged")), 500 * MS)
     assert content("cam/yard/state", body) == {

@@ -14,7 +14,7 @@ from edged.behaviour.monitor import observe
 from edged.config.tables.stall import StallConfig
 from edged.frame import ImageQuality
 from edged.units import ns
-from tests.support.scene import CLEAR, Stage, detected, status
+from tests.support.scene import CLEAR, Stage, detected, monitored, status
 
 DARK = ImageQuality(brightness=1, contrast=1, sharpness=0, degraded=("dark",))
 
@@ -81,7 +81,7 @@ def test_changed_zone_is_taken_up_at_midnight_and_by_a_reload(stage: Stage, monk
     stage.now_ns += ns(86_400)
     stage.show(10)
     assert len(read) == 2
-    stage.monitor.reconfigure({"stall": ("horse",)}, 900)
+    stage.monitor.reconfigure(monitored({"stall": ("horse",)}))
     assert len(read) == 3
 
 
@@ -159,10 +159,10 @@ YARD = {"yard": ("horse",)}
 
 def test_camera_that_was_off_goes_on_with_its_day_and_adds_nothing_meanwhile(stage: Stage) -> None:
     stage.show(300, "horse")
-    stage.monitor.reconfigure(YARD, 900)
+    stage.monitor.reconfigure(monitored(YARD))
     stage.show(300, "horse")
     stage.monitor.save()
-    stage.monitor.reconfigure(BOTH, 900)
+    stage.monitor.reconfigure(monitored(BOTH))
     stage.show(310, "horse")
     day = stage.published("daily")[-1]
     assert day["presence_minutes"]["horse"] == pytest.approx(10, abs=0.3)
@@ -174,12 +174,12 @@ def test_day_in_which_a_camera_was_switched_off_is_closed_when_it_is_on_again(
 ) -> None:
     stage.show(120, "horse")
     date = stage.monitor._date(stage.now_ns)
-    stage.monitor.reconfigure(YARD, 900)
+    stage.monitor.reconfigure(monitored(YARD))
     tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
     monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
     stage.show(10, "horse")
     assert not stage.published("daily")
-    stage.monitor.reconfigure(BOTH, 900)
+    stage.monitor.reconfigure(monitored(BOTH))
     stage.show(1, "horse")
     (day,) = stage.published("daily")
     assert (day["date"], day["closed"]) == (date, True)
@@ -191,13 +191,13 @@ def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
 ) -> None:
     stage.show(120, "horse")
     date = stage.monitor._date(stage.now_ns)
-    stage.monitor.reconfigure(YARD, 900, off=["stall"])
+    stage.monitor.reconfigure(monitored(YARD, off=["stall"]))
     stage.show(10, "horse")
     assert not stage.published("daily")
     tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
     monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
     stage.show(10, "horse")
-    stage.monitor.reconfigure(BOTH, 900)
+    stage.monitor.reconfigure(monitored(BOTH))
     stage.show(1, "horse")
     (day,) = stage.published("daily")
     assert (day["date"], day["closed"]) == (date, True)
@@ -206,16 +206,16 @@ def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
 
 def test_open_alert_closes_when_the_camera_alerts_are_switched_off_and_none_opens(stage: Stage) -> None:
     stage.show(90, phase="lost")
-    stage.monitor.reconfigure(BOTH, 900, alerting=["yard"])
+    stage.monitor.reconfigure(monitored(BOTH, alerting=["yard"]))
     stage.show(90, phase="lost")
     assert [body["stage"] for body in stage.published("alert")] == ["open", "closed"]
     assert stage.published("state")[-1]["alert_ids"] == []
-    stage.monitor.reconfigure(BOTH, 900)
+    stage.monitor.reconfigure(monitored(BOTH))
     stage.show(90, phase="lost")
     assert [body["stage"] for body in stage.published("alert")] == ["open", "closed", "open"]
 
 
 def test_open_alert_closes_when_its_camera_is_switched_off(stage: Stage) -> None:
     stage.show(90, phase="lost")
-    stage.monitor.reconfigure(YARD, 900)
+    stage.monitor.reconfigure(monitored(YARD))
     assert [body["stage"] for body in stage.published("alert")] == ["open", "closed"]

@@ -9,23 +9,25 @@ from edged.errors import DeviceLost
 from edged.inference.cuda.context import Gpu
 
 FILE = "kernels.fatbin"
-SIGNATURES = {  # in the format of Python's struct: P an address, i an int
+# Signatures in the format of Python's struct: P an address, i an int.
+UNTYPED = {
     "copy": "PPi",
-    "letterbox": "PPPP",
     "image_quality": "PPPP",
+    "rank": "PPP",
+    "nms": "PPPP",
+    "select_detections": "PPPPP",
+}
+TYPED = {  # one kernel for FP16 tensors, NAME_f16, and one for FP32, NAME_f32
+    "letterbox": "PPPP",
     "rtmdet": "PPPP",
     "yolox": "PPPP",
     "yolov8": "PPPP",
     "boxes": "PPPP",
-    "rank": "PPP",
-    "nms": "PPPP",
-    "select_detections": "PPPPP",
     "crop": "PPPPPiP",
     "simcc": "PPPPPiPPP",
     "soft_argmax": "PPP",
 }
-# With one kernel for FP16 tensors and one for FP32.
-TYPED_KERNELS = {"letterbox", "rtmdet", "yolox", "yolov8", "boxes", "crop", "simcc", "soft_argmax"}
+SIGNATURES = UNTYPED | {f"{name}{kind}": signature for name, signature in TYPED.items() for kind in ("_f16", "_f32")}
 
 
 def compiled_kernels() -> bytes | None:
@@ -44,7 +46,7 @@ class Kernels:
         except gpu.cuda.Error as exc:
             sm = "{}.{}".format(*gpu.device.compute_capability())
             raise DeviceLost(f"the CUDA kernels have no code for this GPU ({gpu.device.name()}, {sm}): {exc}") from exc
-        self._functions = {name: self._function(name) for name in _names()}
+        self._functions = {name: self._function(name) for name in SIGNATURES}
 
     def __call__(self, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: int) -> None:
         """Enqueues a kernel; `grid` and `block` have one to three axes."""
@@ -56,9 +58,5 @@ class Kernels:
 
     def _function(self, name: str) -> Any:
         function = self._module.get_function(name)
-        function.prepare(SIGNATURES[name.removesuffix("_f16").removesuffix("_f32")])
+        function.prepare(SIGNATURES[name])
         return function
-
-
-def _names() -> list[str]:
-    return [f"{name}{kind}" for name in SIGNATURES for kind in (("_f16", "_f32") if name in TYPED_KERNELS else ("",))]

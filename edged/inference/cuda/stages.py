@@ -32,8 +32,7 @@ from engines.errors import CardError
 TILE_THREADS = (32, 8)  # of a block, over an image
 ROW_THREADS = 128  # of a block, over a list or the bins of a keypoint
 MAX_PIXELS = 4_200_000  # of a detector's input: letterbox.cu adds up to 4 · 255.5 times that in 32 bits
-LOGIT_FAMILIES = {"rtmdet"}  # whose class outputs are logits
-SUPPORTED_FAMILIES = {"rtmdet", "yolox", "yolov8", "boxes"}
+GIVES_LOGITS = {"rtmdet": True, "yolox": False, "yolov8": False, "boxes": False}  # in its class outputs, by family
 
 Lap = Callable[[str], None]  # called with a stage's name when its work is on the stream
 
@@ -57,7 +56,7 @@ class DetectorStage:
 
     def min_outputs(self, thresholds: F32) -> F32:
         """(C,) float32 least output of each class that is decoded, of least scores (C,) in [0, 1]."""
-        return logit(thresholds) if self.card.family in LOGIT_FAMILIES else thresholds
+        return logit(thresholds) if GIVES_LOGITS[self.card.family] else thresholds
 
     @property
     def kept_address(self) -> int:
@@ -173,9 +172,9 @@ def _supported_spec(engine: Engine) -> Detect:
     card = engine.card
     if card.detect is None:
         raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
-    if card.family not in SUPPORTED_FAMILIES:
+    if card.family not in GIVES_LOGITS:
         raise CardError(
-            f"model {card.name}: the CUDA backend does not decode {card.family!r}; want {sorted(SUPPORTED_FAMILIES)}"
+            f"model {card.name}: the CUDA backend does not decode {card.family!r}; want {sorted(GIVES_LOGITS)}"
         )
     width, height = card.input.size_wh
     if width * height > MAX_PIXELS:
