@@ -29,9 +29,10 @@ def packet(first: int, size: int) -> bytes:
             return bytes([first, *digits])
 
 
-def publish(payload: bytes, *, version: str = "3.1.1") -> bytes:
+def publish(payload: bytes, *, version: str = "3.1.1", properties: bytes = b"") -> bytes:
     """A message with QoS 1 and id 7."""
-    body = b"\x00\x01a" + struct.pack("!H", 7) + (b"\x00" if version == "5" else b"") + payload
+    table = bytes([len(properties)]) + properties if version == "5" else b""
+    body = b"\x00\x01a" + struct.pack("!H", 7) + table + payload
     return packet(0x32, len(body)) + body
 
 
@@ -99,3 +100,35 @@ def test_other_packet_over_the_limit_ends_the_connection() -> None:
 
         until(ended)
         connection.abandon()
+
+
+RESPONSE_TOPIC, USER_PROPERTY = b"\x08", b"\x26"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        RESPONSE_TOPIC + b"\x00\x03\xef\xbb\xbf",
+        USER_PROPERTY + b"\x00\x01k\x00\x03\xef\xbb\xbf",
+        RESPONSE_TOPIC + b"\x00\x02\xc3\x28",
+        2 * (RESPONSE_TOPIC + b"\x00\x01r"),
+    ],
+    ids=["byte order mark", "of a user", "not UTF-8", "twice"],
+)
+def test_message_whose_properties_are_refused_arrives_without_them(properties: bytes) -> None:
+    received: list[IncomingMessage] = []
+    answers = bytearray()
+
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(CONNACK["5"] + publish(b"{}", version="5", properties=properties))
+        answers.extend(client.recv(4))
+
+    with served(answer) as port:
+        connection = MqttConnection(MqttConfig(port=port), "5", client_id="a", on_message=received.append)
+        connection.open()
+        until(lambda: connection.poll(0.05) or received)  # type: ignore[func-returns-value]
+        assert (received[0].payload, received[0].response_topic) == (b"{}", None)
+        until(lambda: answers or connection.poll(0.05))  # type: ignore[func-returns-value]
+        connection.abandon()
+    assert answers == b"\x40\x02\x00\x07"
