@@ -346,7 +346,7 @@ def _start_fleet(config: Config, daemon: Daemon, stack: ExitStack) -> None:
         return
     fleet = import_module("edged.control.fleet")
     parts, etc = daemon.parts, daemon.parts.options.etc
-    site = fleet.Site(
+    site = fleet.FleetSite(
         group=config.fleet.group,
         device=device_id(config.device.id),
         base=config.mqtt.base,

@@ -27,7 +27,7 @@ class Ended:
     stderr: str
 
     @property
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line that is not empty, of stderr, else of stdout."""
         lines = [line for line in (*self.stdout.splitlines(), *self.stderr.splitlines()) if line.strip()]
         return lines[-1].strip() if lines else ""

@@ -26,7 +26,7 @@ from edged.mqtt.nodes import Nodes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.provisioning.desired import VERSION, Desired, number_of, seal
 from edged.provisioning.fleet_check import check_fleet_settings
-from edged.provisioning.rollout import Group, Verdict
+from edged.provisioning.rollout import Group, StageVerdict
 from edged.units import plural
 
 KINDS = {spec.path: spec.name for spec in (STATUS, REPORTED, HEALTH)}
@@ -88,7 +88,7 @@ def _stages(text: str) -> list[float]:
     return stages
 
 
-class Site:
+class BrokerView:
     """The broker, as a roll-out sees it: what devices say, and where the message goes. Connects again when it must."""
 
     def __init__(self, broker: MqttConfig, group: str) -> None:
@@ -207,8 +207,8 @@ class Site:
 
 
 @contextmanager
-def _publishing(broker: MqttConfig, group: str) -> Iterator[Site]:
-    site = Site(broker, group)
+def _publishing(broker: MqttConfig, group: str) -> Iterator[BrokerView]:
+    site = BrokerView(broker, group)
     try:
         site.open()
         yield site
@@ -220,7 +220,7 @@ class Rollout:
     """One roll-out: stages of the same wishes for a growing share of the devices."""
 
     def __init__(
-        self, site: Site, wanted: Desired, key: Path, *, stop_at: float, wait_s: float, watch_s: float
+        self, site: BrokerView, wanted: Desired, key: Path, *, stop_at: float, wait_s: float, watch_s: float
     ) -> None:
         """`stop_at`: percent of the devices of a stage; `watch_s`: for problems to show once a stage is done."""
         self._site = site
@@ -265,7 +265,7 @@ class Rollout:
         self._site.publish(seal(desired, self._key))
         return desired
 
-    def _watch_stage(self, desired: Desired, asked: frozenset[str]) -> Verdict:
+    def _watch_stage(self, desired: Desired, asked: frozenset[str]) -> StageVerdict:
         """The verdict once all concerned have answered and were watched, too many have a problem, or time is up."""
         end_s = time.monotonic() + self._wait_s
         settled_s: float | None = None

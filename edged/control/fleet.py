@@ -61,7 +61,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class FleetSite:
     """What this device has of its own."""
 
     group: str
@@ -81,7 +81,7 @@ class FleetMember:
 
     def __init__(
         self,
-        site: Site,
+        site: FleetSite,
         bus: Bus,
         headers: HeaderFactory,
         *,

@@ -15,7 +15,7 @@ from edged.errors import BrokerLost, ConfigError
 from edged.messages import topics
 from edged.messages.build import encode
 from edged.messages.topics import TopicSpec
-from edged.mqtt.broker_check import BrokerReport, Outcome, Trial, check_broker
+from edged.mqtt.broker_check import BrokerReport, Outcome, TopicCheck, check_broker
 from edged.mqtt.duplicate_id import OTHER_ID, describe
 from edged.mqtt.homeassistant_payloads import DiscoveryDevice
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
@@ -81,21 +81,23 @@ def _report(config: Config, device: str, discovery: DiscoveryDevice | None, *, r
     return check_broker(config.mqtt, device, trials(config, device, discovery), device)
 
 
-def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> list[Trial]:
+def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> list[TopicCheck]:
     """One message for every topic that the daemon uses, as large as the largest there."""
     root, cameras = f"{config.mqtt.base}/{device}/", config.enabled_cameras
-    found = [Trial(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
+    found = [TopicCheck(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
     found[-1].min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
     for camera in cameras:
         specs = [*OF_CAMERA, *_with_pictures(config)]
         found += [
-            Trial(root + spec.at(camera=camera, alert_id="doctor").path, spec, _size(spec, config)) for spec in specs
+            TopicCheck(root + spec.at(camera=camera, alert_id="doctor").path, spec, _size(spec, config))
+            for spec in specs
         ]
     found += [
-        Trial(root + topics.RESULT.at(verb=verb).path, topics.RESULT, 200) for verb in sorted(config.commands.allow)
+        TopicCheck(root + topics.RESULT.at(verb=verb).path, topics.RESULT, 200)
+        for verb in sorted(config.commands.allow)
     ]
     if discovery is not None:  # Home Assistant ignores an empty message of a device that it does not know
-        found.append(Trial(f"{discovery.prefix}/device/{device}/{device}_doctor/config", NOTHING))
+        found.append(TopicCheck(f"{discovery.prefix}/device/{device}/{device}_doctor/config", NOTHING))
         found[2].min_bytes = max(found[2].min_bytes, *(len(encode(body)) for body in discovery.payloads().values()))
     return found
 
@@ -157,7 +159,7 @@ def _limits(report: BrokerReport) -> Iterator[CheckResult]:
         yield failed("quality of service", QOS_0_ONLY, "have the broker allow QoS 1 (mosquitto: max_qos 1)")
 
 
-def _line(trial: Trial, outcome: Outcome) -> str:
+def _line(trial: TopicCheck, outcome: Outcome) -> str:
     said: Mapping[Outcome, str] = {
         "refused": f"refused: {trial.refusal}",
         "dropped": "acknowledged, and not sent to subscribers",

@@ -36,7 +36,7 @@ Outcome = Literal["arrived", "taken", "refused", "dropped", "ended the connectio
 
 
 @dataclass(slots=True, eq=False)
-class Trial:
+class TopicCheck:
     """One message on one topic. taken: acknowledged, which with this broker is a promise."""
 
     topic: str
@@ -69,11 +69,11 @@ class BrokerReport:
     version: str
     other_versions: list[str]
     limits: BrokerLimits
-    trials: Sequence[Trial]
+    trials: Sequence[TopicCheck]
     retained: dict[str, bytes] = field(default_factory=dict)  # what was there before, by topic
 
     @property
-    def outcomes(self) -> list[tuple[Trial, Outcome]]:
+    def outcomes(self) -> list[tuple[TopicCheck, Outcome]]:
         promises = self.version == "5" and self.limits.max_qos > 0
         any_arrived = any(trial.round_trip_ms is not None for trial in self.trials)
         return [(trial, trial.outcome(promises=promises, any_arrived=any_arrived)) for trial in self.trials]
@@ -84,7 +84,7 @@ class BrokerReport:
         return body if isinstance(body, dict) else {}
 
 
-def check_broker(broker: MqttConfig, device: str, trials: Sequence[Trial], client_id: str) -> BrokerReport:
+def check_broker(broker: MqttConfig, device: str, trials: Sequence[TopicCheck], client_id: str) -> BrokerReport:
     """What became of one message of each trial. Raises BrokerLost without a connection.
 
     The device's own client id would disconnect its daemon.
@@ -115,7 +115,7 @@ class _Visit:
         self._connection: MqttConnection | None = None
         self._topics: set[str] = set()
         self._retained: dict[str, bytes] = {}
-        self._sent: dict[tuple[str, bytes], Trial] = {}
+        self._sent: dict[tuple[str, bytes], TopicCheck] = {}
         self._cuts = 0
 
     def open(self) -> MqttConnection:
@@ -145,7 +145,7 @@ class _Visit:
         self.wait(lambda: False, RETAINED_S)
         return dict(self._retained)
 
-    def send(self, trial: Trial) -> None:
+    def send(self, trial: TopicCheck) -> None:
         """Send one message, and wait for its acknowledgement."""
         message = OutgoingMessage(topic=trial.topic, payload=trial.payload, spec=replace(trial.spec, retain=False))
         self._sent[trial.topic, trial.payload] = trial
@@ -211,7 +211,7 @@ class _Visit:
             trial.round_trip_ms = (time.monotonic() - trial.sent_s) * MS_PER_S
 
 
-def _payload(trial: Trial, retained: bytes | None) -> bytes:
+def _payload(trial: TopicCheck, retained: bytes | None) -> bytes:
     """What is retained there, if it is large enough. Of an alert, one that has closed: nobody is to be woken by it."""
     if retained is not None and len(retained) >= trial.min_bytes:
         return retained

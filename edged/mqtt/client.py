@@ -23,7 +23,7 @@ from edged.mqtt.connect_errors import address
 from edged.mqtt.connection import IncomingMessage, MqttConnection, SessionTakenOver
 from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateId, DuplicateIdDetector, RepeatedDisconnect
-from edged.mqtt.held_messages import Result
+from edged.mqtt.held_messages import SendResult
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.nodes import Nodes
@@ -197,7 +197,7 @@ class MqttBus:
         self._broker, self._nodes = broker, Nodes(broker)
         self._negotiator = Negotiator(broker.protocol)
         client = f"user {broker.username}" if broker.username else f"client {self._device}"
-        self._delivery = Delivery(client, self._root, self._settle, lambda: self._persistent.verified())  # noqa: PLW0108  made later
+        self._delivery = Delivery(client, self._root, self._on_result, lambda: self._persistent.verified())  # noqa: PLW0108  made later
         self._duplicates = DuplicateIdDetector()
         self._reconnect_backoff = self._nodes.backoff(min(RECONNECT_MAX_S, broker.reconnect_max_s))
         self._refused_backoff = self._nodes.backoff(broker.reconnect_max_s)
@@ -354,7 +354,7 @@ class MqttBus:
         except Exception:  # foreign code: the connection outlives an error in it
             log.exception("broker: the callback for %s failed", message.topic)
 
-    def _settle(self, message: OutgoingMessage, result: Result) -> None:
+    def _on_result(self, message: OutgoingMessage, result: SendResult) -> None:
         if message.spec is topics.INFO and result == "published":
             self._duplicates.sent_info(message.payload, arrived=True)
         if message.store_id is None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from edged.messages import topics
 from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
-from edged.mqtt.echo_check import EchoCheck, Verdict
-from edged.mqtt.held_messages import Result
+from edged.mqtt.echo_check import EchoCheck, EchoResult
+from edged.mqtt.held_messages import SendResult
 from edged.mqtt.message_limits import UNVERIFIED, MessageLimits, size_bytes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import PACKET_OVERHEAD_BYTES
@@ -33,7 +33,7 @@ MAX_LISTED = 8  # topics in `health`
 SIZE_CURES = {"Packet too large": "packet too large; raise the broker's limit of message size"}
 NOT_RETURNED = "acknowledged, but not sent to subscribers"
 
-Settle = Callable[[OutgoingMessage, Result], None]
+OnResult = Callable[[OutgoingMessage, SendResult], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class RefusedTopic:
 
 
 class Delivery:
-    """What one broker takes. `settle` is called with the result of every message."""
+    """What one broker takes. `on_result` is called with the result of every message."""
 
-    def __init__(self, client_name: str, root: str, settle: Settle, on_verified: Callable[[], None]) -> None:
+    def __init__(self, client_name: str, root: str, on_result: OnResult, on_verified: Callable[[], None]) -> None:
         """`client_name` and `root`, the topics of this device, are for log lines."""
         self._root = root
         self._grant = f"give {client_name} the right to {root}#"
-        self._settle = settle
+        self._on_result = on_result
         self._on_verified = on_verified
         self._limits = MessageLimits()
         self._echo = EchoCheck(self._on_verdict)
@@ -80,7 +80,7 @@ class Delivery:
         self._connection = None
         for message in self._echo.disconnected():
             if message.store_id is None:
-                self._settle(message, "published")
+                self._on_result(message, "published")
         return connection.cut_off and self._limits.connection_cut(connection.unconfirmed)
 
     def forget_limits(self) -> None:
@@ -178,14 +178,14 @@ class Delivery:
             self._probed_s[message.topic] = now_s
         return due
 
-    def _on_verdict(self, message: OutgoingMessage, verdict: Verdict) -> None:
+    def _on_verdict(self, message: OutgoingMessage, verdict: EchoResult) -> None:
         connection = self._connection
         now_and_then = not message.spec.retain and message.spec.store_priority is None
         if now_and_then and connection is not None and message.topic in connection.subscribed:
             connection.unsubscribe(message.topic)
         if verdict == "unknown":
             self._mark_unverified()
-            self._settle(message, "published" if message.store_id is None else "unverified")
+            self._on_result(message, "published" if message.store_id is None else "unverified")
         elif verdict == "returned":
             self.unverified = False
             self._on_verified()
@@ -200,13 +200,13 @@ class Delivery:
 
     def _finish(self, message: OutgoingMessage, refusal: Refusal | None) -> None:
         if refusal is None:
-            self._settle(message, "published")
+            self._on_result(message, "published")
         elif refusal.permanent:
             self._put_aside(message, refusal.reason)
-            self._settle(message, "set aside")
+            self._on_result(message, "set aside")
         else:
             self._refuse(message.topic, refusal.reason)
-            self._settle(message, "refused")
+            self._on_result(message, "refused")
 
     def _put_aside(self, message: OutgoingMessage, reason: str) -> None:
         self.refusals += 1

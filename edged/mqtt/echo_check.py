@@ -19,7 +19,7 @@ from edged.mqtt.send_queue import OutgoingMessage
 TIMEOUT_S = 5.0  # after the acknowledgement
 SLOWEST_BYTES_PER_S = 16_000  # of a link that is not too slow for pictures
 
-Verdict = Literal["returned", "dropped", "unknown"]  # unknown: nothing ever comes back, so it may not be read
+EchoResult = Literal["returned", "dropped", "unknown"]  # unknown: nothing ever comes back, so it may not be read
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class EchoCheck:
     """The messages of one connection that have not come back. `on_verdict` is called once for each."""
 
     def __init__(
-        self, on_verdict: Callable[[OutgoingMessage, Verdict], None], clock: Callable[[], float] = time.monotonic
+        self, on_verdict: Callable[[OutgoingMessage, EchoResult], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._on_verdict = on_verdict
         self._clock = clock
@@ -50,7 +50,7 @@ class EchoCheck:
         if waiting is None or waiting.message is not message:
             return False
         waiting.acknowledged_s = self._clock()
-        self._settle_returned(waiting)
+        self._end_returned(waiting)
         return True
 
     def arrived(self, message: IncomingMessage) -> OutgoingMessage | None:
@@ -59,15 +59,15 @@ class EchoCheck:
         if waiting is None:
             return None
         waiting.returned = self.any_returned = True
-        self._settle_returned(waiting)
+        self._end_returned(waiting)
         return waiting.message
 
     def check(self) -> None:
         """Give up those that have waited too long."""
         now_s = self._clock()
         for key, waiting in list(self._waiting.items()):
-            patience_s = TIMEOUT_S + len(waiting.message.payload) / SLOWEST_BYTES_PER_S
-            if waiting.acknowledged_s is not None and now_s - waiting.acknowledged_s > patience_s:
+            timeout_s = TIMEOUT_S + len(waiting.message.payload) / SLOWEST_BYTES_PER_S
+            if waiting.acknowledged_s is not None and now_s - waiting.acknowledged_s > timeout_s:
                 del self._waiting[key]
                 self._on_verdict(waiting.message, "dropped" if self.any_returned else "unknown")
 
@@ -78,7 +78,7 @@ class EchoCheck:
         self.any_returned = False
         return left
 
-    def _settle_returned(self, waiting: _Waiting) -> None:
+    def _end_returned(self, waiting: _Waiting) -> None:
         if waiting.returned and waiting.acknowledged_s is not None:
             del self._waiting[_key(waiting.message.topic, waiting.message.payload)]
             self._on_verdict(waiting.message, "returned")

@@ -14,7 +14,7 @@ from edged.mqtt.sqlite_queue import QueueRow
 
 RETRY_REFUSED_S = 15.0  # one message of each refused topic is sent again after this: rights may have been granted
 
-Result = Literal["published", "failed", "refused", "set aside", "unverified"]
+SendResult = Literal["published", "failed", "refused", "set aside", "unverified"]
 
 
 class HeldMessages:
@@ -26,7 +26,7 @@ class HeldMessages:
         self._unverified: set[StoreId] = set()  # sent; until something comes back
         self._retry_s = math.inf  # when the store is to be read again
 
-    def record(self, row: QueueRow, result: Result) -> None:
+    def record(self, row: QueueRow, result: SendResult) -> None:
         """The result of a message.
 
         `refused`: its whole topic waits. `set aside`: this broker cannot take this message. `unverified`: it was

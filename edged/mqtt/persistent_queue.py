@@ -19,7 +19,7 @@ from typing import Any
 
 from edged.messages.topics import Priority, Topic
 from edged.mqtt import sqlite_queue
-from edged.mqtt.held_messages import HeldMessages, Result
+from edged.mqtt.held_messages import HeldMessages, SendResult
 from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable
 from edged.runtime.threads import SupervisedThread
@@ -36,7 +36,7 @@ CLOSE_TIMEOUT_S = 2.0
 MEMORY = 0  # file number of the queue in memory; files count from 1
 
 
-class State(Enum):
+class QueueState(Enum):
     """What may be sent now."""
 
     OFFLINE = "offline"  # nothing: there is no connection
@@ -71,7 +71,7 @@ class PersistentQueue:
         self._make_message = make_message
         self._wake = wake
         self._changed = threading.Condition()  # its lock guards all that follows
-        self._state = State.OFFLINE
+        self._state = QueueState.OFFLINE
         self._rewind = False  # read the store from its beginning again
         self._unwritten: deque[_Unwritten] = deque()
         self._writing: list[_Unwritten] = []
@@ -100,10 +100,10 @@ class PersistentQueue:
         row = QueueRow.of(topic, message)
         with self._changed:
             self._counter.accept()
-            if self._state is State.CLOSED:
+            if self._state is QueueState.CLOSED:
                 self._counter.finish("dropped")
                 return
-            self._unwritten.append(_Unwritten(row, new=self._state is not State.OFFLINE))
+            self._unwritten.append(_Unwritten(row, new=self._state is not QueueState.OFFLINE))
             if len(self._unwritten) > MAX_UNWRITTEN:
                 self._unwritten.remove(min(self._unwritten, key=lambda waiting: waiting.row.priority))
                 self._counter.finish("dropped")
@@ -112,15 +112,15 @@ class PersistentQueue:
     def connected(self) -> None:
         """Begin to hand out what is stored."""
         with self._changed:
-            if self._state is State.OFFLINE:
+            if self._state is QueueState.OFFLINE:
                 self._held.connected()
-                self._enter(State.DRAINING)
+                self._enter(QueueState.DRAINING)
 
     def disconnected(self) -> None:
         """Messages without a result are handed out again at the next connection."""
         with self._changed:
-            if self._state in (State.DRAINING, State.LIVE):
-                self._enter(State.OFFLINE)
+            if self._state in (QueueState.DRAINING, QueueState.LIVE):
+                self._enter(QueueState.OFFLINE)
 
     def get(self) -> OutgoingMessage | None:
         """The next message to send, None when there is none now. `done` must follow while the connection lasts."""
@@ -131,7 +131,7 @@ class PersistentQueue:
             self._in_flight[row.store_id] = row
             return replace(message, store_id=row.store_id)
 
-    def done(self, store_id: StoreId, result: Result) -> None:
+    def done(self, store_id: StoreId, result: SendResult) -> None:
         """Record the result of a message. Unless it was published or failed, it stays and is sent again later."""
         with self._changed:
             if (row := self._in_flight.pop(store_id, None)) is None:
@@ -156,7 +156,7 @@ class PersistentQueue:
         """Whether nothing is being written or sent."""
         with self._changed:
             busy = self._unwritten or self._writing or self._ready or self._in_flight
-            return not busy and self._state is not State.DRAINING
+            return not busy and self._state is not QueueState.DRAINING
 
     @property
     def counts(self) -> DeliveryCounts:
@@ -182,12 +182,12 @@ class PersistentQueue:
     def close(self) -> None:
         """Write what is not written yet. What is only in memory is dropped."""
         with self._changed:
-            self._enter(State.CLOSED)
+            self._enter(QueueState.CLOSED)
         self._thread.wake()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._thread.stop()
 
-    def _enter(self, state: State) -> None:  # under the lock
+    def _enter(self, state: QueueState) -> None:  # under the lock
         self._state = state
         self._take_back()
         self._new.clear()
@@ -204,7 +204,7 @@ class PersistentQueue:
     def _step(self) -> float | None:
         """Wait until there is something to do, and do it. Returns seconds until the next step; None: the last."""
         with self._changed:
-            draining = self._state is State.DRAINING
+            draining = self._state is QueueState.DRAINING
             self._changed.wait_for(self._has_work, WINDOW_INTERVAL_S if draining else DELETE_INTERVAL_S)
         self._rewind_if_due()
         interval_s = DELETE_INTERVAL_S if self._done else TRIM_INTERVAL_S
@@ -212,16 +212,16 @@ class PersistentQueue:
             self._commit()
         self._return_to_disk()
         self._hand_out()
-        if self._state is not State.CLOSED:
+        if self._state is not QueueState.CLOSED:
             return 0.0
         self._commit()
         self._close_files()
         return None
 
     def _has_work(self) -> bool:
-        if self._state is State.CLOSED or self._unwritten or self._delete_now or self._rewind:
+        if self._state is QueueState.CLOSED or self._unwritten or self._delete_now or self._rewind:
             return True
-        starved = self._state is State.DRAINING and not (self._ready or self._in_flight)
+        starved = self._state is QueueState.DRAINING and not (self._ready or self._in_flight)
         return starved and time.monotonic() > self._next_window_s
 
     def _rewind_if_due(self) -> None:
@@ -231,8 +231,8 @@ class PersistentQueue:
                 return
             self._rewind = False
             self._held.reread()
-            if self._state is State.LIVE:
-                self._state = State.DRAINING
+            if self._state is QueueState.LIVE:
+                self._state = QueueState.DRAINING
         for queue in self._queues:
             queue.rewind()
         self._next_window_s = -math.inf
@@ -260,8 +260,8 @@ class PersistentQueue:
         self._measure()
         with self._changed:
             self._new |= {store_id for store_id, waiting in zip(ids or (), self._writing, strict=True) if waiting.new}
-            if self._writing and self._state is State.LIVE:
-                self._state = State.DRAINING
+            if self._writing and self._state is QueueState.LIVE:
+                self._state = QueueState.DRAINING
             self._writing = []
 
     def _commit_to(self, queue: SqliteQueue, rows: Sequence[QueueRow], done: set[StoreId]) -> list[StoreId] | None:
@@ -291,7 +291,7 @@ class PersistentQueue:
         with self._changed:
             room = MAX_IN_FLIGHT - len(self._ready) - len(self._in_flight)
             due = room > 0 and time.monotonic() >= self._next_window_s
-            if not due or self._state is not State.DRAINING or self._rewind:
+            if not due or self._state is not QueueState.DRAINING or self._rewind:
                 return
         rows = self._read(room)
         messages = self._messages(rows)
@@ -304,7 +304,7 @@ class PersistentQueue:
             self._new -= ids
             self._ready.extend(messages)
             if len(rows) < room:
-                self._state = State.LIVE
+                self._state = QueueState.LIVE
                 self._new.clear()
         self._wake()
 

@@ -21,7 +21,7 @@ MAX_TOKEN_CHARS = 256  # of what is compared at all
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
-class Sessions:
+class BrowserSessions:
     """Signed cookies: they outlive a restart of the daemon, and end with a new token."""
 
     def __init__(self, token: str) -> None:

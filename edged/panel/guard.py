@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edged.config.tables.panel import PanelConfig
 from edged.foreign_text import printable
-from edged.panel.auth import SESSION_S, Sessions, TryLimit, is_own_host, is_same_origin
+from edged.panel.auth import SESSION_S, BrowserSessions, TryLimit, is_own_host, is_same_origin
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Guard:
         own = socket.gethostname().lower()
         self._app = app
         self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in settings.names)}
-        self._sessions = Sessions(settings.token.get_secret_value())
+        self._sessions = BrowserSessions(settings.token.get_secret_value())
         self._tries = TryLimit()
         self._utc_s = utc_s
         self._clock_s = clock_s

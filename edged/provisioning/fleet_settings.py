@@ -21,7 +21,7 @@ MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class SettingsTrial:
     """Settings that the daemon has not run with yet."""
 
     number: int  # of the message they are from
@@ -44,16 +44,16 @@ class FleetSettings:
             return ""
 
     @property
-    def trial(self) -> Trial | None:
+    def trial(self) -> SettingsTrial | None:
         """What is being tried; None: nothing, or the note of it is damaged."""
         try:
-            return Trial(**json.loads(self._note.read_text()))
+            return SettingsTrial(**json.loads(self._note.read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def begin(self, text: str, number: int) -> None:
         """Write the file, for a trial. Raises `NotWritten`."""
-        self._write_note(Trial(number=number, before=self.text))
+        self._write_note(SettingsTrial(number=number, before=self.text))
         try:
             write_file(self._file, text, MODE)
         except OSError as exc:
@@ -96,7 +96,7 @@ class FleetSettings:
     def _note(self) -> Path:
         return self._file.with_name(TRIAL_FILE)
 
-    def _write_note(self, trial: Trial) -> None:
+    def _write_note(self, trial: SettingsTrial) -> None:
         try:
             write_file(self._note, json.dumps(asdict(trial)), MODE)
         except OSError as exc:

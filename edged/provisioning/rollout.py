@@ -36,7 +36,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class StageVerdict:
     """How a stage stands."""
 
     concerned: frozenset[str]  # devices
@@ -73,7 +73,7 @@ class Group:
         reported = [box.reported for box in self.boxes.values() if box.reported.get("group") == self.name]
         return max((number for body in reported if isinstance(number := body.get("desired"), int)), default=0)
 
-    def verdict(self, desired: Desired, asked: frozenset[str], *, late: bool) -> Verdict:
+    def verdict(self, desired: Desired, asked: frozenset[str], *, late: bool) -> StageVerdict:
         """How the devices asked stand that this message concerns; `late`: who has not answered by now has a problem."""
         concerned = frozenset(name for name in asked if desired.includes(name))
         problems: dict[str, str] = {}
@@ -92,7 +92,7 @@ class Group:
                 problems[name] = _lateness(box, answered=answered)
             else:
                 waiting.add(name)
-        return Verdict(concerned=concerned, done=frozenset(done), problems=problems, waiting=frozenset(waiting))
+        return StageVerdict(concerned=concerned, done=frozenset(done), problems=problems, waiting=frozenset(waiting))
 
 
 def _lateness(box: Box, *, answered: bool) -> str:

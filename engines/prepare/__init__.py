@@ -12,7 +12,7 @@ import numpy as np
 
 from engines.card import Card, Family, Precision
 from engines.errors import CardError
-from engines.prepare.model import Batch, PreparedModel, Tensor
+from engines.prepare.model import Batch, PreparedModel, TensorShape
 
 VERSION = 1  # of the preparation; part of what it makes
 
@@ -127,10 +127,10 @@ def _cut_and_fold(
         ) from exc
 
 
-def _tensor(value: object) -> Tensor:
+def _tensor(value: object) -> TensorShape:
     import onnx  # noqa: PLC0415
 
     kind = value.type.tensor_type  # type: ignore[attr-defined]  # a ValueInfoProto
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
     shape = tuple(axis.dim_value or None for axis in kind.shape.dim)
-    return Tensor(name=value.name, dtype=dtype, shape=shape)  # type: ignore[attr-defined]
+    return TensorShape(name=value.name, dtype=dtype, shape=shape)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ BATCH_AXIS = "batch"  # name of a dynamic one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class TensorShape:
     """One input or output."""
 
     name: str
@@ -28,6 +28,6 @@ class PreparedModel:
     family: Family  # how its outputs are decoded: without NMS inside, another one than the card's
     precision: Precision
     batch: Batch
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorShape, ...]
+    outputs: tuple[TensorShape, ...]
     islands: tuple[str, ...]  # nodes kept in FP32; of INT8: convolutions

@@ -17,7 +17,7 @@ TIE = 2.0**-10  # a bin lower than the peak by less of it is the same peak: FP16
 NEAR_THRESHOLD = 0.8  # of the threshold: a box this much fainter still answers one of the reference
 
 
-class Boxes(Protocol):
+class DecodedBoxes(Protocol):
     """What a detector's decoder returns: corners (N, 4) in net px, scores (N,), numbers of classes (N,)."""
 
     @property
@@ -29,7 +29,7 @@ class Boxes(Protocol):
 
 
 DecodeBoxes = Callable[
-    [Sequence[F32], tuple[int, ...], F32], Boxes
+    [Sequence[F32], tuple[int, ...], F32], DecodedBoxes
 ]  # one image's outputs, strides, threshold per class
 DecodeVolume = Callable[[F32, int], F32]  # (N, J·D, H, W) activations, J; (N, J, 3) x, y, z in bins
 Decode = DecodeBoxes | DecodeVolume  # of a detector's family, or of a 3D model's
@@ -166,7 +166,7 @@ def _root_diff(reference: Sequence[F32], outputs: Sequence[F32], size_wh: tuple[
     )
 
 
-def _box_diff(reference: Boxes, found: Boxes) -> AccuracyDiff:
+def _box_diff(reference: DecodedBoxes, found: DecodedBoxes) -> AccuracyDiff:
     """Every box of the reference against the best of its class."""
     overlaps, differences, unmatched = [], [], 0
     for box, score, label in zip(reference.xyxy, reference.score, reference.label, strict=True):

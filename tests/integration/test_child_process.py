@@ -25,7 +25,7 @@ def python(code: str, **options: object) -> Ended:
 def test_process_that_ends_well_gives_both_streams_and_its_code() -> None:
     ended = python("import sys; print(input()); print('warned', file=sys.stderr); sys.exit(3)", text="asked")
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "asked\n", "warned\n")
-    assert (ended.timed_out, ended.last_words) == (False, "warned")
+    assert (ended.timed_out, ended.last_line) == (False, "warned")
 
 
 def test_hanging_process_is_killed_with_its_children() -> None:
@@ -81,4 +81,4 @@ def test_log_has_both_streams_in_their_order(tmp_path: Path) -> None:
     log = tmp_path / "log"
     ended = python("import sys; print('one'); print('two', file=sys.stderr); print('three')", log=log)
     assert log.read_text() == ended.stdout == "one\ntwo\nthree\n"
-    assert ended.last_words == "three"
+    assert ended.last_line == "three"

@@ -15,7 +15,7 @@ import pytest
 
 from edged.commands.run import _end_failed_trial
 from edged.config.load import load
-from edged.control.fleet import NOT_IN_EFFECT, NOT_STARTED, FleetMember, Site
+from edged.control.fleet import NOT_IN_EFFECT, NOT_STARTED, FleetMember, FleetSite
 from edged.errors import CommandRejected
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
@@ -60,7 +60,7 @@ class Box:
         self.synced = True
         self.runs_with_files = True
         self.keys = signer_lines(public(key), "site.pub")
-        self.site = Site(
+        self.site = FleetSite(
             group="barns",
             device="box-1",
             base="edged",

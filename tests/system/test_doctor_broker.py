@@ -18,7 +18,7 @@ from edged.device.doctor_broker import broker_results
 from edged.device.info import discovery_device
 from edged.errors import BrokerLost
 from edged.messages.build import encode
-from edged.mqtt.broker_check import BrokerReport, Trial, check_broker
+from edged.mqtt.broker_check import BrokerReport, TopicCheck, check_broker
 from tests.support.certs import sign
 from tests.support.mqtt import Listener, Mosquitto
 from tests.support.waiting import until
@@ -172,7 +172,7 @@ def test_certificate_of_an_unknown_authority_names_its_issuer(
 def test_broker_that_lets_only_the_device_id_in_is_tried_with_it(
     mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def strict(broker: MqttConfig, device: str, trials: Sequence[Trial], client_id: str) -> BrokerReport:
+    def strict(broker: MqttConfig, device: str, trials: Sequence[TopicCheck], client_id: str) -> BrokerReport:
         if client_id != device:
             raise BrokerLost("refused: Client identifier not valid", "client-identifier-not-valid")
         return check_broker(broker, device, trials, client_id)

@@ -13,7 +13,7 @@ from edged.errors import ConfigError
 from edged.inference.cpu import choose as choosing
 from edged.inference.cpu import runtimes
 from edged.inference.cpu.runtimes import REFERENCE, Candidate, candidates
-from edged.inference.cpu.trial import Result, Results
+from edged.inference.cpu.trial import CandidateTime, TrialResults
 from engines.catalogue import load
 
 OPENVINO = Candidate("openvino", "fp32")
@@ -21,13 +21,13 @@ OPENVINO_INT8 = Candidate("openvino", "int8")
 CARD = load()["rtmpose-t-lsp14"]
 
 
-def results(**times: float | None) -> Results:
+def results(**times: float | None) -> TrialResults:
     """`onnxruntime_fp32=20` as a trial's results; None: refused."""
     found = [
-        Result(candidate=Candidate(*name.split("_")), ms=ms, fault="" if ms else "too far")  # type: ignore[arg-type]
+        CandidateTime(candidate=Candidate(*name.split("_")), ms=ms, fault="" if ms else "too far")  # type: ignore[arg-type]
         for name, ms in times.items()
     ]
-    return Results(results=found)
+    return TrialResults(results=found)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["faster", "hardly faster", "slower", "INT8", "INT8 refused", "reference refused", "all refused"],
 )
-def test_fastest_wins_if_it_is_faster_by_a_tenth(found: Results, best: Candidate) -> None:
+def test_fastest_wins_if_it_is_faster_by_a_tenth(found: TrialResults, best: Candidate) -> None:
     assert found.best == best
 
 
@@ -76,7 +76,7 @@ def test_bf16_on_onnx_runtime_is_a_contradiction() -> None:
 def test_trial_is_made_once_and_again_for_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def trial(request: object) -> Results:
+    def trial(request: object) -> TrialResults:
         tried.append(1)
         return results(onnxruntime_fp32=20, openvino_fp32=10)
 

@@ -9,7 +9,7 @@ from edged.panel.auth import (
     MAX_CLIENTS,
     MAX_WAIT_S,
     SESSION_S,
-    Sessions,
+    BrowserSessions,
     TryLimit,
     is_own_host,
     is_same_origin,
@@ -24,21 +24,21 @@ NAMES = {"localhost", "barn-east"}
     [(TOKEN, True), ("", False), (TOKEN[:-1], False), (TOKEN + "x", False), ("\ud800", False), ("x" * 100_000, False)],
 )
 def test_only_the_token_is_the_token(given: str, right: bool) -> None:
-    assert Sessions(TOKEN).is_token(given) is right
+    assert BrowserSessions(TOKEN).is_token(given) is right
 
 
 def test_session_outlives_a_restart_and_ends_in_time() -> None:
-    cookie = Sessions(TOKEN).new_cookie(1000.0)
-    assert Sessions(TOKEN).is_valid(cookie, 1000.0)
-    assert Sessions(TOKEN).is_valid(cookie, 999.0 + SESSION_S)
-    assert not Sessions(TOKEN).is_valid(cookie, 1001.0 + SESSION_S)
-    assert not Sessions("another-token-of-the-tests").is_valid(cookie, 1000.0)
+    cookie = BrowserSessions(TOKEN).new_cookie(1000.0)
+    assert BrowserSessions(TOKEN).is_valid(cookie, 1000.0)
+    assert BrowserSessions(TOKEN).is_valid(cookie, 999.0 + SESSION_S)
+    assert not BrowserSessions(TOKEN).is_valid(cookie, 1001.0 + SESSION_S)
+    assert not BrowserSessions("another-token-of-the-tests").is_valid(cookie, 1000.0)
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1] + "z", lambda c: "9" + c, lambda c: "", lambda c: "é" + c])
 def test_changed_cookie_is_no_session(change: object) -> None:
     assert callable(change)
-    assert not Sessions(TOKEN).is_valid(change(Sessions(TOKEN).new_cookie(1000.0)), 1000.0)
+    assert not BrowserSessions(TOKEN).is_valid(change(BrowserSessions(TOKEN).new_cookie(1000.0)), 1000.0)
 
 
 def test_wrong_tokens_take_longer_and_longer_until_the_right_one() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edged.commands import rollout
 from edged.commands.argument_types import percent
-from edged.commands.rollout import Rollout, Site
+from edged.commands.rollout import BrokerView, Rollout
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost, ConfigError
 from edged.provisioning.desired import Desired, seal
@@ -105,15 +105,15 @@ class Node:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(monkeypatch: pytest.MonkeyPatch) -> BrokerView:
     for name, value in (("MqttConnection", Node), ("POLL_S", 0.001)):
         monkeypatch.setattr(rollout, name, value)
     monkeypatch.setattr(Node, "up", {"a"})
     monkeypatch.setattr(Node, "opened", [])
-    return Site(MqttConfig(host="a", hosts=("b",)), "barns")
+    return BrokerView(MqttConfig(host="a", hosts=("b",)), "barns")
 
 
-def test_connection_that_ends_is_opened_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_ends_is_opened_again(site: BrokerView, monkeypatch: pytest.MonkeyPatch) -> None:
     site.open()
     with pytest.raises(Again):
         site.poll(60.0)

@@ -80,4 +80,4 @@ def run(
     ended = run_child(command, timeout_s=limit_s, log=log, env=env, cwd=ROOT)
     if ended.timed_out:
         raise NotMeasured(f"not finished within {limit_s:.0f} s; see {log.name}")
-    return ended.returncode, ended.last_words or "nothing"
+    return ended.returncode, ended.last_line or "nothing"

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edged.commands.rollout import Rollout, Site
+from edged.commands.rollout import BrokerView, Rollout
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.control import fleet
 from edged.errors import CommandRejected
@@ -71,7 +71,7 @@ class SimulatedBox:
     def _start(self) -> None:
         self.bus = MqttBus(self._login, self.name, partial(build.device_status, self._headers), PublishConfig())
         self.bus.publish(HEALTH.at(), {**self._headers(HEALTH.at()), "problems": []})
-        site = fleet.Site(
+        site = fleet.FleetSite(
             group=GROUP,
             device=self.name,
             base="edged",
@@ -168,7 +168,7 @@ def site(count: int, broken: Broken) -> Iterator[tuple[Boxes, Broker, Path]]:
 def roll_out(broker: Broker, key: Path, wanted: Desired, stages: list[float], *, stop_at: float) -> tuple[bool, float]:
     """Whether all stages were done, and the seconds that it took."""
     login = {"port": broker.people_port, "tls": {"enabled": True, "ca": broker.ca}, "username": "operator"}
-    view = Site(MqttConfig.model_validate({**login, "password": OPERATOR["operator"]}), GROUP)
+    view = BrokerView(MqttConfig.model_validate({**login, "password": OPERATOR["operator"]}), GROUP)
     begin_s = time.monotonic()
     try:
         view.open()

@@ -70,7 +70,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BodySize:
+class BodySizes:
     sample_period_s: float
     max_samples: int
     min_samples: int
@@ -218,7 +218,7 @@ class Thresholds:
     posture: Posture
     features: Features
     ground: Ground
-    body_size: BodySize
+    body_size: BodySizes
     behaviours: Behaviours
     bouts: Mapping[str, Bout]  # by behaviour
     horse: Horse

@@ -15,7 +15,7 @@ from edged.capture.camera import CapturedImage, Stream, StreamFacts
 from edged.capture.onvif.search import search_of
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
-from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, Reply, connect, describe, media, needs_relay
+from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, RtspReply, connect, describe, media, needs_relay
 from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
@@ -121,10 +121,10 @@ class RtspCamera:
         address = self._address
         return LoginRelay(address.url, address.login, partial(connect, address, self._open_s, context), self._open_s)
 
-    def _describe(self, context: ssl.SSLContext | None) -> Reply:
+    def _describe(self, context: ssl.SSLContext | None) -> RtspReply:
         return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
 
-    def _no_stream(self, reply: Reply) -> CameraLost:
+    def _no_stream(self, reply: RtspReply) -> CameraLost:
         """Why there is no stream, by the camera's description of it."""
         tracks = media(reply.body)
         offered = ", ".join(name for _, name in tracks) or "nothing"

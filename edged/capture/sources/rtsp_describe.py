@@ -100,7 +100,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RtspReply:
     code: int
     phrase: str
     challenges: tuple[str, ...]
@@ -108,7 +108,7 @@ class Reply:
     hung_up: bool = False  # with its challenge: the login took another connection
 
 
-def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> Reply:
+def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> RtspReply:
     """The reply with the stream's description (SDP). Raises CameraLost with the reason when the server sends none."""
     try:
         reply = _exchange(address, timeout_s, tls)
@@ -129,7 +129,7 @@ def media(sdp: str) -> list[tuple[str, str]]:
     ]
 
 
-def needs_relay(reply: Reply) -> bool:
+def needs_relay(reply: RtspReply) -> bool:
     """Whether FFmpeg and GStreamer cannot log in: a digest of SHA-2, alone or not, or a camera that hangs up."""
     asked = challenges(reply.challenges)
     return reply.hung_up or any(one.scheme == "digest" and one.hash_name != "md5" for one in asked)
@@ -147,7 +147,7 @@ def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> s
         raise
 
 
-def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> Reply:
+def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> RtspReply:
     deadline_s = time.monotonic() + timeout_s
     login = address.login
     with connect(address, timeout_s, tls) as connection:
@@ -168,7 +168,7 @@ def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) ->
         return replace(again, challenges=reply.challenges, hung_up=True)
 
 
-def _unknown_login(reply: Reply, address: Address) -> str:
+def _unknown_login(reply: RtspReply, address: Address) -> str:
     asked = printable(", ".join(map(str, challenges(reply.challenges))), 2 * MAX_NAME)
     if address.digest_only:
         do = "choose digest in the camera, or write its address into source"
@@ -220,7 +220,7 @@ class _Answers:
         return bool(data)
 
 
-def _read_reply(answers: _Answers, address: Address) -> Reply:
+def _read_reply(answers: _Answers, address: Address) -> RtspReply:
     status = answers.line()
     if not status:
         raise _lost(address, "closed the connection without an answer", "broken_off")
@@ -238,14 +238,14 @@ def _read_reply(answers: _Answers, address: Address) -> Reply:
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
     body = address.without_secrets(answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace"))
     phrase = printable(address.without_secrets(match[2].strip()))
-    return Reply(int(match[1]), phrase, challenges, body)
+    return RtspReply(int(match[1]), phrase, challenges, body)
 
 
 def _lost(address: Address, reason: str, code: str) -> CameraLost:
     return CameraLost(f"{address.masked_url}: {reason}", code)
 
 
-def _status_text(reply: Reply, address: Address) -> tuple[str, str]:
+def _status_text(reply: RtspReply, address: Address) -> tuple[str, str]:
     """The meaning of an RTSP status, and the error's code."""
     if reply.code in (401, 403) and not address.username:
         return "wants a user name and password; set the camera's username and password", "password_missing"

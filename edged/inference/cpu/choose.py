@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from edged.config.tables.models import ComputeConfig
 from edged.inference.cpu.runtimes import RUNTIMES, Candidate, CpuPrecision, ModelFiles, candidates
-from edged.inference.cpu.trial import Results, Trial
+from edged.inference.cpu.trial import Trial, TrialResults
 from edged.runtime.json_state import JsonState
 from engines.card import Card
 
@@ -49,7 +49,7 @@ def choose(compute: ComputeConfig, models: Sequence[tuple[Card, ModelFiles]], th
         return CpuChoice(allowed[0], f"no trial: its result cannot be kept in {store}")
     trial = Trial(models=list(models), candidates=list(allowed), threads=threads)
     state, key = JsonState(store / FILE, "measurements of what runs the models"), _key(trial)
-    results = state.read(lambda kept: Results.model_validate(kept[key]) if key in kept else None, None)
+    results = state.read(lambda kept: TrialResults.model_validate(kept[key]) if key in kept else None, None)
     if results is None:
         log.info("models: trying %s, a few seconds", ", ".join(map(str, allowed)))
         results = _tried(trial)
@@ -66,7 +66,7 @@ def cpu_precision(compute: ComputeConfig) -> CpuPrecision:
     return "fp32"
 
 
-def _tried(trial: Trial) -> Results | None:
+def _tried(trial: Trial) -> TrialResults | None:
     """None, and a line in the log, when the trial did not end well."""
     command = [sys.executable, "-m", "edged.inference.cpu.trial"]
     try:
@@ -74,7 +74,7 @@ def _tried(trial: Trial) -> Results | None:
             command, input=trial.model_dump_json(by_alias=True), capture_output=True, text=True,
             timeout=TRIAL_TIMEOUT_S, check=True,
         )  # fmt: skip
-        return Results.model_validate_json(ended.stdout)
+        return TrialResults.model_validate_json(ended.stdout)
     except (OSError, subprocess.SubprocessError, ValidationError) as exc:
         said = getattr(exc, "stderr", None) or ""
         log.warning("models: the trial of what runs them failed (%s)", str(said).strip().rpartition("\n")[2] or exc)

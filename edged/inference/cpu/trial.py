@@ -36,7 +36,7 @@ class Trial(BaseModel):
     threads: int
 
 
-class Result(BaseModel):
+class CandidateTime(BaseModel):
     """Of one candidate: how long all models take, each run once, or why it is not to be used."""
 
     candidate: Candidate
@@ -47,8 +47,8 @@ class Result(BaseModel):
         return f"{self.candidate} {f'{self.ms:.1f} ms' if self.ms is not None else f'not used ({self.fault})'}"
 
 
-class Results(BaseModel):
-    results: list[Result]
+class TrialResults(BaseModel):
+    results: list[CandidateTime]
 
     @property
     def best(self) -> Candidate:
@@ -65,7 +65,7 @@ class Results(BaseModel):
         return ", ".join(map(str, self.results))
 
 
-def run(trial: Trial) -> Results:
+def run(trial: Trial) -> TrialResults:
     """The candidates in turn, so that other load slows all of them alike; the medians of their times."""
     opened: dict[Candidate, list[CpuSession]] = {}
     faults: dict[Candidate, str] = {}
@@ -75,8 +75,8 @@ def run(trial: Trial) -> Results:
         except (EdgedError, EngineError) as refusal:
             faults[candidate] = str(refusal)
     times = _times(opened)
-    found = [Result(candidate=one, ms=times.get(one), fault=faults.get(one, "")) for one in trial.candidates]
-    return Results(results=found)
+    found = [CandidateTime(candidate=one, ms=times.get(one), fault=faults.get(one, "")) for one in trial.candidates]
+    return TrialResults(results=found)
 
 
 def _opened(trial: Trial, candidate: Candidate) -> list[CpuSession]:

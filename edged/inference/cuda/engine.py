@@ -11,8 +11,7 @@ import numpy as np
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.memory import DeviceBuffer
 from engines.card import Card
-from engines.prepare.model import PreparedModel
-from engines.prepare.model import Tensor as Described
+from engines.prepare.model import PreparedModel, TensorShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,7 +68,7 @@ class EngineTensors:
             tensor.memory.free()
 
 
-def _allocate(gpu: Gpu, described: Described, max_batch: int) -> Tensor:
+def _allocate(gpu: Gpu, described: TensorShape, max_batch: int) -> Tensor:
     shape = (max_batch, *(int(axis or 1) for axis in described.shape[1:]))
     dtype = np.dtype(described.dtype)
     memory = DeviceBuffer(gpu, prod(shape) * dtype.itemsize)
