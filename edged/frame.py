@@ -153,7 +153,8 @@ class CameraIntrinsics:
     def rays(self, xy_px: NDArray[np.floating]) -> F64:
         """(…, 2) x/z and y/z of the directions that pixels (…, 2) look in; NaN where undistortion does not converge.
 
-        Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints.
+        Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints; its steps swing to and
+        fro in the corners of wide lenses, and are halved here where they do.
         """
         centre, focal = np.array([self.cx, self.cy]), np.array([self.fx, self.fy])
         distorted: F64 = (xy_px.astype(np.float64) - centre) / focal
@@ -161,16 +162,19 @@ class CameraIntrinsics:
             return distorted
         k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
         ray: F64 = distorted.copy()
-        before = ray
+        step = np.zeros_like(ray)
+        share = np.ones((*ray.shape[:-1], 1))  # of a step that is taken
         for _ in range(UNDISTORT_ROUNDS):
-            before = ray
             x, y = ray[..., 0], ray[..., 1]
             r2 = x * x + y * y
             radial = (1 + r2 * (k4 + r2 * (k5 + r2 * k6))) / (1 + r2 * (k1 + r2 * (k2 + r2 * k3)))
             dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
             dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-            ray = np.asarray((distorted - np.stack([dx, dy], axis=-1)) * radial[..., None])
-        ray[~(np.abs(ray - before).max(axis=-1) < UNDISTORT_TOLERANCE)] = np.nan
+            before, step = step, (distorted - np.stack([dx, dy], axis=-1)) * radial[..., None] - ray
+            back = (step * before).sum(axis=-1, keepdims=True) < -0.5 * (before * before).sum(axis=-1, keepdims=True)
+            share = np.where(back, share / 2, share)
+            ray = ray + share * step
+        ray[~(np.abs(step).max(axis=-1) < UNDISTORT_TOLERANCE)] = np.nan
         return ray
 
 

@@ -134,6 +134,16 @@ def test_pixel_without_ray_gives_no_pose() -> None:
     assert person_pose3d(person(), LIFT, barrel, None) is None
 
 
+def test_corners_of_a_wide_lens_have_rays() -> None:
+    """Where each step of the iteration overshoots: OpenCV's undistortPoints is a hundred pixels off there."""
+    wide = CameraIntrinsics(fx=600, fy=600, cx=640, cy=360, distortion=(-0.35, 0.12))
+    corners = np.array([[0.0, 0.0], [1280.0, 720.0], [640.0, 0.0]])
+    rays = wide.rays(corners)
+    r2 = (rays**2).sum(axis=1, keepdims=True)
+    again = rays * (1 - 0.35 * r2 + 0.12 * r2**2) * 600 + [640, 360]
+    np.testing.assert_allclose(again, corners, atol=1e-3)
+
+
 def test_soft_argmax_of_one_peak_is_its_bin() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
