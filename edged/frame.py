@@ -153,8 +153,8 @@ class CameraIntrinsics:
     def rays(self, xy_px: NDArray[np.floating]) -> F64:
         """(…, 2) x/z and y/z of the directions that pixels (…, 2) look in; NaN where undistortion does not converge.
 
-        Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints; its steps swing to and
-        fro in the corners of wide lenses, and are halved here where they do.
+        Distortion is undone by fixed-point iteration. Source: OpenCV, the model of undistortPoints; its steps swing to
+        and fro in the corners of wide lenses, and are halved here where they do.
         """
         centre, focal = np.array([self.cx, self.cy]), np.array([self.fx, self.fy])
         distorted: F64 = (xy_px.astype(np.float64) - centre) / focal

@@ -16,6 +16,9 @@ from engines.prepare.model import BATCH_AXIS
 SHUFFLES = {"Reshape", "Gather", "Flatten", "Transpose", "Squeeze", "Unsqueeze"}  # between the heads and the NMS
 QUANTISED = ("QLinear", "QGemm", "QAttention", "Quantize", "Dequantize", "DynamicQuantize")  # begin so
 OTHER_FLOATS = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16", TensorProto.DOUBLE: "float64"}
+# Left to the runtime: onnx's reference evaluator gives other numbers (1.23.2: ceil_mode and SAME_LOWER of pools,
+# align_corners with scales, a Softmax before opset 13).
+NOT_FOLDED = {"AveragePool", "MaxPool", "Resize", "Upsample", "Softmax", "LogSoftmax", "Hardmax"}
 MAX_FOLD_ELEMENTS = 1 << 22  # elements; what is larger is cheaper to compute than to ship
 MAX_FOLD_ROUNDS = 20
 
@@ -118,7 +121,7 @@ def _check_batch(card: Card, exported: int, batch: int | None) -> None:
 
 def fold(model: ModelProto) -> None:
     """Compute all that does not depend on the image, in place, name every node, and infer every shape."""
-    _constants_to_weights(model.graph)
+    _constants_to_weights(model)
     for _ in range(MAX_FOLD_ROUNDS):
         _infer(model)
         if not _fold_once(model):
@@ -167,13 +170,15 @@ def _infer(model: ModelProto) -> None:
     model.graph.CopyFrom(inferred.graph)
 
 
-def _constants_to_weights(graph: GraphProto) -> None:
+def _constants_to_weights(model: ModelProto) -> None:
+    """Whatever attribute holds them: `value`, or `value_ints` and its kin, as newer exporters write."""
+    graph = model.graph
     for node in graph.node:
         if node.op_type == "Constant":
-            tensor = TensorProto()
-            tensor.CopyFrom(helper.get_node_attr_value(node, "value"))
-            tensor.name = node.output[0]
-            graph.initializer.append(tensor)
+            held = node.attribute[0]
+            tensor = held.t if held.name == "value" else numpy_helper.from_array(_values(model, node, {})[0])
+            graph.initializer.add().CopyFrom(tensor)
+            graph.initializer[-1].name = node.output[0]
     replace_items(graph.node, [node for node in graph.node if node.op_type != "Constant"])
 
 
@@ -202,11 +207,15 @@ def _fold_values(
     """What a node gives whatever the image; None when it depends on it."""
     if node.op_type == "Shape" and (shape := shapes.get(node.input[0])) is not None:
         return [np.array(shape, np.int64)]
-    if not all(name in weights for name in node.input if name):
+    if node.op_type in NOT_FOLDED or not all(name in weights for name in node.input if name):
         return None
     inputs = {name: numpy_helper.to_array(weights[name]) for name in node.input if name}
-    values = [np.asarray(value) for value in ReferenceEvaluator(_single_node_model(model, node)).run(None, inputs)]
+    values = _values(model, node, inputs)
     return values if sum(value.size for value in values) <= MAX_FOLD_ELEMENTS else None
+
+
+def _values(model: ModelProto, node: NodeProto, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [np.asarray(value) for value in ReferenceEvaluator(_single_node_model(model, node)).run(None, inputs)]
 
 
 def _single_node_model(model: ModelProto, node: NodeProto) -> ModelProto:

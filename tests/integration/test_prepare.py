@@ -22,6 +22,7 @@ from engines.catalogue import load
 from engines.errors import BuildFailed, CardError
 from engines.golden import golden_inputs
 from engines.prepare import prepare
+from engines.prepare.graph import fold
 from engines.prepare.model import BATCH_AXIS, Batch, PreparedModel
 from engines.store.model_store import ModelStore
 from engines.verify.selftest import selftest
@@ -203,6 +204,35 @@ def test_operator_that_onnx_does_not_know_is_an_error_of_the_model() -> None:
     model.graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
     with pytest.raises(CardError, match="rtmpose-t-lsp14: cannot be prepared for an engine"):
         prepare(CARDS["rtmpose-t-lsp14"], model.SerializeToString(), batch=1)
+
+
+def folded(graph: str, opset: int) -> onnx.GraphProto:
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {graph}')
+    fold(model)
+    return model.graph
+
+
+def test_constants_are_weights_whatever_attribute_holds_them() -> None:
+    graph = folded(
+        """g (float[1,8] x) => (float[a,b] y) {
+        shape = Constant<value_ints = [2, 4]>() long = Reshape(x, shape)
+        two = Constant<value_float = 2.0>() y = Mul(long, two) }""",
+        17,
+    )
+    weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
+    assert [node.op_type for node in graph.node] == ["Reshape", "Mul"]
+    assert weights["shape"].tolist() == [2, 4]
+    assert [weights[name].dtype.name for name in ("shape", "two")] == ["int64", "float32"]
+    assert weights["two"].item() == 2
+
+
+def test_what_the_reference_evaluator_computes_otherwise_is_not_folded() -> None:
+    graph = folded(
+        """g (float[1,3,4] x) => (float[1,3,4] y) {
+        one = Constant<value = float[1,3,4] {1,1,1,1,1,1,1,1,1,1,1,1}>() share = Softmax(one) y = Mul(x, share) }""",
+        11,  # over 3 and 4 together: a twelfth each
+    )
+    assert [node.op_type for node in graph.node] == ["Softmax", "Mul"]
 
 
 @pytest.mark.parametrize(
