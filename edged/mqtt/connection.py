@@ -319,8 +319,9 @@ class MqttConnection:
         self, client: Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
         topic = self._pending_subscriptions.pop(mid, None)
+        name, failed = (reasons[0].getName(), reasons[0].is_failure) if reasons else ("Malformed packet", True)
         if topic is not None:
-            self._on_subscribed(topic, Refusal(reason=reasons[0].getName()) if reasons[0].is_failure else None)
+            self._on_subscribed(topic, Refusal(reason=name) if failed else None)
 
     def _handle_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         properties = message.properties

@@ -6,14 +6,14 @@ limit is read and thrown away, so that it arrives cut and is rejected like any o
 instead, one retained message could keep a device off its broker for ever. Any other packet ends the connection.
 
 For the same reason a message arrives without its properties where paho takes them for malformed: it refuses U+FEFF in
-them, which MQTT 5 allows (1.5.4-3) and a broker passes on.
+them, which MQTT 5 allows (1.5.4-3) and a broker passes on. One whose topic is no text is left out: it is none of ours.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.properties import VariableByteIntegers
@@ -56,6 +56,17 @@ class LimitedClient(Client):
                 raise
             packet["packet"] = without_properties(packet["packet"], has_id=bool(packet["command"] & QOS))
             return super()._packet_handle()
+
+    def _handle_on_message(self, message: MQTTMessage) -> None:
+        if _has_topic(message):
+            super()._handle_on_message(message)
+
+
+def _has_topic(message: MQTTMessage) -> bool:
+    try:
+        return bool(message.topic)
+    except UnicodeDecodeError:
+        return False
 
 
 def without_properties(body: bytearray, *, has_id: bool) -> bytearray:

@@ -12,7 +12,7 @@ import pytest
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
 from tests.support.waiting import until
 
 LIMIT_BYTES = 1 << 16
@@ -29,10 +29,10 @@ def packet(first: int, size: int) -> bytes:
             return bytes([first, *digits])
 
 
-def publish(payload: bytes, *, version: str = "3.1.1", properties: bytes = b"") -> bytes:
+def publish(payload: bytes, *, version: str = "3.1.1", properties: bytes = b"", topic: bytes = b"a") -> bytes:
     """A message with QoS 1 and id 7."""
     table = bytes([len(properties)]) + properties if version == "5" else b""
-    body = b"\x00\x01a" + struct.pack("!H", 7) + table + payload
+    body = struct.pack("!H", len(topic)) + topic + struct.pack("!H", 7) + table + payload
     return packet(0x32, len(body)) + body
 
 
@@ -132,3 +132,43 @@ def test_message_whose_properties_are_refused_arrives_without_them(properties: b
         until(lambda: answers or connection.poll(0.05))  # type: ignore[func-returns-value]
         connection.abandon()
     assert answers == b"\x40\x02\x00\x07"
+
+
+def test_message_whose_topic_is_no_text_is_acknowledged_and_left_out() -> None:
+    received: list[IncomingMessage] = []
+    answers = bytearray()
+
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(CONNACK["3.1.1"] + publish(b"1", topic=b"\xff") + publish(b"2"))
+        while data := client.recv(100):
+            answers.extend(data)
+
+    with served(answer) as port:
+        connection = MqttConnection(MqttConfig(port=port), "3.1.1", client_id="a", on_message=received.append)
+        connection.open()
+        until(lambda: len(answers) == 8 or connection.poll(0.05))  # type: ignore[func-returns-value]
+        connection.abandon()
+    assert [message.payload for message in received] == [b"2"]
+
+
+def test_answer_to_a_subscription_without_a_result_is_a_refusal() -> None:
+    refused: list[str] = []
+
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(CONNACK["3.1.1"])
+        asked = client.recv(4096)
+        client.sendall(b"\x90\x02" + asked[2:4])
+        client.recv(4096)
+
+    def told(topic: str, refusal: Refusal | None) -> None:
+        refused.append(refusal.reason if refusal else "")
+
+    with served(answer) as port:
+        connection = MqttConnection(MqttConfig(port=port), "3.1.1", client_id="a", on_subscribed=told)
+        connection.open()
+        connection.subscribe("a")
+        until(lambda: refused or connection.poll(0.05))  # type: ignore[func-returns-value]
+        connection.abandon()
+    assert refused == ["Malformed packet"]
