@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edged.config.tables.camera import CameraConfig, IntrinsicsConfig, QualityConfig
+from edged.config.tables.camera import CameraConfig
 from edged.frame import (
     F32,
     I64,
@@ -25,16 +25,15 @@ from edged.frame import (
     Y1,
     Boxes,
     BoxSource,
-    CameraIntrinsics,
     Flags,
     Frame,
     FrameResult,
     InferenceParams,
     InferenceResult,
-    QualityLimits,
     TrackedSubject,
 )
 from edged.inference.backend import PoseBackend
+from edged.inference.params import camera_params, shown_thresholds
 from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
 from edged.tracking.fixed import StaticRegionTracker
@@ -73,7 +72,10 @@ class Pipeline:
         self._backend = backend
         self._classes = detector.classes
         self._poses = poses
-        self._configured_params = _params(options, detector, poses), _params(options, detector, poses, single=True)
+        self._configured_params = (
+            camera_params(options, detector, poses),
+            camera_params(options, detector, poses, single=True),
+        )
         self._multi_params, self._single_params = self._configured_params  # as far as they lie inside the image
         self._size_wh: tuple[int, int] | None = None  # of that image
         self._checks_quality = options.quality.enabled
@@ -82,7 +84,7 @@ class Pipeline:
         self._min_keypoints = options.track.min_keypoints
         self._countdown = 0  # frames until the detector runs again
         self._detection_scores: dict[int, float] = {}  # by id, of the last detection
-        self._shown_thresholds = _shown_thresholds(options, detector, poses)
+        self._shown_thresholds = shown_thresholds(options, detector, poses)
         self._tracker = (
             Tracker(options.track, self._shown_thresholds, last_id)
             if options.static_region is None
@@ -275,61 +277,5 @@ class Pipeline:
         )
 
 
-def _params(
-    options: CameraConfig, detector: Detect, poses: Mapping[str, Pose], *, single: bool = False
-) -> InferenceParams:
-    """What the camera's options ask of the backend; `single`: for frames inferred for one subject only."""
-    wanted = options.classes if options.classes is not None else tuple(poses)
-    scores = [
-        _detection_threshold(name, options, detector, poses) if name in wanted else np.inf for name in detector.classes
-    ]
-    return InferenceParams(
-        thresholds=np.array(scores, np.float32),
-        max_subjects=1 if single else options.max_subjects,
-        quality_limits=quality_limits(options.quality),
-        roi=options.roi,
-        pick=options.pick if single else "score",
-        lift_3d=options.lift,
-        intrinsics=_camera_intrinsics(options.intrinsics),
-    )
-
-
-def _detection_threshold(name: str, options: CameraConfig, detector: Detect, poses: Mapping[str, Pose]) -> float:
-    """The detector's score from which boxes of a class are posed."""
-    own, given = detector.threshold(name), options.thresholds.get(name)
-    if given is None:
-        return own
-    pose = poses.get(name)
-    return min(own, given) if pose is not None and pose.subject is not None else given
-
-
-def _shown_thresholds(options: CameraConfig, detector: Detect, poses: Mapping[str, Pose]) -> F32:
-    """(C,) float32 the score from which a subject of each class is shown: the camera's, else the models'."""
-    models = {name: detector.threshold(name) for name in detector.classes}
-    confirming = {name: pose.subject.score for name, pose in poses.items() if pose.subject is not None}
-    shown = models | confirming | options.thresholds
-    return np.array([shown[name] for name in detector.classes], np.float32)
-
-
-def quality_limits(config: QualityConfig) -> QualityLimits:
-    """The limits of a usable image; none where they are switched off."""
-    if not config.enabled:
-        return QualityLimits()
-    return QualityLimits(
-        min_brightness=config.min_brightness,
-        max_brightness=config.max_brightness,
-        min_contrast=config.min_contrast,
-        min_sharpness=config.min_sharpness,
-    )
-
-
 def _is_inside(xy: tuple[float, float], size_wh: tuple[int, int]) -> bool:
     return all(0 < at < side for at, side in zip(xy, size_wh, strict=True))
-
-
-def _camera_intrinsics(given: IntrinsicsConfig | None) -> CameraIntrinsics | None:
-    if given is None:
-        return None
-    return CameraIntrinsics(
-        fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion, tilt_deg=given.tilt
-    )

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edged.behaviour.alerts import RULES, Alert, AlertEvidence, AlertRule
+from edged.behaviour.alert_rules import RULES, AlertEvidence, AlertRule
+from edged.behaviour.alerts import Alert
 from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_MS
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edged.behaviour.alerts import AlertMonitors, alert_kinds
+from edged.behaviour.alert_rules import alert_kinds
+from edged.behaviour.alerts import AlertMonitors
 from edged.behaviour.horse.day_log import StallDay
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edged import __version__
-from edged.behaviour.alerts import alert_kinds
+from edged.behaviour.alert_rules import alert_kinds
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config

@@ -111,24 +111,21 @@ def _samples(node: Mapping[str, Any], prefix: str, labels: dict[str, str], above
         elif key == "state":
             yield Sample(name, {**labels, "state": value}, 1.0, path)
         elif key in LABELS and isinstance(value, Mapping):
-            yield from _labelled(value, "edged_camera" if key == "cameras" else name, labels, LABELS[key], path)
-        elif isinstance(value, Mapping) and value.keys() <= QUANTILES.keys():
-            yield from (Sample(name, {**labels, "quantile": QUANTILES[q]}, float(value[q]), path) for q in value)
-        elif isinstance(value, Mapping):
-            yield from _samples(value, name, labels, f"{path}.")
-        elif isinstance(value, int | float):
-            yield Sample(name, labels, float(value), path)
-
-
-def _labelled(table: Mapping[str, Any], name: str, labels: dict[str, str], label: str, path: str) -> Iterator[Sample]:
-    for key, value in table.items():
-        own = {**labels, label: key}
-        if not isinstance(value, Mapping):
-            yield Sample(name, own, float(value), path)
-        elif value.keys() <= QUANTILES.keys():
-            yield from (Sample(name, {**own, "quantile": QUANTILES[q]}, float(value[q]), path) for q in value)
+            family = "edged_camera" if key == "cameras" else name
+            for own, one in value.items():
+                yield from _values(one, family, {**labels, LABELS[key]: own}, path, f"{path}.*.")
         else:
-            yield from _samples(value, name, own, f"{path}.*.")
+            yield from _values(value, name, labels, path, f"{path}.")
+
+
+def _values(value: object, name: str, labels: dict[str, str], path: str, above: str) -> Iterator[Sample]:
+    """Of a number, of the quantiles of one, or of a table."""
+    if isinstance(value, Mapping) and value.keys() <= QUANTILES.keys():
+        yield from (Sample(name, {**labels, "quantile": QUANTILES[q]}, float(value[q]), path) for q in value)
+    elif isinstance(value, Mapping):
+        yield from _samples(value, name, labels, above)
+    elif isinstance(value, int | float):
+        yield Sample(name, labels, float(value), path)
 
 
 class MetricsServer:

@@ -10,7 +10,8 @@ from time import monotonic_ns
 from typing import Any
 
 from edged import __version__
-from edged.behaviour.alerts import Alert, alert_kinds
+from edged.behaviour.alert_rules import alert_kinds
+from edged.behaviour.alerts import Alert
 from edged.behaviour.words import describe_scene
 from edged.config.profiles import KEY_OF_SWITCH, Switch
 from edged.config.tables.camera import CameraConfig

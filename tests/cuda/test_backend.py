@@ -24,7 +24,7 @@ from edged.inference.cuda.engine import Engine
 from edged.inference.cuda.engine_ort import OrtCudaEngine
 from edged.inference.cuda.memory import MAX_FRAMES_PER_CAMERA
 from edged.inference.decode.detectors import NON_FINITE
-from edged.pipeline import quality_limits
+from edged.inference.params import quality_limits
 from engines.card import POSE_BATCHES, Precision
 from engines.catalogue import load
 from engines.prepare import prepare

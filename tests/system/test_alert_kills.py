@@ -27,7 +27,8 @@ import sys, time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from edged.behaviour import alerts
+from edged.behaviour.alert_rules import CAMERA_RULES
+from edged.behaviour.alerts import AlertMonitors
 from edged.behaviour.horse.stall_monitors import StallMonitors
 from edged.behaviour.monitor import SceneMonitor
 from edged.capture.camera import CameraState
@@ -38,8 +39,8 @@ from edged.runtime.clock import Clock
 from tests.support.scene import CLEAR, detected, monitored
 
 port, state, crashes = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-alerts.RULES = tuple(replace(rule, open_after_s=0.1, close_after_s=0.1) for rule in alerts.CAMERA_RULES[:1])
-alerts.AlertMonitors.__init__.__defaults__ = (alerts.RULES,)
+RULES = tuple(replace(rule, open_after_s=0.1, close_after_s=0.1) for rule in CAMERA_RULES[:1])
+AlertMonitors.__init__.__defaults__ = (RULES,)
 
 def live(last):
     headers = build.HeaderFactory(Clock())

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from edged.behaviour import alert_store, monitor
+from edged.behaviour.alert_rules import CAMERA_RULES
 from edged.behaviour.alert_store import AlertStore
-from edged.behaviour.alerts import CAMERA_RULES, Alert
+from edged.behaviour.alerts import Alert
 from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_MS, ns
 from tests.support.scene import Stage, status

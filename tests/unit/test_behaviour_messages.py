@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("jsonschema", reason="needs jsonschema; install edged[dev]")
 
-from edged.behaviour.alerts import CAMERA_RULES, Alert, AlertEvidence
+from edged.behaviour.alert_rules import CAMERA_RULES, AlertEvidence
+from edged.behaviour.alerts import Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
 from edged.behaviour.horse.gait import GaitDay

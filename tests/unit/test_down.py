@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.behaviour.alerts import alert_kinds
+from edged.behaviour.alert_rules import alert_kinds
 from edged.behaviour.down import KIND, DownMonitor, read_signs
 from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.config.tables.camera import CameraConfig

@@ -13,7 +13,8 @@ pytest.importorskip("av", reason="needs PyAV; install edged[cpu]")
 
 import av
 
-from edged.behaviour.alerts import Alert, rule_of_test
+from edged.behaviour.alert_rules import rule_of_test
+from edged.behaviour.alerts import Alert
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.panel import EvidenceConfig
 from edged.drawing.image_file import decode_jpeg

@@ -6,7 +6,7 @@ import pytest
 from edged.config.tables.camera import QualityConfig
 from edged.frame import QualityLimits
 from edged.inference.image_quality import check_limits, image_quality
-from edged.pipeline import quality_limits
+from edged.inference.params import quality_limits
 
 
 def test_plain_image_has_zero_contrast_and_sharpness() -> None:

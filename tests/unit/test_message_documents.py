@@ -15,7 +15,8 @@ import jsonschema
 
 import edged
 from edged.__main__ import main
-from edged.behaviour.alerts import CAMERA_RULES, Alert
+from edged.behaviour.alert_rules import CAMERA_RULES
+from edged.behaviour.alerts import Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.messages import alert_message, daily_message, state_message
 from edged.behaviour.types import SceneState

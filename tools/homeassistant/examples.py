@@ -6,7 +6,8 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edged.behaviour.alerts import CAMERA_RULES, DOWN_RULE, STALL_RULES, Alert
+from edged.behaviour.alert_rules import CAMERA_RULES, DOWN_RULE, STALL_RULES
+from edged.behaviour.alerts import Alert
 from edged.behaviour.daily import DailyTotals
 from edged.behaviour.horse.day_log import StallDay
 from edged.behaviour.messages import alert_message, daily_message, state_message
