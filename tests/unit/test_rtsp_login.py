@@ -6,8 +6,11 @@ import re
 
 import pytest
 
+from edged.capture.sources.rtsp import RtspCamera
+from edged.capture.sources.rtsp_describe import Address, RtspReply, _status_text
 from edged.capture.sources.rtsp_login import Login, challenges
 from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
+from edged.config.tables.camera import CameraConfig
 
 # RFC 7616, 3.9.1: its challenges, nonce of the client and answers, for GET instead of a method of RTSP.
 RFC = (
@@ -157,3 +160,22 @@ def test_body_and_headers_of_a_request_are_kept() -> None:
     relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
     message = b"GET_PARAMETER rtsp://cam:554/live RTSP/1.0\r\nCSeq: 9\r\nSession: 1\r\nContent-Length: 2\r\n\r\nab"
     assert relay.from_viewer(message).split(b"\r\n")[2:] == [b"Session: 1", b"Content-Length: 2", b"", b"ab"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "advice"),
+    [
+        ("H265", "gave no frame; check its limit of viewers"),
+        ("JPEG", "gave no frame; set it to H.264 or H.265, and check"),
+    ],
+)
+def test_stream_without_a_frame_is_not_told_to_be_what_it_is(codec: str, advice: str) -> None:
+    reply = RtspReply(200, "OK", (), f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\n")
+    camera = RtspCamera("a", CameraConfig(source="rtsp://10.0.0.9/a"))
+    assert advice in str(camera._no_stream(reply))
+
+
+def test_camera_that_refers_to_another_address_says_so() -> None:
+    address = Address.from_settings(CameraConfig(source="rtsp://10.0.0.9/a"))
+    text, _ = _status_text(RtspReply(302, "Moved", (), ""), address)
+    assert text == "the camera refers to another address (302 Moved); set that as source"

@@ -24,6 +24,7 @@ from edged.frame import U8
 from edged.runtime.rate_limit import RateLimiter
 from edged.units import NS_PER_S, ns
 
+KNOWN_CODECS = frozenset(["H264", "H265"])  # as RTP calls them
 # Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the
 # third, also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker has.
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
@@ -131,10 +132,9 @@ class RtspCamera:
         if not any(kind == "video" for kind, _ in tracks):
             text = f"the camera offers {offered}, no video; choose a stream with video by its path, or switch it on"
         else:
-            text = (
-                f"the camera describes a stream ({offered}) and gave no frame; "
-                f"set it to H.264 or H.265, and check its limit of viewers"
-            )
+            known = any(name.upper() in KNOWN_CODECS for kind, name in tracks if kind == "video")
+            cure = "" if known else "set it to H.264 or H.265, and "
+            text = f"the camera describes a stream ({offered}) and gave no frame; {cure}check its limit of viewers"
         return CameraLost(f"{self._address.masked_url}: {text}", "no_video")
 
     def _tls_context(self) -> ssl.SSLContext | None:

@@ -253,6 +253,8 @@ def _status_text(reply: RtspReply, address: Address) -> tuple[str, str]:
         return f"wrong user name or password for {address.username!r}", "password_wrong"
     if reply.code == 404:
         return "the camera answers, but has no such stream; check the path", "no_such_stream"
+    if 300 <= reply.code < 400:
+        return f"the camera refers to another address ({reply.code} {reply.phrase}); set that as source", "error_reply"
     return f"the camera answers {reply.code} {reply.phrase}", "error_reply"
 
 
