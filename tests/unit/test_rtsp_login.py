@@ -166,7 +166,7 @@ def test_body_and_headers_of_a_request_are_kept() -> None:
     ("codec", "advice"),
     [
         ("H265", "gave no frame; check its limit of viewers"),
-        ("JPEG", "gave no frame; set it to H.264 or H.265, and check"),
+        ("JPEG", "gave no frame; set it to H.264 or H.265"),
     ],
 )
 def test_stream_without_a_frame_is_not_told_to_be_what_it_is(codec: str, advice: str) -> None:
