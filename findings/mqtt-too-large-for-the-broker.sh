@@ -1,8 +1,9 @@
 #!/bin/sh
 # A broker tells MQTT 5 clients the largest packet that it takes (CONNACK, Maximum Packet Size), and a client must send none
 # that is larger. paho-mqtt 2.2.0 receives the number and takes no notice: publish() of a larger message at QoS 1 gives
-# rc 0, the broker hangs up, and the client sends the same again on each new connection, for ever; small messages behind it never leave, and no callback says which message it is. awscrt 0.38.1 refuses that one
-# message at publish(), and sends the others.
+# rc 0, the broker hangs up, and the client sends the same again on each new connection, for ever; small messages behind
+# it never leave, and no callback says which message it is. awscrt 0.38.1 refuses that one message at publish(), and
+# sends the others.
 #
 # Seen (mosquitto 2.0.11 with max_packet_size 1000; 2000 bytes, then three small messages; after 5 s):
 #   paho-mqtt: told 1000 by the broker; rc of publish 0; hung up on 3 or more times; small ones arrived: 0 of 3
