@@ -1,7 +1,6 @@
 """The checks of `edged doctor`, as a table. A check that fails says what to do.
 
-Downstream: the command, and the `diagnose` command of a running daemon. What needs OpenCV or ONNX Runtime is imported
-where it is used, by name: either may be missing, and that is one of the results.
+Downstream: the command, and the `diagnose` command of a running daemon.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -21,40 +19,27 @@ import psutil
 from edged.config.certificates import certificate_ends, expiry
 from edged.config.load import ETC, read_layers
 from edged.config.messages import ConfigProblem
-from edged.config.tables.models import ModelsConfig
 from edged.config.tree import Config, require_cameras
 from edged.config_check import check_layers, valid_config
 from edged.config_remarks import AS_ROOT
 from edged.device.check_result import CheckResult, failed, passed, unchecked
 from edged.device.doctor_broker import broker_results
 from edged.device.doctor_camera import check_camera
+from edged.device.doctor_models import model_results
+from edged.device.doctor_software import jetson_results, library_results
 from edged.device.health import disk_usage
 from edged.device.identity import device_id
 from edged.device.info import discovery_device
-from edged.errors import ConfigError, DeviceLost, EdgedError
-from edged.inference.cuda.kernels import compiled_kernels
+from edged.errors import ConfigError
 from edged.runtime.clock import Clock
-from edged.units import BYTES_PER_KB, BYTES_PER_MB, MS_PER_S, plural
-from engines.catalogue import load as load_cards
-from engines.errors import CardError, EngineError, StoreError
-from engines.store.model_store import ModelStore
+from edged.units import BYTES_PER_MB, MS_PER_S, plural
 
 MIN_DISK_MB = 500  # free; by hand: engines and stored messages
 MIN_MEMORY_MB = 300  # free: what the daemon takes with the starter models, and a margin
 MIN_YEAR = 2025  # this program is not older
-MIN_TENSORRT = (10, 3)  # JetPack 6.1
-FAULTY_OPENCV = ((4, 10), (4, 11))  # 4.8 of JetPack 6 does not have that fault
-L4T_RELEASE = Path("/etc/nv_tegra_release")
 SERVICE_SETTINGS = Path("/etc/systemd/system/edged.service.d")
-MIN_L4T = (36, 4)  # JetPack 6.1
 DEVICES = (("video", "/dev", "video[0-9]*"), ("render", "/dev/dri", "renderD*"), ("video", "/dev", "nvmap"))
-INSTALL_PYCUDA = (
-    "apt-get install g++ python3-dev and CUDA's nvcc and cudart-dev, then install edged again: it is built here"
-)
-INSTALL_KERNELS = "install CUDA's nvcc and then edged again: it compiles them; in a clone: make kernels"
-INSTALL_LIBRARIES = "install edged again; in a clone: pip install '.[cpu]'"
 RENEW = "renew it, as with: boxes renew ID (deploy/mosquitto); then edged provision FILE"
-INSTALL_JETPACK = "install JetPack 6.1 or later"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,119 +107,15 @@ def certificates(target: Target) -> Iterator[CheckResult]:
             yield passed("certificate", f"{key} ends on {time.strftime('%Y-%m-%d', time.gmtime(end_ms / MS_PER_S))}")
 
 
-def libraries(target: Target) -> Iterator[CheckResult]:
-    """OpenCV and ONNX Runtime are installed; TensorRT, if it is installed, is new enough."""
-    for module, name in (("cv2", "OpenCV"), ("av", "PyAV"), ("onnxruntime", "ONNX Runtime")):
-        try:
-            version = str(import_module(module).__version__)
-        except ImportError as error:
-            yield failed(name, str(error), INSTALL_LIBRARIES)
-        else:
-            yield opencv(version) if module == "cv2" else passed(name, version)
-    try:
-        yield tensorrt(str(import_module("tensorrt").__version__))
-    except ImportError:
-        yield unchecked("TensorRT", "not installed; models run on the CPU")
-        return
-    try:
-        yield passed("pycuda", str(import_module("pycuda").VERSION_TEXT))
-    except ImportError as error:
-        yield failed("pycuda", f"{error}; models run on the CPU", INSTALL_PYCUDA)
-    yield kernels(compiled_kernels())
-
-
-def kernels(image: bytes | None) -> CheckResult:
-    """Without them engines run all the same, but every frame is copied over the host."""
-    if image is None:
-        return failed("CUDA kernels", "not in this package; frames are copied over the host", INSTALL_KERNELS)
-    return passed("CUDA kernels", f"{len(image) // BYTES_PER_KB} kB")
-
-
-def tensorrt(version: str) -> CheckResult:
-    """`version` is new enough."""
-    if _numbers(version)[:2] >= MIN_TENSORRT:
-        return passed("TensorRT", version)
-    wanted = ".".join(map(str, MIN_TENSORRT))
-    return failed("TensorRT", f"{version} is not supported; want {wanted} or later", INSTALL_JETPACK)
-
-
-def opencv(version: str) -> CheckResult:
-    """`version` has no fault that a picture from elsewhere can use."""
-    if _numbers(version)[:2] in FAULTY_OPENCV:
-        text = f"{version}: a crafted JPEG can crash it, or do worse (CVE-2025-53644); want 4.12 or later"
-        return failed("OpenCV", text, INSTALL_LIBRARIES)
-    return passed("OpenCV", version)
-
-
-def jetson(target: Target) -> Iterator[CheckResult]:
-    """NVIDIA's Linux for Tegra is new enough."""
-    if L4T_RELEASE.exists():
-        yield l4t(L4T_RELEASE.read_text())
-    else:
-        yield unchecked("Jetson", "this is not one")
-
-
-def l4t(text: str) -> CheckResult:
-    """`text` is of /etc/nv_tegra_release: `# R36 (release), REVISION: 4.3, …`."""
-    match = re.search(r"R(\d+).*REVISION: (\d+)", text)
-    release = (int(match[1]), int(match[2])) if match else (0, 0)
-    name = f"L4T {release[0]}.{release[1]}"
-    return (
-        passed("Jetson", name) if release >= MIN_L4T else failed("Jetson", f"{name} is not supported", INSTALL_JETPACK)
-    )
+def software(target: Target) -> Iterator[CheckResult]:
+    """Libraries, and the system of a Jetson, are what the daemon needs."""
+    yield from library_results()
+    yield from jetson_results()
 
 
 def models(target: Target) -> Iterator[CheckResult]:
     """Every model in use is in the store, is what its card says, and loads."""
-    if target.config is None:
-        yield _skipped("models")
-        return
-    config = target.config.models_in_use
-    results = [_model(name, config) for name in dict.fromkeys(config.card_names)]
-    yield from results
-    if all(result.ok for result in results):
-        try:
-            yield _loaded(target.config)
-        except (EngineError, EdgedError, ImportError) as error:
-            yield failed("models load", str(error), _cure_of_loading(error))
-
-
-def _model(name: str, config: ModelsConfig) -> CheckResult:
-    try:
-        card = load_cards(config.catalogue).get(name)
-        if card is None:
-            return failed(f"model {name}", "no such card", "edged models list")
-        model = ModelStore(config.store, config.mirror).verify(card)
-    except EngineError as error:
-        return failed(f"model {name}", str(error), _cure_of_model(name, error))
-    trial = "; starter weights, for trials; for work: edged models recommend" if card.source.bundled else ""
-    return passed(f"model {name}", f"{model.path}, sha256 {model.sha256[:12]}{trial}")
-
-
-def _cure_of_model(name: str, error: EngineError) -> str:
-    """What helps depends on whether the file, its card or the folder is at fault."""
-    if isinstance(error, CardError):
-        return f"correct the card of {name} in models.catalogue, or name another model"
-    if isinstance(error, StoreError):
-        return "correct models.store, or give this user the right to read and write it"
-    return f"edged models pull {name}"
-
-
-def _cure_of_loading(error: Exception) -> str:
-    """What helps when every model is in the store and they do not load together."""
-    if isinstance(error, ConfigError):
-        return "correct [models] or [compute]"
-    if isinstance(error, ImportError):
-        return INSTALL_LIBRARIES
-    if isinstance(error, DeviceLost):
-        return 'reboot; until then, compute.backend = "cpu" runs without the GPU'
-    return "edged models verify"
-
-
-def _loaded(config: Config) -> CheckResult:
-    start_s = time.monotonic()
-    import_module("edged.inference.load_models").load_models(config.models_in_use, config.compute).backend.close()
-    return passed("models load", f"in {time.monotonic() - start_s:.1f} s")
+    yield from [_skipped("models")] if target.config is None else model_results(target.config)
 
 
 def cameras(target: Target) -> Iterator[CheckResult]:
@@ -325,8 +206,8 @@ def space_result(check: str, free_mb: int | None, min_mb: int, do: str) -> Check
 
 
 OF_THE_SYSTEM: tuple[Check, ...] = (credentials, certificates, permissions, clock, space)
-CHECKS: tuple[Check, ...] = (libraries, jetson, models, cameras, broker, *OF_THE_SYSTEM)
-QUICK_CHECKS: tuple[Check, ...] = (libraries, jetson, *OF_THE_SYSTEM)
+CHECKS: tuple[Check, ...] = (software, models, cameras, broker, *OF_THE_SYSTEM)
+QUICK_CHECKS: tuple[Check, ...] = (software, *OF_THE_SYSTEM)
 
 
 def _summary(config: Config, path: Path | None, remarks: Sequence[ConfigProblem]) -> str:
@@ -339,7 +220,3 @@ def _summary(config: Config, path: Path | None, remarks: Sequence[ConfigProblem]
 
 def _skipped(check: str) -> CheckResult:
     return unchecked(check, "not checked: the configuration is not valid")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))

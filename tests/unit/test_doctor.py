@@ -13,16 +13,13 @@ from edged.device.doctor import (
     Target,
     clock_result,
     config_cure,
-    kernels,
-    l4t,
     missing_credentials,
     models,
-    opencv,
     run_checks,
     space_result,
-    tensorrt,
     writable,
 )
+from edged.device.doctor_software import kernels, l4t, opencv, tensorrt
 from edged.device.identity import device_id
 from engines.errors import CardError, EngineError, Missing, StoreError
 
@@ -101,7 +98,7 @@ def test_cure_of_a_model_depends_on_the_cause(
     def verify(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("edged.device.doctor.ModelStore.verify", verify)
+    monkeypatch.setattr("edged.device.doctor_models.ModelStore.verify", verify)
     first, *_ = [one for one in run_checks(file, (models,)) if one.check.startswith("model ")]
     assert do in first.do
     assert first.ok is False
