@@ -32,7 +32,8 @@ RESULT_COLUMNS = ("name", "result", "hash", "tensors", "path")
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     recommend = _action(actions, "recommend", "Which models to take for a purpose and a machine.")
-    recommend.add_argument("subject", choices=get_args(Subject), help="what cameras see; stalls: horses, and people")
+    what = "what cameras see (default: a recommendation for each); stalls: horses, and people"
+    recommend.add_argument("subject", nargs="?", choices=get_args(Subject), help=what)
     recommend.add_argument("--on", choices=get_args(Machine), default=None, help="default: what this machine is")
     recommend.add_argument("--for", dest="goal", choices=get_args(Goal), help="(board: accuracy; cpu: speed)")
     recommend.add_argument("--pull", action="store_true", help="download them, too")
@@ -89,6 +90,13 @@ def _import(args: argparse.Namespace, store: ModelStore, card: Card, folder: Pat
 def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
     """0: told, and downloaded where that was wanted; 1: a download failed."""
     machine: Machine = args.on or ("board" if TEGRA_RELEASE.exists() else "cpu")
+    if args.subject is None:
+        if args.pull or args.json:
+            raise ConfigError(f"no subject given; want one of {', '.join(get_args(Subject))}")
+        every = [Purpose(subject, machine, args.goal or GOALS[machine]) for subject in get_args(Subject)]
+        print("\n\n".join(describe_choice(purpose, cards) for purpose in every))
+        print(f"\nTo download one of them: {own_command()} models recommend SUBJECT --pull")
+        return 0
     purpose = Purpose(args.subject, machine, args.goal or GOALS[machine])
     choice = CHOICES[purpose]
     names = [choice.detector, *choice.pose.values()]

@@ -34,4 +34,4 @@ def _read(key: Path) -> bytes:
     try:
         return key.read_bytes()
     except OSError as exc:
-        raise NotTrusted(f"{key}: {exc.strerror}; want the .pub file that ssh-keygen made") from exc
+        raise NotTrusted(f"{key}: {exc.strerror}; want the .pub file of ssh-keygen; none lists the keys") from exc

@@ -49,8 +49,13 @@ def _print(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop
             text = message_line(message.topic, body, points=args.points)
             print(printable_json(line) if args.jsonl else text, flush=True)
 
+    told = ""
+
     def on_state(state: str) -> None:
-        print(f"edged watch: {state}", file=sys.stderr)
+        nonlocal told
+        if state != told:  # a broker that is away is tried again every second
+            print(f"edged watch: {state}", file=sys.stderr)
+        told = state
 
     return subscribe(broker, _topic(broker, args), on_message, on_state, stop)
 

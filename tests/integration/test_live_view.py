@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from edged.capture.camera import CameraState
+from edged.commands import watch
 from edged.commands.fleet_view import live_watch
 from edged.commands.views import LiveStatus, _LineWriter, live
+from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
 from edged.messages.examples import example
@@ -98,6 +103,22 @@ def test_table_says_what_dropped_frames_mean(monkeypatch: pytest.MonkeyPatch) ->
     assert "barn: 15.0 of 30.0 frames/s: this machine is busy" in table(monkeypatch, camera(), columns=140)
     fast = replace(camera(), rates=replace(camera().rates, processed_hz=29.0))
     assert "busy" not in table(monkeypatch, fast, columns=140)
+
+
+def test_watch_without_terminal_tells_a_state_of_the_connection_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def subscribe(
+        broker: object, topic: str, on_message: object, on_state: Callable[[str], None], stop: object
+    ) -> bool:
+        for state in ("refused", "refused", "connected", "refused"):
+            on_state(state)
+        return True
+
+    monkeypatch.setattr(watch, "subscribe", subscribe)
+    assert watch._print(MqttConfig(), Namespace(device="+"), FleetState("edged", lambda: 0), threading.Event())
+    told = [f"edged watch: {state}" for state in ("refused", "connected", "refused")]
+    assert capsys.readouterr().err.splitlines() == told
 
 
 @pytest.mark.parametrize("points", [False, True])

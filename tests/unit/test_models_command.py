@@ -27,6 +27,7 @@ from edged.commands.model_choice import (
     group,
 )
 from edged.config.tree import Config
+from edged.errors import ConfigError
 from engines.catalogue import HERE
 from engines.catalogue import load as load_cards
 from engines.errors import CardError, SourceError
@@ -140,6 +141,16 @@ def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
     assert 'detector = "yolox-tiny-coco"' in text
     assert text.rstrip().endswith("models pull yolox-tiny-coco rtmpose-m-ap10k")
     assert "ask before selling" in text
+
+
+def test_recommend_alone_tells_of_everything_and_downloads_nothing(
+    site: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("recommend", "--on", "cpu", *site) == 0
+    printed = capsys.readouterr().out
+    assert re.findall("(?m)^For ([a-z]+) on", printed) == ["people", "horses", "stalls"]
+    with pytest.raises(ConfigError, match="no subject given; want one of people, horses, stalls"):
+        run("recommend", "--pull", *site)
 
 
 def test_recommend_with_pull_downloads_the_models(
