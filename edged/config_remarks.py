@@ -106,8 +106,8 @@ def _missing_files(key: Key, table: Section, names: Iterable[str]) -> Iterator[V
     for name in names:
         text = str(getattr(table, name) or "")
         if text.lstrip().startswith(PEM):
-            sentence = "is the text itself, for `edged provision FILE`; the daemon alone wants the path of a file"
-            yield (*key, name), None, sentence
+            takes = "the daemon" if key[0] == "cameras" else "it is for `edged provision FILE`, and the daemon alone"
+            yield (*key, name), None, f"is the text itself; {takes} wants the path of a file"
         elif text and (fault := _no_file(text)):
             yield (*key, name), text, fault
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.properties import VariableByteIntegers
 
@@ -52,7 +52,7 @@ class LimitedClient(Client):
             return super()._packet_handle()
         except (MQTTException, UnicodeDecodeError):
             packet = self._in_packet
-            if packet["command"] & KIND != PUBLISH:
+            if self._protocol != MQTTProtocolVersion.MQTTv5 or packet["command"] & KIND != PUBLISH:
                 raise
             packet["packet"] = without_properties(packet["packet"], has_id=bool(packet["command"] & QOS))
             return super()._packet_handle()

@@ -88,8 +88,9 @@ def _contradictions(
     """Violations of keys that are given here."""
     lines = layers.ordered[0].lines
     cards = _cards(config.models.catalogue or catalogue)
-    if ("models", "detector") not in lines:  # whose classes are then not known
-        cards.pop(config.models.detector, None)
+    name = config.models.detector
+    if ("models", "detector") not in lines and name in cards:  # devices may have another, of other classes
+        cards[name] = cards[name].model_copy(update={"detect": None})
     cameras: list[Key] = [("cameras", name) for name in config.cameras]
     judging = {(*camera, *key) for camera in cameras for key, table in JUDGING if (*camera, *table) in lines}
     known = partial._replace(invalid=partial.invalid | (judging - lines.keys()))

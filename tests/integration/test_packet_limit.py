@@ -134,6 +134,27 @@ def test_message_whose_properties_are_refused_arrives_without_them(properties: b
     assert answers == b"\x40\x02\x00\x07"
 
 
+def test_error_of_a_reader_takes_nothing_away_where_messages_have_no_properties() -> None:
+    received: list[bytes] = []
+
+    def read(message: IncomingMessage) -> None:
+        received.append(message.payload)
+        message.payload.decode()
+
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(CONNACK["3.1.1"] + publish(b"\x01a\xff"))
+        client.recv(4)
+
+    with served(answer) as port:
+        connection = MqttConnection(MqttConfig(port=port), "3.1.1", client_id="a", on_message=read)
+        connection.open()
+        with pytest.raises(UnicodeDecodeError):
+            until(lambda: connection.poll(0.05))  # type: ignore[func-returns-value]
+        connection.abandon()
+    assert received == [b"\x01a\xff"]
+
+
 def test_message_whose_topic_is_no_text_is_acknowledged_and_left_out() -> None:
     received: list[IncomingMessage] = []
     answers = bytearray()

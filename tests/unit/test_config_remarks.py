@@ -77,6 +77,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         ),
         (RTSP.replace("rtsp:", "rtsps:") + 'ca = "/no/ca"', 'F:3 cameras.a.ca = "/no/ca": there is no such file on'),
         (
+            RTSP.replace("rtsp:", "rtsps:") + 'ca = "-----BEGIN CERTIFICATE-----"',
+            "F:3 cameras.a.ca: is the text itself; the daemon wants the path of a file",
+        ),
+        (
             'panel = { enabled = true, cert = "/no/cert", key = "/dev/null" }',
             'F:1 panel.cert = "/no/cert": there is no such file on this machine; correct the path, or put the file',
         ),

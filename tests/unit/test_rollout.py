@@ -149,6 +149,7 @@ def wanted(folder: Path, text: str) -> Desired:
         ("[mqtt]\nhost = 'x'", "F:1 mqtt: is the device's own"),
         ("throttle.cool_c = 90\nthrottle.hot_c = 80", "F:1 throttle: cool_c must be below hot_c"),
         ("models.pose.person = 'rtmpose'", r"F:1 models\.pose\.person = .*: is not in the catalogue"),
+        ("models.pose.person = 'det-person-horse'", r"F:1 models\.pose\.person = .*: is a card of task detect"),
         ("models.detector = 'det-person-horse'\n[cameras.a]\nclasses = ['cow']", r"F:3 cameras\.a\.classes.*'cow'"),
         (
             "profiles.a = {start = '20:00', end = '22:00'}\nprofiles.b = {start = '21:00', end = '23:00'}",
