@@ -63,6 +63,29 @@ class CaptureShared:
                 self._on_state(state)
 
 
+class DamageLog:
+    """Logs the first damaged picture of a camera, and how many they were when none has come for a while."""
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self._pictures = 0
+        self._last_ns = 0
+
+    def update(self, now_ns: int, *, damaged: bool) -> None:
+        if damaged:
+            if not self._pictures:
+                text = "camera %s: damaged pictures, until the next key frame: the stream has lost a part of them"
+                log.warning(text, self._camera)
+            self._pictures, self._last_ns = self._pictures + 1, now_ns
+        elif self._pictures and now_ns - self._last_ns > ns(DAMAGE_QUIET_S):
+            self.end()
+
+    def end(self) -> None:
+        if self._pictures:
+            log.warning("camera %s: %d pictures were damaged", self._camera, self._pictures)
+        self._pictures = 0
+
+
 class CameraWorker:
     """One camera: its buffer, its state, and the one thread that may write into the buffer.
 
@@ -89,8 +112,7 @@ class CameraWorker:
         self._lost_ns: int | None = None  # begin of this outage
         self._logged_reasons: set[str] = set()  # of this outage, each logged once
         self._late_error = ""  # of an abandoned thread, in this outage
-        self._damaged = 0  # pictures since the first one that was logged
-        self._damaged_ns = 0  # when the latest one came
+        self._damage = DamageLog(name)
 
     def start(self, delay_s: float = 0.0) -> None:
         """Replace the present thread by a new one, which opens the camera after `delay_s`."""
@@ -140,26 +162,10 @@ class CameraWorker:
             text = "images are {}x{} from now on".format(*size_wh)
             self._set_state("online", "", logging.WARNING, text, size_wh)
         self._last_size_wh, self._last_source = size_wh, captured.source
-        self._log_damage(damaged=captured.damaged)
-
-    def _log_damage(self, *, damaged: bool) -> None:
-        """Log the begin of damaged pictures once, and their number when there have been none for a while."""
-        now_ns = self.shared.clock()
-        if damaged:
-            if not self._damaged:
-                text = "camera %s: damaged pictures, until the next key frame: the stream has lost a part of them"
-                log.warning(text, self.name)
-            self._damaged, self._damaged_ns = self._damaged + 1, now_ns
-        elif self._damaged and now_ns - self._damaged_ns > ns(DAMAGE_QUIET_S):
-            self._log_damaged_total()
-
-    def _log_damaged_total(self) -> None:
-        if self._damaged:
-            log.warning("camera %s: %d pictures were damaged", self.name, self._damaged)
-        self._damaged = 0
+        self._damage.update(self.shared.clock(), damaged=captured.damaged)
 
     def on_end(self, reason: str) -> None:
-        self._log_damaged_total()
+        self._damage.end()
         self._set_state("ended", reason, logging.INFO, f"ended: {reason}")
 
     def on_lost(self, reason: str) -> float | None:
