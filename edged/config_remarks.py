@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edged.behaviour.horse.polygons import contains, distance_to_edges
 from edged.behaviour.horse.thresholds import THRESHOLDS
 from edged.config.partial import PartialConfig
 from edged.config.tables.camera import CameraConfig
@@ -280,3 +281,9 @@ def _zone_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
             near = get_close_matches(name, ZONES, n=1)
             meant = f"did you mean {near[0]}?" if near else f"the usual names are {', '.join(ZONES)}"
             yield (*key, name), None, f"Home Assistant reads no zone of this name, only messages show it; {meant}"
+    zones = camera.stall.zones.items()
+    for place, (name, outline) in enumerate(zones):
+        for before, wider in list(zones)[:place]:
+            if all(contains(wider, corner) or distance_to_edges(wider, corner) < 1 for corner in outline):
+                sentence = f"lies in {before}, which stands before it, so it is never reached; put it first"
+                yield (*key, name), None, sentence

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edged.config.load import merged
 from edged.config.messages import ConfigProblem, Layers
-from edged.config.schema import node_at
+from edged.config.schema import NAME, node_at
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
 
@@ -60,7 +60,7 @@ def _key_of(code: str, loc: Key) -> Key:
 
 
 def _take_out(values: dict[str, Any], key: Key) -> Key:
-    """Remove a key, or give it its example where it must be given; the key that was changed."""
+    """Remove a key, or give it its example where it must be given, as no free name must; the key that was changed."""
     if not key:
         values.clear()
         return key
@@ -69,8 +69,9 @@ def _take_out(values: dict[str, Any], key: Key) -> Key:
         table = table.get(part) if isinstance(table, Mapping) else None
     if not isinstance(table, dict):
         return _take_out(values, key[:-1])
-    here = node_at(key)
-    if here is not None and "default" not in here.keywords and here.examples:
+    here, above = node_at(key), node_at(key[:-1])
+    is_free = above is not None and NAME in above.children
+    if here is not None and not is_free and "default" not in here.keywords and here.examples:
         table[key[-1]] = here.examples[0]
     else:
         table.pop(key[-1], None)

@@ -36,6 +36,15 @@ def refused(tmp_path: Path, text: str) -> list[str]:
     return [line.replace(str(file), "F") for line in str(caught.value).splitlines()]
 
 
+def test_zone_of_an_invalid_name_hides_no_other_error(tmp_path: Path) -> None:
+    text = SIZED + 'classes = ["cow"]\nstall.zones.Feeder = [[30, 460], [200, 460], [200, 300]]\n'
+    lines = refused(tmp_path, text)
+    assert [line.split(" ")[1].rstrip(":") for line in lines] == [
+        "cameras.a.classes[0]",
+        "cameras.a.stall.zones.Feeder",
+    ]
+
+
 def test_valid_file_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     file = BARN.with_name("person.toml")
     assert run(check, str(file)) == 0

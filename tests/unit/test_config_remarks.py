@@ -13,6 +13,7 @@ from edged.device.doctor import run_checks
 CONFIGS = Path(__file__).parents[2] / "configs"
 FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
 CAMERA = '[cameras.a]\nsource = "0"\n'
+NESTED = "zones.feeder = [[90, 300], [99, 300], [99, 330]]\nzones.water = [[90, 300], [99, 300], [98, 310]]"
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
 DOWN = "down.enabled = true\n[cameras.a.stall]\nfloor_m = [4, 3.5]\n" + FLOOR
 RTSP = '[cameras.a]\nsource = "rtsp://10.0.0.1/a"\n'
@@ -44,6 +45,12 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + 'classes = ["horse"]\n' + STALL, 'F:3 cameras.a.classes = ["horse"]: no person is looked for, so'),
         (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-coco17" }', "F:4 cameras.a.stall.enabled = true: "),
         (CAMERA + STALL + "zones.feader = [[90, 300], [99, 300], [99, 330]]", "F:6 cameras.a.stall.zones.feader: "),
+        (
+            CAMERA
+            + STALL
+            + "zones.feeder = [[9, 30], [99, 30], [99, 90]]\nzones.water = [[9, 30], [99, 30], [80, 40]]",
+            "F:7 cameras.a.stall.zones.water: lies in feeder, which stands before it, so it is never reached; put it",
+        ),
         (CAMERA + "[cameras.a.stall]\n" + FLOOR, "F:3 cameras.a.stall: nothing reads this table until it is enabled"),
         (CAMERA + "[cameras.a.stall]\nenabled = true", "F:3 cameras.a.stall: without a floor no wall is known"),
         (CAMERA + STALL + "open_sides = [0, 1, 2, 3]", "F:6 cameras.a.stall.open_sides = [0, 1, 2, 3]: no side is"),
