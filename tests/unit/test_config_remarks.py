@@ -46,9 +46,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-coco17" }', "F:4 cameras.a.stall.enabled = true: "),
         (CAMERA + STALL + "zones.feader = [[90, 300], [99, 300], [99, 330]]", "F:6 cameras.a.stall.zones.feader: "),
         (
-            CAMERA
-            + STALL
-            + "zones.feeder = [[9, 30], [99, 30], [99, 90]]\nzones.water = [[9, 30], [99, 30], [80, 40]]",
+            CAMERA + STALL + NESTED,
             "F:7 cameras.a.stall.zones.water: lies in feeder, which stands before it, so it is never reached; put it",
         ),
         (CAMERA + "[cameras.a.stall]\n" + FLOOR, "F:3 cameras.a.stall: nothing reads this table until it is enabled"),
