@@ -174,7 +174,8 @@ class CameraIntrinsics:
             back = (step * before).sum(axis=-1, keepdims=True) < -0.5 * (before * before).sum(axis=-1, keepdims=True)
             share = np.where(back, share / 2, share)
             ray = ray + share * step
-        ray[~(np.abs(step).max(axis=-1) < UNDISTORT_TOLERANCE)] = np.nan
+        converged = np.abs(step).max(axis=-1) < UNDISTORT_TOLERANCE
+        ray[~(converged & (radial > 0))] = np.nan  # else the ray looks the other way: the model ends before that pixel
         return ray
 
 

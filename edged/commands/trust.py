@@ -34,4 +34,5 @@ def _read(key: Path) -> bytes:
     try:
         return key.read_bytes()
     except OSError as exc:
-        raise NotTrusted(f"{key}: {exc.strerror}; want the .pub file of ssh-keygen; none lists the keys") from exc
+        want = "want the .pub file of ssh-keygen; edged trust alone lists the keys"
+        raise NotTrusted(f"{key}: {exc.strerror}; {want}") from exc

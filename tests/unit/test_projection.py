@@ -144,6 +144,14 @@ def test_corners_of_a_wide_lens_have_rays() -> None:
     np.testing.assert_allclose(again, corners, atol=1e-3)
 
 
+def test_pixels_beyond_what_the_lens_model_reaches_have_no_ray_in_the_opposite_direction() -> None:
+    """It ends where r - 0.35 r^3 is largest: at 0.65 focal lengths from the centre."""
+    lens = CameraIntrinsics(fx=600, fy=600, cx=640, cy=360, distortion=(-0.35,))
+    across_px = np.array([600 * at for at in (0.5, 0.64, 0.74, 0.75, 0.84, 1.2)])
+    rays = lens.rays(np.stack([640 + across_px, np.full(6, 360.0)], axis=1))
+    assert np.isnan(rays).any(axis=1).tolist() == [False, False, True, True, True, True]
+
+
 def test_soft_argmax_of_one_peak_is_its_bin() -> None:
     volume = np.zeros((1, 2 * 4, 5, 6), np.float32)
     volume[0, 4 + 3, 1, 2] = 100  # joint 1, depth 3, row 1, column 2
