@@ -1,7 +1,8 @@
 """Checks the import rules: `python -m tools.layers`, part of `make lint`.
 
 A part may import parts of earlier lines of the table, but no others of its own line or of later ones. Files have no
-import cycles. An external library is imported in one part. Imports under `TYPE_CHECKING` count too.
+import cycles, those of tools neither, nor have its folders. An external library is imported in one part. Imports under
+`TYPE_CHECKING` count too.
 """
 
 from __future__ import annotations
@@ -63,10 +64,16 @@ ROOMS = {
 Imports = Mapping[str, frozenset[str]]
 
 
-def sources() -> dict[str, Path]:
-    """Every module of the product by its dotted name."""
-    paths = [path for folder in ("edged", "engines") for path in sorted((ROOT / folder).rglob("*.py"))]
+def sources(*folders: str) -> dict[str, Path]:
+    """Every module of these folders by its dotted name."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return {module_name(path): path for path in paths}
+
+
+def read_imports(*folders: str) -> Imports:
+    """What every module of these folders imports."""
+    files = sources(*folders)
+    return {name: imports(path.read_text(), files) - {name} for name, path in files.items()}
 
 
 def module_name(path: Path) -> str:
@@ -136,6 +143,19 @@ def _circle(graph: Imports, start: str) -> list[str]:
     return []
 
 
+def between_folders(graph: Imports) -> Imports:
+    """The same imports between folders: `tools.train` of `tools.train.lift`."""
+    found: dict[str, set[str]] = {}
+    for module, targets in graph.items():
+        own = _folder(module)
+        found.setdefault(own, set()).update({_folder(target) for target in targets} - {own})
+    return {folder: frozenset(targets) for folder, targets in found.items()}
+
+
+def _folder(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
 def strangers(graph: Imports) -> Iterator[str]:
     """One line per library that is imported outside of its room."""
     for module, targets in sorted(graph.items()):
@@ -147,9 +167,8 @@ def strangers(graph: Imports) -> Iterator[str]:
 
 def main() -> int:
     """Prints every violation; returns 1 when there is one."""
-    files = sources()
-    graph = {name: imports(path.read_text(), files) - {name} for name, path in files.items()}
-    found = [*upward(graph), *circles(graph), *strangers(graph)]
+    graph, tools = read_imports("edged", "engines"), read_imports("tools")
+    found = [*upward(graph), *circles(graph), *strangers(graph), *circles(tools), *circles(between_folders(tools))]
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     print(f"layers: {len(graph)} files, {len(found)} violations")
     return int(bool(found))

@@ -15,6 +15,7 @@ from engines.card.schema import SCHEMAS  # noqa: E402
 from tools.export import to_onnx  # noqa: E402
 from tools.export.half import store_half  # noqa: E402
 from tools.nets.starter import RIVAL_MARGIN, Detector, OfCard, Probability, pose_net  # noqa: E402
+from tools.nets.weights import load_weights, measure_norms  # noqa: E402
 from tools.train import pictures  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
@@ -25,7 +26,6 @@ from tools.train.photographs import Photographs  # noqa: E402
 from tools.train.pictures import HORSE, KINDS, PERSON, SIZE_WH, Mix, Picture, boxes_of, placed  # noqa: E402
 from tools.train.pose import loss as pose_loss  # noqa: E402
 from tools.train.schedule import Training, rate_factor  # noqa: E402
-from tools.train.weights import load_weights, measure_norms  # noqa: E402
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 DETECTOR, POSE = STARTER / "det_person_horse.onnx", STARTER / "rtmpose_lsp_t.onnx"

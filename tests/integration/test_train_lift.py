@@ -19,13 +19,13 @@ from edged.inference.crop import Crop  # noqa: E402
 from engines.card.schema import SCHEMAS  # noqa: E402
 from tools.nets.space import DEPTH, JOINTS, NAMES, Seen  # noqa: E402
 from tools.nets.starter import pose_net  # noqa: E402
+from tools.nets.weights import load_weights  # noqa: E402
 from tools.synth import portraits  # noqa: E402
 from tools.train.crops import LABELLED, UNKNOWN  # noqa: E402
 from tools.train.lift import FILES, POSE, export, started  # noqa: E402
 from tools.train.people import Person, cut, flat_joints, mirrored, windowed  # noqa: E402
 from tools.train.space import DEEP, FLAT, Truth, bins, loss, means  # noqa: E402
 from tools.train.validate_lift import measure  # noqa: E402
-from tools.train.weights import load_weights  # noqa: E402
 
 
 def seen(joints: Any, gamma: float = 1.0) -> Seen:

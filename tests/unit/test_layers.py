@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.layers import circles, imports, strangers, upward
+from tools.layers import between_folders, circles, imports, strangers, upward
 
 
 def graph(**modules: str) -> dict[str, frozenset[str]]:
@@ -35,6 +35,16 @@ def test_import_between_layers_is_reported_when_it_leads_up(module: str, target:
 def test_circle_of_three_files_is_named_once() -> None:
     found = list(circles(graph(a="b", b="c", c="a", d="a")))
     assert found == ["circle: a -> b -> c -> a"]
+
+
+def test_circle_of_folders_without_one_of_files_is_named() -> None:
+    files = {
+        "tools.a.x": frozenset({"tools.b.x"}),
+        "tools.b.y": frozenset({"tools.a.y"}),
+        "tools.b.x": frozenset[str](),
+    }
+    assert not list(circles(files))
+    assert list(circles(between_folders(files))) == ["circle: tools.a -> tools.b -> tools.a"]
 
 
 def test_graph_without_circle_reports_nothing() -> None:

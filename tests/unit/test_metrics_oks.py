@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tools.evaluate.metrics.oks import SIGMAS, GroundTruth, Predictions, evaluate, sigmas
+from tools.metrics.oks import SIGMAS, GroundTruth, Predictions, evaluate, sigmas
 
 SIGMA = np.array(SIGMAS["coco-17"])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edged.frame import F64
-from tools.evaluate.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
+from tools.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
 
 TRUTH = np.array([[[0.0, 0], [10, 0]], [[0, 0], [20, 0]]])
 ALL = np.ones((2, 2), bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.evaluate.metrics import space
+from tools.metrics import space
 
 TRUTH = np.random.default_rng(3).normal(0, 300, (5, 17, 3)) + np.array([0.0, 0, 4000])
 TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.evaluate.pck import pck, torso
+from tools.metrics.pck import pck, torso
 
 TRUTH = np.array([[[0, 0], [10, 0], [0, 10]], [[0, 0], [0, 20], [5, 5]]], float)
 ALL = np.ones((2, 3), bool)

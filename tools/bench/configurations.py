@@ -79,7 +79,7 @@ class TorchSession:
 def torch_net(card: Card, file: Path) -> Any:
     """Return the PyTorch net of a starter model, in eval mode, with the weights of its ONNX file."""
     from tools.nets.starter import Detector, pose_net  # noqa: PLC0415
-    from tools.train.weights import load_weights  # noqa: PLC0415
+    from tools.nets.weights import load_weights  # noqa: PLC0415
 
     net = Detector() if card.pose is None else pose_net(len(SCHEMAS[card.pose.schema_name]), card.input.size_wh)
     load_weights(net, file)

@@ -19,7 +19,7 @@ from edged.inference.cpu.backend import CpuBackend, PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.evaluate import clip
-from tools.evaluate.pck import pck, torso
+from tools.metrics.pck import pck, torso
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 TORSO = (8, 3)  # right shoulder, left hip of LSP

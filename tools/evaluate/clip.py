@@ -23,7 +23,7 @@ import numpy as np
 from edged.frame import F64, XY
 from engines.arrays import box_iou
 from engines.card.schema import SCHEMAS
-from tools.evaluate.pck import pck, torso
+from tools.metrics.pck import pck, torso
 
 MIN_VISIBLE = 0.3  # share of a subject's pixels that must be visible for it to count
 MIN_IOU = 0.5  # IoU from which a box matches a subject

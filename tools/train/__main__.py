@@ -21,6 +21,7 @@ from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
 from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
+from tools.nets.weights import load_weights, measure_norms, save_weights
 from tools.train.batches import batches, first_images, normalised, print_progress
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
@@ -34,7 +35,6 @@ from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, S
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
 from tools.train.teacher import Teacher
-from tools.train.weights import load_weights, measure_norms, save_weights
 
 MOST = 40  # boxes and ignored regions of one image
 Drawn = TypeVar("Drawn")

@@ -15,7 +15,7 @@ from torch import nn
 
 from edged.frame import F32, F64, XY, Flags
 from edged.inference.crop import Crop
-from tools.evaluate.metrics.logistic import fit_logistic
+from tools.metrics.logistic import fit_logistic
 from tools.nets.starter import BINS_PER_PX, SHARPNESS
 from tools.train.crops import LABELLED, PADDING, UNKNOWN, PosedPhotographs
 from tools.train.teacher import MEAN, STD

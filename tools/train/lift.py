@@ -16,6 +16,7 @@ from tools.export.half import store_half
 from tools.export.onnx_file import Normalised
 from tools.nets.space import CELLS, DEPTH, JOINTS, POSE_WH, SIDE, Lifting, Rooting, Space
 from tools.nets.starter import pose_net
+from tools.nets.weights import load_weights, measure_norms, save_weights
 from tools.synth.portraits import Portraits
 from tools.train.batches import batches, first_images, normalised, print_progress
 from tools.train.depthwise import speed_up
@@ -23,7 +24,6 @@ from tools.train.people import Photographed, Rendered, Windows
 from tools.train.photographs import Photographs
 from tools.train.schedule import Training
 from tools.train.space import Truth, loss
-from tools.train.weights import load_weights, measure_norms, save_weights
 
 SHARES = (0.5, 0.3, 0.2)  # of portraits, photographs and sports
 POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"

@@ -20,7 +20,7 @@ from edged.frame import F32, F64, U8
 from edged.inference.crop import Crop
 from edged.inference.decode.heatmap3d import soft_argmax
 from engines.card.schema import SCHEMAS
-from tools.evaluate.metrics.space import mpjae, mpjpe, pa_mpjpe_rigid, pa_mpjpe_similarity
+from tools.metrics.space import mpjae, mpjpe, pa_mpjpe_rigid, pa_mpjpe_similarity
 from tools.nets.space import DEPTH, JOINTS, NAMES, PX_PER_BIN, SCHEMA, SIDE
 from tools.synth.portraits import Portraits
 from tools.train.crops import PADDING

@@ -11,8 +11,8 @@ from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.answers import Predictions
 from tools.evaluate.benchmark.models import Model
 from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset
-from tools.evaluate.metrics import oks, plane, space
-from tools.evaluate.pck import pck
+from tools.metrics import oks, plane, space
+from tools.metrics.pck import pck
 
 LIMBS = SCHEMAS["h36m-18"].limbs  # whose directions MPJAE compares
 WITHIN = 68.0  # percentile: two in three are nearer, as one standard deviation is

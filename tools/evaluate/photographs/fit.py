@@ -15,11 +15,11 @@ import numpy as np
 
 from edged.frame import F64, I64, SCORE, Flags
 from edged.tracking.subject_score import logit
-from tools.evaluate.metrics.logistic import fit_logistic
 from tools.evaluate.photographs.__main__ import DETECTOR, POSES
 from tools.evaluate.photographs.contenders import Contender, Models
 from tools.evaluate.photographs.domains import Picture, domains
 from tools.evaluate.photographs.score import MIN_HEIGHT_PX, counts_as_false, matched
+from tools.metrics.logistic import fit_logistic
 
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 

@@ -19,9 +19,9 @@ from pycocotools.cocoeval import COCOeval
 from edged.frame import F32, XY, Boxes, TrackedSubject
 from engines.arrays import box_iou, shared_area
 from engines.card.schema import SCHEMAS
-from tools.evaluate.metrics.oks import GroundTruth, Predictions, coco_index, evaluate, sigmas
 from tools.evaluate.photographs.contenders import Contender
 from tools.evaluate.photographs.domains import CLASSES, Picture, Subject, places
+from tools.metrics.oks import GroundTruth, Predictions, coco_index, evaluate, sigmas
 from tools.robustness.conditions import Condition, clean
 
 MIN_HEIGHT_PX, MIN_IOU, JOINT_SHARE = 48, 0.5, 0.1

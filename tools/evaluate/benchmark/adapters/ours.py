@@ -10,7 +10,7 @@ import numpy as np
 from edged.frame import XY
 from engines.card.schema import SCHEMAS
 from tools.evaluate.benchmark.prepared import DatasetInfo, PreparedDataset, dataset_2d, whole_horses
-from tools.evaluate.pck import torso
+from tools.metrics.pck import torso
 
 TORSO = (8, 3)  # right shoulder, left hip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edged.frame import F64, Flags
-from tools.evaluate.pck import pck
+from tools.metrics.pck import pck
 
 PCKH_SHARE = 0.5
 HEAD_SHARE = 0.6  # of the diagonal of the head box: head length as MPII defines it
