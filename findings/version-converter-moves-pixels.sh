@@ -6,8 +6,8 @@
 # convert without a word, and onnx.checker takes the result.
 #
 # Seen (ONNX Runtime 1.32.0, before and after):
-#   Resize 10 to 13, a ramp of 0, 1, 2, 3 doubled: [0, 0.5, 1, 1.5, 2, 2.5, 3, 3], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
-#   Upsample 9 to 13, the same: [0, 0.5, 1, 1.5, 2, 2.5, 3, 3], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+#   Resize 10 to 13, a ramp of 0, 1, 2, 3 doubled: 0 0.5 1 1.5 2 2.5 3 3, 0 0.25 0.75 1.25 1.75 2.25 2.75 3
+#   Upsample 9 to 13, the same: 0 0.5 1 1.5 2 2.5 3 3, 0 0.25 0.75 1.25 1.75 2.25 2.75 3
 #   Softmax of axis 1, 13 to 11, sums along it: 1.0, 0.25
 set -eu
 folder=$(mktemp -d)
@@ -35,10 +35,13 @@ RAMP = np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4)
 OLD = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3]
 NEW = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
 SCALES = "s = Constant<value = float[4] {1.0, 1.0, 1.0, 2.0}>()"
-for name, opset, what in (("Resize", 10, "Resize 10 to 13, a ramp of 0, 1, 2, 3 doubled"), ("Upsample", 9, "Upsample 9 to 13, the same")):
+for name, opset, what in (
+    ("Resize", 10, "Resize 10 to 13, a ramp of 0, 1, 2, 3 doubled"),
+    ("Upsample", 9, "Upsample 9 to 13, the same"),
+):
     graph = f'g (float[1,1,1,4] x) => (float[a,b,c,d] y) {{ {SCALES} y = {name}<mode = "linear">(x, s) }}'
     found = [[float(f"{value:g}") for value in answer.ravel()] for answer in before_and_after(graph, opset, 13, RAMP)]
-    print(f"{what}: " + ", ".join("[" + ", ".join(f"{value:g}" for value in values) + "]" for values in found))
+    print(f"{what}: " + ", ".join(" ".join(f"{value:g}" for value in values) for values in found))
     assert found == [OLD, NEW], found
 graph = "g (float[1,3,4] x) => (float[1,3,4] y) { y = Softmax<axis = 1>(x) }"
 sums = [float(answer.sum(axis=1)[0, 0]) for answer in before_and_after(graph, 13, 11, np.ones((1, 3, 4), np.float32))]
