@@ -70,7 +70,7 @@ class Camera:
                 if number == COUNT:
                     self.silent.set()
                     self.go.wait()
-                self._send(connection, 9000 * number, units)
+                self._send(connection, 1000 + 9000 * number, units)
                 time.sleep(0.02)
             self.end.wait()
 
