@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,11 @@ from tools.precision.__main__ import with_islands
 from tools.precision.drift import drift
 from tools.precision.fp16 import group, halved
 from tools.precision.int8 import BINS, best_range
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def test_range_follows_the_values_and_not_a_lone_outlier() -> None:
@@ -46,6 +53,13 @@ def test_islands_replace_those_of_the_card_and_can_be_none() -> None:
     assert 'family = "simcc"\nfp32 = ["/score/"] #' in with_islands(card, ("/score/",))
     assert with_islands(card, ()) == 'name = "a"\nfamily = "simcc"\n\n[source]\n'
     assert "/old" not in with_islands(card, ("/score/",))
+
+
+def test_islands_replace_a_list_of_several_lines() -> None:
+    before, after = 'name = "a"\nfamily = "simcc"\n', '\n[source]\nbundled = "x]"\n'
+    card = before + 'fp32 = [ # ends in ]\n  "/old[0]/", # "the head"\n  \'/old/1\',\n] # because\n' + after
+    assert with_islands(card, ()) == before + after
+    assert tomllib.loads(with_islands(card, ("/score/",)))["fp32"] == ["/score/"]
 
 
 def test_drift_of_people_in_space_is_in_mm_and_in_shares_of_the_depth() -> None:

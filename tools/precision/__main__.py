@@ -20,6 +20,8 @@ from tools.precision import fp16, int8
 from tools.precision.pictures import inputs
 
 PICTURES = 64
+# A card's `fp32`, on however many lines: strings and comments, in which a bracket ends nothing.
+FP32_LIST = re.compile(r"""^fp32\s*=\s*\[(?:"[^"]*"|'[^']*'|#.*|[^]"'#])*\].*\n""", re.MULTILINE)
 
 
 def main() -> None:
@@ -46,7 +48,8 @@ def measure_fp16(card: Card, data: bytes, check: Sequence[F32], path: Path) -> N
     if chosen is None:
         print(f"{card.name}: no FP16 with half of its tolerance to spare; the card stays as it is")
         return
-    path.write_text(with_islands(path.read_text(), chosen))
+    if chosen != card.fp32:  # else with its comments as they are
+        path.write_text(with_islands(path.read_text(), chosen))
     print(f"{card.name}: fp32 = {list(chosen)}")
 
 
@@ -61,9 +64,9 @@ def measure_int8(card: Card, data: bytes, calibration: Sequence[F32], check: Seq
 
 
 def with_islands(text: str, islands: tuple[str, ...]) -> str:
-    """Return a card's text with these `fp32`."""
+    """Return a card's text with these `fp32`, in the place of those it has, on however many lines."""
     line = f"fp32 = {json.dumps(list(islands))} # by tools.precision: FP16 needs them in FP32\n"
-    text = re.sub(r"^fp32 = .*\n", "", text, flags=re.MULTILINE)
+    text = FP32_LIST.sub("", text)
     return re.sub(r"^(family = .*\n)", lambda found: found[1] + (line if islands else ""), text, flags=re.MULTILINE)
 
 
