@@ -21,7 +21,7 @@ from engines.bindings import find as find_tensorrt
 from engines.build.service import BuildJob, EngineBuilder
 from engines.card import Card, Precision
 from engines.catalogue import load as load_cards
-from engines.errors import EngineError, NoTensorRT
+from engines.errors import Cancelled, CardError, EngineError, NoTensorRT
 from engines.store.disk import megabytes
 from engines.store.engine_store import EngineStore, StoredEngine
 from engines.store.model_store import ModelStore
@@ -124,7 +124,20 @@ def _each(args: argparse.Namespace, act: Callable[[Card], list[Row]]) -> tuple[l
 
 
 def _build_one(args: argparse.Namespace, builder: EngineBuilder, card: Card, stop: Any) -> Row:
-    job = _jobs(args, builder, card)[0]
+    """In the first precision that can be built, as the daemon does."""
+    *better, last = _precisions(args, card)
+    for precision in better:
+        try:
+            return _build_in(args, builder, card, precision, stop)
+        except EngineError as refusal:
+            if isinstance(refusal, Cancelled):
+                raise
+            print(f"edged engines: {refusal}; in {last} instead", file=sys.stderr)
+    return _build_in(args, builder, card, last, stop)
+
+
+def _build_in(args: argparse.Namespace, builder: EngineBuilder, card: Card, precision: Precision, stop: Any) -> Row:
+    job = _job(args, builder, card, precision)
     engine = None if args.again else builder.plans.find(card.name, job.key)
     result = "existed"
     if engine is None:
@@ -140,9 +153,11 @@ def _verify(args: argparse.Namespace) -> int:
     builder = _builder(args)
 
     def verdict(card: Card) -> list[Row]:
-        found = [builder.usable(job) for job in _jobs(args, builder, card)]
-        engine, reason = next((one for one in found if one[0]), found[0])
-        return [{"model": card.name, "result": "usable" if engine else "not usable", "reason": reason}]
+        jobs = [job for _, job in _jobs(args, builder, card)]
+        found = [(None, job) if isinstance(job, str) else builder.usable(job) for job in jobs]
+        if any(engine for engine, _ in found):
+            return [{"model": card.name, "result": "usable", "reason": ""}]
+        return [{"model": card.name, "result": "not usable", "reason": "; ".join(reason for _, reason in found)}]
 
     rows, _ = _each(args, verdict)
     _print(args, ("model", "result", "reason"), rows)
@@ -153,15 +168,18 @@ def _explain(args: argparse.Namespace) -> int:
     builder = _builder(args)
 
     def reasons(card: Card) -> list[Row]:
-        return [row for job in _jobs(args, builder, card) for row in explained(card, job)]
+        jobs = _jobs(args, builder, card)
+        return [row for precision, job in jobs for row in explained(card, precision, job)]
 
-    def explained(card: Card, job: BuildJob) -> list[Row]:
+    def explained(card: Card, precision: Precision, job: BuildJob | str) -> list[Row]:
+        if isinstance(job, str):
+            return [{"model": card.name, "precision": precision, "reason": job}]
         engine = builder.plans.find(card.name, job.key)
         found = [f"{_state(engine)}: its key matches this machine"] if engine else builder.explain(job)
         tries = builder.plans.attempts(card.name, job.key)
         if tries:
             found.append(f"{tries} attempts failed, the last: {builder.plans.last_failure(card.name, job.key)}")
-        about = {"model": card.name, "precision": job.model.precision, "key": job.key.digest}
+        about = {"model": card.name, "precision": precision, "key": job.key.digest}
         return [{**about, "reason": reason} for reason in found]
 
     rows, failed = _each(args, reasons)
@@ -213,18 +231,30 @@ def _cards(args: argparse.Namespace) -> list[Card]:
     return [card_of(cards, name) for name in names]
 
 
-def _jobs(args: argparse.Namespace, builder: EngineBuilder, card: Card) -> list[BuildJob]:
-    """Those of the wanted precision, and of what is used where that fails. Raises `EngineError`."""
-    settings = _config(args)
-    file = ModelStore(_store(args), settings.models.mirror).path(card)
+def _precisions(args: argparse.Namespace, card: Card) -> tuple[Precision, ...]:
+    """The wanted one, then what is used where that fails."""
     asked: Precision | None = getattr(args, "precision", None)
-    options = settings.engines
-    return [
-        builder.job(
-            card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
-        )
-        for precision in ((asked,) if asked else card.engine_precisions(settings.compute.precision))
-    ]
+    return (asked,) if asked else card.engine_precisions(_config(args).compute.precision)
+
+
+def _jobs(args: argparse.Namespace, builder: EngineBuilder, card: Card) -> list[tuple[Precision, BuildJob | str]]:
+    """The job of each precision, or why it cannot be prepared. Raises `EngineError` where the last one cannot."""
+    *better, last = _precisions(args, card)
+    jobs: list[tuple[Precision, BuildJob | str]] = []
+    for precision in better:
+        try:
+            jobs.append((precision, _job(args, builder, card, precision)))
+        except CardError as refusal:
+            jobs.append((precision, str(refusal)))
+    return [*jobs, (last, _job(args, builder, card, last))]
+
+
+def _job(args: argparse.Namespace, builder: EngineBuilder, card: Card, precision: Precision) -> BuildJob:
+    settings = _config(args)
+    options, file = settings.engines, ModelStore(_store(args), settings.models.mirror).path(card)
+    return builder.job(
+        card, file, level=options.optimization_level, workspace_mb=options.workspace_mb, precision=precision
+    )
 
 
 def _list_row(engine: StoredEngine, *, current: bool) -> Row:

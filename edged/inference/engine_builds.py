@@ -37,7 +37,7 @@ class BuildStatus:
     """How far one model's engine is."""
 
     phase: BuildPhase
-    reason: str = ""  # why it failed, or is not used
+    reason: str = ""  # why it failed, is not used, or is in another precision than the configuration's
     progress: float | None = None  # of the build, 0..1
     remaining_s: float | None = None
     key: str | None = None
@@ -117,6 +117,7 @@ class EngineBuildService:
     def _build_model(self, name: str, level: int) -> None:
         self.statuses[name] = BuildStatus(phase="preparing")
         *better, last = self._files[name][0].engine_precisions(self._precision)
+        refused = []
         for precision in better:
             try:
                 if self._build_in(name, level, precision):
@@ -126,8 +127,10 @@ class EngineBuildService:
                 if isinstance(failure, Cancelled):
                     raise
                 reason = str(failure)
-            log.warning("engine of %s in %s: %s; in %s instead", name, precision, reason, last)
-        self._build_in(name, level, last)
+            refused.append(f"in {precision}: {reason}; in {last} instead")
+            log.warning("engine of %s %s", name, refused[-1])
+        if self._build_in(name, level, last) and refused:
+            self.statuses[name] = replace(self.statuses[name], reason="; ".join(refused))
 
     def _build_in(self, name: str, level: int, precision: Precision) -> bool:
         """False where the engine may not be used: its status says why. Raises `EngineError`."""

@@ -75,7 +75,7 @@ class EngineBuild(TypedDict):
     """Status of the TensorRT engine of one model."""
 
     phase: Literal["waiting", "preparing", "building", "ready", "unverified", "failed"]
-    reason: Annotated[str, field("Why it failed or is not used; else empty.")]
+    reason: Annotated[str, field("Why it failed, is not used, or is in another precision than asked for; else empty.")]
     progress: Annotated[float | None, field("Of the build, 0..1.")]
     remaining_s: Annotated[float | None, field("Estimated time to the end of the build.")]
     key: Annotated[str | None, field("Of the engine: a digest of the model, the GPU and the versions.")]

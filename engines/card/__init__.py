@@ -238,9 +238,10 @@ class Card(_Table):
     def engine_precisions(self, wanted: str) -> tuple[Precision, ...]:
         """In what engines are built of it, the wanted one first, then what is used where that fails.
 
-        `wanted` is the configuration's `compute.precision`: what is not for engines gives FP16.
+        `wanted` is the configuration's `compute.precision`: what is not for engines gives FP16. INT8 is tried of every
+        model: where the card has none, its preparation says so.
         """
-        if wanted == "int8" and self.int8 is not None:
+        if wanted == "int8":
             return ("int8", "fp16")
         return ("fp32",) if wanted == "fp32" else ("fp16",)
 

@@ -55,7 +55,7 @@ def test_failed_build_is_reported_and_next_model_built(caplog: pytest.LogCapture
     [
         ("auto", True, ["fp16"]),
         ("int8", True, ["int8"]),
-        ("int8", False, ["fp16"]),
+        ("int8", False, ["int8", "fp16"]),
         ("fp32", True, ["fp32"]),
         ("bf16", True, ["fp16"]),
     ],
@@ -76,6 +76,8 @@ def test_int8_that_cannot_be_prepared_gives_way_to_fp16(caplog: pytest.LogCaptur
     assert service.join(TIMEOUT_S)
     assert ready == [(name, LEVEL) for name in NAMES]
     assert f"engine of {NAMES[0]} in int8: no int8; in fp16 instead" in caplog.messages
+    why = "in int8: no int8; in fp16 instead"
+    assert service.statuses[NAMES[0]] == BuildStatus(phase="ready", key="abc", reason=why)
 
 
 def test_engine_that_fails_selftest_is_not_used() -> None:
