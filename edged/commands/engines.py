@@ -282,14 +282,14 @@ def _details(engine: StoredEngine) -> Row:
         "prepare": f"{meta['prepare_s']} s",
         "build": f"{meta['seconds']} s",
         "peak RSS": f"{meta['peak_rss_mb']} MB",
-        "drift": _drift(meta.get("drift")),
+        "drift": drift_text(meta.get("drift")),
         "key": engine.key.digest,
         "path": str(engine.folder),
     }
 
 
-def _drift(drift: Mapping[str, Any] | None) -> str:
-    """The engine's precision against FP32, in the terms of the task; None: stored by an earlier version."""
+def drift_text(drift: Mapping[str, Any] | None) -> str:
+    """Return an engine's precision against FP32, in the terms of the task; None: stored by an earlier version."""
     if drift is None:
         return "-"
     if drift.get("max_shift_mm") is not None:

@@ -113,7 +113,7 @@ def test_missing_packages_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_optional_prerequisites_are_listed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "find_spec", lambda module: None)
     missing = list(requirements.skipped_comparisons(tmp_path / "none.onnx", tmp_path))
-    assert [word.split()[0] for word in missing] == ["rtmlib:", "torch:", "the", "all"]
+    assert [word.split()[0] for word in missing] == ["rtmlib:", "torch:", "tensorrt:", "the", "all"]
 
 
 def _ends(pid: int, within_s: float = 10.0) -> bool:

@@ -25,7 +25,7 @@ from engines import machine
 from tools.bench import plots
 from tools.bench.contenders import model_path
 from tools.bench.unavailable import Unavailable
-from tools.cuda import parts, requirements
+from tools.cuda import parts, requirements, tensorrt
 from tools.cuda.figures import Effort, Figures
 from tools.cuda.isolated import ROOT, PartProcess
 from tools.cuda.libraries import STARTER
@@ -48,10 +48,10 @@ def command() -> int:
     engines, reasons = _choose_runner(args.engines)
     for reason in reasons:
         print(f"{'cannot be measured here' if engines is None else 'skipped'}: {reason}", file=sys.stderr, flush=True)
+    for skipped in (*requirements.skipped_comparisons(args.detector, args.photographs), *tensorrt.without_int8()):
+        print(f"not measured: {skipped}", file=sys.stderr, flush=True)
     if engines is None:
         return 1
-    for skipped in requirements.skipped_comparisons(args.detector, args.photographs):
-        print(f"not measured: {skipped}", file=sys.stderr, flush=True)
     return 0 if measure_all(args, effort, engines) else 1
 
 

@@ -22,11 +22,12 @@ from engines.card import Card
 from engines.catalogue import load
 from tools.bench.contenders import POSE, EdgedPipeline, model_path
 from tools.bench.frames import Scene, photographs, scenes
-from tools.cuda import engine_torch, figures, libraries, timeline
+from tools.cuda import engine_torch, figures, libraries, tensorrt, timeline
 from tools.cuda.batching import batching
 from tools.cuda.figures import Effort, Figures, Makers
 from tools.cuda.isolated import ROOT, NotMeasured
 from tools.cuda.libraries import PeerSetup
+from tools.cuda.tensorrt import MakeBuilder
 from tools.resume import SavedParts
 
 CLIP = ROOT / "tools/demo/stall.mp4"
@@ -42,6 +43,7 @@ LIMITS_S = {
     "engines_ms": 60,
     "starters": 120,
     "published": 120,
+    **{tensorrt.part(precision): tensorrt.LIMIT_S for precision in tensorrt.PRECISIONS},
     "steady": 200,
     "bandwidth": 60,
     "sanitizer": 240,
@@ -76,7 +78,13 @@ def measured(
 
 
 def part_functions(
-    makers: Makers, published: Makers, setup: PeerSetup, effort: Effort, images: Sequence[U8]
+    makers: Makers,
+    published: Makers,
+    setup: PeerSetup,
+    effort: Effort,
+    images: Sequence[U8],
+    *,
+    builder: MakeBuilder | None = None,
 ) -> dict[str, Callable[[], Any]]:
     """Return the functions that measure parts in this process; tests run in processes of their own."""
     frames_bgr = list(images)
@@ -87,6 +95,10 @@ def part_functions(
         "engines_ms": partial(figures.engines_alone, makers, effort),
         "starters": partial(libraries.starters, makers, setup),
         "published": partial(libraries.published, published, setup),
+        **{
+            tensorrt.part(precision): partial(tensorrt.engines, precision, effort, builder)
+            for precision in tensorrt.PRECISIONS
+        },
         "steady": partial(figures.memory_growth, makers, frames_bgr, effort),
         "bandwidth": partial(figures.bandwidth, makers, frames_bgr, effort),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tools.bench import report as bench
+from tools.cuda import tensorrt
 from tools.cuda.batching import camera_capacity, saved_share
 from tools.cuda.figures import ratios as loop_per_engines
 from tools.reports.writer import significant, table
@@ -49,10 +50,12 @@ def page(found: Figures) -> Iterator[str]:
     yield from _lines_or_reason(found["stages"], lambda stages: _stages(stages, _loop(found), subjects))
     yield "\n## Engines alone, ms per launch of many in a row, launch by the host included\n"
     yield from _lines_or_reason(found["engines_ms"], lambda engines: _engines(engines, _loop(found), subjects))
+    yield "\n## TensorRT engines by precision, tested on this GPU\n"
+    yield from tensorrt.lines({kind: found[tensorrt.part(kind)] for kind in tensorrt.PRECISIONS})
     yield "\n## Comparison with other libraries on this GPU\n"
     yield "All run in turn on the same photographs, in FP32 with the defaults of each library. With PyTorch,"
     yield "letterbox, crops and decoding are those of our CPU backend, as in `python -m tools.bench`."
-    yield "\n### Starter models: RTMDet-nano 416x256, RTMPose-t\n"
+    yield "\n### Starter models: RTMDet-nano 416x320, RTMPose-t\n"
     yield from _lines_or_reason(found["starters"], beside_peers)
     yield "\n### RTMDet-nano as published, 320x320, NMS inside, and RTMPose-t\n"
     yield from _lines_or_reason(found["published"], beside_peers)

@@ -19,7 +19,11 @@ PACKAGES = {  # module: name of the package for pip
     "pydantic": "pydantic",
     "pytest": "pytest",
 }
-PEERS = {"rtmlib": "pip install --no-deps rtmlib==0.0.16 tqdm", "torch": "PyTorch with CUDA"}
+PEERS = {
+    "rtmlib": "pip install --no-deps rtmlib==0.0.16 tqdm",
+    "torch": "PyTorch with CUDA",
+    "tensorrt": "TensorRT 10.3 or newer, for engines by precision; on a Jetson it comes with JetPack",
+}
 
 
 def missing_packages() -> list[str]:
