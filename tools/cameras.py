@@ -21,6 +21,7 @@ from edged.capture.make_camera import make_camera
 from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
 from edged.frame import Frame, FrameResult
+from edged.inference.cpu.choose import CpuChoice
 from edged.inference.cpu.motion_gate import motion_gate
 from edged.inference.load_models import LoadedModels, load_models
 from edged.pipeline import Pipeline
@@ -52,10 +53,13 @@ def main() -> None:
     parser.add_argument("--hz", type=float, default=5.0, help="of each camera")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--runtime", choices=("auto", "onnxruntime", "openvino"), default="onnxruntime")
+    parser.add_argument("--gates", nargs="+", choices=tuple(GATES), default=list(GATES), help="motion gates, by name")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the report")
     args = parser.parse_args()
-    config = Config()
+    config = Config.model_validate({"compute": {"cpu_runtime": args.runtime}})
     ways = [load_models(config.models, config.compute, cameras=cameras) for cameras in (1, max(args.cameras))]
-    rows = {(count, way, gate): Load() for count in args.cameras for gate in GATES for way in range(len(ways))}
+    rows = {(count, way, gate): Load() for count in args.cameras for gate in args.gates for way in range(len(ways))}
     for _ in range(args.turns):
         for (count, way, gate), load in rows.items():
             play(ways[way], cameras(count, args.hz, gate), args.seconds, load)
@@ -63,8 +67,8 @@ def main() -> None:
         models.backend.close()
     at_once = [models.frames_at_once for models in ways]
     figures = [_figures(count, at_once[way], gate, load) for (count, way, gate), load in rows.items()]
-    page = _page(figures, args.hz, args.turns * args.seconds)
-    write(OUT, page, {"rows": figures}, name="cameras")
+    page = _page(figures, args, ways[0].cpu)
+    write(args.out, page, {"rows": figures}, name="cameras")
     print(*page, sep="\n")
 
 
@@ -121,13 +125,14 @@ def _figures(count: int, at_once: int, gate: str, load: Load) -> dict[str, Any]:
     }
 
 
-def _page(figures: Sequence[dict[str, Any]], hz: float, seconds: float) -> list[str]:
+def _page(figures: Sequence[dict[str, Any]], args: argparse.Namespace, cpu: CpuChoice | None) -> list[str]:
     rows = [[value if isinstance(value, str | int) else number(value, 2) for value in row.values()] for row in figures]
     return [
         "# Several cameras on the CPU",
         "",
-        f"`python -m tools.cameras --hz {hz:g}`: the demo clip on every camera, {seconds:g} s a row in turns, on "
-        f"{allowed_cpus()} cores. Latency is from the capture to the sinks; held frames needed no models.",
+        f"`python -m tools.cameras --hz {args.hz:g} --runtime {args.runtime}`: the demo clip on every camera, "
+        f"{args.turns * args.seconds:g} s a row in turns, on {allowed_cpus()} cores, with {cpu and cpu.candidate}. "
+        "Latency is from the capture to the sinks; held frames needed no models.",
         "",
         *table(tuple(figures[0]), rows),
     ]

@@ -108,12 +108,8 @@ class Sessions:
 
     @property
     def can_share_cores(self) -> bool:
-        """Whether frames of several cameras may be computed at once.
-
-        Engines and 3D models belong to one thread, and a request of OpenVINO's is one frame's.
-        """
-        one_thread = any(status.engine or status.card.lift for status in self._statuses.values())
-        return not one_thread and self.cpu is not None and self.cpu.candidate.runtime == "onnxruntime"
+        """Whether frames of several cameras may be computed at once: engines and 3D models belong to one thread."""
+        return not any(status.engine or status.card.lift for status in self._statuses.values())
 
     @property
     def frames_at_once(self) -> int:
@@ -157,8 +153,9 @@ class Sessions:
         if isinstance(status.file, EngineError):
             raise status.file
         if self.cpu is None:
-            self.cpu = choose(self._compute, list(self._cpu_models()), cores(self._compute), self._store)
-        session = open_session(self.cpu.candidate, status.card, self._files(status.card, status.file), self.threads)
+            self.cpu = choose(self._compute, list(self._cpu_models()), self.threads, self._store)
+        files = self._files(status.card, status.file)
+        session = open_session(self.cpu.candidate, status.card, files, self.threads, self.frames_at_once)
         session.warm_up(PREALLOCATED_SUBJECTS)
         self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
         return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -32,7 +33,7 @@ class OnnxAsPlan:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.built: dict[bytes, list[int]] = {}
+        self.built: dict[bytes, Sequence[int]] = {}
 
     def build(self, model: PreparedModel, options: BuildOptions, *_: object) -> BuiltPlan:
         self._folder.mkdir(parents=True, exist_ok=True)

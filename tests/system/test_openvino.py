@@ -22,6 +22,7 @@ if not WHEEL.is_dir():
 
 SESSIONS = """
 import json, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 from edged.errors import EdgedError
@@ -48,6 +49,13 @@ for name, (file, batch) in files.items():
     pairs = zip(*(session.run(tensor) for session in sessions), strict=True)
     apart[name] = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 junk.write_bytes((starter / "rtmpose_lsp_t.onnx").read_bytes()[:100000])
+sharing = OpenVinoSession(cards["rtmpose-t-lsp14"], starter / "rtmpose_lsp_t.onnx", 1, frames_at_once=2)
+sharing.warm_up(1)
+frames = [tensor[:1] * scale for scale in (0.5, 1.0) * 10]
+with ThreadPoolExecutor(2) as pool:
+    both = list(pool.map(sharing.run, frames))
+alone = [sharing.run(frame) for frame in frames]
+apart["two at once"] = max(float(np.abs(a - b).max()) for pair in zip(both, alone) for a, b in zip(*pair))
 nan = np.full((1, 3, 256, 192), np.nan, np.float32)
 errors = {
     "truncated": error(lambda: OpenVinoSession(cards["rtmpose-t-lsp14"], junk)),
@@ -66,7 +74,8 @@ from edged.config.tables.models import ComputeConfig, ModelsConfig
 from edged.inference.cpu import choose
 from edged.inference.load_models import load_models
 choose.TRIAL_TIMEOUT_S = 500  # on a busy machine
-models = load_models(ModelsConfig(store=Path(sys.argv[1])), ComputeConfig(backend="cpu", cpu_runtime=sys.argv[2]))
+compute = ComputeConfig(backend="cpu", cpu_runtime=sys.argv[2], threads=2)
+models = load_models(ModelsConfig(store=Path(sys.argv[1])), compute, cameras=int(sys.argv[3]))
 loaded = "openvino" in sys.modules
 models.backend.close()
 print(json.dumps({**models.backend_info, "by": models.runtime_by_model, "loaded": loaded}))
@@ -95,17 +104,18 @@ def test_openvino_computes_what_onnx_runtime_does_and_names_its_faults(tmp_path:
 
 
 def test_trial_of_first_start_is_told_and_kept(tmp_path: Path) -> None:
-    first, log = python(MODELS, str(tmp_path), "auto")
+    first, log = python(MODELS, str(tmp_path), "auto", "1")
     assert "trying onnxruntime fp32, openvino fp32" in log
     assert str(first["cpu_reason"]).startswith("measured: onnxruntime fp32 ")
     assert " ms, openvino fp32 " in str(first["cpu_reason"])
     assert str(first["cpu_reason"]).endswith(" ms")  # neither was refused
-    second, log = python(MODELS, str(tmp_path), "auto")
+    second, log = python(MODELS, str(tmp_path), "auto", "1")
     assert (second, "trying" in log) == (first, False)
     assert second["loaded"] is ("openvino" in set(second["by"].values()))  # type: ignore[attr-defined]
 
 
-def test_openvino_that_is_asked_for_runs_all_models(tmp_path: Path) -> None:
-    found, log = python(MODELS, str(tmp_path), "openvino")
+def test_openvino_that_is_asked_for_runs_all_models_and_a_frame_per_core(tmp_path: Path) -> None:
+    found, log = python(MODELS, str(tmp_path), "openvino", "2")
+    assert (found["frames_at_once"], found["threads"]) == (2, 1)
     assert set(found["by"].values()) == {"openvino"}  # type: ignore[attr-defined]
     assert "trying" not in log

@@ -5,7 +5,10 @@ Imported only where it runs: the library costs memory and start-up time.
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import product
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -23,9 +26,12 @@ class OpenVinoSession:
     """A model file, checked against its card when it is loaded: a `Session`.
 
     `bf16` lets the CPU round to BF16 where it is fast; else FP32 stays FP32, as the library would not by itself.
+    Thread: `run` as many as `frames_at_once`, each on `threads` of its own; everything else the one that made it.
     """
 
-    def __init__(self, card: Card, path: Path, threads: int = 0, *, bf16: bool = False) -> None:
+    def __init__(
+        self, card: Card, path: Path, threads: int = 0, *, bf16: bool = False, frames_at_once: int = 1
+    ) -> None:
         """`threads` 0: one per CPU that this process may use. Raises `ModelMissing` on a refusal, and `CardError`."""
         self.card = card
         core = ov.Core()
@@ -35,21 +41,27 @@ class OpenVinoSession:
             model = core.read_model(path)
             card.describes(_shapes(model.inputs), _shapes(model.outputs), takes=_dtypes(model.inputs))
             self._fixed_batch = _shapes(model.inputs)[card.input.name][0]
-            compiled = core.compile_model(model, "CPU", _options(threads or allowed_cpus(), bf16=bf16))
+            options = _options(threads or allowed_cpus(), frames_at_once, bf16=bf16)
+            compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as refusal:
             raise ModelMissing(
                 f"model {card.name}: OpenVINO refuses {path}: {first_line(refusal)}; "
                 f"check it with `edged models verify {card.name}`, or set compute.cpu_runtime = 'onnxruntime'"
             ) from refusal
-        self._request: Any = compiled.create_infer_request()
+        self._requests = [compiled.create_infer_request() for _ in range(frames_at_once)]
+        self._free: LifoQueue[Any] = LifoQueue()  # the last one returned is the one in the caches
+        for request in self._requests:
+            self._free.put(request)
         self._outputs = [compiled.output(output.name) for output in card.outputs]
 
     def warm_up(self, subjects: int) -> None:
         """Compile the kernels of a frame with one subject, and with that many, and allocate what they need."""
         width, height = self.card.input.size_wh
-        for batch in sorted({1, min(subjects, self.card.batches[-1])}):
+        batches = sorted({1, min(subjects, self.card.batches[-1])})
+        for batch, request in product(batches, self._requests):
             try:
-                run_in_parts(self._run, np.zeros((batch, 3, height, width), np.float32), self._fixed_batch)
+                zeros = np.zeros((batch, 3, height, width), np.float32)
+                run_in_parts(partial(self._infer, request), zeros, self._fixed_batch)
             except RuntimeError:  # it comes back with the first frame
                 return
 
@@ -60,15 +72,22 @@ class OpenVinoSession:
         """Nothing to release: a request goes with its last reference."""
 
     def _run(self, tensor: F32) -> list[F32]:
-        found = self._request.infer([np.ascontiguousarray(tensor)], share_inputs=True)
+        request = self._free.get()
+        try:
+            return self._infer(request, tensor)
+        finally:
+            self._free.put(request)
+
+    def _infer(self, request: Any, tensor: F32) -> list[F32]:
+        found = request.infer([np.ascontiguousarray(tensor)], share_inputs=True)
         return [found[port] for port in self._outputs]
 
 
-def _options(threads: int, *, bf16: bool) -> dict[str, Any]:
+def _options(threads: int, streams: int, *, bf16: bool) -> dict[str, Any]:
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads * streams,  # of all streams together
+        "NUM_STREAMS": streams,
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # other processes may have those cores
     }

@@ -55,8 +55,13 @@ def is_installed(runtime: CpuRuntime) -> bool:
     return find_spec(runtime) is not None
 
 
-def open_session(candidate: Candidate, card: Card, files: ModelFiles, threads: int) -> CpuSession:
-    """A model that has no file of that precision runs in FP32. Raises `ModelMissing`, `CardError`."""
+def open_session(
+    candidate: Candidate, card: Card, files: ModelFiles, threads: int, frames_at_once: int = 1
+) -> CpuSession:
+    """A model that has no file of that precision runs in FP32. Raises `ModelMissing`, `CardError`.
+
+    `threads` are those of one frame, of `frames_at_once`.
+    """
     file = files.get(candidate.precision, files["fp32"])
     if candidate.runtime == "onnxruntime":
         from edged.inference.cpu.onnxruntime import OrtSession  # noqa: PLC0415  (only what runs is loaded)
@@ -64,4 +69,4 @@ def open_session(candidate: Candidate, card: Card, files: ModelFiles, threads: i
         return OrtSession(card, file, threads)
     from edged.inference.cpu.openvino import OpenVinoSession  # noqa: PLC0415
 
-    return OpenVinoSession(card, file, threads, bf16=candidate.precision == "bf16")
+    return OpenVinoSession(card, file, threads, bf16=candidate.precision == "bf16", frames_at_once=frames_at_once)
