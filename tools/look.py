@@ -21,7 +21,8 @@ from rich.console import Console, RenderableType
 from edged.app import started_daemon
 from edged.capture.sources.image_files import load_image
 from edged.commands.fleet_view import screen
-from edged.commands.views import LiveStatus, status_table
+from edged.commands.live_table import status_table
+from edged.commands.views import LiveStatus
 from edged.config.load import load
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config

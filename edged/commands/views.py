@@ -1,4 +1,4 @@
-"""The live table of `edged run`: cameras, rates, latency, drops, subjects; plain lines where there is no terminal.
+"""What `edged run` shows: cameras, rates, latency, drops, subjects; plain lines where there is no terminal.
 
 Upstream: a function that gives the present views, called from this module's own thread. Downstream: stdout.
 """
@@ -6,6 +6,7 @@ Upstream: a function that gives the present views, called from this module's own
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import shutil
 import sys
@@ -15,11 +16,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from edged.commands.own_command import own_command
 from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
@@ -27,13 +23,11 @@ from edged.frame import SCORE, FrameResult, TrackedSubject
 from edged.runtime.threads import SupervisedThread
 from edged.units import MM_PER_M, certainty, plural
 
-REFRESH_HZ = 4
 LINE_INTERVAL_S = 5.0
 JOIN_TIMEOUT_S = 2.0
 MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that is counted
 MAX_NAMED = 4  # subjects named in a row, the rest counted
 KEEPS_UP = 0.8  # share of a camera's frames; where fewer are processed, the machine is too slow for it
-COLOURS = {"online": "green", "connecting": "yellow", "lost": "red", "ended": "dim"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,10 +42,11 @@ class LiveStatus:
 def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> AbstractContextManager[object]:
     """Show `status` while the block runs: a table on a terminal, a line per camera every five seconds elsewhere."""
     out = out or sys.stdout
-    console = Console(file=out)
-    if console.is_terminal:
-        return Live(console=console, get_renderable=lambda: status_table(status()), refresh_per_second=REFRESH_HZ)
-    return _LineWriter(status, out)
+    if not (out.isatty() or os.environ.get("FORCE_COLOR")):
+        return _LineWriter(status, out)
+    from edged.commands.live_table import live_table  # noqa: PLC0415  (its library is not loaded by a service)
+
+    return live_table(status, out)
 
 
 def how_to_subscribe(broker: MqttConfig, device: str) -> str:
@@ -108,37 +103,11 @@ def _subject(subject: TrackedSubject) -> str:
     return text
 
 
-def status_table(status: LiveStatus) -> RenderableType:
-    table = Table(expand=True, pad_edge=False, box=None, header_style="bold")
-    for name in ("camera", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("frames/s", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("sees", ratio=1, overflow="fold")
-    for name, view in status.cameras.items():
-        table.add_row(*_row(name, view, status.scenes.get(name, "")))
-    notes = [Text(note, style="yellow") for note in map(_busy, status.cameras, status.cameras.values()) if note]
-    mqtt = Text(_mqtt_line(status.mqtt), style="dim" if status.mqtt.get("connected") else "red")
-    return Group(table, *notes, mqtt)
-
-
-def _row(name: str, view: CameraOverview, scene: str) -> tuple[RenderableType, ...]:
-    phase, latency = view.state.phase, view.rates.latency
-    sees = [_sees(view), scene] if phase == "online" else [_sees(view)]
-    return (
-        Text(name),
-        Text(phase, style=COLOURS[phase]),
-        f"{view.rates.processed_hz:.1f}",
-        f"{latency.p50_ms:.0f}" if latency else "–",
-        Text("\n".join(filter(None, sees))),
-    )
-
-
-def _sees(view: CameraOverview) -> str:
+def what_it_sees(view: CameraOverview) -> str:
     return describe_subjects(view.latest) if view.state.phase in ("online", "ended") else view.state.reason
 
 
-def _busy(name: str, view: CameraOverview) -> str:
+def busy_note(name: str, view: CameraOverview) -> str:
     """What it means that frames are dropped; empty while the machine keeps up."""
     rates = view.rates
     if view.state.phase != "online" or not view.counts.dropped or rates.processed_hz >= KEEPS_UP * rates.in_hz:
@@ -149,7 +118,7 @@ def _busy(name: str, view: CameraOverview) -> str:
     )
 
 
-def _mqtt_line(mqtt: Mapping[str, Any]) -> str:
+def mqtt_line(mqtt: Mapping[str, Any]) -> str:
     link = f"MQTT {mqtt.get('protocol')}" if mqtt.get("connected") else "broker away"
     lost = f" · {plural(mqtt['dropped'], 'message')} dropped" if mqtt["dropped"] else ""
     return f"{link} · {plural(mqtt['published'], 'message')} sent · {mqtt['waiting']} waiting{lost}"
@@ -190,8 +159,8 @@ class _LineWriter:
     def _print(self) -> None:
         status = self._status()
         lines = [_camera_line(name, view, status.scenes.get(name, "")) for name, view in status.cameras.items()]
-        busy = {name: text for name, view in status.cameras.items() if (text := _busy(name, view))}
+        busy = {name: text for name, view in status.cameras.items() if (text := busy_note(name, view))}
         lines += [text for name, text in busy.items() if name not in self._told_busy]
         self._told_busy |= busy.keys()
-        self._out.write("\n".join((*lines, _mqtt_line(status.mqtt), "")))
+        self._out.write("\n".join((*lines, mqtt_line(status.mqtt), "")))
         self._out.flush()

@@ -124,6 +124,7 @@ print(*sorted(loaded), file=sys.stderr)
         pytest.param(["check", "configs/demo.toml"], "numpy,cv2,onnxruntime,rich,paho,psutil,asyncio", id="check"),
         pytest.param(["config", "reference"], "numpy,cv2,onnxruntime,rich,paho,psutil,asyncio", id="config"),
         pytest.param(["send", "--help"], "cv2,onnxruntime,rich", id="send"),
+        pytest.param(["run", "--help"], "rich", id="run"),
     ],
 )
 def test_verb_imports_only_what_it_needs(words: list[str], without: str) -> None:
