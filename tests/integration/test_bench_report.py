@@ -16,7 +16,7 @@ from tools.bench.configurations import CONFIGURATIONS, unavailable_reason
 from tools.bench.frames import FRAMES, SIZE_WH, BenchFrame, scenes
 from tools.bench.interleaved import fit_line, round_robin
 from tools.bench.libraries import stage_breakdown
-from tools.bench.report import page, regressions
+from tools.bench.report import page, regressions, time_rows
 from tools.bench.scaling import run_cameras
 from tools.resume import SavedParts
 
@@ -40,6 +40,18 @@ def run(speedup: float, loop: float, people: int = 1) -> dict[str, Any]:
 )
 def test_worse_ratio_is_reported(now: dict[str, Any], count: int) -> None:
     assert len(regressions(now, run(1.4, 1.1))) == count
+
+
+def test_libraries_are_compared_each_at_its_fastest() -> None:
+    p50 = {"edged": 10, "edged, OpenVINO": 8, "edged, OpenVINO in BF16": 5, "rtmlib": 20, "rtmlib, OpenVINO": 12}
+    ms = {name: {"p50": float(one), "p95": 0.0, "p99": 0.0, "frames_per_s": 0.0} for name, one in p50.items()}
+    others = [name for name in p50 if name != "edged"]
+    row = {"ms": ms, "speedup": dict.fromkeys(others, 1.0), "longest": {name: [] for name in others}}
+    wanted = "| edged in FP32 / rtmlib, each on its faster library | 1.50 |"
+    assert wanted in list(time_rows({"1": row}))
+    for name in ("edged, OpenVINO", "rtmlib, OpenVINO"):
+        del ms[name]
+    assert wanted not in list(time_rows({"1": row}))
 
 
 def test_slope_is_the_cost_of_one_more_subject() -> None:

@@ -2,7 +2,7 @@
 
 Contenders run in turn, in short blocks, so that other load on the machine affects all of them. An interrupted run
 continues when it is started again. The libraries compared are no dependencies: `pip install --no-deps rtmlib==0.0.16
-tqdm`, PyTorch `pip install '.[train]'`.
+tqdm`, OpenVINO `pip install '.[openvino]'`, PyTorch `pip install '.[train]'`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,18 @@ import numpy as np
 from edged.inference.cpu.onnxruntime import OrtSession
 from engines.catalogue import load
 from tools.bench import batches, configurations, libraries, plots, profiling, report, scaling
-from tools.bench.contenders import DETECTOR, POSE, Contender, PlainOnnxRuntime, Rtmlib, cpu_pipeline, model_path
+from tools.bench.contenders import (
+    DETECTOR,
+    POSE,
+    Contender,
+    PlainOnnxRuntime,
+    Rtmlib,
+    cpu_pipeline,
+    model_path,
+    openvino_contenders,
+)
 from tools.bench.frames import Scene, photographs, scenes
+from tools.bench.unavailable import Unavailable
 from tools.reports import writer
 from tools.reports.writer import environment
 from tools.resume import SavedParts
@@ -38,12 +48,17 @@ def main() -> None:
     parser.add_argument("--detector", type=Path, default=SHARED / "models/upstream/rtmdet_nano.onnx")
     parser.add_argument("--photographs", type=Path, default=SHARED / "data/lsp/val_full")
     parser.add_argument("--quick", action="store_true", help="a few frames of each, as a quick check")
+    parser.add_argument(
+        "--peers", action="store_true", help="only the comparison with other libraries; the rest of the report stays"
+    )
     parser.add_argument("--out", type=Path, help="directory of the report (the project's; none with --quick)")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
     args = parser.parse_args()
     earlier = json.loads(args.compare.read_text()) if args.compare else None
     out = args.out or (None if args.quick else REPORT)
     figures = measured(args, out)
+    if args.peers:
+        figures = {**json.loads((REPORT / "bench.json").read_text()), **figures}
     print("\n".join(report.page(figures)))
     if out:
         write(out, figures)
@@ -65,11 +80,16 @@ class Bench:
     @cached_property
     def contenders(self) -> dict[str, Contender]:
         detector = self._args.detector
-        return {
+        found: dict[str, Contender] = {
             "edged": cpu_pipeline(*self.sessions),
             "rtmlib": Rtmlib(detector),
             "plain ONNX Runtime": PlainOnnxRuntime(detector),
         }
+        try:
+            return {**found, **openvino_contenders(detector)}
+        except Unavailable as lack:
+            print(f"OpenVINO is not compared: {lack}")
+            return found
 
     def scenes(self, people: int) -> list[Scene]:
         finder = cpu_pipeline(*self.sessions)
@@ -99,7 +119,9 @@ class Bench:
 def measured(args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
     amount = QUICK if args.quick else FULL
     saved = SavedParts(out / "unfinished.json" if out else None, {**amount, **environment()})
-    parts = {name: saved.part(name, make) for name, make in Bench(args, amount).parts().items()}
+    makers = Bench(args, amount).parts()
+    wanted = [name for name in makers if name.startswith("peers ") or not args.peers]
+    parts = {name: saved.part(name, makers[name]) for name in wanted}
     saved.forget()
     of_people = {name.split()[1]: part for name, part in parts.items() if name.startswith("peers ")}
     rest = {name: part for name, part in parts.items() if not name.startswith("peers ")}

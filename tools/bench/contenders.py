@@ -7,6 +7,7 @@ normalised for RGB; it gets an RGB image here, so that its results are correct.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from edged.config.tables.camera import CameraConfig, TrackConfig
+from edged.errors import ModelMissing
 from edged.frame import F32, XY, Boxes, Frame, InferenceParams, QualityLimits
 from edged.inference.backend import PoseBackend
 from edged.inference.cpu.backend import CpuBackend
@@ -90,22 +92,50 @@ class EdgedPipeline:
         return np.array(found, np.float32).reshape(people, -1, 3)
 
 
+def openvino_contenders(detector: Path) -> dict[str, Contender]:
+    """Return our pipeline and rtmlib on OpenVINO, by name; ours in BF16 too, where the CPU has it.
+
+    Raises `Unavailable` where it is not installed.
+    """
+    try:
+        from edged.inference.cpu.openvino import OpenVinoSession  # noqa: PLC0415
+    except ImportError as missing:
+        raise Unavailable(f"{missing}; pip install '.[openvino]'") from missing
+    cards = load()
+    files = {DETECTOR: detector, POSE: model_path(POSE)}
+
+    def ours(*, bf16: bool) -> EdgedPipeline:
+        return cpu_pipeline(*(OpenVinoSession(cards[name], file, bf16=bf16) for name, file in files.items()))
+
+    found: dict[str, Contender] = {"edged, OpenVINO": ours(bf16=False)}
+    with suppress(ModelMissing):
+        found["edged, OpenVINO in BF16"] = ours(bf16=True)
+    return {**found, "rtmlib, OpenVINO": Rtmlib(detector, backend="openvino")}
+
+
 def cpu_pipeline(detector: Session, pose: Session) -> EdgedPipeline:
     return EdgedPipeline(CpuBackend(detector, {"person": pose}), detector.card, pose.card)
 
 
 class Rtmlib:
-    """RTMDet and RTMPose of rtmlib with its defaults, on ONNX Runtime's `device`. Raises `Unavailable`."""
+    """RTMDet and RTMPose of rtmlib with its defaults, on a `device` of its `backend`. Raises `Unavailable`.
 
-    def __init__(self, detector: Path, device: Literal["cpu", "cuda"] = "cpu") -> None:
+    On OpenVINO its defaults are BF16 where the CPU has it.
+    """
+
+    def __init__(
+        self,
+        detector: Path,
+        device: Literal["cpu", "cuda"] = "cpu",
+        backend: Literal["onnxruntime", "openvino"] = "onnxruntime",
+    ) -> None:
         try:
             from rtmlib import RTMDet, RTMPose  # noqa: PLC0415
         except ImportError as missing:
             raise Unavailable(f"{missing}; pip install --no-deps rtmlib==0.0.16 tqdm") from missing
-        self._detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=MIN_SCORE, device=device)
-        self._pose: Any = RTMPose(
-            str(model_path(POSE)), model_input_size=(192, 256), backend="onnxruntime", device=device
-        )
+        chosen = {"backend": backend, "device": device}
+        self._detect: Any = RTMDet(str(detector), model_input_size=(320, 320), score_thr=MIN_SCORE, **chosen)
+        self._pose: Any = RTMPose(str(model_path(POSE)), model_input_size=(192, 256), **chosen)
         if device == "cuda" and not all(CUDA in net.session.get_providers() for net in (self._detect, self._pose)):
             raise Unavailable("ONNX Runtime has no CUDA here and would run rtmlib on the CPU; install onnxruntime-gpu")
         self._people = 1

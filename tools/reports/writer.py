@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("onnxruntime", "opencv-python", "opencv-python-headless", "av", "numpy", "rtmlib", "torch")
+PACKAGES = ("onnxruntime", "openvino", "opencv-python", "opencv-python-headless", "av", "numpy", "rtmlib", "torch")
 
 
 def write(
