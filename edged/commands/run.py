@@ -16,7 +16,8 @@ from typing import Any
 
 from edged.app import DaemonRunner
 from edged.commands.argument_types import config_file, seconds
-from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe, live
+from edged.commands.live_status import live
+from edged.commands.views import LiveStatus, StderrHandler, how_to_subscribe
 from edged.config.load import ETC, camera_from_source
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config

@@ -6,12 +6,10 @@ Upstream: a function that gives the present views, called from this module's own
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
@@ -37,16 +35,6 @@ class LiveStatus:
     cameras: Mapping[str, CameraOverview]
     mqtt: Mapping[str, Any]  # the stats of the MQTT client
     scenes: Mapping[str, str]  # what goes on in front of each camera, in words
-
-
-def live(status: Callable[[], LiveStatus], out: TextIO | None = None) -> AbstractContextManager[object]:
-    """Show `status` while the block runs: a table on a terminal, a line per camera every five seconds elsewhere."""
-    out = out or sys.stdout
-    if not (out.isatty() or os.environ.get("FORCE_COLOR")):
-        return _LineWriter(status, out)
-    from edged.commands.live_table import live_table  # noqa: PLC0415  (its library is not loaded by a service)
-
-    return live_table(status, out)
 
 
 def how_to_subscribe(broker: MqttConfig, device: str) -> str:
@@ -134,7 +122,7 @@ def _camera_line(name: str, view: CameraOverview, scene: str) -> str:
     return f"{name}: {view.state.phase}, {speed}{times}; {sees}"
 
 
-class _LineWriter:
+class LineWriter:
     """A line per camera every five seconds, and once more at the end; once what a busy machine means."""
 
     def __init__(self, status: Callable[[], LiveStatus], out: TextIO) -> None:
@@ -143,7 +131,7 @@ class _LineWriter:
         self._told_busy: set[str] = set()  # cameras
         self._thread = SupervisedThread("terminal", self._step, first_s=LINE_INTERVAL_S)
 
-    def __enter__(self) -> _LineWriter:
+    def __enter__(self) -> LineWriter:
         self._thread.start()
         return self
 

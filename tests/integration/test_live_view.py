@@ -16,7 +16,8 @@ import pytest
 from edged.capture.camera import CameraState
 from edged.commands import watch
 from edged.commands.fleet_view import live_watch
-from edged.commands.views import LiveStatus, _LineWriter, live
+from edged.commands.live_status import live
+from edged.commands.views import LineWriter, LiveStatus
 from edged.config.tables.mqtt import MqttConfig
 from edged.device.health import CameraOverview
 from edged.device.rates import TimePercentiles
@@ -58,7 +59,7 @@ def test_subject_that_goes_on_by_what_was_seen_before_has_words_for_a_figure() -
 
 def test_without_terminal_what_a_busy_machine_means_is_said_once() -> None:
     out = io.StringIO()
-    lines = _LineWriter(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS, scenes=SCENES), out)
+    lines = LineWriter(lambda: LiveStatus(cameras={"barn": camera()}, mqtt=BUS, scenes=SCENES), out)
     lines._step()
     lines._step()
     assert (out.getvalue().count("barn: online"), out.getvalue().count("this machine is busy")) == (2, 1)

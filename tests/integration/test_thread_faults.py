@@ -24,7 +24,7 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 from edged.app import started_daemon
 from edged.capture.sources.rtsp_login import Login
 from edged.capture.sources.rtsp_relay import LoginRelay
-from edged.commands import views
+from edged.commands import live_status, views
 from edged.config.tree import Config
 from edged.device import gpu_wait, throttle
 from edged.device.gpu_wait import GpuWait
@@ -147,7 +147,7 @@ DEVICE = DiscoveryDevice(
 
 @contextmanager
 def printing_lines() -> Iterator[Broken]:
-    with views.live(lambda: views.LiveStatus(cameras={}, mqtt=NO_MQTT, scenes={}), io.StringIO()):
+    with live_status.live(lambda: views.LiveStatus(cameras={}, mqtt=NO_MQTT, scenes={}), io.StringIO()):
         yield break_once(find("terminal"))
 
 
