@@ -9,10 +9,11 @@ import pytest
 
 from engines.card import Card, Tolerance
 from engines.catalogue import load
+from engines.verify.accuracy import AccuracyDiff
 from tools.precision.__main__ import with_islands
-from tools.precision.drift import drift
+from tools.precision.drift import Drift, drift
 from tools.precision.fp16 import group, halved
-from tools.precision.int8 import BINS, best_range
+from tools.precision.int8 import BINS, TOLERANCE, _is_close, _with_room, best_range
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,6 +76,20 @@ def test_drift_of_people_in_space_is_in_mm_and_in_shares_of_the_depth() -> None:
     root = drift(cards["rootnet-person-t"], [[place, near]], [[place, far]])
     assert root.depth_p95 == pytest.approx(0.1, abs=1e-3)
     assert not root.is_within(Tolerance(depth=0.09))
+
+
+def test_self_test_of_int8_has_room_over_what_was_measured() -> None:
+    far = _with_room(AccuracyDiff(max_shift_px=8.0, min_iou=0.7, max_score_diff=0.2))
+    assert [far.shift_px, far.iou, far.score] == pytest.approx([12.0, 0.55, 0.3])
+    assert _with_room(AccuracyDiff()) == TOLERANCE
+
+
+def test_int8_of_joints_in_space_is_held_to_their_shift() -> None:
+    def is_close(mm: float) -> bool:
+        apart = Drift(shift_p95_px=0.0, iou_mean=1.0, score_mean=0.0, shift_p95_mm=mm)
+        return _is_close(apart, AccuracyDiff(compared=1, max_shift_mm=0.0))
+
+    assert (is_close(0.9), is_close(1.1)) == (True, False)
 
 
 @pytest.mark.parametrize("card", [card for card in load().values() if card.int8], ids=lambda card: card.name)

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edged.frame import F32
-from engines.card import Card
+from engines.card import Card, Int8
 from engines.catalogue import HERE, load
 from engines.store.model_store import ModelStore
 from tools.precision import fp16, int8
+from tools.precision.accuracy import Photographs
 from tools.precision.pictures import inputs
 
 PICTURES = 64
@@ -33,14 +34,22 @@ def main() -> None:
         "--store", type=Path, default=Path("/var/lib/edged/models"), help="of models not in the package"
     )
     parser.add_argument("--pictures", type=int, default=PICTURES, help="for calibration, and as many for the check")
+    parser.add_argument(
+        "--first", type=int, help="photographs of people, and of horses, on which INT8 may lose nothing"
+    )
+    parser.add_argument("--only", choices=("fp16", "int8"), help="one precision")
     args = parser.parse_args()
     catalogue = load(None if args.folder == HERE else args.folder)
+    photographs = Photographs(args.data, args.first)
     for name in args.cards or [name for name, card in catalogue.items() if card.source.bundled]:
         card = catalogue[name]
-        data = ModelStore(args.store).path(card).read_bytes()
+        file = ModelStore(args.store).path(card)
         calibration, check = (inputs(card, args.data, split, args.pictures) for split in ("train", "val"))
-        measure_fp16(card, data, check, args.folder / f"{name}.toml")
-        measure_int8(card, data, calibration, check, args.folder / f"{name}.int8.json")
+        if args.only != "int8":
+            measure_fp16(card, file.read_bytes(), check, args.folder / f"{name}.toml")
+        if args.only != "fp16":
+            found = int8.measured(card, file, calibration, check, photographs)
+            write_int8(card, found, args.folder / f"{name}.int8.json")
 
 
 def measure_fp16(card: Card, data: bytes, check: Sequence[F32], path: Path) -> None:
@@ -53,8 +62,7 @@ def measure_fp16(card: Card, data: bytes, check: Sequence[F32], path: Path) -> N
     print(f"{card.name}: fp32 = {list(chosen)}")
 
 
-def measure_int8(card: Card, data: bytes, calibration: Sequence[F32], check: Sequence[F32], path: Path) -> None:
-    found = int8.measured(card, data, calibration, check)
+def write_int8(card: Card, found: Int8 | None, path: Path) -> None:
     if found is None:
         path.unlink(missing_ok=True)
         print(f"{card.name}: no INT8 that is close enough")
