@@ -98,14 +98,14 @@ def _troubles(days: list[Outcome]) -> list[str]:
     rows = []
     for trouble, kinds in EXPECTED.items():
         there = [one for one in days if one.trouble == trouble]
-        delays = [delay for one in there if (delay := _delay(one, kinds)) is not None]
+        delays = [delay for one in there if (delay := delay_min(one, kinds)) is not None]
         late = (f"{median(delays):.0f}", f"{max(delays):.0f}") if delays else ("-", "-")
         rows.append((trouble, len(there), len(delays), *late))
     head = ("trouble", "days", "found", "minutes from its first signs: median", "at most")
     return table(head, rows, align="left")
 
 
-def _delay(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
+def delay_min(outcome: Outcome, kinds: tuple[str, ...]) -> float | None:
     """Minutes from the first signs of a trouble to the first alert that names it; None: there was none."""
     if outcome.started_min is None:
         return None

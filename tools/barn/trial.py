@@ -34,6 +34,7 @@ COUNTED = {  # by count: the acts that it counts, and the gap in s up to which t
     "collapse": (("collapsing", "buckling"), 5.0),
 }
 CROWDED = "crowded"
+AROUND_MIN = -60.0, 200.0  # of a trouble's first signs: what is simulated of the day of a trouble alone
 SLACK_S = 40.0  # that a count may come after the act
 
 
@@ -60,17 +61,31 @@ def run_day(
     return logged_day(seed, trouble, dropped, idle_hz, gate)[0]
 
 
+def run_trouble(seed: int, trouble: str, dropped: float, gate: Gate | None = None) -> Outcome:
+    """What was found of a trouble, always in view: the day from an hour before its first signs to what may name it."""
+    return logged_day(seed, trouble, dropped, gate=gate, only_trouble=True)[0]
+
+
 def logged_day(
-    seed: int, trouble: str | None, dropped: float, idle_hz: float | None = None, gate: Gate | None = None
+    seed: int,
+    trouble: str | None,
+    dropped: float,
+    idle_hz: float | None = None,
+    gate: Gate | None = None,
+    *,
+    only_trouble: bool = False,
 ) -> tuple[Outcome, StallDay]:
     """The same, and the day as `edged barn report` reads it."""
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
+    if only_trouble and (start_min := _start_min(acts, trouble)) is not None:
+        begin_s, end_s = (start_min * S_PER_MIN + S_PER_MIN * minutes for minutes in AROUND_MIN)
+        acts = [act for act in acts if begin_s <= act.begin_s < end_s]
     view = View(dropped=dropped, gate=gate)
     foaling_window = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
     monitor = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=foaling_window)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
-    gap = NO_GAP if trouble == CROWDED else _gap(rng)
+    gap = NO_GAP if trouble == CROWDED or only_trouble else _gap(rng)
     counted = _simulate(monitor, acts, observations(acts, view, rng), gap, outcome)
     _compare(acts, counted, gap, outcome)
     outcome.bouts = (
