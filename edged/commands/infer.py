@@ -133,14 +133,18 @@ def _models(models: ModelsConfig, args: argparse.Namespace) -> ModelsConfig:
     """The configured models, overridden by those on the command line."""
     pose = dict(models.pose)
     for given in args.pose:
-        label, _, card = given.rpartition("=")
-        pose[label or "person"] = card
+        pose[_pose_label(given)] = given.rpartition("=")[2]
     named = {key: given for key in ("detector", "lift", "root") if (given := getattr(args, key)) is not None}
     if args.lift == STARTER_LIFT:
         named.setdefault("root", STARTER_ROOT)
     if args.root is not None and args.lift is None and models.lift is None:
         raise ConfigError(f"--root {args.root}: wants a 3D model too; add --lift")
     return models.model_copy(update={**named, "pose": pose})
+
+
+def _pose_label(given: str) -> str:
+    """The class in `[CLASS=]CARD`."""
+    return given.rpartition("=")[0] or "person"
 
 
 def _lens(text: str) -> IntrinsicsConfig:
@@ -152,10 +156,14 @@ def _lens(text: str) -> IntrinsicsConfig:
 
 
 def _camera(args: argparse.Namespace, path: str, models: LoadedModels) -> CameraConfig:
-    classes = tuple(args.classes.split(",")) if args.classes else None
+    classes = tuple(filter(None, map(str.strip, args.classes.split(",")))) if args.classes else None
     known = models.detector.classes
-    if unknown := sorted(set(classes or ()) - set(known)):
-        raise ConfigError(f"--classes {', '.join(unknown)}: the detector does not know it; want {', '.join(known)}")
+    posed = [_pose_label(given) for given in args.pose]
+    for option, named in (("classes", classes or ()), ("pose", posed)):
+        if unknown := sorted(set(named) - set(known)):
+            raise ConfigError(
+                f"--{option} {', '.join(unknown)}: the detector does not know it; want {', '.join(known)}"
+            )
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise ConfigError(f"--threshold {args.threshold:g}: want a score from 0 to 1")
     thresholds = {} if args.threshold is None else dict.fromkeys(known, args.threshold)

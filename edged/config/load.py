@@ -105,7 +105,9 @@ def camera_from_source(source: str, **options: object) -> CameraConfig:
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "string_unicode":
             message = "the name is not UTF-8; rename it, or give the folder it is in"
-        raise ConfigError(f"{redact_value(source)}: {message}") from None
+        if not source:
+            message = "is empty; give the path of a video, image or folder, or the address of a camera"
+        raise ConfigError(f"{redact_value(source) or 'source'}: {message}") from None
 
 
 def config_from_options(values: Mapping[str, Any], options: Mapping[Key, str]) -> Config:
