@@ -24,6 +24,8 @@ from edged.frame import U8
 from edged.units import NS_PER_S
 
 STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors only where it may not conceal them
+# Over RTSP, FFmpeg's parser gives a picture only when the next one begins: findings/rtsp-picture-waits-for-the-next.sh
+JOINED_CODECS = frozenset(["h264", "hevc"])
 CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
 FEW_PACKETS = 10  # so many are read before a stream is judged
 STRICT_TRIES = 2  # key frames in a row with errors: this camera's have some by nature, and count as good
@@ -35,7 +37,7 @@ class Picture:
 
     frame: Any  # av.VideoFrame; None: it could not be decoded
     stamp_ns: int | None  # presentation time in the stream
-    arrived_ns: int  # CLOCK_MONOTONIC, when its last packet was read
+    arrived_ns: int  # CLOCK_MONOTONIC: of a live one, when it began to arrive; else when its last packet was read
     damaged: bool
 
 
@@ -59,6 +61,7 @@ class VideoReader:
         self.unstarted = 0  # packets before the first picture that are errors
         self.failed = False  # a part of the stream could not be read or decoded
         self._live, self._transport = live, transport
+        self._begun_ns: int | None = None  # when the picture of the next packet began to arrive; None: not known
         self._key_ns: int | None = None  # of the latest key packet
         self._key_interval_s: float | None = None
         self._aspect_at_open = self.codec.sample_aspect_ratio
@@ -133,7 +136,10 @@ class VideoReader:
         codec.options = limit | ({"err_detect": "explode"} if strict else {})
 
     def _decode(self, packet: Any) -> None:
-        arrived_ns = time.monotonic_ns()
+        read_ns = time.monotonic_ns()
+        arrived_ns = read_ns if self._begun_ns is None else self._begun_ns
+        if self._live and self.codec.name in JOINED_CODECS:
+            self._begun_ns = read_ns
         if packet.size:
             self.packets += 1
             self.end_byte = (packet.pos or 0) + packet.size

@@ -1,0 +1,38 @@
+"""When a live picture arrived, which FFmpeg tells of only when the next one begins."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from edged.capture.sources.video_reader import VideoReader
+from edged.frame import U8
+from tests.support.clips import write_video
+
+H264: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv420p", "options": {"tune": "zerolatency"}}
+JPEG: dict[str, Any] = {"codec": "mjpeg", "pixel_format": "yuvj420p", "options": {}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "live", "arrived"), [(H264, True, [0, 0, 1, 2]), (H264, False, [0, 1, 2, 3]), (JPEG, True, [0, 1, 2, 3])]
+)
+def test_live_picture_has_the_time_at_which_it_began_to_arrive(
+    kind: dict[str, Any], live: bool, arrived: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: list[U8] = [np.full((48, 64, 3), 20 * number, np.uint8) for number in range(4)]
+    path = write_video(tmp_path / "clip.mkv", images, **kind)
+    reads = count()
+    monkeypatch.setattr("edged.capture.sources.video_reader.time.monotonic_ns", lambda: next(reads))
+    container: Any
+    with av.open(str(path)) as container:
+        reader = VideoReader(container, live=live, transport=live)
+        times: list[int] = []
+        while len(times) < len(images):
+            if (picture := reader.poll()) is not None:
+                times.append(picture.arrived_ns)
+    assert times == arrived
