@@ -162,7 +162,7 @@ class CameraIntrinsics:
             return distorted
         k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
         ray: F64 = distorted.copy()
-        step = np.zeros_like(ray)
+        step, radial = np.zeros_like(ray), np.ones(ray.shape[:-1])
         share = np.ones((*ray.shape[:-1], 1))  # of a step that is taken
         for _ in range(UNDISTORT_ROUNDS):
             x, y = ray[..., 0], ray[..., 1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import string
 import threading
@@ -33,6 +34,7 @@ from edged.mqtt.fleet_state import FleetState
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.json_state import JsonState
 from tests.support.messages import HEADERS
+from tests.support.tcp_server import tcp_server
 
 COUNT = 250
 SECRET = "s3cr3t"  # in what is asked of cameras, and in configurations
@@ -309,3 +311,18 @@ def test_state_files_are_read_or_put_aside(tmp_path: Path, caplog: pytest.LogCap
     state.write({"a": {"n": 1}})
     assert state.read(parse, none) == {"a": 1}
     assert all(len(record.getMessage()) < MAX_TEXT for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("rtsp://admin:secret@10.0.0.8:8554/other?token=t", "rtsp://***@10.0.0.8:8554/…"),
+        ("/other?token=t", "another address"),
+    ],
+)
+def test_camera_that_refers_to_another_address_says_so_without_secrets(location: str, told: str) -> None:
+    moved = f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: {location}\r\n\r\n".encode()
+    with tcp_server(lambda connection: (connection.recv(4096), connection.sendall(moved))) as port:
+        wanted = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
+        with pytest.raises(CameraLost, match=re.escape(f"refers to {told} (302 Moved); set that as source")):
+            describe(Address.from_settings(wanted))

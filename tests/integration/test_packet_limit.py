@@ -150,7 +150,7 @@ def test_error_of_a_reader_takes_nothing_away_where_messages_have_no_properties(
         connection = MqttConnection(MqttConfig(port=port), "3.1.1", client_id="a", on_message=read)
         connection.open()
         with pytest.raises(UnicodeDecodeError):
-            until(lambda: connection.poll(0.05))  # type: ignore[func-returns-value]
+            until(lambda: connection.poll(0.05))
         connection.abandon()
     assert received == [b"\x01a\xff"]
 

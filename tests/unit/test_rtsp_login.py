@@ -7,7 +7,7 @@ import re
 import pytest
 
 from edged.capture.sources.rtsp import RtspCamera
-from edged.capture.sources.rtsp_describe import Address, RtspReply, _status_text
+from edged.capture.sources.rtsp_describe import RtspReply
 from edged.capture.sources.rtsp_login import Login, challenges
 from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
 from edged.config.tables.camera import CameraConfig
@@ -173,9 +173,3 @@ def test_stream_without_a_frame_is_not_told_to_be_what_it_is(codec: str, advice:
     reply = RtspReply(200, "OK", (), f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\n")
     camera = RtspCamera("a", CameraConfig(source="rtsp://10.0.0.9/a"))
     assert advice in str(camera._no_stream(reply))
-
-
-def test_camera_that_refers_to_another_address_says_so() -> None:
-    address = Address.from_settings(CameraConfig(source="rtsp://10.0.0.9/a"))
-    text, _ = _status_text(RtspReply(302, "Moved", (), ""), address)
-    assert text == "the camera refers to another address (302 Moved); set that as source"

@@ -20,7 +20,7 @@ from edged.capture.sources.rtsp_login import KNOWN, Login, bytes_of, challenges,
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
-from edged.secret_address import MASK, SecretAddress
+from edged.secret_address import MASK, SecretAddress, is_address, redact_value
 
 PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1  # of a whole exchange
@@ -106,6 +106,7 @@ class RtspReply:
     challenges: tuple[str, ...]
     body: str
     hung_up: bool = False  # with its challenge: the login took another connection
+    location: str = ""  # where else it refers to, without login and path
 
 
 def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> RtspReply:
@@ -238,7 +239,8 @@ def _read_reply(answers: _Answers, address: Address) -> RtspReply:
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
     body = address.without_secrets(answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace"))
     phrase = printable(address.without_secrets(match[2].strip()))
-    return RtspReply(int(match[1]), phrase, challenges, body)
+    told = next((value for name, value in headers if name == "location" and is_address(value)), "")
+    return RtspReply(int(match[1]), phrase, challenges, body, location=printable(redact_value(told)))
 
 
 def _lost(address: Address, reason: str, code: str) -> CameraLost:
@@ -254,7 +256,8 @@ def _status_text(reply: RtspReply, address: Address) -> tuple[str, str]:
     if reply.code == 404:
         return "the camera answers, but has no such stream; check the path", "no_such_stream"
     if 300 <= reply.code < 400:
-        return f"the camera refers to another address ({reply.code} {reply.phrase}); set that as source", "error_reply"
+        where = reply.location or "another address"
+        return f"the camera refers to {where} ({reply.code} {reply.phrase}); set that as source", "error_reply"
     return f"the camera answers {reply.code} {reply.phrase}", "error_reply"
 
 
