@@ -158,6 +158,8 @@ def _lens(text: str) -> IntrinsicsConfig:
 def _camera(args: argparse.Namespace, path: str, models: LoadedModels) -> CameraConfig:
     classes = tuple(filter(None, map(str.strip, args.classes.split(",")))) if args.classes else None
     known = models.detector.classes
+    if classes == ():
+        raise ConfigError(f"--classes {args.classes}: names no class; want {', '.join(known)}")
     posed = [_pose_label(given) for given in args.pose]
     for option, named in (("classes", classes or ()), ("pose", posed)):
         if unknown := sorted(set(named) - set(known)):

@@ -322,7 +322,12 @@ def test_state_files_are_read_or_put_aside(tmp_path: Path, caplog: pytest.LogCap
 )
 def test_camera_that_refers_to_another_address_says_so_without_secrets(location: str, told: str) -> None:
     moved = f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: {location}\r\n\r\n".encode()
-    with tcp_server(lambda connection: (connection.recv(4096), connection.sendall(moved))) as port:
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(moved)
+
+    with tcp_server(answer) as port:
         wanted = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
         with pytest.raises(CameraLost, match=re.escape(f"refers to {told} (302 Moved); set that as source")):
             describe(Address.from_settings(wanted))

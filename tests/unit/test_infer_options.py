@@ -27,6 +27,7 @@ def test_blanks_between_classes_are_no_part_of_their_names() -> None:
     ("options", "error"),
     [
         ({"classes": "horse,cow"}, "--classes cow: the detector does not know it; want person, horse"),
+        ({"classes": ","}, "--classes ,: names no class; want person, horse"),
         ({"pose": ["some-card", "cow=other"]}, "--pose cow: the detector does not know it; want person, horse"),
         ({"path": ""}, "source: is empty; give the path of a video, image or folder, or the address of a camera"),
     ],
