@@ -10,6 +10,7 @@ import pytest
 
 from edged.__main__ import main
 from edged.commands import engines
+from engines.catalogue import load
 from tests.support.engine_builds import OnnxAsPlan, onnx_builder
 
 NAME = "det-person-horse"
@@ -29,6 +30,8 @@ def test_int8_that_a_card_lacks_is_said_and_fp16_built(
 ) -> None:
     process = OnnxAsPlan(tmp_path / "parts")
     monkeypatch.setattr(engines, "engine_builder", lambda *_: onnx_builder(tmp_path / "engines", process))
+    plain = load()[NAME].model_copy(update={"int8": None})
+    monkeypatch.setattr(engines, "load_cards", lambda catalogue: {NAME: plain})
     code, rows, _ = said(tmp_path, capsys, "explain")
     assert [(row["precision"], row["reason"].split(";")[0]) for row in rows] == [
         ("int8", f"model {NAME}: its card has no INT8"),
