@@ -155,8 +155,8 @@ def page(figures: dict[str, Any]) -> Iterator[str]:
         yield f"\n{there} of each trouble: how many were named by an alert, median minutes from the first signs to it,"
         yield "in brackets the acts counted of those there were, and critical alerts that name another trouble:\n"
         yield from _trouble_table(troubles)
-        yield "\nThe alert of a horse that collapses wants most of a day to be watched, and a trouble is simulated for four"
-        yield "hours: without the gate it is not raised either. The collapses themselves are counted."
+        yield "\nThe alert of a horse that collapses wants most of a day to be watched, and a trouble is simulated for"
+        yield "four hours: without the gate it is not raised either. The collapses themselves are counted."
 
 
 def _clip_table(clip: dict[str, Any]) -> list[str]:
