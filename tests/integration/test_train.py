@@ -195,11 +195,14 @@ def test_weights_in_half_precision_are_half_the_file_and_the_same_model(tmp_path
         np.testing.assert_allclose(again.eval()(torch.from_numpy(image))[0], run_file(file, image)[0], atol=1e-3)
 
 
-def test_probability_keeps_the_order_of_the_bins() -> None:
-    activations = torch.rand(2, 3, 50, generator=torch.Generator().manual_seed(0))  # labels reach from 0 to 1
-    scores = Probability(2.0, 9.0)(activations)
-    assert (scores.argsort(-1) == activations.argsort(-1)).all()
-    assert ((scores > 0) & (scores < 1)).all()
+def test_probability_is_highest_where_most_is_near() -> None:
+    activations = torch.zeros(1, 2, 384)
+    activations[:, 0, 300] = 1.0  # one place
+    activations[:, 1, 300], activations[:, 1, 90:110] = 1.0, 0.9  # a narrow peak, and a broad one
+    scores = Probability(384, 4.0, 2.0)(activations)
+    assert scores.argmax(-1)[0, 0] == 300
+    assert 95 <= scores.argmax(-1)[0, 1] <= 104
+    assert ((scores >= 0) & (scores < 1)).all()
 
 
 def test_calibration_gives_the_share_of_hits() -> None:

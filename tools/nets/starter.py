@@ -16,6 +16,7 @@ from tools.nets.rtmpose import RtmPose
 
 BINS_PER_PX = 2  # of SimCC
 SHARPNESS = 10.0  # of the distributions that the pose nets learn: softmax of so many times the activations
+SPREAD = 24.0  # bins; the best of 2 to 32 on the validation photographs, for people and horses
 PX_PER_CELL = 32  # stride of the last stage
 WIDEN, BLOCKS, NECK_WIDTH = 0.25, (1, 2, 2, 1), 64  # of the detector
 PRIOR_LOGIT = -4.6  # of a class before anything is learned: one cell in a hundred
@@ -108,33 +109,50 @@ def pose_net(keypoints: int, size_wh: tuple[int, int]) -> RtmPose:
     return net
 
 
+def nearness(bins: int) -> Tensor:
+    """Return how near bins are to one another, (bins, bins): 1 for the same, a Gaussian of SPREAD for others."""
+    places = torch.arange(float(bins))
+    return torch.exp(-((places - places[:, None]) ** 2) / (2 * SPREAD**2))
+
+
+def expected(activations: Tensor, near: Tensor) -> Tensor:
+    """Return the expected nearness (B, K, bins) of each bin to the keypoint, from 0 to 1; `near` from `nearness`.
+
+    The bin where it is highest is the best answer. The likeliest single bin is not: of a keypoint that may be at two
+    places, or anywhere along a limb, it is a narrow peak.
+    """
+    return torch.softmax(activations * SHARPNESS, -1) @ near
+
+
 class Probability(nn.Module):
-    """Activations (B, K, bins) to sigmoid(slope · log p + offset) of each bin's share p; keeps the order of bins.
+    """Activations (B, K, bins) to sigmoid(slope · log e + offset) of the expected nearness e of each bin.
 
-    Bins whose activation is several below the highest become 0: float32 has no smaller numbers.
-
-    Of the highest bin that is the probability that the keypoint is within tolerance.
+    Where e is 0 in float32, so is the result. Of the highest bin it is the probability that the keypoint is within
+    tolerance.
     Source: Platt, Probabilistic outputs for support vector machines, 1999.
     """
 
-    def __init__(self, slope: float, offset: float) -> None:
+    def __init__(self, bins: int, slope: float, offset: float) -> None:
         super().__init__()
         self.slope, self.offset = slope, offset
+        self.register_buffer("near", nearness(bins))
 
     def forward(self, activations: Tensor) -> Tensor:
-        return torch.sigmoid(self.slope * torch.log_softmax(activations * SHARPNESS, -1) + self.offset)
+        return torch.sigmoid(self.slope * expected(activations, self.near).log() + self.offset)
 
 
 class Calibrated(nn.Module):
     """A pose net with probabilities along x and y, (B, K, bins) in [0, 1]."""
 
-    def __init__(self, net: nn.Module, slope: float, offset: float) -> None:
+    def __init__(self, net: RtmPose, size_wh: tuple[int, int], slope: float, offset: float) -> None:
         super().__init__()
-        self.net, self.score = net, Probability(slope, offset)
+        self.net = net
+        of_side = {side: Probability(side * BINS_PER_PX, slope, offset) for side in set(size_wh)}
+        self.score, self.score_1 = (of_side[side] for side in size_wh)  # one matrix where they are equal
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         along_x, along_y = self.net(x)
-        return self.score(along_x), self.score(along_y)
+        return self.score(along_x), self.score_1(along_y)
 
 
 def _csp(inside: int, out: int) -> Csp:

@@ -15,6 +15,7 @@ from tools.nets.cspnext import Conv
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
+SCORES = "/score"  # the nodes of `Probability`
 FILTER_RMS = 0.14  # before a norm, as AdamW leaves it: rate / sqrt(2 rate decay) at rate 2e-3, decay 0.05
 
 
@@ -48,7 +49,11 @@ def _load_onnx(net: nn.Module, graph: onnx.GraphProto, path: Path) -> None:
         if node.op_type in ("Identity", "Cast") and node.input[0] in values:  # a Cast: stored in half precision
             values[node.output[0]] = values[node.input[0]].float()
     exported = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
-    products = [values[node.input[1]].T for node in graph.node if node.op_type == "MatMul" and node.input[1] in values]
+    products = [
+        values[node.input[1]].T
+        for node in graph.node
+        if node.op_type == "MatMul" and node.input[1] in values and not node.name.startswith(SCORES)
+    ]
     image = torch.zeros(1, *(axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]))
     own, linear = _order(net, image, nn.Conv2d), _order(net, image, nn.Linear)
     if [tuple(conv.weight.shape) for conv in own] != [tuple(weight.shape) for weight, _ in exported]:

@@ -188,7 +188,7 @@ def export_pose(net: nn.Module, recipe: Recipe, args: argparse.Namespace) -> Non
     for score, share, count in reliability(seen, slope, offset):
         print(f"score {score:.2f}: {share:.2f} of {count}")
     width, height = recipe.size_wh
-    calibrated = Calibrated(net, slope, offset)
+    calibrated = Calibrated(net, recipe.size_wh, slope, offset)
     file = args.out / f"{recipe.file}.onnx"
     to_onnx(calibrated, (1, 3, height, width), ("simcc_x", "simcc_y"), file)
     store_half(file)

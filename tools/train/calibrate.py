@@ -16,7 +16,7 @@ from torch import nn
 from edged.frame import F32, F64, XY, Flags
 from edged.inference.crop import Crop
 from tools.metrics.logistic import fit_logistic
-from tools.nets.starter import BINS_PER_PX, SHARPNESS
+from tools.nets.starter import BINS_PER_PX, expected, nearness
 from tools.train.crops import LABELLED, PADDING, UNKNOWN, PosedPhotographs
 from tools.train.teacher import MEAN, STD
 
@@ -28,7 +28,7 @@ BATCH = 32
 class Peaks:
     """The keypoints that a net finds in labelled subjects, in their true boxes."""
 
-    log_peak: F64  # (M,) log of the lower of the two highest bins
+    log_peak: F64  # (M,) log of the lower expected nearness of the two highest bins
     hit: Flags  # (M,) whether the keypoint is labelled there, within TOLERANCE
 
 
@@ -43,8 +43,8 @@ def peaks(net: nn.Module, photographs: PosedPhotographs, size_wh: tuple[int, int
             cv2.warpAffine(photographs.photographs.image(row), crop.to_net, size_wh)
             for (row, _, _), crop in zip(rows, crops, strict=True)
         ]
-        images = ((np.stack(windows) - MEAN) / STD)[..., ::-1].transpose(0, 3, 1, 2)
-        along = [torch.log_softmax(one * SHARPNESS, -1) for one in net(torch.from_numpy(images.astype(np.float32)))]
+        images = ((np.stack(windows) - MEAN) / STD)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+        along = [expected(one, nearness(one.shape[-1])).log() for one in net(torch.from_numpy(images))]
         best = torch.minimum(*(one.amax(-1) for one in along)).numpy()
         places = torch.stack([one.argmax(-1) for one in along], -1).numpy() / BINS_PER_PX
         for crop, (_, box, points), found, peak in zip(crops, rows, places, best, strict=True):
