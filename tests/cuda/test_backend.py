@@ -120,10 +120,16 @@ def frame(image: U8, camera: str = "a", seq: int = 0) -> Frame:
     return Frame(camera=camera, seq=seq, captured_ns=0, image=image)
 
 
-def same(got: InferenceResult, expected: InferenceResult, *, px: float = 0.05, of: float = 0.99) -> None:
-    """The same subjects, and a share `of` their keypoints within `px`."""
+def same(
+    got: InferenceResult, expected: InferenceResult, *, px: float = 0.05, of: float = 0.97, most: float = 1.0
+) -> None:
+    """The same subjects, a share `of` their keypoints within `px`, and none further than `most` px.
+
+    In boxes on nothing distributions are flat: the last bits decide between neighbouring bins.
+    """
     every = apart(got, expected, px)
     assert (every <= px).sum() >= of * len(every)
+    assert every.max(initial=0) < most
 
 
 def apart(got: InferenceResult, expected: InferenceResult, px: float = 0.05) -> F32:
@@ -161,14 +167,14 @@ def test_backend_equals_cpu_backend_up_to_ties(make: Make, cpu: CpuBackend, clip
     backend = make()
     for image in clip:
         got, expected = (p.infer(frame(image), new_params(), Boxes.empty(), detect=True) for p in (backend, cpu))
-        same(got, expected, px=1, of=0.75)
+        same(got, expected, px=1, of=0.75, most=np.inf)
 
 
 def test_half_precision_is_near_definition(make: Make, defined: NumpyBackend, clip: list[U8]) -> None:
     backend = make("fp16")
     for image in clip:
         got, expected = (p.infer(frame(image), new_params(), Boxes.empty(), detect=True) for p in (backend, defined))
-        same(got, expected, px=3, of=0.9)
+        same(got, expected, px=3, of=0.9, most=np.inf)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 9, 23, 70])
