@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from edged.behaviour.words import describe_scene
+from edged.commands.camera_table import camera_table
 from edged.foreign_text import printable
 from edged.mqtt.fleet_state import FleetCamera, FleetDevice, FleetState
 from edged.units import certainty, plural
@@ -91,12 +91,7 @@ def _device(device: str, box: FleetDevice, *, points: bool) -> Iterator[Renderab
     yield Text.assemble((f"\n{printable(device)} ", "bold"), (state, COLOURS.get(state, "")))
     if health := _health(box.health):
         yield Text(health, "dim")
-    table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
-    for name in ("camera", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("poses/s", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("sees", ratio=1, overflow="fold")
+    table = camera_table("poses/s")
     for name, camera in sorted(box.cameras.items()):
         gone = state in ("offline", "stopped")
         table.add_row(*(_offline_row(name) if gone else _row(name, camera, points=points)))

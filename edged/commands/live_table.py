@@ -7,9 +7,9 @@ from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from edged.commands.camera_table import camera_table
 from edged.commands.views import LiveStatus, busy_note, mqtt_line, what_it_sees
 from edged.device.health import CameraOverview
 
@@ -24,12 +24,7 @@ def live_table(status: Callable[[], LiveStatus], out: TextIO) -> Live:
 
 
 def status_table(status: LiveStatus) -> RenderableType:
-    table = Table(expand=True, pad_edge=False, box=None, header_style="bold")
-    for name in ("camera", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("frames/s", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("sees", ratio=1, overflow="fold")
+    table = camera_table("frames/s")
     for name, view in status.cameras.items():
         table.add_row(*_row(name, view, status.scenes.get(name, "")))
     notes = [Text(note, style="yellow") for note in map(busy_note, status.cameras, status.cameras.values()) if note]

@@ -36,6 +36,7 @@ class Peaks:
 def peaks(net: nn.Module, photographs: PosedPhotographs, size_wh: tuple[int, int]) -> Peaks:
     """Return the peaks of all keypoints whose place, or absence, is known."""
     log_peak, hit = [], []
+    near = [nearness(side * BINS_PER_PX) for side in size_wh]
     for first in range(0, len(photographs.rows), BATCH):
         rows = photographs.rows[first : first + BATCH]
         crops = [Crop.around(box, size_wh, PADDING) for _, box, _ in rows]
@@ -44,7 +45,7 @@ def peaks(net: nn.Module, photographs: PosedPhotographs, size_wh: tuple[int, int
             for (row, _, _), crop in zip(rows, crops, strict=True)
         ]
         images = ((np.stack(windows) - MEAN) / STD)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
-        along = [expected(one, nearness(one.shape[-1])).log() for one in net(torch.from_numpy(images))]
+        along = [expected(*pair).log() for pair in zip(net(torch.from_numpy(images)), near, strict=True)]
         best = torch.minimum(*(one.amax(-1) for one in along)).numpy()
         places = torch.stack([one.argmax(-1) for one in along], -1).numpy() / BINS_PER_PX
         for crop, (_, box, points), found, peak in zip(crops, rows, places, best, strict=True):
