@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from edged.capture.onvif.device import CameraStream, DeviceFacts, OnvifDevice
 from edged.capture.onvif.discovery import FoundCamera, discover, netloc
@@ -46,9 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if not found:
         print("no camera answers; is ONVIF switched on in them, and this machine in their network?", file=sys.stderr)
         return 1
-    print(f"{plural(len(found), 'camera')}:")
-    for camera in found:
-        print(f"  {camera.host:15}  {camera.name or '-'}  {camera.hardware or '-'}")
+    print(_table(found))
     if args.user is None:
         print("for their streams: edged cameras find --user NAME")
         return 0
@@ -56,8 +55,25 @@ def run(args: argparse.Namespace) -> int:
     end_s = time.monotonic() + ALL_S
     with ThreadPoolExecutor(AT_ONCE) as pool:
         shown = list(pool.map(lambda name, camera: _shown(name, camera, credentials, end_s), names(found), found))
-    print(*(text for text, _ in shown), sep="", end="")
-    return int(not all(answered for _, answered in shown))
+    first: dict[tuple[str, str], str] = {}  # address of each camera that says what it is, and its serial number
+    for camera, one in zip(found, shown, strict=True):
+        known = first.setdefault((camera.endpoint, one.serial), camera.host) if camera.endpoint and one.serial else None
+        again = known is not None and known != camera.host
+        print(f"\n# {camera.host}: the same camera as {known}\n" if again else one.text, end="")
+    return int(not all(one.answered for one in shown))
+
+
+def _table(found: Sequence[FoundCamera]) -> str:
+    """A line per camera; one that answers at several addresses is shown by the first, with the others behind it."""
+    cameras: dict[object, list[FoundCamera]] = {}
+    for camera in found:
+        told = (camera.endpoint, camera.name, camera.hardware)
+        cameras.setdefault(told if camera.endpoint else camera.host, []).append(camera)
+    lines = [f"{plural(len(cameras), 'camera')}:"]
+    for one, *others in cameras.values():
+        also = f"  also at {', '.join(other.host for other in others)}" if others else ""
+        lines.append(f"  {one.host:15}  {one.name or '-'}  {one.hardware or '-'}{also}")
+    return "\n".join(lines)
 
 
 def _named(address: str) -> FoundCamera:
@@ -75,21 +91,29 @@ def _password(user: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _shown(name: str, camera: FoundCamera, credentials: Credentials, end_s: float) -> tuple[str, bool]:
-    """A camera's lines, and whether it answered as it should; nobody is asked after `end_s`."""
+class _Shown(NamedTuple):
+    """What one camera answered."""
+
+    text: str
+    answered: bool  # as it should
+    serial: str = ""
+
+
+def _shown(name: str, camera: FoundCamera, credentials: Credentials, end_s: float) -> _Shown:
+    """A camera's lines; nobody is asked after `end_s`."""
     if (left_s := end_s - time.monotonic()) <= 0:
         why = f"not asked: others took the {ALL_S:g} s for all; ask it alone, with --address {camera.host}"
-        return f"\n# {camera.host}: {why}\n", False
+        return _Shown(f"\n# {camera.host}: {why}\n", answered=False)
     device = OnvifDevice(camera.service, credentials, min(CAMERA_S, left_s))
     try:
         facts, (streams, faults), offset_s = device.facts(), device.streams(), device.clock_offset_s
     except CameraLost as error:
-        return f"\n# {camera.host}: {error}\n", False
+        return _Shown(f"\n# {camera.host}: {error}\n", answered=False)
     clock = f"; its clock is {abs(offset_s):.0f} s {'ahead' if offset_s > 0 else 'behind'}" if abs(offset_s) > 2 else ""
     told = f"{facts.manufacturer} {facts.model}, serial number {facts.serial or 'not told'}{clock}"
     lines = [f"\n# {camera.host}: {told}\n{_lines(name, facts, streams, credentials.username)}"]
     lines += [f"# a profile without a stream: {fault}\n" for fault in faults]
-    return "".join(lines), bool(streams) or not faults
+    return _Shown("".join(lines), bool(streams) or not faults, facts.serial)
 
 
 def names(found: Sequence[FoundCamera]) -> list[str]:

@@ -18,7 +18,7 @@ from edged.__main__ import main
 from edged.capture.camera import Stream
 from edged.capture.onvif import search, soap
 from edged.capture.onvif.device import OnvifDevice
-from edged.capture.onvif.discovery import FoundCamera, answer_of, discover
+from edged.capture.onvif.discovery import FoundCamera, answer_of, discover, rank
 from edged.capture.onvif.search import CameraSearch
 from edged.capture.onvif.soap import Credentials, parse
 from edged.capture.sources.rtsp import RtspCamera
@@ -259,6 +259,25 @@ def test_command_prints_the_lines_of_the_configuration(
     found.clear()
     assert main(["cameras", "find"]) == 1
     assert "no camera answers" in capsys.readouterr().err
+
+
+def test_address_that_a_camera_gives_itself_comes_behind_one_that_it_was_given() -> None:
+    hosts = ["10.0.0.9", "192.168.1.2", "169.254.0.9", "fd00::1", "fe80::1%eth0"]
+    assert sorted(hosts, key=rank) == hosts
+
+
+def test_camera_with_two_addresses_is_printed_once(
+    camera: OnvifCamera, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = ("10.0.0.1", "169.254.0.9")
+    found = [FoundCamera(host, camera.service, "Door A", "T1", camera.endpoint) for host in hosts]
+    monkeypatch.setattr("edged.commands.cameras.discover", lambda seconds: found)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert main(["cameras", "find", "--user", USER]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("1 camera:\n  10.0.0.1         Door A  T1  also at 169.254.0.9\n")
+    assert out.count("[cameras.") == 1
+    assert "# 169.254.0.9: the same camera as 10.0.0.1\n" in out
 
 
 def test_profile_without_a_stream_hides_no_other_and_what_is_printed_is_a_configuration(

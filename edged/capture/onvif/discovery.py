@@ -60,7 +60,7 @@ def netloc(host: str, port: int | None = None) -> str:
 
 
 def discover(seconds: float, interfaces: Sequence[str] | None = None) -> list[FoundCamera]:
-    """Cameras that answer within so many seconds, by address; one with both kinds of addresses stands by that of IPv4.
+    """Who answers within so many seconds, by address, link-local ones last; of both kinds of one camera that of IPv4.
 
     `interfaces`: addresses of ours, of IPv6 with their zones; None: all. Raises CameraLost when none can send a probe.
     """
@@ -79,7 +79,13 @@ def discover(seconds: float, interfaces: Sequence[str] | None = None) -> list[Fo
                     found.setdefault(camera.host, camera)
     told = {camera.endpoint for camera in found.values() if ":" not in camera.host} - {""}
     kept = [camera for camera in found.values() if ":" not in camera.host or camera.endpoint not in told]
-    return sorted(kept, key=lambda camera: (":" in camera.host, int(ip_address(camera.host.partition("%")[0]))))
+    return sorted(kept, key=lambda camera: rank(camera.host))
+
+
+def rank(host: str) -> tuple[bool, bool, int]:
+    """The place of an address in the order of `discover`. Raises ValueError for what is none."""
+    address = ip_address(host.partition("%")[0])
+    return ":" in host, address.is_link_local, int(address)
 
 
 def _addresses() -> list[str]:
