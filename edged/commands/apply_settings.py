@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edged.config.toml_text import dotted
 from edged.config.tree import Config
 from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
@@ -61,12 +63,25 @@ def check_bundle(bundle: Bundle, root: Path) -> Config:
         layers = bundle_layers(bundle, root, Path(folder))
         checked = check_layers(layers)
         config = valid_config(checked)
-        try:
-            tls_context(config.mqtt.tls)
-        except ConfigError as exc:
-            message = str(exc).replace(f"{folder}/", "")
-            raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
+        _check_certificates(bundle, config, folder)
     cameras = ", ".join(config.enabled_cameras) or "none yet"
     print(f"{config.device.id}: broker {config.mqtt.address}; cameras: {cameras}")
     print("".join(f"{remark}\n" for remark in remark_lines(checked.remarks)), end="")
     return config
+
+
+def _check_certificates(bundle: Bundle, config: Config, folder: str) -> None:
+    """Raises ConfigError where the broker's, or a camera's CA, cannot be used; `folder` is where they lie now."""
+    try:
+        tls_context(config.mqtt.tls)
+    except ConfigError as exc:
+        message = str(exc).replace(f"{folder}/", "")
+        raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
+    for name, camera in config.cameras.items():
+        try:
+            if camera.ca is not None:
+                ssl.create_default_context(cafile=camera.ca)
+        except OSError as exc:
+            key = ("cameras", name, "ca")
+            text = f"{bundle.layer.where(key)} {dotted(key)}: {exc.strerror or exc}; want a CA certificate as PEM text"
+            raise ConfigError(text) from exc

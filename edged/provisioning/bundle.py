@@ -29,9 +29,10 @@ UNIT = Path("etc/systemd/system/edged.service.d")
 SETTINGS_FILE = "50-box.toml"  # in conf.d: overrides edged.toml; a technician's 90-….toml overrides it
 DROP_IN = "50-credentials.conf"
 PEM = "-----BEGIN "
-PEM_KEYS = {  # stored as text, not as a path
+PEM_KEYS = {  # stored as text, not as a path; `*` stands for any camera
     *(("mqtt", "tls", name) for name in ("ca", "cert", "key")),
     *(("panel", name) for name in ("cert", "key")),
+    ("cameras", "*", "ca"),
 }
 MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
@@ -86,10 +87,14 @@ def _split_secrets(
 
 def _secret_value(layer: Layer, key: Key, value: str, folder: Path | None) -> str | None:
     """The value if it is a secret: a password, the address of a network camera, a key or certificate; else None."""
-    if key in PEM_KEYS:
+    if _is_pem(key):
         return value.lstrip() if value.lstrip().startswith(PEM) else _read_pem(layer, key, value, folder)
     here = node_at(key)
     return value if (here and here.is_secret) or is_address(value) or redact_value(value) != value else None
+
+
+def _is_pem(key: Key) -> bool:
+    return key in PEM_KEYS or (key[:1] == ("cameras",) and (key[0], "*", *key[2:]) in PEM_KEYS)
 
 
 def _read_pem(layer: Layer, key: Key, name: str, folder: Path | None) -> str:
@@ -115,7 +120,7 @@ def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
     Certificates are written to `folder`, to be checked there.
     """
     values: Mapping[str, Any] = bundle.layer.values
-    for key in PEM_KEYS & bundle.credentials.keys():
+    for key in filter(_is_pem, bundle.credentials):
         (folder / dotted(key)).write_text(bundle.credentials[key])
         values = _with_value(values, key, str(folder / dotted(key)))
     sites = {path.name: file_layer(path) for path in site_files(root / ETC)}

@@ -35,6 +35,10 @@ key = "east.key"
 source = "rtsp://me:hidden@192.168.20.11/a"
 roi = [0, 140, 1280, 720]
 
+[cameras.stall3]
+source = "rtsps://192.168.20.13/a"
+ca = "east.pem"
+
 [cameras.stall1.track]
 max_age_s = 10
 
@@ -82,7 +86,8 @@ def test_installed_bundle_loads_as_its_file_says(stick: Path, root: Path) -> Non
     assert config.cameras["stall1"].source.reveal() == "rtsp://me:hidden@192.168.20.11/a"
     assert config.cameras["stall1"].track.max_age_s == 10
     assert config.cameras["stall2"].password.get_secret_value() == 'a "quoted" one'
-    assert all(path and path.read_text().startswith(PEM) for path in (config.mqtt.tls.ca, config.mqtt.tls.key))
+    files = config.mqtt.tls.ca, config.mqtt.tls.key, config.cameras["stall3"].ca
+    assert all(path and path.read_text().startswith(PEM) for path in files)
 
 
 def test_secrets_are_readable_by_root_only(stick: Path, root: Path) -> None:
