@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,8 @@ from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.errors import ConfigError
 from edged.secret_address import redact_value
+
+log = logging.getLogger(__name__)
 
 ETC = Path("/etc/edged")
 CREDENTIALS_DIR = "credentials"  # below ETC; only root may read it
@@ -97,7 +100,13 @@ def validate(layers: Layers) -> Config:
 
 
 def camera_from_source(source: str, **options: object) -> CameraConfig:
-    """A camera given on the command line. Raises `ConfigError` if the source is invalid."""
+    """A camera given on the command line; a number is a file of this name, if there is one, before a device.
+
+    Raises `ConfigError` if the source is invalid.
+    """
+    if source.isdigit() and os.path.exists(source):
+        log.warning("%s: the file here; for the camera write /dev/video%s", source, source)
+        source = f"./{source}"
     try:
         return CameraConfig.model_validate({"source": source, **options})
     except ValidationError as exc:

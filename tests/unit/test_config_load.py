@@ -251,3 +251,14 @@ def test_removed_key_is_rejected_with_the_remedy(old: str, do: str, tmp_path: Pa
 def test_path_that_is_not_utf8_is_named() -> None:
     with pytest.raises(ConfigError, match="the name is not UTF-8; rename it, or give the folder"):
         camera_from_source("a\udcff.jpg")
+
+
+def test_number_is_a_file_of_this_name_before_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert camera_from_source("7").source_kind == "v4l2"
+    assert not caplog.messages
+    Path("7").touch()
+    assert camera_from_source("7").source_kind == "files"
+    assert caplog.messages == ["7: the file here; for the camera write /dev/video7"]
