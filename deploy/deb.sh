@@ -19,11 +19,12 @@ esac
 # As dpkg sorts it: a candidate, which Python writes 1.0rc1, is older than its release.
 version=$(cd "$wheelhouse" && echo edged-*.whl | cut -d - -f 2 | sed -E 's/\.?dev/~~dev/; s/(a|b|rc)([0-9])/~\1\2/')
 
-mkdir -p "$share" "$root/DEBIAN" "$dest"
+mkdir -p "$share" "$root/usr/share/doc/edged" "$root/DEBIAN" "$dest"
 chmod 755 "$work" "$root"
 cp -R "$here/install.sh" "$here/kernels.py" "$here/systemd" "$share"
 cp -R "$wheelhouse" "$share/wheelhouse"
-chmod -R u=rwX,go=rX "$share"
+cat "$here/../NOTICE" "$here/../LICENSE" > "$root/usr/share/doc/edged/copyright" # Debian Policy 12.5
+chmod -R u=rwX,go=rX "$root/usr"
 
 cat > "$root/DEBIAN/control" << END
 Package: edged

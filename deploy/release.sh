@@ -6,12 +6,21 @@
 #   SHA256SUMS.sig                       with KEY=FILE in the environment: signed by this key; without, sign it later by
 #                                        `sign release KEY DEST`: boxes that trust a key take nothing unsigned
 # An architecture of the same version that is in the folder already is listed too.
-# Runs on any Linux with Python 3.10 or newer, dpkg-deb and a network: some minutes, and 1 GB while it works.
+# Runs on any Linux with Python 3.10 or newer, dpkg-deb and a network: two to ten minutes; it takes 1 GB in /tmp while it
+# works, and leaves 0.6 GB for each architecture.
 set -eu
-[ $# -ge 1 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
 dest=$1
 shift
 [ $# -gt 0 ] || set -- arm64 amd64
+for arch in "$@"; do # before anything is fetched
+    case $arch in
+        arm64 | amd64) ;;
+        *) echo "release.sh: architecture $arch: want arm64 or amd64" >&2; exit 2 ;;
+    esac
+done
+[ -z "${KEY:-}" ] || [ -f "$KEY" ] || { echo "release.sh: KEY=$KEY: no such file; make one: deploy/sign key $KEY" >&2; exit 2; }
+key=${KEY:+$(readlink -f "$KEY")}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,14 +35,13 @@ for arch in "$@"; do
             "$here/wheelhouse.sh" "$house" plain aarch64 3.11       # Debian 12, Raspberry Pi OS
             ;;
         amd64) "$here/wheelhouse.sh" "$house" plain x86_64 3.10 3.11 3.12 ;; # Ubuntu 22.04, Debian 12, Ubuntu 24.04
-        *) echo "release.sh: architecture $arch: want arm64 or amd64" >&2; exit 2 ;;
     esac
     package=$("$here/deb.sh" "$house" "$dest" | tail -n 1)
     dpkg-deb --fsys-tarfile "$package" > "$work/files.tar"
     mkdir -p "$work/unpacked-$arch"
     tar -C "$work/unpacked-$arch" -xf "$work/files.tar"
     tar -C "$work/unpacked-$arch/usr/lib" -cf "${package%.deb}-wheelhouse.tar" edged # install.sh, systemd, wheelhouse
-    rm -rf "$work/files.tar" "$work/unpacked-$arch"
+    rm -rf "$work/files.tar" "$work/unpacked-$arch" "$house"
     version=${package##*/edged_} version=${version%_*}
 done
 
@@ -58,9 +66,10 @@ cd "$dest"
     echo
     echo "The site's boxes take it by \`edged update FOLDER\`, which checks the signature of SHA256SUMS. By hand:"
     echo "\`ssh-keygen -Y verify -f signers -I edged -n edged-release -s SHA256SUMS.sig < SHA256SUMS\`, then"
-    echo "\`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root."
+    echo "\`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root; where there is no dpkg:"
+    echo "\`tar -xf edged_…-wheelhouse.tar\`, then \`edged/install.sh\`."
 } > index.md
 sha256sum "edged_${version}_"* index.md > SHA256SUMS
 rm -f SHA256SUMS.sig
-[ -z "${KEY:-}" ] || "$here/sign" release "$KEY" "$dest"
+[ -z "$key" ] || "$here/sign" release "$key" "$dest"
 cat index.md
